@@ -1,0 +1,75 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each sets up what it needs.
+# `make help` lists all of them.
+
+VENV := .venv
+BIN  := $(VENV)/bin
+RUN  := $(VENV)/.run-ready
+DEV  := $(VENV)/.dev-ready
+PORT ?= 8642
+PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check-long bench lint format lock wheel-test clean
+
+help: ## Say what each command does
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: $(RUN) ## Start the service with synthetic patients on 127.0.0.1:$(PORT)
+	@exec $(BIN)/cds-service demo --port $(PORT)
+
+test: $(DEV) ## Run the test suite (a few minutes)
+	@$(BIN)/python -m pytest -n auto -m "not long"
+
+check-long: $(DEV) ## Run the long checks too (fuzzing, large tables)
+	@$(BIN)/python -m pytest -n auto
+
+bench: $(DEV) ## Measure, and print ratios
+	@$(BIN)/python bench/json_parsers.py
+	@$(BIN)/python bench/reader.py
+	@$(BIN)/python bench/live_reads.py
+
+lint: $(DEV) ## Style, types, knowledge
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/cds-service check
+
+format: $(DEV) ## Let ruff lay out the code
+	@$(BIN)/ruff format .
+
+wheel-test: $(DEV) ## Build the wheel and run the suite against it, with the source folder away
+	@sh tests/against_wheel.sh $(BIN)/python
+
+lock: $(DEV) ## Refresh the lock files from pyproject.toml (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
+	  pyproject.toml --group build -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
+	  pyproject.toml --group dev -o requirements-dev.lock
+
+clean: ## Remove what these commands made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+
+# The first Python from 3.14 down to 3.11 that can make a virtual environment.
+$(BIN)/python:
+	@for version in 3.14 3.13 3.12 3.11; do \
+	  if command -v python$$version >/dev/null 2>&1 && python$$version -m venv --clear $(VENV) >/dev/null 2>&1; then \
+	    echo "Using $$($(BIN)/python --version) in $(VENV)"; exit 0; \
+	  fi; \
+	done; \
+	if command -v python3 >/dev/null 2>&1 && python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  && python3 -m venv --clear $(VENV) >/dev/null 2>&1; then echo "Using $$($(BIN)/python --version) in $(VENV)"; exit 0; fi; \
+	rm -rf $(VENV); \
+	if [ "$$(uname)" = Darwin ]; then hint="brew install python@3.13"; else hint="sudo apt-get install python3 python3-venv"; fi; \
+	echo "hyponatremia-cds needs Python 3.11 or newer with the venv module. Install it with:  $$hint" >&2; exit 1
+
+# Installed with hashes from the lock, then the project itself without looking anywhere else.
+$(RUN): $(BIN)/python requirements.lock pyproject.toml
+	@echo "Installing what the service needs (once) ..."
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUN) requirements-dev.lock
+	@echo "Installing what the tests need (once) ..."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@

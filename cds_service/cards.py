@@ -1,0 +1,193 @@
+"""A finding, the words of hooks/ and the suggested orders become one card of CDS Hooks."""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from string import Template
+from typing import Any
+
+from cds_service.clinical.case import Case
+from cds_service.clinical.finding import Action, Fact, Finding, Line, RemoveDraft, Silence, Suggestion
+from cds_service.clinical.snapshot import Missing
+from cds_service.clinical.wording import trend_line
+from cds_service.knowledge.load import Knowledge, Service
+from cds_service.knowledge.words import RuleWords, SuggestionWords
+from cds_service.protocol.defuse import defuse
+from cds_service.terminology.match import RecordText
+
+DETAIL_LIMIT = 1500  # design.md "Card text"
+TOPIC_PATH = "/CodeSystem/hyponatremia-topic"
+OVERRIDE_PATH = "/CodeSystem/hyponatremia-override"
+
+# Action of a finding, its description, the note for the order -> CDS Hooks actions; empty: it cannot be offered.
+ActionWriter = Callable[[Action, str, str], list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What a deployment adds to every card."""
+
+    base_url: str  # public URL of the service, without trailing slash
+    terminology_base: str  # <public URL>/fhir unless set
+    secret: bytes
+    tenant: str = ""
+    demo: bool = False
+
+
+class Writer:
+    """Writes the cards of one call."""
+
+    def __init__(self, knowledge: Knowledge, service: Service, desk: Desk, profile: str) -> None:
+        self._knowledge = knowledge
+        self._words = knowledge.words
+        self._service = service
+        self._desk = desk
+        self._profile = profile
+
+    def card(self, finding: Finding, case: Case, patient_id: str, actions: ActionWriter) -> dict[str, Any]:
+        """One card, complete but for the last check of `protocol.card`."""
+        rule = self._service.file.rules[finding.rule]
+        card_id = self._uuid(finding, case, patient_id)
+        card: dict[str, Any] = {
+            "uuid": str(card_id),
+            "summary": self.summary(finding),
+            "detail": self._detail(finding, rule, case),
+            "indicator": finding.indicator,
+            "source": self._source(finding.rule, rule),
+        }
+        suggestions = [
+            self._suggestion(s, f"{card_id}/{n}", actions) for n, s in enumerate(finding.suggestions)
+        ]
+        card["suggestions"] = [s for s in suggestions if s["actions"]]
+        if card["suggestions"]:
+            card["selectionBehavior"] = self._behavior(finding.suggestions)
+        else:
+            del card["suggestions"]
+        card["overrideReasons"] = [self._override(key) for key in rule.overrides]
+        card["links"] = self._links(rule)
+        return {name: value for name, value in card.items() if value}
+
+    def summary(self, finding: Finding) -> str:
+        """The headline, in the words of hooks/."""
+        rule = self._service.file.rules[finding.rule]
+        return self._fill(rule.summary[finding.variant], finding.facts)
+
+    def silence(self, silence: Silence) -> str:
+        """Why a rule did not fire, in the words of hooks/."""
+        own = self._service.file.rules[silence.rule].silence
+        template = own.get(silence.reason) or self._words.silence[silence.reason]
+        return self._fill(template, silence.facts)
+
+    def not_checked(self, missing: Mapping[str, Missing]) -> str:
+        """What could not be looked at, and why; empty where everything was."""
+        named = [
+            f"{self._words.sources[key]} ({self._words.missing[why.value]})"
+            for key, why in missing.items()
+            if why is not Missing.NOT_APPLICABLE and key in self._words.sources
+        ]
+        return f"Not checked: {', '.join(named)}." if named else ""
+
+    def _fill(self, template: str, facts: Mapping[str, Fact]) -> str:
+        return Template(template).substitute({name: self._say(fact) for name, fact in facts.items()})
+
+    def _say(self, fact: Fact) -> str:
+        if isinstance(fact, RecordText):
+            return defuse(fact.value)
+        return ", ".join(self._translate(part) for part in fact.split("|")) if ":" in fact else fact
+
+    def _translate(self, part: str) -> str:
+        kind, _, key = part.partition(":")
+        tables: dict[str, Mapping[str, str]] = {
+            "symptom": self._words.symptoms,
+            "evidence": self._words.evidence,
+            "drugclass": self._words.drug_classes,
+            "lab": self._words.labs,
+        }
+        return tables[kind][key] if kind in tables else part
+
+    def _line(self, line: Line, rule: RuleWords) -> str:
+        template = rule.lines.get(line.key) or self._words.lines[line.key]
+        return self._fill(template, line.facts)
+
+    def _detail(self, finding: Finding, rule: RuleWords, case: Case) -> str:
+        """What to do, why, what was not checked; then the way to the basis. Cut from the end of `why`."""
+        do = [self._line(line, rule) for line in finding.do]
+        do += [self.summary(other) for other in finding.absorbed]
+        why = [(self._line(line, rule), line.keep) for line in finding.why]
+        series = trend_line(case.sodium.samples, case.snapshot.now, case.snapshot.zone)
+        close = self._close(finding.rule, rule, case)
+        while True:
+            text = _assemble(do, series, [words for words, _ in why], close)
+            spare = [n for n, (_, keep) in enumerate(why) if not keep]
+            if len(text) <= DETAIL_LIMIT or not spare:
+                return text
+            del why[spare[-1]]
+
+    def _close(self, rule_id: str, rule: RuleWords, case: Case) -> list[str]:
+        named = ", ".join(self._knowledge.citations[key].short for key in rule.sources)
+        basis = f"[Basis of this card]({self._basis(rule_id)}): {named}. {self._words.footer}"
+        return [part for part in (self.not_checked(case.snapshot.missing), basis) if part]
+
+    def _basis(self, rule_id: str) -> str:
+        return f"{self._desk.base_url}/basis#{rule_id}"
+
+    def _source(self, rule_id: str, rule: RuleWords) -> dict[str, Any]:
+        label = self._words.source_label[self._profile]
+        return {
+            "label": f"{self._words.demo_label} · {label}" if self._desk.demo else label,
+            "url": self._basis(rule_id),
+            "topic": {
+                "system": self._desk.terminology_base + TOPIC_PATH,
+                "code": rule.topic,
+                "display": self._knowledge.topics[rule.topic],
+            },
+        }
+
+    def _suggestion(self, suggestion: Suggestion, name: str, actions: ActionWriter) -> dict[str, Any]:
+        words = self._words.suggestions[suggestion.kind]
+        description = self._fill(words.description, suggestion.facts)
+        note = self._fill(words.note, suggestion.facts)
+        written: dict[str, Any] = {
+            "label": self._fill(words.label, suggestion.facts),
+            "uuid": str(self._hash(name)),
+            "actions": [done for action in suggestion.actions for done in actions(action, description, note)],
+        }
+        return written | {"isRecommended": True} if suggestion.recommended else written
+
+    def _behavior(self, suggestions: tuple[Suggestion, ...]) -> str:
+        kinds = {s.kind for s in suggestions}
+        words: list[SuggestionWords] = [self._words.suggestions[kind] for kind in kinds]
+        return "at-most-one" if any(kinds & set(w.excludes) for w in words) else "any"
+
+    def _override(self, key: str) -> dict[str, str]:
+        reason = self._knowledge.overrides[key]
+        system = reason.system or self._desk.terminology_base + OVERRIDE_PATH
+        return {"code": key, "system": system, "display": reason.display}
+
+    def _links(self, rule: RuleWords) -> list[dict[str, str]]:
+        cited = [self._knowledge.citations[key] for key in rule.sources]
+        return [{"label": c.short, "url": c.url, "type": "absolute"} for c in cited if c.url]
+
+    def _uuid(self, finding: Finding, case: Case, patient_id: str) -> uuid.UUID:
+        """Same advice on the same facts, same uuid (design.md "Card uuid")."""
+        latest = case.sodium.latest
+        result = (latest.reference, str(latest.value), latest.status, latest.at.isoformat()) if latest else ("none",)
+        offered = [s.kind for s in finding.suggestions]
+        removed = [a.reference for s in finding.suggestions for a in s.actions if isinstance(a, RemoveDraft)]
+        absorbed = [other.rule for other in finding.absorbed]
+        parts = [self._service.id, patient_id, finding.rule, finding.variant, finding.indicator, finding.order]
+        return self._hash("\x1f".join([*parts, *result, *finding.drugs, *offered, *removed, *absorbed]))
+
+    def _hash(self, text: str) -> uuid.UUID:
+        digest = hmac.digest(self._desk.secret, f"{self._desk.tenant}\x1f{text}".encode(), "sha256")
+        return uuid.UUID(bytes=digest[:16], version=4)
+
+
+def _assemble(do: list[str], series: str, why: list[str], close: list[str]) -> str:
+    first = [f"- {words}" for words in do]
+    then = ([f"- Sodium, mmol/L: {series}"] if series else []) + [f"- {words}" for words in why]
+    blocks = ["\n".join(lines) for lines in (first, then) if lines] + close
+    return "\n\n".join(blocks)

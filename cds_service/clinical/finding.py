@@ -1,0 +1,107 @@
+"""What a rule says: a finding, or why it stays silent. Words are keys of hooks/, never text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from cds_service.terminology.match import RecordText
+
+Indicator = Literal["info", "warning", "critical"]
+Fact = str | RecordText
+URGENCY: Mapping[str, int] = {"info": 0, "warning": 1, "critical": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a card: a key of the rule's `lines`, else of words.toml, and what fills its $names.
+
+    `keep` lines are never cut when a card grows too long.
+    """
+
+    key: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DraftLabs:
+    """Laboratory orders, one ServiceRequest each; analytes are keys of labs.toml."""
+
+    analytes: tuple[str, ...]
+    priority: Literal["routine", "urgent", "stat"] = "routine"
+    after: timedelta = timedelta(0)  # when the sample is to be drawn, from now
+
+
+@dataclass(frozen=True, slots=True)
+class DraftFluidRestriction:
+    """A NutritionOrder (or ServiceRequest) that limits all fluids."""
+
+    ml_per_day: str
+
+
+@dataclass(frozen=True, slots=True)
+class DraftBaclofen:
+    """Baclofen for cramps in cirrhosis."""
+
+    mg_per_day: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDraft:
+    """Delete the selected draft."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopOrder:
+    """Stop an active order of the patient."""
+
+    reference: str
+    drug: str
+
+
+Action = DraftLabs | DraftFluidRestriction | DraftBaclofen | RemoveDraft | StopOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One button: `kind` is a key of words.toml [suggestions]."""
+
+    kind: str
+    actions: tuple[Action, ...]
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    recommended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One rule fired."""
+
+    rule: str  # the rule's id in hooks/: "PV-MILD"
+    indicator: Indicator
+    variant: str = "main"  # which summary
+    facts: Mapping[str, Fact] = field(default_factory=dict)  # fills the summary
+    do: tuple[Line, ...] = ()
+    why: tuple[Line, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    order: str = ""  # order-select: reference of the selected draft it is about
+    slot: Literal["sodium", "rate", "order"] = "sodium"
+    drugs: tuple[str, ...] = ()  # named on the card; part of its uuid
+    absorbed: tuple[Finding, ...] = ()  # findings taken in as bullets: their summary becomes one line
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """One rule did not fire: the first condition that was not met, a key of `silence` in hooks/."""
+
+    rule: str
+    reason: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    order: str = ""
+
+
+Outcome = Finding | Silence

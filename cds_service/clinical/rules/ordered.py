@@ -1,0 +1,158 @@
+"""The selected order as the order rules see it: what it is, what runs beside it, and the buttons they share."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from cds_service.clinical.case import Case
+from cds_service.clinical.exposure import Exposure
+from cds_service.clinical.finding import DraftLabs, Fact, RemoveDraft, Silence, Suggestion
+from cds_service.clinical.snapshot import Missing, Order
+from cds_service.clinical.sodium import Sample
+from cds_service.clinical.wording import number
+from cds_service.terminology.match import DrugMatch
+
+_RAISING_SALINE = ("hypertonic", "concentrate")
+_RUNNING = "active"
+
+
+def hours(value: Decimal) -> timedelta:
+    """A threshold in hours as a time span."""
+    return timedelta(hours=float(value))
+
+
+def days(value: Decimal) -> timedelta:
+    """A threshold in days as a time span."""
+    return timedelta(days=float(value))
+
+
+def silent(rule: str, order: Order, reason: str, **facts: Fact) -> Silence:
+    """Why this rule has nothing to say of this order."""
+    return Silence(rule, reason, facts, order.reference)
+
+
+def raises_by_saline(order: Order) -> bool:
+    """Whether the order is hypertonic saline or a concentrate of it (C.5)."""
+    return order.kind == "medication" and order.saline is not None and order.saline.kind in _RAISING_SALINE
+
+
+def saline_name(order: Order) -> str:
+    """The ordered saline on a card: "3% saline", or its class where the order carries no strength."""
+    if order.saline is None:
+        return ""
+    if order.saline.percent is None:
+        return f"drugclass:saline-{order.saline.kind}"
+    return f"{number(order.saline.percent)}% saline"
+
+
+def vaptan_of(order: Order) -> DrugMatch | None:
+    """The vaptan in the order."""
+    return drug_of(order, "vaptan")
+
+
+def drug_of(order: Order, *classes: str) -> DrugMatch | None:
+    """The first systemic ingredient of one of these classes in the order."""
+    if order.kind != "medication" or order.route == "local":
+        return None
+    return next((d for d in order.drugs if d.cls in classes), None)
+
+
+def raising_name(order: Order) -> str:
+    """What a card calls an order that raises sodium; "" for every other order."""
+    if raises_by_saline(order):
+        return saline_name(order)
+    vaptan = vaptan_of(order)
+    return vaptan.name if vaptan else ""
+
+
+def sodium_unread(case: Case) -> bool:
+    """Whether no sodium is known because it could not be read: not the same as none on record."""
+    missing = case.snapshot.missing.get("sodium")
+    return case.sodium.latest is None and missing not in (None, Missing.NOT_APPLICABLE)
+
+
+def latest_within(case: Case, span: timedelta) -> Sample | None:
+    """The latest usable sodium, unless it is older than the span."""
+    return case.sodium.latest if case.sodium.age <= span else None
+
+
+def other_drafts(case: Case, order: Order) -> tuple[Order, ...]:
+    """The drafts of this session beside the order."""
+    return tuple(d for d in case.snapshot.drafts if d.reference != order.reference)
+
+
+def taken(case: Case, drug: DrugMatch) -> Exposure | None:
+    """The patient's present exposure to the same ingredient: the order renews or raises it."""
+    return next((e for e in case.exposures.active if e.drug.name == drug.name), None)
+
+
+def is_refill(case: Case, drug: DrugMatch) -> bool:
+    """Whether the drug is active for longer than the limit of B.5 rule 3."""
+    exposure = taken(case, drug)
+    if exposure is None or exposure.since is None:
+        return False
+    return case.snapshot.now - exposure.since > days(case.limits.refill_after_days)
+
+
+def beside(case: Case, order: Order, *classes: str) -> tuple[DrugMatch, ...]:
+    """Active and drafted drugs of these classes beside the order, each ingredient once."""
+    active = [e.drug for e in case.exposures.of(*classes)]
+    drafted = [d for draft in other_drafts(case, order) if (d := drug_of(draft, *classes))]
+    return tuple({d.name: d for d in (*active, *drafted)}.values())
+
+
+def saline_beside(case: Case, order: Order, within: timedelta | None = None) -> Order | None:
+    """Hypertonic saline that is drafted beside the order, or active (and, with `within`, started so recently)."""
+    for other in other_drafts(case, order):
+        if raises_by_saline(other):
+            return other
+    for exposure in case.exposures.of("sodium-chloride"):
+        for other in exposure.orders:
+            if raises_by_saline(other) and other.status == _RUNNING and _recent(case, other, within):
+                return other
+    return None
+
+
+def _recent(case: Case, order: Order, within: timedelta | None) -> bool:
+    if within is None:
+        return True
+    return order.start is not None and case.snapshot.now - order.start <= within
+
+
+def older_than(case: Case, years: Decimal) -> bool:
+    """Whether the patient is known to be at least that old."""
+    return case.age_years is not None and case.age_years >= years
+
+
+def may_remove(case: Case) -> bool:
+    """Whether a removal may be offered: the age is known, problems and medicines were read to their end."""
+    return case.age_years is not None and case.snapshot.complete("conditions", "medications")
+
+
+def remove(order: Order, drug: str) -> Suggestion:
+    """Take the selected draft away."""
+    return Suggestion("remove-draft", (RemoveDraft(order.reference),), {"drug": drug})
+
+
+def keep_and_check(case: Case) -> Suggestion:
+    """Keep the order and draw sodium soon after it: the first button of every card on raising sodium (M4)."""
+    after = case.limits.raising_recheck_hours
+    draw = DraftLabs(("sodium",), "stat", hours(after))
+    return Suggestion("add-sodium-1h", (draw,), {"hours": number(after)}, recommended=True)
+
+
+def sodium_now() -> Suggestion:
+    """Draw sodium now."""
+    return Suggestion("add-sodium-now", (DraftLabs(("sodium",), "stat"),), recommended=True)
+
+
+def recheck_in_weeks(case: Case) -> Suggestion:
+    """Sodium one to two weeks after the drug was started or changed."""
+    draw = DraftLabs(("sodium",), "routine", days(case.limits.drug_recheck_days))
+    return Suggestion("recheck-sodium-weeks", (draw,))
+
+
+def baseline() -> Suggestion:
+    """Sodium and the values beside it before the drug is started."""
+    return Suggestion("baseline-labs", (DraftLabs(("sodium", "potassium", "creatinine")),))

@@ -1,0 +1,134 @@
+"""What can go wrong, and what the caller then sees.
+
+* ServiceError                  a hook call that gets an error status, never an empty list of cards
+  - BadRequest             400  the call is not a CDS Hooks request we can answer
+  - Unauthorized           401  one body for every cause
+  - Forbidden              403  this client may not call this service
+  - NotFound               404  no such service or page
+  - MethodNotAllowed       405
+  - SlowBody               408  the body did not arrive within its deadline
+  - DataUnavailable        412  sodium was neither prefetched nor readable
+  - BodyTooLarge           413
+  - UnsupportedMedia       415  content type or content encoding
+  - TooManyRequests        429
+  - Overloaded             503  more work than this worker takes on
+* ConfigurationError            the service does not start (exit code 78)
+  - KnowledgeError              hooks/ is inconsistent
+  - RegistryError               clients.toml is inconsistent
+  - SettingsError               a CDS_... variable is missing or wrong
+* StoryError                    a folder of fixtures/ is not a story
+
+Texts are fixed and speak to the analyst who reads them; what a caller sent is never quoted.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """A call that is answered with an error status; `message` says what to do about it."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "exception"  # FHIR issue type
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BadRequest(ServiceError):
+    """The call is malformed, or does not fit the service it was sent to."""
+
+    status = 400
+    code = "invalid"
+
+
+class Unauthorized(ServiceError):
+    """The caller did not prove who it is."""
+
+    status = 401
+    code = "login"
+
+
+class Forbidden(ServiceError):
+    """The caller is known, and may not do this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(ServiceError):
+    """No such service or page."""
+
+    status = 404
+    code = "not-found"
+
+
+class MethodNotAllowed(ServiceError):
+    """The page exists and does not take this method."""
+
+    status = 405
+    code = "not-supported"
+
+
+class SlowBody(ServiceError):
+    """The body did not arrive within its deadline."""
+
+    status = 408
+    code = "timeout"
+
+
+class DataUnavailable(ServiceError):
+    """Required data was neither prefetched nor readable; `code` says in what way."""
+
+    status = 412
+    code = "incomplete"
+
+
+class BodyTooLarge(ServiceError):
+    """The body is larger than this deployment reads."""
+
+    status = 413
+    code = "too-long"
+
+
+class UnsupportedMedia(ServiceError):
+    """The body is not JSON, or is compressed."""
+
+    status = 415
+    code = "not-supported"
+
+
+class TooManyRequests(ServiceError):
+    """The caller exceeds its rate."""
+
+    status = 429
+    code = "throttled"
+
+
+class Overloaded(ServiceError):
+    """More work than this worker takes on at once."""
+
+    status = 503
+    code = "transient"
+
+
+class ConfigurationError(Exception):
+    """The service does not start; the text names the file or variable and the key."""
+
+
+class KnowledgeError(ConfigurationError):
+    """hooks/ is inconsistent."""
+
+
+class RegistryError(ConfigurationError):
+    """clients.toml is inconsistent."""
+
+
+class SettingsError(ConfigurationError):
+    """A CDS_... variable is missing or wrong."""
+
+
+class StoryError(Exception):
+    """A folder of fixtures/ is not a story; the text names the folder and the key."""

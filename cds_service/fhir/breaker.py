@@ -1,0 +1,54 @@
+"""Stops reads from a FHIR server that keeps failing, and tries it again by a single read (T-53)."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from cds_service.fhir.limits import ReadLimits
+
+
+class Breaker:
+    """Closed until `failures` in a row fall into the window; then open; then one probe decides."""
+
+    def __init__(self, limits: ReadLimits, clock: Callable[[], float]) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures: deque[float] = deque(maxlen=limits.failures)
+        self._open_until: float | None = None
+        self._probing = False
+
+    def allows(self) -> bool:
+        """Whether a read may begin now; whoever gets True must report how it went."""
+        with self._lock:
+            if self._open_until is None:
+                return True
+            if self._probing or self._clock() < self._open_until:
+                return False
+            self._probing = True
+            return True
+
+    def succeeded(self) -> None:
+        """The server answered, whatever it said."""
+        with self._lock:
+            self._failures.clear()
+            self._open_until = None
+            self._probing = False
+
+    def failed(self) -> None:
+        """The server did not answer, or answered that it cannot."""
+        with self._lock:
+            now = self._clock()
+            self._failures.append(now)
+            full = len(self._failures) == self._limits.failures
+            if self._probing or (full and now - self._failures[0] <= self._limits.failure_window_s):
+                self._open_until = now + self._limits.open_s
+                self._failures.clear()
+            self._probing = False
+
+    def abandoned(self) -> None:
+        """The read ended in a way that says nothing about the server."""
+        with self._lock:
+            self._probing = False

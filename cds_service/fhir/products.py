@@ -1,0 +1,159 @@
+"""What one order says of its medication: its concepts, the Medications it points to, their ingredients (D.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from cds_service.fhir.dosage import instruction_text, instructions_of
+from cds_service.fhir.elements import (
+    Element,
+    child,
+    concept,
+    concept_of,
+    concepts,
+    coding,
+    flag,
+    items,
+    number,
+    text,
+)
+from cds_service.fhir.references import contained, identity, relative
+from cds_service.terminology.match import Coded, Product, Strength
+
+_DEPTH = 2  # a Medication's ingredient may be a Medication of its own, and no deeper (D.4)
+_INDEXED = frozenset({"Medication", "Condition", "Specimen", "Device"})
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Resources that others point to, by "Type/id" and by fullUrl."""
+
+    bases: tuple[str, ...] = ()
+    found: dict[str, Element] = field(default_factory=dict)
+
+    def add(self, resource: Element, url: str = "") -> None:
+        """Take in one resource, the first one of a name."""
+        if resource.get("resourceType") in _INDEXED:
+            for key in (identity(resource), url):
+                if key:
+                    self.found.setdefault(key, resource)
+
+    def get(self, reference: str, holder: Element) -> Element | None:
+        """What a reference inside `holder` points to; None where it is not at hand."""
+        if reference.startswith("#"):
+            return contained(holder, reference) or None
+        return self.found.get(reference) or self.found.get(relative(reference, self.bases))
+
+
+@dataclass(slots=True)
+class Gathering:
+    """What was collected so far of one order's medication."""
+
+    concepts: list[Coded] = field(default_factory=list)
+    ingredients: list[tuple[Coded, Strength | None]] = field(default_factory=list)
+    form: Coded | None = None
+    wanted: list[str] = field(default_factory=list)  # "Medication/7", referred to and not at hand
+
+
+def gather(order: Element, index: Index) -> Gathering:
+    """Collect an order's medication in any form of R4, R5, STU3 and DSTU2."""
+    found = Gathering()
+    for element in _medications(order):
+        said = concept(element)
+        if said is not None:
+            found.concepts.append(said)
+        inner = child(element, "concept")
+        if inner and (said := concept(inner)) is not None:
+            found.concepts.append(said)
+        for reference in _references(element):
+            _follow(reference, order, index, found, _DEPTH)
+    return found
+
+
+def product(order: Element, found: Gathering, volume: Decimal | None) -> Product:
+    """Everything the drug resolver is given of one order."""
+    return Product(
+        concepts=tuple(found.concepts),
+        ingredients=tuple(found.ingredients),
+        routes=tuple(r for i in instructions_of(order) for r in concepts(i, "route")),
+        form=found.form,
+        instructions=instruction_text(order),
+        volume_ml=volume,
+    )
+
+
+def _medications(order: Element) -> Iterator[Element]:
+    for name in ("medicationCodeableConcept", "medicationReference", "medication"):
+        yield from items(order, name)
+
+
+def _references(element: Element) -> Iterable[Element]:
+    """The Reference itself, or the one inside an R5 CodeableReference."""
+    inner = child(element, "reference")
+    return [e for e in (element, inner) if text(e, "reference")]
+
+
+def _follow(reference: Element, holder: Element, index: Index, found: Gathering, depth: int) -> None:
+    target = text(reference, "reference")
+    medication = index.get(target, holder)
+    if medication is None or text(medication, "resourceType") != "Medication":
+        _unresolved(reference, target, index, found)
+        return
+    code = concept_of(medication, "code")
+    if code is not None:
+        found.concepts.append(code)
+    found.form = found.form or concept_of(medication, "form") or concept_of(medication, "doseForm")
+    for ingredient in _ingredients(medication):
+        _take(ingredient, medication, index, found, depth - 1)
+
+
+def _unresolved(reference: Element, target: str, index: Index, found: Gathering) -> None:
+    name = relative(target, index.bases)
+    if name.startswith("Medication/"):
+        found.wanted.append(name)
+    display = text(reference, "display")
+    if display:
+        found.concepts.append(Coded(text=display))
+
+
+def _ingredients(medication: Element) -> tuple[Element, ...]:
+    # DSTU2 keeps them one level deeper.
+    return items(medication, "ingredient") + items(child(medication, "product"), "ingredient")
+
+
+def _take(ingredient: Element, medication: Element, index: Index, found: Gathering, depth: int) -> None:
+    if ingredient.get("isActive") is False:
+        return
+    strength = _strength(child(ingredient, "strength") or child(ingredient, "strengthRatio"))
+    item = child(ingredient, "item")
+    for element in (child(ingredient, "itemCodeableConcept"), item, child(item, "concept")):
+        said = concept(element)
+        if said is not None:
+            found.ingredients.append((said, strength))
+    if depth <= 0:
+        return
+    for element in (child(ingredient, "itemReference"), item, child(item, "reference")):
+        if text(element, "reference"):
+            inner = Gathering()
+            _follow(element, medication, index, inner, depth)
+            found.wanted.extend(inner.wanted)
+            found.ingredients.extend((said, strength) for said in inner.concepts)
+            found.ingredients.extend(inner.ingredients)
+
+
+def _strength(ratio: Element) -> Strength | None:
+    above, below = child(ratio, "numerator"), child(ratio, "denominator")
+    numerator, denominator = number(above, "value"), number(below, "value")
+    if numerator is None or not denominator:
+        return None
+    return Strength(
+        numerator=numerator,
+        numerator_unit=text(above, "code") or text(above, "unit"),
+        denominator=denominator,
+        denominator_unit=text(below, "code") or text(below, "unit"),
+    )
+
+
+__all__ = ["Gathering", "Index", "coding", "flag", "gather", "product"]

@@ -1,0 +1,102 @@
+"""What must hold between the files of hooks/: every name that one file uses stands in another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from string import Template
+from typing import TYPE_CHECKING
+
+from cds_service.errors import KnowledgeError
+from cds_service.knowledge.limits import PROFILES
+from cds_service.knowledge.words import RuleWords
+
+if TYPE_CHECKING:
+    from cds_service.knowledge.load import Knowledge
+
+PREFETCH_KEYS = ("patient", "encounter", "sodium", "glucose", "labs", "conditions", "medications")
+SUMMARY_LIMIT = 139  # CDS Hooks: fewer than 140 characters
+_TOPIC = re.compile(r"[A-Za-z0-9]{1,100}")  # Epic: letters and digits only, at most 100
+
+
+def check_references(knowledge: Knowledge) -> None:
+    """Raise KnowledgeError at the first name that leads nowhere; it names file and key."""
+    for problem in _problems(knowledge):
+        raise KnowledgeError(problem)
+
+
+def _problems(knowledge: Knowledge) -> Iterator[str]:
+    yield from _topic_problems(knowledge)
+    yield from _number_problems(knowledge)
+    yield from _word_problems(knowledge)
+    for service in knowledge.services.values():
+        name = f"{service.id}.toml"
+        if tuple(service.prefetch) != PREFETCH_KEYS:
+            yield f"{name}: [prefetch] must hold exactly {', '.join(PREFETCH_KEYS)}, in this order"
+        for rule, words in service.file.rules.items():
+            yield from _rule_problems(knowledge, f"{name}: [rules.{rule}]", words)
+
+
+def _topic_problems(knowledge: Knowledge) -> Iterator[str]:
+    for code in knowledge.topics:
+        if not _TOPIC.fullmatch(code):
+            yield f"knowledge/topics.toml: '{code}' is not letters and digits, at most 100"
+
+
+def _number_problems(knowledge: Knowledge) -> Iterator[str]:
+    for name, threshold in knowledge.thresholds.items():
+        place = f"knowledge/thresholds.toml: [{name}]"
+        yield from _unknown(place, "source", [threshold.source], knowledge.citations)
+        yield from _unknown(place, "profile", threshold.profiles, PROFILES)
+        for part in ("unit", "where", "why"):
+            if not getattr(threshold, part).strip():
+                yield f"{place}: '{part}' is empty"
+
+
+def _word_problems(knowledge: Knowledge) -> Iterator[str]:
+    words = knowledge.words
+    for name, drug in knowledge.terms.drugs.items():
+        yield from _unknown(f"knowledge/sodium-drugs.toml: [{name}]", "cls", [drug.cls], words.drug_classes)
+    for profile in PROFILES:
+        if profile not in words.source_label:
+            yield f"knowledge/words.toml: [source_label] has no '{profile}'"
+    for key, line in words.lines.items():
+        yield from _text_problems(f"knowledge/words.toml: [lines] {key}", line)
+    for key, suggestion in words.suggestions.items():
+        yield from _text_problems(f"knowledge/words.toml: [suggestions.{key}]", suggestion.label)
+        yield from _text_problems(f"knowledge/words.toml: [suggestions.{key}]", suggestion.description)
+
+
+def _rule_problems(knowledge: Knowledge, place: str, words: RuleWords) -> Iterator[str]:
+    yield from _unknown(place, "topic", [words.topic], knowledge.topics)
+    yield from _unknown(place, "sources", words.sources, knowledge.citations)
+    yield from _unknown(place, "overrides", words.overrides, knowledge.overrides)
+    if not words.sources:
+        yield f"{place}: 'sources' is empty"
+    if not words.indicators:
+        yield f"{place}: 'indicators' is empty"
+    if not words.when.strip():
+        yield f"{place}: 'when' is empty"
+    if not words.summary:
+        yield f"{place}: 'summary' is empty"
+    for variant, text in words.summary.items():
+        yield from _text_problems(f"{place} summary.{variant}", text)
+        if len(text) > SUMMARY_LIMIT:
+            yield f"{place} summary.{variant}: {len(text)} characters, at most {SUMMARY_LIMIT}"
+    for key, text in words.lines.items():
+        yield from _text_problems(f"{place} lines.{key}", text)
+
+
+def _unknown(place: str, what: str, used: Collection[str], known: Collection[str]) -> Iterator[str]:
+    for name in used:
+        if name not in known:
+            yield f"{place}: {what} '{name}' is not known"
+
+
+def _text_problems(place: str, text: str) -> Iterator[str]:
+    if not text.strip():
+        yield f"{place}: the text is empty"
+    if not Template(text).is_valid():
+        yield f"{place}: a '$' that is no $name"
+    if "<" in text.replace("< ", "").replace("<=", "") and re.search(r"<[A-Za-z/!]", text):
+        yield f"{place}: HTML is not allowed in card text"

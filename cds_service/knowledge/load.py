@@ -1,0 +1,175 @@
+"""hooks/ becomes one frozen `Knowledge`, or the service does not start and the message names file and key."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from cds_service.errors import KnowledgeError
+from cds_service.knowledge.check import check_references
+from cds_service.knowledge.fluids import Fluids
+from cds_service.knowledge.limits import PROFILES, Limits, Threshold, limits_of
+from cds_service.knowledge.order_words import OrderWords
+from cds_service.knowledge.review import Reviews, review_state
+from cds_service.knowledge.sets import ConceptSets
+from cds_service.knowledge.terms import Concept, Drug, Lab, Terms
+from cds_service.knowledge.words import Citation, OverrideReason, RuleWords, ServiceFile, SharedWords
+
+T = TypeVar("T")
+LOINC = "http://loinc.org"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One CDS service: the words of its file, its id (the file's name), its prefetch as EHRs see it."""
+
+    id: str
+    file: ServiceFile
+    prefetch: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """Everything in hooks/, checked."""
+
+    services: Mapping[str, Service]
+    terms: Terms
+    fluids: Fluids
+    sets: ConceptSets
+    orders: OrderWords
+    thresholds: Mapping[str, Threshold]
+    limits: Mapping[str, Limits]  # by profile
+    citations: Mapping[str, Citation]
+    overrides: Mapping[str, OverrideReason]
+    topics: Mapping[str, str]
+    words: SharedWords
+    reviews: Reviews
+    sha256: str  # of all files: which knowledge gave a card
+
+
+def default_hooks_dir() -> Path:
+    """hooks/ lies inside an installed package, and beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    bundled = package / "hooks"
+    return bundled if bundled.is_dir() else package.parent / "hooks"
+
+
+def load_knowledge(hooks: Path) -> Knowledge:
+    """Read and check a hooks folder; KnowledgeError names the file and the key that is wrong."""
+    if not (hooks / "knowledge").is_dir():
+        raise KnowledgeError(f"{hooks.name}/ is not a hooks folder: it has no knowledge/ (see CDS_HOOKS_DIR)")
+    texts = _files(hooks)
+    terms = Terms(
+        drugs=_tables(texts, "knowledge/sodium-drugs.toml", Drug),
+        concepts=_tables(texts, "knowledge/conditions.toml", Concept),
+        labs=_tables(texts, "knowledge/labs.toml", Lab),
+    )
+    thresholds = _tables(texts, "knowledge/thresholds.toml", Threshold)
+    knowledge = Knowledge(
+        services=_services(texts, terms),
+        terms=terms,
+        fluids=_whole(texts, "knowledge/fluids.toml", Fluids),
+        sets=_whole(texts, "knowledge/concept-sets.toml", ConceptSets),
+        orders=_whole(texts, "knowledge/orders.toml", OrderWords),
+        thresholds=thresholds,
+        limits={profile: limits_of(profile, thresholds) for profile in PROFILES},
+        citations=_tables(texts, "knowledge/citations.toml", Citation),
+        overrides=_tables(texts, "knowledge/override-reasons.toml", OverrideReason),
+        topics=_whole(texts, "knowledge/topics.toml", dict[str, str]),
+        words=_whole(texts, "knowledge/words.toml", SharedWords),
+        reviews=review_state(texts),
+        sha256=_digest(texts),
+    )
+    check_references(knowledge)
+    return knowledge
+
+
+def _files(hooks: Path) -> dict[str, str]:
+    """The text of every TOML file, by its name below hooks/."""
+    texts = {}
+    for path in sorted([*hooks.glob("*.toml"), *hooks.glob("knowledge/*.toml")]):
+        name = path.relative_to(hooks).as_posix()
+        try:
+            texts[name] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise KnowledgeError(f"{name}: cannot be read as UTF-8 text") from None
+    return texts
+
+
+def _parse(texts: Mapping[str, str], name: str) -> dict[str, Any]:
+    if name not in texts:
+        raise KnowledgeError(f"{name}: the file is missing")
+    try:
+        return tomllib.loads(texts[name], parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise KnowledgeError(f"{name}: {error}") from None
+
+
+def _convert(value: object, wanted: type[T], place: str) -> T:
+    try:
+        return msgspec.convert(value, wanted)
+    except msgspec.ValidationError as error:
+        raise KnowledgeError(f"{place}: {error}") from None
+
+
+def _whole(texts: Mapping[str, str], name: str, wanted: type[T]) -> T:
+    return _convert(_parse(texts, name), wanted, name)
+
+
+def _tables(texts: Mapping[str, str], name: str, wanted: type[T]) -> dict[str, T]:
+    """One object per table, so that a message can name the table."""
+    return {key: _convert(table, wanted, f"{name}: [{key}]") for key, table in _parse(texts, name).items()}
+
+
+def _services(texts: Mapping[str, str], terms: Terms) -> dict[str, Service]:
+    names = [name for name in texts if "/" not in name]
+    if not names:
+        raise KnowledgeError("hooks/ holds no service: expected one TOML file per CDS service")
+    lists = _code_lists(terms)
+    services = {}
+    for name in names:
+        file = _service_file(texts, name)
+        service_id = name.removesuffix(".toml")
+        prefetch = {key: _fill(template, lists, f"{name}: [prefetch] {key}") for key, template in file.prefetch.items()}
+        services[service_id] = Service(id=service_id, file=file, prefetch=prefetch)
+    return services
+
+
+def _service_file(texts: Mapping[str, str], name: str) -> ServiceFile:
+    """Rules are converted one by one first, so that a message names the rule."""
+    table = _parse(texts, name)
+    for rule, words in table.get("rules", {}).items():
+        _convert(words, RuleWords, f"{name}: [rules.{rule}]")
+    return _convert(table, ServiceFile, name)
+
+
+def _code_lists(terms: Terms) -> dict[str, str]:
+    """The codes that each Observation prefetch asks for, as a FHIR token list."""
+    lists: dict[str, list[str]] = {}
+    for lab in terms.labs.values():
+        if lab.prefetch:
+            lists.setdefault(lab.prefetch, []).extend(f"{LOINC}|{code}" for code in lab.loinc)
+    return {key: ",".join(dict.fromkeys(codes)) for key, codes in lists.items()}
+
+
+def _fill(template: str, lists: Mapping[str, str], place: str) -> str:
+    filled = template
+    for key, codes in lists.items():
+        filled = filled.replace(f"${key}", codes)
+    if "$" in filled:
+        raise KnowledgeError(f"{place}: unknown code list; use one of {', '.join('$' + key for key in lists)}")
+    return filled
+
+
+def _digest(texts: Mapping[str, str]) -> str:
+    digest = hashlib.sha256()
+    for name, text in sorted(texts.items()):
+        digest.update(f"{name}\0{text}\0".encode())
+    return digest.hexdigest()

@@ -1,0 +1,55 @@
+"""Who signed which file of hooks/, and whether the signature still fits the text."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from cds_service.errors import KnowledgeError
+from cds_service.knowledge.words import Review
+
+REVIEWED = "knowledge/reviewed.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Reviews:
+    """By file name below hooks/: the signature that fits, or why there is none."""
+
+    signed: Mapping[str, Review]
+    changed: tuple[str, ...]  # signed once, changed since
+    unsigned: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file carries a signature that fits its text."""
+        return not self.changed and not self.unsigned
+
+
+def text_sha256(text: str) -> str:
+    """What a reviewer signs: the SHA-256 of the file's text."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def review_state(texts: Mapping[str, str]) -> Reviews:
+    """Compare the signatures of reviewed.toml with the files as they are."""
+    table = _signatures(texts.get(REVIEWED, ""))
+    files = [name for name in texts if name != REVIEWED]
+    for name in sorted(set(table) - set(files)):
+        raise KnowledgeError(f"{REVIEWED}: [\"{name}\"] signs a file that is not there")
+    fits = {n for n in table if table[n].sha256 == text_sha256(texts[n])}
+    return Reviews(
+        signed={n: table[n] for n in sorted(fits)},
+        changed=tuple(n for n in sorted(table) if n not in fits),
+        unsigned=tuple(n for n in sorted(files) if n not in table),
+    )
+
+
+def _signatures(text: str) -> dict[str, Review]:
+    try:
+        return msgspec.convert(tomllib.loads(text), dict[str, Review])
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise KnowledgeError(f"{REVIEWED}: {error}") from None

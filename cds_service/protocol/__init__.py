@@ -1,0 +1,1 @@
+"""CDS Hooks messages: discovery, request, card, feedback, OperationOutcome. No medicine."""

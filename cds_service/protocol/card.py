@@ -1,0 +1,104 @@
+"""The last look at a card before it is sent: what CDS Hooks demands of it (conformance.md G)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_INDICATORS = frozenset({"info", "warning", "critical"})
+_BEHAVIORS = frozenset({"at-most-one", "any"})
+_ABSOLUTE = re.compile(r"https?://[^\s]+")
+_REFERENCE = re.compile(r"[A-Za-z]+/[A-Za-z0-9\-._]+")
+_SUMMARY_BELOW = 140
+
+
+class InvalidCard(Exception):
+    """A card of ours breaks the specification: our bug. The text names the rule and the member."""
+
+
+def check_cards(cards: list[dict[str, Any]]) -> None:
+    """Raise InvalidCard at the first thing that a client could not take."""
+    seen = [card.get("uuid") for card in cards]
+    if len(set(seen)) != len(seen):
+        raise InvalidCard("two cards carry one uuid")
+    for card in cards:
+        for problem in _card_problems(card):
+            topic = card.get("source", {}).get("topic", {}).get("code", "?")
+            raise InvalidCard(f"{topic}: {problem}")
+
+
+def _card_problems(card: Mapping[str, Any]) -> Iterator[str]:
+    summary = card.get("summary", "")
+    if not 0 < len(summary) < _SUMMARY_BELOW or "\n" in summary:
+        yield f"summary has {len(summary)} characters"
+    if card.get("indicator") not in _INDICATORS:
+        yield "indicator"
+    if not _is_uuid(card.get("uuid")):
+        yield "uuid"
+    if re.search(r"<[A-Za-z/!]", card.get("detail", "")):
+        yield "detail holds HTML"
+    source = card.get("source", {})
+    if not source.get("label") or not _ABSOLUTE.fullmatch(source.get("url", "")):
+        yield "source"
+    yield from _coding_problems(source.get("topic", {}), "topic")
+    yield from _suggestion_list_problems(card)
+    for reason in card.get("overrideReasons", ()):
+        yield from _coding_problems(reason, "override reason")
+    for link in card.get("links", ()):
+        if link.get("type") != "absolute" or not link.get("label") or not _ABSOLUTE.fullmatch(link.get("url", "")):
+            yield "link"
+    yield from _empty_members(card, "card")
+
+
+def _suggestion_list_problems(card: Mapping[str, Any]) -> Iterator[str]:
+    suggestions = card.get("suggestions", ())
+    behavior = card.get("selectionBehavior")
+    if bool(suggestions) != (behavior in _BEHAVIORS):
+        yield "selectionBehavior"
+    if behavior == "at-most-one" and sum(1 for s in suggestions if s.get("isRecommended")) > 1:
+        yield "two recommended suggestions under at-most-one"
+    for suggestion in suggestions:
+        if not suggestion.get("label") or not _is_uuid(suggestion.get("uuid")) or not suggestion.get("actions"):
+            yield "suggestion"
+        for action in suggestion.get("actions", ()):
+            yield from _action_problems(action)
+
+
+def _action_problems(action: Mapping[str, Any]) -> Iterator[str]:
+    kind, resource = action.get("type"), action.get("resource")
+    if not action.get("description"):
+        yield "action without description"
+    if kind == "delete":
+        if resource is not None or not _REFERENCE.fullmatch(action.get("resourceId", "")):
+            yield "delete action"
+    elif kind not in {"create", "update"} or not isinstance(resource, dict) or not resource.get("resourceType"):
+        yield "action"
+    elif kind == "update" and not resource.get("id"):
+        yield "update without id"
+
+
+def _coding_problems(coding: Mapping[str, Any], what: str) -> Iterator[str]:
+    if not all(coding.get(part) for part in ("code", "system", "display")):
+        yield f"{what} lacks code, system or display"
+
+
+def _empty_members(value: object, place: str) -> Iterator[str]:
+    """CDS Hooks: no null, no empty string, object or array."""
+    if value is None or value in ("", [], {}, ()):
+        yield f"{place} is empty"
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from _empty_members(member, f"{place}.{name}")
+    elif isinstance(value, list | tuple):
+        for member in value:
+            yield from _empty_members(member, f"{place}[]")
+
+
+def _is_uuid(value: object) -> bool:
+    try:
+        uuid.UUID(str(value))
+    except ValueError:
+        return False
+    return True

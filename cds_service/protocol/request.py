@@ -1,0 +1,170 @@
+"""A hook call as its specification has it: shape checked, ids checked, nothing interpreted.
+
+CDS Hooks 3.0.0-ballot "HTTP Request", and what 2.0 and 1.1 clients send.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cds_service.errors import BadRequest
+from cds_service.protocol.secret import Secret
+
+# FHIR ids have 64 characters; Epic's are longer and base64-like (security.md T-11).
+_ID = re.compile(r"[A-Za-z0-9\-._]{1,256}")
+_TYPED_ID = re.compile(r"(?:[A-Z][A-Za-z]{1,40}/)?[A-Za-z0-9\-._]{1,256}")
+_MAX_TEXT = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookRequest:
+    """One call of one service. `received` is the only clock of everything that follows."""
+
+    service: str
+    hook: str
+    hook_instance: str
+    patient_id: str
+    received: datetime
+    encounter_id: str | None = None
+    user_id: str | None = None  # "Practitioner/7"
+    selections: tuple[str, ...] = ()
+    draft_orders: tuple[dict[str, Any], ...] = ()
+    fhir_server: str | None = None
+    token: Secret | None = None
+    prefetch: Mapping[str, object] = field(default_factory=dict)
+    extension: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def practitioner(self) -> str | None:
+        """The user as a reference that may sign orders, else None."""
+        user = self.user_id or ""
+        return user if user.startswith(("Practitioner/", "PractitionerRole/")) else None
+
+
+def hook_request(body: object, service: str, hook: str, received: datetime) -> HookRequest:
+    """Check a decoded body against the hook that `service` serves; BadRequest says what to mend."""
+    if not isinstance(body, dict):
+        raise BadRequest("The body is not a JSON object.")
+    said = _text(body, "hook", "The member 'hook' is missing or not a string.")
+    instance = _text(body, "hookInstance", "The member 'hookInstance' is missing or not a string.")
+    context = body.get("context")
+    if not isinstance(context, dict):
+        raise BadRequest("The member 'context' is missing or not an object.")
+    if said != hook:
+        raise BadRequest(
+            f"This service answers the hook '{hook}'. Check which service URL the EHR calls for which hook."
+        )
+    server, token = _fhir_access(body)
+    patient_id = _id(context, "patientId")
+    if patient_id is None:
+        raise BadRequest("The member 'context.patientId' is missing.")
+    _same_patient(body, patient_id)
+    return HookRequest(
+        service=service,
+        hook=hook,
+        hook_instance=instance,
+        patient_id=patient_id,
+        received=received,
+        encounter_id=_id(context, "encounterId"),
+        user_id=_user(context),
+        selections=_selections(context) if hook == "order-select" else (),
+        draft_orders=_draft_orders(context) if hook == "order-select" else (),
+        fhir_server=server,
+        token=token,
+        prefetch=_object(body, "prefetch"),
+        extension=_lenient_object(body, "extension"),
+    )
+
+
+def _text(body: Mapping[str, object], name: str, otherwise: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_TEXT:
+        raise BadRequest(otherwise)
+    return value
+
+
+def _object(body: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = body.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadRequest(f"The member '{name}' is not an object.")
+    return value
+
+
+def _lenient_object(body: Mapping[str, object], name: str) -> Mapping[str, object]:
+    # Vendors send extensions in forms of their own; none of them may cost the call.
+    value = body.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _id(context: Mapping[str, object], name: str) -> str | None:
+    value = context.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _ID.fullmatch(value) or set(value) == {"."}:
+        raise BadRequest(f"The member 'context.{name}' is not a FHIR id.")
+    return value
+
+
+def _user(context: Mapping[str, object]) -> str | None:
+    # An odd or missing user never breaks an answer (CDSH-134): drafts then carry no requester.
+    value = context.get("userId")
+    if isinstance(value, str) and "/" in value and _TYPED_ID.fullmatch(value):
+        return value
+    return None
+
+
+def _fhir_access(body: Mapping[str, object]) -> tuple[str | None, Secret | None]:
+    server = body.get("fhirServer")
+    if server is not None and not isinstance(server, str):
+        raise BadRequest("The member 'fhirServer' is not a string.")
+    authorization = body.get("fhirAuthorization")
+    if authorization is None:
+        return server, None
+    if not isinstance(authorization, dict):
+        raise BadRequest("The member 'fhirAuthorization' is not an object.")
+    if server is None:
+        raise BadRequest("The member 'fhirAuthorization' needs 'fhirServer' beside it.")
+    token, kind = authorization.get("access_token"), authorization.get("token_type")
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token.strip():
+        raise BadRequest("The member 'fhirAuthorization.access_token' is missing or not a token.")
+    if not isinstance(kind, str) or kind.casefold() != "bearer":
+        raise BadRequest("The member 'fhirAuthorization.token_type' is not 'Bearer'.")
+    return server, Secret(token.strip())
+
+
+def _same_patient(body: Mapping[str, object], patient_id: str) -> None:
+    authorization = body.get("fhirAuthorization")
+    said = authorization.get("patient") if isinstance(authorization, dict) else None
+    if isinstance(said, str) and said.removeprefix("Patient/") != patient_id:
+        raise BadRequest("The member 'fhirAuthorization.patient' differs from 'context.patientId'.")
+
+
+_NO_ORDERS = (
+    "The member 'context.{name}' is missing or malformed. order-select needs 'selections' and 'draftOrders'; "
+    "check that the EHR's registration holds the scope for unsigned orders."
+)
+
+
+def _selections(context: Mapping[str, object]) -> tuple[str, ...]:
+    value = context.get("selections")
+    if not isinstance(value, list) or not all(isinstance(s, str) and s.strip() for s in value):
+        raise BadRequest(_NO_ORDERS.format(name="selections"))
+    return tuple(value)
+
+
+def _draft_orders(context: Mapping[str, object]) -> tuple[dict[str, Any], ...]:
+    bundle = context.get("draftOrders")
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        raise BadRequest(_NO_ORDERS.format(name="draftOrders"))
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list):
+        raise BadRequest(_NO_ORDERS.format(name="draftOrders"))
+    # One odd entry never costs the call; the reader looks at each resource by itself.
+    found = (entry.get("resource") for entry in entries if isinstance(entry, dict))
+    return tuple(resource for resource in found if isinstance(resource, dict))

@@ -1,0 +1,70 @@
+"""What a deployment may change: one field per CDS_... environment variable, read once at the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cds_service.errors import SettingsError
+from cds_service.knowledge.limits import PROFILES
+from cds_service.knowledge.load import default_hooks_dir
+
+Mode = Literal["demo", "development", "production"]
+DEFAULT_PORT = 8642
+
+
+class Settings(BaseSettings):
+    """All settings. `docs/settings.md` lists them with their defaults; a test keeps it current."""
+
+    model_config = SettingsConfigDict(env_prefix="CDS_", frozen=True, extra="ignore")
+
+    mode: Mode = Field("development", description="demo, development or production")
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(DEFAULT_PORT, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    public_url: str = Field("", description="URL under which EHRs reach the service; empty: from host and port")
+    terminology_base: str = Field("", description="Base of our code system URLs; empty: <public URL>/fhir")
+    hooks_dir: Path = Field(default_factory=default_hooks_dir, description="Folder of the knowledge files")
+    clients_file: Path | None = Field(None, description="Registry of CDS clients (clients.toml)")
+    profile: str = Field("aasld", description="Guideline profile where a client names none")
+    deadline_ms: int = Field(1500, ge=300, le=5000, description="Time for one hook call with live reads")
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite below data_dir")
+    data_dir: Path = Field(Path("data"), description="Folder for the SQLite file and the secret")
+    secret_file: Path | None = Field(None, description="File with the secret for card uuids; empty: made in data_dir")
+    max_body_bytes: int = Field(2_000_000, ge=10_000, description="Largest request body")
+    fluid_restriction_resource: Literal["NutritionOrder", "ServiceRequest"] = Field(
+        "NutritionOrder", description="Resource of the fluid-restriction suggestion"
+    )
+    include_weak: bool = Field(False, description="Name weakly associated drugs (tier 3) below sodium 130")
+    explain: bool = Field(False, description="Add why, and why not, to every answer as an extension")
+    cors_origins: tuple[str, ...] = Field((), description="Exact origins that browsers may call from")
+    threads: int = Field(16, ge=2, le=256, description="Threads that run hook calls in one worker")
+
+    @field_validator("profile")
+    @classmethod
+    def _known_profile(cls, value: str) -> str:
+        if value not in PROFILES:
+            raise ValueError(f"use one of {', '.join(PROFILES)}")
+        return value
+
+    @property
+    def base_url(self) -> str:
+        """The public URL without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def fhir_terminology(self) -> str:
+        """Base of the URLs of our own code systems, without a trailing slash."""
+        return (self.terminology_base or f"{self.base_url}/fhir").rstrip("/")
+
+
+def settings_from_environment(**overrides: object) -> Settings:
+    """Settings from CDS_... variables; SettingsError names the variable that is wrong, never its value."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks what the command line gives
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "CDS_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"{name}: {first['msg']}") from None

@@ -1,0 +1,90 @@
+"""What is written down of a call: JSON lines made by an allow-list of fields, never patient data.
+
+A field that is not in `FIELDS` is dropped before it is written, whoever logs it; values are closed
+sets, counts, durations and our own ids. Exceptions are named by class: their texts may hold URLs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+FIELDS = frozenset(
+    {
+        "event",
+        "level",
+        "time",
+        "correlation",  # of one call; the OperationOutcome shows it too
+        "client",
+        "service",
+        "hook",
+        "status",
+        "code",  # FHIR issue type of an error
+        "cards",  # topic codes
+        "indicators",
+        "sources",  # per prefetch key: satisfied, empty, failed, absent
+        "origins",  # per prefetch key: prefetch, live, none
+        "foreign",  # resources of another patient that were left out
+        "unrecognised",
+        "milliseconds",
+        "error",  # class of an exception
+        "module",
+        "line",
+        "outcome",  # of a feedback
+        "count",
+        "mode",
+        "port",
+        "knowledge",  # SHA-256 of hooks/
+        "file",
+        "reason",  # one of our own fixed texts
+    }
+)
+
+
+def _allow_listed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {name: value for name, value in event.items() if name in FIELDS}
+
+
+def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
+    """Send our log to `stream` (standard error by default) as one JSON object a line."""
+    # These libraries put URLs, and so patient ids, into their messages.
+    for name in ("urllib3", "requests", "werkzeug"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            _allow_listed,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=stream or sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def log() -> FilteringBoundLogger:
+    """The service's logger."""
+    logger: FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+def log_crash(error: BaseException, correlation: str) -> None:
+    """A bug of ours: class and place of the exception, without its text."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    place: dict[str, Any] = {}
+    if last is not None:
+        place = {"module": last.tb_frame.f_globals.get("__name__", "?"), "line": last.tb_lineno}
+    log().error("crash", correlation=correlation, error=type(error).__name__, **place)
+
+
+def correlation_id(hook_instance: str) -> str:
+    """A short id of one call that both sides can work out, and that says nothing about the patient."""
+    return hashlib.sha256(hook_instance.encode("utf-8", "replace")).hexdigest()[:16]

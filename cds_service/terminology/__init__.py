@@ -1,0 +1,1 @@
+"""Codes and names become ingredients, saline strengths, problems and analytes. Pure."""

@@ -1,0 +1,101 @@
+"""What the resolvers say about one order: ingredients, saline, words out of the record. Pure data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+Evidence = Literal["code", "display", "text", "brand"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordText:
+    """Words out of the record. Cards defuse them; nothing else may print them."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """One coding as recorded; `system` in its canonical form, "" where it has none."""
+
+    system: str
+    code: str
+    display: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A CodeableConcept as recorded."""
+
+    codings: tuple[Coding, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strength:
+    """A recorded Ratio of one ingredient: 30 mg per 1 mL."""
+
+    numerator: Decimal
+    numerator_unit: str
+    denominator: Decimal
+    denominator_unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """Everything one order says of its medication, gathered by the reader.
+
+    `concepts` are the order's own concept and the code of each referenced Medication; `ingredients`
+    the items inside these Medications with their strength, where recorded.
+    """
+
+    concepts: tuple[Coded, ...] = ()
+    ingredients: tuple[tuple[Coded, Strength | None], ...] = ()
+    routes: tuple[Coded, ...] = ()
+    form: Coded | None = None
+    instructions: str = ""  # dosage text
+    volume_ml: Decimal | None = None  # from dose or quantity, where it is a volume
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrugMatch:
+    """One ingredient that was recognised in an order."""
+
+    name: str  # a key of sodium-drugs.toml
+    cls: str
+    tier: str
+    group: str
+    evidence: Evidence
+    matched: RecordText | None = None  # the words that matched, for evidence display/text/brand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saline:
+    """What an order of sodium chloride is (D.5); `percent` is g per 100 mL."""
+
+    kind: Literal["hypertonic", "concentrate", "isotonic", "hypotonic", "salt-tablet"]
+    percent: Decimal | None = None
+    volume_ml: Decimal | None = None
+
+
+Route = Literal["iv", "systemic", "local", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """What a product was recognised as."""
+
+    drugs: tuple[DrugMatch, ...] = ()
+    partners: tuple[str, ...] = ()  # other named ingredients of a combination, in our own words
+    ingredient_count: int = 1
+    saline: Saline | None = None
+    hypotonic: bool = False  # dextrose 5 % in water, free water, 0.45 % and weaker saline
+    hypotonic_volume_ml: Decimal | None = None
+    route: Route = "unknown"
+    adpkd: bool = False
+    hyponatremia_product: bool = False
+    code_only: bool = False  # a code and no name, and the code is unknown
+    unrecognised: RecordText | None = None  # a name that matches nothing we know
+    steps: tuple[str, ...] = ()  # for `terminology lookup`: which step said what

@@ -1,0 +1,67 @@
+"""The registry that is in force: clients.toml is read again when it changes, and a broken file changes nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cds_service.errors import RegistryError
+from cds_service.trust.registry import Registry
+
+LOOK_EVERY_S = 1.0
+
+_Seen = tuple[int, int, int]  # inode, size, time of change
+
+
+class CurrentRegistry:
+    """Holds one registry and swaps it atomically; `report` gets every change and every refusal of one."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        report: Callable[[str], None],
+        allow_http: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Reads the file at once; RegistryError if it is broken, because there is no older one to keep."""
+        self._path = path
+        self._report = report
+        self._allow_http = allow_http
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen = self._look()
+        self._registry = Registry.load(path, allow_http=allow_http)
+        self._next_look = clock() + LOOK_EVERY_S
+
+    def current(self) -> Registry:
+        """The registry to answer this call with; looks at the file at most once a second."""
+        if self._clock() >= self._next_look and self._lock.acquire(blocking=False):
+            try:
+                self._refresh()
+            finally:
+                self._lock.release()
+        return self._registry
+
+    def _refresh(self) -> None:
+        self._next_look = self._clock() + LOOK_EVERY_S
+        seen = self._look()
+        if seen == self._seen:
+            return
+        # Noted before the file is read: a change during the reading is seen at the next look.
+        self._seen = seen
+        try:
+            self._registry = Registry.load(self._path, allow_http=self._allow_http)
+        except RegistryError as error:
+            self._report(f"The client registry changed and is broken; the old one stays in force. {error}")
+        else:
+            self._report("The client registry changed and is in force.")
+
+    def _look(self) -> _Seen | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
