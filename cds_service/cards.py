@@ -10,7 +10,7 @@ from string import Template
 from typing import Any
 
 from cds_service.clinical.case import Case
-from cds_service.clinical.finding import Action, Fact, Finding, Line, RemoveDraft, Silence, Suggestion
+from cds_service.clinical.finding import Fact, Finding, Line, RemoveDraft, Silence, Suggestion
 from cds_service.clinical.snapshot import Missing
 from cds_service.clinical.wording import trend_line
 from cds_service.knowledge.load import Knowledge, Service
@@ -18,12 +18,13 @@ from cds_service.knowledge.words import RuleWords, SuggestionWords
 from cds_service.protocol.defuse import defuse
 from cds_service.terminology.match import RecordText
 
-DETAIL_LIMIT = 1500  # design.md "Card text"
+FIRST_PART = 600  # characters: what to do, why, what was not checked (design.md "Card text")
+DETAIL_LIMIT = 1500
 TOPIC_PATH = "/CodeSystem/hyponatremia-topic"
 OVERRIDE_PATH = "/CodeSystem/hyponatremia-override"
 
-# Action of a finding, its description, the note for the order -> CDS Hooks actions; empty: it cannot be offered.
-ActionWriter = Callable[[Action, str, str], list[dict[str, Any]]]
+# A suggestion and the text of its actions -> CDS Hooks actions; empty: it cannot be offered.
+ActionWriter = Callable[[Suggestion, str], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +76,11 @@ class Writer:
         rule = self._service.file.rules[finding.rule]
         return self._fill(rule.summary[finding.variant], finding.facts)
 
-    def silence(self, silence: Silence) -> str:
-        """Why a rule did not fire, in the words of hooks/."""
+    def silence(self, silence: Silence, *, with_values: bool = True) -> str:
+        """Why a rule did not fire, in the words of hooks/; without values nothing of the patient is in it."""
         own = self._service.file.rules[silence.rule].silence
         template = own.get(silence.reason) or self._words.silence[silence.reason]
-        return self._fill(template, silence.facts)
+        return self._fill(template, silence.facts if with_values else dict.fromkeys(silence.facts, "…"))
 
     def not_checked(self, missing: Mapping[str, Missing]) -> str:
         """What could not be looked at, and why; empty where everything was."""
@@ -117,19 +118,19 @@ class Writer:
         do = [self._line(line, rule) for line in finding.do]
         do += [self.summary(other) for other in finding.absorbed]
         why = [(self._line(line, rule), line.keep) for line in finding.why]
-        series = trend_line(case.sodium.samples, case.snapshot.now, case.snapshot.zone)
-        close = self._close(finding.rule, rule, case)
+        series = trend_line(case.sodium.samples, case.snapshot.now, case.snapshot.zone, case.limits)
+        unchecked = self.not_checked(case.snapshot.missing)
+        close = self._close(finding.rule, rule)
         while True:
-            text = _assemble(do, series, [words for words, _ in why], close)
+            text = _assemble(do, series, [words for words, _ in why], unchecked) + close
             spare = [n for n, (_, keep) in enumerate(why) if not keep]
             if len(text) <= DETAIL_LIMIT or not spare:
                 return text
             del why[spare[-1]]
 
-    def _close(self, rule_id: str, rule: RuleWords, case: Case) -> list[str]:
+    def _close(self, rule_id: str, rule: RuleWords) -> str:
         named = ", ".join(self._knowledge.citations[key].short for key in rule.sources)
-        basis = f"[Basis of this card]({self._basis(rule_id)}): {named}. {self._words.footer}"
-        return [part for part in (self.not_checked(case.snapshot.missing), basis) if part]
+        return f"\n\n[Basis of this card]({self._basis(rule_id)}): {named}. {self._words.footer}"
 
     def _basis(self, rule_id: str) -> str:
         return f"{self._desk.base_url}/basis#{rule_id}"
@@ -148,12 +149,10 @@ class Writer:
 
     def _suggestion(self, suggestion: Suggestion, name: str, actions: ActionWriter) -> dict[str, Any]:
         words = self._words.suggestions[suggestion.kind]
-        description = self._fill(words.description, suggestion.facts)
-        note = self._fill(words.note, suggestion.facts)
         written: dict[str, Any] = {
             "label": self._fill(words.label, suggestion.facts),
             "uuid": str(self._hash(name)),
-            "actions": [done for action in suggestion.actions for done in actions(action, description, note)],
+            "actions": actions(suggestion, self._fill(words.description, suggestion.facts)),
         }
         return written | {"isRecommended": True} if suggestion.recommended else written
 
@@ -186,8 +185,17 @@ class Writer:
         return uuid.UUID(bytes=digest[:16], version=4)
 
 
-def _assemble(do: list[str], series: str, why: list[str], close: list[str]) -> str:
-    first = [f"- {words}" for words in do]
-    then = ([f"- Sodium, mmol/L: {series}"] if series else []) + [f"- {words}" for words in why]
-    blocks = ["\n".join(lines) for lines in (first, then) if lines] + close
-    return "\n\n".join(blocks)
+def _assemble(do: list[str], series: str, why: list[str], unchecked: str) -> str:
+    """What fits into the first part, what was not checked, and the rest under "More"."""
+    lines = [f"- {words}" for words in do]
+    reasons = ([f"- Sodium, mmol/L: {series}"] if series else []) + [f"- {words}" for words in why]
+    used = sum(map(len, lines)) + len(unchecked)
+    first = 0
+    while first < len(reasons) and used + len(reasons[first]) <= FIRST_PART:
+        used += len(reasons[first])
+        first += 1
+    more = reasons[max(first, 1) :]
+    blocks = [lines, reasons[: max(first, 1)], [unchecked] if unchecked else []]
+    if more:
+        blocks += [["**More**"], more]
+    return "\n\n".join("\n".join(block) for block in blocks if block)

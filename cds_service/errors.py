@@ -8,6 +8,8 @@
   - MethodNotAllowed       405
   - SlowBody               408  the body did not arrive within its deadline
   - DataUnavailable        412  sodium was neither prefetched nor readable
+    - DataTooSlow               ... in time
+    - DataRefused               ... with the token of the call
   - BodyTooLarge           413
   - UnsupportedMedia       415  content type or content encoding
   - TooManyRequests        429
@@ -80,10 +82,22 @@ class SlowBody(ServiceError):
 
 
 class DataUnavailable(ServiceError):
-    """Required data was neither prefetched nor readable; `code` says in what way."""
+    """Required data was neither prefetched nor readable."""
 
     status = 412
     code = "incomplete"
+
+
+class DataTooSlow(DataUnavailable):
+    """Required data did not arrive within the deadline."""
+
+    code = "timeout"
+
+
+class DataRefused(DataUnavailable):
+    """The FHIR server refused the request's token."""
+
+    code = "forbidden"
 
 
 class BodyTooLarge(ServiceError):

@@ -41,6 +41,8 @@ class StoryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     now: datetime
     cards: list[ExpectedCard] = []
     profile: str = "aasld"
+    explain_missing_data: bool = False  # as a registry entry may say
+    failing: list[str] = []  # prefetch keys that the EHR answers with an error
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Story:
 
     def request_at(self, now: datetime) -> dict[str, Any]:
         """The hook call as an EHR would send it at `now`."""
-        return _shifted(self.request, self._offset(now))
+        shifted: dict[str, Any] = _shifted(self.request, self._offset(now))
+        return shifted
 
     def resources_at(self, now: datetime) -> tuple[dict[str, Any], ...]:
         """The record as it would stand at `now`; ids and values unchanged."""

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
 from typing import Literal
 
+from cds_service.clinical.record import Record
 from cds_service.clinical.snapshot import Order
+from cds_service.clinical.spans import days, hours
+from cds_service.knowledge.sets import ConceptSet
 from cds_service.terminology.match import DrugMatch
 
 Attribution = Literal["probable", "possible-recent", "possible-chronic", "unlikely"]
+RANK: dict[Attribution, int] = {"probable": 0, "possible-recent": 1, "possible-chronic": 2, "unlikely": 3}
+LOWERING_TIERS = ("T1", "T2", "T3")
+WEAK_TIER = "T3"
+ADMINISTRATION = "MedicationAdministration/"
+ON_HOLD = "on-hold"
+_LONGEST = Decimal(36500)  # days: a recorded duration beyond a century must not overflow a date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +45,176 @@ class Exposures:
     def of(self, *classes: str) -> tuple[Exposure, ...]:
         """Active exposures of these drug classes."""
         return tuple(e for e in self.active if e.drug.cls in classes)
+
+
+def exposures(record: Record) -> Exposures:
+    """Active, systemic drugs with their start and attribution; drafts do not count (B.0.7)."""
+    by_drug: dict[str, list[tuple[DrugMatch, Order]]] = {}
+    for order in _listed(record):
+        for drug in order.drugs:
+            by_drug.setdefault(drug.name, []).append((drug, order))
+    active = tuple(e for e in (_exposure(record, found) for found in by_drug.values()) if e)
+    names = {e.drug.name for e in active}
+    on_hold = {
+        name: drug
+        for name, found in by_drug.items()
+        for drug, order in found
+        if order.status == ON_HOLD and name not in names
+    }
+    return Exposures(active=active, suspects=_suspects(record, active), on_hold=tuple(on_hold.values()))
+
+
+def taken_within(record: Record, classes: ConceptSet, window: timedelta) -> tuple[str, ...]:
+    """Names of drugs of these classes that may have been taken within the window (hours to days).
+
+    A stopped order without an end counts while it is young, and one on hold always: nobody can tell
+    when the last dose was taken.
+    """
+    orders = (o for o in _listed(record) if o.status == ON_HOLD or _may_reach(record, o, window))
+    found = (drug.name for order in orders for drug in order.drugs if drug.cls in classes)
+    return tuple(dict.fromkeys(found))
+
+
+def is_active(record: Record, order: Order) -> bool:
+    """Whether an order of the medication list is taken now."""
+    now, limits = record.snapshot.now, record.limits
+    if order.reference.startswith(ADMINISTRATION):
+        begin = begun(order)
+        return begin is not None and now - begin <= hours(limits.administration_hours)
+    if order.status not in record.sets.active_statuses:
+        return False
+    return order.end is None or now - order.end <= days(limits.order_end_grace_days)
+
+
+def begun(order: Order) -> datetime | None:
+    """The earliest moment that the order names as its start."""
+    return min((t for t in (order.start, order.authored) if t is not None), default=None)
+
+
+def _listed(record: Record) -> Iterator[Order]:
+    """Systemic medication that is or was really taken: no proposals, no cancelled orders."""
+    sets = record.sets
+    for order in record.snapshot.exposures:
+        real = order.status in sets.active_statuses or order.status in sets.stopped_statuses
+        systemic = order.kind == "medication" and order.route != "local"
+        if real and systemic and order.intent in sets.given_intents:
+            yield order
+
+
+def _may_reach(record: Record, order: Order, window: timedelta) -> bool:
+    if is_active(record, order):
+        return True
+    now, begin = record.snapshot.now, begun(order)
+    if order.end is not None:
+        return now - order.end <= window
+    if begin is None:
+        return False
+    if order.duration_days is not None:
+        return now - begin - _duration(order) <= window
+    return now - begin <= max(window, days(record.limits.stop_unknown_days))
+
+
+def _duration(order: Order) -> timedelta:
+    if order.duration_days is None or not order.duration_days.is_finite():
+        return timedelta(0)
+    return timedelta(days=float(max(Decimal(0), min(order.duration_days, _LONGEST))))
+
+
+def _exposure(record: Record, found: list[tuple[DrugMatch, Order]]) -> Exposure | None:
+    """The exposure to one ingredient, or None where no order of it is active."""
+    orders = [order for _, order in found]
+    chain = [order for order in orders if is_active(record, order)]
+    if not chain:
+        return None
+    past = [(begin, o) for o in orders if o not in chain and (begin := begun(o)) is not None]
+    since = min((b for b in map(begun, chain) if b is not None), default=None)
+    for begin, order in sorted(past, key=lambda pair: pair[0], reverse=True):
+        if since is not None and _gap(since, begin, order) <= days(record.limits.order_chain_days):
+            chain.append(order)
+            since = min(since, begin)
+    chain.sort(key=lambda o: begun(o) or record.snapshot.now, reverse=True)
+    drug = next(d for d, order in found if order is chain[0])
+    return Exposure(
+        drug=drug,
+        orders=tuple(chain),
+        since=since,
+        attribution=_attribution(record, drug, since, _raised(chain)),
+    )
+
+
+def _gap(since: datetime, begin: datetime, order: Order) -> timedelta:
+    """The time without the drug between an earlier order and the start of the chain."""
+    return since - order.end if order.end is not None else since - begin - _duration(order)
+
+
+def _raised(chain: list[Order]) -> datetime | None:
+    """When the daily dose was last raised within a chain (newest first)."""
+    dosed = [o for o in chain if o.daily_dose_mg is not None]
+    for newer, older in pairwise(dosed):
+        if newer.daily_dose_mg and older.daily_dose_mg and newer.daily_dose_mg > older.daily_dose_mg:
+            return begun(newer)
+    return None
+
+
+def _attribution(
+    record: Record, drug: DrugMatch, since: datetime | None, raised: datetime | None
+) -> Attribution | None:
+    """B.0.7: how well the time of start and of the first low sodium of this run fit together."""
+    limits = record.limits
+    first_low = _first_low(record)
+    if drug.tier not in LOWERING_TIERS or first_low is None:
+        return None
+    if _blamed(record, drug):
+        return "probable"
+    if since is None:
+        return "possible-recent" if drug.cls in record.sets.any_duration else "possible-chronic"
+    if since - first_low >= days(limits.unlikely_before_days) or since > record.snapshot.now:
+        return "unlikely"
+    if any(_fits(record, start, first_low) for start in (since, raised) if start is not None):
+        return "probable"
+    recent = first_low - since <= days(limits.recent_start_days)
+    return "possible-recent" if recent or drug.cls in record.sets.any_duration else "possible-chronic"
+
+
+def _fits(record: Record, start: datetime, first_low: datetime) -> bool:
+    """Sodium was normal before the start, and low soon after it."""
+    limits = record.limits
+    soon = timedelta(0) <= first_low - start <= days(limits.probable_start_days)
+    window = days(limits.normal_before_days)
+    return soon and any(
+        not record.is_low(s) and timedelta(0) <= start - s.at <= window for s in record.sodium.samples
+    )
+
+
+def _blamed(record: Record, drug: DrugMatch) -> bool:
+    """A clinician recorded an adverse effect of this class."""
+    window = days(record.limits.recent_start_days)
+    return any(
+        drug.cls in classes and record.problems.has_current(concept, window)
+        for concept, classes in record.sets.adverse_effects.items()
+    )
+
+
+def _first_low(record: Record) -> datetime | None:
+    """The first value of the present run of low sodium."""
+    if not record.sodium.low or record.sodium.latest is None:
+        return None
+    first = record.sodium.latest.at
+    for sample in reversed(record.sodium.samples):
+        if not record.is_low(sample):
+            break
+        first = min(first, sample.at)
+    return first
+
+
+def _suspects(record: Record, active: Iterable[Exposure]) -> tuple[Exposure, ...]:
+    """At most three, the likeliest first; weakly linked drugs only where the site asked for them."""
+    limits, value = record.limits, record.effective_sodium
+    weak = bool(limits.weak_suspects_included) and value is not None and value < limits.weak_suspects_below
+    likely = [
+        (RANK[e.attribution], e.drug.tier, e.drug.name, e)
+        for e in active
+        if e.attribution is not None and e.attribution != "unlikely" and (weak or e.drug.tier != WEAK_TIER)
+    ]
+    likely.sort(key=lambda ranked: ranked[:-1])
+    return tuple(e for *_, e in likely[: int(limits.suspects_to)])

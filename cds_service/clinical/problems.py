@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import timedelta
 
 from cds_service.clinical.snapshot import Problem, Snapshot
@@ -10,52 +10,53 @@ from cds_service.knowledge.sets import ConceptSet
 
 
 class Problems:
-    """The problems and visit reasons of one snapshot, asked by concept and recency."""
+    """The problems and visit reasons of one snapshot, asked by concept and recency.
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        drafted = (order.reasons for order in snapshot.drafts)
-        self._reasons = snapshot.encounter_reasons.union(*drafted)
+    Reasons of the visit and of drafted orders speak of today; they count wherever "current" does.
+    """
+
+    def __init__(self, snapshot: Snapshot, leave_out: frozenset[str] = frozenset()) -> None:
+        self._now = snapshot.now
+        self._all = tuple(p for p in snapshot.problems if not p.concepts & leave_out)
+        self._active = tuple(p for p in self._all if p.active)
+        self._reasons = snapshot.encounter_reasons.union(*(order.reasons for order in snapshot.drafts))
 
     def active(self, wanted: ConceptSet) -> tuple[str, ...]:
-        """Members that are active now, at any date, or a reason of this visit or of a draft."""
-        return wanted.among(self._concepts(p for p in self._snapshot.problems if p.active) | self._reasons)
+        """Members that are active, at any date, or a reason."""
+        return wanted.among(_concepts(self._active) | self._reasons)
 
     def current(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
-        """Active members that are diagnoses of this encounter, recorded within the window, or a visit reason."""
-        found = (p for p in self._snapshot.problems if p.active and (p.encounter_diagnosis or self._recent(p, window)))
-        return wanted.among(self._concepts(found) | self._reasons)
+        """Active members of this encounter's diagnoses or recorded within the window, or a reason."""
+        found = (p for p in self._active if p.encounter_diagnosis or self._recent(p, window))
+        return wanted.among(_concepts(found) | self._reasons)
 
     def diagnosed(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
-        """Active members that are diagnoses of this encounter and recorded within the window."""
-        found = (p for p in self._snapshot.problems if p.active and p.encounter_diagnosis and self._recent(p, window))
-        return wanted.among(self._concepts(found))
+        """Active members that are a diagnosis of this encounter and recorded within the window."""
+        found = (p for p in self._active if p.encounter_diagnosis and self._recent(p, window))
+        return wanted.among(_concepts(found))
 
     def dated(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
-        """Active members recorded within the window; an encounter diagnosis without a date does not count."""
-        found = (p for p in self._snapshot.problems if p.active and self._recent(p, window))
-        return wanted.among(self._concepts(found))
+        """Active members recorded within the window; without a date none counts."""
+        return wanted.among(_concepts(p for p in self._active if self._recent(p, window)))
 
     def happened(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
-        """Members within the window or of this encounter, resolved ones too: an event does not lapse."""
-        found = (p for p in self._snapshot.problems if p.encounter_diagnosis or self._recent(p, window))
-        return wanted.among(self._concepts(found) | self._reasons)
+        """Members of this encounter or within the window, resolved ones too, or a reason."""
+        found = (p for p in self._all if p.encounter_diagnosis or self._recent(p, window))
+        return wanted.among(_concepts(found) | self._reasons)
+
+    def has_current(self, concept: str, window: timedelta) -> bool:
+        """Whether this one concept is current."""
+        found = (p for p in self._active if p.encounter_diagnosis or self._recent(p, window))
+        return concept in _concepts(found) | self._reasons
 
     def undated(self, wanted: ConceptSet) -> tuple[str, ...]:
-        """Active members of which nobody can tell how old they are."""
-        found = (p for p in self._snapshot.problems if p.active and p.since is None and not p.encounter_diagnosis)
-        return wanted.among(self._concepts(found))
-
-    def without(self, excluded: ConceptSet) -> Problems:
-        """The same record without the problems that also have one of these meanings."""
-        kept = Problems(self._snapshot)
-        kept._hidden = frozenset(excluded.members)
-        return kept
-
-    _hidden: frozenset[str] = frozenset()
-
-    def _concepts(self, problems: Iterator[Problem]) -> frozenset[str]:
-        return frozenset(c for p in problems if not p.concepts & self._hidden for c in p.concepts)
+        """Active members whose age nobody can tell."""
+        found = (p for p in self._active if p.since is None and not p.encounter_diagnosis)
+        return wanted.among(_concepts(found))
 
     def _recent(self, problem: Problem, window: timedelta) -> bool:
-        return problem.since is not None and self._snapshot.now - problem.since <= window
+        return problem.since is not None and self._now - problem.since <= window
+
+
+def _concepts(problems: Iterable[Problem]) -> frozenset[str]:
+    return frozenset(concept for problem in problems for concept in problem.concepts)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from cds_service.clinical.series import in_future, usable_status
 from cds_service.clinical.snapshot import LabResult, Snapshot
+from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.terms import Lab
+from cds_service.terminology.units import unit_key
 
-_UNUSABLE = frozenset({"entered-in-error", "cancelled", "registered"})
 _DAY = timedelta(days=1)
+_URINE = "urine-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +51,29 @@ class Reading:
 class Readings:
     """The values of one snapshot by analyte (keys of labs.toml), oldest first."""
 
-    def __init__(self, snapshot: Snapshot, labs: Mapping[str, Lab]) -> None:
-        self._now = snapshot.now
-        self._by_analyte: dict[str, list[Reading]] = {}
+    def __init__(self, now: datetime, found: Mapping[str, Iterable[Reading]]) -> None:
+        self._now = now
+        self._found = {analyte: tuple(sorted(readings, key=_in_time)) for analyte, readings in found.items()}
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Readings:
+        """What is usable: of now or earlier, not withdrawn, in a unit of labs.toml (or without one)."""
+        found: dict[str, list[Reading]] = {}
         for result in snapshot.labs:
-            reading = _reading(result, labs.get(result.analyte))
+            late = result.time is not None and in_future(result.time, snapshot, limits)
+            reading = None if late else _reading(result, labs.get(result.analyte))
             if reading:
-                self._by_analyte.setdefault(result.analyte, []).append(reading)
-        for readings in self._by_analyte.values():
-            readings.sort(key=lambda r: r.at)
+                found.setdefault(result.analyte, []).append(reading)
+        return cls(snapshot.now, found)
+
+    @classmethod
+    def none(cls) -> Readings:
+        """No values at all."""
+        return cls(datetime.min.replace(tzinfo=UTC), {})
 
     def all(self, analyte: str) -> tuple[Reading, ...]:
         """Every value of this analyte, oldest first."""
-        return tuple(self._by_analyte.get(analyte, ()))
+        return self._found.get(analyte, ())
 
     def within(self, analyte: str, window: timedelta) -> tuple[Reading, ...]:
         """The values that may be younger than the window, oldest first."""
@@ -73,10 +86,10 @@ class Readings:
 
 
 def _reading(result: LabResult, lab: Lab | None) -> Reading | None:
-    if result.time is None or result.status in _UNUSABLE or not result.value.is_finite():
-        return None
     factor = _factor(result.unit, lab)
-    if factor is None:
+    if result.time is None or factor is None or usable_status(result.status) is None:
+        return None
+    if not result.value.is_finite() or (result.urine and not result.analyte.startswith(_URINE)):
         return None
     at = result.time.at
     return Reading(
@@ -89,8 +102,18 @@ def _reading(result: LabResult, lab: Lab | None) -> Reading | None:
 
 def _factor(unit: str, lab: Lab | None) -> Decimal | None:
     """What turns the recorded unit into the unit of labs.toml; a value without a unit is taken as it is."""
-    recorded = unit.strip().lower()
-    if lab is None or not recorded or recorded == lab.unit.lower():
+    if not unit.strip():
         return Decimal(1)
-    factor = lab.units.get(recorded)
+    factor = lab.units.get(unit_key(unit)) if lab is not None else None
     return Decimal(factor) if factor is not None else None
+
+
+def _in_time(reading: Reading) -> tuple[datetime, Decimal, str]:
+    """Order in time; of two values of one moment the lower one counts as the newer."""
+    return (reading.at, -reading.value, reading.comparator)
+
+
+def paired(reading: Reading, partners: Iterable[Reading], near: timedelta) -> Reading | None:
+    """The partner nearest in time, not further than `near`; bounds are no partners."""
+    close = [p for p in partners if p.exact and abs(p.at - reading.at) <= near]
+    return min(close, key=lambda p: abs(p.at - reading.at), default=None)

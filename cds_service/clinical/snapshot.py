@@ -129,6 +129,7 @@ class Snapshot:
     missing: Mapping[str, Missing] = field(default_factory=dict)  # prefetch key -> why
     unrecognised: int = 0  # orders that carry a code and no name
     dropped_foreign: int = 0  # resources of another patient, left out
+    without_subject: int = 0  # resources that name no patient, taken as this one's
 
     def complete(self, *sources: str) -> bool:
         """Whether every one of these sources was read to its end."""

@@ -2,64 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
-from enum import StrEnum
-from typing import Literal
 
+from cds_service.clinical.sample import Band, Fall, Freshness, Rejected, Sample, band_of
+from cds_service.clinical.series import Series
+from cds_service.clinical.snapshot import Setting, Snapshot
+from cds_service.clinical.spans import days, hours
+from cds_service.clinical.trend import acute_fall, falling, stable_chronic
+from cds_service.knowledge.limits import Limits
 
-class Band(StrEnum):
-    """Severity by the active profile."""
+__all__ = [
+    "Band",
+    "Fall",
+    "Freshness",
+    "Influence",
+    "Rejected",
+    "Sample",
+    "SodiumView",
+    "sodium_view",
+]
 
-    NORMAL = "normal"
-    MILD = "mild"
-    MODERATE = "moderate"
-    SEVERE = "severe"
-
-
-class Freshness(StrEnum):
-    """How far the age of a result lets us act on it (B.0.2)."""
-
-    CURRENT = "current"
-    AGING = "aging"
-    STALE = "stale"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One usable sodium, mmol/L."""
-
-    value: Decimal
-    shown: str  # as a card writes it: "128", "<110"
-    at: datetime
-    method: Literal["lab", "poc"] = "lab"
-    status: str = "final"
-    comparator: str = ""
-    day_only: bool = False
-    result_time: bool = False
-    unit_missing: bool = False
-    below_plausible: bool = False  # 70 to 89.9 (S2)
-    reference: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
-    """A sodium that no rule may use, and why (DQ cards)."""
-
-    why: Literal["unit", "implausible", "status", "comparator", "time", "specimen"]
-    shown: str  # number as recorded
-    unit: str
-    at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fall:
-    """Sodium fell: `amount` mmol/L within `over`."""
-
-    amount: Decimal
-    over: timedelta
-    start: Sample
+NO_CARD = ("status", "comparator", "time", "specimen")  # left out silently; unit and plausibility are told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +39,85 @@ class SodiumView:
     age: timedelta = timedelta(0)
     freshness: Freshness = Freshness.STALE
     rejected: tuple[Rejected, ...] = ()
-    newest_rejected: Rejected | None = None  # newer than `latest` (or there is none), for unit or plausibility
+    newest_rejected: Rejected | None = None  # newer than `latest`, or alone, for unit or plausibility
     other_method: Sample | None = None  # lab and point of care disagree by more than the limit (S3)
     falling: Fall | None = None  # B.0.8 "Falling"
     acute: Fall | None = None  # M3
     stable_chronic: bool = False  # B.5 rule 6 as far as samples go
-    never_repeated_severe: bool = False  # B.0.2 exception, M17
+    never_repeated_severe: bool = False  # B.0.2 exception, M17: it decides `freshness`
 
     @property
     def low(self) -> bool:
         """Whether the latest usable value is low by the profile (band in use)."""
         return self.latest is not None and self.band is not Band.NORMAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Influence:
+    """What other findings say of the series: corrected values, and whether a fall has another explanation."""
+
+    corrected: Mapping[Sample, Decimal] = field(default_factory=dict)  # Katz values where glucose is high
+    fall_explained: bool = False  # glucose shift, suspected artefact, or planned re-lowering (M3)
+
+
+def sodium_view(
+    snapshot: Snapshot, series: Series, limits: Limits, influence: Influence = Influence()
+) -> SodiumView:
+    """The series with band, age and trend (A.3, B.0.1, B.0.2, M3, M5, M17); empty where nothing is usable."""
+    rejected = _newest_rejected(series)
+    latest = series.latest
+    if latest is None:
+        return SodiumView(rejected=series.rejected, newest_rejected=rejected)
+    age = max(snapshot.now - latest.at, timedelta(0))
+    plain = _freshness(age, snapshot.setting, limits)
+    unrepeated = _unrepeated_freshness(latest, age, snapshot.setting, limits)
+    corrected = influence.corrected
+    acute = None if influence.fall_explained else acute_fall(series.samples, latest, corrected, limits)
+    return SodiumView(
+        samples=series.samples,
+        latest=latest,
+        measured=band_of(latest.value, limits, latest.comparator),
+        band=band_of(corrected.get(latest, latest.value), limits, latest.comparator),
+        age=age,
+        freshness=unrepeated or plain,
+        rejected=series.rejected,
+        newest_rejected=rejected,
+        other_method=series.other_method,
+        falling=falling(series.samples, latest, limits),
+        acute=acute,
+        stable_chronic=stable_chronic(series.samples, limits),
+        never_repeated_severe=unrepeated not in (None, plain),
+    )
+
+
+def _newest_rejected(series: Series) -> Rejected | None:
+    """The newest result that was left out for its unit or value, if nothing usable is as new."""
+    told = [r for r in series.rejected if r.why not in NO_CARD and r.at is not None]
+    newest = told[-1] if told else None
+    if newest is None or series.latest is None:
+        return newest
+    return newest if newest.at is not None and newest.at > series.latest.at else None
+
+
+def _freshness(age: timedelta, setting: Setting, limits: Limits) -> Freshness:
+    if setting == "inpatient":
+        return _step(age, hours(limits.current_inpatient_hours), hours(limits.stale_inpatient_hours))
+    return _step(age, days(limits.current_outpatient_days), days(limits.stale_outpatient_days))
+
+
+def _unrepeated_freshness(
+    latest: Sample, age: timedelta, setting: Setting, limits: Limits
+) -> Freshness | None:
+    """A very low last value was never repeated and lapses by times of its own (M17); None: not that low."""
+    reached = latest.value == limits.unrepeated_below and latest.comparator == "<"
+    if latest.value >= limits.unrepeated_below and not reached:
+        return None
+    inpatient = setting == "inpatient"
+    current = limits.unrepeated_inpatient_days if inpatient else limits.unrepeated_outpatient_days
+    return _step(age, days(current), days(limits.unrepeated_stale_days))
+
+
+def _step(age: timedelta, current: timedelta, stale: timedelta) -> Freshness:
+    if age <= current:
+        return Freshness.CURRENT
+    return Freshness.AGING if age <= stale else Freshness.STALE

@@ -18,16 +18,17 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures: deque[float] = deque(maxlen=limits.failures)
         self._open_until: float | None = None
-        self._probing = False
 
     def allows(self) -> bool:
-        """Whether a read may begin now; whoever gets True must report how it went."""
+        """Whether a read may begin now."""
         with self._lock:
             if self._open_until is None:
                 return True
-            if self._probing or self._clock() < self._open_until:
+            now = self._clock()
+            if now < self._open_until:
                 return False
-            self._probing = True
+            # The probe: the others wait for what becomes of it, and for one that never reports no longer.
+            self._open_until = now + self._limits.open_s
             return True
 
     def succeeded(self) -> None:
@@ -35,7 +36,6 @@ class Breaker:
         with self._lock:
             self._failures.clear()
             self._open_until = None
-            self._probing = False
 
     def failed(self) -> None:
         """The server did not answer, or answered that it cannot."""
@@ -43,12 +43,7 @@ class Breaker:
             now = self._clock()
             self._failures.append(now)
             full = len(self._failures) == self._limits.failures
-            if self._probing or (full and now - self._failures[0] <= self._limits.failure_window_s):
+            soon = full and now - self._failures[0] <= self._limits.failure_window_s
+            if soon or self._open_until is not None:
                 self._open_until = now + self._limits.open_s
                 self._failures.clear()
-            self._probing = False
-
-    def abandoned(self) -> None:
-        """The read ended in a way that says nothing about the server."""
-        with self._lock:
-            self._probing = False

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
+from cds_service.fhir.amounts import MG, ML, amount, days, decimal, ml_per_day, time_unit
 from cds_service.fhir.elements import Element, child, codes, concept_of, flag, items, number, text
 from cds_service.fhir.times import moment
-from cds_service.knowledge.order_words import ReadingWords
+from cds_service.fhir.vocabulary import Reading
 
-# Definitions of units, nothing a clinician could argue about.
-_DAYS = {
-    "s": Decimal(1) / 86400,
-    "min": Decimal(1) / 1440,
-    "h": Decimal(1) / 24,
-    "d": Decimal(1),
-    "wk": Decimal(7),
-    "mo": Decimal(30),
-    "a": Decimal(365),
-}
-_TIME_WORDS = {
-    "second": "s", "seconds": "s", "minute": "min", "minutes": "min", "hour": "h", "hours": "h", "hr": "h",
-    "day": "d", "days": "d", "week": "wk", "weeks": "wk", "month": "mo", "months": "mo", "year": "a", "years": "a",
-}  # fmt: skip
-_MG = {
-    "g": Decimal(1000),
-    "mg": Decimal(1),
-    "ug": Decimal("0.001"),
-    "mcg": Decimal("0.001"),
-    "µg": Decimal("0.001"),
-}
-_ML = {
-    "ml": Decimal(1), "milliliter": Decimal(1), "milliliters": Decimal(1), "dl": Decimal(100),
-    "l": Decimal(1000), "liter": Decimal(1000), "liters": Decimal(1000),
-}  # fmt: skip
 _DAY = timedelta(days=1)
 
 
@@ -51,8 +27,8 @@ class Dosage:
     single_dose: bool = False
 
 
-def dosage(order: Element, words: ReadingWords, zone: timedelta | None, now: datetime) -> Dosage:
-    """Read the dosage of a MedicationRequest, MedicationStatement, MedicationAdministration or MedicationOrder."""
+def dosage(order: Element, words: Reading, zone: timedelta | None, now: datetime) -> Dosage:
+    """The dosage of an order, a statement or an administration."""
     instructions = instructions_of(order)
     repeats = [child(child(i, "timing"), "repeat") for i in instructions]
     periods = [child(r, "boundsPeriod") for r in repeats]
@@ -81,34 +57,10 @@ def instruction_text(order: Element) -> str:
 
 
 def dose_quantities(instruction: Element) -> tuple[Element, ...]:
-    """Doses of one instruction: in doseAndRate (R4), directly (STU3, DSTU2, Epic), or dose (administration)."""
+    """Doses of one instruction: in doseAndRate (R4), directly (STU3, DSTU2, Epic), or `dose` (given)."""
     inside = [child(d, "doseQuantity") for d in items(instruction, "doseAndRate")]
     direct = [child(instruction, "doseQuantity"), child(instruction, "dose"), child(instruction, "quantity")]
     return tuple(q for q in (*inside, *direct) if q)
-
-
-def amount(quantity: Element, factors: Mapping[str, Decimal]) -> Decimal | None:
-    """A quantity in the unit that the factors lead to; None for any other unit."""
-    value = number(quantity, "value")
-    if value is None or text(quantity, "comparator"):
-        return None
-    for name in ("code", "unit"):
-        factor = factors.get(text(quantity, name).lower())
-        if factor is not None:
-            return value * factor
-    return None
-
-
-def _time_unit(word: str) -> Decimal | None:
-    unit = word.lower()
-    return _DAYS.get(_TIME_WORDS.get(unit, unit))
-
-
-def days(quantity: Element) -> Decimal | None:
-    """A Duration in days; None in an unknown unit."""
-    value = number(quantity, "value")
-    factor = _time_unit(text(quantity, "code")) or _time_unit(text(quantity, "unit"))
-    return value * factor if value is not None and factor is not None else None
 
 
 def _duration(
@@ -128,7 +80,7 @@ def _duration(
     return supply * (1 + max(refills, Decimal(0)))
 
 
-def _daily_dose(instructions: tuple[Element, ...], words: ReadingWords) -> Decimal | None:
+def _daily_dose(instructions: tuple[Element, ...], words: Reading) -> Decimal | None:
     """One instruction, not as needed, one dose in a unit of mass: else the day's dose is not exact."""
     if len(instructions) != 1:
         return None
@@ -139,29 +91,30 @@ def _daily_dose(instructions: tuple[Element, ...], words: ReadingWords) -> Decim
     times = _times_a_day(child(instruction, "timing"), words)
     if len(quantities) != 1 or times is None:
         return None
-    dose = amount(quantities[0], _MG)
+    dose = amount(quantities[0], MG)
     return dose * times if dose is not None else None
 
 
-def _times_a_day(timing: Element, words: ReadingWords) -> Decimal | None:
+def _times_a_day(timing: Element, words: Reading) -> Decimal | None:
     repeat = child(timing, "repeat")
     if "frequencyMax" in repeat or "periodMax" in repeat or "dayOfWeek" in repeat:
         return None
     period = number(repeat, "period")
-    unit = _time_unit(text(repeat, "periodUnit") or text(repeat, "periodUnits"))
+    unit = time_unit(text(repeat, "periodUnit") or text(repeat, "periodUnits"))
     if period and period > 0 and unit is not None:
         frequency = number(repeat, "frequency")
-        return (Decimal(1) if frequency is None else frequency) / (period * unit)
+        times = Fraction(1) if frequency is None else Fraction(frequency)
+        return decimal(times / (Fraction(period) * unit))
     named = (words.times_a_day.get(c) for c in sorted(codes(concept_of(timing, "code"))))
     return next((n for n in named if n is not None), None)
 
 
-def _once(instruction: Element, words: ReadingWords) -> bool:
+def _once(instruction: Element, words: Reading) -> bool:
     timing = child(instruction, "timing")
     repeat = child(timing, "repeat")
     if number(repeat, "count") == 1:
         return True
-    if codes(concept_of(timing, "code")) & frozenset(words.once):
+    if codes(concept_of(timing, "code")) & words.once:
         return True
     events = timing.get("event")
     return not repeat and isinstance(events, list) and len(events) == 1
@@ -169,10 +122,10 @@ def _once(instruction: Element, words: ReadingWords) -> bool:
 
 def _volume(order: Element, instructions: tuple[Element, ...]) -> Decimal | None:
     """The largest volume among the doses; else the dispensed quantity; else rate times duration."""
-    doses = [v for i in instructions for q in dose_quantities(i) if (v := amount(q, _ML)) is not None]
+    doses = [v for i in instructions for q in dose_quantities(i) if (v := amount(q, ML)) is not None]
     if doses:
         return max(doses)
-    dispensed = amount(child(child(order, "dispenseRequest"), "quantity"), _ML)
+    dispensed = amount(child(child(order, "dispenseRequest"), "quantity"), ML)
     if dispensed is not None:
         return dispensed
     rates = [v for i in instructions if (v := _infused(i)) is not None]
@@ -183,22 +136,9 @@ def _infused(instruction: Element) -> Decimal | None:
     """mL of a rate over its stated duration, else over one day: an open infusion runs that long at least."""
     found = [child(d, "rateQuantity") or child(d, "rateRatio") for d in items(instruction, "doseAndRate")]
     found += [child(instruction, "rateQuantity"), child(instruction, "rateRatio")]
-    rates = [r for q in found if q and (r := _ml_per_day(q)) is not None]
+    rates = [r for q in found if q and (r := ml_per_day(q)) is not None]
     if not rates:
         return None
     repeat = child(child(instruction, "timing"), "repeat")
     lasting = days(child(repeat, "boundsDuration"))
     return max(rates) * (Decimal(1) if lasting is None else lasting)
-
-
-def _ml_per_day(rate: Element) -> Decimal | None:
-    if "numerator" in rate:
-        volume, time = amount(child(rate, "numerator"), _ML), days(child(rate, "denominator"))
-        return volume / time if volume is not None and time else None
-    for name in ("code", "unit"):
-        volume_unit, _, time_unit = text(rate, name).lower().partition("/")
-        factor, time = _ML.get(volume_unit.strip()), _time_unit(time_unit.strip())
-        value = number(rate, "value")
-        if factor is not None and time is not None and value is not None:
-            return value * factor / time
-    return None

@@ -2,46 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from cds_service.clinical.snapshot import Missing
-from cds_service.fhir.elements import Element
+from cds_service.fhir.elements import Element, items, text
 
-# Resources that were fetched only because another one refers to them (`wanted_references`).
-REFERENCED = "referenced"
+
+class Readable(Protocol):
+    """One source: matches and includes together, as they came, and why it is not all, if it is not."""
+
+    @property
+    def resources(self) -> tuple[Element, ...]:
+        """The resources, in any order."""
+
+    @property
+    def missing(self) -> Missing | None:
+        """None where the source was answered to its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One source: matches and includes together, as they came; `urls` are the fullUrls of a Bundle."""
+    """A source that did not come through `fhir.gather`: fetched references, a story's record."""
 
     resources: tuple[Element, ...] = ()
     missing: Missing | None = None
-    urls: Mapping[str, Element] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """Everything one snapshot is read from.
 
-    `sources` has the prefetch keys, the optional keys of a client's registry entry, and REFERENCED.
-    `zone` is the client's offset; `bases` are the FHIR base URLs that this client's references may use.
+    `sources` has the prefetch keys, the extra sources of a client's registry entry, and any key for
+    resources that were fetched because of `wanted_references`. `bases` are the FHIR base URLs that this
+    client's references may use; `urls` the `full_urls` of the call.
     """
 
     patient_id: str
     now: datetime
     encounter_id: str | None = None
-    zone: timedelta | None = None
+    zone: timedelta | None = None  # the client's offset from UTC
     bases: tuple[str, ...] = ()
-    sources: Mapping[str, Part] = field(default_factory=dict)
+    sources: Mapping[str, Readable] = field(default_factory=dict)
+    urls: Mapping[str, Element] = field(default_factory=dict)
     drafts: tuple[Element, ...] = ()
     selections: tuple[str, ...] = ()
     volume_codes: frozenset[str] = frozenset()  # "system|code" of a site's own "volume status" Observation
 
     def resources(self) -> Iterator[Element]:
-        """Every resource of every source, then the drafts."""
-        for part in self.sources.values():
-            yield from part.resources
-        yield from self.drafts
+        """Every resource of every source, then the drafts; what is no object is left out."""
+        for source in self.sources.values():
+            yield from objects(source.resources)
+        yield from objects(self.drafts)
+
+
+def objects(values: Iterable[object]) -> Iterator[Element]:
+    """The JSON objects among some values."""
+    return (value for value in values if isinstance(value, dict))
+
+
+def full_urls(values: Iterable[object]) -> dict[str, Element]:
+    """The resources of Bundles by `fullUrl`, where that is a urn: what references inside a Bundle may use."""
+    found: dict[str, Element] = {}
+    for value in values:
+        for entry in items(value, "entry") if isinstance(value, dict) else ():
+            url, resource = text(entry, "fullUrl"), entry.get("resource")
+            if url.startswith("urn:") and isinstance(resource, dict):
+                found.setdefault(url, resource)
+    return found

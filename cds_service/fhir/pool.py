@@ -1,4 +1,4 @@
-"""The threads that read: bounded for the process, bounded for each server, and nobody waits past a deadline."""
+"""The threads that read: bounded for the process and for each server; nobody waits past a deadline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cds_service.trust.outgoing import Errand
 _T = TypeVar("_T")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Lane:
     """One server's share of the pool: a slow server fills its own lane and no other (bulkhead)."""
 
@@ -46,41 +46,68 @@ class Pool:
         job: Job[_T] = Job(errand, Future())
 
         def run() -> None:
-            try:
-                job.answer.set_result(work())
-            except BaseException as error:
+            self._threads.submit(work).add_done_callback(done)
+
+        def done(future: Future[_T]) -> None:
+            self._finished(lane)
+            error = future.exception()
+            if error is None:
+                job.answer.set_result(future.result())
+            else:
                 job.answer.set_exception(error)
-            finally:
-                self._finished(lane)
 
         with self._lock:
-            if self._running < self._limits.threads and lane.running < self._limits.in_flight:
-                self._begin(lane, run)
+            if self._has_room(lane):
+                self._count(lane, 1)
             elif len(lane.waiting) < self._limits.waiting:
-                lane.waiting.append(run)
-                if lane not in self._lanes:
-                    self._lanes.append(lane)
+                self._line_up(lane, run)
+                return job
             else:
                 return None
+        run()
         return job
 
-    def _begin(self, lane: Lane, run: Callable[[], None]) -> None:
-        lane.running += 1
-        self._running += 1
-        self._threads.submit(run)
+    def close(self) -> None:
+        """Take no more work; what runs goes on to its end."""
+        with self._lock:
+            for lane in self._lanes:
+                lane.waiting.clear()
+            self._lanes.clear()
+        self._threads.shutdown(wait=False)
+
+    def _has_room(self, lane: Lane) -> bool:
+        return self._running < self._limits.threads and lane.running < self._limits.in_flight
+
+    def _count(self, lane: Lane, change: int) -> None:
+        lane.running += change
+        self._running += change
+
+    def _line_up(self, lane: Lane, run: Callable[[], None]) -> None:
+        lane.waiting.append(run)
+        if lane not in self._lanes:
+            self._lanes.append(lane)
 
     def _finished(self, lane: Lane) -> None:
         with self._lock:
-            lane.running -= 1
-            self._running -= 1
-            for _ in range(len(self._lanes)):
-                ready = self._lanes.popleft()
-                if ready.running < self._limits.in_flight:
-                    self._begin(ready, ready.waiting.popleft())
-                    if ready.waiting:
-                        self._lanes.append(ready)
-                    return
-                self._lanes.append(ready)
+            self._count(lane, -1)
+            run = self._next()
+        # Outside the lock: work that is over at once calls back in this thread.
+        if run is not None:
+            run()
+
+    def _next(self) -> Callable[[], None] | None:
+        """The work whose turn it is, counted as running; lanes take turns."""
+        for _ in range(len(self._lanes)):
+            lane = self._lanes.popleft()
+            if not self._has_room(lane):
+                self._lanes.append(lane)
+                continue
+            run = lane.waiting.popleft()
+            if lane.waiting:
+                self._lanes.append(lane)
+            self._count(lane, 1)
+            return run
+        return None
 
 
 def wait_for(jobs: Sequence[Job[_T]]) -> None:

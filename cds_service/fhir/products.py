@@ -1,4 +1,4 @@
-"""What one order says of its medication: its concepts, the Medications it points to, their ingredients (D.4)."""
+"""What an order says of its medication: its concepts, the Medications it points to, ingredients (D.4)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from cds_service.fhir.dosage import instruction_text, instructions_of
-from cds_service.fhir.elements import (
-    Element,
-    child,
-    concept,
-    concept_of,
-    concepts,
-    coding,
-    flag,
-    items,
-    number,
-    text,
-)
+from cds_service.fhir.elements import Element, child, concept, concept_of, concepts, items, number, text
 from cds_service.fhir.references import contained, identity, relative
 from cds_service.terminology.match import Coded, Product, Strength
 
@@ -35,10 +24,14 @@ class Index:
 
     def add(self, resource: Element, url: str = "") -> None:
         """Take in one resource, the first one of a name."""
-        if resource.get("resourceType") in _INDEXED:
-            for key in (identity(resource), url):
-                if key:
-                    self.found.setdefault(key, resource)
+        if text(resource, "resourceType") not in _INDEXED:
+            return
+        names = [url] if url else []
+        if text(resource, "id"):
+            # Bundles often name an entry by the urn of its id.
+            names += [identity(resource), f"urn:uuid:{text(resource, 'id')}"]
+        for name in names:
+            self.found.setdefault(name, resource)
 
     def get(self, reference: str, holder: Element) -> Element | None:
         """What a reference inside `holder` points to; None where it is not at hand."""
@@ -105,8 +98,10 @@ def _follow(reference: Element, holder: Element, index: Index, found: Gathering,
     if code is not None:
         found.concepts.append(code)
     found.form = found.form or concept_of(medication, "form") or concept_of(medication, "doseForm")
+    # Contained resources all lie in the outermost one.
+    outer = holder if target.startswith("#") else medication
     for ingredient in _ingredients(medication):
-        _take(ingredient, medication, index, found, depth - 1)
+        _take(ingredient, outer, index, found, depth - 1)
 
 
 def _unresolved(reference: Element, target: str, index: Index, found: Gathering) -> None:
@@ -123,7 +118,7 @@ def _ingredients(medication: Element) -> tuple[Element, ...]:
     return items(medication, "ingredient") + items(child(medication, "product"), "ingredient")
 
 
-def _take(ingredient: Element, medication: Element, index: Index, found: Gathering, depth: int) -> None:
+def _take(ingredient: Element, holder: Element, index: Index, found: Gathering, depth: int) -> None:
     if ingredient.get("isActive") is False:
         return
     strength = _strength(child(ingredient, "strength") or child(ingredient, "strengthRatio"))
@@ -137,7 +132,7 @@ def _take(ingredient: Element, medication: Element, index: Index, found: Gatheri
     for element in (child(ingredient, "itemReference"), item, child(item, "reference")):
         if text(element, "reference"):
             inner = Gathering()
-            _follow(element, medication, index, inner, depth)
+            _follow(element, holder, index, inner, depth)
             found.wanted.extend(inner.wanted)
             found.ingredients.extend((said, strength) for said in inner.concepts)
             found.ingredients.extend(inner.ingredients)
@@ -154,6 +149,3 @@ def _strength(ratio: Element) -> Strength | None:
         denominator=denominator,
         denominator_unit=text(below, "code") or text(below, "unit"),
     )
-
-
-__all__ = ["Gathering", "Index", "coding", "flag", "gather", "product"]

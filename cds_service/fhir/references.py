@@ -10,7 +10,12 @@ from enum import Enum
 from cds_service.fhir.elements import Element, child, items, text
 
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]{1,40})/([A-Za-z0-9\-._]{1,256})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
-_TAIL = re.compile(r"https?://\S+?/([A-Z][A-Za-z]{1,40}/[A-Za-z0-9\-._]{1,256})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
+_TAIL = re.compile(
+    r"https?://\S+?/([A-Z][A-Za-z]{1,40}/[A-Za-z0-9\-._]{1,256})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
+)
+
+
+_SUBJECTS = ("subject", "patient")
 
 
 class Owner(Enum):
@@ -69,26 +74,24 @@ class Person:
 
     def owner(self, resource: Element) -> Owner:
         """Whose a resource is, by `subject` (R4) or `patient` (NutritionOrder, DSTU2)."""
-        for name in ("subject", "patient"):
+        for name in _SUBJECTS:
             if resource.get(name) is not None:
                 return Owner.OURS if self._is_me(child(resource, name), resource) else Owner.FOREIGN
         return Owner.UNNAMED
 
     def _is_me(self, subject: Element, resource: Element) -> bool:
         reference = text(subject, "reference")
+        if reference == f"Patient/{self.id}":
+            return True
         if reference.startswith("#"):
             inside = contained(resource, reference)
-            return text(inside, "resourceType") == "Patient" and bool(
-                identifiers(inside) & self.identifiers
-            )
+            return text(inside, "resourceType") == "Patient" and bool(identifiers(inside) & self.identifiers)
         if reference in self.urls or reference == f"urn:uuid:{self.id}":
             return True
         return relative(reference, self.bases) == f"Patient/{self.id}"
 
 
-def person(
-    patient_id: str, bases: tuple[str, ...], resource: Element, urls: Mapping[str, Element]
-) -> Person:
+def person(patient_id: str, bases: tuple[str, ...], resource: Element, urls: Mapping[str, Element]) -> Person:
     """The patient of the call, known by id, by fullUrl and by identifier."""
     me = f"Patient/{patient_id}"
     return Person(

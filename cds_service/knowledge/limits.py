@@ -204,7 +204,7 @@ class Limits:
     weak_suspects_below: Decimal
     weak_suspects_included: Decimal
     # Fluid restriction (B.2, M5, M8, M9, S4, N4) and pregnancy (M15).
-    fluid_ml_per_day: Decimal
+    fluid_ml_day: Decimal
     restriction_inpatient_hours: Decimal
     restriction_mild_days: Decimal
     restriction_moderate_hours: Decimal
@@ -230,6 +230,34 @@ class Limits:
     insufficient_ratio_above: Decimal
     vaptan_hours: Decimal
     pregnancy_days: Decimal
+    # Selected orders (B.3, M4, M12, M13, S11 to S17).
+    hypertonic_sodium_hours: Decimal
+    vaptan_sodium_hours: Decimal
+    raising_case_hours: Decimal
+    raising_recheck_hours: Decimal
+    raise_warning_from: Decimal
+    raise_warning_risk_from: Decimal
+    bolus_percent: Decimal
+    vaptan_recheck_hours: Decimal
+    tolvaptan_days_max: Decimal
+    conivaptan_days_max: Decimal
+    isotonic_osmolality_above: Decimal
+    clamp_rise_from: Decimal
+    clamp_saline_hours: Decimal
+    low_glucose_below: Decimal
+    low_glucose_hours: Decimal
+    lowering_critical_below: Decimal
+    lowering_warning_below: Decimal
+    lowering_b_warning_below: Decimal
+    lowering_age_years: Decimal
+    refill_after_days: Decimal
+    refill_sodium_below: Decimal
+    drug_recheck_days: Decimal
+    combination_warning_to: Decimal
+    combination_sodium_days: Decimal
+    baseline_outpatient_days: Decimal
+    baseline_inpatient_days: Decimal
+    desmopressin_critical_below: Decimal
 
 
 def limits_of(profile: str, thresholds: dict[str, Threshold]) -> Limits:

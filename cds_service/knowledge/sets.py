@@ -32,6 +32,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     severe: ConceptSet
     severe_at_higher_sodium: ConceptSet  # SEV-A between the two limits of M2
     only_as_diagnosis: ConceptSet  # severe only as a recent diagnosis of this encounter: epilepsy
+    severe_when_profound: ConceptSet  # severe below vomiting_severe_below (S20)
     moderate: ConceptSet
     mild: ConceptSet
     cramp: ConceptSet

@@ -16,12 +16,16 @@ class Drug(Struct, frozen=True, forbid_unknown_fields=True):
     cls: str  # "ssri", "thiazide", "loop", "vaptan", ...: a key of words.toml [drug_classes]
     tier: Tier
     group: Group = ""
-    rxnorm: list[str] = []  # ingredient, precise-ingredient and multi-ingredient codes
+    rxnorm: list[str] = []  # ingredient and precise-ingredient codes
+    multi: list[str] = []  # multi-ingredient codes (MIN): the product holds another ingredient too
     products: list[str] = []  # RxNorm product codes that are shipped
     snomed: list[str] = []
-    atc: list[str] = []
+    atc: list[str] = []  # seven characters: one code; shorter: a prefix; "!" in front excludes
     names: list[str] = []  # spellings, salts and abbreviations beside the key
     brands: list[str] = []
+    combination_brands: list[str] = []  # brands in which it is one of several ingredients
+    combination: bool = False  # the entry itself stands for a product of several ingredients
+    also_systemic: list[str] = []  # kinds of local form by which it still acts in the whole body
     evidence: str = "verified"
     note: str = ""
 
@@ -30,7 +34,9 @@ class Concept(Struct, frozen=True, forbid_unknown_fields=True):
     """One clinical idea: one table of conditions.toml."""
 
     title: str
-    icd10: list[str] = []  # prefixes without dots; "!" in front excludes
+    icd10: list[str] = []  # prefixes without dots; "!" excludes, "=" is that code alone, "?" any character
+    icd10_with_text: list[str] = []  # prefixes that count only where the text matches as well
+    icd9: list[str] = []  # ICD-9-CM prefixes without dots
     snomed: list[str] = []
     text: list[str] = []  # words in code.text or display, whole words, "*" at the end for a stem
     evidence: str = "verified"

@@ -52,7 +52,6 @@ class SuggestionWords(Struct, frozen=True, forbid_unknown_fields=True):
 
     label: str
     description: str
-    note: str = ""  # text that travels inside the suggested order
     excludes: list[str] = []  # kinds that make no sense together with this one
 
 

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 
 class Secret:
-    """Text that `repr`, `str`, formatting and pickling do not give away; only `reveal` does (R5, CDSH-051)."""
+    """Text that `repr`, formatting and pickling do not give away; only `reveal` does (R5, CDSH-051)."""
 
     __slots__ = ("_value",)
 

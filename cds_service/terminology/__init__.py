@@ -1,1 +1,1 @@
-"""Codes and names become ingredients, saline strengths, problems and analytes. Pure."""
+"""Codes and names of a record become ingredients, fluids, problems and analytes. Pure."""

@@ -1,4 +1,4 @@
-"""The registry that is in force: clients.toml is read again when it changes, and a broken file changes nothing."""
+"""The registry in force: clients.toml is read again when it changes; a broken file changes nothing."""
 
 from __future__ import annotations
 

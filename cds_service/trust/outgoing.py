@@ -1,4 +1,4 @@
-"""How this service opens connections: only inside an `Errand`, only to allowed addresses, and never past its end.
+"""How this service opens connections: only on an `Errand`, only to allowed addresses, never past its end.
 
 A requests timeout bounds one wait on a socket, not a call (a dripping server outlasts it for ever). So
 each connection is tied to the errand it is used for, and whoever waits for the errand can cut it.
@@ -7,18 +7,22 @@ each connection is tied to the errand it is used for, and whoever waits for the 
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.cookiejar
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.exceptions import NewConnectionError
 from urllib3.util.connection import create_connection
 
 from cds_service.trust.deadline import Deadline
@@ -46,7 +50,7 @@ class Errand:
         return self._is_cut or self.deadline.passed
 
     def adopt(self, sock: socket.socket) -> None:
-        """Take hold of the socket in use: a second handle, which outlives what TLS and urllib3 do to the first."""
+        """Take hold of the socket in use by a second handle: TLS and urllib3 detach or close the first."""
         lever = socket.socket(fileno=socket.dup(sock.fileno()))
         with self._lock:
             self._drop_lever()
@@ -96,7 +100,19 @@ def running(errand: Errand) -> Iterator[None]:
         errand.close()
 
 
-def guarded_session(connections: int) -> requests.Session:
+@functools.cache
+def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
+    """The check of certificates, which nothing switches off; `ca_bundle` (a PEM file) adds a site's own.
+
+    Made once, at start: reading the authorities takes tens of milliseconds. OSError if that fails.
+    """
+    context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+    if ca_bundle is not None:
+        context.load_verify_locations(ca_bundle)
+    return context
+
+
+def guarded_session(connections: int, context: ssl.SSLContext) -> requests.Session:
     """A session for one server of one client: no environment, no cookies, no retries, guarded addresses.
 
     It keeps at most `connections` open, and carries no token: that goes with each request.
@@ -108,7 +124,7 @@ def guarded_session(connections: int) -> requests.Session:
     session.headers.clear()
     session.headers.update({"Accept-Encoding": _ACCEPT_ENCODING, "User-Agent": "hyponatremia-cds"})
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    adapter = _GuardedAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
+    adapter = _GuardedAdapter(connections, context)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -136,8 +152,8 @@ class _Guarded(HTTPConnection):
     def _allowed_addresses(self, errand: Errand) -> list[str]:
         try:
             answers = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as error:
-            raise NameResolutionError(self.host, self, socket.gaierror(str(type(error)))) from None
+        except (socket.gaierror, UnicodeError):
+            raise NewConnectionError(self, "no such name") from None
         found = dict.fromkeys(str(address[0]) for *_, address in answers)
         return [ip for ip in found if address_allowed(ip, allow_private=errand.allow_private)]
 
@@ -152,7 +168,7 @@ class _Guarded(HTTPConnection):
                 )
         raise NewConnectionError(self, "no allowed address answers")
 
-    def getresponse(self) -> HTTPResponse:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
         errand = _current.get()
         if errand is None or self.sock is None:
             raise NewConnectionError(self, "no errand")
@@ -173,6 +189,14 @@ class _GuardedTlsPool(HTTPSConnectionPool):
 
 
 class _GuardedAdapter(HTTPAdapter):
-    def init_poolmanager(self, *args: object, **kwargs: object) -> None:
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]  # requests has no types for it
+    def __init__(self, connections: int, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _GuardedPool, "https": _GuardedTlsPool}
+
+    def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
+        # Our context does it. requests would read its own list of authorities for every new connection.
+        conn.cert_reqs = "CERT_REQUIRED"

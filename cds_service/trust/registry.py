@@ -1,4 +1,4 @@
-"""Who may call us and whom we may call for them: clients.toml as frozen objects (security.md decisions 1, 2)."""
+"""Who may call us, and whom we may call for them: clients.toml as frozen objects (decisions 1 and 2)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from cds_service.errors import RegistryError
 from cds_service.knowledge.limits import PROFILES
 from cds_service.trust.guard import canonical_base
 
-SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"  # its private key is public: it names a caller, proves nothing
+# Its private key is public: it names a caller and proves nothing (security.md decision 11).
+SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
 DEFAULT_DEADLINE_MS = 1500
 
 ExtraSource = Literal["MedicationStatement", "MedicationAdministration", "NutritionOrder", "ServiceRequest"]
 
 _UNREGISTERED = "The FHIR server of this call is not among this client's fhir_bases in clients.toml."
-_UNNAMED = (
-    "The FHIR server of this call was not named. Start the demo with --fhir-base and that server's URL to allow it."
-)
+_UNNAMED = "The FHIR server of this call was not named: start the demo with --fhir-base and its URL."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +63,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     allow_private: bool = False
     prefetch_aliases: dict[_Key, tuple[_Key, ...]] = {}
     extra_sources: tuple[ExtraSource, ...] = ()
-    profile: Literal["aasld", "european"] = "aasld"
+    profile: str = PROFILES[0]
     deadline_ms: Annotated[int, msgspec.Meta(ge=300, le=5000)] = DEFAULT_DEADLINE_MS
     time_zone: str = ""
     explain_missing_data: bool = False
@@ -89,16 +88,13 @@ class Registry:
 
     @classmethod
     def demo(cls, *bases: str) -> Registry:
-        """The demo's registry: its own FHIR server and the bases named by --fhir-base, for an anonymous caller.
+        """The demo's: an anonymous caller, the demo's own FHIR server, and the bases named by --fhir-base.
 
         Raises RegistryError for a base that is not a plain http(s) URL. Calls with the public sandbox's
         issuer get missing data explained on a card, because the sandbox shows an error as "all clear".
         """
-        for base in bases:
-            if canonical_base(base) is None:
-                raise RegistryError("--fhir-base: give a plain http or https URL without query, user or dots.")
         visitor = Client(
-            fhir_bases=tuple(dict.fromkeys(str(canonical_base(base)) for base in bases)),
+            fhir_bases=tuple(_base("--fhir-base", base, allow_http=True) for base in bases),
             open_access=True,
             allow_private=True,
             refusal=_UNNAMED,
@@ -117,7 +113,8 @@ class Registry:
             raise RegistryError(f"{path.name}: {error}") from None
         entries = _converted(path.name, raw, _File).clients
         clients = tuple(
-            _client(f"{path.name}: clients.{name}", name, entry, allow_http) for name, entry in entries.items()
+            _client(f"{path.name}: clients.{name}", name, entry, allow_http)
+            for name, entry in entries.items()
         )
         _refuse_ambiguous(path.name, clients)
         return cls(clients=clients)
@@ -144,12 +141,12 @@ def _client(where: str, name: str, raw: object, allow_http: bool) -> Client:
         name=name,
         anonymous=False,
         issuer=entry.issuer,
-        fhir_bases=tuple(_base(where, base, allow_http) for base in entry.fhir_bases),
+        fhir_bases=tuple(_base(f"{where}.fhir_bases", base, allow_http) for base in entry.fhir_bases),
         open_access=entry.open_access,
         allow_private=entry.allow_private,
         prefetch_aliases=MappingProxyType(entry.prefetch_aliases),
         extra_sources=entry.extra_sources,
-        profile=entry.profile,
+        profile=_profile(where, entry.profile),
         deadline_ms=entry.deadline_ms,
         time_zone=_zone(where, entry.time_zone),
         explain_missing_data=entry.explain_missing_data,
@@ -169,10 +166,16 @@ def _converted(where: str, raw: object, kind: type[_T]) -> _T:
 def _base(where: str, written: str, allow_http: bool) -> str:
     base = canonical_base(written)
     if base is None:
-        raise RegistryError(f"{where}.fhir_bases: not a plain https URL without query, user, '%' or dot segments.")
+        raise RegistryError(f"{where}: not a plain URL (https, no query, no user, no '%', no dot segments).")
     if base.startswith("http:") and not allow_http:
-        raise RegistryError(f"{where}.fhir_bases: http is for development only; use https.")
+        raise RegistryError(f"{where}: http is for development only; use https.")
     return base
+
+
+def _profile(where: str, name: str) -> str:
+    if name not in PROFILES:
+        raise RegistryError(f"{where}.profile: must be one of {', '.join(PROFILES)}.")
+    return name
 
 
 def _zone(where: str, name: str) -> zoneinfo.ZoneInfo | None:
@@ -189,5 +192,5 @@ def _refuse_ambiguous(where: str, clients: tuple[Client, ...]) -> None:
             other = seen.setdefault((base, client.issuer), client.name)
             if other != client.name:
                 raise RegistryError(
-                    f"{where}: clients.{client.name}.fhir_bases: clients.{other} has this base and issuer too."
+                    f"{where}: clients.{client.name}.fhir_bases: clients.{other} has this base and issuer."
                 )

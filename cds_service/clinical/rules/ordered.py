@@ -1,30 +1,32 @@
-"""The selected order as the order rules see it: what it is, what runs beside it, and the buttons they share."""
+"""The selected order as order rules see it: what it is, what runs beside it, and shared buttons."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.exposure import Exposure
-from cds_service.clinical.finding import DraftLabs, Fact, RemoveDraft, Silence, Suggestion
+from cds_service.clinical.finding import DraftLabs, Fact, Finding, Line, RemoveDraft, Silence, Suggestion
+from cds_service.clinical.rules.standing import recorded
+from cds_service.clinical.sample import Sample
 from cds_service.clinical.snapshot import Missing, Order
-from cds_service.clinical.sodium import Sample
+from cds_service.clinical.spans import days, hours
 from cds_service.clinical.wording import number
 from cds_service.terminology.match import DrugMatch
 
 _RAISING_SALINE = ("hypertonic", "concentrate")
 _RUNNING = "active"
+_BY_WORDS = ("text", "brand")
+LOW_SODIUM = frozenset({"hyponatremia", "siadh"})
 
 
-def hours(value: Decimal) -> timedelta:
-    """A threshold in hours as a time span."""
-    return timedelta(hours=float(value))
-
-
-def days(value: Decimal) -> timedelta:
-    """A threshold in days as a time span."""
-    return timedelta(days=float(value))
+def about(order: Order, finding: Finding) -> Finding:
+    """The finding as one about this order, with the recorded words where a drug was known by name (D.4)."""
+    named = (d for d in order.drugs if d.name in finding.drugs and d.evidence in _BY_WORDS and d.matched)
+    words = tuple(Line("matched-by-name", {"words": d.matched}) for d in named if d.matched)
+    return replace(finding, order=order.reference, slot="order", why=(*finding.why, *words))
 
 
 def silent(rule: str, order: Order, reason: str, **facts: Fact) -> Silence:
@@ -58,6 +60,18 @@ def drug_of(order: Order, *classes: str) -> DrugMatch | None:
     return next((d for d in order.drugs if d.cls in classes), None)
 
 
+def for_polycystic_kidney(case: Case, order: Order) -> bool:
+    """Whether a vaptan is for polycystic kidney disease: recorded, and nothing says low sodium (C.5)."""
+    if vaptan_of(order) is None or order.hyponatremia_product or for_low_sodium(order):
+        return False
+    return "adpkd" in order.reasons or recorded(case, "adpkd")
+
+
+def for_low_sodium(order: Order) -> bool:
+    """Whether the order itself says that low sodium is its reason."""
+    return not order.reasons.isdisjoint(LOW_SODIUM)
+
+
 def raising_name(order: Order) -> str:
     """What a card calls an order that raises sodium; "" for every other order."""
     if raises_by_saline(order):
@@ -87,10 +101,13 @@ def taken(case: Case, drug: DrugMatch) -> Exposure | None:
     return next((e for e in case.exposures.active if e.drug.name == drug.name), None)
 
 
-def is_refill(case: Case, drug: DrugMatch) -> bool:
-    """Whether the drug is active for longer than the limit of B.5 rule 3."""
+def is_refill(case: Case, order: Order, drug: DrugMatch) -> bool:
+    """Whether a drug active for longer than B.5 rule 3 asks goes on, at no higher dose."""
     exposure = taken(case, drug)
     if exposure is None or exposure.since is None:
+        return False
+    doses = [o.daily_dose_mg for o in exposure.orders if o.daily_dose_mg is not None]
+    if order.daily_dose_mg is not None and doses and order.daily_dose_mg > doses[0]:
         return False
     return case.snapshot.now - exposure.since > days(case.limits.refill_after_days)
 
@@ -103,7 +120,7 @@ def beside(case: Case, order: Order, *classes: str) -> tuple[DrugMatch, ...]:
 
 
 def saline_beside(case: Case, order: Order, within: timedelta | None = None) -> Order | None:
-    """Hypertonic saline that is drafted beside the order, or active (and, with `within`, started so recently)."""
+    """Hypertonic saline drafted beside the order, or active (with `within`: started so recently)."""
     for other in other_drafts(case, order):
         if raises_by_saline(other):
             return other
@@ -118,6 +135,11 @@ def _recent(case: Case, order: Order, within: timedelta | None) -> bool:
     if within is None:
         return True
     return order.start is not None and case.snapshot.now - order.start <= within
+
+
+def first_evidence(case: Case) -> str:
+    """The most telling evidence of the volume status, for a summary."""
+    return f"evidence:{case.volume.evidence[0]}" if case.volume.evidence else "evidence:site-status"
 
 
 def older_than(case: Case, years: Decimal) -> bool:

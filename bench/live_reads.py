@@ -1,0 +1,164 @@
+"""How much longer five live reads take than the slowest of them, against a local FHIR stub with latency.
+
+    python bench/live_reads.py --runs 40 --latency-ms 50
+
+Prints the median time of a gather, of its slowest read, and of the same reads one after the other; and the
+ratio of the first two, which says what asking for five things costs beyond asking for one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from cds_service.fhir.client import Access, FhirClient
+from cds_service.fhir.gather import Ask, gather
+from cds_service.fhir.reading import Wanted
+from cds_service.trust.deadline import Deadline
+from cds_service.trust.registry import Client
+
+DEADLINE_S = 5.0
+MAX_RUNS = 1000
+MAX_LATENCY_MS = 1000
+TEMPLATES = {
+    name: f"Observation?patient={{{{context.patientId}}}}&code={name}"
+    for name in ("sodium", "glucose", "labs", "conditions", "medications")
+}
+
+
+class Stub(ThreadingHTTPServer):
+    """A FHIR server that answers every search with `resources` Observations after `latency_s`."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, latency_s: float, resources: int) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.latency_s = latency_s
+        entries = [
+            {
+                "resource": {
+                    "resourceType": "Observation",
+                    "id": str(number),
+                    "status": "final",
+                    "code": {"coding": [{"system": "http://loinc.org", "code": "2951-2"}]},
+                    "subject": {"reference": "Patient/7"},
+                    "valueQuantity": {"value": 128, "unit": "mmol/L"},
+                }
+            }
+            for number in range(resources)
+        ]
+        self.body = json.dumps({"resourceType": "Bundle", "entry": entries}).encode()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Sleeps, answers, keeps the connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Stub
+
+    def do_GET(self) -> None:
+        time.sleep(self.server.latency_s)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Medians in milliseconds."""
+
+    gather: float
+    single: float
+    sequence: float
+
+    @property
+    def ratio(self) -> float:
+        """A gather of five, in units of one read."""
+        return self.gather / self.single
+
+
+@contextmanager
+def serving(latency_s: float, resources: int) -> Iterator[str]:
+    """The base URL of a running stub."""
+    stub = Stub(latency_s, resources)
+    threading.Thread(target=stub.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{stub.server_address[1]}/fhir"
+    finally:
+        stub.shutdown()
+        stub.server_close()
+
+
+def measure(base: str, runs: int) -> Figures:
+    """Gather, read one, and read all in turn, `runs` times each on warm connections."""
+    client = FhirClient()
+    who = Client(name="bench", fhir_bases=(base,), open_access=True, allow_private=True)
+    ask = Ask(templates=TEMPLATES, patient_id="7", fhir_server=base, client=who)
+    access = Access(client="bench", base=base, token=None, allow_private=True)
+    gathers, singles, sequences = [], [], []
+    gather(ask, client, Deadline.after(DEADLINE_S))
+    for _ in range(runs):
+        began = time.perf_counter()
+        found = gather(ask, client, Deadline.after(DEADLINE_S))
+        gathers.append(time.perf_counter() - began)
+        if any(found.sources[key].missing for key in TEMPLATES):
+            raise SystemExit("A read failed: the figures would mean nothing.")
+        reads = [one(client, access, key) for key in TEMPLATES]
+        singles.append(max(reads))
+        sequences.append(sum(reads))
+    client.close()
+    return Figures(*(1000 * statistics.median(times) for times in (gathers, singles, sequences)))
+
+
+def one(client: FhirClient, access: Access, key: str) -> float:
+    """Seconds for one of the reads by itself."""
+    began = time.perf_counter()
+    wanted = Wanted(key=key, url=f"Observation?patient=7&code={key}", expected="Observation")
+    client.reads(access, Deadline.after(DEADLINE_S)).all([wanted])
+    return time.perf_counter() - began
+
+
+def bounded(least: int, most: int) -> Callable[[str], int]:
+    """An argparse type: a whole number in these bounds."""
+
+    def whole_number(text: str) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"must be between {least} and {most}")
+        return number
+
+    return whole_number
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=bounded(1, MAX_RUNS), default=40)
+    parser.add_argument("--latency-ms", type=bounded(0, MAX_LATENCY_MS), default=50)
+    parser.add_argument("--resources", type=bounded(0, 500), default=20, help="Observations in each answer")
+    options = parser.parse_args()
+    with serving(options.latency_ms / 1000, options.resources) as base:
+        figures = measure(base, options.runs)
+    print(f"gather of {len(TEMPLATES)} reads   {figures.gather:7.1f} ms")
+    print(f"slowest single read  {figures.single:7.1f} ms")
+    print(f"one after the other  {figures.sequence:7.1f} ms")
+    print(f"ratio gather / slowest read  {figures.ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""A drug is selected that is a question in cirrhosis: diuretics, baclofen (S14, S15)."""
+
+from __future__ import annotations
+
+from cds_service.clinical.case import Case
+from cds_service.clinical.finding import Finding, Line, Outcome, Suggestion
+from cds_service.clinical.readings import Reading
+from cds_service.clinical.rules.cramps import SEDATIVES, egfr
+from cds_service.clinical.rules.drugs import DIURETICS
+from cds_service.clinical.rules.ordered import (
+    about,
+    beside,
+    drug_of,
+    may_remove,
+    remove,
+    silent,
+    sodium_now,
+    taken,
+)
+from cds_service.clinical.rules.standing import cirrhosis, ever_recorded, heart_failure, in_use, na, recorded
+from cds_service.clinical.sample import Freshness
+from cds_service.clinical.snapshot import Order
+from cds_service.clinical.wording import number
+from cds_service.terminology.match import DrugMatch
+
+SPASTICITY = "spasticity"
+ENCEPHALOPATHY = "encephalopathy"
+
+
+def diuretic(case: Case, order: Order) -> Outcome:
+    """OS-DIUR-CRAMP: a diuretic is started in cirrhosis with low sodium (warning) or cramps (info)."""
+    rule = "OS-DIUR-CRAMP"
+    drug = drug_of(order, *DIURETICS)
+    if drug is None:
+        return silent(rule, order, "no-diuretic")
+    if not cirrhosis(case):
+        return silent(rule, order, "no-cirrhosis")
+    if taken(case, drug):
+        return silent(rule, order, "already-taken", drug=drug.name)
+    low = case.sodium.freshness is Freshness.CURRENT and in_use(case) < case.limits.stop_diuretics_below
+    if not low and not case.symptoms.cramp:
+        return silent(rule, order, "no-reason-to-stop")
+    return about(order, _low_sodium(case, order, drug) if low else _cramps_only(drug))
+
+
+def _low_sodium(case: Case, order: Order, drug: DrugMatch) -> Finding:
+    removal: tuple[Suggestion, ...] = ()
+    if may_remove(case) and not heart_failure(case):
+        removal = (remove(order, drug.name),)
+    hold = Line("heart-failure-text" if heart_failure(case) else "hold-diuretic")
+    return Finding(
+        rule="OS-DIUR-CRAMP",
+        indicator="warning",
+        facts={"drug": drug.name, "na": na(case)},
+        do=(hold, Line("kidney-and-potassium")),
+        why=(Line(f"guidance-{case.limits.profile}", {"limit": number(case.limits.stop_diuretics_below)}),),
+        suggestions=(*removal, sodium_now()),
+        drugs=(drug.name,),
+    )
+
+
+def _cramps_only(drug: DrugMatch) -> Finding:
+    return Finding(
+        rule="OS-DIUR-CRAMP",
+        indicator="info",
+        variant="cramps",
+        facts={"drug": drug.name, "why": "symptom:cramp"},
+        do=(Line("stop-if-incapacitating"), Line("kidney-and-potassium")),
+        why=(Line("cramps-recorded"),),
+        drugs=(drug.name,),
+    )
+
+
+def baclofen(case: Case, order: Order) -> Outcome:
+    """OS-BACLO: baclofen for cramps in cirrhosis at a dose, or with a problem, that makes it unsafe."""
+    rule = "OS-BACLO"
+    drug = drug_of(order, "baclofen")
+    if drug is None:
+        return silent(rule, order, "no-baclofen")
+    if not cirrhosis(case):
+        return silent(rule, order, "no-cirrhosis")
+    if recorded(case, SPASTICITY) or SPASTICITY in order.reasons:
+        return silent(rule, order, "spasticity")
+    reasons = _unsafe(case, order, drug)
+    if not reasons:
+        return silent(rule, order, "within-limits")
+    limits = case.limits
+    facts = {"start": number(limits.baclofen_start_mg), "max": number(limits.baclofen_max_mg)}
+    found = Finding(
+        rule=rule,
+        indicator="warning",
+        facts={"drug": drug.name, "step": number(limits.baclofen_step_mg), **facts},
+        do=(Line("lower-or-avoid"), Line("baclofen-not-abruptly")),
+        why=(*reasons, *_sedatives(case, order)),
+        drugs=(drug.name,),
+    )
+    return about(order, found)
+
+
+def _unsafe(case: Case, order: Order, drug: DrugMatch) -> tuple[Line, ...]:
+    limits, dose, kidney = case.limits, order.daily_dose_mg, egfr(case)
+    lines = []
+    if dose is not None and dose > limits.baclofen_max_mg:
+        lines.append(Line("dose-high", {"dose": number(dose), "max": number(limits.baclofen_max_mg)}))
+    elif dose is not None and dose > limits.baclofen_start_mg and taken(case, drug) is None:
+        lines.append(Line("start-high", {"dose": number(dose), "start": number(limits.baclofen_start_mg)}))
+    if case.dialysis:
+        lines.append(Line("kidney-dialysis"))
+    elif kidney is not None and kidney.below(limits.baclofen_egfr_avoid_below):
+        lines.append(Line("kidney-low", {"egfr": _shown(kidney)}))
+    if ever_recorded(case, ENCEPHALOPATHY):
+        lines.append(Line("encephalopathy"))
+    return tuple(lines)
+
+
+def _sedatives(case: Case, order: Order) -> tuple[Line, ...]:
+    found = beside(case, order, *SEDATIVES)
+    return (Line("sedatives", {"drugs": ", ".join(d.name for d in found)}),) if found else ()
+
+
+def _shown(reading: Reading) -> str:
+    return f"{reading.comparator}{number(reading.value)}"

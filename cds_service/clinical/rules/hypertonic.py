@@ -1,0 +1,207 @@
+"""Hypertonic saline is selected: does the record support it, and what keeps the patient safe (M4)?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cds_service.clinical.case import Case
+from cds_service.clinical.finding import Finding, Indicator, Line, Outcome, Silence, Suggestion
+from cds_service.clinical.rules.doubts import doubt_lines
+from cds_service.clinical.rules.ordered import (
+    about,
+    keep_and_check,
+    latest_within,
+    may_remove,
+    raises_by_saline,
+    remove,
+    saline_name,
+    silent,
+)
+from cds_service.clinical.rules.plan import restriction_suggestions, risk_lines
+from cds_service.clinical.rules.raising import TREAT_FIRST
+from cds_service.clinical.rules.workup import workup_suggestions
+from cds_service.clinical.sample import Band, Sample
+from cds_service.clinical.snapshot import Order
+from cds_service.clinical.spans import hours
+from cds_service.clinical.wording import ago, number
+
+_EUROPEAN = "european"
+_BRAIN_EDEMA = frozenset({"herniation", "cerebral-edema"})
+
+
+def severe_symptoms(case: Case, order: Order) -> Outcome:
+    """OS-HTS-SEV: severe symptoms are recorded; guardrails, nothing that reads as a stop."""
+    rule = "OS-HTS-SEV"
+    latest = _recent(case)
+    blocked = _unless_low(rule, case, order, latest)
+    if blocked or latest is None:
+        return blocked or silent(rule, order, "no-recent-sodium")
+    if not case.symptoms.severe:
+        return silent(rule, order, "no-severe-symptom")
+    if case.symptoms.icp_indication and not _beyond_brain_edema(case):
+        return silent(rule, order, "intracranial-pressure")
+    further = () if case.symptoms.attributable else (Line("look-further", {"na": latest.shown}),)
+    do = (*_guardrails(case, order), *further)
+    return _card(case, order, Finding(rule=rule, indicator="info", facts={"limit": _limit(case)}, do=do))
+
+
+def no_severe_symptoms(case: Case, order: Order) -> Outcome:
+    """OS-HTS-ASX: moderate or severe band, or an acute fall, no severe symptom recorded; no removal."""
+    rule = "OS-HTS-ASX"
+    latest = _recent(case)
+    blocked = _unless_low(rule, case, order, latest) or _indicated_otherwise(rule, case, order)
+    if blocked or latest is None:
+        return blocked or silent(rule, order, "no-recent-sodium")
+    acute, severe_band = case.sodium.acute is not None, case.sodium.band is Band.SEVERE
+    if case.sodium.band is Band.MILD and not acute:
+        return silent(rule, order, "mild-band", na=latest.shown)
+    telling = _telling_symptom(case)
+    do = list(_guardrails(case, order))
+    if case.limits.profile == _EUROPEAN and telling and severe_band:
+        do.append(Line("single-bolus"))
+    if acute:
+        do.append(Line("acute-fall"))
+    do.append(Line("number-alone"))
+    indicator: Indicator = "info" if acute or telling or severe_band else "warning"
+    found = Finding(rule=rule, indicator=indicator, facts={"na": latest.shown}, do=tuple(do))
+    return _card(case, order, found)
+
+
+def mild(case: Case, order: Order) -> Outcome:
+    """OS-HTS-MILD: mild band, not acute, no severe symptom recorded (S2-21)."""
+    rule = "OS-HTS-MILD"
+    latest = _recent(case)
+    blocked = _unless_low(rule, case, order, latest) or _indicated_otherwise(rule, case, order)
+    if blocked or latest is None:
+        return blocked or silent(rule, order, "no-recent-sodium")
+    if case.sodium.band is not Band.MILD or case.sodium.acute is not None:
+        return silent(rule, order, "not-mild", na=latest.shown)
+    removal = () if _telling_symptom(case) else _removal(case, order)
+    finding = Finding(
+        rule=rule,
+        indicator="warning",
+        facts={"na": latest.shown},
+        do=(Line("find-the-cause"),),
+        suggestions=(*removal, *workup_suggestions(case), *restriction_suggestions(case)),
+    )
+    return _card(case, order, finding)
+
+
+def not_low(case: Case, order: Order) -> Outcome:
+    """OS-HTS-NONE: a fresh sodium is not low. Concentrates are left to OS-HTS-CONC: most are additives."""
+    rule = "OS-HTS-NONE"
+    latest = latest_within(case, hours(case.limits.hypertonic_sodium_hours))
+    if not raises_by_saline(order):
+        return silent(rule, order, "not-hypertonic")
+    if _is_concentrate(order):
+        return silent(rule, order, "concentrate")
+    if case.symptoms.icp_indication:
+        return silent(rule, order, "intracranial-pressure")
+    if latest is None:
+        return silent(rule, order, "no-recent-sodium")
+    if case.sodium.measured is not Band.NORMAL:
+        return silent(rule, order, "low", na=latest.shown)
+    neurological = case.symptoms.neuro_code or case.symptoms.severe
+    finding = Finding(
+        rule=rule,
+        indicator="warning",
+        facts={"na": latest.shown, "age": ago(case.sodium.age)},
+        do=(Line("pressure-keep", keep=True), Line("confirm-indication")),
+        suggestions=() if neurological else _removal(case, order),
+    )
+    return _card(case, order, finding)
+
+
+def concentrate(case: Case, order: Order) -> Outcome:
+    """OS-HTS-CONC: a concentrate that is the only ingredient: dose, dilution and route are the danger."""
+    rule = "OS-HTS-CONC"
+    if not _is_concentrate(order):
+        return silent(rule, order, "not-concentrate")
+    if order.ingredient_count > 1:
+        return silent(rule, order, "additive")
+    do = (Line("dilute", keep=True), Line("no-bolus-volume", keep=True))
+    return _card(case, order, Finding(rule=rule, indicator="warning", do=do))
+
+
+def _is_concentrate(order: Order) -> bool:
+    return raises_by_saline(order) and order.saline is not None and order.saline.kind == "concentrate"
+
+
+def _recent(case: Case) -> Sample | None:
+    """The latest sodium, young enough to judge the order by."""
+    return latest_within(case, hours(case.limits.raising_case_hours))
+
+
+def _unless_low(rule: str, case: Case, order: Order, latest: Sample | None) -> Silence | None:
+    if not raises_by_saline(order):
+        return silent(rule, order, "not-hypertonic")
+    if latest is None:
+        return silent(rule, order, "no-recent-sodium")
+    if not case.sodium.low:
+        return silent(rule, order, "not-low", na=latest.shown)
+    return None
+
+
+def _indicated_otherwise(rule: str, case: Case, order: Order) -> Silence | None:
+    if case.symptoms.severe:
+        return silent(rule, order, "severe-symptom")
+    if case.symptoms.icp_indication:
+        return silent(rule, order, "intracranial-pressure")
+    return None
+
+
+def _removal(case: Case, order: Order) -> tuple[Suggestion, ...]:
+    return (remove(order, saline_name(order)),) if may_remove(case) else ()
+
+
+def _beyond_brain_edema(case: Case) -> bool:
+    """Moderate or severe band with a severe symptom that is not the raised pressure itself (OS-HTS-ICP)."""
+    other = [s for s in case.symptoms.severe if s not in _BRAIN_EDEMA]
+    return bool(other) and case.sodium.band in (Band.MODERATE, Band.SEVERE)
+
+
+def _telling_symptom(case: Case) -> bool:
+    return bool(case.symptoms.moderate) or case.symptoms.gcs_impaired
+
+
+def _limit(case: Case) -> str:
+    return number(case.rate.limit or case.limits.rate_limit_day)
+
+
+def _guardrails(case: Case, order: Order) -> tuple[Line, ...]:
+    """How to give it and when to stop, by the profile in use (A.3)."""
+    other = order.saline is None or order.saline.percent != case.limits.bolus_percent
+    strength = (Line("other-strength", {"drug": saline_name(order)}, keep=True),) if other else ()
+    return (
+        Line(f"bolus-{case.limits.profile}", keep=True),
+        *strength,
+        Line("stop-when", {"limit": _limit(case), "goal": number(case.limits.rate_goal)}, keep=True),
+        Line("sodium-after-each"),
+    )
+
+
+def _card(case: Case, order: Order, finding: Finding) -> Finding:
+    """What all cards on hypertonic saline share: name, opening line, first button, background (M4)."""
+    drug = saline_name(order)
+    shared = replace(
+        finding,
+        facts={"drug": drug, **finding.facts},
+        do=(TREAT_FIRST, *finding.do),
+        why=_why(case),
+        suggestions=(keep_and_check(case), *finding.suggestions),
+        drugs=(drug,),
+    )
+    return about(order, shared)
+
+
+def _why(case: Case) -> tuple[Line, ...]:
+    symptoms = (*case.symptoms.severe, *case.symptoms.moderate)
+    named = "|".join(f"symptom:{s}" for s in symptoms)
+    recorded = Line("symptoms-recorded", {"symptoms": named}) if symptoms else Line("symptoms-none")
+    return (
+        recorded,
+        *risk_lines(case),
+        *doubt_lines(case),
+        Line("count-potassium"),
+        Line("formula-underestimates"),
+    )

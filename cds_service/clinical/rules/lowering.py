@@ -1,0 +1,188 @@
+"""A drug that can lower sodium is selected while sodium is low or falling (OS-LOW, M12, M17, B.5 rule 3)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from cds_service.clinical.case import Case
+from cds_service.clinical.finding import Finding, Indicator, Line, Outcome, Silence, Suggestion
+from cds_service.clinical.rules.doubts import doubt_lines
+from cds_service.clinical.rules.drugs import GENTLY
+from cds_service.clinical.rules.monitoring import has_symptom, repeat_sodium
+from cds_service.clinical.rules.ordered import (
+    about,
+    is_refill,
+    may_remove,
+    older_than,
+    recheck_in_weeks,
+    remove,
+    silent,
+    taken,
+)
+from cds_service.clinical.rules.standing import actionable, recorded
+from cds_service.clinical.sample import Freshness, Sample
+from cds_service.clinical.snapshot import Order
+from cds_service.clinical.volume import Volume
+from cds_service.clinical.wording import ago, number
+from cds_service.terminology.match import DrugMatch
+
+RULE = "OS-LOW"
+GROUPS = ("A", "B", "C")
+ANTIEPILEPTICS = ("iminostilbene", "valproate")
+ANTIDEPRESSANTS = ("ssri", "snri", "tca", "antidepressant-other")
+LOWER: dict[Indicator, Indicator] = {"critical": "warning", "warning": "info", "info": "info"}
+
+
+def lowering(case: Case, order: Order) -> Outcome:
+    """OS-LOW: how loud the card is depends on the group of the drug, the sodium, and the patient (M12)."""
+    drug = culprit(case, order)
+    if drug is None:
+        return silent(RULE, order, "no-lowering-drug")
+    latest = case.sodium.latest
+    blocked = _nothing_to_say(case, order, drug)
+    if blocked or latest is None:
+        return blocked or silent(RULE, order, "no-sodium")
+    aging = not actionable(case)
+    level = _indicator(case, order, drug, latest.value)
+    found = Finding(
+        rule=RULE,
+        indicator=LOWER[level] if aging else level,
+        variant=_variant(case, order, drug, aging),
+        facts=_facts(case, drug, latest, aging),
+        do=_do(case, order, drug, aging),
+        why=_why(case, order, drug, latest.value),
+        suggestions=_buttons(case, order, drug, level),
+        drugs=(drug.name,),
+    )
+    return about(order, found)
+
+
+def group_of(case: Case, order: Order, drug: DrugMatch) -> str:
+    """The alert group: what is given in an emergency, or against seizures, is never held up (M12)."""
+    parenteral = order.route == "iv"
+    if drug.cls in ANTIEPILEPTICS and (parenteral or case.symptoms.seizure_recent):
+        return "C"
+    return "C" if drug.cls == "antipsychotic" and parenteral else drug.group
+
+
+def culprit(case: Case, order: Order) -> DrugMatch | None:
+    """The ingredient that the card names: the strongest group, then the strongest link."""
+    if order.kind != "medication" or order.route == "local":
+        return None
+    found = [d for d in order.drugs if group_of(case, order, d) in GROUPS]
+    return min(found, key=lambda d: (group_of(case, order, d), d.tier), default=None)
+
+
+def step_down(case: Case, level: Indicator) -> Indicator:
+    """One step lower while the latest sodium is too old to act on (M17)."""
+    aging = case.sodium.freshness is Freshness.AGING and not actionable(case)
+    return LOWER[level] if aging else level
+
+
+def _nothing_to_say(case: Case, order: Order, drug: DrugMatch) -> Silence | None:
+    latest, falling = case.sodium.latest, case.sodium.falling is not None
+    if latest is None:
+        return silent(RULE, order, "no-sodium")
+    if case.sodium.freshness is Freshness.STALE and not actionable(case):
+        return silent(RULE, order, "too-old", na=latest.shown, age=ago(case.sodium.age))
+    if case.glucose and case.glucose.explained:
+        return silent(RULE, order, "glucose-explains", na=latest.shown)
+    if not case.sodium.low and not falling:
+        return silent(RULE, order, "not-low", na=latest.shown)
+    if drug.cls == "loop" and _loop_treats(case):
+        return silent(RULE, order, "loop-treats")
+    if is_refill(case, order, drug) and latest.value >= case.limits.refill_sodium_below and not falling:
+        return silent(RULE, order, "refill", drug=drug.name)
+    return None
+
+
+def _loop_treats(case: Case) -> bool:
+    """Overload, SIADH and pulmonary edema: there a loop diuretic is part of the treatment."""
+    return case.volume.status in (Volume.HYPER, Volume.EUV) or recorded(case, "acute-heart-failure")
+
+
+def _indicator(case: Case, order: Order, drug: DrugMatch, value: Decimal) -> Indicator:
+    limits, group = case.limits, group_of(case, order, drug)
+    if group == "C":
+        return "info"
+    if group == "B":
+        return "warning" if value < limits.lowering_b_warning_below else "info"
+    if value < limits.lowering_critical_below:
+        return "critical"
+    if value < limits.lowering_warning_below:
+        return "warning"
+    return "warning" if case.sodium.low and _at_risk(case, drug) else "info"
+
+
+def _at_risk(case: Case, drug: DrugMatch) -> bool:
+    """What makes a mildly low sodium count with a strong drug."""
+    old = older_than(case, case.limits.lowering_age_years)
+    return old or has_symptom(case) or case.sodium.falling is not None or bool(_other_strong(case, drug))
+
+
+def _other_strong(case: Case, drug: DrugMatch) -> tuple[str, ...]:
+    active = (e.drug for e in case.exposures.active)
+    return tuple(d.name for d in active if d.tier == "T1" and d.name != drug.name)
+
+
+def _variant(case: Case, order: Order, drug: DrugMatch, aging: bool) -> str:
+    if aging:
+        return "aging"
+    if group_of(case, order, drug) == "C":
+        return "check"
+    return "falling" if case.sodium.falling else "main"
+
+
+def _facts(case: Case, drug: DrugMatch, latest: Sample, aging: bool) -> dict[str, str]:
+    facts = {"drug": drug.name, "na": latest.shown}
+    return {**facts, "age": ago(case.sodium.age)} if aging else facts
+
+
+def _do(case: Case, order: Order, drug: DrugMatch, aging: bool) -> tuple[Line, ...]:
+    lines = [Line("repeat-first", keep=True)] if aging else []
+    if group_of(case, order, drug) == "C":
+        return (*lines, Line("check-not-delay", keep=True))
+    if taken(case, drug) and drug.cls in GENTLY:
+        lines.append(Line("not-abruptly", {"drug": drug.name}, keep=True))
+    else:
+        lines.append(Line("another-drug", {"drug": drug.name}))
+    if drug.cls in ANTIDEPRESSANTS:
+        lines.append(Line("no-bupropion" if _bupropion_harms(case) else "antidepressant-options"))
+    lines.append(Line("watch-for"))
+    return tuple(lines)
+
+
+def _bupropion_harms(case: Case) -> bool:
+    return case.symptoms.seizure or recorded(case, "eating-disorder", "withdrawal")
+
+
+def _why(case: Case, order: Order, drug: DrugMatch, value: Decimal) -> tuple[Line, ...]:
+    lines = []
+    if case.sodium.falling:
+        fall = case.sodium.falling
+        lines.append(Line("sodium-falls", {"amount": number(fall.amount), "over": ago(fall.over)}))
+    others = _other_strong(case, drug)
+    if others:
+        lines.append(Line("other-lowering", {"drugs": ", ".join(others)}))
+    if order.partners:
+        lines.append(Line("contains", {"drug": drug.name, "partners": ", ".join(order.partners)}))
+    lines.extend(doubt_lines(case))
+    if older_than(case, case.limits.lowering_age_years):
+        stopp = drug.cls in ("ssri", "thiazide") and value < case.limits.lowering_warning_below
+        lines.append(Line(f"stopp-{drug.cls}" if stopp else "beers"))
+    return tuple(lines)
+
+
+def _buttons(case: Case, order: Order, drug: DrugMatch, level: Indicator) -> tuple[Suggestion, ...]:
+    """A removal only in group A, for a new start, and never with a seizure code (M12)."""
+    now = repeat_sodium(timedelta(0), "urgent")
+    if not actionable(case):
+        return (now,)
+    removable = group_of(case, order, drug) == "A" and level != "info" and taken(case, drug) is None
+    buttons = []
+    if removable and may_remove(case) and not case.symptoms.seizure:
+        buttons.append(remove(order, drug.name))
+    if case.sodium.latest and case.sodium.latest.value < case.limits.lowering_warning_below:
+        buttons.append(now)
+    return (*buttons, recheck_in_weeks(case))

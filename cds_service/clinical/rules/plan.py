@@ -1,0 +1,129 @@
+"""What to do about the low sodium, by volume status: the plan matrix (B.2, M7 to M9, N4, N6, S9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cds_service.clinical.case import Case
+from cds_service.clinical.finding import DraftFluidRestriction, Line, Suggestion
+from cds_service.clinical.rules.drugs import review_lines
+from cds_service.clinical.rules.standing import cirrhosis, heart_failure, osmolality_normal
+from cds_service.clinical.rules.stops import stops
+from cds_service.clinical.sample import Band
+from cds_service.clinical.volume import Volume
+from cds_service.clinical.wording import number
+
+LOSSES = frozenset({"vomiting", "diarrhea"})
+TREAT = {Volume.CSW: "salt-wasting-replace", Volume.ADRENAL: "adrenal-treat", Volume.NEURO: "neuro-advice"}
+WATER_COUNTS = frozenset({Volume.UNKNOWN, Volume.HYPER, Volume.EUV})
+
+
+def plan_lines(case: Case) -> tuple[Line, ...]:
+    """What to do, the most important first: restriction or why not, what the volume status needs, drugs."""
+    if osmolality_normal(case):
+        return (Line("plan-artefact"),)
+    found = stops(case)
+    return (*restriction_lines(case), *_by_volume(case), *found.lines, *review_lines(case, found.settled))
+
+
+def plan_suggestions(case: Case) -> tuple[Suggestion, ...]:
+    """The fluid restriction, where it is safe, and the stops, one button per drug."""
+    if osmolality_normal(case):
+        return ()
+    return (*restriction_suggestions(case), *stops(case).suggestions)
+
+
+def plan_background(case: Case) -> tuple[Line, ...]:
+    """What the plan rests on: volume status, demyelination risk, further reasons against restriction."""
+    further = () if case.restriction.verdict == "never" else case.restriction.reasons[1:]
+    return (*volume_lines(case), *risk_lines(case), *further)
+
+
+def plan_advice(case: Case) -> tuple[Line, ...]:
+    """The articles' further advice, the first to go when a card grows too long (S9)."""
+    return tuple(_advice(case))
+
+
+def restriction_lines(case: Case) -> tuple[Line, ...]:
+    """The verdict on fluid restriction in words: harm with every reason, else the leading reason."""
+    verdict = case.restriction
+    if verdict.verdict == "ordered":
+        return (Line("restriction-ordered"), *verdict.reasons[:1])
+    if verdict.verdict == "never":
+        return verdict.reasons
+    if verdict.verdict != "offer":
+        return verdict.reasons[:1]
+    offer = Line(_offer(case), {"ml": ml_per_day(case)}, keep=True)
+    return (Line("restriction-severe", keep=True), offer) if case.sodium.measured is Band.SEVERE else (offer,)
+
+
+def restriction_suggestions(case: Case) -> tuple[Suggestion, ...]:
+    """The fluid restriction as a draft, only where the verdict offers it."""
+    if case.restriction.verdict != "offer":
+        return ()
+    facts = {"ml": ml_per_day(case)}
+    caveats = case.restriction.caveats
+    if case.restriction.likely_insufficient:
+        caveats = tuple(dict.fromkeys((*caveats, "caveat-insufficient")))
+    if not caveats:
+        return (Suggestion("fluid-restriction", (DraftFluidRestriction(facts["ml"]),), facts),)
+    told = {**facts, "caveats": "|".join(f"line:{c}" for c in caveats)}
+    return (Suggestion("fluid-restriction-caveats", (DraftFluidRestriction(facts["ml"]),), told),)
+
+
+def ml_per_day(case: Case) -> str:
+    """All fluids in 24 hours under restriction."""
+    return number(case.limits.fluid_ml_day)
+
+
+def volume_lines(case: Case) -> tuple[Line, ...]:
+    """How the volume status was judged, or that it is not known."""
+    volume = case.volume
+    evidence = "|".join(f"evidence:{e}" for e in volume.evidence)
+    if volume.status is Volume.UNKNOWN:
+        hint = "|".join(f"evidence:{e}" for e in volume.hint)
+        return (Line("volume-hint", {"evidence": hint}),) if hint else ()
+    if volume.status is Volume.CONFLICT or not evidence:
+        return ()
+    judged = Line(f"volume-{volume.status}", {"evidence": evidence}, keep=True)
+    return (judged, Line("siadh-pattern", keep=True)) if volume.by_labs else (judged,)
+
+
+def risk_lines(case: Case) -> tuple[Line, ...]:
+    """High risk of osmotic demyelination with its reasons."""
+    if not case.risk.high:
+        return ()
+    reasons = "|".join(f"evidence:{r}" for r in case.risk.reasons)
+    return (Line(f"risk-{case.limits.profile}", {"evidence": reasons}, keep=True),)
+
+
+def _offer(case: Case) -> str:
+    return "restriction-euvolemic" if case.volume.status is Volume.EUV else "restriction-overload"
+
+
+def _by_volume(case: Case) -> tuple[Line, ...]:
+    status = case.volume.status
+    if status is Volume.HYPO:
+        lost = not LOSSES.isdisjoint(case.volume.evidence)
+        return (Line("hypovolemia-losses" if lost else "hypovolemia-replace"),)
+    if status is Volume.EUV and case.sodium.band is not Band.MILD:
+        return (Line("euvolemia-next"),)
+    if status is Volume.HYPER and case.sodium.band is Band.SEVERE and cirrhosis(case):
+        return (Line("overload-albumin"),)
+    return (Line(TREAT[status]),) if status in TREAT else ()
+
+
+def _advice(case: Case) -> Iterator[Line]:
+    """Order: what changes care first, rationale last."""
+    status = case.volume.status
+    if case.restriction.verdict in ("offer", "ordered"):
+        yield Line("restriction-watch")
+    if status in WATER_COUNTS and case.restriction.verdict != "never":
+        yield Line("avoid-water")
+    if status in (Volume.HYPO, Volume.EUV) and not (heart_failure(case) or cirrhosis(case)):
+        yield Line("salty-food")
+    if status is Volume.HYPO:
+        yield Line("hypovolemia-watch")
+    yield Line("treat-cause")
+    if cirrhosis(case):
+        yield Line("better-sodium")

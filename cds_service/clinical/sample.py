@@ -1,0 +1,90 @@
+"""One sodium result as rules see it, or why no rule may use it; and its severity band."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from cds_service.knowledge.limits import Limits
+
+
+class Band(StrEnum):
+    """Severity by the active profile."""
+
+    NORMAL = "normal"
+    MILD = "mild"
+    MODERATE = "moderate"
+    SEVERE = "severe"
+
+
+class Freshness(StrEnum):
+    """How far the age of a result lets us act on it (B.0.2)."""
+
+    CURRENT = "current"
+    AGING = "aging"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One usable sodium, mmol/L."""
+
+    value: Decimal
+    shown: str  # as a card writes it: "128", "<110"
+    at: datetime
+    method: Literal["lab", "poc"] = "lab"
+    status: str = "final"
+    comparator: str = ""
+    day_only: bool = False
+    result_time: bool = False
+    unit_missing: bool = False
+    below_plausible: bool = False  # 70 to 89.9 (S2)
+    reference: str = ""
+    specimen: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is a number at an instant, not a bound or a day: fit for differences over time."""
+        return not self.comparator and not self.day_only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A sodium that no rule may use, and why (DQ cards). `unit` is text out of the record."""
+
+    why: Literal["unit", "implausible", "status", "comparator", "time", "specimen"]
+    shown: str  # number as recorded
+    unit: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fall:
+    """Sodium fell: `amount` mmol/L within `over`."""
+
+    amount: Decimal
+    over: timedelta
+    start: Sample
+
+
+def band_of(value: Decimal, limits: Limits, comparator: str = "") -> Band:
+    """The band of an unrounded sodium; after "<" the value itself is not reached (A.3, B.0.1)."""
+
+    def below(edge: Decimal, included: bool = False) -> bool:
+        return value < edge or (value == edge and (included or comparator == "<"))
+
+    if comparator.startswith(">"):
+        return Band.NORMAL
+    if below(limits.severe_below):
+        return Band.SEVERE
+    if below(limits.moderate_below):
+        return Band.MODERATE
+    return Band.MILD if below(limits.mild_below, bool(limits.mild_includes)) else Band.NORMAL
+
+
+def band_edges(limits: Limits) -> tuple[Decimal, ...]:
+    """The numbers that a shown sodium must not seem to reach by rounding."""
+    return (limits.severe_below, limits.moderate_below, limits.mild_below)

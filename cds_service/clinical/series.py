@@ -1,0 +1,199 @@
+"""Recorded results become the sodium series: what is usable, one sample per draw, the latest (B.0.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timezone
+from decimal import Decimal
+from typing import Literal
+
+from cds_service.clinical.sample import Band, Rejected, Sample, band_edges, band_of
+from cds_service.clinical.snapshot import LabResult, Moment, Snapshot
+from cds_service.clinical.spans import days, hours, minutes
+from cds_service.clinical.wording import number
+from cds_service.knowledge.limits import Limits
+from cds_service.terminology.units import unit_key
+
+SODIUM = "sodium"
+WITHDRAWN = frozenset({"entered-in-error", "cancelled", "registered"})
+# All mean mmol/L: mEq is mmol for an ion of one charge. A test holds them equal to labs.toml.
+SODIUM_UNITS = frozenset(
+    {"mmol/l", "mm", "mmol/litre", "mmol/liter", "millimole per liter", "millimoles per liter", "umol/ml"}
+    | {"millimoles per litre", "meq/l", "meq/litre", "meq/liter", "milliequivalent per liter"}
+    | {"milliequivalents per liter", "milliequivalents per litre"}
+)
+TRUST = ("preliminary", "unknown", "final", "amended", "corrected")  # the later one replaces the earlier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The usable samples, oldest first, and the one that stands for now."""
+
+    samples: tuple[Sample, ...] = ()
+    latest: Sample | None = None
+    other_method: Sample | None = None  # disagrees with `latest` although drawn at nearly the same time
+    rejected: tuple[Rejected, ...] = ()
+
+
+def series_of(snapshot: Snapshot, limits: Limits) -> Series:
+    """The sodium series of a snapshot (B.0.1, S2, S3); the order of its results does not matter."""
+    rejected: list[Rejected] = []
+    usable: list[tuple[LabResult, Sample]] = []
+    for result in snapshot.labs:
+        if result.analyte != SODIUM:
+            continue
+        verdict = _judge(result, snapshot, limits)
+        if isinstance(verdict, Sample):
+            usable.append((result, verdict))
+        else:
+            rejected.append(verdict)
+    single = _one_per_draw(usable, limits)
+    samples = _without_old_preliminary(single, snapshot.now, limits)
+    rejected += [_reject("status", s) for s in single if s not in samples]
+    latest, other = _latest(samples, limits)
+    in_order = tuple(sorted(rejected, key=_newest_last))
+    return Series(samples=samples, latest=latest, other_method=other, rejected=in_order)
+
+
+def usable_status(status: str) -> str | None:
+    """The status as rules know it, "unknown" for a missing or foreign one; None: withdrawn or not there."""
+    if status in WITHDRAWN:
+        return None
+    return status if status in TRUST else "unknown"
+
+
+def in_future(time: Moment, snapshot: Snapshot, limits: Limits) -> bool:
+    """Whether a result is ahead of the hook's clock by more than clocks differ; days compare as days."""
+    if not time.day_only:
+        return time.at > snapshot.now + minutes(limits.future_minutes)
+    here = timezone(snapshot.zone) if snapshot.zone is not None else time.at.tzinfo
+    return time.at.date() > snapshot.now.astimezone(here).date()
+
+
+def _judge(result: LabResult, snapshot: Snapshot, limits: Limits) -> Sample | Rejected:
+    status, time, value = usable_status(result.status), result.time, result.value
+    if status is None:
+        return _reject("status", result)
+    if result.urine:
+        return _reject("specimen", result)
+    oldest = snapshot.now - days(limits.lookback_days)
+    if time is None or time.at < oldest or in_future(time, snapshot, limits):
+        return _reject("time", result)
+    if not value.is_finite():
+        return _reject("implausible", result)
+    unit = unit_key(result.unit)
+    plausible = limits.plausible_from <= value <= limits.plausible_to
+    if not (unit in SODIUM_UNITS if unit else plausible):
+        return _reject("unit", result)
+    if not limits.implausible_below <= value <= limits.plausible_to:
+        return _reject("implausible", result)
+    if result.comparator and not _bound_tells(value, result.comparator, limits):
+        return _reject("comparator", result)
+    return Sample(
+        value=value,
+        shown=result.comparator + number(value, band_edges(limits)),
+        at=time.at,
+        method=result.method,
+        status=status,
+        comparator=result.comparator,
+        day_only=time.day_only,
+        result_time=time.result_time,
+        unit_missing=not unit,
+        below_plausible=value < limits.plausible_from,
+        reference=result.reference,
+        specimen=result.specimen,
+    )
+
+
+def _bound_tells(value: Decimal, comparator: str, limits: Limits) -> bool:
+    """An upper bound tells if it is low itself, a lower bound if it is above the low range (S3)."""
+    if comparator.startswith(">"):
+        return value > limits.mild_below
+    return comparator.startswith("<") and band_of(value, limits, comparator) is not Band.NORMAL
+
+
+def _reject(
+    why: Literal["unit", "implausible", "status", "comparator", "time", "specimen"], what: LabResult | Sample
+) -> Rejected:
+    if isinstance(what, Sample):
+        return Rejected(why=why, shown=what.shown, unit="", at=what.at)
+    at = what.time.at if what.time else None
+    return Rejected(why=why, shown=what.comparator + number(what.value), unit=what.unit, at=at)
+
+
+def _newest_last(rejected: Rejected) -> tuple[datetime, str, str, str]:
+    at = rejected.at or datetime.min.replace(tzinfo=UTC)
+    return (at, rejected.why, rejected.shown, rejected.unit)
+
+
+def _one_per_draw(usable: Iterable[tuple[LabResult, Sample]], limits: Limits) -> tuple[Sample, ...]:
+    """One sample for each identifier, then one for each minute of one method; oldest first."""
+    ranked = sorted(usable, key=_preference, reverse=True)
+    by_identity: dict[str, Sample] = {}
+    kept: list[Sample] = []
+    for result, sample in ranked:
+        if result.identity and result.identity in by_identity:
+            continue
+        by_identity[result.identity] = sample
+        if not any(_same_draw(sample, other, limits) for other in kept):
+            kept.append(sample)
+    return tuple(sorted(kept, key=in_time))
+
+
+def in_time(sample: Sample) -> tuple[datetime, bool, bool, Decimal, str, str]:
+    """Order in time; at one instant the laboratory comes last, so that it stands for both."""
+    return (
+        sample.at,
+        not sample.day_only,
+        sample.method == "lab",
+        -sample.value,
+        sample.status,
+        sample.reference,
+    )
+
+
+def _preference(pair: tuple[LabResult, Sample]) -> tuple[object, ...]:
+    """Ranks duplicates: status, method, last update; where nothing tells, the lower sodium, then the surer."""
+    result, sample = pair
+    return (
+        TRUST.index(sample.status),
+        sample.method == "lab",
+        result.updated or datetime.min.replace(tzinfo=UTC),
+        -sample.value,
+        sample.at,
+        not sample.day_only,
+        not sample.result_time,
+        not sample.unit_missing,
+        sample.comparator,
+        sample.reference,
+        sample.specimen,
+    )
+
+
+def _same_draw(one: Sample, other: Sample, limits: Limits) -> bool:
+    near = abs(one.at - other.at) <= minutes(limits.same_sample_minutes)
+    return near and one.method == other.method and one.day_only == other.day_only
+
+
+def _without_old_preliminary(samples: Sequence[Sample], now: datetime, limits: Limits) -> tuple[Sample, ...]:
+    """A preliminary result counts only while it is the newest and young."""
+    newest = max((s.at for s in samples), default=now)
+    oldest_used = now - hours(limits.preliminary_hours)
+    return tuple(s for s in samples if s.status != "preliminary" or (s.at == newest and s.at > oldest_used))
+
+
+def _latest(samples: Sequence[Sample], limits: Limits) -> tuple[Sample | None, Sample | None]:
+    """The sample that stands for now, and the one of the other method that contradicts it (S3)."""
+    if not samples:
+        return None, None
+    last = samples[-1]
+    others = [s for s in samples if s.method != last.method and s.day_only == last.day_only]
+    near = [s for s in others if last.at - s.at <= minutes(limits.lab_wins_minutes)]
+    if not near:
+        return last, None
+    other = near[-1]
+    agree = abs(last.value - other.value) <= limits.methods_agree_within
+    if last.method == "lab":
+        return last, None if agree else other
+    return (other, None) if agree else (last, other)

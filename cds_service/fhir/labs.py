@@ -1,0 +1,149 @@
+"""Observations as results, before any judgement whether they are usable (B.0.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cds_service.clinical.snapshot import LabResult, Problem
+from cds_service.fhir.elements import Element, child, concept_of, concepts, items, number, text, words_of
+from cds_service.fhir.references import identity
+from cds_service.fhir.scene import Scene
+from cds_service.fhir.times import moment, result_time
+from cds_service.terminology.match import Coded
+from cds_service.terminology.systems import LOINC
+
+SODIUM = "sodium"
+_WRONG = frozenset({"entered-in-error", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What one Observation says."""
+
+    labs: tuple[LabResult, ...] = ()
+    problem: Problem | None = None
+    volume: tuple[str, datetime] | None = None
+
+
+NOTHING = Seen()
+
+
+def seen(observation: Element, scene: Scene) -> Seen:
+    """The results of an Observation, the problem it states, or a site's own "volume status".
+
+    Of a known panel its components are read too; sodium is never a component (B.0.1).
+    """
+    code = concept_of(observation, "code")
+    if code is None:
+        return NOTHING
+    reading = scene.vocabulary.reading
+    panel = _has_code(code, reading.panels)
+    labs = _components(observation, scene) if panel else _result(observation, observation, code, scene)
+    stated = _has_code(code, reading.observed_problems)
+    return Seen(
+        labs=labs,
+        problem=_problem(observation, scene) if stated else None,
+        volume=_volume(observation, code, scene) if scene.volume_codes else None,
+    )
+
+
+def _components(observation: Element, scene: Scene) -> tuple[LabResult, ...]:
+    found: tuple[LabResult, ...] = ()
+    for component in items(observation, "component"):
+        code = concept_of(component, "code")
+        if code is not None:
+            found += _result(observation, component, code, scene)
+    return tuple(lab for lab in found if lab.analyte != SODIUM)
+
+
+def _problem(observation: Element, scene: Scene) -> Problem | None:
+    """A coded answer that counts as a problem: pregnancy status (M15)."""
+    taken = result_time(observation, scene.zone, scene.now)
+    if taken is None or text(observation, "status").lower() in _WRONG:
+        return None
+    found = scene.vocabulary.problems(concepts(observation, "valueCodeableConcept"))
+    if not found.concepts:
+        return None
+    return Problem(
+        concepts=found.concepts,
+        active=True,
+        encounter_diagnosis=False,
+        since=taken.at,
+        by_text=found.by_text,
+    )
+
+
+def _volume(observation: Element, code: Coded, scene: Scene) -> tuple[str, datetime] | None:
+    """The answer in lower case with hyphens, and when it was given."""
+    if not any(f"{c.system}|{c.code}" in scene.volume_codes for c in code.codings):
+        return None
+    taken = result_time(observation, scene.zone, scene.now)
+    if taken is None or text(observation, "status").lower() in _WRONG:
+        return None
+    answer = concept_of(observation, "valueCodeableConcept")
+    words = text(observation, "valueString")
+    if answer is not None:
+        words = answer.text or next((c.display or c.code for c in answer.codings), "")
+    return ("-".join(words.lower().split()), taken.at) if words else None
+
+
+def _result(observation: Element, holder: Element, code: Coded, scene: Scene) -> tuple[LabResult, ...]:
+    """One result; none where the code is unknown or there is no quantity to read."""
+    known = scene.vocabulary.labs.resolve(code)
+    quantity = child(holder, "valueQuantity")
+    value = number(quantity, "value")
+    if known is None or value is None:
+        return ()
+    identifier = child(observation, "identifier")
+    identity_value = text(identifier, "value")
+    updated = moment(text(child(observation, "meta"), "lastUpdated"), scene.zone, scene.now)
+    result = LabResult(
+        analyte=known.analyte,
+        value=value,
+        unit=text(quantity, "code") or text(quantity, "unit"),
+        comparator=text(quantity, "comparator"),
+        time=result_time(observation, scene.zone, scene.now),
+        status=text(observation, "status").lower(),
+        method="poc" if known.poc or _is_poc(observation, code, scene) else "lab",
+        urine=_is_urine(observation, scene),
+        identity=f"{text(identifier, 'system')}|{identity_value}" if identity_value else "",
+        specimen=text(child(observation, "specimen"), "reference"),
+        updated=updated.at if updated is not None else None,
+        reference=identity(observation),
+    )
+    return (result,)
+
+
+def _has_code(code: Coded, wanted: frozenset[str]) -> bool:
+    return any(c.code in wanted and c.system == LOINC for c in code.codings)
+
+
+def _is_poc(observation: Element, code: Coded, scene: Scene) -> bool:
+    """Whether code, method or device speak of a blood gas analyzer or the bedside."""
+    said = words_of(code)
+    if "method" in observation:
+        said += " " + words_of(concept_of(observation, "method"))
+    device = child(observation, "device")
+    if device:
+        found = scene.index.get(text(device, "reference"), observation)
+        said += f" {text(device, 'display').lower()} {_device_words(found or {})}"
+    return any(word in said for word in scene.vocabulary.reading.poc_words)
+
+
+def _device_words(device: Element) -> str:
+    names = [text(name, "name").lower() for name in items(device, "deviceName")]
+    return " ".join((words_of(concept_of(device, "type")), *names))
+
+
+def _is_urine(observation: Element, scene: Scene) -> bool:
+    """Whether the specimen, as far as it is at hand, is urine."""
+    specimen = child(observation, "specimen")
+    if not specimen:
+        return False
+    said = text(specimen, "display").lower()
+    found = scene.index.get(text(specimen, "reference"), observation)
+    kind = concept_of(found, "type") if found is not None else None
+    if kind is not None:
+        said = " ".join((said, words_of(kind), *(c.code for c in kind.codings)))
+    return any(word in said for word in scene.vocabulary.reading.urine_words)

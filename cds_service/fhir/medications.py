@@ -1,0 +1,159 @@
+"""Orders of any kind as exposures and drafts (B.0.7): whatever was never meant to be given is none."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from cds_service.clinical.snapshot import Order
+from cds_service.fhir.dosage import Dosage, dosage, instruction_text
+from cds_service.fhir.elements import (
+    Element,
+    child,
+    concepts,
+    flag,
+    items,
+    text,
+)
+from cds_service.fhir.products import gather, product
+from cds_service.fhir.references import identity
+from cds_service.fhir.scene import Scene
+from cds_service.fhir.stops import may_stop
+from cds_service.fhir.times import moment
+from cds_service.terminology.match import Coded, Resolution
+
+Kind = Literal["medication", "nutrition", "service", "other"]
+
+KINDS: dict[str, Kind] = {
+    "MedicationRequest": "medication",
+    "MedicationOrder": "medication",  # DSTU2
+    "MedicationPrescription": "medication",  # DSTU1
+    "MedicationStatement": "medication",
+    "MedicationUsage": "medication",
+    "MedicationAdministration": "medication",
+    "MedicationDispense": "medication",
+    "NutritionOrder": "nutrition",
+    "ServiceRequest": "service",
+    "ProcedureRequest": "service",
+    "DiagnosticOrder": "service",
+    "ReferralRequest": "service",
+}
+_AUTHORED = ("authoredOn", "dateWritten", "dateAsserted", "dateTime", "orderedOn")
+
+
+def exposure(resource: Element, scene: Scene) -> Order | None:
+    """One resource of the medication list; None for a proposal, a "do not give", a thing never given."""
+    reading = scene.vocabulary.reading
+    kind = KINDS.get(text(resource, "resourceType"))
+    status = text(resource, "status").lower()
+    if kind is None or flag(resource, "doNotPerform") or status in reading.ignored_statuses:
+        return None
+    if text(resource, "intent").lower() in reading.ignored_intents or _not_given(resource):
+        return None
+    return _order(resource, kind, scene)
+
+
+def draft(resource: Element, scene: Scene) -> Order:
+    """One resource of draftOrders, whatever its type; a draft without a medication is one without drugs."""
+    return _order(resource, KINDS.get(text(resource, "resourceType"), "other"), scene)
+
+
+def _not_given(resource: Element) -> bool:
+    """MedicationStatement.taken (STU3), wasNotTaken and wasNotGiven (DSTU2)."""
+    if flag(resource, "wasNotTaken") or flag(resource, "wasNotGiven") or flag(resource, "notGiven"):
+        return True
+    return text(resource, "taken").lower() in ("n", "no")
+
+
+def _order(resource: Element, kind: Kind, scene: Scene) -> Order:
+    doses = dosage(resource, scene.vocabulary.reading, scene.zone, scene.now)
+    found = _resolved(resource, doses, scene) if kind == "medication" else Resolution()
+    authored = _authored(resource, scene)
+    effective_start, effective_end = _effective(resource, scene)
+    do_not = flag(resource, "doNotPerform")
+    return Order(
+        reference=identity(resource),
+        kind=kind,
+        drugs=() if do_not else found.drugs,
+        partners=found.partners,
+        ingredient_count=found.ingredient_count,
+        saline=None if do_not else found.saline,
+        route=found.route,
+        fluid_restriction=not do_not and _restricts_fluid(resource, kind, scene),
+        hypotonic=found.hypotonic and not do_not,
+        hypotonic_volume_ml=found.hypotonic_volume_ml,
+        unrecognised=found.unrecognised,
+        code_only=found.code_only,
+        status=text(resource, "status").lower(),
+        intent=text(resource, "intent").lower(),
+        start=doses.start or effective_start or authored,
+        end=doses.end or effective_end,
+        authored=authored,
+        duration_days=doses.duration_days,
+        daily_dose_mg=doses.daily_dose_mg,
+        single_dose=doses.single_dose,
+        reasons=_reasons(resource, scene),
+        stoppable=_stoppable(resource, found, scene),
+        adpkd=found.adpkd,
+        hyponatremia_product=found.hyponatremia_product,
+    )
+
+
+def _resolved(resource: Element, doses: Dosage, scene: Scene) -> Resolution:
+    gathered = gather(resource, scene.index)
+    if not gathered.concepts and not gathered.ingredients:
+        return Resolution()
+    return scene.vocabulary.drugs.resolve(product(resource, gathered, doses.volume_ml))
+
+
+def _authored(resource: Element, scene: Scene) -> datetime | None:
+    for name in _AUTHORED:
+        found = moment(text(resource, name), scene.zone, scene.now)
+        if found is not None:
+            return found.at
+    return None
+
+
+def _effective(resource: Element, scene: Scene) -> tuple[datetime | None, datetime | None]:
+    """The time of a statement or administration; the end of a request's validity."""
+    once = text(resource, "effectiveDateTime") or text(resource, "effectiveTimeDateTime")
+    period = child(resource, "effectivePeriod") or child(resource, "effectiveTimePeriod")
+    valid = child(child(resource, "dispenseRequest"), "validityPeriod")
+    start = moment(once or text(period, "start"), scene.zone, scene.now)
+    end = moment(text(period, "end") or text(valid, "end"), scene.zone, scene.now)
+    return (start.at if start is not None else None, end.at if end is not None else None)
+
+
+def _reasons(resource: Element, scene: Scene) -> frozenset[str]:
+    """Concepts of the reason: a list, one object (sandbox), DSTU2's name for it, or a Condition."""
+    coded = list(
+        concepts(resource, "reasonCode", "reasonCodeableConcept", "reasonForUseCodeableConcept", "reason")
+    )
+    for reference in (*items(resource, "reasonReference"), *items(resource, "indication")):
+        condition = scene.index.get(text(reference, "reference"), resource)
+        if condition is not None and text(condition, "resourceType") == "Condition":
+            coded += concepts(condition, "code")
+    for reason in items(resource, "reason"):
+        coded += concepts(reason, "concept")
+    return scene.vocabulary.problems(tuple(coded)).concepts if coded else frozenset()
+
+
+def _restricts_fluid(resource: Element, kind: Kind, scene: Scene) -> bool:
+    """A fluid restriction by code or by words, on a diet order, a service order or a free-text one (C.6)."""
+    diet = child(resource, "oralDiet")
+    coded: list[Coded] = [*concepts(diet, "type"), *concepts(resource, "code", "medicationCodeableConcept")]
+    for nutrient in items(diet, "nutrient"):
+        coded += concepts(nutrient, "modifier")
+    said = [text(diet, "instruction"), instruction_text(resource) if kind != "medication" else ""]
+    said += [text(note, "text") for note in items(resource, "note")] if kind == "nutrition" else []
+    return scene.vocabulary.restrictions.match(coded, *filter(None, said))
+
+
+def _stoppable(resource: Element, found: Resolution, scene: Scene) -> bool:
+    """A single-ingredient, active order of a class that one click may stop, valid and inert (M14)."""
+    if found.ingredient_count != 1 or text(resource, "status") != "active":
+        return False
+    classes = frozenset(drug.cls for drug in found.drugs)
+    return (
+        bool(classes) and classes <= scene.vocabulary.stop_classes and may_stop(resource, scene.index.bases)
+    )

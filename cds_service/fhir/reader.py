@@ -1,0 +1,201 @@
+"""Resources become a `Snapshot`, entry by entry: one bad element costs itself, never the request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cds_service.clinical.snapshot import LabResult, Missing, Order, Patient, Problem, Snapshot
+from cds_service.fhir.elements import Element, flag, text
+from cds_service.fhir.labs import seen
+from cds_service.fhir.medications import KINDS, draft, exposure
+from cds_service.fhir.parts import Parts, objects
+from cds_service.fhir.problems import problem, visit
+from cds_service.fhir.products import Index, gather
+from cds_service.fhir.references import Owner, Person, identity, person
+from cds_service.fhir.scene import Scene
+from cds_service.fhir.times import birth_date
+from cds_service.fhir.versions import is_unreadable
+from cds_service.fhir.vocabulary import Vocabulary
+
+PATIENT, ENCOUNTER = "patient", "encounter"
+MAX_RESOURCES = 2000  # T-45; a source that reaches beyond is incomplete
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What has been read so far."""
+
+    labs: list[LabResult] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    exposures: list[Order] = field(default_factory=list)
+    volume: tuple[str, datetime] | None = None
+    missing: dict[str, Missing] = field(default_factory=dict)
+    foreign: int = 0
+    unnamed: int = 0
+
+
+def read_snapshot(parts: Parts, vocabulary: Vocabulary) -> Snapshot:
+    """The patient of the call at the moment of the call; raises nothing, whatever JSON the parts hold."""
+    scene = _scene(parts, vocabulary)
+    patient = _first(parts, "Patient", parts.patient_id)
+    me = person(parts.patient_id, parts.bases, patient or {}, parts.urls)
+    tally = _Tally(missing=_missing(parts, patient))
+    for source, resources in _bounded(parts, tally).items():
+        for resource in objects(resources):
+            _read(resource, source, me, scene, tally)
+    encounter = _first(parts, "Encounter", parts.encounter_id) if parts.encounter_id else None
+    if encounter is not None and me.owner(encounter) is Owner.FOREIGN:
+        encounter = None
+    stay = visit(encounter, scene)
+    if stay.assumed:
+        tally.missing.setdefault(ENCOUNTER, Missing.FAILED)
+    drafts = _drafts(parts, me, scene, tally)
+    return Snapshot(
+        now=parts.now,
+        zone=parts.zone,
+        patient=_patient(patient),
+        setting=stay.setting,
+        setting_assumed=stay.assumed,
+        labs=tuple(tally.labs),
+        problems=tuple(tally.problems),
+        encounter_reasons=stay.reasons,
+        exposures=tuple(tally.exposures),
+        drafts=drafts,
+        selected=_selected(parts.selections, drafts),
+        site_volume_status=tally.volume,
+        missing=tally.missing,
+        unrecognised=sum(order.code_only for order in (*tally.exposures, *drafts)),
+        dropped_foreign=tally.foreign,
+        without_subject=tally.unnamed,
+    )
+
+
+def wanted_references(parts: Parts) -> tuple[str, ...]:
+    """The Medications ("Medication/7") that orders of the parts point to and that are not at hand."""
+    index = _index(parts)
+    wanted: dict[str, None] = {}
+    for resource in parts.resources():
+        if KINDS.get(text(resource, "resourceType")) == "medication":
+            wanted.update(dict.fromkeys(gather(resource, index).wanted))
+    return tuple(wanted)
+
+
+def order_resource(parts: Parts, reference: str) -> Element | None:
+    """The resource that an Order of the snapshot was read from, by its reference."""
+    return next((r for r in parts.resources() if identity(r) == reference), None)
+
+
+def _scene(parts: Parts, vocabulary: Vocabulary) -> Scene:
+    return Scene(
+        vocabulary=vocabulary,
+        index=_index(parts),
+        now=parts.now,
+        zone=parts.zone,
+        encounter=f"Encounter/{parts.encounter_id}" if parts.encounter_id else "",
+        volume_codes=parts.volume_codes,
+    )
+
+
+def _index(parts: Parts) -> Index:
+    index = Index(bases=parts.bases)
+    for url, resource in parts.urls.items():
+        index.add(resource, url)
+    # What lies among the drafts answers first (T-08).
+    for resource in objects(parts.drafts):
+        index.add(resource)
+    for resource in parts.resources():
+        index.add(resource)
+    return index
+
+
+def _first(parts: Parts, kind: str, wanted: str | None) -> Element | None:
+    found = (r for r in parts.resources() if r.get("resourceType") == kind and text(r, "id") == wanted)
+    return next(found, None)
+
+
+def _missing(parts: Parts, patient: Element | None) -> dict[str, Missing]:
+    """Why sources are missing; a Patient or Encounter that never came is missing too."""
+    missing = {key: s.missing for key, s in parts.sources.items() if s.missing is not None}
+    if patient is None:
+        missing.setdefault(PATIENT, Missing.FAILED)
+    if not parts.encounter_id:
+        missing[ENCOUNTER] = Missing.NOT_APPLICABLE
+    return missing
+
+
+def _bounded(parts: Parts, tally: _Tally) -> Mapping[str, tuple[Element, ...]]:
+    left = MAX_RESOURCES
+    kept: dict[str, tuple[Element, ...]] = {}
+    for key, source in parts.sources.items():
+        kept[key] = source.resources[:left]
+        if len(source.resources) > left:
+            tally.missing.setdefault(key, Missing.TRUNCATED)
+        left -= len(kept[key])
+    return kept
+
+
+def _read(resource: Element, source: str, me: Person, scene: Scene, tally: _Tally) -> None:
+    """Take in one resource by its type, if it is this patient's."""
+    kind = text(resource, "resourceType")
+    if kind not in KINDS and kind not in ("Observation", "Condition"):
+        return
+    owner = me.owner(resource)
+    if owner is Owner.FOREIGN:
+        tally.foreign += 1
+        return
+    tally.unnamed += owner is Owner.UNNAMED
+    if is_unreadable(resource):
+        tally.missing.setdefault(source, Missing.VERSION)
+    elif kind == "Observation":
+        _read_observation(resource, scene, tally)
+    elif kind == "Condition":
+        found = problem(resource, scene)
+        tally.problems += [found] if found is not None else []
+    else:
+        order = exposure(resource, scene)
+        tally.exposures += [order] if order is not None else []
+
+
+def _read_observation(observation: Element, scene: Scene, tally: _Tally) -> None:
+    said = seen(observation, scene)
+    tally.labs += said.labs
+    tally.problems += [said.problem] if said.problem is not None else []
+    if said.volume is not None and (tally.volume is None or said.volume[1] > tally.volume[1]):
+        tally.volume = said.volume
+
+
+def _drafts(parts: Parts, me: Person, scene: Scene, tally: _Tally) -> tuple[Order, ...]:
+    drafts = []
+    for resource in objects(parts.drafts[:MAX_RESOURCES]):
+        if text(resource, "resourceType") == "Medication":
+            continue
+        if me.owner(resource) is Owner.FOREIGN:
+            tally.foreign += 1
+        else:
+            drafts.append(draft(resource, scene))
+    return tuple(drafts)
+
+
+def _selected(selections: tuple[str, ...], drafts: tuple[Order, ...]) -> tuple[str, ...]:
+    """The drafts that are selected, by "Type/id", or by the bare id where only one draft has it."""
+    names = [d.reference for d in drafts if d.reference]
+    found: dict[str, None] = {}
+    for selection in selections:
+        matches = [n for n in names if selection in (n, n.partition("/")[2])]
+        exact = [n for n in matches if n == selection]
+        if exact or len(set(matches)) == 1:
+            found[(exact or matches)[0]] = None
+    return tuple(found)
+
+
+def _patient(resource: Element | None) -> Patient:
+    if resource is None:
+        return Patient()
+    died = flag(resource, "deceasedBoolean") or bool(text(resource, "deceasedDateTime"))
+    return Patient(
+        birth_date=birth_date(text(resource, "birthDate")),
+        deceased=died,
+        sex=text(resource, "gender").lower(),
+    )

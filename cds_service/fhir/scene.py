@@ -1,0 +1,21 @@
+"""What reading one resource needs beside the resource itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cds_service.fhir.products import Index
+from cds_service.fhir.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """One call: its words, its clock, and the resources that others refer to."""
+
+    vocabulary: Vocabulary
+    index: Index
+    now: datetime
+    zone: timedelta | None = None
+    encounter: str = ""  # "Encounter/7" of the context; "" without one
+    volume_codes: frozenset[str] = frozenset()

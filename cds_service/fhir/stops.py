@@ -1,0 +1,58 @@
+"""A one-click stop: the patient's own order, whole, with the status "stopped" (B.4, M14)."""
+
+from __future__ import annotations
+
+import re
+
+from fhir.resources.R4B.medicationrequest import MedicationRequest
+
+from cds_service.fhir.elements import Element, text
+from cds_service.fhir.inert import is_inert
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+# MedicationRequest.intent in R4, a required binding that the model does not check.
+_INTENTS = frozenset(
+    {
+        "proposal",
+        "plan",
+        "order",
+        "original-order",
+        "reflex-order",
+        "filler-order",
+        "instance-order",
+        "option",
+    }
+)
+# These change what the order means, in ways that we do not know.
+_UNKNOWN_MEANING = ("modifierExtension", "implicitRules", "_status", "_intent", "doNotPerform")
+
+
+def stopped(order: Element, reason: str, bases: tuple[str, ...] = ()) -> dict[str, object] | None:
+    """A copy of an active MedicationRequest with the status "stopped" and the reason.
+
+    None where the order is not valid R4, or holds a string that is not inert. The narrative is left out: it
+    would still call the order active.
+    """
+    if text(order, "resourceType") != "MedicationRequest" or order.get("status") != "active":
+        return None
+    if not _ID.fullmatch(text(order, "id")) or order.get("intent") not in _INTENTS:
+        return None
+    if any(order.get(name) for name in _UNKNOWN_MEANING):
+        return None
+    copy = {name: value for name, value in order.items() if name != "text"}
+    copy |= {"status": "stopped", "statusReason": {"text": reason}}
+    return copy if is_inert(copy, bases) and _is_valid(copy) else None
+
+
+def may_stop(order: Element, bases: tuple[str, ...] = ()) -> bool:
+    """Whether `stopped` would give a resource."""
+    return stopped(order, "-", bases) is not None
+
+
+def _is_valid(resource: dict[str, object]) -> bool:
+    # The model raises more than its ValidationError (a ValueError) on JSON that no server should send.
+    try:
+        MedicationRequest.model_validate(resource)
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,242 @@
+"""A hook call becomes its cards: read this first.
+
+Prefetch and live reads become a snapshot, the snapshot a case, rules make findings of the case, triage
+picks at most two, and `cards` writes them. What could not be read is never taken for absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from cds_service.cards import Desk, Writer
+from cds_service.clinical.case import Case, assess
+from cds_service.clinical.finding import Finding, Outcome, Silence
+from cds_service.clinical.rules import order_select, patient_view
+from cds_service.clinical.snapshot import Missing, Order, Snapshot
+from cds_service.clinical.triage import triage_order_select, triage_patient_view
+from cds_service.errors import DataRefused, DataTooSlow, DataUnavailable, KnowledgeError
+from cds_service.fhir.client import FhirClient
+from cds_service.fhir.gather import Ask, Gathered, Unreachable, gather
+from cds_service.fhir.orders import OrderContext, orders
+from cds_service.fhir.parts import Part, Parts, full_urls
+from cds_service.fhir.prefetch import Source
+from cds_service.fhir.reader import order_resource, read_snapshot, wanted_references
+from cds_service.fhir.vocabulary import Vocabulary, vocabulary
+from cds_service.knowledge.load import Knowledge, Service
+from cds_service.protocol.card import check_cards
+from cds_service.protocol.request import HookRequest
+from cds_service.trust.deadline import Deadline
+from cds_service.trust.registry import Client
+
+UNREADABLE = {"patient-view": "PV-UNREADABLE", "order-select": "OS-UNREADABLE"}
+_UNREAD = frozenset(
+    {Missing.TIMEOUT, Missing.FAILED, Missing.UNREACHABLE, Missing.REFUSED, Missing.VERSION, Missing.NOT_READ}
+)
+_WHY_UNREACHABLE: Mapping[Unreachable, str] = {
+    "no-fhir-server": "The call carries no 'fhirServer'.",
+    "no-token": "The call carries no 'fhirAuthorization', and this FHIR server is not registered as open.",
+    "not-registered": "",  # the registry entry has its own text
+}
+_KIND: Mapping[Missing, type[DataUnavailable]] = {Missing.TIMEOUT: DataTooSlow, Missing.REFUSED: DataRefused}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What one call came to, with everything that explains it. No patient data but in `cards`."""
+
+    cards: list[dict[str, Any]]
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    returned: tuple[Finding, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    case: Case | None = None
+    reason: str = ""  # why no rule was asked at all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a deployment may change about answering."""
+
+    fluid_restriction_resource: Literal["NutritionOrder", "ServiceRequest"] = "NutritionOrder"
+
+
+class Pipeline:
+    """Answers hook calls; built once, shared by all threads, holds nothing of a patient."""
+
+    def __init__(self, knowledge: Knowledge, desk: Desk, fhir: FhirClient, options: Options | None = None) -> None:
+        _same_rules(knowledge)
+        self.knowledge = knowledge
+        self._desk = desk
+        self._fhir = fhir
+        self._options = options or Options()
+        self._vocabulary: Vocabulary = vocabulary(knowledge.terms, knowledge.fluids, knowledge.orders)
+        self._orders = orders(knowledge.orders, knowledge.terms.labs, datetime(2000, 1, 1, tzinfo=UTC))
+
+    def answer(self, request: HookRequest, client: Client, deadline: Deadline) -> Evaluation:
+        """The cards of one call. DataUnavailable (412) where sodium is needed and cannot be had."""
+        service = self.knowledge.services[request.service]
+        if request.hook == "order-select" and not self._concerns_us(request):
+            return Evaluation(cards=[], reason="no selected order concerns a rule")
+        gathered = gather(_ask(service, request, client), self._fhir, deadline)
+        parts = self._parts(request, client, gathered)
+        snapshot = read_snapshot(parts, self._vocabulary)
+        writer = Writer(self.knowledge, service, self._desk, client.profile)
+        if _sodium_unread(snapshot) and not _needs_no_sodium(snapshot):
+            return self._unreadable(request, client, gathered, snapshot, writer)
+        return self._evaluate(request, client, gathered, parts, snapshot, writer)
+
+    def _concerns_us(self, request: HookRequest) -> bool:
+        """Whether a selected order may concern a rule: decided from the drafts alone, before any read."""
+        parts = Parts(
+            patient_id=request.patient_id,
+            now=request.received,
+            drafts=request.draft_orders,
+            selections=request.selections,
+        )
+        if wanted_references(parts):
+            return True
+        return any(order_select.concern(order) for order in selected(read_snapshot(parts, self._vocabulary)))
+
+    def _parts(self, request: HookRequest, client: Client, gathered: Gathered) -> Parts:
+        """What the reader is given; Medications that orders only refer to are read in the same deadline."""
+        base = client.base_for(request.fhir_server)
+        zone = client.time_zone.utcoffset(request.received.replace(tzinfo=None)) if client.time_zone else None
+        parts = Parts(
+            patient_id=request.patient_id,
+            now=request.received,
+            encounter_id=request.encounter_id,
+            zone=zone,
+            bases=(base,) if base else (),
+            sources=gathered.sources,
+            urls=full_urls(request.prefetch.values()),
+            drafts=request.draft_orders,
+            selections=request.selections,
+        )
+        wanted = wanted_references(parts)
+        if not wanted:
+            return parts
+        found = Part(resources=tuple(gathered.reads.get_many(wanted).values()))
+        return replace(parts, sources={**gathered.sources, "referenced": found})
+
+    def _evaluate(
+        self,
+        request: HookRequest,
+        client: Client,
+        gathered: Gathered,
+        parts: Parts,
+        snapshot: Snapshot,
+        writer: Writer,
+    ) -> Evaluation:
+        case = self._case(snapshot, client)
+        outcomes, chosen = _judge(request.hook, case)
+        cards = self._cards(chosen, case, request, parts, writer)
+        return Evaluation(
+            cards=cards, sources=gathered.sources, returned=tuple(chosen), outcomes=outcomes, case=case
+        )
+
+    def _unreadable(
+        self, request: HookRequest, client: Client, gathered: Gathered, snapshot: Snapshot, writer: Writer
+    ) -> Evaluation:
+        """Sodium is needed and cannot be had: 412, or a card for clients that show errors as "all clear"."""
+        why = snapshot.missing["sodium"]
+        if not client.explain_missing_data:
+            raise _unavailable(why, gathered, client)
+        drugs = [order.drugs[0].name for order in selected(snapshot) if order.drugs]
+        finding = Finding(
+            rule=UNREADABLE[request.hook],
+            indicator="info",
+            facts={"why": self.knowledge.words.missing[why.value], "drug": drugs[0] if drugs else "this order"},
+            drugs=tuple(drugs),
+        )
+        case = self._case(snapshot, client)
+        cards = self._cards([finding], case, request, None, writer)
+        return Evaluation(cards=cards, sources=gathered.sources, returned=(finding,), case=case)
+
+    def _case(self, snapshot: Snapshot, client: Client) -> Case:
+        knowledge = self.knowledge
+        return assess(snapshot, knowledge.limits[client.profile], knowledge.sets, knowledge.terms.labs)
+
+    def _cards(
+        self, findings: list[Finding], case: Case, request: HookRequest, parts: Parts | None, writer: Writer
+    ) -> list[dict[str, Any]]:
+        """The cards of these findings, each looked at once more before it is sent."""
+        context = OrderContext(
+            patient_id=request.patient_id,
+            now=request.received,
+            encounter_id=request.encounter_id,
+            practitioner=request.practitioner,
+            fluid_order=self._options.fluid_restriction_resource,
+            bases=parts.bases if parts else (),
+            resource_of=lambda reference: order_resource(parts, reference) if parts else None,
+        )
+        cards = [
+            writer.card(
+                finding, case, request.patient_id, lambda s, text: self._orders.actions_for(s, context, text)
+            )
+            for finding in findings
+        ]
+        check_cards(cards)
+        return cards
+
+
+def selected(snapshot: Snapshot) -> tuple[Order, ...]:
+    """The drafts that the user has just picked."""
+    return tuple(order for order in snapshot.drafts if order.reference in snapshot.selected)
+
+
+def _judge(hook: str, case: Case) -> tuple[tuple[Outcome, ...], list[Finding]]:
+    if hook == "patient-view":
+        outcomes = tuple(rule(case) for rule in patient_view.RULES.values())
+        return outcomes, triage_patient_view(outcomes, case)
+    judged = {
+        order.reference: tuple(rule(case, order) for rule in order_select.RULES.values())
+        for order in selected(case.snapshot)
+    }
+    return tuple(o for group in judged.values() for o in group), triage_order_select(judged, case)
+
+
+def _sodium_unread(snapshot: Snapshot) -> bool:
+    return snapshot.missing.get("sodium") in _UNREAD
+
+
+def _needs_no_sodium(snapshot: Snapshot) -> bool:
+    # Hypertonic saline or a vaptan without a readable sodium gets "sodium needed first", not an error.
+    return any(order_select.concern(order) == "saline-or-vaptan" for order in selected(snapshot))
+
+
+def _unavailable(why: Missing, gathered: Gathered, client: Client) -> DataUnavailable:
+    cause = "The FHIR server did not give it."
+    if why is Missing.TIMEOUT:
+        cause = "The FHIR server is taking too long to respond and guidance cannot be provided."
+    elif gathered.unreachable is not None:
+        cause = _WHY_UNREACHABLE[gathered.unreachable] or client.refusal
+    return _KIND.get(why, DataUnavailable)(
+        f"Sodium results are needed: neither the prefetch key 'sodium' nor a live read brought them. {cause}"
+    )
+
+
+def _ask(service: Service, request: HookRequest, client: Client) -> Ask:
+    return Ask(
+        templates=service.prefetch,
+        patient_id=request.patient_id,
+        encounter_id=request.encounter_id,
+        prefetch=request.prefetch,
+        fhir_server=request.fhir_server,
+        token=request.token,
+        client=client,
+    )
+
+
+def _same_rules(knowledge: Knowledge) -> None:
+    """Every rule of the code has its words, and every rule with words exists."""
+    for service in knowledge.services.values():
+        hook = service.file.hook
+        coded = set(patient_view.RULES if hook == "patient-view" else order_select.RULES) | {UNREADABLE[hook]}
+        for rule in sorted(coded ^ set(service.file.rules)):
+            known = "has no words" if rule in coded else "is no rule of this service"
+            raise KnowledgeError(f"{service.id}.toml: [rules.{rule}] {known}")
+
+
+__all__ = ["Evaluation", "Options", "Pipeline", "Silence", "selected"]

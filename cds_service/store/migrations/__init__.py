@@ -1,0 +1,1 @@
+"""Alembic's folder: one module per change of the schema, in `versions`."""

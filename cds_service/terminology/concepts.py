@@ -1,0 +1,121 @@
+"""From a coded or written problem to the concepts of conditions.toml (C.4, M1, D.7)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from cds_service.knowledge.fluids import TextWords
+from cds_service.knowledge.terms import Concept
+from cds_service.terminology.forms import texts_of
+from cds_service.terminology.match import Coded
+from cds_service.terminology.systems import ICD9, ICD10_FAMILY, SNOMED, canonical
+from cds_service.terminology.text import Phrases, Words, flat, words
+
+_NOT_CODE = re.compile(r"[^0-9A-Z]")
+_JOINED = frozenset({"and", "or", "with", "acute", "any", "recent", "current", "active", "new"})
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptMatch:
+    """The concepts of one problem; `by_text` where words alone gave them."""
+
+    concepts: frozenset[str] = frozenset()
+    by_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Excluded:
+    prefixes: tuple[str, ...]
+    patterns: tuple[re.Pattern[str], ...]
+
+    def __contains__(self, code: str) -> bool:
+        return code.startswith(self.prefixes) or any(p.match(code) for p in self.patterns)
+
+
+class ConceptMatcher:
+    """Codes decide; words count only where no code does, and never beside a negation."""
+
+    def __init__(self, concepts: Mapping[str, Concept], text: TextWords) -> None:
+        self._icd10 = _Prefixes({key: c.icd10 for key, c in concepts.items()})
+        self._icd10_with_text = _Prefixes({key: c.icd10_with_text for key, c in concepts.items()})
+        self._icd9 = _Prefixes({key: c.icd9 for key, c in concepts.items()})
+        self._snomed: dict[str, list[str]] = {}
+        phrases: dict[str, list[str]] = {decoy: [] for decoy in text.problem_decoys}
+        for key, concept in concepts.items():
+            for code in concept.snomed:
+                self._snomed.setdefault(code, []).append(key)
+            for phrase in concept.text:
+                phrases.setdefault(phrase, []).append(key)
+        self._phrases = Phrases(phrases)
+        self._without_code = {k for k, c in concepts.items() if not (c.icd10 or c.snomed or c.icd9)}
+        self._before, self._after = flat(text.problem_before), flat(text.problem_after)
+
+    def match(self, coded: Coded) -> frozenset[str]:
+        """The concepts of one CodeableConcept; empty where it is none of ours."""
+        return self.match_with_evidence(coded).concepts
+
+    def match_with_evidence(self, coded: Coded) -> ConceptMatch:
+        """The concepts, and whether words alone gave them."""
+        found: set[str] = set()
+        with_text: set[str] = set()
+        decided = False
+        for coding in coded.codings:
+            system, code = canonical(coding.system), _NOT_CODE.sub("", coding.code.upper())
+            if system in ICD10_FAMILY:
+                found.update(self._icd10.of(code))
+                with_text.update(self._icd10_with_text.of(code))
+                decided = decided or bool(code)
+            elif system == ICD9:
+                found.update(self._icd9.of(code))
+                decided = decided or bool(code)
+            elif system == SNOMED and code in self._snomed:
+                found.update(self._snomed[code])
+                decided = True
+        said = {concept for name in texts_of(coded) for concept in self._said(words(name))}
+        by_code = found | (with_text & said)
+        if decided:
+            return ConceptMatch(frozenset(by_code | (said & self._without_code)), by_text=not by_code)
+        return ConceptMatch(frozenset(said), by_text=bool(said))
+
+    def _said(self, text: Words) -> Iterable[str]:
+        negated_to = -1
+        for hit in self._phrases.find(text):
+            chained = negated_to >= 0 and set(text.tokens[negated_to : hit.start]) <= _JOINED
+            if chained or self._negated(text, hit.start, hit.end):
+                negated_to = hit.end
+            else:
+                yield from hit.found
+
+    def _negated(self, text: Words, start: int, end: int) -> bool:
+        while start > 0 and text.tokens[start - 1] in _JOINED - {"and", "or", "with"}:
+            start -= 1
+        return self._before.ends_before(text, start) or self._after.starts_at(text, end)
+
+
+class _Prefixes:
+    """ICD prefixes, with "!" for exclusion, "=" for one code alone and "?" for any character."""
+
+    def __init__(self, patterns: Mapping[str, Iterable[str]]) -> None:
+        self._prefixes: dict[str, list[str]] = {}
+        self._exact: dict[str, list[str]] = {}
+        self._excluded: dict[str, _Excluded] = {}
+        for key, codes in patterns.items():
+            excluded = [code[1:] for code in codes if code.startswith("!")]
+            self._excluded[key] = _Excluded(
+                tuple(code for code in excluded if "?" not in code),
+                tuple(re.compile(code.replace("?", ".")) for code in excluded if "?" in code),
+            )
+            for code in codes:
+                if code.startswith("="):
+                    self._exact.setdefault(code[1:], []).append(key)
+                elif not code.startswith("!"):
+                    self._prefixes.setdefault(code, []).append(key)
+
+    def of(self, code: str) -> set[str]:
+        """The concepts of one code without dots, upper case."""
+        found = set(self._exact.get(code, ()))
+        for length in range(1, len(code) + 1):
+            found.update(key for key in self._prefixes.get(code[:length], ()) if code not in self._excluded[key])
+        return found

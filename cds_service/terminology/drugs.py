@@ -1,0 +1,179 @@
+"""From an order to its ingredients: codes, RxNorm names, free text; then form, saline and partners (D.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from cds_service.knowledge.fluids import Fluids
+from cds_service.knowledge.terms import Drug
+from cds_service.terminology.codes import CodeIndex, IndexedProduct
+from cds_service.terminology.forms import FormReader, Place, texts_of
+from cds_service.terminology.match import Coded, Coding, DrugMatch, Evidence, Product, RecordText, Resolution
+from cds_service.terminology.names import NameMatch, NameReader
+from cds_service.terminology.saline import SALT, FluidReader, FluidReading
+from cds_service.terminology.systems import RXNORM, canonical
+from cds_service.terminology.text import flat, words
+
+_STRENGTH: Mapping[Evidence, int] = {"code": 0, "display": 1, "text": 2, "brand": 3}
+_TIERS = ("T1", "T2", "T3", "TREAT", "OTHER")
+_KEPT_SILENT = frozenset({SALT})  # named only where the order is a saline order
+
+
+class _Findings:
+    """What one order gives, gathered concept by concept."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[Evidence, str]] = {}
+        self.count = 0
+        self.steps: list[str] = []
+        self.known = False  # something was recognised, even if it was taken back
+
+    def add(self, ingredient: str, evidence: Evidence, matched: str = "") -> None:
+        """Keep the strongest evidence for an ingredient."""
+        before = self.found.get(ingredient)
+        if before is None or _STRENGTH[evidence] < _STRENGTH[before[0]]:
+            self.found[ingredient] = (evidence, matched)
+
+    def add_names(self, match: NameMatch, matched: str) -> None:
+        """Take over what one name says."""
+        for ingredient, evidence in match.ingredients:
+            self.add(ingredient, evidence, matched)
+            self.steps.append(f"{evidence}: {ingredient}")
+        self.count = max(self.count, match.count)
+        self.known = self.known or match.negated
+        if match.negated:
+            self.steps.append("text: a name that its neighbours take back")
+
+
+class DrugResolver:
+    """Recognises the watched ingredients in any order; no exception on any input, no network, no clock."""
+
+    def __init__(
+        self,
+        drugs: Mapping[str, Drug],
+        fluids: Fluids,
+        local_codes: Mapping[tuple[str, str], Sequence[str]] | None = None,
+        products: Mapping[str, IndexedProduct] | None = None,
+    ) -> None:
+        self._drugs = drugs
+        self._codes = CodeIndex(drugs, local_codes, products)
+        self._forms = FormReader(fluids.forms)
+        self._names = NameReader(drugs, fluids.text, self._forms)
+        self._fluids = FluidReader(fluids, self._codes, self._forms)
+        self._vaptans = fluids.vaptans
+        self._adpkd, self._hyponatremia = flat(fluids.vaptans.adpkd_words), flat(fluids.vaptans.hyponatremia_words)
+        self._rank = {name: (_TIERS.index(drug.tier), at) for at, (name, drug) in enumerate(drugs.items())}
+
+    def resolve(self, product: Product) -> Resolution:
+        """What the order is: ingredients with their evidence, saline, route, and what stayed unknown."""
+        findings = self._gather(product)
+        place = self._place(product)
+        fluid = self._fluids.read(product, place, findings.found)
+        if fluid.saline is not None:
+            findings.add(SALT, "text", _first_name(product))
+        drugs = self._kept(findings, place, fluid)
+        if place.route == "local" and drugs:
+            place = Place("systemic", place.kinds)
+        several = len(product.ingredients) if product.ingredients else 1
+        count = max(1, findings.count, len(findings.found), several)
+        names = [name for concept in product.concepts for name in texts_of(concept)]
+        nothing = not (findings.found or findings.known or fluid.is_salt or fluid.hypotonic)
+        tolvaptan = any(d.cls == "vaptan" for d in drugs)
+        return Resolution(
+            drugs=drugs,
+            partners=tuple(d.name for d in drugs[1:]) if count > 1 else (),
+            ingredient_count=count,
+            saline=fluid.saline,
+            hypotonic=fluid.hypotonic,
+            hypotonic_volume_ml=fluid.volume_ml if fluid.hypotonic else None,
+            route=fluid.route if place.route == "unknown" else place.route,
+            adpkd=tolvaptan and self._labelled(product, names, self._vaptans.adpkd, adpkd=True),
+            hyponatremia_product=tolvaptan and self._labelled(product, names, self._vaptans.hyponatremia, adpkd=False),
+            code_only=nothing and not _has_name(product) and _has_code(product),
+            unrecognised=RecordText(_first_name(product)) if nothing and _has_name(product) else None,
+            steps=(*findings.steps, *((f"fluid: {fluid.step}",) if fluid.step else ()), f"route: {place.route}"),
+        )
+
+    def _gather(self, product: Product) -> _Findings:
+        findings = _Findings()
+        for concept in (*product.concepts, *(item for item, _ in product.ingredients)):
+            official = ""
+            for coding in concept.codings:
+                official = self._by_code(findings, coding) or official
+            self._by_name(findings, concept, official)
+        self._drop_groups(findings)
+        return findings
+
+    def _by_code(self, findings: _Findings, coding: Coding) -> str:
+        match = self._codes.find(coding)
+        for ingredient in match.ingredients:
+            findings.add(ingredient, "code")
+        if match.ingredients:
+            findings.steps.append(f"{match.step}: {', '.join(match.ingredients)}")
+            findings.count = max(findings.count, len(match.ingredients) + (match.combination and len(match.ingredients) == 1))
+        if match.name:
+            findings.count = max(findings.count, self._names.official(match.name).count)
+        return coding.display if canonical(coding.system) == RXNORM else ""
+
+    def _by_name(self, findings: _Findings, concept: Coded, official: str) -> None:
+        if official.strip():
+            findings.add_names(self._names.official(official), official)
+        for name in texts_of(concept):
+            if name != official:
+                findings.add_names(self._names.free(name), name)
+
+    def _drop_groups(self, findings: _Findings) -> None:
+        """ "Lisinopril and diuretics" gives way where the diuretic itself is named."""
+        for name in [n for n in findings.found if self._drugs[n].combination]:
+            cls = self._drugs[name].cls
+            if any(self._drugs[n].cls == cls and not self._drugs[n].combination for n in findings.found):
+                del findings.found[name]
+
+    def _place(self, product: Product) -> Place:
+        place = self._forms.read(product)
+        if place.route == "unknown":
+            indexed = (self._codes.find(c).name for concept in product.concepts for c in concept.codings)
+            return next((p for name in indexed if (p := self._forms.of_text(words(name))).route != "unknown"), place)
+        return place
+
+    def _kept(self, findings: _Findings, place: Place, fluid: FluidReading) -> tuple[DrugMatch, ...]:
+        """Systemic ingredients, the strongest tier first."""
+        kept = []
+        for name in sorted(findings.found, key=self._rank.__getitem__):
+            drug = self._drugs[name]
+            if place.route == "local" and place.kinds.isdisjoint(drug.also_systemic):
+                continue
+            if name in _KEPT_SILENT and fluid.saline is None:
+                continue
+            evidence, matched = findings.found[name]
+            text = RecordText(matched) if matched and evidence != "code" else None
+            kept.append(
+                DrugMatch(name=name, cls=drug.cls, tier=drug.tier, group=drug.group, evidence=evidence, matched=text)
+            )
+        return tuple(kept)
+
+    def _labelled(self, product: Product, names: list[str], codes: Sequence[str], *, adpkd: bool) -> bool:
+        """Whether code or words say what a tolvaptan product is labelled for."""
+        for concept in product.concepts:
+            if any(canonical(c.system) == RXNORM and c.code in codes for c in concept.codings):
+                return True
+        phrases = self._adpkd if adpkd else self._hyponatremia
+        return any(phrases.find(words(name)) for name in names)
+
+
+def _items(product: Product) -> Iterator[Coded]:
+    yield from product.concepts
+    for item, _ in product.ingredients:
+        yield item
+
+
+def _has_name(product: Product) -> bool:
+    return bool(_first_name(product))
+
+
+def _first_name(product: Product) -> str:
+    return next((name for item in _items(product) for name in texts_of(item)), "")
+
+
+def _has_code(product: Product) -> bool:
+    return any(coding.code.strip() for item in _items(product) for coding in item.codings)

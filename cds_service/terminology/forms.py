@@ -1,0 +1,78 @@
+"""Where a medication acts: by vein, in the whole body, or only where it is put (C.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cds_service.knowledge.fluids import Forms
+from cds_service.terminology.match import Coded, Product, Route
+from cds_service.terminology.systems import SNOMED
+from cds_service.terminology.text import Phrases, Words, words
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The route of an order, and for a local one which kinds of place ("nasal", "skin")."""
+
+    route: Route = "unknown"
+    kinds: frozenset[str] = frozenset()
+
+
+class FormReader:
+    """Reads route, dose form, names and instructions, in this order; the first that says something counts."""
+
+    def __init__(self, forms: Forms) -> None:
+        phrases: dict[str, tuple[str, ...]] = {}
+        for kind, local in forms.local.items():
+            phrases.update({phrase: (kind,) for phrase in local})
+        phrases.update({phrase: ("systemic",) for phrase in forms.systemic if phrase not in phrases})
+        phrases.update({phrase: ("iv",) for phrase in forms.iv if phrase not in phrases})
+        self._phrases = Phrases(phrases)
+        self._codes = forms.route_codes
+
+    def read(self, product: Product) -> Place:
+        """The place of a whole order; unknown where nothing says it."""
+        for coded in product.routes:
+            for coding in coded.codings:
+                route = self._codes.get(coding.code) if coding.system == SNOMED else None
+                if route:
+                    return Place(route)
+        for text in _texts(product):
+            place = self.of_text(words(text))
+            if place.route != "unknown":
+                return place
+        return Place()
+
+    def of_text(self, text: Words) -> Place:
+        """Local only where every form word is local."""
+        found = {kind for hit in self._phrases.find(text) for kind in hit.found}
+        local = found - {"iv", "systemic"}
+        if local and local == found:
+            return Place("local", frozenset(local))
+        if "iv" in found:
+            return Place("iv")
+        return Place("systemic") if found else Place()
+
+    def is_form_word(self, word: str) -> bool:
+        """Whether this one word names a form or route."""
+        return self._phrases.starts_at(words(word), 0)
+
+
+def _texts(product: Product) -> Iterator[str]:
+    for coded in product.routes:
+        yield from texts_of(coded)
+    if product.form is not None:
+        yield from texts_of(product.form)
+    for coded in product.concepts:
+        yield from texts_of(coded)
+    yield product.instructions
+
+
+def texts_of(coded: Coded) -> Iterator[str]:
+    """The names in a concept: its text, then the displays of its codings."""
+    if coded.text.strip():
+        yield coded.text
+    for coding in coded.codings:
+        if coding.display.strip() and coding.display != coded.text:
+            yield coding.display

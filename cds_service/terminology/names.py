@@ -1,0 +1,141 @@
+"""From a name to ingredients: the grammar of RxNorm names, and free text (D.4 steps 2 and 3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cds_service.knowledge.fluids import TextWords
+from cds_service.knowledge.terms import Drug
+from cds_service.terminology.forms import FormReader
+from cds_service.terminology.match import Evidence
+from cds_service.terminology.text import Hit, Phrases, Words, flat, words
+
+SHORTEST_NAME = 4  # letters of a word that may be an unknown second ingredient
+_BRACKETS = re.compile(r"\[[^\]]*\]")
+_JOINED = re.compile(r"^\s*[/+&]\s*$|^\s*-\s*$")
+_JOINING = frozenset({"and", "with", "und", "mit", "et", "y", "e"})
+_SENTENCE = re.compile(r"[.;\n]")
+_TWO_STRENGTHS = re.compile(r"\d(?:\.\d+)?\s*(?:mg|mcg|g)?\s*[/-]\s*\d+(?:\.\d+)?\s*(?:mg|mcg)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class NameMatch:
+    """The ingredients in one name with their evidence, and how many ingredients the name holds at least."""
+
+    ingredients: tuple[tuple[str, Evidence], ...] = ()
+    count: int = 0
+    negated: bool = False  # a known name that the words around it take back
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    ingredient: str
+    brand: bool = False
+    several: bool = False  # stands for a product of several ingredients
+
+
+class NameReader:
+    """Names, salts, spellings, abbreviations and brands of sodium-drugs.toml, as whole words."""
+
+    def __init__(self, drugs: Mapping[str, Drug], text: TextWords, forms: FormReader) -> None:
+        every: dict[str, list[_Named]] = {}
+        for key, drug in drugs.items():
+            for name in (key, *drug.names):
+                every.setdefault(_key(name), []).append(_Named(key, several=drug.combination))
+            for name in drug.brands:
+                every.setdefault(_key(name), []).append(_Named(key, brand=True))
+            for name in drug.combination_brands:
+                every.setdefault(_key(name), []).append(_Named(key, brand=True, several=True))
+        decoys: dict[str, list[_Named]] = {_key(decoy): [] for decoy in text.decoys}
+        self._every = Phrases({**every, **decoys})
+        self._before, self._after = flat(text.before), flat(text.after)
+        self._anywhere, self._combination = flat(text.anywhere), flat(text.combination)
+        self._plain = frozenset(token for word in text.plain for token in words(word).tokens)
+        self._forms = forms
+        self.official = lru_cache(maxsize=4096)(self._official)
+        self.free = lru_cache(maxsize=4096)(self._free)
+
+    def _official(self, name: str) -> NameMatch:
+        """An RxNorm display: parts parted by " / ", each led by its ingredient; the brand stands in brackets."""
+        parts = [words(part) for part in _BRACKETS.sub(" ", name).split(" / ")]
+        found: dict[str, Evidence] = {}
+        unknown = 0
+        for part in parts:
+            named = [n for hit in self._every.find(part) for n in hit.found]
+            for one in named:
+                if not one.brand or one.ingredient not in found:
+                    found[one.ingredient] = "brand" if one.brand else "display"
+            unknown += not named
+        if not found:
+            return self._free(name)
+        return NameMatch(tuple(found.items()), unknown + len(found))
+
+    def _free(self, name: str) -> NameMatch:
+        """Any other text. Names taken back by their neighbours ("sertraline allergy") do not count."""
+        text = words(name)
+        hits = [hit for hit in self._every.find(text) if hit.found]
+        if not hits:
+            return NameMatch()
+        if self._anywhere.find(text):
+            return NameMatch(negated=True)
+        kept: list[Hit[_Named]] = []
+        last_negated: Hit[_Named] | None = None
+        for hit in hits:
+            if self._negated(text, hit, last_negated):
+                last_negated = hit
+            else:
+                kept.append(hit)
+        found: dict[str, Evidence] = {}
+        for hit in kept:
+            for named in hit.found:
+                if not named.brand or named.ingredient not in found:
+                    found[named.ingredient] = "brand" if named.brand else "text"
+        return NameMatch(tuple(found.items()), self._count(text, kept, len(found)) if kept else 0, not kept)
+
+    def _negated(self, text: Words, hit: Hit[_Named], last: Hit[_Named] | None) -> bool:
+        if self._before.ends_before(text, hit.start) and not _SENTENCE.search(text.gap(hit.start - 1, hit.start)):
+            return True
+        end = hit.end
+        while end < len(text.tokens) and text.tokens[end] in self._plain:
+            end += 1
+        if self._after.starts_at(text, end) and not _SENTENCE.search(text.gap(hit.end - 1, end)):
+            return True
+        if last is None:
+            return False
+        between = set(text.tokens[last.end : hit.start])
+        gap = text.folded[text.spans[last.end - 1][1] : text.spans[hit.start][0]]
+        return between <= {"and", "or"} and not _SENTENCE.search(gap)
+
+    def _count(self, text: Words, kept: list[Hit[_Named]], named: int) -> int:
+        """Ingredients that the text holds at least; doubt counts one more, which only takes a one-click stop away."""
+        more = any(n.several for hit in kept for n in hit.found) and named == 1
+        more = more or any(self._neighbour(text, kept, hit) for hit in kept)
+        if named == 1:
+            more = more or bool(self._combination.find(text)) or bool(_TWO_STRENGTHS.search(text.folded))
+        return named + more
+
+    def _neighbour(self, text: Words, kept: list[Hit[_Named]], hit: Hit[_Named]) -> bool:
+        """Whether an unknown word is joined to a name, as in "quinapril/hydrochlorothiazide"."""
+        taken = {at for other in kept for at in range(other.start, other.end)}
+        for inner, step in ((hit.start, -1), (hit.end - 1, 1)):
+            outer = inner + step
+            if not 0 <= outer < len(text.tokens):
+                continue
+            joined = bool(_JOINED.match(text.gap(min(inner, outer), max(inner, outer))))
+            if text.tokens[outer] in _JOINING and 0 <= outer + step < len(text.tokens):
+                joined, outer = True, outer + step
+            if joined and outer not in taken and self._may_be_ingredient(text.tokens[outer]):
+                return True
+        return False
+
+    def _may_be_ingredient(self, word: str) -> bool:
+        if len(word) < SHORTEST_NAME or not word.isalpha() or word in self._plain:
+            return False
+        return not self._forms.is_form_word(word)
+
+
+def _key(name: str) -> str:
+    return " ".join(words(name).tokens)

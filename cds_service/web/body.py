@@ -1,0 +1,28 @@
+"""The body of a request: its size, type and encoding are checked before a byte of it is parsed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Request
+
+from cds_service.errors import BadRequest, BodyTooLarge, UnsupportedMedia
+from cds_service.protocol.wire import decode
+
+_TYPES = ("application/json", "application/fhir+json", "application/json+fhir")
+
+
+def json_body(request: Request, limit: int) -> Any:
+    """The decoded JSON body; BodyTooLarge, UnsupportedMedia or BadRequest say what is wrong with it."""
+    if (request.mimetype or "") not in _TYPES:
+        raise UnsupportedMedia("Send the body as application/json.")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedMedia("Send the body without content encoding.")
+    if (request.content_length or 0) > limit:
+        raise BodyTooLarge(f"The body is larger than {limit} bytes.")
+    body = request.stream.read(limit + 1)
+    if len(body) > limit:
+        raise BodyTooLarge(f"The body is larger than {limit} bytes.")
+    if not body:
+        raise BadRequest("The body is empty.")
+    return decode(body)

@@ -1,0 +1,36 @@
+"""Which browser pages may call: exact origins, never reflected, never with credentials (CDSH-126, OWN-16)."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_cors import CORS
+
+from cds_service.settings import Settings
+
+# A tester's page: the public sandbox, and whatever is served on this machine.
+_DEMO_ORIGINS = (
+    "https://sandbox.cds-hooks.org",
+    "http://sandbox.cds-hooks.org",
+    r"^https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$",
+)
+_PRE_FLIGHT_S = 600
+
+
+def allow_browsers(app: Flask, settings: Settings) -> None:
+    """Answer preflights and mark answers, error answers too, for the origins of this deployment."""
+    demo = settings.mode == "demo"
+    origins = [*settings.cors_origins, *(_DEMO_ORIGINS if demo else ())]
+    if not origins:
+        return
+    CORS(
+        app,
+        origins=origins,
+        methods=["GET", "POST", "OPTIONS"],
+        allow_headers=["Authorization", "Content-Type", "Accept"],
+        max_age=_PRE_FLIGHT_S,
+        supports_credentials=False,
+        send_wildcard=False,
+        vary_header=True,
+        # Chrome asks before a public page may call this machine; only a demo is called that way.
+        allow_private_network=demo,
+    )

@@ -1,0 +1,97 @@
+"""Discovery, hook calls and feedback: the public interface of the service (CDS Hooks 3.0.0-ballot)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response, g, request
+
+from cds_service.errors import NotFound
+from cds_service.explanation import EXTENSION_NAME, explanation
+from cds_service.feedback.message import feedback_items
+from cds_service.knowledge.load import Service
+from cds_service.pipeline import Evaluation
+from cds_service.protocol.discovery import discovery
+from cds_service.protocol.request import HookRequest, hook_request
+from cds_service.protocol.wire import encode
+from cds_service.telemetry import correlation_id, log
+from cds_service.trust.deadline import Deadline
+from cds_service.trust.issuer import claimed_issuer
+from cds_service.trust.registry import Client
+from cds_service.web.body import json_body
+from cds_service.web.runtime import Runtime, runtime
+
+blueprint = Blueprint("hooks", __name__)
+UNSIGNED = "Not clinically reviewed."
+FEEDBACK_LIMIT = 256_000  # T-65
+_ANSWER_S = 0.06  # kept for rules, cards and sending after the last read (security.md section 4)
+_MS = 1000
+
+
+@blueprint.get("/cds-services", strict_slashes=False)
+def discover() -> Response:
+    """The services of this deployment; the same for everybody."""
+    knowledge = runtime().pipeline.knowledge
+    note = "" if knowledge.reviews.complete else UNSIGNED
+    return _json(discovery(knowledge.services.values(), note))
+
+
+@blueprint.post("/cds-services/<service_id>", strict_slashes=False)
+def call(service_id: str) -> Response:
+    """Answer one hook call."""
+    began = time.monotonic()
+    here = runtime()
+    service = _service(here, service_id)
+    body = json_body(request, here.settings.max_body_bytes)
+    hook_call = hook_request(body, service.id, service.file.hook, here.clock())
+    g.correlation = correlation_id(hook_call.hook_instance)
+    client = here.registry().client_for(hook_call.fhir_server, claimed_issuer(request.headers.get("Authorization")))
+    deadline = Deadline(began + client.deadline_ms / _MS - _ANSWER_S)
+    evaluation = here.pipeline.answer(hook_call, client, deadline)
+    _log_call(hook_call, client, evaluation, began)
+    answer: dict[str, Any] = {"cards": evaluation.cards}
+    if here.settings.explain:
+        answer["extension"] = {EXTENSION_NAME: explanation(evaluation, service, here.pipeline.knowledge)}
+    return _json(answer)
+
+
+@blueprint.post("/cds-services/<service_id>/feedback", strict_slashes=False)
+def feedback(service_id: str) -> Response:
+    """Keep what became of cards; answered only once it is stored."""
+    here = runtime()
+    service = _service(here, service_id)
+    items = feedback_items(json_body(request, FEEDBACK_LIMIT), here.clock())
+    stored = here.inbox.keep(service.id, items, here.clock())
+    log().info("feedback", service=service.id, count=stored, status=200)
+    return _json({"status": "ok", "received": len(items)})
+
+
+def _service(here: Runtime, service_id: str) -> Service:
+    try:
+        return here.pipeline.knowledge.services[service_id]
+    except KeyError:
+        raise NotFound("There is no such CDS service. The services are listed at /cds-services.") from None
+
+
+def _log_call(hook_call: HookRequest, client: Client, evaluation: Evaluation, began: float) -> None:
+    log().info(
+        "call",
+        correlation=g.correlation,
+        client=client.name,
+        service=hook_call.service,
+        hook=hook_call.hook,
+        status=200,
+        cards=[card["source"]["topic"]["code"] for card in evaluation.cards],
+        indicators=[card["indicator"] for card in evaluation.cards],
+        sources={key: source.state for key, source in evaluation.sources.items()},
+        origins={key: source.origin for key, source in evaluation.sources.items()},
+        milliseconds=round((time.monotonic() - began) * _MS, 1),
+    )
+
+
+def _json(value: Mapping[str, Any]) -> Response:
+    response = Response(encode(value), mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,191 @@
+"""Problems: every code of conditions.toml, the traps of M1, M4 and M15, words and their negations."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cds_service.knowledge.terms import Terms
+from cds_service.terminology.concepts import ConceptMatcher
+from cds_service.terminology.match import Coded, Coding
+from cds_service.terminology.systems import ICD9, ICD10, ICD10CM, SNOMED
+
+SEVERE = {
+    "seizure", "status-epilepticus", "coma", "stupor", "somnolence", "respiratory-failure", "arrest", "cerebral-edema", "herniation",
+}  # fmt: skip
+
+
+def coded(system: str, code: str, display: str = "") -> Coded:
+    return Coded(codings=(Coding(system, code, display),))
+
+
+def icd(code: str, display: str = "") -> Coded:
+    return coded(ICD10CM, code, display)
+
+
+def said(text: str) -> Coded:
+    return Coded(text=text)
+
+
+def with_dot(code: str) -> str:
+    return f"{code[:3]}.{code[3:]}" if len(code) > 3 else code
+
+
+def test_every_concept_is_found_by_each_of_its_codes(terms: Terms, matcher: ConceptMatcher) -> None:
+    for key, concept in terms.concepts.items():
+        for pattern in concept.icd10:
+            code = pattern.lstrip("!=").replace("?", "0")
+            found = matcher.match(icd(with_dot(code)))
+            assert (key in found) is not pattern.startswith("!"), (key, pattern)
+            assert found == matcher.match(coded(ICD10, code.lower())), (key, pattern)
+        for code in concept.snomed:
+            assert key in matcher.match(coded(SNOMED, code)), (key, code)
+        for code in concept.icd9:
+            assert key in matcher.match(coded(ICD9, with_dot(code)))
+
+
+def test_every_concept_is_found_by_each_of_its_words(terms: Terms, matcher: ConceptMatcher) -> None:
+    for key, concept in terms.concepts.items():
+        for phrase in concept.text:
+            found = matcher.match_with_evidence(said(phrase.replace("*", "xyz")))
+            assert key in found.concepts, (key, phrase)
+            assert found.by_text
+
+
+@pytest.mark.parametrize(
+    ("problem", "wanted"),
+    [
+        (icd("R40.2144", "Coma scale, eyes open, spontaneous"), set()),
+        (icd("R40.2411", "Glasgow coma scale score 13-15"), set()),
+        (icd("R40.2421", "Glasgow coma scale score 9-12"), {"confusion"}),
+        (icd("R40.2431"), {"coma"}),
+        (icd("R40.20"), {"coma"}),
+        (icd("R40.2A"), {"coma"}),
+        (coded(ICD10, "R40.2"), {"coma"}),
+        (icd("R40.2344"), set()),
+        (coded(SNOMED, "409622000", "Respiratory failure"), set()),
+        (coded(SNOMED, "3006004", "Disturbance of consciousness"), {"confusion"}),
+        (coded(SNOMED, "65710008"), {"respiratory-failure"}),
+        (icd("J96.10"), set()),
+        (icd("J96.21"), {"respiratory-failure"}),
+        (icd("S06.0X0A", "Concussion without loss of consciousness"), set()),
+        (icd("S06.5X0A"), {"tbi"}),
+        (icd("S06.5X0D"), set()),
+        (icd("S06.6X1A"), {"tbi", "traumatic-sah"}),
+        (icd("S06.6X1S"), set()),
+        (icd("S06.A1XA"), {"tbi"}),
+        (icd("I69.051"), set()),
+        (icd("K74.3"), {"pbc"}),
+        (icd("K74.60"), {"cirrhosis"}),
+        (icd("R18.0"), {"malignant-ascites"}),
+        (icd("R18.8"), {"ascites"}),
+        (coded(ICD10, "R18"), {"ascites"}),
+        (icd("K70.31"), {"cirrhosis", "ascites"}),
+        (icd("R60.0"), set()),
+        (icd("F10.21"), set()),
+        (icd("F10.20"), {"alcohol-use-disorder"}),
+        (icd("F10.929"), set()),
+        (icd("G40.909"), {"epilepsy"}),
+        (coded(ICD10, "G41.0"), {"status-epilepticus"}),
+        (icd("O24.419"), {"pregnancy"}),
+        (icd("O80"), set()),
+        (icd("O92.5"), set()),
+        (icd("F54"), set()),
+        (Coded(codings=(Coding(ICD10CM, "F54"),), text="Psychogenic polydipsia"), {"polydipsia"}),
+        (coded(SNOMED, "70241007"), set()),
+        (coded(SNOMED, "716203000"), {"cirrhosis", "decompensated-cirrhosis"}),
+        (icd("W18.30XA"), {"fall"}),
+        (icd("W20.8XXA"), set()),
+        (icd("E11.10"), {"hyperglycemic-crisis"}),
+        (icd("E11.9"), set()),
+        (coded("http://mimic.mit.edu/fhir/mimic/CodeSystem/mimic-diagnosis-icd10", "E871"), {"hyponatremia"}),
+        (coded("http://mimic.mit.edu/fhir/mimic/CodeSystem/mimic-diagnosis-icd9", "2761"), {"hyponatremia"}),
+        (coded("http://fhir.de/CodeSystem/bfarm/icd-10-gm", "E87.1"), {"hyponatremia"}),
+        (coded("http: //snomed.info/sct", "89627008"), {"hyponatremia"}),
+        (coded("urn:oid:2.16.840.1.113883.6.90", "E22.2"), {"siadh"}),
+        (coded("http://hl7.org/fhir/sid/icd-10-pcs", "E87.1"), set()),
+        (coded("urn:local", "E87.1"), set()),
+    ],
+)  # fmt: skip
+def test_codes_and_their_traps(problem: Coded, wanted: set[str], matcher: ConceptMatcher) -> None:
+    assert matcher.match(problem) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Hyponatremia", {"hyponatremia"}),
+        ("Chronic hyponatraemia", {"hyponatremia"}),
+        ("SIADH (syndrome of inappropriate ADH production)", {"siadh"}),
+        ("Cirrhosis of liver with ascites", {"cirrhosis", "ascites"}),
+        ("primary biliary cirrhosis", {"pbc"}),
+        ("Acute on chronic systolic heart failure", {"heart-failure"}),
+        ("Hypovolemic hyponatremia due to dehydration", {"hypovolemia", "hyponatremia"}),
+        ("Cerebral salt-wasting", {"salt-wasting"}),
+        ("CSW", {"salt-wasting"}),
+        ("Subarachnoid haemorrhage", {"sah"}),
+        ("no evidence of heart failure", set()),
+        ("No ascites or cirrhosis", set()),
+        ("rule out SIADH", set()),
+        ("family history of cirrhosis", set()),
+        ("history of seizures", set()),
+        ("h/o heart failure", set()),
+        ("at risk for dehydration", set()),
+        ("seizure precautions", set()),
+        ("Fall risk", set()),
+        ("Glasgow coma scale", set()),
+        ("abdominal cramps", set()),
+        ("leg cramps", {"cramp"}),
+        ("Seizure disorder", {"epilepsy"}),
+        ("nephrogenic diabetes insipidus", set()),
+        ("central diabetes insipidus", {"diabetes-insipidus"}),
+        ("chronic respiratory failure", set()),
+        ("daytime somnolence", set()),
+        ("Alcohol dependence, in remission", set()),
+        ("low sodium diet", set()),
+        ("comfort care", set()),
+        ("Essential hypertension", set()),
+        ("", set()),
+    ],
+)
+def test_words_and_their_negations(text: str, wanted: set[str], matcher: ConceptMatcher) -> None:
+    assert matcher.match(said(text)) == wanted
+
+
+def test_a_code_decides_before_the_words_beside_it(matcher: ConceptMatcher) -> None:
+    coded_only = Coded(codings=(Coding(ICD10CM, "R40.2411"),), text="Coma")
+    with_words = Coded(codings=(Coding(ICD10CM, "E87.1"),), text="Cerebral salt wasting hyponatremia")
+    finer = Coded(codings=(Coding(SNOMED, "999000001"),), text="Alcoholic cirrhosis with ascites")
+
+    assert matcher.match(coded_only) == set()
+    assert matcher.match(with_words) == {"hyponatremia", "salt-wasting"}
+    assert not matcher.match_with_evidence(with_words).by_text
+    assert matcher.match_with_evidence(finer).by_text
+    assert {"cirrhosis", "ascites"} <= matcher.match(finer)
+
+
+@given(st.text(max_size=80), st.text(max_size=20), st.sampled_from([ICD10CM, SNOMED, ICD9, ""]) | st.text(max_size=30))
+@settings(max_examples=200, deadline=None)
+def test_no_problem_raises(matcher: ConceptMatcher, text: str, code: str, system: str) -> None:
+    matcher.match(Coded(codings=(Coding(system, code, text),), text=text))
+
+
+def test_no_normal_glasgow_item_is_a_severe_symptom(matcher: ConceptMatcher) -> None:
+    items = [f"R40.2{group}{score}{when}" for group in "123" for score in range(7) for when in range(5)]
+
+    assert not any(matcher.match(icd(item)) & SEVERE for item in items)
+
+
+CONTRACT = """hyponatremia siadh cirrhosis pbc advanced-liver alcoholic-hepatitis portal-hypertension ascites malignant-ascites encephalopathy
+heart-failure acute-heart-failure nephrotic ckd-4-5 dialysis edema-generalized edema-unspecified fluid-overload decompensated-cirrhosis
+hypovolemia hypovolemic-shock hemorrhage vomiting diarrhea orthostatic-hypotension sah traumatic-sah salt-wasting adrenal adrenal-crisis
+cerebral-edema herniation tbi intracranial-bleed meningitis-encephalitis pituitary-surgery seizure epilepsy status-epilepticus coma stupor
+somnolence respiratory-failure arrest confusion headache nausea cramp weakness fatigue lethargy dizziness poor-concentration gait fall
+fracture osteoporosis alcohol-use-disorder malnutrition hypokalemia hypothyroid polydipsia myeloma adpkd hospice comfort-care pregnancy
+diabetes-insipidus bleeding-disorder acute-kidney-injury sepsis shock hypotension pancreatitis heat hyperglycemic-crisis anuria spasticity
+eating-disorder withdrawal gi-bleed adverse-effect-ssri adverse-effect-diuretic adverse-effect-iminostilbene""".split()
+
+
+def test_the_rules_find_every_concept_they_name(terms: Terms) -> None:
+    assert set(terms.concepts) == set(CONTRACT)

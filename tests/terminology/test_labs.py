@@ -1,0 +1,145 @@
+"""Analytes, point-of-care codes, units and orders that restrict fluid."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cds_service.knowledge.terms import Terms
+from cds_service.terminology.labs import LabMatch, LabResolver
+from cds_service.terminology.match import Coded, Coding
+from cds_service.terminology.systems import LOINC, SNOMED
+from cds_service.terminology.vocabulary import Vocabulary
+
+NEVER_SODIUM = ["2956-1", "21525-1", "57382-4", "2950-4", "15207-4", "2952-0", "49790-9", "42570-2", "74688-3", "82812-9", "44783-9"]
+
+
+def loinc(*codes: str) -> Coded:
+    return Coded(codings=tuple(Coding(LOINC, code) for code in codes))
+
+
+def test_every_loinc_code_gives_its_analyte(terms: Terms, words: Vocabulary) -> None:
+    for key, lab in terms.labs.items():
+        for code in lab.loinc:
+            assert words.labs.resolve(loinc(code)) == LabMatch(key, code in lab.poc)
+
+
+def test_suggested_orders_and_poc_codes_stand_among_the_codes(terms: Terms) -> None:
+    for key, lab in terms.labs.items():
+        assert not lab.order or lab.order in lab.loinc, key
+        assert set(lab.poc) <= set(lab.loinc), key
+        assert not lab.unit or lab.unit.lower() in lab.units, key
+
+
+def test_no_code_stands_for_two_analytes(terms: Terms) -> None:
+    codes = [code for lab in terms.labs.values() for code in lab.loinc]
+
+    assert len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize("code", NEVER_SODIUM)
+def test_other_fluids_and_methods_are_never_a_sodium(code: str, words: Vocabulary) -> None:
+    assert words.labs.resolve(loinc(code)) is None
+
+
+def test_urine_sodium_is_an_analyte_of_its_own(words: Vocabulary) -> None:
+    assert words.labs.resolve(loinc("2955-3")) == LabMatch("urine-sodium")
+    assert words.labs.resolve(loinc("2951-2", "2955-3")) is None
+
+
+def test_the_loinc_code_need_not_come_first(words: Vocabulary) -> None:
+    epic = Coded(codings=(Coding("urn:oid:1.2.840", "1520009"), Coding("http://loinc.org/", " 2951-2")))
+
+    assert words.labs.resolve(epic) == LabMatch("sodium")
+
+
+def test_a_result_counts_as_point_of_care_only_where_every_code_says_so(words: Vocabulary) -> None:
+    assert words.labs.resolve(loinc("2947-0")) == LabMatch("sodium", poc=True)
+    assert words.labs.resolve(loinc("2947-0", "2951-2")) == LabMatch("sodium")
+
+
+def test_a_site_adds_local_codes(terms: Terms) -> None:
+    labs = LabResolver(terms.labs, {("http://mimic.mit.edu/d-labitems/", "50983"): "sodium", ("x", "y"): "no-such-lab"})
+
+    assert labs.resolve(Coded(codings=(Coding("http://mimic.mit.edu/d-labitems", "50983"),))) == LabMatch("sodium")
+    assert labs.resolve(Coded(codings=(Coding("x", "y"),))) is None
+    assert labs.resolve(Coded(text="Sodium")) is None
+
+
+@pytest.mark.parametrize("unit", ["mmol/L", "meq/L", "mEq/L", "MEQ/L", "mEq/l", "mmol/l", " mM ", "mmol/litre", "milliequivalents per liter"])
+def test_sodium_units_are_read_in_any_spelling(unit: str, words: Vocabulary) -> None:
+    assert words.units.factor("sodium", unit) == 1
+
+
+@pytest.mark.parametrize("unit", ["mg/dL", "g/L", "%", "", "mmol", "umol/L"])
+def test_any_other_sodium_unit_is_refused(unit: str, words: Vocabulary) -> None:
+    assert not words.units.accepts("sodium", unit)
+    assert words.units.missing(unit) is (unit == "")
+
+
+@pytest.mark.parametrize(
+    ("analyte", "value", "unit", "wanted"),
+    [
+        ("glucose", "33.3", "mmol/L", "599.9"),
+        ("glucose", "600", "mg/dL", "600"),
+        ("creatinine", "88.4", "umol/L", "1.0"),
+        ("creatinine", "88.4", "µmol/L", "1.0"),
+        ("bun", "10", "mmol/L", "28.0"),
+        ("calcium", "2.5", "mmol/L", "10.0"),
+        ("magnesium", "0.8", "mmol/L", "1.9"),
+        ("urate", "238", "umol/L", "4.0"),
+        ("total-protein", "70", "g/L", "7.0"),
+        ("triglyceride", "17", "mmol/L", "1505.7"),
+        ("cortisol", "500", "nmol/L", "18.1"),
+        ("weight", "154", "[lb_av]", "69.9"),
+        ("systolic", "12", "kPa", "90.0"),
+        ("egfr", "45", "mL/min/{1.73_m2}", "45"),
+        ("serum-osmolality", "270", "mosm/kg", "270"),
+    ],
+)
+def test_values_come_in_the_unit_of_the_rules(analyte: str, value: str, unit: str, wanted: str, words: Vocabulary) -> None:
+    found = words.units.convert(analyte, Decimal(value), unit)
+
+    assert found is not None
+    assert round(found, 1) == round(Decimal(wanted), 1)
+
+
+def test_a_value_that_is_no_number_is_refused(words: Vocabulary) -> None:
+    assert words.units.convert("sodium", Decimal("NaN"), "mmol/L") is None
+    assert words.units.convert("no-such-lab", Decimal(1), "mmol/L") is None
+    assert words.units.unit("glucose") == "mg/dL"
+
+
+@given(st.text(max_size=40), st.text(max_size=20))
+@settings(max_examples=100, deadline=None)
+def test_no_unit_and_no_code_raises(words: Vocabulary, text: str, code: str) -> None:
+    words.units.factor("glucose", text)
+    words.labs.resolve(Coded(codings=(Coding(text, code),)))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Fluid restriction 1000 mL/24 h", True),
+        ("Restrict fluids to 1.5 L per day", True),
+        ("Restricted fluid intake", True),
+        ("Free water restriction", True),
+        ("1200 mL fluid-restricted diet; no added salt", True),
+        ("No fluid restriction", False),
+        ("Discontinue fluid restriction", False),
+        ("Dietary education about fluid restriction", False),
+        ("Low sodium diet", False),
+        ("Encourage fluids", False),
+    ],
+)
+def test_an_order_that_restricts_fluid_is_recognised_by_its_words(text: str, wanted: bool, words: Vocabulary) -> None:
+    assert words.restriction.match([Coded(text=text)]) is wanted
+    assert words.restriction.match([], text) is wanted
+
+
+@pytest.mark.parametrize(("code", "wanted"), [("226208002", True), ("33463005", False), ("61426000", False), ("699827002", False)])
+def test_an_order_that_restricts_fluid_is_recognised_by_its_code(code: str, wanted: bool, words: Vocabulary) -> None:
+    assert words.restriction.match([Coded(codings=(Coding(SNOMED, code),))]) is wanted

@@ -1,0 +1,91 @@
+"""Imports point inwards; only the edges know Flask, requests, SQLAlchemy and fhir.resources."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import cds_service
+
+PACKAGE = Path(cds_service.__file__).parent
+LAYERS = (
+    "errors knowledge settings telemetry store protocol terminology clinical trust feedback fhir cards "
+    "stories pipeline explanation web app cli"
+).split()
+ONLY_IN = {
+    "flask": {"web", "app"},
+    "flask_cors": {"web"},
+    "fhir": {"fhir"},  # the distribution fhir.resources
+    "requests": {"fhir", "trust"},
+    "sqlalchemy": {"store"},
+    "alembic": {"store"},
+    "rich": {"cli"},
+    "click": {"cli"},
+    "pydantic_settings": {"settings"},
+}
+PURE = {"clinical", "terminology"}
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.stem in LAYERS)
+
+
+def _layer(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield f"{node.module}"
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_a_module_imports_only_what_stands_to_its_left(path: Path) -> None:
+    own = LAYERS.index(_layer(path))
+    for name in _imports(path):
+        if name.startswith("cds_service."):
+            layer = name.split(".")[1]
+            assert LAYERS.index(layer) <= own, f"{_name(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_a_library_stays_in_its_layers(path: Path) -> None:
+    for name in _imports(path):
+        top = name.split(".")[0]
+        assert _layer(path) in ONLY_IN.get(top, {_layer(path)}), f"{_name(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if _layer(p) in PURE], ids=_name)
+def test_the_medicine_is_pure(path: Path) -> None:
+    for name in _imports(path):
+        top = name.split(".")[0]
+        assert top == "cds_service" or top in sys.stdlib_module_names, f"{_name(path)} imports {name}"
+        assert top not in {"socket", "urllib", "http", "os", "subprocess", "random", "time"}, f"{_name(path)}: {name}"
+    text = path.read_text(encoding="utf-8")
+    assert "datetime.now(" not in text, f"{_name(path)} looks at a clock"
+    assert "date.today(" not in text, f"{_name(path)} looks at a clock"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_house_rules_hold(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert text.count("\n") <= 300, f"{_name(path)} has more than 300 lines"
+    assert ast.get_docstring(tree), f"{_name(path)} has no docstring"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length <= 45, f"{_name(path)}: {node.name} has {length} lines"
+        if isinstance(node, ast.ExceptHandler):
+            named = getattr(node.type, "id", "")
+            assert node.type is not None, f"{_name(path)}: a bare except"
+            assert named not in {"Exception", "BaseException"}, f"{_name(path)}: a broad except"
