@@ -173,11 +173,22 @@ class Writer:
     def _uuid(self, finding: Finding, case: Case, patient_id: str) -> uuid.UUID:
         """Same advice on the same facts, same uuid (design.md "Card uuid")."""
         latest = case.sodium.latest
-        result = (latest.reference, str(latest.value), latest.status, latest.at.isoformat()) if latest else ("none",)
+        result = (
+            (latest.reference, str(latest.value), latest.status, latest.at.isoformat())
+            if latest
+            else ("none",)
+        )
         offered = [s.kind for s in finding.suggestions]
         removed = [a.reference for s in finding.suggestions for a in s.actions if isinstance(a, RemoveDraft)]
         absorbed = [other.rule for other in finding.absorbed]
-        parts = [self._service.id, patient_id, finding.rule, finding.variant, finding.indicator, finding.order]
+        parts = [
+            self._service.id,
+            patient_id,
+            finding.rule,
+            finding.variant,
+            finding.indicator,
+            finding.order,
+        ]
         return self._hash("\x1f".join([*parts, *result, *finding.drugs, *offered, *removed, *absorbed]))
 
     def _hash(self, text: str) -> uuid.UUID:

@@ -51,4 +51,3 @@ def explanation(
 def _source(state: str, origin: str, missing: str | None) -> str:
     where = f" ({origin})" if origin != "none" else ""
     return f"{state}{where}" + (f": {missing}" if missing else "")
-

@@ -65,7 +65,9 @@ class Options:
 class Pipeline:
     """Answers hook calls; built once, shared by all threads, holds nothing of a patient."""
 
-    def __init__(self, knowledge: Knowledge, desk: Desk, fhir: FhirClient, options: Options | None = None) -> None:
+    def __init__(
+        self, knowledge: Knowledge, desk: Desk, fhir: FhirClient, options: Options | None = None
+    ) -> None:
         _same_rules(knowledge)
         self.knowledge = knowledge
         self._desk = desk
@@ -147,7 +149,10 @@ class Pipeline:
         finding = Finding(
             rule=UNREADABLE[request.hook],
             indicator="info",
-            facts={"why": self.knowledge.words.missing[why.value], "drug": drugs[0] if drugs else "this order"},
+            facts={
+                "why": self.knowledge.words.missing[why.value],
+                "drug": drugs[0] if drugs else "this order",
+            },
             drugs=tuple(drugs),
         )
         case = self._case(snapshot, client)

@@ -24,7 +24,9 @@ class Settings(BaseSettings):
     mode: Mode = Field("development", description="demo, development or production")
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(DEFAULT_PORT, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
-    public_url: str = Field("", description="URL under which EHRs reach the service; empty: from host and port")
+    public_url: str = Field(
+        "", description="URL under which EHRs reach the service; empty: from host and port"
+    )
     terminology_base: str = Field("", description="Base of our code system URLs; empty: <public URL>/fhir")
     hooks_dir: Path = Field(default_factory=default_hooks_dir, description="Folder of the knowledge files")
     clients_file: Path | None = Field(None, description="Registry of CDS clients (clients.toml)")
@@ -32,7 +34,9 @@ class Settings(BaseSettings):
     deadline_ms: int = Field(1500, ge=300, le=5000, description="Time for one hook call with live reads")
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite below data_dir")
     data_dir: Path = Field(Path("data"), description="Folder for the SQLite file and the secret")
-    secret_file: Path | None = Field(None, description="File with the secret for card uuids; empty: made in data_dir")
+    secret_file: Path | None = Field(
+        None, description="File with the secret for card uuids; empty: made in data_dir"
+    )
     max_body_bytes: int = Field(2_000_000, ge=10_000, description="Largest request body")
     fluid_restriction_resource: Literal["NutritionOrder", "ServiceRequest"] = Field(
         "NutritionOrder", description="Resource of the fluid-restriction suggestion"

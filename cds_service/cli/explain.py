@@ -26,9 +26,7 @@ from cds_service.trust.registry import Client
 @click.option("--profile", type=click.Choice(PROFILES), default=PROFILES[0], help="Guideline profile.")
 @click.option("--hooks", type=click.Path(path_type=Path, file_okay=False), help="Another hooks/ folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print cards and explanation as JSON.")
-def command(
-    request: BinaryIO, at: str | None, profile: str, hooks: Path | None, as_json: bool
-) -> None:
+def command(request: BinaryIO, at: str | None, profile: str, hooks: Path | None, as_json: bool) -> None:
     """Say of a hook call in REQUEST.json ("-" for standard input) what each rule made of it.
 
     Only its prefetch is looked at; no FHIR server is called. The output names values of the request:
@@ -91,5 +89,7 @@ def _instant(at: str | None) -> datetime:
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:
-        raise click.BadParameter("give an instant with its zone, as in 2026-11-20T09:00:00Z", param_hint="--at")
+        raise click.BadParameter(
+            "give an instant with its zone, as in 2026-11-20T09:00:00Z", param_hint="--at"
+        )
     return instant

@@ -52,9 +52,7 @@ class Case:
     pregnant: bool
     dialysis: bool
     comfort_care: bool
-    readings: Readings = field(
-        default_factory=Readings.none
-    )  # beside sodium
+    readings: Readings = field(default_factory=Readings.none)  # beside sodium
 
 
 def assess(snapshot: Snapshot, limits: Limits, sets: ConceptSets, labs: Mapping[str, Lab]) -> Case:
@@ -66,8 +64,8 @@ def assess(snapshot: Snapshot, limits: Limits, sets: ConceptSets, labs: Mapping[
         snapshot=snapshot,
         limits=limits,
         sets=sets,
-        problems=Problems(snapshot),
-        overload_problems=Problems(snapshot, leave_out=frozenset(sets.no_overload.members)),
+        problems=Problems.of(snapshot),
+        strict_problems=Problems.strict(snapshot, sets.no_overload.members),
         readings=Readings.of(snapshot, limits, labs),
         sodium=sodium_view(snapshot, series, limits),
         glucose=glucose_shift(series.latest, pairs, limits),
@@ -108,7 +106,7 @@ def _case(record: Record, risk: OdsRisk, rate: RateView, artefact: Pseudo | None
         pseudo=artefact,
         pregnant=bool(record.problems.current(record.sets.pregnancy, days(record.limits.pregnancy_days))),
         dialysis=_dialysis(record),
-        comfort_care=bool(record.problems.active(record.sets.comfort_care)),
+        comfort_care=bool(record.strict_problems.active(record.sets.comfort_care)),
     )
     return Case(
         snapshot=record.snapshot,

@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Literal
 
+from cds_service.clinical.readings import measurable
 from cds_service.clinical.record import Record
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.spans import days, hours
@@ -115,7 +116,7 @@ def _may_reach(record: Record, order: Order, window: timedelta) -> bool:
 
 
 def _duration(order: Order) -> timedelta:
-    if order.duration_days is None or not order.duration_days.is_finite():
+    if order.duration_days is None or not measurable(order.duration_days):
         return timedelta(0)
     return timedelta(days=float(max(Decimal(0), min(order.duration_days, _LONGEST))))
 
@@ -149,11 +150,11 @@ def _gap(since: datetime, begin: datetime, order: Order) -> timedelta:
 
 def _raised(chain: list[Order]) -> datetime | None:
     """When the daily dose was last raised within a chain (newest first)."""
-    dosed = [o for o in chain if o.daily_dose_mg is not None]
-    for newer, older in pairwise(dosed):
-        if newer.daily_dose_mg and older.daily_dose_mg and newer.daily_dose_mg > older.daily_dose_mg:
-            return begun(newer)
-    return None
+    dosed = [
+        (o.daily_dose_mg, o) for o in chain if o.daily_dose_mg is not None and measurable(o.daily_dose_mg)
+    ]
+    raised = (newer for (dose, newer), (before, _) in pairwise(dosed) if dose > before)
+    return next((begun(order) for order in raised), None)
 
 
 def _attribution(

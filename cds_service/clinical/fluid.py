@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -76,7 +76,8 @@ def restriction(record: Record, findings: Findings) -> Restriction:
     if _not_wanted(record, findings):
         return Restriction(red_flags=flags)
     if against:
-        return Restriction(verdict="text", reasons=against, red_flags=flags)
+        first = replace(against[0], keep=True)
+        return Restriction(verdict="text", reasons=(first, *against[1:]), red_flags=flags)
     return Restriction(
         verdict="offer", caveats=tuple(_caveats(record)), likely_insufficient=_likely_insufficient(record)
     )
@@ -154,7 +155,7 @@ def _by_state(record: Record, findings: Findings) -> Iterator[Line]:
         yield Line("withheld-pregnancy")
     if findings.dialysis:
         yield Line("withheld-dialysis")
-    if findings.comfort_care:
+    if findings.comfort_care or record.problems.active(record.sets.comfort_care):
         yield Line("withheld-comfort-care")
     urine = record.readings.latest("urine-osmolality", days(record.limits.dilute_urine_days))
     if urine is not None and urine.below(record.limits.dilute_urine_below):

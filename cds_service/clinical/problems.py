@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
 
 from cds_service.clinical.snapshot import Problem, Snapshot
 from cds_service.knowledge.sets import ConceptSet
@@ -15,11 +15,23 @@ class Problems:
     Reasons of the visit and of drafted orders speak of today; they count wherever "current" does.
     """
 
-    def __init__(self, snapshot: Snapshot, leave_out: frozenset[str] = frozenset()) -> None:
-        self._now = snapshot.now
-        self._all = tuple(p for p in snapshot.problems if not p.concepts & leave_out)
+    def __init__(self, now: datetime, problems: Iterable[Problem], reasons: frozenset[str]) -> None:
+        self._now = now
+        self._all = tuple(problems)
         self._active = tuple(p for p in self._all if p.active)
-        self._reasons = snapshot.encounter_reasons.union(*(order.reasons for order in snapshot.drafts))
+        self._reasons = reasons
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Problems:
+        """Everything that is recorded; reasons of drafted orders too."""
+        drafted = (order.reasons for order in snapshot.drafts)
+        return cls(snapshot.now, snapshot.problems, snapshot.encounter_reasons.union(*drafted))
+
+    @classmethod
+    def strict(cls, snapshot: Snapshot, leave_out: Collection[str]) -> Problems:
+        """What an action may rest on: no reasons of drafts, no problem that also means one of `leave_out`."""
+        kept = (p for p in snapshot.problems if p.concepts.isdisjoint(leave_out))
+        return cls(snapshot.now, kept, snapshot.encounter_reasons)
 
     def active(self, wanted: ConceptSet) -> tuple[str, ...]:
         """Members that are active, at any date, or a reason."""

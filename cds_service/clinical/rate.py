@@ -62,7 +62,7 @@ def rate_view(given: RateInput, limits: Limits) -> RateView:
     samples = tuple(s for s in history if s.exact)
     if not samples:
         return RateView(limit=limits.rate_limit_day)
-    doubted = frozenset(s for s in samples if doubtful(samples, s, limits))
+    doubted = doubtful(samples, limits)
     bench = Bench(
         ladder=Ladder(samples, given.glucose, limits),
         latest=given.latest if given.latest in samples and given.latest else samples[-1],
@@ -87,8 +87,8 @@ def _view(bench: Bench, limits: Limits) -> RateView:
     verdicts = [bench.judge(p) for end in present for p in _pairs(bench.ladder, end, present=True)]
     earlier_ends = [end for end in recent if end not in present]
     past = [bench.judge(p) for end in earlier_ends for p in _pairs(bench.ladder, end, present=False)]
-    alerting = [v for v in [*verdicts, *map(bench.earlier, past)] if v.level]
-    card = max(alerting, key=lambda v: v.rank, default=None)
+    remaining = [bench.earlier(v) for v in past if v.level]
+    card = max((v for v in [*verdicts, *remaining] if v.level), key=lambda v: v.rank, default=None)
     averages = [a for a in map(bench.ladder.average, recent) if a]
     jumped_from = unbelieved_change(samples, limits) if samples[-1] in present else None
     return RateView(

@@ -15,6 +15,7 @@ from cds_service.terminology.units import unit_key
 
 _DAY = timedelta(days=1)
 _URINE = "urine-"
+_LARGEST_EXPONENT = 12  # no measurement has more digits on either side; arithmetic on such numbers overflows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ class Readings:
 
     @classmethod
     def of(cls, snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Readings:
-        """What is usable: of now or earlier, not withdrawn, in a unit of labs.toml (or without one)."""
+        """What is usable: of now or earlier, not withdrawn, in a unit of labs.toml."""
         found: dict[str, list[Reading]] = {}
         for result in snapshot.labs:
             late = result.time is not None and in_future(result.time, snapshot, limits)
@@ -85,11 +86,16 @@ class Readings:
         return found[-1] if found else None
 
 
+def measurable(value: Decimal) -> bool:
+    """Whether a recorded number can be a measurement: finite, and of no absurd size."""
+    return value.is_finite() and (value == 0 or abs(value.adjusted()) <= _LARGEST_EXPONENT)
+
+
 def _reading(result: LabResult, lab: Lab | None) -> Reading | None:
     factor = _factor(result.unit, lab)
     if result.time is None or factor is None or usable_status(result.status) is None:
         return None
-    if not result.value.is_finite() or (result.urine and not result.analyte.startswith(_URINE)):
+    if not measurable(result.value) or (result.urine and not result.analyte.startswith(_URINE)):
         return None
     at = result.time.at
     return Reading(
@@ -101,9 +107,7 @@ def _reading(result: LabResult, lab: Lab | None) -> Reading | None:
 
 
 def _factor(unit: str, lab: Lab | None) -> Decimal | None:
-    """What turns the recorded unit into the unit of labs.toml; a value without a unit is taken as it is."""
-    if not unit.strip():
-        return Decimal(1)
+    """What turns the recorded unit into that of labs.toml; none is a unit too where the file lists it."""
     factor = lab.units.get(unit_key(unit)) if lab is not None else None
     return Decimal(factor) if factor is not None else None
 

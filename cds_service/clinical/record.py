@@ -24,7 +24,7 @@ class Record:
     limits: Limits
     sets: ConceptSets
     problems: Problems
-    overload_problems: Problems  # without those that only look like fluid overload (malignant ascites)
+    strict_problems: Problems  # what an action may rest on
     readings: Readings
     sodium: SodiumView
     glucose: GlucoseShift | None = None

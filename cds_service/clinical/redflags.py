@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from cds_service.clinical.exposure import begun, is_active, taken_within
 from cds_service.clinical.finding import Line
+from cds_service.clinical.readings import measurable
 from cds_service.clinical.record import Record
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.spans import days, hours
@@ -98,8 +99,8 @@ def _volume_given(record: Record, window: timedelta) -> Iterator[Line]:
     """Isotonic fluid, ordered or drafted; an order without a volume may be continuous, and counts."""
     orders = [o for o in record.snapshot.exposures if _running(record, o, window)]
     volumes = [o.saline.volume_ml for o in (*orders, *record.snapshot.drafts) if _isotonic(o) and o.saline]
-    known = sum((v for v in volumes if v is not None), Decimal(0))
-    if None in volumes or known >= record.limits.isotonic_ml_from:
+    known = [v for v in volumes if v is not None and measurable(v)]
+    if len(known) < len(volumes) or sum(known) >= record.limits.isotonic_ml_from:
         yield Line("withheld-isotonic-fluid")
 
 

@@ -134,15 +134,15 @@ class Ladder:
 
     def _glucose_use(self, used: tuple[Sample, ...]) -> GlucoseUse:
         """Katz values where glucose is known to have fallen from high; else whether a shift may hide."""
-        known = [self.glucose.get(s) for s in used]
-        ends = (known[0], known[-1])
-        high = self.limits.glucose_shift_from
-        if None in known:
-            return "one-end" if any(g is not None and g >= high for g in ends) else ""
-        first, last = ends
-        if first is None or last is None or first < high:
+        if not self.glucose:
             return ""
-        return "corrected" if first - last >= self.limits.glucose_fall_from else ""
+        known = [self.glucose.get(s) for s in used]
+        first, last, high = known[0], known[-1], self.limits.glucose_shift_from
+        if first is None or last is None:
+            return "one-end" if any(g is not None and g >= high for g in (first, last)) else ""
+        if first < high or first - last < self.limits.glucose_fall_from:
+            return ""
+        return "one-end" if None in known else "corrected"
 
     def _corrected(self, sample: Sample) -> Decimal:
         """The Katz value; below the limit glucose counts too, so that both ends stand on one scale."""

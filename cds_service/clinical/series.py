@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timezone
@@ -50,7 +51,8 @@ def series_of(snapshot: Snapshot, limits: Limits) -> Series:
             rejected.append(verdict)
     single = _one_per_draw(usable, limits)
     samples = _without_old_preliminary(single, snapshot.now, limits)
-    rejected += [_reject("status", s) for s in single if s not in samples]
+    kept = frozenset(samples)
+    rejected += [_reject("status", s) for s in single if s not in kept]
     latest, other = _latest(samples, limits)
     in_order = tuple(sorted(rejected, key=_newest_last))
     return Series(samples=samples, latest=latest, other_method=other, rejected=in_order)
@@ -129,14 +131,18 @@ def _newest_last(rejected: Rejected) -> tuple[datetime, str, str, str]:
 
 def _one_per_draw(usable: Iterable[tuple[LabResult, Sample]], limits: Limits) -> tuple[Sample, ...]:
     """One sample for each identifier, then one for each minute of one method; oldest first."""
-    ranked = sorted(usable, key=_preference, reverse=True)
-    by_identity: dict[str, Sample] = {}
+    identities: set[str] = set()
+    taken: dict[tuple[str, bool], list[datetime]] = {}
     kept: list[Sample] = []
-    for result, sample in ranked:
-        if result.identity and result.identity in by_identity:
+    for result, sample in sorted(usable, key=_preference, reverse=True):
+        if result.identity and result.identity in identities:
             continue
-        by_identity[result.identity] = sample
-        if not any(_same_draw(sample, other, limits) for other in kept):
+        identities.add(result.identity)
+        times = taken.setdefault((sample.method, sample.day_only), [])
+        place = bisect_left(times, sample.at)
+        near = times[max(place - 1, 0) : place + 1]
+        if all(abs(sample.at - other) > minutes(limits.same_sample_minutes) for other in near):
+            times.insert(place, sample.at)
             kept.append(sample)
     return tuple(sorted(kept, key=in_time))
 
@@ -154,7 +160,7 @@ def in_time(sample: Sample) -> tuple[datetime, bool, bool, Decimal, str, str]:
 
 
 def _preference(pair: tuple[LabResult, Sample]) -> tuple[object, ...]:
-    """Ranks duplicates: status, method, last update; where nothing tells, the lower sodium, then the surer."""
+    """Ranks duplicates: status, method, last update; if nothing tells, the lower sodium, then the surer."""
     result, sample = pair
     return (
         TRUST.index(sample.status),
@@ -169,11 +175,6 @@ def _preference(pair: tuple[LabResult, Sample]) -> tuple[object, ...]:
         sample.reference,
         sample.specimen,
     )
-
-
-def _same_draw(one: Sample, other: Sample, limits: Limits) -> bool:
-    near = abs(one.at - other.at) <= minutes(limits.same_sample_minutes)
-    return near and one.method == other.method and one.day_only == other.day_only
 
 
 def _without_old_preliminary(samples: Sequence[Sample], now: datetime, limits: Limits) -> tuple[Sample, ...]:

@@ -133,6 +133,4 @@ class Snapshot:
 
     def complete(self, *sources: str) -> bool:
         """Whether every one of these sources was read to its end."""
-        return all(
-            self.missing.get(s) in (None, Missing.NOT_APPLICABLE) for s in sources
-        )
+        return all(self.missing.get(s) in (None, Missing.NOT_APPLICABLE) for s in sources)

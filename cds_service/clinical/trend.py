@@ -37,9 +37,10 @@ def acute_fall(
     """
     low = band_of(corrected.get(latest, latest.value), limits) is not Band.NORMAL
     exact = [s for s in samples if s.exact and s.at <= latest.at]
-    if not low or latest not in exact or doubtful(exact, latest, limits) or unbelieved_change(exact, limits):
+    doubted = doubtful(exact, limits)
+    if not low or latest not in exact or latest in doubted or unbelieved_change(exact, limits):
         return None
-    starts = [s for s in exact if s.method == latest.method and not doubtful(exact, s, limits)]
+    starts = [s for s in exact if s.method == latest.method and s not in doubted]
     fall = _largest_fall(starts, latest, hours(limits.acute_fall_hours), corrected)
     return fall if fall and fall.amount >= limits.acute_fall_from else None
 
@@ -70,7 +71,7 @@ def stable_chronic(samples: Sequence[Sample], limits: Limits) -> bool:
 
 
 def first_or_lowest(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
-    """The low values that begin an episode or are its lowest so far; a long time without one ends it (M10 d)."""
+    """The low values that begin an episode or are its lowest so far; a long time without ends it (M10 d)."""
     found: set[Sample] = set()
     lowest = last = None
     for sample in samples:

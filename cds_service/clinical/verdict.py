@@ -179,7 +179,7 @@ class Bench:
 def acute_onsets(
     exact: Sequence[Sample], history: Sequence[Sample], doubted: frozenset[Sample], limits: Limits
 ) -> tuple[datetime, ...]:
-    """The times of believed normal values with no low one, not even of an unknown hour, in the weeks before."""
+    """The times of believed normal values with no low one in the weeks before, of whatever precision."""
     normal = [s for s in exact if s.value >= limits.acute_normal_from and s not in doubted]
     low = [s for s in history if s.value <= limits.rate_normal_above and not s.comparator.startswith(">")]
     weeks = days(limits.acute_clean_days)

@@ -114,8 +114,9 @@ def _site_status(said: Volume, signs: _Signs) -> VolumeStatus:
     """What the site says holds, with what speaks against it; words we cannot read forbid HYPER and EUV."""
     if said is Volume.UNKNOWN:
         found = _by_evidence(signs)
-        harmless = found.status not in (Volume.HYPER, Volume.EUV)
-        return found if harmless else VolumeStatus(status=Volume.UNKNOWN, hint=found.evidence, site_said=True)
+        if found.status not in (Volume.HYPER, Volume.EUV):
+            return found
+        return VolumeStatus(status=Volume.UNKNOWN, hint=signs.hyper or signs.weak, site_said=True)
     against = {
         Volume.HYPO: signs.hyper,
         Volume.EUV: signs.hypo + signs.neuro,
@@ -137,20 +138,20 @@ def _signs(record: Record) -> _Signs:
         neuro=problems.happened(sets.brain_injury, injury),
         hyper=hyper,
         weak=weak,
-        siadh=problems.current(sets.siadh, days(limits.siadh_days)),
+        siadh=record.strict_problems.current(sets.siadh, days(limits.siadh_days)),
         pattern=() if hyper or weak or hypo else _siadh_pattern(record),
     )
 
 
 def _overload(record: Record) -> tuple[str, ...]:
-    limits, sets, problems = record.limits, record.sets, record.overload_problems
+    limits, sets, problems = record.limits, record.sets, record.strict_problems
     return problems.current(sets.overload, days(limits.overload_days)) + problems.current(
         sets.overload_recent, days(limits.overload_recent_days)
     )
 
 
 def _weak_overload(record: Record) -> tuple[str, ...]:
-    sets, problems = record.sets, record.overload_problems
+    sets, problems = record.sets, record.strict_problems
     found = (problems.active(s) for s in (sets.overload, sets.overload_recent, sets.overload_weak))
     return tuple(concept for concepts in found for concept in concepts)
 

@@ -17,7 +17,9 @@ class Inbox:
     def __init__(self, table: FeedbackTable) -> None:
         self._table = table
 
-    def keep(self, service: str, items: Sequence[FeedbackItem], now: datetime, tenant: str = ANONYMOUS) -> int:
+    def keep(
+        self, service: str, items: Sequence[FeedbackItem], now: datetime, tenant: str = ANONYMOUS
+    ) -> int:
         """Store all items of a call in one transaction; the number that were new."""
         rows = {(item.card, item.digest): _row(item, service, now, tenant) for item in items}
         return self._table.add(list(rows.values()))

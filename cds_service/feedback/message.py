@@ -79,7 +79,9 @@ def _override(item: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     reason = said.get("reason")
     if isinstance(reason, dict):
-        kept["reason"] = {p: str(reason[p])[:_CODE_LENGTH] for p in ("code", "system") if isinstance(reason.get(p), str)}
+        kept["reason"] = {
+            p: str(reason[p])[:_CODE_LENGTH] for p in ("code", "system") if isinstance(reason.get(p), str)
+        }
     comment = said.get("userComment")
     if isinstance(comment, str) and comment.strip():
         kept["comment"] = comment[:_COMMENT_LENGTH]
@@ -92,7 +94,9 @@ def _instant(item: Mapping[str, Any], now: datetime) -> datetime:
     value = item.get("outcomeTimestamp")
     try:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-        utc = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC) if instant else None
+        utc = (
+            (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC) if instant else None
+        )
     except (ValueError, OverflowError):
         utc = None
     if utc is None:

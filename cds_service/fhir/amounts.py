@@ -1,22 +1,22 @@
-"""Quantities of an order in milligrams, millilitres and days; None in a unit that does not lead there exactly."""
+"""Quantities of an order in milligrams, milliliters and days; None in a unit that does not lead there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from fractions import Fraction
 
 from cds_service.fhir.elements import Element, child, number, text
 
 # Definitions of units, nothing a clinician could argue about; a month counts 30 days, a year 365.
-_DAYS = {
-    "s": Fraction(1, 86400),
-    "min": Fraction(1, 1440),
-    "h": Fraction(1, 24),
-    "d": Fraction(1),
-    "wk": Fraction(7),
-    "mo": Fraction(30),
-    "a": Fraction(365),
+# A unit of time is kept as days over parts of a day, so that "every 8 h" is exactly three times a day.
+_DAYS: Mapping[str, tuple[Decimal, Decimal]] = {
+    "s": (Decimal(1), Decimal(86400)),
+    "min": (Decimal(1), Decimal(1440)),
+    "h": (Decimal(1), Decimal(24)),
+    "d": (Decimal(1), Decimal(1)),
+    "wk": (Decimal(7), Decimal(1)),
+    "mo": (Decimal(30), Decimal(1)),
+    "a": (Decimal(365), Decimal(1)),
 }
 _TIME_WORDS = {
     "second": "s",
@@ -58,38 +58,36 @@ def amount(quantity: Element, factors: Mapping[str, Decimal]) -> Decimal | None:
     return None
 
 
-def time_unit(word: str) -> Fraction | None:
-    """A unit of time in days, by its UCUM code or its English name."""
-    unit = word.strip().lower()
-    return _DAYS.get(unit) or _DAYS.get(_TIME_WORDS.get(unit.removesuffix("s"), ""))
+def times_a_day(frequency: Decimal, period: Decimal, unit: str) -> Decimal | None:
+    """How often in 24 h, of a frequency per period; None in an unknown unit or for no period at all."""
+    known = _time_unit(unit)
+    return frequency * known[1] / (period * known[0]) if known is not None and period > 0 else None
 
 
 def days(quantity: Element) -> Decimal | None:
     """A Duration in days."""
-    exact = _days(quantity)
-    return decimal(exact) if exact is not None else None
+    value = number(quantity, "value")
+    unit = _time_unit(text(quantity, "code")) or _time_unit(text(quantity, "unit"))
+    return value * unit[0] / unit[1] if value is not None and unit is not None else None
 
 
 def ml_per_day(rate: Element) -> Decimal | None:
     """A rate of infusion, as a Quantity in mL/h or the like, or as a Ratio."""
     if "numerator" in rate:
-        volume, time = amount(child(rate, "numerator"), ML), _days(child(rate, "denominator"))
-        return decimal(Fraction(volume) / time) if volume is not None and time else None
+        volume, below = amount(child(rate, "numerator"), ML), child(rate, "denominator")
+        time = number(below, "value")
+        unit = text(below, "code") or text(below, "unit")
+        return times_a_day(volume, time, unit) if volume is not None and time is not None else None
     value = number(rate, "value")
     for name in ("code", "unit"):
-        above, _, below = text(rate, name).lower().partition("/")
-        factor, unit = ML.get(above.strip()), time_unit(below)
-        if value is not None and factor is not None and unit is not None:
-            return decimal(Fraction(value * factor) / unit)
+        volume_unit, _, time_word = text(rate, name).lower().partition("/")
+        factor = ML.get(volume_unit.strip())
+        if value is not None and factor is not None:
+            return times_a_day(value * factor, Decimal(1), time_word)
     return None
 
 
-def decimal(exact: Fraction) -> Decimal:
-    """A fraction as a decimal, exact wherever decimals can be."""
-    return Decimal(exact.numerator) / Decimal(exact.denominator)
-
-
-def _days(quantity: Element) -> Fraction | None:
-    value = number(quantity, "value")
-    unit = time_unit(text(quantity, "code")) or time_unit(text(quantity, "unit"))
-    return Fraction(value) * unit if value is not None and unit is not None else None
+def _time_unit(word: str) -> tuple[Decimal, Decimal] | None:
+    """A unit of time by its UCUM code or its English name."""
+    unit = word.strip().lower()
+    return _DAYS.get(unit) or _DAYS.get(_TIME_WORDS.get(unit.removesuffix("s"), ""))

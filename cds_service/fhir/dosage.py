@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 
-from cds_service.fhir.amounts import MG, ML, amount, days, decimal, ml_per_day, time_unit
+from cds_service.fhir.amounts import MG, ML, amount, days, ml_per_day, times_a_day
 from cds_service.fhir.elements import Element, child, codes, concept_of, flag, items, number, text
 from cds_service.fhir.times import moment
 from cds_service.fhir.vocabulary import Reading
@@ -99,12 +98,10 @@ def _times_a_day(timing: Element, words: Reading) -> Decimal | None:
     repeat = child(timing, "repeat")
     if "frequencyMax" in repeat or "periodMax" in repeat or "dayOfWeek" in repeat:
         return None
-    period = number(repeat, "period")
-    unit = time_unit(text(repeat, "periodUnit") or text(repeat, "periodUnits"))
-    if period and period > 0 and unit is not None:
-        frequency = number(repeat, "frequency")
-        times = Fraction(1) if frequency is None else Fraction(frequency)
-        return decimal(times / (Fraction(period) * unit))
+    period, frequency = number(repeat, "period"), number(repeat, "frequency")
+    unit = text(repeat, "periodUnit") or text(repeat, "periodUnits")
+    if period is not None:
+        return times_a_day(Decimal(1) if frequency is None else frequency, period, unit)
     named = (words.times_a_day.get(c) for c in sorted(codes(concept_of(timing, "code"))))
     return next((n for n in named if n is not None), None)
 

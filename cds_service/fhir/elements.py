@@ -14,7 +14,7 @@ Element = Mapping[str, object]
 # Technical bounds, not clinical ones (T-45): longer words are cut, longer lists read to here.
 MAX_TEXT = 1000
 MAX_ITEMS = 2000
-_MAX_DIGITS = 64
+_MAX_DIGITS = 64  # of a number as it prints
 _MAX_EXPONENT = 12
 
 _NO_CODE = "data-absent-reason"  # a coding of this system says that there is no code
@@ -38,13 +38,15 @@ def number(element: Element, name: str) -> Decimal | None:
     value = element.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
+    if isinstance(value, float):
+        value = str(value)
     try:
-        exact = value if isinstance(value, Decimal) else Decimal(str(value))
+        exact = value if isinstance(value, Decimal) else Decimal(value)
     except (InvalidOperation, ValueError):
         return None
-    if not exact.is_finite() or len(exact.as_tuple().digits) > _MAX_DIGITS:
+    if not exact.is_finite() or len(str(exact)) > _MAX_DIGITS:
         return None
-    return exact if not exact or abs(exact.adjusted()) <= _MAX_EXPONENT else None
+    return exact if abs(exact.adjusted()) <= _MAX_EXPONENT else None
 
 
 def items(element: Element, name: str) -> tuple[Element, ...]:

@@ -79,7 +79,7 @@ def _order(resource: Element, kind: Kind, scene: Scene) -> Order:
         ingredient_count=found.ingredient_count,
         saline=None if do_not else found.saline,
         route=found.route,
-        fluid_restriction=not do_not and _restricts_fluid(resource, kind, scene),
+        fluid_restriction=not (do_not or found.drugs) and _restricts_fluid(resource, kind, scene),
         hypotonic=found.hypotonic and not do_not,
         hypotonic_volume_ml=found.hypotonic_volume_ml,
         unrecognised=found.unrecognised,
@@ -103,7 +103,7 @@ def _resolved(resource: Element, doses: Dosage, scene: Scene) -> Resolution:
     gathered = gather(resource, scene.index)
     if not gathered.concepts and not gathered.ingredients:
         return Resolution()
-    return scene.vocabulary.drugs.resolve(product(resource, gathered, doses.volume_ml))
+    return scene.vocabulary.resolve(product(resource, gathered, doses.volume_ml))
 
 
 def _authored(resource: Element, scene: Scene) -> datetime | None:

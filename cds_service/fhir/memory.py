@@ -66,7 +66,12 @@ class MemoryServer:
             links.append(self._link("next", query, offset + count))
         entries = [self._entry(r, "match") for r in page]
         entries += [self._entry(r, "include") for r in self._included(page, query)]
-        bundle: Resource = {"resourceType": "Bundle", "type": "searchset", "total": len(matches), "link": links}
+        bundle: Resource = {
+            "resourceType": "Bundle",
+            "type": "searchset",
+            "total": len(matches),
+            "link": links,
+        }
         return bundle | {"entry": entries} if entries else bundle
 
     def metadata(self, now: str) -> Resource:
@@ -106,7 +111,9 @@ def _capability(name: str) -> dict[str, Any]:
 
 def _matches(resource: Resource, query: Query) -> bool:
     return all(
-        _matches_one(resource, name, value) for name, value in query.parameters.items() if name not in _CONTROL
+        _matches_one(resource, name, value)
+        for name, value in query.parameters.items()
+        if name not in _CONTROL
     )
 
 
@@ -127,7 +134,9 @@ def _matches_one(resource: Resource, name: str, value: str) -> bool:
 def _tokens(resource: Resource) -> set[str]:
     """Each coding as `system|code` and as `code`."""
     codings = [c for name in _CODES for c in resource.get(name, {}).get("coding", [])]
-    return {f"{c.get('system', '')}|{c.get('code', '')}" for c in codings} | {c.get("code", "") for c in codings}
+    return {f"{c.get('system', '')}|{c.get('code', '')}" for c in codings} | {
+        c.get("code", "") for c in codings
+    }
 
 
 def _sort(resources: list[Resource], order: str) -> None:

@@ -12,7 +12,7 @@ from cds_service.fhir.references import contained, identity, relative
 from cds_service.terminology.match import Coded, Product, Strength
 
 _DEPTH = 2  # a Medication's ingredient may be a Medication of its own, and no deeper (D.4)
-_INDEXED = frozenset({"Medication", "Condition", "Specimen", "Device"})
+INDEXED = frozenset({"Medication", "Condition", "Specimen", "Device"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Index:
 
     def add(self, resource: Element, url: str = "") -> None:
         """Take in one resource, the first one of a name."""
-        if text(resource, "resourceType") not in _INDEXED:
+        if text(resource, "resourceType") not in INDEXED:
             return
         names = [url] if url else []
         if text(resource, "id"):

@@ -12,7 +12,7 @@ from cds_service.fhir.labs import seen
 from cds_service.fhir.medications import KINDS, draft, exposure
 from cds_service.fhir.parts import Parts, objects
 from cds_service.fhir.problems import problem, visit
-from cds_service.fhir.products import Index, gather
+from cds_service.fhir.products import INDEXED, Index, gather
 from cds_service.fhir.references import Owner, Person, identity, person
 from cds_service.fhir.scene import Scene
 from cds_service.fhir.times import birth_date
@@ -38,17 +38,14 @@ class _Tally:
 
 def read_snapshot(parts: Parts, vocabulary: Vocabulary) -> Snapshot:
     """The patient of the call at the moment of the call; raises nothing, whatever JSON the parts hold."""
-    scene = _scene(parts, vocabulary)
     patient = _first(parts, "Patient", parts.patient_id)
     me = person(parts.patient_id, parts.bases, patient or {}, parts.urls)
+    scene = _scene(parts, vocabulary, me)
     tally = _Tally(missing=_missing(parts, patient))
     for source, resources in _bounded(parts, tally).items():
         for resource in objects(resources):
             _read(resource, source, me, scene, tally)
-    encounter = _first(parts, "Encounter", parts.encounter_id) if parts.encounter_id else None
-    if encounter is not None and me.owner(encounter) is Owner.FOREIGN:
-        encounter = None
-    stay = visit(encounter, scene)
+    stay = visit(_encounter(parts, me, tally), scene)
     if stay.assumed:
         tally.missing.setdefault(ENCOUNTER, Missing.FAILED)
     drafts = _drafts(parts, me, scene, tally)
@@ -74,7 +71,8 @@ def read_snapshot(parts: Parts, vocabulary: Vocabulary) -> Snapshot:
 
 def wanted_references(parts: Parts) -> tuple[str, ...]:
     """The Medications ("Medication/7") that orders of the parts point to and that are not at hand."""
-    index = _index(parts)
+    patient = _first(parts, "Patient", parts.patient_id)
+    index = _index(parts, person(parts.patient_id, parts.bases, patient or {}, parts.urls))
     wanted: dict[str, None] = {}
     for resource in parts.resources():
         if KINDS.get(text(resource, "resourceType")) == "medication":
@@ -87,10 +85,10 @@ def order_resource(parts: Parts, reference: str) -> Element | None:
     return next((r for r in parts.resources() if identity(r) == reference), None)
 
 
-def _scene(parts: Parts, vocabulary: Vocabulary) -> Scene:
+def _scene(parts: Parts, vocabulary: Vocabulary, me: Person) -> Scene:
     return Scene(
         vocabulary=vocabulary,
-        index=_index(parts),
+        index=_index(parts, me),
         now=parts.now,
         zone=parts.zone,
         encounter=f"Encounter/{parts.encounter_id}" if parts.encounter_id else "",
@@ -98,21 +96,31 @@ def _scene(parts: Parts, vocabulary: Vocabulary) -> Scene:
     )
 
 
-def _index(parts: Parts) -> Index:
+def _index(parts: Parts, me: Person) -> Index:
+    """What references may lead to; another patient's Condition or Specimen is not among it (T-10)."""
     index = Index(bases=parts.bases)
     for url, resource in parts.urls.items():
-        index.add(resource, url)
+        if me.owner(resource) is not Owner.FOREIGN:
+            index.add(resource, url)
     # What lies among the drafts answers first (T-08).
-    for resource in objects(parts.drafts):
-        index.add(resource)
-    for resource in parts.resources():
-        index.add(resource)
+    for resource in (*objects(parts.drafts), *parts.resources()):
+        if text(resource, "resourceType") in INDEXED and me.owner(resource) is not Owner.FOREIGN:
+            index.add(resource)
     return index
 
 
 def _first(parts: Parts, kind: str, wanted: str | None) -> Element | None:
     found = (r for r in parts.resources() if r.get("resourceType") == kind and text(r, "id") == wanted)
     return next(found, None)
+
+
+def _encounter(parts: Parts, me: Person, tally: _Tally) -> Element | None:
+    """The Encounter in context, if it is this patient's."""
+    found = _first(parts, "Encounter", parts.encounter_id) if parts.encounter_id else None
+    if found is None or me.owner(found) is not Owner.FOREIGN:
+        return found
+    tally.foreign += 1
+    return None
 
 
 def _missing(parts: Parts, patient: Element | None) -> dict[str, Missing]:

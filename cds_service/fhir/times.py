@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from cds_service.clinical.snapshot import Moment
 from cds_service.fhir.elements import Element, child, text
 
-_DAY = re.compile(r"(?:1[89]|2\d)\d\d-\d\d-\d\d")
+_DAY = re.compile(r"(?:1[89]|2\d)\d\d-\d\d-\d\d", re.ASCII)
 _INSTANT = re.compile(
     r"((?:1[89]|2\d)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?", re.ASCII
 )

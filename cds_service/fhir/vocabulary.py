@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.order_words import OrderWords
@@ -13,7 +14,7 @@ from cds_service.terminology.codes import IndexedProduct
 from cds_service.terminology.concepts import ConceptMatch, ConceptMatcher
 from cds_service.terminology.drugs import DrugResolver
 from cds_service.terminology.labs import LabResolver
-from cds_service.terminology.match import Coded
+from cds_service.terminology.match import Coded, Product, Resolution
 from cds_service.terminology.restriction import RestrictionMatcher
 
 
@@ -50,6 +51,7 @@ class Vocabulary:
     """Everything that turns codes and words of a record into our own names."""
 
     drugs: DrugResolver
+    resolve: Callable[[Product], Resolution]  # `drugs.resolve` with a memory: lists of medicines repeat
     concepts: ConceptMatcher
     labs: LabResolver
     restrictions: RestrictionMatcher
@@ -67,14 +69,17 @@ class Vocabulary:
 
 
 NO_LOCAL_CODES = LocalCodes()
+_REMEMBERED = 2048  # products per worker, forgotten oldest first
 
 
 def vocabulary(
     terms: Terms, fluids: Fluids, words: OrderWords, local: LocalCodes = NO_LOCAL_CODES
 ) -> Vocabulary:
     """The vocabulary of one deployment; building it takes a while, using it does not."""
+    drugs = DrugResolver(terms.drugs, fluids, local.drugs, local.products)
     return Vocabulary(
-        drugs=DrugResolver(terms.drugs, fluids, local.drugs, local.products),
+        drugs=drugs,
+        resolve=lru_cache(maxsize=_REMEMBERED)(drugs.resolve),
         concepts=ConceptMatcher(terms.concepts, fluids.text),
         labs=LabResolver(terms.labs, local.labs),
         restrictions=RestrictionMatcher(fluids.restriction),

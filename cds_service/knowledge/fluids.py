@@ -1,4 +1,4 @@
-"""What hooks/knowledge/fluids.toml says: saline, other fluids, dose forms and how order text is read. Frozen."""
+"""What fluids.toml says: saline, other fluids, dose forms and how order text is read. Frozen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-FluidKind = Literal["hypertonic", "concentrate", "isotonic", "hypotonic", "salt-tablet", "flush", "local"]
+SalineKind = Literal["hypertonic", "concentrate", "isotonic", "hypotonic", "salt-tablet"]
 
 
 class FluidNumber(Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,10 +22,11 @@ class FluidNumber(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FluidProduct(Struct, frozen=True, forbid_unknown_fields=True):
-    """One sodium chloride product of RxNorm; "flush" and "local" are never a saline order."""
+    """One sodium chloride product of RxNorm; one without `kind` is never a saline order."""
 
     name: str
-    kind: FluidKind
+    kind: SalineKind | None = None
+    never: str = ""  # why it is no saline order: "flush", "inhaled", ...
     percent: Decimal | None = None
     volume_ml: Decimal | None = None
 
@@ -47,6 +48,7 @@ class SalineWords(Struct, frozen=True, forbid_unknown_fields=True):
     hypertonic: list[str]  # without a number: hypertonic, percent unknown
     filler: list[str]  # may stand between the term and its percent
     additives: list[str]  # may share the bag without making it another order
+    electrolytes: list[str]  # additives beside which strong saline is no hypertonic saline order
     mixtures: list[str]  # other electrolytes and nutrition: never a saline order
     flush: list[str]
     tablet: list[str]

@@ -39,7 +39,7 @@ def review_state(texts: Mapping[str, str]) -> Reviews:
     table = _signatures(texts.get(REVIEWED, ""))
     files = [name for name in texts if name != REVIEWED]
     for name in sorted(set(table) - set(files)):
-        raise KnowledgeError(f"{REVIEWED}: [\"{name}\"] signs a file that is not there")
+        raise KnowledgeError(f'{REVIEWED}: ["{name}"] signs a file that is not there')
     fits = {n for n in table if table[n].sha256 == text_sha256(texts[n])}
     return Reviews(
         signed={n: table[n] for n in sorted(fits)},

@@ -20,7 +20,9 @@ def open_database(url: str) -> sa.Engine:
         migrate(engine)
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         # The text of a database error may hold the URL with its password.
-        raise SettingsError(f"CDS_DATABASE_URL: the database cannot be opened ({type(error).__name__})") from None
+        raise SettingsError(
+            f"CDS_DATABASE_URL: the database cannot be opened ({type(error).__name__})"
+        ) from None
     return engine
 
 

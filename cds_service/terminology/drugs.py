@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.terms import Drug
@@ -12,11 +13,28 @@ from cds_service.terminology.match import Coded, Coding, DrugMatch, Evidence, Pr
 from cds_service.terminology.names import NameMatch, NameReader
 from cds_service.terminology.saline import SALT, FluidReader, FluidReading
 from cds_service.terminology.systems import RXNORM, canonical
-from cds_service.terminology.text import flat, words
+from cds_service.terminology.text import Phrases, flat, words
 
 _STRENGTH: Mapping[Evidence, int] = {"code": 0, "display": 1, "text": 2, "brand": 3}
 _TIERS = ("T1", "T2", "T3", "TREAT", "OTHER")
 _KEPT_SILENT = frozenset({SALT})  # named only where the order is a saline order
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """What a tolvaptan product is labelled for, by RxNorm code or by words."""
+
+    codes: frozenset[str]
+    phrases: Phrases[bool]
+
+    def fits(self, product: Product) -> bool:
+        """Whether a concept of the order carries the code or the words."""
+        for concept in product.concepts:
+            if any(canonical(c.system) == RXNORM and c.code.strip() in self.codes for c in concept.codings):
+                return True
+            if any(self.phrases.find(words(name)) for name in texts_of(concept)):
+                return True
+        return False
 
 
 class _Findings:
@@ -60,23 +78,23 @@ class DrugResolver:
         self._forms = FormReader(fluids.forms)
         self._names = NameReader(drugs, fluids.text, self._forms)
         self._fluids = FluidReader(fluids, self._codes, self._forms)
-        self._vaptans = fluids.vaptans
-        self._adpkd, self._hyponatremia = flat(fluids.vaptans.adpkd_words), flat(fluids.vaptans.hyponatremia_words)
+        vaptans = fluids.vaptans
+        self._adpkd = _Label(frozenset(vaptans.adpkd), flat(vaptans.adpkd_words))
+        self._hyponatremia = _Label(frozenset(vaptans.hyponatremia), flat(vaptans.hyponatremia_words))
         self._rank = {name: (_TIERS.index(drug.tier), at) for at, (name, drug) in enumerate(drugs.items())}
 
     def resolve(self, product: Product) -> Resolution:
         """What the order is: ingredients with their evidence, saline, route, and what stayed unknown."""
+        product = self._with_official_names(product)
         findings = self._gather(product)
-        place = self._place(product)
+        place = self._forms.read(product)
         fluid = self._fluids.read(product, place, findings.found)
         if fluid.saline is not None:
             findings.add(SALT, "text", _first_name(product))
         drugs = self._kept(findings, place, fluid)
         if place.route == "local" and drugs:
             place = Place("systemic", place.kinds)
-        several = len(product.ingredients) if product.ingredients else 1
-        count = max(1, findings.count, len(findings.found), several)
-        names = [name for concept in product.concepts for name in texts_of(concept)]
+        count = max(1, findings.count, len(findings.found), len(product.ingredients))
         nothing = not (findings.found or findings.known or fluid.is_salt or fluid.hypotonic)
         tolvaptan = any(d.cls == "vaptan" for d in drugs)
         return Resolution(
@@ -87,11 +105,15 @@ class DrugResolver:
             hypotonic=fluid.hypotonic,
             hypotonic_volume_ml=fluid.volume_ml if fluid.hypotonic else None,
             route=fluid.route if place.route == "unknown" else place.route,
-            adpkd=tolvaptan and self._labelled(product, names, self._vaptans.adpkd, adpkd=True),
-            hyponatremia_product=tolvaptan and self._labelled(product, names, self._vaptans.hyponatremia, adpkd=False),
+            adpkd=tolvaptan and self._adpkd.fits(product),
+            hyponatremia_product=tolvaptan and self._hyponatremia.fits(product),
             code_only=nothing and not _has_name(product) and _has_code(product),
             unrecognised=RecordText(_first_name(product)) if nothing and _has_name(product) else None,
-            steps=(*findings.steps, *((f"fluid: {fluid.step}",) if fluid.step else ()), f"route: {place.route}"),
+            steps=(
+                *findings.steps,
+                *((f"fluid: {fluid.step}",) if fluid.step else ()),
+                f"route: {place.route}",
+            ),
         )
 
     def _gather(self, product: Product) -> _Findings:
@@ -110,9 +132,9 @@ class DrugResolver:
             findings.add(ingredient, "code")
         if match.ingredients:
             findings.steps.append(f"{match.step}: {', '.join(match.ingredients)}")
-            findings.count = max(findings.count, len(match.ingredients) + (match.combination and len(match.ingredients) == 1))
-        if match.name:
-            findings.count = max(findings.count, self._names.official(match.name).count)
+            findings.count = max(
+                findings.count, len(match.ingredients) + (match.combination and len(match.ingredients) == 1)
+            )
         return coding.display if canonical(coding.system) == RXNORM else ""
 
     def _by_name(self, findings: _Findings, concept: Coded, official: str) -> None:
@@ -129,12 +151,17 @@ class DrugResolver:
             if any(self._drugs[n].cls == cls and not self._drugs[n].combination for n in findings.found):
                 del findings.found[name]
 
-    def _place(self, product: Product) -> Place:
-        place = self._forms.read(product)
-        if place.route == "unknown":
-            indexed = (self._codes.find(c).name for concept in product.concepts for c in concept.codings)
-            return next((p for name in indexed if (p := self._forms.of_text(words(name))).route != "unknown"), place)
-        return place
+    def _with_official_names(self, product: Product) -> Product:
+        """A code without a name gets that of the site's RxNorm index, which tells form and strength."""
+        concepts = tuple(
+            replace(concept, codings=tuple(self._official(coding) for coding in concept.codings))
+            for concept in product.concepts
+        )
+        return replace(product, concepts=concepts)
+
+    def _official(self, coding: Coding) -> Coding:
+        name = "" if coding.display.strip() else self._codes.find(coding).name
+        return replace(coding, display=name) if name else coding
 
     def _kept(self, findings: _Findings, place: Place, fluid: FluidReading) -> tuple[DrugMatch, ...]:
         """Systemic ingredients, the strongest tier first."""
@@ -148,17 +175,11 @@ class DrugResolver:
             evidence, matched = findings.found[name]
             text = RecordText(matched) if matched and evidence != "code" else None
             kept.append(
-                DrugMatch(name=name, cls=drug.cls, tier=drug.tier, group=drug.group, evidence=evidence, matched=text)
+                DrugMatch(
+                    name=name, cls=drug.cls, tier=drug.tier, group=drug.group, evidence=evidence, matched=text
+                )
             )
         return tuple(kept)
-
-    def _labelled(self, product: Product, names: list[str], codes: Sequence[str], *, adpkd: bool) -> bool:
-        """Whether code or words say what a tolvaptan product is labelled for."""
-        for concept in product.concepts:
-            if any(canonical(c.system) == RXNORM and c.code in codes for c in concept.codings):
-                return True
-        phrases = self._adpkd if adpkd else self._hyponatremia
-        return any(phrases.find(words(name)) for name in names)
 
 
 def _items(product: Product) -> Iterator[Coded]:

@@ -25,7 +25,7 @@ class FormReader:
     def __init__(self, forms: Forms) -> None:
         phrases: dict[str, tuple[str, ...]] = {}
         for kind, local in forms.local.items():
-            phrases.update({phrase: (kind,) for phrase in local})
+            phrases.update(dict.fromkeys(local, (kind,)))
         phrases.update({phrase: ("systemic",) for phrase in forms.systemic if phrase not in phrases})
         phrases.update({phrase: ("iv",) for phrase in forms.iv if phrase not in phrases})
         self._phrases = Phrases(phrases)

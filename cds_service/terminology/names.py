@@ -59,7 +59,7 @@ class NameReader:
         self.free = lru_cache(maxsize=4096)(self._free)
 
     def _official(self, name: str) -> NameMatch:
-        """An RxNorm display: parts parted by " / ", each led by its ingredient; the brand stands in brackets."""
+        """An RxNorm display: parts parted by " / ", each led by its ingredient; brands stand in brackets."""
         parts = [words(part) for part in _BRACKETS.sub(" ", name).split(" / ")]
         found: dict[str, Evidence] = {}
         unknown = 0
@@ -96,7 +96,9 @@ class NameReader:
         return NameMatch(tuple(found.items()), self._count(text, kept, len(found)) if kept else 0, not kept)
 
     def _negated(self, text: Words, hit: Hit[_Named], last: Hit[_Named] | None) -> bool:
-        if self._before.ends_before(text, hit.start) and not _SENTENCE.search(text.gap(hit.start - 1, hit.start)):
+        if self._before.ends_before(text, hit.start) and not _SENTENCE.search(
+            text.gap(hit.start - 1, hit.start)
+        ):
             return True
         end = hit.end
         while end < len(text.tokens) and text.tokens[end] in self._plain:
@@ -110,7 +112,7 @@ class NameReader:
         return between <= {"and", "or"} and not _SENTENCE.search(gap)
 
     def _count(self, text: Words, kept: list[Hit[_Named]], named: int) -> int:
-        """Ingredients that the text holds at least; doubt counts one more, which only takes a one-click stop away."""
+        """Ingredients the text holds at least; doubt counts one more, and only costs a one-click stop."""
         more = any(n.several for hit in kept for n in hit.found) and named == 1
         more = more or any(self._neighbour(text, kept, hit) for hit in kept)
         if named == 1:
@@ -121,15 +123,24 @@ class NameReader:
         """Whether an unknown word is joined to a name, as in "quinapril/hydrochlorothiazide"."""
         taken = {at for other in kept for at in range(other.start, other.end)}
         for inner, step in ((hit.start, -1), (hit.end - 1, 1)):
-            outer = inner + step
-            if not 0 <= outer < len(text.tokens):
-                continue
-            joined = bool(_JOINED.match(text.gap(min(inner, outer), max(inner, outer))))
-            if text.tokens[outer] in _JOINING and 0 <= outer + step < len(text.tokens):
-                joined, outer = True, outer + step
-            if joined and outer not in taken and self._may_be_ingredient(text.tokens[outer]):
+            outer = self._joined_to(text, inner, step)
+            if outer is not None and outer not in taken and self._may_be_ingredient(text.tokens[outer]):
                 return True
         return False
+
+    def _joined_to(self, text: Words, inner: int, step: int) -> int | None:
+        """The word that a stroke or "and" joins to word `inner`; salts, doses, forms may stand between."""
+        outer = inner + step
+        while 0 <= outer < len(text.tokens):
+            token = text.tokens[outer]
+            if token in _JOINING:
+                return outer + step if 0 <= outer + step < len(text.tokens) else None
+            if _JOINED.match(text.gap(min(inner, outer), max(inner, outer))) and not token[0].isdigit():
+                return outer
+            if not (token[0].isdigit() or len(token) < SHORTEST_NAME or token in self._plain):
+                return None
+            inner, outer = outer, outer + step
+        return None
 
     def _may_be_ingredient(self, word: str) -> bool:
         if len(word) < SHORTEST_NAME or not word.isalpha() or word in self._plain:

@@ -16,7 +16,11 @@ class RestrictionMatcher:
 
     def __init__(self, restriction: Restriction) -> None:
         self._codes = frozenset(restriction.snomed)
-        self._text, self._before, self._anywhere = flat(restriction.text), flat(restriction.before), flat(restriction.anywhere)
+        self._text, self._before, self._anywhere = (
+            flat(restriction.text),
+            flat(restriction.before),
+            flat(restriction.anywhere),
+        )
 
     def match(self, concepts: Iterable[Coded], *texts: str) -> bool:
         """Whether any concept or text (instructions, notes) of one order restricts fluid."""

@@ -1,4 +1,4 @@
-"""How strong a sodium chloride solution is, and how much of it: percent, mg/mL, mEq/L, millilitres. Pure arithmetic on words."""
+"""How strong a sodium chloride solution is, and how much of it: arithmetic on words and recorded Ratios."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ ML_PER_DL = Decimal(100)
 MG_PER_ML_OF_ONE_PERCENT = Decimal(10)  # 1 g per 100 mL
 
 _GRAMS = {"g": Decimal(1), "gm": Decimal(1), "gram": Decimal(1), "grams": Decimal(1), "mg": 1 / MG_PER_G}
+MASS_UNITS = frozenset({*_GRAMS, "mcg", "ng", "units", "unit", "iu"})
 _MOLES = frozenset({"meq", "mmol", "milliequivalent", "milliequivalents", "millimole", "millimoles"})
 _MILLILITRES = {
     **dict.fromkeys(("ml", "cc", "milliliter", "milliliters", "millilitre", "millilitres"), Decimal(1)),
@@ -38,7 +39,9 @@ def percent_of_ratio(strength: Strength, percent_per_mmol_ml: Decimal) -> Decima
     finite = strength.numerator.is_finite() and strength.denominator.is_finite()
     if volume is None or not finite or strength.denominator <= 0:
         return None
-    return _percent(strength.numerator, _unit(strength.numerator_unit), strength.denominator * volume, percent_per_mmol_ml)
+    return _percent(
+        strength.numerator, _unit(strength.numerator_unit), strength.denominator * volume, percent_per_mmol_ml
+    )
 
 
 def percent_at(text: Words, at: int, percent_per_mmol_ml: Decimal) -> Decimal | None:
@@ -69,11 +72,11 @@ def _volume_at(text: Words, at: int) -> Decimal | None:
     number = decimal_of(text.tokens[at - 1])
     if factor is None or number is None or number <= 0:
         return None
-    if at >= 2 and "/" in text.gap(at - 2, at - 1):  # noqa: PLR2004 - the word before the number
+    before = at - 2
+    if before >= 0 and "/" in text.gap(before, at - 1):
         return None
-    rate = at + 1 < len(text.tokens) and text.tokens[at + 1] in _PER_TIME
-    per = at + 2 < len(text.tokens) and text.tokens[at + 1] in ("per", "pro") and text.tokens[at + 2] in _PER_TIME
-    return None if rate or per else number * factor
+    behind = [token for token in text.tokens[at + 1 : at + 3] if token not in ("per", "pro")]
+    return None if behind and behind[0] in _PER_TIME else number * factor
 
 
 def _says_per(text: Words, unit: int, volume: int) -> bool:

@@ -16,6 +16,7 @@ _WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?|%")
 _POSSESSIVE = re.compile(r"['’]s\b")
 _DECIMAL_COMMA = re.compile(r"(?<![\d.,])0,(?=\d)|(?<![\d.,])(?=\d{1,3},\d{1,2}(?!\d))(\d{1,3}),(?=\d)")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_PERCENT = re.compile(r"\b(?:percent|per cent|pct|prozent|pourcent|por ciento|per ?cento)\b")
 _BLANKS = re.compile(r"\s+")
 
 
@@ -46,6 +47,7 @@ def fold(text: str) -> str:
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text[:LONGEST]).casefold())
     plain = "".join(c for c in plain if not unicodedata.combining(c)).replace("\u2044", "/")
     plain = _POSSESSIVE.sub("", _BLANKS.sub(" ", plain).strip())
+    plain = _PERCENT.sub("%", plain)
     plain = _DECIMAL_COMMA.sub(lambda m: f"{m[1] or '0'}.", plain)
     return _THOUSANDS.sub("", plain)
 
@@ -73,7 +75,8 @@ class Phrases(Generic[T]):
             else:
                 exact.setdefault(tokens[0], {}).setdefault(tokens, []).extend(found)
         self._exact = {
-            first: sorted(((t, tuple(f)) for t, f in by.items()), key=lambda p: -len(p[0])) for first, by in exact.items()
+            first: sorted(((t, tuple(f)) for t, f in by.items()), key=lambda p: -len(p[0]))
+            for first, by in exact.items()
         }
         self._stems = tuple(sorted(stems, key=lambda p: -len(p[0])))
         lengths = [len(t) for by in exact.values() for t in by] + [len(t) for t, _ in stems]
@@ -123,4 +126,4 @@ class Phrases(Generic[T]):
 
 def flat(phrases: Iterable[str]) -> Phrases[bool]:
     """Phrases of which only the presence matters."""
-    return Phrases({phrase: (True,) for phrase in phrases})
+    return Phrases(dict.fromkeys(phrases, (True,)))

@@ -31,6 +31,7 @@ def allow_browsers(app: Flask, settings: Settings) -> None:
         supports_credentials=False,
         send_wildcard=False,
         vary_header=True,
+        always_send=False,
         # Chrome asks before a public page may call this machine; only a demo is called that way.
         allow_private_network=demo,
     )

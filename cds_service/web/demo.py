@@ -22,7 +22,13 @@ FHIR_PATH = "/demo/fhir"
 def stories() -> Response:
     """The stories by name."""
     listed = [
-        {"name": s.name, "title": s.file.title, "why": s.file.why, "service": s.file.service, "patientId": s.patient_id}
+        {
+            "name": s.name,
+            "title": s.file.title,
+            "why": s.file.why,
+            "service": s.file.service,
+            "patientId": s.patient_id,
+        }
         for s in runtime().stories.values()
     ]
     return Response(encode({"stories": listed}), mimetype="application/json")

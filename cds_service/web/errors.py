@@ -19,6 +19,7 @@ from cds_service.errors import (
 from cds_service.protocol.outcome import FHIR_JSON, operation_outcome, outcome_of
 from cds_service.protocol.wire import encode
 from cds_service.telemetry import log, log_crash
+from cds_service.web.front import REFUSED
 
 _OURS: dict[int, ServiceError] = {
     404: NotFound("There is nothing at this address. CDS services are listed at /cds-services."),
@@ -38,13 +39,23 @@ def correlation() -> str:
 
 def register(app: Flask) -> None:
     """Turn our errors, Flask's and bugs into OperationOutcomes."""
+    app.before_request(_refused_by_front)
     app.register_error_handler(ServiceError, _answer)
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(Exception, _crash)
 
 
+def _refused_by_front() -> None:
+    """What the front did not read to its end is refused here, where the answer gets all it needs."""
+    status = request.environ.get(REFUSED)
+    if status is not None:
+        raise _OURS.get(status) or BadRequest("The body broke off.")
+
+
 def _answer(error: ServiceError) -> Response:
-    log().warning("refused", correlation=correlation(), status=error.status, code=error.code, reason=error.message)
+    log().warning(
+        "refused", correlation=correlation(), status=error.status, code=error.code, reason=error.message
+    )
     response = Response(encode(outcome_of(error, correlation())), status=error.status, mimetype=FHIR_JSON)
     if error.status in (429, 503):
         response.headers["Retry-After"] = "1"

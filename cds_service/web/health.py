@@ -12,4 +12,6 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/health")
 def health() -> Response:
     """200 as long as this worker answers."""
-    return Response(encode({"status": "ok"}), mimetype="application/json", headers={"Cache-Control": "no-store"})
+    return Response(
+        encode({"status": "ok"}), mimetype="application/json", headers={"Cache-Control": "no-store"}
+    )

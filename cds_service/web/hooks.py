@@ -21,6 +21,7 @@ from cds_service.trust.deadline import Deadline
 from cds_service.trust.issuer import claimed_issuer
 from cds_service.trust.registry import Client
 from cds_service.web.body import json_body
+from cds_service.web.front import RECEIVED
 from cds_service.web.runtime import Runtime, runtime
 
 blueprint = Blueprint("hooks", __name__)
@@ -41,13 +42,15 @@ def discover() -> Response:
 @blueprint.post("/cds-services/<service_id>", strict_slashes=False)
 def call(service_id: str) -> Response:
     """Answer one hook call."""
-    began = time.monotonic()
+    began: float = request.environ.get(RECEIVED) or time.monotonic()
     here = runtime()
     service = _service(here, service_id)
     body = json_body(request, here.settings.max_body_bytes)
     hook_call = hook_request(body, service.id, service.file.hook, here.clock())
     g.correlation = correlation_id(hook_call.hook_instance)
-    client = here.registry().client_for(hook_call.fhir_server, claimed_issuer(request.headers.get("Authorization")))
+    client = here.registry().client_for(
+        hook_call.fhir_server, claimed_issuer(request.headers.get("Authorization"))
+    )
     deadline = Deadline(began + client.deadline_ms / _MS - _ANSWER_S)
     evaluation = here.pipeline.answer(hook_call, client, deadline)
     _log_call(hook_call, client, evaluation, began)

@@ -23,14 +23,43 @@ from tests.clinical.patients import (
 )
 
 # Recorded now, each of these alone forbids the offer, whatever else is recorded.
-FORBIDDING_PROBLEMS = (
-    ["hypovolemia", "hypovolemic-shock", "hemorrhage", "gi-bleed", "vomiting", "diarrhea"]
-    + ["orthostatic-hypotension", "salt-wasting", "sah", "traumatic-sah", "adrenal", "adrenal-crisis"]
-    + ["tbi", "intracranial-bleed", "meningitis-encephalitis", "pituitary-surgery"]
-    + ["seizure", "status-epilepticus", "coma", "stupor", "somnolence", "respiratory-failure", "arrest"]
-    + ["cerebral-edema", "herniation", "pregnancy", "dialysis", "comfort-care", "hyperglycemic-crisis"]
-    + ["shock", "sepsis", "acute-kidney-injury", "hypotension", "pancreatitis", "heat"]
-)
+FORBIDDING_PROBLEMS = [
+    "hypovolemia",
+    "hypovolemic-shock",
+    "hemorrhage",
+    "gi-bleed",
+    "vomiting",
+    "diarrhea",
+    "orthostatic-hypotension",
+    "salt-wasting",
+    "sah",
+    "traumatic-sah",
+    "adrenal",
+    "adrenal-crisis",
+    "tbi",
+    "intracranial-bleed",
+    "meningitis-encephalitis",
+    "pituitary-surgery",
+    "seizure",
+    "status-epilepticus",
+    "coma",
+    "stupor",
+    "somnolence",
+    "respiratory-failure",
+    "arrest",
+    "cerebral-edema",
+    "herniation",
+    "pregnancy",
+    "dialysis",
+    "comfort-care",
+    "hyperglycemic-crisis",
+    "shock",
+    "sepsis",
+    "acute-kidney-injury",
+    "hypotension",
+    "pancreatitis",
+    "heat",
+]
 FORBIDDING_RESULTS = (
     (result("systolic", 85),),
     (result("heart-rate", 125),),
@@ -55,7 +84,9 @@ REQUIRED = ("patient", "sodium", "conditions", "medications")
 REASONS_NOT_READ = [m for m in Missing if m is not Missing.NOT_APPLICABLE]
 
 HELPED = (problem("ascites", days=5), problem("siadh", days=5), problem("fluid-overload", encounter=True))
-harmless = st.sampled_from(["cramp", "headache", "fatigue", "osteoporosis", "hypokalemia", "hypothyroid", "cirrhosis"])
+harmless = st.sampled_from(
+    ["cramp", "headache", "fatigue", "osteoporosis", "hypokalemia", "hypothyroid", "cirrhosis"]
+)
 
 
 @st.composite
@@ -69,12 +100,14 @@ def offered(draw: st.DrawFn) -> Story:
         results=draw(st.sampled_from([(), (result("systolic", 125),), (result("creatinine", 1),)])),
         orders=draw(st.sampled_from([(), (order("furosemide"),), (order("sertraline", days=9),)])),
         setting=draw(st.sampled_from(["inpatient", "outpatient"])),
-        site_volume=draw(st.sampled_from([None, ("euvolemic", ago(hours=5)), ("hypervolemic", ago(hours=5))])),
+        site_volume=draw(
+            st.sampled_from([None, ("euvolemic", ago(hours=5)), ("hypervolemic", ago(hours=5))])
+        ),
     )
 
 
 @given(story=offered())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_patients_of_this_file_are_offered_restriction_so_that_the_tests_below_mean_something(
     story: Story,
 ) -> None:
@@ -83,7 +116,7 @@ def test_the_patients_of_this_file_are_offered_restriction_so_that_the_tests_bel
 
 @pytest.mark.parametrize("concept", FORBIDDING_PROBLEMS)
 @given(story=offered(), way=st.sampled_from(["recent", "encounter", "reason", "draft"]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_one_forbidding_problem_withdraws_any_offer(concept: str, story: Story, way: str) -> None:
     changed = {
         "recent": replace(story, problems=(*story.problems, problem(concept, days=0.5))),
@@ -96,7 +129,7 @@ def test_one_forbidding_problem_withdraws_any_offer(concept: str, story: Story, 
 
 @pytest.mark.parametrize("added", FORBIDDING_RESULTS)
 @given(story=offered())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_one_forbidding_result_withdraws_any_offer(added: tuple[LabResult, ...], story: Story) -> None:
     changed = replace(story, results=story.results + added)
     assert changed.case().restriction.verdict != "offer"
@@ -105,7 +138,7 @@ def test_one_forbidding_result_withdraws_any_offer(added: tuple[LabResult, ...],
 @pytest.mark.parametrize("added", FORBIDDING_ORDERS)
 @pytest.mark.parametrize("drafted", [False, True])
 @given(story=offered())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_one_forbidding_order_withdraws_any_offer(added: Order, drafted: bool, story: Story) -> None:
     if drafted:
         changed = replace(story, drafts=(replace(added, status="draft"),))
@@ -115,7 +148,7 @@ def test_one_forbidding_order_withdraws_any_offer(added: Order, drafted: bool, s
 
 
 @given(story=offered(), source=st.sampled_from(REQUIRED), why=st.sampled_from(REASONS_NOT_READ))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_one_required_source_that_was_not_read_withdraws_any_offer(
     story: Story, source: str, why: Missing
 ) -> None:
@@ -123,7 +156,7 @@ def test_one_required_source_that_was_not_read_withdraws_any_offer(
 
 
 @given(story=offered())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_an_unknown_age_withdraws_any_offer(story: Story) -> None:
     assert replace(story, patient=Patient()).case().restriction.verdict == "text"
 
@@ -192,7 +225,7 @@ def test_whatever_is_recorded_an_offer_has_nothing_against_it(story: Story, prof
     assert not case.symptoms.severe
     assert not case.restriction.red_flags
     assert not case.restriction.reasons
-    assert not (case.pregnant or case.dialysis or case.comfort_care)
+    assert [case.pregnant, case.dialysis, case.comfort_care] == [False, False, False]
     assert case.sodium.low
     assert case.age_years is not None
     assert case.sodium.acute is None
@@ -202,14 +235,15 @@ def test_whatever_is_recorded_an_offer_has_nothing_against_it(story: Story, prof
 
 
 @given(story=anybody(), profile=st.sampled_from(["aasld", "european"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_whatever_is_recorded_a_verdict_without_an_offer_says_why(story: Story, profile: str) -> None:
     found = story.case(profile).restriction
     assert bool(found.reasons) or found.verdict in ("offer", "none", "ordered")
+    assert found.verdict not in ("text", "never") or found.reasons[0].keep
 
 
 @given(story=anybody())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_order_of_entries_in_the_record_changes_nothing(story: Story) -> None:
     turned = replace(
         story, problems=story.problems[::-1], results=story.results[::-1], orders=story.orders[::-1]

@@ -441,6 +441,9 @@ def test_an_estimated_base_is_corrected_for_glucose_at_every_sample_or_not_at_al
     del glucose[samples[1]]
     weak = [p for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day") if not p.observed]
     assert [p.glucose for p in weak] == ["one-end"]
+    glucose |= {samples[0]: Decimal(100), samples[2]: Decimal(600)}
+    risen = [p for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day") if not p.observed]
+    assert [p.glucose for p in risen] == [""]
 
 
 # ---- what is left out ------------------------------------------------------------------------------------

@@ -22,7 +22,9 @@ def symptoms_of(story: Story, profile: str = "aasld") -> Symptoms:
     return story.case(profile).symptoms
 
 
-def with_problem(*names: str, days: float | None = 1, active: bool = True, encounter: bool = False) -> Symptoms:
+def with_problem(
+    *names: str, days: float | None = 1, active: bool = True, encounter: bool = False
+) -> Symptoms:
     return symptoms_of(Story(problems=(problem(*names, days=days, active=active, encounter=encounter),)))
 
 
@@ -101,7 +103,8 @@ def test_reasons_of_the_visit_and_of_a_draft_count_as_recorded_now() -> None:
 
 
 @pytest.mark.parametrize(
-    ("score", "severe", "impaired"), [("8", ("coma",), False), ("9", (), True), ("14", (), True), ("15", (), False)]
+    ("score", "severe", "impaired"),
+    [("8", ("coma",), False), ("9", (), True), ("14", (), True), ("15", (), False)],
 )
 def test_a_glasgow_score_of_eight_or_less_is_coma_and_up_to_fourteen_is_noted(
     score: str, severe: tuple[str, ...], impaired: bool
@@ -198,4 +201,8 @@ def test_any_neurological_code_is_kept_in_view_at_any_date() -> None:
 
 
 def test_the_most_telling_symptom_comes_first() -> None:
-    assert with_problem("somnolence", "seizure", "herniation").severe == ("herniation", "seizure", "somnolence")
+    assert with_problem("somnolence", "seizure", "herniation").severe == (
+        "herniation",
+        "seizure",
+        "somnolence",
+    )

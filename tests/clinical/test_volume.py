@@ -124,8 +124,18 @@ def test_malignant_ascites_is_no_evidence_of_overload() -> None:
     assert status(problem("ascites", "malignant-ascites")).hint == ()
 
 
+@pytest.mark.parametrize("concept", ["heart-failure", "ascites", "siadh"])
+def test_the_reason_of_a_draft_is_no_evidence_that_restriction_may_rest_on(concept: str) -> None:
+    refill = Story(drafts=(order("furosemide", status="draft", reasons=(concept,)),))
+    assert refill.case().volume.status is Volume.UNKNOWN
+    assert Story(reasons=frozenset({concept})).case().volume.status in (Volume.HYPER, Volume.EUV)
+
+
 def test_weak_signs_of_overload_are_a_hint() -> None:
-    assert status(problem("cirrhosis"), problem("heart-failure", days=None)).hint == ("heart-failure", "cirrhosis")
+    assert status(problem("cirrhosis"), problem("heart-failure", days=None)).hint == (
+        "heart-failure",
+        "cirrhosis",
+    )
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,13 @@ def terms() -> Terms:
 
 
 @pytest.fixture(scope="session")
-def vocabulary(terms: Terms, order_words: OrderWords) -> Vocabulary:
-    return build(terms, _table("fluids", Fluids), order_words)
+def fluids() -> Fluids:
+    return _table("fluids", Fluids)
+
+
+@pytest.fixture(scope="session")
+def vocabulary(terms: Terms, fluids: Fluids, order_words: OrderWords) -> Vocabulary:
+    return build(terms, fluids, order_words)
 
 
 @pytest.fixture

@@ -190,6 +190,20 @@ def test_the_volume_of_an_infusion(read: Read, elements: dict[str, Any], ml: int
 )
 def test_the_reason_as_a_list_an_object_or_a_reference(read: Read, reason: dict[str, Any]) -> None:
     behind = {
-        "resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/p"}, "code": {"text": "Cirrhosis"}
-    }  # fmt: skip
+        "resourceType": "Condition",
+        "id": "c",
+        "subject": {"reference": "Patient/p"},
+        "code": {"text": "Cirrhosis"},
+    }
     assert "cirrhosis" in only(read(order(**reason), behind)).reasons
+
+
+def test_a_reason_that_is_another_patients_problem_never_counts(read: Read) -> None:
+    other = {
+        "resourceType": "Condition",
+        "id": "c",
+        "subject": {"reference": "Patient/q"},
+        "code": {"text": "Cirrhosis"},
+    }
+    request = order(reasonReference=[{"reference": "Condition/c"}])
+    assert only(read(request, other)).reasons == frozenset()

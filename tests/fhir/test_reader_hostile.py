@@ -26,7 +26,13 @@ SUBJECT = {"reference": "Patient/p"}
 
 # One resource of each kind with every element that the reader looks at.
 FULL: tuple[dict[str, Any], ...] = (
-    {"resourceType": "Patient", "id": "p", "birthDate": "1950-03-04", "deceasedBoolean": False, "identifier": [{"value": "7"}]},
+    {
+        "resourceType": "Patient",
+        "id": "p",
+        "birthDate": "1950-03-04",
+        "deceasedBoolean": False,
+        "identifier": [{"value": "7"}],
+    },
     {
         "resourceType": "Encounter",
         "id": "e",
@@ -50,14 +56,19 @@ FULL: tuple[dict[str, Any], ...] = (
         "method": {"text": "Blood gas"},
         "device": {"reference": "#d", "display": "x"},
         "specimen": {"reference": "#s"},
-        "contained": [{"resourceType": "Specimen", "id": "s", "type": {"text": "Serum"}}, {"id": "d", "deviceName": []}],
+        "contained": [
+            {"resourceType": "Specimen", "id": "s", "type": {"text": "Serum"}},
+            {"id": "d", "deviceName": []},
+        ],
     },
     {
         "resourceType": "Observation",
         "id": "bp",
         "subject": SUBJECT,
         "code": {"coding": [{"system": LOINC, "code": "85354-9"}]},
-        "component": [{"code": {"coding": [{"system": LOINC, "code": "8480-6"}]}, "valueQuantity": {"value": 92}}],
+        "component": [
+            {"code": {"coding": [{"system": LOINC, "code": "8480-6"}]}, "valueQuantity": {"value": 92}}
+        ],
     },
     {
         "resourceType": "Condition",
@@ -77,7 +88,11 @@ FULL: tuple[dict[str, Any], ...] = (
         "status": "active",
         "intent": "order",
         "subject": SUBJECT,
-        "medicationCodeableConcept": {"coding": [{"system": RXNORM, "code": "310798", "display": "Hydrochlorothiazide 25 MG Oral Tablet"}]},
+        "medicationCodeableConcept": {
+            "coding": [
+                {"system": RXNORM, "code": "310798", "display": "Hydrochlorothiazide 25 MG Oral Tablet"}
+            ]
+        },
         "medicationReference": {"reference": "#x", "display": "x"},
         "contained": [
             {
@@ -89,7 +104,10 @@ FULL: tuple[dict[str, Any], ...] = (
                     {
                         "itemCodeableConcept": {"text": "sodium chloride"},
                         "itemReference": {"reference": "Medication/y"},
-                        "strength": {"numerator": {"value": 30, "unit": "mg"}, "denominator": {"value": 1, "unit": "mL"}},
+                        "strength": {
+                            "numerator": {"value": 30, "unit": "mg"},
+                            "denominator": {"value": 1, "unit": "mL"},
+                        },
                     }
                 ],
             }
@@ -113,7 +131,12 @@ FULL: tuple[dict[str, Any], ...] = (
                     },
                 },
                 "route": {"text": "oral"},
-                "doseAndRate": [{"doseQuantity": {"value": 25, "unit": "mg"}, "rateQuantity": {"value": 5, "unit": "mL/h"}}],
+                "doseAndRate": [
+                    {
+                        "doseQuantity": {"value": 25, "unit": "mg"},
+                        "rateQuantity": {"value": 5, "unit": "mL/h"},
+                    }
+                ],
             }
         ],
         "dispenseRequest": {
@@ -128,9 +151,12 @@ FULL: tuple[dict[str, Any], ...] = (
         "id": "n",
         "status": "active",
         "patient": SUBJECT,
-        "oralDiet": {"type": [{"text": "Fluid restricted diet"}], "nutrient": [{"modifier": {"text": "Fluid"}}]},
+        "oralDiet": {
+            "type": [{"text": "Fluid restricted diet"}],
+            "nutrient": [{"modifier": {"text": "Fluid"}}],
+        },
     },
-)  # fmt: skip
+)
 
 SCALARS = (
     st.none()
@@ -155,6 +181,7 @@ SCALARS = (
         ]
     )
 )
+NAMES = st.text(max_size=8) | st.sampled_from(["resourceType", "id", "code"])
 JSON = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

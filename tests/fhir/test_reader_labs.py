@@ -10,6 +10,12 @@ from typing import Any
 import pytest
 
 from cds_service.clinical.snapshot import LabResult, Missing, Snapshot
+from cds_service.fhir.parts import Part, Parts
+from cds_service.fhir.reader import read_snapshot
+from cds_service.fhir.vocabulary import LocalCodes, vocabulary
+from cds_service.knowledge.fluids import Fluids
+from cds_service.knowledge.order_words import OrderWords
+from cds_service.knowledge.terms import Terms
 
 Read = Callable[..., Snapshot]
 LOINC = "http://loinc.org"
@@ -338,3 +344,37 @@ def test_a_sites_own_volume_status_is_taken_from_its_newest_statement(read: Read
 def test_an_observation_in_the_form_of_dstu1_makes_the_source_unreadable_and_not_empty(read: Read) -> None:
     old = observation(code=None, name={"coding": [{"system": LOINC, "code": "2951-2"}]})
     assert read(old).missing["sodium"] is Missing.VERSION
+
+
+# ---- local codes
+
+
+def test_a_local_code_counts_once_the_site_has_mapped_it(
+    terms: Terms, order_words: OrderWords, fluids: Fluids
+) -> None:
+    local = LocalCodes(
+        labs={("http://mimic", "50983"): "sodium"}, drugs={("http://local", "4711"): ("sertraline",)}
+    )
+    words = vocabulary(terms, fluids, order_words, local)
+    lab = observation(code={"coding": [{"system": "http://mimic", "code": "50983"}], "text": "Sodium"})
+    drug = {
+        "resourceType": "MedicationRequest",
+        "id": "m",
+        "status": "active",
+        "medicationCodeableConcept": {"coding": [{"system": "http://local", "code": "4711"}]},
+    }
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    snapshot = read_snapshot(
+        Parts(patient_id="p", now=now, sources={"x": Part(resources=(lab, drug))}), words
+    )
+    assert only(snapshot).analyte == "sodium"
+    assert [d.name for d in snapshot.exposures[0].drugs] == ["sertraline"]
+
+
+@pytest.mark.parametrize(
+    "code", [{"text": "Sodium"}, {"coding": [{"code": "2951-2"}]}, {"coding": [{"display": "Na"}]}]
+)
+def test_a_name_alone_or_a_code_without_system_is_never_taken_for_serum_sodium(
+    read: Read, code: object
+) -> None:
+    assert read(observation(code=code)).labs == ()

@@ -2,56 +2,41 @@
 
 from __future__ import annotations
 
-import tomllib
-from decimal import Decimal
-from pathlib import Path
-from typing import Any, TypeVar
-
-import msgspec
 import pytest
 
 from cds_service.knowledge.fluids import Fluids
-from cds_service.knowledge.terms import Concept, Drug, Lab, Terms
+from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
+from cds_service.knowledge.terms import Terms
 from cds_service.terminology.concepts import ConceptMatcher
 from cds_service.terminology.drugs import DrugResolver
-from cds_service.terminology.vocabulary import Vocabulary, vocabulary
-
-KNOWLEDGE = Path(__file__).parents[2] / "hooks" / "knowledge"
-T = TypeVar("T")
-
-
-def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((KNOWLEDGE / name).read_text(encoding="utf-8"), parse_float=Decimal)
-
-
-def _tables(name: str, wanted: type[T]) -> dict[str, T]:
-    return {key: msgspec.convert(table, wanted) for key, table in _read(name).items()}
+from cds_service.terminology.labs import LabResolver
 
 
 @pytest.fixture(scope="session")
-def terms() -> Terms:
-    return Terms(
-        drugs=_tables("sodium-drugs.toml", Drug),
-        concepts=_tables("conditions.toml", Concept),
-        labs=_tables("labs.toml", Lab),
-    )
+def knowledge() -> Knowledge:
+    return load_knowledge(default_hooks_dir())
 
 
 @pytest.fixture(scope="session")
-def fluids() -> Fluids:
-    return msgspec.convert(_read("fluids.toml"), Fluids)
+def terms(knowledge: Knowledge) -> Terms:
+    return knowledge.terms
 
 
 @pytest.fixture(scope="session")
-def words(terms: Terms, fluids: Fluids) -> Vocabulary:
-    return vocabulary(terms, fluids)
+def fluids(knowledge: Knowledge) -> Fluids:
+    return knowledge.fluids
 
 
 @pytest.fixture(scope="session")
-def resolver(words: Vocabulary) -> DrugResolver:
-    return words.drugs
+def resolver(terms: Terms, fluids: Fluids) -> DrugResolver:
+    return DrugResolver(terms.drugs, fluids)
 
 
 @pytest.fixture(scope="session")
-def matcher(words: Vocabulary) -> ConceptMatcher:
-    return words.concepts
+def matcher(terms: Terms, fluids: Fluids) -> ConceptMatcher:
+    return ConceptMatcher(terms.concepts, fluids.text)
+
+
+@pytest.fixture(scope="session")
+def labs(terms: Terms) -> LabResolver:
+    return LabResolver(terms.labs)

@@ -1,4 +1,4 @@
-"""Codes, brands and products: every entry of sodium-drugs.toml is found, combinations keep their count and partners."""
+"""Codes, brands and products: every drug is found, combinations keep their count and partners."""
 
 from __future__ import annotations
 
@@ -85,10 +85,24 @@ def test_brand_names_are_many_and_belong_to_the_watched_and_treating_drugs(terms
         ("N05AH53", {"olanzapine"}),
         ("N06CA03", {"fluoxetine"}),
         ("c09ba03", {"diuretic combination"}),
-        *((excluded, set()) for excluded in ("C09BB02", "C09DB01", "C09BX02", "C09DX02", "C09DX04", "C03BC01", "C03BD01", "C03XA03")),
+        *(
+            (excluded, set())
+            for excluded in (
+                "C09BB02",
+                "C09DB01",
+                "C09BX02",
+                "C09DX02",
+                "C09DX04",
+                "C03BC01",
+                "C03BD01",
+                "C03XA03",
+            )
+        ),
     ],
 )
-def test_atc_prefixes_find_diuretics_and_nothing_else(atc: str, wanted: set[str], resolver: DrugResolver) -> None:
+def test_atc_prefixes_find_diuretics_and_nothing_else(
+    atc: str, wanted: set[str], resolver: DrugResolver
+) -> None:
     assert names(resolver.resolve(code(ATC, atc))) == wanted
 
 
@@ -112,6 +126,9 @@ def test_a_class_entry_gives_way_to_the_diuretic_that_the_name_tells(resolver: D
         ("hydrochlorothiazide 20/12.5 mg", 2, ()),
         ("Candesartan comp. 16/12,5", 2, ()),
         ("furosemide with food", 1, ()),
+        ("furosemid-ratiopharm® 40 mg", 1, ()),
+        ("HYDROcodone bit/acetaminophen", 2, ()),
+        ("metoprolol succinate 50 mg / unknownine 5 mg", 2, ()),
     ],
 )
 def test_a_combination_keeps_its_count_and_names_its_partners(
@@ -234,9 +251,9 @@ def test_a_site_adds_local_codes_and_an_index_of_products(terms: Terms, fluids: 
     resolver = DrugResolver(
         terms.drugs,
         fluids,
-        {("urn:oid:1.2.3", "NACL3"): ("sodium chloride",), ("http://site/formulary/", "SERT"): ("sertraline",)},
+        {("http://site/formulary/", "SERT"): ("sertraline",), ("x", "y"): ("no such drug",)},
         {"77": IndexedProduct("doxepin 50 MG/ML Topical Cream", ("doxepin",)),
-         "78": IndexedProduct("acetaminophen 325 MG / tramadol 37.5 MG Oral Tablet", ("tramadol",))},
+         "78": IndexedProduct("aspirin 325 MG / tramadol 37.5 MG", ("tramadol",))},
     )  # fmt: skip
 
     assert names(resolver.resolve(code("http://site/formulary/", "SERT"))) == {"sertraline"}
@@ -254,7 +271,24 @@ def test_ingredients_inside_a_medication_count(resolver: DrugResolver) -> None:
 
 
 WILD = st.text(max_size=60) | st.sampled_from(
-    ["sodium chloride", "%", "3 %", "in", "NS", "sertraline", "/", "HCT", "mg/mL", "9" * 40, "1e999", "NaN", "\x00", "0,9", "½", "no"]
+    [
+        "sodium chloride",
+        "%",
+        "3 %",
+        "in",
+        "NS",
+        "sertraline",
+        "/",
+        "HCT",
+        "mg/mL",
+        "9" * 40,
+        "1e999",
+        "NaN",
+        "\x00",
+        "0,9",
+        "½",
+        "no",
+    ]
 )
 
 

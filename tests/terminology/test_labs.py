@@ -8,23 +8,42 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.terms import Terms
 from cds_service.terminology.labs import LabMatch, LabResolver
 from cds_service.terminology.match import Coded, Coding
+from cds_service.terminology.restriction import RestrictionMatcher
 from cds_service.terminology.systems import LOINC, SNOMED
-from cds_service.terminology.vocabulary import Vocabulary
+from cds_service.terminology.units import convert, factor, unit_key
 
-NEVER_SODIUM = ["2956-1", "21525-1", "57382-4", "2950-4", "15207-4", "2952-0", "49790-9", "42570-2", "74688-3", "82812-9", "44783-9"]
+NEVER_SODIUM = [
+    "2956-1",
+    "21525-1",
+    "57382-4",
+    "2950-4",
+    "15207-4",
+    "2952-0",
+    "49790-9",
+    "42570-2",
+    "74688-3",
+    "82812-9",
+    "44783-9",
+]
+
+
+@pytest.fixture
+def restriction(fluids: Fluids) -> RestrictionMatcher:
+    return RestrictionMatcher(fluids.restriction)
 
 
 def loinc(*codes: str) -> Coded:
     return Coded(codings=tuple(Coding(LOINC, code) for code in codes))
 
 
-def test_every_loinc_code_gives_its_analyte(terms: Terms, words: Vocabulary) -> None:
+def test_every_loinc_code_gives_its_analyte(terms: Terms, labs: LabResolver) -> None:
     for key, lab in terms.labs.items():
         for code in lab.loinc:
-            assert words.labs.resolve(loinc(code)) == LabMatch(key, code in lab.poc)
+            assert labs.resolve(loinc(code)) == LabMatch(key, code in lab.poc)
 
 
 def test_suggested_orders_and_poc_codes_stand_among_the_codes(terms: Terms) -> None:
@@ -41,43 +60,59 @@ def test_no_code_stands_for_two_analytes(terms: Terms) -> None:
 
 
 @pytest.mark.parametrize("code", NEVER_SODIUM)
-def test_other_fluids_and_methods_are_never_a_sodium(code: str, words: Vocabulary) -> None:
-    assert words.labs.resolve(loinc(code)) is None
+def test_other_fluids_and_methods_are_never_a_sodium(code: str, labs: LabResolver) -> None:
+    assert labs.resolve(loinc(code)) is None
 
 
-def test_urine_sodium_is_an_analyte_of_its_own(words: Vocabulary) -> None:
-    assert words.labs.resolve(loinc("2955-3")) == LabMatch("urine-sodium")
-    assert words.labs.resolve(loinc("2951-2", "2955-3")) is None
+def test_urine_sodium_is_an_analyte_of_its_own(labs: LabResolver) -> None:
+    assert labs.resolve(loinc("2955-3")) == LabMatch("urine-sodium")
+    assert labs.resolve(loinc("2951-2", "2955-3")) is None
 
 
-def test_the_loinc_code_need_not_come_first(words: Vocabulary) -> None:
+def test_the_loinc_code_need_not_come_first(labs: LabResolver) -> None:
     epic = Coded(codings=(Coding("urn:oid:1.2.840", "1520009"), Coding("http://loinc.org/", " 2951-2")))
 
-    assert words.labs.resolve(epic) == LabMatch("sodium")
+    assert labs.resolve(epic) == LabMatch("sodium")
 
 
-def test_a_result_counts_as_point_of_care_only_where_every_code_says_so(words: Vocabulary) -> None:
-    assert words.labs.resolve(loinc("2947-0")) == LabMatch("sodium", poc=True)
-    assert words.labs.resolve(loinc("2947-0", "2951-2")) == LabMatch("sodium")
+def test_a_result_counts_as_point_of_care_only_where_every_code_says_so(labs: LabResolver) -> None:
+    assert labs.resolve(loinc("2947-0")) == LabMatch("sodium", poc=True)
+    assert labs.resolve(loinc("2947-0", "2951-2")) == LabMatch("sodium")
 
 
 def test_a_site_adds_local_codes(terms: Terms) -> None:
-    labs = LabResolver(terms.labs, {("http://mimic.mit.edu/d-labitems/", "50983"): "sodium", ("x", "y"): "no-such-lab"})
+    local = LabResolver(
+        terms.labs, {("http://mimic.mit.edu/d-labitems/", "50983"): "sodium", ("x", "y"): "no-such-lab"}
+    )
 
-    assert labs.resolve(Coded(codings=(Coding("http://mimic.mit.edu/d-labitems", "50983"),))) == LabMatch("sodium")
-    assert labs.resolve(Coded(codings=(Coding("x", "y"),))) is None
-    assert labs.resolve(Coded(text="Sodium")) is None
+    assert local.resolve(Coded(codings=(Coding("http://mimic.mit.edu/d-labitems", "50983"),))) == LabMatch(
+        "sodium"
+    )
+    assert local.resolve(Coded(codings=(Coding("x", "y"),))) is None
+    assert local.resolve(Coded(text="Sodium")) is None
 
 
-@pytest.mark.parametrize("unit", ["mmol/L", "meq/L", "mEq/L", "MEQ/L", "mEq/l", "mmol/l", " mM ", "mmol/litre", "milliequivalents per liter"])
-def test_sodium_units_are_read_in_any_spelling(unit: str, words: Vocabulary) -> None:
-    assert words.units.factor("sodium", unit) == 1
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "mmol/L",
+        "meq/L",
+        "mEq/L",
+        "MEQ/L",
+        "mEq/l",
+        "mmol/l",
+        " mM ",
+        "mmol/litre",
+        "milliequivalents per liter",
+    ],
+)
+def test_sodium_units_are_read_in_any_spelling(unit: str, terms: Terms) -> None:
+    assert factor(terms.labs["sodium"], unit) == 1
 
 
 @pytest.mark.parametrize("unit", ["mg/dL", "g/L", "%", "", "mmol", "umol/L"])
-def test_any_other_sodium_unit_is_refused(unit: str, words: Vocabulary) -> None:
-    assert not words.units.accepts("sodium", unit)
-    assert words.units.missing(unit) is (unit == "")
+def test_any_other_sodium_unit_is_refused(unit: str, terms: Terms) -> None:
+    assert factor(terms.labs["sodium"], unit) is None
 
 
 @pytest.mark.parametrize(
@@ -100,24 +135,30 @@ def test_any_other_sodium_unit_is_refused(unit: str, words: Vocabulary) -> None:
         ("serum-osmolality", "270", "mosm/kg", "270"),
     ],
 )
-def test_values_come_in_the_unit_of_the_rules(analyte: str, value: str, unit: str, wanted: str, words: Vocabulary) -> None:
-    found = words.units.convert(analyte, Decimal(value), unit)
+def test_values_come_in_the_unit_of_the_rules(
+    analyte: str, value: str, unit: str, wanted: str, terms: Terms
+) -> None:
+    found = convert(terms.labs[analyte], Decimal(value), unit)
 
     assert found is not None
     assert round(found, 1) == round(Decimal(wanted), 1)
 
 
-def test_a_value_that_is_no_number_is_refused(words: Vocabulary) -> None:
-    assert words.units.convert("sodium", Decimal("NaN"), "mmol/L") is None
-    assert words.units.convert("no-such-lab", Decimal(1), "mmol/L") is None
-    assert words.units.unit("glucose") == "mg/dL"
+def test_a_value_that_is_no_number_is_refused(terms: Terms) -> None:
+    assert convert(terms.labs["sodium"], Decimal("NaN"), "mmol/L") is None
+    assert convert(terms.labs["sodium"], Decimal("Infinity"), "mmol/L") is None
+
+
+def test_units_stand_in_labs_toml_as_they_are_looked_up(terms: Terms) -> None:
+    for lab in terms.labs.values():
+        assert all(unit == unit_key(unit) and Decimal(by) > 0 for unit, by in lab.units.items())
 
 
 @given(st.text(max_size=40), st.text(max_size=20))
 @settings(max_examples=100, deadline=None)
-def test_no_unit_and_no_code_raises(words: Vocabulary, text: str, code: str) -> None:
-    words.units.factor("glucose", text)
-    words.labs.resolve(Coded(codings=(Coding(text, code),)))
+def test_no_unit_and_no_code_raises(labs: LabResolver, terms: Terms, text: str, code: str) -> None:
+    factor(terms.labs["glucose"], text)
+    labs.resolve(Coded(codings=(Coding(text, code),)))
 
 
 @pytest.mark.parametrize(
@@ -135,11 +176,17 @@ def test_no_unit_and_no_code_raises(words: Vocabulary, text: str, code: str) -> 
         ("Encourage fluids", False),
     ],
 )
-def test_an_order_that_restricts_fluid_is_recognised_by_its_words(text: str, wanted: bool, words: Vocabulary) -> None:
-    assert words.restriction.match([Coded(text=text)]) is wanted
-    assert words.restriction.match([], text) is wanted
+def test_an_order_that_restricts_fluid_is_recognised_by_its_words(
+    text: str, wanted: bool, restriction: RestrictionMatcher
+) -> None:
+    assert restriction.match([Coded(text=text)]) is wanted
+    assert restriction.match([], text) is wanted
 
 
-@pytest.mark.parametrize(("code", "wanted"), [("226208002", True), ("33463005", False), ("61426000", False), ("699827002", False)])
-def test_an_order_that_restricts_fluid_is_recognised_by_its_code(code: str, wanted: bool, words: Vocabulary) -> None:
-    assert words.restriction.match([Coded(codings=(Coding(SNOMED, code),))]) is wanted
+@pytest.mark.parametrize(
+    ("code", "wanted"), [("226208002", True), ("33463005", False), ("61426000", False), ("699827002", False)]
+)
+def test_an_order_that_restricts_fluid_is_recognised_by_its_code(
+    code: str, wanted: bool, restriction: RestrictionMatcher
+) -> None:
+    assert restriction.match([Coded(codings=(Coding(SNOMED, code),))]) is wanted

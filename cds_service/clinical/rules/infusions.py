@@ -5,16 +5,23 @@ from __future__ import annotations
 from decimal import Decimal
 
 from cds_service.clinical.case import Case
-from cds_service.clinical.finding import Finding, Indicator, Line, Outcome, Silence
-from cds_service.clinical.rules.ordered import about, beside, first_evidence, saline_name, silent, sodium_now
-from cds_service.clinical.rules.standing import na, recorded
-from cds_service.clinical.rules.workup import workup_suggestions
+from cds_service.clinical.finding import DraftLabs, Finding, Indicator, Line, Outcome, Silence, Suggestion
+from cds_service.clinical.rules.ordered import (
+    about,
+    beside,
+    first_evidence,
+    saline_name,
+    silent,
+    sodium_today,
+)
+from cds_service.clinical.rules.standing import na
 from cds_service.clinical.sample import Freshness
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.spans import hours
 from cds_service.clinical.volume import Volume
 from cds_service.clinical.wording import ago
 
+CRISIS = "hyperglycemic-crisis"
 OWN_FLAG = "withheld-isotonic-fluid"
 
 
@@ -40,7 +47,7 @@ def isotonic_in_siadh(case: Case, order: Order) -> Outcome:
             drugs=(saline_name(order),),
             do=(Line("check-urine-first"), Line("if-not-depleted", keep=True)),
             why=(Line("judged-euvolemic", {"evidence": evidence}), Line("salt-leaves-water-stays")),
-            suggestions=(*workup_suggestions(case), sodium_now()),
+            suggestions=(_urine_labs(),),
         ),
     )
 
@@ -93,7 +100,7 @@ def hypotonic(case: Case, order: Order) -> Outcome:
             drugs=(drug,) if drug else (),
             do=(Line("choose-isotonic"), Line("deliberate")),
             why=(Line("free-water"),),
-            suggestions=(sodium_now(),),
+            suggestions=(sodium_today(),),
         ),
     )
 
@@ -154,6 +161,11 @@ def _red_flag(case: Case) -> bool:
     return any(line.key != OWN_FLAG for line in case.restriction.red_flags)
 
 
+def _urine_labs() -> Suggestion:
+    """What tells SIADH from volume depletion, today."""
+    return Suggestion("urine-labs", (DraftLabs(("urine-osmolality", "urine-sodium"), "urgent"),))
+
+
 def _concentrated_urine(case: Case) -> bool:
     window = hours(case.limits.urine_labs_hours)
     reading = case.readings.latest("urine-osmolality", window)
@@ -164,4 +176,11 @@ def _glucose_needs_it(case: Case) -> bool:
     """Low glucose, or a hyperglycemic crisis whose protocol ends in dextrose and hypotonic fluid."""
     reading = case.readings.latest("glucose", hours(case.limits.low_glucose_hours))
     low = reading is not None and reading.below(case.limits.low_glucose_below)
-    return low or recorded(case, "hyperglycemic-crisis")
+    return low or _in_crisis(case)
+
+
+def _in_crisis(case: Case) -> bool:
+    """A crisis of this encounter or of the last hours; old codes stay on problem lists for years."""
+    window = hours(case.limits.restriction_glucose_hours)
+    found = (p for p in case.snapshot.problems if p.active and CRISIS in p.concepts)
+    return any(p.encounter_diagnosis or (p.since and case.snapshot.now - p.since <= window) for p in found)

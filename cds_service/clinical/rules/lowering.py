@@ -146,11 +146,18 @@ def _do(case: Case, order: Order, drug: DrugMatch, aging: bool) -> tuple[Line, .
     if taken(case, drug) and drug.cls in GENTLY:
         lines.append(Line("not-abruptly", {"drug": drug.name}, keep=True))
     else:
-        lines.append(Line("another-drug", {"drug": drug.name}))
+        lines.append(Line(_alternative(case), {"drug": drug.name}))
     if drug.cls in ANTIDEPRESSANTS:
         lines.append(Line("no-bupropion" if _bupropion_harms(case) else "antidepressant-options"))
     lines.append(Line("watch-for"))
     return tuple(lines)
+
+
+def _alternative(case: Case) -> str:
+    """Below the limit one does not wait a week for the next sodium."""
+    latest = case.sodium.latest
+    clearly_low = latest is not None and latest.value < case.limits.lowering_warning_below
+    return "another-drug-or-wait" if clearly_low else "another-drug"
 
 
 def _bupropion_harms(case: Case) -> bool:

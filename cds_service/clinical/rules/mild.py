@@ -24,7 +24,15 @@ from cds_service.clinical.rules.plan import (
     restriction_lines,
 )
 from cds_service.clinical.rules.severity import symptom_lines
-from cds_service.clinical.rules.standing import in_use, led, limit_line, na, osmolality_normal, unfit
+from cds_service.clinical.rules.standing import (
+    in_use,
+    led,
+    limit_line,
+    na,
+    osmolality_normal,
+    too_mild,
+    unfit,
+)
 from cds_service.clinical.rules.stops import stops
 from cds_service.clinical.rules.workup import workup_due, workup_suggestions
 from cds_service.clinical.sample import Band
@@ -41,7 +49,7 @@ def mild_with_symptoms(case: Case) -> Outcome:
     silent = unfit(rule, case) or led(rule, case)
     if silent:
         return silent
-    if case.symptoms.severe:
+    if too_mild(case):
         return _too_mild(rule, case)
     if case.sodium.measured is not Band.MILD:
         return Silence(rule, "not-mild", {"na": na(case)})
@@ -80,7 +88,7 @@ def mild(case: Case) -> Outcome:
         return silent
     if case.sodium.measured is not Band.MILD:
         return Silence(rule, "not-mild", {"na": na(case)})
-    if case.symptoms.severe or _symptom(case) or case.symptoms.fall_or_fracture:
+    if _symptom(case) or case.symptoms.fall_or_fracture:
         return Silence(rule, "symptoms-lead")
     if osmolality_normal(case):
         return Silence(rule, "osmolality-normal")
@@ -128,9 +136,9 @@ def _no_offer(case: Case) -> tuple[Line, ...]:
 
 def _symptom(case: Case) -> str:
     """The leading symptom; cramps lead where they are recorded, for the card answers them."""
-    if case.symptoms.cramp:
+    if case.symptoms.cramp and not case.symptoms.severe:
         return "symptom:cramp"
-    found = (*case.symptoms.moderate, *case.symptoms.mild)
+    found = (*case.symptoms.severe, *case.symptoms.moderate, *case.symptoms.mild)
     return f"symptom:{found[0]}" if found else ""
 
 

@@ -23,7 +23,9 @@ def repeat_sodium(after: timedelta, priority: Priority = "routine") -> Suggestio
 
 
 def repeat_suggestions(case: Case) -> tuple[Suggestion, ...]:
-    """The next sodium as MON asks for it by setting, band and symptoms, counted from the last result."""
+    """The next sodium by setting, band and symptoms, from the last result; none beside a card on its rise."""
+    if case.rate.rule:
+        return ()
     return (repeat_sodium(_interval(case) - case.sodium.age, _priority(case)),)
 
 
@@ -46,6 +48,8 @@ def has_symptom(case: Case) -> bool:
 
 
 def _rhythm(case: Case) -> str:
+    if case.rate.rule:
+        return "monitor-severe"
     if case.sodium.measured is Band.SEVERE:
         return "monitor-severe" if inpatient(case) else "monitor-severe-outpatient"
     if inpatient(case):

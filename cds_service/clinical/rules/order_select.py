@@ -15,6 +15,7 @@ from cds_service.clinical.rules import (
     lowering,
     others,
     raising,
+    rising,
     starting,
     vaptans,
 )
@@ -22,7 +23,7 @@ from cds_service.clinical.rules.ordered import for_low_sodium, raising_name
 from cds_service.clinical.snapshot import Order
 
 RULES: Mapping[str, Callable[[Case, Order], Outcome]] = {
-    "OS-HTS-OVER": raising.rising_already,
+    "OS-HTS-OVER": rising.rising_already,
     "OS-VAP-HTS": raising.raised_twice,
     "OS-VAP-HYPO": vaptans.volume_depleted,
     "OS-VAP-CONTRA": vaptans.contraindicated,

@@ -17,7 +17,7 @@ from cds_service.clinical.wording import number
 from cds_service.terminology.match import DrugMatch
 
 _RAISING_SALINE = ("hypertonic", "concentrate")
-_RUNNING = "active"
+RUNNING = frozenset({"active", "in-progress", "unknown", ""})
 _BY_WORDS = ("text", "brand")
 LOW_SODIUM = frozenset({"hyponatremia", "siadh"})
 
@@ -39,13 +39,19 @@ def raises_by_saline(order: Order) -> bool:
     return order.kind == "medication" and order.saline is not None and order.saline.kind in _RAISING_SALINE
 
 
+def is_concentrate(order: Order) -> bool:
+    """Whether the order is a concentrate: whatever is said of boluses must never be said of it."""
+    return raises_by_saline(order) and order.saline is not None and order.saline.kind == "concentrate"
+
+
 def saline_name(order: Order) -> str:
     """The ordered saline on a card: "3% saline", or its class where the order carries no strength."""
     if order.saline is None:
         return ""
     if order.saline.percent is None:
         return f"drugclass:saline-{order.saline.kind}"
-    return f"{number(order.saline.percent)}% saline"
+    percent = order.saline.percent
+    return f"{number(percent, (percent,))}% saline"
 
 
 def vaptan_of(order: Order) -> DrugMatch | None:
@@ -126,7 +132,7 @@ def saline_beside(case: Case, order: Order, within: timedelta | None = None) -> 
             return other
     for exposure in case.exposures.of("sodium-chloride"):
         for other in exposure.orders:
-            if raises_by_saline(other) and other.status == _RUNNING and _recent(case, other, within):
+            if raises_by_saline(other) and other.status in RUNNING and _recent(case, other, within):
                 return other
     return None
 
@@ -157,6 +163,11 @@ def remove(order: Order, drug: str) -> Suggestion:
     return Suggestion("remove-draft", (RemoveDraft(order.reference),), {"drug": drug})
 
 
+def emergency_line(order: Order) -> tuple[Line, ...]:
+    """The line that opens every card on hypertonic saline (M4): no card may delay a rescue."""
+    return (Line("treat-first", keep=True),) if raises_by_saline(order) else ()
+
+
 def keep_and_check(case: Case) -> Suggestion:
     """Keep the order and draw sodium soon after it: the first button of every card on raising sodium (M4)."""
     after = case.limits.raising_recheck_hours
@@ -164,9 +175,15 @@ def keep_and_check(case: Case) -> Suggestion:
     return Suggestion("add-sodium-1h", (draw,), {"hours": number(after)}, recommended=True)
 
 
-def sodium_now() -> Suggestion:
-    """Draw sodium now."""
-    return Suggestion("add-sodium-now", (DraftLabs(("sodium",), "stat"),), recommended=True)
+def sodium_at_once(order: Order) -> Suggestion:
+    """Draw sodium at once; hypertonic saline is kept meanwhile (M4)."""
+    kind = "add-sodium-now" if raises_by_saline(order) else "repeat-sodium-stat"
+    return Suggestion(kind, (DraftLabs(("sodium",), "stat"),), recommended=True)
+
+
+def sodium_today() -> Suggestion:
+    """Draw sodium today."""
+    return Suggestion("repeat-sodium-now", (DraftLabs(("sodium",), "urgent"),))
 
 
 def recheck_in_weeks(case: Case) -> Suggestion:

@@ -11,7 +11,7 @@ from cds_service.clinical.rules.ordered import (
     for_low_sodium,
     other_drafts,
     silent,
-    sodium_now,
+    sodium_today,
     vaptan_of,
 )
 from cds_service.clinical.rules.standing import cirrhosis, recorded
@@ -104,8 +104,8 @@ def demeclocycline(case: Case, order: Order) -> Outcome:
         variant="pregnancy" if pregnancy else "main",
         facts={"drug": drug.name},
         do=(Line("avoid-in-pregnancy"),) if pregnancy else (Line("kidney-function"), Line("other-treatment")),
-        why=(Line("liver-or-kidney"),) if risky else (Line("onset-slow"),),
-        suggestions=() if pregnancy else (sodium_now(),),
+        why=(Line("fetal-harm" if pregnancy else "liver-or-kidney" if risky else "onset-slow"),),
+        suggestions=() if pregnancy else (sodium_today(),),
         drugs=(drug.name,),
     )
     return about(order, found)

@@ -15,6 +15,8 @@ from cds_service.clinical.wording import number
 
 LOSSES = frozenset({"vomiting", "diarrhea"})
 TREAT = {Volume.CSW: "salt-wasting-replace", Volume.ADRENAL: "adrenal-treat", Volume.NEURO: "neuro-advice"}
+NEAR_NORMAL = "withheld-near-normal"
+CONDITIONAL = "withheld-volume-unknown"
 WATER_COUNTS = frozenset({Volume.UNKNOWN, Volume.HYPER, Volume.EUV})
 
 
@@ -35,8 +37,7 @@ def plan_suggestions(case: Case) -> tuple[Suggestion, ...]:
 
 def plan_background(case: Case) -> tuple[Line, ...]:
     """What the plan rests on: volume status, demyelination risk, further reasons against restriction."""
-    further = () if case.restriction.verdict == "never" else case.restriction.reasons[1:]
-    return (*volume_lines(case), *risk_lines(case), *further)
+    return (*volume_lines(case), *risk_lines(case), *_further_reasons(case))
 
 
 def plan_advice(case: Case) -> tuple[Line, ...]:
@@ -52,9 +53,25 @@ def restriction_lines(case: Case) -> tuple[Line, ...]:
     if verdict.verdict == "never":
         return verdict.reasons
     if verdict.verdict != "offer":
-        return verdict.reasons[:1]
+        return _leading_reason(case)
     offer = Line(_offer(case), {"ml": ml_per_day(case)}, keep=True)
     return (Line("restriction-severe", keep=True), offer) if case.sodium.measured is Band.SEVERE else (offer,)
+
+
+def _leading_reason(case: Case) -> tuple[Line, ...]:
+    """The reason that weighs most: a sign of depletion, a sodium near normal, else the first."""
+    verdict = case.restriction
+    near_normal = tuple(r for r in verdict.reasons if r.key == NEAR_NORMAL)
+    return (verdict.red_flags or near_normal or verdict.reasons)[:1]
+
+
+def _further_reasons(case: Case) -> tuple[Line, ...]:
+    """The other reasons; conditional words on restriction only where they lead."""
+    verdict = case.restriction
+    if verdict.verdict == "never":
+        return ()
+    leading = verdict.reasons[:1] if verdict.verdict == "ordered" else _leading_reason(case)
+    return tuple(r for r in verdict.reasons if r not in leading and r.key != CONDITIONAL)
 
 
 def restriction_suggestions(case: Case) -> tuple[Suggestion, ...]:
@@ -116,8 +133,12 @@ def _by_volume(case: Case) -> tuple[Line, ...]:
 def _advice(case: Case) -> Iterator[Line]:
     """Order: what changes care first, rationale last."""
     status = case.volume.status
+    if case.restriction.likely_insufficient:
+        yield Line("restriction-insufficient")
     if case.restriction.verdict in ("offer", "ordered"):
         yield Line("restriction-watch")
+    if status is Volume.HYPER and case.sodium.band is not Band.MILD:
+        yield Line(f"vaptan-{case.limits.profile}")
     if status in WATER_COUNTS and case.restriction.verdict != "never":
         yield Line("avoid-water")
     if status in (Volume.HYPO, Volume.EUV) and not (heart_failure(case) or cirrhosis(case)):

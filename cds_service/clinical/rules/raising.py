@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from cds_service.clinical.case import Case
-from cds_service.clinical.finding import Finding, Indicator, Line, Outcome, Silence, Suggestion
+from cds_service.clinical.finding import Finding, Line, Outcome, Silence
 from cds_service.clinical.glucose import GlucoseShift, Pseudo
-from cds_service.clinical.rate import RatePair
 from cds_service.clinical.rules.ordered import (
     about,
     beside,
+    emergency_line,
     for_polycystic_kidney,
+    is_concentrate,
     keep_and_check,
     latest_within,
-    may_remove,
     raises_by_saline,
     raising_name,
     remove,
     saline_beside,
     saline_name,
     silent,
-    sodium_now,
+    sodium_at_once,
     sodium_unread,
-    vaptan_of,
 )
-from cds_service.clinical.rules.plan import risk_lines
 from cds_service.clinical.sample import Band
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.spans import hours
 from cds_service.clinical.wording import ago, number
-from cds_service.clinical.wording import hours as in_hours
-
-TREAT_FIRST = Line("treat-first", keep=True)
-
-
-def emergency_line(order: Order) -> tuple[Line, ...]:
-    """The line that opens every card on hypertonic saline (M4): no card may delay a rescue."""
-    return (TREAT_FIRST,) if raises_by_saline(order) else ()
 
 
 def no_fresh_sodium(case: Case, order: Order) -> Outcome:
@@ -57,14 +45,20 @@ def no_fresh_sodium(case: Case, order: Order) -> Outcome:
     found = Finding(
         rule=rule,
         indicator="warning",
-        variant=("saline" if saline else "vaptan") + ("-unread" if unread else ""),
+        variant=_missing_variant(order, unread),
         facts=facts,
         do=(*emergency_line(order), Line("send-now")),
         why=_what_is_known(case, unread),
-        suggestions=(sodium_now(),),
+        suggestions=(sodium_at_once(order),),
         drugs=(drug,),
     )
     return about(order, found)
+
+
+def _missing_variant(order: Order, unread: bool) -> str:
+    """A bolus is spoken of only where the order can be one: never for a vaptan or a concentrate."""
+    bolus = raises_by_saline(order) and not is_concentrate(order)
+    return ("bolus" if bolus else "other") + ("-unread" if unread else "")
 
 
 def _what_is_known(case: Case, unread: bool) -> tuple[Line, ...]:
@@ -74,90 +68,6 @@ def _what_is_known(case: Case, unread: bool) -> tuple[Line, ...]:
     if latest is None:
         return (Line("none-on-record"),)
     return (Line("last-known", {"na": latest.shown, "age": ago(case.sodium.age)}),)
-
-
-def rising_already(case: Case, order: Order) -> Outcome:
-    """OS-HTS-OVER: sodium rose so far already that the order may take it past the limit (M4, B.0.8)."""
-    rule = "OS-HTS-OVER"
-    drug = raising_name(order)
-    if not drug:
-        return silent(rule, order, "not-raising")
-    pair = _pair_that_counts(case)
-    if pair is None:
-        return silent(rule, order, "not-rising", rise=number(case.rate.rise_now))
-    severe = bool(case.symptoms.severe)
-    variant = "severe" if severe else _over_variant(case, pair)
-    indicator = _over_indicator(case, pair, severe)
-    facts = {"drug": drug, "rise": number(pair.rise)}
-    if variant != "severe":
-        facts["limit"] = number(_limit(case))
-    if variant == "earlier":
-        facts["hours"] = in_hours(pair.over)
-    found = Finding(
-        rule=rule,
-        indicator=indicator,
-        variant=variant,
-        facts=facts,
-        do=_over_do(case, order, severe),
-        why=_over_why(case, pair),
-        suggestions=_over_buttons(case, order, removable=indicator == "critical"),
-        drugs=(drug,),
-    )
-    return about(order, found)
-
-
-def _limit(case: Case) -> Decimal:
-    """The 24-hour limit in force."""
-    return case.rate.limit or case.limits.rate_limit_day
-
-
-def _pair_that_counts(case: Case) -> RatePair | None:
-    """The rise to the last sample where it is large, else an earlier one that counts as over-correction."""
-    now, limits = case.rate.now, case.limits
-    least = limits.raise_warning_risk_from if case.risk.high else limits.raise_warning_from
-    if now and now.rise >= least and now.base <= limits.rate_normal_above:
-        return now
-    if case.rate.rule == "RATE-OVER" and case.rate.worst:
-        return case.rate.worst
-    return None
-
-
-def _over_variant(case: Case, pair: RatePair) -> str:
-    if pair is not case.rate.now:
-        return "earlier"
-    if pair.rise > _limit(case):
-        return "over"
-    if case.risk.high and pair.rise > case.limits.rate_goal:
-        return "goal"
-    return "near"
-
-
-def _over_indicator(case: Case, pair: RatePair, severe: bool) -> Indicator:
-    """Critical only where the card on the rate is critical too: doubt about a sample lowers both."""
-    over = pair.rise > _limit(case) and pair.base < case.limits.rate_danger_base_below
-    return "critical" if over and case.rate.level == "critical" and not severe else "warning"
-
-
-def _over_do(case: Case, order: Order, severe: bool) -> tuple[Line, ...]:
-    lines = [*emergency_line(order)]
-    lines.append(Line("specialist-now" if severe else "no-further-rise"))
-    lines.append(Line("recheck-often"))
-    return tuple(lines)
-
-
-def _over_why(case: Case, pair: RatePair) -> tuple[Line, ...]:
-    facts = {"base": number(pair.base), "na": pair.end.shown, "hours": in_hours(pair.over)}
-    lines = [Line("rise-measured" if pair.observed else "rise-estimated", facts, keep=True)]
-    lines.extend(risk_lines(case))
-    lines.append(Line("count-potassium"))
-    return tuple(lines)
-
-
-def _over_buttons(case: Case, order: Order, removable: bool) -> tuple[Suggestion, ...]:
-    buttons = [keep_and_check(case)] if raises_by_saline(order) else [sodium_now()]
-    if removable and may_remove(case):
-        buttons.append(remove(order, raising_name(order)))
-    return tuple(buttons)
 
 
 def explained_by_glucose(case: Case, order: Order) -> Outcome:
@@ -176,7 +86,7 @@ def explained_by_glucose(case: Case, order: Order) -> Outcome:
         facts={"drug": drug, "na": latest.shown, "glucose": number(shift.glucose)},
         do=(*emergency_line(order), Line("lower-glucose-first")),
         why=(_corrected_line(shift),),
-        suggestions=(keep_and_check(case),) if raises_by_saline(order) else (sodium_now(),),
+        suggestions=(keep_and_check(case) if raises_by_saline(order) else sodium_at_once(order),),
         drugs=(drug,),
     )
     return about(order, found)
@@ -198,7 +108,7 @@ def may_be_artefact(case: Case, order: Order) -> Outcome:
         facts={"drug": drug, "na": latest.shown},
         do=(*emergency_line(order), Line("confirm-direct")),
         why=(_artefact_line(pseudo),),
-        suggestions=(keep_and_check(case),) if raises_by_saline(order) else (sodium_now(),),
+        suggestions=(keep_and_check(case) if raises_by_saline(order) else sodium_at_once(order),),
         drugs=(drug,),
     )
     return about(order, found)
@@ -229,31 +139,36 @@ def _artefact_line(pseudo: Pseudo) -> Line:
 
 
 def raised_twice(case: Case, order: Order) -> Outcome:
-    """OS-VAP-HTS: a vaptan together with hypertonic saline, whichever of the two is the selected one."""
+    """OS-VAP-HTS: a vaptan with hypertonic saline, whichever is selected; only a vaptan may be removed."""
     rule = "OS-VAP-HTS"
-    if raises_by_saline(order):
-        vaptans = beside(case, order, "vaptan")
-        partner = vaptans[0].name if vaptans else ""
-    elif vaptan_of(order):
-        saline = saline_beside(case, order)
-        partner = saline_name(saline) if saline else ""
-    else:
+    drug = raising_name(order)
+    if not drug:
         return silent(rule, order, "not-raising")
+    partner = _second(case, order)
     if not partner:
         return silent(rule, order, "no-second-raising-drug")
-    drug = raising_name(order)
-    rescue = raises_by_saline(order) and bool(case.symptoms.severe)
-    buttons = [keep_and_check(case)] if raises_by_saline(order) else []
-    if not rescue and case.age_years is not None and (not raises_by_saline(order) or may_remove(case)):
-        buttons.append(remove(order, drug))
+    saline = raises_by_saline(order)
+    severe = saline and bool(case.symptoms.severe)
+    rescue = severe and not is_concentrate(order)
+    key = "rescue-first" if rescue else "stop-the-vaptan" if saline else "one-of-two"
+    removal = (remove(order, drug),) if case.age_years is not None else ()
     found = Finding(
         rule=rule,
-        indicator="warning" if rescue else "critical",
+        indicator="warning" if severe else "critical",
         variant="rescue" if rescue else "main",
         facts={"drug": drug, "partner": partner},
-        do=(*emergency_line(order), Line("stop-the-vaptan" if raises_by_saline(order) else "one-of-two")),
+        do=(*emergency_line(order), Line(key)),
         why=(Line("label-no-combination"), Line("count-potassium")),
-        suggestions=tuple(buttons),
+        suggestions=(keep_and_check(case),) if saline else removal,
         drugs=(drug, partner),
     )
     return about(order, found)
+
+
+def _second(case: Case, order: Order) -> str:
+    """The other of the two, active or drafted; "" where there is none."""
+    if raises_by_saline(order):
+        vaptans = beside(case, order, "vaptan")
+        return vaptans[0].name if vaptans else ""
+    saline = saline_beside(case, order)
+    return saline_name(saline) if saline else ""

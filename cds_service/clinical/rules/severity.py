@@ -21,6 +21,7 @@ from cds_service.clinical.rules.plan import (
 )
 from cds_service.clinical.rules.standing import (
     at,
+    below_plausible,
     emergency,
     in_use,
     inpatient,
@@ -28,6 +29,7 @@ from cds_service.clinical.rules.standing import (
     limit_line,
     na,
     osmolality_normal,
+    too_mild,
     unfit,
 )
 from cds_service.clinical.rules.workup import emergency_workup, workup_suggestions
@@ -74,6 +76,8 @@ def acute_fall(case: Case) -> Outcome:
     silent = unfit(rule, case)
     if silent:
         return silent
+    if below_plausible(case):
+        return Silence(rule, "implausible-leads", {"na": na(case)})
     fall = case.sodium.acute
     if fall is None:
         return Silence(rule, "no-acute-fall")
@@ -110,7 +114,7 @@ def severe(case: Case) -> Outcome:
         return silent
     if case.sodium.measured is not Band.SEVERE:
         return Silence(rule, "not-severe", {"na": na(case)})
-    if case.symptoms.severe:
+    if too_mild(case):
         return Silence(rule, "severe-not-attributable")
     pair = rising(case)
     facts = {"na": na(case), "age": ago(case.sodium.age)}
@@ -147,7 +151,7 @@ def moderate(case: Case) -> Outcome:
         return silent
     if case.sodium.measured is not Band.MODERATE:
         return Silence(rule, "not-moderate", {"na": na(case)})
-    if case.symptoms.severe:
+    if too_mild(case):
         return Silence(rule, "severe-not-attributable")
     if osmolality_normal(case):
         return Silence(rule, "osmolality-normal")
@@ -219,8 +223,8 @@ def _risen(case: Case) -> Decimal:
 
 
 def _withheld_restriction(case: Case) -> tuple[Line, ...]:
-    """Why no restriction; an offer does not belong beside an emergency."""
-    return () if case.restriction.verdict == "offer" else restriction_lines(case)
+    """Where restriction harms, or is already ordered; its conditions do not belong beside an emergency."""
+    return restriction_lines(case) if case.restriction.verdict in ("never", "ordered") else ()
 
 
 def _next_due(case: Case) -> str:

@@ -78,6 +78,16 @@ def emergency(case: Case) -> bool:
     return case.symptoms.attributable or case.symptoms.brain_edema
 
 
+def too_mild(case: Case) -> bool:
+    """Whether severe symptoms are recorded that this sodium, as measured, does not explain (M2)."""
+    return bool(case.symptoms.severe) and not emergency(case) and case.glucose is None
+
+
+def below_plausible(case: Case) -> bool:
+    """Whether the latest value lies just below the plausible range: DQ-PLAUS leads (S2)."""
+    return case.sodium.latest is not None and case.sodium.latest.below_plausible
+
+
 def unfit(rule: str, case: Case) -> Silence | None:
     """The first reason why no card may rest on the latest sodium being low, or None."""
     sodium = case.sodium
@@ -100,10 +110,10 @@ def led(rule: str, case: Case) -> Silence | None:
     """Silence of a band card while a more urgent one leads: emergency, acute fall, implausibly low value."""
     if emergency(case):
         return Silence(rule, "emergency-leads")
+    if below_plausible(case):
+        return Silence(rule, "implausible-leads", {"na": na(case)})
     if case.sodium.acute:
         return Silence(rule, "acute-leads")
-    if case.sodium.latest and case.sodium.latest.below_plausible:
-        return Silence(rule, "implausible-leads", {"na": na(case)})
     return None
 
 

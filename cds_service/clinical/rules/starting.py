@@ -91,7 +91,7 @@ def no_baseline(case: Case, order: Order) -> Outcome:
     if not older_than(case, case.limits.lowering_age_years):
         return silent(rule, order, "younger")
     if taken(case, drug):
-        return silent(rule, order, "already-taken", drug=drug.name)
+        return silent(rule, order, "already-taken")
     limits, latest = case.limits, case.sodium.latest
     window = days(limits.baseline_inpatient_days if inpatient(case) else limits.baseline_outpatient_days)
     if latest is not None and case.sodium.age <= window:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import DraftLabs, Finding, Line, Outcome, Silence, Suggestion
 from cds_service.clinical.rules.ordered import (
+    RUNNING,
     about,
     beside,
     first_evidence,
@@ -15,7 +16,8 @@ from cds_service.clinical.rules.ordered import (
     other_drafts,
     remove,
     silent,
-    sodium_now,
+    sodium_at_once,
+    sodium_today,
     taken,
     vaptan_of,
 )
@@ -77,7 +79,7 @@ def contraindicated(case: Case, order: Order) -> Outcome:
                 indicator="critical",
                 drugs=(vaptan.name,),
                 facts={"drug": vaptan.name, "why": why},
-                do=(Line("not-give"),),
+                do=(Line("change-one" if key == "inhibitor" else "not-give"),),
                 why=(Line(f"contra-{key}"),),
                 suggestions=_removal(case, order, vaptan),
             ),
@@ -94,7 +96,7 @@ def contraindicated(case: Case, order: Order) -> Outcome:
             facts={"drug": vaptan.name},
             do=(Line("ask-specialist"),),
             why=(Line("pregnancy-lowers"),),
-            suggestions=(sodium_now(),),
+            suggestions=(sodium_today(),),
         ),
     )
 
@@ -135,7 +137,7 @@ def severe_symptoms(case: Case, order: Order) -> Outcome:
             facts={"drug": vaptan.name},
             do=(Line("urgent-needs-saline"),),
             why=(Line("severe-recorded", {"symptoms": f"symptom:{case.symptoms.severe[0]}"}),),
-            suggestions=(sodium_now(),),
+            suggestions=(sodium_at_once(order),),
         ),
     )
 
@@ -159,7 +161,7 @@ def liver(case: Case, order: Order) -> Outcome:
             facts={"drug": vaptan.name, "days": number(case.limits.tolvaptan_days_max)},
             do=(Line("short-and-close"),),
             why=(Line("liver-recorded", {"evidence": f"evidence:{found}"}), Line("liver-guidance")),
-            suggestions=(sodium_now(),),
+            suggestions=(sodium_today(),),
         ),
     )
 
@@ -224,7 +226,7 @@ def not_low(case: Case, order: Order) -> Outcome:
             facts={"drug": vaptan.name, "na": latest.shown},
             do=(Line("confirm-indication"),),
             why=(Line("sodium-age", {"age": ago(case.sodium.age)}),),
-            suggestions=(sodium_now(),),
+            suggestions=(sodium_today(),),
         ),
     )
 
@@ -243,7 +245,7 @@ def start(case: Case, order: Order) -> Outcome:
         return silent(rule, order, "already-taken")
     outside = not inpatient(case)
     lines = [Line("start-in-hospital"), Line("no-restriction-first-day"), Line("sodium-early")]
-    if any(o.fluid_restriction for o in (*other_drafts(case, order), *case.snapshot.exposures)):
+    if _restricted(case, order):
         lines.insert(0, Line("restriction-also-ordered", keep=True))
     return about(
         order,
@@ -258,6 +260,12 @@ def start(case: Case, order: Order) -> Outcome:
             suggestions=(_early_sodium(case),),
         ),
     )
+
+
+def _restricted(case: Case, order: Order) -> bool:
+    """Whether a fluid restriction is active, or drafted beside the vaptan (N9)."""
+    active = (o for o in case.snapshot.exposures if o.status in RUNNING)
+    return any(o.fluid_restriction for o in (*other_drafts(case, order), *active))
 
 
 def _early_sodium(case: Case) -> Suggestion:
@@ -277,5 +285,5 @@ def _out_of_scope(rule: str, case: Case, order: Order, vaptan: DrugMatch | None)
 def _removal(case: Case, order: Order, vaptan: DrugMatch) -> tuple[Suggestion, ...]:
     """Positive evidence of harm is enough here; an unknown age still forbids it."""
     if case.age_years is None:
-        return (sodium_now(),)
-    return (remove(order, vaptan.name), sodium_now())
+        return (sodium_at_once(order),)
+    return (remove(order, vaptan.name), sodium_at_once(order))

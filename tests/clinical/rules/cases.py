@@ -139,7 +139,7 @@ def exposure(
     drug = DrugMatch(name=name, cls=cls, tier=tier, group="A", evidence="code")
     since = None if days is None else NOW - timedelta(days=days)
     parts: dict[str, Any] = {"status": "active", "stoppable": True, "start": since, "drugs": (drug,)}
-    one = Order(reference=f"MedicationRequest/{name}", **(parts | order))
+    one = Order(**({"reference": f"MedicationRequest/{name}"} | parts | order))
     return Exposure(drug=drug, orders=(one,), since=since, attribution=attribution)
 
 
@@ -176,9 +176,9 @@ def rise(amount: str, hours: float = 20, base: str = "118", **more: Any) -> Rate
 
 def glucose(value: str, katz: str, hillier: str, *, explained: bool, **more: Any) -> GlucoseShift:
     """A high glucose that belongs to the latest sodium."""
-    parts: dict[str, Any] = {"loose_pair": False}
+    parts: dict[str, Any] = {"loose_pair": False, "at": NOW - HOUR, "explained": explained}
     values = {"glucose": Decimal(value), "katz": Decimal(katz), "hillier": Decimal(hillier)}
-    return GlucoseShift(at=NOW - HOUR, explained=explained, **values, **(parts | more))
+    return GlucoseShift(**(parts | values | more))
 
 
 def outcomes(case: Case) -> list[Outcome]:

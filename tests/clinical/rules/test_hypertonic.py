@@ -101,6 +101,13 @@ SCENES = (
         shows=("acute-fall",),
     ),
     Scene(
+        says="mild in SIADH at 128: work-up and fluid restriction are offered beside",
+        order=saline(),
+        story=ward("128", problems=(problem("siadh", days=5),)),
+        fires={"OS-HTS-MILD": "warning main"},
+        removes=True,
+    ),
+    Scene(
         says="the problem list was not read: no removal",
         order=saline(),
         story=ward("132", missing={"conditions": Missing.TIMEOUT}),
@@ -195,12 +202,18 @@ SCENES = (
         profile="european",
     ),
     Scene(
-        says="a concentrate asks for dose and dilution, beside the band",
+        says="a concentrate asks for dose and dilution, and nothing speaks of a bolus",
+        order=saline("23.4", "concentrate"),
+        story=ward("112", problems=(SEIZURE,)),
+        fires={"OS-HTS-CONC": "warning main"},
+        shows=("treat-first", "dilute", "no-bolus-volume"),
+        hides=("bolus-aasld", "stop-when"),
+    ),
+    Scene(
+        says="a concentrate in mild low sodium",
         order=saline("23.4", "concentrate"),
         story=ward("132"),
-        fires={"OS-HTS-MILD": "warning main", "OS-HTS-CONC": "warning main"},
-        removes=True,
-        shows=("dilute", "no-bolus-volume"),
+        fires={"OS-HTS-CONC": "warning main"},
     ),
     Scene(
         says="a concentrate at a normal sodium is left to its own card",
@@ -231,6 +244,13 @@ SCENES = (
 @table(SCENES)
 def test_hypertonic_saline(scene: Scene) -> None:
     scene.check()
+
+
+def test_mild_low_sodium_offers_the_plan_instead() -> None:
+    scene = next(s for s in SCENES if s.says.startswith("mild in SIADH"))
+    kinds = [s.kind for s in scene.findings()["OS-HTS-MILD"].suggestions]
+    assert kinds[:3] == ["add-sodium-1h", "remove-draft", "workup"]
+    assert kinds[3].startswith("fluid-restriction")
 
 
 def test_the_first_button_keeps_the_order_and_draws_sodium_in_an_hour() -> None:

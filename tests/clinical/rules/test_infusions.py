@@ -104,6 +104,12 @@ SCENES = (
         fires={"OS-HYPOTONIC": "warning water"},
     ),
     Scene(says="half-normal saline", order=HALF, story=LOW, fires={"OS-HYPOTONIC": "warning main"}),
+    Scene(
+        says="quarter-normal saline keeps its strength",
+        order=saline("0.225", "hypotonic", "1000"),
+        story=LOW,
+        fires={"OS-HYPOTONIC": "warning main"},
+    ),
     Scene(says="100 mL of dextrose in water", order=water("100"), story=LOW),
     Scene(says="dextrose in water with a normal sodium", order=water(), story=replace(LOW, sodium="138")),
     Scene(
@@ -148,9 +154,20 @@ SCENES = (
         order=water(),
         story=replace(LOW, problems=(problem("hyperglycemic-crisis", days=0.5),)),
     ),
+    Scene(
+        says="a hyperglycemic crisis of last year says nothing about today",
+        order=water(),
+        story=replace(LOW, problems=(problem("hyperglycemic-crisis", days=300),)),
+        fires={"OS-HYPOTONIC": "warning water"},
+    ),
 )
 
 
 @table(SCENES)
 def test_infusions(scene: Scene) -> None:
     scene.check()
+
+
+def test_the_strength_of_saline_is_never_rounded() -> None:
+    scene = next(s for s in SCENES if s.says.startswith("quarter-normal"))
+    assert scene.findings()["OS-HYPOTONIC"].facts["drug"] == "0.225% saline"

@@ -126,12 +126,38 @@ SCENES = (
         removes=True,
         hides=("treat-first",),
     ),
+    Scene(
+        says="recovered from 130 to 139: no over-correction",
+        order=selected("tolvaptan"),
+        story=rising("130", "139"),
+        fires={"OS-VAP-NONE": "warning main"},
+    ),
+    Scene(
+        says="an over-correction with brain edema: told, never removed",
+        order=saline(),
+        story=rising("112", "121", problems=(problem("intracranial-bleed", days=3),)),
+        fires={"OS-HTS-OVER": "critical over"},
+    ),
+    Scene(
+        says="a concentrate on a rise, with a seizure: no word of a bolus",
+        order=saline("23.4", "concentrate"),
+        story=rising("108", "117", problems=(SEIZURE,)),
+        fires={"OS-HTS-OVER": "warning over", "OS-HTS-CONC": "warning main"},
+        hides=("specialist-now",),
+    ),
     # -- no fresh sodium
+    Scene(
+        says="a concentrate without a fresh sodium: no word of a bolus",
+        order=saline("23.4", "concentrate"),
+        story=Story(sodium="132", sodium_hours=7, setting="inpatient"),
+        fires={"OS-HTS-OLD": "warning other", "OS-HTS-CONC": "warning main"},
+        shows=("treat-first",),
+    ),
     Scene(
         says="no sodium of the last 6 h: send one, the band card stays beside it",
         order=saline(),
         story=Story(sodium="132", sodium_hours=7, setting="inpatient"),
-        fires={"OS-HTS-OLD": "warning saline", "OS-HTS-MILD": "warning main"},
+        fires={"OS-HTS-OLD": "warning bolus", "OS-HTS-MILD": "warning main"},
         removes=True,
         shows=("treat-first", "send-now", "last-known"),
     ),
@@ -145,13 +171,13 @@ SCENES = (
         says="a sodium of 25 h ago decides nothing",
         order=saline(),
         story=Story(sodium="132", sodium_hours=25, setting="inpatient"),
-        fires={"OS-HTS-OLD": "warning saline"},
+        fires={"OS-HTS-OLD": "warning bolus"},
     ),
     Scene(
         says="no sodium on record",
         order=saline(),
         story=Story(sodium=None, setting="inpatient"),
-        fires={"OS-HTS-OLD": "warning saline"},
+        fires={"OS-HTS-OLD": "warning bolus"},
         shows=("none-on-record",),
         hides=("unread-is-not-absent",),
     ),
@@ -159,7 +185,7 @@ SCENES = (
         says="vector 39: sodium could not be read, hypertonic saline",
         order=saline(),
         story=Story(sodium=None, setting="inpatient", missing={"sodium": Missing.REFUSED}),
-        fires={"OS-HTS-OLD": "warning saline-unread"},
+        fires={"OS-HTS-OLD": "warning bolus-unread"},
         shows=("unread-is-not-absent",),
         hides=("none-on-record",),
     ),
@@ -167,14 +193,14 @@ SCENES = (
         says="sodium could not be read, vaptan",
         order=selected("tolvaptan"),
         story=Story(sodium=None, setting="inpatient", missing={"sodium": Missing.TIMEOUT}),
-        fires={"OS-HTS-OLD": "warning vaptan-unread"},
+        fires={"OS-HTS-OLD": "warning other-unread"},
         hides=("treat-first",),
     ),
     Scene(
         says="a vaptan without a sodium of the last 24 h",
         order=selected("tolvaptan"),
         story=Story(sodium="124", sodium_hours=25, setting="inpatient"),
-        fires={"OS-HTS-OLD": "warning vaptan", "OS-VAP-GEN": "info main"},
+        fires={"OS-HTS-OLD": "warning other", "OS-VAP-GEN": "info main"},
     ),
     # -- no true sodium
     Scene(
@@ -220,6 +246,18 @@ SCENES = (
         fires={"OS-HTS-PSEUDO": "warning main", "OS-HTS-ASX": "warning main"},
         shows=("treat-first", "artefact-osmolality"),
     ),
+    Scene(
+        says="a direct measurement of the same minute is normal",
+        order=selected("tolvaptan"),
+        story=Story(
+            sodium="122",
+            setting="inpatient",
+            results=(replace(result("sodium", 138, 2.2), method="poc"),),
+        ),
+        fires={"OS-HTS-PSEUDO": "warning main", "OS-VAP-GEN": "info main"},
+        shows=("artefact-direct", "confirm-direct"),
+        hides=("treat-first",),
+    ),
     # -- two at once
     Scene(
         says="vector 34: tolvaptan while 3 % saline runs",
@@ -243,7 +281,6 @@ SCENES = (
         order=saline(),
         story=Story(sodium="122", setting="inpatient", orders=(order("tolvaptan", days=2),)),
         fires={"OS-VAP-HTS": "critical main", "OS-HTS-ASX": "warning main"},
-        removes=True,
         shows=("treat-first", "stop-the-vaptan"),
     ),
     Scene(
@@ -253,7 +290,8 @@ SCENES = (
             sodium="112", setting="inpatient", problems=(SEIZURE,), orders=(order("tolvaptan", days=2),)
         ),
         fires={"OS-VAP-HTS": "warning rescue", "OS-HTS-SEV": "info main"},
-        shows=("treat-first", "stop-the-vaptan"),
+        shows=("treat-first", "rescue-first"),
+        hides=("stop-the-vaptan",),
     ),
     Scene(
         says="a finished order of 3 % saline does not run",

@@ -232,11 +232,7 @@ def test_no_severe_symptoms_recorded_is_not_claimed_when_the_problem_list_was_no
 
 
 def test_myeloma_leaves_the_severe_card_and_adds_a_line() -> None:
-
-    case = a_case(
-        "115", pseudo=Pseudo(kind="hint", shown="", hints=("myeloma",)), problems=(problem("myeloma"),)
-    )
-    found = fired(case)
+    found = fired(a_case("115", pseudo=Pseudo(kind="hint", shown="", hints=("myeloma",))))
     assert list(found) == ["PV-SEV"]
     assert found["PV-SEV"].indicator == "critical"
     assert any("direct ISE" in line for line in detail(found["PV-SEV"]))

@@ -1,0 +1,96 @@
+"""`cds-service demo`: the service with synthetic patients, on this machine, for trying out."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+
+import click
+
+from cds_service.app import create_app
+from cds_service.cli.run import free_port, front_for, refuse_busy_port, serve_here, tune_collector
+from cds_service.settings import DEFAULT_PORT, settings_from_environment
+from cds_service.stories import default_fixtures_dir, load_stories
+from cds_service.telemetry import configure_logging
+from cds_service.trust.registry import Registry
+from cds_service.web.demo import FHIR_PATH
+
+EX_CONFIG = 78
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_SALINE, _CRAMPS = "saline-3-percent-mild", "cramps-in-siadh"
+
+
+@click.command("demo")
+@click.option(
+    "--port",
+    default=DEFAULT_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="0 takes a free one.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--demo-public", is_flag=True, help="Allow a --host that other machines reach.")
+@click.option(
+    "--fhir-base", "bases", multiple=True, metavar="URL", help="Read from this FHIR server too. Repeatable."
+)
+@click.option("--explain", is_flag=True, help="Add why, and why not, to each answer as an extension.")
+@click.option("--verbose", is_flag=True, help="Log each call, one JSON object a line.")
+def command(
+    port: int, host: str, demo_public: bool, bases: tuple[str, ...], explain: bool, verbose: bool
+) -> None:
+    """Start the service with the stories of fixtures/ and an embedded FHIR server.
+
+    Nothing leaves this machine: only the embedded FHIR server and those named with --fhir-base are
+    read, with the token of each call. Feedback goes to a temporary store that is deleted at the end.
+    """
+    if host not in LOOPBACK and not demo_public:
+        click.echo("cds-service: the demo listens on this machine only; --demo-public allows more.", err=True)
+        raise SystemExit(EX_CONFIG)
+    port = port or free_port(host)
+    refuse_busy_port(host, port)
+    configure_logging(level=logging.INFO if verbose else logging.ERROR)
+    base = f"http://{host}:{port}"
+    with tempfile.TemporaryDirectory(prefix="hyponatremia-demo-") as folder:
+        settings = settings_from_environment(
+            mode="demo",
+            host=host,
+            port=port,
+            data_dir=Path(folder),
+            database_url="",
+            public_url=base,
+            explain=explain,
+        )
+        own = [base + FHIR_PATH, f"http://localhost:{port}{FHIR_PATH}"]
+        registry = Registry.demo(*own, *bases)
+        app = create_app(settings, stories=load_stories(default_fixtures_dir()), registry=lambda: registry)
+        tune_collector()
+        click.echo(_welcome(base, bases))
+        serve_here(front_for(app, settings), host, port)
+    click.echo("\nStopped; the temporary store is deleted.")
+
+
+def _welcome(base: str, bases: tuple[str, ...]) -> str:
+    more = "".join(f"\n  also reads   {url}" for url in bases)
+    return f"""hyponatremia-cds, DEMO with invented patients, not for care
+
+  open         {base}/
+  discovery    {base}/cds-services
+  FHIR server  {base}{FHIR_PATH}{more}
+
+Try it in another terminal. A warning against 3 % saline in mild low sodium:
+
+{_curl(base, _SALINE, "hyponatremia-order-select")}
+
+Fluid restriction for leg cramps in SIADH:
+
+{_curl(base, _CRAMPS, "hyponatremia-patient-view")}
+
+Ctrl-C stops it."""
+
+
+def _curl(base: str, story: str, service: str) -> str:
+    return (
+        f"  curl -s {base}/demo/stories/{story}/request | curl -s -H 'Content-Type: application/json' "
+        f"--data-binary @- {base}/cds-services/{service}"
+    )

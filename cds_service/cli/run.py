@@ -1,0 +1,78 @@
+"""What `demo` and `serve` share: a worker's process, tuned, and a port that can be taken."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+
+import click
+from flask import Flask
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from cds_service.settings import Settings
+from cds_service.web.front import Front, FrontLimits
+
+_HEADER_MS = 5000
+
+
+def front_for(app: Flask, settings: Settings) -> Front:
+    """The application behind its guard."""
+    return Front(app.wsgi_app, FrontLimits(body_bytes=settings.max_body_bytes, threads=settings.threads))
+
+
+def tune_collector() -> None:
+    """Leave what start-up made alone: its full collections are what shows in the slowest answers.
+
+    Measured in docs/decisions/0002: p99 at one connection.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
+
+
+def refuse_busy_port(host: str, port: int) -> None:
+    """One clear line where the port is taken or the address is not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except PermissionError:
+            raise click.ClickException(
+                f"Port {port} needs more rights than this user has; try --port 8643."
+            ) from None
+        except OSError:
+            raise click.ClickException(f"Port {port} on {host} is taken; try --port {port + 1}.") from None
+
+
+def free_port(host: str) -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def serve_here(front: Front, host: str, port: int) -> None:
+    """Serve in this process until Ctrl-C or SIGTERM; requests in flight are answered first."""
+    asyncio.run(_serve(front, host, port))
+
+
+async def _serve(front: Front, host: str, port: int) -> None:
+    server = Server(
+        front,
+        host,
+        port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MS),
+        log_enabled=False,
+    )
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, server.stop)
+    await server.serve()

@@ -1,0 +1,53 @@
+"""`cds-service serve`: the service for a deployment, as its CDS_... variables say."""
+
+from __future__ import annotations
+
+import click
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+
+from cds_service.app import create_app
+from cds_service.cli.run import front_for, refuse_busy_port, tune_collector
+from cds_service.settings import settings_from_environment
+from cds_service.telemetry import configure_logging
+from cds_service.web.front import Front
+
+_HEADER_MS = 5000
+_STOP_S = 30
+
+
+def make_front() -> Front:
+    """One worker's application; called by the server in the worker's process."""
+    configure_logging()
+    settings = settings_from_environment()
+    front = front_for(create_app(settings), settings)
+    tune_collector()
+    return front
+
+
+@click.command("serve")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
+def command(workers: int) -> None:
+    """Serve with the settings of the CDS_... variables (docs/settings.md).
+
+    SIGTERM stops it after the requests in flight; SIGHUP starts fresh workers, then stops the old ones.
+    Exit code 78 and one line where the configuration is wrong.
+    """
+    configure_logging()
+    settings = settings_from_environment()
+    create_app(settings)  # a wrong configuration stops here, once, instead of in every worker
+    refuse_busy_port(settings.host, settings.port)
+    Granian(
+        "cds_service.cli.serve:make_front",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MS),
+        workers=workers,
+        workers_kill_timeout=_STOP_S,
+        factory=True,
+        log_enabled=False,
+        respawn_failed_workers=True,
+    ).serve()

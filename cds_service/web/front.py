@@ -1,0 +1,193 @@
+"""In front of the WSGI application: reads each body under a deadline and a cap, then calls it in a thread.
+
+An RSGI application for granian (docs/decisions/0002). A slow client costs a coroutine and never a
+thread. GET requests have threads of their own, so that /health answers while every hook waits, and a
+hook may read from a FHIR server that lives in the same process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from cds_service.errors import Overloaded
+from cds_service.protocol.outcome import FHIR_JSON, outcome_of
+from cds_service.protocol.wire import encode
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+    from granian._granian import RSGIHTTPProtocol as HTTPProtocol
+    from granian.rsgi import Scope
+
+Headers = list[tuple[str, str]]
+Answer = tuple[int, Headers, bytes]
+
+# Keys of the WSGI environ that the application reads.
+RECEIVED = "cds.received"  # monotonic time at which the request line was read
+REFUSED = "cds.refused"  # 400, 408 or 413: the body was not read to its end, and the application says so
+
+_STACK_BYTES = 16 * 1024 * 1024  # deep JSON cannot overflow it
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_BUSY = Overloaded("The service is busy; try again in a second.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontLimits:
+    """What one worker takes on; technical, not clinical."""
+
+    body_seconds: float = 2.0
+    body_bytes: int = 2_000_000
+    held_bytes: int = 64_000_000  # bodies in memory at once
+    threads: int = 16
+    read_threads: int = 4
+    waiting: int = 64  # requests that may wait for a thread
+
+
+class _Lane:
+    """Some threads, and a bound on how many requests may run or wait for them."""
+
+    def __init__(self, name: str, threads: int, waiting: int) -> None:
+        self._room = threads + waiting
+        self.pool = ThreadPoolExecutor(threads, name)
+
+    async def run(self, call: Callable[..., Answer], *request: object) -> Answer | None:
+        """The answer of `call(*request)`, or None where the lane is full."""
+        if self._room <= 0:
+            return None
+        self._room -= 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.pool, call, *request)
+        finally:
+            self._room += 1
+
+
+class Front:
+    """Serves one WSGI application."""
+
+    def __init__(self, app: WSGIApplication, limits: FrontLimits) -> None:
+        self._app = app
+        self._limits = limits
+        self._bytes_left = limits.held_bytes
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Runs in the worker, as threads do not survive a fork."""
+        threading.stack_size(_STACK_BYTES)
+        self._hooks = _Lane("hook", self._limits.threads, self._limits.waiting)
+        self._pages = _Lane("page", self._limits.read_threads, self._limits.waiting)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Runs when the last request has its answer."""
+        for lane in (self._hooks, self._pages):
+            lane.pool.shutdown(wait=False, cancel_futures=True)
+
+    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        """One request, one response."""
+        if scope.proto != "http":
+            return
+        status, headers, content = await self._answer(scope, protocol, time.monotonic()) or _busy()
+        protocol.response_bytes(status, headers, content)
+
+    async def _answer(self, scope: Scope, protocol: HTTPProtocol, received: float) -> Answer | None:
+        length = scope.headers.get("content-length") or "0"
+        chunked = "transfer-encoding" in scope.headers
+        size = int(length) if length.isdigit() else 0
+        held = self._limits.body_bytes if chunked else size
+        if held > self._limits.body_bytes:
+            return await self._run(scope, b"", {RECEIVED: received, REFUSED: 413})
+        if held > self._bytes_left:
+            return None
+        self._bytes_left -= held
+        try:
+            body, refused = await self._body(protocol, chunked) if held else (b"", 0)
+            notes: dict[str, Any] = {RECEIVED: received} | ({REFUSED: refused} if refused else {})
+            return await self._run(scope, body, notes)
+        finally:
+            self._bytes_left += held
+
+    async def _run(self, scope: Scope, body: bytes, notes: dict[str, Any]) -> Answer | None:
+        lane = self._pages if scope.method in _SAFE or REFUSED in notes else self._hooks
+        answer = await lane.run(self._call, scope, body, notes)
+        if answer is not None and REFUSED in notes:
+            answer[1].append(("connection", "close"))  # the rest of the body is never read
+        return answer
+
+    async def _body(self, protocol: HTTPProtocol, chunked: bool) -> tuple[bytes, int]:
+        """The body, and the status that refuses it where it came late, too large or broken."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                if not chunked:
+                    return await protocol(), 0
+                async for chunk in protocol:
+                    body += chunk
+                    if len(body) > self._limits.body_bytes:
+                        return b"", 413
+        except TimeoutError:
+            return b"", 408
+        except RuntimeError:
+            return b"", 400  # the client broke off
+        return bytes(body), 0
+
+    def _call(self, scope: Scope, body: bytes, notes: dict[str, Any]) -> Answer:
+        head: list[tuple[int, Headers]] = []
+
+        def start(status: str, headers: Headers, exc_info: object = None) -> Callable[[bytes], object]:
+            head[:] = [(int(status[:3]), headers)]
+            return lambda data: None
+
+        chunks = self._app(_environment(scope, body) | notes, start)
+        try:
+            content = b"".join(chunks)
+        finally:
+            getattr(chunks, "close", bool)()
+        return (*head[0], content)
+
+
+def _busy() -> Answer:
+    body = encode(outcome_of(_BUSY, "none"))
+    return _BUSY.status, [("content-type", FHIR_JSON), ("retry-after", "1"), ("connection", "close")], body
+
+
+_FIXED: dict[str, Any] = {
+    "SCRIPT_NAME": "",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "wsgi.version": (1, 0),
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+    "wsgi.input_terminated": True,
+}
+
+
+def _environment(scope: Scope, body: bytes) -> WSGIEnvironment:
+    """The WSGI environ. A header named with an underscore is dropped, a repeated one joined by commas."""
+    host, _, port = scope.server.rpartition(":")
+    environ = _FIXED | {
+        "REQUEST_METHOD": scope.method,
+        "PATH_INFO": unquote_to_bytes(scope.path).decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+        "SERVER_NAME": host.strip("[]"),
+        "SERVER_PORT": port,
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.input": io.BytesIO(body),
+    }
+    for name, value in scope.headers.items():
+        if "_" not in name:
+            key = "HTTP_" + name.upper().replace("-", "_")
+            environ[key] = f"{environ[key]},{value}" if key in environ else value
+    for absorbed in ("HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_LENGTH"):
+        environ.pop(absorbed, None)
+    environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
+    environ["CONTENT_LENGTH"] = str(len(body))
+    return environ
