@@ -56,7 +56,7 @@ def create_app(
     options = Options(fluid_restriction_resource=settings.fluid_restriction_resource)
     runtime = Runtime(
         settings=settings,
-        pipeline=Pipeline(knowledge, desk, FhirClient(), options),
+        pipeline=Pipeline(knowledge, desk, _fhir_client(settings), options),
         registry=registry or _registry(settings),
         inbox=Inbox(FeedbackTable(open_database(settings.database_url or sqlite_url(settings.data_dir)))),
         stories=stories or {},
@@ -73,6 +73,10 @@ def create_app(
     app.wsgi_app = _OneSlash(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     log().info("ready", mode=settings.mode, knowledge=knowledge.sha256[:16])
     return app
+
+
+def _fhir_client(settings: Settings) -> FhirClient:
+    return FhirClient(ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None)
 
 
 def refuse_unsafe(settings: Settings) -> None:

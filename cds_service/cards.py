@@ -91,6 +91,11 @@ class Writer:
         ]
         return f"Not checked: {', '.join(named)}." if named else ""
 
+    def _unrecognised(self, case: Case) -> str:
+        """Orders that carry a code and no name: they may be anything, so a card says that they are there."""
+        count = case.snapshot.unrecognised
+        return self._fill(self._words.lines["unrecognised"], {"count": str(count)}) if count else ""
+
     def _fill(self, template: str, facts: Mapping[str, Fact]) -> str:
         return Template(template).substitute({name: self._say(fact) for name, fact in facts.items()})
 
@@ -119,7 +124,9 @@ class Writer:
         do += [self.summary(other) for other in finding.absorbed]
         why = [(self._line(line, rule), line.keep) for line in finding.why]
         series = trend_line(case.sodium.samples, case.snapshot.now, case.snapshot.zone, case.limits)
-        unchecked = self.not_checked(case.snapshot.missing)
+        unchecked = " ".join(
+            filter(None, (self.not_checked(case.snapshot.missing), self._unrecognised(case)))
+        )
         close = self._close(finding.rule, rule)
         while True:
             text = _assemble(do, series, [words for words, _ in why], unchecked) + close

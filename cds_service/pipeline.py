@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from cds_service.cards import Desk, Writer
 from cds_service.clinical.case import Case, assess
-from cds_service.clinical.finding import Finding, Outcome, Silence
+from cds_service.clinical.finding import Finding, Line, Outcome, Silence
 from cds_service.clinical.rules import order_select, patient_view
 from cds_service.clinical.snapshot import Missing, Order, Snapshot
 from cds_service.clinical.triage import triage_order_select, triage_patient_view
@@ -149,6 +149,7 @@ class Pipeline:
         finding = Finding(
             rule=UNREADABLE[request.hook],
             indicator="info",
+            do=(Line("check-chart"),),
             facts={
                 "why": self.knowledge.words.missing[why.value],
                 "drug": drugs[0] if drugs else "this order",

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
         "NutritionOrder", description="Resource of the fluid-restriction suggestion"
     )
     include_weak: bool = Field(False, description="Name weakly associated drugs (tier 3) below sodium 130")
+    ca_bundle: Path | None = Field(
+        None, description="Certificates of a private authority that FHIR servers use"
+    )
     explain: bool = Field(False, description="Add why, and why not, to every answer as an extension")
     cors_origins: tuple[str, ...] = Field((), description="Exact origins that browsers may call from")
     threads: int = Field(16, ge=2, le=256, description="Threads that run hook calls in one worker")

@@ -12,10 +12,26 @@ import pytest
 import cds_service
 
 PACKAGE = Path(cds_service.__file__).parent
-LAYERS = (
-    "errors knowledge settings telemetry store protocol terminology clinical trust feedback fhir cards "
-    "stories pipeline explanation web app cli"
-).split()
+LAYERS = [
+    "errors",
+    "knowledge",
+    "settings",
+    "telemetry",
+    "store",
+    "protocol",
+    "terminology",
+    "clinical",
+    "trust",
+    "feedback",
+    "fhir",
+    "cards",
+    "stories",
+    "pipeline",
+    "explanation",
+    "web",
+    "app",
+    "cli",
+]
 ONLY_IN = {
     "flask": {"web", "app"},
     "flask_cors": {"web"},

@@ -30,9 +30,8 @@ def command(hooks: Path | None, as_json: bool) -> None:
     click.echo("hooks/ is sound: " + ", ".join(f"{n} {what}" for what, n in counts.items()) + ".")
     click.echo(f"SHA-256 {knowledge.sha256}")
     if not reviews.complete:
-        click.echo(
-            f"Not clinically reviewed: {len(reviews.unsigned)} files unsigned, {len(reviews.changed)} changed since signed."
-        )
+        unsigned, changed = len(reviews.unsigned), len(reviews.changed)
+        click.echo(f"Not clinically reviewed: {unsigned} files unsigned, {changed} changed since signed.")
 
 
 def _counts(knowledge: Knowledge) -> dict[str, int]:

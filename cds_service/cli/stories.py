@@ -55,7 +55,7 @@ def prefetch_of(story: Story, knowledge: Knowledge) -> dict[str, Any]:
     """What an EHR sends for the templates of the story's service; what it cannot resolve is left out."""
     server = MemoryServer(_BASE, story.resources)
     context = story.request["context"]
-    found = {}
+    found: dict[str, Any] = {}
     for key, template in knowledge.services[story.file.service].prefetch.items():
         url = fill(template, context)
         if key in story.file.failing:

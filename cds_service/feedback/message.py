@@ -1,4 +1,4 @@
-"""A feedback call, checked: outcomes of cards, in the specification's form and in the vendors' (T-63..T-67)."""
+"""A feedback call, checked: outcomes of cards, in the specification's form and the vendors' (T-63..T-67)."""
 
 from __future__ import annotations
 

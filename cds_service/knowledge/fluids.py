@@ -69,7 +69,7 @@ class Forms(Struct, frozen=True, forbid_unknown_fields=True):
     local: dict[str, list[str]]  # kind of place -> words
     iv: list[str]
     systemic: list[str]
-    route_codes: dict[str, Literal["iv", "systemic"]]  # SNOMED CT
+    route_codes: dict[str, str]  # SNOMED CT -> "iv", "systemic", or a key of `local`
 
 
 class TextWords(Struct, frozen=True, forbid_unknown_fields=True):

@@ -153,6 +153,8 @@ class DrugResolver:
 
     def _with_official_names(self, product: Product) -> Product:
         """A code without a name gets that of the site's RxNorm index, which tells form and strength."""
+        if all(c.display.strip() for concept in product.concepts for c in concept.codings):
+            return product
         concepts = tuple(
             replace(concept, codings=tuple(self._official(coding) for coding in concept.codings))
             for concept in product.concepts

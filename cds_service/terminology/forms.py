@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cds_service.knowledge.fluids import Forms
 from cds_service.terminology.match import Coded, Product, Route
-from cds_service.terminology.systems import SNOMED
+from cds_service.terminology.systems import SNOMED, canonical
 from cds_service.terminology.text import Phrases, Words, words
 
 
@@ -35,9 +35,9 @@ class FormReader:
         """The place of a whole order; unknown where nothing says it."""
         for coded in product.routes:
             for coding in coded.codings:
-                route = self._codes.get(coding.code) if coding.system == SNOMED else None
-                if route:
-                    return Place(route)
+                kind = self._codes.get(coding.code.strip()) if canonical(coding.system) == SNOMED else None
+                if kind is not None:
+                    return _place({kind})
         for text in _texts(product):
             place = self.of_text(words(text))
             if place.route != "unknown":
@@ -46,17 +46,19 @@ class FormReader:
 
     def of_text(self, text: Words) -> Place:
         """Local only where every form word is local."""
-        found = {kind for hit in self._phrases.find(text) for kind in hit.found}
-        local = found - {"iv", "systemic"}
-        if local and local == found:
-            return Place("local", frozenset(local))
-        if "iv" in found:
-            return Place("iv")
-        return Place("systemic") if found else Place()
+        return _place({kind for hit in self._phrases.find(text) for kind in hit.found})
 
     def is_form_word(self, word: str) -> bool:
         """Whether this one word names a form or route."""
         return self._phrases.starts_at(words(word), 0)
+
+
+def _place(found: set[str]) -> Place:
+    if "iv" in found:
+        return Place("iv")
+    if "systemic" in found:
+        return Place("systemic")
+    return Place("local", frozenset(found)) if found else Place()
 
 
 def _texts(product: Product) -> Iterator[str]:

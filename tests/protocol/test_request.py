@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -98,7 +99,10 @@ def test_order_select_without_its_orders_names_the_scope_as_the_likely_cause(mis
 
 def test_odd_draft_entries_are_skipped_and_the_rest_is_kept() -> None:
     order = {"resourceType": "MedicationRequest", "id": "1"}
-    bundle = {"resourceType": "Bundle", "entry": [None, 3, {}, {"resource": []}, {"resource": order}]}
+    bundle: dict[str, Any] = {
+        "resourceType": "Bundle",
+        "entry": [None, 3, {}, {"resource": []}, {"resource": order}],
+    }
     assert taken(an_order_body(draftOrders=bundle), "order-select").draft_orders == (order,)
 
 
@@ -124,7 +128,5 @@ MEMBERS = st.sampled_from(
 @given(st.dictionaries(MEMBERS, ANY_JSON), st.sampled_from(["patient-view", "order-select"]))
 def test_any_members_are_taken_or_refused_and_never_crash(changes: dict[str, Any], hook: str) -> None:
     body = an_order_body() | {"hook": hook} | changes
-    try:
-        taken(body, hook)
-    except BadRequest as refusal:
-        assert refusal.message.isprintable()
+    with contextlib.suppress(BadRequest):
+        assert taken(body, hook).hook == hook

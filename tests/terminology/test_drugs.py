@@ -199,6 +199,8 @@ def test_a_local_form_of_a_known_drug_is_dropped(display: str, resolver: DrugRes
     [
         (Coded(codings=(Coding(SNOMED, INTRAVENOUS),)), "iv"),
         (Coded(codings=(Coding(SNOMED, ORAL),)), "systemic"),
+        (Coded(codings=(Coding(SNOMED, "447694001"),)), "local"),
+        (Coded(codings=(Coding(SNOMED, "78421000"),)), "systemic"),
         (Coded(text="Intravenous route"), "iv"),
         (Coded(text="PO"), "systemic"),
         (Coded(text="Nebulization"), "local"),
@@ -312,3 +314,7 @@ def test_no_input_raises(
     )  # fmt: skip
 
     assert resolver.resolve(product).ingredient_count >= 1
+
+
+def test_every_route_code_leads_to_a_kind_of_place(fluids: Fluids) -> None:
+    assert set(fluids.forms.route_codes.values()) <= {"iv", "systemic", *fluids.forms.local}

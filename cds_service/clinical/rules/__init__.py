@@ -1,1 +1,1 @@
-"""One module per question a clinician asks; each rule answers with a finding or the reason for its silence."""
+"""One module per question a clinician asks; a rule answers with a finding or why it is silent."""

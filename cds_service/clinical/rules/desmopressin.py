@@ -12,6 +12,7 @@ from cds_service.clinical.rules.ordered import (
     about,
     beside,
     drug_of,
+    is_below,
     may_remove,
     recheck_in_weeks,
     remove,
@@ -19,8 +20,8 @@ from cds_service.clinical.rules.ordered import (
     silent,
     taken,
 )
-from cds_service.clinical.rules.standing import actionable, recorded
-from cds_service.clinical.sample import Freshness
+from cds_service.clinical.rules.standing import actionable, direct_reading_normal, recorded
+from cds_service.clinical.sample import Freshness, Sample
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.spans import hours
 from cds_service.clinical.wording import ago
@@ -43,10 +44,12 @@ def desmopressin(case: Case, order: Order) -> Outcome:
         return silent(RULE, order, "too-old", na=latest.shown, age=ago(case.sodium.age))
     if not case.sodium.low:
         return silent(RULE, order, "not-low", na=latest.shown)
+    if direct_reading_normal(case):
+        return silent(RULE, order, "methods-contradict", na=latest.shown)
     if _clamp(case, order):
         return silent(RULE, order, "clamp")
     purpose = _purpose(case, order)
-    level: Indicator = "critical" if latest.value < case.limits.desmopressin_critical_below else "warning"
+    level: Indicator = _loud(case, latest)
     aging = not actionable(case)
     found = Finding(
         rule=RULE,
@@ -59,6 +62,10 @@ def desmopressin(case: Case, order: Order) -> Outcome:
         drugs=(drug.name,),
     )
     return about(order, found)
+
+
+def _loud(case: Case, latest: Sample) -> Indicator:
+    return "critical" if is_below(latest, case.limits.desmopressin_critical_below) else "warning"
 
 
 def _clamp(case: Case, order: Order) -> bool:
@@ -81,7 +88,7 @@ def _do(purpose: str) -> tuple[Line, ...]:
         return (Line("replacement-never-stop", keep=True), Line("check-sodium-dose"))
     if purpose == "bleeding":
         return (Line("bleeding-limit-fluid", keep=True), Line("check-sodium-dose"))
-    return (Line("contraindicated", keep=True), Line("schedule"))
+    return (Line("contraindicated", keep=True), Line("replacement-keep", keep=True), Line("schedule"))
 
 
 def _partners(case: Case, order: Order) -> tuple[Line, ...]:

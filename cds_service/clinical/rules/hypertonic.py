@@ -33,10 +33,9 @@ _BRAIN_EDEMA = frozenset({"herniation", "cerebral-edema"})
 def severe_symptoms(case: Case, order: Order) -> Outcome:
     """OS-HTS-SEV: severe symptoms are recorded; guardrails, nothing that reads as a stop."""
     rule = "OS-HTS-SEV"
-    latest = _recent(case)
-    blocked = _unless_low(rule, case, order, latest)
-    if blocked or latest is None:
-        return blocked or silent(rule, order, "no-recent-sodium")
+    latest = _low_sodium(rule, case, order)
+    if isinstance(latest, Silence):
+        return latest
     if not case.symptoms.severe:
         return silent(rule, order, "no-severe-symptom")
     if case.symptoms.icp_indication and not _beyond_brain_edema(case):
@@ -50,10 +49,9 @@ def severe_symptoms(case: Case, order: Order) -> Outcome:
 def no_severe_symptoms(case: Case, order: Order) -> Outcome:
     """OS-HTS-ASX: moderate or severe band, or an acute fall, no severe symptom recorded; no removal."""
     rule = "OS-HTS-ASX"
-    latest = _recent(case)
-    blocked = _unless_low(rule, case, order, latest) or _indicated_otherwise(rule, case, order)
-    if blocked or latest is None:
-        return blocked or silent(rule, order, "no-recent-sodium")
+    latest = _low_sodium(rule, case, order, severe=False)
+    if isinstance(latest, Silence):
+        return latest
     acute, severe_band = case.sodium.acute is not None, case.sodium.band is Band.SEVERE
     if case.sodium.band is Band.MILD and not acute:
         return silent(rule, order, "mild-band", na=latest.shown)
@@ -64,9 +62,15 @@ def no_severe_symptoms(case: Case, order: Order) -> Outcome:
     if acute:
         do.append(Line("acute-fall"))
     do.append(Line("number-alone"))
-    indicator: Indicator = "info" if acute or telling or severe_band else "warning"
+    read = _problems_read(case)
+    indicator: Indicator = "warning" if read and not (acute or telling or severe_band) else "info"
     found = Finding(
-        rule=rule, indicator=indicator, facts={"na": latest.shown}, do=tuple(do), why=_watch(case)
+        rule=rule,
+        indicator=indicator,
+        variant="main" if read else "unread",
+        facts={"na": latest.shown},
+        do=tuple(do),
+        why=_watch(case),
     )
     return _card(case, order, found)
 
@@ -74,16 +78,16 @@ def no_severe_symptoms(case: Case, order: Order) -> Outcome:
 def mild(case: Case, order: Order) -> Outcome:
     """OS-HTS-MILD: mild band, not acute, no severe symptom recorded (S2-21)."""
     rule = "OS-HTS-MILD"
-    latest = _recent(case)
-    blocked = _unless_low(rule, case, order, latest) or _indicated_otherwise(rule, case, order)
-    if blocked or latest is None:
-        return blocked or silent(rule, order, "no-recent-sodium")
+    latest = _low_sodium(rule, case, order, severe=False)
+    if isinstance(latest, Silence):
+        return latest
     if case.sodium.band is not Band.MILD or case.sodium.acute is not None:
         return silent(rule, order, "not-mild", na=latest.shown)
     removal = () if _telling_symptom(case) else _removal(case, order)
     finding = Finding(
         rule=rule,
         indicator="warning",
+        variant="main" if _problems_read(case) else "unread",
         facts={"na": latest.shown},
         do=(Line("find-the-cause"),),
         why=(*_symptoms(case), *risk_lines(case), *doubt_lines(case)),
@@ -129,29 +133,22 @@ def concentrate(case: Case, order: Order) -> Outcome:
     return _card(case, order, Finding(rule=rule, indicator="warning", do=do, why=risk_lines(case)))
 
 
-def _recent(case: Case) -> Sample | None:
-    """The latest sodium, young enough to judge the order by."""
-    return latest_within(case, hours(case.limits.raising_case_hours))
-
-
-def _unless_low(rule: str, case: Case, order: Order, latest: Sample | None) -> Silence | None:
+def _low_sodium(rule: str, case: Case, order: Order, *, severe: bool = True) -> Sample | Silence:
+    """The low sodium to judge the order by; without `severe` only where nothing else asks for the order."""
     if not raises_by_saline(order):
         return silent(rule, order, "not-hypertonic")
     if is_concentrate(order):
         return silent(rule, order, "concentrate")
+    latest = latest_within(case, hours(case.limits.raising_case_hours))
     if latest is None:
         return silent(rule, order, "no-recent-sodium")
     if not case.sodium.low:
         return silent(rule, order, "not-low", na=latest.shown)
-    return None
-
-
-def _indicated_otherwise(rule: str, case: Case, order: Order) -> Silence | None:
-    if case.symptoms.severe:
+    if not severe and case.symptoms.severe:
         return silent(rule, order, "severe-symptom")
-    if case.symptoms.icp_indication:
+    if not severe and case.symptoms.icp_indication:
         return silent(rule, order, "intracranial-pressure")
-    return None
+    return latest
 
 
 def _removal(case: Case, order: Order) -> tuple[Suggestion, ...]:
@@ -162,6 +159,11 @@ def _beyond_brain_edema(case: Case) -> bool:
     """Moderate or severe band with a severe symptom that is not the raised pressure itself (OS-HTS-ICP)."""
     other = [s for s in case.symptoms.severe if s not in _BRAIN_EDEMA]
     return bool(other) and case.sodium.band in (Band.MODERATE, Band.SEVERE)
+
+
+def _problems_read(case: Case) -> bool:
+    """Whether a symptom that was not found may be called not recorded."""
+    return case.snapshot.complete("conditions")
 
 
 def _telling_symptom(case: Case) -> bool:
@@ -199,8 +201,9 @@ def _card(case: Case, order: Order, finding: Finding) -> Finding:
 
 def _symptoms(case: Case) -> tuple[Line, ...]:
     found = (*case.symptoms.severe, *case.symptoms.moderate)
-    named = "|".join(f"symptom:{s}" for s in found)
-    return (Line("symptoms-recorded", {"symptoms": named}) if found else Line("symptoms-none"),)
+    if found:
+        return (Line("symptoms-recorded", {"symptoms": "|".join(f"symptom:{s}" for s in found)}),)
+    return (Line("symptoms-none"),) if _problems_read(case) else ()
 
 
 def _watch(case: Case) -> tuple[Line, ...]:

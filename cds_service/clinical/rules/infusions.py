@@ -14,7 +14,7 @@ from cds_service.clinical.rules.ordered import (
     silent,
     sodium_today,
 )
-from cds_service.clinical.rules.standing import na
+from cds_service.clinical.rules.standing import direct_reading_normal, na
 from cds_service.clinical.sample import Freshness
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.spans import hours
@@ -151,6 +151,8 @@ def _small_or_normal(rule: str, case: Case, order: Order, volume: Decimal | None
         return silent(rule, order, "no-sodium")
     if case.sodium.freshness is not Freshness.CURRENT:
         return silent(rule, order, "too-old", na=case.sodium.latest.shown, age=ago(case.sodium.age))
+    if direct_reading_normal(case):
+        return silent(rule, order, "methods-contradict", na=case.sodium.latest.shown)
     if not case.sodium.low:
         return silent(rule, order, "not-low", na=case.sodium.latest.shown)
     return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import Finding, Indicator, Line, Outcome, Silence, Suggestion
@@ -12,6 +11,7 @@ from cds_service.clinical.rules.drugs import GENTLY
 from cds_service.clinical.rules.monitoring import has_symptom, repeat_sodium
 from cds_service.clinical.rules.ordered import (
     about,
+    is_below,
     is_refill,
     may_remove,
     older_than,
@@ -20,7 +20,7 @@ from cds_service.clinical.rules.ordered import (
     silent,
     taken,
 )
-from cds_service.clinical.rules.standing import actionable, recorded
+from cds_service.clinical.rules.standing import actionable, direct_reading_normal, recorded
 from cds_service.clinical.sample import Freshness, Sample
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.volume import Volume
@@ -39,19 +39,18 @@ def lowering(case: Case, order: Order) -> Outcome:
     drug = culprit(case, order)
     if drug is None:
         return silent(RULE, order, "no-lowering-drug")
-    latest = case.sodium.latest
-    blocked = _nothing_to_say(case, order, drug)
-    if blocked or latest is None:
-        return blocked or silent(RULE, order, "no-sodium")
+    latest = _sodium_that_counts(case, order, drug)
+    if isinstance(latest, Silence):
+        return latest
     aging = not actionable(case)
-    level = _indicator(case, order, drug, latest.value)
+    level = _indicator(case, order, drug, latest)
     found = Finding(
         rule=RULE,
         indicator=LOWER[level] if aging else level,
         variant=_variant(case, order, drug, aging),
         facts=_facts(case, drug, latest, aging),
         do=_do(case, order, drug, aging),
-        why=_why(case, order, drug, latest.value),
+        why=_why(case, order, drug, latest),
         suggestions=_buttons(case, order, drug, level),
         drugs=(drug.name,),
     )
@@ -80,7 +79,8 @@ def step_down(case: Case, level: Indicator) -> Indicator:
     return LOWER[level] if aging else level
 
 
-def _nothing_to_say(case: Case, order: Order, drug: DrugMatch) -> Silence | None:
+def _sodium_that_counts(case: Case, order: Order, drug: DrugMatch) -> Sample | Silence:
+    """The low or falling sodium that the drug may make worse."""
     latest, falling = case.sodium.latest, case.sodium.falling is not None
     if latest is None:
         return silent(RULE, order, "no-sodium")
@@ -88,13 +88,15 @@ def _nothing_to_say(case: Case, order: Order, drug: DrugMatch) -> Silence | None
         return silent(RULE, order, "too-old", na=latest.shown, age=ago(case.sodium.age))
     if case.glucose and case.glucose.explained:
         return silent(RULE, order, "glucose-explains", na=latest.shown)
+    if direct_reading_normal(case):
+        return silent(RULE, order, "methods-contradict", na=latest.shown)
     if not case.sodium.low and not falling:
         return silent(RULE, order, "not-low", na=latest.shown)
     if drug.cls == "loop" and _loop_treats(case):
         return silent(RULE, order, "loop-treats")
-    if is_refill(case, order, drug) and latest.value >= case.limits.refill_sodium_below and not falling:
+    if is_refill(case, order, drug) and not (falling or is_below(latest, case.limits.refill_sodium_below)):
         return silent(RULE, order, "refill", drug=drug.name)
-    return None
+    return latest
 
 
 def _loop_treats(case: Case) -> bool:
@@ -102,15 +104,15 @@ def _loop_treats(case: Case) -> bool:
     return case.volume.status in (Volume.HYPER, Volume.EUV) or recorded(case, "acute-heart-failure")
 
 
-def _indicator(case: Case, order: Order, drug: DrugMatch, value: Decimal) -> Indicator:
+def _indicator(case: Case, order: Order, drug: DrugMatch, latest: Sample) -> Indicator:
     limits, group = case.limits, group_of(case, order, drug)
     if group == "C":
         return "info"
     if group == "B":
-        return "warning" if value < limits.lowering_b_warning_below else "info"
-    if value < limits.lowering_critical_below:
+        return "warning" if is_below(latest, limits.lowering_b_warning_below) else "info"
+    if is_below(latest, limits.lowering_critical_below):
         return "critical"
-    if value < limits.lowering_warning_below:
+    if is_below(latest, limits.lowering_warning_below):
         return "warning"
     return "warning" if case.sodium.low and _at_risk(case, drug) else "info"
 
@@ -156,7 +158,7 @@ def _do(case: Case, order: Order, drug: DrugMatch, aging: bool) -> tuple[Line, .
 def _alternative(case: Case) -> str:
     """Below the limit one does not wait a week for the next sodium."""
     latest = case.sodium.latest
-    clearly_low = latest is not None and latest.value < case.limits.lowering_warning_below
+    clearly_low = latest is not None and is_below(latest, case.limits.lowering_warning_below)
     return "another-drug-or-wait" if clearly_low else "another-drug"
 
 
@@ -164,7 +166,7 @@ def _bupropion_harms(case: Case) -> bool:
     return case.symptoms.seizure or recorded(case, "eating-disorder", "withdrawal")
 
 
-def _why(case: Case, order: Order, drug: DrugMatch, value: Decimal) -> tuple[Line, ...]:
+def _why(case: Case, order: Order, drug: DrugMatch, latest: Sample) -> tuple[Line, ...]:
     lines = []
     if case.sodium.falling:
         fall = case.sodium.falling
@@ -176,7 +178,7 @@ def _why(case: Case, order: Order, drug: DrugMatch, value: Decimal) -> tuple[Lin
         lines.append(Line("contains", {"drug": drug.name, "partners": ", ".join(order.partners)}))
     lines.extend(doubt_lines(case))
     if older_than(case, case.limits.lowering_age_years):
-        stopp = drug.cls in ("ssri", "thiazide") and value < case.limits.lowering_warning_below
+        stopp = drug.cls in ("ssri", "thiazide") and is_below(latest, case.limits.lowering_warning_below)
         lines.append(Line(f"stopp-{drug.cls}" if stopp else "beers"))
     return tuple(lines)
 
@@ -190,6 +192,6 @@ def _buttons(case: Case, order: Order, drug: DrugMatch, level: Indicator) -> tup
     buttons = []
     if removable and may_remove(case) and not case.symptoms.seizure:
         buttons.append(remove(order, drug.name))
-    if case.sodium.latest and case.sodium.latest.value < case.limits.lowering_warning_below:
+    if case.sodium.latest and is_below(case.sodium.latest, case.limits.lowering_warning_below):
         buttons.append(now)
     return (*buttons, recheck_in_weeks(case))

@@ -35,8 +35,10 @@ def silent(rule: str, order: Order, reason: str, **facts: Fact) -> Silence:
 
 
 def raises_by_saline(order: Order) -> bool:
-    """Whether the order is hypertonic saline or a concentrate of it (C.5)."""
-    return order.kind == "medication" and order.saline is not None and order.saline.kind in _RAISING_SALINE
+    """Whether the order is hypertonic saline or a concentrate for a vein (C.5)."""
+    if order.kind != "medication" or order.route == "local" or order.saline is None:
+        return False
+    return order.saline.kind in _RAISING_SALINE
 
 
 def is_concentrate(order: Order) -> bool:
@@ -95,6 +97,11 @@ def sodium_unread(case: Case) -> bool:
 def latest_within(case: Case, span: timedelta) -> Sample | None:
     """The latest usable sodium, unless it is older than the span."""
     return case.sodium.latest if case.sodium.age <= span else None
+
+
+def is_below(sample: Sample, limit: Decimal) -> bool:
+    """Whether the sodium is below the limit; "<130" is below 130."""
+    return sample.value < limit or (sample.comparator == "<" and sample.value == limit)
 
 
 def other_drafts(case: Case, order: Order) -> tuple[Order, ...]:

@@ -15,6 +15,7 @@ from cds_service.clinical.rules.ordered import (
     vaptan_of,
 )
 from cds_service.clinical.rules.standing import cirrhosis, recorded
+from cds_service.clinical.sample import Freshness
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.spans import hours
 from cds_service.clinical.volume import Volume
@@ -86,6 +87,10 @@ def _new_vaptan(case: Case, order: Order) -> str:
     return ""
 
 
+def _low_now(case: Case) -> bool:
+    return case.sodium.low and case.sodium.freshness is not Freshness.STALE
+
+
 def demeclocycline(case: Case, order: Order) -> Outcome:
     """OS-DEMECLO: demeclocycline or lithium for low sodium; demeclocycline in pregnancy."""
     rule = "OS-DEMECLO"
@@ -95,7 +100,7 @@ def demeclocycline(case: Case, order: Order) -> Outcome:
     pregnancy = case.pregnant and drug.cls == "demeclocycline"
     if drug.cls == "lithium" and not for_low_sodium(order):
         return silent(rule, order, "other-reason")
-    if not pregnancy and not for_low_sodium(order) and not case.sodium.low:
+    if not pregnancy and not for_low_sodium(order) and not _low_now(case):
         return silent(rule, order, "other-reason")
     risky = cirrhosis(case) or recorded(case, KIDNEY) or case.dialysis
     found = Finding(

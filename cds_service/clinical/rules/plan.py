@@ -145,6 +145,4 @@ def _advice(case: Case) -> Iterator[Line]:
         yield Line("salty-food")
     if status is Volume.HYPO:
         yield Line("hypovolemia-watch")
-    yield Line("treat-cause")
-    if cirrhosis(case):
-        yield Line("better-sodium")
+    yield Line("treat-cause-cirrhosis" if cirrhosis(case) else "treat-cause")

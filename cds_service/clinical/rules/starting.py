@@ -10,6 +10,7 @@ from cds_service.clinical.rules.ordered import (
     baseline,
     beside,
     drug_of,
+    is_below,
     is_refill,
     older_than,
     recheck_in_weeks,
@@ -68,7 +69,7 @@ def _partner(case: Case, order: Order, drug: DrugMatch) -> DrugMatch | None:
 
 def _low_or_falling(case: Case) -> bool:
     latest = case.sodium.latest
-    low = latest is not None and latest.value < case.limits.refill_sodium_below
+    low = latest is not None and is_below(latest, case.limits.refill_sodium_below)
     return low or case.sodium.falling is not None
 
 

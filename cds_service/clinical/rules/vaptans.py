@@ -122,10 +122,9 @@ def _contraindication(case: Case, order: Order) -> tuple[str, str] | None:
 def severe_symptoms(case: Case, order: Order) -> Outcome:
     """OS-VAP-SEV: severe symptoms that sodium is too high to explain; a vaptan is no urgent treatment."""
     rule = "OS-VAP-SEV"
-    vaptan = vaptan_of(order)
-    blocked = _out_of_scope(rule, case, order, vaptan)
-    if blocked or vaptan is None:
-        return blocked or silent(rule, order, "no-vaptan")
+    vaptan = _for_low_sodium(rule, case, order)
+    if isinstance(vaptan, Silence):
+        return vaptan
     if not case.symptoms.severe or case.symptoms.attributable:
         return silent(rule, order, "no-severe-symptom")
     return about(
@@ -145,10 +144,11 @@ def severe_symptoms(case: Case, order: Order) -> Outcome:
 def liver(case: Case, order: Order) -> Outcome:
     """OS-VAP-LIVER: tolvaptan with liver disease (label; S1-6)."""
     rule = "OS-VAP-LIVER"
-    vaptan = vaptan_of(order)
-    blocked = _out_of_scope(rule, case, order, vaptan)
-    if blocked or vaptan is None or vaptan.name != TOLVAPTAN:
-        return blocked or silent(rule, order, "not-tolvaptan")
+    vaptan = _for_low_sodium(rule, case, order)
+    if isinstance(vaptan, Silence):
+        return vaptan
+    if vaptan.name != TOLVAPTAN:
+        return silent(rule, order, "not-tolvaptan")
     found = next((c for c in LIVER if recorded(case, c)), None)
     if found is None:
         return silent(rule, order, "no-liver-disease")
@@ -169,10 +169,9 @@ def liver(case: Case, order: Order) -> Outcome:
 def duration(case: Case, order: Order) -> Outcome:
     """OS-VAP-DUR: the course is longer than the label allows."""
     rule = "OS-VAP-DUR"
-    vaptan = vaptan_of(order)
-    blocked = _out_of_scope(rule, case, order, vaptan)
-    if blocked or vaptan is None:
-        return blocked or silent(rule, order, "no-vaptan")
+    vaptan = _for_low_sodium(rule, case, order)
+    if isinstance(vaptan, Silence):
+        return vaptan
     longest = case.limits.conivaptan_days_max if vaptan.name == CONIVAPTAN else case.limits.tolvaptan_days_max
     course = _course_days(case, order, vaptan)
     if course is None:
@@ -206,10 +205,9 @@ def _course_days(case: Case, order: Order, vaptan: DrugMatch) -> Decimal | None:
 def not_low(case: Case, order: Order) -> Outcome:
     """OS-VAP-NONE: sodium is not low, and no polycystic kidney disease is recorded (S11)."""
     rule = "OS-VAP-NONE"
-    vaptan = vaptan_of(order)
-    blocked = _out_of_scope(rule, case, order, vaptan)
-    if blocked or vaptan is None:
-        return blocked or silent(rule, order, "no-vaptan")
+    vaptan = _for_low_sodium(rule, case, order)
+    if isinstance(vaptan, Silence):
+        return vaptan
     latest = case.sodium.latest
     if latest is None or case.sodium.freshness is Freshness.STALE:
         return silent(rule, order, "no-recent-sodium")
@@ -234,10 +232,9 @@ def not_low(case: Case, order: Order) -> Outcome:
 def start(case: Case, order: Order) -> Outcome:
     """OS-VAP-GEN: a vaptan is started for low sodium: in hospital, without fluid restriction."""
     rule = "OS-VAP-GEN"
-    vaptan = vaptan_of(order)
-    blocked = _out_of_scope(rule, case, order, vaptan)
-    if blocked or vaptan is None:
-        return blocked or silent(rule, order, "no-vaptan")
+    vaptan = _for_low_sodium(rule, case, order)
+    if isinstance(vaptan, Silence):
+        return vaptan
     latest = case.sodium.latest
     if latest is None or not case.sodium.low:
         return silent(rule, order, "not-low", na=latest.shown) if latest else silent(rule, order, "no-sodium")
@@ -274,12 +271,12 @@ def _early_sodium(case: Case) -> Suggestion:
     return Suggestion("sodium-after-start", (draw,), {"hours": number(after)})
 
 
-def _out_of_scope(rule: str, case: Case, order: Order, vaptan: DrugMatch | None) -> Silence | None:
+def _for_low_sodium(rule: str, case: Case, order: Order) -> DrugMatch | Silence:
+    """The vaptan of an order that is for low sodium, as far as anybody can tell."""
+    vaptan = vaptan_of(order)
     if vaptan is None:
         return silent(rule, order, "no-vaptan")
-    if for_polycystic_kidney(case, order):
-        return silent(rule, order, "polycystic")
-    return None
+    return silent(rule, order, "polycystic") if for_polycystic_kidney(case, order) else vaptan
 
 
 def _removal(case: Case, order: Order, vaptan: DrugMatch) -> tuple[Suggestion, ...]:

@@ -163,6 +163,13 @@ def test_sodium_88_is_used_as_severe_until_disproved() -> None:
     assert kinds(card)[0] == "repeat-sodium-stat"
 
 
+def test_sodium_88_after_128_is_a_doubtful_value_before_it_is_an_acute_fall() -> None:
+    view = sodium("88", sample={"below_plausible": True}, acute=fall("40", 38))
+    found = fired(a_case("88", sodium=view))
+    assert list(found) == ["DQ-PLAUS"]
+    assert "acute-too" in keys(found["DQ-PLAUS"])
+
+
 def test_sodium_88_with_a_seizure_is_an_emergency_too() -> None:
     low = sodium("88", sample={"below_plausible": True})
     found = fired(a_case("88", sodium=low, symptoms=Symptoms(severe=("seizure",), attributable=True)))

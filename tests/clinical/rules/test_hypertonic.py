@@ -111,7 +111,15 @@ SCENES = (
         says="the problem list was not read: no removal",
         order=saline(),
         story=ward("132", missing={"conditions": Missing.TIMEOUT}),
-        fires={"OS-HTS-MILD": "warning main"},
+        fires={"OS-HTS-MILD": "warning unread"},
+        hides=("symptoms-none",),
+    ),
+    Scene(
+        says="moderate, and the problem list was not read: info, and no claim of absence",
+        order=saline(),
+        story=ward("122", missing={"conditions": Missing.TRUNCATED}),
+        fires={"OS-HTS-ASX": "info unread"},
+        hides=("symptoms-none",),
     ),
     Scene(
         says="the age is not known: no removal",
@@ -234,8 +242,8 @@ SCENES = (
         shows=("risk-aasld",),
     ),
     Scene(
-        says="the lungs get their saline without a word",
-        order=saline("3", kind="isotonic", route="local"),
+        says="vector 24: inhaled 3 % saline",
+        order=saline("3", route="local"),
         story=ward("132"),
     ),
 )

@@ -1,4 +1,4 @@
-"""Drugs that can lower sodium: loud by group, never in the way of an emergency, quiet on refills (M12, M13, S17)."""
+"""Drugs that can lower sodium: loud by group, never in the way of an emergency (M12, M13, S17)."""
 
 from __future__ import annotations
 
@@ -289,6 +289,18 @@ SCENES = (
         says="glucose explains the low sodium",
         order=SERTRALINE,
         story=at("128", results=(result("glucose", 600),)),
+    ),
+    Scene(
+        says="a direct measurement contradicts the low value",
+        order=SERTRALINE,
+        story=at("118", results=(replace(result("sodium", 138, 2.2), method="poc"),)),
+    ),
+    Scene(
+        says="below 130 as the laboratory could tell",
+        order=SERTRALINE,
+        story=at(None, results=(result("sodium", 130, comparator="<"),)),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
     ),
     Scene(says="no sodium at 40", order=SERTRALINE, story=at(None)),
     Scene(

@@ -294,3 +294,34 @@ def test_plan_functions_can_be_used_alone() -> None:
     case = a_case("123", volume=HYPER, restriction=offer())
     assert [line.key for line in plan_lines(case)] == ["restriction-overload"]
     assert [s.kind for s in plan_suggestions(case)] == ["fluid-restriction"]
+
+
+def withheld(*keys_of: str, **more: Any) -> Restriction:
+    lines = {"withheld-volume-unknown": {"ml": "1000"}, "withheld-systolic-low": {"value": "84"}}
+    lines["withheld-near-normal"] = {"value": "134"}
+    return Restriction(verdict="text", reasons=tuple(Line(k, lines.get(k, {})) for k in keys_of), **more)
+
+
+def test_a_sign_of_depletion_leads_and_no_conditional_restriction_stands_beside_it() -> None:
+    flag = Line("withheld-systolic-low", {"value": "84"})
+    verdict = withheld("withheld-volume-unknown", "withheld-systolic-low", red_flags=(flag,))
+    shown = card(a_case("123", restriction=verdict))
+    assert shown.do[0].key == "withheld-systolic-low"
+    assert "withheld-volume-unknown" not in keys(shown)
+
+
+def test_near_normal_no_conditional_restriction_is_shown() -> None:
+    shown = card(a_case("134", restriction=withheld("withheld-volume-unknown", "withheld-near-normal")))
+    assert shown.do[0].key == "withheld-near-normal"
+    assert "withheld-volume-unknown" not in keys(shown)
+
+
+@pytest.mark.parametrize(("profile", "key"), [("aasld", "vaptan-aasld"), ("european", "vaptan-european")])
+def test_vaptans_are_mentioned_with_the_caution_of_the_profile(profile: str, key: str) -> None:
+    assert key in keys(card(a_case("122", profile=profile, volume=HYPER, problems=CIRRHOSIS)))
+
+
+def test_a_restriction_that_is_likely_to_fail_says_so() -> None:
+    siadh = volume(Volume.EUV, "siadh")
+    shown = card(a_case("123", volume=siadh, restriction=offer(likely_insufficient=True)))
+    assert "restriction-insufficient" in keys(shown)

@@ -20,6 +20,7 @@ from tests.clinical.rules.cases import (
     exposure,
     fall,
     fired,
+    glucose,
     keys,
     kinds,
     on,
@@ -236,3 +237,30 @@ def test_myeloma_leaves_the_severe_card_and_adds_a_line() -> None:
     assert list(found) == ["PV-SEV"]
     assert found["PV-SEV"].indicator == "critical"
     assert any("direct ISE" in line for line in detail(found["PV-SEV"]))
+
+
+def test_with_high_glucose_a_severe_symptom_does_not_hide_the_severe_band() -> None:
+    shift = glucose("800", "129.2", "134.8", explained=False)
+    case = a_case(
+        "118",
+        sodium=sodium("118", katz="129.2"),
+        glucose=shift,
+        symptoms=Symptoms(severe=("respiratory-failure",)),
+    )
+    found = fired(case)
+    assert list(found) == ["PV-SEV"]
+    assert found["PV-SEV"].indicator == "critical"
+
+
+def test_beside_a_card_on_the_rise_the_sodium_card_orders_no_repeat_of_its_own() -> None:
+    rate = RateView(level="critical", rule="RATE-OVER", variant="fast", worst=rise("9"), now=rise("9"))
+    found = fired(a_case("123", rate=rate))
+    assert not any(k.startswith("repeat") for k in kinds(found["PV-MOD"]))
+    assert "monitor-severe" in keys(found["PV-MOD"])
+    assert any(k.startswith("repeat") for k in kinds(found["RATE-OVER"]))
+
+
+def test_beside_an_acute_fall_no_conditional_restriction_is_shown() -> None:
+    unknown = Restriction(verdict="text", reasons=(Line("withheld-volume-unknown", {"ml": "1000"}),))
+    case = a_case("128", sodium=sodium("128", acute=fall("14", 20)), restriction=unknown)
+    assert "withheld-volume-unknown" not in keys(fired(case)["PV-ACUTE"])
