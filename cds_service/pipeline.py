@@ -13,10 +13,17 @@ from typing import Any, Literal
 
 from cds_service.cards import Desk, Writer
 from cds_service.clinical.case import Case, assess
-from cds_service.clinical.finding import Finding, Line, Outcome, Silence
+from cds_service.clinical.finding import Finding, Line, Outcome, Suggestion
 from cds_service.clinical.rules import order_select, patient_view
 from cds_service.clinical.snapshot import Missing, Order, Snapshot
-from cds_service.clinical.triage import triage_order_select, triage_patient_view
+from cds_service.clinical.triage import (
+    closed as closed_always,
+)
+from cds_service.clinical.triage import (
+    closed_patient_view,
+    triage_order_select,
+    triage_patient_view,
+)
 from cds_service.errors import DataRefused, DataTooSlow, DataUnavailable, KnowledgeError
 from cds_service.fhir.client import FhirClient
 from cds_service.fhir.gather import Ask, Gathered, Unreachable, gather
@@ -78,16 +85,22 @@ class Pipeline:
 
     def answer(self, request: HookRequest, client: Client, deadline: Deadline) -> Evaluation:
         """The cards of one call. DataUnavailable (412) where sodium is needed and cannot be had."""
-        service = self.knowledge.services[request.service]
         if request.hook == "order-select" and not self._concerns_us(request):
             return Evaluation(cards=[], reason="no selected order concerns a rule")
-        gathered = gather(_ask(service, request, client), self._fhir, deadline)
-        parts = self._parts(request, client, gathered)
-        snapshot = read_snapshot(parts, self._vocabulary)
-        writer = Writer(self.knowledge, service, self._desk, client.profile)
-        if _sodium_unread(snapshot) and not _needs_no_sodium(snapshot):
-            return self._unreadable(request, client, gathered, snapshot, writer)
-        return self._evaluate(request, client, gathered, parts, snapshot, writer)
+        call = self._read(request, client, deadline)
+        closed = closed_patient_view if request.hook == "patient-view" else closed_always
+        gate = closed(call.case)
+        if gate:
+            return Evaluation(
+                cards=[],
+                sources=call.gathered.sources,
+                case=call.case,
+                reason=self.knowledge.words.silence[gate],
+            )
+        if _sodium_unread(call.case.snapshot) and not _needs_no_sodium(call.case.snapshot):
+            return self._unreadable(call)
+        outcomes, chosen = _judge(request.hook, call.case)
+        return self._answered(call, chosen, outcomes)
 
     def _concerns_us(self, request: HookRequest) -> bool:
         """Whether a selected order may concern a rule: decided from the drafts alone, before any read."""
@@ -101,53 +114,29 @@ class Pipeline:
             return True
         return any(order_select.concern(order) for order in selected(read_snapshot(parts, self._vocabulary)))
 
-    def _parts(self, request: HookRequest, client: Client, gathered: Gathered) -> Parts:
-        """What the reader is given; Medications that orders only refer to are read in the same deadline."""
-        base = client.base_for(request.fhir_server)
-        zone = client.time_zone.utcoffset(request.received.replace(tzinfo=None)) if client.time_zone else None
-        parts = Parts(
-            patient_id=request.patient_id,
-            now=request.received,
-            encounter_id=request.encounter_id,
-            zone=zone,
-            bases=(base,) if base else (),
-            sources=gathered.sources,
-            urls=full_urls(request.prefetch.values()),
-            drafts=request.draft_orders,
-            selections=request.selections,
-        )
+    def _read(self, request: HookRequest, client: Client, deadline: Deadline) -> _Call:
+        """Everything the call can know; Medications that orders only refer to come in the same deadline."""
+        service = self.knowledge.services[request.service]
+        gathered = gather(_ask(service, request, client), self._fhir, deadline)
+        parts = _parts(request, client, gathered)
         wanted = wanted_references(parts)
-        if not wanted:
-            return parts
-        found = Part(resources=tuple(gathered.reads.get_many(wanted).values()))
-        return replace(parts, sources={**gathered.sources, "referenced": found})
+        if wanted:
+            found = Part(resources=tuple(gathered.reads.get_many(wanted).values()))
+            parts = replace(parts, sources={**gathered.sources, "referenced": found})
+        snapshot = read_snapshot(parts, self._vocabulary)
+        knowledge = self.knowledge
+        case = assess(snapshot, knowledge.limits[client.profile], knowledge.sets, knowledge.terms.labs)
+        return _Call(request=request, client=client, gathered=gathered, parts=parts, case=case)
 
-    def _evaluate(
-        self,
-        request: HookRequest,
-        client: Client,
-        gathered: Gathered,
-        parts: Parts,
-        snapshot: Snapshot,
-        writer: Writer,
-    ) -> Evaluation:
-        case = self._case(snapshot, client)
-        outcomes, chosen = _judge(request.hook, case)
-        cards = self._cards(chosen, case, request, parts, writer)
-        return Evaluation(
-            cards=cards, sources=gathered.sources, returned=tuple(chosen), outcomes=outcomes, case=case
-        )
-
-    def _unreadable(
-        self, request: HookRequest, client: Client, gathered: Gathered, snapshot: Snapshot, writer: Writer
-    ) -> Evaluation:
+    def _unreadable(self, call: _Call) -> Evaluation:
         """Sodium is needed and cannot be had: 412, or a card for clients that show errors as "all clear"."""
+        snapshot = call.case.snapshot
         why = snapshot.missing["sodium"]
-        if not client.explain_missing_data:
-            raise _unavailable(why, gathered, client)
+        if not call.client.explain_missing_data:
+            raise _unavailable(why, call.gathered, call.client)
         drugs = [order.drugs[0].name for order in selected(snapshot) if order.drugs]
         finding = Finding(
-            rule=UNREADABLE[request.hook],
+            rule=UNREADABLE[call.request.hook],
             indicator="info",
             do=(Line("check-chart"),),
             facts={
@@ -156,35 +145,62 @@ class Pipeline:
             },
             drugs=tuple(drugs),
         )
-        case = self._case(snapshot, client)
-        cards = self._cards([finding], case, request, None, writer)
-        return Evaluation(cards=cards, sources=gathered.sources, returned=(finding,), case=case)
+        return self._answered(call, [finding], ())
 
-    def _case(self, snapshot: Snapshot, client: Client) -> Case:
-        knowledge = self.knowledge
-        return assess(snapshot, knowledge.limits[client.profile], knowledge.sets, knowledge.terms.labs)
-
-    def _cards(
-        self, findings: list[Finding], case: Case, request: HookRequest, parts: Parts | None, writer: Writer
-    ) -> list[dict[str, Any]]:
+    def _answered(self, call: _Call, findings: list[Finding], outcomes: tuple[Outcome, ...]) -> Evaluation:
         """The cards of these findings, each looked at once more before it is sent."""
+        request, parts = call.request, call.parts
         context = OrderContext(
             patient_id=request.patient_id,
             now=request.received,
             encounter_id=request.encounter_id,
             practitioner=request.practitioner,
             fluid_order=self._options.fluid_restriction_resource,
-            bases=parts.bases if parts else (),
-            resource_of=lambda reference: order_resource(parts, reference) if parts else None,
+            bases=parts.bases,
+            resource_of=lambda reference: order_resource(parts, reference),
         )
-        cards = [
-            writer.card(
-                finding, case, request.patient_id, lambda s, text: self._orders.actions_for(s, context, text)
-            )
-            for finding in findings
-        ]
+
+        def actions(suggestion: Suggestion, text: str) -> list[dict[str, Any]]:
+            return self._orders.actions_for(suggestion, context, text)
+
+        service = self.knowledge.services[request.service]
+        writer = Writer(self.knowledge, service, self._desk, call.client.profile)
+        cards = [writer.card(finding, call.case, request.patient_id, actions) for finding in findings]
         check_cards(cards)
-        return cards
+        return Evaluation(
+            cards=cards,
+            sources=call.gathered.sources,
+            returned=tuple(findings),
+            outcomes=outcomes,
+            case=call.case,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """One call once its data are in."""
+
+    request: HookRequest
+    client: Client
+    gathered: Gathered
+    parts: Parts
+    case: Case
+
+
+def _parts(request: HookRequest, client: Client, gathered: Gathered) -> Parts:
+    base = client.base_for(request.fhir_server)
+    zone = request.received.astimezone(client.time_zone).utcoffset() if client.time_zone else None
+    return Parts(
+        patient_id=request.patient_id,
+        now=request.received,
+        encounter_id=request.encounter_id,
+        zone=zone,
+        bases=(base,) if base else (),
+        sources=gathered.sources,
+        urls=full_urls(request.prefetch.values()),
+        drafts=request.draft_orders,
+        selections=request.selections,
+    )
 
 
 def selected(snapshot: Snapshot) -> tuple[Order, ...]:
@@ -243,6 +259,3 @@ def _same_rules(knowledge: Knowledge) -> None:
         for rule in sorted(coded ^ set(service.file.rules)):
             known = "has no words" if rule in coded else "is no rule of this service"
             raise KnowledgeError(f"{service.id}.toml: [rules.{rule}] {known}")
-
-
-__all__ = ["Evaluation", "Options", "Pipeline", "Silence", "selected"]

@@ -45,6 +45,9 @@ class SalineWords(Struct, frozen=True, forbid_unknown_fields=True):
 
     terms: list[str]  # name the salt and leave the strength open
     shorthands: dict[str, Decimal]  # name it with its strength: "ns" -> 0.9
+    spoken: list[str]  # words of a fluid, not of a chemical: by vein where no route is given
+    abbreviated: list[str]  # behind the name of a drug as often a nasal spray
+    links: list[str]  # between a drug and the fluid that carries it
     hypertonic: list[str]  # without a number: hypertonic, percent unknown
     filler: list[str]  # may stand between the term and its percent
     additives: list[str]  # may share the bag without making it another order
@@ -79,9 +82,11 @@ class TextWords(Struct, frozen=True, forbid_unknown_fields=True):
     after: list[str]  # directly after a name: it is not ordered
     anywhere: list[str]
     decoys: list[str]  # phrases that contain a name and mean something else
+    joining: list[str]  # between two ingredients
     combination: list[str]  # words that say "more than one ingredient"
     plain: list[str]  # salts, forms and units: no second ingredient beside a name
     problem_before: list[str]  # before a problem: it is not present
+    problem_between: list[str]  # may stand between a negation and the problem
     problem_after: list[str]
     problem_decoys: list[str]  # phrases that contain the word of a problem and mean something else
 

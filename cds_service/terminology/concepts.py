@@ -14,7 +14,8 @@ from cds_service.terminology.systems import ICD9, ICD10_FAMILY, SNOMED, canonica
 from cds_service.terminology.text import Phrases, Words, flat, words
 
 _NOT_CODE = re.compile(r"[^0-9A-Z]")
-_JOINED = frozenset({"and", "or", "with", "acute", "any", "recent", "current", "active", "new"})
+_JOINED = frozenset({"and", "or"})
+_SENTENCE = re.compile(r"[.;:]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class ConceptMatcher:
                 phrases.setdefault(phrase, []).append(key)
         self._phrases = Phrases(phrases)
         self._without_code = {k for k, c in concepts.items() if not (c.icd10 or c.snomed or c.icd9)}
+        self._between = frozenset(text.problem_between)
         self._before, self._after = flat(text.problem_before), flat(text.problem_after)
 
     def match(self, coded: Coded) -> frozenset[str]:
@@ -82,14 +84,20 @@ class ConceptMatcher:
     def _said(self, text: Words) -> Iterable[str]:
         negated_to = -1
         for hit in self._phrases.find(text):
-            chained = negated_to >= 0 and set(text.tokens[negated_to : hit.start]) <= _JOINED
-            if chained or self._negated(text, hit.start, hit.end):
+            if self._chained(text, negated_to, hit.start) or self._negated(text, hit.start, hit.end):
                 negated_to = hit.end
             else:
                 yield from hit.found
 
+    def _chained(self, text: Words, negated_to: int, start: int) -> bool:
+        """Whether a negation reaches on: "no ascites or cirrhosis"."""
+        if negated_to < 0:
+            return False
+        gap = text.folded[text.spans[negated_to - 1][1] : text.spans[start][0]]
+        return set(text.tokens[negated_to:start]) <= _JOINED | self._between and not _SENTENCE.search(gap)
+
     def _negated(self, text: Words, start: int, end: int) -> bool:
-        while start > 0 and text.tokens[start - 1] in _JOINED - {"and", "or", "with"}:
+        while start > 0 and text.tokens[start - 1] in self._between:
             start -= 1
         return self._before.ends_before(text, start) or self._after.starts_at(text, end)
 

@@ -16,7 +16,6 @@ from cds_service.terminology.text import Hit, Phrases, Words, flat, words
 SHORTEST_NAME = 4  # letters of a word that may be an unknown second ingredient
 _BRACKETS = re.compile(r"\[[^\]]*\]")
 _JOINED = re.compile(r"^\s*[/+&]\s*$|^\s*-\s*$")
-_JOINING = frozenset({"and", "with", "und", "mit", "et", "y", "e"})
 _SENTENCE = re.compile(r"[.;\n]")
 _TWO_STRENGTHS = re.compile(r"\d(?:\.\d+)?\s*(?:mg|mcg|g)?\s*[/-]\s*\d+(?:\.\d+)?\s*(?:mg|mcg)\b")
 
@@ -53,6 +52,7 @@ class NameReader:
         self._every = Phrases({**every, **decoys})
         self._before, self._after = flat(text.before), flat(text.after)
         self._anywhere, self._combination = flat(text.anywhere), flat(text.combination)
+        self._joining = frozenset(text.joining)
         self._plain = frozenset(token for word in text.plain for token in words(word).tokens)
         self._forms = forms
         self.official = lru_cache(maxsize=4096)(self._official)
@@ -133,7 +133,7 @@ class NameReader:
         outer = inner + step
         while 0 <= outer < len(text.tokens):
             token = text.tokens[outer]
-            if token in _JOINING:
+            if token in self._joining:
                 return outer + step if 0 <= outer + step < len(text.tokens) else None
             if _JOINED.match(text.gap(min(inner, outer), max(inner, outer))) and not token[0].isdigit():
                 return outer

@@ -13,7 +13,6 @@ from cds_service.terminology.text import Hit, Phrases, Words, flat, words
 SHORTEST_DRUG = 4  # letters of a word that may be the drug which a fluid carries
 REACH = 8  # words between the salt and its percent
 _VOLUMES = frozenset({"ml", "l"})
-_LINKS = frozenset({"in", "with", "w", "and", "mit", "dans", "en"})
 _LINKING = frozenset("/+")
 
 SaltHit = Hit[Decimal | None]
@@ -41,7 +40,8 @@ class SalineText:
             flat(phrases) for phrases in (saline.hypertonic, saline.filler, saline.mixtures)
         )
         self._additives = flat([*saline.additives, *saline.electrolytes, *saline.glucose])
-        self._glucose = frozenset(saline.glucose)
+        self._glucose, self._links = frozenset(saline.glucose), frozenset(saline.links)
+        self._spoken, self._abbreviated = frozenset(saline.spoken), flat(saline.abbreviated)
         self._plain = frozenset(token for word in fluids.text.plain for token in words(word).tokens)
         self._per_mmol = fluids.numbers["gram_per_100_ml_of_one_mmol_per_ml"].value
 
@@ -61,7 +61,7 @@ class SalineText:
         """A written percent wins over a shorthand, and the one after the salt over the one before it."""
         hypertonic = bool(self._hypertonic.find(name))
         shorthand = next((percent for hit in salt for percent in hit.found if percent is not None), None)
-        spoken = hypertonic or shorthand is not None or "saline" in name.tokens
+        spoken = hypertonic or shorthand is not None or not self._spoken.isdisjoint(name.tokens)
         for hit in salt:
             percent = self._after(name, hit.end)
             if percent is None:
@@ -101,7 +101,8 @@ class SalineText:
             start -= 1
         taken = {at for hit in salt for at in range(hit.start, hit.end)}
         drugs = [at for at in range(len(name.tokens)) if at not in taken and self._unknown(name, at)]
-        if any(at < start for at in drugs) and self._linked(name, start):
+        before = [at for at in drugs if at < start]
+        if before and (self._linked(name, start) or self._abbreviated.starts_at(name, salt[0].start)):
             return True
         if any(_has_dose(name, at) for at in drugs):
             return True
@@ -110,7 +111,7 @@ class SalineText:
         return any(self._unknown(part, at) for part in others for at in range(len(part.tokens)))
 
     def _linked(self, name: Words, at: int) -> bool:
-        return name.tokens[at - 1] in _LINKS or not _LINKING.isdisjoint(name.gap(at - 1, at))
+        return name.tokens[at - 1] in self._links or not _LINKING.isdisjoint(name.gap(at - 1, at))
 
     def _unknown(self, name: Words, at: int) -> bool:
         """Whether this word may be the name of a drug."""

@@ -111,6 +111,8 @@ class Phrases(Generic[T]):
         return next(iter(self._all_at(tokens, at)), None)
 
     def _all_at(self, tokens: tuple[str, ...], at: int) -> list[Hit[T]]:
+        if not self._stems and tokens[at] not in self._exact:
+            return []
         hits = [
             Hit(at, at + len(phrase), found)
             for phrase, found in self._exact.get(tokens[at], ())

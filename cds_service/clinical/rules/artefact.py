@@ -74,9 +74,13 @@ def artefact(case: Case) -> Outcome:
         indicator="warning" if severe else "info",
         variant="severe" if severe else pseudo.kind,
         facts={"na": na(case)} if severe else {"na": na(case), "value": pseudo.shown},
-        do=(Line("confirm"), Line("monitor-artefact")),
-        why=(Line(f"because-{pseudo.kind}", {"value": pseudo.shown}, keep=True), *symptom_lines(case)),
-        suggestions=osmolality_suggestion(case),
+        do=(Line("confirm-now" if severe else "confirm", keep=True), Line("monitor-artefact")),
+        why=(
+            Line(f"because-{pseudo.kind}", {"value": pseudo.shown}, keep=True),
+            *result_lines(case),
+            *symptom_lines(case),
+        ),
+        suggestions=(repeat_sodium(NOW, "stat"),) if severe else osmolality_suggestion(case),
     )
 
 

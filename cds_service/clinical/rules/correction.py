@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from cds_service.clinical.case import Case
@@ -108,4 +109,6 @@ def _samples_line(case: Case, pair: RatePair) -> Line:
 
 
 def _repeat(case: Case, after: Decimal) -> tuple[Suggestion, ...]:
+    if case.rate.variant == "jump":
+        return (repeat_sodium(timedelta(0), "stat"),)
     return (repeat_sodium(hours(after) - case.sodium.age, "urgent"),)

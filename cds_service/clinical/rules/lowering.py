@@ -11,6 +11,7 @@ from cds_service.clinical.rules.drugs import GENTLY
 from cds_service.clinical.rules.monitoring import has_symptom, repeat_sodium
 from cds_service.clinical.rules.ordered import (
     about,
+    beers_lines,
     is_below,
     is_refill,
     may_remove,
@@ -31,6 +32,7 @@ RULE = "OS-LOW"
 GROUPS = ("A", "B", "C")
 ANTIEPILEPTICS = ("iminostilbene", "valproate")
 ANTIDEPRESSANTS = ("ssri", "snri", "tca", "antidepressant-other")
+STOPP = ("ssri", "thiazide")  # D4, B8
 LOWER: dict[Indicator, Indicator] = {"critical": "warning", "warning": "info", "info": "info"}
 
 
@@ -177,10 +179,10 @@ def _why(case: Case, order: Order, drug: DrugMatch, latest: Sample) -> tuple[Lin
     if order.partners:
         lines.append(Line("contains", {"drug": drug.name, "partners": ", ".join(order.partners)}))
     lines.extend(doubt_lines(case))
-    if older_than(case, case.limits.lowering_age_years):
-        stopp = drug.cls in ("ssri", "thiazide") and is_below(latest, case.limits.lowering_warning_below)
-        lines.append(Line(f"stopp-{drug.cls}" if stopp else "beers"))
-    return tuple(lines)
+    older = older_than(case, case.limits.lowering_age_years)
+    if older and drug.cls in STOPP and is_below(latest, case.limits.lowering_warning_below):
+        return (*lines, Line(f"stopp-{drug.cls}"))
+    return (*lines, *beers_lines(case, drug))
 
 
 def _buttons(case: Case, order: Order, drug: DrugMatch, level: Indicator) -> tuple[Suggestion, ...]:

@@ -12,6 +12,11 @@ from cds_service.clinical.sample import Band
 from cds_service.clinical.spans import days, hours
 from cds_service.clinical.wording import ago
 
+# Beside cramps these ask for assessment today (S8).
+SAME_DAY = frozenset(
+    {"headache", "confusion", "nausea", "vomiting", "fatigue", "lethargy"}
+)
+
 
 def repeat_sodium(after: timedelta, priority: Priority = "routine") -> Suggestion:
     """One draft for the next sodium: at once ("stat"), today, or after a span of time from now."""
@@ -76,6 +81,3 @@ def same_day(case: Case) -> bool:
     """Whether cramps come together with headache, confusion, nausea, vomiting or tiredness (S8)."""
     joined = {*case.symptoms.moderate, *case.symptoms.mild}
     return case.symptoms.cramp and not joined.isdisjoint(SAME_DAY)
-
-
-SAME_DAY = frozenset({"headache", "confusion", "nausea", "vomiting", "fatigue", "lethargy"})

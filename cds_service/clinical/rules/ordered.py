@@ -19,6 +19,10 @@ from cds_service.terminology.match import DrugMatch
 _RAISING_SALINE = ("hypertonic", "concentrate")
 RUNNING = frozenset({"active", "in-progress", "unknown", ""})
 _BY_WORDS = ("text", "brand")
+# "antipsychotics, carbamazepine, diuretics, mirtazapine, oxcarbazepine, SNRI, SSRI, TCA, tramadol" (A.2)
+BEERS = frozenset(
+    {"antipsychotic", "iminostilbene", "thiazide", "loop", "mra", "snri", "ssri", "tca", "opioid-sodium"}
+)
 LOW_SODIUM = frozenset({"hyponatremia", "siadh"})
 
 
@@ -137,16 +141,15 @@ def saline_beside(case: Case, order: Order, within: timedelta | None = None) -> 
     for other in other_drafts(case, order):
         if raises_by_saline(other):
             return other
-    for exposure in case.exposures.of("sodium-chloride"):
-        for other in exposure.orders:
-            if raises_by_saline(other) and other.status in RUNNING and _recent(case, other, within):
-                return other
-    return None
+    running = (o for o in case.snapshot.exposures if raises_by_saline(o) and _runs(case, o))
+    return next((o for o in running if within is None or _started(case, o, within)), None)
 
 
-def _recent(case: Case, order: Order, within: timedelta | None) -> bool:
-    if within is None:
-        return True
+def _runs(case: Case, order: Order) -> bool:
+    return order.status in RUNNING and (order.end is None or order.end >= case.snapshot.now)
+
+
+def _started(case: Case, order: Order, within: timedelta) -> bool:
     return order.start is not None and case.snapshot.now - order.start <= within
 
 
@@ -158,6 +161,12 @@ def first_evidence(case: Case) -> str:
 def older_than(case: Case, years: Decimal) -> bool:
     """Whether the patient is known to be at least that old."""
     return case.age_years is not None and case.age_years >= years
+
+
+def beers_lines(case: Case, drug: DrugMatch) -> tuple[Line, ...]:
+    """The Beers criteria, where patient and drug are among them."""
+    named = drug.cls in BEERS or drug.name == "mirtazapine"
+    return (Line("beers"),) if named and older_than(case, case.limits.lowering_age_years) else ()
 
 
 def may_remove(case: Case) -> bool:

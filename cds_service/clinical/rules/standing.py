@@ -27,8 +27,9 @@ def ever_recorded(case: Case, *concepts: str) -> bool:
 
 
 def cirrhosis(case: Case) -> bool:
-    """Whether cirrhosis is an active problem."""
-    return recorded(case, "cirrhosis", "decompensated-cirrhosis")
+    """Whether cirrhosis is an active problem; primary biliary cholangitis only with its signs (S16)."""
+    signs = recorded(case, "portal-hypertension", "ascites")
+    return recorded(case, "cirrhosis", "decompensated-cirrhosis") or (recorded(case, "pbc") and signs)
 
 
 def heart_failure(case: Case) -> bool:
@@ -86,6 +87,14 @@ def too_mild(case: Case) -> bool:
 def below_plausible(case: Case) -> bool:
     """Whether the latest value lies just below the plausible range: DQ-PLAUS leads (S2)."""
     return case.sodium.latest is not None and case.sodium.latest.below_plausible
+
+
+def doubtful(case: Case) -> bool:
+    """Whether the latest sodium is to be repeated before an order rests on it."""
+    sodium = case.sodium
+    preliminary = sodium.latest is not None and sodium.latest.status == "preliminary"
+    contradicted = sodium.other_method is not None or sodium.newest_rejected is not None
+    return preliminary or contradicted or below_plausible(case) or case.rate.jump is not None
 
 
 def unfit(rule: str, case: Case) -> Silence | None:

@@ -8,6 +8,7 @@ from cds_service.clinical.rules.lowering import step_down
 from cds_service.clinical.rules.ordered import (
     about,
     baseline,
+    beers_lines,
     beside,
     drug_of,
     is_below,
@@ -55,7 +56,7 @@ def combination(case: Case, order: Order) -> Outcome:
         indicator=step_down(case, level),
         facts={"drug": drug.name, "partner": partner.name},
         do=(Line("sodium-then-again"), Line("watch-for")),
-        why=(Line("weeks-after-second"), *((Line("beers"),) if older else ())),
+        why=(Line("weeks-after-second"), *beers_lines(case, drug)),
         suggestions=(*(() if recent else (baseline(),)), recheck_in_weeks(case)),
         drugs=(drug.name, partner.name),
     )
@@ -104,7 +105,7 @@ def no_baseline(case: Case, order: Order) -> Outcome:
         variant="main" if latest else "none",
         facts={**facts, "age": ago(case.sodium.age)} if latest else facts,
         do=(Line("baseline-then-again"), Line("watch-for")),
-        why=(Line("beers"),),
+        why=beers_lines(case, drug) or (Line("label-baseline"),),
         suggestions=(baseline(), recheck_in_weeks(case)),
         drugs=(drug.name,),
     )

@@ -8,7 +8,7 @@ from cds_service.clinical.case import Case
 from cds_service.clinical.exposure import Exposure
 from cds_service.clinical.finding import Line, StopOrder, Suggestion
 from cds_service.clinical.rules.drugs import DIURETICS
-from cds_service.clinical.rules.standing import cirrhosis, heart_failure, in_use
+from cds_service.clinical.rules.standing import cirrhosis, doubtful, heart_failure, in_use
 from cds_service.clinical.sample import Band
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.volume import Volume
@@ -80,17 +80,16 @@ def _combination(order: Order) -> bool:
 
 
 def _clickable(case: Case, exposure: Exposure) -> bool:
-    """Every running order of it may become an `update`, and nothing that speaks against it is unread."""
+    """Every running order of it may become an `update`, and no doubt stands against it."""
     orders = running(exposure)
-    return _read(case) and bool(orders) and all(o.stoppable for o in orders)
-
-
-def _read(case: Case) -> bool:
-    return case.snapshot.complete("medications", "conditions")
+    return not _withheld(case) and bool(orders) and all(o.stoppable for o in orders)
 
 
 def _withheld(case: Case) -> tuple[Line, ...]:
-    return () if _read(case) else (Line("stop-unread"),)
+    """Why no stop is drafted at all: half a record, or a sodium that is itself in doubt."""
+    if not case.snapshot.complete("medications", "conditions"):
+        return (Line("stop-unread"),)
+    return (Line("stop-doubtful"),) if doubtful(case) else ()
 
 
 def _combination_line(exposure: Exposure) -> Line:

@@ -105,6 +105,8 @@ def test_a_normal_direct_measurement_with_severe_symptoms_asks_to_repeat_now() -
     assert list(found) == ["PV-PSEUDO"]
     assert found["PV-PSEUDO"].indicator == "warning"
     assert summary(found["PV-PSEUDO"]).endswith("two methods disagree, repeat now")
+    assert "before treating" not in " ".join(detail(found["PV-PSEUDO"]))
+    assert kinds(found["PV-PSEUDO"]) == ["repeat-sodium-stat"]
 
 
 def rejected(why: Any, shown: str, unit: str, *, hours: float = 1, na: str = "138") -> SodiumView:

@@ -370,6 +370,21 @@ SCENES = (
         fires={"OS-BASE": "info none"},
     ),
     Scene(
+        says="desmopressin at 72 without a sodium: its label asks for one, Beers does not name it",
+        order=selected("desmopressin"),
+        story=at(None, patient=OLD),
+        fires={"OS-BASE": "info none"},
+        shows=("label-baseline",),
+        hides=("beers",),
+    ),
+    Scene(
+        says="valproate at 72: Beers does not name it",
+        order=selected("valproate"),
+        story=at("124", patient=OLD),
+        fires={"OS-LOW": "warning main"},
+        hides=("beers",),
+    ),
+    Scene(
         says="a sodium of 91 days ago is no baseline",
         order=SERTRALINE,
         story=at("139", sodium_hours=24 * 91, patient=OLD),

@@ -10,6 +10,7 @@ from cds_service.clinical.case import Case
 from cds_service.clinical.finding import DraftFluidRestriction, Line, StopOrder
 from cds_service.clinical.fluid import Restriction
 from cds_service.clinical.rules.plan import plan_lines, plan_suggestions
+from cds_service.clinical.sodium import SodiumView
 from cds_service.clinical.symptoms import Symptoms
 from cds_service.clinical.volume import OdsRisk, Volume
 from tests.clinical.rules.cases import (
@@ -325,3 +326,22 @@ def test_a_restriction_that_is_likely_to_fail_says_so() -> None:
     siadh = volume(Volume.EUV, "siadh")
     shown = card(a_case("123", volume=siadh, restriction=offer(likely_insufficient=True)))
     assert "restriction-insufficient" in keys(shown)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        sodium("123", sample={"status": "preliminary"}),
+        sodium("123", other_method=sodium("131").samples[0]),
+    ],
+)
+def test_no_stop_rests_on_a_sodium_that_is_in_doubt(view: SodiumView) -> None:
+    case = a_case("123", sodium=view, exposures=on(exposure("hydrochlorothiazide", "thiazide")))
+    assert stopped(case) == []
+    assert "stop-doubtful" in keys(card(case))
+
+
+def test_biliary_cholangitis_is_cirrhosis_only_with_its_signs() -> None:
+    alone, with_ascites = (problem("pbc"),), (problem("pbc"), problem("ascites"))
+    assert stopped(a_case("123", problems=alone, exposures=diuretics())) == []
+    assert len(stopped(a_case("123", problems=with_ascites, exposures=diuretics()))) == 2

@@ -8,7 +8,7 @@ import pytest
 
 from cds_service.clinical.rules.order_select import RULES, concern
 from cds_service.clinical.snapshot import Missing, Order
-from tests.clinical.patients import Story, order, problem, result
+from tests.clinical.patients import Story, ago, order, problem, result
 from tests.clinical.rules.orders import Scene, restriction, saline, selected, table, water
 
 SEIZURE = problem("seizure", days=0.2, encounter=True)
@@ -292,6 +292,14 @@ SCENES = (
         fires={"OS-VAP-HTS": "warning rescue", "OS-HTS-SEV": "info main"},
         shows=("treat-first", "rescue-first"),
         hides=("stop-the-vaptan",),
+    ),
+    Scene(
+        says="an order of 3 % saline that ended an hour ago does not run",
+        order=selected("tolvaptan"),
+        story=Story(
+            sodium="122", setting="inpatient", orders=(replace(ACTIVE_SALINE, end=ago(hours=1), drugs=()),)
+        ),
+        fires={"OS-VAP-GEN": "info main"},
     ),
     Scene(
         says="a finished order of 3 % saline does not run",

@@ -338,3 +338,8 @@ def test_any_mixture_of_findings_keeps_the_promises(
 def test_facts_out_of_the_record_stay_marked_as_such() -> None:
     units: set[Fact] = {f.facts["unit"] for f in seen()[0] if "unit" in f.facts}
     assert not any(isinstance(u, str) for u in units)
+
+
+def test_the_card_that_sodium_could_not_be_checked_has_its_line() -> None:
+    assert set(service().rules["PV-UNREADABLE"].lines) == {"check-chart"}
+    assert names(service().rules["PV-UNREADABLE"].summary["main"]) == {"why"}

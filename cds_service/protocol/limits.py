@@ -1,0 +1,68 @@
+"""What an EHR cannot take of a card is taken out before it is sent (vendors' limits, security.md 3.2).
+
+Only less is offered, never something else: where a limit would change what a suggestion means, the
+suggestion goes, and the advice stays in the text of the card.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+Card = dict[str, Any]
+
+_LINK = re.compile(r"\[([^\]]*)\]\((https?://[^)\s]*)\)")
+_BULLET = re.compile(r"^- ", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardLimits:
+    """What a client's registry entry says about the cards it can show; the default can show all."""
+
+    accepts_update: bool = True  # else no suggestion that changes an existing order
+    one_action_per_suggestion: bool = False  # Epic
+    selection_behavior_any_only: bool = False  # Epic
+    plain_text_detail: bool = False  # no Markdown
+    no_links: bool = False  # `source.url` stays: it is where the card comes from
+
+
+ALL = CardLimits()
+
+
+def obey(cards: list[Card], limits: CardLimits) -> list[Card]:
+    """The cards as this client can show them."""
+    return cards if limits == ALL else [_obey(card, limits) for card in cards]
+
+
+def _obey(card: Card, limits: CardLimits) -> Card:
+    suggestions = [s for s in card.get("suggestions", ()) if _takes(s, limits)]
+    behavior = card.get("selectionBehavior")
+    if limits.selection_behavior_any_only and behavior == "at-most-one":
+        # Under `any` two suggestions that exclude each other could both be taken: one is left.
+        suggestions = sorted(suggestions, key=lambda s: not s.get("isRecommended"))[:1]
+        behavior = "any"
+    written = {
+        **card,
+        "suggestions": suggestions,
+        "selectionBehavior": behavior if suggestions else None,
+        "detail": _detail(card.get("detail", ""), limits),
+        "links": [] if limits.no_links else card.get("links", []),
+    }
+    return {name: value for name, value in written.items() if value}
+
+
+def _takes(suggestion: Card, limits: CardLimits) -> bool:
+    actions = suggestion["actions"]
+    # The actions of a suggestion belong together: half of one could remove an order and not replace it.
+    if limits.one_action_per_suggestion and len(actions) > 1:
+        return False
+    return limits.accepts_update or all(action["type"] != "update" for action in actions)
+
+
+def _detail(text: str, limits: CardLimits) -> str:
+    if limits.no_links:
+        text = _LINK.sub(r"\1", text)
+    if limits.plain_text_detail:
+        text = _BULLET.sub("• ", _LINK.sub(r"\1 (\2)", text)).replace("**", "")
+    return text

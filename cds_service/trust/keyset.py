@@ -1,0 +1,145 @@
+"""A JSON Web Key Set as keys that can only verify what they were made for (T-20, T-21, T-29)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from cds_service.errors import BadRequest
+from cds_service.protocol.wire import decode, encode
+
+MAX_KEYS = 50
+MAX_BYTES = 64_000
+LONGEST_KID = 256
+_RSA_BITS = range(2048, 4097)  # a longer key is no safer for an hour and costs 9 ms a check
+
+_RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_CURVES: Mapping[str, str] = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
+ALGORITHMS = (*_CURVES.values(), *_RSA_ALGORITHMS)
+
+# The public CDS Hooks Sandbox publishes its private keys (security.md decision 11). RFC 7638 thumbprints.
+SANDBOX_KIDS = frozenset({"44823f3d-0b01-4a6c-a80e-b9d3e8a7226f", "d9cd3c4f-eb08-4304-b973-44f352fd2ca2"})
+_SANDBOX_THUMBPRINTS = frozenset(
+    {"gbGlxXPtIX_wUlixVDGwZ4y6W62QkmlS0DQDHDsSvIk", "zThR1EEUmXVwFg9S3tTUyVAEpL6ogxc8zM8C8pTDLkU"}
+)
+SANDBOX_JWK: Mapping[str, str] = MappingProxyType(
+    {
+        "kty": "EC",
+        "use": "sig",
+        "crv": "P-384",
+        "kid": "44823f3d-0b01-4a6c-a80e-b9d3e8a7226f",
+        "x": "dw_JGR8nB2I6XveNxUOl2qk699ZPLM2nYI5STSdiEl9avAkrm3CkfYMbrrjr8laB",
+        "y": "Sm3mLE-n1zYNla_aiE3cb3nZsL51RbC7ysw3q8aJLxGm-hx79RPMYpITDjp7kgzy",
+        "alg": "ES384",
+    }
+)
+
+
+class BadKeySet(Exception):
+    """A key set that is refused as a whole; the text says why and quotes nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The usable keys of one client: by `kid`, then by the algorithms that the key is for."""
+
+    keys: Mapping[str, Mapping[str, jwt.PyJWK]] = field(default_factory=dict)
+
+    def find(self, kid: str, algorithm: str) -> jwt.PyJWK | None:
+        """The key with this id, made for this algorithm."""
+        return self.keys.get(kid, {}).get(algorithm)
+
+    def __contains__(self, kid: object) -> bool:
+        return kid in self.keys
+
+
+def read_key_set(body: bytes) -> KeySet:
+    """The key set in a JSON document; BadKeySet where there is none to trust."""
+    if len(body) > MAX_BYTES:
+        raise BadKeySet(f"larger than {MAX_BYTES} bytes")
+    try:
+        document = decode(body)
+    except BadRequest:
+        raise BadKeySet("not JSON") from None
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list):
+        raise BadKeySet("no member 'keys' with a list")
+    return key_set(keys)
+
+
+def key_set(jwks: list[Any], *, allow_sandbox: bool = False) -> KeySet:
+    """The keys in this list that can check signatures; BadKeySet where one makes the whole set doubtful.
+
+    Keys of other kinds and uses are passed over, as RFC 7517 asks. A private key, a weak RSA key, a `kid`
+    that stands twice, or the public sandbox's key refuses the set.
+    """
+    if len(jwks) > MAX_KEYS:
+        raise BadKeySet(f"more than {MAX_KEYS} keys")
+    found: dict[str, Mapping[str, jwt.PyJWK]] = {}
+    for jwk in jwks:
+        if not isinstance(jwk, dict):
+            raise BadKeySet("a key is not an object")
+        if not _for_signatures(jwk):
+            continue
+        kid = _kid(jwk)
+        if kid in found:
+            raise BadKeySet("two keys with one 'kid'")
+        if not allow_sandbox and (kid in SANDBOX_KIDS or thumbprint(jwk) in _SANDBOX_THUMBPRINTS):
+            raise BadKeySet("a key of the public CDS Hooks Sandbox, whose private half is public")
+        found[kid] = _by_algorithm(jwk)
+    if not found:
+        raise BadKeySet("no key that can check a signature")
+    return KeySet(MappingProxyType(found))
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """RFC 7638: what names a key whatever its `kid`."""
+    members = ("crv", "kty", "x", "y") if jwk.get("kty") == "EC" else ("e", "kty", "n")
+    canonical = encode({name: str(jwk.get(name, "")).rstrip("=") for name in members})
+    return base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
+
+
+def _for_signatures(jwk: Mapping[str, Any]) -> bool:
+    operations = jwk.get("key_ops", ["verify"])
+    fits = jwk.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
+    return fits and jwk.get("alg", ALGORITHMS[0]) in ALGORITHMS and bool(_algorithms(jwk))
+
+
+def _algorithms(jwk: Mapping[str, Any]) -> tuple[str, ...]:
+    """What this key may verify: its `alg`, if that fits its kind; without `alg` all of its kind."""
+    kind, curve = jwk.get("kty"), jwk.get("crv")
+    fitting: tuple[str, ...] = ()
+    if kind == "RSA":
+        fitting = _RSA_ALGORITHMS
+    elif kind == "EC" and isinstance(curve, str) and curve in _CURVES:
+        fitting = (_CURVES[curve],)
+    said = jwk.get("alg")
+    return fitting if said is None else tuple(alg for alg in fitting if alg == said)
+
+
+def _kid(jwk: Mapping[str, Any]) -> str:
+    kid = jwk.get("kid")
+    if not isinstance(kid, str) or not 0 < len(kid) <= LONGEST_KID:
+        raise BadKeySet("a key without 'kid'")
+    return kid
+
+
+def _by_algorithm(jwk: Mapping[str, Any]) -> Mapping[str, jwt.PyJWK]:
+    if {"d", "p", "q", "k"} & set(jwk):
+        raise BadKeySet("a private key")
+    public = {name: value for name, value in jwk.items() if isinstance(value, str)}
+    try:
+        made = {alg: jwt.PyJWK(public, algorithm=alg) for alg in _algorithms(jwk)}
+    except (jwt.PyJWTError, ValueError, TypeError):
+        raise BadKeySet("a key that cannot be read") from None
+    for key in made.values():
+        if isinstance(key.key, RSAPublicKey) and key.key.key_size not in _RSA_BITS:
+            raise BadKeySet("an RSA key that has not 2048 to 4096 bits")
+    return MappingProxyType(made)
