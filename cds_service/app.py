@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -13,17 +15,26 @@ from flask import Blueprint, Flask, Response
 from cds_service.cards import Desk
 from cds_service.errors import SettingsError
 from cds_service.feedback.inbox import Inbox
+from cds_service.feedback.pseudonyms import Pseudonyms
+from cds_service.feedback.suppression import Suppression
 from cds_service.fhir.client import FhirClient
-from cds_service.knowledge.load import load_knowledge
+from cds_service.knowledge.load import Knowledge, load_knowledge
+from cds_service.knowledge.review import refuse_unsigned
 from cds_service.pipeline import Options, Pipeline
 from cds_service.settings import Settings
 from cds_service.store.engine import open_database, sqlite_url
 from cds_service.store.feedback import FeedbackTable
+from cds_service.store.recorder import Recorder
+from cds_service.store.replay import ReplayTable, replay_file
+from cds_service.store.shown import ShownTable
 from cds_service.stories import Story
 from cds_service.telemetry import log
-from cds_service.trust.current import CurrentRegistry
+from cds_service.trust.gate import Gate
+from cds_service.trust.keys import KeyCache, fetch_keys
+from cds_service.trust.modes import refuse_unknown_rules, refuse_unsafe, registry_of
 from cds_service.trust.registry import Registry
-from cds_service.web import basis, demo, errors, health, hooks, start, terminology
+from cds_service.trust.replay import ReplayGuard
+from cds_service.web import basis, chart, demo, errors, health, hooks, start, terminology
 from cds_service.web.cors import allow_browsers
 from cds_service.web.runtime import Runtime, utc_now
 
@@ -47,21 +58,11 @@ def create_app(
     """The service as a WSGI application. ConfigurationError where it must not start."""
     refuse_unsafe(settings)
     knowledge = load_knowledge(settings.hooks_dir)
-    desk = Desk(
-        base_url=settings.base_url,
-        terminology_base=settings.fhir_terminology,
-        secret=card_secret(settings),
-        demo=settings.mode == "demo",
-    )
-    options = Options(fluid_restriction_resource=settings.fluid_restriction_resource)
-    runtime = Runtime(
-        settings=settings,
-        pipeline=Pipeline(knowledge, desk, _fhir_client(settings), options),
-        registry=registry or _registry(settings),
-        inbox=Inbox(FeedbackTable(open_database(settings.database_url or sqlite_url(settings.data_dir)))),
-        stories=stories or {},
-        clock=clock,
-    )
+    if settings.require_signed:
+        refuse_unsigned(knowledge.reviews)
+    registry = registry or registry_of(settings)
+    refuse_unknown_rules(registry(), (rule for s in knowledge.services.values() for rule in s.file.rules))
+    runtime = replace(_runtime(settings, knowledge, registry), stories=stories or {}, clock=clock)
     app = Flask("cds_service", static_folder="web/static", template_folder="web/templates")
     app.url_map.merge_slashes = False  # no redirect: a preflight does not follow one
     runtime.install(app)
@@ -69,23 +70,45 @@ def create_app(
     for blueprint in _pages(settings):
         app.register_blueprint(blueprint)
     app.after_request(_headers)
-    allow_browsers(app, settings)
+    if settings.mode == "demo":
+        app.after_request(_demo_header)
+    allow_browsers(app, settings, [o for client in registry().clients for o in client.cors_origins])
     app.wsgi_app = _OneSlash(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     log().info("ready", mode=settings.mode, knowledge=knowledge.sha256[:16])
     return app
 
 
+def _runtime(settings: Settings, knowledge: Knowledge, registry: Callable[[], Registry]) -> Runtime:
+    """The parts, put together; the store is opened here."""
+    secret = card_secret(settings)
+    desk = Desk(
+        base_url=settings.base_url,
+        terminology_base=settings.fhir_terminology,
+        secret=secret,
+        demo=settings.mode == "demo",
+    )
+    database = open_database(settings.database_url or sqlite_url(settings.data_dir))
+    if database.problem:
+        log().error("degraded", reason=f"database: {database.problem}")
+    used_tokens = database.engine if settings.database_url else replay_file(settings.data_dir)
+    pseudonyms = Pseudonyms(secret)
+    remembers = settings.suppression and settings.mode != "demo"
+    options = Options(fluid_restriction_resource=settings.fluid_restriction_resource)
+    return Runtime(
+        settings=settings,
+        pipeline=Pipeline(knowledge, desk, _fhir_client(settings), options),
+        registry=registry,
+        gate=_gate(settings, registry, ReplayTable(used_tokens)),
+        inbox=Inbox(FeedbackTable(database), comments=settings.keep_comments_days > 0),
+        database=database,
+        recorder=Recorder(database, settings.queue_size),
+        pseudonyms=pseudonyms,
+        suppression=Suppression(ShownTable(database), pseudonyms) if remembers else None,
+    )
+
+
 def _fhir_client(settings: Settings) -> FhirClient:
     return FhirClient(ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None)
-
-
-def refuse_unsafe(settings: Settings) -> None:
-    """Stop a start that would let strangers in. Raises SettingsError with one line that says why."""
-    if settings.mode == "production":
-        # Callers cannot be authenticated yet, and a production service without that must not exist.
-        raise SettingsError("CDS_MODE: production needs authentication, which this release does not have yet")
-    if settings.mode == "development" and settings.clients_file is None:
-        raise SettingsError("CDS_CLIENTS_FILE: name the registry of CDS clients (see clients.example.toml)")
 
 
 def card_secret(settings: Settings) -> bytes:
@@ -112,19 +135,25 @@ def _write_secret(path: Path) -> None:
         return  # another worker was first; its secret is the one
 
 
-def _registry(settings: Settings) -> Callable[[], Registry]:
-    if settings.clients_file is None:
-        return Registry.empty
-    return CurrentRegistry(
-        settings.clients_file,
-        report=lambda text: log().warning("registry", reason=text),
-        allow_http=settings.mode != "production",
-    ).current
+def _gate(settings: Settings, registry: Callable[[], Registry], used: ReplayTable) -> Gate:
+    """Who may call, with the keys of the clients on their way already."""
+    ca_bundle = str(settings.ca_bundle) if settings.ca_bundle else None
+    keys = KeyCache(partial(fetch_keys, ca_bundle=ca_bundle))
+    published = [c for c in registry().clients if c.credentials.jwks_url]
+    keys.warm((client.credentials.jwks_url, client.allow_private) for client in published)
+    replay = ReplayGuard(used, strict=settings.replay_strict)
+    return Gate(registry=registry, keys=keys, replay=replay, demo=settings.mode == "demo")
 
 
 def _pages(settings: Settings) -> list[Blueprint]:
-    pages = [hooks.blueprint, health.blueprint, terminology.blueprint, basis.blueprint, start.blueprint]
-    return [*pages, demo.blueprint] if settings.mode == "demo" else pages
+    pages = [hooks.blueprint, health.blueprint, terminology.blueprint, basis.blueprint]
+    own = [chart.blueprint, demo.blueprint] if settings.mode == "demo" else [start.blueprint]
+    return pages + own
+
+
+def _demo_header(response: Response) -> Response:
+    response.headers["X-Demo"] = "1"  # T-68
+    return response
 
 
 def _headers(response: Response) -> Response:

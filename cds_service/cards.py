@@ -111,6 +111,7 @@ class Writer:
             "evidence": self._words.evidence,
             "drugclass": self._words.drug_classes,
             "lab": self._words.labs,
+            "line": self._words.lines,
         }
         return tables[kind][key] if kind in tables else part
 

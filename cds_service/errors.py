@@ -14,6 +14,7 @@
   - UnsupportedMedia       415  content type or content encoding
   - TooManyRequests        429
   - Overloaded             503  more work than this worker takes on
+  - StoreUnavailable       503  what must be kept cannot be kept now
 * ConfigurationError            the service does not start (exit code 78)
   - KnowledgeError              hooks/ is inconsistent
   - RegistryError               clients.toml is inconsistent
@@ -126,6 +127,17 @@ class Overloaded(ServiceError):
 
     status = 503
     code = "transient"
+
+
+class StoreUnavailable(ServiceError):
+    """The database cannot do now what must be done before an answer; `cause` is the class of its error."""
+
+    status = 503
+    code = "transient"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__("It cannot be stored now; send it again in a few seconds.")
+        self.cause = cause
 
 
 class ConfigurationError(Exception):

@@ -29,6 +29,7 @@ def explanation(
             for key, source in evaluation.sources.items()
         },
         "returned": [finding.rule for finding in evaluation.returned],
+        "suppressed": [finding.rule for finding in evaluation.suppressed],
         "fired": [o.rule for o in evaluation.outcomes if isinstance(o, Finding)],
     }
     if evaluation.reason:

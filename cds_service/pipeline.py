@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from cds_service import metrics
 from cds_service.cards import Desk, Writer
 from cds_service.clinical.case import Case, assess
+from cds_service.clinical.chosen import still_shown
 from cds_service.clinical.finding import Finding, Line, Outcome, Suggestion
 from cds_service.clinical.rules import order_select, patient_view
 from cds_service.clinical.snapshot import Missing, Order, Snapshot
@@ -20,11 +22,14 @@ from cds_service.clinical.triage import (
     closed as closed_always,
 )
 from cds_service.clinical.triage import (
+    Keep,
     closed_patient_view,
+    keep_all,
     triage_order_select,
     triage_patient_view,
 )
 from cds_service.errors import DataRefused, DataTooSlow, DataUnavailable, KnowledgeError
+from cds_service.feedback.suppression import Memory
 from cds_service.fhir.client import FhirClient
 from cds_service.fhir.gather import Ask, Gathered, Unreachable, gather
 from cds_service.fhir.orders import OrderContext, orders
@@ -34,10 +39,12 @@ from cds_service.fhir.reader import order_resource, read_snapshot, wanted_refere
 from cds_service.fhir.vocabulary import Vocabulary, vocabulary
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.protocol.card import check_cards
+from cds_service.protocol.limits import obey
 from cds_service.protocol.request import HookRequest
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client
 
+_LOOKUP_S = 0.15  # a store that takes longer to say what was answered is not waited for
 UNREADABLE = {"patient-view": "PV-UNREADABLE", "order-select": "OS-UNREADABLE"}
 _UNREAD = frozenset(
     {Missing.TIMEOUT, Missing.FAILED, Missing.UNREACHABLE, Missing.REFUSED, Missing.VERSION, Missing.NOT_READ}
@@ -58,6 +65,7 @@ class Evaluation:
     sources: Mapping[str, Source] = field(default_factory=dict)
     returned: tuple[Finding, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    suppressed: tuple[Finding, ...] = ()  # stayed away because this user has answered them (B.5 rule 5)
     case: Case | None = None
     reason: str = ""  # why no rule was asked at all
 
@@ -83,11 +91,17 @@ class Pipeline:
         self._vocabulary: Vocabulary = vocabulary(knowledge.terms, knowledge.fluids, knowledge.orders)
         self._orders = orders(knowledge.orders, knowledge.terms.labs, datetime(2000, 1, 1, tzinfo=UTC))
 
-    def answer(self, request: HookRequest, client: Client, deadline: Deadline) -> Evaluation:
-        """The cards of one call. DataUnavailable (412) where sodium is needed and cannot be had."""
+    def answer(
+        self, request: HookRequest, client: Client, deadline: Deadline, memory: Memory | None = None
+    ) -> Evaluation:
+        """The cards of one call. DataUnavailable (412) where sodium is needed and cannot be had.
+
+        `memory` says which cards this user has answered; without it none stays away.
+        """
         if request.hook == "order-select" and not self._concerns_us(request):
             return Evaluation(cards=[], reason="no selected order concerns a rule")
-        call = self._read(request, client, deadline)
+        with metrics.timed("read"):
+            call = self._read(request, client, deadline)
         closed = closed_patient_view if request.hook == "patient-view" else closed_always
         gate = closed(call.case)
         if gate:
@@ -99,8 +113,25 @@ class Pipeline:
             )
         if _sodium_unread(call.case.snapshot) and not _needs_no_sodium(call.case.snapshot):
             return self._unreadable(call)
-        outcomes, chosen = _judge(request.hook, call.case)
-        return self._answered(call, chosen, outcomes)
+        with metrics.timed("judge"):
+            outcomes, chosen = _judge(request.hook, call.case, self._keep(call, memory, deadline))
+        shown = still_shown(chosen, client.disabled_rules, client.min_indicator)
+        with metrics.timed("write"):
+            answered = self._answered(call, shown, outcomes)
+        return replace(answered, suppressed=tuple(memory.suppressed)) if memory else answered
+
+    def _keep(self, call: _Call, memory: Memory | None, deadline: Deadline) -> Keep:
+        """Which cards this user has not answered, as the client would be shown them."""
+        if memory is None:
+            return keep_all
+        rules, client = self.knowledge.services[call.request.service].file.rules, call.client
+
+        def keep(card: Finding) -> bool:
+            shown = still_shown([card], client.disabled_rules, client.min_indicator)
+            seconds = min(_LOOKUP_S, deadline.left())
+            return not shown or memory.keeps(shown[0], call.case, rules[shown[0].rule].topic, seconds)
+
+        return keep
 
     def _concerns_us(self, request: HookRequest) -> bool:
         """Whether a selected order may concern a rule: decided from the drafts alone, before any read."""
@@ -164,8 +195,10 @@ class Pipeline:
             return self._orders.actions_for(suggestion, context, text)
 
         service = self.knowledge.services[request.service]
-        writer = Writer(self.knowledge, service, self._desk, call.client.profile)
-        cards = [writer.card(finding, call.case, request.patient_id, actions) for finding in findings]
+        desk = replace(self._desk, tenant=call.client.tenant)
+        writer = Writer(self.knowledge, service, desk, call.client.profile)
+        written = [writer.card(finding, call.case, request.patient_id, actions) for finding in findings]
+        cards = obey(written, call.client.card_limits)
         check_cards(cards)
         return Evaluation(
             cards=cards,
@@ -208,15 +241,15 @@ def selected(snapshot: Snapshot) -> tuple[Order, ...]:
     return tuple(order for order in snapshot.drafts if order.reference in snapshot.selected)
 
 
-def _judge(hook: str, case: Case) -> tuple[tuple[Outcome, ...], list[Finding]]:
+def _judge(hook: str, case: Case, keep: Keep) -> tuple[tuple[Outcome, ...], list[Finding]]:
     if hook == "patient-view":
         outcomes = tuple(rule(case) for rule in patient_view.RULES.values())
-        return outcomes, triage_patient_view(outcomes, case)
+        return outcomes, triage_patient_view(outcomes, case, keep)
     judged = {
         order.reference: tuple(rule(case, order) for rule in order_select.RULES.values())
         for order in selected(case.snapshot)
     }
-    return tuple(o for group in judged.values() for o in group), triage_order_select(judged, case)
+    return tuple(o for group in judged.values() for o in group), triage_order_select(judged, case, keep)
 
 
 def _sodium_unread(snapshot: Snapshot) -> bool:

@@ -45,8 +45,29 @@ class Settings(BaseSettings):
     ca_bundle: Path | None = Field(
         None, description="Certificates of a private authority that FHIR servers use"
     )
+    require_signed: bool = Field(
+        False, description="Refuse to start where a knowledge file is not signed, or changed since"
+    )
     explain: bool = Field(False, description="Add why, and why not, to every answer as an extension")
     cors_origins: tuple[str, ...] = Field((), description="Exact origins that browsers may call from")
+    discovery_auth: Literal["open", "required"] = Field(
+        "open", description="Whether discovery needs a token too"
+    )
+    replay_strict: bool = Field(False, description="503 while the store of used tokens cannot be reached")
+    demo_public: bool = Field(False, description="Let a demo listen beyond this machine (--demo-public)")
+    suppression: bool = Field(True, description="An answered card stays away until the patient gets worse")
+    queue_size: int = Field(
+        10_000, ge=100, le=1_000_000, description="Calls whose rows may wait for the database in one worker"
+    )
+    metrics_port: int = Field(0, ge=0, le=65535, description="Port for Prometheus; 0 serves no metrics")
+    metrics_host: str = Field("127.0.0.1", description="Address of the metrics port")
+    metrics_dir: Path | None = Field(None, description="Folder for the workers' counts; empty: a temporary one")
+    keep_issued_days: int = Field(400, ge=31, description="Days that issued cards are kept by `db prune`")
+    keep_feedback_days: int = Field(400, ge=31, description="Days that feedback is kept, without its comments")
+    keep_comments_days: int = Field(
+        90, ge=0, description="Days that comments in feedback are kept; 0 never stores them"
+    )
+    keep_audit_days: int = Field(400, ge=1, description="Days that the audit of calls is kept")
     threads: int = Field(16, ge=2, le=256, description="Threads that run hook calls in one worker")
 
     @field_validator("profile")

@@ -26,6 +26,7 @@ FIELDS = frozenset(
         "status",
         "code",  # FHIR issue type of an error
         "cards",  # topic codes
+        "suppressed",  # rules of cards that this user has answered
         "indicators",
         "sources",  # per prefetch key: satisfied, empty, failed, absent
         "origins",  # per prefetch key: prefetch, live, none
@@ -42,6 +43,7 @@ FIELDS = frozenset(
         "knowledge",  # SHA-256 of hooks/
         "file",
         "reason",  # one of our own fixed texts
+        "shadow",  # the cards were not sent
     }
 )
 

@@ -17,6 +17,7 @@ LAYERS = [
     "knowledge",
     "settings",
     "telemetry",
+    "metrics",
     "store",
     "protocol",
     "terminology",
@@ -42,6 +43,7 @@ ONLY_IN = {
     "rich": {"cli"},
     "click": {"cli"},
     "pydantic_settings": {"settings"},
+    "prometheus_client": {"metrics"},
 }
 PURE = {"clinical", "terminology"}
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.stem in LAYERS)

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from cds_service.cli.offline import offline_pipeline, replay
+from cds_service.cli.offline import replay
 from cds_service.cli.stories import prefetch_of
-from cds_service.knowledge.load import default_hooks_dir
 from cds_service.pipeline import Pipeline
 from cds_service.stories import ExpectedCard, Story, default_fixtures_dir, load_stories
+from tests import records
 
 STORIES = load_stories(default_fixtures_dir())
 
 
 @pytest.fixture(scope="module")
 def pipeline() -> Pipeline:
-    return offline_pipeline(default_hooks_dir())
+    return records.pipeline()
 
 
 def _head(card: dict[str, Any]) -> tuple[str, str]:

@@ -23,8 +23,11 @@ class Commands(click.Group):
         "check": "check",
         "replay": "replay",
         "explain": "explain",
+        "diff-stories": "diff_stories",
+        "basis": "basis",
         "stories": "stories",
         "prefetch-table": "prefetch_table",
+        "client": "client",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -14,10 +14,11 @@ from cds_service.settings import DEFAULT_PORT, settings_from_environment
 from cds_service.stories import default_fixtures_dir, load_stories
 from cds_service.telemetry import configure_logging
 from cds_service.trust.registry import Registry
-from cds_service.web.demo import FHIR_PATH
+from cds_service.web.demo import FHIR_PATH, SERVERS
 
 EX_CONFIG = 78
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # recognised here, bound only with --demo-public
 _SALINE, _CRAMPS = "saline-3-percent-mild", "cramps-in-siadh"
 
 
@@ -34,7 +35,12 @@ _SALINE, _CRAMPS = "saline-3-percent-mild", "cramps-in-siadh"
 @click.option(
     "--fhir-base", "bases", multiple=True, metavar="URL", help="Read from this FHIR server too. Repeatable."
 )
-@click.option("--explain", is_flag=True, help="Add why, and why not, to each answer as an extension.")
+@click.option(
+    "--explain/--no-explain",
+    default=True,
+    show_default=True,
+    help="Add why, and why not, to each answer as an extension.",
+)
 @click.option("--verbose", is_flag=True, help="Log each call, one JSON object a line.")
 def command(
     port: int, host: str, demo_public: bool, bases: tuple[str, ...], explain: bool, verbose: bool
@@ -50,7 +56,8 @@ def command(
     port = port or free_port(host)
     refuse_busy_port(host, port)
     configure_logging(level=logging.INFO if verbose else logging.ERROR)
-    base = f"http://{host}:{port}"
+    # An address that means "all" is nobody's address: what is printed and called is this machine.
+    base = f"http://{'127.0.0.1' if host in EVERY_ADDRESS else host}:{port}"
     with tempfile.TemporaryDirectory(prefix="hyponatremia-demo-") as folder:
         settings = settings_from_environment(
             mode="demo",
@@ -60,8 +67,9 @@ def command(
             database_url="",
             public_url=base,
             explain=explain,
+            demo_public=demo_public,
         )
-        own = [base + FHIR_PATH, f"http://localhost:{port}{FHIR_PATH}"]
+        own = [f"{origin}/demo/{name}" for origin in (base, f"http://localhost:{port}") for name in SERVERS]
         registry = Registry.demo(*own, *bases)
         app = create_app(settings, stories=load_stories(default_fixtures_dir()), registry=lambda: registry)
         tune_collector()

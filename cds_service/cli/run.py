@@ -15,13 +15,15 @@ from granian.server.embed import Server
 
 from cds_service.settings import Settings
 from cds_service.web.front import Front, FrontLimits
+from cds_service.web.runtime import runtime_of
 
 _HEADER_MS = 5000
 
 
 def front_for(app: Flask, settings: Settings) -> Front:
     """The application behind its guard."""
-    return Front(app.wsgi_app, FrontLimits(body_bytes=settings.max_body_bytes, threads=settings.threads))
+    limits = FrontLimits(body_bytes=settings.max_body_bytes, threads=settings.threads)
+    return Front(app.wsgi_app, limits, closing=runtime_of(app).recorder.close)
 
 
 def tune_collector() -> None:

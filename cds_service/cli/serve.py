@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import click
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 
+from cds_service import metrics
 from cds_service.app import create_app
 from cds_service.cli.run import front_for, refuse_busy_port, tune_collector
-from cds_service.settings import settings_from_environment
+from cds_service.settings import Settings, settings_from_environment
 from cds_service.telemetry import configure_logging
 from cds_service.web.front import Front
 
@@ -38,6 +44,11 @@ def command(workers: int) -> None:
     settings = settings_from_environment()
     create_app(settings)  # a wrong configuration stops here, once, instead of in every worker
     refuse_busy_port(settings.host, settings.port)
+    with _metrics(settings):
+        _serve(settings, workers)
+
+
+def _serve(settings: Settings, workers: int) -> None:
     Granian(
         "cds_service.cli.serve:make_front",
         address=settings.host,
@@ -51,3 +62,18 @@ def command(workers: int) -> None:
         log_enabled=False,
         respawn_failed_workers=True,
     ).serve()
+
+
+@contextmanager
+def _metrics(settings: Settings) -> Iterator[None]:
+    """The metrics port, served by this process for all workers, while they run."""
+    if not settings.metrics_port:
+        yield
+        return
+    refuse_busy_port(settings.metrics_host, settings.metrics_port)
+    with tempfile.TemporaryDirectory(prefix="hyponatremia-metrics-") as temporary:
+        folder = Path(settings.metrics_dir or temporary)
+        metrics.forget(folder)
+        metrics.enable(folder)
+        metrics.serve(settings.metrics_host, settings.metrics_port)
+        yield

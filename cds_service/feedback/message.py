@@ -50,13 +50,18 @@ def _item(item: object, now: datetime) -> FeedbackItem:
     if not isinstance(item, dict):
         raise BadRequest("An item of 'feedback' is not an object.")
     card = item.get("card")
-    if not isinstance(card, str) or not 0 < len(card.strip()) <= _CARD_LENGTH:
+    if not _is_id(card):
         raise BadRequest("The member 'card' of a feedback is missing or not a card's uuid.")
     outcome = item.get("outcome")
     if outcome not in ("accepted", "overridden"):
         raise BadRequest("The member 'outcome' of a feedback is neither 'accepted' nor 'overridden'.")
     content = _accepted(item) if outcome == "accepted" else _override(item)
-    return FeedbackItem(card=card.strip(), outcome=outcome, outcome_at=_instant(item, now), content=content)
+    return FeedbackItem(card=str(card).strip(), outcome=outcome, outcome_at=_instant(item, now), content=content)
+
+
+def _is_id(value: object) -> bool:
+    """A card's or suggestion's id: any printable text, because not every client keeps to UUIDs."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value.strip()) <= _CARD_LENGTH
 
 
 def _accepted(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +69,7 @@ def _accepted(item: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(suggestions, list) or not suggestions:
         raise BadRequest("An accepted feedback needs 'acceptedSuggestions'.")
     ids = [s.get("id") if isinstance(s, dict) else None for s in suggestions[:MAX_ITEMS]]
-    if not all(isinstance(i, str) and 0 < len(i) <= _CARD_LENGTH for i in ids):
+    if not all(_is_id(i) for i in ids):
         raise BadRequest("An item of 'acceptedSuggestions' has no 'id'.")
     return {"suggestions": ids}
 

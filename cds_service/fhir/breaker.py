@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from cds_service import metrics
 from cds_service.fhir.limits import ReadLimits
 
 
@@ -35,6 +36,8 @@ class Breaker:
         """The server answered, whatever it said."""
         with self._lock:
             self._failures.clear()
+            if self._open_until is not None:
+                metrics.move("cds_breakers_open", -1)
             self._open_until = None
 
     def failed(self) -> None:
@@ -44,6 +47,9 @@ class Breaker:
             self._failures.append(now)
             full = len(self._failures) == self._limits.failures
             soon = full and now - self._failures[0] <= self._limits.failure_window_s
+            if soon and self._open_until is None:
+                metrics.count("cds_breaker_opened")
+                metrics.move("cds_breakers_open", 1)
             if soon or self._open_until is not None:
                 self._open_until = now + self._limits.open_s
                 self._failures.clear()

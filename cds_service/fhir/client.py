@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from cds_service import metrics
 from cds_service.clinical.snapshot import Missing
 from cds_service.fhir.breaker import Breaker
 from cds_service.fhir.bundle import Resource
@@ -116,7 +117,10 @@ class Reads:
         headers = _headers(self._access.token)
         started = [self._start(self._server, one, headers) for one in wanted]
         wait_for([job for _, job in started if job is not None])
-        return {reading.key: _answer(reading, job) for reading, job in started}
+        answers = {reading.key: _answer(reading, job) for reading, job in started}
+        for read in answers.values():
+            metrics.count("cds_fhir_reads", read.missing.value if read.missing else "ok")
+        return answers
 
     def get_many(self, references: Iterable[str]) -> dict[str, Resource]:
         """The resources behind these references, read in parallel; those that cannot be read are left out.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.limits import PROFILES
-from cds_service.knowledge.words import RuleWords
+from cds_service.knowledge.words import Evidence, RuleWords
 
 if TYPE_CHECKING:
     from cds_service.knowledge.load import Knowledge
@@ -60,6 +60,9 @@ def _word_problems(knowledge: Knowledge) -> Iterator[str]:
     for profile in PROFILES:
         if profile not in words.source_label:
             yield f"knowledge/words.toml: [source_label] has no '{profile}'"
+    for flag in get_args(Evidence):
+        if flag not in words.evidence_flags:
+            yield f"knowledge/words.toml: [evidence_flags] has no '{flag}'"
     for key, line in words.lines.items():
         yield from _text_problems(f"knowledge/words.toml: [lines] {key}", line)
     for key, suggestion in words.suggestions.items():

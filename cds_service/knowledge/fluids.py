@@ -21,6 +21,16 @@ class FluidNumber(Struct, frozen=True, forbid_unknown_fields=True):
     why: str
 
 
+class FluidNumbers(Struct, frozen=True, forbid_unknown_fields=True):
+    """Every number that fluids are judged by; percent is g per 100 mL."""
+
+    hypertonic_from_percent: FluidNumber
+    isotonic_from_percent: FluidNumber
+    concentrate_from_percent: FluidNumber
+    flush_volume_ml: FluidNumber
+    gram_per_100_ml_of_one_mmol_per_ml: FluidNumber
+
+
 class FluidProduct(Struct, frozen=True, forbid_unknown_fields=True):
     """One sodium chloride product of RxNorm; one without `kind` is never a saline order."""
 
@@ -103,7 +113,7 @@ class Restriction(Struct, frozen=True, forbid_unknown_fields=True):
 class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
     """fluids.toml: numbers, products and words."""
 
-    numbers: dict[str, FluidNumber]
+    numbers: FluidNumbers
     products: dict[str, FluidProduct]  # RxNorm code -> product
     vaptans: VaptanProducts
     saline: SalineWords

@@ -145,8 +145,6 @@ class Limits:
     baclofen_egfr_days: Decimal
     baclofen_sodium_from: Decimal
     # Repeats (MON, S6, M10 e).
-    repeat_emergency_hours: Decimal
-    repeat_acute_hours: Decimal
     repeat_over_hours: Decimal
     repeat_near_hours: Decimal
     repeat_daily_hours: Decimal
@@ -258,6 +256,11 @@ class Limits:
     baseline_outpatient_days: Decimal
     baseline_inpatient_days: Decimal
     desmopressin_critical_below: Decimal
+    # Alert fatigue (B.5 rule 5).
+    suppression_inpatient_hours: Decimal
+    suppression_outpatient_days: Decimal
+    suppression_release_fall: Decimal
+    suppression_shared_minutes: Decimal
 
 
 def limits_of(profile: str, thresholds: dict[str, Threshold]) -> Limits:

@@ -6,6 +6,7 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import msgspec
 
@@ -13,6 +14,7 @@ from cds_service.errors import KnowledgeError
 from cds_service.knowledge.words import Review
 
 REVIEWED = "knowledge/reviewed.toml"
+_BLANK_NAME, _BLANK_ROLE = "FIRST AND LAST NAME", "ROLE"  # what `sign_line` leaves to fill in
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,31 @@ def review_state(texts: Mapping[str, str]) -> Reviews:
     files = [name for name in texts if name != REVIEWED]
     for name in sorted(set(table) - set(files)):
         raise KnowledgeError(f'{REVIEWED}: ["{name}"] signs a file that is not there')
+    for name, review in table.items():
+        if review.name.strip() in ("", _BLANK_NAME) or review.role.strip() in ("", _BLANK_ROLE):
+            raise KnowledgeError(f'{REVIEWED}: ["{name}"] needs the name and the role of who signs')
     fits = {n for n in table if table[n].sha256 == text_sha256(texts[n])}
     return Reviews(
         signed={n: table[n] for n in sorted(fits)},
         changed=tuple(n for n in sorted(table) if n not in fits),
         unsigned=tuple(n for n in sorted(files) if n not in table),
+    )
+
+
+def refuse_unsigned(reviews: Reviews) -> None:
+    """Stop a start on knowledge that nobody signed as it is (CDS_REQUIRE_SIGNED); names the files."""
+    if reviews.complete:
+        return
+    changed = [f"{name} (changed since)" for name in reviews.changed]
+    named = ", ".join([*reviews.unsigned, *changed])
+    raise KnowledgeError(f"CDS_REQUIRE_SIGNED: not clinically reviewed: {named}")
+
+
+def sign_line(name: str, text: str, day: date) -> str:
+    """The table that a reviewer pastes into reviewed.toml to sign this text of this file."""
+    return (
+        f'["{name}"]\nname = "{_BLANK_NAME}"\nrole = "{_BLANK_ROLE}"\n'
+        f'date = {day.isoformat()}\nsha256 = "{text_sha256(text)}"\n'
     )
 
 

@@ -61,6 +61,7 @@ class SharedWords(Struct, frozen=True, forbid_unknown_fields=True):
     footer: str
     demo_label: str
     source_label: dict[str, str]  # by profile
+    evidence_flags: dict[Evidence, str]  # what each flag means, for /basis
     symptoms: dict[str, str]  # condition concept -> words on a card
     evidence: dict[str, str]  # volume and risk evidence -> words on a card
     sources: dict[str, str]  # prefetch key -> "current medicines"

@@ -11,17 +11,10 @@ FHIR_JSON = "application/fhir+json"
 
 def operation_outcome(code: str, text: str, correlation_id: str) -> dict[str, Any]:
     """A FHIR R4 OperationOutcome; never holds anything that the caller sent."""
-    return {
-        "resourceType": "OperationOutcome",
-        "issue": [
-            {
-                "severity": "error",
-                "code": code,
-                "details": {"text": text},
-                "diagnostics": f"correlation id {correlation_id}",
-            }
-        ],
-    }
+    issue: dict[str, Any] = {"severity": "error", "code": code, "details": {"text": text}}
+    if correlation_id:
+        issue["diagnostics"] = f"correlation id {correlation_id}"
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
 def outcome_of(error: ServiceError, correlation_id: str) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any, TypedDict
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from cds_service.errors import BadRequest
+from cds_service.store.engine import Database, RowRefused
+from cds_service.store.statements import insert_new
 from cds_service.store.tables import FEEDBACK
 
 
@@ -28,20 +30,25 @@ class FeedbackRow(TypedDict):
 class FeedbackTable:
     """The repository of feedback rows."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(self, rows: Sequence[FeedbackRow]) -> int:
-        """Store what is new; the number of new rows. Repeats change nothing (T-64)."""
+        """Store what is new; the number of new rows. Repeats change nothing (T-64).
+
+        StoreUnavailable (503) where they cannot be stored now; BadRequest where they never can.
+        """
         if not rows:
             return 0
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        statement = insert(FEEDBACK).values(list(rows)).on_conflict_do_nothing()
-        with self._engine.begin() as connection:
-            return connection.execute(statement).rowcount
+        try:
+            with self._database.transaction() as connection:
+                statement = insert_new(connection, FEEDBACK)
+                return sum(connection.execute(statement, dict(row)).rowcount for row in rows)
+        except RowRefused:
+            raise BadRequest("An item of 'feedback' holds text that cannot be stored.") from None
 
     def count(self, tenant: str) -> int:
         """How many items this tenant has sent."""
         query = sa.select(sa.func.count()).select_from(FEEDBACK).where(FEEDBACK.c.tenant == tenant)
-        with self._engine.connect() as connection:
+        with self._database.transaction() as connection:
             return int(connection.execute(query).scalar_one())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from cds_service.knowledge.fluids import TextWords
 from cds_service.knowledge.terms import Drug
@@ -55,12 +54,11 @@ class NameReader:
         self._joining = frozenset(text.joining)
         self._plain = frozenset(token for word in text.plain for token in words(word).tokens)
         self._forms = forms
-        self.official = lru_cache(maxsize=4096)(self._official)
-        self.free = lru_cache(maxsize=4096)(self._free)
 
-    def _official(self, name: str) -> NameMatch:
+    def official(self, name: str) -> NameMatch:
         """An RxNorm display: parts parted by " / ", each led by its ingredient; brands stand in brackets."""
-        parts = [words(part) for part in _BRACKETS.sub(" ", name).split(" / ")]
+        bare = _BRACKETS.sub(" ", name)
+        parts = [words(part) for part in bare.split(" / ")]
         found: dict[str, Evidence] = {}
         unknown = 0
         for part in parts:
@@ -70,10 +68,11 @@ class NameReader:
                     found[one.ingredient] = "brand" if one.brand else "display"
             unknown += not named
         if not found:
-            return self._free(name)
-        return NameMatch(tuple(found.items()), unknown + len(found))
+            return self.free(name)
+        count = unknown + len(found)
+        return NameMatch(tuple(found.items()), max(count, self.free(bare).count) if count == 1 else count)
 
-    def _free(self, name: str) -> NameMatch:
+    def free(self, name: str) -> NameMatch:
         """Any other text. Names taken back by their neighbours ("sertraline allergy") do not count."""
         text = words(name)
         hits = [hit for hit in self._every.find(text) if hit.found]
@@ -96,9 +95,8 @@ class NameReader:
         return NameMatch(tuple(found.items()), self._count(text, kept, len(found)) if kept else 0, not kept)
 
     def _negated(self, text: Words, hit: Hit[_Named], last: Hit[_Named] | None) -> bool:
-        if self._before.ends_before(text, hit.start) and not _SENTENCE.search(
-            text.gap(hit.start - 1, hit.start)
-        ):
+        before = self._before.ends_before(text, hit.start)
+        if before and not _SENTENCE.search(text.gap(hit.start - 1, hit.start)):
             return True
         end = hit.end
         while end < len(text.tokens) and text.tokens[end] in self._plain:

@@ -56,12 +56,12 @@ class FluidReader:
             token for word in fluids.hypotonic.not_after for token in words(word).tokens
         )
         self._additive_names = frozenset((SALT, *saline.additives, *saline.electrolytes))
-        numbers = {name: number.value for name, number in fluids.numbers.items()}
-        self._concentrate_from = numbers["concentrate_from_percent"]
-        self._hypertonic_from = numbers["hypertonic_from_percent"]
-        self._isotonic_from = numbers["isotonic_from_percent"]
-        self._flush_ml = numbers["flush_volume_ml"]
-        self._per_mmol = numbers["gram_per_100_ml_of_one_mmol_per_ml"]
+        numbers = fluids.numbers
+        self._concentrate_from = numbers.concentrate_from_percent.value
+        self._hypertonic_from = numbers.hypertonic_from_percent.value
+        self._isotonic_from = numbers.isotonic_from_percent.value
+        self._flush_ml = numbers.flush_volume_ml.value
+        self._per_mmol = numbers.gram_per_100_ml_of_one_mmol_per_ml.value
 
     def read(self, product: Product, place: Place, ingredients: Collection[str]) -> FluidReading:
         """The fluid in an order; `ingredients` are those recognised in it."""

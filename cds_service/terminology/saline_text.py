@@ -43,7 +43,7 @@ class SalineText:
         self._glucose, self._links = frozenset(saline.glucose), frozenset(saline.links)
         self._spoken, self._abbreviated = frozenset(saline.spoken), flat(saline.abbreviated)
         self._plain = frozenset(token for word in fluids.text.plain for token in words(word).tokens)
-        self._per_mmol = fluids.numbers["gram_per_100_ml_of_one_mmol_per_ml"].value
+        self._per_mmol = fluids.numbers.gram_per_100_ml_of_one_mmol_per_ml.value
 
     def salt(self, name: Words) -> tuple[SaltHit, ...]:
         """Where the name speaks of sodium chloride."""

@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-LONGEST = 2000  # characters of one text that are read: a name is shorter, a hostile text is not
+LONGEST = 1000  # characters of one text that are read: a name is shorter, a hostile text is not
+REMEMBERED = 200  # characters of a text that is kept for the next time
 _WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?|%")
 _POSSESSIVE = re.compile(r"['’]s\b")
 _DECIMAL_COMMA = re.compile(r"(?<![\d.,])0,(?=\d)|(?<![\d.,])(?=\d{1,3},\d{1,2}(?!\d))(\d{1,3}),(?=\d)")
@@ -52,12 +53,18 @@ def fold(text: str) -> str:
     return _THOUSANDS.sub("", plain)
 
 
-@lru_cache(maxsize=8192)
 def words(text: str) -> Words:
     """The words of a text; letters and digits part, so that "25mg" is two."""
+    return _remembered(text) if len(text) <= REMEMBERED else _read(text)
+
+
+def _read(text: str) -> Words:
     folded = fold(text)
     found = list(_WORD.finditer(folded))
     return Words(folded, tuple(m.group() for m in found), tuple(m.span() for m in found))
+
+
+_remembered = lru_cache(maxsize=4096)(_read)
 
 
 class Phrases(Generic[T]):
@@ -98,7 +105,7 @@ class Phrases(Generic[T]):
     def ends_before(self, text: Words, at: int) -> bool:
         """Whether a phrase ends directly before word `at`."""
         return any(
-            hit is not None and hit.end == at
+            hit.end == at
             for start in range(max(0, at - self._longest), at)
             for hit in self._all_at(text.tokens, start)
         )
@@ -108,7 +115,7 @@ class Phrases(Generic[T]):
         return at < len(text.tokens) and self._at(text.tokens, at) is not None
 
     def _at(self, tokens: tuple[str, ...], at: int) -> Hit[T] | None:
-        return next(iter(self._all_at(tokens, at)), None)
+        return max(self._all_at(tokens, at), key=lambda hit: hit.end, default=None)
 
     def _all_at(self, tokens: tuple[str, ...], at: int) -> list[Hit[T]]:
         if not self._stems and tokens[at] not in self._exact:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from cds_service.errors import RegistryError
@@ -12,7 +13,7 @@ from cds_service.trust.registry import Registry
 
 LOOK_EVERY_S = 1.0
 
-_Seen = tuple[int, int, int]  # inode, size, time of change
+_Stamp = tuple[int, int, int] | None  # inode, size, time of change; None: no such file
 
 
 class CurrentRegistry:
@@ -24,16 +25,18 @@ class CurrentRegistry:
         *,
         report: Callable[[str], None],
         allow_http: bool = False,
+        need_keys: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Reads the file at once; RegistryError if it is broken, because there is no older one to keep."""
         self._path = path
         self._report = report
-        self._allow_http = allow_http
+        self._load = partial(Registry.load, path, allow_http=allow_http, need_keys=need_keys)
         self._clock = clock
         self._lock = threading.Lock()
-        self._seen = self._look()
-        self._registry = Registry.load(path, allow_http=allow_http)
+        self._seen = _look_at([path])
+        self._registry = self._load()
+        self._watch_new()
         self._next_look = clock() + LOOK_EVERY_S
 
     def current(self) -> Registry:
@@ -47,21 +50,33 @@ class CurrentRegistry:
 
     def _refresh(self) -> None:
         self._next_look = self._clock() + LOOK_EVERY_S
-        seen = self._look()
+        seen = _look_at(self._seen)
         if seen == self._seen:
             return
         # Noted before the file is read: a change during the reading is seen at the next look.
         self._seen = seen
         try:
-            self._registry = Registry.load(self._path, allow_http=self._allow_http)
+            self._registry = self._load()
         except RegistryError as error:
             self._report(f"The client registry changed and is broken; the old one stays in force. {error}")
         else:
+            self._watch_new()
             self._report("The client registry changed and is in force.")
 
-    def _look(self) -> _Seen | None:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_size, found.st_mtime_ns
+    def _watch_new(self) -> None:
+        """Watch clients.toml and the key sets that it names by now; what was seen before stays as seen."""
+        watched = [self._path, *self._registry.files]
+        new = [path for path in watched if path not in self._seen]
+        self._seen = {path: self._seen[path] for path in watched if path in self._seen} | _look_at(new)
+
+
+def _look_at(paths: Iterable[Path]) -> dict[Path, _Stamp]:
+    return {path: _stamp(path) for path in paths}
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -29,6 +29,7 @@ class Fetched:
     status: int
     body: bytes
     failure: Failure | None = None
+    cache_control: str = ""
 
 
 def fetch(
@@ -74,7 +75,8 @@ def _body(response: requests.Response, errand: Errand, max_bytes: int) -> Fetche
         errand.shrink()
         part = response.raw.read1(_READ_AT_ONCE, decode_content=True)
         if not part:
-            return Fetched(response.status_code, bytes(body))
+            said = str(response.headers.get("Cache-Control", ""))
+            return Fetched(response.status_code, bytes(body), cache_control=said)
         body += part
         if len(body) > max_bytes:
             return Fetched(response.status_code, b"", Failure.TOO_LARGE)

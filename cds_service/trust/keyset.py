@@ -27,7 +27,7 @@ ALGORITHMS = (*_CURVES.values(), *_RSA_ALGORITHMS)
 # The public CDS Hooks Sandbox publishes its private keys (security.md decision 11). RFC 7638 thumbprints.
 SANDBOX_KIDS = frozenset({"44823f3d-0b01-4a6c-a80e-b9d3e8a7226f", "d9cd3c4f-eb08-4304-b973-44f352fd2ca2"})
 _SANDBOX_THUMBPRINTS = frozenset(
-    {"gbGlxXPtIX_wUlixVDGwZ4y6W62QkmlS0DQDHDsSvIk", "zThR1EEUmXVwFg9S3tTUyVAEpL6ogxc8zM8C8pTDLkU"}
+    {"s9fOe-KDYD1myZ8YCzleUqJQgrYZL49kVijBxhnZvZc", "WUEVfFenRfMtdDhwPUzCCfmqEN45h61hdHclwVoqfes"}
 )
 SANDBOX_JWK: Mapping[str, str] = MappingProxyType(
     {

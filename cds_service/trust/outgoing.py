@@ -60,7 +60,8 @@ class Errand:
 
     def shrink(self) -> None:
         """Let the next wait on the socket last no longer than the deadline."""
-        if self._sock is not None:
+        # A server that closes after its answer takes the socket away once the last byte is read.
+        if self._sock is not None and self._sock.fileno() >= 0:
             self._sock.settimeout(max(self.deadline.left(), _SHORTEST_WAIT_S))
 
     def cut(self) -> None:

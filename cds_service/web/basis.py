@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
+from cds_service.knowledge.basis import in_order, review_rows
 from cds_service.web.runtime import runtime
 
 blueprint = Blueprint("basis", __name__)
@@ -17,7 +18,8 @@ def basis() -> str:
     return render_template(
         "basis.html",
         knowledge=knowledge,
-        services=sorted(knowledge.services.values(), key=lambda s: s.id, reverse=True),
+        services=in_order(knowledge),
+        reviews=review_rows(knowledge.reviews),
         profiles=list(knowledge.limits),
         demo=here.settings.mode == "demo",
     )

@@ -12,14 +12,18 @@ from cds_service.protocol.wire import decode
 _TYPES = ("application/json", "application/fhir+json", "application/json+fhir")
 
 
-def json_body(request: Request, limit: int) -> Any:
-    """The decoded JSON body; BodyTooLarge, UnsupportedMedia or BadRequest say what is wrong with it."""
+def refuse_by_head(request: Request, limit: int) -> None:
+    """Raise UnsupportedMedia or BodyTooLarge for what the headers alone give away."""
     if (request.mimetype or "") not in _TYPES:
         raise UnsupportedMedia("Send the body as application/json.")
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedMedia("Send the body without content encoding.")
     if (request.content_length or 0) > limit:
         raise BodyTooLarge(f"The body is larger than {limit} bytes.")
+
+
+def json_body(request: Request, limit: int) -> Any:
+    """The decoded JSON body; BodyTooLarge or BadRequest say what is wrong with it."""
     body = request.stream.read(limit + 1)
     if len(body) > limit:
         raise BodyTooLarge(f"The body is larger than {limit} bytes.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from collections.abc import Iterable
+
+from flask import Flask, Response
 from flask_cors import CORS
 
 from cds_service.settings import Settings
@@ -16,12 +18,16 @@ _DEMO_ORIGINS = (
 _PRE_FLIGHT_S = 600
 
 
-def allow_browsers(app: Flask, settings: Settings) -> None:
-    """Answer preflights and mark answers, error answers too, for the origins of this deployment."""
+def allow_browsers(app: Flask, settings: Settings, registered: Iterable[str] = ()) -> None:
+    """Answer preflights and mark answers, error answers too, for the origins of this deployment.
+
+    `registered` are those of the registry as it is at start.
+    """
     demo = settings.mode == "demo"
-    origins = [*settings.cors_origins, *(_DEMO_ORIGINS if demo else ())]
+    origins = [*settings.cors_origins, *registered, *(_DEMO_ORIGINS if demo else ())]
     if not origins:
         return
+    app.after_request(_vary)  # flask-cors leaves it out where there is one origin only
     CORS(
         app,
         origins=origins,
@@ -35,3 +41,8 @@ def allow_browsers(app: Flask, settings: Settings) -> None:
         # Chrome asks before a public page may call this machine; only a demo is called that way.
         allow_private_network=demo,
     )
+
+
+def _vary(response: Response) -> Response:
+    response.vary.add("Origin")
+    return response

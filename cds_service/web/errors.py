@@ -14,6 +14,7 @@ from cds_service.errors import (
     NotFound,
     ServiceError,
     SlowBody,
+    Unauthorized,
     UnsupportedMedia,
 )
 from cds_service.protocol.outcome import FHIR_JSON, operation_outcome, outcome_of
@@ -56,7 +57,12 @@ def _answer(error: ServiceError) -> Response:
     log().warning(
         "refused", correlation=correlation(), status=error.status, code=error.code, reason=error.message
     )
-    response = Response(encode(outcome_of(error, correlation())), status=error.status, mimetype=FHIR_JSON)
+    # A refused token gets the same body whatever was wrong with it; the id goes into a header (OWN-15).
+    shown = "" if isinstance(error, Unauthorized) else correlation()
+    response = Response(encode(outcome_of(error, shown)), status=error.status, mimetype=FHIR_JSON)
+    response.headers["X-Correlation-Id"] = correlation()
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = "Bearer"
     if error.status in (429, 503):
         response.headers["Retry-After"] = "1"
     return response
@@ -65,8 +71,9 @@ def _answer(error: ServiceError) -> Response:
 def _from_http(error: HTTPException) -> Response:
     ours = _OURS.get(error.code or 0)
     response = _answer(ours or BadRequest("The request could not be read."))
-    if error.code == MethodNotAllowed.status and request.url_rule is not None:
-        response.headers["Allow"] = ", ".join(sorted(request.url_rule.methods or ()))
+    allowed = getattr(error, "valid_methods", None)
+    if allowed:
+        response.headers["Allow"] = ", ".join(sorted(allowed))
     return response
 
 

@@ -73,9 +73,13 @@ class _Lane:
 class Front:
     """Serves one WSGI application."""
 
-    def __init__(self, app: WSGIApplication, limits: FrontLimits) -> None:
+    def __init__(
+        self, app: WSGIApplication, limits: FrontLimits, closing: Callable[[], object] = bool
+    ) -> None:
+        """`closing` is called in the worker when its last request has its answer."""
         self._app = app
         self._limits = limits
+        self._closing = closing
         self._bytes_left = limits.held_bytes
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -88,6 +92,7 @@ class Front:
         """Runs when the last request has its answer."""
         for lane in (self._hooks, self._pages):
             lane.pool.shutdown(wait=False, cancel_futures=True)
+        self._closing()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """One request, one response."""

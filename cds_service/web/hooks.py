@@ -8,8 +8,9 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from cds_service.errors import NotFound
+from cds_service.errors import DataUnavailable, NotFound
 from cds_service.explanation import EXTENSION_NAME, explanation
+from cds_service.feedback.inbox import ANONYMOUS
 from cds_service.feedback.message import feedback_items
 from cds_service.knowledge.load import Service
 from cds_service.pipeline import Evaluation
@@ -20,11 +21,14 @@ from cds_service.telemetry import correlation_id, log
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.issuer import claimed_issuer
 from cds_service.trust.registry import Client
-from cds_service.web.body import json_body
+from cds_service.web import journal
+from cds_service.web.access import discovery_client, feedback_client, hook_client
+from cds_service.web.body import json_body, refuse_by_head
 from cds_service.web.front import RECEIVED
 from cds_service.web.runtime import Runtime, runtime
 
 blueprint = Blueprint("hooks", __name__)
+blueprint.after_request(journal.keep)
 UNSIGNED = "Not clinically reviewed."
 FEEDBACK_LIMIT = 256_000  # T-65
 _ANSWER_S = 0.06  # kept for rules, cards and sending after the last read (security.md section 4)
@@ -34,7 +38,9 @@ _MS = 1000
 @blueprint.get("/cds-services", strict_slashes=False)
 def discover() -> Response:
     """The services of this deployment; the same for everybody."""
-    knowledge = runtime().pipeline.knowledge
+    here = runtime()
+    discovery_client(here)
+    knowledge = here.pipeline.knowledge
     note = "" if knowledge.reviews.complete else UNSIGNED
     return _json(discovery(knowledge.services.values(), note))
 
@@ -43,19 +49,26 @@ def discover() -> Response:
 def call(service_id: str) -> Response:
     """Answer one hook call."""
     began: float = request.environ.get(RECEIVED) or time.monotonic()
+    g.began = began
     here = runtime()
     service = _service(here, service_id)
+    refuse_by_head(request, here.settings.max_body_bytes)
+    proven = hook_client(here, service.id)
     body = json_body(request, here.settings.max_body_bytes)
     hook_call = hook_request(body, service.id, service.file.hook, here.clock())
     g.correlation = correlation_id(hook_call.hook_instance)
-    client = here.registry().client_for(
-        hook_call.fhir_server, claimed_issuer(request.headers.get("Authorization"))
-    )
+    client = proven or _unproven(here, hook_call)
     deadline = Deadline(began + client.deadline_ms / _MS - _ANSWER_S)
-    evaluation = here.pipeline.answer(hook_call, client, deadline)
+    heard = journal.begin(here, hook_call, client, proven.tenant if proven else ANONYMOUS)
+    try:
+        evaluation = here.pipeline.answer(hook_call, client, deadline, heard.memory)
+    except DataUnavailable as error:
+        journal.note_refusal(error)
+        raise
+    heard.evaluation = evaluation
     _log_call(hook_call, client, evaluation, began)
-    answer: dict[str, Any] = {"cards": evaluation.cards}
-    if here.settings.explain:
+    answer: dict[str, Any] = {"cards": [] if client.shadow else evaluation.cards}
+    if here.settings.explain or client.explain:
         answer["extension"] = {EXTENSION_NAME: explanation(evaluation, service, here.pipeline.knowledge)}
     return _json(answer)
 
@@ -65,8 +78,10 @@ def feedback(service_id: str) -> Response:
     """Keep what became of cards; answered only once it is stored."""
     here = runtime()
     service = _service(here, service_id)
+    refuse_by_head(request, FEEDBACK_LIMIT)
+    client = feedback_client(here, service.id)
     items = feedback_items(json_body(request, FEEDBACK_LIMIT), here.clock())
-    stored = here.inbox.keep(service.id, items, here.clock())
+    stored = here.inbox.keep(service.id, items, here.clock(), client.tenant if client else ANONYMOUS)
     log().info("feedback", service=service.id, count=stored, status=200)
     return _json({"status": "ok", "received": len(items)})
 
@@ -78,6 +93,14 @@ def _service(here: Runtime, service_id: str) -> Service:
         raise NotFound("There is no such CDS service. The services are listed at /cds-services.") from None
 
 
+def _unproven(here: Runtime, hook_call: HookRequest) -> Client:
+    """Where nobody is asked for a proof: the client whose FHIR server the call names, or a stranger."""
+    issuer = claimed_issuer(request.headers.get("Authorization"))
+    client = here.registry().client_for(hook_call.fhir_server, issuer)
+    here.gate.allow(client, hook_call.service)
+    return client
+
+
 def _log_call(hook_call: HookRequest, client: Client, evaluation: Evaluation, began: float) -> None:
     log().info(
         "call",
@@ -86,6 +109,8 @@ def _log_call(hook_call: HookRequest, client: Client, evaluation: Evaluation, be
         service=hook_call.service,
         hook=hook_call.hook,
         status=200,
+        shadow=client.shadow,
+        suppressed=[finding.rule for finding in evaluation.suppressed],
         cards=[card["source"]["topic"]["code"] for card in evaluation.cards],
         indicators=[card["indicator"] for card in evaluation.cards],
         sources={key: source.state for key, source in evaluation.sources.items()},

@@ -9,9 +9,14 @@ from datetime import UTC, datetime
 from flask import Flask, current_app
 
 from cds_service.feedback.inbox import Inbox
+from cds_service.feedback.pseudonyms import Pseudonyms
+from cds_service.feedback.suppression import Suppression
 from cds_service.pipeline import Pipeline
 from cds_service.settings import Settings
+from cds_service.store.engine import Database
+from cds_service.store.recorder import Recorder
 from cds_service.stories import Story
+from cds_service.trust.gate import Gate
 from cds_service.trust.registry import Registry
 
 EXTENSION = "hyponatremia-cds"
@@ -29,7 +34,12 @@ class Runtime:
     settings: Settings
     pipeline: Pipeline
     registry: Callable[[], Registry]
+    gate: Gate
     inbox: Inbox
+    database: Database
+    recorder: Recorder
+    pseudonyms: Pseudonyms
+    suppression: Suppression | None = None  # None: no card stays away, whatever was answered
     stories: Mapping[str, Story] = field(default_factory=dict)  # demo mode only
     clock: Callable[[], datetime] = utc_now
 
@@ -40,5 +50,10 @@ class Runtime:
 
 def runtime() -> Runtime:
     """The runtime of the app that answers this request."""
-    found: Runtime = current_app.extensions[EXTENSION]
+    return runtime_of(current_app)
+
+
+def runtime_of(app: Flask) -> Runtime:
+    """The runtime of this app."""
+    found: Runtime = app.extensions[EXTENSION]
     return found

@@ -1,4 +1,4 @@
-"""`/`: where a person lands who opens the service's address in a browser."""
+"""`/` outside demo mode: where a person lands who opens the service's address in a browser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ blueprint = Blueprint("start", __name__)
 
 @blueprint.get("/")
 def start() -> str:
-    """What this service is, and the addresses that matter; in demo mode the stories too."""
+    """What this service is, and the addresses that matter."""
     here = runtime()
     knowledge = here.pipeline.knowledge
     return render_template(
@@ -19,6 +19,4 @@ def start() -> str:
         base=here.settings.base_url,
         services=knowledge.services.values(),
         reviewed=knowledge.reviews.complete,
-        stories=here.stories.values(),
-        demo=here.settings.mode == "demo",
     )

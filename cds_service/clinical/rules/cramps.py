@@ -6,7 +6,7 @@ from cds_service.clinical.case import Case
 from cds_service.clinical.finding import DraftBaclofen, Line, Suggestion
 from cds_service.clinical.readings import Reading
 from cds_service.clinical.rules.drugs import DIURETICS
-from cds_service.clinical.rules.standing import cirrhosis, ever_recorded, in_use
+from cds_service.clinical.rules.standing import cirrhosis, ever_recorded
 from cds_service.clinical.rules.workup import cramp_labs
 from cds_service.clinical.spans import days
 from cds_service.clinical.wording import number
@@ -52,7 +52,7 @@ def cramp_suggestions(case: Case) -> tuple[Suggestion, ...]:
 
 def withheld(case: Case) -> str:
     """The first reason why no baclofen is drafted (a key of words), or empty (S15)."""
-    limits, kidney = case.limits, egfr(case)
+    limits, kidney, latest = case.limits, egfr(case), case.sodium.latest
     weak = case.dialysis or (kidney is not None and not kidney.at_least(limits.baclofen_egfr_from))
     checks = (
         ("baclofen-taken", bool(case.exposures.of("baclofen"))),
@@ -63,7 +63,7 @@ def withheld(case: Case) -> str:
         ("baclofen-seizure", case.symptoms.seizure),
         ("baclofen-sedative", bool(case.exposures.of(*SEDATIVES))),
         ("baclofen-pregnancy", case.pregnant),
-        ("baclofen-sodium", in_use(case) < limits.baclofen_sodium_from),
+        ("baclofen-sodium", latest is None or latest.value < limits.baclofen_sodium_from),
     )
     return next((key for key, holds in checks if holds), "")
 

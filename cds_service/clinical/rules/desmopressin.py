@@ -42,6 +42,8 @@ def desmopressin(case: Case, order: Order) -> Outcome:
         return silent(RULE, order, "no-sodium")
     if case.sodium.freshness is Freshness.STALE and not actionable(case):
         return silent(RULE, order, "too-old", na=latest.shown, age=ago(case.sodium.age))
+    if case.glucose and case.glucose.explained:
+        return silent(RULE, order, "glucose-explains", na=latest.shown)
     if not case.sodium.low:
         return silent(RULE, order, "not-low", na=latest.shown)
     if direct_reading_normal(case):

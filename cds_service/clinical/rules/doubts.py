@@ -10,7 +10,7 @@ from cds_service.clinical.wording import number
 
 def doubt_lines(case: Case) -> tuple[Line, ...]:
     """Status, missing unit, second method, glucose, osmolality: one line each, never cut."""
-    return (*result_lines(case), *_method_lines(case), *_glucose_lines(case), *_artefact_lines(case))
+    return (*result_lines(case), *_method_lines(case), *_glucose_lines(case), *_artifact_lines(case))
 
 
 def result_lines(case: Case) -> tuple[Line, ...]:
@@ -49,7 +49,7 @@ def _glucose_lines(case: Case) -> tuple[Line, ...]:
     return (Line(key, facts, keep=True),)
 
 
-def _artefact_lines(case: Case) -> tuple[Line, ...]:
+def _artifact_lines(case: Case) -> tuple[Line, ...]:
     pseudo = case.pseudo
     if pseudo is None:
         return ()

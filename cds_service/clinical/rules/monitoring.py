@@ -13,9 +13,7 @@ from cds_service.clinical.spans import days, hours
 from cds_service.clinical.wording import ago
 
 # Beside cramps these ask for assessment today (S8).
-SAME_DAY = frozenset(
-    {"headache", "confusion", "nausea", "vomiting", "fatigue", "lethargy"}
-)
+SAME_DAY = frozenset({"headache", "confusion", "nausea", "vomiting", "fatigue", "lethargy"})
 
 
 def repeat_sodium(after: timedelta, priority: Priority = "routine") -> Suggestion:

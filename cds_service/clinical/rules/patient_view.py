@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import Outcome
 from cds_service.clinical.rules.age import check_due, outdated
-from cds_service.clinical.rules.artefact import artefact, glucose_shift, implausible, jump, wrong_unit
+from cds_service.clinical.rules.artifact import artifact, glucose_shift, implausible, jump, wrong_unit
 from cds_service.clinical.rules.correction import near_limit, over_corrected
 from cds_service.clinical.rules.mild import mild, mild_with_symptoms
 from cds_service.clinical.rules.severity import acute_fall, moderate, severe, sodium_emergency
@@ -20,7 +20,7 @@ RULES: Mapping[str, Callable[[Case], Outcome]] = {
     "PV-MILD-SYMP": mild_with_symptoms,
     "PV-MILD": mild,
     "PV-GLU": glucose_shift,
-    "PV-PSEUDO": artefact,
+    "PV-PSEUDO": artifact,
     "PV-AGE": outdated,
     "PV-DRUGCHK": check_due,
     "RATE-OVER": over_corrected,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import DraftFluidRestriction, Line, Suggestion
 from cds_service.clinical.rules.drugs import review_lines
-from cds_service.clinical.rules.standing import cirrhosis, heart_failure, osmolality_normal
+from cds_service.clinical.rules.standing import cirrhosis, heart_failure, osmolality_normal, rising_too_fast
 from cds_service.clinical.rules.stops import stops
 from cds_service.clinical.sample import Band
 from cds_service.clinical.volume import Volume
@@ -17,13 +17,14 @@ LOSSES = frozenset({"vomiting", "diarrhea"})
 TREAT = {Volume.CSW: "salt-wasting-replace", Volume.ADRENAL: "adrenal-treat", Volume.NEURO: "neuro-advice"}
 NEAR_NORMAL = "withheld-near-normal"
 CONDITIONAL = "withheld-volume-unknown"
+UNKNOWN_DATA = ("-unread", "-age-unknown")
 WATER_COUNTS = frozenset({Volume.UNKNOWN, Volume.HYPER, Volume.EUV})
 
 
 def plan_lines(case: Case) -> tuple[Line, ...]:
     """What to do, the most important first: restriction or why not, what the volume status needs, drugs."""
     if osmolality_normal(case):
-        return (Line("plan-artefact"),)
+        return (Line("plan-artifact"),)
     found = stops(case)
     return (*restriction_lines(case), *_by_volume(case), *found.lines, *review_lines(case, found.settled))
 
@@ -59,10 +60,11 @@ def restriction_lines(case: Case) -> tuple[Line, ...]:
 
 
 def _leading_reason(case: Case) -> tuple[Line, ...]:
-    """The reason that weighs most: a sign of depletion, a sodium near normal, else the first."""
+    """The reason that weighs most; conditional words lead only beside data that were not read."""
     verdict = case.restriction
     near_normal = tuple(r for r in verdict.reasons if r.key == NEAR_NORMAL)
-    return (verdict.red_flags or near_normal or verdict.reasons)[:1]
+    weighty = tuple(r for r in verdict.reasons if r.key != CONDITIONAL and not r.key.endswith(UNKNOWN_DATA))
+    return (verdict.red_flags or near_normal or weighty or verdict.reasons)[:1]
 
 
 def _further_reasons(case: Case) -> tuple[Line, ...]:
@@ -123,7 +125,7 @@ def _by_volume(case: Case) -> tuple[Line, ...]:
     if status is Volume.HYPO:
         lost = not LOSSES.isdisjoint(case.volume.evidence)
         return (Line("hypovolemia-losses" if lost else "hypovolemia-replace"),)
-    if status is Volume.EUV and case.sodium.band is not Band.MILD:
+    if status is Volume.EUV and case.sodium.band is not Band.MILD and not rising_too_fast(case):
         return (Line("euvolemia-next"),)
     if status is Volume.HYPER and case.sodium.band is Band.SEVERE and cirrhosis(case):
         return (Line("overload-albumin"),)
@@ -137,12 +139,19 @@ def _advice(case: Case) -> Iterator[Line]:
         yield Line("restriction-insufficient")
     if case.restriction.verdict in ("offer", "ordered"):
         yield Line("restriction-watch")
-    if status is Volume.HYPER and case.sodium.band is not Band.MILD:
-        yield Line(f"vaptan-{case.limits.profile}")
-    if status in WATER_COUNTS and case.restriction.verdict != "never":
-        yield Line("avoid-water")
-    if status in (Volume.HYPO, Volume.EUV) and not (heart_failure(case) or cirrhosis(case)):
-        yield Line("salty-food")
+    if not rising_too_fast(case):
+        yield from _raising_advice(case)
     if status is Volume.HYPO:
         yield Line("hypovolemia-watch")
     yield Line("treat-cause-cirrhosis" if cirrhosis(case) else "treat-cause")
+
+
+def _raising_advice(case: Case) -> Iterator[Line]:
+    """What raises sodium further: not beside a card that says it rose too fast."""
+    status = case.volume.status
+    if status is Volume.HYPER and case.sodium.band is not Band.MILD:
+        yield Line(f"vaptan-{case.limits.profile}")
+    if status in WATER_COUNTS and case.restriction.verdict != "never" and not case.restriction.red_flags:
+        yield Line("avoid-water")
+    if status in (Volume.HYPO, Volume.EUV) and not (heart_failure(case) or cirrhosis(case)):
+        yield Line("salty-food")

@@ -29,6 +29,7 @@ from cds_service.clinical.rules.standing import (
     limit_line,
     na,
     osmolality_normal,
+    rising_too_fast,
     too_mild,
     unfit,
 )
@@ -171,7 +172,7 @@ def moderate(case: Case) -> Outcome:
 def rising(case: Case) -> RatePair | None:
     """The planned rise under treatment that turns the severe card into a warning, or None (S5)."""
     pair, limits = case.rate.now, case.limits
-    if pair is None or not pair.observed or case.rate.rule == "RATE-OVER":
+    if pair is None or not pair.observed or rising_too_fast(case):
         return None
     fresh = case.sodium.age <= hours(limits.rising_fresh_hours)
     return pair if fresh and limits.rising_from <= pair.rise <= limits.rising_to else None
@@ -203,7 +204,7 @@ def _emergency_lines(case: Case) -> tuple[Line, ...]:
     lead = Line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
     if not case.symptoms.attributable:
         return (lead, Line("monitor-emergency"))
-    if case.rate.rule == "RATE-OVER":
+    if rising_too_fast(case):
         return (
             lead,
             Line("bolus-risen", {"rise": number(_risen(case))}, keep=True),

@@ -89,6 +89,11 @@ def below_plausible(case: Case) -> bool:
     return case.sodium.latest is not None and case.sodium.latest.below_plausible
 
 
+def rising_too_fast(case: Case) -> bool:
+    """Whether sodium rises, or rose lately, faster than the limit: nothing may push it further."""
+    return case.rate.rule == "RATE-OVER"
+
+
 def doubtful(case: Case) -> bool:
     """Whether the latest sodium is to be repeated before an order rests on it."""
     sodium = case.sodium

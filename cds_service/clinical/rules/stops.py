@@ -8,7 +8,7 @@ from cds_service.clinical.case import Case
 from cds_service.clinical.exposure import Exposure
 from cds_service.clinical.finding import Line, StopOrder, Suggestion
 from cds_service.clinical.rules.drugs import DIURETICS
-from cds_service.clinical.rules.standing import cirrhosis, doubtful, heart_failure, in_use
+from cds_service.clinical.rules.standing import cirrhosis, doubtful, heart_failure, in_use, rising_too_fast
 from cds_service.clinical.sample import Band
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.volume import Volume
@@ -86,9 +86,11 @@ def _clickable(case: Case, exposure: Exposure) -> bool:
 
 
 def _withheld(case: Case) -> tuple[Line, ...]:
-    """Why no stop is drafted at all: half a record, or a sodium that is itself in doubt."""
+    """Why no stop is drafted at all: half a record, a doubtful sodium, or one that rises too fast already."""
     if not case.snapshot.complete("medications", "conditions"):
         return (Line("stop-unread"),)
+    if rising_too_fast(case):
+        return (Line("stop-rising"),)
     return (Line("stop-doubtful"),) if doubtful(case) else ()
 
 

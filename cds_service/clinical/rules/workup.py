@@ -30,7 +30,7 @@ def emergency_workup(case: Case) -> tuple[Suggestion, ...]:
 
 
 def osmolality_suggestion(case: Case) -> tuple[Suggestion, ...]:
-    """Serum osmolality and sodium by a direct method, to tell an artefact from low sodium."""
+    """Serum osmolality and sodium by a direct method, to tell an artifact from low sodium."""
     return (_drafts("osmolality", ("serum-osmolality", "sodium"), "urgent", timedelta(0)),)
 
 

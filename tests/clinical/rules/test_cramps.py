@@ -14,7 +14,7 @@ from cds_service.clinical.readings import Readings
 from cds_service.clinical.rules.cramps import cramp_suggestions, withheld
 from cds_service.clinical.symptoms import Symptoms
 from tests.clinical.cases import NOW
-from tests.clinical.rules.cases import a_case, detail, exposure, fired, keys, on, problem, reading
+from tests.clinical.rules.cases import a_case, detail, exposure, fired, glucose, keys, on, problem, reading
 
 CRAMP = Symptoms(mild=("cramp",), cramp=True)
 CIRRHOSIS = (problem("cirrhosis"),)
@@ -111,3 +111,8 @@ def test_without_cramps_nothing_is_said_of_them() -> None:
 
 def test_no_baclofen_beside_a_critical_card() -> None:
     assert drafted(cirrhotic("115")) == []
+
+
+def test_a_glucose_correction_does_not_open_the_way_to_baclofen() -> None:
+    shift = glucose("800", "129.2", "134.8", explained=False)
+    assert drafted(cirrhotic("118", glucose=shift)) == []

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from cds_service.clinical.finding import Finding, RemoveDraft
 from cds_service.clinical.rules.ordered import raises_by_saline
 from cds_service.clinical.snapshot import Missing, Patient
-from tests.clinical.patients import ADULT, Story, concepts, drugs, order, problem, result
+from tests.clinical.patients import ADULT, Story, concepts, drugs, order, problem, result, words
 from tests.clinical.rules.orders import Scene, restriction, saline, selected, water
-from tests.clinical.rules.test_order_select_words import service, shown, text_of, words
+from tests.clinical.rules.test_order_select_words import service, shown, text_of
 
 NAMES = sorted(
     n for n, d in drugs().items() if d.group or d.cls in ("vaptan", "desmopressin", "baclofen", "lithium")
@@ -65,7 +65,7 @@ def removes(finding: Finding) -> bool:
     return any(isinstance(a, RemoveDraft) for s in finding.suggestions for a in s.actions)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(SCENES)
 def test_no_rule_raises_and_every_word_is_there(scene: Scene) -> None:
     for rule, outcome in scene.outcomes().items():
@@ -79,7 +79,7 @@ def test_no_rule_raises_and_every_word_is_there(scene: Scene) -> None:
             assert shown(text, outcome.facts)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(SCENES)
 def test_nothing_is_removed_where_that_could_harm(scene: Scene) -> None:
     case, found = scene.case(), scene.findings()
@@ -96,7 +96,7 @@ def test_nothing_is_removed_where_that_could_harm(scene: Scene) -> None:
         assert {d.group for d in scene.order.drugs} == {"A"}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SCENES)
 def test_a_silent_sodium_is_never_taken_for_a_normal_one(scene: Scene) -> None:
     case = scene.case()

@@ -9,6 +9,7 @@ import pytest
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import DraftFluidRestriction, Line, StopOrder
 from cds_service.clinical.fluid import Restriction
+from cds_service.clinical.rate import RateView
 from cds_service.clinical.rules.plan import plan_lines, plan_suggestions
 from cds_service.clinical.sodium import SodiumView
 from cds_service.clinical.symptoms import Symptoms
@@ -24,6 +25,7 @@ from tests.clinical.rules.cases import (
     offer,
     on,
     problem,
+    rise,
     sodium,
     told,
     volume,
@@ -345,3 +347,34 @@ def test_biliary_cholangitis_is_cirrhosis_only_with_its_signs() -> None:
     alone, with_ascites = (problem("pbc"),), (problem("pbc"), problem("ascites"))
     assert stopped(a_case("123", problems=alone, exposures=diuretics())) == []
     assert len(stopped(a_case("123", problems=with_ascites, exposures=diuretics()))) == 2
+
+
+OVER = RateView(level="critical", rule="RATE-OVER", variant="fast", worst=rise("9"), now=rise("9"))
+
+
+def test_while_sodium_rises_too_fast_nothing_on_the_sodium_card_pushes_it_further() -> None:
+    reasons = (Line("withheld-volume-unknown", {"ml": "1000"}), Line("withheld-rate"))
+    case = a_case(
+        "123",
+        rate=OVER,
+        restriction=Restriction(verdict="text", reasons=reasons),
+        exposures=on(exposure("hydrochlorothiazide", "thiazide")),
+    )
+    shown = fired(case)["PV-MOD"]
+    assert shown.do[0].key == "withheld-rate"
+    assert not {"withheld-volume-unknown", "avoid-water"} & set(keys(shown))
+    assert "stop-rising" in keys(shown)
+    assert not any(k.startswith("stop") for k in kinds(shown))
+
+
+@pytest.mark.parametrize("status", [Volume.EUV, Volume.HYPER])
+def test_while_sodium_rises_too_fast_no_salt_urea_or_vaptan_is_mentioned(status: Volume) -> None:
+    shown = fired(a_case("123", rate=OVER, volume=volume(status, "siadh")))["PV-MOD"]
+    assert not {"euvolemia-next", "salty-food", "vaptan-aasld", "avoid-water"} & set(keys(shown))
+
+
+@pytest.mark.parametrize("key", ["withheld-glucose-high", "withheld-sodium-doubtful", "withheld-pregnancy"])
+def test_a_weighty_reason_replaces_the_conditional_words(key: str) -> None:
+    shown = card(a_case("123", restriction=withheld("withheld-volume-unknown", key)))
+    assert shown.do[0].key == key
+    assert "withheld-volume-unknown" not in keys(shown)

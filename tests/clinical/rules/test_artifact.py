@@ -1,4 +1,4 @@
-"""Values that are not what they seem: glucose, artefact, units, plausibility, jumps."""
+"""Values that are not what they seem: glucose, artifact, units, plausibility, jumps."""
 
 from __future__ import annotations
 

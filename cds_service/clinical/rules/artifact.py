@@ -1,4 +1,4 @@
-"""Is the sodium real? Glucose shift, artefact, wrong unit, impossible value, jump (B.0.1, B.0.3, M6, S2)."""
+"""Is the sodium real? Glucose shift, artifact, wrong unit, impossible value, jump (B.0.1, B.0.3, M6, S2)."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def glucose_shift(case: Case) -> Outcome:
     )
 
 
-def artefact(case: Case) -> Outcome:
+def artifact(case: Case) -> Outcome:
     """PV-PSEUDO: osmolality or a direct measurement speaks against true low sodium (M6)."""
     rule = "PV-PSEUDO"
     if not measured_low(case):
         return Silence(rule, "not-low" if case.sodium.latest else "no-sodium", _na_fact(case))
     pseudo = case.pseudo
     if pseudo is None or pseudo.kind == "hint" or (case.glucose and case.glucose.explained):
-        return Silence(rule, "no-artefact")
+        return Silence(rule, "no-artifact")
     if not actionable(case):
         return Silence(rule, "too-old", {"na": na(case), "age": ago(case.sodium.age)})
     if osmolality_normal(case) and not _replaced_by_osmolality(case):
@@ -74,7 +74,7 @@ def artefact(case: Case) -> Outcome:
         indicator="warning" if severe else "info",
         variant="severe" if severe else pseudo.kind,
         facts={"na": na(case)} if severe else {"na": na(case), "value": pseudo.shown},
-        do=(Line("confirm-now" if severe else "confirm", keep=True), Line("monitor-artefact")),
+        do=(Line("confirm-now" if severe else "confirm", keep=True), Line("monitor-artifact")),
         why=(
             Line(f"because-{pseudo.kind}", {"value": pseudo.shown}, keep=True),
             *result_lines(case),

@@ -1,0 +1,137 @@
+"""The clinical basis as one Markdown text: rules, words, numbers and sources as they stand in hooks/."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from cds_service.knowledge.load import Knowledge, Service
+from cds_service.knowledge.review import Reviews
+from cds_service.knowledge.words import Citation, RuleWords
+
+_NAME = re.compile(r"\$(\w+)")
+_HEAD = """# Clinical basis
+
+Generated from `hooks/` by `cds-service basis --write`; a test keeps it current. Do not edit it here: change the
+files in `hooks/` (see `hooks/README.md`). The running service shows the same at `/basis`.
+
+Decision support only: check against current guidance and your clinical judgment. A `$name` stands for what a card
+fills in from the record.
+"""
+
+
+def basis_text(knowledge: Knowledge) -> str:
+    """The whole document; the same knowledge always gives the same text."""
+    parts = [_HEAD, _contents(knowledge), _reviews(knowledge.reviews), _flags(knowledge)]
+    parts += [part for service in in_order(knowledge) for part in _service(service, knowledge)]
+    parts += [_shared(knowledge), _suggestions(knowledge), _numbers(knowledge), _citations(knowledge)]
+    return "\n".join(parts)
+
+
+def in_order(knowledge: Knowledge) -> list[Service]:
+    """The services as a clinician meets them: the chart is opened before an order is selected."""
+    return sorted(knowledge.services.values(), key=lambda service: service.id, reverse=True)
+
+
+def review_rows(reviews: Reviews) -> list[tuple[str, str]]:
+    """Every file of hooks/ with the state of its signature, in words."""
+    states = {name: f"signed by {r.name}, {r.role}, {r.date:%Y-%m-%d}" for name, r in reviews.signed.items()}
+    states |= dict.fromkeys(reviews.changed, "not clinically reviewed: changed since it was signed")
+    states |= dict.fromkeys(reviews.unsigned, "not clinically reviewed")
+    return sorted(states.items())
+
+
+def _contents(knowledge: Knowledge) -> str:
+    titles = ["Review", "Evidence flags", *(service.file.title for service in in_order(knowledge))]
+    titles += ["Lines that several cards share", "Suggestions", "Numbers", "Sources"]
+    return "\n".join(f"- [{title}](#{_anchor(title)})" for title in titles) + "\n"
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
+
+
+def _reviews(reviews: Reviews) -> str:
+    rows = [(f"`{name}`", state) for name, state in review_rows(reviews)]
+    return f"## Review\n\n{_table(('File', 'State'), rows)}"
+
+
+def _flags(knowledge: Knowledge) -> str:
+    rows = list(knowledge.words.evidence_flags.items())
+    return f"## Evidence flags\n\n{_table(('Flag', 'Meaning'), rows)}"
+
+
+def _service(service: Service, knowledge: Knowledge) -> Iterator[str]:
+    file = service.file
+    yield f"## {file.title}\n\n{file.description}\n\n{file.usage_requirements}\n"
+    for rule, words in file.rules.items():
+        yield _rule(rule, words, knowledge)
+
+
+def _rule(rule: str, words: RuleWords, knowledge: Knowledge) -> str:
+    """One rule: when, the card's words, why it stays silent, and what it rests on."""
+    indicators = ", ".join(words.indicators)
+    parts = [
+        f"### {rule}: {knowledge.topics[words.topic]}\n",
+        f"**When.** {words.when}\n",
+        f"**Card** ({indicators}; topic `{words.topic}`).\n\n{_list(words.summary)}",
+        f"**Lines of its own.**\n\n{_list(words.lines)}" if words.lines else "",
+        f"**No card, because.**\n\n{_list(words.silence)}" if words.silence else "",
+        f"**Source.** {'; '.join(_cited(knowledge.citations[key]) for key in words.sources)}. "
+        f"Evidence: {words.evidence}.\n",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _cited(citation: Citation) -> str:
+    short = citation.short if str(citation.year) in citation.short else f"{citation.short}, {citation.year}"
+    return f"[{short}]({citation.url})" if citation.url else short
+
+
+def _shared(knowledge: Knowledge) -> str:
+    return f"## Lines that several cards share\n\n{_list(knowledge.words.lines)}"
+
+
+def _suggestions(knowledge: Knowledge) -> str:
+    rows = [
+        (_told(words.label), _told(words.description)) for words in knowledge.words.suggestions.values()
+    ]
+    return f"## Suggestions\n\n{_table(('Button', 'Text of the order'), rows)}"
+
+
+def _numbers(knowledge: Knowledge) -> str:
+    profiles = tuple(knowledge.limits)
+    rows = [
+        (
+            f"`{name}`",
+            *(f"{t.under(profile):f}" for profile in profiles),
+            t.unit,
+            t.why,
+            f"{knowledge.citations[t.source].short}, {t.where}",
+            t.evidence,
+        )
+        for name, t in knowledge.thresholds.items()
+    ]
+    head = ("Name", *profiles, "Unit", "Why", "Source", "Evidence")
+    return f"## Numbers\n\nOne column for each profile.\n\n{_table(head, rows)}"
+
+
+def _citations(knowledge: Knowledge) -> str:
+    rows = [
+        (c.short, str(c.year), f"[{c.title}]({c.url})" if c.url else c.title, c.note)
+        for c in knowledge.citations.values()
+    ]
+    return f"## Sources\n\n{_table(('Short', 'Year', 'Title', 'Note'), rows)}"
+
+
+def _list(texts: Mapping[str, str]) -> str:
+    return "".join(f"- {_told(text)}\n" for text in texts.values())
+
+
+def _told(text: str) -> str:
+    return _NAME.sub(r"`$\1`", text)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |\n" for line in lines)

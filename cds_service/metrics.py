@@ -1,0 +1,158 @@
+"""What is counted and timed for Prometheus: labels are closed sets, never anything of a caller or a patient.
+
+Nothing is counted until `enable`. With it each worker writes to files of a folder of this host, and the
+process that watches over the workers sums them up and serves them on a port of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+Stage = Literal["read", "judge", "write", "total"]
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name for it
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5)
+
+# name: (what it counts, labels)
+COUNTERS = {
+    "cds_calls": ("Hook calls answered, by HTTP status.", ("service", "status")),
+    "cds_cards": ("Cards sent, by rule and indicator.", ("rule", "indicator")),
+    "cds_cards_suppressed": ("Cards that stayed away after feedback, by rule.", ("rule",)),
+    "cds_suppression_unknown": ("Calls whose earlier feedback could not be looked up; cards were shown.", ()),
+    "cds_data_unavailable": ("Calls refused with 412 because sodium could not be had, by cause.", ("cause",)),
+    "cds_fhir_reads": ("Live reads from FHIR servers, by outcome.", ("outcome",)),
+    "cds_breaker_opened": ("Times that reads from a FHIR server were stopped because it kept failing.", ()),
+    "cds_feedback": ("Items of feedback stored, by outcome.", ("outcome",)),
+    "cds_feedback_refused": ("Feedback calls answered 503 because the store was down.", ()),
+    "cds_queue_overflow": ("Calls whose issued-card and audit rows were dropped: the queue was full.", ()),
+    "cds_queue_lost": ("Calls whose rows the database refused for good.", ()),
+    "cds_queue_failures": ("Failed attempts to write rows; they stay in the queue.", ()),
+    "cds_replay_degraded": ("Calls whose token only this worker could check for replay.", ()),
+}
+GAUGES = {
+    "cds_queue_depth": ("Calls whose rows wait to be written.", "livesum"),
+    "cds_store_up": ("1 where every worker can use the database, else 0.", "livemin"),
+    "cds_breakers_open": ("FHIR servers that are not read because they kept failing.", "livesum"),
+}
+
+
+class _Meters:
+    """The metrics of this process; prometheus-client is imported once its folder is known."""
+
+    def __init__(self) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        mine = CollectorRegistry()
+        self.counters: dict[str, Counter] = {
+            name: Counter(name, text, labels, registry=mine) for name, (text, labels) in COUNTERS.items()
+        }
+        self.gauges: dict[str, Gauge] = {
+            name: Gauge(name, text, registry=mine, multiprocess_mode=mode)  # type: ignore[arg-type]
+            for name, (text, mode) in GAUGES.items()
+        }
+        self.seconds: Histogram = Histogram(
+            "cds_call_seconds",
+            "Time of hook calls by stage: read, judge, write, and total.",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=mine,
+        )
+
+
+_meters: list[_Meters] = []  # none: nothing is counted
+
+
+def enable(folder: Path) -> None:
+    """Begin to count, into files of this folder; call it before the workers start."""
+    if not _meters:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ[_FOLDER] = str(folder)
+        _meters.append(_Meters())
+
+
+def forget(folder: Path) -> None:
+    """Remove what an earlier start left in this folder."""
+    for path in folder.glob("*.db"):
+        path.unlink(missing_ok=True)
+
+
+def count(name: str, *labels: str, times: int = 1) -> None:
+    """Add to one of `COUNTERS`; the labels in the order given there."""
+    for meters in _meters:
+        counter = meters.counters[name]
+        (counter.labels(*labels) if labels else counter).inc(times)
+
+
+def show(name: str, value: float) -> None:
+    """Set one of `GAUGES`."""
+    for meters in _meters:
+        meters.gauges[name].set(value)
+
+
+def move(name: str, step: float) -> None:
+    """Add to one of `GAUGES`."""
+    for meters in _meters:
+        meters.gauges[name].inc(step)
+
+
+def took(stage: Stage, seconds: float) -> None:
+    """One hook call spent so long in this stage."""
+    for meters in _meters:
+        meters.seconds.labels(stage).observe(seconds)
+
+
+@contextmanager
+def timed(stage: Stage) -> Iterator[None]:
+    """Time what is done inside."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        took(stage, time.perf_counter() - began)
+
+
+def serve(host: str, port: int) -> None:
+    """Serve the sums of all workers from a thread of this process; `enable` came before."""
+    from prometheus_client import start_http_server
+
+    start_http_server(port, host, registry=all_workers())
+
+
+def all_workers() -> CollectorRegistry:
+    """A registry that sums up what every worker has written; gauges only of workers that live."""
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    class Living(MultiProcessCollector):
+        def collect(self) -> object:  # type: ignore[override]  # the library leaves it untyped
+            _forget_the_dead(Path(os.environ[_FOLDER]))
+            return super().collect()
+
+    registry = CollectorRegistry()
+    Living(registry)
+    return registry
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """A worker that was killed leaves its gauges behind; its counters go on counting."""
+    for path in folder.glob("gauge_live*_*.db"):
+        pid = path.stem.rpartition("_")[2]
+        if pid.isdigit() and not _lives(int(pid)):
+            path.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,187 @@
+"""Issued-card and audit rows on their way to the database: one bounded queue, one thread, no waiting."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from cds_service import metrics
+from cds_service.errors import StoreUnavailable
+from cds_service.store.engine import Database, RowRefused
+from cds_service.store.statements import insert_adding, insert_new
+from cds_service.store.tables import AUDIT, ISSUED, TALLY
+from cds_service.telemetry import log
+
+DEFAULT_ROOM = 10_000
+_BATCH = 200
+_IDLE_S = 5.0  # between looks at an idle database, so that /health knows of an outage without traffic
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
+_RECENT_S = 300.0  # rows that were dropped degrade /health for so long
+
+
+class Tally(NamedTuple):
+    """What one call adds to the count of one rule on one day."""
+
+    tenant: str
+    day: date
+    service: str
+    rule: str
+    profile: str
+    kind: str  # fired, returned or suppressed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """The rows of one hook call: columns of `AUDIT` and `ISSUED`, and counts."""
+
+    audit: Mapping[str, Any]
+    issued: Sequence[Mapping[str, Any]] = ()
+    tallies: Sequence[Tally] = field(default=())
+
+
+class Recorder:
+    """Takes the rows of calls and never makes a call wait; what does not fit is dropped and counted.
+
+    A batch that could not be written is kept and tried again, so an outage loses nothing until the queue
+    is full. A killed process loses what is in its queue; feedback does not go this way.
+    """
+
+    def __init__(self, database: Database, room: int = DEFAULT_ROOM) -> None:
+        self._database = database
+        self._queue: queue.Queue[CallRecord] = queue.Queue(room)
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+        self._pending: list[CallRecord] = []
+        self._dropped_at = float("-inf")
+        self.dropped = 0
+
+    def put(self, record: CallRecord) -> None:
+        """Take the rows of one call, or drop them where the queue is full."""
+        self.start()
+        try:
+            self._queue.put_nowait(record)
+        except queue.Full:
+            self._count_dropped(1, "cds_queue_overflow")
+
+    def start(self) -> None:
+        """Make the thread, in the process that uses it: threads do not survive a fork."""
+        if self._pid == os.getpid():
+            return
+        with self._lock:
+            if self._pid == os.getpid():
+                return
+            if self._pid:
+                self._database.reopen()
+            self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+            self._thread.start()
+            self._pid = os.getpid()
+
+    @property
+    def closed(self) -> bool:
+        """Whether this worker is being stopped."""
+        return self._stop.is_set()
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for their rows to be written."""
+        return self._queue.qsize() + len(self._pending)
+
+    @property
+    def problem(self) -> str:
+        """Why the record of calls is not complete or not current; empty where it is both."""
+        if time.monotonic() - self._dropped_at < _RECENT_S:
+            return "rows of calls were dropped"
+        return ""
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until everything is written, at most so long; whether it is."""
+        until = time.monotonic() + seconds
+        while self.waiting and time.monotonic() < until:
+            time.sleep(0.01)
+        return not self.waiting
+
+    def close(self, seconds: float = 5.0) -> None:
+        """Write what is left, at most so long, and end the thread."""
+        if self._pid != os.getpid():
+            self._stop.set()
+            return
+        written = self.flush(seconds)
+        self._stop.set()
+        if not written:
+            log().error("queue", reason="rows of calls were lost at the stop", count=self.waiting)
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE_S
+        while not self._stop.is_set():
+            metrics.show("cds_queue_depth", self.waiting)
+            if not self._pending and not self._take():
+                self._database.ping()
+            elif self._write(self._pending):
+                self._pending, pause = [], _FIRST_PAUSE_S
+            else:
+                metrics.count("cds_queue_failures")
+                self._stop.wait(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+            metrics.show("cds_store_up", 0 if self._database.problem else 1)
+
+    def _take(self) -> bool:
+        """Whether there was anything to take within the idle time."""
+        try:
+            self._pending.append(self._queue.get(timeout=_IDLE_S))
+            while len(self._pending) < _BATCH:
+                self._pending.append(self._queue.get_nowait())
+        except queue.Empty:
+            pass
+        return bool(self._pending)
+
+    def _write(self, records: Sequence[CallRecord]) -> bool:
+        """Whether these rows are done with: written, or refused for good one by one."""
+        try:
+            with self._database.transaction() as connection:
+                _insert(connection, records)
+        except StoreUnavailable:
+            return False
+        except RowRefused:
+            if len(records) > 1:
+                return all([self._write([record]) for record in records])
+            self._count_dropped(1, "cds_queue_lost")
+        return True
+
+    def _count_dropped(self, number: int, metric: str) -> None:
+        with self._lock:
+            self.dropped += number
+            self._dropped_at = time.monotonic()
+        metrics.count(metric, times=number)
+
+
+def _insert(connection: sa.Connection, records: Sequence[CallRecord]) -> None:
+    """All rows of these calls; calls that are there already add nothing (a batch may be tried twice)."""
+    fresh = [r for r in records if connection.execute(insert_new(connection, AUDIT), dict(r.audit)).rowcount]
+    issued = [dict(row) for r in fresh for row in r.issued]
+    if issued:
+        connection.execute(insert_new(connection, ISSUED), issued)
+    counts = Counter(tally for r in fresh for tally in r.tallies)
+    # In one order for all workers, so that two of them never wait for each other.
+    rows = [_tally_row(tally, number) for tally, number in sorted(counts.items())]
+    if rows:
+        connection.execute(insert_adding(connection, TALLY, _SUMS), rows)
+
+
+_SUMS = ("fired", "returned", "suppressed")
+
+
+def _tally_row(tally: Tally, number: int) -> dict[str, Any]:
+    row = {**tally._asdict(), **dict.fromkeys(_SUMS, 0)}
+    row[row.pop("kind")] = number
+    return row

@@ -1,0 +1,65 @@
+"""Identifiers of tokens that were used, so that none is used twice: shared by all workers and nodes."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.store.statements import insert_new
+from cds_service.store.tables import REPLAY
+
+_FILE = "replay.db"
+_PURGE_EVERY = timedelta(minutes=1)
+
+
+class ReplayTable:
+    """The repository of used token identifiers."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._next_purge: datetime | None = None
+
+    def first_use(self, tenant: str, digest: str, expires: datetime, now: datetime) -> bool:
+        """Whether this identifier is new; it is then taken, in the same statement. StoreUnavailable on an outage."""
+        row = {"tenant": tenant, "digest": digest, "expires": expires}
+        try:
+            with self._engine.begin() as connection:
+                if self._is_time_to_purge(now):
+                    connection.execute(sa.delete(REPLAY).where(REPLAY.c.expires < now))
+                taken = connection.execute(insert_new(connection, REPLAY), row).rowcount
+        except sa.exc.SQLAlchemyError as error:
+            raise StoreUnavailable(type(error).__name__) from None
+        return taken == 1
+
+    def _is_time_to_purge(self, now: datetime) -> bool:
+        with self._lock:
+            due = self._next_purge is None or now >= self._next_purge
+            if due:
+                self._next_purge = now + _PURGE_EVERY
+            return due
+
+
+def replay_file(folder: Path) -> sa.Engine:
+    """An SQLite file of its own: used tokens are written far more often than anything that must last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(f"sqlite:///{folder / _FILE}")
+    sa.event.listen(engine, "connect", _prepare)
+    try:
+        REPLAY.create(engine, checkfirst=True)
+    except sa.exc.OperationalError as error:
+        if not sa.inspect(engine).has_table(REPLAY.name):  # else another worker made it at this moment
+            raise SettingsError(f"CDS_DATA_DIR: {_FILE} cannot be made ({type(error).__name__})") from None
+    return engine
+
+
+def _prepare(connection: object, _: object) -> None:
+    # A power cut may forget the last second's tokens; no call waits for the disk or for a stuck writer.
+    cursor = connection.cursor()  # type: ignore[attr-defined]  # a DB-API connection has no common type
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=500"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,99 @@
+"""One CDS client as the registry knows it: who it is, what it may do, and how it wants to be answered."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from cds_service.knowledge.limits import PROFILES
+from cds_service.protocol.limits import ALL, CardLimits
+from cds_service.trust.guard import canonical_base
+from cds_service.trust.keyset import KeySet
+
+DEFAULT_DEADLINE_MS = 1500
+DEFAULT_ALGORITHMS = ("ES384", "RS384")  # CDSH-124
+DEFAULT_RATE = 60  # calls a second (T-50)
+
+ExtraSource = Literal["MedicationStatement", "MedicationAdministration", "NutritionOrder", "ServiceRequest"]
+Indicator = Literal["info", "warning", "critical"]
+
+UNREGISTERED = "The FHIR server of this call is not among this client's fhir_bases in clients.toml."
+UNNAMED = "The FHIR server of this call was not named: start the demo with --fhir-base and its URL."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """How a client proves who it is (T-20..T-30): what its tokens must say, and the keys that sign them.
+
+    Keys are a set that is known (`keys`) or one URL of ours to fetch them from (`jwks_url`), never both
+    and never a URL out of a token. Without either the client cannot prove anything.
+    """
+
+    issuer: str = ""
+    keys: KeySet | None = None
+    jwks_url: str = ""
+    jku: tuple[str, ...] = ()  # strings that a token's `jku` may be; compared, never followed
+    algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
+    audiences: tuple[
+        str, ...
+    ] = ()  # beside the public URL of the endpoint: Epic's is typed in by the hospital
+    tenants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # `tenant` claim -> its FHIR bases
+    subject: str = ""  # `sub`, where the client sends one that is agreed on
+
+    @property
+    def usable(self) -> bool:
+        """Whether a token can prove that it comes from this client."""
+        return bool(self.issuer) and (self.keys is not None or bool(self.jwks_url))
+
+
+NO_CREDENTIALS = Credentials()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """One CDS client: what it is called, where its records are, and how it wants to be answered."""
+
+    name: str = "anonymous"
+    anonymous: bool = True
+    issuer: str = ""
+    credentials: Credentials = NO_CREDENTIALS
+    claimed_tenant: str = ""  # of the token of this call, where the client has tenants
+    services: tuple[str, ...] = ()  # it may call; empty: all
+    fhir_bases: tuple[str, ...] = ()  # canonical
+    open_access: bool = False  # its FHIR server may be read without a token
+    allow_private: bool = False  # its FHIR server may have a private or loopback address
+    cors_origins: tuple[str, ...] = ()  # where it is a browser page
+    prefetch_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # our key -> the client's
+    extra_sources: tuple[ExtraSource, ...] = ()
+    profile: str = PROFILES[0]
+    deadline_ms: int = DEFAULT_DEADLINE_MS
+    time_zone: zoneinfo.ZoneInfo | None = None  # None: the offset of the newest result
+    explain_missing_data: bool = False  # an info card in place of a 412
+    disabled_rules: frozenset[str] = frozenset()
+    min_indicator: Indicator = "info"  # cards below it are not shown
+    card_limits: CardLimits = ALL
+    shadow: bool = False  # evaluate and record, answer no cards (T-72)
+    explain: bool = False  # why, and why not, as an extension of each answer
+    suppression: bool = True  # an overridden card stays away until the patient gets worse
+    rate_limit: int = DEFAULT_RATE  # calls a second in one worker, twice as many at once; 0: no limit
+    refusal: str = UNREGISTERED  # what the analyst is told of a FHIR server that is not called
+
+    @property
+    def tenant(self) -> str:
+        """Whose rows these are in every table: the client, and its tenant where it has several (T-62)."""
+        if self.anonymous:
+            return ""
+        return f"{self.name}/{self.claimed_tenant}" if self.claimed_tenant else self.name
+
+    def base_for(self, fhir_server: str | None) -> str | None:
+        """The registered base that `fhir_server` names, or None: only what this returns is ever called."""
+        base = canonical_base(fhir_server)
+        return base if base in self.fhir_bases else None
+
+    def for_tenant(self, tenant: str) -> Client:
+        """This client speaking for one of its tenants: that one's FHIR bases and no others (T-30)."""
+        if not self.credentials.tenants:
+            return self
+        return replace(self, claimed_tenant=tenant, fhir_bases=self.credentials.tenants[tenant])

@@ -1,0 +1,201 @@
+"""`[clients.<name>]` as it is written in clients.toml, and what it says once it is checked."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from cds_service.errors import RegistryError
+from cds_service.knowledge.limits import PROFILES
+from cds_service.protocol.limits import CardLimits
+from cds_service.trust.client import (
+    DEFAULT_ALGORITHMS,
+    DEFAULT_DEADLINE_MS,
+    DEFAULT_RATE,
+    Client,
+    Credentials,
+    ExtraSource,
+    Indicator,
+)
+from cds_service.trust.guard import canonical_base
+from cds_service.trust.keyset import ALGORITHMS, BadKeySet, KeySet, key_set, read_key_set
+
+# Its private key is public: it names a caller and proves nothing (security.md decision 11).
+SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
+
+_ORIGIN = re.compile(r"(https?)://[a-z0-9.-]+(:\d{1,5})?")
+
+_Text = Annotated[str, msgspec.Meta(max_length=512, pattern="^[!-~]*$")]
+_Key = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+_Tenant = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern="^[!-~]+$")]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One client as it is written; docs/ehr/ and clients.example.toml say what each key means."""
+
+    issuer: _Text = ""
+    jwks_file: str = ""
+    jwks_url: str = ""
+    keys: list[dict[str, Any]] = []
+    jku: tuple[_Text, ...] = ()
+    algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
+    audiences: tuple[_Text, ...] = ()
+    tenants: dict[_Tenant, tuple[str, ...]] = {}
+    subject: _Text = ""
+    services: tuple[_Name, ...] = ()
+    fhir_bases: tuple[str, ...] = ()
+    open_access: bool = False
+    allow_private: bool = False
+    cors_origins: tuple[str, ...] = ()
+    prefetch_aliases: dict[_Key, tuple[_Key, ...]] = {}
+    extra_sources: tuple[ExtraSource, ...] = ()
+    profile: str = PROFILES[0]
+    deadline_ms: Annotated[int, msgspec.Meta(ge=300, le=5000)] = DEFAULT_DEADLINE_MS
+    time_zone: str = ""
+    explain_missing_data: bool = False
+    disabled_rules: tuple[_Name, ...] = ()
+    min_indicator: Indicator = "info"
+    accepts_update: bool = True
+    one_action_per_suggestion: bool = False
+    selection_behavior_any_only: bool = False
+    plain_text_detail: bool = False
+    no_links: bool = False
+    shadow: bool = False
+    explain: bool = False
+    suppression: bool = True
+    rate_limit: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = DEFAULT_RATE
+
+
+def read_client(where: str, name: str, raw: object, *, folder: Path, allow_http: bool) -> Client:
+    """The client that an entry describes; RegistryError names `where` and the key."""
+    entry = converted(where, raw, Entry)
+    return Client(
+        name=name,
+        anonymous=False,
+        issuer=entry.issuer,
+        credentials=_credentials(where, entry, folder, allow_http),
+        services=entry.services,
+        fhir_bases=tuple(read_base(f"{where}.fhir_bases", base, allow_http) for base in entry.fhir_bases),
+        open_access=entry.open_access,
+        allow_private=entry.allow_private,
+        cors_origins=tuple(_origin(f"{where}.cors_origins", o, allow_http) for o in entry.cors_origins),
+        prefetch_aliases=MappingProxyType(entry.prefetch_aliases),
+        extra_sources=entry.extra_sources,
+        profile=_profile(where, entry.profile),
+        deadline_ms=entry.deadline_ms,
+        time_zone=_zone(where, entry.time_zone),
+        explain_missing_data=entry.explain_missing_data,
+        disabled_rules=frozenset(entry.disabled_rules),
+        min_indicator=entry.min_indicator,
+        card_limits=_card_limits(entry),
+        shadow=entry.shadow,
+        explain=entry.explain,
+        suppression=entry.suppression,
+        rate_limit=entry.rate_limit,
+    )
+
+
+_T = TypeVar("_T")
+
+
+def converted(where: str, raw: object, kind: type[_T]) -> _T:
+    """`raw` as `kind`; RegistryError says where it is not."""
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise RegistryError(f"{where}: {error}") from None
+
+
+def read_base(where: str, written: str, allow_http: bool) -> str:
+    """A URL in its canonical spelling; RegistryError where it is not one we would ever call."""
+    base = canonical_base(written)
+    if base is None:
+        raise RegistryError(f"{where}: not a plain URL (https, no query, no user, no '%', no dot segments).")
+    if base.startswith("http:") and not allow_http:
+        raise RegistryError(f"{where}: http is for development only; use https.")
+    return base
+
+
+def _credentials(where: str, entry: Entry, folder: Path, allow_http: bool) -> Credentials:
+    url = read_base(f"{where}.jwks_url", entry.jwks_url, allow_http) if entry.jwks_url else ""
+    unknown = [alg for alg in entry.algorithms if alg not in ALGORITHMS]
+    if unknown or not entry.algorithms:
+        raise RegistryError(f"{where}.algorithms: must be some of {', '.join(ALGORITHMS)}.")
+    if entry.issuer == SANDBOX_ISSUER:
+        raise RegistryError(f"{where}.issuer: the public sandbox proves nothing; its private key is public.")
+    if sum(map(bool, (entry.jwks_file, entry.jwks_url, entry.keys))) > 1:
+        raise RegistryError(f"{where}: give one of jwks_url, jwks_file and keys.")
+    keys = _keys(where, entry, folder)
+    if (keys or url) and not entry.issuer:
+        raise RegistryError(f"{where}.issuer: is missing; it is the 'iss' of this client's tokens.")
+    return Credentials(
+        issuer=entry.issuer,
+        keys=keys,
+        jwks_url=url,
+        # The registered URL as it was written, too: that is what an EHR puts into its tokens.
+        jku=tuple(dict.fromkeys([*entry.jku, *([entry.jwks_url] if entry.jwks_url else [])])),
+        algorithms=entry.algorithms,
+        audiences=entry.audiences,
+        tenants=_tenants(where, entry, allow_http),
+        subject=entry.subject,
+    )
+
+
+def _keys(where: str, entry: Entry, folder: Path) -> KeySet | None:
+    try:
+        if entry.keys:
+            return key_set(entry.keys)
+        return read_key_set((folder / entry.jwks_file).read_bytes()) if entry.jwks_file else None
+    except BadKeySet as error:
+        raise RegistryError(f"{where}.{'keys' if entry.keys else 'jwks_file'}: refused: {error}.") from None
+    except (OSError, ValueError) as error:
+        raise RegistryError(f"{where}.jwks_file: cannot be read ({type(error).__name__}).") from None
+
+
+def _tenants(where: str, entry: Entry, allow_http: bool) -> Mapping[str, tuple[str, ...]]:
+    if entry.tenants and entry.fhir_bases:
+        raise RegistryError(f"{where}.fhir_bases: with tenants each tenant names its own.")
+    found = {
+        tenant: tuple(read_base(f"{where}.tenants", base, allow_http) for base in bases)
+        for tenant, bases in entry.tenants.items()
+    }
+    return MappingProxyType(found)
+
+
+def _card_limits(entry: Entry) -> CardLimits:
+    return CardLimits(
+        accepts_update=entry.accepts_update,
+        one_action_per_suggestion=entry.one_action_per_suggestion,
+        selection_behavior_any_only=entry.selection_behavior_any_only,
+        plain_text_detail=entry.plain_text_detail,
+        no_links=entry.no_links,
+    )
+
+
+def _origin(where: str, written: str, allow_http: bool) -> str:
+    match = _ORIGIN.fullmatch(written)
+    if match is None or (match[1] == "http" and not allow_http):
+        raise RegistryError(
+            f"{where}: an origin is https://host or https://host:port, in lower case, no path."
+        )
+    return written
+
+
+def _profile(where: str, name: str) -> str:
+    if name not in PROFILES:
+        raise RegistryError(f"{where}.profile: must be one of {', '.join(PROFILES)}.")
+    return name
+
+
+def _zone(where: str, name: str) -> zoneinfo.ZoneInfo | None:
+    try:
+        return zoneinfo.ZoneInfo(name) if name else None
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise RegistryError(f"{where}.time_zone: not an IANA name such as 'America/Chicago'.") from None

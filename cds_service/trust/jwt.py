@@ -1,0 +1,238 @@
+"""Who sent a call, proven by the JWT it carries (T-20..T-31, CDSH-108..124).
+
+What is cheap is checked first, on claims that nobody has vouched for yet; then the signature; then all
+claims again as PyJWT gives them. Nothing in a token is ever fetched, opened or looked up but by equality.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import jwt
+
+from cds_service.errors import BadRequest
+from cds_service.protocol.wire import decode
+from cds_service.trust.client import Client, Credentials
+from cds_service.trust.keys import KeyCache
+from cds_service.trust.keyset import LONGEST_KID, KeySet
+from cds_service.trust.registry import Registry
+
+LEEWAY_S = 60
+LONGEST_LIFE_S = 3600
+LONGEST_TOKEN = 8192
+LONGEST_HEADER = 2048
+_LONGEST_JTI = 1024
+_REQUIRED = ("iss", "aud", "exp", "iat", "jti")
+_TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
+
+
+class Reason(StrEnum):
+    """Why a call is refused: for the log, never for the caller."""
+
+    MISSING = "token-missing"
+    SHAPE = "token-shape"
+    HEADER = "token-header"
+    ALGORITHM = "token-algorithm"
+    KID = "token-kid"
+    JKU = "token-jku"
+    ISSUER = "token-issuer"
+    AUDIENCE = "token-audience"
+    TIMES = "token-times"
+    JTI = "token-jti"
+    TENANT = "token-tenant"
+    SUBJECT = "token-subject"
+    NO_KEYS = "keys-unavailable"
+    UNKNOWN_KEY = "key-unknown"
+    SIGNATURE = "signature"
+    REPLAY = "replay"
+
+
+class Refused(Exception):
+    """The token does not prove that the call comes from one of our clients."""
+
+    def __init__(self, reason: Reason, client: str = "") -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.client = client  # the registry's name, where the issuer was found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What an Authorization header holds, taken apart and not believed."""
+
+    text: str
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """A caller that proved who it is; `jti` may be used once, and matters until `expires`."""
+
+    client: Client
+    jti: str
+    expires: datetime
+
+
+def read_token(authorization: str | None) -> Token:
+    """The bearer token of a header, by shape alone; Refused where there is none."""
+    if not authorization:
+        raise Refused(Reason.MISSING)
+    scheme, _, text = authorization.partition(" ")
+    if scheme.casefold() != "bearer" or len(authorization) > LONGEST_TOKEN:
+        raise Refused(Reason.SHAPE)
+    parts = _TOKEN.fullmatch(text.strip(" "))
+    if parts is None or len(parts[1]) > LONGEST_HEADER:
+        raise Refused(Reason.SHAPE)
+    return Token(text=parts[0], header=_json(parts[1]), claims=_json(parts[2]))
+
+
+def prove(
+    token: Token, audiences: tuple[str, ...], registry: Registry, keys: KeyCache, now: datetime
+) -> Proven:
+    """The client that sent this token to one of `audiences` (our public URLs of the endpoint).
+
+    Refused with one of the closed reasons otherwise. Whether the token was used before is not asked here.
+    """
+    algorithm, kid = _header(token.header)
+    issuer = token.claims.get("iss")
+    client = registry.issued_by(issuer, token.claims.get("tenant")) if isinstance(issuer, str) else None
+    if client is None:
+        raise Refused(Reason.ISSUER)
+    credentials = client.credentials
+    try:
+        _cheap(token, algorithm, credentials, (*audiences, *credentials.audiences), now)
+        found = _key_set(client, kid, keys)
+        key = found.find(kid, algorithm)
+        if key is None:
+            raise Refused(Reason.UNKNOWN_KEY)
+        claims = _decoded(token.text, key, credentials, (*audiences, *credentials.audiences))
+        _claims(claims, credentials, now)
+    except Refused as refusal:
+        raise Refused(refusal.reason, client.name) from None
+    return Proven(
+        client=client.for_tenant(str(claims.get("tenant", ""))),
+        jti=claims["jti"],
+        expires=datetime.fromtimestamp(claims["exp"] + LEEWAY_S, UTC),
+    )
+
+
+def verified_by(token: Token, keys: KeySet) -> bool:
+    """Whether one of these keys signed the token and it has not expired; says nothing about who may call."""
+    try:
+        algorithm, kid = _header(token.header)
+        key = keys.find(kid, algorithm)
+        if key is None:
+            return False
+        jwt.decode(token.text, key, [algorithm], {"verify_aud": False}, leeway=LEEWAY_S)
+    except (Refused, jwt.PyJWTError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _json(part: str) -> Mapping[str, Any]:
+    try:
+        found = decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (BadRequest, binascii.Error):
+        raise Refused(Reason.SHAPE) from None
+    if not isinstance(found, dict):
+        raise Refused(Reason.SHAPE)
+    return found
+
+
+def _header(header: Mapping[str, Any]) -> tuple[str, str]:
+    """Algorithm and key id of a header we understand all of that matters of."""
+    algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ")
+    if "crit" in header or "b64" in header or not isinstance(kind, str) or kind.upper() != "JWT":
+        raise Refused(Reason.HEADER)
+    if not isinstance(algorithm, str):
+        raise Refused(Reason.ALGORITHM)
+    if not isinstance(kid, str) or not 0 < len(kid) <= LONGEST_KID or not kid.isprintable():
+        raise Refused(Reason.KID)
+    return algorithm, kid
+
+
+def _cheap(
+    token: Token, algorithm: str, credentials: Credentials, audiences: tuple[str, ...], now: datetime
+) -> None:
+    """Everything that needs no key, so that a stranger's token costs no signature check (T-31)."""
+    if algorithm not in credentials.algorithms:
+        raise Refused(Reason.ALGORITHM)
+    jku = token.header.get("jku")
+    if "jku" in token.header and jku not in credentials.jku:
+        raise Refused(Reason.JKU)
+    said = token.claims.get("aud")
+    named = said if isinstance(said, list) else [said]
+    if not all(isinstance(aud, str) for aud in named) or not set(named) & set(audiences):
+        raise Refused(Reason.AUDIENCE)
+    _claims(token.claims, credentials, now)
+
+
+def _claims(claims: Mapping[str, Any], credentials: Credentials, now: datetime) -> None:
+    exp, iat, nbf = (_seconds(claims, name) for name in ("exp", "iat", "nbf"))
+    at = now.timestamp()
+    if exp is None or iat is None or exp < iat or exp - iat > LONGEST_LIFE_S:
+        raise Refused(Reason.TIMES)
+    if exp + LEEWAY_S <= at or max(iat, nbf or 0.0) - LEEWAY_S > at:
+        raise Refused(Reason.TIMES)
+    jti = claims.get("jti")
+    if not isinstance(jti, str) or not jti.strip() or len(jti) > _LONGEST_JTI:
+        raise Refused(Reason.JTI)
+    tenant = claims.get("tenant")
+    if credentials.tenants and (not isinstance(tenant, str) or tenant not in credentials.tenants):
+        raise Refused(Reason.TENANT)
+    if credentials.subject and claims.get("sub") != credentials.subject:
+        raise Refused(Reason.SUBJECT)
+
+
+def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
+    """A claim as seconds since 1970; Refused where it is there and not a number."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if isinstance(value, bool | str | list | dict | None):
+        raise Refused(Reason.TIMES)
+    try:
+        seconds = float(value)
+    except OverflowError:
+        raise Refused(Reason.TIMES) from None
+    if not math.isfinite(seconds):
+        raise Refused(Reason.TIMES)
+    return seconds
+
+
+def _key_set(client: Client, kid: str, keys: KeyCache) -> KeySet:
+    credentials = client.credentials
+    found = credentials.keys or keys.keys(credentials.jwks_url, kid, allow_private=client.allow_private)
+    if found is None:
+        raise Refused(Reason.NO_KEYS)
+    return found
+
+
+def _decoded(
+    text: str, key: jwt.PyJWK, credentials: Credentials, audiences: tuple[str, ...]
+) -> Mapping[str, Any]:
+    """Signature and claims as PyJWT sees them."""
+    try:
+        claims: Mapping[str, Any] = jwt.decode(
+            text,
+            key,
+            list(credentials.algorithms),
+            {"require": list(_REQUIRED), "enforce_minimum_key_length": True},
+            audience=audiences,
+            issuer=credentials.issuer,
+            leeway=LEEWAY_S,
+        )
+    except jwt.InvalidSignatureError:
+        raise Refused(Reason.SIGNATURE) from None
+    except (jwt.PyJWTError, ValueError, OverflowError, TypeError):
+        raise Refused(Reason.SHAPE) from None
+    return claims

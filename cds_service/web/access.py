@@ -1,0 +1,40 @@
+"""Which client sent this request: asked before its body is read."""
+
+from __future__ import annotations
+
+from flask import request
+
+from cds_service.trust.client import Client
+from cds_service.trust.gate import Knock
+from cds_service.web.errors import correlation
+from cds_service.web.runtime import Runtime
+
+DISCOVERY = "/cds-services"
+FEEDBACK = "/feedback"
+
+
+def hook_client(here: Runtime, service: str) -> Client | None:
+    """The proven client of a hook call, or None where this deployment asks nobody for a proof."""
+    return _admit(here, service, (f"{DISCOVERY}/{service}",))
+
+
+def feedback_client(here: Runtime, service: str) -> Client | None:
+    """The same for feedback; clients disagree on its audience, so the service's own will do (M9)."""
+    url = f"{DISCOVERY}/{service}"
+    return _admit(here, service, (url + FEEDBACK, url))
+
+
+def discovery_client(here: Runtime) -> Client | None:
+    """The same for discovery, where CDS_DISCOVERY_AUTH asks for it; it holds nothing of a patient."""
+    return _admit(here, "", (DISCOVERY,)) if here.settings.discovery_auth == "required" else None
+
+
+def _admit(here: Runtime, service: str, paths: tuple[str, ...]) -> Client | None:
+    knock = Knock(
+        authorization=request.headers.get("Authorization"),
+        # From the settings, never from Host or X-Forwarded-Host (T-26).
+        audiences=tuple(here.settings.base_url + path for path in paths),
+        correlation=correlation(),
+        service=service,
+    )
+    return here.gate.admit(knock, here.clock())

@@ -1,0 +1,228 @@
+"""Sodium over time as SVG: bands of the profile, starts of medicines, the rise allowed in the last 24 h. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from markupsafe import Markup, escape
+
+from cds_service.knowledge.limits import Limits
+from cds_service.web.axis import Axis, axis
+
+_GRID = 5  # mmol/L between two lines
+_AIR = 3  # mmol/L above and below the values
+_TOP_AT_LEAST = 140
+_CHARACTER = 6.4  # width of a character of the labels
+_MARK_ROW = 16
+_NARROWEST_LIMIT = 24
+_LABEL_ROOM = 30
+_TICK_ROOM = 66
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One sodium result that can be drawn, mmol/L."""
+
+    at: datetime
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A medicine that was started, or a draft order."""
+
+    at: datetime
+    label: str
+    draft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Width and height of the drawing, in its own units."""
+
+    name: str
+    width: int
+    height: int
+
+
+WIDE = Shape("wide", 760, 330)
+NARROW = Shape("narrow", 350, 300)
+_LEFT, _RIGHT, _TOP, _BOTTOM = 38, 14, 14, 28
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """What is drawn; points oldest first, at least one."""
+
+    points: Sequence[Point]
+    marks: Sequence[Mark] = ()
+    now: datetime
+    limits: Limits
+
+    @property
+    def allowed(self) -> tuple[Point, float] | None:
+        """The lowest value of the window in which a rise counts, and what sodium may reach from it."""
+        start = self.now - timedelta(hours=float(self.limits.rate_window_hours))
+        inside = [p for p in self.points if start <= p.at <= self.now]
+        lowest = min(inside, key=lambda p: p.value, default=None)
+        if lowest is None or lowest.value > self.limits.mild_below:
+            return None
+        return lowest, lowest.value + float(self.limits.rate_limit_day)
+
+
+def bands(limits: Limits) -> tuple[tuple[str, float, float], ...]:
+    """Name, lower and upper edge of each band of a profile, lowest first."""
+    severe, moderate, mild = (
+        float(edge) for edge in (limits.severe_below, limits.moderate_below, limits.mild_below)
+    )
+    return ("severe", 0.0, severe), ("moderate", severe, moderate), ("mild", moderate, mild)
+
+
+def band_name(value: float, limits: Limits) -> str:
+    """The band that a value falls into, or "not low"."""
+    if value == limits.mild_below and limits.mild_includes:
+        return "mild"
+    return next((name for name, _, upper in bands(limits) if value < upper), "not low")
+
+
+def svg(plot: Plot, shape: Shape) -> Markup:
+    """The drawing. Colors and fonts come from the page's style sheet; text from records is escaped."""
+    picture = _Picture(plot, shape)
+    title = f"Sodium over time: {len(plot.points)} results, the last {plot.points[-1].value:g} mmol/L"
+    return Markup(
+        '<svg class="plot {}" viewBox="0 0 {} {}" role="img" aria-label="{}" focusable="false">{}</svg>'
+    ).format(shape.name, shape.width, shape.height, title, Markup("").join(picture.parts()))
+
+
+class _Picture:
+    """One plot in one shape."""
+
+    def __init__(self, plot: Plot, shape: Shape) -> None:
+        self._plot = plot
+        self._shape = shape
+        values = [p.value for p in plot.points]
+        self._allowed = plot.allowed
+        highest = max([*values, _TOP_AT_LEAST] + ([self._allowed[1]] if self._allowed else []))
+        lowest = min([*values, float(plot.limits.moderate_below)])
+        self._floor = (lowest - _AIR) // _GRID * _GRID
+        self._ceiling = highest + _AIR
+        self._left, self._right = float(_LEFT), float(shape.width - _RIGHT)
+        rows = min(len(plot.marks), self._most_marks)
+        self._base = float(shape.height - _BOTTOM - rows * _MARK_ROW)
+        self._axis: Axis = axis([p.at for p in plot.points], plot.now, self._left, self._right)
+
+    @property
+    def _most_marks(self) -> int:
+        return 5
+
+    def parts(self) -> Iterator[Markup]:
+        """The drawing from back to front."""
+        yield from self._bands()
+        yield from self._grid()
+        yield from self._time()
+        yield from self._limit()
+        yield from self._marks()
+        yield from self._values()
+
+    def _y(self, value: float) -> float:
+        share = (value - self._floor) / (self._ceiling - self._floor)
+        return self._base - share * (self._base - _TOP)
+
+    def _bands(self) -> Iterator[Markup]:
+        for name, lower, upper in bands(self._plot.limits):
+            bottom, top = self._y(max(lower, self._floor)), self._y(max(upper, self._floor))
+            if bottom - top <= 0:
+                continue
+            yield _rect(f"band {name}", self._left, top, self._right - self._left, bottom - top)
+            if bottom - top >= _MARK_ROW:
+                yield _text("band-name", self._left + 6, top + 13, name)
+
+    def _grid(self) -> Iterator[Markup]:
+        value = self._floor
+        while value <= self._ceiling:
+            y = self._y(value)
+            yield _line("grid", self._left, y, self._right, y)
+            yield _text("tick end", self._left - 6, y + 4, f"{value:g}")
+            value += _GRID
+
+    def _time(self) -> Iterator[Markup]:
+        y = self._shape.height - 8.0
+        for x, words in self._axis.ticks(_TICK_ROOM):
+            yield _line("tick-mark", x, self._base, x, self._base + 4)
+            anchor = "tick end" if x > self._right - _LABEL_ROOM else "tick middle"
+            yield _text(anchor, min(x + 8, self._right) if "end" in anchor else x, y, words)
+        if self._axis.broken:
+            x = (self._axis.segments[0].right + self._axis.segments[1].left) / 2
+            yield _rect("break", x - 5, _TOP, 10, self._base - _TOP)
+            yield _text("tick middle", x, self._base + 4, "⫽")
+
+    def _limit(self) -> Iterator[Markup]:
+        if self._allowed is None:
+            return
+        base, limit = self._allowed
+        window = timedelta(hours=float(self._plot.limits.rate_window_hours))
+        left = self._axis.place(self._plot.now - window)
+        right = self._axis.place(self._plot.now)
+        if right - left < _NARROWEST_LIMIT:
+            return
+        y = self._y(limit)
+        yield _line("limit", left, y, right, y)
+        words = f"limit {base.value:g} + {self._plot.limits.rate_limit_day} in 24 h"
+        start = min(left, self._right - len(words) * _CHARACTER)
+        yield _text("limit-name", max(start, self._left + 4), y - 6, words)
+
+    def _marks(self) -> Iterator[Markup]:
+        marks = sorted(self._plot.marks, key=lambda m: m.at)[-self._most_marks :]
+        for row, mark in enumerate(marks):
+            y = self._base + 16 + row * _MARK_ROW
+            x = self._axis.place(mark.at)
+            before = mark.at < self._axis.start
+            kind = "draft" if mark.draft else "start"
+            if not before:
+                yield _line(f"mark-line {kind}", x, _TOP, x, y - 5)
+            words = _fitted(mark.label, self._shape.width - _LEFT - _RIGHT - 20)
+            width = len(words) * _CHARACTER
+            yield _text(f"mark {kind} middle", x, y, "◂" if before else "▴")
+            if x + 8 + width > self._right:
+                yield _text(f"mark {kind} end", x - 8, y, words)
+            else:
+                yield _text(f"mark {kind}", x + 8, y, words)
+
+    def _values(self) -> Iterator[Markup]:
+        places = [(self._axis.place(p.at), self._y(p.value), p) for p in self._plot.points]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in places)
+        yield Markup('<polyline class="series" points="{}"/>').format(path)
+        labelled = float("inf")
+        labels: list[Markup] = []
+        for x, y, point in reversed(places):
+            name = band_name(point.value, self._plot.limits).replace(" ", "-")
+            yield Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="4.5"><title>{}</title></circle>').format(
+                name, x, y, f"{point.value:g} mmol/L, {point.at:%d %b %H:%M}"
+            )
+            if labelled - x >= _LABEL_ROOM:
+                labelled = x
+                labels.append(_text("value middle", min(x, self._right - 10), y - 10, f"{point.value:g}"))
+        yield from labels
+
+
+def _fitted(words: str, width: float) -> str:
+    most = int(width / _CHARACTER)
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
+    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(
+        kind, x1, y1, x2, y2
+    )
+
+
+def _rect(kind: str, x: float, y: float, width: float, height: float) -> Markup:
+    return Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+        kind, x, y, width, height
+    )
+
+
+def _text(kind: str, x: float, y: float, words: str) -> Markup:
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(kind, x, y, escape(words))

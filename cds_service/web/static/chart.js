@@ -1,0 +1,226 @@
+// The chart page: opens a patient, calls the hooks, shows cards. It plays an EHR and speaks CDS Hooks and FHIR only.
+import { cardElement, details, failureElement } from "./cards.js";
+import { Client, prefetched } from "./client.js";
+import { el, rendered } from "./dom.js";
+import { showExchange } from "./exchange.js";
+import { Orders, orderName } from "./orders.js";
+import { bundled, fromAddress, resourcesOf, rowValues, toAddress, valueRow } from "./own.js";
+import { everything, localReader, serverReader } from "./record.js";
+
+const $ = (id) => document.getElementById(id);
+const page = $("ehr").dataset;
+const FHIR = `${location.origin}/demo/fhir`;
+const TITLES = { "patient-view": "On opening the chart", "order-select": "For the selected order" };
+const fromServer = serverReader(FHIR);
+const client = new Client(`${location.origin}/cds-services`, (exchange) => showExchange($("exchange"), exchange));
+const orders = new Orders($("drafts"), () => redraw());
+
+let who = { patientId: page.patient, encounterId: page.encounter };
+let own = null; // resources of an own case; null: the story
+let selected = null; // reference of the order that was picked last
+const rounds = {}; // the newest call of each hook: an older answer that comes late is dropped
+
+const mode = () => document.querySelector("input[name=mode]:checked").value;
+const later = (words) => { $("status").textContent = words; };
+
+async function callHook(hook, extra = {}) {
+  const round = (rounds[hook] = (rounds[hook] ?? 0) + 1);
+  const place = section(hook);
+  place.setAttribute("aria-busy", "true");
+  later(hook === "patient-view" ? "Opening the chart …" : "Checking the order …");
+  const context = { userId: page.user, patientId: who.patientId, ...(who.encounterId && { encounterId: who.encounterId }), ...extra };
+  const answers = [];
+  for (const service of await client.services(hook)) answers.push([service, await callService(service, context)]);
+  if (round !== rounds[hook]) return;
+  const shown = (await Promise.all(answers.map(([service, exchange]) => elements(service, exchange)))).flat();
+  if (round !== rounds[hook]) return;
+  place.removeAttribute("aria-busy");
+  place.replaceChildren(el("h3", { className: "hook-title", textContent: TITLES[hook] }), ...shown);
+  tellCount(hook, answers, shown.length);
+}
+
+async function callService(service, context) {
+  const how = own ? "prefetch" : mode();
+  if (how !== "prefetch") return client.call(service, { context, fhirServer: `${location.origin}/demo/${how}`, note: `live reads from /demo/${how}` });
+  const prefetch = await prefetched(service, context, own ? localReader(own) : fromServer);
+  return client.call(service, { context, fhirServer: FHIR, prefetch, note: own ? "prefetch, own case" : "prefetch" });
+}
+
+async function elements(service, exchange) {
+  if (!exchange.ok) return [failureElement(exchange)];
+  const cards = Array.isArray(exchange.response?.cards) ? exchange.response.cards : [];
+  const texts = cards.length ? await details(cards) : [];
+  const made = cards.map((card, n) => cardElement(card, texts[n], {
+    take: (suggestion) => suggestion.actions?.forEach((action) => orders.apply(action, who)),
+    tell: (item) => client.feedback(service.id, item),
+  }));
+  return made.length ? made : [nothing(exchange.response)];
+}
+
+/** No card: say so, and say why not where the service explains itself. */
+function nothing(response) {
+  const told = Object.values(response?.extension ?? {}).flatMap((e) => (e.reason ? [e.reason] : (e.silent ?? []).map((s) => s.because)));
+  const reasons = [...new Set(told)].map((because) => el("li", { textContent: because }));
+  return el("div", { className: "nothing" },
+    el("p", { textContent: "No card: the service looked at this and found nothing to say." }),
+    reasons.length ? el("details", {}, el("summary", { textContent: "Why not" }), el("ul", {}, ...reasons)) : null);
+}
+
+function tellCount(hook, answers, count) {
+  const failed = answers.some(([, exchange]) => !exchange.ok);
+  const cards = answers.reduce((sum, [, exchange]) => sum + (exchange.response?.cards?.length ?? 0), 0);
+  if (failed || !count) later("The service could not check this patient.");
+  else later(`${cards === 1 ? "1 card" : `${cards || "No"} cards`} ${TITLES[hook].toLowerCase()}.`);
+}
+
+function section(hook) {
+  const id = `cards-${hook}`;
+  if (!$(id)) $("cards").append(el("div", { id }));
+  if (hook === "order-select") $("cards").prepend($(id)); // the newest question first
+  return $(id);
+}
+
+function order(resource) {
+  selected = orders.add(resource, who);
+  checkOrder();
+}
+
+function checkOrder() {
+  const draft = orders.drafts.find((r) => `${r.resourceType}/${r.id}` === selected);
+  if (!draft) return;
+  TITLES["order-select"] = `For the order ${orderName(draft)}`;
+  callHook("order-select", { selections: [selected], draftOrders: orders.bundle });
+}
+
+/** Draws the chart again with the draft orders on the plot's time axis. */
+let drawn = Promise.resolve();
+function redraw() {
+  drawn = drawn.then(draw, draw);
+}
+
+async function draw() {
+  const resources = own ?? await everything(fromServer, page.patient);
+  const answer = await fetch("/demo/chart", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ resources: [...resources, ...orders.drafts] }),
+  });
+  if (!answer.ok) return;
+  const pieces = await answer.json();
+  const open = document.querySelector(".values")?.open;
+  $("banner").replaceChildren(rendered(pieces.banner));
+  $("record").replaceChildren(rendered(pieces.record));
+  if (open !== undefined && document.querySelector(".values")) document.querySelector(".values").open = open;
+  if (own) who = { patientId: pieces.patientId, encounterId: pieces.encounterId };
+}
+
+// Own cases -----------------------------------------------------------------------------------------------------
+
+const storySodium = [...document.querySelectorAll("#sodium-table tbody tr[data-at]")].filter((row) => row.dataset.amount);
+const sodiumIds = new Set(storySodium.map((row) => row.dataset.id));
+
+async function useCase(state, words) {
+  try {
+    own = resourcesOf(state, await everything(fromServer, page.patient), page.patient, sodiumIds);
+  } catch (error) {
+    $("own-status").textContent = error.message;
+    return;
+  }
+  history.replaceState(null, "", await toAddress(state));
+  await reopen(words);
+}
+
+async function reopen(words) {
+  $("own-flag").hidden = own === null;
+  for (const radio of document.querySelectorAll("input[name=mode]")) radio.disabled = own !== null && radio.value !== "prefetch";
+  if (own) document.querySelector("input[name=mode][value=prefetch]").checked = true;
+  else who = { patientId: page.patient, encounterId: page.encounter };
+  selected = null;
+  orders.clear();
+  await drawn;
+  section("order-select").replaceChildren();
+  $("own-status").textContent = words;
+  await callHook("patient-view");
+}
+
+function fillEditor(rows) {
+  $("own-rows").replaceChildren(...rows.map(({ value, hours }) => valueRow(value, hours)));
+}
+
+function storyRows() {
+  return storySodium.map((row) => ({ value: row.dataset.amount, hours: String(Math.round((Date.now() - Date.parse(row.dataset.at)) / 360_000) / 10) }));
+}
+
+$("own-add").addEventListener("click", () => {
+  const row = valueRow("", "0");
+  $("own-rows").prepend(row);
+  row.querySelector("input").focus();
+});
+$("own-apply").addEventListener("click", () => {
+  const sodium = rowValues($("own-rows").children);
+  if (!sodium) {
+    $("own-status").textContent = "Each value needs a number of mmol/L from 0 to 250, and how many hours ago it was taken.";
+    return;
+  }
+  useCase({ sodium }, "Shown with these values. The address of this page brings the case back.");
+});
+$("own-use").addEventListener("click", () => {
+  try {
+    const bundle = JSON.parse($("own-text").value);
+    bundled(bundle);
+    useCase({ bundle }, "Shown with this Bundle. The address of this page brings the case back.");
+  } catch (error) {
+    $("own-status").textContent = error instanceof SyntaxError ? "This is not JSON." : error.message;
+  }
+});
+$("own-reset").addEventListener("click", () => {
+  own = null;
+  history.replaceState(null, "", location.pathname);
+  fillEditor(storyRows());
+  reopen("Back to the story.");
+  $("cards-title").scrollIntoView({ block: "nearest" });
+});
+
+// Orders and modes ----------------------------------------------------------------------------------------------
+
+let menu = null;
+$("formulary").addEventListener("change", async ({ target }) => {
+  if (!target.value) return;
+  const key = target.value;
+  menu ??= await (await fetch("/demo/formulary")).json();
+  order(menu[key]);
+  target.value = "";
+});
+$("order-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = $("free-text").value.trim();
+  if (!text) return $("free-text").focus();
+  order({ resourceType: "MedicationRequest", status: "draft", intent: "order", medicationCodeableConcept: { text } });
+  $("free-text").value = "";
+});
+$("story-order")?.addEventListener("click", async () => {
+  const call = await (await fetch(`/demo/stories/${page.story}/request`)).json();
+  for (const { resource } of call.context.draftOrders.entry) orders.add(resource, who);
+  selected = call.context.selections[0];
+  checkOrder();
+});
+$("modes").addEventListener("change", () => {
+  callHook("patient-view");
+  checkOrder();
+});
+
+async function start() {
+  fillEditor(storyRows());
+  let state = null;
+  try {
+    state = await fromAddress(location.hash);
+  } catch {
+    $("own-status").textContent = "The address holds no case that could be read; this is the story.";
+  }
+  if (!state) return callHook("patient-view");
+  if (Array.isArray(state.sodium)) fillEditor(state.sodium.map(({ value, hours }) => ({ value: String(value), hours: String(hours) })));
+  if (state.bundle) $("own-text").value = JSON.stringify(state.bundle, null, 2);
+  return useCase(state, "This case came with the address of the page.");
+}
+
+start();

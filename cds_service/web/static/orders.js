@@ -1,0 +1,83 @@
+// Draft orders on the page: picked by the clinician or made by a card's suggestion; nothing is signed here.
+import { el, uuid } from "./dom.js";
+
+/** The words for an order, whatever kind of resource it is. */
+export function orderName(resource) {
+  const named = resource.medicationCodeableConcept ?? resource.code ?? resource.oralDiet?.type?.[0];
+  return named?.text ?? named?.coding?.[0]?.display ?? resource.resourceType;
+}
+
+export class Orders {
+  /** `changed` is called after every change of the list. */
+  constructor(list, changed) {
+    this.list = list;
+    this.changed = changed;
+    this.entries = []; // {reference, resource, from}
+  }
+
+  /** The drafts as a FHIR Bundle; changes of orders that were signed before are not drafts. */
+  get bundle() {
+    const entry = this.entries.filter((e) => e.kind === "create").map(({ resource }) => ({ resource }));
+    return { resourceType: "Bundle", type: "collection", entry };
+  }
+
+  /** The draft resources. */
+  get drafts() {
+    return this.bundle.entry.map((entry) => entry.resource);
+  }
+
+  /** Adds a draft for this patient and returns its reference. */
+  add(template, { patientId, encounterId }, from = "picked") {
+    const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+    const resource = { ...structuredClone(template), id: template.id ?? `draft-${uuid()}` };
+    const subject = { reference: `Patient/${patientId}` };
+    if (resource.resourceType === "NutritionOrder") {
+      Object.assign(resource, { patient: subject, dateTime: resource.dateTime ?? now });
+    } else {
+      Object.assign(resource, { subject, authoredOn: resource.authoredOn ?? now });
+    }
+    if (encounterId) resource.encounter = { reference: `Encounter/${encounterId}` };
+    return this.keep("create", resource, from);
+  }
+
+  /** Does what an action of a suggestion says, as an EHR would: on drafts, for the clinician to sign. */
+  apply(action, who) {
+    if (action.type === "delete") return this.remove(action.resourceId);
+    if (action.type === "create") return this.add(action.resource, who, "suggested");
+    const reference = `${action.resource.resourceType}/${action.resource.id}`;
+    const draft = this.entries.find((e) => e.reference === reference && e.kind === "create");
+    return this.keep(draft ? "create" : "update", action.resource, "suggested");
+  }
+
+  keep(kind, resource, from) {
+    const reference = `${resource.resourceType}/${resource.id}`;
+    this.entries = [...this.entries.filter((e) => e.reference !== reference), { kind, reference, resource, from }];
+    this.show();
+    return reference;
+  }
+
+  remove(reference) {
+    this.entries = this.entries.filter((e) => e.reference !== reference);
+    this.show();
+    return reference;
+  }
+
+  clear() {
+    this.entries = [];
+    this.show();
+  }
+
+  show() {
+    const rows = this.entries.map(({ kind, reference, resource, from }) => {
+      const name = kind === "update" ? `Change of an order: ${orderName(resource)} → ${resource.status}` : orderName(resource);
+      const button = el("button", { type: "button", textContent: "Remove", "aria-label": `Remove ${name}` });
+      button.addEventListener("click", () => {
+        this.remove(reference);
+        this.list.closest("section").querySelector("#formulary").focus(); // the button is gone
+      });
+      return el("li", { className: "draft" }, el("span", { textContent: name }), el("span", { className: "quiet", textContent: from }), button);
+    });
+    this.list.replaceChildren(...(rows.length ? rows : [el("li", { className: "empty", textContent: "None yet." })]));
+    this.changed();
+  }
+}

@@ -1,0 +1,78 @@
+// Own cases: the story with other sodium values, or a pasted Bundle. Kept in the address after the "#".
+import { el } from "./dom.js";
+
+const HOUR_MS = 3_600_000;
+const MOST_CHARACTERS = 1_000_000;
+const SODIUM = { coding: [{ system: "http://loinc.org", code: "2951-2", display: "Sodium [Moles/volume] in Serum or Plasma" }], text: "Sodium" };
+
+/** The case that the address holds, or null; throws where it holds something else. */
+export async function fromAddress(hash) {
+  const text = new URLSearchParams(hash.replace(/^#/, "")).get("case");
+  if (!text) return null;
+  const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+  return JSON.parse(await inflated(bytes));
+}
+
+/** The part after the "#" that brings this case back. */
+export async function toAddress(own) {
+  const packed = new Blob([JSON.stringify(own)]).stream().pipeThrough(new CompressionStream("deflate-raw"));
+  const bytes = new Uint8Array(await new Response(packed).arrayBuffer());
+  const text = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+  return `#case=${text.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")}`;
+}
+
+async function inflated(bytes) {
+  const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw")).pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    text += part.value;
+    if (text.length > MOST_CHARACTERS) throw new Error("too long"); // a small address may hold a bomb
+  }
+  return text;
+}
+
+/** The resources of a case: the story's with these sodium values, or those of the Bundle. */
+export function resourcesOf(own, story, patientId, sodiumIds) {
+  if (own.bundle) return bundled(own.bundle);
+  const kept = story.filter((r) => !(r.resourceType === "Observation" && sodiumIds.has(r.id)));
+  const made = own.sodium.map(({ value, hours }, n) => ({
+    resourceType: "Observation", id: `own-sodium-${n + 1}`, status: "final", code: SODIUM,
+    subject: { reference: `Patient/${patientId}` },
+    effectiveDateTime: new Date(Date.now() - hours * HOUR_MS).toISOString().replace(/\.\d+Z$/, "Z"),
+    valueQuantity: { value, unit: "mmol/L", system: "http://unitsofmeasure.org", code: "mmol/L" },
+  }));
+  return [...kept, ...made];
+}
+
+/** The resources of a Bundle, as an EHR would hold them; throws with words for the person who pasted it. */
+export function bundled(bundle) {
+  if (bundle?.resourceType !== "Bundle" || !Array.isArray(bundle.entry)) throw new Error("This is no FHIR Bundle with entries.");
+  const resources = bundle.entry.map((entry) => entry?.resource).filter((r) => typeof r?.resourceType === "string");
+  const patient = resources.find((r) => r.resourceType === "Patient");
+  if (typeof patient?.id !== "string") throw new Error("The Bundle holds no Patient with an id.");
+  return resources;
+}
+
+/** One row of the editor. */
+export function valueRow(value, hours) {
+  const number = (label, amount, step, most) => el("input", { type: "number", value: amount, step, min: "0", max: most, required: true, "aria-label": label });
+  const remove = el("button", { type: "button", textContent: "Remove", "aria-label": "Remove this value" });
+  const row = el("tr", {},
+    el("td", {}, number("Sodium, mmol/L", value, "0.1", "250")),
+    el("td", {}, number("Hours ago", hours, "any", "1000000")),
+    el("td", {}, remove));
+  remove.addEventListener("click", () => {
+    row.remove();
+    document.getElementById("own-add").focus();
+  });
+  return row;
+}
+
+/** What the editor's rows hold now, or null where a field is empty or no number. */
+export function rowValues(rows) {
+  const values = [...rows].map((row) => {
+    const [value, hours] = [...row.querySelectorAll("input")].map((input) => (input.checkValidity() ? Number(input.value) : NaN));
+    return { value, hours };
+  });
+  return values.every((v) => Number.isFinite(v.value) && Number.isFinite(v.hours)) ? values : null;
+}

@@ -1,0 +1,137 @@
+"""The command line as a person meets it: help that teaches, clear errors, right exit codes, --json for scripts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cds_service.cli import Commands
+from cds_service.knowledge.load import default_hooks_dir
+from cds_service.stories import default_fixtures_dir
+
+
+def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    command = [sys.executable, "-m", "cds_service", *arguments]
+    return subprocess.run(  # noqa: S603  # our own command line
+        command, input=stdin, capture_output=True, text=True, timeout=60, check=False, env=os.environ | environment
+    )
+
+
+@pytest.fixture
+def hooks(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(default_hooks_dir(), tmp_path / "hooks"))
+
+
+@pytest.mark.parametrize("command", Commands.modules)
+def test_each_command_explains_itself(command: str) -> None:
+    told = run(command, "--help")
+    assert told.returncode == 0
+    assert told.stdout.startswith("Usage:")
+
+
+def test_check_finds_our_hooks_sound() -> None:
+    told = run("check", "--json")
+    assert told.returncode == 0
+    assert json.loads(told.stdout)["sound"] is True
+
+
+@pytest.mark.parametrize(
+    ("file", "find", "replace", "named"),
+    [
+        ("knowledge/thresholds.toml", "[severe_below]\n", "[severe_below]\ncolour = 'red'\n", "severe_below"),
+        ("knowledge/thresholds.toml", "[severe_below]\n", "[severe_under]\n", "severe_"),
+        ("hyponatremia-patient-view.toml", 'topic = "sodiumMild"\n', 'topic = "sodiumMidl"\n', "PV-MILD"),
+        ("knowledge/topics.toml", "sodiumMild = ", "sodium-mild = ", "sodium-mild"),
+    ],
+)
+def test_unsound_hooks_end_with_78_and_name_file_and_key(
+    hooks: Path, file: str, find: str, replace: str, named: str
+) -> None:
+    path = hooks / file
+    text = path.read_text(encoding="utf-8")
+    assert find in text
+    path.write_text(text.replace(find, replace, 1), encoding="utf-8")
+    told = run("check", "--hooks", str(hooks))
+    assert told.returncode == 78
+    assert told.stderr.count("\n") == 1
+    assert file in told.stderr
+    assert named in told.stderr
+
+
+def test_replay_shows_a_card_as_text_and_as_json() -> None:
+    shown = run("replay", "cramps-in-siadh")
+    assert shown.returncode == 0
+    assert "1000 mL" in shown.stdout
+    line = json.loads(run("replay", "--json", "cramps-in-siadh").stdout)
+    assert line["cards"][0]["source"]["topic"]["code"] == "sodiumMildSymptomatic"
+
+
+def test_replay_says_when_there_is_no_card() -> None:
+    assert "found nothing" in run("replay", "normal-sodium").stdout
+
+
+def test_an_unknown_story_is_one_line_that_lists_the_known_ones() -> None:
+    told = run("replay", "no-such-story")
+    assert told.returncode == 2
+    assert told.stderr.count("\n") == 1
+    assert "cramps-in-siadh" in told.stderr
+
+
+def test_explain_says_why_and_why_not() -> None:
+    request = default_fixtures_dir() / "normal-sodium" / "request.json"
+    told = run("explain", str(request), "--at", "2026-11-20T09:00:00Z", "--json")
+    assert told.returncode == 0
+    because = {row["rule"]: row["because"] for row in json.loads(told.stdout)["explanation"]["silent"]}
+    assert "139" in because["PV-MILD"]
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", '{"hook": "order-sign"}'])
+def test_explain_refuses_what_is_no_hook_call(body: str) -> None:
+    told = run("explain", "-", stdin=body)
+    assert told.returncode == 1
+    assert told.stderr.count("\n") == 1
+
+
+def test_the_prefetch_table_can_be_typed_into_an_ehr() -> None:
+    table = json.loads(run("prefetch-table", "--json").stdout)["hyponatremia-patient-view"]
+    assert table["patient"] == "Patient/{{context.patientId}}"
+    assert "http://loinc.org|2951-2" in table["sodium"]
+
+
+def test_the_demo_keeps_to_this_machine() -> None:
+    told = run("demo", "--host", "0.0.0.0")  # noqa: S104  # that is what is refused
+    assert told.returncode == 78
+    assert "--demo-public" in told.stderr
+
+
+def test_a_busy_port_is_one_clear_line() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        told = run("demo", "--port", str(port))
+    assert told.returncode == 1
+    assert told.stderr.count("\n") == 1
+    assert f"Port {port}" in told.stderr
+
+
+def test_a_fhir_base_that_is_none_is_refused() -> None:
+    told = run("demo", "--port", "0", "--fhir-base", "file:///etc/passwd")
+    assert told.returncode == 78
+    assert "--fhir-base" in told.stderr
+
+
+def test_a_wrong_setting_names_the_variable_and_not_its_value() -> None:
+    told = run("serve", CDS_PORT="secret-value")
+    assert told.returncode == 78
+    assert "CDS_PORT" in told.stderr
+    assert "secret-value" not in told.stderr

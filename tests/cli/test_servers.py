@@ -1,0 +1,121 @@
+"""The real server: started as a user starts it, called over HTTP, stopped as an operator stops it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from cds_service.cli.run import free_port
+
+START_S = 30
+
+
+def started(process: subprocess.Popen[str], base: str) -> str:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        with contextlib.suppress(requests.ConnectionError):
+            if requests.get(f"{base}/health", timeout=2).ok:
+                return base
+        time.sleep(0.05)
+    raise AssertionError("the server did not start")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    port = free_port("127.0.0.1")
+    log = tmp_path_factory.mktemp("demo") / "out.txt"
+    with log.open("w") as out:
+        process = subprocess.Popen(  # noqa: S603  # our own command line
+            [sys.executable, "-m", "cds_service", "demo", "--port", str(port)], stdout=out, stderr=out, text=True
+        )
+        yield started(process, f"http://127.0.0.1:{port}"), process
+        process.send_signal(signal.SIGINT)
+        assert process.wait(START_S) == 0
+    told = log.read_text()
+    assert "Stopped" in told
+    assert "Traceback" not in told
+
+
+def test_the_printed_lines_work_when_pasted(
+    demo: tuple[str, subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    from cds_service.cli.demo import _curl
+
+    base, _ = demo
+    for story, service, words in (
+        ("saline-3-percent-mild", "hyponatremia-order-select", "not advised"),
+        ("cramps-in-siadh", "hyponatremia-patient-view", "1000 mL"),
+    ):
+        line = _curl(base, story, service)
+        done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=30, check=True)  # noqa: S602
+        assert words in done.stdout
+
+
+def test_a_hook_reads_from_the_server_it_runs_in_without_waiting_for_itself(
+    demo: tuple[str, subprocess.Popen[str]],
+) -> None:
+    base, _ = demo
+    call = requests.get(f"{base}/demo/stories/cramps-in-siadh/request", timeout=5).json()
+    del call["prefetch"]
+    call["fhirServer"] = f"{base}/demo/fhir"
+    url = f"{base}/cds-services/hyponatremia-patient-view"
+    answers = [requests.post(url, json=call, timeout=10) for _ in range(3)]
+    assert [a.status_code for a in answers] == [200, 200, 200]
+    assert answers[-1].json()["cards"]
+
+
+def test_four_bodies_that_never_come_do_not_stop_the_service_and_are_ended(
+    demo: tuple[str, subprocess.Popen[str]],
+) -> None:
+    base, _ = demo
+    host, port = base.removeprefix("http://").split(":")
+    stalled = []
+    for _ in range(24):
+        sock = socket.create_connection((host, int(port)), timeout=10)
+        sock.sendall(
+            b"POST /cds-services/hyponatremia-patient-view HTTP/1.1\r\nHost: x\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+        )
+        stalled.append(sock)
+    assert requests.get(f"{base}/health", timeout=2).status_code == 200
+    first = stalled[0].recv(200)
+    assert first.startswith(b"HTTP/1.1 408")
+    for sock in stalled:
+        sock.close()
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_read(
+    demo: tuple[str, subprocess.Popen[str]],
+) -> None:
+    base, _ = demo
+    connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=10)
+    connection.putrequest("POST", "/cds-services/hyponatremia-patient-view")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", "50000000")
+    connection.putheader("Origin", "https://sandbox.cds-hooks.org")
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://sandbox.cds-hooks.org"
+    connection.close()
+
+
+def test_a_chunked_body_is_counted_and_read(demo: tuple[str, subprocess.Popen[str]]) -> None:
+    base, _ = demo
+    url = f"{base}/cds-services/hyponatremia-patient-view"
+    headers = {"Content-Type": "application/json"}
+    assert requests.post(url, data=iter([b"{", b"}"]), headers=headers, timeout=10).status_code == 400
+    endless = (b" " * 65536 for _ in range(40))
+    with contextlib.suppress(requests.ConnectionError):  # the answer may come before the end of our sending
+        assert requests.post(url, data=endless, headers=headers, timeout=10).status_code == 413

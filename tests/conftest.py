@@ -1,0 +1,60 @@
+"""The service as a test sees it: a Flask app in demo mode, and a real server on a free port."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.serving import make_server
+
+from cds_service.app import create_app
+from cds_service.settings import Settings
+from cds_service.stories import Story, default_fixtures_dir, load_stories
+from cds_service.trust.registry import Registry
+
+NOW = datetime.fromisoformat("2027-03-28T02:30:15+02:00")  # months after the stories, and not in UTC
+
+
+@pytest.fixture(scope="session")
+def stories() -> dict[str, Story]:
+    return dict(load_stories(default_fixtures_dir()))
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory, stories: dict[str, Story]) -> Flask:
+    """The demo, answering as of NOW."""
+    folder: Path = tmp_path_factory.mktemp("demo")
+    settings = Settings(mode="demo", data_dir=folder, public_url="http://cds.test")
+    registry = Registry.demo("http://cds.test/demo/fhir")
+    return create_app(settings, stories=stories, registry=lambda: registry, clock=lambda: NOW)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, stories: dict[str, Story]) -> Iterator[str]:
+    """The demo on a real port, so that hooks can read from its own FHIR server."""
+    from cds_service.cli.run import free_port
+
+    port = free_port("127.0.0.1")
+    base = f"http://127.0.0.1:{port}"
+    settings = Settings(
+        mode="demo", data_dir=tmp_path_factory.mktemp("live"), public_url=base, port=port, explain=True
+    )
+    registry = Registry.demo(f"{base}/demo/fhir")
+    app = create_app(settings, stories=stories, registry=lambda: registry, clock=lambda: NOW)
+    running = make_server("127.0.0.1", port, app, threaded=True)
+    thread = threading.Thread(target=running.serve_forever, daemon=True)
+    thread.start()
+    yield base
+    running.shutdown()
+    running.server_close()
+    thread.join()

@@ -1,0 +1,87 @@
+"""Real databases for tests: SQLite in a file, and a PostgreSQL server from Debian's package."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cds_service.cli.run import free_port
+
+_USER = "postgres"
+
+
+def server_tools() -> Path | None:
+    """The folder of initdb and pg_ctl, newest version first."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
+    on_path = shutil.which("initdb")
+    return found[-1].parent if found else (Path(on_path).parent if on_path else None)
+
+
+class Server:
+    """One PostgreSQL server in a folder of its own, on a free port of this machine."""
+
+    def __init__(self, tools: Path, folder: Path) -> None:
+        self._tools = tools
+        self._folder = folder
+        self.port = free_port("127.0.0.1")
+
+    def initialise(self) -> None:
+        """Make its files."""
+        if os.geteuid() == 0:
+            shutil.chown(self._folder, _USER, _USER)  # the server refuses to run as root
+        self._run("initdb", "-D", f"{self._folder}/data", "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        settings = f"-p {self.port} -h 127.0.0.1 -k {self._folder} -c fsync=off -c max_connections=60"
+        log = f"{self._folder}/server.log"
+        self._run("pg_ctl", "-D", f"{self._folder}/data", "-o", settings, "-l", log, "-w", "start")
+
+    def stop(self) -> None:
+        """Stop it as a crash would: connections break."""
+        self._run("pg_ctl", "-D", f"{self._folder}/data", "-m", "immediate", "-w", "stop")
+
+    def fresh(self, name: str) -> str:
+        """The URL of a new, empty database."""
+        address = ["-h", "127.0.0.1", "-p", str(self.port), "-U", _USER]
+        self._run("dropdb", *address, "--if-exists", "--force", name)
+        self._run("createdb", *address, name)
+        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{name}"
+
+    def _run(self, tool: str, *arguments: str) -> None:
+        user = {"user": _USER, "group": _USER, "extra_groups": []} if os.geteuid() == 0 else {}
+        subprocess.run(  # type: ignore[call-overload]  # the keywords depend on who runs the tests
+            [str(self._tools / tool), *arguments],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._folder,
+            **user,
+        )
+
+
+@contextmanager
+def postgresql() -> Iterator[Server]:
+    """A running server; skips the test where PostgreSQL is not installed, fails there in CI."""
+    tools = server_tools()
+    if tools is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI must test on PostgreSQL too: install Debian's package postgresql")
+        pytest.skip("PostgreSQL is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="cds-pg-"))
+    server = Server(tools, folder)
+    try:
+        server.initialise()
+        server.start()
+        yield server
+        server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
