@@ -185,7 +185,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--only", default="", metavar="TEXT", help="only thresholds whose name holds TEXT")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only numbers with TEXT in the name")
     parser.add_argument(
         "--report", type=Path, default=ROOT / "build" / "mutation", help="folder of the reports"
     )
@@ -209,8 +209,9 @@ def main() -> int:
         subprocess.Popen([*command, "--shard", str(n)], cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603
         for n in range(given.processes)
     ]
-    if any([process.wait() for process in running]):
-        print("A mutation run did not come to its end.", file=sys.stderr)
+    ended = [process.wait() for process in running]
+    if any(ended):
+        sys.stderr.write("A mutation run did not come to its end.\n")
         return 2
     reports = [json.loads((given.report / f"{n}.json").read_bytes()) for n in range(given.processes)]
     return _tell(reports, time.perf_counter() - began)
@@ -218,14 +219,15 @@ def main() -> int:
 
 def _tell(reports: list[dict[str, Any]], seconds: float) -> int:
     rows = [row for report in reports for row in report["rows"]]
-    for name in sorted({name for report in reports for name in report["broken"]}):
-        print(f"Left out, fails without a mutation or when run twice: {name}")
     survivors = [row for row in rows if not row["killer"]]
-    for row in survivors:
-        print(f"SURVIVED  {row['mutant']}  ({row['readers']} tests read it)")
-    print(
-        f"{len(rows)} mutants, {len(rows) - len(survivors)} killed, {len(survivors)} survived, {seconds:.0f} s"
-    )
+    told = [
+        f"Left out, fails without a mutation or when run twice: {name}"
+        for name in sorted({name for report in reports for name in report["broken"]})
+    ]
+    told += [f"SURVIVED  {row['mutant']}  ({row['readers']} tests read it)" for row in survivors]
+    killed = len(rows) - len(survivors)
+    told.append(f"{len(rows)} mutants, {killed} killed, {len(survivors)} survived, {seconds:.0f} s")
+    sys.stdout.write("\n".join(told) + "\n")
     return 1 if survivors else 0
 
 

@@ -1,4 +1,4 @@
-"""Safety end to end: whatever the record holds, no card offers what could harm, and every card keeps its limits.
+"""Safety end to end: whatever the record holds, no card offers what could harm, and cards keep their limits.
 
 What is expected is worked out from the generated record alone, by lists written here from clinical.md (B.2,
 M5, M7 to M9, M15), not from the service's own view of it.
@@ -31,6 +31,7 @@ from tests.records import (
 )
 
 SALINE_1000 = "1807639", "1000 ML sodium chloride 9 MG/ML Injection"
+LITER = {"doseAndRate": [{"doseQuantity": {"value": 1000, "unit": "mL"}}]}
 # Each alone forbids the offer while it is recent, whatever else is recorded.
 FORBIDDING_CODES = {
     "cerebral salt wasting": "",
@@ -77,19 +78,12 @@ FORBIDDING_RESULTS = {
     "glucose 320": (lab("glucose", "320", 3),),
     "dilute urine": (lab("urine-osmolality", "70", 3),),
     "coma by Glasgow score": (lab("gcs", "7", 3),),
-    "acute fall": (sodium("140", 20),),
-    "risen too fast": (sodium("112", 20),),
+    "acute fall": (sodium("140", 30),),
+    "risen too fast": (sodium("112", 22),),
 }
 FORBIDDING_ORDERS = {
     "tolvaptan taken": (taking(TOLVAPTAN_15, 0.5),),
-    "a liter of saline": (
-        taking(
-            SALINE_1000,
-            0.2,
-            dosageInstruction=[{"doseAndRate": [{"doseQuantity": {"value": 1000, "unit": "mL"}}]}],
-        ),
-    ),
-    "already restricted": (restriction_order("active"),),
+    "a liter of saline": (taking(SALINE_1000, 0.2, dosageInstruction=[LITER]),),
 }
 OVERLOADED = problem("R18.8", 5), problem("K74.60", 400)
 EUVOLEMIC = (problem("E22.2", 5),)
@@ -103,7 +97,7 @@ def offered(draw: st.DrawFn) -> Call:
     cause = draw(st.sampled_from([OVERLOADED, EUVOLEMIC]))
     extra = draw(st.lists(st.sampled_from(HARMLESS), max_size=2, unique_by=json.dumps))
     medicines = draw(st.sampled_from([(), (taking("sertraline", 9),), (taking("furosemide"),)]))
-    now = sodium(draw(NUMBERS), draw(st.sampled_from([0.5, 2.0, 20.0])))
+    now = sodium(draw(NUMBERS), draw(st.sampled_from([0.5, 2.0])))
     return Call(record=(now, *cause, *extra, *medicines), inpatient=draw(st.booleans()))
 
 
@@ -193,17 +187,9 @@ def wild(draw: st.DrawFn) -> Call:
     ages = st.floats(0, 100, allow_nan=False)
     values = st.decimals(85, 160, places=1).map(str)
     sodiums = draw(st.lists(st.builds(sodium, values, ages), max_size=6))
-    problems = draw(
-        st.lists(
-            st.builds(
-                problem,
-                st.sampled_from(_codes()),
-                st.sampled_from([0, 5, 60, 900, None]),
-                visit=st.booleans(),
-            ),
-            max_size=6,
-        )
-    )
+    since = st.sampled_from([0, 5, 60, 900, None])
+    conditions = st.builds(problem, st.sampled_from(_codes()), since, visit=st.booleans())
+    problems = draw(st.lists(conditions, max_size=6))
     medicines = draw(st.lists(st.builds(taking, st.sampled_from(DRUGS), st.floats(0, 400)), max_size=4))
     amounts = st.decimals(1, 600, places=1).map(str)
     results = draw(st.lists(st.builds(lab, st.sampled_from(ANALYTES), amounts, ages), max_size=5))

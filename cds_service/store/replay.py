@@ -50,16 +50,19 @@ def replay_file(folder: Path) -> sa.Engine:
     engine = sa.create_engine(f"sqlite:///{folder / _FILE}")
     sa.event.listen(engine, "connect", _prepare)
     try:
-        REPLAY.create(engine, checkfirst=True)
-    except sa.exc.OperationalError as error:
-        if not sa.inspect(engine).has_table(REPLAY.name):  # else another worker made it at this moment
-            raise SettingsError(f"CDS_DATA_DIR: {_FILE} cannot be made ({type(error).__name__})") from None
+        # "If not exists" in the statement itself: several workers may start at once.
+        with engine.begin() as connection:
+            connection.execute(sa.schema.CreateTable(REPLAY, if_not_exists=True))
+            for index in REPLAY.indexes:
+                connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+    except sa.exc.SQLAlchemyError as error:
+        raise SettingsError(f"CDS_DATA_DIR: {_FILE} cannot be made ({type(error).__name__})") from None
     return engine
 
 
 def _prepare(connection: object, _: object) -> None:
     # A power cut may forget the last second's tokens; no call waits for the disk or for a stuck writer.
     cursor = connection.cursor()  # type: ignore[attr-defined]  # a DB-API connection has no common type
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=500"):
+    for pragma in ("busy_timeout=500", "journal_mode=WAL", "synchronous=NORMAL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

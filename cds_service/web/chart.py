@@ -7,7 +7,7 @@ interface, as any EHR would; nothing here looks into the service.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request
@@ -36,6 +36,12 @@ _POLICY = (
 )
 _MOLAR = ("mmol/l", "meq/l")
 _DRAWN = ("final", "amended", "corrected", "preliminary", "")
+
+
+@blueprint.app_template_filter("utc")
+def utc(at: datetime) -> datetime:
+    """An instant in UTC, for a page that says so."""
+    return at.astimezone(UTC)
 
 
 @blueprint.get("/")
@@ -78,7 +84,7 @@ def draw() -> Response:
     if not isinstance(resources, list) or len(resources) > MOST_RESOURCES:
         raise BadRequest("Send an object with the list 'resources', of at most 2000.")
     drawn = _drawn(resources, runtime().clock())
-    pieces = {piece: render_template(f"chart-{piece}.html", **drawn) for piece in ("banner", "record")}
+    pieces = {piece: render_template(f"chart-{piece}.html", **drawn) for piece in ("banner", "sodium", "record")}
     return _json(pieces | {"patientId": drawn["chart"].patient_id, "encounterId": drawn["chart"].encounter_id})
 
 

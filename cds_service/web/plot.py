@@ -19,6 +19,7 @@ _MARK_ROW = 16
 _NARROWEST_LIMIT = 24
 _LABEL_ROOM = 30
 _TICK_ROOM = 66
+NOT_LOW = "not low"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Shape:
 
 WIDE = Shape("wide", 760, 330)
 NARROW = Shape("narrow", 350, 300)
-_LEFT, _RIGHT, _TOP, _BOTTOM = 38, 14, 14, 28
+_LEFT, _RIGHT, _TOP, _BOTTOM = 36, 62, 14, 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +64,22 @@ class Plot:
 
     @property
     def allowed(self) -> tuple[Point, float] | None:
-        """The lowest value of the window in which a rise counts, and what sodium may reach from it."""
-        start = self.now - timedelta(hours=float(self.limits.rate_window_hours))
-        inside = [p for p in self.points if start <= p.at <= self.now]
-        lowest = min(inside, key=lambda p: p.value, default=None)
-        if lowest is None or lowest.value > self.limits.mild_below:
+        """The lowest value of the last 24 h before a fresh result, and what sodium may reach from it.
+
+        None where the last result is older than that, or the lowest is not low.
+        """
+        last = self.points[-1].at
+        if self.now - last > self.window:
+            return None
+        lowest = min((p for p in self.points if last - p.at <= self.window), key=lambda p: p.value)
+        if band_name(lowest.value, self.limits) == NOT_LOW:
             return None
         return lowest, lowest.value + float(self.limits.rate_limit_day)
+
+    @property
+    def window(self) -> timedelta:
+        """The time in which a rise counts."""
+        return timedelta(hours=float(self.limits.rate_window_hours))
 
 
 def bands(limits: Limits) -> tuple[tuple[str, float, float], ...]:
@@ -81,10 +91,10 @@ def bands(limits: Limits) -> tuple[tuple[str, float, float], ...]:
 
 
 def band_name(value: float, limits: Limits) -> str:
-    """The band that a value falls into, or "not low"."""
+    """The band that a value falls into, or NOT_LOW."""
     if value == limits.mild_below and limits.mild_includes:
         return "mild"
-    return next((name for name, _, upper in bands(limits) if value < upper), "not low")
+    return next((name for name, _, upper in bands(limits) if value < upper), NOT_LOW)
 
 
 def svg(plot: Plot, shape: Shape) -> Markup:
@@ -137,7 +147,7 @@ class _Picture:
                 continue
             yield _rect(f"band {name}", self._left, top, self._right - self._left, bottom - top)
             if bottom - top >= _MARK_ROW:
-                yield _text("band-name", self._left + 6, top + 13, name)
+                yield _text("band-name", self._right + 6, (top + bottom) / 2 + 4, name)
 
     def _grid(self) -> Iterator[Markup]:
         value = self._floor
@@ -151,8 +161,7 @@ class _Picture:
         y = self._shape.height - 8.0
         for x, words in self._axis.ticks(_TICK_ROOM):
             yield _line("tick-mark", x, self._base, x, self._base + 4)
-            anchor = "tick end" if x > self._right - _LABEL_ROOM else "tick middle"
-            yield _text(anchor, min(x + 8, self._right) if "end" in anchor else x, y, words)
+            yield _text("tick middle", x, y, words)
         if self._axis.broken:
             x = (self._axis.segments[0].right + self._axis.segments[1].left) / 2
             yield _rect("break", x - 5, _TOP, 10, self._base - _TOP)
@@ -162,14 +171,13 @@ class _Picture:
         if self._allowed is None:
             return
         base, limit = self._allowed
-        window = timedelta(hours=float(self._plot.limits.rate_window_hours))
-        left = self._axis.place(self._plot.now - window)
+        left = self._axis.place(self._plot.points[-1].at - self._plot.window)
         right = self._axis.place(self._plot.now)
         if right - left < _NARROWEST_LIMIT:
             return
         y = self._y(limit)
         yield _line("limit", left, y, right, y)
-        words = f"limit {base.value:g} + {self._plot.limits.rate_limit_day} in 24 h"
+        words = f"limit {limit:g} ({base.value:g} + {self._plot.limits.rate_limit_day} in 24 h)"
         start = min(left, self._right - len(words) * _CHARACTER)
         yield _text("limit-name", max(start, self._left + 4), y - 6, words)
 
@@ -182,10 +190,10 @@ class _Picture:
             kind = "draft" if mark.draft else "start"
             if not before:
                 yield _line(f"mark-line {kind}", x, _TOP, x, y - 5)
-            words = _fitted(mark.label, self._shape.width - _LEFT - _RIGHT - 20)
+            words = _fitted(mark.label, self._shape.width - _LEFT - 30)
             width = len(words) * _CHARACTER
             yield _text(f"mark {kind} middle", x, y, "◂" if before else "▴")
-            if x + 8 + width > self._right:
+            if x + 8 + width > self._shape.width:
                 yield _text(f"mark {kind} end", x - 8, y, words)
             else:
                 yield _text(f"mark {kind}", x + 8, y, words)
@@ -203,7 +211,7 @@ class _Picture:
             )
             if labelled - x >= _LABEL_ROOM:
                 labelled = x
-                labels.append(_text("value middle", min(x, self._right - 10), y - 10, f"{point.value:g}"))
+                labels.append(_text("value middle", x, y - 10, f"{point.value:g}"))
         yield from labels
 
 

@@ -165,7 +165,7 @@ def _dose(order: Resource) -> str:
     repeat = next(iter(walk(order, "dosageInstruction", "timing", "repeat")), {})
     per_day = text(repeat, "periodUnit") == "d" and walk(repeat, "period") == [1]
     times = _number(next(iter(walk(repeat, "frequency")), None)) if per_day else None
-    return " ".join(filter(None, (dose, f"{times:g} × daily" if times else "")))
+    return ", ".join(filter(None, (dose, f"{times:g} × daily" if times else "")))
 
 
 def _newest_first(observations: Iterable[Resource]) -> tuple[Result, ...]:

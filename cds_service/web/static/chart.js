@@ -10,7 +10,7 @@ import { everything, localReader, serverReader } from "./record.js";
 const $ = (id) => document.getElementById(id);
 const page = $("ehr").dataset;
 const FHIR = `${location.origin}/demo/fhir`;
-const TITLES = { "patient-view": "On opening the chart", "order-select": "For the selected order" };
+const titles = { "patient-view": "on opening the chart", "order-select": "for the order" };
 const fromServer = serverReader(FHIR);
 const client = new Client(`${location.origin}/cds-services`, (exchange) => showExchange($("exchange"), exchange));
 const orders = new Orders($("drafts"), () => redraw());
@@ -35,7 +35,7 @@ async function callHook(hook, extra = {}) {
   const shown = (await Promise.all(answers.map(([service, exchange]) => elements(service, exchange)))).flat();
   if (round !== rounds[hook]) return;
   place.removeAttribute("aria-busy");
-  place.replaceChildren(el("h3", { className: "hook-title", textContent: TITLES[hook] }), ...shown);
+  place.replaceChildren(el("h3", { className: "hook-title", textContent: titles[hook].replace(/^./, (letter) => letter.toUpperCase()) }), ...shown);
   tellCount(hook, answers, shown.length);
 }
 
@@ -70,7 +70,7 @@ function tellCount(hook, answers, count) {
   const failed = answers.some(([, exchange]) => !exchange.ok);
   const cards = answers.reduce((sum, [, exchange]) => sum + (exchange.response?.cards?.length ?? 0), 0);
   if (failed || !count) later("The service could not check this patient.");
-  else later(`${cards === 1 ? "1 card" : `${cards || "No"} cards`} ${TITLES[hook].toLowerCase()}.`);
+  else later(`${cards === 1 ? "1 card" : `${cards || "No"} cards`} ${titles[hook]}.`);
 }
 
 function section(hook) {
@@ -88,7 +88,7 @@ function order(resource) {
 function checkOrder() {
   const draft = orders.drafts.find((r) => `${r.resourceType}/${r.id}` === selected);
   if (!draft) return;
-  TITLES["order-select"] = `For the order ${orderName(draft)}`;
+  titles["order-select"] = `for the order ${orderName(draft)}`;
   callHook("order-select", { selections: [selected], draftOrders: orders.bundle });
 }
 
@@ -109,6 +109,7 @@ async function draw() {
   const pieces = await answer.json();
   const open = document.querySelector(".values")?.open;
   $("banner").replaceChildren(rendered(pieces.banner));
+  $("sodium").replaceChildren(rendered(pieces.sodium));
   $("record").replaceChildren(rendered(pieces.record));
   if (open !== undefined && document.querySelector(".values")) document.querySelector(".values").open = open;
   if (own) who = { patientId: pieces.patientId, encounterId: pieces.encounterId };

@@ -1,0 +1,190 @@
+"""What became of the cards of a period, by rule and profile: the figures for a committee. No patient data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from statistics import median
+from typing import Literal
+
+from cds_service.store.figures import Answer, FigureTables, Showing
+
+ANSWER_WITHIN = timedelta(hours=24)  # issue 6: "no feedback within 24 h"
+NO_REASON, ONLY_COMMENT, OTHER_CODE = "no reason given", "only a comment", "a reason of the client's own"
+_CLOCKS_DIFFER = timedelta(minutes=2)
+
+Reasons = Mapping[tuple[str, str], str]  # (system, code) -> words
+Fate = Literal["accepted", "overridden"]
+
+
+@dataclass(slots=True)
+class Week:
+    """Seven days from a Monday (UTC)."""
+
+    returned: int = 0
+    accepted: int = 0
+    overridden: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class RuleFigures:
+    """One rule under one profile.
+
+    `fired`, `returned` and `suppressed` count calls. A card that is shown again on the same facts is the same
+    card: `cards` counts it once, and each card is accepted, overridden, not answered, or still `open`.
+    """
+
+    rule: str
+    profile: str
+    fired: int = 0
+    returned: int = 0
+    suppressed: int = 0
+    cards: int = 0
+    accepted: int = 0
+    overridden: int = 0
+    late: int = 0  # of those: answered later than 24 h after it was first shown
+    unanswered: int = 0  # no feedback within 24 h, nor later
+    open: int = 0  # shown less than 24 h ago
+    reasons: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)  # from the last showing to the answer
+    weeks: dict[date, Week] = field(default_factory=dict)
+
+    @property
+    def silent_for_a_day(self) -> int:
+        """Cards without feedback within 24 h of their first showing."""
+        return self.unanswered + self.late
+
+    @property
+    def median_seconds(self) -> float | None:
+        """Median time to action, where there was any."""
+        return median(self.seconds) if self.seconds else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The report, before anybody lays it out."""
+
+    since: date
+    until: datetime
+    rules: tuple[RuleFigures, ...]
+    unmatched: int  # feedback on cards that we never sent, as far as we know
+    earlier: int  # feedback on cards from before the period
+
+    @property
+    def total(self) -> RuleFigures:
+        """All rules together."""
+        total = RuleFigures(rule="All rules", profile="")
+        for one in self.rules:
+            for name in _SUMMED:
+                setattr(total, name, getattr(total, name) + getattr(one, name))
+            total.reasons.update(one.reasons)
+            total.seconds.extend(one.seconds)
+            for monday, week in one.weeks.items():
+                _add(total.weeks.setdefault(monday, Week()), week)
+        return total
+
+
+_SUMMED = (
+    "fired", "returned", "suppressed", "cards", "accepted", "overridden", "late", "unanswered", "open",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Card:
+    figures: RuleFigures
+    shown: list[datetime]
+    answers: list[Answer] = field(default_factory=list)
+
+
+def figures(
+    tables: FigureTables, tenants: Iterable[str], since: date, now: datetime, reasons: Reasons
+) -> Figures:
+    """The figures of these tenants together, since the beginning of a day (UTC)."""
+    start = datetime.combine(since, time(), UTC)
+    rules: dict[tuple[str, str], RuleFigures] = {}
+    unmatched = earlier = 0
+    for tenant in tenants:
+        _count(rules, tables, tenant, since)
+        cards = _cards(rules, tables.showings(tenant, start))
+        for answer in tables.answers(tenant, start):
+            if answer.card in cards:
+                cards[answer.card].answers.append(answer)
+            else:
+                unmatched += not answer.known
+                earlier += answer.known
+        for card in cards.values():
+            _settle(card, now, reasons)
+    ordered = sorted(rules.values(), key=lambda r: (-r.returned, r.rule, r.profile))
+    return Figures(since=since, until=now, rules=tuple(ordered), unmatched=unmatched, earlier=earlier)
+
+
+def _of(rules: dict[tuple[str, str], RuleFigures], rule: str, profile: str) -> RuleFigures:
+    key = (rule, profile)
+    if key not in rules:
+        rules[key] = RuleFigures(rule=rule, profile=profile)
+    return rules[key]
+
+
+def _count(rules: dict[tuple[str, str], RuleFigures], tables: FigureTables, tenant: str, since: date) -> None:
+    for count in tables.counts(tenant, since):
+        one = _of(rules, count.rule, count.profile)
+        one.fired += count.fired
+        one.returned += count.returned
+        one.suppressed += count.suppressed
+        one.weeks.setdefault(_monday(count.day), Week()).returned += count.returned
+
+
+def _cards(rules: dict[tuple[str, str], RuleFigures], showings: Iterable[Showing]) -> dict[str, _Card]:
+    cards: dict[str, _Card] = {}
+    for showing in showings:
+        card = cards.get(showing.card)
+        if card is None:
+            cards[showing.card] = _Card(_of(rules, showing.rule, showing.profile), [showing.issued_at])
+        else:
+            card.shown.append(showing.issued_at)
+    return cards
+
+
+def _settle(card: _Card, now: datetime, reasons: Reasons) -> None:
+    """What became of one card: accepted once is accepted; else the last override says why."""
+    one, first = card.figures, card.shown[0]
+    one.cards += 1
+    if not card.answers:
+        young = now - first < ANSWER_WITHIN
+        one.open += young
+        one.unanswered += not young
+        return
+    accepted = [a for a in card.answers if a.outcome == "accepted"]
+    answer = accepted[0] if accepted else card.answers[-1]
+    one.late += card.answers[0].outcome_at - first > ANSWER_WITHIN
+    week = one.weeks.setdefault(_monday(answer.outcome_at.date()), Week())
+    if accepted:
+        one.accepted += 1
+        week.accepted += 1
+    else:
+        one.overridden += 1
+        week.overridden += 1
+        one.reasons[_reason(answer, reasons)] += 1
+    before = [shown for shown in card.shown if shown <= answer.outcome_at + _CLOCKS_DIFFER]
+    if before:
+        one.seconds.append(max(0.0, (answer.outcome_at - before[-1]).total_seconds()))
+
+
+def _reason(answer: Answer, reasons: Reasons) -> str:
+    """The reason in our words; what a client made up is not repeated, it may say anything."""
+    given = answer.content.get("reason") or {}
+    if given.get("code"):
+        return reasons.get((given.get("system", ""), given["code"]), OTHER_CODE)
+    return ONLY_COMMENT if answer.content.get("comment") else NO_REASON
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def _add(week: Week, more: Week) -> None:
+    week.returned += more.returned
+    week.accepted += more.accepted
+    week.overridden += more.overridden

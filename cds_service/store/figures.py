@@ -1,0 +1,95 @@
+"""What the report reads: counts, cards and feedback of one tenant since a day, each by an index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from cds_service.store.engine import Database
+from cds_service.store.tables import FEEDBACK, ISSUED, TALLY
+
+_AT_ONCE = 5000  # rows in memory
+
+
+class DayCount(NamedTuple):
+    """One row of TALLY."""
+
+    day: date
+    rule: str
+    profile: str
+    fired: int
+    returned: int
+    suppressed: int
+
+
+class Showing(NamedTuple):
+    """One time a card was sent."""
+
+    card: str
+    rule: str
+    profile: str
+    issued_at: datetime
+
+
+class Answer(NamedTuple):
+    """One feedback, and whether its card is among those we sent."""
+
+    card: str
+    outcome: str
+    outcome_at: datetime
+    content: dict[str, Any]
+    known: bool
+
+
+class FigureTables:
+    """The repository behind the report. Rows come as they are read: a year does not fit into memory twice."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def tenants(self) -> list[str]:
+        """All tenants that have a card, a count or feedback."""
+        named = sa.union(*(sa.select(t.c.tenant) for t in (TALLY, ISSUED, FEEDBACK)))
+        with self._database.transaction() as connection:
+            return sorted(connection.execute(named).scalars())
+
+    def counts(self, tenant: str, since: date) -> Iterator[DayCount]:
+        """Daily counts."""
+        yield from (DayCount(*row) for row in self._rows(count_query(tenant, since)))
+
+    def showings(self, tenant: str, since: datetime) -> Iterator[Showing]:
+        """Cards that were sent, oldest first."""
+        yield from (Showing(*row) for row in self._rows(showing_query(tenant, since)))
+
+    def answers(self, tenant: str, since: datetime) -> Iterator[Answer]:
+        """Feedback that was received, in the order in which it was given."""
+        yield from (Answer(*row) for row in self._rows(answer_query(tenant, since)))
+
+    def _rows(self, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
+        with self._database.transaction() as connection:
+            yield from connection.execution_options(yield_per=_AT_ONCE).execute(query)
+
+
+def count_query(tenant: str, since: date) -> sa.Select[Any]:
+    """The query behind `counts`."""
+    c = TALLY.c
+    columns = (c.day, c.rule, c.profile, c.fired, c.returned, c.suppressed)
+    return sa.select(*columns).where(c.tenant == tenant, c.day >= since)
+
+
+def showing_query(tenant: str, since: datetime) -> sa.Select[Any]:
+    """The query behind `showings`."""
+    c = ISSUED.c
+    period = (c.tenant == tenant, c.issued_at >= since)
+    return sa.select(c.card, c.rule, c.profile, c.issued_at).where(*period).order_by(c.issued_at)
+
+
+def answer_query(tenant: str, since: datetime) -> sa.Select[Any]:
+    """The query behind `answers`."""
+    c = FEEDBACK.c
+    known = sa.exists().where(ISSUED.c.tenant == c.tenant, ISSUED.c.card == c.card)
+    period = (c.tenant == tenant, c.received_at >= since)
+    return sa.select(c.card, c.outcome, c.outcome_at, c.content, known).where(*period).order_by(c.outcome_at)
