@@ -9,7 +9,7 @@ PORT ?= 8642
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check-long bench lint format lock wheel-test clean
+.PHONY: help demo serve sbom test check-long mutate bench lint format lock wheel-test clean
 
 help: ## Say what each command does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ test: $(DEV) ## Run the test suite (a few minutes)
 
 check-long: $(DEV) ## Run the long checks too (fuzzing, large tables)
 	@$(BIN)/python -m pytest -n auto
+
+mutate: $(DEV) ## Shift every number of thresholds.toml: a test must notice (some minutes)
+	@$(BIN)/python -m tests.mutate
 
 bench: $(DEV) ## Measure, and print ratios
 	@$(BIN)/python bench/json_parsers.py
@@ -39,6 +42,10 @@ format: $(DEV) ## Let ruff lay out the code
 
 wheel-test: $(DEV) ## Build the wheel and run the suite against it, with the source folder away
 	@sh tests/against_wheel.sh $(BIN)/python
+
+sbom: $(DEV) ## Write dist/sbom.json: what the service is made of (CycloneDX)
+	@mkdir -p dist
+	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/sbom.json
 
 lock: $(DEV) ## Refresh the lock files from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \

@@ -18,6 +18,7 @@ from cds_service.feedback.inbox import Inbox
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.feedback.suppression import Suppression
 from cds_service.fhir.client import FhirClient
+from cds_service.fhir.site_codes import site_codes
 from cds_service.knowledge.load import Knowledge, load_knowledge
 from cds_service.knowledge.review import refuse_unsigned
 from cds_service.pipeline import Options, Pipeline
@@ -93,7 +94,8 @@ def _runtime(settings: Settings, knowledge: Knowledge, registry: Callable[[], Re
     used_tokens = database.engine if settings.database_url else replay_file(settings.data_dir)
     pseudonyms = Pseudonyms(secret)
     remembers = settings.suppression and settings.mode != "demo"
-    options = Options(fluid_restriction_resource=settings.fluid_restriction_resource)
+    site = site_codes(knowledge.terms, settings.rxnorm_index, settings.local_codes)
+    options = Options(fluid_restriction_resource=settings.fluid_restriction_resource, local_codes=site.local)
     return Runtime(
         settings=settings,
         pipeline=Pipeline(knowledge, desk, _fhir_client(settings), options),
@@ -104,6 +106,7 @@ def _runtime(settings: Settings, knowledge: Knowledge, registry: Callable[[], Re
         recorder=Recorder(database, settings.queue_size),
         pseudonyms=pseudonyms,
         suppression=Suppression(ShownTable(database), pseudonyms) if remembers else None,
+        rxnorm_release=site.release,
     )
 
 

@@ -19,6 +19,7 @@
   - KnowledgeError              hooks/ is inconsistent
   - RegistryError               clients.toml is inconsistent
   - SettingsError               a CDS_... variable is missing or wrong
+  - TerminologyError            an RxNorm release, its index, or a file of local codes is wrong
 * StoryError                    a folder of fixtures/ is not a story
 
 Texts are fixed and speak to the analyst who reads them; what a caller sent is never quoted.
@@ -154,6 +155,10 @@ class RegistryError(ConfigurationError):
 
 class SettingsError(ConfigurationError):
     """A CDS_... variable is missing or wrong."""
+
+
+class TerminologyError(ConfigurationError):
+    """An RxNorm release, its index, or a file of local codes is wrong; the text names the file."""
 
 
 class StoryError(Exception):

@@ -19,24 +19,24 @@ from cds_service.clinical.finding import Finding, Line, Outcome, Suggestion
 from cds_service.clinical.rules import order_select, patient_view
 from cds_service.clinical.snapshot import Missing, Order, Snapshot
 from cds_service.clinical.triage import (
-    closed as closed_always,
-)
-from cds_service.clinical.triage import (
     Keep,
     closed_patient_view,
     keep_all,
     triage_order_select,
     triage_patient_view,
 )
-from cds_service.errors import DataRefused, DataTooSlow, DataUnavailable, KnowledgeError
+from cds_service.clinical.triage import closed as closed_always
+from cds_service.clinical.unlooked import Unlooked, sodium_missing, unlooked
+from cds_service.errors import KnowledgeError
 from cds_service.feedback.suppression import Memory
 from cds_service.fhir.client import FhirClient
-from cds_service.fhir.gather import Ask, Gathered, Unreachable, gather
+from cds_service.fhir.gather import Ask, Gathered, gather
 from cds_service.fhir.orders import OrderContext, orders
 from cds_service.fhir.parts import Part, Parts, full_urls
 from cds_service.fhir.prefetch import Source
 from cds_service.fhir.reader import order_resource, read_snapshot, wanted_references
-from cds_service.fhir.vocabulary import Vocabulary, vocabulary
+from cds_service.fhir.unavailable import unavailable
+from cds_service.fhir.vocabulary import NO_LOCAL_CODES, LocalCodes, Vocabulary, vocabulary
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.protocol.card import check_cards
 from cds_service.protocol.limits import obey
@@ -46,15 +46,6 @@ from cds_service.trust.registry import Client
 
 _LOOKUP_S = 0.15  # a store that takes longer to say what was answered is not waited for
 UNREADABLE = {"patient-view": "PV-UNREADABLE", "order-select": "OS-UNREADABLE"}
-_UNREAD = frozenset(
-    {Missing.TIMEOUT, Missing.FAILED, Missing.UNREACHABLE, Missing.REFUSED, Missing.VERSION, Missing.NOT_READ}
-)
-_WHY_UNREACHABLE: Mapping[Unreachable, str] = {
-    "no-fhir-server": "The call carries no 'fhirServer'.",
-    "no-token": "The call carries no 'fhirAuthorization', and this FHIR server is not registered as open.",
-    "not-registered": "",  # the registry entry has its own text
-}
-_KIND: Mapping[Missing, type[DataUnavailable]] = {Missing.TIMEOUT: DataTooSlow, Missing.REFUSED: DataRefused}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +66,7 @@ class Options:
     """What a deployment may change about answering."""
 
     fluid_restriction_resource: Literal["NutritionOrder", "ServiceRequest"] = "NutritionOrder"
+    local_codes: LocalCodes = NO_LOCAL_CODES
 
 
 class Pipeline:
@@ -88,13 +80,15 @@ class Pipeline:
         self._desk = desk
         self._fhir = fhir
         self._options = options or Options()
-        self._vocabulary: Vocabulary = vocabulary(knowledge.terms, knowledge.fluids, knowledge.orders)
+        self._vocabulary: Vocabulary = vocabulary(
+            knowledge.terms, knowledge.fluids, knowledge.orders, self._options.local_codes
+        )
         self._orders = orders(knowledge.orders, knowledge.terms.labs, datetime(2000, 1, 1, tzinfo=UTC))
 
     def answer(
         self, request: HookRequest, client: Client, deadline: Deadline, memory: Memory | None = None
     ) -> Evaluation:
-        """The cards of one call. DataUnavailable (412) where sodium is needed and cannot be had.
+        """The cards of one call. DataUnavailable (412) where data is needed and cannot be had.
 
         `memory` says which cards this user has answered; without it none stays away.
         """
@@ -111,10 +105,13 @@ class Pipeline:
                 case=call.case,
                 reason=self.knowledge.words.silence[gate],
             )
-        if _sodium_unread(call.case.snapshot) and not _needs_no_sodium(call.case.snapshot):
-            return self._unreadable(call)
+        if sodium_missing(call.case.snapshot) and not _needs_no_sodium(call.case.snapshot):
+            return self._unreadable(call, "sodium")
         with metrics.timed("judge"):
             outcomes, chosen = _judge(request.hook, call.case, self._keep(call, memory, deadline))
+        hidden = unlooked(call.case, outcomes, client.disabled_rules)
+        if hidden is not None:
+            return self._unreadable(call, hidden)
         shown = still_shown(chosen, client.disabled_rules, client.min_indicator)
         with metrics.timed("write"):
             answered = self._answered(call, shown, outcomes)
@@ -159,17 +156,18 @@ class Pipeline:
         case = assess(snapshot, knowledge.limits[client.profile], knowledge.sets, knowledge.terms.labs)
         return _Call(request=request, client=client, gathered=gathered, parts=parts, case=case)
 
-    def _unreadable(self, call: _Call) -> Evaluation:
-        """Sodium is needed and cannot be had: 412, or a card for clients that show errors as "all clear"."""
+    def _unreadable(self, call: _Call, what: Unlooked) -> Evaluation:
+        """`what` is needed and cannot be had: 412, or a card for clients that show errors as "all clear"."""
         snapshot = call.case.snapshot
-        why = snapshot.missing["sodium"]
+        why = snapshot.missing.get(what, Missing.FAILED)
         if not call.client.explain_missing_data:
-            raise _unavailable(why, call.gathered, call.client)
+            raise unavailable(what, why, call.gathered.unreachable, call.client)
         drugs = [order.drugs[0].name for order in selected(snapshot) if order.drugs]
         finding = Finding(
             rule=UNREADABLE[call.request.hook],
             indicator="info",
-            do=(Line("check-chart"),),
+            variant="main" if what == "sodium" else what,
+            do=(Line("check-chart" if what == "sodium" else f"check-{what}"),),
             facts={
                 "why": self.knowledge.words.missing[why.value],
                 "drug": drugs[0] if drugs else "this order",
@@ -252,24 +250,9 @@ def _judge(hook: str, case: Case, keep: Keep) -> tuple[tuple[Outcome, ...], list
     return tuple(o for group in judged.values() for o in group), triage_order_select(judged, case, keep)
 
 
-def _sodium_unread(snapshot: Snapshot) -> bool:
-    return snapshot.missing.get("sodium") in _UNREAD
-
-
 def _needs_no_sodium(snapshot: Snapshot) -> bool:
     # Hypertonic saline or a vaptan without a readable sodium gets "sodium needed first", not an error.
     return any(order_select.concern(order) == "saline-or-vaptan" for order in selected(snapshot))
-
-
-def _unavailable(why: Missing, gathered: Gathered, client: Client) -> DataUnavailable:
-    cause = "The FHIR server did not give it."
-    if why is Missing.TIMEOUT:
-        cause = "The FHIR server is taking too long to respond and guidance cannot be provided."
-    elif gathered.unreachable is not None:
-        cause = _WHY_UNREACHABLE[gathered.unreachable] or client.refusal
-    return _KIND.get(why, DataUnavailable)(
-        f"Sodium results are needed: neither the prefetch key 'sodium' nor a live read brought them. {cause}"
-    )
 
 
 def _ask(service: Service, request: HookRequest, client: Client) -> Ask:

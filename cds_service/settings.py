@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     ca_bundle: Path | None = Field(
         None, description="Certificates of a private authority that FHIR servers use"
     )
+    rxnorm_index: Path | None = Field(
+        None, description="Index of a site's RxNorm release, from `cds-service terminology import`"
+    )
+    local_codes: Path | None = Field(
+        None, description="CSV of a site's own codes: system, code, ingredient or analyte"
+    )
     require_signed: bool = Field(
         False, description="Refuse to start where a knowledge file is not signed, or changed since"
     )

@@ -14,8 +14,10 @@ from werkzeug.serving import make_server
 
 from cds_service.app import create_app
 from cds_service.settings import Settings
+from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
 from cds_service.stories import Story, default_fixtures_dir, load_stories
 from cds_service.trust.registry import Registry
+from tests.databases import Server, postgresql
 
 NOW = datetime.fromisoformat("2027-03-28T02:30:15+02:00")  # months after the stories, and not in UTC
 
@@ -58,3 +60,23 @@ def server(tmp_path_factory: pytest.TempPathFactory, stories: dict[str, Story]) 
     running.shutdown()
     running.server_close()
     thread.join()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server of this test session."""
+    with postgresql() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database with our schema: every test that asks for it runs on both."""
+    if request.param == "sqlite":
+        url = sqlite_url(tmp_path)
+    else:
+        url = request.getfixturevalue("postgres").fresh("cds")
+        upgrade(make_engine(url))
+    opened = open_database(url)
+    yield opened
+    opened.engine.dispose()

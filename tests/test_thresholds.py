@@ -5,6 +5,7 @@ Every number of thresholds.toml has a test on both sides of it, here or in tests
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -106,6 +107,11 @@ def ended(drug: str | tuple[str, str], hours: float) -> Resource:
 def urine(hours: float, osmolality: str = "400") -> tuple[Resource, ...]:
     """Urine as in SIADH."""
     return lab("urine-sodium", "60", hours), lab("urine-osmolality", osmolality, hours)
+
+
+def supply(days: float) -> dict[str, Any]:
+    """A course of so many days."""
+    return {"dispenseRequest": {"expectedSupplyDuration": {"value": days, "code": "d"}}}
 
 
 SPANS = [
@@ -267,7 +273,7 @@ SPANS = [
     edge(
         "combination_sodium_days",
         "a sodium of the last three months tells how much room there is",
-        lambda h: select(SERTRALINE, sodium("137", h), taking("hydrochlorothiazide"), inpatient=False),
+        lambda h: select(SERTRALINE, sodium("137", h), taking("hydrochlorothiazide")),
         head("sodiumLoweringCombination warning"),
         90 * DAY,
     ),
@@ -436,15 +442,22 @@ def test_only_the_european_profile_counts_vomiting_as_severe() -> None:
     assert pipeline().knowledge.limits["aasld"].vomiting_severe_below == 0
 
 
+def site_hooks(folder: Path, number: str, value: int) -> Path:
+    """hooks/ of a site that changed one number."""
+    hooks = folder / "hooks"
+    shutil.copytree(default_hooks_dir(), hooks)
+    file = hooks / "knowledge" / "thresholds.toml"
+    text, changes = re.subn(
+        rf"(?m)^(\[{number}\]\nvalue = ).*$", rf"\g<1>{value}", file.read_text(encoding="utf-8")
+    )
+    assert changes == 1
+    file.write_text(text, encoding="utf-8")
+    return hooks
+
+
 @pytest.fixture(scope="module")
 def weak_hooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """hooks/ of a site that wants weakly linked drugs named."""
-    hooks = tmp_path_factory.mktemp("weak") / "hooks"
-    shutil.copytree(default_hooks_dir(), hooks)
-    numbers = hooks / "knowledge" / "thresholds.toml"
-    before, after = numbers.read_text(encoding="utf-8").split("[weak_suspects_included]\nvalue = 0")
-    numbers.write_text(f"{before}[weak_suspects_included]\nvalue = 1{after}", encoding="utf-8")
-    return hooks
+    return site_hooks(tmp_path_factory.mktemp("weak"), "weak_suspects_included", 1)
 
 
 @pytest.mark.parametrize(("na", "named"), [("129.9", True), ("130", False)])
@@ -454,3 +467,16 @@ def test_weakly_linked_drugs_are_named_below_130_where_a_site_wants_them(
     record = sodium(na), taking("omeprazole", 20)
     assert told("omeprazole")(Call(record=record, hooks=weak_hooks)) is named
     assert not told("omeprazole")(Call(record=record))
+
+
+@pytest.fixture(scope="module")
+def patient_hooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return site_hooks(tmp_path_factory.mktemp("patient"), "current_inpatient_hours", 48)
+
+
+def test_restriction_needs_a_sodium_of_today_also_where_a_site_trusts_one_for_two_days(
+    patient_hooks: Path,
+) -> None:
+    late = sodium("123", 24 + 1 / 60)
+    assert not may_restrict(Call(record=(late, SIADH), hooks=patient_hooks))
+    assert may_restrict(Call(record=(sodium("123", 24), SIADH), hooks=patient_hooks))

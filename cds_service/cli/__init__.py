@@ -28,6 +28,9 @@ class Commands(click.Group):
         "stories": "stories",
         "prefetch-table": "prefetch_table",
         "client": "client",
+        "terminology": "terminology",
+        "report": "report",
+        "db": "db",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -84,6 +84,7 @@ class Order:
     hypotonic_volume_ml: Decimal | None = None
     unrecognised: RecordText | None = None  # a medication that nothing could be made of
     code_only: bool = False  # ... because it carries a code and no name
+    unread: bool = False  # ... because the Medication that it points to could not be read
     status: str = ""
     intent: str = ""
     start: datetime | None = None  # boundsPeriod.start, else effective, else authoredOn
@@ -127,7 +128,7 @@ class Snapshot:
     selected: tuple[str, ...] = ()  # references of the selected drafts
     site_volume_status: tuple[str, datetime] | None = None  # a site's own "volume status" Observation
     missing: Mapping[str, Missing] = field(default_factory=dict)  # prefetch key -> why
-    unrecognised: int = 0  # orders that carry a code and no name
+    unrecognised: int = 0  # orders that carry a code and no name, or whose Medication could not be read
     dropped_foreign: int = 0  # resources of another patient, left out
     without_subject: int = 0  # resources that name no patient, taken as this one's
 

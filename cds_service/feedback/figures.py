@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 from typing import Literal
 
+from cds_service.store.feedback import COMMENTED
 from cds_service.store.figures import Answer, FigureTables, Showing
 
 ANSWER_WITHIN = timedelta(hours=24)  # issue 6: "no feedback within 24 h"
@@ -177,7 +178,8 @@ def _reason(answer: Answer, reasons: Reasons) -> str:
     given = answer.content.get("reason") or {}
     if given.get("code"):
         return reasons.get((given.get("system", ""), given["code"]), OTHER_CODE)
-    return ONLY_COMMENT if answer.content.get("comment") else NO_REASON
+    commented = answer.content.get("comment") or answer.content.get(COMMENTED)
+    return ONLY_COMMENT if commented else NO_REASON
 
 
 def _monday(day: date) -> date:

@@ -8,7 +8,7 @@ from datetime import datetime
 from cds_service import metrics
 from cds_service.errors import StoreUnavailable
 from cds_service.feedback.message import FeedbackItem
-from cds_service.store.feedback import FeedbackRow, FeedbackTable
+from cds_service.store.feedback import FeedbackRow, FeedbackTable, without_comment
 
 ANONYMOUS = ""  # the tenant of calls without a token
 
@@ -39,7 +39,7 @@ class Inbox:
         return new
 
     def _row(self, item: FeedbackItem, service: str, now: datetime, tenant: str) -> FeedbackRow:
-        kept = {name: value for name, value in item.content.items() if self._comments or name != "comment"}
+        kept = item.content if self._comments else without_comment(item.content)
         return FeedbackRow(
             tenant=tenant,
             card=item.card,

@@ -15,7 +15,7 @@ from cds_service.fhir.elements import (
     items,
     text,
 )
-from cds_service.fhir.products import gather, product
+from cds_service.fhir.products import Gathering, gather, product
 from cds_service.fhir.references import identity
 from cds_service.fhir.scene import Scene
 from cds_service.fhir.stops import may_stop
@@ -67,7 +67,8 @@ def _not_given(resource: Element) -> bool:
 
 def _order(resource: Element, kind: Kind, scene: Scene) -> Order:
     doses = dosage(resource, scene.vocabulary.reading, scene.zone, scene.now)
-    found = _resolved(resource, doses, scene) if kind == "medication" else Resolution()
+    gathered = gather(resource, scene.index) if kind == "medication" else Gathering()
+    found = _resolved(resource, gathered, doses, scene)
     authored = _authored(resource, scene)
     effective_start, effective_end = _effective(resource, scene)
     do_not = flag(resource, "doNotPerform")
@@ -84,6 +85,7 @@ def _order(resource: Element, kind: Kind, scene: Scene) -> Order:
         hypotonic_volume_ml=found.hypotonic_volume_ml,
         unrecognised=found.unrecognised,
         code_only=found.code_only,
+        unread=gathered.unread,
         status=text(resource, "status").lower(),
         intent=text(resource, "intent").lower(),
         start=doses.start or effective_start or authored,
@@ -99,8 +101,7 @@ def _order(resource: Element, kind: Kind, scene: Scene) -> Order:
     )
 
 
-def _resolved(resource: Element, doses: Dosage, scene: Scene) -> Resolution:
-    gathered = gather(resource, scene.index)
+def _resolved(resource: Element, gathered: Gathering, doses: Dosage, scene: Scene) -> Resolution:
     if not gathered.concepts and not gathered.ingredients:
         return Resolution()
     return scene.vocabulary.resolve(product(resource, gathered, doses.volume_ml))

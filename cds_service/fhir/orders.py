@@ -107,7 +107,9 @@ class Orders:
     def _labs(self, action: DraftLabs, context: OrderContext, description: str) -> list[dict[str, Any]]:
         found = []
         for analyte in action.analytes:
-            said = f"{description}: {self.labs[analyte].title}" if len(action.analytes) > 1 else description
+            title = self.labs[analyte].title
+            alone = len(action.analytes) == 1 and title.lower() in description.lower()
+            said = description if alone else f"{description}: {title}"
             found += _create(self.lab(analyte, action, context), said)
         return found
 
@@ -128,7 +130,8 @@ class Orders:
             "authoredOn": _instant(context.now),
         }
         if action.after:
-            request["occurrenceDateTime"] = _instant(context.now + action.after)
+            # To the minute: the same advice a moment later is the same order.
+            request["occurrenceDateTime"] = _instant((context.now + action.after).replace(second=0))
         return request
 
     def fluid_restriction(self, ml_per_day: str, context: OrderContext) -> dict[str, Any]:

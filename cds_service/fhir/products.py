@@ -48,6 +48,12 @@ class Gathering:
     ingredients: list[tuple[Coded, Strength | None]] = field(default_factory=list)
     form: Coded | None = None
     wanted: list[str] = field(default_factory=list)  # "Medication/7", referred to and not at hand
+    lost: bool = False  # a reference led to no Medication at hand
+
+    @property
+    def unread(self) -> bool:
+        """Whether all that the order says of its medication is a reference that leads nowhere."""
+        return self.lost and not (self.concepts or self.ingredients)
 
 
 def gather(order: Element, index: Index) -> Gathering:
@@ -105,6 +111,7 @@ def _follow(reference: Element, holder: Element, index: Index, found: Gathering,
 
 
 def _unresolved(reference: Element, target: str, index: Index, found: Gathering) -> None:
+    found.lost = True
     name = relative(target, index.bases)
     if name.startswith("Medication/"):
         found.wanted.append(name)

@@ -63,7 +63,7 @@ def read_snapshot(parts: Parts, vocabulary: Vocabulary) -> Snapshot:
         selected=_selected(parts.selections, drafts),
         site_volume_status=tally.volume,
         missing=tally.missing,
-        unrecognised=sum(order.code_only for order in (*tally.exposures, *drafts)),
+        unrecognised=sum(order.code_only or order.unread for order in (*tally.exposures, *drafts)),
         dropped_foreign=tally.foreign,
         without_subject=tally.unnamed,
     )

@@ -67,6 +67,15 @@ class Database:
             raise StoreUnavailable(type(error).__name__) from None
         self.problem = ""
 
+    @contextmanager
+    def looking(self) -> Iterator[sa.Connection]:
+        """A connection to a database of any schema, for reading. SettingsError where there is none."""
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except sa.exc.SQLAlchemyError as error:
+            raise _unopened(error) from None
+
     def ping(self) -> bool:
         """Whether it answers now and has our schema; `problem` is up to date afterwards."""
         known = self.problem
@@ -111,6 +120,8 @@ def open_database(url: str) -> Database:
         database.problem = "unreachable"
     except sa.exc.SQLAlchemyError as error:
         raise _unopened(error) from None
+    finally:
+        database.engine.dispose()  # the workers open connections of their own
     return database
 
 
@@ -118,7 +129,9 @@ def make_engine(url: str, *, patient: bool = False) -> sa.Engine:
     """An engine for this URL; a `patient` one may take its time over a statement."""
     try:
         parsed = sa.make_url(url)
-        if parsed.get_backend_name() in ("postgresql", "postgres"):
+        if parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
+            raise SettingsError("CDS_DATABASE_URL: use sqlite:///... or postgresql://...")
+        if parsed.get_backend_name() != "sqlite":
             parsed = parsed.set(drivername=_POSTGRESQL)
             wire: dict[str, object] = dict(_WIRE_LIMITS)
             if not patient:
@@ -131,8 +144,6 @@ def make_engine(url: str, *, patient: bool = False) -> sa.Engine:
         ) from None
     except sa.exc.SQLAlchemyError as error:
         raise _unopened(error) from None
-    if engine.dialect.name != "sqlite":
-        raise SettingsError("CDS_DATABASE_URL: use sqlite:///... or postgresql://...")
     sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
 
@@ -154,6 +165,8 @@ def upgrade(engine: sa.Engine) -> None:
         raise SettingsError(f"CDS_DATABASE_URL: {NEWER}") from None
     except sa.exc.SQLAlchemyError as error:
         raise _unopened(error) from None
+    finally:
+        engine.dispose()
 
 
 def revision(connection: sa.Connection) -> str | None:

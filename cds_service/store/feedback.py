@@ -13,6 +13,8 @@ from cds_service.store.engine import Database, RowRefused
 from cds_service.store.statements import insert_new
 from cds_service.store.tables import FEEDBACK
 
+COMMENT, COMMENTED = "comment", "commented"  # in `content`: the words, and that there were some
+
 
 class FeedbackRow(TypedDict):
     """One feedback item of one tenant."""
@@ -25,6 +27,12 @@ class FeedbackRow(TypedDict):
     outcome_at: datetime
     received_at: datetime
     content: dict[str, Any]
+
+
+def without_comment(content: dict[str, Any]) -> dict[str, Any]:
+    """The same content; of a comment only that there was one."""
+    left = {name: value for name, value in content.items() if name != COMMENT}
+    return left | {COMMENTED: True} if COMMENT in content else left
 
 
 class FeedbackTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -25,6 +26,7 @@ DEFAULT_ROOM = 10_000
 _BATCH = 200
 _IDLE_S = 5.0  # between looks at an idle database, so that /health knows of an outage without traffic
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
+_END_S = 1.0
 _RECENT_S = 300.0  # rows that were dropped degrade /health for so long
 
 
@@ -57,7 +59,7 @@ class Recorder:
 
     def __init__(self, database: Database, room: int = DEFAULT_ROOM) -> None:
         self._database = database
-        self._queue: queue.Queue[CallRecord] = queue.Queue(room)
+        self._queue: queue.Queue[CallRecord | None] = queue.Queue(room)  # None wakes the thread at the stop
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -113,11 +115,13 @@ class Recorder:
 
     def close(self, seconds: float = 5.0) -> None:
         """Write what is left, at most so long, and end the thread."""
-        if self._pid != os.getpid():
-            self._stop.set()
-            return
-        written = self.flush(seconds)
+        thread = self._thread if self._pid == os.getpid() else None
+        written = thread is None or self.flush(seconds)
         self._stop.set()
+        if thread is not None and thread.is_alive():
+            with contextlib.suppress(queue.Full):
+                self._queue.put_nowait(None)
+            thread.join(_END_S)
         if not written:
             log().error("queue", reason="rows of calls were lost at the stop", count=self.waiting)
 
@@ -126,7 +130,8 @@ class Recorder:
         while not self._stop.is_set():
             metrics.show("cds_queue_depth", self.waiting)
             if not self._pending and not self._take():
-                self._database.ping()
+                if not self._stop.is_set():
+                    self._database.ping()
             elif self._write(self._pending):
                 self._pending, pause = [], _FIRST_PAUSE_S
             else:
@@ -138,9 +143,10 @@ class Recorder:
     def _take(self) -> bool:
         """Whether there was anything to take within the idle time."""
         try:
-            self._pending.append(self._queue.get(timeout=_IDLE_S))
-            while len(self._pending) < _BATCH:
-                self._pending.append(self._queue.get_nowait())
+            record = self._queue.get(timeout=_IDLE_S)
+            while record is not None:
+                self._pending.append(record)
+                record = self._queue.get_nowait() if len(self._pending) < _BATCH else None
         except queue.Empty:
             pass
         return bool(self._pending)

@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from cds_service.store.engine import Database, newest_revision, revision
+from cds_service.store.feedback import COMMENT, without_comment
 from cds_service.store.tables import AUDIT, FEEDBACK, ISSUED, METADATA, REPLAY
 
 _BATCH = 2000  # rows of one transaction: feedback waits for it on SQLite
-_COMMENT = "comment"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def contents(database: Database) -> Contents:
 
     It may be asked of a database with another schema: tables that are not there are left out.
     """
-    with database.engine.connect() as connection:
+    with database.looking() as connection:
         there = set(sa.inspect(connection).get_table_names())
         tables = [t for t in METADATA.sorted_tables if t.name in there]
         return Contents(
@@ -87,7 +87,7 @@ def _delete(database: Database, table: sa.Table, time: sa.Column[Any], before: d
 
 def _drop_comments(database: Database, before: datetime) -> int:
     c = FEEDBACK.c
-    commented = sa.cast(c.content, sa.Text).like(f'%"{_COMMENT}"%')
+    commented = sa.cast(c.content, sa.Text).like(f'%"{COMMENT}"%')
     old = sa.select(c.tenant, c.card, c.digest, c.content).where(c.received_at < before, commented).limit(_BATCH)
     change = sa.update(FEEDBACK).where(
         c.tenant == sa.bindparam("of"), c.card == sa.bindparam("on"), c.digest == sa.bindparam("is")
@@ -98,7 +98,7 @@ def _drop_comments(database: Database, before: datetime) -> int:
             _erase_for_good(connection)
             rows = connection.execute(old).all()
             for tenant, card, digest, content in rows:
-                left = {name: value for name, value in content.items() if name != _COMMENT}
+                left = without_comment(content)
                 connection.execute(change.values(content=left), {"of": tenant, "on": card, "is": digest})
         dropped += len(rows)
         if len(rows) < _BATCH:

@@ -9,8 +9,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insert_new(connection: sa.Connection, table: sa.Table) -> sa.Executable:
-    """Insert rows; those whose key is there already change nothing."""
-    return _insert(connection, table).on_conflict_do_nothing()
+    """Insert rows; those whose key is there already change nothing. `rowcount` says how many were new."""
+    # Without the option SQLAlchemy forgets the count that PostgreSQL tells, and says -1.
+    return _insert(connection, table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 def insert_adding(connection: sa.Connection, table: sa.Table, sums: Sequence[str]) -> sa.Executable:

@@ -36,6 +36,7 @@ class SalineText:
         self._salt = Phrases[Decimal | None](
             {**dict.fromkeys(saline.terms, (None,)), **{s: (p,) for s, p in saline.shorthands.items()}}
         )
+        self._usual = frozenset(map(Decimal, saline.shorthands.values()))
         self._hypertonic, self._filler, self._mixtures = (
             flat(phrases) for phrases in (saline.hypertonic, saline.filler, saline.mixtures)
         )
@@ -91,8 +92,10 @@ class SalineText:
             of_glucose = not self._glucose.isdisjoint(name.tokens[max(0, at - 2) : at - 1])
             return None if of_glucose or at == 0 else percent_at(name, at - 1, self._per_mmol)
         bare = name.tokens[at]
+        if not bare.startswith("0."):
+            return None
         is_shorthand = any(percent is not None for percent in hit.found)
-        return Decimal(bare) if is_shorthand and bare.startswith("0.") else None
+        return Decimal(bare) if is_shorthand or Decimal(bare) in self._usual else None  # "0.45 NaCl"
 
     def carries(self, name: Words, salt: tuple[SaltHit, ...]) -> bool:
         """Whether it only carries a drug: an unknown word with a dose, linked by "in", or in a " / " part."""

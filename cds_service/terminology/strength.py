@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 
 from cds_service.terminology.match import Strength
 from cds_service.terminology.text import Words
@@ -11,6 +11,7 @@ MG_PER_G = Decimal(1000)
 ML_PER_L = Decimal(1000)
 ML_PER_DL = Decimal(100)
 MG_PER_ML_OF_ONE_PERCENT = Decimal(10)  # 1 g per 100 mL
+_LABELLED = Context(prec=3)  # digits of a strength as labels state it: 513 mEq/L is sold as 3 %, not 2.997972 %
 
 _GRAMS = {"g": Decimal(1), "gm": Decimal(1), "gram": Decimal(1), "grams": Decimal(1), "mg": 1 / MG_PER_G}
 MASS_UNITS = frozenset({*_GRAMS, "mcg", "ng", "units", "unit", "iu"})
@@ -91,7 +92,7 @@ def _percent(amount: Decimal, unit: str, volume_ml: Decimal, percent_per_mmol_ml
         return None
     if unit in _GRAMS:
         return amount * _GRAMS[unit] * MG_PER_G / volume_ml / MG_PER_ML_OF_ONE_PERCENT
-    return amount / volume_ml * percent_per_mmol_ml if unit in _MOLES else None
+    return _LABELLED.plus(amount / volume_ml * percent_per_mmol_ml) if unit in _MOLES else None
 
 
 def _unit(unit: str) -> str:

@@ -16,6 +16,7 @@ REMEMBERED = 200  # characters of a text that is kept for the next time
 _WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?|%")
 _POSSESSIVE = re.compile(r"['’]s\b")
 _DECIMAL_COMMA = re.compile(r"(?<![\d.,])0,(?=\d)|(?<![\d.,])(?=\d{1,3},\d{1,2}(?!\d))(\d{1,3}),(?=\d)")
+_BARE_POINT = re.compile(r"(?<![\w.])\.(?=\d)")  # ".9 %": the zero is often left out
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _PERCENT = re.compile(r"\b(?:percent|per cent|pct|prozent|pourcent|por ciento|per ?cento)\b")
 _BLANKS = re.compile(r"\s+")
@@ -49,6 +50,7 @@ def fold(text: str) -> str:
     plain = "".join(c for c in plain if not unicodedata.combining(c)).replace("\u2044", "/")
     plain = _POSSESSIVE.sub("", _BLANKS.sub(" ", plain).strip())
     plain = _PERCENT.sub("%", plain)
+    plain = _BARE_POINT.sub("0.", plain)
     plain = _DECIMAL_COMMA.sub(lambda m: f"{m[1] or '0'}.", plain)
     return _THOUSANDS.sub("", plain)
 

@@ -63,7 +63,7 @@ class Axis:
         return min(max(segment.place(at), segment.left), segment.right)
 
     def ticks(self, room: float) -> Iterator[tuple[float, str]]:
-        """Places and words ("24 h ago") no closer than `room`; now is the last."""
+        """Places and words ("24 h ago"), in each segment no closer than `room`; in no order."""
         for segment in self.segments:
             scale = (segment.right - segment.left) / ((segment.end - segment.start) / HOUR)
             fitting = (s for s in _STEPS if s[0] / HOUR * scale >= room)

@@ -21,7 +21,7 @@ from cds_service.web.demo import SERVERS
 from cds_service.web.formulary import formulary
 from cds_service.web.markdown import rendered
 from cds_service.web.plot import NARROW, WIDE, Mark, Plot, Point, band_name, svg
-from cds_service.web.record import Chart, Result, chart_of
+from cds_service.web.record import Result, chart_of
 from cds_service.web.runtime import runtime
 
 blueprint = Blueprint("chart", __name__)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from flask import Blueprint, Response
 
 from cds_service.protocol.wire import encode
 from cds_service.web.runtime import Runtime, runtime
 
 blueprint = Blueprint("health", __name__)
+_FRESH = timedelta(days=365)  # products that came to the market since are not recognised by code
 
 
 @blueprint.get("/health")
@@ -16,7 +19,8 @@ def health() -> Response:
     here = runtime()
     reasons = degraded(here)
     told: dict[str, object] = {"status": "degraded" if reasons else "ok"}
-    return _json(told | ({"degraded": reasons} if reasons else {}))
+    remarks = notes(here)
+    return _json(told | ({"degraded": reasons} if reasons else {}) | ({"notes": remarks} if remarks else {}))
 
 
 @blueprint.get("/ready")
@@ -39,6 +43,14 @@ def degraded(here: Runtime) -> list[str]:
     if here.gate.replay.resting:
         found.append("used tokens: only this worker's own are known")
     return found
+
+
+def notes(here: Runtime) -> list[str]:
+    """What works and should be looked after, in fixed words."""
+    release = here.rxnorm_release
+    if release is None or here.clock().date() - release <= _FRESH:
+        return []
+    return [f"RxNorm index: release of {release}, older than 12 months"]
 
 
 def _json(value: dict[str, object], status: int = 200) -> Response:

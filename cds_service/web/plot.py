@@ -14,7 +14,7 @@ from cds_service.web.axis import Axis, axis
 _GRID = 5  # mmol/L between two lines
 _AIR = 3  # mmol/L above and below the values
 _TOP_AT_LEAST = 140
-_CHARACTER = 6.4  # width of a character of the labels
+_CHARACTER = 6.6  # width of a character of the labels
 _MARK_ROW = 16
 _NARROWEST_LIMIT = 24
 _LABEL_ROOM = 30
@@ -49,8 +49,8 @@ class Shape:
 
 
 WIDE = Shape("wide", 760, 330)
-NARROW = Shape("narrow", 350, 300)
-_LEFT, _RIGHT, _TOP, _BOTTOM = 36, 62, 14, 28
+NARROW = Shape("narrow", 330, 290)
+_LEFT, _RIGHT, _TOP, _BOTTOM = 30, 66, 14, 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +159,17 @@ class _Picture:
 
     def _time(self) -> Iterator[Markup]:
         y = self._shape.height - 8.0
-        for x, words in self._axis.ticks(_TICK_ROOM):
+        free = float("inf")
+        for x, words in sorted(self._axis.ticks(_TICK_ROOM), reverse=True):
             yield _line("tick-mark", x, self._base, x, self._base + 4)
-            yield _text("tick middle", x, y, words)
+            if free - x >= _TICK_ROOM:
+                yield _text("tick middle", x, y, words)
+                free = x
         if self._axis.broken:
-            x = (self._axis.segments[0].right + self._axis.segments[1].left) / 2
-            yield _rect("break", x - 5, _TOP, 10, self._base - _TOP)
-            yield _text("tick middle", x, self._base + 4, "⫽")
+            left, right = self._axis.segments[0].right, self._axis.segments[1].left
+            yield _rect("break", left, _TOP, right - left, self._base - _TOP)
+            for x in (left, right):
+                yield _line("tick-mark", x - 3, self._base + 5, x + 3, self._base - 5)
 
     def _limit(self) -> Iterator[Markup]:
         if self._allowed is None:
@@ -190,13 +194,12 @@ class _Picture:
             kind = "draft" if mark.draft else "start"
             if not before:
                 yield _line(f"mark-line {kind}", x, _TOP, x, y - 5)
-            words = _fitted(mark.label, self._shape.width - _LEFT - 30)
-            width = len(words) * _CHARACTER
             yield _text(f"mark {kind} middle", x, y, "◂" if before else "▴")
-            if x + 8 + width > self._shape.width:
-                yield _text(f"mark {kind} end", x - 8, y, words)
+            to_right, to_left = self._shape.width - x - 8, x - 8
+            if len(mark.label) * _CHARACTER <= to_right or to_right >= to_left:
+                yield _text(f"mark {kind}", x + 8, y, _fitted(mark.label, to_right))
             else:
-                yield _text(f"mark {kind}", x + 8, y, words)
+                yield _text(f"mark {kind} end", x - 8, y, _fitted(mark.label, to_left))
 
     def _values(self) -> Iterator[Markup]:
         places = [(self._axis.place(p.at), self._y(p.value), p) for p in self._plot.points]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from flask import Flask, current_app
 
@@ -40,6 +40,7 @@ class Runtime:
     recorder: Recorder
     pseudonyms: Pseudonyms
     suppression: Suppression | None = None  # None: no card stays away, whatever was answered
+    rxnorm_release: date | None = None  # of the site's RxNorm index, where there is one
     stories: Mapping[str, Story] = field(default_factory=dict)  # demo mode only
     clock: Callable[[], datetime] = utc_now
 

@@ -1,4 +1,4 @@
-"""Our own code systems as FHIR resources: topics of cards and override reasons."""
+"""Our own code systems and value sets as FHIR resources: topics of cards and override reasons."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cds_service.protocol.outcome import FHIR_JSON
 from cds_service.protocol.wire import encode
 from cds_service.web.runtime import Runtime, runtime
 
+_TOPIC, _OVERRIDE = TOPIC_PATH.rpartition("/")[2], OVERRIDE_PATH.rpartition("/")[2]
 blueprint = Blueprint("terminology", __name__, url_prefix="/fhir")
 
 
@@ -20,28 +21,77 @@ blueprint = Blueprint("terminology", __name__, url_prefix="/fhir")
 def code_system(name: str) -> Response:
     """One of our code systems by its id."""
     here = runtime()
+    title, concepts = _named(name, _own(here), "code system")
+    return _json(
+        _head(here, "CodeSystem", name, title)
+        | {
+            "caseSensitive": True,
+            "content": "complete",
+            "valueSet": _url(here, "ValueSet", name),
+            "count": len(concepts),
+            "concept": _concepts(concepts),
+        }
+    )
+
+
+@blueprint.get("/ValueSet/<name>")
+def value_set(name: str) -> Response:
+    """What may stand in a card of ours: its topic, or a reason, ours or HL7's, for not following it."""
+    here = runtime()
+    own = _own(here)
+    title, concepts = _named(name, own, "value set")
+    include: list[dict[str, Any]] = [{"system": _url(here, "CodeSystem", name), "concept": _concepts(concepts)}]
+    if name == _OVERRIDE:
+        include += _borrowed(here)
+    return _json(_head(here, "ValueSet", name, title) | {"compose": {"include": include}})
+
+
+def _own(here: Runtime) -> dict[str, tuple[str, Mapping[str, str]]]:
+    """Our code systems: id -> title, and display by code."""
     knowledge = here.pipeline.knowledge
-    own = {key: r.display for key, r in knowledge.overrides.items() if not r.system}
-    systems = {
-        TOPIC_PATH.rpartition("/")[2]: ("Topics of hyponatremia cards", knowledge.topics),
-        OVERRIDE_PATH.rpartition("/")[2]: ("Reasons for not following a hyponatremia card", own),
-    }
-    if name not in systems:
-        raise NotFound(f"There is no such code system here. There are: {', '.join(systems)}.")
-    title, concepts = systems[name]
-    return Response(encode(_resource(here, name, title, concepts)), mimetype=FHIR_JSON)
-
-
-def _resource(here: Runtime, name: str, title: str, concepts: Mapping[str, str]) -> dict[str, Any]:
+    reasons = {key: reason.display for key, reason in knowledge.overrides.items() if not reason.system}
     return {
-        "resourceType": "CodeSystem",
+        _TOPIC: ("Topics of hyponatremia cards", knowledge.topics),
+        _OVERRIDE: ("Reasons for not following a hyponatremia card", reasons),
+    }
+
+
+def _borrowed(here: Runtime) -> list[dict[str, Any]]:
+    """Reasons out of other code systems that our cards offer."""
+    systems: dict[str, dict[str, str]] = {}
+    for key, reason in here.pipeline.knowledge.overrides.items():
+        if reason.system:
+            systems.setdefault(reason.system, {})[key] = reason.display
+    return [{"system": system, "concept": _concepts(concepts)} for system, concepts in systems.items()]
+
+
+def _named(
+    name: str, known: Mapping[str, tuple[str, Mapping[str, str]]], kind: str
+) -> tuple[str, Mapping[str, str]]:
+    if name not in known:
+        raise NotFound(f"There is no such {kind} here. There are: {', '.join(known)}.")
+    return known[name]
+
+
+def _head(here: Runtime, kind: str, name: str, title: str) -> dict[str, Any]:
+    computable = "".join(part.capitalize() for part in name.split("-"))
+    return {
+        "resourceType": kind,
         "id": name,
-        "url": f"{here.settings.fhir_terminology}/CodeSystem/{name}",
-        "name": "".join(part.capitalize() for part in name.split("-")),
+        "url": _url(here, kind, name),
+        "name": computable,
         "title": title,
         "status": "active",
-        "caseSensitive": True,
-        "content": "complete",
-        "count": len(concepts),
-        "concept": [{"code": code, "display": display} for code, display in concepts.items()],
     }
+
+
+def _url(here: Runtime, kind: str, name: str) -> str:
+    return f"{here.settings.fhir_terminology}/{kind}/{name}"
+
+
+def _concepts(concepts: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"code": code, "display": display} for code, display in concepts.items()]
+
+
+def _json(resource: Mapping[str, Any]) -> Response:
+    return Response(encode(resource), mimetype=FHIR_JSON)

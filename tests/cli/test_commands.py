@@ -19,8 +19,14 @@ def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.Comp
     import os
 
     command = [sys.executable, "-m", "cds_service", *arguments]
-    return subprocess.run(  # noqa: S603  # our own command line
-        command, input=stdin, capture_output=True, text=True, timeout=60, check=False, env=os.environ | environment
+    return subprocess.run(  # our own command line
+        command,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | environment,
     )
 
 

@@ -36,8 +36,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subpro
     port = free_port("127.0.0.1")
     log = tmp_path_factory.mktemp("demo") / "out.txt"
     with log.open("w") as out:
-        process = subprocess.Popen(  # noqa: S603  # our own command line
-            [sys.executable, "-m", "cds_service", "demo", "--port", str(port)], stdout=out, stderr=out, text=True
+        process = subprocess.Popen(  # our own command line
+            [sys.executable, "-m", "cds_service", "demo", "--port", str(port)],
+            stdout=out,
+            stderr=out,
+            text=True,
         )
         yield started(process, f"http://127.0.0.1:{port}"), process
         process.send_signal(signal.SIGINT)
@@ -47,9 +50,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subpro
     assert "Traceback" not in told
 
 
-def test_the_printed_lines_work_when_pasted(
-    demo: tuple[str, subprocess.Popen[str]], tmp_path: Path
-) -> None:
+def test_the_printed_lines_work_when_pasted(demo: tuple[str, subprocess.Popen[str]], tmp_path: Path) -> None:
     from cds_service.cli.demo import _curl
 
     base, _ = demo

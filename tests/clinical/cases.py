@@ -6,7 +6,6 @@ import tomllib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -14,10 +13,11 @@ import msgspec
 from cds_service.clinical.sample import Sample
 from cds_service.clinical.snapshot import LabResult, Moment, Snapshot
 from cds_service.knowledge.limits import Limits, Threshold, limits_of
+from cds_service.knowledge.load import default_hooks_dir
 from cds_service.knowledge.terms import Lab
 
 NOW = datetime(2026, 11, 15, 12, 0, tzinfo=UTC)
-THRESHOLDS = Path(__file__).parents[2] / "hooks" / "knowledge" / "thresholds.toml"
+THRESHOLDS = default_hooks_dir() / "knowledge" / "thresholds.toml"
 
 LABS = {
     "glucose": Lab(title="glucose", loinc={}, unit="mg/dL", units={"mg/dl": "1", "mmol/l": "18.016"}),

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,6 +23,7 @@ from cds_service.clinical.snapshot import (
     Setting,
     Snapshot,
 )
+from cds_service.knowledge.load import default_hooks_dir
 from cds_service.knowledge.sets import ConceptSets
 from cds_service.knowledge.terms import Concept, Drug, Lab
 from cds_service.knowledge.words import SharedWords
@@ -31,7 +31,7 @@ from cds_service.terminology.match import DrugMatch, Route, Saline
 from tests.clinical.cases import NOW, limits
 
 T = TypeVar("T")
-KNOWLEDGE = Path(__file__).parents[2] / "hooks" / "knowledge"
+KNOWLEDGE = default_hooks_dir() / "knowledge"
 ADULT = Patient(birth_date=date(1976, 3, 1))
 
 

@@ -6,7 +6,6 @@ import tomllib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,12 +17,13 @@ from cds_service.fhir.reader import read_snapshot
 from cds_service.fhir.vocabulary import Vocabulary
 from cds_service.fhir.vocabulary import vocabulary as build
 from cds_service.knowledge.fluids import Fluids
+from cds_service.knowledge.load import default_hooks_dir
 from cds_service.knowledge.order_words import OrderWords
 from cds_service.knowledge.terms import Concept, Drug, Lab, Terms
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-KNOWLEDGE = Path(__file__).parents[2] / "hooks" / "knowledge"
+KNOWLEDGE = default_hooks_dir() / "knowledge"
 SOURCES = {
     "Patient": "patient",
     "Encounter": "encounter",

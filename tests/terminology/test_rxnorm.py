@@ -2,84 +2,26 @@
 
 from __future__ import annotations
 
-import zipfile
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from cds_service.errors import KnowledgeError
+from cds_service.errors import TerminologyError
+from cds_service.fhir.rxnorm_files import import_release, read_index, release_date, write_index
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.terms import Terms
 from cds_service.terminology.drugs import DrugResolver
-from cds_service.terminology.index import import_release, read_index, release_date, write_index
 from cds_service.terminology.match import Coded, Coding, Product
 from cds_service.terminology.rxnorm import RxNormIndex
 from cds_service.terminology.systems import RXNORM
-
-CONCEPTS = [
-    ("36437", "IN", "sertraline"),
-    ("155137", "PIN", "sertraline hydrochloride"),
-    ("900001", "SCDC", "sertraline 75 MG"),
-    ("900002", "SCD", "sertraline 75 MG Oral Tablet"),
-    ("900003", "SBD", "sertraline 75 MG Oral Tablet [Zoloft]"),
-    ("900004", "GPCK", "{7 (sertraline 75 MG Oral Tablet) } Pack"),
-    ("36438", "BN", "Zoloft"),
-    ("5487", "IN", "hydrochlorothiazide"),
-    ("29046", "IN", "lisinopril"),
-    ("900010", "SCDC", "hydrochlorothiazide 12.5 MG"),
-    ("900011", "SCDC", "lisinopril 20 MG"),
-    ("900012", "SCD", "hydrochlorothiazide 12.5 MG / lisinopril 20 MG Oral Tablet"),
-    ("161", "IN", "acetaminophen"),
-    ("900020", "SCDC", "acetaminophen 500 MG"),
-    ("900021", "SCD", "acetaminophen 500 MG Oral Tablet"),
-    ("9863", "IN", "sodium chloride"),
-    ("900030", "SCDC", "sodium chloride 30 MG/ML"),
-    ("900031", "SCD", "250 ML sodium chloride 30 MG/ML Injection"),
-    ("900032", "SCD", "sodium chloride 30 MG/ML Inhalation Solution"),
-    ("900040", "IN", "bendroflumethiazide"),
-    ("900041", "SCDC", "bendroflumethiazide 2.5 MG"),
-    ("900042", "SCD", "bendroflumethiazide 2.5 MG Oral Tablet"),
-]
-RELATIONS = [
-    ("36437", "155137"), ("36437", "900001"), ("900001", "900002"), ("900003", "900002"),
-    ("900004", "900002"),
-    ("36438", "900003"), ("36437", "36438"), ("900010", "5487"), ("900011", "29046"), ("900010", "900012"),
-    ("900012", "900011"), ("161", "900020"), ("900020", "900021"), ("9863", "900030"), ("900030", "900031"),
-    ("900032", "900030"), ("900040", "900041"), ("900041", "900042"),
-]  # fmt: skip
-
-
-def conso(rxcui: str, tty: str, name: str, source: str = "RXNORM", suppress: str = "N") -> str:
-    return f"{rxcui}|ENG||||||A{rxcui}||{rxcui}||{source}|{tty}|{rxcui}|{name}||{suppress}|4096|"
-
-
-def rel(first: str, second: str) -> str:
-    return f"{first}||CUI|RN|{second}||CUI|constitutes|||RXNORM|RXNORM|||N||"
-
-
-def files() -> dict[str, str]:
-    names = [conso(*concept) for concept in CONCEPTS]
-    names += [
-        conso("900001", "SCDC", "other source", "MTHSPL"),
-        conso("900099", "SCD", "obsolete", suppress="O"),
-        "broken|line",
-    ]
-    return {
-        "rrf/RXNCONSO.RRF": "\n".join(names) + "\n",
-        "rrf/RXNREL.RRF": "\n".join([*(rel(*pair) for pair in RELATIONS), rel("36437", "900099"), "broken"])
-        + "\n",
-    }
+from tests.rrf import files, zipped
 
 
 @pytest.fixture
 def release(tmp_path: Path) -> Path:
-    path = tmp_path / "RxNorm_full_prescribe_10062025.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files().items():
-            archive.writestr(name, content)
-    return path
+    return zipped(tmp_path / "RxNorm_full_prescribe_10062025.zip")
 
 
 @pytest.fixture
@@ -145,7 +87,7 @@ def test_anything_else_is_refused_with_the_way_out(tmp_path: Path, content: str)
     path = tmp_path / "rxnorm-index.json"
     path.write_text(content, encoding="utf-8")
 
-    with pytest.raises(KnowledgeError, match="import RxNorm again"):
+    with pytest.raises(TerminologyError, match="import RxNorm again"):
         read_index(path)
 
 
@@ -153,10 +95,10 @@ def test_a_release_without_its_files_or_its_date_is_refused(tmp_path: Path, term
     (tmp_path / "empty").mkdir()
     (tmp_path / "note.txt").write_text("no ZIP", encoding="utf-8")
 
-    with pytest.raises(KnowledgeError, match="date"):
+    with pytest.raises(TerminologyError, match="date"):
         import_release(terms.drugs, tmp_path / "empty")
-    with pytest.raises(KnowledgeError, match=r"RXNCONSO\.RRF"):
+    with pytest.raises(TerminologyError, match=r"RXNCONSO\.RRF"):
         import_release(terms.drugs, tmp_path / "empty", date(2025, 10, 6))
-    with pytest.raises(KnowledgeError, match="neither a folder nor a ZIP"):
+    with pytest.raises(TerminologyError, match="neither a folder nor a ZIP"):
         import_release(terms.drugs, tmp_path / "note.txt", date(2025, 10, 6))
     assert release_date(Path("RxNorm_full_99992025.zip")) is None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -39,7 +40,9 @@ def door(tmp_path: Path) -> Door:
 
 @pytest.fixture
 def body(stories: dict[str, Story]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(stories[STORY].request_at(datetime.now(UTC)), default=float))
+    found: dict[str, Any] = json.loads(
+        json.dumps(stories[STORY].request_at(datetime.now(UTC)), default=float)
+    )
     return found
 
 
@@ -90,7 +93,7 @@ def test_the_log_names_the_reason_and_nothing_of_the_token(door: Door, body: dic
     client = door()
     configure_logging(lines)
     answer = call(client, body, token(sub="SENTINEL", jti=""))
-    configure_logging()
+    structlog.reset_defaults()
     told = [json.loads(line) for line in lines.getvalue().splitlines()]
     (refusal,) = [line for line in told if line["event"] == "unauthorized"]
     assert refusal["reason"] == "token-jti"
@@ -148,7 +151,7 @@ def test_feedback_takes_its_own_url_or_the_services(door: Door, audience: str) -
 def test_t62_feedback_is_kept_under_the_tenant_of_the_token(door: Door, tmp_path: Path) -> None:
     import sqlite3
 
-    client = door('[clients.mercy.tenants]\nnorth = []\nsouth = []\n')
+    client = door("[clients.mercy.tenants]\nnorth = []\nsouth = []\n")
     item = {"card": "same", "outcome": "overridden", "outcomeTimestamp": "2026-11-21T12:00:00Z"}
     for tenant in ("north", "south", "north"):
         said = token(tenant=tenant)
@@ -159,7 +162,7 @@ def test_t62_feedback_is_kept_under_the_tenant_of_the_token(door: Door, tmp_path
 
 
 def test_t62_two_tenants_never_share_the_uuid_of_a_card(door: Door, body: dict[str, Any]) -> None:
-    client = door('[clients.mercy.tenants]\nnorth = []\nsouth = []\n')
+    client = door("[clients.mercy.tenants]\nnorth = []\nsouth = []\n")
     body.pop("fhirServer", None)
     body.pop("fhirAuthorization", None)
     answers = [call(client, body, token(tenant=t)).get_json()["cards"] for t in ("north", "north", "south")]
@@ -203,7 +206,7 @@ def test_t72_in_shadow_mode_no_card_is_sent_and_the_log_says_which_would_have_be
     client, lines = door("shadow = true"), io.StringIO()
     configure_logging(lines)
     answer = call(client, body, token())
-    configure_logging()
+    structlog.reset_defaults()
     assert answer.get_json() == {"cards": []}
     (told,) = [json.loads(line) for line in lines.getvalue().splitlines() if '"call"' in line]
     assert told["shadow"] is True
@@ -256,7 +259,7 @@ def test_t68_in_a_demo_a_token_is_looked_at_and_grants_nothing(
     claims = {"iss": "https://sandbox.cds-hooks.org", "exp": 1}
     forged_one = f"Bearer {part({'alg': 'ES384', 'typ': 'JWT', 'kid': 'x'})}.{part(claims)}.AAAA"
     answer = call(client, body, forged_one)
-    configure_logging()
+    structlog.reset_defaults()
     assert answer.status_code == 200
     assert answer.headers["X-Demo"] == "1"
     assert all("DEMO" in card["source"]["label"] for card in answer.get_json()["cards"])

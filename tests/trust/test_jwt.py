@@ -117,7 +117,9 @@ def test_t20_t21_a_doubtful_key_set_is_refused_as_a_whole(jwks: list[Any], why: 
         key_set(jwks)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"keys": {}}', b"\xff", b" " * 64_001, b'{"keys": NaN}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"keys": {}}', b"\xff", b" " * 64_001, b'{"keys": NaN}']
+)
 def test_what_is_no_key_set_is_refused(body: bytes) -> None:
     with pytest.raises(BadKeySet):
         read_key_set(body)
@@ -130,7 +132,8 @@ def test_keys_of_other_kinds_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "kid", ["../../etc/passwd", "' OR 1=1 --", "x" * 257, "", 7, {"a": "b"}, ["ES384+/="], "a\nb", None, "nobody"]
+    "kid",
+    ["../../etc/passwd", "' OR 1=1 --", "x" * 257, "", 7, {"a": "b"}, ["ES384+/="], "a\nb", None, "nobody"],
 )
 def test_t21_a_kid_is_only_ever_compared(registry: Registry, kid: object) -> None:
     assert refusal(registry, token(header={"kid": kid})) in (Reason.KID, Reason.UNKNOWN_KEY, Reason.SHAPE)
@@ -205,7 +208,19 @@ def test_a_token_has_an_identifier(registry: Registry, jti: object) -> None:
 
 @pytest.mark.parametrize(
     "audience",
-    [None, [], "", AUDIENCE + "/", AUDIENCE + "/x", "https://cds.example", AUDIENCE.upper(), [5], 5, {}, [None]],
+    [
+        None,
+        [],
+        "",
+        AUDIENCE + "/",
+        AUDIENCE + "/x",
+        "https://cds.example",
+        AUDIENCE.upper(),
+        [5],
+        5,
+        {},
+        [None],
+    ],
 )
 def test_t26_the_audience_is_exactly_the_endpoint(registry: Registry, audience: object) -> None:
     assert refusal(registry, token(aud=audience)) is Reason.AUDIENCE
@@ -216,7 +231,9 @@ def test_t26_one_of_several_audiences_will_do(registry: Registry, audience: obje
     assert proven(registry, token(aud=audience)).client.name == "mercy"
 
 
-@pytest.mark.parametrize("issuer", [None, "", "https://evil.example", ISSUER + "/", ISSUER.upper(), 5, [ISSUER]])
+@pytest.mark.parametrize(
+    "issuer", [None, "", "https://evil.example", ISSUER + "/", ISSUER.upper(), 5, [ISSUER]]
+)
 def test_the_issuer_is_compared_exactly(registry: Registry, issuer: object) -> None:
     assert refusal(registry, token(iss=issuer)) is Reason.ISSUER
 
@@ -324,7 +341,7 @@ def test_t30_a_token_speaks_for_one_listed_tenant_and_its_records(tmp_path: Path
 
 def test_t30_clients_with_one_issuer_are_told_apart_by_tenant(tmp_path: Path) -> None:
     path = written(tmp_path, TENANTS)
-    other = '\n[clients.anne]\nissuer = "{}"\njwks_file = "mercy.json"\n'.format(ISSUER)
+    other = f'\n[clients.anne]\nissuer = "{ISSUER}"\njwks_file = "mercy.json"\n'
     path.write_text(path.read_text() + other)
     with pytest.raises(RegistryError, match=r"clients\.anne\.issuer"):
         Registry.load(path)
@@ -365,21 +382,29 @@ def test_a_token_is_remembered_until_nobody_would_take_it_any_more(registry: Reg
 
 @settings(max_examples=200, deadline=None)
 @given(
-    header=st.dictionaries(st.sampled_from(["alg", "typ", "kid", "jku", "crit", "x"]), st.from_type(object) | st.text()),
+    header=st.dictionaries(
+        st.sampled_from(["alg", "typ", "kid", "jku", "crit", "x"]), st.from_type(object) | st.text()
+    ),
     body=st.binary(max_size=200),
     signature=st.binary(max_size=120),
 )
 def test_no_token_breaks_the_check(
     tmp_path_factory: pytest.TempPathFactory, header: dict[str, object], body: bytes, signature: bytes
 ) -> None:
-    plain = {name: value if isinstance(value, str | int | None) else str(value) for name, value in header.items()}
+    plain = {
+        name: value if isinstance(value, str | int | None) else str(value) for name, value in header.items()
+    }
     text = f"{part({'alg': 'ES384', 'typ': 'JWT', 'kid': 'ES384+/='} | plain)}.{part(body)}.{part(signature)}"
     with pytest.raises(Refused):
         prove(read_token(f"Bearer {text}"), (AUDIENCE,), Registry.empty(), NO_KEYS, datetime.now(UTC))
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner)
+    )
+)
 def test_no_claim_breaks_the_check(value: object) -> None:
     registry = a_registry()
     for name in ("iss", "aud", "exp", "iat", "nbf", "jti", "sub", "tenant"):

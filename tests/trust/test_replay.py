@@ -71,7 +71,7 @@ print(sum(table.first_use("mercy", str(n), now + timedelta(minutes=5), now) for 
 
 def test_t23_of_several_processes_with_the_same_tokens_each_token_gets_in_once(tmp_path: Path) -> None:
     running = [
-        subprocess.Popen([sys.executable, "-c", PROCESS, str(tmp_path)], stdout=subprocess.PIPE, text=True)  # noqa: S603
+        subprocess.Popen([sys.executable, "-c", PROCESS, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
     assert sum(int(process.communicate(timeout=60)[0]) for process in running) == 200
@@ -79,7 +79,10 @@ def test_t23_of_several_processes_with_the_same_tokens_each_token_gets_in_once(t
 
 def test_t23_a_shared_database_has_the_table_by_its_migration(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path / 'shared.db'}")
-    nodes = [ReplayTable(database.engine), ReplayTable(open_database(f"sqlite:///{tmp_path / 'shared.db'}").engine)]
+    nodes = [
+        ReplayTable(database.engine),
+        ReplayTable(open_database(f"sqlite:///{tmp_path / 'shared.db'}").engine),
+    ]
     assert [node.first_use("mercy", "digest", SOON, NOW) for node in nodes] == [True, False]
     columns = {column["name"] for column in sa.inspect(database.engine).get_columns("replay")}
     assert columns == {column.name for column in REPLAY.columns}

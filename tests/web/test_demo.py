@@ -24,13 +24,21 @@ def told(answer: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_live_reads_give_the_same_cards_as_prefetch(server: str, stories: dict[str, Story], name: str) -> None:
+def test_live_reads_give_the_same_cards_as_prefetch(
+    server: str, stories: dict[str, Story], name: str
+) -> None:
     story = stories[name]
     url = f"{server}/cds-services/{story.file.service}"
     call = json.loads(json.dumps(story.request_at(NOW), default=float))
     with_prefetch = requests.post(url, json=call, timeout=10)
     del call["prefetch"]
-    token = {"access_token": "a-token", "token_type": "Bearer", "expires_in": 300, "scope": "", "subject": "cds"}
+    token = {
+        "access_token": "a-token",
+        "token_type": "Bearer",
+        "expires_in": 300,
+        "scope": "",
+        "subject": "cds",
+    }
     live = requests.post(
         url, json=call | {"fhirServer": f"{server}/demo/fhir", "fhirAuthorization": token}, timeout=10
     )

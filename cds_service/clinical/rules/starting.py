@@ -23,6 +23,7 @@ from cds_service.clinical.rules.standing import inpatient
 from cds_service.clinical.sample import Freshness
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.spans import days
+from cds_service.clinical.unlooked import MEDICINES_UNREAD
 from cds_service.clinical.wording import ago
 from cds_service.terminology.match import DrugMatch
 
@@ -45,7 +46,8 @@ def combination(case: Case, order: Order) -> Outcome:
         return silent(rule, order, "sodium-unread")
     partner = _partner(case, order, drug)
     if partner is None:
-        return silent(rule, order, "no-partner", drug=drug.name)
+        complete = case.snapshot.complete("medications")
+        return silent(rule, order, "no-partner" if complete else MEDICINES_UNREAD, drug=drug.name)
     if is_refill(case, order, drug) and not _low_or_falling(case):
         return silent(rule, order, "refill", drug=drug.name)
     older = older_than(case, case.limits.lowering_age_years)

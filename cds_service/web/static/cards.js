@@ -41,7 +41,7 @@ export function cardElement(card, detail, { take, tell }) {
     title, body, more(body), source(card),
     suggestions(card, { take, send }), answer(card, { send, close }), receipts,
   );
-  requestAnimationFrame(() => fold(article, body));
+  if (level !== "critical") requestAnimationFrame(() => fold(article, body)); // nothing critical is hidden
   return article;
 }
 

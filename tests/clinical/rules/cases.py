@@ -6,7 +6,6 @@ import tomllib
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -26,11 +25,12 @@ from cds_service.clinical.snapshot import Order, Patient, Problem, Setting, Snap
 from cds_service.clinical.sodium import SodiumView
 from cds_service.clinical.symptoms import Symptoms
 from cds_service.clinical.volume import OdsRisk, Volume, VolumeStatus
+from cds_service.knowledge.load import default_hooks_dir
 from cds_service.knowledge.words import ServiceFile, SharedWords
 from cds_service.terminology.match import DrugMatch, RecordText
 from tests.clinical.cases import NOW, limits
 
-HOOKS = Path(__file__).parents[3] / "hooks"
+HOOKS = default_hooks_dir()
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 

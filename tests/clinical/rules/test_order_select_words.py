@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from string import Template
 
 import msgspec
@@ -16,6 +15,7 @@ import pytest
 from cds_service.clinical.finding import Finding, Line, Silence
 from cds_service.clinical.rules.order_select import RULES
 from cds_service.clinical.triage import ORDER_ORDER
+from cds_service.knowledge.load import default_hooks_dir
 from cds_service.knowledge.words import ServiceFile
 from cds_service.terminology.match import RecordText
 from tests.clinical.patients import concepts, drugs, words
@@ -29,7 +29,7 @@ from tests.clinical.rules import (
     test_vaptans,
 )
 
-HOOKS = Path(__file__).parents[3] / "hooks"
+HOOKS = default_hooks_dir()
 SCENES = (
     *test_hypertonic.SCENES,
     *test_raising.SCENES,

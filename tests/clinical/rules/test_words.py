@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cds_service
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import Fact, Finding, Line, Silence
 from cds_service.clinical.fluid import Restriction
@@ -50,7 +51,7 @@ from tests.clinical.rules.cases import (
 )
 
 LONGEST_DRUG = "hydrochlorothiazide"
-ROOT = Path(__file__).parents[3]
+PACKAGE = Path(cds_service.__file__).parent
 NOTES = (
     "methods-differ", "preliminary", "status-unknown", "result-time", "jump", "repeat-to-confirm",
     "glucose-shift", "glucose-one-end", "estimated", "dialysis", "acute",
@@ -270,7 +271,7 @@ def test_every_word_of_a_rule_is_used(rule: str) -> None:
 def test_every_shared_line_is_used_by_a_card_or_named_in_another_module() -> None:
     used = {line.key for f in seen()[0] for line in (*f.do, *f.why)}
     used |= {part.removeprefix("line:") for f in seen()[0] for s in f.suggestions for part in spread(s.facts)}
-    source = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "cds_service").rglob("*.py"))
+    source = "".join(p.read_text(encoding="utf-8") for p in PACKAGE.rglob("*.py"))
     unused = {k for k in set(shared().lines) - used if f'"{k}"' not in source and not composed(k, source)}
     assert unused == set()
 

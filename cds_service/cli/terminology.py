@@ -1,0 +1,147 @@
+"""`cds-service terminology`: a site's RxNorm index, and what a code or a name is taken for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from cds_service.errors import TerminologyError
+from cds_service.fhir.rxnorm_files import Progress, import_release, write_index
+from cds_service.fhir.site_codes import site_codes
+from cds_service.fhir.vocabulary import vocabulary
+from cds_service.knowledge.load import load_knowledge
+from cds_service.protocol.wire import encode
+from cds_service.settings import settings_from_environment
+from cds_service.terminology.meaning import explain_term
+
+_DEFAULT_INDEX = Path("rxnorm-index.json")
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+
+def _file(name: str, told: str) -> Callable[[_Decorated], _Decorated]:
+    return click.option(name, type=click.Path(path_type=Path, dir_okay=False), help=told)
+
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_HOOKS = click.option("--hooks", type=_FOLDER, help="Another hooks/ folder.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_LOCAL = _file("--local-codes", "CSV: system, code, ingredient or analyte. Default: CDS_LOCAL_CODES.")
+
+
+@click.group("terminology")
+def command() -> None:
+    """Add the drug codes of your RxNorm release, and see what a code or a name is taken for."""
+
+
+@command.command("import")
+@click.argument("release", metavar="PATH", type=click.Path(path_type=Path))
+@_file("--output", f"The index to write. Default: CDS_RXNORM_INDEX, else {_DEFAULT_INDEX}.")
+@click.option(
+    "--released", type=click.DateTime(["%Y-%m-%d"]), help="Date of the release, where no file name tells it."
+)
+@_LOCAL
+@_HOOKS
+@_JSON
+def import_(
+    release: Path,
+    output: Path | None,
+    released: datetime | None,
+    local_codes: Path | None,
+    hooks: Path | None,
+    as_json: bool,
+) -> None:
+    """Make the index from NLM's RxNorm in PATH: folder or ZIP, full or prescribable release.
+
+    Nothing is downloaded. The index is written whole or not at all: if it is stopped, run it again.
+    The service reads the index that CDS_RXNORM_INDEX names at its next start.
+
+    \b
+    Example:
+      cds-service terminology import RxNorm_full_prescribe_10062025.zip --output /etc/cds/rxnorm-index.json
+    """
+    if not release.exists():
+        raise TerminologyError(f"{release.name}: there is no such folder or file")
+    settings = settings_from_environment()
+    knowledge = load_knowledge(hooks or settings.hooks_dir)
+    # A broken CSV shows before the long walk.
+    site_codes(knowledge.terms, codes=local_codes or settings.local_codes)
+    when = released.date() if released is not None else None
+    with _bar() as progress:
+        index = import_release(knowledge.terms.drugs, release, when, progress)
+    path = output or settings.rxnorm_index or _DEFAULT_INDEX
+    write_index(index, path)
+    reached = {name for product in index.products.values() for name in product.ingredients}
+    told = {
+        "index": str(path),
+        "release": index.release.isoformat(),
+        "codes": len(index.products),
+        "ingredients": len(reached),
+        "notInRelease": sorted(set(knowledge.terms.drugs) - reached),
+    }
+    if as_json:
+        sys.stdout.write(encode(told).decode() + "\n")
+        return
+    size = f"{len(index.products)} codes of {len(reached)} ingredients"
+    click.echo(f"{path}: RxNorm of {index.release}, {size}.")
+    click.echo(f"Set CDS_RXNORM_INDEX={path} and start the service again.")
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """A progress bar on standard error, one line for each file; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    console = Console(stderr=True)
+    tasks: dict[str, TaskID] = {}
+    with Bar(console=console, disable=not console.is_terminal) as bar:
+
+        def report(file: str, read: int, size: int) -> None:
+            if file not in tasks:
+                tasks[file] = bar.add_task(file, total=size)
+            bar.update(tasks[file], completed=read)
+
+        yield report
+
+
+@command.command("lookup")
+@click.argument("term", metavar="CODE_OR_NAME")
+@_file("--index", "An RxNorm index. Default: CDS_RXNORM_INDEX.")
+@_LOCAL
+@_HOOKS
+@_JSON
+def lookup(
+    term: str, index: Path | None, local_codes: Path | None, hooks: Path | None, as_json: bool
+) -> None:
+    """Say what CODE_OR_NAME is taken for in an order, a result or a problem, and by which step.
+
+    A code may carry its system in front: "http://snomed.info/sct|372594008"; without one every system is
+    tried. Exit code 1 where it is not known: such a drug counts as "not recognised" on cards.
+
+    \b
+    Examples:
+      cds-service terminology lookup 312940
+      cds-service terminology lookup "HYDROCHLOROTHIAZIDE 25 MG TAB"
+    """
+    settings = settings_from_environment()
+    knowledge = load_knowledge(hooks or settings.hooks_dir)
+    site = site_codes(knowledge.terms, index or settings.rxnorm_index, local_codes or settings.local_codes)
+    words = vocabulary(knowledge.terms, knowledge.fluids, knowledge.orders, site.local)
+    meanings = explain_term(term, words.drugs, words.concepts, words.labs)
+    if as_json:
+        release = site.release.isoformat() if site.release else None
+        told = {"asked": term, "meanings": [m.as_dict() for m in meanings], "rxnormRelease": release}
+        sys.stdout.write(encode(told).decode() + "\n")
+    elif meanings:
+        click.echo("\n".join(m.as_text() for m in meanings))
+    else:
+        click.echo("Not known as a drug, a fluid, a laboratory test or a problem.")
+    if not meanings:
+        sys.exit(1)

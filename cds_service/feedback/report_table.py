@@ -1,0 +1,103 @@
+"""The figures as a table: the same columns in the terminal, in CSV and in HTML."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from cds_service.feedback.figures import Figures, RuleFigures
+
+REASONS = "Override reasons"
+COLUMNS = (
+    "Rule",
+    "Profile",
+    "Fired",
+    "Shown",
+    "Suppressed",
+    "Cards",
+    "Accepted",
+    "Overridden",
+    REASONS,
+    "No feedback in 24 h",
+    "Open",
+    "Median time",
+)
+NOTES = (
+    "Fired: calls in which the rule had something to say; it may have become a line of another rule's card.",
+    "Shown: times its own card was sent. Suppressed: times the card stayed away because its reader had "
+    "answered it and the patient was no worse; critical cards never stay away.",
+    "Cards: different cards. Opening a chart again on the same facts shows the same card again.",
+    "A card counts as accepted if anybody accepted it, else as overridden if anybody did; the last reason counts.",
+    "No feedback in 24 h: from its first showing. Open: shown less than 24 h ago, not answered yet.",
+    "Median time: from the last showing before the answer to the answer.",
+    "Weeks begin on Monday, UTC. Many EHRs send no feedback when a card is simply left alone.",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def row_cells(rule: RuleFigures) -> tuple[str, ...]:
+    """One row, in the order of COLUMNS."""
+    reasons = "; ".join(f"{words}: {n}" for words, n in rule.reasons.most_common())
+    return (
+        rule.rule,
+        rule.profile,
+        str(rule.fired),
+        str(rule.returned),
+        str(rule.suppressed),
+        str(rule.cards),
+        str(rule.accepted),
+        str(rule.overridden),
+        reasons,
+        str(rule.silent_for_a_day),
+        str(rule.open),
+        duration(rule.median_seconds),
+    )
+
+
+def leading_reason(rule: RuleFigures) -> str:
+    """The most frequent reason, and how many others there are."""
+    if not rule.reasons:
+        return ""
+    words, number = rule.reasons.most_common(1)[0]
+    others = len(rule.reasons) - 1
+    return f"{words}: {number}" + (f" (+{others} other)" if others else "")
+
+
+def report_csv(figures: Figures) -> str:
+    """The figures for a spreadsheet: one line for each rule, profile and week, and one for the whole period.
+
+    A cell that a spreadsheet would take for a formula is made text (T-65).
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(("Week", *COLUMNS[:-1], "Median seconds"))
+    for rule in figures.rules:
+        seconds = rule.median_seconds
+        cells = (*row_cells(rule)[:-1], "" if seconds is None else f"{seconds:.0f}")
+        writer.writerow(_inert(cell) for cell in ("all", *cells))
+        for monday, week in sorted(rule.weeks.items()):
+            counts = ("", week.returned, "", "", week.accepted, week.overridden, "", "", "", "")
+            writer.writerow(_inert(str(cell)) for cell in (monday, rule.rule, rule.profile, *counts))
+    writer.writerow(_inert(str(c)) for c in ("all", "feedback on unknown cards", "", figures.unmatched))
+    return text.getvalue()
+
+
+def duration(seconds: float | None) -> str:
+    """A time as people say it: "40 s", "12 min", "3.5 h", "2.1 d"."""
+    if seconds is None:
+        return ""
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    return f"{seconds / _HOUR:.1f} h" if seconds < _DAY else f"{seconds / _DAY:.1f} d"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share in whole percent; a dash where there is nothing to divide by."""
+    return f"{round(100 * part / whole)}%" if whole else "–"
+
+
+def _inert(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

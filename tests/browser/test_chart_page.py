@@ -1,0 +1,242 @@
+"""What a clinician and a tester do on the chart page, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from cds_service.stories import default_fixtures_dir, load_story
+from tests.browser.conftest import PATIENCE_MS, Open
+
+pytestmark = pytest.mark.xdist_group("browser")  # one demo, one browser
+FIXTURES = default_fixtures_dir()
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def _cards(page: Page) -> Locator:
+    return page.locator("#cards article.card")
+
+
+def _call(page: Page, kind: str) -> Locator:
+    """The newest exchange of a kind."""
+    return (
+        page.locator("#exchange > li").filter(has=page.locator("b", has_text=re.compile(f"^{kind}$"))).first
+    )
+
+
+def test_the_list_filters_as_one_types(open_page: Open) -> None:
+    page = open_page("/")
+    page.get_by_label("Filter by name, problem or drug").fill("tolvaptan clarithromycin")
+    expect(page.get_by_text("1 patient", exact=True)).to_be_visible()
+    page.get_by_role("link", name=re.compile("Paul Leclerc")).click()
+    expect(page.get_by_role("heading", name="Paul Leclerc")).to_be_visible()
+
+
+def test_opening_a_chart_shows_the_card_of_its_story(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh")
+    card = _cards(page).first
+    expect(card.locator(".kind")).to_have_text("Warning")
+    expect(card.get_by_role("heading")).to_contain_text("131 mmol/L")
+    expect(card.get_by_role("link", name=re.compile("Hyponatremia CDS"))).to_have_attribute(
+        "href", re.compile("/basis#")
+    )
+    expect(_call(page, "patient-view").locator(".ok")).to_have_text("200")
+
+
+def test_an_accepted_suggestion_becomes_a_draft_order_and_its_feedback_is_stored(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh")
+    card = _cards(page).first
+    card.get_by_role("button", name=re.compile("Repeat sodium")).click()
+    expect(page.locator("#drafts .draft")).to_contain_text("Sodium")
+    expect(card.locator(".receipts")).to_contain_text(
+        re.compile(r"Accepted: Repeat sodium.*feedback stored \(200")
+    )
+    expect(_call(page, "feedback").locator(".ok")).to_have_text("200")
+
+
+def test_an_order_of_the_story_is_warned_of_and_removed_by_the_suggestion(open_page: Open) -> None:
+    page = open_page("/chart/saline-3-percent-mild")
+    page.get_by_role("button", name="Order it").click()
+    card = page.locator("#cards-order-select article.card").first
+    expect(card.get_by_role("heading")).to_contain_text("3% saline")
+    expect(page.locator("#drafts .draft")).to_have_count(1)
+    card.get_by_role("button", name=re.compile("^Remove")).click()
+    expect(page.locator("#drafts .draft")).to_have_count(0)
+    expect(card.locator(".receipts .ok")).to_contain_text("feedback stored")
+
+
+def test_a_card_is_overridden_with_a_reason(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh")
+    card = _cards(page).first
+    card.get_by_label("Reason not to follow it").select_option(label="Already being managed")
+    card.get_by_label("Comment (optional)").fill("seen by nephrology")
+    with page.expect_request("**/feedback") as sent:
+        card.get_by_role("button", name="Override").click()
+    item = json.loads(sent.value.post_data or "")["feedback"][0]
+    assert item["outcome"] == "overridden"
+    assert item["overrideReason"]["reason"]["code"] == "already-managed"
+    assert item["overrideReason"]["userComment"] == "seen by nephrology"
+    expect(card.locator(".receipts")).to_contain_text(
+        "Overridden: Already being managed: feedback stored (200"
+    )
+    expect(card.locator(".detail")).to_be_hidden()
+
+
+def test_overriding_asks_for_a_reason_and_dismissing_does_not(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh")
+    card = _cards(page).first
+    card.get_by_role("button", name="Override").click()
+    expect(card.get_by_label("Reason not to follow it")).to_be_focused()
+    expect(card.locator(".receipts li")).to_have_count(0)
+    card.get_by_role("button", name="Dismiss").click()
+    expect(card.locator(".receipts")).to_contain_text("Dismissed: feedback stored")
+
+
+def test_a_drug_is_picked_from_the_menu_or_typed(open_page: Open) -> None:
+    page = open_page("/chart/sertraline-with-low-sodium")
+    page.get_by_label("Pick an order").select_option("carbamazepine")
+    expect(page.locator("#cards-order-select")).to_contain_text("carbamazepine")
+    expect(page.locator("#sodium svg.wide")).to_contain_text("draft: carbamazepine")
+    page.get_by_label("or type a drug").fill("citalopram 20 mg tablet")
+    page.get_by_role("button", name="Order", exact=True).click()
+    expect(page.locator("#cards-order-select article h4").first).to_contain_text("citalopram")
+    expect(page.locator("#drafts .draft")).to_have_count(2)
+
+
+def test_no_card_is_said_in_words(open_page: Open) -> None:
+    page = open_page("/chart/normal-sodium")
+    expect(page.locator("#cards")).to_contain_text("found nothing to say")
+    page.get_by_text("Why not").click()
+    expect(page.locator("#cards li").first).to_be_visible()
+
+
+def test_a_broken_server_is_a_failure_and_no_all_clear(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh", expected=("412",))
+    page.get_by_label("Broken").check()
+    failure = page.locator("#cards article.failure")
+    expect(failure).to_contain_text("could not check this patient (412)")
+    expect(failure).to_contain_text("no all-clear")
+    expect(_call(page, "patient-view").locator(".bad")).to_have_text("412")
+
+
+def test_a_slow_server_costs_what_came_too_late_and_the_card_says_so(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh")
+    page.get_by_label("Slow").check()
+    detail = _cards(page).first.locator(".detail")
+    expect(detail).to_contain_text("Not checked:")
+    expect(detail).to_contain_text("no answer in time")
+
+
+def test_live_reads_give_the_cards_of_the_prefetch(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh")
+    summary = _cards(page).first.get_by_role("heading").inner_text()
+    page.get_by_label("Live").check()
+    expect(_call(page, "patient-view")).to_contain_text("live reads")
+    expect(_cards(page).first.get_by_role("heading")).to_have_text(summary)
+
+
+def test_the_exchange_unfolds_to_request_and_response(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh")
+    expect(_cards(page)).to_have_count(1)
+    call = _call(page, "patient-view")
+    call.locator("summary").first.click()
+    expect(call.get_by_role("group", name="Request")).to_contain_text("hookInstance")
+    expect(call.get_by_role("group", name="Response")).to_contain_text("cards")
+    expect(call.locator(".sources")).to_contain_text("sodium: satisfied (prefetch)")
+
+
+def test_an_edited_value_changes_the_card_and_its_address_brings_it_back(open_page: Open) -> None:
+    page = open_page("/chart/normal-sodium")
+    expect(page.locator("#cards")).to_contain_text("found nothing to say")
+    page.get_by_text("Edit sodium values").click()
+    page.get_by_role("button", name="Add a value").click()
+    page.get_by_label("Sodium, mmol/L").first.fill("117")
+    page.get_by_label("Hours ago").first.fill("1")
+    page.get_by_role("button", name="Show what changes").click()
+    expect(_cards(page).first.get_by_role("heading")).to_contain_text("117")
+    expect(page.locator("#sodium svg.wide circle.severe")).to_have_count(1)
+    summary = _cards(page).first.get_by_role("heading").inner_text()
+    address = page.evaluate("location.pathname + location.hash")
+    assert address.startswith("/chart/normal-sodium#case=")
+    again = open_page(address)
+    expect(_cards(again).first.get_by_role("heading")).to_have_text(summary)
+    again.get_by_role("button", name="Back to the story").click()
+    expect(again.locator("#cards")).to_contain_text("found nothing to say")
+
+
+def test_a_pasted_bundle_is_a_patient_of_its_own(open_page: Open) -> None:
+    page = open_page("/chart/normal-sodium")
+    story = load_story(FIXTURES / "seizure")
+    page.get_by_text("Paste a Bundle").click()
+    page.get_by_label("FHIR R4 Bundle (JSON)").fill('{"resourceType": "Patient"}')
+    page.get_by_role("button", name="Use this Bundle").click()
+    expect(page.locator("#own-status")).to_contain_text("no FHIR Bundle")
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"resource": r} for r in story.resources],
+    }
+    hostile = json.loads(json.dumps(bundle).replace("Solberg", "<img src=x onerror=alert(1)>"))
+    page.get_by_label("FHIR R4 Bundle (JSON)").fill(json.dumps(hostile))
+    page.get_by_role("button", name="Use this Bundle").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ingrid <img src=x onerror=alert(1)>")
+    expect(page.locator("#banner img")).to_have_count(0)
+    expect(page.locator("#sodium-table tbody tr")).not_to_have_count(0)
+
+
+@pytest.mark.parametrize("hash_", ["#case=%%%", "#case=AAAA", "#case=", "#other"])
+def test_an_address_that_holds_no_case_opens_the_story(hash_: str, open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh" + hash_)
+    expect(_cards(page).first.get_by_role("heading")).to_contain_text("131 mmol/L")
+
+
+def test_everything_can_be_done_by_keyboard(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh")
+    expect(_cards(page)).to_have_count(1)
+    _tab_to(page, "Repeat sodium")
+    page.keyboard.press("Enter")
+    expect(page.locator("#drafts .draft")).to_have_count(1)
+    assert "Repeat sodium" in _focused(page), "the focus stays where it was"
+    _tab_to(page, "Choose a reason")
+    page.keyboard.press("ArrowDown")
+    _tab_to(page, "Override")
+    page.keyboard.press("Enter")
+    expect(_cards(page).first.locator(".receipts")).to_contain_text("Overridden:")
+    _tab_to(page, "Choose …")
+    page.keyboard.type("Sertr")
+    expect(page.locator("#cards-order-select")).to_contain_text("sertraline")
+
+
+def _focused(page: Page) -> str:
+    text: str = page.evaluate("document.activeElement.textContent + (document.activeElement.ariaLabel ?? '')")
+    return text
+
+
+def _tab_to(page: Page, words: str) -> None:
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if words in _focused(page):
+            return
+    raise AssertionError(f"{words!r} is not reached by the Tab key")
+
+
+@pytest.mark.parametrize("width", [360, 768, 1600])
+@pytest.mark.parametrize("path", ["/", "/chart/saline-3-percent-mild"])
+def test_no_page_is_wider_than_the_window(path: str, width: int, open_page: Open) -> None:
+    page = open_page(path, width=width)
+    if path != "/":
+        page.get_by_role("button", name="Order it").click()
+        expect(page.locator("#cards-order-select article.card")).not_to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_numbers_of_the_plot_are_in_a_table(open_page: Open) -> None:
+    page = open_page("/chart/rising-too-fast")
+    page.get_by_text("Values as a table").click()
+    expect(page.locator("#sodium-table tbody tr")).to_have_count(4)
+    expect(
+        page.get_by_role("img", name=re.compile("Sodium over time: 4 results, the last 127"))
+    ).to_be_visible()

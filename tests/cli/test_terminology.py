@@ -1,0 +1,235 @@
+"""A site adds its RxNorm release and its own codes, and sees what a code or a name is taken for."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.app import create_app
+from cds_service.errors import TerminologyError
+from cds_service.settings import Settings
+from tests.cli.test_commands import run
+from tests.rrf import files, zipped
+
+RELEASE = "RxNorm_full_prescribe_10062025.zip"
+EX_CONFIG = 78
+
+
+def lookup(term: str, *more: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(run("terminology", "lookup", term, "--json", *more).stdout)
+    return told
+
+
+def imported(folder: Path) -> Path:
+    index = folder / "index.json"
+    told = run("terminology", "import", str(zipped(folder / RELEASE)), "--output", str(index))
+    assert told.returncode == 0, told.stderr
+    return index
+
+
+def test_import_writes_an_index_that_lookup_and_service_use(tmp_path: Path) -> None:
+    release, index = zipped(tmp_path / RELEASE), tmp_path / "index.json"
+    told = run("terminology", "import", str(release), "--json", CDS_RXNORM_INDEX=str(index))
+
+    said = json.loads(told.stdout)
+    assert (said["index"], said["release"]) == (str(index), "2025-10-06")
+    assert "sertraline" not in said["notInRelease"]
+    assert "tolvaptan" in said["notInRelease"]
+    assert told.stderr == ""  # no bar where nobody watches
+    found = lookup("900042", "--index", str(index))
+    assert found["rxnormRelease"] == "2025-10-06"
+    assert [m["names"] for m in found["meanings"]] == [["bendroflumethiazide (thiazide, T1, by code)"]]
+    assert found["meanings"][0]["steps"][0] == "RxNorm index 900042: bendroflumethiazide"
+
+
+def test_running_it_again_gives_the_same_index_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    first = imported(tmp_path).read_bytes()
+    (tmp_path / "index.json.part").write_text("an import that was stopped", encoding="utf-8")
+    assert imported(tmp_path).read_bytes() == first
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_of_a_full_release_the_whole_is_read_not_the_prescribable_part_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "RxNorm_full_10062025"
+    for name, content in files().items():
+        (folder / "prescribe" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "prescribe" / name).write_text("1|\n", encoding="utf-8")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    told = run("terminology", "import", str(folder), "--output", str(tmp_path / "index.json"), "--json")
+    assert json.loads(told.stdout)["codes"] > 0
+
+
+def spoiled(folder: Path, how: str) -> Path:
+    release = zipped(folder / RELEASE)
+    if how == "no such file":
+        return folder / "elsewhere.zip"
+    if how == "cut ZIP":
+        release.write_bytes(release.read_bytes()[:-200])
+    elif how == "another ZIP":
+        return _other_zip(folder)
+    elif how == "damaged member":
+        content = bytearray(release.read_bytes())
+        content[120:140] = bytes(20)
+        release.write_bytes(bytes(content))
+    else:
+        return _folder(folder, how)
+    return release
+
+
+def _other_zip(folder: Path) -> Path:
+    path = folder / "Other_10062025.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("sct2_Concept_Full.txt", "id\teffectiveTime\n")
+    return path
+
+
+def _folder(folder: Path, how: str) -> Path:
+    unpacked = folder / "rxnorm_10062025"
+    unpacked.mkdir()
+    contents = {name.rpartition("/")[2]: content for name, content in files().items()}
+    if how == "cut line":
+        contents["RXNCONSO.RRF"] = contents["RXNCONSO.RRF"][:-9]
+    elif how == "another table":
+        contents["RXNCONSO.RRF"] = "<html>\nnot found\n</html>\n"
+    elif how == "relations missing":
+        contents["RXNREL.RRF"] = ""
+    for name, content in contents.items():
+        (unpacked / name).write_text(content, encoding="utf-8")
+    return unpacked
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("no such file", "no such folder or file"),
+        ("cut ZIP", "neither a folder nor a ZIP file, or the ZIP file is incomplete"),
+        ("another ZIP", "has no RXNCONSO.RRF"),
+        ("damaged member", "get the release again"),
+        ("cut line", "ends within a line"),
+        ("another table", "holds no RxNorm concept"),
+        ("relations missing", "to no product"),
+    ],
+)
+def test_a_wrong_or_truncated_release_ends_with_78_one_line_and_no_index(
+    tmp_path: Path, how: str, said: str
+) -> None:
+    index = tmp_path / "index.json"
+    told = run("terminology", "import", str(spoiled(tmp_path, how)), "--output", str(index))
+    assert told.returncode == EX_CONFIG
+    assert said in told.stderr
+    assert told.stderr.count("\n") == 1
+    assert not index.exists()
+
+
+@pytest.mark.parametrize(
+    ("term", "kind", "name", "step"),
+    [
+        ("312940", "drug", "sertraline (ssri, T1, by code)", "code 312940: sertraline"),
+        ("HYDROCHLOROTHIAZIDE 25 MG TAB", "drug", "hydrochlorothiazide (thiazide, T1, by text)", "text: "),
+        ("2955-3", "laboratory test", "urine-sodium", "code"),
+        ("E87.1", "problem", "hyponatremia", "code"),
+        ("http://loinc.org|2951-2", "laboratory test", "sodium", "code"),
+    ],
+)
+def test_lookup_says_what_and_by_which_step(term: str, kind: str, name: str, step: str) -> None:
+    meaning = lookup(term)["meanings"][0]
+    assert meaning["kind"] == kind
+    assert meaning["names"] == [name]
+    assert meaning["steps"][0].startswith(step)
+
+
+@pytest.mark.parametrize("term", ["hydroxyurea 500 mg capsule", "99999999", "", "|"])
+def test_lookup_of_something_unknown_says_so_and_ends_with_1(term: str) -> None:
+    told = run("terminology", "lookup", term)
+    assert (told.returncode, told.stderr) == (1, "")
+    assert told.stdout.startswith("Not known")
+
+
+CODES = """\ufeffSystem,Code,Ingredient,Analyte
+urn:example:formulary,HCTZ25,hydrochlorothiazide,
+# a combination takes one line for each ingredient
+urn:example:formulary,LISHCT,lisinopril,
+urn:example:formulary,LISHCT,hydrochlorothiazide,
+
+urn:example:lab, 50983 ,,sodium
+"""
+
+
+def test_local_codes_of_a_formulary_and_of_a_laboratory_are_known(tmp_path: Path) -> None:
+    codes = tmp_path / "codes.csv"
+    codes.write_text(CODES, encoding="utf-8")
+    with_codes = ("--local-codes", str(codes))
+
+    both = lookup("urn:example:formulary|LISHCT", *with_codes)["meanings"][0]
+    assert both["steps"][0] == "local code LISHCT: lisinopril, hydrochlorothiazide"
+    assert lookup("urn:example:lab|50983", *with_codes)["meanings"][0]["names"] == ["sodium"]
+    assert lookup("urn:example:lab|50983")["meanings"] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "codes.csv, line 1: needs the columns"),
+        ("system,code\n", "codes.csv, line 1: needs the columns"),
+        ("system,code,analyte\nx,1,sodium\nx,2,sodum\n", "codes.csv, line 3: 'sodum' is no analyte"),
+        ("system,code,ingredient\nx,1,sertralin\n", "codes.csv, line 2: 'sertralin' is no ingredient"),
+        ("system,code,ingredient,analyte\nx,1,sertraline,sodium\n", "codes.csv, line 2: needs a code, and"),
+        ("system,code,ingredient\nx,,sertraline\n", "codes.csv, line 2: needs a code, and"),
+        ("system,code,ingredient\nx,1\n", "codes.csv, line 2: 2 cells, but 3 columns"),
+        (
+            "system,code,analyte\nx,1,sodium\nx,1,potassium\n",
+            "codes.csv, line 3: the code has another meaning",
+        ),
+        ("system,code,analyte\nhttp://loinc.org,2955-3,sodium\n", "codes.csv, line 2: the code has another"),
+        ('system,code,analyte\nx,"1,sodium\n', "codes.csv, line 2: "),
+    ],
+)
+def test_a_broken_file_of_codes_stops_the_start_and_names_file_and_line(
+    tmp_path: Path, content: str, said: str
+) -> None:
+    codes = tmp_path / "codes.csv"
+    codes.write_text(content, encoding="utf-8")
+    settings = Settings(mode="development", data_dir=tmp_path, local_codes=codes)
+    with pytest.raises(TerminologyError) as refused:
+        create_app(settings)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_serve_ends_with_78_where_the_index_is_broken(tmp_path: Path) -> None:
+    index = tmp_path / "index.json"
+    index.write_text("{", encoding="utf-8")
+    told = run("serve", CDS_RXNORM_INDEX=str(index), CDS_DATA_DIR=str(tmp_path))
+    assert told.returncode == EX_CONFIG
+    assert told.stderr.splitlines()[-1].endswith(
+        "index.json: cannot be read as an RxNorm index; import RxNorm again"
+    )
+
+
+def health(folder: Path, index: Path, now: datetime) -> dict[str, Any]:
+    settings = Settings(mode="development", data_dir=folder, rxnorm_index=index)
+    told: dict[str, Any] = create_app(settings, clock=lambda: now).test_client().get("/health").get_json()
+    return told
+
+
+def test_health_notes_an_index_older_than_twelve_months(tmp_path: Path) -> None:
+    index = imported(tmp_path)
+    assert "notes" not in health(tmp_path, index, datetime(2026, 10, 6, tzinfo=UTC))
+    later = health(tmp_path, index, datetime(2026, 10, 8, tzinfo=UTC))
+    assert later["status"] == "ok"
+    assert later["notes"] == ["RxNorm index: release of 2025-10-06, older than 12 months"]
+
+
+def test_an_index_from_before_a_drug_was_dropped_from_our_files_still_serves(tmp_path: Path) -> None:
+    index = imported(tmp_path)
+    content = json.loads(index.read_text(encoding="utf-8"))
+    content["products"]["900077"] = ["dropped 10 MG Oral Tablet", "no-longer-ours"]
+    index.write_text(json.dumps(content), encoding="utf-8")
+    assert lookup("900077", "--index", str(index))["meanings"] == []
+    assert lookup("900042", "--index", str(index))["meanings"]

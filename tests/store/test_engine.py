@@ -1,0 +1,121 @@
+"""Opening a database: who migrates it, and what a wrong or absent one means for the start."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.store.engine import (
+    Database,
+    make_engine,
+    newest_revision,
+    open_database,
+    revision,
+    sqlite_url,
+    upgrade,
+)
+from cds_service.store.tables import METADATA
+from tests.databases import Server
+
+
+def test_sqlite_needs_no_set_up(tmp_path: Path) -> None:
+    database = open_database(sqlite_url(tmp_path / "new"))
+    with database.transaction() as connection:
+        assert revision(connection) == newest_revision()
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    database.engine.dispose()
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with database.transaction() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_tenant_comes_first_in_every_key() -> None:
+    for table in METADATA.sorted_tables:
+        assert table.primary_key.columns.keys()[0] == "tenant", table.name
+
+
+def test_a_postgresql_without_our_schema_refuses_to_start_and_says_what_to_do(postgres: Server) -> None:
+    with pytest.raises(SettingsError, match="cds-service db upgrade"):
+        open_database(postgres.fresh("empty"))
+
+
+def test_a_postgresql_of_an_older_release_refuses_to_start_until_it_is_upgraded(postgres: Server) -> None:
+    url = postgres.fresh("older")
+    engine = make_engine(url)
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    engine.dispose()
+    with pytest.raises(SettingsError, match="cds-service db upgrade"):
+        open_database(url)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_database_of_a_newer_release_refuses_to_start(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = sqlite_url(tmp_path) if kind == "sqlite" else request.getfixturevalue("postgres").fresh("newer")
+    engine = make_engine(url)
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    engine.dispose()
+    with pytest.raises(SettingsError, match="newer release"):
+        open_database(url)
+
+
+def test_a_postgresql_that_does_not_answer_starts_degraded_and_recovers(postgres: Server) -> None:
+    url = postgres.fresh("later")
+    upgrade(make_engine(url))
+    postgres.stop()
+    database = open_database(url)
+    assert database.problem == "unreachable"
+    with pytest.raises(StoreUnavailable), database.transaction():
+        pass
+    postgres.start()
+    assert database.ping()
+    assert database.problem == ""
+    database.engine.dispose()
+
+
+def test_a_server_that_comes_back_with_another_schema_is_never_written_to(postgres: Server) -> None:
+    url = postgres.fresh("foreign")
+    postgres.stop()
+    database = open_database(url)
+    postgres.start()
+    with pytest.raises(StoreUnavailable), database.transaction():
+        pytest.fail("no work may begin")
+    assert database.problem == "wrong schema"
+    database.engine.dispose()
+
+
+def test_an_error_never_shows_the_password(tmp_path: Path) -> None:
+    for url in ("mysql://user:hunter2@host/db", "postgresql//user:hunter2@host/db", f"sqlite:///{tmp_path}"):
+        with pytest.raises(SettingsError) as caught:
+            open_database(url)
+        assert "hunter2" not in str(caught.value)
+        assert caught.value.__cause__ is None
+
+
+def test_instants_come_back_as_utc(database: Database) -> None:
+    from cds_service.store.kinds import Instant
+
+    zone = dt.timezone(dt.timedelta(hours=5, minutes=30))
+    instant = dt.datetime(2026, 11, 22, 1, 15, tzinfo=zone)
+    table = sa.Table("moments", sa.MetaData(), sa.Column("at", Instant))
+    with database.transaction() as connection:
+        table.create(connection)
+        connection.execute(sa.insert(table), {"at": instant})
+        (found,) = connection.execute(sa.select(table.c.at)).scalars()
+    assert found == instant
+    assert found.utcoffset() == dt.timedelta(0)

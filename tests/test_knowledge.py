@@ -1,0 +1,307 @@
+"""hooks/ is a closed set: names lead somewhere, numbers and words are used, a mistake stops the start."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import cds_service
+from cds_service.cli.check import command as check
+from cds_service.errors import ConfigurationError, KnowledgeError
+from cds_service.knowledge.limits import Limits
+from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
+from cds_service.pipeline import UNREADABLE
+from tests.records import pipeline
+
+PACKAGE = Path(cds_service.__file__).parent
+VIEW, SELECT = "hyponatremia-patient-view.toml", "hyponatremia-order-select.toml"
+NUMBERS, WORDS = "knowledge/thresholds.toml", "knowledge/words.toml"
+# clinical.md B.7 and section E, with sodiumNotChecked of design.md: public, and stable for ever.
+TOPICS = frozenset(
+    {
+        "sodiumEmergency",
+        "sodiumSevere",
+        "sodiumModerate",
+        "sodiumMildSymptomatic",
+        "sodiumMild",
+        "sodiumAcuteFall",
+        "glucoseShift",
+        "pseudohyponatremia",
+        "sodiumOutdated",
+        "sodiumCheckDue",
+        "overcorrection",
+        "correctionNearLimit",
+        "sodiumImplausible",
+        "hypertonicSalineNoHyponatremia",
+        "hypertonicSalineMild",
+        "hypertonicSalineNoSevereSymptoms",
+        "hypertonicSalineGuardrails",
+        "raiseOvercorrection",
+        "sodiumNeededFirst",
+        "concentratedSaline",
+        "vaptanHypovolemia",
+        "vaptanLiver",
+        "vaptanWithHypertonicSaline",
+        "vaptanDuration",
+        "vaptanSevereSymptoms",
+        "vaptanContraindicated",
+        "vaptanNoHyponatremia",
+        "vaptanStart",
+        "isotonicSalineSiadh",
+        "isotonicSalineOverload",
+        "hypotonicFluid",
+        "sodiumLoweringDrug",
+        "sodiumLoweringCombination",
+        "baselineSodium",
+        "diureticCirrhosis",
+        "baclofenCirrhosis",
+        "saltTabletsOverload",
+        "fluidRestrictionHarm",
+        "demeclocycline",
+        "sodiumNotChecked",
+    }
+)
+
+
+@cache
+def knowledge() -> Knowledge:
+    return pipeline().knowledge
+
+
+@pytest.fixture
+def hooks(tmp_path: Path) -> Path:
+    """A copy of hooks/ to break."""
+    copy = tmp_path / "hooks"
+    shutil.copytree(default_hooks_dir(), copy)
+    return copy
+
+
+@cache
+def _strings() -> tuple[re.Pattern[str], ...]:
+    """Every string constant of the package; an f-string as a pattern with anything in its gaps."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(re.escape(node.value))
+            elif isinstance(node, ast.JoinedStr):
+                found.add("".join(_part(value) for value in node.values))
+    return tuple(re.compile(pattern) for pattern in found if pattern not in ("", ".+", ".+.+"))
+
+
+def _part(node: ast.expr) -> str:
+    return re.escape(str(node.value)) if isinstance(node, ast.Constant) else ".+"
+
+
+def _unused(keys: set[str]) -> list[str]:
+    return sorted(key for key in keys if not any(pattern.fullmatch(key) for pattern in _strings()))
+
+
+@cache
+def _attributes() -> frozenset[str]:
+    return frozenset(
+        node.attr
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+    )
+
+
+def test_the_topics_are_those_of_the_public_interface() -> None:
+    assert set(knowledge().topics) == TOPICS
+
+
+def test_every_topic_has_a_rule() -> None:
+    used = {rule.topic for service in knowledge().services.values() for rule in service.file.rules.values()}
+    assert used == TOPICS
+
+
+def test_every_number_is_read_by_the_code() -> None:
+    assert {f.name for f in fields(Limits)} - {"profile"} - _attributes() == set()
+
+
+def test_every_shared_line_silence_and_suggestion_is_used() -> None:
+    words = knowledge().words
+    assert _unused(set(words.lines)) == []
+    assert _unused(set(words.silence)) == []
+    assert _unused(set(words.suggestions)) == []
+
+
+def test_every_line_and_silence_of_a_rule_is_used() -> None:
+    for service in knowledge().services.values():
+        for rule, words in service.file.rules.items():
+            assert _unused({*words.lines, *words.silence}) == [], rule
+
+
+def test_every_citation_and_override_reason_is_used() -> None:
+    rules = [rule for service in knowledge().services.values() for rule in service.file.rules.values()]
+    cited = {key for rule in rules for key in rule.sources}
+    texts = "\n".join(path.read_text(encoding="utf-8") for path in default_hooks_dir().rglob("*.toml"))
+    named = {key for key in knowledge().citations if re.search(rf'source = "{re.escape(key)}"', texts)}
+    assert set(knowledge().citations) - cited - named == set()
+    assert {key for rule in rules for key in rule.overrides} == set(knowledge().overrides)
+
+
+def test_words_on_cards_are_short_enough_for_a_summary() -> None:
+    words = knowledge().words
+    for table in (words.symptoms, words.evidence, words.labs):
+        assert [text for text in table.values() if len(text) > 34] == []
+
+
+def test_every_ingredient_is_short_enough_for_a_summary() -> None:
+    ingredients = [name for name, drug in knowledge().terms.drugs.items() if drug.rxnorm]
+    assert [name for name in ingredients if len(name) > 20] == []
+
+
+BAD = """[bad]
+value = 1
+unit = "h"
+source = "design"
+where = "x"
+evidence = "design"
+why = "x"
+"""
+MISTAKES = {
+    "a key that no rule knows": (
+        VIEW,
+        "[rules.PV-SYMP]\n",
+        "[rules.PV-SYMP]\ncolor = 1\n",
+        ["PV-SYMP", "color"],
+    ),
+    "a topic that is none": (
+        VIEW,
+        'topic = "sodiumEmergency"',
+        'topic = "sodiumPanic"',
+        ["PV-SYMP", "sodiumPanic"],
+    ),
+    "a source that is none": (VIEW, '"verbalis-2013"', '"verbalis-2031"', ["PV-SYMP", "verbalis-2031"]),
+    "an override that is none": (VIEW, '"already-managed"', '"whatever"', ["PV-SYMP", "whatever"]),
+    "an indicator that is none": (VIEW, '"critical"', '"alarm"', ["PV-SYMP", "indicators"]),
+    "HTML in a line": (
+        WORDS,
+        'treat-cause = "',
+        'treat-cause = "<b>Now</b> ',
+        ["[lines] treat-cause", "HTML"],
+    ),
+    "an empty line": (
+        VIEW,
+        'cause-later = "Look for the cause once stable."',
+        'cause-later = " "',
+        ["cause-later", "empty"],
+    ),
+    "a lonely dollar": (VIEW, "once stable.", "for 5 $.", ["cause-later", "$"]),
+    "a summary too long": (
+        VIEW,
+        "possible emergency, assess now",
+        "assess now " * 14,
+        ["summary.main", "at most"],
+    ),
+    "a rule without its topic": (VIEW, 'topic = "sodiumEmergency"\n', "", ["PV-SYMP", "topic"]),
+    "a rule that no code has": (VIEW, "[rules.PV-SYMP", "[rules.PV-NEW", ["PV-NEW"]),
+    "a prefetch key less": (
+        VIEW,
+        'encounter = "Encounter/{{context.encounterId}}"\n',
+        "",
+        ["[prefetch]", "encounter"],
+    ),
+    "a code list that is none": (VIEW, "code=$glucose", "code=$sugar", ["[prefetch] glucose"]),
+    "a hook that we do not serve": (SELECT, 'hook = "order-select"', 'hook = "order-sign"', ["hook"]),
+    "a number without its source": (NUMBERS, 'source = "aasld-2021"\n', "", ["[severe_below]", "source"]),
+    "a number without a reason": (
+        NUMBERS,
+        'why = "below this: severe',
+        'why = " "#',
+        ["[severe_below]", "why"],
+    ),
+    "a number that is a word": (NUMBERS, "value = 120", 'value = "low"', ["[severe_below]", "value"]),
+    "a number for no profile": (NUMBERS, "european = 125", "swiss = 125", ["[severe_below]", "swiss"]),
+    "a number more": (NUMBERS, "[severe_below]", f"{BAD}[severe_below]", ["'bad'"]),
+    "a number less": (NUMBERS, "[plausible_to]", "[plausible_two]", ["plausible_to"]),
+    "a flag that is none": (
+        NUMBERS,
+        'evidence = "secondary"',
+        'evidence = "certain"',
+        ["[severe_below]", "evidence"],
+    ),
+    "a flag without its meaning": (WORDS, "\nsecondary = ", "\nother = ", ["evidence_flags"]),
+    "a drug class without words": ("knowledge/sodium-drugs.toml", 'cls = "ssri"', 'cls = "sri"', ["sri"]),
+    "a topic with a hyphen": (
+        "knowledge/topics.toml",
+        "sodiumSevere =",
+        "sodium-severe =",
+        ["sodium-severe"],
+    ),
+    "not TOML": ("knowledge/citations.toml", "[aasld-2021]", "[aasld-2021", ["line"]),
+    "a condition with an unknown key": ("knowledge/conditions.toml", "title = ", "titel = ", ["titel"]),
+    "a laboratory test without codes": (
+        "knowledge/labs.toml",
+        "[sodium.loinc]",
+        "[sodium.codes]",
+        ["[sodium]"],
+    ),
+    "an order without its source": ("knowledge/orders.toml", 'source = "', 'sauce = "', ["sauce"]),
+    "an override reason without words": (
+        "knowledge/override-reasons.toml",
+        "display = ",
+        "shown = ",
+        ["shown"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "old", "new", "parts"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_stops_the_start_and_the_message_names_file_and_key(
+    file: str, old: str, new: str, parts: list[str], hooks: Path
+) -> None:
+    path = hooks / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text, "the test is out of date"
+    count = -1 if old == "[rules.PV-SYMP" else 1
+    path.write_text(text.replace(old, new, count), encoding="utf-8")
+    result = CliRunner().invoke(check, ["--hooks", str(hooks)])
+    assert isinstance(result.exception, KnowledgeError), result.output
+    assert isinstance(result.exception, ConfigurationError), "the command line ends with 78 on these"
+    message = str(result.exception)
+    assert file in message or file.removesuffix(".toml") in message
+    assert [part for part in parts if part not in message] == []
+    assert "\n" not in message
+
+
+def _files() -> Iterator[str]:
+    hooks = default_hooks_dir()
+    for path in sorted(hooks.rglob("*.toml")):
+        if path.name != "reviewed.toml":
+            yield path.relative_to(hooks).as_posix()
+
+
+@pytest.mark.parametrize("file", [name for name in _files() if "/" in name])
+def test_a_missing_file_stops_the_start(file: str, hooks: Path) -> None:
+    (hooks / file).unlink()
+    with pytest.raises(KnowledgeError, match=re.escape(file)):
+        load_knowledge(hooks)
+
+
+@pytest.mark.parametrize("file", list(_files()))
+def test_a_file_that_is_not_utf8_stops_the_start(file: str, hooks: Path) -> None:
+    (hooks / file).write_bytes(b'title = "\xff"')
+    with pytest.raises(KnowledgeError, match=re.escape(file)):
+        load_knowledge(hooks)
+
+
+def test_a_folder_that_holds_no_knowledge_is_named(tmp_path: Path) -> None:
+    with pytest.raises(KnowledgeError, match="CDS_HOOKS_DIR"):
+        load_knowledge(tmp_path)
+
+
+def test_the_rules_that_the_pipeline_itself_speaks_have_words() -> None:
+    for hook, rule in UNREADABLE.items():
+        (service,) = [s for s in knowledge().services.values() if s.file.hook == hook]
+        assert rule in service.file.rules

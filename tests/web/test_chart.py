@@ -1,0 +1,360 @@
+"""The chart page's server side: patients, chart, plot, Markdown, and servers in trouble."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from cds_service.app import create_app
+from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.settings import Settings
+from cds_service.stories import default_fixtures_dir, load_stories
+from cds_service.trust.registry import Registry
+from cds_service.web.axis import axis
+from cds_service.web.formulary import formulary
+from cds_service.web.markdown import rendered
+from cds_service.web.plot import NARROW, WIDE, Mark, Plot, Point, band_name, svg
+from cds_service.web.record import chart_of, years
+
+NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+STORIES = load_stories(default_fixtures_dir())
+LIMITS = load_knowledge(default_hooks_dir()).limits["aasld"]
+SODIUM = ("2951-2",)
+HOSTILE = "<img src=x onerror=alert(1)>\"'&</svg><script>alert(2)</script>"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    settings = Settings(
+        mode="demo", data_dir=Path(tmp_path_factory.mktemp("demo")), public_url="http://127.0.0.1"
+    )
+    app = create_app(settings, stories=STORIES, registry=Registry.empty, clock=lambda: NOW)
+    with app.test_client() as test_client:
+        yield test_client
+
+
+def _hours_ago(hours: float, value: float) -> Point:
+    return Point(NOW - timedelta(hours=hours), value)
+
+
+def _plot(*points: Point, marks: tuple[Mark, ...] = ()) -> Plot:
+    return Plot(points=points, marks=marks, now=NOW, limits=LIMITS)
+
+
+def _sodium(value: object, at: str = "2026-11-20T08:00:00Z", **more: object) -> dict[str, Any]:
+    quantity = {"value": value, "unit": "mmol/L"}
+    return {
+        "resourceType": "Observation",
+        "id": "o1",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "2951-2"}]},
+        "effectiveDateTime": at,
+        "valueQuantity": quantity,
+    } | more
+
+
+# Pages ---------------------------------------------------------------------------------------------------
+
+
+def test_the_start_page_lists_every_story_as_a_patient(client: FlaskClient) -> None:
+    page = client.get("/").get_data(as_text=True)
+    for name in STORIES:
+        assert f'href="/chart/{name}"' in page
+    assert "Nora Lindqvist" in page
+    assert "/cds-services" in page
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_every_story_has_a_chart(name: str, client: FlaskClient) -> None:
+    answer = client.get(f"/chart/{name}")
+    assert answer.status_code == 200
+    assert f'data-patient="{STORIES[name].patient_id}"' in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("path", ["/", "/chart/cramps-in-siadh"])
+def test_pages_run_our_own_scripts_only(path: str, client: FlaskClient) -> None:
+    answer = client.get(path)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    page = answer.get_data(as_text=True)
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", page), "inline script or style"
+    assert not re.search(r'(?:src|href)="(?:https?:)?//(?!127\.0\.0\.1)', page), "something from elsewhere"
+
+
+def test_a_chart_shows_problems_medicines_and_results(client: FlaskClient) -> None:
+    page = client.get("/chart/cramps-in-siadh").get_data(as_text=True)
+    for words in (
+        "Cramp and spasm",
+        "sertraline 50 MG Oral Tablet",
+        "50 mg, 1 × daily",
+        "131 mmol/L",
+        "Creatinine",
+    ):
+        assert words in page
+
+
+def test_a_chart_that_does_not_exist_is_not_found(client: FlaskClient) -> None:
+    assert client.get("/chart/nobody").status_code == 404
+
+
+def test_the_story_of_an_order_offers_that_order(client: FlaskClient) -> None:
+    assert 'id="story-order"' in client.get("/chart/saline-3-percent-mild").get_data(as_text=True)
+    assert 'id="story-order"' not in client.get("/chart/cramps-in-siadh").get_data(as_text=True)
+
+
+def test_the_order_menu_is_answered_as_resources(client: FlaskClient) -> None:
+    menu = client.get("/demo/formulary").get_json()
+    assert set(menu) == set(formulary())
+    assert menu["sertraline"]["medicationCodeableConcept"]["coding"][0]["code"] == "312941"
+    assert menu["fluid-restriction"]["resourceType"] == "NutritionOrder"
+    assert all(order["status"] == "draft" and "id" not in order for order in menu.values())
+
+
+def test_menu_orders_carry_the_codes_of_the_stories() -> None:
+    """A code of the menu is either one that a story uses, or was looked up for the menu; none is doubled."""
+    codes = [entry.code for entry in formulary().values()]
+    assert all(code.isdigit() for code in codes)
+    assert len(set(codes)) == len(codes)
+
+
+# Drawing a case --------------------------------------------------------------------------------------------
+
+
+def test_hostile_names_are_text(client: FlaskClient) -> None:
+    resources = [
+        {
+            "resourceType": "Patient",
+            "id": "p",
+            "name": [{"given": [HOSTILE], "family": HOSTILE}],
+            "gender": HOSTILE,
+        },
+        {"resourceType": "Condition", "code": {"text": HOSTILE}},
+        {
+            "resourceType": "MedicationRequest",
+            "status": "active",
+            "authoredOn": "2026-11-19",
+            "medicationCodeableConcept": {"text": HOSTILE},
+        },
+        _sodium(129, id=HOSTILE, status="final"),
+        _sodium("x", valueQuantity={"value": 4, "unit": HOSTILE}),
+    ]
+    pieces = client.post("/demo/chart", json={"resources": resources}).get_json()
+    for piece in ("banner", "sodium", "record"):
+        assert "<img" not in pieces[piece]
+        assert "<script" not in pieces[piece]
+    assert "&lt;img" in pieces["banner"]
+    assert pieces["sodium"].count("</svg>") == 2
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        [None, 7, "x", [], {}],
+        [{"resourceType": ["Patient"], "name": {"given": "x"}}],
+        [{"resourceType": "Patient", "name": "x", "birthDate": "2026-13-45"}],
+        [{"resourceType": "Patient", "name": [{"given": [None, 3]}], "birthDate": 1950}],
+        [_sodium(True), _sodium(None), _sodium([1]), _sodium(1e300), _sodium(-5)],
+        [_sodium(131, at="yesterday"), _sodium(131, at="2026"), _sodium(131, at="9999-12-31T23:59:59Z")],
+        [_sodium(131, code=3), _sodium(131, code={"coding": "x"}), _sodium(131, valueQuantity="131")],
+        [{"resourceType": "MedicationRequest", "dosageInstruction": [{"doseAndRate": 3, "timing": []}]}],
+        [{"resourceType": "Encounter", "id": 5, "class": [{"display": 2}]}],
+    ],
+)
+def test_a_pasted_bundle_may_hold_anything(resources: list[object], client: FlaskClient) -> None:
+    assert client.post("/demo/chart", json={"resources": resources}).status_code == 200
+
+
+@pytest.mark.parametrize("body", [{}, [], {"resources": 3}, {"resources": [0] * 2001}])
+def test_what_is_no_list_of_resources_is_refused(body: object, client: FlaskClient) -> None:
+    assert client.post("/demo/chart", json=body).status_code == 400
+
+
+def test_a_name_without_parts_is_unknown() -> None:
+    assert chart_of([{"resourceType": "Patient"}], NOW, SODIUM).name == "Unknown"
+
+
+def test_age_is_completed_years() -> None:
+    born = datetime(1958, 11, 21, tzinfo=UTC).date()
+    assert years(born, datetime(2026, 11, 20, tzinfo=UTC).date()) == 67
+    assert years(born, datetime(2026, 11, 21, tzinfo=UTC).date()) == 68
+
+
+def test_what_cannot_be_compared_is_in_the_table_and_not_in_the_plot(client: FlaskClient) -> None:
+    resources = [
+        _sodium(131),
+        _sodium(135, id="o2", valueQuantity={"value": 135, "unit": "mg/dL"}),
+        _sodium(120, id="o3", valueQuantity={"value": 120, "unit": "mmol/L", "comparator": "<"}),
+        _sodium(125, id="o4", status="entered-in-error"),
+        _sodium(126, id="o5", at="2026-11-20T09:30:00Z"),
+    ]
+    drawn = client.post("/demo/chart", json={"resources": resources}).get_json()["sodium"]
+    assert drawn.count("<circle") == 2, "one value, in two shapes"
+    assert drawn.count("not drawn") == 4
+    assert "135 mg/dL" in drawn
+
+
+# The plot --------------------------------------------------------------------------------------------------
+
+
+def test_the_rise_that_is_allowed_counts_from_the_lowest_value_of_the_last_day() -> None:
+    plot = _plot(_hours_ago(40, 110), _hours_ago(23, 118), _hours_ago(10, 121), _hours_ago(0.5, 127))
+    assert plot.allowed == (_hours_ago(23, 118), 126)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        (_hours_ago(30, 120),),  # nothing in the last day
+        (_hours_ago(20, 139), _hours_ago(2, 140)),  # not low
+    ],
+)
+def test_without_a_fresh_low_value_no_limit_is_drawn(points: tuple[Point, ...]) -> None:
+    plot = _plot(*points)
+    assert plot.allowed is None
+    assert 'class="limit"' not in svg(plot, WIDE)
+
+
+@pytest.mark.parametrize(
+    ("value", "band"),
+    [
+        (119.9, "severe"),
+        (120, "moderate"),
+        (125.5, "moderate"),
+        (126, "mild"),
+        (135, "mild"),
+        (135.1, "not low"),
+    ],
+)
+def test_bands_are_those_of_the_profile(value: float, band: str) -> None:
+    assert band_name(value, LIMITS) == band
+
+
+@pytest.mark.parametrize("shape", [WIDE, NARROW])
+def test_every_value_stands_inside_the_picture_and_low_is_low(shape: Any) -> None:
+    points = [
+        _hours_ago(24 * 200, 139),
+        _hours_ago(60, 128),
+        _hours_ago(40, 124),
+        _hours_ago(20, 118),
+        _hours_ago(1, 127),
+    ]
+    drawn = svg(_plot(*points, marks=(Mark(NOW - timedelta(days=4000), "carbamazepine, since 2015"),)), shape)
+    dots = [
+        (float(x), float(y))
+        for x, y in re.findall(r'<circle class="[^"]+" cx="([\d.]+)" cy="([\d.]+)"', drawn)
+    ]
+    dots.reverse()
+    assert [x for x, _ in dots] == sorted(x for x, _ in dots), "time runs to the right"
+    assert max(dots, key=lambda d: d[1]) == dots[3], "the lowest value stands lowest"
+    assert all(0 < x < shape.width and 0 < y < shape.height for x, y in dots)
+    assert "carbamazepine" in drawn
+
+
+def test_a_hostile_medicine_cannot_leave_its_text_element() -> None:
+    drawn = svg(_plot(_hours_ago(1, 130), marks=(Mark(NOW, HOSTILE, draft=True),)), WIDE)
+    assert "<script" not in drawn
+    assert "<img" not in drawn
+    assert drawn.count("<svg") == 1
+
+
+def test_a_long_past_and_a_busy_present_get_scales_of_their_own() -> None:
+    instants = [NOW - timedelta(days=300), NOW - timedelta(hours=30), NOW - timedelta(hours=2)]
+    found = axis(instants, NOW, 0, 100)
+    assert found.broken
+    assert found.place(instants[0]) < 38 < found.place(instants[1])
+    assert max(found.ticks(10))[1] == "now"
+
+
+def test_a_short_series_is_drawn_to_one_scale() -> None:
+    found = axis([NOW - timedelta(hours=24), NOW], NOW, 0, 100)
+    assert not found.broken
+    assert found.place(NOW - timedelta(hours=12)) == pytest.approx(50)
+    assert found.place(NOW - timedelta(days=900)) == pytest.approx(0), "what is older stands at the edge"
+
+
+# Markdown --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "[x](javascript:alert(1))",
+        "[x](JaVaScRiPt:alert(1))",
+        "[x](data:text/html;base64,PHNjcmlwdD4=)",
+        "[x](//evil.example)",
+        "[x](vbscript:x)",
+        "![x](https://evil.example/pixel.png)",
+        '<https://ok.example/" onmouseover="x>',
+    ],
+)
+def test_a_detail_cannot_bring_script_images_or_odd_links(text: str) -> None:
+    html = rendered(text)
+    assert not re.search(r"<(script|img|iframe|svg)|\son\w+=\"|href=\"(?!https?://|mailto:|/[^/]|#)", html), (
+        html
+    )
+
+
+def test_markdown_of_cards_is_rendered() -> None:
+    html = rendered("- **Stop** it\n\n[Basis](http://127.0.0.1/basis#X): 124 &lt; 126")
+    assert "<strong>Stop</strong>" in html
+    assert '<a href="http://127.0.0.1/basis#X">' in html
+
+
+def test_texts_are_rendered_in_their_order(client: FlaskClient) -> None:
+    answer = client.post("/demo/markdown", json={"texts": ["a", "*b*"]})
+    assert answer.get_json()["html"] == ["<p>a</p>\n", "<p><em>b</em></p>\n"]
+    assert client.post("/demo/markdown", json={"texts": [1]}).status_code == 400
+
+
+# Servers in trouble ----------------------------------------------------------------------------------------
+
+
+def test_the_broken_server_answers_every_read_with_an_error(client: FlaskClient) -> None:
+    for path in ("Patient/cramps-in-siadh", "Observation?patient=cramps-in-siadh"):
+        assert client.get(f"/demo/fhir-broken/{path}").status_code == 503
+
+
+def test_the_slow_server_gives_sodium_at_once_and_medicines_late(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("cds_service.web.demo.time.sleep", waited.append)
+    client.get("/demo/fhir-slow/Observation?patient=cramps-in-siadh")
+    assert waited == []
+    client.get("/demo/fhir-slow/MedicationRequest?patient=cramps-in-siadh")
+    assert waited == [2.0]
+
+
+def test_a_story_of_a_failing_search_fails_that_search_alone(client: FlaskClient) -> None:
+    services = client.get("/cds-services").get_json()["services"]
+    prefetch = services[0]["prefetch"]
+    told = {
+        key: client.get(
+            "/demo/fhir/" + query.replace("{{context.patientId}}", "sodium-not-readable")
+        ).status_code
+        for key, query in prefetch.items()
+        if key in ("sodium", "labs", "conditions")
+    }
+    assert told == {"sodium": 500, "labs": 200, "conditions": 200}
+
+
+def test_outside_demo_mode_there_is_no_chart(tmp_path: Path) -> None:
+    registry = tmp_path / "clients.toml"
+    registry.write_text("", encoding="utf-8")
+    settings = Settings(mode="development", data_dir=tmp_path, clients_file=registry)
+    app = create_app(settings, stories=STORIES)
+    with app.test_client() as plain:
+        assert plain.get("/chart/cramps-in-siadh").status_code == 404
+        page = plain.get("/")
+        assert page.status_code == 200
+        assert "DEMO" not in page.get_data(as_text=True)
+        assert "script-src" not in page.headers["Content-Security-Policy"]

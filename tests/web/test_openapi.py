@@ -1,0 +1,168 @@
+"""docs/openapi.yaml holds: every address stands in it, and nothing that is sent breaks the service."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
+
+from cds_service.app import create_app
+from cds_service.settings import Settings
+from cds_service.stories import Story, default_fixtures_dir, load_stories
+from cds_service.trust.registry import Registry
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.yaml"
+SHORT, LONG = 12, 1500  # cases for each operation
+RAW_SHORT, RAW_LONG = 150, 20_000
+QUICK_S = 2.0
+CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance]
+
+# An address of the demo that fails on purpose answers 500; it is no bug of the service.
+ON_PURPOSE = "/demo/fhir-broken"
+
+
+def demo(folder: Path) -> Flask:
+    stories = dict(load_stories(default_fixtures_dir()))
+    registry = Registry.demo("http://cds.test/demo/fhir")
+    chosen = Settings(mode="demo", data_dir=folder, public_url="http://cds.test")
+    return create_app(chosen, stories=stories, registry=lambda: registry)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    document = schemathesis.openapi.from_path(DOCUMENT)
+    document.app = demo(tmp_path_factory.mktemp("openapi"))
+    return document
+
+
+def described(rule: str) -> str:
+    """A Flask rule as OpenAPI writes it; what the parameters are called does not matter."""
+    return re.sub(r"<[^>]*>", "{}", rule)
+
+
+def test_every_address_is_described_and_nothing_else(app: Flask) -> None:
+    loaded = schemathesis.openapi.from_path(DOCUMENT)
+    written = {
+        (operation.ok().method.upper(), re.sub(r"\{[^}]*\}", "{}", operation.ok().path))
+        for operation in loaded.get_all_operations()
+    }
+    served = {
+        (method, described(rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert written == served
+
+
+def exercise(asked: Any, cases: int) -> int:
+    """Call every operation with `cases` inputs of each kind, good and bad; how many calls were made."""
+    made = [0]
+    for operation in (found.ok() for found in asked.get_all_operations()):
+        for mode in schemathesis.GenerationMode:
+            _exercise(operation, mode, cases, made)
+    return made[0]
+
+
+def _exercise(operation: Any, mode: Any, cases: int, made: list[int]) -> None:
+    @settings(
+        max_examples=cases,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        derandomize=cases == SHORT,
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def call(case: Any) -> None:
+        made[0] += 1
+        began = time.monotonic()
+        response = case.call()
+        assert time.monotonic() - began < QUICK_S
+        if ON_PURPOSE not in case.formatted_path:
+            case.validate_response(response, checks=CHECKS)
+
+    try:
+        call()
+    except Unsatisfiable:
+        return  # an operation without input has no bad input
+
+
+def test_nothing_that_the_description_allows_or_forbids_breaks_the_service(asked: Any) -> None:
+    assert exercise(asked, SHORT) >= 200
+
+
+@pytest.mark.long
+def test_tens_of_thousands_of_calls_break_nothing(asked: Any) -> None:
+    print("calls", exercise(asked, LONG))  # noqa: T201
+    assert exercise(asked, SHORT) >= 200
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@st.composite
+def spoilt(draw: st.DrawFn, whole: bytes) -> bytes:
+    """Bytes of a good call, cut, doubled, swapped, or replaced by something else."""
+    kind = draw(st.sampled_from(["cut", "flip", "insert", "bytes", "json", "member"]))
+    at = draw(st.integers(0, len(whole) - 1))
+    if kind == "cut":
+        return whole[:at]
+    if kind == "flip":
+        return whole[:at] + draw(st.binary(min_size=1, max_size=8)) + whole[at + 1 :]
+    if kind == "insert":
+        return whole[:at] + draw(st.sampled_from([b"null", b"NaN", b"[", b"{", b'"', b"1e999", b"\xff"])) + whole[at:]
+    if kind == "bytes":
+        return draw(st.binary(max_size=300))
+    if kind == "json":
+        return json.dumps(draw(JSON)).encode()
+    call = json.loads(whole)
+    place = draw(st.sampled_from([call, call["context"], call.get("prefetch", call)]))
+    place[draw(st.sampled_from(sorted(place)))] = draw(JSON)
+    return json.dumps(call).encode()
+
+
+def throw(app: Flask, story: Story, number: int) -> None:
+    whole = json.dumps(story.request_at(datetime.now(UTC)), default=float).encode()
+    client = app.test_client()
+    paths = [f"/cds-services/{story.file.service}", f"/cds-services/{story.file.service}/feedback"]
+
+    @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(body=spoilt(whole), path=st.sampled_from(paths))
+    def call(body: bytes, path: str) -> None:
+        began = time.monotonic()
+        answer = client.post(path, data=body, content_type="application/json")
+        assert answer.status_code < 500
+        assert answer.status_code == 200 or answer.get_json(force=True)["resourceType"] == "OperationOutcome"
+        assert time.monotonic() - began < QUICK_S
+
+    call()
+
+
+NAMES = ("cramps-in-siadh", "saline-3-percent-mild")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_own08_no_body_breaks_the_service(app: Flask, stories: dict[str, Story], name: str) -> None:
+    throw(app, stories[name], RAW_SHORT)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", NAMES)
+def test_own08_tens_of_thousands_of_bodies_break_nothing(app: Flask, stories: dict[str, Story], name: str) -> None:
+    throw(app, stories[name], RAW_LONG)
