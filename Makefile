@@ -18,10 +18,10 @@ demo: $(RUN) ## Start the service with synthetic patients on 127.0.0.1:$(PORT)
 	@exec $(BIN)/cds-service demo --port $(PORT)
 
 test: $(DEV) ## Run the test suite (a few minutes)
-	@$(BIN)/python -m pytest -n auto -m "not long"
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long"
 
 check-long: $(DEV) ## Run the long checks too (fuzzing, large tables)
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist loadgroup
 
 mutate: $(DEV) ## Shift every number of thresholds.toml: a test must notice (some minutes)
 	@$(BIN)/python -m tests.mutate
@@ -43,9 +43,10 @@ format: $(DEV) ## Let ruff lay out the code
 wheel-test: $(DEV) ## Build the wheel and run the suite against it, with the source folder away
 	@sh tests/against_wheel.sh $(BIN)/python
 
-sbom: $(DEV) ## Write dist/sbom.json: what the service is made of (CycloneDX)
+sbom: $(DEV) ## Write dist/sbom.json (CycloneDX) and docs/licenses.md: what the service is made of
 	@mkdir -p dist
-	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/sbom.json
+	@$(BIN)/python tests/licenses.py > docs/licenses.md
+	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/sbom.json
 
 lock: $(DEV) ## Refresh the lock files from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \

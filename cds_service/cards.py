@@ -59,9 +59,7 @@ class Writer:
             "indicator": finding.indicator,
             "source": self._source(finding.rule, rule),
         }
-        suggestions = [
-            self._suggestion(s, f"{card_id}/{n}", actions) for n, s in enumerate(finding.suggestions)
-        ]
+        suggestions = [self._suggestion(s, f"{card_id}/{n}", actions) for n, s in enumerate(finding.suggestions)]
         card["suggestions"] = [s for s in suggestions if s["actions"]]
         if card["suggestions"]:
             card["selectionBehavior"] = self._behavior(finding.suggestions)
@@ -125,9 +123,7 @@ class Writer:
         do += [self.summary(other) for other in finding.absorbed]
         why = [(self._line(line, rule), line.keep) for line in finding.why]
         series = trend_line(case.sodium.samples, case.snapshot.now, case.snapshot.zone, case.limits)
-        unchecked = " ".join(
-            filter(None, (self.not_checked(case.snapshot.missing), self._unrecognised(case)))
-        )
+        unchecked = " ".join(filter(None, (self.not_checked(case.snapshot.missing), self._unrecognised(case))))
         close = self._close(finding.rule, rule)
         while True:
             text = _assemble(do, series, [words for words, _ in why], unchecked) + close
@@ -181,11 +177,7 @@ class Writer:
     def _uuid(self, finding: Finding, case: Case, patient_id: str) -> uuid.UUID:
         """Same advice on the same facts, same uuid (design.md "Card uuid")."""
         latest = case.sodium.latest
-        result = (
-            (latest.reference, str(latest.value), latest.status, latest.at.isoformat())
-            if latest
-            else ("none",)
-        )
+        result = (latest.reference, str(latest.value), latest.status, latest.at.isoformat()) if latest else ("none",)
         offered = [s.kind for s in finding.suggestions]
         removed = [a.reference for s in finding.suggestions for a in s.actions if isinstance(a, RemoveDraft)]
         absorbed = [other.rule for other in finding.absorbed]

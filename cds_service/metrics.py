@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+    from prometheus_client.multiprocess import MultiProcessCollector
 
 Stage = Literal["read", "judge", "write", "total"]
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name for it
@@ -75,6 +76,7 @@ def enable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         os.environ[_FOLDER] = str(folder)
         _meters.append(_Meters())
+        show("cds_store_up", 1)  # of this process; the lowest of all counts, and only workers can know better
 
 
 def forget(folder: Path) -> None:
@@ -130,14 +132,26 @@ def all_workers() -> CollectorRegistry:
     from prometheus_client import CollectorRegistry
     from prometheus_client.multiprocess import MultiProcessCollector
 
-    class Living(MultiProcessCollector):
-        def collect(self) -> object:  # type: ignore[override]  # the library leaves it untyped
-            _forget_the_dead(Path(os.environ[_FOLDER]))
-            return super().collect()
-
+    folder = Path(os.environ[_FOLDER])
     registry = CollectorRegistry()
-    Living(registry)
+    sums = MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.unregister(sums)
+    registry.register(_Living(sums, folder))
     return registry
+
+
+class _Living:
+    """The sums of all workers, without the gauges of those that died."""
+
+    def __init__(self, sums: MultiProcessCollector, folder: Path) -> None:
+        self._sums = sums
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        """Asked by prometheus-client at each scrape."""
+        _forget_the_dead(self._folder)
+        found: Iterable[Metric] = self._sums.collect()  # type: ignore[no-untyped-call]
+        return found
 
 
 def _forget_the_dead(folder: Path) -> None:

@@ -135,6 +135,7 @@ class Pipeline:
         parts = Parts(
             patient_id=request.patient_id,
             now=request.received,
+            urls=full_urls((request.draft_bundle,)),
             drafts=request.draft_orders,
             selections=request.selections,
         )
@@ -228,9 +229,10 @@ def _parts(request: HookRequest, client: Client, gathered: Gathered) -> Parts:
         zone=zone,
         bases=(base,) if base else (),
         sources=gathered.sources,
-        urls=full_urls(request.prefetch.values()),
+        urls=full_urls((request.draft_bundle, *request.prefetch.values())),
         drafts=request.draft_orders,
         selections=request.selections,
+        stops=request.hook == "patient-view",
     )
 
 
@@ -251,8 +253,10 @@ def _judge(hook: str, case: Case, keep: Keep) -> tuple[tuple[Outcome, ...], list
 
 
 def _needs_no_sodium(snapshot: Snapshot) -> bool:
-    # Hypertonic saline or a vaptan without a readable sodium gets "sodium needed first", not an error.
-    return any(order_select.concern(order) == "saline-or-vaptan" for order in selected(snapshot))
+    # Hypertonic saline or a vaptan without a readable sodium gets "sodium needed first", not an error; what
+    # forbids a fluid restriction forbids it at any sodium.
+    concerns = {order_select.concern(order) for order in selected(snapshot)}
+    return "saline-or-vaptan" in concerns or concerns in ({"without-sodium"}, {"without-sodium", ""})
 
 
 def _ask(service: Service, request: HookRequest, client: Client) -> Ask:

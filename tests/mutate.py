@@ -187,14 +187,10 @@ def _work(shard: int, shards: int, report: Path, only: str) -> int:
 
 def main() -> int:
     """Share the mutants out to processes, and tell of those that no test caught."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", default="", metavar="TEXT", help="only numbers with TEXT in the name")
-    parser.add_argument(
-        "--report", type=Path, default=ROOT / "build" / "mutation", help="folder of the reports"
-    )
+    parser.add_argument("--report", type=Path, default=ROOT / "build" / "mutation", help="folder of the reports")
     parser.add_argument("--shard", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.report.mkdir(parents=True, exist_ok=True)

@@ -274,8 +274,12 @@ class Call:
 
     def evaluation(self) -> Evaluation:
         """What the service makes of it."""
+        return self.answer(self.body())
+
+    def answer(self, body: dict[str, Any]) -> Evaluation:
+        """What the service makes of this body of the same call."""
         client = Client(profile=self.profile, explain_missing_data=self.explain_missing)
-        return evaluate(pipeline(self.hooks), self.service, self.body(), NOW, client)
+        return evaluate(pipeline(self.hooks), self.service, body, NOW, client)
 
     def cards(self) -> list[Card]:
         """Its cards."""

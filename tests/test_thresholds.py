@@ -68,9 +68,7 @@ def told(words: str) -> Seen:
 
 def offered(words: str, of: str = "") -> Seen:
     """Whether any button that begins with `of` offers this."""
-    return lambda call: any(
-        label.startswith(of) and words in label for card in call.cards() for label in card.labels
-    )
+    return lambda call: any(label.startswith(of) and words in label for card in call.cards() for label in card.labels)
 
 
 def head(wanted: str) -> Seen:
@@ -380,9 +378,7 @@ AMOUNTS = [
         "conivaptan_days_max",
         "conivaptan for more than four days",
         lambda d: select(
-            draft(
-                "conivaptan", iv=True, dispenseRequest={"expectedSupplyDuration": {"value": d, "code": "d"}}
-            ),
+            draft("conivaptan", iv=True, dispenseRequest={"expectedSupplyDuration": {"value": d, "code": "d"}}),
             sodium("124"),
         ),
         no(told("limit is 4 d")),
@@ -412,9 +408,7 @@ def _planned(call: Call, label: str) -> timedelta:
     for card in call.cards():
         for suggestion in card.raw.get("suggestions", []):
             if label in suggestion["label"]:
-                due: datetime = datetime.fromisoformat(
-                    suggestion["actions"][0]["resource"]["occurrenceDateTime"]
-                )
+                due: datetime = datetime.fromisoformat(suggestion["actions"][0]["resource"]["occurrenceDateTime"])
                 return due - NOW
     raise AssertionError(f"no button '{label}'")
 
@@ -447,9 +441,7 @@ def site_hooks(folder: Path, number: str, value: int) -> Path:
     hooks = folder / "hooks"
     shutil.copytree(default_hooks_dir(), hooks)
     file = hooks / "knowledge" / "thresholds.toml"
-    text, changes = re.subn(
-        rf"(?m)^(\[{number}\]\nvalue = ).*$", rf"\g<1>{value}", file.read_text(encoding="utf-8")
-    )
+    text, changes = re.subn(rf"(?m)^(\[{number}\]\nvalue = ).*$", rf"\g<1>{value}", file.read_text(encoding="utf-8"))
     assert changes == 1
     file.write_text(text, encoding="utf-8")
     return hooks

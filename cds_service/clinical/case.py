@@ -57,7 +57,7 @@ class Case:
 
 def assess(snapshot: Snapshot, limits: Limits, sets: ConceptSets, labs: Mapping[str, Lab]) -> Case:
     """Work out the case; pure, and never raises on any snapshot."""
-    series = series_of(snapshot, limits)
+    series = series_of(snapshot, limits, labs)
     pairs = glucose_pairs(series.samples, snapshot, labs, limits)
     artefact = pseudo(PseudoInput(snapshot=snapshot, series=series, pairs=pairs, labs=labs), limits)
     first_look = Record(
@@ -75,6 +75,8 @@ def assess(snapshot: Snapshot, limits: Limits, sets: ConceptSets, labs: Mapping[
     rate = _rate(first_look, series, pairs, risk)
     explained = _fall_explained(first_look.glucose, artefact, rate)
     influence = Influence(corrected=corrected_sodium(pairs, limits), fall_explained=explained)
+    if influence == Influence():
+        return _case(first_look, risk, rate, artefact)
     record = replace(first_look, sodium=sodium_view(snapshot, series, limits, influence))
     return _case(record, risk, rate, artefact)
 

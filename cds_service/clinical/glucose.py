@@ -15,7 +15,7 @@ from cds_service.clinical.spans import hours, minutes
 from cds_service.clinical.wording import number
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.terms import Lab
-from cds_service.terminology.units import unit_key
+from cds_service.terminology.units import convert
 
 GLUCOSE = "glucose"
 
@@ -179,11 +179,10 @@ def _effective_osmolality(latest: Sample, given: PseudoInput, limits: Limits) ->
         near = [v for v in values if not v.comparator and _together(latest, v, window)]
         return min(near, key=lambda v: _distance(latest, v)).value if near else None
 
-    measured, nitrogen, urea = nearest("serum-osmolality"), nearest("bun"), nearest("urea")
-    share = nitrogen / limits.bun_per_osmole if nitrogen is not None else urea
-    if measured is None or share is None:
+    measured, nitrogen = nearest("serum-osmolality"), nearest("bun")  # "bun": urea too, converted
+    if measured is None or nitrogen is None:
         return None
-    return measured - share - (nearest("ethanol") or Decimal(0)) / limits.ethanol_per_osmole
+    return measured - nitrogen / limits.bun_per_osmole - (nearest("ethanol") or Decimal(0)) / limits.ethanol_per_osmole
 
 
 def _on_mannitol(snapshot: Snapshot) -> bool:
@@ -214,12 +213,12 @@ def _values(analyte: str, snapshot: Snapshot, labs: Mapping[str, Lab], limits: L
     """Usable results of one analyte; a unit that is missing or unknown is not guessed."""
     values = []
     for result in snapshot.labs:
-        factor = _factor(result, labs.get(analyte)) if result.analyte == analyte else None
-        if factor is None or result.time is None or in_future(result.time, snapshot, limits):
+        value = _usable(result, labs[analyte]) if result.analyte == analyte else None
+        if value is None or result.time is None or in_future(result.time, snapshot, limits):
             continue
         values.append(
             _Value(
-                value=result.value * factor,
+                value=value,
                 at=result.time.at,
                 day_only=result.time.day_only,
                 specimen=result.specimen,
@@ -229,12 +228,11 @@ def _values(analyte: str, snapshot: Snapshot, labs: Mapping[str, Lab], limits: L
     return values
 
 
-def _factor(result: LabResult, lab: Lab | None) -> Decimal | None:
-    """What turns the recorded unit into the unit of labs.toml; None: not usable."""
-    if lab is None or usable_status(result.status) is None or result.urine or not result.value.is_finite():
+def _usable(result: LabResult, lab: Lab) -> Decimal | None:
+    """The value in the unit of labs.toml; None: not usable."""
+    if usable_status(result.status) is None or result.urine:
         return None
-    factor = lab.units.get(unit_key(result.unit))
-    return Decimal(factor) if factor is not None else None
+    return convert(lab, result.value, result.unit)
 
 
 def _same_specimen(sample: Sample, value: _Value) -> bool:

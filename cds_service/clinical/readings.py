@@ -11,7 +11,7 @@ from cds_service.clinical.series import in_future, usable_status
 from cds_service.clinical.snapshot import LabResult, Snapshot
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.terms import Lab
-from cds_service.terminology.units import unit_key
+from cds_service.terminology.units import factor
 
 _DAY = timedelta(days=1)
 _URINE = "urine-"
@@ -92,24 +92,18 @@ def measurable(value: Decimal) -> bool:
 
 
 def _reading(result: LabResult, lab: Lab | None) -> Reading | None:
-    factor = _factor(result.unit, lab)
-    if result.time is None or factor is None or usable_status(result.status) is None:
+    by = factor(lab, result.unit) if lab is not None else None
+    if result.time is None or by is None or usable_status(result.status) is None:
         return None
     if not measurable(result.value) or (result.urine and not result.analyte.startswith(_URINE)):
         return None
     at = result.time.at
     return Reading(
-        value=result.value * factor,
+        value=result.value * by,
         at=at,
         until=at + _DAY if result.time.day_only else at,
         comparator=result.comparator,
     )
-
-
-def _factor(unit: str, lab: Lab | None) -> Decimal | None:
-    """What turns the recorded unit into that of labs.toml; none is a unit too where the file lists it."""
-    factor = lab.units.get(unit_key(unit)) if lab is not None else None
-    return Decimal(factor) if factor is not None else None
 
 
 def _in_time(reading: Reading) -> tuple[datetime, Decimal, str]:

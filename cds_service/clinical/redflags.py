@@ -98,14 +98,19 @@ def _weight(record: Record, window: timedelta) -> Iterator[Line]:
 def _volume_given(record: Record, window: timedelta) -> Iterator[Line]:
     """Isotonic fluid, ordered or drafted; an order without a volume may be continuous, and counts."""
     orders = [o for o in record.snapshot.exposures if _running(record, o, window)]
-    volumes = [o.saline.volume_ml for o in (*orders, *record.snapshot.drafts) if _isotonic(o) and o.saline]
+    volumes = [
+        o.saline.volume_ml if o.saline else o.balanced_volume_ml
+        for o in (*orders, *record.snapshot.drafts)
+        if _isotonic(o)
+    ]
     known = [v for v in volumes if v is not None and measurable(v)]
     if len(known) < len(volumes) or sum(known) >= record.limits.isotonic_ml_from:
         yield Line("withheld-isotonic-fluid")
 
 
 def _isotonic(order: Order) -> bool:
-    return order.saline is not None and order.saline.kind == "isotonic" and order.route != "local"
+    saline = order.saline is not None and order.saline.kind == "isotonic"
+    return (saline or order.balanced) and order.route != "local"
 
 
 def _running(record: Record, order: Order, window: timedelta) -> bool:

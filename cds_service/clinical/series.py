@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timezone
 from decimal import Decimal
@@ -14,16 +14,11 @@ from cds_service.clinical.snapshot import LabResult, Moment, Snapshot
 from cds_service.clinical.spans import days, hours, minutes
 from cds_service.clinical.wording import number
 from cds_service.knowledge.limits import Limits
+from cds_service.knowledge.terms import Lab
 from cds_service.terminology.units import unit_key
 
 SODIUM = "sodium"
 WITHDRAWN = frozenset({"entered-in-error", "cancelled", "registered"})
-# All mean mmol/L: mEq is mmol for an ion of one charge. A test holds them equal to labs.toml.
-SODIUM_UNITS = frozenset(
-    {"mmol/l", "mm", "mmol/litre", "mmol/liter", "millimole per liter", "millimoles per liter", "umol/ml"}
-    | {"millimoles per litre", "meq/l", "meq/litre", "meq/liter", "milliequivalent per liter"}
-    | {"milliequivalents per liter", "milliequivalents per litre"}
-)
 TRUST = ("preliminary", "unknown", "final", "amended", "corrected")  # the later one replaces the earlier
 
 
@@ -37,14 +32,14 @@ class Series:
     rejected: tuple[Rejected, ...] = ()
 
 
-def series_of(snapshot: Snapshot, limits: Limits) -> Series:
+def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Series:
     """The sodium series of a snapshot (B.0.1, S2, S3); the order of its results does not matter."""
     rejected: list[Rejected] = []
     usable: list[tuple[LabResult, Sample]] = []
     for result in snapshot.labs:
         if result.analyte != SODIUM:
             continue
-        verdict = _judge(result, snapshot, limits)
+        verdict = _judge(result, snapshot, limits, labs[SODIUM])
         if isinstance(verdict, Sample):
             usable.append((result, verdict))
         else:
@@ -73,7 +68,7 @@ def in_future(time: Moment, snapshot: Snapshot, limits: Limits) -> bool:
     return time.at.date() > snapshot.now.astimezone(here).date()
 
 
-def _judge(result: LabResult, snapshot: Snapshot, limits: Limits) -> Sample | Rejected:
+def _judge(result: LabResult, snapshot: Snapshot, limits: Limits, sodium: Lab) -> Sample | Rejected:
     status, time, value = usable_status(result.status), result.time, result.value
     if status is None:
         return _reject("status", result)
@@ -86,7 +81,7 @@ def _judge(result: LabResult, snapshot: Snapshot, limits: Limits) -> Sample | Re
         return _reject("implausible", result)
     unit = unit_key(result.unit)
     plausible = limits.plausible_from <= value <= limits.plausible_to
-    if not (unit in SODIUM_UNITS if unit else plausible):
+    if not (unit in sodium.units if unit else plausible):  # every unit listed has the factor 1 (B.0.1)
         return _reject("unit", result)
     if not limits.implausible_below <= value <= limits.plausible_to:
         return _reject("implausible", result)

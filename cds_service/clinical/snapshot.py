@@ -45,7 +45,7 @@ class LabResult:
 
     analyte: str  # a key of labs.toml: "sodium", "glucose", "potassium", ...
     value: Decimal
-    unit: str  # UCUM code, else unit text, as recorded; "" where neither is given
+    unit: str  # UCUM code or unit text as recorded, whichever labs.toml knows; "" where neither is given
     comparator: str = ""  # "<", "<=", ">", ">="
     time: Moment | None
     status: str  # FHIR status, trimmed, lower case
@@ -82,6 +82,8 @@ class Order:
     fluid_restriction: bool = False
     hypotonic: bool = False  # dextrose 5 % or free water (OS-HYPOTONIC)
     hypotonic_volume_ml: Decimal | None = None
+    balanced: bool = False  # Lactated Ringer's and its like: volume given (M9), no saline order
+    balanced_volume_ml: Decimal | None = None
     unrecognised: RecordText | None = None  # a medication that nothing could be made of
     code_only: bool = False  # ... because it carries a code and no name
     unread: bool = False  # ... because the Medication that it points to could not be read

@@ -21,6 +21,15 @@ ORDER_ORDER = (
     "OS-ISO-HYPER", "OS-DIUR-CRAMP", "OS-DDAVP", "OS-LOW", "OS-COMBO", "OS-BASE", "OS-DEMECLO", "OS-BACLO",
 )  # fmt: skip
 
+# A card that says "not now" has no bullet that says how to give it.
+HELD_BACK: Mapping[str, frozenset[str]] = {
+    "OS-HTS-OVER": frozenset({"OS-HTS-ASX", "OS-VAP-GEN"}),
+    "OS-VAP-HTS": frozenset({"OS-VAP-GEN"}),
+    "OS-VAP-HYPO": frozenset({"OS-VAP-GEN"}),
+    "OS-VAP-CONTRA": frozenset({"OS-VAP-GEN"}),
+    "OS-VAP-SEV": frozenset({"OS-VAP-GEN"}),
+}
+
 Keep = Callable[[Finding], bool]
 
 
@@ -82,11 +91,12 @@ def _shown(cards: list[Finding], case: Case, keep: Keep) -> list[Finding]:
 
 
 def _merged(fired: list[Finding], rank: Callable[[Finding], tuple[int, ...]]) -> list[Finding]:
-    """The leading finding with all others as its bullets; nothing is dropped."""
+    """The leading finding with all others as its bullets; dropped is only what would contradict it."""
     if not fired:
         return []
     first, *others = sorted(fired, key=rank)
-    return [replace(first, absorbed=(*first.absorbed, *others))]
+    bullets = (f for f in others if f.rule not in HELD_BACK.get(first.rule, ()))
+    return [replace(first, absorbed=(*first.absorbed, *bullets))]
 
 
 def _sodium_rank(finding: Finding) -> tuple[int, ...]:

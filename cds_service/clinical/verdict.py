@@ -13,7 +13,7 @@ from cds_service.clinical.glucose import katz
 from cds_service.clinical.jumps import large_for_a_day
 from cds_service.clinical.rises import Ladder, RatePair
 from cds_service.clinical.sample import Sample
-from cds_service.clinical.spans import DAY, days, hours, ratio
+from cds_service.clinical.spans import DAY, days, hours, minutes, ratio
 from cds_service.knowledge.limits import Limits
 
 RateVariant = Literal[
@@ -23,7 +23,7 @@ RateVariant = Literal[
 LOWER: Mapping[Indicator, Indicator] = {"critical": "warning", "warning": "info", "info": "info"}
 PREFERRED_WINDOW = ("average", "two-days", "day")
 CAPPING = frozenset(
-    {"preliminary", "status-unknown", "result-time", "jump", "glucose-one-end", "dialysis"}
+    {"preliminary", "status-unknown", "result-time", "jump", "two-methods", "glucose-one-end", "dialysis"}
 )  # notes under which a rise is at most a warning
 
 
@@ -66,7 +66,7 @@ class Bench:
         rise = pair.per_day if pair.window == "average" else pair.rise
         over = rise > limit
         level = self._level(pair, limit, over)
-        if level is None:
+        if level is None or (not over and self._two_methods_at_once(pair)):
             return Verdict(pair=pair, limit=limit, level=None, over=over)
         notes = tuple(self._notes(pair))
         margin = self.limits.rate_methods_margin
@@ -129,7 +129,7 @@ class Bench:
     def _notes(self, pair: RatePair) -> Iterator[str]:
         """What a reader must know of the pair: keys of words, in the order in which cards list them."""
         if len({s.method for s in pair.used}) > 1:
-            yield "methods-differ"
+            yield "two-methods" if self._two_methods_at_once(pair) else "methods-differ"
         for status, note in (("preliminary", "preliminary"), ("unknown", "status-unknown")):
             if any(s.status == status for s in pair.used):
                 yield note
@@ -148,6 +148,11 @@ class Bench:
         if not self.high_risk and self._acute_onset(pair):
             yield "acute"
 
+    def _two_methods_at_once(self, pair: RatePair) -> bool:
+        """Whether two methods measured nearly at one time: they disagree, and nothing rose (S3)."""
+        at_once = pair.end.at - pair.start.at <= minutes(self.limits.lab_wins_minutes)
+        return at_once and pair.start.method != pair.end.method
+
     def _estimated(self, pair: RatePair) -> bool:
         return pair.gap > hours(self.limits.rate_estimated_hours)
 
@@ -158,7 +163,7 @@ class Bench:
         return any(onset < base_at <= onset + window for onset in self.acute_onsets)
 
     def _variant(self, pair: RatePair, over: bool, notes: tuple[str, ...], level: Indicator) -> RateVariant:
-        if over and "jump" in notes:
+        if over and ("jump" in notes or "two-methods" in notes):
             return "jump"
         if over and "acute" in notes:
             return "acute"

@@ -163,13 +163,21 @@ def _depletion_labs(record: Record, *, overloaded: bool) -> tuple[str, ...]:
         return ()
     urine = record.readings.latest("urine-sodium", hours(limits.urine_labs_hours))
     found: tuple[str, ...] = ()
-    if urine is not None and urine.below(limits.urine_sodium_from) and not overloaded:
+    low = urine is not None and urine.below(limits.urine_sodium_from) and not overloaded
+    if low and not _dilute(record):
         found += ("urine-sodium-low",)
     explained = record.problems.active(sets.kidney_failure) or record.problems.active(sets.bleeding_gut)
     ratios = bun_creatinine(record, hours(limits.urine_labs_hours))
     if not explained and ratios and ratios[-1] > limits.bun_creatinine_above:
         found += ("bun-creatinine-high",)
     return found
+
+
+def _dilute(record: Record) -> bool:
+    """Whether the urine is so dilute that its sodium is low by dilution (high water or low solute intake)."""
+    limits = record.limits
+    osmolality = record.readings.latest("urine-osmolality", hours(limits.urine_labs_hours))
+    return osmolality is not None and osmolality.below(limits.dilute_urine_below)
 
 
 def bun_creatinine(record: Record, window: timedelta) -> tuple[Decimal, ...]:

@@ -118,10 +118,9 @@ def _weeks(total: RuleFigures) -> str:
         [Line("overridden, %", tuple(_override_rate(w) for w in weeks), "no")],
         "%",
     )
-    return (
-        f'<h2>Trend by week</h2>{_legend((("times a card was shown; the first and the last week may be incomplete", "blue"),))}{shown}'
-        f'{_legend((("overridden, share of answered cards", "no"),))}{rate}'
-    )
+    counted = _legend([("times a card was shown; the first and the last week may be incomplete", "blue")])
+    shares = _legend([("overridden, share of answered cards", "no")])
+    return f"<h2>Trend by week</h2>{counted}{shown}{shares}{rate}"
 
 
 def _override_rate(week: Week) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 Resource: TypeAlias = dict[str, Any]
 
 _ERRORS = frozenset({"error", "fatal"})
+_OLDER_NAMES = {"MedicationRequest": ("MedicationOrder", "MedicationPrescription")}  # DSTU2, DSTU1
 _DAY = 10  # "2026-11-21"
 
 
@@ -35,7 +36,7 @@ def page_of(value: object, expected: str) -> Page | None:
     if not isinstance(value, dict):
         return None
     kind = value.get("resourceType")
-    if kind == expected:
+    if is_expected(value, expected):
         return Page(resources=(value,))
     if kind != "Bundle":
         return None
@@ -62,9 +63,15 @@ def _page(
             whole = whole and not _is_error(resource)
         else:
             resources.append(resource)
-    if resources and all(resource["resourceType"] != expected for resource in resources):
+    if resources and not any(is_expected(resource, expected) for resource in resources):
         return None
     return Page(resources=tuple(resources), next_link=next_link, total=total, whole=whole)
+
+
+def is_expected(resource: Resource, expected: str) -> bool:
+    """Whether a resource is of the type that was asked for, under today's name or an older one."""
+    kind = resource.get("resourceType")
+    return kind == expected or (isinstance(kind, str) and kind in _OLDER_NAMES.get(expected, ()))
 
 
 def _is_error(outcome: Mapping[str, object]) -> bool:
@@ -98,7 +105,7 @@ def has_enough(resources: Iterable[Resource], expected: str, enough: int | None)
     """Whether the newest `enough` results are all here, so that only older ones are left out."""
     if enough is None:
         return False
-    matches = [resource for resource in resources if resource.get("resourceType") == expected]
+    matches = [resource for resource in resources if is_expected(resource, expected)]
     return len(matches) >= enough and newest_first(matches)
 
 

@@ -90,7 +90,8 @@ def _volume(observation: Element, code: Coded, scene: Scene) -> tuple[str, datet
 
 def _result(observation: Element, holder: Element, code: Coded, scene: Scene) -> tuple[LabResult, ...]:
     """One result; none where the code is unknown or there is no quantity to read."""
-    known = scene.vocabulary.labs.resolve(code)
+    labs = scene.vocabulary.labs
+    known = labs.resolve(code)
     quantity = child(holder, "valueQuantity")
     value = number(quantity, "value")
     if known is None or value is None:
@@ -101,7 +102,7 @@ def _result(observation: Element, holder: Element, code: Coded, scene: Scene) ->
     result = LabResult(
         analyte=known.analyte,
         value=value,
-        unit=text(quantity, "code") or text(quantity, "unit"),
+        unit=labs.unit(known.analyte, text(quantity, "code"), text(quantity, "unit")),
         comparator=text(quantity, "comparator"),
         time=result_time(observation, scene.zone, scene.now),
         status=text(observation, "status").lower(),

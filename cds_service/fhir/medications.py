@@ -83,6 +83,8 @@ def _order(resource: Element, kind: Kind, scene: Scene) -> Order:
         fluid_restriction=not (do_not or found.drugs) and _restricts_fluid(resource, kind, scene),
         hypotonic=found.hypotonic and not do_not,
         hypotonic_volume_ml=found.hypotonic_volume_ml,
+        balanced=found.balanced and not do_not,
+        balanced_volume_ml=found.balanced_volume_ml,
         unrecognised=found.unrecognised,
         code_only=found.code_only,
         unread=gathered.unread,
@@ -152,7 +154,7 @@ def _restricts_fluid(resource: Element, kind: Kind, scene: Scene) -> bool:
 
 def _stoppable(resource: Element, found: Resolution, scene: Scene) -> bool:
     """A single-ingredient, active order of a class that one click may stop, valid and inert (M14)."""
-    if found.ingredient_count != 1 or text(resource, "status") != "active":
+    if not scene.stops or found.ingredient_count != 1 or text(resource, "status") != "active":
         return False
     classes = frozenset(drug.cls for drug in found.drugs)
     return (

@@ -71,9 +71,7 @@ class Orders:
     words: OrderWords
     labs: Mapping[str, Lab]
 
-    def actions_for(
-        self, suggestion: Suggestion, context: OrderContext, description: str
-    ) -> list[dict[str, Any]]:
+    def actions_for(self, suggestion: Suggestion, context: OrderContext, description: str) -> list[dict[str, Any]]:
         """The CDS Hooks actions of one suggestion; empty where one of them cannot be given as it should be.
 
         `description` is shown for each action; with several laboratory tests, each one's name follows it.

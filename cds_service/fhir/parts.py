@@ -50,6 +50,7 @@ class Parts:
     drafts: tuple[Element, ...] = ()
     selections: tuple[str, ...] = ()
     volume_codes: frozenset[str] = frozenset()  # "system|code" of a site's own "volume status" Observation
+    stops: bool = True  # whether this call can suggest a stop: validating an order for one is costly
 
     def resources(self) -> Iterator[Element]:
         """Every resource of every source, then the drafts; what is no object is left out."""

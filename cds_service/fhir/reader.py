@@ -93,6 +93,7 @@ def _scene(parts: Parts, vocabulary: Vocabulary, me: Person) -> Scene:
         zone=parts.zone,
         encounter=f"Encounter/{parts.encounter_id}" if parts.encounter_id else "",
         volume_codes=parts.volume_codes,
+        stops=parts.stops,
     )
 
 

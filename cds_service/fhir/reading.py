@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -178,6 +179,6 @@ def _json(fetched: Fetched) -> object:
     if fetched.status not in _OK:
         return Missing.FAILED
     try:
-        return wire.decode(fetched.body)
+        return wire.decode(fetched.body.removeprefix(BOM_UTF8))
     except BadRequest:
         return Missing.FAILED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -18,7 +17,14 @@ from typing import IO
 from cds_service.errors import TerminologyError
 from cds_service.knowledge.terms import Drug
 from cds_service.terminology.codes import IndexedProduct
-from cds_service.terminology.rxnorm import RxNormIndex, build_index, read_names, read_relations
+from cds_service.terminology.rxnorm import (
+    NO_PRODUCTS,
+    RxNormIndex,
+    RxNormName,
+    build_index,
+    read_names,
+    read_relations,
+)
 
 FORMAT = 1
 CONSO, REL = "RXNCONSO.RRF", "RXNREL.RRF"
@@ -56,7 +62,7 @@ def import_release(
         raise TerminologyError(f"{CONSO} holds no RxNorm concept: is this a release of RxNorm?")
     with _open(release, REL) as file:
         index = build_index(drugs, names, read_relations(_text(file, REL, progress)), when)
-    _refuse_partial(index, drugs, names.keys())
+    _refuse_partial(index, names)
     return index
 
 
@@ -76,9 +82,7 @@ def release_date(release: Path) -> date | None:
 
 def write_index(index: RxNormIndex, path: Path) -> None:
     """Write the index whole or not at all; TerminologyError where the folder does not let us."""
-    products = {
-        code: [product.name, *product.ingredients] for code, product in sorted(index.products.items())
-    }
+    products = {code: [product.name, *product.ingredients] for code, product in sorted(index.products.items())}
     content = {"format": FORMAT, "release": index.release.isoformat(), "products": products}
     unfinished = path.with_name(f"{path.name}.part")
     try:
@@ -103,18 +107,14 @@ def read_index(path: Path) -> RxNormIndex:
         }
         return RxNormIndex(date.fromisoformat(content["release"]), products)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise TerminologyError(
-            f"{path.name}: cannot be read as an RxNorm index; import RxNorm again"
-        ) from None
+        raise TerminologyError(f"{path.name}: cannot be read as an RxNorm index; import RxNorm again") from None
 
 
-def _refuse_partial(index: RxNormIndex, drugs: Mapping[str, Drug], concepts: Iterable[str]) -> None:
+def _refuse_partial(index: RxNormIndex, names: Mapping[str, RxNormName]) -> None:
     """A file that ends too early at a line's end looks whole: then ingredients lead to no product."""
-    known = set(concepts)
-    starts = {code for drug in drugs.values() for code in drug.rxnorm}
-    if not starts & known:
+    if not index.products:
         raise TerminologyError(f"{CONSO} holds none of our ingredients: the file is incomplete")
-    if not set(index.products) - starts:
+    if all(names[code].type in NO_PRODUCTS for code in index.products):
         raise TerminologyError(f"{REL} leads from our ingredients to no product: the file is incomplete")
 
 
@@ -165,6 +165,6 @@ def _open(release: Path, wanted: str) -> Iterator[_File]:
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
     try:
-        return io.BufferedReader(archive.open(info))  # type: ignore[arg-type]  # a RawIOBase in all but type
+        return archive.open(info)
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
         raise TerminologyError(f"{info.filename} cannot be read: get the release again") from None

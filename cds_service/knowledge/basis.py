@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.knowledge.review import Reviews
@@ -57,8 +57,8 @@ def _reviews(reviews: Reviews) -> str:
 
 
 def _flags(knowledge: Knowledge) -> str:
-    rows = list(knowledge.words.evidence_flags.items())
-    return f"## Evidence flags\n\n{_table(('Flag', 'Meaning'), rows)}"
+    flags = knowledge.words.evidence_flags.items()
+    return f"## Evidence flags\n\n{_table(('Flag', 'Meaning'), flags)}"
 
 
 def _service(service: Service, knowledge: Knowledge) -> Iterator[str]:
@@ -93,9 +93,7 @@ def _shared(knowledge: Knowledge) -> str:
 
 
 def _suggestions(knowledge: Knowledge) -> str:
-    rows = [
-        (_told(words.label), _told(words.description)) for words in knowledge.words.suggestions.values()
-    ]
+    rows = [(_told(words.label), _told(words.description)) for words in knowledge.words.suggestions.values()]
     return f"## Suggestions\n\n{_table(('Button', 'Text of the order'), rows)}"
 
 
@@ -132,6 +130,6 @@ def _told(text: str) -> str:
     return _NAME.sub(r"`$\1`", text)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |\n" for line in lines)

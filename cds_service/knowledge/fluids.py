@@ -76,6 +76,12 @@ class HypotonicWords(Struct, frozen=True, forbid_unknown_fields=True):
     not_after: list[str]  # "in" before the phrase makes it the carrier of another drug
 
 
+class BalancedWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """Isotonic fluids that are no sodium chloride solution (M9)."""
+
+    phrases: list[str]
+
+
 class Forms(Struct, frozen=True, forbid_unknown_fields=True):
     """Dose forms and routes (C.3)."""
 
@@ -118,6 +124,7 @@ class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
     vaptans: VaptanProducts
     saline: SalineWords
     hypotonic: HypotonicWords
+    balanced: BalancedWords
     forms: Forms
     text: TextWords
     restriction: Restriction

@@ -137,10 +137,7 @@ def _services(texts: Mapping[str, str], terms: Terms) -> dict[str, Service]:
     for name in names:
         file = _service_file(texts, name)
         service_id = name.removesuffix(".toml")
-        prefetch = {
-            key: _fill(template, lists, f"{name}: [prefetch] {key}")
-            for key, template in file.prefetch.items()
-        }
+        prefetch = {key: _fill(template, lists, f"{name}: [prefetch] {key}") for key, template in file.prefetch.items()}
         services[service_id] = Service(id=service_id, file=file, prefetch=prefetch)
     return services
 
@@ -167,9 +164,7 @@ def _fill(template: str, lists: Mapping[str, str], place: str) -> str:
     for key, codes in lists.items():
         filled = filled.replace(f"${key}", codes)
     if "$" in filled:
-        raise KnowledgeError(
-            f"{place}: unknown code list; use one of {', '.join('$' + key for key in lists)}"
-        )
+        raise KnowledgeError(f"{place}: unknown code list; use one of {', '.join('$' + key for key in lists)}")
     return filled
 
 

@@ -33,6 +33,7 @@ class HookRequest:
     user_id: str | None = None  # "Practitioner/7"
     selections: tuple[str, ...] = ()
     draft_orders: tuple[dict[str, Any], ...] = ()
+    draft_bundle: Mapping[str, object] = field(default_factory=dict)  # with the fullUrls of the drafts
     fhir_server: str | None = None
     token: Secret | None = None
     prefetch: Mapping[str, object] = field(default_factory=dict)
@@ -73,6 +74,7 @@ def hook_request(body: object, service: str, hook: str, received: datetime) -> H
         user_id=_user(context),
         selections=_selections(context) if hook == "order-select" else (),
         draft_orders=_draft_orders(context) if hook == "order-select" else (),
+        draft_bundle=_object(context, "draftOrders") if hook == "order-select" else {},
         fhir_server=server,
         token=token,
         prefetch=_object(body, "prefetch"),

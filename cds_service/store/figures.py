@@ -58,19 +58,19 @@ class FigureTables:
 
     def counts(self, tenant: str, since: date) -> Iterator[DayCount]:
         """Daily counts."""
-        yield from (DayCount(*row) for row in self._rows(count_query(tenant, since)))
+        yield from (DayCount._make(row) for row in self._rows(count_query(tenant, since)))
 
     def showings(self, tenant: str, since: datetime) -> Iterator[Showing]:
         """Cards that were sent, oldest first."""
-        yield from (Showing(*row) for row in self._rows(showing_query(tenant, since)))
+        yield from (Showing._make(row) for row in self._rows(showing_query(tenant, since)))
 
     def answers(self, tenant: str, since: datetime) -> Iterator[Answer]:
         """Feedback that was received, in the order in which it was given."""
-        yield from (Answer(*row) for row in self._rows(answer_query(tenant, since)))
+        yield from (Answer._make(row) for row in self._rows(answer_query(tenant, since)))
 
-    def _rows(self, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
+    def _rows(self, query: sa.Select[Any]) -> Iterator[tuple[Any, ...]]:
         with self._database.transaction() as connection:
-            yield from connection.execution_options(yield_per=_AT_ONCE).execute(query)
+            yield from map(tuple, connection.execution_options(yield_per=_AT_ONCE).execute(query))
 
 
 def count_query(tenant: str, since: date) -> sa.Select[Any]:

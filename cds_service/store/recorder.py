@@ -127,6 +127,7 @@ class Recorder:
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE_S
+        metrics.show("cds_store_up", 0 if self._database.problem else 1)
         while not self._stop.is_set():
             metrics.show("cds_queue_depth", self.waiting)
             if not self._pending and not self._take():
@@ -160,7 +161,7 @@ class Recorder:
             return False
         except RowRefused:
             if len(records) > 1:
-                return all([self._write([record]) for record in records])
+                return all(self._write([record]) for record in records)
             self._count_dropped(1, "cds_queue_lost")
         return True
 

@@ -95,7 +95,9 @@ class DrugResolver:
         if place.route == "local" and drugs:
             place = Place("systemic", place.kinds)
         count = max(1, findings.count, len(findings.found), len(product.ingredients))
-        nothing = not (findings.found or findings.known or fluid.is_salt or fluid.hypotonic)
+        balanced = self._fluids.balanced(product, place)
+        is_fluid = fluid.is_salt or fluid.hypotonic or balanced is not None
+        nothing = not (findings.found or findings.known or is_fluid)
         tolvaptan = any(d.cls == "vaptan" for d in drugs)
         return Resolution(
             drugs=drugs,
@@ -103,6 +105,8 @@ class DrugResolver:
             ingredient_count=count,
             saline=fluid.saline,
             hypotonic=fluid.hypotonic,
+            balanced=balanced is not None,
+            balanced_volume_ml=balanced.volume_ml if balanced is not None else None,
             hypotonic_volume_ml=fluid.volume_ml if fluid.hypotonic else None,
             route=fluid.route if place.route == "unknown" else place.route,
             adpkd=tolvaptan and self._adpkd.fits(product),
@@ -111,7 +115,7 @@ class DrugResolver:
             unrecognised=RecordText(_first_name(product)) if nothing and _has_name(product) else None,
             steps=(
                 *findings.steps,
-                *((f"fluid: {fluid.step}",) if fluid.step else ()),
+                *(f"fluid: {f.step}" for f in (fluid, balanced) if f is not None and f.step),
                 f"route: {place.route}",
             ),
         )
@@ -177,9 +181,7 @@ class DrugResolver:
             evidence, matched = findings.found[name]
             text = RecordText(matched) if matched and evidence != "code" else None
             kept.append(
-                DrugMatch(
-                    name=name, cls=drug.cls, tier=drug.tier, group=drug.group, evidence=evidence, matched=text
-                )
+                DrugMatch(name=name, cls=drug.cls, tier=drug.tier, group=drug.group, evidence=evidence, matched=text)
             )
         return tuple(kept)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cds_service.knowledge.terms import Lab
 from cds_service.terminology.match import Coded
 from cds_service.terminology.systems import LOINC, canonical
+from cds_service.terminology.units import factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,19 @@ class LabResolver:
     def __init__(
         self, labs: Mapping[str, Lab], local_codes: Mapping[tuple[str, str], str] | None = None
     ) -> None:
+        self._labs = labs
         self._codes: dict[tuple[str, str], LabMatch] = {
             (LOINC, code): LabMatch(key, code in lab.poc) for key, lab in labs.items() for code in lab.loinc
         }
         for (system, code), analyte in (local_codes or {}).items():
             if analyte in labs:
                 self._codes[canonical(system), code.strip()] = LabMatch(analyte)
+
+    def unit(self, analyte: str, *recorded: str) -> str:
+        """The first recorded unit that is read for the analyte, else the first that is given (C.1.2)."""
+        given = [unit for unit in recorded if unit]
+        lab = self._labs[analyte]
+        return next((unit for unit in given if factor(lab, unit) is not None), given[0] if given else "")
 
     def resolve(self, coded: Coded) -> LabMatch | None:
         """The analyte of an Observation's code; None where no coding is known or two disagree."""

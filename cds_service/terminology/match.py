@@ -93,6 +93,8 @@ class Resolution:
     saline: Saline | None = None
     hypotonic: bool = False  # dextrose 5 % in water, free water, 0.45 % and weaker saline
     hypotonic_volume_ml: Decimal | None = None
+    balanced: bool = False  # Lactated Ringer's and its like: isotonic, and no saline
+    balanced_volume_ml: Decimal | None = None
     route: Route = "unknown"
     adpkd: bool = False
     hyponatremia_product: bool = False

@@ -83,6 +83,8 @@ def _drug(read_as: str, resolution: Resolution) -> list[Meaning]:
         )
     if resolution.hypotonic:
         fluids.append("hypotonic fluid")
+    if resolution.balanced:
+        fluids.append("isotonic fluid, no saline")
     found = []
     if names:
         found.append(Meaning(read_as=read_as, kind="drug", names=names, steps=resolution.steps))

@@ -30,6 +30,7 @@ _STEPS = {
     **dict.fromkeys(("BPCK",), 7),
 }
 _INGREDIENTS = frozenset({"IN", "PIN"})
+NO_PRODUCTS = _INGREDIENTS | {"MIN"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,8 @@ class FluidReader:
             flat(phrases) for phrases in (saline.flush, saline.tablet, saline.oral, saline.electrolytes)
         )
         self._water, self._restriction = flat(fluids.hypotonic.phrases), flat(fluids.restriction.text)
-        self._carrying = frozenset(
-            token for word in fluids.hypotonic.not_after for token in words(word).tokens
-        )
+        self._balanced = flat(fluids.balanced.phrases)
+        self._carrying = frozenset(token for word in fluids.hypotonic.not_after for token in words(word).tokens)
         self._additive_names = frozenset((SALT, *saline.additives, *saline.electrolytes))
         numbers = fluids.numbers
         self._concentrate_from = numbers.concentrate_from_percent.value
@@ -85,6 +84,13 @@ class FluidReader:
                 return self._judge(order, self._text.stated(name, salt))
         return self._without_salt(order)
 
+    def balanced(self, product: Product, place: Place) -> FluidReading | None:
+        """Lactated Ringer's and its like, with the volume where it is told; None: no such fluid."""
+        names = tuple(words(name) for name in _names(product))
+        if place.route == "local" or not any(self._balanced.find(name) for name in names):
+            return None
+        return FluidReading(volume_ml=_volume(product, names), step="isotonic, no saline")
+
     def _by_code(self, product: Product) -> FluidProduct | None:
         codings = (coding for concept in product.concepts for coding in concept.codings)
         rxnorm = (c.code.strip() for c in codings if canonical(c.system) == RXNORM)
@@ -93,9 +99,7 @@ class FluidReader:
     def _of_product(self, known: FluidProduct, order: _Order) -> FluidReading:
         volume = order.volume or known.volume_ml
         if known.kind is None or order.place.route == "local":
-            return FluidReading(
-                is_salt=True, step=f"RxNorm product, no saline order: {known.never or 'local use'}"
-            )
+            return FluidReading(is_salt=True, step=f"RxNorm product, no saline order: {known.never or 'local use'}")
         if known.kind == "isotonic" and volume is not None and volume <= self._flush_ml:
             return FluidReading(is_salt=True, step="RxNorm product: flush volume")
         saline = Saline(kind=known.kind, percent=known.percent, volume_ml=volume)
@@ -175,9 +179,7 @@ class FluidReader:
 
 def _found(saline: Saline, route: Route, step: str) -> FluidReading:
     weak = saline.kind == "hypotonic"
-    return FluidReading(
-        saline=saline, hypotonic=weak, volume_ml=saline.volume_ml, route=route, is_salt=True, step=step
-    )
+    return FluidReading(saline=saline, hypotonic=weak, volume_ml=saline.volume_ml, route=route, is_salt=True, step=step)
 
 
 def _volume(product: Product, names: tuple[Words, ...]) -> Decimal | None:

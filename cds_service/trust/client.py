@@ -36,9 +36,7 @@ class Credentials:
     jwks_url: str = ""
     jku: tuple[str, ...] = ()  # strings that a token's `jku` may be; compared, never followed
     algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
-    audiences: tuple[
-        str, ...
-    ] = ()  # beside the public URL of the endpoint: Epic's is typed in by the hospital
+    audiences: tuple[str, ...] = ()  # beside the public URL of the endpoint: Epic's is typed in by the hospital
     tenants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # `tenant` claim -> its FHIR bases
     subject: str = ""  # `sub`, where the client sends one that is agreed on
 

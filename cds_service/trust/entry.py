@@ -182,9 +182,7 @@ def _card_limits(entry: Entry) -> CardLimits:
 def _origin(where: str, written: str, allow_http: bool) -> str:
     match = _ORIGIN.fullmatch(written)
     if match is None or (match[1] == "http" and not allow_http):
-        raise RegistryError(
-            f"{where}: an origin is https://host or https://host:port, in lower case, no path."
-        )
+        raise RegistryError(f"{where}: an origin is https://host or https://host:port, in lower case, no path.")
     return written
 
 

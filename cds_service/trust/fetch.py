@@ -32,9 +32,7 @@ class Fetched:
     cache_control: str = ""
 
 
-def fetch(
-    session: requests.Session, url: str, headers: Mapping[str, str], errand: Errand, max_bytes: int
-) -> Fetched:
+def fetch(session: requests.Session, url: str, headers: Mapping[str, str], errand: Errand, max_bytes: int) -> Fetched:
     """GET `url` within the errand's deadline; at most `max_bytes` of decoded body.
 
     A reset on a connection that had been idle is tried once more, because the server may have closed
@@ -48,16 +46,12 @@ def fetch(
         return fetched
 
 
-def _fetch(
-    session: requests.Session, url: str, headers: Mapping[str, str], errand: Errand, max_bytes: int
-) -> Fetched:
+def _fetch(session: requests.Session, url: str, headers: Mapping[str, str], errand: Errand, max_bytes: int) -> Fetched:
     left = errand.deadline.left()
     if not left or errand.is_cut:
         return Fetched(0, b"", Failure.TIME)
     try:
-        response = session.get(
-            url, headers=dict(headers), timeout=(left, left), stream=True, allow_redirects=False
-        )
+        response = session.get(url, headers=dict(headers), timeout=(left, left), stream=True, allow_redirects=False)
     except (requests.RequestException, HTTPError, OSError, ValueError):
         return Fetched(0, b"", _why(errand))
     # Not drained: what is left in a connection after an early end is not worth reading.

@@ -95,9 +95,7 @@ def read_token(authorization: str | None) -> Token:
     return Token(text=parts[0], header=_json(parts[1]), claims=_json(parts[2]))
 
 
-def prove(
-    token: Token, audiences: tuple[str, ...], registry: Registry, keys: KeyCache, now: datetime
-) -> Proven:
+def prove(token: Token, audiences: tuple[str, ...], registry: Registry, keys: KeyCache, now: datetime) -> Proven:
     """The client that sent this token to one of `audiences` (our public URLs of the endpoint).
 
     Refused with one of the closed reasons otherwise. Whether the token was used before is not asked here.
@@ -160,9 +158,7 @@ def _header(header: Mapping[str, Any]) -> tuple[str, str]:
     return algorithm, kid
 
 
-def _cheap(
-    token: Token, algorithm: str, credentials: Credentials, audiences: tuple[str, ...], now: datetime
-) -> None:
+def _cheap(token: Token, algorithm: str, credentials: Credentials, audiences: tuple[str, ...], now: datetime) -> None:
     """Everything that needs no key, so that a stranger's token costs no signature check (T-31)."""
     if algorithm not in credentials.algorithms:
         raise Refused(Reason.ALGORITHM)
@@ -217,9 +213,7 @@ def _key_set(client: Client, kid: str, keys: KeyCache) -> KeySet:
     return found
 
 
-def _decoded(
-    text: str, key: jwt.PyJWK, credentials: Credentials, audiences: tuple[str, ...]
-) -> Mapping[str, Any]:
+def _decoded(text: str, key: jwt.PyJWK, credentials: Credentials, audiences: tuple[str, ...]) -> Mapping[str, Any]:
     """Signature and claims as PyJWT sees them."""
     try:
         claims: Mapping[str, Any] = jwt.decode(

@@ -75,9 +75,7 @@ class _Held:
     next_fetch: float = 0.0  # no earlier, whatever the reason
     next_for_kid: float = 0.0
     fetching: threading.Lock = field(default_factory=threading.Lock)
-    absent: OrderedDict[str, float] = field(
-        default_factory=OrderedDict
-    )  # kid -> until when it is not asked for
+    absent: OrderedDict[str, float] = field(default_factory=OrderedDict)  # kid -> until when it is not asked for
 
 
 class KeyCache:
@@ -172,9 +170,7 @@ class KeyCache:
             log().error("keys", reason=f"A published key set is refused: {refusal}")
             return
         if keys is None:
-            log().warning(
-                "keys", reason="A published key set cannot be fetched; one that is held stays in force."
-            )
+            log().warning("keys", reason="A published key set cannot be fetched; one that is held stays in force.")
             return
         low, high = limits.fresh_between_s
         age = limits.fresh_s if answer.max_age is None else min(max(answer.max_age, low), high)

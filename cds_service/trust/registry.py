@@ -67,9 +67,7 @@ class Registry:
         raw = _parsed(path)
         entries = converted(path.name, raw, _File).clients
         clients = tuple(
-            read_client(
-                f"{path.name}: clients.{name}", name, entry, folder=path.parent, allow_http=allow_http
-            )
+            read_client(f"{path.name}: clients.{name}", name, entry, folder=path.parent, allow_http=allow_http)
             for name, entry in entries.items()
         )
         _refuse_ambiguous(path.name, clients)

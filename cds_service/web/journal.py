@@ -65,7 +65,7 @@ def keep(response: Response) -> Response:
         return response
     here = runtime()
     named = (request.view_args or {}).get("service_id")
-    service = named if named in here.pipeline.knowledge.services else _UNKNOWN_SERVICE
+    service = str(named) if named in here.pipeline.knowledge.services else _UNKNOWN_SERVICE
     seconds = time.monotonic() - g.get("began", time.monotonic())
     metrics.count("cds_calls", service, str(response.status_code))
     metrics.took("total", seconds)

@@ -84,9 +84,7 @@ class Plot:
 
 def bands(limits: Limits) -> tuple[tuple[str, float, float], ...]:
     """Name, lower and upper edge of each band of a profile, lowest first."""
-    severe, moderate, mild = (
-        float(edge) for edge in (limits.severe_below, limits.moderate_below, limits.mild_below)
-    )
+    severe, moderate, mild = (float(edge) for edge in (limits.severe_below, limits.moderate_below, limits.mild_below))
     return ("severe", 0.0, severe), ("moderate", severe, moderate), ("mild", moderate, mild)
 
 
@@ -224,9 +222,7 @@ def _fitted(words: str, width: float) -> str:
 
 
 def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
-    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(
-        kind, x1, y1, x2, y2
-    )
+    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(kind, x1, y1, x2, y2)
 
 
 def _rect(kind: str, x: float, y: float, width: float, height: float) -> Markup:

@@ -34,9 +34,7 @@ Open = Callable[..., Page]
 def chromium() -> str:
     """Chromium's path. Without one these tests are skipped, but never in CI."""
     named = os.environ.get("CHROMIUM", "")
-    found = (
-        named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    )
+    found = named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not found and os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail("CI needs Chromium: apt-get install chromium")
     if not found:
@@ -49,9 +47,7 @@ def demo(chromium: str) -> Iterator[str]:
     """The address of a demo that runs as `cds-service demo` does."""
     command = [sys.executable, "-m", "cds_service", "demo", "--port", "0"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=clean | {"PYTHONUNBUFFERED": "1"}
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean | {"PYTHONUNBUFFERED": "1"}) as process:
         assert process.stdout is not None
         try:
             yield _address(process.stdout)

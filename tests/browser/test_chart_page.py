@@ -22,9 +22,7 @@ def _cards(page: Page) -> Locator:
 
 def _call(page: Page, kind: str) -> Locator:
     """The newest exchange of a kind."""
-    return (
-        page.locator("#exchange > li").filter(has=page.locator("b", has_text=re.compile(f"^{kind}$"))).first
-    )
+    return page.locator("#exchange > li").filter(has=page.locator("b", has_text=re.compile(f"^{kind}$"))).first
 
 
 def test_the_list_filters_as_one_types(open_page: Open) -> None:
@@ -51,9 +49,7 @@ def test_an_accepted_suggestion_becomes_a_draft_order_and_its_feedback_is_stored
     card = _cards(page).first
     card.get_by_role("button", name=re.compile("Repeat sodium")).click()
     expect(page.locator("#drafts .draft")).to_contain_text("Sodium")
-    expect(card.locator(".receipts")).to_contain_text(
-        re.compile(r"Accepted: Repeat sodium.*feedback stored \(200")
-    )
+    expect(card.locator(".receipts")).to_contain_text(re.compile(r"Accepted: Repeat sodium.*feedback stored \(200"))
     expect(_call(page, "feedback").locator(".ok")).to_have_text("200")
 
 
@@ -79,9 +75,7 @@ def test_a_card_is_overridden_with_a_reason(open_page: Open) -> None:
     assert item["outcome"] == "overridden"
     assert item["overrideReason"]["reason"]["code"] == "already-managed"
     assert item["overrideReason"]["userComment"] == "seen by nephrology"
-    expect(card.locator(".receipts")).to_contain_text(
-        "Overridden: Already being managed: feedback stored (200"
-    )
+    expect(card.locator(".receipts")).to_contain_text("Overridden: Already being managed: feedback stored (200")
     expect(card.locator(".detail")).to_be_hidden()
 
 
@@ -237,6 +231,4 @@ def test_numbers_of_the_plot_are_in_a_table(open_page: Open) -> None:
     page = open_page("/chart/rising-too-fast")
     page.get_by_text("Values as a table").click()
     expect(page.locator("#sodium-table tbody tr")).to_have_count(4)
-    expect(
-        page.get_by_role("img", name=re.compile("Sodium over time: 4 results, the last 127"))
-    ).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Sodium over time: 4 results, the last 127"))).to_be_visible()

@@ -120,3 +120,20 @@ def test_a_chunked_body_is_counted_and_read(demo: tuple[str, subprocess.Popen[st
     endless = (b" " * 65536 for _ in range(40))
     with contextlib.suppress(requests.ConnectionError):  # the answer may come before the end of our sending
         assert requests.post(url, data=endless, headers=headers, timeout=10).status_code == 413
+
+
+def test_t77_a_request_hidden_in_another_is_not_answered(demo: tuple[str, subprocess.Popen[str]]) -> None:
+    base, _ = demo
+    host, port = base.removeprefix("http://").split(":")
+    hidden = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = (
+        b"POST /cds-services/hyponatremia-patient-view HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(head + hidden)
+        said = b""
+        while part := connection.recv(65536):
+            said += part
+    assert said.startswith(b"HTTP/1.1 400")
+    assert said.count(b"HTTP/1.1") == 1

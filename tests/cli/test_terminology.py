@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from cds_service.app import create_app
+from cds_service.cli.terminology import command
 from cds_service.errors import TerminologyError
 from cds_service.settings import Settings
 from tests.cli.test_commands import run
@@ -21,14 +23,15 @@ EX_CONFIG = 78
 
 
 def lookup(term: str, *more: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(run("terminology", "lookup", term, "--json", *more).stdout)
+    shown = CliRunner().invoke(command, ["lookup", term, "--json", *more])
+    told: dict[str, Any] = json.loads(shown.stdout)
     return told
 
 
 def imported(folder: Path) -> Path:
     index = folder / "index.json"
-    told = run("terminology", "import", str(zipped(folder / RELEASE)), "--output", str(index))
-    assert told.returncode == 0, told.stderr
+    told = CliRunner().invoke(command, ["import", str(zipped(folder / RELEASE)), "--output", str(index)])
+    assert told.exit_code == 0, told.output
     return index
 
 
@@ -116,9 +119,7 @@ def _folder(folder: Path, how: str) -> Path:
         ("relations missing", "to no product"),
     ],
 )
-def test_a_wrong_or_truncated_release_ends_with_78_one_line_and_no_index(
-    tmp_path: Path, how: str, said: str
-) -> None:
+def test_a_wrong_or_truncated_release_ends_with_78_one_line_and_no_index(tmp_path: Path, how: str, said: str) -> None:
     index = tmp_path / "index.json"
     told = run("terminology", "import", str(spoiled(tmp_path, how)), "--output", str(index))
     assert told.returncode == EX_CONFIG
@@ -146,8 +147,8 @@ def test_lookup_says_what_and_by_which_step(term: str, kind: str, name: str, ste
 
 @pytest.mark.parametrize("term", ["hydroxyurea 500 mg capsule", "99999999", "", "|"])
 def test_lookup_of_something_unknown_says_so_and_ends_with_1(term: str) -> None:
-    told = run("terminology", "lookup", term)
-    assert (told.returncode, told.stderr) == (1, "")
+    told = CliRunner().invoke(command, ["lookup", term])
+    assert told.exit_code == 1
     assert told.stdout.startswith("Not known")
 
 
@@ -195,7 +196,7 @@ def test_a_broken_file_of_codes_stops_the_start_and_names_file_and_line(
 ) -> None:
     codes = tmp_path / "codes.csv"
     codes.write_text(content, encoding="utf-8")
-    settings = Settings(mode="development", data_dir=tmp_path, local_codes=codes)
+    settings = Settings(mode="demo", data_dir=tmp_path, local_codes=codes)
     with pytest.raises(TerminologyError) as refused:
         create_app(settings)
     assert said in str(refused.value)
@@ -205,15 +206,13 @@ def test_a_broken_file_of_codes_stops_the_start_and_names_file_and_line(
 def test_serve_ends_with_78_where_the_index_is_broken(tmp_path: Path) -> None:
     index = tmp_path / "index.json"
     index.write_text("{", encoding="utf-8")
-    told = run("serve", CDS_RXNORM_INDEX=str(index), CDS_DATA_DIR=str(tmp_path))
+    told = run("serve", CDS_MODE="demo", CDS_RXNORM_INDEX=str(index), CDS_DATA_DIR=str(tmp_path))
     assert told.returncode == EX_CONFIG
-    assert told.stderr.splitlines()[-1].endswith(
-        "index.json: cannot be read as an RxNorm index; import RxNorm again"
-    )
+    assert told.stderr.splitlines()[-1].endswith("index.json: cannot be read as an RxNorm index; import RxNorm again")
 
 
 def health(folder: Path, index: Path, now: datetime) -> dict[str, Any]:
-    settings = Settings(mode="development", data_dir=folder, rxnorm_index=index)
+    settings = Settings(mode="demo", data_dir=folder, rxnorm_index=index)
     told: dict[str, Any] = create_app(settings, clock=lambda: now).test_client().get("/health").get_json()
     return told
 

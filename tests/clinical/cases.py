@@ -19,15 +19,9 @@ from cds_service.knowledge.terms import Lab
 NOW = datetime(2026, 11, 15, 12, 0, tzinfo=UTC)
 THRESHOLDS = default_hooks_dir() / "knowledge" / "thresholds.toml"
 
-LABS = {
-    "glucose": Lab(title="glucose", loinc={}, unit="mg/dL", units={"mg/dl": "1", "mmol/l": "18.016"}),
-    "serum-osmolality": Lab(title="serum osmolality", loinc={}, unit="mOsm/kg", units={"mosm/kg": "1"}),
-    "bun": Lab(title="urea nitrogen", loinc={}, unit="mg/dL", units={"mg/dl": "1"}),
-    "urea": Lab(title="urea", loinc={}, unit="mmol/L", units={"mmol/l": "1"}),
-    "ethanol": Lab(title="ethanol", loinc={}, unit="mg/dL", units={"mg/dl": "1"}),
-    "triglyceride": Lab(title="triglyceride", loinc={}, unit="mg/dL", units={"mg/dl": "1"}),
-    "total-protein": Lab(title="total protein", loinc={}, unit="g/dL", units={"g/dl": "1"}),
-}
+LABS = msgspec.convert(
+    tomllib.loads(THRESHOLDS.with_name("labs.toml").read_text(encoding="utf-8")), dict[str, Lab]
+)
 
 
 @cache

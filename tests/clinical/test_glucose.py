@@ -32,20 +32,20 @@ def glucose(value: str, hours: float = 0, **more: Any) -> LabResult:
 
 def pair_of(*labs: LabResult) -> GlucosePair | None:
     patient = snapshot(*labs)
-    found = series_of(patient, limits())
+    found = series_of(patient, limits(), LABS)
     assert found.latest is not None
     return glucose_pairs(found.samples, patient, LABS, limits()).get(found.latest)
 
 
 def shift_of(*labs: LabResult) -> GlucoseShift | None:
     patient = snapshot(*labs)
-    found = series_of(patient, limits())
+    found = series_of(patient, limits(), LABS)
     return glucose_shift(found.latest, glucose_pairs(found.samples, patient, LABS, limits()), limits())
 
 
 def suspicion(*labs: LabResult, **more: Any) -> Pseudo | None:
     patient = snapshot(*labs, **more)
-    found = series_of(patient, limits())
+    found = series_of(patient, limits(), LABS)
     pairs = glucose_pairs(found.samples, patient, LABS, limits())
     return pseudo(PseudoInput(snapshot=patient, series=found, pairs=pairs, labs=LABS), limits())
 
@@ -149,7 +149,7 @@ def test_a_bound_is_not_corrected() -> None:
 
 def test_only_samples_with_high_glucose_are_corrected() -> None:
     patient = snapshot(lab("128"), hours_ago("130", 10), glucose("600"), glucose("199", 10))
-    found = series_of(patient, limits())
+    found = series_of(patient, limits(), LABS)
     corrected = corrected_sodium(glucose_pairs(found.samples, patient, LABS, limits()), limits())
     assert corrected == {found.samples[1]: Decimal("136.000")}
 
@@ -181,7 +181,7 @@ def test_only_osmolality_that_urea_does_not_explain_speaks_for_an_artefact(
 
 
 def test_urea_in_millimoles_is_subtracted_as_it_is() -> None:
-    urea = lab("10", analyte="urea")
+    urea = lab("10", analyte="bun", unit="mmol/L")
     assert suspicion(lab("125"), osmolality("285"), urea, NORMAL_GLUCOSE) is not None
     assert suspicion(lab("125"), osmolality("284"), urea, NORMAL_GLUCOSE) is None
 
@@ -225,9 +225,7 @@ def test_under_mannitol_osmolality_tells_nothing() -> None:
     ("hours", "direct", "found"),
     [(1, "136", True), (1, "135.9", False), (1.01, "136", False), (-0.1, "140", True)],
 )
-def test_a_normal_direct_measurement_contradicts_a_low_laboratory_value(
-    hours: float, direct: str, found: bool
-) -> None:
+def test_a_normal_direct_measurement_contradicts_a_low_laboratory_value(hours: float, direct: str, found: bool) -> None:
     verdict = suspicion(lab("128"), hours_ago(direct, hours, method="poc"))
     assert (verdict is not None and verdict.kind == "direct-ise") is found
     if verdict is not None:
@@ -300,5 +298,11 @@ def test_no_record_breaks_it_and_its_order_does_not_matter(
 
 
 def test_pairs_are_only_for_samples_that_have_one() -> None:
-    lonely: list[Sample] = list(series_of(snapshot(lab("128")), limits()).samples)
+    lonely: list[Sample] = list(series_of(snapshot(lab("128")), limits(), LABS).samples)
     assert glucose_pairs(lonely, snapshot(lab("128")), LABS, limits()) == {}
+
+
+def test_every_analyte_that_is_asked_for_is_in_the_knowledge() -> None:
+    asked = {"glucose", "serum-osmolality", "bun", "ethanol", "triglyceride", "total-protein"}
+    assert asked <= set(LABS)
+    assert LABS["bun"].units["mmol/l"] == "2.8"

@@ -327,6 +327,23 @@ def test_an_uncertain_sample_never_makes_a_critical_card(
     assert (found.level, found.notes) == ("warning", (note,))
 
 
+@pytest.mark.parametrize(
+    ("hours", "last", "level", "notes"),
+    [
+        (1.0, "132", "warning", ("two-methods",)),
+        (1.01, "132", "critical", ("methods-differ",)),
+        (1.0, "129", None, ()),
+        (1.01, "129", "warning", ("methods-differ",)),
+    ],
+)
+def test_two_methods_within_an_hour_disagree_and_show_no_rise(
+    hours: float, last: str, level: str | None, notes: tuple[str, ...]
+) -> None:
+    found = rate_of([sample(0, "121"), sample(hours, last, "poc")])
+    assert (found.level, found.notes) == (level, notes)
+    assert found.over_recently is (level == "critical")
+
+
 def test_dialysis_never_makes_a_critical_card() -> None:
     found = rate((0, "112"), (20, "124"), dialysis=True)
     assert (found.level, found.notes) == ("warning", ("dialysis",))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -12,21 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.clinical.sample import Band, Freshness
-from cds_service.clinical.series import SODIUM_UNITS, Series, series_of
+from cds_service.clinical.series import Series, series_of
 from cds_service.clinical.snapshot import LabResult, Moment, Setting, Snapshot
 from cds_service.clinical.sodium import Influence, SodiumView, sodium_view
-from tests.clinical.cases import NOW, THRESHOLDS, hours_ago, lab, limits, sample, snapshot
+from tests.clinical.cases import LABS, NOW, hours_ago, lab, limits, sample, snapshot
 
 DAY = 24.0
 
 
 def series(*labs: LabResult, profile: str = "aasld", **more: Any) -> Series:
-    return series_of(snapshot(*labs, **more), limits(profile))
+    return series_of(snapshot(*labs, **more), limits(profile), LABS)
 
 
 def view(*labs: LabResult, profile: str = "aasld", **more: Any) -> SodiumView:
     patient = snapshot(*labs, **more)
-    return sodium_view(patient, series_of(patient, limits(profile)), limits(profile))
+    return sodium_view(patient, series_of(patient, limits(profile), LABS), limits(profile))
 
 
 def values(found: Series) -> list[str]:
@@ -74,7 +73,7 @@ def test_a_value_is_never_rounded_before_it_is_compared() -> None:
 
 def test_the_band_in_use_is_that_of_the_corrected_value_and_the_measured_one_is_kept() -> None:
     patient = snapshot(lab("124"))
-    found = series_of(patient, limits())
+    found = series_of(patient, limits(), LABS)
     influence = Influence(corrected={found.samples[0]: Decimal("128.8")})
     seen = sodium_view(patient, found, limits(), influence)
     assert (seen.measured, seen.band) == (Band.MODERATE, Band.MILD)
@@ -95,9 +94,7 @@ def test_a_withdrawn_result_is_dropped_without_a_word(status: str) -> None:
     assert found.newest_rejected is None
 
 
-@pytest.mark.parametrize(
-    ("status", "kept"), [("unknown", "unknown"), ("", "unknown"), ("corrected", "corrected")]
-)
+@pytest.mark.parametrize(("status", "kept"), [("unknown", "unknown"), ("", "unknown"), ("corrected", "corrected")])
 def test_a_result_without_a_clear_status_is_used_and_marked(status: str, kept: str) -> None:
     assert [s.status for s in series(lab("128", status=status)).samples] == [kept]
 
@@ -159,9 +156,8 @@ def test_a_plausible_value_without_a_unit_is_used_and_flagged(value: str) -> Non
     assert [s.unit_missing for s in series(lab(value, unit="")).samples] == [True]
 
 
-def test_the_accepted_units_are_those_of_the_knowledge() -> None:
-    tables = tomllib.loads(THRESHOLDS.with_name("labs.toml").read_text(encoding="utf-8"))
-    assert set(tables["sodium"]["units"]) == SODIUM_UNITS
+def test_no_unit_of_sodium_is_converted() -> None:
+    assert set(LABS["sodium"].units.values()) == {"1"}
 
 
 @pytest.mark.parametrize("unit", ["mmol/L", "meq/L", "mEq/L", "MEQ/L", "mmol/l"])
@@ -232,7 +228,7 @@ def test_a_date_without_a_clock_is_compared_as_a_date() -> None:
     )
     assert series(today_there).samples == ()
     ahead = Snapshot(now=NOW, zone=east.utcoffset(None), labs=(today_there,))
-    assert values(series_of(ahead, limits())) == ["128"]
+    assert values(series_of(ahead, limits(), LABS)) == ["128"]
 
 
 def test_a_result_keeps_what_its_time_rests_on() -> None:
@@ -259,9 +255,7 @@ def test_a_result_keeps_what_its_time_rests_on() -> None:
         ({"updated": NOW}, {"updated": None}),
     ],
 )
-def test_of_two_reports_with_one_identifier_the_better_counts(
-    better: dict[str, Any], worse: dict[str, Any]
-) -> None:
+def test_of_two_reports_with_one_identifier_the_better_counts(better: dict[str, Any], worse: dict[str, Any]) -> None:
     pair = [hours_ago("128", 1, identity="x|1", **better), hours_ago("122", 3, identity="x|1", **worse)]
     assert values(series(*pair)) == ["128"]
     assert values(series(*reversed(pair))) == ["128"]
@@ -376,9 +370,7 @@ def test_an_upper_bound_that_low_is_an_unrepeated_severe_value_too() -> None:
         ("142", 24, "137.1", False),
     ],
 )
-def test_falling_needs_a_drop_a_time_and_a_low_end(
-    before: str, hours: float, newest: str, falls: bool
-) -> None:
+def test_falling_needs_a_drop_a_time_and_a_low_end(before: str, hours: float, newest: str, falls: bool) -> None:
     found = view(hours_ago(before, hours), lab(newest))
     assert (found.falling is not None) is falls
 
@@ -399,9 +391,7 @@ def test_a_fall_is_told_from_the_highest_value_with_its_time() -> None:
         ("146", 20, "136", False),
     ],
 )
-def test_a_fall_within_two_days_to_a_low_value_is_acute(
-    before: str, hours: float, newest: str, is_acute: bool
-) -> None:
+def test_a_fall_within_two_days_to_a_low_value_is_acute(before: str, hours: float, newest: str, is_acute: bool) -> None:
     assert (view(hours_ago(before, hours), lab(newest)).acute is not None) is is_acute
 
 
@@ -418,7 +408,7 @@ def test_a_fall_from_or_to_a_value_that_needs_a_repeat_is_not_acute() -> None:
 
 def test_a_fall_that_glucose_explains_is_not_acute() -> None:
     patient = snapshot(hours_ago("140", 20), lab("131"))
-    found = series_of(patient, limits())
+    found = series_of(patient, limits(), LABS)
     corrected = {found.samples[1]: Decimal("134")}
     assert sodium_view(patient, found, limits()).acute is not None
     assert sodium_view(patient, found, limits(), Influence(corrected=corrected)).acute is None
@@ -426,7 +416,7 @@ def test_a_fall_that_glucose_explains_is_not_acute() -> None:
 
 def test_a_fall_with_another_explanation_is_not_acute() -> None:
     patient = snapshot(hours_ago("140", 20), lab("128"))
-    found = series_of(patient, limits())
+    found = series_of(patient, limits(), LABS)
     assert sodium_view(patient, found, limits(), Influence(fall_explained=True)).acute is None
 
 
@@ -441,9 +431,7 @@ def test_a_fall_with_another_explanation_is_not_acute() -> None:
         ([("120", 90), ("131", 61), ("133", 30), ("134", 0)], True),
     ],
 )
-def test_a_mild_low_sodium_is_stable_after_many_like_values(
-    results: list[tuple[str, float]], stable: bool
-) -> None:
+def test_a_mild_low_sodium_is_stable_after_many_like_values(results: list[tuple[str, float]], stable: bool) -> None:
     assert view(*(lab(v, timedelta(days=d)) for v, d in results)).stable_chronic is stable
 
 

@@ -19,6 +19,7 @@ from cds_service.clinical.finding import (
 )
 from cds_service.clinical.rules.patient_view import RULES
 from cds_service.clinical.triage import (
+    HELD_BACK,
     ORDER_ORDER,
     SODIUM_ORDER,
     closed,
@@ -93,7 +94,7 @@ PAIRS = [
     ("OS-HTS-OVER", "OS-HTS-SEV"),
     ("OS-VAP-HTS", "OS-VAP-HYPO"),
     ("OS-VAP-HYPO", "OS-VAP-LIVER"),
-    ("OS-VAP-CONTRA", "OS-VAP-GEN"),
+    ("OS-VAP-CONTRA", "OS-VAP-LIVER"),
     ("OS-HTS-SEV", "OS-HTS-OLD"),
     ("OS-HTS-OLD", "OS-VAP-LIVER"),
     ("OS-HTS-GLU", "OS-HTS-MILD"),
@@ -114,6 +115,12 @@ PAIRS = [
 def test_precedence_among_the_findings_of_one_order(lead: str, bullet: str) -> None:
     outcomes = {"MedicationRequest/1": [found(bullet), found(lead)]}
     assert shown(triage_order_select(outcomes, CASE)) == [(lead, [bullet])]
+
+
+@pytest.mark.parametrize(("lead", "bullet"), sorted((a, b) for a, held in HELD_BACK.items() for b in held))
+def test_a_card_that_says_not_now_has_no_bullet_that_says_how(lead: str, bullet: str) -> None:
+    outcomes = {"MedicationRequest/1": [found(bullet), found("OS-VAP-LIVER"), found(lead)]}
+    assert shown(triage_order_select(outcomes, CASE)) == [(lead, ["OS-VAP-LIVER"])]
 
 
 def test_a_critical_finding_is_never_a_bullet_of_a_weaker_card() -> None:

@@ -254,6 +254,7 @@ def test_urea_in_millimoles_is_compared_on_the_same_scale() -> None:
         Story(problems=(problem("alcoholic-hepatitis"),)),
         Story(problems=(problem("alcohol-use-disorder"),)),
         Story(problems=(problem("malnutrition"),)),
+        Story(problems=(problem("myelinolysis", days=3000),)),
         Story(problems=(problem("hypokalemia", days=7),)),
         Story(results=(result("potassium", "3.4", 72),)),
         Story(results=(result("bmi", "18.4", 24 * 300),)),

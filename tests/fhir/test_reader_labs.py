@@ -378,3 +378,19 @@ def test_a_name_alone_or_a_code_without_system_is_never_taken_for_serum_sodium(
     read: Read, code: object
 ) -> None:
     assert read(observation(code=code)).labs == ()
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit"),
+    [
+        ({"value": 128, "code": "MMOLL", "unit": "mmol/L"}, "mmol/L"),  # a local code beside a good text
+        ({"value": 128, "code": "mmol/L", "unit": "whatever"}, "mmol/L"),
+        ({"value": 128, "code": "mg/dL", "unit": "mg/dL"}, "mg/dL"),  # neither is read: refused later
+        ({"value": 128, "unit": "mEq/L"}, "mEq/L"),
+        ({"value": 128}, ""),
+    ],
+)
+def test_the_unit_is_taken_from_its_code_or_from_its_text_whichever_is_known(
+    read: Read, quantity: dict[str, Any], unit: str
+) -> None:
+    assert only(read(observation(valueQuantity=quantity))).unit == unit

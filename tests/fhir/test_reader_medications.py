@@ -249,3 +249,47 @@ def test_full_urls_keep_what_only_a_bundle_can_name() -> None:
         ],
     }
     assert list(full_urls([bundle, None, [bundle], "x"])) == ["urn:uuid:1"]
+
+
+def test_a_medication_that_could_not_be_read_counts_as_not_recognised(read: Callable[..., Snapshot]) -> None:
+    order = {
+        "resourceType": "MedicationRequest",
+        "id": "m",
+        "status": "active",
+        "intent": "order",
+        "subject": {"reference": "Patient/p"},
+    }
+    lost = {**order, "medicationReference": {"reference": "Medication/gone"}}
+    named = {**order, "id": "n", "medicationReference": {"reference": "Medication/x", "display": "Sertraline"}}
+    found = read(lost, named)
+    assert found.unrecognised == 1
+    assert [(o.unread, [d.name for d in o.drugs]) for o in found.exposures] == [
+        (True, []),
+        (False, ["sertraline"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "balanced", "volume"),
+    [
+        ("Lactated Ringer's IV bolus 1000 mL", True, 1000),
+        ("lactated ringers infusion", True, None),
+        ("Plasma-Lyte A 500 mL", True, 500),
+        ("sodium chloride 0.9 % 1000 mL", False, None),
+    ],
+)
+def test_balanced_fluid_is_volume_given_and_never_saline(
+    read: Callable[..., Snapshot], name: str, balanced: bool, volume: int | None
+) -> None:
+    (order,) = read(
+        {
+            "resourceType": "MedicationRequest",
+            "id": "m",
+            "status": "active",
+            "intent": "order",
+            "subject": {"reference": "Patient/p"},
+            "medicationCodeableConcept": {"text": name},
+        }
+    ).exposures
+    assert (order.balanced, order.balanced_volume_ml) == (balanced, volume)
+    assert (order.saline is None) is balanced

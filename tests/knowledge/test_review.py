@@ -55,9 +55,7 @@ def service(hooks: Path, folder: Path, *, require_signed: bool = False) -> tuple
     return client.get("/basis").get_data(as_text=True), [s["description"] for s in services]
 
 
-def test_unsigned_knowledge_says_so_on_the_page_in_check_and_in_the_description(
-    hooks: Path, tmp_path: Path
-) -> None:
+def test_unsigned_knowledge_says_so_on_the_page_in_check_and_in_the_description(hooks: Path, tmp_path: Path) -> None:
     page, descriptions = service(hooks, tmp_path)
     assert "Not clinically reviewed." in page
     assert all(text.endswith("Not clinically reviewed.") for text in descriptions)

@@ -79,7 +79,7 @@ def test_a_postgresql_that_does_not_answer_starts_degraded_and_recovers(postgres
     upgrade(make_engine(url))
     postgres.stop()
     database = open_database(url)
-    assert database.problem == "unreachable"
+    assert str(database.problem) == "unreachable"
     with pytest.raises(StoreUnavailable), database.transaction():
         pass
     postgres.start()

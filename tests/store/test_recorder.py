@@ -107,7 +107,7 @@ def test_an_outage_loses_nothing_that_fits_into_the_queue(postgres: Server) -> N
     for n in range(300):
         recorder.put(a_call(f"during-{n}"))
     assert not recorder.flush(0.5)
-    assert database.problem == "unreachable"
+    assert str(database.problem) == "unreachable"
     postgres.start()
     assert recorder.flush(20)
     assert rows(database, AUDIT) == 301

@@ -192,7 +192,7 @@ hemorrhage vomiting diarrhea orthostatic-hypotension sah traumatic-sah salt-wast
 adrenal-crisis cerebral-edema herniation tbi intracranial-bleed meningitis-encephalitis pituitary-surgery
 seizure epilepsy status-epilepticus coma stupor somnolence respiratory-failure arrest confusion headache
 nausea cramp weakness fatigue lethargy dizziness poor-concentration gait fall fracture osteoporosis
-alcohol-use-disorder malnutrition hypokalemia hypothyroid polydipsia myeloma adpkd hospice comfort-care
+alcohol-use-disorder malnutrition myelinolysis hypokalemia hypothyroid polydipsia myeloma adpkd hospice comfort-care
 pregnancy diabetes-insipidus bleeding-disorder acute-kidney-injury sepsis shock hypotension pancreatitis
 heat hyperglycemic-crisis anuria spasticity eating-disorder withdrawal gi-bleed adverse-effect-ssri
 adverse-effect-diuretic adverse-effect-iminostilbene

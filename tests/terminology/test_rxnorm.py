@@ -33,17 +33,13 @@ def test_the_walk_reaches_products_and_packs_of_shipped_ingredients_only(index: 
     ingredients = {code: product.ingredients for code, product in index.products.items()}
 
     assert index.release == date(2025, 10, 6)
-    assert all(
-        ingredients[code] == ("sertraline",) for code in ("155137", "900001", "900002", "900003", "900004")
-    )
+    assert all(ingredients[code] == ("sertraline",) for code in ("155137", "900001", "900002", "900003", "900004"))
     assert set(ingredients["900012"]) == {"hydrochlorothiazide", "lisinopril"}
     assert ingredients["900042"] == ("bendroflumethiazide",)
     assert not {"161", "900020", "900021", "36438", "900099"} & set(ingredients)
 
 
-def test_orders_with_a_code_and_no_name_are_recognised(
-    index: RxNormIndex, terms: Terms, fluids: Fluids
-) -> None:
+def test_orders_with_a_code_and_no_name_are_recognised(index: RxNormIndex, terms: Terms, fluids: Fluids) -> None:
     resolver = DrugResolver(terms.drugs, fluids, products=index.products)
 
     def order(code: str) -> Product:

@@ -32,17 +32,15 @@ def door(tmp_path: Path) -> Door:
 
     def opened(entry: str = "", **settings: Any) -> FlaskClient:
         path = written(tmp_path, entry)
-        chosen = {"mode": "development", "public_url": BASE, "data_dir": tmp_path / "data"} | settings
-        return create_app(Settings(clients_file=path, **chosen)).test_client()
+        chosen: dict[str, Any] = {"mode": "development", "public_url": BASE, "data_dir": tmp_path / "data"}
+        return create_app(Settings(clients_file=path, **(chosen | settings))).test_client()
 
     return opened
 
 
 @pytest.fixture
 def body(stories: dict[str, Story]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(
-        json.dumps(stories[STORY].request_at(datetime.now(UTC)), default=float)
-    )
+    found: dict[str, Any] = json.loads(json.dumps(stories[STORY].request_at(datetime.now(UTC)), default=float))
     return found
 
 
@@ -189,9 +187,7 @@ def test_a_client_may_call_only_the_services_of_its_entry(door: Door, body: dict
     assert answer.get_json(force=True)["issue"][0]["code"] == "forbidden"
 
 
-def test_t50_a_client_that_calls_too_often_gets_429_and_discovery_goes_on(
-    door: Door, body: dict[str, Any]
-) -> None:
+def test_t50_a_client_that_calls_too_often_gets_429_and_discovery_goes_on(door: Door, body: dict[str, Any]) -> None:
     client = door("rate_limit = 2")
     answers = [call(client, body, token()) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 429]

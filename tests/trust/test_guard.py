@@ -177,9 +177,7 @@ URLISH = st.text(alphabet="aA.:/\\@?#%;[]012x-_ \n\u00fc&=", max_size=30)
 
 
 @settings(max_examples=300)
-@given(
-    tail=URLISH, head=st.sampled_from(["https://", "http://", "https://good.example", BASE, BASE + "/", ""])
-)
+@given(tail=URLISH, head=st.sampled_from(["https://", "http://", "https://good.example", BASE, BASE + "/", ""]))
 def test_every_parser_reads_an_accepted_url_alike(head: str, tail: str) -> None:
     for url in (canonical_base(head + tail), resolve_under(BASE, head + tail)):
         if url is not None:

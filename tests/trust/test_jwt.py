@@ -68,9 +68,7 @@ def test_other_algorithms_pass_only_where_the_client_lists_them(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("algorithm", ["none", "NoNe", "", "HS256", "HS384", "HS512", "EdDSA", "ES256K"])
-def test_t20_no_token_passes_without_a_signature_by_the_clients_own_key(
-    registry: Registry, algorithm: str
-) -> None:
+def test_t20_no_token_passes_without_a_signature_by_the_clients_own_key(registry: Registry, algorithm: str) -> None:
     from cryptography.hazmat.primitives import serialization as s
 
     public = private_key("ES384").public_key()
@@ -117,9 +115,7 @@ def test_t20_t21_a_doubtful_key_set_is_refused_as_a_whole(jwks: list[Any], why: 
         key_set(jwks)
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b'{"keys": {}}', b"\xff", b" " * 64_001, b'{"keys": NaN}']
-)
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"keys": {}}', b"\xff", b" " * 64_001, b'{"keys": NaN}'])
 def test_what_is_no_key_set_is_refused(body: bytes) -> None:
     with pytest.raises(BadKeySet):
         read_key_set(body)
@@ -231,9 +227,7 @@ def test_t26_one_of_several_audiences_will_do(registry: Registry, audience: obje
     assert proven(registry, token(aud=audience)).client.name == "mercy"
 
 
-@pytest.mark.parametrize(
-    "issuer", [None, "", "https://evil.example", ISSUER + "/", ISSUER.upper(), 5, [ISSUER]]
-)
+@pytest.mark.parametrize("issuer", [None, "", "https://evil.example", ISSUER + "/", ISSUER.upper(), 5, [ISSUER]])
 def test_the_issuer_is_compared_exactly(registry: Registry, issuer: object) -> None:
     assert refusal(registry, token(iss=issuer)) is Reason.ISSUER
 
@@ -391,25 +385,20 @@ def test_a_token_is_remembered_until_nobody_would_take_it_any_more(registry: Reg
 def test_no_token_breaks_the_check(
     tmp_path_factory: pytest.TempPathFactory, header: dict[str, object], body: bytes, signature: bytes
 ) -> None:
-    plain = {
-        name: value if isinstance(value, str | int | None) else str(value) for name, value in header.items()
-    }
+    plain = {name: value if isinstance(value, str | int | None) else str(value) for name, value in header.items()}
     text = f"{part({'alg': 'ES384', 'typ': 'JWT', 'kid': 'ES384+/='} | plain)}.{part(body)}.{part(signature)}"
     with pytest.raises(Refused):
         prove(read_token(f"Bearer {text}"), (AUDIENCE,), Registry.empty(), NO_KEYS, datetime.now(UTC))
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner)
-    )
-)
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner)))
 def test_no_claim_breaks_the_check(value: object) -> None:
     registry = a_registry()
     for name in ("iss", "aud", "exp", "iat", "nbf", "jti", "sub", "tenant"):
         try:
-            proven(registry, token(**{name: value}))
+            changed: dict[str, Any] = {name: value}
+            proven(registry, token(**changed))
         except Refused:
             continue
 

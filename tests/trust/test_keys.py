@@ -140,9 +140,7 @@ def test_nothing_held_and_nobody_there_is_tried_again_after_ten_seconds(ehr: Ehr
 
 
 @pytest.mark.parametrize(("said", "fresh"), [(None, 600), (5.0, 60), (900.0, 900), (1e9, 3600)])
-def test_a_server_says_how_long_its_set_is_fresh_within_bounds(
-    ehr: Ehr, said: float | None, fresh: int
-) -> None:
+def test_a_server_says_how_long_its_set_is_fresh_within_bounds(ehr: Ehr, said: float | None, fresh: int) -> None:
     cache, ehr.answer = ehr.cache(), Answer(document(FIRST), said)
     assert has(cache, "first")
     ehr.now += fresh

@@ -21,7 +21,7 @@ GOOD = f'[clients.mercy]\nissuer = "{ISSUER}"\njwks_url = "https://ehr.example/j
 
 
 def settings(folder: Path, **changed: Any) -> Settings:
-    chosen = {
+    chosen: dict[str, Any] = {
         "mode": "production",
         "public_url": "https://cds.example",
         "clients_file": written(folder),
@@ -83,9 +83,7 @@ def test_a_demo_beyond_this_machine_needs_its_flag(tmp_path: Path) -> None:
         (GOOD + 'fhir_bases = ["https://x.example"]\n[clients.mercy.tenants]\na = []\n', "tenants"),
     ],
 )
-def test_production_refuses_a_registry_that_lets_somebody_in_unproven(
-    tmp_path: Path, text: str, named: str
-) -> None:
+def test_production_refuses_a_registry_that_lets_somebody_in_unproven(tmp_path: Path, text: str, named: str) -> None:
     chosen = settings(tmp_path)
     (tmp_path / "clients.toml").write_text(text)
     with pytest.raises(RegistryError, match=named):
@@ -115,9 +113,7 @@ def test_t29_production_with_the_public_sandboxs_key_exits_with_78_and_one_line(
     assert len(told.stderr.strip().splitlines()) == 1
 
 
-def test_production_never_reloads_into_an_unproven_registry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_production_never_reloads_into_an_unproven_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cds_service.trust.current.LOOK_EVERY_S", 0.0)
     client = create_app(settings(tmp_path)).test_client()
     (tmp_path / "clients.toml").write_text("")

@@ -28,8 +28,12 @@ def private_key(kind: str) -> Any:
     name = kind.partition("/")[0]
     if name.startswith(("RS", "PS")):
         return rsa.generate_private_key(65537, 1024 if kind.endswith("/weak") else 2048)
-    curve = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}[name]
-    return ec.generate_private_key(curve())
+    curves: dict[str, ec.EllipticCurve] = {
+        "ES256": ec.SECP256R1(),
+        "ES384": ec.SECP384R1(),
+        "ES512": ec.SECP521R1(),
+    }
+    return ec.generate_private_key(curves[name])
 
 
 def public_jwk(kind: str = "ES384", **members: Any) -> dict[str, Any]:

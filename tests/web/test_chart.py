@@ -31,9 +31,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'&</svg><script>alert(2)</script>"
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
-    settings = Settings(
-        mode="demo", data_dir=Path(tmp_path_factory.mktemp("demo")), public_url="http://127.0.0.1"
-    )
+    settings = Settings(mode="demo", data_dir=Path(tmp_path_factory.mktemp("demo")), public_url="http://127.0.0.1")
     app = create_app(settings, stories=STORIES, registry=Registry.empty, clock=lambda: NOW)
     with app.test_client() as test_client:
         yield test_client
@@ -246,10 +244,7 @@ def test_every_value_stands_inside_the_picture_and_low_is_low(shape: Any) -> Non
         _hours_ago(1, 127),
     ]
     drawn = svg(_plot(*points, marks=(Mark(NOW - timedelta(days=4000), "carbamazepine, since 2015"),)), shape)
-    dots = [
-        (float(x), float(y))
-        for x, y in re.findall(r'<circle class="[^"]+" cx="([\d.]+)" cy="([\d.]+)"', drawn)
-    ]
+    dots = [(float(x), float(y)) for x, y in re.findall(r'<circle class="[^"]+" cx="([\d.]+)" cy="([\d.]+)"', drawn)]
     dots.reverse()
     assert [x for x, _ in dots] == sorted(x for x, _ in dots), "time runs to the right"
     assert max(dots, key=lambda d: d[1]) == dots[3], "the lowest value stands lowest"
@@ -298,9 +293,7 @@ def test_a_short_series_is_drawn_to_one_scale() -> None:
 )
 def test_a_detail_cannot_bring_script_images_or_odd_links(text: str) -> None:
     html = rendered(text)
-    assert not re.search(r"<(script|img|iframe|svg)|\son\w+=\"|href=\"(?!https?://|mailto:|/[^/]|#)", html), (
-        html
-    )
+    assert not re.search(r"<(script|img|iframe|svg)|\son\w+=\"|href=\"(?!https?://|mailto:|/[^/]|#)", html), html
 
 
 def test_markdown_of_cards_is_rendered() -> None:
@@ -338,9 +331,7 @@ def test_a_story_of_a_failing_search_fails_that_search_alone(client: FlaskClient
     services = client.get("/cds-services").get_json()["services"]
     prefetch = services[0]["prefetch"]
     told = {
-        key: client.get(
-            "/demo/fhir/" + query.replace("{{context.patientId}}", "sodium-not-readable")
-        ).status_code
+        key: client.get("/demo/fhir/" + query.replace("{{context.patientId}}", "sodium-not-readable")).status_code
         for key, query in prefetch.items()
         if key in ("sodium", "labs", "conditions")
     }

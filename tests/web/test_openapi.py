@@ -24,7 +24,7 @@ from cds_service.stories import Story, default_fixtures_dir, load_stories
 from cds_service.trust.registry import Registry
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.yaml"
-SHORT, LONG = 12, 1500  # cases for each operation
+SHORT, LONG = 12, 500  # cases for each operation
 RAW_SHORT, RAW_LONG = 150, 20_000
 QUICK_S = 2.0
 CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance]
@@ -53,7 +53,7 @@ def described(rule: str) -> str:
 
 
 def test_every_address_is_described_and_nothing_else(app: Flask) -> None:
-    loaded = schemathesis.openapi.from_path(DOCUMENT)
+    loaded: Any = schemathesis.openapi.from_path(DOCUMENT)
     written = {
         (operation.ok().method.upper(), re.sub(r"\{[^}]*\}", "{}", operation.ok().path))
         for operation in loaded.get_all_operations()

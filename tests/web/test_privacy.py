@@ -40,9 +40,7 @@ class Fhir(BaseHTTPRequestHandler):
         how = self.path.split("/")[1]
         if how == "slow":
             time.sleep(0.6)
-        body = json.dumps(
-            {"resourceType": "OperationOutcome", "text": {"div": f"{NAME} {self.path}"}}
-        ).encode()
+        body = json.dumps({"resourceType": "OperationOutcome", "text": {"div": f"{NAME} {self.path}"}}).encode()
         if how == "broken":
             body = b'{"resourceType": "Bundle", "entry": [' + NAME.encode()
         self.send_response({"error": 500, "denied": 403}.get(how, 200))
@@ -170,7 +168,7 @@ def broken(body: Body, how: str) -> dict[str, Any]:
         return {"json": body, "headers": {"Content-Encoding": NAME}}
     if how == "token":
         return {"json": body, "headers": {"Authorization": f"Bearer {TOKEN}.{NAME}.x"}}
-    changed = {
+    changed: dict[str, Any] = {
         "hook": {"hook": NAME},
         "instance": {"hookInstance": {NAME: MRN}},
         "context": {"context": {"patientId": f"{PATIENT}?{NAME}"}},
@@ -180,8 +178,8 @@ def broken(body: Body, how: str) -> dict[str, Any]:
         "patient": {"fhirAuthorization": {"access_token": TOKEN, "token_type": "Bearer", "patient": NAME}},
         "prefetch": {"prefetch": [NAME]},
         "empty": {"prefetch": {}, "fhirServer": None, "fhirAuthorization": None},
-    }[how]
-    return {"json": {name: value for name, value in {**body, **changed}.items() if value is not None}}
+    }
+    return {"json": {name: value for name, value in {**body, **changed[how]}.items() if value is not None}}
 
 
 @pytest.mark.parametrize(
@@ -272,9 +270,7 @@ def test_t45_fifty_thousand_entries_are_answered_within_a_second(client: FlaskCl
     assert time.monotonic() - began < 1.0
 
 
-def test_t43_of_two_members_with_one_name_the_last_one_counts_everywhere(
-    client: FlaskClient, body: Body
-) -> None:
+def test_t43_of_two_members_with_one_name_the_last_one_counts_everywhere(client: FlaskClient, body: Body) -> None:
     text = json.dumps(body)
     doubled = text.replace('"hook":', '"hook": "order-select", "hook":', 1)
     assert client.post(SERVICE, data=doubled, content_type="application/json").status_code == 200

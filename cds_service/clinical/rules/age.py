@@ -10,7 +10,7 @@ from cds_service.clinical.finding import Finding, Line, Outcome, Silence
 from cds_service.clinical.rules.drugs import drug_lines, names
 from cds_service.clinical.rules.monitoring import repeat_sodium
 from cds_service.clinical.rules.severity import symptom_lines
-from cds_service.clinical.rules.standing import actionable, at, measured_low, na
+from cds_service.clinical.rules.standing import actionable, at, measured_low, na, told_as_unusable
 from cds_service.clinical.sample import Band, Freshness
 from cds_service.clinical.spans import days
 from cds_service.clinical.wording import ago
@@ -57,7 +57,7 @@ def check_due(case: Case) -> Outcome:
         return Silence(rule, "sodium-unread")
     if sodium.latest and sodium.age <= days(limits.drugcheck_sodium_days):
         return Silence(rule, "sodium-known", {"age": ago(sodium.age)})
-    if sodium.newest_rejected:
+    if sodium.newest_rejected and told_as_unusable(case, sodium.newest_rejected):
         return Silence(rule, "sodium-unusable")
     if case.age_years is None or case.age_years < limits.drugcheck_age_years:
         return Silence(rule, "too-young")

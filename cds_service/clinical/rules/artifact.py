@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import Fact, Finding, Line, Outcome, Silence
@@ -16,15 +16,15 @@ from cds_service.clinical.rules.standing import (
     at,
     below_plausible,
     direct_reading_normal,
-    inpatient,
     measured_low,
     na,
     osmolality_normal,
+    told_as_unusable,
     unfit,
 )
 from cds_service.clinical.rules.workup import osmolality_suggestion, workup_suggestions
 from cds_service.clinical.sample import Band, Freshness, Rejected
-from cds_service.clinical.spans import days, hours
+from cds_service.clinical.spans import hours
 from cds_service.clinical.wording import ago, number
 from cds_service.clinical.wording import hours as in_hours
 from cds_service.terminology.match import RecordText
@@ -59,7 +59,8 @@ def glucose_shift(case: Case) -> Outcome:
 def artifact(case: Case) -> Outcome:
     """PV-PSEUDO: osmolality or a direct measurement speaks against true low sodium (M6)."""
     rule = "PV-PSEUDO"
-    if not measured_low(case):
+    low = _low_value(case)
+    if not low:
         return Silence(rule, "not-low" if case.sodium.latest else "no-sodium", _na_fact(case))
     pseudo = case.pseudo
     if pseudo is None or pseudo.kind == "hint" or (case.glucose and case.glucose.explained):
@@ -73,7 +74,7 @@ def artifact(case: Case) -> Outcome:
         rule=rule,
         indicator="warning" if severe else "info",
         variant="severe" if severe else pseudo.kind,
-        facts={"na": na(case)} if severe else {"na": na(case), "value": pseudo.shown},
+        facts={"na": low} if severe else {"na": low, "value": pseudo.shown},
         do=(Line("confirm-now" if severe else "confirm", keep=True), Line("monitor-artifact")),
         why=(
             Line(f"because-{pseudo.kind}", {"value": pseudo.shown}, keep=True),
@@ -82,6 +83,14 @@ def artifact(case: Case) -> Outcome:
         ),
         suggestions=(repeat_sodium(NOW, "stat"),) if severe else osmolality_suggestion(case),
     )
+
+
+def _low_value(case: Case) -> str:
+    """The low value as cards write it: the latest, or the laboratory's that a direct one follows (S3, M6 b)."""
+    if measured_low(case):
+        return na(case)
+    other = case.sodium.other_method
+    return other.shown if other is not None and direct_reading_normal(case) else ""
 
 
 def implausible(case: Case) -> Outcome:
@@ -156,7 +165,7 @@ def _rejected(rule: str, case: Case, why: str) -> Outcome:
     result = case.sodium.newest_rejected
     if result is None or result.why != why:
         return Silence(rule, f"no-{why}")
-    if not _recent(case, result.at):
+    if not told_as_unusable(case, result):
         return Silence(rule, "rejected-old")
     unit = result.unit.strip()[:SHOWN_AT_MOST]
     facts: dict[str, Fact] = {"value": result.shown[:SHOWN_AT_MOST]}
@@ -172,14 +181,6 @@ def _rejected(rule: str, case: Case, why: str) -> Outcome:
         suggestions=(repeat_sodium(NOW),),
         slot="rate",
     )
-
-
-def _recent(case: Case, moment: datetime | None) -> bool:
-    limits = case.limits
-    window = (
-        hours(limits.current_inpatient_hours) if inpatient(case) else days(limits.current_outpatient_days)
-    )
-    return moment is not None and case.snapshot.now - moment <= window
 
 
 def _ignored(case: Case, result: Rejected) -> Line:

@@ -17,7 +17,15 @@ from cds_service.clinical.rules.ordered import (
     sodium_today,
     taken,
 )
-from cds_service.clinical.rules.standing import cirrhosis, ever_recorded, heart_failure, in_use, na, recorded
+from cds_service.clinical.rules.standing import (
+    cirrhosis,
+    direct_reading_normal,
+    ever_recorded,
+    heart_failure,
+    in_use,
+    na,
+    recorded,
+)
 from cds_service.clinical.sample import Freshness
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.wording import number
@@ -37,7 +45,8 @@ def diuretic(case: Case, order: Order) -> Outcome:
         return silent(rule, order, "no-cirrhosis")
     if taken(case, drug):
         return silent(rule, order, "already-taken")
-    low = case.sodium.freshness is Freshness.CURRENT and in_use(case) < case.limits.stop_diuretics_below
+    real = case.sodium.freshness is Freshness.CURRENT and not direct_reading_normal(case)
+    low = real and in_use(case) < case.limits.stop_diuretics_below
     if not low and not case.symptoms.cramp:
         return silent(rule, order, "no-reason-to-stop")
     return about(order, _low_sodium(case, order, drug) if low else _cramps_only(drug))

@@ -81,6 +81,8 @@ def _over_lines(case: Case) -> tuple[Line, ...]:
         return (Line("check-dialysate", keep=True), Line("neuro-checks"), Line("monitor-over"))
     if case.rate.variant == "jump":
         return (Line("repeat-first", keep=True), Line("stop-raising"), Line("monitor-over"))
+    if case.rate.level == "info":
+        return (Line("review-raising", keep=True), *_running_lines(case), Line("monitor-over"))
     stop = Line("keep-down" if case.rate.variant == "was" else "stop-raising", keep=True)
     return (
         stop,

@@ -6,7 +6,7 @@ from cds_service.clinical.case import Case
 from cds_service.clinical.finding import DraftBaclofen, Line, Suggestion
 from cds_service.clinical.readings import Reading
 from cds_service.clinical.rules.drugs import DIURETICS
-from cds_service.clinical.rules.standing import cirrhosis, ever_recorded
+from cds_service.clinical.rules.standing import cirrhosis, ever_recorded, heart_failure, rising_too_fast
 from cds_service.clinical.rules.workup import cramp_labs
 from cds_service.clinical.spans import days
 from cds_service.clinical.wording import number
@@ -20,7 +20,7 @@ def cramp_lines(case: Case) -> tuple[Line, ...]:
     if not (case.symptoms.cramp and cirrhosis(case)):
         return ()
     lines = []
-    if case.exposures.of(*DIURETICS):
+    if case.exposures.of(*DIURETICS) and not (heart_failure(case) or rising_too_fast(case)):
         lines.append(Line("cramp-diuretic"))
     lines.append(_treatment(case))
     return tuple(lines)

@@ -16,6 +16,7 @@ from cds_service.clinical.rules.ordered import (
     may_remove,
     recheck_in_weeks,
     remove,
+    result_doubts,
     saline_beside,
     silent,
     taken,
@@ -59,7 +60,7 @@ def desmopressin(case: Case, order: Order) -> Outcome:
         variant=purpose or "main",
         facts={"drug": drug.name, "na": latest.shown},
         do=(*((Line("repeat-first", keep=True),) if aging else ()), *_do(purpose)),
-        why=(Line("label-low-sodium"), *_partners(case, order)),
+        why=(Line("label-low-sodium"), *_partners(case, order), *result_doubts(case)),
         suggestions=_buttons(case, order, drug, purpose),
         drugs=(drug.name,),
     )

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import Finding, Indicator, Line, Outcome, Silence, Suggestion
-from cds_service.clinical.rules.doubts import doubt_lines
 from cds_service.clinical.rules.ordered import (
     about,
     emergency_line,
@@ -16,6 +15,7 @@ from cds_service.clinical.rules.ordered import (
     may_remove,
     raises_by_saline,
     remove,
+    result_doubts,
     saline_name,
     silent,
 )
@@ -90,7 +90,7 @@ def mild(case: Case, order: Order) -> Outcome:
         variant="main" if _problems_read(case) else "unread",
         facts={"na": latest.shown},
         do=(Line("find-the-cause"),),
-        why=(*_symptoms(case), *risk_lines(case), *doubt_lines(case)),
+        why=(*_symptoms(case), *risk_lines(case), *result_doubts(case)),
         suggestions=(*removal, *workup_suggestions(case)[:1], *restriction_suggestions(case)),
     )
     return _card(case, order, finding)
@@ -209,4 +209,4 @@ def _symptoms(case: Case) -> tuple[Line, ...]:
 def _watch(case: Case) -> tuple[Line, ...]:
     """What goes with giving it: symptoms, risk, doubts about the sodium, what else raises it."""
     sources = (Line("count-potassium"), Line("formula-underestimates"))
-    return (*_symptoms(case), *risk_lines(case), *doubt_lines(case), *sources)
+    return (*_symptoms(case), *risk_lines(case), *result_doubts(case), *sources)

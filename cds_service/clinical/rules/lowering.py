@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import Finding, Indicator, Line, Outcome, Silence, Suggestion
-from cds_service.clinical.rules.doubts import doubt_lines
 from cds_service.clinical.rules.drugs import GENTLY
 from cds_service.clinical.rules.monitoring import has_symptom, repeat_sodium
 from cds_service.clinical.rules.ordered import (
@@ -18,6 +17,7 @@ from cds_service.clinical.rules.ordered import (
     older_than,
     recheck_in_weeks,
     remove,
+    result_doubts,
     silent,
     taken,
 )
@@ -31,6 +31,7 @@ from cds_service.terminology.match import DrugMatch
 RULE = "OS-LOW"
 GROUPS = ("A", "B", "C")
 ANTIEPILEPTICS = ("iminostilbene", "valproate")
+BUPROPION = "bupropion"
 ANTIDEPRESSANTS = ("ssri", "snri", "tca", "antidepressant-other")
 STOPP = ("ssri", "thiazide")  # D4, B8
 LOWER: dict[Indicator, Indicator] = {"critical": "warning", "warning": "info", "info": "info"}
@@ -133,7 +134,7 @@ def _other_strong(case: Case, drug: DrugMatch) -> tuple[str, ...]:
 def _variant(case: Case, order: Order, drug: DrugMatch, aging: bool) -> str:
     if aging:
         return "aging"
-    if group_of(case, order, drug) == "C":
+    if group_of(case, order, drug) == "C" and not (drug.name == BUPROPION and _bupropion_harms(case)):
         return "check"
     return "falling" if case.sodium.falling else "main"
 
@@ -145,6 +146,8 @@ def _facts(case: Case, drug: DrugMatch, latest: Sample, aging: bool) -> dict[str
 
 def _do(case: Case, order: Order, drug: DrugMatch, aging: bool) -> tuple[Line, ...]:
     lines = [Line("repeat-first", keep=True)] if aging else []
+    if drug.name == BUPROPION and _bupropion_harms(case):
+        return (*lines, Line("bupropion-seizures", keep=True))
     if group_of(case, order, drug) == "C":
         return (*lines, Line("check-not-delay", keep=True))
     if taken(case, drug) and drug.cls in GENTLY:
@@ -178,7 +181,7 @@ def _why(case: Case, order: Order, drug: DrugMatch, latest: Sample) -> tuple[Lin
         lines.append(Line("other-lowering", {"drugs": ", ".join(others)}))
     if order.partners:
         lines.append(Line("contains", {"drug": drug.name, "partners": ", ".join(order.partners)}))
-    lines.extend(doubt_lines(case))
+    lines.extend(result_doubts(case))
     older = older_than(case, case.limits.lowering_age_years)
     if older and drug.cls in STOPP and is_below(latest, case.limits.lowering_warning_below):
         return (*lines, Line(f"stopp-{drug.cls}"))

@@ -8,7 +8,7 @@ from cds_service.clinical.case import Case
 from cds_service.clinical.finding import Finding, Line, Outcome, Silence, Suggestion
 from cds_service.clinical.rules.cramps import cramp_advice, cramp_background, cramp_lines, cramp_suggestions
 from cds_service.clinical.rules.doubts import doubt_lines
-from cds_service.clinical.rules.drugs import culprit, drug_lines, names
+from cds_service.clinical.rules.drugs import WATCHED, culprit, drug_lines, names
 from cds_service.clinical.rules.monitoring import (
     fall_lines,
     monitor_lines,
@@ -40,7 +40,6 @@ from cds_service.clinical.spans import days
 from cds_service.clinical.wording import ago, number
 
 NOW = timedelta(0)
-WATCHED = frozenset({"T1", "T2"})
 
 
 def mild_with_symptoms(case: Case) -> Outcome:
@@ -94,7 +93,7 @@ def mild(case: Case) -> Outcome:
         return Silence(rule, "osmolality-normal")
     if case.pregnant and in_use(case) >= case.limits.pregnancy_mild_below:
         return Silence(rule, "pregnancy", {"na": na(case)})
-    if case.sodium.stable_chronic and not _new_drug(case):
+    if case.sodium.stable_chronic and not _may_be_news(case):
         return Silence(rule, "stable-chronic", {"na": na(case)})
     workup = workup_suggestions(case) if workup_due(case) else ()
     return Finding(
@@ -154,8 +153,10 @@ def _symptom_drafts(case: Case, near_normal: bool) -> tuple[Suggestion, ...]:
     return (*repeat, *tests, *plan, *cramp_suggestions(case))
 
 
-def _new_drug(case: Case) -> bool:
-    """Whether a watched drug was started within the days that make it news."""
+def _may_be_news(case: Case) -> bool:
+    """Whether a watched drug was started within the days that make it news, or nobody could look."""
+    if not case.snapshot.complete("medications", "conditions"):
+        return True
     window = days(case.limits.new_drug_days)
     return any(
         e.drug.tier in WATCHED and e.since is not None and case.snapshot.now - e.since <= window

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import DraftLabs, Line, Suggestion
-from cds_service.clinical.rules.standing import inpatient
+from cds_service.clinical.rules.standing import doubtful, inpatient
 from cds_service.clinical.rules.workup import Priority
 from cds_service.clinical.sample import Band
 from cds_service.clinical.spans import days, hours
@@ -26,9 +26,11 @@ def repeat_sodium(after: timedelta, priority: Priority = "routine") -> Suggestio
 
 
 def repeat_suggestions(case: Case) -> tuple[Suggestion, ...]:
-    """The next sodium by setting, band and symptoms, from the last result; none beside a card on its rise."""
+    """The next sodium by setting, band and symptoms; now where the last is in doubt; none beside a rate card."""
     if case.rate.rule:
         return ()
+    if doubtful(case):
+        return (repeat_sodium(timedelta(0), "urgent"),)
     return (repeat_sodium(_interval(case) - case.sodium.age, _priority(case)),)
 
 

@@ -19,7 +19,7 @@ from cds_service.clinical.rules import (
     starting,
     vaptans,
 )
-from cds_service.clinical.rules.ordered import for_low_sodium, raising_name
+from cds_service.clinical.rules.ordered import drug_of, for_low_sodium, raising_name
 from cds_service.clinical.snapshot import Order
 
 RULES: Mapping[str, Callable[[Case, Order], Outcome]] = {
@@ -53,14 +53,17 @@ RULES: Mapping[str, Callable[[Case, Order], Outcome]] = {
     "OS-DEMECLO": others.demeclocycline,
     "OS-BACLO": cirrhosis.baclofen,
 }
-CONCERNED = frozenset({"baclofen", "demeclocycline", "desmopressin"})
+CONCERNED = frozenset({"demeclocycline", "desmopressin"})
+Concern = Literal["saline-or-vaptan", "without-sodium", "relevant", ""]
 
 
-def concern(order: Order) -> Literal["saline-or-vaptan", "relevant", ""]:
-    """Whether any rule can have something to say of the order; "": it needs no sodium at all."""
+def concern(order: Order) -> Concern:
+    """Whether any rule can have something to say of the order; "without-sodium": whatever sodium is."""
     if raising_name(order):
         return "saline-or-vaptan"
-    if order.fluid_restriction or others.is_salt_tablet(order) or infusions.may_be_large(order):
+    if order.fluid_restriction or others.is_salt_tablet(order) or drug_of(order, "baclofen"):
+        return "without-sodium"
+    if infusions.may_be_large(order):
         return "relevant"
     if order.kind != "medication" or order.route == "local":
         return ""

@@ -9,7 +9,8 @@ from decimal import Decimal
 from cds_service.clinical.case import Case
 from cds_service.clinical.exposure import Exposure
 from cds_service.clinical.finding import DraftLabs, Fact, Finding, Line, RemoveDraft, Silence, Suggestion
-from cds_service.clinical.rules.standing import recorded
+from cds_service.clinical.rules.doubts import doubt_lines
+from cds_service.clinical.rules.standing import below_plausible, recorded
 from cds_service.clinical.sample import Sample
 from cds_service.clinical.snapshot import Missing, Order
 from cds_service.clinical.spans import days, hours
@@ -167,6 +168,12 @@ def beers_lines(case: Case, drug: DrugMatch) -> tuple[Line, ...]:
     """The Beers criteria, where patient and drug are among them."""
     named = drug.cls in BEERS or drug.name == "mirtazapine"
     return (Line("beers"),) if named and older_than(case, case.limits.lowering_age_years) else ()
+
+
+def result_doubts(case: Case) -> tuple[Line, ...]:
+    """What speaks against taking the latest sodium at its word, below the plausible range first (S2)."""
+    below = (Line("doubt-below-plausible", keep=True),) if below_plausible(case) else ()
+    return (*below, *doubt_lines(case))
 
 
 def may_remove(case: Case) -> bool:

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import DraftFluidRestriction, Line, Suggestion
 from cds_service.clinical.rules.drugs import review_lines
-from cds_service.clinical.rules.standing import cirrhosis, heart_failure, osmolality_normal, rising_too_fast
+from cds_service.clinical.rules.standing import (
+    cirrhosis,
+    heart_failure,
+    osmolality_normal,
+    recorded,
+    rises_fast,
+    rising_too_fast,
+)
 from cds_service.clinical.rules.stops import stops
 from cds_service.clinical.sample import Band
 from cds_service.clinical.volume import Volume
@@ -15,10 +22,15 @@ from cds_service.clinical.wording import number
 
 LOSSES = frozenset({"vomiting", "diarrhea"})
 TREAT = {Volume.CSW: "salt-wasting-replace", Volume.ADRENAL: "adrenal-treat", Volume.NEURO: "neuro-advice"}
+RISING = {Volume.CSW: "neuro-advice", Volume.HYPO: "hypovolemia-rising"}  # while sodium rises too fast
 NEAR_NORMAL = "withheld-near-normal"
 CONDITIONAL = "withheld-volume-unknown"
 UNKNOWN_DATA = ("-unread", "-age-unknown")
+RESTRICTING = ("offer", "ordered")
+FLUID_ORDERS = ("NutritionOrder", "ServiceRequest")
 WATER_COUNTS = frozenset({Volume.UNKNOWN, Volume.HYPER, Volume.EUV})
+MAY_BE_DRY = frozenset({"withheld-brain-undated", "withheld-conditions-unread"})
+NO_VAPTAN = frozenset({"withheld-pregnancy", "withheld-dialysis", "never-vaptan"})
 
 
 def plan_lines(case: Case) -> tuple[Line, ...]:
@@ -56,7 +68,14 @@ def restriction_lines(case: Case) -> tuple[Line, ...]:
     if verdict.verdict != "offer":
         return _leading_reason(case)
     offer = Line(_offer(case), {"ml": ml_per_day(case)}, keep=True)
-    return (Line("restriction-severe", keep=True), offer) if case.sodium.measured is Band.SEVERE else (offer,)
+    bedside = (Line("restriction-severe", keep=True),) if case.sodium.measured is Band.SEVERE else ()
+    return (*bedside, offer, *_unseen_orders(case))
+
+
+def _unseen_orders(case: Case) -> tuple[Line, ...]:
+    """That a restriction may be ordered already: no prefetch template asks for such orders (design.md)."""
+    looked = any(case.snapshot.complete(source) for source in FLUID_ORDERS)
+    return () if looked else (Line("restriction-orders-unread", keep=True),)
 
 
 def _leading_reason(case: Case) -> tuple[Line, ...]:
@@ -73,7 +92,8 @@ def _further_reasons(case: Case) -> tuple[Line, ...]:
     if verdict.verdict == "never":
         return ()
     leading = verdict.reasons[:1] if verdict.verdict == "ordered" else _leading_reason(case)
-    return tuple(r for r in verdict.reasons if r not in leading and r.key != CONDITIONAL)
+    told = [(line.key, line.facts) for line in leading]
+    return tuple(r for r in verdict.reasons if (r.key, r.facts) not in told and r.key != CONDITIONAL)
 
 
 def restriction_suggestions(case: Case) -> tuple[Suggestion, ...]:
@@ -117,16 +137,22 @@ def risk_lines(case: Case) -> tuple[Line, ...]:
 
 
 def _offer(case: Case) -> str:
-    return "restriction-euvolemic" if case.volume.status is Volume.EUV else "restriction-overload"
+    """The offer with the guidance it rests on; beyond cirrhosis the figure is borrowed (S1-5, N6)."""
+    if case.volume.status is Volume.EUV:
+        return "restriction-euvolemic"
+    return "restriction-overload" if cirrhosis(case) else "restriction-overload-other"
 
 
 def _by_volume(case: Case) -> tuple[Line, ...]:
     status = case.volume.status
+    if status in RISING and rising_too_fast(case):
+        return (Line(RISING[status]),)
     if status is Volume.HYPO:
         lost = not LOSSES.isdisjoint(case.volume.evidence)
         return (Line("hypovolemia-losses" if lost else "hypovolemia-replace"),)
-    if status is Volume.EUV and case.sodium.band is not Band.MILD and not rising_too_fast(case):
-        return (Line("euvolemia-next"),)
+    restricting = case.restriction.verdict in RESTRICTING and not rises_fast(case)
+    if status is Volume.EUV and case.sodium.band is not Band.MILD and restricting:
+        return (Line("euvolemia-next-no-salt" if _salt_harms(case) else "euvolemia-next"),)
     if status is Volume.HYPER and case.sodium.band is Band.SEVERE and cirrhosis(case):
         return (Line("overload-albumin"),)
     return (Line(TREAT[status]),) if status in TREAT else ()
@@ -137,9 +163,9 @@ def _advice(case: Case) -> Iterator[Line]:
     status = case.volume.status
     if case.restriction.likely_insufficient:
         yield Line("restriction-insufficient")
-    if case.restriction.verdict in ("offer", "ordered"):
+    if case.restriction.verdict in RESTRICTING:
         yield Line("restriction-watch")
-    if not rising_too_fast(case):
+    if not rises_fast(case):
         yield from _raising_advice(case)
     if status is Volume.HYPO:
         yield Line("hypovolemia-watch")
@@ -148,10 +174,22 @@ def _advice(case: Case) -> Iterator[Line]:
 
 def _raising_advice(case: Case) -> Iterator[Line]:
     """What raises sodium further: not beside a card that says it rose too fast."""
-    status = case.volume.status
-    if status is Volume.HYPER and case.sodium.band is not Band.MILD:
+    status, against = case.volume.status, _against(case)
+    unfit = case.dialysis or recorded(case, "anuria") or case.restriction.red_flags or not against.isdisjoint(NO_VAPTAN)
+    if status is Volume.HYPER and case.sodium.band is not Band.MILD and not unfit:
         yield Line(f"vaptan-{case.limits.profile}")
-    if status in WATER_COUNTS and case.restriction.verdict != "never" and not case.restriction.red_flags:
+    harmless = case.restriction.verdict != "never" and not case.restriction.red_flags
+    if status in WATER_COUNTS and harmless and against.isdisjoint(MAY_BE_DRY):
         yield Line("avoid-water")
-    if status in (Volume.HYPO, Volume.EUV) and not (heart_failure(case) or cirrhosis(case)):
+    if status in (Volume.HYPO, Volume.EUV) and not _salt_harms(case) and "never-vaptan" not in against:
         yield Line("salty-food")
+
+
+def _against(case: Case) -> frozenset[str]:
+    """What speaks against restriction, by key."""
+    return frozenset(reason.key for reason in case.restriction.reasons)
+
+
+def _salt_harms(case: Case) -> bool:
+    """Whether heart, liver or kidney would hold the salt; a weak hint at overload counts too."""
+    return heart_failure(case) or cirrhosis(case) or case.dialysis or bool(case.volume.hint)

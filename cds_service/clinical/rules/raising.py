@@ -102,9 +102,11 @@ def may_be_artefact(case: Case, order: Order) -> Outcome:
     if latest is None or pseudo is None or pseudo.kind == "hint":
         return silent(rule, order, "no-artefact")
     drug = raising_name(order)
+    rescue = raises_by_saline(order) and not is_concentrate(order) and bool(case.symptoms.severe)
     found = Finding(
         rule=rule,
         indicator="warning",
+        variant="rescue" if rescue else "main",
         facts={"drug": drug, "na": latest.shown},
         do=(*emergency_line(order), Line("confirm-direct")),
         why=(_artefact_line(pseudo),),

@@ -179,12 +179,14 @@ def rising(case: Case) -> RatePair | None:
 
 
 def symptom_lines(case: Case) -> tuple[Line, ...]:
-    """The symptoms that are recorded, severe ones first; or that no severe symptom is."""
+    """The symptoms that are recorded, severe ones first, and the coma scale; or that no severe symptom is."""
     s = case.symptoms
+    scale = (Line("symptoms-scale", {"points": str(s.gcs)}, keep=True),) if s.gcs_impaired else ()
     found = "|".join(f"symptom:{c}" for c in (*s.severe, *s.moderate, *s.mild))
-    if not found:
-        return (Line("symptoms-none"),) if case.snapshot.complete("conditions") else ()
-    return (Line("symptoms-recorded", {"symptoms": found}, keep=True),)
+    if found:
+        return (Line("symptoms-recorded", {"symptoms": found}, keep=True), *scale)
+    none = (Line("symptoms-none"),) if case.snapshot.complete("conditions") else ()
+    return scale or none
 
 
 def acute_lines(case: Case) -> tuple[Line, ...]:
@@ -203,7 +205,7 @@ def _emergency_lines(case: Case) -> tuple[Line, ...]:
     """Bolus text only where sodium is the likely cause, and not where it has already risen too fast."""
     lead = Line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
     if not case.symptoms.attributable:
-        return (lead, Line("monitor-emergency"))
+        return (lead, Line("monitor-severe"))
     if rising_too_fast(case):
         return (
             lead,

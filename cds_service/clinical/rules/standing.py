@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import Line, Silence
-from cds_service.clinical.sample import Band, Freshness
+from cds_service.clinical.sample import Band, Freshness, Rejected
+from cds_service.clinical.spans import days, hours
 from cds_service.clinical.wording import ago, number, when
 
 
@@ -80,8 +81,12 @@ def emergency(case: Case) -> bool:
 
 
 def too_mild(case: Case) -> bool:
-    """Whether severe symptoms are recorded that this sodium, as measured, does not explain (M2)."""
-    return bool(case.symptoms.severe) and not emergency(case) and case.glucose is None
+    """Whether severe symptoms are recorded that this sodium does not explain (M2).
+
+    A sodium below mild that only looks low for its glucose keeps the card of its band (M5).
+    """
+    as_measured = case.glucose is None or case.sodium.measured is Band.MILD
+    return bool(case.symptoms.severe) and not emergency(case) and as_measured
 
 
 def below_plausible(case: Case) -> bool:
@@ -94,12 +99,26 @@ def rising_too_fast(case: Case) -> bool:
     return case.rate.rule == "RATE-OVER"
 
 
+def rises_fast(case: Case) -> bool:
+    """The same, or above the goal of a patient at high risk: no advice that raises sodium further."""
+    return rising_too_fast(case) or case.rate.level in ("warning", "critical")
+
+
 def doubtful(case: Case) -> bool:
     """Whether the latest sodium is to be repeated before an order rests on it."""
     sodium = case.sodium
     preliminary = sodium.latest is not None and sodium.latest.status == "preliminary"
     contradicted = sodium.other_method is not None or sodium.newest_rejected is not None
     return preliminary or contradicted or below_plausible(case) or case.rate.jump is not None
+
+
+def told_as_unusable(case: Case, result: Rejected) -> bool:
+    """Whether a result that cannot be used is recent enough for a card of its own (DQ-UNIT, DQ-PLAUS)."""
+    limits = case.limits
+    window = (
+        hours(limits.current_inpatient_hours) if inpatient(case) else days(limits.current_outpatient_days)
+    )
+    return result.at is not None and case.snapshot.now - result.at <= window
 
 
 def unfit(rule: str, case: Case) -> Silence | None:

@@ -56,6 +56,7 @@ def combination(case: Case, order: Order) -> Outcome:
     found = Finding(
         rule=rule,
         indicator=step_down(case, level),
+        variant="low" if case.sodium.low else "main",
         facts={"drug": drug.name, "partner": partner.name},
         do=(Line("sodium-then-again"), Line("watch-for")),
         why=(Line("weeks-after-second"), *beers_lines(case, drug)),

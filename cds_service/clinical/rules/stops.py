@@ -27,10 +27,16 @@ class Stops:
 
 
 def stops(case: Case) -> Stops:
-    """Diuretics that should stop here: by a click where that is safe, else in words that say why not."""
+    """Diuretics that should stop here: by a click where that is safe, else in words that say why not.
+
+    While sodium rises too fast none should: without a diuretic the kidney sheds water, and it rises faster.
+    """
     wanted = [e for e in case.exposures.active if _should_stop(case, e)]
     if not wanted:
         return Stops()
+    settled = frozenset(e.drug.name for e in wanted)
+    if rising_too_fast(case):
+        return Stops(lines=(Line("stop-rising", {"drugs": ", ".join(sorted(settled))}),), settled=settled)
     combined = [e for e in wanted if any(_combination(o) for o in running(e))]
     single = [e for e in wanted if e not in combined]
     clickable = tuple(e for e in single if _clickable(case, e))
@@ -43,7 +49,7 @@ def stops(case: Case) -> Stops:
     return Stops(
         lines=tuple(lines),
         suggestions=tuple(_suggestion(e) for e in clickable),
-        settled=frozenset(e.drug.name for e in wanted),
+        settled=settled,
     )
 
 
@@ -86,11 +92,9 @@ def _clickable(case: Case, exposure: Exposure) -> bool:
 
 
 def _withheld(case: Case) -> tuple[Line, ...]:
-    """Why no stop is drafted at all: half a record, a doubtful sodium, or one that rises too fast already."""
+    """Why no stop is drafted at all: half a record, or a doubtful sodium."""
     if not case.snapshot.complete("medications", "conditions"):
         return (Line("stop-unread"),)
-    if rising_too_fast(case):
-        return (Line("stop-rising"),)
     return (Line("stop-doubtful"),) if doubtful(case) else ()
 
 

@@ -12,6 +12,7 @@ from cds_service.clinical.rules.ordered import (
     about,
     beside,
     first_evidence,
+    for_low_sodium,
     for_polycystic_kidney,
     other_drafts,
     remove,
@@ -172,6 +173,8 @@ def duration(case: Case, order: Order) -> Outcome:
     vaptan = _for_low_sodium(rule, case, order)
     if isinstance(vaptan, Silence):
         return vaptan
+    if order.adpkd and not for_low_sodium(order):
+        return silent(rule, order, "polycystic")
     longest = case.limits.conivaptan_days_max if vaptan.name == CONIVAPTAN else case.limits.tolvaptan_days_max
     course = _course_days(case, order, vaptan)
     if course is None:

@@ -58,7 +58,7 @@ def test_a_new_drug_in_an_older_adult_without_any_sodium_asks_for_a_check() -> N
     assert list(found) == ["PV-DRUGCHK"]
     card = found["PV-DRUGCHK"]
     assert card.indicator == "info"
-    assert summary(card) == "sertraline started 20 d ago, no sodium result since: consider a check"
+    assert summary(card) == "sertraline started 20 d ago, no usable sodium result since: consider a check"
     assert kinds(card) == ["repeat-sodium-now"]
 
 
@@ -93,8 +93,17 @@ def test_the_check_is_not_asked_for_without_need(case: Case, why: str) -> None:
     assert reason("PV-DRUGCHK", case) == why
 
 
-def test_an_unusable_result_is_not_called_no_result() -> None:
-    result = Rejected(why="unit", shown="135", unit="mg/dL", at=NOW - timedelta(days=3))
-    view = replace(SodiumView(), newest_rejected=result)
-    case = a_case("", age_years=70, sodium=view, exposures=NEW)
-    assert reason("PV-DRUGCHK", case) == "sodium-unusable"
+@pytest.mark.parametrize(("setting", "days"), [("inpatient", 1), ("outpatient", 30)])
+def test_an_unusable_result_makes_one_card_and_not_two(setting: str, days: float) -> None:
+    recent, old = (
+        a_case("", age_years=70, setting=setting, sodium=unusable(days + more), exposures=NEW)
+        for more in (0, 0.1)
+    )
+    assert list(fired(recent)) == ["DQ-UNIT"]
+    assert reason("PV-DRUGCHK", recent) == "sodium-unusable"
+    assert list(fired(old)) == ["PV-DRUGCHK"]
+
+
+def unusable(days: float) -> SodiumView:
+    result = Rejected(why="unit", shown="135", unit="mg/dL", at=NOW - timedelta(days=days))
+    return replace(SodiumView(), newest_rejected=result)

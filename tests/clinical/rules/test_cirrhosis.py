@@ -30,6 +30,11 @@ SCENES = (
         removes=True,
         shows=("hold-diuretic", "guidance-aasld"),
     ),
+    Scene(
+        says="a direct measurement contradicts the low value: no reason to stop",
+        order=FUROSEMIDE,
+        story=liver("120", results=(replace(result("sodium", 138, 2.2), method="poc"),)),
+    ),
     Scene(says="at 126 without cramps it is silent", order=FUROSEMIDE, story=liver("126"), fires=CHECK),
     Scene(
         says="european: the limit is 125",

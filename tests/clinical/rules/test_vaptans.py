@@ -167,6 +167,18 @@ SCENES = (
         fires=START,
     ),
     Scene(
+        says="a product for polycystic kidney disease is taken for years",
+        order=replace(selected("tolvaptan", duration="365"), adpkd=True),
+        story=LOW,
+        fires=START,
+    ),
+    Scene(
+        says="a product for polycystic kidney disease, ordered for low sodium, has the limit",
+        order=replace(selected("tolvaptan", duration="365", reasons=["hyponatremia"]), adpkd=True),
+        story=LOW,
+        fires={"OS-VAP-DUR": "warning main", **START},
+    ),
+    Scene(
         says="a period of 40 days counts like a duration",
         order=replace(TOLVAPTAN, start=ago(days=0), end=ago(days=-40)),
         story=LOW,

@@ -53,7 +53,7 @@ from tests.clinical.rules.cases import (
 LONGEST_DRUG = "hydrochlorothiazide"
 PACKAGE = Path(cds_service.__file__).parent
 NOTES = (
-    "methods-differ", "preliminary", "status-unknown", "result-time", "jump", "repeat-to-confirm",
+    "methods-differ", "preliminary", "status-unknown", "result-time", "jump", "repeat-to-confirm", "two-methods",
     "glucose-shift", "glucose-one-end", "estimated", "dialysis", "acute",
 )  # fmt: skip
 BELOW_LIMIT = ("near", "goal")  # variants that a rise above the limit never has
@@ -121,6 +121,7 @@ def rates() -> Iterator[RateView]:
     yield RateView(jump=rise("14", 3))
     yield RateView(jump=rise("-14", 3, "140"))
     pair = rise("18.125", 23.75, gap=timedelta(hours=47.5))
+    yield RateView(level="info", rule="RATE-OVER", variant="acute", worst=pair, limit=Decimal(16))
     for variant, notes in product(get_args(RateVariant), (NOTES[:4], NOTES[4:8], NOTES[8:])):
         worst = replace(pair, observed=variant != "estimated")
         parts: dict[str, Any] = {"variant": variant, "worst": worst, "limit": Decimal(16), "notes": notes}
@@ -179,6 +180,10 @@ def gallery() -> Iterator[Case]:
             down = sodium(na, profile=profile, falling=fall("14.25", 70))
             yield a_case(na, **base, sodium=down, exposures=DRUGS[1])
         yield a_case(na, **base, age_years=None)
+        held = replace(DRUGS[1], on_hold=tuple(e.drug for e in DRUGS[1].active))
+        unread = {"NutritionOrder": "not-read", "ServiceRequest": "not-read"}
+        impaired = Symptoms(gcs=12, gcs_impaired=True)
+        yield a_case(na, **base, exposures=held, symptoms=impaired, restriction=offer(), missing=unread)
         if na == "131":
             explained = glucose("612.5", "139.2", "143.3", explained=True, loose_pair=True, hillier_fits=True)
             partly = glucose("312.5", "134.4", "136.1", explained=False)

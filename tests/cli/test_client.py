@@ -1,0 +1,158 @@
+"""`cds-service client`: an EHR is registered and its token tried, without a running service."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cds_service.cli.client import Asked, command, entry_text
+from cds_service.errors import RegistryError
+from cds_service.trust.registry import Registry
+from tests.trust.tokens import AUDIENCE, BASE, ISSUER, public_jwk, token, written
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = written(tmp_path)
+    monkeypatch.setenv("CDS_CLIENTS_FILE", str(path))
+    monkeypatch.setenv("CDS_PUBLIC_URL", BASE)
+    return path
+
+
+def run(*arguments: str, typed: str = "") -> Result:
+    return CliRunner().invoke(command, list(arguments), input=typed, catch_exceptions=True)
+
+
+ANNE = ("add", "--name", "anne", "--issuer", "https://anne.example/r4", "--fhir-base", "https://anne.example/r4")
+
+
+def test_add_writes_an_entry_and_says_what_the_analyst_types_in(registry: Path) -> None:
+    registry.write_text("# ours\n" + registry.read_text())
+    told = run(*ANNE, "--jwks-url", "https://anne.example/jwks", "--audience", "typed-in")
+    assert told.exit_code == 0
+    for line in (
+        f"{BASE}/cds-services/hyponatremia-order-select",
+        "https://anne.example/r4",
+        "https://anne.example/jwks",
+        "typed-in",
+        "60 minutes",
+        "1500 ms",
+    ):
+        assert line in told.output
+    assert registry.read_text().startswith("# ours\n"), "comments of the site stay"
+    mercy, anne = Registry.load(registry).clients
+    assert (mercy.name, anne.name) == ("mercy", "anne")
+    assert anne.credentials.jku == ("https://anne.example/jwks",)
+    assert anne.fhir_bases == ("https://anne.example/r4",)
+
+
+def test_add_asks_for_what_is_not_given(registry: Path) -> None:
+    typed = "anne\nhttps://anne.example/r4\n\n\nmercy.json\n"
+    told = run("add", typed=typed)
+    assert told.exit_code == 0, told.output
+    anne = Registry.load(registry).clients[1]
+    assert anne.credentials.usable
+    assert anne.fhir_bases == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"--name": "Anne Hospital"},
+        {"--name": "mercy"},
+        {"--name": 'x]\n[clients.evil]\nissuer = "x'},
+        {"--issuer": ISSUER},
+        {"--issuer": "https://sandbox.cds-hooks.org"},
+        {"--fhir-base": "https://anne.example/r4?x=1"},
+        {"--jwks-url": "file:///etc/passwd"},
+    ],
+)
+def test_what_would_break_the_registry_leaves_it_as_it_was(registry: Path, change: dict[str, str]) -> None:
+    before = registry.read_bytes()
+    given = dict(zip(ANNE[1::2], ANNE[2::2], strict=True)) | {"--jwks-url": "https://anne.example/jwks"} | change
+    told = run("add", *(part for pair in given.items() for part in pair))
+    assert told.exit_code != 0
+    assert registry.read_bytes() == before
+    assert sorted(p.name for p in registry.parent.iterdir()) == ["clients.toml", "mercy.json"]
+    if isinstance(told.exception, RegistryError):
+        assert str(told.exception).startswith("clients.toml")
+
+
+def test_the_first_client_makes_the_file_for_its_owner_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "etc" / "clients.toml"
+    monkeypatch.setenv("CDS_CLIENTS_FILE", str(path))
+    assert run(*ANNE, "--jwks-url", "https://anne.example/jwks").exit_code == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_typed_in_cannot_end_its_string(tmp_path: Path) -> None:
+    hostile = Asked(
+        name="anne",
+        issuer='https://x"\nopen_access = true\n#',
+        jwks_url="https://anne.example/jwks",
+        jwks_file="",
+        fhir_base="",
+        audience="",
+    )
+    (tmp_path / "clients.toml").write_text(entry_text(hostile))
+    with pytest.raises(RegistryError, match="issuer"):
+        Registry.load(tmp_path / "clients.toml")
+
+
+def test_a_token_that_would_pass_is_told_so(registry: Path) -> None:
+    told = run("test", "mercy", "--token", token())
+    assert told.exit_code == 0, told.output
+    assert "ES384+/=" in told.output
+    assert f"the token passes for {AUDIENCE}" in told.output
+
+
+def test_a_token_is_read_from_standard_input(registry: Path) -> None:
+    assert run("test", "mercy", "--token", "-", typed=token() + "\n").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (token(aud="https://x"), "aud"),
+        (token(exp=1), "exp"),
+        (token(jti=""), "jti"),
+        (token(iss="https://x"), "iss"),
+        (token("ES384/2", {"kid": "ES384+/="}), "signature"),
+        (token("ES384/2"), "kid"),
+        (token("RS384"), "kid"),
+        (token("ES256"), "alg"),
+        ("text", "three parts"),
+    ],
+)
+def test_a_token_that_would_not_pass_is_explained(registry: Path, said: str, why: str) -> None:
+    told = run("test", "mercy", "--token", said)
+    assert told.exit_code == 1
+    assert "refused" in told.output
+    assert why in told.output.rpartition("refused")[2]
+    assert said not in told.output
+
+
+def test_the_token_of_another_client_is_not_this_ones(registry: Path) -> None:
+    (registry.parent / "anne.json").write_text(json.dumps({"keys": [public_jwk("ES384/2", alg="ES384")]}))
+    more = '\n[clients.anne]\nissuer = "https://anne.example"\njwks_file = "anne.json"\n'
+    registry.write_text(registry.read_text() + more)
+    told = run("test", "anne", "--token", token())
+    assert told.exit_code == 1
+    assert "clients.mercy" in told.output
+
+
+def test_a_client_without_keys_or_with_keys_out_of_reach_does_not_pass(registry: Path) -> None:
+    registry.write_text('[clients.a]\n[clients.b]\nissuer = "x"\njwks_url = "http://127.0.0.1:9/jwks"\n')
+    for name, why in (("a", "no keys"), ("b", "no usable key set")):
+        told = run("test", name)
+        assert told.exit_code == 1
+        assert why in told.output
+
+
+def test_an_unknown_client_is_answered_with_the_known_ones(registry: Path) -> None:
+    told = run("test", "nobody")
+    assert told.exit_code == 2
+    assert "mercy" in told.output

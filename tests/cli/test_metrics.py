@@ -1,0 +1,53 @@
+"""Metrics of the real server: one worker or several, on their own port, with nothing of a patient in them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from cds_service.cli.run import free_port
+from cds_service.stories import Story
+from tests.feedback.deployments import PATIENT_VIEW, a_call, feedback
+from tests.feedback.test_kept import serve
+
+
+def value(text: str, metric: str) -> float:
+    """The sum over all label sets of one metric."""
+    found = re.findall(rf"^{metric}(?:{{[^}}]*}})? (\S+)$", text, re.M)
+    return sum(map(float, found))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_counts_are_right_with_one_worker_and_with_several(
+    workers: int, tmp_path: Path, stories: dict[str, Story]
+) -> None:
+    port, metrics_port = free_port("127.0.0.1"), free_port("127.0.0.1")
+    process = serve(tmp_path, port, arguments=("--workers", str(workers)), CDS_METRICS_PORT=str(metrics_port))
+    base, call = f"http://127.0.0.1:{port}", a_call(stories["cramps-in-siadh"])
+    try:
+        for _ in range(30):
+            assert requests.post(base + PATIENT_VIEW, json=call, timeout=10).ok  # a new connection each time
+        assert requests.post(base + PATIENT_VIEW, json={}, timeout=10).status_code == 400
+        late = feedback("Jane-Roe-card", "overridden", stories["cramps-in-siadh"].file.now)
+        assert requests.post(f"{base}{PATIENT_VIEW}/feedback", json=late, timeout=10).ok
+        time.sleep(0.5)
+        text = requests.get(f"http://127.0.0.1:{metrics_port}/metrics", timeout=10).text
+        assert requests.get(f"{base}/metrics", timeout=10).status_code == 404  # T-70
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    assert value(text, "cds_calls_total") == 31
+    assert 'cds_calls_total{service="hyponatremia-patient-view",status="400"} 1.0' in text
+    assert value(text, "cds_call_seconds_count") >= 31
+    assert value(text, "cds_feedback_total") == 1
+    assert value(text, "cds_queue_depth") == 0
+    assert value(text, "cds_store_up") == 1
+    assert "Jane" not in text
+    assert call["context"]["patientId"] not in text
+    assert os.environ.get("PROMETHEUS_MULTIPROC_DIR") is None  # nothing is switched on in this process

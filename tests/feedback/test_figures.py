@@ -1,0 +1,234 @@
+"""The figures for the committee: each card counted once, by what became of it; plans use indexes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from cds_service.feedback.figures import (
+    NO_REASON,
+    ONLY_COMMENT,
+    OTHER_CODE,
+    Figures,
+    RuleFigures,
+    figures,
+)
+from cds_service.feedback.report_html import report_page
+from cds_service.feedback.report_table import report_csv
+from cds_service.store.engine import Database
+from cds_service.store.feedback import FeedbackTable
+from cds_service.store.figures import FigureTables, answer_query, count_query, showing_query
+from cds_service.store.recorder import _insert
+from cds_service.store.shown import answered_cards
+from tests.feedback.simulated import fill
+from tests.store.test_recorder import a_call
+
+SHOWN = datetime(2026, 11, 16, 9, tzinfo=UTC)
+NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
+SINCE = datetime(2026, 11, 9, tzinfo=UTC).date()
+REASONS = {("https://own", "other"): "Other"}
+
+
+def show(database: Database, card: str, at: datetime = SHOWN, *, tenant: str = "mercy") -> None:
+    record = a_call(f"{card}-{at:%d%H%M%S}", tenant=tenant)
+    issued = [dict(record.issued[0]) | {"card": card, "issued_at": at}]
+    tallies = [t._replace(day=at.date(), kind=kind) for t in record.tallies for kind in ("fired", "returned")]
+    changed = type(record)(audit=record.audit, issued=issued, tallies=tallies)
+    with database.transaction() as connection:
+        _insert(connection, [changed])
+
+
+def answer(
+    database: Database, card: str, outcome: str, after: timedelta, content: Any = None, tenant: str = "mercy"
+) -> None:
+    at = SHOWN + after
+    FeedbackTable(database).add(
+        [
+            {
+                "tenant": tenant, "card": card, "digest": f"{outcome}{after}", "service": "s", "outcome": outcome,
+                "outcome_at": at, "received_at": at, "content": content or {},
+            }
+        ]
+    )  # fmt: skip
+
+
+def report(database: Database, now: datetime = NOW, tenants: list[str] | None = None) -> Figures:
+    tables = FigureTables(database)
+    return figures(tables, tables.tenants() if tenants is None else tenants, SINCE, now, REASONS)
+
+
+def the_rule(database: Database) -> RuleFigures:
+    (rule,) = report(database).rules
+    return rule
+
+
+def test_a_card_shown_again_is_one_card(database: Database) -> None:
+    show(database, "a")
+    show(database, "a", SHOWN + timedelta(hours=2))
+    rule = the_rule(database)
+    assert (rule.fired, rule.returned, rule.cards) == (2, 2, 1)
+
+
+def test_accepted_once_is_accepted_whatever_else_was_said(database: Database) -> None:
+    show(database, "a")
+    answer(database, "a", "overridden", timedelta(minutes=1))
+    answer(database, "a", "accepted", timedelta(minutes=5), {"suggestions": ["s"]})
+    rule = the_rule(database)
+    assert (rule.accepted, rule.overridden, rule.reasons) == (1, 0, {})
+
+
+def test_time_to_action_runs_from_the_last_showing_before_it(database: Database) -> None:
+    show(database, "a")
+    show(database, "a", SHOWN + timedelta(minutes=10))
+    show(database, "a", SHOWN + timedelta(minutes=50))
+    answer(database, "a", "overridden", timedelta(minutes=12))
+    assert the_rule(database).median_seconds == 120
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"reason": {"code": "other", "system": "https://own"}}, "Other"),
+        ({"reason": {"code": "=cmd()", "system": "urn:x"}}, OTHER_CODE),
+        ({"comment": "patient Jane Roe"}, ONLY_COMMENT),
+        ({"commented": True}, ONLY_COMMENT),
+        ({}, NO_REASON),
+    ],
+)
+def test_a_reason_is_told_in_our_words_and_never_in_the_clients(
+    database: Database, content: dict[str, Any], words: str
+) -> None:
+    show(database, "a")
+    answer(database, "a", "overridden", timedelta(minutes=1), content)
+    assert the_rule(database).reasons == {words: 1}
+
+
+def test_a_card_without_feedback_for_a_day_is_told_apart_from_one_that_is_still_open(database: Database) -> None:
+    show(database, "old")
+    show(database, "late")
+    answer(database, "late", "overridden", timedelta(hours=25))
+    show(database, "young", NOW - timedelta(hours=23))
+    rule = the_rule(database)
+    assert (rule.silent_for_a_day, rule.unanswered, rule.open, rule.overridden) == (2, 1, 1, 1)
+
+
+def test_feedback_on_a_card_that_was_never_sent_is_counted_apart(database: Database) -> None:
+    show(database, "a")
+    answer(database, "forged", "accepted", timedelta(minutes=1))
+    found = report(database)
+    assert (found.unmatched, found.total.accepted) == (1, 0)
+
+
+def test_feedback_of_another_tenant_on_the_same_card_changes_nothing(database: Database) -> None:
+    show(database, "a", tenant="mercy")
+    answer(database, "a", "accepted", timedelta(minutes=1), tenant="grace")
+    found = report(database)
+    assert (found.unmatched, found.total.accepted) == (1, 0)
+    assert report(database, tenants=["grace"]).rules == ()
+
+
+def test_feedback_that_came_before_the_row_of_its_card_is_matched(database: Database) -> None:
+    answer(database, "a", "accepted", timedelta(minutes=1))
+    show(database, "a")
+    assert the_rule(database).accepted == 1
+
+
+def test_feedback_on_a_card_from_before_the_period_is_not_taken_for_unknown(database: Database) -> None:
+    show(database, "a", SHOWN - timedelta(days=30))
+    answer(database, "a", "accepted", timedelta(0))
+    found = report(database)
+    assert (found.earlier, found.unmatched) == (1, 0)
+
+
+def test_the_trend_has_one_entry_for_each_week(database: Database) -> None:
+    show(database, "a")
+    show(database, "b", SHOWN - timedelta(days=1))
+    answer(database, "b", "overridden", timedelta(0))
+    weeks = the_rule(database).weeks
+    assert {str(day): (w.returned, w.overridden) for day, w in weeks.items()} == {
+        "2026-11-09": (1, 0),
+        "2026-11-16": (1, 1),
+    }
+
+
+def test_an_empty_period_is_a_page_too(database: Database) -> None:
+    page = report_page(report(database))
+    assert "No card was shown in this period." in page
+    assert report_csv(report(database)).startswith("Week,Rule")
+
+
+def test_the_page_loads_nothing_and_holds_no_patient(database: Database) -> None:
+    show(database, "a")
+    answer(database, "a", "overridden", timedelta(minutes=1), {"comment": "Jane Roe <script>x</script>"})
+    page = report_page(report(database))
+    assert not re.search(r"<script|https?://|src=|@import|url\(", page)
+    assert "Jane" not in page
+    assert "patient_hash" not in page
+
+
+def test_a_spreadsheet_finds_no_formula(database: Database) -> None:
+    """T-65: what begins with = + - @ becomes text."""
+    evil = RuleFigures(rule="=cmd()", profile="@x", cards=1)
+    evil.reasons.update({"+1": 1})
+    found = Figures(since=SINCE, until=NOW, rules=(evil,), unmatched=0, earlier=0)
+    cells = [cell for row in csv.reader(io.StringIO(report_csv(found))) for cell in row]
+    assert "'=cmd()" in cells
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+
+
+def plan(database: Database, query: sa.Select[Any]) -> str:
+    """The database's plan, as a large table would be read."""
+    dialect = database.engine.dialect
+    text = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    with database.transaction() as connection:
+        if database.is_sqlite:
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")
+            return "\n".join(str(row[3]) for row in rows)
+        connection.exec_driver_sql("ANALYZE")
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        return "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {text.replace('%', '%%')}"))
+
+
+@pytest.mark.parametrize(
+    ("query", "indexes"),
+    [
+        (showing_query("mercy", SHOWN), ["issued_time"]),
+        (answer_query("mercy", SHOWN), ["feedback_received", "issued_card"]),
+        (answered_cards("mercy", "p", SHOWN), ["issued_patient"]),
+    ],
+    ids=["showings", "answers", "suppression"],
+)
+def test_every_query_goes_by_an_index(database: Database, query: sa.Select[Any], indexes: list[str]) -> None:
+    fill(database, "mercy", cards=2000, answers=500, until=NOW)
+    told = plan(database, query)
+    for index in indexes:
+        assert index in told
+    assert "SCAN" not in re.sub(r"Index (Only )?Scan|Bitmap \w+ Scan", "", told).replace("USING", "")
+    assert not re.search(r"\bSCAN (issued|feedback)|Seq Scan", told), told
+
+
+def test_the_counts_go_by_their_key(database: Database) -> None:
+    fill(database, "mercy", cards=2000, answers=500, until=NOW)
+    told = plan(database, count_query("mercy", SINCE))
+    assert re.search(r"autoindex_tally|tally_pkey", told), told
+
+
+@pytest.mark.long
+def test_a_year_of_two_hundred_thousand_cards_takes_seconds(database: Database) -> None:
+    import time
+
+    fill(database, "mercy", cards=200_000, answers=50_000, until=NOW)
+    began = time.perf_counter()
+    tables = FigureTables(database)
+    found = figures(tables, ["mercy"], (NOW - timedelta(days=365)).date(), NOW, {})
+    page = report_page(found)
+    assert time.perf_counter() - began < 30  # about 5 on a laptop
+    assert found.total.cards == 200_000
+    assert found.total.accepted + found.total.overridden == 50_000
+    assert len(page) < 200_000
