@@ -141,7 +141,8 @@ class Pipeline:
         )
         if wanted_references(parts):
             return True
-        return any(order_select.concern(order) for order in selected(read_snapshot(parts, self._vocabulary)))
+        drafts = selected(read_snapshot(parts, self._vocabulary))
+        return any(order.unread or order_select.concern(order) for order in drafts)
 
     def _read(self, request: HookRequest, client: Client, deadline: Deadline) -> _Call:
         """Everything the call can know; Medications that orders only refer to come in the same deadline."""

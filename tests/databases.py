@@ -36,9 +36,7 @@ class Server:
         """Make its files."""
         if os.geteuid() == 0:
             shutil.chown(self._folder, _USER, _USER)  # the server refuses to run as root
-        self._run(
-            "initdb", "-D", f"{self._folder}/data", "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync"
-        )
+        self._run("initdb", "-D", f"{self._folder}/data", "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync")
 
     def start(self) -> None:
         """Start it and wait until it answers."""

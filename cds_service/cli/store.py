@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.store.engine import BEHIND, Database, make_engine, sqlite_url
@@ -17,6 +19,7 @@ def the_database(*, any_schema: bool = False) -> tuple[Settings, Database]:
         raise SettingsError("CDS_DATA_DIR: there is no such folder; nothing has been stored yet")
     url = settings.database_url or sqlite_url(settings.data_dir)
     database = Database(make_engine(url, patient=True))
+    click.get_current_context().call_on_close(database.close)
     if not any_schema and not database.ping():
         wrong = database.problem == "wrong schema"
         raise SettingsError(f"CDS_DATABASE_URL: {BEHIND if wrong else 'the database does not answer'}")

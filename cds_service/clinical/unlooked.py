@@ -14,7 +14,8 @@ from cds_service.clinical.spans import hours
 from cds_service.knowledge.limits import Limits
 
 MEDICINES_UNREAD = "medicines-unread"  # a rule's reason: its question cannot be answered without the list
-Unlooked = Literal["sodium", "medications", "order"]
+PROBLEMS_UNREAD = "problems-unread"
+Unlooked = Literal["sodium", "medications", "conditions", "order"]
 UNREAD = frozenset(Missing) - {Missing.TRUNCATED, Missing.NOT_APPLICABLE}
 
 
@@ -31,6 +32,8 @@ def unlooked(case: Case, outcomes: Sequence[Outcome], disabled: Collection[str])
         return "order"
     if any(s.reason == MEDICINES_UNREAD and s.rule not in disabled for s in silences):
         return "medications"
+    if any(s.reason == PROBLEMS_UNREAD and s.rule not in disabled for s in silences):
+        return "conditions"
     truncated = snapshot.missing.get(SODIUM) is Missing.TRUNCATED
     return "sodium" if truncated and not _recent_seen(snapshot, case.limits) else None
 

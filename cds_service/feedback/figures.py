@@ -99,9 +99,7 @@ class _Card:
     answers: list[Answer] = field(default_factory=list)
 
 
-def figures(
-    tables: FigureTables, tenants: Iterable[str], since: date, now: datetime, reasons: Reasons
-) -> Figures:
+def figures(tables: FigureTables, tenants: Iterable[str], since: date, now: datetime, reasons: Reasons) -> Figures:
     """The figures of these tenants together, since the beginning of a day (UTC)."""
     start = datetime.combine(since, time(), UTC)
     rules: dict[tuple[str, str], RuleFigures] = {}

@@ -99,9 +99,7 @@ def _instant(item: Mapping[str, Any], now: datetime) -> datetime:
     value = item.get("outcomeTimestamp")
     try:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-        utc = (
-            (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC) if instant else None
-        )
+        utc = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC) if instant else None
     except (ValueError, OverflowError):
         utc = None
     if utc is None:

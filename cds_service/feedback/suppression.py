@@ -130,9 +130,7 @@ class Memory:
         return self._shown
 
 
-def answered_by(
-    shown: Sequence[ShownCard], user: str, limits: Limits
-) -> Iterable[tuple[ShownCard, datetime]]:
+def answered_by(shown: Sequence[ShownCard], user: str, limits: Limits) -> Iterable[tuple[ShownCard, datetime]]:
     """The showings that this user answered, each with the time of the answer.
 
     A feedback does not say who gave it. It is taken for the user to whom its card was last shown before, and

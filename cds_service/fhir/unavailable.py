@@ -14,6 +14,8 @@ _NEEDED: Mapping[Unlooked, str] = {
     "sodium": "Sodium results are needed: neither the prefetch key 'sodium' nor a live read brought them.",
     "medications": "The current medicines are needed: neither the prefetch key 'medications' nor a live read "
     "brought them all.",
+    "conditions": "The problem list is needed: neither the prefetch key 'conditions' nor a live read brought it "
+    "all.",
     "order": "The selected order points to a Medication that is neither among the draft orders nor readable.",
 }
 _PARTLY = "Only a part of the sodium results could be read, and not the newest for certain."

@@ -88,6 +88,10 @@ class Database:
             self.problem = known  # only a write can tell that it is over
         return True
 
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
     def reopen(self) -> None:
         """Leave inherited connections to the parent: what a process does after it was forked."""
         self.engine.dispose(close=False)

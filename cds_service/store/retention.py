@@ -61,9 +61,7 @@ def contents(database: Database) -> Contents:
         return Contents(
             schema=revision(connection),
             newest=newest_revision(),
-            rows={
-                t.name: connection.execute(sa.select(sa.func.count()).select_from(t)).scalar_one() for t in tables
-            },
+            rows={t.name: connection.execute(sa.select(sa.func.count()).select_from(t)).scalar_one() for t in tables},
             oldest={
                 name: connection.execute(sa.select(sa.func.min(column))).scalar_one()
                 for name, column in _TIMES.items()

@@ -54,6 +54,4 @@ def notes(here: Runtime) -> list[str]:
 
 
 def _json(value: dict[str, object], status: int = 200) -> Response:
-    return Response(
-        encode(value), status=status, mimetype="application/json", headers={"Cache-Control": "no-store"}
-    )
+    return Response(encode(value), status=status, mimetype="application/json", headers={"Cache-Control": "no-store"})

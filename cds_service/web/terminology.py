@@ -65,9 +65,7 @@ def _borrowed(here: Runtime) -> list[dict[str, Any]]:
     return [{"system": system, "concept": _concepts(concepts)} for system, concepts in systems.items()]
 
 
-def _named(
-    name: str, known: Mapping[str, tuple[str, Mapping[str, str]]], kind: str
-) -> tuple[str, Mapping[str, str]]:
+def _named(name: str, known: Mapping[str, tuple[str, Mapping[str, str]]], kind: str) -> tuple[str, Mapping[str, str]]:
     if name not in known:
         raise NotFound(f"There is no such {kind} here. There are: {', '.join(known)}.")
     return known[name]

@@ -28,7 +28,7 @@ def test_counts_are_right_with_one_worker_and_with_several(
     workers: int, tmp_path: Path, stories: dict[str, Story]
 ) -> None:
     port, metrics_port = free_port("127.0.0.1"), free_port("127.0.0.1")
-    process = serve(tmp_path, port, arguments=("--workers", str(workers)), CDS_METRICS_PORT=str(metrics_port))
+    process = serve(tmp_path, port, {"CDS_METRICS_PORT": str(metrics_port)}, ("--workers", str(workers)))
     base, call = f"http://127.0.0.1:{port}", a_call(stories["cramps-in-siadh"])
     try:
         for _ in range(30):

@@ -19,9 +19,7 @@ from tests.conftest import NOW
 PATIENT_VIEW = "/cds-services/hyponatremia-patient-view"
 
 
-def deployment(
-    folder: Path, url: str = "", clock: Callable[[], datetime] = lambda: NOW, **settings: Any
-) -> Flask:
+def deployment(folder: Path, url: str = "", clock: Callable[[], datetime] = lambda: NOW, **settings: Any) -> Flask:
     """The service with an empty registry of clients."""
     clients = folder / "clients.toml"
     clients.write_text("[clients.mercy]\nfhir_bases = ['https://fhir.mercy.example/r4']\n", encoding="utf-8")

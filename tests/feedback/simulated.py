@@ -36,9 +36,7 @@ REASONS = (
 SYSTEM = "http://127.0.0.1:8642/fhir/CodeSystem/hyponatremia-override"
 
 
-def fill(
-    database: Database, tenant: str, *, cards: int, answers: int, until: datetime, days: int = 364
-) -> None:
+def fill(database: Database, tenant: str, *, cards: int, answers: int, until: datetime, days: int = 364) -> None:
     """That many issued cards and answers, evenly over the days before `until`; the same every time."""
     dice = random.Random(6)
     weights = [rule[2] for rule in RULES]

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,7 +29,9 @@ from tests.databases import Server
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close, deployment, feedback, settle
 
 
-def serve(folder: Path, port: int, *, arguments: tuple[str, ...] = (), **more: str) -> subprocess.Popen[str]:
+def serve(
+    folder: Path, port: int, environment: Mapping[str, str], arguments: tuple[str, ...] = ()
+) -> subprocess.Popen[str]:
     clients = folder / "clients.toml"
     clients.write_text("[clients.mercy]\nfhir_bases = ['https://fhir.mercy.example/r4']\n", encoding="utf-8")
     settings = {
@@ -38,7 +41,7 @@ def serve(folder: Path, port: int, *, arguments: tuple[str, ...] = (), **more: s
     with (folder / "log.txt").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cds_service", "serve", *arguments],
-            env={**os.environ, **settings, **more},
+            env={**os.environ, **settings, **environment},
             stdout=log,
             stderr=log,
             text=True,
@@ -64,7 +67,7 @@ def kill_again_and_again(folder: Path, kills: int, environment: dict[str, str], 
     kept: list[str] = []
     for n in range(kills):
         port = free_port("127.0.0.1")
-        process = serve(folder, port, **environment)
+        process = serve(folder, port, environment)
         senders = [threading.Thread(target=post_until_dead, args=(port, kept)) for _ in range(3)]
         for sender in senders:
             sender.start()
@@ -103,7 +106,7 @@ def test_an_acknowledged_feedback_survives_many_kills(
 
 def test_a_stop_writes_what_is_queued(tmp_path: Path, stories: dict[str, Story]) -> None:
     port = free_port("127.0.0.1")
-    process = serve(tmp_path, port)
+    process = serve(tmp_path, port, {})
     call = a_call(stories["cramps-in-siadh"])
     for _ in range(20):
         assert requests.post(f"http://127.0.0.1:{port}{PATIENT_VIEW}", json=call, timeout=5).ok

@@ -141,9 +141,7 @@ def sodium_changed(call: dict[str, Any], by: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("outcome", ["overridden", "accepted"])
-def test_an_answered_card_stays_away_from_its_reader_only(
-    app: Flask, stories: dict[str, Story], outcome: str
-) -> None:
+def test_an_answered_card_stays_away_from_its_reader_only(app: Flask, stories: dict[str, Story], outcome: str) -> None:
     story = stories["cramps-in-siadh"]
     assert topics(app, a_call(story)) == ["sodiumMildSymptomatic"]
     answer(app, a_call(story), NOW, outcome)

@@ -18,6 +18,7 @@ from cds_service.clinical.rules.standing import cirrhosis, recorded
 from cds_service.clinical.sample import Freshness
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.spans import hours
+from cds_service.clinical.unlooked import PROBLEMS_UNREAD
 from cds_service.clinical.volume import Volume
 
 HARMFUL = {Volume.CSW: "csw", Volume.ADRENAL: "adrenal", Volume.HYPO: "hypo", Volume.NEURO: "neuro"}
@@ -56,7 +57,8 @@ def restriction(case: Case, order: Order) -> Outcome:
     key = HARMFUL.get(case.volume.status, "")
     vaptan = "" if key else _new_vaptan(case, order)
     if not key and not vaptan:
-        return silent(rule, order, "not-harmful")
+        complete = case.snapshot.complete("conditions")
+        return silent(rule, order, "not-harmful" if complete else PROBLEMS_UNREAD)
     critical = case.volume.status in (Volume.CSW, Volume.ADRENAL)
     why = vaptan or first_evidence(case)
     removal: tuple[Suggestion, ...] = ()

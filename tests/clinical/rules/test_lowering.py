@@ -85,7 +85,7 @@ SCENES = (
         says="132 beside another strong drug is a warning, and a combination",
         order=SERTRALINE,
         story=at("132", orders=(order("hydrochlorothiazide", days=300),)),
-        fires={"OS-LOW": "warning main", "OS-COMBO": "warning main"},
+        fires={"OS-LOW": "warning main", "OS-COMBO": "warning low"},
         removes=True,
         shows=("other-lowering",),
     ),

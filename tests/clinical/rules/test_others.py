@@ -28,6 +28,11 @@ SCENES = (
         shows=("do-csw", "because-csw"),
     ),
     Scene(
+        says="restriction with an unread problem list: no card, and the reason says why",
+        order=restriction(),
+        story=ward(missing={"conditions": Missing.TIMEOUT}),
+    ),
+    Scene(
         says="vector 52: restriction in adrenal insufficiency",
         order=restriction(),
         story=ward(problem("adrenal", days=2000)),

@@ -294,7 +294,7 @@ def test_the_glucose_corrected_value_decides_on_stops() -> None:
 
 
 def test_plan_functions_can_be_used_alone() -> None:
-    case = a_case("123", volume=HYPER, restriction=offer())
+    case = a_case("123", volume=HYPER, problems=CIRRHOSIS, restriction=offer())
     assert [line.key for line in plan_lines(case)] == ["restriction-overload"]
     assert [s.kind for s in plan_suggestions(case)] == ["fluid-restriction"]
 

@@ -1,0 +1,75 @@
+"""`cds-service report` and `cds-service db`, as an operator types them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cds_service.cli import cli
+from cds_service.errors import SettingsError
+from cds_service.store.engine import open_database, sqlite_url
+from tests.databases import Server
+from tests.feedback.simulated import fill
+
+
+@pytest.fixture
+def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    database = open_database(sqlite_url(tmp_path))
+    fill(database, "mercy", cards=500, answers=200, until=datetime.now(UTC), days=30)
+    database.engine.dispose()
+    monkeypatch.setenv("CDS_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(cli, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_table_names_rules_totals_and_reasons() -> None:
+    told = run("report")
+    assert "PV-MILD" in told
+    assert "All rules" in told
+    assert "Known stable chronic low sodium" in told
+
+
+def test_the_page_is_written_where_it_is_wanted(filled: Path) -> None:
+    run("report", "--format", "html", "--output", str(filled / "r.html"))
+    assert "<svg" in (filled / "r.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("filled")
+def test_csv_goes_to_standard_output_and_one_client_can_be_chosen() -> None:
+    assert run("report", "--format", "csv", "--tenant", "mercy").startswith("Week,Rule,Profile")
+    result = CliRunner().invoke(cli, ["report", "--tenant", "nobody"])
+    assert result.exit_code == 2
+
+
+@pytest.mark.usefixtures("filled")
+def test_status_and_prune_say_what_there_is_and_what_went() -> None:
+    assert "issued: 500 rows" in run("db", "status")
+    assert "0 issued" in run("db", "prune")
+
+
+def test_upgrade_makes_a_new_postgresql_ready(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = postgres.fresh("commands")
+    monkeypatch.setenv("CDS_DATABASE_URL", url)
+    assert CliRunner().invoke(cli, ["db", "status"]).exit_code == 1
+    with pytest.raises(SettingsError, match="db upgrade"):
+        CliRunner().invoke(cli, ["report"], catch_exceptions=False)
+    run("db", "upgrade")
+    assert "tally: 0 rows" in run("db", "status")
+    assert "No rule has fired" in run("report")
+    open_database(url).engine.dispose()
+
+
+def test_a_folder_that_is_not_there_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDS_DATA_DIR", str(tmp_path / "nowhere"))
+    with pytest.raises(SettingsError, match="CDS_DATA_DIR"):
+        CliRunner().invoke(cli, ["report"], catch_exceptions=False)
+    assert not (tmp_path / "nowhere").exists()
