@@ -75,9 +75,7 @@ def orders(count: int) -> list[dict[str, Any]]:
             "intent": "order",
             "subject": SUBJECT,
             "medicationCodeableConcept": {
-                "coding": [
-                    {"system": RXNORM, "code": DRUGS[n % len(DRUGS)][0], "display": DRUGS[n % len(DRUGS)][1]}
-                ]
+                "coding": [{"system": RXNORM, "code": DRUGS[n % len(DRUGS)][0], "display": DRUGS[n % len(DRUGS)][1]}]
             },
             "authoredOn": "2026-11-01",
             "dosageInstruction": [

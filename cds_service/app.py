@@ -37,7 +37,8 @@ from cds_service.trust.registry import Registry
 from cds_service.trust.replay import ReplayGuard
 from cds_service.web import basis, chart, demo, errors, health, hooks, start, terminology
 from cds_service.web.cors import allow_browsers
-from cds_service.web.runtime import Runtime, utc_now
+from cds_service.web.front import Front, FrontLimits
+from cds_service.web.runtime import Runtime, runtime_of, utc_now
 
 _SECRET_BYTES = 32
 _SECRET_NAME = "card-secret"  # noqa: S105  # a file's name
@@ -108,6 +109,12 @@ def _runtime(settings: Settings, knowledge: Knowledge, registry: Callable[[], Re
         suppression=Suppression(ShownTable(database), pseudonyms) if remembers else None,
         rxnorm_release=site.release,
     )
+
+
+def front_for(app: Flask, settings: Settings) -> Front:
+    """The application behind its guard."""
+    limits = FrontLimits(body_bytes=settings.max_body_bytes, threads=settings.threads)
+    return Front(app.wsgi_app, limits, closing=runtime_of(app).recorder.close)
 
 
 def _fhir_client(settings: Settings) -> FhirClient:

@@ -72,9 +72,7 @@ class Options:
 class Pipeline:
     """Answers hook calls; built once, shared by all threads, holds nothing of a patient."""
 
-    def __init__(
-        self, knowledge: Knowledge, desk: Desk, fhir: FhirClient, options: Options | None = None
-    ) -> None:
+    def __init__(self, knowledge: Knowledge, desk: Desk, fhir: FhirClient, options: Options | None = None) -> None:
         _same_rules(knowledge)
         self.knowledge = knowledge
         self._desk = desk

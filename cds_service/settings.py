@@ -24,9 +24,7 @@ class Settings(BaseSettings):
     mode: Mode = Field("development", description="demo, development or production")
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(DEFAULT_PORT, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
-    public_url: str = Field(
-        "", description="URL under which EHRs reach the service; empty: from host and port"
-    )
+    public_url: str = Field("", description="URL under which EHRs reach the service; empty: from host and port")
     terminology_base: str = Field("", description="Base of our code system URLs; empty: <public URL>/fhir")
     hooks_dir: Path = Field(default_factory=default_hooks_dir, description="Folder of the knowledge files")
     clients_file: Path | None = Field(None, description="Registry of CDS clients (clients.toml)")
@@ -34,31 +32,22 @@ class Settings(BaseSettings):
     deadline_ms: int = Field(1500, ge=300, le=5000, description="Time for one hook call with live reads")
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite below data_dir")
     data_dir: Path = Field(Path("data"), description="Folder for the SQLite file and the secret")
-    secret_file: Path | None = Field(
-        None, description="File with the secret for card uuids; empty: made in data_dir"
-    )
+    secret_file: Path | None = Field(None, description="File with the secret for card uuids; empty: made in data_dir")
     max_body_bytes: int = Field(2_000_000, ge=10_000, description="Largest request body")
     fluid_restriction_resource: Literal["NutritionOrder", "ServiceRequest"] = Field(
         "NutritionOrder", description="Resource of the fluid-restriction suggestion"
     )
-    include_weak: bool = Field(False, description="Name weakly associated drugs (tier 3) below sodium 130")
-    ca_bundle: Path | None = Field(
-        None, description="Certificates of a private authority that FHIR servers use"
-    )
+    ca_bundle: Path | None = Field(None, description="Certificates of a private authority that FHIR servers use")
     rxnorm_index: Path | None = Field(
         None, description="Index of a site's RxNorm release, from `cds-service terminology import`"
     )
-    local_codes: Path | None = Field(
-        None, description="CSV of a site's own codes: system, code, ingredient or analyte"
-    )
+    local_codes: Path | None = Field(None, description="CSV of a site's own codes: system, code, ingredient or analyte")
     require_signed: bool = Field(
         False, description="Refuse to start where a knowledge file is not signed, or changed since"
     )
     explain: bool = Field(False, description="Add why, and why not, to every answer as an extension")
     cors_origins: tuple[str, ...] = Field((), description="Exact origins that browsers may call from")
-    discovery_auth: Literal["open", "required"] = Field(
-        "open", description="Whether discovery needs a token too"
-    )
+    discovery_auth: Literal["open", "required"] = Field("open", description="Whether discovery needs a token too")
     replay_strict: bool = Field(False, description="503 while the store of used tokens cannot be reached")
     demo_public: bool = Field(False, description="Let a demo listen beyond this machine (--demo-public)")
     suppression: bool = Field(True, description="An answered card stays away until the patient gets worse")

@@ -48,9 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, stories: dict[str, Story]) 
 
     port = free_port("127.0.0.1")
     base = f"http://127.0.0.1:{port}"
-    settings = Settings(
-        mode="demo", data_dir=tmp_path_factory.mktemp("live"), public_url=base, port=port, explain=True
-    )
+    settings = Settings(mode="demo", data_dir=tmp_path_factory.mktemp("live"), public_url=base, port=port, explain=True)
     registry = Registry.demo(f"{base}/demo/fhir")
     app = create_app(settings, stories=stories, registry=lambda: registry, clock=lambda: NOW)
     running = make_server("127.0.0.1", port, app, threaded=True)

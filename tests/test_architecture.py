@@ -88,9 +88,7 @@ def test_the_medicine_is_pure(path: Path) -> None:
     for name in _imports(path):
         top = name.split(".")[0]
         assert top == "cds_service" or top in sys.stdlib_module_names, f"{_name(path)} imports {name}"
-        assert top not in {"socket", "urllib", "http", "os", "subprocess", "random", "time"}, (
-            f"{_name(path)}: {name}"
-        )
+        assert top not in {"socket", "urllib", "http", "os", "subprocess", "random", "time"}, f"{_name(path)}: {name}"
     text = path.read_text(encoding="utf-8")
     assert "datetime.now(" not in text, f"{_name(path)} looks at a clock"
     assert "date.today(" not in text, f"{_name(path)} looks at a clock"

@@ -48,9 +48,7 @@ def test_a_story_gets_its_cards(story: Story, pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
-def test_a_request_carries_what_an_ehr_would_prefetch_from_the_record(
-    story: Story, pipeline: Pipeline
-) -> None:
+def test_a_request_carries_what_an_ehr_would_prefetch_from_the_record(story: Story, pipeline: Pipeline) -> None:
     assert story.request["prefetch"] == prefetch_of(story, pipeline.knowledge)
 
 

@@ -61,9 +61,7 @@ def test_normal_saline_written_without_its_zero_is_not_hypertonic() -> None:
 
 
 @pytest.mark.parametrize(("drafts", "wanted"), [((), True), ((draft("sertraline"),), False)])
-def test_only_a_patient_view_looks_whether_an_order_may_be_stopped(
-    drafts: tuple[Resource, ...], wanted: bool
-) -> None:
+def test_only_a_patient_view_looks_whether_an_order_may_be_stopped(drafts: tuple[Resource, ...], wanted: bool) -> None:
     thiazide = ("310798", "Hydrochlorothiazide 25 MG Oral Tablet")
     case = Call(record=(sodium("128"), taking(thiazide)), drafts=drafts).evaluation().case
 

@@ -159,7 +159,7 @@ B6 = [
         *DIURETICS,
         cards="sodiumModerate warning",
         restricts=True,
-        stops=("spironolactone", "furosemide"),
+        stops=("furosemide", "spironolactone"),
         says=("1000 mL/24 h", "Stop diuretics at this sodium in cirrhosis"),
         offers=("Stop spironolactone, check potassium", "Stop furosemide"),
     ),

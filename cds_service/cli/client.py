@@ -52,9 +52,7 @@ _FILE = click.option(
 @click.option("--jwks-url", default=None, help="Where it publishes its public keys.")
 @click.option("--jwks-file", default=None, help="Its public keys as a file beside clients.toml.")
 @click.option("--fhir-base", prompt="Base URL of its FHIR R4 server (empty: none)", default="")
-@click.option(
-    "--audience", default="", help="The 'aud' of its tokens, where it is not the URL of the service."
-)
+@click.option("--audience", default="", help="The 'aud' of its tokens, where it is not the URL of the service.")
 @_FILE
 def add(
     name: str,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from cds_service.app import create_app
-from cds_service.cli.run import free_port, front_for, refuse_busy_port, serve_here, tune_collector
+from cds_service.app import create_app, front_for
+from cds_service.cli.run import free_port, refuse_busy_port, serve_here, tune_collector
 from cds_service.settings import DEFAULT_PORT, settings_from_environment
 from cds_service.stories import default_fixtures_dir, load_stories
 from cds_service.telemetry import configure_logging
@@ -32,9 +32,7 @@ _SALINE, _CRAMPS = "saline-3-percent-mild", "cramps-in-siadh"
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--demo-public", is_flag=True, help="Allow a --host that other machines reach.")
-@click.option(
-    "--fhir-base", "bases", multiple=True, metavar="URL", help="Read from this FHIR server too. Repeatable."
-)
+@click.option("--fhir-base", "bases", multiple=True, metavar="URL", help="Read from this FHIR server too. Repeatable.")
 @click.option(
     "--explain/--no-explain",
     default=True,
@@ -42,9 +40,7 @@ _SALINE, _CRAMPS = "saline-3-percent-mild", "cramps-in-siadh"
     help="Add why, and why not, to each answer as an extension.",
 )
 @click.option("--verbose", is_flag=True, help="Log each call, one JSON object a line.")
-def command(
-    port: int, host: str, demo_public: bool, bases: tuple[str, ...], explain: bool, verbose: bool
-) -> None:
+def command(port: int, host: str, demo_public: bool, bases: tuple[str, ...], explain: bool, verbose: bool) -> None:
     """Start the service with the stories of fixtures/ and an embedded FHIR server.
 
     Nothing leaves this machine: only the embedded FHIR server and those named with --fhir-base are

@@ -89,7 +89,5 @@ def _instant(at: str | None) -> datetime:
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:
-        raise click.BadParameter(
-            "give an instant with its zone, as in 2026-11-20T09:00:00Z", param_hint="--at"
-        )
+        raise click.BadParameter("give an instant with its zone, as in 2026-11-20T09:00:00Z", param_hint="--at")
     return instant

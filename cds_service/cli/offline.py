@@ -31,9 +31,7 @@ def offline_pipeline(hooks: Path) -> Pipeline:
     return Pipeline(load_knowledge(hooks), _DESK, FhirClient())
 
 
-def evaluate(
-    pipeline: Pipeline, service: str, body: dict[str, Any], now: datetime, client: Client
-) -> Evaluation:
+def evaluate(pipeline: Pipeline, service: str, body: dict[str, Any], now: datetime, client: Client) -> Evaluation:
     """One hook call as of `now`."""
     hook = pipeline.knowledge.services[service].file.hook
     request = replace(hook_request(body, service, hook, now), fhir_server=None, token=None)

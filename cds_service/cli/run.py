@@ -8,22 +8,13 @@ import signal
 import socket
 
 import click
-from flask import Flask
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from cds_service.settings import Settings
-from cds_service.web.front import Front, FrontLimits
-from cds_service.web.runtime import runtime_of
+from cds_service.web.front import Front
 
 _HEADER_MS = 5000
-
-
-def front_for(app: Flask, settings: Settings) -> Front:
-    """The application behind its guard."""
-    limits = FrontLimits(body_bytes=settings.max_body_bytes, threads=settings.threads)
-    return Front(app.wsgi_app, limits, closing=runtime_of(app).recorder.close)
 
 
 def tune_collector() -> None:
@@ -44,9 +35,7 @@ def refuse_busy_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except PermissionError:
-            raise click.ClickException(
-                f"Port {port} needs more rights than this user has; try --port 8643."
-            ) from None
+            raise click.ClickException(f"Port {port} needs more rights than this user has; try --port 8643.") from None
         except OSError:
             raise click.ClickException(f"Port {port} on {host} is taken; try --port {port + 1}.") from None
 

@@ -13,8 +13,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 
 from cds_service import metrics
-from cds_service.app import create_app
-from cds_service.cli.run import front_for, refuse_busy_port, tune_collector
+from cds_service.app import create_app, front_for
+from cds_service.cli.run import refuse_busy_port, tune_collector
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.telemetry import configure_logging
 from cds_service.web.front import Front

@@ -42,9 +42,7 @@ def command() -> None:
 @command.command("import")
 @click.argument("release", metavar="PATH", type=click.Path(path_type=Path))
 @_file("--output", f"The index to write. Default: CDS_RXNORM_INDEX, else {_DEFAULT_INDEX}.")
-@click.option(
-    "--released", type=click.DateTime(["%Y-%m-%d"]), help="Date of the release, where no file name tells it."
-)
+@click.option("--released", type=click.DateTime(["%Y-%m-%d"]), help="Date of the release, where no file name tells it.")
 @_LOCAL
 @_HOOKS
 @_JSON
@@ -117,9 +115,7 @@ def _bar() -> Iterator[Progress]:
 @_LOCAL
 @_HOOKS
 @_JSON
-def lookup(
-    term: str, index: Path | None, local_codes: Path | None, hooks: Path | None, as_json: bool
-) -> None:
+def lookup(term: str, index: Path | None, local_codes: Path | None, hooks: Path | None, as_json: bool) -> None:
     """Say what CODE_OR_NAME is taken for in an order, a result or a problem, and by which step.
 
     A code may carry its system in front: "http://snomed.info/sct|372594008"; without one every system is

@@ -37,7 +37,7 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposures:
-    """All active, systemic exposures."""
+    """All active, systemic exposures, by name: the order of the record decides nothing."""
 
     active: tuple[Exposure, ...] = ()  # every recognised drug, treatment drugs too
     suspects: tuple[Exposure, ...] = ()  # at most three, best first, "unlikely" left out
@@ -54,7 +54,7 @@ def exposures(record: Record) -> Exposures:
     for order in _listed(record):
         for drug in order.drugs:
             by_drug.setdefault(drug.name, []).append((drug, order))
-    active = tuple(e for e in (_exposure(record, found) for found in by_drug.values()) if e)
+    active = tuple(e for e in (_exposure(record, found) for _, found in sorted(by_drug.items())) if e)
     names = {e.drug.name for e in active}
     on_hold = {
         name: drug
@@ -150,9 +150,7 @@ def _gap(since: datetime, begin: datetime, order: Order) -> timedelta:
 
 def _raised(chain: list[Order]) -> datetime | None:
     """When the daily dose was last raised within a chain (newest first)."""
-    dosed = [
-        (o.daily_dose_mg, o) for o in chain if o.daily_dose_mg is not None and measurable(o.daily_dose_mg)
-    ]
+    dosed = [(o.daily_dose_mg, o) for o in chain if o.daily_dose_mg is not None and measurable(o.daily_dose_mg)]
     raised = (newer for (dose, newer), (before, _) in pairwise(dosed) if dose > before)
     return next((begun(order) for order in raised), None)
 
@@ -182,9 +180,7 @@ def _fits(record: Record, start: datetime, first_low: datetime) -> bool:
     limits = record.limits
     soon = timedelta(0) <= first_low - start <= days(limits.probable_start_days)
     window = days(limits.normal_before_days)
-    return soon and any(
-        not record.is_low(s) and timedelta(0) <= start - s.at <= window for s in record.sodium.samples
-    )
+    return soon and any(not record.is_low(s) and timedelta(0) <= start - s.at <= window for s in record.sodium.samples)
 
 
 def _blamed(record: Record, drug: DrugMatch) -> bool:

@@ -101,9 +101,7 @@ def corrected_sodium(pairs: Mapping[Sample, GlucosePair], limits: Limits) -> dic
     }
 
 
-def glucose_shift(
-    latest: Sample | None, pairs: Mapping[Sample, GlucosePair], limits: Limits
-) -> GlucoseShift | None:
+def glucose_shift(latest: Sample | None, pairs: Mapping[Sample, GlucosePair], limits: Limits) -> GlucoseShift | None:
     """What high glucose does to the latest sodium (B.0.3, M5); None: no glucose known, or not high."""
     pair = pairs.get(latest) if latest else None
     if latest is None or pair is None or latest.comparator or pair.glucose < limits.glucose_shift_from:

@@ -16,9 +16,7 @@ def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
     `samples` are exact, oldest first.
     """
     places = range(len(samples))
-    return frozenset(
-        samples[i] for i in places if _unconfirmed(samples, i, limits) or _alone(samples, i, limits)
-    )
+    return frozenset(samples[i] for i in places if _unconfirmed(samples, i, limits) or _alone(samples, i, limits))
 
 
 def unbelieved_change(samples: Sequence[Sample], limits: Limits) -> Sample | None:

@@ -60,9 +60,7 @@ class Influence:
     fall_explained: bool = False  # glucose shift, suspected artefact, or planned re-lowering (M3)
 
 
-def sodium_view(
-    snapshot: Snapshot, series: Series, limits: Limits, influence: Influence = Influence()
-) -> SodiumView:
+def sodium_view(snapshot: Snapshot, series: Series, limits: Limits, influence: Influence = Influence()) -> SodiumView:
     """The series with band, age and trend (A.3, B.0.1, B.0.2, M3, M5, M17); empty where nothing is usable."""
     rejected = _newest_rejected(series)
     latest = series.latest
@@ -105,9 +103,7 @@ def _freshness(age: timedelta, setting: Setting, limits: Limits) -> Freshness:
     return _step(age, days(limits.current_outpatient_days), days(limits.stale_outpatient_days))
 
 
-def _unrepeated_freshness(
-    latest: Sample, age: timedelta, setting: Setting, limits: Limits
-) -> Freshness | None:
+def _unrepeated_freshness(latest: Sample, age: timedelta, setting: Setting, limits: Limits) -> Freshness | None:
     """A very low last value was never repeated and lapses by times of its own (M17); None: not that low."""
     reached = latest.value == limits.unrepeated_below and latest.comparator == "<"
     if latest.value >= limits.unrepeated_below and not reached:

@@ -44,9 +44,7 @@ def symptoms(record: Record) -> Symptoms:
         severe=severe,
         attributable=_attributable(record, severe),
         brain_edema=edema,
-        moderate=tuple(
-            c for c in problems.current(sets.moderate, days(limits.symptom_days)) if c not in severe
-        ),
+        moderate=tuple(c for c in problems.current(sets.moderate, days(limits.symptom_days)) if c not in severe),
         mild=_mild(record),
         cramp=cramp,
         fall_or_fracture=bool(fell),

@@ -64,9 +64,7 @@ def triage_patient_view(outcomes: Iterable[Outcome], case: Case, keep: Keep = ke
     return _shown(cards, case, keep)
 
 
-def triage_order_select(
-    outcomes: Mapping[str, Sequence[Outcome]], case: Case, keep: Keep = keep_all
-) -> list[Finding]:
+def triage_order_select(outcomes: Mapping[str, Sequence[Outcome]], case: Case, keep: Keep = keep_all) -> list[Finding]:
     """One card per selected order, the most urgent first; in comfort care only critical ones (M15)."""
     if closed(case):
         return []

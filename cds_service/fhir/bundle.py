@@ -50,9 +50,7 @@ def page_of(value: object, expected: str) -> Page | None:
     )
 
 
-def _page(
-    entries: list[Any], expected: str, *, next_link: str | None = None, total: int | None = None
-) -> Page | None:
+def _page(entries: list[Any], expected: str, *, next_link: str | None = None, total: int | None = None) -> Page | None:
     resources: list[Resource] = []
     whole = True
     for entry in entries:

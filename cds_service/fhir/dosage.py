@@ -62,9 +62,7 @@ def dose_quantities(instruction: Element) -> tuple[Element, ...]:
     return tuple(q for q in (*inside, *direct) if q)
 
 
-def _duration(
-    order: Element, repeats: list[Element], start: datetime | None, end: datetime | None
-) -> Decimal | None:
+def _duration(order: Element, repeats: list[Element], start: datetime | None, end: datetime | None) -> Decimal | None:
     """The stated period or duration; else the supply, times the first fill and every refill."""
     stated = [d for r in repeats if (d := days(child(r, "boundsDuration"))) is not None]
     if stated:

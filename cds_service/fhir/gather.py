@@ -47,9 +47,7 @@ class Ask:
             return "not-registered"
         if self.token is None and not self.client.open_access:
             return "no-token"
-        return Access(
-            client=self.client.name, base=base, token=self.token, allow_private=self.client.allow_private
-        )
+        return Access(client=self.client.name, base=base, token=self.token, allow_private=self.client.allow_private)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +130,7 @@ def _wanted(asked: Query, source: Source) -> Wanted:
 def _after(source: Source, read: Read) -> Source:
     """What a key is after the live read that followed its prefetch."""
     if read.missing is None:
-        return Source(
-            state="satisfied" if read.resources else "empty", origin="live", resources=read.resources
-        )
+        return Source(state="satisfied" if read.resources else "empty", origin="live", resources=read.resources)
     if read.pages and read.resources:
         return Source(state="satisfied", origin="live", resources=read.resources, missing=read.missing)
     if source.resources or (source.state == "failed" and read.missing is Missing.UNREACHABLE):

@@ -129,9 +129,7 @@ def _effective(resource: Element, scene: Scene) -> tuple[datetime | None, dateti
 
 def _reasons(resource: Element, scene: Scene) -> frozenset[str]:
     """Concepts of the reason: a list, one object (sandbox), DSTU2's name for it, or a Condition."""
-    coded = list(
-        concepts(resource, "reasonCode", "reasonCodeableConcept", "reasonForUseCodeableConcept", "reason")
-    )
+    coded = list(concepts(resource, "reasonCode", "reasonCodeableConcept", "reasonForUseCodeableConcept", "reason"))
     for reference in (*items(resource, "reasonReference"), *items(resource, "indication")):
         condition = scene.index.get(text(reference, "reference"), resource)
         if condition is not None and text(condition, "resourceType") == "Condition":
@@ -157,6 +155,4 @@ def _stoppable(resource: Element, found: Resolution, scene: Scene) -> bool:
     if not scene.stops or found.ingredient_count != 1 or text(resource, "status") != "active":
         return False
     classes = frozenset(drug.cls for drug in found.drugs)
-    return (
-        bool(classes) and classes <= scene.vocabulary.stop_classes and may_stop(resource, scene.index.bases)
-    )
+    return bool(classes) and classes <= scene.vocabulary.stop_classes and may_stop(resource, scene.index.bases)

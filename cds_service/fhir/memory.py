@@ -110,11 +110,7 @@ def _capability(name: str) -> dict[str, Any]:
 
 
 def _matches(resource: Resource, query: Query) -> bool:
-    return all(
-        _matches_one(resource, name, value)
-        for name, value in query.parameters.items()
-        if name not in _CONTROL
-    )
+    return all(_matches_one(resource, name, value) for name, value in query.parameters.items() if name not in _CONTROL)
 
 
 def _matches_one(resource: Resource, name: str, value: str) -> bool:
@@ -134,9 +130,7 @@ def _matches_one(resource: Resource, name: str, value: str) -> bool:
 def _tokens(resource: Resource) -> set[str]:
     """Each coding as `system|code` and as `code`."""
     codings = [c for name in _CODES for c in resource.get(name, {}).get("coding", [])]
-    return {f"{c.get('system', '')}|{c.get('code', '')}" for c in codings} | {
-        c.get("code", "") for c in codings
-    }
+    return {f"{c.get('system', '')}|{c.get('code', '')}" for c in codings} | {c.get("code", "") for c in codings}
 
 
 def _sort(resources: list[Resource], order: str) -> None:

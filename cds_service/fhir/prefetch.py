@@ -142,9 +142,7 @@ def _judge_one(asked: Query, identity: str, value: object) -> Source:
 
 
 def _hides_some(asked: Query, page: Page) -> bool:
-    return (
-        page.total is not None and page.total > len(page.resources) and not _has_enough(asked, page.resources)
-    )
+    return page.total is not None and page.total > len(page.resources) and not _has_enough(asked, page.resources)
 
 
 def _has_enough(asked: Query, resources: Iterable[Resource]) -> bool:

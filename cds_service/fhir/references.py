@@ -10,9 +10,7 @@ from enum import Enum
 from cds_service.fhir.elements import Element, child, items, text
 
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]{1,40})/([A-Za-z0-9\-._]{1,256})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
-_TAIL = re.compile(
-    r"https?://\S+?/([A-Z][A-Za-z]{1,40}/[A-Za-z0-9\-._]{1,256})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
-)
+_TAIL = re.compile(r"https?://\S+?/([A-Z][A-Za-z]{1,40}/[A-Za-z0-9\-._]{1,256})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
 
 
 _SUBJECTS = ("subject", "patient")

@@ -95,9 +95,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             reader = csv.reader(file, strict=True)
             columns = [name.strip().lower() for name in next(reader, [])]
             if not set(_KEYS) <= set(columns) or set(_MEANINGS).isdisjoint(columns):
-                raise TerminologyError(
-                    f"{path.name}, line 1: needs the columns system, code, ingredient or analyte"
-                )
+                raise TerminologyError(f"{path.name}, line 1: needs the columns system, code, ingredient or analyte")
             for cells in reader:
                 if not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
                     continue

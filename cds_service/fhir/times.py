@@ -10,9 +10,7 @@ from cds_service.clinical.snapshot import Moment
 from cds_service.fhir.elements import Element, child, text
 
 _DAY = re.compile(r"(?:1[89]|2\d)\d\d-\d\d-\d\d", re.ASCII)
-_INSTANT = re.compile(
-    r"((?:1[89]|2\d)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?", re.ASCII
-)
+_INSTANT = re.compile(r"((?:1[89]|2\d)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _PARTIAL = re.compile(r"(?:1[89]|2\d)\d\d(?:-\d\d)?", re.ASCII)
 # The world's clocks span 26 hours: a day that has begun somewhere is at most 14 hours ahead of UTC.
 _AHEAD = timedelta(hours=14)

@@ -14,8 +14,7 @@ _NEEDED: Mapping[Unlooked, str] = {
     "sodium": "Sodium results are needed: neither the prefetch key 'sodium' nor a live read brought them.",
     "medications": "The current medicines are needed: neither the prefetch key 'medications' nor a live read "
     "brought them all.",
-    "conditions": "The problem list is needed: neither the prefetch key 'conditions' nor a live read brought it "
-    "all.",
+    "conditions": "The problem list is needed: neither the prefetch key 'conditions' nor a live read brought it all.",
     "order": "The selected order points to a Medication that is neither among the draft orders nor readable.",
 }
 _PARTLY = "Only a part of the sodium results could be read, and not the newest for certain."
@@ -27,9 +26,7 @@ _WHY_UNREACHABLE: Mapping[Unreachable, str] = {
 _KIND: Mapping[Missing, type[DataUnavailable]] = {Missing.TIMEOUT: DataTooSlow, Missing.REFUSED: DataRefused}
 
 
-def unavailable(
-    what: Unlooked, why: Missing, unreachable: Unreachable | None, client: Client
-) -> DataUnavailable:
+def unavailable(what: Unlooked, why: Missing, unreachable: Unreachable | None, client: Client) -> DataUnavailable:
     """The error for `what` is missing and `why`; fixed texts, nothing of the patient."""
     needed = _PARTLY if what == "sodium" and why is Missing.TRUNCATED else _NEEDED[what]
     return _KIND.get(why, DataUnavailable)(f"{needed} {_cause(why, unreachable, client)}")
@@ -38,6 +35,8 @@ def unavailable(
 def _cause(why: Missing, unreachable: Unreachable | None, client: Client) -> str:
     if why is Missing.TIMEOUT:
         return "The FHIR server is taking too long to respond and guidance cannot be provided."
+    if why is Missing.REFUSED:
+        return "The FHIR server refused the token of the call: check its scopes and how long it is valid."
     if why is Missing.VERSION:
         return "The results are of another FHIR version than R4."
     if unreachable is not None:

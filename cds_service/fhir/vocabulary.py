@@ -72,9 +72,7 @@ NO_LOCAL_CODES = LocalCodes()
 _REMEMBERED = 2048  # products per worker, forgotten oldest first
 
 
-def vocabulary(
-    terms: Terms, fluids: Fluids, words: OrderWords, local: LocalCodes = NO_LOCAL_CODES
-) -> Vocabulary:
+def vocabulary(terms: Terms, fluids: Fluids, words: OrderWords, local: LocalCodes = NO_LOCAL_CODES) -> Vocabulary:
     """The vocabulary of one deployment; building it takes a while, using it does not."""
     drugs = DrugResolver(terms.drugs, fluids, local.drugs, local.products)
     return Vocabulary(

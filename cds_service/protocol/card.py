@@ -47,11 +47,7 @@ def _card_problems(card: Mapping[str, Any]) -> Iterator[str]:
     for reason in card.get("overrideReasons", ()):
         yield from _coding_problems(reason, "override reason")
     for link in card.get("links", ()):
-        if (
-            link.get("type") != "absolute"
-            or not link.get("label")
-            or not _ABSOLUTE.fullmatch(link.get("url", ""))
-        ):
+        if link.get("type") != "absolute" or not link.get("label") or not _ABSOLUTE.fullmatch(link.get("url", "")):
             yield "link"
     yield from _empty_members(card, "card")
 
@@ -64,11 +60,7 @@ def _suggestion_list_problems(card: Mapping[str, Any]) -> Iterator[str]:
     if behavior == "at-most-one" and sum(1 for s in suggestions if s.get("isRecommended")) > 1:
         yield "two recommended suggestions under at-most-one"
     for suggestion in suggestions:
-        if (
-            not suggestion.get("label")
-            or not _is_uuid(suggestion.get("uuid"))
-            or not suggestion.get("actions")
-        ):
+        if not suggestion.get("label") or not _is_uuid(suggestion.get("uuid")) or not suggestion.get("actions"):
             yield "suggestion"
         for action in suggestion.get("actions", ()):
             yield from _action_problems(action)
@@ -81,9 +73,7 @@ def _action_problems(action: Mapping[str, Any]) -> Iterator[str]:
     if kind == "delete":
         if resource is not None or not _REFERENCE.fullmatch(action.get("resourceId", "")):
             yield "delete action"
-    elif (
-        kind not in {"create", "update"} or not isinstance(resource, dict) or not resource.get("resourceType")
-    ):
+    elif kind not in {"create", "update"} or not isinstance(resource, dict) or not resource.get("resourceType"):
         yield "action"
     elif kind == "update" and not resource.get("id"):
         yield "update without id"

@@ -125,7 +125,5 @@ class _Prefixes:
         """The concepts of one code without dots, upper case."""
         found = set(self._exact.get(code, ()))
         for length in range(1, len(code) + 1):
-            found.update(
-                key for key in self._prefixes.get(code[:length], ()) if code not in self._excluded[key]
-            )
+            found.update(key for key in self._prefixes.get(code[:length], ()) if code not in self._excluded[key])
         return found

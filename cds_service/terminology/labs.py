@@ -22,9 +22,7 @@ class LabMatch:
 class LabResolver:
     """LOINC codes of labs.toml and a site's local ones; never names: they do not tell the specimen."""
 
-    def __init__(
-        self, labs: Mapping[str, Lab], local_codes: Mapping[tuple[str, str], str] | None = None
-    ) -> None:
+    def __init__(self, labs: Mapping[str, Lab], local_codes: Mapping[tuple[str, str], str] | None = None) -> None:
         self._labs = labs
         self._codes: dict[tuple[str, str], LabMatch] = {
             (LOINC, code): LabMatch(key, code in lab.poc) for key, lab in labs.items() for code in lab.loinc

@@ -38,9 +38,7 @@ class Meaning:
         return "\n".join([*lines, *(f"  by {step}" for step in self.steps)])
 
 
-def explain_term(
-    term: str, drugs: DrugResolver, concepts: ConceptMatcher, labs: LabResolver
-) -> list[Meaning]:
+def explain_term(term: str, drugs: DrugResolver, concepts: ConceptMatcher, labs: LabResolver) -> list[Meaning]:
     """Every meaning of "code", "system|code" or a name; several systems may know one code."""
     found: list[Meaning] = []
     for read_as, coded in _readings(term):
@@ -53,9 +51,7 @@ def explain_term(
         problem = concepts.match_with_evidence(coded)
         if problem.concepts:
             by = "text" if problem.by_text else "code"
-            found.append(
-                Meaning(read_as=read_as, kind="problem", names=tuple(sorted(problem.concepts)), steps=(by,))
-            )
+            found.append(Meaning(read_as=read_as, kind="problem", names=tuple(sorted(problem.concepts)), steps=(by,)))
     return found
 
 

@@ -85,9 +85,7 @@ def build_index(
     for drug, starts in _starts(drugs, names).items():
         for rxcui in _reached(starts, upwards):
             found.setdefault(rxcui, []).append(drug)
-    products = {
-        rxcui: IndexedProduct(names[rxcui].name, tuple(drugs_in)) for rxcui, drugs_in in found.items()
-    }
+    products = {rxcui: IndexedProduct(names[rxcui].name, tuple(drugs_in)) for rxcui, drugs_in in found.items()}
     return RxNormIndex(release, products)
 
 

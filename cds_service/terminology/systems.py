@@ -42,16 +42,8 @@ def canonical(system: str) -> str:
     """
     trimmed = system.strip()
     folded = _BLANKS.sub("", trimmed).lower().split("|", 1)[0].rstrip("/")
-    bare = (
-        folded.removeprefix("urn:oid:").removeprefix("https://").removeprefix("http://").removeprefix("www.")
-    )
-    return (
-        _EXACT.get(bare)
-        or _EXACT.get(f"www.{bare}")
-        or _OIDS.get(bare)
-        or _by_name(bare)
-        or trimmed.rstrip("/")
-    )
+    bare = folded.removeprefix("urn:oid:").removeprefix("https://").removeprefix("http://").removeprefix("www.")
+    return _EXACT.get(bare) or _EXACT.get(f"www.{bare}") or _OIDS.get(bare) or _by_name(bare) or trimmed.rstrip("/")
 
 
 def _by_name(bare: str) -> str | None:

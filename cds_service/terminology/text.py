@@ -107,9 +107,7 @@ class Phrases(Generic[T]):
     def ends_before(self, text: Words, at: int) -> bool:
         """Whether a phrase ends directly before word `at`."""
         return any(
-            hit.end == at
-            for start in range(max(0, at - self._longest), at)
-            for hit in self._all_at(text.tokens, start)
+            hit.end == at for start in range(max(0, at - self._longest), at) for hit in self._all_at(text.tokens, start)
         )
 
     def starts_at(self, text: Words, at: int) -> bool:

@@ -101,8 +101,7 @@ def _fails(story: Story, type_: str, parameters: Mapping[str, str]) -> bool:
     prefetch = runtime().pipeline.knowledge.services[story.file.service].prefetch
     searches = (prefetch[key].partition("?") for key in story.file.failing)
     return any(
-        path == type_ and dict(parse_qsl(query)).get("code") == parameters.get("code")
-        for path, _, query in searches
+        path == type_ and dict(parse_qsl(query)).get("code") == parameters.get("code") for path, _, query in searches
     )
 
 

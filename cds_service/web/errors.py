@@ -54,9 +54,7 @@ def _refused_by_front() -> None:
 
 
 def _answer(error: ServiceError) -> Response:
-    log().warning(
-        "refused", correlation=correlation(), status=error.status, code=error.code, reason=error.message
-    )
+    log().warning("refused", correlation=correlation(), status=error.status, code=error.code, reason=error.message)
     # A refused token gets the same body whatever was wrong with it; the id goes into a header (OWN-15).
     shown = "" if isinstance(error, Unauthorized) else correlation()
     response = Response(encode(outcome_of(error, shown)), status=error.status, mimetype=FHIR_JSON)

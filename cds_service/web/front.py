@@ -73,9 +73,7 @@ class _Lane:
 class Front:
     """Serves one WSGI application."""
 
-    def __init__(
-        self, app: WSGIApplication, limits: FrontLimits, closing: Callable[[], object] = bool
-    ) -> None:
+    def __init__(self, app: WSGIApplication, limits: FrontLimits, closing: Callable[[], object] = bool) -> None:
         """`closing` is called in the worker when its last request has its answer."""
         self._app = app
         self._limits = limits

@@ -162,7 +162,7 @@ def _dose(order: Resource) -> str:
     if told:
         return told
     dose = _quantity(next(iter(walk(order, "dosageInstruction", "doseAndRate", "doseQuantity")), {}))
-    repeat = next(iter(walk(order, "dosageInstruction", "timing", "repeat")), {})
+    repeat: object = next(iter(walk(order, "dosageInstruction", "timing", "repeat")), None)
     per_day = text(repeat, "periodUnit") == "d" and walk(repeat, "period") == [1]
     times = _number(next(iter(walk(repeat, "frequency")), None)) if per_day else None
     return ", ".join(filter(None, (dose, f"{times:g} × daily" if times else "")))
@@ -174,7 +174,7 @@ def _newest_first(observations: Iterable[Resource]) -> tuple[Result, ...]:
 
 
 def _result(observation: Resource) -> Result:
-    quantity = next(iter(walk(observation, "valueQuantity")), {})
+    quantity: object = next(iter(walk(observation, "valueQuantity")), None)
     shown = _quantity(quantity) or text(observation, "valueString")
     return Result(
         id=text(observation, "id"),
@@ -199,7 +199,8 @@ def _quantity(quantity: object) -> str:
 def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
-    return float(value) if abs(value) < _LARGEST else None
+    number = float(value)
+    return number if abs(number) < _LARGEST else None
 
 
 def _instant(value: str) -> datetime | None:

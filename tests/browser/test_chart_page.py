@@ -109,7 +109,8 @@ def test_no_card_is_said_in_words(open_page: Open) -> None:
 
 def test_a_broken_server_is_a_failure_and_no_all_clear(open_page: Open) -> None:
     page = open_page("/chart/cramps-in-siadh", expected=("412",))
-    page.get_by_label("Broken").check()
+    expect(_cards(page)).to_have_count(1)  # the call by prefetch is over
+    page.get_by_role("radio", name=re.compile("^Broken")).check()
     failure = page.locator("#cards article.failure")
     expect(failure).to_contain_text("could not check this patient (412)")
     expect(failure).to_contain_text("no all-clear")
@@ -118,7 +119,8 @@ def test_a_broken_server_is_a_failure_and_no_all_clear(open_page: Open) -> None:
 
 def test_a_slow_server_costs_what_came_too_late_and_the_card_says_so(open_page: Open) -> None:
     page = open_page("/chart/cramps-in-siadh")
-    page.get_by_label("Slow").check()
+    expect(_cards(page)).to_have_count(1)  # the call by prefetch is over
+    page.get_by_role("radio", name=re.compile("^Slow")).check()
     detail = _cards(page).first.locator(".detail")
     expect(detail).to_contain_text("Not checked:")
     expect(detail).to_contain_text("no answer in time")
@@ -127,7 +129,7 @@ def test_a_slow_server_costs_what_came_too_late_and_the_card_says_so(open_page: 
 def test_live_reads_give_the_cards_of_the_prefetch(open_page: Open) -> None:
     page = open_page("/chart/cramps-in-siadh")
     summary = _cards(page).first.get_by_role("heading").inner_text()
-    page.get_by_label("Live").check()
+    page.get_by_role("radio", name=re.compile("^Live")).check()
     expect(_call(page, "patient-view")).to_contain_text("live reads")
     expect(_cards(page).first.get_by_role("heading")).to_have_text(summary)
 

@@ -19,9 +19,7 @@ from cds_service.knowledge.terms import Lab
 NOW = datetime(2026, 11, 15, 12, 0, tzinfo=UTC)
 THRESHOLDS = default_hooks_dir() / "knowledge" / "thresholds.toml"
 
-LABS = msgspec.convert(
-    tomllib.loads(THRESHOLDS.with_name("labs.toml").read_text(encoding="utf-8")), dict[str, Lab]
-)
+LABS = msgspec.convert(tomllib.loads(THRESHOLDS.with_name("labs.toml").read_text(encoding="utf-8")), dict[str, Lab])
 
 
 @cache

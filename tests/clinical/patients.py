@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -140,6 +140,11 @@ def order(
         duration_days=None if duration is None else Decimal(duration),
         reasons=frozenset(reasons),
     )
+
+
+def ringer(volume: str) -> Order:
+    """Lactated Ringer's, ordered lately: volume given, and no saline."""
+    return replace(isotonic(None), saline=None, balanced=True, balanced_volume_ml=Decimal(volume))
 
 
 def isotonic(volume: str | None, *, days: float = 0.1, status: str = "active") -> Order:

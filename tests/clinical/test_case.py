@@ -165,13 +165,9 @@ def test_every_analyte_and_every_reason_a_source_is_missing_has_words() -> None:
 INSTANTS = st.datetimes(
     min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC)
 ) | st.sampled_from([NOW, NOW - timedelta(hours=3), NOW - timedelta(days=20), NOW.astimezone(timezone.max)])
-NUMBERS = st.decimals(allow_nan=True, allow_infinity=True) | st.sampled_from(
-    [Decimal(0), Decimal(-5), Decimal(124)]
-)
+NUMBERS = st.decimals(allow_nan=True, allow_infinity=True) | st.sampled_from([Decimal(0), Decimal(-5), Decimal(124)])
 UNITS = st.sampled_from(["", "mmol/L", "mg/dL", "kg", "mm[Hg]", "?"])
-DRUG_NAMES = st.sampled_from(
-    ["sertraline", "furosemide", "hydrochlorothiazide", "tolvaptan", "carbamazepine"]
-)
+DRUG_NAMES = st.sampled_from(["sertraline", "furosemide", "hydrochlorothiazide", "tolvaptan", "carbamazepine"])
 
 
 def _results() -> st.SearchStrategy[LabResult]:

@@ -149,9 +149,7 @@ def test_time_of_start_and_of_the_first_low_sodium_say_how_likely_a_drug_is_the_
 
 
 @pytest.mark.parametrize(("low_days_ago", "attribution"), [(17, "unlikely"), (16, "possible-recent")])
-def test_a_drug_started_a_week_after_the_first_low_sodium_is_unlikely(
-    low_days_ago: int, attribution: str
-) -> None:
+def test_a_drug_started_a_week_after_the_first_low_sodium_is_unlikely(low_days_ago: int, attribution: str) -> None:
     low = result("sodium", 132, 24 * low_days_ago)
     found = Story(orders=(order("sertraline", days=10),), results=(low,)).case().exposures
     assert found.active[0].attribution == attribution
@@ -229,6 +227,4 @@ def test_acceptance_vector_12_names_carbamazepine_as_possible_chronic() -> None:
     )
     case = story.case()
     assert case.symptoms.severe == ()
-    assert [(e.drug.name, e.attribution) for e in case.exposures.suspects] == [
-        ("carbamazepine", "possible-chronic")
-    ]
+    assert [(e.drug.name, e.attribution) for e in case.exposures.suspects] == [("carbamazepine", "possible-chronic")]

@@ -18,6 +18,7 @@ from tests.clinical.patients import (
     order,
     problem,
     result,
+    ringer,
     words,
 )
 
@@ -100,9 +101,7 @@ def test_near_normal_sodium_gets_no_order_even_with_a_symptom(sodium: int) -> No
         ("respiratory-failure", "never-severe"),
     ],
 )
-def test_where_restriction_harms_it_is_never_offered_whatever_the_sodium(
-    concept: str, key: str, sodium: int
-) -> None:
+def test_where_restriction_harms_it_is_never_offered_whatever_the_sodium(concept: str, key: str, sodium: int) -> None:
     found = verdict(Story(sodium=sodium, problems=(problem(concept),)))
     assert found.verdict == "never"
     assert found.reasons[0].key == key
@@ -312,9 +311,7 @@ def test_a_creatinine_rise_withholds_it(before: str, hours: int, now: str, expec
     assert verdict(replace(OFFERED, results=labs)).verdict == expected
 
 
-@pytest.mark.parametrize(
-    ("before", "days", "expected"), [("72", 6, "text"), ("71.9", 6, "offer"), ("75", 8, "offer")]
-)
+@pytest.mark.parametrize(("before", "days", "expected"), [("72", 6, "text"), ("71.9", 6, "offer"), ("75", 8, "offer")])
 def test_weight_lost_within_a_week_withholds_it(before: str, days: int, expected: str) -> None:
     story = with_results(OFFERED, result("weight", before, 24 * days), result("weight", 70, 2))
     assert verdict(story).verdict == expected
@@ -330,6 +327,9 @@ def test_weight_in_pounds_is_compared_in_kilograms() -> None:
     [
         (replace(OFFERED, orders=(isotonic("500"),)), "text"),
         (replace(OFFERED, orders=(isotonic("499"),)), "offer"),
+        (replace(OFFERED, orders=(ringer("500"),)), "text"),
+        (replace(OFFERED, orders=(ringer("250"), isotonic("250"))), "text"),
+        (replace(OFFERED, orders=(ringer("499"),)), "offer"),
         (replace(OFFERED, orders=(isotonic("250"), isotonic("250"))), "text"),
         (replace(OFFERED, orders=(isotonic(None),)), "text"),
         (replace(OFFERED, orders=(isotonic("1000", days=3, status="completed"),)), "text"),
@@ -500,9 +500,7 @@ def test_every_reason_has_words_and_they_fit_its_facts() -> None:
         patient=Patient(),
         missing=dict.fromkeys(("patient", "sodium", "conditions", "medications"), Missing.TIMEOUT),
     )
-    harmful = Story(
-        problems=(problem("sah"), problem("coma")), orders=(order("tolvaptan"), fluid_restriction())
-    )
+    harmful = Story(problems=(problem("sah"), problem("coma")), orders=(order("tolvaptan"), fluid_restriction()))
     for story in (doubtful, harmful, Story(), Story(sodium=134, problems=(ASCITES,))):
         for line in verdict(story).reasons:
             facts = {name: str(fact) for name, fact in line.facts.items()}

@@ -84,9 +84,7 @@ REQUIRED = ("patient", "sodium", "conditions", "medications")
 REASONS_NOT_READ = [m for m in Missing if m is not Missing.NOT_APPLICABLE]
 
 HELPED = (problem("ascites", days=5), problem("siadh", days=5), problem("fluid-overload", encounter=True))
-harmless = st.sampled_from(
-    ["cramp", "headache", "fatigue", "osteoporosis", "hypokalemia", "hypothyroid", "cirrhosis"]
-)
+harmless = st.sampled_from(["cramp", "headache", "fatigue", "osteoporosis", "hypokalemia", "hypothyroid", "cirrhosis"])
 
 
 @st.composite
@@ -100,9 +98,7 @@ def offered(draw: st.DrawFn) -> Story:
         results=draw(st.sampled_from([(), (result("systolic", 125),), (result("creatinine", 1),)])),
         orders=draw(st.sampled_from([(), (order("furosemide"),), (order("sertraline", days=9),)])),
         setting=draw(st.sampled_from(["inpatient", "outpatient"])),
-        site_volume=draw(
-            st.sampled_from([None, ("euvolemic", ago(hours=5)), ("hypervolemic", ago(hours=5))])
-        ),
+        site_volume=draw(st.sampled_from([None, ("euvolemic", ago(hours=5)), ("hypervolemic", ago(hours=5))])),
     )
 
 
@@ -149,9 +145,7 @@ def test_one_forbidding_order_withdraws_any_offer(added: Order, drafted: bool, s
 
 @given(story=offered(), source=st.sampled_from(REQUIRED), why=st.sampled_from(REASONS_NOT_READ))
 @settings(max_examples=60, deadline=None)
-def test_one_required_source_that_was_not_read_withdraws_any_offer(
-    story: Story, source: str, why: Missing
-) -> None:
+def test_one_required_source_that_was_not_read_withdraws_any_offer(story: Story, source: str, why: Missing) -> None:
     assert replace(story, missing={source: why}).case().restriction.verdict == "text"
 
 
@@ -208,9 +202,7 @@ def anybody(draw: st.DrawFn) -> Story:
         setting=draw(st.sampled_from(settings_of)),
         patient=draw(st.sampled_from([ADULT, Patient()])),
         site_volume=draw(st.none() | st.tuples(st.sampled_from(words), st.just(ago(hours=9)))),
-        missing=draw(
-            st.dictionaries(st.sampled_from([*REQUIRED, "labs"]), st.sampled_from(list(Missing)), max_size=1)
-        ),
+        missing=draw(st.dictionaries(st.sampled_from([*REQUIRED, "labs"]), st.sampled_from(list(Missing)), max_size=1)),
     )
 
 
@@ -245,9 +237,7 @@ def test_whatever_is_recorded_a_verdict_without_an_offer_says_why(story: Story, 
 @given(story=anybody())
 @settings(max_examples=60, deadline=None)
 def test_the_order_of_entries_in_the_record_changes_nothing(story: Story) -> None:
-    turned = replace(
-        story, problems=story.problems[::-1], results=story.results[::-1], orders=story.orders[::-1]
-    )
+    turned = replace(story, problems=story.problems[::-1], results=story.results[::-1], orders=story.orders[::-1])
     assert turned.case().restriction.verdict == story.case().restriction.verdict
     assert turned.case().volume.status is story.case().volume.status
     assert turned.case().symptoms == story.case().symptoms

@@ -51,9 +51,7 @@ VECTORS = [
     Vector("R2", [(0, "118"), (26, "126")], "118.62", "7.38", "info", "near"),
     Vector("R3", [(0, "118"), (26, "128")], "118.77", "9.23", "critical", "fast"),
     Vector("R4", [(0, "120"), (8, "116"), (20, "123")], "116", "7.00", "info", "near"),
-    Vector(
-        "R4 high", [(0, "120"), (8, "116"), (20, "123")], "116", "7.00", "warning", "goal", high_risk=True
-    ),
+    Vector("R4 high", [(0, "120"), (8, "116"), (20, "123")], "116", "7.00", "warning", "goal", high_risk=True),
     Vector("R5", [(0, "130"), (20, "139")], "130", "9.00", None),
     Vector("R6", [(0, "127"), (20, "135")], "127", "8.00", None),
     Vector("R7", [(0, "127"), (20, "135.5")], "127", "8.50", "warning", "slow"),
@@ -79,9 +77,7 @@ VECTORS = [
     Vector("R28", [(0, "118.1"), (24, "126.1")], "118.1", "8.00", "info", "near"),
     Vector("R29", [(0, "120.3"), (24, "128.3")], "120.3", "8.00", "info", "near"),
     Vector("R30", [(0, "110"), (18, "122"), (22, "119"), (26, "117")], "111.33", "5.67", "warning", "was"),
-    Vector(
-        "R31", [(0, "110"), (24, "119"), (48, "128.5")], "119", "9.50", "critical", "fast", profile="european"
-    ),
+    Vector("R31", [(0, "110"), (24, "119"), (48, "128.5")], "119", "9.50", "critical", "fast", profile="european"),
     Vector("R32", [(0, "130"), (20, "139")], "130", "9.00", "info", "slow", high_risk=True),
     Vector("N12", [(0, "118"), (24.02, "127")], "118.01", "8.99", "critical", "fast"),
 ]
@@ -152,9 +148,7 @@ def test_the_level_follows_rise_base_and_time(points: list[Point], level: str | 
         ([(0, "136"), (20, "145")], "info", "slow"),
     ],
 )
-def test_high_risk_of_demyelination_has_its_own_goal(
-    points: list[Point], level: str | None, variant: str
-) -> None:
+def test_high_risk_of_demyelination_has_its_own_goal(points: list[Point], level: str | None, variant: str) -> None:
     found = rate(*points, high_risk=True)
     assert (found.level, found.variant) == (level, variant)
 
@@ -175,9 +169,7 @@ def test_a_return_to_normal_from_a_mild_base_is_no_card(last: str, level: str | 
         ("european", [(0, "110"), (1, "119"), (48, "128.1")], "critical", "two-days"),
     ],
 )
-def test_two_days_have_a_limit_of_their_own(
-    profile: str, points: list[Point], level: str | None, variant: str
-) -> None:
+def test_two_days_have_a_limit_of_their_own(profile: str, points: list[Point], level: str | None, variant: str) -> None:
     found = rate(*points, profile=profile)
     assert (found.level, found.variant) == (level, variant)
     if level:
@@ -266,9 +258,7 @@ def test_an_old_last_sample_is_not_the_present(later: float, assessable: bool) -
 
 
 @pytest.mark.parametrize(("later", "level"), [(24, "critical"), (48, "critical"), (48.5, None)])
-def test_an_over_correction_that_was_never_rechecked_is_told_for_two_days(
-    later: float, level: str | None
-) -> None:
+def test_an_over_correction_that_was_never_rechecked_is_told_for_two_days(later: float, level: str | None) -> None:
     assert rate((0, "110"), (20, "122"), later=later).level == level
 
 
@@ -318,9 +308,7 @@ def test_the_laboratory_value_that_stands_for_now_counts_beside_a_later_point_of
     ],
 )
 @pytest.mark.parametrize("weak_end", [0, 1])
-def test_an_uncertain_sample_never_makes_a_critical_card(
-    more: dict[str, Any], note: str, weak_end: int
-) -> None:
+def test_an_uncertain_sample_never_makes_a_critical_card(more: dict[str, Any], note: str, weak_end: int) -> None:
     ends = [(0.0, "112"), (20.0, "124")]
     samples = [sample(*end, **(more if i == weak_end else {})) for i, end in enumerate(ends)]
     found = rate_of(samples)
@@ -414,9 +402,7 @@ def test_a_jump_or_a_lone_value_is_not_believed_without_a_repeat(points: list[Po
         ([(0, "112"), (2, "121.9"), (3, "126")], "14"),
     ],
 )
-def test_an_implausible_change_to_the_last_sample_asks_for_a_repeat(
-    points: list[Point], change: str | None
-) -> None:
+def test_an_implausible_change_to_the_last_sample_asks_for_a_repeat(points: list[Point], change: str | None) -> None:
     jump = rate(*points).jump
     assert (jump.rise if jump else None) == (Decimal(change) if change else None)
 
@@ -439,9 +425,7 @@ def test_a_very_large_rise_keeps_its_level_and_asks_for_a_repeat() -> None:
         (("199.9", None), "critical", ""),
     ],
 )
-def test_glucose_corrects_or_weakens_a_rise(
-    glucose: tuple[str | None, str | None], level: str, note: str
-) -> None:
+def test_glucose_corrects_or_weakens_a_rise(glucose: tuple[str | None, str | None], level: str, note: str) -> None:
     samples = chart((0, "120"), (20, "129"))
     known = {s: Decimal(g) for s, g in zip(samples, glucose, strict=True) if g}
     found = rate_of(samples, glucose=known)
@@ -451,9 +435,7 @@ def test_glucose_corrects_or_weakens_a_rise(
 def test_an_estimated_base_is_corrected_for_glucose_at_every_sample_or_not_at_all() -> None:
     samples = chart((0, "120"), (6, "124"), (28, "133"))
     glucose = {samples[0]: Decimal(600), samples[1]: Decimal(400), samples[2]: Decimal(150)}
-    corrected = [
-        p for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day") if not p.observed
-    ]
+    corrected = [p for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day") if not p.observed]
     assert [p.base for p in corrected] == [Decimal("128.533")]
     del glucose[samples[1]]
     weak = [p for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day") if not p.observed]
@@ -517,9 +499,7 @@ def test_nothing_is_extrapolated_beyond_measured_values(pairs: list[tuple[int, D
 
 @settings(max_examples=150, deadline=None)
 @given(points, st.randoms(use_true_random=False), st.booleans())
-def test_order_and_repetition_do_not_matter(
-    pairs: list[tuple[int, Decimal]], random: Any, high_risk: bool
-) -> None:
+def test_order_and_repetition_do_not_matter(pairs: list[tuple[int, Decimal]], random: Any, high_risk: bool) -> None:
     samples = clocked(pairs)
     shuffled = samples + samples[: len(samples) // 2]
     random.shuffle(shuffled)
@@ -540,9 +520,7 @@ def test_the_day_has_no_step_at_24_hours(base: Decimal, end: Decimal, seconds: i
 
 @settings(max_examples=150, deadline=None)
 @given(points, st.booleans(), st.booleans())
-def test_a_card_always_says_what_it_rests_on(
-    pairs: list[tuple[int, Decimal]], high_risk: bool, dialysis: bool
-) -> None:
+def test_a_card_always_says_what_it_rests_on(pairs: list[tuple[int, Decimal]], high_risk: bool, dialysis: bool) -> None:
     found = rate_of(clocked(pairs), high_risk=high_risk, dialysis=dialysis)
     assert (found.level is None) == (found.worst is None) == (found.rule == "")
     if found.worst is not None:

@@ -22,9 +22,7 @@ def symptoms_of(story: Story, profile: str = "aasld") -> Symptoms:
     return story.case(profile).symptoms
 
 
-def with_problem(
-    *names: str, days: float | None = 1, active: bool = True, encounter: bool = False
-) -> Symptoms:
+def with_problem(*names: str, days: float | None = 1, active: bool = True, encounter: bool = False) -> Symptoms:
     return symptoms_of(Story(problems=(problem(*names, days=days, active=active, encounter=encounter),)))
 
 

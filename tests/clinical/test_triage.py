@@ -153,9 +153,7 @@ def test_an_order_without_findings_makes_no_card() -> None:
     assert triage_order_select({"MedicationRequest/1": [Silence("OS-LOW", "not-watched")]}, CASE) == []
 
 
-@pytest.mark.parametrize(
-    ("parts", "why"), [({"age_years": 17}, "under-age"), ({"deceased": True}, "deceased")]
-)
+@pytest.mark.parametrize(("parts", "why"), [({"age_years": 17}, "under-age"), ({"deceased": True}, "deceased")])
 def test_the_young_and_the_dead_get_no_cards(parts: dict[str, Any], why: str) -> None:
     case = a_case("110", **parts)
     assert closed(case) == why

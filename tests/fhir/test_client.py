@@ -261,9 +261,7 @@ def test_a_redirect_is_not_followed(serve: Callable[[Behaviour], Stub], client: 
     assert canary.calls == []
 
 
-def test_an_endless_redirect_body_does_not_hold_us(
-    serve: Callable[[Behaviour], Stub], client: FhirClient
-) -> None:
+def test_an_endless_redirect_body_does_not_hold_us(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
     def behave(handler: Handler) -> None:
         drip(handler, b"HTTP/1.1 302 Found\r\nLocation: /fhir/x\r\nContent-Length: 100000\r\n\r\n")
 
@@ -284,9 +282,7 @@ def test_pages_are_followed_with_the_token(serve: Callable[[Behaviour], Stub], c
     assert stub.connections == 1
 
 
-def test_endless_pages_end_and_what_was_read_is_kept(
-    serve: Callable[[Behaviour], Stub], client: FhirClient
-) -> None:
+def test_endless_pages_end_and_what_was_read_is_kept(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
     def behave(handler: Handler) -> None:
         n = len(handler.server.calls)
         handler.say(bundle(str(n), next_url=f"?page={n}"))
@@ -297,17 +293,13 @@ def test_endless_pages_end_and_what_was_read_is_kept(
     assert len(stub.calls) == 5
 
 
-def test_a_page_that_comes_again_ends_the_reading(
-    serve: Callable[[Behaviour], Stub], client: FhirClient
-) -> None:
+def test_a_page_that_comes_again_ends_the_reading(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
     stub = serve(says(bundle("1", next_url="?page=2")))
     answer = read(client, stub)
     assert (ids(answer), answer.missing, len(stub.calls)) == (["1"], Missing.TRUNCATED, 2)
 
 
-def test_more_resources_than_the_limit_are_cut(
-    serve: Callable[[Behaviour], Stub], client: FhirClient
-) -> None:
+def test_more_resources_than_the_limit_are_cut(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
     answer = read(client, serve(says(bundle(*map(str, range(501))))))
     assert (len(answer.resources), answer.missing) == (500, Missing.TRUNCATED)
 
@@ -331,9 +323,7 @@ def test_a_next_link_that_leaves_the_base_is_not_followed(
     assert canary.calls == []
 
 
-def test_pages_read_before_the_deadline_are_kept(
-    serve: Callable[[Behaviour], Stub], client: FhirClient
-) -> None:
+def test_pages_read_before_the_deadline_are_kept(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
     def behave(handler: Handler) -> None:
         if "page=2" in handler.path:
             hang(handler)
@@ -405,9 +395,7 @@ def test_the_headers_are_ours_and_cookies_do_not_come_back(
     assert "Cookie" not in headers
 
 
-def test_a_server_of_open_access_gets_no_authorization(
-    serve: Callable[[Behaviour], Stub], client: FhirClient
-) -> None:
+def test_a_server_of_open_access_gets_no_authorization(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
     stub = serve(says(bundle("1")))
     leave = Access(client="demo", base=stub.base, token=None, allow_private=True)
     client.reads(leave, Deadline.after(LONG_S)).all([search()])
@@ -524,9 +512,7 @@ def test_a_server_that_keeps_failing_is_left_alone_and_then_asked_once(
     client.close()
 
 
-def test_a_refusal_is_no_failure_of_the_server(
-    serve: Callable[[Behaviour], Stub], client: FhirClient
-) -> None:
+def test_a_refusal_is_no_failure_of_the_server(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
     stub = serve(status(401))
     for _ in range(8):
         read(client, stub)
@@ -548,9 +534,7 @@ def test_a_stuck_server_holds_its_own_lane_only(serve: Callable[[Behaviour], Stu
     client.close()
 
 
-def test_a_burst_waits_for_its_turn_instead_of_failing(
-    serve: Callable[[Behaviour], Stub], client: FhirClient
-) -> None:
+def test_a_burst_waits_for_its_turn_instead_of_failing(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
     stub = serve(says(bundle("1")))
     wanted = [search(f"key{n}", f"Observation?n={n}") for n in range(60)]
     answers = client.reads(access(stub), Deadline.after(LONG_S)).all(wanted)

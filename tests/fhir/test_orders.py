@@ -82,9 +82,7 @@ EVERY_DRAFT = (
 
 
 @pytest.mark.parametrize("action", EVERY_DRAFT)
-@pytest.mark.parametrize(
-    "more", [{}, {"encounter_id": None, "practitioner": None}, {"fluid_order": "ServiceRequest"}]
-)
+@pytest.mark.parametrize("more", [{}, {"encounter_id": None, "practitioner": None}, {"fluid_order": "ServiceRequest"}])
 def test_every_suggested_order_is_valid_and_survives_the_wire(
     built: Orders, action: Action, more: dict[str, Any]
 ) -> None:
@@ -168,9 +166,7 @@ def test_a_suggestion_is_whole_or_not_at_all(built: Orders) -> None:
 
 def test_a_delete_names_the_draft_and_carries_nothing_else(built: Orders) -> None:
     found = actions(built, RemoveDraft("MedicationRequest/request-123"))
-    assert found == [
-        {"type": "delete", "description": "Words", "resourceId": "MedicationRequest/request-123"}
-    ]
+    assert found == [{"type": "delete", "description": "Words", "resourceId": "MedicationRequest/request-123"}]
     assert actions(built, RemoveDraft("https://evil.test/x")) == []
 
 
@@ -178,9 +174,7 @@ def test_a_delete_names_the_draft_and_carries_nothing_else(built: Orders) -> Non
 
 
 def test_a_stop_is_the_whole_order_with_two_changes_and_no_stale_narrative(built: Orders) -> None:
-    found = actions(
-        built, StopOrder("MedicationRequest/m1", "x"), resource_of={"MedicationRequest/m1": HCTZ}.get
-    )
+    found = actions(built, StopOrder("MedicationRequest/m1", "x"), resource_of={"MedicationRequest/m1": HCTZ}.get)
     resource = found[0]["resource"]
     assert (found[0]["type"], resource["id"]) == ("update", "m1")
     assert (resource["status"], resource["statusReason"]) == ("stopped", {"text": "Hyponatremia"})
@@ -211,11 +205,7 @@ def test_a_stop_is_the_whole_order_with_two_changes_and_no_stale_narrative(built
         {"extension": [{"url": "javascript:alert(1)", "valueString": "x"}]},
         {"extension": [{"url": "http://ehr.test/ext", "valueUrl": "https://evil.test"}]},
         {"subject": {"reference": "https://evil.test/Patient/p"}},
-        {
-            "contained": [
-                {"resourceType": "Medication", "id": "x", "text": {"status": "generated", "div": "<div/>"}}
-            ]
-        },
+        {"contained": [{"resourceType": "Medication", "id": "x", "text": {"status": "generated", "div": "<div/>"}}]},
         {"_status": {"extension": [{"url": "http://ehr.test/x", "valueString": "y"}]}},
     ],
 )

@@ -156,9 +156,7 @@ ANY_JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                ["resourceType", "entry", "resource", "link", "relation", "url", "issue", "id", "total"]
-            ),
+            st.sampled_from(["resourceType", "entry", "resource", "link", "relation", "url", "issue", "id", "total"]),
             inner | st.sampled_from(["Bundle", "Observation", "OperationOutcome", "Patient", "next"]),
             max_size=4,
         )
@@ -216,9 +214,7 @@ def test_a_token_that_clients_cannot_resolve_is_a_mistake_of_ours() -> None:
         ("Condition?patient={{context.patientId}}&_count=200", "Condition", None, None),
     ],
 )
-def test_a_query_knows_what_it_expects(
-    template: str, expected: str, identity: str | None, enough: int | None
-) -> None:
+def test_a_query_knows_what_it_expects(template: str, expected: str, identity: str | None, enough: int | None) -> None:
     asked = query("key", template, CONTEXT)
     assert asked is not None
     assert (asked.expected, asked.identity, asked.enough) == (expected, identity, enough)

@@ -170,9 +170,7 @@ def test_a_single_dose_is_told_from_a_course(read: Read, timing: dict[str, Any],
     ],
 )
 def test_the_volume_of_an_infusion(read: Read, elements: dict[str, Any], ml: int) -> None:
-    saline = only(
-        read(order(medicationCodeableConcept={"text": "Sodium chloride 3 % infusion"}, **elements))
-    ).saline
+    saline = only(read(order(medicationCodeableConcept={"text": "Sodium chloride 3 % infusion"}, **elements))).saline
     assert saline is not None
     assert saline.volume_ml is not None
     assert round(saline.volume_ml) == ml

@@ -230,9 +230,7 @@ def test_a_valid_inert_thiazide_order_may_be_stopped(read: Read) -> None:
         {"requester": {"reference": "https://evil.test/Practitioner/1"}},
     ],
 )
-def test_an_order_that_is_not_plainly_safe_to_send_back_is_not_stoppable(
-    read: Read, elements: dict[str, Any]
-) -> None:
+def test_an_order_that_is_not_plainly_safe_to_send_back_is_not_stoppable(read: Read, elements: dict[str, Any]) -> None:
     assert not only(read(order(**({"medicationCodeableConcept": HCTZ} | elements)))).stoppable
 
 

@@ -66,9 +66,7 @@ FULL: tuple[dict[str, Any], ...] = (
         "id": "bp",
         "subject": SUBJECT,
         "code": {"coding": [{"system": LOINC, "code": "85354-9"}]},
-        "component": [
-            {"code": {"coding": [{"system": LOINC, "code": "8480-6"}]}, "valueQuantity": {"value": 92}}
-        ],
+        "component": [{"code": {"coding": [{"system": LOINC, "code": "8480-6"}]}, "valueQuantity": {"value": 92}}],
     },
     {
         "resourceType": "Condition",
@@ -89,9 +87,7 @@ FULL: tuple[dict[str, Any], ...] = (
         "intent": "order",
         "subject": SUBJECT,
         "medicationCodeableConcept": {
-            "coding": [
-                {"system": RXNORM, "code": "310798", "display": "Hydrochlorothiazide 25 MG Oral Tablet"}
-            ]
+            "coding": [{"system": RXNORM, "code": "310798", "display": "Hydrochlorothiazide 25 MG Oral Tablet"}]
         },
         "medicationReference": {"reference": "#x", "display": "x"},
         "contained": [
@@ -252,17 +248,13 @@ def test_any_value_in_any_place_costs_no_request(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    resource=st.dictionaries(
-        st.text(max_size=8) | st.sampled_from(["resourceType", "id", "code"]), JSON, max_size=5
-    )
+    resource=st.dictionaries(st.text(max_size=8) | st.sampled_from(["resourceType", "id", "code"]), JSON, max_size=5)
 )
 def test_any_object_as_a_resource_costs_no_request(vocabulary: Vocabulary, resource: dict[str, Any]) -> None:
     judge((*FULL, resource), vocabulary)
 
 
-@pytest.mark.parametrize(
-    "bad", [None, 5, "x", [], [[{}]], {"resourceType": ["Observation"]}, {"resourceType": {}}]
-)
+@pytest.mark.parametrize("bad", [None, 5, "x", [], [[{}]], {"resourceType": ["Observation"]}, {"resourceType": {}}])
 def test_one_bad_entry_costs_only_itself(vocabulary: Vocabulary, bad: Any) -> None:
     snapshot = judge((bad, *FULL, bad), vocabulary)
     assert next(lab.value for lab in snapshot.labs if lab.analyte == "sodium") == Decimal("128.1")

@@ -97,16 +97,12 @@ def test_every_form_of_an_effective_time_is_read(read: Read, elements: dict[str,
 
 def test_issued_stands_in_for_a_missing_effective_time_and_says_so(read: Read) -> None:
     absent = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason"}]}
-    lab = only(
-        read(observation(effectiveDateTime=None, issued="2026-11-21T10:30:00Z", _effectiveDateTime=absent))
-    )
+    lab = only(read(observation(effectiveDateTime=None, issued="2026-11-21T10:30:00Z", _effectiveDateTime=absent)))
     assert lab.time is not None
     assert lab.time.result_time
 
 
-@pytest.mark.parametrize(
-    "time", ["2026-11", "2026", "yesterday", "", "2026-11-21T25:00:00Z", "0001-01-01", 20261121]
-)
+@pytest.mark.parametrize("time", ["2026-11", "2026", "yesterday", "", "2026-11-21T25:00:00Z", "0001-01-01", 20261121])
 def test_what_has_no_day_has_no_time(read: Read, time: object) -> None:
     assert only(read(observation(effectiveDateTime=time))).time is None
 
@@ -199,9 +195,7 @@ def test_a_comparator_is_kept(read: Read, comparator: str) -> None:
         ({"unit": 5}, ""),
     ],
 )
-def test_the_unit_is_the_code_else_the_words_and_is_never_guessed(
-    read: Read, given: dict[str, Any], unit: str
-) -> None:
+def test_the_unit_is_the_code_else_the_words_and_is_never_guessed(read: Read, given: dict[str, Any], unit: str) -> None:
     assert only(read(observation(valueQuantity={"value": 128, **given}))).unit == unit
 
 
@@ -227,9 +221,7 @@ def test_a_correction_beside_its_original_shares_the_identifier(read: Read) -> N
     identifier = [{"system": "http://lab", "value": "A1"}]
     labs = read(
         observation(id="a", identifier=identifier, meta={"lastUpdated": "2026-11-21T10:05:00Z"}),
-        observation(
-            id="b", identifier=identifier, status="corrected", meta={"lastUpdated": "2026-11-21T11:00:00Z"}
-        ),
+        observation(id="b", identifier=identifier, status="corrected", meta={"lastUpdated": "2026-11-21T11:00:00Z"}),
     ).labs
     assert [lab.identity for lab in labs] == ["http://lab|A1"] * 2
     assert labs[0].updated is not None
@@ -290,9 +282,7 @@ def test_a_urine_specimen_under_a_serum_code_is_marked(read: Read) -> None:
         },
     ],
 )
-def test_whole_blood_and_bedside_results_are_told_from_the_laboratorys(
-    read: Read, elements: dict[str, Any]
-) -> None:
+def test_whole_blood_and_bedside_results_are_told_from_the_laboratorys(read: Read, elements: dict[str, Any]) -> None:
     assert only(read(observation(**elements))).method == "poc"
 
 
@@ -333,9 +323,7 @@ def test_pregnancy_status_is_a_problem_with_the_day_it_was_stated(read: Read) ->
 
 def test_a_sites_own_volume_status_is_taken_from_its_newest_statement(read: Read) -> None:
     code = {"coding": [{"system": "http://site", "code": "VOL"}]}
-    old = observation(
-        code=code, valueQuantity=None, valueString="Dry", effectiveDateTime="2026-11-20T10:00:00Z"
-    )
+    old = observation(code=code, valueQuantity=None, valueString="Dry", effectiveDateTime="2026-11-20T10:00:00Z")
     new = observation(code=code, valueQuantity=None, valueCodeableConcept={"text": "Volume overloaded"})
     said = read(new, old, volume_codes=frozenset({"http://site|VOL"})).site_volume_status
     assert said == ("volume-overloaded", datetime(2026, 11, 21, 10, tzinfo=UTC))
@@ -349,12 +337,8 @@ def test_an_observation_in_the_form_of_dstu1_makes_the_source_unreadable_and_not
 # ---- local codes
 
 
-def test_a_local_code_counts_once_the_site_has_mapped_it(
-    terms: Terms, order_words: OrderWords, fluids: Fluids
-) -> None:
-    local = LocalCodes(
-        labs={("http://mimic", "50983"): "sodium"}, drugs={("http://local", "4711"): ("sertraline",)}
-    )
+def test_a_local_code_counts_once_the_site_has_mapped_it(terms: Terms, order_words: OrderWords, fluids: Fluids) -> None:
+    local = LocalCodes(labs={("http://mimic", "50983"): "sodium"}, drugs={("http://local", "4711"): ("sertraline",)})
     words = vocabulary(terms, fluids, order_words, local)
     lab = observation(code={"coding": [{"system": "http://mimic", "code": "50983"}], "text": "Sodium"})
     drug = {
@@ -364,9 +348,7 @@ def test_a_local_code_counts_once_the_site_has_mapped_it(
         "medicationCodeableConcept": {"coding": [{"system": "http://local", "code": "4711"}]},
     }
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    snapshot = read_snapshot(
-        Parts(patient_id="p", now=now, sources={"x": Part(resources=(lab, drug))}), words
-    )
+    snapshot = read_snapshot(Parts(patient_id="p", now=now, sources={"x": Part(resources=(lab, drug))}), words)
     assert only(snapshot).analyte == "sodium"
     assert [d.name for d in snapshot.exposures[0].drugs] == ["sertraline"]
 
@@ -374,9 +356,7 @@ def test_a_local_code_counts_once_the_site_has_mapped_it(
 @pytest.mark.parametrize(
     "code", [{"text": "Sodium"}, {"coding": [{"code": "2951-2"}]}, {"coding": [{"display": "Na"}]}]
 )
-def test_a_name_alone_or_a_code_without_system_is_never_taken_for_serum_sodium(
-    read: Read, code: object
-) -> None:
+def test_a_name_alone_or_a_code_without_system_is_never_taken_for_serum_sodium(read: Read, code: object) -> None:
     assert read(observation(code=code)).labs == ()
 
 

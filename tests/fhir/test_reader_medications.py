@@ -77,16 +77,12 @@ def test_the_status_is_passed_on(read: Read, status: str) -> None:
 
 
 @pytest.mark.parametrize("elements", [{"intent": "plan"}, {"intent": None}, {"reportedBoolean": True}])
-def test_plans_and_reported_orders_are_passed_on_with_their_intent(
-    read: Read, elements: dict[str, Any]
-) -> None:
+def test_plans_and_reported_orders_are_passed_on_with_their_intent(read: Read, elements: dict[str, Any]) -> None:
     found = only(read(order(**elements)))
     assert (names(found), found.intent) == (["sertraline"], elements.get("intent", "order") or "")
 
 
-@pytest.mark.parametrize(
-    "text", ["Docusate sodium 100 mg capsule", "Levothyroxine sodium 50 mcg", "Heparin sodium"]
-)
+@pytest.mark.parametrize("text", ["Docusate sodium 100 mg capsule", "Levothyroxine sodium 50 mcg", "Heparin sodium"])
 def test_a_drug_named_with_sodium_is_no_sodium_result_and_no_saline(read: Read, text: str) -> None:
     snapshot = read(order(medicationCodeableConcept={"text": text}))
     assert snapshot.labs == ()
@@ -104,11 +100,7 @@ def test_a_drug_named_with_sodium_is_no_sodium_result_and_no_saline(read: Read, 
         {"coding": [{"system": RXNORM, "code": "36437"}]},
         {"coding": [{"system": ATC, "code": "N06AB06"}]},
         {"coding": [{"system": RXNORM, "code": "328670", "display": "Sertraline 100MG"}]},
-        {
-            "coding": [
-                {"system": RXNORM, "code": "208149", "display": "Sertraline 100 MG Oral Tablet [Zoloft]"}
-            ]
-        },
+        {"coding": [{"system": RXNORM, "code": "208149", "display": "Sertraline 100 MG Oral Tablet [Zoloft]"}]},
         {"coding": {"system": "http://local", "code": "1", "display": "SERTRALINE"}},
         {"coding": [None, {"display": "sertraline"}]},
         [SERTRALINE],
@@ -139,20 +131,14 @@ def test_a_contained_medication_is_found(read: Read) -> None:
 
 
 def test_a_medication_with_nothing_but_an_ingredient_is_found(read: Read) -> None:
-    inside = medication(
-        ingredient=[{"itemCodeableConcept": {"coding": [{"system": ATC, "code": "N06AB06"}]}}]
-    )
-    request = order(
-        medicationCodeableConcept=None, medicationReference={"reference": "#x"}, contained=[inside]
-    )
+    inside = medication(ingredient=[{"itemCodeableConcept": {"coding": [{"system": ATC, "code": "N06AB06"}]}}])
+    request = order(medicationCodeableConcept=None, medicationReference={"reference": "#x"}, contained=[inside])
     assert names(only(read(request))) == ["sertraline"]
 
 
 def test_an_ingredient_by_reference_is_followed_one_level_and_no_further(read: Read) -> None:
     product = medication(id="product", ingredient=[{"itemReference": {"reference": "Medication/part"}}])
-    part = medication(
-        id="part", code=SERTRALINE, ingredient=[{"itemReference": {"reference": "Medication/product"}}]
-    )
+    part = medication(id="part", code=SERTRALINE, ingredient=[{"itemReference": {"reference": "Medication/product"}}])
     request = order(medicationCodeableConcept=None, medicationReference={"reference": "Medication/product"})
     assert names(only(read(request, product, part))) == ["sertraline"]
 
@@ -162,9 +148,7 @@ def test_an_inactive_ingredient_is_no_ingredient(read: Read) -> None:
         code={"text": "Study tablet"},
         ingredient=[{"itemCodeableConcept": {"text": "sertraline"}, "isActive": False}],
     )
-    request = order(
-        medicationCodeableConcept=None, medicationReference={"reference": "#x"}, contained=[inside]
-    )
+    request = order(medicationCodeableConcept=None, medicationReference={"reference": "#x"}, contained=[inside])
     assert names(only(read(request))) == []
 
 
@@ -175,9 +159,7 @@ def test_the_strength_of_an_ingredient_tells_hypertonic_saline(read: Read) -> No
         form={"text": "Solution for infusion"},
         ingredient=[{"itemCodeableConcept": {"text": "sodium chloride"}, "strength": strength}],
     )
-    request = order(
-        medicationCodeableConcept=None, medicationReference={"reference": "#x"}, contained=[inside]
-    )
+    request = order(medicationCodeableConcept=None, medicationReference={"reference": "#x"}, contained=[inside])
     saline = only(read(request)).saline
     assert saline is not None
     assert (saline.kind, saline.percent) == ("hypertonic", Decimal(3))
@@ -185,9 +167,7 @@ def test_the_strength_of_an_ingredient_tells_hypertonic_saline(read: Read) -> No
 
 def test_r5_medication_is_read_in_both_its_forms(read: Read) -> None:
     by_concept = order(medicationCodeableConcept=None, medication={"concept": SERTRALINE})
-    by_reference = order(
-        medicationCodeableConcept=None, medication={"reference": {"reference": "Medication/x"}}
-    )
+    by_reference = order(medicationCodeableConcept=None, medication={"reference": {"reference": "Medication/x"}})
     found = read(by_concept, by_reference, medication(code=SERTRALINE)).exposures
     assert [names(f) for f in found] == [["sertraline"], ["sertraline"]]
 

@@ -55,9 +55,7 @@ def only(snapshot: Snapshot) -> Problem:
         [{"text": "Cirrhosis of liver"}],
     ],
 )
-def test_a_problem_is_recognised_by_code_with_and_without_dots_or_by_its_words(
-    read: Read, code: object
-) -> None:
+def test_a_problem_is_recognised_by_code_with_and_without_dots_or_by_its_words(read: Read, code: object) -> None:
     assert "cirrhosis" in only(read(condition(code=code))).concepts
 
 
@@ -183,9 +181,7 @@ def test_classes_of_dstu2_and_r5(read: Read, given: object, setting: str) -> Non
         encounter(**{"class": None}),
     ],
 )
-def test_an_encounter_that_cannot_be_read_is_assumed_inpatient_and_named(
-    read: Read, resource: dict[str, Any]
-) -> None:
+def test_an_encounter_that_cannot_be_read_is_assumed_inpatient_and_named(read: Read, resource: dict[str, Any]) -> None:
     snapshot = read(resource, encounter_id="e")
     assert (snapshot.setting, snapshot.setting_assumed) == ("inpatient", True)
     assert not snapshot.complete("encounter")
@@ -268,9 +264,7 @@ BASE = "https://ehr.test/fhir"
 def test_the_patient_is_known_in_every_form_of_reference(read: Read, subject: object) -> None:
     me = {"resourceType": "Patient", "id": "p", "identifier": [{"system": "http://mrn", "value": "7"}]}
     inside = {"resourceType": "Patient", "id": "me", "identifier": {"system": "http://mrn", "value": "7"}}
-    snapshot = read(
-        me, condition(subject=subject, contained=[inside]), bases=(BASE,), urls={"urn:uuid:1f0d": me}
-    )
+    snapshot = read(me, condition(subject=subject, contained=[inside]), bases=(BASE,), urls={"urn:uuid:1f0d": me})
     assert (len(snapshot.problems), snapshot.dropped_foreign) == (1, 0)
 
 

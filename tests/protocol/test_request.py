@@ -106,9 +106,7 @@ def test_odd_draft_entries_are_skipped_and_the_rest_is_kept() -> None:
     assert taken(an_order_body(draftOrders=bundle), "order-select").draft_orders == (order,)
 
 
-@pytest.mark.parametrize(
-    ("user", "signs"), [("Practitioner/7", True), ("Patient/7", False), (None, False), (3, False)]
-)
+@pytest.mark.parametrize(("user", "signs"), [("Practitioner/7", True), ("Patient/7", False), (None, False), (3, False)])
 def test_only_a_practitioner_signs_orders_and_an_odd_user_breaks_nothing(user: object, signs: bool) -> None:
     request = taken(a_body(context={"patientId": "7", "userId": user}))
     assert bool(request.practitioner) is signs

@@ -100,9 +100,7 @@ def test_brand_names_are_many_and_belong_to_the_watched_and_treating_drugs(terms
         ),
     ],
 )
-def test_atc_prefixes_find_diuretics_and_nothing_else(
-    atc: str, wanted: set[str], resolver: DrugResolver
-) -> None:
+def test_atc_prefixes_find_diuretics_and_nothing_else(atc: str, wanted: set[str], resolver: DrugResolver) -> None:
     assert names(resolver.resolve(code(ATC, atc))) == wanted
 
 

@@ -85,9 +85,7 @@ def test_a_site_adds_local_codes(terms: Terms) -> None:
         terms.labs, {("http://mimic.mit.edu/d-labitems/", "50983"): "sodium", ("x", "y"): "no-such-lab"}
     )
 
-    assert local.resolve(Coded(codings=(Coding("http://mimic.mit.edu/d-labitems", "50983"),))) == LabMatch(
-        "sodium"
-    )
+    assert local.resolve(Coded(codings=(Coding("http://mimic.mit.edu/d-labitems", "50983"),))) == LabMatch("sodium")
     assert local.resolve(Coded(codings=(Coding("x", "y"),))) is None
     assert local.resolve(Coded(text="Sodium")) is None
 
@@ -135,9 +133,7 @@ def test_any_other_sodium_unit_is_refused(unit: str, terms: Terms) -> None:
         ("serum-osmolality", "270", "mosm/kg", "270"),
     ],
 )
-def test_values_come_in_the_unit_of_the_rules(
-    analyte: str, value: str, unit: str, wanted: str, terms: Terms
-) -> None:
+def test_values_come_in_the_unit_of_the_rules(analyte: str, value: str, unit: str, wanted: str, terms: Terms) -> None:
     found = convert(terms.labs[analyte], Decimal(value), unit)
 
     assert found is not None

@@ -21,9 +21,7 @@ def coded(value: str, display: str = "") -> Coded:
 
 
 def ratio(amount: str, unit: str, per: str = "1", per_unit: str = "mL") -> Strength:
-    return Strength(
-        numerator=Decimal(amount), numerator_unit=unit, denominator=Decimal(per), denominator_unit=per_unit
-    )
+    return Strength(numerator=Decimal(amount), numerator_unit=unit, denominator=Decimal(per), denominator_unit=per_unit)
 
 
 def saline(resolver: DrugResolver, product: Product) -> Saline | None:
@@ -92,12 +90,8 @@ def test_a_recorded_strength_gives_the_percent_of_the_label(
     assert (found.kind, found.percent) == (kind, Decimal(percent))
 
 
-@pytest.mark.parametrize(
-    "strength", [ratio("30", "mg", "0"), ratio("30", "mg", "1", "{tbl}"), ratio("30", "ng"), None]
-)
-def test_a_strength_that_says_nothing_gives_no_saline(
-    strength: Strength | None, resolver: DrugResolver
-) -> None:
+@pytest.mark.parametrize("strength", [ratio("30", "mg", "0"), ratio("30", "mg", "1", "{tbl}"), ratio("30", "ng"), None])
+def test_a_strength_that_says_nothing_gives_no_saline(strength: Strength | None, resolver: DrugResolver) -> None:
     assert saline(resolver, Product(ingredients=((SALT, strength),))) is None
 
 
@@ -140,9 +134,7 @@ def test_rxnorm_names_follow_the_grammar(display: str, kind: str | None, resolve
     assert (found.kind if found else None) == kind
 
 
-@pytest.mark.parametrize(
-    "form", ["Solution for inhalation", "Nasal spray", "Eye drops", "Irrigation solution"]
-)
+@pytest.mark.parametrize("form", ["Solution for inhalation", "Nasal spray", "Eye drops", "Irrigation solution"])
 def test_the_recorded_form_excludes_local_use(form: str, resolver: DrugResolver) -> None:
     product = Product(concepts=(Coded(text="sodium chloride 3 %"),), form=Coded(text=form))
 
@@ -174,9 +166,7 @@ def test_volume_comes_from_the_order_before_the_name(resolver: DrugResolver) -> 
 @pytest.mark.parametrize(
     ("order", "volume"), [("D5W 1000 mL", 1000), ("dextrose 5 % infusion", None), ("1/2 NS 1 L", 1000)]
 )
-def test_fluids_that_lower_sodium_say_how_much(
-    order: str, volume: int | None, resolver: DrugResolver
-) -> None:
+def test_fluids_that_lower_sodium_say_how_much(order: str, volume: int | None, resolver: DrugResolver) -> None:
     found = resolver.resolve(Product(concepts=(Coded(text=order),)))
 
     assert found.hypotonic

@@ -24,9 +24,7 @@ def told(answer: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_live_reads_give_the_same_cards_as_prefetch(
-    server: str, stories: dict[str, Story], name: str
-) -> None:
+def test_live_reads_give_the_same_cards_as_prefetch(server: str, stories: dict[str, Story], name: str) -> None:
     story = stories[name]
     url = f"{server}/cds-services/{story.file.service}"
     call = json.loads(json.dumps(story.request_at(NOW), default=float))
@@ -39,9 +37,7 @@ def test_live_reads_give_the_same_cards_as_prefetch(
         "scope": "",
         "subject": "cds",
     }
-    live = requests.post(
-        url, json=call | {"fhirServer": f"{server}/demo/fhir", "fhirAuthorization": token}, timeout=10
-    )
+    live = requests.post(url, json=call | {"fhirServer": f"{server}/demo/fhir", "fhirAuthorization": token}, timeout=10)
     assert (with_prefetch.status_code, live.status_code) == (200, 200)
     assert told(live.json()) == told(with_prefetch.json())
 

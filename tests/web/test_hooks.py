@@ -59,9 +59,7 @@ def test_both_services_ask_for_the_same_data_with_tokens_every_client_can_fill(c
         assert "$" not in rest
 
 
-def test_a_call_is_answered_with_cards_that_may_not_be_stored(
-    client: FlaskClient, stories: dict[str, Story]
-) -> None:
+def test_a_call_is_answered_with_cards_that_may_not_be_stored(client: FlaskClient, stories: dict[str, Story]) -> None:
     response = client.post(PATIENT_VIEW, json=a_call(stories["cramps-in-siadh"]))
     assert response.status_code == 200
     assert response.headers["Cache-Control"] == "no-store"
@@ -158,17 +156,13 @@ def test_saline_or_a_vaptan_without_readable_sodium_asks_for_one(
     assert card["source"]["topic"]["code"] == "sodiumNeededFirst"
 
 
-def test_another_patients_chart_in_the_prefetch_is_refused(
-    client: FlaskClient, stories: dict[str, Story]
-) -> None:
+def test_another_patients_chart_in_the_prefetch_is_refused(client: FlaskClient, stories: dict[str, Story]) -> None:
     call = a_call(stories["cramps-in-siadh"])
     call["prefetch"]["patient"]["id"] = "somebody-else"
     assert client.post(PATIENT_VIEW, json=call).status_code == 400
 
 
-@pytest.mark.parametrize(
-    ("missing", "named"), [("conditions", "problem list"), ("medications", "current medicines")]
-)
+@pytest.mark.parametrize(("missing", "named"), [("conditions", "problem list"), ("medications", "current medicines")])
 def test_a_missing_source_is_named_and_withholds_the_restriction(
     client: FlaskClient, stories: dict[str, Story], missing: str, named: str
 ) -> None:
@@ -207,16 +201,12 @@ def test_the_sandbox_may_call_and_sees_errors_too(client: FlaskClient) -> None:
     assert {"authorization", "content-type"} <= {
         h.strip().lower() for h in preflight.headers["Access-Control-Allow-Headers"].split(",")
     }
-    error = client.post(
-        PATIENT_VIEW, data=b"{", headers={"Origin": SANDBOX, "Content-Type": "application/json"}
-    )
+    error = client.post(PATIENT_VIEW, data=b"{", headers={"Origin": SANDBOX, "Content-Type": "application/json"})
     assert error.status_code == 400
     assert error.headers["Access-Control-Allow-Origin"] == SANDBOX
 
 
-@pytest.mark.parametrize(
-    "origin", ["https://evil.example", "https://sandbox.cds-hooks.org.evil.example", "null"]
-)
+@pytest.mark.parametrize("origin", ["https://evil.example", "https://sandbox.cds-hooks.org.evil.example", "null"])
 def test_a_foreign_page_may_not_call(client: FlaskClient, origin: str) -> None:
     answer = client.get("/cds-services", headers={"Origin": origin})
     assert "Access-Control-Allow-Origin" not in answer.headers

@@ -153,9 +153,7 @@ def test_silence_about_a_second_drug_needs_the_medication_list(client: FlaskClie
 @pytest.mark.parametrize(
     "reference", ["Medication/9", "urn:uuid:9", "#9", "https://elsewhere.example/fhir/Medication/9"]
 )
-def test_a_selected_order_whose_medicine_cannot_be_read_is_no_all_clear(
-    client: FlaskClient, reference: str
-) -> None:
+def test_a_selected_order_whose_medicine_cannot_be_read_is_no_all_clear(client: FlaskClient, reference: str) -> None:
     draft = {
         **{name: value for name, value in STU3.items() if name != "medicationCodeableConcept"},
         "medicationReference": {"reference": reference},

@@ -120,9 +120,7 @@ def jump(case: Case) -> Outcome:
         variant="down" if pair.rise < 0 else "main",
         facts=facts,
         do=(Line("repeat-at-once", keep=True), Line("rule-out-contamination")),
-        why=(
-            Line("jump-samples", {"from": number(pair.base), "to": pair.end.shown, "time": end}, keep=True),
-        ),
+        why=(Line("jump-samples", {"from": number(pair.base), "to": pair.end.shown, "time": end}, keep=True),),
         suggestions=(repeat_sodium(NOW, "stat"),),
         slot="rate",
     )

@@ -32,7 +32,7 @@ def names(case: Case) -> tuple[str, ...]:
 def drug_lines(case: Case) -> tuple[Line, ...]:
     """Each suspect with its start and how likely it is the cause, at most three; then what is on hold."""
     suspects = tuple(_since(case, e) for e in case.exposures.suspects if e.attribution)
-    held = [drug.name for drug in case.exposures.on_hold if drug.tier in WATCHED]
+    held = sorted(drug.name for drug in case.exposures.on_hold if drug.tier in WATCHED)
     shown = ", ".join(held[: int(case.limits.suspects_to)])
     return (*suspects, Line("drug-on-hold", {"drugs": shown})) if held else suspects
 

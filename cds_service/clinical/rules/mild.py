@@ -59,7 +59,7 @@ def mild_with_symptoms(case: Case) -> Outcome:
     return Finding(
         rule=rule,
         indicator="info" if near_normal else "warning",
-        variant="main" if symptom else "fall",
+        variant=_symptom_variant(case, symptom, near_normal),
         facts={"na": na(case), "symptom": symptom} if symptom else {"na": na(case)},
         do=(*_same_day_lines(case), *plan_lines(case), *cramp_lines(case), *monitor_lines(case)),
         why=(
@@ -153,6 +153,15 @@ def _symptom_drafts(case: Case, near_normal: bool) -> tuple[Suggestion, ...]:
     return (*repeat, *tests, *plan, *cramp_suggestions(case))
 
 
+def _symptom_variant(case: Case, symptom: str, near_normal: bool) -> str:
+    """The headline names what to do where the plan is plain."""
+    if not symptom:
+        return "fall"
+    if case.restriction.verdict == "offer" and not near_normal:
+        return "restrict"
+    return "never" if case.restriction.verdict == "never" else "main"
+
+
 def _may_be_news(case: Case) -> bool:
     """Whether a watched drug was started within the days that make it news, or nobody could look."""
     if not case.snapshot.complete("medications", "conditions"):
@@ -165,12 +174,16 @@ def _may_be_news(case: Case) -> bool:
 
 
 def _mild_variant(case: Case) -> str:
+    if case.restriction.verdict == "never":
+        return "never"
     parts = ("falling" if case.sodium.falling else "", "drug" if culprit(case) else "")
     return "-".join(p for p in parts if p) or "main"
 
 
 def _mild_facts(case: Case) -> dict[str, str]:
     facts = {"na": na(case)}
+    if case.restriction.verdict == "never":
+        return facts
     fall = case.sodium.falling
     if fall:
         facts |= {"fall": number(fall.amount), "over": ago(fall.over)}

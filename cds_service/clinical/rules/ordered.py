@@ -21,9 +21,7 @@ _RAISING_SALINE = ("hypertonic", "concentrate")
 RUNNING = frozenset({"active", "in-progress", "unknown", ""})
 _BY_WORDS = ("text", "brand")
 # "antipsychotics, carbamazepine, diuretics, mirtazapine, oxcarbazepine, SNRI, SSRI, TCA, tramadol" (A.2)
-BEERS = frozenset(
-    {"antipsychotic", "iminostilbene", "thiazide", "loop", "mra", "snri", "ssri", "tca", "opioid-sodium"}
-)
+BEERS = frozenset({"antipsychotic", "iminostilbene", "thiazide", "loop", "mra", "snri", "ssri", "tca", "opioid-sodium"})
 LOW_SODIUM = frozenset({"hyponatremia", "siadh"})
 
 

@@ -115,9 +115,7 @@ def doubtful(case: Case) -> bool:
 def told_as_unusable(case: Case, result: Rejected) -> bool:
     """Whether a result that cannot be used is recent enough for a card of its own (DQ-UNIT, DQ-PLAUS)."""
     limits = case.limits
-    window = (
-        hours(limits.current_inpatient_hours) if inpatient(case) else days(limits.current_outpatient_days)
-    )
+    window = hours(limits.current_inpatient_hours) if inpatient(case) else days(limits.current_outpatient_days)
     return result.at is not None and case.snapshot.now - result.at <= window
 
 

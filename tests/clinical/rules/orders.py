@@ -26,9 +26,7 @@ def selected(*names: str, **more: Any) -> Order:
     return order(*names, **dated)
 
 
-def saline(
-    percent: str | None = "3", kind: Kind = "hypertonic", ml: str | None = "500", **more: Any
-) -> Order:
+def saline(percent: str | None = "3", kind: Kind = "hypertonic", ml: str | None = "500", **more: Any) -> Order:
     """A draft of sodium chloride."""
     return replace(
         selected("sodium chloride", route=more.pop("route", "iv")),
@@ -82,9 +80,7 @@ class Scene:
         """The whole expectation."""
         found = self.findings()
         assert {rule: f"{f.indicator} {f.variant}" for rule, f in found.items()} == dict(self.fires)
-        removals = [
-            a for f in found.values() for s in f.suggestions for a in s.actions if isinstance(a, RemoveDraft)
-        ]
+        removals = [a for f in found.values() for s in f.suggestions for a in s.actions if isinstance(a, RemoveDraft)]
         assert bool(removals) is self.removes
         assert all(removal.reference == self.order.reference for removal in removals)
         keys = {line.key for f in found.values() for line in (*f.do, *f.why)}

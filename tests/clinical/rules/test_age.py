@@ -96,8 +96,7 @@ def test_the_check_is_not_asked_for_without_need(case: Case, why: str) -> None:
 @pytest.mark.parametrize(("setting", "days"), [("inpatient", 1), ("outpatient", 30)])
 def test_an_unusable_result_makes_one_card_and_not_two(setting: str, days: float) -> None:
     recent, old = (
-        a_case("", age_years=70, setting=setting, sodium=unusable(days + more), exposures=NEW)
-        for more in (0, 0.1)
+        a_case("", age_years=70, setting=setting, sodium=unusable(days + more), exposures=NEW) for more in (0, 0.1)
     )
     assert list(fired(recent)) == ["DQ-UNIT"]
     assert reason("PV-DRUGCHK", recent) == "sodium-unusable"

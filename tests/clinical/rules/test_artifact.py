@@ -84,9 +84,7 @@ def test_normal_osmolality_replaces_plain_moderate_and_mild_cards(na: str) -> No
         ("131", {"symptoms": Symptoms(severe=("respiratory-failure",))}, "PV-MILD-SYMP"),
     ],
 )
-def test_normal_osmolality_is_only_a_line_where_it_matters_more(
-    na: str, parts: dict[str, Any], rule: str
-) -> None:
+def test_normal_osmolality_is_only_a_line_where_it_matters_more(na: str, parts: dict[str, Any], rule: str) -> None:
     found = fired(a_case(na, pseudo=OSMOLALITY, restriction=offer(), **parts))
     assert list(found) == [rule]
     assert "doubt-osmolality" in keys(found[rule])

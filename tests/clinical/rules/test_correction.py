@@ -103,8 +103,7 @@ def test_the_samples_stand_on_one_line() -> None:
 
 def test_the_limit_is_called_that_of_the_active_profile() -> None:
     assert any(
-        "limit of the active profile" in line
-        for line in detail(fired(a_case("127", rate=over("fast")))["RATE-OVER"])
+        "limit of the active profile" in line for line in detail(fired(a_case("127", rate=over("fast")))["RATE-OVER"])
     )
     european = fired(a_case("127", profile="european", rate=over("fast", limit=Decimal(10))))["RATE-OVER"]
     assert any("10 mmol/L in the first 24 h, then 8" in line for line in detail(european))
@@ -112,9 +111,7 @@ def test_the_limit_is_called_that_of_the_active_profile() -> None:
 
 def test_potassium_and_bicarbonate_are_counted() -> None:
     for rate, rule in ((over("fast"), "RATE-OVER"), (near("near"), "RATE-NEAR")):
-        assert any(
-            "potassium and bicarbonate" in x.lower() for x in detail(fired(a_case("127", rate=rate))[rule])
-        )
+        assert any("potassium and bicarbonate" in x.lower() for x in detail(fired(a_case("127", rate=rate))[rule]))
 
 
 def test_running_drugs_that_raise_sodium_are_named() -> None:

@@ -36,9 +36,7 @@ def test_cramps_with_siadh_offer_restriction_and_the_other_causes() -> None:
     assert list(found) == ["PV-MILD-SYMP"]
     card = found["PV-MILD-SYMP"]
     assert card.indicator == "warning"
-    assert (
-        summary(card) == "Mild low sodium 131 mmol/L with muscle cramp: judge volume status before treating"
-    )
+    assert summary(card) == "Mild low sodium 131 mmol/L with muscle cramp: judge volume status before treating"
     assert {"fluid-restriction", "cramp-labs", "workup"} <= set(kinds(card))
     assert any("Expert panel 2013, European guideline 2014" in line for line in detail(card))
 
@@ -55,9 +53,7 @@ def test_cramps_never_make_a_card_critical() -> None:
 
 
 def test_volume_depletion_turns_the_same_case_against_restriction() -> None:
-    harm = Restriction(
-        verdict="never", reasons=(Line("never-hypo", {"evidence": "evidence:hypovolemia"}, keep=True),)
-    )
+    harm = Restriction(verdict="never", reasons=(Line("never-hypo", {"evidence": "evidence:hypovolemia"}, keep=True),))
     case = a_case("131", symptoms=CRAMP, volume=volume(Volume.HYPO, "hypovolemia"), restriction=harm)
     card = fired(case)["PV-MILD-SYMP"]
     assert not any(k.startswith("fluid-restriction") for k in kinds(card))

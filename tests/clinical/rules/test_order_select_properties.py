@@ -12,14 +12,10 @@ from tests.clinical.patients import ADULT, Story, concepts, drugs, order, proble
 from tests.clinical.rules.orders import Scene, restriction, saline, selected, water
 from tests.clinical.rules.test_order_select_words import service, shown, text_of
 
-NAMES = sorted(
-    n for n, d in drugs().items() if d.group or d.cls in ("vaptan", "desmopressin", "baclofen", "lithium")
-)
+NAMES = sorted(n for n, d in drugs().items() if d.group or d.cls in ("vaptan", "desmopressin", "baclofen", "lithium"))
 ORDERS = st.one_of(
     st.sampled_from([saline(), saline("23.4", "concentrate"), saline(None), water(), restriction()]),
-    st.sampled_from(
-        [saline("0.9", "isotonic"), saline("0.45", "hypotonic"), saline(None, "salt-tablet", None)]
-    ),
+    st.sampled_from([saline("0.9", "isotonic"), saline("0.45", "hypotonic"), saline(None, "salt-tablet", None)]),
     st.builds(
         lambda name, route, dose: selected(name, route=route, dose=dose),
         st.sampled_from(NAMES),
@@ -45,9 +41,7 @@ STORIES = st.builds(
     sodium_hours=st.sampled_from([0.5, 2, 7, 30, 100, 1000, 3000]),
     results=st.lists(RESULTS, max_size=4).map(tuple),
     problems=st.lists(PROBLEMS, max_size=4).map(tuple),
-    orders=st.lists(
-        st.sampled_from([order(n, days=d) for n in NAMES for d in (0.5, 20, 300)]), max_size=3
-    ).map(tuple),
+    orders=st.lists(st.sampled_from([order(n, days=d) for n in NAMES for d in (0.5, 20, 300)]), max_size=3).map(tuple),
     setting=st.sampled_from(["inpatient", "outpatient"]),
     patient=st.sampled_from([ADULT, Patient()]),
     missing=st.dictionaries(
@@ -56,9 +50,7 @@ STORIES = st.builds(
         max_size=2,
     ),
 )
-SCENES = st.builds(
-    Scene, says=st.just(""), order=ORDERS, story=STORIES, profile=st.sampled_from(["aasld", "european"])
-)
+SCENES = st.builds(Scene, says=st.just(""), order=ORDERS, story=STORIES, profile=st.sampled_from(["aasld", "european"]))
 
 
 def removes(finding: Finding) -> bool:

@@ -124,9 +124,7 @@ SCENES = (
         story=ward(problem("ckd-4-5", days=900)),
         fires={"OS-DEMECLO": "warning main"},
     ),
-    Scene(
-        says="demeclocycline against acne", order=selected("demeclocycline"), story=replace(LOW, sodium="140")
-    ),
+    Scene(says="demeclocycline against acne", order=selected("demeclocycline"), story=replace(LOW, sodium="140")),
     Scene(
         says="demeclocycline in pregnancy",
         order=selected("demeclocycline"),

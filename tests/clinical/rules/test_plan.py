@@ -37,9 +37,7 @@ HYPER = volume(Volume.HYPER, "cirrhosis", "ascites")
 
 
 def diuretics(**order: Any) -> Any:
-    return on(
-        exposure("spironolactone", "mra", tier="T2"), exposure("furosemide", "loop", tier="T2", **order)
-    )
+    return on(exposure("spironolactone", "mra", tier="T2"), exposure("furosemide", "loop", tier="T2", **order))
 
 
 def card(case: Case) -> Any:
@@ -66,9 +64,7 @@ def test_moderate_cirrhosis_restricts_fluid_and_stops_both_diuretics() -> None:
     ("na", "profile", "count"),
     [("125.9", "aasld", 2), ("126", "aasld", 0), ("124.9", "european", 2), ("125", "european", 0)],
 )
-def test_diuretics_stop_in_cirrhosis_only_below_the_limit_of_the_profile(
-    na: str, profile: str, count: int
-) -> None:
+def test_diuretics_stop_in_cirrhosis_only_below_the_limit_of_the_profile(na: str, profile: str, count: int) -> None:
     case = a_case(na, profile=profile, problems=CIRRHOSIS, volume=HYPER, exposures=diuretics())
     assert len(stopped(case)) == count
 
@@ -112,9 +108,7 @@ def test_at_mild_sodium_a_thiazide_is_stopped_only_with_depletion_or_symptoms(
 
 
 def test_near_normal_with_a_symptom_a_thiazide_is_reviewed_not_stopped() -> None:
-    case = a_case(
-        "134", symptoms=Symptoms(moderate=("nausea",)), exposures=on(exposure("indapamide", "thiazide"))
-    )
+    case = a_case("134", symptoms=Symptoms(moderate=("nausea",)), exposures=on(exposure("indapamide", "thiazide")))
     assert stopped(case) == []
 
 
@@ -133,9 +127,7 @@ def test_an_unnamed_partner_blocks_the_stop_too() -> None:
 
 @pytest.mark.parametrize("source", ["medications", "conditions"])
 def test_no_stop_is_drafted_on_half_a_record_and_the_card_says_so(source: str) -> None:
-    case = a_case(
-        "123", exposures=on(exposure("hydrochlorothiazide", "thiazide")), missing={source: "timeout"}
-    )
+    case = a_case("123", exposures=on(exposure("hydrochlorothiazide", "thiazide")), missing={source: "timeout"})
     assert stopped(case) == []
     assert "stop-unread" in keys(card(case))
 
@@ -191,9 +183,7 @@ def test_other_suspects_are_reviewed_by_name_with_their_start() -> None:
     ],
 )
 def test_where_restriction_harms_the_card_says_so_first_and_never_offers_it(status: Volume, key: str) -> None:
-    harm = Restriction(
-        verdict="never", reasons=(Line(f"never-{status}", {"evidence": "evidence:sah"}, keep=True),)
-    )
+    harm = Restriction(verdict="never", reasons=(Line(f"never-{status}", {"evidence": "evidence:sah"}, keep=True),))
     shown = card(a_case("123", volume=volume(status, "sah"), restriction=harm))
     assert detail_starts(shown, "**Do not restrict fluids**")
     assert key in keys(shown)
@@ -287,9 +277,7 @@ def test_the_reasons_for_demyelination_risk_are_named() -> None:
 
 def test_the_glucose_corrected_value_decides_on_stops() -> None:
     shift = glucose("400", "128.8", "131.2", explained=False)
-    case = a_case(
-        "124", sodium=sodium("124", katz="128.8"), glucose=shift, problems=CIRRHOSIS, exposures=diuretics()
-    )
+    case = a_case("124", sodium=sodium("124", katz="128.8"), glucose=shift, problems=CIRRHOSIS, exposures=diuretics())
     assert stopped(case) == []
 
 

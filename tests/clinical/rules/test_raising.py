@@ -14,9 +14,7 @@ from tests.clinical.rules.orders import Scene, restriction, saline, selected, ta
 SEIZURE = problem("seizure", days=0.2, encounter=True)
 CIRRHOSIS = problem("cirrhosis", days=400)
 RISEN = Story(sodium="115", sodium_hours=0.5, setting="inpatient", results=(result("sodium", 108, 5.5),))
-ACTIVE_SALINE = replace(
-    saline(), status="active", reference="MedicationRequest/7", start=RISEN.snapshot().now
-)
+ACTIVE_SALINE = replace(saline(), status="active", reference="MedicationRequest/7", start=RISEN.snapshot().now)
 
 
 def rising(start: str, now: str, over: float = 20, **more: object) -> Story:
@@ -282,9 +280,7 @@ SCENES = (
     Scene(
         says="tolvaptan with 3 % saline drafted in the same session",
         order=selected("tolvaptan"),
-        story=Story(
-            sodium="122", setting="inpatient", drafts=(replace(saline(), reference="MedicationRequest/8"),)
-        ),
+        story=Story(sodium="122", setting="inpatient", drafts=(replace(saline(), reference="MedicationRequest/8"),)),
         fires={"OS-VAP-HTS": "critical main", "OS-VAP-GEN": "info main"},
         removes=True,
     ),
@@ -298,9 +294,7 @@ SCENES = (
     Scene(
         says="3 % saline for a seizure while a vaptan is taken: never a stop",
         order=saline(),
-        story=Story(
-            sodium="112", setting="inpatient", problems=(SEIZURE,), orders=(order("tolvaptan", days=2),)
-        ),
+        story=Story(sodium="112", setting="inpatient", problems=(SEIZURE,), orders=(order("tolvaptan", days=2),)),
         fires={"OS-VAP-HTS": "warning rescue", "OS-HTS-SEV": "info main"},
         shows=("treat-first", "rescue-first"),
         hides=("stop-the-vaptan",),
@@ -308,9 +302,7 @@ SCENES = (
     Scene(
         says="an order of 3 % saline that ended an hour ago does not run",
         order=selected("tolvaptan"),
-        story=Story(
-            sodium="122", setting="inpatient", orders=(replace(ACTIVE_SALINE, end=ago(hours=1), drugs=()),)
-        ),
+        story=Story(sodium="122", setting="inpatient", orders=(replace(ACTIVE_SALINE, end=ago(hours=1), drugs=()),)),
         fires={"OS-VAP-GEN": "info main"},
     ),
     Scene(

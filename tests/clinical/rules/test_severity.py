@@ -134,9 +134,7 @@ def test_normal_sodium_is_silent_and_every_rule_says_why(na: str, profile: str) 
 def test_a_severe_value_asks_to_check_symptoms_repeat_and_work_up() -> None:
     card = fired(a_case("115"))["PV-SEV"]
     assert card.indicator == "critical"
-    assert summary(card) == (
-        "Severe low sodium 115 mmol/L (2 h ago): check symptoms, repeat now, work up cause"
-    )
+    assert summary(card) == ("Severe low sodium 115 mmol/L (2 h ago): check symptoms, repeat now, work up cause")
     assert kinds(card) == ["repeat-sodium-stat", "workup", "workup-second"]
     assert keys(card)[0] == "check-symptoms"
 
@@ -190,9 +188,7 @@ def test_a_moderate_card_names_the_likely_drug() -> None:
     found = fired(a_case("123", exposures=on(exposure("sertraline", "ssri", "probable"))))
     card = found["PV-MOD"]
     assert card.indicator == "warning"
-    assert summary(card) == (
-        "Moderate low sodium 123 mmol/L: find cause, review sertraline, repeat within 24 h"
-    )
+    assert summary(card) == ("Moderate low sodium 123 mmol/L: find cause, review sertraline, repeat within 24 h")
     assert card.drugs == ("sertraline",)
     assert "review-gently" in keys(card)
 

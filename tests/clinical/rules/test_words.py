@@ -100,9 +100,7 @@ RESTRICTIONS = (
     offer(),
     Restriction(verdict="ordered"),
     Restriction(verdict="never", reasons=(Line("never-hypo", {"evidence": "evidence:traumatic-sah"}, True),)),
-    Restriction(
-        verdict="text", reasons=(Line("withheld-volume-unknown", {"ml": "1000"}), Line("withheld-rate"))
-    ),
+    Restriction(verdict="text", reasons=(Line("withheld-volume-unknown", {"ml": "1000"}), Line("withheld-rate"))),
 )
 VOLUMES = [
     volume(Volume.UNKNOWN, hint=("ckd-4-5",)),
@@ -255,9 +253,7 @@ def test_every_fact_of_a_line_can_be_told_in_words() -> None:
 
 
 def test_indicators_are_those_that_the_rule_declares() -> None:
-    wrong = {
-        (f.rule, f.indicator) for f in seen()[0] if f.indicator not in service().rules[f.rule].indicators
-    }
+    wrong = {(f.rule, f.indicator) for f in seen()[0] if f.indicator not in service().rules[f.rule].indicators}
     assert wrong == set()
 
 
