@@ -21,7 +21,7 @@ test: $(DEV) ## Run the test suite (a few minutes)
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long"
 
 check-long: $(DEV) ## Run the long checks too (fuzzing, large tables)
-	@$(BIN)/python -m pytest -n auto --dist loadgroup
+	@HYPOTHESIS_PROFILE=searching $(BIN)/python -m pytest -n auto --dist loadgroup
 
 mutate: $(DEV) ## Shift every number of thresholds.toml: a test must notice (some minutes)
 	@$(BIN)/python -m tests.mutate
@@ -30,6 +30,7 @@ bench: $(DEV) ## Measure, and print ratios
 	@$(BIN)/python bench/json_parsers.py
 	@$(BIN)/python bench/reader.py
 	@$(BIN)/python bench/live_reads.py
+	@PYTHONPATH=. $(BIN)/python bench/report.py
 
 lint: $(DEV) ## Style, types, knowledge
 	@$(BIN)/ruff check .

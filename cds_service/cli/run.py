@@ -18,10 +18,7 @@ _HEADER_MS = 5000
 
 
 def tune_collector() -> None:
-    """Leave what start-up made alone: its full collections are what shows in the slowest answers.
-
-    Measured in docs/decisions/0002: p99 at one connection.
-    """
+    """Leave what start-up made alone, and collect less often: fewer and shorter pauses (docs/decisions/0002)."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)

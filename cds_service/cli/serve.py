@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, RuntimeModes
 from granian.http import HTTP1Settings
 
 from cds_service import metrics
@@ -19,7 +19,11 @@ from cds_service.settings import Settings, settings_from_environment
 from cds_service.telemetry import configure_logging
 from cds_service.web.front import Front
 
+# docs/decisions/0002. Idle connections count too: a proxy keeps its own for less than the header time.
 _HEADER_MS = 5000
+_HEADER_BYTES = 65536
+_BACKLOG = 1024
+_CONNECTIONS = 512
 _STOP_S = 30
 
 
@@ -55,7 +59,11 @@ def _serve(settings: Settings, workers: int) -> None:
         port=settings.port,
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MS),
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MS, max_buffer_size=_HEADER_BYTES),
+        websockets=False,
+        runtime_mode=RuntimeModes.st,
+        backlog=_BACKLOG,
+        backpressure=_CONNECTIONS,
         workers=workers,
         workers_kill_timeout=_STOP_S,
         factory=True,
