@@ -36,7 +36,7 @@ def test_cramps_with_siadh_offer_restriction_and_the_other_causes() -> None:
     assert list(found) == ["PV-MILD-SYMP"]
     card = found["PV-MILD-SYMP"]
     assert card.indicator == "warning"
-    assert summary(card) == "Mild low sodium 131 mmol/L with muscle cramp: judge volume status before treating"
+    assert summary(card) == "Mild low sodium 131 mmol/L with muscle cramp: fluid restriction, if not dry at the bedside"
     assert {"fluid-restriction", "cramp-labs", "workup"} <= set(kinds(card))
     assert any("Expert panel 2013, European guideline 2014" in line for line in detail(card))
 

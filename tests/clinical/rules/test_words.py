@@ -166,6 +166,8 @@ def gallery() -> Iterator[Case]:
             yield a_case(na, **base, rate=rate, dialysis=dialysis, risk=OdsRisk(reasons=("malnutrition",)))
         for restriction, status in product(RESTRICTIONS, VOLUMES):
             yield a_case(na, **base, restriction=restriction, volume=status, problems=PROBLEMS[1])
+        for restriction in RESTRICTIONS:
+            yield a_case(na, **base, restriction=restriction, symptoms=CRAMP)
         for drugs, problems, symptoms in product(DRUGS, PROBLEMS, SYMPTOMS):
             parts = {"exposures": drugs, "problems": problems, "symptoms": symptoms, "age_years": 70}
             for egfr in ("75", "45", "20", "") if problems and symptoms.cramp else ("75",):
