@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 import jwt
+from jwt.types import Options
 
 from cds_service.errors import BadRequest
 from cds_service.protocol.wire import decode
@@ -213,14 +214,23 @@ def _key_set(client: Client, kid: str, keys: KeyCache) -> KeySet:
     return found
 
 
+_OPTIONS: Options = {
+    "require": list(_REQUIRED),
+    "enforce_minimum_key_length": True,
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+}
+
+
 def _decoded(text: str, key: jwt.PyJWK, credentials: Credentials, audiences: tuple[str, ...]) -> Mapping[str, Any]:
-    """Signature and claims as PyJWT sees them."""
+    """Signature and claims as PyJWT sees them; `_claims` looks at the times, by the request's own clock."""
     try:
         claims: Mapping[str, Any] = jwt.decode(
             text,
             key,
             list(credentials.algorithms),
-            {"require": list(_REQUIRED), "enforce_minimum_key_length": True},
+            _OPTIONS,
             audience=audiences,
             issuer=credentials.issuer,
             leeway=LEEWAY_S,

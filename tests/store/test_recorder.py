@@ -90,7 +90,7 @@ def test_a_full_queue_drops_and_counts_and_takes_no_time() -> None:
     began = time.perf_counter()
     for n in range(500):
         recorder.put(a_call(f"call-{n}"))
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 10  # one wait for the database each would be minutes
     assert recorder.dropped >= 490 - 5
     assert recorder.problem == "rows of calls were dropped"
     recorder.close(0)

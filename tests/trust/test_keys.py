@@ -122,10 +122,10 @@ def test_t27_an_outage_of_a_day_is_survived_and_a_longer_one_is_not(ehr: Ehr) ->
 def test_a_stale_set_serves_while_it_is_refreshed_behind_the_call(ehr: Ehr) -> None:
     cache = ehr.cache()
     assert has(cache, "first")
-    ehr.now, ehr.wait, ehr.answer = ehr.now + 601, 0.3, Answer(document(SECOND))
+    ehr.now, ehr.wait, ehr.answer = ehr.now + 601, 2.0, Answer(document(SECOND))
     began = time.monotonic()
     assert has(cache, "first")
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < ehr.wait
     settled(ehr, 2)
     assert has(cache, "second")
     assert not has(cache, "first")
@@ -220,7 +220,7 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             return
         if self.path == "/slow":
-            time.sleep(1.5)
+            time.sleep(4)
         self.send_response(500 if self.path == "/broken" else 200)
         self.send_header("Cache-Control", "public, max-age=120")
         if self.path == "/bomb":
@@ -262,7 +262,7 @@ def test_t04_t13_a_redirect_an_error_and_a_bomb_are_no_keys(web: str, path: str)
 def test_a_slow_server_of_keys_is_left_alone_after_its_time(web: str) -> None:
     began = time.monotonic()
     assert fetch_keys(f"{web}/slow", True, 0.3).body is None
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 3  # the server takes 4 s
 
 
 def test_t05_keys_are_not_fetched_from_a_private_address_unless_the_entry_says_so(web: str) -> None:
