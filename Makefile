@@ -26,8 +26,8 @@ check-long: $(DEV) ## Run the long checks too (fuzzing, large tables)
 mutate: $(DEV) ## Shift every number of thresholds.toml: a test must notice (some minutes)
 	@$(BIN)/python -m tests.mutate
 
+# bench/servers.py and bench/json_parsers.py compare candidates that the project does not install; each says which.
 bench: $(DEV) ## Measure, and print ratios
-	@$(BIN)/python bench/json_parsers.py
 	@$(BIN)/python bench/reader.py
 	@$(BIN)/python bench/live_reads.py
 	@PYTHONPATH=. $(BIN)/python bench/report.py

@@ -30,7 +30,10 @@ import msgspec
 from sample_request import Call, RawEntry, Resource, patient_view
 
 Parser = Callable[[bytes], object]
-orjson = importlib.import_module("orjson")  # a candidate, not a dependency of the project
+try:
+    orjson = importlib.import_module("orjson")  # a candidate, not a dependency of the project
+except ModuleNotFoundError:
+    sys.exit("json_parsers.py compares with orjson, which is not installed: pip install orjson")
 
 
 class Entries(msgspec.Struct, rename="camel"):
