@@ -108,10 +108,10 @@ class Memory:
         now = grounds(card, case, topic, self.pseudonyms)
         if now.indicator == "critical" or not self.who.user:
             return True
-        window = _window(case)
+        lasts = window(case)
         answered = answered_by(self._read(case.limits, seconds), self.who.user, case.limits)
         if any(
-            self.now - window <= at <= self.now and still_covers(_grounds_of(shown), now, card.slot, case.limits)
+            self.now - lasts <= at <= self.now and still_covers(_grounds_of(shown), now, card.slot, case.limits)
             for shown, at in answered
         ):
             self.suppressed.append(card)
@@ -166,7 +166,8 @@ def still_covers(then: Grounds, now: Grounds, slot: str, limits: Limits) -> bool
     return moved < limits.suppression_release_fall
 
 
-def _window(case: Case) -> timedelta:
+def window(case: Case) -> timedelta:
+    """How long an answer keeps its card away from its reader (B.5 rule 5)."""
     if case.snapshot.setting == "inpatient":
         return hours(case.limits.suppression_inpatient_hours)
     return days(case.limits.suppression_outpatient_days)

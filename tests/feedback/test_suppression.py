@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from cds_service.feedback.suppression import Grounds, answered_by, still_covers
+from cds_service.feedback.suppression import Grounds, answered_by, still_covers, window
 from cds_service.store.shown import ShownCard
 from cds_service.stories import Story
 from tests.clinical.cases import limits
+from tests.clinical.rules.cases import a_case
 from tests.conftest import NOW
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close, deployment, feedback, settle
 
@@ -80,6 +81,8 @@ def shown(user: str, minutes_ago: float, card: str = "c", answered: float = 0) -
         ([shown("me", 5), shown("you", 1)], False),
         ([shown("you", 5), shown("me", 1)], False),  # within the hour: it may have been either
         ([shown("you", 90), shown("me", 1)], True),
+        ([shown("you", 60.5), shown("me", 1)], True),
+        ([shown("you", 59.5), shown("me", 1)], False),
         ([shown("me", 30, answered=40)], False),  # answered before it was shown: by whom?
         ([shown("me", 1, answered=2)], True),  # the EHR's clock is a little behind
         ([shown("", 5)], False),
@@ -87,6 +90,11 @@ def shown(user: str, minutes_ago: float, card: str = "c", answered: float = 0) -
 )
 def test_a_feedback_counts_for_the_user_who_was_shown_the_card(showings: list[ShownCard], answered: bool) -> None:
     assert bool(list(answered_by(showings, "me", LIMITS))) is answered
+
+
+@pytest.mark.parametrize(("setting", "lasts"), [("inpatient", timedelta(hours=24)), ("outpatient", timedelta(days=30))])
+def test_an_answer_lasts_a_day_in_hospital_and_a_month_outside(setting: str, lasts: timedelta) -> None:
+    assert window(a_case("131", setting=setting)) == lasts
 
 
 class Clock:
