@@ -74,11 +74,11 @@ $(BIN)/python:
 # Installed with hashes from the lock, then the project itself without looking anywhere else.
 $(RUN): $(BIN)/python requirements.lock pyproject.toml
 	@echo "Installing what the service needs (once) ..."
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(DEV): $(RUN) requirements-dev.lock
 	@echo "Installing what the tests need (once) ..."
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
