@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from string import Template
 from typing import Any
@@ -59,12 +59,11 @@ class Writer:
             "indicator": finding.indicator,
             "source": self._source(finding.rule, rule),
         }
-        suggestions = [self._suggestion(s, f"{card_id}/{n}", actions) for n, s in enumerate(finding.suggestions)]
-        card["suggestions"] = [s for s in suggestions if s["actions"]]
-        if card["suggestions"]:
-            card["selectionBehavior"] = self._behavior(finding.suggestions)
-        else:
-            del card["suggestions"]
+        written = [self._suggestion(s, f"{card_id}/{n}", actions) for n, s in enumerate(finding.suggestions)]
+        offered = [(s, w) for s, w in zip(finding.suggestions, written, strict=True) if w["actions"]]
+        if offered:
+            card["suggestions"] = [w for _, w in offered]
+            card["selectionBehavior"] = self._behavior(s for s, _ in offered)
         card["overrideReasons"] = [self._override(key) for key in rule.overrides]
         card["links"] = self._links(rule)
         return {name: value for name, value in card.items() if value}
@@ -160,7 +159,7 @@ class Writer:
         }
         return written | {"isRecommended": True} if suggestion.recommended else written
 
-    def _behavior(self, suggestions: tuple[Suggestion, ...]) -> str:
+    def _behavior(self, suggestions: Iterable[Suggestion]) -> str:
         kinds = {s.kind for s in suggestions}
         words: list[SuggestionWords] = [self._words.suggestions[kind] for kind in kinds]
         return "at-most-one" if any(kinds & set(w.excludes) for w in words) else "any"

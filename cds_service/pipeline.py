@@ -35,6 +35,7 @@ from cds_service.fhir.orders import OrderContext, orders
 from cds_service.fhir.parts import Part, Parts, full_urls
 from cds_service.fhir.prefetch import Source
 from cds_service.fhir.reader import order_resource, read_snapshot, wanted_references
+from cds_service.fhir.shape import as_sent
 from cds_service.fhir.unavailable import unavailable
 from cds_service.fhir.vocabulary import NO_LOCAL_CODES, LocalCodes, Vocabulary, vocabulary
 from cds_service.knowledge.load import Knowledge, Service
@@ -231,7 +232,7 @@ def _parts(request: HookRequest, client: Client, gathered: Gathered) -> Parts:
         urls=full_urls((request.draft_bundle, *request.prefetch.values())),
         drafts=request.draft_orders,
         selections=request.selections,
-        stops=request.hook == "patient-view",
+        whole=lambda element: as_sent(element, request.prefetch, request.body) if request.body else element,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cds_service.errors import DataUnavailable
-from tests.records import TOLVAPTAN_15, Call, Resource, draft, problem, restriction_order, sodium, taking
+from tests.records import TOLVAPTAN_15, Call, Resource, draft, problem, restriction_order, sodium
 
 BLEED = problem("I60.9", 6)
 SEIZURE = problem("R56.9", visit=True)
@@ -58,12 +58,3 @@ def test_triamterene_with_hydrochlorothiazide_is_judged_by_the_thiazide() -> Non
 def test_normal_saline_written_without_its_zero_is_not_hypertonic() -> None:
     order = ("", ".9% NaCl 1000 mL")
     assert Call(record=(sodium("138"),), drafts=(draft(order, iv=True),)).cards() == []
-
-
-@pytest.mark.parametrize(("drafts", "wanted"), [((), True), ((draft("sertraline"),), False)])
-def test_only_a_patient_view_looks_whether_an_order_may_be_stopped(drafts: tuple[Resource, ...], wanted: bool) -> None:
-    thiazide = ("310798", "Hydrochlorothiazide 25 MG Oral Tablet")
-    case = Call(record=(sodium("128"), taking(thiazide)), drafts=drafts).evaluation().case
-
-    assert case is not None
-    assert [o.stoppable for o in case.snapshot.exposures] == [wanted]

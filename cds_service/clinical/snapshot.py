@@ -96,7 +96,7 @@ class Order:
     daily_dose_mg: Decimal | None = None
     single_dose: bool = False
     reasons: frozenset[str] = frozenset()  # concepts of reasonCode
-    stoppable: bool = False  # valid R4, inert strings, read from this server: may become an `update`
+    stoppable: bool = False  # may become an `update`, if the whole resource turns out valid and inert
     adpkd: bool = False  # a tolvaptan product for polycystic kidney disease, or of unknown purpose
     hyponatremia_product: bool = False  # a tolvaptan product labelled for low sodium
 

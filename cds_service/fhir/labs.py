@@ -10,8 +10,8 @@ from cds_service.fhir.elements import Element, child, concept_of, concepts, item
 from cds_service.fhir.references import identity
 from cds_service.fhir.scene import Scene
 from cds_service.fhir.times import moment, result_time
+from cds_service.fhir.vocabulary import Test
 from cds_service.terminology.match import Coded
-from cds_service.terminology.systems import LOINC
 
 SODIUM = "sodium"
 _WRONG = frozenset({"entered-in-error", "cancelled"})
@@ -37,13 +37,13 @@ def seen(observation: Element, scene: Scene) -> Seen:
     code = concept_of(observation, "code")
     if code is None:
         return NOTHING
-    reading = scene.vocabulary.reading
-    panel = _has_code(code, reading.panels)
-    labs = _components(observation, scene) if panel else _result(observation, observation, code, scene)
-    stated = _has_code(code, reading.observed_problems)
+    test = scene.vocabulary.test(code)
+    labs = _components(observation, scene) if test.panel else _result(observation, observation, test, scene)
+    if not (labs or test.problem or scene.volume_codes):
+        return NOTHING
     return Seen(
         labs=labs,
-        problem=_problem(observation, scene) if stated else None,
+        problem=_problem(observation, scene) if test.problem else None,
         volume=_volume(observation, code, scene) if scene.volume_codes else None,
     )
 
@@ -53,7 +53,7 @@ def _components(observation: Element, scene: Scene) -> tuple[LabResult, ...]:
     for component in items(observation, "component"):
         code = concept_of(component, "code")
         if code is not None:
-            found += _result(observation, component, code, scene)
+            found += _result(observation, component, scene.vocabulary.test(code), scene)
     return tuple(lab for lab in found if lab.analyte != SODIUM)
 
 
@@ -88,13 +88,14 @@ def _volume(observation: Element, code: Coded, scene: Scene) -> tuple[str, datet
     return ("-".join(words.lower().split()), taken.at) if words else None
 
 
-def _result(observation: Element, holder: Element, code: Coded, scene: Scene) -> tuple[LabResult, ...]:
+def _result(observation: Element, holder: Element, test: Test, scene: Scene) -> tuple[LabResult, ...]:
     """One result; none where the code is unknown or there is no quantity to read."""
-    labs = scene.vocabulary.labs
-    known = labs.resolve(code)
+    labs, known = scene.vocabulary.labs, test.lab
+    if known is None:
+        return ()
     quantity = child(holder, "valueQuantity")
     value = number(quantity, "value")
-    if known is None or value is None:
+    if value is None:
         return ()
     identifier = child(observation, "identifier")
     identity_value = text(identifier, "value")
@@ -106,7 +107,7 @@ def _result(observation: Element, holder: Element, code: Coded, scene: Scene) ->
         comparator=text(quantity, "comparator"),
         time=result_time(observation, scene.zone, scene.now),
         status=text(observation, "status").lower(),
-        method="poc" if known.poc or _is_poc(observation, code, scene) else "lab",
+        method="poc" if known.poc or test.bedside or _is_poc(observation, scene) else "lab",
         urine=_is_urine(observation, scene),
         identity=f"{text(identifier, 'system')}|{identity_value}" if identity_value else "",
         specimen=text(child(observation, "specimen"), "reference"),
@@ -116,15 +117,11 @@ def _result(observation: Element, holder: Element, code: Coded, scene: Scene) ->
     return (result,)
 
 
-def _has_code(code: Coded, wanted: frozenset[str]) -> bool:
-    return any(c.code in wanted and c.system == LOINC for c in code.codings)
-
-
-def _is_poc(observation: Element, code: Coded, scene: Scene) -> bool:
-    """Whether code, method or device speak of a blood gas analyzer or the bedside."""
-    said = words_of(code)
-    if "method" in observation:
-        said += " " + words_of(concept_of(observation, "method"))
+def _is_poc(observation: Element, scene: Scene) -> bool:
+    """Whether method or device speak of a blood gas analyzer or the bedside."""
+    if "method" not in observation and "device" not in observation:
+        return False
+    said = words_of(concept_of(observation, "method"))
     device = child(observation, "device")
     if device:
         found = scene.index.get(text(device, "reference"), observation)

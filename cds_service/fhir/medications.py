@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from cds_service.clinical.snapshot import Order
@@ -38,6 +39,7 @@ KINDS: dict[str, Kind] = {
     "DiagnosticOrder": "service",
     "ReferralRequest": "service",
 }
+_REMEMBERED = 2048
 _AUTHORED = ("authoredOn", "dateWritten", "dateAsserted", "dateTime", "orderedOn")
 
 
@@ -48,14 +50,35 @@ def exposure(resource: Element, scene: Scene) -> Order | None:
     status = text(resource, "status").lower()
     if kind is None or flag(resource, "doNotPerform") or status in reading.ignored_statuses:
         return None
-    if text(resource, "intent").lower() in reading.ignored_intents or _not_given(resource):
+    intent = text(resource, "intent").lower()
+    if intent in reading.ignored_intents or _not_given(resource):
         return None
-    return _order(resource, kind, scene)
+    gathered = gather(resource, scene.index) if kind == "medication" else Gathering()
+    if gathered.concepts and not gathered.ingredients and "oralDiet" not in resource:
+        found = scene.vocabulary.stranger(tuple(gathered.concepts))
+        if found is not None:
+            return _stranger(found, status, intent)
+    return _order(resource, kind, gathered, scene)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _stranger(found: Resolution, status: str, intent: str) -> Order:
+    """An order that no rule asks after, without what is its own: most of a medication list is that."""
+    return Order(
+        reference="",
+        ingredient_count=found.ingredient_count,
+        route=found.route,
+        unrecognised=found.unrecognised,
+        code_only=found.code_only,
+        status=status,
+        intent=intent,
+    )
 
 
 def draft(resource: Element, scene: Scene) -> Order:
     """One resource of draftOrders, whatever its type; a draft without a medication is one without drugs."""
-    return _order(resource, KINDS.get(text(resource, "resourceType"), "other"), scene)
+    kind = KINDS.get(text(resource, "resourceType"), "other")
+    return _order(resource, kind, gather(resource, scene.index) if kind == "medication" else Gathering(), scene)
 
 
 def _not_given(resource: Element) -> bool:
@@ -65,9 +88,8 @@ def _not_given(resource: Element) -> bool:
     return text(resource, "taken").lower() in ("n", "no")
 
 
-def _order(resource: Element, kind: Kind, scene: Scene) -> Order:
+def _order(resource: Element, kind: Kind, gathered: Gathering, scene: Scene) -> Order:
     doses = dosage(resource, scene.vocabulary.reading, scene.zone, scene.now)
-    gathered = gather(resource, scene.index) if kind == "medication" else Gathering()
     found = _resolved(resource, gathered, doses, scene)
     authored = _authored(resource, scene)
     effective_start, effective_end = _effective(resource, scene)
@@ -151,8 +173,10 @@ def _restricts_fluid(resource: Element, kind: Kind, scene: Scene) -> bool:
 
 
 def _stoppable(resource: Element, found: Resolution, scene: Scene) -> bool:
-    """A single-ingredient, active order of a class that one click may stop, valid and inert (M14)."""
-    if not scene.stops or found.ingredient_count != 1 or text(resource, "status") != "active":
+    """A single-ingredient, active order of a class that one click may stop (M14).
+
+    Whether it is valid and inert is seen when the suggestion is written (`fhir.stops`).
+    """
+    if not found.drugs or found.ingredient_count != 1:
         return False
-    classes = frozenset(drug.cls for drug in found.drugs)
-    return bool(classes) and classes <= scene.vocabulary.stop_classes and may_stop(resource, scene.index.bases)
+    return scene.vocabulary.stop_classes.issuperset(drug.cls for drug in found.drugs) and may_stop(resource)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -50,7 +50,7 @@ class Parts:
     drafts: tuple[Element, ...] = ()
     selections: tuple[str, ...] = ()
     volume_codes: frozenset[str] = frozenset()  # "system|code" of a site's own "volume status" Observation
-    stops: bool = True  # whether this call can suggest a stop: validating an order for one is costly
+    whole: Callable[[Element], Element] = lambda element: element  # a resource with the members nobody reads
 
     def resources(self) -> Iterator[Element]:
         """Every resource of every source, then the drafts; what is no object is left out."""

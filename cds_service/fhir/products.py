@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from cds_service.fhir.dosage import instruction_text, instructions_of
-from cds_service.fhir.elements import Element, child, concept, concept_of, concepts, items, number, text
+from cds_service.fhir.elements import (
+    Element,
+    child,
+    concept,
+    concept_of,
+    concepts,
+    items,
+    number,
+    plain_concepts,
+    text,
+)
 from cds_service.fhir.references import contained, identity, relative
 from cds_service.terminology.match import Coded, Product, Strength
 
@@ -37,6 +47,8 @@ class Index:
         """What a reference inside `holder` points to; None where it is not at hand."""
         if reference.startswith("#"):
             return contained(holder, reference) or None
+        if not self.found:
+            return None
         return self.found.get(reference) or self.found.get(relative(reference, self.bases))
 
 
@@ -58,8 +70,8 @@ class Gathering:
 
 def gather(order: Element, index: Index) -> Gathering:
     """Collect an order's medication in any form of R4, R5, STU3 and DSTU2."""
-    found = Gathering()
-    for element in _medications(order):
+    found = Gathering(concepts=list(plain_concepts(order, "medicationCodeableConcept")))
+    for element in _medications(order, found):
         said = concept(element)
         if said is not None:
             found.concepts.append(said)
@@ -69,6 +81,13 @@ def gather(order: Element, index: Index) -> Gathering:
         for reference in _references(element):
             _follow(reference, order, index, found, _DEPTH)
     return found
+
+
+def may_refer(order: Element) -> bool:
+    """Whether an order can point to a Medication at all."""
+    if "medicationReference" in order or "medication" in order:
+        return True
+    return not plain_concepts(order, "medicationCodeableConcept")
 
 
 def product(order: Element, found: Gathering, volume: Decimal | None) -> Product:
@@ -83,9 +102,13 @@ def product(order: Element, found: Gathering, volume: Decimal | None) -> Product
     )
 
 
-def _medications(order: Element) -> Iterator[Element]:
-    for name in ("medicationCodeableConcept", "medicationReference", "medication"):
-        yield from items(order, name)
+def _medications(order: Element, found: Gathering) -> Iterator[Element]:
+    """What may say more than one concept does, under the names of every version."""
+    if not found.concepts:
+        yield from items(order, "medicationCodeableConcept")
+    for name in ("medicationReference", "medication"):
+        if name in order:
+            yield from items(order, name)
 
 
 def _references(element: Element) -> Iterable[Element]:

@@ -12,7 +12,7 @@ from cds_service.fhir.labs import seen
 from cds_service.fhir.medications import KINDS, draft, exposure
 from cds_service.fhir.parts import Parts, objects
 from cds_service.fhir.problems import problem, visit
-from cds_service.fhir.products import INDEXED, Index, gather
+from cds_service.fhir.products import INDEXED, Index, gather, may_refer
 from cds_service.fhir.references import Owner, Person, identity, person
 from cds_service.fhir.scene import Scene
 from cds_service.fhir.times import birth_date
@@ -75,14 +75,15 @@ def wanted_references(parts: Parts) -> tuple[str, ...]:
     index = _index(parts, person(parts.patient_id, parts.bases, patient or {}, parts.urls))
     wanted: dict[str, None] = {}
     for resource in parts.resources():
-        if KINDS.get(text(resource, "resourceType")) == "medication":
+        if KINDS.get(text(resource, "resourceType")) == "medication" and may_refer(resource):
             wanted.update(dict.fromkeys(gather(resource, index).wanted))
     return tuple(wanted)
 
 
 def order_resource(parts: Parts, reference: str) -> Element | None:
-    """The resource that an Order of the snapshot was read from, by its reference."""
-    return next((r for r in parts.resources() if identity(r) == reference), None)
+    """The resource that an Order of the snapshot was read from, whole, by its reference."""
+    found = next((r for r in parts.resources() if identity(r) == reference), None)
+    return parts.whole(found) if found is not None else None
 
 
 def _scene(parts: Parts, vocabulary: Vocabulary, me: Person) -> Scene:
@@ -93,7 +94,6 @@ def _scene(parts: Parts, vocabulary: Vocabulary, me: Person) -> Scene:
         zone=parts.zone,
         encounter=f"Encounter/{parts.encounter_id}" if parts.encounter_id else "",
         volume_codes=parts.volume_codes,
-        stops=parts.stops,
     )
 
 

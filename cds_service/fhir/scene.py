@@ -19,4 +19,3 @@ class Scene:
     zone: timedelta | None = None
     encounter: str = ""  # "Encounter/7" of the context; "" without one
     volume_codes: frozenset[str] = frozenset()
-    stops: bool = True  # `Parts.stops`

@@ -33,20 +33,18 @@ def stopped(order: Element, reason: str, bases: tuple[str, ...] = ()) -> dict[st
     None where the order is not valid R4, or holds a string that is not inert. The narrative is left out: it
     would still call the order active.
     """
-    if text(order, "resourceType") != "MedicationRequest" or order.get("status") != "active":
-        return None
-    if not _ID.fullmatch(text(order, "id")) or order.get("intent") not in _INTENTS:
-        return None
-    if any(order.get(name) for name in _UNKNOWN_MEANING):
+    if not may_stop(order) or any(order.get(name) for name in _UNKNOWN_MEANING):
         return None
     copy = {name: value for name, value in order.items() if name != "text"}
     copy |= {"status": "stopped", "statusReason": {"text": reason}}
     return copy if is_inert(copy, bases) and _is_valid(copy) else None
 
 
-def may_stop(order: Element, bases: tuple[str, ...] = ()) -> bool:
-    """Whether `stopped` would give a resource."""
-    return stopped(order, "-", bases) is not None
+def may_stop(order: Element) -> bool:
+    """Whether it looks like an order that `stopped` gives back; only the whole resource tells for certain."""
+    if text(order, "resourceType") != "MedicationRequest" or order.get("status") != "active":
+        return False
+    return _ID.fullmatch(text(order, "id")) is not None and order.get("intent") in _INTENTS
 
 
 def _is_valid(resource: dict[str, object]) -> bool:

@@ -14,7 +14,7 @@ def is_unreadable(resource: Element) -> bool:
     """
     kind = text(resource, "resourceType")
     if kind == "Observation":
-        return not child(resource, "code") and bool(child(resource, "name"))  # DSTU1
+        return "name" in resource and bool(child(resource, "name")) and not child(resource, "code")  # DSTU1
     if kind == "MedicationPrescription":
         return True  # DSTU1
     if kind in _ORDERS and "medication" in resource:

@@ -13,9 +13,10 @@ from cds_service.knowledge.terms import Terms
 from cds_service.terminology.codes import IndexedProduct
 from cds_service.terminology.concepts import ConceptMatch, ConceptMatcher
 from cds_service.terminology.drugs import DrugResolver
-from cds_service.terminology.labs import LabResolver
+from cds_service.terminology.labs import LabMatch, LabResolver
 from cds_service.terminology.match import Coded, Product, Resolution
 from cds_service.terminology.restriction import RestrictionMatcher
+from cds_service.terminology.systems import LOINC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,21 +48,36 @@ class LocalCodes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Test:
+    """What the code of an Observation says of it."""
+
+    lab: LabMatch | None  # None: no test that a rule asks for
+    panel: bool  # its components are results
+    problem: bool  # its answer states a problem
+    bedside: bool  # it names a blood gas analyzer or the point of care
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
     """Everything that turns codes and words of a record into our own names."""
 
     drugs: DrugResolver
-    resolve: Callable[[Product], Resolution]  # `drugs.resolve` with a memory: lists of medicines repeat
     concepts: ConceptMatcher
     labs: LabResolver
     restrictions: RestrictionMatcher
     reading: Reading
     stop_classes: frozenset[str]  # drug classes that one click may stop
+    # With a memory each, as the concepts of a site's records repeat:
+    resolve: Callable[[Product], Resolution]
+    stranger: Callable[[tuple[Coded, ...]], Resolution | None]
+    concept: Callable[[Coded], ConceptMatch]
+    test: Callable[[Coded], Test]
 
     def problems(self, coded: Iterable[Coded]) -> ConceptMatch:
         """The concepts of several CodeableConcepts together."""
-        found = [self.concepts.match_with_evidence(c) for c in coded]
-        named = [match for match in found if match.concepts]
+        named = [match for match in map(self.concept, coded) if match.concepts]
+        if len(named) <= 1:
+            return named[0] if named else _NO_CONCEPT
         return ConceptMatch(
             frozenset().union(*(match.concepts for match in named)),
             by_text=bool(named) and all(match.by_text for match in named),
@@ -69,20 +85,50 @@ class Vocabulary:
 
 
 NO_LOCAL_CODES = LocalCodes()
-_REMEMBERED = 2048  # products per worker, forgotten oldest first
+_NO_CONCEPT = ConceptMatch()
+_REMEMBERED = 2048  # of each kind per worker, forgotten oldest first
 
 
 def vocabulary(terms: Terms, fluids: Fluids, words: OrderWords, local: LocalCodes = NO_LOCAL_CODES) -> Vocabulary:
     """The vocabulary of one deployment; building it takes a while, using it does not."""
     drugs = DrugResolver(terms.drugs, fluids, local.drugs, local.products)
+    concepts = ConceptMatcher(terms.concepts, fluids.text)
+    labs, reading = LabResolver(terms.labs, local.labs), _reading(words)
+    restrictions = RestrictionMatcher(fluids.restriction)
+    remembering = lru_cache(maxsize=_REMEMBERED)
     return Vocabulary(
         drugs=drugs,
-        resolve=lru_cache(maxsize=_REMEMBERED)(drugs.resolve),
-        concepts=ConceptMatcher(terms.concepts, fluids.text),
-        labs=LabResolver(terms.labs, local.labs),
-        restrictions=RestrictionMatcher(fluids.restriction),
-        reading=_reading(words),
+        concepts=concepts,
+        labs=labs,
+        restrictions=restrictions,
+        reading=reading,
         stop_classes=frozenset(words.stop.classes),
+        resolve=remembering(drugs.resolve),
+        stranger=remembering(lambda concepts: _stranger(concepts, drugs, restrictions)),
+        concept=remembering(concepts.match_with_evidence),
+        test=remembering(lambda code: _test(code, labs, reading)),
+    )
+
+
+def _stranger(concepts: tuple[Coded, ...], drugs: DrugResolver, restrictions: RestrictionMatcher) -> Resolution | None:
+    """What is known of a medication that concerns no rule; None where dose, route or words may matter.
+
+    Names and codes alone tell drugs and fluids; what stands beside them only takes some away.
+    """
+    found = drugs.resolve(Product(concepts=concepts))
+    ours = found.drugs or found.saline or found.hypotonic or found.balanced
+    plain = found.unrecognised is not None or found.code_only
+    return found if plain and not ours and not restrictions.match(concepts) else None
+
+
+def _test(code: Coded, labs: LabResolver, reading: Reading) -> Test:
+    loinc = {c.code for c in code.codings if c.system == LOINC}
+    said = " ".join((code.text, *(c.display for c in code.codings))).lower()
+    return Test(
+        lab=labs.resolve(code),
+        panel=not loinc.isdisjoint(reading.panels),
+        problem=not loinc.isdisjoint(reading.observed_problems),
+        bedside=any(word in said for word in reading.poc_words),
     )
 
 

@@ -38,6 +38,7 @@ class HookRequest:
     token: Secret | None = None
     prefetch: Mapping[str, object] = field(default_factory=dict)
     extension: Mapping[str, object] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)  # as received: prefetched resources are read in part (fhir.shape)
 
     @property
     def practitioner(self) -> str | None:
@@ -46,8 +47,11 @@ class HookRequest:
         return user if user.startswith(("Practitioner/", "PractitionerRole/")) else None
 
 
-def hook_request(body: object, service: str, hook: str, received: datetime) -> HookRequest:
-    """Check a decoded body against the hook that `service` serves; BadRequest says what to mend."""
+def hook_request(body: object, service: str, hook: str, received: datetime, raw: bytes = b"") -> HookRequest:
+    """Check a decoded body against the hook that `service` serves; BadRequest says what to mend.
+
+    `raw` is the body that was decoded, where only a part of each resource was.
+    """
     if not isinstance(body, dict):
         raise BadRequest("The body is not a JSON object.")
     said = _text(body, "hook", "The member 'hook' is missing or not a string.")
@@ -79,6 +83,7 @@ def hook_request(body: object, service: str, hook: str, received: datetime) -> H
         token=token,
         prefetch=_object(body, "prefetch"),
         extension=_lenient_object(body, "extension"),
+        body=raw,
     )
 
 

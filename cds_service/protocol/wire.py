@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -25,7 +25,15 @@ def _number(text: str) -> Decimal | str:
     return value if abs(value.adjusted()) <= _MAX_EXPONENT else text
 
 
-_DECODER = msgspec.json.Decoder(float_hook=_number)
+T = TypeVar("T")
+
+
+def decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
+    """A decoder that reads numbers as `decode` does, and of everything else what `shape` names."""
+    return msgspec.json.Decoder(shape, float_hook=_number)
+
+
+_DECODER: msgspec.json.Decoder[Any] = decoder(Any)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
@@ -31,6 +31,13 @@ class Coded:
 
     codings: tuple[Coding, ...] = ()
     text: str = ""
+    _hash: int = field(init=False, repr=False, compare=False)  # it is looked up in memories again and again
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.codings, self.text)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,14 @@ def refuse_by_head(request: Request, limit: int) -> None:
 
 def json_body(request: Request, limit: int) -> Any:
     """The decoded JSON body; BodyTooLarge or BadRequest say what is wrong with it."""
-    body = request.stream.read(limit + 1)
+    return decode(raw_body(request, limit))
+
+
+def raw_body(request: Request, limit: int) -> bytes:
+    """The body as it came; BodyTooLarge or BadRequest where there is too much of it or nothing."""
+    body: bytes = request.stream.read(limit + 1)
     if len(body) > limit:
         raise BodyTooLarge(f"The body is larger than {limit} bytes.")
     if not body:
         raise BadRequest("The body is empty.")
-    return decode(body)
+    return body

@@ -12,6 +12,7 @@ from cds_service.errors import DataUnavailable, NotFound
 from cds_service.explanation import EXTENSION_NAME, explanation
 from cds_service.feedback.inbox import ANONYMOUS
 from cds_service.feedback.message import feedback_items
+from cds_service.fhir.shape import decode_call
 from cds_service.knowledge.load import Service
 from cds_service.pipeline import Evaluation
 from cds_service.protocol.discovery import discovery
@@ -23,7 +24,7 @@ from cds_service.trust.issuer import claimed_issuer
 from cds_service.trust.registry import Client
 from cds_service.web import journal
 from cds_service.web.access import discovery_client, feedback_client, hook_client
-from cds_service.web.body import json_body, refuse_by_head
+from cds_service.web.body import json_body, raw_body, refuse_by_head
 from cds_service.web.front import RECEIVED
 from cds_service.web.runtime import Runtime, runtime
 
@@ -54,8 +55,8 @@ def call(service_id: str) -> Response:
     service = _service(here, service_id)
     refuse_by_head(request, here.settings.max_body_bytes)
     proven = hook_client(here, service.id)
-    body = json_body(request, here.settings.max_body_bytes)
-    hook_call = hook_request(body, service.id, service.file.hook, here.clock())
+    body = raw_body(request, here.settings.max_body_bytes)
+    hook_call = hook_request(decode_call(body), service.id, service.file.hook, here.clock(), body)
     g.correlation = correlation_id(hook_call.hook_instance)
     client = proven or _unproven(here, hook_call)
     deadline = Deadline(began + client.deadline_ms / _MS - _ANSWER_S)

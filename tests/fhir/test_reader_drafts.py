@@ -12,6 +12,7 @@ import pytest
 from cds_service.clinical.snapshot import Order, Snapshot
 from cds_service.fhir.parts import Parts
 from cds_service.fhir.reader import order_resource
+from cds_service.fhir.stops import stopped
 
 Read = Callable[..., Snapshot]
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -207,7 +208,9 @@ HCTZ = {"coding": [{"system": RXNORM, "code": "310798", "display": "Hydrochlorot
 
 
 def test_a_valid_inert_thiazide_order_may_be_stopped(read: Read) -> None:
-    assert only(read(order(medicationCodeableConcept=HCTZ))).stoppable
+    resource = order(medicationCodeableConcept=HCTZ)
+    assert only(read(resource)).stoppable
+    assert stopped(resource, "Hyponatremia") is not None
 
 
 @pytest.mark.parametrize(
@@ -230,8 +233,9 @@ def test_a_valid_inert_thiazide_order_may_be_stopped(read: Read) -> None:
         {"requester": {"reference": "https://evil.test/Practitioner/1"}},
     ],
 )
-def test_an_order_that_is_not_plainly_safe_to_send_back_is_not_stoppable(read: Read, elements: dict[str, Any]) -> None:
-    assert not only(read(order(**({"medicationCodeableConcept": HCTZ} | elements)))).stoppable
+def test_an_order_that_is_not_plainly_safe_to_send_back_is_not_stopped(read: Read, elements: dict[str, Any]) -> None:
+    resource = order(**({"medicationCodeableConcept": HCTZ} | elements))
+    assert not (only(read(resource)).stoppable and stopped(resource, "Hyponatremia") is not None)
 
 
 def test_the_resource_behind_an_order_is_found_again(parts_of: Callable[..., Parts]) -> None:

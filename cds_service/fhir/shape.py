@@ -1,0 +1,212 @@
+"""A hook call read in part: of each prefetched resource only the members that the reader looks at.
+
+Most of a prefetch is narrative, identifiers and displays that no rule asks for; passing over them takes a third
+of the time of decoding them (docs/decisions/0005). What is kept is plain JSON, exactly as `protocol.wire` would
+decode it, but for the members in `Raw`: they stay undecoded until `fhir.elements` is asked for one. A body in
+which an object stands where none belongs is decoded whole, and reads the same.
+
+A member that is not listed here does not exist for the reader: a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypedDict, cast
+
+import msgspec
+from msgspec import Raw
+
+from cds_service.fhir.elements import Element
+from cds_service.protocol.wire import decode, decoder
+
+# Escaped halves of a surrogate pair are no text; a decoder that passes over a member does not notice.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class Quantity(TypedDict, total=False):
+    value: Any
+    unit: Any
+    code: Any
+    comparator: Any
+
+
+class Meta(TypedDict, total=False):
+    lastUpdated: Any
+
+
+Resource = TypedDict(
+    "Resource",
+    {
+        "resourceType": Any,
+        "id": Any,
+        "meta": Meta,
+        "contained": Raw,
+        "identifier": Raw,
+        "status": Any,
+        "intent": Any,
+        "doNotPerform": Any,
+        "category": Raw,
+        "code": Raw,
+        "name": Any,
+        "subject": Any,
+        "patient": Any,
+        "encounter": Any,
+        "context": Any,
+        "note": Raw,
+        # Patient, Encounter
+        "birthDate": Any,
+        "gender": Any,
+        "deceasedBoolean": Any,
+        "deceasedDateTime": Any,
+        "class": Any,
+        # Observation
+        "effectiveDateTime": Any,
+        "effectiveInstant": Any,
+        "effectivePeriod": Any,
+        "issued": Any,
+        "valueQuantity": Quantity,
+        "valueCodeableConcept": Raw,
+        "valueString": Any,
+        "method": Raw,
+        "specimen": Any,
+        "device": Any,
+        "component": Raw,
+        # Condition
+        "clinicalStatus": Raw,
+        "verificationStatus": Raw,
+        "abatementBoolean": Any,
+        "abatementDateTime": Any,
+        "abatementAge": Any,
+        "abatementPeriod": Any,
+        "abatementRange": Any,
+        "abatementString": Any,
+        "abatementDate": Any,
+        "onsetDateTime": Any,
+        "onsetPeriod": Any,
+        "recordedDate": Any,
+        "assertedDate": Any,
+        "dateRecorded": Any,
+        "dateAsserted": Any,
+        # Orders of every kind and version
+        "medicationCodeableConcept": Raw,
+        "medicationReference": Any,
+        "medication": Any,
+        "authoredOn": Any,
+        "dateWritten": Any,
+        "dateTime": Any,
+        "orderedOn": Any,
+        "effectiveTimeDateTime": Any,
+        "effectiveTimePeriod": Any,
+        "taken": Any,
+        "wasNotTaken": Any,
+        "wasNotGiven": Any,
+        "notGiven": Any,
+        "reason": Any,
+        "reasonCode": Raw,
+        "reasonCodeableConcept": Raw,
+        "reasonForUseCodeableConcept": Raw,
+        "reasonReference": Any,
+        "indication": Any,
+        "dosageInstruction": Raw,
+        "dosage": Raw,
+        "dispenseRequest": Raw,
+        "oralDiet": Raw,
+        # Medication, Specimen, Device
+        "form": Raw,
+        "doseForm": Raw,
+        "ingredient": Raw,
+        "product": Raw,
+        "type": Any,
+        "deviceName": Any,
+        # OperationOutcome
+        "issue": Any,
+    },
+    total=False,
+)
+
+
+class Entry(TypedDict, total=False):
+    """One entry of a Bundle."""
+
+    fullUrl: Any
+    resource: Resource
+
+
+class Prefetched(Resource, total=False):
+    """One prefetch key: a Bundle, or a resource by itself."""
+
+    entry: list[Entry]
+    link: Any
+    total: Any
+
+
+class Call(TypedDict, total=False):
+    """The body of a hook call; the draft orders in its context are read whole."""
+
+    hook: Any
+    hookInstance: Any
+    context: Any
+    fhirServer: Any
+    fhirAuthorization: Any
+    extension: Any
+    prefetch: dict[str, Prefetched | None]
+
+
+_CALL = decoder(Call)
+
+
+def decode_call(body: bytes) -> Any:
+    """The body of a hook call, read in part; BadRequest where it is not strict JSON."""
+    if _SURROGATE.search(body) is not None or not _is_utf8(body):
+        return decode(body)
+    try:
+        return _CALL.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return decode(body)  # an odd shape, or no JSON: that is for the strict decoder to say
+
+
+def _is_utf8(body: bytes) -> bool:
+    if body.isascii():
+        return True
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class _WholeEntry(TypedDict, total=False):
+    resource: Raw
+
+
+class _WholeBundle(TypedDict, total=False):
+    entry: list[_WholeEntry]
+
+
+class _WholeCall(TypedDict, total=False):
+    prefetch: dict[str, _WholeBundle | None]
+
+
+_WHOLE = decoder(_WholeCall)
+
+
+def as_sent(element: Element, prefetch: Mapping[str, object], body: bytes) -> Element:
+    """One of the prefetched resources with all its members, for the few calls that must give one back whole.
+
+    `prefetch` is what `decode_call` made of `body`. A resource that is not in it was read whole already.
+    """
+    for key, bundle in prefetch.items():
+        entries = bundle.get("entry") if isinstance(bundle, dict) else None
+        for at, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if isinstance(entry, dict) and entry.get("resource") is element:
+                return _whole(body, key, at) or element
+    return element
+
+
+def _whole(body: bytes, key: str, at: int) -> Element | None:
+    try:
+        bundle = _WHOLE.decode(body)["prefetch"][key]
+        return cast("Element", decode(bytes(bundle["entry"][at]["resource"]))) if bundle else None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, LookupError):
+        return None  # the body was decoded whole in the first place
