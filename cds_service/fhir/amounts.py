@@ -48,13 +48,11 @@ ML = {
 
 def amount(quantity: Element, factors: Mapping[str, Decimal]) -> Decimal | None:
     """A quantity in the unit that the factors lead to; None with a comparator or in any other unit."""
-    value = number(quantity, "value")
-    if value is None or text(quantity, "comparator"):
-        return None
     for name in ("code", "unit"):
         factor = factors.get(text(quantity, name).lower())
-        if factor is not None:
-            return value * factor
+        if factor is not None and not text(quantity, "comparator"):
+            value = number(quantity, "value")
+            return value * factor if value is not None else None
     return None
 
 

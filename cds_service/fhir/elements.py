@@ -171,6 +171,7 @@ def _concept_in(raw: bytes) -> Coded | None:
     return concept_of({"in": opened_json(raw)}, "in")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def codes(coded: Coded | None) -> frozenset[str]:
     """Codes and text of a concept in lower case, for small closed lists such as clinicalStatus."""
     if coded is None:

@@ -69,8 +69,12 @@ def from_prefetch(ask: Ask) -> dict[str, Source]:
 
     Raises BadRequest where it brings another patient than that of the context.
     """
+    return _from_prefetch(ask, _queries(ask, ask.templates))
+
+
+def _from_prefetch(ask: Ask, queries: Mapping[str, Query | None]) -> dict[str, Source]:
     sources = {}
-    for key, asked in _queries(ask, ask.templates).items():
+    for key, asked in queries.items():
         aliases = ask.client.prefetch_aliases.get(key, ())
         sources[key] = _NOT_APPLICABLE if asked is None else prefetched(asked, ask.prefetch, aliases)
     return sources
@@ -82,11 +86,12 @@ def gather(ask: Ask, fhir: FhirClient, deadline: Deadline, live: Collection[str]
     What the prefetch lacks is read live, all at once and in the order of the templates, if it is among
     `live` (default: everything). What is neither in the prefetch nor wanted is NOT_READ.
     """
-    sources: dict[str, Source] = {**from_prefetch(ask), **dict.fromkeys(EXTRA_TEMPLATES, _NOT_READ)}
+    queries = _queries(ask, ask.templates)
+    sources: dict[str, Source] = {**_from_prefetch(ask, queries), **dict.fromkeys(EXTRA_TEMPLATES, _NOT_READ)}
     extras: dict[str, str] = {name: EXTRA_TEMPLATES[name] for name in ask.client.extra_sources}
     sources |= dict.fromkeys(extras, ABSENT)
     wanted = []
-    for key, asked in _queries(ask, {**ask.templates, **extras}).items():
+    for key, asked in {**queries, **_queries(ask, extras)}.items():
         if asked is None or not _is_unfinished(sources[key]):
             continue
         if live is None or key in live:

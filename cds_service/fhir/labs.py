@@ -90,31 +90,37 @@ def _volume(observation: Element, code: Coded, scene: Scene) -> tuple[str, datet
 
 def _result(observation: Element, holder: Element, test: Test, scene: Scene) -> tuple[LabResult, ...]:
     """One result; none where the code is unknown or there is no quantity to read."""
-    labs, known = scene.vocabulary.labs, test.lab
+    known = test.lab
     if known is None:
         return ()
     quantity = child(holder, "valueQuantity")
     value = number(quantity, "value")
     if value is None:
         return ()
-    identifier = child(observation, "identifier")
-    identity_value = text(identifier, "value")
     updated = moment(text(child(observation, "meta"), "lastUpdated"), scene.zone, scene.now)
     result = LabResult(
         analyte=known.analyte,
         value=value,
-        unit=labs.unit(known.analyte, text(quantity, "code"), text(quantity, "unit")),
+        unit=scene.vocabulary.unit(known.analyte, text(quantity, "code"), text(quantity, "unit")),
         comparator=text(quantity, "comparator"),
         time=result_time(observation, scene.zone, scene.now),
         status=text(observation, "status").lower(),
         method="poc" if known.poc or test.bedside or _is_poc(observation, scene) else "lab",
         urine=_is_urine(observation, scene),
-        identity=f"{text(identifier, 'system')}|{identity_value}" if identity_value else "",
+        identity=_identifier(observation),
         specimen=text(child(observation, "specimen"), "reference"),
         updated=updated.at if updated is not None else None,
         reference=identity(observation),
     )
     return (result,)
+
+
+def _identifier(observation: Element) -> str:
+    if "identifier" not in observation:
+        return ""
+    first = child(observation, "identifier")
+    value = text(first, "value")
+    return f"{text(first, 'system')}|{value}" if value else ""
 
 
 def _is_poc(observation: Element, scene: Scene) -> bool:
@@ -140,7 +146,8 @@ def _is_urine(observation: Element, scene: Scene) -> bool:
     if not specimen:
         return False
     said = text(specimen, "display").lower()
-    found = scene.index.get(text(specimen, "reference"), observation)
+    reference = text(specimen, "reference")
+    found = scene.index.get(reference, observation) if reference else None
     kind = concept_of(found, "type") if found is not None else None
     if kind is not None:
         said = " ".join((said, words_of(kind), *(c.code for c in kind.codings)))

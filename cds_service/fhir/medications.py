@@ -40,6 +40,11 @@ KINDS: dict[str, Kind] = {
     "ReferralRequest": "service",
 }
 _REMEMBERED = 2048
+_NOT_GIVEN = ("wasNotTaken", "wasNotGiven", "notGiven", "taken")
+_EFFECTIVE = (
+    *("effectiveDateTime", "effectiveTimeDateTime", "effectivePeriod", "effectiveTimePeriod"),
+    "dispenseRequest",
+)
 _AUTHORED = ("authoredOn", "dateWritten", "dateAsserted", "dateTime", "orderedOn")
 
 
@@ -83,6 +88,8 @@ def draft(resource: Element, scene: Scene) -> Order:
 
 def _not_given(resource: Element) -> bool:
     """MedicationStatement.taken (STU3), wasNotTaken and wasNotGiven (DSTU2)."""
+    if not any(name in resource for name in _NOT_GIVEN):
+        return False
     if flag(resource, "wasNotTaken") or flag(resource, "wasNotGiven") or flag(resource, "notGiven"):
         return True
     return text(resource, "taken").lower() in ("n", "no")
@@ -90,7 +97,7 @@ def _not_given(resource: Element) -> bool:
 
 def _order(resource: Element, kind: Kind, gathered: Gathering, scene: Scene) -> Order:
     doses = dosage(resource, scene.vocabulary.reading, scene.zone, scene.now)
-    found = _resolved(resource, gathered, doses, scene)
+    found = _resolved(gathered, doses, scene)
     authored = _authored(resource, scene)
     effective_start, effective_end = _effective(resource, scene)
     do_not = flag(resource, "doNotPerform")
@@ -125,10 +132,10 @@ def _order(resource: Element, kind: Kind, gathered: Gathering, scene: Scene) -> 
     )
 
 
-def _resolved(resource: Element, gathered: Gathering, doses: Dosage, scene: Scene) -> Resolution:
+def _resolved(gathered: Gathering, doses: Dosage, scene: Scene) -> Resolution:
     if not gathered.concepts and not gathered.ingredients:
         return Resolution()
-    return scene.vocabulary.resolve(product(resource, gathered, doses.volume_ml))
+    return scene.vocabulary.resolve(product(gathered, doses))
 
 
 def _authored(resource: Element, scene: Scene) -> datetime | None:
@@ -141,6 +148,8 @@ def _authored(resource: Element, scene: Scene) -> datetime | None:
 
 def _effective(resource: Element, scene: Scene) -> tuple[datetime | None, datetime | None]:
     """The time of a statement or administration; the end of a request's validity."""
+    if not any(name in resource for name in _EFFECTIVE):
+        return None, None
     once = text(resource, "effectiveDateTime") or text(resource, "effectiveTimeDateTime")
     period = child(resource, "effectivePeriod") or child(resource, "effectiveTimePeriod")
     valid = child(child(resource, "dispenseRequest"), "validityPeriod")
@@ -163,6 +172,8 @@ def _reasons(resource: Element, scene: Scene) -> frozenset[str]:
 
 def _restricts_fluid(resource: Element, kind: Kind, scene: Scene) -> bool:
     """A fluid restriction by code or by words, on a diet order, a service order or a free-text one (C.6)."""
+    if kind == "medication" and "oralDiet" not in resource and "code" not in resource:
+        return scene.vocabulary.restricts(concepts(resource, "medicationCodeableConcept"))
     diet = child(resource, "oralDiet")
     coded: list[Coded] = [*concepts(diet, "type"), *concepts(resource, "code", "medicationCodeableConcept")]
     for nutrient in items(diet, "nutrient"):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from cds_service.clinical.snapshot import Missing
-from cds_service.fhir.elements import Element, items, text
+from cds_service.fhir.elements import Element, items
 
 
 class Readable(Protocol):
@@ -69,7 +69,7 @@ def full_urls(values: Iterable[object]) -> dict[str, Element]:
     found: dict[str, Element] = {}
     for value in values:
         for entry in items(value, "entry") if isinstance(value, dict) else ():
-            url, resource = text(entry, "fullUrl"), entry.get("resource")
-            if url.startswith("urn:") and isinstance(resource, dict):
-                found.setdefault(url, resource)
+            url, resource = entry.get("fullUrl"), entry.get("resource")
+            if isinstance(url, str) and url.startswith("urn:") and isinstance(resource, dict):
+                found.setdefault(url.strip(), resource)
     return found

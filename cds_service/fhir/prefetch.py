@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ _TOKEN = re.compile(r"\{\{\s*context\.(\w+)\s*\}\}")
 _ID = re.compile(r"[A-Za-z0-9\-._]{1,256}")  # longer than FHIR's 64, and "_": Epic's ids (T-11)
 _COUNT = re.compile(r"[?&]_count=(\d+)(?:&|$)")
 _NEWEST_FIRST = "_sort=-date"
+_TEMPLATES = 64  # there are a dozen
 _BEST_FIRST: tuple[State, ...] = ("satisfied", "empty", "failed", "absent")
 
 
@@ -51,23 +53,42 @@ class Query:
     enough: int | None = None  # how many of the newest are asked for
 
 
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """What a template says for every request."""
+
+    tokens: tuple[str, ...]
+    expected: str
+    is_read: bool
+    enough: int | None
+
+
+@lru_cache(maxsize=_TEMPLATES)
+def _take_apart(template: str) -> _Template:
+    path, _, search = template.partition("?")
+    expected, _, identity = path.partition("/")
+    tokens = tuple(_TOKEN.findall(template))
+    if "{{" in _TOKEN.sub("", template):
+        raise KeyError(template)
+    count = _COUNT.search(template)
+    newest = count is not None and _NEWEST_FIRST in search.split("&")
+    return _Template(tokens, expected, bool(identity), int(count[1]) if count is not None and newest else None)
+
+
 def fill(template: str, context: Mapping[str, str | None]) -> str | None:
     """The template with the ids of this request in it, percent-encoded; None where the context lacks one.
 
     Raises BadRequest for an id that is none, and KeyError for a token that we do not use.
     """
     ids: dict[str, str] = {}
-    for name in _TOKEN.findall(template):
+    for name in _take_apart(template).tokens:
         value = context[name]
         if value is None:
             return None
         if not _ID.fullmatch(value) or not value.strip("."):
             raise BadRequest(f"The member 'context.{name}' is not a FHIR id.")
         ids[name] = quote(value, safe="")
-    filled = _TOKEN.sub(lambda token: ids[token[1]], template)
-    if "{{" in filled:
-        raise KeyError(template)
-    return filled
+    return _TOKEN.sub(lambda token: ids[token[1]], template)
 
 
 def query(key: str, template: str, context: Mapping[str, str | None]) -> Query | None:
@@ -75,16 +96,13 @@ def query(key: str, template: str, context: Mapping[str, str | None]) -> Query |
     url = fill(template, context)
     if url is None:
         return None
-    path, _, search = url.partition("?")
-    expected, _, identity = path.partition("/")
-    count = _COUNT.search(url)
-    newest = count is not None and _NEWEST_FIRST in search.split("&")
+    known = _take_apart(template)
     return Query(
         key=key,
         url=url,
-        expected=expected,
-        identity=identity or None,
-        enough=int(count[1]) if count is not None and newest else None,
+        expected=known.expected,
+        identity=url.partition("?")[0].partition("/")[2] if known.is_read else None,
+        enough=known.enough,
     )
 
 

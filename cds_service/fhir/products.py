@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 
-from cds_service.fhir.dosage import instruction_text, instructions_of
+from cds_service.fhir.dosage import Dosage
 from cds_service.fhir.elements import (
     Element,
     child,
     concept,
     concept_of,
-    concepts,
     items,
     number,
     plain_concepts,
@@ -90,15 +88,15 @@ def may_refer(order: Element) -> bool:
     return not plain_concepts(order, "medicationCodeableConcept")
 
 
-def product(order: Element, found: Gathering, volume: Decimal | None) -> Product:
+def product(found: Gathering, doses: Dosage) -> Product:
     """Everything the drug resolver is given of one order."""
     return Product(
         concepts=tuple(found.concepts),
         ingredients=tuple(found.ingredients),
-        routes=tuple(r for i in instructions_of(order) for r in concepts(i, "route")),
+        routes=doses.routes,
         form=found.form,
-        instructions=instruction_text(order),
-        volume_ml=volume,
+        instructions=doses.words,
+        volume_ml=doses.volume_ml,
     )
 
 

@@ -71,13 +71,12 @@ def read_snapshot(parts: Parts, vocabulary: Vocabulary) -> Snapshot:
 
 def wanted_references(parts: Parts) -> tuple[str, ...]:
     """The Medications ("Medication/7") that orders of the parts point to and that are not at hand."""
+    orders = [r for r in parts.resources() if KINDS.get(text(r, "resourceType")) == "medication" and may_refer(r)]
+    if not orders:
+        return ()
     patient = _first(parts, "Patient", parts.patient_id)
     index = _index(parts, person(parts.patient_id, parts.bases, patient or {}, parts.urls))
-    wanted: dict[str, None] = {}
-    for resource in parts.resources():
-        if KINDS.get(text(resource, "resourceType")) == "medication" and may_refer(resource):
-            wanted.update(dict.fromkeys(gather(resource, index).wanted))
-    return tuple(wanted)
+    return tuple(dict.fromkeys(name for order in orders for name in gather(order, index).wanted))
 
 
 def order_resource(parts: Parts, reference: str) -> Element | None:
@@ -155,7 +154,7 @@ def _read(resource: Element, source: str, me: Person, scene: Scene, tally: _Tall
         tally.foreign += 1
         return
     tally.unnamed += owner is Owner.UNNAMED
-    if is_unreadable(resource):
+    if is_unreadable(resource, kind):
         tally.missing.setdefault(source, Missing.VERSION)
     elif kind == "Observation":
         _read_observation(resource, scene, tally)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from cds_service.fhir.elements import Element, child, items, text
@@ -69,24 +69,31 @@ class Person:
     bases: tuple[str, ...] = ()
     urls: frozenset[str] = frozenset()  # fullUrls under which the Patient was sent
     identifiers: frozenset[str] = frozenset()
+    reference: str = field(init=False)  # in its plainest form
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reference", f"Patient/{self.id}")
 
     def owner(self, resource: Element) -> Owner:
         """Whose a resource is, by `subject` (R4) or `patient` (NutritionOrder, DSTU2)."""
         for name in _SUBJECTS:
-            if resource.get(name) is not None:
+            subject = resource.get(name)
+            if subject is not None:
+                if type(subject) is dict and subject.get("reference") == self.reference:
+                    return Owner.OURS
                 return Owner.OURS if self._is_me(child(resource, name), resource) else Owner.FOREIGN
         return Owner.UNNAMED
 
     def _is_me(self, subject: Element, resource: Element) -> bool:
         reference = text(subject, "reference")
-        if reference == f"Patient/{self.id}":
+        if reference == self.reference:
             return True
         if reference.startswith("#"):
             inside = contained(resource, reference)
             return text(inside, "resourceType") == "Patient" and bool(identifiers(inside) & self.identifiers)
         if reference in self.urls or reference == f"urn:uuid:{self.id}":
             return True
-        return relative(reference, self.bases) == f"Patient/{self.id}"
+        return relative(reference, self.bases) == self.reference
 
 
 def person(patient_id: str, bases: tuple[str, ...], resource: Element, urls: Mapping[str, Element]) -> Person:

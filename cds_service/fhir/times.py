@@ -13,6 +13,7 @@ _DAY = re.compile(r"(?:1[89]|2\d)\d\d-\d\d-\d\d", re.ASCII)
 _INSTANT = re.compile(r"((?:1[89]|2\d)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _PARTIAL = re.compile(r"(?:1[89]|2\d)\d\d(?:-\d\d)?", re.ASCII)
 # The world's clocks span 26 hours: a day that has begun somewhere is at most 14 hours ahead of UTC.
+_DAY_LENGTH = len("2026-11-21")
 _AHEAD = timedelta(hours=14)
 
 
@@ -23,8 +24,8 @@ def moment(value: str, zone: timedelta | None, now: datetime) -> Moment | None:
     A clock without a zone is read in the client's zone; where none is known it is good to a day only,
     so that no rate of change rests on a guess. "Today" never becomes the future.
     """
-    if _DAY.fullmatch(value):
-        return _uncertain(_parsed(f"{value}T00:00:00", zone), now)
+    if len(value) <= _DAY_LENGTH:
+        return _uncertain(_parsed(f"{value}T00:00:00", zone), now) if _DAY.fullmatch(value) else None
     match = _INSTANT.fullmatch(value)
     if match is None:
         return None
@@ -47,14 +48,13 @@ def first_day(value: str, zone: timedelta | None, now: datetime) -> datetime | N
 
 def result_time(observation: Element, zone: timedelta | None, now: datetime) -> Moment | None:
     """When a specimen was taken: effective dateTime or instant, the end of a Period, else `issued`."""
-    period = child(observation, "effectivePeriod")
-    for value in (
-        text(observation, "effectiveDateTime"),
-        text(observation, "effectiveInstant"),
-        text(period, "end"),
-    ):
-        if value:
-            return moment(value, zone, now)
+    value = (
+        text(observation, "effectiveDateTime")
+        or text(observation, "effectiveInstant")
+        or text(child(observation, "effectivePeriod"), "end")
+    )
+    if value:
+        return moment(value, zone, now)
     issued = moment(text(observation, "issued"), zone, now)
     return replace(issued, result_time=True) if issued is not None else None
 

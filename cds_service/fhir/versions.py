@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from cds_service.fhir.elements import Element, child, text
+from cds_service.fhir.elements import Element, child
 
 _ORDERS = frozenset({"MedicationRequest", "MedicationStatement", "MedicationAdministration"})
 
 
-def is_unreadable(resource: Element) -> bool:
+def is_unreadable(resource: Element, kind: str) -> bool:
     """Whether a resource says what it is about in a place where R4, STU3, DSTU2 and R5 do not look.
 
     Older and newer shapes that the reader understands (MedicationOrder, R5's CodeableReference) are readable.
     """
-    kind = text(resource, "resourceType")
     if kind == "Observation":
         return "name" in resource and bool(child(resource, "name")) and not child(resource, "code")  # DSTU1
     if kind == "MedicationPrescription":

@@ -70,8 +70,10 @@ class Vocabulary:
     # With a memory each, as the concepts of a site's records repeat:
     resolve: Callable[[Product], Resolution]
     stranger: Callable[[tuple[Coded, ...]], Resolution | None]
+    restricts: Callable[[tuple[Coded, ...]], bool]
     concept: Callable[[Coded], ConceptMatch]
     test: Callable[[Coded], Test]
+    unit: Callable[[str, str, str], str]  # analyte, code, unit as recorded -> the one to read
 
     def problems(self, coded: Iterable[Coded]) -> ConceptMatch:
         """The concepts of several CodeableConcepts together."""
@@ -105,8 +107,10 @@ def vocabulary(terms: Terms, fluids: Fluids, words: OrderWords, local: LocalCode
         stop_classes=frozenset(words.stop.classes),
         resolve=remembering(drugs.resolve),
         stranger=remembering(lambda concepts: _stranger(concepts, drugs, restrictions)),
+        restricts=remembering(restrictions.match),
         concept=remembering(concepts.match_with_evidence),
         test=remembering(lambda code: _test(code, labs, reading)),
+        unit=remembering(labs.unit),
     )
 
 

@@ -7,12 +7,14 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
 LONGEST = 1000  # characters of one text that are read: a name is shorter, a hostile text is not
 REMEMBERED = 200  # characters of a text that is kept for the next time
+_Stem: TypeAlias = tuple[int, tuple[str, ...], tuple[T, ...]]  # rank, words, what it stands for
+_STEM = 4  # letters by which stems of one word are found
 _WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?|%")
 _POSSESSIVE = re.compile(r"['’]s\b")
 _DECIMAL_COMMA = re.compile(r"(?<![\d.,])0,(?=\d)|(?<![\d.,])(?=\d{1,3},\d{1,2}(?!\d))(\d{1,3}),(?=\d)")
@@ -46,13 +48,17 @@ class Hit(Generic[T]):
 
 def fold(text: str) -> str:
     """Lower case, NFKC, without accents; decimal points for commas, single blanks."""
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text[:LONGEST]).casefold())
-    plain = "".join(c for c in plain if not unicodedata.combining(c)).replace("\u2044", "/")
+    plain = text[:LONGEST].casefold() if text.isascii() else _without_accents(text[:LONGEST])
     plain = _POSSESSIVE.sub("", _BLANKS.sub(" ", plain).strip())
     plain = _PERCENT.sub("%", plain)
     plain = _BARE_POINT.sub("0.", plain)
     plain = _DECIMAL_COMMA.sub(lambda m: f"{m[1] or '0'}.", plain)
     return _THOUSANDS.sub("", plain)
+
+
+def _without_accents(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    return "".join([c for c in plain if not unicodedata.combining(c)]).replace("\u2044", "/")
 
 
 def words(text: str) -> Words:
@@ -87,21 +93,25 @@ class Phrases(Generic[T]):
             first: sorted(((t, tuple(f)) for t, f in by.items()), key=lambda p: -len(p[0]))
             for first, by in exact.items()
         }
-        self._stems = tuple(sorted(stems, key=lambda p: -len(p[0])))
+        # By the first word, which is whole but in a phrase of one word: of that only the beginning is sure.
+        self._stems: dict[str, list[_Stem[T]]] = {}
+        for rank, (stem, found) in enumerate(sorted(stems, key=lambda p: -len(p[0]))):
+            first = stem[0] if len(stem) > 1 else stem[0][:_STEM]
+            self._stems.setdefault(first, []).append((rank, stem, found))
+        self._stem_lengths = sorted({min(len(key), _STEM) for key in self._stems})
         lengths = [len(t) for by in exact.values() for t in by] + [len(t) for t, _ in stems]
         self._longest = max(lengths, default=0)
 
     def find(self, text: Words) -> tuple[Hit[T], ...]:
         """Every phrase in the text: leftmost first, the longest at each place, none overlapping."""
-        hits = []
-        at = 0
-        while at < len(text.tokens):
-            hit = self._at(text.tokens, at)
-            if hit is None:
-                at += 1
-            else:
+        hits: list[Hit[T]] = []
+        end, exact, stems = 0, self._exact, bool(self._stems)
+        starts = [at for at, word in enumerate(text.tokens) if word in exact or (stems and self._stems_at(word))]
+        for at in starts:
+            hit = self._at(text.tokens, at) if at >= end else None
+            if hit is not None:
                 hits.append(hit)
-                at = hit.end
+                end = hit.end
         return tuple(hits)
 
     def ends_before(self, text: Words, at: int) -> bool:
@@ -118,19 +128,30 @@ class Phrases(Generic[T]):
         return max(self._all_at(tokens, at), key=lambda hit: hit.end, default=None)
 
     def _all_at(self, tokens: tuple[str, ...], at: int) -> list[Hit[T]]:
-        if not self._stems and tokens[at] not in self._exact:
-            return []
         hits = [
             Hit(at, at + len(phrase), found)
             for phrase, found in self._exact.get(tokens[at], ())
             if tokens[at : at + len(phrase)] == phrase
         ]
-        for phrase, found in self._stems:
+        for _, phrase, found in self._stems_at(tokens[at]):
             end = at + len(phrase)
             here = tokens[at:end]
             if len(here) == len(phrase) and here[:-1] == phrase[:-1] and here[-1].startswith(phrase[-1]):
                 hits.append(Hit(at, end, found))
         return hits
+
+    def _stems_at(self, token: str) -> list[_Stem[T]]:
+        """The stems that may begin with this word: whole, or by any beginning of it that is short enough."""
+        if not self._stems:
+            return []
+        beginnings = {token[:length] for length in self._stem_lengths}
+        if beginnings.isdisjoint(self._stems) and token not in self._stems:
+            return []
+        return sorted((s for key in {*beginnings, token} for s in self._stems.get(key, ())), key=_rank)
+
+
+def _rank(stem: _Stem[T]) -> int:
+    return stem[0]
 
 
 def flat(phrases: Iterable[str]) -> Phrases[bool]:
