@@ -6,7 +6,9 @@ import contextlib
 import selectors
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from sample_request import patient_view
 
@@ -32,14 +34,28 @@ def exchange(port: int, request: bytes, timeout: float = 8) -> tuple[str, float]
     return status, time.perf_counter() - started
 
 
+class NoMoreRequests(Exception):
+    """Every prepared request was sent: a token passes once."""
+
+
+def _next(requests: Iterator[bytes]) -> bytes:
+    for request in requests:
+        return request
+    raise NoMoreRequests
+
+
 @dataclass
 class Client:
     """One keep-alive connection of the load generator."""
 
     connection: socket.socket
-    left: memoryview = field(default_factory=lambda: memoryview(HEAD + BODY))
+    requests: Iterator[bytes]
+    left: memoryview = field(default_factory=lambda: memoryview(b""))
     since: float = field(default_factory=time.perf_counter)
     received: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.left = memoryview(_next(self.requests))
 
     def writable(self) -> None:
         """Sends what the socket takes."""
@@ -57,35 +73,45 @@ class Client:
             return None
         now = time.perf_counter()
         result = now - self.since, head.startswith(b"HTTP/1.1 200")
-        self.received, self.since, self.left = b"", now, memoryview(HEAD + BODY)
+        self.received, self.since, self.left = b"", now, memoryview(_next(self.requests))
         self.writable()
         return result
 
 
-def load(port: int, connections: int, seconds: float) -> tuple[list[float], int]:
-    """Latencies, and the number of answers that were not 200."""
+def load(
+    port: int, connections: int, seconds: float, requests: Iterator[bytes] | None = None
+) -> tuple[list[float], int]:
+    """Latencies, and the number of answers that were not 200; ends early where `requests` does."""
+    requests = requests or repeat(HEAD + BODY)
     latencies: list[float] = []
     bad = 0
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
         for _ in range(connections):
-            client = Client(stack.enter_context(socket.create_connection(("127.0.0.1", port), 5)))
+            client = Client(stack.enter_context(socket.create_connection(("127.0.0.1", port), 5)), requests)
             client.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.connection.setblocking(False)
             selector.register(client.connection, selectors.EVENT_READ | selectors.EVENT_WRITE, client)
         end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            for key, events in selector.select(0.2):
-                client = key.data
-                if events & selectors.EVENT_WRITE:
-                    client.writable()
-                result = client.readable() if events & selectors.EVENT_READ else None
-                if result:
+        with contextlib.suppress(NoMoreRequests):
+            while time.perf_counter() < end:
+                for result in _turn(selector):
                     latencies.append(result[0])
                     bad += not result[1]
-                wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.left else 0)
-                if wanted != key.events:
-                    selector.modify(client.connection, wanted, client)
     return sorted(latencies), bad
+
+
+def _turn(selector: selectors.BaseSelector) -> Iterator[tuple[float, bool]]:
+    """What has been answered since the last turn; sends what can be sent."""
+    for key, events in selector.select(0.2):
+        client: Client = key.data
+        if events & selectors.EVENT_WRITE:
+            client.writable()
+        result = client.readable() if events & selectors.EVENT_READ else None
+        if result:
+            yield result
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.left else 0)
+        if wanted != key.events:
+            selector.modify(client.connection, wanted, client)
 
 
 def stall(port: int, kind: str, seconds: float) -> tuple[str, float | None]:

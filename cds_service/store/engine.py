@@ -9,13 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 
 from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.store.schema import known_revisions, migrate, newest_revision, revision
 
 Problem = Literal["", "unreachable", "wrong schema", "does not take writes"]
 BEHIND = "the schema of the database is not this release's; run `cds-service db upgrade`"
@@ -162,39 +158,20 @@ def upgrade(engine: sa.Engine) -> None:
     """Bring the schema to the newest revision; does nothing where it is there already."""
     try:
         with engine.begin() as connection:
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except CommandError:
-        raise SettingsError(f"CDS_DATABASE_URL: {NEWER}") from None
+            if not migrate(connection):
+                raise SettingsError(f"CDS_DATABASE_URL: {NEWER}")
     except sa.exc.SQLAlchemyError as error:
         raise _unopened(error) from None
     finally:
         engine.dispose()
 
 
-def revision(connection: sa.Connection) -> str | None:
-    """The schema that a database has; None where it has none of ours."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def newest_revision() -> str | None:
-    """The schema that this release works with."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
-
-
 def _refuse_other_schema(connection: sa.Connection) -> None:
     found = revision(connection)
     if found == newest_revision():
         return
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    raise SettingsError(f"CDS_DATABASE_URL: {BEHIND if found is None or found in known else NEWER}")
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
+    known = found is None or found in known_revisions()
+    raise SettingsError(f"CDS_DATABASE_URL: {BEHIND if known else NEWER}")
 
 
 def _unopened(error: Exception) -> SettingsError:

@@ -8,8 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cds_service.store.engine import Database, newest_revision, revision
+from cds_service.store.engine import Database
 from cds_service.store.feedback import COMMENT, without_comment
+from cds_service.store.schema import newest_revision, revision
 from cds_service.store.tables import AUDIT, FEEDBACK, ISSUED, METADATA, REPLAY
 
 _BATCH = 2000  # rows of one transaction: feedback waits for it on SQLite

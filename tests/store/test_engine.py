@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from cds_service.errors import SettingsError, StoreUnavailable
-from cds_service.store.engine import (
-    Database,
-    make_engine,
-    newest_revision,
-    open_database,
-    revision,
-    sqlite_url,
-    upgrade,
-)
+from cds_service.store import schema
+from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
+from cds_service.store.schema import known_revisions, newest_revision, revision
 from cds_service.store.tables import METADATA
 from tests.databases import Server
 
@@ -119,3 +117,23 @@ def test_instants_come_back_as_utc(database: Database) -> None:
         (found,) = connection.execute(sa.select(table.c.at)).scalars()
     assert found == instant
     assert found.utcoffset() == dt.timedelta(0)
+
+
+def test_the_files_of_the_migrations_are_named_by_their_revisions() -> None:
+    """Else a database would be taken for another release's, or be left as it is."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    scripts = ScriptDirectory.from_config(config)
+    assert known_revisions() == tuple(sorted(script.revision for script in scripts.walk_revisions()))
+    assert newest_revision() == scripts.get_current_head()
+
+
+def test_a_start_with_the_schema_in_place_does_without_the_migrations(tmp_path: Path) -> None:
+    """They take longer to import than the rest of such a start."""
+    open_database(sqlite_url(tmp_path)).close()
+    program = (
+        "import sys; from cds_service.store.engine import open_database\n"
+        f"open_database({sqlite_url(tmp_path)!r}); print('alembic' in sys.modules)"
+    )
+    started = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert started.stdout == "False\n"

@@ -1,0 +1,166 @@
+"""The servers that `bench/service.py` measures: ours as `cds-service serve` runs it, its floors, and the Node peer.
+
+Each runs in one process on CPU 0, the load on CPU 1, where the system can pin them; everything on loopback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import AllowedPrivateKeys, ECAlgorithm, RSAAlgorithm
+
+HERE = Path(__file__).parent
+NODE = HERE / "node" / "service.cjs"
+ISSUER = "https://ehr.example.org"
+PATH = "/cds-services/hyponatremia-patient-view"
+TOKEN_S = 600
+READY_S = 60.0
+
+
+def pin(cpu: int) -> None:
+    """This process, and what it starts, on one CPU; nothing where that is not possible."""
+    if sys.platform == "linux" and (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(0, {cpu})
+
+
+@dataclass
+class Running:
+    """A server that answers."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    ready_s: float
+
+    def _tree(self) -> list[int]:
+        pids = [self.process.pid]
+        for pid in pids:
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                pids += [int(child) for child in children.read_text().split() if int(child) not in pids]
+        return pids
+
+    def cpu_s(self) -> float:
+        """User and system time so far, of all its processes."""
+        stats = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in self._tree()]
+        return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
+
+    def worker_mib(self) -> float:
+        """Resident memory of the process that serves: the largest one."""
+        sizes = []
+        for pid in self._tree():
+            status = Path(f"/proc/{pid}/status").read_text()
+            sizes += [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")]
+        return max(sizes) / 1024
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], port: int, environ: dict[str, str] | None = None) -> Iterator[Running]:
+    """Start a server, wait for its first answer, stop it as an operator would."""
+    began = time.perf_counter()
+    pin(0)
+    process = subprocess.Popen([*command], env=os.environ | (environ or {}), stderr=subprocess.DEVNULL, cwd=HERE)
+    pin(1)
+    try:
+        while not _answers(port):
+            if process.poll() is not None or time.perf_counter() - began > READY_S:
+                raise SystemExit(f"{' '.join(command)} does not answer on port {port}")
+            time.sleep(0.005)
+        yield Running(process, port, time.perf_counter() - began)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.kill()
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+class Keys:
+    """One key pair for each algorithm, and tokens that pass once."""
+
+    def __init__(self) -> None:
+        elliptic = ec.generate_private_key(ec.SECP384R1())
+        by_rsa = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._private: dict[str, AllowedPrivateKeys] = {"ES384": elliptic, "RS384": by_rsa}
+        self.public = [
+            json.loads(ECAlgorithm.to_jwk(elliptic.public_key())) | {"kid": "ES384", "alg": "ES384"},
+            json.loads(RSAAlgorithm.to_jwk(by_rsa.public_key())) | {"kid": "RS384", "alg": "RS384"},
+        ]
+
+    def token(self, algorithm: str, audience: str) -> str:
+        """A fresh token of the client."""
+        now = int(time.time())
+        claims = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + TOKEN_S, "jti": uuid.uuid4().hex}
+        return jwt.encode(claims, self._private[algorithm], algorithm, headers={"kid": algorithm})
+
+
+@contextlib.contextmanager
+def service(keys: Keys | None = None, fhir_base: str = "https://ehr.example.org/fhir/r4") -> Iterator[Running]:
+    """`cds-service serve` in development mode with one client, and SQLite, as a first deployment has it."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="hyponatremia-bench-") as folder:
+        client = [f'issuer = "{ISSUER}"', f'fhir_bases = ["{fhir_base}"]', "rate_limit = 10000", "allow_private = true"]
+        if keys is not None:
+            (Path(folder) / "keys.json").write_text(json.dumps({"keys": keys.public}), encoding="utf-8")
+            client.append('jwks_file = "keys.json"')
+        else:
+            client.append("open_access = true")
+        registry = Path(folder) / "clients.toml"
+        registry.write_text("[clients.bench]\n" + "\n".join(client) + "\n", encoding="utf-8")
+        environ = {
+            "CDS_MODE": "development",
+            "CDS_PORT": str(port),
+            "CDS_CLIENTS_FILE": str(registry),
+            "CDS_DATA_DIR": folder,
+        }
+        with running([sys.executable, "-m", "cds_service", "serve"], port, environ) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def floor(kind: str) -> Iterator[Running]:
+    """Our front and Flask with nothing behind: "hello" answers at once, "read" reads the body and drops it."""
+    port = free_port()
+    with running([sys.executable, str(HERE / "floor.py"), str(port)], port, {"BENCH_FLOOR": kind}) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def node() -> Iterator[tuple[Running, str] | None]:
+    """The peer and the framework it runs on; None where there is no Node."""
+    if shutil.which("node") is None:
+        yield None
+        return
+    port = free_port()
+    with running(["node", str(NODE), str(port)], port) as server:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
+            framework = json.load(answer)["framework"]
+        yield server, f"Node, {framework}"

@@ -1,0 +1,52 @@
+"""Which schema a database has, and how it gets ours.
+
+Alembic is imported only where there is something to migrate: it takes longer to import than the rest of a start
+that finds its schema in place.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import sqlalchemy as sa
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_NUMBER = len("0001")
+_VERSIONS = "alembic_version"
+
+
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """The revisions of this release, oldest first; the files of migrations are named by them."""
+    return tuple(sorted(path.stem[:_NUMBER] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py")))
+
+
+def newest_revision() -> str:
+    """The schema that this release works with."""
+    return known_revisions()[-1]
+
+
+def revision(connection: sa.Connection) -> str | None:
+    """The schema that a database has; None where it has none of ours."""
+    if not sa.inspect(connection).has_table(_VERSIONS):
+        return None
+    found = connection.scalar(sa.select(sa.column("version_num")).select_from(sa.table(_VERSIONS)))
+    return None if found is None else str(found)
+
+
+def migrate(connection: sa.Connection) -> bool:
+    """Bring the schema to the newest revision; False where it is one that this release does not know."""
+    found = revision(connection)
+    if found == newest_revision():
+        return True
+    if found is not None and found not in known_revisions():
+        return False
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return True
