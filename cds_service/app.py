@@ -36,6 +36,7 @@ from cds_service.trust.modes import refuse_unknown_rules, refuse_unsafe, registr
 from cds_service.trust.registry import Registry
 from cds_service.trust.replay import ReplayGuard
 from cds_service.web import basis, chart, demo, errors, health, hooks, start, terminology
+from cds_service.web.access import held_off
 from cds_service.web.cors import allow_browsers
 from cds_service.web.front import Front, FrontLimits
 from cds_service.web.runtime import Runtime, runtime_of, utc_now
@@ -114,7 +115,9 @@ def _runtime(settings: Settings, knowledge: Knowledge, registry: Callable[[], Re
 def front_for(app: Flask, settings: Settings) -> Front:
     """The application behind its guard."""
     limits = FrontLimits(body_bytes=settings.max_body_bytes, threads=settings.threads)
-    return Front(app.wsgi_app, limits, closing=runtime_of(app).recorder.close)
+    here = runtime_of(app)
+    holds_off = partial(held_off, here) if settings.proxies is not None else None
+    return Front(app.wsgi_app, limits, closing=here.recorder.close, holds_off=holds_off)
 
 
 def _fhir_client(settings: Settings) -> FhirClient:

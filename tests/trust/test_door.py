@@ -19,6 +19,8 @@ from cds_service.app import create_app
 from cds_service.settings import Settings
 from cds_service.stories import Story
 from cds_service.telemetry import configure_logging
+from cds_service.trust.failures import MOST
+from cds_service.web.runtime import runtime_of
 from tests.trust.tokens import AUDIENCE, BASE, VIEW, forged, part, public_jwk, token, written
 
 PATH = f"/cds-services/{VIEW}"
@@ -194,6 +196,25 @@ def test_t50_a_client_that_calls_too_often_gets_429_and_discovery_goes_on(door: 
     assert answers[-1].headers["Retry-After"] == "1"
     assert client.get("/cds-services").status_code == 200
     assert client.get("/health").status_code == 200
+
+
+def test_t31_only_what_speaks_against_the_caller_counts_against_its_address(
+    door: Door, tmp_path: Path, body: dict[str, Any]
+) -> None:
+    client, good = door(proxies=0), token()
+    failures = runtime_of(client.application).gate.failures
+    for _ in range(MOST):
+        assert call(client, body, token("ES384/2", {"kid": "ES384+/="})).status_code == 401
+    assert failures.holds_off("127.0.0.1")
+    assert call(client, body, good).status_code == 200, "the front refuses; here every token is looked at"
+    assert not failures.holds_off("127.0.0.1")
+    unreachable = '[clients.mercy]\nissuer = "https://ehr.example/r4"\njwks_url = "http://127.0.0.1:9/jwks"\n'
+    (tmp_path / "clients.toml").write_text(unreachable)
+    settings = Settings(mode="development", clients_file=tmp_path / "clients.toml", data_dir=tmp_path / "d", proxies=0)
+    other = create_app(settings).test_client()
+    for _ in range(MOST):
+        assert call(other, body, token(aud=f"{settings.base_url}{PATH}")).status_code == 401
+    assert not runtime_of(other.application).gate.failures.holds_off("127.0.0.1"), "its keys are out of our reach"
 
 
 def test_t72_in_shadow_mode_no_card_is_sent_and_the_log_says_which_would_have_been(
