@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from cds_service.errors import RegistryError, SettingsError
 from cds_service.settings import Settings
@@ -50,13 +51,17 @@ def _production(settings: Settings) -> None:
         raise SettingsError("CDS_DEMO_PUBLIC: is for the demo; production is never one")
 
 
-def registry_of(settings: Settings) -> Callable[[], Registry]:
-    """The registry in force, as the mode demands it; RegistryError where its file is broken."""
+def registry_of(settings: Settings, rules: Iterable[str]) -> Callable[[], Registry]:
+    """The registry in force, as the mode demands it; RegistryError where its file is broken.
+
+    `rules` are those of hooks/, which `disabled_rules` may name.
+    """
     if settings.clients_file is None:
         return Registry.empty
     return CurrentRegistry(
         settings.clients_file,
         report=lambda text: log().warning("registry", reason=text),
+        check=partial(refuse_unknown_rules, rules=frozenset(rules)),
         allow_http=settings.mode != "production",
         need_keys=settings.mode == "production",
     ).current

@@ -259,6 +259,39 @@ def test_a_token_of_a_client_that_was_removed_no_longer_passes(
     assert call(client, body, token("ES384/2")).status_code == 200
 
 
+def test_a_registry_that_breaks_while_the_service_runs_changes_nothing_and_health_says_so(
+    door: Door, tmp_path: Path, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cds_service.trust.current.LOOK_EVERY_S", 0.0)
+    client, path = door(), tmp_path / "clients.toml"
+    sound = path.read_text()
+    for broken in (
+        "[clients.mercy",
+        sound + 'disabled_rules = ["PV-MIDL"]\n',
+        sound.replace("mercy.json", "gone.json"),
+    ):
+        path.write_text(broken)
+        assert call(client, body, token()).status_code == 200
+        told = client.get("/health").get_json()
+        assert told["degraded"] == ["client registry: its file is broken, an older one is in force"]
+    path.write_text(sound + 'disabled_rules = ["PV-MILD-SYMP"]\n')
+    assert client.get("/health").get_json() == {"status": "ok"}
+    topics = [card["source"]["topic"]["code"] for card in call(client, body, token()).get_json()["cards"]]
+    assert "sodiumMildSymptomatic" not in topics
+
+
+def test_a_browsers_origin_counts_from_the_moment_it_stands_in_the_registry(
+    door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cds_service.trust.current.LOOK_EVERY_S", 0.0)
+    client, path = door(), tmp_path / "clients.toml"
+    sound = path.read_text()
+    asked = {"Origin": "https://ehr.example", "Access-Control-Request-Method": "POST"}
+    for origins, allowed in (("[]", None), ('["https://ehr.example"]', "https://ehr.example"), ("[ ]", None)):
+        path.write_text(sound + f"cors_origins = {origins}\n")
+        assert client.options(PATH, headers=asked).headers.get("Access-Control-Allow-Origin") == allowed
+
+
 def test_without_any_keys_in_the_registry_development_asks_nobody_for_a_token(
     tmp_path: Path, body: dict[str, Any]
 ) -> None:
