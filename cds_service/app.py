@@ -121,7 +121,10 @@ def front_for(app: Flask, settings: Settings) -> Front:
 
 
 def _fhir_client(settings: Settings) -> FhirClient:
-    return FhirClient(ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None)
+    try:
+        return FhirClient(ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None)
+    except OSError:
+        raise SettingsError("CDS_CA_BUNDLE: cannot be read as certificates in PEM") from None
 
 
 def card_secret(settings: Settings) -> bytes:
