@@ -32,10 +32,11 @@ from cds_service.stories import Story
 from cds_service.telemetry import log
 from cds_service.trust.gate import Gate
 from cds_service.trust.keys import KeyCache, fetch_keys
-from cds_service.trust.modes import refuse_unknown_rules, refuse_unsafe, registry_of
+from cds_service.trust.modes import refuse_unsafe, registry_of
 from cds_service.trust.registry import Registry
 from cds_service.trust.replay import ReplayGuard
 from cds_service.web import basis, chart, demo, errors, health, hooks, start, terminology
+from cds_service.web.access import held_off
 from cds_service.web.cors import allow_browsers
 from cds_service.web.front import Front, FrontLimits
 from cds_service.web.runtime import Runtime, runtime_of, utc_now
@@ -62,8 +63,8 @@ def create_app(
     knowledge = load_knowledge(settings.hooks_dir)
     if settings.require_signed:
         refuse_unsigned(knowledge.reviews)
-    registry = registry or registry_of(settings)
-    refuse_unknown_rules(registry(), (rule for s in knowledge.services.values() for rule in s.file.rules))
+    rules = [rule for service in knowledge.services.values() for rule in service.file.rules]
+    registry = registry or registry_of(settings, rules)
     runtime = replace(_runtime(settings, knowledge, registry), stories=stories or {}, clock=clock)
     app = Flask("cds_service", static_folder="web/static", template_folder="web/templates")
     app.url_map.merge_slashes = False  # no redirect: a preflight does not follow one
@@ -74,7 +75,7 @@ def create_app(
     app.after_request(_headers)
     if settings.mode == "demo":
         app.after_request(_demo_header)
-    allow_browsers(app, settings, [o for client in registry().clients for o in client.cors_origins])
+    allow_browsers(app, settings, registry)
     app.wsgi_app = _OneSlash(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     log().info("ready", mode=settings.mode, knowledge=knowledge.sha256[:16])
     return app
@@ -114,11 +115,16 @@ def _runtime(settings: Settings, knowledge: Knowledge, registry: Callable[[], Re
 def front_for(app: Flask, settings: Settings) -> Front:
     """The application behind its guard."""
     limits = FrontLimits(body_bytes=settings.max_body_bytes, threads=settings.threads)
-    return Front(app.wsgi_app, limits, closing=runtime_of(app).recorder.close)
+    here = runtime_of(app)
+    holds_off = partial(held_off, here) if settings.proxies is not None else None
+    return Front(app.wsgi_app, limits, closing=here.recorder.close, holds_off=holds_off)
 
 
 def _fhir_client(settings: Settings) -> FhirClient:
-    return FhirClient(ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None)
+    try:
+        return FhirClient(ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None)
+    except OSError:
+        raise SettingsError("CDS_CA_BUNDLE: cannot be read as certificates in PEM") from None
 
 
 def card_secret(settings: Settings) -> bytes:

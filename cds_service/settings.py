@@ -48,6 +48,13 @@ class Settings(BaseSettings):
     explain: bool = Field(False, description="Add why, and why not, to every answer as an extension")
     cors_origins: tuple[str, ...] = Field((), description="Exact origins that browsers may call from")
     discovery_auth: Literal["open", "required"] = Field("open", description="Whether discovery needs a token too")
+    proxies: int | None = Field(
+        None,
+        ge=0,
+        le=5,
+        description="Proxies in front, each of which adds the caller's address to X-Forwarded-For; empty: not known, "
+        "and nobody is held off for tokens that fail",
+    )
     replay_strict: bool = Field(False, description="503 while the store of used tokens cannot be reached")
     demo_public: bool = Field(False, description="Let a demo listen beyond this machine (--demo-public)")
     suppression: bool = Field(True, description="An answered card stays away until the patient gets worse")

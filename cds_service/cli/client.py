@@ -22,6 +22,12 @@ from cds_service.trust.modes import refuse_unknown_rules
 from cds_service.trust.registry import Registry
 
 _HELD = 0o600
+OTHER = "other"
+# What a vendor's software cannot do, whichever the site (security.md 3.2, docs/ehr/).
+_LIMITS = {
+    OTHER: (),
+    "epic": ("accepts_update = false", "one_action_per_suggestion = true", "selection_behavior_any_only = true"),
+}
 
 
 @click.group("client")
@@ -39,6 +45,7 @@ class Asked:
     jwks_file: str
     fhir_base: str
     audience: str
+    vendor: str = OTHER
 
 
 _FILE = click.option(
@@ -53,6 +60,13 @@ _FILE = click.option(
 @click.option("--jwks-file", default=None, help="Its public keys as a file beside clients.toml.")
 @click.option("--fhir-base", prompt="Base URL of its FHIR R4 server (empty: none)", default="")
 @click.option("--audience", default="", help="The 'aud' of its tokens, where it is not the URL of the service.")
+@click.option(
+    "--vendor",
+    type=click.Choice(list(_LIMITS)),
+    prompt="Its software",
+    default=OTHER,
+    help="Adds the limits that its software has.",
+)
 @_FILE
 def add(
     name: str,
@@ -61,6 +75,7 @@ def add(
     jwks_file: str | None,
     fhir_base: str,
     audience: str,
+    vendor: str,
     path: Path | None,
 ) -> None:
     """Add one client, after asking for what is not given, and say what its analyst must type in.
@@ -80,6 +95,7 @@ def add(
         jwks_file=jwks_file or "",
         fhir_base=fhir_base,
         audience=audience,
+        vendor=vendor,
     )
     target = _path(path, settings)
     client = _append(target, asked, settings)
@@ -210,7 +226,8 @@ def entry_text(asked: Asked) -> str:
         "fhir_bases": f"[{_quoted(asked.fhir_base)}]" if asked.fhir_base else "",
         "audiences": f"[{_quoted(asked.audience)}]" if asked.audience else "",
     }
-    return "\n".join([f"[clients.{asked.name}]", *(f"{k} = {v}" for k, v in given.items() if v)]) + "\n"
+    lines = [f"{key} = {value}" for key, value in given.items() if value]
+    return "\n".join([f"[clients.{asked.name}]", *lines, *_LIMITS[asked.vendor]]) + "\n"
 
 
 def _quoted(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,12 +27,17 @@ class CurrentRegistry:
         report: Callable[[str], None],
         allow_http: bool = False,
         need_keys: bool = False,
+        check: Callable[[Registry], None] = lambda registry: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Reads the file at once; RegistryError if it is broken, because there is no older one to keep."""
+        """Reads the file at once; RegistryError if it is broken, because there is no older one to keep.
+
+        `check` raises RegistryError for what else makes a file broken.
+        """
         self._path = path
         self._report = report
-        self._load = partial(Registry.load, path, allow_http=allow_http, need_keys=need_keys)
+        self._read = partial(Registry.load, path, allow_http=allow_http, need_keys=need_keys)
+        self._check = check
         self._clock = clock
         self._lock = threading.Lock()
         self._seen = _look_at([path])
@@ -58,10 +64,16 @@ class CurrentRegistry:
         try:
             self._registry = self._load()
         except RegistryError as error:
+            self._registry = replace(self._registry, outdated=True)
             self._report(f"The client registry changed and is broken; the old one stays in force. {error}")
         else:
             self._watch_new()
             self._report("The client registry changed and is in force.")
+
+    def _load(self) -> Registry:
+        registry = self._read()
+        self._check(registry)
+        return registry
 
     def _watch_new(self) -> None:
         """Watch clients.toml and the key sets that it names by now; what was seen before stays as seen."""

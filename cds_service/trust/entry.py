@@ -128,8 +128,9 @@ def _credentials(where: str, entry: Entry, folder: Path, allow_http: bool) -> Cr
     unknown = [alg for alg in entry.algorithms if alg not in ALGORITHMS]
     if unknown or not entry.algorithms:
         raise RegistryError(f"{where}.algorithms: must be some of {', '.join(ALGORITHMS)}.")
-    if entry.issuer == SANDBOX_ISSUER:
-        raise RegistryError(f"{where}.issuer: the public sandbox proves nothing; its private key is public.")
+    for key, value in (("issuer", entry.issuer), ("jwks_url", url)):
+        if f"{value}/".startswith(f"{SANDBOX_ISSUER}/"):
+            raise RegistryError(f"{where}.{key}: the public sandbox proves nothing; its private key is public.")
     if sum(map(bool, (entry.jwks_file, entry.jwks_url, entry.keys))) > 1:
         raise RegistryError(f"{where}: give one of jwks_url, jwks_file and keys.")
     keys = _keys(where, entry, folder)

@@ -9,6 +9,7 @@ from datetime import datetime
 from cds_service.errors import Forbidden, TooManyRequests, Unauthorized
 from cds_service.telemetry import log
 from cds_service.trust.client import Client
+from cds_service.trust.failures import UNKNOWN, FailureLimit
 from cds_service.trust.jwt import Reason, Refused, prove, read_token, verified_by
 from cds_service.trust.keys import KeyCache
 from cds_service.trust.keyset import SANDBOX_JWK, key_set
@@ -18,6 +19,8 @@ from cds_service.trust.replay import ReplayGuard
 
 # One text for every cause: what is wrong with a token is for our log, not for whoever sent it.
 REFUSAL = "This call does not carry a token that this service accepts."
+# Refusals that say nothing against the caller's address: our view of its keys, or a token that was good once.
+_NO_FAULT = frozenset({Reason.NO_KEYS, Reason.REPLAY})
 _SANDBOX_KEYS = key_set([dict(SANDBOX_JWK)], allow_sandbox=True)
 
 
@@ -29,6 +32,7 @@ class Knock:
     audiences: tuple[str, ...]  # public URLs of the endpoint
     correlation: str
     service: str = ""
+    address: str = UNKNOWN  # of the caller, where this deployment can tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,7 @@ class Gate:
     keys: KeyCache
     replay: ReplayGuard
     rate: RateLimit = field(default_factory=RateLimit)
+    failures: FailureLimit = field(default_factory=FailureLimit)
     demo: bool = False
 
     def admit(self, knock: Knock, now: datetime) -> Client | None:
@@ -63,7 +68,10 @@ class Gate:
                 service=knock.service,
                 reason=refusal.reason.value,
             )
+            if refusal.reason not in _NO_FAULT:
+                self.failures.failed(knock.address)
             raise Unauthorized(REFUSAL) from None
+        self.failures.passed(knock.address)
         self.allow(proven.client, knock.service)
         return proven.client
 

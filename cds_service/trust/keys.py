@@ -33,7 +33,7 @@ class CacheLimits:
     serves_after_s: float = 86_400.0  # while its server cannot be reached
     unknown_kid_every_s: float = 60.0
     retry_s: float = 10.0  # after a fetch that failed
-    kid_forgotten_s: float = 300.0
+    kid_forgotten_s: float = 60.0  # no longer: an EHR may sign with a key before it publishes it
     kids: int = 1000
     waiting: int = 4  # calls that may wait for one fetch
 
@@ -132,7 +132,8 @@ class KeyCache:
         # Joined while it runs: calls that come with a new key in the same moment are answered too.
         if now >= held.next_for_kid or held.fetching.locked():
             self._refresh(url, held, for_kid=True)
-        if held.keys is not None and kid not in held.keys:
+        # Only what was looked for is known to be absent: a key that is new since the last fetch may be there.
+        if held.fetched >= now and held.keys is not None and kid not in held.keys:
             self._note_absent(held, kid)
 
     def _note_absent(self, held: _Held, kid: str) -> None:

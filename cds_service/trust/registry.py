@@ -34,6 +34,7 @@ class Registry:
     anonymous: Client = _STRANGER
     anonymous_by_issuer: Mapping[str, Client] = field(default_factory=dict)
     files: tuple[Path, ...] = ()  # key sets that clients.toml names: they are watched with it
+    outdated: bool = False  # the file has changed since, and is broken
 
     @classmethod
     def empty(cls) -> Registry:
@@ -75,6 +76,11 @@ class Registry:
             _refuse_unproven(path.name, clients)
         named = [entry.get("jwks_file") for entry in entries.values() if isinstance(entry, dict)]
         return cls(clients=clients, files=tuple(path.parent / name for name in named if name))
+
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        """Where browsers may call from, for any client: a preflight does not say who will call."""
+        return tuple(origin for client in self.clients for origin in client.cors_origins)
 
     @property
     def asks_for_tokens(self) -> bool:

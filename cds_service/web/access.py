@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flask import request
 
+from cds_service import metrics
 from cds_service.trust.client import Client
+from cds_service.trust.failures import address_of
 from cds_service.trust.gate import Knock
 from cds_service.web.errors import correlation
 from cds_service.web.runtime import Runtime
+
+if TYPE_CHECKING:
+    from granian.rsgi import Scope
 
 DISCOVERY = "/cds-services"
 FEEDBACK = "/feedback"
@@ -36,5 +43,18 @@ def _admit(here: Runtime, service: str, paths: tuple[str, ...]) -> Client | None
         audiences=tuple(here.settings.base_url + path for path in paths),
         correlation=correlation(),
         service=service,
+        address=address_of(
+            request.remote_addr or "", request.headers.get("X-Forwarded-For", ""), here.settings.proxies
+        ),
     )
     return here.gate.admit(knock, here.clock())
+
+
+def held_off(here: Runtime, scope: Scope) -> bool:
+    """Whether a request is refused before it is read, because tokens from its address keep failing."""
+    peer = scope.client.rpartition(":")[0].strip("[]")
+    forwarded = ",".join(value for name, value in scope.headers.items() if name == "x-forwarded-for")
+    held = here.gate.failures.holds_off(address_of(peer, forwarded, here.settings.proxies))
+    if held:
+        metrics.count("cds_held_off")
+    return held

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from functools import lru_cache
 
-from flask import Flask, Response
+from flask import Blueprint, Flask, Response
 from flask_cors import CORS
 
 from cds_service.settings import Settings
+from cds_service.trust.registry import Registry
 
 # A tester's page: the public sandbox, and whatever is served on this machine.
 _DEMO_ORIGINS = (
@@ -18,19 +20,33 @@ _DEMO_ORIGINS = (
 _PRE_FLIGHT_S = 600
 
 
-def allow_browsers(app: Flask, settings: Settings, registered: Iterable[str] = ()) -> None:
-    """Answer preflights and mark answers, error answers too, for the origins of this deployment.
+_REGISTRIES = 4  # whose marks are kept: the one in force, and those that calls in flight still have
 
-    `registered` are those of the registry as it is at start.
-    """
+_Mark = Callable[[Response], Response]
+
+
+def allow_browsers(app: Flask, settings: Settings, registry: Callable[[], Registry]) -> None:
+    """Answer preflights and mark answers, error answers too, for the origins of the deployment and its clients."""
     demo = settings.mode == "demo"
-    origins = [*settings.cors_origins, *registered, *(_DEMO_ORIGINS if demo else ())]
-    if not origins:
-        return
-    app.after_request(_vary)  # flask-cors leaves it out where there is one origin only
+    always = (*settings.cors_origins, *(_DEMO_ORIGINS if demo else ()))
+
+    @lru_cache(_REGISTRIES)
+    def mark_for(origins: tuple[str, ...]) -> _Mark:
+        return _mark(origins, private_network=demo)
+
+    def mark(response: Response) -> Response:
+        origins = always + registry().cors_origins
+        return mark_for(origins)(response) if origins else response
+
+    app.after_request(mark)
+
+
+def _mark(origins: tuple[str, ...], *, private_network: bool) -> _Mark:
+    """What Flask-Cors does to each answer; it fixes its origins, so that other origins need another one."""
+    holder = Blueprint("origins", __name__)
     CORS(
-        app,
-        origins=origins,
+        holder,
+        origins=list(origins),
         methods=["GET", "POST", "OPTIONS"],
         allow_headers=["Authorization", "Content-Type", "Accept"],
         max_age=_PRE_FLIGHT_S,
@@ -39,10 +55,13 @@ def allow_browsers(app: Flask, settings: Settings, registered: Iterable[str] = (
         vary_header=True,
         always_send=False,
         # Chrome asks before a public page may call this machine; only a demo is called that way.
-        allow_private_network=demo,
+        allow_private_network=private_network,
     )
+    (marked,) = holder.after_request_funcs[None]
 
+    def mark(response: Response) -> Response:
+        response.vary.add("Origin")  # flask-cors leaves it out where there is one origin only
+        found: Response = marked(response)  # type: ignore[assignment]  # Flask's type allows a coroutine here
+        return found
 
-def _vary(response: Response) -> Response:
-    response.vary.add("Origin")
-    return response
+    return mark

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from cds_service.errors import Overloaded
+from cds_service.errors import Overloaded, ServiceError, TooManyRequests
 from cds_service.protocol.outcome import FHIR_JSON, outcome_of
 from cds_service.protocol.wire import encode
 
@@ -38,6 +38,7 @@ REFUSED = "cds.refused"  # 400, 408 or 413: the body was not read to its end, an
 _STACK_BYTES = 16 * 1024 * 1024  # deep JSON cannot overflow it
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _BUSY = Overloaded("The service is busy; try again in a second.")
+_HELD_OFF = TooManyRequests("Tokens from this address keep failing; try again in a few seconds.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +74,18 @@ class _Lane:
 class Front:
     """Serves one WSGI application."""
 
-    def __init__(self, app: WSGIApplication, limits: FrontLimits, closing: Callable[[], object] = bool) -> None:
-        """`closing` is called in the worker when its last request has its answer."""
+    def __init__(
+        self,
+        app: WSGIApplication,
+        limits: FrontLimits,
+        closing: Callable[[], object] = bool,
+        holds_off: Callable[[Scope], bool] | None = None,
+    ) -> None:
+        """`closing` is called in the worker when its last request has its answer.
+
+        A request with a body that `holds_off` names is refused unread, without a thread.
+        """
+        self._holds_off = holds_off
         self._app = app
         self._limits = limits
         self._closing = closing
@@ -96,7 +107,11 @@ class Front:
         """One request, one response."""
         if scope.proto != "http":
             return
-        status, headers, content = await self._answer(scope, protocol, time.monotonic()) or _busy()
+        if self._holds_off is not None and scope.method not in _SAFE and self._holds_off(scope):
+            # The connection stays: a new one for each call would cost more than the refusal.
+            status, headers, content = _at_once(_HELD_OFF)
+        else:
+            status, headers, content = await self._answer(scope, protocol, time.monotonic()) or _busy()
         protocol.response_bytes(status, headers, content)
 
     async def _answer(self, scope: Scope, protocol: HTTPProtocol, received: float) -> Answer | None:
@@ -155,9 +170,13 @@ class Front:
         return (*head[0], content)
 
 
+def _at_once(error: ServiceError, *more: tuple[str, str]) -> Answer:
+    body = encode(outcome_of(error, "none"))
+    return error.status, [("content-type", FHIR_JSON), ("retry-after", "1"), *more], body
+
+
 def _busy() -> Answer:
-    body = encode(outcome_of(_BUSY, "none"))
-    return _BUSY.status, [("content-type", FHIR_JSON), ("retry-after", "1"), ("connection", "close")], body
+    return _at_once(_BUSY, ("connection", "close"))
 
 
 _FIXED: dict[str, Any] = {

@@ -40,6 +40,8 @@ def degraded(here: Runtime) -> list[str]:
         found.append(f"database: {here.database.problem}")
     if here.recorder.problem:
         found.append(f"record of calls: {here.recorder.problem}")
+    if here.registry().outdated:
+        found.append("client registry: its file is broken, an older one is in force")
     if here.gate.replay.resting:
         found.append("used tokens: only this worker's own are known")
     return found

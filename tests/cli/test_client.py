@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from cds_service.cli.client import Asked, command, entry_text
 from cds_service.errors import RegistryError
+from cds_service.protocol.limits import CardLimits
 from cds_service.trust.registry import Registry
 from tests.trust.tokens import AUDIENCE, BASE, ISSUER, public_jwk, token, written
 
@@ -26,7 +27,17 @@ def run(*arguments: str, typed: str = "") -> Result:
     return CliRunner().invoke(command, list(arguments), input=typed, catch_exceptions=True)
 
 
-ANNE = ("add", "--name", "anne", "--issuer", "https://anne.example/r4", "--fhir-base", "https://anne.example/r4")
+ANNE = (
+    "add",
+    "--name",
+    "anne",
+    "--issuer",
+    "https://anne.example/r4",
+    "--fhir-base",
+    "https://anne.example/r4",
+    "--vendor",
+    "other",
+)
 
 
 def test_add_writes_an_entry_and_says_what_the_analyst_types_in(registry: Path) -> None:
@@ -50,12 +61,23 @@ def test_add_writes_an_entry_and_says_what_the_analyst_types_in(registry: Path) 
 
 
 def test_add_asks_for_what_is_not_given(registry: Path) -> None:
-    typed = "anne\nhttps://anne.example/r4\n\n\nmercy.json\n"
+    typed = "anne\nhttps://anne.example/r4\n\n\n\nmercy.json\n"
     told = run("add", typed=typed)
     assert told.exit_code == 0, told.output
     anne = Registry.load(registry).clients[1]
     assert anne.credentials.usable
     assert anne.fhir_bases == ()
+    assert anne.card_limits == CardLimits()
+
+
+@pytest.mark.parametrize(("flags", "typed"), [(("--vendor", "epic"), "\n"), ((), "https://anne.example/r4\nepic\n")])
+def test_one_word_sets_what_epic_cannot_show(registry: Path, flags: tuple[str, ...], typed: str) -> None:
+    named = ("add", "--name", "anne", "--issuer", "https://anne.example/r4", "--jwks-file", "mercy.json")
+    told = run(*named, *flags, typed=typed)
+    assert told.exit_code == 0, told.output
+    assert Registry.load(registry).clients[1].card_limits == CardLimits(
+        accepts_update=False, one_action_per_suggestion=True, selection_behavior_any_only=True
+    )
 
 
 @pytest.mark.parametrize(

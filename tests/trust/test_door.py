@@ -19,6 +19,8 @@ from cds_service.app import create_app
 from cds_service.settings import Settings
 from cds_service.stories import Story
 from cds_service.telemetry import configure_logging
+from cds_service.trust.failures import MOST
+from cds_service.web.runtime import runtime_of
 from tests.trust.tokens import AUDIENCE, BASE, VIEW, forged, part, public_jwk, token, written
 
 PATH = f"/cds-services/{VIEW}"
@@ -196,6 +198,25 @@ def test_t50_a_client_that_calls_too_often_gets_429_and_discovery_goes_on(door: 
     assert client.get("/health").status_code == 200
 
 
+def test_t31_only_what_speaks_against_the_caller_counts_against_its_address(
+    door: Door, tmp_path: Path, body: dict[str, Any]
+) -> None:
+    client, good = door(proxies=0), token()
+    failures = runtime_of(client.application).gate.failures
+    for _ in range(MOST):
+        assert call(client, body, token("ES384/2", {"kid": "ES384+/="})).status_code == 401
+    assert failures.holds_off("127.0.0.1")
+    assert call(client, body, good).status_code == 200, "the front refuses; here every token is looked at"
+    assert not failures.holds_off("127.0.0.1")
+    unreachable = '[clients.mercy]\nissuer = "https://ehr.example/r4"\njwks_url = "http://127.0.0.1:9/jwks"\n'
+    (tmp_path / "clients.toml").write_text(unreachable)
+    settings = Settings(mode="development", clients_file=tmp_path / "clients.toml", data_dir=tmp_path / "d", proxies=0)
+    other = create_app(settings).test_client()
+    for _ in range(MOST):
+        assert call(other, body, token(aud=f"{settings.base_url}{PATH}")).status_code == 401
+    assert not runtime_of(other.application).gate.failures.holds_off("127.0.0.1"), "its keys are out of our reach"
+
+
 def test_t72_in_shadow_mode_no_card_is_sent_and_the_log_says_which_would_have_been(
     door: Door, body: dict[str, Any]
 ) -> None:
@@ -236,6 +257,39 @@ def test_a_token_of_a_client_that_was_removed_no_longer_passes(
     (tmp_path / "mercy.json").write_text(json.dumps({"keys": [public_jwk("ES384/2", alg="ES384")]}))
     assert call(client, body, token()).status_code == 401
     assert call(client, body, token("ES384/2")).status_code == 200
+
+
+def test_a_registry_that_breaks_while_the_service_runs_changes_nothing_and_health_says_so(
+    door: Door, tmp_path: Path, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cds_service.trust.current.LOOK_EVERY_S", 0.0)
+    client, path = door(), tmp_path / "clients.toml"
+    sound = path.read_text()
+    for broken in (
+        "[clients.mercy",
+        sound + 'disabled_rules = ["PV-MIDL"]\n',
+        sound.replace("mercy.json", "gone.json"),
+    ):
+        path.write_text(broken)
+        assert call(client, body, token()).status_code == 200
+        told = client.get("/health").get_json()
+        assert told["degraded"] == ["client registry: its file is broken, an older one is in force"]
+    path.write_text(sound + 'disabled_rules = ["PV-MILD-SYMP"]\n')
+    assert client.get("/health").get_json() == {"status": "ok"}
+    topics = [card["source"]["topic"]["code"] for card in call(client, body, token()).get_json()["cards"]]
+    assert "sodiumMildSymptomatic" not in topics
+
+
+def test_a_browsers_origin_counts_from_the_moment_it_stands_in_the_registry(
+    door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cds_service.trust.current.LOOK_EVERY_S", 0.0)
+    client, path = door(), tmp_path / "clients.toml"
+    sound = path.read_text()
+    asked = {"Origin": "https://ehr.example", "Access-Control-Request-Method": "POST"}
+    for origins, allowed in (("[]", None), ('["https://ehr.example"]', "https://ehr.example"), ("[ ]", None)):
+        path.write_text(sound + f"cors_origins = {origins}\n")
+        assert client.options(PATH, headers=asked).headers.get("Access-Control-Allow-Origin") == allowed
 
 
 def test_without_any_keys_in_the_registry_development_asks_nobody_for_a_token(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -175,16 +176,17 @@ def test_a_broken_or_removed_file_keeps_the_old_registry_and_says_so_once(tmp_pa
     before = holder.current()
     rewrite(path, FULL.replace("800", "80"))
     for clock.now in (1.0, 2.0, 3.0):
-        assert holder.current() is before
+        assert holder.current() == replace(before, outdated=True)
     assert len(said) == 1
     assert "deadline_ms" in said[0]
     path.unlink()
     clock.now = 4.0
-    assert holder.current() is before
+    assert holder.current() == replace(before, outdated=True)
     assert len(said) == 2
-    rewrite(path, FULL)
+    rewrite(path, FULL.replace("800", "900"))
     clock.now = 5.0
-    assert holder.current() is not before
+    assert holder.current().clients[0].deadline_ms == 900
+    assert not holder.current().outdated
 
 
 def test_a_file_that_is_broken_from_the_start_stops_the_start(tmp_path: Path) -> None:

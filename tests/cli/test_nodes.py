@@ -1,0 +1,113 @@
+"""Two nodes behind one name, on one PostgreSQL: a token, a feedback and an answered card count once for both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from cds_service.store.engine import make_engine, upgrade
+from cds_service.store.tables import FEEDBACK, REPLAY
+from cds_service.stories import Story
+from tests.databases import Server
+from tests.feedback.deployments import feedback
+from tests.trust.served import PATH, Node, a_call, served
+from tests.trust.tokens import token, written
+
+STORY = "cramps-in-siadh"
+Nodes = tuple[Node, Node, sa.Engine]
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory, postgres: Server) -> Iterator[Nodes]:
+    folder = tmp_path_factory.mktemp("nodes")
+    url = postgres.fresh("nodes")
+    engine = make_engine(url)
+    upgrade(engine)
+    (folder / "secret").write_text("a secret that both of the nodes have")
+    shared = {"CDS_DATABASE_URL": url, "CDS_SECRET_FILE": str(folder / "secret")}
+    registry = written(folder)
+    with ExitStack() as running:
+        a, b = (running.enter_context(served(folder / name, registry, **shared)) for name in ("a", "b"))
+        yield a, b, engine
+    engine.dispose()
+
+
+def rows(engine: sa.Engine, table: sa.Table, **wanted: str) -> int:
+    where = [table.c[name] == value for name, value in wanted.items()]
+    with engine.connect() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(table).where(*where)).scalar_one()
+
+
+def topics(node: Node, call: dict[str, Any]) -> list[str]:
+    answer = node.post(call)
+    assert answer.status_code == 200, answer.text
+    return [card["source"]["topic"]["code"] for card in answer.json()["cards"]]
+
+
+def test_t23_a_token_used_at_one_node_is_refused_at_the_other(nodes: Nodes, stories: dict[str, Story]) -> None:
+    a, b, engine = nodes
+    call = a_call(stories[STORY], "replayed")
+    for first, second in ((a, b), (b, a)):
+        once, before = token(), rows(engine, REPLAY)
+        assert [first.post(call, once).status_code, second.post(call, once).status_code] == [200, 401]
+        assert first.post(call, once).status_code == 401
+        assert rows(engine, REPLAY) == before + 1
+
+
+def test_t23_of_eight_calls_at_once_with_one_token_one_passes_on_two_nodes(
+    nodes: Nodes, stories: dict[str, Story]
+) -> None:
+    a, b, _ = nodes
+    call = a_call(stories[STORY], "replayed")
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            once = token()
+            answers = list(pool.map(lambda node: node.post(call, once).status_code, [a, b] * 4))  # noqa: B023
+            assert sorted(answers) == [200] + [401] * 7
+
+
+def test_t64_feedback_sent_to_both_nodes_is_one_row(nodes: Nodes) -> None:
+    a, b, engine = nodes
+    now = datetime.now(UTC)
+    sent = feedback("card-of-both", "overridden", now)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda node: node.post(sent, path=f"{PATH}/feedback").status_code, [a, b] * 4))
+    assert answers == [200] * 8
+    assert rows(engine, FEEDBACK, card="card-of-both") == 1
+    other = feedback("card-of-b", "overridden", now)
+    assert b.post(other, path=f"{PATH}/feedback").status_code == 200
+    assert rows(engine, FEEDBACK, card="card-of-b") == 1
+
+
+@pytest.mark.parametrize("answered_at", [0, 1])
+def test_a_card_that_was_answered_at_one_node_stays_away_at_both(
+    nodes: Nodes, stories: dict[str, Story], answered_at: int
+) -> None:
+    a, b, _ = nodes
+    here = (a, b)[answered_at]
+    call = a_call(stories[STORY], f"answered-{answered_at}")
+    call["context"]["userId"] = "Practitioner/7"
+    (shown,) = here.post(call).json()["cards"]
+    sent = feedback(shown["uuid"], "overridden", datetime.now(UTC))
+    assert here.post(sent, path=f"{PATH}/feedback").status_code == 200
+    # The row of a card is written soon after its answer; only then is the feedback matched to it.
+    until = time.monotonic() + 20
+    while topics(here, call) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert [topics(node, call) for node in (a, b)] == [[], []]
+    call["context"]["userId"] = "Practitioner/8"
+    assert [topics(node, call) for node in (a, b)] == [["sodiumMildSymptomatic"]] * 2
+
+
+def test_both_nodes_give_a_card_the_same_uuid(nodes: Nodes, stories: dict[str, Story]) -> None:
+    a, b, _ = nodes
+    call = a_call(stories[STORY], "both")
+    first, second = (node.post(call).json()["cards"] for node in (a, b))
+    assert [card["uuid"] for card in first] == [card["uuid"] for card in second] != []
