@@ -3,7 +3,7 @@ import { uuid } from "./dom.js";
 
 const PATIENCE_MS = 10_000;
 
-/** A client for the CDS services at `discovery`; `told` hears of every exchange when it is over. */
+/** A client for the CDS services at `discovery`; `told` hears of every exchange as it begins, and answers with whom to tell the end. */
 export class Client {
   constructor(discovery, told) {
     this.discovery = discovery;
@@ -35,6 +35,7 @@ export class Client {
   async exchange(kind, method, url, request, note = "") {
     const began = performance.now();
     const done = { kind, method, url, request, note, ok: false, status: 0, response: null };
+    const ended = this.told(done);
     try {
       const answer = await fetch(url, {
         method,
@@ -49,7 +50,7 @@ export class Client {
       done.problem = error.name === "TimeoutError" ? "No answer in ten seconds." : "No answer, or one that is no JSON.";
     }
     done.milliseconds = Math.round(performance.now() - began);
-    this.told(done);
+    ended();
     return done;
   }
 }
