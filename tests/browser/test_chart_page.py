@@ -119,6 +119,28 @@ def test_a_broken_server_is_a_failure_and_no_all_clear(open_page: Open) -> None:
     expect(_call(page, "patient-view").locator(".bad")).to_have_text("412")
 
 
+def test_a_service_that_cannot_be_reached_is_a_failure_and_no_all_clear(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh", expected=("ERR_INTERNET_DISCONNECTED",))
+    expect(_cards(page)).to_have_count(1)
+    page.context.set_offline(True)
+    _cards(page).get_by_role("button", name=re.compile("Repeat sodium")).click()
+    expect(_cards(page).locator(".receipts .bad")).to_contain_text("feedback NOT stored")
+    page.get_by_label("Pick an order").select_option("sertraline")
+    expect(page.locator("#status")).to_contain_text("nothing was ordered")
+    page.get_by_label("or type a drug").fill("sertraline")
+    page.get_by_role("button", name="Order", exact=True).click()
+    expect(page.locator("#cards-order-select article.failure")).to_contain_text("no all-clear")
+
+
+def test_a_discovery_that_fails_is_a_failure_and_is_asked_again(open_page: Open) -> None:
+    page = open_page("/", expected=("ERR_FAILED",))
+    page.route("**/cds-services", lambda route: route.abort(), times=1)
+    page.get_by_role("link", name=re.compile("Nora Lindqvist")).click()
+    expect(page.locator("#cards article.failure")).to_contain_text("no answer")
+    page.get_by_role("radio", name=re.compile("^Live")).check()
+    expect(_cards(page).first.get_by_role("heading")).to_contain_text("131 mmol/L")
+
+
 def test_a_slow_server_costs_what_came_too_late_and_the_card_says_so(open_page: Open) -> None:
     page = open_page("/chart/cramps-in-siadh")
     expect(_cards(page)).to_have_count(1)  # the call by prefetch is over

@@ -30,7 +30,9 @@ async function callHook(hook, extra = {}) {
   later(hook === "patient-view" ? "Opening the chart …" : "Checking the order …");
   const context = { userId: page.user, patientId: who.patientId, ...(who.encounterId && { encounterId: who.encounterId }), ...extra };
   const answers = [];
-  for (const service of await client.services(hook)) answers.push([service, await callService(service, context)]);
+  const { services, discovery } = await client.services(hook);
+  for (const service of services) answers.push([service, await callService(service, context)]);
+  if (!services.length) answers.push([null, { ...discovery, ok: false, problem: discovery.problem ?? `Discovery lists no service for ${hook}.` }]);
   if (round !== rounds[hook]) return;
   const shown = (await Promise.all(answers.map(([service, exchange]) => elements(service, exchange)))).flat();
   if (round !== rounds[hook]) return;
@@ -202,12 +204,23 @@ $("own-reset").addEventListener("click", () => {
 
 // Orders and modes ----------------------------------------------------------------------------------------------
 
+async function fromDemo(path) {
+  try {
+    const answer = await fetch(path);
+    if (answer.ok) return await answer.json();
+  } catch {
+    // told below, as any other failure
+  }
+  later("The demo did not answer: nothing was ordered. Is it still running?");
+  return null;
+}
+
 let menu = null;
 $("formulary").addEventListener("change", async ({ target }) => {
   if (!target.value) return;
   const key = target.value;
-  menu ??= await (await fetch("/demo/formulary")).json();
-  order(menu[key]);
+  menu ??= await fromDemo("/demo/formulary");
+  if (menu) order(menu[key]);
   target.value = "";
 });
 $("order-form").addEventListener("submit", (event) => {
@@ -218,7 +231,8 @@ $("order-form").addEventListener("submit", (event) => {
   $("free-text").value = "";
 });
 $("story-order")?.addEventListener("click", async () => {
-  const call = await (await fetch(`/demo/stories/${page.story}/request`)).json();
+  const call = await fromDemo(`/demo/stories/${page.story}/request`);
+  if (!call) return;
   for (const { resource } of call.context.draftOrders.entry) orders.add(resource, who);
   selected = call.context.selections[0];
   checkOrder();

@@ -10,13 +10,13 @@ export class Client {
     this.told = told;
   }
 
-  /** The services for a hook; asked once. */
+  /** The services for a hook, and the exchange that told of them; asked once, and again where it failed. */
   async services(hook) {
-    this.listed ??= this.exchange("discovery", "GET", this.discovery).then((exchange) => {
-      if (!exchange.ok) this.listed = undefined; // ask again next time
-      return exchange.ok ? exchange.response.services : [];
-    });
-    return (await this.listed).filter((service) => service.hook === hook);
+    this.listed ??= this.exchange("discovery", "GET", this.discovery);
+    const discovery = await this.listed;
+    if (!discovery.ok) this.listed = undefined;
+    const services = Array.isArray(discovery.response?.services) ? discovery.response.services : [];
+    return { services: services.filter((service) => service.hook === hook), discovery };
   }
 
   /** One hook call; the answer is the exchange, whatever came of it. */
