@@ -140,7 +140,7 @@ class _Picture:
         self._left, self._right = float(_LEFT), float(shape.width - _RIGHT)
         rows = min(len(plot.marks), _MOST_MARKS)
         self._base = float(shape.height - _BOTTOM - rows * _MARK_ROW)
-        self._taken: tuple[float, float, float] | None = None  # where the limit and its words stand: x, x, y
+        self._taken: list[tuple[float, float, float, float]] = []  # where no label may start: x, x, y, y
         self._axis: Axis = axis([p.at for p in plot.points], plot.now, self._left, self._right)
 
     def parts(self) -> Iterator[Markup]:
@@ -199,7 +199,8 @@ class _Picture:
         width = len(words) * _CHARACTER
         start = max(min(left, self._right - width), self._left + 4)
         yield _text("limit-name", start, y - 6, words)
-        self._taken = min(left, start), max(right, start + width), y
+        # Baselines at which a label of 11 units would touch the line, or the words above it.
+        self._taken = [(left, right, y - 4, y + 13), (start, start + width, y - 20, y + 13)]
 
     def _marks(self) -> Iterator[Markup]:
         marks = sorted(self._plot.marks, key=lambda m: m.at)[-_MOST_MARKS:]
@@ -236,9 +237,10 @@ class _Picture:
     def _label(self, x: float, y: float, words: str) -> Markup:
         """A value beside its dot: above, or below where the limit is written; never over the scale."""
         above, below = y - 10, y + 20
-        left, right, line = self._taken or (0.0, 0.0, 0.0)
-        beside = left - _HALF_LABEL < x < right + _HALF_LABEL
-        hit = beside and line - 1.3 * _MARK_ROW < above < line + 0.8 * _MARK_ROW
+        hit = any(
+            left - _HALF_LABEL < x < right + _HALF_LABEL and top < above < bottom
+            for left, right, top, bottom in self._taken
+        )
         return _text("value middle", max(x, self._left + _HALF_LABEL), below if hit else above, words)
 
 
