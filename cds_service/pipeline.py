@@ -41,7 +41,7 @@ from cds_service.fhir.vocabulary import NO_LOCAL_CODES, LocalCodes, Vocabulary, 
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.protocol.card import check_cards
 from cds_service.protocol.limits import obey
-from cds_service.protocol.request import HookRequest
+from cds_service.protocol.request import HookRequest, without_orders
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client
 
@@ -87,11 +87,14 @@ class Pipeline:
     def answer(
         self, request: HookRequest, client: Client, deadline: Deadline, memory: Memory | None = None
     ) -> Evaluation:
-        """The cards of one call. DataUnavailable (412) where data is needed and cannot be had.
+        """The cards of one call. DataUnavailable (412) where data is needed and cannot be had, BadRequest (400) where
+        order-select came without its orders.
 
         `memory` says which cards this user has answered; without it none stays away.
         """
-        if request.hook == "order-select" and not self._concerns_us(request):
+        if request.lacks and not client.explain_missing_data:
+            raise without_orders(request.lacks)
+        if request.hook == "order-select" and not request.lacks and not self._concerns_us(request):
             return Evaluation(cards=[], reason="no selected order concerns a rule")
         with metrics.timed("read"):
             call = self._read(request, client, deadline)
@@ -104,6 +107,8 @@ class Pipeline:
                 case=call.case,
                 reason=self.knowledge.words.silence[gate],
             )
+        if request.lacks:
+            return self._unreadable(call, "orders")
         if sodium_missing(call.case.snapshot) and not _needs_no_sodium(call.case.snapshot):
             return self._unreadable(call, "sodium")
         with metrics.timed("judge"):

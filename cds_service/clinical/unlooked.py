@@ -15,7 +15,8 @@ from cds_service.knowledge.limits import Limits
 
 MEDICINES_UNREAD = "medicines-unread"  # a rule's reason: its question cannot be answered without the list
 PROBLEMS_UNREAD = "problems-unread"
-Unlooked = Literal["sodium", "medications", "conditions", "order"]
+# "order": the medicine of a selected order; "orders": the call brought none at all.
+Unlooked = Literal["sodium", "medications", "conditions", "order", "orders"]
 UNREAD = frozenset(Missing) - {Missing.TRUNCATED, Missing.NOT_APPLICABLE}
 
 

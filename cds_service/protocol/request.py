@@ -34,6 +34,7 @@ class HookRequest:
     selections: tuple[str, ...] = ()
     draft_orders: tuple[dict[str, Any], ...] = ()
     draft_bundle: Mapping[str, object] = field(default_factory=dict)  # with the fullUrls of the drafts
+    lacks: str = ""  # the member that order-select needs and that did not come
     fhir_server: str | None = None
     token: Secret | None = None
     prefetch: Mapping[str, object] = field(default_factory=dict)
@@ -68,6 +69,7 @@ def hook_request(body: object, service: str, hook: str, received: datetime, raw:
     if patient_id is None:
         raise BadRequest("The member 'context.patientId' is missing.")
     _same_patient(body, patient_id)
+    orders = _orders(context) if hook == "order-select" else {}
     return HookRequest(
         service=service,
         hook=hook,
@@ -76,15 +78,18 @@ def hook_request(body: object, service: str, hook: str, received: datetime, raw:
         received=received,
         encounter_id=_id(context, "encounterId"),
         user_id=_user(context),
-        selections=_selections(context) if hook == "order-select" else (),
-        draft_orders=_draft_orders(context) if hook == "order-select" else (),
-        draft_bundle=_object(context, "draftOrders") if hook == "order-select" else {},
         fhir_server=server,
         token=token,
         prefetch=_object(body, "prefetch"),
         extension=_lenient_object(body, "extension"),
         body=raw,
+        **orders,
     )
+
+
+def without_orders(lacks: str) -> BadRequest:
+    """What a client is told whose order-select lacks this member."""
+    return BadRequest(_NO_ORDERS.format(name=lacks))
 
 
 def _text(body: Mapping[str, object], name: str, otherwise: str) -> str:
@@ -156,6 +161,18 @@ _NO_ORDERS = (
     "The member 'context.{name}' is missing or malformed. order-select needs 'selections' and 'draftOrders'; "
     "check that the EHR's registration holds the scope for unsigned orders."
 )
+
+
+def _orders(context: Mapping[str, object]) -> dict[str, Any]:
+    """What order-select adds to a call. What is missing is named: who is told, and how, depends on the client."""
+    lacks = next((name for name in ("selections", "draftOrders") if context.get(name) is None), "")
+    if lacks:
+        return {"lacks": lacks}
+    return {
+        "selections": _selections(context),
+        "draft_orders": _draft_orders(context),
+        "draft_bundle": _object(context, "draftOrders"),
+    }
 
 
 def _selections(context: Mapping[str, object]) -> tuple[str, ...]:

@@ -66,7 +66,9 @@ class Axis:
         """Places and words ("24 h ago"), in each segment no closer than `room`; in no order."""
         for segment in self.segments:
             scale = (segment.right - segment.left) / ((segment.end - segment.start) / HOUR)
-            fitting = (s for s in _STEPS if s[0] / HOUR * scale >= room)
+            # Nobody counts hours beyond a few days: what ended long ago is told in days at least.
+            finest = HOUR if self.now - segment.end < _RECENT else DAY
+            fitting = (s for s in _STEPS if s[0] / HOUR * scale >= room and s[2] >= finest)
             step, name, unit = next(fitting, _STEPS[-1])
             first = -(-(self.now - segment.end) // step)
             last = (self.now - segment.start) // step

@@ -20,7 +20,7 @@ from cds_service.web.body import json_body, refuse_by_head
 from cds_service.web.demo import SERVERS
 from cds_service.web.formulary import formulary
 from cds_service.web.markdown import rendered
-from cds_service.web.plot import NARROW, WIDE, Mark, Plot, Point, band_name, svg
+from cds_service.web.plot import NARROW, WIDE, Mark, Plot, Point, band_name, legend, svg
 from cds_service.web.record import Result, chart_of
 from cds_service.web.runtime import runtime
 
@@ -28,6 +28,7 @@ blueprint = Blueprint("chart", __name__)
 MOST_TEXTS = 20
 MOST_RESOURCES = 2000
 USER = "Practitioner/demo-clinician"
+START_WITH = ("cramps-in-siadh", "saline-3-percent-mild", "rising-too-fast")  # for who opens the page first
 # Scripts and styles of our own files only, requests to ourselves only, HTML only through one named policy.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -54,6 +55,7 @@ def patients() -> Response:
     return _page(
         "patients.html",
         base=here.settings.base_url,
+        first=[here.stories[name] for name in START_WITH if name in here.stories],
         rows=sorted(rows, key=lambda row: row[1].name.split()[-1]),
         reviewed=knowledge.reviews.complete,
     )
@@ -125,6 +127,7 @@ def _drawn(resources: Iterable[object], now: datetime) -> dict[str, Any]:
         "chart": record,
         "now": now,
         "plots": [svg(plot, WIDE), svg(plot, NARROW)] if plot else [],
+        "legend": legend(plot) if plot else [],
         "allowed": plot.allowed if plot else None,
         "limits": limits,
         "band": lambda value: band_name(value, limits),

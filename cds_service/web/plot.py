@@ -16,9 +16,11 @@ _AIR = 3  # mmol/L above and below the values
 _TOP_AT_LEAST = 140
 _CHARACTER = 6.6  # width of a character of the labels
 _MARK_ROW = 16
-_NARROWEST_LIMIT = 24
+_SHORTEST_LIMIT = 30  # a day may be a hair on an axis of months: the limit is still to be seen
 _LABEL_ROOM = 30
 _TICK_ROOM = 66
+_HALF_LABEL = 13
+_MOST_MARKS = 5
 NOT_LOW = "not low"
 
 
@@ -77,6 +79,12 @@ class Plot:
         return lowest, lowest.value + float(self.limits.rate_limit_day)
 
     @property
+    def floor(self) -> float:
+        """The lowest value on the scale: a line of the grid."""
+        lowest = min([*(p.value for p in self.points), float(self.limits.moderate_below)])
+        return (lowest - _AIR) // _GRID * _GRID
+
+    @property
     def window(self) -> timedelta:
         """The time in which a rise counts."""
         return timedelta(hours=float(self.limits.rate_window_hours))
@@ -93,6 +101,20 @@ def band_name(value: float, limits: Limits) -> str:
     if value == limits.mild_below and limits.mild_includes:
         return "mild"
     return next((name for name, _, upper in bands(limits) if value < upper), NOT_LOW)
+
+
+def legend(plot: Plot) -> list[tuple[str, str]]:
+    """Style and words of what this plot shows, and of nothing else."""
+    keys = [(name, name) for name, _, upper in reversed(bands(plot.limits)) if upper > plot.floor]
+    if plot.allowed:
+        keys.append(("limit", "rise allowed in 24 h"))
+    if any(not mark.draft for mark in plot.marks):
+        keys.append(("start", "medicine started"))
+    if any(mark.draft for mark in plot.marks):
+        keys.append(("draft", "draft order"))
+    if len(plot.marks) > _MOST_MARKS:
+        keys.append(("more", f"{len(plot.marks) - _MOST_MARKS} earlier starts not marked"))
+    return keys
 
 
 def svg(plot: Plot, shape: Shape) -> Markup:
@@ -113,17 +135,13 @@ class _Picture:
         values = [p.value for p in plot.points]
         self._allowed = plot.allowed
         highest = max([*values, _TOP_AT_LEAST] + ([self._allowed[1]] if self._allowed else []))
-        lowest = min([*values, float(plot.limits.moderate_below)])
-        self._floor = (lowest - _AIR) // _GRID * _GRID
+        self._floor = plot.floor
         self._ceiling = highest + _AIR
         self._left, self._right = float(_LEFT), float(shape.width - _RIGHT)
-        rows = min(len(plot.marks), self._most_marks)
+        rows = min(len(plot.marks), _MOST_MARKS)
         self._base = float(shape.height - _BOTTOM - rows * _MARK_ROW)
+        self._taken: list[tuple[float, float, float, float]] = []  # where no label may start: x, x, y, y
         self._axis: Axis = axis([p.at for p in plot.points], plot.now, self._left, self._right)
-
-    @property
-    def _most_marks(self) -> int:
-        return 5
 
     def parts(self) -> Iterator[Markup]:
         """The drawing from back to front."""
@@ -173,18 +191,19 @@ class _Picture:
         if self._allowed is None:
             return
         base, limit = self._allowed
-        left = self._axis.place(self._plot.points[-1].at - self._plot.window)
         right = self._axis.place(self._plot.now)
-        if right - left < _NARROWEST_LIMIT:
-            return
+        left = min(self._axis.place(self._plot.points[-1].at - self._plot.window), right - _SHORTEST_LIMIT)
         y = self._y(limit)
         yield _line("limit", left, y, right, y)
         words = f"limit {limit:g} ({base.value:g} + {self._plot.limits.rate_limit_day} in 24 h)"
-        start = min(left, self._right - len(words) * _CHARACTER)
-        yield _text("limit-name", max(start, self._left + 4), y - 6, words)
+        width = len(words) * _CHARACTER
+        start = max(min(left, self._right - width), self._left + 4)
+        yield _text("limit-name", start, y - 6, words)
+        # Baselines at which a label of 11 units would touch the line, or the words above it.
+        self._taken = [(left, right, y - 4, y + 13), (start, start + width, y - 20, y + 13)]
 
     def _marks(self) -> Iterator[Markup]:
-        marks = sorted(self._plot.marks, key=lambda m: m.at)[-self._most_marks :]
+        marks = sorted(self._plot.marks, key=lambda m: m.at)[-_MOST_MARKS:]
         for row, mark in enumerate(marks):
             y = self._base + 16 + row * _MARK_ROW
             x = self._axis.place(mark.at)
@@ -212,8 +231,17 @@ class _Picture:
             )
             if labelled - x >= _LABEL_ROOM:
                 labelled = x
-                labels.append(_text("value middle", x, y - 10, f"{point.value:g}"))
+                labels.append(self._label(x, y, f"{point.value:g}"))
         yield from labels
+
+    def _label(self, x: float, y: float, words: str) -> Markup:
+        """A value beside its dot: above, or below where the limit is written; never over the scale."""
+        above, below = y - 10, y + 20
+        hit = any(
+            left - _HALF_LABEL < x < right + _HALF_LABEL and top < above < bottom
+            for left, right, top, bottom in self._taken
+        )
+        return _text("value middle", max(x, self._left + _HALF_LABEL), below if hit else above, words)
 
 
 def _fitted(words: str, width: float) -> str:

@@ -6,6 +6,7 @@ what does not fit is left out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,6 +14,9 @@ from decimal import Decimal
 from typing import Any
 
 Resource = Mapping[str, Any]
+_PRESENT = ("arrived", "triaged", "in-progress", "onleave")  # an ended visit is no setting for a decision now
+_SPECIMEN = re.compile(r" in (.+)")
+_USUAL = "Serum or Plasma"
 _YEAR, _MONTH = len("2026"), len("2026-11")
 _LARGEST = 10_000  # a larger number is no laboratory result, and would stretch every axis
 
@@ -66,7 +70,7 @@ def chart_of(resources: Iterable[object], now: datetime, sodium_codes: Collectio
         if isinstance(resource, Mapping):
             by_type.setdefault(text(resource, "resourceType"), []).append(resource)
     patient = next(iter(by_type.get("Patient", ())), {})
-    encounter = next(iter(by_type.get("Encounter", ())), {})
+    encounter = next((e for e in by_type.get("Encounter", ()) if text(e, "status") in _PRESENT), {})
     orders = [r for kind in ("MedicationRequest", "NutritionOrder") for r in by_type.get(kind, ())]
     medications = {text(m, "id"): concept(m, "code") for m in by_type.get("Medication", ())}
     observations = by_type.get("Observation", ())
@@ -178,7 +182,7 @@ def _result(observation: Resource) -> Result:
     shown = _quantity(quantity) or text(observation, "valueString")
     return Result(
         id=text(observation, "id"),
-        name=concept(observation, "code") or "Unnamed result",
+        name=_result_name(observation),
         shown=shown or concept(observation, "valueCodeableConcept") or "no value",
         amount=_number(next(iter(walk(quantity, "value")), None)),
         unit=text(quantity, "unit") or text(quantity, "code"),
@@ -188,12 +192,20 @@ def _result(observation: Resource) -> Result:
     )
 
 
+def _result_name(observation: Resource) -> str:
+    """The test, with its specimen where the laboratory's own words leave it out ("Sodium" of urine)."""
+    name = concept(observation, "code") or "Unnamed result"
+    found = _SPECIMEN.search(text(observation, "code", "coding", "display"))
+    specimen = found[1] if found else _USUAL
+    return name if specimen in (_USUAL, "Blood") or specimen.lower() in name.lower() else f"{name} ({specimen.lower()})"
+
+
 def _quantity(quantity: object) -> str:
     amount = _number(next(iter(walk(quantity, "value")), None))
     if amount is None:
         return ""
     unit = text(quantity, "unit") or text(quantity, "code")
-    return f"{text(quantity, 'comparator')}{amount:g} {unit}".strip()
+    return f"{text(quantity, 'comparator')}{amount:g} {unit.strip('{}')}".strip()  # UCUM writes {tbl} for a tablet
 
 
 def _number(value: object) -> float | None:

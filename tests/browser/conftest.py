@@ -78,8 +78,12 @@ def open_page(browser: Browser, demo: str, tmp_path: Path) -> Iterator[Open]:
     trouble: list[str] = []
     contexts = []
 
-    def open_(path: str, *, width: int = 1280, height: int = 900, expected: tuple[str, ...] = ()) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+    def open_(path: str, *, width: int = 1280, expected: tuple[str, ...] = (), dark: bool = False) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            reduced_motion="reduce",
+            color_scheme="dark" if dark else "light",
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -117,6 +119,28 @@ def test_a_broken_server_is_a_failure_and_no_all_clear(open_page: Open) -> None:
     expect(_call(page, "patient-view").locator(".bad")).to_have_text("412")
 
 
+def test_a_service_that_cannot_be_reached_is_a_failure_and_no_all_clear(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh", expected=("ERR_INTERNET_DISCONNECTED",))
+    expect(_cards(page)).to_have_count(1)
+    page.context.set_offline(True)
+    _cards(page).get_by_role("button", name=re.compile("Repeat sodium")).click()
+    expect(_cards(page).locator(".receipts .bad")).to_contain_text("feedback NOT stored")
+    page.get_by_label("Pick an order").select_option("sertraline")
+    expect(page.locator("#status")).to_contain_text("nothing was ordered")
+    page.get_by_label("or type a drug").fill("sertraline")
+    page.get_by_role("button", name="Order", exact=True).click()
+    expect(page.locator("#cards-order-select article.failure")).to_contain_text("no all-clear")
+
+
+def test_a_discovery_that_fails_is_a_failure_and_is_asked_again(open_page: Open) -> None:
+    page = open_page("/", expected=("ERR_FAILED",))
+    page.route("**/cds-services", lambda route: route.abort(), times=1)
+    page.get_by_role("link", name=re.compile("Nora Lindqvist")).click()
+    expect(page.locator("#cards article.failure")).to_contain_text("no answer")
+    page.get_by_role("radio", name=re.compile("^Live")).check()
+    expect(_cards(page).first.get_by_role("heading")).to_contain_text("131 mmol/L")
+
+
 def test_a_slow_server_costs_what_came_too_late_and_the_card_says_so(open_page: Open) -> None:
     page = open_page("/chart/cramps-in-siadh")
     expect(_cards(page)).to_have_count(1)  # the call by prefetch is over
@@ -147,7 +171,7 @@ def test_the_exchange_unfolds_to_request_and_response(open_page: Open) -> None:
 def test_an_edited_value_changes_the_card_and_its_address_brings_it_back(open_page: Open) -> None:
     page = open_page("/chart/normal-sodium")
     expect(page.locator("#cards")).to_contain_text("found nothing to say")
-    page.get_by_text("Edit sodium values").click()
+    page.get_by_text("Edit the story's sodium values").click()
     page.get_by_role("button", name="Add a value").click()
     page.get_by_label("Sodium, mmol/L").first.fill("117")
     page.get_by_label("Hours ago").first.fill("1")
@@ -183,9 +207,113 @@ def test_a_pasted_bundle_is_a_patient_of_its_own(open_page: Open) -> None:
     expect(page.locator("#sodium-table tbody tr")).not_to_have_count(0)
 
 
+def _use(page: Page, *resources: dict[str, Any], **entry: str) -> None:
+    entries = [{"resource": resource} | entry for resource in resources]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    page.get_by_label("FHIR R4 Bundle (JSON)").fill(json.dumps(bundle))
+    page.get_by_role("button", name="Use this Bundle").click()
+
+
+def _sodium(value: float, reference: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "id": f"sodium-{value}",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "2951-2"}]},
+        "subject": {"reference": reference},
+        "effectiveDateTime": datetime.now(UTC).isoformat(timespec="seconds"),
+        "valueQuantity": {"value": value, "unit": "mmol/L"},
+    }
+
+
+OLGA = {
+    "resourceType": "Patient",
+    "id": "olga",
+    "birthDate": "1950-01-01",
+    "name": [{"given": ["Olga"], "family": "Own"}],
+}
+
+
+def test_references_inside_a_pasted_bundle_are_followed_and_strangers_left_out(open_page: Open) -> None:
+    """Bundles of test data generators name patients by urn; an EHR that holds them would have resolved that."""
+    page = open_page("/chart/normal-sodium")
+    page.get_by_text("Paste a Bundle").click()
+    urn = "urn:uuid:5cbc121b-cd71-4428-b8b7-31e53eba8184"
+    generated = {name: value for name, value in OLGA.items() if name != "id"}
+    bundle = {
+        "resourceType": "Bundle",
+        "entry": [
+            {"fullUrl": urn, "resource": generated},
+            {"resource": _sodium(117, urn)},
+            {"resource": _sodium(150, "Patient/somebody-else")},
+            {"resource": {"resourceType": "Claim", "id": "c"}},
+        ],
+    }
+    page.get_by_label("FHIR R4 Bundle (JSON)").fill(json.dumps(bundle))
+    page.get_by_role("button", name="Use this Bundle").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Olga Own")
+    expect(_cards(page).first.get_by_role("heading")).to_contain_text("117")
+    expect(page.locator("#sodium-table tbody tr")).to_have_count(1)
+    expect(page.locator("#own-status")).to_contain_text("Left out, as no part of this chart: 2")
+
+
+@pytest.mark.parametrize(
+    ("resources", "words"),
+    [
+        ([{"resourceType": "Observation"}], "no Patient"),
+        ([{"resourceType": "Patient"}], "no id"),
+        ([OLGA | {"id": "not an id"}], "no id"),
+        ([OLGA, *([_sodium(129, "Patient/olga")] * 2000)], "too large"),
+    ],
+    ids=["no patient", "no id", "bad id", "too large"],
+)
+def test_a_bundle_that_is_refused_changes_neither_patient_nor_address(
+    resources: list[dict[str, Any]], words: str, open_page: Open
+) -> None:
+    page = open_page("/chart/cramps-in-siadh")
+    expect(_cards(page)).to_have_count(1)
+    page.get_by_text("Paste a Bundle").click()
+    _use(page, *resources)
+    expect(page.locator("#own-status")).to_contain_text(words)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nora Lindqvist")
+    expect(page.locator("#own-flag")).to_be_hidden()
+    assert page.evaluate("location.hash") == ""
+    expect(_cards(page).first.get_by_role("heading")).to_contain_text("131 mmol/L")
+
+
+def test_the_address_of_a_case_pasted_over_an_open_chart_opens_the_case(open_page: Open) -> None:
+    page = open_page("/chart/normal-sodium")
+    page.get_by_text("Paste a Bundle").click()
+    _use(page, OLGA, _sodium(117, "Patient/olga"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Olga Own")
+    case = page.evaluate("location.hash")
+    other = open_page("/chart/cramps-in-siadh")
+    expect(_cards(other)).to_have_count(1)
+    other.evaluate("hash => { location.hash = hash }", case)
+    expect(other.get_by_role("heading", level=1)).to_have_text("Olga Own")
+
+
+def test_a_draft_says_what_it_orders(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh")
+    page.get_by_label("Pick an order").select_option("saline-3")
+    expect(page.locator("#drafts .draft")).to_contain_text("250 mL, 1 × daily, intravenous")
+    _cards(page).get_by_role("button", name=re.compile("total fluids")).click()
+    expect(page.locator("#drafts")).to_contain_text("max 1000 mL per 24 h")
+
+
+def test_a_call_under_way_is_seen_and_the_old_cards_are_not_taken_for_new(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh")
+    expect(_cards(page)).to_have_count(1)
+    page.get_by_role("radio", name=re.compile("^Slow")).check()
+    expect(_call(page, "patient-view")).to_contain_text("waiting")
+    expect(page.locator("#cards-patient-view")).to_have_attribute("aria-busy", "true")
+    expect(_call(page, "patient-view")).to_contain_text("1 card")
+
+
 @pytest.mark.parametrize("hash_", ["#case=%%%", "#case=AAAA", "#case=", "#other"])
 def test_an_address_that_holds_no_case_opens_the_story(hash_: str, open_page: Open) -> None:
     page = open_page("/chart/cramps-in-siadh" + hash_)
+    expect(page.locator("#own-trouble")).to_be_visible(visible="case=" in hash_ and hash_ != "#case=")
     expect(_cards(page).first.get_by_role("heading")).to_contain_text("131 mmol/L")
 
 
@@ -224,6 +352,8 @@ def _tab_to(page: Page, words: str) -> None:
 def test_no_page_is_wider_than_the_window(path: str, width: int, open_page: Open) -> None:
     page = open_page(path, width=width)
     if path != "/":
+        page.get_by_text("Edit the story's sodium values").click()
+        page.get_by_text("Paste a Bundle").click()
         page.get_by_role("button", name="Order it").click()
         expect(page.locator("#cards-order-select article.card")).not_to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

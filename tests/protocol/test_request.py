@@ -90,11 +90,18 @@ def test_epics_long_ids_and_extensions_are_taken() -> None:
 
 
 @pytest.mark.parametrize("missing", ["selections", "draftOrders"])
-def test_order_select_without_its_orders_names_the_scope_as_the_likely_cause(missing: str) -> None:
+def test_what_order_select_lacks_is_named_and_its_other_half_is_not_used(missing: str) -> None:
     body = an_order_body()
     del body["context"][missing]
+    call = taken(body, "order-select")
+    assert (call.lacks, call.selections, call.draft_orders) == (missing, (), ())
+
+
+@pytest.mark.parametrize("name", ["selections", "draftOrders"])
+@pytest.mark.parametrize("value", ["MedicationRequest/1", 3, {"resourceType": "Patient"}, [1]])
+def test_malformed_orders_name_the_scope_as_the_likely_cause(name: str, value: object) -> None:
     with pytest.raises(BadRequest, match="scope"):
-        taken(body, "order-select")
+        taken(an_order_body(**{name: value}), "order-select")
 
 
 def test_odd_draft_entries_are_skipped_and_the_rest_is_kept() -> None:

@@ -19,7 +19,7 @@ from cds_service.trust.registry import Registry
 from cds_service.web.axis import axis
 from cds_service.web.formulary import formulary
 from cds_service.web.markdown import rendered
-from cds_service.web.plot import NARROW, WIDE, Mark, Plot, Point, band_name, svg
+from cds_service.web.plot import NARROW, WIDE, Mark, Plot, Point, band_name, legend, svg
 from cds_service.web.record import chart_of, years
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -65,6 +65,7 @@ def test_the_start_page_lists_every_story_as_a_patient(client: FlaskClient) -> N
     for name in STORIES:
         assert f'href="/chart/{name}"' in page
     assert "Nora Lindqvist" in page
+    assert "Start with" in page
     assert "/cds-services" in page
 
 
@@ -178,6 +179,29 @@ def test_a_name_without_parts_is_unknown() -> None:
     assert chart_of([{"resourceType": "Patient"}], NOW, SODIUM).name == "Unknown"
 
 
+@pytest.mark.parametrize(("status", "shown"), [("in-progress", "now"), ("finished", ""), (None, "")])
+def test_a_visit_that_has_ended_is_not_the_setting_of_a_decision(status: str | None, shown: str) -> None:
+    visit = {"resourceType": "Encounter", "id": "now", "status": status, "class": {"code": "IMP"}}
+    assert chart_of([visit], NOW, SODIUM).encounter_id == shown
+
+
+def test_a_result_of_urine_says_so_and_a_tablet_has_no_braces(client: FlaskClient) -> None:
+    urine = {"system": "http://loinc.org", "code": "2955-3", "display": "Sodium [Moles/volume] in Urine"}
+    serum = {"system": "http://loinc.org", "code": "2160-0", "display": "Creatinine [Mass/volume] in Serum or Plasma"}
+    resources = [
+        _sodium(62, code={"coding": [urine], "text": "Sodium"}),
+        _sodium(1, code={"coding": [serum], "text": "Creatinine"}),
+        {
+            "resourceType": "MedicationRequest",
+            "status": "active",
+            "dosageInstruction": [{"doseAndRate": [{"doseQuantity": {"value": 1, "unit": "{tablet}"}}]}],
+        },
+    ]
+    record = chart_of(resources, NOW, SODIUM)
+    assert {result.name for result in record.results} == {"Sodium (urine)", "Creatinine"}
+    assert record.medicines[0].detail == "1 tablet"
+
+
 def test_age_is_completed_years() -> None:
     born = datetime(1958, 11, 21, tzinfo=UTC).date()
     assert years(born, datetime(2026, 11, 20, tzinfo=UTC).date()) == 67
@@ -217,6 +241,31 @@ def test_without_a_fresh_low_value_no_limit_is_drawn(points: tuple[Point, ...]) 
     plot = _plot(*points)
     assert plot.allowed is None
     assert 'class="limit"' not in svg(plot, WIDE)
+
+
+@pytest.mark.parametrize("shape", [WIDE, NARROW])
+def test_the_limit_is_to_be_seen_however_long_the_past_is(shape: Any) -> None:
+    drawn = svg(_plot(_hours_ago(24 * 400, 139), _hours_ago(20, 131)), shape)
+    (left, right) = re.findall(r'<line class="limit" x1="([\d.]+)" y1="[\d.]+" x2="([\d.]+)"', drawn)[0]
+    assert float(right) - float(left) > 20
+    assert "limit 139 (131 + 8 in 24 h)" in drawn
+
+
+def test_a_value_is_not_written_over_the_limit() -> None:
+    drawn = svg(_plot(_hours_ago(20, 118), _hours_ago(10, 125), _hours_ago(1, 125)), WIDE)
+    dots = re.findall(r'<circle class="[^"]+" cx="([\d.]+)" cy="([\d.]+)"', drawn)
+    labels = {x: float(y) for x, y in re.findall(r'<text class="value middle" x="([\d.]+)" y="([\d.]+)"', drawn)}
+    below = [labels[x] > float(y) for x, y in reversed(dots)]
+    assert below == [False, True, True]
+
+
+def test_the_legend_names_what_is_drawn_and_nothing_else() -> None:
+    quiet = legend(_plot(_hours_ago(1, 139)))
+    assert [style for style, _ in quiet] == ["mild", "moderate"]
+    marks = (Mark(NOW, "sertraline", draft=True), *[Mark(NOW - timedelta(days=n), f"drug {n}") for n in range(6)])
+    full = dict(legend(_plot(_hours_ago(1, 117), marks=marks)))
+    assert list(full) == ["mild", "moderate", "severe", "limit", "start", "draft", "more"]
+    assert full["more"] == "2 earlier starts not marked"
 
 
 @pytest.mark.parametrize(
@@ -265,6 +314,13 @@ def test_a_long_past_and_a_busy_present_get_scales_of_their_own() -> None:
     assert found.broken
     assert found.place(instants[0]) < 38 < found.place(instants[1])
     assert max(found.ticks(10))[1] == "now"
+
+
+def test_a_long_past_is_told_in_days_and_not_in_hours() -> None:
+    instants = [NOW - timedelta(days=30), NOW - timedelta(hours=30), NOW - timedelta(hours=2)]
+    words = [word for x, word in axis(instants, NOW, 0, 400).ticks(60) if x < 150]
+    assert "30 d ago" in words
+    assert all(word.endswith(" d ago") for word in words)
 
 
 def test_a_short_series_is_drawn_to_one_scale() -> None:

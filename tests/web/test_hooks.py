@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jwt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -210,6 +211,35 @@ def test_the_sandbox_may_call_and_sees_errors_too(client: FlaskClient) -> None:
 def test_a_foreign_page_may_not_call(client: FlaskClient, origin: str) -> None:
     answer = client.get("/cds-services", headers={"Origin": origin})
     assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def _without_orders(stories: dict[str, Story]) -> dict[str, Any]:
+    """What the public sandbox sends when its open Rx View tab is pressed again."""
+    call = a_call(stories["sertraline-with-low-sodium"])
+    call["context"] = {"patientId": call["context"]["patientId"], "userId": "Practitioner/COREPRACTITIONER1"}
+    return call
+
+
+def test_order_select_without_its_orders_names_the_scope_as_the_likely_cause(
+    client: FlaskClient, stories: dict[str, Story]
+) -> None:
+    response = client.post(ORDER_SELECT, json=_without_orders(stories))
+    assert response.status_code == 400
+    assert "scope" in issue(response)["details"]["text"]
+
+
+def test_a_client_that_shows_errors_as_all_clear_is_told_on_a_card_that_no_order_came(
+    client: FlaskClient, stories: dict[str, Story]
+) -> None:
+    sandbox = {"Authorization": f"Bearer {jwt.encode({'iss': SANDBOX}, 'x' * 32, algorithm='HS256')}"}
+    response = client.post(ORDER_SELECT, json=_without_orders(stories), headers=sandbox)
+    assert response.status_code == 200
+    (card,) = response.get_json()["cards"]
+    assert card["indicator"] == "info"
+    assert card["summary"] == "No order came with this call: nothing was checked"
+    assert "no all-clear" in card["detail"]
+    assert card["source"]["topic"]["code"] == "sodiumNotChecked"
+    assert "suggestions" not in card
 
 
 def test_feedback_is_kept_and_a_repeat_is_harmless(client: FlaskClient) -> None:

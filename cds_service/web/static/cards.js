@@ -1,6 +1,7 @@
 // Cards as a careful EHR shows them: level by color, word and icon; nothing of a card is taken for HTML.
 import { el, leaving, markdown } from "./dom.js";
 
+const FEW_LINES = 120; // pixels that are not worth a button
 const SVG = "http://www.w3.org/2000/svg";
 const LEVELS = {
   info: ["Information", "M12 11v6M12 7v.5M12 3a9 9 0 1 1 0 18a9 9 0 1 1 0-18"],
@@ -80,7 +81,7 @@ function more(body) {
 function fold(article, body) {
   const button = article.querySelector(".more");
   body.classList.add("short");
-  button.hidden = body.scrollHeight <= body.clientHeight + 4;
+  button.hidden = body.scrollHeight <= body.clientHeight + FEW_LINES;
   if (button.hidden) body.classList.remove("short");
   // A link that is reached by keyboard must be seen.
   body.addEventListener("focusin", () => body.classList.contains("short") && button.click());
@@ -133,9 +134,9 @@ function answer(card, { send, close }) {
   });
   dismiss.addEventListener("click", () => send(close("Dismissed"), { outcome: "overridden" }));
   const choose = reasons.length
-    ? [el("label", {}, "Reason not to follow it", menu), el("label", {}, "Comment (optional)", comment), override]
+    ? [el("label", {}, "Reason not to follow it", menu), el("label", {}, "Comment (optional)", comment)]
     : [];
-  return el("div", { className: "answer" }, ...choose, dismiss);
+  return el("div", { className: "answer" }, ...choose, el("div", { className: "buttons" }, reasons.length ? override : null, dismiss));
 }
 
 function receipt(list, words, exchange) {

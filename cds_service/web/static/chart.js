@@ -4,7 +4,7 @@ import { Client, prefetched } from "./client.js";
 import { el, rendered } from "./dom.js";
 import { showExchange } from "./exchange.js";
 import { Orders, orderName } from "./orders.js";
-import { bundled, fromAddress, resourcesOf, rowValues, toAddress, valueRow } from "./own.js";
+import { fromAddress, resourcesOf, rowValues, toAddress, valueRow } from "./own.js";
 import { everything, localReader, serverReader } from "./record.js";
 
 const $ = (id) => document.getElementById(id);
@@ -30,7 +30,9 @@ async function callHook(hook, extra = {}) {
   later(hook === "patient-view" ? "Opening the chart …" : "Checking the order …");
   const context = { userId: page.user, patientId: who.patientId, ...(who.encounterId && { encounterId: who.encounterId }), ...extra };
   const answers = [];
-  for (const service of await client.services(hook)) answers.push([service, await callService(service, context)]);
+  const { services, discovery } = await client.services(hook);
+  for (const service of services) answers.push([service, await callService(service, context)]);
+  if (!services.length) answers.push([null, { ...discovery, ok: false, problem: discovery.problem ?? `Discovery lists no service for ${hook}.` }]);
   if (round !== rounds[hook]) return;
   const shown = (await Promise.all(answers.map(([service, exchange]) => elements(service, exchange)))).flat();
   if (round !== rounds[hook]) return;
@@ -99,20 +101,28 @@ function redraw() {
 }
 
 async function draw() {
-  const resources = own ?? await everything(fromServer, page.patient);
-  const answer = await fetch("/demo/chart", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ resources: [...resources, ...orders.drafts] }),
-  });
-  if (!answer.ok) return;
-  const pieces = await answer.json();
+  const pieces = await piecesOf([...(own ?? await everything(fromServer, page.patient)), ...orders.drafts]);
+  if (pieces.problem) return;
   const open = document.querySelector(".values")?.open;
   $("banner").replaceChildren(rendered(pieces.banner));
   $("sodium").replaceChildren(rendered(pieces.sodium));
   $("record").replaceChildren(rendered(pieces.record));
   if (open !== undefined && document.querySelector(".values")) document.querySelector(".values").open = open;
-  if (own) who = { patientId: pieces.patientId, encounterId: pieces.encounterId };
+}
+
+/** The chart of these resources as HTML, or `problem`: why it cannot be drawn. */
+async function piecesOf(resources) {
+  try {
+    const answer = await fetch("/demo/chart", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ resources }),
+    });
+    const told = await answer.json();
+    return answer.ok ? told : { problem: told.issue?.[0]?.details?.text ?? `The chart could not be drawn (${answer.status}).` };
+  } catch {
+    return { problem: "The chart could not be drawn: no answer." };
+  }
 }
 
 // Own cases -----------------------------------------------------------------------------------------------------
@@ -120,19 +130,30 @@ async function draw() {
 const storySodium = [...document.querySelectorAll("#sodium-table tbody tr[data-at]")].filter((row) => row.dataset.amount);
 const sodiumIds = new Set(storySodium.map((row) => row.dataset.id));
 
+/** Shows a case, or says why it cannot be shown; then everything stays as it was, patient and address too. */
 async function useCase(state, words) {
   try {
-    own = resourcesOf(state, await everything(fromServer, page.patient), page.patient, sodiumIds);
+    const { resources, left } = resourcesOf(state, await everything(fromServer, page.patient), page.patient, sodiumIds);
+    const pieces = await piecesOf(resources);
+    if (pieces.problem) throw new Error(pieces.problem);
+    history.replaceState(null, "", await toAddress(state.bundle ? { bundle: asBundle(resources) } : state));
+    own = resources;
+    who = { patientId: pieces.patientId, encounterId: pieces.encounterId };
+    await reopen(left ? `${words} Left out, as no part of this chart: ${left} of the Bundle's entries.` : words);
+    return true;
   } catch (error) {
     $("own-status").textContent = error.message;
-    return;
+    return false;
   }
-  history.replaceState(null, "", await toAddress(state));
-  await reopen(words);
+}
+
+function asBundle(resources) {
+  return { resourceType: "Bundle", type: "collection", entry: resources.map((resource) => ({ resource })) };
 }
 
 async function reopen(words) {
   $("own-flag").hidden = own === null;
+  $("own-trouble").hidden = true;
   for (const radio of document.querySelectorAll("input[name=mode]")) radio.disabled = own !== null && radio.value !== "prefetch";
   if (own) document.querySelector("input[name=mode][value=prefetch]").checked = true;
   else who = { patientId: page.patient, encounterId: page.encounter };
@@ -168,10 +189,9 @@ $("own-apply").addEventListener("click", () => {
 $("own-use").addEventListener("click", () => {
   try {
     const bundle = JSON.parse($("own-text").value);
-    bundled(bundle);
     useCase({ bundle }, "Shown with this Bundle. The address of this page brings the case back.");
-  } catch (error) {
-    $("own-status").textContent = error instanceof SyntaxError ? "This is not JSON." : error.message;
+  } catch {
+    $("own-status").textContent = $("own-text").value.trim() ? "This is not JSON." : "Paste a Bundle first.";
   }
 });
 $("own-reset").addEventListener("click", () => {
@@ -184,12 +204,23 @@ $("own-reset").addEventListener("click", () => {
 
 // Orders and modes ----------------------------------------------------------------------------------------------
 
+async function fromDemo(path) {
+  try {
+    const answer = await fetch(path);
+    if (answer.ok) return await answer.json();
+  } catch {
+    // told below, as any other failure
+  }
+  later("The demo did not answer: nothing was ordered. Is it still running?");
+  return null;
+}
+
 let menu = null;
 $("formulary").addEventListener("change", async ({ target }) => {
   if (!target.value) return;
   const key = target.value;
-  menu ??= await (await fetch("/demo/formulary")).json();
-  order(menu[key]);
+  menu ??= await fromDemo("/demo/formulary");
+  if (menu) order(menu[key]);
   target.value = "";
 });
 $("order-form").addEventListener("submit", (event) => {
@@ -200,7 +231,8 @@ $("order-form").addEventListener("submit", (event) => {
   $("free-text").value = "";
 });
 $("story-order")?.addEventListener("click", async () => {
-  const call = await (await fetch(`/demo/stories/${page.story}/request`)).json();
+  const call = await fromDemo(`/demo/stories/${page.story}/request`);
+  if (!call) return;
   for (const { resource } of call.context.draftOrders.entry) orders.add(resource, who);
   selected = call.context.selections[0];
   checkOrder();
@@ -216,12 +248,18 @@ async function start() {
   try {
     state = await fromAddress(location.hash);
   } catch {
-    $("own-status").textContent = "The address holds no case that could be read; this is the story.";
+    $("own-trouble").textContent = "The address holds no case that could be read; this is the story.";
   }
+  $("own-trouble").hidden = $("own-trouble").textContent === "";
   if (!state) return callHook("patient-view");
   if (Array.isArray(state.sodium)) fillEditor(state.sodium.map(({ value, hours }) => ({ value: String(value), hours: String(hours) })));
   if (state.bundle) $("own-text").value = JSON.stringify(state.bundle, null, 2);
-  return useCase(state, "This case came with the address of the page.");
+  if (await useCase(state, "This case came with the address of the page.")) return;
+  $("own-trouble").textContent = `The case in the address cannot be shown; this is the story. ${$("own-status").textContent}`;
+  $("own-trouble").hidden = false;
+  callHook("patient-view");
 }
+
+addEventListener("hashchange", () => location.reload()); // somebody pasted the address of another case
 
 start();

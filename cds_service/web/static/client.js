@@ -3,20 +3,20 @@ import { uuid } from "./dom.js";
 
 const PATIENCE_MS = 10_000;
 
-/** A client for the CDS services at `discovery`; `told` hears of every exchange when it is over. */
+/** A client for the CDS services at `discovery`; `told` hears of every exchange as it begins, and answers with whom to tell the end. */
 export class Client {
   constructor(discovery, told) {
     this.discovery = discovery;
     this.told = told;
   }
 
-  /** The services for a hook; asked once. */
+  /** The services for a hook, and the exchange that told of them; asked once, and again where it failed. */
   async services(hook) {
-    this.listed ??= this.exchange("discovery", "GET", this.discovery).then((exchange) => {
-      if (!exchange.ok) this.listed = undefined; // ask again next time
-      return exchange.ok ? exchange.response.services : [];
-    });
-    return (await this.listed).filter((service) => service.hook === hook);
+    this.listed ??= this.exchange("discovery", "GET", this.discovery);
+    const discovery = await this.listed;
+    if (!discovery.ok) this.listed = undefined;
+    const services = Array.isArray(discovery.response?.services) ? discovery.response.services : [];
+    return { services: services.filter((service) => service.hook === hook), discovery };
   }
 
   /** One hook call; the answer is the exchange, whatever came of it. */
@@ -35,6 +35,7 @@ export class Client {
   async exchange(kind, method, url, request, note = "") {
     const began = performance.now();
     const done = { kind, method, url, request, note, ok: false, status: 0, response: null };
+    const ended = this.told(done);
     try {
       const answer = await fetch(url, {
         method,
@@ -49,7 +50,7 @@ export class Client {
       done.problem = error.name === "TimeoutError" ? "No answer in ten seconds." : "No answer, or one that is no JSON.";
     }
     done.milliseconds = Math.round(performance.now() - began);
-    this.told(done);
+    ended();
     return done;
   }
 }

@@ -2,23 +2,31 @@
 import { el } from "./dom.js";
 
 const MOST = 40;
+const SHORT = 400; // characters of JSON that need no folding
 
-/** Adds one exchange on top of `list`. */
+/** Adds one exchange that begins on top of `list`; call what comes back when it has ended. */
 export function showExchange(list, exchange) {
   const path = new URL(exchange.url, location.href).pathname;
-  const status = exchange.status || "no answer";
-  const summary = el(
-    "summary", {},
-    el("b", { textContent: exchange.kind }),
-    el("span", { textContent: `${exchange.method} ${path}` }),
-    el("span", { className: exchange.ok ? "ok" : "bad", textContent: `${status}` }),
-    el("span", { textContent: `${exchange.milliseconds} ms` }),
-    el("span", { className: "quiet", textContent: exchange.note }),
-  );
-  const details = el("details", {}, summary);
-  details.addEventListener("toggle", () => fill(details, exchange), { once: true });
-  list.prepend(el("li", {}, details));
+  const head = [el("b", { textContent: exchange.kind }), el("span", { textContent: `${exchange.method} ${path}` })];
+  const waiting = el("p", { className: "waiting" }, ...head, el("span", { className: "quiet", textContent: `waiting … ${exchange.note}` }));
+  const row = el("li", {}, waiting);
+  list.prepend(row);
   while (list.children.length > MOST) list.lastElementChild.remove();
+  return () => {
+    const details = el("details", {}, el("summary", {}, ...head, ...outcome(exchange)));
+    details.addEventListener("toggle", () => fill(details, exchange), { once: true });
+    row.replaceChildren(details);
+  };
+}
+
+function outcome({ ok, status, response, milliseconds, note }) {
+  const cards = response?.cards;
+  return [
+    el("span", { className: ok ? "ok" : "bad", textContent: `${status || "no answer"}` }),
+    Array.isArray(cards) ? el("span", { textContent: cards.length === 1 ? "1 card" : `${cards.length || "no"} cards` }) : null,
+    el("span", { textContent: `${milliseconds} ms` }),
+    el("span", { className: "quiet", textContent: note }),
+  ].filter(Boolean);
 }
 
 function fill(details, { request, response, problem }) {
@@ -31,7 +39,16 @@ function fill(details, { request, response, problem }) {
 
 function half(title, value) {
   const box = el("div", { className: "json", tabIndex: 0, role: "group", "aria-label": title }, tree(value, 0));
-  return el("div", {}, el("h3", { textContent: title }), box);
+  const copy = el("button", { type: "button", className: "small", textContent: "Copy", "aria-label": `Copy ${title.toLowerCase()}` });
+  copy.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(JSON.stringify(value, null, 2));
+      copy.textContent = "Copied";
+    } catch {
+      copy.textContent = "The browser does not allow it";
+    }
+  });
+  return el("div", {}, el("div", { className: "half" }, el("h3", { textContent: title }), copy), box);
 }
 
 /** Where each piece of data came from, as services that explain themselves say in an extension of the answer. */
@@ -53,7 +70,7 @@ function tree(value, depth, name) {
   const size = Array.isArray(value) ? `[ ${keys.length} ]` : `{ ${keys.slice(0, 4).join(", ")}${keys.length > 4 ? ", …" : ""} }`;
   const fold = el("details", {}, el("summary", {}, ...label, size));
   const open = () => fold.append(el("ul", {}, ...keys.map((key) => el("li", {}, tree(value[key], depth + 1, key)))));
-  if (depth === 0) {
+  if (depth === 0 || JSON.stringify(value).length < SHORT) {
     fold.open = true;
     open();
   } else {

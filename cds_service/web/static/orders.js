@@ -7,6 +7,22 @@ export function orderName(resource) {
   return named?.text ?? named?.coding?.[0]?.display ?? resource.resourceType;
 }
 
+/** What an order says beyond its name: dose, amount, when. */
+export function orderDetail(resource) {
+  const dosage = resource.dosageInstruction?.[0];
+  const dose = dosage?.doseAndRate?.[0]?.doseQuantity;
+  const times = dosage?.timing?.repeat?.period === 1 && dosage.timing.repeat.periodUnit === "d" ? dosage.timing.repeat.frequency : null;
+  const due = resource.occurrenceDateTime?.match(/^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}))?/);
+  const told = [
+    dosage?.text ?? (dose && `${dose.value} ${(dose.unit ?? "").replace(/[{}]/g, "")}`),
+    !dosage?.text && times && `${times} × daily`,
+    dosage?.route?.text,
+    resource.oralDiet?.instruction,
+    due && `due ${due[1]} ${due[2] ?? ""}`.trim(),
+  ];
+  return told.filter(Boolean).join(", ");
+}
+
 export class Orders {
   /** `changed` is called after every change of the list. */
   constructor(list, changed) {
@@ -75,7 +91,8 @@ export class Orders {
         this.remove(reference);
         this.list.closest("section").querySelector("#formulary").focus(); // the button is gone
       });
-      return el("li", { className: "draft" }, el("span", { textContent: name }), el("span", { className: "quiet", textContent: from }), button);
+      const words = el("span", {}, el("b", { textContent: name }), " ", el("span", { className: "quiet", textContent: [orderDetail(resource), from].filter(Boolean).join(" · ") }));
+      return el("li", { className: "draft" }, words, button);
     });
     this.list.replaceChildren(...(rows.length ? rows : [el("li", { className: "empty", textContent: "None yet." })]));
     this.changed();

@@ -1,8 +1,8 @@
 // Own cases: the story with other sodium values, or a pasted Bundle. Kept in the address after the "#".
+import { bundled, MOST_CHARACTERS } from "./bundle.js";
 import { el } from "./dom.js";
 
 const HOUR_MS = 3_600_000;
-const MOST_CHARACTERS = 1_000_000;
 const SODIUM = { coding: [{ system: "http://loinc.org", code: "2951-2", display: "Sodium [Moles/volume] in Serum or Plasma" }], text: "Sodium" };
 
 /** The case that the address holds, or null; throws where it holds something else. */
@@ -10,7 +10,9 @@ export async function fromAddress(hash) {
   const text = new URLSearchParams(hash.replace(/^#/, "")).get("case");
   if (!text) return null;
   const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-  return JSON.parse(await inflated(bytes));
+  const state = JSON.parse(await inflated(bytes));
+  if (!Array.isArray(state?.sodium) && typeof state?.bundle !== "object") throw new Error("no case");
+  return state;
 }
 
 /** The part after the "#" that brings this case back. */
@@ -31,9 +33,10 @@ async function inflated(bytes) {
   return text;
 }
 
-/** The resources of a case: the story's with these sodium values, or those of the Bundle. */
+/** The resources of a case, and how many entries were left out: the story's with these sodium values, or those of the Bundle. */
 export function resourcesOf(own, story, patientId, sodiumIds) {
   if (own.bundle) return bundled(own.bundle);
+  if (!own.sodium.every((v) => isAmount(v?.value, 250) && isAmount(v?.hours, 1_000_000))) throw new Error("The case holds values that are no sodium results.");
   const kept = story.filter((r) => !(r.resourceType === "Observation" && sodiumIds.has(r.id)));
   const made = own.sodium.map(({ value, hours }, n) => ({
     resourceType: "Observation", id: `own-sodium-${n + 1}`, status: "final", code: SODIUM,
@@ -41,16 +44,11 @@ export function resourcesOf(own, story, patientId, sodiumIds) {
     effectiveDateTime: new Date(Date.now() - hours * HOUR_MS).toISOString().replace(/\.\d+Z$/, "Z"),
     valueQuantity: { value, unit: "mmol/L", system: "http://unitsofmeasure.org", code: "mmol/L" },
   }));
-  return [...kept, ...made];
+  return { resources: [...kept, ...made], left: 0 };
 }
 
-/** The resources of a Bundle, as an EHR would hold them; throws with words for the person who pasted it. */
-export function bundled(bundle) {
-  if (bundle?.resourceType !== "Bundle" || !Array.isArray(bundle.entry)) throw new Error("This is no FHIR Bundle with entries.");
-  const resources = bundle.entry.map((entry) => entry?.resource).filter((r) => typeof r?.resourceType === "string");
-  const patient = resources.find((r) => r.resourceType === "Patient");
-  if (typeof patient?.id !== "string") throw new Error("The Bundle holds no Patient with an id.");
-  return resources;
+function isAmount(value, most) {
+  return typeof value === "number" && value >= 0 && value <= most;
 }
 
 /** One row of the editor. */

@@ -1,0 +1,54 @@
+"""axe-core looks at our pages: nothing serious, in light and dark, on a telephone and on a desk."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PATIENCE_MS, Open
+
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+pytestmark = pytest.mark.xdist_group("browser")  # one demo, one browser
+expect.set_options(timeout=PATIENCE_MS)
+BAD = ("serious", "critical")
+
+
+def _assert_nothing_serious(page: Page) -> None:
+    found = axe.Axe().run(page).response["violations"]
+    told = [(v["impact"], v["id"], [node["target"] for node in v["nodes"]]) for v in found if v["impact"] in BAD]
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("path", "width", "dark"),
+    [
+        ("/", 360, True),
+        ("/basis", 360, False),
+        ("/chart/rising-too-fast", 360, False),
+        ("/chart/normal-sodium", 1440, True),
+    ],
+)
+def test_axe_finds_nothing_serious_on_a_page(path: str, width: int, dark: bool, open_page: Open) -> None:
+    page = open_page(path, width=width, dark=dark)
+    if path.startswith("/chart"):
+        expect(page.locator("#status")).to_contain_text("on opening the chart")
+    _assert_nothing_serious(page)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_serious_on_a_chart_in_use(dark: bool, open_page: Open) -> None:
+    page = open_page("/chart/saline-3-percent-mild", dark=dark, expected=("412",))
+    page.get_by_role("button", name="Order it").click()
+    card = page.locator("#cards-order-select article.card")
+    card.get_by_role("button", name=re.compile("^Keep order")).click()
+    expect(card.locator(".receipts")).to_contain_text("feedback stored")
+    card.get_by_role("button", name="Dismiss").click()
+    page.locator("#exchange summary").first.click()
+    page.get_by_text("Edit the story's sodium values").click()
+    page.get_by_text("Paste a Bundle").click()
+    _assert_nothing_serious(page)
+    page.get_by_role("radio", name=re.compile("^Broken")).check()
+    expect(page.locator("article.failure")).to_have_count(1)
+    _assert_nothing_serious(page)
