@@ -164,6 +164,13 @@ def test_t77_a_request_with_two_lengths_is_refused_by_the_proxy(proxy: Proxy) ->
     assert said.count(b"HTTP/1.1") == 1
 
 
+@pytest.mark.parametrize("path", ["/cds-services/..%2f..%2fetc%2fpasswd", "/cds-services/%00"])
+def test_a_path_that_the_proxy_cannot_read_gets_an_outcome(proxy: Proxy, path: str) -> None:
+    for answer in (proxy.get(path), proxy.post(path, json={})):
+        assert answer.status_code == 400
+        assert answer.json()["issue"][0]["code"] == "invalid"
+
+
 def test_a_body_over_the_limit_is_refused_with_an_outcome(proxy: Proxy) -> None:
     headers = {"Content-Type": "application/json"}
     fits = b"[" + b" " * 1_999_998 + b"]"
@@ -192,7 +199,7 @@ def test_bodies_that_never_come_hold_the_proxy_and_not_the_service(proxy: Proxy)
 
 def test_no_call_meets_a_connection_that_the_service_has_just_closed(proxy: Proxy) -> None:
     """The service closes idle connections after 5 s; nginx lets go of them after 4 s."""
-    for pause in (0.0, 3.9, 4.1, 4.9, 5.1):
+    for pause in (0.0, 3.9, 5.0):
         time.sleep(pause)
         assert [proxy.get("/ready").status_code for _ in range(4)] == [200] * 4
 
