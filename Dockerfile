@@ -1,23 +1,45 @@
-# Two stages: the first installs from the hashed lock, the second holds only what runs.
-FROM python:3.13-slim AS build
+# syntax=docker/dockerfile:1
+# The first stage installs from the hashed lock, the second holds only what runs. docs/container.md says how to use it.
+#
+# The base is pinned by tag, so that a rebuild brings the security updates of its patch releases. For a build that
+# can be repeated bit by bit give its digest: --build-arg PYTHON_IMAGE=python:3.13-slim-trixie@sha256:...
+ARG PYTHON_IMAGE=python:3.13-slim-trixie
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore SOURCE_DATE_EPOCH=1764547200
 WORKDIR /src
-RUN python -m venv /opt/venv
+# Without pip in it: nothing can be installed into the finished environment.
+RUN python -m venv --without-pip /opt/venv
 COPY requirements.lock ./
-RUN /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+RUN pip --python /opt/venv/bin/python install --no-compile --no-deps --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY cds_service ./cds_service
 COPY hooks ./hooks
 COPY fixtures ./fixtures
-RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+# The build backend comes from the lock too, and goes again. Bytecode is made once, here, and trusted as it is:
+# a read-only root could not keep what is compiled at a start.
+RUN pip --python /opt/venv/bin/python install --no-compile --no-deps --no-build-isolation --no-index . \
+    && pip --python /opt/venv/bin/python uninstall --yes --quiet hatchling editables pathspec pluggy trove-classifiers \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv
 
-FROM python:3.13-slim
+FROM ${PYTHON_IMAGE}
+LABEL org.opencontainers.image.title="hyponatremia-cds" \
+      org.opencontainers.image.description="FHIR-integrated CDS Hooks service for hyponatremia" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.documentation="docs/container.md"
+# Folders that volumes are mounted on take their owner from here. The base comes without bytecode of the standard
+# library: importing the service as root writes what a start needs, and no more.
+RUN --mount=type=bind,from=build,source=/opt/venv,target=/opt/venv \
+    useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin cds \
+    && install -d -o cds -g cds -m 0750 /data /registry /ehr /tls \
+    && PATH=/opt/venv/bin:$PATH python -c "import cds_service.cli.serve, cds_service.cli.demo, psycopg"
 COPY --from=build /opt/venv /opt/venv
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin cds \
-    && mkdir /data && chown cds /data
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 CDS_DATA_DIR=/data CDS_HOST=0.0.0.0
-USER 10001
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    CDS_DATA_DIR=/data CDS_HOST=0.0.0.0 CDS_PORT=8642
+USER 10001:10001
 VOLUME /data
 EXPOSE 8642
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8642/health', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["python", "-Sc", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"CDS_PORT\"]}/health', timeout=2)"]
+STOPSIGNAL SIGTERM
 CMD ["cds-service", "serve"]

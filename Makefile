@@ -49,9 +49,10 @@ sbom: $(DEV) ## Write dist/sbom.json (CycloneDX) and docs/licenses.md: what the 
 	@$(BIN)/python tests/licenses.py > docs/licenses.md
 	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/sbom.json
 
+# The image installs requirements.lock and nothing else, so it holds the driver for PostgreSQL too.
 lock: $(DEV) ## Refresh the lock files from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
-	  pyproject.toml --group build -o requirements.lock
+	  pyproject.toml --group build --extra postgresql -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 	  pyproject.toml --group dev -o requirements-dev.lock
 

@@ -21,6 +21,7 @@
   - SettingsError               a CDS_... variable is missing or wrong
   - TerminologyError            an RxNorm release, its index, or a file of local codes is wrong
 * StoryError                    a folder of fixtures/ is not a story
+* UploadError                   a FHIR server did not take the stories (`cds-service demo load`)
 
 Texts are fixed and speak to the analyst who reads them; what a caller sent is never quoted.
 """
@@ -163,3 +164,7 @@ class TerminologyError(ConfigurationError):
 
 class StoryError(Exception):
     """A folder of fixtures/ is not a story; the text names the folder and the key."""
+
+
+class UploadError(Exception):
+    """A server did not take what was to be written to it; the text names the resource and the status."""

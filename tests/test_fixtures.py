@@ -87,3 +87,10 @@ def test_no_story_holds_a_real_looking_identifier() -> None:
     for story in STORIES.values():
         text = json.dumps(story.record, default=str)
         assert not re.search(r"\d{3}-\d{2}-\d{4}|\"telecom\"|\"address\"", text), story.name
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+def test_any_fhir_server_takes_the_ids(story: Story) -> None:
+    """HAPI and others refuse ids of digits alone from a client; R4 allows 64 letters, digits, '-' and '.'."""
+    for resource in story.resources:
+        assert re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9.-]{1,64}", resource["id"]), resource["id"]

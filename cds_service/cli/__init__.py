@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import click
 
-from cds_service.errors import ConfigurationError, ServiceError, StoryError
+from cds_service.errors import ConfigurationError, ServiceError, StoryError, UploadError
 
 EX_CONFIG = 78  # sysexits.h: the configuration is wrong
 
@@ -66,6 +66,9 @@ def main() -> None:
     except StoryError as error:
         click.echo(f"cds-service: {error}", err=True)
         sys.exit(2)
+    except UploadError as error:
+        click.echo(f"cds-service: {error}", err=True)
+        sys.exit(1)
     except ServiceError as error:
         click.echo(f"cds-service: {error.status}: {error.message}", err=True)
         sys.exit(1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 import click
 
 from cds_service.app import create_app, front_for
+from cds_service.cli import Commands
 from cds_service.cli.run import free_port, refuse_busy_port, serve_here, tune_collector
 from cds_service.settings import DEFAULT_PORT, settings_from_environment
 from cds_service.stories import default_fixtures_dir, load_stories
@@ -22,7 +24,18 @@ EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # recognised here, bound only w
 _SALINE, _CRAMPS = "saline-3-percent-mild", "cramps-in-siadh"
 
 
-@click.command("demo")
+class DemoCommands(Commands):
+    """What works with the stories beside the demo itself."""
+
+    modules: ClassVar[dict[str, str]] = {
+        "load": "demo_load",
+        "request": "demo_request",
+        "call": "demo_call",
+        "registry": "demo_registry",
+    }
+
+
+@click.group("demo", cls=DemoCommands, invoke_without_command=True)
 @click.option(
     "--port",
     default=DEFAULT_PORT,
@@ -40,12 +53,25 @@ _SALINE, _CRAMPS = "saline-3-percent-mild", "cramps-in-siadh"
     help="Add why, and why not, to each answer as an extension.",
 )
 @click.option("--verbose", is_flag=True, help="Log each call, one JSON object a line.")
-def command(port: int, host: str, demo_public: bool, bases: tuple[str, ...], explain: bool, verbose: bool) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context, port: int, host: str, demo_public: bool, bases: tuple[str, ...], explain: bool, verbose: bool
+) -> None:
     """Start the service with the stories of fixtures/ and an embedded FHIR server.
 
     Nothing leaves this machine: only the embedded FHIR server and those named with --fhir-base are
     read, with the token of each call. Feedback goes to a temporary store that is deleted at the end.
+
+    The commands below bring the stories to a FHIR server of your own, and call a service as an EHR would.
+
+    \b
+    Example, with a FHIR server at http://127.0.0.1:8080/fhir:
+      cds-service demo load --fhir-base http://127.0.0.1:8080/fhir
+      cds-service demo --fhir-base http://127.0.0.1:8080/fhir
     """
+    if ctx.invoked_subcommand is not None:
+        _refuse_options_of_the_server(ctx)
+        return
     if host not in LOOPBACK and not demo_public:
         click.echo("cds-service: the demo listens on this machine only; --demo-public allows more.", err=True)
         raise SystemExit(EX_CONFIG)
@@ -72,6 +98,17 @@ def command(port: int, host: str, demo_public: bool, bases: tuple[str, ...], exp
         click.echo(_welcome(base, bases))
         serve_here(front_for(app, settings), host, port)
     click.echo("\nStopped; the temporary store is deleted.")
+
+
+def _refuse_options_of_the_server(ctx: click.Context) -> None:
+    """`demo --fhir-base URL load` would drop the option without a word."""
+    given = [
+        option
+        for option in ctx.command.params
+        if ctx.get_parameter_source(str(option.name)) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(f"{given[0].opts[0]} belongs behind the command: demo {ctx.invoked_subcommand} ...")
 
 
 def _welcome(base: str, bases: tuple[str, ...]) -> str:

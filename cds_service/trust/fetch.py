@@ -1,4 +1,4 @@
-"""One bounded GET: so many bytes, so much time, no redirect, and no text of an error."""
+"""One bounded call: so many bytes, so much time, no redirect, and no text of an error."""
 
 from __future__ import annotations
 
@@ -32,26 +32,51 @@ class Fetched:
     cache_control: str = ""
 
 
-def fetch(session: requests.Session, url: str, headers: Mapping[str, str], errand: Errand, max_bytes: int) -> Fetched:
-    """GET `url` within the errand's deadline; at most `max_bytes` of decoded body.
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A call that writes. It may arrive twice (see `fetch`): only what then changes nothing is sent so."""
+
+    method: str
+    body: bytes
+
+
+def fetch(
+    session: requests.Session,
+    url: str,
+    headers: Mapping[str, str],
+    errand: Errand,
+    max_bytes: int,
+    sent: Sent | None = None,
+) -> Fetched:
+    """GET `url`, or send to it, within the errand's deadline; at most `max_bytes` of decoded body.
 
     A reset on a connection that had been idle is tried once more, because the server may have closed
     it just then; nothing else is. Messages of requests name the URL, so none is passed on.
     """
     with running(errand):
         errand.reused = True
-        fetched = _fetch(session, url, headers, errand, max_bytes)
+        fetched = _fetch(session, url, headers, errand, max_bytes, sent)
         if fetched.status == 0 and fetched.failure is Failure.BROKEN and errand.reused and not errand.is_cut:
-            return _fetch(session, url, headers, errand, max_bytes)
+            return _fetch(session, url, headers, errand, max_bytes, sent)
         return fetched
 
 
-def _fetch(session: requests.Session, url: str, headers: Mapping[str, str], errand: Errand, max_bytes: int) -> Fetched:
+def _fetch(
+    session: requests.Session,
+    url: str,
+    headers: Mapping[str, str],
+    errand: Errand,
+    max_bytes: int,
+    sent: Sent | None,
+) -> Fetched:
     left = errand.deadline.left()
     if not left or errand.is_cut:
         return Fetched(0, b"", Failure.TIME)
+    method, body = (sent.method, sent.body) if sent else ("GET", None)
     try:
-        response = session.get(url, headers=dict(headers), timeout=(left, left), stream=True, allow_redirects=False)
+        response = session.request(
+            method, url, data=body, headers=dict(headers), timeout=(left, left), stream=True, allow_redirects=False
+        )
     except (requests.RequestException, HTTPError, OSError, ValueError):
         return Fetched(0, b"", _why(errand))
     # Not drained: what is left in a connection after an early end is not worth reading.

@@ -1,0 +1,156 @@
+"""`cds-service demo load`: the stories as patients of any FHIR R4 server."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import click
+
+from cds_service.cli.demo_options import FHIR_BASE, fhir_token
+from cds_service.cli.offline import chosen_stories
+from cds_service.errors import UploadError
+from cds_service.fhir.upload import Upload
+from cds_service.protocol.wire import encode
+from cds_service.settings import settings_from_environment
+from cds_service.stories import Story, default_fixtures_dir
+
+_TELL_EVERY_S = 5.0
+_TO_TRY = ("saline-3-percent-mild", "cramps-in-siadh", "sertraline-with-low-sodium")
+
+
+class Told(Protocol):
+    """What is told of a run under way."""
+
+    def __call__(self, done: int, story: str) -> None: ...
+
+
+@click.command("load")
+@FHIR_BASE
+@click.option("--story", "names", multiple=True, metavar="NAME", help="Only this story. Repeatable.")
+@click.option(
+    "--wait",
+    default=10,
+    show_default=True,
+    type=click.IntRange(0, 3600),
+    metavar="SECONDS",
+    help="How long to wait for a server that is still starting.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was loaded as JSON.")
+def command(base: str, names: tuple[str, ...], wait: int, as_json: bool) -> None:
+    """Write the patients of the stories to a FHIR R4 server, with their times shifted to now.
+
+    Each resource is written under its own id (PUT), so a run that was stopped is run again, and a later run
+    brings the same patients back to the present. A patient of that id who is somebody else stops the run
+    before anything of the story is written. All of them are invented, and labelled as test data (HTEST).
+
+    The server needs no preparation. Where it wants a token, put it into the variable DEMO_FHIR_TOKEN. Plain
+    http is for this machine and private networks.
+
+    \b
+    Examples:
+      cds-service demo load --fhir-base http://127.0.0.1:8080/fhir
+      DEMO_FHIR_TOKEN=... cds-service demo load --fhir-base https://fhir.example/r4 --story cramps-in-siadh
+    """
+    chosen = chosen_stories(default_fixtures_dir(), names)
+    stories = [story for story in chosen if not story.file.failing]
+    settings = settings_from_environment()
+    upload = Upload(base, fhir_token(), ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None)
+    try:
+        upload.wait(wait, lambda waited, why: _tell_waiting(base, waited, wait, why))
+        now = datetime.now(UTC).replace(second=0, microsecond=0)  # not before the wait, which may be minutes
+        _write(upload, stories, now)
+    except UploadError as error:
+        raise UploadError(f"{base}: {error}. Run it again when that is mended: it writes the same resources.") from None
+    left_out = [story.name for story in chosen if story.file.failing]
+    if as_json:
+        sys.stdout.write(encode(_as_json(base, stories, left_out, now, upload)).decode() + "\n")
+    else:
+        click.echo(_as_text(base, stories, left_out, now))
+
+
+def _write(upload: Upload, stories: Iterable[Story], now: datetime) -> None:
+    listed = list(stories)
+    with _progress(len(listed)) as tell:
+        for number, story in enumerate(listed):
+            tell(number, story.name)
+            upload.store(story.resources_at(now))
+
+
+def _tell_waiting(base: str, waited: float, wait: int, why: str) -> None:
+    if round(waited) % round(_TELL_EVERY_S) == 0:
+        click.echo(f"Waiting for {base} ({waited:.0f} of {wait} s): {why}", err=True)
+
+
+@contextmanager
+def _progress(stories: int) -> Iterator[Told]:
+    """A bar on standard error; in a log, a line now and then."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(stories)
+        return
+    with Progress(console=console) as bar:
+        task = bar.add_task("Loading", total=stories)
+        yield lambda done, story: bar.update(task, completed=done, description=story)
+        bar.update(task, completed=stories, description="Loaded")
+
+
+class _Lines:
+    """At most one line in five seconds."""
+
+    def __init__(self, stories: int) -> None:
+        self._stories = stories
+        self._last = time.monotonic()
+
+    def __call__(self, done: int, story: str) -> None:
+        if time.monotonic() - self._last >= _TELL_EVERY_S:
+            self._last = time.monotonic()
+            click.echo(f"Loaded {done} of {self._stories} stories; now {story}", err=True)
+
+
+def _as_json(base: str, stories: list[Story], left_out: list[str], now: datetime, upload: Upload) -> dict[str, Any]:
+    return {
+        "fhirBase": base,
+        "asOf": now.isoformat().replace("+00:00", "Z"),
+        "by": "transaction" if upload.transactions else "put",
+        "stories": [
+            {
+                "name": story.name,
+                "patientId": story.patient_id,
+                "service": story.file.service,
+                "profile": story.file.profile,
+                "resources": len(story.resources),
+            }
+            for story in stories
+        ],
+        "leftOut": left_out,
+    }
+
+
+def _as_text(base: str, stories: list[Story], left_out: list[str], now: datetime) -> str:
+    written = sum(len(story.resources) for story in stories)
+    lines = [f"{base} holds {len(stories)} stories ({written} resources) as they stand at {now:%Y-%m-%d %H:%M} UTC."]
+    lines += [f"Left out: {name}, which tells of a FHIR server that fails." for name in left_out]
+    lines.append("They grow older from now on; run this again to bring them back to the present.")
+    to_try = [story for story in stories if story.name in _TO_TRY] or stories[: len(_TO_TRY)]
+    if to_try:
+        lines += ["", "See their cards, read live from that server. In one terminal:", ""]
+        lines += [f"  cds-service demo --fhir-base {base}", "", "and in another:", ""]
+        lines += [f"  cds-service demo call {story.name} --fhir-base {base}" for story in to_try]
+        lines += ["", "The same by curl:", ""]
+        lines += [_curl(base, to_try[0])]
+    return "\n".join(lines)
+
+
+def _curl(base: str, story: Story) -> str:
+    return (
+        f"  cds-service demo request {story.name} --fhir-base {base} | curl -s -H 'Content-Type: application/json' "
+        f"--data-binary @- http://127.0.0.1:8642/cds-services/{story.file.service}"
+    )

@@ -1,0 +1,124 @@
+"""A service in development mode with a generated registry, called as the invented EHR calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from cds_service.cli.demo_registry import signed_token
+from cds_service.cli.run import free_port
+from cds_service.stories import Story
+from tests.cli.test_commands import run
+from tests.cli.test_servers import START_S, started
+from tests.fhir_store import FhirStore, fhir_store
+
+
+@pytest.fixture(scope="module")
+def records() -> Iterator[FhirStore]:
+    with fhir_store() as store:
+        assert run("demo", "load", "--fhir-base", store.base).returncode == 0
+        yield store
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, records: FhirStore) -> Path:
+    """clients.toml and the key of its one EHR."""
+    made = tmp_path_factory.mktemp("registry")
+    told = run("demo", "registry", "--fhir-base", records.base, *_files(made))
+    assert told.returncode == 0, told.stderr
+    return made
+
+
+@pytest.fixture(scope="module")
+def service(folder: Path) -> Iterator[str]:
+    port = free_port("127.0.0.1")
+    environment = {
+        "CDS_CLIENTS_FILE": f"{folder}/clients.toml",
+        "CDS_DATA_DIR": f"{folder}/data",
+        "CDS_PORT": str(port),
+        "CDS_DEADLINE_MS": "5000",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cds_service", "serve"], env=os.environ | environment, stderr=subprocess.DEVNULL
+    )
+    yield started(process, f"http://127.0.0.1:{port}")  # type: ignore[arg-type]  # its output is not looked at
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(START_S) == 0
+
+
+def _files(folder: Path) -> tuple[str, ...]:
+    return "--clients-file", f"{folder}/clients.toml", "--key-file", f"{folder}/key/ehr.pem"
+
+
+def test_a_call_with_the_key_gets_the_cards_of_the_story_read_live(
+    service: str, records: FhirStore, folder: Path
+) -> None:
+    key = f"{folder}/key/ehr.pem"
+    arguments = ("demo", "call", "cramps-in-siadh", "--fhir-base", records.base, "--service-url", service)
+    told = run(*arguments, "--key-file", key)
+    assert told.returncode == 0, told.stderr
+    assert "1000 mL" in told.stdout
+    as_json = json.loads(run(*arguments, "--key-file", key, "--json").stdout)
+    assert [card["source"]["topic"]["code"] for card in as_json["cards"]]
+
+
+def test_a_call_without_the_key_is_refused_in_one_line(service: str, records: FhirStore) -> None:
+    told = run("demo", "call", "cramps-in-siadh", "--fhir-base", records.base, "--service-url", service)
+    assert told.returncode == 1
+    assert "answered 401" in told.stderr
+    assert "token" in told.stderr
+    assert told.stderr.count("\n") == 1
+
+
+def test_a_token_of_the_generated_registry_counts_once(
+    service: str, folder: Path, records: FhirStore, stories: dict[str, Story]
+) -> None:
+    from datetime import UTC, datetime
+
+    headers = {"Authorization": f"Bearer {signed_token(folder / 'key/ehr.pem', datetime.now(UTC))}"}
+    call = json.loads(run("demo", "request", "cramps-in-siadh", "--fhir-base", records.base).stdout)
+    url = f"{service}/cds-services/hyponatremia-patient-view"
+    said = [requests.post(url, json=call, headers=headers, timeout=30).status_code for _ in range(2)]
+    assert said == [200, 401]
+
+
+def test_the_key_is_for_its_owner_and_neither_file_is_ever_overwritten(folder: Path, records: FhirStore) -> None:
+    key, registry = folder / "key/ehr.pem", folder / "clients.toml"
+    before = key.read_bytes(), registry.read_bytes()
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert b"PRIVATE" not in registry.read_bytes()
+    again = run("demo", "registry", "--fhir-base", records.base, *_files(folder))
+    assert again.returncode == 0
+    assert "nothing was changed" in again.stdout
+    assert (key.read_bytes(), registry.read_bytes()) == before
+
+
+def test_a_registry_of_somebody_else_is_left_alone(tmp_path: Path, records: FhirStore) -> None:
+    (tmp_path / "clients.toml").write_text("[clients.mercy]\n")
+    told = run("demo", "registry", "--fhir-base", records.base, *_files(tmp_path))
+    assert told.returncode == 1
+    assert "not overwritten" in told.stderr
+    assert (tmp_path / "clients.toml").read_text() == "[clients.mercy]\n"
+    assert not (tmp_path / "key").exists()
+
+
+def test_nobody_at_the_url_is_one_clear_line(records: FhirStore) -> None:
+    url = f"http://127.0.0.1:{free_port('127.0.0.1')}"
+    told = run("demo", "call", "acute-fall", "--fhir-base", records.base, "--service-url", url)
+    assert told.returncode == 1
+    assert "Is the service running there?" in told.stderr
+
+
+def test_a_key_that_cannot_be_read_is_refused(tmp_path: Path, records: FhirStore) -> None:
+    (tmp_path / "ehr.pem").write_text("no key")
+    told = run("demo", "call", "acute-fall", "--fhir-base", records.base, "--key-file", f"{tmp_path}/ehr.pem")
+    assert told.returncode == 2
+    assert "--key-file" in told.stderr

@@ -1,0 +1,250 @@
+"""deploy/nginx/nginx.conf in a real nginx, in front of a real service: what a proxy adds and what it must not break."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import requests
+
+from cds_service.cli.run import free_port
+from cds_service.stories import Story
+from tests.cli.test_servers import START_S, started
+
+ROOT = Path(__file__).parents[1]
+CONF = ROOT / "deploy" / "nginx" / "nginx.conf"
+VIEW = "hyponatremia-patient-view"
+pytestmark = pytest.mark.skipif(not CONF.is_file(), reason="a wheel has no deploy/")
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A running nginx and what stands behind it."""
+
+    port: int
+    certificate: Path
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}"
+
+    def get(self, path: str, **more: object) -> requests.Response:
+        return requests.get(self.url + path, verify=str(self.certificate), timeout=20, **more)  # type: ignore[arg-type]
+
+    def post(self, path: str, **more: object) -> requests.Response:
+        return requests.post(self.url + path, verify=str(self.certificate), timeout=30, **more)  # type: ignore[arg-type]
+
+    def raw(self) -> ssl.SSLSocket:
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        return context.wrap_socket(
+            socket.create_connection(("localhost", self.port), timeout=20), server_hostname="localhost"
+        )
+
+
+@contextmanager
+def nginx(folder: Path, upstream: int) -> Iterator[Proxy]:
+    """The file as it is shipped, but for the places of its files, its port and the upstream's name."""
+    found = shutil.which("nginx")
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI must test behind nginx too: install Debian's package nginx")
+        pytest.skip("nginx is not installed")
+    port = free_port("127.0.0.1")
+    subprocess.run([sys.executable, ROOT / "deploy/nginx/certificate.py", folder], check=True, capture_output=True)
+    text = CONF.read_text(encoding="utf-8")
+    for old, new in (
+        ("/tmp/", f"{folder}/"),  # noqa: S108  # the container's tmpfs; first, for it holds the folder too
+        ("/tls/", f"{folder}/"),
+        ("cds:8642", f"127.0.0.1:{upstream}"),
+        ("listen 8443", f"listen 127.0.0.1:{port}"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "nginx.conf").write_text(text)
+    log = (folder / "nginx.log").open("w")
+    # In the container all of nginx is one user; started by root, its workers could not write to our folder.
+    options = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
+    process = subprocess.Popen(
+        [found, "-c", f"{folder}/nginx.conf", "-p", str(folder), "-e", "stderr", "-g", options], stderr=log
+    )
+    try:
+        _wait_for(port, process)
+        yield Proxy(port, folder / "certificate.pem")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(START_S)
+        log.close()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        assert process.poll() is None, "nginx refuses our configuration"
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("nginx did not start")
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """nginx in front of `cds-service serve` in development mode."""
+    folder = tmp_path_factory.mktemp("nginx")
+    port = free_port("127.0.0.1")
+    (folder / "clients.toml").write_text("")
+    environment = {
+        "CDS_CLIENTS_FILE": f"{folder}/clients.toml",
+        "CDS_DATA_DIR": f"{folder}/data",
+        "CDS_PORT": str(port),
+        "CDS_CORS_ORIGINS": '["https://ehr.example"]',
+    }
+    service = subprocess.Popen(
+        [sys.executable, "-m", "cds_service", "serve"], env=os.environ | environment, stderr=subprocess.DEVNULL
+    )
+    try:
+        started(service, f"http://127.0.0.1:{port}")  # type: ignore[arg-type]  # its output is not looked at
+        with nginx(folder, port) as running:
+            yield running
+    finally:
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(START_S) == 0
+
+
+def test_a_hook_call_gets_its_cards_over_tls(proxy: Proxy, stories: dict[str, Story]) -> None:
+    story = stories["cramps-in-siadh"]
+    from datetime import UTC, datetime
+
+    call = json.dumps(story.request_at(datetime.now(UTC)), default=float)
+    headers = {"Content-Type": "application/json", "Origin": "https://ehr.example"}
+    answer = proxy.post(f"/cds-services/{VIEW}", data=call, headers=headers)
+    assert answer.status_code == 200
+    assert [card["source"]["topic"]["code"] for card in answer.json()["cards"]] == [
+        card.topic for card in story.file.cards
+    ]
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://ehr.example"
+    preflight = requests.options(
+        f"{proxy.url}/cds-services/{VIEW}",
+        headers={"Origin": "https://ehr.example", "Access-Control-Request-Method": "POST"},
+        verify=str(proxy.certificate),
+        timeout=20,
+    )
+    assert preflight.headers["Access-Control-Allow-Origin"] == "https://ehr.example"
+    assert "Server" not in answer.headers or "/" not in answer.headers["Server"]
+
+
+def test_t77_a_request_with_two_lengths_is_refused_by_the_proxy(proxy: Proxy) -> None:
+    hidden = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    head = (
+        f"POST /cds-services/{VIEW} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ).encode()
+    with proxy.raw() as connection:
+        connection.sendall(head + hidden)
+        said = b""
+        while part := connection.recv(65536):
+            said += part
+    assert said.startswith(b"HTTP/1.1 400")
+    assert said.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("path", ["/cds-services/..%2f..%2fetc%2fpasswd", "/cds-services/%00"])
+def test_a_path_that_the_proxy_cannot_read_gets_an_outcome(proxy: Proxy, path: str) -> None:
+    for answer in (proxy.get(path), proxy.post(path, json={})):
+        assert answer.status_code == 400
+        assert answer.json()["issue"][0]["code"] == "invalid"
+
+
+def test_a_body_over_the_limit_is_refused_with_an_outcome(proxy: Proxy) -> None:
+    headers = {"Content-Type": "application/json"}
+    fits = b"[" + b" " * 1_999_998 + b"]"
+    assert proxy.post(f"/cds-services/{VIEW}", data=fits, headers=headers).status_code == 400
+    answer = proxy.post(f"/cds-services/{VIEW}", data=fits + b" ", headers=headers)
+    assert answer.status_code == 413
+    assert answer.json()["resourceType"] == "OperationOutcome"
+    assert answer.json()["issue"][0]["code"] == "too-long"
+
+
+def test_bodies_that_never_come_hold_the_proxy_and_not_the_service(proxy: Proxy) -> None:
+    head = (
+        f"POST /cds-services/{VIEW} HTTP/1.1\r\nHost: localhost\r\n"
+        "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+    ).encode()
+    stalled = [proxy.raw() for _ in range(40)]
+    for connection in stalled:
+        connection.sendall(head)
+    assert proxy.get("/health").status_code == 200
+    assert proxy.post(f"/cds-services/{VIEW}", json={}).status_code == 400
+    # nginx ends them after client_body_timeout, without a word or with 408.
+    assert stalled[0].recv(100)[:12] in (b"", b"HTTP/1.1 408")
+    for connection in stalled:
+        connection.close()
+
+
+def test_no_call_meets_a_connection_that_the_service_has_just_closed(proxy: Proxy) -> None:
+    """The service closes idle connections after 5 s; nginx lets go of them after 4 s."""
+    for pause in (0.0, 3.9, 5.0):
+        time.sleep(pause)
+        assert [proxy.get("/ready").status_code for _ in range(4)] == [200] * 4
+
+
+def test_only_what_the_service_reads_goes_through(tmp_path: Path) -> None:
+    seen: dict[str, str] = {}
+
+    class Upstream(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.update({name.lower(): value for name, value in self.headers.items()})
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Upstream)
+    Thread(target=server.serve_forever, daemon=True).start()
+    sent = {
+        "Authorization": "Bearer x.y.z",
+        "Content-Type": "application/json",
+        "X-Forwarded-For": "10.0.0.1",
+        "Forwarded": "for=10.0.0.1",
+        "X-Real-IP": "10.0.0.1",
+        "Cookie": "a=b",
+        "User-Agent": "an EHR",
+        "X-Original-URL": "/metrics",
+    }
+    with nginx(tmp_path, server.server_address[1]) as proxy:
+        assert proxy.post(f"/cds-services/{VIEW}", data=iter([b"{", b"}"]), headers=sent).status_code == 204
+        server.shutdown()
+        server.server_close()
+        down = proxy.get("/cds-services")
+    assert set(seen) == {"authorization", "content-type", "content-length", "host", "accept"}
+    assert seen["content-length"] == "2"  # chunked by the client, whole for the service
+    assert down.status_code == 502
+    assert down.json()["issue"][0]["code"] == "transient"
+
+
+def test_the_certificate_is_for_this_machine_and_kept_while_it_is_good(tmp_path: Path) -> None:
+    make = [sys.executable, f"{ROOT}/deploy/nginx/certificate.py", f"{tmp_path}"]
+    subprocess.run(make, check=True, capture_output=True)
+    first = (tmp_path / "certificate.pem").read_bytes()
+    assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
+    told = subprocess.run(make, check=True, capture_output=True, text=True).stdout
+    assert "good until" in told
+    assert (tmp_path / "certificate.pem").read_bytes() == first
