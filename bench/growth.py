@@ -123,7 +123,7 @@ def plot(series: list[Series]) -> str:
         parts += [f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3.5" fill="{color}"/>' for px, py in places]
         parts.append(f'<text x="{LEFT + 12}" y="{TOP + 14 + 18 * row}" fill="{color}">{line.name}</text>')
     parts.append(
-        f'<text x="{LEFT + across / 2}" y="{HEIGHT - 10}" text-anchor="middle" fill="#24292f">resources in a call</text>'
+        f'<text x="{LEFT + across / 2}" y="{HEIGHT - 10}" text-anchor="middle" fill="#24292f">resources</text>'
     )
     parts.append(f'<text x="14" y="{TOP - 10}" fill="#24292f">ms</text></svg>')
     return "\n".join(parts) + "\n"

@@ -28,7 +28,7 @@ _PLAIN_BELOW = 10**_MAX_EXPONENT
 _MORE_THAN_CONCEPT = re.compile(rb'"(?:reference|concept)"')  # a reference, or R5's CodeableReference
 _NO_CODE = "data-absent-reason"  # a coding of this system says that there is no code
 
-# Concepts repeat from call to call: the same JSON is the same concept (docs/decisions/0005). Longer ones are
+# Concepts repeat from call to call: the same JSON is the same concept (docs/decisions/0006). Longer ones are
 # somebody's prose and are not kept.
 _REMEMBERED = 4096
 _MAX_REMEMBERED = 1000

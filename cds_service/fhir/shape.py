@@ -1,7 +1,7 @@
 """A hook call read in part: of each prefetched resource only the members that the reader looks at.
 
 Most of a prefetch is narrative, identifiers and displays that no rule asks for; passing over them takes a third
-of the time of decoding them (docs/decisions/0005). What is kept is plain JSON, exactly as `protocol.wire` would
+of the time of decoding them (docs/decisions/0006). What is kept is plain JSON, exactly as `protocol.wire` would
 decode it, but for the members in `Raw`: they stay undecoded until `fhir.elements` is asked for one. A body in
 which an object stands where none belongs is decoded whole, and reads the same.
 
