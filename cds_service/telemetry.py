@@ -7,10 +7,14 @@ sets, counts, durations and our own ids. Exceptions are named by class: their te
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
+import os
+import random
 import sys
 from typing import Any, TextIO
 
+import msgspec
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
@@ -48,8 +52,23 @@ FIELDS = frozenset(
 )
 
 
+_configured: list[FilteringBoundLogger] = []  # none: structlog's own defaults
+# Ids of log lines and audit rows: unique in all workers and on all nodes, and no secrets. Seeded once from
+# the system, and again after a fork, so that no call asks the system for randomness.
+_ids = random.Random(os.urandom(32))  # noqa: S311
+os.register_at_fork(after_in_child=lambda: _ids.seed(os.urandom(32)))
+
+
 def _allow_listed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {name: value for name, value in event.items() if name in FIELDS}
+
+
+def _line(event: EventDict, **_: object) -> str:
+    """One event as `json.dumps` writes it, in a fraction of its time."""
+    try:
+        return msgspec.json.format(msgspec.json.encode(event, enc_hook=repr), indent=0).decode()
+    except UnicodeEncodeError:
+        return json.dumps(event, default=repr)  # a file's name that is no text
 
 
 def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
@@ -62,17 +81,18 @@ def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             _allow_listed,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_line),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
+    _configured[:] = [structlog.get_logger().bind()]  # put together here, once, instead of at each line
 
 
 def log() -> FilteringBoundLogger:
     """The service's logger."""
-    logger: FilteringBoundLogger = structlog.get_logger()
+    logger: FilteringBoundLogger = _configured[0] if _configured and structlog.is_configured() else structlog.get_logger()
     return logger
 
 
@@ -85,6 +105,11 @@ def log_crash(error: BaseException, correlation: str) -> None:
     if last is not None:
         place = {"module": last.tb_frame.f_globals.get("__name__", "?"), "line": last.tb_lineno}
     log().error("crash", correlation=correlation, error=type(error).__name__, **place)
+
+
+def fresh_id(bits: int) -> str:
+    """An id that nobody else has, in hex digits; it can be guessed, so nothing may rest on it."""
+    return f"{_ids.getrandbits(bits):0{bits // 4}x}"
 
 
 def correlation_id(hook_instance: str) -> str:

@@ -12,12 +12,15 @@ class Pseudonyms:
 
     def __init__(self, secret: bytes) -> None:
         # A key of its own, so that no hash here can equal one that goes out on a card.
-        self._key = hmac.digest(secret, b"pseudonyms", "sha256")
+        key = hmac.digest(secret, b"pseudonyms", "sha256")
+        self._keyed = hmac.new(key, digestmod="sha256")  # the key is worked in once; each hash starts from a copy
 
     def of(self, *parts: str) -> str:
         """The hash of these texts together; their order and borders matter."""
         told = "\x1f".join(f"{len(part)}:{part}" for part in parts)
-        return hmac.digest(self._key, told.encode("utf-8", "replace"), "sha256").hex()[:_LENGTH]
+        keyed = self._keyed.copy()
+        keyed.update(told.encode("utf-8", "replace"))
+        return keyed.hexdigest()[:_LENGTH]
 
     def patient(self, tenant: str, base: str, patient_id: str) -> str:
         """One patient of one FHIR server of one tenant."""

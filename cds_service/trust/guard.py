@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
@@ -62,7 +63,13 @@ def canonical_base(url: object) -> str | None:
 
     Scheme and host in lower case, no default port, no trailing slash, no query.
     """
-    place = _take_apart(url) if isinstance(url, str) else None
+    return _canonical(url) if isinstance(url, str) and len(url) <= LONGEST_URL else None
+
+
+@lru_cache(maxsize=256)
+def _canonical(url: str) -> str | None:
+    # Remembered: a deployment has a few bases, and each call names one of them several times.
+    place = _take_apart(url)
     if place is None or place.query is not None:
         return None
     return place.origin + place.path

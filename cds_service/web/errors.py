@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
@@ -19,7 +17,7 @@ from cds_service.errors import (
 )
 from cds_service.protocol.outcome import FHIR_JSON, operation_outcome, outcome_of
 from cds_service.protocol.wire import encode
-from cds_service.telemetry import log, log_crash
+from cds_service.telemetry import fresh_id, log, log_crash
 from cds_service.web.front import REFUSED
 
 _OURS: dict[int, ServiceError] = {
@@ -33,7 +31,7 @@ _OURS: dict[int, ServiceError] = {
 
 def correlation() -> str:
     """The id that ties this answer to its log line."""
-    found: str = g.get("correlation") or uuid.uuid4().hex[:16]
+    found: str = g.get("correlation") or fresh_id(64)
     g.correlation = found
     return found
 

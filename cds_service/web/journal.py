@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC
@@ -18,6 +17,7 @@ from cds_service.feedback.suppression import Memory, Who, grounds
 from cds_service.pipeline import Evaluation
 from cds_service.protocol.request import HookRequest
 from cds_service.store.recorder import CallRecord, Tally
+from cds_service.telemetry import fresh_id
 from cds_service.trust.client import Client
 from cds_service.trust.guard import canonical_base
 from cds_service.web.errors import correlation
@@ -89,7 +89,7 @@ def _count_cards(heard: Heard) -> None:
 
 
 def _record(here: Runtime, heard: Heard, status: int, milliseconds: int) -> CallRecord:
-    call_id = uuid.uuid4().hex
+    call_id = fresh_id(128)
     evaluation = heard.evaluation or Evaluation(cards=[])
     fired = _fired(evaluation)
     returned = () if heard.client.shadow else evaluation.returned
