@@ -8,9 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Blueprint, Flask, Response
+from flask import Blueprint, Flask
 
 from cds_service.cards import Desk
 from cds_service.errors import SettingsError
@@ -37,18 +38,13 @@ from cds_service.trust.registry import Registry
 from cds_service.trust.replay import ReplayGuard
 from cds_service.web import basis, chart, demo, errors, health, hooks, start, terminology
 from cds_service.web.access import held_off
+from cds_service.web.answer import marks
 from cds_service.web.cors import allow_browsers
 from cds_service.web.front import Front, FrontLimits
 from cds_service.web.runtime import Runtime, runtime_of, utc_now
 
 _SECRET_BYTES = 32
 _SECRET_NAME = "card-secret"  # noqa: S105  # a file's name
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-}
 
 
 def create_app(
@@ -66,15 +62,13 @@ def create_app(
     rules = [rule for service in knowledge.services.values() for rule in service.file.rules]
     registry = registry or registry_of(settings, rules)
     runtime = replace(_runtime(settings, knowledge, registry), stories=stories or {}, clock=clock)
-    app = Flask("cds_service", static_folder="web/static", template_folder="web/templates")
+    app = _Plain("cds_service", static_folder="web/static", template_folder="web/templates")
     app.url_map.merge_slashes = False  # no redirect: a preflight does not follow one
     runtime.install(app)
     errors.register(app)
     for blueprint in _pages(settings):
         app.register_blueprint(blueprint)
-    app.after_request(_headers)
-    if settings.mode == "demo":
-        app.after_request(_demo_header)
+    app.after_request(marks(demo=settings.mode == "demo"))
     allow_browsers(app, settings, registry)
     app.wsgi_app = _OneSlash(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     log().info("ready", mode=settings.mode, knowledge=knowledge.sha256[:16])
@@ -167,15 +161,12 @@ def _pages(settings: Settings) -> list[Blueprint]:
     return pages + own
 
 
-def _demo_header(response: Response) -> Response:
-    response.headers["X-Demo"] = "1"  # T-68
-    return response
+class _Plain(Flask):
+    """Flask without what no page of this service is: a coroutine."""
 
-
-def _headers(response: Response) -> Response:
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Asked several times for each request; the answer takes Python's inspection every time."""
+        return func
 
 
 class _OneSlash:

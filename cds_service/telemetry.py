@@ -92,7 +92,9 @@ def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO
 
 def log() -> FilteringBoundLogger:
     """The service's logger."""
-    logger: FilteringBoundLogger = _configured[0] if _configured and structlog.is_configured() else structlog.get_logger()
+    if _configured and structlog.is_configured():
+        return _configured[0]
+    logger: FilteringBoundLogger = structlog.get_logger()
     return logger
 
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 import socket
+from collections.abc import Callable
 
 import click
 from granian.constants import HTTPModes, Interfaces
@@ -47,7 +48,17 @@ def free_port(host: str) -> int:
 
 def serve_here(front: Front, host: str, port: int) -> None:
     """Serve in this process until Ctrl-C or SIGTERM; requests in flight are answered first."""
-    asyncio.run(_serve(front, host, port))
+    with asyncio.Runner(loop_factory=_event_loop()) as runner:
+        runner.run(_serve(front, host, port))
+
+
+def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, as the granian of `serve` takes it by itself; Python's own where there is no uvloop."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 async def _serve(front: Front, host: str, port: int) -> None:

@@ -24,6 +24,7 @@ from cds_service.telemetry import log
 
 DEFAULT_ROOM = 10_000
 _BATCH = 200
+_GATHER_S = 0.05  # calls of so long go together: a transaction costs more than the rows in it
 _IDLE_S = 5.0  # between looks at an idle database, so that /health knows of an outage without traffic
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _END_S = 1.0
@@ -145,6 +146,8 @@ class Recorder:
         """Whether there was anything to take within the idle time."""
         try:
             record = self._queue.get(timeout=_IDLE_S)
+            if record is not None and self._queue.qsize() < _BATCH:
+                self._stop.wait(_GATHER_S)
             while record is not None:
                 self._pending.append(record)
                 record = self._queue.get_nowait() if len(self._pending) < _BATCH else None
@@ -155,8 +158,7 @@ class Recorder:
     def _write(self, records: Sequence[CallRecord]) -> bool:
         """Whether these rows are done with: written, or refused for good one by one."""
         try:
-            with self._database.transaction() as connection:
-                _insert(connection, records)
+            self._write_once(records)
         except StoreUnavailable:
             return False
         except RowRefused:
@@ -165,6 +167,15 @@ class Recorder:
             self._count_dropped(1, "cds_queue_lost")
         return True
 
+    def _write_once(self, records: Sequence[CallRecord]) -> None:
+        """All rows of these calls in one transaction; calls that are there already add nothing."""
+        try:
+            with self._database.transaction() as connection:
+                _insert(connection, records)
+        except _Repeated:
+            with self._database.transaction() as connection:
+                _insert_rest(connection, [r for r in records if _is_new(connection, r)])
+
     def _count_dropped(self, number: int, metric: str) -> None:
         with self._lock:
             self.dropped += number
@@ -172,9 +183,25 @@ class Recorder:
         metrics.count(metric, times=number)
 
 
+class _Repeated(Exception):
+    """Some of these calls are there already: the batch was written before, and nobody told us so."""
+
+
 def _insert(connection: sa.Connection, records: Sequence[CallRecord]) -> None:
-    """All rows of these calls; calls that are there already add nothing (a batch may be tried twice)."""
-    fresh = [r for r in records if connection.execute(insert_new(connection, AUDIT), dict(r.audit)).rowcount]
+    """The rows of calls that are all new; _Repeated, with the transaction undone, where they are not."""
+    audit = [dict(r.audit) for r in records]
+    if connection.execute(insert_new(connection, AUDIT), audit).rowcount != len(audit):
+        raise _Repeated
+    _insert_rest(connection, records)
+
+
+def _is_new(connection: sa.Connection, record: CallRecord) -> bool:
+    """Write the audit row of one call; whether it was not there before."""
+    return bool(connection.execute(insert_new(connection, AUDIT), dict(record.audit)).rowcount)
+
+
+def _insert_rest(connection: sa.Connection, fresh: Sequence[CallRecord]) -> None:
+    """Issued cards and counts of calls whose audit rows are written."""
     issued = [dict(row) for r in fresh for row in r.issued]
     if issued:
         connection.execute(insert_new(connection, ISSUED), issued)

@@ -38,13 +38,13 @@ def discovery_client(here: Runtime) -> Client | None:
 
 def _admit(here: Runtime, service: str, paths: tuple[str, ...]) -> Client | None:
     knock = Knock(
-        authorization=request.headers.get("Authorization"),
+        authorization=request.environ.get("HTTP_AUTHORIZATION"),
         # From the settings, never from Host or X-Forwarded-Host (T-26).
         audiences=tuple(here.settings.base_url + path for path in paths),
         correlation=correlation(),
         service=service,
         address=address_of(
-            request.remote_addr or "", request.headers.get("X-Forwarded-For", ""), here.settings.proxies
+            request.remote_addr or "", request.environ.get("HTTP_X_FORWARDED_FOR", ""), here.settings.proxies
         ),
     )
     return here.gate.admit(knock, here.clock())

@@ -14,9 +14,10 @@ _TYPES = ("application/json", "application/fhir+json", "application/json+fhir")
 
 def refuse_by_head(request: Request, limit: int) -> None:
     """Raise UnsupportedMedia or BodyTooLarge for what the headers alone give away."""
-    if (request.mimetype or "") not in _TYPES:
+    environ = request.environ
+    if environ.get("CONTENT_TYPE") not in _TYPES and (request.mimetype or "") not in _TYPES:
         raise UnsupportedMedia("Send the body as application/json.")
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedMedia("Send the body without content encoding.")
     if (request.content_length or 0) > limit:
         raise BodyTooLarge(f"The body is larger than {limit} bytes.")

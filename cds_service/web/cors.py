@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from flask import Blueprint, Flask, Response
+from flask import Blueprint, Flask, Response, request
 from flask_cors import CORS
 
 from cds_service.settings import Settings
@@ -61,6 +61,8 @@ def _mark(origins: tuple[str, ...], *, private_network: bool) -> _Mark:
 
     def mark(response: Response) -> Response:
         response.vary.add("Origin")  # flask-cors leaves it out where there is one origin only
+        if "HTTP_ORIGIN" not in request.environ:
+            return response  # no browser page asks: flask-cors would look for long and add nothing
         found: Response = marked(response)  # type: ignore[assignment]  # Flask's type allows a coroutine here
         return found
 

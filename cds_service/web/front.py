@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -21,6 +20,7 @@ from urllib.parse import unquote_to_bytes
 from cds_service.errors import Overloaded, ServiceError, TooManyRequests
 from cds_service.protocol.outcome import FHIR_JSON, outcome_of
 from cds_service.protocol.wire import encode
+from cds_service.web.lane import Lane
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication, WSGIEnvironment
@@ -53,24 +53,6 @@ class FrontLimits:
     waiting: int = 64  # requests that may wait for a thread
 
 
-class _Lane:
-    """Some threads, and a bound on how many requests may run or wait for them."""
-
-    def __init__(self, name: str, threads: int, waiting: int) -> None:
-        self._room = threads + waiting
-        self.pool = ThreadPoolExecutor(threads, name)
-
-    async def run(self, call: Callable[..., Answer], *request: object) -> Answer | None:
-        """The answer of `call(*request)`, or None where the lane is full."""
-        if self._room <= 0:
-            return None
-        self._room -= 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self.pool, call, *request)
-        finally:
-            self._room += 1
-
-
 class Front:
     """Serves one WSGI application."""
 
@@ -94,13 +76,13 @@ class Front:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Runs in the worker, as threads do not survive a fork."""
         threading.stack_size(_STACK_BYTES)
-        self._hooks = _Lane("hook", self._limits.threads, self._limits.waiting)
-        self._pages = _Lane("page", self._limits.read_threads, self._limits.waiting)
+        self._hooks: Lane[Answer] = Lane("hook", self._limits.threads, self._limits.waiting)
+        self._pages: Lane[Answer] = Lane("page", self._limits.read_threads, self._limits.waiting)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Runs when the last request has its answer."""
         for lane in (self._hooks, self._pages):
-            lane.pool.shutdown(wait=False, cancel_futures=True)
+            lane.close()
         self._closing()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:

@@ -24,6 +24,7 @@ from cds_service.trust.issuer import claimed_issuer
 from cds_service.trust.registry import Client
 from cds_service.web import journal
 from cds_service.web.access import discovery_client, feedback_client, hook_client
+from cds_service.web.answer import Answer
 from cds_service.web.body import json_body, raw_body, refuse_by_head
 from cds_service.web.front import RECEIVED
 from cds_service.web.runtime import Runtime, runtime
@@ -96,7 +97,7 @@ def _service(here: Runtime, service_id: str) -> Service:
 
 def _unproven(here: Runtime, hook_call: HookRequest) -> Client:
     """Where nobody is asked for a proof: the client whose FHIR server the call names, or a stranger."""
-    issuer = claimed_issuer(request.headers.get("Authorization"))
+    issuer = claimed_issuer(request.environ.get("HTTP_AUTHORIZATION"))
     client = here.registry().client_for(hook_call.fhir_server, issuer)
     here.gate.allow(client, hook_call.service)
     return client
@@ -121,6 +122,4 @@ def _log_call(hook_call: HookRequest, client: Client, evaluation: Evaluation, be
 
 
 def _json(value: Mapping[str, Any]) -> Response:
-    response = Response(encode(value), mimetype="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return Answer(encode(value))

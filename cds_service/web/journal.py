@@ -63,13 +63,14 @@ def keep(response: Response) -> Response:
     """Count every answer of a hook call, and record those that could be read. Runs after each request."""
     if request.endpoint != "hooks.call":
         return response
-    here = runtime()
+    here, noted = runtime(), g.get
     named = (request.view_args or {}).get("service_id")
     service = str(named) if named in here.pipeline.knowledge.services else _UNKNOWN_SERVICE
-    seconds = time.monotonic() - g.get("began", time.monotonic())
+    now = time.monotonic()
+    seconds = now - noted("began", now)
     metrics.count("cds_calls", service, str(response.status_code))
     metrics.took("total", seconds)
-    heard: Heard | None = g.get("heard")
+    heard: Heard | None = noted("heard")
     if heard is not None:
         _count_cards(heard)
         here.recorder.put(_record(here, heard, response.status_code, round(seconds * _MS)))

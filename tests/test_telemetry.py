@@ -1,0 +1,64 @@
+"""Log lines and ids: what tools of an operator parse, and what tells calls apart."""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from cds_service.telemetry import configure_logging, fresh_id, log
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    configure_logging(stream)
+    yield stream
+    structlog.reset_defaults()
+
+
+def test_a_line_is_one_object_in_the_layout_that_it_always_had(lines: io.StringIO) -> None:
+    log().info("call", status=200, sources={"sodium": "empty"}, shadow=False, milliseconds=1.5, patient="Jane")
+    text = lines.getvalue()
+    assert text.count("\n") == 1
+    assert text.startswith('{"status": 200, "sources": {"sodium": "empty"}, "shadow": false, "milliseconds": 1.5, ')
+    told = json.loads(text)
+    assert (told["event"], told["level"]) == ("call", "info")
+    assert told["time"].endswith("Z")
+    assert "patient" not in told
+
+
+def test_what_json_has_no_word_for_still_makes_a_line(lines: io.StringIO) -> None:
+    log().info("odd", file="broken \udce9 name", count=1)
+    log().info("odd", reason=complex(1, 2))
+    first, second = map(json.loads, lines.getvalue().splitlines())
+    assert first["file"].startswith("broken")
+    assert second["reason"] == "(1+2j)"
+
+
+def test_logging_that_is_configured_again_goes_to_the_new_stream(lines: io.StringIO) -> None:
+    log().info("first")
+    second = io.StringIO()
+    configure_logging(second)
+    log().info("second")
+    assert "second" not in lines.getvalue()
+    assert "second" in second.getvalue()
+
+
+def test_ids_have_their_length_and_differ() -> None:
+    made = {fresh_id(64) for _ in range(1000)}
+    assert len(made) == 1000
+    assert {len(one) for one in made} == {16}
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # this process has threads; the children only count
+def test_workers_that_were_forked_do_not_share_their_ids() -> None:
+    fork = multiprocessing.get_context("fork")
+    with fork.Pool(1) as one, fork.Pool(1) as other:
+        ids = [pool.apply(fresh_id, (128,)) for pool in (one, other)]
+    assert len({*ids, fresh_id(128)}) == 3

@@ -1,0 +1,83 @@
+"""The threads behind the front: bounded, and whatever a call comes to arrives where it is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from cds_service.web.lane import Lane
+
+WAIT_S = 10
+
+
+def test_what_a_call_returns_and_what_it_raises_both_arrive_and_the_thread_goes_on() -> None:
+    async def calls() -> None:
+        lane: Lane[int] = Lane("test", threads=1, waiting=4)
+        assert await lane.run(int, "7") == 7
+        with pytest.raises(ValueError, match="invalid literal"):
+            await lane.run(int, "seven")
+        assert await lane.run(int, "8") == 8
+        lane.close()
+
+    asyncio.run(calls())
+
+
+def test_a_full_lane_refuses_at_once_and_has_room_again_afterwards() -> None:
+    async def calls() -> None:
+        lane: Lane[bool] = Lane("test", threads=2, waiting=1)
+        go = threading.Event()
+        running = [asyncio.ensure_future(lane.run(go.wait, WAIT_S)) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert await lane.run(bool, 1) is None
+        go.set()
+        assert await asyncio.gather(*running) == [True, True, True]
+        assert await lane.run(bool, 1) is True
+        lane.close()
+
+    asyncio.run(calls())
+
+
+def test_a_caller_that_is_gone_leaves_its_place_and_is_not_served() -> None:
+    served: list[int] = []
+
+    async def calls() -> None:
+        lane: Lane[object] = Lane("test", threads=1, waiting=1)
+        go = threading.Event()
+        first = asyncio.ensure_future(lane.run(go.wait, WAIT_S))
+        gone = asyncio.ensure_future(lane.run(served.append, 1))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        last = asyncio.ensure_future(lane.run(served.append, 2))
+        go.set()
+        await asyncio.gather(first, last)
+        lane.close()
+
+    asyncio.run(calls())
+    assert served == [2]
+
+
+def test_at_the_stop_waiting_calls_are_dropped_and_the_running_one_is_answered() -> None:
+    async def calls() -> None:
+        lane: Lane[bool] = Lane("stopping", threads=1, waiting=2)
+        begun, go = threading.Event(), threading.Event()
+
+        def slow() -> bool:
+            begun.set()
+            return go.wait(WAIT_S)
+
+        running, waiting = (asyncio.ensure_future(lane.run(call)) for call in (slow, bool))
+        await asyncio.to_thread(begun.wait, WAIT_S)
+        lane.close()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        go.set()
+        assert await running is True
+
+    asyncio.run(calls())
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("stopping")]
+    for thread in left:
+        thread.join(WAIT_S)
+    assert not any(thread.is_alive() for thread in left)
