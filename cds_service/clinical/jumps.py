@@ -15,19 +15,28 @@ def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
 
     `samples` are exact, oldest first.
     """
+    if _close_together(samples, limits):
+        return frozenset()
     places = range(len(samples))
     return frozenset(samples[i] for i in places if _unconfirmed(samples, i, limits) or _alone(samples, i, limits))
+
+
+def _close_together(samples: Sequence[Sample], limits: Limits) -> bool:
+    """Whether no two values are far enough apart for any doubt: the usual series."""
+    values = [s.value for s in samples]
+    return not values or max(values) - min(values) <= min(limits.jump_above, limits.jump_lone_above)
 
 
 def unbelieved_change(samples: Sequence[Sample], limits: Limits) -> Sample | None:
     """The earlier sample from which the last one changed implausibly (DQ-DELTA); None: it is believed."""
     place = len(samples) - 1
     last = samples[place]
-    if _confirmed(samples, place, limits):
-        return None
     far = [s for s in _earlier(samples, place, hours(limits.jump_hours)) if _jump(s, last, limits)]
-    far += [s for s in samples if large_for_a_day(s, last, limits)]
-    return max(far, key=lambda s: abs(last.value - s.value), default=None)
+    of_a_day = [s for s in _earlier(samples, place, hours(limits.jump_day_hours)) if large_for_a_day(s, last, limits)]
+    far += reversed(of_a_day)
+    if not far or _confirmed(samples, place, limits):
+        return None
+    return max(far, key=lambda s: abs(last.value - s.value))
 
 
 def large_for_a_day(start: Sample, end: Sample, limits: Limits) -> bool:
@@ -78,4 +87,4 @@ def _earlier(samples: Sequence[Sample], place: int, window: timedelta) -> Iterat
 
 
 def _next(samples: Sequence[Sample], place: int) -> Sample | None:
-    return next((s for s in samples[place + 1 :] if s.at > samples[place].at), None)
+    return next((samples[i] for i in range(place + 1, len(samples)) if samples[i].at > samples[place].at), None)

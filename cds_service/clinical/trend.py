@@ -35,10 +35,11 @@ def acute_fall(
     Values that are not believed without a repeat are no ground for it. Whether a shift of glucose, an
     artefact or a planned re-lowering explains the fall is for the caller to say.
     """
-    low = band_of(corrected.get(latest, latest.value), limits) is not Band.NORMAL
+    if band_of(corrected.get(latest, latest.value), limits) is Band.NORMAL:
+        return None
     exact = [s for s in samples if s.exact and s.at <= latest.at]
     doubted = doubtful(exact, limits)
-    if not low or latest not in exact or latest in doubted or unbelieved_change(exact, limits):
+    if latest not in exact or latest in doubted or unbelieved_change(exact, limits):
         return None
     starts = [s for s in exact if s.method == latest.method and s not in doubted]
     fall = _largest_fall(starts, latest, hours(limits.acute_fall_hours), corrected)
