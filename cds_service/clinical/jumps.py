@@ -15,16 +15,9 @@ def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
 
     `samples` are exact, oldest first.
     """
-    if _close_together(samples, limits):
-        return frozenset()
-    places = range(len(samples))
+    window = max(hours(limits.jump_hours), hours(limits.jump_lone_hours))  # either doubt needs a value before it
+    places = [i for i in range(1, len(samples)) if samples[i].at - samples[i - 1].at <= window]
     return frozenset(samples[i] for i in places if _unconfirmed(samples, i, limits) or _alone(samples, i, limits))
-
-
-def _close_together(samples: Sequence[Sample], limits: Limits) -> bool:
-    """Whether no two values are far enough apart for any doubt: the usual series."""
-    values = [s.value for s in samples]
-    return not values or max(values) - min(values) <= min(limits.jump_above, limits.jump_lone_above)
 
 
 def unbelieved_change(samples: Sequence[Sample], limits: Limits) -> Sample | None:

@@ -62,7 +62,7 @@ def rate_view(given: RateInput, limits: Limits) -> RateView:
         return RateView(limit=limits.rate_limit_day)
     bench = Bench(
         ladder=Ladder(samples, given.glucose, limits),
-        latest=given.latest if given.latest in samples and given.latest else samples[-1],
+        latest=given.latest if given.latest and given.latest in reversed(samples) else samples[-1],
         now=given.now,
         limits=limits,
         high_risk=given.high_risk,
@@ -104,8 +104,9 @@ def _view(bench: Bench, limits: Limits) -> RateView:
 
 def _present_pairs(bench: Bench, end: Sample, day: Iterable[RatePair]) -> Iterator[RatePair]:
     """Every pair to the present that can tell anything; the 48 h rise is looked at only here."""
-    if bench.may_tell(end, "two-days"):  # the longer window: no rise of one day is larger
+    if bench.may_tell(end, "day"):
         yield from day
+    if bench.may_tell(end, "two-days"):
         yield from bench.ladder.rises(end, "two-days")
     yield from _average(bench, end)
 
