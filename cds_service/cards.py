@@ -6,6 +6,7 @@ import hmac
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from string import Template
 from typing import Any
 
@@ -47,6 +48,13 @@ class Writer:
         self._service = service
         self._desk = desk
         self._profile = profile
+        self._tables: Mapping[str, Mapping[str, str]] = {
+            "symptom": self._words.symptoms,
+            "evidence": self._words.evidence,
+            "drugclass": self._words.drug_classes,
+            "lab": self._words.labs,
+            "line": self._words.lines,
+        }
 
     def card(self, finding: Finding, case: Case, patient_id: str, actions: ActionWriter) -> dict[str, Any]:
         """One card, complete but for the last check of `protocol.card`."""
@@ -94,7 +102,7 @@ class Writer:
         return self._fill(self._words.lines["unrecognised"], {"count": str(count)}) if count else ""
 
     def _fill(self, template: str, facts: Mapping[str, Fact]) -> str:
-        return Template(template).substitute({name: self._say(fact) for name, fact in facts.items()})
+        return _format(template) % {name: self._say(fact) for name, fact in facts.items()}
 
     def _say(self, fact: Fact) -> str:
         if isinstance(fact, RecordText):
@@ -103,14 +111,7 @@ class Writer:
 
     def _translate(self, part: str) -> str:
         kind, _, key = part.partition(":")
-        tables: dict[str, Mapping[str, str]] = {
-            "symptom": self._words.symptoms,
-            "evidence": self._words.evidence,
-            "drugclass": self._words.drug_classes,
-            "lab": self._words.labs,
-            "line": self._words.lines,
-        }
-        return tables[kind][key] if kind in tables else part
+        return self._tables[kind][key] if kind in self._tables else part
 
     def _line(self, line: Line, rule: RuleWords) -> str:
         template = rule.lines.get(line.key) or self._words.lines[line.key]
@@ -191,8 +192,28 @@ class Writer:
         return self._hash("\x1f".join([*parts, *result, *finding.drugs, *offered, *removed, *absorbed]))
 
     def _hash(self, text: str) -> uuid.UUID:
-        digest = hmac.digest(self._desk.secret, f"{self._desk.tenant}\x1f{text}".encode(), "sha256")
-        return uuid.UUID(bytes=digest[:16], version=4)
+        keyed = _keyed(self._desk.secret).copy()
+        keyed.update(f"{self._desk.tenant}\x1f{text}".encode())
+        return uuid.UUID(bytes=keyed.digest()[:16], version=4)
+
+
+@lru_cache(maxsize=4)
+def _keyed(secret: bytes) -> hmac.HMAC:
+    """HMAC-SHA256 before its first byte: OpenSSL looks the algorithm up at every start, and not at a copy."""
+    return hmac.new(secret, digestmod="sha256")
+
+
+class _Names(dict[str, str]):
+    """Every $name of a template becomes %(name)s."""
+
+    def __missing__(self, name: str) -> str:
+        return f"%({name})s"
+
+
+@lru_cache(maxsize=4096)  # more than hooks/ has sentences
+def _format(template: str) -> str:
+    """A template of hooks/ as a format for `%`: taken apart once and not on every card."""
+    return Template(template.replace("%", "%%")).substitute(_Names())
 
 
 def _assemble(do: list[str], series: str, why: list[str], unchecked: str) -> str:

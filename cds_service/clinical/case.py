@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from cds_service.clinical.exposure import Exposures, exposures
 from cds_service.clinical.fluid import Findings, Restriction, restriction
@@ -17,7 +18,6 @@ from cds_service.clinical.glucose import (
     glucose_shift,
     pseudo,
 )
-from cds_service.clinical.problems import Problems
 from cds_service.clinical.rate import RateInput, RateView, rate_view
 from cds_service.clinical.readings import Readings
 from cds_service.clinical.record import Record, age_years
@@ -33,7 +33,7 @@ from cds_service.knowledge.sets import ConceptSets
 from cds_service.knowledge.terms import Lab
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """What a rule is given. A rule compares with `limits`, never with a number of its own."""
 
@@ -56,79 +56,115 @@ class Case:
 
 
 def assess(snapshot: Snapshot, limits: Limits, sets: ConceptSets, labs: Mapping[str, Lab]) -> Case:
-    """Work out the case; pure, and never raises on any snapshot."""
+    """The case of a snapshot; pure, and neither this nor any part of the case raises on any snapshot."""
     series = series_of(snapshot, limits, labs)
     pairs = glucose_pairs(series.samples, snapshot, labs, limits)
-    artefact = pseudo(PseudoInput(snapshot=snapshot, series=series, pairs=pairs, labs=labs), limits)
-    first_look = Record(
+    influence = Influence(corrected=corrected_sodium(pairs, limits))
+    record = Record(
         snapshot=snapshot,
         limits=limits,
         sets=sets,
-        problems=Problems.of(snapshot),
-        strict_problems=Problems.strict(snapshot, sets.no_overload.members),
-        readings=Readings.of(snapshot, limits, labs),
-        sodium=sodium_view(snapshot, series, limits),
+        labs=labs,
+        sodium=sodium_view(snapshot, series, limits, influence),
         glucose=glucose_shift(series.latest, pairs, limits),
         age_years=age_years(snapshot),
     )
-    risk = ods_risk(first_look)
-    rate = _rate(first_look, series, pairs, risk)
-    explained = _fall_explained(first_look.glucose, artefact, rate)
-    influence = Influence(corrected=corrected_sodium(pairs, limits), fall_explained=explained)
-    if influence == Influence():
-        return _case(first_look, risk, rate, artefact)
-    record = replace(first_look, sodium=sodium_view(snapshot, series, limits, influence))
-    return _case(record, risk, rate, artefact)
+    case = _Assessed(record, series, pairs)
+    if record.sodium.acute is None or not _fall_explained(case):
+        return case
+    return _Assessed(replace(record, sodium=replace(record.sodium, acute=None)), series, pairs)
 
 
-def _rate(record: Record, series: Series, pairs: Mapping[Sample, GlucosePair], risk: OdsRisk) -> RateView:
-    given = RateInput(
-        samples=series.samples,
-        now=record.snapshot.now,
-        high_risk=risk.high,
-        dialysis=_dialysis(record),
-        glucose={sample: pair.glucose for sample, pair in pairs.items()},
-        latest=series.latest,
-    )
-    return rate_view(given, record.limits)
-
-
-def _fall_explained(shift: GlucoseShift | None, artefact: Pseudo | None, rate: RateView) -> bool:
+def _fall_explained(case: Case) -> bool:
     """A fall by glucose, by artefact, or planned after a rise above the limit, is not acute (M3)."""
-    by_glucose = shift is not None and shift.explained
-    by_artefact = artefact is not None and artefact.kind != "hint"
-    return by_glucose or by_artefact or rate.over_recently
+    by_glucose = case.glucose is not None and case.glucose.explained
+    by_artefact = case.pseudo is not None and case.pseudo.kind != "hint"
+    return by_glucose or by_artefact or case.rate.over_recently
 
 
-def _case(record: Record, risk: OdsRisk, rate: RateView, artefact: Pseudo | None) -> Case:
-    findings = Findings(
-        symptoms=symptoms(record),
-        volume=volume_status(record),
-        rate=rate,
-        pseudo=artefact,
-        pregnant=bool(record.problems.current(record.sets.pregnancy, days(record.limits.pregnancy_days))),
-        dialysis=_dialysis(record),
-        comfort_care=bool(record.strict_problems.active(record.sets.comfort_care)),
-    )
-    return Case(
-        snapshot=record.snapshot,
-        limits=record.limits,
-        age_years=record.age_years,
-        sodium=record.sodium,
-        glucose=record.glucose,
-        pseudo=artefact,
-        symptoms=findings.symptoms,
-        volume=findings.volume,
-        risk=risk,
-        exposures=exposures(record),
-        rate=rate,
-        restriction=restriction(record, findings),
-        pregnant=findings.pregnant,
-        dialysis=findings.dialysis,
-        comfort_care=findings.comfort_care,
-        readings=record.readings,
-    )
+class _Assessed(Case):
+    """The case of a record. Each part is worked out when a rule first asks for it, and then kept.
 
+    Most sodium is normal, and then nearly every rule stops at its first line. Every part follows from
+    the record alone, so that it does not matter who asks first.
+    """
 
-def _dialysis(record: Record) -> bool:
-    return bool(record.problems.active(record.sets.dialysis))
+    def __init__(self, record: Record, series: Series, pairs: Mapping[Sample, GlucosePair]) -> None:
+        # A frozen dataclass lets nothing be assigned, and the parts below are not known yet.
+        vars(self).update(
+            snapshot=record.snapshot,
+            limits=record.limits,
+            age_years=record.age_years,
+            sodium=record.sodium,
+            glucose=record.glucose,
+            _record=record,
+            _series=series,
+            _pairs=pairs,
+        )
+
+    _record: Record
+    _series: Series
+    _pairs: Mapping[Sample, GlucosePair]
+
+    @cached_property
+    def pseudo(self) -> Pseudo | None:
+        given = PseudoInput(snapshot=self.snapshot, series=self._series, pairs=self._pairs, labs=self._record.labs)
+        return pseudo(given, self.limits)
+
+    @cached_property
+    def symptoms(self) -> Symptoms:
+        return symptoms(self._record)
+
+    @cached_property
+    def volume(self) -> VolumeStatus:
+        return volume_status(self._record)
+
+    @cached_property
+    def risk(self) -> OdsRisk:
+        return ods_risk(self._record)
+
+    @cached_property
+    def exposures(self) -> Exposures:
+        return exposures(self._record)
+
+    @cached_property
+    def rate(self) -> RateView:
+        given = RateInput(
+            samples=self._series.samples,
+            now=self.snapshot.now,
+            high_risk=self.risk.high,
+            dialysis=self.dialysis,
+            glucose={sample: pair.glucose for sample, pair in self._pairs.items()},
+            latest=self._series.latest,
+        )
+        return rate_view(given, self.limits)
+
+    @cached_property
+    def restriction(self) -> Restriction:
+        findings = Findings(
+            symptoms=self.symptoms,
+            volume=self.volume,
+            rate=self.rate,
+            pseudo=self.pseudo,
+            pregnant=self.pregnant,
+            dialysis=self.dialysis,
+            comfort_care=self.comfort_care,
+        )
+        return restriction(self._record, findings)
+
+    @cached_property
+    def pregnant(self) -> bool:
+        record = self._record
+        return bool(record.problems.current(record.sets.pregnancy, days(record.limits.pregnancy_days)))
+
+    @cached_property
+    def dialysis(self) -> bool:
+        return bool(self._record.problems.active(self._record.sets.dialysis))
+
+    @cached_property
+    def comfort_care(self) -> bool:
+        return bool(self._record.strict_problems.active(self._record.sets.comfort_care))
+
+    @cached_property
+    def readings(self) -> Readings:
+        return self._record.readings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,9 +10,9 @@ from itertools import pairwise
 from typing import Literal
 
 from cds_service.clinical.readings import measurable
-from cds_service.clinical.record import Record
+from cds_service.clinical.record import Record, begun
 from cds_service.clinical.snapshot import Order
-from cds_service.clinical.spans import days, hours
+from cds_service.clinical.spans import days
 from cds_service.knowledge.sets import ConceptSet
 from cds_service.terminology.match import DrugMatch
 
@@ -20,7 +20,6 @@ Attribution = Literal["probable", "possible-recent", "possible-chronic", "unlike
 RANK: dict[Attribution, int] = {"probable": 0, "possible-recent": 1, "possible-chronic": 2, "unlikely": 3}
 LOWERING_TIERS = ("T1", "T2", "T3")
 WEAK_TIER = "T3"
-ADMINISTRATION = "MedicationAdministration/"
 ON_HOLD = "on-hold"
 _LONGEST = Decimal(36500)  # days: a recorded duration beyond a century must not overflow a date
 
@@ -51,7 +50,7 @@ class Exposures:
 def exposures(record: Record) -> Exposures:
     """Active, systemic drugs with their start and attribution; drafts do not count (B.0.7)."""
     by_drug: dict[str, list[tuple[DrugMatch, Order]]] = {}
-    for order in _listed(record):
+    for order in record.listed:
         for drug in order.drugs:
             by_drug.setdefault(drug.name, []).append((drug, order))
     active = tuple(e for e in (_exposure(record, found) for _, found in sorted(by_drug.items())) if e)
@@ -71,39 +70,17 @@ def taken_within(record: Record, classes: ConceptSet, window: timedelta) -> tupl
     A stopped order without an end counts while it is young, and one on hold always: nobody can tell
     when the last dose was taken.
     """
-    orders = (o for o in _listed(record) if o.status == ON_HOLD or _may_reach(record, o, window))
-    found = (drug.name for order in orders for drug in order.drugs if drug.cls in classes)
+    found = (
+        drug.name
+        for order in record.listed
+        for drug in order.drugs
+        if drug.cls in classes.members and (order.status == ON_HOLD or _may_reach(record, order, window))
+    )
     return tuple(dict.fromkeys(found))
 
 
-def is_active(record: Record, order: Order) -> bool:
-    """Whether an order of the medication list is taken now."""
-    now, limits = record.snapshot.now, record.limits
-    if order.reference.startswith(ADMINISTRATION):
-        begin = begun(order)
-        return begin is not None and now - begin <= hours(limits.administration_hours)
-    if order.status not in record.sets.active_statuses:
-        return False
-    return order.end is None or now - order.end <= days(limits.order_end_grace_days)
-
-
-def begun(order: Order) -> datetime | None:
-    """The earliest moment that the order names as its start."""
-    return min((t for t in (order.start, order.authored) if t is not None), default=None)
-
-
-def _listed(record: Record) -> Iterator[Order]:
-    """Systemic medication that is or was really taken: no proposals, no cancelled orders."""
-    sets = record.sets
-    for order in record.snapshot.exposures:
-        real = order.status in sets.active_statuses or order.status in sets.stopped_statuses
-        systemic = order.kind == "medication" and order.route != "local"
-        if real and systemic and order.intent in sets.given_intents:
-            yield order
-
-
 def _may_reach(record: Record, order: Order, window: timedelta) -> bool:
-    if is_active(record, order):
+    if record.is_active(order):
         return True
     now, begin = record.snapshot.now, begun(order)
     if order.end is not None:
@@ -124,7 +101,7 @@ def _duration(order: Order) -> timedelta:
 def _exposure(record: Record, found: list[tuple[DrugMatch, Order]]) -> Exposure | None:
     """The exposure to one ingredient, or None where no order of it is active."""
     orders = [order for _, order in found]
-    chain = [order for order in orders if is_active(record, order)]
+    chain = [order for order in orders if record.is_active(order)]
     if not chain:
         return None
     past = [(begin, o) for o in orders if o not in chain and (begin := begun(o)) is not None]
@@ -159,11 +136,10 @@ def _attribution(
     record: Record, drug: DrugMatch, since: datetime | None, raised: datetime | None
 ) -> Attribution | None:
     """B.0.7: how well the time of start and of the first low sodium of this run fit together."""
-    limits = record.limits
-    first_low = _first_low(record)
+    limits, first_low = record.limits, record.first_low
     if drug.tier not in LOWERING_TIERS or first_low is None:
         return None
-    if _blamed(record, drug):
+    if drug.cls in record.blamed:
         return "probable"
     if since is None:
         return "possible-recent" if drug.cls in record.sets.any_duration else "possible-chronic"
@@ -181,27 +157,6 @@ def _fits(record: Record, start: datetime, first_low: datetime) -> bool:
     soon = timedelta(0) <= first_low - start <= days(limits.probable_start_days)
     window = days(limits.normal_before_days)
     return soon and any(not record.is_low(s) and timedelta(0) <= start - s.at <= window for s in record.sodium.samples)
-
-
-def _blamed(record: Record, drug: DrugMatch) -> bool:
-    """A clinician recorded an adverse effect of this class."""
-    window = days(record.limits.recent_start_days)
-    return any(
-        drug.cls in classes and record.problems.has_current(concept, window)
-        for concept, classes in record.sets.adverse_effects.items()
-    )
-
-
-def _first_low(record: Record) -> datetime | None:
-    """The first value of the present run of low sodium."""
-    if not record.sodium.low or record.sodium.latest is None:
-        return None
-    first = record.sodium.latest.at
-    for sample in reversed(record.sodium.samples):
-        if not record.is_low(sample):
-            break
-        first = min(first, sample.at)
-    return first
 
 
 def _suspects(record: Record, active: Iterable[Exposure]) -> tuple[Exposure, ...]:

@@ -82,7 +82,7 @@ def glucose_pairs(
     """
     found = [v for v in _values(GLUCOSE, snapshot, labs, limits) if not v.comparator.startswith("<")]
     pairs = {}
-    for sample in samples:
+    for sample in samples if found else ():
         near = [v for v in found if _together(sample, v, hours(limits.glucose_loose_hours))]
         if near:
             best = min(near, key=lambda v: _distance(sample, v))
@@ -211,7 +211,9 @@ def _values(analyte: str, snapshot: Snapshot, labs: Mapping[str, Lab], limits: L
     """Usable results of one analyte; a unit that is missing or unknown is not guessed."""
     values = []
     for result in snapshot.labs:
-        value = _usable(result, labs[analyte]) if result.analyte == analyte else None
+        if result.analyte != analyte:
+            continue
+        value = _usable(result, labs[analyte])
         if value is None or result.time is None or in_future(result.time, snapshot, limits):
             continue
         values.append(

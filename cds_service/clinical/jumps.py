@@ -15,7 +15,8 @@ def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
 
     `samples` are exact, oldest first.
     """
-    places = range(len(samples))
+    window = max(hours(limits.jump_hours), hours(limits.jump_lone_hours))  # either doubt needs a value before it
+    places = [i for i in range(1, len(samples)) if samples[i].at - samples[i - 1].at <= window]
     return frozenset(samples[i] for i in places if _unconfirmed(samples, i, limits) or _alone(samples, i, limits))
 
 
@@ -23,11 +24,12 @@ def unbelieved_change(samples: Sequence[Sample], limits: Limits) -> Sample | Non
     """The earlier sample from which the last one changed implausibly (DQ-DELTA); None: it is believed."""
     place = len(samples) - 1
     last = samples[place]
-    if _confirmed(samples, place, limits):
-        return None
     far = [s for s in _earlier(samples, place, hours(limits.jump_hours)) if _jump(s, last, limits)]
-    far += [s for s in samples if large_for_a_day(s, last, limits)]
-    return max(far, key=lambda s: abs(last.value - s.value), default=None)
+    of_a_day = [s for s in _earlier(samples, place, hours(limits.jump_day_hours)) if large_for_a_day(s, last, limits)]
+    far += reversed(of_a_day)
+    if not far or _confirmed(samples, place, limits):
+        return None
+    return max(far, key=lambda s: abs(last.value - s.value))
 
 
 def large_for_a_day(start: Sample, end: Sample, limits: Limits) -> bool:
@@ -78,4 +80,4 @@ def _earlier(samples: Sequence[Sample], place: int, window: timedelta) -> Iterat
 
 
 def _next(samples: Sequence[Sample], place: int) -> Sample | None:
-    return next((s for s in samples[place + 1 :] if s.at > samples[place].at), None)
+    return next((samples[i] for i in range(place + 1, len(samples)) if samples[i].at > samples[place].at), None)

@@ -20,6 +20,8 @@ class Problems:
         self._all = tuple(problems)
         self._active = tuple(p for p in self._all if p.active)
         self._reasons = reasons
+        self._active_concepts = _concepts(self._active) | reasons
+        self._every_concept = _concepts(self._all) | reasons
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Problems:
@@ -35,39 +37,55 @@ class Problems:
 
     def active(self, wanted: ConceptSet) -> tuple[str, ...]:
         """Members that are active, at any date, or a reason."""
-        return wanted.among(_concepts(self._active) | self._reasons)
+        return _among(wanted, self._active_concepts)
 
     def current(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
         """Active members of this encounter's diagnoses or recorded within the window, or a reason."""
+        if self._active_concepts.isdisjoint(wanted.members):
+            return ()
         found = (p for p in self._active if p.encounter_diagnosis or self._recent(p, window))
         return wanted.among(_concepts(found) | self._reasons)
 
     def diagnosed(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
         """Active members that are a diagnosis of this encounter and recorded within the window."""
+        if self._active_concepts.isdisjoint(wanted.members):
+            return ()
         found = (p for p in self._active if p.encounter_diagnosis and self._recent(p, window))
         return wanted.among(_concepts(found))
 
     def dated(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
         """Active members recorded within the window; without a date none counts."""
+        if self._active_concepts.isdisjoint(wanted.members):
+            return ()
         return wanted.among(_concepts(p for p in self._active if self._recent(p, window)))
 
     def happened(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
         """Members of this encounter or within the window, resolved ones too, or a reason."""
+        if self._every_concept.isdisjoint(wanted.members):
+            return ()
         found = (p for p in self._all if p.encounter_diagnosis or self._recent(p, window))
         return wanted.among(_concepts(found) | self._reasons)
 
     def has_current(self, concept: str, window: timedelta) -> bool:
         """Whether this one concept is current."""
+        if concept not in self._active_concepts:
+            return False
         found = (p for p in self._active if p.encounter_diagnosis or self._recent(p, window))
         return concept in _concepts(found) | self._reasons
 
     def undated(self, wanted: ConceptSet) -> tuple[str, ...]:
         """Active members whose age nobody can tell."""
+        if self._active_concepts.isdisjoint(wanted.members):
+            return ()
         found = (p for p in self._active if p.since is None and not p.encounter_diagnosis)
         return wanted.among(_concepts(found))
 
     def _recent(self, problem: Problem, window: timedelta) -> bool:
         return problem.since is not None and self._now - problem.since <= window
+
+
+def _among(wanted: ConceptSet, names: frozenset[str]) -> tuple[str, ...]:
+    return () if names.isdisjoint(wanted.members) else wanted.among(names)
 
 
 def _concepts(problems: Iterable[Problem]) -> frozenset[str]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
 from cds_service.clinical.finding import Indicator
-from cds_service.clinical.jumps import doubtful, unbelieved_change
+from cds_service.clinical.jumps import unbelieved_change
 from cds_service.clinical.rises import Ladder, RatePair
-from cds_service.clinical.sample import Sample
-from cds_service.clinical.series import in_time
+from cds_service.clinical.sample import Sample, ordered
 from cds_service.clinical.spans import hours
-from cds_service.clinical.trend import first_or_lowest
-from cds_service.clinical.verdict import Bench, RateVariant, Verdict, acute_onsets
+from cds_service.clinical.verdict import Bench, RateVariant, Verdict
 from cds_service.knowledge.limits import Limits
 
 __all__ = ["RateInput", "RatePair", "RateVariant", "RateView", "rate_view"]
@@ -58,21 +56,18 @@ class RateInput:
 
 def rate_view(given: RateInput, limits: Limits) -> RateView:
     """The verdict on the correction rate (B.0.8, M10); it takes two samples near enough in time."""
-    history = tuple(sorted(set(given.samples), key=in_time))
+    history = ordered(given.samples)
     samples = tuple(s for s in history if s.exact)
     if not samples:
         return RateView(limit=limits.rate_limit_day)
-    doubted = doubtful(samples, limits)
     bench = Bench(
         ladder=Ladder(samples, given.glucose, limits),
-        latest=given.latest if given.latest in samples and given.latest else samples[-1],
+        latest=given.latest if given.latest and given.latest in reversed(samples) else samples[-1],
         now=given.now,
         limits=limits,
         high_risk=given.high_risk,
         dialysis=given.dialysis,
-        doubted=doubted,
-        first_or_lowest=first_or_lowest(samples, limits),
-        acute_onsets=acute_onsets(samples, history, doubted, limits),
+        history=history,
     )
     return _view(bench, limits)
 
@@ -82,11 +77,11 @@ def _view(bench: Bench, limits: Limits) -> RateView:
     recent = [s for s in samples if bench.now - s.at <= hours(limits.rate_earlier_hours)]
     standing = dict.fromkeys((samples[-1], bench.latest))
     present = [s for s in standing if bench.now - s.at <= hours(limits.rate_now_hours)]
-    pairs_now = [pair for end in present for pair in bench.ladder.rises(end, "day")]
+    day = {end: list(bench.ladder.rises(end, "day")) for end in present}
+    pairs_now = [pair for pairs in day.values() for pair in pairs]
     now = max(pairs_now, key=_largest, default=None)
-    verdicts = [bench.judge(p) for end in present for p in _pairs(bench.ladder, end, present=True)]
-    earlier_ends = [end for end in recent if end not in present]
-    past = [bench.judge(p) for end in earlier_ends for p in _pairs(bench.ladder, end, present=False)]
+    verdicts = [bench.judge(p) for end in present for p in _present_pairs(bench, end, day[end])]
+    past = [bench.judge(p) for end in recent if end not in day for p in _earlier_pairs(bench, end)]
     remaining = [bench.earlier(v) for v in past if v.level]
     card = max((v for v in [*verdicts, *remaining] if v.level), key=lambda v: v.rank, default=None)
     averages = [a for a in map(bench.ladder.average, recent) if a]
@@ -107,12 +102,24 @@ def _view(bench: Bench, limits: Limits) -> RateView:
     )
 
 
-def _pairs(ladder: Ladder, end: Sample, present: bool) -> Iterable[RatePair]:
-    """Every pair that ends here; the 48 h rise is looked at only for the present."""
-    yield from ladder.rises(end, "day")
-    if present:
-        yield from ladder.rises(end, "two-days")
-    average = ladder.average(end)
+def _present_pairs(bench: Bench, end: Sample, day: Iterable[RatePair]) -> Iterator[RatePair]:
+    """Every pair to the present that can tell anything; the 48 h rise is looked at only here."""
+    if bench.may_tell(end, "day"):
+        yield from day
+    if bench.may_tell(end, "two-days"):
+        yield from bench.ladder.rises(end, "two-days")
+    yield from _average(bench, end)
+
+
+def _earlier_pairs(bench: Bench, end: Sample) -> Iterator[RatePair]:
+    """The same for an endpoint that is not the present."""
+    if bench.may_tell(end, "day"):
+        yield from bench.ladder.rises(end, "day")
+    yield from _average(bench, end)
+
+
+def _average(bench: Bench, end: Sample) -> Iterator[RatePair]:
+    average = bench.ladder.average(end)
     if average:
         yield average
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from cds_service.clinical.series import in_future, usable_status
+from cds_service.clinical.series import SODIUM, in_future, usable_status
 from cds_service.clinical.snapshot import LabResult, Snapshot
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.terms import Lab
@@ -58,9 +58,11 @@ class Readings:
 
     @classmethod
     def of(cls, snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Readings:
-        """What is usable: of now or earlier, not withdrawn, in a unit of labs.toml."""
+        """What is usable beside sodium (see `Series`): of now or earlier, not withdrawn, in a unit of labs.toml."""
         found: dict[str, list[Reading]] = {}
         for result in snapshot.labs:
+            if result.analyte == SODIUM:
+                continue
             late = result.time is not None and in_future(result.time, snapshot, limits)
             reading = None if late else _reading(result, labs.get(result.analyte))
             if reading:

@@ -2,33 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timezone
+from datetime import datetime, timezone
 from decimal import Decimal
+from functools import cached_property
 
 from cds_service.clinical.glucose import GlucoseShift
 from cds_service.clinical.problems import Problems
 from cds_service.clinical.readings import Readings
 from cds_service.clinical.sample import Band, Sample, band_of
-from cds_service.clinical.snapshot import Snapshot
+from cds_service.clinical.snapshot import Order, Snapshot
 from cds_service.clinical.sodium import SodiumView
+from cds_service.clinical.spans import days, hours
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.sets import ConceptSets
+from cds_service.knowledge.terms import Lab
+
+ADMINISTRATION = "MedicationAdministration/"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
-    """What symptoms, volume status, exposure and fluid restriction are worked out from."""
+    """What symptoms, volume status, exposure and fluid restriction are worked out from.
+
+    Nothing but its fields decides; what several ask for is worked out once, when first asked for.
+    """
 
     snapshot: Snapshot
     limits: Limits
     sets: ConceptSets
-    problems: Problems
-    strict_problems: Problems  # what an action may rest on
-    readings: Readings
+    labs: Mapping[str, Lab]
     sodium: SodiumView
     glucose: GlucoseShift | None = None
     age_years: int | None = None
+
+    @cached_property
+    def problems(self) -> Problems:
+        """Everything that is recorded."""
+        return Problems.of(self.snapshot)
+
+    @cached_property
+    def strict_problems(self) -> Problems:
+        """What an action may rest on."""
+        return Problems.strict(self.snapshot, self.sets.no_overload.members)
+
+    @cached_property
+    def readings(self) -> Readings:
+        """Results beside sodium."""
+        return Readings.of(self.snapshot, self.limits, self.labs)
+
+    @cached_property
+    def listed(self) -> tuple[Order, ...]:
+        """Systemic medication that is or was really taken: no proposals, no cancelled orders.
+
+        An order without a drug of ours concerns nobody who asks for these.
+        """
+        sets = self.sets
+        given = (*sets.active_statuses.members, *sets.stopped_statuses.members)
+        return tuple(
+            order
+            for order in self.snapshot.exposures
+            if order.drugs
+            and order.kind == "medication"
+            and order.route != "local"
+            and order.status in given
+            and order.intent in sets.given_intents.members
+        )
+
+    @cached_property
+    def blamed(self) -> frozenset[str]:
+        """The drug classes of which a clinician recorded an adverse effect."""
+        window = days(self.limits.recent_start_days)
+        effects = self.sets.adverse_effects.items()
+        current = (classes.members for concept, classes in effects if self.problems.has_current(concept, window))
+        return frozenset(cls for members in current for cls in members)
+
+    @cached_property
+    def first_low(self) -> datetime | None:
+        """The first value of the present run of low sodium."""
+        if not self.sodium.low or self.sodium.latest is None:
+            return None
+        first = self.sodium.latest.at
+        for sample in reversed(self.sodium.samples):
+            if not self.is_low(sample):
+                break
+            first = min(first, sample.at)
+        return first
+
+    def is_active(self, order: Order) -> bool:
+        """Whether an order of the medication list is taken now."""
+        now, limits = self.snapshot.now, self.limits
+        if order.reference.startswith(ADMINISTRATION):
+            begin = begun(order)
+            return begin is not None and now - begin <= hours(limits.administration_hours)
+        if order.status not in self.sets.active_statuses.members:
+            return False
+        return order.end is None or now - order.end <= days(limits.order_end_grace_days)
 
     @property
     def effective_sodium(self) -> Decimal | None:
@@ -40,6 +110,14 @@ class Record:
     def is_low(self, sample: Sample) -> bool:
         """Whether a measured value is low by the profile."""
         return band_of(sample.value, self.limits, sample.comparator) is not Band.NORMAL
+
+
+def begun(order: Order) -> datetime | None:
+    """The earliest moment that the order names as its start."""
+    start, authored = order.start, order.authored
+    if start is None or authored is None:
+        return authored if start is None else start
+    return min(start, authored)
 
 
 def age_years(snapshot: Snapshot) -> int | None:

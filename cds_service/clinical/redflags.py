@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
-from cds_service.clinical.exposure import begun, is_active, taken_within
+from cds_service.clinical.exposure import taken_within
 from cds_service.clinical.finding import Line
 from cds_service.clinical.readings import measurable
-from cds_service.clinical.record import Record
+from cds_service.clinical.record import Record, begun
 from cds_service.clinical.snapshot import Order
 from cds_service.clinical.spans import days, hours
 from cds_service.clinical.volume import bun_creatinine
@@ -97,12 +97,9 @@ def _weight(record: Record, window: timedelta) -> Iterator[Line]:
 
 def _volume_given(record: Record, window: timedelta) -> Iterator[Line]:
     """Isotonic fluid, ordered or drafted; an order without a volume may be continuous, and counts."""
-    orders = [o for o in record.snapshot.exposures if _running(record, o, window)]
-    volumes = [
-        o.saline.volume_ml if o.saline else o.balanced_volume_ml
-        for o in (*orders, *record.snapshot.drafts)
-        if _isotonic(o)
-    ]
+    orders = [o for o in record.snapshot.exposures if _isotonic(o) and _running(record, o, window)]
+    orders += [o for o in record.snapshot.drafts if _isotonic(o)]
+    volumes = [o.saline.volume_ml if o.saline else o.balanced_volume_ml for o in orders]
     known = [v for v in volumes if v is not None and measurable(v)]
     if len(known) < len(volumes) or sum(known) >= record.limits.isotonic_ml_from:
         yield Line("withheld-isotonic-fluid")
@@ -118,7 +115,7 @@ def _running(record: Record, order: Order, window: timedelta) -> bool:
     sets = record.sets
     if order.intent not in sets.given_intents:
         return False
-    if is_active(record, order):
+    if record.is_active(order):
         return True
     if order.status not in sets.stopped_statuses:
         return False

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from functools import cached_property
 from typing import Literal
 
 from cds_service.clinical.glucose import katz
@@ -57,7 +58,7 @@ class RatePair:
         return (self.rise * DAY_HOURS / ratio(self.over, HOUR)).quantize(THOUSANDTH)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ladder:
     """Exact samples, oldest first, with the glucose (mg/dL) of those that have one."""
 
@@ -65,20 +66,37 @@ class Ladder:
     glucose: Mapping[Sample, Decimal]
     limits: Limits
 
+    @cached_property
+    def times(self) -> tuple[datetime, ...]:
+        """When each sample was drawn."""
+        return tuple(s.at for s in self.samples)
+
+    def may_rise_by(self, least: Decimal, end: Sample, window: Literal["day", "two-days"]) -> bool:
+        """Whether a rise to `end` can reach `least`, by the values alone: most sodium hardly moves.
+
+        An estimated base lies between two samples, so no base is below the lowest of those in reach.
+        """
+        if self.glucose:
+            return True
+        begins = end.at - self._length(window) - hours(self.limits.rate_bridge_hours)
+        in_reach = self.samples[bisect_left(self.times, begins) : bisect_right(self.times, end.at)]
+        lowest = min((s.value for s in in_reach), default=end.value)
+        return end.value - lowest + THOUSANDTH >= least  # rises are rounded to a thousandth
+
     def rises(self, end: Sample, window: Literal["day", "two-days"]) -> Iterator[RatePair]:
         """Every rise or fall to `end` within the window: from each sample, and from its estimated start."""
-        limits = self.limits
-        length = hours(limits.rate_window_hours if window == "day" else limits.rate_long_window_hours)
-        for start in self.samples:
-            if timedelta(0) < end.at - start.at <= length:
-                yield self._pair((start, end), start.at, window)
+        length = self._length(window)
+        inside = slice(bisect_left(self.times, end.at - length), bisect_left(self.times, end.at))
+        for start in self.samples[inside]:
+            yield self._pair((start, end), start.at, window)
         for before, after in self._brackets(end, end.at - length):
             used = (before, end) if after == end else (before, after, end)
             yield self._pair(used, end.at - length, window)
 
     def average(self, end: Sample) -> RatePair | None:
         """The rise from the sample before `end`, too long ago for an estimate and not for an average."""
-        before = next((s for s in reversed(self.samples) if s.at < end.at), None)
+        place = bisect_left(self.times, end.at)
+        before = self.samples[place - 1] if place else None
         shortest, longest = hours(self.limits.rate_bridge_hours), hours(self.limits.rate_average_hours)
         if before is None or not shortest < end.at - before.at <= longest:
             return None
@@ -103,16 +121,18 @@ class Ladder:
 
         Looking at one method alone keeps a sample of the other from hiding a rise within one method.
         """
-        series = [s for s in self.samples if s.at <= end.at]
-        one_method = [s for s in series if s.method == end.method]
-        longest = hours(self.limits.rate_bridge_hours)
-        found = (
-            (a, b)
-            for row in (series, one_method)
-            for a, b in pairwise(row)
-            if a.at < moment < b.at and b.at - a.at <= longest
+        place = bisect_left(self.times, moment)
+        earlier, later = self.samples[:place], self.samples[place:]
+        pairs = (
+            (next(reversed(earlier), None), next(iter(later), None)),
+            (_of_method(end.method, reversed(earlier)), _of_method(end.method, later)),
         )
+        longest = hours(self.limits.rate_bridge_hours)
+        found = ((a, b) for a, b in pairs if a and b and moment < b.at <= end.at and b.at - a.at <= longest)
         return list(dict.fromkeys(found))
+
+    def _length(self, window: Literal["day", "two-days"]) -> timedelta:
+        return hours(self.limits.rate_window_hours if window == "day" else self.limits.rate_long_window_hours)
 
     def _pair(self, used: tuple[Sample, ...], base_at: datetime, window: Window) -> RatePair:
         start, end = used[0], used[-1]
@@ -147,6 +167,10 @@ class Ladder:
     def _corrected(self, sample: Sample) -> Decimal:
         """The Katz value; below the limit glucose counts too, so that both ends stand on one scale."""
         return katz(sample.value, self.glucose[sample], self.limits)
+
+
+def _of_method(method: str, samples: Iterable[Sample]) -> Sample | None:
+    return next((s for s in samples if s.method == method), None)
 
 
 def _at(moment: datetime, used: tuple[Sample, ...], values: Sequence[Decimal]) -> Decimal:

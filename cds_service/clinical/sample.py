@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 from typing import Literal
 
 from cds_service.knowledge.limits import Limits
@@ -45,6 +47,10 @@ class Sample:
     reference: str = ""
     specimen: str = ""
 
+    def __hash__(self) -> int:
+        # Samples are looked up in sets and mappings again and again; time and value all but tell them apart.
+        return hash((self.at, self.value))
+
     @property
     def exact(self) -> bool:
         """Whether it is a number at an instant, not a bound or a day: fit for differences over time."""
@@ -72,17 +78,37 @@ class Fall:
 
 def band_of(value: Decimal, limits: Limits, comparator: str = "") -> Band:
     """The band of an unrounded sodium; after "<" the value itself is not reached (A.3, B.0.1)."""
+    if value > limits.mild_below or comparator.startswith(">"):
+        return Band.NORMAL
 
     def below(edge: Decimal, included: bool = False) -> bool:
         return value < edge or (value == edge and (included or comparator == "<"))
 
-    if comparator.startswith(">"):
-        return Band.NORMAL
     if below(limits.severe_below):
         return Band.SEVERE
     if below(limits.moderate_below):
         return Band.MODERATE
     return Band.MILD if below(limits.mild_below, bool(limits.mild_includes)) else Band.NORMAL
+
+
+def in_time(sample: Sample) -> tuple[datetime, bool, bool, Decimal, str, str]:
+    """Order in time; at one instant the laboratory comes last, so that it stands for both."""
+    return (
+        sample.at,
+        not sample.day_only,
+        sample.method == "lab",
+        -sample.value,
+        sample.status,
+        sample.reference,
+    )
+
+
+def ordered(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """Each sample once, oldest first (`in_time`)."""
+    given = tuple(samples)
+    if all(before.at < after.at for before, after in pairwise(given)):
+        return given  # the usual case, and much cheaper than the key of every sample
+    return tuple(sorted(dict.fromkeys(given), key=in_time))
 
 
 def band_edges(limits: Limits) -> tuple[Decimal, ...]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timezone
 from decimal import Decimal
+from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
-from cds_service.clinical.sample import Band, Rejected, Sample, band_edges, band_of
+from cds_service.clinical.sample import Band, Rejected, Sample, band_edges, band_of, ordered
 from cds_service.clinical.snapshot import LabResult, Moment, Snapshot
 from cds_service.clinical.spans import days, hours, minutes
 from cds_service.clinical.wording import number
@@ -32,22 +34,48 @@ class Series:
     rejected: tuple[Rejected, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What every result is judged by, worked out once for all."""
+
+    snapshot: Snapshot
+    limits: Limits
+    sodium: Lab
+    oldest: datetime
+    edges: tuple[Decimal, ...]
+    keys: dict[str, str] = field(default_factory=dict)  # a series has one or two units: each is spelled once
+
+    def unit(self, recorded: str) -> str:
+        """The unit as labs.toml spells it."""
+        if recorded not in self.keys:
+            self.keys[recorded] = unit_key(recorded)
+        return self.keys[recorded]
+
+
 def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Series:
     """The sodium series of a snapshot (B.0.1, S2, S3); the order of its results does not matter."""
     rejected: list[Rejected] = []
     usable: list[tuple[LabResult, Sample]] = []
+    look = _Look(
+        snapshot=snapshot,
+        limits=limits,
+        sodium=labs[SODIUM],
+        oldest=snapshot.now - days(limits.lookback_days),
+        edges=band_edges(limits),
+    )
     for result in snapshot.labs:
         if result.analyte != SODIUM:
             continue
-        verdict = _judge(result, snapshot, limits, labs[SODIUM])
+        verdict = _judge(result, look)
         if isinstance(verdict, Sample):
             usable.append((result, verdict))
         else:
             rejected.append(verdict)
     single = _one_per_draw(usable, limits)
     samples = _without_old_preliminary(single, snapshot.now, limits)
-    kept = frozenset(samples)
-    rejected += [_reject("status", s) for s in single if s not in kept]
+    if len(samples) < len(single):
+        kept = frozenset(samples)
+        rejected += [_reject("status", s) for s in single if s not in kept]
     latest, other = _latest(samples, limits)
     in_order = tuple(sorted(rejected, key=_newest_last))
     return Series(samples=samples, latest=latest, other_method=other, rejected=in_order)
@@ -68,20 +96,20 @@ def in_future(time: Moment, snapshot: Snapshot, limits: Limits) -> bool:
     return time.at.date() > snapshot.now.astimezone(here).date()
 
 
-def _judge(result: LabResult, snapshot: Snapshot, limits: Limits, sodium: Lab) -> Sample | Rejected:
+def _judge(result: LabResult, look: _Look) -> Sample | Rejected:
+    limits = look.limits
     status, time, value = usable_status(result.status), result.time, result.value
     if status is None:
         return _reject("status", result)
     if result.urine:
         return _reject("specimen", result)
-    oldest = snapshot.now - days(limits.lookback_days)
-    if time is None or time.at < oldest or in_future(time, snapshot, limits):
+    if time is None or time.at < look.oldest or in_future(time, look.snapshot, limits):
         return _reject("time", result)
     if not value.is_finite():
         return _reject("implausible", result)
-    unit = unit_key(result.unit)
+    unit = look.unit(result.unit)
     plausible = limits.plausible_from <= value <= limits.plausible_to
-    if not (unit in sodium.units if unit else plausible):  # every unit listed has the factor 1 (B.0.1)
+    if not (unit in look.sodium.units if unit else plausible):  # every unit listed has the factor 1 (B.0.1)
         return _reject("unit", result)
     if not limits.implausible_below <= value <= limits.plausible_to:
         return _reject("implausible", result)
@@ -89,7 +117,7 @@ def _judge(result: LabResult, snapshot: Snapshot, limits: Limits, sodium: Lab) -
         return _reject("comparator", result)
     return Sample(
         value=value,
-        shown=result.comparator + number(value, band_edges(limits)),
+        shown=result.comparator + _shown(value, look.edges),
         at=time.at,
         method=result.method,
         status=status,
@@ -101,6 +129,12 @@ def _judge(result: LabResult, snapshot: Snapshot, limits: Limits, sodium: Lab) -
         reference=result.reference,
         specimen=result.specimen,
     )
+
+
+@lru_cache(maxsize=1024)
+def _shown(value: Decimal, edges: tuple[Decimal, ...]) -> str:
+    # Laboratories report the same few hundred plausible values; equal ones are written alike.
+    return number(value, edges)
 
 
 def _bound_tells(value: Decimal, comparator: str, limits: Limits) -> bool:
@@ -124,8 +158,10 @@ def _newest_last(rejected: Rejected) -> tuple[datetime, str, str, str]:
     return (at, rejected.why, rejected.shown, rejected.unit)
 
 
-def _one_per_draw(usable: Iterable[tuple[LabResult, Sample]], limits: Limits) -> tuple[Sample, ...]:
+def _one_per_draw(usable: Sequence[tuple[LabResult, Sample]], limits: Limits) -> tuple[Sample, ...]:
     """One sample for each identifier, then one for each minute of one method; oldest first."""
+    if _apart(usable, limits):
+        return ordered(sorted((sample for _, sample in usable), key=_at))
     identities: set[str] = set()
     taken: dict[tuple[str, bool], list[datetime]] = {}
     kept: list[Sample] = []
@@ -139,19 +175,21 @@ def _one_per_draw(usable: Iterable[tuple[LabResult, Sample]], limits: Limits) ->
         if all(abs(sample.at - other) > minutes(limits.same_sample_minutes) for other in near):
             times.insert(place, sample.at)
             kept.append(sample)
-    return tuple(sorted(kept, key=in_time))
+    return ordered(kept)
 
 
-def in_time(sample: Sample) -> tuple[datetime, bool, bool, Decimal, str, str]:
-    """Order in time; at one instant the laboratory comes last, so that it stands for both."""
-    return (
-        sample.at,
-        not sample.day_only,
-        sample.method == "lab",
-        -sample.value,
-        sample.status,
-        sample.reference,
-    )
+def _apart(usable: Sequence[tuple[LabResult, Sample]], limits: Limits) -> bool:
+    """Whether no two results can be of one draw: the usual series, in which none has to be preferred."""
+    identities = [result.identity for result, _ in usable if result.identity]
+    if len(set(identities)) < len(identities):
+        return False
+    times = sorted(sample.at for _, sample in usable)
+    least = minutes(limits.same_sample_minutes)
+    return all(after - before > least for before, after in pairwise(times))
+
+
+def _at(sample: Sample) -> datetime:
+    return sample.at
 
 
 def _preference(pair: tuple[LabResult, Sample]) -> tuple[object, ...]:
@@ -174,6 +212,8 @@ def _preference(pair: tuple[LabResult, Sample]) -> tuple[object, ...]:
 
 def _without_old_preliminary(samples: Sequence[Sample], now: datetime, limits: Limits) -> tuple[Sample, ...]:
     """A preliminary result counts only while it is the newest and young."""
+    if all(s.status != "preliminary" for s in samples):
+        return tuple(samples)
     newest = max((s.at for s in samples), default=now)
     oldest_used = now - hours(limits.preliminary_hours)
     return tuple(s for s in samples if s.status != "preliminary" or (s.at == newest and s.at > oldest_used))

@@ -20,8 +20,9 @@ def falling(samples: Sequence[Sample], latest: Sample, limits: Limits) -> Fall |
         (hours(limits.falling_recent_hours), limits.falling_recent_from),
         (days(limits.falling_long_days), limits.falling_long_from),
     )
+    starts = [s for s in samples if not s.comparator]
     for window, least in windows:
-        fall = _largest_fall([s for s in samples if not s.comparator], latest, window, {})
+        fall = _largest_fall(starts, latest, window, {})
         if fall and fall.amount >= least:
             return fall
     return None
@@ -35,14 +36,19 @@ def acute_fall(
     Values that are not believed without a repeat are no ground for it. Whether a shift of glucose, an
     artefact or a planned re-lowering explains the fall is for the caller to say.
     """
-    low = band_of(corrected.get(latest, latest.value), limits) is not Band.NORMAL
-    exact = [s for s in samples if s.exact and s.at <= latest.at]
-    doubted = doubtful(exact, limits)
-    if not low or latest not in exact or latest in doubted or unbelieved_change(exact, limits):
+    if band_of(corrected.get(latest, latest.value), limits) is Band.NORMAL:
         return None
-    starts = [s for s in exact if s.method == latest.method and s not in doubted]
-    fall = _largest_fall(starts, latest, hours(limits.acute_fall_hours), corrected)
-    return fall if fall and fall.amount >= limits.acute_fall_from else None
+    window, least = hours(limits.acute_fall_hours), limits.acute_fall_from
+    exact = [s for s in samples if s.exact and s.at <= latest.at]
+    starts = [s for s in exact if s.method == latest.method]
+    fall = _largest_fall(starts, latest, window, corrected) if latest.exact else None
+    if fall is None or fall.amount < least:
+        return None  # without doubtful values it is no larger
+    doubted = doubtful(exact, limits)
+    if latest in doubted or unbelieved_change(exact, limits):
+        return None
+    believed = _largest_fall([s for s in starts if s not in doubted], latest, window, corrected)
+    return believed if believed and believed.amount >= least else None
 
 
 def _largest_fall(

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 
 from cds_service.clinical.finding import URGENCY, Indicator
 from cds_service.clinical.glucose import katz
-from cds_service.clinical.jumps import large_for_a_day
+from cds_service.clinical.jumps import doubtful, large_for_a_day
 from cds_service.clinical.rises import Ladder, RatePair
 from cds_service.clinical.sample import Sample
 from cds_service.clinical.spans import DAY, days, hours, minutes, ratio
+from cds_service.clinical.trend import first_or_lowest
 from cds_service.knowledge.limits import Limits
 
 RateVariant = Literal[
@@ -46,7 +48,7 @@ class Verdict:
         return (urgency, self.present, PREFERRED_WINDOW.index(self.pair.window), self.over, self.pair.rise)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Bench:
     """What every pair is judged with."""
 
@@ -56,9 +58,29 @@ class Bench:
     limits: Limits
     high_risk: bool
     dialysis: bool
-    doubted: frozenset[Sample]  # values that need a repeat
-    first_or_lowest: frozenset[Sample]
-    acute_onsets: tuple[datetime, ...]  # times of normal values that document one
+    history: Sequence[Sample]  # bounds and days without a clock too, oldest first
+
+    @cached_property
+    def doubted(self) -> frozenset[Sample]:
+        """Values that need a repeat."""
+        return doubtful(self.ladder.samples, self.limits)
+
+    @cached_property
+    def first_or_lowest(self) -> frozenset[Sample]:
+        """Values that begin an episode, or are its lowest so far."""
+        return first_or_lowest(self.ladder.samples, self.limits)
+
+    @cached_property
+    def acute_onsets(self) -> tuple[datetime, ...]:
+        """Times of normal values that document one."""
+        return acute_onsets(self.ladder.samples, self.history, self.doubted, self.limits)
+
+    def may_tell(self, end: Sample, window: Literal["day", "two-days"]) -> bool:
+        """Whether a rise to `end` can be large enough for any level (`_level`)."""
+        limits = self.limits
+        near = (limits.rate_near_from, limits.rate_goal)
+        above = (limits.rate_limit_day, limits.rate_limit_first_day, limits.rate_limit_two_days)
+        return self.ladder.may_rise_by(min(*near, *above), end, window)
 
     def judge(self, pair: RatePair) -> Verdict:
         """The pair's level by its own base, rise and modifiers (M10 b, c)."""
@@ -95,6 +117,8 @@ class Bench:
         """The limit for this pair; the first day of an episode may have one of its own (M10 d)."""
         if pair.window == "two-days":
             return self.limits.rate_limit_two_days
+        if self.limits.rate_limit_first_day == self.limits.rate_limit_day:
+            return self.limits.rate_limit_day
         near = pair.window == "day" and pair.gap <= hours(self.limits.rate_estimated_hours)
         first = near and pair.start in self.first_or_lowest
         return self.limits.rate_limit_first_day if first else self.limits.rate_limit_day

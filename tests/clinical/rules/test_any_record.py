@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.clinical.case import assess
+from cds_service.clinical.case import Case, assess
 from cds_service.clinical.finding import Finding
 from cds_service.clinical.snapshot import LabResult, Missing, Moment, Order, Patient, Problem, Snapshot
 from cds_service.clinical.triage import triage_patient_view
@@ -111,6 +112,16 @@ def test_every_rule_answers_any_record_in_words(snapshot: Any, profile: str) -> 
     critical = {a.rule for a in answers if isinstance(a, Finding) and a.indicator == "critical"}
     if not case.comfort_care:
         assert critical <= {f.rule for c in cards for f in (c, *c.absorbed)}
+
+
+@settings(max_examples=100, deadline=None)
+@given(snapshot=snapshots, profile=st.sampled_from(["aasld", "european"]), order=st.permutations(fields(Case)))
+def test_every_part_of_a_case_can_be_asked_for_in_any_order(snapshot: Any, profile: str, order: Any) -> None:
+    known = knowledge()
+    one, other = (assess(snapshot, known.limits[profile], known.sets, known.terms.labs) for _ in range(2))
+    asked = {part.name: getattr(one, part.name) for part in order}
+    del asked["readings"]  # its values decide the other parts
+    assert asked == {part.name: getattr(other, part.name) for part in fields(Case) if part.name in asked}
 
 
 def tell(finding: Finding) -> None:
