@@ -234,7 +234,8 @@ def test_only_what_the_service_reads_goes_through(tmp_path: Path) -> None:
         server.shutdown()
         server.server_close()
         down = proxy.get("/cds-services")
-    assert set(seen) == {"authorization", "content-type", "content-length", "host", "accept"}
+    assert set(seen) == {"authorization", "content-type", "content-length", "host", "accept", "x-forwarded-for"}
+    assert seen["x-forwarded-for"] == "127.0.0.1", "what nginx saw, not what the client claims"
     assert seen["content-length"] == "2"  # chunked by the client, whole for the service
     assert down.status_code == 502
     assert down.json()["issue"][0]["code"] == "transient"
