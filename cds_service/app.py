@@ -19,7 +19,7 @@ from cds_service.feedback.inbox import Inbox
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.feedback.suppression import Suppression
 from cds_service.fhir.client import FhirClient
-from cds_service.fhir.site_codes import site_codes
+from cds_service.fhir.site_codes import asking_for, site_codes
 from cds_service.knowledge.load import Knowledge, load_knowledge
 from cds_service.knowledge.review import refuse_unsigned
 from cds_service.pipeline import Options, Pipeline
@@ -94,7 +94,7 @@ def _runtime(settings: Settings, knowledge: Knowledge, registry: Callable[[], Re
     options = Options(fluid_restriction_resource=settings.fluid_restriction_resource, local_codes=site.local)
     return Runtime(
         settings=settings,
-        pipeline=Pipeline(knowledge, desk, _fhir_client(settings), options),
+        pipeline=Pipeline(asking_for(knowledge, site), desk, _fhir_client(settings), options),
         registry=registry,
         gate=_gate(settings, registry, ReplayTable(used_tokens)),
         inbox=Inbox(FeedbackTable(database), comments=settings.keep_comments_days > 0),

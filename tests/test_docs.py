@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 
+import cds_service
 from cds_service.trust.registry import Registry
 from tests.licenses import locked
+from tests.test_architecture import LAYERS
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = Path(cds_service.__file__).parent
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "hooks/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 TESTS = {
     found
     for path in (ROOT / "tests").rglob("test_*.py")
@@ -50,6 +57,55 @@ def test_every_requirement_of_the_specification_is_answered() -> None:
 def test_each_dependency_stands_in_the_list_of_licenses() -> None:
     listed = set(re.findall(r"^\| ([a-z0-9-]+) \| .+ \|$", text("licenses.md"), re.MULTILINE))
     assert set(locked()) - listed == set()
+
+
+def test_the_diagram_and_the_page_on_architecture_name_only_modules_that_exist() -> None:
+    drawn = re.findall(r'<tspan class="m">([^<]+)</tspan>', text("images/architecture.svg"))
+    written = re.findall(rf"`((?:{'|'.join(LAYERS)})\.[a-z_]+)`", text("architecture.md"))
+    assert len(set(drawn)) > 15
+    assert set(drawn) <= {*written, *LAYERS}, "what is drawn is explained"
+    for name in {*drawn, *written} - {"fhir.x", "fhir.resources"}:
+        path = PACKAGE.joinpath(*name.split("."))
+        assert path.with_suffix(".py").exists() or (path / "__init__.py").exists(), name
+
+
+@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_the_import_order_is_the_one_that_is_held(name: str) -> None:
+    (written,) = re.findall(r"`(errors\s+<[^`]+)`", (ROOT / name).read_text(encoding="utf-8"))
+    assert re.split(r"\s*<\s*", written) == LAYERS
+
+
+@pytest.mark.skipif(not (ROOT / "hooks").is_dir(), reason="links lead into the source folder")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_link_is_dead(page: Path) -> None:
+    for target in _links(page):
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), f"{target}: there is no such file"
+        assert there.is_relative_to(ROOT), f"{target}: leads out of the repository"
+        if anchor:
+            assert anchor in _anchors(there), f"{target}: there is no such heading"
+
+
+def _links(page: Path) -> list[str]:
+    """The relative links and pictures of a page, outside of code."""
+    prose = re.sub(r"^( *)```.*?^\1```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"`[^`\n]+`\]", "]", prose)  # the text of a link may be code
+    found = re.findall(r"\]\(<?([^)\s>]+)>?(?: \"[^\"]*\")?\)", re.sub(r"`[^`\n]*`", "", prose))
+    return [link for link in found if not re.match(r"[a-z][a-z0-9+.-]*:", link)]
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings, and those that are written in it."""
+    written = page.read_text(encoding="utf-8")
+    made: dict[str, int] = {}
+    anchors = set(re.findall(r'<a (?:id|name)="([^"]+)"', written))
+    for heading in re.findall(r"^#{1,6} (.+?)\s*$", re.sub(r"^```.*?^```", "", written, flags=re.M | re.S), re.M):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        name = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+        made[name] = made.get(name, -1) + 1
+        anchors.add(f"{name}-{made[name]}" if made[name] else name)
+    return anchors
 
 
 def test_the_example_of_a_registry_would_start_in_production() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from urllib.parse import quote
 
 from cds_service.errors import TerminologyError
 from cds_service.fhir.rxnorm_files import read_index
 from cds_service.fhir.vocabulary import NO_LOCAL_CODES, LocalCodes
+from cds_service.knowledge.load import Knowledge
 from cds_service.knowledge.terms import Terms
 from cds_service.terminology.codes import CodeIndex, IndexedProduct
 from cds_service.terminology.labs import LabResolver
@@ -19,6 +22,8 @@ from cds_service.terminology.systems import canonical
 
 _KEYS = ("system", "code")
 _MEANINGS = ("ingredient", "analyte")
+_SEPARATORS = re.compile(r"([\\,|$])")  # of a FHIR token list
+_ASKED = re.compile(r"([?&]code=)([^&]*)")
 _Key = tuple[str, str]
 
 
@@ -28,17 +33,32 @@ class SiteCodes:
 
     local: LocalCodes = NO_LOCAL_CODES
     release: date | None = None
+    asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # prefetch key -> tokens to search for
 
 
 def site_codes(terms: Terms, index: Path | None = None, codes: Path | None = None) -> SiteCodes:
     """Both files read and checked; TerminologyError names the file, and the line where it has lines."""
-    labs, drugs = _local_codes(codes, terms) if codes is not None else ({}, {})
+    labs, drugs, asked = _local_codes(codes, terms) if codes is not None else ({}, {}, {})
     found = read_index(index) if index is not None else None
     products = _of_known_drugs(found.products, terms) if found is not None else {}
     return SiteCodes(
         local=LocalCodes(labs=labs, drugs=drugs, products=products),
         release=found.release if found is not None else None,
+        asked={key: tuple(tokens) for key, tokens in asked.items()},
     )
+
+
+def asking_for(knowledge: Knowledge, site: SiteCodes) -> Knowledge:
+    """Knowledge whose prefetch asks for the site's own results too: a code that nobody asks for is never read."""
+    services = {}
+    for id_, service in knowledge.services.items():
+        prefetch = {key: _asking(template, site.asked.get(key, ())) for key, template in service.prefetch.items()}
+        services[id_] = replace(service, prefetch=prefetch)
+    return replace(knowledge, services=services)
+
+
+def _asking(template: str, tokens: tuple[str, ...]) -> str:
+    return _ASKED.sub(lambda found: found[1] + ",".join((found[2], *tokens)), template) if tokens else template
 
 
 def _of_known_drugs(products: Mapping[str, IndexedProduct], terms: Terms) -> dict[str, IndexedProduct]:
@@ -51,10 +71,11 @@ def _of_known_drugs(products: Mapping[str, IndexedProduct], terms: Terms) -> dic
     return kept
 
 
-def _local_codes(path: Path, terms: Terms) -> tuple[dict[_Key, str], dict[_Key, list[str]]]:
-    """Laboratory codes and drug codes of a CSV; a code on several lines holds several ingredients."""
+def _local_codes(path: Path, terms: Terms) -> tuple[dict[_Key, str], dict[_Key, list[str]], dict[str, dict[str, None]]]:
+    """Laboratory codes, drug codes, and what to search for; a code on several lines holds several ingredients."""
     labs: dict[_Key, str] = {}
     drugs: dict[_Key, list[str]] = {}
+    asked: dict[str, dict[str, None]] = {}
     shipped = _Shipped(terms)
     for place, row in _rows(path):
         key = canonical(row["system"]), row["code"]
@@ -71,7 +92,13 @@ def _local_codes(path: Path, terms: Terms) -> tuple[dict[_Key, str], dict[_Key, 
             drugs.setdefault(key, []).append(ingredient)
         else:
             labs[key] = analyte
-    return labs, drugs
+            asked.setdefault(terms.labs[analyte].prefetch, {})[_token(row["system"], row["code"])] = None
+    return labs, drugs, asked
+
+
+def _token(system: str, code: str) -> str:
+    """`system|code` as it stands in a search, in the site's own spelling: servers compare it."""
+    return "|".join(quote(_SEPARATORS.sub(r"\\\1", part), safe=":/.-_~") for part in (system, code))
 
 
 class _Shipped:

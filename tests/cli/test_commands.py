@@ -105,12 +105,6 @@ def test_explain_refuses_what_is_no_hook_call(body: str) -> None:
     assert told.stderr.count("\n") == 1
 
 
-def test_the_prefetch_table_can_be_typed_into_an_ehr() -> None:
-    table = json.loads(run("prefetch-table", "--json").stdout)["hyponatremia-patient-view"]
-    assert table["patient"] == "Patient/{{context.patientId}}"
-    assert "http://loinc.org|2951-2" in table["sodium"]
-
-
 def test_the_demo_keeps_to_this_machine() -> None:
     told = run("demo", "--host", "0.0.0.0")  # noqa: S104  # that is what is refused
     assert told.returncode == 78

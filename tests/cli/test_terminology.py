@@ -7,6 +7,7 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from click.testing import CliRunner
@@ -14,8 +15,11 @@ from click.testing import CliRunner
 from cds_service.app import create_app
 from cds_service.cli.terminology import command
 from cds_service.errors import TerminologyError
+from cds_service.fhir.memory import MemoryServer, Query
+from cds_service.fhir.prefetch import fill
 from cds_service.settings import Settings
 from tests.cli.test_commands import run
+from tests.records import BASE, NOW, VIEW, instant, named
 from tests.rrf import files, zipped
 
 RELEASE = "RxNorm_full_prescribe_10062025.zip"
@@ -171,6 +175,38 @@ def test_local_codes_of_a_formulary_and_of_a_laboratory_are_known(tmp_path: Path
     assert both["steps"][0] == "local code LISHCT: lisinopril, hydrochlorothiazide"
     assert lookup("urn:example:lab|50983", *with_codes)["meanings"][0]["names"] == ["sodium"]
     assert lookup("urn:example:lab|50983")["meanings"] == []
+
+
+def test_a_laboratory_that_knows_only_its_own_codes_is_asked_for_them(tmp_path: Path) -> None:
+    """A local code that is understood but never asked for would leave a low sodium unread, and no card."""
+    codes = tmp_path / "codes.csv"
+    codes.write_text(
+        "system,code,analyte\nurn:Example:LIS,50983,sodium\nurn:Example:LIS,NA|1,sodium\n", encoding="utf-8"
+    )
+    app = create_app(Settings(mode="demo", data_dir=tmp_path, local_codes=codes), clock=lambda: NOW)
+    client = app.test_client()
+    listed = client.get("/cds-services").get_json()["services"]
+    templates = next(s["prefetch"] for s in listed if s["id"] == VIEW)
+    assert all(s["prefetch"] == templates for s in listed)
+    local_only = named(
+        "Observation",
+        status="final",
+        code={"coding": [{"system": "urn:Example:LIS", "code": "50983"}]},
+        subject={"reference": "Patient/p1"},
+        effectiveDateTime=instant(hours=2),
+        valueQuantity={"value": 117, "unit": "mmol/L"},
+    )
+    context = {"userId": "Practitioner/doctor", "patientId": "p1"}
+    search = (fill(templates["sodium"], context) or "").partition("?")[2]
+    assert "NA%5C%7C1" in search, "a bar inside a code is escaped"
+    call = {
+        "hook": "patient-view",
+        "hookInstance": "6a2f1ef5-3b1f-4c40-9e2d-5f0d6f0c1a11",
+        "context": context,
+        "prefetch": {"sodium": MemoryServer(BASE, [local_only]).search(Query("Observation", dict(parse_qsl(search))))},
+    }
+    cards = client.post(f"/cds-services/{VIEW}", json=call).get_json()["cards"]
+    assert "117" in cards[0]["summary"]
 
 
 @pytest.mark.parametrize(

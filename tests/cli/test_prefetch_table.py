@@ -1,0 +1,115 @@
+"""The prefetch table: what an analyst types in is what is asked for, and what it says of each key is what happens."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cds_service.cli.prefetch_table import WITHOUT, command
+from cds_service.cli.vendors import VENDORS
+from cds_service.errors import DataUnavailable
+from tests.records import Call, lab, pipeline, problem, sodium, taking
+
+ROOT = Path(__file__).parents[2]
+CLIENTS = """
+[clients.mercy]
+services = ["hyponatremia-patient-view"]
+fhir_bases = ["https://fhir.mercy.example/r4"]
+extra_sources = ["NutritionOrder"]
+[clients.mercy.prefetch_aliases]
+sodium = ["-sodium"]
+"""
+# Offered while everything is read: a fluid restriction and the stop of a drug.
+WHOLE = Call(
+    record=(
+        sodium("123"),
+        problem("E22.2", 5),
+        taking("hydrochlorothiazide", 9),
+        lab("glucose", "100"),
+        lab("potassium", "4"),
+    ),
+    inpatient=False,
+)
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(command, list(arguments), env=environment)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_each_query_stands_whole_on_a_line_of_its_own(vendor: str) -> None:
+    lines = run("--client", vendor, CDS_PUBLIC_URL="https://cds.example").stdout.splitlines()
+    for service in pipeline().knowledge.services.values():
+        assert f"  {service.file.hook:<14} https://cds.example/cds-services/{service.id}" in lines
+        for key, template in service.prefetch.items():
+            at = lines.index(template)
+            assert lines[at - 4].endswith(f": {key}")
+            assert lines[at - 3].endswith(WITHOUT[key])
+
+
+def test_epics_words_and_the_scope_of_unsigned_orders() -> None:
+    shown = run("--client", "epic").stdout
+    assert "Prefetch Property Name: medications" in shown
+    assert "MedicationRequest (Unsigned Order)" in shown
+    assert "Observation.Search (Vitals) (R4)" in shown
+    alone = run("--client", "epic", "--service", "hyponatremia-patient-view").stdout
+    assert "Unsigned Order" not in alone, "a chart that is opened brings no orders"
+
+
+def test_a_registered_client_gets_its_own_names_services_and_sources(tmp_path: Path) -> None:
+    registry = tmp_path / "clients.toml"
+    registry.write_text(CLIENTS, encoding="utf-8")
+    shown = run("--client", "mercy", CDS_CLIENTS_FILE=str(registry)).stdout
+    assert "key: -sodium   (our sodium)" in shown
+    assert "order-select" not in shown
+    assert "NutritionOrder?patient={{context.patientId}}" in shown
+
+
+def test_the_table_as_json_names_key_query_scopes_and_what_is_lost() -> None:
+    rows = json.loads(run("--json").stdout)["hyponatremia-patient-view"]
+    assert [row["key"] for row in rows] == list(WITHOUT)
+    assert rows[0]["query"] == "Patient/{{context.patientId}}"
+    assert "http://loinc.org|2951-2" in rows[2]["query"]
+    assert rows[6]["scopes"] == ["patient/MedicationRequest.read (.rs)", "patient/Medication.read (.r)"]
+
+
+def test_a_sites_own_codes_are_typed_in_too(tmp_path: Path) -> None:
+    codes = tmp_path / "codes.csv"
+    codes.write_text("system,code,analyte\nurn:Example:LIS,50983,sodium\n", encoding="utf-8")
+    assert ",urn:Example:LIS|50983&_sort" in run(CDS_LOCAL_CODES=str(codes)).stdout
+
+
+def test_an_unknown_client_is_met_with_those_that_there_are() -> None:
+    told = run("--client", "mercy")
+    assert told.exit_code == 2
+    assert ", ".join(VENDORS) in told.output
+
+
+def test_each_vendor_has_its_guide() -> None:
+    assert {vendor.guide for vendor in VENDORS.values()} <= {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "docs" / "ehr").iterdir()
+    }
+
+
+def test_with_every_key_both_are_offered_so_that_the_next_test_means_something() -> None:
+    (card,) = WHOLE.cards()
+    assert card.restricts
+    assert card.stops
+
+
+@pytest.mark.parametrize("key", WITHOUT)
+def test_what_the_table_says_of_a_missing_key_is_what_happens(key: str) -> None:
+    call = replace(WHOLE, left_out=(key,))
+    if "REQUIRED" in WITHOUT[key]:
+        with pytest.raises(DataUnavailable):
+            call.cards()
+        return
+    (card,) = call.cards()
+    withheld = "no fluid restriction, no stop of a drug is offered" in WITHOUT[key]
+    assert card.restricts is not withheld
+    assert bool(card.stops) is not withheld
+    assert "Not checked: " in card.text
