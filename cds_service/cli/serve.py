@@ -25,7 +25,7 @@ _HEADER_MS = 5000
 _HEADER_BYTES = 65536
 _BACKLOG = 1024
 _CONNECTIONS = 512
-_STOP_S = 30
+STOP_S = 30
 _IDLE_S = _HEADER_MS / 1000 + 0.5
 
 
@@ -70,7 +70,7 @@ def _serve(settings: Settings, workers: int, listener: socket.socket) -> None:
         backlog=_BACKLOG,
         backpressure=_CONNECTIONS,
         workers=workers,
-        workers_kill_timeout=_STOP_S,
+        workers_kill_timeout=STOP_S,
         log_enabled=False,
         respawn_failed_workers=True,
     ).serve(target_loader=load, wrap_loader=False)  # type: ignore[arg-type]  # an RSGI object need not be callable
