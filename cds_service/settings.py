@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     )
     keep_audit_days: int = Field(400, ge=1, description="Days that the audit of calls is kept")
     threads: int = Field(16, ge=2, le=256, description="Threads that run hook calls in one worker")
+    drain_seconds: float = Field(
+        6,
+        ge=0,
+        le=120,
+        description="After SIGTERM, how long calls are still answered while /ready says 503; 0: none",
+    )
 
     @field_validator("profile")
     @classmethod

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from cds_service.cli.egress import egress
 from cds_service.cli.onboarding import for_the_analyst
 from cds_service.errors import RegistryError
 from cds_service.knowledge.load import load_knowledge
@@ -32,7 +33,10 @@ _LIMITS = {
 
 @click.group("client")
 def command() -> None:
-    """Register CDS clients in clients.toml, and test their tokens."""
+    """Register CDS clients in clients.toml, test their tokens, and see whom the service calls for them."""
+
+
+command.add_command(egress)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

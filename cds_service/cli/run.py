@@ -27,15 +27,22 @@ def tune_collector() -> None:
 
 def refuse_busy_port(host: str, port: int) -> None:
     """One clear line where the port is taken or the address is not ours."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except PermissionError:
+    bound_socket(host, port).close()
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket with this address, not listening yet; one clear line where that cannot be."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        if isinstance(error, PermissionError):
             raise click.ClickException(f"Port {port} needs more rights than this user has; try --port 8643.") from None
-        except OSError:
-            raise click.ClickException(f"Port {port} on {host} is taken; try --port {port + 1}.") from None
+        raise click.ClickException(f"Port {port} on {host} is taken; try --port {port + 1}.") from None
+    return bound
 
 
 def free_port(host: str) -> int:

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces, RuntimeModes
 from granian.http import HTTP1Settings
 
 from cds_service import metrics
 from cds_service.app import create_app, front_for
-from cds_service.cli.run import refuse_busy_port, tune_collector
+from cds_service.cli.run import bound_socket, refuse_busy_port, tune_collector
+from cds_service.cli.stopping import Server, Worker
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.telemetry import configure_logging
-from cds_service.web.front import Front
 
 # docs/decisions/0002. Idle connections count too: a proxy keeps its own for less than the header time.
 _HEADER_MS = 5000
 _HEADER_BYTES = 65536
 _BACKLOG = 1024
 _CONNECTIONS = 512
-_STOP_S = 30
+STOP_S = 30
+_IDLE_S = _HEADER_MS / 1000 + 0.5
 
 
-def make_front() -> Front:
+def make_worker(listener: int) -> Worker:
     """One worker's application; called by the server in the worker's process."""
     configure_logging()
     settings = settings_from_environment()
     front = front_for(create_app(settings), settings)
     tune_collector()
-    return front
+    return Worker(front, listener, settings.drain_seconds, _IDLE_S)
 
 
 @click.command("serve")
@@ -41,20 +43,23 @@ def make_front() -> Front:
 def command(workers: int) -> None:
     """Serve with the settings of the CDS_... variables (docs/settings.md).
 
-    SIGTERM stops it after the requests in flight; SIGHUP starts fresh workers, then stops the old ones.
+    SIGTERM: /ready says 503 while calls are still answered for CDS_DRAIN_SECONDS, then it stops. SIGINT stops at
+    once, after the calls in flight. SIGHUP starts fresh workers and lets the old ones go. No call is lost by either.
     Exit code 78 and one line where the configuration is wrong.
     """
     configure_logging()
     settings = settings_from_environment()
     create_app(settings)  # a wrong configuration stops here, once, instead of in every worker
-    refuse_busy_port(settings.host, settings.port)
-    with _metrics(settings):
-        _serve(settings, workers)
+    with bound_socket(settings.host, settings.port) as listener, _metrics(settings):
+        _serve(settings, workers, listener)
 
 
-def _serve(settings: Settings, workers: int) -> None:
-    Granian(
-        "cds_service.cli.serve:make_front",
+def _serve(settings: Settings, workers: int, listener: socket.socket) -> None:
+    load = partial(make_worker, listener.fileno())
+    Server(
+        listener,
+        settings.drain_seconds,
+        target="cds_service.cli.serve:make_worker",
         address=settings.host,
         port=settings.port,
         interface=Interfaces.RSGI,
@@ -65,11 +70,10 @@ def _serve(settings: Settings, workers: int) -> None:
         backlog=_BACKLOG,
         backpressure=_CONNECTIONS,
         workers=workers,
-        workers_kill_timeout=_STOP_S,
-        factory=True,
+        workers_kill_timeout=STOP_S,
         log_enabled=False,
         respawn_failed_workers=True,
-    ).serve()
+    ).serve(target_loader=load, wrap_loader=False)  # type: ignore[arg-type]  # an RSGI object need not be callable
 
 
 @contextmanager

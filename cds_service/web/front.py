@@ -33,6 +33,7 @@ Answer = tuple[int, Headers, bytes]
 
 # Keys of the WSGI environ that the application reads.
 RECEIVED = "cds.received"  # monotonic time at which the request line was read
+STOPPING = "cds.stopping"  # the worker is about to stop
 REFUSED = "cds.refused"  # 400, 408 or 413: the body was not read to its end, and the application says so
 
 _STACK_BYTES = 16 * 1024 * 1024  # deep JSON cannot overflow it
@@ -72,6 +73,8 @@ class Front:
         self._limits = limits
         self._closing = closing
         self._bytes_left = limits.held_bytes
+        self.ready = True  # False: /ready says 503
+        self.closing_connections = False  # True: each answer is the last on its connection
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Runs in the worker, as threads do not survive a fork."""
@@ -94,6 +97,8 @@ class Front:
             status, headers, content = _at_once(_HELD_OFF)
         else:
             status, headers, content = await self._answer(scope, protocol, time.monotonic()) or _busy()
+        if self.closing_connections:
+            headers.append(("connection", "close"))
         protocol.response_bytes(status, headers, content)
 
     async def _answer(self, scope: Scope, protocol: HTTPProtocol, received: float) -> Answer | None:
@@ -114,6 +119,8 @@ class Front:
             self._bytes_left += held
 
     async def _run(self, scope: Scope, body: bytes, notes: dict[str, Any]) -> Answer | None:
+        if not self.ready:
+            notes[STOPPING] = True
         lane = self._pages if scope.method in _SAFE or REFUSED in notes else self._hooks
         answer = await lane.run(self._call, scope, body, notes)
         if answer is not None and REFUSED in notes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from cds_service.protocol.wire import encode
+from cds_service.web.front import STOPPING
 from cds_service.web.runtime import Runtime, runtime
 
 blueprint = Blueprint("health", __name__)
@@ -26,8 +27,7 @@ def health() -> Response:
 @blueprint.get("/ready")
 def ready() -> Response:
     """200 when hook calls are answered, with or without a database; 503 while this worker stops."""
-    here = runtime()
-    if here.recorder.closed:
+    if request.environ.get(STOPPING) or runtime().recorder.closed:
         return _json({"status": "stopping"}, 503)
     return _json({"status": "ready"})
 

@@ -36,7 +36,7 @@ def serve(
     clients.write_text("[clients.mercy]\nfhir_bases = ['https://fhir.mercy.example/r4']\n", encoding="utf-8")
     settings = {
         "CDS_MODE": "development", "CDS_CLIENTS_FILE": str(clients), "CDS_DATA_DIR": str(folder / "data"),
-        "CDS_PORT": str(port),
+        "CDS_PORT": str(port), "CDS_DRAIN_SECONDS": "0",
     }  # fmt: skip
     with (folder / "log.txt").open("a") as log:
         process = subprocess.Popen(

@@ -1,0 +1,194 @@
+"""A restart under load loses no call: nodes one after the other, and the workers of one node."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+import requests
+import sqlalchemy as sa
+
+from cds_service.store.engine import make_engine, upgrade
+from cds_service.store.tables import FEEDBACK
+from cds_service.stories import Story
+from tests.cluster.load import Balancer, Node, Tally, asks_of, fhir_server, load, running, topics
+from tests.databases import Server
+from tests.feedback.deployments import PATIENT_VIEW, a_call
+
+CALLERS = 6
+
+
+@pytest.fixture(scope="module")
+def fhir() -> Iterator[str]:
+    with fhir_server() as base:
+        yield base
+
+
+def settings(folder: Path, fhir: str, url: str) -> dict[str, str]:
+    """Two nodes share all of this: one database, one registry, one secret."""
+    clients = folder / "clients.toml"
+    clients.write_text(
+        f"[clients.mercy]\nfhir_bases = ['{fhir}', 'https://fhir.mercy.example/r4']\nopen_access = true\n"
+        "allow_private = true\nrate_limit = 10000\n",
+        encoding="utf-8",
+    )
+    secret = folder / "secret"
+    secret.write_text("s" * 64)
+    return {"CDS_CLIENTS_FILE": str(clients), "CDS_SECRET_FILE": str(secret), "CDS_DATABASE_URL": url,
+            "CDS_DATA_DIR": str(folder)}  # fmt: skip
+
+
+def stored(url: str) -> list[str]:
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        cards = list(connection.execute(sa.select(FEEDBACK.c.card)).scalars())
+    engine.dispose()
+    return cards
+
+
+def nothing_lost(tally: Tally, url: str, since: float, restarts: int) -> None:
+    """Every call had its answer with its cards, and every feedback that was acknowledged is there once."""
+    calls = len(tally.seconds) + len(tally.lost)
+    before, during = tally.p99_ms(until=since), tally.p99_ms(since=since)
+    print(f"{calls} calls, {len(tally.lost)} lost, {restarts} restarts, p99 {before} ms before, {during} ms during")  # noqa: T201
+    assert calls > 50
+    assert tally.lost == []
+    kept = stored(url)
+    assert len(kept) == len(set(kept))
+    assert set(tally.acknowledged) <= set(kept)
+
+
+def roll(folder: Path, fhir: str, url: str, stories: dict[str, Story], times: int) -> None:
+    """Stop and start two nodes, one after the other, while they are called."""
+    upgrade(make_engine(url))
+    nodes = [Node(folder, settings(folder, fhir, url)) for _ in range(2)]
+    with running(*nodes):
+        asks = asks_of(stories, fhir, nodes[0])
+        balancer = Balancer(nodes)
+        with load(balancer, asks, CALLERS) as tally:
+            time.sleep(2)
+            began = time.time()
+            for _ in range(times):
+                for node in nodes:
+                    assert node.stop() == 0
+                    node.start()
+                    balancer.wait_for_all()
+        nothing_lost(tally, url, began, 2 * times)
+
+
+def _are_gone(node: Node, old: set[int]) -> bool:
+    return not old & node.workers()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait until this holds, a minute at most."""
+    until = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def renew(folder: Path, fhir: str, url: str, stories: dict[str, Story], times: int) -> None:
+    """SIGHUP to one node with two workers, while it is called."""
+    upgrade(make_engine(url))
+    node = Node(folder, settings(folder, fhir, url), ("--workers", "2"))
+    with running(node):
+        asks = asks_of(stories, fhir, node)
+        with load(Balancer([node]), asks, CALLERS) as tally:
+            time.sleep(2)
+            began = time.time()
+            for _ in range(times):
+                old = node.workers()
+                assert len(old) == 2
+                node.signal(signal.SIGHUP)
+                wait_until(partial(_are_gone, node, old))
+        nothing_lost(tally, url, began, 2 * times)
+
+
+def test_a_rolling_restart_loses_no_call(
+    tmp_path: Path, fhir: str, postgres: Server, stories: dict[str, Story]
+) -> None:
+    roll(tmp_path, fhir, postgres.fresh("rolled"), stories, 1)
+
+
+def test_new_workers_on_sighup_lose_no_call(
+    tmp_path: Path, fhir: str, postgres: Server, stories: dict[str, Story]
+) -> None:
+    renew(tmp_path, fhir, postgres.fresh("renewed"), stories, 1)
+
+
+@pytest.fixture
+def node(tmp_path: Path, fhir: str) -> Iterator[Node]:
+    one = Node(tmp_path, settings(tmp_path, fhir, "") | {"CDS_DRAIN_SECONDS": "4"})
+    with running(one):
+        yield one
+
+
+def test_on_sigterm_the_node_says_that_it_leaves_and_answers_meanwhile(node: Node, stories: dict[str, Story]) -> None:
+    call = json.dumps(a_call(stories["cramps-in-siadh"], datetime.now(UTC)))
+    connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=5)
+    kept, _ = asked(connection, "POST", PATIENT_VIEW, call)
+    node.signal(signal.SIGTERM)
+    wait_until(lambda: requests.get(f"{node.base}/ready", timeout=2).status_code == 503)
+    last, cards = asked(connection, "POST", PATIENT_VIEW, call)
+    assert (kept, last) == ((200, None), (200, "close"))
+    assert topics(cards)
+    assert asked(connection, "GET", "/health")[0][0] == 200  # nobody should kill it for leaving
+    connection.close()
+    assert node.wait() == 0
+
+
+def asked(
+    connection: http.client.HTTPConnection, method: str, path: str, body: str | None = None
+) -> tuple[tuple[int, str | None], bytes]:
+    """Status and Connection header of an answer, and its body."""
+    connection.request(method, path, body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    return (answer.status, answer.getheader("connection")), answer.read()
+
+
+def test_a_second_sigterm_and_sigint_stop_at_once(node: Node) -> None:
+    idle = socket.create_connection(("127.0.0.1", node.port))
+    began = time.monotonic()
+    node.signal(signal.SIGTERM)
+    node.signal(signal.SIGINT)
+    assert node.wait() == 0
+    assert idle.recv(100) == b""
+    assert time.monotonic() - began < 4  # it did not wait for balancers
+    idle.close()
+
+
+def test_a_worker_that_is_replaced_does_not_call_the_node_unready(tmp_path: Path, fhir: str) -> None:
+    one = Node(tmp_path, settings(tmp_path, fhir, ""))
+    with running(one):
+        old = one.workers()
+        one.signal(signal.SIGHUP)
+        answers = set()
+        connection = http.client.HTTPConnection("127.0.0.1", one.port, timeout=5)
+        while old & one.workers():
+            answers.add(asked(connection, "GET", "/ready")[0])
+            time.sleep(0.05)
+        connection.close()
+    assert answers == {(200, None), (200, "close")}
+
+
+@pytest.mark.long
+def test_many_rolling_restarts_lose_no_call(
+    tmp_path: Path, fhir: str, postgres: Server, stories: dict[str, Story]
+) -> None:
+    roll(tmp_path, fhir, postgres.fresh("rolled"), stories, 10)
+
+
+@pytest.mark.long
+def test_new_workers_on_sighup_many_times_lose_no_call(
+    tmp_path: Path, fhir: str, postgres: Server, stories: dict[str, Story]
+) -> None:
+    renew(tmp_path, fhir, postgres.fresh("renewed"), stories, 10)

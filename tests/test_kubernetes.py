@@ -1,0 +1,229 @@
+"""What deploy/kubernetes promises, held on the rendered objects: T-70, T-74, T-75 and the stop without a lost call."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cds_service.app import create_app
+from cds_service.cli import cli
+from cds_service.cli.serve import STOP_S
+from cds_service.settings import Settings, settings_from_environment
+from cds_service.trust.current import CurrentRegistry
+from cds_service.web.runtime import runtime_of
+from tests.deploy import FOLDER, OVERLAYS, Manifest, of_kind, pods, rendered
+
+if not FOLDER.is_dir():
+    pytest.skip("a wheel has no deploy folder", allow_module_level=True)
+
+METADATA = ipaddress.ip_network("169.254.0.0/16")
+
+
+@pytest.fixture(scope="module", params=OVERLAYS)
+def manifests(request: pytest.FixtureRequest) -> list[Manifest]:
+    return rendered(FOLDER / "overlays" / request.param)
+
+
+def service_pod(manifests: list[Manifest]) -> dict[str, Any]:
+    [deployment] = of_kind(manifests, "Deployment")
+    spec: dict[str, Any] = deployment["spec"]["template"]["spec"]
+    return spec
+
+
+def environment(manifests: list[Manifest]) -> dict[str, str]:
+    """The CDS_... variables of the service, without those that come from a Secret."""
+    [container] = service_pod(manifests)["containers"]
+    named = container["envFrom"][0]["configMapRef"]["name"]
+    [settings] = [m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"] == named]
+    own = {e["name"]: e["value"] for e in container.get("env", ()) if "value" in e}
+    return {**settings["data"], **own}
+
+
+def test_t74_every_container_runs_without_rights_on_a_root_that_cannot_be_written(manifests: list[Manifest]) -> None:
+    assert len(list(pods(manifests))) >= 2
+    for template in pods(manifests):
+        pod = template["spec"]
+        assert pod["automountServiceAccountToken"] is False
+        context = pod["securityContext"]
+        assert (context["runAsNonRoot"], context["runAsUser"]) == (True, 10001)
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+        assert all(
+            set(volume) & {"emptyDir", "configMap", "secret", "persistentVolumeClaim"} for volume in pod["volumes"]
+        )
+        for container in pod["containers"]:
+            own = container["securityContext"]
+            assert own["readOnlyRootFilesystem"] is True
+            assert own["allowPrivilegeEscalation"] is False
+            assert own["capabilities"] == {"drop": ["ALL"]}
+            assert container["resources"]["limits"]["memory"]
+            assert container["resources"]["requests"]["cpu"]
+    [namespace] = of_kind(manifests, "Namespace")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_every_image_is_this_release(manifests: list[Manifest]) -> None:
+    pyproject = tomllib.loads((FOLDER.parents[1] / "pyproject.toml").read_text())
+    images = {c["image"] for template in pods(manifests) for c in template["spec"]["containers"]}
+    assert images == {f"registry.example/hyponatremia-cds:{pyproject['project']['version']}"}
+
+
+def test_t75_secrets_are_named_and_never_given(manifests: list[Manifest]) -> None:
+    assert of_kind(manifests, "Secret") == []
+    assert "postgresql://" not in json.dumps(manifests)
+    names = {v["secret"]["secretName"] for v in service_pod(manifests)["volumes"] if "secret" in v}
+    assert names == {"hyponatremia-cds"}
+
+
+def test_probes_ask_what_they_are_for_and_a_stop_is_waited_for(manifests: list[Manifest]) -> None:
+    pod = service_pod(manifests)
+    [container] = pod["containers"]
+    asked = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
+    assert asked == {"startup": "/health", "liveness": "/health", "readiness": "/ready"}
+    drain = float(environment(manifests)["CDS_DRAIN_SECONDS"])
+    readiness = container["readinessProbe"]
+    assert drain > readiness["periodSeconds"] * readiness["failureThreshold"]
+    assert pod["terminationGracePeriodSeconds"] > drain + STOP_S
+
+
+def test_only_pods_of_the_service_get_its_calls(manifests: list[Manifest]) -> None:
+    [service] = of_kind(manifests, "Service")
+    chosen = service["spec"]["selector"].items()
+    assert [chosen <= template["metadata"]["labels"].items() for template in pods(manifests)].count(True) == 1
+    [deployment] = of_kind(manifests, "Deployment")
+    assert deployment["spec"]["selector"]["matchLabels"] == service["spec"]["selector"]
+    assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"]  # T-70: not the metrics
+
+
+def test_t74_nothing_is_let_out_but_what_is_named(manifests: list[Manifest]) -> None:
+    policies = of_kind(manifests, "NetworkPolicy")
+    for template in pods(manifests):
+        of_this_pod = [p for p in policies if applies(p, template)]
+        assert any({"Ingress", "Egress"} <= set(p["spec"]["policyTypes"]) for p in of_this_pod)
+    for policy in policies:
+        closed(policy)
+
+
+def applies(policy: Manifest, template: Manifest) -> bool:
+    """Whether a policy is about pods of this template."""
+    wanted: dict[str, str] = policy["spec"]["podSelector"].get("matchLabels", {})
+    labels: dict[str, str] = template["metadata"]["labels"]
+    return wanted.items() <= labels.items()
+
+
+def closed(policy: Manifest) -> None:
+    """No rule of a policy is open: each names peers and ports, no peer is a network or a metadata address."""
+    for rule in [*policy["spec"].get("egress", ()), *policy["spec"].get("ingress", ())]:
+        peers = rule.get("to") or rule.get("from")
+        assert peers, f"{policy['metadata']['name']}: a rule without peers lets everything through"
+        assert all(port.get("port") for port in rule["ports"])
+        for peer in peers:
+            assert any(peer.values()), "an empty selector means every pod of the cluster"
+            if "ipBlock" in peer:
+                network = ipaddress.ip_network(peer["ipBlock"]["cidr"])
+                assert network.num_addresses == 1
+                assert not (network.version == 4 and network.overlaps(METADATA))
+
+
+def test_the_service_starts_with_these_settings_and_needs_no_other_folder(
+    manifests: list[Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a pod would, with its ConfigMaps and its Secret as files; the database is not there, which stops nothing."""
+    given = environment(manifests)
+    for name in [name for name in os.environ if name.startswith("CDS_")]:
+        monkeypatch.delenv(name)
+    unknown = {name.removeprefix("CDS_").lower() for name in given} - set(Settings.model_fields)
+    assert unknown == set()
+    [clients] = [m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"] == "hyponatremia-cds-clients"]
+    (tmp_path / "clients.toml").write_text(clients["data"]["clients.toml"])
+    (tmp_path / "card-secret").write_text("s" * 64)
+    given |= {"CDS_CLIENTS_FILE": f"{tmp_path}/clients.toml", "CDS_SECRET_FILE": f"{tmp_path}/card-secret"}
+    if "CDS_DATA_DIR" in given:
+        given["CDS_DATA_DIR"] = f"{tmp_path}/data"
+    else:
+        given |= {"CDS_DATA_DIR": "/nowhere/at/all", "CDS_DATABASE_URL": "postgresql://cds@127.0.0.1:1/cds"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    app = create_app(settings_from_environment())
+    assert app.test_client().get("/ready").status_code == 200
+    runtime_of(app).recorder.close(0)
+    runtime_of(app).database.engine.dispose()
+
+
+def test_many_nodes_share_a_database_and_are_never_all_away() -> None:
+    manifests = rendered(FOLDER / "overlays" / "postgresql")
+    [deployment] = of_kind(manifests, "Deployment")
+    [scaler] = of_kind(manifests, "HorizontalPodAutoscaler")
+    [budget] = of_kind(manifests, "PodDisruptionBudget")
+    assert "replicas" not in deployment["spec"]  # the autoscaler's, and nobody resets it
+    assert scaler["spec"]["minReplicas"] >= 2
+    assert budget["spec"]["selector"] == deployment["spec"]["selector"]
+    assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    for template in pods(manifests):
+        given = [e for c in template["spec"]["containers"] for e in c["env"] if e["name"] == "CDS_DATABASE_URL"]
+        assert [e["valueFrom"]["secretKeyRef"]["name"] for e in given] == ["hyponatremia-cds-database"]
+
+
+def test_a_single_node_never_shares_its_file() -> None:
+    [deployment] = of_kind(rendered(FOLDER / "overlays" / "sqlite"), "Deployment")
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_a_site_lets_out_what_its_registry_names_and_nothing_more(tmp_path: Path) -> None:
+    """The overlay of a site as docs/operations.md has it, with the policy that the command makes."""
+    shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    site = tmp_path / "kubernetes" / "overlays" / "site"
+    site.mkdir()
+    (site / "clients.toml").write_text(
+        "[clients.mercy]\nissuer = 'https://10.1.2.3/r4'\njwks_url = 'https://10.1.2.4:8443/jwks'\n"
+        "fhir_bases = ['https://10.1.2.3/r4']\nallow_private = true\n"
+    )
+    made = CliRunner().invoke(
+        cli, ["client", "egress", "--format", "networkpolicy", "--file", str(site / "clients.toml")]
+    )
+    assert made.exit_code == 0, made.output
+    (site / "registry-egress.yaml").write_text(made.output)
+    (site / "kustomization.yaml").write_text(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: hyponatremia-cds\n"
+        "resources: [../postgresql, registry-egress.yaml]\ncomponents: [../../components/prometheus-operator]\n"
+        "configMapGenerator:\n  - {name: hyponatremia-cds-clients, behavior: replace, files: [clients.toml]}\n"
+        "  - {name: hyponatremia-cds, behavior: merge, literals: ['CDS_PUBLIC_URL=https://cds.mercy.example']}\n"
+    )
+    manifests = rendered(site)
+    [policy] = [p for p in of_kind(manifests, "NetworkPolicy") if p["metadata"]["name"] == "hyponatremia-cds-registry"]
+    closed(policy)
+    let_out = {(t["ipBlock"]["cidr"], r["ports"][0]["port"]) for r in policy["spec"]["egress"] for t in r["to"]}
+    assert let_out == {("10.1.2.3/32", 443), ("10.1.2.4/32", 8443)}
+    assert any(applies(policy, template) for template in pods(manifests))
+    assert environment(manifests)["CDS_PUBLIC_URL"] == "https://cds.mercy.example"
+    assert [m["spec"]["podMetricsEndpoints"][0]["port"] for m in of_kind(manifests, "PodMonitor")] == ["metrics"]
+
+
+def test_a_mounted_registry_changes_as_kubernetes_changes_it(tmp_path: Path) -> None:
+    """The kubelet swaps the link `..data`; clients.toml itself is a link that never changes."""
+
+    def folder(name: str, client: str) -> str:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "clients.toml").write_text(f"[clients.{client}]\n")
+        return name
+
+    def swap(name: str) -> None:
+        (tmp_path / "..data_tmp").symlink_to(name)
+        (tmp_path / "..data_tmp").replace(tmp_path / "..data")
+
+    swap(folder("..2026_11_26_1", "mercy"))
+    (tmp_path / "clients.toml").symlink_to("..data/clients.toml")
+    clock = iter(range(0, 1000, 2))
+    registry = CurrentRegistry(tmp_path / "clients.toml", report=lambda _: None, clock=lambda: next(clock))
+    assert [c.name for c in registry.current().clients] == ["mercy"]
+    swap(folder("..2026_11_26_2", "anne"))
+    shutil.rmtree(tmp_path / "..2026_11_26_1")
+    assert [c.name for c in registry.current().clients] == ["anne"]
