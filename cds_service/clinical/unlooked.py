@@ -8,7 +8,7 @@ from typing import Literal
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import Outcome, Silence
-from cds_service.clinical.series import SODIUM
+from cds_service.clinical.series import SODIUM, in_future, usable_status
 from cds_service.clinical.snapshot import Missing, Snapshot
 from cds_service.clinical.spans import hours
 from cds_service.knowledge.limits import Limits
@@ -35,6 +35,8 @@ def unlooked(case: Case, outcomes: Sequence[Outcome], disabled: Collection[str])
         return "medications"
     if any(s.reason == PROBLEMS_UNREAD and s.rule not in disabled for s in silences):
         return "conditions"
+    if _ahead(snapshot, case.limits):
+        return "sodium"
     truncated = snapshot.missing.get(SODIUM) is Missing.TRUNCATED
     return "sodium" if truncated and not _recent_seen(snapshot, case.limits) else None
 
@@ -42,6 +44,17 @@ def unlooked(case: Case, outcomes: Sequence[Outcome], disabled: Collection[str])
 def sodium_missing(snapshot: Snapshot) -> bool:
     """Whether no sodium result was read at all."""
     return snapshot.missing.get(SODIUM) in UNREAD
+
+
+def _ahead(snapshot: Snapshot, limits: Limits) -> bool:
+    """Whether a sodium was left out because its time lies ahead: a clock or a zone is wrong, and it may be the newest."""
+    return any(
+        lab.analyte == SODIUM
+        and lab.time is not None
+        and usable_status(lab.status) is not None
+        and in_future(lab.time, snapshot, limits)
+        for lab in snapshot.labs
+    )
 
 
 def _recent_seen(snapshot: Snapshot, limits: Limits) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cds_service.clinical.snapshot import LabResult, Missing, Order, Patient, Problem, Snapshot
-from cds_service.fhir.elements import Element, flag, text
-from cds_service.fhir.labs import seen
+from cds_service.fhir.elements import Element, concept_of, flag, text
+from cds_service.fhir.labs import SODIUM, seen
 from cds_service.fhir.medications import KINDS, draft, exposure
 from cds_service.fhir.parts import Parts, objects
 from cds_service.fhir.problems import problem, visit
@@ -45,6 +45,8 @@ def read_snapshot(parts: Parts, vocabulary: Vocabulary) -> Snapshot:
     for source, resources in _bounded(parts, tally).items():
         for resource in objects(resources):
             _read(resource, source, me, scene, tally)
+    if _none_is_sodium(parts, scene):
+        tally.missing.setdefault(SODIUM, Missing.FAILED)
     stay = visit(_encounter(parts, me, tally), scene)
     if stay.assumed:
         tally.missing.setdefault(ENCOUNTER, Missing.FAILED)
@@ -151,7 +153,9 @@ def _read(resource: Element, source: str, me: Person, scene: Scene, tally: _Tall
         return
     owner = me.owner(resource)
     if owner is Owner.FOREIGN:
+        # Another patient's, or ours in a form of reference that we do not know: what it said was not read.
         tally.foreign += 1
+        tally.missing.setdefault(source, Missing.TRUNCATED)
         return
     tally.unnamed += owner is Owner.UNNAMED
     if is_unreadable(resource, kind):
@@ -164,6 +168,14 @@ def _read(resource: Element, source: str, me: Person, scene: Scene, tally: _Tall
     else:
         order = exposure(resource, scene)
         tally.exposures += [order] if order is not None else []
+
+
+def _none_is_sodium(parts: Parts, scene: Scene) -> bool:
+    """Whether results came for sodium, and no code among them is known: that is not "no sodium"."""
+    source = parts.sources.get(SODIUM)
+    codes = [concept_of(r, "code") for r in objects(source.resources)] if source is not None else []
+    tests = [scene.vocabulary.test(code).lab if code is not None else None for code in codes]
+    return bool(tests) and not any(lab is not None and lab.analyte == SODIUM for lab in tests)
 
 
 def _read_observation(observation: Element, scene: Scene, tally: _Tally) -> None:
