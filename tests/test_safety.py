@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -249,6 +250,26 @@ def test_any_record_gets_at_most_two_sound_cards(call: Call) -> None:
         _sound(card)
     if call.age == 17 and not {"patient"} & {*call.failing, *call.left_out}:
         assert cards == []
+
+
+@given(call=wild())
+@settings(max_examples=150, deadline=None)
+def test_only_a_sample_for_sodium_is_ever_recommended_because_an_ehr_may_select_it_beforehand(call: Call) -> None:
+    for card in call.cards():
+        for suggestion in card.raw.get("suggestions", []):
+            for action in suggestion["actions"] if suggestion.get("isRecommended") else []:
+                assert action["type"] == "create"
+                assert [c["code"] for c in action["resource"]["code"]["coding"]] == ["2951-2"]
+
+
+def test_calls_at_the_same_time_are_each_answered_from_their_own_record() -> None:
+    calls = [Call(record=(sodium(str(na)), *EUVOLEMIC)) for na in (112, 121, 128, 133, 138)]
+    bodies = [call.body() for call in calls]
+    alone = [call.answer(body).cards for call, body in zip(calls, bodies, strict=True)]
+    assert len({json.dumps(cards, default=str) for cards in alone}) == len(calls)
+    with ThreadPoolExecutor(8) as threads:
+        together = threads.map(lambda i: (i % 5, calls[i % 5].answer(bodies[i % 5]).cards), range(100))
+    assert [i for i, cards in together if cards != alone[i]] == []
 
 
 @given(call=wild(), seed=st.integers(0, 1000))
