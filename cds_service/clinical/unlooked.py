@@ -47,7 +47,7 @@ def sodium_missing(snapshot: Snapshot) -> bool:
 
 
 def _ahead(snapshot: Snapshot, limits: Limits) -> bool:
-    """Whether a sodium was left out because its time lies ahead: a clock or a zone is wrong, and it may be the newest."""
+    """Whether a sodium was left out whose time lies ahead: a clock or a zone is wrong, and it may be the newest."""
     return any(
         lab.analyte == SODIUM
         and lab.time is not None
