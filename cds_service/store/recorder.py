@@ -146,10 +146,10 @@ class Recorder:
         """Whether there was anything to take within the idle time."""
         try:
             record = self._queue.get(timeout=_IDLE_S)
-            if record is not None and self._queue.qsize() < _BATCH:
-                self._stop.wait(_GATHER_S)
             while record is not None:
                 self._pending.append(record)
+                if len(self._pending) == 1 and self._queue.qsize() < _BATCH:
+                    self._stop.wait(_GATHER_S)
                 record = self._queue.get_nowait() if len(self._pending) < _BATCH else None
         except queue.Empty:
             pass

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def test_counts_are_right_with_one_worker_and_with_several(
 ) -> None:
     port, metrics_port = free_port("127.0.0.1"), free_port("127.0.0.1")
     process = serve(tmp_path, port, {"CDS_METRICS_PORT": str(metrics_port)}, ("--workers", str(workers)))
-    base, call = f"http://127.0.0.1:{port}", a_call(stories["cramps-in-siadh"])
+    base, call = f"http://127.0.0.1:{port}", a_call(stories["cramps-in-siadh"], datetime.now(UTC))
     try:
         for _ in range(30):
             assert requests.post(base + PATIENT_VIEW, json=call, timeout=10).ok  # a new connection each time

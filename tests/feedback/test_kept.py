@@ -107,7 +107,7 @@ def test_an_acknowledged_feedback_survives_many_kills(
 def test_a_stop_writes_what_is_queued(tmp_path: Path, stories: dict[str, Story]) -> None:
     port = free_port("127.0.0.1")
     process = serve(tmp_path, port, {})
-    call = a_call(stories["cramps-in-siadh"])
+    call = a_call(stories["cramps-in-siadh"], datetime.now(UTC))
     for _ in range(20):
         assert requests.post(f"http://127.0.0.1:{port}{PATIENT_VIEW}", json=call, timeout=5).ok
     process.send_signal(signal.SIGTERM)
