@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from cds_service import metrics
 from cds_service.telemetry import log
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.fetch import fetch
@@ -168,8 +169,10 @@ class KeyCache:
         try:
             keys = read_key_set(answer.body) if answer.body is not None else None
         except BadKeySet as refusal:
+            metrics.count("cds_key_fetches", "refused")
             log().error("keys", reason=f"A published key set is refused: {refusal}")
             return
+        metrics.count("cds_key_fetches", "ok" if keys else "failed")
         if keys is None:
             log().warning("keys", reason="A published key set cannot be fetched; one that is held stays in force.")
             return

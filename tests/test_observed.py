@@ -1,0 +1,94 @@
+"""Metrics, the page that explains them, the alarms and the dashboard speak of the same things."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from cds_service.metrics import COUNTERS, GAUGES
+
+ROOT = Path(__file__).parents[1]
+ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
+DASHBOARD = ROOT / "deploy" / "dashboards" / "hyponatremia-cds.json"
+SECONDS = "cds_call_seconds"
+
+if not ALERTS.is_file():
+    pytest.skip("a wheel has no deploy folder", allow_module_level=True)
+
+EXPORTED = {f"{name}_total" for name in COUNTERS} | set(GAUGES) | {SECONDS}
+
+
+def metrics_in(text: str) -> set[str]:
+    """The metrics that a text names; parts of the histogram count as the histogram."""
+    found = re.findall(r"\bcds_[a-z0-9_]+", text)
+    return {SECONDS if name.startswith(SECONDS) else name for name in found}
+
+
+def alerts() -> list[dict[str, Any]]:
+    [group] = msgspec.yaml.decode(ALERTS.read_bytes())["groups"]
+    rules: list[dict[str, Any]] = group["rules"]
+    return rules
+
+
+def page() -> str:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    return text.split("\n## Metrics\n")[1].split("\n## ")[0]
+
+
+def rows() -> list[tuple[str, str]]:
+    """Metrics of each row of the page's table, and its alarm."""
+    return re.findall(r"^\| (`cds_[^|]*) \| ([^|]*) \|", page(), re.MULTILINE)
+
+
+def test_the_page_explains_every_metric_and_no_other() -> None:
+    assert metrics_in(page()) == EXPORTED
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
+def test_an_alarm_rests_on_metrics_that_exist_and_says_what_it_is(rule: dict[str, Any]) -> None:
+    assert metrics_in(rule["expr"])
+    assert metrics_in(rule["expr"]) <= EXPORTED
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert rule["annotations"]["summary"]
+    assert rule["annotations"]["description"]
+
+
+def test_every_row_with_an_alarm_names_its_rules_and_every_rule_has_a_row() -> None:
+    known = {rule["alert"]: metrics_in(rule["expr"]) for rule in alerts()}
+    named: set[str] = set()
+    for metrics, alarm in rows():
+        for name in re.findall(r"`(Cds\w+)`", alarm):
+            assert known[name] & metrics_in(metrics), f"{name} does not look at {metrics}"
+            named.add(name)
+        assert alarm.strip() == "" or "`Cds" in alarm, f"{metrics} has an alarm that no rule raises"
+    assert named == set(known)
+
+
+def test_the_dashboard_shows_every_metric_and_no_other() -> None:
+    board = json.loads(DASHBOARD.read_text())
+    shown = " ".join(target["expr"] for panel in board["panels"] for target in panel["targets"])
+    assert metrics_in(shown) == EXPORTED
+    assert {t["datasource"]["uid"] for p in board["panels"] for t in p["targets"]} == {"${datasource}"}
+
+
+def test_the_dashboard_names_only_alarms_that_exist() -> None:
+    known = {rule["alert"] for rule in alerts()}
+    named = set(re.findall(r"\bCds[A-Z]\w+", DASHBOARD.read_text()))
+    assert named
+    assert named <= known
+
+
+def test_prometheus_takes_the_rules_and_they_do_what_their_examples_say() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian's package prometheus)")
+    for arguments in (["check", "rules", str(ALERTS)], ["test", "rules", str(ALERTS.with_name("alerts.test.yaml"))]):
+        done = subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
