@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -107,9 +108,15 @@ def _parse(texts: Mapping[str, str], name: str) -> dict[str, Any]:
     if name not in texts:
         raise KnowledgeError(f"{name}: the file is missing")
     try:
-        return tomllib.loads(texts[name], parse_float=Decimal)
+        return _toml(texts[name])
     except tomllib.TOMLDecodeError as error:
         raise KnowledgeError(f"{name}: {error}") from None
+
+
+@lru_cache(maxsize=64)
+def _toml(text: str) -> dict[str, Any]:
+    """Parsed once: the workers of one start, and stories beside each other, read the same files."""
+    return tomllib.loads(text, parse_float=Decimal)
 
 
 def _convert(value: object, wanted: type[T], place: str) -> T:
