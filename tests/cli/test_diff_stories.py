@@ -74,7 +74,7 @@ def test_a_changed_threshold_shows_which_cards_come_and_go(
 ) -> None:
     told = diff(changed(tmp_path, "knowledge/thresholds.toml", old, new), "--json")
     assert told.exit_code == 1
-    cards = [c for c in json.loads(told.output)["changes"] if c["story"] == story and c["what"] == "card"]
+    cards = [c for c in json.loads(told.stdout)["changes"] if c["story"] == story and c["what"] == "card"]
     assert [c["card"] for c in cards if not c["new"]] == [gone]
     assert [c["card"] for c in cards if not c["old"]] == ([come] if come else [])
 
@@ -84,7 +84,7 @@ def test_a_changed_amount_shows_in_line_and_button(tmp_path: Path) -> None:
         tmp_path, "knowledge/thresholds.toml", "[fluid_ml_day]\nvalue = 1000", "[fluid_ml_day]\nvalue = 800"
     )
     told = diff(hooks, "--json")
-    whats = {c["what"] for c in json.loads(told.output)["changes"] if c["story"] == "cramps-in-siadh"}
+    whats = {c["what"] for c in json.loads(told.stdout)["changes"] if c["story"] == "cramps-in-siadh"}
     assert whats == {"line", "suggestion"}
 
 
@@ -96,5 +96,5 @@ def test_an_indicator_is_named_when_it_changes(tmp_path: Path) -> None:
         "[lowering_critical_below]\nvalue = 131",
     )
     told = diff(hooks, "--json")
-    levels = [c for c in json.loads(told.output)["changes"] if c["what"] == "indicator"]
+    levels = [c for c in json.loads(told.stdout)["changes"] if c["what"] == "indicator"]
     assert {"old": "warning", "new": "critical"}.items() <= levels[0].items()

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from cds_service.web.lane import Lane
+
+
+def on_a_loop(calls: Coroutine[Any, Any, None]) -> None:
+    """Run it in a thread of its own: the browser tests leave a running loop in the one of pytest."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, calls).result()
+
 
 WAIT_S = 10
 
@@ -21,7 +31,7 @@ def test_what_a_call_returns_and_what_it_raises_both_arrive_and_the_thread_goes_
         assert await lane.run(int, "8") == 8
         lane.close()
 
-    asyncio.run(calls())
+    on_a_loop(calls())
 
 
 def test_a_full_lane_refuses_at_once_and_has_room_again_afterwards() -> None:
@@ -36,7 +46,7 @@ def test_a_full_lane_refuses_at_once_and_has_room_again_afterwards() -> None:
         assert await lane.run(bool, 1) is True
         lane.close()
 
-    asyncio.run(calls())
+    on_a_loop(calls())
 
 
 def test_a_caller_that_is_gone_leaves_its_place_and_is_not_served() -> None:
@@ -55,7 +65,7 @@ def test_a_caller_that_is_gone_leaves_its_place_and_is_not_served() -> None:
         await asyncio.gather(first, last)
         lane.close()
 
-    asyncio.run(calls())
+    on_a_loop(calls())
     assert served == [2]
 
 
@@ -76,7 +86,7 @@ def test_at_the_stop_waiting_calls_are_dropped_and_the_running_one_is_answered()
         go.set()
         assert await running is True
 
-    asyncio.run(calls())
+    on_a_loop(calls())
     left = [thread for thread in threading.enumerate() if thread.name.startswith("stopping")]
     for thread in left:
         thread.join(WAIT_S)
