@@ -26,7 +26,8 @@ def for_the_analyst(client: Client, settings: Settings, knowledge: Knowledge) ->
     if credentials.subject:
         lines.append(f"  JWT 'sub'      {credentials.subject}")
     lines += [
-        "  prefetch       as discovery says; for EHRs that do not read it: cds-service prefetch-table",
+        "  prefetch       as discovery says; for EHRs that do not read it:",
+        f"                 cds-service prefetch-table --client {client.name}",
         "  scopes         read access to Patient, Encounter, Observation, Condition and MedicationRequest,",
         "                 and for order-select the scope for unsigned orders",
         f"  time-out       above {client.deadline_ms} ms, which is when this service answers at the latest",
