@@ -7,16 +7,20 @@ process that watches over the workers sums them up and serves them on a port of 
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from cds_service.errors import SettingsError
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
     from prometheus_client.multiprocess import MultiProcessCollector
 
 Stage = Literal["read", "judge", "write", "total"]
+_ROOM_BYTES = 16_000_000
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name for it
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5)
 
@@ -93,6 +97,9 @@ def enable(folder: Path) -> None:
     """Begin to count, into files of this folder; call it before the workers start."""
     if not _meters:
         folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(folder).free < _ROOM_BYTES:
+            # The files are mapped into memory: a worker that cannot grow one is killed by the system (SIGBUS).
+            raise SettingsError("CDS_METRICS_DIR: its disk is full; give it a folder in memory")
         os.environ[_FOLDER] = str(folder)
         _meters.append(_Meters())
         show("cds_store_up", 1)  # of this process; the lowest of all counts, and only workers can know better

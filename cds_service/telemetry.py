@@ -47,6 +47,7 @@ FIELDS = frozenset(
         "knowledge",  # SHA-256 of hooks/
         "file",
         "reason",  # one of our own fixed texts
+        "server",  # host and port of a registered URL
         "shadow",  # the cards were not sent
     }
 )

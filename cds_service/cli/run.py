@@ -30,8 +30,8 @@ def refuse_busy_port(host: str, port: int) -> None:
     bound_socket(host, port).close()
 
 
-def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket with this address, not listening yet; one clear line where that cannot be."""
+def bound_socket(host: str, port: int, other: str = "--port") -> socket.socket:
+    """A socket with this address, not listening yet; one clear line where that cannot be. `other` chooses a port."""
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -40,8 +40,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         if isinstance(error, PermissionError):
-            raise click.ClickException(f"Port {port} needs more rights than this user has; try --port 8643.") from None
-        raise click.ClickException(f"Port {port} on {host} is taken; try --port {port + 1}.") from None
+            raise click.ClickException(f"Port {port} needs more rights than this user has; try {other} 8643.") from None
+        raise click.ClickException(f"Port {port} on {host} is taken; try {other} {port + 1}.") from None
     return bound
 
 

@@ -15,7 +15,7 @@ from granian.http import HTTP1Settings
 
 from cds_service import metrics
 from cds_service.app import create_app, front_for
-from cds_service.cli.run import bound_socket, refuse_busy_port, tune_collector
+from cds_service.cli.run import bound_socket, tune_collector
 from cds_service.cli.stopping import Server, Worker
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.telemetry import configure_logging
@@ -50,7 +50,7 @@ def command(workers: int) -> None:
     configure_logging()
     settings = settings_from_environment()
     create_app(settings)  # a wrong configuration stops here, once, instead of in every worker
-    with bound_socket(settings.host, settings.port) as listener, _metrics(settings):
+    with bound_socket(settings.host, settings.port, "CDS_PORT") as listener, _metrics(settings):
         _serve(settings, workers, listener)
 
 
@@ -82,7 +82,7 @@ def _metrics(settings: Settings) -> Iterator[None]:
     if not settings.metrics_port:
         yield
         return
-    refuse_busy_port(settings.metrics_host, settings.metrics_port)
+    bound_socket(settings.metrics_host, settings.metrics_port, "CDS_METRICS_PORT").close()
     with tempfile.TemporaryDirectory(prefix="hyponatremia-metrics-") as temporary:
         folder = Path(settings.metrics_dir or temporary)
         metrics.forget(folder)

@@ -8,7 +8,10 @@ from enum import StrEnum
 
 import requests
 from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
 
+from cds_service.telemetry import log
+from cds_service.trust.causes import cause_of
 from cds_service.trust.outgoing import Errand, running
 
 _READ_AT_ONCE = 65536
@@ -77,8 +80,11 @@ def _fetch(
         response = session.request(
             method, url, data=body, headers=dict(headers), timeout=(left, left), stream=True, allow_redirects=False
         )
-    except (requests.RequestException, HTTPError, OSError, ValueError):
-        return Fetched(0, b"", _why(errand))
+    except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        why = _why(errand)
+        if why is Failure.BROKEN and not errand.reused:
+            log().warning("fetch", server=parse_url(url).netloc, reason=cause_of(error))
+        return Fetched(0, b"", why)
     # Not drained: what is left in a connection after an early end is not worth reading.
     try:
         return _body(response, errand, max_bytes)

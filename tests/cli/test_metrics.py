@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
+from click.testing import CliRunner
 
+from cds_service import metrics
+from cds_service.cli import cli
 from cds_service.cli.run import free_port
+from cds_service.errors import SettingsError
 from cds_service.stories import Story
 from tests.feedback.deployments import PATIENT_VIEW, a_call, feedback
 from tests.feedback.test_kept import serve
@@ -52,3 +59,30 @@ def test_counts_are_right_with_one_worker_and_with_several(
     assert "Jane" not in text
     assert call["context"]["patientId"] not in text
     assert os.environ.get("PROMETHEUS_MULTIPROC_DIR") is None  # nothing is switched on in this process
+
+
+def test_a_full_disk_for_the_counts_stops_the_start_and_not_a_worker_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000))
+    with pytest.raises(SettingsError, match="CDS_METRICS_DIR"):
+        metrics.enable(tmp_path)
+    assert os.environ.get("PROMETHEUS_MULTIPROC_DIR") is None
+
+
+@pytest.mark.parametrize("variable", ["CDS_PORT", "CDS_METRICS_PORT"])
+def test_a_port_that_is_taken_names_the_variable_to_change(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "clients.toml").write_text("[clients.mercy]\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for name, value in {
+            "CDS_CLIENTS_FILE": f"{tmp_path}/clients.toml",
+            "CDS_DATA_DIR": str(tmp_path),
+            "CDS_PORT": str(free_port("127.0.0.1")),
+            variable: str(taken.getsockname()[1]),
+        }.items():
+            monkeypatch.setenv(name, value)
+        done = CliRunner().invoke(cli, ["serve"])
+    assert done.exit_code == 1
+    assert f"try {variable} " in done.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import socket
 import time
@@ -193,3 +194,17 @@ def test_new_workers_on_sighup_many_times_lose_no_call(
     tmp_path: Path, fhir: str, postgres: Server, stories: dict[str, Story]
 ) -> None:
     renew(tmp_path, fhir, postgres.fresh("renewed"), stories, 10)
+
+
+def test_a_worker_that_is_killed_is_replaced_and_the_other_answers_meanwhile(
+    tmp_path: Path, fhir: str, stories: dict[str, Story]
+) -> None:
+    one = Node(tmp_path, settings(tmp_path, fhir, ""), ("--workers", "2"))
+    with running(one):
+        time.sleep(1)  # both have to be there
+        victim, survivor = one.workers()
+        os.kill(victim, signal.SIGKILL)
+        for ask in asks_of(stories, fhir, one)[:3] * 5:
+            assert requests.post(one.base + ask.path, json=ask.body, timeout=10).status_code == 200
+        wait_until(lambda: len(one.workers()) == 2)
+        assert survivor in one.workers()
