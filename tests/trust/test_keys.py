@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from cds_service import metrics
 from cds_service.trust.keys import Answer, CacheLimits, KeyCache, fetch_keys
 from cds_service.trust.keyset import BadKeySet
 from tests.trust.tokens import public_jwk
@@ -293,3 +294,13 @@ def test_the_text_of_a_refusal_quotes_nothing_of_the_set() -> None:
     with pytest.raises(BadKeySet) as caught:
         read_key_set(document({"kty": "EC", "kid": "SENTINEL", "crv": "P-384", "x": "SENTINEL", "y": "AA"}))
     assert "SENTINEL" not in str(caught.value)
+
+
+def test_t76_a_key_set_that_cannot_be_had_is_counted(ehr: Ehr, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[tuple[str, ...]] = []
+    monkeypatch.setattr(metrics, "count", lambda *named: counted.append(named))
+    cache = ehr.cache(retry_s=0.0)
+    for answer in (Answer(None), Answer(b"no JSON"), Answer(document(FIRST))):
+        ehr.answer = answer
+        has(cache, "first")
+    assert [outcome for _, outcome in counted] == ["failed", "refused", "ok"]
