@@ -204,8 +204,9 @@ def topics(answer: bytes) -> list[str]:
 def asks_of(stories: Mapping[str, Story], fhir_server: str, node: Node) -> list[Ask]:
     """Both services with prefetch, a call with live reads, and feedback; what must come is asked beforehand."""
     now = datetime.now(UTC)
-    view = a_call(stories["cramps-in-siadh"], now)
-    select = a_call(stories["saline-3-percent-mild"], now)
+    # Of the registered client: an unknown one has a rate limit, which one node alone would reach.
+    view = a_call(stories["cramps-in-siadh"], now) | {"fhirServer": fhir_server}
+    select = a_call(stories["saline-3-percent-mild"], now) | {"fhirServer": fhir_server}
     live = requests.get(f"{fhir_server.removesuffix('/fhir')}/stories/cramps-in-siadh/request", timeout=5).json()
     live = {name: value for name, value in live.items() if name != "prefetch"} | {"fhirServer": fhir_server}
     named = [("view", PATIENT_VIEW, view), ("select", ORDER_SELECT, select), ("live", PATIENT_VIEW, live)]
