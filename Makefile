@@ -18,10 +18,10 @@ demo: $(RUN) ## Start the service with synthetic patients on 127.0.0.1:$(PORT)
 	@exec $(BIN)/cds-service demo --port $(PORT)
 
 test: $(DEV) ## Run the test suite (a few minutes)
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long"
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not long"
 
 check-long: $(DEV) ## Run the long checks too (fuzzing, large tables)
-	@HYPOTHESIS_PROFILE=searching $(BIN)/python -m pytest -n auto --dist loadgroup
+	@HYPOTHESIS_PROFILE=searching $(BIN)/python -m pytest -n auto --dist loadfile
 
 mutate: $(DEV) ## Shift every number of thresholds.toml: a test must notice (some minutes)
 	@$(BIN)/python -m tests.mutate

@@ -53,7 +53,8 @@ FIELDS = frozenset(
 )
 
 
-_configured: list[FilteringBoundLogger] = []  # none: structlog's own defaults
+# Our logger, and the processors by which it is known to be the configured one still; none: structlog's defaults.
+_configured: list[tuple[FilteringBoundLogger, object]] = []
 # Ids of log lines and audit rows: unique in all workers and on all nodes, and no secrets. Seeded once from
 # the system, and again after a fork, so that no call asks the system for randomness.
 _ids = random.Random(os.urandom(32))  # noqa: S311
@@ -88,15 +89,17 @@ def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO
         logger_factory=structlog.WriteLoggerFactory(file=stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
-    _configured[:] = [structlog.get_logger().bind()]  # put together here, once, instead of at each line
+    # Put together here, once, instead of at each line.
+    _configured[:] = [(structlog.get_logger().bind(), structlog.get_config()["processors"])]
 
 
 def log() -> FilteringBoundLogger:
     """The service's logger."""
-    if _configured and structlog.is_configured():
-        return _configured[0]
-    logger: FilteringBoundLogger = structlog.get_logger()
-    return logger
+    for logger, processors in _configured:
+        if structlog.get_config()["processors"] is processors:
+            return logger
+    default: FilteringBoundLogger = structlog.get_logger()
+    return default
 
 
 def log_crash(error: BaseException, correlation: str) -> None:

@@ -113,6 +113,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         "CDS_CLIENTS_FILE": f"{folder}/clients.toml",
         "CDS_DATA_DIR": f"{folder}/data",
         "CDS_PORT": str(port),
+        "CDS_DRAIN_SECONDS": "0",
         "CDS_CORS_ORIGINS": '["https://ehr.example"]',
     }
     service = subprocess.Popen(

@@ -59,7 +59,8 @@ def exposure(resource: Element, scene: Scene) -> Order | None:
     if intent in reading.ignored_intents or _not_given(resource):
         return None
     gathered = gather(resource, scene.index) if kind == "medication" else Gathering()
-    if gathered.concepts and not gathered.ingredients and "oralDiet" not in resource:
+    elsewhere = "oralDiet" in resource or "code" in resource  # where a fluid restriction may stand too
+    if gathered.concepts and not gathered.ingredients and not elsewhere:
         found = scene.vocabulary.stranger(tuple(gathered.concepts))
         if found is not None:
             return _stranger(found, status, intent)

@@ -50,7 +50,8 @@ class Parts:
     drafts: tuple[Element, ...] = ()
     selections: tuple[str, ...] = ()
     volume_codes: frozenset[str] = frozenset()  # "system|code" of a site's own "volume status" Observation
-    whole: Callable[[Element], Element] = lambda element: element  # a resource with the members nobody reads
+    # A resource with the members that nobody reads, if it can be had.
+    whole: Callable[[Element], Element | None] = lambda element: element
 
     def resources(self) -> Iterator[Element]:
         """Every resource of every source, then the drafts; what is no object is left out."""

@@ -17,6 +17,7 @@ from typing import Any, TypedDict, cast
 import msgspec
 from msgspec import Raw
 
+from cds_service.errors import BadRequest
 from cds_service.fhir.elements import MAX_ITEMS, Element, items
 from cds_service.protocol.wire import decode, decoder
 
@@ -229,29 +230,37 @@ class _WholeBundle(TypedDict, total=False):
     entry: list[_WholeEntry]
 
 
-class _WholeCall(TypedDict, total=False):
-    prefetch: dict[str, _WholeBundle | None]
+class _WholeCall(TypedDict):
+    prefetch: dict[str, Raw]
 
 
-_WHOLE = decoder(_WholeCall)
+_WHOLE, _WHOLE_BUNDLE = decoder(_WholeCall), decoder(_WholeBundle)
 
 
-def as_sent(element: Element, prefetch: Mapping[str, object], body: bytes) -> Element:
-    """One of the prefetched resources with all its members, for the few calls that must give one back whole.
+def as_sent(element: Element, prefetch: Mapping[str, object], body: bytes) -> Element | None:
+    """A prefetched resource with all its members, for the few calls that must give one back whole.
 
-    `prefetch` is what `decode_call` made of `body`. A resource that is not in it was read whole already.
+    `prefetch` is what `decode_call` made of `body`. A resource that is not in it was read live, and whole. None where
+    the body does not give it again: half a resource must never be sent back.
     """
-    for key, bundle in prefetch.items():
-        entries = bundle.get("entry") if isinstance(bundle, dict) else None
-        for at, entry in enumerate(entries if isinstance(entries, list) else ()):
+    for key, value in prefetch.items():
+        if value is element:
+            return _whole(body, key)
+        entries = value.get("entry") if isinstance(value, dict) else value
+        listed: list[object] = entries if isinstance(entries, list) else []
+        for at, entry in enumerate(listed):
+            if entry is element:
+                return element  # a bare list of resources is no Bundle, and its body was decoded whole
             if isinstance(entry, dict) and entry.get("resource") is element:
-                return _whole(body, key, at) or element
+                return _whole(body, key, at)
     return element
 
 
-def _whole(body: bytes, key: str, at: int) -> Element | None:
+def _whole(body: bytes, key: str, at: int | None = None) -> Element | None:
+    """What was sent under a key, or the resource of one entry of the Bundle there."""
     try:
-        bundle = _WHOLE.decode(body)["prefetch"][key]
-        return cast("Element", decode(bytes(bundle["entry"][at]["resource"]))) if bundle else None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, LookupError):
-        return None  # the body was decoded whole in the first place
+        raw = _WHOLE.decode(body)["prefetch"][key]
+        found: object = decode(bytes(raw if at is None else _WHOLE_BUNDLE.decode(raw)["entry"][at]["resource"]))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, LookupError, BadRequest):
+        return None
+    return cast("Element", found) if isinstance(found, dict) else None

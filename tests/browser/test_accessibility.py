@@ -10,7 +10,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import PATIENCE_MS, Open
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-pytestmark = pytest.mark.xdist_group("browser")  # one demo, one browser
 expect.set_options(timeout=PATIENCE_MS)
 BAD = ("serious", "critical")
 

@@ -13,7 +13,6 @@ from playwright.sync_api import Locator, Page, expect
 from cds_service.stories import default_fixtures_dir, load_story
 from tests.browser.conftest import PATIENCE_MS, Open
 
-pytestmark = pytest.mark.xdist_group("browser")  # one demo, one browser
 FIXTURES = default_fixtures_dir()
 expect.set_options(timeout=PATIENCE_MS)
 

@@ -45,6 +45,7 @@ def service(folder: Path) -> Iterator[str]:
         "CDS_DATA_DIR": f"{folder}/data",
         "CDS_PORT": str(port),
         "CDS_DEADLINE_MS": "5000",
+        "CDS_DRAIN_SECONDS": "0",
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "cds_service", "serve"], env=os.environ | environment, stderr=subprocess.DEVNULL

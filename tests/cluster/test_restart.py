@@ -33,7 +33,7 @@ def fhir() -> Iterator[str]:
         yield base
 
 
-def settings(folder: Path, fhir: str, url: str) -> dict[str, str]:
+def settings(folder: Path, fhir: str, url: str, drain_s: int = 2) -> dict[str, str]:
     """Two nodes share all of this: one database, one registry, one secret."""
     clients = folder / "clients.toml"
     clients.write_text(
@@ -44,7 +44,7 @@ def settings(folder: Path, fhir: str, url: str) -> dict[str, str]:
     secret = folder / "secret"
     secret.write_text("s" * 64)
     return {"CDS_CLIENTS_FILE": str(clients), "CDS_SECRET_FILE": str(secret), "CDS_DATABASE_URL": url,
-            "CDS_DATA_DIR": str(folder)}  # fmt: skip
+            "CDS_DATA_DIR": str(folder), "CDS_DRAIN_SECONDS": str(drain_s)}  # fmt: skip
 
 
 def stored(url: str) -> list[str]:
@@ -115,21 +115,9 @@ def renew(folder: Path, fhir: str, url: str, stories: dict[str, Story], times: i
         nothing_lost(tally, url, began, 2 * times)
 
 
-def test_a_rolling_restart_loses_no_call(
-    tmp_path: Path, fhir: str, postgres: Server, stories: dict[str, Story]
-) -> None:
-    roll(tmp_path, fhir, postgres.fresh("rolled"), stories, 1)
-
-
-def test_new_workers_on_sighup_lose_no_call(
-    tmp_path: Path, fhir: str, postgres: Server, stories: dict[str, Story]
-) -> None:
-    renew(tmp_path, fhir, postgres.fresh("renewed"), stories, 1)
-
-
 @pytest.fixture
 def node(tmp_path: Path, fhir: str) -> Iterator[Node]:
-    one = Node(tmp_path, settings(tmp_path, fhir, "") | {"CDS_DRAIN_SECONDS": "4"})
+    one = Node(tmp_path, settings(tmp_path, fhir, "", drain_s=4))
     with running(one):
         yield one
 
@@ -168,6 +156,7 @@ def test_a_second_sigterm_and_sigint_stop_at_once(node: Node) -> None:
     idle.close()
 
 
+@pytest.mark.long
 def test_a_worker_that_is_replaced_does_not_call_the_node_unready(tmp_path: Path, fhir: str) -> None:
     one = Node(tmp_path, settings(tmp_path, fhir, ""))
     with running(one):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,28 @@ def test_a_resource_is_given_back_as_it_was_sent() -> None:
     assert "vendorField" not in read[0]
     assert [as_sent(resource, prefetch, body) for resource in read] == [order, other]
     assert as_sent(order, prefetch, body) is order
+
+
+def in_a_bundle(order: dict[str, Any]) -> object:
+    return {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": order}]}
+
+
+@pytest.mark.parametrize("sent", [in_a_bundle, lambda order: order, lambda order: [order]])
+def test_a_stopped_order_keeps_what_no_rule_reads(
+    sent: Callable[[dict[str, Any]], object], client: FlaskClient
+) -> None:
+    call = client.get("/demo/stories/moderate-in-cirrhosis/request").get_json()
+    orders = [entry["resource"] for entry in call["prefetch"]["medications"]["entry"]]
+    order = next(o for o in orders if "furosemide" in json.dumps(o).lower())
+    order |= {"priority": "routine", "groupIdentifier": {"value": "7"}, "substitution": {"allowedBoolean": False}}
+    call["prefetch"]["medications"] = sent(order)
+
+    cards = client.post("/cds-services/hyponatremia-patient-view", json=call).get_json()["cards"]
+    actions = [a for card in cards for suggestion in card["suggestions"] for a in suggestion["actions"]]
+    stopped = [action["resource"] for action in actions if action["type"] == "update"]
+    assert [stop | {"status": "active"} for stop in stopped] == [
+        {name: value for name, value in order.items() if name != "text"} | {"statusReason": stopped[0]["statusReason"]}
+    ]
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def served(folder: Path, registry: Path, **environment: str) -> Iterator[Node]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
     settings = {
         "CDS_MODE": "development", "CDS_CLIENTS_FILE": str(registry), "CDS_DATA_DIR": str(folder / "data"),
-        "CDS_PORT": str(port), "CDS_PUBLIC_URL": BASE,
+        "CDS_PORT": str(port), "CDS_PUBLIC_URL": BASE, "CDS_DRAIN_SECONDS": "0",
     }  # fmt: skip
     log = folder / "log.txt"
     with log.open("w") as out:
