@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # the stubs are not in the lock
+import yaml
 from click import Command, Context, Group
 
 from cds_service.cli import cli

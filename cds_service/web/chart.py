@@ -6,7 +6,7 @@ interface, as any EHR would; nothing here looks into the service.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from cds_service.web.demo import SERVERS
 from cds_service.web.formulary import formulary
 from cds_service.web.markdown import rendered
 from cds_service.web.plot import NARROW, WIDE, Mark, Plot, Point, band_name, legend, svg
-from cds_service.web.record import Result, chart_of
+from cds_service.web.record import Chart, Result, chart_of
 from cds_service.web.runtime import runtime
 
 blueprint = Blueprint("chart", __name__)
@@ -118,11 +118,7 @@ def _drawn(resources: Iterable[object], now: datetime) -> dict[str, Any]:
     limits = _limits()
     record = chart_of(resources, now, runtime().pipeline.knowledge.terms.labs["sodium"].loinc)
     points = sorted((p for r in record.sodium if (p := _point(r, now)) is not None), key=lambda p: p.at)
-    marks = [
-        *(Mark(i.since, f"{i.name}, since {i.since:%d %b %Y}") for i in record.medicines if i.since),
-        *(Mark(now, f"draft: {i.name}", draft=True) for i in record.drafts),
-    ]
-    plot = Plot(points=points, marks=marks, now=now, limits=limits) if points else None
+    plot = Plot(points=points, marks=list(_marks(record, now)), now=now, limits=limits) if points else None
     return {
         "chart": record,
         "now": now,
@@ -133,6 +129,22 @@ def _drawn(resources: Iterable[object], now: datetime) -> dict[str, Any]:
         "band": lambda value: band_name(value, limits),
         "drawable": lambda result: _point(result, now) is not None,
     }
+
+
+def _marks(record: Chart, now: datetime) -> Iterator[Mark]:
+    """Orders and doses of a record for the plot; doses of one medicine and amount share a row."""
+    for item in record.medicines:
+        if item.since:
+            yield Mark(item.since, f"{item.name}, since {item.since:%d %b %Y}")
+    for item in record.drafts:
+        yield Mark(now, f"draft: {item.name}", "draft")
+    doses: dict[str, list[datetime]] = {}  # newest first, as the record has them
+    for item in record.doses:
+        if item.since and item.since <= now:
+            doses.setdefault(" ".join(filter(None, (item.name, item.detail))), []).append(item.since)
+    for words, (last, *earlier) in doses.items():
+        count = f"{len(earlier) + 1} doses" if earlier else f"{utc(last):%d %b %H:%M}"
+        yield Mark(last, f"{count}: {words}", "dose", tuple(earlier))
 
 
 def _point(result: Result, now: datetime) -> Point | None:

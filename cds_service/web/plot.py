@@ -1,10 +1,11 @@
-"""Sodium over time as SVG: bands of the profile, starts of medicines, the rise allowed in the last 24 h. Pure."""
+"""Sodium over time as SVG: bands of the profile, orders and doses, the rise allowed in the last 24 h. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from markupsafe import Markup, escape
 
@@ -21,6 +22,8 @@ _LABEL_ROOM = 30
 _TICK_ROOM = 66
 _HALF_LABEL = 13
 _MOST_MARKS = 5
+_KINDS = {"start": "medicine started", "dose": "dose given", "draft": "draft order"}
+_DOSE, _START, _BEFORE = "◆", "▴", "◂"
 NOT_LOW = "not low"
 
 
@@ -34,11 +37,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A medicine that was started, or a draft order."""
+    """A medicine that was started, a draft order, or the doses of one medicine: what has a row below the plot."""
 
-    at: datetime
+    at: datetime  # of doses: when the last one was given
     label: str
-    draft: bool = False
+    kind: Literal["start", "draft", "dose"] = "start"
+    earlier: tuple[datetime, ...] = ()  # doses before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +112,10 @@ def legend(plot: Plot) -> list[tuple[str, str]]:
     keys = [(name, name) for name, _, upper in reversed(bands(plot.limits)) if upper > plot.floor]
     if plot.allowed:
         keys.append(("limit", "rise allowed in 24 h"))
-    if any(not mark.draft for mark in plot.marks):
-        keys.append(("start", "medicine started"))
-    if any(mark.draft for mark in plot.marks):
-        keys.append(("draft", "draft order"))
+    drawn = {mark.kind for mark in _shown(plot.marks)}
+    keys += [(kind, words) for kind, words in _KINDS.items() if kind in drawn]
     if len(plot.marks) > _MOST_MARKS:
-        keys.append(("more", f"{len(plot.marks) - _MOST_MARKS} earlier starts not marked"))
+        keys.append(("more", f"{len(plot.marks) - _MOST_MARKS} earlier ones not marked"))
     return keys
 
 
@@ -203,20 +205,24 @@ class _Picture:
         self._taken = [(left, right, y - 4, y + 13), (start, start + width, y - 20, y + 13)]
 
     def _marks(self) -> Iterator[Markup]:
-        marks = sorted(self._plot.marks, key=lambda m: m.at)[-_MOST_MARKS:]
-        for row, mark in enumerate(marks):
-            y = self._base + 16 + row * _MARK_ROW
-            x = self._axis.place(mark.at)
-            before = mark.at < self._axis.start
-            kind = "draft" if mark.draft else "start"
-            if not before:
-                yield _line(f"mark-line {kind}", x, _TOP, x, y - 5)
-            yield _text(f"mark {kind} middle", x, y, "◂" if before else "▴")
-            to_right, to_left = self._shape.width - x - 8, x - 8
-            if len(mark.label) * _CHARACTER <= to_right or to_right >= to_left:
-                yield _text(f"mark {kind}", x + 8, y, _fitted(mark.label, to_right))
-            else:
-                yield _text(f"mark {kind} end", x - 8, y, _fitted(mark.label, to_left))
+        for row, mark in enumerate(_shown(self._plot.marks)):
+            yield from self._mark(mark, self._base + 16 + row * _MARK_ROW)
+
+    def _mark(self, mark: Mark, y: float) -> Iterator[Markup]:
+        """A row: a sign for each instant, and the words to the right of the last or to the left of the first."""
+        sign = _DOSE if mark.kind == "dose" else _START
+        instants = sorted((at for at in (*mark.earlier, mark.at)), reverse=True)
+        places = {self._axis.place(at): at >= self._axis.start for at in instants}
+        for x, inside in places.items():
+            if inside:
+                yield _line(f"mark-line {mark.kind}", x, _TOP, x, y - 5)
+            yield _text(f"mark {mark.kind} middle", x, y, sign if inside else _BEFORE)
+        right, left = max(places) + 8, min(places) - 8
+        room = self._shape.width - right
+        if len(mark.label) * _CHARACTER <= room or room >= left:
+            yield _text(f"mark {mark.kind}", right, y, _fitted(mark.label, room))
+        else:
+            yield _text(f"mark {mark.kind} end", left, y, _fitted(mark.label, left))
 
     def _values(self) -> Iterator[Markup]:
         places = [(self._axis.place(p.at), self._y(p.value), p) for p in self._plot.points]
@@ -242,6 +248,11 @@ class _Picture:
             for left, right, top, bottom in self._taken
         )
         return _text("value middle", max(x, self._left + _HALF_LABEL), below if hit else above, words)
+
+
+def _shown(marks: Sequence[Mark]) -> list[Mark]:
+    """The latest of the marks, oldest first: there is room for a few rows."""
+    return sorted(marks, key=lambda m: m.at)[-_MOST_MARKS:]
 
 
 def _fitted(words: str, width: float) -> str:

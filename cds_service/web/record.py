@@ -15,6 +15,7 @@ from typing import Any
 
 Resource = Mapping[str, Any]
 _PRESENT = ("arrived", "triaged", "in-progress", "onleave")  # an ended visit is no setting for a decision now
+_NOT_GIVEN = ("not-done", "entered-in-error")
 _SPECIMEN = re.compile(r" in (.+)")
 _USUAL = "Serum or Plasma"
 _YEAR, _MONTH = len("2026"), len("2026-11")
@@ -23,7 +24,7 @@ _LARGEST = 10_000  # a larger number is no laboratory result, and would stretch 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A problem, a medicine or a draft order."""
+    """A problem, a medicine, a draft order, or a dose that was given."""
 
     name: str
     status: str = ""
@@ -59,6 +60,7 @@ class Chart:
     problems: tuple[Item, ...] = ()
     medicines: tuple[Item, ...] = ()
     drafts: tuple[Item, ...] = ()
+    doses: tuple[Item, ...] = ()  # newest first; each has a time
     sodium: tuple[Result, ...] = ()
     results: tuple[Result, ...] = ()
 
@@ -74,6 +76,7 @@ def chart_of(resources: Iterable[object], now: datetime, sodium_codes: Collectio
     orders = [r for kind in ("MedicationRequest", "NutritionOrder") for r in by_type.get(kind, ())]
     medications = {text(m, "id"): concept(m, "code") for m in by_type.get("Medication", ())}
     observations = by_type.get("Observation", ())
+    doses = [_given(a, medications) for a in by_type.get("MedicationAdministration", ()) if _is_given(a)]
     born = _instant(text(patient, "birthDate"))
     return Chart(
         patient_id=text(patient, "id"),
@@ -86,6 +89,7 @@ def chart_of(resources: Iterable[object], now: datetime, sodium_codes: Collectio
         problems=tuple(_problem(c) for c in by_type.get("Condition", ())),
         medicines=tuple(_order(o, medications) for o in orders if text(o, "status") != "draft"),
         drafts=tuple(_order(o, medications) for o in orders if text(o, "status") == "draft"),
+        doses=tuple(sorted((d for d in doses if d.since), key=lambda d: d.since or now, reverse=True)),
         sodium=_newest_first(o for o in observations if _has_code(o, sodium_codes)),
         results=_newest_first(o for o in observations if not _has_code(o, sodium_codes)),
     )
@@ -146,18 +150,33 @@ def _problem(condition: Resource) -> Item:
     )
 
 
-def _order(order: Resource, medications: Mapping[str, str]) -> Item:
+def _medicine(order: Resource, medications: Mapping[str, str]) -> str:
     reference = text(order, "medicationReference", "reference").removeprefix("Medication/")
-    name = (
-        concept(order, "medicationCodeableConcept")
-        or medications.get(reference, "")
-        or concept(order, "oralDiet", "type")
-    )
+    return concept(order, "medicationCodeableConcept") or medications.get(reference, "")
+
+
+def _order(order: Resource, medications: Mapping[str, str]) -> Item:
     return Item(
-        name=name or "Unnamed order",
+        name=_medicine(order, medications) or concept(order, "oralDiet", "type") or "Unnamed order",
         status=text(order, "status"),
         detail=_dose(order),
         since=_instant(text(order, "authoredOn") or text(order, "dateTime")),
+    )
+
+
+def _is_given(administration: Resource) -> bool:
+    return text(administration, "status") not in _NOT_GIVEN and administration.get("wasNotGiven") is not True
+
+
+def _given(administration: Resource, medications: Mapping[str, str]) -> Item:
+    """A dose, by the time it was given or begun."""
+    begun = text(administration, "effectiveDateTime") or text(administration, "effectivePeriod", "start")
+    dose: object = next(iter(walk(administration, "dosage", "dose")), None)
+    return Item(
+        name=_medicine(administration, medications) or "Unnamed medicine",
+        status=text(administration, "status"),
+        detail=_quantity(dose) or text(administration, "dosage", "text"),
+        since=_instant(begun),
     )
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PATIENCE_MS, Open
 
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 expect.set_options(timeout=PATIENCE_MS)
 BAD = ("serious", "critical")
 
 
 def _assert_nothing_serious(page: Page) -> None:
-    found = axe.Axe().run(page).response["violations"]
+    found = Axe().run(page).response["violations"]
     told = [(v["impact"], v["id"], [node["target"] for node in v["nodes"]]) for v in found if v["impact"] in BAD]
     assert told == []
 

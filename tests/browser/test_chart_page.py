@@ -292,6 +292,47 @@ def test_the_address_of_a_case_pasted_over_an_open_chart_opens_the_case(open_pag
     expect(other.get_by_role("heading", level=1)).to_have_text("Olga Own")
 
 
+def test_the_address_brings_draft_orders_and_the_data_mode_back(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh")
+    page.get_by_role("radio", name="Live").check()
+    page.get_by_label("Pick an order").select_option("saline-3")
+    heading = page.locator("#cards-order-select .card").first.get_by_role("heading")
+    expect(heading).to_contain_text("3% saline")
+    summary = heading.inner_text()
+    page.wait_for_function("location.hash.startsWith('#case=')")
+    again = open_page(page.evaluate("location.pathname + location.hash"))
+    expect(again.locator("#cards-order-select .card").first.get_by_role("heading")).to_have_text(summary)
+    expect(again.locator("#drafts .draft")).to_have_count(1)
+    expect(again.get_by_role("radio", name="Live")).to_be_checked()
+    expect(again.get_by_role("heading", level=1)).to_have_text("Nora Lindqvist")
+    again.locator("#drafts").get_by_role("button", name="Remove").click()
+    again.get_by_role("radio", name="Prefetch").check()
+    again.wait_for_function("location.hash === ''")
+
+
+def test_an_own_case_comes_back_with_its_draft_orders(open_page: Open) -> None:
+    page = open_page("/chart/normal-sodium")
+    page.get_by_text("Paste a Bundle").click()
+    _use(page, OLGA, _sodium(132, "Patient/olga"))
+    expect(page.locator("#own-status")).to_contain_text("Shown with this Bundle")
+    page.get_by_label("Pick an order").select_option("saline-3")
+    expect(page.locator("#cards-order-select .card").first.get_by_role("heading")).to_contain_text("132")
+    page.wait_for_function("location.hash.startsWith('#case=')")
+    again = open_page(page.evaluate("location.pathname + location.hash"))
+    expect(again.get_by_role("heading", level=1)).to_have_text("Olga Own")
+    expect(again.locator("#cards-order-select .card").first.get_by_role("heading")).to_contain_text("132")
+
+
+def test_doses_are_marked_on_the_plot_and_listed(open_page: Open) -> None:
+    page = open_page("/chart/rising-too-fast")
+    expect(page.locator("#sodium svg.wide text.mark.dose.middle")).to_have_count(2)
+    expect(page.locator(".legend .key-dose")).to_have_text("dose given")
+    expect(page.locator("#doses-table tbody tr")).to_have_count(2)
+    page.get_by_label("Pick an order").select_option("saline-3")  # the chart is drawn again by the page's script
+    expect(page.locator("#sodium svg.wide text.mark.draft.middle")).to_have_count(1)
+    expect(page.locator("#sodium svg.wide text.mark.dose.middle")).to_have_count(2)
+
+
 def test_a_draft_says_what_it_orders(open_page: Open) -> None:
     page = open_page("/chart/cramps-in-siadh")
     page.get_by_label("Pick an order").select_option("saline-3")

@@ -262,10 +262,55 @@ def test_a_value_is_not_written_over_the_limit() -> None:
 def test_the_legend_names_what_is_drawn_and_nothing_else() -> None:
     quiet = legend(_plot(_hours_ago(1, 139)))
     assert [style for style, _ in quiet] == ["mild", "moderate"]
-    marks = (Mark(NOW, "sertraline", draft=True), *[Mark(NOW - timedelta(days=n), f"drug {n}") for n in range(6)])
+    marks = (Mark(NOW, "sertraline", "draft"), *[Mark(NOW - timedelta(days=n), f"drug {n}") for n in range(6)])
     full = dict(legend(_plot(_hours_ago(1, 117), marks=marks)))
     assert list(full) == ["mild", "moderate", "severe", "limit", "start", "draft", "more"]
-    assert full["more"] == "2 earlier starts not marked"
+    assert full["more"] == "2 earlier ones not marked"
+
+
+def _given(at: str, **more: object) -> dict[str, Any]:
+    given = {
+        "resourceType": "MedicationAdministration",
+        "status": "completed",
+        "medicationCodeableConcept": {"text": "3 % saline"},
+        "effectiveDateTime": at,
+        "dosage": {"dose": {"value": 100, "unit": "mL"}},
+    }
+    return given | more
+
+
+def test_doses_that_were_given_are_marked_in_one_row_for_each_medicine(client: FlaskClient) -> None:
+    told = client.post(
+        "/demo/chart",
+        json={
+            "resources": [
+                _sodium(118, "2026-11-19T09:00:00Z"),
+                _given("2026-11-19T10:00:00Z"),
+                _given("", effectivePeriod={"start": "2026-11-19T11:00:00Z"}),
+                _given("2026-11-19T12:00:00Z", status="not-done"),
+                _given("2026-11-19T13:00:00Z", wasNotGiven=True),
+                _given("2026-11-20T10:00:00Z"),  # an hour ahead
+                _given("2026-11-20T07:00:00Z", medicationCodeableConcept=None, dosage={"text": "half a tablet"}),
+                _given("no time"),
+            ]
+        },
+    ).get_json()
+    wide = told["sodium"].partition('class="plot narrow"')[0]
+    assert wide.count('class="mark dose middle"') == 3
+    assert "2 doses: 3 % saline 100 mL" in wide
+    assert "20 Nov 07:00: Unnamed medicine half a tablet" in wide
+    table = told["record"].partition('id="doses-table"')[2].partition("</table>")[0]
+    assert table.count("<time") == 4, "what is listed stands in the record, ahead or not"
+
+
+@pytest.mark.parametrize("shape", [WIDE, NARROW])
+def test_words_of_a_row_are_not_written_over_its_signs(shape: Any) -> None:
+    doses = tuple(NOW - timedelta(hours=hours) for hours in (2, 4, 500))
+    drawn = svg(_plot(_hours_ago(20, 118), marks=(Mark(NOW, "tolvaptan 15 mg: 4 doses", "dose", doses),)), shape)
+    signs = [float(x) for x in re.findall(r'<text class="mark dose middle" x="([\d.]+)"', drawn)]
+    assert len(signs) == 4, "three doses, and one sign for those before the axis"
+    ((end, x),) = re.findall(r'<text class="mark dose( end)?" x="([\d.]+)"', drawn)
+    assert (float(x) < min(signs)) if end else (float(x) > max(signs))
 
 
 @pytest.mark.parametrize(
@@ -302,7 +347,7 @@ def test_every_value_stands_inside_the_picture_and_low_is_low(shape: Any) -> Non
 
 
 def test_a_hostile_medicine_cannot_leave_its_text_element() -> None:
-    drawn = svg(_plot(_hours_ago(1, 130), marks=(Mark(NOW, HOSTILE, draft=True),)), WIDE)
+    drawn = svg(_plot(_hours_ago(1, 130), marks=(Mark(NOW, HOSTILE, "draft"),)), WIDE)
     assert "<script" not in drawn
     assert "<img" not in drawn
     assert drawn.count("<svg") == 1

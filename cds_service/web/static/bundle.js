@@ -3,7 +3,7 @@
 // The server that draws the chart and the service take no more than this.
 export const MOST_CHARACTERS = 1_000_000;
 const MOST_RESOURCES = 2000;
-const KINDS = new Set(["Patient", "Encounter", "Observation", "Condition", "MedicationRequest", "NutritionOrder", "Medication"]);
+const KINDS = new Set(["Patient", "Encounter", "Observation", "Condition", "MedicationRequest", "MedicationAdministration", "NutritionOrder", "Medication"]);
 
 /** `{ resources, left }`: the first Patient's record, and how many other entries were left out; throws with words for a person. */
 export function bundled(bundle) {

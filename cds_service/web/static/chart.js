@@ -4,7 +4,7 @@ import { Client, prefetched } from "./client.js";
 import { el, rendered } from "./dom.js";
 import { showExchange } from "./exchange.js";
 import { Orders, orderName } from "./orders.js";
-import { fromAddress, resourcesOf, rowValues, toAddress, valueRow } from "./own.js";
+import { fromAddress, isCase, resourcesOf, rowValues, toAddress, valueRow } from "./own.js";
 import { everything, localReader, serverReader } from "./record.js";
 
 const $ = (id) => document.getElementById(id);
@@ -13,10 +13,11 @@ const FHIR = `${location.origin}/demo/fhir`;
 const titles = { "patient-view": "on opening the chart", "order-select": "for the order" };
 const fromServer = serverReader(FHIR);
 const client = new Client(`${location.origin}/cds-services`, (exchange) => showExchange($("exchange"), exchange));
-const orders = new Orders($("drafts"), () => redraw());
+const orders = new Orders($("drafts"), () => { redraw(); remember(); });
 
 let who = { patientId: page.patient, encounterId: page.encounter };
 let own = null; // resources of an own case; null: the story
+let kept = {}; // that case as the address has it
 let selected = null; // reference of the order that was picked last
 const rounds = {}; // the newest call of each hook: an older answer that comes late is dropped
 
@@ -91,6 +92,7 @@ function checkOrder() {
   const draft = orders.drafts.find((r) => `${r.resourceType}/${r.id}` === selected);
   if (!draft) return;
   titles["order-select"] = `for the order ${orderName(draft)}`;
+  remember();
   callHook("order-select", { selections: [selected], draftOrders: orders.bundle });
 }
 
@@ -136,7 +138,7 @@ async function useCase(state, words) {
     const { resources, left } = resourcesOf(state, await everything(fromServer, page.patient), page.patient, sodiumIds);
     const pieces = await piecesOf(resources);
     if (pieces.problem) throw new Error(pieces.problem);
-    history.replaceState(null, "", await toAddress(state.bundle ? { bundle: asBundle(resources) } : state));
+    kept = state.bundle ? { bundle: asBundle(resources) } : { sodium: state.sodium };
     own = resources;
     who = { patientId: pieces.patientId, encounterId: pieces.encounterId };
     await reopen(left ? `${words} Left out, as no part of this chart: ${left} of the Bundle's entries.` : words);
@@ -162,7 +164,17 @@ async function reopen(words) {
   await drawn;
   section("order-select").replaceChildren();
   $("own-status").textContent = words;
+  remember();
   await callHook("patient-view");
+}
+
+/** Keeps the case, the draft orders and the data mode in the address. */
+let written = Promise.resolve();
+function remember() {
+  written = written.then(async () => {
+    const state = { ...kept, ...(orders.kept.length && { orders: orders.kept, selected }), ...(mode() !== "prefetch" && { mode: mode() }) };
+    history.replaceState(null, "", Object.keys(state).length ? await toAddress(state) : location.pathname);
+  });
 }
 
 function fillEditor(rows) {
@@ -196,7 +208,7 @@ $("own-use").addEventListener("click", () => {
 });
 $("own-reset").addEventListener("click", () => {
   own = null;
-  history.replaceState(null, "", location.pathname);
+  kept = {};
   fillEditor(storyRows());
   reopen("Back to the story.");
   $("cards-title").scrollIntoView({ block: "nearest" });
@@ -238,6 +250,7 @@ $("story-order")?.addEventListener("click", async () => {
   checkOrder();
 });
 $("modes").addEventListener("change", () => {
+  remember();
   callHook("patient-view");
   checkOrder();
 });
@@ -252,12 +265,29 @@ async function start() {
   }
   $("own-trouble").hidden = $("own-trouble").textContent === "";
   if (!state) return callHook("patient-view");
+  if (!isCase(state)) return resume(state);
   if (Array.isArray(state.sodium)) fillEditor(state.sodium.map(({ value, hours }) => ({ value: String(value), hours: String(hours) })));
   if (state.bundle) $("own-text").value = JSON.stringify(state.bundle, null, 2);
-  if (await useCase(state, "This case came with the address of the page.")) return;
+  if (await useCase(state, "This case came with the address of the page.")) return reorder(state);
   $("own-trouble").textContent = `The case in the address cannot be shown; this is the story. ${$("own-status").textContent}`;
   $("own-trouble").hidden = false;
   callHook("patient-view");
+}
+
+/** The story as somebody left it: the data mode and the draft orders. */
+async function resume(state) {
+  const radio = [...document.querySelectorAll("input[name=mode]")].find(({ value }) => value === state.mode);
+  if (radio) radio.checked = true;
+  const opened = callHook("patient-view");
+  reorder(state);
+  await opened;
+}
+
+function reorder({ orders: entries, selected: reference }) {
+  if (!entries?.length) return;
+  orders.restore(entries, who);
+  selected = reference;
+  checkOrder();
 }
 
 addEventListener("hashchange", () => location.reload()); // somebody pasted the address of another case

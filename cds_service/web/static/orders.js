@@ -78,6 +78,20 @@ export class Orders {
     return reference;
   }
 
+  /** What `restore` takes: each with `kind`, `resource` and `from`. */
+  get kept() {
+    return this.entries.map(({ kind, resource, from }) => ({ kind, resource, from }));
+  }
+
+  /** Brings kept entries back; a draft is written anew, as of now. */
+  restore(entries, who) {
+    for (const { kind, resource, from } of entries) {
+      const { authoredOn, dateTime, ...draft } = resource;
+      if (kind === "create") this.add(draft, who, from);
+      else this.keep(kind, resource, from);
+    }
+  }
+
   clear() {
     this.entries = [];
     this.show();

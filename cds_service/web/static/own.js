@@ -1,23 +1,33 @@
-// Own cases: the story with other sodium values, or a pasted Bundle. Kept in the address after the "#".
+// What the address keeps after the "#": an own case (other sodium values, or a pasted Bundle), draft orders, the data mode.
 import { bundled, MOST_CHARACTERS } from "./bundle.js";
 import { el } from "./dom.js";
 
 const HOUR_MS = 3_600_000;
 const SODIUM = { coding: [{ system: "http://loinc.org", code: "2951-2", display: "Sodium [Moles/volume] in Serum or Plasma" }], text: "Sodium" };
 
-/** The case that the address holds, or null; throws where it holds something else. */
+/** `{ sodium | bundle, orders, selected, mode }`, each if it is there: what the address holds, or null; throws where it holds something else. */
 export async function fromAddress(hash) {
   const text = new URLSearchParams(hash.replace(/^#/, "")).get("case");
   if (!text) return null;
   const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
   const state = JSON.parse(await inflated(bytes));
-  if (!Array.isArray(state?.sodium) && typeof state?.bundle !== "object") throw new Error("no case");
+  if (!isCase(state) && !state?.orders && !state?.mode) throw new Error("no case");
+  if (!(state.orders ?? []).every(isOrder)) throw new Error("no orders");
   return state;
 }
 
-/** The part after the "#" that brings this case back. */
-export async function toAddress(own) {
-  const packed = new Blob([JSON.stringify(own)]).stream().pipeThrough(new CompressionStream("deflate-raw"));
+/** Whether it is a case of one's own, and not the story's. */
+export function isCase(state) {
+  return Array.isArray(state?.sodium) || (typeof state?.bundle === "object" && state.bundle !== null);
+}
+
+function isOrder(entry) {
+  return ["create", "update"].includes(entry?.kind) && [entry.resource?.resourceType, entry.resource?.id].every((v) => typeof v === "string" && v);
+}
+
+/** The part after the "#" that brings this state back. */
+export async function toAddress(state) {
+  const packed = new Blob([JSON.stringify(state)]).stream().pipeThrough(new CompressionStream("deflate-raw"));
   const bytes = new Uint8Array(await new Response(packed).arrayBuffer());
   const text = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
   return `#case=${text.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")}`;

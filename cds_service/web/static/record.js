@@ -1,5 +1,5 @@
 // Where the EHR's data is: a FHIR server, or a case that lives in this page alone.
-const TYPES = ["Encounter", "Observation", "Condition", "MedicationRequest"];
+const TYPES = ["Encounter", "Observation", "Condition", "MedicationRequest", "MedicationAdministration"];
 
 /** Answers FHIR queries from a server; an OperationOutcome is passed on as the answer it is, null if there is none. */
 export function serverReader(base) {
