@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from cds_service.fhir.elements import Element, child, number, text
+from cds_service.fhir.elements import exact, trimmed
+from cds_service.fhir.forms import NO_QUANTITY, Quantity, Rate, filled
 
 # Definitions of units, nothing a clinician could argue about; a month counts 30 days, a year 365.
 # A unit of time is kept as days over parts of a day, so that "every 8 h" is exactly three times a day.
@@ -46,12 +47,12 @@ ML = {
 }
 
 
-def amount(quantity: Element, factors: Mapping[str, Decimal]) -> Decimal | None:
+def amount(quantity: Quantity, factors: Mapping[str, Decimal]) -> Decimal | None:
     """A quantity in the unit that the factors lead to; None with a comparator or in any other unit."""
-    for name in ("code", "unit"):
-        factor = factors.get(text(quantity, name).lower())
-        if factor is not None and not text(quantity, "comparator"):
-            value = number(quantity, "value")
+    for unit in (quantity.code, quantity.unit):
+        factor = factors.get(trimmed(unit).lower())
+        if factor is not None and not trimmed(quantity.comparator):
+            value = exact(quantity.value)
             return value * factor if value is not None else None
     return None
 
@@ -62,23 +63,23 @@ def times_a_day(frequency: Decimal, period: Decimal, unit: str) -> Decimal | Non
     return frequency * known[1] / (period * known[0]) if known is not None and period > 0 else None
 
 
-def days(quantity: Element) -> Decimal | None:
+def days(quantity: Quantity) -> Decimal | None:
     """A Duration in days."""
-    value = number(quantity, "value")
-    unit = _time_unit(text(quantity, "code")) or _time_unit(text(quantity, "unit"))
+    value = exact(quantity.value)
+    unit = _time_unit(quantity.code) or _time_unit(quantity.unit)
     return value * unit[0] / unit[1] if value is not None and unit is not None else None
 
 
-def ml_per_day(rate: Element) -> Decimal | None:
+def ml_per_day(rate: Rate) -> Decimal | None:
     """A rate of infusion, as a Quantity in mL/h or the like, or as a Ratio."""
-    if "numerator" in rate:
-        volume, below = amount(child(rate, "numerator"), ML), child(rate, "denominator")
-        time = number(below, "value")
-        unit = text(below, "code") or text(below, "unit")
+    for above in filled(rate.numerator):
+        below = rate.denominator or NO_QUANTITY
+        volume, time = amount(above, ML), exact(below.value)
+        unit = trimmed(below.code) or trimmed(below.unit)
         return times_a_day(volume, time, unit) if volume is not None and time is not None else None
-    value = number(rate, "value")
-    for name in ("code", "unit"):
-        volume_unit, _, time_word = text(rate, name).lower().partition("/")
+    value = exact(rate.value)
+    for name in (rate.code, rate.unit):
+        volume_unit, _, time_word = trimmed(name).lower().partition("/")
         factor = ML.get(volume_unit.strip())
         if value is not None and factor is not None:
             return times_a_day(value * factor, Decimal(1), time_word)
@@ -87,5 +88,5 @@ def ml_per_day(rate: Element) -> Decimal | None:
 
 def _time_unit(word: str) -> tuple[Decimal, Decimal] | None:
     """A unit of time by its UCUM code or its English name."""
-    unit = word.strip().lower()
+    unit = trimmed(word).lower()
     return _DAYS.get(unit) or _DAYS.get(_TIME_WORDS.get(unit.removesuffix("s"), ""))

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import repeat
+from itertools import chain
 
 from cds_service.fhir.amounts import MG, ML, amount, days, ml_per_day, times_a_day
-from cds_service.fhir.elements import Element, child, codes, concept_of, concepts, flag, items, number, text
-from cds_service.fhir.shape import read_instructions
+from cds_service.fhir.elements import MAX_ITEMS, Element, codes, concept_in, concepts_in, exact, trimmed
+from cds_service.fhir.forms import (
+    NO_REPEAT,
+    NO_TIMING,
+    NOTHING,
+    Dispense,
+    Instruction,
+    Quantity,
+    Repeat,
+    Timing,
+    filled,
+    instructions,
+)
 from cds_service.fhir.times import moment
 from cds_service.fhir.vocabulary import Reading
 from cds_service.terminology.match import Coded
 
 _DAY = timedelta(days=1)
-_DIRECT_DOSES = ("doseQuantity", "dose", "quantity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,32 +43,31 @@ class Dosage:
     words: str = ""
 
 
-def dosage(order: Element, words: Reading, zone: timedelta | None, now: datetime) -> Dosage:
-    """The dosage of an order, a statement or an administration."""
-    instructions = instructions_of(order)
-    timings = [child(i, "timing") for i in instructions]
-    repeats = [child(t, "repeat") for t in timings]
-    doses = [dose_quantities(i) for i in instructions]
-    periods = [p for r in repeats if (p := child(r, "boundsPeriod"))]
-    starts = [m.at for p in periods if (m := moment(text(p, "start"), zone, now))]
-    ends = [m.at for p in periods if (m := moment(text(p, "end"), zone, now))]
+def dosage(order: Element, supply: Dispense, reading: Reading, zone: timedelta | None, now: datetime) -> Dosage:
+    """The dosage of an order, a statement or an administration; `supply` is what the order lets dispense."""
+    given = instructions_of(order)
+    timings = [i.timing or NO_TIMING for i in given]
+    repeats = [t.repeat or NO_REPEAT for t in timings]
+    doses = [dose_quantities(i) for i in given]
+    periods = [r.bounds_period for r in repeats if r.bounds_period is not None]
+    starts = [m.at for p in periods if (m := moment(trimmed(p.start), zone, now))]
+    ends = [m.at for p in periods if (m := moment(trimmed(p.end), zone, now))]
     start, end = min(starts, default=None), max(ends, default=None)
-    alone = len(instructions) == 1
     return Dosage(
         start=start,
         end=end,
-        duration_days=_duration(order, repeats, start, end),
-        daily_dose_mg=_daily_dose(instructions[0], doses[0], timings[0], words) if alone else None,
-        volume_ml=_volume(order, instructions, doses),
-        single_dose=bool(instructions) and all(map(_once, timings, repeats, repeat(words))),
-        routes=tuple([r for i in instructions if "route" in i for r in concepts(i, "route")]),
-        words=_in_words(instructions),
+        duration_days=_duration(supply, repeats, start, end),
+        daily_dose_mg=_daily_dose(given[0], doses[0], timings[0], reading) if len(given) == 1 else None,
+        volume_ml=_volume(supply, given, doses),
+        single_dose=bool(given) and all(_once(timing, reading) for timing in timings),
+        routes=tuple([route for i in given if i.route is not NOTHING for route in concepts_in(i.route)]),
+        words=_in_words(given),
     )
 
 
-def instructions_of(order: Element) -> tuple[Element, ...]:
+def instructions_of(order: Element) -> Sequence[Instruction]:
     """The dosage instructions under the names that R4, STU3 and DSTU2 give them."""
-    return read_instructions(order, "dosageInstruction") or read_instructions(order, "dosage")
+    return (instructions(order, "dosageInstruction") or instructions(order, "dosage"))[:MAX_ITEMS]
 
 
 def instruction_text(order: Element) -> str:
@@ -65,84 +75,87 @@ def instruction_text(order: Element) -> str:
     return _in_words(instructions_of(order))
 
 
-def _in_words(instructions: tuple[Element, ...]) -> str:
-    parts = [text(i, "text") or text(i, "patientInstruction") for i in instructions]
+def _in_words(given: Sequence[Instruction]) -> str:
+    parts = [trimmed(i.text) or trimmed(i.patient_instruction) for i in given]
     return " ".join([p for p in parts if p])
 
 
-def dose_quantities(instruction: Element) -> tuple[Element, ...]:
+def dose_quantities(instruction: Instruction) -> list[Quantity]:
     """Doses of one instruction: in doseAndRate (R4), directly (STU3, DSTU2, Epic), or `dose` (given)."""
-    found = [child(d, "doseQuantity") for d in items(instruction, "doseAndRate")]
-    found += [child(instruction, name) for name in _DIRECT_DOSES if name in instruction]
-    return tuple([q for q in found if q])
+    usual = [d.dose_quantity for d in instruction.dose_and_rate]
+    return filled(*usual, instruction.dose_quantity, instruction.dose, instruction.quantity)
 
 
-def _duration(order: Element, repeats: list[Element], start: datetime | None, end: datetime | None) -> Decimal | None:
+def _duration(supply: Dispense, repeats: list[Repeat], start: datetime | None, end: datetime | None) -> Decimal | None:
     """The stated period or duration; else the supply, times the first fill and every refill."""
-    stated = [d for r in repeats if "boundsDuration" in r and (d := days(child(r, "boundsDuration"))) is not None]
+    bounds = [r.bounds_duration for r in repeats if r.bounds_duration is not None]
+    stated = [d for b in bounds if (d := days(b)) is not None]
     if stated:
         return max(stated)
     if start is not None and end is not None and end >= start:
         return Decimal((end - start) // _DAY)
-    dispense = child(order, "dispenseRequest") if "dispenseRequest" in order else {}
-    supply = days(child(dispense, "expectedSupplyDuration"))
-    if supply is None:
+    lasts = days(supply.expected_supply_duration) if supply.expected_supply_duration is not None else None
+    if lasts is None:
         return None
-    refills = number(dispense, "numberOfRepeatsAllowed") or Decimal(0)
-    return supply * (1 + max(refills, Decimal(0)))
+    refills = exact(supply.number_of_repeats_allowed) or Decimal(0)
+    return lasts * (1 + max(refills, Decimal(0)))
 
 
 def _daily_dose(
-    instruction: Element, quantities: tuple[Element, ...], timing: Element, words: Reading
+    instruction: Instruction, quantities: list[Quantity], timing: Timing, reading: Reading
 ) -> Decimal | None:
     """The only instruction, not as needed, one dose in a unit of mass: else the day's dose is not exact."""
-    if flag(instruction, "asNeededBoolean") or instruction.get("asNeededCodeableConcept") is not None:
+    if instruction.as_needed_boolean is True or instruction.as_needed_codeable_concept is not None:
         return None
     dose = amount(quantities[0], MG) if len(quantities) == 1 else None
-    times = _times_a_day(timing, words) if dose is not None else None
+    times = _times_a_day(timing, reading) if dose is not None else None
     return dose * times if dose is not None and times is not None else None
 
 
-def _times_a_day(timing: Element, words: Reading) -> Decimal | None:
-    repeat = child(timing, "repeat")
-    if "frequencyMax" in repeat or "periodMax" in repeat or "dayOfWeek" in repeat:
+def _times_a_day(timing: Timing, reading: Reading) -> Decimal | None:
+    repeat = timing.repeat or NO_REPEAT
+    if any(v is not None for v in (repeat.frequency_max, repeat.period_max, repeat.day_of_week)):
         return None
-    period, frequency = number(repeat, "period"), number(repeat, "frequency")
-    unit = text(repeat, "periodUnit") or text(repeat, "periodUnits")
+    period, frequency = exact(repeat.period), exact(repeat.frequency)
+    unit = trimmed(repeat.period_unit) or trimmed(repeat.period_units)
     if period is not None:
         return times_a_day(Decimal(1) if frequency is None else frequency, period, unit)
-    named = (words.times_a_day.get(c) for c in sorted(codes(concept_of(timing, "code"))))
+    named = (reading.times_a_day.get(c) for c in sorted(_codes(timing)))
     return next((n for n in named if n is not None), None)
 
 
-def _once(timing: Element, repeated: Element, words: Reading) -> bool:
-    if "count" in repeated and number(repeated, "count") == 1:
+def _once(timing: Timing, reading: Reading) -> bool:
+    repeat = timing.repeat or NO_REPEAT
+    if repeat.count is not None and exact(repeat.count) == 1:
         return True
-    if "code" in timing and codes(concept_of(timing, "code")) & words.once:
+    if timing.code is not NOTHING and _codes(timing) & reading.once:
         return True
-    events = timing.get("event")
-    return not repeated and isinstance(events, list) and len(events) == 1
+    return isinstance(timing.event, list) and len(timing.event) == 1 and repeat == NO_REPEAT
 
 
-def _volume(order: Element, instructions: tuple[Element, ...], doses: list[tuple[Element, ...]]) -> Decimal | None:
+def _codes(timing: Timing) -> frozenset[str]:
+    return codes(concept_in(timing.code)) if timing.code is not NOTHING else frozenset()
+
+
+def _volume(supply: Dispense, given: Sequence[Instruction], doses: list[list[Quantity]]) -> Decimal | None:
     """The largest volume among the doses; else the dispensed quantity; else rate times duration."""
-    given = [v for quantities in doses for q in quantities if (v := amount(q, ML)) is not None]
-    if given:
-        return max(given)
-    dispensed = amount(child(child(order, "dispenseRequest"), "quantity"), ML) if "dispenseRequest" in order else None
+    volumes = [v for quantities in doses for q in quantities if (v := amount(q, ML)) is not None]
+    if volumes:
+        return max(volumes)
+    dispensed = amount(supply.quantity, ML) if supply.quantity is not None else None
     if dispensed is not None:
         return dispensed
-    rates = [v for i in instructions if (v := _infused(i)) is not None]
+    rates = [v for i in given if (v := _infused(i)) is not None]
     return max(rates, default=None)
 
 
-def _infused(instruction: Element) -> Decimal | None:
+def _infused(instruction: Instruction) -> Decimal | None:
     """mL of a rate over its stated duration, else over one day: an open infusion runs that long at least."""
-    found = [child(d, "rateQuantity") or child(d, "rateRatio") for d in items(instruction, "doseAndRate")]
-    found += [child(instruction, name) for name in ("rateQuantity", "rateRatio") if name in instruction]
-    rates = [r for q in found if q and (r := ml_per_day(q)) is not None]
+    usual = [filled(d.rate_quantity, d.rate_ratio)[:1] for d in instruction.dose_and_rate]
+    found = [*chain.from_iterable(usual), *filled(instruction.rate_quantity, instruction.rate_ratio)]
+    rates = [r for rate in found if (r := ml_per_day(rate)) is not None]
     if not rates:
         return None
-    repeat = child(child(instruction, "timing"), "repeat")
-    lasting = days(child(repeat, "boundsDuration"))
+    bounds = ((instruction.timing or NO_TIMING).repeat or NO_REPEAT).bounds_duration
+    lasting = days(bounds) if bounds is not None else None
     return max(rates) * (Decimal(1) if lasting is None else lasting)

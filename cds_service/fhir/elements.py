@@ -57,11 +57,16 @@ def opened_json(raw: bytes) -> object:
 def text(element: Element, name: str) -> str:
     """A string without surrounding blanks, cut at MAX_TEXT; "" for anything else."""
     value = element.get(name)
+    if type(value) is str:
+        return value.strip() if len(value) <= MAX_TEXT else value[:MAX_TEXT].strip()
     if type(value) is Raw:
         value = _opened(element, name, value)
-    if not isinstance(value, str):
-        return ""
-    return value.strip() if len(value) <= MAX_TEXT else value[:MAX_TEXT].strip()
+    return trimmed(value) if isinstance(value, str) else ""
+
+
+def trimmed(recorded: str) -> str:
+    """A string as it is read: without surrounding blanks, cut at MAX_TEXT."""
+    return recorded.strip() if len(recorded) <= MAX_TEXT else recorded[:MAX_TEXT].strip()
 
 
 def flag(element: Element, name: str) -> bool:
@@ -71,11 +76,15 @@ def flag(element: Element, name: str) -> bool:
 
 def number(element: Element, name: str) -> Decimal | None:
     """A JSON number as it was recorded; None for strings, booleans, NaN and numbers beyond all sense."""
-    value = value_of(element, name)
+    return exact(value_of(element, name))
+
+
+def exact(value: object) -> Decimal | None:
+    """A value as a number, where it is one."""
+    if type(value) is int and -_PLAIN_BELOW < value < _PLAIN_BELOW:
+        return Decimal(value)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
-    if isinstance(value, int) and abs(value) < _PLAIN_BELOW:
-        return Decimal(value)
     try:
         exact = value if isinstance(value, Decimal) else Decimal(str(value))
     except (InvalidOperation, ValueError):
@@ -137,12 +146,27 @@ def concepts(element: Element, *names: str) -> tuple[Coded, ...]:
     return found
 
 
+def concepts_in(raw: Raw) -> tuple[Coded, ...]:
+    """Every CodeableConcept of a member that was left undecoded."""
+    value = bytes(raw)
+    return _concepts_in(value) if len(value) <= _MAX_REMEMBERED else _concepts_in.__wrapped__(value)
+
+
+def concept_in(raw: Raw) -> Coded | None:
+    """The first CodeableConcept of a member that was left undecoded."""
+    value = bytes(raw)
+    return _concept_in(value) if len(value) <= _MAX_REMEMBERED else _concept_in.__wrapped__(value)
+
+
 def plain_concepts(element: Element, name: str) -> tuple[Coded, ...]:
     """The concepts under a name that was left undecoded, where they are nothing but concepts; else none."""
     value = element.get(name)
-    if type(value) is not Raw or len(raw := bytes(value)) > _MAX_REMEMBERED or _MORE_THAN_CONCEPT.search(raw):
-        return ()
-    return _concepts_in(raw)
+    return _plain_in(raw) if type(value) is Raw and len(raw := bytes(value)) <= _MAX_REMEMBERED else ()
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _plain_in(raw: bytes) -> tuple[Coded, ...]:
+    return () if _MORE_THAN_CONCEPT.search(raw) else _concepts_in(raw)
 
 
 def _concepts(elements: tuple[Element, ...]) -> tuple[Coded, ...]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from cds_service.clinical.snapshot import LabResult, Problem
-from cds_service.fhir.elements import Element, child, concept_of, concepts, items, number, text, words_of
-from cds_service.fhir.references import identity
+from cds_service.fhir.elements import Element, child, concept_of, concepts, exact, items, text, trimmed, words_of
+from cds_service.fhir.forms import Observation, Quantity, Reference, first_identifier, form, result
 from cds_service.fhir.scene import Scene
 from cds_service.fhir.times import moment, result_time
 from cds_service.fhir.vocabulary import Test
 from cds_service.terminology.match import Coded
 
 SODIUM = "sodium"
+_REMEMBERED = 1024
 _WRONG = frozenset({"entered-in-error", "cancelled"})
 
 
@@ -38,7 +40,11 @@ def seen(observation: Element, scene: Scene) -> Seen:
     if code is None:
         return NOTHING
     test = scene.vocabulary.test(code)
-    labs = _components(observation, scene) if test.panel else _result(observation, observation, test, scene)
+    if test.panel:
+        labs = _components(observation, scene)
+    else:
+        said = result(observation) if test.lab is not None else None
+        labs = _result(observation, said, said.value_quantity, test, scene) if said is not None else ()
     if not (labs or test.problem or scene.volume_codes):
         return NOTHING
     return Seen(
@@ -50,16 +56,18 @@ def seen(observation: Element, scene: Scene) -> Seen:
 
 def _components(observation: Element, scene: Scene) -> tuple[LabResult, ...]:
     found: tuple[LabResult, ...] = ()
+    said = result(observation)
     for component in items(observation, "component"):
         code = concept_of(component, "code")
         if code is not None:
-            found += _result(observation, component, scene.vocabulary.test(code), scene)
+            quantity = form(Quantity, component, "valueQuantity")
+            found += _result(observation, said, quantity, scene.vocabulary.test(code), scene)
     return tuple(lab for lab in found if lab.analyte != SODIUM)
 
 
 def _problem(observation: Element, scene: Scene) -> Problem | None:
     """A coded answer that counts as a problem: pregnancy status (M15)."""
-    taken = result_time(observation, scene.zone, scene.now)
+    taken = result_time(result(observation), scene.zone, scene.now)
     if taken is None or text(observation, "status").lower() in _WRONG:
         return None
     found = scene.vocabulary.problems(concepts(observation, "valueCodeableConcept"))
@@ -78,49 +86,47 @@ def _volume(observation: Element, code: Coded, scene: Scene) -> tuple[str, datet
     """The answer in lower case with hyphens, and when it was given."""
     if not any(f"{c.system}|{c.code}" in scene.volume_codes for c in code.codings):
         return None
-    taken = result_time(observation, scene.zone, scene.now)
+    taken = result_time(result(observation), scene.zone, scene.now)
     if taken is None or text(observation, "status").lower() in _WRONG:
         return None
     answer = concept_of(observation, "valueCodeableConcept")
-    words = text(observation, "valueString")
+    told = text(observation, "valueString")
     if answer is not None:
-        words = answer.text or next((c.display or c.code for c in answer.codings), "")
-    return ("-".join(words.lower().split()), taken.at) if words else None
+        told = answer.text or next((c.display or c.code for c in answer.codings), "")
+    return ("-".join(told.lower().split()), taken.at) if told else None
 
 
-def _result(observation: Element, holder: Element, test: Test, scene: Scene) -> tuple[LabResult, ...]:
+def _result(
+    observation: Element, said: Observation, quantity: Quantity | None, test: Test, scene: Scene
+) -> tuple[LabResult, ...]:
     """One result; none where the code is unknown or there is no quantity to read."""
     known = test.lab
-    if known is None:
+    value = exact(quantity.value) if quantity is not None else None
+    if known is None or quantity is None or value is None:
         return ()
-    quantity = child(holder, "valueQuantity")
-    value = number(quantity, "value")
-    if value is None:
-        return ()
-    updated = moment(text(child(observation, "meta"), "lastUpdated"), scene.zone, scene.now)
-    result = LabResult(
+    updated = moment(trimmed(said.meta.last_updated), scene.zone, scene.now) if said.meta is not None else None
+    own = trimmed(said.id)
+    found = LabResult(
         analyte=known.analyte,
         value=value,
-        unit=scene.vocabulary.unit(known.analyte, text(quantity, "code"), text(quantity, "unit")),
-        comparator=text(quantity, "comparator"),
-        time=result_time(observation, scene.zone, scene.now),
-        status=text(observation, "status").lower(),
+        unit=scene.vocabulary.unit(known.analyte, trimmed(quantity.code), trimmed(quantity.unit)),
+        comparator=trimmed(quantity.comparator),
+        time=result_time(said, scene.zone, scene.now),
+        status=trimmed(said.status).lower(),
         method="poc" if known.poc or test.bedside or _is_poc(observation, scene) else "lab",
-        urine=_is_urine(observation, scene),
+        urine=said.specimen is not None and _is_urine(observation, said.specimen, scene),
         identity=_identifier(observation),
-        specimen=text(child(observation, "specimen"), "reference"),
+        specimen=trimmed(said.specimen.reference) if said.specimen is not None else "",
         updated=updated.at if updated is not None else None,
-        reference=identity(observation),
+        reference=f"Observation/{own}" if own else "",
     )
-    return (result,)
+    return (found,)
 
 
 def _identifier(observation: Element) -> str:
-    if "identifier" not in observation:
-        return ""
-    first = child(observation, "identifier")
-    value = text(first, "value")
-    return f"{text(first, 'system')}|{value}" if value else ""
+    first = first_identifier(observation)
+    value = trimmed(first.value) if first is not None else ""
+    return f"{trimmed(first.system)}|{value}" if first is not None and value else ""
 
 
 def _is_poc(observation: Element, scene: Scene) -> bool:
@@ -132,7 +138,12 @@ def _is_poc(observation: Element, scene: Scene) -> bool:
     if device:
         found = scene.index.get(text(device, "reference"), observation)
         said += f" {text(device, 'display').lower()} {_device_words(found or {})}"
-    return any(word in said for word in scene.vocabulary.reading.poc_words)
+    return _speaks_of(said, scene.vocabulary.reading.poc_words)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _speaks_of(said: str, words: frozenset[str]) -> bool:
+    return any(word in said for word in words)
 
 
 def _device_words(device: Element) -> str:
@@ -140,15 +151,12 @@ def _device_words(device: Element) -> str:
     return " ".join((words_of(concept_of(device, "type")), *names))
 
 
-def _is_urine(observation: Element, scene: Scene) -> bool:
+def _is_urine(observation: Element, specimen: Reference, scene: Scene) -> bool:
     """Whether the specimen, as far as it is at hand, is urine."""
-    specimen = child(observation, "specimen")
-    if not specimen:
-        return False
-    said = text(specimen, "display").lower()
-    reference = text(specimen, "reference")
+    said = trimmed(specimen.display).lower()
+    reference = trimmed(specimen.reference)
     found = scene.index.get(reference, observation) if reference else None
     kind = concept_of(found, "type") if found is not None else None
     if kind is not None:
         said = " ".join((said, words_of(kind), *(c.code for c in kind.codings)))
-    return any(word in said for word in scene.vocabulary.reading.urine_words)
+    return _speaks_of(said, scene.vocabulary.reading.urine_words)

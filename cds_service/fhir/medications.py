@@ -15,7 +15,9 @@ from cds_service.fhir.elements import (
     flag,
     items,
     text,
+    trimmed,
 )
+from cds_service.fhir.forms import NO_DISPENSE, NO_PERIOD, Dispense, form
 from cds_service.fhir.products import Gathering, gather, product
 from cds_service.fhir.references import identity
 from cds_service.fhir.scene import Scene
@@ -41,10 +43,7 @@ KINDS: dict[str, Kind] = {
 }
 _REMEMBERED = 2048
 _NOT_GIVEN = ("wasNotTaken", "wasNotGiven", "notGiven", "taken")
-_EFFECTIVE = (
-    *("effectiveDateTime", "effectiveTimeDateTime", "effectivePeriod", "effectiveTimePeriod"),
-    "dispenseRequest",
-)
+_EFFECTIVE = ("effectiveDateTime", "effectiveTimeDateTime", "effectivePeriod", "effectiveTimePeriod")
 _AUTHORED = ("authoredOn", "dateWritten", "dateAsserted", "dateTime", "orderedOn")
 
 
@@ -97,10 +96,11 @@ def _not_given(resource: Element) -> bool:
 
 
 def _order(resource: Element, kind: Kind, gathered: Gathering, scene: Scene) -> Order:
-    doses = dosage(resource, scene.vocabulary.reading, scene.zone, scene.now)
+    supply = form(Dispense, resource, "dispenseRequest") or NO_DISPENSE
+    doses = dosage(resource, supply, scene.vocabulary.reading, scene.zone, scene.now)
     found = _resolved(gathered, doses, scene)
     authored = _authored(resource, scene)
-    effective_start, effective_end = _effective(resource, scene)
+    effective_start, effective_end = _effective(resource, supply, scene)
     do_not = flag(resource, "doNotPerform")
     return Order(
         reference=identity(resource),
@@ -147,15 +147,16 @@ def _authored(resource: Element, scene: Scene) -> datetime | None:
     return None
 
 
-def _effective(resource: Element, scene: Scene) -> tuple[datetime | None, datetime | None]:
+def _effective(resource: Element, supply: Dispense, scene: Scene) -> tuple[datetime | None, datetime | None]:
     """The time of a statement or administration; the end of a request's validity."""
+    valid = trimmed((supply.validity_period or NO_PERIOD).end)
     if not any(name in resource for name in _EFFECTIVE):
-        return None, None
+        end = moment(valid, scene.zone, scene.now)
+        return None, end.at if end is not None else None
     once = text(resource, "effectiveDateTime") or text(resource, "effectiveTimeDateTime")
     period = child(resource, "effectivePeriod") or child(resource, "effectiveTimePeriod")
-    valid = child(child(resource, "dispenseRequest"), "validityPeriod")
     start = moment(once or text(period, "start"), scene.zone, scene.now)
-    end = moment(text(period, "end") or text(valid, "end"), scene.zone, scene.now)
+    end = moment(text(period, "end") or valid, scene.zone, scene.now)
     return (start.at if start is not None else None, end.at if end is not None else None)
 
 

@@ -45,9 +45,10 @@ class Index:
         """What a reference inside `holder` points to; None where it is not at hand."""
         if reference.startswith("#"):
             return contained(holder, reference) or None
-        if not self.found:
-            return None
-        return self.found.get(reference) or self.found.get(relative(reference, self.bases))
+        found = self.found.get(reference)
+        if found is not None or (not reference.startswith("http") and "/_history/" not in reference):
+            return found  # any other name is its own plainest form
+        return self.found.get(relative(reference, self.bases))
 
 
 @dataclass(slots=True)

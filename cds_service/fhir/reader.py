@@ -173,9 +173,13 @@ def _read(resource: Element, source: str, me: Person, scene: Scene, tally: _Tall
 def _none_is_sodium(parts: Parts, scene: Scene) -> bool:
     """Whether results came for sodium, and no code among them is known: that is not "no sodium"."""
     source = parts.sources.get(SODIUM)
-    codes = [concept_of(r, "code") for r in objects(source.resources)] if source is not None else []
-    tests = [scene.vocabulary.test(code).lab if code is not None else None for code in codes]
-    return bool(tests) and not any(lab is not None and lab.analyte == SODIUM for lab in tests)
+    came = False
+    for resource in objects(source.resources) if source is not None else ():
+        came, code = True, concept_of(resource, "code")
+        lab = scene.vocabulary.test(code).lab if code is not None else None
+        if lab is not None and lab.analyte == SODIUM:
+            return False
+    return came
 
 
 def _read_observation(observation: Element, scene: Scene, tally: _Tally) -> None:

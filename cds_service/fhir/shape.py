@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Raw
 
 from cds_service.errors import BadRequest
-from cds_service.fhir.elements import MAX_ITEMS, Element, items
+from cds_service.fhir.elements import Element
 from cds_service.protocol.wire import decode, decoder
 
 # Escaped halves of a surrogate pair are no text; a decoder that passes over a member does not notice.
@@ -127,39 +127,6 @@ Resource = TypedDict(
 )
 
 
-class Timing(TypedDict, total=False):
-    """When an instruction says to give."""
-
-    code: Raw
-    repeat: Any
-    event: Any
-
-
-class DoseAndRate(TypedDict, total=False):
-    """R4's place for a dose."""
-
-    doseQuantity: Quantity
-    rateQuantity: Any
-    rateRatio: Any
-
-
-class Instruction(TypedDict, total=False):
-    """A dosage instruction of any version."""
-
-    text: Any
-    patientInstruction: Any
-    timing: Timing
-    asNeededBoolean: Any
-    asNeededCodeableConcept: Any
-    route: Raw
-    doseAndRate: list[DoseAndRate]
-    doseQuantity: Any
-    dose: Any
-    quantity: Any
-    rateQuantity: Any
-    rateRatio: Any
-
-
 class Entry(TypedDict, total=False):
     """One entry of a Bundle."""
 
@@ -188,7 +155,6 @@ class Call(TypedDict, total=False):
 
 
 _CALL = decoder(Call)
-_INSTRUCTIONS = decoder(list[Instruction])
 
 
 def decode_call(body: bytes) -> Any:
@@ -199,17 +165,6 @@ def decode_call(body: bytes) -> Any:
         return _CALL.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return decode(body)  # an odd shape, or no JSON: that is for the strict decoder to say
-
-
-def read_instructions(order: Element, name: str) -> tuple[Element, ...]:
-    """The dosage instructions under a name, read in part where they were left undecoded and are a plain list."""
-    value = order.get(name)
-    if type(value) is not Raw:
-        return items(order, name) if value is not None else ()
-    try:
-        return tuple(cast("list[Element]", _INSTRUCTIONS.decode(value)[:MAX_ITEMS]))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return items(order, name)
 
 
 def _is_utf8(body: bytes) -> bool:

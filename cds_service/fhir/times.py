@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 
 from cds_service.clinical.snapshot import Moment
-from cds_service.fhir.elements import Element, child, text
+from cds_service.fhir.elements import trimmed
+from cds_service.fhir.forms import Observation
 
 _DAY = re.compile(r"(?:1[89]|2\d)\d\d-\d\d-\d\d", re.ASCII)
 _INSTANT = re.compile(r"((?:1[89]|2\d)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -15,6 +17,7 @@ _PARTIAL = re.compile(r"(?:1[89]|2\d)\d\d(?:-\d\d)?", re.ASCII)
 # The world's clocks span 26 hours: a day that has begun somewhere is at most 14 hours ahead of UTC.
 _DAY_LENGTH = len("2026-11-21")
 _AHEAD = timedelta(hours=14)
+_REMEMBERED, _LONGEST_REMEMBERED = 2048, 40
 
 
 def moment(value: str, zone: timedelta | None, now: datetime) -> Moment | None:
@@ -24,15 +27,25 @@ def moment(value: str, zone: timedelta | None, now: datetime) -> Moment | None:
     A clock without a zone is read in the client's zone; where none is known it is good to a day only,
     so that no rate of change rests on a guess. "Today" never becomes the future.
     """
-    if len(value) <= _DAY_LENGTH:
-        return _uncertain(_parsed(f"{value}T00:00:00", zone), now) if _DAY.fullmatch(value) else None
-    match = _INSTANT.fullmatch(value)
-    if match is None:
+    if not value:
         return None
-    at = _parsed(value, zone)
-    if at is None or match[2] is not None or zone is not None:
-        return Moment(at=at) if at is not None else None
-    return _uncertain(at, now)
+    found = _said(value, zone) if len(value) <= _LONGEST_REMEMBERED else _said.__wrapped__(value, zone)
+    if found is None or not found.day_only:
+        return found
+    return replace(found, at=now) if now < found.at <= now + _AHEAD else found
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _said(value: str, zone: timedelta | None) -> Moment | None:
+    """What a dateTime says whenever it is read. One time stands in many places of one chart."""
+    if len(value) <= _DAY_LENGTH:
+        at = _parsed(f"{value}T00:00:00", zone) if _DAY.fullmatch(value) else None
+        return Moment(at=at, day_only=True) if at is not None else None
+    match = _INSTANT.fullmatch(value)
+    at = _parsed(value, zone) if match is not None else None
+    if match is None or at is None:
+        return None
+    return Moment(at=at, day_only=match[2] is None and zone is None)
 
 
 def first_day(value: str, zone: timedelta | None, now: datetime) -> datetime | None:
@@ -46,16 +59,16 @@ def first_day(value: str, zone: timedelta | None, now: datetime) -> datetime | N
     return found.at if found is not None else None
 
 
-def result_time(observation: Element, zone: timedelta | None, now: datetime) -> Moment | None:
+def result_time(observation: Observation, zone: timedelta | None, now: datetime) -> Moment | None:
     """When a specimen was taken: effective dateTime or instant, the end of a Period, else `issued`."""
     value = (
-        text(observation, "effectiveDateTime")
-        or text(observation, "effectiveInstant")
-        or text(child(observation, "effectivePeriod"), "end")
+        trimmed(observation.effective_date_time)
+        or trimmed(observation.effective_instant)
+        or (trimmed(observation.effective_period.end) if observation.effective_period is not None else "")
     )
     if value:
         return moment(value, zone, now)
-    issued = moment(text(observation, "issued"), zone, now)
+    issued = moment(trimmed(observation.issued), zone, now)
     return replace(issued, result_time=True) if issued is not None else None
 
 
@@ -90,9 +103,3 @@ def _parsed(value: str, zone: timedelta | None) -> datetime | None:
     except ValueError:
         return None
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC if zone is None else timezone(zone))
-
-
-def _uncertain(at: datetime | None, now: datetime) -> Moment | None:
-    if at is None:
-        return None
-    return Moment(at=now if now < at <= now + _AHEAD else at, day_only=True)
