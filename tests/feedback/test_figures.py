@@ -25,7 +25,7 @@ from cds_service.store.engine import Database
 from cds_service.store.feedback import FeedbackTable
 from cds_service.store.figures import FigureTables, answer_query, count_query, showing_query
 from cds_service.store.recorder import _insert
-from cds_service.store.shown import answered_cards
+from cds_service.store.shown import ANSWERED_CARDS
 from tests.feedback.simulated import fill
 from tests.store.test_recorder import a_call
 
@@ -200,7 +200,7 @@ def plan(database: Database, query: sa.Select[Any]) -> str:
     [
         (showing_query("mercy", SHOWN), ["issued_time"]),
         (answer_query("mercy", SHOWN), ["feedback_received", "issued_card"]),
-        (answered_cards("mercy", "p", SHOWN), ["issued_patient"]),
+        (ANSWERED_CARDS.params(tenant="mercy", patient_hash="p", since=SHOWN), ["issued_patient"]),
     ],
     ids=["showings", "answers", "suppression"],
 )
