@@ -225,6 +225,18 @@ MISTAKES = {
     "a number for no profile": (NUMBERS, "european = 125", "swiss = 125", ["[severe_below]", "swiss"]),
     "a number more": (NUMBERS, "[severe_below]", f"{BAD}[severe_below]", ["'bad'"]),
     "a number less": (NUMBERS, "[plausible_to]", "[plausible_two]", ["plausible_to"]),
+    "bands that overlap": (
+        NUMBERS,
+        "profiles = { european = 130 }",
+        "profiles = { european = 125 }",
+        ["european", "severe_below, moderate_below, mild_below", "125, 125, 135"],
+    ),
+    "a limit that forbids every rise": (
+        NUMBERS,
+        "[rate_limit_day]\nvalue = 8",
+        "[rate_limit_day]\nvalue = 0",
+        ["aasld", "rate_limit_day", "more than 0"],
+    ),
     "a flag that is none": (
         NUMBERS,
         'evidence = "secondary"',

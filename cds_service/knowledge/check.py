@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import pairwise
 from string import Template
 from typing import TYPE_CHECKING, get_args
 
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.limits import PROFILES
+from cds_service.knowledge.limits import PROFILES, Limits
 from cds_service.knowledge.words import Evidence, RuleWords
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 PREFETCH_KEYS = ("patient", "encounter", "sodium", "glucose", "labs", "conditions", "medications")
 SUMMARY_LIMIT = 139  # CDS Hooks: fewer than 140 characters
+_RISING = (("severe_below", "moderate_below", "mild_below"), ("plausible_from", "plausible_to"))
+_POSITIVE = ("rate_limit_day", "rate_limit_first_day", "rate_limit_two_days", "rate_window_hours", "fluid_ml_day")
 _TOPIC = re.compile(r"[A-Za-z0-9]{1,100}")  # Epic: letters and digits only, at most 100
 
 
@@ -28,6 +31,8 @@ def check_references(knowledge: Knowledge) -> None:
 def _problems(knowledge: Knowledge) -> Iterator[str]:
     yield from _topic_problems(knowledge)
     yield from _number_problems(knowledge)
+    for limits in knowledge.limits.values():
+        yield from _limit_problems(limits)
     yield from _word_problems(knowledge)
     for service in knowledge.services.values():
         name = f"{service.id}.toml"
@@ -51,6 +56,18 @@ def _number_problems(knowledge: Knowledge) -> Iterator[str]:
         for part in ("unit", "where", "why"):
             if not getattr(threshold, part).strip():
                 yield f"{place}: '{part}' is empty"
+
+
+def _limit_problems(limits: Limits) -> Iterator[str]:
+    """Numbers that contradict each other: rules rest on their order without asking."""
+    place = f"knowledge/thresholds.toml: profile {limits.profile}:"
+    for names in _RISING:
+        values = [getattr(limits, name) for name in names]
+        if any(above <= below for below, above in pairwise(values)):
+            yield f"{place} {', '.join(names)} must rise, and are {', '.join(map(str, values))}"
+    for name in _POSITIVE:
+        if getattr(limits, name) <= 0:
+            yield f"{place} {name} must be more than 0"
 
 
 def _word_problems(knowledge: Knowledge) -> Iterator[str]:

@@ -1,0 +1,160 @@
+"""What is read as a type and what is read member by member say the same, whatever JSON stands there."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from cds_service.fhir.dosage import Dosage, dosage
+from cds_service.fhir.elements import trimmed
+from cds_service.fhir.forms import (
+    NO_DISPENSE,
+    NOTHING,
+    Dispense,
+    Form,
+    Instruction,
+    Observation,
+    coerced,
+    form,
+    instructions,
+    result,
+)
+from cds_service.fhir.vocabulary import Reading, vocabulary
+from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.protocol.wire import decode, encode
+
+NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+DOSE = {"value": 25, "unit": "mg", "code": "mg"}
+REPEAT = {
+    "boundsPeriod": {"start": "2026-11-01", "end": "2026-11-30"},
+    "frequency": 2,
+    "period": 1.0,
+    "periodUnit": "d",
+}
+INSTRUCTION: dict[str, Any] = {
+    "text": " one in the morning ",
+    "timing": {"repeat": REPEAT, "code": {"text": "Daily"}, "event": ["2026-11-20"]},
+    "asNeededBoolean": False,
+    "route": {"coding": [{"code": "26643006"}], "text": "oral"},
+    "doseAndRate": [{"doseQuantity": DOSE, "rateRatio": {"numerator": DOSE, "denominator": {"value": 1, "unit": "h"}}}],
+}
+OBSERVATION: dict[str, Any] = {
+    "id": "o1",
+    "status": "final",
+    "effectiveDateTime": "2026-11-20T08:00:00Z",
+    "meta": {"lastUpdated": "2026-11-20T08:05:00Z"},
+    "valueQuantity": {"value": 131.5, "unit": "mmol/L"},
+    "specimen": {"reference": "Specimen/7", "display": "Blood"},
+}
+DISPENSE: dict[str, Any] = {
+    "validityPeriod": {"end": "2026-12-01"},
+    "numberOfRepeatsAllowed": 3,
+    "quantity": {"value": 90, "unit": "tablet"},
+    "expectedSupplyDuration": {"value": 30, "unit": "d"},
+}
+SCALARS = st.sampled_from([None, True, 0, 7, 1.5, "", "x", "  2026-11-20 ", "mg", 10**30])
+ODD = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(
+    ["value", "unit", "start", "repeat", "doseQuantity", "text", "unknown"]), inner, max_size=2), max_leaves=4)  # fmt: skip
+
+
+def spoilt(value: Any, draw: st.DrawFn) -> Any:
+    """The same JSON with something else in one place, or as it is."""
+    if not isinstance(value, dict | list) or not value or draw(st.booleans()):
+        return draw(ODD)
+    places = list(value) if isinstance(value, dict) else list(range(len(value)))
+    place = draw(st.sampled_from(places))
+    changed = dict(value) if isinstance(value, dict) else list(value)
+    changed[place] = spoilt(value[place], draw)
+    return changed
+
+
+@st.composite
+def variants(draw: st.DrawFn, sound: Any) -> Any:
+    return decode(json.dumps(spoilt(sound, draw)).encode())
+
+
+def plain(value: object) -> object:
+    """A form as plain values, its strings as a reader takes them."""
+    if isinstance(value, Form):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__} if not _is_empty(value) else None
+    if isinstance(value, Raw):
+        return decode(bytes(value))
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return trimmed(value) if isinstance(value, str) else value
+
+
+def _is_empty(value: Form) -> bool:
+    return value == type(value)()
+
+
+@settings(max_examples=300)
+@given(observation=variants(OBSERVATION))
+def test_a_result_reads_the_same_as_a_type_and_member_by_member(observation: object) -> None:
+    if isinstance(observation, dict):
+        assert plain(result(observation)) == plain(coerced(Observation, observation))
+
+
+@settings(max_examples=300)
+@given(value=variants([INSTRUCTION]))
+def test_instructions_read_the_same_decoded_undecoded_and_member_by_member(value: object) -> None:
+    there = value if isinstance(value, list) else [value]
+    by_member = [plain(coerced(Instruction, item)) for item in there if isinstance(item, dict)]
+    for held in (value, Raw(encode(value))):
+        assert [plain(one) for one in instructions({"dosage": held}, "dosage")] == by_member
+
+
+@settings(max_examples=300)
+@given(value=variants(DISPENSE))
+def test_what_may_be_dispensed_reads_the_same_undecoded_and_decoded(value: object) -> None:
+    read = [form(Dispense, {"dispenseRequest": held}, "dispenseRequest") for held in (value, Raw(encode(value)))]
+    assert plain(read[0]) == plain(read[1])
+
+
+def test_what_is_sound_never_takes_the_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the tests above compare it with itself."""
+
+    def slow(kind: type[Form], element: object) -> Form:
+        raise AssertionError(kind)
+
+    monkeypatch.setattr("cds_service.fhir.forms.coerced", slow)
+    assert result(OBSERVATION).value_quantity is not None
+    (given_,) = instructions({"dosageInstruction": Raw(encode([INSTRUCTION]))}, "dosageInstruction")
+    assert given_.route is not NOTHING
+    assert form(Dispense, {"dispenseRequest": Raw(encode(DISPENSE))}, "dispenseRequest") is not None
+
+
+@pytest.fixture(scope="module")
+def reading() -> Reading:
+    knowledge = load_knowledge(default_hooks_dir())
+    return vocabulary(knowledge.terms, knowledge.fluids, knowledge.orders).reading
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda order: order,
+        lambda order: order["dosageInstruction"][0],  # DSTU2 has one object
+        lambda order: {"dosageInstruction": order["dosageInstruction"] + [5]},
+        lambda order: {"dosageInstruction": [INSTRUCTION | {"patientInstruction": 5}]},
+        lambda order: {"dosageInstruction": [INSTRUCTION | {"doseAndRate": {"doseQuantity": [DOSE]}}]},
+    ],
+)
+def test_one_odd_member_costs_itself_and_not_the_dose(spoil: Any, reading: Reading) -> None:
+    order = {"dosageInstruction": [INSTRUCTION]}
+    made = spoil(order)
+    order = made if "dosageInstruction" in made else {"dosageInstruction": made}
+    found = dosage(decode(encode(order)), NO_DISPENSE, reading, None, NOW)
+    assert isinstance(found, Dosage)
+    assert found.daily_dose_mg == Decimal(50)
+    assert found.words == "one in the morning"
+    assert [route.text for route in found.routes] == ["oral"]
+    assert msgspec.json.encode(found.duration_days) == msgspec.json.encode(Decimal(29))
