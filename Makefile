@@ -5,6 +5,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 RUN  := $(VENV)/.run-ready
 DEV  := $(VENV)/.dev-ready
+LEAN := .venv-bench
 PORT ?= 8642
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -27,10 +28,10 @@ mutate: $(DEV) ## Shift every number of thresholds.toml: a test must notice (som
 	@$(BIN)/python -m tests.mutate
 
 # bench/servers.py and bench/json_parsers.py compare candidates that the project does not install; each says which.
-bench: $(DEV) ## Measure, and write bench/RESULTS.md: ratios to the floor and to Node (ten minutes, on a quiet machine)
-	@PYTHONPATH=. $(BIN)/python bench/service.py --write
-	@$(BIN)/python bench/reader.py
-	@$(BIN)/python bench/live_reads.py
+bench: $(DEV) $(LEAN)/.ready ## Measure, and write bench/RESULTS.md: ratios to the floor and to Node (ten minutes, on a quiet machine)
+	@PYTHONPATH=. $(LEAN)/bin/python bench/service.py --write
+	@$(LEAN)/bin/python bench/reader.py
+	@$(LEAN)/bin/python bench/live_reads.py
 	@PYTHONPATH=. $(BIN)/python bench/report.py
 
 lint: $(DEV) ## Style, types, knowledge
@@ -58,7 +59,7 @@ lock: $(DEV) ## Refresh the lock files from pyproject.toml (needs uv)
 	  pyproject.toml --group dev -o requirements-dev.lock
 
 clean: ## Remove what these commands made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) $(LEAN) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
 # The first Python from 3.14 down to 3.11 that can make a virtual environment.
 $(BIN)/python:
@@ -83,4 +84,11 @@ $(RUN): $(BIN)/python requirements.lock pyproject.toml
 $(DEV): $(RUN) requirements-dev.lock
 	@echo "Installing what the tests need (once) ..."
 	@$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# What a deployment installs and nothing more, to measure: libraries look for others, and load them where they are.
+$(LEAN)/.ready: $(BIN)/python requirements.lock pyproject.toml
+	@$(BIN)/python -m venv --clear $(LEAN)
+	@$(LEAN)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements.lock
+	@$(LEAN)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
 	@touch $@

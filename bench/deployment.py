@@ -59,13 +59,16 @@ class Running:
         stats = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in self._tree()]
         return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
 
-    def worker_mib(self) -> float:
-        """Resident memory of the process that serves: the largest one."""
+    def mib(self) -> tuple[float, float]:
+        """Memory of the process that was started last, which serves, and of all of them.
+
+        Pages that a worker shares with the process it was forked from count in parts (PSS).
+        """
         sizes = []
         for pid in self._tree():
-            status = Path(f"/proc/{pid}/status").read_text()
-            sizes += [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")]
-        return max(sizes) / 1024
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            sizes += [int(line.split()[1]) / 1024 for line in rollup.splitlines() if line.startswith("Pss:")]
+        return sizes[-1], sum(sizes)
 
 
 def free_port() -> int:
