@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
+from typing import Literal
 
 from cds_service.fhir.elements import exact, trimmed
 from cds_service.fhir.forms import NO_QUANTITY, Quantity, Rate, filled
@@ -29,14 +31,14 @@ _TIME_WORDS = {
     "month": "mo",
     "year": "a",
 }
-MG = {
+_MG = {
     "g": Decimal(1000),
     "mg": Decimal(1),
     "ug": Decimal("0.001"),
     "mcg": Decimal("0.001"),
     "µg": Decimal("0.001"),
 }
-ML = {
+_ML = {
     "ml": Decimal(1),
     "milliliter": Decimal(1),
     "milliliters": Decimal(1),
@@ -46,15 +48,23 @@ ML = {
     "liters": Decimal(1000),
 }
 
+Measure = Literal["mg", "ml"]
+_FACTORS: Mapping[Measure, Mapping[str, Decimal]] = {"mg": _MG, "ml": _ML}
+_REMEMBERED = 1024  # units
 
-def amount(quantity: Quantity, factors: Mapping[str, Decimal]) -> Decimal | None:
-    """A quantity in the unit that the factors lead to; None with a comparator or in any other unit."""
-    for unit in (quantity.code, quantity.unit):
-        factor = factors.get(trimmed(unit).lower())
-        if factor is not None and not trimmed(quantity.comparator):
-            value = exact(quantity.value)
-            return value * factor if value is not None else None
-    return None
+
+def amount(quantity: Quantity, measure: Measure) -> Decimal | None:
+    """A quantity in milligrams or milliliters; None with a comparator or in any other unit."""
+    factor = _factor(quantity.code, quantity.unit, measure)
+    value = exact(quantity.value) if factor is not None and not trimmed(quantity.comparator) else None
+    return value * factor if value is not None and factor is not None else None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _factor(code: str, unit: str, measure: Measure) -> Decimal | None:
+    """What leads from a unit, by its code or else by its name, to that of the measure."""
+    factors = _FACTORS[measure]
+    return next((f for word in (code, unit) if (f := factors.get(trimmed(word).lower())) is not None), None)
 
 
 def times_a_day(frequency: Decimal, period: Decimal, unit: str) -> Decimal | None:
@@ -74,18 +84,19 @@ def ml_per_day(rate: Rate) -> Decimal | None:
     """A rate of infusion, as a Quantity in mL/h or the like, or as a Ratio."""
     for above in filled(rate.numerator):
         below = rate.denominator or NO_QUANTITY
-        volume, time = amount(above, ML), exact(below.value)
+        volume, time = amount(above, "ml"), exact(below.value)
         unit = trimmed(below.code) or trimmed(below.unit)
         return times_a_day(volume, time, unit) if volume is not None and time is not None else None
     value = exact(rate.value)
     for name in (rate.code, rate.unit):
         volume_unit, _, time_word = trimmed(name).lower().partition("/")
-        factor = ML.get(volume_unit.strip())
+        factor = _ML.get(volume_unit.strip())
         if value is not None and factor is not None:
             return times_a_day(value * factor, Decimal(1), time_word)
     return None
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _time_unit(word: str) -> tuple[Decimal, Decimal] | None:
     """A unit of time by its UCUM code or its English name."""
     unit = trimmed(word).lower()

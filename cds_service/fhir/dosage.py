@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain
 
-from cds_service.fhir.amounts import MG, ML, amount, days, ml_per_day, times_a_day
+import msgspec
+
+from cds_service.fhir.amounts import amount, days, ml_per_day, times_a_day
 from cds_service.fhir.elements import MAX_ITEMS, Element, codes, concept_in, concepts_in, exact, trimmed
 from cds_service.fhir.forms import (
     NO_REPEAT,
@@ -29,8 +30,7 @@ from cds_service.terminology.match import Coded
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dosage:
+class Dosage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one order says of dose and time; None where it does not say, or not exactly."""
 
     start: datetime | None = None
@@ -82,8 +82,9 @@ def _in_words(given: Sequence[Instruction]) -> str:
 
 def dose_quantities(instruction: Instruction) -> list[Quantity]:
     """Doses of one instruction: in doseAndRate (R4), directly (STU3, DSTU2, Epic), or `dose` (given)."""
-    usual = [d.dose_quantity for d in instruction.dose_and_rate]
-    return filled(*usual, instruction.dose_quantity, instruction.dose, instruction.quantity)
+    found = [d.dose_quantity for d in instruction.dose_and_rate]
+    found += [instruction.dose_quantity, instruction.dose, instruction.quantity]
+    return [quantity for quantity in found if quantity is not None]
 
 
 def _duration(supply: Dispense, repeats: list[Repeat], start: datetime | None, end: datetime | None) -> Decimal | None:
@@ -107,7 +108,7 @@ def _daily_dose(
     """The only instruction, not as needed, one dose in a unit of mass: else the day's dose is not exact."""
     if instruction.as_needed_boolean is True or instruction.as_needed_codeable_concept is not None:
         return None
-    dose = amount(quantities[0], MG) if len(quantities) == 1 else None
+    dose = amount(quantities[0], "mg") if len(quantities) == 1 else None
     times = _times_a_day(timing, reading) if dose is not None else None
     return dose * times if dose is not None and times is not None else None
 
@@ -139,10 +140,10 @@ def _codes(timing: Timing) -> frozenset[str]:
 
 def _volume(supply: Dispense, given: Sequence[Instruction], doses: list[list[Quantity]]) -> Decimal | None:
     """The largest volume among the doses; else the dispensed quantity; else rate times duration."""
-    volumes = [v for quantities in doses for q in quantities if (v := amount(q, ML)) is not None]
+    volumes = [v for quantities in doses for q in quantities if (v := amount(q, "ml")) is not None]
     if volumes:
         return max(volumes)
-    dispensed = amount(supply.quantity, ML) if supply.quantity is not None else None
+    dispensed = amount(supply.quantity, "ml") if supply.quantity is not None else None
     if dispensed is not None:
         return dispensed
     rates = [v for i in given if (v := _infused(i)) is not None]
@@ -151,7 +152,9 @@ def _volume(supply: Dispense, given: Sequence[Instruction], doses: list[list[Qua
 
 def _infused(instruction: Instruction) -> Decimal | None:
     """mL of a rate over its stated duration, else over one day: an open infusion runs that long at least."""
-    usual = [filled(d.rate_quantity, d.rate_ratio)[:1] for d in instruction.dose_and_rate]
+    usual = [
+        filled(d.rate_quantity, d.rate_ratio)[:1] for d in instruction.dose_and_rate if d.rate_quantity or d.rate_ratio
+    ]
     found = [*chain.from_iterable(usual), *filled(instruction.rate_quantity, instruction.rate_ratio)]
     rates = [r for rate in found if (r := ml_per_day(rate)) is not None]
     if not rates:

@@ -217,7 +217,7 @@ def _maker(wanted: Any) -> Callable[[Element, str], object]:
     inner = get_args(wanted)[0]
     if get_origin(wanted) is list:
         return lambda element, name: [coerced(inner, item) for item in items(element, name)]
-    return lambda element, name: coerced(inner, found) if (found := child(element, name)) else None
+    return lambda element, name: next((coerced(inner, item) for item in items(element, name)), None)
 
 
 def _raw(element: Element, name: str) -> Raw:

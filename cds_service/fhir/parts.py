@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from cds_service.clinical.snapshot import Missing
-from cds_service.fhir.elements import Element, items
+from cds_service.fhir.elements import Element, items, text
 
 
 class Readable(Protocol):
@@ -52,6 +52,13 @@ class Parts:
     volume_codes: frozenset[str] = frozenset()  # "system|code" of a site's own "volume status" Observation
     # A resource with the members that nobody reads, if it can be had.
     whole: Callable[[Element], Element | None] = lambda element: element
+    by_kind: Mapping[str, Sequence[Element]] = field(init=False, repr=False, compare=False)  # `resources` by their type
+
+    def __post_init__(self) -> None:
+        found: dict[str, list[Element]] = {}
+        for resource in self.resources():
+            found.setdefault(text(resource, "resourceType"), []).append(resource)
+        object.__setattr__(self, "by_kind", found)
 
     def resources(self) -> Iterator[Element]:
         """Every resource of every source, then the drafts; what is no object is left out."""

@@ -20,7 +20,7 @@ from cds_service.fhir.references import contained, identity, relative
 from cds_service.terminology.match import Coded, Product, Strength
 
 _DEPTH = 2  # a Medication's ingredient may be a Medication of its own, and no deeper (D.4)
-INDEXED = frozenset({"Medication", "Condition", "Specimen", "Device"})
+INDEXED = ("Medication", "Condition", "Specimen", "Device")
 
 
 @dataclass(frozen=True, slots=True)

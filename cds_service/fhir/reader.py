@@ -73,7 +73,8 @@ def read_snapshot(parts: Parts, vocabulary: Vocabulary) -> Snapshot:
 
 def wanted_references(parts: Parts) -> tuple[str, ...]:
     """The Medications ("Medication/7") that orders of the parts point to and that are not at hand."""
-    orders = [r for r in parts.resources() if KINDS.get(text(r, "resourceType")) == "medication" and may_refer(r)]
+    kinds = (resources for kind, resources in parts.by_kind.items() if KINDS.get(kind) == "medication")
+    orders = [order for resources in kinds for order in resources if may_refer(order)]
     if not orders:
         return ()
     patient = _first(parts, "Patient", parts.patient_id)
@@ -105,14 +106,15 @@ def _index(parts: Parts, me: Person) -> Index:
         if me.owner(resource) is not Owner.FOREIGN:
             index.add(resource, url)
     # What lies among the drafts answers first (T-08).
-    for resource in (*objects(parts.drafts), *parts.resources()):
-        if text(resource, "resourceType") in INDEXED and me.owner(resource) is not Owner.FOREIGN:
+    drafts = [r for r in objects(parts.drafts) if text(r, "resourceType") in INDEXED]
+    for resource in (*drafts, *(r for kind in INDEXED for r in parts.by_kind.get(kind, ()))):
+        if me.owner(resource) is not Owner.FOREIGN:
             index.add(resource)
     return index
 
 
 def _first(parts: Parts, kind: str, wanted: str | None) -> Element | None:
-    found = (r for r in parts.resources() if r.get("resourceType") == kind and text(r, "id") == wanted)
+    found = (r for r in parts.by_kind.get(kind, ()) if r["resourceType"] == kind and text(r, "id") == wanted)
     return next(found, None)
 
 

@@ -140,6 +140,12 @@ def reading() -> Reading:
     return vocabulary(knowledge.terms, knowledge.fluids, knowledge.orders).reading
 
 
+@pytest.mark.parametrize("second", [{}, {"text": "and one at noon"}, {"value": 50, "unit": "mg"}])
+def test_a_second_dose_that_cannot_be_read_leaves_the_day_s_dose_open(second: object, reading: Reading) -> None:
+    order = {"dosageInstruction": [INSTRUCTION | {"doseQuantity": second}]}
+    assert dosage(decode(encode(order)), NO_DISPENSE, reading, None, NOW).daily_dose_mg is None
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
