@@ -32,6 +32,8 @@ from tests.fhir_store import FhirStore, Habits, fhir_store
 
 Run = Callable[..., tuple[int, str, str]]
 
+DEADLINE_MS = 5000  # a slow machine is not what is tried here
+
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
@@ -57,8 +59,10 @@ def store() -> Iterator[FhirStore]:
 
 def live_cards(story: Story, base: str, folder: Path) -> list[dict[str, Any]]:
     """The cards of a service that reads the story from `base`, under the story's own profile."""
-    reader = Client(fhir_bases=(base,), open_access=True, allow_private=True, profile=story.file.profile)
-    settings = Settings(mode="demo", data_dir=folder, public_url="http://cds.test", deadline_ms=5000)
+    reader = Client(
+        fhir_bases=(base,), open_access=True, allow_private=True, profile=story.file.profile, deadline_ms=DEADLINE_MS
+    )
+    settings = Settings(mode="demo", data_dir=folder, public_url="http://cds.test", deadline_ms=DEADLINE_MS)
     client = create_app(settings, registry=lambda: Registry(anonymous=reader)).test_client()
     call = live_call(story, base, None, datetime.now(UTC))
     assert "prefetch" not in call

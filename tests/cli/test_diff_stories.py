@@ -62,7 +62,7 @@ def test_a_changed_sentence_shows_before_and_after_on_each_card_that_has_it(tmp_
         ),
         (
             "[mild_below]\nvalue = 135",
-            "[mild_below]\nvalue = 120",
+            "[mild_below]\nvalue = 130",
             "cramps-in-siadh",
             "sodiumMildSymptomatic",
             "",
