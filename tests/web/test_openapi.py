@@ -29,7 +29,7 @@ from cds_service.trust.registry import Registry
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 SHORT, LONG = 12, 500  # cases for each operation
 RAW_SHORT, RAW_LONG = 150, 20_000
-QUICK_S = 2.0
+HANGS_S = 30.0  # no measure of speed: what takes so long hangs
 CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance]
 
 # An address of the demo that fails on purpose answers 500; it is no bug of the service.
@@ -93,7 +93,7 @@ def _exercise(operation: Any, mode: Any, cases: int, made: list[int]) -> None:
         made[0] += 1
         began = time.monotonic()
         response = case.call()
-        assert time.monotonic() - began < QUICK_S
+        assert time.monotonic() - began < HANGS_S
         if ON_PURPOSE not in case.formatted_path:
             case.validate_response(response, checks=CHECKS)
 
@@ -153,7 +153,7 @@ def throw(app: Flask, story: Story, number: int) -> None:
         answer = client.post(path, data=body, content_type="application/json")
         assert answer.status_code < 500
         assert answer.status_code == 200 or answer.get_json(force=True)["resourceType"] == "OperationOutcome"
-        assert time.monotonic() - began < QUICK_S
+        assert time.monotonic() - began < HANGS_S
 
     call()
 
