@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from cds_service.cli import Commands
+from cds_service.cli import Commands, cli
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.stories import default_fixtures_dir
 
@@ -37,9 +38,9 @@ def hooks(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("command", Commands.modules)
 def test_each_command_explains_itself(command: str) -> None:
-    told = run(command, "--help")
-    assert told.returncode == 0
-    assert told.stdout.startswith("Usage:")
+    told = CliRunner().invoke(cli, [command, "--help"])
+    assert told.exit_code == 0
+    assert told.output.startswith("Usage:")
 
 
 def test_check_finds_our_hooks_sound() -> None:

@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import responses
+from flask.testing import FlaskClient
 
 from cds_service.app import create_app
 from cds_service.cli import main
@@ -57,13 +59,17 @@ def store() -> Iterator[FhirStore]:
         yield store
 
 
+@cache
+def reading(base: str, profile: str, folder: Path) -> FlaskClient:
+    """A service that reads everything from `base`, under a profile; one for all stories."""
+    reader = Client(fhir_bases=(base,), open_access=True, allow_private=True, profile=profile, deadline_ms=DEADLINE_MS)
+    settings = Settings(mode="demo", data_dir=folder, public_url="http://cds.test", deadline_ms=DEADLINE_MS)
+    return create_app(settings, registry=lambda: Registry(anonymous=reader)).test_client()
+
+
 def live_cards(story: Story, base: str, folder: Path) -> list[dict[str, Any]]:
     """The cards of a service that reads the story from `base`, under the story's own profile."""
-    reader = Client(
-        fhir_bases=(base,), open_access=True, allow_private=True, profile=story.file.profile, deadline_ms=DEADLINE_MS
-    )
-    settings = Settings(mode="demo", data_dir=folder, public_url="http://cds.test", deadline_ms=DEADLINE_MS)
-    client = create_app(settings, registry=lambda: Registry(anonymous=reader)).test_client()
+    client = reading(base, story.file.profile, folder)
     call = live_call(story, base, None, datetime.now(UTC))
     assert "prefetch" not in call
     answer = client.post(f"/cds-services/{story.file.service}", json=json.loads(json.dumps(call, default=float)))
