@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Literal
 
 from cds_service.fhir.elements import exact, trimmed
-from cds_service.fhir.forms import NO_QUANTITY, Quantity, Rate, filled
+from cds_service.fhir.forms import NO_QUANTITY, Quantity, Rate
 
 # Definitions of units, nothing a clinician could argue about; a month counts 30 days, a year 365.
 # A unit of time is kept as days over parts of a day, so that "every 8 h" is exactly three times a day.
@@ -82,9 +82,9 @@ def days(quantity: Quantity) -> Decimal | None:
 
 def ml_per_day(rate: Rate) -> Decimal | None:
     """A rate of infusion, as a Quantity in mL/h or the like, or as a Ratio."""
-    for above in filled(rate.numerator):
+    if rate.numerator is not None and rate.numerator != NO_QUANTITY:
         below = rate.denominator or NO_QUANTITY
-        volume, time = amount(above, "ml"), exact(below.value)
+        volume, time = amount(rate.numerator, "ml"), exact(below.value)
         unit = trimmed(below.code) or trimmed(below.unit)
         return times_a_day(volume, time, unit) if volume is not None and time is not None else None
     value = exact(rate.value)

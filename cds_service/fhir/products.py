@@ -46,7 +46,7 @@ class Index:
         if reference.startswith("#"):
             return contained(holder, reference) or None
         found = self.found.get(reference)
-        if found is not None or (not reference.startswith("http") and "/_history/" not in reference):
+        if found is not None or ("/_history/" not in reference and not reference.startswith(("http", *self.bases))):
             return found  # any other name is its own plainest form
         return self.found.get(relative(reference, self.bases))
 
