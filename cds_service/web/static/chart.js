@@ -92,7 +92,6 @@ function checkOrder() {
   const draft = orders.drafts.find((r) => `${r.resourceType}/${r.id}` === selected);
   if (!draft) return;
   titles["order-select"] = `for the order ${orderName(draft)}`;
-  remember();
   callHook("order-select", { selections: [selected], draftOrders: orders.bundle });
 }
 
