@@ -5,10 +5,11 @@ from __future__ import annotations
 import hmac
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from string import Template
 from typing import Any
+
+from msgspec import Struct
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import Fact, Finding, Line, RemoveDraft, Silence, Suggestion
@@ -28,8 +29,7 @@ OVERRIDE_PATH = "/CodeSystem/hyponatremia-override"
 ActionWriter = Callable[[Suggestion, str], list[dict[str, Any]]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Desk(Struct, frozen=True, kw_only=True):
     """What a deployment adds to every card."""
 
     base_url: str  # public URL of the service, without trailing slash

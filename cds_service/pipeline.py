@@ -7,9 +7,11 @@ picks at most two, and `cards` writes them. What could not be read is never take
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cds_service import metrics
 from cds_service.cards import Desk, Writer
@@ -49,8 +51,7 @@ _LOOKUP_S = 0.15  # a store that takes longer to say what was answered is not wa
 UNREADABLE = {"patient-view": "PV-UNREADABLE", "order-select": "OS-UNREADABLE"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True, kw_only=True):
     """What one call came to, with everything that explains it. No patient data but in `cards`."""
 
     cards: list[dict[str, Any]]
@@ -62,8 +63,7 @@ class Evaluation:
     reason: str = ""  # why no rule was asked at all
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What a deployment may change about answering."""
 
     fluid_restriction_resource: Literal["NutritionOrder", "ServiceRequest"] = "NutritionOrder"
@@ -213,8 +213,7 @@ class Pipeline:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
+class _Call(Struct, frozen=True, kw_only=True):
     """One call once its data are in."""
 
     request: HookRequest

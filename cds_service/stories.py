@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from cds_service.errors import BadRequest, StoryError
 from cds_service.protocol.wire import decode
@@ -45,8 +45,7 @@ class StoryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     failing: list[str] = []  # prefetch keys that the EHR answers with an error
 
 
-@dataclass(frozen=True)
-class Story:
+class Story(Struct, frozen=True, dict=True):
     """One folder of fixtures/."""
 
     name: str

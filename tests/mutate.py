@@ -15,13 +15,14 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
+from msgspec.structs import fields
 
 from cds_service.knowledge.limits import PROFILES, Limits, Threshold
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from cds_service.cli.offline import evaluate, offline_pipeline
 from cds_service.fhir.memory import MemoryServer, Query
 from cds_service.fhir.prefetch import fill
@@ -222,8 +224,7 @@ def _drug(resource: Resource) -> str:
     return text
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """One hook call about patient p1 at NOW."""
 
     record: tuple[Resource, ...] = ()

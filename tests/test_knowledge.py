@@ -6,12 +6,12 @@ import ast
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import fields
 
 import cds_service
 from cds_service.cli.check import command as check

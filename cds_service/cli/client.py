@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from cds_service.cli.egress import egress
 from cds_service.cli.onboarding import for_the_analyst
@@ -39,8 +39,7 @@ def command() -> None:
 command.add_command(egress)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """What an entry needs at least."""
 
     name: str

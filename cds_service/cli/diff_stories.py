@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from cds_service.cli.offline import chosen_stories, offline_pipeline, replay
 from cds_service.errors import ServiceError
@@ -19,8 +20,7 @@ from cds_service.stories import Story, default_fixtures_dir
 Card = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """One difference on one card of one story; `old` or `new` is empty where there is nothing."""
 
     story: str

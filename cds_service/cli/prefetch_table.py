@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
+from msgspec import Struct, field
 
 from cds_service.cli.vendors import VENDORS, Vendor
 from cds_service.fhir.gather import EXTRA_TEMPLATES
@@ -30,8 +30,7 @@ WITHOUT: Mapping[str, str] = {
 SOMEWHERE = "https://<where this service is reached>"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """For whom the table is printed."""
 
     title: str

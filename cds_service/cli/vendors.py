@@ -6,7 +6,8 @@ Only what the sources named in docs/ehr/ say; none of it was tried with a real E
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 _SMART = {
     "Patient": "patient/Patient.read (SMART v2: .r)",
@@ -19,8 +20,7 @@ _SMART = {
 _VITALS_TOO = frozenset({"labs"})  # it asks for blood pressure, heart rate, weight and Glasgow score too
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vendor:
+class Vendor(Struct, frozen=True, kw_only=True):
     """One vendor, as far as its documents go."""
 
     title: str

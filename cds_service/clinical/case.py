@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
+
+from msgspec.structs import replace
 
 from cds_service.clinical.exposure import Exposures, exposures
 from cds_service.clinical.fluid import Findings, Restriction, restriction

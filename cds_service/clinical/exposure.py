@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Literal
+
+from msgspec import Struct
 
 from cds_service.clinical.readings import measurable
 from cds_service.clinical.record import Record, begun
@@ -24,8 +25,7 @@ ON_HOLD = "on-hold"
 _LONGEST = Decimal(36500)  # days: a recorded duration beyond a century must not overflow a date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exposure:
+class Exposure(Struct, frozen=True, kw_only=True):
     """One ingredient that the patient takes, over an unbroken chain of orders."""
 
     drug: DrugMatch
@@ -34,8 +34,7 @@ class Exposure:
     attribution: Attribution | None = None  # None: not a sodium-lowering drug, or sodium not low
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exposures:
+class Exposures(Struct, frozen=True, kw_only=True):
     """All active, systemic exposures, by name: the order of the record decides nothing."""
 
     active: tuple[Exposure, ...] = ()  # every recognised drug, treatment drugs too

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
+
+from msgspec import Struct, field
 
 from cds_service.terminology.match import RecordText
 
@@ -14,8 +15,7 @@ Fact = str | RecordText
 URGENCY: Mapping[str, int] = {"info": 0, "warning": 1, "critical": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line of a card: a key of the rule's `lines`, else of words.toml, and what fills its $names.
 
     `keep` lines are never cut when a card grows too long.
@@ -26,8 +26,7 @@ class Line:
     keep: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DraftLabs:
+class DraftLabs(Struct, frozen=True):
     """Laboratory orders, one ServiceRequest each; analytes are keys of labs.toml."""
 
     analytes: tuple[str, ...]
@@ -35,29 +34,25 @@ class DraftLabs:
     after: timedelta = timedelta(0)  # when the sample is to be drawn, from now
 
 
-@dataclass(frozen=True, slots=True)
-class DraftFluidRestriction:
+class DraftFluidRestriction(Struct, frozen=True):
     """A NutritionOrder (or ServiceRequest) that limits all fluids."""
 
     ml_per_day: str
 
 
-@dataclass(frozen=True, slots=True)
-class DraftBaclofen:
+class DraftBaclofen(Struct, frozen=True):
     """Baclofen for cramps in cirrhosis."""
 
     mg_per_day: str
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveDraft:
+class RemoveDraft(Struct, frozen=True):
     """Delete the selected draft."""
 
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class StopOrder:
+class StopOrder(Struct, frozen=True):
     """Stop an active order of the patient."""
 
     reference: str
@@ -67,8 +62,7 @@ class StopOrder:
 Action = DraftLabs | DraftFluidRestriction | DraftBaclofen | RemoveDraft | StopOrder
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
+class Suggestion(Struct, frozen=True):
     """One button: `kind` is a key of words.toml [suggestions]."""
 
     kind: str
@@ -77,8 +71,7 @@ class Suggestion:
     recommended: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One rule fired."""
 
     rule: str  # the rule's id in hooks/: "PV-MILD"
@@ -94,8 +87,7 @@ class Finding:
     absorbed: tuple[Finding, ...] = ()  # findings taken in as bullets: their summary becomes one line
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(Struct, frozen=True):
     """One rule did not fire: the first condition that was not met, a key of `silence` in hooks/."""
 
     rule: str

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds_service.clinical.finding import Line
 from cds_service.clinical.glucose import Pseudo
@@ -28,8 +30,7 @@ HARMFUL = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restriction:
+class Restriction(Struct, frozen=True, kw_only=True):
     """The verdict on fluid restriction.
 
     * offer    an action, with `caveats` for its label, keys of words.toml [lines] ("BP/creatinine not seen")
@@ -46,8 +47,7 @@ class Restriction:
     red_flags: tuple[Line, ...] = ()  # signs of volume depletion (M9), whatever the verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class Findings(Struct, frozen=True, kw_only=True):
     """What else was worked out about the patient, as far as fluid restriction asks for it."""
 
     symptoms: Symptoms

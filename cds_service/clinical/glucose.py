@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
+
+from msgspec import Struct
 
 from cds_service.clinical.sample import Band, Sample, band_of
 from cds_service.clinical.series import Series, in_future, usable_status
@@ -20,8 +21,7 @@ from cds_service.terminology.units import convert
 GLUCOSE = "glucose"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GlucoseShift:
+class GlucoseShift(Struct, frozen=True, kw_only=True):
     """A glucose at or above the limit that belongs to the latest sodium."""
 
     glucose: Decimal  # mg/dL
@@ -34,8 +34,7 @@ class GlucoseShift:
     hillier_fits: bool = False  # glucose so high that the Hillier value fits better
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pseudo:
+class Pseudo(Struct, frozen=True, kw_only=True):
     """Why the measured sodium may be an artefact."""
 
     kind: Literal["osmolality", "direct-ise", "hint"]
@@ -43,8 +42,7 @@ class Pseudo:
     hints: tuple[str, ...] = ()  # "triglyceride", "protein", "myeloma": one bullet, nothing suppressed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GlucosePair:
+class GlucosePair(Struct, frozen=True, kw_only=True):
     """The glucose that belongs to one sodium sample, mg/dL."""
 
     glucose: Decimal
@@ -52,8 +50,7 @@ class GlucosePair:
     loose: bool  # not the same specimen, and further than 60 min
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Value:
+class _Value(Struct, frozen=True, kw_only=True):
     """One usable result in the unit of labs.toml."""
 
     value: Decimal
@@ -121,8 +118,7 @@ def glucose_shift(latest: Sample | None, pairs: Mapping[Sample, GlucosePair], li
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PseudoInput:
+class PseudoInput(Struct, frozen=True, kw_only=True):
     """What suspicion of an artefact is judged from."""
 
     snapshot: Snapshot

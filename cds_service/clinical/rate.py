@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
+
+from msgspec import Struct, field
 
 from cds_service.clinical.finding import Indicator
 from cds_service.clinical.jumps import unbelieved_change
@@ -19,8 +20,7 @@ from cds_service.knowledge.limits import Limits
 __all__ = ["RateInput", "RatePair", "RateVariant", "RateView", "rate_view"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateView:
+class RateView(Struct, frozen=True, kw_only=True):
     """The verdict on the correction rate."""
 
     assessable: bool = False
@@ -42,8 +42,7 @@ class RateView:
         return self.now.rise if self.now else Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateInput:
+class RateInput(Struct, frozen=True, kw_only=True):
     """What the rate is judged from; order and repetition of samples do not matter."""
 
     samples: Sequence[Sample]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+
+from msgspec import Struct
 
 from cds_service.clinical.series import SODIUM, in_future, usable_status
 from cds_service.clinical.snapshot import LabResult, Snapshot
@@ -18,8 +19,7 @@ _URINE = "urine-"
 _LARGEST_EXPONENT = 12  # no measurement has more digits on either side; arithmetic on such numbers overflows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """One usable value; `until` is the latest moment it may stand for (the end of a day without a clock)."""
 
     value: Decimal

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from functools import cached_property
+
+from msgspec import Struct
 
 from cds_service.clinical.glucose import GlucoseShift
 from cds_service.clinical.problems import Problems
@@ -22,8 +23,7 @@ from cds_service.knowledge.terms import Lab
 ADMINISTRATION = "MedicationAdministration/"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True, dict=True):
     """What symptoms, volume status, exposure and fluid restriction are worked out from.
 
     Nothing but its fields decides; what several ask for is worked out once, when first asked for.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Literal
+
+from msgspec import Struct
 
 from cds_service.clinical.glucose import katz
 from cds_service.clinical.sample import Sample
@@ -22,8 +23,7 @@ Window = Literal["day", "two-days", "average"]
 GlucoseUse = Literal["", "corrected", "one-end"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RatePair:
+class RatePair(Struct, frozen=True, kw_only=True):
     """The rise to one endpoint, from a measured or an interpolated base."""
 
     base: Decimal  # mmol/L
@@ -58,8 +58,7 @@ class RatePair:
         return (self.rise * DAY_HOURS / ratio(self.over, HOUR)).quantize(THOUSANDTH)
 
 
-@dataclass(frozen=True)
-class Ladder:
+class Ladder(Struct, frozen=True, dict=True):
     """Exact samples, oldest first, with the glucose (mg/dL) of those that have one."""
 
     samples: tuple[Sample, ...]

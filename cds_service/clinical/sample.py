@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
 from typing import Literal
+
+from msgspec import Struct
 
 from cds_service.knowledge.limits import Limits
 
@@ -30,8 +31,7 @@ class Freshness(StrEnum):
     STALE = "stale"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Sample(Struct, frozen=True, kw_only=True):
     """One usable sodium, mmol/L."""
 
     value: Decimal
@@ -57,8 +57,7 @@ class Sample:
         return not self.comparator and not self.day_only
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class Rejected(Struct, frozen=True, kw_only=True):
     """A sodium that no rule may use, and why (DQ cards). `unit` is text out of the record."""
 
     why: Literal["unit", "implausible", "status", "comparator", "time", "specimen"]
@@ -67,8 +66,7 @@ class Rejected:
     at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fall:
+class Fall(Struct, frozen=True, kw_only=True):
     """Sodium fell: `amount` mmol/L within `over`."""
 
     amount: Decimal

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timezone
 from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
+
+from msgspec import Struct, field
 
 from cds_service.clinical.sample import Band, Rejected, Sample, band_edges, band_of, ordered
 from cds_service.clinical.snapshot import LabResult, Moment, Snapshot
@@ -24,8 +25,7 @@ WITHDRAWN = frozenset({"entered-in-error", "cancelled", "registered"})
 TRUST = ("preliminary", "unknown", "final", "amended", "corrected")  # the later one replaces the earlier
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class Series(Struct, frozen=True, kw_only=True):
     """The usable samples, oldest first, and the one that stands for now."""
 
     samples: tuple[Sample, ...] = ()
@@ -34,8 +34,7 @@ class Series:
     rejected: tuple[Rejected, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
+class _Look(Struct, frozen=True, kw_only=True):
     """What every result is judged by, worked out once for all."""
 
     snapshot: Snapshot

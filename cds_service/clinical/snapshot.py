@@ -8,11 +8,12 @@ by the reader; times without a clock carry `day_only`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
+
+from msgspec import Struct, field
 
 from cds_service.terminology.match import DrugMatch, RecordText, Route, Saline
 
@@ -30,8 +31,7 @@ class Missing(StrEnum):
     NOT_APPLICABLE = "not-applicable"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(Struct, frozen=True, kw_only=True):
     """When something was measured or recorded."""
 
     at: datetime
@@ -39,8 +39,7 @@ class Moment:
     result_time: bool = False  # `issued` stood in for a missing effective time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabResult:
+class LabResult(Struct, frozen=True, kw_only=True):
     """One Observation with a quantity, before any judgement whether it is usable (B.0.1)."""
 
     analyte: str  # a key of labs.toml: "sodium", "glucose", "potassium", ...
@@ -57,8 +56,7 @@ class LabResult:
     reference: str = ""  # Observation/<id>
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """One Condition that is neither refuted nor entered in error."""
 
     concepts: frozenset[str]  # keys of conditions.toml
@@ -68,8 +66,7 @@ class Problem:
     by_text: bool = False  # matched by words, not by code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(Struct, frozen=True, kw_only=True):
     """One order or exposure: a draft, a prescription, a statement, an administration."""
 
     reference: str  # "MedicationRequest/7"
@@ -104,8 +101,7 @@ class Order:
 Setting = Literal["inpatient", "outpatient"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
+class Patient(Struct, frozen=True, kw_only=True):
     """Who it is about."""
 
     birth_date: date | None = None
@@ -113,8 +109,7 @@ class Patient:
     sex: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, kw_only=True):
     """Everything a rule may know. `missing` names what it must not take for absent."""
 
     now: datetime

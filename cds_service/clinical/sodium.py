@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from cds_service.clinical.sample import Band, Fall, Freshness, Rejected, Sample, band_of
 from cds_service.clinical.series import Series
@@ -28,8 +29,7 @@ __all__ = [
 NO_CARD = ("status", "comparator", "time", "specimen")  # left out silently; unit and plausibility are told
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SodiumView:
+class SodiumView(Struct, frozen=True, kw_only=True):
     """The series as rules see it."""
 
     samples: tuple[Sample, ...] = ()  # usable, oldest first
@@ -52,15 +52,17 @@ class SodiumView:
         return self.latest is not None and self.band is not Band.NORMAL
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Influence:
+class Influence(Struct, frozen=True, kw_only=True):
     """What other findings say of the series: corrected values, and whether a fall has another explanation."""
 
     corrected: Mapping[Sample, Decimal] = field(default_factory=dict)  # Katz values where glucose is high
     fall_explained: bool = False  # glucose shift, suspected artefact, or planned re-lowering (M3)
 
 
-def sodium_view(snapshot: Snapshot, series: Series, limits: Limits, influence: Influence = Influence()) -> SodiumView:
+_NO_INFLUENCE = Influence()
+
+
+def sodium_view(snapshot: Snapshot, series: Series, limits: Limits, influence: Influence = _NO_INFLUENCE) -> SodiumView:
     """The series with band, age and trend (A.3, B.0.1, B.0.2, M3, M5, M17); empty where nothing is usable."""
     rejected = _newest_rejected(series)
     latest = series.latest

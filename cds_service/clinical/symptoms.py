@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from cds_service.clinical.record import Record
 from cds_service.clinical.spans import days, hours
@@ -11,8 +12,7 @@ from cds_service.clinical.spans import days, hours
 LOWEST_GCS = 3  # the scale starts here; a smaller number is an error of entry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Symptoms:
+class Symptoms(Struct, frozen=True, kw_only=True):
     """Concepts of conditions.toml, the most telling first."""
 
     severe: tuple[str, ...] = ()  # SEV

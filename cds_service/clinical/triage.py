@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import URGENCY, DraftLabs, Finding, Outcome, Suggestion

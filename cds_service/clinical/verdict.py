@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds_service.clinical.finding import URGENCY, Indicator
 from cds_service.clinical.glucose import katz
@@ -29,8 +31,7 @@ CAPPING = frozenset(
 )  # notes under which a rise is at most a warning
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """One pair with its level; None: no card."""
 
     pair: RatePair
@@ -48,8 +49,7 @@ class Verdict:
         return (urgency, self.present, PREFERRED_WINDOW.index(self.pair.window), self.over, self.pair.rise)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bench:
+class Bench(Struct, frozen=True, kw_only=True, dict=True):
     """What every pair is judged with."""
 
     ladder: Ladder

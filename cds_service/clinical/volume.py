@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 from cds_service.clinical.exposure import taken_within
 from cds_service.clinical.readings import Reading, paired
@@ -26,8 +27,7 @@ class Volume(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeStatus:
+class VolumeStatus(Struct, frozen=True, kw_only=True):
     """The verdict, and the keys of words.toml [evidence] it rests on."""
 
     status: Volume = Volume.UNKNOWN
@@ -38,8 +38,7 @@ class VolumeStatus:
     site_said: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OdsRisk:
+class OdsRisk(Struct, frozen=True, kw_only=True):
     """Risk of osmotic demyelination (B.0.6): high if any reason is there."""
 
     reasons: tuple[str, ...] = ()  # keys of words.toml [evidence]
@@ -50,8 +49,7 @@ class OdsRisk:
         return bool(self.reasons)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Signs:
+class _Signs(Struct, frozen=True, kw_only=True):
     """Each class of evidence for itself."""
 
     salt_wasting: tuple[str, ...]

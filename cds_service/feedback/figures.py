@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 from typing import Literal
+
+from msgspec import Struct, field
 
 from cds_service.store.feedback import COMMENTED
 from cds_service.store.figures import Answer, FigureTables, Showing
@@ -20,8 +21,7 @@ Reasons = Mapping[tuple[str, str], str]  # (system, code) -> words
 Fate = Literal["accepted", "overridden"]
 
 
-@dataclass(slots=True)
-class Week:
+class Week(Struct):
     """Seven days from a Monday (UTC)."""
 
     returned: int = 0
@@ -29,8 +29,7 @@ class Week:
     overridden: int = 0
 
 
-@dataclass(slots=True, kw_only=True)
-class RuleFigures:
+class RuleFigures(Struct, kw_only=True):
     """One rule under one profile.
 
     `fired`, `returned` and `suppressed` count calls. A card that is shown again on the same facts is the same
@@ -63,8 +62,7 @@ class RuleFigures:
         return median(self.seconds) if self.seconds else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(Struct, frozen=True, kw_only=True):
     """The report, before anybody lays it out."""
 
     since: date
@@ -92,8 +90,7 @@ _SUMMED = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class _Card:
+class _Card(Struct):
     figures: RuleFigures
     shown: list[datetime]
     answers: list[Answer] = field(default_factory=list)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from cds_service.errors import BadRequest, BodyTooLarge
 from cds_service.protocol.wire import encode
@@ -20,8 +21,7 @@ _SKEW = timedelta(days=1)
 Outcome = Literal["accepted", "overridden"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedbackItem:
+class FeedbackItem(Struct, frozen=True, kw_only=True):
     """What became of one card. `content` is what is kept beside: suggestions, reason, comment."""
 
     card: str

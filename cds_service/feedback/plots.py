@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
+
+from msgspec import Struct
 
 WIDTH = 900
 _ROW, _BAR, _LABELS, _NUMBERS = 26, 16, 250, 60  # pixels
@@ -14,8 +15,7 @@ _STEPS = (1, 2, 2.5, 5, 10)
 _TICKS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A part of a bar: what it is, how much, and the class that colors it."""
 
     name: str
@@ -23,8 +23,7 @@ class Part:
     style: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """One row: its name and its parts, drawn one after the other."""
 
     name: str
@@ -36,8 +35,7 @@ class Bar:
         return sum(part.value for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line of a trend; None where there is nothing to draw."""
 
     name: str
@@ -84,8 +82,7 @@ def trend(title: str, marks: Sequence[str], lines: Sequence[Line], unit: str = "
     return _svg(title, _TREND_HEIGHT, grid + under + "".join(_line(frame, line, marks) for line in lines))
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(Struct, frozen=True):
     marks: int
     top: float
 

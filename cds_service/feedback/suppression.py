@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import URGENCY, Finding
@@ -27,8 +28,7 @@ _CLOCKS_DIFFER = timedelta(minutes=2)  # an EHR's clock may be so far behind our
 _LATE = timedelta(days=1)  # a card may be answered so long after it was shown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Who:
+class Who(Struct, frozen=True, kw_only=True):
     """Whose call it is, as keyed hashes; `user` is empty where the call named none."""
 
     tenant: str
@@ -36,8 +36,7 @@ class Who:
     user: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grounds:
+class Grounds(Struct, frozen=True, kw_only=True):
     """What a card says and rests on: enough to tell whether a later one says more, or is more urgent."""
 
     topic: str
@@ -91,8 +90,7 @@ class Suppression:
         return self._asking.begin(self._table.answered, who.tenant, who.patient, since)
 
 
-@dataclass(slots=True, kw_only=True)
-class Memory:
+class Memory(Struct, kw_only=True):
     """What one user has answered about one patient, for the length of one call."""
 
     who: Who

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 Resource: TypeAlias = dict[str, Any]
 
@@ -14,8 +15,7 @@ _OLDER_NAMES = {"MedicationRequest": ("MedicationOrder", "MedicationPrescription
 _DAY = 10  # "2026-11-21"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """One page. `whole` is False where an entry was unreadable or reported as failed by the server."""
 
     resources: tuple[Resource, ...]

@@ -6,8 +6,9 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from cds_service import metrics
 from cds_service.clinical.snapshot import Missing
@@ -24,8 +25,7 @@ from cds_service.trust.outgoing import Errand, guarded_session, tls_context
 _TYPE_AND_ID = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(Struct, frozen=True, kw_only=True):
     """Leave to read one FHIR server for one request: a registered base, and the request's token."""
 
     client: str

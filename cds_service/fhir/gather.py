@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from cds_service.clinical.snapshot import Missing
 from cds_service.fhir.client import Access, FhirClient, Reads
@@ -25,8 +26,7 @@ EXTRA_TEMPLATES: Mapping[ExtraSource, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(Struct, frozen=True, kw_only=True):
     """One hook call, as far as its data go."""
 
     templates: Mapping[str, str]  # prefetch key -> template
@@ -50,8 +50,7 @@ class Ask:
         return Access(client=self.client.name, base=base, token=self.token, allow_private=self.client.allow_private)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class Gathered(Struct, frozen=True, kw_only=True):
     """The sources by key, and leave to read a few single resources more within the same deadline."""
 
     sources: Mapping[str, Source]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+
+from msgspec import Struct
 
 from cds_service.clinical.snapshot import LabResult, Problem
 from cds_service.fhir.elements import Element, child, concept_of, concepts, exact, items, text, trimmed, words_of
@@ -19,8 +20,7 @@ _REMEMBERED = 1024
 _WRONG = frozenset({"entered-in-error", "cancelled"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """What one Observation says."""
 
     labs: tuple[LabResult, ...] = ()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadLimits:
+class ReadLimits(Struct, frozen=True, kw_only=True):
     """Bounds of live reads (security.md T-07, T-13, T-52, T-53, section 4); tests override them.
 
     * per key: `pages` followed, `resources` kept, `bytes_per_key` of decoded bodies

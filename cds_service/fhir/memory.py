@@ -7,9 +7,10 @@ needs and those of the public CDS Hooks Sandbox; any other parameter is refused,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
+
+from msgspec import Struct
 
 from cds_service.errors import BadRequest, NotFound
 
@@ -23,8 +24,7 @@ _SUBJECTS = ("subject", "patient")
 _CONTROL = frozenset({"_count", "_sort", "_include", "_offset", "_format", "_total"})
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """One search: the parameters as they came, the last of each name."""
 
     type: str

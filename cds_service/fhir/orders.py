@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from string import Template
@@ -13,6 +12,7 @@ from typing import Any, Literal
 from fhir.resources.R4B.medicationrequest import MedicationRequest
 from fhir.resources.R4B.nutritionorder import NutritionOrder
 from fhir.resources.R4B.servicerequest import ServiceRequest
+from msgspec import Struct
 from pydantic import ValidationError
 
 from cds_service.clinical.finding import (
@@ -46,8 +46,7 @@ _MODELS: Mapping[str, type[Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderContext:
+class OrderContext(Struct, frozen=True, kw_only=True):
     """For whom, when and by whom; `resource_of` gives the record's own resource for a stop."""
 
     patient_id: str
@@ -64,8 +63,7 @@ class OrderContext:
         return _is_id(self.patient_id) and (self.encounter_id is None or _is_id(self.encounter_id))
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(Struct, frozen=True):
     """Every order this service may suggest."""
 
     words: OrderWords

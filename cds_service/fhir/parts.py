@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from cds_service.clinical.snapshot import Missing
 from cds_service.fhir.elements import Element, items, text
@@ -23,16 +25,14 @@ class Readable(Protocol):
         """None where the source was answered to its end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Struct, frozen=True, kw_only=True):
     """A source that did not come through `fhir.gather`: fetched references, a story's record."""
 
     resources: tuple[Element, ...] = ()
     missing: Missing | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Parts(Struct, frozen=True, kw_only=True, dict=True):
     """Everything one snapshot is read from.
 
     `sources` has the prefetch keys, the extra sources of a client's registry entry, and any key for
@@ -52,13 +52,14 @@ class Parts:
     volume_codes: frozenset[str] = frozenset()  # "system|code" of a site's own "volume status" Observation
     # A resource with the members that nobody reads, if it can be had.
     whole: Callable[[Element], Element | None] = lambda element: element
-    by_kind: Mapping[str, Sequence[Element]] = field(init=False, repr=False, compare=False)  # `resources` by their type
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def by_kind(self) -> Mapping[str, Sequence[Element]]:
+        """`resources` by their type."""
         found: dict[str, list[Element]] = {}
         for resource in self.resources():
             found.setdefault(text(resource, "resourceType"), []).append(resource)
-        object.__setattr__(self, "by_kind", found)
+        return found
 
     def resources(self) -> Iterator[Element]:
         """Every resource of every source, then the drafts; what is no object is left out."""

@@ -6,8 +6,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from msgspec import Struct, field
 
 from cds_service.fhir.limits import ReadLimits
 from cds_service.trust.outgoing import Errand
@@ -15,16 +16,14 @@ from cds_service.trust.outgoing import Errand
 _T = TypeVar("_T")
 
 
-@dataclass(slots=True, eq=False)
-class Lane:
+class Lane(Struct, eq=False):
     """One server's share of the pool: a slow server fills its own lane and no other (bulkhead)."""
 
     running: int = 0
     waiting: deque[Callable[[], None]] = field(default_factory=deque)
 
 
-@dataclass(frozen=True, slots=True)
-class Job(Generic[_T]):
+class Job(Struct, Generic[_T], frozen=True):
     """One read under way: its answer to come, and the errand that can be cut."""
 
     errand: Errand

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from cds_service.clinical.snapshot import Missing
 from cds_service.errors import BadRequest
@@ -24,8 +25,7 @@ _TEMPLATES = 64  # there are a dozen
 _BEST_FIRST: tuple[State, ...] = ("satisfied", "empty", "failed", "absent")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """One prefetch key: what came of it, where from, and why it is not all, if it is not.
 
     `missing` None means that the key was answered to its end; `resources` may hold a part where it is
@@ -42,8 +42,7 @@ class Source:
 ABSENT = Source(state="absent")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class Query(Struct, frozen=True, kw_only=True):
     """A template filled in for one request: a read by id, or a search."""
 
     key: str
@@ -53,8 +52,7 @@ class Query:
     enough: int | None = None  # how many of the newest are asked for
 
 
-@dataclass(frozen=True, slots=True)
-class _Template:
+class _Template(Struct, frozen=True):
     """What a template says for every request."""
 
     tokens: tuple[str, ...]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from cds_service.clinical.snapshot import Problem, Setting
 from cds_service.fhir.elements import Element, child, codes, concept_of, concepts, items, text
@@ -68,8 +69,7 @@ def _since(condition: Element, scene: Scene) -> datetime | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class Visit(Struct, frozen=True, kw_only=True):
     """What the Encounter says."""
 
     setting: Setting

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from cds_service.fhir.dosage import Dosage
 from cds_service.fhir.elements import (
@@ -23,8 +24,7 @@ _DEPTH = 2  # a Medication's ingredient may be a Medication of its own, and no d
 INDEXED = ("Medication", "Condition", "Specimen", "Device")
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """Resources that others point to, by "Type/id" and by fullUrl."""
 
     bases: tuple[str, ...] = ()
@@ -51,8 +51,7 @@ class Index:
         return self.found.get(relative(reference, self.bases))
 
 
-@dataclass(slots=True)
-class Gathering:
+class Gathering(Struct):
     """What was collected so far of one order's medication."""
 
     concepts: list[Coded] = field(default_factory=list)

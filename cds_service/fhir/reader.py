@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from cds_service.clinical.snapshot import LabResult, Missing, Order, Patient, Problem, Snapshot
 from cds_service.fhir.elements import Element, concept_of, flag, text
@@ -23,8 +24,7 @@ PATIENT, ENCOUNTER = "patient", "encounter"
 MAX_RESOURCES = 2000  # T-45; a source that reaches beyond is incomplete
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(Struct):
     """What has been read so far."""
 
     labs: list[LabResult] = field(default_factory=list)

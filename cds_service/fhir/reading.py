@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import requests
+from msgspec import Struct
 
 from cds_service.clinical.snapshot import Missing
 from cds_service.errors import BadRequest
@@ -25,8 +25,7 @@ _TOO_MANY = 429
 _SERVER_ERROR = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """One FHIR server of one client, as this process knows it."""
 
     base: str
@@ -35,8 +34,7 @@ class Server:
     lane: Lane
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """One thing to read. With an `identity` it is that one resource, else a search.
 
     `url` is relative to the base, or a next link. `so_far` is what the prefetch already carried.
@@ -51,8 +49,7 @@ class Wanted:
     enough: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class Read(Struct, frozen=True, kw_only=True):
     """What a key came to. TRUNCATED: some pages were read and are here; any other `missing`: none were."""
 
     key: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct
 
 from cds_service.fhir.elements import Element, child, items, text
 
@@ -61,18 +62,14 @@ def identifiers(resource: Element) -> frozenset[str]:
     return frozenset(f"{system}|{value}" for system, value in found if value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class Person(Struct, frozen=True, kw_only=True):
     """The patient of the call, in every form that a reference may take."""
 
     id: str
+    reference: str  # in its plainest form
     bases: tuple[str, ...] = ()
     urls: frozenset[str] = frozenset()  # fullUrls under which the Patient was sent
     identifiers: frozenset[str] = frozenset()
-    reference: str = field(init=False)  # in its plainest form
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "reference", f"Patient/{self.id}")
 
     def owner(self, resource: Element) -> Owner:
         """Whose a resource is, by `subject` (R4) or `patient` (NutritionOrder, DSTU2)."""
@@ -101,6 +98,7 @@ def person(patient_id: str, bases: tuple[str, ...], resource: Element, urls: Map
     me = f"Patient/{patient_id}"
     return Person(
         id=patient_id,
+        reference=me,
         bases=bases,
         urls=frozenset(url for url, found in urls.items() if identity(found) == me),
         identifiers=identifiers(resource),

@@ -9,10 +9,11 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct
 
 from cds_service.errors import TerminologyError
 from cds_service.knowledge.terms import Drug
@@ -38,8 +39,7 @@ def _silent(file: str, read: int, size: int) -> None:
     """No report."""
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     """One file of a release, in its folder or in its ZIP."""
 
     lines: Iterable[bytes]

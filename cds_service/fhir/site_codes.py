@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from urllib.parse import quote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cds_service.errors import TerminologyError
 from cds_service.fhir.rxnorm_files import read_index
@@ -27,8 +29,7 @@ _ASKED = re.compile(r"([?&]code=)([^&]*)")
 _Key = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiteCodes:
+class SiteCodes(Struct, frozen=True, kw_only=True):
     """The codes of a site, and the date of its RxNorm release where it has an index."""
 
     local: LocalCodes = NO_LOCAL_CODES

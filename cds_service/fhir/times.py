@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from functools import lru_cache
+
+from msgspec.structs import replace
 
 from cds_service.clinical.snapshot import Moment
 from cds_service.fhir.elements import trimmed

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
+
+from msgspec import Struct, field
 
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.order_words import OrderWords
@@ -19,8 +20,7 @@ from cds_service.terminology.restriction import RestrictionMatcher
 from cds_service.terminology.systems import LOINC
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """The [reading] table of orders.toml as sets; lower case."""
 
     inpatient_classes: frozenset[str]
@@ -38,8 +38,7 @@ class Reading:
     times_a_day: Mapping[str, Decimal]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalCodes:
+class LocalCodes(Struct, frozen=True, kw_only=True):
     """What one site adds: its own codes, and the product codes of its RxNorm import (D.6)."""
 
     labs: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (system, code) -> analyte
@@ -47,8 +46,7 @@ class LocalCodes:
     products: Mapping[str, IndexedProduct] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
+class Test(Struct, frozen=True, kw_only=True):
     """What the code of an Observation says of it."""
 
     lab: LabMatch | None  # None: no test that a rule asks for
@@ -57,8 +55,7 @@ class Test:
     bedside: bool  # it names a blood gas analyzer or the point of care
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vocabulary:
+class Vocabulary(Struct, frozen=True, kw_only=True):
     """Everything that turns codes and words of a record into our own names."""
 
     drugs: DrugResolver

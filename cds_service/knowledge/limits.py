@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import fields
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.words import Evidence
@@ -29,8 +29,7 @@ class Threshold(Struct, frozen=True, forbid_unknown_fields=True):
         return self.profiles.get(profile, self.value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """The numbers of one profile; times in the unit that the field's name ends with."""
 
     profile: str

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.check import check_references
@@ -27,8 +27,7 @@ T = TypeVar("T")
 LOINC = "http://loinc.org"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class Service(Struct, frozen=True, kw_only=True):
     """One CDS service: the words of its file, its id (the file's name), its prefetch as EHRs see it."""
 
     id: str
@@ -36,8 +35,7 @@ class Service:
     prefetch: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Knowledge:
+class Knowledge(Struct, frozen=True, kw_only=True):
     """Everything in hooks/, checked."""
 
     services: Mapping[str, Service]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 
 import msgspec
+from msgspec import Struct
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.words import Review
@@ -17,8 +17,7 @@ REVIEWED = "knowledge/reviewed.toml"
 _BLANK_NAME, _BLANK_ROLE = "FIRST AND LAST NAME", "ROLE"  # what `sign_line` leaves to fill in
 
 
-@dataclass(frozen=True, slots=True)
-class Reviews:
+class Reviews(Struct, frozen=True):
     """By file name below hooks/: the signature that fits, or why there is none."""
 
     signed: Mapping[str, Review]

@@ -7,8 +7,9 @@ suggestion goes, and the advice stays in the text of the card.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 Card = dict[str, Any]
 
@@ -16,8 +17,7 @@ _LINK = re.compile(r"\[([^\]]*)\]\((https?://[^)\s]*)\)")
 _BULLET = re.compile(r"^- ", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardLimits:
+class CardLimits(Struct, frozen=True, kw_only=True):
     """What a client's registry entry says about the cards it can show; the default can show all."""
 
     accepts_update: bool = True  # else no suggestion that changes an existing order

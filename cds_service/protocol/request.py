@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from cds_service.errors import BadRequest
 from cds_service.protocol.secret import Secret
@@ -20,8 +21,7 @@ _TYPED_ID = re.compile(r"(?:[A-Z][A-Za-z]{1,40}/)?[A-Za-z0-9\-._]{1,256}")
 _MAX_TEXT = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookRequest:
+class HookRequest(Struct, frozen=True, kw_only=True):
     """One call of one service. `received` is the only clock of everything that follows."""
 
     service: str
@@ -39,7 +39,11 @@ class HookRequest:
     token: Secret | None = None
     prefetch: Mapping[str, object] = field(default_factory=dict)
     extension: Mapping[str, object] = field(default_factory=dict)
-    body: bytes = field(default=b"", repr=False)  # as received: prefetched resources are read in part (fhir.shape)
+    body: bytes = b""  # as received: prefetched resources are read in part (fhir.shape)
+
+    def __repr__(self) -> str:
+        """Nothing of the patient, wherever this may be printed."""
+        return f"HookRequest(service={self.service!r})"
 
     @property
     def practitioner(self) -> str | None:

@@ -9,11 +9,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from msgspec import Struct, field
 
 from cds_service import metrics
 from cds_service.errors import StoreUnavailable
@@ -42,8 +42,7 @@ class Tally(NamedTuple):
     kind: str  # fired, returned or suppressed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRecord:
+class CallRecord(Struct, frozen=True, kw_only=True):
     """The rows of one hook call: columns of `AUDIT` and `ISSUED`, and counts."""
 
     audit: Mapping[str, Any]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from cds_service.store.engine import Database
 from cds_service.store.feedback import COMMENT, without_comment
@@ -16,8 +16,7 @@ from cds_service.store.tables import AUDIT, FEEDBACK, ISSUED, METADATA, REPLAY
 _BATCH = 2000  # rows of one transaction: feedback waits for it on SQLite
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cutoffs:
+class Cutoffs(Struct, frozen=True, kw_only=True):
     """Rows from before these times go."""
 
     issued: datetime
@@ -27,8 +26,7 @@ class Cutoffs:
     tokens: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
+class Contents(Struct, frozen=True, kw_only=True):
     """What a database holds."""
 
     schema: str | None

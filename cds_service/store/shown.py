@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from cds_service.store.engine import Database
 from cds_service.store.tables import FEEDBACK, ISSUED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownCard:
+class ShownCard(Struct, frozen=True, kw_only=True):
     """One time that a card was shown, beside one feedback on that card. Columns of ISSUED and FEEDBACK."""
 
     card: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds_service.knowledge.terms import Drug
 from cds_service.terminology.match import Coding
@@ -12,16 +13,14 @@ from cds_service.terminology.systems import ATC, RXNORM, SNOMED, canonical
 ATC_LENGTH = 7  # characters of a full ATC code; shorter ones name a group
 
 
-@dataclass(frozen=True, slots=True)
-class IndexedProduct:
+class IndexedProduct(Struct, frozen=True):
     """One product of a site's RxNorm release: its official name and the shipped ingredients in it."""
 
     name: str
     ingredients: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CodeMatch:
+class CodeMatch(Struct, frozen=True):
     """What a code stands for; `name` is the official name where an index knows it."""
 
     ingredients: tuple[str, ...] = ()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds_service.knowledge.fluids import TextWords
 from cds_service.knowledge.terms import Concept
@@ -18,16 +19,14 @@ _JOINED = frozenset({"and", "or"})
 _SENTENCE = re.compile(r"[.;:]")
 
 
-@dataclass(frozen=True, slots=True)
-class ConceptMatch:
+class ConceptMatch(Struct, frozen=True):
     """The concepts of one problem; `by_text` where words alone gave them."""
 
     concepts: frozenset[str] = frozenset()
     by_text: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Excluded:
+class _Excluded(Struct, frozen=True):
     prefixes: tuple[str, ...]
     patterns: tuple[re.Pattern[str], ...]
 

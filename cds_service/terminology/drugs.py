@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.terms import Drug
@@ -20,8 +22,7 @@ _TIERS = ("T1", "T2", "T3", "TREAT", "OTHER")
 _KEPT_SILENT = frozenset({SALT})  # named only where the order is a saline order
 
 
-@dataclass(frozen=True, slots=True)
-class _Label:
+class _Label(Struct, frozen=True):
     """What a tolvaptan product is labelled for, by RxNorm code or by words."""
 
     codes: frozenset[str]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds_service.knowledge.fluids import Forms
 from cds_service.terminology.match import Coded, Product, Route
@@ -11,8 +12,7 @@ from cds_service.terminology.systems import SNOMED, canonical
 from cds_service.terminology.text import Phrases, Words, words
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """The route of an order, and for a local one which kinds of place ("nasal", "skin")."""
 
     route: Route = "unknown"

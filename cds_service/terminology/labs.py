@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds_service.knowledge.terms import Lab
 from cds_service.terminology.match import Coded
@@ -11,8 +12,7 @@ from cds_service.terminology.systems import LOINC, canonical
 from cds_service.terminology.units import factor
 
 
-@dataclass(frozen=True, slots=True)
-class LabMatch:
+class LabMatch(Struct, frozen=True):
     """An analyte, and whether the code means whole blood or point of care."""
 
     analyte: str

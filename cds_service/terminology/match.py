@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
+
+from msgspec import Struct
 
 Evidence = Literal["code", "display", "text", "brand"]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordText:
+class RecordText(Struct, frozen=True):
     """Words out of the record. Cards defuse them; nothing else may print them."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Coding:
+class Coding(Struct, frozen=True):
     """One coding as recorded; `system` in its canonical form, "" where it has none."""
 
     system: str
@@ -25,23 +24,14 @@ class Coding:
     display: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Coded:
-    """A CodeableConcept as recorded."""
+class Coded(Struct, frozen=True, cache_hash=True):
+    """A CodeableConcept as recorded. It is looked up in memories again and again: its hash is kept."""
 
     codings: tuple[Coding, ...] = ()
     text: str = ""
-    _hash: int = field(init=False, repr=False, compare=False)  # it is looked up in memories again and again
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.codings, self.text)))
-
-    def __hash__(self) -> int:
-        return self._hash
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strength:
+class Strength(Struct, frozen=True, kw_only=True):
     """A recorded Ratio of one ingredient: 30 mg per 1 mL."""
 
     numerator: Decimal
@@ -50,8 +40,7 @@ class Strength:
     denominator_unit: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class Product(Struct, frozen=True, kw_only=True):
     """Everything one order says of its medication, gathered by the reader.
 
     `concepts` are the order's own concept and the code of each referenced Medication; `ingredients`
@@ -66,8 +55,7 @@ class Product:
     volume_ml: Decimal | None = None  # from dose or quantity, where it is a volume
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrugMatch:
+class DrugMatch(Struct, frozen=True, kw_only=True):
     """One ingredient that was recognised in an order."""
 
     name: str  # a key of sodium-drugs.toml
@@ -78,8 +66,7 @@ class DrugMatch:
     matched: RecordText | None = None  # the words that matched, for evidence display/text/brand
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saline:
+class Saline(Struct, frozen=True, kw_only=True):
     """What an order of sodium chloride is (D.5); `percent` is g per 100 mL."""
 
     kind: Literal["hypertonic", "concentrate", "isotonic", "hypotonic", "salt-tablet"]
@@ -90,8 +77,7 @@ class Saline:
 Route = Literal["iv", "systemic", "local", "unknown"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
+class Resolution(Struct, frozen=True, kw_only=True):
     """What a product was recognised as."""
 
     drugs: tuple[DrugMatch, ...] = ()

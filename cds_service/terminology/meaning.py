@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds_service.terminology.concepts import ConceptMatcher
 from cds_service.terminology.drugs import DrugResolver
@@ -14,8 +15,7 @@ from cds_service.terminology.systems import ATC, ICD9, ICD10, ICD10CM, LOINC, ND
 _SYSTEMS = (RXNORM, SNOMED, ATC, LOINC, ICD10CM, ICD10, ICD9, NDC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meaning:
+class Meaning(Struct, frozen=True, kw_only=True):
     """One way to read a term: `read_as` is "text" or the system of the code."""
 
     read_as: str

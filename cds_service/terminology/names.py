@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cds_service.knowledge.fluids import TextWords
 from cds_service.knowledge.terms import Drug
@@ -19,8 +20,7 @@ _SENTENCE = re.compile(r"[.;\n]")
 _TWO_STRENGTHS = re.compile(r"\d(?:\.\d+)?\s*(?:mg|mcg|g)?\s*[/-]\s*\d+(?:\.\d+)?\s*(?:mg|mcg)\b")
 
 
-@dataclass(frozen=True, slots=True)
-class NameMatch:
+class NameMatch(Struct, frozen=True):
     """The ingredients in one name with their evidence, and how many ingredients the name holds at least."""
 
     ingredients: tuple[tuple[str, Evidence], ...] = ()
@@ -28,8 +28,7 @@ class NameMatch:
     negated: bool = False  # a known name that the words around it take back
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
+class _Named(Struct, frozen=True):
     ingredient: str
     brand: bool = False
     several: bool = False  # stands for a product of several ingredients

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from cds_service.knowledge.terms import Drug
 from cds_service.terminology.codes import IndexedProduct
@@ -33,16 +34,14 @@ _INGREDIENTS = frozenset({"IN", "PIN"})
 NO_PRODUCTS = _INGREDIENTS | {"MIN"}
 
 
-@dataclass(frozen=True, slots=True)
-class RxNormName:
+class RxNormName(Struct, frozen=True):
     """One current RxNorm concept."""
 
     type: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class RxNormIndex:
+class RxNormIndex(Struct, frozen=True):
     """The products of the shipped ingredients in one release."""
 
     release: date

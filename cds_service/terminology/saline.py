@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from cds_service.knowledge.fluids import FluidProduct, Fluids, SalineKind
 from cds_service.terminology.codes import CodeIndex
@@ -18,8 +19,7 @@ from cds_service.terminology.text import Words, flat, words
 SALT = "sodium chloride"  # the key of sodium-drugs.toml
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FluidReading:
+class FluidReading(Struct, frozen=True, kw_only=True):
     """What an order is as a fluid; `is_salt` also where it is a flush, a carrier or for local use."""
 
     saline: Saline | None = None
@@ -30,8 +30,7 @@ class FluidReading:
     step: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Order:
+class _Order(Struct, frozen=True, kw_only=True):
     """One order as the steps look at it."""
 
     product: Product

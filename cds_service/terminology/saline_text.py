@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from cds_service.knowledge.fluids import Fluids
 from cds_service.terminology.forms import FormReader
@@ -18,8 +19,7 @@ _LINKING = frozenset("/+")
 SaltHit = Hit[Decimal | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Stated:
+class Stated(Struct, frozen=True):
     """The strength that one order states."""
 
     percent: Decimal | None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T")
 
@@ -24,8 +25,7 @@ _PERCENT = re.compile(r"\b(?:percent|per cent|pct|prozent|pourcent|por ciento|pe
 _BLANKS = re.compile(r"\s+")
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(Struct, frozen=True):
     """A folded text and its words; `spans` are their places in it."""
 
     folded: str
@@ -37,8 +37,7 @@ class Words:
         return self.folded[self.spans[left][1] : self.spans[right][0]]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit(Generic[T]):
+class Hit(Struct, Generic[T], frozen=True):
     """A phrase found: words `start` up to but not including `end`."""
 
     start: int

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cds_service.knowledge.limits import PROFILES
 from cds_service.protocol.limits import ALL, CardLimits
@@ -23,8 +25,7 @@ UNREGISTERED = "The FHIR server of this call is not among this client's fhir_bas
 UNNAMED = "The FHIR server of this call was not named: start the demo with --fhir-base and its URL."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class Credentials(Struct, frozen=True, kw_only=True):
     """How a client proves who it is (T-20..T-30): what its tokens must say, and the keys that sign them.
 
     Keys are a set that is known (`keys`) or one URL of ours to fetch them from (`jwks_url`), never both
@@ -49,8 +50,7 @@ class Credentials:
 NO_CREDENTIALS = Credentials()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Client(Struct, frozen=True, kw_only=True):
     """One CDS client: what it is called, where its records are, and how it wants to be answered."""
 
     name: str = "anonymous"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from cds_service.trust.client import Client
 from cds_service.trust.guard import address_allowed
@@ -15,8 +16,7 @@ from cds_service.trust.registry import Registry
 _PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Destination:
+class Destination(Struct, frozen=True, order=True):
     """One host and port, and the clients that need it. `host` is a name, or an IP address without brackets."""
 
     host: str

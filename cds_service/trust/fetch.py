@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 import requests
+from msgspec import Struct
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
@@ -25,8 +25,7 @@ class Failure(StrEnum):
     TOO_LARGE = "too-large"
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """Status and decoded body; with a `failure` the body is empty, and the status 0 where none arrived."""
 
     status: int
@@ -35,8 +34,7 @@ class Fetched:
     cache_control: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """A call that writes. It may arrive twice (see `fetch`): only what then changes nothing is sent so."""
 
     method: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from cds_service.errors import Forbidden, TooManyRequests, Unauthorized
 from cds_service.telemetry import log
@@ -24,8 +25,7 @@ _NO_FAULT = frozenset({Reason.NO_KEYS, Reason.REPLAY})
 _SANDBOX_KEYS = key_set([dict(SANDBOX_JWK)], allow_sandbox=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Knock:
+class Knock(Struct, frozen=True, kw_only=True):
     """What a call shows at the door: its Authorization header, and which endpoint it wants."""
 
     authorization: str | None
@@ -35,8 +35,7 @@ class Knock:
     address: str = UNKNOWN  # of the caller, where this deployment can tell
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class Gate(Struct, frozen=True, kw_only=True):
     """The door of one worker."""
 
     registry: Callable[[], Registry]

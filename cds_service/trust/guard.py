@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
+from msgspec import Struct
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
@@ -49,8 +49,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _IPV4_MASK = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Scheme, host and port of a URL, and its path without a trailing slash."""
 
     origin: str

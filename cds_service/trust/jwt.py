@@ -11,13 +11,13 @@ import binascii
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 import jwt
 from jwt.types import Options
+from msgspec import Struct
 
 from cds_service.errors import BadRequest
 from cds_service.protocol.wire import decode
@@ -65,8 +65,7 @@ class Refused(Exception):
         self.client = client  # the registry's name, where the issuer was found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class Token(Struct, frozen=True, kw_only=True):
     """What an Authorization header holds, taken apart and not believed."""
 
     text: str
@@ -74,8 +73,7 @@ class Token:
     claims: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proven:
+class Proven(Struct, frozen=True, kw_only=True):
     """A caller that proved who it is; `jti` may be used once, and matters until `expires`."""
 
     client: Client

@@ -11,7 +11,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from cds_service import metrics
 from cds_service.telemetry import log
@@ -24,8 +25,7 @@ _OK = 200
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheLimits:
+class CacheLimits(Struct, frozen=True, kw_only=True):
     """How long a key set serves and how often its server is asked; tests shorten them."""
 
     fetch_s: float = 1.0
@@ -39,8 +39,7 @@ class CacheLimits:
     waiting: int = 4  # calls that may wait for one fetch
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a server of keys gave, and for how long it says that this holds; None: nothing usable."""
 
     body: bytes | None
@@ -65,8 +64,7 @@ def fetch_keys(url: str, allow_private: bool, seconds: float, ca_bundle: str | N
     return Answer(got.body, float(said[1]) if said else None)
 
 
-@dataclass(slots=True)
-class _Held:
+class _Held(Struct):
     """What is known of one URL; changed only by the one thread that fetches it."""
 
     allow_private: bool

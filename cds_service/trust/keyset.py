@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from msgspec import Struct, field
 
 from cds_service.errors import BadRequest
 from cds_service.protocol.wire import decode, encode
@@ -46,8 +46,7 @@ class BadKeySet(Exception):
     """A key set that is refused as a whole; the text says why and quotes nothing of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeySet:
+class KeySet(Struct, frozen=True):
     """The usable keys of one client: by `kid`, then by the algorithms that the key is for."""
 
     keys: Mapping[str, Mapping[str, jwt.PyJWK]] = field(default_factory=dict)

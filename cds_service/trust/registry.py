@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cds_service.errors import RegistryError
 from cds_service.trust.client import DEFAULT_DEADLINE_MS, UNNAMED, Client, Credentials, ExtraSource
@@ -26,8 +27,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _STRANGER = Client()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registry:
+class Registry(Struct, frozen=True, kw_only=True):
     """All clients of one deployment; nothing that comes in a request can add to it."""
 
     clients: tuple[Client, ...] = ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 _RECENT = timedelta(hours=72)  # this much of the past gets a scale of its own ...
@@ -26,8 +27,7 @@ _STEPS: tuple[tuple[timedelta, str, timedelta], ...] = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """A stretch of time drawn to one scale."""
 
     start: datetime
@@ -40,8 +40,7 @@ class Segment:
         return self.left + (at - self.start) / (self.end - self.start) * (self.right - self.left)
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(Struct, frozen=True):
     """One or two segments, oldest first; the last one ends a little after now."""
 
     segments: tuple[Segment, ...]

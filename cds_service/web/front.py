@@ -13,9 +13,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from cds_service.errors import Overloaded, ServiceError, TooManyRequests
 from cds_service.protocol.outcome import FHIR_JSON, outcome_of
@@ -42,8 +43,7 @@ _BUSY = Overloaded("The service is busy; try again in a second.")
 _HELD_OFF = TooManyRequests("Tokens from this address keep failing; try again in a few seconds.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrontLimits:
+class FrontLimits(Struct, frozen=True, kw_only=True):
     """What one worker takes on; technical, not clinical."""
 
     body_seconds: float = 2.0

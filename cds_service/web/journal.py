@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
 from flask import Response, g, request
+from msgspec import Struct
 
 from cds_service import metrics
 from cds_service.clinical.finding import Finding
@@ -27,8 +27,7 @@ _MS = 1000
 _UNKNOWN_SERVICE = "other"
 
 
-@dataclass(slots=True, kw_only=True)
-class Heard:
+class Heard(Struct, kw_only=True):
     """A hook call that could be read, and what came of it so far."""
 
     call: HookRequest

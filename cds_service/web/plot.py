@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from markupsafe import Markup, escape
+from msgspec import Struct
 
 from cds_service.knowledge.limits import Limits
 from cds_service.web.axis import Axis, axis
@@ -27,16 +27,14 @@ _DOSE, _START, _BEFORE = "◆", "▴", "◂"
 NOT_LOW = "not low"
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Struct, frozen=True):
     """One sodium result that can be drawn, mmol/L."""
 
     at: datetime
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A medicine that was started, a draft order, or the doses of one medicine: what has a row below the plot."""
 
     at: datetime  # of doses: when the last one was given
@@ -45,8 +43,7 @@ class Mark:
     earlier: tuple[datetime, ...] = ()  # doses before it
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """Width and height of the drawing, in its own units."""
 
     name: str
@@ -59,8 +56,7 @@ NARROW = Shape("narrow", 330, 290)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 30, 66, 14, 28
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plot:
+class Plot(Struct, frozen=True, kw_only=True):
     """What is drawn; points oldest first, at least one."""
 
     points: Sequence[Point]

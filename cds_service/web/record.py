@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 Resource = Mapping[str, Any]
 _PRESENT = ("arrived", "triaged", "in-progress", "onleave")  # an ended visit is no setting for a decision now
@@ -22,8 +23,7 @@ _YEAR, _MONTH = len("2026"), len("2026-11")
 _LARGEST = 10_000  # a larger number is no laboratory result, and would stretch every axis
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(Struct, frozen=True, kw_only=True):
     """A problem, a medicine, a draft order, or a dose that was given."""
 
     name: str
@@ -32,8 +32,7 @@ class Item:
     since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(Struct, frozen=True, kw_only=True):
     """One laboratory result or vital sign. `amount` is None where it is no number."""
 
     id: str
@@ -46,8 +45,7 @@ class Result:
     comparator: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
+class Chart(Struct, frozen=True, kw_only=True):
     """One patient as the page shows it; results newest first."""
 
     patient_id: str = ""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from flask import Flask, current_app
+from msgspec import Struct, field
 
 from cds_service.feedback.inbox import Inbox
 from cds_service.feedback.pseudonyms import Pseudonyms
@@ -27,8 +27,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
+class Runtime(Struct, frozen=True, kw_only=True):
     """One deployment at work."""
 
     settings: Settings

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from cds_service.cli.prefetch_table import WITHOUT, command
 from cds_service.cli.vendors import VENDORS

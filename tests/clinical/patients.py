@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cds_service.clinical.case import Case, assess
 from cds_service.clinical.snapshot import (
@@ -165,8 +166,7 @@ def fluid_restriction(status: str = "active") -> Order:
     return Order(reference="NutritionOrder/1", kind="nutrition", fluid_restriction=True, status=status)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Story:
+class Story(Struct, frozen=True, kw_only=True):
     """A patient: by default an adult outpatient with a single sodium, two hours old, and nothing else."""
 
     sodium: str | float | None = 131

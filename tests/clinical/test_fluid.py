@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from string import Template
 
 import pytest
+from msgspec.structs import replace
 
 from cds_service.clinical.fluid import Restriction
 from cds_service.clinical.snapshot import LabResult, Missing, Patient, Problem, Setting

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cds_service.clinical.snapshot import LabResult, Missing, Order, Patient, Problem, Setting
 from cds_service.clinical.volume import Volume

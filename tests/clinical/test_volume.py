@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from cds_service.clinical.snapshot import LabResult, Missing, Order, Problem
 from cds_service.clinical.volume import Volume, VolumeStatus

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import Finding, Indicator, Line, Outcome, Silence, Suggestion

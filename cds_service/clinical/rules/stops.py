@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.exposure import Exposure
@@ -17,8 +17,7 @@ PRESCRIPTION = "MedicationRequest/"
 ENDED = frozenset({"completed", "stopped", "on-hold", "ended", "cancelled"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stops:
+class Stops(Struct, frozen=True, kw_only=True):
     """The stops of one card: lines, buttons, and the drugs they settle."""
 
     lines: tuple[Line, ...] = ()

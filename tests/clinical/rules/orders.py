@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
 import pytest
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cds_service.clinical.case import Case
 from cds_service.clinical.finding import Finding, Outcome, RemoveDraft
@@ -50,8 +51,7 @@ def restriction() -> Order:
     return Order(reference="NutritionOrder/draft", kind="nutrition", fluid_restriction=True, status="draft")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scene:
+class Scene(Struct, frozen=True, kw_only=True):
     """One patient and one selected order; `fires` maps each rule that speaks to "indicator variant"."""
 
     says: str

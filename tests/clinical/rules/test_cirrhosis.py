@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from cds_service.clinical.snapshot import Missing, Patient
 from tests.clinical.patients import Story, order, problem, result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tests.clinical.patients import Story, order, problem, result
 from tests.clinical.rules.orders import Scene, saline, table, water

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from cds_service.clinical.snapshot import Missing, Patient
 from tests.clinical.patients import Story, order, problem
@@ -15,7 +15,7 @@ ASCITES = problem("ascites", days=10)
 
 def ward(*problems: object, **more: object) -> Story:
     """An inpatient at 131 with these problems."""
-    return replace(LOW, problems=problems, **more)  # type: ignore[arg-type]  # keywords of Story
+    return replace(LOW, problems=problems, **more)
 
 
 SCENES = (

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from cds_service.clinical.rules.order_select import RULES, concern
 from cds_service.clinical.snapshot import Missing, Order
