@@ -56,8 +56,10 @@ _REMEMBERED = 1024  # units
 def amount(quantity: Quantity, measure: Measure) -> Decimal | None:
     """A quantity in milligrams or milliliters; None with a comparator or in any other unit."""
     factor = _factor(quantity.code, quantity.unit, measure)
-    value = exact(quantity.value) if factor is not None and not trimmed(quantity.comparator) else None
-    return value * factor if value is not None and factor is not None else None
+    if factor is None or quantity.comparator.strip():
+        return None
+    value = exact(quantity.value)
+    return value * factor if value is not None else None
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -52,16 +52,18 @@ def page_of(value: object, expected: str) -> Page | None:
 
 def _page(entries: list[Any], expected: str, *, next_link: str | None = None, total: int | None = None) -> Page | None:
     resources: list[Resource] = []
-    whole = True
+    whole, answers = True, False
     for entry in entries:
         resource = entry.get("resource") if isinstance(entry, dict) else None
-        if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+        kind = resource.get("resourceType") if isinstance(resource, dict) else None
+        if resource is None or not isinstance(kind, str):
             whole = False
-        elif resource["resourceType"] == "OperationOutcome":
+        elif kind == "OperationOutcome":
             whole = whole and not _is_error(resource)
         else:
             resources.append(resource)
-    if resources and not any(is_expected(resource, expected) for resource in resources):
+            answers = answers or is_expected(resource, expected)
+    if resources and not answers:
         return None
     return Page(resources=tuple(resources), next_link=next_link, total=total, whole=whole)
 
@@ -92,10 +94,13 @@ def without_repeats(resources: Iterable[Resource]) -> tuple[Resource, ...]:
     seen: set[tuple[str, str]] = set()
     kept = []
     for resource in resources:
-        name = (str(resource.get("resourceType")), str(resource.get("id")))
-        if "id" not in resource or name not in seen:
+        if "id" in resource:
+            kind, own = resource.get("resourceType"), resource["id"]
+            name = (kind, own) if type(kind) is str and type(own) is str else (str(kind), str(own))
+            if name in seen:
+                continue
             seen.add(name)
-            kept.append(resource)
+        kept.append(resource)
     return tuple(kept)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import chain
 
 import msgspec
 
 from cds_service.fhir.amounts import amount, days, ml_per_day, times_a_day
-from cds_service.fhir.elements import MAX_ITEMS, Element, codes, concept_in, concepts_in, exact, trimmed
+from cds_service.fhir.elements import MAX_ITEMS, Element, codes, concept_in, concepts_in, exact
 from cds_service.fhir.forms import (
     NO_REPEAT,
     NO_TIMING,
@@ -46,23 +45,36 @@ class Dosage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def dosage(order: Element, supply: Dispense, reading: Reading, zone: timedelta | None, now: datetime) -> Dosage:
     """The dosage of an order, a statement or an administration; `supply` is what the order lets dispense."""
     given = instructions_of(order)
+    if not given:
+        return Dosage(duration_days=_duration(supply, [], None, None), volume_ml=_volume(supply, given, []))
     timings = [i.timing or NO_TIMING for i in given]
     repeats = [t.repeat or NO_REPEAT for t in timings]
     doses = [dose_quantities(i) for i in given]
-    periods = [r.bounds_period for r in repeats if r.bounds_period is not None]
-    starts = [m.at for p in periods if (m := moment(trimmed(p.start), zone, now))]
-    ends = [m.at for p in periods if (m := moment(trimmed(p.end), zone, now))]
-    start, end = min(starts, default=None), max(ends, default=None)
+    start, end = _bounds(repeats, zone, now)
     return Dosage(
         start=start,
         end=end,
         duration_days=_duration(supply, repeats, start, end),
         daily_dose_mg=_daily_dose(given[0], doses[0], timings[0], reading) if len(given) == 1 else None,
         volume_ml=_volume(supply, given, doses),
-        single_dose=bool(given) and all(_once(timing, reading) for timing in timings),
+        single_dose=False not in [_once(timing, reading) for timing in timings],
         routes=tuple([route for i in given if i.route is not NOTHING for route in concepts_in(i.route)]),
         words=_in_words(given),
     )
+
+
+def _bounds(repeats: list[Repeat], zone: timedelta | None, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """The first start and the last end."""
+    starts, ends = [], []
+    for repeat in repeats:
+        period = repeat.bounds_period
+        if period is None:
+            continue
+        if period.start and (start := moment(period.start.strip(), zone, now)):
+            starts.append(start.at)
+        if period.end and (end := moment(period.end.strip(), zone, now)):
+            ends.append(end.at)
+    return min(starts, default=None), max(ends, default=None)
 
 
 def instructions_of(order: Element) -> Sequence[Instruction]:
@@ -76,21 +88,22 @@ def instruction_text(order: Element) -> str:
 
 
 def _in_words(given: Sequence[Instruction]) -> str:
-    parts = [trimmed(i.text) or trimmed(i.patient_instruction) for i in given]
+    parts = [i.text.strip() or i.patient_instruction.strip() for i in given]
     return " ".join([p for p in parts if p])
 
 
 def dose_quantities(instruction: Instruction) -> list[Quantity]:
     """Doses of one instruction: in doseAndRate (R4), directly (STU3, DSTU2, Epic), or `dose` (given)."""
-    found = [d.dose_quantity for d in instruction.dose_and_rate]
-    found += [instruction.dose_quantity, instruction.dose, instruction.quantity]
-    return [quantity for quantity in found if quantity is not None]
+    found = [d.dose_quantity for d in instruction.dose_and_rate if d.dose_quantity is not None]
+    for quantity in (instruction.dose_quantity, instruction.dose, instruction.quantity):
+        if quantity is not None:
+            found.append(quantity)
+    return found
 
 
 def _duration(supply: Dispense, repeats: list[Repeat], start: datetime | None, end: datetime | None) -> Decimal | None:
     """The stated period or duration; else the supply, times the first fill and every refill."""
-    bounds = [r.bounds_duration for r in repeats if r.bounds_duration is not None]
-    stated = [d for b in bounds if (d := days(b)) is not None]
+    stated = [d for r in repeats if r.bounds_duration is not None and (d := days(r.bounds_duration)) is not None]
     if stated:
         return max(stated)
     if start is not None and end is not None and end >= start:
@@ -98,8 +111,8 @@ def _duration(supply: Dispense, repeats: list[Repeat], start: datetime | None, e
     lasts = days(supply.expected_supply_duration) if supply.expected_supply_duration is not None else None
     if lasts is None:
         return None
-    refills = exact(supply.number_of_repeats_allowed) or Decimal(0)
-    return lasts * (1 + max(refills, Decimal(0)))
+    refills = exact(supply.number_of_repeats_allowed)
+    return lasts * (1 + refills) if refills is not None and refills > 0 else lasts
 
 
 def _daily_dose(
@@ -115,11 +128,12 @@ def _daily_dose(
 
 def _times_a_day(timing: Timing, reading: Reading) -> Decimal | None:
     repeat = timing.repeat or NO_REPEAT
-    if any(v is not None for v in (repeat.frequency_max, repeat.period_max, repeat.day_of_week)):
+    if repeat.frequency_max is not None or repeat.period_max is not None or repeat.day_of_week is not None:
         return None
-    period, frequency = exact(repeat.period), exact(repeat.frequency)
-    unit = trimmed(repeat.period_unit) or trimmed(repeat.period_units)
+    period = exact(repeat.period)
     if period is not None:
+        frequency = exact(repeat.frequency)
+        unit = repeat.period_unit.strip() or repeat.period_units.strip()
         return times_a_day(Decimal(1) if frequency is None else frequency, period, unit)
     named = (reading.times_a_day.get(c) for c in sorted(_codes(timing)))
     return next((n for n in named if n is not None), None)
@@ -152,10 +166,12 @@ def _volume(supply: Dispense, given: Sequence[Instruction], doses: list[list[Qua
 
 def _infused(instruction: Instruction) -> Decimal | None:
     """mL of a rate over its stated duration, else over one day: an open infusion runs that long at least."""
-    usual = [
-        filled(d.rate_quantity, d.rate_ratio)[:1] for d in instruction.dose_and_rate if d.rate_quantity or d.rate_ratio
-    ]
-    found = [*chain.from_iterable(usual), *filled(instruction.rate_quantity, instruction.rate_ratio)]
+    found = []
+    for dose in instruction.dose_and_rate:
+        if dose.rate_quantity is not None or dose.rate_ratio is not None:
+            found += filled(dose.rate_quantity, dose.rate_ratio)[:1]
+    if instruction.rate_quantity is not None or instruction.rate_ratio is not None:
+        found += filled(instruction.rate_quantity, instruction.rate_ratio)
     rates = [r for rate in found if (r := ml_per_day(rate)) is not None]
     if not rates:
         return None

@@ -2,21 +2,22 @@
 
 msgspec makes them at the speed of C where the JSON is what FHIR says. Where it is not, `coerced` makes the same types
 member by member with the accessors of `fhir.elements`: a wrong type reads as absent, a single object as a list of one
-(T-46). Strings are as they were recorded, for `elements.trimmed`; numbers for `elements.exact`.
+(T-46). Strings are as they were recorded, and no longer than `elements.MAX_TEXT`; numbers are for `elements.exact`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Raw
 
-from cds_service.fhir.elements import Element, child, items, text, value_of
+from cds_service.fhir.elements import MAX_TEXT, Element, child, items, text, value_of
 from cds_service.protocol.wire import decoder, encode
 
 NOTHING = Raw(b"null")
+Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]  # a longer one is for `coerced` to cut
 _ODD = (msgspec.MsgspecError, RecursionError, UnicodeError)
 
 
@@ -28,9 +29,9 @@ class Quantity(Form):
     """A number with its unit."""
 
     value: Any = None
-    unit: str = ""
-    code: str = ""
-    comparator: str = ""
+    unit: Text = ""
+    code: Text = ""
+    comparator: Text = ""
 
 
 class Rate(Quantity):
@@ -43,42 +44,28 @@ class Rate(Quantity):
 class Period(Form):
     """From when to when."""
 
-    start: str = ""
-    end: str = ""
+    start: Text = ""
+    end: Text = ""
 
 
 class Identifier(Form):
     """A number that somebody gave."""
 
-    system: str = ""
-    value: str = ""
+    system: Text = ""
+    value: Text = ""
 
 
 class Meta(Form):
     """Of a resource."""
 
-    last_updated: str = ""
+    last_updated: Text = ""
 
 
 class Reference(Form):
     """To another resource."""
 
-    reference: str = ""
-    display: str = ""
-
-
-class Observation(Form):
-    """What every result says; its code and what is rare is read from the resource itself."""
-
-    id: str = ""
-    status: str = ""
-    effective_date_time: str = ""
-    effective_instant: str = ""
-    effective_period: Period | None = None
-    issued: str = ""
-    value_quantity: Quantity | None = None
-    meta: Meta | None = None
-    specimen: Reference | None = None
+    reference: Text = ""
+    display: Text = ""
 
 
 class Repeat(Form):
@@ -97,8 +84,8 @@ class Repeat(Form):
     frequency_max: Any = None
     period: Any = None
     period_max: Any = None
-    period_unit: str = ""
-    period_units: str = ""
+    period_unit: Text = ""
+    period_units: Text = ""
     day_of_week: Any = None
     time_of_day: Any = None
     when: Any = None
@@ -124,8 +111,8 @@ class DoseAndRate(Form):
 class Instruction(Form):
     """A dosage instruction of any version."""
 
-    text: str = ""
-    patient_instruction: str = ""
+    text: Text = ""
+    patient_instruction: Text = ""
     timing: Timing | None = None
     as_needed_boolean: Any = None
     as_needed_codeable_concept: Any = None
@@ -149,7 +136,7 @@ class Dispense(Form):
 
 NO_QUANTITY, NO_PERIOD, NO_TIMING, NO_REPEAT, NO_DISPENSE = Quantity(), Period(), Timing(), Repeat(), Dispense()
 F = TypeVar("F", bound=Form)
-_DECODERS: dict[type[Form], Any] = {kind: decoder(kind) for kind in (Quantity, Period, Dispense)}
+_DECODERS: dict[type[Form], Any] = {kind: decoder(kind) for kind in (Quantity, Period, Meta, Reference, Dispense)}
 _INSTRUCTIONS, _IDENTIFIERS = decoder(list[Instruction]), decoder(list[Identifier])
 _EMPTY: dict[type[Form], Form] = {Quantity: NO_QUANTITY, Rate: Rate()}
 
@@ -159,21 +146,14 @@ def filled(*forms: F | None) -> list[F]:
     return [one for one in forms if one is not None and one != _EMPTY[type(one)]]
 
 
-def result(observation: Element) -> Observation:
-    """The resource as a form."""
-    try:
-        return msgspec.convert(observation, Observation)
-    except _ODD:
-        return coerced(Observation, observation)
-
-
 def form(kind: type[F], element: Element, name: str) -> F | None:
-    """The object under a name; None where there is none."""
+    """The object under a name, which may be a form already (`fhir.shape`); None where there is none."""
     value = element.get(name)
-    if value is None:
-        return None
+    if value is None or type(value) is kind:
+        return value
     try:
-        return cast("F", _DECODERS[kind].decode(value if type(value) is Raw else encode(value)))
+        made: F = _DECODERS[kind].decode(value) if type(value) is Raw else msgspec.convert(value, kind)
+        return made
     except _ODD:
         inner = child(element, name)
         return coerced(kind, inner) if inner else None
@@ -242,7 +222,6 @@ _KINDS: tuple[type[Form], ...] = (
     Identifier,
     Meta,
     Reference,
-    Observation,
     Repeat,
     Timing,
     DoseAndRate,

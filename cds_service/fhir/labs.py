@@ -8,8 +8,8 @@ from functools import lru_cache
 from msgspec import Struct
 
 from cds_service.clinical.snapshot import LabResult, Problem
-from cds_service.fhir.elements import Element, child, concept_of, concepts, exact, items, text, trimmed, words_of
-from cds_service.fhir.forms import Observation, Quantity, Reference, first_identifier, form, result
+from cds_service.fhir.elements import Element, child, concept_of, concepts, exact, items, text, words_of
+from cds_service.fhir.forms import Meta, Quantity, Reference, first_identifier, form
 from cds_service.fhir.scene import Scene
 from cds_service.fhir.times import moment, result_time
 from cds_service.fhir.vocabulary import Test
@@ -40,11 +40,11 @@ def seen(observation: Element, scene: Scene) -> Seen:
     if code is None:
         return NOTHING
     test = scene.vocabulary.test(code)
+    labs: tuple[LabResult, ...] = ()
     if test.panel:
         labs = _components(observation, scene)
-    else:
-        said = result(observation) if test.lab is not None else None
-        labs = _result(observation, said, said.value_quantity, test, scene) if said is not None else ()
+    elif test.lab is not None:
+        labs = _result(observation, form(Quantity, observation, "valueQuantity"), test, scene)
     if not (labs or test.problem or scene.volume_codes):
         return NOTHING
     return Seen(
@@ -56,18 +56,17 @@ def seen(observation: Element, scene: Scene) -> Seen:
 
 def _components(observation: Element, scene: Scene) -> tuple[LabResult, ...]:
     found: tuple[LabResult, ...] = ()
-    said = result(observation)
     for component in items(observation, "component"):
         code = concept_of(component, "code")
         if code is not None:
             quantity = form(Quantity, component, "valueQuantity")
-            found += _result(observation, said, quantity, scene.vocabulary.test(code), scene)
+            found += _result(observation, quantity, scene.vocabulary.test(code), scene)
     return tuple(lab for lab in found if lab.analyte != SODIUM)
 
 
 def _problem(observation: Element, scene: Scene) -> Problem | None:
     """A coded answer that counts as a problem: pregnancy status (M15)."""
-    taken = result_time(result(observation), scene.zone, scene.now)
+    taken = result_time(observation, scene.zone, scene.now)
     if taken is None or text(observation, "status").lower() in _WRONG:
         return None
     found = scene.vocabulary.problems(concepts(observation, "valueCodeableConcept"))
@@ -86,7 +85,7 @@ def _volume(observation: Element, code: Coded, scene: Scene) -> tuple[str, datet
     """The answer in lower case with hyphens, and when it was given."""
     if not any(f"{c.system}|{c.code}" in scene.volume_codes for c in code.codings):
         return None
-    taken = result_time(result(observation), scene.zone, scene.now)
+    taken = result_time(observation, scene.zone, scene.now)
     if taken is None or text(observation, "status").lower() in _WRONG:
         return None
     answer = concept_of(observation, "valueCodeableConcept")
@@ -96,27 +95,26 @@ def _volume(observation: Element, code: Coded, scene: Scene) -> tuple[str, datet
     return ("-".join(told.lower().split()), taken.at) if told else None
 
 
-def _result(
-    observation: Element, said: Observation, quantity: Quantity | None, test: Test, scene: Scene
-) -> tuple[LabResult, ...]:
+def _result(observation: Element, quantity: Quantity | None, test: Test, scene: Scene) -> tuple[LabResult, ...]:
     """One result; none where the code is unknown or there is no quantity to read."""
     known = test.lab
     value = exact(quantity.value) if quantity is not None else None
     if known is None or quantity is None or value is None:
         return ()
-    updated = moment(trimmed(said.meta.last_updated), scene.zone, scene.now) if said.meta is not None else None
-    own = trimmed(said.id)
+    meta, specimen = form(Meta, observation, "meta"), form(Reference, observation, "specimen")
+    updated = moment(meta.last_updated.strip(), scene.zone, scene.now) if meta is not None else None
+    own = text(observation, "id")
     found = LabResult(
         analyte=known.analyte,
         value=value,
-        unit=scene.vocabulary.unit(known.analyte, trimmed(quantity.code), trimmed(quantity.unit)),
-        comparator=trimmed(quantity.comparator),
-        time=result_time(said, scene.zone, scene.now),
-        status=trimmed(said.status).lower(),
+        unit=scene.vocabulary.unit(known.analyte, quantity.code.strip(), quantity.unit.strip()),
+        comparator=quantity.comparator.strip(),
+        time=result_time(observation, scene.zone, scene.now),
+        status=text(observation, "status").lower(),
         method="poc" if known.poc or test.bedside or _is_poc(observation, scene) else "lab",
-        urine=said.specimen is not None and _is_urine(observation, said.specimen, scene),
+        urine=specimen is not None and _is_urine(observation, specimen, scene),
         identity=_identifier(observation),
-        specimen=trimmed(said.specimen.reference) if said.specimen is not None else "",
+        specimen=specimen.reference.strip() if specimen is not None else "",
         updated=updated.at if updated is not None else None,
         reference=f"Observation/{own}" if own else "",
     )
@@ -125,8 +123,8 @@ def _result(
 
 def _identifier(observation: Element) -> str:
     first = first_identifier(observation)
-    value = trimmed(first.value) if first is not None else ""
-    return f"{trimmed(first.system)}|{value}" if first is not None and value else ""
+    value = first.value.strip() if first is not None else ""
+    return f"{first.system.strip()}|{value}" if first is not None and value else ""
 
 
 def _is_poc(observation: Element, scene: Scene) -> bool:
@@ -153,8 +151,8 @@ def _device_words(device: Element) -> str:
 
 def _is_urine(observation: Element, specimen: Reference, scene: Scene) -> bool:
     """Whether the specimen, as far as it is at hand, is urine."""
-    said = trimmed(specimen.display).lower()
-    reference = trimmed(specimen.reference)
+    said = specimen.display.strip().lower()
+    reference = specimen.reference.strip()
     found = scene.index.get(reference, observation) if reference else None
     kind = concept_of(found, "type") if found is not None else None
     if kind is not None:

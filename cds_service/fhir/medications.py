@@ -15,9 +15,8 @@ from cds_service.fhir.elements import (
     flag,
     items,
     text,
-    trimmed,
 )
-from cds_service.fhir.forms import NO_DISPENSE, NO_PERIOD, Dispense, form
+from cds_service.fhir.forms import NO_DISPENSE, Dispense, form
 from cds_service.fhir.products import Gathering, gather, product
 from cds_service.fhir.references import identity
 from cds_service.fhir.scene import Scene
@@ -42,8 +41,9 @@ KINDS: dict[str, Kind] = {
     "ReferralRequest": "service",
 }
 _REMEMBERED = 2048
-_NOT_GIVEN = ("wasNotTaken", "wasNotGiven", "notGiven", "taken")
-_EFFECTIVE = ("effectiveDateTime", "effectiveTimeDateTime", "effectivePeriod", "effectiveTimePeriod")
+_NOT_GIVEN = frozenset({"wasNotTaken", "wasNotGiven", "notGiven", "taken"})
+_EFFECTIVE = frozenset({"effectiveDateTime", "effectiveTimeDateTime", "effectivePeriod", "effectiveTimePeriod"})
+_REASONS = ("reasonCode", "reasonCodeableConcept", "reasonForUseCodeableConcept", "reason")
 _AUTHORED = ("authoredOn", "dateWritten", "dateAsserted", "dateTime", "orderedOn")
 
 
@@ -88,7 +88,7 @@ def draft(resource: Element, scene: Scene) -> Order:
 
 def _not_given(resource: Element) -> bool:
     """MedicationStatement.taken (STU3), wasNotTaken and wasNotGiven (DSTU2)."""
-    if not any(name in resource for name in _NOT_GIVEN):
+    if _NOT_GIVEN.isdisjoint(resource):
         return False
     if flag(resource, "wasNotTaken") or flag(resource, "wasNotGiven") or flag(resource, "notGiven"):
         return True
@@ -141,7 +141,7 @@ def _resolved(gathered: Gathering, doses: Dosage, scene: Scene) -> Resolution:
 
 def _authored(resource: Element, scene: Scene) -> datetime | None:
     for name in _AUTHORED:
-        found = moment(text(resource, name), scene.zone, scene.now)
+        found = moment(text(resource, name), scene.zone, scene.now) if name in resource else None
         if found is not None:
             return found.at
     return None
@@ -149,8 +149,8 @@ def _authored(resource: Element, scene: Scene) -> datetime | None:
 
 def _effective(resource: Element, supply: Dispense, scene: Scene) -> tuple[datetime | None, datetime | None]:
     """The time of a statement or administration; the end of a request's validity."""
-    valid = trimmed((supply.validity_period or NO_PERIOD).end)
-    if not any(name in resource for name in _EFFECTIVE):
+    valid = supply.validity_period.end.strip() if supply.validity_period is not None else ""
+    if _EFFECTIVE.isdisjoint(resource):
         end = moment(valid, scene.zone, scene.now)
         return None, end.at if end is not None else None
     once = text(resource, "effectiveDateTime") or text(resource, "effectiveTimeDateTime")
@@ -162,7 +162,7 @@ def _effective(resource: Element, supply: Dispense, scene: Scene) -> tuple[datet
 
 def _reasons(resource: Element, scene: Scene) -> frozenset[str]:
     """Concepts of the reason: a list, one object (sandbox), DSTU2's name for it, or a Condition."""
-    coded = list(concepts(resource, "reasonCode", "reasonCodeableConcept", "reasonForUseCodeableConcept", "reason"))
+    coded = list(concepts(resource, *_REASONS))
     for reference in (*items(resource, "reasonReference"), *items(resource, "indication")):
         condition = scene.index.get(text(reference, "reference"), resource)
         if condition is not None and text(condition, "resourceType") == "Condition":

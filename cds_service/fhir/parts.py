@@ -58,7 +58,11 @@ class Parts(Struct, frozen=True, kw_only=True, dict=True):
         """`resources` by their type."""
         found: dict[str, list[Element]] = {}
         for resource in self.resources():
-            found.setdefault(text(resource, "resourceType"), []).append(resource)
+            kind = text(resource, "resourceType")
+            if kind in found:
+                found[kind].append(resource)
+            else:
+                found[kind] = [resource]
         return found
 
     def resources(self) -> Iterator[Element]:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Literal
-from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -55,7 +54,7 @@ class Query(Struct, frozen=True, kw_only=True):
 class _Template(Struct, frozen=True):
     """What a template says for every request."""
 
-    tokens: tuple[str, ...]
+    tokens: tuple[tuple[str, str], ...]  # as written, and the name in it
     expected: str
     is_read: bool
     enough: int | None
@@ -65,7 +64,7 @@ class _Template(Struct, frozen=True):
 def _take_apart(template: str) -> _Template:
     path, _, search = template.partition("?")
     expected, _, identity = path.partition("/")
-    tokens = tuple(_TOKEN.findall(template))
+    tokens = tuple((token[0], token[1]) for token in _TOKEN.finditer(template))
     if "{{" in _TOKEN.sub("", template):
         raise KeyError(template)
     count = _COUNT.search(template)
@@ -74,19 +73,19 @@ def _take_apart(template: str) -> _Template:
 
 
 def fill(template: str, context: Mapping[str, str | None]) -> str | None:
-    """The template with the ids of this request in it, percent-encoded; None where the context lacks one.
+    """The template with the ids of this request in it; None where the context lacks one.
 
     Raises BadRequest for an id that is none, and KeyError for a token that we do not use.
     """
-    ids: dict[str, str] = {}
-    for name in _take_apart(template).tokens:
+    url = template
+    for written, name in _take_apart(template).tokens:
         value = context[name]
         if value is None:
             return None
         if not _ID.fullmatch(value) or not value.strip("."):
             raise BadRequest(f"The member 'context.{name}' is not a FHIR id.")
-        ids[name] = quote(value, safe="")
-    return _TOKEN.sub(lambda token: ids[token[1]], template)
+        url = url.replace(written, value)  # nothing in an id needs an escape, or could be a token
+    return url
 
 
 def query(key: str, template: str, context: Mapping[str, str | None]) -> Query | None:

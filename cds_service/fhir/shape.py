@@ -19,29 +19,19 @@ from msgspec import Raw
 
 from cds_service.errors import BadRequest
 from cds_service.fhir.elements import Element
+from cds_service.fhir.forms import Meta, Quantity, Reference
 from cds_service.protocol.wire import decode, decoder
 
 # Escaped halves of a surrogate pair are no text; a decoder that passes over a member does not notice.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-
-
-class Quantity(TypedDict, total=False):
-    value: Any
-    unit: Any
-    code: Any
-    comparator: Any
-
-
-class Meta(TypedDict, total=False):
-    lastUpdated: Any
-
+_FEW = 1000
 
 Resource = TypedDict(
     "Resource",
     {
         "resourceType": Any,
         "id": Any,
-        "meta": Meta,
+        "meta": Meta | None,
         "contained": Raw,
         "identifier": Raw,
         "status": Any,
@@ -66,11 +56,11 @@ Resource = TypedDict(
         "effectiveInstant": Any,
         "effectivePeriod": Any,
         "issued": Any,
-        "valueQuantity": Quantity,
+        "valueQuantity": Quantity | None,
         "valueCodeableConcept": Raw,
         "valueString": Any,
         "method": Raw,
-        "specimen": Any,
+        "specimen": Reference | None,
         "device": Any,
         "component": Raw,
         # Condition
@@ -159,12 +149,24 @@ _CALL = decoder(Call)
 
 def decode_call(body: bytes) -> Any:
     """The body of a hook call, read in part; BadRequest where it is not strict JSON."""
-    if _SURROGATE.search(body) is not None or not _is_utf8(body):
+    if _may_hold_surrogates(body) or not _is_utf8(body):
         return decode(body)
     try:
         return _CALL.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return decode(body)  # an odd shape, or no JSON: that is for the strict decoder to say
+
+
+def _may_hold_surrogates(body: bytes) -> bool:
+    """Looks at each backslash, of which there are few: that takes a third of the time of looking at each byte."""
+    at = -1
+    for _ in range(_FEW):
+        at = body.find(b"\\", at + 1)
+        if at < 0:
+            return False
+        if body.startswith((b"ud", b"uD"), at + 1):
+            return True
+    return _SURROGATE.search(body, at) is not None
 
 
 def _is_utf8(body: bytes) -> bool:

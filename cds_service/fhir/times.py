@@ -9,8 +9,8 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from cds_service.clinical.snapshot import Moment
-from cds_service.fhir.elements import trimmed
-from cds_service.fhir.forms import Observation
+from cds_service.fhir.elements import Element, text
+from cds_service.fhir.forms import Period, form
 
 _DAY = re.compile(r"(?:1[89]|2\d)\d\d-\d\d-\d\d", re.ASCII)
 _INSTANT = re.compile(r"((?:1[89]|2\d)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -60,16 +60,15 @@ def first_day(value: str, zone: timedelta | None, now: datetime) -> datetime | N
     return found.at if found is not None else None
 
 
-def result_time(observation: Observation, zone: timedelta | None, now: datetime) -> Moment | None:
+def result_time(observation: Element, zone: timedelta | None, now: datetime) -> Moment | None:
     """When a specimen was taken: effective dateTime or instant, the end of a Period, else `issued`."""
-    value = (
-        trimmed(observation.effective_date_time)
-        or trimmed(observation.effective_instant)
-        or (trimmed(observation.effective_period.end) if observation.effective_period is not None else "")
-    )
+    value = text(observation, "effectiveDateTime") or text(observation, "effectiveInstant")
+    if not value:
+        period = form(Period, observation, "effectivePeriod")
+        value = period.end.strip() if period is not None else ""
     if value:
         return moment(value, zone, now)
-    issued = moment(trimmed(observation.issued), zone, now)
+    issued = moment(text(observation, "issued"), zone, now)
     return replace(issued, result_time=True) if issued is not None else None
 
 
