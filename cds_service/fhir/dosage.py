@@ -74,7 +74,7 @@ def _bounds(repeats: list[Repeat], zone: timedelta | None, now: datetime) -> tup
             starts.append(start.at)
         if period.end and (end := moment(period.end.strip(), zone, now)):
             ends.append(end.at)
-    return min(starts, default=None), max(ends, default=None)
+    return min(starts) if starts else None, max(ends) if ends else None
 
 
 def instructions_of(order: Element) -> Sequence[Instruction]:
@@ -88,8 +88,7 @@ def instruction_text(order: Element) -> str:
 
 
 def _in_words(given: Sequence[Instruction]) -> str:
-    parts = [i.text.strip() or i.patient_instruction.strip() for i in given]
-    return " ".join([p for p in parts if p])
+    return " ".join(filter(None, [i.text.strip() or i.patient_instruction.strip() for i in given]))
 
 
 def dose_quantities(instruction: Instruction) -> list[Quantity]:

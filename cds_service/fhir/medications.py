@@ -41,8 +41,8 @@ KINDS: dict[str, Kind] = {
     "ReferralRequest": "service",
 }
 _REMEMBERED = 2048
-_NOT_GIVEN = frozenset({"wasNotTaken", "wasNotGiven", "notGiven", "taken"})
-_EFFECTIVE = frozenset({"effectiveDateTime", "effectiveTimeDateTime", "effectivePeriod", "effectiveTimePeriod"})
+_NOT_GIVEN = ("wasNotTaken", "wasNotGiven", "notGiven", "taken")
+_EFFECTIVE = ("effectiveDateTime", "effectiveTimeDateTime", "effectivePeriod", "effectiveTimePeriod")
 _REASONS = ("reasonCode", "reasonCodeableConcept", "reasonForUseCodeableConcept", "reason")
 _AUTHORED = ("authoredOn", "dateWritten", "dateAsserted", "dateTime", "orderedOn")
 
@@ -80,6 +80,13 @@ def _stranger(found: Resolution, status: str, intent: str) -> Order:
     )
 
 
+def _has_any(resource: Element, names: tuple[str, ...]) -> bool:
+    for name in names:  # noqa: SIM110  # any() makes a generator, each time, for four look-ups
+        if name in resource:
+            return True
+    return False
+
+
 def draft(resource: Element, scene: Scene) -> Order:
     """One resource of draftOrders, whatever its type; a draft without a medication is one without drugs."""
     kind = KINDS.get(text(resource, "resourceType"), "other")
@@ -88,7 +95,7 @@ def draft(resource: Element, scene: Scene) -> Order:
 
 def _not_given(resource: Element) -> bool:
     """MedicationStatement.taken (STU3), wasNotTaken and wasNotGiven (DSTU2)."""
-    if _NOT_GIVEN.isdisjoint(resource):
+    if not _has_any(resource, _NOT_GIVEN):
         return False
     if flag(resource, "wasNotTaken") or flag(resource, "wasNotGiven") or flag(resource, "notGiven"):
         return True
@@ -150,7 +157,7 @@ def _authored(resource: Element, scene: Scene) -> datetime | None:
 def _effective(resource: Element, supply: Dispense, scene: Scene) -> tuple[datetime | None, datetime | None]:
     """The time of a statement or administration; the end of a request's validity."""
     valid = supply.validity_period.end.strip() if supply.validity_period is not None else ""
-    if _EFFECTIVE.isdisjoint(resource):
+    if not _has_any(resource, _EFFECTIVE):
         end = moment(valid, scene.zone, scene.now)
         return None, end.at if end is not None else None
     once = text(resource, "effectiveDateTime") or text(resource, "effectiveTimeDateTime")
@@ -192,4 +199,4 @@ def _stoppable(resource: Element, found: Resolution, scene: Scene) -> bool:
     """
     if not found.drugs or found.ingredient_count != 1:
         return False
-    return scene.vocabulary.stop_classes.issuperset(drug.cls for drug in found.drugs) and may_stop(resource)
+    return scene.vocabulary.stop_classes.issuperset([drug.cls for drug in found.drugs]) and may_stop(resource)

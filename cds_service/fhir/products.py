@@ -69,6 +69,8 @@ class Gathering(Struct):
 def gather(order: Element, index: Index) -> Gathering:
     """Collect an order's medication in any form of R4, R5, STU3 and DSTU2."""
     found = Gathering(concepts=list(plain_concepts(order, "medicationCodeableConcept")))
+    if found.concepts and not _says_it_elsewhere(order):
+        return found
     for element in _medications(order, found):
         said = concept(element)
         if said is not None:
@@ -83,9 +85,11 @@ def gather(order: Element, index: Index) -> Gathering:
 
 def may_refer(order: Element) -> bool:
     """Whether an order can point to a Medication at all."""
-    if "medicationReference" in order or "medication" in order:
-        return True
-    return not plain_concepts(order, "medicationCodeableConcept")
+    return _says_it_elsewhere(order) or not plain_concepts(order, "medicationCodeableConcept")
+
+
+def _says_it_elsewhere(order: Element) -> bool:
+    return "medicationReference" in order or "medication" in order
 
 
 def product(found: Gathering, doses: Dosage) -> Product:

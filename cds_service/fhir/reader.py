@@ -14,7 +14,7 @@ from cds_service.fhir.medications import KINDS, draft, exposure
 from cds_service.fhir.parts import Parts, objects
 from cds_service.fhir.problems import problem, visit
 from cds_service.fhir.products import INDEXED, Index, gather, may_refer
-from cds_service.fhir.references import Owner, Person, identity, person
+from cds_service.fhir.references import FOREIGN, UNNAMED, Person, identity, person
 from cds_service.fhir.scene import Scene
 from cds_service.fhir.times import birth_date
 from cds_service.fhir.versions import is_unreadable
@@ -103,12 +103,12 @@ def _index(parts: Parts, me: Person) -> Index:
     """What references may lead to; another patient's Condition or Specimen is not among it (T-10)."""
     index = Index(bases=parts.bases)
     for url, resource in parts.urls.items():
-        if me.owner(resource) is not Owner.FOREIGN:
+        if me.owner(resource) is not FOREIGN:
             index.add(resource, url)
     # What lies among the drafts answers first (T-08).
     drafts = [r for r in objects(parts.drafts) if text(r, "resourceType") in INDEXED]
     for resource in (*drafts, *(r for kind in INDEXED for r in parts.by_kind.get(kind, ()))):
-        if me.owner(resource) is not Owner.FOREIGN:
+        if me.owner(resource) is not FOREIGN:
             index.add(resource)
     return index
 
@@ -121,7 +121,7 @@ def _first(parts: Parts, kind: str, wanted: str | None) -> Element | None:
 def _encounter(parts: Parts, me: Person, tally: _Tally) -> Element | None:
     """The Encounter in context, if it is this patient's."""
     found = _first(parts, "Encounter", parts.encounter_id) if parts.encounter_id else None
-    if found is None or me.owner(found) is not Owner.FOREIGN:
+    if found is None or me.owner(found) is not FOREIGN:
         return found
     tally.foreign += 1
     return None
@@ -154,12 +154,12 @@ def _read(resource: Element, source: str, me: Person, scene: Scene, tally: _Tall
     if kind not in KINDS and kind not in ("Observation", "Condition"):
         return
     owner = me.owner(resource)
-    if owner is Owner.FOREIGN:
+    if owner is FOREIGN:
         # Another patient's, or ours in a form of reference that we do not know: what it said was not read.
         tally.foreign += 1
         tally.missing.setdefault(source, Missing.TRUNCATED)
         return
-    tally.unnamed += owner is Owner.UNNAMED
+    tally.unnamed += owner is UNNAMED
     if is_unreadable(resource, kind):
         tally.missing.setdefault(source, Missing.VERSION)
     elif kind == "Observation":
@@ -197,7 +197,7 @@ def _drafts(parts: Parts, me: Person, scene: Scene, tally: _Tally) -> tuple[Orde
     for resource in objects(parts.drafts[:MAX_RESOURCES]):
         if text(resource, "resourceType") == "Medication":
             continue
-        if me.owner(resource) is Owner.FOREIGN:
+        if me.owner(resource) is FOREIGN:
             tally.foreign += 1
         else:
             drafts.append(draft(resource, scene))

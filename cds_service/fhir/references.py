@@ -8,7 +8,8 @@ from enum import Enum
 
 from msgspec import Struct
 
-from cds_service.fhir.elements import Element, child, items, text
+from cds_service.fhir.elements import Element, items, text
+from cds_service.fhir.forms import Reference, form
 
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]{1,40})/([A-Za-z0-9\-._]{1,256})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
 _TAIL = re.compile(r"https?://\S+?/([A-Z][A-Za-z]{1,40}/[A-Za-z0-9\-._]{1,256})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
@@ -23,6 +24,9 @@ class Owner(Enum):
     OURS = "ours"
     UNNAMED = "unnamed"  # no subject at all: a patient's own search result may leave it out
     FOREIGN = "foreign"
+
+
+OURS, UNNAMED, FOREIGN = Owner  # to look one up in its class takes as long as the rest of `Person.owner`
 
 
 def relative(reference: str, bases: tuple[str, ...]) -> str:
@@ -74,17 +78,13 @@ class Person(Struct, frozen=True, kw_only=True):
     def owner(self, resource: Element) -> Owner:
         """Whose a resource is, by `subject` (R4) or `patient` (NutritionOrder, DSTU2)."""
         for name in _SUBJECTS:
-            subject = resource.get(name)
-            if subject is not None:
-                if type(subject) is dict and subject.get("reference") == self.reference:
-                    return Owner.OURS
-                return Owner.OURS if self._is_me(child(resource, name), resource) else Owner.FOREIGN
-        return Owner.UNNAMED
+            if resource.get(name) is not None:
+                subject = form(Reference, resource, name)
+                reference = subject.reference.strip() if subject is not None else ""
+                return OURS if reference == self.reference or self._is_me(reference, resource) else FOREIGN
+        return UNNAMED
 
-    def _is_me(self, subject: Element, resource: Element) -> bool:
-        reference = text(subject, "reference")
-        if reference == self.reference:
-            return True
+    def _is_me(self, reference: str, resource: Element) -> bool:
         if reference.startswith("#"):
             inside = contained(resource, reference)
             return text(inside, "resourceType") == "Patient" and bool(identifiers(inside) & self.identifiers)
