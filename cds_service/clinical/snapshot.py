@@ -7,7 +7,7 @@ by the reader; times without a clock carry `day_only`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -120,14 +120,18 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     labs: tuple[LabResult, ...] = ()
     problems: tuple[Problem, ...] = ()
     encounter_reasons: frozenset[str] = frozenset()  # concepts of Encounter.reasonCode
-    exposures: tuple[Order, ...] = ()  # medication list: active, on hold, completed, stopped
+    exposures: Sequence[Order] = ()  # medication list: active, on hold, completed, stopped
     drafts: tuple[Order, ...] = ()  # draftOrders, selected ones among them
     selected: tuple[str, ...] = ()  # references of the selected drafts
     site_volume_status: tuple[str, datetime] | None = None  # a site's own "volume status" Observation
     missing: Mapping[str, Missing] = field(default_factory=dict)  # prefetch key -> why
-    unrecognised: int = 0  # orders that carry a code and no name, or whose Medication could not be read
     dropped_foreign: int = 0  # resources of another patient, left out
     without_subject: int = 0  # resources that name no patient, taken as this one's
+
+    @property
+    def unrecognised(self) -> int:
+        """How many orders carry a code and no name, or point to a Medication that could not be read."""
+        return sum(order.code_only or order.unread for order in (*self.exposures, *self.drafts))
 
     def complete(self, *sources: str) -> bool:
         """Whether every one of these sources was read to its end."""

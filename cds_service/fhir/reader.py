@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from cds_service.clinical.snapshot import LabResult, Missing, Order, Patient, Problem, Snapshot
 from cds_service.fhir.elements import Element, concept_of, flag, text
 from cds_service.fhir.labs import SODIUM, seen
+from cds_service.fhir.listing import Listing
 from cds_service.fhir.medications import KINDS, draft, exposure
 from cds_service.fhir.parts import Parts, objects
 from cds_service.fhir.problems import problem, visit
@@ -29,7 +30,7 @@ class _Tally(Struct):
 
     labs: list[LabResult] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    exposures: list[Order] = field(default_factory=list)
+    listed: list[Element] = field(default_factory=list)  # orders, statements and what was given
     volume: tuple[str, datetime] | None = None
     missing: dict[str, Missing] = field(default_factory=dict)
     foreign: int = 0
@@ -60,12 +61,11 @@ def read_snapshot(parts: Parts, vocabulary: Vocabulary) -> Snapshot:
         labs=tuple(tally.labs),
         problems=tuple(tally.problems),
         encounter_reasons=stay.reasons,
-        exposures=tuple(tally.exposures),
+        exposures=Listing(tally.listed, lambda resource: exposure(resource, scene)),
         drafts=drafts,
         selected=_selected(parts.selections, drafts),
         site_volume_status=tally.volume,
         missing=tally.missing,
-        unrecognised=sum(order.code_only or order.unread for order in (*tally.exposures, *drafts)),
         dropped_foreign=tally.foreign,
         without_subject=tally.unnamed,
     )
@@ -168,8 +168,7 @@ def _read(resource: Element, source: str, me: Person, scene: Scene, tally: _Tall
         found = problem(resource, scene)
         tally.problems += [found] if found is not None else []
     else:
-        order = exposure(resource, scene)
-        tally.exposures += [order] if order is not None else []
+        tally.listed.append(resource)
 
 
 def _none_is_sodium(parts: Parts, scene: Scene) -> bool:
