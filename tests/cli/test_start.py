@@ -37,6 +37,31 @@ create_app(settings, base=base)
 print(*sys.modules, sep="\\n")
 """
 
+# What the first call still has to learn of a type, msgspec asks of this function.
+_CALLS = """
+import sys
+from pathlib import Path
+from cds_service.app import create_app
+from cds_service.settings import Settings
+from cds_service.stories import default_fixtures_dir, load_stories
+from cds_service.telemetry import configure_logging
+from cds_service.trust.registry import Registry
+configure_logging()
+stories = load_stories(default_fixtures_dir())
+settings = Settings(mode="demo", data_dir=Path(sys.argv[1]))
+client = create_app(settings, stories=stories, registry=Registry.demo).test_client()
+learnt = set()
+def watch(frame, event, _):
+    if event == "call" and frame.f_globals["__name__"] == "msgspec._utils":
+        learnt.update(str(value) for value in frame.f_locals.values() if isinstance(value, type))
+sys.setprofile(watch)
+for story in stories.values():
+    client.post(f"/cds-services/{story.file.service}", json=story.request)
+client.post("/cds-services/hyponatremia-patient-view/feedback", json={"feedback": []})
+sys.setprofile(None)
+print(*learnt, sep="\\n")
+"""
+
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
@@ -54,6 +79,13 @@ def test_a_start_loads_nothing_that_most_calls_do_without(environ: dict[str, str
     loaded = set(done.stdout.split())
     assert "cds_service.web.hooks" in loaded
     assert {name: why for name, why in _NOT_NEEDED.items() if name in loaded} == {}
+
+
+def test_no_call_is_the_first_to_need_a_type(tmp_path: Path) -> None:
+    """Two threads that are may end the worker: msgspec shows the second one a type that is half made."""
+    command = [sys.executable, "-c", _CALLS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() in ([], [""])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked there, and /proc names them")
