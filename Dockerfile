@@ -28,11 +28,12 @@ LABEL org.opencontainers.image.title="hyponatremia-cds" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.documentation="docs/container.md"
 # Folders that volumes are mounted on take their owner from here. The base comes without bytecode of the standard
-# library: importing the service as root writes what a start needs, and no more.
+# library: importing the service as root writes what it needs, and no more.
 RUN --mount=type=bind,from=build,source=/opt/venv,target=/opt/venv \
     useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin cds \
     && install -d -o cds -g cds -m 0750 /data /registry /ehr /tls \
-    && PATH=/opt/venv/bin:$PATH python -c "import cds_service.cli.serve, cds_service.cli.demo, psycopg"
+    && PATH=/opt/venv/bin:$PATH python -c "import cds_service.cli.serve, cds_service.cli.demo, psycopg; \
+       from cds_service.fhir import r4b; r4b.load_for_stops(); from cds_service.web import chart"
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     CDS_DATA_DIR=/data CDS_HOST=0.0.0.0 CDS_PORT=8642

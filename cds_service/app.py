@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Blueprint, Flask
+from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.cards import Desk
@@ -20,11 +21,11 @@ from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.feedback.suppression import Suppression
 from cds_service.fhir.client import FhirClient
 from cds_service.fhir.site_codes import asking_for, site_codes
-from cds_service.knowledge.load import Knowledge, load_knowledge
+from cds_service.knowledge.load import load_knowledge
 from cds_service.knowledge.review import refuse_unsigned
 from cds_service.pipeline import Options, Pipeline
 from cds_service.settings import Settings
-from cds_service.store.engine import open_database, sqlite_url
+from cds_service.store.engine import Database, open_database, sqlite_url
 from cds_service.store.feedback import FeedbackTable
 from cds_service.store.recorder import Recorder
 from cds_service.store.replay import ReplayTable, replay_file
@@ -36,7 +37,7 @@ from cds_service.trust.keys import KeyCache, fetch_keys
 from cds_service.trust.modes import refuse_unsafe, registry_of
 from cds_service.trust.registry import Registry
 from cds_service.trust.replay import ReplayGuard
-from cds_service.web import basis, chart, demo, errors, health, hooks, start, terminology
+from cds_service.web import basis, errors, health, hooks, start, terminology
 from cds_service.web.access import held_off
 from cds_service.web.answer import marks
 from cds_service.web.cors import allow_browsers
@@ -47,21 +48,61 @@ _SECRET_BYTES = 32
 _SECRET_NAME = "card-secret"  # noqa: S105  # a file's name
 
 
+class Foundation(Struct, frozen=True, kw_only=True):
+    """What a start makes of hooks/ and of a site's codes. It never changes, and crosses a fork."""
+
+    pipeline: Pipeline
+    secret: bytes
+    rxnorm_release: date | None  # of the site's RxNorm index, where there is one
+
+    @property
+    def rules(self) -> list[str]:
+        """All rules that hooks/ has words for."""
+        return [rule for service in self.pipeline.knowledge.services.values() for rule in service.file.rules]
+
+
+def foundation(settings: Settings) -> Foundation:
+    """Everything that takes a while. ConfigurationError where the service must not start."""
+    refuse_unsafe(settings)
+    knowledge = load_knowledge(settings.hooks_dir)
+    if settings.require_signed:
+        refuse_unsigned(knowledge.reviews)
+    secret = card_secret(settings)
+    desk = Desk(
+        base_url=settings.base_url,
+        terminology_base=settings.fhir_terminology,
+        secret=secret,
+        demo=settings.mode == "demo",
+    )
+    site = site_codes(knowledge.terms, settings.rxnorm_index, settings.local_codes)
+    options = Options(fluid_restriction_resource=settings.fluid_restriction_resource, local_codes=site.local)
+    pipeline = Pipeline(asking_for(knowledge, site), desk, _fhir_client(settings), options)
+    return Foundation(pipeline=pipeline, secret=secret, rxnorm_release=site.release)
+
+
+def refuse_wrong(settings: Settings, base: Foundation) -> None:
+    """What each worker opens for itself, opened once before there are any: ConfigurationError where that fails.
+
+    Nothing stays open, and no thread runs: a fork comes next.
+    """
+    registry_of(settings, base.rules)
+    _database(settings).close()
+    if not settings.database_url:
+        replay_file(settings.data_dir).dispose()
+
+
 def create_app(
     settings: Settings,
     *,
+    base: Foundation | None = None,
     stories: Mapping[str, Story] | None = None,
     registry: Callable[[], Registry] | None = None,
     clock: Callable[[], datetime] = utc_now,
 ) -> Flask:
     """The service as a WSGI application. ConfigurationError where it must not start."""
-    refuse_unsafe(settings)
-    knowledge = load_knowledge(settings.hooks_dir)
-    if settings.require_signed:
-        refuse_unsigned(knowledge.reviews)
-    rules = [rule for service in knowledge.services.values() for rule in service.file.rules]
-    registry = registry or registry_of(settings, rules)
-    runtime = replace(_runtime(settings, knowledge, registry), stories=stories or {}, clock=clock)
+    base = base or foundation(settings)
+    registry = registry or registry_of(settings, base.rules)
+    runtime = replace(_runtime(settings, base, registry), stories=stories or {}, clock=clock)
     app = _Plain("cds_service", static_folder="web/static", template_folder="web/templates")
     app.url_map.merge_slashes = False  # no redirect: a preflight does not follow one
     runtime.install(app)
@@ -71,30 +112,21 @@ def create_app(
     app.after_request(marks(demo=settings.mode == "demo"))
     allow_browsers(app, settings, registry)
     app.wsgi_app = _OneSlash(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
-    log().info("ready", mode=settings.mode, knowledge=knowledge.sha256[:16])
+    log().info("ready", mode=settings.mode, knowledge=base.pipeline.knowledge.sha256[:16])
     return app
 
 
-def _runtime(settings: Settings, knowledge: Knowledge, registry: Callable[[], Registry]) -> Runtime:
+def _runtime(settings: Settings, base: Foundation, registry: Callable[[], Registry]) -> Runtime:
     """The parts, put together; the store is opened here."""
-    secret = card_secret(settings)
-    desk = Desk(
-        base_url=settings.base_url,
-        terminology_base=settings.fhir_terminology,
-        secret=secret,
-        demo=settings.mode == "demo",
-    )
-    database = open_database(settings.database_url or sqlite_url(settings.data_dir))
+    database = _database(settings)
     if database.problem:
         log().error("degraded", reason=f"database: {database.problem}")
     used_tokens = database.engine if settings.database_url else replay_file(settings.data_dir)
-    pseudonyms = Pseudonyms(secret)
+    pseudonyms = Pseudonyms(base.secret)
     remembers = settings.suppression and settings.mode != "demo"
-    site = site_codes(knowledge.terms, settings.rxnorm_index, settings.local_codes)
-    options = Options(fluid_restriction_resource=settings.fluid_restriction_resource, local_codes=site.local)
     return Runtime(
         settings=settings,
-        pipeline=Pipeline(asking_for(knowledge, site), desk, _fhir_client(settings), options),
+        pipeline=base.pipeline,
         registry=registry,
         gate=_gate(settings, registry, ReplayTable(used_tokens)),
         inbox=Inbox(FeedbackTable(database), comments=settings.keep_comments_days > 0),
@@ -102,8 +134,12 @@ def _runtime(settings: Settings, knowledge: Knowledge, registry: Callable[[], Re
         recorder=Recorder(database, settings.queue_size),
         pseudonyms=pseudonyms,
         suppression=Suppression(ShownTable(database), pseudonyms) if remembers else None,
-        rxnorm_release=site.release,
+        rxnorm_release=base.rxnorm_release,
     )
+
+
+def _database(settings: Settings) -> Database:
+    return open_database(settings.database_url or sqlite_url(settings.data_dir))
 
 
 def front_for(app: Flask, settings: Settings) -> Front:
@@ -157,8 +193,11 @@ def _gate(settings: Settings, registry: Callable[[], Registry], used: ReplayTabl
 
 def _pages(settings: Settings) -> list[Blueprint]:
     pages = [hooks.blueprint, health.blueprint, terminology.blueprint, basis.blueprint]
-    own = [chart.blueprint, demo.blueprint] if settings.mode == "demo" else [start.blueprint]
-    return pages + own
+    if settings.mode != "demo":
+        return [*pages, start.blueprint]
+    from cds_service.web import chart, demo  # a deployment has no use for them, nor for their Markdown
+
+    return [*pages, chart.blueprint, demo.blueprint]
 
 
 class _Plain(Flask):

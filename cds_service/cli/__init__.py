@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
+from types import ModuleType
 from typing import ClassVar
 
 import click
@@ -41,9 +43,18 @@ class Commands(click.Group):
         """The command, from its module."""
         if cmd_name not in self.modules:
             return None
-        module = importlib.import_module(f"cds_service.cli.{self.modules[cmd_name]}")
-        command: click.Command = module.command
+        command: click.Command = _imported(f"cds_service.cli.{self.modules[cmd_name]}").command
         return command
+
+
+def _imported(name: str) -> ModuleType:
+    """A module, without the collector's looking again and again through what stays until the end."""
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

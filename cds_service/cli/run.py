@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 import socket
+import threading
 from collections.abc import Callable
 
 import click
@@ -13,9 +14,11 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from cds_service.fhir import r4b
 from cds_service.web.front import Front
 
 _HEADER_MS = 5000
+_LATER_S = 0.2
 
 
 def tune_collector() -> None:
@@ -23,6 +26,12 @@ def tune_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
+
+
+def load_later(loop: asyncio.AbstractEventLoop) -> None:
+    """Import what only a stop needs once the first answers are out, beside the next: none has to wait for it."""
+    thread = threading.Thread(target=r4b.load_for_stops, name="later", daemon=True)
+    loop.call_later(_LATER_S, thread.start)
 
 
 def refuse_busy_port(host: str, port: int) -> None:
@@ -81,4 +90,5 @@ async def _serve(front: Front, host: str, port: int) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, server.stop)
+    load_later(loop)
     await server.serve()

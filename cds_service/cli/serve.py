@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from granian.constants import HTTPModes, Interfaces, RuntimeModes
 from granian.http import HTTP1Settings
 
 from cds_service import metrics
-from cds_service.app import create_app, front_for
+from cds_service.app import Foundation, create_app, foundation, front_for, refuse_wrong
 from cds_service.cli.run import bound_socket, tune_collector
 from cds_service.cli.stopping import Server, Worker
 from cds_service.settings import Settings, settings_from_environment
@@ -29,11 +30,15 @@ STOP_S = 30
 _IDLE_S = _HEADER_MS / 1000 + 0.5
 
 
+# Made before the first fork and shared by all workers; a worker that was spawned makes its own.
+_base: list[Foundation] = []
+
+
 def make_worker(listener: int) -> Worker:
     """One worker's application; called by the server in the worker's process."""
     configure_logging()
     settings = settings_from_environment()
-    front = front_for(create_app(settings), settings)
+    front = front_for(create_app(settings, base=_base[0] if _base else None), settings)
     tune_collector()
     return Worker(front, listener, settings.drain_seconds, _IDLE_S)
 
@@ -49,13 +54,15 @@ def command(workers: int) -> None:
     """
     configure_logging()
     settings = settings_from_environment()
-    create_app(settings)  # a wrong configuration stops here, once, instead of in every worker
+    _base[:] = [foundation(settings)]
+    refuse_wrong(settings, _base[0])  # a wrong configuration stops here, once, instead of in every worker
     with bound_socket(settings.host, settings.port, "CDS_PORT") as listener, _metrics(settings):
         _serve(settings, workers, listener)
 
 
 def _serve(settings: Settings, workers: int, listener: socket.socket) -> None:
     load = partial(make_worker, listener.fileno())
+    gc.freeze()  # a worker's collector would write to every page that it shares with this process
     Server(
         listener,
         settings.drain_seconds,

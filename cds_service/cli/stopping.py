@@ -29,6 +29,7 @@ from typing import Any
 from granian._granian import SocketHolder
 from granian.server.mp import MPServer
 
+from cds_service.cli.run import load_later
 from cds_service.web.front import Front
 
 _UNUSED_S = 1.0  # for a connection that was just taken to bring its request
@@ -103,6 +104,7 @@ class Worker:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take over SIGTERM from granian, which keeps SIGINT."""
         self._front.__rsgi_init__(loop)
+        load_later(loop)
         if not self._drain_s or sys.platform != "linux":
             return
         loop.add_signal_handler(signal.SIGUSR1, self._tell)

@@ -136,6 +136,8 @@ class Dispense(Form):
 
 NO_QUANTITY, NO_PERIOD, NO_TIMING, NO_REPEAT, NO_DISPENSE = Quantity(), Period(), Timing(), Repeat(), Dispense()
 F = TypeVar("F", bound=Form)
+# Some are only ever converted, and stand here so that msgspec knows them before there are threads: two that are the
+# first to need a type at the same moment can end the process (msgspec 0.22).
 _DECODERS: dict[type[Form], Any] = {kind: decoder(kind) for kind in (Quantity, Period, Meta, Reference, Dispense)}
 _INSTRUCTIONS, _IDENTIFIERS = decoder(list[Instruction]), decoder(list[Identifier])
 _EMPTY: dict[type[Form], Form] = {Quantity: NO_QUANTITY, Rate: Rate()}

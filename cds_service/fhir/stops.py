@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fhir.resources.R4B.medicationrequest import MedicationRequest
-
+from cds_service.fhir import r4b
 from cds_service.fhir.elements import Element, text
 from cds_service.fhir.inert import is_inert
 
@@ -50,7 +49,7 @@ def may_stop(order: Element) -> bool:
 def _is_valid(resource: dict[str, object]) -> bool:
     # The model raises more than its ValidationError (a ValueError) on JSON that no server should send.
     try:
-        MedicationRequest.model_validate(resource)
+        r4b.validate(resource)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
         return False
     return True

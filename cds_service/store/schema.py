@@ -1,7 +1,7 @@
 """Which schema a database has, and how it gets ours.
 
 Alembic is imported only where there is something to migrate: it takes longer to import than the rest of a start
-that finds its schema in place.
+that finds its schema in place, or an empty file to put it in.
 """
 
 from __future__ import annotations
@@ -11,9 +11,16 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from cds_service.store.tables import METADATA
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _NUMBER = len("0001")
-_VERSIONS = "alembic_version"
+_VERSIONS = sa.Table(  # as alembic makes it
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 
 @cache
@@ -29,9 +36,9 @@ def newest_revision() -> str:
 
 def revision(connection: sa.Connection) -> str | None:
     """The schema that a database has; None where it has none of ours."""
-    if not sa.inspect(connection).has_table(_VERSIONS):
+    if not sa.inspect(connection).has_table(_VERSIONS.name):
         return None
-    found = connection.scalar(sa.select(sa.column("version_num")).select_from(sa.table(_VERSIONS)))
+    found = connection.scalar(sa.select(_VERSIONS.c.version_num))
     return None if found is None else str(found)
 
 
@@ -42,6 +49,9 @@ def migrate(connection: sa.Connection) -> bool:
         return True
     if found is not None and found not in known_revisions():
         return False
+    if connection.dialect.name == "sqlite" and not sa.inspect(connection).get_table_names():
+        _make(connection)
+        return True
     from alembic import command
     from alembic.config import Config
 
@@ -50,3 +60,10 @@ def migrate(connection: sa.Connection) -> bool:
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     return True
+
+
+def _make(connection: sa.Connection) -> None:
+    """In an empty SQLite file, what all migrations would make one after the other; a test compares the two."""
+    METADATA.create_all(connection)
+    _VERSIONS.create(connection)
+    connection.execute(sa.insert(_VERSIONS).values(version_num=newest_revision()))

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 
 def insert_new(connection: sa.Connection, table: sa.Table) -> sa.Executable:
@@ -36,4 +40,8 @@ def _insert_adding(dialect: str, table: sa.Table, sums: tuple[str, ...]) -> sa.E
 
 
 def _insert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    if dialect != "postgresql":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # some twenty modules, which a start on SQLite does without
+
+    return postgresql.insert(table)

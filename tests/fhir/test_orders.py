@@ -22,7 +22,8 @@ from cds_service.clinical.finding import (
     Suggestion,
 )
 from cds_service.errors import KnowledgeError
-from cds_service.fhir.orders import OrderContext, Orders, orders
+from cds_service.fhir import r4b
+from cds_service.fhir.orders import OrderContext, Orders, orders, sample_drafts
 from cds_service.fhir.stops import stopped
 from cds_service.knowledge.order_words import OrderWords
 from cds_service.knowledge.terms import Lab, Terms
@@ -226,6 +227,24 @@ def test_absolute_references_are_sent_back_only_under_the_clients_own_base() -> 
 def test_a_test_without_a_display_for_its_order_code_stops_the_start(order_words: OrderWords) -> None:
     with pytest.raises(KnowledgeError, match=r"labs\.toml.*broken"):
         orders(order_words, {"broken": Lab(title="Broken", loinc={"1-8": "x"}, order="2951-2")}, NOW)
+
+
+def test_what_a_start_takes_for_valid_is_what_is_validated_here(order_words: OrderWords, terms: Terms) -> None:
+    """Drafts that are known byte for byte are not validated at a start (docs/decisions/0008)."""
+    drafts = sample_drafts(Orders(order_words, terms.labs), datetime(2000, 1, 1, tzinfo=UTC))
+    for draft in drafts:
+        MODELS[draft["resourceType"]].model_validate(draft)
+    assert r4b.digest(drafts) == r4b.KNOWN_VALID, (
+        "The orders changed, and are valid: put the first of these into KNOWN_VALID of cds_service/fhir/r4b.py"
+    )
+
+
+def test_no_order_that_differs_in_a_letter_is_taken_for_valid(order_words: OrderWords, terms: Terms) -> None:
+    drafts = sample_drafts(Orders(order_words, terms.labs), datetime(2000, 1, 1, tzinfo=UTC))
+    assert r4b.known_valid(drafts)
+    assert not r4b.known_valid(drafts[:-1])
+    drafts[0] = drafts[0] | {"status": "draft "}
+    assert not r4b.known_valid(drafts)
 
 
 def test_a_template_that_is_not_valid_stops_the_start(order_words: OrderWords) -> None:
