@@ -6,13 +6,13 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from itertools import pairwise
-from operator import attrgetter
+from functools import lru_cache
+from operator import sub
 from typing import Literal
 
 from msgspec import Struct, field
 
-from cds_service.clinical.sample import Band, Rejected, Sample, band_edges, band_of, ordered
+from cds_service.clinical.sample import Band, Rejected, Sample, band_edges, band_of, drawn, ordered
 from cds_service.clinical.snapshot import LabResult, Moment, Snapshot
 from cds_service.clinical.spans import days, hours, minutes
 from cds_service.clinical.wording import number
@@ -63,12 +63,18 @@ class _Numbers(dict[Decimal, _Number]):
     def __missing__(self, value: Decimal) -> _Number:
         limits = self._limits
         self[value] = found = _Number(
-            shown=number(value, band_edges(limits)),
+            shown=_shown(value, band_edges(limits)),
             plausible=limits.plausible_from <= value <= limits.plausible_to,
             possible=limits.implausible_below <= value <= limits.plausible_to,
             below_plausible=value < limits.plausible_from,
         )
         return found
+
+
+@lru_cache(maxsize=1024)
+def _shown(value: Decimal, edges: tuple[Decimal, ...]) -> str:
+    # Laboratories report the same few hundred plausible values; equal ones are written alike.
+    return number(value, edges)
 
 
 class _Look(Struct, frozen=True, kw_only=True):
@@ -193,7 +199,7 @@ def _newest_last(rejected: Rejected) -> tuple[datetime, str, str, str]:
 
 def _one_per_draw(usable: Sequence[tuple[LabResult, Sample]], limits: Limits) -> tuple[Sample, ...]:
     """One sample for each identifier, then one for each minute of one method; oldest first."""
-    in_time = sorted((sample for _, sample in usable), key=_at)
+    in_time = sorted((sample for _, sample in usable), key=drawn)
     if _apart(usable, in_time, limits):
         return tuple(in_time)
     identities: set[str] = set()
@@ -218,10 +224,8 @@ def _apart(usable: Sequence[tuple[LabResult, Sample]], in_time: Sequence[Sample]
     if len(set(identities)) < len(identities):
         return False
     least = minutes(limits.same_sample_minutes)
-    return all(after.at - before.at > least for before, after in pairwise(in_time))
-
-
-_at = attrgetter("at")
+    times = [*map(drawn, in_time)]
+    return all(gap > least for gap in map(sub, times[1:], times))
 
 
 def _preference(pair: tuple[LabResult, Sample]) -> tuple[object, ...]:

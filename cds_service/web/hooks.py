@@ -58,10 +58,10 @@ def call(service_id: str) -> Response:
     proven = hook_client(here, service.id)
     body = raw_body(request, here.settings.max_body_bytes)
     hook_call = hook_request(decode_call(body), service.id, service.file.hook, here.clock(), body)
-    g.correlation = correlation_id(hook_call.hook_instance)
+    g.correlation = correlation = correlation_id(hook_call.hook_instance)
     client = proven or _unproven(here, hook_call)
     deadline = Deadline(began + client.deadline_ms / _MS - _ANSWER_S)
-    heard = journal.begin(here, hook_call, client, proven.tenant if proven else ANONYMOUS)
+    heard = journal.begin(here, hook_call, client, proven.tenant if proven else ANONYMOUS, correlation)
     try:
         evaluation = here.pipeline.answer(hook_call, client, deadline, heard.memory)
     except DataUnavailable as error:

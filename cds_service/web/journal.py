@@ -20,7 +20,6 @@ from cds_service.store.recorder import CallRecord, Tally
 from cds_service.telemetry import fresh_id
 from cds_service.trust.client import Client
 from cds_service.trust.guard import canonical_base
-from cds_service.web.errors import correlation
 from cds_service.web.runtime import Runtime, runtime
 
 _MS = 1000
@@ -38,7 +37,7 @@ class Heard(Struct, kw_only=True):
     evaluation: Evaluation | None = None
 
 
-def begin(here: Runtime, call: HookRequest, client: Client, tenant: str) -> Heard:
+def begin(here: Runtime, call: HookRequest, client: Client, tenant: str, correlation: str) -> Heard:
     """Note a hook call, for `keep` to find; `tenant` is proven, or empty where nobody proves anything."""
     base = canonical_base(call.fhir_server) or ""
     names = here.pseudonyms
@@ -49,7 +48,7 @@ def begin(here: Runtime, call: HookRequest, client: Client, tenant: str) -> Hear
     )
     remembers = here.suppression is not None and client.suppression and not client.shadow
     memory = here.suppression.memory(who, call.received) if here.suppression and remembers else None
-    heard = Heard(call=call, client=client, who=who, memory=memory, correlation=correlation())
+    heard = Heard(call=call, client=client, who=who, memory=memory, correlation=correlation)
     g.heard = heard
     return heard
 
