@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from string import Template
@@ -25,6 +24,8 @@ DETAIL_LIMIT = 1500
 TOPIC_PATH = "/CodeSystem/hyponatremia-topic"
 OVERRIDE_PATH = "/CodeSystem/hyponatremia-override"
 
+_NO_FACTS: Mapping[str, str] = {}
+
 # A suggestion and the text of its actions -> CDS Hooks actions; empty: it cannot be offered.
 ActionWriter = Callable[[Suggestion, str], list[dict[str, Any]]]
 
@@ -39,8 +40,17 @@ class Desk(Struct, frozen=True, kw_only=True):
     demo: bool = False
 
 
+class _Frame(Struct, frozen=True, kw_only=True):
+    """What every card of one rule carries, whoever it is about; shared by all of them, so nobody may change it."""
+
+    source: dict[str, Any]
+    overrides: list[dict[str, str]]
+    links: list[dict[str, str]]
+    close: str  # the last line of the detail
+
+
 class Writer:
-    """Writes the cards of one call."""
+    """Writes the cards of one service for one guideline profile; it remembers nothing of a patient."""
 
     def __init__(self, knowledge: Knowledge, service: Service, desk: Desk, profile: str) -> None:
         self._knowledge = knowledge
@@ -55,25 +65,26 @@ class Writer:
             "lab": self._words.labs,
             "line": self._words.lines,
         }
+        self._frames: dict[str, _Frame] = {}
 
     def card(self, finding: Finding, case: Case, patient_id: str, actions: ActionWriter) -> dict[str, Any]:
         """One card, complete but for the last check of `protocol.card`."""
-        rule = self._service.file.rules[finding.rule]
+        rule, frame = self._service.file.rules[finding.rule], self._frame(finding.rule)
         card_id = self._uuid(finding, case, patient_id)
         card: dict[str, Any] = {
-            "uuid": str(card_id),
+            "uuid": card_id,
             "summary": self.summary(finding),
             "detail": self._detail(finding, rule, case),
             "indicator": finding.indicator,
-            "source": self._source(finding.rule, rule),
+            "source": frame.source,
         }
         written = [self._suggestion(s, f"{card_id}/{n}", actions) for n, s in enumerate(finding.suggestions)]
         offered = [(s, w) for s, w in zip(finding.suggestions, written, strict=True) if w["actions"]]
         if offered:
             card["suggestions"] = [w for _, w in offered]
             card["selectionBehavior"] = self._behavior(s for s, _ in offered)
-        card["overrideReasons"] = [self._override(key) for key in rule.overrides]
-        card["links"] = self._links(rule)
+        card["overrideReasons"] = frame.overrides
+        card["links"] = frame.links
         return {name: value for name, value in card.items() if value}
 
     def summary(self, finding: Finding) -> str:
@@ -102,7 +113,7 @@ class Writer:
         return self._fill(self._words.lines["unrecognised"], {"count": str(count)}) if count else ""
 
     def _fill(self, template: str, facts: Mapping[str, Fact]) -> str:
-        return _format(template) % {name: self._say(fact) for name, fact in facts.items()}
+        return _format(template) % ({name: self._say(fact) for name, fact in facts.items()} if facts else _NO_FACTS)
 
     def _say(self, fact: Fact) -> str:
         if isinstance(fact, RecordText):
@@ -124,13 +135,24 @@ class Writer:
         why = [(self._line(line, rule), line.keep) for line in finding.why]
         series = trend_line(case.sodium.samples, case.snapshot.now, case.snapshot.zone, case.limits)
         unchecked = " ".join(filter(None, (self.not_checked(case.snapshot.missing), self._unrecognised(case))))
-        close = self._close(finding.rule, rule)
+        close = self._frame(finding.rule).close
         while True:
             text = _assemble(do, series, [words for words, _ in why], unchecked) + close
             spare = [n for n, (_, keep) in enumerate(why) if not keep]
             if len(text) <= DETAIL_LIMIT or not spare:
                 return text
             del why[spare[-1]]
+
+    def _frame(self, rule_id: str) -> _Frame:
+        if rule_id not in self._frames:
+            rule = self._service.file.rules[rule_id]
+            self._frames[rule_id] = _Frame(
+                source=self._source(rule_id, rule),
+                overrides=[self._override(key) for key in rule.overrides],
+                links=self._links(rule),
+                close=self._close(rule_id, rule),
+            )
+        return self._frames[rule_id]
 
     def _close(self, rule_id: str, rule: RuleWords) -> str:
         named = ", ".join(self._knowledge.citations[key].short for key in rule.sources)
@@ -155,7 +177,7 @@ class Writer:
         words = self._words.suggestions[suggestion.kind]
         written: dict[str, Any] = {
             "label": self._fill(words.label, suggestion.facts),
-            "uuid": str(self._hash(name)),
+            "uuid": self._hash(name),
             "actions": actions(suggestion, self._fill(words.description, suggestion.facts)),
         }
         return written | {"isRecommended": True} if suggestion.recommended else written
@@ -174,7 +196,7 @@ class Writer:
         cited = [self._knowledge.citations[key] for key in rule.sources]
         return [{"label": c.short, "url": c.url, "type": "absolute"} for c in cited if c.url]
 
-    def _uuid(self, finding: Finding, case: Case, patient_id: str) -> uuid.UUID:
+    def _uuid(self, finding: Finding, case: Case, patient_id: str) -> str:
         """Same advice on the same facts, same uuid (design.md "Card uuid")."""
         latest = case.sodium.latest
         result = (latest.reference, str(latest.value), latest.status, latest.at.isoformat()) if latest else ("none",)
@@ -191,10 +213,19 @@ class Writer:
         ]
         return self._hash("\x1f".join([*parts, *result, *finding.drugs, *offered, *removed, *absorbed]))
 
-    def _hash(self, text: str) -> uuid.UUID:
+    def _hash(self, text: str) -> str:
         keyed = _keyed(self._desk.secret).copy()
         keyed.update(f"{self._desk.tenant}\x1f{text}".encode())
-        return uuid.UUID(bytes=keyed.digest()[:16], version=4)
+        return _as_uuid(keyed.digest())
+
+
+def _as_uuid(digest: bytes) -> str:
+    """The first 128 bits in the form of a random UUID (version 4), as `uuid.UUID` writes it for four times as much."""
+    said = bytearray(digest[:16])
+    said[6] = said[6] & 0x0F | 0x40
+    said[8] = said[8] & 0x3F | 0x80
+    text = said.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 @lru_cache(maxsize=4)

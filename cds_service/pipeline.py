@@ -83,6 +83,7 @@ class Pipeline:
             knowledge.terms, knowledge.fluids, knowledge.orders, self._options.local_codes
         )
         self._orders = orders(knowledge.orders, knowledge.terms.labs, datetime(2000, 1, 1, tzinfo=UTC))
+        self._writers: dict[tuple[str, str, str], Writer] = {}  # as many as the registry has clients, and no patient
 
     def answer(
         self, request: HookRequest, client: Client, deadline: Deadline, memory: Memory | None = None
@@ -185,6 +186,15 @@ class Pipeline:
     def _answered(self, call: _Call, findings: list[Finding], outcomes: tuple[Outcome, ...]) -> Evaluation:
         """The cards of these findings, each looked at once more before it is sent."""
         request, parts = call.request, call.parts
+        evaluation = Evaluation(
+            cards=[],
+            sources=call.gathered.sources,
+            returned=tuple(findings),
+            outcomes=outcomes,
+            case=call.case,
+        )
+        if not findings:
+            return evaluation
         context = OrderContext(
             patient_id=request.patient_id,
             now=request.received,
@@ -198,19 +208,18 @@ class Pipeline:
         def actions(suggestion: Suggestion, text: str) -> list[dict[str, Any]]:
             return self._orders.actions_for(suggestion, context, text)
 
-        service = self.knowledge.services[request.service]
-        desk = replace(self._desk, tenant=call.client.tenant)
-        writer = Writer(self.knowledge, service, desk, call.client.profile)
+        writer = self._writer(request.service, call.client)
         written = [writer.card(finding, call.case, request.patient_id, actions) for finding in findings]
         cards = obey(written, call.client.card_limits)
         check_cards(cards)
-        return Evaluation(
-            cards=cards,
-            sources=call.gathered.sources,
-            returned=tuple(findings),
-            outcomes=outcomes,
-            case=call.case,
-        )
+        return replace(evaluation, cards=cards)
+
+    def _writer(self, service: str, client: Client) -> Writer:
+        key = (service, client.tenant, client.profile)
+        if key not in self._writers:
+            desk = replace(self._desk, tenant=client.tenant)
+            self._writers[key] = Writer(self.knowledge, self.knowledge.services[service], desk, client.profile)
+        return self._writers[key]
 
 
 class _Call(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import logging
 import os
 import random
 import sys
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import msgspec
@@ -61,16 +62,18 @@ _ids = random.Random(os.urandom(32))  # noqa: S311
 os.register_at_fork(after_in_child=lambda: _ids.seed(os.urandom(32)))
 
 
-def _allow_listed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    return {name: value for name, value in event.items() if name in FIELDS}
+def _line(_: WrappedLogger, level: str, event: EventDict) -> str:
+    """One event by the allow-list, with its level and time, as `json.dumps` writes it in a fraction of its time.
 
-
-def _line(event: EventDict, **_: object) -> str:
-    """One event as `json.dumps` writes it, in a fraction of its time."""
+    One step for what structlog has four for: every call is logged, and each step copies the event.
+    """
+    told = {name: value for name, value in event.items() if name in FIELDS}
+    told["level"] = level
+    told["time"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     try:
-        return msgspec.json.format(msgspec.json.encode(event, enc_hook=repr), indent=0).decode()
+        return msgspec.json.format(msgspec.json.encode(told, enc_hook=repr), indent=0).decode()
     except UnicodeEncodeError:
-        return json.dumps(event, default=repr)  # a file's name that is no text
+        return json.dumps(told, default=repr)  # a file's name that is no text
 
 
 def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
@@ -79,12 +82,7 @@ def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO
     for name in ("urllib3", "requests", "werkzeug"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            _allow_listed,
-            structlog.processors.JSONRenderer(serializer=_line),
-        ],
+        processors=[_line],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=stream or sys.stderr),
         cache_logger_on_first_use=False,

@@ -134,8 +134,8 @@ class _Assessed(Case):
         given = RateInput(
             samples=self._series.samples,
             now=self.snapshot.now,
-            high_risk=self.risk.high,
-            dialysis=self.dialysis,
+            high_risk=lambda: self.risk.high,
+            dialysis=lambda: self.dialysis,
             glucose={sample: pair.glucose for sample, pair in self._pairs.items()},
             latest=self._series.latest,
         )
@@ -165,7 +165,8 @@ class _Assessed(Case):
 
     @cached_property
     def comfort_care(self) -> bool:
-        return bool(self._record.strict_problems.active(self._record.sets.comfort_care))
+        record = self._record  # every patient is asked, and few problems have to be sorted for it
+        return record.holds(record.sets.comfort_care) and bool(record.strict_problems.active(record.sets.comfort_care))
 
     @cached_property
     def readings(self) -> Readings:

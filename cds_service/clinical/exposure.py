@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -103,13 +104,14 @@ def _exposure(record: Record, found: list[tuple[DrugMatch, Order]]) -> Exposure 
     chain = [order for order in orders if record.is_active(order)]
     if not chain:
         return None
-    past = [(begin, o) for o in orders if o not in chain and (begin := begun(o)) is not None]
-    since = min((b for b in map(begun, chain) if b is not None), default=None)
-    for begin, order in sorted(past, key=lambda pair: pair[0], reverse=True):
-        if since is not None and _gap(since, begin, order) <= days(record.limits.order_chain_days):
-            chain.append(order)
-            since = min(since, begin)
-    chain.sort(key=lambda o: begun(o) or record.snapshot.now, reverse=True)
+    since = min([b for b in map(begun, chain) if b is not None], default=None)
+    if len(orders) > 1:  # most drugs have one order, which is the chain
+        past = [(begin, o) for o in orders if o not in chain and (begin := begun(o)) is not None]
+        for begin, order in sorted(past, key=lambda pair: pair[0], reverse=True):
+            if since is not None and _gap(since, begin, order) <= days(record.limits.order_chain_days):
+                chain.append(order)
+                since = min(since, begin)
+        chain.sort(key=lambda o: begun(o) or record.snapshot.now, reverse=True)
     drug = next(d for d, order in found if order is chain[0])
     return Exposure(
         drug=drug,
@@ -126,6 +128,8 @@ def _gap(since: datetime, begin: datetime, order: Order) -> timedelta:
 
 def _raised(chain: list[Order]) -> datetime | None:
     """When the daily dose was last raised within a chain (newest first)."""
+    if len(chain) == 1:
+        return None
     dosed = [(o.daily_dose_mg, o) for o in chain if o.daily_dose_mg is not None and measurable(o.daily_dose_mg)]
     raised = (newer for (dose, newer), (before, _) in pairwise(dosed) if dose > before)
     return next((begun(order) for order in raised), None)
@@ -144,7 +148,7 @@ def _attribution(
         return "possible-recent" if drug.cls in record.sets.any_duration else "possible-chronic"
     if since - first_low >= days(limits.unlikely_before_days) or since > record.snapshot.now:
         return "unlikely"
-    if any(_fits(record, start, first_low) for start in (since, raised) if start is not None):
+    if _fits(record, since, first_low) or (raised is not None and _fits(record, raised, first_low)):
         return "probable"
     recent = first_low - since <= days(limits.recent_start_days)
     return "possible-recent" if recent or drug.cls in record.sets.any_duration else "possible-chronic"
@@ -155,7 +159,10 @@ def _fits(record: Record, start: datetime, first_low: datetime) -> bool:
     limits = record.limits
     soon = timedelta(0) <= first_low - start <= days(limits.probable_start_days)
     window = days(limits.normal_before_days)
-    return soon and any(not record.is_low(s) and timedelta(0) <= start - s.at <= window for s in record.sodium.samples)
+    if not soon:
+        return False
+    last_before = bisect_right(record.normal_times, start) - 1
+    return last_before >= 0 and start - record.normal_times[last_before] <= window
 
 
 def _suspects(record: Record, active: Iterable[Exposure]) -> tuple[Exposure, ...]:

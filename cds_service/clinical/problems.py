@@ -18,10 +18,11 @@ class Problems:
     def __init__(self, now: datetime, problems: Iterable[Problem], reasons: frozenset[str]) -> None:
         self._now = now
         self._all = tuple(problems)
-        self._active = tuple(p for p in self._all if p.active)
+        self._active = tuple([p for p in self._all if p.active])
         self._reasons = reasons
         self._active_concepts = _concepts(self._active) | reasons
-        self._every_concept = _concepts(self._all) | reasons
+        all_active = len(self._active) == len(self._all)
+        self._every_concept = self._active_concepts if all_active else _concepts(self._all) | reasons
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Problems:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -42,13 +43,20 @@ class RateView(Struct, frozen=True, kw_only=True):
         return self.now.rise if self.now else Decimal(0)
 
 
+def _no() -> bool:
+    return False
+
+
 class RateInput(Struct, frozen=True, kw_only=True):
-    """What the rate is judged from; order and repetition of samples do not matter."""
+    """What the rate is judged from; order and repetition of samples do not matter.
+
+    Most sodium hardly moves: who the patient is, is asked only of a rise that may matter.
+    """
 
     samples: Sequence[Sample]
     now: datetime
-    high_risk: bool = False  # of osmotic demyelination (B.0.6)
-    dialysis: bool = False
+    high_risk: Callable[[], bool] = _no  # of osmotic demyelination (B.0.6)
+    dialysis: Callable[[], bool] = _no
     glucose: Mapping[Sample, Decimal] = field(default_factory=dict)  # mg/dL
     latest: Sample | None = None  # the sample that stands for now (S3); None: the last
 
@@ -56,7 +64,7 @@ class RateInput(Struct, frozen=True, kw_only=True):
 def rate_view(given: RateInput, limits: Limits) -> RateView:
     """The verdict on the correction rate (B.0.8, M10); it takes two samples near enough in time."""
     history = ordered(given.samples)
-    samples = tuple(s for s in history if s.exact)
+    samples = tuple([s for s in history if s.exact])
     if not samples:
         return RateView(limit=limits.rate_limit_day)
     bench = Bench(
@@ -64,8 +72,8 @@ def rate_view(given: RateInput, limits: Limits) -> RateView:
         latest=given.latest if given.latest and given.latest in reversed(samples) else samples[-1],
         now=given.now,
         limits=limits,
-        high_risk=given.high_risk,
-        dialysis=given.dialysis,
+        at_risk=given.high_risk,
+        on_dialysis=given.dialysis,
         history=history,
     )
     return _view(bench, limits)
@@ -73,7 +81,7 @@ def rate_view(given: RateInput, limits: Limits) -> RateView:
 
 def _view(bench: Bench, limits: Limits) -> RateView:
     samples = bench.ladder.samples
-    recent = [s for s in samples if bench.now - s.at <= hours(limits.rate_earlier_hours)]
+    recent = samples[bisect_left(bench.ladder.times, bench.now - hours(limits.rate_earlier_hours)) :]
     standing = dict.fromkeys((samples[-1], bench.latest))
     present = [s for s in standing if bench.now - s.at <= hours(limits.rate_now_hours)]
     day = {end: list(bench.ladder.rises(end, "day")) for end in present}

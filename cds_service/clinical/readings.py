@@ -80,7 +80,8 @@ class Readings:
 
     def within(self, analyte: str, window: timedelta) -> tuple[Reading, ...]:
         """The values that may be younger than the window, oldest first."""
-        return tuple(r for r in self.all(analyte) if self._now - r.until <= window)
+        found = self._found.get(analyte)
+        return tuple([r for r in found if self._now - r.until <= window]) if found else ()
 
     def latest(self, analyte: str, window: timedelta) -> Reading | None:
         """The newest value that may be younger than the window."""

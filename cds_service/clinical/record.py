@@ -17,7 +17,7 @@ from cds_service.clinical.snapshot import Order, Snapshot
 from cds_service.clinical.sodium import SodiumView
 from cds_service.clinical.spans import days, hours
 from cds_service.knowledge.limits import Limits
-from cds_service.knowledge.sets import ConceptSets
+from cds_service.knowledge.sets import ConceptSet, ConceptSets
 from cds_service.knowledge.terms import Lab
 
 ADMINISTRATION = "MedicationAdministration/"
@@ -46,6 +46,12 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
     def strict_problems(self) -> Problems:
         """What an action may rest on."""
         return Problems.strict(self.snapshot, self.sets.no_overload.members)
+
+    def holds(self, wanted: ConceptSet) -> bool:
+        """Whether any of these stands in the record at all, active or not: a look that costs next to nothing."""
+        if not self.snapshot.encounter_reasons.isdisjoint(wanted.members):
+            return True
+        return any(not problem.concepts.isdisjoint(wanted.members) for problem in self.snapshot.problems)
 
     @cached_property
     def readings(self) -> Readings:
@@ -77,6 +83,11 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
         effects = self.sets.adverse_effects.items()
         current = (classes.members for concept, classes in effects if self.problems.has_current(concept, window))
         return frozenset(cls for members in current for cls in members)
+
+    @cached_property
+    def normal_times(self) -> tuple[datetime, ...]:
+        """When each value that was not low was drawn, oldest first."""
+        return tuple([s.at for s in self.sodium.samples if not self.is_low(s)])
 
     @cached_property
     def first_low(self) -> datetime | None:

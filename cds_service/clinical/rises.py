@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from cds_service.clinical.glucose import katz
-from cds_service.clinical.sample import Sample
+from cds_service.clinical.sample import Sample, drawn
 from cds_service.clinical.spans import HOUR, hours, ratio
 from cds_service.knowledge.limits import Limits
 
@@ -68,7 +68,7 @@ class Ladder(Struct, frozen=True, dict=True):
     @cached_property
     def times(self) -> tuple[datetime, ...]:
         """When each sample was drawn."""
-        return tuple(s.at for s in self.samples)
+        return tuple(map(drawn, self.samples))
 
     def may_rise_by(self, least: Decimal, end: Sample, window: Literal["day", "two-days"]) -> bool:
         """Whether a rise to `end` can reach `least`, by the values alone: most sodium hardly moves.
@@ -79,7 +79,7 @@ class Ladder(Struct, frozen=True, dict=True):
             return True
         begins = end.at - self._length(window) - hours(self.limits.rate_bridge_hours)
         in_reach = self.samples[bisect_left(self.times, begins) : bisect_right(self.times, end.at)]
-        lowest = min((s.value for s in in_reach), default=end.value)
+        lowest = min([s.value for s in in_reach], default=end.value)
         return end.value - lowest + THOUSANDTH >= least  # rises are rounded to a thousandth
 
     def rises(self, end: Sample, window: Literal["day", "two-days"]) -> Iterator[RatePair]:
@@ -121,14 +121,15 @@ class Ladder(Struct, frozen=True, dict=True):
         Looking at one method alone keeps a sample of the other from hiding a rise within one method.
         """
         place = bisect_left(self.times, moment)
-        earlier, later = self.samples[:place], self.samples[place:]
-        pairs = (
-            (next(reversed(earlier), None), next(iter(later), None)),
-            (_of_method(end.method, reversed(earlier)), _of_method(end.method, later)),
-        )
+        if place in (0, len(self.times)):
+            return []
+        pairs = [(self.samples[place - 1], self.samples[place])]
+        if not all(s.method == end.method for s in pairs[0]):
+            before = _of_method(end.method, reversed(self.samples[:place]))
+            after = _of_method(end.method, self.samples[place:])
+            pairs += [(before, after)] if before and after else []
         longest = hours(self.limits.rate_bridge_hours)
-        found = ((a, b) for a, b in pairs if a and b and moment < b.at <= end.at and b.at - a.at <= longest)
-        return list(dict.fromkeys(found))
+        return [(a, b) for a, b in pairs if moment < b.at <= end.at and b.at - a.at <= longest]
 
     def _length(self, window: Literal["day", "two-days"]) -> timedelta:
         return hours(self.limits.rate_window_hours if window == "day" else self.limits.rate_long_window_hours)

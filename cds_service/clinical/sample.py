@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from itertools import pairwise
+from operator import attrgetter, lt
 from typing import Literal
 
 from msgspec import Struct
@@ -74,19 +74,21 @@ class Fall(Struct, frozen=True, kw_only=True):
     start: Sample
 
 
+drawn = attrgetter("at")
+
+
 def band_of(value: Decimal, limits: Limits, comparator: str = "") -> Band:
     """The band of an unrounded sodium; after "<" the value itself is not reached (A.3, B.0.1)."""
     if value > limits.mild_below or comparator.startswith(">"):
         return Band.NORMAL
-
-    def below(edge: Decimal, included: bool = False) -> bool:
-        return value < edge or (value == edge and (included or comparator == "<"))
-
-    if below(limits.severe_below):
+    reached = comparator != "<"  # the value itself may be the sodium
+    if value < limits.severe_below or (value == limits.severe_below and not reached):
         return Band.SEVERE
-    if below(limits.moderate_below):
+    if value < limits.moderate_below or (value == limits.moderate_below and not reached):
         return Band.MODERATE
-    return Band.MILD if below(limits.mild_below, bool(limits.mild_includes)) else Band.NORMAL
+    if value < limits.mild_below or limits.mild_includes or not reached:
+        return Band.MILD
+    return Band.NORMAL
 
 
 def in_time(sample: Sample) -> tuple[datetime, bool, bool, Decimal, str, str]:
@@ -104,7 +106,8 @@ def in_time(sample: Sample) -> tuple[datetime, bool, bool, Decimal, str, str]:
 def ordered(samples: Iterable[Sample]) -> tuple[Sample, ...]:
     """Each sample once, oldest first (`in_time`)."""
     given = tuple(samples)
-    if all(before.at < after.at for before, after in pairwise(given)):
+    times = [*map(drawn, given)]
+    if all(map(lt, times, times[1:])):
         return given  # the usual case, and much cheaper than the key of every sample
     return tuple(sorted(dict.fromkeys(given), key=in_time))
 

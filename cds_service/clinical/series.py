@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import lru_cache
-from itertools import pairwise
+from operator import sub
 from typing import Literal
 
 from msgspec import Struct, field
 
-from cds_service.clinical.sample import Band, Rejected, Sample, band_edges, band_of, ordered
+from cds_service.clinical.sample import Band, Rejected, Sample, band_edges, band_of, drawn, ordered
 from cds_service.clinical.snapshot import LabResult, Moment, Snapshot
 from cds_service.clinical.spans import days, hours, minutes
 from cds_service.clinical.wording import number
@@ -24,6 +24,8 @@ SODIUM = "sodium"
 WITHDRAWN = frozenset({"entered-in-error", "cancelled", "registered"})
 TRUST = ("preliminary", "unknown", "final", "amended", "corrected")  # the later one replaces the earlier
 
+_USABLE: Mapping[str, str | None] = {**dict.fromkeys(WITHDRAWN), **{status: status for status in TRUST}}
+
 
 class Series(Struct, frozen=True, kw_only=True):
     """The usable samples, oldest first, and the one that stands for now."""
@@ -34,6 +36,47 @@ class Series(Struct, frozen=True, kw_only=True):
     rejected: tuple[Rejected, ...] = ()
 
 
+class _Units(dict[str, str]):
+    """Recorded units as labs.toml spells them: a series has one or two, and each is spelled once."""
+
+    def __missing__(self, recorded: str) -> str:
+        self[recorded] = spelled = unit_key(recorded)
+        return spelled
+
+
+class _Number(Struct, frozen=True):
+    """What a recorded number is by itself."""
+
+    shown: str  # as a card writes it
+    plausible: bool  # fits a sodium in mmol/L whatever its unit says
+    possible: bool
+    below_plausible: bool
+
+
+class _Numbers(dict[Decimal, _Number]):
+    """What each recorded number is: a series repeats a few, and each is looked at once."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        self._limits = limits
+
+    def __missing__(self, value: Decimal) -> _Number:
+        limits = self._limits
+        self[value] = found = _Number(
+            shown=_shown(value, band_edges(limits)),
+            plausible=limits.plausible_from <= value <= limits.plausible_to,
+            possible=limits.implausible_below <= value <= limits.plausible_to,
+            below_plausible=value < limits.plausible_from,
+        )
+        return found
+
+
+@lru_cache(maxsize=1024)
+def _shown(value: Decimal, edges: tuple[Decimal, ...]) -> str:
+    # Laboratories report the same few hundred plausible values; equal ones are written alike.
+    return number(value, edges)
+
+
 class _Look(Struct, frozen=True, kw_only=True):
     """What every result is judged by, worked out once for all."""
 
@@ -41,14 +84,9 @@ class _Look(Struct, frozen=True, kw_only=True):
     limits: Limits
     sodium: Lab
     oldest: datetime
-    edges: tuple[Decimal, ...]
-    keys: dict[str, str] = field(default_factory=dict)  # a series has one or two units: each is spelled once
-
-    def unit(self, recorded: str) -> str:
-        """The unit as labs.toml spells it."""
-        if recorded not in self.keys:
-            self.keys[recorded] = unit_key(recorded)
-        return self.keys[recorded]
+    newest: datetime
+    numbers: _Numbers
+    units: _Units = field(default_factory=_Units)
 
 
 def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Series:
@@ -60,7 +98,8 @@ def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Se
         limits=limits,
         sodium=labs[SODIUM],
         oldest=snapshot.now - days(limits.lookback_days),
-        edges=band_edges(limits),
+        newest=_newest(snapshot, limits),
+        numbers=_Numbers(limits),
     )
     for result in snapshot.labs:
         if result.analyte != SODIUM:
@@ -82,41 +121,42 @@ def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Se
 
 def usable_status(status: str) -> str | None:
     """The status as rules know it, "unknown" for a missing or foreign one; None: withdrawn or not there."""
-    if status in WITHDRAWN:
-        return None
-    return status if status in TRUST else "unknown"
+    return _USABLE.get(status, "unknown")
 
 
 def in_future(time: Moment, snapshot: Snapshot, limits: Limits) -> bool:
     """Whether a result is ahead of the hook's clock by more than clocks differ; days compare as days."""
     if not time.day_only:
-        return time.at > snapshot.now + minutes(limits.future_minutes)
+        return time.at > _newest(snapshot, limits)
     here = timezone(snapshot.zone) if snapshot.zone is not None else time.at.tzinfo
     return time.at.date() > snapshot.now.astimezone(here).date()
 
 
+def _newest(snapshot: Snapshot, limits: Limits) -> datetime:
+    """The latest moment that a result may carry."""
+    return snapshot.now + minutes(limits.future_minutes)
+
+
 def _judge(result: LabResult, look: _Look) -> Sample | Rejected:
-    limits = look.limits
     status, time, value = usable_status(result.status), result.time, result.value
     if status is None:
         return _reject("status", result)
     if result.urine:
         return _reject("specimen", result)
-    if time is None or time.at < look.oldest or in_future(time, look.snapshot, limits):
+    if time is None or time.at < look.oldest or _ahead(time, look):
         return _reject("time", result)
     if not value.is_finite():
         return _reject("implausible", result)
-    unit = look.unit(result.unit)
-    plausible = limits.plausible_from <= value <= limits.plausible_to
-    if not (unit in look.sodium.units if unit else plausible):  # every unit listed has the factor 1 (B.0.1)
+    unit, recorded = look.units[result.unit], look.numbers[value]
+    if not (unit in look.sodium.units if unit else recorded.plausible):  # every unit listed has the factor 1 (B.0.1)
         return _reject("unit", result)
-    if not limits.implausible_below <= value <= limits.plausible_to:
+    if not recorded.possible:
         return _reject("implausible", result)
-    if result.comparator and not _bound_tells(value, result.comparator, limits):
+    if result.comparator and not _bound_tells(value, result.comparator, look.limits):
         return _reject("comparator", result)
     return Sample(
         value=value,
-        shown=result.comparator + _shown(value, look.edges),
+        shown=result.comparator + recorded.shown,
         at=time.at,
         method=result.method,
         status=status,
@@ -124,16 +164,16 @@ def _judge(result: LabResult, look: _Look) -> Sample | Rejected:
         day_only=time.day_only,
         result_time=time.result_time,
         unit_missing=not unit,
-        below_plausible=value < limits.plausible_from,
+        below_plausible=recorded.below_plausible,
         reference=result.reference,
         specimen=result.specimen,
     )
 
 
-@lru_cache(maxsize=1024)
-def _shown(value: Decimal, edges: tuple[Decimal, ...]) -> str:
-    # Laboratories report the same few hundred plausible values; equal ones are written alike.
-    return number(value, edges)
+def _ahead(time: Moment, look: _Look) -> bool:
+    if time.at <= look.newest and not time.day_only:  # by far the most
+        return False
+    return in_future(time, look.snapshot, look.limits)
 
 
 def _bound_tells(value: Decimal, comparator: str, limits: Limits) -> bool:
@@ -159,8 +199,9 @@ def _newest_last(rejected: Rejected) -> tuple[datetime, str, str, str]:
 
 def _one_per_draw(usable: Sequence[tuple[LabResult, Sample]], limits: Limits) -> tuple[Sample, ...]:
     """One sample for each identifier, then one for each minute of one method; oldest first."""
-    if _apart(usable, limits):
-        return ordered(sorted((sample for _, sample in usable), key=_at))
+    in_time = sorted((sample for _, sample in usable), key=drawn)
+    if _apart(usable, in_time, limits):
+        return tuple(in_time)
     identities: set[str] = set()
     taken: dict[tuple[str, bool], list[datetime]] = {}
     kept: list[Sample] = []
@@ -177,18 +218,14 @@ def _one_per_draw(usable: Sequence[tuple[LabResult, Sample]], limits: Limits) ->
     return ordered(kept)
 
 
-def _apart(usable: Sequence[tuple[LabResult, Sample]], limits: Limits) -> bool:
+def _apart(usable: Sequence[tuple[LabResult, Sample]], in_time: Sequence[Sample], limits: Limits) -> bool:
     """Whether no two results can be of one draw: the usual series, in which none has to be preferred."""
     identities = [result.identity for result, _ in usable if result.identity]
     if len(set(identities)) < len(identities):
         return False
-    times = sorted(sample.at for _, sample in usable)
     least = minutes(limits.same_sample_minutes)
-    return all(after - before > least for before, after in pairwise(times))
-
-
-def _at(sample: Sample) -> datetime:
-    return sample.at
+    times = [*map(drawn, in_time)]
+    return all(gap > least for gap in map(sub, times[1:], times))
 
 
 def _preference(pair: tuple[LabResult, Sample]) -> tuple[object, ...]:
@@ -211,7 +248,7 @@ def _preference(pair: tuple[LabResult, Sample]) -> tuple[object, ...]:
 
 def _without_old_preliminary(samples: Sequence[Sample], now: datetime, limits: Limits) -> tuple[Sample, ...]:
     """A preliminary result counts only while it is the newest and young."""
-    if all(s.status != "preliminary" for s in samples):
+    if "preliminary" not in [s.status for s in samples]:
         return tuple(samples)
     newest = max((s.at for s in samples), default=now)
     oldest_used = now - hours(limits.preliminary_hours)
@@ -223,12 +260,20 @@ def _latest(samples: Sequence[Sample], limits: Limits) -> tuple[Sample | None, S
     if not samples:
         return None, None
     last = samples[-1]
-    others = [s for s in samples if s.method != last.method and s.day_only == last.day_only]
-    near = [s for s in others if last.at - s.at <= minutes(limits.lab_wins_minutes)]
-    if not near:
+    other = _of_other_method(last, samples, minutes(limits.lab_wins_minutes))
+    if other is None:
         return last, None
-    other = near[-1]
     agree = abs(last.value - other.value) <= limits.methods_agree_within
     if last.method == "lab":
         return last, None if agree else other
     return (other, None) if agree else (last, other)
+
+
+def _of_other_method(last: Sample, samples: Sequence[Sample], near: timedelta) -> Sample | None:
+    """The newest sample of the other method that was drawn at nearly the time of the last."""
+    for sample in reversed(samples):
+        if last.at - sample.at > near:
+            return None
+        if sample.method != last.method and sample.day_only == last.day_only:
+            return sample
+    return None

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from cds_service.clinical.jumps import doubtful, unbelieved_change
-from cds_service.clinical.sample import Band, Fall, Sample, band_of
+from cds_service.clinical.sample import Band, Fall, Sample, band_of, drawn
 from cds_service.clinical.spans import days, hours
 from cds_service.knowledge.limits import Limits
 
@@ -58,9 +58,13 @@ def _largest_fall(
     inside = [s for s in starts if timedelta(0) < latest.at - s.at <= window]
     if not inside:
         return None
-    start = max(inside, key=lambda s: (corrected.get(s, s.value), s.at))
+    values = [corrected.get(s, s.value) for s in inside] if corrected else [s.value for s in inside]
+    highest = max(values)
+    if highest <= corrected.get(latest, latest.value):
+        return None
+    start = max((s for s, value in zip(inside, values, strict=True) if value == highest), key=drawn)
     amount = corrected.get(start, start.value) - corrected.get(latest, latest.value)
-    return Fall(amount=amount, over=latest.at - start.at, start=start) if amount > 0 else None
+    return Fall(amount=amount, over=latest.at - start.at, start=start)
 
 
 def stable_chronic(samples: Sequence[Sample], limits: Limits) -> bool:

@@ -55,9 +55,9 @@ def closed_patient_view(case: Case) -> str:
 
 def triage_patient_view(outcomes: Iterable[Outcome], case: Case, keep: Keep = keep_all) -> list[Finding]:
     """One card about the sodium and one about its rise or its data, the more urgent first."""
-    if closed_patient_view(case):
-        return []
     fired = [o for o in outcomes if isinstance(o, Finding)]
+    if not fired or closed_patient_view(case):
+        return []
     cards = [
         *_merged([f for f in fired if f.slot == "sodium"], _sodium_rank),
         *_merged([f for f in fired if f.slot == "rate"], _rate_rank),

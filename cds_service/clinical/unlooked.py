@@ -31,11 +31,12 @@ def unlooked(case: Case, outcomes: Sequence[Outcome], disabled: Collection[str])
     snapshot = case.snapshot
     if any(o.unread for o in snapshot.drafts if o.reference in snapshot.selected):
         return "order"
-    if any(s.reason == MEDICINES_UNREAD and s.rule not in disabled for s in silences):
+    reasons = {s.reason for s in silences if s.rule not in disabled}
+    if MEDICINES_UNREAD in reasons:
         return "medications"
-    if any(s.reason == PROBLEMS_UNREAD and s.rule not in disabled for s in silences):
+    if PROBLEMS_UNREAD in reasons:
         return "conditions"
-    if _ahead(snapshot, case.limits):
+    if case.sodium.rejected and _ahead(snapshot, case.limits):  # a time ahead is never used
         return "sodium"
     truncated = snapshot.missing.get(SODIUM) is Missing.TRUNCATED
     return "sodium" if truncated and not _recent_seen(snapshot, case.limits) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -56,9 +56,21 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
     latest: Sample
     now: datetime
     limits: Limits
-    high_risk: bool
-    dialysis: bool
+    at_risk: Callable[[], bool]  # of osmotic demyelination
+    on_dialysis: Callable[[], bool]
     history: Sequence[Sample]  # bounds and days without a clock too, oldest first
+
+    @property
+    def high_risk(self) -> bool:
+        """Whether the goal of patients at risk holds."""
+        return self.at_risk()
+
+    @cached_property
+    def least(self) -> Decimal:
+        """The smallest rise that any level asks for (`_level`)."""
+        limits = self.limits
+        near = (limits.rate_near_from, limits.rate_goal)
+        return min(*near, limits.rate_limit_day, limits.rate_limit_first_day, limits.rate_limit_two_days)
 
     @cached_property
     def doubted(self) -> frozenset[Sample]:
@@ -76,11 +88,8 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
         return acute_onsets(self.ladder.samples, self.history, self.doubted, self.limits)
 
     def may_tell(self, end: Sample, window: Literal["day", "two-days"]) -> bool:
-        """Whether a rise to `end` can be large enough for any level (`_level`)."""
-        limits = self.limits
-        near = (limits.rate_near_from, limits.rate_goal)
-        above = (limits.rate_limit_day, limits.rate_limit_first_day, limits.rate_limit_two_days)
-        return self.ladder.may_rise_by(min(*near, *above), end, window)
+        """Whether a rise to `end` can be large enough for any level."""
+        return self.ladder.may_rise_by(self.least, end, window)
 
     def judge(self, pair: RatePair) -> Verdict:
         """The pair's level by its own base, rise and modifiers (M10 b, c)."""
@@ -167,7 +176,7 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
             yield {"corrected": "glucose-shift", "one-end": "glucose-one-end"}[pair.glucose]
         if self._estimated(pair):
             yield "estimated"
-        if self.dialysis:
+        if self.on_dialysis():
             yield "dialysis"
         if not self.high_risk and self._acute_onset(pair):
             yield "acute"

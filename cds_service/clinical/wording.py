@@ -23,21 +23,20 @@ def number(value: Decimal, edges: Collection[Decimal] = ()) -> str:
         return "0"
     if not value.is_finite() or abs(value.adjusted()) > MOST_DIGITS:
         return f"{value:.3g}"
-    recorded = value.as_tuple().exponent
-    places = -recorded if isinstance(recorded, int) else 0
+    written = f"{value:f}"
+    places = len(written.partition(".")[2])
     for shorter in range(1, min(places, MOST_DIGITS)):
         rounded = value.quantize(Decimal(1).scaleb(-shorter), ROUND_HALF_UP)
         if all(_side(rounded, edge) == _side(value, edge) for edge in edges):
-            return _plain(rounded)
-    return _plain(value)
+            return _plain(f"{rounded:f}")
+    return _plain(written)
 
 
 def _side(value: Decimal, edge: Decimal) -> int:
     return (value > edge) - (value < edge)
 
 
-def _plain(value: Decimal) -> str:
-    text = f"{value:f}"
+def _plain(text: str) -> str:
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
 

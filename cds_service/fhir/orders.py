@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from string import Template
 from typing import Any, Literal
 
@@ -37,7 +38,7 @@ _DRAFT = re.compile(r"[A-Z][A-Za-z]{1,40}/[A-Za-z0-9\-._]{1,256}", re.ASCII)
 _AMOUNT = re.compile(r"\d{1,5}(?:\.\d{1,3})?", re.ASCII)
 
 
-class OrderContext(Struct, frozen=True, kw_only=True):
+class OrderContext(Struct, frozen=True, kw_only=True, dict=True):
     """For whom, when and by whom; `resource_of` gives the record's own resource for a stop."""
 
     patient_id: str
@@ -48,17 +49,44 @@ class OrderContext(Struct, frozen=True, kw_only=True):
     bases: tuple[str, ...] = ()
     resource_of: Callable[[str], Element | None] = lambda reference: None
 
-    @property
+    @cached_property
     def fits(self) -> bool:
         """Whether patient and encounter are ids that may stand in a resource."""
         return _is_id(self.patient_id) and (self.encounter_id is None or _is_id(self.encounter_id))
 
+    @cached_property
+    def written(self) -> str:
+        """When the orders of this call are written."""
+        return _instant(self.now)
 
-class Orders(Struct, frozen=True):
-    """Every order this service may suggest."""
+    @cached_property
+    def asked_by(self) -> Mapping[str, Any]:
+        """Subject, encounter and requester, as all resources but NutritionOrder name them."""
+        return _who(self, "subject", "requester")
+
+
+class Orders(Struct, frozen=True, dict=True):
+    """Every order this service may suggest. What is of no patient is made once and shared by all drafts."""
 
     words: OrderWords
     labs: Mapping[str, Lab]
+
+    @cached_property
+    def tests(self) -> Mapping[str, dict[str, Any]]:
+        """`ServiceRequest.code` of each laboratory test that may be ordered."""
+        return {
+            name: {
+                "coding": [{"system": LOINC, "code": lab.order, "display": lab.loinc[lab.order]}],
+                "text": lab.title,
+            }
+            for name, lab in self.labs.items()
+            if lab.order
+        }
+
+    @cached_property
+    def laboratory(self) -> list[dict[str, Any]]:
+        """`ServiceRequest.category` of a laboratory test."""
+        return [_concept(self.words.labs.category)]
 
     def actions_for(self, suggestion: Suggestion, context: OrderContext, description: str) -> list[dict[str, Any]]:
         """The CDS Hooks actions of one suggestion; empty where one of them cannot be given as it should be.
@@ -102,19 +130,15 @@ class Orders(Struct, frozen=True):
 
     def lab(self, analyte: str, action: DraftLabs, context: OrderContext) -> dict[str, Any]:
         """A draft ServiceRequest for one laboratory test."""
-        lab = self.labs[analyte]
         request: dict[str, Any] = {
             "resourceType": "ServiceRequest",
             "status": "draft",
             "intent": "order",
-            "category": [_concept(self.words.labs.category)],
+            "category": self.laboratory,
             "priority": action.priority,
-            "code": {
-                "coding": [{"system": LOINC, "code": lab.order, "display": lab.loinc[lab.order]}],
-                "text": lab.title,
-            },
-            **_who(context, "subject", "requester"),
-            "authoredOn": _instant(context.now),
+            "code": self.tests[analyte],
+            **context.asked_by,
+            "authoredOn": context.written,
         }
         if action.after:
             # To the minute: the same advice a moment later is the same order.
@@ -135,9 +159,9 @@ class Orders(Struct, frozen=True):
                 "intent": "order",
                 "code": _concept(words.diet, Template(words.text).substitute(ml=ml_per_day)),
                 "quantityQuantity": amount,
-                **_who(context, "subject", "requester"),
+                **context.asked_by,
                 "occurrenceTiming": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}},
-                "authoredOn": _instant(context.now),
+                "authoredOn": context.written,
                 "patientInstruction": instruction,
             }
         return {
@@ -145,7 +169,7 @@ class Orders(Struct, frozen=True):
             "status": "draft",
             "intent": "order",
             **_who(context, "patient", "orderer"),
-            "dateTime": _instant(context.now),
+            "dateTime": context.written,
             "oralDiet": {
                 "type": [_concept(words.diet)],
                 "nutrient": [{"modifier": _concept(words.nutrient), "amount": amount}],
@@ -171,8 +195,8 @@ class Orders(Struct, frozen=True):
             "status": "draft",
             "intent": "order",
             "medicationCodeableConcept": _concept(words.medication, words.medication.display),
-            **_who(context, "subject", "requester"),
-            "authoredOn": _instant(context.now),
+            **context.asked_by,
+            "authoredOn": context.written,
             "reasonCode": [_concept(words.reason)],
             "dosageInstruction": [
                 {

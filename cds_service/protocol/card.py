@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 _INDICATORS = frozenset({"info", "warning", "critical"})
 _BEHAVIORS = frozenset({"at-most-one", "any"})
 _ABSOLUTE = re.compile(r"https?://[^\s]+")
 _REFERENCE = re.compile(r"[A-Za-z]+/[A-Za-z0-9\-._]+")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_HTML = re.compile(r"<[A-Za-z/!]")
 _SUMMARY_BELOW = 140
 
 
@@ -37,7 +39,7 @@ def _card_problems(card: Mapping[str, Any]) -> Iterator[str]:
         yield "indicator"
     if not _is_uuid(card.get("uuid")):
         yield "uuid"
-    if re.search(r"<[A-Za-z/!]", card.get("detail", "")):
+    if _HTML.search(card.get("detail", "")):
         yield "detail holds HTML"
     source = card.get("source", {})
     if not source.get("label") or not _ABSOLUTE.fullmatch(source.get("url", "")):
@@ -85,19 +87,24 @@ def _coding_problems(coding: Mapping[str, Any], what: str) -> Iterator[str]:
         yield f"{what} lacks code, system or display"
 
 
-def _whole(value: object) -> bool:
-    """Whether `_empty_members` has nothing to say; every card is asked, and no place has to be named."""
-    left = [value]
-    while left:
-        member = left.pop()
-        if member and isinstance(member, str):  # by far the most
+def _whole(card: Mapping[str, Any]) -> bool:
+    """Whether `_empty_members` has surely nothing to say; every card is asked, and no place has to be named.
+
+    Zero and False are no empty members, and make this say no: then `_empty_members` looks.
+    """
+    seen: list[Any] = [card]
+    for value in seen:
+        if isinstance(value, dict):
+            members: Iterable[Any] = value.values()
+        elif isinstance(value, list):
+            members = value
+        elif isinstance(value, int | Decimal):
             continue
-        if member and isinstance(member, dict):
-            left.extend(member.values())
-        elif member and isinstance(member, list):
-            left.extend(member)
-        elif any(_empty_members(member, "")):
+        else:
             return False
+        if not all(members):
+            return False
+        seen += [member for member in members if type(member) is not str]  # by far the most are
     return True
 
 
@@ -114,8 +121,4 @@ def _empty_members(value: object, place: str) -> Iterator[str]:
 
 
 def _is_uuid(value: object) -> bool:
-    try:
-        uuid.UUID(str(value))
-    except ValueError:
-        return False
-    return True
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None

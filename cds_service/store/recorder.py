@@ -24,7 +24,7 @@ from cds_service.telemetry import log
 
 DEFAULT_ROOM = 10_000
 _BATCH = 200
-_GATHER_S = 0.05  # calls of so long go together: a transaction costs more than the rows in it
+_GATHER_S = 0.25  # calls of so long go together: a transaction costs as much as the rows of twenty
 _IDLE_S = 5.0  # between looks at an idle database, so that /health knows of an outage without traffic
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _END_S = 1.0
@@ -62,6 +62,7 @@ class Recorder:
         self._queue: queue.Queue[CallRecord | None] = queue.Queue(room)  # None wakes the thread at the stop
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._hurry = threading.Event()  # somebody waits for what is in the queue
         self._thread: threading.Thread | None = None
         self._pid = 0
         self._pending: list[CallRecord] = []
@@ -109,8 +110,10 @@ class Recorder:
     def flush(self, seconds: float) -> bool:
         """Wait until everything is written, at most so long; whether it is."""
         until = time.monotonic() + seconds
+        self._hurry.set()
         while self.waiting and time.monotonic() < until:
             time.sleep(0.01)
+        self._hurry.clear()
         return not self.waiting
 
     def close(self, seconds: float = 5.0) -> None:
@@ -148,7 +151,7 @@ class Recorder:
             while record is not None:
                 self._pending.append(record)
                 if len(self._pending) == 1 and self._queue.qsize() < _BATCH:
-                    self._stop.wait(_GATHER_S)
+                    self._hurry.wait(_GATHER_S)
                 record = self._queue.get_nowait() if len(self._pending) < _BATCH else None
         except queue.Empty:
             pass

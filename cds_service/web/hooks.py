@@ -58,17 +58,17 @@ def call(service_id: str) -> Response:
     proven = hook_client(here, service.id)
     body = raw_body(request, here.settings.max_body_bytes)
     hook_call = hook_request(decode_call(body), service.id, service.file.hook, here.clock(), body)
-    g.correlation = correlation_id(hook_call.hook_instance)
+    g.correlation = correlation = correlation_id(hook_call.hook_instance)
     client = proven or _unproven(here, hook_call)
     deadline = Deadline(began + client.deadline_ms / _MS - _ANSWER_S)
-    heard = journal.begin(here, hook_call, client, proven.tenant if proven else ANONYMOUS)
+    heard = journal.begin(here, hook_call, client, proven.tenant if proven else ANONYMOUS, correlation)
     try:
         evaluation = here.pipeline.answer(hook_call, client, deadline, heard.memory)
     except DataUnavailable as error:
         journal.note_refusal(error)
         raise
     heard.evaluation = evaluation
-    _log_call(hook_call, client, evaluation, began)
+    _log_call(heard, evaluation, began)
     answer: dict[str, Any] = {"cards": [] if client.shadow else evaluation.cards}
     if here.settings.explain or client.explain:
         answer["extension"] = {EXTENSION_NAME: explanation(evaluation, service, here.pipeline.knowledge)}
@@ -103,10 +103,11 @@ def _unproven(here: Runtime, hook_call: HookRequest) -> Client:
     return client
 
 
-def _log_call(hook_call: HookRequest, client: Client, evaluation: Evaluation, began: float) -> None:
+def _log_call(heard: journal.Heard, evaluation: Evaluation, began: float) -> None:
+    hook_call, client, sources = heard.call, heard.client, evaluation.sources
     log().info(
         "call",
-        correlation=g.correlation,
+        correlation=heard.correlation,
         client=client.name,
         service=hook_call.service,
         hook=hook_call.hook,
@@ -115,8 +116,8 @@ def _log_call(hook_call: HookRequest, client: Client, evaluation: Evaluation, be
         suppressed=[finding.rule for finding in evaluation.suppressed],
         cards=[card["source"]["topic"]["code"] for card in evaluation.cards],
         indicators=[card["indicator"] for card in evaluation.cards],
-        sources={key: source.state for key, source in evaluation.sources.items()},
-        origins={key: source.origin for key, source in evaluation.sources.items()},
+        sources={key: source.state for key, source in sources.items()},
+        origins={key: source.origin for key, source in sources.items()},
         milliseconds=round((time.monotonic() - began) * _MS, 1),
     )
 

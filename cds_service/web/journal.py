@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
@@ -20,7 +20,6 @@ from cds_service.store.recorder import CallRecord, Tally
 from cds_service.telemetry import fresh_id
 from cds_service.trust.client import Client
 from cds_service.trust.guard import canonical_base
-from cds_service.web.errors import correlation
 from cds_service.web.runtime import Runtime, runtime
 
 _MS = 1000
@@ -34,10 +33,11 @@ class Heard(Struct, kw_only=True):
     client: Client
     who: Who
     memory: Memory | None
+    correlation: str
     evaluation: Evaluation | None = None
 
 
-def begin(here: Runtime, call: HookRequest, client: Client, tenant: str) -> Heard:
+def begin(here: Runtime, call: HookRequest, client: Client, tenant: str, correlation: str) -> Heard:
     """Note a hook call, for `keep` to find; `tenant` is proven, or empty where nobody proves anything."""
     base = canonical_base(call.fhir_server) or ""
     names = here.pseudonyms
@@ -48,7 +48,7 @@ def begin(here: Runtime, call: HookRequest, client: Client, tenant: str) -> Hear
     )
     remembers = here.suppression is not None and client.suppression and not client.shadow
     memory = here.suppression.memory(who, call.received) if here.suppression and remembers else None
-    heard = Heard(call=call, client=client, who=who, memory=memory)
+    heard = Heard(call=call, client=client, who=who, memory=memory, correlation=correlation)
     g.heard = heard
     return heard
 
@@ -62,18 +62,21 @@ def keep(response: Response) -> Response:
     """Count every answer of a hook call, and record those that could be read. Runs after each request."""
     if request.endpoint != "hooks.call":
         return response
-    here, noted = runtime(), g.get
-    named = (request.view_args or {}).get("service_id")
-    service = str(named) if named in here.pipeline.knowledge.services else _UNKNOWN_SERVICE
-    now = time.monotonic()
-    seconds = now - noted("began", now)
-    metrics.count("cds_calls", service, str(response.status_code))
+    here, now = runtime(), time.monotonic()
+    heard: Heard | None = g.get("heard")
+    seconds = now - g.get("began", now)
+    metrics.count("cds_calls", heard.call.service if heard else _named(here), str(response.status_code))
     metrics.took("total", seconds)
-    heard: Heard | None = noted("heard")
     if heard is not None:
         _count_cards(heard)
         here.recorder.put(_record(here, heard, response.status_code, round(seconds * _MS)))
     return response
+
+
+def _named(here: Runtime) -> str:
+    """The service of a call that could not be read; what is none of ours is no label."""
+    named = (request.view_args or {}).get("service_id")
+    return str(named) if named in here.pipeline.knowledge.services else _UNKNOWN_SERVICE
 
 
 def _count_cards(heard: Heard) -> None:
@@ -91,34 +94,37 @@ def _count_cards(heard: Heard) -> None:
 def _record(here: Runtime, heard: Heard, status: int, milliseconds: int) -> CallRecord:
     call_id = fresh_id(128)
     evaluation = heard.evaluation or Evaluation(cards=[])
+    call, client, who = heard.call, heard.client, heard.who
     fired = _fired(evaluation)
-    returned = () if heard.client.shadow else evaluation.returned
+    returned = () if client.shadow else evaluation.returned
     audit = {
-        "tenant": heard.who.tenant,
+        "tenant": who.tenant,
         "call": call_id,
-        "at": heard.call.received,
-        "correlation": correlation(),
-        "service": heard.call.service,
+        "at": call.received,
+        "correlation": heard.correlation,
+        "service": call.service,
         "status": status,
-        "profile": heard.client.profile,
-        "patient_hash": heard.who.patient,
-        "user_hash": heard.who.user,
+        "profile": client.profile,
+        "patient_hash": who.patient,
+        "user_hash": who.user,
         "cards": len(returned),
         "fired": " ".join(fired),
-        "suppressed": " ".join(f.rule for f in evaluation.suppressed),
-        "shadow": heard.client.shadow,
+        "suppressed": " ".join([f.rule for f in evaluation.suppressed]),
+        "shadow": client.shadow,
         "sources": {key: source.state for key, source in evaluation.sources.items()},
         "knowledge": here.pipeline.knowledge.sha256,
         "milliseconds": milliseconds,
     }
+    if not fired:  # most patients: nothing was said, so no card and no count
+        return CallRecord(audit=audit)
     issued = [
         _issued(here, heard, call_id, finding, card)
         for finding, card in zip(returned, evaluation.cards if returned else (), strict=True)
     ]
     tallies = (
         *_tallies(heard, fired, "fired"),
-        *_tallies(heard, (f.rule for f in returned), "returned"),
-        *_tallies(heard, (f.rule for f in evaluation.suppressed), "suppressed"),
+        *_tallies(heard, [f.rule for f in returned], "returned"),
+        *_tallies(heard, [f.rule for f in evaluation.suppressed], "suppressed"),
     )
     return CallRecord(audit=audit, issued=issued, tallies=tallies)
 
@@ -129,7 +135,9 @@ def _fired(evaluation: Evaluation) -> list[str]:
     return list(dict.fromkeys((*found, *(f.rule for f in evaluation.returned))))
 
 
-def _tallies(heard: Heard, rules: Iterable[str], kind: str) -> list[Tally]:
+def _tallies(heard: Heard, rules: Sequence[str], kind: str) -> list[Tally]:
+    if not rules:
+        return []
     call = heard.call
     day = call.received.astimezone(UTC).date()
     return [Tally(heard.who.tenant, day, call.service, rule, heard.client.profile, kind) for rule in rules]

@@ -30,7 +30,9 @@ def rate(*points: Point, later: float = 0, profile: str = "aasld", **more: Any) 
 
 def rate_of(samples: Sequence[Sample], *, later: float = 0, profile: str = "aasld", **more: Any) -> RateView:
     now = max(s.at for s in samples) + timedelta(hours=later)
-    return rate_view(RateInput(samples=samples, now=now, **more), limits(profile))
+    high_risk, dialysis = more.pop("high_risk", False), more.pop("dialysis", False)
+    given = RateInput(samples=samples, now=now, high_risk=lambda: high_risk, dialysis=lambda: dialysis, **more)
+    return rate_view(given, limits(profile))
 
 
 class Vector(NamedTuple):

@@ -61,6 +61,15 @@ def test_the_rows_of_every_call_arrive(database: Database, recorder: Recorder) -
     assert (rows(database, AUDIT), rows(database, ISSUED), fired(database)) == (450, 900, 450)
 
 
+def test_who_waits_for_the_rows_does_not_wait_for_calls_to_go_with_them(
+    database: Database, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cds_service.store.recorder._GATHER_S", 60)
+    recorder.put(a_call("the last before the stop"))
+    assert recorder.flush(10)
+    assert rows(database, AUDIT) == 1
+
+
 def test_a_call_that_is_written_twice_counts_once(database: Database, recorder: Recorder) -> None:
     recorder.put(a_call("same"))
     recorder.put(a_call("same"))

@@ -87,8 +87,11 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def written(capfd: pytest.CaptureFixture[str], folder: Path) -> Iterator[Callable[[], str]]:
+def written(
+    capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], str]]:
     """Everything that was written so far: our log, other libraries' logs, standard streams, the store."""
+    monkeypatch.setattr("cds_service.store.recorder._GATHER_S", 0.01)
     ours, theirs = io.StringIO(), io.StringIO()
     configure_logging(ours, level=logging.DEBUG)
     handler = logging.StreamHandler(theirs)
