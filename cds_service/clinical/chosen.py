@@ -22,6 +22,8 @@ def still_shown(
 
 
 def _without(card: Finding, disabled: Collection[str]) -> list[Finding]:
+    if not disabled:
+        return [card]
     absorbed = tuple(finding for finding in card.absorbed if finding.rule not in disabled)
     if card.rule not in disabled:
         return [replace(card, absorbed=absorbed)]

@@ -100,10 +100,20 @@ class Memory(Struct, kw_only=True):
     suppressed: list[Finding] = field(default_factory=list)
     unknown: bool = False  # the store did not say; cards were shown
     _shown: list[ShownCard] | None = None
+    _grounds: list[tuple[Finding, Grounds]] = field(default_factory=list)
+
+    def grounds_of(self, card: Finding, case: Case, topic: str) -> Grounds:
+        """The grounds of a card of this call, worked out once: they are asked for to show it and to record it."""
+        for known, found in self._grounds:
+            if known is card:
+                return found
+        found = grounds(card, case, topic, self.pseudonyms)
+        self._grounds.append((card, found))
+        return found
 
     def keeps(self, card: Finding, case: Case, topic: str, seconds: float) -> bool:
         """Whether this card is to be shown; it may take at most so long to find out."""
-        now = grounds(card, case, topic, self.pseudonyms)
+        now = self.grounds_of(card, case, topic)
         if now.indicator == "critical" or not self.who.user:
             return True
         lasts = window(case)

@@ -147,7 +147,8 @@ def _issued(here: Runtime, heard: Heard, call_id: str, finding: Finding, card: d
     case = heard.evaluation.case if heard.evaluation else None
     topic = card["source"]["topic"]["code"]
     assert case is not None  # noqa: S101  # a card is always about a case
-    rests = grounds(finding, case, topic, here.pseudonyms)
+    memory = heard.memory
+    rests = memory.grounds_of(finding, case, topic) if memory else grounds(finding, case, topic, here.pseudonyms)
     return {
         "tenant": heard.who.tenant,
         "call": call_id,

@@ -135,6 +135,16 @@ def test_several_tests_of_one_suggestion_are_told_apart(built: Orders) -> None:
     assert len(set(said)) == 2
 
 
+def test_orders_for_one_patient_hold_nothing_of_the_one_before(built: Orders) -> None:
+    for patient in ("p", "q"):
+        drafts = actions(built, *EVERY_DRAFT, patient_id=patient, encounter_id=f"visit-{patient}")
+        other = {"p": "q", "q": "p"}[patient]
+        told = wire.encode(drafts).decode()
+        assert f"Patient/{patient}" in told
+        assert f"Patient/{other}" not in told
+        assert f"visit-{other}" not in told
+
+
 def test_the_whole_baclofen_dose_stands_in_words_too(built: Orders) -> None:
     resource = actions(built, DraftBaclofen("10"))[0]["resource"]
     dosage = resource["dosageInstruction"][0]
