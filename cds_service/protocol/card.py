@@ -89,10 +89,7 @@ def _coding_problems(coding: Mapping[str, Any], what: str) -> Iterator[str]:
 
 
 def _whole(card: Mapping[str, Any]) -> bool:
-    """Whether `_empty_members` has surely nothing to say; every card is asked, and no place has to be named.
-
-    Zero and False are no empty members, and make this say no: then `_empty_members` looks.
-    """
+    """Whether `_empty_members` has surely nothing to say; every card is asked, and no place has to be named."""
     seen: list[Any] = [card]
     for value in seen:
         if isinstance(value, dict):
@@ -103,8 +100,8 @@ def _whole(card: Mapping[str, Any]) -> bool:
             continue
         else:
             return False
-        if not all(members):
-            return False
+        if not all(members) and not all(member or isinstance(member, int | Decimal) for member in members):
+            return False  # zero and False say something
         seen += [member for member in members if type(member) is not str]  # by far the most are
     return True
 
