@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -282,7 +283,13 @@ def test_t45_a_resource_as_large_as_the_body_may_be_is_read_like_a_small_one(cli
     plain = client.post(SERVICE, json=body)
     entry = body["prefetch"]["sodium"]["entry"][0]["resource"]
     entry["text"] = {"status": "generated", "div": "<div>" + "x" * 1_700_000 + "</div>"}
-    assert client.post(SERVICE, json=body).get_json() == plain.get_json()
+    assert _without_times(client.post(SERVICE, json=body).text) == _without_times(plain.text)
+
+
+def _without_times(answer: str) -> str:
+    """Drafts are written as of the second of their call."""
+    assert "authoredOn" in answer
+    return re.sub(r'"authoredOn":"[^"]*"', "", answer)
 
 
 @pytest.mark.parametrize("kind", ["orders", "problems"])
