@@ -29,14 +29,14 @@ _UNKNOWN_MEANING = ("modifierExtension", "implicitRules", "_status", "_intent", 
 def stopped(order: Element, reason: str, bases: tuple[str, ...] = ()) -> dict[str, object] | None:
     """A copy of an active MedicationRequest with the status "stopped" and the reason.
 
-    None where the order is not valid R4, or holds a string that is not inert. The narrative is left out: it
-    would still call the order active.
+    None where the order is not valid R4, holds a string that is not inert, or has an empty member, which no card
+    may have. The narrative is left out: it would still call the order active.
     """
     if not may_stop(order) or any(order.get(name) for name in _UNKNOWN_MEANING):
         return None
     copy = {name: value for name, value in order.items() if name != "text"}
     copy |= {"status": "stopped", "statusReason": {"text": reason}}
-    return copy if is_inert(copy, bases) and _is_valid(copy) else None
+    return copy if is_inert(copy, bases) and _is_filled(copy) and _is_valid(copy) else None
 
 
 def may_stop(order: Element) -> bool:
@@ -44,6 +44,14 @@ def may_stop(order: Element) -> bool:
     if text(order, "resourceType") != "MedicationRequest" or order.get("status") != "active":
         return False
     return _ID.fullmatch(text(order, "id")) is not None and order.get("intent") in _INTENTS
+
+
+def _is_filled(value: object) -> bool:
+    if isinstance(value, dict):
+        return bool(value) and all(_is_filled(member) for member in value.values())
+    if isinstance(value, list):
+        return bool(value) and all(_is_filled(member) for member in value)
+    return value is not None and value != ""
 
 
 def _is_valid(resource: dict[str, object]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.store import sqlite
 from cds_service.store.schema import known_revisions, migrate, newest_revision, revision
 
 Problem = Literal["", "unreachable", "wrong schema", "does not take writes"]
@@ -25,6 +27,7 @@ _SERVER_LIMITS = {
     "pool_timeout": 2,
 }
 _WIRE_LIMITS = {"connect_timeout": 2, "tcp_user_timeout": 5000, "application_name": "hyponatremia-cds"}
+_BUSY_MS = 5000
 _STATEMENT_LIMIT = "-c statement_timeout=5000"
 
 
@@ -187,9 +190,6 @@ def _kind(error: sa.exc.SQLAlchemyError) -> Problem:
     return "unreachable" if broken or connecting or timeout else "does not take writes"
 
 
-def _prepare_sqlite(connection: object, _: object) -> None:
-    # WAL lets readers go on while a feedback is written; FULL makes an acknowledged one survive a power cut.
-    cursor = connection.cursor()  # type: ignore[attr-defined]  # a DB-API connection has no common type
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    # FULL makes an acknowledged feedback survive a power cut.
+    sqlite.prepare(connection, busy_ms=_BUSY_MS, synchronous="FULL")

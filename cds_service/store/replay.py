@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.store import sqlite
 from cds_service.store.statements import insert_new
 from cds_service.store.tables import REPLAY
 
 _FILE = "replay.db"
+_BUSY_MS = 500
 _PURGE_EVERY = timedelta(minutes=1)
 
 
@@ -60,9 +63,6 @@ def replay_file(folder: Path) -> sa.Engine:
     return engine
 
 
-def _prepare(connection: object, _: object) -> None:
+def _prepare(connection: sqlite3.Connection, _: object) -> None:
     # A power cut may forget the last second's tokens; no call waits for the disk or for a stuck writer.
-    cursor = connection.cursor()  # type: ignore[attr-defined]  # a DB-API connection has no common type
-    for pragma in ("busy_timeout=500", "journal_mode=WAL", "synchronous=NORMAL"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    sqlite.prepare(connection, busy_ms=_BUSY_MS, synchronous="NORMAL")

@@ -6,7 +6,7 @@ import ast
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from flask.testing import FlaskClient
@@ -27,6 +27,8 @@ READERS = (
     *("times", "versions"),
 )
 ACCESSORS = {"text", "flag", "number", "items", "child", "concept_of", "concepts", "plain_concepts", "value_of", "get"}
+FORMS = {"form", "instructions", "first_identifier"}
+TYPED = {name for name, kind in get_type_hints(Resource).items() if kind not in (Any, Raw)}  # a form already
 # Names that the readers look up only inside a member of a resource.
 INSIDE = {
     *("asNeededBoolean", "asNeededCodeableConcept", "boundsDuration", "boundsPeriod", "coding", "concept", "count"),
@@ -47,7 +49,7 @@ def looked_up() -> Iterator[tuple[str, str]]:
         for node in ast.walk(ast.parse((folder / f"{module}.py").read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 called = getattr(node.func, "id", getattr(node.func, "attr", ""))
-                spelled = node.args if called in ACCESSORS else []
+                spelled = node.args if called in ACCESSORS | FORMS else []
             elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
                 spelled = [node.left]
             elif isinstance(node, ast.Assign | ast.For):
@@ -77,6 +79,18 @@ def test_every_member_that_a_reader_asks_for_is_read() -> None:
     }
     missing = sorted({(name, module) for name, module in looked_up() if name not in known | others})
     assert missing == []
+
+
+def test_what_is_a_form_already_is_asked_for_as_one() -> None:
+    """The other accessors would take it for absent: a subject that is absent is another patient's."""
+    assert {"subject", "specimen", "meta", "valueQuantity"} <= TYPED
+    folder = Path(cds_service.fhir.__file__).parent
+    for module in (*READERS, "stops", "parts", "medications"):
+        for node in ast.walk(ast.parse((folder / f"{module}.py").read_text(encoding="utf-8"))):
+            called = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+            if called in ACCESSORS - {"get"} and isinstance(node, ast.Call):
+                names = {a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)}
+                assert not names & TYPED, f"{module}: {called}({names})"
 
 
 @pytest.mark.parametrize("name", sorted(STORIES))
@@ -180,6 +194,21 @@ def test_what_is_no_json_is_refused_in_a_member_that_nobody_reads_too(client: Fl
     )
     assert response.status_code == 400
     assert "not valid JSON" in response.text
+
+
+@pytest.mark.parametrize("empty", [{"note": []}, {"dosageInstruction": [{}]}, {"priority": ""}, {"requester": None}])
+def test_an_order_with_an_empty_member_is_not_given_back_and_its_card_stays(
+    client: FlaskClient, empty: dict[str, Any]
+) -> None:
+    call = client.get("/demo/stories/moderate-in-cirrhosis/request").get_json()
+    orders = [entry["resource"] for entry in call["prefetch"]["medications"]["entry"]]
+    for order in orders:
+        order |= empty
+    response = client.post("/cds-services/hyponatremia-patient-view", json=call)
+    (card, *_) = response.get_json()["cards"]
+    actions = [action for suggestion in card["suggestions"] for action in suggestion["actions"]]
+    assert "furosemide" in card["detail"].lower()
+    assert [action for action in actions if action["type"] == "update"] == []
 
 
 def _is_json(call: dict[str, Any]) -> bool:

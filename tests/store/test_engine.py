@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -158,3 +160,51 @@ def test_a_first_start_and_one_with_the_schema_in_place_do_without_the_migration
     for _ in range(2):
         started = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert started.stdout == "False\n"
+
+
+def test_two_starts_on_one_empty_sqlite_file_both_find_it_made(tmp_path: Path) -> None:
+    """A second node, or a command beside the first start: neither is refused, and the file opens ever after."""
+    for number in range(15):
+        url = f"sqlite:///{tmp_path / f'{number}.db'}"
+        together = threading.Barrier(2)
+
+        def start(url: str = url, together: threading.Barrier = together) -> None:
+            engine = make_engine(url)
+            together.wait()
+            upgrade(engine)
+
+        with ThreadPoolExecutor(2) as pool:
+            for started in [pool.submit(start), pool.submit(start)]:
+                started.result()
+        assert _tables(url) == _made
+
+
+@pytest.mark.parametrize("dies_at", [2, 3, 5])
+def test_a_first_start_that_dies_half_way_leaves_a_file_that_the_next_one_opens(tmp_path: Path, dies_at: int) -> None:
+    url = f"sqlite:///{tmp_path / 'half.db'}"
+    done = subprocess.run([sys.executable, "-c", _DIES, url, str(dies_at)], check=False)
+    assert done.returncode == 7
+    upgrade(make_engine(url))
+    assert _tables(url) == _made
+
+
+_DIES = """
+import os, sys
+import sqlalchemy as sa
+from cds_service.store.engine import make_engine, upgrade
+engine, seen = make_engine(sys.argv[1]), []
+@sa.event.listens_for(engine, "before_cursor_execute")
+def count(connection, cursor, statement, *_):
+    seen.append(statement.lstrip().startswith("CREATE TABLE"))
+    if sum(seen) == int(sys.argv[2]):
+        os._exit(7)
+upgrade(engine)
+"""
+_made = sorted([*METADATA.tables, "alembic_version"])
+
+
+def _tables(url: str) -> list[str]:
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        assert revision(connection) == newest_revision()
+    return sorted(sa.inspect(engine).get_table_names())
