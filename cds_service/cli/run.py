@@ -29,7 +29,7 @@ def tune_collector() -> None:
 
 
 def load_later(loop: asyncio.AbstractEventLoop) -> None:
-    """Import what only a stop needs once the first answers are out, beside the next: none has to wait for it."""
+    """Import what only a stop needs soon after the start, beside the first calls: none has to wait for it."""
     thread = threading.Thread(target=r4b.load_for_stops, name="later", daemon=True)
     loop.call_later(_LATER_S, thread.start)
 

@@ -134,7 +134,7 @@ class Dispense(Form):
     expected_supply_duration: Quantity | None = None
 
 
-NO_QUANTITY, NO_PERIOD, NO_TIMING, NO_REPEAT, NO_DISPENSE = Quantity(), Period(), Timing(), Repeat(), Dispense()
+NO_QUANTITY, NO_TIMING, NO_REPEAT, NO_DISPENSE = Quantity(), Timing(), Repeat(), Dispense()
 F = TypeVar("F", bound=Form)
 # Some are only ever converted, and stand here so that msgspec knows them before there are threads: two that are the
 # first to need a type at the same moment can end the process (msgspec 0.22).

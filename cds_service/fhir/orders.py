@@ -1,4 +1,4 @@
-"""The orders we suggest: templates that R4B validated at start, filled with ids and dates only (B.4, S19)."""
+"""The orders we suggest: templates that were validated as R4B, filled with ids and dates only (B.4, S19)."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from cds_service.pipeline import Pipeline
 from cds_service.settings import Settings
 from cds_service.stories import Story
 from cds_service.telemetry import configure_logging
+from cds_service.web.runtime import runtime_of
 from tests.trust.tokens import forged, token
 
 NAME, MRN, PATIENT, TOKEN = "Zzsentinelname", "MRN-5e471e1", "zzsentinelpatient", "zzsentineltoken-5e471e1"
@@ -89,7 +90,7 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def written(
-    capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+    app: Flask, capfd: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], str]]:
     """Everything that was written so far: our log, other libraries' logs, standard streams, the store."""
     monkeypatch.setattr("cds_service.store.recorder._GATHER_S", 0.01)
@@ -102,7 +103,7 @@ def written(
     root.setLevel(logging.DEBUG)
 
     def everything() -> str:
-        time.sleep(0.05)  # what is written behind the answer
+        assert runtime_of(app).recorder.flush(5)  # what is written behind the answer
         out, err = capfd.readouterr()
         kept = [p.read_bytes().decode("latin-1") for p in (folder / "data").rglob("*") if p.is_file()]
         return "\n".join([ours.getvalue(), theirs.getvalue(), out, err, *kept])
