@@ -60,6 +60,11 @@ def test_dialysis_and_comfort_care_count_at_any_date_and_a_palliative_consult_ch
     assert (consult.dialysis, consult.comfort_care) == (False, False)
 
 
+def test_comfort_care_counts_as_the_reason_of_the_visit_too() -> None:
+    assert Story(reasons=frozenset({"comfort-care"})).case().comfort_care
+    assert not Story(reasons=frozenset({"dialysis"})).case().comfort_care
+
+
 def test_an_empty_record_is_a_case_without_findings() -> None:
     case = assess(Snapshot(now=NOW), limits(), sets(), labs())
     assert case.sodium.latest is None

@@ -183,7 +183,7 @@ def test_a_stopped_order_keeps_what_no_rule_reads(
         b'{"prefetch": {"x": {"unread": NaN}}}',
         b'{"prefetch": {"x": {"unread": "\xff"}}}',
         b'{"prefetch": {"x": {"unread": "\\ud800"}}}',
-        b'{"prefetch": {"x": {"unread": "' + b"\\n" * 5000 + b'\\uDC00"}}}',
+        b'{"prefetch": {"x": {"unread": {"\\uDC00": [1]}}}}',
         b'{"prefetch": {"x": {"unread": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}}",
         b'{"prefetch": {"x": {"unread": [1,]}}}',
     ],
