@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from cds_service.fhir.client import Access, FhirClient
-from cds_service.fhir.gather import Ask, gather
-from cds_service.fhir.reading import Wanted
+from cds_service.records.client import Access, FhirClient
+from cds_service.records.gather import Ask, gather
+from cds_service.records.reading import Wanted
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client
 

@@ -13,10 +13,10 @@ from typing import Any
 from fhir.resources.R4B.bundle import Bundle
 from pydantic import ValidationError
 
-from cds_service.fhir.parts import Part, Parts
-from cds_service.fhir.reader import read_snapshot
-from cds_service.fhir.vocabulary import Vocabulary, vocabulary
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.records.call_records import Part, Parts
+from cds_service.records.reader import read_snapshot
+from cds_service.terminology.vocabulary import Vocabulary, vocabulary
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SUBJECT = {"reference": "Patient/p"}
@@ -168,7 +168,7 @@ def main() -> None:
         print(measure(label, make(given.resources), words, given.rounds).line)
     lost = refused(observations(given.resources))
     print(f"validation refuses the whole Bundle for {len(lost)} of {len(QUIRKS)} quirks: {', '.join(lost)}")
-    print("our reading loses none of the other entries to any of them (tests/fhir/test_reader_*.py)")
+    print("our reading loses none of the other entries to any of them (tests/records/test_reader_*.py)")
 
 
 if __name__ == "__main__":

@@ -18,14 +18,14 @@ import traffic
 from cds_service import pipeline
 from cds_service.app import create_app
 from cds_service.cli.run import tune_collector
-from cds_service.clinical.case import assess
-from cds_service.clinical.triage import keep_all
-from cds_service.fhir.gather import gather
-from cds_service.fhir.reader import read_snapshot, wanted_references
-from cds_service.fhir.shape import decode_call
+from cds_service.engine.triage import keep_all
 from cds_service.protocol.request import hook_request
 from cds_service.protocol.wire import encode
+from cds_service.records.gather import gather
+from cds_service.records.partial_decode import decode_call
+from cds_service.records.reader import read_snapshot, wanted_references
 from cds_service.settings import Settings
+from cds_service.sodium.case import assess
 from cds_service.trust.deadline import Deadline
 from cds_service.web.runtime import runtime_of
 

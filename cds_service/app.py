@@ -14,23 +14,23 @@ from flask import Blueprint, Flask
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cds_service.cards import Desk
+from cds_service.demo.stories import Story
+from cds_service.engine.cards import Desk
 from cds_service.errors import SettingsError
 from cds_service.feedback.inbox import Inbox
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.feedback.suppression import Suppression
-from cds_service.fhir.client import FhirClient
-from cds_service.fhir.site_codes import asking_for, site_codes
 from cds_service.knowledge.load import load_knowledge
 from cds_service.knowledge.review import refuse_unsigned
 from cds_service.pipeline import Options, Pipeline
+from cds_service.records.client import FhirClient
+from cds_service.records.site_codes import asking_for, site_codes
 from cds_service.settings import Settings
 from cds_service.store.engine import Database, open_database, sqlite_url
 from cds_service.store.feedback import FeedbackTable
 from cds_service.store.recorder import Recorder
 from cds_service.store.replay import ReplayTable, replay_file
 from cds_service.store.shown import ShownTable
-from cds_service.stories import Story
 from cds_service.telemetry import log
 from cds_service.trust.gate import Gate
 from cds_service.trust.keys import KeyCache, fetch_keys
@@ -195,9 +195,11 @@ def _pages(settings: Settings) -> list[Blueprint]:
     pages = [hooks.blueprint, health.blueprint, terminology.blueprint, basis.blueprint]
     if settings.mode != "demo":
         return [*pages, start.blueprint]
-    from cds_service.web import chart, demo  # a deployment has no use for them, nor for their Markdown
+    # A deployment uses neither the demo's pages nor their Markdown.
+    from cds_service.demo import chart
+    from cds_service.demo import pages as demo_pages
 
-    return [*pages, chart.blueprint, demo.blueprint]
+    return [*pages, chart.blueprint, demo_pages.blueprint]
 
 
 class _Plain(Flask):

@@ -14,36 +14,36 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cds_service import metrics
-from cds_service.cards import Desk, Writer
-from cds_service.clinical.case import Case, assess
-from cds_service.clinical.chosen import still_shown
-from cds_service.clinical.finding import Finding, Line, Outcome, Suggestion
-from cds_service.clinical.rules import order_select, patient_view
-from cds_service.clinical.snapshot import Missing, Order, Snapshot
-from cds_service.clinical.triage import (
+from cds_service.engine.cards import Desk, Writer
+from cds_service.engine.client_filter import still_shown
+from cds_service.engine.finding import Finding, Line, Outcome, Suggestion
+from cds_service.engine.triage import (
     Keep,
     closed_patient_view,
     keep_all,
     triage_order_select,
     triage_patient_view,
 )
-from cds_service.clinical.triage import closed as closed_always
-from cds_service.clinical.unlooked import Unlooked, sodium_missing, unlooked
+from cds_service.engine.triage import closed as closed_always
 from cds_service.errors import KnowledgeError
 from cds_service.feedback.suppression import Memory
-from cds_service.fhir.client import FhirClient
-from cds_service.fhir.gather import Ask, Gathered, gather
-from cds_service.fhir.orders import OrderContext, orders
-from cds_service.fhir.parts import Part, Parts, full_urls
-from cds_service.fhir.prefetch import Source
-from cds_service.fhir.reader import order_resource, read_snapshot, wanted_references
-from cds_service.fhir.shape import as_sent
-from cds_service.fhir.unavailable import unavailable
-from cds_service.fhir.vocabulary import NO_LOCAL_CODES, LocalCodes, Vocabulary, vocabulary
 from cds_service.knowledge.load import Knowledge, Service
+from cds_service.orders.drafts import OrderContext, orders
 from cds_service.protocol.card import check_cards
 from cds_service.protocol.limits import obey
 from cds_service.protocol.request import HookRequest, without_orders
+from cds_service.records.call_records import Part, Parts, full_urls
+from cds_service.records.client import FhirClient
+from cds_service.records.gather import Ask, Gathered, gather
+from cds_service.records.partial_decode import as_sent
+from cds_service.records.prefetch import Source
+from cds_service.records.reader import order_resource, read_snapshot, wanted_references
+from cds_service.records.unavailable import unavailable
+from cds_service.sodium.blind_spots import Unlooked, sodium_missing, unlooked
+from cds_service.sodium.case import Case, assess
+from cds_service.sodium.rules import order_select, patient_view
+from cds_service.sodium.snapshot import Missing, Order, Snapshot
+from cds_service.terminology.vocabulary import NO_LOCAL_CODES, LocalCodes, Vocabulary, vocabulary
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client
 

@@ -15,9 +15,9 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
 from cds_service.app import create_app
+from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.settings import Settings
 from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
-from cds_service.stories import Story, default_fixtures_dir, load_stories
 from cds_service.trust.registry import Registry
 from tests.databases import Server, postgresql
 

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from cds_service.demo.fhir_server import MemoryServer, Query
 from cds_service.errors import BadRequest, NotFound
-from cds_service.fhir.memory import MemoryServer, Query
 from cds_service.protocol.outcome import operation_outcome
 
 Resource = dict[str, Any]

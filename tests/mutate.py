@@ -29,7 +29,7 @@ from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 
 ROOT = Path(__file__).parents[1]
 TESTS = (
-    "tests/clinical",
+    "tests/sodium",
     "tests/feedback",
     "tests/test_fixtures.py",
     "tests/test_thresholds.py",

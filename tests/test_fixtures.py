@@ -10,9 +10,9 @@ import pytest
 
 from cds_service.cli.offline import replay
 from cds_service.cli.stories import prefetch_of
+from cds_service.demo.stories import ExpectedCard, Story, default_fixtures_dir, load_stories
 from cds_service.pipeline import Pipeline
-from cds_service.stories import ExpectedCard, Story, default_fixtures_dir, load_stories
-from tests import records
+from tests import fhir_resources as records
 
 STORIES = load_stories(default_fixtures_dir())
 

@@ -19,7 +19,7 @@ from cds_service.errors import ConfigurationError, KnowledgeError
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
 from cds_service.pipeline import UNREADABLE
-from tests.records import pipeline
+from tests.fhir_resources import pipeline
 
 PACKAGE = Path(cds_service.__file__).parent
 VIEW, SELECT = "hyponatremia-patient-view.toml", "hyponatremia-order-select.toml"

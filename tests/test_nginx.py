@@ -22,7 +22,7 @@ import pytest
 import requests
 
 from cds_service.cli.run import free_port
-from cds_service.stories import Story
+from cds_service.demo.stories import Story
 from tests.cli.test_servers import START_S, started
 
 ROOT = Path(__file__).parents[1]

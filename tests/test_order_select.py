@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cds_service.errors import DataUnavailable
-from tests.records import TOLVAPTAN_15, Call, Resource, draft, problem, restriction_order, sodium
+from tests.fhir_resources import TOLVAPTAN_15, Call, Resource, draft, problem, restriction_order, sodium
 
 BLEED = problem("I60.9", 6)
 SEIZURE = problem("R56.9", visit=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cds_service.errors import DataUnavailable
-from tests.records import (
+from tests.fhir_resources import (
     SALINE_3,
     TOLVAPTAN_15,
     Call,

@@ -1,6 +1,6 @@
 """Numbers at their edge, end to end: the last amount at which a card says something, and the next one.
 
-Every number of thresholds.toml has a test on both sides of it, here or in tests/clinical: see `make mutate`.
+Every number of thresholds.toml has a test on both sides of it, here or in tests/sodium: see `make mutate`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cds_service.knowledge.load import default_hooks_dir
-from tests.records import (
+from tests.fhir_resources import (
     NOW,
     SALINE_3,
     TOLVAPTAN_15,

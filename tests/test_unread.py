@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cds_service.errors import DataUnavailable
-from tests.records import Call, Card, draft, problem, sodium
+from tests.fhir_resources import Call, Card, draft, problem, sodium
 
 SERTRALINE = draft("sertraline")
 STRANGERS = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cds_service.errors import DataUnavailable
-from tests.records import (
+from tests.fhir_resources import (
     SALINE_3,
     TOLVAPTAN_15,
     Call,

@@ -12,11 +12,11 @@ import click
 from cds_service.app import create_app, front_for
 from cds_service.cli import Commands
 from cds_service.cli.run import free_port, refuse_busy_port, serve_here, tune_collector
+from cds_service.demo.pages import FHIR_PATH, SERVERS
+from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.settings import DEFAULT_PORT, settings_from_environment
-from cds_service.stories import default_fixtures_dir, load_stories
 from cds_service.telemetry import configure_logging
 from cds_service.trust.registry import Registry
-from cds_service.web.demo import FHIR_PATH, SERVERS
 
 EX_CONFIG = 78
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -12,11 +12,11 @@ import click
 from cds_service.cli.demo_options import FHIR_BASE, fhir_token
 from cds_service.cli.demo_request import live_call
 from cds_service.cli.offline import chosen_stories
+from cds_service.demo.stories import default_fixtures_dir
+from cds_service.demo.upload import remark
 from cds_service.errors import BadRequest
-from cds_service.fhir.upload import remark
 from cds_service.protocol.wire import decode, encode
 from cds_service.settings import DEFAULT_PORT, settings_from_environment
-from cds_service.stories import default_fixtures_dir
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.fetch import Sent, fetch
 from cds_service.trust.guard import canonical_base

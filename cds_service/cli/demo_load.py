@@ -13,11 +13,11 @@ import click
 
 from cds_service.cli.demo_options import FHIR_BASE, fhir_token
 from cds_service.cli.offline import chosen_stories
+from cds_service.demo.stories import Story, default_fixtures_dir
+from cds_service.demo.upload import Upload
 from cds_service.errors import UploadError
-from cds_service.fhir.upload import Upload
 from cds_service.protocol.wire import encode
 from cds_service.settings import settings_from_environment
-from cds_service.stories import Story, default_fixtures_dir
 
 _TELL_EVERY_S = 5.0
 _TO_TRY = ("saline-3-percent-mild", "cramps-in-siadh", "sertraline-with-low-sodium")

@@ -11,9 +11,9 @@ import click
 
 from cds_service.cli.demo_options import FHIR_BASE, fhir_token
 from cds_service.cli.offline import chosen_stories
+from cds_service.demo.stories import Story, default_fixtures_dir
 from cds_service.protocol.secret import Secret
 from cds_service.protocol.wire import encode
-from cds_service.stories import Story, default_fixtures_dir
 
 _TOKEN_S = 300
 

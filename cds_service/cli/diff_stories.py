@@ -12,10 +12,10 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from cds_service.cli.offline import chosen_stories, offline_pipeline, replay
+from cds_service.demo.stories import Story, default_fixtures_dir
 from cds_service.errors import ServiceError
 from cds_service.pipeline import Pipeline
 from cds_service.protocol.wire import encode
-from cds_service.stories import Story, default_fixtures_dir
 
 Card = dict[str, Any]
 

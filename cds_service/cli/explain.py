@@ -11,8 +11,8 @@ import click
 
 from cds_service.cli.offline import evaluate, offline_pipeline
 from cds_service.cli.terminal import print_cards
+from cds_service.engine.explanation import explanation
 from cds_service.errors import BadRequest, ServiceError
-from cds_service.explanation import explanation
 from cds_service.knowledge.limits import PROFILES
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.pipeline import Pipeline

@@ -8,13 +8,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cds_service.cards import Desk
+from cds_service.demo.stories import Story, load_stories
+from cds_service.engine.cards import Desk
 from cds_service.errors import StoryError
-from cds_service.fhir.client import FhirClient
 from cds_service.knowledge.load import load_knowledge
 from cds_service.pipeline import Evaluation, Pipeline
 from cds_service.protocol.request import hook_request
-from cds_service.stories import Story, load_stories
+from cds_service.records.client import FhirClient
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client
 

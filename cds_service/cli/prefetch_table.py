@@ -10,10 +10,10 @@ import click
 from msgspec import Struct, field
 
 from cds_service.cli.vendors import VENDORS, Vendor
-from cds_service.fhir.gather import EXTRA_TEMPLATES
-from cds_service.fhir.site_codes import asking_for, site_codes
 from cds_service.knowledge.load import Service, load_knowledge
 from cds_service.protocol.wire import encode
+from cds_service.records.gather import EXTRA_TEMPLATES
+from cds_service.records.site_codes import asking_for, site_codes
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.trust.registry import Client, ExtraSource, Registry
 

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from cds_service.cli.offline import chosen_stories, offline_pipeline, replay
 from cds_service.cli.terminal import print_cards
+from cds_service.demo.stories import default_fixtures_dir
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.protocol.wire import encode
-from cds_service.stories import default_fixtures_dir
 
 
 @click.command("replay")

@@ -11,8 +11,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cds_service.cards import OVERRIDE_PATH
 from cds_service.cli.store import the_database
+from cds_service.engine.cards import OVERRIDE_PATH
 from cds_service.feedback.figures import Figures, Reasons, RuleFigures, figures
 from cds_service.feedback.report_html import report_page
 from cds_service.feedback.report_table import COLUMNS, REASONS, leading_reason, report_csv, row_cells

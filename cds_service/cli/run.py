@@ -14,7 +14,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from cds_service.fhir import r4b
+from cds_service.orders import r4b
 from cds_service.web.front import Front
 
 _HEADER_MS = 5000

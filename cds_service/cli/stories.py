@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl
 
 import click
 
+from cds_service.demo.fhir_server import MemoryServer, Query
+from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.errors import NotFound
-from cds_service.fhir.memory import MemoryServer, Query
-from cds_service.fhir.prefetch import fill
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
 from cds_service.protocol.outcome import operation_outcome
-from cds_service.stories import Story, default_fixtures_dir, load_stories
+from cds_service.records.prefetch import fill
 
 _FAILURE = operation_outcome("exception", "The results could not be read.", "none")
 _BASE = "http://127.0.0.1:8642/demo/fhir"

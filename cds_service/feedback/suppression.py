@@ -13,14 +13,14 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
-from cds_service.clinical.case import Case
-from cds_service.clinical.finding import URGENCY, Finding
-from cds_service.clinical.sample import Band
-from cds_service.clinical.spans import days, hours, minutes
+from cds_service.engine.finding import URGENCY, Finding
 from cds_service.errors import StoreUnavailable
 from cds_service.feedback.asking import Asking
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.knowledge.limits import Limits
+from cds_service.sodium.case import Case
+from cds_service.sodium.sample import Band
+from cds_service.sodium.spans import days, hours, minutes
 from cds_service.store.shown import ShownCard, ShownTable
 
 _BANDS = tuple(Band)  # from normal to severe

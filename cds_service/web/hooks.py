@@ -8,16 +8,16 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
+from cds_service.engine.explanation import EXTENSION_NAME, explanation
 from cds_service.errors import DataUnavailable, NotFound
-from cds_service.explanation import EXTENSION_NAME, explanation
 from cds_service.feedback.inbox import ANONYMOUS
 from cds_service.feedback.message import feedback_items
-from cds_service.fhir.shape import decode_call
 from cds_service.knowledge.load import Service
 from cds_service.pipeline import Evaluation
 from cds_service.protocol.discovery import discovery
 from cds_service.protocol.request import HookRequest, hook_request
 from cds_service.protocol.wire import encode
+from cds_service.records.partial_decode import decode_call
 from cds_service.telemetry import correlation_id, log
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.issuer import claimed_issuer

@@ -11,7 +11,7 @@ from flask import Response, g, request
 from msgspec import Struct
 
 from cds_service import metrics
-from cds_service.clinical.finding import Finding
+from cds_service.engine.finding import Finding
 from cds_service.errors import DataUnavailable
 from cds_service.feedback.suppression import Memory, Who, grounds
 from cds_service.pipeline import Evaluation

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from flask import Flask, current_app
 from msgspec import Struct, field
 
+from cds_service.demo.stories import Story
 from cds_service.feedback.inbox import Inbox
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.feedback.suppression import Suppression
@@ -15,7 +16,6 @@ from cds_service.pipeline import Pipeline
 from cds_service.settings import Settings
 from cds_service.store.engine import Database
 from cds_service.store.recorder import Recorder
-from cds_service.stories import Story
 from cds_service.trust.gate import Gate
 from cds_service.trust.registry import Registry
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from cds_service.cards import OVERRIDE_PATH, TOPIC_PATH
+from cds_service.engine.cards import OVERRIDE_PATH, TOPIC_PATH
 from cds_service.errors import NotFound
 from cds_service.protocol.outcome import FHIR_JSON
 from cds_service.protocol.wire import encode

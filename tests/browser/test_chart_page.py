@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from cds_service.stories import default_fixtures_dir, load_story
+from cds_service.demo.stories import default_fixtures_dir, load_story
 from tests.browser.conftest import PATIENCE_MS, Open
 
 FIXTURES = default_fixtures_dir()

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import Commands, cli
+from cds_service.demo.stories import default_fixtures_dir
 from cds_service.knowledge.load import default_hooks_dir
-from cds_service.stories import default_fixtures_dir
 
 
 def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

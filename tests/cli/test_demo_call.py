@@ -15,7 +15,7 @@ import requests
 
 from cds_service.cli.demo_registry import signed_token
 from cds_service.cli.run import free_port
-from cds_service.stories import Story
+from cds_service.demo.stories import Story
 from tests.cli.test_commands import run
 from tests.cli.test_servers import START_S, started
 from tests.fhir_store import FhirStore, fhir_store

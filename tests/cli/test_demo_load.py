@@ -22,13 +22,13 @@ from cds_service.app import create_app
 from cds_service.cli import main
 from cds_service.cli.demo_request import live_call
 from cds_service.cli.run import free_port
+from cds_service.demo import upload
+from cds_service.demo.stories import Story
+from cds_service.demo.upload import Upload
+from cds_service.demo.upload_order import in_order
 from cds_service.errors import UploadError
-from cds_service.fhir import upload
-from cds_service.fhir.upload import Upload
-from cds_service.fhir.upload_order import in_order
 from cds_service.protocol.secret import Secret
 from cds_service.settings import Settings
-from cds_service.stories import Story
 from cds_service.trust.registry import Client, Registry
 from tests.fhir_store import FhirStore, Habits, fhir_store
 

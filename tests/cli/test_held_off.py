@@ -10,7 +10,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from cds_service.stories import Story
+from cds_service.demo.stories import Story
 from cds_service.trust.failures import WINDOW_S
 from tests.trust.flood import cheap, flooded, wrong_signatures
 from tests.trust.served import PATH, Node, a_call, served

@@ -19,8 +19,8 @@ from click.testing import CliRunner
 from cds_service import metrics
 from cds_service.cli import cli
 from cds_service.cli.run import free_port
+from cds_service.demo.stories import Story
 from cds_service.errors import SettingsError
-from cds_service.stories import Story
 from tests.feedback.deployments import PATIENT_VIEW, a_call, feedback
 from tests.feedback.test_kept import serve
 

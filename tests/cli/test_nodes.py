@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from cds_service.demo.stories import Story
 from cds_service.store.engine import make_engine, upgrade
 from cds_service.store.tables import FEEDBACK, REPLAY
-from cds_service.stories import Story
 from tests.databases import Server
 from tests.feedback.deployments import feedback
 from tests.trust.served import PATH, Node, a_call, served

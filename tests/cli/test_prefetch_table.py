@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from cds_service.cli.prefetch_table import WITHOUT, command
 from cds_service.cli.vendors import VENDORS
 from cds_service.errors import DataUnavailable
-from tests.records import Call, lab, pipeline, problem, sodium, taking
+from tests.fhir_resources import Call, lab, pipeline, problem, sodium, taking
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = """

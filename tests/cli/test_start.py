@@ -43,7 +43,7 @@ import sys
 from pathlib import Path
 from cds_service.app import create_app
 from cds_service.settings import Settings
-from cds_service.stories import default_fixtures_dir, load_stories
+from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.telemetry import configure_logging
 from cds_service.trust.registry import Registry
 configure_logging()
@@ -65,8 +65,8 @@ print(*learnt, sep="\\n")
 _WORKER = """
 import asyncio, json, sys, threading
 from cds_service.cli.stopping import Worker
-from cds_service.fhir.stops import stopped
-from cds_service.stories import default_fixtures_dir
+from cds_service.orders.stops import stopped
+from cds_service.demo.stories import default_fixtures_dir
 from cds_service.web.front import Front, FrontLimits
 async def serving():
     Worker(Front(None, FrontLimits()), 0, 0, 0).__rsgi_init__(asyncio.get_running_loop())

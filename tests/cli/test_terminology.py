@@ -14,12 +14,12 @@ from click.testing import CliRunner
 
 from cds_service.app import create_app
 from cds_service.cli.terminology import command
+from cds_service.demo.fhir_server import MemoryServer, Query
 from cds_service.errors import TerminologyError
-from cds_service.fhir.memory import MemoryServer, Query
-from cds_service.fhir.prefetch import fill
+from cds_service.records.prefetch import fill
 from cds_service.settings import Settings
 from tests.cli.test_commands import run
-from tests.records import BASE, NOW, VIEW, instant, named
+from tests.fhir_resources import BASE, NOW, VIEW, instant, named
 from tests.rrf import files, zipped
 
 RELEASE = "RxNorm_full_prescribe_10062025.zip"

@@ -24,7 +24,7 @@ import requests
 from urllib3.util import wait_for_read
 
 from cds_service.cli.run import free_port
-from cds_service.stories import Story
+from cds_service.demo.stories import Story
 from tests.cli.test_servers import started
 from tests.feedback.deployments import PATIENT_VIEW, a_call, feedback
 

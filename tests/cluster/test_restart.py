@@ -17,9 +17,9 @@ import pytest
 import requests
 import sqlalchemy as sa
 
+from cds_service.demo.stories import Story
 from cds_service.store.engine import make_engine, upgrade
 from cds_service.store.tables import FEEDBACK
-from cds_service.stories import Story
 from tests.cluster.load import Balancer, Node, Tally, asks_of, fhir_server, load, running, topics
 from tests.databases import Server
 from tests.feedback.deployments import PATIENT_VIEW, a_call

@@ -11,8 +11,8 @@ from typing import Any
 from flask import Flask
 
 from cds_service.app import create_app
+from cds_service.demo.stories import Story
 from cds_service.settings import Settings
-from cds_service.stories import Story
 from cds_service.web.runtime import runtime_of
 from tests.conftest import NOW
 

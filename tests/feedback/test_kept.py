@@ -19,9 +19,9 @@ import requests
 import sqlalchemy as sa
 
 from cds_service.cli.run import free_port
+from cds_service.demo.stories import Story
 from cds_service.store.engine import make_engine, sqlite_url, upgrade
 from cds_service.store.tables import FEEDBACK
-from cds_service.stories import Story
 from cds_service.web.runtime import runtime_of
 from tests.cli.test_servers import started
 from tests.conftest import NOW

@@ -12,13 +12,13 @@ import pytest
 from flask import Flask
 from msgspec.structs import replace
 
+from cds_service.demo.stories import Story
 from cds_service.feedback.suppression import Grounds, answered_by, still_covers, window
 from cds_service.store.shown import ShownCard
-from cds_service.stories import Story
-from tests.clinical.cases import limits
-from tests.clinical.rules.cases import a_case
 from tests.conftest import NOW
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close, deployment, feedback, settle
+from tests.sodium.cases import limits
+from tests.sodium.rules.cases import a_case
 
 LIMITS = limits()
 THEN = Grounds(
@@ -158,7 +158,7 @@ def test_an_answered_card_stays_away_from_its_reader_only(app: Flask, stories: d
 
 
 def test_silence_after_feedback_is_explained(app: Flask, stories: dict[str, Story]) -> None:
-    from cds_service.explanation import explanation
+    from cds_service.engine.explanation import explanation
     from cds_service.feedback.suppression import Who
     from cds_service.protocol.request import hook_request
     from cds_service.trust.client import Client

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from cds_service.cli.basis import command
 from cds_service.knowledge.basis import basis_text
 from cds_service.knowledge.load import Knowledge
-from tests.records import pipeline
+from tests.fhir_resources import pipeline
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "clinical-basis.md"
 

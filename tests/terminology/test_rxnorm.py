@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from cds_service.errors import TerminologyError
-from cds_service.fhir.rxnorm_files import import_release, read_index, release_date, write_index
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.terms import Terms
+from cds_service.records.rxnorm_files import import_release, read_index, release_date, write_index
 from cds_service.terminology.drugs import DrugResolver
 from cds_service.terminology.match import Coded, Coding, Product
 from cds_service.terminology.rxnorm import RxNormIndex

@@ -17,7 +17,7 @@ from typing import Any
 import requests
 
 from cds_service.cli.run import free_port
-from cds_service.stories import Story
+from cds_service.demo.stories import Story
 from tests.cli.test_servers import START_S, started
 from tests.trust.tokens import BASE, VIEW, token
 

@@ -15,8 +15,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from cds_service.app import create_app
+from cds_service.demo.stories import Story
 from cds_service.settings import Settings
-from cds_service.stories import Story
 from cds_service.telemetry import configure_logging
 from cds_service.trust.failures import MOST
 from cds_service.web.runtime import runtime_of

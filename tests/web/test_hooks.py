@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from cds_service.stories import Story
+from cds_service.demo.stories import Story
 from tests.conftest import NOW
 
 PATIENT_VIEW = "/cds-services/hyponatremia-patient-view"
@@ -177,7 +177,7 @@ def test_a_missing_source_is_named_and_withholds_the_restriction(
 def test_a_crashing_rule_is_a_500_and_never_an_empty_answer(
     app: Flask, client: FlaskClient, stories: dict[str, Story], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cds_service.clinical.rules import patient_view
+    from cds_service.sodium.rules import patient_view
 
     def crash(case: object) -> Any:
         raise ZeroDivisionError("sodium 131 of Nora Lindqvist")

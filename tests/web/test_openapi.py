@@ -22,8 +22,8 @@ from schemathesis.specs.openapi.schemas import (
 )
 
 from cds_service.app import create_app
+from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.settings import Settings
-from cds_service.stories import Story, default_fixtures_dir, load_stories
 from cds_service.trust.registry import Registry
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.yaml"

@@ -20,10 +20,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from cds_service.app import create_app
-from cds_service.fhir.client import FhirClient
+from cds_service.demo.stories import Story
 from cds_service.pipeline import Pipeline
+from cds_service.records.client import FhirClient
 from cds_service.settings import Settings
-from cds_service.stories import Story
 from cds_service.telemetry import configure_logging
 from cds_service.web.runtime import runtime_of
 from tests.trust.tokens import forged, token

@@ -1,0 +1,284 @@
+"""The orders we suggest: templates that were validated as R4B, filled with ids and dates only (B.4, S19)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from string import Template
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from cds_service.engine.finding import (
+    Action,
+    DraftBaclofen,
+    DraftFluidRestriction,
+    DraftLabs,
+    RemoveDraft,
+    StopOrder,
+    Suggestion,
+)
+from cds_service.errors import KnowledgeError
+from cds_service.knowledge.order_words import OrderWords, Term
+from cds_service.knowledge.terms import Lab
+from cds_service.orders import r4b
+from cds_service.orders.stops import stopped
+from cds_service.records.elements import Element
+from cds_service.terminology.systems import LOINC
+
+UCUM = "http://unitsofmeasure.org"
+FluidOrder = Literal["NutritionOrder", "ServiceRequest"]
+
+_ID = re.compile(r"[A-Za-z0-9\-._]{1,256}", re.ASCII)
+_SIGNER = re.compile(r"(?:Practitioner|PractitionerRole)/[A-Za-z0-9\-._]{1,256}", re.ASCII)
+_DRAFT = re.compile(r"[A-Z][A-Za-z]{1,40}/[A-Za-z0-9\-._]{1,256}", re.ASCII)
+_AMOUNT = re.compile(r"\d{1,5}(?:\.\d{1,3})?", re.ASCII)
+
+
+class OrderContext(Struct, frozen=True, kw_only=True, dict=True):
+    """For whom, when and by whom; `resource_of` gives the record's own resource for a stop."""
+
+    patient_id: str
+    now: datetime
+    encounter_id: str | None = None
+    practitioner: str | None = None  # "Practitioner/7": `HookRequest.practitioner`
+    fluid_order: FluidOrder = "NutritionOrder"
+    bases: tuple[str, ...] = ()
+    resource_of: Callable[[str], Element | None] = lambda reference: None
+
+    @cached_property
+    def fits(self) -> bool:
+        """Whether patient and encounter are ids that may stand in a resource."""
+        return _is_id(self.patient_id) and (self.encounter_id is None or _is_id(self.encounter_id))
+
+    @cached_property
+    def written(self) -> str:
+        """When the orders of this call are written."""
+        return _instant(self.now)
+
+    @cached_property
+    def asked_by(self) -> Mapping[str, Any]:
+        """Subject, encounter and requester, as all resources but NutritionOrder name them."""
+        return _who(self, "subject", "requester")
+
+
+class Orders(Struct, frozen=True, dict=True):
+    """Every order this service may suggest. What is of no patient is made once and shared by all drafts."""
+
+    words: OrderWords
+    labs: Mapping[str, Lab]
+
+    @cached_property
+    def tests(self) -> Mapping[str, dict[str, Any]]:
+        """`ServiceRequest.code` of each laboratory test that may be ordered."""
+        return {
+            name: {
+                "coding": [{"system": LOINC, "code": lab.order, "display": lab.loinc[lab.order]}],
+                "text": lab.title,
+            }
+            for name, lab in self.labs.items()
+            if lab.order
+        }
+
+    @cached_property
+    def laboratory(self) -> list[dict[str, Any]]:
+        """`ServiceRequest.category` of a laboratory test."""
+        return [_concept(self.words.labs.category)]
+
+    def actions_for(self, suggestion: Suggestion, context: OrderContext, description: str) -> list[dict[str, Any]]:
+        """The CDS Hooks actions of one suggestion; empty where one of them cannot be given as it should be.
+
+        `description` is shown for each action; with several laboratory tests, each one's name follows it.
+        Raises LookupError for an analyte that labs.toml gives no order code.
+        """
+        found: list[dict[str, Any]] = []
+        for action in suggestion.actions:
+            built = self._built(action, context, description) if context.fits else []
+            if not built:
+                return []
+            found += built
+        return found
+
+    def _built(self, action: Action, context: OrderContext, description: str) -> list[dict[str, Any]]:
+        match action:
+            case DraftLabs():
+                return self._labs(action, context, description)
+            case DraftFluidRestriction():
+                return _create(self.fluid_restriction(action.ml_per_day, context), description)
+            case DraftBaclofen():
+                return _create(self.baclofen(action.mg_per_day, context), description)
+            case RemoveDraft():
+                known = _DRAFT.fullmatch(action.reference) is not None
+                deletion = {"type": "delete", "description": description, "resourceId": action.reference}
+                return [deletion] if known else []
+            case StopOrder():
+                order = context.resource_of(action.reference)
+                copy = stopped(order, self.words.stop.reason, context.bases) if order is not None else None
+                return [{"type": "update", "description": description, "resource": copy}] if copy else []
+
+    def _labs(self, action: DraftLabs, context: OrderContext, description: str) -> list[dict[str, Any]]:
+        found = []
+        for analyte in action.analytes:
+            title = self.labs[analyte].title
+            alone = len(action.analytes) == 1 and title.lower() in description.lower()
+            said = description if alone else f"{description}: {title}"
+            found += _create(self.lab(analyte, action, context), said)
+        return found
+
+    def lab(self, analyte: str, action: DraftLabs, context: OrderContext) -> dict[str, Any]:
+        """A draft ServiceRequest for one laboratory test."""
+        request: dict[str, Any] = {
+            "resourceType": "ServiceRequest",
+            "status": "draft",
+            "intent": "order",
+            "category": self.laboratory,
+            "priority": action.priority,
+            "code": self.tests[analyte],
+            **context.asked_by,
+            "authoredOn": context.written,
+        }
+        if action.after:
+            # To the minute: the same advice a moment later is the same order.
+            request["occurrenceDateTime"] = _instant((context.now + action.after).replace(second=0))
+        return request
+
+    def fluid_restriction(self, ml_per_day: str, context: OrderContext) -> dict[str, Any]:
+        """A draft fluid restriction: NutritionOrder, or ServiceRequest where the client wants that."""
+        words = self.words.fluid_restriction
+        amount = _quantity(ml_per_day, "mL", "mL")
+        instruction = Template(words.instruction).substitute(ml=ml_per_day)
+        if not amount:
+            return {}
+        if context.fluid_order == "ServiceRequest":
+            return {
+                "resourceType": "ServiceRequest",
+                "status": "draft",
+                "intent": "order",
+                "code": _concept(words.diet, Template(words.text).substitute(ml=ml_per_day)),
+                "quantityQuantity": amount,
+                **context.asked_by,
+                "occurrenceTiming": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}},
+                "authoredOn": context.written,
+                "patientInstruction": instruction,
+            }
+        return {
+            "resourceType": "NutritionOrder",
+            "status": "draft",
+            "intent": "order",
+            **_who(context, "patient", "orderer"),
+            "dateTime": context.written,
+            "oralDiet": {
+                "type": [_concept(words.diet)],
+                "nutrient": [{"modifier": _concept(words.nutrient), "amount": amount}],
+                "instruction": instruction,
+            },
+        }
+
+    def baclofen(self, mg_per_day: str, context: OrderContext) -> dict[str, Any]:
+        """A draft MedicationRequest for baclofen against cramps, its whole dose in words as well."""
+        words = self.words.baclofen
+        dose = _quantity(mg_per_day, words.unit, words.unit)
+        days = {"value": words.supply_days, "unit": "days", "system": UCUM, "code": "d"}
+        repeat = {
+            "boundsDuration": days,
+            "frequency": words.frequency,
+            "period": words.period_days,
+            "periodUnit": "d",
+        }
+        if not dose:
+            return {}
+        return {
+            "resourceType": "MedicationRequest",
+            "status": "draft",
+            "intent": "order",
+            "medicationCodeableConcept": _concept(words.medication, words.medication.display),
+            **context.asked_by,
+            "authoredOn": context.written,
+            "reasonCode": [_concept(words.reason)],
+            "dosageInstruction": [
+                {
+                    "text": Template(words.instruction).substitute(mg=mg_per_day),
+                    "timing": {"repeat": repeat},
+                    "doseAndRate": [{"doseQuantity": dose}],
+                }
+            ],
+            "dispenseRequest": {"expectedSupplyDuration": days},
+        }
+
+
+def orders(words: OrderWords, labs: Mapping[str, Lab], now: datetime) -> Orders:
+    """All templates, built once with sample ids and validated; KnowledgeError names the one that fails.
+
+    Drafts that were validated before, byte for byte, are not validated again.
+    """
+    built = Orders(words, labs)
+    for name, lab in labs.items():
+        if lab.order and lab.order not in lab.loinc:
+            raise KnowledgeError(f"knowledge/labs.toml: [{name}] has no display for its order code")
+    drafts = sample_drafts(built, now)
+    if not r4b.known_valid(drafts):
+        for draft in drafts:
+            _check(draft)
+    return built
+
+
+def sample_drafts(built: Orders, now: datetime) -> list[dict[str, Any]]:
+    """One draft of each template, with all that a call may fill in and with as little as it may."""
+    drafts = []
+    for sample in _samples(now):
+        drafts += [built.fluid_restriction("1000", sample), built.baclofen("10", sample)]
+        drafts += [built.lab(name, DraftLabs((name,)), sample) for name, lab in built.labs.items() if lab.order]
+    return drafts
+
+
+def _samples(now: datetime) -> list[OrderContext]:
+    full = OrderContext(patient_id="p", now=now, encounter_id="e", practitioner="Practitioner/u")
+    as_service = OrderContext(patient_id="p", now=now, fluid_order="ServiceRequest")
+    return [full, as_service]
+
+
+def _check(draft: dict[str, Any]) -> None:
+    kind = draft.get("resourceType", "an order")
+    try:
+        r4b.validate(draft)
+    except (KeyError, ValueError) as error:
+        raise KnowledgeError(f"knowledge/orders.toml: {kind} is not valid FHIR R4: {error}") from None
+
+
+def _who(context: OrderContext, patient: str, signer: str) -> dict[str, Any]:
+    """The references of one call; a user who may not sign orders is left out."""
+    found: dict[str, Any] = {patient: {"reference": f"Patient/{context.patient_id}"}}
+    if context.encounter_id is not None:
+        found["encounter"] = {"reference": f"Encounter/{context.encounter_id}"}
+    if context.practitioner is not None and _SIGNER.fullmatch(context.practitioner):
+        found[signer] = {"reference": context.practitioner}
+    return found
+
+
+def _is_id(value: str) -> bool:
+    return _ID.fullmatch(value) is not None and value.strip(".") != ""
+
+
+def _instant(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _concept(term: Term, words: str = "") -> dict[str, Any]:
+    coding = {"system": term.system, "code": term.code, "display": term.display}
+    return {"coding": [coding], "text": words or term.display}
+
+
+def _quantity(value: str, unit: str, code: str) -> dict[str, Any]:
+    """A quantity in UCUM; empty where the value is not a plain number."""
+    if _AMOUNT.fullmatch(value) is None:
+        return {}
+    number = Decimal(value)
+    exact = int(number) if number == number.to_integral_value() else number
+    return {"value": exact, "unit": unit, "system": UCUM, "code": code}
+
+
+def _create(resource: dict[str, Any], description: str) -> list[dict[str, Any]]:
+    return [{"type": "create", "description": description, "resource": resource}] if resource else []

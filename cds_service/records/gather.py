@@ -1,0 +1,143 @@
+"""Everything one hook call can know: its prefetch, then what that lacks from the FHIR server."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal
+
+from msgspec import Struct, field
+
+from cds_service.protocol.secret import Secret
+from cds_service.records.client import Access, FhirClient, Reads
+from cds_service.records.prefetch import ABSENT, Query, Source, prefetched, query
+from cds_service.records.reading import Read, Wanted
+from cds_service.sodium.snapshot import Missing
+from cds_service.trust.deadline import Deadline
+from cds_service.trust.registry import Client, ExtraSource
+
+Unreachable = Literal["no-fhir-server", "not-registered", "no-token"]
+
+# Sources that no prefetch template asks for; read only where the client's registry entry lists them.
+EXTRA_TEMPLATES: Mapping[ExtraSource, str] = {
+    "MedicationStatement": "MedicationStatement?patient={{context.patientId}}&_count=100",
+    "MedicationAdministration": "MedicationAdministration?patient={{context.patientId}}&_count=100",
+    "NutritionOrder": "NutritionOrder?patient={{context.patientId}}&_count=100",
+    "ServiceRequest": "ServiceRequest?patient={{context.patientId}}&_count=100",
+}
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """One hook call, as far as its data go."""
+
+    templates: Mapping[str, str]  # prefetch key -> template
+    patient_id: str
+    encounter_id: str | None = None
+    prefetch: Mapping[str, object] = field(default_factory=dict)
+    fhir_server: str | None = None
+    token: Secret | None = None
+    client: Client = field(default_factory=Client)
+
+    @property
+    def access(self) -> Access | Unreachable:
+        """Leave to read this client's FHIR server, or what it lacks."""
+        if self.fhir_server is None:
+            return "no-fhir-server"
+        base = self.client.base_for(self.fhir_server)
+        if base is None:
+            return "not-registered"
+        if self.token is None and not self.client.open_access:
+            return "no-token"
+        return Access(client=self.client.name, base=base, token=self.token, allow_private=self.client.allow_private)
+
+
+class Gathered(Struct, frozen=True, kw_only=True):
+    """The sources by key, and leave to read a few single resources more within the same deadline."""
+
+    sources: Mapping[str, Source]
+    reads: Reads
+    unreachable: Unreachable | None = None  # why nothing could be read live, if nothing could
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        """What could not be checked, and why: `Snapshot.missing`."""
+        return {key: source.missing for key, source in self.sources.items() if source.missing is not None}
+
+
+def from_prefetch(ask: Ask) -> dict[str, Source]:
+    """What the prefetch alone says, key by key; nothing is read.
+
+    Raises BadRequest where it brings another patient than that of the context.
+    """
+    return _from_prefetch(ask, _queries(ask, ask.templates))
+
+
+def _from_prefetch(ask: Ask, queries: Mapping[str, Query | None]) -> dict[str, Source]:
+    sources = {}
+    for key, asked in queries.items():
+        aliases = ask.client.prefetch_aliases.get(key, ())
+        sources[key] = _NOT_APPLICABLE if asked is None else prefetched(asked, ask.prefetch, aliases)
+    return sources
+
+
+def gather(ask: Ask, fhir: FhirClient, deadline: Deadline, live: Collection[str] | None = None) -> Gathered:
+    """Every key of the templates, and every extra source, by the deadline.
+
+    What the prefetch lacks is read live, all at once and in the order of the templates, if it is among
+    `live` (default: everything). What is neither in the prefetch nor wanted is NOT_READ.
+    """
+    queries = _queries(ask, ask.templates)
+    sources: dict[str, Source] = {**_from_prefetch(ask, queries), **dict.fromkeys(EXTRA_TEMPLATES, _NOT_READ)}
+    extras: dict[str, str] = {name: EXTRA_TEMPLATES[name] for name in ask.client.extra_sources}
+    sources |= dict.fromkeys(extras, ABSENT)
+    wanted = []
+    for key, asked in {**queries, **_queries(ask, extras)}.items():
+        if asked is None or not _is_unfinished(sources[key]):
+            continue
+        if live is None or key in live:
+            wanted.append(_wanted(asked, sources[key]))
+        elif sources[key] is ABSENT:
+            sources[key] = _NOT_READ
+    access = ask.access
+    reads = fhir.reads(access if isinstance(access, Access) else None, deadline)
+    for key, read in reads.all(wanted).items():
+        sources[key] = _after(sources[key], read)
+    return Gathered(sources=sources, reads=reads, unreachable=None if isinstance(access, Access) else access)
+
+
+_NOT_APPLICABLE = Source(state="absent", missing=Missing.NOT_APPLICABLE)
+_NOT_READ = Source(state="absent", missing=Missing.NOT_READ)
+
+
+def _queries(ask: Ask, templates: Mapping[str, str]) -> dict[str, Query | None]:
+    context = {"patientId": ask.patient_id, "encounterId": ask.encounter_id}
+    return {key: query(key, template, context) for key, template in templates.items()}
+
+
+def _is_unfinished(source: Source) -> bool:
+    return source.next_link is not None or (
+        source.state in ("absent", "failed") and source.missing is not Missing.NOT_APPLICABLE
+    )
+
+
+def _wanted(asked: Query, source: Source) -> Wanted:
+    goes_on = source.next_link is not None
+    return Wanted(
+        key=asked.key,
+        url=source.next_link if source.next_link is not None else asked.url,
+        expected=asked.expected,
+        identity=asked.identity,
+        so_far=source.resources if goes_on else (),
+        enough=asked.enough,
+    )
+
+
+def _after(source: Source, read: Read) -> Source:
+    """What a key is after the live read that followed its prefetch."""
+    if read.missing is None:
+        return Source(state="satisfied" if read.resources else "empty", origin="live", resources=read.resources)
+    if read.pages and read.resources:
+        return Source(state="satisfied", origin="live", resources=read.resources, missing=read.missing)
+    if source.resources or (source.state == "failed" and read.missing is Missing.UNREACHABLE):
+        return source
+    untried = source.state == "absent" and read.missing is Missing.UNREACHABLE
+    return Source(state="absent" if untried else "failed", missing=read.missing)

@@ -1,0 +1,164 @@
+"""What a request's prefetch holds, key by key: satisfied, known empty, failed or absent (CDSH-035..038)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Literal
+
+from msgspec import Struct
+
+from cds_service.errors import BadRequest
+from cds_service.records.bundle import Page, Resource, has_enough, page_of, without_repeats
+from cds_service.sodium.snapshot import Missing
+
+State = Literal["satisfied", "empty", "failed", "absent"]
+Origin = Literal["prefetch", "live", "none"]
+
+_TOKEN = re.compile(r"\{\{\s*context\.(\w+)\s*\}\}")
+_ID = re.compile(r"[A-Za-z0-9\-._]{1,256}")  # longer than FHIR's 64, and "_": Epic's ids (T-11)
+_COUNT = re.compile(r"[?&]_count=(\d+)(?:&|$)")
+_NEWEST_FIRST = "_sort=-date"
+_TEMPLATES = 64  # there are a dozen
+_BEST_FIRST: tuple[State, ...] = ("satisfied", "empty", "failed", "absent")
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """One prefetch key: what came of it, where from, and why it is not all, if it is not.
+
+    `missing` None means that the key was answered to its end; `resources` may hold a part where it is
+    TRUNCATED. `next_link`: the prefetch was a first page.
+    """
+
+    state: State
+    origin: Origin = "none"
+    resources: tuple[Resource, ...] = ()
+    missing: Missing | None = None
+    next_link: str | None = None
+
+
+ABSENT = Source(state="absent")
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """A template filled in for one request: a read by id, or a search."""
+
+    key: str
+    url: str
+    expected: str  # resource type
+    identity: str | None = None
+    enough: int | None = None  # how many of the newest are asked for
+
+
+class _Template(Struct, frozen=True):
+    """What a template says for every request."""
+
+    tokens: tuple[tuple[str, str], ...]  # as written, and the name in it
+    expected: str
+    is_read: bool
+    enough: int | None
+
+
+@lru_cache(maxsize=_TEMPLATES)
+def _take_apart(template: str) -> _Template:
+    path, _, search = template.partition("?")
+    expected, _, identity = path.partition("/")
+    tokens = tuple((token[0], token[1]) for token in _TOKEN.finditer(template))
+    if "{{" in _TOKEN.sub("", template):
+        raise KeyError(template)
+    count = _COUNT.search(template)
+    newest = count is not None and _NEWEST_FIRST in search.split("&")
+    return _Template(tokens, expected, bool(identity), int(count[1]) if count is not None and newest else None)
+
+
+def fill(template: str, context: Mapping[str, str | None]) -> str | None:
+    """The template with the ids of this request in it; None where the context lacks one.
+
+    Raises BadRequest for an id that is none, and KeyError for a token that we do not use.
+    """
+    url = template
+    for written, name in _take_apart(template).tokens:
+        value = context[name]
+        if value is None:
+            return None
+        if not _ID.fullmatch(value) or not value.strip("."):
+            raise BadRequest(f"The member 'context.{name}' is not a FHIR id.")
+        url = url.replace(written, value)  # nothing in an id needs an escape, or could be a token
+    return url
+
+
+def query(key: str, template: str, context: Mapping[str, str | None]) -> Query | None:
+    """What a template asks of the server for this request, or None where it does not apply."""
+    url = fill(template, context)
+    if url is None:
+        return None
+    known = _take_apart(template)
+    return Query(
+        key=key,
+        url=url,
+        expected=known.expected,
+        identity=url.partition("?")[0].partition("/")[2] if known.is_read else None,
+        enough=known.enough,
+    )
+
+
+def prefetched(asked: Query, prefetch: Mapping[str, object], names: Iterable[str] = ()) -> Source:
+    """What the prefetch says to a query under our key or, failing that, under the client's names for it.
+
+    BadRequest where a read brought another patient than that of the context.
+    """
+    found = [judge(asked, prefetch[name]) for name in (asked.key, *names) if name in prefetch]
+    return min(found, key=lambda source: _BEST_FIRST.index(source.state), default=ABSENT)
+
+
+def judge(asked: Query, value: object) -> Source:
+    """The state of one prefetched value. `null` is an answer too: there is nothing (CDSH-037)."""
+    if asked.identity is not None:
+        return _judge_one(asked, asked.identity, value)
+    if value is None:
+        return Source(state="empty", origin="prefetch")
+    page = page_of(value, asked.expected)
+    if page is None:
+        return Source(state="failed", missing=Missing.FAILED)
+    resources = without_repeats(page.resources)
+    if not page.whole or (page.next_link is None and _hides_some(asked, page)):
+        return Source(
+            state="failed",
+            origin="prefetch" if resources else "none",
+            resources=resources,
+            missing=Missing.TRUNCATED if resources else Missing.FAILED,
+        )
+    if page.next_link is not None and not _has_enough(asked, resources):
+        return Source(
+            state="satisfied" if resources else "failed",
+            origin="prefetch",
+            resources=resources,
+            missing=Missing.TRUNCATED if resources else Missing.FAILED,
+            next_link=page.next_link,
+        )
+    return Source(state="satisfied" if resources else "empty", origin="prefetch", resources=resources)
+
+
+def _judge_one(asked: Query, identity: str, value: object) -> Source:
+    page = page_of(value, asked.expected) if value is not None else None
+    matches = [r for r in page.resources if r.get("resourceType") == asked.expected] if page else []
+    if value is None:
+        # The client knows of none, and yet the context names it: nothing to read again, nothing to rely on.
+        return Source(state="empty", origin="prefetch", missing=Missing.FAILED)
+    if len(matches) != 1:
+        return Source(state="failed", missing=Missing.FAILED)
+    said = matches[0].get("id")
+    if said == identity:
+        return Source(state="satisfied", origin="prefetch", resources=(matches[0],))
+    if asked.expected == "Patient" and isinstance(said, str):
+        raise BadRequest("The prefetched Patient is not the patient of the context.")
+    return Source(state="failed", missing=Missing.FAILED)
+
+
+def _hides_some(asked: Query, page: Page) -> bool:
+    return page.total is not None and page.total > len(page.resources) and not _has_enough(asked, page.resources)
+
+
+def _has_enough(asked: Query, resources: Iterable[Resource]) -> bool:
+    return has_enough(resources, asked.expected, asked.enough)

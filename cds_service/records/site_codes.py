@@ -1,0 +1,140 @@
+"""What one site adds to our codes: a CSV of local codes, and the index of its RxNorm release (D.6)."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from urllib.parse import quote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from cds_service.errors import TerminologyError
+from cds_service.knowledge.load import Knowledge
+from cds_service.knowledge.terms import Terms
+from cds_service.records.rxnorm_files import read_index
+from cds_service.terminology.codes import CodeIndex, IndexedProduct
+from cds_service.terminology.labs import LabResolver
+from cds_service.terminology.match import Coded, Coding
+from cds_service.terminology.systems import canonical
+from cds_service.terminology.vocabulary import NO_LOCAL_CODES, LocalCodes
+
+_KEYS = ("system", "code")
+_MEANINGS = ("ingredient", "analyte")
+_SEPARATORS = re.compile(r"([\\,|$])")  # of a FHIR token list
+_ASKED = re.compile(r"([?&]code=)([^&]*)")
+_Key = tuple[str, str]
+
+
+class SiteCodes(Struct, frozen=True, kw_only=True):
+    """The codes of a site, and the date of its RxNorm release where it has an index."""
+
+    local: LocalCodes = NO_LOCAL_CODES
+    release: date | None = None
+    asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # prefetch key -> tokens to search for
+
+
+def site_codes(terms: Terms, index: Path | None = None, codes: Path | None = None) -> SiteCodes:
+    """Both files read and checked; TerminologyError names the file, and the line where it has lines."""
+    labs, drugs, asked = _local_codes(codes, terms) if codes is not None else ({}, {}, {})
+    found = read_index(index) if index is not None else None
+    products = _of_known_drugs(found.products, terms) if found is not None else {}
+    return SiteCodes(
+        local=LocalCodes(labs=labs, drugs=drugs, products=products),
+        release=found.release if found is not None else None,
+        asked={key: tuple(tokens) for key, tokens in asked.items()},
+    )
+
+
+def asking_for(knowledge: Knowledge, site: SiteCodes) -> Knowledge:
+    """Knowledge whose prefetch asks for the site's own results too: a code that nobody asks for is never read."""
+    services = {}
+    for id_, service in knowledge.services.items():
+        prefetch = {key: _asking(template, site.asked.get(key, ())) for key, template in service.prefetch.items()}
+        services[id_] = replace(service, prefetch=prefetch)
+    return replace(knowledge, services=services)
+
+
+def _asking(template: str, tokens: tuple[str, ...]) -> str:
+    return _ASKED.sub(lambda found: found[1] + ",".join((found[2], *tokens)), template) if tokens else template
+
+
+def _of_known_drugs(products: Mapping[str, IndexedProduct], terms: Terms) -> dict[str, IndexedProduct]:
+    """The products without ingredients that sodium-drugs.toml has dropped since the import."""
+    kept = {}
+    for code, product in products.items():
+        ingredients = tuple(name for name in product.ingredients if name in terms.drugs)
+        if ingredients:
+            kept[code] = IndexedProduct(product.name, ingredients)
+    return kept
+
+
+def _local_codes(path: Path, terms: Terms) -> tuple[dict[_Key, str], dict[_Key, list[str]], dict[str, dict[str, None]]]:
+    """Laboratory codes, drug codes, and what to search for; a code on several lines holds several ingredients."""
+    labs: dict[_Key, str] = {}
+    drugs: dict[_Key, list[str]] = {}
+    asked: dict[str, dict[str, None]] = {}
+    shipped = _Shipped(terms)
+    for place, row in _rows(path):
+        key = canonical(row["system"]), row["code"]
+        ingredient, analyte = row["ingredient"].lower(), row["analyte"].lower()
+        if not row["code"] or bool(ingredient) == bool(analyte):
+            raise TerminologyError(f"{place}: needs a code, and either an ingredient or an analyte")
+        if ingredient and ingredient not in terms.drugs:
+            raise TerminologyError(f"{place}: '{ingredient}' is no ingredient of sodium-drugs.toml")
+        if analyte and analyte not in terms.labs:
+            raise TerminologyError(f"{place}: '{analyte}' is no analyte of labs.toml")
+        if shipped.contradicts(key, ingredient or analyte) or labs.get(key, analyte) != analyte:
+            raise TerminologyError(f"{place}: the code has another meaning already")
+        if ingredient:
+            drugs.setdefault(key, []).append(ingredient)
+        else:
+            labs[key] = analyte
+            asked.setdefault(terms.labs[analyte].prefetch, {})[_token(row["system"], row["code"])] = None
+    return labs, drugs, asked
+
+
+def _token(system: str, code: str) -> str:
+    """`system|code` as it stands in a search, in the site's own spelling: servers compare it."""
+    return "|".join(quote(_SEPARATORS.sub(r"\\\1", part), safe=":/.-_~") for part in (system, code))
+
+
+class _Shipped:
+    """What our own files say of a code: a site adds to it, and never turns urine sodium into sodium."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._labs = LabResolver(terms.labs)
+        self._drugs = CodeIndex(terms.drugs)
+
+    def contradicts(self, key: _Key, meaning: str) -> bool:
+        coding = Coding(*key)
+        lab = self._labs.resolve(Coded(codings=(coding,)))
+        known = {lab.analyte} if lab is not None else set(self._drugs.find(coding).ingredients)
+        return bool(known) and meaning not in known
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each row as (file and line, trimmed cells by column), but for blank ones and "#" ones."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            columns = [name.strip().lower() for name in next(reader, [])]
+            if not set(_KEYS) <= set(columns) or set(_MEANINGS).isdisjoint(columns):
+                raise TerminologyError(f"{path.name}, line 1: needs the columns system, code, ingredient or analyte")
+            for cells in reader:
+                if not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
+                    continue
+                place = f"{path.name}, line {reader.line_num}"
+                if len(cells) != len(columns):
+                    raise TerminologyError(f"{place}: {len(cells)} cells, but {len(columns)} columns")
+                row = dict.fromkeys(_MEANINGS, "")
+                yield place, row | {c: cell.strip() for c, cell in zip(columns, cells, strict=True)}
+    except OSError as error:
+        raise TerminologyError(f"{path.name} cannot be read: {error.strerror}") from None
+    except csv.Error as error:
+        raise TerminologyError(f"{path.name}, line {reader.line_num}: {error}") from None
+    except UnicodeDecodeError:
+        raise TerminologyError(f"{path.name} is not UTF-8") from None

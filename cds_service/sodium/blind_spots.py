@@ -1,0 +1,66 @@
+"""What an answer without cards would hide: silence means "looked, and found nothing", and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+from typing import Literal
+
+from cds_service.engine.finding import Outcome, Silence
+from cds_service.knowledge.limits import Limits
+from cds_service.sodium.case import Case
+from cds_service.sodium.series import SODIUM, in_future, usable_status
+from cds_service.sodium.snapshot import Missing, Snapshot
+from cds_service.sodium.spans import hours
+
+MEDICINES_UNREAD = "medicines-unread"  # a rule's reason: its question cannot be answered without the list
+PROBLEMS_UNREAD = "problems-unread"
+# "order": the medicine of a selected order; "orders": the call brought none at all.
+Unlooked = Literal["sodium", "medications", "conditions", "order", "orders"]
+UNREAD = frozenset(Missing) - {Missing.TRUNCATED, Missing.NOT_APPLICABLE}
+
+
+def unlooked(case: Case, outcomes: Sequence[Outcome], disabled: Collection[str]) -> Unlooked | None:
+    """What was not read and could have changed the silence of all rules; None where any rule has spoken.
+
+    "order": the medicine of a selected order itself.
+    """
+    silences = [o for o in outcomes if isinstance(o, Silence)]
+    if len(silences) < len(outcomes):
+        return None
+    snapshot = case.snapshot
+    if any(o.unread for o in snapshot.drafts if o.reference in snapshot.selected):
+        return "order"
+    reasons = {s.reason for s in silences if s.rule not in disabled}
+    if MEDICINES_UNREAD in reasons:
+        return "medications"
+    if PROBLEMS_UNREAD in reasons:
+        return "conditions"
+    if case.sodium.rejected and _ahead(snapshot, case.limits):  # a time ahead is never used
+        return "sodium"
+    truncated = snapshot.missing.get(SODIUM) is Missing.TRUNCATED
+    return "sodium" if truncated and not _recent_seen(snapshot, case.limits) else None
+
+
+def sodium_missing(snapshot: Snapshot) -> bool:
+    """Whether no sodium result was read at all."""
+    return snapshot.missing.get(SODIUM) in UNREAD
+
+
+def _ahead(snapshot: Snapshot, limits: Limits) -> bool:
+    """Whether a sodium was left out whose time lies ahead: a clock or a zone is wrong, and it may be the newest."""
+    return any(
+        lab.analyte == SODIUM
+        and lab.time is not None
+        and usable_status(lab.status) is not None
+        and in_future(lab.time, snapshot, limits)
+        for lab in snapshot.labs
+    )
+
+
+def _recent_seen(snapshot: Snapshot, limits: Limits) -> bool:
+    """Whether what was cut off is older than anything rules look at: newest first, and back far enough."""
+    times = [lab.time.at for lab in snapshot.labs if lab.analyte == SODIUM and lab.time is not None]
+    newest_first = all(one >= other for one, other in pairwise(times))
+    begins = snapshot.now - hours(limits.rate_long_window_hours)
+    return len(times) > 1 and newest_first and times[-1] < begins

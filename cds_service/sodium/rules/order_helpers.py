@@ -1,0 +1,219 @@
+"""The selected order as order rules see it: what it is, what runs beside it, and shared buttons."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from cds_service.engine.finding import DraftLabs, Fact, Finding, Line, RemoveDraft, Silence, Suggestion
+from cds_service.sodium.case import Case
+from cds_service.sodium.exposure import Exposure
+from cds_service.sodium.rules.doubts import doubt_lines
+from cds_service.sodium.rules.gates import below_plausible, recorded
+from cds_service.sodium.sample import Sample
+from cds_service.sodium.snapshot import Missing, Order
+from cds_service.sodium.spans import days, hours
+from cds_service.sodium.wording import number
+from cds_service.terminology.match import DrugMatch
+
+_RAISING_SALINE = ("hypertonic", "concentrate")
+RUNNING = frozenset({"active", "in-progress", "unknown", ""})
+_BY_WORDS = ("text", "brand")
+# "antipsychotics, carbamazepine, diuretics, mirtazapine, oxcarbazepine, SNRI, SSRI, TCA, tramadol" (A.2)
+BEERS = frozenset({"antipsychotic", "iminostilbene", "thiazide", "loop", "mra", "snri", "ssri", "tca", "opioid-sodium"})
+LOW_SODIUM = frozenset({"hyponatremia", "siadh"})
+
+
+def about(order: Order, finding: Finding) -> Finding:
+    """The finding as one about this order, with the recorded words where a drug was known by name (D.4)."""
+    named = (d for d in order.drugs if d.name in finding.drugs and d.evidence in _BY_WORDS and d.matched)
+    words = tuple(Line("matched-by-name", {"words": d.matched}) for d in named if d.matched)
+    return replace(finding, order=order.reference, slot="order", why=(*finding.why, *words))
+
+
+def silent(rule: str, order: Order, reason: str, **facts: Fact) -> Silence:
+    """Why this rule has nothing to say of this order."""
+    return Silence(rule, reason, facts, order.reference)
+
+
+def raises_by_saline(order: Order) -> bool:
+    """Whether the order is hypertonic saline or a concentrate for a vein (C.5)."""
+    if order.kind != "medication" or order.route == "local" or order.saline is None:
+        return False
+    return order.saline.kind in _RAISING_SALINE
+
+
+def is_concentrate(order: Order) -> bool:
+    """Whether the order is a concentrate: whatever is said of boluses must never be said of it."""
+    return raises_by_saline(order) and order.saline is not None and order.saline.kind == "concentrate"
+
+
+def saline_name(order: Order) -> str:
+    """The ordered saline on a card: "3% saline", or its class where the order carries no strength."""
+    if order.saline is None:
+        return ""
+    if order.saline.percent is None:
+        return f"drugclass:saline-{order.saline.kind}"
+    percent = order.saline.percent
+    return f"{number(percent, (percent,))}% saline"
+
+
+def vaptan_of(order: Order) -> DrugMatch | None:
+    """The vaptan in the order."""
+    return drug_of(order, "vaptan")
+
+
+def drug_of(order: Order, *classes: str) -> DrugMatch | None:
+    """The first systemic ingredient of one of these classes in the order."""
+    if order.kind != "medication" or order.route == "local":
+        return None
+    return next((d for d in order.drugs if d.cls in classes), None)
+
+
+def for_polycystic_kidney(case: Case, order: Order) -> bool:
+    """Whether a vaptan is for polycystic kidney disease: recorded, and nothing says low sodium (C.5)."""
+    if vaptan_of(order) is None or order.hyponatremia_product or for_low_sodium(order):
+        return False
+    return "adpkd" in order.reasons or recorded(case, "adpkd")
+
+
+def for_low_sodium(order: Order) -> bool:
+    """Whether the order itself says that low sodium is its reason."""
+    return not order.reasons.isdisjoint(LOW_SODIUM)
+
+
+def raising_name(order: Order) -> str:
+    """What a card calls an order that raises sodium; "" for every other order."""
+    if raises_by_saline(order):
+        return saline_name(order)
+    vaptan = vaptan_of(order)
+    return vaptan.name if vaptan else ""
+
+
+def sodium_unread(case: Case) -> bool:
+    """Whether no sodium is known because it could not be read: not the same as none on record."""
+    missing = case.snapshot.missing.get("sodium")
+    return case.sodium.latest is None and missing not in (None, Missing.NOT_APPLICABLE)
+
+
+def latest_within(case: Case, span: timedelta) -> Sample | None:
+    """The latest usable sodium, unless it is older than the span."""
+    return case.sodium.latest if case.sodium.age <= span else None
+
+
+def is_below(sample: Sample, limit: Decimal) -> bool:
+    """Whether the sodium is below the limit; "<130" is below 130."""
+    return sample.value < limit or (sample.comparator == "<" and sample.value == limit)
+
+
+def other_drafts(case: Case, order: Order) -> tuple[Order, ...]:
+    """The drafts of this session beside the order."""
+    return tuple(d for d in case.snapshot.drafts if d.reference != order.reference)
+
+
+def taken(case: Case, drug: DrugMatch) -> Exposure | None:
+    """The patient's present exposure to the same ingredient: the order renews or raises it."""
+    return next((e for e in case.exposures.active if e.drug.name == drug.name), None)
+
+
+def is_refill(case: Case, order: Order, drug: DrugMatch) -> bool:
+    """Whether a drug active for longer than B.5 rule 3 asks goes on, at no higher dose."""
+    exposure = taken(case, drug)
+    if exposure is None or exposure.since is None:
+        return False
+    doses = [o.daily_dose_mg for o in exposure.orders if o.daily_dose_mg is not None]
+    if order.daily_dose_mg is not None and doses and order.daily_dose_mg > doses[0]:
+        return False
+    return case.snapshot.now - exposure.since > days(case.limits.refill_after_days)
+
+
+def beside(case: Case, order: Order, *classes: str) -> tuple[DrugMatch, ...]:
+    """Active and drafted drugs of these classes beside the order, each ingredient once."""
+    active = [e.drug for e in case.exposures.of(*classes)]
+    drafted = [d for draft in other_drafts(case, order) if (d := drug_of(draft, *classes))]
+    return tuple({d.name: d for d in (*active, *drafted)}.values())
+
+
+def saline_beside(case: Case, order: Order, within: timedelta | None = None) -> Order | None:
+    """Hypertonic saline drafted beside the order, or active (with `within`: started so recently)."""
+    for other in other_drafts(case, order):
+        if raises_by_saline(other):
+            return other
+    running = (o for o in case.snapshot.exposures if raises_by_saline(o) and _runs(case, o))
+    return next((o for o in running if within is None or _started(case, o, within)), None)
+
+
+def _runs(case: Case, order: Order) -> bool:
+    return order.status in RUNNING and (order.end is None or order.end >= case.snapshot.now)
+
+
+def _started(case: Case, order: Order, within: timedelta) -> bool:
+    return order.start is not None and case.snapshot.now - order.start <= within
+
+
+def first_evidence(case: Case) -> str:
+    """The most telling evidence of the volume status, for a summary."""
+    return f"evidence:{case.volume.evidence[0]}" if case.volume.evidence else "evidence:site-status"
+
+
+def older_than(case: Case, years: Decimal) -> bool:
+    """Whether the patient is known to be at least that old."""
+    return case.age_years is not None and case.age_years >= years
+
+
+def beers_lines(case: Case, drug: DrugMatch) -> tuple[Line, ...]:
+    """The Beers criteria, where patient and drug are among them."""
+    named = drug.cls in BEERS or drug.name == "mirtazapine"
+    return (Line("beers"),) if named and older_than(case, case.limits.lowering_age_years) else ()
+
+
+def result_doubts(case: Case) -> tuple[Line, ...]:
+    """What speaks against taking the latest sodium at its word, below the plausible range first (S2)."""
+    below = (Line("doubt-below-plausible", keep=True),) if below_plausible(case) else ()
+    return (*below, *doubt_lines(case))
+
+
+def may_remove(case: Case) -> bool:
+    """Whether a removal may be offered: the age is known, problems and medicines were read to their end."""
+    return case.age_years is not None and case.snapshot.complete("conditions", "medications")
+
+
+def remove(order: Order, drug: str) -> Suggestion:
+    """Take the selected draft away."""
+    return Suggestion("remove-draft", (RemoveDraft(order.reference),), {"drug": drug})
+
+
+def emergency_line(order: Order) -> tuple[Line, ...]:
+    """The line that opens every card on hypertonic saline (M4): no card may delay a rescue."""
+    return (Line("treat-first", keep=True),) if raises_by_saline(order) else ()
+
+
+def keep_and_check(case: Case) -> Suggestion:
+    """Keep the order and draw sodium soon after it: the first button of every card on raising sodium (M4)."""
+    after = case.limits.raising_recheck_hours
+    draw = DraftLabs(("sodium",), "stat", hours(after))
+    return Suggestion("add-sodium-1h", (draw,), {"hours": number(after)}, recommended=True)
+
+
+def sodium_at_once(order: Order) -> Suggestion:
+    """Draw sodium at once; hypertonic saline is kept meanwhile (M4)."""
+    kind = "add-sodium-now" if raises_by_saline(order) else "repeat-sodium-stat"
+    return Suggestion(kind, (DraftLabs(("sodium",), "stat"),), recommended=True)
+
+
+def sodium_today() -> Suggestion:
+    """Draw sodium today."""
+    return Suggestion("repeat-sodium-now", (DraftLabs(("sodium",), "urgent"),))
+
+
+def recheck_in_weeks(case: Case) -> Suggestion:
+    """Sodium one to two weeks after the drug was started or changed."""
+    draw = DraftLabs(("sodium",), "routine", days(case.limits.drug_recheck_days))
+    return Suggestion("recheck-sodium-weeks", (draw,))
+
+
+def baseline() -> Suggestion:
+    """Sodium and the values beside it before the drug is started."""
+    return Suggestion("baseline-labs", (DraftLabs(("sodium", "potassium", "creatinine")),))

@@ -1,0 +1,72 @@
+"""All order-select rules by their id, and which orders they concern."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from cds_service.engine.finding import Outcome
+from cds_service.sodium.case import Case
+from cds_service.sodium.rules import (
+    cirrhosis,
+    desmopressin,
+    hypertonic,
+    infusions,
+    lowering_drugs,
+    raising,
+    rising,
+    starting,
+    treatments,
+    vaptans,
+)
+from cds_service.sodium.rules.order_helpers import drug_of, for_low_sodium, raising_name
+from cds_service.sodium.snapshot import Order
+
+RULES: Mapping[str, Callable[[Case, Order], Outcome]] = {
+    "OS-HTS-OVER": rising.rising_already,
+    "OS-VAP-HTS": raising.raised_twice,
+    "OS-VAP-HYPO": vaptans.volume_depleted,
+    "OS-VAP-CONTRA": vaptans.contraindicated,
+    "OS-HTS-SEV": hypertonic.severe_symptoms,
+    "OS-HTS-OLD": raising.no_fresh_sodium,
+    "OS-HTS-GLU": raising.explained_by_glucose,
+    "OS-HTS-PSEUDO": raising.may_be_artefact,
+    "OS-HTS-NONE": hypertonic.not_low,
+    "OS-HTS-MILD": hypertonic.mild,
+    "OS-HTS-ASX": hypertonic.no_severe_symptoms,
+    "OS-VAP-SEV": vaptans.severe_symptoms,
+    "OS-VAP-LIVER": vaptans.liver,
+    "OS-VAP-DUR": vaptans.duration,
+    "OS-VAP-NONE": vaptans.not_low,
+    "OS-HTS-CONC": hypertonic.concentrate,
+    "OS-VAP-GEN": vaptans.start,
+    "OS-FR": treatments.restriction,
+    "OS-SALT": treatments.salt_tablets,
+    "OS-HYPOTONIC": infusions.hypotonic,
+    "OS-ISO": infusions.isotonic_in_siadh,
+    "OS-ISO-HYPER": infusions.isotonic_in_overload,
+    "OS-DIUR-CRAMP": cirrhosis.diuretic,
+    "OS-LOW": lowering_drugs.lowering,
+    "OS-DDAVP": desmopressin.desmopressin,
+    "OS-COMBO": starting.combination,
+    "OS-BASE": starting.no_baseline,
+    "OS-DEMECLO": treatments.demeclocycline,
+    "OS-BACLO": cirrhosis.baclofen,
+}
+CONCERNED = frozenset({"demeclocycline", "desmopressin"})
+Concern = Literal["saline-or-vaptan", "without-sodium", "relevant", ""]
+
+
+def concern(order: Order) -> Concern:
+    """Whether any rule can have something to say of the order; "without-sodium": whatever sodium is."""
+    if raising_name(order):
+        return "saline-or-vaptan"
+    if order.fluid_restriction or treatments.is_salt_tablet(order) or drug_of(order, "baclofen"):
+        return "without-sodium"
+    if infusions.may_be_large(order):
+        return "relevant"
+    if order.kind != "medication" or order.route == "local":
+        return ""
+    watched = any(d.group or d.cls in CONCERNED for d in order.drugs)
+    lithium = any(d.cls == "lithium" for d in order.drugs) and for_low_sodium(order)
+    return "relevant" if watched or lithium else ""

@@ -1,0 +1,138 @@
+"""One patient at one moment, as far as the record could be read. Pure data: no FHIR, no clock.
+
+The reader (`cds_service.records.reader`) fills it; rules only look at it. Instants are aware
+datetimes. Values are decimals as they were recorded, never rounded. Times without a day are dropped
+by the reader; times without a clock carry `day_only`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Struct, field
+
+from cds_service.terminology.match import DrugMatch, RecordText, Route, Saline
+
+
+class Missing(StrEnum):
+    """Why a source could not be checked. NOT_APPLICABLE hides nothing (no encounter in context)."""
+
+    TIMEOUT = "timeout"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"  # no FHIR server that we may call, or no token
+    REFUSED = "refused"  # 401 or 403
+    TRUNCATED = "truncated"  # a page limit hides the rest; what was read is used
+    VERSION = "version"  # the record's FHIR version is not R4
+    NOT_READ = "not-read"  # not asked for by this client's registry entry
+    NOT_APPLICABLE = "not-applicable"
+
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """When something was measured or recorded."""
+
+    at: datetime
+    day_only: bool = False
+    result_time: bool = False  # `issued` stood in for a missing effective time
+
+
+class LabResult(Struct, frozen=True, kw_only=True):
+    """One Observation with a quantity, before any judgement whether it is usable (B.0.1)."""
+
+    analyte: str  # a key of labs.toml: "sodium", "glucose", "potassium", ...
+    value: Decimal
+    unit: str  # UCUM code or unit text as recorded, whichever labs.toml knows; "" where neither is given
+    comparator: str = ""  # "<", "<=", ">", ">="
+    time: Moment | None
+    status: str  # FHIR status, trimmed, lower case
+    method: Literal["lab", "poc"] = "lab"
+    urine: bool = False  # the specimen says so
+    identity: str = ""  # identifier of the result, else ""
+    specimen: str = ""
+    updated: datetime | None = None
+    reference: str = ""  # Observation/<id>
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """One Condition that is neither refuted nor entered in error."""
+
+    concepts: frozenset[str]  # keys of conditions.toml
+    active: bool  # clinicalStatus active/recurrence/relapse, or absent and not abated
+    encounter_diagnosis: bool  # a diagnosis of the encounter in context
+    since: datetime | None  # onset, else recorded
+    by_text: bool = False  # matched by words, not by code
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """One order or exposure: a draft, a prescription, a statement, an administration."""
+
+    reference: str  # "MedicationRequest/7"
+    kind: Literal["medication", "nutrition", "service", "other"] = "medication"
+    drugs: tuple[DrugMatch, ...] = ()
+    partners: tuple[str, ...] = ()  # other named ingredients of a combination, in our own words
+    ingredient_count: int = 1
+    saline: Saline | None = None
+    route: Route = "unknown"
+    fluid_restriction: bool = False
+    hypotonic: bool = False  # dextrose 5 % or free water (OS-HYPOTONIC)
+    hypotonic_volume_ml: Decimal | None = None
+    balanced: bool = False  # Lactated Ringer's and its like: volume given (M9), no saline order
+    balanced_volume_ml: Decimal | None = None
+    unrecognised: RecordText | None = None  # a medication that nothing could be made of
+    code_only: bool = False  # ... because it carries a code and no name
+    unread: bool = False  # ... because the Medication that it points to could not be read
+    status: str = ""
+    intent: str = ""
+    start: datetime | None = None  # boundsPeriod.start, else effective, else authoredOn
+    end: datetime | None = None  # boundsPeriod.end or validityPeriod.end
+    authored: datetime | None = None
+    duration_days: Decimal | None = None
+    daily_dose_mg: Decimal | None = None
+    single_dose: bool = False
+    reasons: frozenset[str] = frozenset()  # concepts of reasonCode
+    stoppable: bool = False  # may become an `update`, if the whole resource turns out valid and inert
+    adpkd: bool = False  # a tolvaptan product for polycystic kidney disease, or of unknown purpose
+    hyponatremia_product: bool = False  # a tolvaptan product labelled for low sodium
+
+
+Setting = Literal["inpatient", "outpatient"]
+
+
+class Patient(Struct, frozen=True, kw_only=True):
+    """Who it is about."""
+
+    birth_date: date | None = None
+    deceased: bool = False
+    sex: str = ""
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """Everything a rule may know. `missing` names what it must not take for absent."""
+
+    now: datetime
+    zone: timedelta | None = None  # offset for dates on cards; None: that of the newest result
+    patient: Patient = Patient()
+    setting: Setting = "outpatient"
+    setting_assumed: bool = False  # encounterId was given and the Encounter could not be read
+    labs: tuple[LabResult, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    encounter_reasons: frozenset[str] = frozenset()  # concepts of Encounter.reasonCode
+    exposures: Sequence[Order] = ()  # medication list: active, on hold, completed, stopped
+    drafts: tuple[Order, ...] = ()  # draftOrders, selected ones among them
+    selected: tuple[str, ...] = ()  # references of the selected drafts
+    site_volume_status: tuple[str, datetime] | None = None  # a site's own "volume status" Observation
+    missing: Mapping[str, Missing] = field(default_factory=dict)  # prefetch key -> why
+    dropped_foreign: int = 0  # resources of another patient, left out
+    without_subject: int = 0  # resources that name no patient, taken as this one's
+
+    @property
+    def unrecognised(self) -> int:
+        """How many orders carry a code and no name, or point to a Medication that could not be read."""
+        return sum(order.code_only or order.unread for order in (*self.exposures, *self.drafts))
+
+    def complete(self, *sources: str) -> bool:
+        """Whether every one of these sources was read to its end."""
+        return all(self.missing.get(s) in (None, Missing.NOT_APPLICABLE) for s in sources)

@@ -1,0 +1,121 @@
+"""The sodium series: which samples are usable, which one is the latest, its band, age and trend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+
+from msgspec import Struct, field
+
+from cds_service.knowledge.limits import Limits
+from cds_service.sodium.sample import Band, Fall, Freshness, Rejected, Sample, band_of
+from cds_service.sodium.series import Series
+from cds_service.sodium.snapshot import Setting, Snapshot
+from cds_service.sodium.spans import days, hours
+from cds_service.sodium.trend import acute_fall, falling, stable_chronic
+
+__all__ = [
+    "Band",
+    "Fall",
+    "Freshness",
+    "Influence",
+    "Rejected",
+    "Sample",
+    "SodiumView",
+    "sodium_view",
+]
+
+NO_CARD = ("status", "comparator", "time", "specimen")  # left out silently; unit and plausibility are told
+
+
+class SodiumView(Struct, frozen=True, kw_only=True):
+    """The series as rules see it."""
+
+    samples: tuple[Sample, ...] = ()  # usable, oldest first
+    latest: Sample | None = None
+    measured: Band = Band.NORMAL  # band of the measured value
+    band: Band = Band.NORMAL  # band that rules use: of the Katz value where glucose is high (M5)
+    age: timedelta = timedelta(0)
+    freshness: Freshness = Freshness.STALE
+    rejected: tuple[Rejected, ...] = ()
+    newest_rejected: Rejected | None = None  # newer than `latest`, or alone, for unit or plausibility
+    other_method: Sample | None = None  # lab and point of care disagree by more than the limit (S3)
+    falling: Fall | None = None  # B.0.8 "Falling"
+    acute: Fall | None = None  # M3
+    stable_chronic: bool = False  # B.5 rule 6 as far as samples go
+    never_repeated_severe: bool = False  # B.0.2 exception, M17: it decides `freshness`
+
+    @property
+    def low(self) -> bool:
+        """Whether the latest usable value is low by the profile (band in use)."""
+        return self.latest is not None and self.band is not Band.NORMAL
+
+
+class Influence(Struct, frozen=True, kw_only=True):
+    """What other findings say of the series: corrected values, and whether a fall has another explanation."""
+
+    corrected: Mapping[Sample, Decimal] = field(default_factory=dict)  # Katz values where glucose is high
+    fall_explained: bool = False  # glucose shift, suspected artefact, or planned re-lowering (M3)
+
+
+_NO_INFLUENCE = Influence()
+
+
+def sodium_view(snapshot: Snapshot, series: Series, limits: Limits, influence: Influence = _NO_INFLUENCE) -> SodiumView:
+    """The series with band, age and trend (A.3, B.0.1, B.0.2, M3, M5, M17); empty where nothing is usable."""
+    rejected = _newest_rejected(series)
+    latest = series.latest
+    if latest is None:
+        return SodiumView(rejected=series.rejected, newest_rejected=rejected)
+    age = max(snapshot.now - latest.at, timedelta(0))
+    plain = _freshness(age, snapshot.setting, limits)
+    unrepeated = _unrepeated_freshness(latest, age, snapshot.setting, limits)
+    corrected = influence.corrected
+    acute = None if influence.fall_explained else acute_fall(series.samples, latest, corrected, limits)
+    return SodiumView(
+        samples=series.samples,
+        latest=latest,
+        measured=band_of(latest.value, limits, latest.comparator),
+        band=band_of(corrected.get(latest, latest.value), limits, latest.comparator),
+        age=age,
+        freshness=unrepeated or plain,
+        rejected=series.rejected,
+        newest_rejected=rejected,
+        other_method=series.other_method,
+        falling=falling(series.samples, latest, limits),
+        acute=acute,
+        stable_chronic=stable_chronic(series.samples, limits),
+        never_repeated_severe=unrepeated not in (None, plain),
+    )
+
+
+def _newest_rejected(series: Series) -> Rejected | None:
+    """The newest result that was left out for its unit or value, if nothing usable is as new."""
+    told = [r for r in series.rejected if r.why not in NO_CARD and r.at is not None]
+    newest = told[-1] if told else None
+    if newest is None or series.latest is None:
+        return newest
+    return newest if newest.at is not None and newest.at > series.latest.at else None
+
+
+def _freshness(age: timedelta, setting: Setting, limits: Limits) -> Freshness:
+    if setting == "inpatient":
+        return _step(age, hours(limits.current_inpatient_hours), hours(limits.stale_inpatient_hours))
+    return _step(age, days(limits.current_outpatient_days), days(limits.stale_outpatient_days))
+
+
+def _unrepeated_freshness(latest: Sample, age: timedelta, setting: Setting, limits: Limits) -> Freshness | None:
+    """A very low last value was never repeated and lapses by times of its own (M17); None: not that low."""
+    reached = latest.value == limits.unrepeated_below and latest.comparator == "<"
+    if latest.value >= limits.unrepeated_below and not reached:
+        return None
+    inpatient = setting == "inpatient"
+    current = limits.unrepeated_inpatient_days if inpatient else limits.unrepeated_outpatient_days
+    return _step(age, days(current), days(limits.unrepeated_stale_days))
+
+
+def _step(age: timedelta, current: timedelta, stale: timedelta) -> Freshness:
+    if age <= current:
+        return Freshness.CURRENT
+    return Freshness.AGING if age <= stale else Freshness.STALE

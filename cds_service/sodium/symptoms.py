@@ -1,0 +1,104 @@
+"""Symptoms and their recency (B.0.4, M1, M2). Nothing found is "not documented", never "asymptomatic"."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec import Struct
+
+from cds_service.sodium.record import Record
+from cds_service.sodium.spans import days, hours
+
+LOWEST_GCS = 3  # the scale starts here; a smaller number is an error of entry
+
+
+class Symptoms(Struct, frozen=True, kw_only=True):
+    """Concepts of conditions.toml, the most telling first."""
+
+    severe: tuple[str, ...] = ()  # SEV
+    attributable: bool = False  # SEV-A
+    brain_edema: bool = False  # cerebral edema, herniation or raised ICP, recent
+    moderate: tuple[str, ...] = ()  # MODS
+    mild: tuple[str, ...] = ()  # MILDS
+    cramp: bool = False
+    fall_or_fracture: bool = False  # within 90 d
+    falls_risk: bool = False  # age >= 65, or a fall, gait or osteoporosis code (FALL line)
+    seizure: bool = False  # any seizure or epilepsy code that forbids a delete (M12)
+    seizure_recent: bool = False  # <= 72 h
+    icp_indication: bool = False  # OS-HTS-ICP codes with their recency (M4)
+    neuro_code: bool = False  # any neurological code: no delete on OS-HTS-NONE
+    gcs: int | None = None
+    gcs_impaired: bool = False  # 9 to 14: counts as a symptom for hypertonic saline (M4)
+
+
+def symptoms(record: Record) -> Symptoms:
+    """What the record says of symptoms now (B.0.4, M1, M2, M4, M12, S15, S20)."""
+    limits, sets, problems = record.limits, record.sets, record.problems
+    severe = _severe(record)
+    edema = bool(problems.current(sets.brain_edema, days(limits.icp_days)))
+    cramp = bool(problems.current(sets.cramp, days(limits.cramp_days)))
+    fell = problems.happened(sets.fall_or_fracture, days(limits.fall_days))
+    old = record.age_years is not None and record.age_years >= limits.falls_age_years
+    gcs = _gcs(record)
+    return Symptoms(
+        severe=severe,
+        attributable=_attributable(record, severe),
+        brain_edema=edema,
+        moderate=tuple(c for c in problems.current(sets.moderate, days(limits.symptom_days)) if c not in severe),
+        mild=_mild(record),
+        cramp=cramp,
+        fall_or_fracture=bool(fell),
+        falls_risk=old or bool(fell) or bool(problems.active(sets.falls_risk)),
+        seizure=bool(problems.active(sets.seizure)),
+        seizure_recent=any(c in sets.seizure for c in severe),
+        icp_indication=edema or bool(problems.dated(sets.icp_injury, days(limits.icp_days))),
+        neuro_code=bool(severe) or bool(problems.active(sets.neurological)),
+        gcs=gcs,
+        gcs_impaired=gcs is not None and limits.gcs_coma_to < gcs <= limits.gcs_impaired_to,
+    )
+
+
+def _severe(record: Record) -> tuple[str, ...]:
+    """SEV: recent, or a diagnosis of this encounter; epilepsy only as both (the trap of B.0.4)."""
+    limits, sets, problems = record.limits, record.sets, record.problems
+    window = hours(limits.severe_symptom_hours)
+    found = {c for c in problems.current(sets.severe, window) if c not in sets.only_as_diagnosis}
+    found.update(problems.diagnosed(sets.only_as_diagnosis, window))
+    gcs = _gcs(record)
+    if gcs is not None and gcs <= limits.gcs_coma_to:
+        found.add("coma")
+    return sets.severe.among(frozenset(found)) + _severe_vomiting(record, window)
+
+
+def _severe_vomiting(record: Record, window: timedelta) -> tuple[str, ...]:
+    """S20: severe in the european profile, and there only with profound low sodium."""
+    value = record.effective_sodium
+    if value is None or value >= record.limits.vomiting_severe_below:
+        return ()
+    return record.problems.current(record.sets.severe_when_profound, window)
+
+
+def _attributable(record: Record, severe: tuple[str, ...]) -> bool:
+    """SEV-A (M2): sodium is low enough, or fell fast enough, to cause what is recorded."""
+    value = record.effective_sodium
+    if not severe or value is None:
+        return False
+    if record.sodium.acute is not None or value < record.limits.severe_attributable_below:
+        return True
+    telling = any(c in record.sets.severe_at_higher_sodium for c in severe)
+    return telling and value < record.limits.severe_attributable_higher_below
+
+
+def _mild(record: Record) -> tuple[str, ...]:
+    limits, sets, problems = record.limits, record.sets, record.problems
+    recent = {c for c in problems.current(sets.mild, days(limits.symptom_days)) if c not in sets.cramp}
+    recent.update(problems.current(sets.cramp, days(limits.cramp_days)))
+    return sets.mild.among(frozenset(recent))
+
+
+def _gcs(record: Record) -> int | None:
+    """The newest Glasgow coma scale total that is young enough to speak of now."""
+    reading = record.readings.latest("gcs", hours(record.limits.severe_symptom_hours))
+    if reading is None or not reading.exact or reading.value < LOWEST_GCS:
+        return None
+    return int(reading.value)

@@ -1,0 +1,241 @@
+"""Volume status with the evidence it rests on (B.0.5, M7, M8), and risk of osmotic demyelination."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+
+from cds_service.sodium.exposure import taken_within
+from cds_service.sodium.readings import Reading, paired
+from cds_service.sodium.record import Record
+from cds_service.sodium.spans import days, hours
+
+
+class Volume(StrEnum):
+    """In order of precedence."""
+
+    CSW = "csw"
+    ADRENAL = "adrenal"
+    CONFLICT = "conflict"
+    HYPO = "hypo"
+    NEURO = "neuro"
+    HYPER = "hyper"
+    EUV = "euv"
+    UNKNOWN = "unknown"
+
+
+class VolumeStatus(Struct, frozen=True, kw_only=True):
+    """The verdict, and the keys of words.toml [evidence] it rests on."""
+
+    status: Volume = Volume.UNKNOWN
+    evidence: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()  # the other side of a CONFLICT, or what speaks against a site's own entry
+    hint: tuple[str, ...] = ()  # HYPER-weak under UNKNOWN
+    by_labs: bool = False  # EUV from urine chemistry alone: "SIADH pattern; ... not excluded"
+    site_said: bool = False
+
+
+class OdsRisk(Struct, frozen=True, kw_only=True):
+    """Risk of osmotic demyelination (B.0.6): high if any reason is there."""
+
+    reasons: tuple[str, ...] = ()  # keys of words.toml [evidence]
+
+    @property
+    def high(self) -> bool:
+        """Whether the slower goal applies."""
+        return bool(self.reasons)
+
+
+class _Signs(Struct, frozen=True, kw_only=True):
+    """Each class of evidence for itself."""
+
+    salt_wasting: tuple[str, ...]
+    adrenal: tuple[str, ...]
+    hypo: tuple[str, ...]
+    neuro: tuple[str, ...]
+    hyper: tuple[str, ...]
+    weak: tuple[str, ...]
+    siadh: tuple[str, ...]
+    pattern: tuple[str, ...]
+
+
+def volume_status(record: Record) -> VolumeStatus:
+    """M8's order: CSW, ADRENAL, the site's own entry, CONFLICT, HYPO, NEURO, HYPER, EUV, UNKNOWN."""
+    signs = _signs(record)
+    if signs.salt_wasting:
+        return VolumeStatus(status=Volume.CSW, evidence=signs.salt_wasting)
+    if signs.adrenal:
+        return VolumeStatus(status=Volume.ADRENAL, evidence=signs.adrenal)
+    said = _site(record)
+    if said is not None:
+        return _site_status(said, signs)
+    return _by_evidence(signs)
+
+
+def _by_evidence(signs: _Signs) -> VolumeStatus:
+    if signs.hypo and (signs.hyper or signs.weak):
+        return VolumeStatus(status=Volume.CONFLICT, evidence=signs.hypo, against=signs.hyper or signs.weak)
+    if signs.hypo:
+        return VolumeStatus(status=Volume.HYPO, evidence=signs.hypo)
+    if signs.neuro:
+        return VolumeStatus(status=Volume.NEURO, evidence=signs.neuro)
+    if signs.hyper:
+        return VolumeStatus(status=Volume.HYPER, evidence=signs.hyper)
+    if signs.siadh or signs.pattern:
+        return VolumeStatus(
+            status=Volume.EUV,
+            evidence=signs.siadh + signs.pattern,
+            hint=signs.weak,
+            by_labs=not signs.siadh,
+        )
+    return VolumeStatus(status=Volume.UNKNOWN, hint=signs.weak)
+
+
+def _site(record: Record) -> Volume | None:
+    """The site's own judgment, while it is recent; UNKNOWN where its words are not ours."""
+    entry = record.snapshot.site_volume_status
+    if entry is None or record.snapshot.now - entry[1] > hours(record.limits.site_volume_hours):
+        return None
+    word = entry[0].strip().lower().replace(" ", "-")
+    sets = record.sets
+    if word in sets.site_hypovolemic:
+        return Volume.HYPO
+    if word in sets.site_euvolemic:
+        return Volume.EUV
+    return Volume.HYPER if word in sets.site_hypervolemic else Volume.UNKNOWN
+
+
+def _site_status(said: Volume, signs: _Signs) -> VolumeStatus:
+    """What the site says holds, with what speaks against it; words we cannot read forbid HYPER and EUV."""
+    if said is Volume.UNKNOWN:
+        found = _by_evidence(signs)
+        if found.status not in (Volume.HYPER, Volume.EUV):
+            return found
+        return VolumeStatus(status=Volume.UNKNOWN, hint=signs.hyper or signs.weak, site_said=True)
+    against = {
+        Volume.HYPO: signs.hyper,
+        Volume.EUV: signs.hypo + signs.neuro,
+        Volume.HYPER: signs.hypo + signs.neuro,
+    }[said]
+    return VolumeStatus(status=said, evidence=("site-status",), against=against, site_said=True)
+
+
+def _signs(record: Record) -> _Signs:
+    limits, sets, problems = record.limits, record.sets, record.problems
+    injury = days(limits.brain_injury_days)
+    hyper = _overload(record)
+    weak = tuple(c for c in _weak_overload(record) if c not in hyper)
+    hypo = problems.current(sets.hypovolemia, days(limits.hypovolemia_days))
+    return _Signs(
+        salt_wasting=problems.active(sets.salt_wasting) + problems.happened(sets.subarachnoid, injury),
+        adrenal=problems.active(sets.adrenal),
+        hypo=hypo + _depletion_labs(record, overloaded=bool(hyper or weak)),
+        neuro=problems.happened(sets.brain_injury, injury),
+        hyper=hyper,
+        weak=weak,
+        siadh=record.strict_problems.current(sets.siadh, days(limits.siadh_days)),
+        pattern=() if hyper or weak or hypo else _siadh_pattern(record),
+    )
+
+
+def _overload(record: Record) -> tuple[str, ...]:
+    limits, sets, problems = record.limits, record.sets, record.strict_problems
+    return problems.current(sets.overload, days(limits.overload_days)) + problems.current(
+        sets.overload_recent, days(limits.overload_recent_days)
+    )
+
+
+def _weak_overload(record: Record) -> tuple[str, ...]:
+    sets, problems = record.sets, record.strict_problems
+    found = (problems.active(s) for s in (sets.overload, sets.overload_recent, sets.overload_weak))
+    return tuple(concept for concepts in found for concept in concepts)
+
+
+def _depletion_labs(record: Record, *, overloaded: bool) -> tuple[str, ...]:
+    """Laboratory signs of volume depletion; none without the lists that could explain them away."""
+    limits, sets = record.limits, record.sets
+    if not _lists_read(record) or _on_diuretic(record):
+        return ()
+    urine = record.readings.latest("urine-sodium", hours(limits.urine_labs_hours))
+    found: tuple[str, ...] = ()
+    low = urine is not None and urine.below(limits.urine_sodium_from) and not overloaded
+    if low and not _dilute(record):
+        found += ("urine-sodium-low",)
+    explained = record.problems.active(sets.kidney_failure) or record.problems.active(sets.bleeding_gut)
+    ratios = bun_creatinine(record, hours(limits.urine_labs_hours))
+    if not explained and ratios and ratios[-1] > limits.bun_creatinine_above:
+        found += ("bun-creatinine-high",)
+    return found
+
+
+def _dilute(record: Record) -> bool:
+    """Whether the urine is so dilute that its sodium is low by dilution (high water or low solute intake)."""
+    limits = record.limits
+    osmolality = record.readings.latest("urine-osmolality", hours(limits.urine_labs_hours))
+    return osmolality is not None and osmolality.below(limits.dilute_urine_below)
+
+
+def bun_creatinine(record: Record, window: timedelta) -> tuple[Decimal, ...]:
+    """BUN:creatinine (mg/mg) of each urea within the window that has a creatinine near it, oldest first."""
+    limits, readings = record.limits, record.readings
+    near = hours(limits.bun_creatinine_pair_hours)
+    ratios = []
+    for urea in readings.within("bun", window):
+        partner = paired(urea, readings.all("creatinine"), near)
+        if partner is not None and partner.value > 0 and not urea.comparator.startswith("<"):
+            ratios.append(urea.value / partner.value)
+    return tuple(ratios)
+
+
+def _siadh_pattern(record: Record) -> tuple[str, ...]:
+    """Urine that is not dilute and holds sodium, beside a low serum sodium of the same day, no diuretic."""
+    limits, latest = record.limits, record.sodium.latest
+    if not _lists_read(record) or _on_diuretic(record) or latest is None or not record.is_low(latest):
+        return ()
+    window, near = hours(limits.urine_labs_hours), hours(limits.urine_pair_hours)
+    osmolality = record.readings.latest("urine-osmolality", window)
+    sodium = record.readings.latest("urine-sodium", window)
+    if osmolality is None or sodium is None or not osmolality.above(limits.urine_osmolality_above):
+        return ()
+    same_day = all(abs(r.at - latest.at) <= near for r in (osmolality, sodium))
+    if not same_day or not sodium.at_least(limits.urine_sodium_from):
+        return ()
+    return ("siadh-pattern", *_low_urate(record, window))
+
+
+def _low_urate(record: Record, window: timedelta) -> tuple[str, ...]:
+    urate: Reading | None = record.readings.latest("urate", window)
+    return ("urate-low",) if urate is not None and urate.below(record.limits.urate_low_below) else ()
+
+
+def _lists_read(record: Record) -> bool:
+    return record.snapshot.complete("conditions", "medications")
+
+
+def _on_diuretic(record: Record) -> bool:
+    return bool(taken_within(record, record.sets.diuretics, hours(record.limits.diuretic_washout_hours)))
+
+
+def ods_risk(record: Record) -> OdsRisk:
+    """Why sodium must rise more slowly in this patient (B.0.6, S10)."""
+    limits, sets, problems, readings = record.limits, record.sets, record.problems, record.readings
+    reasons = list(problems.active(sets.demyelination_risk))
+    reasons += problems.current(sets.low_potassium, days(limits.demyelination_hypokalemia_days))
+    potassium = readings.latest("potassium", hours(limits.demyelination_potassium_hours))
+    if potassium is not None and potassium.below(limits.demyelination_potassium_below):
+        reasons.append("potassium-low")
+    index = readings.latest("bmi", days(limits.demyelination_bmi_days))
+    if index is not None and index.below(limits.demyelination_bmi_below):
+        reasons.append("bmi-low")
+    if _very_low_sodium(record):
+        reasons.append("sodium-very-low")
+    return OdsRisk(reasons=tuple(reasons))
+
+
+def _very_low_sodium(record: Record) -> bool:
+    limits = record.limits
+    oldest = record.snapshot.now - days(limits.demyelination_episode_days)
+    return any(s.at >= oldest and s.value <= limits.demyelination_sodium_to for s in record.sodium.samples)

@@ -1,0 +1,89 @@
+"""The reader with the vocabulary that ships in hooks/."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+
+from cds_service.knowledge.fluids import Fluids
+from cds_service.knowledge.load import default_hooks_dir
+from cds_service.knowledge.order_words import OrderWords
+from cds_service.knowledge.terms import Concept, Drug, Lab, Terms
+from cds_service.records.call_records import Part, Parts
+from cds_service.records.reader import read_snapshot
+from cds_service.sodium.snapshot import Snapshot
+from cds_service.terminology.vocabulary import Vocabulary
+from cds_service.terminology.vocabulary import vocabulary as build
+
+T = TypeVar("T")
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+KNOWLEDGE = default_hooks_dir() / "knowledge"
+SOURCES = {
+    "Patient": "patient",
+    "Encounter": "encounter",
+    "Observation": "sodium",
+    "Condition": "conditions",
+}
+
+
+def _table(name: str, wanted: type[T]) -> T:
+    text = (KNOWLEDGE / f"{name}.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text, parse_float=Decimal), wanted)
+
+
+@pytest.fixture(scope="session")
+def order_words() -> OrderWords:
+    return _table("orders", OrderWords)
+
+
+@pytest.fixture(scope="session")
+def terms() -> Terms:
+    return Terms(
+        drugs=_table("sodium-drugs", dict[str, Drug]),
+        concepts=_table("conditions", dict[str, Concept]),
+        labs=_table("labs", dict[str, Lab]),
+    )
+
+
+@pytest.fixture(scope="session")
+def fluids() -> Fluids:
+    return _table("fluids", Fluids)
+
+
+@pytest.fixture(scope="session")
+def vocabulary(terms: Terms, fluids: Fluids, order_words: OrderWords) -> Vocabulary:
+    return build(terms, fluids, order_words)
+
+
+@pytest.fixture
+def parts_of() -> Callable[..., Parts]:
+    """Parts of resources, each in the source of its type; the patient is "p" unless told otherwise."""
+
+    def build_parts(*resources: Any, **more: Any) -> Parts:
+        sources: dict[str, tuple[Any, ...]] = {"patient": ({"resourceType": "Patient", "id": "p"},)}
+        for resource in resources:
+            kind = resource.get("resourceType") if isinstance(resource, Mapping) else None
+            key = SOURCES.get(str(kind), "medications")
+            kept = () if key == "patient" else sources.get(key, ())
+            sources[key] = (*kept, resource)
+        given = {key: Part(resources=found) for key, found in sources.items()}
+        complete: dict[str, Any] = {"patient_id": "p", "now": NOW, "sources": given}
+        return Parts(**(complete | more))
+
+    return build_parts
+
+
+@pytest.fixture
+def read(vocabulary: Vocabulary, parts_of: Callable[..., Parts]) -> Callable[..., Snapshot]:
+    """The snapshot of these resources."""
+
+    def read_them(*resources: Any, **more: Any) -> Snapshot:
+        return read_snapshot(parts_of(*resources, **more), vocabulary)
+
+    return read_them

@@ -1,0 +1,376 @@
+"""Observations as real systems send them (data.md 1 and 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from cds_service.knowledge.fluids import Fluids
+from cds_service.knowledge.order_words import OrderWords
+from cds_service.knowledge.terms import Terms
+from cds_service.records.call_records import Part, Parts
+from cds_service.records.reader import read_snapshot
+from cds_service.sodium.snapshot import LabResult, Missing, Snapshot
+from cds_service.terminology.vocabulary import LocalCodes, vocabulary
+
+Read = Callable[..., Snapshot]
+LOINC = "http://loinc.org"
+
+
+def observation(loinc: str = "2951-2", **elements: Any) -> dict[str, Any]:
+    """A sodium as R4 has it; an element given as None is left out."""
+    resource: dict[str, Any] = {
+        "resourceType": "Observation",
+        "id": "o1",
+        "status": "final",
+        "subject": {"reference": "Patient/p"},
+        "code": {"coding": [{"system": LOINC, "code": loinc}]},
+        "valueQuantity": {"value": 128, "unit": "mmol/L", "code": "mmol/L"},
+        "effectiveDateTime": "2026-11-21T10:00:00Z",
+    }
+    return {name: value for name, value in (resource | elements).items() if value is not None}
+
+
+def only(snapshot: Snapshot) -> LabResult:
+    assert len(snapshot.labs) == 1
+    return snapshot.labs[0]
+
+
+def test_a_plain_result_is_read_with_its_time_unit_and_reference(read: Read) -> None:
+    lab = only(read(observation()))
+    assert (lab.analyte, lab.value, lab.unit) == ("sodium", Decimal(128), "mmol/L")
+    assert lab.time is not None
+    assert lab.time.at == datetime(2026, 11, 21, 10, tzinfo=UTC)
+    assert (lab.status, lab.method, lab.reference) == ("final", "lab", "Observation/o1")
+
+
+# ---- 1: newest result not first, equal times, mixed zones
+
+
+def test_results_in_mixed_zones_sort_by_instant_and_not_by_their_text(read: Read) -> None:
+    late = observation(id="late", effectiveDateTime="2026-11-20T23:30:00-05:00")
+    early = observation(id="early", effectiveDateTime="2026-11-21T04:00:00Z")
+    labs = read(late, early).labs
+    newest = max(labs, key=lambda lab: lab.time.at if lab.time else datetime.min.replace(tzinfo=UTC))
+    assert newest.reference == "Observation/late"
+
+
+def test_a_result_keeps_the_offset_it_was_recorded_in(read: Read) -> None:
+    lab = only(read(observation(effectiveDateTime="2026-11-21T05:00:00-05:00")))
+    assert lab.time is not None
+    assert lab.time.at.utcoffset() == timedelta(hours=-5)
+
+
+# ---- 2: times
+
+
+@pytest.mark.parametrize(
+    ("elements", "at"),
+    [
+        ({"effectiveDateTime": "2026-11-21T10:00:00.123+00:00"}, "2026-11-21T10:00:00.123+00:00"),
+        ({"effectiveDateTime": "2026-11-21T10:00Z"}, "2026-11-21T10:00:00+00:00"),
+        (
+            {"effectiveDateTime": None, "effectiveInstant": "2026-11-21T09:00:00Z"},
+            "2026-11-21T09:00:00+00:00",
+        ),
+        (
+            {
+                "effectiveDateTime": None,
+                "effectivePeriod": {"start": "2026-11-20", "end": "2026-11-21T08:00:00Z"},
+            },
+            "2026-11-21T08:00:00+00:00",
+        ),
+        ({"effectiveDateTime": "2150-01-01T00:00:00Z"}, "2150-01-01T00:00:00+00:00"),
+    ],
+)
+def test_every_form_of_an_effective_time_is_read(read: Read, elements: dict[str, Any], at: str) -> None:
+    lab = only(read(observation(**elements)))
+    assert lab.time is not None
+    assert lab.time.at == datetime.fromisoformat(at)
+    assert not lab.time.day_only
+    assert not lab.time.result_time
+
+
+def test_issued_stands_in_for_a_missing_effective_time_and_says_so(read: Read) -> None:
+    absent = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason"}]}
+    lab = only(read(observation(effectiveDateTime=None, issued="2026-11-21T10:30:00Z", _effectiveDateTime=absent)))
+    assert lab.time is not None
+    assert lab.time.result_time
+
+
+@pytest.mark.parametrize("time", ["2026-11", "2026", "yesterday", "", "2026-11-21T25:00:00Z", "0001-01-01", 20261121])
+def test_what_has_no_day_has_no_time(read: Read, time: object) -> None:
+    assert only(read(observation(effectiveDateTime=time))).time is None
+
+
+def test_a_result_without_any_time_has_none(read: Read) -> None:
+    assert only(read(observation(effectiveDateTime=None))).time is None
+
+
+def test_a_date_alone_is_good_to_a_day(read: Read) -> None:
+    lab = only(read(observation(effectiveDateTime="2026-11-20"), zone=timedelta(hours=-5)))
+    assert lab.time is not None
+    assert lab.time.day_only
+    assert lab.time.at.isoformat() == "2026-11-20T00:00:00-05:00"
+
+
+def test_today_in_an_eastern_country_is_not_the_future(read: Read) -> None:
+    now = datetime(2026, 11, 20, 13, tzinfo=UTC)
+    lab = only(read(observation(effectiveDateTime="2026-11-21"), now=now))
+    assert lab.time is not None
+    assert lab.time.at == now
+
+
+def test_a_clock_without_a_zone_is_read_in_the_clients_zone(read: Read) -> None:
+    lab = only(read(observation(effectiveDateTime="2026-11-21T10:00:00"), zone=timedelta(hours=-5)))
+    assert lab.time is not None
+    assert lab.time.at == datetime(2026, 11, 21, 15, tzinfo=UTC)
+    assert not lab.time.day_only
+
+
+def test_a_clock_without_a_zone_that_nobody_knows_is_good_to_a_day_only(read: Read) -> None:
+    lab = only(read(observation(effectiveDateTime="2026-11-21T10:00:00")))
+    assert lab.time is not None
+    assert lab.time.day_only
+
+
+# ---- 3: values
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"valueQuantity": None, "valueString": "128"},
+        {"valueQuantity": None, "valueInteger": 128},
+        {"valueQuantity": None, "valueCodeableConcept": {"text": "128"}},
+        {"valueQuantity": {"value": "128", "unit": "mmol/L"}},
+        {"valueQuantity": {"value": True, "unit": "mmol/L"}},
+        {"valueQuantity": {"value": Decimal("NaN"), "unit": "mmol/L"}},
+        {"valueQuantity": {"value": float("inf"), "unit": "mmol/L"}},
+        {"valueQuantity": {"unit": "mmol/L"}},
+        {"valueQuantity": None, "dataAbsentReason": {"text": "hemolyzed"}},
+        {"valueQuantity": None, "status": "cancelled"},
+        {"valueQuantity": {"value": Decimal("1E+400"), "unit": "mmol/L"}},
+    ],
+)
+def test_only_a_number_in_a_quantity_is_a_value(read: Read, value: dict[str, Any]) -> None:
+    assert read(observation(**value)).labs == ()
+
+
+def test_a_value_beside_a_reason_for_its_absence_is_still_a_value(read: Read) -> None:
+    assert only(read(observation(dataAbsentReason={"text": "unknown"}))).value == 128
+
+
+@pytest.mark.parametrize("value", [Decimal("136.0027389073786"), Decimal("135.6"), 128, Decimal("128.0")])
+def test_a_value_is_never_rounded(read: Read, value: Decimal | int) -> None:
+    assert str(only(read(observation(valueQuantity={"value": value, "unit": "mmol/L"}))).value) == str(value)
+
+
+def test_a_float_is_read_as_it_prints(read: Read) -> None:
+    assert only(read(observation(valueQuantity={"value": 130.1}))).value == Decimal("130.1")
+
+
+@pytest.mark.parametrize("comparator", ["<", "<=", ">", ">="])
+def test_a_comparator_is_kept(read: Read, comparator: str) -> None:
+    found = only(read(observation(valueQuantity={"value": 110, "comparator": comparator})))
+    assert found.comparator == comparator
+
+
+# ---- 4: units
+
+
+@pytest.mark.parametrize(
+    ("given", "unit"),
+    [
+        ({}, ""),
+        ({"unit": "meq/l"}, "meq/l"),
+        ({"code": "mmol/L"}, "mmol/L"),
+        ({"unit": "Millimole per Liter", "code": "mmol/L"}, "mmol/L"),
+        ({"unit": "mg/dL"}, "mg/dL"),
+        ({"unit": "mEq/L", "system": "http://local/units"}, "mEq/L"),
+        ({"unit": 5}, ""),
+    ],
+)
+def test_the_unit_is_the_code_else_the_words_and_is_never_guessed(read: Read, given: dict[str, Any], unit: str) -> None:
+    assert only(read(observation(valueQuantity={"value": 128, **given}))).unit == unit
+
+
+# ---- 5: status
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ("unknown", "unknown"),
+        ("preliminary", "preliminary"),
+        ("entered-in-error ", "entered-in-error"),
+        ("Final", "final"),
+        (None, ""),
+        (["final"], ""),
+    ],
+)
+def test_the_status_is_passed_on_trimmed_and_in_lower_case(read: Read, given: object, status: str) -> None:
+    assert only(read(observation(status=given))).status == status
+
+
+def test_a_correction_beside_its_original_shares_the_identifier(read: Read) -> None:
+    identifier = [{"system": "http://lab", "value": "A1"}]
+    labs = read(
+        observation(id="a", identifier=identifier, meta={"lastUpdated": "2026-11-21T10:05:00Z"}),
+        observation(id="b", identifier=identifier, status="corrected", meta={"lastUpdated": "2026-11-21T11:00:00Z"}),
+    ).labs
+    assert [lab.identity for lab in labs] == ["http://lab|A1"] * 2
+    assert labs[0].updated is not None
+    assert labs[1].updated is not None
+    assert labs[0].updated < labs[1].updated
+
+
+# ---- 6: codings
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        {
+            "coding": [
+                {"system": "https://fhir.cerner.com/codeSet/72", "code": "1"},
+                {"system": LOINC, "code": "2951-2"},
+            ]
+        },
+        {"coding": [{"system": LOINC, "code": "2951-2"}, {"system": "urn:oid:1.2.3", "code": "NA"}]},
+        {"coding": [{"system": "urn:oid:2.16.840.1.113883.6.1", "code": "2951-2"}]},
+        {"coding": [{"system": "http://loinc.org/", "code": "2951-2"}]},
+        {"coding": [{"system": "http: //loinc.org", "code": "2951-2"}]},
+        {"coding": [None, "x", {"system": LOINC, "code": 5}, {"system": LOINC, "code": "2951-2"}]},
+        {"coding": {"system": LOINC, "code": "2951-2"}},
+        [{"coding": [{"system": LOINC, "code": "2951-2"}]}],
+        {"coding": [{"system": LOINC, "code": "2951-2"}, {"system": LOINC, "code": "77139-4"}]},
+    ],
+)
+def test_sodium_is_found_wherever_its_code_stands(read: Read, code: object) -> None:
+    assert only(read(observation(code=code))).analyte == "sodium"
+
+
+@pytest.mark.parametrize("code", ["2955-3", "21525-1", "2956-1", "2950-4", "15207-4", "49790-9", "2952-0"])
+def test_sodium_in_urine_fluid_or_stool_never_counts_as_blood_sodium(read: Read, code: str) -> None:
+    labs = read(observation(code)).labs
+    assert all(lab.analyte != "sodium" for lab in labs)
+
+
+def test_a_urine_specimen_under_a_serum_code_is_marked(read: Read) -> None:
+    inside = {"resourceType": "Specimen", "id": "s", "type": {"text": "Urine, random"}}
+    by_reference = observation(specimen={"reference": "#s"}, contained=[inside])
+    by_display = observation(id="o2", specimen={"display": "24 h urine"})
+    serum = observation(id="o3", specimen={"display": "Serum"})
+    assert [lab.urine for lab in read(by_reference, by_display, serum).labs] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"code": {"coding": [{"system": LOINC, "code": "2947-0"}]}},
+        {"code": {"coding": [{"system": LOINC, "code": "2951-2", "display": "Sodium (i-STAT)"}]}},
+        {"method": {"text": "Blood gas analyzer"}},
+        {"device": {"display": "i-STAT 1"}},
+        {
+            "device": {"reference": "#d"},
+            "contained": [{"resourceType": "Device", "id": "d", "deviceName": [{"name": "iSTAT Alinity"}]}],
+        },
+    ],
+)
+def test_whole_blood_and_bedside_results_are_told_from_the_laboratorys(read: Read, elements: dict[str, Any]) -> None:
+    assert only(read(observation(**elements))).method == "poc"
+
+
+# ---- 7: panels
+
+
+def test_sodium_in_a_component_is_ignored(read: Read) -> None:
+    component = {"code": {"coding": [{"system": LOINC, "code": "2951-2"}]}, "valueQuantity": {"value": 110}}
+    panel = {"coding": [{"system": LOINC, "code": "51990-0"}]}
+    blood_pressure = {"coding": [{"system": LOINC, "code": "85354-9"}]}
+    assert read(observation(code=panel, valueQuantity=None, component=[component])).labs == ()
+    assert read(observation(code=blood_pressure, valueQuantity=None, component=[component])).labs == ()
+
+
+def test_the_systolic_pressure_of_a_blood_pressure_panel_is_read(read: Read) -> None:
+    component = {
+        "code": {"coding": [{"system": LOINC, "code": "8480-6"}]},
+        "valueQuantity": {"value": 92, "code": "mm[Hg]"},
+    }
+    panel = {"coding": [{"system": LOINC, "code": "85354-9"}]}
+    lab = only(read(observation(code=panel, valueQuantity=None, component=[component, "x"])))
+    assert (lab.analyte, lab.value) == ("systolic", Decimal(92))
+
+
+def test_category_as_an_object_or_missing_changes_nothing(read: Read) -> None:
+    assert only(read(observation(category={"text": "laboratory"}))).value == 128
+
+
+# ---- the rest
+
+
+def test_pregnancy_status_is_a_problem_with_the_day_it_was_stated(read: Read) -> None:
+    answer = {"coding": [{"system": "http://snomed.info/sct", "code": "77386006"}]}
+    found = read(observation("82810-3", valueQuantity=None, valueCodeableConcept=answer)).problems
+    assert [p.concepts for p in found] == [frozenset({"pregnancy"})]
+    assert found[0].since == datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+
+def test_a_sites_own_volume_status_is_taken_from_its_newest_statement(read: Read) -> None:
+    code = {"coding": [{"system": "http://site", "code": "VOL"}]}
+    old = observation(code=code, valueQuantity=None, valueString="Dry", effectiveDateTime="2026-11-20T10:00:00Z")
+    new = observation(code=code, valueQuantity=None, valueCodeableConcept={"text": "Volume overloaded"})
+    said = read(new, old, volume_codes=frozenset({"http://site|VOL"})).site_volume_status
+    assert said == ("volume-overloaded", datetime(2026, 11, 21, 10, tzinfo=UTC))
+
+
+def test_an_observation_in_the_form_of_dstu1_makes_the_source_unreadable_and_not_empty(read: Read) -> None:
+    old = observation(code=None, name={"coding": [{"system": LOINC, "code": "2951-2"}]})
+    assert read(old).missing["sodium"] is Missing.VERSION
+
+
+# ---- local codes
+
+
+def test_a_local_code_counts_once_the_site_has_mapped_it(terms: Terms, order_words: OrderWords, fluids: Fluids) -> None:
+    local = LocalCodes(labs={("http://mimic", "50983"): "sodium"}, drugs={("http://local", "4711"): ("sertraline",)})
+    words = vocabulary(terms, fluids, order_words, local)
+    lab = observation(code={"coding": [{"system": "http://mimic", "code": "50983"}], "text": "Sodium"})
+    drug = {
+        "resourceType": "MedicationRequest",
+        "id": "m",
+        "status": "active",
+        "medicationCodeableConcept": {"coding": [{"system": "http://local", "code": "4711"}]},
+    }
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    snapshot = read_snapshot(Parts(patient_id="p", now=now, sources={"x": Part(resources=(lab, drug))}), words)
+    assert only(snapshot).analyte == "sodium"
+    assert [d.name for d in snapshot.exposures[0].drugs] == ["sertraline"]
+
+
+@pytest.mark.parametrize(
+    "code", [{"text": "Sodium"}, {"coding": [{"code": "2951-2"}]}, {"coding": [{"display": "Na"}]}]
+)
+def test_a_name_alone_or_a_code_without_system_is_never_taken_for_serum_sodium(read: Read, code: object) -> None:
+    assert read(observation(code=code)).labs == ()
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit"),
+    [
+        ({"value": 128, "code": "MMOLL", "unit": "mmol/L"}, "mmol/L"),  # a local code beside a good text
+        ({"value": 128, "code": "mmol/L", "unit": "whatever"}, "mmol/L"),
+        ({"value": 128, "code": "mg/dL", "unit": "mg/dL"}, "mg/dL"),  # neither is read: refused later
+        ({"value": 128, "unit": "mEq/L"}, "mEq/L"),
+        ({"value": 128}, ""),
+    ],
+)
+def test_the_unit_is_taken_from_its_code_or_from_its_text_whichever_is_known(
+    read: Read, quantity: dict[str, Any], unit: str
+) -> None:
+    assert only(read(observation(valueQuantity=quantity))).unit == unit

@@ -1,0 +1,191 @@
+"""Values that are not what they seem: glucose, artifact, units, plausibility, jumps."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from cds_service.sodium.glucose import Pseudo
+from cds_service.sodium.rate import RateView
+from cds_service.sodium.sample import Freshness, Rejected
+from cds_service.sodium.sodium import SodiumView
+from cds_service.sodium.symptoms import Symptoms
+from tests.sodium.cases import NOW
+from tests.sodium.rules.cases import (
+    a_case,
+    detail,
+    fall,
+    fired,
+    glucose,
+    keys,
+    kinds,
+    offer,
+    reason,
+    rise,
+    sodium,
+    summary,
+)
+
+OSMOLALITY = Pseudo(kind="osmolality", shown="289")
+DIRECT = Pseudo(kind="direct-ise", shown="138")
+
+
+def shifted(explained: bool = True) -> Any:
+    if explained:
+        return {
+            "sodium": sodium("128", katz="136"),
+            "glucose": glucose("600", "136", "140", explained=True, hillier_fits=True),
+        }
+    return {
+        "sodium": sodium("124", katz="128.8"),
+        "glucose": glucose("400", "128.8", "131.2", explained=False),
+    }
+
+
+def test_glucose_600_explains_sodium_128_and_nothing_else_is_shown() -> None:
+    found = fired(a_case("128", **shifted()))
+    assert list(found) == ["PV-GLU"]
+    assert summary(found["PV-GLU"]) == "Sodium 128 is explained by glucose 600 mg/dL (corrected 136-140)"
+    assert "hillier-fits" in keys(found["PV-GLU"])
+
+
+def test_glucose_400_keeps_the_card_of_the_measured_band_and_shows_both_corrections() -> None:
+    found = fired(a_case("124", **shifted(explained=False)))
+    assert list(found) == ["PV-MOD"]
+    card = found["PV-MOD"]
+    assert "124" in summary(card)
+    assert any("128.8" in line and "131.2" in line for line in detail(card))
+
+
+def test_an_old_glucose_shift_is_silent() -> None:
+    parts = shifted()
+    parts["sodium"] = replace(parts["sodium"], freshness=Freshness.STALE)
+    assert reason("PV-GLU", a_case("128", **parts)) == "too-old"
+
+
+@pytest.mark.parametrize("na", ["123", "131"])
+def test_normal_osmolality_replaces_plain_moderate_and_mild_cards(na: str) -> None:
+    found = fired(a_case(na, pseudo=OSMOLALITY))
+    assert list(found) == ["PV-PSEUDO"]
+    assert found["PV-PSEUDO"].indicator == "info"
+    assert kinds(found["PV-PSEUDO"]) == ["osmolality"]
+
+
+@pytest.mark.parametrize(
+    ("na", "parts", "rule"),
+    [
+        ("115", {}, "PV-SEV"),
+        ("131", {"symptoms": Symptoms(mild=("cramp",), cramp=True)}, "PV-MILD-SYMP"),
+        ("123", {"sodium": sodium("123", acute=fall("12", 20))}, "PV-ACUTE"),
+        ("123", {"symptoms": Symptoms(severe=("seizure",), attributable=True)}, "PV-SYMP"),
+        ("131", {"symptoms": Symptoms(severe=("respiratory-failure",))}, "PV-MILD-SYMP"),
+    ],
+)
+def test_normal_osmolality_is_only_a_line_where_it_matters_more(na: str, parts: dict[str, Any], rule: str) -> None:
+    found = fired(a_case(na, pseudo=OSMOLALITY, restriction=offer(), **parts))
+    assert list(found) == [rule]
+    assert "doubt-osmolality" in keys(found[rule])
+    assert not any(k.startswith("fluid-restriction") for k in kinds(found[rule]))
+
+
+@pytest.mark.parametrize("na", ["115", "123", "131"])
+def test_a_normal_direct_measurement_replaces_every_band_card(na: str) -> None:
+    found = fired(a_case(na, pseudo=DIRECT))
+    assert list(found) == ["PV-PSEUDO"]
+    assert "138" in summary(found["PV-PSEUDO"])
+
+
+def test_a_normal_direct_measurement_with_severe_symptoms_asks_to_repeat_now() -> None:
+    found = fired(a_case("115", pseudo=DIRECT, symptoms=Symptoms(severe=("seizure",), attributable=True)))
+    assert list(found) == ["PV-PSEUDO"]
+    assert found["PV-PSEUDO"].indicator == "warning"
+    assert summary(found["PV-PSEUDO"]).endswith("two methods disagree, repeat now")
+    assert "before treating" not in " ".join(detail(found["PV-PSEUDO"]))
+    assert kinds(found["PV-PSEUDO"]) == ["repeat-sodium-stat"]
+
+
+def rejected(why: Any, shown: str, unit: str, *, hours: float = 1, na: str = "138") -> SodiumView:
+    result = Rejected(why=why, shown=shown, unit=unit, at=NOW - timedelta(hours=hours))
+    view = sodium(na) if na else SodiumView()
+    return replace(view, newest_rejected=result, rejected=(result,))
+
+
+def test_a_wrong_unit_is_named_and_the_value_used_instead_too() -> None:
+    found = fired(a_case("138", sodium=rejected("unit", "135", "mg/dL")))
+    assert list(found) == ["DQ-UNIT"]
+    card = found["DQ-UNIT"]
+    assert card.indicator == "info"
+    assert summary(card).startswith("Sodium 135 mg/dL looks wrong")
+    assert "Used instead: 138 mmol/L (today 10:00)." in detail(card)
+
+
+def test_a_wrong_unit_without_another_value_says_that_none_was_used() -> None:
+    card = fired(a_case("", sodium=rejected("unit", "135", "mg/dL", na="")))["DQ-UNIT"]
+    assert "none-used" in keys(card)
+
+
+def test_an_implausible_value_is_told_beside_the_card_of_the_value_in_use() -> None:
+    found = fired(a_case("123", sodium=rejected("implausible", "12.8", "mmol/L", na="123")))
+    assert set(found) == {"PV-MOD", "DQ-PLAUS"}
+    assert found["DQ-PLAUS"].slot == "rate"
+
+
+@pytest.mark.parametrize(("setting", "hours"), [("inpatient", 25), ("outpatient", 31 * 24)])
+def test_an_old_unusable_result_is_no_news(setting: str, hours: float) -> None:
+    case = a_case("138", setting=setting, sodium=rejected("unit", "135", "mg/dL", hours=hours))
+    assert reason("DQ-UNIT", case) == "rejected-old"
+
+
+def test_a_missing_unit_is_said_in_words() -> None:
+    card = fired(a_case("138", sodium=rejected("unit", "310", "")))["DQ-UNIT"]
+    assert card.variant == "no-unit"
+    assert "without unit" in summary(card)
+
+
+def test_a_hostile_unit_cannot_stretch_the_summary() -> None:
+    card = fired(a_case("138", sodium=rejected("unit", "1" * 60, "x" * 300)))["DQ-UNIT"]
+    assert len(summary(card)) < 140
+
+
+def test_sodium_88_is_used_as_severe_until_disproved() -> None:
+    low = sodium("88", sample={"below_plausible": True})
+    found = fired(a_case("88", sodium=low))
+    assert list(found) == ["DQ-PLAUS"]
+    card = found["DQ-PLAUS"]
+    assert card.indicator == "warning"
+    assert card.slot == "sodium"
+    assert summary(card) == (
+        "Sodium 88 mmol/L is below the plausible range: repeat at once, treat as severe until disproved"
+    )
+    assert kinds(card)[0] == "repeat-sodium-stat"
+
+
+def test_sodium_88_after_128_is_a_doubtful_value_before_it_is_an_acute_fall() -> None:
+    view = sodium("88", sample={"below_plausible": True}, acute=fall("40", 38))
+    found = fired(a_case("88", sodium=view))
+    assert list(found) == ["DQ-PLAUS"]
+    assert "acute-too" in keys(found["DQ-PLAUS"])
+
+
+def test_sodium_88_with_a_seizure_is_an_emergency_too() -> None:
+    low = sodium("88", sample={"below_plausible": True})
+    found = fired(a_case("88", sodium=low, symptoms=Symptoms(severe=("seizure",), attributable=True)))
+    assert set(found) == {"PV-SYMP", "DQ-PLAUS"}
+
+
+@pytest.mark.parametrize(("amount", "base", "word"), [("14", "118", "up 14"), ("-14", "140", "down 14")])
+def test_a_jump_asks_to_repeat_the_sample(amount: str, base: str, word: str) -> None:
+    pair = rise(amount, 3, base)
+    card = fired(a_case("136", rate=RateView(jump=pair)))["DQ-DELTA"]
+    assert card.indicator == "warning"
+    assert card.slot == "rate"
+    assert f"Sodium {word} mmol/L in 3 h" in summary(card)
+
+
+def test_methods_that_disagree_are_both_shown() -> None:
+    other = replace(sodium("124").samples[0], method="poc")
+    card = fired(a_case("131", sodium=sodium("131", other_method=other)))["PV-MILD"]
+    assert any("point of care 124" in line for line in detail(card))

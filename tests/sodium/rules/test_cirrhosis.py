@@ -1,0 +1,166 @@
+"""Diuretics and baclofen in cirrhosis (S14, S15)."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from cds_service.sodium.snapshot import Missing, Patient
+from tests.sodium.patients import Story, order, problem, result
+from tests.sodium.rules.orders import Scene, selected, table
+
+CIRRHOSIS = problem("cirrhosis", days=900)
+CRAMP = problem("cramp", days=5)
+FAILURE = problem("heart-failure", days=400)
+FUROSEMIDE = selected("furosemide")
+CHECK = {"OS-LOW": "info check"}
+BACLOFEN = selected("baclofen", dose="10")
+
+
+def liver(sodium: str | None, *more: object, **rest: object) -> Story:
+    """An outpatient with cirrhosis."""
+    return Story(sodium=sodium, problems=(CIRRHOSIS, *more), **rest)  # type: ignore[arg-type]  # keywords of Story
+
+
+SCENES = (
+    Scene(
+        says="a diuretic at 125.9 in cirrhosis",
+        order=FUROSEMIDE,
+        story=liver("125.9"),
+        fires={"OS-DIUR-CRAMP": "warning main", **CHECK},
+        removes=True,
+        shows=("hold-diuretic", "guidance-aasld"),
+    ),
+    Scene(
+        says="a direct measurement contradicts the low value: no reason to stop",
+        order=FUROSEMIDE,
+        story=liver("120", results=(replace(result("sodium", 138, 2.2), method="poc"),)),
+    ),
+    Scene(says="at 126 without cramps it is silent", order=FUROSEMIDE, story=liver("126"), fires=CHECK),
+    Scene(
+        says="european: the limit is 125",
+        order=FUROSEMIDE,
+        story=liver("125"),
+        fires=CHECK,
+        profile="european",
+    ),
+    Scene(
+        says="european: 124.9 is below it",
+        order=FUROSEMIDE,
+        story=liver("124.9"),
+        fires={"OS-DIUR-CRAMP": "warning main", **CHECK},
+        removes=True,
+        shows=("guidance-european",),
+        profile="european",
+    ),
+    Scene(
+        says="cramps only: info, no removal",
+        order=FUROSEMIDE,
+        story=liver("138", CRAMP),
+        fires={"OS-DIUR-CRAMP": "info cramps"},
+        shows=("stop-if-incapacitating",),
+    ),
+    Scene(
+        says="a refill of the diuretic",
+        order=FUROSEMIDE,
+        story=liver("124", CRAMP, orders=(order("furosemide", days=20),)),
+        fires=CHECK,
+    ),
+    Scene(
+        says="heart failure beside cirrhosis: words only",
+        order=FUROSEMIDE,
+        story=liver("124", FAILURE),
+        fires={"OS-DIUR-CRAMP": "warning main", **CHECK},
+        shows=("heart-failure-text",),
+        hides=("hold-diuretic",),
+    ),
+    Scene(
+        says="into a vein it may be for pulmonary edema: no removal",
+        order=selected("furosemide", route="iv"),
+        story=liver("124"),
+        fires={"OS-DIUR-CRAMP": "warning main", **CHECK},
+    ),
+    Scene(
+        says="problems were not read to the end: no removal",
+        order=FUROSEMIDE,
+        story=liver("124", missing={"conditions": Missing.TRUNCATED}),
+        fires={"OS-DIUR-CRAMP": "warning main", **CHECK},
+    ),
+    Scene(says="no cirrhosis", order=FUROSEMIDE, story=Story(sodium="124"), fires=CHECK),
+    Scene(
+        says="an old sodium does not count, cramps do",
+        order=FUROSEMIDE,
+        story=liver("124", CRAMP, sodium_hours=24 * 60),
+        fires={"OS-DIUR-CRAMP": "info cramps", "OS-LOW": "info aging"},
+    ),
+    Scene(says="baclofen 10 mg/day", order=BACLOFEN, story=liver("132", CRAMP)),
+    Scene(
+        says="a start with 15 mg/day",
+        order=selected("baclofen", dose="15"),
+        story=liver("132", CRAMP),
+        fires={"OS-BACLO": "warning main"},
+        shows=("start-high",),
+        hides=("dose-high",),
+    ),
+    Scene(
+        says="15 mg/day after weeks of it",
+        order=selected("baclofen", dose="15"),
+        story=liver("132", orders=(order("baclofen", days=20, dose="10"),)),
+    ),
+    Scene(
+        says="40 mg/day after weeks of it",
+        order=selected("baclofen", dose="40"),
+        story=liver("132", orders=(order("baclofen", days=20, dose="30"),)),
+        fires={"OS-BACLO": "warning main"},
+        shows=("dose-high",),
+    ),
+    Scene(
+        says="eGFR 29",
+        order=BACLOFEN,
+        story=liver("132", results=(result("egfr", 29),)),
+        fires={"OS-BACLO": "warning avoid"},
+        shows=("kidney-low",),
+    ),
+    Scene(says="eGFR 30", order=BACLOFEN, story=liver("132", results=(result("egfr", 30),))),
+    Scene(
+        says="dialysis",
+        order=BACLOFEN,
+        story=liver("132", problem("dialysis", days=90)),
+        fires={"OS-BACLO": "warning avoid"},
+        shows=("kidney-dialysis",),
+    ),
+    Scene(
+        says="an encephalopathy that is over counts",
+        order=BACLOFEN,
+        story=liver("132", problem("encephalopathy", days=300, active=False)),
+        fires={"OS-BACLO": "warning avoid"},
+        shows=("encephalopathy",),
+    ),
+    Scene(
+        says="an opioid makes the overdose worse",
+        order=selected("baclofen", dose="40"),
+        story=liver("132", orders=(order("tramadol", days=2),)),
+        fires={"OS-BACLO": "warning main"},
+        shows=("sedatives",),
+    ),
+    Scene(
+        says="spasticity is another dose range",
+        order=selected("baclofen", dose="60"),
+        story=liver("132", problem("spasticity", days=900)),
+    ),
+    Scene(
+        says="no cirrhosis, no baclofen card",
+        order=selected("baclofen", dose="60"),
+        story=Story(sodium="132"),
+    ),
+    Scene(
+        says="an unknown age: no removal",
+        order=FUROSEMIDE,
+        story=replace(liver("124"), patient=Patient()),
+        fires={"OS-DIUR-CRAMP": "warning main", **CHECK},
+    ),
+)
+
+
+@table(SCENES)
+def test_drugs_in_cirrhosis(scene: Scene) -> None:
+    scene.check()

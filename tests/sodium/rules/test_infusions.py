@@ -1,0 +1,173 @@
+"""Large infusions: silent wherever volume may be needed or sodium is lowered on purpose."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from tests.sodium.patients import Story, order, problem, result
+from tests.sodium.rules.orders import Scene, saline, table, water
+
+SIADH = problem("siadh", days=10)
+ASCITES = problem("ascites", days=10)
+NORMAL_SALINE = saline("0.9", "isotonic", "1000")
+HALF = saline("0.45", "hypotonic", "1000")
+PATTERN = (result("urine-osmolality", 400), result("urine-sodium", 60))
+EUVOLEMIC = Story(sodium="128", setting="inpatient", problems=(SIADH,))
+LOW = Story(sodium="128", setting="inpatient")
+
+SCENES = (
+    Scene(
+        says="vector 25: 0.9 % 1000 mL in SIADH, 128",
+        order=NORMAL_SALINE,
+        story=EUVOLEMIC,
+        fires={"OS-ISO": "warning main"},
+        shows=("check-urine-first", "if-not-depleted"),
+    ),
+    Scene(
+        says="a SIADH pattern without the code is info",
+        order=NORMAL_SALINE,
+        story=Story(sodium="128", setting="inpatient", results=PATTERN),
+        fires={"OS-ISO": "info main"},
+    ),
+    Scene(
+        says="a SIADH pattern with urine above 500 is a warning",
+        order=NORMAL_SALINE,
+        story=Story(
+            sodium="128",
+            setting="inpatient",
+            results=(result("urine-osmolality", 501), result("urine-sodium", 60)),
+        ),
+        fires={"OS-ISO": "warning main"},
+    ),
+    Scene(says="vector 26: a flush", order=saline("0.9", "isotonic", "10"), story=EUVOLEMIC),
+    Scene(says="a carrier of 250 mL", order=saline("0.9", "isotonic", "250"), story=EUVOLEMIC),
+    Scene(
+        says="500 mL count",
+        order=saline("0.9", "isotonic", "500"),
+        story=EUVOLEMIC,
+        fires={"OS-ISO": "warning main"},
+    ),
+    Scene(
+        says="an infusion without a volume is taken as continuous",
+        order=saline("0.9", "isotonic", None),
+        story=EUVOLEMIC,
+        fires={"OS-ISO": "warning main"},
+    ),
+    Scene(
+        says="without a volume and a route nothing is known",
+        order=saline("0.9", "isotonic", None, route="unknown"),
+        story=EUVOLEMIC,
+    ),
+    Scene(says="sodium is not low", order=NORMAL_SALINE, story=replace(EUVOLEMIC, sodium="136")),
+    Scene(says="the sodium is old", order=NORMAL_SALINE, story=replace(EUVOLEMIC, sodium_hours=30)),
+    Scene(
+        says="low blood pressure: volume may be needed",
+        order=NORMAL_SALINE,
+        story=replace(EUVOLEMIC, results=(result("systolic", 88),)),
+    ),
+    Scene(
+        says="sepsis: volume may be needed",
+        order=NORMAL_SALINE,
+        story=replace(EUVOLEMIC, problems=(SIADH, problem("sepsis", days=0.5))),
+    ),
+    Scene(
+        says="hypovolemia needs it",
+        order=NORMAL_SALINE,
+        story=replace(EUVOLEMIC, problems=(SIADH, problem("hypovolemia", days=1))),
+    ),
+    Scene(
+        says="adrenal insufficiency needs it",
+        order=NORMAL_SALINE,
+        story=replace(EUVOLEMIC, problems=(SIADH, problem("adrenal", days=900))),
+    ),
+    Scene(
+        says="after a bleed it is needed",
+        order=NORMAL_SALINE,
+        story=replace(EUVOLEMIC, problems=(SIADH, problem("sah", days=3))),
+    ),
+    Scene(says="volume status not known", order=NORMAL_SALINE, story=LOW),
+    Scene(
+        says="overload: info",
+        order=NORMAL_SALINE,
+        story=Story(sodium="128", setting="inpatient", problems=(ASCITES,)),
+        fires={"OS-ISO-HYPER": "info main"},
+    ),
+    Scene(
+        says="overload with shock: silent",
+        order=NORMAL_SALINE,
+        story=Story(sodium="128", setting="inpatient", problems=(ASCITES, problem("shock", days=0.5))),
+    ),
+    Scene(
+        says="dextrose in water with a low sodium",
+        order=water(),
+        story=LOW,
+        fires={"OS-HYPOTONIC": "warning water"},
+    ),
+    Scene(says="half-normal saline", order=HALF, story=LOW, fires={"OS-HYPOTONIC": "warning main"}),
+    Scene(
+        says="quarter-normal saline keeps its strength",
+        order=saline("0.225", "hypotonic", "1000"),
+        story=LOW,
+        fires={"OS-HYPOTONIC": "warning main"},
+    ),
+    Scene(says="100 mL of dextrose in water", order=water("100"), story=LOW),
+    Scene(says="dextrose in water with a normal sodium", order=water(), story=replace(LOW, sodium="138")),
+    Scene(
+        says="sodium rose by 4: water may be meant to brake it",
+        order=water(),
+        story=replace(LOW, results=(result("sodium", 124, 20),)),
+    ),
+    Scene(
+        says="sodium rose by 3.9: it may not",
+        order=water(),
+        story=replace(LOW, results=(result("sodium", 124.1, 20),)),
+        fires={"OS-HYPOTONIC": "warning water"},
+    ),
+    Scene(
+        says="N14: re-lowering after an over-correction",
+        order=water(),
+        story=replace(LOW, sodium="117", results=(result("sodium", 110, 27), result("sodium", 122, 9))),
+    ),
+    Scene(
+        says="desmopressin is active: a clamp",
+        order=water(),
+        story=replace(LOW, orders=(order("desmopressin", days=1, route="iv"),)),
+    ),
+    Scene(
+        says="low glucose needs dextrose",
+        order=water(),
+        story=replace(LOW, results=(result("glucose", 60),)),
+    ),
+    Scene(
+        says="low glucose in mmol/L needs dextrose",
+        order=water(),
+        story=replace(LOW, results=(result("glucose", 3.2, unit="mmol/L"),)),
+    ),
+    Scene(
+        says="a normal glucose in mmol/L is not low",
+        order=water(),
+        story=replace(LOW, results=(result("glucose", 5.5, unit="mmol/L"),)),
+        fires={"OS-HYPOTONIC": "warning water"},
+    ),
+    Scene(
+        says="a hyperglycemic crisis has a protocol of its own",
+        order=water(),
+        story=replace(LOW, problems=(problem("hyperglycemic-crisis", days=0.5),)),
+    ),
+    Scene(
+        says="a hyperglycemic crisis of last year says nothing about today",
+        order=water(),
+        story=replace(LOW, problems=(problem("hyperglycemic-crisis", days=300),)),
+        fires={"OS-HYPOTONIC": "warning water"},
+    ),
+)
+
+
+@table(SCENES)
+def test_infusions(scene: Scene) -> None:
+    scene.check()
+
+
+def test_the_strength_of_saline_is_never_rounded() -> None:
+    scene = next(s for s in SCENES if s.says.startswith("quarter-normal"))
+    assert scene.findings()["OS-HYPOTONIC"].facts["drug"] == "0.225% saline"

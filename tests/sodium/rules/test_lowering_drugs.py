@@ -1,0 +1,546 @@
+"""Drugs that can lower sodium: loud by group, never in the way of an emergency (M12, M13, S17)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from msgspec.structs import replace
+
+from cds_service.engine.finding import DraftLabs, Line
+from cds_service.sodium.snapshot import Missing, Patient
+from cds_service.terminology.match import RecordText
+from tests.sodium.patients import Story, drug, order, problem, result
+from tests.sodium.rules.orders import Scene, saline, selected, table
+
+OLD = Patient(birth_date=date(1954, 3, 1))  # 72
+YOUNG = Patient(birth_date=date(1986, 3, 1))  # 40
+SERTRALINE = selected("sertraline")
+SEIZURE = problem("seizure", days=0.2, encounter=True)
+EPILEPSY = problem("epilepsy", days=4000)
+OVERLOAD = problem("fluid-overload", days=2)
+
+
+def at(sodium: str | None, **more: object) -> Story:
+    """A younger outpatient whose sodium is two hours old."""
+    return Story(**{"sodium": sodium, "patient": YOUNG, **more})  # type: ignore[arg-type]  # keywords of Story
+
+
+def ward(sodium: str | None, **more: object) -> Story:
+    """The same in hospital."""
+    return at(sodium, setting="inpatient", **more)
+
+
+SCENES = (
+    # -- group A
+    Scene(
+        says="vector 27: sertraline, 129, age 70",
+        order=SERTRALINE,
+        story=at("129", patient=Patient(birth_date=date(1956, 3, 1))),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+        shows=("stopp-ssri", "antidepressant-options", "another-drug-or-wait"),
+    ),
+    Scene(
+        says="119.9 with an SSRI is critical",
+        order=SERTRALINE,
+        story=at("119.9"),
+        fires={"OS-LOW": "critical main"},
+        removes=True,
+    ),
+    Scene(
+        says="120 with an SSRI is a warning",
+        order=SERTRALINE,
+        story=at("120"),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+    ),
+    Scene(
+        says="129.5 with an SSRI is a warning",
+        order=SERTRALINE,
+        story=at("129.5"),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+    ),
+    Scene(
+        says="130 in a younger patient is info",
+        order=SERTRALINE,
+        story=at("130"),
+        fires={"OS-LOW": "info main"},
+    ),
+    Scene(
+        says="130 at 72 is a warning, by Beers",
+        order=SERTRALINE,
+        story=at("130", patient=OLD),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+        shows=("beers",),
+    ),
+    Scene(
+        says="132 with a symptom is a warning",
+        order=SERTRALINE,
+        story=at("132", problems=(problem("headache", days=2),)),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+    ),
+    Scene(
+        says="132 beside another strong drug is a warning, and a combination",
+        order=SERTRALINE,
+        story=at("132", orders=(order("hydrochlorothiazide", days=300),)),
+        fires={"OS-LOW": "warning main", "OS-COMBO": "warning low"},
+        removes=True,
+        shows=("other-lowering",),
+    ),
+    Scene(says="vector 30: sertraline, age 40, 139", order=SERTRALINE, story=at("139")),
+    Scene(says="136 is not low", order=SERTRALINE, story=at("136")),
+    Scene(
+        says="136 after 141 three weeks ago is falling",
+        order=SERTRALINE,
+        story=at("136", results=(result("sodium", 141, 24 * 20),)),
+        fires={"OS-LOW": "info falling"},
+        shows=("sodium-falls",),
+    ),
+    Scene(
+        says="low and falling is a warning",
+        order=SERTRALINE,
+        story=at("133", results=(result("sodium", 139, 24 * 20),)),
+        fires={"OS-LOW": "warning falling"},
+        removes=True,
+    ),
+    Scene(
+        says="vector 37: a thiazide known by its name alone",
+        order=replace(
+            selected(),
+            drugs=(
+                replace(
+                    drug("hydrochlorothiazide"),
+                    evidence="text",
+                    matched=RecordText("hydroCHLOROthiazide 25 mg tab"),
+                ),
+            ),
+        ),
+        story=at("127"),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+        shows=("matched-by-name",),
+    ),
+    Scene(
+        says="a thiazide in a combination, at 72",
+        order=replace(selected("hydrochlorothiazide"), partners=("lisinopril",), ingredient_count=2),
+        story=at("127", patient=OLD),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+        shows=("contains", "stopp-thiazide"),
+        hides=("antidepressant-options",),
+    ),
+    Scene(
+        says="a seizure code: carbamazepine is never offered for removal",
+        order=selected("carbamazepine"),
+        story=at("127", problems=(EPILEPSY,)),
+        fires={"OS-LOW": "warning main"},
+    ),
+    Scene(
+        says="a seizure of today: carbamazepine is no reason to delay",
+        order=selected("carbamazepine"),
+        story=ward("118", problems=(SEIZURE,)),
+        fires={"OS-LOW": "info check"},
+        shows=("check-not-delay",),
+    ),
+    Scene(
+        says="bupropion with epilepsy: nothing that says to give it",
+        order=selected("bupropion"),
+        story=at("127", problems=(EPILEPSY,)),
+        fires={"OS-LOW": "info main"},
+        shows=("bupropion-seizures",),
+        hides=("check-not-delay",),
+    ),
+    Scene(
+        says="88 is below the plausible range: the card says so",
+        order=SERTRALINE,
+        story=at("88"),
+        fires={"OS-LOW": "critical main"},
+        removes=True,
+        shows=("doubt-below-plausible",),
+    ),
+    Scene(
+        says="desmopressin on a preliminary sodium: the card says so",
+        order=selected("desmopressin"),
+        story=at(None, results=(result("sodium", 128, 1, status="preliminary"),)),
+        fires={"OS-DDAVP": "critical main"},
+        removes=True,
+        shows=("doubt-preliminary",),
+    ),
+    Scene(
+        says="an SSRI with epilepsy: warned, not removed, and no bupropion",
+        order=SERTRALINE,
+        story=at("127", problems=(EPILEPSY,)),
+        fires={"OS-LOW": "warning main"},
+        shows=("no-bupropion",),
+        hides=("antidepressant-options",),
+    ),
+    Scene(
+        says="medicines were not read: no removal",
+        order=SERTRALINE,
+        story=at("127", missing={"medications": Missing.TIMEOUT}),
+        fires={"OS-LOW": "warning main"},
+    ),
+    Scene(
+        says="an SSRI that is taken already: reviewed, not removed",
+        order=SERTRALINE,
+        story=at("127", orders=(order("sertraline", days=20),)),
+        fires={"OS-LOW": "warning main"},
+        shows=("not-abruptly",),
+        hides=("another-drug",),
+    ),
+    # -- refills
+    Scene(
+        says="a refill after 91 days at 131",
+        order=SERTRALINE,
+        story=at("131", orders=(order("sertraline", days=91),)),
+    ),
+    Scene(
+        says="a refill after 91 days at 129",
+        order=SERTRALINE,
+        story=at("129", orders=(order("sertraline", days=91),)),
+        fires={"OS-LOW": "warning main"},
+    ),
+    Scene(
+        says="a refill after 91 days while sodium falls",
+        order=SERTRALINE,
+        story=at("131", orders=(order("sertraline", days=91),), results=(result("sodium", 138, 24 * 30),)),
+        fires={"OS-LOW": "warning falling"},
+    ),
+    Scene(
+        says="after 90 days it is no refill yet",
+        order=SERTRALINE,
+        story=at("131", orders=(order("sertraline", days=90),)),
+        fires={"OS-LOW": "info main"},
+    ),
+    Scene(
+        says="a higher dose is no refill",
+        order=selected("sertraline", dose="100"),
+        story=at("131", orders=(order("sertraline", days=300, dose="50"),)),
+        fires={"OS-LOW": "info main"},
+    ),
+    # -- groups B and C
+    Scene(
+        says="a tricyclic at 125.5",
+        order=selected("amitriptyline"),
+        story=at("125.5"),
+        fires={"OS-LOW": "warning main"},
+    ),
+    Scene(
+        says="a tricyclic at 126",
+        order=selected("amitriptyline"),
+        story=at("126"),
+        fires={"OS-LOW": "info main"},
+    ),
+    Scene(
+        says="a tricyclic at 112 stays a warning",
+        order=selected("amitriptyline"),
+        story=at("112"),
+        fires={"OS-LOW": "warning main"},
+    ),
+    Scene(
+        says="haloperidol by mouth at 118",
+        order=selected("haloperidol"),
+        story=ward("118"),
+        fires={"OS-LOW": "warning main"},
+    ),
+    Scene(
+        says="haloperidol into a vein at 118",
+        order=selected("haloperidol", route="iv"),
+        story=ward("118"),
+        fires={"OS-LOW": "info check"},
+    ),
+    Scene(
+        says="mirtazapine at 112 is info",
+        order=selected("mirtazapine"),
+        story=at("112"),
+        fires={"OS-LOW": "info check"},
+    ),
+    Scene(
+        says="vector 57: valproate into a vein for a seizure at 118",
+        order=selected("valproate", route="iv"),
+        story=ward("118", problems=(SEIZURE,)),
+        fires={"OS-LOW": "info check"},
+    ),
+    Scene(
+        says="vector 56: furosemide into a vein with overload at 118",
+        order=selected("furosemide", route="iv"),
+        story=ward("118", problems=(OVERLOAD,)),
+    ),
+    Scene(
+        says="furosemide in SIADH",
+        order=selected("furosemide"),
+        story=at("124", problems=(problem("siadh", days=9),)),
+    ),
+    Scene(
+        says="furosemide without a reason to hold back is info",
+        order=selected("furosemide"),
+        story=at("124"),
+        fires={"OS-LOW": "info check"},
+    ),
+    Scene(
+        says="oxytocin at 118",
+        order=selected("oxytocin", route="iv"),
+        story=ward("118"),
+        fires={"OS-LOW": "info check"},
+    ),
+    Scene(says="a weak drug says nothing", order=selected("omeprazole"), story=at("118")),
+    Scene(
+        says="the strongest ingredient of a combination is the culprit",
+        order=replace(selected("triamterene", "hydrochlorothiazide"), partners=("triamterene",)),
+        story=at("127"),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+    ),
+    # -- age of the sodium, glucose
+    Scene(
+        says="an aging sodium: one step lower, repeat first, nothing else",
+        order=SERTRALINE,
+        story=at("127", sodium_hours=24 * 40),
+        fires={"OS-LOW": "info aging"},
+        shows=("repeat-first",),
+    ),
+    Scene(
+        says="a severe sodium that nobody repeated stays critical for a week",
+        order=SERTRALINE,
+        story=ward("118", sodium_hours=24 * 5),
+        fires={"OS-LOW": "critical main"},
+        removes=True,
+    ),
+    Scene(says="a stale sodium says nothing", order=SERTRALINE, story=at("127", sodium_hours=24 * 95)),
+    Scene(
+        says="glucose explains the low sodium",
+        order=SERTRALINE,
+        story=at("128", results=(result("glucose", 600),)),
+    ),
+    Scene(
+        says="a direct measurement contradicts the low value",
+        order=SERTRALINE,
+        story=at("118", results=(replace(result("sodium", 138, 2.2), method="poc"),)),
+    ),
+    Scene(
+        says="below 130 as the laboratory could tell",
+        order=SERTRALINE,
+        story=at(None, results=(result("sodium", 130, comparator="<"),)),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+    ),
+    Scene(says="no sodium at 40", order=SERTRALINE, story=at(None)),
+    Scene(
+        says="sodium could not be read: the pipeline answers",
+        order=SERTRALINE,
+        story=at(None, patient=OLD, missing={"sodium": Missing.REFUSED}),
+    ),
+    Scene(
+        says="european: 135 is not low",
+        order=SERTRALINE,
+        story=at("135", patient=OLD),
+        profile="european",
+    ),
+    # -- combination
+    Scene(
+        says="vector 28: sertraline beside a thiazide, 139, age 72",
+        order=SERTRALINE,
+        story=at("139", patient=OLD, orders=(order("hydrochlorothiazide", days=300),)),
+        fires={"OS-COMBO": "warning main"},
+        shows=("weeks-after-second", "beers"),
+    ),
+    Scene(
+        says="the same at 40 with 138 is info",
+        order=SERTRALINE,
+        story=at("138", orders=(order("hydrochlorothiazide", days=300),)),
+        fires={"OS-COMBO": "info main"},
+    ),
+    Scene(
+        says="the same at 40 with 137 is a warning",
+        order=SERTRALINE,
+        story=at("137", orders=(order("hydrochlorothiazide", days=300),)),
+        fires={"OS-COMBO": "warning main"},
+    ),
+    Scene(
+        says="the same at 40 without a sodium is info",
+        order=SERTRALINE,
+        story=at(None, orders=(order("hydrochlorothiazide", days=300),)),
+        fires={"OS-COMBO": "info main"},
+    ),
+    Scene(
+        says="a thiazide beside a drafted SSRI",
+        order=selected("chlorthalidone"),
+        story=at("138", drafts=(selected("citalopram", reference="MedicationRequest/2"),)),
+        fires={"OS-COMBO": "info main"},
+    ),
+    Scene(
+        says="two SSRI are one kind",
+        order=SERTRALINE,
+        story=at("138", orders=(order("venlafaxine", days=300),)),
+    ),
+    Scene(
+        says="a refill of the SSRI beside a thiazide",
+        order=SERTRALINE,
+        story=at("137", patient=OLD, orders=(order("sertraline", days=300), order("indapamide", days=400))),
+    ),
+    Scene(
+        says="a combination on an aging sodium is one step lower",
+        order=SERTRALINE,
+        story=at("137", sodium_hours=24 * 40, patient=OLD, orders=(order("indapamide", days=400),)),
+        fires={"OS-COMBO": "info main"},
+    ),
+    # -- baseline
+    Scene(
+        says="vector 29: sertraline, age 72, no sodium",
+        order=SERTRALINE,
+        story=at(None, patient=OLD),
+        fires={"OS-BASE": "info none"},
+    ),
+    Scene(
+        says="desmopressin at 72 without a sodium: its label asks for one, Beers does not name it",
+        order=selected("desmopressin"),
+        story=at(None, patient=OLD),
+        fires={"OS-BASE": "info none"},
+        shows=("label-baseline",),
+        hides=("beers",),
+    ),
+    Scene(
+        says="valproate at 72: Beers does not name it",
+        order=selected("valproate"),
+        story=at("124", patient=OLD),
+        fires={"OS-LOW": "warning main"},
+        hides=("beers",),
+    ),
+    Scene(
+        says="a sodium of 91 days ago is no baseline",
+        order=SERTRALINE,
+        story=at("139", sodium_hours=24 * 91, patient=OLD),
+        fires={"OS-BASE": "info main"},
+    ),
+    Scene(
+        says="a sodium of 90 days ago is",
+        order=SERTRALINE,
+        story=at("139", sodium_hours=24 * 90, patient=OLD),
+    ),
+    Scene(
+        says="in hospital 8 days are too long",
+        order=SERTRALINE,
+        story=ward("139", sodium_hours=24 * 8, patient=OLD),
+        fires={"OS-BASE": "info main"},
+    ),
+    Scene(
+        says="the drug is taken already: no baseline any more",
+        order=SERTRALINE,
+        story=at(None, patient=OLD, orders=(order("sertraline", days=10),)),
+    ),
+    Scene(says="at 40 no baseline is asked for", order=SERTRALINE, story=at(None)),
+    Scene(says="an unknown age switches age rules off", order=SERTRALINE, story=at(None, patient=Patient())),
+    # -- desmopressin
+    Scene(
+        says="vector 59: desmopressin in central diabetes insipidus at 131",
+        order=selected("desmopressin"),
+        story=at("131", problems=(problem("diabetes-insipidus", days=900),)),
+        fires={"OS-DDAVP": "info replacement"},
+        shows=("replacement-never-stop",),
+    ),
+    Scene(
+        says="vector 59: desmopressin for nocturia at 131",
+        order=selected("desmopressin"),
+        story=at("131"),
+        fires={"OS-DDAVP": "warning main"},
+        removes=True,
+        shows=("contraindicated", "label-low-sodium"),
+    ),
+    Scene(
+        says="desmopressin at 129.9",
+        order=selected("desmopressin"),
+        story=at("129.9"),
+        fires={"OS-DDAVP": "critical main"},
+        removes=True,
+    ),
+    Scene(
+        says="desmopressin at 130",
+        order=selected("desmopressin"),
+        story=at("130"),
+        fires={"OS-DDAVP": "warning main"},
+        removes=True,
+    ),
+    Scene(says="desmopressin at 136", order=selected("desmopressin"), story=at("136")),
+    Scene(
+        says="a single dose in hemophilia",
+        order=replace(selected("desmopressin", route="iv"), single_dose=True),
+        story=ward("131", problems=(problem("bleeding-disorder", days=4000),)),
+        fires={"OS-DDAVP": "info bleeding"},
+    ),
+    Scene(
+        says="hemophilia and daily doses: warned, not removed",
+        order=selected("desmopressin"),
+        story=at("131", problems=(problem("bleeding-disorder", days=4000),)),
+        fires={"OS-DDAVP": "warning main"},
+    ),
+    Scene(
+        says="desmopressin into a vein is never offered for removal",
+        order=selected("desmopressin", route="iv"),
+        story=ward("131"),
+        fires={"OS-DDAVP": "warning main"},
+    ),
+    Scene(
+        says="desmopressin after pituitary surgery is never offered for removal",
+        order=selected("desmopressin"),
+        story=ward("131", problems=(problem("pituitary-surgery", days=4),)),
+        fires={"OS-DDAVP": "warning main"},
+    ),
+    Scene(
+        says="desmopressin beside a loop diuretic and a steroid",
+        order=selected("desmopressin"),
+        story=at("131", orders=(order("furosemide", days=200), order("prednisone", days=20))),
+        fires={"OS-DDAVP": "warning main"},
+        removes=True,
+        shows=("label-partners",),
+    ),
+    Scene(
+        says="sodium rose by 4: a clamp",
+        order=selected("desmopressin"),
+        story=ward("124", results=(result("sodium", 120, 20),)),
+    ),
+    Scene(
+        says="hypertonic saline runs: a clamp",
+        order=selected("desmopressin"),
+        story=ward("124", drafts=(replace(saline(), reference="MedicationRequest/8"),)),
+    ),
+    Scene(
+        says="an aging sodium: one step lower, no removal",
+        order=selected("desmopressin"),
+        story=at("129", sodium_hours=24 * 40),
+        fires={"OS-DDAVP": "warning main"},
+        shows=("repeat-first",),
+    ),
+    Scene(
+        says="a stale sodium says nothing about desmopressin",
+        order=selected("desmopressin"),
+        story=at("129", sodium_hours=24 * 95),
+    ),
+)
+
+
+@table(SCENES)
+def test_drugs_that_can_lower_sodium(scene: Scene) -> None:
+    scene.check()
+
+
+def test_an_aging_sodium_offers_nothing_but_another_sodium() -> None:
+    scene = next(s for s in SCENES if s.says.startswith("an aging sodium: one step lower, repeat first"))
+    buttons = scene.findings()["OS-LOW"].suggestions
+    assert [s.kind for s in buttons] == ["repeat-sodium-now"]
+    assert all(isinstance(a, DraftLabs) and a.analytes == ("sodium",) for s in buttons for a in s.actions)
+
+
+def test_a_combination_names_the_culprit_and_not_the_partner() -> None:
+    scene = next(s for s in SCENES if s.says.startswith("the strongest ingredient"))
+    finding = scene.findings()["OS-LOW"]
+    assert finding.drugs == ("hydrochlorothiazide",)
+    assert Line("contains", {"drug": "hydrochlorothiazide", "partners": "triamterene"}) in finding.why
+
+
+def test_words_of_the_record_stay_record_text() -> None:
+    scene = next(s for s in SCENES if s.says.startswith("vector 37"))
+    line = next(x for x in scene.findings()["OS-LOW"].why if x.key == "matched-by-name")
+    assert line.facts == {"words": RecordText("hydroCHLOROthiazide 25 mg tab")}

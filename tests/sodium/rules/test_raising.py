@@ -1,0 +1,352 @@
+"""Hypertonic saline or a vaptan: no fresh sodium, no true sodium, or a rise that is fast enough already."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from cds_service.sodium.rules.order_select import RULES, concern
+from cds_service.sodium.snapshot import Missing, Order
+from tests.sodium.patients import Story, ago, order, problem, result
+from tests.sodium.rules.orders import Scene, restriction, saline, selected, table, water
+
+SEIZURE = problem("seizure", days=0.2, encounter=True)
+CIRRHOSIS = problem("cirrhosis", days=400)
+RISEN = Story(sodium="115", sodium_hours=0.5, setting="inpatient", results=(result("sodium", 108, 5.5),))
+ACTIVE_SALINE = replace(saline(), status="active", reference="MedicationRequest/7", start=RISEN.snapshot().now)
+
+
+def rising(start: str, now: str, over: float = 20, **more: object) -> Story:
+    """An inpatient whose sodium rose within so many hours."""
+    before = result("sodium", start, over + 1)
+    return Story(sodium=now, sodium_hours=1, setting="inpatient", results=(before,), **more)  # type: ignore[arg-type]  # keywords of Story
+
+
+SCENES = (
+    # -- a rise
+    Scene(
+        says="vector 48: 108 to 115 in 5 h with a seizure: warning, specialist, no removal",
+        order=saline(),
+        story=replace(RISEN, problems=(SEIZURE,)),
+        fires={"OS-HTS-OVER": "warning severe", "OS-HTS-SEV": "info main"},
+        shows=("treat-first", "specialist-now", "rise-measured"),
+        hides=("no-further-rise",),
+    ),
+    Scene(
+        says="a rise of 9 from 112: critical, removal",
+        order=saline(),
+        story=rising("112", "121"),
+        fires={"OS-HTS-OVER": "critical over", "OS-HTS-ASX": "warning main"},
+        removes=True,
+        shows=("no-further-rise",),
+    ),
+    Scene(
+        says="a rise of 9 from 126: warning; the removal is that of mild low sodium",
+        order=saline(),
+        story=rising("126", "135"),
+        fires={"OS-HTS-OVER": "warning over", "OS-HTS-MILD": "warning main"},
+        removes=True,
+    ),
+    Scene(
+        says="a rise of exactly 8 is not over",
+        order=saline(),
+        story=rising("112", "120"),
+        fires={"OS-HTS-OVER": "warning near", "OS-HTS-ASX": "warning main"},
+    ),
+    Scene(
+        says="a rise of 6 warns",
+        order=saline(),
+        story=rising("112", "118"),
+        fires={"OS-HTS-OVER": "warning near", "OS-HTS-ASX": "info main"},
+    ),
+    Scene(
+        says="a rise of 5.9 does not",
+        order=saline(),
+        story=rising("112", "117.9"),
+        fires={"OS-HTS-ASX": "info main"},
+    ),
+    Scene(
+        says="high risk: a rise of 4 warns",
+        order=saline(),
+        story=rising("112", "116", problems=(CIRRHOSIS,)),
+        fires={"OS-HTS-OVER": "warning near", "OS-HTS-ASX": "info main"},
+        shows=("risk-aasld",),
+    ),
+    Scene(
+        says="high risk: a rise of 7 is above the goal",
+        order=saline(),
+        story=rising("112", "119", problems=(CIRRHOSIS,)),
+        fires={"OS-HTS-OVER": "warning goal", "OS-HTS-ASX": "info main"},
+    ),
+    Scene(
+        says="a rise between two days is estimated",
+        order=saline(),
+        story=rising("112", "122", over=30),
+        fires={"OS-HTS-OVER": "warning near", "OS-HTS-ASX": "warning main"},
+        shows=("rise-estimated",),
+        hides=("rise-measured",),
+    ),
+    Scene(
+        says="an over-correction of yesterday counts, though sodium was lowered since",
+        order=saline(),
+        story=Story(
+            sodium="117",
+            sodium_hours=1,
+            setting="inpatient",
+            results=(result("sodium", 110, 27), result("sodium", 122, 9), result("sodium", 119, 5)),
+        ),
+        fires={"OS-HTS-OVER": "warning earlier", "OS-HTS-ASX": "info main"},
+    ),
+    Scene(
+        says="a slow rise after a fast one is still too much",
+        order=saline(),
+        story=Story(
+            sodium="124",
+            sodium_hours=1,
+            setting="inpatient",
+            results=(result("sodium", 112, 40), result("sodium", 123.5, 26), result("sodium", 123, 20)),
+        ),
+        fires={"OS-HTS-OVER": "warning earlier", "OS-HTS-ASX": "warning main"},
+    ),
+    Scene(
+        says="a rise to normal from 136 is no question of this rule",
+        order=saline(),
+        story=rising("136", "143"),
+        fires={"OS-HTS-NONE": "warning main"},
+        removes=True,
+    ),
+    Scene(
+        says="a vaptan on a rise of 9: critical, removal, no line on bolus",
+        order=selected("tolvaptan"),
+        story=rising("112", "121"),
+        fires={"OS-HTS-OVER": "critical over", "OS-VAP-GEN": "info main"},
+        removes=True,
+        hides=("treat-first",),
+    ),
+    Scene(
+        says="recovered from 130 to 139: no over-correction",
+        order=selected("tolvaptan"),
+        story=rising("130", "139"),
+        fires={"OS-VAP-NONE": "warning main"},
+    ),
+    Scene(
+        says="an over-correction with brain edema: told, never removed",
+        order=saline(),
+        story=rising("112", "121", problems=(problem("intracranial-bleed", days=3),)),
+        fires={"OS-HTS-OVER": "critical over"},
+    ),
+    Scene(
+        says="a concentrate on a rise, with a seizure: no word of a bolus",
+        order=saline("23.4", "concentrate"),
+        story=rising("108", "117", problems=(SEIZURE,)),
+        fires={"OS-HTS-OVER": "warning over", "OS-HTS-CONC": "warning main"},
+        hides=("specialist-now",),
+    ),
+    # -- no fresh sodium
+    Scene(
+        says="a concentrate without a fresh sodium: no word of a bolus",
+        order=saline("23.4", "concentrate"),
+        story=Story(sodium="132", sodium_hours=7, setting="inpatient"),
+        fires={"OS-HTS-OLD": "warning other", "OS-HTS-CONC": "warning main"},
+        shows=("treat-first",),
+    ),
+    Scene(
+        says="no sodium of the last 6 h: send one, the band card stays beside it",
+        order=saline(),
+        story=Story(sodium="132", sodium_hours=7, setting="inpatient"),
+        fires={"OS-HTS-OLD": "warning bolus", "OS-HTS-MILD": "warning main"},
+        removes=True,
+        shows=("treat-first", "send-now", "last-known"),
+    ),
+    Scene(
+        says="a sodium of exactly 6 h ago is fresh",
+        order=saline(),
+        story=Story(sodium="122", sodium_hours=6, setting="inpatient"),
+        fires={"OS-HTS-ASX": "warning main"},
+    ),
+    Scene(
+        says="a sodium of 25 h ago decides nothing",
+        order=saline(),
+        story=Story(sodium="132", sodium_hours=25, setting="inpatient"),
+        fires={"OS-HTS-OLD": "warning bolus"},
+    ),
+    Scene(
+        says="no sodium on record",
+        order=saline(),
+        story=Story(sodium=None, setting="inpatient"),
+        fires={"OS-HTS-OLD": "warning bolus"},
+        shows=("none-on-record",),
+        hides=("unread-is-not-absent",),
+    ),
+    Scene(
+        says="vector 39: sodium could not be read, hypertonic saline",
+        order=saline(),
+        story=Story(sodium=None, setting="inpatient", missing={"sodium": Missing.REFUSED}),
+        fires={"OS-HTS-OLD": "warning bolus-unread"},
+        shows=("unread-is-not-absent",),
+        hides=("none-on-record",),
+    ),
+    Scene(
+        says="sodium could not be read, vaptan",
+        order=selected("tolvaptan"),
+        story=Story(sodium=None, setting="inpatient", missing={"sodium": Missing.TIMEOUT}),
+        fires={"OS-HTS-OLD": "warning other-unread"},
+        hides=("treat-first",),
+    ),
+    Scene(
+        says="a vaptan without a sodium of the last 24 h",
+        order=selected("tolvaptan"),
+        story=Story(sodium="124", sodium_hours=25, setting="inpatient"),
+        fires={"OS-HTS-OLD": "warning other", "OS-VAP-GEN": "info main"},
+    ),
+    # -- no true sodium
+    Scene(
+        says="vector 49: 128 with glucose 600, hypertonic saline",
+        order=saline(),
+        story=Story(sodium="128", setting="inpatient", results=(result("glucose", 600),)),
+        fires={"OS-HTS-GLU": "warning main"},
+        shows=("treat-first", "glucose-corrected"),
+    ),
+    Scene(
+        says="vector 49: 128 with glucose 600, tolvaptan",
+        order=selected("tolvaptan"),
+        story=Story(sodium="128", setting="inpatient", results=(result("glucose", 600),)),
+        fires={"OS-HTS-GLU": "warning main"},
+        hides=("treat-first",),
+    ),
+    Scene(
+        says="124 with glucose 400 is judged by the corrected value",
+        order=saline(),
+        story=Story(sodium="124", setting="inpatient", results=(result("glucose", 400),)),
+        fires={"OS-HTS-MILD": "warning main"},
+        removes=True,
+        shows=("doubt-glucose",),
+    ),
+    Scene(
+        says="brain edema: glucose is no argument",
+        order=saline(),
+        story=Story(
+            sodium="128",
+            setting="inpatient",
+            results=(result("glucose", 600),),
+            problems=(problem("cerebral-edema", days=1),),
+        ),
+    ),
+    Scene(
+        says="normal effective osmolality: an artefact is likely",
+        order=saline(),
+        story=Story(
+            sodium="122",
+            setting="inpatient",
+            results=(result("serum-osmolality", 290), result("bun", 14), result("glucose", 100)),
+        ),
+        fires={"OS-HTS-PSEUDO": "warning main", "OS-HTS-ASX": "warning main"},
+        shows=("treat-first", "artefact-osmolality"),
+    ),
+    Scene(
+        says="severe symptoms: a possible artefact is no reason to hold a bolus back",
+        order=saline(),
+        story=Story(
+            sodium="122",
+            setting="inpatient",
+            results=(result("serum-osmolality", 290), result("bun", 14), result("glucose", 100)),
+            problems=(problem("seizure", days=0.2, encounter=True),),
+        ),
+        fires={"OS-HTS-PSEUDO": "warning rescue", "OS-HTS-SEV": "info main"},
+        shows=("treat-first",),
+    ),
+    Scene(
+        says="a direct measurement of the same minute is normal",
+        order=selected("tolvaptan"),
+        story=Story(
+            sodium="122",
+            setting="inpatient",
+            results=(replace(result("sodium", 138, 2.2), method="poc"),),
+        ),
+        fires={"OS-HTS-PSEUDO": "warning main", "OS-VAP-GEN": "info main"},
+        shows=("artefact-direct", "confirm-direct"),
+        hides=("treat-first",),
+    ),
+    # -- two at once
+    Scene(
+        says="vector 34: tolvaptan while 3 % saline runs",
+        order=selected("tolvaptan"),
+        story=Story(sodium="122", setting="inpatient", orders=(ACTIVE_SALINE,)),
+        fires={"OS-VAP-HTS": "critical main", "OS-VAP-GEN": "info main"},
+        removes=True,
+        shows=("one-of-two",),
+    ),
+    Scene(
+        says="tolvaptan with 3 % saline drafted in the same session",
+        order=selected("tolvaptan"),
+        story=Story(sodium="122", setting="inpatient", drafts=(replace(saline(), reference="MedicationRequest/8"),)),
+        fires={"OS-VAP-HTS": "critical main", "OS-VAP-GEN": "info main"},
+        removes=True,
+    ),
+    Scene(
+        says="3 % saline while a vaptan is taken",
+        order=saline(),
+        story=Story(sodium="122", setting="inpatient", orders=(order("tolvaptan", days=2),)),
+        fires={"OS-VAP-HTS": "critical main", "OS-HTS-ASX": "warning main"},
+        shows=("treat-first", "stop-the-vaptan"),
+    ),
+    Scene(
+        says="3 % saline for a seizure while a vaptan is taken: never a stop",
+        order=saline(),
+        story=Story(sodium="112", setting="inpatient", problems=(SEIZURE,), orders=(order("tolvaptan", days=2),)),
+        fires={"OS-VAP-HTS": "warning rescue", "OS-HTS-SEV": "info main"},
+        shows=("treat-first", "rescue-first"),
+        hides=("stop-the-vaptan",),
+    ),
+    Scene(
+        says="an order of 3 % saline that ended an hour ago does not run",
+        order=selected("tolvaptan"),
+        story=Story(sodium="122", setting="inpatient", orders=(replace(ACTIVE_SALINE, end=ago(hours=1), drugs=()),)),
+        fires={"OS-VAP-GEN": "info main"},
+    ),
+    Scene(
+        says="a finished order of 3 % saline does not run",
+        order=selected("tolvaptan"),
+        story=Story(sodium="122", setting="inpatient", orders=(replace(ACTIVE_SALINE, status="completed"),)),
+        fires={"OS-VAP-GEN": "info main"},
+    ),
+)
+
+
+@table(SCENES)
+def test_orders_that_raise_sodium(scene: Scene) -> None:
+    scene.check()
+
+
+@pytest.mark.parametrize(
+    ("draft", "wanted"),
+    [
+        (saline(), "saline-or-vaptan"),
+        (saline("23.4", "concentrate"), "saline-or-vaptan"),
+        (selected("tolvaptan"), "saline-or-vaptan"),
+        (saline("0.9", "isotonic"), "relevant"),
+        (saline("0.9", "isotonic", None, route="unknown"), ""),
+        (saline(None, "salt-tablet", None, route="systemic"), "without-sodium"),
+        (water(), "relevant"),
+        (restriction(), "without-sodium"),
+        (selected("sertraline"), "relevant"),
+        (selected("furosemide"), "relevant"),
+        (selected("desmopressin"), "relevant"),
+        (selected("baclofen"), "without-sodium"),
+        (selected("demeclocycline"), "relevant"),
+        (selected("lithium"), ""),
+        (selected("lithium", reasons=["hyponatremia"]), "relevant"),
+        (selected("omeprazole"), ""),
+        (selected("doxepin", route="local"), ""),
+        (selected(), ""),
+        (Order(reference="ServiceRequest/1", kind="service"), ""),
+    ],
+)
+def test_an_order_that_no_rule_can_judge_needs_no_sodium(draft: Order, wanted: str) -> None:
+    assert concern(draft) == wanted
+
+
+def test_every_rule_has_something_to_say_of_an_unrelated_order() -> None:
+    scene = Scene(says="", order=selected("omeprazole"), story=Story(sodium="118"))
+    assert scene.findings() == {}
+    assert set(scene.outcomes()) == set(RULES)

@@ -1,0 +1,249 @@
+"""Vaptans: contraindications, liver, duration, start; polycystic kidney disease is another matter."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from cds_service.sodium.snapshot import Patient
+from tests.sodium.patients import Story, ago, drug, order, problem, result
+from tests.sodium.rules.orders import Scene, restriction, selected, table
+
+HYPOVOLEMIA = problem("hypovolemia", days=2)
+POLYCYSTIC = problem("adpkd", days=2000)
+SEIZURE = problem("seizure", days=0.2, encounter=True)
+LOW = Story(sodium="124", setting="inpatient")
+NORMAL = Story(sodium="140", setting="inpatient")
+START = {"OS-VAP-GEN": "info main"}
+TOLVAPTAN = selected("tolvaptan")
+LABELLED = replace(TOLVAPTAN, hyponatremia_product=True)
+FOR_KIDNEY = replace(TOLVAPTAN, adpkd=True)
+
+SCENES = (
+    Scene(
+        says="vector 31: hypovolemia",
+        order=TOLVAPTAN,
+        story=replace(LOW, problems=(HYPOVOLEMIA,)),
+        fires={"OS-VAP-HYPO": "critical main", **START},
+        removes=True,
+    ),
+    Scene(
+        says="hypovolemia of a month ago is over",
+        order=TOLVAPTAN,
+        story=replace(LOW, problems=(problem("hypovolemia", days=30),)),
+        fires=START,
+    ),
+    Scene(
+        says="salt wasting after a bleed",
+        order=selected("conivaptan"),
+        story=replace(LOW, problems=(problem("sah", days=6),)),
+        fires={"OS-VAP-HYPO": "critical main", **START},
+        removes=True,
+    ),
+    Scene(
+        says="hypovolemia, but nobody knows the age: no removal",
+        order=TOLVAPTAN,
+        story=replace(LOW, problems=(HYPOVOLEMIA,), patient=Patient()),
+        fires={"OS-VAP-HYPO": "critical main", **START},
+    ),
+    Scene(
+        says="adrenal insufficiency",
+        order=TOLVAPTAN,
+        story=replace(LOW, problems=(problem("adrenal", days=2000),)),
+        fires={"OS-VAP-CONTRA": "critical main", **START},
+        removes=True,
+        shows=("contra-adrenal",),
+    ),
+    Scene(
+        says="dialysis",
+        order=TOLVAPTAN,
+        story=replace(LOW, problems=(problem("dialysis", days=900),)),
+        fires={"OS-VAP-CONTRA": "critical main", **START},
+        removes=True,
+        shows=("contra-anuria",),
+    ),
+    Scene(
+        says="anuria",
+        order=TOLVAPTAN,
+        story=replace(LOW, problems=(problem("anuria", days=1),)),
+        fires={"OS-VAP-CONTRA": "critical main", **START},
+        removes=True,
+        shows=("contra-anuria",),
+    ),
+    Scene(
+        says="a seizure that 118 explains",
+        order=TOLVAPTAN,
+        story=Story(sodium="118", setting="inpatient", problems=(SEIZURE,)),
+        fires={"OS-VAP-CONTRA": "critical main", **START},
+        removes=True,
+        shows=("contra-severe",),
+    ),
+    Scene(
+        says="a seizure that 132 does not explain is only a warning",
+        order=TOLVAPTAN,
+        story=Story(sodium="132", setting="inpatient", problems=(SEIZURE,)),
+        fires={"OS-VAP-SEV": "warning main", **START},
+    ),
+    Scene(
+        says="a strong CYP3A inhibitor is taken",
+        order=TOLVAPTAN,
+        story=replace(LOW, orders=(order("clarithromycin", days=2),)),
+        fires={"OS-VAP-CONTRA": "critical main", **START},
+        removes=True,
+        shows=("contra-inhibitor",),
+    ),
+    Scene(
+        says="a strong CYP3A inhibitor is drafted",
+        order=TOLVAPTAN,
+        story=replace(LOW, drafts=(selected("ketoconazole", reference="MedicationRequest/2"),)),
+        fires={"OS-VAP-CONTRA": "critical main", **START},
+        removes=True,
+    ),
+    Scene(
+        says="pregnancy: not advised",
+        order=TOLVAPTAN,
+        story=replace(LOW, problems=(problem("pregnancy", days=60),)),
+        fires={"OS-VAP-CONTRA": "warning pregnancy", **START},
+        shows=("pregnancy-lowers",),
+    ),
+    Scene(
+        says="vector 32: cirrhosis",
+        order=TOLVAPTAN,
+        story=replace(LOW, problems=(problem("cirrhosis", days=900),)),
+        fires={"OS-VAP-LIVER": "warning main", **START},
+        shows=("liver-guidance",),
+    ),
+    Scene(
+        says="conivaptan in cirrhosis is no question of the tolvaptan label",
+        order=selected("conivaptan"),
+        story=replace(LOW, problems=(problem("cirrhosis", days=900),)),
+        fires=START,
+    ),
+    Scene(
+        says="vector 33: polycystic kidney disease, sodium 140",
+        order=FOR_KIDNEY,
+        story=replace(NORMAL, problems=(POLYCYSTIC,)),
+    ),
+    Scene(
+        says="polycystic kidney disease needs no fresh sodium from us",
+        order=FOR_KIDNEY,
+        story=Story(sodium=None, setting="outpatient", problems=(POLYCYSTIC,)),
+    ),
+    Scene(
+        says="the product for low sodium with polycystic kidney disease: boxed warning",
+        order=LABELLED,
+        story=replace(NORMAL, problems=(POLYCYSTIC,)),
+        fires={"OS-VAP-CONTRA": "critical main", "OS-VAP-NONE": "warning main"},
+        removes=True,
+        shows=("contra-polycystic",),
+    ),
+    Scene(
+        says="sodium 140 and no polycystic kidney disease",
+        order=FOR_KIDNEY,
+        story=NORMAL,
+        fires={"OS-VAP-NONE": "warning main"},
+    ),
+    Scene(
+        says="sodium 140 under tolvaptan that is taken already: it worked",
+        order=TOLVAPTAN,
+        story=replace(NORMAL, orders=(order("tolvaptan", days=5),)),
+    ),
+    Scene(
+        says="polycystic kidney disease, but the order says low sodium",
+        order=selected("tolvaptan", reasons=["hyponatremia"]),
+        story=replace(LOW, problems=(POLYCYSTIC,)),
+        fires=START,
+    ),
+    Scene(
+        says="31 days of tolvaptan",
+        order=selected("tolvaptan", duration="31"),
+        story=LOW,
+        fires={"OS-VAP-DUR": "warning main", **START},
+        shows=("label-liver-injury",),
+    ),
+    Scene(
+        says="30 days of tolvaptan are within the label",
+        order=selected("tolvaptan", duration="30"),
+        story=LOW,
+        fires=START,
+    ),
+    Scene(
+        says="a product for polycystic kidney disease is taken for years",
+        order=replace(selected("tolvaptan", duration="365"), adpkd=True),
+        story=LOW,
+        fires=START,
+    ),
+    Scene(
+        says="a product for polycystic kidney disease, ordered for low sodium, has the limit",
+        order=replace(selected("tolvaptan", duration="365", reasons=["hyponatremia"]), adpkd=True),
+        story=LOW,
+        fires={"OS-VAP-DUR": "warning main", **START},
+    ),
+    Scene(
+        says="a period of 40 days counts like a duration",
+        order=replace(TOLVAPTAN, start=ago(days=0), end=ago(days=-40)),
+        story=LOW,
+        fires={"OS-VAP-DUR": "warning main", **START},
+    ),
+    Scene(
+        says="tolvaptan that is taken for 45 days goes on",
+        order=TOLVAPTAN,
+        story=replace(LOW, orders=(order("tolvaptan", days=45),)),
+        fires={"OS-VAP-DUR": "warning main"},
+    ),
+    Scene(
+        says="5 days of conivaptan",
+        order=selected("conivaptan", duration="5"),
+        story=LOW,
+        fires={"OS-VAP-DUR": "warning main", **START},
+        shows=("label-days",),
+    ),
+    Scene(
+        says="an outpatient start",
+        order=TOLVAPTAN,
+        story=replace(LOW, setting="outpatient"),
+        fires={"OS-VAP-GEN": "warning outpatient"},
+        shows=("start-in-hospital", "indicated-aasld"),
+    ),
+    Scene(
+        says="the european profile does not recommend vaptans",
+        order=TOLVAPTAN,
+        story=LOW,
+        fires=START,
+        shows=("indicated-european",),
+        profile="european",
+    ),
+    Scene(
+        says="a fluid restriction drafted in the same session (N9)",
+        order=TOLVAPTAN,
+        story=replace(LOW, drafts=(restriction(),)),
+        fires=START,
+        shows=("restriction-also-ordered",),
+    ),
+    Scene(
+        says="a fluid restriction that ended does not count",
+        order=TOLVAPTAN,
+        story=replace(LOW, orders=(replace(restriction(), status="completed"),)),
+        fires=START,
+        hides=("restriction-also-ordered",),
+    ),
+    Scene(
+        says="a vaptan in a skin cream is none",
+        order=replace(TOLVAPTAN, route="local"),
+        story=LOW,
+    ),
+    Scene(
+        says="a brand name is told as it was recorded",
+        order=replace(
+            TOLVAPTAN,
+            drugs=(replace(drug("tolvaptan"), evidence="brand", matched=None),),
+        ),
+        story=replace(LOW, results=(result("glucose", 90),)),
+        fires=START,
+        hides=("matched-by-name",),
+    ),
+)
+
+
+@table(SCENES)
+def test_vaptans(scene: Scene) -> None:
+    scene.check()

@@ -1,0 +1,349 @@
+"""The rules and hooks/ say the same: every key has words, every word is used, nothing is too long."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from functools import cache
+from itertools import product
+from pathlib import Path
+from string import Template
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+import cds_service
+from cds_service.engine.finding import Fact, Finding, Line, Silence
+from cds_service.sodium.case import Case
+from cds_service.sodium.fluid import Restriction
+from cds_service.sodium.glucose import Pseudo
+from cds_service.sodium.rate import RateVariant, RateView
+from cds_service.sodium.rules.patient_view import RULES
+from cds_service.sodium.sample import Freshness, Rejected
+from cds_service.sodium.sodium import SodiumView
+from cds_service.sodium.symptoms import Symptoms
+from cds_service.sodium.volume import OdsRisk, Volume
+from tests.sodium.cases import NOW, sample
+from tests.sodium.rules.cases import (
+    a_case,
+    detail,
+    exposure,
+    fall,
+    fired,
+    glucose,
+    offer,
+    on,
+    outcomes,
+    problem,
+    render,
+    rise,
+    service,
+    shared,
+    sodium,
+    summary,
+    template_of,
+    volume,
+)
+
+LONGEST_DRUG = "hydrochlorothiazide"
+PACKAGE = Path(cds_service.__file__).parent
+NOTES = (
+    "methods-differ", "preliminary", "status-unknown", "result-time", "jump", "repeat-to-confirm", "two-methods",
+    "glucose-shift", "glucose-one-end", "estimated", "dialysis", "acute",
+)  # fmt: skip
+BELOW_LIMIT = ("near", "goal")  # variants that a rise above the limit never has
+CRAMP = Symptoms(mild=("cramp", "fatigue"), moderate=("confusion", "vomiting"), cramp=True, falls_risk=True)
+FALL = Symptoms(fall_or_fracture=True, falls_risk=True)
+SEVERE = Symptoms(severe=("respiratory-failure", "traumatic-sah")[:1], attributable=True)
+TOO_MILD = Symptoms(severe=("arrest",))
+EDEMA = Symptoms(severe=("cerebral-edema",), brain_edema=True)
+SYMPTOMS = (
+    Symptoms(),
+    CRAMP,
+    FALL,
+    SEVERE,
+    TOO_MILD,
+    EDEMA,
+    Symptoms(mild=("cramp",), cramp=True, seizure=True),
+)
+VALUES = ("88", "<110", "118.04", "123.45", "131", "134.95", "140", "")
+DRUGS = (
+    on(),
+    on(
+        exposure(LONGEST_DRUG, "thiazide", "probable"),
+        exposure("carbamazepine", "iminostilbene", "possible-chronic", days=900),
+        exposure("spironolactone", "mra", "possible-recent", tier="T2", days=None),
+        exposure("tolvaptan", "vaptan", None),
+    ),
+    on(
+        exposure(LONGEST_DRUG, "thiazide", ingredient_count=2, partners=("metoprolol", "amlodipine")),
+        exposure("omeprazole", "ppi"),
+        exposure("oxycodone", "opioid", None),
+        exposure("furosemide", "loop", ingredient_count=2),
+    ),
+    on(exposure("baclofen", "baclofen", None)),
+)
+PROBLEMS = (
+    (),
+    (problem("cirrhosis"),),
+    (problem("heart-failure"),),
+    (problem("cirrhosis"), problem("encephalopathy", active=False)),
+)
+RESTRICTIONS = (
+    Restriction(),
+    offer("caveat-bp"),
+    offer(),
+    Restriction(verdict="ordered"),
+    Restriction(verdict="never", reasons=(Line("never-hypo", {"evidence": "evidence:traumatic-sah"}, True),)),
+    Restriction(verdict="text", reasons=(Line("withheld-volume-unknown", {"ml": "1000"}), Line("withheld-rate"))),
+)
+VOLUMES = [
+    volume(Volume.UNKNOWN, hint=("ckd-4-5",)),
+    *(volume(v, "traumatic-sah", "vomiting") for v in Volume if v is not Volume.UNKNOWN),
+    volume(Volume.EUV, "siadh-pattern", by_labs=True),
+    volume(Volume.HYPO, "hypovolemia"),
+]
+PSEUDOS = (None, Pseudo(kind="osmolality", shown="289.5"), Pseudo(kind="direct-ise", shown="138.5"),
+           Pseudo(kind="hint", shown="", hints=("triglyceride", "protein", "myeloma")))  # fmt: skip
+
+
+def rates() -> Iterator[RateView]:
+    yield RateView()
+    yield RateView(average_per_day=Decimal("4.8"))
+    yield RateView(assessable=True, now=rise("4.25", 4), limit=Decimal(8))
+    yield RateView(jump=rise("14", 3))
+    yield RateView(jump=rise("-14", 3, "140"))
+    pair = rise("18.125", 23.75, gap=timedelta(hours=47.5))
+    yield RateView(level="info", rule="RATE-OVER", variant="acute", worst=pair, limit=Decimal(16))
+    for variant, notes in product(get_args(RateVariant), (NOTES[:4], NOTES[4:8], NOTES[8:])):
+        worst = replace(pair, observed=variant != "estimated")
+        parts: dict[str, Any] = {"variant": variant, "worst": worst, "limit": Decimal(16), "notes": notes}
+        if variant not in BELOW_LIMIT:
+            yield RateView(level="warning", rule="RATE-OVER", **parts)
+        if variant in (*BELOW_LIMIT, "estimated", "was"):
+            yield RateView(level="warning", rule="RATE-NEAR", **parts)
+
+
+def views(na: str, profile: str) -> Iterator[SodiumView]:
+    plain = sodium(na, profile=profile) if na else SodiumView()
+    yield plain
+    if not na:
+        yield replace(plain, newest_rejected=Rejected(why="unit", shown="1" * 40, unit="z" * 90, at=NOW))
+        yield replace(plain, newest_rejected=Rejected(why="unit", shown="135", unit="", at=NOW))
+        yield replace(plain, newest_rejected=Rejected(why="implausible", shown="13", unit="", at=NOW))
+        return
+    yield replace(plain, newest_rejected=Rejected(why="implausible", shown="12.8", unit="mmol/L", at=NOW))
+    yield replace(plain, newest_rejected=Rejected(why="unit", shown="135", unit="mg/dL", at=NOW))
+    yield replace(plain, newest_rejected=Rejected(why="implausible", shown="12.8", unit="", at=NOW))
+    long_ago = NOW - timedelta(days=200)
+    yield replace(plain, newest_rejected=Rejected(why="implausible", shown="1", unit="", at=long_ago))
+    yield replace(plain, newest_rejected=Rejected(why="unit", shown="1", unit="", at=long_ago))
+    yield replace(plain, acute=fall("14.25", 47.5))
+    yield replace(plain, falling=fall("14.25", 70), samples=(sample(-40, "131"), *plain.samples))
+    yield replace(plain, stable_chronic=True)
+    yield replace(plain, freshness=Freshness.AGING, age=timedelta(hours=47))
+    yield replace(plain, freshness=Freshness.STALE, age=timedelta(days=100))
+    yield replace(plain, other_method=replace(plain.samples[0], method="poc"))
+    yield replace(plain, other_method=sample(-1, "131"))
+    doubtful = {"unit_missing": True, "result_time": True, "below_plausible": na == "88"}
+    for status in ("preliminary", "unknown"):
+        yield sodium(na, profile=profile, sample={"status": status, **doubtful})
+
+
+def gallery() -> Iterator[Case]:
+    """Cases that walk through every branch, one or two parts at a time."""
+    for profile, na, setting in product(("aasld", "european"), VALUES, ("inpatient", "outpatient")):
+        base: dict[str, Any] = {"profile": profile, "setting": setting}
+        for view, symptoms in product(views(na, profile), SYMPTOMS):
+            yield a_case(na, **base, sodium=view, symptoms=symptoms)
+        for rate, dialysis in product(rates(), (False, True)):
+            yield a_case(na, **base, rate=rate, dialysis=dialysis, exposures=DRUGS[1], symptoms=SEVERE)
+            yield a_case(na, **base, rate=rate, dialysis=dialysis, risk=OdsRisk(reasons=("malnutrition",)))
+        for restriction, status in product(RESTRICTIONS, VOLUMES):
+            yield a_case(na, **base, restriction=restriction, volume=status, problems=PROBLEMS[1])
+        for restriction in RESTRICTIONS:
+            yield a_case(na, **base, restriction=restriction, symptoms=CRAMP)
+        for drugs, problems, symptoms in product(DRUGS, PROBLEMS, SYMPTOMS):
+            parts = {"exposures": drugs, "problems": problems, "symptoms": symptoms, "age_years": 70}
+            for egfr in ("75", "45", "20", "") if problems and symptoms.cramp else ("75",):
+                yield a_case(na, **base, **parts, readings={"egfr": egfr} if egfr else {})
+            yield a_case(na, **base, **parts, missing={"conditions": "failed", "sodium": "failed"})
+            yield a_case(na, **base, **parts, pregnant=True, readings={"egfr": "75"})
+        for pseudo, symptoms in product(PSEUDOS, SYMPTOMS):
+            yield a_case(na, **base, pseudo=pseudo, symptoms=symptoms)
+        if na == "131":
+            down = sodium(na, profile=profile, falling=fall("14.25", 70))
+            yield a_case(na, **base, sodium=down, exposures=DRUGS[1])
+        yield a_case(na, **base, age_years=None)
+        held = replace(DRUGS[1], on_hold=tuple(e.drug for e in DRUGS[1].active))
+        unread = {"NutritionOrder": "not-read", "ServiceRequest": "not-read"}
+        impaired = Symptoms(gcs=12, gcs_impaired=True)
+        yield a_case(na, **base, exposures=held, symptoms=impaired, restriction=offer(), missing=unread)
+        if na == "131":
+            explained = glucose("612.5", "139.2", "143.3", explained=True, loose_pair=True, hillier_fits=True)
+            partly = glucose("312.5", "134.4", "136.1", explained=False)
+            for shift in (explained, partly, replace(partly, loose_pair=True)):
+                yield a_case(na, **base, glucose=shift)
+
+
+@cache
+def seen() -> tuple[tuple[Finding, ...], tuple[Silence, ...]]:
+    found: list[Finding] = []
+    silent: list[Silence] = []
+    for case in gallery():
+        for outcome in outcomes(case):
+            (found if isinstance(outcome, Finding) else silent).append(outcome)  # type: ignore[arg-type]
+    return tuple(found), tuple(silent)
+
+
+def names(template: str) -> set[str]:
+    return set(Template(template).get_identifiers())
+
+
+def test_every_line_has_words_with_exactly_the_facts_it_is_given() -> None:
+    wrong = {
+        (finding.rule, line.key)
+        for finding in seen()[0]
+        for line in (*finding.do, *finding.why)
+        if names(template_of(finding.rule, line.key)) != set(line.facts)
+    }
+    assert wrong == set()
+
+
+def test_every_summary_has_words_for_its_variant_and_the_facts_they_name() -> None:
+    wrong = {
+        (finding.rule, finding.variant)
+        for finding in seen()[0]
+        if not names(service().rules[finding.rule].summary[finding.variant]) <= set(finding.facts)
+    }
+    assert wrong == set()
+
+
+def test_every_summary_stays_under_140_characters() -> None:
+    long = {summary(f) for f in seen()[0] if len(summary(f)) >= 140}
+    assert long == set()
+
+
+def test_every_silence_has_words_with_exactly_the_facts_it_is_given() -> None:
+    wrong = set()
+    for silence in seen()[1]:
+        own = service().rules[silence.rule].silence
+        template = own.get(silence.reason) or shared().silence[silence.reason]
+        if not names(template) <= set(silence.facts):
+            wrong.add((silence.rule, silence.reason))
+    assert wrong == set()
+
+
+def test_every_button_has_words_with_exactly_the_facts_it_is_given() -> None:
+    wrong = set()
+    for finding in seen()[0]:
+        for s in finding.suggestions:
+            words = shared().suggestions[s.kind]
+            if names(words.label) | names(words.description) != set(s.facts):
+                wrong.add(s.kind)
+            render(words.label, s.facts)
+    assert wrong == set()
+
+
+def test_every_fact_of_a_line_can_be_told_in_words() -> None:
+    assert all(all(detail(finding)) for finding in seen()[0])
+
+
+def test_indicators_are_those_that_the_rule_declares() -> None:
+    wrong = {(f.rule, f.indicator) for f in seen()[0] if f.indicator not in service().rules[f.rule].indicators}
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_word_of_a_rule_is_used(rule: str) -> None:
+    words = service().rules[rule]
+    found = [f for f in seen()[0] if f.rule == rule]
+    lines = {line.key for f in found for line in (*f.do, *f.why)}
+    silent = {s.reason for s in seen()[1] if s.rule == rule}
+    assert set(words.summary) == {f.variant for f in found}
+    assert set(words.lines) <= lines
+    assert set(words.silence) <= silent
+    assert set(words.indicators) >= {f.indicator for f in found}
+
+
+def test_every_shared_line_is_used_by_a_card_or_named_in_another_module() -> None:
+    used = {line.key for f in seen()[0] for line in (*f.do, *f.why)}
+    used |= {part.removeprefix("line:") for f in seen()[0] for s in f.suggestions for part in spread(s.facts)}
+    source = "".join(p.read_text(encoding="utf-8") for p in PACKAGE.rglob("*.py"))
+    unused = {k for k in set(shared().lines) - used if f'"{k}"' not in source and not composed(k, source)}
+    assert unused == set()
+
+
+def composed(key: str, source: str) -> bool:
+    """Whether a module builds the key from a prefix: f"withheld-{source}-unread"."""
+    parts = key.split("-")
+    heads = ("-".join(parts[:i]) for i in range(1, len(parts)))
+    return any(re.search(rf'f"{re.escape(head)}-{{', source) for head in heads)
+
+
+def spread(facts: Any) -> list[str]:
+    return [part for fact in facts.values() if isinstance(fact, str) for part in fact.split("|")]
+
+
+def test_the_rules_of_the_file_are_those_of_the_code() -> None:
+    assert set(service().rules) == set(RULES) | {"PV-UNREADABLE"}
+
+
+def test_every_card_has_a_button_or_a_line_on_monitoring() -> None:
+    idle = [f.rule for f in seen()[0] if not f.suggestions and not any("monitor" in x.key for x in f.do)]
+    assert idle == []
+
+
+def test_no_card_that_matters_grows_beyond_what_a_clinician_reads() -> None:
+    """Lines that are never cut leave room for the sodium line, the source and the footer (1,500 in all)."""
+    for finding in seen()[0]:
+        kept = [*finding.do, *(line for line in finding.why if line.keep)]
+        size = sum(len(render(template_of(finding.rule, x.key), x.facts)) + 3 for x in kept)
+        assert size <= 1250, (finding.rule, size, [x.key for x in kept])
+
+
+def test_no_rule_proposes_what_only_a_prescriber_may() -> None:
+    kinds = {type(a).__name__ for f in seen()[0] for s in f.suggestions for a in s.actions}
+    assert kinds == {"DraftLabs", "DraftFluidRestriction", "DraftBaclofen", "StopOrder"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    na=st.sampled_from(VALUES),
+    symptoms=st.sampled_from(SYMPTOMS),
+    restriction=st.sampled_from(RESTRICTIONS),
+    status=st.sampled_from(VOLUMES),
+    drugs=st.sampled_from(DRUGS),
+    pseudo=st.sampled_from(PSEUDOS),
+    age=st.one_of(st.none(), st.integers(18, 110)),
+)
+def test_any_mixture_of_findings_keeps_the_promises(
+    na: str, symptoms: Symptoms, restriction: Restriction, status: Any, drugs: Any, pseudo: Any, age: Any
+) -> None:
+    case = a_case(
+        na, symptoms=symptoms, restriction=restriction, volume=status, exposures=drugs, pseudo=pseudo,
+        age_years=age, problems=PROBLEMS[1], readings={"egfr": "75"},
+    )  # fmt: skip
+    for finding in fired(case).values():
+        kinds = [s.kind for s in finding.suggestions]
+        assert len(summary(finding)) < 140
+        assert detail(finding)
+        if restriction.verdict != "offer" or symptoms.severe:
+            assert not any(k.startswith("fluid-restriction") for k in kinds)
+        if finding.indicator == "critical":
+            assert "baclofen" not in kinds
+
+
+def test_facts_out_of_the_record_stay_marked_as_such() -> None:
+    units: set[Fact] = {f.facts["unit"] for f in seen()[0] if "unit" in f.facts}
+    assert not any(isinstance(u, str) for u in units)
+
+
+def test_the_card_that_sodium_could_not_be_checked_has_its_line() -> None:
+    assert set(service().rules["PV-UNREADABLE"].lines) == {"check-chart"}
+    assert names(service().rules["PV-UNREADABLE"].summary["main"]) == {"why"}

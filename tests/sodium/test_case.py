@@ -1,0 +1,241 @@
+"""The assembly of the case: age, pregnancy, dialysis, comfort care, and no snapshot that breaks it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from cds_service.sodium.case import Case, assess
+from cds_service.sodium.readings import Readings
+from cds_service.sodium.snapshot import LabResult, Missing, Moment, Order, Patient, Problem, Snapshot
+from cds_service.sodium.volume import Volume
+from cds_service.terminology.match import Saline
+from tests.sodium.cases import NOW, limits
+from tests.sodium.patients import Story, concepts, drug, drugs, labs, order, problem, result, sets, words
+
+
+@pytest.mark.parametrize(
+    ("born", "age"),
+    [
+        (date(1976, 11, 15), 50),
+        (date(1976, 11, 16), 49),
+        (date(2008, 11, 15), 18),
+        (date(1960, 2, 29), 66),
+        (None, None),
+    ],
+)
+def test_age_is_counted_in_whole_years_on_the_day_of_the_call(born: date | None, age: int | None) -> None:
+    assert Story(patient=Patient(birth_date=born)).case().age_years == age
+
+
+@pytest.mark.parametrize(("zone", "age"), [(11, 49), (12, 50), (-12, 49)])
+def test_the_day_of_the_call_is_that_of_the_client(zone: int, age: int) -> None:
+    story = Story(patient=Patient(birth_date=date(1976, 11, 16)), zone=timedelta(hours=zone))
+    assert story.case().age_years == age
+
+
+@pytest.mark.parametrize(
+    ("pregnancy", "pregnant"),
+    [
+        (problem("pregnancy", days=300), True),
+        (problem("pregnancy", days=301), False),
+        (problem("pregnancy", days=None), False),
+        (problem("pregnancy", days=None, encounter=True), True),
+        (problem("pregnancy", active=False), False),
+    ],
+)
+def test_pregnancy_lasts_at_most_three_hundred_days(pregnancy: Problem, pregnant: bool) -> None:
+    assert Story(problems=(pregnancy,)).case().pregnant is pregnant
+
+
+def test_dialysis_and_comfort_care_count_at_any_date_and_a_palliative_consult_changes_nothing() -> None:
+    both = Story(problems=(problem("dialysis", days=None), problem("comfort-care", days=None))).case()
+    assert (both.dialysis, both.comfort_care) == (True, True)
+    consult = Story(problems=(problem("hospice"),)).case()
+    assert (consult.dialysis, consult.comfort_care) == (False, False)
+
+
+def test_comfort_care_counts_as_the_reason_of_the_visit_too() -> None:
+    assert Story(reasons=frozenset({"comfort-care"})).case().comfort_care
+    assert not Story(reasons=frozenset({"dialysis"})).case().comfort_care
+
+
+def test_an_empty_record_is_a_case_without_findings() -> None:
+    case = assess(Snapshot(now=NOW), limits(), sets(), labs())
+    assert case.sodium.latest is None
+    assert case.volume.status is Volume.UNKNOWN
+    assert case.restriction.verdict == "none"
+    assert case.exposures.active == ()
+    assert not case.risk.high
+
+
+def test_the_risk_of_osmotic_demyelination_reaches_the_rate() -> None:
+    rising = Story(sodium=123, results=(result("sodium", 116, 22),))
+    assert rising.case().rate.level == "info"
+    assert replace(rising, problems=(problem("alcohol-use-disorder"),)).case().rate.level == "warning"
+
+
+def test_glucose_reaches_the_band() -> None:
+    assert Story(sodium=128, results=(result("glucose", 600),)).case().sodium.low is False
+
+
+def test_a_planned_fall_after_a_rise_above_the_limit_is_not_acute() -> None:
+    fallen = Story(sodium=117, results=(result("sodium", 112, 40), result("sodium", 126, 20)))
+    assert fallen.case().rate.over_recently
+    assert fallen.case().sodium.acute is None
+
+
+def test_results_beside_sodium_are_at_hand_in_the_units_of_the_knowledge() -> None:
+    case = Story(results=(result("creatinine", "176.8", unit="µmol/L"),)).case()
+    reading = case.readings.latest("creatinine", timedelta(hours=3))
+    assert reading is not None
+    assert round(reading.value, 2) == Decimal("2.00")
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        result("potassium", "3.0", unit="furlongs"),
+        result("potassium", "3.0", status="entered-in-error"),
+        result("potassium", "3.0", status="cancelled"),
+        result("potassium", "3.0", hours=-1),
+        replace(result("potassium", "3.0"), time=None),
+        replace(result("potassium", "3.0"), value=Decimal("NaN")),
+        replace(result("potassium", "3.0"), urine=True),
+    ],
+)
+def test_a_result_that_nobody_should_use_is_left_out(unusable: LabResult) -> None:
+    assert not Story(results=(unusable,)).case().risk.high
+
+
+def test_a_creatinine_without_a_unit_is_not_seen_because_88_may_be_micromoles() -> None:
+    unclear = Story(results=(result("creatinine", 88, unit=""), result("gcs", 13, unit=""))).case()
+    assert unclear.readings.all("creatinine") == ()
+    assert unclear.symptoms.gcs == 13
+
+
+def test_a_case_without_readings_has_none() -> None:
+    assert Readings.none().all("creatinine") == ()
+
+
+# ---- knowledge that the clinical inputs rest on ----------
+
+
+def test_every_concept_and_drug_class_that_is_named_in_a_set_exists() -> None:
+    other = {"diuretics", "vaptans", "any_duration", "adverse_effects"}
+    other |= {"active_statuses", "stopped_statuses", "given_intents"}
+    known = concepts()
+    for name in sets().__struct_fields__:
+        if name not in other and not name.startswith("site_"):
+            assert set(getattr(sets(), name).members) <= set(known), name
+    classes = words().drug_classes
+    for chosen in (sets().diuretics, sets().vaptans, sets().any_duration):
+        assert set(chosen.members) <= set(classes)
+    assert set(sets().adverse_effects) <= set(known)
+    for blamed in sets().adverse_effects.values():
+        assert set(blamed.members) <= set(classes)
+
+
+def test_every_symptom_and_every_evidence_has_short_words() -> None:
+    shown = words()
+    for name in ("severe", "severe_when_profound", "moderate", "mild", "fall_or_fracture"):
+        assert set(getattr(sets(), name).members) <= set(shown.symptoms), name
+    evidence = ("salt_wasting", "subarachnoid", "adrenal", "hypovolemia", "brain_injury", "overload")
+    for name in (
+        *evidence,
+        "overload_recent",
+        "overload_weak",
+        "siadh",
+        "demyelination_risk",
+        "low_potassium",
+    ):
+        assert set(getattr(sets(), name).members) <= set(shown.evidence), name
+    assert set(sets().red_flags.members) <= set(shown.evidence)
+    for section in (shown.symptoms, shown.evidence, shown.labs):
+        assert [text for text in section.values() if len(text) > 34] == []
+
+
+def test_every_analyte_and_every_reason_a_source_is_missing_has_words() -> None:
+    assert set(labs()) <= set(words().labs)
+    assert {m.value for m in Missing} <= set(words().missing)
+
+
+# ---- never raises ----------
+
+INSTANTS = st.datetimes(
+    min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC)
+) | st.sampled_from([NOW, NOW - timedelta(hours=3), NOW - timedelta(days=20), NOW.astimezone(timezone.max)])
+NUMBERS = st.decimals(allow_nan=True, allow_infinity=True) | st.sampled_from([Decimal(0), Decimal(-5), Decimal(124)])
+UNITS = st.sampled_from(["", "mmol/L", "mg/dL", "kg", "mm[Hg]", "?"])
+DRUG_NAMES = st.sampled_from(["sertraline", "furosemide", "hydrochlorothiazide", "tolvaptan", "carbamazepine"])
+
+
+def _results() -> st.SearchStrategy[LabResult]:
+    return st.builds(
+        LabResult,
+        analyte=st.sampled_from([*sorted(labs()), "nonsense"]),
+        value=NUMBERS,
+        unit=UNITS,
+        comparator=st.sampled_from(["", "<", "<=", ">", ">="]),
+        time=st.none() | st.builds(Moment, at=INSTANTS, day_only=st.booleans()),
+        status=st.sampled_from(["final", "preliminary", "unknown", "", "entered-in-error"]),
+        method=st.sampled_from(["lab", "poc"]),
+        urine=st.booleans(),
+    )
+
+
+def _orders() -> st.SearchStrategy[Order]:
+    salines = st.builds(Saline, kind=st.just("isotonic"), volume_ml=st.none() | NUMBERS)
+    return st.builds(
+        Order,
+        reference=st.sampled_from(["MedicationRequest/1", "MedicationAdministration/2", ""]),
+        kind=st.sampled_from(["medication", "nutrition", "other"]),
+        drugs=st.lists(DRUG_NAMES.map(drug), max_size=2).map(tuple),
+        saline=st.none() | salines,
+        status=st.sampled_from(["active", "stopped", "on-hold", "", "draft"]),
+        intent=st.sampled_from(["order", "", "proposal"]),
+        start=st.none() | INSTANTS,
+        end=st.none() | INSTANTS,
+        authored=st.none() | INSTANTS,
+        duration_days=st.none() | NUMBERS,
+        daily_dose_mg=st.none() | NUMBERS,
+    )
+
+
+def _problems() -> st.SearchStrategy[Problem]:
+    return st.builds(
+        Problem,
+        concepts=st.frozensets(st.sampled_from(sorted(concepts())), max_size=3),
+        active=st.booleans(),
+        encounter_diagnosis=st.booleans(),
+        since=st.none() | INSTANTS,
+    )
+
+
+SNAPSHOTS = st.builds(
+    Snapshot,
+    now=st.just(NOW),
+    patient=st.builds(Patient, birth_date=st.none() | st.dates()),
+    labs=st.lists(_results(), max_size=6).map(tuple),
+    problems=st.lists(_problems(), max_size=4).map(tuple),
+    exposures=st.lists(_orders(), max_size=4).map(tuple),
+    drafts=st.lists(_orders(), max_size=2).map(tuple),
+    setting=st.sampled_from(["inpatient", "outpatient"]),
+    site_volume_status=st.none() | st.tuples(st.text(max_size=12), INSTANTS),
+)
+
+
+@given(snapshot=SNAPSHOTS, profile=st.sampled_from(["aasld", "european"]))
+@settings(max_examples=200, deadline=None)
+def test_no_snapshot_breaks_the_case(snapshot: Snapshot, profile: str) -> None:
+    assert isinstance(assess(snapshot, limits(profile), sets(), labs()), Case)
+
+
+def test_every_shipped_drug_can_be_an_exposure() -> None:
+    taken = tuple(order(name) for name in sorted(drugs()))
+    assert len(Story(orders=taken).case().exposures.active) == len(drugs())

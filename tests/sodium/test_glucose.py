@@ -1,0 +1,308 @@
+"""Glucose-corrected sodium and suspected artefacts: pairs, formulas, and what suppresses nothing."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cds_service.sodium.glucose import (
+    GlucosePair,
+    GlucoseShift,
+    Pseudo,
+    PseudoInput,
+    corrected_sodium,
+    glucose_pairs,
+    glucose_shift,
+    pseudo,
+)
+from cds_service.sodium.sample import Sample
+from cds_service.sodium.series import series_of
+from cds_service.sodium.snapshot import LabResult, Order, Problem
+from cds_service.terminology.match import DrugMatch
+from tests.sodium.cases import LABS, hours_ago, lab, limits, snapshot
+
+
+def glucose(value: str, hours: float = 0, **more: Any) -> LabResult:
+    return hours_ago(value, hours, analyte="glucose", **more)
+
+
+def pair_of(*labs: LabResult) -> GlucosePair | None:
+    patient = snapshot(*labs)
+    found = series_of(patient, limits(), LABS)
+    assert found.latest is not None
+    return glucose_pairs(found.samples, patient, LABS, limits()).get(found.latest)
+
+
+def shift_of(*labs: LabResult) -> GlucoseShift | None:
+    patient = snapshot(*labs)
+    found = series_of(patient, limits(), LABS)
+    return glucose_shift(found.latest, glucose_pairs(found.samples, patient, LABS, limits()), limits())
+
+
+def suspicion(*labs: LabResult, **more: Any) -> Pseudo | None:
+    patient = snapshot(*labs, **more)
+    found = series_of(patient, limits(), LABS)
+    pairs = glucose_pairs(found.samples, patient, LABS, limits())
+    return pseudo(PseudoInput(snapshot=patient, series=found, pairs=pairs, labs=LABS), limits())
+
+
+# ---- pairs -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hours", "loose"), [(1, False), (-0.1, False), (1.01, True), (4, True), (4.01, None), (30, None)]
+)
+def test_a_glucose_belongs_to_a_sodium_that_is_near_in_time(hours: float, loose: bool | None) -> None:
+    found = pair_of(lab("128"), glucose("600", hours))
+    assert (found.loose if found else None) is loose
+
+
+def test_the_same_specimen_wins_over_the_nearer_glucose_and_is_never_loose() -> None:
+    found = pair_of(lab("128", specimen="s/1"), glucose("300", 0.1), glucose("600", 3, specimen="s/1"))
+    assert found is not None
+    assert (found.glucose, found.loose) == (Decimal(600), False)
+
+
+def test_of_two_the_nearer_glucose_counts() -> None:
+    found = pair_of(lab("128"), glucose("300", 0.5), glucose("600", 0.1))
+    assert found is not None
+    assert found.glucose == Decimal(600)
+
+
+def test_two_results_of_one_day_without_a_clock_are_a_loose_pair() -> None:
+    found = pair_of(lab("128", day_only=True), glucose("600", day_only=True))
+    assert found is not None
+    assert found.loose
+    assert pair_of(lab("128", day_only=True), glucose("600")) is None
+
+
+@pytest.mark.parametrize(("value", "unit"), [("600", "mg/dL"), ("33.3037", "mmol/L")])
+def test_glucose_is_read_in_its_recorded_unit(value: str, unit: str) -> None:
+    found = pair_of(lab("128"), glucose(value, unit=unit))
+    assert found is not None
+    assert found.glucose.quantize(Decimal(1)) == Decimal(600)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"unit": ""},
+        {"unit": "%"},
+        {"status": "entered-in-error"},
+        {"comparator": "<"},
+        {"urine": True},
+        {"hours": -1},
+    ],
+)
+def test_a_glucose_that_cannot_be_trusted_is_no_pair(bad: dict[str, Any]) -> None:
+    assert pair_of(lab("128"), glucose("600", **({"hours": 0} | bad))) is None
+
+
+def test_a_glucose_above_the_range_of_the_meter_counts_as_its_bound() -> None:
+    shift = shift_of(lab("128"), glucose("600", comparator=">"))
+    assert shift is not None
+    assert shift.explained
+
+
+# ---- the shift -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sodium", "value", "katz", "hillier", "explained", "partly"),
+    [
+        ("128", "600", "136.0", "140.0", True, False),
+        ("124", "400", "128.8", "131.2", False, False),
+        ("130", "400", "134.8", "137.2", False, True),
+        ("133.4", "200", "135.0", "135.8", False, True),
+        ("133.5", "200", "135.1", "135.9", True, False),
+    ],
+)
+def test_both_corrections_are_worked_out(
+    sodium: str, value: str, katz: str, hillier: str, explained: bool, partly: bool
+) -> None:
+    shift = shift_of(lab(sodium), glucose(value))
+    assert shift is not None
+    assert (shift.katz, shift.hillier) == (Decimal(katz), Decimal(hillier))
+    assert (shift.explained, shift.partly) == (explained, partly)
+
+
+@pytest.mark.parametrize(("value", "known"), [("199.9", False), ("200", True)])
+def test_glucose_matters_from_its_limit_on(value: str, known: bool) -> None:
+    assert (shift_of(lab("128"), glucose(value)) is not None) is known
+
+
+@pytest.mark.parametrize(("value", "fits"), [("400", False), ("400.1", True)])
+def test_the_later_formula_fits_better_at_very_high_glucose(value: str, fits: bool) -> None:
+    shift = shift_of(lab("128"), glucose(value))
+    assert shift is not None
+    assert shift.hillier_fits is fits
+
+
+def test_a_bound_is_not_corrected() -> None:
+    assert shift_of(lab("110", comparator="<"), glucose("600")) is None
+    assert glucose_shift(None, {}, limits()) is None
+
+
+def test_only_samples_with_high_glucose_are_corrected() -> None:
+    patient = snapshot(lab("128"), hours_ago("130", 10), glucose("600"), glucose("199", 10))
+    found = series_of(patient, limits(), LABS)
+    corrected = corrected_sodium(glucose_pairs(found.samples, patient, LABS, limits()), limits())
+    assert corrected == {found.samples[1]: Decimal("136.000")}
+
+
+# ---- artefacts -------------------------------------------------------------------------------------------
+
+
+def osmolality(value: str, hours: float = 0) -> LabResult:
+    return hours_ago(value, hours, analyte="serum-osmolality")
+
+
+def bun(value: str, hours: float = 0) -> LabResult:
+    return hours_ago(value, hours, analyte="bun")
+
+
+NORMAL_GLUCOSE = glucose("100")
+
+
+@pytest.mark.parametrize(
+    ("measured", "nitrogen", "shown"),
+    [("285", "28", "275"), ("284.9", "28", None), ("290", "14", "285"), ("300", "84", None)],
+)
+def test_only_osmolality_that_urea_does_not_explain_speaks_for_an_artefact(
+    measured: str, nitrogen: str, shown: str | None
+) -> None:
+    found = suspicion(lab("125"), osmolality(measured), bun(nitrogen), NORMAL_GLUCOSE)
+    assert (found.shown if found else None) == shown
+    assert found is None or found.kind == "osmolality"
+
+
+def test_urea_in_millimoles_is_subtracted_as_it_is() -> None:
+    urea = lab("10", analyte="bun", unit="mmol/L")
+    assert suspicion(lab("125"), osmolality("285"), urea, NORMAL_GLUCOSE) is not None
+    assert suspicion(lab("125"), osmolality("284"), urea, NORMAL_GLUCOSE) is None
+
+
+def test_alcohol_is_subtracted_where_it_is_known() -> None:
+    results = (lab("125"), osmolality("295"), bun("28"), NORMAL_GLUCOSE)
+    assert suspicion(*results, lab("46", analyte="ethanol")) is not None
+    assert suspicion(*results, lab("46.1", analyte="ethanol")) is None
+
+
+@pytest.mark.parametrize(("hours", "known"), [(4, True), (4.1, False)])
+def test_osmolality_and_urea_must_be_near_the_sodium(hours: float, known: bool) -> None:
+    assert (suspicion(lab("125"), osmolality("295", hours), bun("14"), NORMAL_GLUCOSE) is not None) is known
+    assert (suspicion(lab("125"), osmolality("295"), bun("14", hours), NORMAL_GLUCOSE) is not None) is known
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        (lab("125"), osmolality("295"), NORMAL_GLUCOSE),
+        (lab("125"), osmolality("295"), bun("14")),
+        (lab("125"), osmolality("295"), bun("14"), glucose("200")),
+        (lab("138"), osmolality("295"), bun("14"), NORMAL_GLUCOSE),
+    ],
+    ids=["urea unknown", "glucose unknown", "glucose high", "sodium not low"],
+)
+def test_without_urea_glucose_or_a_low_sodium_osmolality_tells_nothing(
+    results: tuple[LabResult, ...],
+) -> None:
+    assert suspicion(*results) is None
+
+
+def test_under_mannitol_osmolality_tells_nothing() -> None:
+    mannitol = DrugMatch(name="mannitol", cls="osmotic", tier="TREAT", group="", evidence="code")
+    order = Order(reference="MedicationRequest/1", drugs=(mannitol,), status="active")
+    results = (lab("125"), osmolality("295"), bun("14"), NORMAL_GLUCOSE)
+    assert suspicion(*results, exposures=(order,)) is None
+
+
+@pytest.mark.parametrize(
+    ("hours", "direct", "found"),
+    [(1, "136", True), (1, "135.9", False), (1.01, "136", False), (-0.1, "140", True)],
+)
+def test_a_normal_direct_measurement_contradicts_a_low_laboratory_value(hours: float, direct: str, found: bool) -> None:
+    verdict = suspicion(lab("128"), hours_ago(direct, hours, method="poc"))
+    assert (verdict is not None and verdict.kind == "direct-ise") is found
+    if verdict is not None:
+        assert verdict.shown == direct
+
+
+def test_a_low_direct_measurement_confirms_the_laboratory() -> None:
+    nearer = hours_ago("129", 0.2, method="poc")
+    assert suspicion(lab("128"), nearer, hours_ago("137", 0.8, method="poc")) is None
+
+
+def test_two_low_values_of_one_method_contradict_nothing() -> None:
+    assert suspicion(lab("128"), hours_ago("140", 0.5)) is None
+
+
+@pytest.mark.parametrize(
+    ("analyte", "value", "hours", "hint"),
+    [
+        ("triglyceride", "1500", 24, "triglyceride"),
+        ("triglyceride", "1499.9", 24, None),
+        ("triglyceride", "1500", 24.5, None),
+        ("total-protein", "10", 0, "protein"),
+        ("total-protein", "9.9", 0, None),
+    ],
+)
+def test_lipids_and_protein_are_a_hint_and_nothing_more(
+    analyte: str, value: str, hours: float, hint: str | None
+) -> None:
+    found = suspicion(lab("115"), hours_ago(value, hours, analyte=analyte))
+    assert found == (Pseudo(kind="hint", shown="", hints=(hint,)) if hint else None)
+
+
+@pytest.mark.parametrize(("active", "hints"), [(True, ("myeloma",)), (False, ())])
+def test_active_myeloma_is_a_hint_and_nothing_more(active: bool, hints: tuple[str, ...]) -> None:
+    problem = Problem(concepts=frozenset({"myeloma"}), active=active, encounter_diagnosis=False, since=None)
+    found = suspicion(lab("115"), problems=(problem,))
+    assert (found.hints if found else ()) == hints
+    assert found is None or found.kind == "hint"
+
+
+def test_hints_go_with_a_stronger_suspicion() -> None:
+    lipids = lab("2000", analyte="triglyceride")
+    found = suspicion(lab("128"), lab("140", method="poc"), lipids)
+    assert found == Pseudo(kind="direct-ise", shown="140", hints=("triglyceride",))
+
+
+# ---- wild input ------------------------------------------------------------------------------------------
+
+wild = st.builds(
+    hours_ago,
+    st.sampled_from(["0", "5.5", "60", "128", "140", "300", "1E+30", "NaN", "-Infinity"]),
+    st.sampled_from([-5.0, -0.1, 0.0, 0.5, 3.0, 30.0]),
+    analyte=st.sampled_from(["sodium", *LABS]),
+    unit=st.sampled_from(["mmol/L", "mg/dL", "mOsm/kg", "", "g/dL"]),
+    comparator=st.sampled_from(["", "<", ">"]),
+    method=st.sampled_from(["lab", "poc"]),
+    specimen=st.sampled_from(["", "s/1"]),
+    day_only=st.booleans(),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(wild, max_size=10).flatmap(lambda labs: st.tuples(st.just(labs), st.permutations(labs))))
+def test_no_record_breaks_it_and_its_order_does_not_matter(
+    labs: tuple[list[LabResult], list[LabResult]],
+) -> None:
+    recorded, shuffled = labs
+    assert shift_of(*recorded) == shift_of(*shuffled)
+    assert suspicion(*recorded) == suspicion(*shuffled)
+
+
+def test_pairs_are_only_for_samples_that_have_one() -> None:
+    lonely: list[Sample] = list(series_of(snapshot(lab("128")), limits(), LABS).samples)
+    assert glucose_pairs(lonely, snapshot(lab("128")), LABS, limits()) == {}
+
+
+def test_every_analyte_that_is_asked_for_is_in_the_knowledge() -> None:
+    asked = {"glucose", "serum-osmolality", "bun", "ethanol", "triglyceride", "total-protein"}
+    assert asked <= set(LABS)
+    assert LABS["bun"].units["mmol/l"] == "2.8"

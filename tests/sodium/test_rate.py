@@ -1,0 +1,531 @@
+"""The correction rate: the vectors of the clinical basis, each number on both sides of its edge, its laws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from cds_service.sodium.rate import RateInput, RateView, rate_view
+from cds_service.sodium.rises import Ladder
+from cds_service.sodium.sample import Sample
+from tests.sodium.cases import NOW, limits, sample
+
+Point = tuple[float, str] | tuple[float, str, Literal["lab", "poc"]]
+
+
+def chart(*points: Point) -> list[Sample]:
+    return [sample(*point) for point in points]
+
+
+def rate(*points: Point, later: float = 0, profile: str = "aasld", **more: Any) -> RateView:
+    """The verdict so many hours after the last of these (hour, value) points."""
+    return rate_of(chart(*points), later=later, profile=profile, **more)
+
+
+def rate_of(samples: Sequence[Sample], *, later: float = 0, profile: str = "aasld", **more: Any) -> RateView:
+    now = max(s.at for s in samples) + timedelta(hours=later)
+    high_risk, dialysis = more.pop("high_risk", False), more.pop("dialysis", False)
+    given = RateInput(samples=samples, now=now, high_risk=lambda: high_risk, dialysis=lambda: dialysis, **more)
+    return rate_view(given, limits(profile))
+
+
+class Vector(NamedTuple):
+    """One row of B.0.8 or M10 f: samples, and what they must give."""
+
+    id: str
+    points: list[Point]
+    base: str | None
+    rise: str | None
+    level: str | None
+    variant: str = ""
+    profile: str = "aasld"
+    high_risk: bool = False
+
+
+VECTORS = [
+    Vector("R1", [(0, "118"), (6, "121"), (12, "124"), (24, "127")], "118", "9.00", "critical", "fast"),
+    Vector("R2", [(0, "118"), (26, "126")], "118.62", "7.38", "info", "near"),
+    Vector("R3", [(0, "118"), (26, "128")], "118.77", "9.23", "critical", "fast"),
+    Vector("R4", [(0, "120"), (8, "116"), (20, "123")], "116", "7.00", "info", "near"),
+    Vector("R4 high", [(0, "120"), (8, "116"), (20, "123")], "116", "7.00", "warning", "goal", high_risk=True),
+    Vector("R5", [(0, "130"), (20, "139")], "130", "9.00", None),
+    Vector("R6", [(0, "127"), (20, "135")], "127", "8.00", None),
+    Vector("R7", [(0, "127"), (20, "135.5")], "127", "8.50", "warning", "slow"),
+    Vector("R8", [(-30, "138"), (0, "127"), (20, "136")], "127", "9.00", "info", "acute"),
+    Vector("R9", [(0, "120"), (24, "128")], "120", "8.00", "info", "near"),
+    Vector("R10", [(0, "118"), (24.5, "126.5")], "118.17", "8.33", "critical", "fast"),
+    Vector("R11", [(0, "115"), (10, "125"), (16, "121")], "115", "6.00", "warning", "was"),
+    Vector("R12", [(0, "112"), (60, "124")], None, None, None),
+    Vector("R13", [(0, "112"), (50, "122"), (54, "123")], "122", "1.00", None),
+    Vector("R14", [(0, "112"), (4, "117")], "112", "5.00", None),
+    Vector("R15", [(0, "119")], None, None, None),
+    Vector("R16", [(0, "124"), (10, "133"), (30, "135")], "129.40", "5.60", "critical", "still"),
+    Vector("R17", [(0, "115"), (20, "125"), (30, "125")], "118", "7.00", "warning", "was"),
+    Vector("R18", [(0, "112"), (4, "118")], "112", "6.00", "warning", "near"),
+    Vector("R19", [(0, "112"), (12, "118")], "112", "6.00", "info", "near", high_risk=True),
+    Vector("R20", [(0, "119"), (0.1, "117.5", "poc"), (24, "127.5")], "117.50", "10.00", "critical", "fast"),
+    Vector("R21", [(0, "119"), (0.1, "118", "poc"), (24, "126.5")], "118", "8.50", "warning", "slow"),
+    Vector("R23", [(0, "105"), (49, "125")], None, None, "warning", "average"),
+    Vector("R24", [(0, "124"), (6, "112"), (7, "124.5"), (20, "126")], "112", "14.00", "warning", "jump"),
+    Vector("R25", [(0, "110"), (20, "137"), (40, "118"), (60, "128")], "118", "10.00", "critical", "fast"),
+    Vector("R26", [(0, "112"), (3, "126")], "112", "14.00", "warning", "jump"),
+    Vector("R27", [(0, "112"), (3, "126"), (5, "125")], "112", "13.00", "critical", "fast"),
+    Vector("R28", [(0, "118.1"), (24, "126.1")], "118.1", "8.00", "info", "near"),
+    Vector("R29", [(0, "120.3"), (24, "128.3")], "120.3", "8.00", "info", "near"),
+    Vector("R30", [(0, "110"), (18, "122"), (22, "119"), (26, "117")], "111.33", "5.67", "warning", "was"),
+    Vector("R31", [(0, "110"), (24, "119"), (48, "128.5")], "119", "9.50", "critical", "fast", profile="european"),
+    Vector("R32", [(0, "130"), (20, "139")], "130", "9.00", "info", "slow", high_risk=True),
+    Vector("N12", [(0, "118"), (24.02, "127")], "118.01", "8.99", "critical", "fast"),
+]
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v.id)
+def test_the_vectors_of_the_clinical_basis(vector: Vector) -> None:
+    found = rate(*vector.points, profile=vector.profile, high_risk=vector.high_risk)
+    assert found.level == vector.level
+    assert found.assessable is (vector.base is not None)
+    if found.now is not None:
+        assert found.now.base.quantize(Decimal("0.01")) == Decimal(vector.base or "0")
+        assert found.now.rise.quantize(Decimal("0.01")) == Decimal(vector.rise or "0")
+    if vector.level:
+        assert found.variant == vector.variant
+        assert found.worst is not None
+    else:
+        assert (found.worst, found.rule) == (None, "")
+
+
+def test_r22_falling_glucose_is_no_over_correction() -> None:
+    start, end = chart((0, "120"), (20, "135"))
+    found = rate_of([start, end], glucose={start: Decimal(1000), end: Decimal(200)})
+    assert found.level is None
+    assert found.now is not None
+    assert (found.now.base, found.now.rise, found.now.glucose) == (
+        Decimal("134.4"),
+        Decimal("2.2"),
+        "corrected",
+    )
+
+
+# ---- levels, each number on both sides -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("points", "level"),
+    [
+        ([(0, "118"), (20, "126")], "info"),
+        ([(0, "118"), (20, "126.1")], "critical"),
+        ([(0, "125.9"), (20, "134.4")], "critical"),
+        ([(0, "126"), (20, "134.5")], "warning"),
+        ([(0, "129.9"), (20, "139")], "warning"),
+        ([(0, "130"), (20, "139")], None),
+        ([(0, "118"), (20, "124")], "info"),
+        ([(0, "118"), (20, "123.9")], None),
+        ([(0, "126"), (20, "133")], None),
+        ([(0, "112"), (8, "118")], "warning"),
+        ([(0, "112"), (8.5, "118")], "info"),
+    ],
+)
+def test_the_level_follows_rise_base_and_time(points: list[Point], level: str | None) -> None:
+    found = rate(*points)
+    assert found.level == level
+    over = found.now is not None and found.now.rise > 8
+    assert found.rule == ("" if level is None else "RATE-OVER" if over else "RATE-NEAR")
+
+
+@pytest.mark.parametrize(
+    ("points", "level", "variant"),
+    [
+        ([(0, "112"), (12, "118")], "info", "near"),
+        ([(0, "112"), (12, "118.1")], "warning", "goal"),
+        ([(0, "126"), (12, "132")], "info", "near"),
+        ([(0, "126"), (12, "131.9")], None, "near"),
+        ([(0, "126"), (6, "132")], "info", "near"),
+        ([(0, "130"), (20, "138")], None, "near"),
+        ([(0, "136"), (20, "145")], "info", "slow"),
+    ],
+)
+def test_high_risk_of_demyelination_has_its_own_goal(points: list[Point], level: str | None, variant: str) -> None:
+    found = rate(*points, high_risk=True)
+    assert (found.level, found.variant) == (level, variant)
+
+
+@pytest.mark.parametrize(("last", "level"), [("135", "warning"), ("135.1", None)])
+def test_a_return_to_normal_from_a_mild_base_is_no_card(last: str, level: str | None) -> None:
+    assert rate((0, "130"), (20, "139"), (30, last)).level == level
+
+
+@pytest.mark.parametrize(
+    ("profile", "points", "level", "variant"),
+    [
+        ("aasld", [(0, "110"), (1, "118"), (48, "126")], None, "near"),
+        ("aasld", [(0, "110"), (1, "118"), (48, "126.1")], "critical", "two-days"),
+        ("aasld", [(0, "110"), (1, "118"), (48.5, "126.1")], None, "near"),
+        ("aasld", [(0, "126"), (1, "134"), (48, "143")], None, "near"),
+        ("european", [(0, "110"), (1, "119"), (48, "128")], None, "near"),
+        ("european", [(0, "110"), (1, "119"), (48, "128.1")], "critical", "two-days"),
+    ],
+)
+def test_two_days_have_a_limit_of_their_own(profile: str, points: list[Point], level: str | None, variant: str) -> None:
+    found = rate(*points, profile=profile)
+    assert (found.level, found.variant) == (level, variant)
+    if level:
+        assert found.limit == {"aasld": Decimal(16), "european": Decimal(18)}[profile]
+
+
+@pytest.mark.parametrize(
+    ("points", "level", "limit"),
+    [
+        ([(0, "110"), (24, "120")], "info", "10"),
+        ([(0, "110"), (24, "120.1")], "critical", "10"),
+        ([(0, "112"), (6, "110"), (24, "120")], "info", "10"),
+        ([(0, "110"), (24.5, "119.5")], "info", "10"),
+        ([(0, "110"), (30, "121.5")], "info", "10"),
+        ([(0, "110"), (30.5, "121.5")], "critical", "8"),
+        ([(0, "110"), (24, "112"), (48, "120")], "info", "8"),
+        ([(0, "110"), (24, "112"), (48, "120.1")], "critical", "8"),
+        ([(-336, "108"), (0, "110"), (24, "119.5")], "critical", "8"),
+        ([(-348, "108"), (0, "110"), (24, "119.5")], "info", "10"),
+    ],
+)
+def test_the_european_first_day_is_that_of_the_first_or_lowest_value(
+    points: list[Point], level: str, limit: str
+) -> None:
+    found = rate(*points, profile="european")
+    assert (found.level, found.limit) == (level, Decimal(limit))
+
+
+# ---- windows ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hours", "observed", "base"),
+    [(23.5, True, "118"), (24, True, "118"), (24.5, False, "118.173"), (48, False, "122.25")],
+)
+def test_a_base_further_than_a_day_is_estimated(hours: float, observed: bool, base: str) -> None:
+    now = rate((0, "118"), (hours, "126.5")).now
+    assert now is not None
+    assert (now.observed, now.base) == (observed, Decimal(base))
+    assert now.span == timedelta(hours=min(hours, 24))
+    assert now.over == timedelta(hours=hours)
+    assert now.gap == (timedelta(0) if observed else timedelta(hours=hours))
+
+
+@pytest.mark.parametrize(
+    ("points", "level", "variant"),
+    [
+        ([(0, "112"), (30, "123")], "critical", "fast"),
+        ([(0, "112"), (30.5, "123")], "critical", "estimated"),
+        ([(0, "112"), (48, "130")], "critical", "estimated"),
+        ([(0, "112"), (48.5, "130")], "warning", "average"),
+        ([(0, "112"), (48.5, "128")], None, "near"),
+        ([(0, "126"), (49, "146")], None, "near"),
+        ([(0, "105"), (96, "137.1")], "warning", "average"),
+        ([(0, "105"), (96.5, "138")], None, "near"),
+    ],
+)
+def test_far_samples_give_an_estimate_then_an_average_then_nothing(
+    points: list[Point], level: str | None, variant: str
+) -> None:
+    found = rate(*points)
+    assert (found.level, found.variant) == (level, variant)
+
+
+@pytest.mark.parametrize(
+    ("points", "average"),
+    [
+        ([(0, "112"), (60, "124")], "4.8"),
+        ([(0, "112"), (50, "122"), (54, "123")], "4.8"),
+        ([(0, "112"), (48, "122")], None),
+        ([(0, "112"), (100, "124")], None),
+    ],
+)
+def test_the_average_over_a_long_gap_is_told(points: list[Point], average: str | None) -> None:
+    assert rate(*points).average_per_day == (Decimal(average) if average else None)
+
+
+def test_a_long_gap_that_ended_before_the_last_sample_still_counts() -> None:
+    found = rate((0, "105"), (49, "125"), (54, "126"))
+    assert (found.level, found.variant, found.assessable) == ("warning", "average", True)
+
+
+@pytest.mark.parametrize(("later", "assessable"), [(24, True), (24.5, False)])
+def test_an_old_last_sample_is_not_the_present(later: float, assessable: bool) -> None:
+    assert rate((0, "118"), (20, "123"), later=later).assessable is assessable
+
+
+@pytest.mark.parametrize(("later", "level"), [(24, "critical"), (48, "critical"), (48.5, None)])
+def test_an_over_correction_that_was_never_rechecked_is_told_for_two_days(later: float, level: str | None) -> None:
+    assert rate((0, "110"), (20, "122"), later=later).level == level
+
+
+@pytest.mark.parametrize(("later", "level"), [(14, "warning"), (14.5, None)])
+def test_a_lowered_over_correction_is_told_for_a_day_after_it(later: float, level: str | None) -> None:
+    found = rate((0, "115"), (20, "125"), (30, "121"), later=later)
+    assert found.level == level
+    assert found.over_recently
+
+
+def test_an_early_steep_rise_below_the_limit_is_not_called_over_later() -> None:
+    assert rate((0, "112"), (4, "118"), (10, "117")).level is None
+
+
+def test_a_recent_rise_above_the_limit_is_remembered_for_a_planned_fall() -> None:
+    assert rate((0, "110"), (18, "122"), (26, "117")).over_recently
+    assert not rate((0, "118"), (20, "126")).over_recently
+    assert not rate((0, "120"), (3, "133.5"), (5, "120")).over_recently
+
+
+# ---- modifiers -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("last", "level"), [("128", "warning"), ("128.1", "critical")])
+def test_between_two_methods_only_a_clear_excess_is_critical(last: str, level: str) -> None:
+    found = rate((0, "118"), (24, last, "poc"))
+    assert (found.level, found.notes) == (level, ("methods-differ",))
+
+
+def test_a_point_of_care_value_does_not_hide_a_rise_within_one_method() -> None:
+    found = rate((0, "119"), (0.1, "118.5", "poc"), (24.5, "128"))
+    assert (found.level, found.notes) == ("critical", ())
+
+
+def test_the_laboratory_value_that_stands_for_now_counts_beside_a_later_point_of_care_value() -> None:
+    samples = chart((0, "118"), (23.5, "126.5"), (24, "125", "poc"))
+    found = rate_of(samples, latest=samples[1])
+    assert (found.level, found.variant, found.latest) == ("critical", "fast", samples[1])
+
+
+@pytest.mark.parametrize(
+    ("more", "note"),
+    [
+        ({"status": "preliminary"}, "preliminary"),
+        ({"status": "unknown"}, "status-unknown"),
+        ({"result_time": True}, "result-time"),
+    ],
+)
+@pytest.mark.parametrize("weak_end", [0, 1])
+def test_an_uncertain_sample_never_makes_a_critical_card(more: dict[str, Any], note: str, weak_end: int) -> None:
+    ends = [(0.0, "112"), (20.0, "124")]
+    samples = [sample(*end, **(more if i == weak_end else {})) for i, end in enumerate(ends)]
+    found = rate_of(samples)
+    assert (found.level, found.notes) == ("warning", (note,))
+
+
+@pytest.mark.parametrize(
+    ("hours", "last", "level", "notes"),
+    [
+        (1.0, "132", "warning", ("two-methods",)),
+        (1.01, "132", "critical", ("methods-differ",)),
+        (1.0, "129", None, ()),
+        (1.01, "129", "warning", ("methods-differ",)),
+    ],
+)
+def test_two_methods_within_an_hour_disagree_and_show_no_rise(
+    hours: float, last: str, level: str | None, notes: tuple[str, ...]
+) -> None:
+    found = rate_of([sample(0, "121"), sample(hours, last, "poc")])
+    assert (found.level, found.notes) == (level, notes)
+    assert found.over_recently is (level == "critical")
+
+
+def test_dialysis_never_makes_a_critical_card() -> None:
+    found = rate((0, "112"), (20, "124"), dialysis=True)
+    assert (found.level, found.notes) == ("warning", ("dialysis",))
+
+
+@pytest.mark.parametrize(
+    ("points", "level"),
+    [
+        ([(-48, "136"), (0, "118"), (20, "127")], "warning"),
+        ([(-48, "135.9"), (0, "118"), (20, "127")], "critical"),
+        ([(-48.5, "136"), (0, "118"), (20, "127")], "critical"),
+        ([(-366, "135"), (-30, "138"), (0, "118"), (20, "127")], "critical"),
+        ([(-366.5, "135"), (-30, "138"), (0, "118"), (20, "127")], "warning"),
+        ([(-300, "135.5"), (-30, "138"), (0, "118"), (20, "127")], "warning"),
+    ],
+)
+def test_a_documented_acute_onset_lowers_the_level(points: list[Point], level: str) -> None:
+    found = rate(*points)
+    assert found.level == level
+    assert ("acute" in found.notes) is (level == "warning")
+
+
+def test_a_low_value_known_only_by_its_day_speaks_against_an_acute_onset() -> None:
+    samples = [sample(-100, "130", day_only=True), *chart((-30, "138"), (0, "118"), (20, "127"))]
+    assert rate_of(samples).level == "critical"
+
+
+def test_an_acute_onset_lowers_nothing_at_high_risk() -> None:
+    assert rate((-30, "138"), (0, "118"), (20, "127"), high_risk=True).level == "critical"
+
+
+@pytest.mark.parametrize(
+    ("points", "level"),
+    [
+        ([(0, "112"), (4, "124")], "critical"),
+        ([(0, "112"), (4, "124.1")], "warning"),
+        ([(0, "112"), (4.5, "124.1")], "critical"),
+        ([(0, "112"), (2, "122"), (3, "126")], "critical"),
+        ([(0, "112"), (2, "119.9"), (3, "126")], "warning"),
+        ([(0, "124"), (6, "118"), (7, "124"), (20, "127")], "critical"),
+        ([(0, "124"), (6, "117.9"), (7, "124"), (20, "127")], "warning"),
+        ([(0, "124"), (6, "117"), (12, "124"), (20, "126")], "warning"),
+        ([(0, "124"), (6, "117"), (12.5, "124"), (20, "126")], "critical"),
+        ([(0, "120"), (6, "113"), (9, "124"), (20, "125")], "warning"),
+        ([(0, "120"), (6, "113"), (9, "124.1"), (20, "125")], "critical"),
+    ],
+)
+def test_a_jump_or_a_lone_value_is_not_believed_without_a_repeat(points: list[Point], level: str) -> None:
+    found = rate(*points)
+    assert found.level == level
+    assert (found.variant == "jump") is (level == "warning")
+
+
+@pytest.mark.parametrize(
+    ("points", "change"),
+    [
+        ([(0, "112"), (4, "124")], None),
+        ([(0, "112"), (4, "124.1")], "12.1"),
+        ([(0, "112"), (4.5, "124.1")], None),
+        ([(0, "138"), (3, "120")], "-18"),
+        ([(0, "105"), (24, "125")], None),
+        ([(0, "105"), (24, "125.1")], "20.1"),
+        ([(0, "105"), (24.5, "126")], None),
+        ([(0, "125"), (3, "112"), (6, "125")], None),
+        ([(-0.5, "125"), (3, "112"), (6, "125")], "13"),
+        ([(0, "112"), (2, "126"), (3, "125")], None),
+        ([(0, "112"), (2, "122"), (3, "126")], None),
+        ([(0, "112"), (2, "121.9"), (3, "126")], "14"),
+    ],
+)
+def test_an_implausible_change_to_the_last_sample_asks_for_a_repeat(points: list[Point], change: str | None) -> None:
+    jump = rate(*points).jump
+    assert (jump.rise if jump else None) == (Decimal(change) if change else None)
+
+
+def test_a_very_large_rise_keeps_its_level_and_asks_for_a_repeat() -> None:
+    found = rate((0, "105"), (20, "126"))
+    assert (found.level, found.notes) == ("critical", ("repeat-to-confirm",))
+
+
+@pytest.mark.parametrize(
+    ("glucose", "level", "note"),
+    [
+        (("300", "200"), "info", "glucose-shift"),
+        (("300", "200.1"), "critical", ""),
+        (("199.9", "90"), "critical", ""),
+        (("200", "100"), "info", "glucose-shift"),
+        (("100", "600"), "critical", ""),
+        (("200", None), "warning", "glucose-one-end"),
+        ((None, "200"), "warning", "glucose-one-end"),
+        (("199.9", None), "critical", ""),
+    ],
+)
+def test_glucose_corrects_or_weakens_a_rise(glucose: tuple[str | None, str | None], level: str, note: str) -> None:
+    samples = chart((0, "120"), (20, "129"))
+    known = {s: Decimal(g) for s, g in zip(samples, glucose, strict=True) if g}
+    found = rate_of(samples, glucose=known)
+    assert (found.level, found.notes) == (level, (note,) if note else ())
+
+
+def test_an_estimated_base_is_corrected_for_glucose_at_every_sample_or_not_at_all() -> None:
+    samples = chart((0, "120"), (6, "124"), (28, "133"))
+    glucose = {samples[0]: Decimal(600), samples[1]: Decimal(400), samples[2]: Decimal(150)}
+    corrected = [p for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day") if not p.observed]
+    assert [p.base for p in corrected] == [Decimal("128.533")]
+    del glucose[samples[1]]
+    weak = [p for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day") if not p.observed]
+    assert [p.glucose for p in weak] == ["one-end"]
+    glucose |= {samples[0]: Decimal(100), samples[2]: Decimal(600)}
+    risen = [p for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day") if not p.observed]
+    assert [p.glucose for p in risen] == [""]
+
+
+# ---- what is left out ------------------------------------------------------------------------------------
+
+
+def test_bounds_and_days_are_no_ground_for_a_rate() -> None:
+    end = sample(20, "127")
+    assert not rate_of([sample(0, "110", comparator="<"), end]).assessable
+    assert not rate_of([sample(0, "110", day_only=True), end]).assessable
+
+
+def test_no_sample_at_all_is_not_assessable() -> None:
+    found = rate_view(RateInput(samples=(), now=NOW), limits())
+    assert (found.assessable, found.level, found.rise_now, found.limit) == (
+        False,
+        None,
+        Decimal(0),
+        Decimal(8),
+    )
+
+
+# ---- laws ------------------------------------------------------------------------------------------------
+
+tenths = st.integers(1050, 1450).map(lambda n: Decimal(n) / 10)
+points = st.lists(st.tuples(st.integers(0, 900), tenths), min_size=1, max_size=8, unique_by=lambda p: p[0])
+
+
+def clocked(pairs: list[tuple[int, Decimal]]) -> list[Sample]:
+    """Samples at tenths of an hour, oldest first."""
+    return [sample(tenth / 10, str(value)) for tenth, value in sorted(pairs)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(points)
+def test_sodium_that_only_falls_never_rises(pairs: list[tuple[int, Decimal]]) -> None:
+    falling = sorted((value for _, value in pairs), reverse=True)
+    samples = clocked([(tenth, value) for (tenth, _), value in zip(sorted(pairs), falling, strict=True)])
+    found = rate_of(samples)
+    assert found.level is None
+    assert found.rise_now <= 0
+
+
+@settings(max_examples=150, deadline=None)
+@given(points)
+def test_nothing_is_extrapolated_beyond_measured_values(pairs: list[tuple[int, Decimal]]) -> None:
+    samples = clocked(pairs)
+    ladder = Ladder(tuple(samples), {}, limits())
+    for pair in (p for end in samples for p in ladder.rises(end, "day")):
+        around = [s.value for s in pair.used[: 1 if pair.observed else 2]]
+        assert min(around) <= pair.base <= max(around)
+        assert abs(pair.end_value - pair.end.value) <= Decimal("0.001")
+        assert pair.span <= timedelta(hours=24)
+
+
+@settings(max_examples=150, deadline=None)
+@given(points, st.randoms(use_true_random=False), st.booleans())
+def test_order_and_repetition_do_not_matter(pairs: list[tuple[int, Decimal]], random: Any, high_risk: bool) -> None:
+    samples = clocked(pairs)
+    shuffled = samples + samples[: len(samples) // 2]
+    random.shuffle(shuffled)
+    assert rate_of(samples, high_risk=high_risk) == rate_of(shuffled, high_risk=high_risk)
+
+
+@settings(max_examples=150, deadline=None)
+@given(tenths, tenths, st.integers(-120, 120), st.sampled_from(["aasld", "european"]))
+def test_the_day_has_no_step_at_24_hours(base: Decimal, end: Decimal, seconds: int, profile: str) -> None:
+    assume(abs(end - base) <= 12)
+    exact = rate_of(chart((0, str(base)), (24, str(end))), profile=profile)
+    near = rate_of(chart((0, str(base)), (24 + seconds / 3600, str(end))), profile=profile)
+    assert exact.now is not None
+    assert near.now is not None
+    assert abs(exact.now.rise - near.now.rise) <= Decimal("0.02")
+    assert exact.limit == near.limit
+
+
+@settings(max_examples=150, deadline=None)
+@given(points, st.booleans(), st.booleans())
+def test_a_card_always_says_what_it_rests_on(pairs: list[tuple[int, Decimal]], high_risk: bool, dialysis: bool) -> None:
+    found = rate_of(clocked(pairs), high_risk=high_risk, dialysis=dialysis)
+    assert (found.level is None) == (found.worst is None) == (found.rule == "")
+    if found.worst is not None:
+        assert found.worst.used[-1] == found.worst.end
+        assert found.worst.rise > 0
+        assert not (dialysis and found.level == "critical")

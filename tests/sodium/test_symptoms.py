@@ -1,0 +1,206 @@
+"""Which recorded symptoms count, and for how long (B.0.4, M1, M2, M4, M12, S15, S20)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from msgspec.structs import replace
+
+from cds_service.sodium.snapshot import Patient
+from cds_service.sodium.symptoms import Symptoms
+from tests.sodium.patients import Story, order, problem, result
+
+SEVERE = ["herniation", "cerebral-edema", "arrest", "respiratory-failure", "status-epilepticus", "seizure"]
+SEVERE += ["coma", "stupor", "somnolence"]
+MODERATE = ["confusion", "headache", "nausea", "vomiting"]
+MILD = ["weakness", "fatigue", "lethargy", "gait", "fall", "dizziness", "poor-concentration"]
+HOUR = 1 / 24
+
+
+def symptoms_of(story: Story, profile: str = "aasld") -> Symptoms:
+    return story.case(profile).symptoms
+
+
+def with_problem(*names: str, days: float | None = 1, active: bool = True, encounter: bool = False) -> Symptoms:
+    return symptoms_of(Story(problems=(problem(*names, days=days, active=active, encounter=encounter),)))
+
+
+def test_a_record_without_symptoms_names_none() -> None:
+    assert symptoms_of(Story()) == Symptoms()
+
+
+@pytest.mark.parametrize("concept", SEVERE)
+def test_a_severe_symptom_counts_for_three_days(concept: str) -> None:
+    assert with_problem(concept, days=3).severe == (concept,)
+    assert with_problem(concept, days=3 + HOUR).severe == ()
+
+
+@pytest.mark.parametrize("concept", SEVERE)
+def test_a_severe_symptom_counts_as_a_diagnosis_of_this_encounter_at_any_date(concept: str) -> None:
+    assert with_problem(concept, days=20, encounter=True).severe == (concept,)
+    assert with_problem(concept, days=None, encounter=True).severe == (concept,)
+    assert with_problem(concept, days=None).severe == ()
+
+
+@pytest.mark.parametrize("concept", MODERATE)
+def test_a_moderate_symptom_counts_for_two_weeks(concept: str) -> None:
+    assert with_problem(concept, days=14).moderate == (concept,)
+    assert with_problem(concept, days=14 + HOUR).moderate == ()
+
+
+@pytest.mark.parametrize("concept", MILD)
+def test_a_mild_symptom_counts_for_two_weeks(concept: str) -> None:
+    assert with_problem(concept, days=14).mild == (concept,)
+    assert with_problem(concept, days=14 + HOUR).mild == ()
+
+
+def test_a_cramp_counts_for_thirty_days() -> None:
+    inside, outside = with_problem("cramp", days=30), with_problem("cramp", days=30 + HOUR)
+    assert (inside.mild, inside.cramp) == (("cramp",), True)
+    assert (outside.mild, outside.cramp) == ((), False)
+
+
+def test_a_resolved_symptom_does_not_count() -> None:
+    found = with_problem("seizure", "headache", "cramp", active=False)
+    assert (found.severe, found.moderate, found.mild) == ((), (), ())
+
+
+@pytest.mark.parametrize("concept", ["fall", "fracture"])
+def test_a_fall_or_fracture_of_the_last_three_months_counts_even_when_resolved(concept: str) -> None:
+    assert with_problem(concept, days=90, active=False).fall_or_fracture
+    assert not with_problem(concept, days=91).fall_or_fracture
+
+
+def test_epilepsy_on_the_problem_list_is_no_severe_symptom() -> None:
+    found = with_problem("epilepsy", days=4000)
+    assert found.severe == ()
+    assert found.seizure
+    assert not found.seizure_recent
+
+
+@pytest.mark.parametrize(
+    ("days", "encounter", "severe"),
+    [(1, True, True), (1, False, False), (10, True, False), (None, True, False)],
+)
+def test_epilepsy_is_severe_only_as_a_recent_diagnosis_of_this_encounter(
+    days: float | None, encounter: bool, severe: bool
+) -> None:
+    assert bool(with_problem("epilepsy", days=days, encounter=encounter).severe) is severe
+
+
+def test_epilepsy_as_the_reason_of_a_draft_is_no_seizure_of_today() -> None:
+    drafted = Story(drafts=(order("carbamazepine", status="draft", reasons=("epilepsy",)),))
+    assert symptoms_of(drafted).severe == ()
+
+
+def test_reasons_of_the_visit_and_of_a_draft_count_as_recorded_now() -> None:
+    assert symptoms_of(Story(reasons=frozenset({"coma"}))).severe == ("coma",)
+    drafted = Story(drafts=(order("baclofen", status="draft", reasons=("cramp",)),))
+    assert symptoms_of(drafted).cramp
+
+
+@pytest.mark.parametrize(
+    ("score", "severe", "impaired"),
+    [("8", ("coma",), False), ("9", (), True), ("14", (), True), ("15", (), False)],
+)
+def test_a_glasgow_score_of_eight_or_less_is_coma_and_up_to_fourteen_is_noted(
+    score: str, severe: tuple[str, ...], impaired: bool
+) -> None:
+    found = symptoms_of(Story(results=(result("gcs", score),)))
+    assert (found.gcs, found.severe, found.gcs_impaired) == (int(score), severe, impaired)
+
+
+def test_an_old_or_impossible_glasgow_score_is_left_out() -> None:
+    assert symptoms_of(Story(results=(result("gcs", "5", hours=73),))).gcs is None
+    assert symptoms_of(Story(results=(result("gcs", "0"),))).gcs is None
+
+
+def test_the_newest_glasgow_score_counts() -> None:
+    found = symptoms_of(Story(results=(result("gcs", "6", hours=20), result("gcs", "15", hours=1))))
+    assert found.severe == ()
+
+
+@pytest.mark.parametrize(
+    ("sodium", "concept", "attributable"),
+    [
+        ("125.9", "respiratory-failure", True),
+        ("126", "respiratory-failure", False),
+        ("126", "seizure", True),
+        ("129.9", "coma", True),
+        ("129.9", "stupor", True),
+        ("129.9", "cerebral-edema", True),
+        ("129.9", "herniation", True),
+        ("129.9", "somnolence", False),
+        ("130", "seizure", False),
+    ],
+)
+def test_a_severe_symptom_is_blamed_on_sodium_only_where_it_is_low_enough(
+    sodium: str, concept: str, attributable: bool
+) -> None:
+    found = symptoms_of(Story(sodium=sodium, problems=(problem(concept),)))
+    assert found.severe == (concept,)
+    assert found.attributable is attributable
+
+
+def test_an_acute_fall_makes_any_severe_symptom_attributable() -> None:
+    fell = Story(sodium=133, problems=(problem("respiratory-failure"),), results=(result("sodium", 143, 20),))
+    assert fell.case().sodium.acute is not None
+    assert symptoms_of(fell).attributable
+    assert not symptoms_of(replace(fell, results=())).attributable
+
+
+def test_high_glucose_is_taken_out_before_a_symptom_is_blamed_on_sodium() -> None:
+    story = Story(sodium=124, problems=(problem("coma"),), results=(result("glucose", 600),))
+    assert not symptoms_of(story).attributable
+    assert symptoms_of(replace(story, results=())).attributable
+
+
+@pytest.mark.parametrize(
+    ("profile", "sodium", "severe"),
+    [("aasld", 118, False), ("european", "124.9", True), ("european", 125, False)],
+)
+def test_vomiting_is_severe_only_in_the_european_profile_with_profound_low_sodium(
+    profile: str, sodium: str | int, severe: bool
+) -> None:
+    found = symptoms_of(Story(sodium=sodium, problems=(problem("vomiting"),)), profile)
+    assert ("vomiting" in found.severe) is severe
+    assert ("vomiting" in found.moderate) is not severe
+
+
+@pytest.mark.parametrize("concept", ["cerebral-edema", "herniation"])
+def test_brain_edema_counts_for_thirty_days_or_as_a_diagnosis_of_this_encounter(concept: str) -> None:
+    assert with_problem(concept, days=30).brain_edema
+    assert with_problem(concept, days=None, encounter=True).icp_indication
+    assert not with_problem(concept, days=31).brain_edema
+    assert not with_problem(concept, days=None).brain_edema
+
+
+@pytest.mark.parametrize("concept", ["tbi", "intracranial-bleed", "sah", "traumatic-sah"])
+def test_a_brain_injury_is_an_indication_only_while_dated_within_thirty_days(concept: str) -> None:
+    assert with_problem(concept, days=30).icp_indication
+    assert not with_problem(concept, days=31).icp_indication
+    assert not with_problem(concept, days=None, encounter=True).icp_indication
+
+
+@pytest.mark.parametrize(("born", "risk"), [(date(1961, 11, 15), True), (date(1961, 11, 16), False)])
+def test_the_falls_line_is_for_everybody_from_sixty_five(born: date, risk: bool) -> None:
+    assert symptoms_of(Story(patient=Patient(birth_date=born))).falls_risk is risk
+
+
+@pytest.mark.parametrize("concept", ["fall", "gait", "osteoporosis", "fracture"])
+def test_the_falls_line_is_for_younger_people_with_such_a_problem(concept: str) -> None:
+    assert with_problem(concept, days=400).falls_risk
+
+
+def test_any_neurological_code_is_kept_in_view_at_any_date() -> None:
+    assert with_problem("meningitis-encephalitis", days=None).neuro_code
+    assert not with_problem("headache").neuro_code
+
+
+def test_the_most_telling_symptom_comes_first() -> None:
+    assert with_problem("somnolence", "seizure", "herniation").severe == (
+        "herniation",
+        "seizure",
+        "somnolence",
+    )
