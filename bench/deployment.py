@@ -51,12 +51,16 @@ class Running:
         pids = [self.process.pid]
         for pid in pids:
             for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                pids += [int(child) for child in children.read_text().split() if int(child) not in pids]
+                pids += [
+                    int(child) for child in children.read_text().split() if int(child) not in pids
+                ]
         return pids
 
     def cpu_s(self) -> float:
         """User and system time so far, of all its processes."""
-        stats = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in self._tree()]
+        stats = [
+            Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in self._tree()
+        ]
         return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
 
     def mib(self) -> tuple[float, float]:
@@ -67,7 +71,11 @@ class Running:
         sizes = []
         for pid in self._tree():
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            sizes += [int(line.split()[1]) / 1024 for line in rollup.splitlines() if line.startswith("Pss:")]
+            sizes += [
+                int(line.split()[1]) / 1024
+                for line in rollup.splitlines()
+                if line.startswith("Pss:")
+            ]
         return sizes[-1], sum(sizes)
 
 
@@ -79,15 +87,21 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], port: int, environ: dict[str, str] | None = None) -> Iterator[Running]:
+def running(
+    command: Sequence[str], port: int, environ: dict[str, str] | None = None
+) -> Iterator[Running]:
     """Start a server, wait for its first answer, stop it as an operator would.
 
     Ours may keep its bytecode, as every installation has it: to compile 190 modules is no part of a start.
     """
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    inherited = {
+        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
     began = time.perf_counter()
     pin(0)
-    process = subprocess.Popen([*command], env=inherited | (environ or {}), stderr=subprocess.DEVNULL, cwd=HERE)
+    process = subprocess.Popen(
+        [*command], env=inherited | (environ or {}), stderr=subprocess.DEVNULL, cwd=HERE
+    )
     pin(1)
     try:
         while not _answers(port):
@@ -118,25 +132,41 @@ class Keys:
         by_rsa = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._private: dict[str, AllowedPrivateKeys] = {"ES384": elliptic, "RS384": by_rsa}
         self.public = [
-            json.loads(ECAlgorithm.to_jwk(elliptic.public_key())) | {"kid": "ES384", "alg": "ES384"},
+            json.loads(ECAlgorithm.to_jwk(elliptic.public_key()))
+            | {"kid": "ES384", "alg": "ES384"},
             json.loads(RSAAlgorithm.to_jwk(by_rsa.public_key())) | {"kid": "RS384", "alg": "RS384"},
         ]
 
     def token(self, algorithm: str, audience: str) -> str:
         """A fresh token of the client."""
         now = int(time.time())
-        claims = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + TOKEN_S, "jti": uuid.uuid4().hex}
+        claims = {
+            "iss": ISSUER,
+            "aud": audience,
+            "iat": now,
+            "exp": now + TOKEN_S,
+            "jti": uuid.uuid4().hex,
+        }
         return jwt.encode(claims, self._private[algorithm], algorithm, headers={"kid": algorithm})
 
 
 @contextlib.contextmanager
-def service(keys: Keys | None = None, fhir_base: str = "https://ehr.example.org/fhir/r4") -> Iterator[Running]:
+def service(
+    keys: Keys | None = None, fhir_base: str = "https://ehr.example.org/fhir/r4"
+) -> Iterator[Running]:
     """`cds-service serve` in development mode with one client, and SQLite, as a first deployment has it."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="hyponatremia-bench-") as folder:
-        client = [f'issuer = "{ISSUER}"', f'fhir_bases = ["{fhir_base}"]', "rate_limit = 10000", "allow_private = true"]
+        client = [
+            f'issuer = "{ISSUER}"',
+            f'fhir_bases = ["{fhir_base}"]',
+            "rate_limit = 10000",
+            "allow_private = true",
+        ]
         if keys is not None:
-            (Path(folder) / "keys.json").write_text(json.dumps({"keys": keys.public}), encoding="utf-8")
+            (Path(folder) / "keys.json").write_text(
+                json.dumps({"keys": keys.public}), encoding="utf-8"
+            )
             client.append('jwks_file = "keys.json"')
         else:
             client.append("open_access = true")
@@ -156,7 +186,9 @@ def service(keys: Keys | None = None, fhir_base: str = "https://ehr.example.org/
 def floor(kind: str) -> Iterator[Running]:
     """Our front and Flask with nothing behind: "hello" answers at once, "read" reads the body and drops it."""
     port = free_port()
-    with running([sys.executable, str(HERE / "floor.py"), str(port)], port, {"BENCH_FLOOR": kind}) as server:
+    with running(
+        [sys.executable, str(HERE / "floor.py"), str(port)], port, {"BENCH_FLOOR": kind}
+    ) as server:
         yield server
 
 

@@ -21,7 +21,16 @@ ROUNDS, MS = 5, 1000
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 380, 64, 24, 28, 52
 COLORS = {"Observations": "#1f6feb", "orders": "#bf5b04"}
 SLIM = (
-    *("resourceType", "id", "status", "intent", "code", "subject", "valueQuantity", "effectiveDateTime"),
+    *(
+        "resourceType",
+        "id",
+        "status",
+        "intent",
+        "code",
+        "subject",
+        "valueQuantity",
+        "effectiveDateTime",
+    ),
     *("medicationCodeableConcept", "authoredOn"),
 )
 
@@ -43,7 +52,9 @@ def _body(observations: int, orders: int) -> bytes:
             entry.pop("search")
             entry["resource"] = {n: v for n, v in entry["resource"].items() if n in SLIM}
             if "code" in entry["resource"]:
-                entry["resource"]["code"] = {"coding": [{"system": "http://loinc.org", "code": "2951-2"}]}
+                entry["resource"]["code"] = {
+                    "coding": [{"system": "http://loinc.org", "code": "2951-2"}]
+                }
     return json.dumps(call, separators=(",", ":")).encode()
 
 
@@ -83,7 +94,9 @@ def words(series: list[Series]) -> str:
             f"{line.name}: {few} take {first:.1f} ms, {many} take {last:.1f} ms, {many // few} times as many "
             f"{last / first:.1f} times as long."
         )
-    told.append(f"Of one call {MAX_RESOURCES} resources are read; beyond, the card says that the rest was not.")
+    told.append(
+        f"Of one call {MAX_RESOURCES} resources are read; beyond, the card says that the rest was not."
+    )
     return " ".join(told)
 
 
@@ -103,13 +116,17 @@ def plot(series: list[Series]) -> str:
     ]
     for step in range(5):
         _, y = at(0, top * step / 4)
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#d8dee4"/>')
+        parts.append(
+            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#d8dee4"/>'
+        )
         parts.append(
             f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end" fill="#57606a">{top * step / 4:.0f}</text>'
         )
     for count in (0, 1000, 2000, 3000, 4000, 5000):
         x, _ = at(count, 0)
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle" fill="#57606a">{count}</text>')
+        parts.append(
+            f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle" fill="#57606a">{count}</text>'
+        )
     x, _ = at(MAX_RESOURCES, 0)
     parts.append(
         f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#8c959f" stroke-dasharray="4 4"/>'
@@ -120,8 +137,12 @@ def plot(series: list[Series]) -> str:
         places = [at(count, ms) for count, ms in line.points]
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in places)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>')
-        parts += [f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3.5" fill="{color}"/>' for px, py in places]
-        parts.append(f'<text x="{LEFT + 12}" y="{TOP + 14 + 18 * row}" fill="{color}">{line.name}</text>')
+        parts += [
+            f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3.5" fill="{color}"/>' for px, py in places
+        ]
+        parts.append(
+            f'<text x="{LEFT + 12}" y="{TOP + 14 + 18 * row}" fill="{color}">{line.name}</text>'
+        )
     parts.append(
         f'<text x="{LEFT + across / 2}" y="{HEIGHT - 10}" text-anchor="middle" fill="#24292f">resources</text>'
     )

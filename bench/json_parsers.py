@@ -114,7 +114,9 @@ PARSERS: dict[str, Parser] = {
     "typed": msgspec.json.Decoder(Call).decode,
     "resources": by_resource,
 }
-START = b'{"hook":"h","hookInstance":"x","context":{},"prefetch":{"sodium":{"resourceType":"Bundle",'
+START = (
+    b'{"hook":"h","hookInstance":"x","context":{},"prefetch":{"sodium":{"resourceType":"Bundle",'
+)
 ENTRY = START + b'"entry":[{"resource":{"resourceType":"Observation",'
 PLACES: dict[str, tuple[bytes, bytes]] = {
     "value": (ENTRY + b'"valueQuantity":{"value":', b"}}}]}}}"),
@@ -183,7 +185,9 @@ def decimals() -> None:
         "json": json.loads,
         "json, parse_float=Decimal": lambda raw: json.loads(raw, parse_float=Decimal),
         "orjson": orjson.loads,
-        "orjson, Decimal(repr(float))": lambda raw: [Decimal(repr(value)) for value in orjson.loads(raw)],
+        "orjson, Decimal(repr(float))": lambda raw: [
+            Decimal(repr(value)) for value in orjson.loads(raw)
+        ],
         "msgspec": msgspec.json.decode,
         "msgspec, float_hook=Decimal": msgspec.json.Decoder(float_hook=Decimal).decode,
         "msgspec, list[Decimal]": msgspec.json.Decoder(list[Decimal]).decode,
@@ -237,7 +241,10 @@ def stack() -> None:
                 crashed = ""
                 for depth in (3000, 9000, 100_000):
                     command = [sys.executable, __file__, "deep", name, shape, str(depth), str(kib)]
-                    if subprocess.run(command, capture_output=True, timeout=20).returncode and not crashed:
+                    if (
+                        subprocess.run(command, capture_output=True, timeout=20).returncode
+                        and not crashed
+                    ):
                         crashed = f"{depth}"
                 cells.append(f"crash {crashed}" if crashed else "refused")
             print(f"{name:12}{shape:8}{'':16}" + "".join(f"{cell:>13}" for cell in cells))
@@ -261,7 +268,9 @@ def main() -> None:
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument("tables", nargs="*", metavar="table", help="strict, decimals, speed, stack")
-    parser.add_argument("--rounds", type=int, default=15, help="rounds of the speed table, 1 to 200")
+    parser.add_argument(
+        "--rounds", type=int, default=15, help="rounds of the speed table, 1 to 200"
+    )
     options = parser.parse_args()
     tables: dict[str, Callable[[], None]] = {
         "strict": strict,

@@ -145,10 +145,14 @@ def bounded(least: int, most: int) -> Callable[[str], int]:
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=bounded(1, MAX_RUNS), default=40)
     parser.add_argument("--latency-ms", type=bounded(0, MAX_LATENCY_MS), default=50)
-    parser.add_argument("--resources", type=bounded(0, 500), default=20, help="Observations in each answer")
+    parser.add_argument(
+        "--resources", type=bounded(0, 500), default=20, help="Observations in each answer"
+    )
     options = parser.parse_args()
     with serving(options.latency_ms / 1000, options.resources) as base:
         figures = measure(base, options.runs)

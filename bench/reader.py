@@ -56,7 +56,10 @@ def observations(count: int) -> list[dict[str, Any]]:
             "status": "final",
             "category": [{"coding": [{"code": "laboratory"}]}],
             "subject": SUBJECT,
-            "code": {"coding": [{"system": LOINC, "code": "2951-2", "display": "Sodium"}], "text": "Sodium"},
+            "code": {
+                "coding": [{"system": LOINC, "code": "2951-2", "display": "Sodium"}],
+                "text": "Sodium",
+            },
             "valueQuantity": {"value": 128 + n % 10, "unit": "mmol/L", "code": "mmol/L"},
             "effectiveDateTime": f"2026-11-{1 + n % 20:02d}T10:00:00Z",
             "issued": f"2026-11-{1 + n % 20:02d}T11:00:00Z",
@@ -75,7 +78,13 @@ def orders(count: int) -> list[dict[str, Any]]:
             "intent": "order",
             "subject": SUBJECT,
             "medicationCodeableConcept": {
-                "coding": [{"system": RXNORM, "code": DRUGS[n % len(DRUGS)][0], "display": DRUGS[n % len(DRUGS)][1]}]
+                "coding": [
+                    {
+                        "system": RXNORM,
+                        "code": DRUGS[n % len(DRUGS)][0],
+                        "display": DRUGS[n % len(DRUGS)][1],
+                    }
+                ]
             },
             "authoredOn": "2026-11-01",
             "dosageInstruction": [
@@ -108,7 +117,11 @@ def refused(good: list[dict[str, Any]]) -> list[str]:
     found = []
     for name, quirk in QUIRKS.items():
         entries = [*good[1:], good[0] | quirk]
-        bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": r} for r in entries]}
+        bundle = {
+            "resourceType": "Bundle",
+            "type": "searchset",
+            "entry": [{"resource": r} for r in entries],
+        }
         try:
             Bundle.model_validate(bundle)
         except ValidationError:
@@ -127,7 +140,9 @@ def cpu_ms(work: Callable[[], object], rounds: int) -> float:
     return statistics.median(taken) * 1000
 
 
-def measure(name: str, resources: Sequence[dict[str, Any]], words: Vocabulary, rounds: int) -> Result:
+def measure(
+    name: str, resources: Sequence[dict[str, Any]], words: Vocabulary, rounds: int
+) -> Result:
     """Validate one Bundle and read it."""
     bundle = {
         "resourceType": "Bundle",
@@ -157,7 +172,9 @@ def bounded(most: int) -> Callable[[str], int]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--resources", type=bounded(MOST_RESOURCES), default=20, help="per Bundle (20)")
+    parser.add_argument(
+        "--resources", type=bounded(MOST_RESOURCES), default=20, help="per Bundle (20)"
+    )
     parser.add_argument("--rounds", type=bounded(MOST_ROUNDS), default=50, help="runs of each (50)")
     given = parser.parse_args()
     knowledge = load_knowledge(default_hooks_dir())
@@ -167,8 +184,12 @@ def main() -> None:
         label = f"{given.resources} {name}s"
         print(measure(label, make(given.resources), words, given.rounds).line)
     lost = refused(observations(given.resources))
-    print(f"validation refuses the whole Bundle for {len(lost)} of {len(QUIRKS)} quirks: {', '.join(lost)}")
-    print("our reading loses none of the other entries to any of them (tests/records/test_reader_*.py)")
+    print(
+        f"validation refuses the whole Bundle for {len(lost)} of {len(QUIRKS)} quirks: {', '.join(lost)}"
+    )
+    print(
+        "our reading loses none of the other entries to any of them (tests/records/test_reader_*.py)"
+    )
 
 
 if __name__ == "__main__":

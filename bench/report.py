@@ -24,12 +24,18 @@ def main() -> None:
         began = time.perf_counter()
         fill(database, "bench", cards=CARDS, answers=ANSWERS, until=now)
         filled = time.perf_counter()
-        found = figures(FigureTables(database), ["bench"], (now - timedelta(days=365)).date(), now, {})
+        found = figures(
+            FigureTables(database), ["bench"], (now - timedelta(days=365)).date(), now, {}
+        )
         counted = time.perf_counter()
         page = report_page(found)
         written = time.perf_counter()
-    print(f"fill {filled - began:.1f} s, figures {counted - filled:.2f} s, page {written - counted:.3f} s")
-    print(f"{found.total.cards} cards, {found.total.accepted + found.total.overridden} answered, {len(page)} bytes")
+    print(
+        f"fill {filled - began:.1f} s, figures {counted - filled:.2f} s, page {written - counted:.3f} s"
+    )
+    print(
+        f"{found.total.cards} cards, {found.total.accepted + found.total.overridden} answered, {len(page)} bytes"
+    )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,9 @@ def common(kind: str, number: int, profile: str) -> dict[str, Any]:
             "source": OID,
             "profile": [f"http://hl7.org/fhir/us/core/StructureDefinition/{profile}"],
         },
-        "identifier": [{"use": "official", "system": f"{OID}.2.798268", "value": f"ID-{number * 7919:08d}"}],
+        "identifier": [
+            {"use": "official", "system": f"{OID}.2.798268", "value": f"ID-{number * 7919:08d}"}
+        ],
         "subject": {"reference": "Patient/p1", "display": "Example, Ada"},
         "encounter": {"reference": "Encounter/e1"},
     }
@@ -85,11 +87,17 @@ def medication_request(number: int) -> dict[str, Any]:
     return common("MedicationRequest", number, "us-core-medicationrequest") | {
         "status": "active",
         "intent": "order",
-        "category": [concept(TERMINOLOGY + "medicationrequest-category", "outpatient", "Outpatient")],
+        "category": [
+            concept(TERMINOLOGY + "medicationrequest-category", "outpatient", "Outpatient")
+        ],
         "reportedBoolean": False,
         "medicationCodeableConcept": drug,
         "authoredOn": f"2026-10-{number % 28 + 1:02d}T10:00:00+01:00",
-        "requester": {"reference": "Practitioner/d1", "type": "Practitioner", "display": "Doe, John, MD"},
+        "requester": {
+            "reference": "Practitioner/d1",
+            "type": "Practitioner",
+            "display": "Doe, John, MD",
+        },
         "reasonCode": [concept("http://snomed.info/sct", "59621000", "Essential hypertension")],
         "dosageInstruction": [
             {
@@ -118,7 +126,11 @@ def bundle(resources: list[dict[str, Any]]) -> dict[str, Any]:
         "type": "searchset",
         "total": len(resources),
         "entry": [
-            {"fullUrl": f"{base}/{r['resourceType']}/{r['id']}", "resource": r, "search": {"mode": "match"}}
+            {
+                "fullUrl": f"{base}/{r['resourceType']}/{r['id']}",
+                "resource": r,
+                "search": {"mode": "match"},
+            }
             for r in resources
         ],
     }

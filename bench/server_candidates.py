@@ -47,7 +47,9 @@ def patient_view() -> Response:
         lowest, active = (from_dicts if DICTS else from_structs)(request.get_data(cache=False))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, AttributeError):
         return answer({"resourceType": "OperationOutcome"}, 400)
-    return answer({"cards": [{"summary": f"Sodium {lowest}, {active} orders", "detail": "x" * 900}]})
+    return answer(
+        {"cards": [{"summary": f"Sodium {lowest}, {active} orders", "detail": "x" * 900}]}
+    )
 
 
 def from_structs(body: bytes) -> tuple[Decimal | None, int]:
@@ -56,7 +58,9 @@ def from_structs(body: bytes) -> tuple[Decimal | None, int]:
     results = [entry.resource for entry in prefetch.sodium.entry if entry.resource]
     orders = [entry.resource for entry in prefetch.medications.entry if entry.resource]
     values = [result.value_quantity.value for result in results if result.value_quantity]
-    return min(value for value in values if value), sum(order.status == "active" for order in orders)
+    return min(value for value in values if value), sum(
+        order.status == "active" for order in orders
+    )
 
 
 def from_dicts(body: bytes) -> tuple[Decimal | None, int]:
@@ -64,7 +68,9 @@ def from_dicts(body: bytes) -> tuple[Decimal | None, int]:
     prefetch = read_dicts(body)["prefetch"]
     results = [entry["resource"] for entry in prefetch["sodium"]["entry"]]
     orders = [entry["resource"] for entry in prefetch["medications"]["entry"]]
-    return min(r["valueQuantity"]["value"] for r in results), sum(o["status"] == "active" for o in orders)
+    return min(r["valueQuantity"]["value"] for r in results), sum(
+        o["status"] == "active" for o in orders
+    )
 
 
 @service.get("/health")
@@ -83,7 +89,9 @@ def slow() -> Response:
 @service.route("/echo", methods=["GET", "POST"])
 def echo() -> Response:
     """What reached the application."""
-    return answer({"bytes": len(request.get_data()), "path": request.path, "headers": dict(request.headers)})
+    return answer(
+        {"bytes": len(request.get_data()), "path": request.path, "headers": dict(request.headers)}
+    )
 
 
 class Guarded:
@@ -125,7 +133,9 @@ class Guarded:
         while True:
             time.sleep(0.1)
             with self._lock:
-                for key in [key for key, (until, _) in self._reading.items() if until < time.monotonic()]:
+                for key in [
+                    key for key, (until, _) in self._reading.items() if until < time.monotonic()
+                ]:
                     with contextlib.suppress(OSError):
                         self._reading.pop(key)[1].shutdown(socket.SHUT_RD)
 

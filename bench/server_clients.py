@@ -87,10 +87,14 @@ def load(
     bad = 0
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
         for _ in range(connections):
-            client = Client(stack.enter_context(socket.create_connection(("127.0.0.1", port), 5)), requests)
+            client = Client(
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), 5)), requests
+            )
             client.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.connection.setblocking(False)
-            selector.register(client.connection, selectors.EVENT_READ | selectors.EVENT_WRITE, client)
+            selector.register(
+                client.connection, selectors.EVENT_READ | selectors.EVENT_WRITE, client
+            )
         end = time.perf_counter() + seconds
         with contextlib.suppress(NoMoreRequests):
             while time.perf_counter() < end:
@@ -116,7 +120,9 @@ def _turn(selector: selectors.BaseSelector) -> Iterator[tuple[float, bool]]:
 
 def stall(port: int, kind: str, seconds: float) -> tuple[str, float | None]:
     """One slow client: what ended it (a status, or 'open' if nothing did) and after how long."""
-    payload, extra = (HEAD[:40], HEAD[40:]) if kind == "headers" else (HEAD + BODY[: len(BODY) // 2], BODY)
+    payload, extra = (
+        (HEAD[:40], HEAD[40:]) if kind == "headers" else (HEAD + BODY[: len(BODY) // 2], BODY)
+    )
     started, status = time.perf_counter(), ""
     with socket.create_connection(("127.0.0.1", port), 5) as connection:
         if kind != "idle":

@@ -47,10 +47,14 @@ class Lane:
     A ThreadPoolExecutor does the same; it took about a tenth more CPU per request in one set of rounds.
     """
 
-    def __init__(self, name: str, threads: int, waiting: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, name: str, threads: int, waiting: int, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._name, self._most, self._limit, self._loop = name, threads, threads + waiting, loop
         self._inside = self._started = 0
-        self._jobs: SimpleQueue[tuple[asyncio.Future[Answer], Callable[[], Answer]] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[asyncio.Future[Answer], Callable[[], Answer]] | None] = (
+            SimpleQueue()
+        )
 
     async def run(self, job: Callable[[], Answer]) -> Answer | None:
         """The answer of `job`, or None where the lane is full."""
@@ -59,7 +63,9 @@ class Lane:
         self._inside += 1
         if self._started < min(self._inside, self._most):
             self._started += 1
-            threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
+            threading.Thread(
+                target=self._work, name=f"{self._name}-{self._started}", daemon=True
+            ).start()
         try:
             future: asyncio.Future[Answer] = self._loop.create_future()
             self._jobs.put((future, job))
@@ -158,7 +164,9 @@ class Front:
     def _call(self, scope: Scope, body: bytes, received: float) -> Answer:
         head: list[tuple[int, Headers]] = []
 
-        def start(status: str, headers: Headers, exc_info: object = None) -> Callable[[bytes], object]:
+        def start(
+            status: str, headers: Headers, exc_info: object = None
+        ) -> Callable[[bytes], object]:
             head[:] = [(int(status[:3]), headers)]
             return lambda data: None
 

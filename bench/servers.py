@@ -35,20 +35,41 @@ HERE = Path(__file__).parent
 
 def granian(*options: str) -> list[str]:
     """The granian command line, without the application."""
-    fixed = ["granian", "--host", "127.0.0.1", "--http", "1", "--no-ws", "--no-log", "--workers", "1"]
+    fixed = [
+        "granian",
+        "--host",
+        "127.0.0.1",
+        "--http",
+        "1",
+        "--no-ws",
+        "--no-log",
+        "--workers",
+        "1",
+    ]
     return [sys.executable, "-m", *fixed, *options]
 
 
 def gunicorn(threads: int, application: str) -> list[str]:
     """The gunicorn command line."""
     fixed = ["gunicorn", "--worker-class", "gthread", "--workers", "1", "--threads", str(threads)]
-    return [sys.executable, "-m", *fixed, "--no-control-socket", "--log-level", "critical", application]
+    return [
+        sys.executable,
+        "-m",
+        *fixed,
+        "--no-control-socket",
+        "--log-level",
+        "critical",
+        application,
+    ]
 
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 RSGI = ("--interface", "rsgi", "--runtime-mode", "st", "--http1-header-read-timeout", "5000")
 COMMANDS: dict[str, tuple[list[str], int]] = {
-    "granian-4": (granian("--interface", "wsgi", "--blocking-threads", "4", "server_candidates:service"), 4),
+    "granian-4": (
+        granian("--interface", "wsgi", "--blocking-threads", "4", "server_candidates:service"),
+        4,
+    ),
     "granian-16": (
         granian("--interface", "wsgi", "--blocking-threads", "16", "server_candidates:service"),
         16,
@@ -92,12 +113,16 @@ class Server:
         pids = [self.process.pid]
         for pid in pids:
             for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                pids += [int(child) for child in children.read_text().split() if int(child) not in pids]
+                pids += [
+                    int(child) for child in children.read_text().split() if int(child) not in pids
+                ]
         return pids
 
     def cpu_seconds(self) -> float:
         """User and system time so far."""
-        stats = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in self.tree()]
+        stats = [
+            Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in self.tree()
+        ]
         return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
 
     def proportional_mib(self) -> float:
@@ -169,11 +194,19 @@ def speed(names: list[str], rounds: int, seconds: float, quiet: float = 6) -> No
                 for connections in (8, 1):
                     row = measure(server, connections, seconds)
                     rows.setdefault((name, collector, connections), []).append(row)
-    print("candidate       gc       conn |   rps   best | p50 ms p99 ms | cpu ms/req  least | not 200 | kept")
+    print(
+        "candidate       gc       conn |   rps   best | p50 ms p99 ms | cpu ms/req  least | not 200 | kept"
+    )
     for (name, collector, connections), every in rows.items():
         kept = [row for row in every if row.others <= quiet] or every
-        rps, middle, tail, cpu, *_ = (statistics.median(column) for column in zip(*kept, strict=True))
-        best, least, bad = max(r.rps for r in kept), min(r.cpu for r in kept), sum(r.bad for r in every)
+        rps, middle, tail, cpu, *_ = (
+            statistics.median(column) for column in zip(*kept, strict=True)
+        )
+        best, least, bad = (
+            max(r.rps for r in kept),
+            min(r.cpu for r in kept),
+            sum(r.bad for r in every),
+        )
         figures = f"{rps:5.0f} {best:6.0f} | {middle:6.2f} {tail:6.2f} | {cpu:10.3f} {least:6.3f} | {bad:7}"
         count = sum(row.others <= quiet for row in every)
         print(f"{name:15} {collector:8} {connections:4} | {figures} | {count} of {len(every)}")
@@ -181,7 +214,9 @@ def speed(names: list[str], rounds: int, seconds: float, quiet: float = 6) -> No
 
 def slow(names: list[str], seconds: float = 8) -> None:
     """Slow clients, while /health and a whole hook call are asked for every 0.1 s during three seconds."""
-    print("candidate       clients kind    | /health: worst ms, answers | hook answers | end of the slow")
+    print(
+        "candidate       clients kind    | /health: worst ms, answers | hook answers | end of the slow"
+    )
     cases = [(count, kind) for kind in ("stall", "drip") for count in (4, 16, 70)]
     for name in names:
         for count, kind in [*cases, (70, "headers"), (70, "idle")]:
@@ -207,7 +242,9 @@ def slow(names: list[str], seconds: float = 8) -> None:
 
 def stop(names: list[str]) -> None:
     """Time to the first answer, memory, and SIGTERM 0.4 s into a request of 1.5 s, one connection idle."""
-    print("candidate       | first 200 ms | MiB idle | MiB after load | request in flight | exit | after s")
+    print(
+        "candidate       | first 200 ms | MiB idle | MiB after load | request in flight | exit | after s"
+    )
     for name in names:
         with running(name) as server, contextlib.ExitStack() as stack:
             idle = server.proportional_mib()
@@ -244,7 +281,9 @@ def hostile(names: list[str]) -> None:
         "folded header": ECHO + b"X-A: 1\r\n b\r\nContent-Length: 0\r\n\r\n",
         "bare LF": ECHO.replace(b"\r\n", b"\n") + b"Content-Length: 0\n\n",
         "no Host": b"GET /health HTTP/1.1\r\n\r\n",
-        "150 headers": ECHO + b"".join(b"X-%d: 1\r\n" % n for n in range(150)) + b"Content-Length: 0\r\n\r\n",
+        "150 headers": ECHO
+        + b"".join(b"X-%d: 1\r\n" % n for n in range(150))
+        + b"Content-Length: 0\r\n\r\n",
         "header of 16 kB": ECHO + b"X-A: " + b"a" * 16384 + b"\r\nContent-Length: 0\r\n\r\n",
         "header of 1 MB": ECHO + b"X-A: " + b"a" * 1_000_000 + b"\r\nContent-Length: 0\r\n\r\n",
         "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -264,15 +303,23 @@ def main() -> None:
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parts = ["speed", "slow", "stop", "hostile"]
-    parser.add_argument("parts", nargs="*", metavar="part", help="speed, slow, stop, hostile; default: all")
+    parser.add_argument(
+        "parts", nargs="*", metavar="part", help="speed, slow, stop, hostile; default: all"
+    )
     parser.add_argument("--only", help="candidates, comma separated; known: " + ", ".join(COMMANDS))
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of the speed table, 1 to 50; default 3")
-    parser.add_argument("--seconds", type=float, default=2, help="seconds per figure, 1 to 30; default 2")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="rounds of the speed table, 1 to 50; default 3"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=2, help="seconds per figure, 1 to 30; default 2"
+    )
     options = parser.parse_args()
     names = options.only.split(",") if options.only else list(COMMANDS)
     unknown = (set(names) - set(COMMANDS)) | (set(options.parts) - set(parts))
     if unknown or not 1 <= options.rounds <= 50 or not 1 <= options.seconds <= 30:
-        parser.error(f"unknown or out of range: {', '.join(sorted(unknown)) or 'rounds or seconds'}")
+        parser.error(
+            f"unknown or out of range: {', '.join(sorted(unknown)) or 'rounds or seconds'}"
+        )
     for part in options.parts or parts:
         if part == "speed":
             speed(names, options.rounds, options.seconds)

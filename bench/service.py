@@ -49,7 +49,9 @@ class Case:
     start: Start
     bodies: list[bytes]
     algorithm: str = ""
-    runs: dict[int, list[tuple[float, float, float, float]]] = field(default_factory=dict)  # by connections
+    runs: dict[int, list[tuple[float, float, float, float]]] = field(
+        default_factory=dict
+    )  # by connections
     mib: list[tuple[float, float]] = field(default_factory=list)  # of the worker, of all processes
     ready: list[float] = field(default_factory=list)
 
@@ -70,7 +72,9 @@ def requests(bodies: list[bytes], port: int, keys: Keys | None, algorithm: str) 
         return itertools.cycle([one(body, "") for body in bodies])
     audience = f"http://127.0.0.1:{port}{PATH}"
     prepared = [keys.token(algorithm, audience) for _ in range(TOKENS)]
-    return (one(body, token) for body, token in zip(itertools.cycle(bodies), prepared, strict=False))
+    return (
+        one(body, token) for body, token in zip(itertools.cycle(bodies), prepared, strict=False)
+    )
 
 
 def measure(case: Case, keys: Keys, seconds: float) -> None:
@@ -79,15 +83,26 @@ def measure(case: Case, keys: Keys, seconds: float) -> None:
         if server is None:
             return
         given = keys if case.algorithm else None
-        load(server.port, 8, min(1.0, seconds), requests(case.bodies, server.port, given, case.algorithm))
+        load(
+            server.port,
+            8,
+            min(1.0, seconds),
+            requests(case.bodies, server.port, given, case.algorithm),
+        )
         for connections in CONNECTIONS:
             waiting = requests(case.bodies, server.port, given, case.algorithm)
             cpu, began = server.cpu_s(), time.perf_counter()
             times, bad = load(server.port, connections, seconds, waiting)
             took, cpu = time.perf_counter() - began, server.cpu_s() - cpu
             if bad or not times:
-                raise SystemExit(f"{case.name}: {bad} of {len(times)} answers were not 200; the figures mean nothing")
-            row = (len(times) / took, times[len(times) // 2] * MS, times[int(len(times) * 0.99)] * MS)
+                raise SystemExit(
+                    f"{case.name}: {bad} of {len(times)} answers were not 200; the figures mean nothing"
+                )
+            row = (
+                len(times) / took,
+                times[len(times) // 2] * MS,
+                times[int(len(times) * 0.99)] * MS,
+            )
             case.runs.setdefault(connections, []).append((*row, cpu / len(times) * MS))
         case.mib.append(server.mib())
         case.ready.append(server.ready_s)
@@ -149,7 +164,9 @@ def table(rows: list[Case]) -> list[str]:
     for case in known.values():
         size = ", large" if case.name.strip("*").endswith("large") else ""
         peer = known.get(f"Node with a toy rule{size}")
-        dropped = known.get("body read and dropped, large" if size else "our framework, body read and dropped")
+        dropped = known.get(
+            "body read and dropped, large" if size else "our framework, body read and dropped"
+        )
         rate = case.of(8, 0)
         by_node = f"{rate / peer.of(8, 0):.2f}" if peer else "–"
         by_read = f"{rate / dropped.of(8, 0):.2f}" if dropped else "–"
@@ -166,9 +183,12 @@ def table(rows: list[Case]) -> list[str]:
 def machine() -> str:
     """What it ran on."""
     model = next(
-        (line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
+        (line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")),
+        platform.processor(),
     )
-    return f"{model}, {os.cpu_count()} CPUs, {platform.system()}, Python {platform.python_version()}"
+    return (
+        f"{model}, {os.cpu_count()} CPUs, {platform.system()}, Python {platform.python_version()}"
+    )
 
 
 def _cpuinfo() -> list[str]:
@@ -206,9 +226,13 @@ def main() -> None:
     """Reads the command line."""
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
-    parser.add_argument("--rounds", type=int, default=3, choices=range(1, 21), metavar="N", help="default 3")
+    parser.add_argument(
+        "--rounds", type=int, default=3, choices=range(1, 21), metavar="N", help="default 3"
+    )
     parser.add_argument("--seconds", type=float, default=3, help="seconds per figure; default 3")
-    parser.add_argument("--write", action="store_true", help="write RESULTS.md and growth.svg beside this file")
+    parser.add_argument(
+        "--write", action="store_true", help="write RESULTS.md and growth.svg beside this file"
+    )
     options = parser.parse_args()
     keys = Keys()
     rows = cases(keys)

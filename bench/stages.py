@@ -68,7 +68,10 @@ def measured(bodies: list[bytes]) -> dict[str, float]:
             watches.append(watch)
         here.recorder.close()
     stages = watches[0].took
-    best = {s: [min(rounds) for rounds in zip(*(w.took[s] for w in watches), strict=True)] for s in stages}
+    best = {
+        s: [min(rounds) for rounds in zip(*(w.took[s] for w in watches), strict=True)]
+        for s in stages
+    }
     return {stage: statistics.mean(times) * MICRO for stage, times in best.items()}
 
 
@@ -76,17 +79,25 @@ def _call(watch: Stopwatch, answering: pipeline.Pipeline, client: Any, body: byt
     """One call by its stages, as `Pipeline.answer` takes them."""
     knowledge = answering.knowledge
     decoded = watch.time("decode the body in part", decode_call, body)
-    request = watch.time("check the call", hook_request, decoded, SERVICE, HOOK, datetime.now(UTC), body)
+    request = watch.time(
+        "check the call", hook_request, decoded, SERVICE, HOOK, datetime.now(UTC), body
+    )
     ask = pipeline._ask(knowledge.services[SERVICE], request, client)
     gathered = watch.time("prefetch, key by key", gather, ask, answering._fhir, Deadline.after(1))
     parts = watch.time("references", pipeline._parts, request, client, gathered)
     watch.time("references wanted", wanted_references, parts)
     snapshot = watch.time("resources to snapshot", read_snapshot, parts, answering._vocabulary)
     limits = knowledge.limits[client.profile]
-    case = watch.time("work out the case", assess, snapshot, limits, knowledge.sets, knowledge.terms.labs)
-    outcomes, chosen = watch.time("ask the rules, choose cards", pipeline._judge, HOOK, case, keep_all)
+    case = watch.time(
+        "work out the case", assess, snapshot, limits, knowledge.sets, knowledge.terms.labs
+    )
+    outcomes, chosen = watch.time(
+        "ask the rules, choose cards", pipeline._judge, HOOK, case, keep_all
+    )
     call = pipeline._Call(request=request, client=client, gathered=gathered, parts=parts, case=case)
-    answer = watch.time("write cards and orders, check them", answering._answered, call, list(chosen), outcomes)
+    answer = watch.time(
+        "write cards and orders, check them", answering._answered, call, list(chosen), outcomes
+    )
     watch.time("encode", encode, {"cards": answer.cards})
 
 
@@ -97,7 +108,10 @@ def table(bodies: list[bytes]) -> list[str]:
     lines = ["| stage of a usual call, in process | µs | share |", "|---|---|---|"]
     lines += [f"| {stage} | {micro:.0f} | {micro / whole:.0%} |" for stage, micro in took.items()]
     lines.append(f"| together | {whole:.0f} | |")
-    lines += ["", "Beside these stand the server, Flask, the log line, metrics and the rows for the store."]
+    lines += [
+        "",
+        "Beside these stand the server, Flask, the log line, metrics and the rows for the store.",
+    ]
     return lines
 
 

@@ -11,7 +11,15 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sample_request import RXNORM, TERMINOLOGY, bundle, concept, medication_request, observation, patient_view
+from sample_request import (
+    RXNORM,
+    TERMINOLOGY,
+    bundle,
+    concept,
+    medication_request,
+    observation,
+    patient_view,
+)
 
 SNOMED = "http://snomed.info/sct"
 HEALTHY, LOW = (141, 140, 139, 138, 137), (132, 129, 124)
@@ -83,13 +91,17 @@ def call(seed: int, observations: int, orders: int) -> bytes:
         "sodium": bundle(_results(dice, now, observations, subject)),
         "glucose": NOTHING,
         "labs": NOTHING,
-        "conditions": bundle([_problem(number, subject, *named) for number, named in enumerate(PROBLEMS)]),
+        "conditions": bundle(
+            [_problem(number, subject, *named) for number, named in enumerate(PROBLEMS)]
+        ),
         "medications": bundle(_orders(dice, now, orders, subject)),
     }
     return json.dumps(body).encode()
 
 
-def _results(dice: random.Random, now: datetime, count: int, subject: dict[str, str]) -> list[dict[str, Any]]:
+def _results(
+    dice: random.Random, now: datetime, count: int, subject: dict[str, str]
+) -> list[dict[str, Any]]:
     """Sodium once a day, newest first, steady within a few mmol/L."""
     level = dice.choice(LOW if dice.randint(1, 10) <= LOW_OF_TEN else HEALTHY)
     newest = now - timedelta(hours=dice.randint(1, 5))
@@ -104,8 +116,14 @@ def _results(dice: random.Random, now: datetime, count: int, subject: dict[str, 
     return found
 
 
-def _orders(dice: random.Random, now: datetime, count: int, subject: dict[str, str]) -> list[dict[str, Any]]:
-    chosen = [named for _ in range(count // len(MEDICINES) + 1) for named in dice.sample(MEDICINES, len(MEDICINES))]
+def _orders(
+    dice: random.Random, now: datetime, count: int, subject: dict[str, str]
+) -> list[dict[str, Any]]:
+    chosen = [
+        named
+        for _ in range(count // len(MEDICINES) + 1)
+        for named in dice.sample(MEDICINES, len(MEDICINES))
+    ]
     found = []
     for number, (code, name) in enumerate(chosen[:count]):
         since = (now - timedelta(days=dice.randint(2, 300))).isoformat(timespec="seconds")
@@ -126,8 +144,12 @@ def _problem(number: int, subject: dict[str, str], code: str, name: str) -> dict
         "id": f"c{number}",
         "subject": subject,
         "clinicalStatus": concept(f"{TERMINOLOGY}condition-clinical", "active", "Active"),
-        "verificationStatus": concept(f"{TERMINOLOGY}condition-ver-status", "confirmed", "Confirmed"),
-        "category": [concept(f"{TERMINOLOGY}condition-category", "problem-list-item", "Problem List Item")],
+        "verificationStatus": concept(
+            f"{TERMINOLOGY}condition-ver-status", "confirmed", "Confirmed"
+        ),
+        "category": [
+            concept(f"{TERMINOLOGY}condition-category", "problem-list-item", "Problem List Item")
+        ],
         "code": concept(SNOMED, code, name),
         "recordedDate": "2025-03-01",
     }

@@ -58,7 +58,11 @@ class Foundation(Struct, frozen=True, kw_only=True):
     @property
     def rules(self) -> list[str]:
         """All rules that hooks/ has words for."""
-        return [rule for service in self.pipeline.knowledge.services.values() for rule in service.file.rules]
+        return [
+            rule
+            for service in self.pipeline.knowledge.services.values()
+            for rule in service.file.rules
+        ]
 
 
 def foundation(settings: Settings) -> Foundation:
@@ -75,7 +79,9 @@ def foundation(settings: Settings) -> Foundation:
         demo=settings.mode == "demo",
     )
     site = site_codes(knowledge.terms, settings.rxnorm_index, settings.local_codes)
-    options = Options(fluid_restriction_resource=settings.fluid_restriction_resource, local_codes=site.local)
+    options = Options(
+        fluid_restriction_resource=settings.fluid_restriction_resource, local_codes=site.local
+    )
     pipeline = Pipeline(asking_for(knowledge, site), desk, _fhir_client(settings), options)
     return Foundation(pipeline=pipeline, secret=secret, rxnorm_release=site.release)
 

@@ -29,17 +29,32 @@ COUNTERS = {
     "cds_calls": ("Hook calls answered, by HTTP status.", ("service", "status")),
     "cds_cards": ("Cards sent, by rule and indicator.", ("rule", "indicator")),
     "cds_cards_suppressed": ("Cards that stayed away after feedback, by rule.", ("rule",)),
-    "cds_suppression_unknown": ("Calls whose earlier feedback could not be looked up; cards were shown.", ()),
-    "cds_data_unavailable": ("Calls refused with 412 because sodium could not be had, by cause.", ("cause",)),
+    "cds_suppression_unknown": (
+        "Calls whose earlier feedback could not be looked up; cards were shown.",
+        (),
+    ),
+    "cds_data_unavailable": (
+        "Calls refused with 412 because sodium could not be had, by cause.",
+        ("cause",),
+    ),
     "cds_fhir_reads": ("Live reads from FHIR servers, by outcome.", ("outcome",)),
-    "cds_breaker_opened": ("Times that reads from a FHIR server were stopped because it kept failing.", ()),
+    "cds_breaker_opened": (
+        "Times that reads from a FHIR server were stopped because it kept failing.",
+        (),
+    ),
     "cds_feedback": ("Items of feedback stored, by outcome.", ("outcome",)),
     "cds_feedback_refused": ("Feedback calls answered 503 because the store was down.", ()),
-    "cds_queue_overflow": ("Calls whose issued-card and audit rows were dropped: the queue was full.", ()),
+    "cds_queue_overflow": (
+        "Calls whose issued-card and audit rows were dropped: the queue was full.",
+        (),
+    ),
     "cds_queue_lost": ("Calls whose rows the database refused for good.", ()),
     "cds_queue_failures": ("Failed attempts to write rows; they stay in the queue.", ()),
     "cds_held_off": ("Calls refused unread because tokens from their address kept failing.", ()),
-    "cds_key_fetches": ("Fetches of key sets that clients publish: ok, failed or refused.", ("outcome",)),
+    "cds_key_fetches": (
+        "Fetches of key sets that clients publish: ok, failed or refused.",
+        ("outcome",),
+    ),
     "cds_replay_degraded": ("Calls whose token only this worker could check for replay.", ()),
 }
 GAUGES = {
@@ -57,7 +72,8 @@ class _Meters:
 
         mine = CollectorRegistry()
         self.counters: dict[str, Counter] = {
-            name: Counter(name, text, labels, registry=mine) for name, (text, labels) in COUNTERS.items()
+            name: Counter(name, text, labels, registry=mine)
+            for name, (text, labels) in COUNTERS.items()
         }
         self.gauges: dict[str, Gauge] = {
             name: Gauge(name, text, registry=mine, multiprocess_mode=mode)  # type: ignore[arg-type]
@@ -102,7 +118,9 @@ def enable(folder: Path) -> None:
             raise SettingsError("CDS_METRICS_DIR: its disk is full; give it a folder in memory")
         os.environ[_FOLDER] = str(folder)
         _meters.append(_Meters())
-        show("cds_store_up", 1)  # of this process; the lowest of all counts, and only workers can know better
+        show(
+            "cds_store_up", 1
+        )  # of this process; the lowest of all counts, and only workers can know better
 
 
 def forget(folder: Path) -> None:

@@ -58,7 +58,9 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     sources: Mapping[str, Source] = field(default_factory=dict)
     returned: tuple[Finding, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
-    suppressed: tuple[Finding, ...] = ()  # stayed away because this user has answered them (B.5 rule 5)
+    suppressed: tuple[
+        Finding, ...
+    ] = ()  # stayed away because this user has answered them (B.5 rule 5)
     case: Case | None = None
     reason: str = ""  # why no rule was asked at all
 
@@ -73,7 +75,9 @@ class Options(Struct, frozen=True, kw_only=True):
 class Pipeline:
     """Answers hook calls; built once, shared by all threads, holds nothing of a patient."""
 
-    def __init__(self, knowledge: Knowledge, desk: Desk, fhir: FhirClient, options: Options | None = None) -> None:
+    def __init__(
+        self, knowledge: Knowledge, desk: Desk, fhir: FhirClient, options: Options | None = None
+    ) -> None:
         _same_rules(knowledge)
         self.knowledge = knowledge
         self._desk = desk
@@ -82,8 +86,12 @@ class Pipeline:
         self._vocabulary: Vocabulary = vocabulary(
             knowledge.terms, knowledge.fluids, knowledge.orders, self._options.local_codes
         )
-        self._orders = orders(knowledge.orders, knowledge.terms.labs, datetime(2000, 1, 1, tzinfo=UTC))
-        self._writers: dict[tuple[str, str, str], Writer] = {}  # as many as the registry has clients, and no patient
+        self._orders = orders(
+            knowledge.orders, knowledge.terms.labs, datetime(2000, 1, 1, tzinfo=UTC)
+        )
+        self._writers: dict[
+            tuple[str, str, str], Writer
+        ] = {}  # as many as the registry has clients, and no patient
 
     def answer(
         self, request: HookRequest, client: Client, deadline: Deadline, memory: Memory | None = None
@@ -131,7 +139,9 @@ class Pipeline:
         def keep(card: Finding) -> bool:
             shown = still_shown([card], client.disabled_rules, client.min_indicator)
             seconds = min(_LOOKUP_S, deadline.left())
-            return not shown or memory.keeps(shown[0], call.case, rules[shown[0].rule].topic, seconds)
+            return not shown or memory.keeps(
+                shown[0], call.case, rules[shown[0].rule].topic, seconds
+            )
 
         return keep
 
@@ -160,7 +170,9 @@ class Pipeline:
             parts = replace(parts, sources={**gathered.sources, "referenced": found})
         snapshot = read_snapshot(parts, self._vocabulary)
         knowledge = self.knowledge
-        case = assess(snapshot, knowledge.limits[client.profile], knowledge.sets, knowledge.terms.labs)
+        case = assess(
+            snapshot, knowledge.limits[client.profile], knowledge.sets, knowledge.terms.labs
+        )
         return _Call(request=request, client=client, gathered=gathered, parts=parts, case=case)
 
     def _unreadable(self, call: _Call, what: Unlooked) -> Evaluation:
@@ -183,7 +195,9 @@ class Pipeline:
         )
         return self._answered(call, [finding], ())
 
-    def _answered(self, call: _Call, findings: list[Finding], outcomes: tuple[Outcome, ...]) -> Evaluation:
+    def _answered(
+        self, call: _Call, findings: list[Finding], outcomes: tuple[Outcome, ...]
+    ) -> Evaluation:
         """The cards of these findings, each looked at once more before it is sent."""
         request, parts = call.request, call.parts
         evaluation = Evaluation(
@@ -209,7 +223,9 @@ class Pipeline:
             return self._orders.actions_for(suggestion, context, text)
 
         writer = self._writer(request.service, call.client)
-        written = [writer.card(finding, call.case, request.patient_id, actions) for finding in findings]
+        written = [
+            writer.card(finding, call.case, request.patient_id, actions) for finding in findings
+        ]
         cards = obey(written, call.client.card_limits)
         check_cards(cards)
         return replace(evaluation, cards=cards)
@@ -218,7 +234,9 @@ class Pipeline:
         key = (service, client.tenant, client.profile)
         if key not in self._writers:
             desk = replace(self._desk, tenant=client.tenant)
-            self._writers[key] = Writer(self.knowledge, self.knowledge.services[service], desk, client.profile)
+            self._writers[key] = Writer(
+                self.knowledge, self.knowledge.services[service], desk, client.profile
+            )
         return self._writers[key]
 
 
@@ -245,7 +263,9 @@ def _parts(request: HookRequest, client: Client, gathered: Gathered) -> Parts:
         urls=full_urls((request.draft_bundle, *request.prefetch.values())),
         drafts=request.draft_orders,
         selections=request.selections,
-        whole=lambda element: as_sent(element, request.prefetch, request.body) if request.body else element,
+        whole=lambda element: (
+            as_sent(element, request.prefetch, request.body) if request.body else element
+        ),
     )
 
 
@@ -262,14 +282,19 @@ def _judge(hook: str, case: Case, keep: Keep) -> tuple[tuple[Outcome, ...], list
         order.reference: tuple(rule(case, order) for rule in order_select.RULES.values())
         for order in selected(case.snapshot)
     }
-    return tuple(o for group in judged.values() for o in group), triage_order_select(judged, case, keep)
+    return tuple(o for group in judged.values() for o in group), triage_order_select(
+        judged, case, keep
+    )
 
 
 def _needs_no_sodium(snapshot: Snapshot) -> bool:
     # Hypertonic saline or a vaptan without a readable sodium gets "sodium needed first", not an error; what
     # forbids a fluid restriction forbids it at any sodium.
     concerns = {order_select.concern(order) for order in selected(snapshot)}
-    return "saline-or-vaptan" in concerns or concerns in ({"without-sodium"}, {"without-sodium", ""})
+    return "saline-or-vaptan" in concerns or concerns in (
+        {"without-sodium"},
+        {"without-sodium", ""},
+    )
 
 
 def _ask(service: Service, request: HookRequest, client: Client) -> Ask:
@@ -288,7 +313,9 @@ def _same_rules(knowledge: Knowledge) -> None:
     """Every rule of the code has its words, and every rule with words exists."""
     for service in knowledge.services.values():
         hook = service.file.hook
-        coded = set(patient_view.RULES if hook == "patient-view" else order_select.RULES) | {UNREADABLE[hook]}
+        coded = set(patient_view.RULES if hook == "patient-view" else order_select.RULES) | {
+            UNREADABLE[hook]
+        }
         for rule in sorted(coded ^ set(service.file.rules)):
             known = "has no words" if rule in coded else "is no rule of this service"
             raise KnowledgeError(f"{service.id}.toml: [rules.{rule}] {known}")

@@ -23,31 +23,53 @@ class Settings(BaseSettings):
 
     mode: Mode = Field("development", description="demo, development or production")
     host: str = Field("127.0.0.1", description="Address to listen on")
-    port: int = Field(DEFAULT_PORT, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
-    public_url: str = Field("", description="URL under which EHRs reach the service; empty: from host and port")
-    terminology_base: str = Field("", description="Base of our code system URLs; empty: <public URL>/fhir")
-    hooks_dir: Path = Field(default_factory=default_hooks_dir, description="Folder of the knowledge files")
+    port: int = Field(
+        DEFAULT_PORT, ge=0, le=65535, description="Port to listen on; 0 takes a free one"
+    )
+    public_url: str = Field(
+        "", description="URL under which EHRs reach the service; empty: from host and port"
+    )
+    terminology_base: str = Field(
+        "", description="Base of our code system URLs; empty: <public URL>/fhir"
+    )
+    hooks_dir: Path = Field(
+        default_factory=default_hooks_dir, description="Folder of the knowledge files"
+    )
     clients_file: Path | None = Field(None, description="Registry of CDS clients (clients.toml)")
     profile: str = Field("aasld", description="Guideline profile where a client names none")
-    deadline_ms: int = Field(1500, ge=300, le=5000, description="Time for one hook call with live reads")
+    deadline_ms: int = Field(
+        1500, ge=300, le=5000, description="Time for one hook call with live reads"
+    )
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite below data_dir")
     data_dir: Path = Field(Path("data"), description="Folder for the SQLite file and the secret")
-    secret_file: Path | None = Field(None, description="File with the secret for card uuids; empty: made in data_dir")
+    secret_file: Path | None = Field(
+        None, description="File with the secret for card uuids; empty: made in data_dir"
+    )
     max_body_bytes: int = Field(2_000_000, ge=10_000, description="Largest request body")
     fluid_restriction_resource: Literal["NutritionOrder", "ServiceRequest"] = Field(
         "NutritionOrder", description="Resource of the fluid-restriction suggestion"
     )
-    ca_bundle: Path | None = Field(None, description="Certificates of a private authority that FHIR servers use")
+    ca_bundle: Path | None = Field(
+        None, description="Certificates of a private authority that FHIR servers use"
+    )
     rxnorm_index: Path | None = Field(
         None, description="Index of a site's RxNorm release, from `cds-service terminology import`"
     )
-    local_codes: Path | None = Field(None, description="CSV of a site's own codes: system, code, ingredient or analyte")
+    local_codes: Path | None = Field(
+        None, description="CSV of a site's own codes: system, code, ingredient or analyte"
+    )
     require_signed: bool = Field(
         False, description="Refuse to start where a knowledge file is not signed, or changed since"
     )
-    explain: bool = Field(False, description="Add why, and why not, to every answer as an extension")
-    cors_origins: tuple[str, ...] = Field((), description="Exact origins that browsers may call from")
-    discovery_auth: Literal["open", "required"] = Field("open", description="Whether discovery needs a token too")
+    explain: bool = Field(
+        False, description="Add why, and why not, to every answer as an extension"
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description="Exact origins that browsers may call from"
+    )
+    discovery_auth: Literal["open", "required"] = Field(
+        "open", description="Whether discovery needs a token too"
+    )
     proxies: int | None = Field(
         None,
         ge=0,
@@ -55,17 +77,34 @@ class Settings(BaseSettings):
         description="Proxies in front, each of which adds the caller's address to X-Forwarded-For; empty: not known, "
         "and nobody is held off for tokens that fail",
     )
-    replay_strict: bool = Field(False, description="503 while the store of used tokens cannot be reached")
-    demo_public: bool = Field(False, description="Let a demo listen beyond this machine (--demo-public)")
-    suppression: bool = Field(True, description="An answered card stays away until the patient gets worse")
-    queue_size: int = Field(
-        10_000, ge=100, le=1_000_000, description="Calls whose rows may wait for the database in one worker"
+    replay_strict: bool = Field(
+        False, description="503 while the store of used tokens cannot be reached"
     )
-    metrics_port: int = Field(0, ge=0, le=65535, description="Port for Prometheus; 0 serves no metrics")
+    demo_public: bool = Field(
+        False, description="Let a demo listen beyond this machine (--demo-public)"
+    )
+    suppression: bool = Field(
+        True, description="An answered card stays away until the patient gets worse"
+    )
+    queue_size: int = Field(
+        10_000,
+        ge=100,
+        le=1_000_000,
+        description="Calls whose rows may wait for the database in one worker",
+    )
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port for Prometheus; 0 serves no metrics"
+    )
     metrics_host: str = Field("127.0.0.1", description="Address of the metrics port")
-    metrics_dir: Path | None = Field(None, description="Folder for the workers' counts; empty: a temporary one")
-    keep_issued_days: int = Field(400, ge=31, description="Days that issued cards are kept by `db prune`")
-    keep_feedback_days: int = Field(400, ge=31, description="Days that feedback is kept, without its comments")
+    metrics_dir: Path | None = Field(
+        None, description="Folder for the workers' counts; empty: a temporary one"
+    )
+    keep_issued_days: int = Field(
+        400, ge=31, description="Days that issued cards are kept by `db prune`"
+    )
+    keep_feedback_days: int = Field(
+        400, ge=31, description="Days that feedback is kept, without its comments"
+    )
     keep_comments_days: int = Field(
         90, ge=0, description="Days that comments in feedback are kept; 0 never stores them"
     )

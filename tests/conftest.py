@@ -26,7 +26,9 @@ hypothesis.settings.register_profile("steady", derandomize=True)
 hypothesis.settings.register_profile("searching", derandomize=False)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
-NOW = datetime.fromisoformat("2027-03-28T02:30:15+02:00")  # months after the stories, and not in UTC
+NOW = datetime.fromisoformat(
+    "2027-03-28T02:30:15+02:00"
+)  # months after the stories, and not in UTC
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +57,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, stories: dict[str, Story]) 
 
     port = free_port("127.0.0.1")
     base = f"http://127.0.0.1:{port}"
-    settings = Settings(mode="demo", data_dir=tmp_path_factory.mktemp("live"), public_url=base, port=port, explain=True)
+    settings = Settings(
+        mode="demo",
+        data_dir=tmp_path_factory.mktemp("live"),
+        public_url=base,
+        port=port,
+        explain=True,
+    )
     registry = Registry.demo(f"{base}/demo/fhir")
     app = create_app(settings, stories=stories, registry=lambda: registry, clock=lambda: NOW)
     running = make_server("127.0.0.1", port, app, threaded=True)

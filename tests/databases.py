@@ -36,11 +36,24 @@ class Server:
         """Make its files."""
         if os.geteuid() == 0:
             shutil.chown(self._folder, _USER, _USER)  # the server refuses to run as root
-        self._run("initdb", "-D", f"{self._folder}/data", "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+        self._run(
+            "initdb",
+            "-D",
+            f"{self._folder}/data",
+            "-U",
+            _USER,
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        )
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        settings = f"-p {self.port} -h 127.0.0.1 -k {self._folder} -c fsync=off -c max_connections=60"
+        settings = (
+            f"-p {self.port} -h 127.0.0.1 -k {self._folder} -c fsync=off -c max_connections=60"
+        )
         log = f"{self._folder}/server.log"
         self._run("pg_ctl", "-D", f"{self._folder}/data", "-o", settings, "-l", log, "-w", "start")
 

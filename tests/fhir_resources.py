@@ -46,7 +46,9 @@ def instant(*, hours: float = 0, days: float = 0) -> str:
 def named(kind: str, **members: Any) -> Resource:
     """A resource with an id of its own: the same content, the same id."""
     kept = {name: value for name, value in members.items() if value is not None}
-    digest = hashlib.sha256(json.dumps([kind, kept], sort_keys=True, default=str).encode()).hexdigest()
+    digest = hashlib.sha256(
+        json.dumps([kind, kept], sort_keys=True, default=str).encode()
+    ).hexdigest()
     return {"resourceType": kind, "id": digest[:16], **kept}
 
 
@@ -97,7 +99,12 @@ def sodiums(*points: tuple[float, str], first_hours: float = 0) -> tuple[Resourc
 
 
 def problem(
-    code: str, days: float | None = 0, *, visit: bool = False, text: str = "", status: str = "active"
+    code: str,
+    days: float | None = 0,
+    *,
+    visit: bool = False,
+    text: str = "",
+    status: str = "active",
 ) -> Resource:
     """A Condition by ICD-10-CM, SNOMED CT (digits) or text alone (""), so many days old; None: undated."""
     system = SNOMED if code.isdigit() else ICD10CM
@@ -134,7 +141,9 @@ def taking(drug: str | tuple[str, str], days: float = 200, **more: Any) -> Resou
     )
 
 
-def draft(drug: str | tuple[str, str], *, ml: float | None = None, iv: bool = False, **more: Any) -> Resource:
+def draft(
+    drug: str | tuple[str, str], *, ml: float | None = None, iv: bool = False, **more: Any
+) -> Resource:
     """A drafted medication order."""
     dosage: dict[str, Any] = {}
     if ml is not None:
@@ -176,7 +185,9 @@ class Card:
     @classmethod
     def of(cls, raw: dict[str, Any]) -> Card:
         """The card of one answer."""
-        return cls(raw, raw["source"]["topic"]["code"], raw["indicator"], raw["summary"], raw["detail"])
+        return cls(
+            raw, raw["source"]["topic"]["code"], raw["indicator"], raw["summary"], raw["detail"]
+        )
 
     @property
     def head(self) -> str:
@@ -263,7 +274,9 @@ class Call(Struct, frozen=True, kw_only=True):
         found: dict[str, Any] = {}
         for key, template in pipeline(self.hooks).knowledge.services[self.service].prefetch.items():
             if key in self.failing:
-                found[key] = operation_outcome("exception", "The results could not be read.", "none")
+                found[key] = operation_outcome(
+                    "exception", "The results could not be read.", "none"
+                )
             elif key not in self.left_out:
                 found[key] = _answer(server, fill(template, dict(context)) or "")
         return found

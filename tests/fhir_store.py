@@ -106,10 +106,14 @@ class _Handler(BaseHTTPRequestHandler):
         parts = self._path.split("/")
         memory = self.server.memory()
         if parts == ["metadata"]:
-            return 200, memory.metadata("2026-11-20") | {"fhirVersion": self.server.habits.fhir_version}
+            return 200, memory.metadata("2026-11-20") | {
+                "fhirVersion": self.server.habits.fhir_version
+            }
         search = dict(parse_qsl(urlsplit(self.path).query))
         try:
-            found = memory.read(*parts) if len(parts) == 2 else memory.search(Query(parts[0], search))
+            found = (
+                memory.read(*parts) if len(parts) == 2 else memory.search(Query(parts[0], search))
+            )
         except (NotFound, BadRequest) as error:
             return error.status, operation_outcome(error.code, error.message, "none")
         return 200, found
@@ -121,7 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.server.habits.transactions or self._path:
             return 405, operation_outcome("not-supported", "No transactions.", "none")
         beside = {entry["request"]["url"] for entry in bundle["entry"]}
-        said = [self.server.put(e["request"]["url"], e["resource"], beside) for e in bundle["entry"]]
+        said = [
+            self.server.put(e["request"]["url"], e["resource"], beside) for e in bundle["entry"]
+        ]
         entries = [{"response": {"status": str(status)}} for status in said]
         return 200, {"resourceType": "Bundle", "type": "transaction-response", "entry": entries}
 
@@ -145,7 +151,9 @@ class _Handler(BaseHTTPRequestHandler):
 def fhir_store(habits: Habits | None = None, port: int = 0) -> Iterator[FhirStore]:
     """Such a server, running."""
     store = FhirStore(habits or Habits(), port)
-    thread = threading.Thread(target=store.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(
+        target=store.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     try:
         yield store

@@ -21,7 +21,9 @@ Written by `make sbom`; `tests/test_docs.py` fails where a package is missing.
 def locked() -> list[str]:
     """The distributions of requirements.lock, normalised, without the build backend's own."""
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    return sorted({name(found) for found in re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE)})
+    return sorted(
+        {name(found) for found in re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE)}
+    )
 
 
 def name(written: str) -> str:
@@ -35,7 +37,11 @@ def license_of(distribution: str) -> str:
         said = metadata.metadata(distribution)
     except metadata.PackageNotFoundError:
         return "— (other platforms only)"
-    classifiers = [c.rpartition(" :: ")[2] for c in said.get_all("Classifier", []) if c.startswith("License ::")]
+    classifiers = [
+        c.rpartition(" :: ")[2]
+        for c in said.get_all("Classifier", [])
+        if c.startswith("License ::")
+    ]
     # get_all, because the type of metadata has no get.
     short = "".join(said.get_all("License", [])).strip()
     plain = short if short and "\n" not in short and len(short) < 60 else ""
@@ -44,5 +50,7 @@ def license_of(distribution: str) -> str:
 
 
 if __name__ == "__main__":
-    rows = "".join(f"| {distribution} | {license_of(distribution)} |\n" for distribution in locked())
+    rows = "".join(
+        f"| {distribution} | {license_of(distribution)} |\n" for distribution in locked()
+    )
     sys.stdout.write(HEAD + rows)

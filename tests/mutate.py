@@ -61,7 +61,9 @@ def mutants_of(name: str, threshold: Threshold) -> Iterator[Mutant]:
         yield from _steps(name, profile, number, threshold.unit, frozenset({profile}))
 
 
-def _steps(name: str, place: str, number: Decimal, unit: str, profiles: frozenset[str]) -> Iterator[Mutant]:
+def _steps(
+    name: str, place: str, number: Decimal, unit: str, profiles: frozenset[str]
+) -> Iterator[Mutant]:
     if unit == YES_NO:
         yield Mutant(name, place, number, 1 - number, profiles)
         return
@@ -137,7 +139,9 @@ class Mutation:
         self._seconds[item.nodeid] = time.perf_counter() - began
         return passed
 
-    def _row(self, mutant: Mutant, items: dict[str, pytest.Item], broken: list[str]) -> dict[str, Any]:
+    def _row(
+        self, mutant: Mutant, items: dict[str, pytest.Item], broken: list[str]
+    ) -> dict[str, Any]:
         readers = [name for name in self._seam.reads[mutant.name] if name in items]
         readers.sort(key=lambda name: (self._seconds[name], name))
         for name in readers:
@@ -188,10 +192,16 @@ def _work(shard: int, shards: int, report: Path, only: str) -> int:
 
 def main() -> int:
     """Share the mutants out to processes, and tell of those that no test caught."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--only", default="", metavar="TEXT", help="only numbers with TEXT in the name")
-    parser.add_argument("--report", type=Path, default=ROOT / "build" / "mutation", help="folder of the reports")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="only numbers with TEXT in the name"
+    )
+    parser.add_argument(
+        "--report", type=Path, default=ROOT / "build" / "mutation", help="folder of the reports"
+    )
     parser.add_argument("--shard", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.report.mkdir(parents=True, exist_ok=True)
@@ -216,7 +226,9 @@ def main() -> int:
     if any(ended):
         sys.stderr.write("A mutation run did not come to its end.\n")
         return 2
-    reports = [json.loads((given.report / f"{n}.json").read_bytes()) for n in range(given.processes)]
+    reports = [
+        json.loads((given.report / f"{n}.json").read_bytes()) for n in range(given.processes)
+    ]
     return _tell(reports, time.perf_counter() - began)
 
 

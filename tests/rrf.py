@@ -55,7 +55,10 @@ def files() -> dict[str, str]:
     ]
     return {
         "rrf/RXNCONSO.RRF": "\n".join(names) + "\n",
-        "rrf/RXNREL.RRF": "\n".join([*(rel(*pair) for pair in RELATIONS), rel("36437", "900099"), "broken"]) + "\n",
+        "rrf/RXNREL.RRF": "\n".join(
+            [*(rel(*pair) for pair in RELATIONS), rel("36437", "900099"), "broken"]
+        )
+        + "\n",
     }
 
 

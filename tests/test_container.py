@@ -47,16 +47,24 @@ OURS = {name: s for name, s in services().items() if s["image"] == "hyponatremia
 
 
 def test_everything_in_the_image_comes_from_the_hashed_lock() -> None:
-    installs = re.findall(r"pip \S+ \S+ install ([^&]*)", " && ".join(rest for _, rest in stages()[1]))
+    installs = re.findall(
+        r"pip \S+ \S+ install ([^&]*)", " && ".join(rest for _, rest in stages()[1])
+    )
     assert len(installs) == 2
     assert "--no-deps --require-hashes -r requirements.lock" in installs[0]
     assert "--no-deps --no-build-isolation --no-index ." in installs[1]
     assert "psycopg-binary==" in text("requirements.lock")
-    assert not [rest for name, rest in stages()[-1] if name == "RUN" and re.search(r"\bpip\b|apt-get|curl|wget", rest)]
+    assert not [
+        rest
+        for name, rest in stages()[-1]
+        if name == "RUN" and re.search(r"\bpip\b|apt-get|curl|wget", rest)
+    ]
 
 
 def test_the_build_backend_does_not_stay_in_the_image_and_nothing_else_goes() -> None:
-    gone = re.search(r"uninstall --yes --quiet ([a-z -]+) &&", " && ".join(rest for _, rest in stages()[1]))
+    gone = re.search(
+        r"uninstall --yes --quiet ([a-z -]+) &&", " && ".join(rest for _, rest in stages()[1])
+    )
     assert gone
     lock = re.sub(r" *\\\n *--hash=\S+", "", text("requirements.lock"))
     needed_by = dict(re.findall(r"^([a-z0-9-]+)==\S+.*\n((?: +# .*\n)+)", lock, re.MULTILINE))
@@ -70,7 +78,10 @@ def test_the_build_backend_does_not_stay_in_the_image_and_nothing_else_goes() ->
 def test_the_base_is_named_once_and_pinned_by_tag() -> None:
     (argument,) = [rest for name, rest in stages()[0] if name == "ARG"]
     assert re.fullmatch(r"PYTHON_IMAGE=python:3\.\d+-slim-\w+", argument)
-    assert [stage[0][1] for stage in stages()[1:]] == ["${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
+    assert [stage[0][1] for stage in stages()[1:]] == [
+        "${PYTHON_IMAGE} AS build",
+        "${PYTHON_IMAGE}",
+    ]
 
 
 def test_the_image_runs_as_nobody_who_is_known_and_gets_its_signals_itself() -> None:
@@ -94,7 +105,9 @@ def test_the_health_check_is_python_that_compiles() -> None:
 
 def test_no_secret_is_in_the_image_or_its_context() -> None:
     assert not re.search(r"(?i)(password|secret|token)\s*=", text("Dockerfile"))
-    lines = [line for line in text(".dockerignore").splitlines() if line and not line.startswith("#")]
+    lines = [
+        line for line in text(".dockerignore").splitlines() if line and not line.startswith("#")
+    ]
     assert lines[0] == "*", "everything is left out, but for what is named"
     copied = {part for name, rest in stages()[1] if name == "COPY" for part in rest.split()[:-1]}
     named = {line[1:].removeprefix("./") for line in lines if line.startswith("!")}
@@ -145,7 +158,11 @@ def test_nothing_but_the_service_reaches_the_database() -> None:
 
 
 def test_the_private_key_of_the_ehr_is_not_where_the_service_is() -> None:
-    with_key = {name for name, s in services().items() if any(v.startswith("ehr:") for v in s.get("volumes", []))}
+    with_key = {
+        name
+        for name, s in services().items()
+        if any(v.startswith("ehr:") for v in s.get("volumes", []))
+    }
     assert with_key == {"registry", "ehr"}
     assert "registry:/registry:ro" in services()["cds"]["volumes"]
 
@@ -154,7 +171,9 @@ def test_the_service_runs_in_development_mode_and_starts_after_what_it_needs() -
     cds = services()["cds"]
     assert cds["environment"]["CDS_MODE"] == "development"
     assert set(cds["depends_on"]) == {"registry", "upgrade"}
-    assert {v["condition"] for v in cds["depends_on"].values()} == {"service_completed_successfully"}
+    assert {v["condition"] for v in cds["depends_on"].values()} == {
+        "service_completed_successfully"
+    }
     assert services()["upgrade"]["depends_on"] == {"db": {"condition": "service_healthy"}}
     # 30 s for the calls in flight (docs/decisions/0002), and some to write what is in the queue.
     assert int(cds["stop_grace_period"].removesuffix("s")) > 30
@@ -165,7 +184,9 @@ def test_a_first_look_needs_no_other_container() -> None:
     assert "profiles" not in services()["demo"]
 
 
-@pytest.mark.parametrize("name", [n for n, s in OURS.items() if (s.get("entrypoint") or s.get("command"))])
+@pytest.mark.parametrize(
+    "name", [n for n, s in OURS.items() if (s.get("entrypoint") or s.get("command"))]
+)
 def test_what_a_container_runs_is_a_command_that_we_have(name: str) -> None:
     words = [*OURS[name].get("entrypoint", []), *OURS[name].get("command", [])]
     if words[0] != "cds-service":
@@ -178,17 +199,26 @@ def test_what_a_container_runs_is_a_command_that_we_have(name: str) -> None:
         found = command.get_command(context, rest[0])
         assert found is not None, shlex.join(words)
         command, rest = found, rest[1:]
-    command.make_context(shlex.join(words), rest, resilient_parsing=False)  # its options exist and their values fit
+    command.make_context(
+        shlex.join(words), rest, resilient_parsing=False
+    )  # its options exist and their values fit
 
 
 def test_folders_that_volumes_are_mounted_on_belong_to_the_user_of_the_image() -> None:
     (run,) = [rest for name, rest in stages()[-1] if name == "RUN" and "install -d" in rest]
     owned = set(re.findall(r" (/[a-z]+)\b", run[run.index("install -d") : run.index("&& PATH")]))
-    mounted = {v.split(":")[1] for s in OURS.values() for v in s.get("volumes", []) if not v.startswith(".")}
+    mounted = {
+        v.split(":")[1]
+        for s in OURS.values()
+        for v in s.get("volumes", [])
+        if not v.startswith(".")
+    }
     assert mounted <= owned
 
 
-def test_the_proxy_lets_no_larger_body_through_than_the_service_and_lets_go_of_connections_before_it() -> None:
+def test_the_proxy_lets_no_larger_body_through_than_the_service_and_lets_go_of_connections_before_it() -> (
+    None
+):
     conf = text("deploy/nginx/nginx.conf")
     limit = re.search(r"client_max_body_size (\d+);", conf)
     assert limit

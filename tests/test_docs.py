@@ -15,7 +15,16 @@ from tests.test_architecture import MAY_IMPORT
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(cds_service.__file__).parent
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "hooks/README.md")),
+    *(
+        ROOT / name
+        for name in (
+            "README.md",
+            "CONTRIBUTING.md",
+            "CHANGELOG.md",
+            "SECURITY.md",
+            "hooks/README.md",
+        )
+    ),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 TESTS = {
@@ -38,7 +47,9 @@ def test_a_document_names_only_tests_that_exist(name: str) -> None:
 
 
 def test_every_threat_has_a_test_or_a_reason() -> None:
-    rows = dict(re.findall(r"^\| (T-\d\d) \| [^|]+ \| ([^|]+) \|$", text("security.md"), re.MULTILINE))
+    rows = dict(
+        re.findall(r"^\| (T-\d\d) \| [^|]+ \| ([^|]+) \|$", text("security.md"), re.MULTILINE)
+    )
     assert sorted(rows) == [f"T-{number:02}" for number in THREATS]
 
 
@@ -50,7 +61,9 @@ def test_every_requirement_of_the_specification_is_answered() -> None:
             kind, number = first.split("-")
             end = int((last or first).split("-")[1])
             answered |= {f"{kind}-{n:0{len(number)}}" for n in range(int(number), end + 1)}
-    wanted = {f"CDSH-{number:03}" for number in range(1, 137)} | {f"OWN-{number:02}" for number in range(1, 21)}
+    wanted = {f"CDSH-{number:03}" for number in range(1, 137)} | {
+        f"OWN-{number:02}" for number in range(1, 21)
+    }
     assert answered == wanted
 
 
@@ -83,7 +96,9 @@ def test_no_link_is_dead(page: Path) -> None:
 
 def _links(page: Path) -> list[str]:
     """The relative links and pictures of a page, outside of code."""
-    prose = re.sub(r"^( *)```.*?^\1```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(
+        r"^( *)```.*?^\1```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
     prose = re.sub(r"`[^`\n]+`\]", "]", prose)  # the text of a link may be code
     found = re.findall(r"\]\(<?([^)\s>]+)>?(?: \"[^\"]*\")?\)", re.sub(r"`[^`\n]*`", "", prose))
     return [link for link in found if not re.match(r"[a-z][a-z0-9+.-]*:", link)]
@@ -94,7 +109,9 @@ def _anchors(page: Path) -> set[str]:
     written = page.read_text(encoding="utf-8")
     made: dict[str, int] = {}
     anchors = set(re.findall(r'<a (?:id|name)="([^"]+)"', written))
-    for heading in re.findall(r"^#{1,6} (.+?)\s*$", re.sub(r"^```.*?^```", "", written, flags=re.M | re.S), re.M):
+    for heading in re.findall(
+        r"^#{1,6} (.+?)\s*$", re.sub(r"^```.*?^```", "", written, flags=re.M | re.S), re.M
+    ):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
         name = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
         made[name] = made.get(name, -1) + 1
@@ -108,7 +125,9 @@ def test_the_example_of_a_registry_would_start_in_production() -> None:
 
 
 def test_every_hazard_says_cause_effect_control_what_remains_and_names_its_tests() -> None:
-    hazards = re.split(r"^### (H-\d\d) .+$", text("safety.md").partition("## To report")[0], flags=re.MULTILINE)[1:]
+    hazards = re.split(
+        r"^### (H-\d\d) .+$", text("safety.md").partition("## To report")[0], flags=re.MULTILINE
+    )[1:]
     assert hazards[::2] == [f"H-{number:02}" for number in range(1, len(hazards) // 2 + 1)]
     for name, written in zip(hazards[::2], hazards[1::2], strict=True):
         assert re.findall(r"^\* \*\*(\w+)\*\*:", written, re.MULTILINE) == [

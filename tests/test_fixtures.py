@@ -48,7 +48,9 @@ def test_a_story_gets_its_cards(story: Story, pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
-def test_a_request_carries_what_an_ehr_would_prefetch_from_the_record(story: Story, pipeline: Pipeline) -> None:
+def test_a_request_carries_what_an_ehr_would_prefetch_from_the_record(
+    story: Story, pipeline: Pipeline
+) -> None:
     assert story.request["prefetch"] == prefetch_of(story, pipeline.knowledge)
 
 
@@ -77,7 +79,9 @@ def test_shifted_cards_are_the_same_cards(story: Story, pipeline: Pipeline) -> N
     from cds_service.trust.registry import Client
 
     later = story.file.now + timedelta(days=400, hours=5, minutes=17, seconds=12)
-    client = Client(profile=story.file.profile, explain_missing_data=story.file.explain_missing_data)
+    client = Client(
+        profile=story.file.profile, explain_missing_data=story.file.explain_missing_data
+    )
     cards = evaluate(pipeline, story.file.service, story.request_at(later), later, client).cards
     assert [_head(card) for card in cards] == [(e.topic, e.indicator) for e in story.file.cards]
 

@@ -120,7 +120,11 @@ def test_the_topics_are_those_of_the_public_interface() -> None:
 
 
 def test_every_topic_has_a_rule() -> None:
-    used = {rule.topic for service in knowledge().services.values() for rule in service.file.rules.values()}
+    used = {
+        rule.topic
+        for service in knowledge().services.values()
+        for rule in service.file.rules.values()
+    }
     assert used == TOPICS
 
 
@@ -142,10 +146,16 @@ def test_every_line_and_silence_of_a_rule_is_used() -> None:
 
 
 def test_every_citation_and_override_reason_is_used() -> None:
-    rules = [rule for service in knowledge().services.values() for rule in service.file.rules.values()]
+    rules = [
+        rule for service in knowledge().services.values() for rule in service.file.rules.values()
+    ]
     cited = {key for rule in rules for key in rule.sources}
-    texts = "\n".join(path.read_text(encoding="utf-8") for path in default_hooks_dir().rglob("*.toml"))
-    named = {key for key in knowledge().citations if re.search(rf'source = "{re.escape(key)}"', texts)}
+    texts = "\n".join(
+        path.read_text(encoding="utf-8") for path in default_hooks_dir().rglob("*.toml")
+    )
+    named = {
+        key for key in knowledge().citations if re.search(rf'source = "{re.escape(key)}"', texts)
+    }
     assert set(knowledge().citations) - cited - named == set()
     assert {key for rule in rules for key in rule.overrides} == set(knowledge().overrides)
 
@@ -182,7 +192,12 @@ MISTAKES = {
         'topic = "sodiumPanic"',
         ["PV-SYMP", "sodiumPanic"],
     ),
-    "a source that is none": (VIEW, '"verbalis-2013"', '"verbalis-2031"', ["PV-SYMP", "verbalis-2031"]),
+    "a source that is none": (
+        VIEW,
+        '"verbalis-2013"',
+        '"verbalis-2031"',
+        ["PV-SYMP", "verbalis-2031"],
+    ),
     "an override that is none": (VIEW, '"already-managed"', '"whatever"', ["PV-SYMP", "whatever"]),
     "an indicator that is none": (VIEW, '"critical"', '"alarm"', ["PV-SYMP", "indicators"]),
     "HTML in a line": (
@@ -213,16 +228,36 @@ MISTAKES = {
         ["[prefetch]", "encounter"],
     ),
     "a code list that is none": (VIEW, "code=$glucose", "code=$sugar", ["[prefetch] glucose"]),
-    "a hook that we do not serve": (SELECT, 'hook = "order-select"', 'hook = "order-sign"', ["hook"]),
-    "a number without its source": (NUMBERS, 'source = "aasld-2021"\n', "", ["[severe_below]", "source"]),
+    "a hook that we do not serve": (
+        SELECT,
+        'hook = "order-select"',
+        'hook = "order-sign"',
+        ["hook"],
+    ),
+    "a number without its source": (
+        NUMBERS,
+        'source = "aasld-2021"\n',
+        "",
+        ["[severe_below]", "source"],
+    ),
     "a number without a reason": (
         NUMBERS,
         'why = "below this: severe',
         'why = " "#',
         ["[severe_below]", "why"],
     ),
-    "a number that is a word": (NUMBERS, "value = 120", 'value = "low"', ["[severe_below]", "value"]),
-    "a number for no profile": (NUMBERS, "european = 125", "swiss = 125", ["[severe_below]", "swiss"]),
+    "a number that is a word": (
+        NUMBERS,
+        "value = 120",
+        'value = "low"',
+        ["[severe_below]", "value"],
+    ),
+    "a number for no profile": (
+        NUMBERS,
+        "european = 125",
+        "swiss = 125",
+        ["[severe_below]", "swiss"],
+    ),
     "a number more": (NUMBERS, "[severe_below]", f"{BAD}[severe_below]", ["'bad'"]),
     "a number less": (NUMBERS, "[plausible_to]", "[plausible_two]", ["plausible_to"]),
     "bands that overlap": (
@@ -244,7 +279,12 @@ MISTAKES = {
         ["[severe_below]", "evidence"],
     ),
     "a flag without its meaning": (WORDS, "\nsecondary = ", "\nother = ", ["evidence_flags"]),
-    "a drug class without words": ("knowledge/sodium-drugs.toml", 'cls = "ssri"', 'cls = "sri"', ["sri"]),
+    "a drug class without words": (
+        "knowledge/sodium-drugs.toml",
+        'cls = "ssri"',
+        'cls = "sri"',
+        ["sri"],
+    ),
     "a topic with a hyphen": (
         "knowledge/topics.toml",
         "sodiumSevere =",
@@ -252,7 +292,12 @@ MISTAKES = {
         ["sodium-severe"],
     ),
     "not TOML": ("knowledge/citations.toml", "[aasld-2021]", "[aasld-2021", ["line"]),
-    "a condition with an unknown key": ("knowledge/conditions.toml", "title = ", "titel = ", ["titel"]),
+    "a condition with an unknown key": (
+        "knowledge/conditions.toml",
+        "title = ",
+        "titel = ",
+        ["titel"],
+    ),
     "a laboratory test without codes": (
         "knowledge/labs.toml",
         "[sodium.loinc]",
@@ -280,7 +325,9 @@ def test_a_mistake_stops_the_start_and_the_message_names_file_and_key(
     path.write_text(text.replace(old, new, count), encoding="utf-8")
     result = CliRunner().invoke(check, ["--hooks", str(hooks)])
     assert isinstance(result.exception, KnowledgeError), result.output
-    assert isinstance(result.exception, ConfigurationError), "the command line ends with 78 on these"
+    assert isinstance(result.exception, ConfigurationError), (
+        "the command line ends with 78 on these"
+    )
     message = str(result.exception)
     assert file in message or file.removesuffix(".toml") in message
     assert [part for part in parts if part not in message] == []

@@ -47,7 +47,9 @@ def environment(manifests: list[Manifest]) -> dict[str, str]:
     return {**settings["data"], **own}
 
 
-def test_t74_every_container_runs_without_rights_on_a_root_that_cannot_be_written(manifests: list[Manifest]) -> None:
+def test_t74_every_container_runs_without_rights_on_a_root_that_cannot_be_written(
+    manifests: list[Manifest],
+) -> None:
     assert len(list(pods(manifests))) >= 2
     for template in pods(manifests):
         pod = template["spec"]
@@ -57,7 +59,8 @@ def test_t74_every_container_runs_without_rights_on_a_root_that_cannot_be_writte
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
         assert all(
-            set(volume) & {"emptyDir", "configMap", "secret", "persistentVolumeClaim"} for volume in pod["volumes"]
+            set(volume) & {"emptyDir", "configMap", "secret", "persistentVolumeClaim"}
+            for volume in pod["volumes"]
         )
         for container in pod["containers"]:
             own = container["securityContext"]
@@ -86,7 +89,10 @@ def test_t75_secrets_are_named_and_never_given(manifests: list[Manifest]) -> Non
 def test_probes_ask_what_they_are_for_and_a_stop_is_waited_for(manifests: list[Manifest]) -> None:
     pod = service_pod(manifests)
     [container] = pod["containers"]
-    asked = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
+    asked = {
+        name: container[f"{name}Probe"]["httpGet"]["path"]
+        for name in ("startup", "liveness", "readiness")
+    }
     assert asked == {"startup": "/health", "liveness": "/health", "readiness": "/ready"}
     drain = float(environment(manifests)["CDS_DRAIN_SECONDS"])
     readiness = container["readinessProbe"]
@@ -97,10 +103,14 @@ def test_probes_ask_what_they_are_for_and_a_stop_is_waited_for(manifests: list[M
 def test_only_pods_of_the_service_get_its_calls(manifests: list[Manifest]) -> None:
     [service] = of_kind(manifests, "Service")
     chosen = service["spec"]["selector"].items()
-    assert [chosen <= template["metadata"]["labels"].items() for template in pods(manifests)].count(True) == 1
+    assert [chosen <= template["metadata"]["labels"].items() for template in pods(manifests)].count(
+        True
+    ) == 1
     [deployment] = of_kind(manifests, "Deployment")
     assert deployment["spec"]["selector"]["matchLabels"] == service["spec"]["selector"]
-    assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"]  # T-70: not the metrics
+    assert [port["targetPort"] for port in service["spec"]["ports"]] == [
+        "http"
+    ]  # T-70: not the metrics
 
 
 def test_t74_nothing_is_let_out_but_what_is_named(manifests: list[Manifest]) -> None:
@@ -142,14 +152,24 @@ def test_the_service_starts_with_these_settings_and_needs_no_other_folder(
         monkeypatch.delenv(name)
     unknown = {name.removeprefix("CDS_").lower() for name in given} - set(Settings.model_fields)
     assert unknown == set()
-    [clients] = [m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"] == "hyponatremia-cds-clients"]
+    [clients] = [
+        m
+        for m in of_kind(manifests, "ConfigMap")
+        if m["metadata"]["name"] == "hyponatremia-cds-clients"
+    ]
     (tmp_path / "clients.toml").write_text(clients["data"]["clients.toml"])
     (tmp_path / "card-secret").write_text("s" * 64)
-    given |= {"CDS_CLIENTS_FILE": f"{tmp_path}/clients.toml", "CDS_SECRET_FILE": f"{tmp_path}/card-secret"}
+    given |= {
+        "CDS_CLIENTS_FILE": f"{tmp_path}/clients.toml",
+        "CDS_SECRET_FILE": f"{tmp_path}/card-secret",
+    }
     if "CDS_DATA_DIR" in given:
         given["CDS_DATA_DIR"] = f"{tmp_path}/data"
     else:
-        given |= {"CDS_DATA_DIR": "/nowhere/at/all", "CDS_DATABASE_URL": "postgresql://cds@127.0.0.1:1/cds"}
+        given |= {
+            "CDS_DATA_DIR": "/nowhere/at/all",
+            "CDS_DATABASE_URL": "postgresql://cds@127.0.0.1:1/cds",
+        }
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     app = create_app(settings_from_environment())
@@ -168,13 +188,23 @@ def test_many_nodes_share_a_database_and_are_never_all_away() -> None:
     assert budget["spec"]["selector"] == deployment["spec"]["selector"]
     assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     for template in pods(manifests):
-        given = [e for c in template["spec"]["containers"] for e in c["env"] if e["name"] == "CDS_DATABASE_URL"]
-        assert [e["valueFrom"]["secretKeyRef"]["name"] for e in given] == ["hyponatremia-cds-database"]
+        given = [
+            e
+            for c in template["spec"]["containers"]
+            for e in c["env"]
+            if e["name"] == "CDS_DATABASE_URL"
+        ]
+        assert [e["valueFrom"]["secretKeyRef"]["name"] for e in given] == [
+            "hyponatremia-cds-database"
+        ]
 
 
 def test_a_single_node_never_shares_its_file() -> None:
     [deployment] = of_kind(rendered(FOLDER / "overlays" / "sqlite"), "Deployment")
-    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (1, {"type": "Recreate"})
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (
+        1,
+        {"type": "Recreate"},
+    )
 
 
 def test_a_site_lets_out_what_its_registry_names_and_nothing_more(tmp_path: Path) -> None:
@@ -198,13 +228,23 @@ def test_a_site_lets_out_what_its_registry_names_and_nothing_more(tmp_path: Path
         "  - {name: hyponatremia-cds, behavior: merge, literals: ['CDS_PUBLIC_URL=https://cds.mercy.example']}\n"
     )
     manifests = rendered(site)
-    [policy] = [p for p in of_kind(manifests, "NetworkPolicy") if p["metadata"]["name"] == "hyponatremia-cds-registry"]
+    [policy] = [
+        p
+        for p in of_kind(manifests, "NetworkPolicy")
+        if p["metadata"]["name"] == "hyponatremia-cds-registry"
+    ]
     closed(policy)
-    let_out = {(t["ipBlock"]["cidr"], r["ports"][0]["port"]) for r in policy["spec"]["egress"] for t in r["to"]}
+    let_out = {
+        (t["ipBlock"]["cidr"], r["ports"][0]["port"])
+        for r in policy["spec"]["egress"]
+        for t in r["to"]
+    }
     assert let_out == {("10.1.2.3/32", 443), ("10.1.2.4/32", 8443)}
     assert any(applies(policy, template) for template in pods(manifests))
     assert environment(manifests)["CDS_PUBLIC_URL"] == "https://cds.mercy.example"
-    assert [m["spec"]["podMetricsEndpoints"][0]["port"] for m in of_kind(manifests, "PodMonitor")] == ["metrics"]
+    assert [
+        m["spec"]["podMetricsEndpoints"][0]["port"] for m in of_kind(manifests, "PodMonitor")
+    ] == ["metrics"]
 
 
 def test_a_mounted_registry_changes_as_kubernetes_changes_it(tmp_path: Path) -> None:
@@ -222,7 +262,9 @@ def test_a_mounted_registry_changes_as_kubernetes_changes_it(tmp_path: Path) -> 
     swap(folder("..2026_11_26_1", "mercy"))
     (tmp_path / "clients.toml").symlink_to("..data/clients.toml")
     clock = iter(range(0, 1000, 2))
-    registry = CurrentRegistry(tmp_path / "clients.toml", report=lambda _: None, clock=lambda: next(clock))
+    registry = CurrentRegistry(
+        tmp_path / "clients.toml", report=lambda _: None, clock=lambda: next(clock)
+    )
     assert [c.name for c in registry.current().clients] == ["mercy"]
     swap(folder("..2026_11_26_2", "anne"))
     shutil.rmtree(tmp_path / "..2026_11_26_1")

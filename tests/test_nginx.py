@@ -51,7 +51,8 @@ class Proxy:
     def raw(self) -> ssl.SSLSocket:
         context = ssl.create_default_context(cafile=str(self.certificate))
         return context.wrap_socket(
-            socket.create_connection(("localhost", self.port), timeout=20), server_hostname="localhost"
+            socket.create_connection(("localhost", self.port), timeout=20),
+            server_hostname="localhost",
         )
 
 
@@ -64,7 +65,11 @@ def nginx(folder: Path, upstream: int) -> Iterator[Proxy]:
             pytest.fail("CI must test behind nginx too: install Debian's package nginx")
         pytest.skip("nginx is not installed")
     port = free_port("127.0.0.1")
-    subprocess.run([sys.executable, ROOT / "deploy/nginx/certificate.py", folder], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, ROOT / "deploy/nginx/certificate.py", folder],
+        check=True,
+        capture_output=True,
+    )
     text = CONF.read_text(encoding="utf-8")
     for old, new in (
         ("/tmp/", f"{folder}/"),  # noqa: S108  # the container's tmpfs; first, for it holds the folder too
@@ -79,7 +84,8 @@ def nginx(folder: Path, upstream: int) -> Iterator[Proxy]:
     # In the container all of nginx is one user; started by root, its workers could not write to our folder.
     options = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     process = subprocess.Popen(
-        [found, "-c", f"{folder}/nginx.conf", "-p", str(folder), "-e", "stderr", "-g", options], stderr=log
+        [found, "-c", f"{folder}/nginx.conf", "-p", str(folder), "-e", "stderr", "-g", options],
+        stderr=log,
     )
     try:
         _wait_for(port, process)
@@ -117,7 +123,9 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         "CDS_CORS_ORIGINS": '["https://ehr.example"]',
     }
     service = subprocess.Popen(
-        [sys.executable, "-m", "cds_service", "serve"], env=os.environ | environment, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "cds_service", "serve"],
+        env=os.environ | environment,
+        stderr=subprocess.DEVNULL,
     )
     try:
         started(service, f"http://127.0.0.1:{port}")  # type: ignore[arg-type]  # its output is not looked at
@@ -231,11 +239,21 @@ def test_only_what_the_service_reads_goes_through(tmp_path: Path) -> None:
         "X-Original-URL": "/metrics",
     }
     with nginx(tmp_path, server.server_address[1]) as proxy:
-        assert proxy.post(f"/cds-services/{VIEW}", data=iter([b"{", b"}"]), headers=sent).status_code == 204
+        assert (
+            proxy.post(f"/cds-services/{VIEW}", data=iter([b"{", b"}"]), headers=sent).status_code
+            == 204
+        )
         server.shutdown()
         server.server_close()
         down = proxy.get("/cds-services")
-    assert set(seen) == {"authorization", "content-type", "content-length", "host", "accept", "x-forwarded-for"}
+    assert set(seen) == {
+        "authorization",
+        "content-type",
+        "content-length",
+        "host",
+        "accept",
+        "x-forwarded-for",
+    }
     assert seen["x-forwarded-for"] == "127.0.0.1", "what nginx saw, not what the client claims"
     assert seen["content-length"] == "2"  # chunked by the client, whole for the service
     assert down.status_code == 502

@@ -75,7 +75,9 @@ def test_the_dashboard_shows_every_metric_and_no_other() -> None:
     board = json.loads(DASHBOARD.read_text())
     shown = " ".join(target["expr"] for panel in board["panels"] for target in panel["targets"])
     assert metrics_in(shown) == EXPORTED
-    assert {t["datasource"]["uid"] for p in board["panels"] for t in p["targets"]} == {"${datasource}"}
+    assert {t["datasource"]["uid"] for p in board["panels"] for t in p["targets"]} == {
+        "${datasource}"
+    }
 
 
 def test_the_dashboard_names_only_alarms_that_exist() -> None:
@@ -89,6 +91,11 @@ def test_prometheus_takes_the_rules_and_they_do_what_their_examples_say() -> Non
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian's package prometheus)")
-    for arguments in (["check", "rules", str(ALERTS)], ["test", "rules", str(ALERTS.with_name("alerts.test.yaml"))]):
-        done = subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    for arguments in (
+        ["check", "rules", str(ALERTS)],
+        ["test", "rules", str(ALERTS.with_name("alerts.test.yaml"))],
+    ):
+        done = subprocess.run(
+            [promtool, *arguments], capture_output=True, text=True, check=False, timeout=60
+        )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from cds_service.errors import DataUnavailable
-from tests.fhir_resources import TOLVAPTAN_15, Call, Resource, draft, problem, restriction_order, sodium
+from tests.fhir_resources import (
+    TOLVAPTAN_15,
+    Call,
+    Resource,
+    draft,
+    problem,
+    restriction_order,
+    sodium,
+)
 
 BLEED = problem("I60.9", 6)
 SEIZURE = problem("R56.9", visit=True)
@@ -26,7 +34,9 @@ def test_a_fluid_restriction_with_an_unread_problem_list_is_not_met_with_silence
     with pytest.raises(DataUnavailable, match="problem list"):
         call.cards()
 
-    told = Call(record=record, drafts=(restriction_order(),), failing=("conditions",), explain_missing=True)
+    told = Call(
+        record=record, drafts=(restriction_order(),), failing=("conditions",), explain_missing=True
+    )
     card = told.cards()[0]
     assert card.summary.startswith("this order: the problem list could not be checked")
     assert "subarachnoid" in card.detail

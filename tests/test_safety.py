@@ -133,7 +133,9 @@ def test_restriction_instead_of_saline_is_offered_so_that_the_next_test_means_so
 
 
 @pytest.mark.parametrize(("text", "code"), FORBIDDING_CODES.items(), ids=FORBIDDING_CODES)
-def test_one_forbidding_problem_withdraws_the_offer_beside_an_order_too(text: str, code: str) -> None:
+def test_one_forbidding_problem_withdraws_the_offer_beside_an_order_too(
+    text: str, code: str
+) -> None:
     record = *MILD_SALINE.record, _forbids(code, text)
     assert not _restricts(replace(MILD_SALINE, record=record))
 
@@ -188,7 +190,10 @@ DRAFTS = [
     draft(SALINE_1000, ml=1000),
     draft(TOLVAPTAN_15),
     restriction_order(),
-    *(draft(name) for name in ("sertraline", "hydrochlorothiazide", "desmopressin", "baclofen", "furosemide")),
+    *(
+        draft(name)
+        for name in ("sertraline", "hydrochlorothiazide", "desmopressin", "baclofen", "furosemide")
+    ),
 ]
 
 
@@ -201,7 +206,9 @@ def wild(draw: st.DrawFn) -> Call:
     since = st.sampled_from([0, 5, 60, 900, None])
     conditions = st.builds(problem, st.sampled_from(_codes()), since, visit=st.booleans())
     problems = draw(st.lists(conditions, max_size=6))
-    medicines = draw(st.lists(st.builds(taking, st.sampled_from(DRUGS), st.floats(0, 400)), max_size=4))
+    medicines = draw(
+        st.lists(st.builds(taking, st.sampled_from(DRUGS), st.floats(0, 400)), max_size=4)
+    )
     amounts = st.decimals(1, 600, places=1).map(str)
     results = draw(st.lists(st.builds(lab, st.sampled_from(ANALYTES), amounts, ages), max_size=5))
     keys = ("patient", "encounter", "glucose", "labs", "conditions", "medications")
@@ -238,7 +245,9 @@ def _sound(card: Card) -> None:
             assert resource["status"] == "stopped"
         else:
             codes = [c["code"] for c in resource["medicationCodeableConcept"]["coding"]]
-            assert codes == ["197391"], "baclofen tablets are the only medicine that is ever drafted"
+            assert codes == ["197391"], (
+                "baclofen tablets are the only medicine that is ever drafted"
+            )
 
 
 @given(call=wild())
@@ -254,7 +263,9 @@ def test_any_record_gets_at_most_two_sound_cards(call: Call) -> None:
 
 @given(call=wild())
 @settings(max_examples=150, deadline=None)
-def test_only_a_sample_for_sodium_is_ever_recommended_because_an_ehr_may_select_it_beforehand(call: Call) -> None:
+def test_only_a_sample_for_sodium_is_ever_recommended_because_an_ehr_may_select_it_beforehand(
+    call: Call,
+) -> None:
     for card in call.cards():
         for suggestion in card.raw.get("suggestions", []):
             for action in suggestion["actions"] if suggestion.get("isRecommended") else []:
@@ -268,13 +279,17 @@ def test_calls_at_the_same_time_are_each_answered_from_their_own_record() -> Non
     alone = [call.answer(body).cards for call, body in zip(calls, bodies, strict=True)]
     assert len({json.dumps(cards, default=str) for cards in alone}) == len(calls)
     with ThreadPoolExecutor(8) as threads:
-        together = threads.map(lambda i: (i % 5, calls[i % 5].answer(bodies[i % 5]).cards), range(100))
+        together = threads.map(
+            lambda i: (i % 5, calls[i % 5].answer(bodies[i % 5]).cards), range(100)
+        )
     assert [i for i, cards in together if cards != alone[i]] == []
 
 
 @given(call=wild(), seed=st.integers(0, 1000))
 @settings(max_examples=80, deadline=None)
-def test_the_same_request_and_its_entries_in_any_order_get_the_same_cards(call: Call, seed: int) -> None:
+def test_the_same_request_and_its_entries_in_any_order_get_the_same_cards(
+    call: Call, seed: int
+) -> None:
     body = call.body()
     answer = call.answer(body).cards
     assert body == call.body(), "answering changes nothing of the request"

@@ -14,14 +14,18 @@ PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 
 def row(name: str, field: FieldInfo) -> str:
     """The line of the table for one setting."""
-    default = field.get_default(call_default_factory=True) if name != "hooks_dir" else "the bundled ones"
+    default = (
+        field.get_default(call_default_factory=True) if name != "hooks_dir" else "the bundled ones"
+    )
     shown = "" if default is None or default in ("", ()) else f"`{default}`"
     return f"| `CDS_{name.upper()}` | {shown} | {field.description} |"
 
 
 @pytest.mark.skipif(not PAGE.is_file(), reason="a wheel has no docs")
 def test_every_setting_stands_in_the_page_as_it_is() -> None:
-    rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `CDS_")]
+    rows = [
+        line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `CDS_")
+    ]
     assert rows == [row(name, field) for name, field in Settings.model_fields.items()]
 
 

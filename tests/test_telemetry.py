@@ -22,10 +22,19 @@ def lines() -> Iterator[io.StringIO]:
 
 
 def test_a_line_is_one_object_in_the_layout_that_it_always_had(lines: io.StringIO) -> None:
-    log().info("call", status=200, sources={"sodium": "empty"}, shadow=False, milliseconds=1.5, patient="Jane")
+    log().info(
+        "call",
+        status=200,
+        sources={"sodium": "empty"},
+        shadow=False,
+        milliseconds=1.5,
+        patient="Jane",
+    )
     text = lines.getvalue()
     assert text.count("\n") == 1
-    assert text.startswith('{"status": 200, "sources": {"sodium": "empty"}, "shadow": false, "milliseconds": 1.5, ')
+    assert text.startswith(
+        '{"status": 200, "sources": {"sodium": "empty"}, "shadow": false, "milliseconds": 1.5, '
+    )
     told = json.loads(text)
     assert (told["event"], told["level"]) == ("call", "info")
     assert told["time"].endswith("Z")
@@ -56,7 +65,9 @@ def test_ids_have_their_length_and_differ() -> None:
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # this process has threads; the children only count
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # this process has threads; the children only count
 def test_workers_that_were_forked_do_not_share_their_ids() -> None:
     fork = multiprocessing.get_context("fork")
     with fork.Pool(1) as one, fork.Pool(1) as other:

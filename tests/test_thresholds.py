@@ -56,7 +56,9 @@ class Edge:
     seen: Seen
 
 
-def edge(number: str, says: str, call: Make, seen: Seen, at: float, beyond: float | None = None) -> Edge:
+def edge(
+    number: str, says: str, call: Make, seen: Seen, at: float, beyond: float | None = None
+) -> Edge:
     """An edge; without `beyond` it is a span of time, and one minute more is beyond it."""
     return Edge(number=number, says=says, call=call, seen=seen, at=at, beyond=beyond or at + 1 / 60)
 
@@ -68,7 +70,9 @@ def told(words: str) -> Seen:
 
 def offered(words: str, of: str = "") -> Seen:
     """Whether any button that begins with `of` offers this."""
-    return lambda call: any(label.startswith(of) and words in label for card in call.cards() for label in card.labels)
+    return lambda call: any(
+        label.startswith(of) and words in label for card in call.cards() for label in card.labels
+    )
 
 
 def head(wanted: str) -> Seen:
@@ -278,14 +282,18 @@ SPANS = [
     edge(
         "creatinine_rise_hours",
         "creatinine up by 0.3 within two days",
-        lambda h: view(sodium("123"), ASCITES, lab("creatinine", "1.3"), lab("creatinine", "1", 2 + h)),
+        lambda h: view(
+            sodium("123"), ASCITES, lab("creatinine", "1.3"), lab("creatinine", "1", 2 + h)
+        ),
         told("creatinine rose"),
         48,
     ),
     edge(
         "creatinine_baseline_days",
         "creatinine one and a half times its lowest of three months",
-        lambda h: view(sodium("123"), ASCITES, lab("creatinine", "1.6"), lab("creatinine", "1", 2 + h)),
+        lambda h: view(
+            sodium("123"), ASCITES, lab("creatinine", "1.6"), lab("creatinine", "1", 2 + h)
+        ),
         told("creatinine rose"),
         90 * DAY,
     ),
@@ -378,7 +386,11 @@ AMOUNTS = [
         "conivaptan_days_max",
         "conivaptan for more than four days",
         lambda d: select(
-            draft("conivaptan", iv=True, dispenseRequest={"expectedSupplyDuration": {"value": d, "code": "d"}}),
+            draft(
+                "conivaptan",
+                iv=True,
+                dispenseRequest={"expectedSupplyDuration": {"value": d, "code": "d"}},
+            ),
             sodium("124"),
         ),
         no(told("limit is 4 d")),
@@ -400,7 +412,9 @@ EDGES = [*SPANS, *AMOUNTS]
 @pytest.mark.parametrize("at_edge", EDGES, ids=[e.number for e in EDGES])
 def test_a_number_counts_up_to_its_edge(at_edge: Edge) -> None:
     assert at_edge.seen(at_edge.call(at_edge.at)), f"{at_edge.says}: not at {at_edge.at}"
-    assert not at_edge.seen(at_edge.call(at_edge.beyond)), f"{at_edge.says}: still at {at_edge.beyond}"
+    assert not at_edge.seen(at_edge.call(at_edge.beyond)), (
+        f"{at_edge.says}: still at {at_edge.beyond}"
+    )
 
 
 def _planned(call: Call, label: str) -> timedelta:
@@ -408,7 +422,9 @@ def _planned(call: Call, label: str) -> timedelta:
     for card in call.cards():
         for suggestion in card.raw.get("suggestions", []):
             if label in suggestion["label"]:
-                due: datetime = datetime.fromisoformat(suggestion["actions"][0]["resource"]["occurrenceDateTime"])
+                due: datetime = datetime.fromisoformat(
+                    suggestion["actions"][0]["resource"]["occurrenceDateTime"]
+                )
                 return due - NOW
     raise AssertionError(f"no button '{label}'")
 
@@ -441,7 +457,9 @@ def site_hooks(folder: Path, number: str, value: int) -> Path:
     hooks = folder / "hooks"
     shutil.copytree(default_hooks_dir(), hooks)
     file = hooks / "knowledge" / "thresholds.toml"
-    text, changes = re.subn(rf"(?m)^(\[{number}\]\nvalue = ).*$", rf"\g<1>{value}", file.read_text(encoding="utf-8"))
+    text, changes = re.subn(
+        rf"(?m)^(\[{number}\]\nvalue = ).*$", rf"\g<1>{value}", file.read_text(encoding="utf-8")
+    )
     assert changes == 1
     file.write_text(text, encoding="utf-8")
     return hooks

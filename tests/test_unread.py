@@ -46,14 +46,18 @@ def test_results_for_sodium_of_which_none_is_known_to_be_sodium_are_not_no_sodiu
 
 @pytest.mark.parametrize("drafts", [(), (SERTRALINE,)], ids=["chart", "order"])
 @pytest.mark.parametrize("subject", STRANGERS, ids=["other", "group", "identifier"])
-def test_sodium_of_nobody_we_know_is_not_no_sodium(subject: dict[str, Any], drafts: tuple[Any, ...]) -> None:
+def test_sodium_of_nobody_we_know_is_not_no_sodium(
+    subject: dict[str, Any], drafts: tuple[Any, ...]
+) -> None:
     call = Call(record=(sodium("117"),), drafts=drafts)
     with pytest.raises(DataUnavailable):
         call.answer(changed(call, "sodium", subject=subject))
 
 
 @pytest.mark.parametrize("subject", STRANGERS, ids=["other", "group", "identifier"])
-def test_a_problem_of_nobody_we_know_withholds_the_restriction_and_is_named(subject: dict[str, Any]) -> None:
+def test_a_problem_of_nobody_we_know_withholds_the_restriction_and_is_named(
+    subject: dict[str, Any],
+) -> None:
     safe = problem("E22.2", 5)
     call = Call(record=(sodium("123"), safe, problem("I60.9", 0, visit=True)))
     assert Call(record=(sodium("123"), safe)).cards()[0].restricts, "offered without the hemorrhage"
@@ -77,7 +81,9 @@ def test_a_sodium_whose_time_lies_ahead_is_not_passed_over_in_silence(
 
 
 def test_a_withdrawn_result_that_lies_ahead_is_no_reason_for_an_error() -> None:
-    assert Call(record=(sodium("138", 3), sodium("117", -5, status="entered-in-error"))).cards() == []
+    assert (
+        Call(record=(sodium("138", 3), sodium("117", -5, status="entered-in-error"))).cards() == []
+    )
 
 
 def test_results_that_lie_ahead_as_far_as_clocks_differ_are_used() -> None:

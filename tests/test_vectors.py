@@ -54,19 +54,27 @@ class Vector:
     removes: bool = False  # whether a button deletes the draft
 
 
-def view(id_: str, *record: dict[str, Any], cards: str | tuple[str, ...] = (), **more: Any) -> Vector:
+def view(
+    id_: str, *record: dict[str, Any], cards: str | tuple[str, ...] = (), **more: Any
+) -> Vector:
     """A chart is opened."""
     return _vector(id_, record, (), cards, more)
 
 
 def select(
-    id_: str, order: dict[str, Any], *record: dict[str, Any], cards: str | tuple[str, ...] = (), **more: Any
+    id_: str,
+    order: dict[str, Any],
+    *record: dict[str, Any],
+    cards: str | tuple[str, ...] = (),
+    **more: Any,
 ) -> Vector:
     """An order is selected."""
     return _vector(id_, record, (order, *more.pop("other_drafts", ())), cards, more)
 
 
-def _vector(id_: str, record: Any, drafts: Any, cards: str | tuple[str, ...], more: dict[str, Any]) -> Vector:
+def _vector(
+    id_: str, record: Any, drafts: Any, cards: str | tuple[str, ...], more: dict[str, Any]
+) -> Vector:
     names = ("age", "inpatient", "profile", "failing", "left_out", "explain_missing")
     call = Call(record=record, drafts=drafts, **{n: more.pop(n) for n in names if n in more})
     return Vector(id=id_, call=call, cards=(cards,) if isinstance(cards, str) else cards, **more)
@@ -94,7 +102,10 @@ CONTAINED = named(
         }
     ],
     dosageInstruction=[
-        {"route": {"text": "intravenous"}, "doseAndRate": [{"doseQuantity": {"value": 250, "unit": "mL"}}]}
+        {
+            "route": {"text": "intravenous"},
+            "doseAndRate": [{"doseQuantity": {"value": 250, "unit": "mL"}}],
+        }
     ],
 )
 
@@ -232,7 +243,9 @@ B6 = [
         cards="sodiumModerate warning",
         says=("preliminary",),
     ),
-    view("19", sodium("128", 40 * 24), inpatient=False, cards="sodiumOutdated info", says=("40 d",)),
+    view(
+        "19", sodium("128", 40 * 24), inpatient=False, cards="sodiumOutdated info", says=("40 d",)
+    ),
     view("20", sodium("128", 100 * 24), inpatient=False),
     select(
         "21",
@@ -253,7 +266,9 @@ B6 = [
     ),
     select("23", SALINE, sodium("132"), problem("G93.6", 0)),
     select("24", draft(SALINE_3_INHALED), sodium("132")),
-    select("25", draft(SALINE_1000, ml=1000), sodium("128"), SIADH, cards="isotonicSalineSiadh warning"),
+    select(
+        "25", draft(SALINE_1000, ml=1000), sodium("128"), SIADH, cards="isotonicSalineSiadh warning"
+    ),
     select("26", draft(FLUSH_10, ml=10), sodium("128"), SIADH),
     select(
         "27",
@@ -357,7 +372,13 @@ E4 = [
         says=("with severe symptoms",),
     ),
     select("49-saline", SALINE, sodium("128"), lab("glucose", "600"), cards="glucoseShift warning"),
-    select("49-tolvaptan", TOLVAPTAN, sodium("128"), lab("glucose", "600"), cards="glucoseShift warning"),
+    select(
+        "49-tolvaptan",
+        TOLVAPTAN,
+        sodium("128"),
+        lab("glucose", "600"),
+        cards="glucoseShift warning",
+    ),
     view(
         "51",
         sodium("115"),
@@ -480,7 +501,9 @@ def test_vector_7_the_subarachnoid_hemorrhage_may_be_a_traumatic_one() -> None:
     assert not card.restricts
 
 
-def test_vector_63_the_sites_own_volume_status_does_not_open_restriction_after_a_hemorrhage() -> None:
+def test_vector_63_the_sites_own_volume_status_does_not_open_restriction_after_a_hemorrhage() -> (
+    None
+):
     status = named(
         "Observation",
         status="final",

@@ -16,8 +16,12 @@ _DOCUMENT = Path("docs/clinical-basis.md")
 
 @click.command("basis")
 @click.option("--write", is_flag=True, help="Write the document.")
-@click.option("--check", is_flag=True, help="Exit with 1 where the document is not what hooks/ says.")
-@click.option("--hooks", type=click.Path(path_type=Path, file_okay=False), help="Another hooks/ folder.")
+@click.option(
+    "--check", is_flag=True, help="Exit with 1 where the document is not what hooks/ says."
+)
+@click.option(
+    "--hooks", type=click.Path(path_type=Path, file_okay=False), help="Another hooks/ folder."
+)
 @click.option(
     "--document",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -38,7 +42,9 @@ def command(write: bool, check: bool, hooks: Path | None, document: Path) -> Non
         _write(document, text)
         click.echo(f"Written: {document}.")
     elif check and _read(document) != text:
-        click.echo(f"{document} is not what hooks/ says. Run `cds-service basis --write`.", err=True)
+        click.echo(
+            f"{document} is not what hooks/ says. Run `cds-service basis --write`.", err=True
+        )
         sys.exit(1)
     elif check:
         click.echo(f"{document} is current.")

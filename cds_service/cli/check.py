@@ -15,9 +15,16 @@ from cds_service.protocol.wire import encode
 
 
 @click.command("check")
-@click.option("--hooks", type=click.Path(path_type=Path, file_okay=False), help="Another hooks/ folder.")
+@click.option(
+    "--hooks", type=click.Path(path_type=Path, file_okay=False), help="Another hooks/ folder."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--sign-line", "to_sign", metavar="FILE", help="Print what to paste into reviewed.toml for FILE.")
+@click.option(
+    "--sign-line",
+    "to_sign",
+    metavar="FILE",
+    help="Print what to paste into reviewed.toml for FILE.",
+)
 def command(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
     """Check the knowledge files: schema, sources, words, names that lead nowhere.
 

@@ -27,7 +27,11 @@ OTHER = "other"
 # What a vendor's software cannot do, whichever the site (security.md 3.2, docs/ehr/).
 _LIMITS = {
     OTHER: (),
-    "epic": ("accepts_update = false", "one_action_per_suggestion = true", "selection_behavior_any_only = true"),
+    "epic": (
+        "accepts_update = false",
+        "one_action_per_suggestion = true",
+        "selection_behavior_any_only = true",
+    ),
 }
 
 
@@ -52,17 +56,26 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 _FILE = click.option(
-    "--file", "path", type=click.Path(path_type=Path, dir_okay=False), help="Default: CDS_CLIENTS_FILE."
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Default: CDS_CLIENTS_FILE.",
 )
 
 
 @command.command("add")
-@click.option("--name", prompt="Short name (a-z, 0-9, -)", help="How logs and reports call it: mercy-epic")
+@click.option(
+    "--name", prompt="Short name (a-z, 0-9, -)", help="How logs and reports call it: mercy-epic"
+)
 @click.option("--issuer", prompt="'iss' of its tokens", help="Often the URL of its FHIR server.")
 @click.option("--jwks-url", default=None, help="Where it publishes its public keys.")
 @click.option("--jwks-file", default=None, help="Its public keys as a file beside clients.toml.")
 @click.option("--fhir-base", prompt="Base URL of its FHIR R4 server (empty: none)", default="")
-@click.option("--audience", default="", help="The 'aud' of its tokens, where it is not the URL of the service.")
+@click.option(
+    "--audience",
+    default="",
+    help="The 'aud' of its tokens, where it is not the URL of the service.",
+)
 @click.option(
     "--vendor",
     type=click.Choice(list(_LIMITS)),
@@ -109,7 +122,9 @@ def add(
 @command.command("test")
 @click.argument("name")
 @click.option("--token", help="A token of that client; '-' reads it from standard input.")
-@click.option("--service", default="hyponatremia-patient-view", show_default=True, help="Whom it calls.")
+@click.option(
+    "--service", default="hyponatremia-patient-view", show_default=True, help="Whom it calls."
+)
 @_FILE
 def test(name: str, token: str | None, service: str, path: Path | None) -> None:
     """Show that a token of this client would pass: its entry, its keys, and each claim of a token.
@@ -120,7 +135,8 @@ def test(name: str, token: str | None, service: str, path: Path | None) -> None:
     registry = _load(_path(path, settings), settings)
     client = _named(registry, name)
     refuse_unknown_rules(
-        registry, (r for s in load_knowledge(settings.hooks_dir).services.values() for r in s.file.rules)
+        registry,
+        (r for s in load_knowledge(settings.hooks_dir).services.values() for r in s.file.rules),
     )
     _say(True, f"the entry clients.{name} is sound")
     good = _keys_hold(client)
@@ -136,25 +152,37 @@ def test(name: str, token: str | None, service: str, path: Path | None) -> None:
 def _keys_hold(client: Client) -> bool:
     credentials = client.credentials
     if credentials.keys is not None:
-        return _say(True, f"{len(credentials.keys.keys)} public keys: {', '.join(credentials.keys.keys)}")
+        return _say(
+            True, f"{len(credentials.keys.keys)} public keys: {', '.join(credentials.keys.keys)}"
+        )
     if not credentials.jwks_url:
         return _say(False, "it has no keys: give issuer and one of jwks_url, jwks_file and keys")
     found = KeyCache().keys(credentials.jwks_url, "", allow_private=client.allow_private)
     if found is None:
-        return _say(False, f"no usable key set at {credentials.jwks_url} (https, within 1 s, no redirect)")
-    return _say(True, f"{len(found.keys)} public keys at {credentials.jwks_url}: {', '.join(found.keys)}")
+        return _say(
+            False, f"no usable key set at {credentials.jwks_url} (https, within 1 s, no redirect)"
+        )
+    return _say(
+        True, f"{len(found.keys)} public keys at {credentials.jwks_url}: {', '.join(found.keys)}"
+    )
 
 
-def _token_passes(token: str, client: Client, registry: Registry, settings: Settings, service: str) -> bool:
+def _token_passes(
+    token: str, client: Client, registry: Registry, settings: Settings, service: str
+) -> bool:
     url = f"{settings.base_url}/cds-services/{service}"
     try:
-        proven = prove(read_token(f"Bearer {token}"), (url,), registry, KeyCache(), datetime.now(UTC))
+        proven = prove(
+            read_token(f"Bearer {token}"), (url,), registry, KeyCache(), datetime.now(UTC)
+        )
     except Refused as refusal:
         return _say(False, f"the token is refused: {_WHY.get(refusal.reason, refusal.reason)}")
     if proven.client.name != client.name:
         return _say(False, f"the token passes, but as clients.{proven.client.name}")
     _say(True, f"the token passes for {url}")
-    return _say(True, "what it may read: " + (", ".join(proven.client.fhir_bases) or "nothing live"))
+    return _say(
+        True, "what it may read: " + (", ".join(proven.client.fhir_bases) or "nothing live")
+    )
 
 
 _WHY = {

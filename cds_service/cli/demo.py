@@ -45,7 +45,13 @@ class DemoCommands(Commands):
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--demo-public", is_flag=True, help="Allow a --host that other machines reach.")
-@click.option("--fhir-base", "bases", multiple=True, metavar="URL", help="Read from this FHIR server too. Repeatable.")
+@click.option(
+    "--fhir-base",
+    "bases",
+    multiple=True,
+    metavar="URL",
+    help="Read from this FHIR server too. Repeatable.",
+)
 @click.option(
     "--explain/--no-explain",
     default=True,
@@ -55,7 +61,13 @@ class DemoCommands(Commands):
 @click.option("--verbose", is_flag=True, help="Log each call, one JSON object a line.")
 @click.pass_context
 def command(
-    ctx: click.Context, port: int, host: str, demo_public: bool, bases: tuple[str, ...], explain: bool, verbose: bool
+    ctx: click.Context,
+    port: int,
+    host: str,
+    demo_public: bool,
+    bases: tuple[str, ...],
+    explain: bool,
+    verbose: bool,
 ) -> None:
     """Start the service with the stories of fixtures/ and an embedded FHIR server.
 
@@ -73,7 +85,10 @@ def command(
         _refuse_options_of_the_server(ctx)
         return
     if host not in LOOPBACK and not demo_public:
-        click.echo("cds-service: the demo listens on this machine only; --demo-public allows more.", err=True)
+        click.echo(
+            "cds-service: the demo listens on this machine only; --demo-public allows more.",
+            err=True,
+        )
         raise SystemExit(EX_CONFIG)
     port = port or free_port(host)
     refuse_busy_port(host, port)
@@ -91,9 +106,15 @@ def command(
             explain=explain,
             demo_public=demo_public,
         )
-        own = [f"{origin}/demo/{name}" for origin in (base, f"http://localhost:{port}") for name in SERVERS]
+        own = [
+            f"{origin}/demo/{name}"
+            for origin in (base, f"http://localhost:{port}")
+            for name in SERVERS
+        ]
         registry = Registry.demo(*own, *bases)
-        app = create_app(settings, stories=load_stories(default_fixtures_dir()), registry=lambda: registry)
+        app = create_app(
+            settings, stories=load_stories(default_fixtures_dir()), registry=lambda: registry
+        )
         tune_collector()
         click.echo(_welcome(base, bases))
         serve_here(front_for(app, settings), host, port)
@@ -108,7 +129,9 @@ def _refuse_options_of_the_server(ctx: click.Context) -> None:
         if ctx.get_parameter_source(str(option.name)) is click.core.ParameterSource.COMMANDLINE
     ]
     if given:
-        raise click.UsageError(f"{given[0].opts[0]} belongs behind the command: demo {ctx.invoked_subcommand} ...")
+        raise click.UsageError(
+            f"{given[0].opts[0]} belongs behind the command: demo {ctx.invoked_subcommand} ..."
+        )
 
 
 def _welcome(base: str, bases: tuple[str, ...]) -> str:

@@ -30,7 +30,12 @@ _OK = 200
 @click.command("call")
 @click.argument("name", metavar="STORY")
 @FHIR_BASE
-@click.option("--service-url", default=f"http://127.0.0.1:{DEFAULT_PORT}", show_default=True, help="Whom to call.")
+@click.option(
+    "--service-url",
+    default=f"http://127.0.0.1:{DEFAULT_PORT}",
+    show_default=True,
+    help="Whom to call.",
+)
 @click.option(
     "--key-file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -66,7 +71,9 @@ def command(name: str, base: str, service_url: str, key_file: Path | None, as_js
 def _url(service_url: str, service: str) -> str:
     base = canonical_base(service_url)
     if base is None:
-        raise click.BadParameter("give an http(s) URL such as http://127.0.0.1:8642", param_hint="--service-url")
+        raise click.BadParameter(
+            "give an http(s) URL such as http://127.0.0.1:8642", param_hint="--service-url"
+        )
     return f"{base}/cds-services/{service}"
 
 

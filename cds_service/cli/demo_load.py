@@ -31,7 +31,9 @@ class Told(Protocol):
 
 @click.command("load")
 @FHIR_BASE
-@click.option("--story", "names", multiple=True, metavar="NAME", help="Only this story. Repeatable.")
+@click.option(
+    "--story", "names", multiple=True, metavar="NAME", help="Only this story. Repeatable."
+)
 @click.option(
     "--wait",
     default=10,
@@ -59,13 +61,19 @@ def command(base: str, names: tuple[str, ...], wait: int, as_json: bool) -> None
     chosen = chosen_stories(default_fixtures_dir(), names)
     stories = [story for story in chosen if not story.file.failing]
     settings = settings_from_environment()
-    upload = Upload(base, fhir_token(), ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None)
+    upload = Upload(
+        base, fhir_token(), ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None
+    )
     try:
         upload.wait(wait, lambda waited, why: _tell_waiting(base, waited, wait, why))
-        now = datetime.now(UTC).replace(second=0, microsecond=0)  # not before the wait, which may be minutes
+        now = datetime.now(UTC).replace(
+            second=0, microsecond=0
+        )  # not before the wait, which may be minutes
         _write(upload, stories, now)
     except UploadError as error:
-        raise UploadError(f"{base}: {error}. Run it again when that is mended: it writes the same resources.") from None
+        raise UploadError(
+            f"{base}: {error}. Run it again when that is mended: it writes the same resources."
+        ) from None
     left_out = [story.name for story in chosen if story.file.failing]
     if as_json:
         sys.stdout.write(encode(_as_json(base, stories, left_out, now, upload)).decode() + "\n")
@@ -115,7 +123,9 @@ class _Lines:
             click.echo(f"Loaded {done} of {self._stories} stories; now {story}", err=True)
 
 
-def _as_json(base: str, stories: list[Story], left_out: list[str], now: datetime, upload: Upload) -> dict[str, Any]:
+def _as_json(
+    base: str, stories: list[Story], left_out: list[str], now: datetime, upload: Upload
+) -> dict[str, Any]:
     return {
         "fhirBase": base,
         "asOf": now.isoformat().replace("+00:00", "Z"),
@@ -136,7 +146,9 @@ def _as_json(base: str, stories: list[Story], left_out: list[str], now: datetime
 
 def _as_text(base: str, stories: list[Story], left_out: list[str], now: datetime) -> str:
     written = sum(len(story.resources) for story in stories)
-    lines = [f"{base} holds {len(stories)} stories ({written} resources) as they stand at {now:%Y-%m-%d %H:%M} UTC."]
+    lines = [
+        f"{base} holds {len(stories)} stories ({written} resources) as they stand at {now:%Y-%m-%d %H:%M} UTC."
+    ]
     lines += [f"Left out: {name}, which tells of a FHIR server that fails." for name in left_out]
     lines.append("They grow older from now on; run this again to bring them back to the present.")
     to_try = [story for story in stories if story.name in _TO_TRY] or stories[: len(_TO_TRY)]

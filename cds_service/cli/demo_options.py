@@ -15,12 +15,19 @@ TOKEN = "DEMO_FHIR_TOKEN"  # noqa: S105  # a variable's name; a command line wou
 def _base(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
     base = canonical_base(value)
     if base is None:
-        raise click.BadParameter("give the http(s) URL of a FHIR server, without a query: http://127.0.0.1:8080/fhir")
+        raise click.BadParameter(
+            "give the http(s) URL of a FHIR server, without a query: http://127.0.0.1:8080/fhir"
+        )
     return base
 
 
 FHIR_BASE = click.option(
-    "--fhir-base", "base", required=True, metavar="URL", callback=_base, help="Base URL of the FHIR R4 server."
+    "--fhir-base",
+    "base",
+    required=True,
+    metavar="URL",
+    callback=_base,
+    help="Base URL of the FHIR R4 server.",
 )
 
 

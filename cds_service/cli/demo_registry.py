@@ -27,8 +27,18 @@ _PRIVATE, _PUBLIC = 0o600, 0o644
 
 @click.command("registry")
 @FHIR_BASE
-@click.option("--clients-file", required=True, type=click.Path(path_type=Path, dir_okay=False), help="To be written.")
-@click.option("--key-file", required=True, type=click.Path(path_type=Path, dir_okay=False), help="To be written.")
+@click.option(
+    "--clients-file",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="To be written.",
+)
+@click.option(
+    "--key-file",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="To be written.",
+)
 def command(base: str, clients_file: Path, key_file: Path) -> None:
     """Write a registry (clients.toml) with one invented EHR, and the private key that signs its tokens.
 
@@ -48,7 +58,9 @@ def command(base: str, clients_file: Path, key_file: Path) -> None:
         return
     for path in (clients_file, key_file):
         if path.exists():
-            raise click.ClickException(f"{path} is there and its counterpart is not; it is not overwritten.")
+            raise click.ClickException(
+                f"{path} is there and its counterpart is not; it is not overwritten."
+            )
     key = ec.generate_private_key(ec.SECP384R1())
     try:
         _write(key_file, _pem(key), _PRIVATE)
@@ -69,7 +81,9 @@ def signed_token(key_file: Path, now: datetime) -> str:
         "jti": uuid.uuid4().hex,
     }
     try:
-        return jwt.encode(claims, key_file.read_bytes(), algorithm=_ALGORITHM, headers={"kid": _KID, "typ": "JWT"})
+        return jwt.encode(
+            claims, key_file.read_bytes(), algorithm=_ALGORITHM, headers={"kid": _KID, "typ": "JWT"}
+        )
     except (OSError, ValueError, jwt.InvalidKeyError):
         raise click.BadParameter("no readable private key", param_hint="--key-file") from None
 
@@ -82,7 +96,11 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _registry(base: str, key: ec.EllipticCurvePublicKey) -> str:
     jwk: dict[str, Any] = ECAlgorithm.to_jwk(key, as_dict=True)
-    members = {name: jwk[name] for name in ("kty", "crv", "x", "y")} | {"kid": _KID, "alg": _ALGORITHM, "use": "sig"}
+    members = {name: jwk[name] for name in ("kty", "crv", "x", "y")} | {
+        "kid": _KID,
+        "alg": _ALGORITHM,
+        "use": "sig",
+    }
     inline = ", ".join(f'{name} = "{value}"' for name, value in members.items())
     written = datetime.now(UTC).date()
     return f"""# Written by `cds-service demo registry` on {written}: an invented EHR, for development only.

@@ -33,7 +33,9 @@ def command(name: str, base: str) -> None:
         http://127.0.0.1:8642/cds-services/hyponatremia-patient-view
     """
     (story,) = chosen_stories(default_fixtures_dir(), (name,))
-    sys.stdout.write(encode(live_call(story, base, fhir_token(), datetime.now(UTC))).decode() + "\n")
+    sys.stdout.write(
+        encode(live_call(story, base, fhir_token(), datetime.now(UTC))).decode() + "\n"
+    )
 
 
 def live_call(story: Story, base: str, token: Secret | None, now: datetime) -> dict[str, Any]:

@@ -31,10 +31,16 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 @click.command("diff-stories")
-@click.argument("old", metavar="OLD_HOOKS", type=click.Path(path_type=Path, file_okay=False, exists=True))
-@click.argument("new", metavar="NEW_HOOKS", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.argument(
+    "old", metavar="OLD_HOOKS", type=click.Path(path_type=Path, file_okay=False, exists=True)
+)
+@click.argument(
+    "new", metavar="NEW_HOOKS", type=click.Path(path_type=Path, file_okay=False, exists=True)
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
-@click.option("--fixtures", type=click.Path(path_type=Path, file_okay=False), help="Another fixtures/ folder.")
+@click.option(
+    "--fixtures", type=click.Path(path_type=Path, file_okay=False), help="Another fixtures/ folder."
+)
 def command(old: Path, new: Path, as_json: bool, fixtures: Path | None) -> None:
     """Replay all stories under two hooks folders and say which cards change, and how.
 
@@ -66,7 +72,9 @@ def changes(story: Story, old: Pipeline, new: Pipeline) -> Iterator[Change]:
         else:
             yield from _card_changes(story.name, topic, before[topic], after[topic])
     if list(before) != list(after) and set(before) == set(after):
-        yield Change(story=story.name, card="", what="order", old=", ".join(before), new=", ".join(after))
+        yield Change(
+            story=story.name, card="", what="order", old=", ".join(before), new=", ".join(after)
+        )
 
 
 def _cards(pipeline: Pipeline, story: Story) -> list[Card]:
@@ -100,7 +108,13 @@ def _card_changes(story: str, topic: str, old: Card, new: Card) -> Iterator[Chan
         yield from (Change(story=story, card=topic, what=what, old=text) for text in gone)
         yield from (Change(story=story, card=topic, what=what, new=text) for text in come)
         if not gone and not come and before != after:
-            yield Change(story=story, card=topic, what=f"{what} order", old=" / ".join(before), new=" / ".join(after))
+            yield Change(
+                story=story,
+                card=topic,
+                what=f"{what} order",
+                old=" / ".join(before),
+                new=" / ".join(after),
+            )
 
 
 def _lines(card: Card) -> list[str]:
@@ -109,7 +123,10 @@ def _lines(card: Card) -> list[str]:
 
 def _suggestions(card: Card) -> list[str]:
     """Each button with what it would do: one more order behind the same label is a change too."""
-    return [f"{s['label']}: {'; '.join(a['description'] for a in s['actions'])}" for s in card.get("suggestions", [])]
+    return [
+        f"{s['label']}: {'; '.join(a['description'] for a in s['actions'])}"
+        for s in card.get("suggestions", [])
+    ]
 
 
 def _print(found: list[Change], stories: int) -> None:
@@ -123,4 +140,8 @@ def _print(found: list[Change], stories: int) -> None:
         if change.new:
             click.echo(f"  + {change.what}: {change.new}")
     touched = len({change.story for change in found})
-    click.echo(f"\n{touched} of {stories} stories change." if found else f"No card changes in {stories} stories.")
+    click.echo(
+        f"\n{touched} of {stories} stories change."
+        if found
+        else f"No card changes in {stories} stories."
+    )

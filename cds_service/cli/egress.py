@@ -25,7 +25,10 @@ _NAME = f"{_APP}-registry"
     help="Host and port; a policy for Cilium by name; a NetworkPolicy by the addresses that the names have now.",
 )
 @click.option(
-    "--file", "path", type=click.Path(path_type=Path, dir_okay=False), help="Registry. Default: CDS_CLIENTS_FILE."
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Registry. Default: CDS_CLIENTS_FILE.",
 )
 def egress(kind: str, path: Path | None) -> None:
     """Print whom the service calls: FHIR servers and key sets of clients.toml, as rules to let out.
@@ -61,14 +64,19 @@ def _cilium(wanted: Sequence[Destination]) -> str:
         '              - matchPattern: "*"\n'
     ]
     rules += [
-        (f'    - toCIDR: ["{_network(d.address)}"]' if d.address else f'    - toFQDNs: [{{matchName: "{d.host}"}}]')
+        (
+            f'    - toCIDR: ["{_network(d.address)}"]'
+            if d.address
+            else f'    - toFQDNs: [{{matchName: "{d.host}"}}]'
+        )
         + f"  # {', '.join(d.clients)}\n"
         + f'      toPorts:\n        - ports:\n            - {{port: "{d.port}", protocol: TCP}}\n'
         for d in wanted
     ]
     return (
         f"{_HEAD}apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata:\n  name: {_NAME}\nspec:\n"
-        f"  endpointSelector:\n    matchLabels:\n      app.kubernetes.io/name: {_APP}\n  egress:\n" + "".join(rules)
+        f"  endpointSelector:\n    matchLabels:\n      app.kubernetes.io/name: {_APP}\n  egress:\n"
+        + "".join(rules)
     )
 
 

@@ -22,11 +22,19 @@ from cds_service.trust.registry import Client
 
 @click.command("explain")
 @click.argument("request", metavar="REQUEST.json", type=click.File("rb"))
-@click.option("--at", metavar="INSTANT", help="Evaluate as of this time (ISO 8601 with zone); default: now.")
-@click.option("--profile", type=click.Choice(PROFILES), default=PROFILES[0], help="Guideline profile.")
-@click.option("--hooks", type=click.Path(path_type=Path, file_okay=False), help="Another hooks/ folder.")
+@click.option(
+    "--at", metavar="INSTANT", help="Evaluate as of this time (ISO 8601 with zone); default: now."
+)
+@click.option(
+    "--profile", type=click.Choice(PROFILES), default=PROFILES[0], help="Guideline profile."
+)
+@click.option(
+    "--hooks", type=click.Path(path_type=Path, file_okay=False), help="Another hooks/ folder."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print cards and explanation as JSON.")
-def command(request: BinaryIO, at: str | None, profile: str, hooks: Path | None, as_json: bool) -> None:
+def command(
+    request: BinaryIO, at: str | None, profile: str, hooks: Path | None, as_json: bool
+) -> None:
     """Say of a hook call in REQUEST.json ("-" for standard input) what each rule made of it.
 
     Only its prefetch is looked at; no FHIR server is called. The output names values of the request:
@@ -46,7 +54,9 @@ def command(request: BinaryIO, at: str | None, profile: str, hooks: Path | None,
     except ServiceError as error:
         click.echo(f"{error.status}: {error.message}")
         sys.exit(1)
-    told = explanation(evaluation, pipeline.knowledge.services[service], pipeline.knowledge, with_values=True)
+    told = explanation(
+        evaluation, pipeline.knowledge.services[service], pipeline.knowledge, with_values=True
+    )
     if as_json:
         sys.stdout.write(encode({"cards": evaluation.cards, "explanation": told}).decode() + "\n")
         return
@@ -89,5 +99,7 @@ def _instant(at: str | None) -> datetime:
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:
-        raise click.BadParameter("give an instant with its zone, as in 2026-11-20T09:00:00Z", param_hint="--at")
+        raise click.BadParameter(
+            "give an instant with its zone, as in 2026-11-20T09:00:00Z", param_hint="--at"
+        )
     return instant

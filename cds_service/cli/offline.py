@@ -32,7 +32,9 @@ def offline_pipeline(hooks: Path) -> Pipeline:
     return Pipeline(load_knowledge(hooks), _DESK, FhirClient())
 
 
-def evaluate(pipeline: Pipeline, service: str, body: dict[str, Any], now: datetime, client: Client) -> Evaluation:
+def evaluate(
+    pipeline: Pipeline, service: str, body: dict[str, Any], now: datetime, client: Client
+) -> Evaluation:
     """One hook call as of `now`."""
     hook = pipeline.knowledge.services[service].file.hook
     request = replace(hook_request(body, service, hook, now), fhir_server=None, token=None)
@@ -43,7 +45,9 @@ def replay(pipeline: Pipeline, story: Story) -> Evaluation:
     """A story at its own time, under its own profile."""
     if story.file.service not in pipeline.knowledge.services:
         raise StoryError(f"{story.name}/story.toml: there is no service '{story.file.service}'")
-    client = Client(profile=story.file.profile, explain_missing_data=story.file.explain_missing_data)
+    client = Client(
+        profile=story.file.profile, explain_missing_data=story.file.explain_missing_data
+    )
     return evaluate(pipeline, story.file.service, story.request, story.file.now, client)
 
 

@@ -41,9 +41,19 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 @click.command("prefetch-table")
-@click.option("--client", "named", default="generic", help=f"A client of clients.toml, or: {', '.join(VENDORS)}.")
+@click.option(
+    "--client",
+    "named",
+    default="generic",
+    help=f"A client of clients.toml, or: {', '.join(VENDORS)}.",
+)
 @click.option("--service", help="One service only.")
-@click.option("--file", "path", type=click.Path(path_type=Path, dir_okay=False), help="Default: CDS_CLIENTS_FILE.")
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Default: CDS_CLIENTS_FILE.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def command(named: str, service: str | None, path: Path | None, as_json: bool) -> None:
     """Print each prefetch key with its query, its scopes, and what happens without it.
@@ -101,7 +111,9 @@ def _rows(service: Service, asked: Asked) -> list[dict[str, object]]:
     for key, template in service.prefetch.items():
         scopes = list(asked.vendor.scopes_of(key, template))
         name = asked.names.get(key, key)
-        rows.append({"key": key, "name": name, "query": template, "scopes": scopes, "without": WITHOUT[key]})
+        rows.append(
+            {"key": key, "name": name, "query": template, "scopes": scopes, "without": WITHOUT[key]}
+        )
     return rows
 
 

@@ -18,10 +18,22 @@ from cds_service.protocol.wire import encode
 @click.command("replay")
 @click.argument("names", metavar="[STORY]...", nargs=-1)
 @click.option("--list", "only_list", is_flag=True, help="List the stories and stop.")
-@click.option("--json", "as_json", is_flag=True, help="Print the CDS Hooks answers, one JSON object a line.")
-@click.option("--hooks", type=click.Path(path_type=Path, file_okay=False), help="Another hooks/ folder.")
-@click.option("--fixtures", type=click.Path(path_type=Path, file_okay=False), help="Another fixtures/ folder.")
-def command(names: tuple[str, ...], only_list: bool, as_json: bool, hooks: Path | None, fixtures: Path | None) -> None:
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the CDS Hooks answers, one JSON object a line."
+)
+@click.option(
+    "--hooks", type=click.Path(path_type=Path, file_okay=False), help="Another hooks/ folder."
+)
+@click.option(
+    "--fixtures", type=click.Path(path_type=Path, file_okay=False), help="Another fixtures/ folder."
+)
+def command(
+    names: tuple[str, ...],
+    only_list: bool,
+    as_json: bool,
+    hooks: Path | None,
+    fixtures: Path | None,
+) -> None:
     """Show the cards of one STORY, of several, or of all.
 
     \b

@@ -15,7 +15,13 @@ from cds_service.cli.store import the_database
 from cds_service.engine.cards import OVERRIDE_PATH
 from cds_service.feedback.figures import Figures, Reasons, RuleFigures, figures
 from cds_service.feedback.report_html import report_page
-from cds_service.feedback.report_table import COLUMNS, REASONS, leading_reason, report_csv, row_cells
+from cds_service.feedback.report_table import (
+    COLUMNS,
+    REASONS,
+    leading_reason,
+    report_csv,
+    row_cells,
+)
 from cds_service.knowledge.load import Knowledge, load_knowledge
 from cds_service.settings import Settings
 from cds_service.store.figures import FigureTables
@@ -31,9 +37,19 @@ _WORDS = 2  # columns of text at the left
     type=click.DateTime(["%Y-%m-%d"]),
     help=f"First day (UTC), as in 2026-11-01. Default: {_DAYS} days ago.",
 )
-@click.option("--format", "form", type=click.Choice(["table", "csv", "html"]), default="table", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
-@click.option("--tenant", help="One client only, by its name in clients.toml; default: all together.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "html"]),
+    default="table",
+    show_default=True,
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
+)
+@click.option(
+    "--tenant", help="One client only, by its name in clients.toml; default: all together."
+)
 def command(since: datetime | None, form: str, output: Path | None, tenant: str | None) -> None:
     """Say of each rule how often it fired, and how its cards were taken.
 
@@ -52,7 +68,13 @@ def command(since: datetime | None, form: str, output: Path | None, tenant: str 
     tenants = tables.tenants()
     if tenant is not None and tenant not in tenants:
         raise click.BadParameter("nothing is stored for this client", param_hint="--tenant")
-    found = figures(tables, [tenant] if tenant is not None else tenants, first, now, _reasons(settings, knowledge))
+    found = figures(
+        tables,
+        [tenant] if tenant is not None else tenants,
+        first,
+        now,
+        _reasons(settings, knowledge),
+    )
     if form == "table" and output is None:
         _print(found, Console(highlight=False))
         return
@@ -94,7 +116,9 @@ def _print(found: Figures, console: Console) -> None:
     else:
         console.print(_table(found), "", _why(found), "", sep="\n")
     if found.unmatched:
-        console.print(f"{found.unmatched} feedback on cards that are not known here: not counted above.")
+        console.print(
+            f"{found.unmatched} feedback on cards that are not known here: not counted above."
+        )
 
 
 def _table(found: Figures) -> Table:
@@ -118,7 +142,9 @@ def _short(rule: RuleFigures) -> list[str]:
 
 
 def _why(found: Figures) -> Table:
-    table = Table("Why cards were overridden", "Cards", box=None, pad_edge=False, header_style="bold")
+    table = Table(
+        "Why cards were overridden", "Cards", box=None, pad_edge=False, header_style="bold"
+    )
     for words, number in found.total.reasons.most_common():
         table.add_row(words, str(number))
     return table

@@ -49,8 +49,12 @@ def bound_socket(host: str, port: int, other: str = "--port") -> socket.socket:
     except OSError as error:
         bound.close()
         if isinstance(error, PermissionError):
-            raise click.ClickException(f"Port {port} needs more rights than this user has; try {other} 8643.") from None
-        raise click.ClickException(f"Port {port} on {host} is taken; try {other} {port + 1}.") from None
+            raise click.ClickException(
+                f"Port {port} needs more rights than this user has; try {other} 8643."
+            ) from None
+        raise click.ClickException(
+            f"Port {port} on {host} is taken; try {other} {port + 1}."
+        ) from None
     return bound
 
 

@@ -44,7 +44,9 @@ def make_worker(listener: int) -> Worker:
 
 
 @click.command("serve")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes."
+)
 def command(workers: int) -> None:
     """Serve with the settings of the CDS_... variables (docs/settings.md).
 
@@ -55,7 +57,9 @@ def command(workers: int) -> None:
     configure_logging()
     settings = settings_from_environment()
     _base[:] = [foundation(settings)]
-    refuse_wrong(settings, _base[0])  # a wrong configuration stops here, once, instead of in every worker
+    refuse_wrong(
+        settings, _base[0]
+    )  # a wrong configuration stops here, once, instead of in every worker
     with bound_socket(settings.host, settings.port, "CDS_PORT") as listener, _metrics(settings):
         _serve(settings, workers, listener)
 

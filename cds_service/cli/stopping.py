@@ -56,7 +56,9 @@ class Server(MPServer):
         self._announced = False
         self.main_loop_interrupt = _Attentive()
         for number in (signal.SIGUSR1, signal.SIGUSR2):
-            signal.signal(number, signal.SIG_IGN)  # inherited: neither kills a worker that is still starting
+            signal.signal(
+                number, signal.SIG_IGN
+            )  # inherited: neither kills a worker that is still starting
 
     def _init_shared_socket(self) -> None:
         if sys.platform != "linux":

@@ -22,5 +22,7 @@ def the_database(*, any_schema: bool = False) -> tuple[Settings, Database]:
     click.get_current_context().call_on_close(database.close)
     if not any_schema and not database.ping():
         wrong = database.problem == "wrong schema"
-        raise SettingsError(f"CDS_DATABASE_URL: {BEHIND if wrong else 'the database does not answer'}")
+        raise SettingsError(
+            f"CDS_DATABASE_URL: {BEHIND if wrong else 'the database does not answer'}"
+        )
     return settings, database

@@ -24,7 +24,9 @@ _BASE = "http://127.0.0.1:8642/demo/fhir"
 
 @click.command("stories")
 @click.option("--write", is_flag=True, help="Rewrite request.json where it differs.")
-@click.option("--fixtures", type=click.Path(path_type=Path, file_okay=False), help="Another fixtures/ folder.")
+@click.option(
+    "--fixtures", type=click.Path(path_type=Path, file_okay=False), help="Another fixtures/ folder."
+)
 def command(write: bool, fixtures: Path | None) -> None:
     """Check that request.json of each story carries what an EHR would prefetch from its record.json.
 

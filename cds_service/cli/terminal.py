@@ -23,10 +23,15 @@ def print_cards(console: Console, cards: list[dict[str, Any]]) -> None:
 
 def _panel(card: Mapping[str, Any]) -> Panel:
     indicator = card["indicator"]
-    parts: list[Any] = [Text(card["summary"], style="bold"), Markdown(card["detail"], hyperlinks=False)]
+    parts: list[Any] = [
+        Text(card["summary"], style="bold"),
+        Markdown(card["detail"], hyperlinks=False),
+    ]
     for suggestion in card.get("suggestions", []):
         kinds = ", ".join(_action(action) for action in suggestion["actions"])
-        parts.append(Text(f"[ {suggestion['label']} ]", style="bold cyan").append(f"  {kinds}", style="dim"))
+        parts.append(
+            Text(f"[ {suggestion['label']} ]", style="bold cyan").append(f"  {kinds}", style="dim")
+        )
     return Panel(
         Group(*parts),
         title=f"{indicator} · {card['source']['topic']['code']}",

@@ -31,7 +31,9 @@ def _file(name: str, told: str) -> Callable[[_Decorated], _Decorated]:
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _HOOKS = click.option("--hooks", type=_FOLDER, help="Another hooks/ folder.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-_LOCAL = _file("--local-codes", "CSV: system, code, ingredient or analyte. Default: CDS_LOCAL_CODES.")
+_LOCAL = _file(
+    "--local-codes", "CSV: system, code, ingredient or analyte. Default: CDS_LOCAL_CODES."
+)
 
 
 @click.group("terminology")
@@ -42,7 +44,11 @@ def command() -> None:
 @command.command("import")
 @click.argument("release", metavar="PATH", type=click.Path(path_type=Path))
 @_file("--output", f"The index to write. Default: CDS_RXNORM_INDEX, else {_DEFAULT_INDEX}.")
-@click.option("--released", type=click.DateTime(["%Y-%m-%d"]), help="Date of the release, where no file name tells it.")
+@click.option(
+    "--released",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Date of the release, where no file name tells it.",
+)
 @_LOCAL
 @_HOOKS
 @_JSON
@@ -115,7 +121,9 @@ def _bar() -> Iterator[Progress]:
 @_LOCAL
 @_HOOKS
 @_JSON
-def lookup(term: str, index: Path | None, local_codes: Path | None, hooks: Path | None, as_json: bool) -> None:
+def lookup(
+    term: str, index: Path | None, local_codes: Path | None, hooks: Path | None, as_json: bool
+) -> None:
     """Say what CODE_OR_NAME is taken for in an order, a result or a problem, and by which step.
 
     A code may carry its system in front: "http://snomed.info/sct|372594008"; without one every system is
@@ -128,12 +136,18 @@ def lookup(term: str, index: Path | None, local_codes: Path | None, hooks: Path 
     """
     settings = settings_from_environment()
     knowledge = load_knowledge(hooks or settings.hooks_dir)
-    site = site_codes(knowledge.terms, index or settings.rxnorm_index, local_codes or settings.local_codes)
+    site = site_codes(
+        knowledge.terms, index or settings.rxnorm_index, local_codes or settings.local_codes
+    )
     words = vocabulary(knowledge.terms, knowledge.fluids, knowledge.orders, site.local)
     meanings = explain_term(term, words.drugs, words.concepts, words.labs)
     if as_json:
         release = site.release.isoformat() if site.release else None
-        told = {"asked": term, "meanings": [m.as_dict() for m in meanings], "rxnormRelease": release}
+        told = {
+            "asked": term,
+            "meanings": [m.as_dict() for m in meanings],
+            "rxnormRelease": release,
+        }
         sys.stdout.write(encode(told).decode() + "\n")
     elif meanings:
         click.echo("\n".join(m.as_text() for m in meanings))

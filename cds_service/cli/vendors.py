@@ -17,7 +17,9 @@ _SMART = {
     "MedicationRequest": "patient/MedicationRequest.read (.rs)",
     "Medication": "patient/Medication.read (.r)",
 }
-_VITALS_TOO = frozenset({"labs"})  # it asks for blood pressure, heart rate, weight and Glasgow score too
+_VITALS_TOO = frozenset(
+    {"labs"}
+)  # it asks for blood pressure, heart rate, weight and Glasgow score too
 
 
 class Vendor(Struct, frozen=True, kw_only=True):
@@ -27,7 +29,9 @@ class Vendor(Struct, frozen=True, kw_only=True):
     guide: str
     key_title: str = "key"
     query_title: str = "query"
-    scopes: Mapping[str, str] = field(default_factory=lambda: _SMART)  # resource type -> name of its scope
+    scopes: Mapping[str, str] = field(
+        default_factory=lambda: _SMART
+    )  # resource type -> name of its scope
     vitals_scope: str = ""  # where vital signs have one of their own
     orders: str = "context.draftOrders comes with the call; a site that filters it must let medication orders through."
     notes: tuple[str, ...] = ()
@@ -74,7 +78,9 @@ VENDORS: Mapping[str, Vendor] = {
     "athenahealth": Vendor(
         title="athenahealth",
         guide="docs/ehr/athenahealth.md",
-        notes=("athenahealth's public pages do not describe prefetch or scopes: ask its CDS Hooks team for both.",),
+        notes=(
+            "athenahealth's public pages do not describe prefetch or scopes: ask its CDS Hooks team for both.",
+        ),
     ),
     "generic": Vendor(title="any EHR", guide="docs/ehr/generic.md"),
 }

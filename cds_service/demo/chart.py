@@ -28,7 +28,11 @@ blueprint = Blueprint("chart", __name__)
 MOST_TEXTS = 20
 MOST_RESOURCES = 2000
 USER = "Practitioner/demo-clinician"
-START_WITH = ("cramps-in-siadh", "saline-3-percent-mild", "rising-too-fast")  # for who opens the page first
+START_WITH = (
+    "cramps-in-siadh",
+    "saline-3-percent-mild",
+    "rising-too-fast",
+)  # for who opens the page first
 # Scripts and styles of our own files only, requests to ourselves only, HTML only through one named policy.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -86,15 +90,25 @@ def draw() -> Response:
     if not isinstance(resources, list) or len(resources) > MOST_RESOURCES:
         raise BadRequest("Send an object with the list 'resources', of at most 2000.")
     drawn = _drawn(resources, runtime().clock())
-    pieces = {piece: render_template(f"chart-{piece}.html", **drawn) for piece in ("banner", "sodium", "record")}
-    return _json(pieces | {"patientId": drawn["chart"].patient_id, "encounterId": drawn["chart"].encounter_id})
+    pieces = {
+        piece: render_template(f"chart-{piece}.html", **drawn)
+        for piece in ("banner", "sodium", "record")
+    }
+    return _json(
+        pieces
+        | {"patientId": drawn["chart"].patient_id, "encounterId": drawn["chart"].encounter_id}
+    )
 
 
 @blueprint.post("/demo/markdown")
 def markdown() -> Response:
     """The texts in the body, rendered from Markdown with HTML off."""
     texts = _member("texts")
-    if not isinstance(texts, list) or len(texts) > MOST_TEXTS or not all(isinstance(t, str) for t in texts):
+    if (
+        not isinstance(texts, list)
+        or len(texts) > MOST_TEXTS
+        or not all(isinstance(t, str) for t in texts)
+    ):
         raise BadRequest("Send an object with the list 'texts', of at most 20 strings.")
     return _json({"html": [rendered(text) for text in texts]})
 
@@ -117,8 +131,14 @@ def _drawn(resources: Iterable[object], now: datetime) -> dict[str, Any]:
     """What both pieces of the chart are rendered from."""
     limits = _limits()
     record = chart_of(resources, now, runtime().pipeline.knowledge.terms.labs["sodium"].loinc)
-    points = sorted((p for r in record.sodium if (p := _point(r, now)) is not None), key=lambda p: p.at)
-    plot = Plot(points=points, marks=list(_marks(record, now)), now=now, limits=limits) if points else None
+    points = sorted(
+        (p for r in record.sodium if (p := _point(r, now)) is not None), key=lambda p: p.at
+    )
+    plot = (
+        Plot(points=points, marks=list(_marks(record, now)), now=now, limits=limits)
+        if points
+        else None
+    )
     return {
         "chart": record,
         "now": now,
@@ -141,7 +161,9 @@ def _marks(record: Chart, now: datetime) -> Iterator[Mark]:
     doses: dict[str, list[datetime]] = {}  # newest first, as the record has them
     for item in record.doses:
         if item.since and item.since <= now:
-            doses.setdefault(" ".join(filter(None, (item.name, item.detail))), []).append(item.since)
+            doses.setdefault(" ".join(filter(None, (item.name, item.detail))), []).append(
+                item.since
+            )
     for words, (last, *earlier) in doses.items():
         count = f"{len(earlier) + 1} doses" if earlier else f"{utc(last):%d %b %H:%M}"
         yield Mark(last, f"{count}: {words}", "dose", tuple(earlier))
@@ -190,4 +212,6 @@ def _page(template: str, **values: Any) -> Response:
 
 
 def _json(value: dict[str, Any]) -> Response:
-    return Response(encode(value), mimetype="application/json", headers={"Cache-Control": "no-store"})
+    return Response(
+        encode(value), mimetype="application/json", headers={"Cache-Control": "no-store"}
+    )

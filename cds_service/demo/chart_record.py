@@ -15,7 +15,12 @@ from typing import Any
 from msgspec import Struct
 
 Resource = Mapping[str, Any]
-_PRESENT = ("arrived", "triaged", "in-progress", "onleave")  # an ended visit is no setting for a decision now
+_PRESENT = (
+    "arrived",
+    "triaged",
+    "in-progress",
+    "onleave",
+)  # an ended visit is no setting for a decision now
 _NOT_GIVEN = ("not-done", "entered-in-error")
 _SPECIMEN = re.compile(r" in (.+)")
 _USUAL = "Serum or Plasma"
@@ -74,7 +79,9 @@ def chart_of(resources: Iterable[object], now: datetime, sodium_codes: Collectio
     orders = [r for kind in ("MedicationRequest", "NutritionOrder") for r in by_type.get(kind, ())]
     medications = {text(m, "id"): concept(m, "code") for m in by_type.get("Medication", ())}
     observations = by_type.get("Observation", ())
-    doses = [_given(a, medications) for a in by_type.get("MedicationAdministration", ()) if _is_given(a)]
+    doses = [
+        _given(a, medications) for a in by_type.get("MedicationAdministration", ()) if _is_given(a)
+    ]
     born = _instant(text(patient, "birthDate"))
     return Chart(
         patient_id=text(patient, "id"),
@@ -87,7 +94,9 @@ def chart_of(resources: Iterable[object], now: datetime, sodium_codes: Collectio
         problems=tuple(_problem(c) for c in by_type.get("Condition", ())),
         medicines=tuple(_order(o, medications) for o in orders if text(o, "status") != "draft"),
         drafts=tuple(_order(o, medications) for o in orders if text(o, "status") == "draft"),
-        doses=tuple(sorted((d for d in doses if d.since), key=lambda d: d.since or now, reverse=True)),
+        doses=tuple(
+            sorted((d for d in doses if d.since), key=lambda d: d.since or now, reverse=True)
+        ),
         sodium=_newest_first(o for o in observations if _has_code(o, sodium_codes)),
         results=_newest_first(o for o in observations if not _has_code(o, sodium_codes)),
     )
@@ -108,7 +117,9 @@ def text(value: object, *path: str) -> str:
 
 def concept(value: object, *path: str) -> str:
     """The words of a CodeableConcept: its text, else a display, else a code."""
-    return text(value, *path, "text") or text(value, *path, "coding", "display") or _code(value, *path)
+    return (
+        text(value, *path, "text") or text(value, *path, "coding", "display") or _code(value, *path)
+    )
 
 
 def person(patient: Resource) -> str:
@@ -136,7 +147,9 @@ def _code(value: object, *path: str) -> str:
 
 
 def _has_code(resource: Resource, codes: Collection[str]) -> bool:
-    return any(code in codes for code in walk(resource, "code", "coding", "code") if isinstance(code, str))
+    return any(
+        code in codes for code in walk(resource, "code", "coding", "code") if isinstance(code, str)
+    )
 
 
 def _problem(condition: Resource) -> Item:
@@ -163,12 +176,17 @@ def _order(order: Resource, medications: Mapping[str, str]) -> Item:
 
 
 def _is_given(administration: Resource) -> bool:
-    return text(administration, "status") not in _NOT_GIVEN and administration.get("wasNotGiven") is not True
+    return (
+        text(administration, "status") not in _NOT_GIVEN
+        and administration.get("wasNotGiven") is not True
+    )
 
 
 def _given(administration: Resource, medications: Mapping[str, str]) -> Item:
     """A dose, by the time it was given or begun."""
-    begun = text(administration, "effectiveDateTime") or text(administration, "effectivePeriod", "start")
+    begun = text(administration, "effectiveDateTime") or text(
+        administration, "effectivePeriod", "start"
+    )
     dose: object = next(iter(walk(administration, "dosage", "dose")), None)
     return Item(
         name=_medicine(administration, medications) or "Unnamed medicine",
@@ -182,7 +200,9 @@ def _dose(order: Resource) -> str:
     told = text(order, "dosageInstruction", "text")
     if told:
         return told
-    dose = _quantity(next(iter(walk(order, "dosageInstruction", "doseAndRate", "doseQuantity")), {}))
+    dose = _quantity(
+        next(iter(walk(order, "dosageInstruction", "doseAndRate", "doseQuantity")), {})
+    )
     repeat: object = next(iter(walk(order, "dosageInstruction", "timing", "repeat")), None)
     per_day = text(repeat, "periodUnit") == "d" and walk(repeat, "period") == [1]
     times = _number(next(iter(walk(repeat, "frequency")), None)) if per_day else None
@@ -214,7 +234,11 @@ def _result_name(observation: Resource) -> str:
     name = concept(observation, "code") or "Unnamed result"
     found = _SPECIMEN.search(text(observation, "code", "coding", "display"))
     specimen = found[1] if found else _USUAL
-    return name if specimen in (_USUAL, "Blood") or specimen.lower() in name.lower() else f"{name} ({specimen.lower()})"
+    return (
+        name
+        if specimen in (_USUAL, "Blood") or specimen.lower() in name.lower()
+        else f"{name} ({specimen.lower()})"
+    )
 
 
 def _quantity(quantity: object) -> str:
@@ -222,7 +246,9 @@ def _quantity(quantity: object) -> str:
     if amount is None:
         return ""
     unit = text(quantity, "unit") or text(quantity, "code")
-    return f"{text(quantity, 'comparator')}{amount:g} {unit.strip('{}')}".strip()  # UCUM writes {tbl} for a tablet
+    return (
+        f"{text(quantity, 'comparator')}{amount:g} {unit.strip('{}')}".strip()
+    )  # UCUM writes {tbl} for a tablet
 
 
 def _number(value: object) -> float | None:

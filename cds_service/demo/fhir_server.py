@@ -83,8 +83,16 @@ class MemoryServer:
             "kind": "instance",
             "fhirVersion": FHIR_VERSION,
             "format": ["json"],
-            "implementation": {"description": "Synthetic patients of hyponatremia-cds", "url": self._base},
-            "rest": [{"mode": "server", "resource": [_capability(name) for name in sorted(self._resources)]}],
+            "implementation": {
+                "description": "Synthetic patients of hyponatremia-cds",
+                "url": self._base,
+            },
+            "rest": [
+                {
+                    "mode": "server",
+                    "resource": [_capability(name) for name in sorted(self._resources)],
+                }
+            ],
         }
 
     def _link(self, relation: str, query: Query, offset: int) -> dict[str, str]:
@@ -110,14 +118,20 @@ def _capability(name: str) -> dict[str, Any]:
 
 
 def _matches(resource: Resource, query: Query) -> bool:
-    return all(_matches_one(resource, name, value) for name, value in query.parameters.items() if name not in _CONTROL)
+    return all(
+        _matches_one(resource, name, value)
+        for name, value in query.parameters.items()
+        if name not in _CONTROL
+    )
 
 
 def _matches_one(resource: Resource, name: str, value: str) -> bool:
     wanted = value.split(",")
     if name in ("patient", "subject"):
         ids = {w.rpartition("/")[2] for w in wanted}
-        return any(resource.get(s, {}).get("reference", "").rpartition("/")[2] in ids for s in _SUBJECTS)
+        return any(
+            resource.get(s, {}).get("reference", "").rpartition("/")[2] in ids for s in _SUBJECTS
+        )
     if name == "code":
         return bool(_tokens(resource) & set(wanted))
     if name == "status":
@@ -130,7 +144,9 @@ def _matches_one(resource: Resource, name: str, value: str) -> bool:
 def _tokens(resource: Resource) -> set[str]:
     """Each coding as `system|code` and as `code`."""
     codings = [c for name in _CODES for c in resource.get(name, {}).get("coding", [])]
-    return {f"{c.get('system', '')}|{c.get('code', '')}" for c in codings} | {c.get("code", "") for c in codings}
+    return {f"{c.get('system', '')}|{c.get('code', '')}" for c in codings} | {
+        c.get("code", "") for c in codings
+    }
 
 
 def _sort(resources: list[Resource], order: str) -> None:

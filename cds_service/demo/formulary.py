@@ -30,8 +30,16 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def resource(self) -> dict[str, Any]:
         """The draft order that picking this line makes."""
         if self.type == "NutritionOrder":
-            diet = {"coding": [_coding(_SNOMED, self.code, "Fluid restricted diet")], "text": self.name}
-            return {"resourceType": self.type, "status": "draft", "intent": "order", "oralDiet": {"type": [diet]}}
+            diet = {
+                "coding": [_coding(_SNOMED, self.code, "Fluid restricted diet")],
+                "text": self.name,
+            }
+            return {
+                "resourceType": self.type,
+                "status": "draft",
+                "intent": "order",
+                "oralDiet": {"type": [diet]},
+            }
         concept: dict[str, Any] = {"text": self.name}
         if self.code:
             concept = {"coding": [_coding(_RXNORM, self.code, self.name)]} | concept

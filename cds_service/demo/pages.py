@@ -101,7 +101,8 @@ def _fails(story: Story, type_: str, parameters: Mapping[str, str]) -> bool:
     prefetch = runtime().pipeline.knowledge.services[story.file.service].prefetch
     searches = (prefetch[key].partition("?") for key in story.file.failing)
     return any(
-        path == type_ and dict(parse_qsl(query)).get("code") == parameters.get("code") for path, _, query in searches
+        path == type_ and dict(parse_qsl(query)).get("code") == parameters.get("code")
+        for path, _, query in searches
     )
 
 
@@ -111,7 +112,9 @@ def _server() -> MemoryServer:
     minute = here.clock().replace(second=0, microsecond=0)
     held: tuple[datetime, MemoryServer] | None = current_app.extensions.get(_HELD)
     if held is None or held[0] != minute:
-        resources = [resource for story in here.stories.values() for resource in story.resources_at(minute)]
+        resources = [
+            resource for story in here.stories.values() for resource in story.resources_at(minute)
+        ]
         held = minute, MemoryServer(here.settings.base_url + FHIR_PATH, resources)
         current_app.extensions[_HELD] = held
     return held[1]

@@ -92,7 +92,9 @@ class Plot(Struct, frozen=True, kw_only=True):
 
 def bands(limits: Limits) -> tuple[tuple[str, float, float], ...]:
     """Name, lower and upper edge of each band of a profile, lowest first."""
-    severe, moderate, mild = (float(edge) for edge in (limits.severe_below, limits.moderate_below, limits.mild_below))
+    severe, moderate, mild = (
+        float(edge) for edge in (limits.severe_below, limits.moderate_below, limits.mild_below)
+    )
     return ("severe", 0.0, severe), ("moderate", severe, moderate), ("mild", moderate, mild)
 
 
@@ -118,7 +120,9 @@ def legend(plot: Plot) -> list[tuple[str, str]]:
 def svg(plot: Plot, shape: Shape) -> Markup:
     """The drawing. Colors and fonts come from the page's style sheet; text from records is escaped."""
     picture = _Picture(plot, shape)
-    title = f"Sodium over time: {len(plot.points)} results, the last {plot.points[-1].value:g} mmol/L"
+    title = (
+        f"Sodium over time: {len(plot.points)} results, the last {plot.points[-1].value:g} mmol/L"
+    )
     return Markup(
         '<svg class="plot {}" viewBox="0 0 {} {}" role="img" aria-label="{}" focusable="false">{}</svg>'
     ).format(shape.name, shape.width, shape.height, title, Markup("").join(picture.parts()))
@@ -138,7 +142,9 @@ class _Picture:
         self._left, self._right = float(_LEFT), float(shape.width - _RIGHT)
         rows = min(len(plot.marks), _MOST_MARKS)
         self._base = float(shape.height - _BOTTOM - rows * _MARK_ROW)
-        self._taken: list[tuple[float, float, float, float]] = []  # where no label may start: x, x, y, y
+        self._taken: list[
+            tuple[float, float, float, float]
+        ] = []  # where no label may start: x, x, y, y
         self._axis: Axis = axis([p.at for p in plot.points], plot.now, self._left, self._right)
 
     def parts(self) -> Iterator[Markup]:
@@ -190,7 +196,9 @@ class _Picture:
             return
         base, limit = self._allowed
         right = self._axis.place(self._plot.now)
-        left = min(self._axis.place(self._plot.points[-1].at - self._plot.window), right - _SHORTEST_LIMIT)
+        left = min(
+            self._axis.place(self._plot.points[-1].at - self._plot.window), right - _SHORTEST_LIMIT
+        )
         y = self._y(limit)
         yield _line("limit", left, y, right, y)
         words = f"limit {limit:g} ({base.value:g} + {self._plot.limits.rate_limit_day} in 24 h)"
@@ -228,9 +236,9 @@ class _Picture:
         labels: list[Markup] = []
         for x, y, point in reversed(places):
             name = band_name(point.value, self._plot.limits).replace(" ", "-")
-            yield Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="4.5"><title>{}</title></circle>').format(
-                name, x, y, f"{point.value:g} mmol/L, {point.at:%d %b %H:%M}"
-            )
+            yield Markup(
+                '<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="4.5"><title>{}</title></circle>'
+            ).format(name, x, y, f"{point.value:g} mmol/L, {point.at:%d %b %H:%M}")
             if labelled - x >= _LABEL_ROOM:
                 labelled = x
                 labels.append(self._label(x, y, f"{point.value:g}"))
@@ -243,7 +251,9 @@ class _Picture:
             left - _HALF_LABEL < x < right + _HALF_LABEL and top < above < bottom
             for left, right, top, bottom in self._taken
         )
-        return _text("value middle", max(x, self._left + _HALF_LABEL), below if hit else above, words)
+        return _text(
+            "value middle", max(x, self._left + _HALF_LABEL), below if hit else above, words
+        )
 
 
 def _shown(marks: Sequence[Mark]) -> list[Mark]:
@@ -257,7 +267,9 @@ def _fitted(words: str, width: float) -> str:
 
 
 def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
-    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(kind, x1, y1, x2, y2)
+    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(
+        kind, x1, y1, x2, y2
+    )
 
 
 def _rect(kind: str, x: float, y: float, width: float, height: float) -> Markup:
@@ -267,4 +279,6 @@ def _rect(kind: str, x: float, y: float, width: float, height: float) -> Markup:
 
 
 def _text(kind: str, x: float, y: float, words: str) -> Markup:
-    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(kind, x, y, escape(words))
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(
+        kind, x, y, escape(words)
+    )

@@ -104,7 +104,9 @@ def load_story(folder: Path) -> Story:
     except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise StoryError(f"{folder.name}/story.toml: {error}") from None
     if file.now.tzinfo is None:
-        raise StoryError(f"{folder.name}/story.toml: 'now' needs a time zone, as in 2026-11-20T09:00:00Z")
+        raise StoryError(
+            f"{folder.name}/story.toml: 'now' needs a time zone, as in 2026-11-20T09:00:00Z"
+        )
     record, request = _json(folder, "record.json"), _json(folder, "request.json")
     if record.get("resourceType") != "Bundle":
         raise StoryError(f"{folder.name}/record.json: not a FHIR Bundle")

@@ -61,13 +61,17 @@ class Upload:
         began = time.monotonic()
         while True:
             if _is_in_the_open(self._base):
-                raise UploadError("http is for this machine and private networks; use https for this server")
+                raise UploadError(
+                    "http is for this machine and private networks; use https for this server"
+                )
             fetched = self._once("metadata", None)
             if _is_ready(fetched):
                 return
             waited = time.monotonic() - began
             if waited >= seconds:
-                raise UploadError(f"no FHIR server there: GET metadata: {_told(fetched)} (waited {waited:.0f} s)")
+                raise UploadError(
+                    f"no FHIR server there: GET metadata: {_told(fetched)} (waited {waited:.0f} s)"
+                )
             report(waited, _told(fetched))
             self._sleep(_LOOK_EVERY_S)
 
@@ -155,7 +159,11 @@ def _is_ready(fetched: Fetched) -> bool:
     if fetched.status in _REFUSED or fetched.status in _ELSEWHERE:
         raise UploadError(f"GET metadata: {_told(fetched)}")
     told = _json(fetched)
-    if fetched.status != _READ or not isinstance(told, dict) or told.get("resourceType") != "CapabilityStatement":
+    if (
+        fetched.status != _READ
+        or not isinstance(told, dict)
+        or told.get("resourceType") != "CapabilityStatement"
+    ):
         return False
     version = str(told.get("fhirVersion", "4."))
     if not version.startswith("4."):
@@ -169,7 +177,9 @@ def _all_taken(answer: object, entries: int) -> bool:
     if not isinstance(listed, list) or len(listed) != entries:
         return False
     said = [entry.get("response") for entry in listed if isinstance(entry, dict)]
-    return len(said) == entries and all(isinstance(r, dict) and str(r.get("status", "")).startswith("2") for r in said)
+    return len(said) == entries and all(
+        isinstance(r, dict) and str(r.get("status", "")).startswith("2") for r in said
+    )
 
 
 def _told(fetched: Fetched) -> str:

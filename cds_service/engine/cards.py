@@ -67,7 +67,9 @@ class Writer:
         }
         self._frames: dict[str, _Frame] = {}
 
-    def card(self, finding: Finding, case: Case, patient_id: str, actions: ActionWriter) -> dict[str, Any]:
+    def card(
+        self, finding: Finding, case: Case, patient_id: str, actions: ActionWriter
+    ) -> dict[str, Any]:
         """One card, complete but for the last check of `protocol.card`."""
         rule, frame = self._service.file.rules[finding.rule], self._frame(finding.rule)
         card_id = self._uuid(finding, case, patient_id)
@@ -78,8 +80,13 @@ class Writer:
             "indicator": finding.indicator,
             "source": frame.source,
         }
-        written = [self._suggestion(s, f"{card_id}/{n}", actions) for n, s in enumerate(finding.suggestions)]
-        offered = [(s, w) for s, w in zip(finding.suggestions, written, strict=True) if w["actions"]]
+        written = [
+            self._suggestion(s, f"{card_id}/{n}", actions)
+            for n, s in enumerate(finding.suggestions)
+        ]
+        offered = [
+            (s, w) for s, w in zip(finding.suggestions, written, strict=True) if w["actions"]
+        ]
         if offered:
             card["suggestions"] = [w for _, w in offered]
             card["selectionBehavior"] = self._behavior(s for s, _ in offered)
@@ -96,7 +103,9 @@ class Writer:
         """Why a rule did not fire, in the words of hooks/; without values nothing of the patient is in it."""
         own = self._service.file.rules[silence.rule].silence
         template = own.get(silence.reason) or self._words.silence[silence.reason]
-        return self._fill(template, silence.facts if with_values else dict.fromkeys(silence.facts, "…"))
+        return self._fill(
+            template, silence.facts if with_values else dict.fromkeys(silence.facts, "…")
+        )
 
     def not_checked(self, missing: Mapping[str, Missing]) -> str:
         """What could not be looked at, and why; empty where everything was."""
@@ -113,7 +122,9 @@ class Writer:
         return self._fill(self._words.lines["unrecognised"], {"count": str(count)}) if count else ""
 
     def _fill(self, template: str, facts: Mapping[str, Fact]) -> str:
-        return _format(template) % ({name: self._say(fact) for name, fact in facts.items()} if facts else _NO_FACTS)
+        return _format(template) % (
+            {name: self._say(fact) for name, fact in facts.items()} if facts else _NO_FACTS
+        )
 
     def _say(self, fact: Fact) -> str:
         if isinstance(fact, RecordText):
@@ -134,7 +145,9 @@ class Writer:
         do += [self.summary(other) for other in finding.absorbed]
         why = [(self._line(line, rule), line.keep) for line in finding.why]
         series = trend_line(case.sodium.samples, case.snapshot.now, case.snapshot.zone, case.limits)
-        unchecked = " ".join(filter(None, (self.not_checked(case.snapshot.missing), self._unrecognised(case))))
+        unchecked = " ".join(
+            filter(None, (self.not_checked(case.snapshot.missing), self._unrecognised(case)))
+        )
         close = self._frame(finding.rule).close
         while True:
             text = _assemble(do, series, [words for words, _ in why], unchecked) + close
@@ -173,7 +186,9 @@ class Writer:
             },
         }
 
-    def _suggestion(self, suggestion: Suggestion, name: str, actions: ActionWriter) -> dict[str, Any]:
+    def _suggestion(
+        self, suggestion: Suggestion, name: str, actions: ActionWriter
+    ) -> dict[str, Any]:
         words = self._words.suggestions[suggestion.kind]
         written: dict[str, Any] = {
             "label": self._fill(words.label, suggestion.facts),
@@ -199,9 +214,18 @@ class Writer:
     def _uuid(self, finding: Finding, case: Case, patient_id: str) -> str:
         """Same advice on the same facts, same uuid (design.md "Card uuid")."""
         latest = case.sodium.latest
-        result = (latest.reference, str(latest.value), latest.status, latest.at.isoformat()) if latest else ("none",)
+        result = (
+            (latest.reference, str(latest.value), latest.status, latest.at.isoformat())
+            if latest
+            else ("none",)
+        )
         offered = [s.kind for s in finding.suggestions]
-        removed = [a.reference for s in finding.suggestions for a in s.actions if isinstance(a, RemoveDraft)]
+        removed = [
+            a.reference
+            for s in finding.suggestions
+            for a in s.actions
+            if isinstance(a, RemoveDraft)
+        ]
         absorbed = [other.rule for other in finding.absorbed]
         parts = [
             self._service.id,
@@ -211,7 +235,9 @@ class Writer:
             finding.indicator,
             finding.order,
         ]
-        return self._hash("\x1f".join([*parts, *result, *finding.drugs, *offered, *removed, *absorbed]))
+        return self._hash(
+            "\x1f".join([*parts, *result, *finding.drugs, *offered, *removed, *absorbed])
+        )
 
     def _hash(self, text: str) -> str:
         keyed = _keyed(self._desk.secret).copy()

@@ -25,7 +25,8 @@ def explanation(
     told: dict[str, Any] = {
         "knowledge": knowledge.sha256[:16],
         "sources": {
-            key: _source(source.state, source.origin, source.missing) for key, source in evaluation.sources.items()
+            key: _source(source.state, source.origin, source.missing)
+            for key, source in evaluation.sources.items()
         },
         "returned": [finding.rule for finding in evaluation.returned],
         "suppressed": [finding.rule for finding in evaluation.suppressed],

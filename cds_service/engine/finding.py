@@ -84,7 +84,9 @@ class Finding(Struct, frozen=True, kw_only=True):
     order: str = ""  # order-select: reference of the selected draft it is about
     slot: Literal["sodium", "rate", "order"] = "sodium"
     drugs: tuple[str, ...] = ()  # named on the card; part of its uuid
-    absorbed: tuple[Finding, ...] = ()  # findings taken in as bullets: their summary becomes one line
+    absorbed: tuple[
+        Finding, ...
+    ] = ()  # findings taken in as bullets: their summary becomes one line
 
 
 class Silence(Struct, frozen=True):

@@ -53,7 +53,9 @@ def closed_patient_view(case: Case) -> str:
     return closed(case) or ("comfort-care" if case.comfort_care else "")
 
 
-def triage_patient_view(outcomes: Iterable[Outcome], case: Case, keep: Keep = keep_all) -> list[Finding]:
+def triage_patient_view(
+    outcomes: Iterable[Outcome], case: Case, keep: Keep = keep_all
+) -> list[Finding]:
     """One card about the sodium and one about its rise or its data, the more urgent first."""
     fired = [o for o in outcomes if isinstance(o, Finding)]
     if not fired or closed_patient_view(case):
@@ -65,7 +67,9 @@ def triage_patient_view(outcomes: Iterable[Outcome], case: Case, keep: Keep = ke
     return _shown(cards, case, keep)
 
 
-def triage_order_select(outcomes: Mapping[str, Sequence[Outcome]], case: Case, keep: Keep = keep_all) -> list[Finding]:
+def triage_order_select(
+    outcomes: Mapping[str, Sequence[Outcome]], case: Case, keep: Keep = keep_all
+) -> list[Finding]:
     """One card per selected order, the most urgent first; in comfort care only critical ones (M15)."""
     if closed(case):
         return []
@@ -85,7 +89,9 @@ def _shown(cards: list[Finding], case: Case, keep: Keep) -> list[Finding]:
     if len(kept) <= AT_MOST:
         return kept
     last, beyond = kept[AT_MOST - 1], kept[AT_MOST:]
-    more = tuple(finding for card in beyond for finding in (replace(card, absorbed=()), *card.absorbed))
+    more = tuple(
+        finding for card in beyond for finding in (replace(card, absorbed=()), *card.absorbed)
+    )
     return [*kept[: AT_MOST - 1], replace(last, absorbed=(*last.absorbed, *more))]
 
 

@@ -23,7 +23,9 @@ class Asking:
         self._pool: ThreadPoolExecutor | None = None
         self._free = threading.Semaphore(threads)
 
-    def begin(self, ask: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Future[_T] | None:
+    def begin(
+        self, ask: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> Future[_T] | None:
         """Ask in a thread; None where none is free."""
         pool, free = self._mine()
         if not free.acquire(blocking=False):

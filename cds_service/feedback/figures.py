@@ -14,7 +14,11 @@ from cds_service.store.feedback import COMMENTED
 from cds_service.store.figures import Answer, FigureTables, Showing
 
 ANSWER_WITHIN = timedelta(hours=24)  # issue 6: "no feedback within 24 h"
-NO_REASON, ONLY_COMMENT, OTHER_CODE = "no reason given", "only a comment", "a reason of the client's own"
+NO_REASON, ONLY_COMMENT, OTHER_CODE = (
+    "no reason given",
+    "only a comment",
+    "a reason of the client's own",
+)
 _CLOCKS_DIFFER = timedelta(minutes=2)
 
 Reasons = Mapping[tuple[str, str], str]  # (system, code) -> words
@@ -96,7 +100,9 @@ class _Card(Struct):
     answers: list[Answer] = field(default_factory=list)
 
 
-def figures(tables: FigureTables, tenants: Iterable[str], since: date, now: datetime, reasons: Reasons) -> Figures:
+def figures(
+    tables: FigureTables, tenants: Iterable[str], since: date, now: datetime, reasons: Reasons
+) -> Figures:
     """The figures of these tenants together, since the beginning of a day (UTC)."""
     start = datetime.combine(since, time(), UTC)
     rules: dict[tuple[str, str], RuleFigures] = {}
@@ -113,7 +119,9 @@ def figures(tables: FigureTables, tenants: Iterable[str], since: date, now: date
         for card in cards.values():
             _settle(card, now, reasons)
     ordered = sorted(rules.values(), key=lambda r: (-r.returned, r.rule, r.profile))
-    return Figures(since=since, until=now, rules=tuple(ordered), unmatched=unmatched, earlier=earlier)
+    return Figures(
+        since=since, until=now, rules=tuple(ordered), unmatched=unmatched, earlier=earlier
+    )
 
 
 def _of(rules: dict[tuple[str, str], RuleFigures], rule: str, profile: str) -> RuleFigures:
@@ -123,7 +131,9 @@ def _of(rules: dict[tuple[str, str], RuleFigures], rule: str, profile: str) -> R
     return rules[key]
 
 
-def _count(rules: dict[tuple[str, str], RuleFigures], tables: FigureTables, tenant: str, since: date) -> None:
+def _count(
+    rules: dict[tuple[str, str], RuleFigures], tables: FigureTables, tenant: str, since: date
+) -> None:
     for count in tables.counts(tenant, since):
         one = _of(rules, count.rule, count.profile)
         one.fired += count.fired
@@ -132,12 +142,16 @@ def _count(rules: dict[tuple[str, str], RuleFigures], tables: FigureTables, tena
         one.weeks.setdefault(_monday(count.day), Week()).returned += count.returned
 
 
-def _cards(rules: dict[tuple[str, str], RuleFigures], showings: Iterable[Showing]) -> dict[str, _Card]:
+def _cards(
+    rules: dict[tuple[str, str], RuleFigures], showings: Iterable[Showing]
+) -> dict[str, _Card]:
     cards: dict[str, _Card] = {}
     for showing in showings:
         card = cards.get(showing.card)
         if card is None:
-            cards[showing.card] = _Card(_of(rules, showing.rule, showing.profile), [showing.issued_at])
+            cards[showing.card] = _Card(
+                _of(rules, showing.rule, showing.profile), [showing.issued_at]
+            )
         else:
             card.shown.append(showing.issued_at)
     return cards

@@ -21,7 +21,9 @@ class Inbox:
         self._table = table
         self._comments = comments
 
-    def keep(self, service: str, items: Sequence[FeedbackItem], now: datetime, tenant: str = ANONYMOUS) -> int:
+    def keep(
+        self, service: str, items: Sequence[FeedbackItem], now: datetime, tenant: str = ANONYMOUS
+    ) -> int:
         """Store all items of a call in one transaction; the number that were new.
 
         StoreUnavailable (503) where they cannot be stored now: then none of them is.

@@ -54,9 +54,13 @@ def _item(item: object, now: datetime) -> FeedbackItem:
         raise BadRequest("The member 'card' of a feedback is missing or not a card's uuid.")
     outcome = item.get("outcome")
     if outcome not in ("accepted", "overridden"):
-        raise BadRequest("The member 'outcome' of a feedback is neither 'accepted' nor 'overridden'.")
+        raise BadRequest(
+            "The member 'outcome' of a feedback is neither 'accepted' nor 'overridden'."
+        )
     content = _accepted(item) if outcome == "accepted" else _override(item)
-    return FeedbackItem(card=str(card).strip(), outcome=outcome, outcome_at=_instant(item, now), content=content)
+    return FeedbackItem(
+        card=str(card).strip(), outcome=outcome, outcome_at=_instant(item, now), content=content
+    )
 
 
 def _is_id(value: object) -> bool:
@@ -85,7 +89,9 @@ def _override(item: Mapping[str, Any]) -> dict[str, Any]:
     reason = said.get("reason")
     if isinstance(reason, dict):
         kept["reason"] = {
-            p: str(reason[p])[:_CODE_LENGTH] for p in ("code", "system") if isinstance(reason.get(p), str)
+            p: str(reason[p])[:_CODE_LENGTH]
+            for p in ("code", "system")
+            if isinstance(reason.get(p), str)
         }
     comment = said.get("userComment")
     if isinstance(comment, str) and comment.strip():
@@ -99,11 +105,17 @@ def _instant(item: Mapping[str, Any], now: datetime) -> datetime:
     value = item.get("outcomeTimestamp")
     try:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-        utc = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC) if instant else None
+        utc = (
+            (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+            if instant
+            else None
+        )
     except (ValueError, OverflowError):
         utc = None
     if utc is None:
-        raise BadRequest("The member 'outcomeTimestamp' of a feedback is missing or not an instant.")
+        raise BadRequest(
+            "The member 'outcomeTimestamp' of a feedback is missing or not an instant."
+        )
     if utc > now + _SKEW:
         raise BadRequest("The member 'outcomeTimestamp' of a feedback lies in the future.")
     return utc

@@ -79,7 +79,9 @@ def trend(title: str, marks: Sequence[str], lines: Sequence[Line], unit: str = "
         for n, mark in enumerate(marks)
         if n % every == 0
     )
-    return _svg(title, _TREND_HEIGHT, grid + under + "".join(_line(frame, line, marks) for line in lines))
+    return _svg(
+        title, _TREND_HEIGHT, grid + under + "".join(_line(frame, line, marks) for line in lines)
+    )
 
 
 class _Frame(Struct, frozen=True):
@@ -102,7 +104,9 @@ def _grid(frame: _Frame, value: float, unit: str) -> str:
 
 
 def _line(frame: _Frame, line: Line, marks: Sequence[str]) -> str:
-    points = [(frame.x(n), frame.y(v), marks[n], v) for n, v in enumerate(line.values) if v is not None]
+    points = [
+        (frame.x(n), frame.y(v), marks[n], v) for n, v in enumerate(line.values) if v is not None
+    ]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _, _ in points)
     dots = "".join(
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" class="dot {line.style}">'

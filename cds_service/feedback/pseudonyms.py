@@ -13,7 +13,9 @@ class Pseudonyms:
     def __init__(self, secret: bytes) -> None:
         # A key of its own, so that no hash here can equal one that goes out on a card.
         key = hmac.digest(secret, b"pseudonyms", "sha256")
-        self._keyed = hmac.new(key, digestmod="sha256")  # the key is worked in once; each hash starts from a copy
+        self._keyed = hmac.new(
+            key, digestmod="sha256"
+        )  # the key is worked in once; each hash starts from a copy
 
     def of(self, *parts: str) -> str:
         """The hash of these texts together; their order and borders matter."""

@@ -49,8 +49,19 @@ ul { margin: 6px 0; padding-left: 20px; color: var(--soft); }
   table { font-size: 9px; } th, td { padding: 3px 4px; } h2 { margin-top: 22px; }
   thead { display: table-header-group; } }
 """
-_COLORS = {"yes": "var(--yes)", "no": "var(--no)", "none": "var(--none)", "open": "var(--open)", "blue": "var(--blue)"}
-_FATES = (("accepted", "yes"), ("overridden", "no"), ("no feedback", "none"), ("still open", "open"))
+_COLORS = {
+    "yes": "var(--yes)",
+    "no": "var(--no)",
+    "none": "var(--none)",
+    "open": "var(--open)",
+    "blue": "var(--blue)",
+}
+_FATES = (
+    ("accepted", "yes"),
+    ("overridden", "no"),
+    ("no feedback", "none"),
+    ("still open", "open"),
+)
 _MOST_RULES = 25  # in the plot; the table has all
 
 
@@ -88,7 +99,9 @@ def _tiles(total: RuleFigures, figures: Figures) -> str:
         (duration(total.median_seconds), "median time to action"),
         (f"{figures.unmatched:,}", "feedback on unknown cards"),
     )
-    drawn = "".join(f'<div class="tile"><b>{value}</b><span>{name}</span></div>' for value, name in tiles)
+    drawn = "".join(
+        f'<div class="tile"><b>{value}</b><span>{name}</span></div>' for value, name in tiles
+    )
     return f'<div class="tiles">{drawn}</div>'
 
 
@@ -99,7 +112,9 @@ def _fates(figures: Figures) -> str:
     rows = []
     for rule in shown:
         values = (rule.accepted, rule.overridden, rule.unanswered, rule.open)
-        parts = [Part(name, value, style) for (name, style), value in zip(_FATES, values, strict=True)]
+        parts = [
+            Part(name, value, style) for (name, style), value in zip(_FATES, values, strict=True)
+        ]
         rows.append(Bar(f"{rule.rule} · {rule.profile}", tuple(parts)))
     plot = bars("Cards by rule and what became of them", rows)
     return f"<h2>Cards by rule</h2>{_legend(_FATES)}{plot}"
@@ -111,14 +126,18 @@ def _weeks(total: RuleFigures) -> str:
         return ""
     weeks = [total.weeks[monday] for monday in mondays]
     marks = [f"{monday:%-d %b}" for monday in mondays]
-    shown = trend("Cards shown by week", marks, [Line("shown", tuple(w.returned for w in weeks), "blue")])
+    shown = trend(
+        "Cards shown by week", marks, [Line("shown", tuple(w.returned for w in weeks), "blue")]
+    )
     rate = trend(
         "Share of answered cards that were overridden, by week",
         marks,
         [Line("overridden, %", tuple(_override_rate(w) for w in weeks), "no")],
         "%",
     )
-    counted = _legend([("times a card was shown; the first and the last week may be incomplete", "blue")])
+    counted = _legend(
+        [("times a card was shown; the first and the last week may be incomplete", "blue")]
+    )
     shares = _legend([("overridden, share of answered cards", "no")])
     return f"<h2>Trend by week</h2>{counted}{shown}{shares}{rate}"
 
@@ -139,7 +158,9 @@ def _table(figures: Figures, total: RuleFigures, names: Mapping[str, str]) -> st
     columns = [name for name in COLUMNS if name != REASONS]
     rows = []
     for rule in (*figures.rules, total):
-        cells = [cell for name, cell in zip(COLUMNS, row_cells(rule), strict=True) if name != REASONS]
+        cells = [
+            cell for name, cell in zip(COLUMNS, row_cells(rule), strict=True) if name != REASONS
+        ]
         about = f'<div class="soft">{escape(names[rule.rule])}</div>' if rule.rule in names else ""
         rows.append([f"{escape(cells[0])}{about}", *map(escape, cells[1:])])
     return "<h2>Every rule and profile</h2>" + _grid(columns, rows)
@@ -162,14 +183,23 @@ def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table whose last row is the total; cells are HTML already."""
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     lines = ["".join(f"<td>{cell}</td>" for cell in row) for row in rows]
-    body = "".join(f"<tr>{line}</tr>" for line in lines[:-1]) + f'<tr class="total">{lines[-1]}</tr>'
+    body = (
+        "".join(f"<tr>{line}</tr>" for line in lines[:-1]) + f'<tr class="total">{lines[-1]}</tr>'
+    )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _notes() -> str:
-    return "<h2>How to read this</h2><ul>" + "".join(f"<li>{escape(note)}</li>" for note in NOTES) + "</ul>"
+    return (
+        "<h2>How to read this</h2><ul>"
+        + "".join(f"<li>{escape(note)}</li>" for note in NOTES)
+        + "</ul>"
+    )
 
 
 def _legend(entries: Sequence[tuple[str, str]]) -> str:
-    marks = (f'<span><i style="background:{_COLORS[style]}"></i>{escape(name)}</span>' for name, style in entries)
+    marks = (
+        f'<span><i style="background:{_COLORS[style]}"></i>{escape(name)}</span>'
+        for name, style in entries
+    )
     return f'<div class="legend">{"".join(marks)}</div>'

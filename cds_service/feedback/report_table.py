@@ -78,8 +78,12 @@ def report_csv(figures: Figures) -> str:
         writer.writerow(_inert(cell) for cell in ("all", *cells))
         for monday, week in sorted(rule.weeks.items()):
             counts = ("", week.returned, "", "", week.accepted, week.overridden, "", "", "", "")
-            writer.writerow(_inert(str(cell)) for cell in (monday, rule.rule, rule.profile, *counts))
-    writer.writerow(_inert(str(c)) for c in ("all", "feedback on unknown cards", "", figures.unmatched))
+            writer.writerow(
+                _inert(str(cell)) for cell in (monday, rule.rule, rule.profile, *counts)
+            )
+    writer.writerow(
+        _inert(str(c)) for c in ("all", "feedback on unknown cards", "", figures.unmatched)
+    )
     return text.getvalue()
 
 

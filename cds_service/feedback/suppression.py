@@ -75,7 +75,9 @@ def grounds(card: Finding, case: Case, topic: str, pseudonyms: Pseudonyms) -> Gr
 class Suppression:
     """Looks up, for one deployment, what its users have answered."""
 
-    def __init__(self, table: ShownTable, pseudonyms: Pseudonyms, asking: Asking | None = None) -> None:
+    def __init__(
+        self, table: ShownTable, pseudonyms: Pseudonyms, asking: Asking | None = None
+    ) -> None:
         self._table = table
         self._asking = asking or Asking()
         self.pseudonyms = pseudonyms
@@ -119,7 +121,8 @@ class Memory(Struct, kw_only=True):
         lasts = window(case)
         answered = answered_by(self._read(case.limits, seconds), self.who.user, case.limits)
         if any(
-            self.now - lasts <= at <= self.now and still_covers(_grounds_of(shown), now, card.slot, case.limits)
+            self.now - lasts <= at <= self.now
+            and still_covers(_grounds_of(shown), now, card.slot, case.limits)
             for shown, at in answered
         ):
             self.suppressed.append(card)
@@ -128,7 +131,9 @@ class Memory(Struct, kw_only=True):
 
     def _read(self, limits: Limits, seconds: float) -> list[ShownCard]:
         if self._shown is None:
-            longest = max(hours(limits.suppression_inpatient_hours), days(limits.suppression_outpatient_days))
+            longest = max(
+                hours(limits.suppression_inpatient_hours), days(limits.suppression_outpatient_days)
+            )
             asked = self.ask(self.who, self.now - longest - _LATE)
             try:
                 self._shown = asked.result(seconds) if asked is not None else []
@@ -138,7 +143,9 @@ class Memory(Struct, kw_only=True):
         return self._shown
 
 
-def answered_by(shown: Sequence[ShownCard], user: str, limits: Limits) -> Iterable[tuple[ShownCard, datetime]]:
+def answered_by(
+    shown: Sequence[ShownCard], user: str, limits: Limits
+) -> Iterable[tuple[ShownCard, datetime]]:
     """The showings that this user answered, each with the time of the answer.
 
     A feedback does not say who gave it. It is taken for the user to whom its card was last shown before, and
@@ -165,7 +172,9 @@ def still_covers(then: Grounds, now: Grounds, slot: str, limits: Limits) -> bool
     if _BANDS.index(Band(now.band)) > _BANDS.index(Band(then.band)):
         return False
     if slot == "rate":
-        return now.result == then.result  # about the results themselves: each new one is another card
+        return (
+            now.result == then.result
+        )  # about the results themselves: each new one is another card
     if then.sodium is None or now.sodium is None:
         return now.result == then.result
     fell = then.sodium - now.sodium
@@ -181,7 +190,9 @@ def window(case: Case) -> timedelta:
     return days(case.limits.suppression_outpatient_days)
 
 
-def _by_feedback(shown: Sequence[ShownCard]) -> dict[tuple[str, datetime, datetime], list[ShownCard]]:
+def _by_feedback(
+    shown: Sequence[ShownCard],
+) -> dict[tuple[str, datetime, datetime], list[ShownCard]]:
     grouped: dict[tuple[str, datetime, datetime], list[ShownCard]] = {}
     for one in shown:
         grouped.setdefault((one.card, one.outcome_at, one.received_at), []).append(one)

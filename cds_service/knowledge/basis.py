@@ -24,7 +24,12 @@ def basis_text(knowledge: Knowledge) -> str:
     """The whole document; the same knowledge always gives the same text."""
     parts = [_HEAD, _contents(knowledge), _reviews(knowledge.reviews), _flags(knowledge)]
     parts += [part for service in in_order(knowledge) for part in _service(service, knowledge)]
-    parts += [_shared(knowledge), _suggestions(knowledge), _numbers(knowledge), _citations(knowledge)]
+    parts += [
+        _shared(knowledge),
+        _suggestions(knowledge),
+        _numbers(knowledge),
+        _citations(knowledge),
+    ]
     return "\n".join(parts)
 
 
@@ -35,7 +40,10 @@ def in_order(knowledge: Knowledge) -> list[Service]:
 
 def review_rows(reviews: Reviews) -> list[tuple[str, str]]:
     """Every file of hooks/ with the state of its signature, in words."""
-    states = {name: f"signed by {r.name}, {r.role}, {r.date:%Y-%m-%d}" for name, r in reviews.signed.items()}
+    states = {
+        name: f"signed by {r.name}, {r.role}, {r.date:%Y-%m-%d}"
+        for name, r in reviews.signed.items()
+    }
     states |= dict.fromkeys(reviews.changed, "not clinically reviewed: changed since it was signed")
     states |= dict.fromkeys(reviews.unsigned, "not clinically reviewed")
     return sorted(states.items())
@@ -84,7 +92,11 @@ def _rule(rule: str, words: RuleWords, knowledge: Knowledge) -> str:
 
 
 def _cited(citation: Citation) -> str:
-    short = citation.short if str(citation.year) in citation.short else f"{citation.short}, {citation.year}"
+    short = (
+        citation.short
+        if str(citation.year) in citation.short
+        else f"{citation.short}, {citation.year}"
+    )
     return f"[{short}]({citation.url})" if citation.url else short
 
 
@@ -93,7 +105,10 @@ def _shared(knowledge: Knowledge) -> str:
 
 
 def _suggestions(knowledge: Knowledge) -> str:
-    rows = [(_told(words.label), _told(words.description)) for words in knowledge.words.suggestions.values()]
+    rows = [
+        (_told(words.label), _told(words.description))
+        for words in knowledge.words.suggestions.values()
+    ]
     return f"## Suggestions\n\n{_table(('Button', 'Text of the order'), rows)}"
 
 
@@ -132,4 +147,6 @@ def _told(text: str) -> str:
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |\n" for line in lines)
+    return "".join(
+        f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |\n" for line in lines
+    )

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 PREFETCH_KEYS = ("patient", "encounter", "sodium", "glucose", "labs", "conditions", "medications")
 SUMMARY_LIMIT = 139  # CDS Hooks: fewer than 140 characters
 _RISING = (("severe_below", "moderate_below", "mild_below"), ("plausible_from", "plausible_to"))
-_POSITIVE = ("rate_limit_day", "rate_limit_first_day", "rate_limit_two_days", "rate_window_hours", "fluid_ml_day")
+_POSITIVE = (
+    "rate_limit_day",
+    "rate_limit_first_day",
+    "rate_limit_two_days",
+    "rate_window_hours",
+    "fluid_ml_day",
+)
 _TOPIC = re.compile(r"[A-Za-z0-9]{1,100}")  # Epic: letters and digits only, at most 100
 
 
@@ -73,7 +79,9 @@ def _limit_problems(limits: Limits) -> Iterator[str]:
 def _word_problems(knowledge: Knowledge) -> Iterator[str]:
     words = knowledge.words
     for name, drug in knowledge.terms.drugs.items():
-        yield from _unknown(f"knowledge/sodium-drugs.toml: [{name}]", "cls", [drug.cls], words.drug_classes)
+        yield from _unknown(
+            f"knowledge/sodium-drugs.toml: [{name}]", "cls", [drug.cls], words.drug_classes
+        )
     for profile in PROFILES:
         if profile not in words.source_label:
             yield f"knowledge/words.toml: [source_label] has no '{profile}'"
@@ -84,7 +92,9 @@ def _word_problems(knowledge: Knowledge) -> Iterator[str]:
         yield from _text_problems(f"knowledge/words.toml: [lines] {key}", line)
     for key, suggestion in words.suggestions.items():
         yield from _text_problems(f"knowledge/words.toml: [suggestions.{key}]", suggestion.label)
-        yield from _text_problems(f"knowledge/words.toml: [suggestions.{key}]", suggestion.description)
+        yield from _text_problems(
+            f"knowledge/words.toml: [suggestions.{key}]", suggestion.description
+        )
 
 
 def _rule_problems(knowledge: Knowledge, place: str, words: RuleWords) -> Iterator[str]:

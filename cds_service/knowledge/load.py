@@ -21,7 +21,13 @@ from cds_service.knowledge.order_words import OrderWords
 from cds_service.knowledge.review import Reviews, review_state
 from cds_service.knowledge.sets import ConceptSets
 from cds_service.knowledge.terms import Concept, Drug, Lab, Terms
-from cds_service.knowledge.words import Citation, OverrideReason, RuleWords, ServiceFile, SharedWords
+from cds_service.knowledge.words import (
+    Citation,
+    OverrideReason,
+    RuleWords,
+    ServiceFile,
+    SharedWords,
+)
 
 T = TypeVar("T")
 LOINC = "http://loinc.org"
@@ -63,7 +69,9 @@ def default_hooks_dir() -> Path:
 def load_knowledge(hooks: Path) -> Knowledge:
     """Read and check a hooks folder; KnowledgeError names the file and the key that is wrong."""
     if not (hooks / "knowledge").is_dir():
-        raise KnowledgeError(f"{hooks.name}/ is not a hooks folder: it has no knowledge/ (see CDS_HOOKS_DIR)")
+        raise KnowledgeError(
+            f"{hooks.name}/ is not a hooks folder: it has no knowledge/ (see CDS_HOOKS_DIR)"
+        )
     texts = _files(hooks)
     terms = Terms(
         drugs=_tables(texts, "knowledge/sodium-drugs.toml", Drug),
@@ -130,7 +138,10 @@ def _whole(texts: Mapping[str, str], name: str, wanted: type[T]) -> T:
 
 def _tables(texts: Mapping[str, str], name: str, wanted: type[T]) -> dict[str, T]:
     """One object per table, so that a message can name the table."""
-    return {key: _convert(table, wanted, f"{name}: [{key}]") for key, table in _parse(texts, name).items()}
+    return {
+        key: _convert(table, wanted, f"{name}: [{key}]")
+        for key, table in _parse(texts, name).items()
+    }
 
 
 def _services(texts: Mapping[str, str], terms: Terms) -> dict[str, Service]:
@@ -142,7 +153,10 @@ def _services(texts: Mapping[str, str], terms: Terms) -> dict[str, Service]:
     for name in names:
         file = _service_file(texts, name)
         service_id = name.removesuffix(".toml")
-        prefetch = {key: _fill(template, lists, f"{name}: [prefetch] {key}") for key, template in file.prefetch.items()}
+        prefetch = {
+            key: _fill(template, lists, f"{name}: [prefetch] {key}")
+            for key, template in file.prefetch.items()
+        }
         services[service_id] = Service(id=service_id, file=file, prefetch=prefetch)
     return services
 
@@ -169,7 +183,9 @@ def _fill(template: str, lists: Mapping[str, str], place: str) -> str:
     for key, codes in lists.items():
         filled = filled.replace(f"${key}", codes)
     if "$" in filled:
-        raise KnowledgeError(f"{place}: unknown code list; use one of {', '.join('$' + key for key in lists)}")
+        raise KnowledgeError(
+            f"{place}: unknown code list; use one of {', '.join('$' + key for key in lists)}"
+        )
     return filled
 
 

@@ -80,7 +80,9 @@ class ReadingWords(Struct, frozen=True, forbid_unknown_fields=True):
     poc_words: list[str]  # in code, method or device of an Observation
     urine_words: list[str]  # in its specimen
     panels: list[str]  # LOINC codes whose components are read
-    observed_problems: list[str]  # LOINC codes of Observations whose coded answer counts as a problem
+    observed_problems: list[
+        str
+    ]  # LOINC codes of Observations whose coded answer counts as a problem
     once: list[str]  # timing that means a single dose
     times_a_day: dict[str, Decimal]  # Timing.code -> doses in 24 h
     source: str

@@ -7,7 +7,9 @@ from typing import Literal
 from msgspec import Struct
 
 Tier = Literal["T1", "T2", "T3", "TREAT", "OTHER"]
-Group = Literal["A", "B", "C", ""]  # alert group of OS-LOW (clinical.md M12); empty: never an OS-LOW card
+Group = Literal[
+    "A", "B", "C", ""
+]  # alert group of OS-LOW (clinical.md M12); empty: never an OS-LOW card
 
 
 class Drug(Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +36,9 @@ class Concept(Struct, frozen=True, forbid_unknown_fields=True):
     """One clinical idea: one table of conditions.toml."""
 
     title: str
-    icd10: list[str] = []  # prefixes without dots; "!" excludes, "=" is that code alone, "?" any character
+    icd10: list[
+        str
+    ] = []  # prefixes without dots; "!" excludes, "=" is that code alone, "?" any character
     icd10_with_text: list[str] = []  # prefixes that count only where the text matches as well
     icd9: list[str] = []  # ICD-9-CM prefixes without dots
     snomed: list[str] = []

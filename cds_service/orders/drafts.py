@@ -88,7 +88,9 @@ class Orders(Struct, frozen=True, dict=True):
         """`ServiceRequest.category` of a laboratory test."""
         return [_concept(self.words.labs.category)]
 
-    def actions_for(self, suggestion: Suggestion, context: OrderContext, description: str) -> list[dict[str, Any]]:
+    def actions_for(
+        self, suggestion: Suggestion, context: OrderContext, description: str
+    ) -> list[dict[str, Any]]:
         """The CDS Hooks actions of one suggestion; empty where one of them cannot be given as it should be.
 
         `description` is shown for each action; with several laboratory tests, each one's name follows it.
@@ -102,7 +104,9 @@ class Orders(Struct, frozen=True, dict=True):
             found += built
         return found
 
-    def _built(self, action: Action, context: OrderContext, description: str) -> list[dict[str, Any]]:
+    def _built(
+        self, action: Action, context: OrderContext, description: str
+    ) -> list[dict[str, Any]]:
         match action:
             case DraftLabs():
                 return self._labs(action, context, description)
@@ -112,14 +116,28 @@ class Orders(Struct, frozen=True, dict=True):
                 return _create(self.baclofen(action.mg_per_day, context), description)
             case RemoveDraft():
                 known = _DRAFT.fullmatch(action.reference) is not None
-                deletion = {"type": "delete", "description": description, "resourceId": action.reference}
+                deletion = {
+                    "type": "delete",
+                    "description": description,
+                    "resourceId": action.reference,
+                }
                 return [deletion] if known else []
             case StopOrder():
                 order = context.resource_of(action.reference)
-                copy = stopped(order, self.words.stop.reason, context.bases) if order is not None else None
-                return [{"type": "update", "description": description, "resource": copy}] if copy else []
+                copy = (
+                    stopped(order, self.words.stop.reason, context.bases)
+                    if order is not None
+                    else None
+                )
+                return (
+                    [{"type": "update", "description": description, "resource": copy}]
+                    if copy
+                    else []
+                )
 
-    def _labs(self, action: DraftLabs, context: OrderContext, description: str) -> list[dict[str, Any]]:
+    def _labs(
+        self, action: DraftLabs, context: OrderContext, description: str
+    ) -> list[dict[str, Any]]:
         found = []
         for analyte in action.analytes:
             title = self.labs[analyte].title
@@ -230,7 +248,11 @@ def sample_drafts(built: Orders, now: datetime) -> list[dict[str, Any]]:
     drafts = []
     for sample in _samples(now):
         drafts += [built.fluid_restriction("1000", sample), built.baclofen("10", sample)]
-        drafts += [built.lab(name, DraftLabs((name,)), sample) for name, lab in built.labs.items() if lab.order]
+        drafts += [
+            built.lab(name, DraftLabs((name,)), sample)
+            for name, lab in built.labs.items()
+            if lab.order
+        ]
     return drafts
 
 
@@ -245,7 +267,9 @@ def _check(draft: dict[str, Any]) -> None:
     try:
         r4b.validate(draft)
     except (KeyError, ValueError) as error:
-        raise KnowledgeError(f"knowledge/orders.toml: {kind} is not valid FHIR R4: {error}") from None
+        raise KnowledgeError(
+            f"knowledge/orders.toml: {kind} is not valid FHIR R4: {error}"
+        ) from None
 
 
 def _who(context: OrderContext, patient: str, signer: str) -> dict[str, Any]:
@@ -281,4 +305,6 @@ def _quantity(value: str, unit: str, code: str) -> dict[str, Any]:
 
 
 def _create(resource: dict[str, Any], description: str) -> list[dict[str, Any]]:
-    return [{"type": "create", "description": description, "resource": resource}] if resource else []
+    return (
+        [{"type": "create", "description": description, "resource": resource}] if resource else []
+    )

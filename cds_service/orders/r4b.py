@@ -19,9 +19,14 @@ _SOME_ORDER = {
     "resourceType": "MedicationRequest",
     "status": "active",
     "intent": "order",
-    "medicationCodeableConcept": {"coding": [{"system": "http://example.org", "code": "x"}], "text": "x"},
+    "medicationCodeableConcept": {
+        "coding": [{"system": "http://example.org", "code": "x"}],
+        "text": "x",
+    },
     "subject": {"reference": "Patient/x"},
-    "dosageInstruction": [{"timing": {"repeat": {"frequency": 1}}, "doseAndRate": [{"doseQuantity": {"value": 1}}]}],
+    "dosageInstruction": [
+        {"timing": {"repeat": {"frequency": 1}}, "doseAndRate": [{"doseQuantity": {"value": 1}}]}
+    ],
     "dispenseRequest": {"expectedSupplyDuration": {"value": 1}},
 }
 

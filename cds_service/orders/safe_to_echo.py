@@ -48,6 +48,8 @@ def _string_is_inert(value: str, bases: tuple[str, ...], key: str) -> bool:
     if key in _URI_KEYS:
         return _URI.fullmatch(value) is not None
     if key == "reference":
-        known = not value.startswith("http") or any(value.startswith(b.rstrip("/") + "/") for b in bases)
+        known = not value.startswith("http") or any(
+            value.startswith(b.rstrip("/") + "/") for b in bases
+        )
         return known and _REFERENCE.fullmatch(value) is not None
     return len(value) <= MAX_TEXT and _ACTIVE.search(value) is None

@@ -50,7 +50,11 @@ def _card_problems(card: Mapping[str, Any]) -> Iterator[str]:
     for reason in card.get("overrideReasons", ()):
         yield from _coding_problems(reason, "override reason")
     for link in card.get("links", ()):
-        if link.get("type") != "absolute" or not link.get("label") or not _is_absolute(link.get("url", "")):
+        if (
+            link.get("type") != "absolute"
+            or not link.get("label")
+            or not _is_absolute(link.get("url", ""))
+        ):
             yield "link"
     if not _whole(card):
         yield from _empty_members(card, "card")
@@ -64,7 +68,11 @@ def _suggestion_list_problems(card: Mapping[str, Any]) -> Iterator[str]:
     if behavior == "at-most-one" and sum(1 for s in suggestions if s.get("isRecommended")) > 1:
         yield "two recommended suggestions under at-most-one"
     for suggestion in suggestions:
-        if not suggestion.get("label") or not _is_uuid(suggestion.get("uuid")) or not suggestion.get("actions"):
+        if (
+            not suggestion.get("label")
+            or not _is_uuid(suggestion.get("uuid"))
+            or not suggestion.get("actions")
+        ):
             yield "suggestion"
         for action in suggestion.get("actions", ()):
             yield from _action_problems(action)
@@ -77,7 +85,11 @@ def _action_problems(action: Mapping[str, Any]) -> Iterator[str]:
     if kind == "delete":
         if resource is not None or not _REFERENCE.fullmatch(action.get("resourceId", "")):
             yield "delete action"
-    elif kind not in {"create", "update"} or not isinstance(resource, dict) or not resource.get("resourceType"):
+    elif (
+        kind not in {"create", "update"}
+        or not isinstance(resource, dict)
+        or not resource.get("resourceType")
+    ):
         yield "action"
     elif kind == "update" and not resource.get("id"):
         yield "update without id"
@@ -100,7 +112,9 @@ def _whole(card: Mapping[str, Any]) -> bool:
             continue
         else:
             return False
-        if not all(members) and not all(member or isinstance(member, int | Decimal) for member in members):
+        if not all(members) and not all(
+            member or isinstance(member, int | Decimal) for member in members
+        ):
             return False  # zero and False say something
         seen += [member for member in members if type(member) is not str]  # by far the most are
     return True

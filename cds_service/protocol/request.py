@@ -33,7 +33,9 @@ class HookRequest(Struct, frozen=True, kw_only=True):
     user_id: str | None = None  # "Practitioner/7"
     selections: tuple[str, ...] = ()
     draft_orders: tuple[dict[str, Any], ...] = ()
-    draft_bundle: Mapping[str, object] = field(default_factory=dict)  # with the fullUrls of the drafts
+    draft_bundle: Mapping[str, object] = field(
+        default_factory=dict
+    )  # with the fullUrls of the drafts
     lacks: str = ""  # the member that order-select needs and that did not come
     fhir_server: str | None = None
     token: Secret | None = None
@@ -52,7 +54,9 @@ class HookRequest(Struct, frozen=True, kw_only=True):
         return user if user.startswith(("Practitioner/", "PractitionerRole/")) else None
 
 
-def hook_request(body: object, service: str, hook: str, received: datetime, raw: bytes = b"") -> HookRequest:
+def hook_request(
+    body: object, service: str, hook: str, received: datetime, raw: bytes = b""
+) -> HookRequest:
     """Check a decoded body against the hook that `service` serves; BadRequest says what to mend.
 
     `raw` is the body that was decoded, where only a part of each resource was.
@@ -147,7 +151,12 @@ def _fhir_access(body: Mapping[str, object]) -> tuple[str | None, Secret | None]
     if server is None:
         raise BadRequest("The member 'fhirAuthorization' needs 'fhirServer' beside it.")
     token, kind = authorization.get("access_token"), authorization.get("token_type")
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token.strip():
+    if (
+        not isinstance(token, str)
+        or not token.isascii()
+        or not token.isprintable()
+        or not token.strip()
+    ):
         raise BadRequest("The member 'fhirAuthorization.access_token' is missing or not a token.")
     if not isinstance(kind, str) or kind.casefold() != "bearer":
         raise BadRequest("The member 'fhirAuthorization.token_type' is not 'Bearer'.")

@@ -66,7 +66,9 @@ def amount(quantity: Quantity, measure: Measure) -> Decimal | None:
 def _factor(code: str, unit: str, measure: Measure) -> Decimal | None:
     """What leads from a unit, by its code or else by its name, to that of the measure."""
     factors = _FACTORS[measure]
-    return next((f for word in (code, unit) if (f := factors.get(trimmed(word).lower())) is not None), None)
+    return next(
+        (f for word in (code, unit) if (f := factors.get(trimmed(word).lower())) is not None), None
+    )
 
 
 def times_a_day(frequency: Decimal, period: Decimal, unit: str) -> Decimal | None:

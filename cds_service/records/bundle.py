@@ -50,7 +50,9 @@ def page_of(value: object, expected: str) -> Page | None:
     )
 
 
-def _page(entries: list[Any], expected: str, *, next_link: str | None = None, total: int | None = None) -> Page | None:
+def _page(
+    entries: list[Any], expected: str, *, next_link: str | None = None, total: int | None = None
+) -> Page | None:
     resources: list[Resource] = []
     whole, answers = True, False
     for entry in entries:

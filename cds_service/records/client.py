@@ -61,7 +61,9 @@ class FhirClient:
 class _Process:
     """What belongs to one process: its threads, and one server for each client and base."""
 
-    def __init__(self, limits: ReadLimits, context: ssl.SSLContext, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, limits: ReadLimits, context: ssl.SSLContext, clock: Callable[[], float]
+    ) -> None:
         self.pid = os.getpid()
         self.limits = limits
         self._context = context
@@ -89,7 +91,9 @@ class _Process:
 class Reads:
     """The live reads of one request: one server, one token, one deadline."""
 
-    def __init__(self, process: _Process, server: Server | None, access: Access | None, deadline: Deadline) -> None:
+    def __init__(
+        self, process: _Process, server: Server | None, access: Access | None, deadline: Deadline
+    ) -> None:
         self._process = process
         self._server = server
         self._access = access
@@ -143,7 +147,9 @@ class Reads:
             return None
         return Wanted(key=reference, url=url, expected=parts[0], identity=parts[1])
 
-    def _start(self, server: Server, wanted: Wanted, headers: Mapping[str, str]) -> tuple[Reading, Job[None] | None]:
+    def _start(
+        self, server: Server, wanted: Wanted, headers: Mapping[str, str]
+    ) -> tuple[Reading, Job[None] | None]:
         allow_private = self._access is not None and self._access.allow_private
         errand = Errand(self._deadline, allow_private=allow_private)
         reading = Reading(server, wanted, headers, errand, self._process.limits)

@@ -42,11 +42,15 @@ class Dosage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     words: str = ""
 
 
-def dosage(order: Element, supply: Dispense, reading: Reading, zone: timedelta | None, now: datetime) -> Dosage:
+def dosage(
+    order: Element, supply: Dispense, reading: Reading, zone: timedelta | None, now: datetime
+) -> Dosage:
     """The dosage of an order, a statement or an administration; `supply` is what the order lets dispense."""
     given = instructions_of(order)
     if not given:
-        return Dosage(duration_days=_duration(supply, [], None, None), volume_ml=_volume(supply, given, []))
+        return Dosage(
+            duration_days=_duration(supply, [], None, None), volume_ml=_volume(supply, given, [])
+        )
     timings = [i.timing or NO_TIMING for i in given]
     repeats = [t.repeat or NO_REPEAT for t in timings]
     doses = [dose_quantities(i) for i in given]
@@ -55,15 +59,21 @@ def dosage(order: Element, supply: Dispense, reading: Reading, zone: timedelta |
         start=start,
         end=end,
         duration_days=_duration(supply, repeats, start, end),
-        daily_dose_mg=_daily_dose(given[0], doses[0], timings[0], reading) if len(given) == 1 else None,
+        daily_dose_mg=_daily_dose(given[0], doses[0], timings[0], reading)
+        if len(given) == 1
+        else None,
         volume_ml=_volume(supply, given, doses),
         single_dose=False not in [_once(timing, reading) for timing in timings],
-        routes=tuple([route for i in given if i.route is not NOTHING for route in concepts_in(i.route)]),
+        routes=tuple(
+            [route for i in given if i.route is not NOTHING for route in concepts_in(i.route)]
+        ),
         words=_in_words(given),
     )
 
 
-def _bounds(repeats: list[Repeat], zone: timedelta | None, now: datetime) -> tuple[datetime | None, datetime | None]:
+def _bounds(
+    repeats: list[Repeat], zone: timedelta | None, now: datetime
+) -> tuple[datetime | None, datetime | None]:
     """The first start and the last end."""
     starts, ends = [], []
     for repeat in repeats:
@@ -100,14 +110,24 @@ def dose_quantities(instruction: Instruction) -> list[Quantity]:
     return found
 
 
-def _duration(supply: Dispense, repeats: list[Repeat], start: datetime | None, end: datetime | None) -> Decimal | None:
+def _duration(
+    supply: Dispense, repeats: list[Repeat], start: datetime | None, end: datetime | None
+) -> Decimal | None:
     """The stated period or duration; else the supply, times the first fill and every refill."""
-    stated = [d for r in repeats if r.bounds_duration is not None and (d := days(r.bounds_duration)) is not None]
+    stated = [
+        d
+        for r in repeats
+        if r.bounds_duration is not None and (d := days(r.bounds_duration)) is not None
+    ]
     if stated:
         return max(stated)
     if start is not None and end is not None and end >= start:
         return Decimal((end - start) // _DAY)
-    lasts = days(supply.expected_supply_duration) if supply.expected_supply_duration is not None else None
+    lasts = (
+        days(supply.expected_supply_duration)
+        if supply.expected_supply_duration is not None
+        else None
+    )
     if lasts is None:
         return None
     refills = exact(supply.number_of_repeats_allowed)
@@ -127,7 +147,11 @@ def _daily_dose(
 
 def _times_a_day(timing: Timing, reading: Reading) -> Decimal | None:
     repeat = timing.repeat or NO_REPEAT
-    if repeat.frequency_max is not None or repeat.period_max is not None or repeat.day_of_week is not None:
+    if (
+        repeat.frequency_max is not None
+        or repeat.period_max is not None
+        or repeat.day_of_week is not None
+    ):
         return None
     period = exact(repeat.period)
     if period is not None:
@@ -151,7 +175,9 @@ def _codes(timing: Timing) -> frozenset[str]:
     return codes(concept_in(timing.code)) if timing.code is not NOTHING else frozenset()
 
 
-def _volume(supply: Dispense, given: Sequence[Instruction], doses: list[list[Quantity]]) -> Decimal | None:
+def _volume(
+    supply: Dispense, given: Sequence[Instruction], doses: list[list[Quantity]]
+) -> Decimal | None:
     """The largest volume among the doses; else the dispensed quantity; else rate times duration."""
     volumes = [v for quantities in doses for q in quantities if (v := amount(q, "ml")) is not None]
     if volumes:

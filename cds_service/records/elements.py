@@ -25,7 +25,9 @@ _MAX_DIGITS = 64  # of a number as it prints
 _MAX_EXPONENT = 12
 _PLAIN_BELOW = 10**_MAX_EXPONENT
 
-_MORE_THAN_CONCEPT = re.compile(rb'"(?:reference|concept)"')  # a reference, or R5's CodeableReference
+_MORE_THAN_CONCEPT = re.compile(
+    rb'"(?:reference|concept)"'
+)  # a reference, or R5's CodeableReference
 _NO_CODE = "data-absent-reason"  # a coding of this system says that there is no code
 
 # Concepts repeat from call to call: the same JSON is the same concept (docs/decisions/0006). Longer ones are
@@ -161,7 +163,9 @@ def concept_in(raw: Raw) -> Coded | None:
 def plain_concepts(element: Element, name: str) -> tuple[Coded, ...]:
     """The concepts under a name that was left undecoded, where they are nothing but concepts; else none."""
     value = element.get(name)
-    return _plain_in(raw) if type(value) is Raw and len(raw := bytes(value)) <= _MAX_REMEMBERED else ()
+    return (
+        _plain_in(raw) if type(value) is Raw and len(raw := bytes(value)) <= _MAX_REMEMBERED else ()
+    )
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -200,7 +204,9 @@ def codes(coded: Coded | None) -> frozenset[str]:
     """Codes and text of a concept in lower case, for small closed lists such as clinicalStatus."""
     if coded is None:
         return frozenset()
-    return frozenset(word.lower() for word in (coded.text, *(c.code for c in coded.codings)) if word)
+    return frozenset(
+        word.lower() for word in (coded.text, *(c.code for c in coded.codings)) if word
+    )
 
 
 def words_of(coded: Coded | None) -> str:

@@ -17,7 +17,9 @@ from cds_service.protocol.wire import decoder, encode
 from cds_service.records.elements import MAX_TEXT, Element, child, items, text, value_of
 
 NOTHING = Raw(b"null")
-Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]  # a longer one is for `coerced` to cut
+Text: TypeAlias = Annotated[
+    str, msgspec.Meta(max_length=MAX_TEXT)
+]  # a longer one is for `coerced` to cut
 _ODD = (msgspec.MsgspecError, RecursionError, UnicodeError)
 
 
@@ -138,7 +140,9 @@ NO_QUANTITY, NO_TIMING, NO_REPEAT, NO_DISPENSE = Quantity(), Timing(), Repeat(),
 F = TypeVar("F", bound=Form)
 # Some are only ever converted, and stand here so that msgspec knows them before there are threads: two that are the
 # first to need a type at the same moment can end the process (msgspec 0.22).
-_DECODERS: dict[type[Form], Any] = {kind: decoder(kind) for kind in (Quantity, Period, Meta, Reference, Dispense)}
+_DECODERS: dict[type[Form], Any] = {
+    kind: decoder(kind) for kind in (Quantity, Period, Meta, Reference, Dispense)
+}
 _INSTRUCTIONS, _IDENTIFIERS = decoder(list[Instruction]), decoder(list[Identifier])
 _EMPTY: dict[type[Form], Form] = {Quantity: NO_QUANTITY, Rate: Rate()}
 
@@ -154,7 +158,9 @@ def form(kind: type[F], element: Element, name: str) -> F | None:
     if value is None or type(value) is kind:
         return value
     try:
-        made: F = _DECODERS[kind].decode(value) if type(value) is Raw else msgspec.convert(value, kind)
+        made: F = (
+            _DECODERS[kind].decode(value) if type(value) is Raw else msgspec.convert(value, kind)
+        )
         return made
     except _ODD:
         inner = child(element, name)

@@ -47,7 +47,12 @@ class Ask(Struct, frozen=True, kw_only=True):
             return "not-registered"
         if self.token is None and not self.client.open_access:
             return "no-token"
-        return Access(client=self.client.name, base=base, token=self.token, allow_private=self.client.allow_private)
+        return Access(
+            client=self.client.name,
+            base=base,
+            token=self.token,
+            allow_private=self.client.allow_private,
+        )
 
 
 class Gathered(Struct, frozen=True, kw_only=True):
@@ -60,7 +65,11 @@ class Gathered(Struct, frozen=True, kw_only=True):
     @property
     def missing(self) -> dict[str, Missing]:
         """What could not be checked, and why: `Snapshot.missing`."""
-        return {key: source.missing for key, source in self.sources.items() if source.missing is not None}
+        return {
+            key: source.missing
+            for key, source in self.sources.items()
+            if source.missing is not None
+        }
 
 
 def from_prefetch(ask: Ask) -> dict[str, Source]:
@@ -75,18 +84,25 @@ def _from_prefetch(ask: Ask, queries: Mapping[str, Query | None]) -> dict[str, S
     sources = {}
     for key, asked in queries.items():
         aliases = ask.client.prefetch_aliases.get(key, ())
-        sources[key] = _NOT_APPLICABLE if asked is None else prefetched(asked, ask.prefetch, aliases)
+        sources[key] = (
+            _NOT_APPLICABLE if asked is None else prefetched(asked, ask.prefetch, aliases)
+        )
     return sources
 
 
-def gather(ask: Ask, fhir: FhirClient, deadline: Deadline, live: Collection[str] | None = None) -> Gathered:
+def gather(
+    ask: Ask, fhir: FhirClient, deadline: Deadline, live: Collection[str] | None = None
+) -> Gathered:
     """Every key of the templates, and every extra source, by the deadline.
 
     What the prefetch lacks is read live, all at once and in the order of the templates, if it is among
     `live` (default: everything). What is neither in the prefetch nor wanted is NOT_READ.
     """
     queries = _queries(ask, ask.templates)
-    sources: dict[str, Source] = {**_from_prefetch(ask, queries), **dict.fromkeys(EXTRA_TEMPLATES, _NOT_READ)}
+    sources: dict[str, Source] = {
+        **_from_prefetch(ask, queries),
+        **dict.fromkeys(EXTRA_TEMPLATES, _NOT_READ),
+    }
     extras: dict[str, str] = {name: EXTRA_TEMPLATES[name] for name in ask.client.extra_sources}
     sources |= dict.fromkeys(extras, ABSENT)
     wanted = []
@@ -101,7 +117,9 @@ def gather(ask: Ask, fhir: FhirClient, deadline: Deadline, live: Collection[str]
     reads = fhir.reads(access if isinstance(access, Access) else None, deadline)
     for key, read in reads.all(wanted).items():
         sources[key] = _after(sources[key], read)
-    return Gathered(sources=sources, reads=reads, unreachable=None if isinstance(access, Access) else access)
+    return Gathered(
+        sources=sources, reads=reads, unreachable=None if isinstance(access, Access) else access
+    )
 
 
 _NOT_APPLICABLE = Source(state="absent", missing=Missing.NOT_APPLICABLE)
@@ -134,9 +152,15 @@ def _wanted(asked: Query, source: Source) -> Wanted:
 def _after(source: Source, read: Read) -> Source:
     """What a key is after the live read that followed its prefetch."""
     if read.missing is None:
-        return Source(state="satisfied" if read.resources else "empty", origin="live", resources=read.resources)
+        return Source(
+            state="satisfied" if read.resources else "empty",
+            origin="live",
+            resources=read.resources,
+        )
     if read.pages and read.resources:
-        return Source(state="satisfied", origin="live", resources=read.resources, missing=read.missing)
+        return Source(
+            state="satisfied", origin="live", resources=read.resources, missing=read.missing
+        )
     if source.resources or (source.state == "failed" and read.missing is Missing.UNREACHABLE):
         return source
     untried = source.state == "absent" and read.missing is Missing.UNREACHABLE

@@ -7,7 +7,16 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from cds_service.records.elements import Element, child, concept_of, concepts, exact, items, text, words_of
+from cds_service.records.elements import (
+    Element,
+    child,
+    concept_of,
+    concepts,
+    exact,
+    items,
+    text,
+    words_of,
+)
 from cds_service.records.forms import Meta, Quantity, Reference, first_identifier, form
 from cds_service.records.read_context import Scene
 from cds_service.records.times import moment, result_time
@@ -95,7 +104,9 @@ def _volume(observation: Element, code: Coded, scene: Scene) -> tuple[str, datet
     return ("-".join(told.lower().split()), taken.at) if told else None
 
 
-def _result(observation: Element, quantity: Quantity | None, test: Test, scene: Scene) -> tuple[LabResult, ...]:
+def _result(
+    observation: Element, quantity: Quantity | None, test: Test, scene: Scene
+) -> tuple[LabResult, ...]:
     """One result; none where the code is unknown or there is no quantity to read."""
     known = test.lab
     value = exact(quantity.value) if quantity is not None else None

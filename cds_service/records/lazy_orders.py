@@ -15,7 +15,9 @@ class Listing(Sequence[Order]):
     Whose a resource is, and whether it can be read at all, was asked before: that decides what the list lacks.
     """
 
-    def __init__(self, resources: Sequence[Element], read: Callable[[Element], Order | None]) -> None:
+    def __init__(
+        self, resources: Sequence[Element], read: Callable[[Element], Order | None]
+    ) -> None:
         self._resources, self._read = resources, read
         self._orders: tuple[Order, ...] | None = None
 

@@ -42,7 +42,12 @@ KINDS: dict[str, Kind] = {
 }
 _REMEMBERED = 2048
 _NOT_GIVEN = ("wasNotTaken", "wasNotGiven", "notGiven", "taken")
-_EFFECTIVE = ("effectiveDateTime", "effectiveTimeDateTime", "effectivePeriod", "effectiveTimePeriod")
+_EFFECTIVE = (
+    "effectiveDateTime",
+    "effectiveTimeDateTime",
+    "effectivePeriod",
+    "effectiveTimePeriod",
+)
 _REASONS = ("reasonCode", "reasonCodeableConcept", "reasonForUseCodeableConcept", "reason")
 _AUTHORED = ("authoredOn", "dateWritten", "dateAsserted", "dateTime", "orderedOn")
 
@@ -58,7 +63,9 @@ def exposure(resource: Element, scene: Scene) -> Order | None:
     if intent in reading.ignored_intents or _not_given(resource):
         return None
     gathered = gather(resource, scene.index) if kind == "medication" else Gathering()
-    elsewhere = "oralDiet" in resource or "code" in resource  # where a fluid restriction may stand too
+    elsewhere = (
+        "oralDiet" in resource or "code" in resource
+    )  # where a fluid restriction may stand too
     if gathered.concepts and not gathered.ingredients and not elsewhere:
         found = scene.vocabulary.stranger(tuple(gathered.concepts))
         if found is not None:
@@ -90,7 +97,12 @@ def _has_any(resource: Element, names: tuple[str, ...]) -> bool:
 def draft(resource: Element, scene: Scene) -> Order:
     """One resource of draftOrders, whatever its type; a draft without a medication is one without drugs."""
     kind = KINDS.get(text(resource, "resourceType"), "other")
-    return _order(resource, kind, gather(resource, scene.index) if kind == "medication" else Gathering(), scene)
+    return _order(
+        resource,
+        kind,
+        gather(resource, scene.index) if kind == "medication" else Gathering(),
+        scene,
+    )
 
 
 def _not_given(resource: Element) -> bool:
@@ -154,7 +166,9 @@ def _authored(resource: Element, scene: Scene) -> datetime | None:
     return None
 
 
-def _effective(resource: Element, supply: Dispense, scene: Scene) -> tuple[datetime | None, datetime | None]:
+def _effective(
+    resource: Element, supply: Dispense, scene: Scene
+) -> tuple[datetime | None, datetime | None]:
     """The time of a statement or administration; the end of a request's validity."""
     valid = supply.validity_period.end.strip() if supply.validity_period is not None else ""
     if not _has_any(resource, _EFFECTIVE):
@@ -184,7 +198,10 @@ def _restricts_fluid(resource: Element, kind: Kind, scene: Scene) -> bool:
     if kind == "medication" and "oralDiet" not in resource and "code" not in resource:
         return scene.vocabulary.restricts(concepts(resource, "medicationCodeableConcept"))
     diet = child(resource, "oralDiet")
-    coded: list[Coded] = [*concepts(diet, "type"), *concepts(resource, "code", "medicationCodeableConcept")]
+    coded: list[Coded] = [
+        *concepts(diet, "type"),
+        *concepts(resource, "code", "medicationCodeableConcept"),
+    ]
     for nutrient in items(diet, "nutrient"):
         coded += concepts(nutrient, "modifier")
     said = [text(diet, "instruction"), instruction_text(resource) if kind != "medication" else ""]
@@ -199,4 +216,6 @@ def _stoppable(resource: Element, found: Resolution, scene: Scene) -> bool:
     """
     if not found.drugs or found.ingredient_count != 1:
         return False
-    return scene.vocabulary.stop_classes.issuperset([drug.cls for drug in found.drugs]) and may_stop(resource)
+    return scene.vocabulary.stop_classes.issuperset(
+        [drug.cls for drug in found.drugs]
+    ) and may_stop(resource)

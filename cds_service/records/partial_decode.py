@@ -190,7 +190,9 @@ def as_sent(element: Element, prefetch: Mapping[str, object], body: bytes) -> El
         listed: list[object] = entries if isinstance(entries, list) else []
         for at, entry in enumerate(listed):
             if entry is element:
-                return element  # a bare list of resources is no Bundle, and its body was decoded whole
+                return (
+                    element  # a bare list of resources is no Bundle, and its body was decoded whole
+                )
             if isinstance(entry, dict) and entry.get("resource") is element:
                 return _whole(body, key, at)
     return element
@@ -200,7 +202,9 @@ def _whole(body: bytes, key: str, at: int | None = None) -> Element | None:
     """What was sent under a key, or the resource of one entry of the Bundle there."""
     try:
         raw = _WHOLE.decode(body)["prefetch"][key]
-        found: object = decode(bytes(raw if at is None else _WHOLE_BUNDLE.decode(raw)["entry"][at]["resource"]))
+        found: object = decode(
+            bytes(raw if at is None else _WHOLE_BUNDLE.decode(raw)["entry"][at]["resource"])
+        )
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, LookupError, BadRequest):
         return None
     return cast("Element", found) if isinstance(found, dict) else None

@@ -69,7 +69,9 @@ def _take_apart(template: str) -> _Template:
         raise KeyError(template)
     count = _COUNT.search(template)
     newest = count is not None and _NEWEST_FIRST in search.split("&")
-    return _Template(tokens, expected, bool(identity), int(count[1]) if count is not None and newest else None)
+    return _Template(
+        tokens, expected, bool(identity), int(count[1]) if count is not None and newest else None
+    )
 
 
 def fill(template: str, context: Mapping[str, str | None]) -> str | None:
@@ -137,7 +139,9 @@ def judge(asked: Query, value: object) -> Source:
             missing=Missing.TRUNCATED if resources else Missing.FAILED,
             next_link=page.next_link,
         )
-    return Source(state="satisfied" if resources else "empty", origin="prefetch", resources=resources)
+    return Source(
+        state="satisfied" if resources else "empty", origin="prefetch", resources=resources
+    )
 
 
 def _judge_one(asked: Query, identity: str, value: object) -> Source:
@@ -157,7 +161,11 @@ def _judge_one(asked: Query, identity: str, value: object) -> Source:
 
 
 def _hides_some(asked: Query, page: Page) -> bool:
-    return page.total is not None and page.total > len(page.resources) and not _has_enough(asked, page.resources)
+    return (
+        page.total is not None
+        and page.total > len(page.resources)
+        and not _has_enough(asked, page.resources)
+    )
 
 
 def _has_enough(asked: Query, resources: Iterable[Resource]) -> bool:

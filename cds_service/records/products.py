@@ -46,7 +46,9 @@ class Index(Struct, frozen=True):
         if reference.startswith("#"):
             return contained(holder, reference) or None
         found = self.found.get(reference)
-        if found is not None or ("/_history/" not in reference and not reference.startswith(("http", *self.bases))):
+        if found is not None or (
+            "/_history/" not in reference and not reference.startswith(("http", *self.bases))
+        ):
             return found  # any other name is its own plainest form
         return self.found.get(relative(reference, self.bases))
 
@@ -119,7 +121,9 @@ def _references(element: Element) -> Iterable[Element]:
     return [e for e in (element, inner) if text(e, "reference")]
 
 
-def _follow(reference: Element, holder: Element, index: Index, found: Gathering, depth: int) -> None:
+def _follow(
+    reference: Element, holder: Element, index: Index, found: Gathering, depth: int
+) -> None:
     target = text(reference, "reference")
     medication = index.get(target, holder)
     if medication is None or text(medication, "resourceType") != "Medication":

@@ -73,7 +73,9 @@ def read_snapshot(parts: Parts, vocabulary: Vocabulary) -> Snapshot:
 
 def wanted_references(parts: Parts) -> tuple[str, ...]:
     """The Medications ("Medication/7") that orders of the parts point to and that are not at hand."""
-    kinds = (resources for kind, resources in parts.by_kind.items() if KINDS.get(kind) == "medication")
+    kinds = (
+        resources for kind, resources in parts.by_kind.items() if KINDS.get(kind) == "medication"
+    )
     orders = [order for resources in kinds for order in resources if may_refer(order)]
     if not orders:
         return ()
@@ -114,7 +116,11 @@ def _index(parts: Parts, me: Person) -> Index:
 
 
 def _first(parts: Parts, kind: str, wanted: str | None) -> Element | None:
-    found = (r for r in parts.by_kind.get(kind, ()) if r["resourceType"] == kind and text(r, "id") == wanted)
+    found = (
+        r
+        for r in parts.by_kind.get(kind, ())
+        if r["resourceType"] == kind and text(r, "id") == wanted
+    )
     return next(found, None)
 
 

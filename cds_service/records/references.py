@@ -11,8 +11,12 @@ from msgspec import Struct
 from cds_service.records.elements import Element, items, text
 from cds_service.records.forms import Reference, form
 
-_RELATIVE = re.compile(r"([A-Z][A-Za-z]{1,40})/([A-Za-z0-9\-._]{1,256})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
-_TAIL = re.compile(r"https?://\S+?/([A-Z][A-Za-z]{1,40}/[A-Za-z0-9\-._]{1,256})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
+_RELATIVE = re.compile(
+    r"([A-Z][A-Za-z]{1,40})/([A-Za-z0-9\-._]{1,256})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
+)
+_TAIL = re.compile(
+    r"https?://\S+?/([A-Z][A-Za-z]{1,40}/[A-Za-z0-9\-._]{1,256})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
+)
 
 
 _SUBJECTS = ("subject", "patient")
@@ -26,7 +30,9 @@ class Owner(Enum):
     FOREIGN = "foreign"
 
 
-OURS, UNNAMED, FOREIGN = Owner  # to look one up in its class takes as long as the rest of `Person.owner`
+OURS, UNNAMED, FOREIGN = (
+    Owner  # to look one up in its class takes as long as the rest of `Person.owner`
+)
 
 
 def relative(reference: str, bases: tuple[str, ...]) -> str:
@@ -57,7 +63,9 @@ def identity(resource: Element) -> str:
 def contained(resource: Element, reference: str) -> Element:
     """The contained resource that "#id" names; an empty one where there is none."""
     wanted = reference.removeprefix("#")
-    return next((c for c in items(resource, "contained") if text(c, "id").removeprefix("#") == wanted), {})
+    return next(
+        (c for c in items(resource, "contained") if text(c, "id").removeprefix("#") == wanted), {}
+    )
 
 
 def identifiers(resource: Element) -> frozenset[str]:
@@ -81,19 +89,27 @@ class Person(Struct, frozen=True, kw_only=True):
             if resource.get(name) is not None:
                 subject = form(Reference, resource, name)
                 reference = subject.reference.strip() if subject is not None else ""
-                return OURS if reference == self.reference or self._is_me(reference, resource) else FOREIGN
+                return (
+                    OURS
+                    if reference == self.reference or self._is_me(reference, resource)
+                    else FOREIGN
+                )
         return UNNAMED
 
     def _is_me(self, reference: str, resource: Element) -> bool:
         if reference.startswith("#"):
             inside = contained(resource, reference)
-            return text(inside, "resourceType") == "Patient" and bool(identifiers(inside) & self.identifiers)
+            return text(inside, "resourceType") == "Patient" and bool(
+                identifiers(inside) & self.identifiers
+            )
         if reference in self.urls or reference == f"urn:uuid:{self.id}":
             return True
         return relative(reference, self.bases) == self.reference
 
 
-def person(patient_id: str, bases: tuple[str, ...], resource: Element, urls: Mapping[str, Element]) -> Person:
+def person(
+    patient_id: str, bases: tuple[str, ...], resource: Element, urls: Mapping[str, Element]
+) -> Person:
     """The patient of the call, known by id, by fullUrl and by identifier."""
     me = f"Patient/{patient_id}"
     return Person(

@@ -47,7 +47,10 @@ class _File(Struct, frozen=True):
 
 
 def import_release(
-    drugs: Mapping[str, Drug], release: Path, released: date | None = None, progress: Progress = _silent
+    drugs: Mapping[str, Drug],
+    release: Path,
+    released: date | None = None,
+    progress: Progress = _silent,
 ) -> RxNormIndex:
     """The index from NLM's release, a folder or a ZIP; TerminologyError says what is wrong with it.
 
@@ -55,7 +58,9 @@ def import_release(
     """
     when = released or release_date(release)
     if when is None:
-        raise TerminologyError(f"{release.name}: no file name tells the date of the release; give it")
+        raise TerminologyError(
+            f"{release.name}: no file name tells the date of the release; give it"
+        )
     with _open(release, CONSO) as file:
         names = read_names(_text(file, CONSO, progress))
     if not names:
@@ -82,7 +87,10 @@ def release_date(release: Path) -> date | None:
 
 def write_index(index: RxNormIndex, path: Path) -> None:
     """Write the index whole or not at all; TerminologyError where the folder does not let us."""
-    products = {code: [product.name, *product.ingredients] for code, product in sorted(index.products.items())}
+    products = {
+        code: [product.name, *product.ingredients]
+        for code, product in sorted(index.products.items())
+    }
     content = {"format": FORMAT, "release": index.release.isoformat(), "products": products}
     unfinished = path.with_name(f"{path.name}.part")
     try:
@@ -107,7 +115,9 @@ def read_index(path: Path) -> RxNormIndex:
         }
         return RxNormIndex(date.fromisoformat(content["release"]), products)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise TerminologyError(f"{path.name}: cannot be read as an RxNorm index; import RxNorm again") from None
+        raise TerminologyError(
+            f"{path.name}: cannot be read as an RxNorm index; import RxNorm again"
+        ) from None
 
 
 def _refuse_partial(index: RxNormIndex, names: Mapping[str, RxNormName]) -> None:
@@ -115,7 +125,9 @@ def _refuse_partial(index: RxNormIndex, names: Mapping[str, RxNormName]) -> None
     if not index.products:
         raise TerminologyError(f"{CONSO} holds none of our ingredients: the file is incomplete")
     if all(names[code].type in NO_PRODUCTS for code in index.products):
-        raise TerminologyError(f"{REL} leads from our ingredients to no product: the file is incomplete")
+        raise TerminologyError(
+            f"{REL} leads from our ingredients to no product: the file is incomplete"
+        )
 
 
 def _text(file: _File, name: str, progress: Progress) -> Iterator[str]:

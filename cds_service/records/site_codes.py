@@ -34,7 +34,9 @@ class SiteCodes(Struct, frozen=True, kw_only=True):
 
     local: LocalCodes = NO_LOCAL_CODES
     release: date | None = None
-    asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # prefetch key -> tokens to search for
+    asked: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # prefetch key -> tokens to search for
 
 
 def site_codes(terms: Terms, index: Path | None = None, codes: Path | None = None) -> SiteCodes:
@@ -53,16 +55,25 @@ def asking_for(knowledge: Knowledge, site: SiteCodes) -> Knowledge:
     """Knowledge whose prefetch asks for the site's own results too: a code that nobody asks for is never read."""
     services = {}
     for id_, service in knowledge.services.items():
-        prefetch = {key: _asking(template, site.asked.get(key, ())) for key, template in service.prefetch.items()}
+        prefetch = {
+            key: _asking(template, site.asked.get(key, ()))
+            for key, template in service.prefetch.items()
+        }
         services[id_] = replace(service, prefetch=prefetch)
     return replace(knowledge, services=services)
 
 
 def _asking(template: str, tokens: tuple[str, ...]) -> str:
-    return _ASKED.sub(lambda found: found[1] + ",".join((found[2], *tokens)), template) if tokens else template
+    return (
+        _ASKED.sub(lambda found: found[1] + ",".join((found[2], *tokens)), template)
+        if tokens
+        else template
+    )
 
 
-def _of_known_drugs(products: Mapping[str, IndexedProduct], terms: Terms) -> dict[str, IndexedProduct]:
+def _of_known_drugs(
+    products: Mapping[str, IndexedProduct], terms: Terms
+) -> dict[str, IndexedProduct]:
     """The products without ingredients that sodium-drugs.toml has dropped since the import."""
     kept = {}
     for code, product in products.items():
@@ -72,7 +83,9 @@ def _of_known_drugs(products: Mapping[str, IndexedProduct], terms: Terms) -> dic
     return kept
 
 
-def _local_codes(path: Path, terms: Terms) -> tuple[dict[_Key, str], dict[_Key, list[str]], dict[str, dict[str, None]]]:
+def _local_codes(
+    path: Path, terms: Terms
+) -> tuple[dict[_Key, str], dict[_Key, list[str]], dict[str, dict[str, None]]]:
     """Laboratory codes, drug codes, and what to search for; a code on several lines holds several ingredients."""
     labs: dict[_Key, str] = {}
     drugs: dict[_Key, list[str]] = {}
@@ -93,7 +106,9 @@ def _local_codes(path: Path, terms: Terms) -> tuple[dict[_Key, str], dict[_Key, 
             drugs.setdefault(key, []).append(ingredient)
         else:
             labs[key] = analyte
-            asked.setdefault(terms.labs[analyte].prefetch, {})[_token(row["system"], row["code"])] = None
+            asked.setdefault(terms.labs[analyte].prefetch, {})[
+                _token(row["system"], row["code"])
+            ] = None
     return labs, drugs, asked
 
 
@@ -123,13 +138,17 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             reader = csv.reader(file, strict=True)
             columns = [name.strip().lower() for name in next(reader, [])]
             if not set(_KEYS) <= set(columns) or set(_MEANINGS).isdisjoint(columns):
-                raise TerminologyError(f"{path.name}, line 1: needs the columns system, code, ingredient or analyte")
+                raise TerminologyError(
+                    f"{path.name}, line 1: needs the columns system, code, ingredient or analyte"
+                )
             for cells in reader:
                 if not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
                     continue
                 place = f"{path.name}, line {reader.line_num}"
                 if len(cells) != len(columns):
-                    raise TerminologyError(f"{place}: {len(cells)} cells, but {len(columns)} columns")
+                    raise TerminologyError(
+                        f"{place}: {len(cells)} cells, but {len(columns)} columns"
+                    )
                 row = dict.fromkeys(_MEANINGS, "")
                 yield place, row | {c: cell.strip() for c, cell in zip(columns, cells, strict=True)}
     except OSError as error:

@@ -13,7 +13,9 @@ from cds_service.records.forms import Period, form
 from cds_service.sodium.snapshot import Moment
 
 _DAY = re.compile(r"(?:1[89]|2\d)\d\d-\d\d-\d\d", re.ASCII)
-_INSTANT = re.compile(r"((?:1[89]|2\d)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_INSTANT = re.compile(
+    r"((?:1[89]|2\d)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?", re.ASCII
+)
 _PARTIAL = re.compile(r"(?:1[89]|2\d)\d\d(?:-\d\d)?", re.ASCII)
 # The world's clocks span 26 hours: a day that has begun somewhere is at most 14 hours ahead of UTC.
 _DAY_LENGTH = len("2026-11-21")
@@ -30,7 +32,9 @@ def moment(value: str, zone: timedelta | None, now: datetime) -> Moment | None:
     """
     if not value:
         return None
-    found = _said(value, zone) if len(value) <= _LONGEST_REMEMBERED else _said.__wrapped__(value, zone)
+    found = (
+        _said(value, zone) if len(value) <= _LONGEST_REMEMBERED else _said.__wrapped__(value, zone)
+    )
     if found is None or not found.day_only:
         return found
     return replace(found, at=now) if now < found.at <= now + _AHEAD else found
@@ -102,4 +106,6 @@ def _parsed(value: str, zone: timedelta | None) -> datetime | None:
         at = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC if zone is None else timezone(zone))
+    return (
+        at if at.tzinfo is not None else at.replace(tzinfo=UTC if zone is None else timezone(zone))
+    )

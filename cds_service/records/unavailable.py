@@ -23,10 +23,15 @@ _WHY_UNREACHABLE: Mapping[Unreachable, str] = {
     "no-token": "The call carries no 'fhirAuthorization', and this FHIR server is not registered as open.",
     "not-registered": "",  # the registry entry has its own text
 }
-_KIND: Mapping[Missing, type[DataUnavailable]] = {Missing.TIMEOUT: DataTooSlow, Missing.REFUSED: DataRefused}
+_KIND: Mapping[Missing, type[DataUnavailable]] = {
+    Missing.TIMEOUT: DataTooSlow,
+    Missing.REFUSED: DataRefused,
+}
 
 
-def unavailable(what: Unlooked, why: Missing, unreachable: Unreachable | None, client: Client) -> DataUnavailable:
+def unavailable(
+    what: Unlooked, why: Missing, unreachable: Unreachable | None, client: Client
+) -> DataUnavailable:
     """The error for `what` is missing and `why`; fixed texts, nothing of the patient."""
     needed = _PARTLY if what == "sodium" and why is Missing.TRUNCATED else _NEEDED[what]
     return _KIND.get(why, DataUnavailable)(f"{needed} {_cause(why, unreachable, client)}")

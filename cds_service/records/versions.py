@@ -13,7 +13,9 @@ def is_unreadable(resource: Element, kind: str) -> bool:
     Older and newer shapes that the reader understands (MedicationOrder, R5's CodeableReference) are readable.
     """
     if kind == "Observation":
-        return "name" in resource and bool(child(resource, "name")) and not child(resource, "code")  # DSTU1
+        return (
+            "name" in resource and bool(child(resource, "name")) and not child(resource, "code")
+        )  # DSTU1
     if kind == "MedicationPrescription":
         return True  # DSTU1
     if kind in _ORDERS and "medication" in resource:

@@ -13,7 +13,9 @@ from cds_service.sodium.series import SODIUM, in_future, usable_status
 from cds_service.sodium.snapshot import Missing, Snapshot
 from cds_service.sodium.spans import hours
 
-MEDICINES_UNREAD = "medicines-unread"  # a rule's reason: its question cannot be answered without the list
+MEDICINES_UNREAD = (
+    "medicines-unread"  # a rule's reason: its question cannot be answered without the list
+)
 PROBLEMS_UNREAD = "problems-unread"
 # "order": the medicine of a selected order; "orders": the call brought none at all.
 Unlooked = Literal["sodium", "medications", "conditions", "order", "orders"]

@@ -110,7 +110,9 @@ class _Assessed(Case):
 
     @cached_property
     def pseudo(self) -> Pseudo | None:
-        given = PseudoInput(snapshot=self.snapshot, series=self._series, pairs=self._pairs, labs=self._record.labs)
+        given = PseudoInput(
+            snapshot=self.snapshot, series=self._series, pairs=self._pairs, labs=self._record.labs
+        )
         return pseudo(given, self.limits)
 
     @cached_property
@@ -157,7 +159,9 @@ class _Assessed(Case):
     @cached_property
     def pregnant(self) -> bool:
         record = self._record
-        return bool(record.problems.current(record.sets.pregnancy, days(record.limits.pregnancy_days)))
+        return bool(
+            record.problems.current(record.sets.pregnancy, days(record.limits.pregnancy_days))
+        )
 
     @cached_property
     def dialysis(self) -> bool:
@@ -166,7 +170,9 @@ class _Assessed(Case):
     @cached_property
     def comfort_care(self) -> bool:
         record = self._record  # every patient is asked, and few problems have to be sorted for it
-        return record.holds(record.sets.comfort_care) and bool(record.strict_problems.active(record.sets.comfort_care))
+        return record.holds(record.sets.comfort_care) and bool(
+            record.strict_problems.active(record.sets.comfort_care)
+        )
 
     @cached_property
     def readings(self) -> Readings:

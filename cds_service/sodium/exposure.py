@@ -19,7 +19,12 @@ from cds_service.sodium.spans import days
 from cds_service.terminology.match import DrugMatch
 
 Attribution = Literal["probable", "possible-recent", "possible-chronic", "unlikely"]
-RANK: dict[Attribution, int] = {"probable": 0, "possible-recent": 1, "possible-chronic": 2, "unlikely": 3}
+RANK: dict[Attribution, int] = {
+    "probable": 0,
+    "possible-recent": 1,
+    "possible-chronic": 2,
+    "unlikely": 3,
+}
 LOWERING_TIERS = ("T1", "T2", "T3")
 WEAK_TIER = "T3"
 ON_HOLD = "on-hold"
@@ -53,7 +58,9 @@ def exposures(record: Record) -> Exposures:
     for order in record.listed:
         for drug in order.drugs:
             by_drug.setdefault(drug.name, []).append((drug, order))
-    active = tuple(e for e in (_exposure(record, found) for _, found in sorted(by_drug.items())) if e)
+    active = tuple(
+        e for e in (_exposure(record, found) for _, found in sorted(by_drug.items())) if e
+    )
     names = {e.drug.name for e in active}
     on_hold = {
         name: drug
@@ -61,7 +68,9 @@ def exposures(record: Record) -> Exposures:
         for drug, order in found
         if order.status == ON_HOLD and name not in names
     }
-    return Exposures(active=active, suspects=_suspects(record, active), on_hold=tuple(on_hold.values()))
+    return Exposures(
+        active=active, suspects=_suspects(record, active), on_hold=tuple(on_hold.values())
+    )
 
 
 def taken_within(record: Record, classes: ConceptSet, window: timedelta) -> tuple[str, ...]:
@@ -74,7 +83,8 @@ def taken_within(record: Record, classes: ConceptSet, window: timedelta) -> tupl
         drug.name
         for order in record.listed
         for drug in order.drugs
-        if drug.cls in classes.members and (order.status == ON_HOLD or _may_reach(record, order, window))
+        if drug.cls in classes.members
+        and (order.status == ON_HOLD or _may_reach(record, order, window))
     )
     return tuple(dict.fromkeys(found))
 
@@ -108,7 +118,9 @@ def _exposure(record: Record, found: list[tuple[DrugMatch, Order]]) -> Exposure 
     if len(orders) > 1:  # most drugs have one order, which is the chain
         past = [(begin, o) for o in orders if o not in chain and (begin := begun(o)) is not None]
         for begin, order in sorted(past, key=lambda pair: pair[0], reverse=True):
-            if since is not None and _gap(since, begin, order) <= days(record.limits.order_chain_days):
+            if since is not None and _gap(since, begin, order) <= days(
+                record.limits.order_chain_days
+            ):
                 chain.append(order)
                 since = min(since, begin)
         chain.sort(key=lambda o: begun(o) or record.snapshot.now, reverse=True)
@@ -130,7 +142,11 @@ def _raised(chain: list[Order]) -> datetime | None:
     """When the daily dose was last raised within a chain (newest first)."""
     if len(chain) == 1:
         return None
-    dosed = [(o.daily_dose_mg, o) for o in chain if o.daily_dose_mg is not None and measurable(o.daily_dose_mg)]
+    dosed = [
+        (o.daily_dose_mg, o)
+        for o in chain
+        if o.daily_dose_mg is not None and measurable(o.daily_dose_mg)
+    ]
     raised = (newer for (dose, newer), (before, _) in pairwise(dosed) if dose > before)
     return next((begun(order) for order in raised), None)
 
@@ -151,7 +167,9 @@ def _attribution(
     if _fits(record, since, first_low) or (raised is not None and _fits(record, raised, first_low)):
         return "probable"
     recent = first_low - since <= days(limits.recent_start_days)
-    return "possible-recent" if recent or drug.cls in record.sets.any_duration else "possible-chronic"
+    return (
+        "possible-recent" if recent or drug.cls in record.sets.any_duration else "possible-chronic"
+    )
 
 
 def _fits(record: Record, start: datetime, first_low: datetime) -> bool:
@@ -168,11 +186,17 @@ def _fits(record: Record, start: datetime, first_low: datetime) -> bool:
 def _suspects(record: Record, active: Iterable[Exposure]) -> tuple[Exposure, ...]:
     """At most three, the likeliest first; weakly linked drugs only where the site asked for them."""
     limits, value = record.limits, record.effective_sodium
-    weak = bool(limits.weak_suspects_included) and value is not None and value < limits.weak_suspects_below
+    weak = (
+        bool(limits.weak_suspects_included)
+        and value is not None
+        and value < limits.weak_suspects_below
+    )
     likely = [
         (RANK[e.attribution], e.drug.tier, e.drug.name, e)
         for e in active
-        if e.attribution is not None and e.attribution != "unlikely" and (weak or e.drug.tier != WEAK_TIER)
+        if e.attribution is not None
+        and e.attribution != "unlikely"
+        and (weak or e.drug.tier != WEAK_TIER)
     ]
     likely.sort(key=lambda ranked: ranked[:-1])
     return tuple(e for *_, e in likely[: int(limits.suspects_to)])

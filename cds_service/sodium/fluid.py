@@ -21,7 +21,9 @@ from cds_service.sodium.volume import Volume, VolumeStatus
 from cds_service.sodium.wording import number
 
 REQUIRED_SOURCES = ("patient", "sodium", "conditions", "medications")
-RESTRICTED = frozenset({Volume.HYPER, Volume.EUV})  # the only states in which restriction helps (M9)
+RESTRICTED = frozenset(
+    {Volume.HYPER, Volume.EUV}
+)  # the only states in which restriction helps (M9)
 HARMFUL = {
     Volume.CSW: "never-csw",
     Volume.ADRENAL: "never-adrenal",
@@ -69,7 +71,9 @@ def restriction(record: Record, findings: Findings) -> Restriction:
         return Restriction(verdict="never", reasons=never + review, red_flags=flags)
     if not record.sodium.low:
         shifted = record.glucose is not None and record.glucose.explained
-        return Restriction(reasons=(Line("withheld-glucose-shift"),) if shifted else (), red_flags=flags)
+        return Restriction(
+            reasons=(Line("withheld-glucose-shift"),) if shifted else (), red_flags=flags
+        )
     against = (*_withheld(record, findings), *flags)
     if ordered:
         return Restriction(verdict="ordered", reasons=against, red_flags=flags)
@@ -79,7 +83,9 @@ def restriction(record: Record, findings: Findings) -> Restriction:
         first = replace(against[0], keep=True)
         return Restriction(verdict="text", reasons=(first, *against[1:]), red_flags=flags)
     return Restriction(
-        verdict="offer", caveats=tuple(_caveats(record)), likely_insufficient=_likely_insufficient(record)
+        verdict="offer",
+        caveats=tuple(_caveats(record)),
+        likely_insufficient=_likely_insufficient(record),
     )
 
 

@@ -39,7 +39,9 @@ class Pseudo(Struct, frozen=True, kw_only=True):
 
     kind: Literal["osmolality", "direct-ise", "hint"]
     shown: str  # the value it rests on: effective osmolality or the direct ISE sodium
-    hints: tuple[str, ...] = ()  # "triglyceride", "protein", "myeloma": one bullet, nothing suppressed
+    hints: tuple[
+        str, ...
+    ] = ()  # "triglyceride", "protein", "myeloma": one bullet, nothing suppressed
 
 
 class GlucosePair(Struct, frozen=True, kw_only=True):
@@ -77,7 +79,9 @@ def glucose_pairs(
 
     A lower bound ("> 600") stands for itself: the true shift is larger.
     """
-    found = [v for v in _values(GLUCOSE, snapshot, labs, limits) if not v.comparator.startswith("<")]
+    found = [
+        v for v in _values(GLUCOSE, snapshot, labs, limits) if not v.comparator.startswith("<")
+    ]
     pairs = {}
     for sample in samples if found else ():
         near = [v for v in found if _together(sample, v, hours(limits.glucose_loose_hours))]
@@ -98,10 +102,17 @@ def corrected_sodium(pairs: Mapping[Sample, GlucosePair], limits: Limits) -> dic
     }
 
 
-def glucose_shift(latest: Sample | None, pairs: Mapping[Sample, GlucosePair], limits: Limits) -> GlucoseShift | None:
+def glucose_shift(
+    latest: Sample | None, pairs: Mapping[Sample, GlucosePair], limits: Limits
+) -> GlucoseShift | None:
     """What high glucose does to the latest sodium (B.0.3, M5); None: no glucose known, or not high."""
     pair = pairs.get(latest) if latest else None
-    if latest is None or pair is None or latest.comparator or pair.glucose < limits.glucose_shift_from:
+    if (
+        latest is None
+        or pair is None
+        or latest.comparator
+        or pair.glucose < limits.glucose_shift_from
+    ):
         return None
     by_katz = katz(latest.value, pair.glucose, limits)
     by_hillier = hillier(latest.value, pair.glucose, limits)
@@ -146,7 +157,10 @@ def pseudo(given: PseudoInput, limits: Limits) -> Pseudo | None:
 
 
 def _low_lab(sample: Sample, limits: Limits) -> bool:
-    return sample.method == "lab" and band_of(sample.value, limits, sample.comparator) is not Band.NORMAL
+    return (
+        sample.method == "lab"
+        and band_of(sample.value, limits, sample.comparator) is not Band.NORMAL
+    )
 
 
 def _direct(low: Sample, samples: Sequence[Sample], limits: Limits) -> Sample | None:
@@ -176,11 +190,17 @@ def _effective_osmolality(latest: Sample, given: PseudoInput, limits: Limits) ->
     measured, nitrogen = nearest("serum-osmolality"), nearest("bun")  # "bun": urea too, converted
     if measured is None or nitrogen is None:
         return None
-    return measured - nitrogen / limits.bun_per_osmole - (nearest("ethanol") or Decimal(0)) / limits.ethanol_per_osmole
+    return (
+        measured
+        - nitrogen / limits.bun_per_osmole
+        - (nearest("ethanol") or Decimal(0)) / limits.ethanol_per_osmole
+    )
 
 
 def _on_mannitol(snapshot: Snapshot) -> bool:
-    return any(d.name == "mannitol" for o in snapshot.exposures if o.status == "active" for d in o.drugs)
+    return any(
+        d.name == "mannitol" for o in snapshot.exposures if o.status == "active" for d in o.drugs
+    )
 
 
 def _hints(given: PseudoInput, limits: Limits) -> tuple[str, ...]:
@@ -203,7 +223,9 @@ def _hints(given: PseudoInput, limits: Limits) -> tuple[str, ...]:
     return tuple(name for name, present in found.items() if present)
 
 
-def _values(analyte: str, snapshot: Snapshot, labs: Mapping[str, Lab], limits: Limits) -> list[_Value]:
+def _values(
+    analyte: str, snapshot: Snapshot, labs: Mapping[str, Lab], limits: Limits
+) -> list[_Value]:
     """Usable results of one analyte; a unit that is missing or unknown is not guessed."""
     values = []
     for result in snapshot.labs:

@@ -15,9 +15,13 @@ def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
 
     `samples` are exact, oldest first.
     """
-    window = max(hours(limits.jump_hours), hours(limits.jump_lone_hours))  # either doubt needs a value before it
+    window = max(
+        hours(limits.jump_hours), hours(limits.jump_lone_hours)
+    )  # either doubt needs a value before it
     places = [i for i in range(1, len(samples)) if samples[i].at - samples[i - 1].at <= window]
-    return frozenset(samples[i] for i in places if _unconfirmed(samples, i, limits) or _alone(samples, i, limits))
+    return frozenset(
+        samples[i] for i in places if _unconfirmed(samples, i, limits) or _alone(samples, i, limits)
+    )
 
 
 def unbelieved_change(samples: Sequence[Sample], limits: Limits) -> Sample | None:
@@ -25,7 +29,11 @@ def unbelieved_change(samples: Sequence[Sample], limits: Limits) -> Sample | Non
     place = len(samples) - 1
     last = samples[place]
     far = [s for s in _earlier(samples, place, hours(limits.jump_hours)) if _jump(s, last, limits)]
-    of_a_day = [s for s in _earlier(samples, place, hours(limits.jump_day_hours)) if large_for_a_day(s, last, limits)]
+    of_a_day = [
+        s
+        for s in _earlier(samples, place, hours(limits.jump_day_hours))
+        if large_for_a_day(s, last, limits)
+    ]
     far += reversed(of_a_day)
     if not far or _confirmed(samples, place, limits):
         return None
@@ -66,7 +74,9 @@ def _alone(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
     if before is None or after is None or after.at - before.at > window:
         return False
     off = min(abs(sample.value - before.value), abs(sample.value - after.value))
-    return off > limits.jump_lone_above and abs(before.value - after.value) <= limits.jump_agree_within
+    return (
+        off > limits.jump_lone_above and abs(before.value - after.value) <= limits.jump_agree_within
+    )
 
 
 def _earlier(samples: Sequence[Sample], place: int, window: timedelta) -> Iterator[Sample]:
@@ -80,4 +90,7 @@ def _earlier(samples: Sequence[Sample], place: int, window: timedelta) -> Iterat
 
 
 def _next(samples: Sequence[Sample], place: int) -> Sample | None:
-    return next((samples[i] for i in range(place + 1, len(samples)) if samples[i].at > samples[place].at), None)
+    return next(
+        (samples[i] for i in range(place + 1, len(samples)) if samples[i].at > samples[place].at),
+        None,
+    )

@@ -22,7 +22,9 @@ class Problems:
         self._reasons = reasons
         self._active_concepts = _concepts(self._active) | reasons
         all_active = len(self._active) == len(self._all)
-        self._every_concept = self._active_concepts if all_active else _concepts(self._all) | reasons
+        self._every_concept = (
+            self._active_concepts if all_active else _concepts(self._all) | reasons
+        )
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Problems:

@@ -31,10 +31,14 @@ class RateView(Struct, frozen=True, kw_only=True):
     rule: Literal["RATE-OVER", "RATE-NEAR", ""] = ""
     variant: RateVariant = "near"
     limit: Decimal = Decimal(0)
-    notes: tuple[str, ...] = ()  # keys of words: "methods-differ", "preliminary", "glucose-shift", ...
+    notes: tuple[
+        str, ...
+    ] = ()  # keys of words: "methods-differ", "preliminary", "glucose-shift", ...
     average_per_day: Decimal | None = None  # where samples lie more than 48 h apart
     jump: RatePair | None = None  # DQ-DELTA
-    over_recently: bool = False  # a rise above the limit ended in the last 48 h: a fall may be planned (M3)
+    over_recently: bool = (
+        False  # a rise above the limit ended in the last 48 h: a fall may be planned (M3)
+    )
     latest: Sample | None = None  # the sample that stands for now
 
     @property
@@ -81,7 +85,9 @@ def rate_view(given: RateInput, limits: Limits) -> RateView:
 
 def _view(bench: Bench, limits: Limits) -> RateView:
     samples = bench.ladder.samples
-    recent = samples[bisect_left(bench.ladder.times, bench.now - hours(limits.rate_earlier_hours)) :]
+    recent = samples[
+        bisect_left(bench.ladder.times, bench.now - hours(limits.rate_earlier_hours)) :
+    ]
     standing = dict.fromkeys((samples[-1], bench.latest))
     present = [s for s in standing if bench.now - s.at <= hours(limits.rate_now_hours)]
     day = {end: list(bench.ladder.rises(end, "day")) for end in present}

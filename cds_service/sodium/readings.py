@@ -16,7 +16,9 @@ from cds_service.terminology.units import factor
 
 _DAY = timedelta(days=1)
 _URINE = "urine-"
-_LARGEST_EXPONENT = 12  # no measurement has more digits on either side; arithmetic on such numbers overflows
+_LARGEST_EXPONENT = (
+    12  # no measurement has more digits on either side; arithmetic on such numbers overflows
+)
 
 
 class Reading(Struct, frozen=True, kw_only=True):
@@ -54,7 +56,9 @@ class Readings:
 
     def __init__(self, now: datetime, found: Mapping[str, Iterable[Reading]]) -> None:
         self._now = now
-        self._found = {analyte: tuple(sorted(readings, key=_in_time)) for analyte, readings in found.items()}
+        self._found = {
+            analyte: tuple(sorted(readings, key=_in_time)) for analyte, readings in found.items()
+        }
 
     @classmethod
     def of(cls, snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Readings:

@@ -51,7 +51,9 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
         """Whether any of these stands in the record at all, active or not: a look that costs next to nothing."""
         if not self.snapshot.encounter_reasons.isdisjoint(wanted.members):
             return True
-        return any(not problem.concepts.isdisjoint(wanted.members) for problem in self.snapshot.problems)
+        return any(
+            not problem.concepts.isdisjoint(wanted.members) for problem in self.snapshot.problems
+        )
 
     @cached_property
     def readings(self) -> Readings:
@@ -81,7 +83,11 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
         """The drug classes of which a clinician recorded an adverse effect."""
         window = days(self.limits.recent_start_days)
         effects = self.sets.adverse_effects.items()
-        current = (classes.members for concept, classes in effects if self.problems.has_current(concept, window))
+        current = (
+            classes.members
+            for concept, classes in effects
+            if self.problems.has_current(concept, window)
+        )
         return frozenset(cls for members in current for cls in members)
 
     @cached_property
@@ -136,5 +142,7 @@ def age_years(snapshot: Snapshot) -> int | None:
     born = snapshot.patient.birth_date
     if born is None:
         return None
-    today = snapshot.now if snapshot.zone is None else snapshot.now.astimezone(timezone(snapshot.zone))
+    today = (
+        snapshot.now if snapshot.zone is None else snapshot.now.astimezone(timezone(snapshot.zone))
+    )
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))

@@ -30,7 +30,9 @@ def red_flags(record: Record) -> Iterator[Line]:
 def harmful_drugs(record: Record) -> tuple[str, ...]:
     """Vaptans taken within the last day or drafted now: no restriction beside them (label, N9)."""
     taken = taken_within(record, record.sets.vaptans, hours(record.limits.vaptan_hours))
-    drafted = (d.name for o in record.snapshot.drafts for d in o.drugs if d.cls in record.sets.vaptans)
+    drafted = (
+        d.name for o in record.snapshot.drafts for d in o.drugs if d.cls in record.sets.vaptans
+    )
     return tuple(dict.fromkeys((*taken, *drafted)))
 
 
@@ -52,7 +54,11 @@ def _circulation(record: Record, window: timedelta) -> Iterator[Line]:
     low = [r.value for r in record.readings.within("systolic", window) if r.below(lowest)]
     if low:
         yield Line("withheld-systolic-low", {"value": number(min(low))})
-    fast = [r.value for r in record.readings.within("heart-rate", window) if r.above(limits.heart_rate_above)]
+    fast = [
+        r.value
+        for r in record.readings.within("heart-rate", window)
+        if r.above(limits.heart_rate_above)
+    ]
     if fast:
         yield Line("withheld-heart-rate-high", {"value": number(max(fast))})
 
@@ -74,7 +80,9 @@ def _creatinine_rise(record: Record, window: timedelta) -> tuple[Decimal, Decima
     for end in (r for r in record.readings.within("creatinine", window) if r.exact):
         for start in (r for r in every if r.at < end.at):
             apart, rise = end.at - start.at, end.value - start.value
-            quick = apart <= hours(limits.creatinine_rise_hours) and rise >= limits.creatinine_rise_from
+            quick = (
+                apart <= hours(limits.creatinine_rise_hours) and rise >= limits.creatinine_rise_from
+            )
             many_times = start.value > 0 and end.value >= limits.creatinine_ratio_from * start.value
             if quick or (many_times and apart <= days(limits.creatinine_baseline_days)):
                 found.append((start.value, end.value))
@@ -134,6 +142,9 @@ def _glucose(record: Record) -> Iterator[Line]:
     """M5: osmotic diuresis."""
     limits = record.limits
     window = hours(limits.restriction_glucose_hours)
-    high = any(r.at_least(limits.restriction_glucose_from) for r in record.readings.within("glucose", window))
+    high = any(
+        r.at_least(limits.restriction_glucose_from)
+        for r in record.readings.within("glucose", window)
+    )
     if high or record.problems.current(record.sets.hyperglycemic_crisis, window):
         yield Line("withheld-glucose-high")

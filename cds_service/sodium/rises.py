@@ -96,7 +96,10 @@ class Ladder(Struct, frozen=True, dict=True):
         """The rise from the sample before `end`, too long ago for an estimate and not for an average."""
         place = bisect_left(self.times, end.at)
         before = self.samples[place - 1] if place else None
-        shortest, longest = hours(self.limits.rate_bridge_hours), hours(self.limits.rate_average_hours)
+        shortest, longest = (
+            hours(self.limits.rate_bridge_hours),
+            hours(self.limits.rate_average_hours),
+        )
         if before is None or not shortest < end.at - before.at <= longest:
             return None
         return self._pair((before, end), before.at, "average")
@@ -132,7 +135,9 @@ class Ladder(Struct, frozen=True, dict=True):
         return [(a, b) for a, b in pairs if moment < b.at <= end.at and b.at - a.at <= longest]
 
     def _length(self, window: Literal["day", "two-days"]) -> timedelta:
-        return hours(self.limits.rate_window_hours if window == "day" else self.limits.rate_long_window_hours)
+        return hours(
+            self.limits.rate_window_hours if window == "day" else self.limits.rate_long_window_hours
+        )
 
     def _pair(self, used: tuple[Sample, ...], base_at: datetime, window: Window) -> RatePair:
         start, end = used[0], used[-1]

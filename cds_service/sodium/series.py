@@ -22,9 +22,18 @@ from cds_service.terminology.units import unit_key
 
 SODIUM = "sodium"
 WITHDRAWN = frozenset({"entered-in-error", "cancelled", "registered"})
-TRUST = ("preliminary", "unknown", "final", "amended", "corrected")  # the later one replaces the earlier
+TRUST = (
+    "preliminary",
+    "unknown",
+    "final",
+    "amended",
+    "corrected",
+)  # the later one replaces the earlier
 
-_USABLE: Mapping[str, str | None] = {**dict.fromkeys(WITHDRAWN), **{status: status for status in TRUST}}
+_USABLE: Mapping[str, str | None] = {
+    **dict.fromkeys(WITHDRAWN),
+    **{status: status for status in TRUST},
+}
 
 
 class Series(Struct, frozen=True, kw_only=True):
@@ -32,7 +41,9 @@ class Series(Struct, frozen=True, kw_only=True):
 
     samples: tuple[Sample, ...] = ()
     latest: Sample | None = None
-    other_method: Sample | None = None  # disagrees with `latest` although drawn at nearly the same time
+    other_method: Sample | None = (
+        None  # disagrees with `latest` although drawn at nearly the same time
+    )
     rejected: tuple[Rejected, ...] = ()
 
 
@@ -148,7 +159,9 @@ def _judge(result: LabResult, look: _Look) -> Sample | Rejected:
     if not value.is_finite():
         return _reject("implausible", result)
     unit, recorded = look.units[result.unit], look.numbers[value]
-    if not (unit in look.sodium.units if unit else recorded.plausible):  # every unit listed has the factor 1 (B.0.1)
+    if not (
+        unit in look.sodium.units if unit else recorded.plausible
+    ):  # every unit listed has the factor 1 (B.0.1)
         return _reject("unit", result)
     if not recorded.possible:
         return _reject("implausible", result)
@@ -184,7 +197,8 @@ def _bound_tells(value: Decimal, comparator: str, limits: Limits) -> bool:
 
 
 def _reject(
-    why: Literal["unit", "implausible", "status", "comparator", "time", "specimen"], what: LabResult | Sample
+    why: Literal["unit", "implausible", "status", "comparator", "time", "specimen"],
+    what: LabResult | Sample,
 ) -> Rejected:
     if isinstance(what, Sample):
         return Rejected(why=why, shown=what.shown, unit="", at=what.at)
@@ -218,7 +232,9 @@ def _one_per_draw(usable: Sequence[tuple[LabResult, Sample]], limits: Limits) ->
     return ordered(kept)
 
 
-def _apart(usable: Sequence[tuple[LabResult, Sample]], in_time: Sequence[Sample], limits: Limits) -> bool:
+def _apart(
+    usable: Sequence[tuple[LabResult, Sample]], in_time: Sequence[Sample], limits: Limits
+) -> bool:
     """Whether no two results can be of one draw: the usual series, in which none has to be preferred."""
     identities = [result.identity for result, _ in usable if result.identity]
     if len(set(identities)) < len(identities):
@@ -246,13 +262,17 @@ def _preference(pair: tuple[LabResult, Sample]) -> tuple[object, ...]:
     )
 
 
-def _without_old_preliminary(samples: Sequence[Sample], now: datetime, limits: Limits) -> tuple[Sample, ...]:
+def _without_old_preliminary(
+    samples: Sequence[Sample], now: datetime, limits: Limits
+) -> tuple[Sample, ...]:
     """A preliminary result counts only while it is the newest and young."""
     if "preliminary" not in [s.status for s in samples]:
         return tuple(samples)
     newest = max((s.at for s in samples), default=now)
     oldest_used = now - hours(limits.preliminary_hours)
-    return tuple(s for s in samples if s.status != "preliminary" or (s.at == newest and s.at > oldest_used))
+    return tuple(
+        s for s in samples if s.status != "preliminary" or (s.at == newest and s.at > oldest_used)
+    )
 
 
 def _latest(samples: Sequence[Sample], limits: Limits) -> tuple[Sample | None, Sample | None]:

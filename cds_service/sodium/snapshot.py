@@ -93,7 +93,9 @@ class Order(Struct, frozen=True, kw_only=True):
     daily_dose_mg: Decimal | None = None
     single_dose: bool = False
     reasons: frozenset[str] = frozenset()  # concepts of reasonCode
-    stoppable: bool = False  # may become an `update`, if the whole resource turns out valid and inert
+    stoppable: bool = (
+        False  # may become an `update`, if the whole resource turns out valid and inert
+    )
     adpkd: bool = False  # a tolvaptan product for polycystic kidney disease, or of unknown purpose
     hyponatremia_product: bool = False  # a tolvaptan product labelled for low sodium
 
@@ -123,7 +125,9 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     exposures: Sequence[Order] = ()  # medication list: active, on hold, completed, stopped
     drafts: tuple[Order, ...] = ()  # draftOrders, selected ones among them
     selected: tuple[str, ...] = ()  # references of the selected drafts
-    site_volume_status: tuple[str, datetime] | None = None  # a site's own "volume status" Observation
+    site_volume_status: tuple[str, datetime] | None = (
+        None  # a site's own "volume status" Observation
+    )
     missing: Mapping[str, Missing] = field(default_factory=dict)  # prefetch key -> why
     dropped_foreign: int = 0  # resources of another patient, left out
     without_subject: int = 0  # resources that name no patient, taken as this one's

@@ -26,7 +26,12 @@ __all__ = [
     "sodium_view",
 ]
 
-NO_CARD = ("status", "comparator", "time", "specimen")  # left out silently; unit and plausibility are told
+NO_CARD = (
+    "status",
+    "comparator",
+    "time",
+    "specimen",
+)  # left out silently; unit and plausibility are told
 
 
 class SodiumView(Struct, frozen=True, kw_only=True):
@@ -39,7 +44,9 @@ class SodiumView(Struct, frozen=True, kw_only=True):
     age: timedelta = timedelta(0)
     freshness: Freshness = Freshness.STALE
     rejected: tuple[Rejected, ...] = ()
-    newest_rejected: Rejected | None = None  # newer than `latest`, or alone, for unit or plausibility
+    newest_rejected: Rejected | None = (
+        None  # newer than `latest`, or alone, for unit or plausibility
+    )
     other_method: Sample | None = None  # lab and point of care disagree by more than the limit (S3)
     falling: Fall | None = None  # B.0.8 "Falling"
     acute: Fall | None = None  # M3
@@ -55,14 +62,18 @@ class SodiumView(Struct, frozen=True, kw_only=True):
 class Influence(Struct, frozen=True, kw_only=True):
     """What other findings say of the series: corrected values, and whether a fall has another explanation."""
 
-    corrected: Mapping[Sample, Decimal] = field(default_factory=dict)  # Katz values where glucose is high
+    corrected: Mapping[Sample, Decimal] = field(
+        default_factory=dict
+    )  # Katz values where glucose is high
     fall_explained: bool = False  # glucose shift, suspected artefact, or planned re-lowering (M3)
 
 
 _NO_INFLUENCE = Influence()
 
 
-def sodium_view(snapshot: Snapshot, series: Series, limits: Limits, influence: Influence = _NO_INFLUENCE) -> SodiumView:
+def sodium_view(
+    snapshot: Snapshot, series: Series, limits: Limits, influence: Influence = _NO_INFLUENCE
+) -> SodiumView:
     """The series with band, age and trend (A.3, B.0.1, B.0.2, M3, M5, M17); empty where nothing is usable."""
     rejected = _newest_rejected(series)
     latest = series.latest
@@ -72,7 +83,9 @@ def sodium_view(snapshot: Snapshot, series: Series, limits: Limits, influence: I
     plain = _freshness(age, snapshot.setting, limits)
     unrepeated = _unrepeated_freshness(latest, age, snapshot.setting, limits)
     corrected = influence.corrected
-    acute = None if influence.fall_explained else acute_fall(series.samples, latest, corrected, limits)
+    acute = (
+        None if influence.fall_explained else acute_fall(series.samples, latest, corrected, limits)
+    )
     return SodiumView(
         samples=series.samples,
         latest=latest,
@@ -101,11 +114,15 @@ def _newest_rejected(series: Series) -> Rejected | None:
 
 def _freshness(age: timedelta, setting: Setting, limits: Limits) -> Freshness:
     if setting == "inpatient":
-        return _step(age, hours(limits.current_inpatient_hours), hours(limits.stale_inpatient_hours))
+        return _step(
+            age, hours(limits.current_inpatient_hours), hours(limits.stale_inpatient_hours)
+        )
     return _step(age, days(limits.current_outpatient_days), days(limits.stale_outpatient_days))
 
 
-def _unrepeated_freshness(latest: Sample, age: timedelta, setting: Setting, limits: Limits) -> Freshness | None:
+def _unrepeated_freshness(
+    latest: Sample, age: timedelta, setting: Setting, limits: Limits
+) -> Freshness | None:
     """A very low last value was never repeated and lapses by times of its own (M17); None: not that low."""
     reached = latest.value == limits.unrepeated_below and latest.comparator == "<"
     if latest.value >= limits.unrepeated_below and not reached:

@@ -44,7 +44,9 @@ def symptoms(record: Record) -> Symptoms:
         severe=severe,
         attributable=_attributable(record, severe),
         brain_edema=edema,
-        moderate=tuple(c for c in problems.current(sets.moderate, days(limits.symptom_days)) if c not in severe),
+        moderate=tuple(
+            c for c in problems.current(sets.moderate, days(limits.symptom_days)) if c not in severe
+        ),
         mild=_mild(record),
         cramp=cramp,
         fall_or_fracture=bool(fell),
@@ -91,7 +93,9 @@ def _attributable(record: Record, severe: tuple[str, ...]) -> bool:
 
 def _mild(record: Record) -> tuple[str, ...]:
     limits, sets, problems = record.limits, record.sets, record.problems
-    recent = {c for c in problems.current(sets.mild, days(limits.symptom_days)) if c not in sets.cramp}
+    recent = {
+        c for c in problems.current(sets.mild, days(limits.symptom_days)) if c not in sets.cramp
+    }
     recent.update(problems.current(sets.cramp, days(limits.cramp_days)))
     return sets.mild.among(frozenset(recent))
 

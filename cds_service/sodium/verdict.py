@@ -21,13 +21,31 @@ from cds_service.sodium.spans import DAY, days, hours, minutes, ratio
 from cds_service.sodium.trend import first_or_lowest
 
 RateVariant = Literal[
-    "fast", "slow", "was", "still", "acute", "jump", "goal", "near", "estimated", "average", "two-days"
+    "fast",
+    "slow",
+    "was",
+    "still",
+    "acute",
+    "jump",
+    "goal",
+    "near",
+    "estimated",
+    "average",
+    "two-days",
 ]
 
 LOWER: Mapping[Indicator, Indicator] = {"critical": "warning", "warning": "info", "info": "info"}
 PREFERRED_WINDOW = ("average", "two-days", "day")
 CAPPING = frozenset(
-    {"preliminary", "status-unknown", "result-time", "jump", "two-methods", "glucose-one-end", "dialysis"}
+    {
+        "preliminary",
+        "status-unknown",
+        "result-time",
+        "jump",
+        "two-methods",
+        "glucose-one-end",
+        "dialysis",
+    }
 )  # notes under which a rise is at most a warning
 
 
@@ -46,7 +64,13 @@ class Verdict(Struct, frozen=True, kw_only=True):
     def rank(self) -> tuple[int, bool, int, bool, Decimal]:
         """By level, then the present, the plain 24 h pair, over before near, the larger rise."""
         urgency = URGENCY[self.level] if self.level else -1
-        return (urgency, self.present, PREFERRED_WINDOW.index(self.pair.window), self.over, self.pair.rise)
+        return (
+            urgency,
+            self.present,
+            PREFERRED_WINDOW.index(self.pair.window),
+            self.over,
+            self.pair.rise,
+        )
 
 
 class Bench(Struct, frozen=True, kw_only=True, dict=True):
@@ -70,7 +94,9 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
         """The smallest rise that any level asks for (`_level`)."""
         limits = self.limits
         near = (limits.rate_near_from, limits.rate_goal)
-        return min(*near, limits.rate_limit_day, limits.rate_limit_first_day, limits.rate_limit_two_days)
+        return min(
+            *near, limits.rate_limit_day, limits.rate_limit_first_day, limits.rate_limit_two_days
+        )
 
     @cached_property
     def doubted(self) -> frozenset[Sample]:
@@ -157,7 +183,9 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
         if pair.end == self.latest:
             return pair.end_value
         glucose = self.ladder.glucose.get(self.latest) if pair.glucose == "corrected" else None
-        return self.latest.value if glucose is None else katz(self.latest.value, glucose, self.limits)
+        return (
+            self.latest.value if glucose is None else katz(self.latest.value, glucose, self.limits)
+        )
 
     def _notes(self, pair: RatePair) -> Iterator[str]:
         """What a reader must know of the pair: keys of words, in the order in which cards list them."""
@@ -195,7 +223,9 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
         window = hours(self.limits.acute_onset_hours)
         return any(onset < base_at <= onset + window for onset in self.acute_onsets)
 
-    def _variant(self, pair: RatePair, over: bool, notes: tuple[str, ...], level: Indicator) -> RateVariant:
+    def _variant(
+        self, pair: RatePair, over: bool, notes: tuple[str, ...], level: Indicator
+    ) -> RateVariant:
         if over and ("jump" in notes or "two-methods" in notes):
             return "jump"
         if over and "acute" in notes:
@@ -219,6 +249,10 @@ def acute_onsets(
 ) -> tuple[datetime, ...]:
     """The times of believed normal values with no low one in the weeks before, of whatever precision."""
     normal = [s for s in exact if s.value >= limits.acute_normal_from and s not in doubted]
-    low = [s for s in history if s.value <= limits.rate_normal_above and not s.comparator.startswith(">")]
+    low = [
+        s
+        for s in history
+        if s.value <= limits.rate_normal_above and not s.comparator.startswith(">")
+    ]
     weeks = days(limits.acute_clean_days)
     return tuple(n.at for n in normal if not any(s.at <= n.at <= s.at + weeks for s in low))

@@ -32,7 +32,9 @@ class VolumeStatus(Struct, frozen=True, kw_only=True):
 
     status: Volume = Volume.UNKNOWN
     evidence: tuple[str, ...] = ()
-    against: tuple[str, ...] = ()  # the other side of a CONFLICT, or what speaks against a site's own entry
+    against: tuple[
+        str, ...
+    ] = ()  # the other side of a CONFLICT, or what speaks against a site's own entry
     hint: tuple[str, ...] = ()  # HYPER-weak under UNKNOWN
     by_labs: bool = False  # EUV from urine chemistry alone: "SIADH pattern; ... not excluded"
     site_said: bool = False
@@ -77,7 +79,9 @@ def volume_status(record: Record) -> VolumeStatus:
 
 def _by_evidence(signs: _Signs) -> VolumeStatus:
     if signs.hypo and (signs.hyper or signs.weak):
-        return VolumeStatus(status=Volume.CONFLICT, evidence=signs.hypo, against=signs.hyper or signs.weak)
+        return VolumeStatus(
+            status=Volume.CONFLICT, evidence=signs.hypo, against=signs.hyper or signs.weak
+        )
     if signs.hypo:
         return VolumeStatus(status=Volume.HYPO, evidence=signs.hypo)
     if signs.neuro:
@@ -130,7 +134,8 @@ def _signs(record: Record) -> _Signs:
     weak = tuple(c for c in _weak_overload(record) if c not in hyper)
     hypo = problems.current(sets.hypovolemia, days(limits.hypovolemia_days))
     return _Signs(
-        salt_wasting=problems.active(sets.salt_wasting) + problems.happened(sets.subarachnoid, injury),
+        salt_wasting=problems.active(sets.salt_wasting)
+        + problems.happened(sets.subarachnoid, injury),
         adrenal=problems.active(sets.adrenal),
         hypo=hypo + _depletion_labs(record, overloaded=bool(hyper or weak)),
         neuro=problems.happened(sets.brain_injury, injury),
@@ -164,7 +169,9 @@ def _depletion_labs(record: Record, *, overloaded: bool) -> tuple[str, ...]:
     low = urine is not None and urine.below(limits.urine_sodium_from) and not overloaded
     if low and not _dilute(record):
         found += ("urine-sodium-low",)
-    explained = record.problems.active(sets.kidney_failure) or record.problems.active(sets.bleeding_gut)
+    explained = record.problems.active(sets.kidney_failure) or record.problems.active(
+        sets.bleeding_gut
+    )
     ratios = bun_creatinine(record, hours(limits.urine_labs_hours))
     if not explained and ratios and ratios[-1] > limits.bun_creatinine_above:
         found += ("bun-creatinine-high",)
@@ -193,7 +200,12 @@ def bun_creatinine(record: Record, window: timedelta) -> tuple[Decimal, ...]:
 def _siadh_pattern(record: Record) -> tuple[str, ...]:
     """Urine that is not dilute and holds sodium, beside a low serum sodium of the same day, no diuretic."""
     limits, latest = record.limits, record.sodium.latest
-    if not _lists_read(record) or _on_diuretic(record) or latest is None or not record.is_low(latest):
+    if (
+        not _lists_read(record)
+        or _on_diuretic(record)
+        or latest is None
+        or not record.is_low(latest)
+    ):
         return ()
     window, near = hours(limits.urine_labs_hours), hours(limits.urine_pair_hours)
     osmolality = record.readings.latest("urine-osmolality", window)
@@ -208,7 +220,9 @@ def _siadh_pattern(record: Record) -> tuple[str, ...]:
 
 def _low_urate(record: Record, window: timedelta) -> tuple[str, ...]:
     urate: Reading | None = record.readings.latest("urate", window)
-    return ("urate-low",) if urate is not None and urate.below(record.limits.urate_low_below) else ()
+    return (
+        ("urate-low",) if urate is not None and urate.below(record.limits.urate_low_below) else ()
+    )
 
 
 def _lists_read(record: Record) -> bool:
@@ -216,7 +230,9 @@ def _lists_read(record: Record) -> bool:
 
 
 def _on_diuretic(record: Record) -> bool:
-    return bool(taken_within(record, record.sets.diuretics, hours(record.limits.diuretic_washout_hours)))
+    return bool(
+        taken_within(record, record.sets.diuretics, hours(record.limits.diuretic_washout_hours))
+    )
 
 
 def ods_risk(record: Record) -> OdsRisk:
@@ -238,4 +254,6 @@ def ods_risk(record: Record) -> OdsRisk:
 def _very_low_sodium(record: Record) -> bool:
     limits = record.limits
     oldest = record.snapshot.now - days(limits.demyelination_episode_days)
-    return any(s.at >= oldest and s.value <= limits.demyelination_sodium_to for s in record.sodium.samples)
+    return any(
+        s.at >= oldest and s.value <= limits.demyelination_sodium_to for s in record.sodium.samples
+    )

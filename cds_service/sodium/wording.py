@@ -80,7 +80,9 @@ def _day(local: datetime, today: datetime) -> str:
     return f"{local.day} {MONTHS[local.month - 1]}{year}"
 
 
-def trend_line(samples: Sequence[Sample], now: datetime, zone: timedelta | None, limits: Limits) -> str:
+def trend_line(
+    samples: Sequence[Sample], now: datetime, zone: timedelta | None, limits: Limits
+) -> str:
     """The last values on one line, oldest first: "139 (1 Nov) · 133 (14 Nov) · 128 today ↓"; "" for none.
 
     The clock is shown where two of the values are of one day.
@@ -96,7 +98,9 @@ def trend_line(samples: Sequence[Sample], now: datetime, zone: timedelta | None,
     for sample, local in zip(shown, moments, strict=True):
         clock = "" if sample.day_only or days.count(local.date()) == 1 else f" {local:%H:%M}"
         text = _day(local, today) + clock
-        parts.append(f"{sample.shown} {text}" if text.startswith("today") else f"{sample.shown} ({text})")
+        parts.append(
+            f"{sample.shown} {text}" if text.startswith("today") else f"{sample.shown} ({text})"
+        )
     return " · ".join(parts) + _arrow(shown[-2:], limits)
 
 

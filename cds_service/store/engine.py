@@ -26,7 +26,11 @@ _SERVER_LIMITS = {
     "max_overflow": 4,
     "pool_timeout": 2,
 }
-_WIRE_LIMITS = {"connect_timeout": 2, "tcp_user_timeout": 5000, "application_name": "hyponatremia-cds"}
+_WIRE_LIMITS = {
+    "connect_timeout": 2,
+    "tcp_user_timeout": 5000,
+    "application_name": "hyponatremia-cds",
+}
 _BUSY_MS = 5000
 _STATEMENT_LIMIT = "-c statement_timeout=5000"
 
@@ -179,7 +183,9 @@ def _refuse_other_schema(connection: sa.Connection) -> None:
 
 def _unopened(error: Exception) -> SettingsError:
     # The text of a database error may hold the URL with its password.
-    return SettingsError(f"CDS_DATABASE_URL: the database cannot be opened ({type(error).__name__})")
+    return SettingsError(
+        f"CDS_DATABASE_URL: the database cannot be opened ({type(error).__name__})"
+    )
 
 
 def _kind(error: sa.exc.SQLAlchemyError) -> Problem:

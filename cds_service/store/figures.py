@@ -92,4 +92,8 @@ def answer_query(tenant: str, since: datetime) -> sa.Select[Any]:
     c = FEEDBACK.c
     known = sa.exists().where(ISSUED.c.tenant == c.tenant, ISSUED.c.card == c.card)
     period = (c.tenant == tenant, c.received_at >= since)
-    return sa.select(c.card, c.outcome, c.outcome_at, c.content, known).where(*period).order_by(c.outcome_at)
+    return (
+        sa.select(c.card, c.outcome, c.outcome_at, c.content, known)
+        .where(*period)
+        .order_by(c.outcome_at)
+    )

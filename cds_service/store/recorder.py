@@ -25,7 +25,9 @@ from cds_service.telemetry import log
 DEFAULT_ROOM = 10_000
 _BATCH = 200
 _GATHER_S = 0.25  # calls of so long go together: a transaction costs as much as the rows of twenty
-_IDLE_S = 5.0  # between looks at an idle database, so that /health knows of an outage without traffic
+_IDLE_S = (
+    5.0  # between looks at an idle database, so that /health knows of an outage without traffic
+)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _END_S = 1.0
 _RECENT_S = 300.0  # rows that were dropped degrade /health for so long
@@ -59,7 +61,9 @@ class Recorder:
 
     def __init__(self, database: Database, room: int = DEFAULT_ROOM) -> None:
         self._database = database
-        self._queue: queue.Queue[CallRecord | None] = queue.Queue(room)  # None wakes the thread at the stop
+        self._queue: queue.Queue[CallRecord | None] = queue.Queue(
+            room
+        )  # None wakes the thread at the stop
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._hurry = threading.Event()  # somebody waits for what is in the queue

@@ -59,7 +59,9 @@ def replay_file(folder: Path) -> sa.Engine:
             for index in REPLAY.indexes:
                 connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
     except sa.exc.SQLAlchemyError as error:
-        raise SettingsError(f"CDS_DATA_DIR: {_FILE} cannot be made ({type(error).__name__})") from None
+        raise SettingsError(
+            f"CDS_DATA_DIR: {_FILE} cannot be made ({type(error).__name__})"
+        ) from None
     return engine
 
 

@@ -60,7 +60,10 @@ def contents(database: Database) -> Contents:
         return Contents(
             schema=revision(connection),
             newest=newest_revision(),
-            rows={t.name: connection.execute(sa.select(sa.func.count()).select_from(t)).scalar_one() for t in tables},
+            rows={
+                t.name: connection.execute(sa.select(sa.func.count()).select_from(t)).scalar_one()
+                for t in tables
+            },
             oldest={
                 name: connection.execute(sa.select(sa.func.min(column))).scalar_one()
                 for name, column in _TIMES.items()
@@ -85,7 +88,11 @@ def _delete(database: Database, table: sa.Table, time: sa.Column[Any], before: d
 def _drop_comments(database: Database, before: datetime) -> int:
     c = FEEDBACK.c
     commented = sa.cast(c.content, sa.Text).like(f'%"{COMMENT}"%')
-    old = sa.select(c.tenant, c.card, c.digest, c.content).where(c.received_at < before, commented).limit(_BATCH)
+    old = (
+        sa.select(c.tenant, c.card, c.digest, c.content)
+        .where(c.received_at < before, commented)
+        .limit(_BATCH)
+    )
     change = sa.update(FEEDBACK).where(
         c.tenant == sa.bindparam("of"), c.card == sa.bindparam("on"), c.digest == sa.bindparam("is")
     )
@@ -96,7 +103,9 @@ def _drop_comments(database: Database, before: datetime) -> int:
             rows = connection.execute(old).all()
             for tenant, card, digest, content in rows:
                 left = without_comment(content)
-                connection.execute(change.values(content=left), {"of": tenant, "on": card, "is": digest})
+                connection.execute(
+                    change.values(content=left), {"of": tenant, "on": card, "is": digest}
+                )
         dropped += len(rows)
         if len(rows) < _BATCH:
             return dropped
@@ -104,4 +113,6 @@ def _drop_comments(database: Database, before: datetime) -> int:
 
 def _erase_for_good(connection: sa.Connection) -> None:
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA secure_delete=ON")  # else deleted text stays in the file for a while
+        connection.exec_driver_sql(
+            "PRAGMA secure_delete=ON"
+        )  # else deleted text stays in the file for a while

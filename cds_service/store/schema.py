@@ -26,7 +26,9 @@ _VERSIONS = sa.Table(  # as alembic makes it
 @cache
 def known_revisions() -> tuple[str, ...]:
     """The revisions of this release, oldest first; the files of migrations are named by them."""
-    return tuple(sorted(path.stem[:_NUMBER] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py")))
+    return tuple(
+        sorted(path.stem[:_NUMBER] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+    )
 
 
 def newest_revision() -> str:
@@ -51,7 +53,9 @@ def migrate(connection: sa.Connection) -> bool:
     if found == newest_revision():
         return True
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # sqlite3 itself begins before rows only, not before tables
+        connection.exec_driver_sql(
+            "BEGIN IMMEDIATE"
+        )  # sqlite3 itself begins before rows only, not before tables
         found = revision(connection)  # another start may have made them meanwhile
         if found == newest_revision():
             return True

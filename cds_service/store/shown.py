@@ -68,4 +68,7 @@ class ShownTable:
         with self._database.transaction() as connection:
             wanted = {"tenant": tenant, "patient_hash": patient_hash, "since": since}
             # Most patients have none, and names for the columns of no row cost as much as asking for it.
-            return [ShownCard(**row._mapping) for row in connection.execute(ANSWERED_CARDS, wanted).all()]
+            return [
+                ShownCard(**row._mapping)
+                for row in connection.execute(ANSWERED_CARDS, wanted).all()
+            ]

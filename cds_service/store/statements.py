@@ -29,7 +29,9 @@ def insert_adding(connection: sa.Connection, table: sa.Table, sums: Sequence[str
 @cache
 def _insert_new(dialect: str, table: sa.Table) -> sa.Executable:
     # Without the option SQLAlchemy forgets the count that PostgreSQL tells, and says -1.
-    return _insert(dialect, table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    return (
+        _insert(dialect, table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    )
 
 
 @cache
@@ -42,6 +44,8 @@ def _insert_adding(dialect: str, table: sa.Table, sums: tuple[str, ...]) -> sa.E
 def _insert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     if dialect != "postgresql":
         return sqlite.insert(table)
-    from sqlalchemy.dialects import postgresql  # some twenty modules, which a start on SQLite does without
+    from sqlalchemy.dialects import (
+        postgresql,
+    )  # some twenty modules, which a start on SQLite does without
 
     return postgresql.insert(table)

@@ -79,7 +79,9 @@ AUDIT = sa.Table(
     sa.Column("user_hash", sa.String(32), nullable=False),
     sa.Column("cards", sa.Integer, nullable=False),
     sa.Column("fired", sa.Text, nullable=False),  # rules
-    sa.Column("suppressed", sa.Text, nullable=False),  # rules of cards that stayed away after feedback
+    sa.Column(
+        "suppressed", sa.Text, nullable=False
+    ),  # rules of cards that stayed away after feedback
     sa.Column("shadow", sa.Boolean, nullable=False),  # evaluated, and nothing shown
     sa.Column("sources", sa.JSON, nullable=False),  # state of each prefetch key
     sa.Column("knowledge", sa.String(64), nullable=False),

@@ -73,12 +73,21 @@ class CodeIndex:
         if local := self._local.get((system, code)):
             return CodeMatch(local, len(local) > 1, step=f"local code {code}")
         if known := self._codes.get((system, code)):
-            several = len(known) > 1 or (system, code) in self._several or not self._combinations.isdisjoint(known)
+            several = (
+                len(known) > 1
+                or (system, code) in self._several
+                or not self._combinations.isdisjoint(known)
+            )
             return CodeMatch(tuple(known), several, step=f"code {code}")
         if system == ATC:
             return self._by_prefix(code)
         if system == RXNORM and (indexed := self._products.get(code)):
-            return CodeMatch(indexed.ingredients, len(indexed.ingredients) > 1, indexed.name, f"RxNorm index {code}")
+            return CodeMatch(
+                indexed.ingredients,
+                len(indexed.ingredients) > 1,
+                indexed.name,
+                f"RxNorm index {code}",
+            )
         return CodeMatch()
 
     def _by_prefix(self, code: str) -> CodeMatch:
@@ -88,4 +97,6 @@ class CodeIndex:
             for name in self._atc.get(code[:length], ())
             if not code.startswith(self._atc_excluded.get(name, ("!",)))
         ]
-        return CodeMatch(tuple(dict.fromkeys(found)), bool(found), step=f"ATC group of {code}" if found else "")
+        return CodeMatch(
+            tuple(dict.fromkeys(found)), bool(found), step=f"ATC group of {code}" if found else ""
+        )

@@ -77,13 +77,17 @@ class ConceptMatcher:
         said = {concept for name in texts_of(coded) for concept in self._said(words(name))}
         by_code = found | (with_text & said)
         if decided:
-            return ConceptMatch(frozenset(by_code | (said & self._without_code)), by_text=not by_code)
+            return ConceptMatch(
+                frozenset(by_code | (said & self._without_code)), by_text=not by_code
+            )
         return ConceptMatch(frozenset(said), by_text=bool(said))
 
     def _said(self, text: Words) -> Iterable[str]:
         negated_to = -1
         for hit in self._phrases.find(text):
-            if self._chained(text, negated_to, hit.start) or self._negated(text, hit.start, hit.end):
+            if self._chained(text, negated_to, hit.start) or self._negated(
+                text, hit.start, hit.end
+            ):
                 negated_to = hit.end
             else:
                 yield from hit.found
@@ -93,7 +97,9 @@ class ConceptMatcher:
         if negated_to < 0:
             return False
         gap = text.folded[text.spans[negated_to - 1][1] : text.spans[start][0]]
-        return set(text.tokens[negated_to:start]) <= _JOINED | self._between and not _SENTENCE.search(gap)
+        return set(
+            text.tokens[negated_to:start]
+        ) <= _JOINED | self._between and not _SENTENCE.search(gap)
 
     def _negated(self, text: Words, start: int, end: int) -> bool:
         while start > 0 and text.tokens[start - 1] in self._between:
@@ -124,5 +130,9 @@ class _Prefixes:
         """The concepts of one code without dots, upper case."""
         found = set(self._exact.get(code, ()))
         for length in range(1, len(code) + 1):
-            found.update(key for key in self._prefixes.get(code[:length], ()) if code not in self._excluded[key])
+            found.update(
+                key
+                for key in self._prefixes.get(code[:length], ())
+                if code not in self._excluded[key]
+            )
         return found

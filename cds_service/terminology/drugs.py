@@ -11,7 +11,15 @@ from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.terms import Drug
 from cds_service.terminology.codes import CodeIndex, IndexedProduct
 from cds_service.terminology.forms import FormReader, Place, texts_of
-from cds_service.terminology.match import Coded, Coding, DrugMatch, Evidence, Product, RecordText, Resolution
+from cds_service.terminology.match import (
+    Coded,
+    Coding,
+    DrugMatch,
+    Evidence,
+    Product,
+    RecordText,
+    Resolution,
+)
 from cds_service.terminology.names import NameMatch, NameReader
 from cds_service.terminology.saline import SALT, FluidReader, FluidReading
 from cds_service.terminology.systems import RXNORM, canonical
@@ -31,7 +39,10 @@ class _Label(Struct, frozen=True):
     def fits(self, product: Product) -> bool:
         """Whether a concept of the order carries the code or the words."""
         for concept in product.concepts:
-            if any(canonical(c.system) == RXNORM and c.code.strip() in self.codes for c in concept.codings):
+            if any(
+                canonical(c.system) == RXNORM and c.code.strip() in self.codes
+                for c in concept.codings
+            ):
                 return True
             if any(self.phrases.find(words(name)) for name in texts_of(concept)):
                 return True
@@ -81,8 +92,12 @@ class DrugResolver:
         self._fluids = FluidReader(fluids, self._codes, self._forms)
         vaptans = fluids.vaptans
         self._adpkd = _Label(frozenset(vaptans.adpkd), flat(vaptans.adpkd_words))
-        self._hyponatremia = _Label(frozenset(vaptans.hyponatremia), flat(vaptans.hyponatremia_words))
-        self._rank = {name: (_TIERS.index(drug.tier), at) for at, (name, drug) in enumerate(drugs.items())}
+        self._hyponatremia = _Label(
+            frozenset(vaptans.hyponatremia), flat(vaptans.hyponatremia_words)
+        )
+        self._rank = {
+            name: (_TIERS.index(drug.tier), at) for at, (name, drug) in enumerate(drugs.items())
+        }
 
     def resolve(self, product: Product) -> Resolution:
         """What the order is: ingredients with their evidence, saline, route, and what stayed unknown."""
@@ -113,7 +128,9 @@ class DrugResolver:
             adpkd=tolvaptan and self._adpkd.fits(product),
             hyponatremia_product=tolvaptan and self._hyponatremia.fits(product),
             code_only=nothing and not _has_name(product) and _has_code(product),
-            unrecognised=RecordText(_first_name(product)) if nothing and _has_name(product) else None,
+            unrecognised=RecordText(_first_name(product))
+            if nothing and _has_name(product)
+            else None,
             steps=(
                 *findings.steps,
                 *(f"fluid: {f.step}" for f in (fluid, balanced) if f is not None and f.step),
@@ -138,7 +155,8 @@ class DrugResolver:
         if match.ingredients:
             findings.steps.append(f"{match.step}: {', '.join(match.ingredients)}")
             findings.count = max(
-                findings.count, len(match.ingredients) + (match.combination and len(match.ingredients) == 1)
+                findings.count,
+                len(match.ingredients) + (match.combination and len(match.ingredients) == 1),
             )
         return coding.display if canonical(coding.system) == RXNORM else ""
 
@@ -153,7 +171,9 @@ class DrugResolver:
         """ "Lisinopril and diuretics" gives way where the diuretic itself is named."""
         for name in [n for n in findings.found if self._drugs[n].combination]:
             cls = self._drugs[name].cls
-            if any(self._drugs[n].cls == cls and not self._drugs[n].combination for n in findings.found):
+            if any(
+                self._drugs[n].cls == cls and not self._drugs[n].combination for n in findings.found
+            ):
                 del findings.found[name]
 
     def _with_official_names(self, product: Product) -> Product:
@@ -170,7 +190,9 @@ class DrugResolver:
         name = "" if coding.display.strip() else self._codes.find(coding).name
         return replace(coding, display=name) if name else coding
 
-    def _kept(self, findings: _Findings, place: Place, fluid: FluidReading) -> tuple[DrugMatch, ...]:
+    def _kept(
+        self, findings: _Findings, place: Place, fluid: FluidReading
+    ) -> tuple[DrugMatch, ...]:
         """Systemic ingredients, the strongest tier first."""
         kept = []
         for name in sorted(findings.found, key=self._rank.__getitem__):
@@ -182,7 +204,14 @@ class DrugResolver:
             evidence, matched = findings.found[name]
             text = RecordText(matched) if matched and evidence != "code" else None
             kept.append(
-                DrugMatch(name=name, cls=drug.cls, tier=drug.tier, group=drug.group, evidence=evidence, matched=text)
+                DrugMatch(
+                    name=name,
+                    cls=drug.cls,
+                    tier=drug.tier,
+                    group=drug.group,
+                    evidence=evidence,
+                    matched=text,
+                )
             )
         return tuple(kept)
 

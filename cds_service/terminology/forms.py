@@ -26,7 +26,9 @@ class FormReader:
         phrases: dict[str, tuple[str, ...]] = {}
         for kind, local in forms.local.items():
             phrases.update(dict.fromkeys(local, (kind,)))
-        phrases.update({phrase: ("systemic",) for phrase in forms.systemic if phrase not in phrases})
+        phrases.update(
+            {phrase: ("systemic",) for phrase in forms.systemic if phrase not in phrases}
+        )
         phrases.update({phrase: ("iv",) for phrase in forms.iv if phrase not in phrases})
         self._phrases = Phrases(phrases)
         self._codes = forms.route_codes
@@ -35,7 +37,11 @@ class FormReader:
         """The place of a whole order; unknown where nothing says it."""
         for coded in product.routes:
             for coding in coded.codings:
-                kind = self._codes.get(coding.code.strip()) if canonical(coding.system) == SNOMED else None
+                kind = (
+                    self._codes.get(coding.code.strip())
+                    if canonical(coding.system) == SNOMED
+                    else None
+                )
                 if kind is not None:
                     return _place({kind})
         for text in _texts(product):

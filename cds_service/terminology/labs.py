@@ -22,10 +22,14 @@ class LabMatch(Struct, frozen=True):
 class LabResolver:
     """LOINC codes of labs.toml and a site's local ones; never names: they do not tell the specimen."""
 
-    def __init__(self, labs: Mapping[str, Lab], local_codes: Mapping[tuple[str, str], str] | None = None) -> None:
+    def __init__(
+        self, labs: Mapping[str, Lab], local_codes: Mapping[tuple[str, str], str] | None = None
+    ) -> None:
         self._labs = labs
         self._codes: dict[tuple[str, str], LabMatch] = {
-            (LOINC, code): LabMatch(key, code in lab.poc) for key, lab in labs.items() for code in lab.loinc
+            (LOINC, code): LabMatch(key, code in lab.poc)
+            for key, lab in labs.items()
+            for code in lab.loinc
         }
         for (system, code), analyte in (local_codes or {}).items():
             if analyte in labs:
@@ -35,11 +39,17 @@ class LabResolver:
         """The first recorded unit that is read for the analyte, else the first that is given (C.1.2)."""
         given = [unit for unit in recorded if unit]
         lab = self._labs[analyte]
-        return next((unit for unit in given if factor(lab, unit) is not None), given[0] if given else "")
+        return next(
+            (unit for unit in given if factor(lab, unit) is not None), given[0] if given else ""
+        )
 
     def resolve(self, coded: Coded) -> LabMatch | None:
         """The analyte of an Observation's code; None where no coding is known or two disagree."""
-        found = [m for c in coded.codings if (m := self._codes.get((canonical(c.system), c.code.strip())))]
+        found = [
+            m
+            for c in coded.codings
+            if (m := self._codes.get((canonical(c.system), c.code.strip())))
+        ]
         if len({match.analyte for match in found}) != 1:
             return None
         return LabMatch(found[0].analyte, all(match.poc for match in found))

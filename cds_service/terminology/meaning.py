@@ -38,7 +38,9 @@ class Meaning(Struct, frozen=True, kw_only=True):
         return "\n".join([*lines, *(f"  by {step}" for step in self.steps)])
 
 
-def explain_term(term: str, drugs: DrugResolver, concepts: ConceptMatcher, labs: LabResolver) -> list[Meaning]:
+def explain_term(
+    term: str, drugs: DrugResolver, concepts: ConceptMatcher, labs: LabResolver
+) -> list[Meaning]:
     """Every meaning of "code", "system|code" or a name; several systems may know one code."""
     found: list[Meaning] = []
     for read_as, coded in _readings(term):
@@ -47,11 +49,20 @@ def explain_term(term: str, drugs: DrugResolver, concepts: ConceptMatcher, labs:
         lab = labs.resolve(coded)
         if lab is not None:
             steps = ("code", *(("whole blood or point of care",) if lab.poc else ()))
-            found.append(Meaning(read_as=read_as, kind="laboratory test", names=(lab.analyte,), steps=steps))
+            found.append(
+                Meaning(read_as=read_as, kind="laboratory test", names=(lab.analyte,), steps=steps)
+            )
         problem = concepts.match_with_evidence(coded)
         if problem.concepts:
             by = "text" if problem.by_text else "code"
-            found.append(Meaning(read_as=read_as, kind="problem", names=tuple(sorted(problem.concepts)), steps=(by,)))
+            found.append(
+                Meaning(
+                    read_as=read_as,
+                    kind="problem",
+                    names=tuple(sorted(problem.concepts)),
+                    steps=(by,),
+                )
+            )
     return found
 
 
@@ -85,5 +96,7 @@ def _drug(read_as: str, resolution: Resolution) -> list[Meaning]:
     if names:
         found.append(Meaning(read_as=read_as, kind="drug", names=names, steps=resolution.steps))
     if fluids:
-        found.append(Meaning(read_as=read_as, kind="fluid", names=tuple(fluids), steps=resolution.steps))
+        found.append(
+            Meaning(read_as=read_as, kind="fluid", names=tuple(fluids), steps=resolution.steps)
+        )
     return found

@@ -69,7 +69,9 @@ class NameReader:
         if not found:
             return self.free(name)
         count = unknown + len(found)
-        return NameMatch(tuple(found.items()), max(count, self.free(bare).count) if count == 1 else count)
+        return NameMatch(
+            tuple(found.items()), max(count, self.free(bare).count) if count == 1 else count
+        )
 
     def free(self, name: str) -> NameMatch:
         """Any other text. Names taken back by their neighbours ("sertraline allergy") do not count."""
@@ -91,7 +93,9 @@ class NameReader:
             for named in hit.found:
                 if not named.brand or named.ingredient not in found:
                     found[named.ingredient] = "brand" if named.brand else "text"
-        return NameMatch(tuple(found.items()), self._count(text, kept, len(found)) if kept else 0, not kept)
+        return NameMatch(
+            tuple(found.items()), self._count(text, kept, len(found)) if kept else 0, not kept
+        )
 
     def _negated(self, text: Words, hit: Hit[_Named], last: Hit[_Named] | None) -> bool:
         before = self._before.ends_before(text, hit.start)
@@ -113,7 +117,11 @@ class NameReader:
         more = any(n.several for hit in kept for n in hit.found) and named == 1
         more = more or any(self._neighbour(text, kept, hit) for hit in kept)
         if named == 1:
-            more = more or bool(self._combination.find(text)) or bool(_TWO_STRENGTHS.search(text.folded))
+            more = (
+                more
+                or bool(self._combination.find(text))
+                or bool(_TWO_STRENGTHS.search(text.folded))
+            )
         return named + more
 
     def _neighbour(self, text: Words, kept: list[Hit[_Named]], hit: Hit[_Named]) -> bool:
@@ -121,7 +129,11 @@ class NameReader:
         taken = {at for other in kept for at in range(other.start, other.end)}
         for inner, step in ((hit.start, -1), (hit.end - 1, 1)):
             outer = self._joined_to(text, inner, step)
-            if outer is not None and outer not in taken and self._may_be_ingredient(text.tokens[outer]):
+            if (
+                outer is not None
+                and outer not in taken
+                and self._may_be_ingredient(text.tokens[outer])
+            ):
                 return True
         return False
 
@@ -132,7 +144,10 @@ class NameReader:
             token = text.tokens[outer]
             if token in self._joining:
                 return outer + step if 0 <= outer + step < len(text.tokens) else None
-            if _JOINED.match(text.gap(min(inner, outer), max(inner, outer))) and not token[0].isdigit():
+            if (
+                _JOINED.match(text.gap(min(inner, outer), max(inner, outer)))
+                and not token[0].isdigit()
+            ):
                 return outer
             if not (token[0].isdigit() or len(token) < SHORTEST_NAME or token in self._plain):
                 return None

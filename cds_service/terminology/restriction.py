@@ -26,7 +26,10 @@ class RestrictionMatcher:
         """Whether any concept or text (instructions, notes) of one order restricts fluid."""
         said = list(texts)
         for coded in concepts:
-            if any(canonical(c.system) == SNOMED and c.code.strip() in self._codes for c in coded.codings):
+            if any(
+                canonical(c.system) == SNOMED and c.code.strip() in self._codes
+                for c in coded.codings
+            ):
                 return True
             said.extend(texts_of(coded))
         return any(self._says(text) for text in said)

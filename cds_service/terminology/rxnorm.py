@@ -62,7 +62,12 @@ def read_relations(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Pairs of related RxCUIs of RXNREL; which way a relation is written does not matter here."""
     for row in _rows(lines, max(_REL.values())):
         first, second = row[_REL["first"]], row[_REL["second"]]
-        if first and second and row[_REL["source"]] == _SOURCE and row[_REL["suppress"]] in _CURRENT:
+        if (
+            first
+            and second
+            and row[_REL["source"]] == _SOURCE
+            and row[_REL["suppress"]] in _CURRENT
+        ):
             yield first, second
 
 
@@ -84,7 +89,10 @@ def build_index(
     for drug, starts in _starts(drugs, names).items():
         for rxcui in _reached(starts, upwards):
             found.setdefault(rxcui, []).append(drug)
-    products = {rxcui: IndexedProduct(names[rxcui].name, tuple(drugs_in)) for rxcui, drugs_in in found.items()}
+    products = {
+        rxcui: IndexedProduct(names[rxcui].name, tuple(drugs_in))
+        for rxcui, drugs_in in found.items()
+    }
     return RxNormIndex(release, products)
 
 

@@ -48,11 +48,17 @@ class FluidReader:
         self._products, self._codes = fluids.products, codes
         self._text = SalineText(fluids, forms)
         self._flush, self._tablet, self._oral, self._electrolytes = (
-            flat(phrases) for phrases in (saline.flush, saline.tablet, saline.oral, saline.electrolytes)
+            flat(phrases)
+            for phrases in (saline.flush, saline.tablet, saline.oral, saline.electrolytes)
         )
-        self._water, self._restriction = flat(fluids.hypotonic.phrases), flat(fluids.restriction.text)
+        self._water, self._restriction = (
+            flat(fluids.hypotonic.phrases),
+            flat(fluids.restriction.text),
+        )
         self._balanced = flat(fluids.balanced.phrases)
-        self._carrying = frozenset(token for word in fluids.hypotonic.not_after for token in words(word).tokens)
+        self._carrying = frozenset(
+            token for word in fluids.hypotonic.not_after for token in words(word).tokens
+        )
         self._additive_names = frozenset((SALT, *saline.additives, *saline.electrolytes))
         numbers = fluids.numbers
         self._concentrate_from = numbers.concentrate_from_percent.value
@@ -77,8 +83,12 @@ class FluidReader:
             return self._judge(order, Stated(percent))
         for name in names:
             salt = self._text.salt(name)
-            if salt and (order.others or self._text.is_mixture(name) or self._text.carries(name, salt)):
-                return FluidReading(is_salt=True, step="sodium chloride beside another drug: no saline order")
+            if salt and (
+                order.others or self._text.is_mixture(name) or self._text.carries(name, salt)
+            ):
+                return FluidReading(
+                    is_salt=True, step="sodium chloride beside another drug: no saline order"
+                )
             if salt:
                 return self._judge(order, self._text.stated(name, salt))
         return self._without_salt(order)
@@ -98,7 +108,9 @@ class FluidReader:
     def _of_product(self, known: FluidProduct, order: _Order) -> FluidReading:
         volume = order.volume or known.volume_ml
         if known.kind is None or order.place.route == "local":
-            return FluidReading(is_salt=True, step=f"RxNorm product, no saline order: {known.never or 'local use'}")
+            return FluidReading(
+                is_salt=True, step=f"RxNorm product, no saline order: {known.never or 'local use'}"
+            )
         if known.kind == "isotonic" and volume is not None and volume <= self._flush_ml:
             return FluidReading(is_salt=True, step="RxNorm product: flush volume")
         saline = Saline(kind=known.kind, percent=known.percent, volume_ml=volume)
@@ -109,7 +121,9 @@ class FluidReader:
         percent = None
         for item, strength in product.ingredients:
             if self._is_salt(item):
-                percent = percent_of_ratio(strength, self._per_mmol) if strength is not None else None
+                percent = (
+                    percent_of_ratio(strength, self._per_mmol) if strength is not None else None
+                )
             elif not any(self._text.is_additive(words(name)) for name in texts_of(item)):
                 return None
         return percent
@@ -124,8 +138,12 @@ class FluidReader:
         kind = self._kind(stated)
         if step := self._excluded(order, kind):
             return FluidReading(is_salt=True, step=step)
-        by_mouth = order.place.route == "systemic" or any(self._oral.find(name) for name in order.names)
-        if any(self._tablet.find(name) for name in order.names) or (by_mouth and stated.percent is None):
+        by_mouth = order.place.route == "systemic" or any(
+            self._oral.find(name) for name in order.names
+        )
+        if any(self._tablet.find(name) for name in order.names) or (
+            by_mouth and stated.percent is None
+        ):
             return _found(Saline(kind="salt-tablet"), "systemic", "salt by mouth")
         if kind is None or by_mouth:
             step = "solution by mouth" if by_mouth else "strength unknown"
@@ -146,7 +164,11 @@ class FluidReader:
         if order.volume is not None and small and kind == "isotonic":
             return "flush volume"
         if order.volume is not None and order.volume < self._flush_ml and kind == "hypertonic":
-            return "" if order.place.route == "iv" else "strong saline in the volume of a nebulizer, no route"
+            return (
+                ""
+                if order.place.route == "iv"
+                else "strong saline in the volume of a nebulizer, no route"
+            )
         strong = kind in ("hypertonic", "concentrate")
         if strong and any(self._electrolytes.find(name) for name in order.names):
             return "strong saline beside another electrolyte: no hypertonic saline order"
@@ -178,7 +200,14 @@ class FluidReader:
 
 def _found(saline: Saline, route: Route, step: str) -> FluidReading:
     weak = saline.kind == "hypotonic"
-    return FluidReading(saline=saline, hypotonic=weak, volume_ml=saline.volume_ml, route=route, is_salt=True, step=step)
+    return FluidReading(
+        saline=saline,
+        hypotonic=weak,
+        volume_ml=saline.volume_ml,
+        route=route,
+        is_salt=True,
+        step=step,
+    )
 
 
 def _volume(product: Product, names: tuple[Words, ...]) -> Decimal | None:

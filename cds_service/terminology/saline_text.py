@@ -34,7 +34,10 @@ class SalineText:
         saline = fluids.saline
         self._forms = forms
         self._salt = Phrases[Decimal | None](
-            {**dict.fromkeys(saline.terms, (None,)), **{s: (p,) for s, p in saline.shorthands.items()}}
+            {
+                **dict.fromkeys(saline.terms, (None,)),
+                **{s: (p,) for s, p in saline.shorthands.items()},
+            }
         )
         self._usual = frozenset(map(Decimal, saline.shorthands.values()))
         self._hypertonic, self._filler, self._mixtures = (
@@ -61,7 +64,9 @@ class SalineText:
     def stated(self, name: Words, salt: tuple[SaltHit, ...]) -> Stated:
         """A written percent wins over a shorthand, and the one after the salt over the one before it."""
         hypertonic = bool(self._hypertonic.find(name))
-        shorthand = next((percent for hit in salt for percent in hit.found if percent is not None), None)
+        shorthand = next(
+            (percent for hit in salt for percent in hit.found if percent is not None), None
+        )
         spoken = hypertonic or shorthand is not None or not self._spoken.isdisjoint(name.tokens)
         for hit in salt:
             percent = self._after(name, hit.end)
@@ -95,7 +100,9 @@ class SalineText:
         if not bare.startswith("0."):
             return None
         is_shorthand = any(percent is not None for percent in hit.found)
-        return Decimal(bare) if is_shorthand or Decimal(bare) in self._usual else None  # "0.45 NaCl"
+        return (
+            Decimal(bare) if is_shorthand or Decimal(bare) in self._usual else None
+        )  # "0.45 NaCl"
 
     def carries(self, name: Words, salt: tuple[SaltHit, ...]) -> bool:
         """Whether it only carries a drug: an unknown word with a dose, linked by "in", or in a " / " part."""
@@ -103,9 +110,13 @@ class SalineText:
         while start > 0 and (name.tokens[start - 1] == "%" or name.tokens[start - 1][0].isdigit()):
             start -= 1
         taken = {at for hit in salt for at in range(hit.start, hit.end)}
-        drugs = [at for at in range(len(name.tokens)) if at not in taken and self._unknown(name, at)]
+        drugs = [
+            at for at in range(len(name.tokens)) if at not in taken and self._unknown(name, at)
+        ]
         before = [at for at in drugs if at < start]
-        if before and (self._linked(name, start) or self._abbreviated.starts_at(name, salt[0].start)):
+        if before and (
+            self._linked(name, start) or self._abbreviated.starts_at(name, salt[0].start)
+        ):
             return True
         if any(_has_dose(name, at) for at in drugs):
             return True

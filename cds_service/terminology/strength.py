@@ -11,13 +11,25 @@ MG_PER_G = Decimal(1000)
 ML_PER_L = Decimal(1000)
 ML_PER_DL = Decimal(100)
 MG_PER_ML_OF_ONE_PERCENT = Decimal(10)  # 1 g per 100 mL
-_LABELLED = Context(prec=3)  # digits of a strength as labels state it: 513 mEq/L is sold as 3 %, not 2.997972 %
+_LABELLED = Context(
+    prec=3
+)  # digits of a strength as labels state it: 513 mEq/L is sold as 3 %, not 2.997972 %
 
-_GRAMS = {"g": Decimal(1), "gm": Decimal(1), "gram": Decimal(1), "grams": Decimal(1), "mg": 1 / MG_PER_G}
+_GRAMS = {
+    "g": Decimal(1),
+    "gm": Decimal(1),
+    "gram": Decimal(1),
+    "grams": Decimal(1),
+    "mg": 1 / MG_PER_G,
+}
 MASS_UNITS = frozenset({*_GRAMS, "mcg", "ng", "units", "unit", "iu"})
-_MOLES = frozenset({"meq", "mmol", "milliequivalent", "milliequivalents", "millimole", "millimoles"})
+_MOLES = frozenset(
+    {"meq", "mmol", "milliequivalent", "milliequivalents", "millimole", "millimoles"}
+)
 _MILLILITRES = {
-    **dict.fromkeys(("ml", "cc", "milliliter", "milliliters", "millilitre", "millilitres"), Decimal(1)),
+    **dict.fromkeys(
+        ("ml", "cc", "milliliter", "milliliters", "millilitre", "millilitres"), Decimal(1)
+    ),
     **dict.fromkeys(("l", "liter", "liters", "litre", "litres"), ML_PER_L),
     "dl": ML_PER_DL,
 }
@@ -41,7 +53,10 @@ def percent_of_ratio(strength: Strength, percent_per_mmol_ml: Decimal) -> Decima
     if volume is None or not finite or strength.denominator <= 0:
         return None
     return _percent(
-        strength.numerator, _unit(strength.numerator_unit), strength.denominator * volume, percent_per_mmol_ml
+        strength.numerator,
+        _unit(strength.numerator_unit),
+        strength.denominator * volume,
+        percent_per_mmol_ml,
     )
 
 
@@ -64,7 +79,9 @@ def percent_at(text: Words, at: int, percent_per_mmol_ml: Decimal) -> Decimal | 
 
 def volume_of(text: Words) -> Decimal | None:
     """The largest volume that a text names, in mL; rates and denominators do not count."""
-    found = [volume for at in range(1, len(text.tokens)) if (volume := _volume_at(text, at)) is not None]
+    found = [
+        volume for at in range(1, len(text.tokens)) if (volume := _volume_at(text, at)) is not None
+    ]
     return max(found, default=None)
 
 
@@ -87,7 +104,9 @@ def _says_per(text: Words, unit: int, volume: int) -> bool:
     return between in ([], ["per"]) and ("/" in gap or between == ["per"])
 
 
-def _percent(amount: Decimal, unit: str, volume_ml: Decimal, percent_per_mmol_ml: Decimal) -> Decimal | None:
+def _percent(
+    amount: Decimal, unit: str, volume_ml: Decimal, percent_per_mmol_ml: Decimal
+) -> Decimal | None:
     if volume_ml <= 0 or amount < 0:
         return None
     if unit in _GRAMS:

@@ -26,7 +26,10 @@ _OIDS = {
     "2.16.840.1.113883.6.103": ICD9,
     "2.16.840.1.113883.6.69": NDC,
 }
-_EXACT = {uri.removeprefix("http://"): uri for uri in (LOINC, SNOMED, RXNORM, ATC, ICD10CM, ICD10, ICD9, NDC)}
+_EXACT = {
+    uri.removeprefix("http://"): uri
+    for uri in (LOINC, SNOMED, RXNORM, ATC, ICD10CM, ICD10, ICD9, NDC)
+}
 _BLANKS = re.compile(r"\s+")
 _ICD10_WORD = re.compile(r"icd[-_ ]?10")
 _ICD9_WORD = re.compile(r"icd[-_ ]?9")
@@ -42,8 +45,19 @@ def canonical(system: str) -> str:
     """
     trimmed = system.strip()
     folded = _BLANKS.sub("", trimmed).lower().split("|", 1)[0].rstrip("/")
-    bare = folded.removeprefix("urn:oid:").removeprefix("https://").removeprefix("http://").removeprefix("www.")
-    return _EXACT.get(bare) or _EXACT.get(f"www.{bare}") or _OIDS.get(bare) or _by_name(bare) or trimmed.rstrip("/")
+    bare = (
+        folded.removeprefix("urn:oid:")
+        .removeprefix("https://")
+        .removeprefix("http://")
+        .removeprefix("www.")
+    )
+    return (
+        _EXACT.get(bare)
+        or _EXACT.get(f"www.{bare}")
+        or _OIDS.get(bare)
+        or _by_name(bare)
+        or trimmed.rstrip("/")
+    )
 
 
 def _by_name(bare: str) -> str | None:

@@ -18,7 +18,9 @@ _Stem: TypeAlias = tuple[int, tuple[str, ...], tuple[T, ...]]  # rank, words, wh
 _STEM = 4  # letters by which stems of one word are found
 _WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?|%")
 _POSSESSIVE = re.compile(r"['’]s\b")
-_DECIMAL_COMMA = re.compile(r"(?<![\d.,])0,(?=\d)|(?<![\d.,])(?=\d{1,3},\d{1,2}(?!\d))(\d{1,3}),(?=\d)")
+_DECIMAL_COMMA = re.compile(
+    r"(?<![\d.,])0,(?=\d)|(?<![\d.,])(?=\d{1,3},\d{1,2}(?!\d))(\d{1,3}),(?=\d)"
+)
 _BARE_POINT = re.compile(r"(?<![\w.])\.(?=\d)")  # ".9 %": the zero is often left out
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _PERCENT = re.compile(r"\b(?:percent|per cent|pct|prozent|pourcent|por ciento|per ?cento)\b")
@@ -105,7 +107,11 @@ class Phrases(Generic[T]):
         """Every phrase in the text: leftmost first, the longest at each place, none overlapping."""
         hits: list[Hit[T]] = []
         end, exact, stems = 0, self._exact, bool(self._stems)
-        starts = [at for at, word in enumerate(text.tokens) if word in exact or (stems and self._stems_at(word))]
+        starts = [
+            at
+            for at, word in enumerate(text.tokens)
+            if word in exact or (stems and self._stems_at(word))
+        ]
         for at in starts:
             hit = self._at(text.tokens, at) if at >= end else None
             if hit is not None:
@@ -116,7 +122,9 @@ class Phrases(Generic[T]):
     def ends_before(self, text: Words, at: int) -> bool:
         """Whether a phrase ends directly before word `at`."""
         return any(
-            hit.end == at for start in range(max(0, at - self._longest), at) for hit in self._all_at(text.tokens, start)
+            hit.end == at
+            for start in range(max(0, at - self._longest), at)
+            for hit in self._all_at(text.tokens, start)
         )
 
     def starts_at(self, text: Words, at: int) -> bool:
@@ -135,7 +143,11 @@ class Phrases(Generic[T]):
         for _, phrase, found in self._stems_at(tokens[at]):
             end = at + len(phrase)
             here = tokens[at:end]
-            if len(here) == len(phrase) and here[:-1] == phrase[:-1] and here[-1].startswith(phrase[-1]):
+            if (
+                len(here) == len(phrase)
+                and here[:-1] == phrase[:-1]
+                and here[-1].startswith(phrase[-1])
+            ):
                 hits.append(Hit(at, end, found))
         return hits
 
@@ -146,7 +158,9 @@ class Phrases(Generic[T]):
         beginnings = {token[:length] for length in self._stem_lengths}
         if beginnings.isdisjoint(self._stems) and token not in self._stems:
             return []
-        return sorted((s for key in {*beginnings, token} for s in self._stems.get(key, ())), key=_rank)
+        return sorted(
+            (s for key in {*beginnings, token} for s in self._stems.get(key, ())), key=_rank
+        )
 
 
 def _rank(stem: _Stem[T]) -> int:

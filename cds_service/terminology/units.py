@@ -8,7 +8,9 @@ from decimal import Decimal
 from cds_service.knowledge.terms import Lab
 
 _BLANKS = re.compile(r"\s+")
-_SIGNS = str.maketrans({"\u00b5": "u", "\u03bc": "u", "\u00b2": "2"})  # both micro signs, and a raised 2
+_SIGNS = str.maketrans(
+    {"\u00b5": "u", "\u03bc": "u", "\u00b2": "2"}
+)  # both micro signs, and a raised 2
 
 
 def unit_key(unit: str) -> str:

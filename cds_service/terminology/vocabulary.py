@@ -88,7 +88,9 @@ _NO_CONCEPT = ConceptMatch()
 _REMEMBERED = 2048  # of each kind per worker, forgotten oldest first
 
 
-def vocabulary(terms: Terms, fluids: Fluids, words: OrderWords, local: LocalCodes = NO_LOCAL_CODES) -> Vocabulary:
+def vocabulary(
+    terms: Terms, fluids: Fluids, words: OrderWords, local: LocalCodes = NO_LOCAL_CODES
+) -> Vocabulary:
     """The vocabulary of one deployment; building it takes a while, using it does not."""
     drugs = DrugResolver(terms.drugs, fluids, local.drugs, local.products)
     concepts = ConceptMatcher(terms.concepts, fluids.text)
@@ -111,7 +113,9 @@ def vocabulary(terms: Terms, fluids: Fluids, words: OrderWords, local: LocalCode
     )
 
 
-def _stranger(concepts: tuple[Coded, ...], drugs: DrugResolver, restrictions: RestrictionMatcher) -> Resolution | None:
+def _stranger(
+    concepts: tuple[Coded, ...], drugs: DrugResolver, restrictions: RestrictionMatcher
+) -> Resolution | None:
     """What is known of a medication that concerns no rule; None where dose, route or words may matter.
 
     Names and codes alone tell drugs and fluids; what stands beside them only takes some away.

@@ -18,7 +18,9 @@ DEFAULT_DEADLINE_MS = 1500
 DEFAULT_ALGORITHMS = ("ES384", "RS384")  # CDSH-124
 DEFAULT_RATE = 60  # calls a second (T-50)
 
-ExtraSource = Literal["MedicationStatement", "MedicationAdministration", "NutritionOrder", "ServiceRequest"]
+ExtraSource = Literal[
+    "MedicationStatement", "MedicationAdministration", "NutritionOrder", "ServiceRequest"
+]
 Indicator = Literal["info", "warning", "critical"]
 
 UNREGISTERED = "The FHIR server of this call is not among this client's fhir_bases in clients.toml."
@@ -37,8 +39,12 @@ class Credentials(Struct, frozen=True, kw_only=True):
     jwks_url: str = ""
     jku: tuple[str, ...] = ()  # strings that a token's `jku` may be; compared, never followed
     algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
-    audiences: tuple[str, ...] = ()  # beside the public URL of the endpoint: Epic's is typed in by the hospital
-    tenants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # `tenant` claim -> its FHIR bases
+    audiences: tuple[
+        str, ...
+    ] = ()  # beside the public URL of the endpoint: Epic's is typed in by the hospital
+    tenants: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # `tenant` claim -> its FHIR bases
     subject: str = ""  # `sub`, where the client sends one that is agreed on
 
     @property
@@ -63,7 +69,9 @@ class Client(Struct, frozen=True, kw_only=True):
     open_access: bool = False  # its FHIR server may be read without a token
     allow_private: bool = False  # its FHIR server may have a private or loopback address
     cors_origins: tuple[str, ...] = ()  # where it is a browser page
-    prefetch_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # our key -> the client's
+    prefetch_aliases: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # our key -> the client's
     extra_sources: tuple[ExtraSource, ...] = ()
     profile: str = PROFILES[0]
     deadline_ms: int = DEFAULT_DEADLINE_MS
@@ -75,7 +83,9 @@ class Client(Struct, frozen=True, kw_only=True):
     shadow: bool = False  # evaluate and record, answer no cards (T-72)
     explain: bool = False  # why, and why not, as an extension of each answer
     suppression: bool = True  # an overridden card stays away until the patient gets worse
-    rate_limit: int = DEFAULT_RATE  # calls a second in one worker, twice as many at once; 0: no limit
+    rate_limit: int = (
+        DEFAULT_RATE  # calls a second in one worker, twice as many at once; 0: no limit
+    )
     refusal: str = UNREGISTERED  # what the analyst is told of a FHIR server that is not called
 
     @property

@@ -66,7 +66,9 @@ class CurrentRegistry:
             self._registry = self._load()
         except RegistryError as error:
             self._registry = replace(self._registry, outdated=True)
-            self._report(f"The client registry changed and is broken; the old one stays in force. {error}")
+            self._report(
+                f"The client registry changed and is broken; the old one stays in force. {error}"
+            )
         else:
             self._watch_new()
             self._report("The client registry changed and is in force.")
@@ -80,7 +82,9 @@ class CurrentRegistry:
         """Watch clients.toml and the key sets that it names by now; what was seen before stays as seen."""
         watched = [self._path, *self._registry.files]
         new = [path for path in watched if path not in self._seen]
-        self._seen = {path: self._seen[path] for path in watched if path in self._seen} | _look_at(new)
+        self._seen = {path: self._seen[path] for path in watched if path in self._seen} | _look_at(
+            new
+        )
 
 
 def _look_at(paths: Iterable[Path]) -> dict[Path, _Stamp]:

@@ -43,9 +43,16 @@ def destinations(registry: Registry) -> tuple[Destination, ...]:
     for client in registry.clients:
         for url in _urls(client):
             parts = urlsplit(url)  # registered URLs were checked by the guard
-            found.setdefault((parts.hostname or "", parts.port or _PORTS[parts.scheme]), []).append(client)
+            found.setdefault((parts.hostname or "", parts.port or _PORTS[parts.scheme]), []).append(
+                client
+            )
     return tuple(
-        Destination(host, port, tuple(sorted({c.name for c in clients})), any(c.allow_private for c in clients))
+        Destination(
+            host,
+            port,
+            tuple(sorted({c.name for c in clients})),
+            any(c.allow_private for c in clients),
+        )
         for (host, port), clients in sorted(found.items(), key=lambda item: item[0])
     )
 
@@ -70,7 +77,11 @@ class Unusable(Exception):
 def addresses_of(destination: Destination, resolver: Resolver = look_up) -> tuple[str, ...]:
     """Its addresses now, IPv4 first. Unusable where it has none, or one that the service would refuse to call."""
     try:
-        found = [destination.address] if destination.address else list(resolver(destination.host, destination.port))
+        found = (
+            [destination.address]
+            if destination.address
+            else list(resolver(destination.host, destination.port))
+        )
     except OSError:
         found = []
     if not found:
@@ -81,4 +92,6 @@ def addresses_of(destination: Destination, resolver: Resolver = look_up) -> tupl
             f"{destination.host}: has the address {refused[0]}, which the service never calls"
             + ("" if destination.allow_private else " without allow_private")
         )
-    return tuple(str(a) for a in sorted(map(ipaddress.ip_address, found), key=lambda a: (a.version, a)))
+    return tuple(
+        str(a) for a in sorted(map(ipaddress.ip_address, found), key=lambda a: (a.version, a))
+    )

@@ -82,10 +82,14 @@ def read_client(where: str, name: str, raw: object, *, folder: Path, allow_http:
         issuer=entry.issuer,
         credentials=_credentials(where, entry, folder, allow_http),
         services=entry.services,
-        fhir_bases=tuple(read_base(f"{where}.fhir_bases", base, allow_http) for base in entry.fhir_bases),
+        fhir_bases=tuple(
+            read_base(f"{where}.fhir_bases", base, allow_http) for base in entry.fhir_bases
+        ),
         open_access=entry.open_access,
         allow_private=entry.allow_private,
-        cors_origins=tuple(_origin(f"{where}.cors_origins", o, allow_http) for o in entry.cors_origins),
+        cors_origins=tuple(
+            _origin(f"{where}.cors_origins", o, allow_http) for o in entry.cors_origins
+        ),
         prefetch_aliases=MappingProxyType(entry.prefetch_aliases),
         extra_sources=entry.extra_sources,
         profile=_profile(where, entry.profile),
@@ -117,7 +121,9 @@ def read_base(where: str, written: str, allow_http: bool) -> str:
     """A URL in its canonical spelling; RegistryError where it is not one we would ever call."""
     base = canonical_base(written)
     if base is None:
-        raise RegistryError(f"{where}: not a plain URL (https, no query, no user, no '%', no dot segments).")
+        raise RegistryError(
+            f"{where}: not a plain URL (https, no query, no user, no '%', no dot segments)."
+        )
     if base.startswith("http:") and not allow_http:
         raise RegistryError(f"{where}: http is for development only; use https.")
     return base
@@ -130,7 +136,9 @@ def _credentials(where: str, entry: Entry, folder: Path, allow_http: bool) -> Cr
         raise RegistryError(f"{where}.algorithms: must be some of {', '.join(ALGORITHMS)}.")
     for key, value in (("issuer", entry.issuer), ("jwks_url", url)):
         if f"{value}/".startswith(f"{SANDBOX_ISSUER}/"):
-            raise RegistryError(f"{where}.{key}: the public sandbox proves nothing; its private key is public.")
+            raise RegistryError(
+                f"{where}.{key}: the public sandbox proves nothing; its private key is public."
+            )
     if sum(map(bool, (entry.jwks_file, entry.jwks_url, entry.keys))) > 1:
         raise RegistryError(f"{where}: give one of jwks_url, jwks_file and keys.")
     keys = _keys(where, entry, folder)
@@ -155,9 +163,13 @@ def _keys(where: str, entry: Entry, folder: Path) -> KeySet | None:
             return key_set(entry.keys)
         return read_key_set((folder / entry.jwks_file).read_bytes()) if entry.jwks_file else None
     except BadKeySet as error:
-        raise RegistryError(f"{where}.{'keys' if entry.keys else 'jwks_file'}: refused: {error}.") from None
+        raise RegistryError(
+            f"{where}.{'keys' if entry.keys else 'jwks_file'}: refused: {error}."
+        ) from None
     except (OSError, ValueError) as error:
-        raise RegistryError(f"{where}.jwks_file: cannot be read ({type(error).__name__}).") from None
+        raise RegistryError(
+            f"{where}.jwks_file: cannot be read ({type(error).__name__})."
+        ) from None
 
 
 def _tenants(where: str, entry: Entry, allow_http: bool) -> Mapping[str, tuple[str, ...]]:
@@ -183,7 +195,9 @@ def _card_limits(entry: Entry) -> CardLimits:
 def _origin(where: str, written: str, allow_http: bool) -> str:
     match = _ORIGIN.fullmatch(written)
     if match is None or (match[1] == "http" and not allow_http):
-        raise RegistryError(f"{where}: an origin is https://host or https://host:port, in lower case, no path.")
+        raise RegistryError(
+            f"{where}: an origin is https://host or https://host:port, in lower case, no path."
+        )
     return written
 
 
@@ -197,4 +211,6 @@ def _zone(where: str, name: str) -> zoneinfo.ZoneInfo | None:
     try:
         return zoneinfo.ZoneInfo(name) if name else None
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise RegistryError(f"{where}.time_zone: not an IANA name such as 'America/Chicago'.") from None
+        raise RegistryError(
+            f"{where}.time_zone: not an IANA name such as 'America/Chicago'."
+        ) from None

@@ -57,7 +57,12 @@ def fetch(
     with running(errand):
         errand.reused = True
         fetched = _fetch(session, url, headers, errand, max_bytes, sent)
-        if fetched.status == 0 and fetched.failure is Failure.BROKEN and errand.reused and not errand.is_cut:
+        if (
+            fetched.status == 0
+            and fetched.failure is Failure.BROKEN
+            and errand.reused
+            and not errand.is_cut
+        ):
             return _fetch(session, url, headers, errand, max_bytes, sent)
         return fetched
 
@@ -76,7 +81,13 @@ def _fetch(
     method, body = (sent.method, sent.body) if sent else ("GET", None)
     try:
         response = session.request(
-            method, url, data=body, headers=dict(headers), timeout=(left, left), stream=True, allow_redirects=False
+            method,
+            url,
+            data=body,
+            headers=dict(headers),
+            timeout=(left, left),
+            stream=True,
+            allow_redirects=False,
         )
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
         why = _why(errand)

@@ -56,7 +56,9 @@ class Gate(Struct, frozen=True, kw_only=True):
                 self._look_at_sandbox(knock)
             return None
         try:
-            proven = prove(read_token(knock.authorization), knock.audiences, registry, self.keys, now)
+            proven = prove(
+                read_token(knock.authorization), knock.audiences, registry, self.keys, now
+            )
             if not self.replay.is_new(proven.client.tenant, proven.jti, proven.expires, now):
                 raise Refused(Reason.REPLAY, proven.client.name)
         except Refused as refusal:
@@ -79,7 +81,9 @@ class Gate(Struct, frozen=True, kw_only=True):
         if service and client.services and service not in client.services:
             raise Forbidden("This client's registry entry does not name this service.")
         if not self.rate.admits(client.name, client.rate_limit):
-            raise TooManyRequests("This client calls more often than its rate_limit in clients.toml.")
+            raise TooManyRequests(
+                "This client calls more often than its rate_limit in clients.toml."
+            )
 
     def _look_at_sandbox(self, knock: Knock) -> None:
         """Checked and noted, so that a tester sees that it would pass; the caller stays anonymous (T-68)."""

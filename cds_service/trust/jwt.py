@@ -94,14 +94,18 @@ def read_token(authorization: str | None) -> Token:
     return Token(text=parts[0], header=_json(parts[1]), claims=_json(parts[2]))
 
 
-def prove(token: Token, audiences: tuple[str, ...], registry: Registry, keys: KeyCache, now: datetime) -> Proven:
+def prove(
+    token: Token, audiences: tuple[str, ...], registry: Registry, keys: KeyCache, now: datetime
+) -> Proven:
     """The client that sent this token to one of `audiences` (our public URLs of the endpoint).
 
     Refused with one of the closed reasons otherwise. Whether the token was used before is not asked here.
     """
     algorithm, kid = _header(token.header)
     issuer = token.claims.get("iss")
-    client = registry.issued_by(issuer, token.claims.get("tenant")) if isinstance(issuer, str) else None
+    client = (
+        registry.issued_by(issuer, token.claims.get("tenant")) if isinstance(issuer, str) else None
+    )
     if client is None:
         raise Refused(Reason.ISSUER)
     credentials = client.credentials
@@ -157,7 +161,13 @@ def _header(header: Mapping[str, Any]) -> tuple[str, str]:
     return algorithm, kid
 
 
-def _cheap(token: Token, algorithm: str, credentials: Credentials, audiences: tuple[str, ...], now: datetime) -> None:
+def _cheap(
+    token: Token,
+    algorithm: str,
+    credentials: Credentials,
+    audiences: tuple[str, ...],
+    now: datetime,
+) -> None:
     """Everything that needs no key, so that a stranger's token costs no signature check (T-31)."""
     if algorithm not in credentials.algorithms:
         raise Refused(Reason.ALGORITHM)
@@ -206,7 +216,9 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
 
 def _key_set(client: Client, kid: str, keys: KeyCache) -> KeySet:
     credentials = client.credentials
-    found = credentials.keys or keys.keys(credentials.jwks_url, kid, allow_private=client.allow_private)
+    found = credentials.keys or keys.keys(
+        credentials.jwks_url, kid, allow_private=client.allow_private
+    )
     if found is None:
         raise Refused(Reason.NO_KEYS)
     return found
@@ -221,7 +233,9 @@ _OPTIONS: Options = {
 }
 
 
-def _decoded(text: str, key: jwt.PyJWK, credentials: Credentials, audiences: tuple[str, ...]) -> Mapping[str, Any]:
+def _decoded(
+    text: str, key: jwt.PyJWK, credentials: Credentials, audiences: tuple[str, ...]
+) -> Mapping[str, Any]:
     """Signature and claims as PyJWT sees them; `_claims` looks at the times, by the request's own clock."""
     try:
         claims: Mapping[str, Any] = jwt.decode(

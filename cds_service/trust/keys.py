@@ -50,7 +50,9 @@ class Answer(Struct, frozen=True):
 Fetcher = Callable[[str, bool, float], Answer]
 
 
-def fetch_keys(url: str, allow_private: bool, seconds: float, ca_bundle: str | None = None) -> Answer:
+def fetch_keys(
+    url: str, allow_private: bool, seconds: float, ca_bundle: str | None = None
+) -> Answer:
     """GET a key set: guarded address, no redirect, at most 64 kB, within `seconds`."""
     errand = Errand(Deadline.after(seconds), allow_private=allow_private)
     session = guarded_session(1, tls_context(ca_bundle))
@@ -74,7 +76,9 @@ class _Held(Struct):
     next_fetch: float = 0.0  # no earlier, whatever the reason
     next_for_kid: float = 0.0
     fetching: threading.Lock = field(default_factory=threading.Lock)
-    absent: OrderedDict[str, float] = field(default_factory=OrderedDict)  # kid -> until when it is not asked for
+    absent: OrderedDict[str, float] = field(
+        default_factory=OrderedDict
+    )  # kid -> until when it is not asked for
 
 
 class KeyCache:
@@ -102,7 +106,9 @@ class KeyCache:
         elif kid not in held.keys:
             self._look_for(url, held, kid)
         elif now > held.fresh_until and now >= held.next_fetch and not held.fetching.locked():
-            threading.Thread(target=self._refresh, args=(url, held), name="keys", daemon=True).start()
+            threading.Thread(
+                target=self._refresh, args=(url, held), name="keys", daemon=True
+            ).start()
         too_old = self._clock() > held.fresh_until + self._limits.serves_after_s
         return None if too_old else held.keys
 
@@ -110,13 +116,17 @@ class KeyCache:
         """Fetch these sets (URL, may be private) in the background, so that no first call waits for one."""
         for url, allow_private in places:
             held = self._of(url, allow_private)
-            threading.Thread(target=self._refresh, args=(url, held), name="keys", daemon=True).start()
+            threading.Thread(
+                target=self._refresh, args=(url, held), name="keys", daemon=True
+            ).start()
 
     def ages(self) -> dict[str, float]:
         """Seconds since each set that is held was fetched, by URL: for an alarm (T-76)."""
         with self._lock:
             held = {url: one for (url, _), one in self._held.items()}
-        return {url: self._clock() - one.fetched for url, one in held.items() if one.keys is not None}
+        return {
+            url: self._clock() - one.fetched for url, one in held.items() if one.keys is not None
+        }
 
     def _of(self, url: str, allow_private: bool) -> _Held:
         with self._lock:
@@ -172,7 +182,10 @@ class KeyCache:
             return
         metrics.count("cds_key_fetches", "ok" if keys else "failed")
         if keys is None:
-            log().warning("keys", reason="A published key set cannot be fetched; one that is held stays in force.")
+            log().warning(
+                "keys",
+                reason="A published key set cannot be fetched; one that is held stays in force.",
+            )
             return
         low, high = limits.fresh_between_s
         age = limits.fresh_s if answer.max_age is None else min(max(answer.max_age, low), high)

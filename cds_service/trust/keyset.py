@@ -25,7 +25,9 @@ _CURVES: Mapping[str, str] = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES51
 ALGORITHMS = (*_CURVES.values(), *_RSA_ALGORITHMS)
 
 # The public CDS Hooks Sandbox publishes its private keys (security.md decision 11). RFC 7638 thumbprints.
-SANDBOX_KIDS = frozenset({"44823f3d-0b01-4a6c-a80e-b9d3e8a7226f", "d9cd3c4f-eb08-4304-b973-44f352fd2ca2"})
+SANDBOX_KIDS = frozenset(
+    {"44823f3d-0b01-4a6c-a80e-b9d3e8a7226f", "d9cd3c4f-eb08-4304-b973-44f352fd2ca2"}
+)
 _SANDBOX_THUMBPRINTS = frozenset(
     {"s9fOe-KDYD1myZ8YCzleUqJQgrYZL49kVijBxhnZvZc", "WUEVfFenRfMtdDhwPUzCCfmqEN45h61hdHclwVoqfes"}
 )
@@ -107,7 +109,9 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
 
 def _for_signatures(jwk: Mapping[str, Any]) -> bool:
     operations = jwk.get("key_ops", ["verify"])
-    fits = jwk.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
+    fits = (
+        jwk.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
+    )
     return fits and jwk.get("alg", ALGORITHMS[0]) in ALGORITHMS and bool(_algorithms(jwk))
 
 

@@ -22,32 +22,48 @@ def refuse_unsafe(settings: Settings) -> None:
     {"demo": _demo, "development": _development, "production": _production}[settings.mode](settings)
     for origin in settings.cors_origins:
         if not _ORIGIN.fullmatch(origin):
-            raise SettingsError("CDS_CORS_ORIGINS: give exact origins such as https://ehr.example, no '*'")
+            raise SettingsError(
+                "CDS_CORS_ORIGINS: give exact origins such as https://ehr.example, no '*'"
+            )
 
 
 def _demo(settings: Settings) -> None:
     if settings.clients_file is not None:
-        raise SettingsError("CDS_CLIENTS_FILE: a demo has no clients; take it out, or choose another CDS_MODE")
+        raise SettingsError(
+            "CDS_CLIENTS_FILE: a demo has no clients; take it out, or choose another CDS_MODE"
+        )
     if settings.host not in LOOPBACK and not settings.demo_public:
-        raise SettingsError("CDS_HOST: the demo listens on this machine only; --demo-public allows more")
+        raise SettingsError(
+            "CDS_HOST: the demo listens on this machine only; --demo-public allows more"
+        )
 
 
 def _development(settings: Settings) -> None:
     if settings.clients_file is None:
-        raise SettingsError("CDS_CLIENTS_FILE: name the registry of CDS clients (see clients.example.toml)")
+        raise SettingsError(
+            "CDS_CLIENTS_FILE: name the registry of CDS clients (see clients.example.toml)"
+        )
 
 
 def _production(settings: Settings) -> None:
     if settings.clients_file is None:
-        raise SettingsError("CDS_CLIENTS_FILE: production needs the registry of CDS clients, with their keys")
+        raise SettingsError(
+            "CDS_CLIENTS_FILE: production needs the registry of CDS clients, with their keys"
+        )
     if not _is_https(settings.public_url):
-        raise SettingsError("CDS_PUBLIC_URL: production needs the https URL under which EHRs reach the service")
+        raise SettingsError(
+            "CDS_PUBLIC_URL: production needs the https URL under which EHRs reach the service"
+        )
     if not _is_https(settings.fhir_terminology):
         raise SettingsError("CDS_TERMINOLOGY_BASE: production needs an https URL")
     if settings.database_url.startswith("sqlite") and ":////" not in settings.database_url:
-        raise SettingsError("CDS_DATABASE_URL: production needs the absolute path of an SQLite file")
+        raise SettingsError(
+            "CDS_DATABASE_URL: production needs the absolute path of an SQLite file"
+        )
     if settings.database_url and settings.secret_file is None:
-        raise SettingsError("CDS_SECRET_FILE: nodes that share a database must share the secret for card uuids")
+        raise SettingsError(
+            "CDS_SECRET_FILE: nodes that share a database must share the secret for card uuids"
+        )
     if any(origin.startswith("http:") for origin in settings.cors_origins):
         raise SettingsError("CDS_CORS_ORIGINS: production takes https origins only")
     if settings.demo_public:
@@ -80,4 +96,6 @@ def refuse_unknown_rules(registry: Registry, rules: Iterable[str]) -> None:
     known = frozenset(rules)
     for client in registry.clients:
         if client.disabled_rules - known:
-            raise RegistryError(f"clients.{client.name}.disabled_rules: names a rule that hooks/ does not have")
+            raise RegistryError(
+                f"clients.{client.name}.disabled_rules: names a rule that hooks/ does not have"
+            )

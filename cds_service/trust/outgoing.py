@@ -28,7 +28,9 @@ from urllib3.util.connection import create_connection
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.guard import address_allowed
 
-_ACCEPT_ENCODING = "gzip"  # one decoder to bound, and no optional ones that an installed package would add
+_ACCEPT_ENCODING = (
+    "gzip"  # one decoder to bound, and no optional ones that an installed package would add
+)
 _SHORTEST_WAIT_S = 0.001  # 0 would mean "do not wait", and fail otherwise than a timeout does
 
 
@@ -165,7 +167,9 @@ class _Guarded(HTTPConnection):
             # By number: the name is not looked up a second time, so it cannot be rebound.
             with contextlib.suppress(OSError):
                 return create_connection(
-                    (address, self.port), max(share, _SHORTEST_WAIT_S), socket_options=self.socket_options
+                    (address, self.port),
+                    max(share, _SHORTEST_WAIT_S),
+                    socket_options=self.socket_options,
                 )
         raise NewConnectionError(self, "no allowed address answers")
 

@@ -17,7 +17,14 @@ from cds_service.trust.client import DEFAULT_DEADLINE_MS, UNNAMED, Client, Crede
 from cds_service.trust.entry import SANDBOX_ISSUER, converted, read_base, read_client
 from cds_service.trust.guard import canonical_base
 
-__all__ = ["DEFAULT_DEADLINE_MS", "SANDBOX_ISSUER", "Client", "Credentials", "ExtraSource", "Registry"]
+__all__ = [
+    "DEFAULT_DEADLINE_MS",
+    "SANDBOX_ISSUER",
+    "Client",
+    "Credentials",
+    "ExtraSource",
+    "Registry",
+]
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,7 +64,9 @@ class Registry(Struct, frozen=True, kw_only=True):
             refusal=UNNAMED,
         )
         sandbox = replace(visitor, issuer=SANDBOX_ISSUER, explain_missing_data=True)
-        return cls(anonymous=visitor, anonymous_by_issuer=MappingProxyType({SANDBOX_ISSUER: sandbox}))
+        return cls(
+            anonymous=visitor, anonymous_by_issuer=MappingProxyType({SANDBOX_ISSUER: sandbox})
+        )
 
     @classmethod
     def load(cls, path: Path, *, allow_http: bool = False, need_keys: bool = False) -> Registry:
@@ -68,7 +77,13 @@ class Registry(Struct, frozen=True, kw_only=True):
         raw = _parsed(path)
         entries = converted(path.name, raw, _File).clients
         clients = tuple(
-            read_client(f"{path.name}: clients.{name}", name, entry, folder=path.parent, allow_http=allow_http)
+            read_client(
+                f"{path.name}: clients.{name}",
+                name,
+                entry,
+                folder=path.parent,
+                allow_http=allow_http,
+            )
             for name, entry in entries.items()
         )
         _refuse_ambiguous(path.name, clients)
@@ -91,7 +106,9 @@ class Registry(Struct, frozen=True, kw_only=True):
         """The client whose tokens name this issuer, and this tenant where clients share an issuer."""
         found = [c for c in self.clients if c.credentials.usable and c.credentials.issuer == issuer]
         if len(found) > 1:
-            found = [c for c in found if isinstance(tenant, str) and tenant in c.credentials.tenants]
+            found = [
+                c for c in found if isinstance(tenant, str) and tenant in c.credentials.tenants
+            ]
         return found[0] if found else None
 
     def client_for(self, fhir_server: str | None, issuer: str | None) -> Client:

@@ -36,7 +36,9 @@ class OwnTokens:
     def first_use(self, tenant: str, digest: str, expires: datetime, now: datetime) -> bool:
         """Take this identifier, and say whether nobody in this process had."""
         with self._lock:
-            while self._used and (len(self._used) >= self._most or next(iter(self._used.values())) < now):
+            while self._used and (
+                len(self._used) >= self._most or next(iter(self._used.values())) < now
+            ):
                 self._used.popitem(last=False)
             if self._used.get((tenant, digest), now) > now:
                 return False
@@ -48,7 +50,11 @@ class ReplayGuard:
     """Says whether a token is new. `degraded` counts the calls that only this process could answer for."""
 
     def __init__(
-        self, store: ReplayStore, *, strict: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        store: ReplayStore,
+        *,
+        strict: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._strict = strict
@@ -80,5 +86,7 @@ class ReplayGuard:
         self.degraded += 1
         metrics.count("cds_replay_degraded")
         if self._strict:
-            raise Overloaded("The store of used tokens cannot be reached; try again in a few seconds.")
+            raise Overloaded(
+                "The store of used tokens cannot be reached; try again in a few seconds."
+            )
         return True

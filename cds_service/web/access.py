@@ -44,7 +44,9 @@ def _admit(here: Runtime, service: str, paths: tuple[str, ...]) -> Client | None
         correlation=correlation(),
         service=service,
         address=address_of(
-            request.remote_addr or "", request.environ.get("HTTP_X_FORWARDED_FOR", ""), here.settings.proxies
+            request.remote_addr or "",
+            request.environ.get("HTTP_X_FORWARDED_FOR", ""),
+            here.settings.proxies,
         ),
     )
     return here.gate.admit(knock, here.clock())
@@ -53,7 +55,9 @@ def _admit(here: Runtime, service: str, paths: tuple[str, ...]) -> Client | None
 def held_off(here: Runtime, scope: Scope) -> bool:
     """Whether a request is refused before it is read, because tokens from its address keep failing."""
     peer = scope.client.rpartition(":")[0].strip("[]")
-    forwarded = ",".join(value for name, value in scope.headers.items() if name == "x-forwarded-for")
+    forwarded = ",".join(
+        value for name, value in scope.headers.items() if name == "x-forwarded-for"
+    )
     held = here.gate.failures.holds_off(address_of(peer, forwarded, here.settings.proxies))
     if held:
         metrics.count("cds_held_off")

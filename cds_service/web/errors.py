@@ -52,7 +52,13 @@ def _refused_by_front() -> None:
 
 
 def _answer(error: ServiceError) -> Response:
-    log().warning("refused", correlation=correlation(), status=error.status, code=error.code, reason=error.message)
+    log().warning(
+        "refused",
+        correlation=correlation(),
+        status=error.status,
+        code=error.code,
+        reason=error.message,
+    )
     # A refused token gets the same body whatever was wrong with it; the id goes into a header (OWN-15).
     shown = "" if isinstance(error, Unauthorized) else correlation()
     response = Response(encode(outcome_of(error, shown)), status=error.status, mimetype=FHIR_JSON)
@@ -76,5 +82,7 @@ def _from_http(error: HTTPException) -> Response:
 def _crash(error: Exception) -> Response:
     # The one place that takes any exception: a bug is a 500 with a way to find it, never an empty answer.
     log_crash(error, correlation())
-    body = operation_outcome("exception", "The service failed to answer; nothing was checked.", correlation())
+    body = operation_outcome(
+        "exception", "The service failed to answer; nothing was checked.", correlation()
+    )
     return Response(encode(body), status=500, mimetype=FHIR_JSON)

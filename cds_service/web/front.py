@@ -35,7 +35,9 @@ Answer = tuple[int, Headers, bytes]
 # Keys of the WSGI environ that the application reads.
 RECEIVED = "cds.received"  # monotonic time at which the request line was read
 STOPPING = "cds.stopping"  # the worker is about to stop
-REFUSED = "cds.refused"  # 400, 408 or 413: the body was not read to its end, and the application says so
+REFUSED = (
+    "cds.refused"  # 400, 408 or 413: the body was not read to its end, and the application says so
+)
 
 _STACK_BYTES = 16 * 1024 * 1024  # deep JSON cannot overflow it
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -96,7 +98,9 @@ class Front:
             # The connection stays: a new one for each call would cost more than the refusal.
             status, headers, content = _at_once(_HELD_OFF)
         else:
-            status, headers, content = await self._answer(scope, protocol, time.monotonic()) or _busy()
+            status, headers, content = (
+                await self._answer(scope, protocol, time.monotonic()) or _busy()
+            )
         if self.closing_connections:
             headers.append(("connection", "close"))
         protocol.response_bytes(status, headers, content)
@@ -147,7 +151,9 @@ class Front:
     def _call(self, scope: Scope, body: bytes, notes: dict[str, Any]) -> Answer:
         head: list[tuple[int, Headers]] = []
 
-        def start(status: str, headers: Headers, exc_info: object = None) -> Callable[[bytes], object]:
+        def start(
+            status: str, headers: Headers, exc_info: object = None
+        ) -> Callable[[bytes], object]:
             head[:] = [(int(status[:3]), headers)]
             return lambda data: None
 

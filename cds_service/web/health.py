@@ -21,7 +21,9 @@ def health() -> Response:
     reasons = degraded(here)
     told: dict[str, object] = {"status": "degraded" if reasons else "ok"}
     remarks = notes(here)
-    return _json(told | ({"degraded": reasons} if reasons else {}) | ({"notes": remarks} if remarks else {}))
+    return _json(
+        told | ({"degraded": reasons} if reasons else {}) | ({"notes": remarks} if remarks else {})
+    )
 
 
 @blueprint.get("/ready")
@@ -56,4 +58,9 @@ def notes(here: Runtime) -> list[str]:
 
 
 def _json(value: dict[str, object], status: int = 200) -> Response:
-    return Response(encode(value), status=status, mimetype="application/json", headers={"Cache-Control": "no-store"})
+    return Response(
+        encode(value),
+        status=status,
+        mimetype="application/json",
+        headers={"Cache-Control": "no-store"},
+    )

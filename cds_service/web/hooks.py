@@ -61,7 +61,9 @@ def call(service_id: str) -> Response:
     g.correlation = correlation = correlation_id(hook_call.hook_instance)
     client = proven or _unproven(here, hook_call)
     deadline = Deadline(began + client.deadline_ms / _MS - _ANSWER_S)
-    heard = journal.begin(here, hook_call, client, proven.tenant if proven else ANONYMOUS, correlation)
+    heard = journal.begin(
+        here, hook_call, client, proven.tenant if proven else ANONYMOUS, correlation
+    )
     try:
         evaluation = here.pipeline.answer(hook_call, client, deadline, heard.memory)
     except DataUnavailable as error:
@@ -71,7 +73,9 @@ def call(service_id: str) -> Response:
     _log_call(heard, evaluation, began)
     answer: dict[str, Any] = {"cards": [] if client.shadow else evaluation.cards}
     if here.settings.explain or client.explain:
-        answer["extension"] = {EXTENSION_NAME: explanation(evaluation, service, here.pipeline.knowledge)}
+        answer["extension"] = {
+            EXTENSION_NAME: explanation(evaluation, service, here.pipeline.knowledge)
+        }
     return _json(answer)
 
 
@@ -83,7 +87,9 @@ def feedback(service_id: str) -> Response:
     refuse_by_head(request, FEEDBACK_LIMIT)
     client = feedback_client(here, service.id)
     items = feedback_items(json_body(request, FEEDBACK_LIMIT), here.clock())
-    stored = here.inbox.keep(service.id, items, here.clock(), client.tenant if client else ANONYMOUS)
+    stored = here.inbox.keep(
+        service.id, items, here.clock(), client.tenant if client else ANONYMOUS
+    )
     log().info("feedback", service=service.id, count=stored, status=200)
     return _json({"status": "ok", "received": len(items)})
 
@@ -92,7 +98,9 @@ def _service(here: Runtime, service_id: str) -> Service:
     try:
         return here.pipeline.knowledge.services[service_id]
     except KeyError:
-        raise NotFound("There is no such CDS service. The services are listed at /cds-services.") from None
+        raise NotFound(
+            "There is no such CDS service. The services are listed at /cds-services."
+        ) from None
 
 
 def _unproven(here: Runtime, hook_call: HookRequest) -> Client:

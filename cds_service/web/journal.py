@@ -65,7 +65,9 @@ def keep(response: Response) -> Response:
     here, now = runtime(), time.monotonic()
     heard: Heard | None = g.get("heard")
     seconds = now - g.get("began", now)
-    metrics.count("cds_calls", heard.call.service if heard else _named(here), str(response.status_code))
+    metrics.count(
+        "cds_calls", heard.call.service if heard else _named(here), str(response.status_code)
+    )
     metrics.took("total", seconds)
     if heard is not None:
         _count_cards(heard)
@@ -140,15 +142,24 @@ def _tallies(heard: Heard, rules: Sequence[str], kind: str) -> list[Tally]:
         return []
     call = heard.call
     day = call.received.astimezone(UTC).date()
-    return [Tally(heard.who.tenant, day, call.service, rule, heard.client.profile, kind) for rule in rules]
+    return [
+        Tally(heard.who.tenant, day, call.service, rule, heard.client.profile, kind)
+        for rule in rules
+    ]
 
 
-def _issued(here: Runtime, heard: Heard, call_id: str, finding: Finding, card: dict[str, Any]) -> dict[str, Any]:
+def _issued(
+    here: Runtime, heard: Heard, call_id: str, finding: Finding, card: dict[str, Any]
+) -> dict[str, Any]:
     case = heard.evaluation.case if heard.evaluation else None
     topic = card["source"]["topic"]["code"]
     assert case is not None  # noqa: S101  # a card is always about a case
     memory = heard.memory
-    rests = memory.grounds_of(finding, case, topic) if memory else grounds(finding, case, topic, here.pseudonyms)
+    rests = (
+        memory.grounds_of(finding, case, topic)
+        if memory
+        else grounds(finding, case, topic, here.pseudonyms)
+    )
     return {
         "tenant": heard.who.tenant,
         "call": call_id,

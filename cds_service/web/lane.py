@@ -27,7 +27,8 @@ class Lane(Generic[_T]):
         self._room = threads + waiting
         self._jobs: queue.SimpleQueue[_Job[_T] | None] = queue.SimpleQueue()
         self._threads = [
-            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True) for number in range(threads)
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
+            for number in range(threads)
         ]
         for thread in self._threads:
             thread.start()
@@ -78,7 +79,12 @@ class _Job(Generic[_T]):
     def __enter__(self) -> None:
         """Nothing to begin."""
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> bool:
         """Whatever the call came to is the waiting coroutine's, an exception too; the thread goes on."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self.loop.call_soon_threadsafe(self._settle, error)

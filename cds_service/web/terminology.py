@@ -40,7 +40,9 @@ def value_set(name: str) -> Response:
     here = runtime()
     own = _own(here)
     title, concepts = _named(name, own, "value set")
-    include: list[dict[str, Any]] = [{"system": _url(here, "CodeSystem", name), "concept": _concepts(concepts)}]
+    include: list[dict[str, Any]] = [
+        {"system": _url(here, "CodeSystem", name), "concept": _concepts(concepts)}
+    ]
     if name == _OVERRIDE:
         include += _borrowed(here)
     return _json(_head(here, "ValueSet", name, title) | {"compose": {"include": include}})
@@ -49,7 +51,9 @@ def value_set(name: str) -> Response:
 def _own(here: Runtime) -> dict[str, tuple[str, Mapping[str, str]]]:
     """Our code systems: id -> title, and display by code."""
     knowledge = here.pipeline.knowledge
-    reasons = {key: reason.display for key, reason in knowledge.overrides.items() if not reason.system}
+    reasons = {
+        key: reason.display for key, reason in knowledge.overrides.items() if not reason.system
+    }
     return {
         _TOPIC: ("Topics of hyponatremia cards", knowledge.topics),
         _OVERRIDE: ("Reasons for not following a hyponatremia card", reasons),
@@ -62,10 +66,14 @@ def _borrowed(here: Runtime) -> list[dict[str, Any]]:
     for key, reason in here.pipeline.knowledge.overrides.items():
         if reason.system:
             systems.setdefault(reason.system, {})[key] = reason.display
-    return [{"system": system, "concept": _concepts(concepts)} for system, concepts in systems.items()]
+    return [
+        {"system": system, "concept": _concepts(concepts)} for system, concepts in systems.items()
+    ]
 
 
-def _named(name: str, known: Mapping[str, tuple[str, Mapping[str, str]]], kind: str) -> tuple[str, Mapping[str, str]]:
+def _named(
+    name: str, known: Mapping[str, tuple[str, Mapping[str, str]]], kind: str
+) -> tuple[str, Mapping[str, str]]:
     if name not in known:
         raise NotFound(f"There is no such {kind} here. There are: {', '.join(known)}.")
     return known[name]

@@ -29,7 +29,9 @@ def main(folder: Path, names: list[str]) -> None:
             sys.stdout.write(f"{certificate} is good until {until:%Y-%m-%d}.\n")
             return
     key = ec.generate_private_key(ec.SECP256R1())
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(pem)
     certificate.write_bytes(signed(key, names).public_bytes(serialization.Encoding.PEM))
@@ -48,7 +50,9 @@ def signed(key: ec.EllipticCurvePrivateKey, names: list[str]) -> x509.Certificat
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + LIFE)
-        .add_extension(x509.SubjectAlternativeName([_general(text) for text in names]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([_general(text) for text in names]), critical=False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )

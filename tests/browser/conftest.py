@@ -34,7 +34,12 @@ Open = Callable[..., Page]
 def chromium() -> str:
     """Chromium's path. Without one these tests are skipped, but never in CI."""
     named = os.environ.get("CHROMIUM", "")
-    found = named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    found = (
+        named
+        or shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if not found and os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail("CI needs Chromium: apt-get install chromium")
     if not found:
@@ -47,7 +52,9 @@ def demo(chromium: str) -> Iterator[str]:
     """The address of a demo that runs as `cds-service demo` does."""
     command = [sys.executable, "-m", "cds_service", "demo", "--port", "0"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean | {"PYTHONUNBUFFERED": "1"}) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=clean | {"PYTHONUNBUFFERED": "1"}
+    ) as process:
         assert process.stdout is not None
         try:
             yield _address(process.stdout)
@@ -78,7 +85,9 @@ def open_page(browser: Browser, demo: str, tmp_path: Path) -> Iterator[Open]:
     trouble: list[str] = []
     contexts = []
 
-    def open_(path: str, *, width: int = 1280, expected: tuple[str, ...] = (), dark: bool = False) -> Page:
+    def open_(
+        path: str, *, width: int = 1280, expected: tuple[str, ...] = (), dark: bool = False
+    ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             reduced_motion="reduce",
@@ -98,7 +107,9 @@ def open_page(browser: Browser, demo: str, tmp_path: Path) -> Iterator[Open]:
         )
         page.on(
             "request",
-            lambda request: trouble.append(request.url) if not request.url.startswith(demo) else None,
+            lambda request: (
+                trouble.append(request.url) if not request.url.startswith(demo) else None
+            ),
         )
         page.goto(demo + path)
         return page

@@ -16,7 +16,11 @@ BAD = ("serious", "critical")
 
 def _assert_nothing_serious(page: Page) -> None:
     found = Axe().run(page).response["violations"]
-    told = [(v["impact"], v["id"], [node["target"] for node in v["nodes"]]) for v in found if v["impact"] in BAD]
+    told = [
+        (v["impact"], v["id"], [node["target"] for node in v["nodes"]])
+        for v in found
+        if v["impact"] in BAD
+    ]
     assert told == []
 
 
@@ -29,7 +33,9 @@ def _assert_nothing_serious(page: Page) -> None:
         ("/chart/normal-sodium", 1440, True),
     ],
 )
-def test_axe_finds_nothing_serious_on_a_page(path: str, width: int, dark: bool, open_page: Open) -> None:
+def test_axe_finds_nothing_serious_on_a_page(
+    path: str, width: int, dark: bool, open_page: Open
+) -> None:
     page = open_page(path, width=width, dark=dark)
     if path.startswith("/chart"):
         expect(page.locator("#status")).to_contain_text("on opening the chart")

@@ -23,7 +23,11 @@ def _cards(page: Page) -> Locator:
 
 def _call(page: Page, kind: str) -> Locator:
     """The newest exchange of a kind."""
-    return page.locator("#exchange > li").filter(has=page.locator("b", has_text=re.compile(f"^{kind}$"))).first
+    return (
+        page.locator("#exchange > li")
+        .filter(has=page.locator("b", has_text=re.compile(f"^{kind}$")))
+        .first
+    )
 
 
 def test_the_list_filters_as_one_types(open_page: Open) -> None:
@@ -45,12 +49,16 @@ def test_opening_a_chart_shows_the_card_of_its_story(open_page: Open) -> None:
     expect(_call(page, "patient-view").locator(".ok")).to_have_text("200")
 
 
-def test_an_accepted_suggestion_becomes_a_draft_order_and_its_feedback_is_stored(open_page: Open) -> None:
+def test_an_accepted_suggestion_becomes_a_draft_order_and_its_feedback_is_stored(
+    open_page: Open,
+) -> None:
     page = open_page("/chart/cramps-in-siadh")
     card = _cards(page).first
     card.get_by_role("button", name=re.compile("Repeat sodium")).click()
     expect(page.locator("#drafts .draft")).to_contain_text("Sodium")
-    expect(card.locator(".receipts")).to_contain_text(re.compile(r"Accepted: Repeat sodium.*feedback stored \(200"))
+    expect(card.locator(".receipts")).to_contain_text(
+        re.compile(r"Accepted: Repeat sodium.*feedback stored \(200")
+    )
     expect(_call(page, "feedback").locator(".ok")).to_have_text("200")
 
 
@@ -76,7 +84,9 @@ def test_a_card_is_overridden_with_a_reason(open_page: Open) -> None:
     assert item["outcome"] == "overridden"
     assert item["overrideReason"]["reason"]["code"] == "already-managed"
     assert item["overrideReason"]["userComment"] == "seen by nephrology"
-    expect(card.locator(".receipts")).to_contain_text("Overridden: Already being managed: feedback stored (200")
+    expect(card.locator(".receipts")).to_contain_text(
+        "Overridden: Already being managed: feedback stored (200"
+    )
     expect(card.locator(".detail")).to_be_hidden()
 
 
@@ -233,7 +243,9 @@ OLGA = {
 }
 
 
-def test_references_inside_a_pasted_bundle_are_followed_and_strangers_left_out(open_page: Open) -> None:
+def test_references_inside_a_pasted_bundle_are_followed_and_strangers_left_out(
+    open_page: Open,
+) -> None:
     """Bundles of test data generators name patients by urn; an EHR that holds them would have resolved that."""
     page = open_page("/chart/normal-sodium")
     page.get_by_text("Paste a Bundle").click()
@@ -301,7 +313,9 @@ def test_the_address_brings_draft_orders_and_the_data_mode_back(open_page: Open)
     summary = heading.inner_text()
     page.wait_for_function("location.hash.startsWith('#case=')")
     again = open_page(page.evaluate("location.pathname + location.hash"))
-    expect(again.locator("#cards-order-select .card").first.get_by_role("heading")).to_have_text(summary)
+    expect(again.locator("#cards-order-select .card").first.get_by_role("heading")).to_have_text(
+        summary
+    )
     expect(again.locator("#drafts .draft")).to_have_count(1)
     expect(again.get_by_role("radio", name="Live")).to_be_checked()
     expect(again.get_by_role("heading", level=1)).to_have_text("Nora Lindqvist")
@@ -316,11 +330,15 @@ def test_an_own_case_comes_back_with_its_draft_orders(open_page: Open) -> None:
     _use(page, OLGA, _sodium(132, "Patient/olga"))
     expect(page.locator("#own-status")).to_contain_text("Shown with this Bundle")
     page.get_by_label("Pick an order").select_option("saline-3")
-    expect(page.locator("#cards-order-select .card").first.get_by_role("heading")).to_contain_text("132")
+    expect(page.locator("#cards-order-select .card").first.get_by_role("heading")).to_contain_text(
+        "132"
+    )
     page.wait_for_function("location.hash.startsWith('#case=')")
     again = open_page(page.evaluate("location.pathname + location.hash"))
     expect(again.get_by_role("heading", level=1)).to_have_text("Olga Own")
-    expect(again.locator("#cards-order-select .card").first.get_by_role("heading")).to_contain_text("132")
+    expect(again.locator("#cards-order-select .card").first.get_by_role("heading")).to_contain_text(
+        "132"
+    )
 
 
 def test_doses_are_marked_on_the_plot_and_listed(open_page: Open) -> None:
@@ -328,7 +346,9 @@ def test_doses_are_marked_on_the_plot_and_listed(open_page: Open) -> None:
     expect(page.locator("#sodium svg.wide text.mark.dose.middle")).to_have_count(2)
     expect(page.locator(".legend .key-dose")).to_have_text("dose given")
     expect(page.locator("#doses-table tbody tr")).to_have_count(2)
-    page.get_by_label("Pick an order").select_option("saline-3")  # the chart is drawn again by the page's script
+    page.get_by_label("Pick an order").select_option(
+        "saline-3"
+    )  # the chart is drawn again by the page's script
     expect(page.locator("#sodium svg.wide text.mark.draft.middle")).to_have_count(1)
     expect(page.locator("#sodium svg.wide text.mark.dose.middle")).to_have_count(2)
 
@@ -353,7 +373,9 @@ def test_a_call_under_way_is_seen_and_the_old_cards_are_not_taken_for_new(open_p
 @pytest.mark.parametrize("hash_", ["#case=%%%", "#case=AAAA", "#case=", "#other"])
 def test_an_address_that_holds_no_case_opens_the_story(hash_: str, open_page: Open) -> None:
     page = open_page("/chart/cramps-in-siadh" + hash_)
-    expect(page.locator("#own-trouble")).to_be_visible(visible="case=" in hash_ and hash_ != "#case=")
+    expect(page.locator("#own-trouble")).to_be_visible(
+        visible="case=" in hash_ and hash_ != "#case="
+    )
     expect(_cards(page).first.get_by_role("heading")).to_contain_text("131 mmol/L")
 
 
@@ -375,7 +397,9 @@ def test_everything_can_be_done_by_keyboard(open_page: Open) -> None:
 
 
 def _focused(page: Page) -> str:
-    text: str = page.evaluate("document.activeElement.textContent + (document.activeElement.ariaLabel ?? '')")
+    text: str = page.evaluate(
+        "document.activeElement.textContent + (document.activeElement.ariaLabel ?? '')"
+    )
     return text
 
 
@@ -403,4 +427,6 @@ def test_numbers_of_the_plot_are_in_a_table(open_page: Open) -> None:
     page = open_page("/chart/rising-too-fast")
     page.get_by_text("Values as a table").click()
     expect(page.locator("#sodium-table tbody tr")).to_have_count(4)
-    expect(page.get_by_role("img", name=re.compile("Sodium over time: 4 results, the last 127"))).to_be_visible()
+    expect(
+        page.get_by_role("img", name=re.compile("Sodium over time: 4 results, the last 127"))
+    ).to_be_visible()

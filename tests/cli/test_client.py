@@ -70,9 +70,21 @@ def test_add_asks_for_what_is_not_given(registry: Path) -> None:
     assert anne.card_limits == CardLimits()
 
 
-@pytest.mark.parametrize(("flags", "typed"), [(("--vendor", "epic"), "\n"), ((), "https://anne.example/r4\nepic\n")])
-def test_one_word_sets_what_epic_cannot_show(registry: Path, flags: tuple[str, ...], typed: str) -> None:
-    named = ("add", "--name", "anne", "--issuer", "https://anne.example/r4", "--jwks-file", "mercy.json")
+@pytest.mark.parametrize(
+    ("flags", "typed"), [(("--vendor", "epic"), "\n"), ((), "https://anne.example/r4\nepic\n")]
+)
+def test_one_word_sets_what_epic_cannot_show(
+    registry: Path, flags: tuple[str, ...], typed: str
+) -> None:
+    named = (
+        "add",
+        "--name",
+        "anne",
+        "--issuer",
+        "https://anne.example/r4",
+        "--jwks-file",
+        "mercy.json",
+    )
     told = run(*named, *flags, typed=typed)
     assert told.exit_code == 0, told.output
     assert Registry.load(registry).clients[1].card_limits == CardLimits(
@@ -92,9 +104,15 @@ def test_one_word_sets_what_epic_cannot_show(registry: Path, flags: tuple[str, .
         {"--jwks-url": "file:///etc/passwd"},
     ],
 )
-def test_what_would_break_the_registry_leaves_it_as_it_was(registry: Path, change: dict[str, str]) -> None:
+def test_what_would_break_the_registry_leaves_it_as_it_was(
+    registry: Path, change: dict[str, str]
+) -> None:
     before = registry.read_bytes()
-    given = dict(zip(ANNE[1::2], ANNE[2::2], strict=True)) | {"--jwks-url": "https://anne.example/jwks"} | change
+    given = (
+        dict(zip(ANNE[1::2], ANNE[2::2], strict=True))
+        | {"--jwks-url": "https://anne.example/jwks"}
+        | change
+    )
     told = run("add", *(part for pair in given.items() for part in pair))
     assert told.exit_code != 0
     assert registry.read_bytes() == before
@@ -103,7 +121,9 @@ def test_what_would_break_the_registry_leaves_it_as_it_was(registry: Path, chang
         assert str(told.exception).startswith("clients.toml")
 
 
-def test_the_first_client_makes_the_file_for_its_owner_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_client_makes_the_file_for_its_owner_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "etc" / "clients.toml"
     monkeypatch.setenv("CDS_CLIENTS_FILE", str(path))
     assert run(*ANNE, "--jwks-url", "https://anne.example/jwks").exit_code == 0
@@ -158,7 +178,9 @@ def test_a_token_that_would_not_pass_is_explained(registry: Path, said: str, why
 
 
 def test_the_token_of_another_client_is_not_this_ones(registry: Path) -> None:
-    (registry.parent / "anne.json").write_text(json.dumps({"keys": [public_jwk("ES384/2", alg="ES384")]}))
+    (registry.parent / "anne.json").write_text(
+        json.dumps({"keys": [public_jwk("ES384/2", alg="ES384")]})
+    )
     more = '\n[clients.anne]\nissuer = "https://anne.example"\njwks_file = "anne.json"\n'
     registry.write_text(registry.read_text() + more)
     told = run("test", "anne", "--token", token())
@@ -167,7 +189,9 @@ def test_the_token_of_another_client_is_not_this_ones(registry: Path) -> None:
 
 
 def test_a_client_without_keys_or_with_keys_out_of_reach_does_not_pass(registry: Path) -> None:
-    registry.write_text('[clients.a]\n[clients.b]\nissuer = "x"\njwks_url = "http://127.0.0.1:9/jwks"\n')
+    registry.write_text(
+        '[clients.a]\n[clients.b]\nissuer = "x"\njwks_url = "http://127.0.0.1:9/jwks"\n'
+    )
     for name, why in (("a", "no keys"), ("b", "no usable key set")):
         told = run("test", name)
         assert told.exit_code == 1

@@ -52,9 +52,19 @@ def test_check_finds_our_hooks_sound() -> None:
 @pytest.mark.parametrize(
     ("file", "find", "replace", "named"),
     [
-        ("knowledge/thresholds.toml", "[severe_below]\n", "[severe_below]\ncolour = 'red'\n", "severe_below"),
+        (
+            "knowledge/thresholds.toml",
+            "[severe_below]\n",
+            "[severe_below]\ncolour = 'red'\n",
+            "severe_below",
+        ),
         ("knowledge/thresholds.toml", "[severe_below]\n", "[severe_under]\n", "severe_"),
-        ("hyponatremia-patient-view.toml", 'topic = "sodiumMild"\n', 'topic = "sodiumMidl"\n', "PV-MILD"),
+        (
+            "hyponatremia-patient-view.toml",
+            'topic = "sodiumMild"\n',
+            'topic = "sodiumMidl"\n',
+            "PV-MILD",
+        ),
         ("knowledge/topics.toml", "sodiumMild = ", "sodium-mild = ", "sodium-mild"),
     ],
 )
@@ -95,7 +105,9 @@ def test_explain_says_why_and_why_not() -> None:
     request = default_fixtures_dir() / "normal-sodium" / "request.json"
     told = run("explain", str(request), "--at", "2026-11-20T09:00:00Z", "--json")
     assert told.returncode == 0
-    because = {row["rule"]: row["because"] for row in json.loads(told.stdout)["explanation"]["silent"]}
+    because = {
+        row["rule"]: row["because"] for row in json.loads(told.stdout)["explanation"]["silent"]
+    }
     assert "139" in because["PV-MILD"]
 
 

@@ -48,7 +48,9 @@ def service(folder: Path) -> Iterator[str]:
         "CDS_DRAIN_SECONDS": "0",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "cds_service", "serve"], env=os.environ | environment, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "cds_service", "serve"],
+        env=os.environ | environment,
+        stderr=subprocess.DEVNULL,
     )
     yield started(process, f"http://127.0.0.1:{port}")  # type: ignore[arg-type]  # its output is not looked at
     process.send_signal(signal.SIGTERM)
@@ -63,7 +65,15 @@ def test_a_call_with_the_key_gets_the_cards_of_the_story_read_live(
     service: str, records: FhirStore, folder: Path
 ) -> None:
     key = f"{folder}/key/ehr.pem"
-    arguments = ("demo", "call", "cramps-in-siadh", "--fhir-base", records.base, "--service-url", service)
+    arguments = (
+        "demo",
+        "call",
+        "cramps-in-siadh",
+        "--fhir-base",
+        records.base,
+        "--service-url",
+        service,
+    )
     told = run(*arguments, "--key-file", key)
     assert told.returncode == 0, told.stderr
     assert "1000 mL" in told.stdout
@@ -72,7 +82,9 @@ def test_a_call_with_the_key_gets_the_cards_of_the_story_read_live(
 
 
 def test_a_call_without_the_key_is_refused_in_one_line(service: str, records: FhirStore) -> None:
-    told = run("demo", "call", "cramps-in-siadh", "--fhir-base", records.base, "--service-url", service)
+    told = run(
+        "demo", "call", "cramps-in-siadh", "--fhir-base", records.base, "--service-url", service
+    )
     assert told.returncode == 1
     assert "answered 401" in told.stderr
     assert "token" in told.stderr
@@ -87,11 +99,15 @@ def test_a_token_of_the_generated_registry_counts_once(
     headers = {"Authorization": f"Bearer {signed_token(folder / 'key/ehr.pem', datetime.now(UTC))}"}
     call = json.loads(run("demo", "request", "cramps-in-siadh", "--fhir-base", records.base).stdout)
     url = f"{service}/cds-services/hyponatremia-patient-view"
-    said = [requests.post(url, json=call, headers=headers, timeout=30).status_code for _ in range(2)]
+    said = [
+        requests.post(url, json=call, headers=headers, timeout=30).status_code for _ in range(2)
+    ]
     assert said == [200, 401]
 
 
-def test_the_key_is_for_its_owner_and_neither_file_is_ever_overwritten(folder: Path, records: FhirStore) -> None:
+def test_the_key_is_for_its_owner_and_neither_file_is_ever_overwritten(
+    folder: Path, records: FhirStore
+) -> None:
     key, registry = folder / "key/ehr.pem", folder / "clients.toml"
     before = key.read_bytes(), registry.read_bytes()
     assert key.stat().st_mode & 0o777 == 0o600
@@ -120,6 +136,14 @@ def test_nobody_at_the_url_is_one_clear_line(records: FhirStore) -> None:
 
 def test_a_key_that_cannot_be_read_is_refused(tmp_path: Path, records: FhirStore) -> None:
     (tmp_path / "ehr.pem").write_text("no key")
-    told = run("demo", "call", "acute-fall", "--fhir-base", records.base, "--key-file", f"{tmp_path}/ehr.pem")
+    told = run(
+        "demo",
+        "call",
+        "acute-fall",
+        "--fhir-base",
+        records.base,
+        "--key-file",
+        f"{tmp_path}/ehr.pem",
+    )
     assert told.returncode == 2
     assert "--key-file" in told.stderr

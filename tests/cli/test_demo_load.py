@@ -62,8 +62,16 @@ def store() -> Iterator[FhirStore]:
 @cache
 def reading(base: str, profile: str, folder: Path) -> FlaskClient:
     """A service that reads everything from `base`, under a profile; one for all stories."""
-    reader = Client(fhir_bases=(base,), open_access=True, allow_private=True, profile=profile, deadline_ms=DEADLINE_MS)
-    settings = Settings(mode="demo", data_dir=folder, public_url="http://cds.test", deadline_ms=DEADLINE_MS)
+    reader = Client(
+        fhir_bases=(base,),
+        open_access=True,
+        allow_private=True,
+        profile=profile,
+        deadline_ms=DEADLINE_MS,
+    )
+    settings = Settings(
+        mode="demo", data_dir=folder, public_url="http://cds.test", deadline_ms=DEADLINE_MS
+    )
     return create_app(settings, registry=lambda: Registry(anonymous=reader)).test_client()
 
 
@@ -72,7 +80,9 @@ def live_cards(story: Story, base: str, folder: Path) -> list[dict[str, Any]]:
     client = reading(base, story.file.profile, folder)
     call = live_call(story, base, None, datetime.now(UTC))
     assert "prefetch" not in call
-    answer = client.post(f"/cds-services/{story.file.service}", json=json.loads(json.dumps(call, default=float)))
+    answer = client.post(
+        f"/cds-services/{story.file.service}", json=json.loads(json.dumps(call, default=float))
+    )
     assert answer.status_code == (412 if story.file.failing else 200), answer.data
     cards: list[dict[str, Any]] = (answer.json or {})["cards"]
     return cards
@@ -93,7 +103,9 @@ def test_what_was_loaded_gets_the_cards_that_the_stories_promise(
         for named in told["stories"]:
             story = stories[named["name"]]
             cards = live_cards(story, store.base, tmp_path)
-            assert [_head(card) for card in cards] == [(e.topic, e.indicator) for e in story.file.cards], story.name
+            assert [_head(card) for card in cards] == [
+                (e.topic, e.indicator) for e in story.file.cards
+            ], story.name
             for card, expected in zip(cards, story.file.cards, strict=True):
                 _meets(card, expected)
 
@@ -122,7 +134,9 @@ def test_only_the_story_that_was_asked_for_is_loaded_and_what_is_printed_can_be_
 ) -> None:
     code, out, _ = run("demo", "load", "--fhir-base", f"{store.base}/", "--story", "acute-fall")
     assert code == 0
-    assert {name for name in store.held.resources if name.startswith("Patient/")} == {"Patient/acute-fall"}
+    assert {name for name in store.held.resources if name.startswith("Patient/")} == {
+        "Patient/acute-fall"
+    }
     assert f"cds-service demo --fhir-base {store.base}\n" in out
     pasted = re.search(r"cds-service (demo request [^|]+) \|", out)
     assert pasted
@@ -150,7 +164,9 @@ def test_a_server_that_starts_late_is_waited_for(run: Run) -> None:
     thread = threading.Thread(target=start_late)
     thread.start()
     base = f"http://127.0.0.1:{port}/fhir"
-    code, out, err = run("demo", "load", "--fhir-base", base, "--wait", "20", "--story", "acute-fall")
+    code, out, err = run(
+        "demo", "load", "--fhir-base", base, "--wait", "20", "--story", "acute-fall"
+    )
     stop.set()
     thread.join()
     assert code == 0, err
@@ -160,7 +176,9 @@ def test_a_server_that_starts_late_is_waited_for(run: Run) -> None:
 
 def test_no_server_is_one_clear_line(run: Run) -> None:
     port = free_port("127.0.0.1")
-    code, _, err = run("demo", "load", "--fhir-base", f"http://127.0.0.1:{port}/fhir", "--wait", "0")
+    code, _, err = run(
+        "demo", "load", "--fhir-base", f"http://127.0.0.1:{port}/fhir", "--wait", "0"
+    )
     assert code == 1
     assert err.count("\n") == 1
     assert "no FHIR server there: GET metadata: no connection" in err
@@ -176,7 +194,16 @@ def test_a_refusal_in_the_middle_names_resource_and_status_and_a_second_run_mend
         return status if second or (path == "" and transactions and number > 2) else None
 
     store.habits = Habits(transactions=transactions, trouble=trouble)
-    arguments = ("demo", "load", "--fhir-base", store.base, "--story", "acute-fall", "--story", "cramps-in-siadh")
+    arguments = (
+        "demo",
+        "load",
+        "--fhir-base",
+        store.base,
+        "--story",
+        "acute-fall",
+        "--story",
+        "cramps-in-siadh",
+    )
     code, _, err = run(*arguments)
     assert code == 1
     assert f"PUT Observation/cramps-in-siadh-o1: status {status}" in err
@@ -189,7 +216,9 @@ def test_a_refusal_in_the_middle_names_resource_and_status_and_a_second_run_mend
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_busy_server_is_asked_again_and_told_of_in_the_end(run: Run, store: FhirStore, status: int) -> None:
+def test_a_busy_server_is_asked_again_and_told_of_in_the_end(
+    run: Run, store: FhirStore, status: int
+) -> None:
     store.habits = Habits(trouble=lambda method, path, number: status if number in (2, 4) else None)
     arguments = ("demo", "load", "--fhir-base", store.base, "--story", "acute-fall")
     assert run(*arguments)[0] == 0
@@ -216,7 +245,11 @@ def test_a_server_that_stops_answering_in_the_middle_is_named(
 
 
 def test_a_patient_who_is_somebody_else_is_never_overwritten(run: Run, store: FhirStore) -> None:
-    someone = {"resourceType": "Patient", "id": "acute-fall", "name": [{"family": "Real", "given": ["Person"]}]}
+    someone = {
+        "resourceType": "Patient",
+        "id": "acute-fall",
+        "name": [{"family": "Real", "given": ["Person"]}],
+    }
     store.held.resources["Patient/acute-fall"] = someone
     code, _, err = run("demo", "load", "--fhir-base", store.base, "--story", "acute-fall")
     assert code == 1
@@ -243,7 +276,9 @@ def test_the_token_comes_from_the_environment_and_is_never_shown(
 
 
 @pytest.mark.parametrize("version", ["1.0.2", "3.0.2", "5.0.0"])
-def test_a_server_that_speaks_another_fhir_is_refused_at_once(run: Run, store: FhirStore, version: str) -> None:
+def test_a_server_that_speaks_another_fhir_is_refused_at_once(
+    run: Run, store: FhirStore, version: str
+) -> None:
     store.habits = Habits(fhir_version=version)
     code, _, err = run("demo", "load", "--fhir-base", store.base, "--wait", "60")
     assert code == 1
@@ -251,7 +286,9 @@ def test_a_server_that_speaks_another_fhir_is_refused_at_once(run: Run, store: F
     assert {method for method, _ in store.held.asked} == {"GET"}
 
 
-def test_invented_records_go_through_the_open_internet_by_https_only(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invented_records_go_through_the_open_internet_by_https_only(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     public = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.215.14", 80))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: public)
     code, _, err = run("demo", "load", "--fhir-base", "http://fhir.example/r4", "--wait", "0")
@@ -259,7 +296,9 @@ def test_invented_records_go_through_the_open_internet_by_https_only(run: Run, m
     assert "use https" in err
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "http://u:p@127.0.0.1/fhir", "127.0.0.1:8080/fhir", ""])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "http://u:p@127.0.0.1/fhir", "127.0.0.1:8080/fhir", ""]
+)
 def test_what_is_no_base_url_is_refused(run: Run, url: str) -> None:
     code, _, err = run("demo", "load", "--fhir-base", url)
     assert code == 2
@@ -268,7 +307,11 @@ def test_what_is_no_base_url_is_refused(run: Run, url: str) -> None:
 
 def test_a_move_elsewhere_is_told_and_not_followed() -> None:
     with responses.RequestsMock() as net:
-        net.get("http://127.0.0.1:1/fhir/metadata", status=301, headers={"Location": "http://127.0.0.1:2/fhir"})
+        net.get(
+            "http://127.0.0.1:1/fhir/metadata",
+            status=301,
+            headers={"Location": "http://127.0.0.1:2/fhir"},
+        )
         with pytest.raises(UploadError, match="status 301, give the URL that it moved to"):
             Upload("http://127.0.0.1:1/fhir").wait(60, lambda waited, why: None)
 

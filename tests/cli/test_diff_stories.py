@@ -74,17 +74,24 @@ def test_a_changed_threshold_shows_which_cards_come_and_go(
 ) -> None:
     told = diff(changed(tmp_path, "knowledge/thresholds.toml", old, new), "--json")
     assert told.exit_code == 1
-    cards = [c for c in json.loads(told.stdout)["changes"] if c["story"] == story and c["what"] == "card"]
+    cards = [
+        c for c in json.loads(told.stdout)["changes"] if c["story"] == story and c["what"] == "card"
+    ]
     assert [c["card"] for c in cards if not c["new"]] == [gone]
     assert [c["card"] for c in cards if not c["old"]] == ([come] if come else [])
 
 
 def test_a_changed_amount_shows_in_line_and_button(tmp_path: Path) -> None:
     hooks = changed(
-        tmp_path, "knowledge/thresholds.toml", "[fluid_ml_day]\nvalue = 1000", "[fluid_ml_day]\nvalue = 800"
+        tmp_path,
+        "knowledge/thresholds.toml",
+        "[fluid_ml_day]\nvalue = 1000",
+        "[fluid_ml_day]\nvalue = 800",
     )
     told = diff(hooks, "--json")
-    whats = {c["what"] for c in json.loads(told.stdout)["changes"] if c["story"] == "cramps-in-siadh"}
+    whats = {
+        c["what"] for c in json.loads(told.stdout)["changes"] if c["story"] == "cramps-in-siadh"
+    }
     assert whats == {"line", "suggestion"}
 
 

@@ -45,10 +45,15 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     """Makes the name server answer these addresses, and nothing else."""
 
     def answer(known: dict[str, list[str]]) -> None:
-        def look_up(host: str, port: int, **_: Any) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        def look_up(
+            host: str, port: int, **_: Any
+        ) -> list[tuple[int, int, int, str, tuple[str, int]]]:
             if host not in known:
                 raise socket.gaierror(socket.EAI_NONAME, "no such name")
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in known[host]]
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+                for address in known[host]
+            ]
 
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
@@ -61,7 +66,9 @@ def run(folder: Path, kind: str, registry: str = REGISTRY) -> Result:
     return CliRunner().invoke(cli, ["client", "egress", "--format", kind, "--file", str(path)])
 
 
-def test_the_list_has_each_host_that_is_called_once_and_no_host_that_is_only_compared(tmp_path: Path) -> None:
+def test_the_list_has_each_host_that_is_called_once_and_no_host_that_is_only_compared(
+    tmp_path: Path,
+) -> None:
     lines = run(tmp_path, "names").output.splitlines()
     assert {(line.split()[0], int(line.split()[1])) for line in lines} == CALLED
     assert len(lines) == len(CALLED)
@@ -73,7 +80,9 @@ def test_a_policy_by_name_lets_out_the_same_and_the_name_server(tmp_path: Path) 
     assert (policy["kind"], policy["apiVersion"]) == ("CiliumNetworkPolicy", "cilium.io/v2")
     dns, *rules = policy["spec"]["egress"]
     assert dns["toPorts"][0]["rules"]["dns"]
-    assert {(r["toFQDNs"][0]["matchName"], int(r["toPorts"][0]["ports"][0]["port"])) for r in rules} == CALLED
+    assert {
+        (r["toFQDNs"][0]["matchName"], int(r["toPorts"][0]["ports"][0]["port"])) for r in rules
+    } == CALLED
 
 
 def test_a_policy_by_address_has_every_address_of_every_name(tmp_path: Path, names: Names) -> None:
@@ -95,10 +104,14 @@ def test_a_policy_by_address_has_every_address_of_every_name(tmp_path: Path, nam
         ("2620:fe::9/128", 443),
         ("8.8.8.8/32", 443),
     }
-    assert policy["spec"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "hyponatremia-cds"}}
+    assert policy["spec"]["podSelector"] == {
+        "matchLabels": {"app.kubernetes.io/name": "hyponatremia-cds"}
+    }
 
 
-def test_the_same_registry_gives_the_same_text_in_whatever_order_names_answer(tmp_path: Path, names: Names) -> None:
+def test_the_same_registry_gives_the_same_text_in_whatever_order_names_answer(
+    tmp_path: Path, names: Names
+) -> None:
     texts = set()
     for addresses in (["9.9.9.9", "9.9.9.10"], ["9.9.9.10", "9.9.9.9"]):
         names({host: addresses for host, _ in CALLED})
@@ -126,13 +139,17 @@ def test_an_address_that_the_service_refuses_is_in_no_policy(
     assert "kind:" not in made.output
 
 
-def test_metadata_is_let_out_not_even_for_a_client_with_private_addresses(tmp_path: Path, names: Names) -> None:
+def test_metadata_is_let_out_not_even_for_a_client_with_private_addresses(
+    tmp_path: Path, names: Names
+) -> None:
     private = REGISTRY.replace("[clients.mercy]", "[clients.mercy]\nallow_private = true")
     names({host: ["169.254.169.254"] for host, _ in CALLED})
     assert run(tmp_path, "networkpolicy", private).exit_code == 1
 
 
-def test_a_name_without_address_is_said_and_no_half_policy_made(tmp_path: Path, names: Names) -> None:
+def test_a_name_without_address_is_said_and_no_half_policy_made(
+    tmp_path: Path, names: Names
+) -> None:
     names({"fhir.mercy.example": ["9.9.9.9"], "fhir.oracle.example": ["9.9.9.9"]})
     made = run(tmp_path, "networkpolicy")
     assert (made.exit_code, "keys.mercy.example: no address found" in made.output) == (1, True)
@@ -153,7 +170,14 @@ def test_an_address_in_the_registry_needs_no_name_server(tmp_path: Path, names: 
     names({})
     entry = "[clients.m]\nfhir_bases = ['https://10.1.2.3:8443/r4', 'https://[fd12::7]/r4']\nallow_private = true\n"
     policy = msgspec.yaml.decode(run(tmp_path, "networkpolicy", entry).output)
-    found = [ipaddress.ip_network(t["ipBlock"]["cidr"]) for r in policy["spec"]["egress"] for t in r["to"]]
+    found = [
+        ipaddress.ip_network(t["ipBlock"]["cidr"])
+        for r in policy["spec"]["egress"]
+        for t in r["to"]
+    ]
     assert [str(network) for network in found] == ["10.1.2.3/32", "fd12::7/128"]
     by_name = msgspec.yaml.decode(run(tmp_path, "cilium", entry).output)
-    assert [rule["toCIDR"] for rule in by_name["spec"]["egress"][1:]] == [["10.1.2.3/32"], ["fd12::7/128"]]
+    assert [rule["toCIDR"] for rule in by_name["spec"]["egress"][1:]] == [
+        ["10.1.2.3/32"],
+        ["fd12::7/128"],
+    ]

@@ -19,7 +19,9 @@ from tests.trust.tokens import token, written
 EHR = "198.51.100.7"
 PAUSE_S = 0.05  # between two calls of the EHR
 ROUNDS, CALLS = 4, 40
-SLOWER = 3  # times the p95 of valid calls may grow; measured: 1.2, and without the limit 3.3 and 6.7
+SLOWER = (
+    3  # times the p95 of valid calls may grow; measured: 1.2, and without the limit 3.3 and 6.7
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,9 @@ def test_t31_who_sends_bad_tokens_is_held_off_and_the_ehr_is_not(
     address = "203.0.113.1"
     with flooded(node.port, wrong_signatures(), address):
         time.sleep(0.5)
-        refused = node.post(call, X_Forwarded_For=f"{EHR}, {address}")  # what a caller writes itself is not believed
+        refused = node.post(
+            call, X_Forwarded_For=f"{EHR}, {address}"
+        )  # what a caller writes itself is not believed
         assert refused.status_code == 429
         assert refused.headers["Retry-After"] == "1"
         assert refused.json()["issue"][0]["code"] == "throttled"

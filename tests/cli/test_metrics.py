@@ -36,11 +36,15 @@ def test_counts_are_right_with_one_worker_and_with_several(
     workers: int, tmp_path: Path, stories: dict[str, Story]
 ) -> None:
     port, metrics_port = free_port("127.0.0.1"), free_port("127.0.0.1")
-    process = serve(tmp_path, port, {"CDS_METRICS_PORT": str(metrics_port)}, ("--workers", str(workers)))
+    process = serve(
+        tmp_path, port, {"CDS_METRICS_PORT": str(metrics_port)}, ("--workers", str(workers))
+    )
     base, call = f"http://127.0.0.1:{port}", a_call(stories["cramps-in-siadh"], datetime.now(UTC))
     try:
         for _ in range(30):
-            assert requests.post(base + PATIENT_VIEW, json=call, timeout=10).ok  # a new connection each time
+            assert requests.post(
+                base + PATIENT_VIEW, json=call, timeout=10
+            ).ok  # a new connection each time
         assert requests.post(base + PATIENT_VIEW, json={}, timeout=10).status_code == 400
         late = feedback("Jane-Roe-card", "overridden", stories["cramps-in-siadh"].file.now)
         assert requests.post(f"{base}{PATIENT_VIEW}/feedback", json=late, timeout=10).ok
@@ -58,7 +62,9 @@ def test_counts_are_right_with_one_worker_and_with_several(
     assert value(text, "cds_store_up") == 1
     assert "Jane" not in text
     assert call["context"]["patientId"] not in text
-    assert os.environ.get("PROMETHEUS_MULTIPROC_DIR") is None  # nothing is switched on in this process
+    assert (
+        os.environ.get("PROMETHEUS_MULTIPROC_DIR") is None
+    )  # nothing is switched on in this process
 
 
 def test_a_full_disk_for_the_counts_stops_the_start_and_not_a_worker_later(

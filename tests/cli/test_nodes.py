@@ -34,7 +34,9 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, postgres: Server) -> Iterato
     shared = {"CDS_DATABASE_URL": url, "CDS_SECRET_FILE": str(folder / "secret")}
     registry = written(folder)
     with ExitStack() as running:
-        a, b = (running.enter_context(served(folder / name, registry, **shared)) for name in ("a", "b"))
+        a, b = (
+            running.enter_context(served(folder / name, registry, **shared)) for name in ("a", "b")
+        )
         yield a, b, engine
     engine.dispose()
 
@@ -42,7 +44,9 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, postgres: Server) -> Iterato
 def rows(engine: sa.Engine, table: sa.Table, **wanted: str) -> int:
     where = [table.c[name] == value for name, value in wanted.items()]
     with engine.connect() as connection:
-        return connection.execute(sa.select(sa.func.count()).select_from(table).where(*where)).scalar_one()
+        return connection.execute(
+            sa.select(sa.func.count()).select_from(table).where(*where)
+        ).scalar_one()
 
 
 def topics(node: Node, call: dict[str, Any]) -> list[str]:
@@ -51,12 +55,17 @@ def topics(node: Node, call: dict[str, Any]) -> list[str]:
     return [card["source"]["topic"]["code"] for card in answer.json()["cards"]]
 
 
-def test_t23_a_token_used_at_one_node_is_refused_at_the_other(nodes: Nodes, stories: dict[str, Story]) -> None:
+def test_t23_a_token_used_at_one_node_is_refused_at_the_other(
+    nodes: Nodes, stories: dict[str, Story]
+) -> None:
     a, b, engine = nodes
     call = a_call(stories[STORY], "replayed")
     for first, second in ((a, b), (b, a)):
         once, before = token(), rows(engine, REPLAY)
-        assert [first.post(call, once).status_code, second.post(call, once).status_code] == [200, 401]
+        assert [first.post(call, once).status_code, second.post(call, once).status_code] == [
+            200,
+            401,
+        ]
         assert first.post(call, once).status_code == 401
         assert rows(engine, REPLAY) == before + 1
 
@@ -78,7 +87,9 @@ def test_t64_feedback_sent_to_both_nodes_is_one_row(nodes: Nodes) -> None:
     now = datetime.now(UTC)
     sent = feedback("card-of-both", "overridden", now)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda node: node.post(sent, path=f"{PATH}/feedback").status_code, [a, b] * 4))
+        answers = list(
+            pool.map(lambda node: node.post(sent, path=f"{PATH}/feedback").status_code, [a, b] * 4)
+        )
     assert answers == [200] * 8
     assert rows(engine, FEEDBACK, card="card-of-both") == 1
     other = feedback("card-of-b", "overridden", now)

@@ -74,7 +74,10 @@ def test_the_table_as_json_names_key_query_scopes_and_what_is_lost() -> None:
     assert [row["key"] for row in rows] == list(WITHOUT)
     assert rows[0]["query"] == "Patient/{{context.patientId}}"
     assert "http://loinc.org|2951-2" in rows[2]["query"]
-    assert rows[6]["scopes"] == ["patient/MedicationRequest.read (.rs)", "patient/Medication.read (.r)"]
+    assert rows[6]["scopes"] == [
+        "patient/MedicationRequest.read (.rs)",
+        "patient/Medication.read (.r)",
+    ]
 
 
 def test_a_sites_own_codes_are_typed_in_too(tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subpro
     assert "Traceback" not in told
 
 
-def test_the_printed_lines_work_when_pasted(demo: tuple[str, subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_the_printed_lines_work_when_pasted(
+    demo: tuple[str, subprocess.Popen[str]], tmp_path: Path
+) -> None:
     from cds_service.cli.demo import _curl
 
     base, _ = demo
@@ -59,7 +61,9 @@ def test_the_printed_lines_work_when_pasted(demo: tuple[str, subprocess.Popen[st
         ("cramps-in-siadh", "hyponatremia-patient-view", "1000 mL"),
     ):
         line = _curl(base, story, service)
-        done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=30, check=True)  # noqa: S602
+        done = subprocess.run(
+            line, shell=True, capture_output=True, text=True, timeout=30, check=True
+        )
         assert words in done.stdout
 
 
@@ -116,13 +120,19 @@ def test_a_chunked_body_is_counted_and_read(demo: tuple[str, subprocess.Popen[st
     base, _ = demo
     url = f"{base}/cds-services/hyponatremia-patient-view"
     headers = {"Content-Type": "application/json"}
-    assert requests.post(url, data=iter([b"{", b"}"]), headers=headers, timeout=10).status_code == 400
+    assert (
+        requests.post(url, data=iter([b"{", b"}"]), headers=headers, timeout=10).status_code == 400
+    )
     endless = (b" " * 65536 for _ in range(40))
-    with contextlib.suppress(requests.ConnectionError):  # the answer may come before the end of our sending
+    with contextlib.suppress(
+        requests.ConnectionError
+    ):  # the answer may come before the end of our sending
         assert requests.post(url, data=endless, headers=headers, timeout=10).status_code == 413
 
 
-def test_t77_a_request_hidden_in_another_is_not_answered(demo: tuple[str, subprocess.Popen[str]]) -> None:
+def test_t77_a_request_hidden_in_another_is_not_answered(
+    demo: tuple[str, subprocess.Popen[str]],
+) -> None:
     base, _ = demo
     host, port = base.removeprefix("http://").split(":")
     hidden = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"

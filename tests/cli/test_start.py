@@ -88,7 +88,9 @@ print(offered > 0, *sorted(set(sys.modules) - before))
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
     clients = tmp_path / "clients.toml"
-    clients.write_text('[clients.mercy]\nfhir_bases = ["https://ehr.test/fhir"]\nopen_access = true\n')
+    clients.write_text(
+        '[clients.mercy]\nfhir_bases = ["https://ehr.test/fhir"]\nopen_access = true\n'
+    )
     return os.environ | {
         "CDS_MODE": "development",
         "CDS_CLIENTS_FILE": str(clients),
@@ -97,7 +99,9 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_start_loads_nothing_that_most_calls_do_without(environ: dict[str, str]) -> None:
-    done = subprocess.run([sys.executable, "-c", _START], capture_output=True, text=True, check=True, env=environ)
+    done = subprocess.run(
+        [sys.executable, "-c", _START], capture_output=True, text=True, check=True, env=environ
+    )
     loaded = set(done.stdout.split())
     assert "cds_service.web.hooks" in loaded
     assert {name: why for name, why in _NOT_NEEDED.items() if name in loaded} == {}
@@ -105,7 +109,9 @@ def test_a_start_loads_nothing_that_most_calls_do_without(environ: dict[str, str
 
 def test_no_stop_waits_for_what_it_needs_to_be_loaded() -> None:
     """It takes a third of a second: a worker loads it beside the first answers, and a stop finds it there."""
-    done = subprocess.run([sys.executable, "-c", _WORKER], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", _WORKER], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.split() == ["True"]
 
 
@@ -120,14 +126,22 @@ def test_no_call_is_the_first_to_need_a_type(tmp_path: Path) -> None:
     sys.platform != "linux" or sys.version_info >= (3, 14),
     reason="workers are forked there, and /proc names them; from Python 3.14 on granian spawns them",
 )
-def test_new_workers_serve_the_knowledge_that_the_start_checked(environ: dict[str, str], tmp_path: Path) -> None:
+def test_new_workers_serve_the_knowledge_that_the_start_checked(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
     """SIGHUP is for fresh workers of the same settings: hooks/ that somebody is just editing cannot break it."""
     hooks = tmp_path / "hooks"
     shutil.copytree(default_hooks_dir(), hooks)
     port = free_port("127.0.0.1")
     base = f"http://127.0.0.1:{port}"
-    chosen = environ | {"CDS_PORT": str(port), "CDS_HOOKS_DIR": str(hooks), "CDS_DRAIN_SECONDS": "0"}
-    process = subprocess.Popen([sys.executable, "-m", "cds_service", "serve"], env=chosen, text=True)
+    chosen = environ | {
+        "CDS_PORT": str(port),
+        "CDS_HOOKS_DIR": str(hooks),
+        "CDS_DRAIN_SECONDS": "0",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cds_service", "serve"], env=chosen, text=True
+    )
     try:
         started(process, base)
         before = _workers(process.pid)

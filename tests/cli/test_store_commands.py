@@ -56,7 +56,9 @@ def test_status_and_prune_say_what_there_is_and_what_went() -> None:
     assert "0 issued" in run("db", "prune")
 
 
-def test_upgrade_makes_a_new_postgresql_ready(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upgrade_makes_a_new_postgresql_ready(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = postgres.fresh("commands")
     monkeypatch.setenv("CDS_DATABASE_URL", url)
     assert CliRunner().invoke(cli, ["db", "status"]).exit_code == 1
@@ -68,7 +70,9 @@ def test_upgrade_makes_a_new_postgresql_ready(postgres: Server, monkeypatch: pyt
     open_database(url).engine.dispose()
 
 
-def test_a_folder_that_is_not_there_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_not_there_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CDS_DATA_DIR", str(tmp_path / "nowhere"))
     with pytest.raises(SettingsError, match="CDS_DATA_DIR"):
         CliRunner().invoke(cli, ["report"], catch_exceptions=False)

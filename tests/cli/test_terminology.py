@@ -34,7 +34,9 @@ def lookup(term: str, *more: str) -> dict[str, Any]:
 
 def imported(folder: Path) -> Path:
     index = folder / "index.json"
-    told = CliRunner().invoke(command, ["import", str(zipped(folder / RELEASE)), "--output", str(index)])
+    told = CliRunner().invoke(
+        command, ["import", str(zipped(folder / RELEASE)), "--output", str(index)]
+    )
     assert told.exit_code == 0, told.output
     return index
 
@@ -50,7 +52,9 @@ def test_import_writes_an_index_that_lookup_and_service_use(tmp_path: Path) -> N
     assert told.stderr == ""  # no bar where nobody watches
     found = lookup("900042", "--index", str(index))
     assert found["rxnormRelease"] == "2025-10-06"
-    assert [m["names"] for m in found["meanings"]] == [["bendroflumethiazide (thiazide, T1, by code)"]]
+    assert [m["names"] for m in found["meanings"]] == [
+        ["bendroflumethiazide (thiazide, T1, by code)"]
+    ]
     assert found["meanings"][0]["steps"][0] == "RxNorm index 900042: bendroflumethiazide"
 
 
@@ -61,14 +65,18 @@ def test_running_it_again_gives_the_same_index_and_leaves_nothing_behind(tmp_pat
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_of_a_full_release_the_whole_is_read_not_the_prescribable_part_in_it(tmp_path: Path) -> None:
+def test_of_a_full_release_the_whole_is_read_not_the_prescribable_part_in_it(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "RxNorm_full_10062025"
     for name, content in files().items():
         (folder / "prescribe" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "prescribe" / name).write_text("1|\n", encoding="utf-8")
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8")
-    told = run("terminology", "import", str(folder), "--output", str(tmp_path / "index.json"), "--json")
+    told = run(
+        "terminology", "import", str(folder), "--output", str(tmp_path / "index.json"), "--json"
+    )
     assert json.loads(told.stdout)["codes"] > 0
 
 
@@ -123,7 +131,9 @@ def _folder(folder: Path, how: str) -> Path:
         ("relations missing", "to no product"),
     ],
 )
-def test_a_wrong_or_truncated_release_ends_with_78_one_line_and_no_index(tmp_path: Path, how: str, said: str) -> None:
+def test_a_wrong_or_truncated_release_ends_with_78_one_line_and_no_index(
+    tmp_path: Path, how: str, said: str
+) -> None:
     index = tmp_path / "index.json"
     told = run("terminology", "import", str(spoiled(tmp_path, how)), "--output", str(index))
     assert told.returncode == EX_CONFIG
@@ -136,7 +146,12 @@ def test_a_wrong_or_truncated_release_ends_with_78_one_line_and_no_index(tmp_pat
     ("term", "kind", "name", "step"),
     [
         ("312940", "drug", "sertraline (ssri, T1, by code)", "code 312940: sertraline"),
-        ("HYDROCHLOROTHIAZIDE 25 MG TAB", "drug", "hydrochlorothiazide (thiazide, T1, by text)", "text: "),
+        (
+            "HYDROCHLOROTHIAZIDE 25 MG TAB",
+            "drug",
+            "hydrochlorothiazide (thiazide, T1, by text)",
+            "text: ",
+        ),
         ("2955-3", "laboratory test", "urine-sodium", "code"),
         ("E87.1", "problem", "hyponatremia", "code"),
         ("http://loinc.org|2951-2", "laboratory test", "sodium", "code"),
@@ -181,7 +196,8 @@ def test_a_laboratory_that_knows_only_its_own_codes_is_asked_for_them(tmp_path: 
     """A local code that is understood but never asked for would leave a low sodium unread, and no card."""
     codes = tmp_path / "codes.csv"
     codes.write_text(
-        "system,code,analyte\nurn:Example:LIS,50983,sodium\nurn:Example:LIS,NA|1,sodium\n", encoding="utf-8"
+        "system,code,analyte\nurn:Example:LIS,50983,sodium\nurn:Example:LIS,NA|1,sodium\n",
+        encoding="utf-8",
     )
     app = create_app(Settings(mode="demo", data_dir=tmp_path, local_codes=codes), clock=lambda: NOW)
     client = app.test_client()
@@ -203,7 +219,11 @@ def test_a_laboratory_that_knows_only_its_own_codes_is_asked_for_them(tmp_path: 
         "hook": "patient-view",
         "hookInstance": "6a2f1ef5-3b1f-4c40-9e2d-5f0d6f0c1a11",
         "context": context,
-        "prefetch": {"sodium": MemoryServer(BASE, [local_only]).search(Query("Observation", dict(parse_qsl(search))))},
+        "prefetch": {
+            "sodium": MemoryServer(BASE, [local_only]).search(
+                Query("Observation", dict(parse_qsl(search)))
+            )
+        },
     }
     cards = client.post(f"/cds-services/{VIEW}", json=call).get_json()["cards"]
     assert "117" in cards[0]["summary"]
@@ -214,16 +234,28 @@ def test_a_laboratory_that_knows_only_its_own_codes_is_asked_for_them(tmp_path: 
     [
         ("", "codes.csv, line 1: needs the columns"),
         ("system,code\n", "codes.csv, line 1: needs the columns"),
-        ("system,code,analyte\nx,1,sodium\nx,2,sodum\n", "codes.csv, line 3: 'sodum' is no analyte"),
-        ("system,code,ingredient\nx,1,sertralin\n", "codes.csv, line 2: 'sertralin' is no ingredient"),
-        ("system,code,ingredient,analyte\nx,1,sertraline,sodium\n", "codes.csv, line 2: needs a code, and"),
+        (
+            "system,code,analyte\nx,1,sodium\nx,2,sodum\n",
+            "codes.csv, line 3: 'sodum' is no analyte",
+        ),
+        (
+            "system,code,ingredient\nx,1,sertralin\n",
+            "codes.csv, line 2: 'sertralin' is no ingredient",
+        ),
+        (
+            "system,code,ingredient,analyte\nx,1,sertraline,sodium\n",
+            "codes.csv, line 2: needs a code, and",
+        ),
         ("system,code,ingredient\nx,,sertraline\n", "codes.csv, line 2: needs a code, and"),
         ("system,code,ingredient\nx,1\n", "codes.csv, line 2: 2 cells, but 3 columns"),
         (
             "system,code,analyte\nx,1,sodium\nx,1,potassium\n",
             "codes.csv, line 3: the code has another meaning",
         ),
-        ("system,code,analyte\nhttp://loinc.org,2955-3,sodium\n", "codes.csv, line 2: the code has another"),
+        (
+            "system,code,analyte\nhttp://loinc.org,2955-3,sodium\n",
+            "codes.csv, line 2: the code has another",
+        ),
         ('system,code,analyte\nx,"1,sodium\n', "codes.csv, line 2: "),
     ],
 )
@@ -244,12 +276,16 @@ def test_serve_ends_with_78_where_the_index_is_broken(tmp_path: Path) -> None:
     index.write_text("{", encoding="utf-8")
     told = run("serve", CDS_MODE="demo", CDS_RXNORM_INDEX=str(index), CDS_DATA_DIR=str(tmp_path))
     assert told.returncode == EX_CONFIG
-    assert told.stderr.splitlines()[-1].endswith("index.json: cannot be read as an RxNorm index; import RxNorm again")
+    assert told.stderr.splitlines()[-1].endswith(
+        "index.json: cannot be read as an RxNorm index; import RxNorm again"
+    )
 
 
 def health(folder: Path, index: Path, now: datetime) -> dict[str, Any]:
     settings = Settings(mode="demo", data_dir=folder, rxnorm_index=index)
-    told: dict[str, Any] = create_app(settings, clock=lambda: now).test_client().get("/health").get_json()
+    told: dict[str, Any] = (
+        create_app(settings, clock=lambda: now).test_client().get("/health").get_json()
+    )
     return told
 
 
@@ -261,7 +297,9 @@ def test_health_notes_an_index_older_than_twelve_months(tmp_path: Path) -> None:
     assert later["notes"] == ["RxNorm index: release of 2025-10-06, older than 12 months"]
 
 
-def test_an_index_from_before_a_drug_was_dropped_from_our_files_still_serves(tmp_path: Path) -> None:
+def test_an_index_from_before_a_drug_was_dropped_from_our_files_still_serves(
+    tmp_path: Path,
+) -> None:
     index = imported(tmp_path)
     content = json.loads(index.read_text(encoding="utf-8"))
     content["products"]["900077"] = ["dropped 10 MG Oral Tablet", "no-longer-ours"]

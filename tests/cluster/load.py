@@ -35,11 +35,18 @@ CALL_S = 10
 class Node:
     """One `cds-service serve`, started and stopped as often as a test likes, always on its own port."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], arguments: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], arguments: Sequence[str] = ()
+    ) -> None:
         self.port = free_port("127.0.0.1")
         self._folder = folder
         self._arguments = arguments
-        self._environment = {**os.environ, "CDS_MODE": "development", **environment, "CDS_PORT": str(self.port)}
+        self._environment = {
+            **os.environ,
+            "CDS_MODE": "development",
+            **environment,
+            "CDS_PORT": str(self.port),
+        }
         self.process: subprocess.Popen[str] | None = None
 
     @property
@@ -69,7 +76,9 @@ class Node:
         """The process ids of its workers."""
         assert self.process is not None
         pid = self.process.pid
-        return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+        return {
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        }
 
     def stop(self) -> int:
         """SIGTERM, as an orchestrator stops it; the exit code."""
@@ -139,9 +148,13 @@ class Ask:
 class Tally:
     """What became of the calls."""
 
-    seconds: list[tuple[float, float]] = field(default_factory=list)  # when it was sent, how long it took
+    seconds: list[tuple[float, float]] = field(
+        default_factory=list
+    )  # when it was sent, how long it took
     lost: list[str] = field(default_factory=list)
-    acknowledged: list[str] = field(default_factory=list)  # card ids of feedback that was answered 200
+    acknowledged: list[str] = field(
+        default_factory=list
+    )  # card ids of feedback that was answered 200
 
     def p99_ms(self, since: float = 0.0, until: float = float("inf")) -> float:
         """The slowest but one in a hundred of the calls sent in this time."""
@@ -152,7 +165,9 @@ class Tally:
 class Caller(threading.Thread):
     """Calls without a pause over keep-alive connections, one to each node, and never repeats a call."""
 
-    def __init__(self, balancer: Balancer, asks: Sequence[Ask], tally: Tally, done: threading.Event) -> None:
+    def __init__(
+        self, balancer: Balancer, asks: Sequence[Ask], tally: Tally, done: threading.Event
+    ) -> None:
         super().__init__()
         self._balancer = balancer
         self._asks = itertools.cycle(asks)
@@ -207,9 +222,17 @@ def asks_of(stories: Mapping[str, Story], fhir_server: str, node: Node) -> list[
     # Of the registered client: an unknown one has a rate limit, which one node alone would reach.
     view = a_call(stories["cramps-in-siadh"], now) | {"fhirServer": fhir_server}
     select = a_call(stories["saline-3-percent-mild"], now) | {"fhirServer": fhir_server}
-    live = requests.get(f"{fhir_server.removesuffix('/fhir')}/stories/cramps-in-siadh/request", timeout=5).json()
-    live = {name: value for name, value in live.items() if name != "prefetch"} | {"fhirServer": fhir_server}
-    named = [("view", PATIENT_VIEW, view), ("select", ORDER_SELECT, select), ("live", PATIENT_VIEW, live)]
+    live = requests.get(
+        f"{fhir_server.removesuffix('/fhir')}/stories/cramps-in-siadh/request", timeout=5
+    ).json()
+    live = {name: value for name, value in live.items() if name != "prefetch"} | {
+        "fhirServer": fhir_server
+    }
+    named = [
+        ("view", PATIENT_VIEW, view),
+        ("select", ORDER_SELECT, select),
+        ("live", PATIENT_VIEW, live),
+    ]
     asked = [Ask(name, path, body, _expected(node, path, body)) for name, path, body in named]
     assert all(ask.topics for ask in asked)
     return [*asked, Ask("feedback", f"{PATIENT_VIEW}/feedback", {}, None)]

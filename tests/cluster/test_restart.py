@@ -59,7 +59,9 @@ def nothing_lost(tally: Tally, url: str, since: float, restarts: int) -> None:
     """Every call had its answer with its cards, and every feedback that was acknowledged is there once."""
     calls = len(tally.seconds) + len(tally.lost)
     before, during = tally.p99_ms(until=since), tally.p99_ms(since=since)
-    print(f"{calls} calls, {len(tally.lost)} lost, {restarts} restarts, p99 {before} ms before, {during} ms during")  # noqa: T201
+    print(
+        f"{calls} calls, {len(tally.lost)} lost, {restarts} restarts, p99 {before} ms before, {during} ms during"
+    )
     print(*tally.lost[:20], sep="\n")  # noqa: T201
     assert calls > 50
     assert tally.lost == []
@@ -122,7 +124,9 @@ def node(tmp_path: Path, fhir: str) -> Iterator[Node]:
         yield one
 
 
-def test_on_sigterm_the_node_says_that_it_leaves_and_answers_meanwhile(node: Node, stories: dict[str, Story]) -> None:
+def test_on_sigterm_the_node_says_that_it_leaves_and_answers_meanwhile(
+    node: Node, stories: dict[str, Story]
+) -> None:
     call = json.dumps(a_call(stories["cramps-in-siadh"], datetime.now(UTC)))
     connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=5)
     kept, _ = asked(connection, "POST", PATIENT_VIEW, call)
@@ -157,7 +161,9 @@ def test_a_second_sigterm_and_sigint_stop_at_once(node: Node) -> None:
 
 
 @pytest.mark.long
-def test_a_worker_that_is_replaced_does_not_call_the_node_unready(tmp_path: Path, fhir: str) -> None:
+def test_a_worker_that_is_replaced_does_not_call_the_node_unready(
+    tmp_path: Path, fhir: str
+) -> None:
     one = Node(tmp_path, settings(tmp_path, fhir, ""))
     with running(one):
         old = one.workers()

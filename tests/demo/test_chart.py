@@ -31,7 +31,9 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'&</svg><script>alert(2)</script>"
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
-    settings = Settings(mode="demo", data_dir=Path(tmp_path_factory.mktemp("demo")), public_url="http://127.0.0.1")
+    settings = Settings(
+        mode="demo", data_dir=Path(tmp_path_factory.mktemp("demo")), public_url="http://127.0.0.1"
+    )
     app = create_app(settings, stories=STORIES, registry=Registry.empty, clock=lambda: NOW)
     with app.test_client() as test_client:
         yield test_client
@@ -83,8 +85,12 @@ def test_pages_run_our_own_scripts_only(path: str, client: FlaskClient) -> None:
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
     page = answer.get_data(as_text=True)
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", page), "inline script or style"
-    assert not re.search(r'(?:src|href)="(?:https?:)?//(?!127\.0\.0\.1)', page), "something from elsewhere"
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", page), (
+        "inline script or style"
+    )
+    assert not re.search(r'(?:src|href)="(?:https?:)?//(?!127\.0\.0\.1)', page), (
+        "something from elsewhere"
+    )
 
 
 def test_a_chart_shows_problems_medicines_and_results(client: FlaskClient) -> None:
@@ -160,9 +166,22 @@ def test_hostile_names_are_text(client: FlaskClient) -> None:
         [{"resourceType": "Patient", "name": "x", "birthDate": "2026-13-45"}],
         [{"resourceType": "Patient", "name": [{"given": [None, 3]}], "birthDate": 1950}],
         [_sodium(True), _sodium(None), _sodium([1]), _sodium(1e300), _sodium(-5)],
-        [_sodium(131, at="yesterday"), _sodium(131, at="2026"), _sodium(131, at="9999-12-31T23:59:59Z")],
-        [_sodium(131, code=3), _sodium(131, code={"coding": "x"}), _sodium(131, valueQuantity="131")],
-        [{"resourceType": "MedicationRequest", "dosageInstruction": [{"doseAndRate": 3, "timing": []}]}],
+        [
+            _sodium(131, at="yesterday"),
+            _sodium(131, at="2026"),
+            _sodium(131, at="9999-12-31T23:59:59Z"),
+        ],
+        [
+            _sodium(131, code=3),
+            _sodium(131, code={"coding": "x"}),
+            _sodium(131, valueQuantity="131"),
+        ],
+        [
+            {
+                "resourceType": "MedicationRequest",
+                "dosageInstruction": [{"doseAndRate": 3, "timing": []}],
+            }
+        ],
         [{"resourceType": "Encounter", "id": 5, "class": [{"display": 2}]}],
     ],
 )
@@ -179,22 +198,36 @@ def test_a_name_without_parts_is_unknown() -> None:
     assert chart_of([{"resourceType": "Patient"}], NOW, SODIUM).name == "Unknown"
 
 
-@pytest.mark.parametrize(("status", "shown"), [("in-progress", "now"), ("finished", ""), (None, "")])
-def test_a_visit_that_has_ended_is_not_the_setting_of_a_decision(status: str | None, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "shown"), [("in-progress", "now"), ("finished", ""), (None, "")]
+)
+def test_a_visit_that_has_ended_is_not_the_setting_of_a_decision(
+    status: str | None, shown: str
+) -> None:
     visit = {"resourceType": "Encounter", "id": "now", "status": status, "class": {"code": "IMP"}}
     assert chart_of([visit], NOW, SODIUM).encounter_id == shown
 
 
 def test_a_result_of_urine_says_so_and_a_tablet_has_no_braces(client: FlaskClient) -> None:
-    urine = {"system": "http://loinc.org", "code": "2955-3", "display": "Sodium [Moles/volume] in Urine"}
-    serum = {"system": "http://loinc.org", "code": "2160-0", "display": "Creatinine [Mass/volume] in Serum or Plasma"}
+    urine = {
+        "system": "http://loinc.org",
+        "code": "2955-3",
+        "display": "Sodium [Moles/volume] in Urine",
+    }
+    serum = {
+        "system": "http://loinc.org",
+        "code": "2160-0",
+        "display": "Creatinine [Mass/volume] in Serum or Plasma",
+    }
     resources = [
         _sodium(62, code={"coding": [urine], "text": "Sodium"}),
         _sodium(1, code={"coding": [serum], "text": "Creatinine"}),
         {
             "resourceType": "MedicationRequest",
             "status": "active",
-            "dosageInstruction": [{"doseAndRate": [{"doseQuantity": {"value": 1, "unit": "{tablet}"}}]}],
+            "dosageInstruction": [
+                {"doseAndRate": [{"doseQuantity": {"value": 1, "unit": "{tablet}"}}]}
+            ],
         },
     ]
     record = chart_of(resources, NOW, SODIUM)
@@ -226,7 +259,9 @@ def test_what_cannot_be_compared_is_in_the_table_and_not_in_the_plot(client: Fla
 
 
 def test_the_rise_that_is_allowed_counts_from_the_lowest_value_of_the_last_day() -> None:
-    plot = _plot(_hours_ago(40, 110), _hours_ago(23, 118), _hours_ago(10, 121), _hours_ago(0.5, 127))
+    plot = _plot(
+        _hours_ago(40, 110), _hours_ago(23, 118), _hours_ago(10, 121), _hours_ago(0.5, 127)
+    )
     assert plot.allowed == (_hours_ago(23, 118), 126)
 
 
@@ -246,7 +281,9 @@ def test_without_a_fresh_low_value_no_limit_is_drawn(points: tuple[Point, ...]) 
 @pytest.mark.parametrize("shape", [WIDE, NARROW])
 def test_the_limit_is_to_be_seen_however_long_the_past_is(shape: Any) -> None:
     drawn = svg(_plot(_hours_ago(24 * 400, 139), _hours_ago(20, 131)), shape)
-    (left, right) = re.findall(r'<line class="limit" x1="([\d.]+)" y1="[\d.]+" x2="([\d.]+)"', drawn)[0]
+    (left, right) = re.findall(
+        r'<line class="limit" x1="([\d.]+)" y1="[\d.]+" x2="([\d.]+)"', drawn
+    )[0]
     assert float(right) - float(left) > 20
     assert "limit 139 (131 + 8 in 24 h)" in drawn
 
@@ -254,7 +291,10 @@ def test_the_limit_is_to_be_seen_however_long_the_past_is(shape: Any) -> None:
 def test_a_value_is_not_written_over_the_limit() -> None:
     drawn = svg(_plot(_hours_ago(20, 118), _hours_ago(10, 125), _hours_ago(1, 125)), WIDE)
     dots = re.findall(r'<circle class="[^"]+" cx="([\d.]+)" cy="([\d.]+)"', drawn)
-    labels = {x: float(y) for x, y in re.findall(r'<text class="value middle" x="([\d.]+)" y="([\d.]+)"', drawn)}
+    labels = {
+        x: float(y)
+        for x, y in re.findall(r'<text class="value middle" x="([\d.]+)" y="([\d.]+)"', drawn)
+    }
     below = [labels[x] > float(y) for x, y in reversed(dots)]
     assert below == [False, True, True]
 
@@ -262,7 +302,10 @@ def test_a_value_is_not_written_over_the_limit() -> None:
 def test_the_legend_names_what_is_drawn_and_nothing_else() -> None:
     quiet = legend(_plot(_hours_ago(1, 139)))
     assert [style for style, _ in quiet] == ["mild", "moderate"]
-    marks = (Mark(NOW, "sertraline", "draft"), *[Mark(NOW - timedelta(days=n), f"drug {n}") for n in range(6)])
+    marks = (
+        Mark(NOW, "sertraline", "draft"),
+        *[Mark(NOW - timedelta(days=n), f"drug {n}") for n in range(6)],
+    )
     full = dict(legend(_plot(_hours_ago(1, 117), marks=marks)))
     assert list(full) == ["mild", "moderate", "severe", "limit", "start", "draft", "more"]
     assert full["more"] == "2 earlier ones not marked"
@@ -290,7 +333,11 @@ def test_doses_that_were_given_are_marked_in_one_row_for_each_medicine(client: F
                 _given("2026-11-19T12:00:00Z", status="not-done"),
                 _given("2026-11-19T13:00:00Z", wasNotGiven=True),
                 _given("2026-11-20T10:00:00Z"),  # an hour ahead
-                _given("2026-11-20T07:00:00Z", medicationCodeableConcept=None, dosage={"text": "half a tablet"}),
+                _given(
+                    "2026-11-20T07:00:00Z",
+                    medicationCodeableConcept=None,
+                    dosage={"text": "half a tablet"},
+                ),
                 _given("no time"),
             ]
         },
@@ -306,7 +353,10 @@ def test_doses_that_were_given_are_marked_in_one_row_for_each_medicine(client: F
 @pytest.mark.parametrize("shape", [WIDE, NARROW])
 def test_words_of_a_row_are_not_written_over_its_signs(shape: Any) -> None:
     doses = tuple(NOW - timedelta(hours=hours) for hours in (2, 4, 500))
-    drawn = svg(_plot(_hours_ago(20, 118), marks=(Mark(NOW, "tolvaptan 15 mg: 4 doses", "dose", doses),)), shape)
+    drawn = svg(
+        _plot(_hours_ago(20, 118), marks=(Mark(NOW, "tolvaptan 15 mg: 4 doses", "dose", doses),)),
+        shape,
+    )
     signs = [float(x) for x in re.findall(r'<text class="mark dose middle" x="([\d.]+)"', drawn)]
     assert len(signs) == 4, "three doses, and one sign for those before the axis"
     ((end, x),) = re.findall(r'<text class="mark dose( end)?" x="([\d.]+)"', drawn)
@@ -337,8 +387,14 @@ def test_every_value_stands_inside_the_picture_and_low_is_low(shape: Any) -> Non
         _hours_ago(20, 118),
         _hours_ago(1, 127),
     ]
-    drawn = svg(_plot(*points, marks=(Mark(NOW - timedelta(days=4000), "carbamazepine, since 2015"),)), shape)
-    dots = [(float(x), float(y)) for x, y in re.findall(r'<circle class="[^"]+" cx="([\d.]+)" cy="([\d.]+)"', drawn)]
+    drawn = svg(
+        _plot(*points, marks=(Mark(NOW - timedelta(days=4000), "carbamazepine, since 2015"),)),
+        shape,
+    )
+    dots = [
+        (float(x), float(y))
+        for x, y in re.findall(r'<circle class="[^"]+" cx="([\d.]+)" cy="([\d.]+)"', drawn)
+    ]
     dots.reverse()
     assert [x for x, _ in dots] == sorted(x for x, _ in dots), "time runs to the right"
     assert max(dots, key=lambda d: d[1]) == dots[3], "the lowest value stands lowest"
@@ -372,7 +428,9 @@ def test_a_short_series_is_drawn_to_one_scale() -> None:
     found = axis([NOW - timedelta(hours=24), NOW], NOW, 0, 100)
     assert not found.broken
     assert found.place(NOW - timedelta(hours=12)) == pytest.approx(50)
-    assert found.place(NOW - timedelta(days=900)) == pytest.approx(0), "what is older stands at the edge"
+    assert found.place(NOW - timedelta(days=900)) == pytest.approx(0), (
+        "what is older stands at the edge"
+    )
 
 
 # Markdown --------------------------------------------------------------------------------------------------
@@ -394,7 +452,9 @@ def test_a_short_series_is_drawn_to_one_scale() -> None:
 )
 def test_a_detail_cannot_bring_script_images_or_odd_links(text: str) -> None:
     html = rendered(text)
-    assert not re.search(r"<(script|img|iframe|svg)|\son\w+=\"|href=\"(?!https?://|mailto:|/[^/]|#)", html), html
+    assert not re.search(
+        r"<(script|img|iframe|svg)|\son\w+=\"|href=\"(?!https?://|mailto:|/[^/]|#)", html
+    ), html
 
 
 def test_markdown_of_cards_is_rendered() -> None:
@@ -432,7 +492,9 @@ def test_a_story_of_a_failing_search_fails_that_search_alone(client: FlaskClient
     services = client.get("/cds-services").get_json()["services"]
     prefetch = services[0]["prefetch"]
     told = {
-        key: client.get("/demo/fhir/" + query.replace("{{context.patientId}}", "sodium-not-readable")).status_code
+        key: client.get(
+            "/demo/fhir/" + query.replace("{{context.patientId}}", "sodium-not-readable")
+        ).status_code
         for key, query in prefetch.items()
         if key in ("sodium", "labs", "conditions")
     }

@@ -12,7 +12,9 @@ from flask.testing import FlaskClient
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from tests.conftest import NOW
 
-NAMES = [name for name, story in load_stories(default_fixtures_dir()).items() if not story.file.failing]
+NAMES = [
+    name for name, story in load_stories(default_fixtures_dir()).items() if not story.file.failing
+]
 
 
 def told(answer: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -24,7 +26,9 @@ def told(answer: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_live_reads_give_the_same_cards_as_prefetch(server: str, stories: dict[str, Story], name: str) -> None:
+def test_live_reads_give_the_same_cards_as_prefetch(
+    server: str, stories: dict[str, Story], name: str
+) -> None:
     story = stories[name]
     url = f"{server}/cds-services/{story.file.service}"
     call = json.loads(json.dumps(story.request_at(NOW), default=float))
@@ -37,14 +41,20 @@ def test_live_reads_give_the_same_cards_as_prefetch(server: str, stories: dict[s
         "scope": "",
         "subject": "cds",
     }
-    live = requests.post(url, json=call | {"fhirServer": f"{server}/demo/fhir", "fhirAuthorization": token}, timeout=10)
+    live = requests.post(
+        url,
+        json=call | {"fhirServer": f"{server}/demo/fhir", "fhirAuthorization": token},
+        timeout=10,
+    )
     assert (with_prefetch.status_code, live.status_code) == (200, 200)
     assert told(live.json()) == told(with_prefetch.json())
 
 
 def test_the_answer_explains_itself_without_values(server: str, stories: dict[str, Story]) -> None:
     call = json.loads(json.dumps(stories["normal-sodium"].request_at(NOW), default=float))
-    answer = requests.post(f"{server}/cds-services/hyponatremia-patient-view", json=call, timeout=10).json()
+    answer = requests.post(
+        f"{server}/cds-services/hyponatremia-patient-view", json=call, timeout=10
+    ).json()
     told_why = answer["extension"]["org.hyponatremia-cds.explanation"]
     assert told_why["sources"]["sodium"] == "satisfied (prefetch)"
     assert {row["rule"] for row in told_why["silent"]} >= {"PV-MILD", "PV-SEV", "RATE-OVER"}
@@ -63,7 +73,12 @@ def test_patients_can_be_listed_and_counted(client: FlaskClient, stories: dict[s
 
 
 def test_get_and_post_search_agree(client: FlaskClient) -> None:
-    asked = {"patient": "rising-too-fast", "code": "http://loinc.org|2951-2", "_sort": "-date", "_count": "2"}
+    asked = {
+        "patient": "rising-too-fast",
+        "code": "http://loinc.org|2951-2",
+        "_sort": "-date",
+        "_count": "2",
+    }
     got = client.get("/demo/fhir/Observation", query_string=asked).get_json(force=True)
     posted = client.post("/demo/fhir/Observation/_search", data=asked).get_json(force=True)
     assert got == posted
@@ -73,7 +88,9 @@ def test_get_and_post_search_agree(client: FlaskClient) -> None:
 
 
 def test_the_next_page_goes_on_where_the_first_ended(client: FlaskClient) -> None:
-    first = client.get("/demo/fhir/Observation?patient=rising-too-fast&_count=3").get_json(force=True)
+    first = client.get("/demo/fhir/Observation?patient=rising-too-fast&_count=3").get_json(
+        force=True
+    )
     (link,) = [lk["url"] for lk in first["link"] if lk["relation"] == "next"]
     second = client.get(link.removeprefix("http://cds.test")).get_json(force=True)
     ids = [e["resource"]["id"] for page in (first, second) for e in page["entry"]]
@@ -93,7 +110,9 @@ def test_a_story_is_told_in_the_present(client: FlaskClient, stories: dict[str, 
     call = client.get("/demo/stories/rising-too-fast/request").get_json()
     times = [e["resource"]["effectiveDateTime"] for e in call["prefetch"]["sodium"]["entry"]]
     assert max(times).startswith("2027-03-28T00:00")  # half an hour before NOW, in UTC
-    record = client.get("/demo/fhir/Observation?patient=rising-too-fast&_sort=-date").get_json(force=True)
+    record = client.get("/demo/fhir/Observation?patient=rising-too-fast&_sort=-date").get_json(
+        force=True
+    )
     assert [e["resource"]["effectiveDateTime"] for e in record["entry"]] == times
 
 

@@ -21,6 +21,10 @@ def test_a_card_says_nothing_of_the_patient_before() -> None:
     (one, *_) = Call(record=(sodium("128"), drug)).evaluation().cards
     before = copy.deepcopy({name: one.get(name) for name in shared})
     (other, *_) = Call(record=(sodium("126"),)).evaluation().cards
-    assert {name: other.get(name) for name in shared} == before == {name: one.get(name) for name in shared}
+    assert (
+        {name: other.get(name) for name in shared}
+        == before
+        == {name: one.get(name) for name in shared}
+    )
     assert "128" not in str(other)
     assert "sertraline" not in str(other).lower()

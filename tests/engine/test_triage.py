@@ -33,7 +33,13 @@ CASE = a_case("123")
 
 
 def found(rule: str, indicator: Indicator = "warning", **more: Any) -> Finding:
-    slot = "rate" if rule.startswith(("RATE", "DQ")) else "order" if rule.startswith("OS") else "sodium"
+    slot = (
+        "rate"
+        if rule.startswith(("RATE", "DQ"))
+        else "order"
+        if rule.startswith("OS")
+        else "sodium"
+    )
     return Finding(rule=rule, indicator=indicator, **({"slot": slot} | more))
 
 
@@ -117,7 +123,9 @@ def test_precedence_among_the_findings_of_one_order(lead: str, bullet: str) -> N
     assert shown(triage_order_select(outcomes, CASE)) == [(lead, [bullet])]
 
 
-@pytest.mark.parametrize(("lead", "bullet"), sorted((a, b) for a, held in HELD_BACK.items() for b in held))
+@pytest.mark.parametrize(
+    ("lead", "bullet"), sorted((a, b) for a, held in HELD_BACK.items() for b in held)
+)
 def test_a_card_that_says_not_now_has_no_bullet_that_says_how(lead: str, bullet: str) -> None:
     outcomes = {"MedicationRequest/1": [found(bullet), found("OS-VAP-LIVER"), found(lead)]}
     assert shown(triage_order_select(outcomes, CASE)) == [(lead, ["OS-VAP-LIVER"])]
@@ -129,7 +137,10 @@ def test_a_critical_finding_is_never_a_bullet_of_a_weaker_card() -> None:
 
 
 def test_two_orders_make_two_cards_the_more_urgent_first() -> None:
-    outcomes = {"MedicationRequest/1": [found("OS-BASE", "info")], "MedicationRequest/2": [found("OS-LOW")]}
+    outcomes = {
+        "MedicationRequest/1": [found("OS-BASE", "info")],
+        "MedicationRequest/2": [found("OS-LOW")],
+    }
     assert [c.rule for c in triage_order_select(outcomes, CASE)] == ["OS-LOW", "OS-BASE"]
 
 
@@ -150,10 +161,14 @@ def test_even_a_third_critical_finding_is_told() -> None:
 
 
 def test_an_order_without_findings_makes_no_card() -> None:
-    assert triage_order_select({"MedicationRequest/1": [Silence("OS-LOW", "not-watched")]}, CASE) == []
+    assert (
+        triage_order_select({"MedicationRequest/1": [Silence("OS-LOW", "not-watched")]}, CASE) == []
+    )
 
 
-@pytest.mark.parametrize(("parts", "why"), [({"age_years": 17}, "under-age"), ({"deceased": True}, "deceased")])
+@pytest.mark.parametrize(
+    ("parts", "why"), [({"age_years": 17}, "under-age"), ({"deceased": True}, "deceased")]
+)
 def test_the_young_and_the_dead_get_no_cards(parts: dict[str, Any], why: str) -> None:
     case = a_case("110", **parts)
     assert closed(case) == why

@@ -19,10 +19,14 @@ from tests.conftest import NOW
 PATIENT_VIEW = "/cds-services/hyponatremia-patient-view"
 
 
-def deployment(folder: Path, url: str = "", clock: Callable[[], datetime] = lambda: NOW, **settings: Any) -> Flask:
+def deployment(
+    folder: Path, url: str = "", clock: Callable[[], datetime] = lambda: NOW, **settings: Any
+) -> Flask:
     """The service with an empty registry of clients."""
     clients = folder / "clients.toml"
-    clients.write_text("[clients.mercy]\nfhir_bases = ['https://fhir.mercy.example/r4']\n", encoding="utf-8")
+    clients.write_text(
+        "[clients.mercy]\nfhir_bases = ['https://fhir.mercy.example/r4']\n", encoding="utf-8"
+    )
     return create_app(
         Settings(
             mode="development",
@@ -45,7 +49,12 @@ def a_call(story: Story, now: datetime = NOW, user: str = "Practitioner/7") -> d
 
 def feedback(card: str, outcome: str, at: datetime, **more: Any) -> dict[str, Any]:
     """A feedback call with one item."""
-    item: dict[str, Any] = {"card": card, "outcome": outcome, "outcomeTimestamp": at.isoformat(), **more}
+    item: dict[str, Any] = {
+        "card": card,
+        "outcome": outcome,
+        "outcomeTimestamp": at.isoformat(),
+        **more,
+    }
     if outcome == "accepted":
         item.setdefault("acceptedSuggestions", [{"id": "one"}])
     return {"feedback": [item]}

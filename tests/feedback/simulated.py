@@ -36,7 +36,9 @@ REASONS = (
 SYSTEM = "http://127.0.0.1:8642/fhir/CodeSystem/hyponatremia-override"
 
 
-def fill(database: Database, tenant: str, *, cards: int, answers: int, until: datetime, days: int = 364) -> None:
+def fill(
+    database: Database, tenant: str, *, cards: int, answers: int, until: datetime, days: int = 364
+) -> None:
     """That many issued cards and answers, evenly over the days before `until`; the same every time."""
     dice = random.Random(6)
     weights = [rule[2] for rule in RULES]
@@ -67,12 +69,16 @@ def _issued(tenant: str, card: str, at: datetime, rule: tuple[str, str], n: int)
     }  # fmt: skip
 
 
-def _feedback(dice: random.Random, tenant: str, card: str, at: datetime, accepted: float) -> dict[str, Any]:
+def _feedback(
+    dice: random.Random, tenant: str, card: str, at: datetime, accepted: float
+) -> dict[str, Any]:
     acted = at + timedelta(seconds=dice.lognormvariate(4.0, 1.4))
     outcome = "accepted" if dice.random() < accepted else "overridden"
     content: dict[str, Any] = {"suggestions": ["s"]} if outcome == "accepted" else {}
     if outcome == "overridden" and dice.random() < 0.8:
-        content = {"reason": {"code": dice.choices(REASONS, (30, 25, 15, 15, 10, 5))[0], "system": SYSTEM}}
+        content = {
+            "reason": {"code": dice.choices(REASONS, (30, 25, 15, 15, 10, 5))[0], "system": SYSTEM}
+        }
     return {
         "tenant": tenant, "card": card, "digest": f"{dice.getrandbits(256):064x}", "service": "s",
         "outcome": outcome, "outcome_at": acted, "received_at": acted, "content": content,
@@ -87,7 +93,11 @@ def _tallies(issued: list[dict[str, Any]], dice: random.Random) -> list[dict[str
     names = ("tenant", "day", "service", "rule", "profile")
     return [
         dict(zip(names, key, strict=True))
-        | {"returned": n, "fired": n + dice.randrange(n + 1), "suppressed": dice.randrange(n + 1) // 3}
+        | {
+            "returned": n,
+            "fired": n + dice.randrange(n + 1),
+            "suppressed": dice.randrange(n + 1) // 3,
+        }
         for key, n in counts.items()
     ]
 

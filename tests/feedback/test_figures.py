@@ -38,14 +38,23 @@ REASONS = {("https://own", "other"): "Other"}
 def show(database: Database, card: str, at: datetime = SHOWN, *, tenant: str = "mercy") -> None:
     record = a_call(f"{card}-{at:%d%H%M%S}", tenant=tenant)
     issued = [dict(record.issued[0]) | {"card": card, "issued_at": at}]
-    tallies = [t._replace(day=at.date(), kind=kind) for t in record.tallies for kind in ("fired", "returned")]
+    tallies = [
+        t._replace(day=at.date(), kind=kind)
+        for t in record.tallies
+        for kind in ("fired", "returned")
+    ]
     changed = type(record)(audit=record.audit, issued=issued, tallies=tallies)
     with database.transaction() as connection:
         _insert(connection, [changed])
 
 
 def answer(
-    database: Database, card: str, outcome: str, after: timedelta, content: Any = None, tenant: str = "mercy"
+    database: Database,
+    card: str,
+    outcome: str,
+    after: timedelta,
+    content: Any = None,
+    tenant: str = "mercy",
 ) -> None:
     at = SHOWN + after
     FeedbackTable(database).add(
@@ -109,7 +118,9 @@ def test_a_reason_is_told_in_our_words_and_never_in_the_clients(
     assert the_rule(database).reasons == {words: 1}
 
 
-def test_a_card_without_feedback_for_a_day_is_told_apart_from_one_that_is_still_open(database: Database) -> None:
+def test_a_card_without_feedback_for_a_day_is_told_apart_from_one_that_is_still_open(
+    database: Database,
+) -> None:
     show(database, "old")
     show(database, "late")
     answer(database, "late", "overridden", timedelta(hours=25))
@@ -139,7 +150,9 @@ def test_feedback_that_came_before_the_row_of_its_card_is_matched(database: Data
     assert the_rule(database).accepted == 1
 
 
-def test_feedback_on_a_card_from_before_the_period_is_not_taken_for_unknown(database: Database) -> None:
+def test_feedback_on_a_card_from_before_the_period_is_not_taken_for_unknown(
+    database: Database,
+) -> None:
     show(database, "a", SHOWN - timedelta(days=30))
     answer(database, "a", "accepted", timedelta(0))
     found = report(database)
@@ -165,7 +178,13 @@ def test_an_empty_period_is_a_page_too(database: Database) -> None:
 
 def test_the_page_loads_nothing_and_holds_no_patient(database: Database) -> None:
     show(database, "a")
-    answer(database, "a", "overridden", timedelta(minutes=1), {"comment": "Jane Roe <script>x</script>"})
+    answer(
+        database,
+        "a",
+        "overridden",
+        timedelta(minutes=1),
+        {"comment": "Jane Roe <script>x</script>"},
+    )
     page = report_page(report(database))
     assert not re.search(r"<script|https?://|src=|@import|url\(", page)
     assert "Jane" not in page
@@ -192,7 +211,9 @@ def plan(database: Database, query: sa.Select[Any]) -> str:
             return "\n".join(str(row[3]) for row in rows)
         connection.exec_driver_sql("ANALYZE")
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        return "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {text.replace('%', '%%')}"))
+        return "\n".join(
+            row[0] for row in connection.exec_driver_sql(f"EXPLAIN {text.replace('%', '%%')}")
+        )
 
 
 @pytest.mark.parametrize(
@@ -204,12 +225,16 @@ def plan(database: Database, query: sa.Select[Any]) -> str:
     ],
     ids=["showings", "answers", "suppression"],
 )
-def test_every_query_goes_by_an_index(database: Database, query: sa.Select[Any], indexes: list[str]) -> None:
+def test_every_query_goes_by_an_index(
+    database: Database, query: sa.Select[Any], indexes: list[str]
+) -> None:
     fill(database, "mercy", cards=2000, answers=500, until=NOW)
     told = plan(database, query)
     for index in indexes:
         assert index in told
-    assert "SCAN" not in re.sub(r"Index (Only )?Scan|Bitmap \w+ Scan", "", told).replace("USING", "")
+    assert "SCAN" not in re.sub(r"Index (Only )?Scan|Bitmap \w+ Scan", "", told).replace(
+        "USING", ""
+    )
     assert not re.search(r"\bSCAN (issued|feedback)|Seq Scan", told), told
 
 

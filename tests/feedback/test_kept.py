@@ -33,7 +33,9 @@ def serve(
     folder: Path, port: int, environment: Mapping[str, str], arguments: tuple[str, ...] = ()
 ) -> subprocess.Popen[str]:
     clients = folder / "clients.toml"
-    clients.write_text("[clients.mercy]\nfhir_bases = ['https://fhir.mercy.example/r4']\n", encoding="utf-8")
+    clients.write_text(
+        "[clients.mercy]\nfhir_bases = ['https://fhir.mercy.example/r4']\n", encoding="utf-8"
+    )
     settings = {
         "CDS_MODE": "development", "CDS_CLIENTS_FILE": str(clients), "CDS_DATA_DIR": str(folder / "data"),
         "CDS_PORT": str(port), "CDS_DRAIN_SECONDS": "0",
@@ -58,7 +60,9 @@ def post_until_dead(port: int, kept: list[str]) -> None:
         while True:
             card = str(uuid.uuid4())
             body = feedback(card, "overridden", datetime.now(UTC))
-            answered = session.post(f"http://127.0.0.1:{port}{PATIENT_VIEW}/feedback", json=body, timeout=5)
+            answered = session.post(
+                f"http://127.0.0.1:{port}{PATIENT_VIEW}/feedback", json=body, timeout=5
+            )
             if answered.status_code == 200:
                 kept.append(card)
 
@@ -132,14 +136,18 @@ def test_a_database_that_stops_under_load_fails_no_hook_and_loses_nothing_acknow
     def call_hooks() -> None:
         client = app.test_client()
         while not done.is_set():
-            hooks.append(client.post(PATIENT_VIEW, json=a_call(stories["cramps-in-siadh"])).status_code)
+            hooks.append(
+                client.post(PATIENT_VIEW, json=a_call(stories["cramps-in-siadh"])).status_code
+            )
             time.sleep(0.05)  # below the rate limit, which is not what is tried here
 
     def send_feedback() -> None:
         client = app.test_client()
         while not done.is_set():
             card = str(uuid.uuid4())
-            status = client.post(f"{PATIENT_VIEW}/feedback", json=feedback(card, "overridden", NOW)).status_code
+            status = client.post(
+                f"{PATIENT_VIEW}/feedback", json=feedback(card, "overridden", NOW)
+            ).status_code
             (kept.append(card) if status == 200 else refused.append(status))
 
     threads = [threading.Thread(target=work) for work in (call_hooks, call_hooks, send_feedback)]

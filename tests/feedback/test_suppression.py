@@ -88,12 +88,18 @@ def shown(user: str, minutes_ago: float, card: str = "c", answered: float = 0) -
         ([shown("", 5)], False),
     ],
 )
-def test_a_feedback_counts_for_the_user_who_was_shown_the_card(showings: list[ShownCard], answered: bool) -> None:
+def test_a_feedback_counts_for_the_user_who_was_shown_the_card(
+    showings: list[ShownCard], answered: bool
+) -> None:
     assert bool(list(answered_by(showings, "me", LIMITS))) is answered
 
 
-@pytest.mark.parametrize(("setting", "lasts"), [("inpatient", timedelta(hours=24)), ("outpatient", timedelta(days=30))])
-def test_an_answer_lasts_a_day_in_hospital_and_a_month_outside(setting: str, lasts: timedelta) -> None:
+@pytest.mark.parametrize(
+    ("setting", "lasts"), [("inpatient", timedelta(hours=24)), ("outpatient", timedelta(days=30))]
+)
+def test_an_answer_lasts_a_day_in_hospital_and_a_month_outside(
+    setting: str, lasts: timedelta
+) -> None:
     assert window(a_case("131", setting=setting)) == lasts
 
 
@@ -149,7 +155,9 @@ def sodium_changed(call: dict[str, Any], by: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("outcome", ["overridden", "accepted"])
-def test_an_answered_card_stays_away_from_its_reader_only(app: Flask, stories: dict[str, Story], outcome: str) -> None:
+def test_an_answered_card_stays_away_from_its_reader_only(
+    app: Flask, stories: dict[str, Story], outcome: str
+) -> None:
     story = stories["cramps-in-siadh"]
     assert topics(app, a_call(story)) == ["sodiumMildSymptomatic"]
     answer(app, a_call(story), NOW, outcome)
@@ -179,7 +187,9 @@ def test_silence_after_feedback_is_explained(app: Flask, stories: dict[str, Stor
     request = hook_request(call, service.id, "patient-view", NOW)
     memory = here.suppression.memory(who, NOW)
     evaluation = here.pipeline.answer(request, Client(), Deadline.after(2), memory)
-    assert explanation(evaluation, service, here.pipeline.knowledge)["suppressed"] == ["PV-MILD-SYMP"]
+    assert explanation(evaluation, service, here.pipeline.knowledge)["suppressed"] == [
+        "PV-MILD-SYMP"
+    ]
 
 
 def test_it_comes_back_when_sodium_falls(app: Flask, stories: dict[str, Story]) -> None:
@@ -220,15 +230,21 @@ def test_a_critical_card_never_stays_away(app: Flask, stories: dict[str, Story])
     assert tried
 
 
-def test_a_store_that_is_down_shows_every_card_and_fast(tmp_path: Path, stories: dict[str, Story]) -> None:
+def test_a_store_that_is_down_shows_every_card_and_fast(
+    tmp_path: Path, stories: dict[str, Story]
+) -> None:
     app = deployment(tmp_path, "postgresql://nobody@127.0.0.1:9/none")
     response = app.test_client().post(PATIENT_VIEW, json=a_call(stories["cramps-in-siadh"]))
-    assert [c["source"]["topic"]["code"] for c in response.get_json()["cards"]] == ["sodiumMildSymptomatic"]
+    assert [c["source"]["topic"]["code"] for c in response.get_json()["cards"]] == [
+        "sodiumMildSymptomatic"
+    ]
     assert app.test_client().get("/health").get_json() == {
         "status": "degraded",
         "degraded": ["database: unreachable"],
     }
-    refused = app.test_client().post(f"{PATIENT_VIEW}/feedback", json=feedback("c", "overridden", NOW))
+    refused = app.test_client().post(
+        f"{PATIENT_VIEW}/feedback", json=feedback("c", "overridden", NOW)
+    )
     assert refused.status_code == 503
     assert refused.headers["Retry-After"]
     close(app)

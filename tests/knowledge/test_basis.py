@@ -23,7 +23,9 @@ def knowledge() -> Knowledge:
 
 
 def test_the_document_is_current(knowledge: Knowledge) -> None:
-    assert DOCUMENT.read_text(encoding="utf-8") == basis_text(knowledge), "run `cds-service basis --write`"
+    assert DOCUMENT.read_text(encoding="utf-8") == basis_text(knowledge), (
+        "run `cds-service basis --write`"
+    )
 
 
 def test_the_command_writes_checks_and_notices_an_old_document(tmp_path: Path) -> None:
@@ -38,12 +40,19 @@ def test_the_command_writes_checks_and_notices_an_old_document(tmp_path: Path) -
     assert "basis --write" in old.output
 
 
-def test_the_page_shows_every_rule_number_line_and_source(knowledge: Knowledge, client: FlaskClient) -> None:
+def test_the_page_shows_every_rule_number_line_and_source(
+    knowledge: Knowledge, client: FlaskClient
+) -> None:
     page = unescape(client.get("/basis").get_data(as_text=True))
     for service in knowledge.services.values():
         for rule, words in service.file.rules.items():
             assert f'id="{rule}"' in page
-            shown = (words.when, *words.summary.values(), *words.lines.values(), *words.silence.values())
+            shown = (
+                words.when,
+                *words.summary.values(),
+                *words.lines.values(),
+                *words.silence.values(),
+            )
             assert [text for text in shown if text not in page] == []
     assert [name for name in knowledge.thresholds if f'id="number-{name}"' not in page] == []
     assert [text for text in knowledge.words.lines.values() if text not in page] == []
@@ -51,7 +60,9 @@ def test_the_page_shows_every_rule_number_line_and_source(knowledge: Knowledge, 
     assert [text for text in knowledge.words.evidence_flags.values() if text not in page] == []
 
 
-def test_the_page_needs_no_script_and_each_of_its_links_leads_somewhere(client: FlaskClient) -> None:
+def test_the_page_needs_no_script_and_each_of_its_links_leads_somewhere(
+    client: FlaskClient,
+) -> None:
     page = client.get("/basis").get_data(as_text=True)
     assert "<script" not in page
     targets = {part.split('"')[0] for part in page.split('id="')[1:]}

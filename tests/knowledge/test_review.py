@@ -30,7 +30,9 @@ def hooks(tmp_path: Path) -> Path:
     return copy
 
 
-def sign(hooks: Path, *names: str, who: str = "Ada Example", role: str = "clinical pharmacist") -> None:
+def sign(
+    hooks: Path, *names: str, who: str = "Ada Example", role: str = "clinical pharmacist"
+) -> None:
     """Paste the sign line of each file, filled in, as hooks/README.md says."""
     lines = [sign_line(n, (hooks / n).read_text(encoding="utf-8"), DAY) for n in names]
     text = "\n".join(lines).replace("FIRST AND LAST NAME", who).replace('"ROLE"', f'"{role}"')
@@ -50,12 +52,16 @@ def service(hooks: Path, folder: Path, *, require_signed: bool = False) -> tuple
         public_url="http://t",
         require_signed=require_signed,
     )
-    client = create_app(settings, registry=lambda: Registry.demo("http://t/demo/fhir")).test_client()
+    client = create_app(
+        settings, registry=lambda: Registry.demo("http://t/demo/fhir")
+    ).test_client()
     services = client.get("/cds-services").get_json()["services"]
     return client.get("/basis").get_data(as_text=True), [s["description"] for s in services]
 
 
-def test_unsigned_knowledge_says_so_on_the_page_in_check_and_in_the_description(hooks: Path, tmp_path: Path) -> None:
+def test_unsigned_knowledge_says_so_on_the_page_in_check_and_in_the_description(
+    hooks: Path, tmp_path: Path
+) -> None:
     page, descriptions = service(hooks, tmp_path)
     assert "Not clinically reviewed." in page
     assert all(text.endswith("Not clinically reviewed.") for text in descriptions)
@@ -73,7 +79,9 @@ def test_signed_knowledge_names_who_signed_and_no_longer_warns(hooks: Path, tmp_
     assert f"signed by Ada Example, clinical pharmacist, 2026-11-20: {FILE}" in told.output
 
 
-def test_a_file_changed_after_it_was_signed_is_not_reviewed_any_more(hooks: Path, tmp_path: Path) -> None:
+def test_a_file_changed_after_it_was_signed_is_not_reviewed_any_more(
+    hooks: Path, tmp_path: Path
+) -> None:
     sign_all(hooks)
     path = hooks / FILE
     path.write_text(path.read_text(encoding="utf-8") + "\n# one more word\n", encoding="utf-8")
@@ -93,7 +101,9 @@ def test_a_site_may_refuse_to_start_on_unsigned_knowledge(hooks: Path, tmp_path:
 def test_the_line_to_paste_signs_the_file_once_name_and_role_are_filled_in(hooks: Path) -> None:
     told = CliRunner().invoke(check, ["--hooks", str(hooks), "--sign-line", FILE])
     assert told.exit_code == 0
-    pasted = told.output.replace("FIRST AND LAST NAME", "Ada Example").replace('"ROLE"', '"pharmacist"')
+    pasted = told.output.replace("FIRST AND LAST NAME", "Ada Example").replace(
+        '"ROLE"', '"pharmacist"'
+    )
     (hooks / REVIEWED).write_text(pasted, encoding="utf-8")
     assert set(load_knowledge(hooks).reviews.signed) == {FILE}
 

@@ -39,13 +39,18 @@ HCTZ: dict[str, Any] = {
     "resourceType": "MedicationRequest",
     "id": "m1",
     "meta": {"versionId": "3", "lastUpdated": "2026-11-01T08:00:00Z"},
-    "text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">active</div>'},
+    "text": {
+        "status": "generated",
+        "div": '<div xmlns="http://www.w3.org/1999/xhtml">active</div>',
+    },
     "status": "active",
     "intent": "order",
     "subject": {"reference": "Patient/p"},
     "medicationCodeableConcept": {"text": "Hydrochlorothiazide 25 MG Oral Tablet"},
     "authoredOn": "2026-11-01",
-    "dosageInstruction": [{"doseAndRate": [{"doseQuantity": {"value": Decimal("25.0"), "unit": "mg"}}]}],
+    "dosageInstruction": [
+        {"doseAndRate": [{"doseQuantity": {"value": Decimal("25.0"), "unit": "mg"}}]}
+    ],
     "extension": [{"url": "http://ehr.test/ext", "valueString": "A1"}],
 }
 
@@ -78,12 +83,16 @@ EVERY_DRAFT = (
     DraftBaclofen("10"),
     DraftLabs(("sodium", "serum-osmolality", "urine-osmolality", "urine-sodium", "urate"), "stat"),
     DraftLabs(("sodium",), "urgent", timedelta(hours=2)),
-    DraftLabs(("glucose", "potassium", "creatinine", "tsh", "cortisol", "calcium", "magnesium", "bmp")),
+    DraftLabs(
+        ("glucose", "potassium", "creatinine", "tsh", "cortisol", "calcium", "magnesium", "bmp")
+    ),
 )
 
 
 @pytest.mark.parametrize("action", EVERY_DRAFT)
-@pytest.mark.parametrize("more", [{}, {"encounter_id": None, "practitioner": None}, {"fluid_order": "ServiceRequest"}])
+@pytest.mark.parametrize(
+    "more", [{}, {"encounter_id": None, "practitioner": None}, {"fluid_order": "ServiceRequest"}]
+)
 def test_every_suggested_order_is_valid_and_survives_the_wire(
     built: Orders, action: Action, more: dict[str, Any]
 ) -> None:
@@ -118,14 +127,19 @@ def test_a_fluid_restriction_is_a_nutrition_order_with_its_own_element_names(bui
 
 
 def test_the_fallback_is_a_service_request_with_the_same_words(built: Orders) -> None:
-    resource = actions(built, DraftFluidRestriction("800"), fluid_order="ServiceRequest")[0]["resource"]
+    resource = actions(built, DraftFluidRestriction("800"), fluid_order="ServiceRequest")[0][
+        "resource"
+    ]
     assert resource["code"]["text"] == "Fluid restriction 800 mL/24 h"
     assert "max 800 mL per 24 h" in resource["patientInstruction"]
 
 
 def test_a_repeat_later_carries_its_time_and_priority(built: Orders) -> None:
     resource = actions(built, DraftLabs(("sodium",), "stat", timedelta(hours=6)))[0]["resource"]
-    assert (resource["priority"], resource["occurrenceDateTime"]) == ("stat", "2026-11-21T18:00:00Z")
+    assert (resource["priority"], resource["occurrenceDateTime"]) == (
+        "stat",
+        "2026-11-21T18:00:00Z",
+    )
     assert resource["category"][0]["coding"][0]["code"] == "108252007"
     assert resource["code"]["coding"][0]["code"] == "2951-2"
 
@@ -154,14 +168,18 @@ def test_the_whole_baclofen_dose_stands_in_words_too(built: Orders) -> None:
     assert resource["medicationCodeableConcept"]["coding"][0]["code"] == "197391"
 
 
-@pytest.mark.parametrize("user", [None, "Patient/p", "RelatedPerson/r", "Practitioner/", "Practitioner/../x"])
+@pytest.mark.parametrize(
+    "user", [None, "Patient/p", "RelatedPerson/r", "Practitioner/", "Practitioner/../x"]
+)
 def test_nobody_but_a_practitioner_signs(built: Orders, user: str | None) -> None:
     for action in (DraftFluidRestriction("1000"), DraftBaclofen("10"), DraftLabs(("sodium",))):
         resource = actions(built, action, practitioner=user)[0]["resource"]
         assert not {"requester", "orderer"} & set(resource)
 
 
-@pytest.mark.parametrize("more", [{"patient_id": "p?x=1"}, {"patient_id": ".."}, {"encounter_id": "e/../f"}])
+@pytest.mark.parametrize(
+    "more", [{"patient_id": "p?x=1"}, {"patient_id": ".."}, {"encounter_id": "e/../f"}]
+)
 def test_an_id_that_is_none_gives_no_action(built: Orders, more: dict[str, Any]) -> None:
     assert actions(built, DraftFluidRestriction("1000"), **more) == []
 
@@ -177,7 +195,9 @@ def test_a_suggestion_is_whole_or_not_at_all(built: Orders) -> None:
 
 def test_a_delete_names_the_draft_and_carries_nothing_else(built: Orders) -> None:
     found = actions(built, RemoveDraft("MedicationRequest/request-123"))
-    assert found == [{"type": "delete", "description": "Words", "resourceId": "MedicationRequest/request-123"}]
+    assert found == [
+        {"type": "delete", "description": "Words", "resourceId": "MedicationRequest/request-123"}
+    ]
     assert actions(built, RemoveDraft("https://evil.test/x")) == []
 
 
@@ -185,7 +205,11 @@ def test_a_delete_names_the_draft_and_carries_nothing_else(built: Orders) -> Non
 
 
 def test_a_stop_is_the_whole_order_with_two_changes_and_no_stale_narrative(built: Orders) -> None:
-    found = actions(built, StopOrder("MedicationRequest/m1", "x"), resource_of={"MedicationRequest/m1": HCTZ}.get)
+    found = actions(
+        built,
+        StopOrder("MedicationRequest/m1", "x"),
+        resource_of={"MedicationRequest/m1": HCTZ}.get,
+    )
     resource = found[0]["resource"]
     assert (found[0]["type"], resource["id"]) == ("update", "m1")
     assert (resource["status"], resource["statusReason"]) == ("stopped", {"text": "Hyponatremia"})
@@ -216,7 +240,15 @@ def test_a_stop_is_the_whole_order_with_two_changes_and_no_stale_narrative(built
         {"extension": [{"url": "javascript:alert(1)", "valueString": "x"}]},
         {"extension": [{"url": "http://ehr.test/ext", "valueUrl": "https://evil.test"}]},
         {"subject": {"reference": "https://evil.test/Patient/p"}},
-        {"contained": [{"resourceType": "Medication", "id": "x", "text": {"status": "generated", "div": "<div/>"}}]},
+        {
+            "contained": [
+                {
+                    "resourceType": "Medication",
+                    "id": "x",
+                    "text": {"status": "generated", "div": "<div/>"},
+                }
+            ]
+        },
         {"_status": {"extension": [{"url": "http://ehr.test/x", "valueString": "y"}]}},
     ],
 )
@@ -234,12 +266,18 @@ def test_absolute_references_are_sent_back_only_under_the_clients_own_base() -> 
 # ---- the knowledge is checked at start
 
 
-def test_a_test_without_a_display_for_its_order_code_stops_the_start(order_words: OrderWords) -> None:
+def test_a_test_without_a_display_for_its_order_code_stops_the_start(
+    order_words: OrderWords,
+) -> None:
     with pytest.raises(KnowledgeError, match=r"labs\.toml.*broken"):
-        orders(order_words, {"broken": Lab(title="Broken", loinc={"1-8": "x"}, order="2951-2")}, NOW)
+        orders(
+            order_words, {"broken": Lab(title="Broken", loinc={"1-8": "x"}, order="2951-2")}, NOW
+        )
 
 
-def test_what_a_start_takes_for_valid_is_what_is_validated_here(order_words: OrderWords, terms: Terms) -> None:
+def test_what_a_start_takes_for_valid_is_what_is_validated_here(
+    order_words: OrderWords, terms: Terms
+) -> None:
     """Drafts that are known byte for byte are not validated at a start (docs/decisions/0008)."""
     drafts = sample_drafts(Orders(order_words, terms.labs), datetime(2000, 1, 1, tzinfo=UTC))
     for draft in drafts:
@@ -249,7 +287,9 @@ def test_what_a_start_takes_for_valid_is_what_is_validated_here(order_words: Ord
     )
 
 
-def test_no_order_that_differs_in_a_letter_is_taken_for_valid(order_words: OrderWords, terms: Terms) -> None:
+def test_no_order_that_differs_in_a_letter_is_taken_for_valid(
+    order_words: OrderWords, terms: Terms
+) -> None:
     drafts = sample_drafts(Orders(order_words, terms.labs), datetime(2000, 1, 1, tzinfo=UTC))
     assert r4b.known_valid(drafts)
     assert not r4b.known_valid(drafts[:-1])
@@ -260,7 +300,8 @@ def test_no_order_that_differs_in_a_letter_is_taken_for_valid(order_words: Order
 def test_a_template_that_is_not_valid_stops_the_start(order_words: OrderWords) -> None:
     diet = msgspec.structs.replace(order_words.fluid_restriction.diet, code="has a  double blank ")
     words = msgspec.structs.replace(
-        order_words, fluid_restriction=msgspec.structs.replace(order_words.fluid_restriction, diet=diet)
+        order_words,
+        fluid_restriction=msgspec.structs.replace(order_words.fluid_restriction, diet=diet),
     )
     with pytest.raises(KnowledgeError, match=r"orders\.toml"):
         orders(words, {}, NOW)

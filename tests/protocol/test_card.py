@@ -35,7 +35,19 @@ def test_an_empty_member_is_told_however_deep_it_lies(empty: object) -> None:
 
 
 def test_zero_no_and_lists_of_any_kind_are_no_empty_members() -> None:
-    check_cards([card({"value": 0, "given": False, "amount": Decimal("0.0"), "ratio": 1.5, "both": ("a", ["b"])})])
+    check_cards(
+        [
+            card(
+                {
+                    "value": 0,
+                    "given": False,
+                    "amount": Decimal("0.0"),
+                    "ratio": 1.5,
+                    "both": ("a", ["b"]),
+                }
+            )
+        ]
+    )
 
 
 @pytest.mark.parametrize("uuid", ["", "7", "00000000-0000-4000-8000-00000000000", None])

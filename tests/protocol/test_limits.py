@@ -21,7 +21,9 @@ UPDATE = {
     "resource": {"resourceType": "MedicationRequest", "id": "1"},
 }
 DELETE = {"type": "delete", "description": "Remove", "resourceId": "MedicationRequest/1"}
-EPIC = CardLimits(accepts_update=False, one_action_per_suggestion=True, selection_behavior_any_only=True)
+EPIC = CardLimits(
+    accepts_update=False, one_action_per_suggestion=True, selection_behavior_any_only=True
+)
 
 
 def uuid(number: int) -> str:
@@ -43,7 +45,9 @@ def card(*suggestions: dict[str, Any], behavior: str = "any") -> dict[str, Any]:
         "source": {"label": "Guideline", "url": "https://cds.example/basis", "topic": coding},
         "links": [{"label": "Guideline", "url": "https://doi.example", "type": "absolute"}],
     }
-    return made | ({"suggestions": list(suggestions), "selectionBehavior": behavior} if suggestions else {})
+    return made | (
+        {"suggestions": list(suggestions), "selectionBehavior": behavior} if suggestions else {}
+    )
 
 
 def obeyed(given: dict[str, Any], limits: CardLimits) -> dict[str, Any]:
@@ -64,7 +68,9 @@ def test_a_client_without_limits_gets_the_card_as_it_is() -> None:
 
 
 def test_a_client_that_takes_no_update_gets_no_stop_suggestion() -> None:
-    found = obeyed(card(suggestion(1, CREATE), suggestion(2, UPDATE)), CardLimits(accepts_update=False))
+    found = obeyed(
+        card(suggestion(1, CREATE), suggestion(2, UPDATE)), CardLimits(accepts_update=False)
+    )
     assert labels(found) == ["Do 1"]
     none = obeyed(card(suggestion(2, UPDATE)), CardLimits(accepts_update=False))
     assert "suggestions" not in none

@@ -56,7 +56,9 @@ def test_the_smallest_call_is_taken() -> None:
         (a_body(hook="order-select"), "'patient-view'"),
     ],
 )
-def test_a_malformed_call_is_refused_with_the_member_that_is_wrong(body: object, member: str) -> None:
+def test_a_malformed_call_is_refused_with_the_member_that_is_wrong(
+    body: object, member: str
+) -> None:
     with pytest.raises(BadRequest) as refusal:
         taken(body)
     assert member in refusal.value.message
@@ -113,15 +115,21 @@ def test_odd_draft_entries_are_skipped_and_the_rest_is_kept() -> None:
     assert taken(an_order_body(draftOrders=bundle), "order-select").draft_orders == (order,)
 
 
-@pytest.mark.parametrize(("user", "signs"), [("Practitioner/7", True), ("Patient/7", False), (None, False), (3, False)])
-def test_only_a_practitioner_signs_orders_and_an_odd_user_breaks_nothing(user: object, signs: bool) -> None:
+@pytest.mark.parametrize(
+    ("user", "signs"), [("Practitioner/7", True), ("Patient/7", False), (None, False), (3, False)]
+)
+def test_only_a_practitioner_signs_orders_and_an_odd_user_breaks_nothing(
+    user: object, signs: bool
+) -> None:
     request = taken(a_body(context={"patientId": "7", "userId": user}))
     assert bool(request.practitioner) is signs
 
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=15), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=15), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 MEMBERS = st.sampled_from(
@@ -131,7 +139,9 @@ MEMBERS = st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(MEMBERS, ANY_JSON), st.sampled_from(["patient-view", "order-select"]))
-def test_any_members_are_taken_or_refused_and_never_crash(changes: dict[str, Any], hook: str) -> None:
+def test_any_members_are_taken_or_refused_and_never_crash(
+    changes: dict[str, Any], hook: str
+) -> None:
     body = an_order_body() | {"hook": hook} | changes
     with contextlib.suppress(BadRequest):
         assert taken(body, hook).hook == hook

@@ -43,8 +43,12 @@ def test_a_decimal_arrives_as_it_was_written() -> None:
     assert second - first == Decimal("8.0")
 
 
-@pytest.mark.parametrize("number", [b"1e999", b"1E-245", b"1e99999999999999999999", b"1." + b"1" * 400])
-def test_a_number_that_no_measurement_has_arrives_as_text_and_costs_nothing_else(number: bytes) -> None:
+@pytest.mark.parametrize(
+    "number", [b"1e999", b"1E-245", b"1e99999999999999999999", b"1." + b"1" * 400]
+)
+def test_a_number_that_no_measurement_has_arrives_as_text_and_costs_nothing_else(
+    number: bytes,
+) -> None:
     odd, fine = decode(b"[" + number + b", 1.5]")
     assert isinstance(odd, str)
     assert fine == Decimal("1.5")

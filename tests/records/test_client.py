@@ -114,7 +114,9 @@ def search(key: str = "sodium", url: str = "Observation?patient=7") -> Wanted:
     return Wanted(key=key, url=url, expected="Observation")
 
 
-def read(client: FhirClient, stub: Stub, wanted: Wanted | None = None, seconds: float = LONG_S) -> Read:
+def read(
+    client: FhirClient, stub: Stub, wanted: Wanted | None = None, seconds: float = LONG_S
+) -> Read:
     wanted = wanted or search()
     return client.reads(access(stub), Deadline.after(seconds)).all([wanted])[wanted.key]
 
@@ -217,9 +219,14 @@ def test_its_threads_are_free_again_soon_after(
     ],
 )
 def test_what_a_bad_answer_counts_as(
-    serve: Callable[[Behaviour], Stub], client: FhirClient, behave: Behaviour, missing: Missing | None
+    serve: Callable[[Behaviour], Stub],
+    client: FhirClient,
+    behave: Behaviour,
+    missing: Missing | None,
 ) -> None:
-    assert read(client, serve(behave)) == Read(key="sodium", missing=missing, pages=0 if missing else 1)
+    assert read(client, serve(behave)) == Read(
+        key="sodium", missing=missing, pages=0 if missing else 1
+    )
 
 
 def test_a_bomb_is_not_inflated_beyond_the_limit(serve: Callable[[Behaviour], Stub]) -> None:
@@ -229,7 +236,9 @@ def test_a_bomb_is_not_inflated_beyond_the_limit(serve: Callable[[Behaviour], St
     small.close()
 
 
-def test_a_compressed_answer_is_read(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
+def test_a_compressed_answer_is_read(
+    serve: Callable[[Behaviour], Stub], client: FhirClient
+) -> None:
     body = gzip.compress(json.dumps(bundle("1", "2")).encode())
     assert ids(read(client, serve(says(body, Content_Encoding="gzip")))) == ["1", "2"]
 
@@ -241,14 +250,18 @@ def test_a_chunked_answer_is_read(serve: Callable[[Behaviour], Stub], client: Fh
         handler.send_response(200)
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
-        handler.wfile.write(b"%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (9, raw[:9], len(raw) - 9, raw[9:]))
+        handler.wfile.write(
+            b"%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (9, raw[:9], len(raw) - 9, raw[9:])
+        )
 
     stub = serve(chunked)
     assert ids(read(client, stub)) == ids(read(client, stub)) == ["1"]
     assert stub.connections == 1
 
 
-def test_numbers_arrive_as_they_were_written(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
+def test_numbers_arrive_as_they_were_written(
+    serve: Callable[[Behaviour], Stub], client: FhirClient
+) -> None:
     body = b'{"resourceType": "Observation", "id": "1", "valueQuantity": {"value": 120.0000000000000001}}'
     value = read(client, serve(says(body))).resources[0]["valueQuantity"]["value"]
     assert str(value) == "120.0000000000000001"
@@ -256,12 +269,16 @@ def test_numbers_arrive_as_they_were_written(serve: Callable[[Behaviour], Stub],
 
 def test_a_redirect_is_not_followed(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
     canary = serve(says(bundle("evil")))
-    stub = serve(lambda handler: handler.say(b"x" * 100_000, 302, Location=canary.base + "/Observation"))
+    stub = serve(
+        lambda handler: handler.say(b"x" * 100_000, 302, Location=canary.base + "/Observation")
+    )
     assert read(client, stub).missing is Missing.FAILED
     assert canary.calls == []
 
 
-def test_an_endless_redirect_body_does_not_hold_us(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
+def test_an_endless_redirect_body_does_not_hold_us(
+    serve: Callable[[Behaviour], Stub], client: FhirClient
+) -> None:
     def behave(handler: Handler) -> None:
         drip(handler, b"HTTP/1.1 302 Found\r\nLocation: /fhir/x\r\nContent-Length: 100000\r\n\r\n")
 
@@ -270,7 +287,9 @@ def test_an_endless_redirect_body_does_not_hold_us(serve: Callable[[Behaviour], 
     assert time.monotonic() - began < SHORT_S + SLACK_S
 
 
-def test_pages_are_followed_with_the_token(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
+def test_pages_are_followed_with_the_token(
+    serve: Callable[[Behaviour], Stub], client: FhirClient
+) -> None:
     def behave(handler: Handler) -> None:
         last = "page=2" in handler.path
         handler.say(bundle("2" if last else "1", next_url=None if last else "?page=2"))
@@ -282,7 +301,9 @@ def test_pages_are_followed_with_the_token(serve: Callable[[Behaviour], Stub], c
     assert stub.connections == 1
 
 
-def test_endless_pages_end_and_what_was_read_is_kept(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
+def test_endless_pages_end_and_what_was_read_is_kept(
+    serve: Callable[[Behaviour], Stub], client: FhirClient
+) -> None:
     def behave(handler: Handler) -> None:
         n = len(handler.server.calls)
         handler.say(bundle(str(n), next_url=f"?page={n}"))
@@ -293,18 +314,24 @@ def test_endless_pages_end_and_what_was_read_is_kept(serve: Callable[[Behaviour]
     assert len(stub.calls) == 5
 
 
-def test_a_page_that_comes_again_ends_the_reading(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
+def test_a_page_that_comes_again_ends_the_reading(
+    serve: Callable[[Behaviour], Stub], client: FhirClient
+) -> None:
     stub = serve(says(bundle("1", next_url="?page=2")))
     answer = read(client, stub)
     assert (ids(answer), answer.missing, len(stub.calls)) == (["1"], Missing.TRUNCATED, 2)
 
 
-def test_more_resources_than_the_limit_are_cut(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
+def test_more_resources_than_the_limit_are_cut(
+    serve: Callable[[Behaviour], Stub], client: FhirClient
+) -> None:
     answer = read(client, serve(says(bundle(*map(str, range(501))))))
     assert (len(answer.resources), answer.missing) == (500, Missing.TRUNCATED)
 
 
-@pytest.mark.parametrize("where", ["{canary}/Observation?page=2", "{origin}/other/Observation", "urn:x", ""])
+@pytest.mark.parametrize(
+    "where", ["{canary}/Observation?page=2", "{origin}/other/Observation", "urn:x", ""]
+)
 def test_a_next_link_that_leaves_the_base_is_not_followed(
     serve: Callable[[Behaviour], Stub], client: FhirClient, where: str
 ) -> None:
@@ -313,7 +340,9 @@ def test_a_next_link_that_leaves_the_base_is_not_followed(
         lambda handler: handler.say(
             bundle(
                 "1",
-                next_url=where.format(canary=canary.base, origin=handler.server.base.removesuffix("/fhir")),
+                next_url=where.format(
+                    canary=canary.base, origin=handler.server.base.removesuffix("/fhir")
+                ),
             )
         )
     )
@@ -323,7 +352,9 @@ def test_a_next_link_that_leaves_the_base_is_not_followed(
     assert canary.calls == []
 
 
-def test_pages_read_before_the_deadline_are_kept(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
+def test_pages_read_before_the_deadline_are_kept(
+    serve: Callable[[Behaviour], Stub], client: FhirClient
+) -> None:
     def behave(handler: Handler) -> None:
         if "page=2" in handler.path:
             hang(handler)
@@ -350,7 +381,9 @@ def test_the_newest_hundred_are_enough_only_if_they_visibly_are_the_newest(
             entry["resource"]["effectiveDateTime"] = entry["resource"]["id"]
         return found
 
-    wanted = Wanted(key="sodium", url="Observation?_sort=-date&_count=2", expected="Observation", enough=2)
+    wanted = Wanted(
+        key="sodium", url="Observation?_sort=-date&_count=2", expected="Observation", enough=2
+    )
     newest = serve(says(page("2026-11-22T04:00:00Z", "2026-11-21T23:30:00-05:00")))
     assert read(client, newest, wanted).missing is Missing.TRUNCATED
     newest = serve(says(page("2026-11-21T23:30:00-05:00", "2026-11-22T04:00:00Z")))
@@ -368,7 +401,10 @@ def test_a_read_by_id_takes_only_that_resource(
 
 
 def test_the_environment_changes_nothing(
-    serve: Callable[[Behaviour], Stub], client: FhirClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Callable[[Behaviour], Stub],
+    client: FhirClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     canary = serve(says(bundle("evil")))
     netrc = tmp_path / "netrc"
@@ -395,7 +431,9 @@ def test_the_headers_are_ours_and_cookies_do_not_come_back(
     assert "Cookie" not in headers
 
 
-def test_a_server_of_open_access_gets_no_authorization(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
+def test_a_server_of_open_access_gets_no_authorization(
+    serve: Callable[[Behaviour], Stub], client: FhirClient
+) -> None:
     stub = serve(says(bundle("1")))
     leave = Access(client="demo", base=stub.base, token=None, allow_private=True)
     client.reads(leave, Deadline.after(LONG_S)).all([search()])
@@ -433,8 +471,12 @@ def test_reads_run_side_by_side(serve: Callable[[Behaviour], Stub], client: Fhir
     assert took < 0.2 * 5 * 0.7
 
 
-def test_one_slow_source_costs_only_itself(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
-    stub = serve(lambda handler: hang(handler) if "n=3" in handler.path else handler.say(bundle("1")))
+def test_one_slow_source_costs_only_itself(
+    serve: Callable[[Behaviour], Stub], client: FhirClient
+) -> None:
+    stub = serve(
+        lambda handler: hang(handler) if "n=3" in handler.path else handler.say(bundle("1"))
+    )
     wanted = [search(f"key{n}", f"Observation?n={n}") for n in range(5)]
     began = time.monotonic()
     answers = client.reads(access(stub), Deadline.after(SHORT_S)).all(wanted)
@@ -453,7 +495,14 @@ def test_references_are_read_together_and_only_below_the_base(
     )
     reads = client.reads(access(stub), Deadline.after(LONG_S))
     absolute = f"{stub.base}/Medication/2"
-    asked = ["Medication/1", absolute, "Medication/1", f"{canary.base}/Medication/1", "#inside", "urn:uuid:1"]
+    asked = [
+        "Medication/1",
+        absolute,
+        "Medication/1",
+        f"{canary.base}/Medication/1",
+        "#inside",
+        "urn:uuid:1",
+    ]
     assert {name: found["id"] for name, found in reads.get_many(asked).items()} == {
         "Medication/1": "1",
         absolute: "2",
@@ -464,7 +513,9 @@ def test_references_are_read_together_and_only_below_the_base(
 
 def test_references_are_limited_for_one_call(serve: Callable[[Behaviour], Stub]) -> None:
     few = FhirClient(ReadLimits(references=3))
-    stub = serve(lambda handler: handler.say({"resourceType": "Medication", "id": handler.path[-1]}))
+    stub = serve(
+        lambda handler: handler.say({"resourceType": "Medication", "id": handler.path[-1]})
+    )
     reads = few.reads(access(stub), Deadline.after(LONG_S))
     assert len(reads.get_many([f"Medication/{n}" for n in range(5)])) == 3
     assert reads.get_many(["Medication/9"]) == {}
@@ -512,7 +563,9 @@ def test_a_server_that_keeps_failing_is_left_alone_and_then_asked_once(
     client.close()
 
 
-def test_a_refusal_is_no_failure_of_the_server(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
+def test_a_refusal_is_no_failure_of_the_server(
+    serve: Callable[[Behaviour], Stub], client: FhirClient
+) -> None:
     stub = serve(status(401))
     for _ in range(8):
         read(client, stub)
@@ -534,7 +587,9 @@ def test_a_stuck_server_holds_its_own_lane_only(serve: Callable[[Behaviour], Stu
     client.close()
 
 
-def test_a_burst_waits_for_its_turn_instead_of_failing(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
+def test_a_burst_waits_for_its_turn_instead_of_failing(
+    serve: Callable[[Behaviour], Stub], client: FhirClient
+) -> None:
     stub = serve(says(bundle("1")))
     wanted = [search(f"key{n}", f"Observation?n={n}") for n in range(60)]
     answers = client.reads(access(stub), Deadline.after(LONG_S)).all(wanted)
@@ -558,7 +613,13 @@ def test_nothing_of_token_or_patient_is_logged(
     serve: Callable[[Behaviour], Stub], client: FhirClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    for behave in (reset, truncated_body, status(500), says(b"no"), lambda handler: drip(handler, b"HT")):
+    for behave in (
+        reset,
+        truncated_body,
+        status(500),
+        says(b"no"),
+        lambda handler: drip(handler, b"HT"),
+    ):
         read(client, serve(behave), search(url="Observation?patient=sentinel-patient"), seconds=0.2)
     assert "sentinel" not in caplog.text
     assert "sentinel" not in repr(Access(client="mercy", base="https://x", token=Secret(TOKEN)))

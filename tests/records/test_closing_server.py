@@ -37,7 +37,9 @@ class _Closing(BaseHTTPRequestHandler):
 @pytest.fixture(params=["version", "header", "no length"])
 def base(request: pytest.FixtureRequest) -> Iterator[str]:
     protocol = "HTTP/1.1" if request.param == "header" else "HTTP/1.0"
-    handler = type("Closing", (_Closing,), {"closes_by": request.param, "protocol_version": protocol})
+    handler = type(
+        "Closing", (_Closing,), {"closes_by": request.param, "protocol_version": protocol}
+    )
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -46,7 +46,12 @@ INSTRUCTION: dict[str, Any] = {
     "timing": {"repeat": REPEAT, "code": {"text": "Daily"}, "event": ["2026-11-20"]},
     "asNeededBoolean": False,
     "route": {"coding": [{"code": "26643006"}], "text": "oral"},
-    "doseAndRate": [{"doseQuantity": DOSE, "rateRatio": {"numerator": DOSE, "denominator": {"value": 1, "unit": "h"}}}],
+    "doseAndRate": [
+        {
+            "doseQuantity": DOSE,
+            "rateRatio": {"numerator": DOSE, "denominator": {"value": 1, "unit": "h"}},
+        }
+    ],
 }
 MEMBERS: dict[type[Form], dict[str, Any]] = {  # of an Observation
     Quantity: {"value": 131.5, "unit": "mmol/L", "code": "mmol/L", "comparator": "<"},
@@ -60,7 +65,9 @@ DISPENSE: dict[str, Any] = {
     "quantity": {"value": 90, "unit": "tablet"},
     "expectedSupplyDuration": {"value": 30, "unit": "d"},
 }
-SCALARS = st.sampled_from([None, True, 0, 7, 1.5, "", "x", "  2026-11-20 ", "mg", 10**30, " " + 1001 * "y"])
+SCALARS = st.sampled_from(
+    [None, True, 0, 7, 1.5, "", "x", "  2026-11-20 ", "mg", 10**30, " " + 1001 * "y"]
+)
 ODD = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(
     ["value", "unit", "start", "repeat", "doseQuantity", "text", "unknown"]), inner, max_size=2), max_leaves=4)  # fmt: skip
 
@@ -84,7 +91,11 @@ def variants(draw: st.DrawFn, sound: Any) -> Any:
 def plain(value: object) -> object:
     """A form as plain values, its strings as a reader takes them."""
     if isinstance(value, Form):
-        return {name: plain(getattr(value, name)) for name in value.__struct_fields__} if not _is_empty(value) else None
+        return (
+            {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+            if not _is_empty(value)
+            else None
+        )
     if isinstance(value, Raw):
         return decode(bytes(value))
     if isinstance(value, list):
@@ -99,7 +110,9 @@ def _is_empty(value: Form) -> bool:
 @pytest.mark.parametrize("kind", list(MEMBERS), ids=lambda kind: kind.__name__)
 @settings(max_examples=100)
 @given(data=st.data())
-def test_a_member_reads_the_same_decoded_undecoded_and_member_by_member(kind: type[Form], data: st.DataObject) -> None:
+def test_a_member_reads_the_same_decoded_undecoded_and_member_by_member(
+    kind: type[Form], data: st.DataObject
+) -> None:
     value = data.draw(variants(MEMBERS[kind]))
     inner = child({"here": value}, "here")
     for held in (value, Raw(encode(value))):
@@ -117,7 +130,9 @@ def test_instructions_read_the_same_decoded_undecoded_and_member_by_member(value
 
 @settings(max_examples=300)
 @given(value=variants(DISPENSE))
-def test_what_may_be_dispensed_reads_the_same_decoded_undecoded_and_member_by_member(value: object) -> None:
+def test_what_may_be_dispensed_reads_the_same_decoded_undecoded_and_member_by_member(
+    value: object,
+) -> None:
     inner = child({"dispenseRequest": value}, "dispenseRequest")
     for held in (value, Raw(encode(value))):
         read = form(Dispense, {"dispenseRequest": held}, "dispenseRequest") or NO_DISPENSE
@@ -146,7 +161,9 @@ def reading() -> Reading:
 
 
 @pytest.mark.parametrize("second", [{}, {"text": "and one at noon"}, {"value": 50, "unit": "mg"}])
-def test_a_second_dose_that_cannot_be_read_leaves_the_day_s_dose_open(second: object, reading: Reading) -> None:
+def test_a_second_dose_that_cannot_be_read_leaves_the_day_s_dose_open(
+    second: object, reading: Reading
+) -> None:
     order = {"dosageInstruction": [INSTRUCTION | {"doseQuantity": second}]}
     assert dosage(decode(encode(order)), NO_DISPENSE, reading, None, NOW).daily_dose_mg is None
 
@@ -158,7 +175,9 @@ def test_a_second_dose_that_cannot_be_read_leaves_the_day_s_dose_open(second: ob
         lambda order: order["dosageInstruction"][0],  # DSTU2 has one object
         lambda order: {"dosageInstruction": order["dosageInstruction"] + [5]},
         lambda order: {"dosageInstruction": [INSTRUCTION | {"patientInstruction": 5}]},
-        lambda order: {"dosageInstruction": [INSTRUCTION | {"doseAndRate": {"doseQuantity": [DOSE]}}]},
+        lambda order: {
+            "dosageInstruction": [INSTRUCTION | {"doseAndRate": {"doseQuantity": [DOSE]}}]
+        },
     ],
 )
 def test_one_odd_member_costs_itself_and_not_the_dose(spoil: Any, reading: Reading) -> None:

@@ -76,7 +76,9 @@ def ids(found: Gathered, key: str) -> list[str]:
     return [resource["id"] for resource in found.sources[key].resources]
 
 
-def test_a_complete_prefetch_needs_no_server(fhir: FhirClient, server: responses.RequestsMock) -> None:
+def test_a_complete_prefetch_needs_no_server(
+    fhir: FhirClient, server: responses.RequestsMock
+) -> None:
     found = gathered(fhir, ask({"patient": PATIENT, "sodium": sodium("1")}))
     assert (ids(found, "patient"), ids(found, "sodium")) == (["7"], ["1"])
     assert found.sources["sodium"].origin == "prefetch"
@@ -84,14 +86,18 @@ def test_a_complete_prefetch_needs_no_server(fhir: FhirClient, server: responses
     assert len(server.calls) == 0
 
 
-def test_what_is_known_to_be_empty_is_not_read_again(fhir: FhirClient, server: responses.RequestsMock) -> None:
+def test_what_is_known_to_be_empty_is_not_read_again(
+    fhir: FhirClient, server: responses.RequestsMock
+) -> None:
     for nothing in (None, EMPTY):
         source = gathered(fhir, ask({"patient": PATIENT, "sodium": nothing})).sources["sodium"]
         assert (source.state, source.missing) == ("empty", None)
     assert len(server.calls) == 0
 
 
-@pytest.mark.parametrize("prefetch", [{}, {"sodium": ERROR}, {"sodium": {"resourceType": "Patient"}}])
+@pytest.mark.parametrize(
+    "prefetch", [{}, {"sodium": ERROR}, {"sodium": {"resourceType": "Patient"}}]
+)
 def test_what_is_absent_or_failed_is_read_live(
     fhir: FhirClient, server: responses.RequestsMock, prefetch: dict[str, object]
 ) -> None:
@@ -100,7 +106,9 @@ def test_what_is_absent_or_failed_is_read_live(
     found = gathered(fhir, ask(prefetch))
     assert (ids(found, "patient"), ids(found, "sodium")) == (["7"], ["1", "2"])
     assert found.sources["sodium"].origin == "live"
-    asked = next(call.request.url for call in server.calls if "Observation" in str(call.request.url))
+    asked = next(
+        call.request.url for call in server.calls if "Observation" in str(call.request.url)
+    )
     assert asked == f"{BASE}/Observation?patient=7&code=http://loinc.org%7C2951-2"
     assert {call.request.headers["Authorization"] for call in server.calls} == {"Bearer t"}
 
@@ -108,7 +116,11 @@ def test_what_is_absent_or_failed_is_read_live(
 def test_the_rest_of_a_prefetched_page_is_read_from_the_registered_base(
     fhir: FhirClient, server: responses.RequestsMock
 ) -> None:
-    server.get(f"{BASE}/Observation", json=sodium("2"), match=[responses.matchers.query_param_matcher({"p": "2"})])
+    server.get(
+        f"{BASE}/Observation",
+        json=sodium("2"),
+        match=[responses.matchers.query_param_matcher({"p": "2"})],
+    )
     first = sodium("1", next_url=f"{BASE}/Observation?p=2")
     found = gathered(fhir, ask({"patient": PATIENT, "sodium": first}))
     assert ids(found, "sodium") == ["1", "2"]
@@ -126,7 +138,9 @@ def test_a_next_link_to_elsewhere_leaves_the_key_cut_off(
     assert len(server.calls) == 0
 
 
-def test_a_failing_live_read_keeps_the_prefetched_page(fhir: FhirClient, server: responses.RequestsMock) -> None:
+def test_a_failing_live_read_keeps_the_prefetched_page(
+    fhir: FhirClient, server: responses.RequestsMock
+) -> None:
     server.get(f"{BASE}/Observation", status=500)
     first = sodium("1", next_url=f"{BASE}/Observation?p=2")
     for prefetch in (first, {**sodium("1"), "total": 9}):
@@ -159,7 +173,9 @@ def test_a_key_that_the_client_failed_to_fetch_stays_failed_where_we_cannot_read
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_server_that_refuses_is_named_so(fhir: FhirClient, server: responses.RequestsMock, status: int) -> None:
+def test_a_server_that_refuses_is_named_so(
+    fhir: FhirClient, server: responses.RequestsMock, status: int
+) -> None:
     server.get(f"{BASE}/Observation", status=status, body=json.dumps(ERROR))
     assert gathered(fhir, ask({"patient": PATIENT})).missing["sodium"] is Missing.REFUSED
 
@@ -172,7 +188,9 @@ def test_a_patient_that_the_server_does_not_know_is_missing(
     assert gathered(fhir, ask({"sodium": EMPTY})).missing["patient"] is Missing.FAILED
 
 
-def test_an_encounter_applies_only_where_the_context_has_one(fhir: FhirClient, server: responses.RequestsMock) -> None:
+def test_an_encounter_applies_only_where_the_context_has_one(
+    fhir: FhirClient, server: responses.RequestsMock
+) -> None:
     prefetch: dict[str, object] = {"patient": PATIENT, "sodium": EMPTY}
     assert gathered(fhir, ask(prefetch)).missing["encounter"] is Missing.NOT_APPLICABLE
     server.get(f"{BASE}/Encounter/9", json={"resourceType": "Encounter", "id": "9"})
@@ -189,7 +207,9 @@ def test_an_empty_first_page_with_a_next_link_is_not_an_empty_answer(
         assert (source.state, source.resources, source.missing) == ("failed", (), Missing.FAILED)
 
 
-def test_keys_that_are_not_wanted_are_not_read(fhir: FhirClient, server: responses.RequestsMock) -> None:
+def test_keys_that_are_not_wanted_are_not_read(
+    fhir: FhirClient, server: responses.RequestsMock
+) -> None:
     found = gathered(fhir, ask({"patient": ERROR}), live=())
     assert found.missing["sodium"] is Missing.NOT_READ
     assert found.missing["patient"] is Missing.FAILED

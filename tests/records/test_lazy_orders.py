@@ -39,7 +39,9 @@ def test_with_low_sodium_each_order_is_read_once_and_the_drug_is_named(read: lis
     assert sorted(read) == sorted(str(order["id"]) for order in orders)
 
 
-def test_an_order_of_another_patient_is_counted_though_the_list_is_not_read(read: list[str]) -> None:
+def test_an_order_of_another_patient_is_counted_though_the_list_is_not_read(
+    read: list[str],
+) -> None:
     foreign = taking("sertraline") | {"subject": {"reference": "Patient/somebody-else"}}
     case = Call(record=(sodium("139"),)).answer(_with(foreign)).case
     assert case is not None
@@ -49,16 +51,28 @@ def test_an_order_of_another_patient_is_counted_though_the_list_is_not_read(read
 
 def _with(order: dict[str, Any]) -> dict[str, Any]:
     body = Call(record=(sodium("139"),)).body()
-    body["prefetch"]["medications"] = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": order}]}
+    body["prefetch"]["medications"] = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "entry": [{"resource": order}],
+    }
     return body
 
 
 def test_it_is_the_tuple_that_it_stands_for() -> None:
     one, two = Order(reference="MedicationRequest/1"), Order(reference="MedicationRequest/2")
     known = {"1": one, "2": two, "none": None}
-    listing = Listing([{"id": "1"}, {"id": "none"}, {"id": "2"}], lambda resource: known[str(resource["id"])])
+    listing = Listing(
+        [{"id": "1"}, {"id": "none"}, {"id": "2"}], lambda resource: known[str(resource["id"])]
+    )
     assert listing == (one, two) == tuple(listing)
-    assert (len(listing), listing[0], listing[-1], listing[:1], two in listing) == (2, one, two, (one,), True)
+    assert (len(listing), listing[0], listing[-1], listing[:1], two in listing) == (
+        2,
+        one,
+        two,
+        (one,),
+        True,
+    )
     assert repr(listing) == repr((one, two))
     assert listing != (one,)
     assert not Listing([], lambda resource: one)

@@ -131,7 +131,10 @@ READ_WHOLE: dict[str, Answer] = {
                     *bundle(1, 2)["entry"],
                     {
                         "search": {"mode": "outcome"},
-                        "resource": {"resourceType": "OperationOutcome", "issue": [{"severity": "warning"}]},
+                        "resource": {
+                            "resourceType": "OperationOutcome",
+                            "issue": [{"severity": "warning"}],
+                        },
                     },
                 ],
             }
@@ -219,19 +222,28 @@ BOMB = gzip.compress(bytes(60_000_000))
 NOT_READ: dict[str, tuple[Answer, Missing]] = {
     "nothing (204)": (lambda h, _: send(h, b"", 204), Missing.FAILED),
     "an empty body": (lambda h, _: send(h, b""), Missing.FAILED),
-    "a login page": (lambda h, _: send(h, b"<html>Sign in</html>", Content_Type="text/html"), Missing.FAILED),
+    "a login page": (
+        lambda h, _: send(h, b"<html>Sign in</html>", Content_Type="text/html"),
+        Missing.FAILED,
+    ),
     "a redirect to https": (
         lambda h, base: send(h, b"", 301, Location=base.replace("http:", "https:")),
         Missing.FAILED,
     ),
-    "a redirect to a login page": (lambda h, _: send(h, b"", 302, Location="/login"), Missing.FAILED),
+    "a redirect to a login page": (
+        lambda h, _: send(h, b"", 302, Location="/login"),
+        Missing.FAILED,
+    ),
     "an OperationOutcome with status 200": (
         lambda h, _: send(h, b'{"resourceType":"OperationOutcome","issue":[{"severity":"error"}]}'),
         Missing.FAILED,
     ),
     "XML": (lambda h, _: send(h, b'<Bundle xmlns="http://hl7.org/fhir"/>'), Missing.FAILED),
     "half a body": (half, Missing.FAILED),
-    "a gzip body that is none": (lambda h, _: send(h, WHOLE, Content_Encoding="gzip"), Missing.FAILED),
+    "a gzip body that is none": (
+        lambda h, _: send(h, WHOLE, Content_Encoding="gzip"),
+        Missing.FAILED,
+    ),
     "a gzip bomb": (lambda h, _: send(h, BOMB, Content_Encoding="gzip"), Missing.FAILED),
     "a body of 60 MB": (lambda h, _: send(h, bytes(60_000_000)), Missing.FAILED),
     "no access": (lambda h, _: send(h, b"{}", 401), Missing.REFUSED),
@@ -244,7 +256,9 @@ NOT_READ: dict[str, tuple[Answer, Missing]] = {
 
 
 @pytest.mark.parametrize(("answer", "missing"), NOT_READ.values(), ids=NOT_READ)
-def test_an_answer_that_is_none_is_named_as_not_read_inside_the_deadline(answer: Answer, missing: Missing) -> None:
+def test_an_answer_that_is_none_is_named_as_not_read_inside_the_deadline(
+    answer: Answer, missing: Missing
+) -> None:
     with serving(answer) as base:
         begun = time.monotonic()
         read = read_from(base)

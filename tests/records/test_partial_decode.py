@@ -23,21 +23,106 @@ from tests.records.test_reader_hostile import JSON, places, put
 
 STORIES = dict(load_stories(default_fixtures_dir()))
 READERS = (
-    *("bundle", "dosage", "labs", "medications", "prefetch", "problems", "products", "reader", "references"),
+    *(
+        "bundle",
+        "dosage",
+        "labs",
+        "medications",
+        "prefetch",
+        "problems",
+        "products",
+        "reader",
+        "references",
+    ),
     *("times", "versions"),
 )
-ACCESSORS = {"text", "flag", "number", "items", "child", "concept_of", "concepts", "plain_concepts", "value_of", "get"}
+ACCESSORS = {
+    "text",
+    "flag",
+    "number",
+    "items",
+    "child",
+    "concept_of",
+    "concepts",
+    "plain_concepts",
+    "value_of",
+    "get",
+}
 FORMS = {"form", "instructions", "first_identifier"}
-TYPED = {name for name, kind in get_type_hints(Resource).items() if kind not in (Any, Raw)}  # a form already
+TYPED = {
+    name for name, kind in get_type_hints(Resource).items() if kind not in (Any, Raw)
+}  # a form already
 # Names that the readers look up only inside a member of a resource.
 INSIDE = {
-    *("asNeededBoolean", "asNeededCodeableConcept", "boundsDuration", "boundsPeriod", "coding", "concept", "count"),
-    *("dayOfWeek", "denominator", "display", "dose", "doseAndRate", "doseQuantity", "end", "entry", "event"),
-    *("expectedSupplyDuration", "frequency", "frequencyMax", "fullUrl", "instruction", "isActive", "item"),
-    *("itemCodeableConcept", "itemReference", "link", "modifier", "numberOfRepeatsAllowed", "numerator", "nutrient"),
-    *("patientInstruction", "period", "periodMax", "periodUnit", "periodUnits", "quantity", "rateQuantity"),
-    *("rateRatio", "reference", "relation", "repeat", "resource", "route", "severity", "start", "strength"),
-    *("strengthRatio", "system", "text", "timing", "total", "unit", "url", "validityPeriod", "value"),
+    *(
+        "asNeededBoolean",
+        "asNeededCodeableConcept",
+        "boundsDuration",
+        "boundsPeriod",
+        "coding",
+        "concept",
+        "count",
+    ),
+    *(
+        "dayOfWeek",
+        "denominator",
+        "display",
+        "dose",
+        "doseAndRate",
+        "doseQuantity",
+        "end",
+        "entry",
+        "event",
+    ),
+    *(
+        "expectedSupplyDuration",
+        "frequency",
+        "frequencyMax",
+        "fullUrl",
+        "instruction",
+        "isActive",
+        "item",
+    ),
+    *(
+        "itemCodeableConcept",
+        "itemReference",
+        "link",
+        "modifier",
+        "numberOfRepeatsAllowed",
+        "numerator",
+        "nutrient",
+    ),
+    *(
+        "patientInstruction",
+        "period",
+        "periodMax",
+        "periodUnit",
+        "periodUnits",
+        "quantity",
+        "rateQuantity",
+    ),
+    *(
+        "rateRatio",
+        "reference",
+        "relation",
+        "repeat",
+        "resource",
+        "route",
+        "severity",
+        "start",
+        "strength",
+    ),
+    *(
+        "strengthRatio",
+        "system",
+        "text",
+        "timing",
+        "total",
+        "unit",
+        "url",
+        "validityPeriod",
+        "value",
+    ),
     *("lastUpdated", "comparator"),
 }
 
@@ -53,17 +138,33 @@ def looked_up() -> Iterator[tuple[str, str]]:
             elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
                 spelled = [node.left]
             elif isinstance(node, ast.Assign | ast.For):
-                spelled = list(getattr(node.value if isinstance(node, ast.Assign) else node.iter, "elts", []))
+                spelled = list(
+                    getattr(node.value if isinstance(node, ast.Assign) else node.iter, "elts", [])
+                )
             else:
                 continue
             for name in spelled:
-                if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value.isalnum():
+                if (
+                    isinstance(name, ast.Constant)
+                    and isinstance(name.value, str)
+                    and name.value.isalnum()
+                ):
                     yield name.value, module
 
 
 def test_every_member_that_a_reader_asks_for_is_read() -> None:
     known = set(Resource.__annotations__) | INSIDE
-    others = {"Observation", "Condition", "Encounter", "Patient", "Medication", "Specimen", "Device", "Bundle", "other"}
+    others = {
+        "Observation",
+        "Condition",
+        "Encounter",
+        "Patient",
+        "Medication",
+        "Specimen",
+        "Device",
+        "Bundle",
+        "other",
+    }
     others |= {
         "code",
         "unit",
@@ -89,7 +190,11 @@ def test_what_is_a_form_already_is_asked_for_as_one() -> None:
         for node in ast.walk(ast.parse((folder / f"{module}.py").read_text(encoding="utf-8"))):
             called = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
             if called in ACCESSORS - {"get"} and isinstance(node, ast.Call):
-                names = {a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)}
+                names = {
+                    a.value
+                    for a in node.args
+                    if isinstance(a, ast.Constant) and isinstance(a.value, str)
+                }
                 assert not names & TYPED, f"{module}: {called}({names})"
 
 
@@ -102,14 +207,18 @@ def test_a_story_is_read_in_part(name: str) -> None:
     assert "vendorField" not in decode_call(body)["prefetch"]["unasked"]
 
 
-def answers(client: FlaskClient, story: Story, call: dict[str, Any]) -> tuple[tuple[int, Any], tuple[int, Any]]:
+def answers(
+    client: FlaskClient, story: Story, call: dict[str, Any]
+) -> tuple[tuple[int, Any], tuple[int, Any]]:
     """Status and body of a call, and of the same call with a key beside its own that is no Bundle."""
     odd = call | {"prefetch": {**call["prefetch"], "somebody-elses": []}}
     assert not any(type(value) is Raw for value in _values(decode_call(encode(odd))))
     found = []
     for body in (call, odd):
         response = client.post(
-            f"/cds-services/{story.file.service}", data=encode(body), headers={"Content-Type": "application/json"}
+            f"/cds-services/{story.file.service}",
+            data=encode(body),
+            headers={"Content-Type": "application/json"},
         )
         found.append((response.status_code, _without_ids(response.get_json(force=True))))
     return found[0], found[1]
@@ -125,7 +234,12 @@ def test_a_story_gets_the_same_cards_whether_it_is_read_in_part_or_whole(
     assert part == whole
 
 
-SPOILT = ("cramps-in-siadh", "sertraline-with-thiazide", "laboratory-artefact", "spironolactone-in-cirrhosis")
+SPOILT = (
+    "cramps-in-siadh",
+    "sertraline-with-thiazide",
+    "laboratory-artefact",
+    "spironolactone-in-cirrhosis",
+)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
@@ -142,10 +256,20 @@ def test_whatever_stands_anywhere_reads_the_same_in_part_and_whole(
 
 
 def test_a_resource_is_given_back_as_it_was_sent() -> None:
-    order = {"resourceType": "MedicationRequest", "id": "m", "status": "active", "vendorField": [1, {"x": None}]}
+    order = {
+        "resourceType": "MedicationRequest",
+        "id": "m",
+        "status": "active",
+        "vendorField": [1, {"x": None}],
+    }
     other = order | {"vendorField": "of another one with the same id"}
     call = {
-        "prefetch": {"medications": {"resourceType": "Bundle", "entry": [{"resource": order}, {"resource": other}]}}
+        "prefetch": {
+            "medications": {
+                "resourceType": "Bundle",
+                "entry": [{"resource": order}, {"resource": other}],
+            }
+        }
     }
     body = encode(call)
     prefetch = decode_call(body)["prefetch"]
@@ -166,14 +290,21 @@ def test_a_stopped_order_keeps_what_no_rule_reads(
     call = client.get("/demo/stories/moderate-in-cirrhosis/request").get_json()
     orders = [entry["resource"] for entry in call["prefetch"]["medications"]["entry"]]
     order = next(o for o in orders if "furosemide" in json.dumps(o).lower())
-    order |= {"priority": "routine", "groupIdentifier": {"value": "7"}, "substitution": {"allowedBoolean": False}}
+    order |= {
+        "priority": "routine",
+        "groupIdentifier": {"value": "7"},
+        "substitution": {"allowedBoolean": False},
+    }
     call["prefetch"]["medications"] = sent(order)
 
     cards = client.post("/cds-services/hyponatremia-patient-view", json=call).get_json()["cards"]
-    actions = [a for card in cards for suggestion in card["suggestions"] for a in suggestion["actions"]]
+    actions = [
+        a for card in cards for suggestion in card["suggestions"] for a in suggestion["actions"]
+    ]
     stopped = [action["resource"] for action in actions if action["type"] == "update"]
     assert [stop | {"status": "active"} for stop in stopped] == [
-        {name: value for name, value in order.items() if name != "text"} | {"statusReason": stopped[0]["statusReason"]}
+        {name: value for name, value in order.items() if name != "text"}
+        | {"statusReason": stopped[0]["statusReason"]}
     ]
 
 
@@ -188,15 +319,21 @@ def test_a_stopped_order_keeps_what_no_rule_reads(
         b'{"prefetch": {"x": {"unread": [1,]}}}',
     ],
 )
-def test_what_is_no_json_is_refused_in_a_member_that_nobody_reads_too(client: FlaskClient, body: bytes) -> None:
+def test_what_is_no_json_is_refused_in_a_member_that_nobody_reads_too(
+    client: FlaskClient, body: bytes
+) -> None:
     response = client.post(
-        "/cds-services/hyponatremia-patient-view", data=body, headers={"Content-Type": "application/json"}
+        "/cds-services/hyponatremia-patient-view",
+        data=body,
+        headers={"Content-Type": "application/json"},
     )
     assert response.status_code == 400
     assert "not valid JSON" in response.text
 
 
-@pytest.mark.parametrize("empty", [{"note": []}, {"dosageInstruction": [{}]}, {"priority": ""}, {"requester": None}])
+@pytest.mark.parametrize(
+    "empty", [{"note": []}, {"dosageInstruction": [{}]}, {"priority": ""}, {"requester": None}]
+)
 def test_an_order_with_an_empty_member_is_not_given_back_and_its_card_stays(
     client: FlaskClient, empty: dict[str, Any]
 ) -> None:
@@ -228,4 +365,8 @@ def _values(value: Any) -> Iterator[Any]:
 
 
 def _without_ids(answer: Any) -> Any:
-    return {name: value for name, value in answer.items() if name != "issue"} if "issue" in answer else answer
+    return (
+        {name: value for name, value in answer.items() if name != "issue"}
+        if "issue" in answer
+        else answer
+    )

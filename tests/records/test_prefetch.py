@@ -23,11 +23,18 @@ def observation(name: str, **more: object) -> dict[str, Any]:
 
 
 def outcome(severity: str) -> dict[str, Any]:
-    return {"resourceType": "OperationOutcome", "issue": [{"severity": severity, "code": "processing"}]}
+    return {
+        "resourceType": "OperationOutcome",
+        "issue": [{"severity": severity, "code": "processing"}],
+    }
 
 
 def bundle(*resources: dict[str, Any], **more: object) -> dict[str, Any]:
-    return {"resourceType": "Bundle", "entry": [{"resource": resource} for resource in resources], **more}
+    return {
+        "resourceType": "Bundle",
+        "entry": [{"resource": resource} for resource in resources],
+        **more,
+    }
 
 
 ONE = observation("1")
@@ -78,7 +85,11 @@ def test_the_state_of_a_prefetched_search(value: object, state: State, count: in
 @pytest.mark.parametrize("link", [NEXT, NEXT[1]])
 def test_a_page_with_a_next_link_is_cut_off_until_it_is_followed(link: object) -> None:
     source = judge(SODIUM, bundle(ONE, link=link))
-    assert (source.state, source.missing, source.next_link) == ("satisfied", Missing.TRUNCATED, "?page=2")
+    assert (source.state, source.missing, source.next_link) == (
+        "satisfied",
+        Missing.TRUNCATED,
+        "?page=2",
+    )
 
 
 def test_a_next_link_that_cannot_be_read_still_says_that_there_is_more() -> None:
@@ -87,7 +98,9 @@ def test_a_next_link_that_cannot_be_read_still_says_that_there_is_more() -> None
 
 def times(*values: str | None) -> dict[str, Any]:
     return bundle(
-        *(observation(str(n), effectiveDateTime=value) for n, value in enumerate(values)), link=NEXT, total=99
+        *(observation(str(n), effectiveDateTime=value) for n, value in enumerate(values)),
+        link=NEXT,
+        total=99,
     )
 
 
@@ -131,7 +144,8 @@ def test_the_state_of_a_prefetched_patient(value: object, state: State) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [{"resourceType": "Patient", "id": "8"}, bundle({"resourceType": "Patient", "id": "8"})]
+    "value",
+    [{"resourceType": "Patient", "id": "8"}, bundle({"resourceType": "Patient", "id": "8"})],
 )
 def test_another_patient_than_that_of_the_context_is_a_bad_request(value: object) -> None:
     with pytest.raises(BadRequest):
@@ -146,7 +160,10 @@ def test_a_key_is_found_under_our_name_or_the_clients() -> None:
     names = ("-sodium", "-na")
     assert prefetched(SODIUM, {"sodium": bundle(ONE), "-na": None}, names).state == "satisfied"
     assert prefetched(SODIUM, {"-na": bundle(ONE)}, names).state == "satisfied"
-    assert prefetched(SODIUM, {"sodium": outcome("error"), "-na": bundle(ONE)}, names).state == "satisfied"
+    assert (
+        prefetched(SODIUM, {"sodium": outcome("error"), "-na": bundle(ONE)}, names).state
+        == "satisfied"
+    )
     assert prefetched(SODIUM, {"-sodium": outcome("error"), "-na": None}, names).state == "empty"
     assert prefetched(SODIUM, {"other": bundle(ONE)}, names) == Source(state="absent")
 
@@ -156,8 +173,21 @@ ANY_JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["resourceType", "entry", "resource", "link", "relation", "url", "issue", "id", "total"]),
-            inner | st.sampled_from(["Bundle", "Observation", "OperationOutcome", "Patient", "next"]),
+            st.sampled_from(
+                [
+                    "resourceType",
+                    "entry",
+                    "resource",
+                    "link",
+                    "relation",
+                    "url",
+                    "issue",
+                    "id",
+                    "total",
+                ]
+            ),
+            inner
+            | st.sampled_from(["Bundle", "Observation", "OperationOutcome", "Patient", "next"]),
             max_size=4,
         )
     ),
@@ -186,16 +216,22 @@ CONTEXT = {"patientId": "e.Xy-1_2", "encounterId": "9"}
         ("Observation?patient={{context.patientId}}&code=http://loinc.org|2951-2", None),
     ],
 )
-def test_a_template_is_filled_with_the_ids_of_the_context(template: str, filled: str | None) -> None:
+def test_a_template_is_filled_with_the_ids_of_the_context(
+    template: str, filled: str | None
+) -> None:
     expected = filled or "Observation?patient=e.Xy-1_2&code=http://loinc.org|2951-2"
     assert fill(template, CONTEXT) == expected
 
 
 def test_a_template_does_not_apply_where_the_context_lacks_its_id() -> None:
-    assert fill("Encounter/{{context.encounterId}}", {"patientId": "7", "encounterId": None}) is None
+    assert (
+        fill("Encounter/{{context.encounterId}}", {"patientId": "7", "encounterId": None}) is None
+    )
 
 
-@pytest.mark.parametrize("bad", ["", ".", "..", "1&_include=*", "1/2", "1 2", "1\n", "é", "x" * 257, "1%2e"])
+@pytest.mark.parametrize(
+    "bad", ["", ".", "..", "1&_include=*", "1/2", "1 2", "1\n", "é", "x" * 257, "1%2e"]
+)
 def test_an_id_that_would_change_the_query_is_a_bad_request(bad: str) -> None:
     with pytest.raises(BadRequest):
         fill("Patient/{{context.patientId}}", {"patientId": bad})
@@ -210,11 +246,18 @@ def test_a_token_that_clients_cannot_resolve_is_a_mistake_of_ours() -> None:
     ("template", "expected", "identity", "enough"),
     [
         ("Patient/{{context.patientId}}", "Patient", "e.Xy-1_2", None),
-        ("Observation?patient={{context.patientId}}&_sort=-date&_count=20", "Observation", None, 20),
+        (
+            "Observation?patient={{context.patientId}}&_sort=-date&_count=20",
+            "Observation",
+            None,
+            20,
+        ),
         ("Condition?patient={{context.patientId}}&_count=200", "Condition", None, None),
     ],
 )
-def test_a_query_knows_what_it_expects(template: str, expected: str, identity: str | None, enough: int | None) -> None:
+def test_a_query_knows_what_it_expects(
+    template: str, expected: str, identity: str | None, enough: int | None
+) -> None:
     asked = query("key", template, CONTEXT)
     assert asked is not None
     assert (asked.expected, asked.identity, asked.enough) == (expected, identity, enough)

@@ -14,7 +14,9 @@ from cds_service.sodium.snapshot import Order, Snapshot
 Read = Callable[..., Snapshot]
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
-SERTRALINE = {"coding": [{"system": RXNORM, "code": "312940", "display": "Sertraline 25 MG Oral Tablet"}]}
+SERTRALINE = {
+    "coding": [{"system": RXNORM, "code": "312940", "display": "Sertraline 25 MG Oral Tablet"}]
+}
 BASE = "https://ehr.test/fhir"
 
 
@@ -74,7 +76,14 @@ def test_an_order_without_any_date_has_none(read: Read) -> None:
 @pytest.mark.parametrize(
     ("elements", "days"),
     [
-        ({"dispenseRequest": {"expectedSupplyDuration": {"value": 30, "unit": "days", "code": "d"}}}, 30),
+        (
+            {
+                "dispenseRequest": {
+                    "expectedSupplyDuration": {"value": 30, "unit": "days", "code": "d"}
+                }
+            },
+            30,
+        ),
         (
             {
                 "dispenseRequest": {
@@ -84,11 +93,20 @@ def test_an_order_without_any_date_has_none(read: Read) -> None:
             },
             42,
         ),
-        ({"dosageInstruction": [{"timing": {"repeat": {"boundsDuration": {"value": 3, "unit": "day"}}}}]}, 3),
+        (
+            {
+                "dosageInstruction": [
+                    {"timing": {"repeat": {"boundsDuration": {"value": 3, "unit": "day"}}}}
+                ]
+            },
+            3,
+        ),
         (
             {
                 "dosageInstruction": {
-                    "timing": {"repeat": {"boundsPeriod": {"start": "2026-11-01", "end": "2026-11-11"}}}
+                    "timing": {
+                        "repeat": {"boundsPeriod": {"start": "2026-11-01", "end": "2026-11-11"}}
+                    }
                 }
             },
             10,
@@ -103,7 +121,11 @@ def test_how_long_an_order_runs(read: Read, elements: dict[str, Any], days: int 
 
 def dosing(**elements: Any) -> dict[str, Any]:
     daily = {"repeat": {"frequency": 2, "period": 1, "periodUnit": "d"}}
-    return {"timing": daily, "doseAndRate": [{"doseQuantity": {"value": 25, "unit": "mg"}}], **elements}
+    return {
+        "timing": daily,
+        "doseAndRate": [{"doseQuantity": {"value": 25, "unit": "mg"}}],
+        **elements,
+    }
 
 
 @pytest.mark.parametrize(
@@ -117,7 +139,18 @@ def dosing(**elements: Any) -> dict[str, Any]:
         ([dosing(doseAndRate=[{"doseQuantity": {"value": 1, "code": "{pill}"}}])], None),
         ([dosing(asNeededBoolean=True)], None),
         (
-            [dosing(timing={"repeat": {"frequency": 1, "frequencyMax": 3, "period": 1, "periodUnit": "d"}})],
+            [
+                dosing(
+                    timing={
+                        "repeat": {
+                            "frequency": 1,
+                            "frequencyMax": 3,
+                            "period": 1,
+                            "periodUnit": "d",
+                        }
+                    }
+                )
+            ],
             None,
         ),
         ([dosing(), dosing()], None),
@@ -143,16 +176,28 @@ def test_a_daily_dose_is_given_where_it_is_exact_and_only_there(
         ({}, False),
     ],
 )
-def test_a_single_dose_is_told_from_a_course(read: Read, timing: dict[str, Any], single: bool) -> None:
+def test_a_single_dose_is_told_from_a_course(
+    read: Read, timing: dict[str, Any], single: bool
+) -> None:
     assert only(read(order(dosageInstruction=[{"timing": timing}]))).single_dose is single
 
 
 @pytest.mark.parametrize(
     ("elements", "ml"),
     [
-        ({"dosageInstruction": [{"doseAndRate": [{"doseQuantity": {"value": 1, "unit": "L"}}]}]}, 1000),
+        (
+            {"dosageInstruction": [{"doseAndRate": [{"doseQuantity": {"value": 1, "unit": "L"}}]}]},
+            1000,
+        ),
         ({"dispenseRequest": {"quantity": {"value": 500, "unit": "mL"}}}, 500),
-        ({"dosageInstruction": [{"doseAndRate": [{"rateQuantity": {"value": 100, "unit": "mL/h"}}]}]}, 2400),
+        (
+            {
+                "dosageInstruction": [
+                    {"doseAndRate": [{"rateQuantity": {"value": 100, "unit": "mL/h"}}]}
+                ]
+            },
+            2400,
+        ),
         (
             {
                 "dosageInstruction": [
@@ -170,7 +215,9 @@ def test_a_single_dose_is_told_from_a_course(read: Read, timing: dict[str, Any],
     ],
 )
 def test_the_volume_of_an_infusion(read: Read, elements: dict[str, Any], ml: int) -> None:
-    saline = only(read(order(medicationCodeableConcept={"text": "Sodium chloride 3 % infusion"}, **elements))).saline
+    saline = only(
+        read(order(medicationCodeableConcept={"text": "Sodium chloride 3 % infusion"}, **elements))
+    ).saline
     assert saline is not None
     assert saline.volume_ml is not None
     assert round(saline.volume_ml) == ml

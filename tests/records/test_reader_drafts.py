@@ -17,7 +17,9 @@ from cds_service.sodium.snapshot import Order, Snapshot
 Read = Callable[..., Snapshot]
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
-SERTRALINE = {"coding": [{"system": RXNORM, "code": "312940", "display": "Sertraline 25 MG Oral Tablet"}]}
+SERTRALINE = {
+    "coding": [{"system": RXNORM, "code": "312940", "display": "Sertraline 25 MG Oral Tablet"}]
+}
 BASE = "https://ehr.test/fhir"
 
 
@@ -62,7 +64,13 @@ def test_the_sandboxs_draft_is_read_although_it_breaks_r4(read: Read) -> None:
             {
                 "timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}},
                 "doseAndRate": [
-                    {"doseQuantity": {"value": 1, "system": "http://unitsofmeasure.org", "code": "{pill}"}}
+                    {
+                        "doseQuantity": {
+                            "value": 1,
+                            "system": "http://unitsofmeasure.org",
+                            "code": "{pill}",
+                        }
+                    }
                 ],
             }
         ],
@@ -105,7 +113,11 @@ def test_a_medication_order_of_dstu2_is_read(read: Read) -> None:
 
 
 def test_a_draft_without_a_medication_is_fine(read: Read) -> None:
-    draft = {"resourceType": "MedicationRequest", "id": "request-123", "subject": {"reference": "Patient/p"}}
+    draft = {
+        "resourceType": "MedicationRequest",
+        "id": "request-123",
+        "subject": {"reference": "Patient/p"},
+    }
     snapshot = read(drafts=(draft,), selections=("MedicationRequest/request-123",))
     assert snapshot.drafts[0].drugs == ()
     assert not snapshot.drafts[0].code_only
@@ -176,7 +188,11 @@ def test_a_medication_among_the_drafts_answers_before_the_record(read: Read) -> 
 @pytest.mark.parametrize(
     "elements",
     [
-        {"oralDiet": {"type": [{"coding": [{"system": "http://snomed.info/sct", "code": "226208002"}]}]}},
+        {
+            "oralDiet": {
+                "type": [{"coding": [{"system": "http://snomed.info/sct", "code": "226208002"}]}]
+            }
+        },
         {"oralDiet": {"type": {"text": "Fluid restricted diet"}}},
         {"oralDiet": {"instruction": "Fluid restriction 1200 mL/day"}},
         {"resourceType": "ServiceRequest", "code": {"text": "Fluid restriction 1 L"}},
@@ -204,7 +220,11 @@ def test_a_diet_without_restriction_is_none(read: Read) -> None:
 
 # ---- stop by one click (M14)
 
-HCTZ = {"coding": [{"system": RXNORM, "code": "310798", "display": "Hydrochlorothiazide 25 MG Oral Tablet"}]}
+HCTZ = {
+    "coding": [
+        {"system": RXNORM, "code": "310798", "display": "Hydrochlorothiazide 25 MG Oral Tablet"}
+    ]
+}
 
 
 def test_a_valid_inert_thiazide_order_may_be_stopped(read: Read) -> None:
@@ -217,7 +237,11 @@ def test_a_valid_inert_thiazide_order_may_be_stopped(read: Read) -> None:
     "elements",
     [
         {"medicationCodeableConcept": SERTRALINE},
-        {"medicationCodeableConcept": {"text": "Lisinopril / Hydrochlorothiazide 20/25 MG Oral Tablet"}},
+        {
+            "medicationCodeableConcept": {
+                "text": "Lisinopril / Hydrochlorothiazide 20/25 MG Oral Tablet"
+            }
+        },
         {"status": "on-hold"},
         {"id": None},
         {"id": "has_underscore"},
@@ -233,7 +257,9 @@ def test_a_valid_inert_thiazide_order_may_be_stopped(read: Read) -> None:
         {"requester": {"reference": "https://evil.test/Practitioner/1"}},
     ],
 )
-def test_an_order_that_is_not_plainly_safe_to_send_back_is_not_stopped(read: Read, elements: dict[str, Any]) -> None:
+def test_an_order_that_is_not_plainly_safe_to_send_back_is_not_stopped(
+    read: Read, elements: dict[str, Any]
+) -> None:
     resource = order(**({"medicationCodeableConcept": HCTZ} | elements))
     assert not (only(read(resource)).stoppable and stopped(resource, "Hyponatremia") is not None)
 

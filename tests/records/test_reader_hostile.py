@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 from cds_service.orders.drafts import OrderContext
 from cds_service.orders.stops import stopped
 from cds_service.records.call_records import Part, Parts
-from cds_service.records.reader import MAX_RESOURCES, order_resource, read_snapshot, wanted_references
+from cds_service.records.reader import (
+    MAX_RESOURCES,
+    order_resource,
+    read_snapshot,
+    wanted_references,
+)
 from cds_service.sodium.snapshot import Missing, Snapshot
 from cds_service.terminology.vocabulary import Vocabulary
 
@@ -46,8 +51,16 @@ FULL: tuple[dict[str, Any], ...] = (
         "id": "o",
         "status": "final",
         "subject": SUBJECT,
-        "code": {"coding": [{"system": LOINC, "code": "2951-2", "display": "Sodium"}], "text": "Na"},
-        "valueQuantity": {"value": Decimal("128.1"), "unit": "mmol/L", "code": "mmol/L", "comparator": "<"},
+        "code": {
+            "coding": [{"system": LOINC, "code": "2951-2", "display": "Sodium"}],
+            "text": "Na",
+        },
+        "valueQuantity": {
+            "value": Decimal("128.1"),
+            "unit": "mmol/L",
+            "code": "mmol/L",
+            "comparator": "<",
+        },
         "effectiveDateTime": "2026-11-21T10:00:00Z",
         "effectivePeriod": {"end": "2026-11-21"},
         "issued": "2026-11-21T10:00:00Z",
@@ -66,13 +79,21 @@ FULL: tuple[dict[str, Any], ...] = (
         "id": "bp",
         "subject": SUBJECT,
         "code": {"coding": [{"system": LOINC, "code": "85354-9"}]},
-        "component": [{"code": {"coding": [{"system": LOINC, "code": "8480-6"}]}, "valueQuantity": {"value": 92}}],
+        "component": [
+            {
+                "code": {"coding": [{"system": LOINC, "code": "8480-6"}]},
+                "valueQuantity": {"value": 92},
+            }
+        ],
     },
     {
         "resourceType": "Condition",
         "id": "c",
         "subject": SUBJECT,
-        "code": {"coding": [{"system": "http://snomed.info/sct", "code": "19943007"}], "text": "Cirrhosis"},
+        "code": {
+            "coding": [{"system": "http://snomed.info/sct", "code": "19943007"}],
+            "text": "Cirrhosis",
+        },
         "clinicalStatus": {"coding": [{"code": "active"}]},
         "verificationStatus": {"coding": [{"code": "confirmed"}]},
         "category": [{"coding": [{"code": "encounter-diagnosis"}]}],
@@ -87,7 +108,13 @@ FULL: tuple[dict[str, Any], ...] = (
         "intent": "order",
         "subject": SUBJECT,
         "medicationCodeableConcept": {
-            "coding": [{"system": RXNORM, "code": "310798", "display": "Hydrochlorothiazide 25 MG Oral Tablet"}]
+            "coding": [
+                {
+                    "system": RXNORM,
+                    "code": "310798",
+                    "display": "Hydrochlorothiazide 25 MG Oral Tablet",
+                }
+            ]
         },
         "medicationReference": {"reference": "#x", "display": "x"},
         "contained": [
@@ -180,14 +207,22 @@ SCALARS = (
 NAMES = st.text(max_size=8) | st.sampled_from(["resourceType", "id", "code"])
 JSON = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place inside a JSON value."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [at, *(place for name, child in inner for place in places(child, (*at, name)))]
 
 
@@ -248,13 +283,19 @@ def test_any_value_in_any_place_costs_no_request(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    resource=st.dictionaries(st.text(max_size=8) | st.sampled_from(["resourceType", "id", "code"]), JSON, max_size=5)
+    resource=st.dictionaries(
+        st.text(max_size=8) | st.sampled_from(["resourceType", "id", "code"]), JSON, max_size=5
+    )
 )
-def test_any_object_as_a_resource_costs_no_request(vocabulary: Vocabulary, resource: dict[str, Any]) -> None:
+def test_any_object_as_a_resource_costs_no_request(
+    vocabulary: Vocabulary, resource: dict[str, Any]
+) -> None:
     judge((*FULL, resource), vocabulary)
 
 
-@pytest.mark.parametrize("bad", [None, 5, "x", [], [[{}]], {"resourceType": ["Observation"]}, {"resourceType": {}}])
+@pytest.mark.parametrize(
+    "bad", [None, 5, "x", [], [[{}]], {"resourceType": ["Observation"]}, {"resourceType": {}}]
+)
 def test_one_bad_entry_costs_only_itself(vocabulary: Vocabulary, bad: Any) -> None:
     snapshot = judge((bad, *FULL, bad), vocabulary)
     assert next(lab.value for lab in snapshot.labs if lab.analyte == "sodium") == Decimal("128.1")

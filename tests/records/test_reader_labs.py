@@ -55,7 +55,9 @@ def test_results_in_mixed_zones_sort_by_instant_and_not_by_their_text(read: Read
     late = observation(id="late", effectiveDateTime="2026-11-20T23:30:00-05:00")
     early = observation(id="early", effectiveDateTime="2026-11-21T04:00:00Z")
     labs = read(late, early).labs
-    newest = max(labs, key=lambda lab: lab.time.at if lab.time else datetime.min.replace(tzinfo=UTC))
+    newest = max(
+        labs, key=lambda lab: lab.time.at if lab.time else datetime.min.replace(tzinfo=UTC)
+    )
     assert newest.reference == "Observation/late"
 
 
@@ -87,7 +89,9 @@ def test_a_result_keeps_the_offset_it_was_recorded_in(read: Read) -> None:
         ({"effectiveDateTime": "2150-01-01T00:00:00Z"}, "2150-01-01T00:00:00+00:00"),
     ],
 )
-def test_every_form_of_an_effective_time_is_read(read: Read, elements: dict[str, Any], at: str) -> None:
+def test_every_form_of_an_effective_time_is_read(
+    read: Read, elements: dict[str, Any], at: str
+) -> None:
     lab = only(read(observation(**elements)))
     assert lab.time is not None
     assert lab.time.at == datetime.fromisoformat(at)
@@ -97,12 +101,20 @@ def test_every_form_of_an_effective_time_is_read(read: Read, elements: dict[str,
 
 def test_issued_stands_in_for_a_missing_effective_time_and_says_so(read: Read) -> None:
     absent = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason"}]}
-    lab = only(read(observation(effectiveDateTime=None, issued="2026-11-21T10:30:00Z", _effectiveDateTime=absent)))
+    lab = only(
+        read(
+            observation(
+                effectiveDateTime=None, issued="2026-11-21T10:30:00Z", _effectiveDateTime=absent
+            )
+        )
+    )
     assert lab.time is not None
     assert lab.time.result_time
 
 
-@pytest.mark.parametrize("time", ["2026-11", "2026", "yesterday", "", "2026-11-21T25:00:00Z", "0001-01-01", 20261121])
+@pytest.mark.parametrize(
+    "time", ["2026-11", "2026", "yesterday", "", "2026-11-21T25:00:00Z", "0001-01-01", 20261121]
+)
 def test_what_has_no_day_has_no_time(read: Read, time: object) -> None:
     assert only(read(observation(effectiveDateTime=time))).time is None
 
@@ -165,9 +177,13 @@ def test_a_value_beside_a_reason_for_its_absence_is_still_a_value(read: Read) ->
     assert only(read(observation(dataAbsentReason={"text": "unknown"}))).value == 128
 
 
-@pytest.mark.parametrize("value", [Decimal("136.0027389073786"), Decimal("135.6"), 128, Decimal("128.0")])
+@pytest.mark.parametrize(
+    "value", [Decimal("136.0027389073786"), Decimal("135.6"), 128, Decimal("128.0")]
+)
 def test_a_value_is_never_rounded(read: Read, value: Decimal | int) -> None:
-    assert str(only(read(observation(valueQuantity={"value": value, "unit": "mmol/L"}))).value) == str(value)
+    assert str(
+        only(read(observation(valueQuantity={"value": value, "unit": "mmol/L"}))).value
+    ) == str(value)
 
 
 def test_a_float_is_read_as_it_prints(read: Read) -> None:
@@ -195,7 +211,9 @@ def test_a_comparator_is_kept(read: Read, comparator: str) -> None:
         ({"unit": 5}, ""),
     ],
 )
-def test_the_unit_is_the_code_else_the_words_and_is_never_guessed(read: Read, given: dict[str, Any], unit: str) -> None:
+def test_the_unit_is_the_code_else_the_words_and_is_never_guessed(
+    read: Read, given: dict[str, Any], unit: str
+) -> None:
     assert only(read(observation(valueQuantity={"value": 128, **given}))).unit == unit
 
 
@@ -213,7 +231,9 @@ def test_the_unit_is_the_code_else_the_words_and_is_never_guessed(read: Read, gi
         (["final"], ""),
     ],
 )
-def test_the_status_is_passed_on_trimmed_and_in_lower_case(read: Read, given: object, status: str) -> None:
+def test_the_status_is_passed_on_trimmed_and_in_lower_case(
+    read: Read, given: object, status: str
+) -> None:
     assert only(read(observation(status=given))).status == status
 
 
@@ -221,7 +241,12 @@ def test_a_correction_beside_its_original_shares_the_identifier(read: Read) -> N
     identifier = [{"system": "http://lab", "value": "A1"}]
     labs = read(
         observation(id="a", identifier=identifier, meta={"lastUpdated": "2026-11-21T10:05:00Z"}),
-        observation(id="b", identifier=identifier, status="corrected", meta={"lastUpdated": "2026-11-21T11:00:00Z"}),
+        observation(
+            id="b",
+            identifier=identifier,
+            status="corrected",
+            meta={"lastUpdated": "2026-11-21T11:00:00Z"},
+        ),
     ).labs
     assert [lab.identity for lab in labs] == ["http://lab|A1"] * 2
     assert labs[0].updated is not None
@@ -241,7 +266,12 @@ def test_a_correction_beside_its_original_shares_the_identifier(read: Read) -> N
                 {"system": LOINC, "code": "2951-2"},
             ]
         },
-        {"coding": [{"system": LOINC, "code": "2951-2"}, {"system": "urn:oid:1.2.3", "code": "NA"}]},
+        {
+            "coding": [
+                {"system": LOINC, "code": "2951-2"},
+                {"system": "urn:oid:1.2.3", "code": "NA"},
+            ]
+        },
         {"coding": [{"system": "urn:oid:2.16.840.1.113883.6.1", "code": "2951-2"}]},
         {"coding": [{"system": "http://loinc.org/", "code": "2951-2"}]},
         {"coding": [{"system": "http: //loinc.org", "code": "2951-2"}]},
@@ -255,7 +285,9 @@ def test_sodium_is_found_wherever_its_code_stands(read: Read, code: object) -> N
     assert only(read(observation(code=code))).analyte == "sodium"
 
 
-@pytest.mark.parametrize("code", ["2955-3", "21525-1", "2956-1", "2950-4", "15207-4", "49790-9", "2952-0"])
+@pytest.mark.parametrize(
+    "code", ["2955-3", "21525-1", "2956-1", "2950-4", "15207-4", "49790-9", "2952-0"]
+)
 def test_sodium_in_urine_fluid_or_stool_never_counts_as_blood_sodium(read: Read, code: str) -> None:
     labs = read(observation(code)).labs
     assert all(lab.analyte != "sodium" for lab in labs)
@@ -278,11 +310,15 @@ def test_a_urine_specimen_under_a_serum_code_is_marked(read: Read) -> None:
         {"device": {"display": "i-STAT 1"}},
         {
             "device": {"reference": "#d"},
-            "contained": [{"resourceType": "Device", "id": "d", "deviceName": [{"name": "iSTAT Alinity"}]}],
+            "contained": [
+                {"resourceType": "Device", "id": "d", "deviceName": [{"name": "iSTAT Alinity"}]}
+            ],
         },
     ],
 )
-def test_whole_blood_and_bedside_results_are_told_from_the_laboratorys(read: Read, elements: dict[str, Any]) -> None:
+def test_whole_blood_and_bedside_results_are_told_from_the_laboratorys(
+    read: Read, elements: dict[str, Any]
+) -> None:
     assert only(read(observation(**elements))).method == "poc"
 
 
@@ -290,11 +326,16 @@ def test_whole_blood_and_bedside_results_are_told_from_the_laboratorys(read: Rea
 
 
 def test_sodium_in_a_component_is_ignored(read: Read) -> None:
-    component = {"code": {"coding": [{"system": LOINC, "code": "2951-2"}]}, "valueQuantity": {"value": 110}}
+    component = {
+        "code": {"coding": [{"system": LOINC, "code": "2951-2"}]},
+        "valueQuantity": {"value": 110},
+    }
     panel = {"coding": [{"system": LOINC, "code": "51990-0"}]}
     blood_pressure = {"coding": [{"system": LOINC, "code": "85354-9"}]}
     assert read(observation(code=panel, valueQuantity=None, component=[component])).labs == ()
-    assert read(observation(code=blood_pressure, valueQuantity=None, component=[component])).labs == ()
+    assert (
+        read(observation(code=blood_pressure, valueQuantity=None, component=[component])).labs == ()
+    )
 
 
 def test_the_systolic_pressure_of_a_blood_pressure_panel_is_read(read: Read) -> None:
@@ -323,13 +364,19 @@ def test_pregnancy_status_is_a_problem_with_the_day_it_was_stated(read: Read) ->
 
 def test_a_sites_own_volume_status_is_taken_from_its_newest_statement(read: Read) -> None:
     code = {"coding": [{"system": "http://site", "code": "VOL"}]}
-    old = observation(code=code, valueQuantity=None, valueString="Dry", effectiveDateTime="2026-11-20T10:00:00Z")
-    new = observation(code=code, valueQuantity=None, valueCodeableConcept={"text": "Volume overloaded"})
+    old = observation(
+        code=code, valueQuantity=None, valueString="Dry", effectiveDateTime="2026-11-20T10:00:00Z"
+    )
+    new = observation(
+        code=code, valueQuantity=None, valueCodeableConcept={"text": "Volume overloaded"}
+    )
     said = read(new, old, volume_codes=frozenset({"http://site|VOL"})).site_volume_status
     assert said == ("volume-overloaded", datetime(2026, 11, 21, 10, tzinfo=UTC))
 
 
-def test_an_observation_in_the_form_of_dstu1_makes_the_source_unreadable_and_not_empty(read: Read) -> None:
+def test_an_observation_in_the_form_of_dstu1_makes_the_source_unreadable_and_not_empty(
+    read: Read,
+) -> None:
     old = observation(code=None, name={"coding": [{"system": LOINC, "code": "2951-2"}]})
     assert read(old).missing["sodium"] is Missing.VERSION
 
@@ -337,10 +384,17 @@ def test_an_observation_in_the_form_of_dstu1_makes_the_source_unreadable_and_not
 # ---- local codes
 
 
-def test_a_local_code_counts_once_the_site_has_mapped_it(terms: Terms, order_words: OrderWords, fluids: Fluids) -> None:
-    local = LocalCodes(labs={("http://mimic", "50983"): "sodium"}, drugs={("http://local", "4711"): ("sertraline",)})
+def test_a_local_code_counts_once_the_site_has_mapped_it(
+    terms: Terms, order_words: OrderWords, fluids: Fluids
+) -> None:
+    local = LocalCodes(
+        labs={("http://mimic", "50983"): "sodium"},
+        drugs={("http://local", "4711"): ("sertraline",)},
+    )
     words = vocabulary(terms, fluids, order_words, local)
-    lab = observation(code={"coding": [{"system": "http://mimic", "code": "50983"}], "text": "Sodium"})
+    lab = observation(
+        code={"coding": [{"system": "http://mimic", "code": "50983"}], "text": "Sodium"}
+    )
     drug = {
         "resourceType": "MedicationRequest",
         "id": "m",
@@ -348,7 +402,9 @@ def test_a_local_code_counts_once_the_site_has_mapped_it(terms: Terms, order_wor
         "medicationCodeableConcept": {"coding": [{"system": "http://local", "code": "4711"}]},
     }
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    snapshot = read_snapshot(Parts(patient_id="p", now=now, sources={"x": Part(resources=(lab, drug))}), words)
+    snapshot = read_snapshot(
+        Parts(patient_id="p", now=now, sources={"x": Part(resources=(lab, drug))}), words
+    )
     assert only(snapshot).analyte == "sodium"
     assert [d.name for d in snapshot.exposures[0].drugs] == ["sertraline"]
 
@@ -356,16 +412,24 @@ def test_a_local_code_counts_once_the_site_has_mapped_it(terms: Terms, order_wor
 @pytest.mark.parametrize(
     "code", [{"text": "Sodium"}, {"coding": [{"code": "2951-2"}]}, {"coding": [{"display": "Na"}]}]
 )
-def test_a_name_alone_or_a_code_without_system_is_never_taken_for_serum_sodium(read: Read, code: object) -> None:
+def test_a_name_alone_or_a_code_without_system_is_never_taken_for_serum_sodium(
+    read: Read, code: object
+) -> None:
     assert read(observation(code=code)).labs == ()
 
 
 @pytest.mark.parametrize(
     ("quantity", "unit"),
     [
-        ({"value": 128, "code": "MMOLL", "unit": "mmol/L"}, "mmol/L"),  # a local code beside a good text
+        (
+            {"value": 128, "code": "MMOLL", "unit": "mmol/L"},
+            "mmol/L",
+        ),  # a local code beside a good text
         ({"value": 128, "code": "mmol/L", "unit": "whatever"}, "mmol/L"),
-        ({"value": 128, "code": "mg/dL", "unit": "mg/dL"}, "mg/dL"),  # neither is read: refused later
+        (
+            {"value": 128, "code": "mg/dL", "unit": "mg/dL"},
+            "mg/dL",
+        ),  # neither is read: refused later
         ({"value": 128, "unit": "mEq/L"}, "mEq/L"),
         ({"value": 128}, ""),
     ],

@@ -15,7 +15,9 @@ from cds_service.sodium.snapshot import Missing, Order, Snapshot
 Read = Callable[..., Snapshot]
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
-SERTRALINE = {"coding": [{"system": RXNORM, "code": "312940", "display": "Sertraline 25 MG Oral Tablet"}]}
+SERTRALINE = {
+    "coding": [{"system": RXNORM, "code": "312940", "display": "Sertraline 25 MG Oral Tablet"}]
+}
 BASE = "https://ehr.test/fhir"
 
 
@@ -71,18 +73,26 @@ def test_what_was_never_given_is_no_exposure(read: Read, elements: dict[str, Any
     assert read(order(**elements)).exposures == ()
 
 
-@pytest.mark.parametrize("status", ["active", "on-hold", "completed", "stopped", "unknown", "inactive"])
+@pytest.mark.parametrize(
+    "status", ["active", "on-hold", "completed", "stopped", "unknown", "inactive"]
+)
 def test_the_status_is_passed_on(read: Read, status: str) -> None:
     assert only(read(order(status=status))).status == status
 
 
-@pytest.mark.parametrize("elements", [{"intent": "plan"}, {"intent": None}, {"reportedBoolean": True}])
-def test_plans_and_reported_orders_are_passed_on_with_their_intent(read: Read, elements: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "elements", [{"intent": "plan"}, {"intent": None}, {"reportedBoolean": True}]
+)
+def test_plans_and_reported_orders_are_passed_on_with_their_intent(
+    read: Read, elements: dict[str, Any]
+) -> None:
     found = only(read(order(**elements)))
     assert (names(found), found.intent) == (["sertraline"], elements.get("intent", "order") or "")
 
 
-@pytest.mark.parametrize("text", ["Docusate sodium 100 mg capsule", "Levothyroxine sodium 50 mcg", "Heparin sodium"])
+@pytest.mark.parametrize(
+    "text", ["Docusate sodium 100 mg capsule", "Levothyroxine sodium 50 mcg", "Heparin sodium"]
+)
 def test_a_drug_named_with_sodium_is_no_sodium_result_and_no_saline(read: Read, text: str) -> None:
     snapshot = read(order(medicationCodeableConcept={"text": text}))
     assert snapshot.labs == ()
@@ -100,7 +110,15 @@ def test_a_drug_named_with_sodium_is_no_sodium_result_and_no_saline(read: Read, 
         {"coding": [{"system": RXNORM, "code": "36437"}]},
         {"coding": [{"system": ATC, "code": "N06AB06"}]},
         {"coding": [{"system": RXNORM, "code": "328670", "display": "Sertraline 100MG"}]},
-        {"coding": [{"system": RXNORM, "code": "208149", "display": "Sertraline 100 MG Oral Tablet [Zoloft]"}]},
+        {
+            "coding": [
+                {
+                    "system": RXNORM,
+                    "code": "208149",
+                    "display": "Sertraline 100 MG Oral Tablet [Zoloft]",
+                }
+            ]
+        },
         {"coding": {"system": "http://local", "code": "1", "display": "SERTRALINE"}},
         {"coding": [None, {"display": "sertraline"}]},
         [SERTRALINE],
@@ -112,7 +130,13 @@ def test_the_medication_in_every_form_of_concept(read: Read, concept: object) ->
 
 @pytest.mark.parametrize(
     "reference",
-    ["Medication/x", f"{BASE}/Medication/x", "Medication/x/_history/2", "urn:uuid:x", "urn:uuid:77aa"],
+    [
+        "Medication/x",
+        f"{BASE}/Medication/x",
+        "Medication/x/_history/2",
+        "urn:uuid:x",
+        "urn:uuid:77aa",
+    ],
 )
 def test_a_referenced_medication_is_found_among_the_includes(read: Read, reference: str) -> None:
     target = medication(code=SERTRALINE)
@@ -131,15 +155,27 @@ def test_a_contained_medication_is_found(read: Read) -> None:
 
 
 def test_a_medication_with_nothing_but_an_ingredient_is_found(read: Read) -> None:
-    inside = medication(ingredient=[{"itemCodeableConcept": {"coding": [{"system": ATC, "code": "N06AB06"}]}}])
-    request = order(medicationCodeableConcept=None, medicationReference={"reference": "#x"}, contained=[inside])
+    inside = medication(
+        ingredient=[{"itemCodeableConcept": {"coding": [{"system": ATC, "code": "N06AB06"}]}}]
+    )
+    request = order(
+        medicationCodeableConcept=None, medicationReference={"reference": "#x"}, contained=[inside]
+    )
     assert names(only(read(request))) == ["sertraline"]
 
 
 def test_an_ingredient_by_reference_is_followed_one_level_and_no_further(read: Read) -> None:
-    product = medication(id="product", ingredient=[{"itemReference": {"reference": "Medication/part"}}])
-    part = medication(id="part", code=SERTRALINE, ingredient=[{"itemReference": {"reference": "Medication/product"}}])
-    request = order(medicationCodeableConcept=None, medicationReference={"reference": "Medication/product"})
+    product = medication(
+        id="product", ingredient=[{"itemReference": {"reference": "Medication/part"}}]
+    )
+    part = medication(
+        id="part",
+        code=SERTRALINE,
+        ingredient=[{"itemReference": {"reference": "Medication/product"}}],
+    )
+    request = order(
+        medicationCodeableConcept=None, medicationReference={"reference": "Medication/product"}
+    )
     assert names(only(read(request, product, part))) == ["sertraline"]
 
 
@@ -148,7 +184,9 @@ def test_an_inactive_ingredient_is_no_ingredient(read: Read) -> None:
         code={"text": "Study tablet"},
         ingredient=[{"itemCodeableConcept": {"text": "sertraline"}, "isActive": False}],
     )
-    request = order(medicationCodeableConcept=None, medicationReference={"reference": "#x"}, contained=[inside])
+    request = order(
+        medicationCodeableConcept=None, medicationReference={"reference": "#x"}, contained=[inside]
+    )
     assert names(only(read(request))) == []
 
 
@@ -159,7 +197,9 @@ def test_the_strength_of_an_ingredient_tells_hypertonic_saline(read: Read) -> No
         form={"text": "Solution for infusion"},
         ingredient=[{"itemCodeableConcept": {"text": "sodium chloride"}, "strength": strength}],
     )
-    request = order(medicationCodeableConcept=None, medicationReference={"reference": "#x"}, contained=[inside])
+    request = order(
+        medicationCodeableConcept=None, medicationReference={"reference": "#x"}, contained=[inside]
+    )
     saline = only(read(request)).saline
     assert saline is not None
     assert (saline.kind, saline.percent) == ("hypertonic", Decimal(3))
@@ -167,12 +207,16 @@ def test_the_strength_of_an_ingredient_tells_hypertonic_saline(read: Read) -> No
 
 def test_r5_medication_is_read_in_both_its_forms(read: Read) -> None:
     by_concept = order(medicationCodeableConcept=None, medication={"concept": SERTRALINE})
-    by_reference = order(medicationCodeableConcept=None, medication={"reference": {"reference": "Medication/x"}})
+    by_reference = order(
+        medicationCodeableConcept=None, medication={"reference": {"reference": "Medication/x"}}
+    )
     found = read(by_concept, by_reference, medication(code=SERTRALINE)).exposures
     assert [names(f) for f in found] == [["sertraline"], ["sertraline"]]
 
 
-def test_a_medication_in_a_shape_nobody_knows_makes_the_source_unreadable_and_not_empty(read: Read) -> None:
+def test_a_medication_in_a_shape_nobody_knows_makes_the_source_unreadable_and_not_empty(
+    read: Read,
+) -> None:
     snapshot = read(order(medicationCodeableConcept=None, medication={"drug": "sertraline"}))
     assert snapshot.missing["medications"] is Missing.VERSION
 
@@ -186,13 +230,20 @@ def test_a_code_without_a_name_is_counted(read: Read) -> None:
 
 def test_a_coding_that_says_there_is_no_code_is_no_code(read: Read) -> None:
     absent = {
-        "coding": [{"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "unknown"}],
+        "coding": [
+            {
+                "system": "http://terminology.hl7.org/CodeSystem/data-absent-reason",
+                "code": "unknown",
+            }
+        ],
         "text": "sertraline 50 mg",
     }
     assert names(only(read(order(medicationCodeableConcept=absent)))) == ["sertraline"]
 
 
-def test_a_missing_medication_is_wanted_once_and_never_from_elsewhere(parts_of: Callable[..., Parts]) -> None:
+def test_a_missing_medication_is_wanted_once_and_never_from_elsewhere(
+    parts_of: Callable[..., Parts],
+) -> None:
     def by(reference: object) -> dict[str, Any]:
         return order(medicationCodeableConcept=None, medicationReference={"reference": reference})
 
@@ -231,7 +282,9 @@ def test_full_urls_keep_what_only_a_bundle_can_name() -> None:
     assert list(full_urls([bundle, None, [bundle], "x"])) == ["urn:uuid:1"]
 
 
-def test_a_medication_that_could_not_be_read_counts_as_not_recognised(read: Callable[..., Snapshot]) -> None:
+def test_a_medication_that_could_not_be_read_counts_as_not_recognised(
+    read: Callable[..., Snapshot],
+) -> None:
     order = {
         "resourceType": "MedicationRequest",
         "id": "m",
@@ -240,7 +293,11 @@ def test_a_medication_that_could_not_be_read_counts_as_not_recognised(read: Call
         "subject": {"reference": "Patient/p"},
     }
     lost = {**order, "medicationReference": {"reference": "Medication/gone"}}
-    named = {**order, "id": "n", "medicationReference": {"reference": "Medication/x", "display": "Sertraline"}}
+    named = {
+        **order,
+        "id": "n",
+        "medicationReference": {"reference": "Medication/x", "display": "Sertraline"},
+    }
     found = read(lost, named)
     assert found.unrecognised == 1
     assert [(o.unread, [d.name for d in o.drugs]) for o in found.exposures] == [

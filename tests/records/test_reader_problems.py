@@ -49,13 +49,20 @@ def only(snapshot: Snapshot) -> Problem:
         {"coding": [{"system": ICD10, "code": "K74.60"}]},
         {"coding": [{"system": ICD10, "code": "K7460"}]},
         {"coding": [{"system": "urn:oid:2.16.840.1.113883.6.90", "code": "K74.60"}]},
-        {"coding": [{"system": "http://local", "code": "1"}, {"system": SNOMED, "code": "19943007"}]},
+        {
+            "coding": [
+                {"system": "http://local", "code": "1"},
+                {"system": SNOMED, "code": "19943007"},
+            ]
+        },
         {"coding": {"system": "http: //snomed.info/sct", "code": "19943007"}},
         {"text": "Cirrhosis of liver"},
         [{"text": "Cirrhosis of liver"}],
     ],
 )
-def test_a_problem_is_recognised_by_code_with_and_without_dots_or_by_its_words(read: Read, code: object) -> None:
+def test_a_problem_is_recognised_by_code_with_and_without_dots_or_by_its_words(
+    read: Read, code: object
+) -> None:
     assert "cirrhosis" in only(read(condition(code=code))).concepts
 
 
@@ -68,7 +75,9 @@ def test_a_match_by_words_says_so(read: Read) -> None:
 @pytest.mark.parametrize(
     "wrap", [lambda s: {"coding": [{"code": s}]}, lambda s: s, lambda s: [{"coding": {"code": s}}]]
 )
-def test_a_refuted_problem_never_counts(read: Read, status: str, wrap: Callable[[str], object]) -> None:
+def test_a_refuted_problem_never_counts(
+    read: Read, status: str, wrap: Callable[[str], object]
+) -> None:
     assert read(condition(verificationStatus=wrap(status))).problems == ()
 
 
@@ -129,10 +138,17 @@ CATEGORY = [{"coding": [{"code": "encounter-diagnosis"}]}]
         ({"category": CATEGORY, "encounter": {"reference": "Encounter/e"}}, "e", True),
         ({"category": CATEGORY[0], "encounter": {"reference": "Encounter/e"}}, "e", True),
         ({"category": CATEGORY, "context": {"reference": "Encounter/e"}}, "e", True),
-        ({"category": CATEGORY, "encounter": {"reference": "https://ehr.test/fhir/Encounter/e"}}, "e", True),
+        (
+            {"category": CATEGORY, "encounter": {"reference": "https://ehr.test/fhir/Encounter/e"}},
+            "e",
+            True,
+        ),
         ({"category": CATEGORY, "encounter": {"reference": "Encounter/old"}}, "e", False),
         (
-            {"category": CATEGORY, "encounter": {"reference": "https://other.test/fhir/Encounter/e"}},
+            {
+                "category": CATEGORY,
+                "encounter": {"reference": "https://other.test/fhir/Encounter/e"},
+            },
             "e",
             False,
         ),
@@ -181,7 +197,9 @@ def test_classes_of_dstu2_and_r5(read: Read, given: object, setting: str) -> Non
         encounter(**{"class": None}),
     ],
 )
-def test_an_encounter_that_cannot_be_read_is_assumed_inpatient_and_named(read: Read, resource: dict[str, Any]) -> None:
+def test_an_encounter_that_cannot_be_read_is_assumed_inpatient_and_named(
+    read: Read, resource: dict[str, Any]
+) -> None:
     snapshot = read(resource, encounter_id="e")
     assert (snapshot.setting, snapshot.setting_assumed) == ("inpatient", True)
     assert not snapshot.complete("encounter")
@@ -222,7 +240,9 @@ def test_the_reason_for_the_encounter_in_every_version(read: Read, reason: dict[
         (None, None),
     ],
 )
-def test_a_birth_date_in_part_never_makes_anybody_older(read: Read, given: object, born: date | None) -> None:
+def test_a_birth_date_in_part_never_makes_anybody_older(
+    read: Read, given: object, born: date | None
+) -> None:
     snapshot = read({"resourceType": "Patient", "id": "p", "birthDate": given, "gender": "Female"})
     assert snapshot.patient.birth_date == born
     assert snapshot.patient.sex == "female"
@@ -262,9 +282,22 @@ BASE = "https://ehr.test/fhir"
     ],
 )
 def test_the_patient_is_known_in_every_form_of_reference(read: Read, subject: object) -> None:
-    me = {"resourceType": "Patient", "id": "p", "identifier": [{"system": "http://mrn", "value": "7"}]}
-    inside = {"resourceType": "Patient", "id": "me", "identifier": {"system": "http://mrn", "value": "7"}}
-    snapshot = read(me, condition(subject=subject, contained=[inside]), bases=(BASE,), urls={"urn:uuid:1f0d": me})
+    me = {
+        "resourceType": "Patient",
+        "id": "p",
+        "identifier": [{"system": "http://mrn", "value": "7"}],
+    }
+    inside = {
+        "resourceType": "Patient",
+        "id": "me",
+        "identifier": {"system": "http://mrn", "value": "7"},
+    }
+    snapshot = read(
+        me,
+        condition(subject=subject, contained=[inside]),
+        bases=(BASE,),
+        urls={"urn:uuid:1f0d": me},
+    )
     assert (len(snapshot.problems), snapshot.dropped_foreign) == (1, 0)
 
 

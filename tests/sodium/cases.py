@@ -19,7 +19,9 @@ from cds_service.sodium.snapshot import LabResult, Moment, Snapshot
 NOW = datetime(2026, 11, 15, 12, 0, tzinfo=UTC)
 THRESHOLDS = default_hooks_dir() / "knowledge" / "thresholds.toml"
 
-LABS = msgspec.convert(tomllib.loads(THRESHOLDS.with_name("labs.toml").read_text(encoding="utf-8")), dict[str, Lab])
+LABS = msgspec.convert(
+    tomllib.loads(THRESHOLDS.with_name("labs.toml").read_text(encoding="utf-8")), dict[str, Lab]
+)
 
 
 @cache
@@ -29,7 +31,9 @@ def limits(profile: str = "aasld") -> Limits:
     return limits_of(profile, {name: msgspec.convert(t, Threshold) for name, t in tables.items()})
 
 
-def lab(value: str, ago: timedelta = timedelta(0), *, analyte: str = "sodium", **more: Any) -> LabResult:
+def lab(
+    value: str, ago: timedelta = timedelta(0), *, analyte: str = "sodium", **more: Any
+) -> LabResult:
     """One final result, drawn so long before NOW."""
     day_only, result_time = more.pop("day_only", False), more.pop("result_time", False)
     unit = more.pop("unit", "mmol/L" if analyte == "sodium" else LABS[analyte].unit)
@@ -55,4 +59,6 @@ def snapshot(*labs: LabResult, **more: Any) -> Snapshot:
 
 def sample(hour: float, value: str, method: Literal["lab", "poc"] = "lab", **more: Any) -> Sample:
     """One usable sodium at this hour of a made-up clock that starts at NOW."""
-    return Sample(value=Decimal(value), shown=value, at=NOW + timedelta(hours=hour), method=method, **more)
+    return Sample(
+        value=Decimal(value), shown=value, at=NOW + timedelta(hours=hour), method=method, **more
+    )

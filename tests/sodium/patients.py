@@ -100,7 +100,9 @@ def result(
     )
 
 
-def problem(*names: str, days: float | None = 1, active: bool = True, encounter: bool = False) -> Problem:
+def problem(
+    *names: str, days: float | None = 1, active: bool = True, encounter: bool = False
+) -> Problem:
     """A recorded problem, so many days old; None: undated."""
     return Problem(
         concepts=frozenset(names),
@@ -163,7 +165,9 @@ def isotonic(volume: str | None, *, days: float = 0.1, status: str = "active") -
 
 def fluid_restriction(status: str = "active") -> Order:
     """An order that limits all fluids."""
-    return Order(reference="NutritionOrder/1", kind="nutrition", fluid_restriction=True, status=status)
+    return Order(
+        reference="NutritionOrder/1", kind="nutrition", fluid_restriction=True, status=status
+    )
 
 
 class Story(Struct, frozen=True, kw_only=True):
@@ -184,7 +188,9 @@ class Story(Struct, frozen=True, kw_only=True):
 
     def snapshot(self) -> Snapshot:
         """What the reader would hand over."""
-        measured = () if self.sodium is None else (result("sodium", self.sodium, self.sodium_hours),)
+        measured = (
+            () if self.sodium is None else (result("sodium", self.sodium, self.sodium_hours),)
+        )
         return Snapshot(
             now=NOW,
             zone=self.zone,

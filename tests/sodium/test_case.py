@@ -12,11 +12,30 @@ from msgspec.structs import replace
 
 from cds_service.sodium.case import Case, assess
 from cds_service.sodium.readings import Readings
-from cds_service.sodium.snapshot import LabResult, Missing, Moment, Order, Patient, Problem, Snapshot
+from cds_service.sodium.snapshot import (
+    LabResult,
+    Missing,
+    Moment,
+    Order,
+    Patient,
+    Problem,
+    Snapshot,
+)
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.match import Saline
 from tests.sodium.cases import NOW, limits
-from tests.sodium.patients import Story, concepts, drug, drugs, labs, order, problem, result, sets, words
+from tests.sodium.patients import (
+    Story,
+    concepts,
+    drug,
+    drugs,
+    labs,
+    order,
+    problem,
+    result,
+    sets,
+    words,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +48,9 @@ from tests.sodium.patients import Story, concepts, drug, drugs, labs, order, pro
         (None, None),
     ],
 )
-def test_age_is_counted_in_whole_years_on_the_day_of_the_call(born: date | None, age: int | None) -> None:
+def test_age_is_counted_in_whole_years_on_the_day_of_the_call(
+    born: date | None, age: int | None
+) -> None:
     assert Story(patient=Patient(birth_date=born)).case().age_years == age
 
 
@@ -53,8 +74,12 @@ def test_pregnancy_lasts_at_most_three_hundred_days(pregnancy: Problem, pregnant
     assert Story(problems=(pregnancy,)).case().pregnant is pregnant
 
 
-def test_dialysis_and_comfort_care_count_at_any_date_and_a_palliative_consult_changes_nothing() -> None:
-    both = Story(problems=(problem("dialysis", days=None), problem("comfort-care", days=None))).case()
+def test_dialysis_and_comfort_care_count_at_any_date_and_a_palliative_consult_changes_nothing() -> (
+    None
+):
+    both = Story(
+        problems=(problem("dialysis", days=None), problem("comfort-care", days=None))
+    ).case()
     assert (both.dialysis, both.comfort_care) == (True, True)
     consult = Story(problems=(problem("hospice"),)).case()
     assert (consult.dialysis, consult.comfort_care) == (False, False)
@@ -77,7 +102,9 @@ def test_an_empty_record_is_a_case_without_findings() -> None:
 def test_the_risk_of_osmotic_demyelination_reaches_the_rate() -> None:
     rising = Story(sodium=123, results=(result("sodium", 116, 22),))
     assert rising.case().rate.level == "info"
-    assert replace(rising, problems=(problem("alcohol-use-disorder"),)).case().rate.level == "warning"
+    assert (
+        replace(rising, problems=(problem("alcohol-use-disorder"),)).case().rate.level == "warning"
+    )
 
 
 def test_glucose_reaches_the_band() -> None:
@@ -145,7 +172,14 @@ def test_every_symptom_and_every_evidence_has_short_words() -> None:
     shown = words()
     for name in ("severe", "severe_when_profound", "moderate", "mild", "fall_or_fracture"):
         assert set(getattr(sets(), name).members) <= set(shown.symptoms), name
-    evidence = ("salt_wasting", "subarachnoid", "adrenal", "hypovolemia", "brain_injury", "overload")
+    evidence = (
+        "salt_wasting",
+        "subarachnoid",
+        "adrenal",
+        "hypovolemia",
+        "brain_injury",
+        "overload",
+    )
     for name in (
         *evidence,
         "overload_recent",
@@ -169,10 +203,16 @@ def test_every_analyte_and_every_reason_a_source_is_missing_has_words() -> None:
 
 INSTANTS = st.datetimes(
     min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC)
-) | st.sampled_from([NOW, NOW - timedelta(hours=3), NOW - timedelta(days=20), NOW.astimezone(timezone.max)])
-NUMBERS = st.decimals(allow_nan=True, allow_infinity=True) | st.sampled_from([Decimal(0), Decimal(-5), Decimal(124)])
+) | st.sampled_from(
+    [NOW, NOW - timedelta(hours=3), NOW - timedelta(days=20), NOW.astimezone(timezone.max)]
+)
+NUMBERS = st.decimals(allow_nan=True, allow_infinity=True) | st.sampled_from(
+    [Decimal(0), Decimal(-5), Decimal(124)]
+)
 UNITS = st.sampled_from(["", "mmol/L", "mg/dL", "kg", "mm[Hg]", "?"])
-DRUG_NAMES = st.sampled_from(["sertraline", "furosemide", "hydrochlorothiazide", "tolvaptan", "carbamazepine"])
+DRUG_NAMES = st.sampled_from(
+    ["sertraline", "furosemide", "hydrochlorothiazide", "tolvaptan", "carbamazepine"]
+)
 
 
 def _results() -> st.SearchStrategy[LabResult]:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fhir_resources import TOLVAPTAN_15, Call, Card, Resource, lab, problem, sodium, sodiums, taking
+from tests.fhir_resources import (
+    TOLVAPTAN_15,
+    Call,
+    Card,
+    Resource,
+    lab,
+    problem,
+    sodium,
+    sodiums,
+    taking,
+)
 
 HCTZ = "310798", "hydrochlorothiazide 25 MG Oral Tablet"
 SIADH = problem("E22.2", 5)
@@ -25,7 +35,12 @@ def cards(*record: Resource, **more: object) -> list[Card]:
 
 @pytest.mark.parametrize(
     "against",
-    [problem("N18.6", 900), problem("Z33.1", 60), problem("N17.9", 0, visit=True), lab("systolic", "92", 3)],
+    [
+        problem("N18.6", 900),
+        problem("Z33.1", 60),
+        problem("N17.9", 0, visit=True),
+        lab("systolic", "92", 3),
+    ],
     ids=["dialysis", "pregnancy", "kidney injury", "low pressure"],
 )
 def test_no_vaptan_is_mentioned_to_patients_who_must_not_have_one(against: Resource) -> None:
@@ -49,7 +64,9 @@ def test_no_salt_tablets_in_siadh_beside_heart_failure_or_cirrhosis(known: Resou
     [taking(TOLVAPTAN_15, 0.5), problem("I60.9", None), problem("Z33.1", 60)],
     ids=["vaptan", "undated hemorrhage", "pregnancy"],
 )
-def test_the_step_after_restriction_is_not_named_where_restriction_is_withheld(against: Resource) -> None:
+def test_the_step_after_restriction_is_not_named_where_restriction_is_withheld(
+    against: Resource,
+) -> None:
     assert "If not enough" not in shown(sodium("124"), SIADH, against)
 
 
@@ -57,8 +74,12 @@ def test_the_step_after_restriction_warns_of_salt_where_restriction_is_offered()
     assert "no salt tablets" in shown(sodium("124"), SIADH, problem("I50.9", 800))
 
 
-@pytest.mark.parametrize("against", [(problem("I50.9", 200),), RISEN], ids=["heart failure", "rising"])
-def test_cramps_are_no_reason_to_stop_a_diuretic_that_must_not_stop(against: tuple[Resource, ...]) -> None:
+@pytest.mark.parametrize(
+    "against", [(problem("I50.9", 200),), RISEN], ids=["heart failure", "rising"]
+)
+def test_cramps_are_no_reason_to_stop_a_diuretic_that_must_not_stop(
+    against: tuple[Resource, ...],
+) -> None:
     cramps = *ASCITES, problem("R25.2", 1), taking("furosemide")
     value = against if against is RISEN else (sodium("127"), *against)
     assert "incapacitating" in shown(sodium("127"), *cramps)
@@ -89,7 +110,9 @@ def test_drinking_less_is_not_advised_above_the_goal_of_a_patient_at_risk() -> N
 
 
 @pytest.mark.parametrize("cause", [(problem("E86.0", 1),), ASCITES], ids=["depletion", "cirrhosis"])
-def test_no_drug_is_to_be_stopped_that_may_speed_a_rise_that_is_too_fast(cause: tuple[Resource, ...]) -> None:
+def test_no_drug_is_to_be_stopped_that_may_speed_a_rise_that_is_too_fast(
+    cause: tuple[Resource, ...],
+) -> None:
     text = shown(*RISEN, *cause, taking("indapamide", 30))
     assert "Consider stopping" not in text
     assert "Stop diuretics" not in text

@@ -11,7 +11,9 @@ from tests.sodium.patients import Story, ago, order, problem, result
 HOUR = 1 / 24
 
 
-def exposures_of(*orders: Order, sodium: str | int = 131, normal_days_ago: float | None = None) -> Exposures:
+def exposures_of(
+    *orders: Order, sodium: str | int = 131, normal_days_ago: float | None = None
+) -> Exposures:
     earlier = () if normal_days_ago is None else (result("sodium", 139, 24 * normal_days_ago),)
     return Story(sodium=sodium, orders=orders, results=earlier).case().exposures
 
@@ -54,7 +56,9 @@ def test_a_current_systemic_order_is_an_exposure(taken: Order) -> None:
         order("sertraline", intent="option"),
         order("sertraline", route="local"),
         order("sertraline", ended=30 + HOUR),
-        order("sertraline", status="completed", days=3 + HOUR, reference="MedicationAdministration/1"),
+        order(
+            "sertraline", status="completed", days=3 + HOUR, reference="MedicationAdministration/1"
+        ),
     ],
 )
 def test_what_is_not_taken_now_is_no_exposure(not_taken: Order) -> None:
@@ -148,8 +152,12 @@ def test_time_of_start_and_of_the_first_low_sodium_say_how_likely_a_drug_is_the_
     assert found.attribution == attribution
 
 
-@pytest.mark.parametrize(("low_days_ago", "attribution"), [(17, "unlikely"), (16, "possible-recent")])
-def test_a_drug_started_a_week_after_the_first_low_sodium_is_unlikely(low_days_ago: int, attribution: str) -> None:
+@pytest.mark.parametrize(
+    ("low_days_ago", "attribution"), [(17, "unlikely"), (16, "possible-recent")]
+)
+def test_a_drug_started_a_week_after_the_first_low_sodium_is_unlikely(
+    low_days_ago: int, attribution: str
+) -> None:
     low = result("sodium", 132, 24 * low_days_ago)
     found = Story(orders=(order("sertraline", days=10),), results=(low,)).case().exposures
     assert found.active[0].attribution == attribution
@@ -212,7 +220,11 @@ def test_at_most_three_suspects_the_likeliest_and_strongest_first() -> None:
         order("hydrochlorothiazide", days=300),
         normal_days_ago=30,
     )
-    assert [e.drug.name for e in found.suspects] == ["sertraline", "haloperidol", "hydrochlorothiazide"]
+    assert [e.drug.name for e in found.suspects] == [
+        "sertraline",
+        "haloperidol",
+        "hydrochlorothiazide",
+    ]
 
 
 def test_weakly_linked_drugs_are_no_suspects_by_default() -> None:
@@ -227,4 +239,6 @@ def test_acceptance_vector_12_names_carbamazepine_as_possible_chronic() -> None:
     )
     case = story.case()
     assert case.symptoms.severe == ()
-    assert [(e.drug.name, e.attribution) for e in case.exposures.suspects] == [("carbamazepine", "possible-chronic")]
+    assert [(e.drug.name, e.attribution) for e in case.exposures.suspects] == [
+        ("carbamazepine", "possible-chronic")
+    ]

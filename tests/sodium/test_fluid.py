@@ -101,7 +101,9 @@ def test_near_normal_sodium_gets_no_order_even_with_a_symptom(sodium: int) -> No
         ("respiratory-failure", "never-severe"),
     ],
 )
-def test_where_restriction_harms_it_is_never_offered_whatever_the_sodium(concept: str, key: str, sodium: int) -> None:
+def test_where_restriction_harms_it_is_never_offered_whatever_the_sodium(
+    concept: str, key: str, sodium: int
+) -> None:
     found = verdict(Story(sodium=sodium, problems=(problem(concept),)))
     assert found.verdict == "never"
     assert found.reasons[0].key == key
@@ -137,14 +139,18 @@ def test_without_any_reason_against_it_restriction_is_offered() -> None:
 
 @pytest.mark.parametrize("source", ["patient", "sodium", "conditions", "medications"])
 @pytest.mark.parametrize("why", [w for w in Missing if w is not Missing.NOT_APPLICABLE])
-def test_a_required_source_that_was_not_read_in_full_withholds_it(source: str, why: Missing) -> None:
+def test_a_required_source_that_was_not_read_in_full_withholds_it(
+    source: str, why: Missing
+) -> None:
     story = replace(OFFERED, missing={source: why})
     assert verdict(story).verdict == "text"
     assert f"withheld-{source}-unread" in reasons(story)
 
 
 def test_a_source_that_does_not_apply_withholds_nothing() -> None:
-    assert verdict(replace(OFFERED, missing={"encounter": Missing.NOT_APPLICABLE})).verdict == "offer"
+    assert (
+        verdict(replace(OFFERED, missing={"encounter": Missing.NOT_APPLICABLE})).verdict == "offer"
+    )
 
 
 def test_an_unknown_age_withholds_it() -> None:
@@ -163,7 +169,9 @@ def test_an_unknown_age_withholds_it() -> None:
 def test_an_order_needs_a_young_sodium(
     setting: Setting, sodium: int, problems: tuple[Problem, ...], allowed: int
 ) -> None:
-    story = Story(sodium=sodium, sodium_hours=allowed, setting=setting, problems=problems, results=SEEN)
+    story = Story(
+        sodium=sodium, sodium_hours=allowed, setting=setting, problems=problems, results=SEEN
+    )
     assert verdict(story).verdict == "offer"
     assert reasons(replace(story, sodium_hours=allowed + 0.1)) == ["withheld-sodium-old"]
 
@@ -225,12 +233,15 @@ def test_sodium_above_the_slower_goal_of_a_patient_at_risk_withholds_it() -> Non
 
 
 @pytest.mark.parametrize(("days", "expected"), [(300, "text"), (301, "offer"), (None, "text")])
-def test_pregnancy_withholds_it_and_so_does_one_without_a_date(days: int | None, expected: str) -> None:
+def test_pregnancy_withholds_it_and_so_does_one_without_a_date(
+    days: int | None, expected: str
+) -> None:
     assert verdict(with_problems(OFFERED, problem("pregnancy", days=days))).verdict == expected
 
 
 @pytest.mark.parametrize(
-    ("concept", "key"), [("dialysis", "withheld-dialysis"), ("comfort-care", "withheld-comfort-care")]
+    ("concept", "key"),
+    [("dialysis", "withheld-dialysis"), ("comfort-care", "withheld-comfort-care")],
 )
 def test_dialysis_and_comfort_care_withhold_it(concept: str, key: str) -> None:
     assert reasons(with_problems(OFFERED, problem(concept, days=None))) == [key]
@@ -238,7 +249,12 @@ def test_dialysis_and_comfort_care_withhold_it(concept: str, key: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "comparator", "hours", "expected"),
-    [("99", "", 2, "text"), ("100", "", 2, "offer"), ("100", "<", 2, "text"), ("99", "", 169, "offer")],
+    [
+        ("99", "", 2, "text"),
+        ("100", "", 2, "offer"),
+        ("100", "<", 2, "text"),
+        ("99", "", 169, "offer"),
+    ],
 )
 def test_dilute_urine_withholds_it(value: str, comparator: str, hours: int, expected: str) -> None:
     story = with_results(OFFERED, result("urine-osmolality", value, hours, comparator=comparator))
@@ -247,7 +263,9 @@ def test_dilute_urine_withholds_it(value: str, comparator: str, hours: int, expe
 
 @pytest.mark.parametrize("concept", ["sah", "tbi"])
 def test_a_brain_injury_without_a_date_withholds_it(concept: str) -> None:
-    assert reasons(with_problems(OFFERED, problem(concept, days=None))) == ["withheld-brain-undated"]
+    assert reasons(with_problems(OFFERED, problem(concept, days=None))) == [
+        "withheld-brain-undated"
+    ]
 
 
 @pytest.mark.parametrize("concept", ["hypovolemia", "tbi"])
@@ -268,7 +286,9 @@ def test_what_contradicts_the_site_s_own_judgment_withholds_it(concept: str) -> 
         ("bun", "20.1", "withheld-bun-creatinine"),
     ],
 )
-@pytest.mark.parametrize(("setting", "inside", "outside"), [("inpatient", 24, 25), ("outpatient", 168, 169)])
+@pytest.mark.parametrize(
+    ("setting", "inside", "outside"), [("inpatient", 24, 25), ("outpatient", 168, 169)]
+)
 def test_a_sign_of_depletion_counts_for_a_day_or_a_week(
     analyte: str, value: str, key: str, setting: Setting, inside: int, outside: int
 ) -> None:
@@ -279,7 +299,9 @@ def test_a_sign_of_depletion_counts_for_a_day_or_a_week(
     assert verdict(with_results(base, *creatinine, result(analyte, value, outside))).red_flags == ()
 
 
-@pytest.mark.parametrize(("analyte", "value"), [("systolic", 100), ("heart-rate", 110), ("bun", 20)])
+@pytest.mark.parametrize(
+    ("analyte", "value"), [("systolic", 100), ("heart-rate", 110), ("bun", 20)]
+)
 def test_a_value_at_the_limit_is_no_sign_of_depletion(analyte: str, value: int) -> None:
     assert verdict(with_results(OFFERED, result(analyte, value))).verdict == "offer"
 
@@ -311,14 +333,18 @@ def test_a_creatinine_rise_withholds_it(before: str, hours: int, now: str, expec
     assert verdict(replace(OFFERED, results=labs)).verdict == expected
 
 
-@pytest.mark.parametrize(("before", "days", "expected"), [("72", 6, "text"), ("71.9", 6, "offer"), ("75", 8, "offer")])
+@pytest.mark.parametrize(
+    ("before", "days", "expected"), [("72", 6, "text"), ("71.9", 6, "offer"), ("75", 8, "offer")]
+)
 def test_weight_lost_within_a_week_withholds_it(before: str, days: int, expected: str) -> None:
     story = with_results(OFFERED, result("weight", before, 24 * days), result("weight", 70, 2))
     assert verdict(story).verdict == expected
 
 
 def test_weight_in_pounds_is_compared_in_kilograms() -> None:
-    story = with_results(OFFERED, result("weight", 158, 48, unit="[lb_av]"), result("weight", 70, 2))
+    story = with_results(
+        OFFERED, result("weight", 158, 48, unit="[lb_av]"), result("weight", 70, 2)
+    )
     assert verdict(story).verdict == "offer"
 
 
@@ -347,12 +373,17 @@ RED_FLAGS = ["shock", "sepsis", "acute-kidney-injury", "hypotension", "pancreati
 
 
 @pytest.mark.parametrize("concept", RED_FLAGS)
-def test_a_red_flag_problem_counts_for_a_day_or_a_week_or_undated_or_of_this_encounter(concept: str) -> None:
+def test_a_red_flag_problem_counts_for_a_day_or_a_week_or_undated_or_of_this_encounter(
+    concept: str,
+) -> None:
     assert verdict(with_problems(INPATIENT, problem(concept, days=1))).verdict == "text"
     assert verdict(with_problems(INPATIENT, problem(concept, days=1.1))).verdict == "offer"
     assert verdict(with_problems(OFFERED, problem(concept, days=7))).verdict == "text"
     assert verdict(with_problems(OFFERED, problem(concept, days=7.1))).verdict == "offer"
-    assert verdict(with_problems(INPATIENT, problem(concept, days=9, encounter=True))).verdict == "text"
+    assert (
+        verdict(with_problems(INPATIENT, problem(concept, days=9, encounter=True))).verdict
+        == "text"
+    )
     assert verdict(with_problems(OFFERED, problem(concept, days=None))).verdict == "text"
     assert verdict(replace(OFFERED, reasons=frozenset({concept}))).verdict == "text"
 
@@ -381,12 +412,16 @@ def test_red_flags_are_told_whatever_the_verdict() -> None:
         ((result("systolic", 120, 24 * 8), result("creatinine", 1)), ("caveat-bp",)),
     ],
 )
-def test_the_offer_says_what_was_not_seen(results: tuple[LabResult, ...], caveats: tuple[str, ...]) -> None:
+def test_the_offer_says_what_was_not_seen(
+    results: tuple[LabResult, ...], caveats: tuple[str, ...]
+) -> None:
     story = replace(OFFERED, results=results)
     assert verdict(story) == Restriction(verdict="offer", caveats=caveats)
 
 
-@pytest.mark.parametrize(("source", "caveat"), [("labs", "caveat-labs"), ("glucose", "caveat-glucose")])
+@pytest.mark.parametrize(
+    ("source", "caveat"), [("labs", "caveat-labs"), ("glucose", "caveat-glucose")]
+)
 def test_the_offer_says_which_results_were_not_read_in_full(source: str, caveat: str) -> None:
     assert verdict(replace(OFFERED, missing={source: Missing.TIMEOUT})).caveats == (caveat,)
 
@@ -455,7 +490,11 @@ def test_a_restriction_that_is_already_ordered_and_harms_is_to_be_reviewed() -> 
             ),
             "offer",
         ),
-        (10, Story(problems=(problem("cirrhosis"), problem("vomiting"), problem("ascites"))), "text"),
+        (
+            10,
+            Story(problems=(problem("cirrhosis"), problem("vomiting"), problem("ascites"))),
+            "text",
+        ),
         (11, Story(sodium=118, problems=(problem("seizure", days=0, encounter=True),)), "never"),
         (41, Story(sodium=134, problems=(problem("respiratory-failure", days=0),)), "never"),
         (
@@ -468,7 +507,11 @@ def test_a_restriction_that_is_already_ordered_and_harms_is_to_be_reviewed() -> 
             "never",
         ),
         (55, Story(problems=(problem("cramp"), problem("siadh", days=5 * 365))), "text"),
-        (63, Story(problems=(problem("sah", days=6),), site_volume=("euvolemic", ago(hours=2))), "never"),
+        (
+            63,
+            Story(problems=(problem("sah", days=6),), site_volume=("euvolemic", ago(hours=2))),
+            "never",
+        ),
     ],
 )
 def test_acceptance_vectors_of_fluid_restriction(number: int, story: Story, expected: str) -> None:
@@ -480,7 +523,10 @@ def test_acceptance_vectors_of_fluid_restriction(number: int, story: Story, expe
     ("results", "key"),
     [
         ((result("systolic", 84),), "withheld-systolic-low"),
-        ((result("creatinine", "1.0", 42), result("creatinine", "1.5", 2)), "withheld-creatinine-rise"),
+        (
+            (result("creatinine", "1.0", 42), result("creatinine", "1.5", 2)),
+            "withheld-creatinine-rise",
+        ),
     ],
 )
 def test_acceptance_vector_54_names_the_red_flag(results: tuple[LabResult, ...], key: str) -> None:
@@ -494,13 +540,20 @@ def test_acceptance_vector_54_names_the_red_flag(results: tuple[LabResult, ...],
 def test_every_reason_has_words_and_they_fit_its_facts() -> None:
     doubtful = Story(
         sodium=123,
-        problems=(ASCITES, problem("vomiting"), *(problem(c) for c in RED_FLAGS), problem("tbi", days=None)),
+        problems=(
+            ASCITES,
+            problem("vomiting"),
+            *(problem(c) for c in RED_FLAGS),
+            problem("tbi", days=None),
+        ),
         results=(result("systolic", 84), result("heart-rate", 130), result("urine-osmolality", 60)),
         orders=(isotonic(None),),
         patient=Patient(),
         missing=dict.fromkeys(("patient", "sodium", "conditions", "medications"), Missing.TIMEOUT),
     )
-    harmful = Story(problems=(problem("sah"), problem("coma")), orders=(order("tolvaptan"), fluid_restriction()))
+    harmful = Story(
+        problems=(problem("sah"), problem("coma")), orders=(order("tolvaptan"), fluid_restriction())
+    )
     for story in (doubtful, harmful, Story(), Story(sodium=134, problems=(ASCITES,))):
         for line in verdict(story).reasons:
             facts = {name: str(fact) for name, fact in line.facts.items()}

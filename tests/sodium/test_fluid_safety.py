@@ -82,8 +82,14 @@ FORBIDDING_ORDERS = (
 REQUIRED = ("patient", "sodium", "conditions", "medications")
 REASONS_NOT_READ = [m for m in Missing if m is not Missing.NOT_APPLICABLE]
 
-HELPED = (problem("ascites", days=5), problem("siadh", days=5), problem("fluid-overload", encounter=True))
-harmless = st.sampled_from(["cramp", "headache", "fatigue", "osteoporosis", "hypokalemia", "hypothyroid", "cirrhosis"])
+HELPED = (
+    problem("ascites", days=5),
+    problem("siadh", days=5),
+    problem("fluid-overload", encounter=True),
+)
+harmless = st.sampled_from(
+    ["cramp", "headache", "fatigue", "osteoporosis", "hypokalemia", "hypothyroid", "cirrhosis"]
+)
 
 
 @st.composite
@@ -93,11 +99,16 @@ def offered(draw: st.DrawFn) -> Story:
     return Story(
         sodium=draw(st.sampled_from(["121", "123.5", "125", "125.9"])),
         sodium_hours=draw(st.sampled_from([0.5, 2, 20])),
-        problems=(*draw(st.lists(st.sampled_from(HELPED), min_size=1, max_size=3)), *map(problem, extra)),
+        problems=(
+            *draw(st.lists(st.sampled_from(HELPED), min_size=1, max_size=3)),
+            *map(problem, extra),
+        ),
         results=draw(st.sampled_from([(), (result("systolic", 125),), (result("creatinine", 1),)])),
         orders=draw(st.sampled_from([(), (order("furosemide"),), (order("sertraline", days=9),)])),
         setting=draw(st.sampled_from(["inpatient", "outpatient"])),
-        site_volume=draw(st.sampled_from([None, ("euvolemic", ago(hours=5)), ("hypervolemic", ago(hours=5))])),
+        site_volume=draw(
+            st.sampled_from([None, ("euvolemic", ago(hours=5)), ("hypervolemic", ago(hours=5))])
+        ),
     )
 
 
@@ -115,7 +126,9 @@ def test_the_patients_of_this_file_are_offered_restriction_so_that_the_tests_bel
 def test_one_forbidding_problem_withdraws_any_offer(concept: str, story: Story, way: str) -> None:
     changed = {
         "recent": replace(story, problems=(*story.problems, problem(concept, days=0.5))),
-        "encounter": replace(story, problems=(*story.problems, problem(concept, days=None, encounter=True))),
+        "encounter": replace(
+            story, problems=(*story.problems, problem(concept, days=None, encounter=True))
+        ),
         "reason": replace(story, reasons=frozenset({concept})),
         "draft": replace(story, drafts=(order("sertraline", status="draft", reasons=(concept,)),)),
     }[way]
@@ -125,7 +138,9 @@ def test_one_forbidding_problem_withdraws_any_offer(concept: str, story: Story, 
 @pytest.mark.parametrize("added", FORBIDDING_RESULTS)
 @given(story=offered())
 @settings(max_examples=10, deadline=None)
-def test_one_forbidding_result_withdraws_any_offer(added: tuple[LabResult, ...], story: Story) -> None:
+def test_one_forbidding_result_withdraws_any_offer(
+    added: tuple[LabResult, ...], story: Story
+) -> None:
     changed = replace(story, results=story.results + added)
     assert changed.case().restriction.verdict != "offer"
 
@@ -134,7 +149,9 @@ def test_one_forbidding_result_withdraws_any_offer(added: tuple[LabResult, ...],
 @pytest.mark.parametrize("drafted", [False, True])
 @given(story=offered())
 @settings(max_examples=10, deadline=None)
-def test_one_forbidding_order_withdraws_any_offer(added: Order, drafted: bool, story: Story) -> None:
+def test_one_forbidding_order_withdraws_any_offer(
+    added: Order, drafted: bool, story: Story
+) -> None:
     if drafted:
         changed = replace(story, drafts=(replace(added, status="draft"),))
     else:
@@ -144,7 +161,9 @@ def test_one_forbidding_order_withdraws_any_offer(added: Order, drafted: bool, s
 
 @given(story=offered(), source=st.sampled_from(REQUIRED), why=st.sampled_from(REASONS_NOT_READ))
 @settings(max_examples=60, deadline=None)
-def test_one_required_source_that_was_not_read_withdraws_any_offer(story: Story, source: str, why: Missing) -> None:
+def test_one_required_source_that_was_not_read_withdraws_any_offer(
+    story: Story, source: str, why: Missing
+) -> None:
     assert replace(story, missing={source: why}).case().restriction.verdict == "text"
 
 
@@ -157,7 +176,9 @@ def test_an_unknown_age_withdraws_any_offer(story: Story) -> None:
 def _problems() -> st.SearchStrategy[Problem]:
     names = st.sampled_from(sorted(concepts()))
     return st.builds(
-        lambda found, days, active, encounter: problem(*found, days=days, active=active, encounter=encounter),
+        lambda found, days, active, encounter: problem(
+            *found, days=days, active=active, encounter=encounter
+        ),
         st.lists(names, min_size=1, max_size=2),
         st.sampled_from([None, 0.2, 3, 10, 20, 60, 400]),
         st.booleans(),
@@ -166,7 +187,15 @@ def _problems() -> st.SearchStrategy[Problem]:
 
 
 def _results() -> st.SearchStrategy[LabResult]:
-    analytes = ["systolic", "heart-rate", "creatinine", "bun", "glucose", "urine-osmolality", "urine-sodium"]
+    analytes = [
+        "systolic",
+        "heart-rate",
+        "creatinine",
+        "bun",
+        "glucose",
+        "urine-osmolality",
+        "urine-sodium",
+    ]
     return st.builds(
         result,
         st.sampled_from([*analytes, "weight", "sodium", "gcs"]),
@@ -201,7 +230,11 @@ def anybody(draw: st.DrawFn) -> Story:
         setting=draw(st.sampled_from(settings_of)),
         patient=draw(st.sampled_from([ADULT, Patient()])),
         site_volume=draw(st.none() | st.tuples(st.sampled_from(words), st.just(ago(hours=9)))),
-        missing=draw(st.dictionaries(st.sampled_from([*REQUIRED, "labs"]), st.sampled_from(list(Missing)), max_size=1)),
+        missing=draw(
+            st.dictionaries(
+                st.sampled_from([*REQUIRED, "labs"]), st.sampled_from(list(Missing)), max_size=1
+            )
+        ),
     )
 
 
@@ -227,7 +260,9 @@ def test_whatever_is_recorded_an_offer_has_nothing_against_it(story: Story, prof
 
 @given(story=anybody(), profile=st.sampled_from(["aasld", "european"]))
 @settings(max_examples=100, deadline=None)
-def test_whatever_is_recorded_a_verdict_without_an_offer_says_why(story: Story, profile: str) -> None:
+def test_whatever_is_recorded_a_verdict_without_an_offer_says_why(
+    story: Story, profile: str
+) -> None:
     found = story.case(profile).restriction
     assert bool(found.reasons) or found.verdict in ("offer", "none", "ordered")
     assert found.verdict not in ("text", "never") or found.reasons[0].keep
@@ -236,7 +271,9 @@ def test_whatever_is_recorded_a_verdict_without_an_offer_says_why(story: Story, 
 @given(story=anybody())
 @settings(max_examples=60, deadline=None)
 def test_the_order_of_entries_in_the_record_changes_nothing(story: Story) -> None:
-    turned = replace(story, problems=story.problems[::-1], results=story.results[::-1], orders=story.orders[::-1])
+    turned = replace(
+        story, problems=story.problems[::-1], results=story.results[::-1], orders=story.orders[::-1]
+    )
     assert turned.case().restriction.verdict == story.case().restriction.verdict
     assert turned.case().volume.status is story.case().volume.status
     assert turned.case().symptoms == story.case().symptoms

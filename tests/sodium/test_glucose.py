@@ -40,7 +40,9 @@ def pair_of(*labs: LabResult) -> GlucosePair | None:
 def shift_of(*labs: LabResult) -> GlucoseShift | None:
     patient = snapshot(*labs)
     found = series_of(patient, limits(), LABS)
-    return glucose_shift(found.latest, glucose_pairs(found.samples, patient, LABS, limits()), limits())
+    return glucose_shift(
+        found.latest, glucose_pairs(found.samples, patient, LABS, limits()), limits()
+    )
 
 
 def suspicion(*labs: LabResult, **more: Any) -> Pseudo | None:
@@ -54,15 +56,20 @@ def suspicion(*labs: LabResult, **more: Any) -> Pseudo | None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "loose"), [(1, False), (-0.1, False), (1.01, True), (4, True), (4.01, None), (30, None)]
+    ("hours", "loose"),
+    [(1, False), (-0.1, False), (1.01, True), (4, True), (4.01, None), (30, None)],
 )
-def test_a_glucose_belongs_to_a_sodium_that_is_near_in_time(hours: float, loose: bool | None) -> None:
+def test_a_glucose_belongs_to_a_sodium_that_is_near_in_time(
+    hours: float, loose: bool | None
+) -> None:
     found = pair_of(lab("128"), glucose("600", hours))
     assert (found.loose if found else None) is loose
 
 
 def test_the_same_specimen_wins_over_the_nearer_glucose_and_is_never_loose() -> None:
-    found = pair_of(lab("128", specimen="s/1"), glucose("300", 0.1), glucose("600", 3, specimen="s/1"))
+    found = pair_of(
+        lab("128", specimen="s/1"), glucose("300", 0.1), glucose("600", 3, specimen="s/1")
+    )
     assert found is not None
     assert (found.glucose, found.loose) == (Decimal(600), False)
 
@@ -194,8 +201,12 @@ def test_alcohol_is_subtracted_where_it_is_known() -> None:
 
 @pytest.mark.parametrize(("hours", "known"), [(4, True), (4.1, False)])
 def test_osmolality_and_urea_must_be_near_the_sodium(hours: float, known: bool) -> None:
-    assert (suspicion(lab("125"), osmolality("295", hours), bun("14"), NORMAL_GLUCOSE) is not None) is known
-    assert (suspicion(lab("125"), osmolality("295"), bun("14", hours), NORMAL_GLUCOSE) is not None) is known
+    assert (
+        suspicion(lab("125"), osmolality("295", hours), bun("14"), NORMAL_GLUCOSE) is not None
+    ) is known
+    assert (
+        suspicion(lab("125"), osmolality("295"), bun("14", hours), NORMAL_GLUCOSE) is not None
+    ) is known
 
 
 @pytest.mark.parametrize(
@@ -225,7 +236,9 @@ def test_under_mannitol_osmolality_tells_nothing() -> None:
     ("hours", "direct", "found"),
     [(1, "136", True), (1, "135.9", False), (1.01, "136", False), (-0.1, "140", True)],
 )
-def test_a_normal_direct_measurement_contradicts_a_low_laboratory_value(hours: float, direct: str, found: bool) -> None:
+def test_a_normal_direct_measurement_contradicts_a_low_laboratory_value(
+    hours: float, direct: str, found: bool
+) -> None:
     verdict = suspicion(lab("128"), hours_ago(direct, hours, method="poc"))
     assert (verdict is not None and verdict.kind == "direct-ise") is found
     if verdict is not None:
@@ -260,7 +273,9 @@ def test_lipids_and_protein_are_a_hint_and_nothing_more(
 
 @pytest.mark.parametrize(("active", "hints"), [(True, ("myeloma",)), (False, ())])
 def test_active_myeloma_is_a_hint_and_nothing_more(active: bool, hints: tuple[str, ...]) -> None:
-    problem = Problem(concepts=frozenset({"myeloma"}), active=active, encounter_diagnosis=False, since=None)
+    problem = Problem(
+        concepts=frozenset({"myeloma"}), active=active, encounter_diagnosis=False, since=None
+    )
     found = suspicion(lab("115"), problems=(problem,))
     assert (found.hints if found else ()) == hints
     assert found is None or found.kind == "hint"
@@ -288,7 +303,11 @@ wild = st.builds(
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(wild, max_size=10).flatmap(lambda labs: st.tuples(st.just(labs), st.permutations(labs))))
+@given(
+    st.lists(wild, max_size=10).flatmap(
+        lambda labs: st.tuples(st.just(labs), st.permutations(labs))
+    )
+)
 def test_no_record_breaks_it_and_its_order_does_not_matter(
     labs: tuple[list[LabResult], list[LabResult]],
 ) -> None:

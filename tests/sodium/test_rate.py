@@ -28,10 +28,14 @@ def rate(*points: Point, later: float = 0, profile: str = "aasld", **more: Any) 
     return rate_of(chart(*points), later=later, profile=profile, **more)
 
 
-def rate_of(samples: Sequence[Sample], *, later: float = 0, profile: str = "aasld", **more: Any) -> RateView:
+def rate_of(
+    samples: Sequence[Sample], *, later: float = 0, profile: str = "aasld", **more: Any
+) -> RateView:
     now = max(s.at for s in samples) + timedelta(hours=later)
     high_risk, dialysis = more.pop("high_risk", False), more.pop("dialysis", False)
-    given = RateInput(samples=samples, now=now, high_risk=lambda: high_risk, dialysis=lambda: dialysis, **more)
+    given = RateInput(
+        samples=samples, now=now, high_risk=lambda: high_risk, dialysis=lambda: dialysis, **more
+    )
     return rate_view(given, limits(profile))
 
 
@@ -49,11 +53,21 @@ class Vector(NamedTuple):
 
 
 VECTORS = [
-    Vector("R1", [(0, "118"), (6, "121"), (12, "124"), (24, "127")], "118", "9.00", "critical", "fast"),
+    Vector(
+        "R1", [(0, "118"), (6, "121"), (12, "124"), (24, "127")], "118", "9.00", "critical", "fast"
+    ),
     Vector("R2", [(0, "118"), (26, "126")], "118.62", "7.38", "info", "near"),
     Vector("R3", [(0, "118"), (26, "128")], "118.77", "9.23", "critical", "fast"),
     Vector("R4", [(0, "120"), (8, "116"), (20, "123")], "116", "7.00", "info", "near"),
-    Vector("R4 high", [(0, "120"), (8, "116"), (20, "123")], "116", "7.00", "warning", "goal", high_risk=True),
+    Vector(
+        "R4 high",
+        [(0, "120"), (8, "116"), (20, "123")],
+        "116",
+        "7.00",
+        "warning",
+        "goal",
+        high_risk=True,
+    ),
     Vector("R5", [(0, "130"), (20, "139")], "130", "9.00", None),
     Vector("R6", [(0, "127"), (20, "135")], "127", "8.00", None),
     Vector("R7", [(0, "127"), (20, "135.5")], "127", "8.50", "warning", "slow"),
@@ -69,17 +83,55 @@ VECTORS = [
     Vector("R17", [(0, "115"), (20, "125"), (30, "125")], "118", "7.00", "warning", "was"),
     Vector("R18", [(0, "112"), (4, "118")], "112", "6.00", "warning", "near"),
     Vector("R19", [(0, "112"), (12, "118")], "112", "6.00", "info", "near", high_risk=True),
-    Vector("R20", [(0, "119"), (0.1, "117.5", "poc"), (24, "127.5")], "117.50", "10.00", "critical", "fast"),
-    Vector("R21", [(0, "119"), (0.1, "118", "poc"), (24, "126.5")], "118", "8.50", "warning", "slow"),
+    Vector(
+        "R20",
+        [(0, "119"), (0.1, "117.5", "poc"), (24, "127.5")],
+        "117.50",
+        "10.00",
+        "critical",
+        "fast",
+    ),
+    Vector(
+        "R21", [(0, "119"), (0.1, "118", "poc"), (24, "126.5")], "118", "8.50", "warning", "slow"
+    ),
     Vector("R23", [(0, "105"), (49, "125")], None, None, "warning", "average"),
-    Vector("R24", [(0, "124"), (6, "112"), (7, "124.5"), (20, "126")], "112", "14.00", "warning", "jump"),
-    Vector("R25", [(0, "110"), (20, "137"), (40, "118"), (60, "128")], "118", "10.00", "critical", "fast"),
+    Vector(
+        "R24",
+        [(0, "124"), (6, "112"), (7, "124.5"), (20, "126")],
+        "112",
+        "14.00",
+        "warning",
+        "jump",
+    ),
+    Vector(
+        "R25",
+        [(0, "110"), (20, "137"), (40, "118"), (60, "128")],
+        "118",
+        "10.00",
+        "critical",
+        "fast",
+    ),
     Vector("R26", [(0, "112"), (3, "126")], "112", "14.00", "warning", "jump"),
     Vector("R27", [(0, "112"), (3, "126"), (5, "125")], "112", "13.00", "critical", "fast"),
     Vector("R28", [(0, "118.1"), (24, "126.1")], "118.1", "8.00", "info", "near"),
     Vector("R29", [(0, "120.3"), (24, "128.3")], "120.3", "8.00", "info", "near"),
-    Vector("R30", [(0, "110"), (18, "122"), (22, "119"), (26, "117")], "111.33", "5.67", "warning", "was"),
-    Vector("R31", [(0, "110"), (24, "119"), (48, "128.5")], "119", "9.50", "critical", "fast", profile="european"),
+    Vector(
+        "R30",
+        [(0, "110"), (18, "122"), (22, "119"), (26, "117")],
+        "111.33",
+        "5.67",
+        "warning",
+        "was",
+    ),
+    Vector(
+        "R31",
+        [(0, "110"), (24, "119"), (48, "128.5")],
+        "119",
+        "9.50",
+        "critical",
+        "fast",
+        profile="european",
+    ),
     Vector("R32", [(0, "130"), (20, "139")], "130", "9.00", "info", "slow", high_risk=True),
     Vector("N12", [(0, "118"), (24.02, "127")], "118.01", "8.99", "critical", "fast"),
 ]
@@ -150,7 +202,9 @@ def test_the_level_follows_rise_base_and_time(points: list[Point], level: str | 
         ([(0, "136"), (20, "145")], "info", "slow"),
     ],
 )
-def test_high_risk_of_demyelination_has_its_own_goal(points: list[Point], level: str | None, variant: str) -> None:
+def test_high_risk_of_demyelination_has_its_own_goal(
+    points: list[Point], level: str | None, variant: str
+) -> None:
     found = rate(*points, high_risk=True)
     assert (found.level, found.variant) == (level, variant)
 
@@ -171,7 +225,9 @@ def test_a_return_to_normal_from_a_mild_base_is_no_card(last: str, level: str | 
         ("european", [(0, "110"), (1, "119"), (48, "128.1")], "critical", "two-days"),
     ],
 )
-def test_two_days_have_a_limit_of_their_own(profile: str, points: list[Point], level: str | None, variant: str) -> None:
+def test_two_days_have_a_limit_of_their_own(
+    profile: str, points: list[Point], level: str | None, variant: str
+) -> None:
     found = rate(*points, profile=profile)
     assert (found.level, found.variant) == (level, variant)
     if level:
@@ -260,12 +316,16 @@ def test_an_old_last_sample_is_not_the_present(later: float, assessable: bool) -
 
 
 @pytest.mark.parametrize(("later", "level"), [(24, "critical"), (48, "critical"), (48.5, None)])
-def test_an_over_correction_that_was_never_rechecked_is_told_for_two_days(later: float, level: str | None) -> None:
+def test_an_over_correction_that_was_never_rechecked_is_told_for_two_days(
+    later: float, level: str | None
+) -> None:
     assert rate((0, "110"), (20, "122"), later=later).level == level
 
 
 @pytest.mark.parametrize(("later", "level"), [(14, "warning"), (14.5, None)])
-def test_a_lowered_over_correction_is_told_for_a_day_after_it(later: float, level: str | None) -> None:
+def test_a_lowered_over_correction_is_told_for_a_day_after_it(
+    later: float, level: str | None
+) -> None:
     found = rate((0, "115"), (20, "125"), (30, "121"), later=later)
     assert found.level == level
     assert found.over_recently
@@ -295,7 +355,9 @@ def test_a_point_of_care_value_does_not_hide_a_rise_within_one_method() -> None:
     assert (found.level, found.notes) == ("critical", ())
 
 
-def test_the_laboratory_value_that_stands_for_now_counts_beside_a_later_point_of_care_value() -> None:
+def test_the_laboratory_value_that_stands_for_now_counts_beside_a_later_point_of_care_value() -> (
+    None
+):
     samples = chart((0, "118"), (23.5, "126.5"), (24, "125", "poc"))
     found = rate_of(samples, latest=samples[1])
     assert (found.level, found.variant, found.latest) == ("critical", "fast", samples[1])
@@ -310,7 +372,9 @@ def test_the_laboratory_value_that_stands_for_now_counts_beside_a_later_point_of
     ],
 )
 @pytest.mark.parametrize("weak_end", [0, 1])
-def test_an_uncertain_sample_never_makes_a_critical_card(more: dict[str, Any], note: str, weak_end: int) -> None:
+def test_an_uncertain_sample_never_makes_a_critical_card(
+    more: dict[str, Any], note: str, weak_end: int
+) -> None:
     ends = [(0.0, "112"), (20.0, "124")]
     samples = [sample(*end, **(more if i == weak_end else {})) for i, end in enumerate(ends)]
     found = rate_of(samples)
@@ -381,7 +445,9 @@ def test_an_acute_onset_lowers_nothing_at_high_risk() -> None:
         ([(0, "120"), (6, "113"), (9, "124.1"), (20, "125")], "critical"),
     ],
 )
-def test_a_jump_or_a_lone_value_is_not_believed_without_a_repeat(points: list[Point], level: str) -> None:
+def test_a_jump_or_a_lone_value_is_not_believed_without_a_repeat(
+    points: list[Point], level: str
+) -> None:
     found = rate(*points)
     assert found.level == level
     assert (found.variant == "jump") is (level == "warning")
@@ -404,7 +470,9 @@ def test_a_jump_or_a_lone_value_is_not_believed_without_a_repeat(points: list[Po
         ([(0, "112"), (2, "121.9"), (3, "126")], "14"),
     ],
 )
-def test_an_implausible_change_to_the_last_sample_asks_for_a_repeat(points: list[Point], change: str | None) -> None:
+def test_an_implausible_change_to_the_last_sample_asks_for_a_repeat(
+    points: list[Point], change: str | None
+) -> None:
     jump = rate(*points).jump
     assert (jump.rise if jump else None) == (Decimal(change) if change else None)
 
@@ -427,7 +495,9 @@ def test_a_very_large_rise_keeps_its_level_and_asks_for_a_repeat() -> None:
         (("199.9", None), "critical", ""),
     ],
 )
-def test_glucose_corrects_or_weakens_a_rise(glucose: tuple[str | None, str | None], level: str, note: str) -> None:
+def test_glucose_corrects_or_weakens_a_rise(
+    glucose: tuple[str | None, str | None], level: str, note: str
+) -> None:
     samples = chart((0, "120"), (20, "129"))
     known = {s: Decimal(g) for s, g in zip(samples, glucose, strict=True) if g}
     found = rate_of(samples, glucose=known)
@@ -437,13 +507,25 @@ def test_glucose_corrects_or_weakens_a_rise(glucose: tuple[str | None, str | Non
 def test_an_estimated_base_is_corrected_for_glucose_at_every_sample_or_not_at_all() -> None:
     samples = chart((0, "120"), (6, "124"), (28, "133"))
     glucose = {samples[0]: Decimal(600), samples[1]: Decimal(400), samples[2]: Decimal(150)}
-    corrected = [p for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day") if not p.observed]
+    corrected = [
+        p
+        for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day")
+        if not p.observed
+    ]
     assert [p.base for p in corrected] == [Decimal("128.533")]
     del glucose[samples[1]]
-    weak = [p for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day") if not p.observed]
+    weak = [
+        p
+        for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day")
+        if not p.observed
+    ]
     assert [p.glucose for p in weak] == ["one-end"]
     glucose |= {samples[0]: Decimal(100), samples[2]: Decimal(600)}
-    risen = [p for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day") if not p.observed]
+    risen = [
+        p
+        for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day")
+        if not p.observed
+    ]
     assert [p.glucose for p in risen] == [""]
 
 
@@ -469,7 +551,9 @@ def test_no_sample_at_all_is_not_assessable() -> None:
 # ---- laws ------------------------------------------------------------------------------------------------
 
 tenths = st.integers(1050, 1450).map(lambda n: Decimal(n) / 10)
-points = st.lists(st.tuples(st.integers(0, 900), tenths), min_size=1, max_size=8, unique_by=lambda p: p[0])
+points = st.lists(
+    st.tuples(st.integers(0, 900), tenths), min_size=1, max_size=8, unique_by=lambda p: p[0]
+)
 
 
 def clocked(pairs: list[tuple[int, Decimal]]) -> list[Sample]:
@@ -481,7 +565,9 @@ def clocked(pairs: list[tuple[int, Decimal]]) -> list[Sample]:
 @given(points)
 def test_sodium_that_only_falls_never_rises(pairs: list[tuple[int, Decimal]]) -> None:
     falling = sorted((value for _, value in pairs), reverse=True)
-    samples = clocked([(tenth, value) for (tenth, _), value in zip(sorted(pairs), falling, strict=True)])
+    samples = clocked(
+        [(tenth, value) for (tenth, _), value in zip(sorted(pairs), falling, strict=True)]
+    )
     found = rate_of(samples)
     assert found.level is None
     assert found.rise_now <= 0
@@ -501,7 +587,9 @@ def test_nothing_is_extrapolated_beyond_measured_values(pairs: list[tuple[int, D
 
 @settings(max_examples=150, deadline=None)
 @given(points, st.randoms(use_true_random=False), st.booleans())
-def test_order_and_repetition_do_not_matter(pairs: list[tuple[int, Decimal]], random: Any, high_risk: bool) -> None:
+def test_order_and_repetition_do_not_matter(
+    pairs: list[tuple[int, Decimal]], random: Any, high_risk: bool
+) -> None:
     samples = clocked(pairs)
     shuffled = samples + samples[: len(samples) // 2]
     random.shuffle(shuffled)
@@ -510,7 +598,9 @@ def test_order_and_repetition_do_not_matter(pairs: list[tuple[int, Decimal]], ra
 
 @settings(max_examples=150, deadline=None)
 @given(tenths, tenths, st.integers(-120, 120), st.sampled_from(["aasld", "european"]))
-def test_the_day_has_no_step_at_24_hours(base: Decimal, end: Decimal, seconds: int, profile: str) -> None:
+def test_the_day_has_no_step_at_24_hours(
+    base: Decimal, end: Decimal, seconds: int, profile: str
+) -> None:
     assume(abs(end - base) <= 12)
     exact = rate_of(chart((0, str(base)), (24, str(end))), profile=profile)
     near = rate_of(chart((0, str(base)), (24 + seconds / 3600, str(end))), profile=profile)
@@ -522,7 +612,9 @@ def test_the_day_has_no_step_at_24_hours(base: Decimal, end: Decimal, seconds: i
 
 @settings(max_examples=150, deadline=None)
 @given(points, st.booleans(), st.booleans())
-def test_a_card_always_says_what_it_rests_on(pairs: list[tuple[int, Decimal]], high_risk: bool, dialysis: bool) -> None:
+def test_a_card_always_says_what_it_rests_on(
+    pairs: list[tuple[int, Decimal]], high_risk: bool, dialysis: bool
+) -> None:
     found = rate_of(clocked(pairs), high_risk=high_risk, dialysis=dialysis)
     assert (found.level is None) == (found.worst is None) == (found.rule == "")
     if found.worst is not None:

@@ -94,12 +94,16 @@ def test_a_withdrawn_result_is_dropped_without_a_word(status: str) -> None:
     assert found.newest_rejected is None
 
 
-@pytest.mark.parametrize(("status", "kept"), [("unknown", "unknown"), ("", "unknown"), ("corrected", "corrected")])
+@pytest.mark.parametrize(
+    ("status", "kept"), [("unknown", "unknown"), ("", "unknown"), ("corrected", "corrected")]
+)
 def test_a_result_without_a_clear_status_is_used_and_marked(status: str, kept: str) -> None:
     assert [s.status for s in series(lab("128", status=status)).samples] == [kept]
 
 
-@pytest.mark.parametrize(("hours", "used"), [(1.0, True), (23.9, True), (24.0, False), (24.1, False)])
+@pytest.mark.parametrize(
+    ("hours", "used"), [(1.0, True), (23.9, True), (24.0, False), (24.1, False)]
+)
 def test_a_preliminary_result_counts_only_while_it_is_young(hours: float, used: bool) -> None:
     assert bool(series(hours_ago("122", hours, status="preliminary")).samples) is used
 
@@ -144,11 +148,19 @@ def test_a_rejected_result_that_is_the_only_one_is_told() -> None:
     assert (found.newest_rejected.shown, found.newest_rejected.unit) == ("135", "mg/dL")
 
 
-@pytest.mark.parametrize(("value", "flagged"), [("70", True), ("88", True), ("89.9", True), ("90", False)])
-def test_a_value_below_the_plausible_range_counts_as_severe_and_is_flagged(value: str, flagged: bool) -> None:
+@pytest.mark.parametrize(
+    ("value", "flagged"), [("70", True), ("88", True), ("89.9", True), ("90", False)]
+)
+def test_a_value_below_the_plausible_range_counts_as_severe_and_is_flagged(
+    value: str, flagged: bool
+) -> None:
     found = view(lab(value), hours_ago("131", 5))
     assert found.latest is not None
-    assert (found.latest.shown, found.band, found.latest.below_plausible) == (value, Band.SEVERE, flagged)
+    assert (found.latest.shown, found.band, found.latest.below_plausible) == (
+        value,
+        Band.SEVERE,
+        flagged,
+    )
 
 
 @pytest.mark.parametrize("value", ["90", "190"])
@@ -176,14 +188,17 @@ def test_the_units_of_real_laboratories_are_read(unit: str) -> None:
         (">=", "135.5", "aasld", Band.NORMAL),
     ],
 )
-def test_a_bound_is_used_where_it_tells_enough(comparator: str, value: str, profile: str, band: Band) -> None:
+def test_a_bound_is_used_where_it_tells_enough(
+    comparator: str, value: str, profile: str, band: Band
+) -> None:
     found = view(lab(value, comparator=comparator), profile=profile)
     assert found.latest is not None
     assert (found.latest.shown, found.band) == (comparator + value, band)
 
 
 @pytest.mark.parametrize(
-    ("comparator", "value"), [("<", "140"), ("<=", "135.1"), (">", "135"), (">", "120"), ("~", "120")]
+    ("comparator", "value"),
+    [("<", "140"), ("<=", "135.1"), (">", "135"), (">", "120"), ("~", "120")],
 )
 def test_a_bound_that_tells_nothing_is_dropped(comparator: str, value: str) -> None:
     found = series(lab(value, comparator=comparator))
@@ -201,7 +216,9 @@ def test_urine_is_never_blood() -> None:
 
 
 def test_a_result_without_a_time_is_dropped() -> None:
-    timeless = LabResult(analyte="sodium", value=Decimal(118), unit="mmol/L", time=None, status="final")
+    timeless = LabResult(
+        analyte="sodium", value=Decimal(118), unit="mmol/L", time=None, status="final"
+    )
     assert [r.why for r in series(timeless).rejected] == ["time"]
 
 
@@ -255,14 +272,21 @@ def test_a_result_keeps_what_its_time_rests_on() -> None:
         ({"updated": NOW}, {"updated": None}),
     ],
 )
-def test_of_two_reports_with_one_identifier_the_better_counts(better: dict[str, Any], worse: dict[str, Any]) -> None:
-    pair = [hours_ago("128", 1, identity="x|1", **better), hours_ago("122", 3, identity="x|1", **worse)]
+def test_of_two_reports_with_one_identifier_the_better_counts(
+    better: dict[str, Any], worse: dict[str, Any]
+) -> None:
+    pair = [
+        hours_ago("128", 1, identity="x|1", **better),
+        hours_ago("122", 3, identity="x|1", **worse),
+    ]
     assert values(series(*pair)) == ["128"]
     assert values(series(*reversed(pair))) == ["128"]
 
 
 @pytest.mark.parametrize(("minutes", "count"), [(0, 1), (1, 1), (1.5, 2)])
-def test_two_results_of_one_method_within_a_minute_are_one_sample(minutes: float, count: int) -> None:
+def test_two_results_of_one_method_within_a_minute_are_one_sample(
+    minutes: float, count: int
+) -> None:
     again = lab("128", timedelta(minutes=minutes), status="corrected")
     found = series(lab("118"), again)
     assert len(found.samples) == count
@@ -349,8 +373,12 @@ def test_a_very_low_value_that_was_never_repeated_lapses_by_times_of_its_own(
 
 
 def test_an_upper_bound_that_low_is_an_unrepeated_severe_value_too() -> None:
-    assert view(lab("120", timedelta(days=5), comparator="<"), setting="inpatient").never_repeated_severe
-    assert not view(lab("120", timedelta(days=5), comparator="<="), setting="inpatient").never_repeated_severe
+    assert view(
+        lab("120", timedelta(days=5), comparator="<"), setting="inpatient"
+    ).never_repeated_severe
+    assert not view(
+        lab("120", timedelta(days=5), comparator="<="), setting="inpatient"
+    ).never_repeated_severe
 
 
 # ---- trend -----------------------------------------------------------------------------------------------
@@ -370,7 +398,9 @@ def test_an_upper_bound_that_low_is_an_unrepeated_severe_value_too() -> None:
         ("142", 24, "137.1", False),
     ],
 )
-def test_falling_needs_a_drop_a_time_and_a_low_end(before: str, hours: float, newest: str, falls: bool) -> None:
+def test_falling_needs_a_drop_a_time_and_a_low_end(
+    before: str, hours: float, newest: str, falls: bool
+) -> None:
     found = view(hours_ago(before, hours), lab(newest))
     assert (found.falling is not None) is falls
 
@@ -391,7 +421,9 @@ def test_a_fall_is_told_from_the_highest_value_with_its_time() -> None:
         ("146", 20, "136", False),
     ],
 )
-def test_a_fall_within_two_days_to_a_low_value_is_acute(before: str, hours: float, newest: str, is_acute: bool) -> None:
+def test_a_fall_within_two_days_to_a_low_value_is_acute(
+    before: str, hours: float, newest: str, is_acute: bool
+) -> None:
     assert (view(hours_ago(before, hours), lab(newest)).acute is not None) is is_acute
 
 
@@ -401,7 +433,10 @@ def test_a_fall_between_two_methods_is_not_acute() -> None:
 
 def test_a_fall_from_or_to_a_value_that_needs_a_repeat_is_not_acute() -> None:
     assert view(hours_ago("140", 3), lab("127")).acute is None
-    assert view(hours_ago("130", 8), hours_ago("142", 5), hours_ago("131", 2), lab("130")).acute is None
+    assert (
+        view(hours_ago("130", 8), hours_ago("142", 5), hours_ago("131", 2), lab("130")).acute
+        is None
+    )
     assert view(hours_ago("141", 20), lab("120")).acute is None
     assert view(hours_ago("141", 20), hours_ago("122", 3), lab("120")).acute is not None
 
@@ -431,7 +466,9 @@ def test_a_fall_with_another_explanation_is_not_acute() -> None:
         ([("120", 90), ("131", 61), ("133", 30), ("134", 0)], True),
     ],
 )
-def test_a_mild_low_sodium_is_stable_after_many_like_values(results: list[tuple[str, float]], stable: bool) -> None:
+def test_a_mild_low_sodium_is_stable_after_many_like_values(
+    results: list[tuple[str, float]], stable: bool
+) -> None:
     assert view(*(lab(v, timedelta(days=d)) for v, d in results)).stable_chronic is stable
 
 
@@ -439,7 +476,9 @@ def test_a_mild_low_sodium_is_stable_after_many_like_values(results: list[tuple[
 
 wild = st.builds(
     hours_ago,
-    st.sampled_from(["60", "88", "118", "125.5", "128", "131.04", "135", "139", "200", "NaN", "-1"]),
+    st.sampled_from(
+        ["60", "88", "118", "125.5", "128", "131.04", "135", "139", "200", "NaN", "-1"]
+    ),
     st.sampled_from([-30.0, -0.1, 0.0, 0.01, 0.5, 3.0, 20.0, 47.9, 300.0, 20000.0]),
     status=st.sampled_from(["final", "corrected", "preliminary", "unknown", "cancelled", "x"]),
     method=st.sampled_from(["lab", "poc"]),
@@ -452,7 +491,9 @@ wild = st.builds(
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(wild, max_size=8).flatmap(lambda labs: st.tuples(st.just(labs), st.permutations(labs))))
+@given(
+    st.lists(wild, max_size=8).flatmap(lambda labs: st.tuples(st.just(labs), st.permutations(labs)))
+)
 def test_no_record_breaks_the_view_and_its_order_does_not_matter(
     labs: tuple[list[LabResult], list[LabResult]],
 ) -> None:

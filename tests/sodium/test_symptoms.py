@@ -11,7 +11,14 @@ from cds_service.sodium.snapshot import Patient
 from cds_service.sodium.symptoms import Symptoms
 from tests.sodium.patients import Story, order, problem, result
 
-SEVERE = ["herniation", "cerebral-edema", "arrest", "respiratory-failure", "status-epilepticus", "seizure"]
+SEVERE = [
+    "herniation",
+    "cerebral-edema",
+    "arrest",
+    "respiratory-failure",
+    "status-epilepticus",
+    "seizure",
+]
 SEVERE += ["coma", "stupor", "somnolence"]
 MODERATE = ["confusion", "headache", "nausea", "vomiting"]
 MILD = ["weakness", "fatigue", "lethargy", "gait", "fall", "dizziness", "poor-concentration"]
@@ -22,8 +29,12 @@ def symptoms_of(story: Story, profile: str = "aasld") -> Symptoms:
     return story.case(profile).symptoms
 
 
-def with_problem(*names: str, days: float | None = 1, active: bool = True, encounter: bool = False) -> Symptoms:
-    return symptoms_of(Story(problems=(problem(*names, days=days, active=active, encounter=encounter),)))
+def with_problem(
+    *names: str, days: float | None = 1, active: bool = True, encounter: bool = False
+) -> Symptoms:
+    return symptoms_of(
+        Story(problems=(problem(*names, days=days, active=active, encounter=encounter),))
+    )
 
 
 def test_a_record_without_symptoms_names_none() -> None:
@@ -67,7 +78,9 @@ def test_a_resolved_symptom_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("concept", ["fall", "fracture"])
-def test_a_fall_or_fracture_of_the_last_three_months_counts_even_when_resolved(concept: str) -> None:
+def test_a_fall_or_fracture_of_the_last_three_months_counts_even_when_resolved(
+    concept: str,
+) -> None:
     assert with_problem(concept, days=90, active=False).fall_or_fracture
     assert not with_problem(concept, days=91).fall_or_fracture
 
@@ -144,7 +157,9 @@ def test_a_severe_symptom_is_blamed_on_sodium_only_where_it_is_low_enough(
 
 
 def test_an_acute_fall_makes_any_severe_symptom_attributable() -> None:
-    fell = Story(sodium=133, problems=(problem("respiratory-failure"),), results=(result("sodium", 143, 20),))
+    fell = Story(
+        sodium=133, problems=(problem("respiratory-failure"),), results=(result("sodium", 143, 20),)
+    )
     assert fell.case().sodium.acute is not None
     assert symptoms_of(fell).attributable
     assert not symptoms_of(replace(fell, results=())).attributable
@@ -169,7 +184,9 @@ def test_vomiting_is_severe_only_in_the_european_profile_with_profound_low_sodiu
 
 
 @pytest.mark.parametrize("concept", ["cerebral-edema", "herniation"])
-def test_brain_edema_counts_for_thirty_days_or_as_a_diagnosis_of_this_encounter(concept: str) -> None:
+def test_brain_edema_counts_for_thirty_days_or_as_a_diagnosis_of_this_encounter(
+    concept: str,
+) -> None:
     assert with_problem(concept, days=30).brain_edema
     assert with_problem(concept, days=None, encounter=True).icp_indication
     assert not with_problem(concept, days=31).brain_edema
@@ -183,7 +200,9 @@ def test_a_brain_injury_is_an_indication_only_while_dated_within_thirty_days(con
     assert not with_problem(concept, days=None, encounter=True).icp_indication
 
 
-@pytest.mark.parametrize(("born", "risk"), [(date(1961, 11, 15), True), (date(1961, 11, 16), False)])
+@pytest.mark.parametrize(
+    ("born", "risk"), [(date(1961, 11, 15), True), (date(1961, 11, 16), False)]
+)
 def test_the_falls_line_is_for_everybody_from_sixty_five(born: date, risk: bool) -> None:
     assert symptoms_of(Story(patient=Patient(birth_date=born))).falls_risk is risk
 

@@ -107,12 +107,16 @@ ORDER = [
 @pytest.mark.parametrize("second", range(len(ORDER)))
 def test_of_two_kinds_of_evidence_the_more_dangerous_leads(first: int, second: int) -> None:
     pair = {ORDER[first][0], ORDER[second][0]}
-    expected = Volume.CONFLICT if pair == {"hypovolemia", "ascites"} else ORDER[min(first, second)][1]
+    expected = (
+        Volume.CONFLICT if pair == {"hypovolemia", "ascites"} else ORDER[min(first, second)][1]
+    )
     assert status(*(problem(c) for c in sorted(pair))).status is expected
 
 
 @pytest.mark.parametrize("other", ["ascites", "cirrhosis", "ckd-4-5", "heart-failure"])
-def test_depletion_beside_any_hint_of_overload_is_a_conflict_with_both_sides_named(other: str) -> None:
+def test_depletion_beside_any_hint_of_overload_is_a_conflict_with_both_sides_named(
+    other: str,
+) -> None:
     found = status(problem("vomiting"), problem(other, days=400))
     assert found.status is Volume.CONFLICT
     assert (found.evidence, found.against) == (("vomiting",), (other,))
@@ -146,7 +150,9 @@ def test_weak_signs_of_overload_are_a_hint() -> None:
         ("volume overloaded", Volume.HYPER),
     ],
 )
-def test_the_site_s_own_judgment_of_the_last_two_days_comes_before_codes(word: str, verdict: Volume) -> None:
+def test_the_site_s_own_judgment_of_the_last_two_days_comes_before_codes(
+    word: str, verdict: Volume
+) -> None:
     found = status(problem("siadh"), site=word)
     assert (found.status, found.site_said, found.evidence) == (verdict, True, ("site-status",))
 
@@ -154,7 +160,10 @@ def test_the_site_s_own_judgment_of_the_last_two_days_comes_before_codes(word: s
 def test_an_old_judgment_of_the_site_is_left_out() -> None:
     story = Story(site_volume=("hypervolemic", ago(hours=48)))
     assert story.case().volume.status is Volume.HYPER
-    assert replace(story, site_volume=("hypervolemic", ago(hours=49))).case().volume.status is Volume.UNKNOWN
+    assert (
+        replace(story, site_volume=("hypervolemic", ago(hours=49))).case().volume.status
+        is Volume.UNKNOWN
+    )
 
 
 @pytest.mark.parametrize(("concept", "verdict"), [("sah", Volume.CSW), ("adrenal", Volume.ADRENAL)])
@@ -202,18 +211,28 @@ def test_the_limits_of_the_urine_pattern(osmolality: str, sodium: str, verdict: 
         Story(results=PATTERN, problems=(problem("ckd-4-5", days=None),)),
         Story(results=PATTERN, sodium=140),
         Story(results=PATTERN, sodium_hours=27),
-        Story(results=(result("urine-osmolality", 400, 49), result("urine-sodium", 60, 49)), sodium_hours=49),
-        Story(results=(result("urine-osmolality", 400), result("urine-sodium", 60, comparator="<"))),
+        Story(
+            results=(result("urine-osmolality", 400, 49), result("urine-sodium", 60, 49)),
+            sodium_hours=49,
+        ),
+        Story(
+            results=(result("urine-osmolality", 400), result("urine-sodium", 60, comparator="<"))
+        ),
     ],
 )
-def test_urine_chemistry_says_nothing_with_a_diuretic_other_disease_or_unread_lists(changed: Story) -> None:
+def test_urine_chemistry_says_nothing_with_a_diuretic_other_disease_or_unread_lists(
+    changed: Story,
+) -> None:
     assert Story(results=PATTERN).case().volume.status is Volume.EUV
     assert changed.case().volume.status is Volume.UNKNOWN
 
 
 @pytest.mark.parametrize(
     "gone",
-    [order("furosemide", status="stopped", ended=3.1), order("furosemide", status="completed", days=91)],
+    [
+        order("furosemide", status="stopped", ended=3.1),
+        order("furosemide", status="completed", days=91),
+    ],
 )
 def test_a_diuretic_that_is_long_gone_does_not_hide_the_urine_pattern(gone: Order) -> None:
     assert status(results=PATTERN, orders=(gone,)).status is Volume.EUV
@@ -240,7 +259,9 @@ def test_a_high_urea_to_creatinine_ratio_says_nothing_in_kidney_failure() -> Non
 
 def test_urea_in_millimoles_is_compared_on_the_same_scale() -> None:
     creatinine = result("creatinine", "88.4", unit="umol/L")
-    assert status(results=(result("bun", "7.1", unit="mmol/L"), creatinine)).status is Volume.UNKNOWN
+    assert (
+        status(results=(result("bun", "7.1", unit="mmol/L"), creatinine)).status is Volume.UNKNOWN
+    )
     assert status(results=(result("bun", "7.2", unit="mmol/L"), creatinine)).status is Volume.HYPO
 
 

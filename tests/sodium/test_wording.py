@@ -38,15 +38,23 @@ EASTERN = timedelta(hours=-5)
         ("-3.25", (), "-3.3"),
         ("NaN", (), "NaN"),
         ("1E+999999", (), "1e+999999"),
-        ("134.99999999999999999999999999999999999", ("135",), "134.99999999999999999999999999999999999"),
+        (
+            "134.99999999999999999999999999999999999",
+            ("135",),
+            "134.99999999999999999999999999999999999",
+        ),
     ],
 )
-def test_a_number_is_short_and_never_rounded_across_an_edge(value: str, edges: tuple[str, ...], shown: str) -> None:
+def test_a_number_is_short_and_never_rounded_across_an_edge(
+    value: str, edges: tuple[str, ...], shown: str
+) -> None:
     assert number(Decimal(value), [Decimal(e) for e in edges]) == shown
 
 
 @given(st.decimals(min_value=50, max_value=200, places=3), st.integers(50, 200).map(Decimal))
-def test_a_shown_number_lies_on_the_side_of_the_edge_where_the_value_lies(value: Decimal, edge: Decimal) -> None:
+def test_a_shown_number_lies_on_the_side_of_the_edge_where_the_value_lies(
+    value: Decimal, edge: Decimal
+) -> None:
     shown = Decimal(number(value, [edge]))
     assert (shown > edge, shown < edge) == (value > edge, value < edge)
     assert abs(shown - value) <= Decimal("0.05")
@@ -93,10 +101,17 @@ def test_a_span_in_hours_is_never_zero(delta: timedelta, shown: str) -> None:
         (datetime(2025, 12, 31, tzinfo=UTC), None, True, "31 Dec 2025"),
         (datetime(2026, 11, 15, 3, 30, tzinfo=UTC), EASTERN, False, "yesterday 22:30"),
         (datetime(2026, 11, 15, tzinfo=UTC), EASTERN, True, "today"),
-        (datetime(2026, 11, 15, 8, 30, tzinfo=timezone(timedelta(hours=9))), None, False, "today 08:30"),
+        (
+            datetime(2026, 11, 15, 8, 30, tzinfo=timezone(timedelta(hours=9))),
+            None,
+            False,
+            "today 08:30",
+        ),
     ],
 )
-def test_a_time_reads_as_people_say_it(moment: datetime, zone: timedelta | None, day_only: bool, shown: str) -> None:
+def test_a_time_reads_as_people_say_it(
+    moment: datetime, zone: timedelta | None, day_only: bool, shown: str
+) -> None:
     assert when(moment, NOW, zone, day_only) == shown
 
 

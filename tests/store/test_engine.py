@@ -41,7 +41,10 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) 
 
 def test_an_empty_sqlite_file_gets_to_the_letter_what_the_migrations_make(tmp_path: Path) -> None:
     """A first start does without them: the next release's migrations must find what they expect."""
-    made, migrated = make_engine(sqlite_url(tmp_path / "made")), make_engine(sqlite_url(tmp_path / "migrated"))
+    made, migrated = (
+        make_engine(sqlite_url(tmp_path / "made")),
+        make_engine(sqlite_url(tmp_path / "migrated")),
+    )
     upgrade(made)
     with migrated.begin() as connection:
         connection.execute(sa.text("CREATE TABLE somebodys (x INTEGER)"))  # not empty
@@ -65,12 +68,16 @@ def test_tenant_comes_first_in_every_key() -> None:
         assert table.primary_key.columns.keys()[0] == "tenant", table.name
 
 
-def test_a_postgresql_without_our_schema_refuses_to_start_and_says_what_to_do(postgres: Server) -> None:
+def test_a_postgresql_without_our_schema_refuses_to_start_and_says_what_to_do(
+    postgres: Server,
+) -> None:
     with pytest.raises(SettingsError, match="cds-service db upgrade"):
         open_database(postgres.fresh("empty"))
 
 
-def test_a_postgresql_of_an_older_release_refuses_to_start_until_it_is_upgraded(postgres: Server) -> None:
+def test_a_postgresql_of_an_older_release_refuses_to_start_until_it_is_upgraded(
+    postgres: Server,
+) -> None:
     url = postgres.fresh("older")
     engine = make_engine(url)
     upgrade(engine)
@@ -85,7 +92,11 @@ def test_a_postgresql_of_an_older_release_refuses_to_start_until_it_is_upgraded(
 def test_a_database_of_a_newer_release_refuses_to_start(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    url = sqlite_url(tmp_path) if kind == "sqlite" else request.getfixturevalue("postgres").fresh("newer")
+    url = (
+        sqlite_url(tmp_path)
+        if kind == "sqlite"
+        else request.getfixturevalue("postgres").fresh("newer")
+    )
     engine = make_engine(url)
     upgrade(engine)
     with engine.begin() as connection:
@@ -121,7 +132,11 @@ def test_a_server_that_comes_back_with_another_schema_is_never_written_to(postgr
 
 
 def test_an_error_never_shows_the_password(tmp_path: Path) -> None:
-    for url in ("mysql://user:hunter2@host/db", "postgresql//user:hunter2@host/db", f"sqlite:///{tmp_path}"):
+    for url in (
+        "mysql://user:hunter2@host/db",
+        "postgresql//user:hunter2@host/db",
+        f"sqlite:///{tmp_path}",
+    ):
         with pytest.raises(SettingsError) as caught:
             open_database(url)
         assert "hunter2" not in str(caught.value)
@@ -147,18 +162,24 @@ def test_the_files_of_the_migrations_are_named_by_their_revisions() -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
     scripts = ScriptDirectory.from_config(config)
-    assert known_revisions() == tuple(sorted(script.revision for script in scripts.walk_revisions()))
+    assert known_revisions() == tuple(
+        sorted(script.revision for script in scripts.walk_revisions())
+    )
     assert newest_revision() == scripts.get_current_head()
 
 
-def test_a_first_start_and_one_with_the_schema_in_place_do_without_the_migrations(tmp_path: Path) -> None:
+def test_a_first_start_and_one_with_the_schema_in_place_do_without_the_migrations(
+    tmp_path: Path,
+) -> None:
     """They take longer to import than the rest of such a start."""
     program = (
         "import sys; from cds_service.store.engine import open_database\n"
         f"open_database({sqlite_url(tmp_path)!r}); print('alembic' in sys.modules)"
     )
     for _ in range(2):
-        started = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        started = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
         assert started.stdout == "False\n"
 
 
@@ -180,7 +201,9 @@ def test_two_starts_on_one_empty_sqlite_file_both_find_it_made(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("dies_at", [2, 3, 5])
-def test_a_first_start_that_dies_half_way_leaves_a_file_that_the_next_one_opens(tmp_path: Path, dies_at: int) -> None:
+def test_a_first_start_that_dies_half_way_leaves_a_file_that_the_next_one_opens(
+    tmp_path: Path, dies_at: int
+) -> None:
     url = f"sqlite:///{tmp_path / 'half.db'}"
     done = subprocess.run([sys.executable, "-c", _DIES, url, str(dies_at)], check=False)
     assert done.returncode == 7

@@ -84,7 +84,9 @@ def test_two_tenants_keep_their_own_counts(database: Database, recorder: Recorde
     assert rows(database, TALLY) == 2
 
 
-def test_one_row_that_the_database_refuses_costs_no_other(database: Database, recorder: Recorder) -> None:
+def test_one_row_that_the_database_refuses_costs_no_other(
+    database: Database, recorder: Recorder
+) -> None:
     recorder.put(a_call("good"))
     recorder.put(a_call("bad", service="broken \ud800 text"))
     recorder.put(a_call("better"))

@@ -43,7 +43,11 @@ def test_rows_go_after_their_time_and_the_daily_counts_stay(database: Database) 
     assert oldest is not None
     assert oldest >= NOW - timedelta(days=100)
     with database.transaction() as connection:
-        assert connection.execute(sa.select(sa.func.sum(TALLY.c.returned))).scalar_one() == counted == 5000
+        assert (
+            connection.execute(sa.select(sa.func.sum(TALLY.c.returned))).scalar_one()
+            == counted
+            == 5000
+        )
 
 
 def test_comments_go_first_and_only_that_there_was_one_stays(database: Database) -> None:
@@ -67,4 +71,6 @@ def test_a_deleted_comment_is_gone_from_the_file(tmp_path: object) -> None:
     with database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     database.engine.dispose()
-    assert b"SENTINEL-COMMENT" not in b"".join(p.read_bytes() for p in Path(str(tmp_path)).glob("one.db*"))
+    assert b"SENTINEL-COMMENT" not in b"".join(
+        p.read_bytes() for p in Path(str(tmp_path)).glob("one.db*")
+    )

@@ -158,7 +158,9 @@ def test_words_and_their_negations(text: str, wanted: set[str], matcher: Concept
 
 def test_a_code_decides_before_the_words_beside_it(matcher: ConceptMatcher) -> None:
     coded_only = Coded(codings=(Coding(ICD10CM, "R40.2411"),), text="Coma")
-    with_words = Coded(codings=(Coding(ICD10CM, "E87.1"),), text="Cerebral salt wasting hyponatremia")
+    with_words = Coded(
+        codings=(Coding(ICD10CM, "E87.1"),), text="Cerebral salt wasting hyponatremia"
+    )
     finer = Coded(codings=(Coding(SNOMED, "999000001"),), text="Alcoholic cirrhosis with ascites")
 
     assert matcher.match(coded_only) == set()
@@ -179,7 +181,9 @@ def test_no_problem_raises(matcher: ConceptMatcher, text: str, code: str, system
 
 
 def test_no_normal_glasgow_item_is_a_severe_symptom(matcher: ConceptMatcher) -> None:
-    items = [f"R40.2{group}{score}{when}" for group in "123" for score in range(7) for when in range(5)]
+    items = [
+        f"R40.2{group}{score}{when}" for group in "123" for score in range(7) for when in range(5)
+    ]
 
     assert not any(matcher.match(icd(item)) & SEVERE for item in items)
 

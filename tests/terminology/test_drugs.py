@@ -34,7 +34,9 @@ def systemic(drug: Drug) -> bool:
     return drug.cls != "sodium-chloride"
 
 
-def test_every_drug_is_recognised_by_its_names_and_brands(terms: Terms, resolver: DrugResolver) -> None:
+def test_every_drug_is_recognised_by_its_names_and_brands(
+    terms: Terms, resolver: DrugResolver
+) -> None:
     for key, drug in terms.drugs.items():
         if not systemic(drug):
             continue
@@ -42,7 +44,9 @@ def test_every_drug_is_recognised_by_its_names_and_brands(terms: Terms, resolver
             assert key in names(resolver.resolve(text(name))), (key, name)
 
 
-def test_every_drug_is_recognised_by_each_of_its_codes(terms: Terms, resolver: DrugResolver) -> None:
+def test_every_drug_is_recognised_by_each_of_its_codes(
+    terms: Terms, resolver: DrugResolver
+) -> None:
     for key, drug in terms.drugs.items():
         if not systemic(drug):
             continue
@@ -100,11 +104,15 @@ def test_brand_names_are_many_and_belong_to_the_watched_and_treating_drugs(terms
         ),
     ],
 )
-def test_atc_prefixes_find_diuretics_and_nothing_else(atc: str, wanted: set[str], resolver: DrugResolver) -> None:
+def test_atc_prefixes_find_diuretics_and_nothing_else(
+    atc: str, wanted: set[str], resolver: DrugResolver
+) -> None:
     assert names(resolver.resolve(code(ATC, atc))) == wanted
 
 
-def test_a_class_entry_gives_way_to_the_diuretic_that_the_name_tells(resolver: DrugResolver) -> None:
+def test_a_class_entry_gives_way_to_the_diuretic_that_the_name_tells(
+    resolver: DrugResolver,
+) -> None:
     found = resolver.resolve(code(ATC, "C09BA03", "Lisinopril/hydrochlorothiazide"))
 
     assert names(found) == {"hydrochlorothiazide", "lisinopril"}
@@ -302,10 +310,18 @@ WILD = st.text(max_size=60) | st.sampled_from(
 )
 @settings(max_examples=300, deadline=None)
 def test_no_input_raises(
-    resolver: DrugResolver, words: str, display: str, system: str, value: str, amount: Decimal, unit: str
+    resolver: DrugResolver,
+    words: str,
+    display: str,
+    system: str,
+    value: str,
+    amount: Decimal,
+    unit: str,
 ) -> None:
     coded = Coded(codings=(Coding(system, value, display),), text=words)
-    strength = Strength(numerator=amount, numerator_unit=unit, denominator=amount, denominator_unit=unit)
+    strength = Strength(
+        numerator=amount, numerator_unit=unit, denominator=amount, denominator_unit=unit
+    )
     product = Product(
         concepts=(coded,), ingredients=((coded, strength), (coded, None)), routes=(coded,), form=coded,
         instructions=words, volume_ml=amount,

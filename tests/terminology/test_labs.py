@@ -70,7 +70,9 @@ def test_urine_sodium_is_an_analyte_of_its_own(labs: LabResolver) -> None:
 
 
 def test_the_loinc_code_need_not_come_first(labs: LabResolver) -> None:
-    epic = Coded(codings=(Coding("urn:oid:1.2.840", "1520009"), Coding("http://loinc.org/", " 2951-2")))
+    epic = Coded(
+        codings=(Coding("urn:oid:1.2.840", "1520009"), Coding("http://loinc.org/", " 2951-2"))
+    )
 
     assert labs.resolve(epic) == LabMatch("sodium")
 
@@ -82,10 +84,13 @@ def test_a_result_counts_as_point_of_care_only_where_every_code_says_so(labs: La
 
 def test_a_site_adds_local_codes(terms: Terms) -> None:
     local = LabResolver(
-        terms.labs, {("http://mimic.mit.edu/d-labitems/", "50983"): "sodium", ("x", "y"): "no-such-lab"}
+        terms.labs,
+        {("http://mimic.mit.edu/d-labitems/", "50983"): "sodium", ("x", "y"): "no-such-lab"},
     )
 
-    assert local.resolve(Coded(codings=(Coding("http://mimic.mit.edu/d-labitems", "50983"),))) == LabMatch("sodium")
+    assert local.resolve(
+        Coded(codings=(Coding("http://mimic.mit.edu/d-labitems", "50983"),))
+    ) == LabMatch("sodium")
     assert local.resolve(Coded(codings=(Coding("x", "y"),))) is None
     assert local.resolve(Coded(text="Sodium")) is None
 
@@ -133,7 +138,9 @@ def test_any_other_sodium_unit_is_refused(unit: str, terms: Terms) -> None:
         ("serum-osmolality", "270", "mosm/kg", "270"),
     ],
 )
-def test_values_come_in_the_unit_of_the_rules(analyte: str, value: str, unit: str, wanted: str, terms: Terms) -> None:
+def test_values_come_in_the_unit_of_the_rules(
+    analyte: str, value: str, unit: str, wanted: str, terms: Terms
+) -> None:
     found = convert(terms.labs[analyte], Decimal(value), unit)
 
     assert found is not None
@@ -180,7 +187,8 @@ def test_an_order_that_restricts_fluid_is_recognised_by_its_words(
 
 
 @pytest.mark.parametrize(
-    ("code", "wanted"), [("226208002", True), ("33463005", False), ("61426000", False), ("699827002", False)]
+    ("code", "wanted"),
+    [("226208002", True), ("33463005", False), ("61426000", False), ("699827002", False)],
 )
 def test_an_order_that_restricts_fluid_is_recognised_by_its_code(
     code: str, wanted: bool, restriction: RestrictionMatcher

@@ -23,7 +23,9 @@ def fluid_of(found: Resolution) -> str:
 
 
 @pytest.mark.parametrize("row", ORDERS, ids=lambda row: row["order"][:60])
-def test_an_order_string_gives_its_ingredients_and_its_fluid(row: dict[str, str], resolver: DrugResolver) -> None:
+def test_an_order_string_gives_its_ingredients_and_its_fluid(
+    row: dict[str, str], resolver: DrugResolver
+) -> None:
     found = resolver.resolve(Product(concepts=(Coded(text=row["order"]),)))
 
     wanted = set(filter(None, row["ingredients"].split(";")))

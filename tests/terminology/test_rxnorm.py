@@ -29,17 +29,24 @@ def index(terms: Terms, release: Path) -> RxNormIndex:
     return import_release(terms.drugs, release)
 
 
-def test_the_walk_reaches_products_and_packs_of_shipped_ingredients_only(index: RxNormIndex) -> None:
+def test_the_walk_reaches_products_and_packs_of_shipped_ingredients_only(
+    index: RxNormIndex,
+) -> None:
     ingredients = {code: product.ingredients for code, product in index.products.items()}
 
     assert index.release == date(2025, 10, 6)
-    assert all(ingredients[code] == ("sertraline",) for code in ("155137", "900001", "900002", "900003", "900004"))
+    assert all(
+        ingredients[code] == ("sertraline",)
+        for code in ("155137", "900001", "900002", "900003", "900004")
+    )
     assert set(ingredients["900012"]) == {"hydrochlorothiazide", "lisinopril"}
     assert ingredients["900042"] == ("bendroflumethiazide",)
     assert not {"161", "900020", "900021", "36438", "900099"} & set(ingredients)
 
 
-def test_orders_with_a_code_and_no_name_are_recognised(index: RxNormIndex, terms: Terms, fluids: Fluids) -> None:
+def test_orders_with_a_code_and_no_name_are_recognised(
+    index: RxNormIndex, terms: Terms, fluids: Fluids
+) -> None:
     resolver = DrugResolver(terms.drugs, fluids, products=index.products)
 
     def order(code: str) -> Product:
@@ -49,7 +56,9 @@ def test_orders_with_a_code_and_no_name_are_recognised(index: RxNormIndex, terms
     hypertonic = resolver.resolve(order("900031"))
     inhaled = resolver.resolve(order("900032"))
 
-    assert [(d.name, d.evidence) for d in resolver.resolve(order("900003")).drugs] == [("sertraline", "code")]
+    assert [(d.name, d.evidence) for d in resolver.resolve(order("900003")).drugs] == [
+        ("sertraline", "code")
+    ]
     assert (combination.ingredient_count, combination.partners) == (2, ("lisinopril",))
     assert hypertonic.saline is not None
     assert hypertonic.route == "iv"
@@ -58,7 +67,9 @@ def test_orders_with_a_code_and_no_name_are_recognised(index: RxNormIndex, terms
     assert resolver.resolve(order("900021")).code_only
 
 
-def test_a_folder_serves_as_well_as_a_zip_file(tmp_path: Path, terms: Terms, index: RxNormIndex) -> None:
+def test_a_folder_serves_as_well_as_a_zip_file(
+    tmp_path: Path, terms: Terms, index: RxNormIndex
+) -> None:
     folder = tmp_path / "unpacked"
     (folder / "rrf").mkdir(parents=True)
     for name, content in files().items():
@@ -77,7 +88,8 @@ def test_the_index_comes_back_as_it_was_written(tmp_path: Path, index: RxNormInd
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{}", "[]", '{"format": 2}', '{"format": 1, "release": "x", "products": {}}', "\x00"]
+    "content",
+    ["", "{}", "[]", '{"format": 2}', '{"format": 1, "release": "x", "products": {}}', "\x00"],
 )
 def test_anything_else_is_refused_with_the_way_out(tmp_path: Path, content: str) -> None:
     path = tmp_path / "rxnorm-index.json"

@@ -21,14 +21,21 @@ def coded(value: str, display: str = "") -> Coded:
 
 
 def ratio(amount: str, unit: str, per: str = "1", per_unit: str = "mL") -> Strength:
-    return Strength(numerator=Decimal(amount), numerator_unit=unit, denominator=Decimal(per), denominator_unit=per_unit)
+    return Strength(
+        numerator=Decimal(amount),
+        numerator_unit=unit,
+        denominator=Decimal(per),
+        denominator_unit=per_unit,
+    )
 
 
 def saline(resolver: DrugResolver, product: Product) -> Saline | None:
     return resolver.resolve(product).saline
 
 
-def test_six_codes_are_hypertonic_or_concentrate_and_no_other(resolver: DrugResolver, fluids: Fluids) -> None:
+def test_six_codes_are_hypertonic_or_concentrate_and_no_other(
+    resolver: DrugResolver, fluids: Fluids
+) -> None:
     found = {code: saline(resolver, Product(concepts=(coded(code),))) for code in fluids.products}
 
     assert {code for code, s in found.items() if s and s.kind == "hypertonic"} == HYPERTONIC
@@ -90,8 +97,12 @@ def test_a_recorded_strength_gives_the_percent_of_the_label(
     assert (found.kind, found.percent) == (kind, Decimal(percent))
 
 
-@pytest.mark.parametrize("strength", [ratio("30", "mg", "0"), ratio("30", "mg", "1", "{tbl}"), ratio("30", "ng"), None])
-def test_a_strength_that_says_nothing_gives_no_saline(strength: Strength | None, resolver: DrugResolver) -> None:
+@pytest.mark.parametrize(
+    "strength", [ratio("30", "mg", "0"), ratio("30", "mg", "1", "{tbl}"), ratio("30", "ng"), None]
+)
+def test_a_strength_that_says_nothing_gives_no_saline(
+    strength: Strength | None, resolver: DrugResolver
+) -> None:
     assert saline(resolver, Product(ingredients=((SALT, strength),))) is None
 
 
@@ -100,7 +111,9 @@ def test_nutrition_with_much_salt_is_no_hypertonic_saline(resolver: DrugResolver
     names = ("Alanine 20 MG/ML / Glycine 10 MG/ML / Sodium Chloride 20 MG/ML Injectable Solution",)
 
     assert saline(resolver, Product(ingredients=((SALT, ratio("20", "mg")), amino))) is None
-    assert all(saline(resolver, Product(concepts=(coded("801451", name),))) is None for name in names)
+    assert all(
+        saline(resolver, Product(concepts=(coded("801451", name),))) is None for name in names
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,7 +124,10 @@ def test_nutrition_with_much_salt_is_no_hypertonic_saline(resolver: DrugResolver
             "1000 ML Glucose 50 MG/ML / Potassium Chloride 0.02 MEQ/ML / Sodium Chloride 9 MG/ML Injection",
             "isotonic",
         ),
-        ("1000 ML Potassium Chloride 0.02 MEQ/ML / Sodium Chloride 4.5 MG/ML Injection", "hypotonic"),
+        (
+            "1000 ML Potassium Chloride 0.02 MEQ/ML / Sodium Chloride 4.5 MG/ML Injection",
+            "hypotonic",
+        ),
         ("250 ML Sodium Chloride 30 MG/ML Injection", "hypertonic"),
         ("100 ML cefazolin 20 MG/ML / Sodium Chloride 9 MG/ML Injection", None),
         (
@@ -128,13 +144,17 @@ def test_nutrition_with_much_salt_is_no_hypertonic_saline(resolver: DrugResolver
         ("Sodium Chloride 4 MEQ/ML Injectable Solution", "concentrate"),
     ],
 )
-def test_rxnorm_names_follow_the_grammar(display: str, kind: str | None, resolver: DrugResolver) -> None:
+def test_rxnorm_names_follow_the_grammar(
+    display: str, kind: str | None, resolver: DrugResolver
+) -> None:
     found = saline(resolver, Product(concepts=(coded("0", display),)))
 
     assert (found.kind if found else None) == kind
 
 
-@pytest.mark.parametrize("form", ["Solution for inhalation", "Nasal spray", "Eye drops", "Irrigation solution"])
+@pytest.mark.parametrize(
+    "form", ["Solution for inhalation", "Nasal spray", "Eye drops", "Irrigation solution"]
+)
 def test_the_recorded_form_excludes_local_use(form: str, resolver: DrugResolver) -> None:
     product = Product(concepts=(Coded(text="sodium chloride 3 %"),), form=Coded(text=form))
 
@@ -148,7 +168,10 @@ def test_the_route_excludes_local_use_and_a_vein_is_named(resolver: DrugResolver
     assert resolver.resolve(Product(concepts=order, routes=(by_vein,))).route == "iv"
     assert saline(resolver, Product(concepts=order, routes=(Coded(text="Nebulization"),))) is None
     assert resolver.resolve(Product(concepts=order)).route == "unknown"
-    assert saline(resolver, Product(concepts=order, instructions="4 mL via nebulizer twice daily")) is None
+    assert (
+        saline(resolver, Product(concepts=order, instructions="4 mL via nebulizer twice daily"))
+        is None
+    )
 
 
 def test_volume_comes_from_the_order_before_the_name(resolver: DrugResolver) -> None:
@@ -164,9 +187,12 @@ def test_volume_comes_from_the_order_before_the_name(resolver: DrugResolver) -> 
 
 
 @pytest.mark.parametrize(
-    ("order", "volume"), [("D5W 1000 mL", 1000), ("dextrose 5 % infusion", None), ("1/2 NS 1 L", 1000)]
+    ("order", "volume"),
+    [("D5W 1000 mL", 1000), ("dextrose 5 % infusion", None), ("1/2 NS 1 L", 1000)],
 )
-def test_fluids_that_lower_sodium_say_how_much(order: str, volume: int | None, resolver: DrugResolver) -> None:
+def test_fluids_that_lower_sodium_say_how_much(
+    order: str, volume: int | None, resolver: DrugResolver
+) -> None:
     found = resolver.resolve(Product(concepts=(Coded(text=order),)))
 
     assert found.hypotonic

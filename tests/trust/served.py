@@ -36,12 +36,17 @@ class Node:
         """Where it listens on this machine."""
         return int(self.address.rpartition(":")[2])
 
-    def post(self, body: object, said: str | None = None, path: str = PATH, **headers: str) -> requests.Response:
+    def post(
+        self, body: object, said: str | None = None, path: str = PATH, **headers: str
+    ) -> requests.Response:
         """A call with this token, by default a new one that is good for `path`."""
         bearer = token(aud=BASE + path) if said is None else said
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         return requests.post(
-            self.address + path, json=body, headers={"Authorization": f"Bearer {bearer}", **names}, timeout=20
+            self.address + path,
+            json=body,
+            headers={"Authorization": f"Bearer {bearer}", **names},
+            timeout=20,
         )
 
 

@@ -39,14 +39,21 @@ def certificate(folder: Path, address: str, days: int) -> Path:
         .serial_number(1)
         .not_valid_before(now - timedelta(days=30) if days < 30 else now + timedelta(days=1))
         .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]),
+            critical=False,
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     path = folder / "server.pem"
     path.write_bytes(
         made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
     )
     return path
 
@@ -100,9 +107,19 @@ def told(url: str, authority: Path | None = None) -> list[str]:
     ("address", "days", "trusted", "reason"),
     [
         ("127.0.0.1", -1, True, "TLS: the certificate has expired"),
-        ("127.0.0.1", 40, True, "TLS: the certificate is not valid yet: perhaps our clock is wrong"),
+        (
+            "127.0.0.1",
+            40,
+            True,
+            "TLS: the certificate is not valid yet: perhaps our clock is wrong",
+        ),
         ("127.0.0.9", 5, True, "TLS: the certificate is for another name"),
-        ("127.0.0.1", 5, False, "TLS: the certificate is by an authority that we do not know: see CDS_CA_BUNDLE"),
+        (
+            "127.0.0.1",
+            5,
+            False,
+            "TLS: the certificate is by an authority that we do not know: see CDS_CA_BUNDLE",
+        ),
     ],
 )
 def test_a_certificate_that_is_not_accepted_says_why(

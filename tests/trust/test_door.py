@@ -33,7 +33,11 @@ def door(tmp_path: Path) -> Door:
 
     def opened(entry: str = "", **settings: Any) -> FlaskClient:
         path = written(tmp_path, entry)
-        chosen: dict[str, Any] = {"mode": "development", "public_url": BASE, "data_dir": tmp_path / "data"}
+        chosen: dict[str, Any] = {
+            "mode": "development",
+            "public_url": BASE,
+            "data_dir": tmp_path / "data",
+        }
         return create_app(Settings(clients_file=path, **(chosen | settings))).test_client()
 
     return opened
@@ -41,7 +45,9 @@ def door(tmp_path: Path) -> Door:
 
 @pytest.fixture
 def body(stories: dict[str, Story]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(stories[STORY].request_at(datetime.now(UTC)), default=float))
+    found: dict[str, Any] = json.loads(
+        json.dumps(stories[STORY].request_at(datetime.now(UTC)), default=float)
+    )
     return found
 
 
@@ -87,7 +93,9 @@ def test_every_refused_token_gets_one_and_the_same_answer(door: Door, body: dict
     assert answers[0].get_json(force=True)["issue"][0]["code"] == "login"
 
 
-def test_the_log_names_the_reason_and_nothing_of_the_token(door: Door, body: dict[str, Any]) -> None:
+def test_the_log_names_the_reason_and_nothing_of_the_token(
+    door: Door, body: dict[str, Any]
+) -> None:
     lines = io.StringIO()
     client = door()
     configure_logging(lines)
@@ -107,7 +115,9 @@ def test_t23_the_same_token_twice_is_refused(door: Door, body: dict[str, Any]) -
     assert [call(client, body, once).status_code for _ in range(2)] == [200, 401]
 
 
-def test_t23_a_token_is_taken_only_after_its_signature_is_checked(door: Door, body: dict[str, Any]) -> None:
+def test_t23_a_token_is_taken_only_after_its_signature_is_checked(
+    door: Door, body: dict[str, Any]
+) -> None:
     client, good = door(), token(jti="same")
     assert call(client, body, token("ES384/2", {"kid": "ES384+/="}, jti="same")).status_code == 401
     assert call(client, body, good).status_code == 200
@@ -143,7 +153,10 @@ def test_feedback_takes_its_own_url_or_the_services(door: Door, audience: str) -
     item = {"card": "c", "outcome": "overridden", "outcomeTimestamp": "2026-11-21T12:00:00Z"}
     client = door()
     assert call(client, {"feedback": [item]}, None, PATH + "/feedback").status_code == 401
-    assert call(client, {"feedback": [item]}, token(aud=audience), PATH + "/feedback").status_code == 200
+    assert (
+        call(client, {"feedback": [item]}, token(aud=audience), PATH + "/feedback").status_code
+        == 200
+    )
     assert call(client, {}, token(aud=AUDIENCE + "/feedback")).status_code == 401
 
 
@@ -164,7 +177,9 @@ def test_t62_two_tenants_never_share_the_uuid_of_a_card(door: Door, body: dict[s
     client = door("[clients.mercy.tenants]\nnorth = []\nsouth = []\n")
     body.pop("fhirServer", None)
     body.pop("fhirAuthorization", None)
-    answers = [call(client, body, token(tenant=t)).get_json()["cards"] for t in ("north", "north", "south")]
+    answers = [
+        call(client, body, token(tenant=t)).get_json()["cards"] for t in ("north", "north", "south")
+    ]
     ids = [[card["uuid"] for card in cards] for cards in answers]
     assert ids[0] == ids[1]
     assert not set(ids[0]) & set(ids[2])
@@ -188,7 +203,9 @@ def test_a_client_may_call_only_the_services_of_its_entry(door: Door, body: dict
     assert answer.get_json(force=True)["issue"][0]["code"] == "forbidden"
 
 
-def test_t50_a_client_that_calls_too_often_gets_429_and_discovery_goes_on(door: Door, body: dict[str, Any]) -> None:
+def test_t50_a_client_that_calls_too_often_gets_429_and_discovery_goes_on(
+    door: Door, body: dict[str, Any]
+) -> None:
     client = door("rate_limit = 2")
     answers = [call(client, body, token()) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 429]
@@ -205,15 +222,26 @@ def test_t31_only_what_speaks_against_the_caller_counts_against_its_address(
     for _ in range(MOST):
         assert call(client, body, token("ES384/2", {"kid": "ES384+/="})).status_code == 401
     assert failures.holds_off("127.0.0.1")
-    assert call(client, body, good).status_code == 200, "the front refuses; here every token is looked at"
+    assert call(client, body, good).status_code == 200, (
+        "the front refuses; here every token is looked at"
+    )
     assert not failures.holds_off("127.0.0.1")
-    unreachable = '[clients.mercy]\nissuer = "https://ehr.example/r4"\njwks_url = "http://127.0.0.1:9/jwks"\n'
+    unreachable = (
+        '[clients.mercy]\nissuer = "https://ehr.example/r4"\njwks_url = "http://127.0.0.1:9/jwks"\n'
+    )
     (tmp_path / "clients.toml").write_text(unreachable)
-    settings = Settings(mode="development", clients_file=tmp_path / "clients.toml", data_dir=tmp_path / "d", proxies=0)
+    settings = Settings(
+        mode="development",
+        clients_file=tmp_path / "clients.toml",
+        data_dir=tmp_path / "d",
+        proxies=0,
+    )
     other = create_app(settings).test_client()
     for _ in range(MOST):
         assert call(other, body, token(aud=f"{settings.base_url}{PATH}")).status_code == 401
-    assert not runtime_of(other.application).gate.failures.holds_off("127.0.0.1"), "its keys are out of our reach"
+    assert not runtime_of(other.application).gate.failures.holds_off("127.0.0.1"), (
+        "its keys are out of our reach"
+    )
 
 
 def test_t72_in_shadow_mode_no_card_is_sent_and_the_log_says_which_would_have_been(
@@ -234,9 +262,14 @@ def test_a_client_may_ask_for_the_explanation(door: Door, body: dict[str, Any]) 
     assert "extension" in call(door("explain = true"), body, token()).get_json()
 
 
-def test_a_browser_may_call_from_the_origins_of_the_registry_only(door: Door, body: dict[str, Any]) -> None:
+def test_a_browser_may_call_from_the_origins_of_the_registry_only(
+    door: Door, body: dict[str, Any]
+) -> None:
     client = door('cors_origins = ["https://ehr.example"]')
-    for origin, allowed in (("https://ehr.example", "https://ehr.example"), ("https://evil.example", None)):
+    for origin, allowed in (
+        ("https://ehr.example", "https://ehr.example"),
+        ("https://evil.example", None),
+    ):
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
         for answer in (
             client.options(PATH, headers=asked),
@@ -275,7 +308,9 @@ def test_a_registry_that_breaks_while_the_service_runs_changes_nothing_and_healt
         assert told["degraded"] == ["client registry: its file is broken, an older one is in force"]
     path.write_text(sound + 'disabled_rules = ["PV-MILD-SYMP"]\n')
     assert client.get("/health").get_json() == {"status": "ok"}
-    topics = [card["source"]["topic"]["code"] for card in call(client, body, token()).get_json()["cards"]]
+    topics = [
+        card["source"]["topic"]["code"] for card in call(client, body, token()).get_json()["cards"]
+    ]
     assert "sodiumMildSymptomatic" not in topics
 
 
@@ -286,9 +321,16 @@ def test_a_browsers_origin_counts_from_the_moment_it_stands_in_the_registry(
     client, path = door(), tmp_path / "clients.toml"
     sound = path.read_text()
     asked = {"Origin": "https://ehr.example", "Access-Control-Request-Method": "POST"}
-    for origins, allowed in (("[]", None), ('["https://ehr.example"]', "https://ehr.example"), ("[ ]", None)):
+    for origins, allowed in (
+        ("[]", None),
+        ('["https://ehr.example"]', "https://ehr.example"),
+        ("[ ]", None),
+    ):
         path.write_text(sound + f"cors_origins = {origins}\n")
-        assert client.options(PATH, headers=asked).headers.get("Access-Control-Allow-Origin") == allowed
+        assert (
+            client.options(PATH, headers=asked).headers.get("Access-Control-Allow-Origin")
+            == allowed
+        )
 
 
 def test_without_any_keys_in_the_registry_development_asks_nobody_for_a_token(

@@ -34,7 +34,9 @@ def fail(limit: FailureLimit, times: int, address: str = ATTACKER) -> None:
         limit.failed(address)
 
 
-def test_t31_an_address_whose_tokens_keep_failing_is_held_off_and_nobody_else(limit: FailureLimit) -> None:
+def test_t31_an_address_whose_tokens_keep_failing_is_held_off_and_nobody_else(
+    limit: FailureLimit,
+) -> None:
     fail(limit, MOST - 1)
     assert not limit.holds_off(ATTACKER)
     fail(limit, 1)
@@ -51,7 +53,9 @@ def test_it_ends_by_itself_while_the_flood_goes_on(limit: FailureLimit, clock: C
     assert asked == 10
 
 
-def test_t31_an_address_that_an_ehr_proved_is_never_held_off(limit: FailureLimit, clock: Clock) -> None:
+def test_t31_an_address_that_an_ehr_proved_is_never_held_off(
+    limit: FailureLimit, clock: Clock
+) -> None:
     limit.passed(EHR)
     clock.now += PROVEN_S - 1
     fail(limit, 1000, EHR)
@@ -91,7 +95,10 @@ def test_many_addresses_take_a_bounded_room(limit: FailureLimit) -> None:
         ({"proxies": 0}, "10.0.0.1"),
         ({"proxies": 0, "forwarded": EHR}, "10.0.0.1"),
         ({"proxies": 1, "forwarded": EHR}, EHR),
-        ({"proxies": 1, "forwarded": f"{EHR}, {ATTACKER}"}, ATTACKER),  # what a caller writes itself stands before
+        (
+            {"proxies": 1, "forwarded": f"{EHR}, {ATTACKER}"},
+            ATTACKER,
+        ),  # what a caller writes itself stands before
         ({"proxies": 2, "forwarded": f"{EHR},{ATTACKER}, 10.0.0.2"}, ATTACKER),
         ({"proxies": 1}, ""),
         ({"proxies": 2, "forwarded": EHR}, ""),
@@ -103,4 +110,7 @@ def test_many_addresses_take_a_bounded_room(limit: FailureLimit) -> None:
     ],
 )
 def test_the_address_is_what_our_own_proxy_saw(said: dict[str, Any], address: str) -> None:
-    assert address_of(said.get("peer", "10.0.0.1"), said.get("forwarded", ""), said["proxies"]) == address
+    assert (
+        address_of(said.get("peer", "10.0.0.1"), said.get("forwarded", ""), said["proxies"])
+        == address
+    )

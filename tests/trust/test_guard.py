@@ -126,7 +126,10 @@ def test_another_scheme_port_path_or_tenant_is_another_base(url: str | None) -> 
         ("?_getpages=1&x=..", f"{BASE}?_getpages=1&x=.."),
         (f"{BASE}?_getpages=a%7Cb", f"{BASE}?_getpages=a%7Cb"),
         ("/r4/A/Observation?page=2", f"{BASE}/Observation?page=2"),
-        ("Observation?code=http://loinc.org|2951-2", f"{BASE}/Observation?code=http://loinc.org%7C2951-2"),
+        (
+            "Observation?code=http://loinc.org|2951-2",
+            f"{BASE}/Observation?code=http://loinc.org%7C2951-2",
+        ),
         (f"{BASE}/Observation?next=" + "x" * 2000, f"{BASE}/Observation?next=" + "x" * 2000),
     ],
 )
@@ -177,13 +180,20 @@ URLISH = st.text(alphabet="aA.:/\\@?#%;[]012x-_ \n\u00fc&=", max_size=30)
 
 
 @settings(max_examples=300)
-@given(tail=URLISH, head=st.sampled_from(["https://", "http://", "https://good.example", BASE, BASE + "/", ""]))
+@given(
+    tail=URLISH,
+    head=st.sampled_from(["https://", "http://", "https://good.example", BASE, BASE + "/", ""]),
+)
 def test_every_parser_reads_an_accepted_url_alike(head: str, tail: str) -> None:
     for url in (canonical_base(head + tail), resolve_under(BASE, head + tail)):
         if url is not None:
             hosts = {urlsplit(url).hostname, (parse_url(url).host or "").strip("[]")}
             assert len(hosts) == 1
-            assert requests.Request("GET", url).prepare().url in (url, url + "/", url.replace("?", "/?", 1))
+            assert requests.Request("GET", url).prepare().url in (
+                url,
+                url + "/",
+                url.replace("?", "/?", 1),
+            )
 
 
 @settings(max_examples=300)
@@ -200,7 +210,16 @@ def test_a_public_address_is_allowed(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "100.64.0.1", "::1", "fd12::1", "::ffff:10.0.0.1"],
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.0.1",
+        "100.64.0.1",
+        "::1",
+        "fd12::1",
+        "::ffff:10.0.0.1",
+    ],
 )
 def test_a_private_address_is_allowed_only_where_the_entry_says_so(address: str) -> None:
     assert not address_allowed(address, allow_private=False)

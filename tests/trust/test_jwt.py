@@ -37,11 +37,15 @@ NO_KEYS = KeyCache(lambda url, private, seconds: pytest.fail("a token made us fe
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    return Registry.load(written(tmp_path_factory.mktemp("jwt"), EPIC, [public_jwk(), public_jwk("RS384")]))
+    return Registry.load(
+        written(tmp_path_factory.mktemp("jwt"), EPIC, [public_jwk(), public_jwk("RS384")])
+    )
 
 
 def proven(registry: Registry, text: str, now: datetime | None = None) -> Proven:
-    return prove(read_token(f"Bearer {text}"), (AUDIENCE,), registry, NO_KEYS, now or datetime.now(UTC))
+    return prove(
+        read_token(f"Bearer {text}"), (AUDIENCE,), registry, NO_KEYS, now or datetime.now(UTC)
+    )
 
 
 def refusal(registry: Registry, text: str, now: datetime | None = None) -> Reason:
@@ -67,8 +71,12 @@ def test_other_algorithms_pass_only_where_the_client_lists_them(tmp_path: Path, 
     assert proven(named, token(kind)).client.name == "mercy"
 
 
-@pytest.mark.parametrize("algorithm", ["none", "NoNe", "", "HS256", "HS384", "HS512", "EdDSA", "ES256K"])
-def test_t20_no_token_passes_without_a_signature_by_the_clients_own_key(registry: Registry, algorithm: str) -> None:
+@pytest.mark.parametrize(
+    "algorithm", ["none", "NoNe", "", "HS256", "HS384", "HS512", "EdDSA", "ES256K"]
+)
+def test_t20_no_token_passes_without_a_signature_by_the_clients_own_key(
+    registry: Registry, algorithm: str
+) -> None:
     from cryptography.hazmat.primitives import serialization as s
 
     public = private_key("ES384").public_key()
@@ -115,7 +123,9 @@ def test_t20_t21_a_doubtful_key_set_is_refused_as_a_whole(jwks: list[Any], why: 
         key_set(jwks)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"keys": {}}', b"\xff", b" " * 64_001, b'{"keys": NaN}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"keys": {}}', b"\xff", b" " * 64_001, b'{"keys": NaN}']
+)
 def test_what_is_no_key_set_is_refused(body: bytes) -> None:
     with pytest.raises(BadKeySet):
         read_key_set(body)
@@ -123,19 +133,38 @@ def test_what_is_no_key_set_is_refused(body: bytes) -> None:
 
 def test_keys_of_other_kinds_are_passed_over() -> None:
     okp = {"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "ed"}
-    found = key_set([okp, {"kty": "new"}, public_jwk(), public_jwk("ES384/2", use=None, kid="second")])
+    found = key_set(
+        [okp, {"kty": "new"}, public_jwk(), public_jwk("ES384/2", use=None, kid="second")]
+    )
     assert set(found.keys) == {"ES384+/=", "second"}
 
 
 @pytest.mark.parametrize(
     "kid",
-    ["../../etc/passwd", "' OR 1=1 --", "x" * 257, "", 7, {"a": "b"}, ["ES384+/="], "a\nb", None, "nobody"],
+    [
+        "../../etc/passwd",
+        "' OR 1=1 --",
+        "x" * 257,
+        "",
+        7,
+        {"a": "b"},
+        ["ES384+/="],
+        "a\nb",
+        None,
+        "nobody",
+    ],
 )
 def test_t21_a_kid_is_only_ever_compared(registry: Registry, kid: object) -> None:
-    assert refusal(registry, token(header={"kid": kid})) in (Reason.KID, Reason.UNKNOWN_KEY, Reason.SHAPE)
+    assert refusal(registry, token(header={"kid": kid})) in (
+        Reason.KID,
+        Reason.UNKNOWN_KEY,
+        Reason.SHAPE,
+    )
 
 
-def test_t22_keys_in_a_header_are_ignored_and_critical_extensions_refused(registry: Registry) -> None:
+def test_t22_keys_in_a_header_are_ignored_and_critical_extensions_refused(
+    registry: Registry,
+) -> None:
     own = {"jwk": public_jwk("ES384/2"), "x5u": "https://evil.example", "x5c": ["AAAA"]}
     assert refusal(registry, token("ES384/2", {"kid": "ES384+/=", **own})) is Reason.SIGNATURE
     assert proven(registry, token(header=own)).client.name == "mercy"
@@ -179,7 +208,9 @@ BAD_TIMES = [
 
 
 @pytest.mark.parametrize("changed", BAD_TIMES)
-def test_t25_times_must_be_numbers_that_hold_now(registry: Registry, changed: dict[str, Any]) -> None:
+def test_t25_times_must_be_numbers_that_hold_now(
+    registry: Registry, changed: dict[str, Any]
+) -> None:
     made = token(**{"now": NOW, **changed})
     assert refusal(registry, made, datetime.fromtimestamp(NOW, UTC)) in (Reason.TIMES, Reason.SHAPE)
 
@@ -224,17 +255,23 @@ def test_t26_the_audience_is_exactly_the_endpoint(registry: Registry, audience: 
     assert refusal(registry, token(aud=audience)) is Reason.AUDIENCE
 
 
-@pytest.mark.parametrize("audience", [AUDIENCE, [AUDIENCE], ["https://x", AUDIENCE], "mercy-typed-this-in"])
+@pytest.mark.parametrize(
+    "audience", [AUDIENCE, [AUDIENCE], ["https://x", AUDIENCE], "mercy-typed-this-in"]
+)
 def test_t26_one_of_several_audiences_will_do(registry: Registry, audience: object) -> None:
     assert proven(registry, token(aud=audience)).client.name == "mercy"
 
 
-@pytest.mark.parametrize("issuer", [None, "", "https://evil.example", ISSUER + "/", ISSUER.upper(), 5, [ISSUER]])
+@pytest.mark.parametrize(
+    "issuer", [None, "", "https://evil.example", ISSUER + "/", ISSUER.upper(), 5, [ISSUER]]
+)
 def test_the_issuer_is_compared_exactly(registry: Registry, issuer: object) -> None:
     assert refusal(registry, token(iss=issuer)) is Reason.ISSUER
 
 
-@pytest.mark.parametrize("jku", ["http://127.0.0.1:9/jwks", "file:///etc/passwd", "", 5, ["x"], {"a": 1}])
+@pytest.mark.parametrize(
+    "jku", ["http://127.0.0.1:9/jwks", "file:///etc/passwd", "", 5, ["x"], {"a": 1}]
+)
 def test_t02_a_jku_that_is_not_registered_refuses_the_token_and_is_never_fetched(
     registry: Registry, jku: object
 ) -> None:
@@ -266,7 +303,9 @@ def test_t02_a_registered_jku_is_only_compared(tmp_path: Path) -> None:
         f"Bearer {part({})}.{part(b'{')}.AA",
     ],
 )
-def test_t28_an_odd_authorization_header_is_no_token(registry: Registry, header: str | None) -> None:
+def test_t28_an_odd_authorization_header_is_no_token(
+    registry: Registry, header: str | None
+) -> None:
     with pytest.raises(Refused):
         prove(read_token(header), (AUDIENCE,), registry, NO_KEYS, datetime.now(UTC))
 
@@ -341,7 +380,9 @@ def test_t30_clients_with_one_issuer_are_told_apart_by_tenant(tmp_path: Path) ->
     path.write_text(path.read_text() + other)
     with pytest.raises(RegistryError, match=r"clients\.anne\.issuer"):
         Registry.load(path)
-    path.write_text(path.read_text() + '[clients.anne.tenants]\nwest = ["https://ehr.example/west"]\n')
+    path.write_text(
+        path.read_text() + '[clients.anne.tenants]\nwest = ["https://ehr.example/west"]\n'
+    )
     registry = Registry.load(path)
     assert proven(registry, token(tenant="west")).client.tenant == "anne/west"
     assert proven(registry, token(tenant="north")).client.tenant == "mercy/north"
@@ -385,16 +426,29 @@ def test_a_token_is_remembered_until_nobody_would_take_it_any_more(registry: Reg
     signature=st.binary(max_size=120),
 )
 def test_no_token_breaks_the_check(
-    tmp_path_factory: pytest.TempPathFactory, header: dict[str, object], body: bytes, signature: bytes
+    tmp_path_factory: pytest.TempPathFactory,
+    header: dict[str, object],
+    body: bytes,
+    signature: bytes,
 ) -> None:
-    plain = {name: value if isinstance(value, str | int | None) else str(value) for name, value in header.items()}
+    plain = {
+        name: value if isinstance(value, str | int | None) else str(value)
+        for name, value in header.items()
+    }
     text = f"{part({'alg': 'ES384', 'typ': 'JWT', 'kid': 'ES384+/='} | plain)}.{part(body)}.{part(signature)}"
     with pytest.raises(Refused):
-        prove(read_token(f"Bearer {text}"), (AUDIENCE,), Registry.empty(), NO_KEYS, datetime.now(UTC))
+        prove(
+            read_token(f"Bearer {text}"), (AUDIENCE,), Registry.empty(), NO_KEYS, datetime.now(UTC)
+        )
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner),
+    )
+)
 def test_no_claim_breaks_the_check(value: object) -> None:
     registry = a_registry()
     for name in ("iss", "aud", "exp", "iat", "nbf", "jti", "sub", "tenant"):

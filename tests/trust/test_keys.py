@@ -157,7 +157,9 @@ def test_nothing_held_and_nobody_there_is_tried_again_after_ten_seconds(ehr: Ehr
 
 
 @pytest.mark.parametrize(("said", "fresh"), [(None, 600), (5.0, 60), (900.0, 900), (1e9, 3600)])
-def test_a_server_says_how_long_its_set_is_fresh_within_bounds(ehr: Ehr, said: float | None, fresh: int) -> None:
+def test_a_server_says_how_long_its_set_is_fresh_within_bounds(
+    ehr: Ehr, said: float | None, fresh: int
+) -> None:
     cache, ehr.answer = ehr.cache(), Answer(document(FIRST), said)
     assert has(cache, "first")
     ehr.now += fresh
@@ -292,11 +294,15 @@ def test_the_text_of_a_refusal_quotes_nothing_of_the_set() -> None:
     from cds_service.trust.keyset import read_key_set
 
     with pytest.raises(BadKeySet) as caught:
-        read_key_set(document({"kty": "EC", "kid": "SENTINEL", "crv": "P-384", "x": "SENTINEL", "y": "AA"}))
+        read_key_set(
+            document({"kty": "EC", "kid": "SENTINEL", "crv": "P-384", "x": "SENTINEL", "y": "AA"})
+        )
     assert "SENTINEL" not in str(caught.value)
 
 
-def test_t76_a_key_set_that_cannot_be_had_is_counted(ehr: Ehr, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_t76_a_key_set_that_cannot_be_had_is_counted(
+    ehr: Ehr, monkeypatch: pytest.MonkeyPatch
+) -> None:
     counted: list[tuple[str, ...]] = []
     monkeypatch.setattr(metrics, "count", lambda *named: counted.append(named))
     cache = ehr.cache(retry_s=0.0)

@@ -81,7 +81,9 @@ def test_a_demo_beyond_this_machine_needs_its_flag(tmp_path: Path) -> None:
         (GOOD + 'cors_origins = ["http://ehr.example"]\n', "cors_origins"),
         (GOOD.replace(ISSUER, "https://sandbox.cds-hooks.org"), "issuer: the public sandbox"),
         (
-            GOOD.replace("https://ehr.example/jwks", "https://sandbox.cds-hooks.org/.well-known/jwks.json"),
+            GOOD.replace(
+                "https://ehr.example/jwks", "https://sandbox.cds-hooks.org/.well-known/jwks.json"
+            ),
             "jwks_url: the",
         ),
         (GOOD + 'jwks_file = "x.json"\n', "one of jwks_url"),
@@ -94,7 +96,9 @@ def test_a_demo_beyond_this_machine_needs_its_flag(tmp_path: Path) -> None:
         (GOOD + 'fhir_bases = ["https://x.example"]\n[clients.mercy.tenants]\na = []\n', "tenants"),
     ],
 )
-def test_production_refuses_a_registry_that_lets_somebody_in_unproven(tmp_path: Path, text: str, named: str) -> None:
+def test_production_refuses_a_registry_that_lets_somebody_in_unproven(
+    tmp_path: Path, text: str, named: str
+) -> None:
     chosen = settings(tmp_path)
     (tmp_path / "clients.toml").write_text(text)
     with pytest.raises(RegistryError, match=named):
@@ -109,7 +113,9 @@ def started(folder: Path, **environment: str) -> subprocess.CompletedProcess[str
     )  # fmt: skip
 
 
-def test_t29_production_with_the_public_sandboxs_key_exits_with_78_and_one_line(tmp_path: Path) -> None:
+def test_t29_production_with_the_public_sandboxs_key_exits_with_78_and_one_line(
+    tmp_path: Path,
+) -> None:
     path = written(tmp_path)
     (tmp_path / "mercy.json").write_text(json.dumps({"keys": [dict(SANDBOX_JWK)]}))
     told = started(
@@ -124,7 +130,9 @@ def test_t29_production_with_the_public_sandboxs_key_exits_with_78_and_one_line(
     assert len(told.stderr.strip().splitlines()) == 1
 
 
-def test_production_never_reloads_into_an_unproven_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_production_never_reloads_into_an_unproven_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cds_service.trust.current.LOOK_EVERY_S", 0.0)
     client = create_app(settings(tmp_path)).test_client()
     (tmp_path / "clients.toml").write_text("")

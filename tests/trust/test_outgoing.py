@@ -103,7 +103,9 @@ def test_a_session_used_outside_an_errand_connects_to_nothing(
     assert not was_called(listener)
 
 
-def test_an_errand_that_is_over_does_not_begin(session: requests.Session, listener: socket.socket) -> None:
+def test_an_errand_that_is_over_does_not_begin(
+    session: requests.Session, listener: socket.socket
+) -> None:
     errand = Errand(Deadline.after(5), allow_private=True)
     errand.cut()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"

@@ -43,7 +43,11 @@ def test_a_full_entry_is_read(tmp_path: Path) -> None:
     assert client.prefetch_aliases == {"sodium": ("-na", "na")}
     assert client.time_zone == ZoneInfo("America/Chicago")
     assert (client.name, client.profile, client.deadline_ms) == ("mercy", "european", 800)
-    assert (client.explain_missing_data, client.allow_private, client.anonymous) == (True, True, False)
+    assert (client.explain_missing_data, client.allow_private, client.anonymous) == (
+        True,
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +86,9 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
 
 def test_http_is_allowed_where_the_mode_allows_it(tmp_path: Path) -> None:
     path = written(tmp_path, '[clients.local]\nfhir_bases = ["http://127.0.0.1:8080/fhir"]')
-    assert Registry.load(path, allow_http=True).clients[0].fhir_bases == ("http://127.0.0.1:8080/fhir",)
+    assert Registry.load(path, allow_http=True).clients[0].fhir_bases == (
+        "http://127.0.0.1:8080/fhir",
+    )
 
 
 def test_two_clients_with_one_base_need_different_issuers(tmp_path: Path) -> None:
@@ -105,7 +111,9 @@ def test_two_clients_with_one_base_need_different_issuers(tmp_path: Path) -> Non
         (None, "anonymous"),
     ],
 )
-def test_a_client_is_found_by_its_registered_base(tmp_path: Path, server: str | None, name: str) -> None:
+def test_a_client_is_found_by_its_registered_base(
+    tmp_path: Path, server: str | None, name: str
+) -> None:
     registry = Registry.load(written(tmp_path, FULL))
     client = registry.client_for(server, None)
     assert client.name == name

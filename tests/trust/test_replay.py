@@ -48,7 +48,9 @@ def test_t23_of_many_threads_with_one_token_one_gets_in(tmp_path: Path) -> None:
     found: list[bool] = []
     # A guard each, as workers have: only the store is shared.
     callers = [
-        threading.Thread(target=lambda: found.append(ReplayGuard(table).is_new("mercy", "same", SOON, NOW)))
+        threading.Thread(
+            target=lambda: found.append(ReplayGuard(table).is_new("mercy", "same", SOON, NOW))
+        )
         for _ in range(16)
     ]
     for caller in callers:
@@ -69,9 +71,13 @@ print(sum(table.first_use("mercy", str(n), now + timedelta(minutes=5), now) for 
 """
 
 
-def test_t23_of_several_processes_with_the_same_tokens_each_token_gets_in_once(tmp_path: Path) -> None:
+def test_t23_of_several_processes_with_the_same_tokens_each_token_gets_in_once(
+    tmp_path: Path,
+) -> None:
     running = [
-        subprocess.Popen([sys.executable, "-c", PROCESS, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
         for _ in range(3)
     ]
     assert sum(int(process.communicate(timeout=60)[0]) for process in running) == 200
@@ -152,4 +158,6 @@ def test_what_this_process_remembers_is_bounded() -> None:
     own = OwnTokens(most=10)
     assert all(own.first_use("mercy", str(n), SOON, NOW) for n in range(100))
     assert len(own._used) == 10
-    assert own.first_use("mercy", "99", SOON, SOON + timedelta(seconds=1)), "an expired one is forgotten"
+    assert own.first_use("mercy", "99", SOON, SOON + timedelta(seconds=1)), (
+        "an expired one is forgotten"
+    )

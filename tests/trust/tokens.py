@@ -39,7 +39,11 @@ def private_key(kind: str) -> Any:
 def public_jwk(kind: str = "ES384", **members: Any) -> dict[str, Any]:
     """Its public half as a JWK; a member given as None is left out."""
     key = private_key(kind).public_key()
-    made = ECAlgorithm.to_jwk(key, as_dict=True) if kind[0] == "E" else RSAAlgorithm.to_jwk(key, as_dict=True)
+    made = (
+        ECAlgorithm.to_jwk(key, as_dict=True)
+        if kind[0] == "E"
+        else RSAAlgorithm.to_jwk(key, as_dict=True)
+    )
     made = {name: value for name, value in made.items() if name != "key_ops"}
     named = {"kid": f"{kind}+/=", "alg": kind.partition("/")[0], "use": "sig"} | members
     return {**made, **{name: value for name, value in named.items() if value is not None}}
@@ -54,7 +58,13 @@ def part(value: object) -> str:
 def claims(now: float | None = None, **changed: Any) -> dict[str, Any]:
     """What an EHR says; a claim given as None is left out."""
     at = int(time.time() if now is None else now)
-    said = {"iss": ISSUER, "aud": AUDIENCE, "iat": at, "exp": at + 300, "jti": uuid.uuid4().hex} | changed
+    said = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "iat": at,
+        "exp": at + 300,
+        "jti": uuid.uuid4().hex,
+    } | changed
     return {name: value for name, value in said.items() if value is not None}
 
 
@@ -71,8 +81,12 @@ def forged(algorithm: str, secret: bytes = b"", **header: Any) -> str:
     """A token without a signature, or with one by a shared secret."""
     kid = {"kid": "ES384+/="}
     message = part({"alg": algorithm, "typ": "JWT", **kid, **header}) + "." + part(claims())
-    digest = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}.get(algorithm)
-    return f"{message}.{part(hmac.new(secret, message.encode(), digest).digest()) if digest else ''}"
+    digest = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}.get(
+        algorithm
+    )
+    return (
+        f"{message}.{part(hmac.new(secret, message.encode(), digest).digest()) if digest else ''}"
+    )
 
 
 def written(folder: Path, more: str = "", jwks: list[dict[str, Any]] | None = None) -> Path:

@@ -34,7 +34,9 @@ def issue(response: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ["/cds-services", "/cds-services/", "/cds-services//"])
-def test_discovery_lists_both_services_wherever_a_slash_was_pasted(client: FlaskClient, path: str) -> None:
+def test_discovery_lists_both_services_wherever_a_slash_was_pasted(
+    client: FlaskClient, path: str
+) -> None:
     response = client.get(path)
     assert response.status_code == 200
     services = response.get_json()["services"]
@@ -50,17 +52,29 @@ def test_discovery_lists_both_services_wherever_a_slash_was_pasted(client: Flask
         assert "hard stop" in service["usageRequirements"]
 
 
-def test_both_services_ask_for_the_same_data_with_tokens_every_client_can_fill(client: FlaskClient) -> None:
+def test_both_services_ask_for_the_same_data_with_tokens_every_client_can_fill(
+    client: FlaskClient,
+) -> None:
     first, second = (s["prefetch"] for s in client.get("/cds-services").get_json()["services"])
     assert first == second
-    assert list(first) == ["patient", "encounter", "sodium", "glucose", "labs", "conditions", "medications"]
+    assert list(first) == [
+        "patient",
+        "encounter",
+        "sodium",
+        "glucose",
+        "labs",
+        "conditions",
+        "medications",
+    ]
     for template in first.values():
         rest = template.replace("{{context.patientId}}", "").replace("{{context.encounterId}}", "")
         assert "{{" not in rest
         assert "$" not in rest
 
 
-def test_a_call_is_answered_with_cards_that_may_not_be_stored(client: FlaskClient, stories: dict[str, Story]) -> None:
+def test_a_call_is_answered_with_cards_that_may_not_be_stored(
+    client: FlaskClient, stories: dict[str, Story]
+) -> None:
     response = client.post(PATIENT_VIEW, json=a_call(stories["cramps-in-siadh"]))
     assert response.status_code == 200
     assert response.headers["Cache-Control"] == "no-store"
@@ -91,10 +105,20 @@ def test_a_delete_names_the_selected_draft(client: FlaskClient, stories: dict[st
         (PATIENT_VIEW, b'{"a": NaN}', {"Content-Type": "application/json"}, 400),
         (PATIENT_VIEW, b"{}", {"Content-Type": "text/plain"}, 415),
         (PATIENT_VIEW, b"{}", {}, 415),
-        (PATIENT_VIEW, b"\x1f\x8b", {"Content-Type": "application/json", "Content-Encoding": "gzip"}, 415),
+        (
+            PATIENT_VIEW,
+            b"\x1f\x8b",
+            {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            415,
+        ),
         (PATIENT_VIEW, b" " * 2_000_001, {"Content-Type": "application/json"}, 413),
         ("/cds-services/no-such-service", b"{}", {"Content-Type": "application/json"}, 404),
-        ("/cds-services/no-such-service/feedback", b"{}", {"Content-Type": "application/json"}, 404),
+        (
+            "/cds-services/no-such-service/feedback",
+            b"{}",
+            {"Content-Type": "application/json"},
+            404,
+        ),
         ("/cds-services/../health", b"{}", {"Content-Type": "application/json"}, 404),
     ],
 )
@@ -140,7 +164,9 @@ def test_an_unnamed_fhir_server_is_not_called_and_the_refusal_names_the_flag(
     assert "--fhir-base" in issue(response)["details"]["text"]
 
 
-def test_an_unrelated_order_needs_no_sodium_at_all(client: FlaskClient, stories: dict[str, Story]) -> None:
+def test_an_unrelated_order_needs_no_sodium_at_all(
+    client: FlaskClient, stories: dict[str, Story]
+) -> None:
     call = a_call(stories["acetaminophen"])
     del call["prefetch"]
     response = client.post(ORDER_SELECT, json=call)
@@ -157,13 +183,17 @@ def test_saline_or_a_vaptan_without_readable_sodium_asks_for_one(
     assert card["source"]["topic"]["code"] == "sodiumNeededFirst"
 
 
-def test_another_patients_chart_in_the_prefetch_is_refused(client: FlaskClient, stories: dict[str, Story]) -> None:
+def test_another_patients_chart_in_the_prefetch_is_refused(
+    client: FlaskClient, stories: dict[str, Story]
+) -> None:
     call = a_call(stories["cramps-in-siadh"])
     call["prefetch"]["patient"]["id"] = "somebody-else"
     assert client.post(PATIENT_VIEW, json=call).status_code == 400
 
 
-@pytest.mark.parametrize(("missing", "named"), [("conditions", "problem list"), ("medications", "current medicines")])
+@pytest.mark.parametrize(
+    ("missing", "named"), [("conditions", "problem list"), ("medications", "current medicines")]
+)
 def test_a_missing_source_is_named_and_withholds_the_restriction(
     client: FlaskClient, stories: dict[str, Story], missing: str, named: str
 ) -> None:
@@ -202,12 +232,16 @@ def test_the_sandbox_may_call_and_sees_errors_too(client: FlaskClient) -> None:
     assert {"authorization", "content-type"} <= {
         h.strip().lower() for h in preflight.headers["Access-Control-Allow-Headers"].split(",")
     }
-    error = client.post(PATIENT_VIEW, data=b"{", headers={"Origin": SANDBOX, "Content-Type": "application/json"})
+    error = client.post(
+        PATIENT_VIEW, data=b"{", headers={"Origin": SANDBOX, "Content-Type": "application/json"}
+    )
     assert error.status_code == 400
     assert error.headers["Access-Control-Allow-Origin"] == SANDBOX
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "https://sandbox.cds-hooks.org.evil.example", "null"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "https://sandbox.cds-hooks.org.evil.example", "null"]
+)
 def test_a_foreign_page_may_not_call(client: FlaskClient, origin: str) -> None:
     answer = client.get("/cds-services", headers={"Origin": origin})
     assert "Access-Control-Allow-Origin" not in answer.headers
@@ -216,7 +250,10 @@ def test_a_foreign_page_may_not_call(client: FlaskClient, origin: str) -> None:
 def _without_orders(stories: dict[str, Story]) -> dict[str, Any]:
     """What the public sandbox sends when its open Rx View tab is pressed again."""
     call = a_call(stories["sertraline-with-low-sodium"])
-    call["context"] = {"patientId": call["context"]["patientId"], "userId": "Practitioner/COREPRACTITIONER1"}
+    call["context"] = {
+        "patientId": call["context"]["patientId"],
+        "userId": "Practitioner/COREPRACTITIONER1",
+    }
     return call
 
 
@@ -231,7 +268,9 @@ def test_order_select_without_its_orders_names_the_scope_as_the_likely_cause(
 def test_a_client_that_shows_errors_as_all_clear_is_told_on_a_card_that_no_order_came(
     client: FlaskClient, stories: dict[str, Story]
 ) -> None:
-    sandbox = {"Authorization": f"Bearer {jwt.encode({'iss': SANDBOX}, 'x' * 32, algorithm='HS256')}"}
+    sandbox = {
+        "Authorization": f"Bearer {jwt.encode({'iss': SANDBOX}, 'x' * 32, algorithm='HS256')}"
+    }
     response = client.post(ORDER_SELECT, json=_without_orders(stories), headers=sandbox)
     assert response.status_code == 200
     (card,) = response.get_json()["cards"]
@@ -260,11 +299,27 @@ def test_feedback_is_kept_and_a_repeat_is_harmless(client: FlaskClient) -> None:
         [],
         {},
         {"feedback": []},
-        {"feedback": [{"card": "a", "outcome": "ignored", "outcomeTimestamp": "2026-11-20T09:00:00Z"}]},
-        {"feedback": [{"card": "a", "outcome": "accepted", "outcomeTimestamp": "2026-11-20T09:00:00Z"}]},
+        {
+            "feedback": [
+                {"card": "a", "outcome": "ignored", "outcomeTimestamp": "2026-11-20T09:00:00Z"}
+            ]
+        },
+        {
+            "feedback": [
+                {"card": "a", "outcome": "accepted", "outcomeTimestamp": "2026-11-20T09:00:00Z"}
+            ]
+        },
         {"feedback": [{"card": "a", "outcome": "overridden"}]},
-        {"feedback": [{"card": "a", "outcome": "overridden", "outcomeTimestamp": "2099-01-01T00:00:00Z"}]},
-        {"feedback": [{"card": "", "outcome": "overridden", "outcomeTimestamp": "2026-11-20T09:00:00Z"}]},
+        {
+            "feedback": [
+                {"card": "a", "outcome": "overridden", "outcomeTimestamp": "2099-01-01T00:00:00Z"}
+            ]
+        },
+        {
+            "feedback": [
+                {"card": "", "outcome": "overridden", "outcomeTimestamp": "2026-11-20T09:00:00Z"}
+            ]
+        },
     ],
 )
 def test_malformed_feedback_is_refused(client: FlaskClient, body: object) -> None:
@@ -280,7 +335,9 @@ def test_our_code_systems_are_where_cards_say(client: FlaskClient, name: str) ->
     assert body["count"] == len(body["concept"])
 
 
-def test_the_basis_page_has_the_place_that_each_card_links_to(client: FlaskClient, app: Flask) -> None:
+def test_the_basis_page_has_the_place_that_each_card_links_to(
+    client: FlaskClient, app: Flask
+) -> None:
     page = client.get("/basis").text
     for service in ("hyponatremia-patient-view", "hyponatremia-order-select"):
         from cds_service.web.runtime import EXTENSION

@@ -115,7 +115,9 @@ def test_tens_of_thousands_of_calls_break_nothing(asked: Any) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
@@ -130,7 +132,11 @@ def spoilt(draw: st.DrawFn, whole: bytes) -> bytes:
     if kind == "flip":
         return whole[:at] + draw(st.binary(min_size=1, max_size=8)) + whole[at + 1 :]
     if kind == "insert":
-        return whole[:at] + draw(st.sampled_from([b"null", b"NaN", b"[", b"{", b'"', b"1e999", b"\xff"])) + whole[at:]
+        return (
+            whole[:at]
+            + draw(st.sampled_from([b"null", b"NaN", b"[", b"{", b'"', b"1e999", b"\xff"]))
+            + whole[at:]
+        )
     if kind == "bytes":
         return draw(st.binary(max_size=300))
     if kind == "json":
@@ -146,13 +152,18 @@ def throw(app: Flask, story: Story, number: int) -> None:
     client = app.test_client()
     paths = [f"/cds-services/{story.file.service}", f"/cds-services/{story.file.service}/feedback"]
 
-    @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
     @given(body=spoilt(whole), path=st.sampled_from(paths))
     def call(body: bytes, path: str) -> None:
         began = time.monotonic()
         answer = client.post(path, data=body, content_type="application/json")
         assert answer.status_code < 500
-        assert answer.status_code == 200 or answer.get_json(force=True)["resourceType"] == "OperationOutcome"
+        assert (
+            answer.status_code == 200
+            or answer.get_json(force=True)["resourceType"] == "OperationOutcome"
+        )
         assert time.monotonic() - began < HANGS_S
 
     call()
@@ -168,5 +179,7 @@ def test_own08_no_body_breaks_the_service(app: Flask, stories: dict[str, Story],
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
-def test_own08_tens_of_thousands_of_bodies_break_nothing(app: Flask, stories: dict[str, Story], name: str) -> None:
+def test_own08_tens_of_thousands_of_bodies_break_nothing(
+    app: Flask, stories: dict[str, Story], name: str
+) -> None:
     throw(app, stories[name], RAW_LONG)

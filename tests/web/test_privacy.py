@@ -28,7 +28,12 @@ from cds_service.telemetry import configure_logging
 from cds_service.web.runtime import runtime_of
 from tests.trust.tokens import forged, token
 
-NAME, MRN, PATIENT, TOKEN = "Zzsentinelname", "MRN-5e471e1", "zzsentinelpatient", "zzsentineltoken-5e471e1"
+NAME, MRN, PATIENT, TOKEN = (
+    "Zzsentinelname",
+    "MRN-5e471e1",
+    "zzsentinelpatient",
+    "zzsentineltoken-5e471e1",
+)
 SENTINELS = (NAME, MRN, PATIENT, TOKEN)
 SERVICE = "/cds-services/hyponatremia-patient-view"
 ORDERS = "/cds-services/hyponatremia-order-select"
@@ -42,7 +47,9 @@ class Fhir(BaseHTTPRequestHandler):
         how = self.path.split("/")[1]
         if how == "slow":
             time.sleep(0.6)
-        body = json.dumps({"resourceType": "OperationOutcome", "text": {"div": f"{NAME} {self.path}"}}).encode()
+        body = json.dumps(
+            {"resourceType": "OperationOutcome", "text": {"div": f"{NAME} {self.path}"}}
+        ).encode()
         if how == "broken":
             body = b'{"resourceType": "Bundle", "entry": [' + NAME.encode()
         self.send_response({"error": 500, "denied": 403}.get(how, 200))
@@ -78,8 +85,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def app(folder: Path, fhir: str) -> Flask:
     bases = json.dumps([f"{fhir}/{how}" for how in HOWS] + ["http://127.0.0.1:9/refused"])
     path = folder / "clients.toml"
-    path.write_text(f"[clients.local]\nfhir_bases = {bases}\nallow_private = true\ndeadline_ms = 300\n")
-    settings = Settings(mode="development", clients_file=path, data_dir=folder / "data", explain=True)
+    path.write_text(
+        f"[clients.local]\nfhir_bases = {bases}\nallow_private = true\ndeadline_ms = 300\n"
+    )
+    settings = Settings(
+        mode="development", clients_file=path, data_dir=folder / "data", explain=True
+    )
     return create_app(settings)
 
 
@@ -105,7 +116,9 @@ def written(
     def everything() -> str:
         assert runtime_of(app).recorder.flush(5)  # what is written behind the answer
         out, err = capfd.readouterr()
-        kept = [p.read_bytes().decode("latin-1") for p in (folder / "data").rglob("*") if p.is_file()]
+        kept = [
+            p.read_bytes().decode("latin-1") for p in (folder / "data").rglob("*") if p.is_file()
+        ]
         return "\n".join([ours.getvalue(), theirs.getvalue(), out, err, *kept])
 
     yield everything
@@ -118,10 +131,15 @@ def written(
 def body(stories: dict[str, Story]) -> Body:
     """A story's call in which the patient, the record and the token are sentinels."""
     story = stories["cramps-in-siadh"]
-    text = json.dumps(story.request_at(datetime.now(UTC)), default=float).replace(story.patient_id, PATIENT)
+    text = json.dumps(story.request_at(datetime.now(UTC)), default=float).replace(
+        story.patient_id, PATIENT
+    )
     call: Body = json.loads(text)
     patient = {"resourceType": "Patient", "id": PATIENT, "birthDate": "1950-01-01"}
-    call["prefetch"]["patient"] = patient | {"name": [{"family": NAME}], "identifier": [{"value": MRN}]}
+    call["prefetch"]["patient"] = patient | {
+        "name": [{"family": NAME}],
+        "identifier": [{"value": MRN}],
+    }
     call["fhirAuthorization"] = {
         "access_token": TOKEN, "token_type": "Bearer", "expires_in": 60, "scope": "x", "subject": NAME
     }  # fmt: skip
@@ -180,11 +198,17 @@ def broken(body: Body, how: str) -> dict[str, Any]:
         "server": {"fhirServer": f"https://{NAME}.example/{MRN}"},
         "no-server": {"fhirServer": None},
         "kind": {"fhirAuthorization": {"access_token": TOKEN, "token_type": NAME}},
-        "patient": {"fhirAuthorization": {"access_token": TOKEN, "token_type": "Bearer", "patient": NAME}},
+        "patient": {
+            "fhirAuthorization": {"access_token": TOKEN, "token_type": "Bearer", "patient": NAME}
+        },
         "prefetch": {"prefetch": [NAME]},
         "empty": {"prefetch": {}, "fhirServer": None, "fhirAuthorization": None},
     }
-    return {"json": {name: value for name, value in {**body, **changed[how]}.items() if value is not None}}
+    return {
+        "json": {
+            name: value for name, value in {**body, **changed[how]}.items() if value is not None
+        }
+    }
 
 
 @pytest.mark.parametrize(
@@ -223,7 +247,11 @@ def test_t61_a_bug_is_a_500_that_names_nothing(
 
 
 def test_t61_a_bug_while_reading_is_no_different(
-    client: FlaskClient, body: Body, fhir: str, written: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient,
+    body: Body,
+    fhir: str,
+    written: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def crash(*_: object, **__: object) -> None:
         raise ValueError(f"{NAME} {TOKEN}")
@@ -238,7 +266,9 @@ def test_t61_a_bug_while_reading_is_no_different(
     clean(written())
 
 
-def test_feedback_is_logged_without_its_comment(client: FlaskClient, written: Callable[[], str]) -> None:
+def test_feedback_is_logged_without_its_comment(
+    client: FlaskClient, written: Callable[[], str]
+) -> None:
     said = {"card": "c", "outcome": "overridden", "outcomeTimestamp": "2026-11-21T12:00:00Z"}
     said |= {"overrideReason": {"userComment": "zzsentinelcomment"}}  # type: ignore[dict-item]
     assert client.post(SERVICE + "/feedback", json={"feedback": [said]}).status_code == 200
@@ -263,10 +293,16 @@ def test_t70_no_metrics_and_no_versions_on_the_public_port(client: FlaskClient) 
     assert set(client.get("/health").get_json()) == {"status"}
 
 
-def test_t45_ten_times_the_entries_take_about_ten_times_as_long(client: FlaskClient, body: Body) -> None:
+def test_t45_ten_times_the_entries_take_about_ten_times_as_long(
+    client: FlaskClient, body: Body
+) -> None:
     def seconds(entries: int) -> float:
         entry = {"resource": {"resourceType": "Observation"}}
-        body["prefetch"]["labs"] = {"resourceType": "Bundle", "type": "searchset", "entry": [entry] * entries}
+        body["prefetch"]["labs"] = {
+            "resourceType": "Bundle",
+            "type": "searchset",
+            "entry": [entry] * entries,
+        }
         text = json.dumps(body, separators=(",", ":"))
         assert len(text) < 2_000_000
         began = time.perf_counter()
@@ -279,7 +315,9 @@ def test_t45_ten_times_the_entries_take_about_ten_times_as_long(client: FlaskCli
     assert many < 60 * few  # a square would be a hundred times as long
 
 
-def test_t45_a_resource_as_large_as_the_body_may_be_is_read_like_a_small_one(client: FlaskClient, body: Body) -> None:
+def test_t45_a_resource_as_large_as_the_body_may_be_is_read_like_a_small_one(
+    client: FlaskClient, body: Body
+) -> None:
     """There is no cap for one resource: what nobody reads is passed over, and refusing it would lose a result."""
     plain = client.post(SERVICE, json=body)
     entry = body["prefetch"]["sodium"]["entry"][0]["resource"]
@@ -294,14 +332,24 @@ def _without_times(answer: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["orders", "problems"])
-def test_t45_a_flood_of_words_takes_as_long_as_there_are_words(client: FlaskClient, body: Body, kind: str) -> None:
+def test_t45_a_flood_of_words_takes_as_long_as_there_are_words(
+    client: FlaskClient, body: Body, kind: str
+) -> None:
     def seconds(count: int) -> float:
         patient = {"reference": f"Patient/{body['context']['patientId']}"}
         said = [{"text": f"{n} " + "no pain of the leg or " * 45} for n in range(count)]
-        order = {"resourceType": "MedicationRequest", "status": "active", "intent": "order", "subject": patient}
+        order = {
+            "resourceType": "MedicationRequest",
+            "status": "active",
+            "intent": "order",
+            "subject": patient,
+        }
         problem = {"resourceType": "Condition", "subject": patient}
         key = "medications" if kind == "orders" else "conditions"
-        made = [order | {"medicationCodeableConcept": s} if kind == "orders" else problem | {"code": s} for s in said]
+        made = [
+            order | {"medicationCodeableConcept": s} if kind == "orders" else problem | {"code": s}
+            for s in said
+        ]
         body["prefetch"][key] = {"resourceType": "Bundle", "entry": [{"resource": r} for r in made]}
         began = time.perf_counter()
         assert client.post(SERVICE, json=body).status_code == 200
@@ -312,7 +360,9 @@ def test_t45_a_flood_of_words_takes_as_long_as_there_are_words(client: FlaskClie
     assert many < 60 * few
 
 
-def test_t43_of_two_members_with_one_name_the_last_one_counts_everywhere(client: FlaskClient, body: Body) -> None:
+def test_t43_of_two_members_with_one_name_the_last_one_counts_everywhere(
+    client: FlaskClient, body: Body
+) -> None:
     text = json.dumps(body)
     doubled = text.replace('"hook":', '"hook": "order-select", "hook":', 1)
     assert client.post(SERVICE, data=doubled, content_type="application/json").status_code == 200

@@ -23,7 +23,9 @@ def test_they_are_valid_r4_and_name_each_other(client: FlaskClient, name: str) -
     assert values["compose"]["include"][0]["system"] == system["url"]
 
 
-def test_every_reason_that_a_card_offers_is_in_the_value_set(client: FlaskClient, app: Flask) -> None:
+def test_every_reason_that_a_card_offers_is_in_the_value_set(
+    client: FlaskClient, app: Flask
+) -> None:
     compose = client.get("/fhir/ValueSet/hyponatremia-override").get_json(force=True)["compose"]
     listed = {concept["code"] for include in compose["include"] for concept in include["concept"]}
     services = runtime_of(app).pipeline.knowledge.services.values()

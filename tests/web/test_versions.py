@@ -20,7 +20,11 @@ SERTRALINE = {
     "coding": [{"display": "Sertraline 25 MG Oral Tablet", "system": RXNORM, "code": "312940"}],
     "text": "Sertraline 25 MG Oral Tablet",
 }
-HCTZ = {"coding": [{"display": "Hydrochlorothiazide 25 MG Oral Tablet", "system": RXNORM, "code": "310798"}]}
+HCTZ = {
+    "coding": [
+        {"display": "Hydrochlorothiazide 25 MG Oral Tablet", "system": RXNORM, "code": "310798"}
+    ]
+}
 NONE: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": 0}
 DAY = NOW.date().isoformat()
 
@@ -100,7 +104,9 @@ def call(draft: dict[str, Any], **prefetch: Any) -> dict[str, Any]:
             "selections": [f"{draft['resourceType']}/{draft['id']}"],
             "draftOrders": bundle(draft),
         },
-        "prefetch": {key: value for key, value in {**given, **prefetch}.items() if value is not ...},
+        "prefetch": {
+            key: value for key, value in {**given, **prefetch}.items() if value is not ...
+        },
     }
 
 
@@ -132,7 +138,9 @@ def test_a_medication_list_of_an_older_version_is_read(client: FlaskClient) -> N
 
 
 def test_results_of_the_first_draft_version_are_never_all_clear(client: FlaskClient) -> None:
-    first = sodium(120, name={"coding": [{"system": "http://loinc.org", "code": "2951-2"}]}, code=None)
+    first = sodium(
+        120, name={"coding": [{"system": "http://loinc.org", "code": "2951-2"}]}, code=None
+    )
     status, (text,) = answer(client, call(DSTU2, sodium=first))
     assert status == 412
     assert text.endswith("The results are of another FHIR version than R4.")
@@ -143,7 +151,9 @@ def test_results_of_the_first_draft_version_are_never_all_clear(client: FlaskCli
     [bundle(DSTU1), ..., {"resourceType": "OperationOutcome", "issue": [{"severity": "error"}]}],
     ids=["another version", "absent", "failed"],
 )
-def test_silence_about_a_second_drug_needs_the_medication_list(client: FlaskClient, medications: Any) -> None:
+def test_silence_about_a_second_drug_needs_the_medication_list(
+    client: FlaskClient, medications: Any
+) -> None:
     status, (text,) = answer(client, call(DSTU2, medications=medications))
     assert status == 412
     assert text.startswith("The current medicines are needed")
@@ -153,7 +163,9 @@ def test_silence_about_a_second_drug_needs_the_medication_list(client: FlaskClie
 @pytest.mark.parametrize(
     "reference", ["Medication/9", "urn:uuid:9", "#9", "https://elsewhere.example/fhir/Medication/9"]
 )
-def test_a_selected_order_whose_medicine_cannot_be_read_is_no_all_clear(client: FlaskClient, reference: str) -> None:
+def test_a_selected_order_whose_medicine_cannot_be_read_is_no_all_clear(
+    client: FlaskClient, reference: str
+) -> None:
     draft = {
         **{name: value for name, value in STU3.items() if name != "medicationCodeableConcept"},
         "medicationReference": {"reference": reference},
@@ -189,8 +201,14 @@ def test_clients_that_show_errors_as_all_clear_get_a_card_instead(telling: Flask
 
 
 HL7_LIKE = [  # the mix of drafts that the definition of order-select shows, and nothing prefetched
-    ("PractitionerRole/7", [{**STU3, "id": "amox", "medicationCodeableConcept": {"text": "Amoxicillin"}}]),
-    ("Practitioner/7", [{**DSTU2, "id": "amox", "medicationCodeableConcept": {"text": "Amoxicillin"}}]),
+    (
+        "PractitionerRole/7",
+        [{**STU3, "id": "amox", "medicationCodeableConcept": {"text": "Amoxicillin"}}],
+    ),
+    (
+        "Practitioner/7",
+        [{**DSTU2, "id": "amox", "medicationCodeableConcept": {"text": "Amoxicillin"}}],
+    ),
     ("Practitioner/7", [STU3]),
     ("Practitioner/7", [DSTU2]),
 ]
@@ -218,7 +236,9 @@ def test_calls_as_the_hook_definitions_show_them_are_answered(
     assert status == (200 if drafts[0]["id"] == "amox" else 412)
 
 
-def test_a_draft_is_read_together_with_the_medication_that_it_names_by_a_urn(client: FlaskClient) -> None:
+def test_a_draft_is_read_together_with_the_medication_that_it_names_by_a_urn(
+    client: FlaskClient,
+) -> None:
     urn = "urn:uuid:0c2f4a7e-8a4b-4f5e-9d55-6f1a2b3c4d5e"
     draft = {
         **{name: value for name, value in STU3.items() if name != "medicationCodeableConcept"},

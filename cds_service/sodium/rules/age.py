@@ -71,7 +71,9 @@ def check_due(case: Case) -> Outcome:
         facts={"drug": drug, "ago": ago(case.snapshot.now - started.since)},
         do=(Line("check-sodium"), Line("monitor-new-drug")),
         why=(
-            Line("started", {"drug": drug, "date": at(case, started.since, day_only=True)}, keep=True),
+            Line(
+                "started", {"drug": drug, "date": at(case, started.since, day_only=True)}, keep=True
+            ),
             Line("older-adult", {"age": str(case.age_years)}),
         ),
         suggestions=(repeat_sodium(NOW),),
@@ -86,6 +88,8 @@ def _newest_start(case: Case) -> Exposure | None:
     fresh = [
         e
         for e in case.exposures.active
-        if e.drug.tier == LEADING and e.since is not None and timedelta(0) <= now - e.since <= window
+        if e.drug.tier == LEADING
+        and e.since is not None
+        and timedelta(0) <= now - e.since <= window
     ]
     return max(fresh, key=lambda e: e.since or now, default=None)

@@ -43,7 +43,11 @@ def glucose_shift(case: Case) -> Outcome:
         return Silence(rule, "no-glucose-shift")
     if case.sodium.freshness is Freshness.STALE:
         return Silence(rule, "too-old", {"na": na(case), "age": ago(case.sodium.age)})
-    values = {"glucose": number(shift.glucose), "katz": number(shift.katz), "hillier": number(shift.hillier)}
+    values = {
+        "glucose": number(shift.glucose),
+        "katz": number(shift.katz),
+        "hillier": number(shift.hillier),
+    }
     better = (Line("hillier-fits"),) if shift.hillier_fits else ()
     loose = (Line("loose-pair", keep=True),) if shift.loose_pair else ()
     return Finding(
@@ -120,7 +124,13 @@ def jump(case: Case) -> Outcome:
         variant="down" if pair.rise < 0 else "main",
         facts=facts,
         do=(Line("repeat-at-once", keep=True), Line("rule-out-contamination")),
-        why=(Line("jump-samples", {"from": number(pair.base), "to": pair.end.shown, "time": end}, keep=True),),
+        why=(
+            Line(
+                "jump-samples",
+                {"from": number(pair.base), "to": pair.end.shown, "time": end},
+                keep=True,
+            ),
+        ),
         suggestions=(repeat_sodium(NOW, "stat"),),
         slot="rate",
     )
@@ -190,7 +200,11 @@ def _used(case: Case) -> Line:
     latest = case.sodium.latest
     if latest is None:
         return Line("none-used", keep=True)
-    return Line("used-instead", {"na": latest.shown, "time": at(case, latest.at, latest.day_only)}, keep=True)
+    return Line(
+        "used-instead",
+        {"na": latest.shown, "time": at(case, latest.at, latest.day_only)},
+        keep=True,
+    )
 
 
 def _na_fact(case: Case) -> dict[str, Fact]:

@@ -62,7 +62,12 @@ def _low_sodium(case: Case, order: Order, drug: DrugMatch) -> Finding:
         indicator="warning",
         facts={"drug": drug.name, "na": na(case)},
         do=(hold, Line("kidney-and-potassium")),
-        why=(Line(f"guidance-{case.limits.profile}", {"limit": number(case.limits.stop_diuretics_below)}),),
+        why=(
+            Line(
+                f"guidance-{case.limits.profile}",
+                {"limit": number(case.limits.stop_diuretics_below)},
+            ),
+        ),
         suggestions=(*removal, sodium_today()),
         drugs=(drug.name,),
     )
@@ -130,7 +135,9 @@ def _dose(case: Case, order: Order, drug: DrugMatch) -> tuple[Line, ...]:
     if dose > limits.baclofen_max_mg:
         return (Line("dose-high", {"dose": number(dose), "max": number(limits.baclofen_max_mg)}),)
     if dose > limits.baclofen_start_mg and taken(case, drug) is None:
-        return (Line("start-high", {"dose": number(dose), "start": number(limits.baclofen_start_mg)}),)
+        return (
+            Line("start-high", {"dose": number(dose), "start": number(limits.baclofen_start_mg)}),
+        )
     return ()
 
 

@@ -59,7 +59,9 @@ def _silence(rule: str, case: Case) -> Silence:
         return Silence(rule, "samples-far-apart", {"average": number(rate.average_per_day)})
     if not rate.assessable:
         return Silence(rule, "one-sample")
-    return Silence(rule, "within-limit", {"rise": number(rate.rise_now), "limit": number(rate.limit)})
+    return Silence(
+        rule, "within-limit", {"rise": number(rate.rise_now), "limit": number(rate.limit)}
+    )
 
 
 def _facts(case: Case, pair: RatePair) -> dict[str, str]:

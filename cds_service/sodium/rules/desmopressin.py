@@ -91,7 +91,11 @@ def _do(purpose: str) -> tuple[Line, ...]:
         return (Line("replacement-never-stop", keep=True), Line("check-sodium-dose"))
     if purpose == "bleeding":
         return (Line("bleeding-limit-fluid", keep=True), Line("check-sodium-dose"))
-    return (Line("contraindicated", keep=True), Line("replacement-keep", keep=True), Line("schedule"))
+    return (
+        Line("contraindicated", keep=True),
+        Line("replacement-keep", keep=True),
+        Line("schedule"),
+    )
 
 
 def _partners(case: Case, order: Order) -> tuple[Line, ...]:
@@ -105,6 +109,11 @@ def _buttons(case: Case, order: Order, drug: DrugMatch, purpose: str) -> tuple[S
     now = repeat_sodium(timedelta(0), "urgent")
     if purpose or not actionable(case):
         return (now,)
-    unsafe = case.symptoms.neuro_code or order.route == "iv" or recorded(case, BLEEDING) or taken(case, drug)
+    unsafe = (
+        case.symptoms.neuro_code
+        or order.route == "iv"
+        or recorded(case, BLEEDING)
+        or taken(case, drug)
+    )
     removal = () if unsafe or not may_remove(case) else (remove(order, drug.name),)
     return (*removal, now, recheck_in_weeks(case))

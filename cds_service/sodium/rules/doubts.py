@@ -10,7 +10,12 @@ from cds_service.sodium.wording import number
 
 def doubt_lines(case: Case) -> tuple[Line, ...]:
     """Status, missing unit, second method, glucose, osmolality: one line each, never cut."""
-    return (*result_lines(case), *_method_lines(case), *_glucose_lines(case), *_artifact_lines(case))
+    return (
+        *result_lines(case),
+        *_method_lines(case),
+        *_glucose_lines(case),
+        *_artifact_lines(case),
+    )
 
 
 def result_lines(case: Case) -> tuple[Line, ...]:
@@ -44,7 +49,11 @@ def _glucose_lines(case: Case) -> tuple[Line, ...]:
     shift = case.glucose
     if shift is None or shift.explained:
         return ()
-    facts = {"glucose": number(shift.glucose), "katz": number(shift.katz), "hillier": number(shift.hillier)}
+    facts = {
+        "glucose": number(shift.glucose),
+        "katz": number(shift.katz),
+        "hillier": number(shift.hillier),
+    }
     key = "doubt-glucose-loose" if shift.loose_pair else "doubt-glucose"
     return (Line(key, facts, keep=True),)
 

@@ -58,4 +58,6 @@ def _since(case: Case, exposure: Exposure) -> Line:
     facts = {"drug": exposure.drug.name}
     if exposure.since is None:
         return Line("drug-undated", facts)
-    return Line(f"drug-{exposure.attribution}", {**facts, "date": at(case, exposure.since, day_only=True)})
+    return Line(
+        f"drug-{exposure.attribution}", {**facts, "date": at(case, exposure.since, day_only=True)}
+    )

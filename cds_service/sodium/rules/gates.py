@@ -30,7 +30,9 @@ def ever_recorded(case: Case, *concepts: str) -> bool:
 def cirrhosis(case: Case) -> bool:
     """Whether cirrhosis is an active problem; primary biliary cholangitis only with its signs (S16)."""
     signs = recorded(case, "portal-hypertension", "ascites")
-    return recorded(case, "cirrhosis", "decompensated-cirrhosis") or (recorded(case, "pbc") and signs)
+    return recorded(case, "cirrhosis", "decompensated-cirrhosis") or (
+        recorded(case, "pbc") and signs
+    )
 
 
 def heart_failure(case: Case) -> bool:
@@ -115,7 +117,11 @@ def doubtful(case: Case) -> bool:
 def told_as_unusable(case: Case, result: Rejected) -> bool:
     """Whether a result that cannot be used is recent enough for a card of its own (DQ-UNIT, DQ-PLAUS)."""
     limits = case.limits
-    window = hours(limits.current_inpatient_hours) if inpatient(case) else days(limits.current_outpatient_days)
+    window = (
+        hours(limits.current_inpatient_hours)
+        if inpatient(case)
+        else days(limits.current_outpatient_days)
+    )
     return result.at is not None and case.snapshot.now - result.at <= window
 
 

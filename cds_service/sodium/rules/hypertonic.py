@@ -42,7 +42,9 @@ def severe_symptoms(case: Case, order: Order) -> Outcome:
         return silent(rule, order, "intracranial-pressure")
     further = () if case.symptoms.attributable else (Line("look-further", {"na": latest.shown}),)
     do = (*_guardrails(case, order), *further)
-    found = Finding(rule=rule, indicator="info", facts={"limit": _limit(case)}, do=do, why=_watch(case))
+    found = Finding(
+        rule=rule, indicator="info", facts={"limit": _limit(case)}, do=do, why=_watch(case)
+    )
     return _card(case, order, found)
 
 
@@ -181,7 +183,9 @@ def _guardrails(case: Case, order: Order) -> tuple[Line, ...]:
     return (
         Line(f"bolus-{case.limits.profile}", keep=True),
         *strength,
-        Line("stop-when", {"limit": _limit(case), "goal": number(case.limits.rate_goal)}, keep=True),
+        Line(
+            "stop-when", {"limit": _limit(case), "goal": number(case.limits.rate_goal)}, keep=True
+        ),
         Line("sodium-after-each"),
     )
 

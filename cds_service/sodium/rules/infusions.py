@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from cds_service.engine.finding import DraftLabs, Finding, Indicator, Line, Outcome, Silence, Suggestion
+from cds_service.engine.finding import (
+    DraftLabs,
+    Finding,
+    Indicator,
+    Line,
+    Outcome,
+    Silence,
+    Suggestion,
+)
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.gates import direct_reading_normal, na
 from cds_service.sodium.rules.order_helpers import (
@@ -185,4 +193,6 @@ def _in_crisis(case: Case) -> bool:
     """A crisis of this encounter or of the last hours; old codes stay on problem lists for years."""
     window = hours(case.limits.restriction_glucose_hours)
     found = (p for p in case.snapshot.problems if p.active and CRISIS in p.concepts)
-    return any(p.encounter_diagnosis or (p.since and case.snapshot.now - p.since <= window) for p in found)
+    return any(
+        p.encounter_diagnosis or (p.since and case.snapshot.now - p.since <= window) for p in found
+    )

@@ -97,7 +97,9 @@ def _sodium_that_counts(case: Case, order: Order, drug: DrugMatch) -> Sample | S
         return silent(RULE, order, "not-low", na=latest.shown)
     if drug.cls == "loop" and _loop_treats(case):
         return silent(RULE, order, "loop-treats")
-    if is_refill(case, order, drug) and not (falling or is_below(latest, case.limits.refill_sodium_below)):
+    if is_refill(case, order, drug) and not (
+        falling or is_below(latest, case.limits.refill_sodium_below)
+    ):
         return silent(RULE, order, "refill", drug=drug.name)
     return latest
 
@@ -123,7 +125,12 @@ def _indicator(case: Case, order: Order, drug: DrugMatch, latest: Sample) -> Ind
 def _at_risk(case: Case, drug: DrugMatch) -> bool:
     """What makes a mildly low sodium count with a strong drug."""
     old = older_than(case, case.limits.lowering_age_years)
-    return old or has_symptom(case) or case.sodium.falling is not None or bool(_other_strong(case, drug))
+    return (
+        old
+        or has_symptom(case)
+        or case.sodium.falling is not None
+        or bool(_other_strong(case, drug))
+    )
 
 
 def _other_strong(case: Case, drug: DrugMatch) -> tuple[str, ...]:
@@ -134,7 +141,9 @@ def _other_strong(case: Case, drug: DrugMatch) -> tuple[str, ...]:
 def _variant(case: Case, order: Order, drug: DrugMatch, aging: bool) -> str:
     if aging:
         return "aging"
-    if group_of(case, order, drug) == "C" and not (drug.name == BUPROPION and _bupropion_harms(case)):
+    if group_of(case, order, drug) == "C" and not (
+        drug.name == BUPROPION and _bupropion_harms(case)
+    ):
         return "check"
     return "falling" if case.sodium.falling else "main"
 

@@ -6,7 +6,12 @@ from datetime import timedelta
 
 from cds_service.engine.finding import Finding, Line, Outcome, Silence, Suggestion
 from cds_service.sodium.case import Case
-from cds_service.sodium.rules.cramps import cramp_advice, cramp_background, cramp_lines, cramp_suggestions
+from cds_service.sodium.rules.cramps import (
+    cramp_advice,
+    cramp_background,
+    cramp_lines,
+    cramp_suggestions,
+)
 from cds_service.sodium.rules.doubts import doubt_lines
 from cds_service.sodium.rules.drugs import WATCHED, culprit, drug_lines, names
 from cds_service.sodium.rules.gates import (

@@ -22,7 +22,9 @@ def repeat_sodium(after: timedelta, priority: Priority = "routine") -> Suggestio
         return Suggestion("repeat-sodium-stat", (DraftLabs(("sodium",), "stat"),), recommended=True)
     if after <= timedelta(0):
         return Suggestion("repeat-sodium-now", (DraftLabs(("sodium",), priority),))
-    return Suggestion("repeat-sodium", (DraftLabs(("sodium",), priority, after),), {"after": ago(after)})
+    return Suggestion(
+        "repeat-sodium", (DraftLabs(("sodium",), priority, after),), {"after": ago(after)}
+    )
 
 
 def repeat_suggestions(case: Case) -> tuple[Suggestion, ...]:

@@ -7,7 +7,15 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from cds_service.engine.finding import DraftLabs, Fact, Finding, Line, RemoveDraft, Silence, Suggestion
+from cds_service.engine.finding import (
+    DraftLabs,
+    Fact,
+    Finding,
+    Line,
+    RemoveDraft,
+    Silence,
+    Suggestion,
+)
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.rules.doubts import doubt_lines
@@ -22,13 +30,27 @@ _RAISING_SALINE = ("hypertonic", "concentrate")
 RUNNING = frozenset({"active", "in-progress", "unknown", ""})
 _BY_WORDS = ("text", "brand")
 # "antipsychotics, carbamazepine, diuretics, mirtazapine, oxcarbazepine, SNRI, SSRI, TCA, tramadol" (A.2)
-BEERS = frozenset({"antipsychotic", "iminostilbene", "thiazide", "loop", "mra", "snri", "ssri", "tca", "opioid-sodium"})
+BEERS = frozenset(
+    {
+        "antipsychotic",
+        "iminostilbene",
+        "thiazide",
+        "loop",
+        "mra",
+        "snri",
+        "ssri",
+        "tca",
+        "opioid-sodium",
+    }
+)
 LOW_SODIUM = frozenset({"hyponatremia", "siadh"})
 
 
 def about(order: Order, finding: Finding) -> Finding:
     """The finding as one about this order, with the recorded words where a drug was known by name (D.4)."""
-    named = (d for d in order.drugs if d.name in finding.drugs and d.evidence in _BY_WORDS and d.matched)
+    named = (
+        d for d in order.drugs if d.name in finding.drugs and d.evidence in _BY_WORDS and d.matched
+    )
     words = tuple(Line("matched-by-name", {"words": d.matched}) for d in named if d.matched)
     return replace(finding, order=order.reference, slot="order", why=(*finding.why, *words))
 
@@ -47,7 +69,9 @@ def raises_by_saline(order: Order) -> bool:
 
 def is_concentrate(order: Order) -> bool:
     """Whether the order is a concentrate: whatever is said of boluses must never be said of it."""
-    return raises_by_saline(order) and order.saline is not None and order.saline.kind == "concentrate"
+    return (
+        raises_by_saline(order) and order.saline is not None and order.saline.kind == "concentrate"
+    )
 
 
 def saline_name(order: Order) -> str:

@@ -21,8 +21,15 @@ from cds_service.sodium.volume import Volume
 from cds_service.sodium.wording import number
 
 LOSSES = frozenset({"vomiting", "diarrhea"})
-TREAT = {Volume.CSW: "salt-wasting-replace", Volume.ADRENAL: "adrenal-treat", Volume.NEURO: "neuro-advice"}
-RISING = {Volume.CSW: "neuro-advice", Volume.HYPO: "hypovolemia-rising"}  # while sodium rises too fast
+TREAT = {
+    Volume.CSW: "salt-wasting-replace",
+    Volume.ADRENAL: "adrenal-treat",
+    Volume.NEURO: "neuro-advice",
+}
+RISING = {
+    Volume.CSW: "neuro-advice",
+    Volume.HYPO: "hypovolemia-rising",
+}  # while sodium rises too fast
 NEAR_NORMAL = "withheld-near-normal"
 CONDITIONAL = "withheld-volume-unknown"
 UNKNOWN_DATA = ("-unread", "-age-unknown")
@@ -38,7 +45,12 @@ def plan_lines(case: Case) -> tuple[Line, ...]:
     if osmolality_normal(case):
         return (Line("plan-artifact"),)
     found = stops(case)
-    return (*restriction_lines(case), *_by_volume(case), *found.lines, *review_lines(case, found.settled))
+    return (
+        *restriction_lines(case),
+        *_by_volume(case),
+        *found.lines,
+        *review_lines(case, found.settled),
+    )
 
 
 def plan_suggestions(case: Case) -> tuple[Suggestion, ...]:
@@ -68,7 +80,9 @@ def restriction_lines(case: Case) -> tuple[Line, ...]:
     if verdict.verdict != "offer":
         return _leading_reason(case)
     offer = Line(_offer(case), {"ml": ml_per_day(case)}, keep=True)
-    bedside = (Line("restriction-severe", keep=True),) if case.sodium.measured is Band.SEVERE else ()
+    bedside = (
+        (Line("restriction-severe", keep=True),) if case.sodium.measured is Band.SEVERE else ()
+    )
     return (*bedside, offer, *_unseen_orders(case))
 
 
@@ -82,7 +96,9 @@ def _leading_reason(case: Case) -> tuple[Line, ...]:
     """The reason that weighs most; conditional words lead only beside data that were not read."""
     verdict = case.restriction
     near_normal = tuple(r for r in verdict.reasons if r.key == NEAR_NORMAL)
-    weighty = tuple(r for r in verdict.reasons if r.key != CONDITIONAL and not r.key.endswith(UNKNOWN_DATA))
+    weighty = tuple(
+        r for r in verdict.reasons if r.key != CONDITIONAL and not r.key.endswith(UNKNOWN_DATA)
+    )
     return (verdict.red_flags or near_normal or weighty or verdict.reasons)[:1]
 
 
@@ -93,7 +109,9 @@ def _further_reasons(case: Case) -> tuple[Line, ...]:
         return ()
     leading = verdict.reasons[:1] if verdict.verdict == "ordered" else _leading_reason(case)
     told = [(line.key, line.facts) for line in leading]
-    return tuple(r for r in verdict.reasons if (r.key, r.facts) not in told and r.key != CONDITIONAL)
+    return tuple(
+        r for r in verdict.reasons if (r.key, r.facts) not in told and r.key != CONDITIONAL
+    )
 
 
 def restriction_suggestions(case: Case) -> tuple[Suggestion, ...]:
@@ -175,13 +193,22 @@ def _advice(case: Case) -> Iterator[Line]:
 def _raising_advice(case: Case) -> Iterator[Line]:
     """What raises sodium further: not beside a card that says it rose too fast."""
     status, against = case.volume.status, _against(case)
-    unfit = case.dialysis or recorded(case, "anuria") or case.restriction.red_flags or not against.isdisjoint(NO_VAPTAN)
+    unfit = (
+        case.dialysis
+        or recorded(case, "anuria")
+        or case.restriction.red_flags
+        or not against.isdisjoint(NO_VAPTAN)
+    )
     if status is Volume.HYPER and case.sodium.band is not Band.MILD and not unfit:
         yield Line(f"vaptan-{case.limits.profile}")
     harmless = case.restriction.verdict != "never" and not case.restriction.red_flags
     if status in WATER_COUNTS and harmless and against.isdisjoint(MAY_BE_DRY):
         yield Line("avoid-water")
-    if status in (Volume.HYPO, Volume.EUV) and not _salt_harms(case) and "never-vaptan" not in against:
+    if (
+        status in (Volume.HYPO, Volume.EUV)
+        and not _salt_harms(case)
+        and "never-vaptan" not in against
+    ):
         yield Line("salty-food")
 
 

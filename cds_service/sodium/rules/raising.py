@@ -77,7 +77,12 @@ def explained_by_glucose(case: Case, order: Order) -> Outcome:
     if blocked:
         return blocked
     shift, latest = case.glucose, case.sodium.latest
-    if latest is None or shift is None or not shift.explained or case.sodium.measured is Band.NORMAL:
+    if (
+        latest is None
+        or shift is None
+        or not shift.explained
+        or case.sodium.measured is Band.NORMAL
+    ):
         return silent(rule, order, "no-glucose-shift")
     drug = raising_name(order)
     found = Finding(
@@ -131,7 +136,11 @@ def _not_for_the_number(rule: str, case: Case, order: Order) -> Silence | None:
 
 def _corrected_line(shift: GlucoseShift) -> Line:
     """Glucose and the corrected sodium, by both formulas."""
-    facts = {"glucose": number(shift.glucose), "katz": number(shift.katz), "hillier": number(shift.hillier)}
+    facts = {
+        "glucose": number(shift.glucose),
+        "katz": number(shift.katz),
+        "hillier": number(shift.hillier),
+    }
     return Line("glucose-corrected", facts)
 
 

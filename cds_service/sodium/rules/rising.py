@@ -62,7 +62,12 @@ def _limit(case: Case) -> Decimal:
 def _rise(case: Case, rise: Decimal) -> str:
     """A rise that does not seem to reach a limit by rounding."""
     limits = case.limits
-    edges = (_limit(case), limits.rate_goal, limits.raise_warning_from, limits.raise_warning_risk_from)
+    edges = (
+        _limit(case),
+        limits.rate_goal,
+        limits.raise_warning_from,
+        limits.raise_warning_risk_from,
+    )
     return number(rise, edges)
 
 
@@ -80,7 +85,9 @@ def _pair_that_counts(case: Case) -> RatePair | None:
 def _recovered(case: Case, pair: RatePair) -> bool:
     """A rise that began normal, or ended normal from nearly normal, is no over-correction (B.0.8)."""
     limits = case.limits
-    nearly = pair.base >= limits.rate_recovered_base_from and pair.end_value > limits.rate_normal_above
+    nearly = (
+        pair.base >= limits.rate_recovered_base_from and pair.end_value > limits.rate_normal_above
+    )
     return pair.base > limits.rate_normal_above or nearly
 
 

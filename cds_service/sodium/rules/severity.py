@@ -25,7 +25,12 @@ from cds_service.sodium.rules.gates import (
     too_mild,
     unfit,
 )
-from cds_service.sodium.rules.monitoring import fall_lines, monitor_lines, repeat_sodium, repeat_suggestions
+from cds_service.sodium.rules.monitoring import (
+    fall_lines,
+    monitor_lines,
+    repeat_sodium,
+    repeat_suggestions,
+)
 from cds_service.sodium.rules.plan import (
     plan_advice,
     plan_background,
@@ -49,7 +54,9 @@ def sodium_emergency(case: Case) -> Outcome:
     if silent:
         return silent
     if not emergency(case):
-        return Silence(rule, "severe-not-attributable" if case.symptoms.severe else "no-severe-symptom")
+        return Silence(
+            rule, "severe-not-attributable" if case.symptoms.severe else "no-severe-symptom"
+        )
     edema = case.symptoms.brain_edema
     critical = not edema or in_use(case) < case.limits.brain_edema_critical_below
     return Finding(
@@ -139,7 +146,11 @@ def severe(case: Case) -> Outcome:
             *cramp_lines(case),
         ),
         why=_band_background(case),
-        suggestions=(*_severe_repeat(case, pair), *workup_suggestions(case, "urgent"), *_plan_drafts(case)),
+        suggestions=(
+            *_severe_repeat(case, pair),
+            *workup_suggestions(case, "urgent"),
+            *_plan_drafts(case),
+        ),
         drugs=names(case),
     )
 
@@ -194,7 +205,9 @@ def acute_lines(case: Case) -> tuple[Line, ...]:
     fall = case.sodium.acute
     if fall is None:
         return ()
-    return (Line("acute-too", {"fall": number(fall.amount), "hours": in_hours(fall.over)}, keep=True),)
+    return (
+        Line("acute-too", {"fall": number(fall.amount), "hours": in_hours(fall.over)}, keep=True),
+    )
 
 
 def _first_symptom(case: Case) -> str:

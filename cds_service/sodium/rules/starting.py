@@ -98,7 +98,9 @@ def no_baseline(case: Case, order: Order) -> Outcome:
     if taken(case, drug):
         return silent(rule, order, "already-taken")
     limits, latest = case.limits, case.sodium.latest
-    window = days(limits.baseline_inpatient_days if inpatient(case) else limits.baseline_outpatient_days)
+    window = days(
+        limits.baseline_inpatient_days if inpatient(case) else limits.baseline_outpatient_days
+    )
     if latest is not None and case.sodium.age <= window:
         return silent(rule, order, "baseline-known", na=latest.shown)
     facts = {"drug": drug.name, "years": str(case.age_years)}

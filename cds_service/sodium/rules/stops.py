@@ -8,7 +8,13 @@ from cds_service.engine.finding import Line, StopOrder, Suggestion
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.rules.drugs import DIURETICS
-from cds_service.sodium.rules.gates import cirrhosis, doubtful, heart_failure, in_use, rising_too_fast
+from cds_service.sodium.rules.gates import (
+    cirrhosis,
+    doubtful,
+    heart_failure,
+    in_use,
+    rising_too_fast,
+)
 from cds_service.sodium.sample import Band
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
@@ -35,7 +41,9 @@ def stops(case: Case) -> Stops:
         return Stops()
     settled = frozenset(e.drug.name for e in wanted)
     if rising_too_fast(case):
-        return Stops(lines=(Line("stop-rising", {"drugs": ", ".join(sorted(settled))}),), settled=settled)
+        return Stops(
+            lines=(Line("stop-rising", {"drugs": ", ".join(sorted(settled))}),), settled=settled
+        )
     combined = [e for e in wanted if any(_combination(o) for o in running(e))]
     single = [e for e in wanted if e not in combined]
     clickable = tuple(e for e in single if _clickable(case, e))

@@ -110,7 +110,9 @@ def demeclocycline(case: Case, order: Order) -> Outcome:
         indicator="warning" if pregnancy or risky else "info",
         variant="pregnancy" if pregnancy else "main",
         facts={"drug": drug.name},
-        do=(Line("avoid-in-pregnancy"),) if pregnancy else (Line("kidney-function"), Line("other-treatment")),
+        do=(Line("avoid-in-pregnancy"),)
+        if pregnancy
+        else (Line("kidney-function"), Line("other-treatment")),
         why=(Line("fetal-harm" if pregnancy else "liver-or-kidney" if risky else "onset-slow"),),
         suggestions=() if pregnancy else (sodium_today(),),
         drugs=(drug.name,),

@@ -175,7 +175,11 @@ def duration(case: Case, order: Order) -> Outcome:
         return vaptan
     if order.adpkd and not for_low_sodium(order):
         return silent(rule, order, "polycystic")
-    longest = case.limits.conivaptan_days_max if vaptan.name == CONIVAPTAN else case.limits.tolvaptan_days_max
+    longest = (
+        case.limits.conivaptan_days_max
+        if vaptan.name == CONIVAPTAN
+        else case.limits.tolvaptan_days_max
+    )
     course = _course_days(case, order, vaptan)
     if course is None:
         return silent(rule, order, "duration-unknown")
@@ -240,7 +244,11 @@ def start(case: Case, order: Order) -> Outcome:
         return vaptan
     latest = case.sodium.latest
     if latest is None or not case.sodium.low:
-        return silent(rule, order, "not-low", na=latest.shown) if latest else silent(rule, order, "no-sodium")
+        return (
+            silent(rule, order, "not-low", na=latest.shown)
+            if latest
+            else silent(rule, order, "no-sodium")
+        )
     if taken(case, vaptan):
         return silent(rule, order, "already-taken")
     outside = not inpatient(case)

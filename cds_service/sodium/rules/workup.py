@@ -21,7 +21,10 @@ CRAMPS = ("potassium", "calcium", "magnesium")
 
 def workup_suggestions(case: Case, priority: Priority = "routine") -> tuple[Suggestion, ...]:
     """The first and the second work-up set, each without what is already there."""
-    return (*_labs(case, "workup", FIRST, priority), *_labs(case, "workup-second", SECOND, priority))
+    return (
+        *_labs(case, "workup", FIRST, priority),
+        *_labs(case, "workup-second", SECOND, priority),
+    )
 
 
 def emergency_workup(case: Case) -> tuple[Suggestion, ...]:
@@ -37,7 +40,9 @@ def osmolality_suggestion(case: Case) -> tuple[Suggestion, ...]:
 def cramp_labs(case: Case) -> tuple[Suggestion, ...]:
     """Potassium, calcium and magnesium where cramps are recorded and they were not measured lately."""
     limits = case.limits
-    window = days(limits.cramp_labs_inpatient_days if inpatient(case) else limits.cramp_labs_outpatient_days)
+    window = days(
+        limits.cramp_labs_inpatient_days if inpatient(case) else limits.cramp_labs_outpatient_days
+    )
     return _missing(case, "cramp-labs", CRAMPS, "routine", window)
 
 
@@ -47,7 +52,9 @@ def workup_due(case: Case) -> bool:
     recent = days(limits.osmolality_recent_days)
     if sodium.latest is None or measured_within(case, "serum-osmolality", recent):
         return False
-    low = [s.at for s in sodium.samples if band_of(s.value, limits, s.comparator) is not Band.NORMAL]
+    low = [
+        s.at for s in sodium.samples if band_of(s.value, limits, s.comparator) is not Band.NORMAL
+    ]
     lasting = bool(low) and max(low) - min(low) >= hours(limits.low_again_hours)
     return lasting or sodium.falling is not None or sodium.latest.value < limits.mild_workup_below
 
@@ -57,9 +64,15 @@ def measured_within(case: Case, analyte: str, window: timedelta) -> bool:
     return case.readings.latest(analyte, window) is not None
 
 
-def _labs(case: Case, kind: str, analytes: tuple[str, ...], priority: Priority) -> tuple[Suggestion, ...]:
+def _labs(
+    case: Case, kind: str, analytes: tuple[str, ...], priority: Priority
+) -> tuple[Suggestion, ...]:
     limits = case.limits
-    window = hours(limits.workup_inpatient_hours) if inpatient(case) else days(limits.workup_outpatient_days)
+    window = (
+        hours(limits.workup_inpatient_hours)
+        if inpatient(case)
+        else days(limits.workup_outpatient_days)
+    )
     return _missing(case, kind, analytes, priority, window)
 
 
@@ -70,6 +83,8 @@ def _missing(
     return (_drafts(kind, wanted, priority, timedelta(0)),) if wanted else ()
 
 
-def _drafts(kind: str, analytes: tuple[str, ...], priority: Priority, after: timedelta) -> Suggestion:
+def _drafts(
+    kind: str, analytes: tuple[str, ...], priority: Priority, after: timedelta
+) -> Suggestion:
     labs = "|".join(f"lab:{a}" for a in analytes)
     return Suggestion(kind, (DraftLabs(analytes, priority, after),), {"labs": labs})

@@ -117,7 +117,9 @@ def a_case(na: str = "131", **parts: Any) -> Case:
 def reading(value: str, ago: timedelta = HOUR) -> Reading:
     """One value, or a bound such as ">60"."""
     comparator = value[0] if value[0] in "<>" else ""
-    return Reading(value=Decimal(value.lstrip("<>")), at=NOW - ago, until=NOW - ago, comparator=comparator)
+    return Reading(
+        value=Decimal(value.lstrip("<>")), at=NOW - ago, until=NOW - ago, comparator=comparator
+    )
 
 
 def problem(*concepts: str, **more: Any) -> Problem:
@@ -138,7 +140,12 @@ def exposure(
     """A drug on one active, stoppable prescription."""
     drug = DrugMatch(name=name, cls=cls, tier=tier, group="A", evidence="code")
     since = None if days is None else NOW - timedelta(days=days)
-    parts: dict[str, Any] = {"status": "active", "stoppable": True, "start": since, "drugs": (drug,)}
+    parts: dict[str, Any] = {
+        "status": "active",
+        "stoppable": True,
+        "start": since,
+        "drugs": (drug,),
+    }
     one = Order(**({"reference": f"MedicationRequest/{name}"} | parts | order))
     return Exposure(drug=drug, orders=(one,), since=since, attribution=attribution)
 
@@ -170,7 +177,12 @@ def rise(amount: str, hours: float = 20, base: str = "118", **more: Any) -> Rate
     end_value = Decimal(base) + Decimal(amount)
     first = Sample(value=Decimal(base), shown=base, at=NOW - over)
     end = Sample(value=end_value, shown=str(end_value), at=NOW)
-    parts: dict[str, Any] = {"observed": True, "gap": timedelta(0), "used": (first, end), "base_at": first.at}
+    parts: dict[str, Any] = {
+        "observed": True,
+        "gap": timedelta(0),
+        "used": (first, end),
+        "base_at": first.at,
+    }
     return RatePair(base=Decimal(base), rise=Decimal(amount), end=end, over=over, **(parts | more))
 
 
@@ -243,6 +255,11 @@ def told(fact: Fact) -> str:
 
 def _word(part: str) -> str:
     words = shared()
-    tables = {"symptom": words.symptoms, "evidence": words.evidence, "lab": words.labs, "line": words.lines}
+    tables = {
+        "symptom": words.symptoms,
+        "evidence": words.evidence,
+        "lab": words.labs,
+        "line": words.lines,
+    }
     kind, colon, key = part.partition(":")
     return tables[kind][key] if colon and kind in tables else part

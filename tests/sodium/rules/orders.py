@@ -27,7 +27,9 @@ def selected(*names: str, **more: Any) -> Order:
     return order(*names, **dated)
 
 
-def saline(percent: str | None = "3", kind: Kind = "hypertonic", ml: str | None = "500", **more: Any) -> Order:
+def saline(
+    percent: str | None = "3", kind: Kind = "hypertonic", ml: str | None = "500", **more: Any
+) -> Order:
     """A draft of sodium chloride."""
     return replace(
         selected("sodium chloride", route=more.pop("route", "iv")),
@@ -43,12 +45,16 @@ def saline(percent: str | None = "3", kind: Kind = "hypertonic", ml: str | None 
 def water(ml: str | None = "1000") -> Order:
     """A draft of dextrose 5 % in water."""
     volume = None if ml is None else Decimal(ml)
-    return Order(reference=SELECTED, status="draft", hypotonic=True, hypotonic_volume_ml=volume, route="iv")
+    return Order(
+        reference=SELECTED, status="draft", hypotonic=True, hypotonic_volume_ml=volume, route="iv"
+    )
 
 
 def restriction() -> Order:
     """A draft of a fluid restriction."""
-    return Order(reference="NutritionOrder/draft", kind="nutrition", fluid_restriction=True, status="draft")
+    return Order(
+        reference="NutritionOrder/draft", kind="nutrition", fluid_restriction=True, status="draft"
+    )
 
 
 class Scene(Struct, frozen=True, kw_only=True):
@@ -80,7 +86,13 @@ class Scene(Struct, frozen=True, kw_only=True):
         """The whole expectation."""
         found = self.findings()
         assert {rule: f"{f.indicator} {f.variant}" for rule, f in found.items()} == dict(self.fires)
-        removals = [a for f in found.values() for s in f.suggestions for a in s.actions if isinstance(a, RemoveDraft)]
+        removals = [
+            a
+            for f in found.values()
+            for s in f.suggestions
+            for a in s.actions
+            if isinstance(a, RemoveDraft)
+        ]
         assert bool(removals) is self.removes
         assert all(removal.reference == self.order.reference for removal in removals)
         keys = {line.key for f in found.values() for line in (*f.do, *f.why)}

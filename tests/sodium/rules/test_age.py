@@ -21,7 +21,9 @@ def aging(na: str, hours: float = 30) -> SodiumView:
     return sodium(na, hours=hours, freshness=Freshness.AGING)
 
 
-@pytest.mark.parametrize(("na", "indicator"), [("118", "warning"), ("123", "warning"), ("131", "info")])
+@pytest.mark.parametrize(
+    ("na", "indicator"), [("118", "warning"), ("123", "warning"), ("131", "info")]
+)
 def test_an_aging_low_value_asks_only_for_a_repeat(na: str, indicator: str) -> None:
     found = fired(a_case(na, sodium=aging(na)))
     assert list(found) == ["PV-AGE"]
@@ -58,7 +60,10 @@ def test_a_new_drug_in_an_older_adult_without_any_sodium_asks_for_a_check() -> N
     assert list(found) == ["PV-DRUGCHK"]
     card = found["PV-DRUGCHK"]
     assert card.indicator == "info"
-    assert summary(card) == "sertraline started 20 d ago, no usable sodium result since: consider a check"
+    assert (
+        summary(card)
+        == "sertraline started 20 d ago, no usable sodium result since: consider a check"
+    )
     assert kinds(card) == ["repeat-sodium-now"]
 
 
@@ -83,7 +88,11 @@ def test_a_sodium_of_91_days_ago_is_no_baseline() -> None:
             "no-new-drug",
         ),
         (
-            a_case("", age_years=70, exposures=on(exposure("omeprazole", "ppi", None, days=5, tier="T3"))),
+            a_case(
+                "",
+                age_years=70,
+                exposures=on(exposure("omeprazole", "ppi", None, days=5, tier="T3")),
+            ),
             "no-new-drug",
         ),
         (a_case("", age_years=70, exposures=NEW, missing={"sodium": "timeout"}), "sodium-unread"),
@@ -96,7 +105,8 @@ def test_the_check_is_not_asked_for_without_need(case: Case, why: str) -> None:
 @pytest.mark.parametrize(("setting", "days"), [("inpatient", 1), ("outpatient", 30)])
 def test_an_unusable_result_makes_one_card_and_not_two(setting: str, days: float) -> None:
     recent, old = (
-        a_case("", age_years=70, setting=setting, sodium=unusable(days + more), exposures=NEW) for more in (0, 0.1)
+        a_case("", age_years=70, setting=setting, sodium=unusable(days + more), exposures=NEW)
+        for more in (0, 0.1)
     )
     assert list(fired(recent)) == ["DQ-UNIT"]
     assert reason("PV-DRUGCHK", recent) == "sodium-unusable"

@@ -14,7 +14,15 @@ from cds_service.engine.finding import Finding
 from cds_service.engine.triage import triage_patient_view
 from cds_service.knowledge.load import Knowledge, load_knowledge
 from cds_service.sodium.case import Case, assess
-from cds_service.sodium.snapshot import LabResult, Missing, Moment, Order, Patient, Problem, Snapshot
+from cds_service.sodium.snapshot import (
+    LabResult,
+    Missing,
+    Moment,
+    Order,
+    Patient,
+    Problem,
+    Snapshot,
+)
 from cds_service.terminology.match import DrugMatch
 from tests.sodium.cases import NOW
 from tests.sodium.rules.cases import HOOKS, detail, outcomes, render, service, shared, summary
@@ -48,8 +56,12 @@ def results(draw: st.DrawFn) -> LabResult:
         value=draw(st.one_of(values, st.decimals("0", "900", places=2))),
         unit=draw(st.sampled_from(units.get(analyte, [""]))),
         comparator=draw(st.sampled_from(["", "", "", "<", ">", "<=", ">="])),
-        time=Moment(at=NOW - draw(ages), day_only=draw(st.booleans()), result_time=draw(st.booleans())),
-        status=draw(st.sampled_from(["final", "final", "preliminary", "unknown", "corrected", "cancelled"])),
+        time=Moment(
+            at=NOW - draw(ages), day_only=draw(st.booleans()), result_time=draw(st.booleans())
+        ),
+        status=draw(
+            st.sampled_from(["final", "final", "preliminary", "unknown", "corrected", "cancelled"])
+        ),
         method=draw(st.sampled_from(["lab", "lab", "poc"])),
     )
 
@@ -57,7 +69,9 @@ def results(draw: st.DrawFn) -> LabResult:
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
     return Problem(
-        concepts=frozenset(draw(st.lists(st.sampled_from(sorted(knowledge().terms.concepts)), max_size=2))),
+        concepts=frozenset(
+            draw(st.lists(st.sampled_from(sorted(knowledge().terms.concepts)), max_size=2))
+        ),
         active=draw(st.booleans()),
         encounter_diagnosis=draw(st.booleans()),
         since=draw(st.one_of(st.none(), ages.map(lambda age: NOW - age))),
@@ -70,7 +84,9 @@ def orders(draw: st.DrawFn) -> Order:
     drug = knowledge().terms.drugs[name]
     return Order(
         reference=f"MedicationRequest/{name}",
-        drugs=(DrugMatch(name=name, cls=drug.cls, tier=drug.tier, group=drug.group, evidence="code"),),
+        drugs=(
+            DrugMatch(name=name, cls=drug.cls, tier=drug.tier, group=drug.group, evidence="code"),
+        ),
         status=draw(st.sampled_from(["active", "on-hold", "completed", ""])),
         intent="order",
         start=draw(st.one_of(st.none(), ages.map(lambda age: NOW - age))),
@@ -115,13 +131,23 @@ def test_every_rule_answers_any_record_in_words(snapshot: Any, profile: str) -> 
 
 
 @settings(max_examples=100, deadline=None)
-@given(snapshot=snapshots, profile=st.sampled_from(["aasld", "european"]), order=st.permutations(fields(Case)))
-def test_every_part_of_a_case_can_be_asked_for_in_any_order(snapshot: Any, profile: str, order: Any) -> None:
+@given(
+    snapshot=snapshots,
+    profile=st.sampled_from(["aasld", "european"]),
+    order=st.permutations(fields(Case)),
+)
+def test_every_part_of_a_case_can_be_asked_for_in_any_order(
+    snapshot: Any, profile: str, order: Any
+) -> None:
     known = knowledge()
-    one, other = (assess(snapshot, known.limits[profile], known.sets, known.terms.labs) for _ in range(2))
+    one, other = (
+        assess(snapshot, known.limits[profile], known.sets, known.terms.labs) for _ in range(2)
+    )
     asked = {part.name: getattr(one, part.name) for part in order}
     del asked["readings"]  # its values decide the other parts
-    assert asked == {part.name: getattr(other, part.name) for part in fields(Case) if part.name in asked}
+    assert asked == {
+        part.name: getattr(other, part.name) for part in fields(Case) if part.name in asked
+    }
 
 
 def tell(finding: Finding) -> None:

@@ -48,7 +48,10 @@ def shifted(explained: bool = True) -> Any:
 def test_glucose_600_explains_sodium_128_and_nothing_else_is_shown() -> None:
     found = fired(a_case("128", **shifted()))
     assert list(found) == ["PV-GLU"]
-    assert summary(found["PV-GLU"]) == "Sodium 128 is explained by glucose 600 mg/dL (corrected 136-140)"
+    assert (
+        summary(found["PV-GLU"])
+        == "Sodium 128 is explained by glucose 600 mg/dL (corrected 136-140)"
+    )
     assert "hillier-fits" in keys(found["PV-GLU"])
 
 
@@ -84,7 +87,9 @@ def test_normal_osmolality_replaces_plain_moderate_and_mild_cards(na: str) -> No
         ("131", {"symptoms": Symptoms(severe=("respiratory-failure",))}, "PV-MILD-SYMP"),
     ],
 )
-def test_normal_osmolality_is_only_a_line_where_it_matters_more(na: str, parts: dict[str, Any], rule: str) -> None:
+def test_normal_osmolality_is_only_a_line_where_it_matters_more(
+    na: str, parts: dict[str, Any], rule: str
+) -> None:
     found = fired(a_case(na, pseudo=OSMOLALITY, restriction=offer(), **parts))
     assert list(found) == [rule]
     assert "doubt-osmolality" in keys(found[rule])
@@ -99,7 +104,9 @@ def test_a_normal_direct_measurement_replaces_every_band_card(na: str) -> None:
 
 
 def test_a_normal_direct_measurement_with_severe_symptoms_asks_to_repeat_now() -> None:
-    found = fired(a_case("115", pseudo=DIRECT, symptoms=Symptoms(severe=("seizure",), attributable=True)))
+    found = fired(
+        a_case("115", pseudo=DIRECT, symptoms=Symptoms(severe=("seizure",), attributable=True))
+    )
     assert list(found) == ["PV-PSEUDO"]
     assert found["PV-PSEUDO"].indicator == "warning"
     assert summary(found["PV-PSEUDO"]).endswith("two methods disagree, repeat now")
@@ -172,11 +179,15 @@ def test_sodium_88_after_128_is_a_doubtful_value_before_it_is_an_acute_fall() ->
 
 def test_sodium_88_with_a_seizure_is_an_emergency_too() -> None:
     low = sodium("88", sample={"below_plausible": True})
-    found = fired(a_case("88", sodium=low, symptoms=Symptoms(severe=("seizure",), attributable=True)))
+    found = fired(
+        a_case("88", sodium=low, symptoms=Symptoms(severe=("seizure",), attributable=True))
+    )
     assert set(found) == {"PV-SYMP", "DQ-PLAUS"}
 
 
-@pytest.mark.parametrize(("amount", "base", "word"), [("14", "118", "up 14"), ("-14", "140", "down 14")])
+@pytest.mark.parametrize(
+    ("amount", "base", "word"), [("14", "118", "up 14"), ("-14", "140", "down 14")]
+)
 def test_a_jump_asks_to_repeat_the_sample(amount: str, base: str, word: str) -> None:
     pair = rise(amount, 3, base)
     card = fired(a_case("136", rate=RateView(jump=pair)))["DQ-DELTA"]

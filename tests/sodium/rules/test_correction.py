@@ -12,12 +12,25 @@ from msgspec.structs import replace
 from cds_service.sodium.rate import RateView
 from cds_service.sodium.volume import OdsRisk
 from tests.sodium.cases import limits
-from tests.sodium.rules.cases import a_case, detail, exposure, fired, keys, kinds, on, reason, rise, summary
+from tests.sodium.rules.cases import (
+    a_case,
+    detail,
+    exposure,
+    fired,
+    keys,
+    kinds,
+    on,
+    reason,
+    rise,
+    summary,
+)
 
 
 def over(variant: Any, level: Any = "critical", **more: Any) -> RateView:
     parts: dict[str, Any] = {"worst": rise("9"), "now": rise("9"), "limit": Decimal(8)}
-    return RateView(assessable=True, rule="RATE-OVER", level=level, variant=variant, **(parts | more))
+    return RateView(
+        assessable=True, rule="RATE-OVER", level=level, variant=variant, **(parts | more)
+    )
 
 
 def near(variant: Any, level: Any = "info", **more: Any) -> RateView:
@@ -32,8 +45,14 @@ def near(variant: Any, level: Any = "info", **more: Any) -> RateView:
             over("slow", "warning"),
             "Sodium rose 9 mmol/L in 20 h (limit 8/24 h): slow correction, recheck in 2-4 h",
         ),
-        (over("was", "warning"), "Sodium rose 9 mmol/L in 20 h earlier, now 127: do not let it rise again"),
-        (over("still"), "Sodium rose 9 mmol/L in 20 h (limit 8/24 h), now 127: still too high, act now"),
+        (
+            over("was", "warning"),
+            "Sodium rose 9 mmol/L in 20 h earlier, now 127: do not let it rise again",
+        ),
+        (
+            over("still"),
+            "Sodium rose 9 mmol/L in 20 h (limit 8/24 h), now 127: still too high, act now",
+        ),
         (
             over("acute", "info"),
             "Sodium rose 9 mmol/L in 20 h after a documented acute fall: recheck, limit less strict",
@@ -103,15 +122,21 @@ def test_the_samples_stand_on_one_line() -> None:
 
 def test_the_limit_is_called_that_of_the_active_profile() -> None:
     assert any(
-        "limit of the active profile" in line for line in detail(fired(a_case("127", rate=over("fast")))["RATE-OVER"])
+        "limit of the active profile" in line
+        for line in detail(fired(a_case("127", rate=over("fast")))["RATE-OVER"])
     )
-    european = fired(a_case("127", profile="european", rate=over("fast", limit=Decimal(10))))["RATE-OVER"]
+    european = fired(a_case("127", profile="european", rate=over("fast", limit=Decimal(10))))[
+        "RATE-OVER"
+    ]
     assert any("10 mmol/L in the first 24 h, then 8" in line for line in detail(european))
 
 
 def test_potassium_and_bicarbonate_are_counted() -> None:
     for rate, rule in ((over("fast"), "RATE-OVER"), (near("near"), "RATE-NEAR")):
-        assert any("potassium and bicarbonate" in x.lower() for x in detail(fired(a_case("127", rate=rate))[rule]))
+        assert any(
+            "potassium and bicarbonate" in x.lower()
+            for x in detail(fired(a_case("127", rate=rate))[rule])
+        )
 
 
 def test_running_drugs_that_raise_sodium_are_named() -> None:
@@ -125,7 +150,9 @@ def test_the_reasons_for_high_risk_are_named() -> None:
 
 
 def test_in_dialysis_the_dialysate_is_checked_and_nothing_is_stopped() -> None:
-    card = fired(a_case("127", rate=over("slow", "warning", notes=("dialysis",)), dialysis=True))["RATE-OVER"]
+    card = fired(a_case("127", rate=over("slow", "warning", notes=("dialysis",)), dialysis=True))[
+        "RATE-OVER"
+    ]
     assert "check-dialysate" in keys(card)
     assert "stop-raising" not in keys(card)
 
@@ -168,4 +195,6 @@ def test_only_one_of_the_two_rules_speaks() -> None:
 
 
 def test_an_over_correction_to_normal_sodium_still_makes_its_card() -> None:
-    assert list(fired(a_case("140", rate=over("fast", worst=rise("28", 20, "112"))))) == ["RATE-OVER"]
+    assert list(fired(a_case("140", rate=over("fast", worst=rise("28", 20, "112"))))) == [
+        "RATE-OVER"
+    ]

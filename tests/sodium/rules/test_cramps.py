@@ -14,7 +14,17 @@ from cds_service.sodium.readings import Readings
 from cds_service.sodium.rules.cramps import cramp_suggestions, withheld
 from cds_service.sodium.symptoms import Symptoms
 from tests.sodium.cases import NOW
-from tests.sodium.rules.cases import a_case, detail, exposure, fired, glucose, keys, on, problem, reading
+from tests.sodium.rules.cases import (
+    a_case,
+    detail,
+    exposure,
+    fired,
+    glucose,
+    keys,
+    on,
+    problem,
+    reading,
+)
 
 CRAMP = Symptoms(mild=("cramp",), cramp=True)
 CIRRHOSIS = (problem("cirrhosis"),)
@@ -26,13 +36,20 @@ def cirrhotic(na: str = "131", **parts: Any) -> Case:
 
 
 def drafted(case: Case) -> list[str]:
-    return [a.mg_per_day for s in cramp_suggestions(case) for a in s.actions if isinstance(a, DraftBaclofen)]
+    return [
+        a.mg_per_day
+        for s in cramp_suggestions(case)
+        for a in s.actions
+        if isinstance(a, DraftBaclofen)
+    ]
 
 
 def test_cramps_in_cirrhosis_may_be_treated_with_a_low_dose_of_baclofen() -> None:
     case = cirrhotic()
     assert drafted(case) == ["10"]
-    assert any("10 mg/day, +10 mg/day each week, at most 30 mg/day" in line for line in detail(only(case)))
+    assert any(
+        "10 mg/day, +10 mg/day each week, at most 30 mg/day" in line for line in detail(only(case))
+    )
 
 
 def only(case: Case) -> Any:
@@ -46,7 +63,10 @@ def only(case: Case) -> Any:
         ({"readings": {"egfr": "59"}}, "baclofen-kidney"),
         ({"readings": {"egfr": "<60"}}, "baclofen-kidney"),
         ({"dialysis": True}, "baclofen-kidney"),
-        ({"problems": (*CIRRHOSIS, problem("encephalopathy", active=False))}, "baclofen-encephalopathy"),
+        (
+            {"problems": (*CIRRHOSIS, problem("encephalopathy", active=False))},
+            "baclofen-encephalopathy",
+        ),
         ({"symptoms": Symptoms(mild=("cramp",), cramp=True, seizure=True)}, "baclofen-seizure"),
         ({"exposures": on(exposure("oxycodone", "opioid", None))}, "baclofen-sedative"),
         ({"exposures": on(exposure("tramadol", "opioid-sodium"))}, "baclofen-sedative"),
@@ -60,7 +80,9 @@ def only(case: Case) -> Any:
         ({"missing": {"labs": "failed"}}, "baclofen-unread"),
     ],
 )
-def test_baclofen_is_withheld_on_doubt_and_the_card_says_why(parts: dict[str, Any], why: str) -> None:
+def test_baclofen_is_withheld_on_doubt_and_the_card_says_why(
+    parts: dict[str, Any], why: str
+) -> None:
     case = cirrhotic(parts.pop("na", "131"), **parts)
     assert withheld(case) == why
     assert drafted(case) == []
@@ -88,14 +110,18 @@ def test_without_cirrhosis_neither_albumin_nor_baclofen_is_mentioned() -> None:
 
 
 def test_a_diuretic_with_cramps_in_cirrhosis_brings_the_advice_to_stop_if_incapacitating() -> None:
-    assert "cramp-diuretic" in keys(only(cirrhotic(exposures=on(exposure("furosemide", "loop", None)))))
+    assert "cramp-diuretic" in keys(
+        only(cirrhotic(exposures=on(exposure("furosemide", "loop", None))))
+    )
     assert "cramp-diuretic" not in keys(only(cirrhotic()))
 
 
 @pytest.mark.parametrize(
     ("setting", "days", "asked"), [("inpatient", 6, 2), ("inpatient", 8, 3), ("outpatient", 29, 2)]
 )
-def test_the_cramp_panel_skips_what_was_measured_lately(setting: str, days: float, asked: int) -> None:
+def test_the_cramp_panel_skips_what_was_measured_lately(
+    setting: str, days: float, asked: int
+) -> None:
     known = Readings(NOW, {"potassium": (reading("4", timedelta(days=days)),)})
     case = replace(a_case("131", setting=setting, symptoms=CRAMP), readings=known)
     labs = [a for s in cramp_suggestions(case) if s.kind == "cramp-labs" for a in s.actions]

@@ -95,7 +95,9 @@ SCENES = (
     Scene(
         says="overload with shock: silent",
         order=NORMAL_SALINE,
-        story=Story(sodium="128", setting="inpatient", problems=(ASCITES, problem("shock", days=0.5))),
+        story=Story(
+            sodium="128", setting="inpatient", problems=(ASCITES, problem("shock", days=0.5))
+        ),
     ),
     Scene(
         says="dextrose in water with a low sodium",
@@ -111,7 +113,11 @@ SCENES = (
         fires={"OS-HYPOTONIC": "warning main"},
     ),
     Scene(says="100 mL of dextrose in water", order=water("100"), story=LOW),
-    Scene(says="dextrose in water with a normal sodium", order=water(), story=replace(LOW, sodium="138")),
+    Scene(
+        says="dextrose in water with a normal sodium",
+        order=water(),
+        story=replace(LOW, sodium="138"),
+    ),
     Scene(
         says="sodium rose by 4: water may be meant to brake it",
         order=water(),
@@ -126,7 +132,9 @@ SCENES = (
     Scene(
         says="N14: re-lowering after an over-correction",
         order=water(),
-        story=replace(LOW, sodium="117", results=(result("sodium", 110, 27), result("sodium", 122, 9))),
+        story=replace(
+            LOW, sodium="117", results=(result("sodium", 110, 27), result("sodium", 122, 9))
+        ),
     ),
     Scene(
         says="desmopressin is active: a clamp",

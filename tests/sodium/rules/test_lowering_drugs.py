@@ -125,7 +125,9 @@ SCENES = (
     ),
     Scene(
         says="a thiazide in a combination, at 72",
-        order=replace(selected("hydrochlorothiazide"), partners=("lisinopril",), ingredient_count=2),
+        order=replace(
+            selected("hydrochlorothiazide"), partners=("lisinopril",), ingredient_count=2
+        ),
         story=at("127", patient=OLD),
         fires={"OS-LOW": "warning main"},
         removes=True,
@@ -206,7 +208,9 @@ SCENES = (
     Scene(
         says="a refill after 91 days while sodium falls",
         order=SERTRALINE,
-        story=at("131", orders=(order("sertraline", days=91),), results=(result("sodium", 138, 24 * 30),)),
+        story=at(
+            "131", orders=(order("sertraline", days=91),), results=(result("sodium", 138, 24 * 30),)
+        ),
         fires={"OS-LOW": "warning falling"},
     ),
     Scene(
@@ -309,7 +313,9 @@ SCENES = (
         fires={"OS-LOW": "critical main"},
         removes=True,
     ),
-    Scene(says="a stale sodium says nothing", order=SERTRALINE, story=at("127", sodium_hours=24 * 95)),
+    Scene(
+        says="a stale sodium says nothing", order=SERTRALINE, story=at("127", sodium_hours=24 * 95)
+    ),
     Scene(
         says="glucose explains the low sodium",
         order=SERTRALINE,
@@ -379,7 +385,11 @@ SCENES = (
     Scene(
         says="a refill of the SSRI beside a thiazide",
         order=SERTRALINE,
-        story=at("137", patient=OLD, orders=(order("sertraline", days=300), order("indapamide", days=400))),
+        story=at(
+            "137",
+            patient=OLD,
+            orders=(order("sertraline", days=300), order("indapamide", days=400)),
+        ),
     ),
     Scene(
         says="a combination on an aging sodium is one step lower",
@@ -432,7 +442,11 @@ SCENES = (
         story=at(None, patient=OLD, orders=(order("sertraline", days=10),)),
     ),
     Scene(says="at 40 no baseline is asked for", order=SERTRALINE, story=at(None)),
-    Scene(says="an unknown age switches age rules off", order=SERTRALINE, story=at(None, patient=Patient())),
+    Scene(
+        says="an unknown age switches age rules off",
+        order=SERTRALINE,
+        story=at(None, patient=Patient()),
+    ),
     # -- desmopressin
     Scene(
         says="vector 59: desmopressin in central diabetes insipidus at 131",
@@ -527,17 +541,23 @@ def test_drugs_that_can_lower_sodium(scene: Scene) -> None:
 
 
 def test_an_aging_sodium_offers_nothing_but_another_sodium() -> None:
-    scene = next(s for s in SCENES if s.says.startswith("an aging sodium: one step lower, repeat first"))
+    scene = next(
+        s for s in SCENES if s.says.startswith("an aging sodium: one step lower, repeat first")
+    )
     buttons = scene.findings()["OS-LOW"].suggestions
     assert [s.kind for s in buttons] == ["repeat-sodium-now"]
-    assert all(isinstance(a, DraftLabs) and a.analytes == ("sodium",) for s in buttons for a in s.actions)
+    assert all(
+        isinstance(a, DraftLabs) and a.analytes == ("sodium",) for s in buttons for a in s.actions
+    )
 
 
 def test_a_combination_names_the_culprit_and_not_the_partner() -> None:
     scene = next(s for s in SCENES if s.says.startswith("the strongest ingredient"))
     finding = scene.findings()["OS-LOW"]
     assert finding.drugs == ("hydrochlorothiazide",)
-    assert Line("contains", {"drug": "hydrochlorothiazide", "partners": "triamterene"}) in finding.why
+    assert (
+        Line("contains", {"drug": "hydrochlorothiazide", "partners": "triamterene"}) in finding.why
+    )
 
 
 def test_words_of_the_record_stay_record_text() -> None:

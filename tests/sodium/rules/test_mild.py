@@ -36,7 +36,10 @@ def test_cramps_with_siadh_offer_restriction_and_the_other_causes() -> None:
     assert list(found) == ["PV-MILD-SYMP"]
     card = found["PV-MILD-SYMP"]
     assert card.indicator == "warning"
-    assert summary(card) == "Mild low sodium 131 mmol/L with muscle cramp: fluid restriction, if not dry at the bedside"
+    assert (
+        summary(card)
+        == "Mild low sodium 131 mmol/L with muscle cramp: fluid restriction, if not dry at the bedside"
+    )
     assert {"fluid-restriction", "cramp-labs", "workup"} <= set(kinds(card))
     assert any("Expert panel 2013, European guideline 2014" in line for line in detail(card))
 
@@ -53,15 +56,22 @@ def test_cramps_never_make_a_card_critical() -> None:
 
 
 def test_volume_depletion_turns_the_same_case_against_restriction() -> None:
-    harm = Restriction(verdict="never", reasons=(Line("never-hypo", {"evidence": "evidence:hypovolemia"}, keep=True),))
-    case = a_case("131", symptoms=CRAMP, volume=volume(Volume.HYPO, "hypovolemia"), restriction=harm)
+    harm = Restriction(
+        verdict="never",
+        reasons=(Line("never-hypo", {"evidence": "evidence:hypovolemia"}, keep=True),),
+    )
+    case = a_case(
+        "131", symptoms=CRAMP, volume=volume(Volume.HYPO, "hypovolemia"), restriction=harm
+    )
     card = fired(case)["PV-MILD-SYMP"]
     assert not any(k.startswith("fluid-restriction") for k in kinds(card))
     assert detail(card)[0].startswith("**Do not restrict fluids**")
     assert "avoid-water" not in keys(card)
 
 
-@pytest.mark.parametrize(("na", "indicator"), [("132.9", "warning"), ("133", "info"), ("135", "info")])
+@pytest.mark.parametrize(
+    ("na", "indicator"), [("132.9", "warning"), ("133", "info"), ("135", "info")]
+)
 def test_near_normal_a_symptom_is_information_only(na: str, indicator: str) -> None:
     case = a_case(na, symptoms=Symptoms(moderate=("headache",)), restriction=offer())
     assert fired(case)["PV-MILD-SYMP"].indicator == indicator
@@ -96,13 +106,19 @@ def test_cramps_with_fatigue_mean_today_and_cramps_with_dizziness_do_not() -> No
 
 
 def test_a_fall_counts_without_any_other_symptom() -> None:
-    card = fired(a_case("131", symptoms=Symptoms(fall_or_fracture=True, falls_risk=True)))["PV-MILD-SYMP"]
+    card = fired(a_case("131", symptoms=Symptoms(fall_or_fracture=True, falls_risk=True)))[
+        "PV-MILD-SYMP"
+    ]
     assert "fall or fracture" in summary(card)
     assert "falls" in keys(card)
 
 
-@pytest.mark.parametrize(("na", "profile"), [("134", "aasld"), ("127", "aasld"), ("128", "european")])
-def test_a_severe_symptom_that_sodium_does_not_explain_says_look_further(na: str, profile: str) -> None:
+@pytest.mark.parametrize(
+    ("na", "profile"), [("134", "aasld"), ("127", "aasld"), ("128", "european")]
+)
+def test_a_severe_symptom_that_sodium_does_not_explain_says_look_further(
+    na: str, profile: str
+) -> None:
     failing = Symptoms(severe=("respiratory-failure",))
     found = fired(a_case(na, profile=profile, symptoms=failing, restriction=offer()))
     assert list(found) == ["PV-MILD-SYMP"]
@@ -136,7 +152,9 @@ def test_a_severe_symptom_that_sodium_does_not_explain_says_look_further(na: str
         ),
     ],
 )
-def test_a_silent_mild_value_is_information_with_trend_and_drug(parts: dict[str, object], text: str) -> None:
+def test_a_silent_mild_value_is_information_with_trend_and_drug(
+    parts: dict[str, object], text: str
+) -> None:
     card = fired(a_case("131", **parts))["PV-MILD"]
     assert card.indicator == "info"
     assert summary(card) == text
@@ -150,9 +168,12 @@ def test_a_long_stable_mild_value_is_silent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "tier", "fires"), [(13, "T1", True), (13, "T2", True), (15, "T1", False), (13, "T3", False)]
+    ("days", "tier", "fires"),
+    [(13, "T1", True), (13, "T2", True), (15, "T1", False), (13, "T3", False)],
 )
-def test_a_new_suspect_drug_breaks_the_silence_of_a_stable_value(days: float, tier: str, fires: bool) -> None:
+def test_a_new_suspect_drug_breaks_the_silence_of_a_stable_value(
+    days: float, tier: str, fires: bool
+) -> None:
     new = exposure("sertraline", "ssri", days=days, tier=tier)
     case = a_case("131", sodium=sodium("131", stable_chronic=True), exposures=on(new))
     assert bool(fired(case)) is fires

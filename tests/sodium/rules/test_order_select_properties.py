@@ -12,10 +12,18 @@ from tests.sodium.patients import ADULT, Story, concepts, drugs, order, problem,
 from tests.sodium.rules.orders import Scene, restriction, saline, selected, water
 from tests.sodium.rules.test_order_select_words import service, shown, text_of
 
-NAMES = sorted(n for n, d in drugs().items() if d.group or d.cls in ("vaptan", "desmopressin", "baclofen", "lithium"))
+NAMES = sorted(
+    n
+    for n, d in drugs().items()
+    if d.group or d.cls in ("vaptan", "desmopressin", "baclofen", "lithium")
+)
 ORDERS = st.one_of(
-    st.sampled_from([saline(), saline("23.4", "concentrate"), saline(None), water(), restriction()]),
-    st.sampled_from([saline("0.9", "isotonic"), saline("0.45", "hypotonic"), saline(None, "salt-tablet", None)]),
+    st.sampled_from(
+        [saline(), saline("23.4", "concentrate"), saline(None), water(), restriction()]
+    ),
+    st.sampled_from(
+        [saline("0.9", "isotonic"), saline("0.45", "hypotonic"), saline(None, "salt-tablet", None)]
+    ),
     st.builds(
         lambda name, route, dose: selected(name, route=route, dose=dose),
         st.sampled_from(NAMES),
@@ -24,7 +32,9 @@ ORDERS = st.one_of(
     ),
 )
 PROBLEMS = st.builds(
-    lambda name, days, active, encounter: problem(name, days=days, active=active, encounter=encounter),
+    lambda name, days, active, encounter: problem(
+        name, days=days, active=active, encounter=encounter
+    ),
     st.sampled_from(sorted(concepts())),
     st.sampled_from([None, 0.5, 5, 400]),
     st.booleans(),
@@ -41,7 +51,9 @@ STORIES = st.builds(
     sodium_hours=st.sampled_from([0.5, 2, 7, 30, 100, 1000, 3000]),
     results=st.lists(RESULTS, max_size=4).map(tuple),
     problems=st.lists(PROBLEMS, max_size=4).map(tuple),
-    orders=st.lists(st.sampled_from([order(n, days=d) for n in NAMES for d in (0.5, 20, 300)]), max_size=3).map(tuple),
+    orders=st.lists(
+        st.sampled_from([order(n, days=d) for n in NAMES for d in (0.5, 20, 300)]), max_size=3
+    ).map(tuple),
     setting=st.sampled_from(["inpatient", "outpatient"]),
     patient=st.sampled_from([ADULT, Patient()]),
     missing=st.dictionaries(
@@ -50,7 +62,13 @@ STORIES = st.builds(
         max_size=2,
     ),
 )
-SCENES = st.builds(Scene, says=st.just(""), order=ORDERS, story=STORIES, profile=st.sampled_from(["aasld", "european"]))
+SCENES = st.builds(
+    Scene,
+    says=st.just(""),
+    order=ORDERS,
+    story=STORIES,
+    profile=st.sampled_from(["aasld", "european"]),
+)
 
 
 def removes(finding: Finding) -> bool:
@@ -67,7 +85,9 @@ def test_no_rule_raises_and_every_word_is_there(scene: Scene) -> None:
             for line in (*outcome.do, *outcome.why):
                 assert shown(text_of(rule, line), line.facts)
         else:
-            text = service().rules[rule].silence.get(outcome.reason) or words().silence[outcome.reason]
+            text = (
+                service().rules[rule].silence.get(outcome.reason) or words().silence[outcome.reason]
+            )
             assert shown(text, outcome.facts)
 
 

@@ -53,7 +53,9 @@ def service() -> ServiceFile:
 @cache
 def outcomes() -> tuple[tuple[Finding, ...], tuple[Silence, ...]]:
     said = [outcome for scene in SCENES for outcome in scene.outcomes().values()]
-    return tuple(o for o in said if isinstance(o, Finding)), tuple(o for o in said if isinstance(o, Silence))
+    return tuple(o for o in said if isinstance(o, Finding)), tuple(
+        o for o in said if isinstance(o, Silence)
+    )
 
 
 def names(text: str) -> set[str]:
@@ -89,7 +91,10 @@ def _word(part: str) -> str:
 
 def shown(text: str, facts: Mapping[str, str | RecordText]) -> str:
     return Template(text).substitute(
-        {key: fact.value if isinstance(fact, RecordText) else spoken(fact) for key, fact in facts.items()}
+        {
+            key: fact.value if isinstance(fact, RecordText) else spoken(fact)
+            for key, fact in facts.items()
+        }
     )
 
 
@@ -141,7 +146,10 @@ def test_every_summary_has_exactly_its_facts() -> None:
 
 def test_every_silence_has_words_with_exactly_its_facts() -> None:
     for silence in outcomes()[1]:
-        text = service().rules[silence.rule].silence.get(silence.reason) or words().silence[silence.reason]
+        text = (
+            service().rules[silence.rule].silence.get(silence.reason)
+            or words().silence[silence.reason]
+        )
         assert names(text) == set(silence.facts), (silence.rule, silence.reason)
 
 
@@ -187,7 +195,9 @@ def longest(rule: str, variant: str) -> Iterator[dict[str, str]]:
             if rule.startswith(("OS-HTS", "OS-VAP-HTS")):
                 facts |= {key: "concentrated saline" for key in ("drug", "partner") if key in facts}
             if "condition" in facts or "why" in facts:
-                word = max(itertools.chain(words().evidence.values(), words().symptoms.values()), key=len)
+                word = max(
+                    itertools.chain(words().evidence.values(), words().symptoms.values()), key=len
+                )
                 facts |= {key: word for key in ("condition", "why") if key in facts}
             yield facts
 
@@ -208,6 +218,20 @@ def test_a_summary_begins_with_what_was_ordered(rule: str) -> None:
 
 
 def test_the_problems_that_rules_ask_for_exist() -> None:
-    asked = {"adpkd", "anuria", "diabetes-insipidus", "bleeding-disorder", "spasticity", "encephalopathy"}
-    asked |= {"hyperglycemic-crisis", "eating-disorder", "withdrawal", "hyponatremia", "siadh", "ckd-4-5"}
+    asked = {
+        "adpkd",
+        "anuria",
+        "diabetes-insipidus",
+        "bleeding-disorder",
+        "spasticity",
+        "encephalopathy",
+    }
+    asked |= {
+        "hyperglycemic-crisis",
+        "eating-disorder",
+        "withdrawal",
+        "hyponatremia",
+        "siadh",
+        "ckd-4-5",
+    }
     assert asked <= set(concepts())

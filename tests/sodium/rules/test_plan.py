@@ -37,7 +37,10 @@ HYPER = volume(Volume.HYPER, "cirrhosis", "ascites")
 
 
 def diuretics(**order: Any) -> Any:
-    return on(exposure("spironolactone", "mra", tier="T2"), exposure("furosemide", "loop", tier="T2", **order))
+    return on(
+        exposure("spironolactone", "mra", tier="T2"),
+        exposure("furosemide", "loop", tier="T2", **order),
+    )
 
 
 def card(case: Case) -> Any:
@@ -47,11 +50,15 @@ def card(case: Case) -> Any:
 
 
 def stopped(case: Case) -> list[str]:
-    return [a.reference for s in card(case).suggestions for a in s.actions if isinstance(a, StopOrder)]
+    return [
+        a.reference for s in card(case).suggestions for a in s.actions if isinstance(a, StopOrder)
+    ]
 
 
 def test_moderate_cirrhosis_restricts_fluid_and_stops_both_diuretics() -> None:
-    case = a_case("123", problems=CIRRHOSIS, volume=HYPER, restriction=offer(), exposures=diuretics())
+    case = a_case(
+        "123", problems=CIRRHOSIS, volume=HYPER, restriction=offer(), exposures=diuretics()
+    )
     shown = card(case)
     assert shown.rule == "PV-MOD"
     assert shown.indicator == "warning"
@@ -64,7 +71,9 @@ def test_moderate_cirrhosis_restricts_fluid_and_stops_both_diuretics() -> None:
     ("na", "profile", "count"),
     [("125.9", "aasld", 2), ("126", "aasld", 0), ("124.9", "european", 2), ("125", "european", 0)],
 )
-def test_diuretics_stop_in_cirrhosis_only_below_the_limit_of_the_profile(na: str, profile: str, count: int) -> None:
+def test_diuretics_stop_in_cirrhosis_only_below_the_limit_of_the_profile(
+    na: str, profile: str, count: int
+) -> None:
     case = a_case(na, profile=profile, problems=CIRRHOSIS, volume=HYPER, exposures=diuretics())
     assert len(stopped(case)) == count
 
@@ -88,7 +97,9 @@ def test_cirrhosis_with_heart_failure_stops_nothing() -> None:
 def test_a_thiazide_is_stopped_at_moderate_sodium() -> None:
     case = a_case("123", exposures=on(exposure("hydrochlorothiazide", "thiazide")))
     assert stopped(case) == ["MedicationRequest/hydrochlorothiazide"]
-    assert "Consider stopping hydrochlorothiazide: thiazides often lower sodium." in detail(card(case))
+    assert "Consider stopping hydrochlorothiazide: thiazides often lower sodium." in detail(
+        card(case)
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,26 +119,41 @@ def test_at_mild_sodium_a_thiazide_is_stopped_only_with_depletion_or_symptoms(
 
 
 def test_near_normal_with_a_symptom_a_thiazide_is_reviewed_not_stopped() -> None:
-    case = a_case("134", symptoms=Symptoms(moderate=("nausea",)), exposures=on(exposure("indapamide", "thiazide")))
+    case = a_case(
+        "134",
+        symptoms=Symptoms(moderate=("nausea",)),
+        exposures=on(exposure("indapamide", "thiazide")),
+    )
     assert stopped(case) == []
 
 
 def test_a_combination_is_never_stopped_by_a_click_and_its_partner_is_named() -> None:
-    combined = exposure("hydrochlorothiazide", "thiazide", ingredient_count=2, partners=("metoprolol",))
+    combined = exposure(
+        "hydrochlorothiazide", "thiazide", ingredient_count=2, partners=("metoprolol",)
+    )
     case = a_case("123", exposures=on(combined))
     assert stopped(case) == []
-    assert any("contains metoprolol too" in line and "never abruptly" in line for line in detail(card(case)))
+    assert any(
+        "contains metoprolol too" in line and "never abruptly" in line
+        for line in detail(card(case))
+    )
 
 
 def test_an_unnamed_partner_blocks_the_stop_too() -> None:
-    case = a_case("123", exposures=on(exposure("hydrochlorothiazide", "thiazide", ingredient_count=2)))
+    case = a_case(
+        "123", exposures=on(exposure("hydrochlorothiazide", "thiazide", ingredient_count=2))
+    )
     assert stopped(case) == []
     assert "stop-combination-unnamed" in keys(card(case))
 
 
 @pytest.mark.parametrize("source", ["medications", "conditions"])
 def test_no_stop_is_drafted_on_half_a_record_and_the_card_says_so(source: str) -> None:
-    case = a_case("123", exposures=on(exposure("hydrochlorothiazide", "thiazide")), missing={source: "timeout"})
+    case = a_case(
+        "123",
+        exposures=on(exposure("hydrochlorothiazide", "thiazide")),
+        missing={source: "timeout"},
+    )
     assert stopped(case) == []
     assert "stop-unread" in keys(card(case))
 
@@ -168,7 +194,9 @@ def test_some_drugs_are_never_stopped_by_a_click_nor_abruptly(name: str, cls: st
 
 
 def test_other_suspects_are_reviewed_by_name_with_their_start() -> None:
-    case = a_case("123", exposures=on(exposure("omeprazole", "ppi", "possible-chronic", tier="T3", days=400)))
+    case = a_case(
+        "123", exposures=on(exposure("omeprazole", "ppi", "possible-chronic", tier="T3", days=400))
+    )
     assert "Review the need for omeprazole." in detail(card(case))
     assert "omeprazole since 11 Oct 2025: possible cause, taken for long." in detail(card(case))
 
@@ -182,8 +210,12 @@ def test_other_suspects_are_reviewed_by_name_with_their_start() -> None:
         (Volume.HYPO, "hypovolemia-replace"),
     ],
 )
-def test_where_restriction_harms_the_card_says_so_first_and_never_offers_it(status: Volume, key: str) -> None:
-    harm = Restriction(verdict="never", reasons=(Line(f"never-{status}", {"evidence": "evidence:sah"}, keep=True),))
+def test_where_restriction_harms_the_card_says_so_first_and_never_offers_it(
+    status: Volume, key: str
+) -> None:
+    harm = Restriction(
+        verdict="never", reasons=(Line(f"never-{status}", {"evidence": "evidence:sah"}, keep=True),)
+    )
     shown = card(a_case("123", volume=volume(status, "sah"), restriction=harm))
     assert detail_starts(shown, "**Do not restrict fluids**")
     assert key in keys(shown)
@@ -201,7 +233,10 @@ def detail_starts(shown: Any, text: str) -> bool:
         Line("withheld-systolic-low", {"value": "84"}),
         Line("withheld-creatinine-rise", {"from": "1", "value": "1.5"}),
         Line("withheld-volume-unknown", {"ml": "1000"}),
-        Line("withheld-volume-conflict", {"evidence": "evidence:ascites", "against": "evidence:vomiting"}),
+        Line(
+            "withheld-volume-conflict",
+            {"evidence": "evidence:ascites", "against": "evidence:vomiting"},
+        ),
         Line("withheld-conditions-unread"),
         Line("withheld-glucose-high"),
         Line("withheld-pregnancy"),
@@ -230,7 +265,9 @@ def test_an_order_that_is_already_there_is_not_offered_again() -> None:
 
 
 def test_what_was_not_seen_ends_the_label_of_the_restriction() -> None:
-    shown = card(a_case("123", volume=HYPER, restriction=offer("caveat-bp", likely_insufficient=True)))
+    shown = card(
+        a_case("123", volume=HYPER, restriction=offer("caveat-bp", likely_insufficient=True))
+    )
     button = next(s for s in shown.suggestions if s.kind == "fluid-restriction-caveats")
     assert told(button.facts["caveats"]) == "BP not seen, likely to be insufficient"
     assert button.actions == (DraftFluidRestriction("1000"),)
@@ -250,7 +287,9 @@ def test_restriction_in_siadh_cites_the_guidelines_on_siadh() -> None:
 
 
 def test_siadh_by_laboratory_alone_says_what_is_not_excluded() -> None:
-    shown = card(a_case("123", volume=volume(Volume.EUV, "siadh-pattern", by_labs=True), restriction=offer()))
+    shown = card(
+        a_case("123", volume=volume(Volume.EUV, "siadh-pattern", by_labs=True), restriction=offer())
+    )
     assert "siadh-pattern" in keys(shown)
 
 
@@ -277,7 +316,13 @@ def test_the_reasons_for_demyelination_risk_are_named() -> None:
 
 def test_the_glucose_corrected_value_decides_on_stops() -> None:
     shift = glucose("400", "128.8", "131.2", explained=False)
-    case = a_case("124", sodium=sodium("124", katz="128.8"), glucose=shift, problems=CIRRHOSIS, exposures=diuretics())
+    case = a_case(
+        "124",
+        sodium=sodium("124", katz="128.8"),
+        glucose=shift,
+        problems=CIRRHOSIS,
+        exposures=diuretics(),
+    )
     assert stopped(case) == []
 
 
@@ -290,7 +335,9 @@ def test_plan_functions_can_be_used_alone() -> None:
 def withheld(*keys_of: str, **more: Any) -> Restriction:
     lines = {"withheld-volume-unknown": {"ml": "1000"}, "withheld-systolic-low": {"value": "84"}}
     lines["withheld-near-normal"] = {"value": "134"}
-    return Restriction(verdict="text", reasons=tuple(Line(k, lines.get(k, {})) for k in keys_of), **more)
+    return Restriction(
+        verdict="text", reasons=tuple(Line(k, lines.get(k, {})) for k in keys_of), **more
+    )
 
 
 def test_a_sign_of_depletion_leads_and_no_conditional_restriction_stands_beside_it() -> None:
@@ -302,12 +349,16 @@ def test_a_sign_of_depletion_leads_and_no_conditional_restriction_stands_beside_
 
 
 def test_near_normal_no_conditional_restriction_is_shown() -> None:
-    shown = card(a_case("134", restriction=withheld("withheld-volume-unknown", "withheld-near-normal")))
+    shown = card(
+        a_case("134", restriction=withheld("withheld-volume-unknown", "withheld-near-normal"))
+    )
     assert shown.do[0].key == "withheld-near-normal"
     assert "withheld-volume-unknown" not in keys(shown)
 
 
-@pytest.mark.parametrize(("profile", "key"), [("aasld", "vaptan-aasld"), ("european", "vaptan-european")])
+@pytest.mark.parametrize(
+    ("profile", "key"), [("aasld", "vaptan-aasld"), ("european", "vaptan-european")]
+)
 def test_vaptans_are_mentioned_with_the_caution_of_the_profile(profile: str, key: str) -> None:
     assert key in keys(card(a_case("122", profile=profile, volume=HYPER, problems=CIRRHOSIS)))
 
@@ -361,7 +412,9 @@ def test_while_sodium_rises_too_fast_no_salt_urea_or_vaptan_is_mentioned(status:
     assert not {"euvolemia-next", "salty-food", "vaptan-aasld", "avoid-water"} & set(keys(shown))
 
 
-@pytest.mark.parametrize("key", ["withheld-glucose-high", "withheld-sodium-doubtful", "withheld-pregnancy"])
+@pytest.mark.parametrize(
+    "key", ["withheld-glucose-high", "withheld-sodium-doubtful", "withheld-pregnancy"]
+)
 def test_a_weighty_reason_replaces_the_conditional_words(key: str) -> None:
     shown = card(a_case("123", restriction=withheld("withheld-volume-unknown", key)))
     assert shown.do[0].key == key

@@ -12,8 +12,12 @@ from tests.sodium.rules.orders import Scene, restriction, saline, selected, tabl
 
 SEIZURE = problem("seizure", days=0.2, encounter=True)
 CIRRHOSIS = problem("cirrhosis", days=400)
-RISEN = Story(sodium="115", sodium_hours=0.5, setting="inpatient", results=(result("sodium", 108, 5.5),))
-ACTIVE_SALINE = replace(saline(), status="active", reference="MedicationRequest/7", start=RISEN.snapshot().now)
+RISEN = Story(
+    sodium="115", sodium_hours=0.5, setting="inpatient", results=(result("sodium", 108, 5.5),)
+)
+ACTIVE_SALINE = replace(
+    saline(), status="active", reference="MedicationRequest/7", start=RISEN.snapshot().now
+)
 
 
 def rising(start: str, now: str, over: float = 20, **more: object) -> Story:
@@ -104,7 +108,11 @@ SCENES = (
             sodium="124",
             sodium_hours=1,
             setting="inpatient",
-            results=(result("sodium", 112, 40), result("sodium", 123.5, 26), result("sodium", 123, 20)),
+            results=(
+                result("sodium", 112, 40),
+                result("sodium", 123.5, 26),
+                result("sodium", 123, 20),
+            ),
         ),
         fires={"OS-HTS-OVER": "warning earlier", "OS-HTS-ASX": "warning main"},
     ),
@@ -279,7 +287,11 @@ SCENES = (
     Scene(
         says="tolvaptan with 3 % saline drafted in the same session",
         order=selected("tolvaptan"),
-        story=Story(sodium="122", setting="inpatient", drafts=(replace(saline(), reference="MedicationRequest/8"),)),
+        story=Story(
+            sodium="122",
+            setting="inpatient",
+            drafts=(replace(saline(), reference="MedicationRequest/8"),),
+        ),
         fires={"OS-VAP-HTS": "critical main", "OS-VAP-GEN": "info main"},
         removes=True,
     ),
@@ -293,7 +305,12 @@ SCENES = (
     Scene(
         says="3 % saline for a seizure while a vaptan is taken: never a stop",
         order=saline(),
-        story=Story(sodium="112", setting="inpatient", problems=(SEIZURE,), orders=(order("tolvaptan", days=2),)),
+        story=Story(
+            sodium="112",
+            setting="inpatient",
+            problems=(SEIZURE,),
+            orders=(order("tolvaptan", days=2),),
+        ),
         fires={"OS-VAP-HTS": "warning rescue", "OS-HTS-SEV": "info main"},
         shows=("treat-first", "rescue-first"),
         hides=("stop-the-vaptan",),
@@ -301,13 +318,19 @@ SCENES = (
     Scene(
         says="an order of 3 % saline that ended an hour ago does not run",
         order=selected("tolvaptan"),
-        story=Story(sodium="122", setting="inpatient", orders=(replace(ACTIVE_SALINE, end=ago(hours=1), drugs=()),)),
+        story=Story(
+            sodium="122",
+            setting="inpatient",
+            orders=(replace(ACTIVE_SALINE, end=ago(hours=1), drugs=()),),
+        ),
         fires={"OS-VAP-GEN": "info main"},
     ),
     Scene(
         says="a finished order of 3 % saline does not run",
         order=selected("tolvaptan"),
-        story=Story(sodium="122", setting="inpatient", orders=(replace(ACTIVE_SALINE, status="completed"),)),
+        story=Story(
+            sodium="122", setting="inpatient", orders=(replace(ACTIVE_SALINE, status="completed"),)
+        ),
         fires={"OS-VAP-GEN": "info main"},
     ),
 )

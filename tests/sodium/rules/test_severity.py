@@ -45,14 +45,18 @@ def test_a_seizure_with_sodium_118_is_an_emergency_and_nothing_else() -> None:
     assert list(found) == ["PV-SYMP"]
     card = found["PV-SYMP"]
     assert card.indicator == "critical"
-    assert summary(card) == "Sodium 118 mmol/L with seizure recorded: possible emergency, assess now"
+    assert (
+        summary(card) == "Sodium 118 mmol/L with seizure recorded: possible emergency, assess now"
+    )
     assert "bolus-aasld" in keys(card)
     assert "never-severe" in keys(card)
     assert kinds(card) == ["repeat-sodium-stat", "workup-stat"]
 
 
 def test_an_emergency_offers_no_fluid_restriction_even_if_the_verdict_would() -> None:
-    card = fired(a_case("118", symptoms=SEIZURE, restriction=Restriction(verdict="offer")))["PV-SYMP"]
+    card = fired(a_case("118", symptoms=SEIZURE, restriction=Restriction(verdict="offer")))[
+        "PV-SYMP"
+    ]
     assert not any("restriction" in k for k in (*keys(card), *kinds(card)))
 
 
@@ -69,8 +73,12 @@ def test_no_further_bolus_is_advised_where_sodium_already_rose_too_fast() -> Non
     assert "bolus-aasld" not in keys(card)
 
 
-@pytest.mark.parametrize(("na", "indicator"), [("129.9", "critical"), ("130", "warning"), ("134", "warning")])
-def test_brain_edema_with_any_low_sodium_asks_for_neurocritical_advice(na: str, indicator: str) -> None:
+@pytest.mark.parametrize(
+    ("na", "indicator"), [("129.9", "critical"), ("130", "warning"), ("134", "warning")]
+)
+def test_brain_edema_with_any_low_sodium_asks_for_neurocritical_advice(
+    na: str, indicator: str
+) -> None:
     edema = Symptoms(severe=("cerebral-edema",), brain_edema=True)
     card = fired(a_case(na, symptoms=edema))["PV-SYMP"]
     assert card.indicator == indicator
@@ -88,7 +96,9 @@ def test_a_severe_symptom_at_sodium_131_is_no_sodium_emergency() -> None:
     assert reason("PV-SYMP", mild) == "severe-not-attributable"
 
 
-@pytest.mark.parametrize(("na", "indicator"), [("125.9", "critical"), ("126", "warning"), ("128", "warning")])
+@pytest.mark.parametrize(
+    ("na", "indicator"), [("125.9", "critical"), ("126", "warning"), ("128", "warning")]
+)
 def test_an_acute_fall_leads_whatever_the_band(na: str, indicator: str) -> None:
     found = fired(a_case(na, sodium=sodium(na, acute=fall("14", 20))))
     assert list(found) == ["PV-ACUTE"]
@@ -124,7 +134,9 @@ def test_each_value_falls_into_one_band(na: str, profile: str, rule: str) -> Non
     assert list(fired(a_case(na, profile=profile))) == [rule]
 
 
-@pytest.mark.parametrize(("na", "profile"), [("135.4", "aasld"), ("136", "aasld"), ("135", "european")])
+@pytest.mark.parametrize(
+    ("na", "profile"), [("135.4", "aasld"), ("136", "aasld"), ("135", "european")]
+)
 def test_normal_sodium_is_silent_and_every_rule_says_why(na: str, profile: str) -> None:
     case = a_case(na, profile=profile)
     assert fired(case) == {}
@@ -134,13 +146,17 @@ def test_normal_sodium_is_silent_and_every_rule_says_why(na: str, profile: str) 
 def test_a_severe_value_asks_to_check_symptoms_repeat_and_work_up() -> None:
     card = fired(a_case("115"))["PV-SEV"]
     assert card.indicator == "critical"
-    assert summary(card) == ("Severe low sodium 115 mmol/L (2 h ago): check symptoms, repeat now, work up cause")
+    assert summary(card) == (
+        "Severe low sodium 115 mmol/L (2 h ago): check symptoms, repeat now, work up cause"
+    )
     assert kinds(card) == ["repeat-sodium-stat", "workup", "workup-second"]
     assert keys(card)[0] == "check-symptoms"
 
 
 def test_the_european_profile_says_profound() -> None:
-    assert summary(fired(a_case("124", profile="european"))["PV-SEV"]).startswith("Profound low sodium 124")
+    assert summary(fired(a_case("124", profile="european"))["PV-SEV"]).startswith(
+        "Profound low sodium 124"
+    )
 
 
 @pytest.mark.parametrize(
@@ -188,7 +204,9 @@ def test_a_moderate_card_names_the_likely_drug() -> None:
     found = fired(a_case("123", exposures=on(exposure("sertraline", "ssri", "probable"))))
     card = found["PV-MOD"]
     assert card.indicator == "warning"
-    assert summary(card) == ("Moderate low sodium 123 mmol/L: find cause, review sertraline, repeat within 24 h")
+    assert summary(card) == (
+        "Moderate low sodium 123 mmol/L: find cause, review sertraline, repeat within 24 h"
+    )
     assert card.drugs == ("sertraline",)
     assert "review-gently" in keys(card)
 
@@ -217,7 +235,16 @@ def test_old_results_make_no_band_card(na: str) -> None:
 
 def test_without_any_sodium_all_band_rules_say_so() -> None:
     case = a_case("")
-    rules = ("PV-SYMP", "PV-ACUTE", "PV-SEV", "PV-MOD", "PV-MILD-SYMP", "PV-MILD", "PV-AGE", "PV-GLU")
+    rules = (
+        "PV-SYMP",
+        "PV-ACUTE",
+        "PV-SEV",
+        "PV-MOD",
+        "PV-MILD-SYMP",
+        "PV-MILD",
+        "PV-AGE",
+        "PV-GLU",
+    )
     assert {reason(rule, case) for rule in rules} == {"no-sodium"}
     assert fired(case) == {}
 
@@ -249,7 +276,9 @@ def test_with_high_glucose_a_severe_symptom_does_not_hide_the_severe_band() -> N
 
 
 def test_beside_a_card_on_the_rise_the_sodium_card_orders_no_repeat_of_its_own() -> None:
-    rate = RateView(level="critical", rule="RATE-OVER", variant="fast", worst=rise("9"), now=rise("9"))
+    rate = RateView(
+        level="critical", rule="RATE-OVER", variant="fast", worst=rise("9"), now=rise("9")
+    )
     found = fired(a_case("123", rate=rate))
     assert not any(k.startswith("repeat") for k in kinds(found["PV-MOD"]))
     assert "monitor-severe" in keys(found["PV-MOD"])
@@ -257,6 +286,8 @@ def test_beside_a_card_on_the_rise_the_sodium_card_orders_no_repeat_of_its_own()
 
 
 def test_beside_an_acute_fall_no_conditional_restriction_is_shown() -> None:
-    unknown = Restriction(verdict="text", reasons=(Line("withheld-volume-unknown", {"ml": "1000"}),))
+    unknown = Restriction(
+        verdict="text", reasons=(Line("withheld-volume-unknown", {"ml": "1000"}),)
+    )
     case = a_case("128", sodium=sodium("128", acute=fall("14", 20)), restriction=unknown)
     assert "withheld-volume-unknown" not in keys(fired(case)["PV-ACUTE"])

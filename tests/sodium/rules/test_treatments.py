@@ -79,7 +79,9 @@ SCENES = (
     Scene(
         says="restriction in salt wasting, whatever the sodium: even unread",
         order=restriction(),
-        story=replace(ward(problem("salt-wasting", days=3)), sodium=None, missing={"sodium": Missing.FAILED}),
+        story=replace(
+            ward(problem("salt-wasting", days=3)), sodium=None, missing={"sodium": Missing.FAILED}
+        ),
         fires={"OS-FR": "critical main"},
         removes=True,
     ),
@@ -124,7 +126,11 @@ SCENES = (
         story=ward(problem("ckd-4-5", days=900)),
         fires={"OS-DEMECLO": "warning main"},
     ),
-    Scene(says="demeclocycline against acne", order=selected("demeclocycline"), story=replace(LOW, sodium="140")),
+    Scene(
+        says="demeclocycline against acne",
+        order=selected("demeclocycline"),
+        story=replace(LOW, sodium="140"),
+    ),
     Scene(
         says="demeclocycline in pregnancy",
         order=selected("demeclocycline"),

@@ -57,7 +57,9 @@ NOTES = (
     "glucose-shift", "glucose-one-end", "estimated", "dialysis", "acute",
 )  # fmt: skip
 BELOW_LIMIT = ("near", "goal")  # variants that a rise above the limit never has
-CRAMP = Symptoms(mild=("cramp", "fatigue"), moderate=("confusion", "vomiting"), cramp=True, falls_risk=True)
+CRAMP = Symptoms(
+    mild=("cramp", "fatigue"), moderate=("confusion", "vomiting"), cramp=True, falls_risk=True
+)
 FALL = Symptoms(fall_or_fracture=True, falls_risk=True)
 SEVERE = Symptoms(severe=("respiratory-failure", "traumatic-sah")[:1], attributable=True)
 TOO_MILD = Symptoms(severe=("arrest",))
@@ -81,7 +83,9 @@ DRUGS = (
         exposure("tolvaptan", "vaptan", None),
     ),
     on(
-        exposure(LONGEST_DRUG, "thiazide", ingredient_count=2, partners=("metoprolol", "amlodipine")),
+        exposure(
+            LONGEST_DRUG, "thiazide", ingredient_count=2, partners=("metoprolol", "amlodipine")
+        ),
         exposure("omeprazole", "ppi"),
         exposure("oxycodone", "opioid", None),
         exposure("furosemide", "loop", ingredient_count=2),
@@ -99,8 +103,13 @@ RESTRICTIONS = (
     offer("caveat-bp"),
     offer(),
     Restriction(verdict="ordered"),
-    Restriction(verdict="never", reasons=(Line("never-hypo", {"evidence": "evidence:traumatic-sah"}, True),)),
-    Restriction(verdict="text", reasons=(Line("withheld-volume-unknown", {"ml": "1000"}), Line("withheld-rate"))),
+    Restriction(
+        verdict="never", reasons=(Line("never-hypo", {"evidence": "evidence:traumatic-sah"}, True),)
+    ),
+    Restriction(
+        verdict="text",
+        reasons=(Line("withheld-volume-unknown", {"ml": "1000"}), Line("withheld-rate")),
+    ),
 )
 VOLUMES = [
     volume(Volume.UNKNOWN, hint=("ckd-4-5",)),
@@ -122,7 +131,12 @@ def rates() -> Iterator[RateView]:
     yield RateView(level="info", rule="RATE-OVER", variant="acute", worst=pair, limit=Decimal(16))
     for variant, notes in product(get_args(RateVariant), (NOTES[:4], NOTES[4:8], NOTES[8:])):
         worst = replace(pair, observed=variant != "estimated")
-        parts: dict[str, Any] = {"variant": variant, "worst": worst, "limit": Decimal(16), "notes": notes}
+        parts: dict[str, Any] = {
+            "variant": variant,
+            "worst": worst,
+            "limit": Decimal(16),
+            "notes": notes,
+        }
         if variant not in BELOW_LIMIT:
             yield RateView(level="warning", rule="RATE-OVER", **parts)
         if variant in (*BELOW_LIMIT, "estimated", "was"):
@@ -133,15 +147,23 @@ def views(na: str, profile: str) -> Iterator[SodiumView]:
     plain = sodium(na, profile=profile) if na else SodiumView()
     yield plain
     if not na:
-        yield replace(plain, newest_rejected=Rejected(why="unit", shown="1" * 40, unit="z" * 90, at=NOW))
+        yield replace(
+            plain, newest_rejected=Rejected(why="unit", shown="1" * 40, unit="z" * 90, at=NOW)
+        )
         yield replace(plain, newest_rejected=Rejected(why="unit", shown="135", unit="", at=NOW))
-        yield replace(plain, newest_rejected=Rejected(why="implausible", shown="13", unit="", at=NOW))
+        yield replace(
+            plain, newest_rejected=Rejected(why="implausible", shown="13", unit="", at=NOW)
+        )
         return
-    yield replace(plain, newest_rejected=Rejected(why="implausible", shown="12.8", unit="mmol/L", at=NOW))
+    yield replace(
+        plain, newest_rejected=Rejected(why="implausible", shown="12.8", unit="mmol/L", at=NOW)
+    )
     yield replace(plain, newest_rejected=Rejected(why="unit", shown="135", unit="mg/dL", at=NOW))
     yield replace(plain, newest_rejected=Rejected(why="implausible", shown="12.8", unit="", at=NOW))
     long_ago = NOW - timedelta(days=200)
-    yield replace(plain, newest_rejected=Rejected(why="implausible", shown="1", unit="", at=long_ago))
+    yield replace(
+        plain, newest_rejected=Rejected(why="implausible", shown="1", unit="", at=long_ago)
+    )
     yield replace(plain, newest_rejected=Rejected(why="unit", shown="1", unit="", at=long_ago))
     yield replace(plain, acute=fall("14.25", 47.5))
     yield replace(plain, falling=fall("14.25", 70), samples=(sample(-40, "131"), *plain.samples))
@@ -162,14 +184,23 @@ def gallery() -> Iterator[Case]:
         for view, symptoms in product(views(na, profile), SYMPTOMS):
             yield a_case(na, **base, sodium=view, symptoms=symptoms)
         for rate, dialysis in product(rates(), (False, True)):
-            yield a_case(na, **base, rate=rate, dialysis=dialysis, exposures=DRUGS[1], symptoms=SEVERE)
-            yield a_case(na, **base, rate=rate, dialysis=dialysis, risk=OdsRisk(reasons=("malnutrition",)))
+            yield a_case(
+                na, **base, rate=rate, dialysis=dialysis, exposures=DRUGS[1], symptoms=SEVERE
+            )
+            yield a_case(
+                na, **base, rate=rate, dialysis=dialysis, risk=OdsRisk(reasons=("malnutrition",))
+            )
         for restriction, status in product(RESTRICTIONS, VOLUMES):
             yield a_case(na, **base, restriction=restriction, volume=status, problems=PROBLEMS[1])
         for restriction in RESTRICTIONS:
             yield a_case(na, **base, restriction=restriction, symptoms=CRAMP)
         for drugs, problems, symptoms in product(DRUGS, PROBLEMS, SYMPTOMS):
-            parts = {"exposures": drugs, "problems": problems, "symptoms": symptoms, "age_years": 70}
+            parts = {
+                "exposures": drugs,
+                "problems": problems,
+                "symptoms": symptoms,
+                "age_years": 70,
+            }
             for egfr in ("75", "45", "20", "") if problems and symptoms.cramp else ("75",):
                 yield a_case(na, **base, **parts, readings={"egfr": egfr} if egfr else {})
             yield a_case(na, **base, **parts, missing={"conditions": "failed", "sodium": "failed"})
@@ -183,9 +214,13 @@ def gallery() -> Iterator[Case]:
         held = replace(DRUGS[1], on_hold=tuple(e.drug for e in DRUGS[1].active))
         unread = {"NutritionOrder": "not-read", "ServiceRequest": "not-read"}
         impaired = Symptoms(gcs=12, gcs_impaired=True)
-        yield a_case(na, **base, exposures=held, symptoms=impaired, restriction=offer(), missing=unread)
+        yield a_case(
+            na, **base, exposures=held, symptoms=impaired, restriction=offer(), missing=unread
+        )
         if na == "131":
-            explained = glucose("612.5", "139.2", "143.3", explained=True, loose_pair=True, hillier_fits=True)
+            explained = glucose(
+                "612.5", "139.2", "143.3", explained=True, loose_pair=True, hillier_fits=True
+            )
             partly = glucose("312.5", "134.4", "136.1", explained=False)
             for shift in (explained, partly, replace(partly, loose_pair=True)):
                 yield a_case(na, **base, glucose=shift)
@@ -255,7 +290,11 @@ def test_every_fact_of_a_line_can_be_told_in_words() -> None:
 
 
 def test_indicators_are_those_that_the_rule_declares() -> None:
-    wrong = {(f.rule, f.indicator) for f in seen()[0] if f.indicator not in service().rules[f.rule].indicators}
+    wrong = {
+        (f.rule, f.indicator)
+        for f in seen()[0]
+        if f.indicator not in service().rules[f.rule].indicators
+    }
     assert wrong == set()
 
 
@@ -273,9 +312,16 @@ def test_every_word_of_a_rule_is_used(rule: str) -> None:
 
 def test_every_shared_line_is_used_by_a_card_or_named_in_another_module() -> None:
     used = {line.key for f in seen()[0] for line in (*f.do, *f.why)}
-    used |= {part.removeprefix("line:") for f in seen()[0] for s in f.suggestions for part in spread(s.facts)}
+    used |= {
+        part.removeprefix("line:")
+        for f in seen()[0]
+        for s in f.suggestions
+        for part in spread(s.facts)
+    }
     source = "".join(p.read_text(encoding="utf-8") for p in PACKAGE.rglob("*.py"))
-    unused = {k for k in set(shared().lines) - used if f'"{k}"' not in source and not composed(k, source)}
+    unused = {
+        k for k in set(shared().lines) - used if f'"{k}"' not in source and not composed(k, source)
+    }
     assert unused == set()
 
 
@@ -295,7 +341,9 @@ def test_the_rules_of_the_file_are_those_of_the_code() -> None:
 
 
 def test_every_card_has_a_button_or_a_line_on_monitoring() -> None:
-    idle = [f.rule for f in seen()[0] if not f.suggestions and not any("monitor" in x.key for x in f.do)]
+    idle = [
+        f.rule for f in seen()[0] if not f.suggestions and not any("monitor" in x.key for x in f.do)
+    ]
     assert idle == []
 
 
@@ -323,7 +371,13 @@ def test_no_rule_proposes_what_only_a_prescriber_may() -> None:
     age=st.one_of(st.none(), st.integers(18, 110)),
 )
 def test_any_mixture_of_findings_keeps_the_promises(
-    na: str, symptoms: Symptoms, restriction: Restriction, status: Any, drugs: Any, pseudo: Any, age: Any
+    na: str,
+    symptoms: Symptoms,
+    restriction: Restriction,
+    status: Any,
+    drugs: Any,
+    pseudo: Any,
+    age: Any,
 ) -> None:
     case = a_case(
         na, symptoms=symptoms, restriction=restriction, volume=status, exposures=drugs, pseudo=pseudo,
