@@ -87,7 +87,7 @@ class Plot(Struct, frozen=True, kw_only=True):
     @property
     def window(self) -> timedelta:
         """The time in which a rise counts."""
-        return timedelta(hours=float(self.limits.rate_window_hours))
+        return self.limits.rate_window_hours
 
 
 def bands(limits: Limits) -> tuple[tuple[str, float, float], ...]:

@@ -20,7 +20,6 @@ from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.case import Case
 from cds_service.sodium.sample import Band
-from cds_service.sodium.spans import days, hours, minutes
 from cds_service.store.shown import ShownCard, ShownTable
 
 _BANDS = tuple(Band)  # from normal to severe
@@ -131,9 +130,7 @@ class Memory(Struct, kw_only=True):
 
     def _read(self, limits: Limits, seconds: float) -> list[ShownCard]:
         if self._shown is None:
-            longest = max(
-                hours(limits.suppression_inpatient_hours), days(limits.suppression_outpatient_days)
-            )
+            longest = max(limits.suppression_inpatient_hours, limits.suppression_outpatient_days)
             asked = self.ask(self.who, self.now - longest - _LATE)
             try:
                 self._shown = asked.result(seconds) if asked is not None else []
@@ -156,7 +153,7 @@ def answered_by(
         before = [s for s in showings if s.card == card and s.issued_at <= at + _CLOCKS_DIFFER]
         if not before or before[-1].user_hash != user:
             continue
-        shared = minutes(limits.suppression_shared_minutes)
+        shared = limits.suppression_shared_minutes
         near = [s for s in before if s.issued_at >= at - shared]
         if all(s.user_hash == user for s in near):
             yield before[-1], at
@@ -186,8 +183,8 @@ def still_covers(then: Grounds, now: Grounds, slot: str, limits: Limits) -> bool
 def window(case: Case) -> timedelta:
     """How long an answer keeps its card away from its reader (B.5 rule 5)."""
     if case.snapshot.setting == "inpatient":
-        return hours(case.limits.suppression_inpatient_hours)
-    return days(case.limits.suppression_outpatient_days)
+        return case.limits.suppression_inpatient_hours
+    return case.limits.suppression_outpatient_days
 
 
 def _by_feedback(

@@ -72,7 +72,8 @@ def _limit_problems(limits: Limits) -> Iterator[str]:
         if any(above <= below for below, above in pairwise(values)):
             yield f"{place} {', '.join(names)} must rise, and are {', '.join(map(str, values))}"
     for name in _POSITIVE:
-        if getattr(limits, name) <= 0:
+        limit = getattr(limits, name)
+        if limit <= type(limit)(0):
             yield f"{place} {name} must be more than 0"
 
 

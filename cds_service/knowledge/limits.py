@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import fields
@@ -11,6 +14,12 @@ from cds_service.errors import KnowledgeError
 from cds_service.knowledge.words import Evidence
 
 PROFILES = ("aasld", "european")
+# A threshold of one of these units becomes a timedelta, so that a rule compares times with times.
+TIMES: Mapping[str, timedelta] = {
+    "min": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
 
 
 class Threshold(Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,9 +37,15 @@ class Threshold(Struct, frozen=True, forbid_unknown_fields=True):
         """The number that this profile uses."""
         return self.profiles.get(profile, self.value)
 
+    def limit_under(self, profile: str) -> Decimal | timedelta:
+        """The number that this profile uses, as a timedelta if it is a time."""
+        number = self.under(profile)
+        unit = TIMES.get(self.unit)
+        return number if unit is None else float(number) * unit
+
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """The numbers of one profile; times in the unit that the field's name ends with."""
+    """The numbers of one profile; each number with a unit of time is a timedelta."""
 
     profile: str
     # Severity bands (A.3). A result between two whole numbers belongs to the more severe band.
@@ -42,31 +57,31 @@ class Limits(Struct, frozen=True, kw_only=True):
     plausible_from: Decimal
     plausible_to: Decimal
     implausible_below: Decimal
-    preliminary_hours: Decimal
-    future_minutes: Decimal
-    same_sample_minutes: Decimal
-    lookback_days: Decimal
-    lab_wins_minutes: Decimal
+    preliminary_hours: timedelta
+    future_minutes: timedelta
+    same_sample_minutes: timedelta
+    lookback_days: timedelta
+    lab_wins_minutes: timedelta
     methods_agree_within: Decimal
     # Age of a result (B.0.2, M17).
-    current_inpatient_hours: Decimal
-    current_outpatient_days: Decimal
-    stale_inpatient_hours: Decimal
-    stale_outpatient_days: Decimal
+    current_inpatient_hours: timedelta
+    current_outpatient_days: timedelta
+    stale_inpatient_hours: timedelta
+    stale_outpatient_days: timedelta
     unrepeated_below: Decimal
-    unrepeated_inpatient_days: Decimal
-    unrepeated_outpatient_days: Decimal
-    unrepeated_stale_days: Decimal
+    unrepeated_inpatient_days: timedelta
+    unrepeated_outpatient_days: timedelta
+    unrepeated_stale_days: timedelta
     # Trend of the series (B.0.8 "Falling", B.5 rule 6, M3, S18).
     falling_recent_from: Decimal
-    falling_recent_hours: Decimal
+    falling_recent_hours: timedelta
     falling_long_from: Decimal
-    falling_long_days: Decimal
+    falling_long_days: timedelta
     falling_newest_to: Decimal
     acute_fall_from: Decimal
-    acute_fall_hours: Decimal
+    acute_fall_hours: timedelta
     stable_values: Decimal
-    stable_days: Decimal
+    stable_days: timedelta
     stable_range: Decimal
     trend_arrow_from: Decimal
     # Correction rate (B.0.8, M10).
@@ -75,47 +90,47 @@ class Limits(Struct, frozen=True, kw_only=True):
     rate_limit_two_days: Decimal
     rate_goal: Decimal
     rate_near_from: Decimal
-    rate_steep_hours: Decimal
+    rate_steep_hours: timedelta
     rate_danger_base_below: Decimal
     rate_normal_above: Decimal
     rate_recovered_base_from: Decimal
-    rate_window_hours: Decimal
-    rate_long_window_hours: Decimal
-    rate_bridge_hours: Decimal
-    rate_average_hours: Decimal
-    rate_estimated_hours: Decimal
-    rate_now_hours: Decimal
-    rate_earlier_hours: Decimal
-    rate_was_hours: Decimal
+    rate_window_hours: timedelta
+    rate_long_window_hours: timedelta
+    rate_bridge_hours: timedelta
+    rate_average_hours: timedelta
+    rate_estimated_hours: timedelta
+    rate_now_hours: timedelta
+    rate_earlier_hours: timedelta
+    rate_was_hours: timedelta
     rate_methods_margin: Decimal
     acute_normal_from: Decimal
-    acute_onset_hours: Decimal
-    acute_clean_days: Decimal
-    episode_gap_days: Decimal
+    acute_onset_hours: timedelta
+    acute_clean_days: timedelta
+    episode_gap_days: timedelta
     jump_above: Decimal
-    jump_hours: Decimal
+    jump_hours: timedelta
     jump_day_above: Decimal
-    jump_day_hours: Decimal
+    jump_day_hours: timedelta
     jump_lone_above: Decimal
-    jump_lone_hours: Decimal
+    jump_lone_hours: timedelta
     jump_agree_within: Decimal
-    jump_confirm_hours: Decimal
+    jump_confirm_hours: timedelta
     # Glucose shift and pseudohyponatremia (B.0.3, M5, M6, M10 c).
     glucose_shift_from: Decimal
     glucose_reference: Decimal
     katz_factor: Decimal
     hillier_factor: Decimal
     hillier_above: Decimal
-    glucose_pair_minutes: Decimal
-    glucose_loose_hours: Decimal
+    glucose_pair_minutes: timedelta
+    glucose_loose_hours: timedelta
     glucose_fall_from: Decimal
     pseudo_osmolality_from: Decimal
-    pseudo_osmolality_hours: Decimal
+    pseudo_osmolality_hours: timedelta
     bun_per_osmole: Decimal
     ethanol_per_osmole: Decimal
     direct_ise_from: Decimal
-    direct_ise_minutes: Decimal
-    pseudo_hint_hours: Decimal
+    direct_ise_minutes: timedelta
+    pseudo_hint_hours: timedelta
     triglyceride_from: Decimal
     protein_from: Decimal
     # Cards of patient-view: which band card, and how strongly (B.1, M2, M3, S4, S5, M15).
@@ -123,42 +138,42 @@ class Limits(Struct, frozen=True, kw_only=True):
     acute_critical_below: Decimal
     brain_edema_critical_below: Decimal
     mild_workup_below: Decimal
-    low_again_hours: Decimal
+    low_again_hours: timedelta
     pregnancy_mild_below: Decimal
-    new_drug_days: Decimal
+    new_drug_days: timedelta
     rising_from: Decimal
     rising_to: Decimal
-    rising_fresh_hours: Decimal
+    rising_fresh_hours: timedelta
     # Plan (B.2, M14, B.4).
     stop_diuretics_below: Decimal
-    workup_inpatient_hours: Decimal
-    workup_outpatient_days: Decimal
-    osmolality_recent_days: Decimal
-    cramp_labs_inpatient_days: Decimal
-    cramp_labs_outpatient_days: Decimal
+    workup_inpatient_hours: timedelta
+    workup_outpatient_days: timedelta
+    osmolality_recent_days: timedelta
+    cramp_labs_inpatient_days: timedelta
+    cramp_labs_outpatient_days: timedelta
     baclofen_start_mg: Decimal
     baclofen_step_mg: Decimal
     baclofen_max_mg: Decimal
     baclofen_egfr_from: Decimal
     baclofen_egfr_avoid_below: Decimal
-    baclofen_egfr_days: Decimal
+    baclofen_egfr_days: timedelta
     baclofen_sodium_from: Decimal
     # Repeats (MON, S6, M10 e).
-    repeat_over_hours: Decimal
-    repeat_near_hours: Decimal
-    repeat_daily_hours: Decimal
-    repeat_symptom_days: Decimal
-    repeat_silent_days: Decimal
+    repeat_over_hours: timedelta
+    repeat_near_hours: timedelta
+    repeat_daily_hours: timedelta
+    repeat_symptom_days: timedelta
+    repeat_silent_days: timedelta
     # Sodium check after starting a drug (PV-DRUGCHK).
     drugcheck_age_years: Decimal
-    drugcheck_started_days: Decimal
-    drugcheck_sodium_days: Decimal
+    drugcheck_started_days: timedelta
+    drugcheck_sodium_days: timedelta
     # Symptoms (B.0.4, M1, M2, M4, S15).
-    severe_symptom_hours: Decimal
-    symptom_days: Decimal
-    cramp_days: Decimal
-    fall_days: Decimal
-    icp_days: Decimal
+    severe_symptom_hours: timedelta
+    symptom_days: timedelta
+    cramp_days: timedelta
+    fall_days: timedelta
+    icp_days: timedelta
     gcs_coma_to: Decimal
     gcs_impaired_to: Decimal
     severe_attributable_below: Decimal
@@ -166,100 +181,100 @@ class Limits(Struct, frozen=True, kw_only=True):
     vomiting_severe_below: Decimal
     falls_age_years: Decimal
     # Volume status (B.0.5, M8).
-    site_volume_hours: Decimal
-    hypovolemia_days: Decimal
-    overload_days: Decimal
-    overload_recent_days: Decimal
-    brain_injury_days: Decimal
-    siadh_days: Decimal
-    urine_labs_hours: Decimal
-    urine_pair_hours: Decimal
-    diuretic_washout_hours: Decimal
+    site_volume_hours: timedelta
+    hypovolemia_days: timedelta
+    overload_days: timedelta
+    overload_recent_days: timedelta
+    brain_injury_days: timedelta
+    siadh_days: timedelta
+    urine_labs_hours: timedelta
+    urine_pair_hours: timedelta
+    diuretic_washout_hours: timedelta
     urine_sodium_from: Decimal
     urine_osmolality_above: Decimal
     bun_creatinine_above: Decimal
-    bun_creatinine_pair_hours: Decimal
+    bun_creatinine_pair_hours: timedelta
     urate_low_below: Decimal
     # Risk of osmotic demyelination (B.0.6).
     demyelination_potassium_below: Decimal
-    demyelination_potassium_hours: Decimal
-    demyelination_hypokalemia_days: Decimal
+    demyelination_potassium_hours: timedelta
+    demyelination_hypokalemia_days: timedelta
     demyelination_bmi_below: Decimal
-    demyelination_bmi_days: Decimal
+    demyelination_bmi_days: timedelta
     demyelination_sodium_to: Decimal
-    demyelination_episode_days: Decimal
+    demyelination_episode_days: timedelta
     # Drug exposure (B.0.7).
-    order_end_grace_days: Decimal
-    order_chain_days: Decimal
-    administration_hours: Decimal
-    stop_unknown_days: Decimal
-    probable_start_days: Decimal
-    normal_before_days: Decimal
-    recent_start_days: Decimal
-    unlikely_before_days: Decimal
+    order_end_grace_days: timedelta
+    order_chain_days: timedelta
+    administration_hours: timedelta
+    stop_unknown_days: timedelta
+    probable_start_days: timedelta
+    normal_before_days: timedelta
+    recent_start_days: timedelta
+    unlikely_before_days: timedelta
     suspects_to: Decimal
     weak_suspects_below: Decimal
     weak_suspects_included: Decimal
     # Fluid restriction (B.2, M5, M8, M9, S4, N4) and pregnancy (M15).
     fluid_ml_day: Decimal
-    restriction_inpatient_hours: Decimal
-    restriction_mild_days: Decimal
-    restriction_moderate_hours: Decimal
+    restriction_inpatient_hours: timedelta
+    restriction_mild_days: timedelta
+    restriction_moderate_hours: timedelta
     restriction_euvolemic_below: Decimal
     restriction_near_normal_from: Decimal
-    red_flag_inpatient_hours: Decimal
-    red_flag_outpatient_days: Decimal
+    red_flag_inpatient_hours: timedelta
+    red_flag_outpatient_days: timedelta
     systolic_below: Decimal
     systolic_cirrhosis_below: Decimal
     heart_rate_above: Decimal
     creatinine_rise_from: Decimal
-    creatinine_rise_hours: Decimal
+    creatinine_rise_hours: timedelta
     creatinine_ratio_from: Decimal
-    creatinine_baseline_days: Decimal
+    creatinine_baseline_days: timedelta
     weight_loss_from: Decimal
-    weight_loss_days: Decimal
+    weight_loss_days: timedelta
     isotonic_ml_from: Decimal
     restriction_glucose_from: Decimal
-    restriction_glucose_hours: Decimal
+    restriction_glucose_hours: timedelta
     dilute_urine_below: Decimal
-    dilute_urine_days: Decimal
+    dilute_urine_days: timedelta
     insufficient_osmolality_above: Decimal
     insufficient_ratio_above: Decimal
-    vaptan_hours: Decimal
-    pregnancy_days: Decimal
+    vaptan_hours: timedelta
+    pregnancy_days: timedelta
     # Selected orders (B.3, M4, M12, M13, S11 to S17).
-    hypertonic_sodium_hours: Decimal
-    vaptan_sodium_hours: Decimal
-    raising_case_hours: Decimal
-    raising_recheck_hours: Decimal
+    hypertonic_sodium_hours: timedelta
+    vaptan_sodium_hours: timedelta
+    raising_case_hours: timedelta
+    raising_recheck_hours: timedelta
     raise_warning_from: Decimal
     raise_warning_risk_from: Decimal
     bolus_percent: Decimal
-    vaptan_recheck_hours: Decimal
-    tolvaptan_days_max: Decimal
-    conivaptan_days_max: Decimal
+    vaptan_recheck_hours: timedelta
+    tolvaptan_days_max: timedelta
+    conivaptan_days_max: timedelta
     isotonic_osmolality_above: Decimal
     clamp_rise_from: Decimal
-    clamp_saline_hours: Decimal
+    clamp_saline_hours: timedelta
     low_glucose_below: Decimal
-    low_glucose_hours: Decimal
+    low_glucose_hours: timedelta
     lowering_critical_below: Decimal
     lowering_warning_below: Decimal
     lowering_b_warning_below: Decimal
     lowering_age_years: Decimal
-    refill_after_days: Decimal
+    refill_after_days: timedelta
     refill_sodium_below: Decimal
-    drug_recheck_days: Decimal
+    drug_recheck_days: timedelta
     combination_warning_to: Decimal
-    combination_sodium_days: Decimal
-    baseline_outpatient_days: Decimal
-    baseline_inpatient_days: Decimal
+    combination_sodium_days: timedelta
+    baseline_outpatient_days: timedelta
+    baseline_inpatient_days: timedelta
     desmopressin_critical_below: Decimal
     # Alert fatigue (B.5 rule 5).
-    suppression_inpatient_hours: Decimal
-    suppression_outpatient_days: Decimal
+    suppression_inpatient_hours: timedelta
+    suppression_outpatient_days: timedelta
     suppression_release_fall: Decimal
-    suppression_shared_minutes: Decimal
+    suppression_shared_minutes: timedelta
 
 
 def limits_of(profile: str, thresholds: dict[str, Threshold]) -> Limits:
@@ -270,4 +285,5 @@ def limits_of(profile: str, thresholds: dict[str, Threshold]) -> Limits:
     for name in sorted(wanted ^ set(thresholds)):
         known = "has no table" if name in wanted else "is no threshold of this service"
         raise KnowledgeError(f"knowledge/thresholds.toml: '{name}' {known}")
-    return Limits(profile=profile, **{name: t.under(profile) for name, t in thresholds.items()})
+    numbers: dict[str, Any] = {name: t.limit_under(profile) for name, t in thresholds.items()}
+    return Limits(profile=profile, **numbers)

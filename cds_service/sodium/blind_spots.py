@@ -11,7 +11,6 @@ from cds_service.knowledge.limits import Limits
 from cds_service.sodium.case import Case
 from cds_service.sodium.series import SODIUM, in_future, usable_status
 from cds_service.sodium.snapshot import Missing, Snapshot
-from cds_service.sodium.spans import hours
 
 MEDICINES_UNREAD = (
     "medicines-unread"  # a rule's reason: its question cannot be answered without the list
@@ -64,5 +63,5 @@ def _recent_seen(snapshot: Snapshot, limits: Limits) -> bool:
     """Whether what was cut off is older than anything rules look at: newest first, and back far enough."""
     times = [lab.time.at for lab in snapshot.labs if lab.analyte == SODIUM and lab.time is not None]
     newest_first = all(one >= other for one, other in pairwise(times))
-    begins = snapshot.now - hours(limits.rate_long_window_hours)
+    begins = snapshot.now - limits.rate_long_window_hours
     return len(times) > 1 and newest_first and times[-1] < begins

@@ -30,7 +30,6 @@ from cds_service.sodium.sample import Sample
 from cds_service.sodium.series import Series, series_of
 from cds_service.sodium.snapshot import Snapshot
 from cds_service.sodium.sodium import Influence, SodiumView, sodium_view
-from cds_service.sodium.spans import days
 from cds_service.sodium.symptoms import Symptoms, symptoms
 from cds_service.sodium.volume import OdsRisk, VolumeStatus, ods_risk, volume_status
 
@@ -159,9 +158,7 @@ class _Assessed(Case):
     @cached_property
     def pregnant(self) -> bool:
         record = self._record
-        return bool(
-            record.problems.current(record.sets.pregnancy, days(record.limits.pregnancy_days))
-        )
+        return bool(record.problems.current(record.sets.pregnancy, record.limits.pregnancy_days))
 
     @cached_property
     def dialysis(self) -> bool:

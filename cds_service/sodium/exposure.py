@@ -15,7 +15,6 @@ from cds_service.knowledge.sets import ConceptSet
 from cds_service.sodium.readings import measurable
 from cds_service.sodium.record import Record, begun
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.spans import days
 from cds_service.terminology.match import DrugMatch
 
 Attribution = Literal["probable", "possible-recent", "possible-chronic", "unlikely"]
@@ -99,7 +98,7 @@ def _may_reach(record: Record, order: Order, window: timedelta) -> bool:
         return False
     if order.duration_days is not None:
         return now - begin - _duration(order) <= window
-    return now - begin <= max(window, days(record.limits.stop_unknown_days))
+    return now - begin <= max(window, record.limits.stop_unknown_days)
 
 
 def _duration(order: Order) -> timedelta:
@@ -118,9 +117,7 @@ def _exposure(record: Record, found: list[tuple[DrugMatch, Order]]) -> Exposure 
     if len(orders) > 1:  # most drugs have one order, which is the chain
         past = [(begin, o) for o in orders if o not in chain and (begin := begun(o)) is not None]
         for begin, order in sorted(past, key=lambda pair: pair[0], reverse=True):
-            if since is not None and _gap(since, begin, order) <= days(
-                record.limits.order_chain_days
-            ):
+            if since is not None and _gap(since, begin, order) <= record.limits.order_chain_days:
                 chain.append(order)
                 since = min(since, begin)
         chain.sort(key=lambda o: begun(o) or record.snapshot.now, reverse=True)
@@ -162,11 +159,11 @@ def _attribution(
         return "probable"
     if since is None:
         return "possible-recent" if drug.cls in record.sets.any_duration else "possible-chronic"
-    if since - first_low >= days(limits.unlikely_before_days) or since > record.snapshot.now:
+    if since - first_low >= limits.unlikely_before_days or since > record.snapshot.now:
         return "unlikely"
     if _fits(record, since, first_low) or (raised is not None and _fits(record, raised, first_low)):
         return "probable"
-    recent = first_low - since <= days(limits.recent_start_days)
+    recent = first_low - since <= limits.recent_start_days
     return (
         "possible-recent" if recent or drug.cls in record.sets.any_duration else "possible-chronic"
     )
@@ -175,8 +172,8 @@ def _attribution(
 def _fits(record: Record, start: datetime, first_low: datetime) -> bool:
     """Sodium was normal before the start, and low soon after it."""
     limits = record.limits
-    soon = timedelta(0) <= first_low - start <= days(limits.probable_start_days)
-    window = days(limits.normal_before_days)
+    soon = timedelta(0) <= first_low - start <= limits.probable_start_days
+    window = limits.normal_before_days
     if not soon:
         return False
     last_before = bisect_right(record.normal_times, start) - 1

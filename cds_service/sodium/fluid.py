@@ -15,7 +15,6 @@ from cds_service.sodium.rate import RateView
 from cds_service.sodium.record import Record
 from cds_service.sodium.redflags import harmful_drugs, red_flags, seen
 from cds_service.sodium.sodium import Band, Freshness
-from cds_service.sodium.spans import days, hours
 from cds_service.sodium.symptoms import Symptoms
 from cds_service.sodium.volume import Volume, VolumeStatus
 from cds_service.sodium.wording import number
@@ -163,7 +162,7 @@ def _by_state(record: Record, findings: Findings) -> Iterator[Line]:
         yield Line("withheld-dialysis")
     if findings.comfort_care or record.problems.active(record.sets.comfort_care):
         yield Line("withheld-comfort-care")
-    urine = record.readings.latest("urine-osmolality", days(record.limits.dilute_urine_days))
+    urine = record.readings.latest("urine-osmolality", record.limits.dilute_urine_days)
     if urine is not None and urine.below(record.limits.dilute_urine_below):
         yield Line("withheld-dilute-urine", {"value": number(urine.value)})
 
@@ -191,11 +190,11 @@ def _too_old(record: Record) -> bool:
     """M9: the action needs a younger result than the card does."""
     limits, sodium = record.limits, record.sodium
     if record.snapshot.setting == "inpatient":
-        allowed = hours(limits.restriction_inpatient_hours)
+        allowed = limits.restriction_inpatient_hours
     elif sodium.band is Band.MILD:
-        allowed = days(limits.restriction_mild_days)
+        allowed = limits.restriction_mild_days
     else:
-        allowed = hours(limits.restriction_moderate_hours)
+        allowed = limits.restriction_moderate_hours
     return sodium.age > allowed or sodium.freshness is not Freshness.CURRENT
 
 
@@ -232,7 +231,7 @@ def _caveats(record: Record) -> Iterator[str]:
 def _likely_insufficient(record: Record) -> bool:
     """N4: the urine is so concentrated that restriction alone is likely to fail."""
     limits, latest = record.limits, record.sodium.latest
-    window = hours(limits.urine_labs_hours)
+    window = limits.urine_labs_hours
     osmolality = record.readings.latest("urine-osmolality", window)
     if osmolality is not None and osmolality.above(limits.insufficient_osmolality_above):
         return True

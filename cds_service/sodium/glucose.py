@@ -14,7 +14,6 @@ from cds_service.knowledge.terms import Lab
 from cds_service.sodium.sample import Band, Sample, band_of
 from cds_service.sodium.series import Series, in_future, usable_status
 from cds_service.sodium.snapshot import LabResult, Snapshot
-from cds_service.sodium.spans import hours, minutes
 from cds_service.sodium.wording import number
 from cds_service.terminology.units import convert
 
@@ -84,10 +83,10 @@ def glucose_pairs(
     ]
     pairs = {}
     for sample in samples if found else ():
-        near = [v for v in found if _together(sample, v, hours(limits.glucose_loose_hours))]
+        near = [v for v in found if _together(sample, v, limits.glucose_loose_hours)]
         if near:
             best = min(near, key=lambda v: _distance(sample, v))
-            apart = _further(sample, best, minutes(limits.glucose_pair_minutes))
+            apart = _further(sample, best, limits.glucose_pair_minutes)
             loose = apart and not _same_specimen(sample, best)
             pairs[sample] = GlucosePair(glucose=best.value, at=best.at, loose=loose)
     return pairs
@@ -165,7 +164,7 @@ def _low_lab(sample: Sample, limits: Limits) -> bool:
 
 def _direct(low: Sample, samples: Sequence[Sample], limits: Limits) -> Sample | None:
     """The nearest whole-blood sodium that is not low, close in time to the low laboratory value."""
-    window = minutes(limits.direct_ise_minutes)
+    window = limits.direct_ise_minutes
     direct = [s for s in samples if s.method == "poc" and s.exact and low.exact]
     near = [s for s in direct if abs(s.at - low.at) <= window]
     nearest = min(near, key=lambda s: abs(s.at - low.at), default=None)
@@ -183,7 +182,7 @@ def _effective_osmolality(latest: Sample, given: PseudoInput, limits: Limits) ->
 
     def nearest(analyte: str) -> Decimal | None:
         values = _values(analyte, given.snapshot, given.labs, limits)
-        window = hours(limits.pseudo_osmolality_hours)
+        window = limits.pseudo_osmolality_hours
         near = [v for v in values if not v.comparator and _together(latest, v, window)]
         return min(near, key=lambda v: _distance(latest, v)).value if near else None
 
@@ -208,7 +207,7 @@ def _hints(given: PseudoInput, limits: Limits) -> tuple[str, ...]:
     latest = given.series.latest
     if latest is None:
         return ()
-    window = hours(limits.pseudo_hint_hours)
+    window = limits.pseudo_hint_hours
 
     def reached(analyte: str, limit: Decimal) -> bool:
         values = _values(analyte, given.snapshot, given.labs, limits)

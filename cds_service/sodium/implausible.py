@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.sample import Sample
-from cds_service.sodium.spans import hours
 
 
 def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
@@ -15,9 +14,7 @@ def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
 
     `samples` are exact, oldest first.
     """
-    window = max(
-        hours(limits.jump_hours), hours(limits.jump_lone_hours)
-    )  # either doubt needs a value before it
+    window = max(limits.jump_hours, limits.jump_lone_hours)  # either doubt needs a value before it
     places = [i for i in range(1, len(samples)) if samples[i].at - samples[i - 1].at <= window]
     return frozenset(
         samples[i] for i in places if _unconfirmed(samples, i, limits) or _alone(samples, i, limits)
@@ -28,10 +25,10 @@ def unbelieved_change(samples: Sequence[Sample], limits: Limits) -> Sample | Non
     """The earlier sample from which the last one changed implausibly (DQ-DELTA); None: it is believed."""
     place = len(samples) - 1
     last = samples[place]
-    far = [s for s in _earlier(samples, place, hours(limits.jump_hours)) if _jump(s, last, limits)]
+    far = [s for s in _earlier(samples, place, limits.jump_hours) if _jump(s, last, limits)]
     of_a_day = [
         s
-        for s in _earlier(samples, place, hours(limits.jump_day_hours))
+        for s in _earlier(samples, place, limits.jump_day_hours)
         if large_for_a_day(s, last, limits)
     ]
     far += reversed(of_a_day)
@@ -42,7 +39,7 @@ def unbelieved_change(samples: Sequence[Sample], limits: Limits) -> Sample | Non
 
 def large_for_a_day(start: Sample, end: Sample, limits: Limits) -> bool:
     """Whether the change between two samples asks for a repeat at once, believed or not."""
-    near = timedelta(0) < end.at - start.at <= hours(limits.jump_day_hours)
+    near = timedelta(0) < end.at - start.at <= limits.jump_day_hours
     return near and abs(end.value - start.value) > limits.jump_day_above
 
 
@@ -51,14 +48,14 @@ def _jump(start: Sample, end: Sample, limits: Limits) -> bool:
 
 
 def _unconfirmed(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
-    earlier = _earlier(samples, place, hours(limits.jump_hours))
+    earlier = _earlier(samples, place, limits.jump_hours)
     jumped = any(_jump(s, samples[place], limits) for s in earlier)
     return jumped and not _confirmed(samples, place, limits)
 
 
 def _confirmed(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
     """The next value agrees, or one of the last hours before does; both within the time of a repeat."""
-    sample, window = samples[place], hours(limits.jump_confirm_hours)
+    sample, window = samples[place], limits.jump_confirm_hours
     witnesses = list(_earlier(samples, place, window))
     after = _next(samples, place)
     if after and after.at - sample.at <= window:
@@ -68,7 +65,7 @@ def _confirmed(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
 
 def _alone(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
     """Further than the limit from both neighbors, which agree with each other and lie close in time."""
-    window = hours(limits.jump_lone_hours)
+    window = limits.jump_lone_hours
     sample, after = samples[place], _next(samples, place)
     before = next(_earlier(samples, place, window), None)
     if before is None or after is None or after.at - before.at > window:

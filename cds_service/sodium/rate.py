@@ -15,7 +15,6 @@ from cds_service.knowledge.limits import Limits
 from cds_service.sodium.implausible import unbelieved_change
 from cds_service.sodium.rises import Ladder, RatePair
 from cds_service.sodium.sample import Sample, ordered
-from cds_service.sodium.spans import hours
 from cds_service.sodium.verdict import Bench, RateVariant, Verdict
 
 __all__ = ["RateInput", "RatePair", "RateVariant", "RateView", "rate_view"]
@@ -85,11 +84,9 @@ def rate_view(given: RateInput, limits: Limits) -> RateView:
 
 def _view(bench: Bench, limits: Limits) -> RateView:
     samples = bench.ladder.samples
-    recent = samples[
-        bisect_left(bench.ladder.times, bench.now - hours(limits.rate_earlier_hours)) :
-    ]
+    recent = samples[bisect_left(bench.ladder.times, bench.now - limits.rate_earlier_hours) :]
     standing = dict.fromkeys((samples[-1], bench.latest))
-    present = [s for s in standing if bench.now - s.at <= hours(limits.rate_now_hours)]
+    present = [s for s in standing if bench.now - s.at <= limits.rate_now_hours]
     day = {end: list(bench.ladder.rises(end, "day")) for end in present}
     pairs_now = [pair for pairs in day.values() for pair in pairs]
     now = max(pairs_now, key=_largest, default=None)

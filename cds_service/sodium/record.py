@@ -18,7 +18,6 @@ from cds_service.sodium.readings import Readings
 from cds_service.sodium.sample import Band, Sample, band_of
 from cds_service.sodium.snapshot import Order, Snapshot
 from cds_service.sodium.sodium import SodiumView
-from cds_service.sodium.spans import days, hours
 
 ADMINISTRATION = "MedicationAdministration/"
 
@@ -81,7 +80,7 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def blamed(self) -> frozenset[str]:
         """The drug classes of which a clinician recorded an adverse effect."""
-        window = days(self.limits.recent_start_days)
+        window = self.limits.recent_start_days
         effects = self.sets.adverse_effects.items()
         current = (
             classes.members
@@ -112,10 +111,10 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
         now, limits = self.snapshot.now, self.limits
         if order.reference.startswith(ADMINISTRATION):
             begin = begun(order)
-            return begin is not None and now - begin <= hours(limits.administration_hours)
+            return begin is not None and now - begin <= limits.administration_hours
         if order.status not in self.sets.active_statuses.members:
             return False
-        return order.end is None or now - order.end <= days(limits.order_end_grace_days)
+        return order.end is None or now - order.end <= limits.order_end_grace_days
 
     @property
     def effective_sodium(self) -> Decimal | None:

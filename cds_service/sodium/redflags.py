@@ -11,7 +11,6 @@ from cds_service.sodium.exposure import taken_within
 from cds_service.sodium.readings import measurable
 from cds_service.sodium.record import Record, begun
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.spans import days, hours
 from cds_service.sodium.volume import bun_creatinine
 from cds_service.sodium.wording import number
 
@@ -29,7 +28,7 @@ def red_flags(record: Record) -> Iterator[Line]:
 
 def harmful_drugs(record: Record) -> tuple[str, ...]:
     """Vaptans taken within the last day or drafted now: no restriction beside them (label, N9)."""
-    taken = taken_within(record, record.sets.vaptans, hours(record.limits.vaptan_hours))
+    taken = taken_within(record, record.sets.vaptans, record.limits.vaptan_hours)
     drafted = (
         d.name for o in record.snapshot.drafts for d in o.drugs if d.cls in record.sets.vaptans
     )
@@ -43,8 +42,8 @@ def seen(record: Record, analyte: str) -> bool:
 
 def _window(record: Record) -> timedelta:
     if record.snapshot.setting == "inpatient":
-        return hours(record.limits.red_flag_inpatient_hours)
-    return days(record.limits.red_flag_outpatient_days)
+        return record.limits.red_flag_inpatient_hours
+    return record.limits.red_flag_outpatient_days
 
 
 def _circulation(record: Record, window: timedelta) -> Iterator[Line]:
@@ -80,11 +79,9 @@ def _creatinine_rise(record: Record, window: timedelta) -> tuple[Decimal, Decima
     for end in (r for r in record.readings.within("creatinine", window) if r.exact):
         for start in (r for r in every if r.at < end.at):
             apart, rise = end.at - start.at, end.value - start.value
-            quick = (
-                apart <= hours(limits.creatinine_rise_hours) and rise >= limits.creatinine_rise_from
-            )
+            quick = apart <= limits.creatinine_rise_hours and rise >= limits.creatinine_rise_from
             many_times = start.value > 0 and end.value >= limits.creatinine_ratio_from * start.value
-            if quick or (many_times and apart <= days(limits.creatinine_baseline_days)):
+            if quick or (many_times and apart <= limits.creatinine_baseline_days):
                 found.append((start.value, end.value))
     return max(found, key=lambda pair: pair[1] - pair[0], default=None)
 
@@ -96,7 +93,7 @@ def _weight(record: Record, window: timedelta) -> Iterator[Line]:
         start.value - end.value
         for end in record.readings.within("weight", window)
         for start in every
-        if end.exact and timedelta(0) < end.at - start.at <= days(limits.weight_loss_days)
+        if end.exact and timedelta(0) < end.at - start.at <= limits.weight_loss_days
     ]
     largest = max(lost, default=Decimal(0))
     if largest >= limits.weight_loss_from:
@@ -141,7 +138,7 @@ def _codes(record: Record, window: timedelta) -> Iterator[Line]:
 def _glucose(record: Record) -> Iterator[Line]:
     """M5: osmotic diuresis."""
     limits = record.limits
-    window = hours(limits.restriction_glucose_hours)
+    window = limits.restriction_glucose_hours
     high = any(
         r.at_least(limits.restriction_glucose_from)
         for r in record.readings.within("glucose", window)

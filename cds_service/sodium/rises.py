@@ -14,7 +14,7 @@ from msgspec import Struct
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.glucose import katz
 from cds_service.sodium.sample import Sample, drawn
-from cds_service.sodium.spans import HOUR, hours, ratio
+from cds_service.sodium.spans import HOUR, ratio
 
 THOUSANDTH = Decimal("0.001")  # M10 a
 DAY_HOURS = Decimal(24)
@@ -77,7 +77,7 @@ class Ladder(Struct, frozen=True, dict=True):
         """
         if self.glucose:
             return True
-        begins = end.at - self._length(window) - hours(self.limits.rate_bridge_hours)
+        begins = end.at - self._length(window) - self.limits.rate_bridge_hours
         in_reach = self.samples[bisect_left(self.times, begins) : bisect_right(self.times, end.at)]
         lowest = min([s.value for s in in_reach], default=end.value)
         return end.value - lowest + THOUSANDTH >= least  # rises are rounded to a thousandth
@@ -97,8 +97,8 @@ class Ladder(Struct, frozen=True, dict=True):
         place = bisect_left(self.times, end.at)
         before = self.samples[place - 1] if place else None
         shortest, longest = (
-            hours(self.limits.rate_bridge_hours),
-            hours(self.limits.rate_average_hours),
+            self.limits.rate_bridge_hours,
+            self.limits.rate_average_hours,
         )
         if before is None or not shortest < end.at - before.at <= longest:
             return None
@@ -131,11 +131,11 @@ class Ladder(Struct, frozen=True, dict=True):
             before = _of_method(end.method, reversed(self.samples[:place]))
             after = _of_method(end.method, self.samples[place:])
             pairs += [(before, after)] if before and after else []
-        longest = hours(self.limits.rate_bridge_hours)
+        longest = self.limits.rate_bridge_hours
         return [(a, b) for a, b in pairs if moment < b.at <= end.at and b.at - a.at <= longest]
 
     def _length(self, window: Literal["day", "two-days"]) -> timedelta:
-        return hours(
+        return (
             self.limits.rate_window_hours if window == "day" else self.limits.rate_long_window_hours
         )
 

@@ -16,7 +16,6 @@ from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.terms import Lab
 from cds_service.sodium.sample import Band, Rejected, Sample, band_edges, band_of, drawn, ordered
 from cds_service.sodium.snapshot import LabResult, Moment, Snapshot
-from cds_service.sodium.spans import days, hours, minutes
 from cds_service.sodium.wording import number
 from cds_service.terminology.units import unit_key
 
@@ -108,7 +107,7 @@ def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Se
         snapshot=snapshot,
         limits=limits,
         sodium=labs[SODIUM],
-        oldest=snapshot.now - days(limits.lookback_days),
+        oldest=snapshot.now - limits.lookback_days,
         newest=_newest(snapshot, limits),
         numbers=_Numbers(limits),
     )
@@ -145,7 +144,7 @@ def in_future(time: Moment, snapshot: Snapshot, limits: Limits) -> bool:
 
 def _newest(snapshot: Snapshot, limits: Limits) -> datetime:
     """The latest moment that a result may carry."""
-    return snapshot.now + minutes(limits.future_minutes)
+    return snapshot.now + limits.future_minutes
 
 
 def _judge(result: LabResult, look: _Look) -> Sample | Rejected:
@@ -226,7 +225,7 @@ def _one_per_draw(usable: Sequence[tuple[LabResult, Sample]], limits: Limits) ->
         times = taken.setdefault((sample.method, sample.day_only), [])
         place = bisect_left(times, sample.at)
         near = times[max(place - 1, 0) : place + 1]
-        if all(abs(sample.at - other) > minutes(limits.same_sample_minutes) for other in near):
+        if all(abs(sample.at - other) > limits.same_sample_minutes for other in near):
             times.insert(place, sample.at)
             kept.append(sample)
     return ordered(kept)
@@ -239,7 +238,7 @@ def _apart(
     identities = [result.identity for result, _ in usable if result.identity]
     if len(set(identities)) < len(identities):
         return False
-    least = minutes(limits.same_sample_minutes)
+    least = limits.same_sample_minutes
     times = [*map(drawn, in_time)]
     return all(gap > least for gap in map(sub, times[1:], times))
 
@@ -269,7 +268,7 @@ def _without_old_preliminary(
     if "preliminary" not in [s.status for s in samples]:
         return tuple(samples)
     newest = max((s.at for s in samples), default=now)
-    oldest_used = now - hours(limits.preliminary_hours)
+    oldest_used = now - limits.preliminary_hours
     return tuple(
         s for s in samples if s.status != "preliminary" or (s.at == newest and s.at > oldest_used)
     )
@@ -280,7 +279,7 @@ def _latest(samples: Sequence[Sample], limits: Limits) -> tuple[Sample | None, S
     if not samples:
         return None, None
     last = samples[-1]
-    other = _of_other_method(last, samples, minutes(limits.lab_wins_minutes))
+    other = _of_other_method(last, samples, limits.lab_wins_minutes)
     if other is None:
         return last, None
     agree = abs(last.value - other.value) <= limits.methods_agree_within

@@ -12,7 +12,6 @@ from cds_service.knowledge.limits import Limits
 from cds_service.sodium.sample import Band, Fall, Freshness, Rejected, Sample, band_of
 from cds_service.sodium.series import Series
 from cds_service.sodium.snapshot import Setting, Snapshot
-from cds_service.sodium.spans import days, hours
 from cds_service.sodium.trend import acute_fall, falling, stable_chronic
 
 __all__ = [
@@ -114,10 +113,8 @@ def _newest_rejected(series: Series) -> Rejected | None:
 
 def _freshness(age: timedelta, setting: Setting, limits: Limits) -> Freshness:
     if setting == "inpatient":
-        return _step(
-            age, hours(limits.current_inpatient_hours), hours(limits.stale_inpatient_hours)
-        )
-    return _step(age, days(limits.current_outpatient_days), days(limits.stale_outpatient_days))
+        return _step(age, limits.current_inpatient_hours, limits.stale_inpatient_hours)
+    return _step(age, limits.current_outpatient_days, limits.stale_outpatient_days)
 
 
 def _unrepeated_freshness(
@@ -129,7 +126,7 @@ def _unrepeated_freshness(
         return None
     inpatient = setting == "inpatient"
     current = limits.unrepeated_inpatient_days if inpatient else limits.unrepeated_outpatient_days
-    return _step(age, days(current), days(limits.unrepeated_stale_days))
+    return _step(age, current, limits.unrepeated_stale_days)
 
 
 def _step(age: timedelta, current: timedelta, stale: timedelta) -> Freshness:

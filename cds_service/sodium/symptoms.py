@@ -7,7 +7,6 @@ from datetime import timedelta
 from msgspec import Struct
 
 from cds_service.sodium.record import Record
-from cds_service.sodium.spans import days, hours
 
 LOWEST_GCS = 3  # the scale starts here; a smaller number is an error of entry
 
@@ -35,9 +34,9 @@ def symptoms(record: Record) -> Symptoms:
     """What the record says of symptoms now (B.0.4, M1, M2, M4, M12, S15, S20)."""
     limits, sets, problems = record.limits, record.sets, record.problems
     severe = _severe(record)
-    edema = bool(problems.current(sets.brain_edema, days(limits.icp_days)))
-    cramp = bool(problems.current(sets.cramp, days(limits.cramp_days)))
-    fell = problems.happened(sets.fall_or_fracture, days(limits.fall_days))
+    edema = bool(problems.current(sets.brain_edema, limits.icp_days))
+    cramp = bool(problems.current(sets.cramp, limits.cramp_days))
+    fell = problems.happened(sets.fall_or_fracture, limits.fall_days)
     old = record.age_years is not None and record.age_years >= limits.falls_age_years
     gcs = _gcs(record)
     return Symptoms(
@@ -45,7 +44,7 @@ def symptoms(record: Record) -> Symptoms:
         attributable=_attributable(record, severe),
         brain_edema=edema,
         moderate=tuple(
-            c for c in problems.current(sets.moderate, days(limits.symptom_days)) if c not in severe
+            c for c in problems.current(sets.moderate, limits.symptom_days) if c not in severe
         ),
         mild=_mild(record),
         cramp=cramp,
@@ -53,7 +52,7 @@ def symptoms(record: Record) -> Symptoms:
         falls_risk=old or bool(fell) or bool(problems.active(sets.falls_risk)),
         seizure=bool(problems.active(sets.seizure)),
         seizure_recent=any(c in sets.seizure for c in severe),
-        icp_indication=edema or bool(problems.dated(sets.icp_injury, days(limits.icp_days))),
+        icp_indication=edema or bool(problems.dated(sets.icp_injury, limits.icp_days)),
         neuro_code=bool(severe) or bool(problems.active(sets.neurological)),
         gcs=gcs,
         gcs_impaired=gcs is not None and limits.gcs_coma_to < gcs <= limits.gcs_impaired_to,
@@ -63,7 +62,7 @@ def symptoms(record: Record) -> Symptoms:
 def _severe(record: Record) -> tuple[str, ...]:
     """SEV: recent, or a diagnosis of this encounter; epilepsy only as both (the trap of B.0.4)."""
     limits, sets, problems = record.limits, record.sets, record.problems
-    window = hours(limits.severe_symptom_hours)
+    window = limits.severe_symptom_hours
     found = {c for c in problems.current(sets.severe, window) if c not in sets.only_as_diagnosis}
     found.update(problems.diagnosed(sets.only_as_diagnosis, window))
     gcs = _gcs(record)
@@ -93,16 +92,14 @@ def _attributable(record: Record, severe: tuple[str, ...]) -> bool:
 
 def _mild(record: Record) -> tuple[str, ...]:
     limits, sets, problems = record.limits, record.sets, record.problems
-    recent = {
-        c for c in problems.current(sets.mild, days(limits.symptom_days)) if c not in sets.cramp
-    }
-    recent.update(problems.current(sets.cramp, days(limits.cramp_days)))
+    recent = {c for c in problems.current(sets.mild, limits.symptom_days) if c not in sets.cramp}
+    recent.update(problems.current(sets.cramp, limits.cramp_days))
     return sets.mild.among(frozenset(recent))
 
 
 def _gcs(record: Record) -> int | None:
     """The newest Glasgow coma scale total that is young enough to speak of now."""
-    reading = record.readings.latest("gcs", hours(record.limits.severe_symptom_hours))
+    reading = record.readings.latest("gcs", record.limits.severe_symptom_hours)
     if reading is None or not reading.exact or reading.value < LOWEST_GCS:
         return None
     return int(reading.value)

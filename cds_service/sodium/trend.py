@@ -9,7 +9,6 @@ from decimal import Decimal
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.implausible import doubtful, unbelieved_change
 from cds_service.sodium.sample import Band, Fall, Sample, band_of, drawn
-from cds_service.sodium.spans import days, hours
 
 
 def falling(samples: Sequence[Sample], latest: Sample, limits: Limits) -> Fall | None:
@@ -17,8 +16,8 @@ def falling(samples: Sequence[Sample], latest: Sample, limits: Limits) -> Fall |
     if latest.comparator or latest.value > limits.falling_newest_to:
         return None
     windows = (
-        (hours(limits.falling_recent_hours), limits.falling_recent_from),
-        (days(limits.falling_long_days), limits.falling_long_from),
+        (limits.falling_recent_hours, limits.falling_recent_from),
+        (limits.falling_long_days, limits.falling_long_from),
     )
     starts = [s for s in samples if not s.comparator]
     for window, least in windows:
@@ -38,7 +37,7 @@ def acute_fall(
     """
     if band_of(corrected.get(latest, latest.value), limits) is Band.NORMAL:
         return None
-    window, least = hours(limits.acute_fall_hours), limits.acute_fall_from
+    window, least = limits.acute_fall_hours, limits.acute_fall_from
     exact = [s for s in samples if s.exact and s.at <= latest.at]
     starts = [s for s in exact if s.method == latest.method]
     fall = _largest_fall(starts, latest, window, corrected) if latest.exact else None
@@ -76,7 +75,7 @@ def stable_chronic(samples: Sequence[Sample], limits: Limits) -> bool:
         if not mild or max(values) - min(values) > limits.stable_range:
             break
         run.append(sample)
-    long = bool(run) and run[0].at - run[-1].at >= days(limits.stable_days)
+    long = bool(run) and run[0].at - run[-1].at >= limits.stable_days
     return long and len(run) >= limits.stable_values
 
 
@@ -87,7 +86,7 @@ def first_or_lowest(samples: Sequence[Sample], limits: Limits) -> frozenset[Samp
     for sample in samples:
         if band_of(sample.value, limits, sample.comparator) is Band.NORMAL:
             continue
-        begins = last is None or sample.at - last.at > days(limits.episode_gap_days)
+        begins = last is None or sample.at - last.at > limits.episode_gap_days
         if begins or lowest is None or sample.value <= lowest.value:
             found.add(sample)
             lowest = sample

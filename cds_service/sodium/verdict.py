@@ -17,7 +17,7 @@ from cds_service.sodium.glucose import katz
 from cds_service.sodium.implausible import doubtful, large_for_a_day
 from cds_service.sodium.rises import Ladder, RatePair
 from cds_service.sodium.sample import Sample
-from cds_service.sodium.spans import DAY, days, hours, minutes, ratio
+from cds_service.sodium.spans import DAY, ratio
 from cds_service.sodium.trend import first_or_lowest
 
 RateVariant = Literal[
@@ -144,7 +144,7 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
         if self._still_over(pair, verdict.limit):
             still: RateVariant = "still" if verdict.variant in ("fast", "slow") else verdict.variant
             return replace(verdict, variant=still)
-        if self.now - pair.end.at > hours(self.limits.rate_was_hours):
+        if self.now - pair.end.at > self.limits.rate_was_hours:
             return replace(verdict, level=None)
         return replace(verdict, level="warning", variant="was")
 
@@ -154,7 +154,7 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
             return self.limits.rate_limit_two_days
         if self.limits.rate_limit_first_day == self.limits.rate_limit_day:
             return self.limits.rate_limit_day
-        near = pair.window == "day" and pair.gap <= hours(self.limits.rate_estimated_hours)
+        near = pair.window == "day" and pair.gap <= self.limits.rate_estimated_hours
         first = near and pair.start in self.first_or_lowest
         return self.limits.rate_limit_first_day if first else self.limits.rate_limit_day
 
@@ -175,7 +175,7 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
             return "warning"
         if rise < limits.rate_near_from or not (dangerous or self.high_risk):
             return None
-        steep = pair.observed and pair.over <= hours(limits.rate_steep_hours)
+        steep = pair.observed and pair.over <= limits.rate_steep_hours
         return "warning" if steep and dangerous else "info"
 
     def _latest_value(self, pair: RatePair) -> Decimal:
@@ -211,16 +211,16 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
 
     def _two_methods_at_once(self, pair: RatePair) -> bool:
         """Whether two methods measured nearly at one time: they disagree, and nothing rose (S3)."""
-        at_once = pair.end.at - pair.start.at <= minutes(self.limits.lab_wins_minutes)
+        at_once = pair.end.at - pair.start.at <= self.limits.lab_wins_minutes
         return at_once and pair.start.method != pair.end.method
 
     def _estimated(self, pair: RatePair) -> bool:
-        return pair.gap > hours(self.limits.rate_estimated_hours)
+        return pair.gap > self.limits.rate_estimated_hours
 
     def _acute_onset(self, pair: RatePair) -> bool:
         """Whether a normal value shortly before the base documents an acute onset (M10 c)."""
         base_at = pair.base_at or pair.start.at
-        window = hours(self.limits.acute_onset_hours)
+        window = self.limits.acute_onset_hours
         return any(onset < base_at <= onset + window for onset in self.acute_onsets)
 
     def _variant(
@@ -254,5 +254,5 @@ def acute_onsets(
         for s in history
         if s.value <= limits.rate_normal_above and not s.comparator.startswith(">")
     ]
-    weeks = days(limits.acute_clean_days)
+    weeks = limits.acute_clean_days
     return tuple(n.at for n in normal if not any(s.at <= n.at <= s.at + weeks for s in low))

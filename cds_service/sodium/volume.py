@@ -11,7 +11,6 @@ from msgspec import Struct
 from cds_service.sodium.exposure import taken_within
 from cds_service.sodium.readings import Reading, paired
 from cds_service.sodium.record import Record
-from cds_service.sodium.spans import days, hours
 
 
 class Volume(StrEnum):
@@ -101,7 +100,7 @@ def _by_evidence(signs: _Signs) -> VolumeStatus:
 def _site(record: Record) -> Volume | None:
     """The site's own judgment, while it is recent; UNKNOWN where its words are not ours."""
     entry = record.snapshot.site_volume_status
-    if entry is None or record.snapshot.now - entry[1] > hours(record.limits.site_volume_hours):
+    if entry is None or record.snapshot.now - entry[1] > record.limits.site_volume_hours:
         return None
     word = entry[0].strip().lower().replace(" ", "-")
     sets = record.sets
@@ -129,10 +128,10 @@ def _site_status(said: Volume, signs: _Signs) -> VolumeStatus:
 
 def _signs(record: Record) -> _Signs:
     limits, sets, problems = record.limits, record.sets, record.problems
-    injury = days(limits.brain_injury_days)
+    injury = limits.brain_injury_days
     hyper = _overload(record)
     weak = tuple(c for c in _weak_overload(record) if c not in hyper)
-    hypo = problems.current(sets.hypovolemia, days(limits.hypovolemia_days))
+    hypo = problems.current(sets.hypovolemia, limits.hypovolemia_days)
     return _Signs(
         salt_wasting=problems.active(sets.salt_wasting)
         + problems.happened(sets.subarachnoid, injury),
@@ -141,15 +140,15 @@ def _signs(record: Record) -> _Signs:
         neuro=problems.happened(sets.brain_injury, injury),
         hyper=hyper,
         weak=weak,
-        siadh=record.strict_problems.current(sets.siadh, days(limits.siadh_days)),
+        siadh=record.strict_problems.current(sets.siadh, limits.siadh_days),
         pattern=() if hyper or weak or hypo else _siadh_pattern(record),
     )
 
 
 def _overload(record: Record) -> tuple[str, ...]:
     limits, sets, problems = record.limits, record.sets, record.strict_problems
-    return problems.current(sets.overload, days(limits.overload_days)) + problems.current(
-        sets.overload_recent, days(limits.overload_recent_days)
+    return problems.current(sets.overload, limits.overload_days) + problems.current(
+        sets.overload_recent, limits.overload_recent_days
     )
 
 
@@ -164,7 +163,7 @@ def _depletion_labs(record: Record, *, overloaded: bool) -> tuple[str, ...]:
     limits, sets = record.limits, record.sets
     if not _lists_read(record) or _on_diuretic(record):
         return ()
-    urine = record.readings.latest("urine-sodium", hours(limits.urine_labs_hours))
+    urine = record.readings.latest("urine-sodium", limits.urine_labs_hours)
     found: tuple[str, ...] = ()
     low = urine is not None and urine.below(limits.urine_sodium_from) and not overloaded
     if low and not _dilute(record):
@@ -172,7 +171,7 @@ def _depletion_labs(record: Record, *, overloaded: bool) -> tuple[str, ...]:
     explained = record.problems.active(sets.kidney_failure) or record.problems.active(
         sets.bleeding_gut
     )
-    ratios = bun_creatinine(record, hours(limits.urine_labs_hours))
+    ratios = bun_creatinine(record, limits.urine_labs_hours)
     if not explained and ratios and ratios[-1] > limits.bun_creatinine_above:
         found += ("bun-creatinine-high",)
     return found
@@ -181,14 +180,14 @@ def _depletion_labs(record: Record, *, overloaded: bool) -> tuple[str, ...]:
 def _dilute(record: Record) -> bool:
     """Whether the urine is so dilute that its sodium is low by dilution (high water or low solute intake)."""
     limits = record.limits
-    osmolality = record.readings.latest("urine-osmolality", hours(limits.urine_labs_hours))
+    osmolality = record.readings.latest("urine-osmolality", limits.urine_labs_hours)
     return osmolality is not None and osmolality.below(limits.dilute_urine_below)
 
 
 def bun_creatinine(record: Record, window: timedelta) -> tuple[Decimal, ...]:
     """BUN:creatinine (mg/mg) of each urea within the window that has a creatinine near it, oldest first."""
     limits, readings = record.limits, record.readings
-    near = hours(limits.bun_creatinine_pair_hours)
+    near = limits.bun_creatinine_pair_hours
     ratios = []
     for urea in readings.within("bun", window):
         partner = paired(urea, readings.all("creatinine"), near)
@@ -207,7 +206,7 @@ def _siadh_pattern(record: Record) -> tuple[str, ...]:
         or not record.is_low(latest)
     ):
         return ()
-    window, near = hours(limits.urine_labs_hours), hours(limits.urine_pair_hours)
+    window, near = limits.urine_labs_hours, limits.urine_pair_hours
     osmolality = record.readings.latest("urine-osmolality", window)
     sodium = record.readings.latest("urine-sodium", window)
     if osmolality is None or sodium is None or not osmolality.above(limits.urine_osmolality_above):
@@ -230,20 +229,18 @@ def _lists_read(record: Record) -> bool:
 
 
 def _on_diuretic(record: Record) -> bool:
-    return bool(
-        taken_within(record, record.sets.diuretics, hours(record.limits.diuretic_washout_hours))
-    )
+    return bool(taken_within(record, record.sets.diuretics, record.limits.diuretic_washout_hours))
 
 
 def ods_risk(record: Record) -> OdsRisk:
     """Why sodium must rise more slowly in this patient (B.0.6, S10)."""
     limits, sets, problems, readings = record.limits, record.sets, record.problems, record.readings
     reasons = list(problems.active(sets.demyelination_risk))
-    reasons += problems.current(sets.low_potassium, days(limits.demyelination_hypokalemia_days))
-    potassium = readings.latest("potassium", hours(limits.demyelination_potassium_hours))
+    reasons += problems.current(sets.low_potassium, limits.demyelination_hypokalemia_days)
+    potassium = readings.latest("potassium", limits.demyelination_potassium_hours)
     if potassium is not None and potassium.below(limits.demyelination_potassium_below):
         reasons.append("potassium-low")
-    index = readings.latest("bmi", days(limits.demyelination_bmi_days))
+    index = readings.latest("bmi", limits.demyelination_bmi_days)
     if index is not None and index.below(limits.demyelination_bmi_below):
         reasons.append("bmi-low")
     if _very_low_sodium(record):
@@ -253,7 +250,7 @@ def ods_risk(record: Record) -> OdsRisk:
 
 def _very_low_sodium(record: Record) -> bool:
     limits = record.limits
-    oldest = record.snapshot.now - days(limits.demyelination_episode_days)
+    oldest = record.snapshot.now - limits.demyelination_episode_days
     return any(
         s.at >= oldest and s.value <= limits.demyelination_sodium_to for s in record.sodium.samples
     )

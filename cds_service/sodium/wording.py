@@ -51,10 +51,15 @@ def ago(delta: timedelta) -> str:
     return f"{delta // DAY} d"
 
 
-def hours(delta: timedelta) -> str:
+def in_hours(delta: timedelta) -> str:
     """A span in hours without its unit, at most one decimal, never zero: "20", "2.5"."""
     shortest = Decimal("0.1")
     return number(max(ratio(delta, HOUR).quantize(shortest, ROUND_HALF_UP), shortest))
+
+
+def in_days(delta: timedelta) -> str:
+    """A span in days without its unit: "30", "0.5"."""
+    return number(ratio(delta, DAY))
 
 
 def when(moment: datetime, now: datetime, zone: timedelta | None, day_only: bool) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.sodium.sample import Sample
-from cds_service.sodium.wording import ago, hours, number, trend_line, when
+from cds_service.sodium.wording import ago, in_hours, number, trend_line, when
 from tests.sodium.cases import NOW, limits, sample
 
 EASTERN = timedelta(hours=-5)
@@ -87,7 +87,7 @@ def test_an_age_has_the_unit_that_people_use(delta: timedelta, shown: str) -> No
     ],
 )
 def test_a_span_in_hours_is_never_zero(delta: timedelta, shown: str) -> None:
-    assert hours(delta) == shown
+    assert in_hours(delta) == shown
 
 
 @pytest.mark.parametrize(

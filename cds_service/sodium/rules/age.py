@@ -12,7 +12,6 @@ from cds_service.sodium.rules.gates import actionable, at, measured_low, na, tol
 from cds_service.sodium.rules.monitoring import repeat_sodium
 from cds_service.sodium.rules.severity import symptom_lines
 from cds_service.sodium.sample import Band, Freshness
-from cds_service.sodium.spans import days
 from cds_service.sodium.wording import ago
 
 NOW = timedelta(0)
@@ -55,7 +54,7 @@ def check_due(case: Case) -> Outcome:
     limits, sodium = case.limits, case.sodium
     if not case.snapshot.complete("sodium"):
         return Silence(rule, "sodium-unread")
-    if sodium.latest and sodium.age <= days(limits.drugcheck_sodium_days):
+    if sodium.latest and sodium.age <= limits.drugcheck_sodium_days:
         return Silence(rule, "sodium-known", {"age": ago(sodium.age)})
     if sodium.newest_rejected and told_as_unusable(case, sodium.newest_rejected):
         return Silence(rule, "sodium-unusable")
@@ -83,7 +82,7 @@ def check_due(case: Case) -> Outcome:
 
 def _newest_start(case: Case) -> Exposure | None:
     """The exposure of the first tier that was started last, within the days that make it new."""
-    window = days(case.limits.drugcheck_started_days)
+    window = case.limits.drugcheck_started_days
     now = case.snapshot.now
     fresh = [
         e

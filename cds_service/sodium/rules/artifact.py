@@ -24,9 +24,7 @@ from cds_service.sodium.rules.plan import plan_background, plan_lines
 from cds_service.sodium.rules.severity import acute_lines, symptom_lines
 from cds_service.sodium.rules.workup import osmolality_suggestion, workup_suggestions
 from cds_service.sodium.sample import Band, Freshness, Rejected
-from cds_service.sodium.spans import hours
-from cds_service.sodium.wording import ago, number
-from cds_service.sodium.wording import hours as in_hours
+from cds_service.sodium.wording import ago, in_hours, number
 from cds_service.terminology.match import RecordText
 
 NOW = timedelta(0)
@@ -56,7 +54,7 @@ def glucose_shift(case: Case) -> Outcome:
         facts={"na": na(case), **values},
         do=(Line("treat-glucose"), Line("monitor-glucose")),
         why=(Line("formulas", values), *better, *loose, *result_lines(case), *symptom_lines(case)),
-        suggestions=(repeat_sodium(hours(case.limits.repeat_near_hours)),),
+        suggestions=(repeat_sodium(case.limits.repeat_near_hours),),
     )
 
 

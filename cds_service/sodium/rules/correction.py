@@ -11,9 +11,7 @@ from cds_service.sodium.rate import RatePair
 from cds_service.sodium.rules.gates import at, limit_line, na
 from cds_service.sodium.rules.monitoring import repeat_sodium
 from cds_service.sodium.rules.plan import risk_lines
-from cds_service.sodium.spans import hours
-from cds_service.sodium.wording import hours as in_hours
-from cds_service.sodium.wording import number
+from cds_service.sodium.wording import in_hours, number
 
 RAISING = ("vaptan", "sodium-chloride", "urea", "bicarbonate")
 
@@ -112,7 +110,7 @@ def _samples_line(case: Case, pair: RatePair) -> Line:
     return Line("samples" if pair.observed else "samples-estimated", {"samples": shown}, keep=True)
 
 
-def _repeat(case: Case, after: Decimal) -> tuple[Suggestion, ...]:
+def _repeat(case: Case, after: timedelta) -> tuple[Suggestion, ...]:
     if case.rate.variant == "jump":
         return (repeat_sodium(timedelta(0), "stat"),)
-    return (repeat_sodium(hours(after) - case.sodium.age, "urgent"),)
+    return (repeat_sodium(after - case.sodium.age, "urgent"),)

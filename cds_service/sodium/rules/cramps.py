@@ -8,7 +8,6 @@ from cds_service.sodium.readings import Reading
 from cds_service.sodium.rules.drugs import DIURETICS
 from cds_service.sodium.rules.gates import cirrhosis, ever_recorded, heart_failure, rising_too_fast
 from cds_service.sodium.rules.workup import cramp_labs
-from cds_service.sodium.spans import days
 from cds_service.sodium.wording import number
 
 SEDATIVES = ("opioid", "opioid-sodium", "benzodiazepine")
@@ -70,7 +69,7 @@ def withheld(case: Case) -> str:
 
 def egfr(case: Case) -> Reading | None:
     """The newest estimated GFR that still tells today's kidney function."""
-    return case.readings.latest("egfr", days(case.limits.baclofen_egfr_days))
+    return case.readings.latest("egfr", case.limits.baclofen_egfr_days)
 
 
 def _treatment(case: Case) -> Line:

@@ -24,7 +24,6 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.sample import Freshness, Sample
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.spans import hours
 from cds_service.sodium.wording import ago
 from cds_service.terminology.match import DrugMatch
 
@@ -74,7 +73,7 @@ def _loud(case: Case, latest: Sample) -> Indicator:
 def _clamp(case: Case, order: Order) -> bool:
     """Desmopressin that brakes a rise of sodium, or goes along with hypertonic saline."""
     rising = case.rate.rise_now >= case.limits.clamp_rise_from or case.rate.level is not None
-    window = hours(case.limits.clamp_saline_hours)
+    window = case.limits.clamp_saline_hours
     return rising or saline_beside(case, order, window) is not None
 
 

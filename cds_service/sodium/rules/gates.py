@@ -8,7 +8,6 @@ from decimal import Decimal
 from cds_service.engine.finding import Line, Silence
 from cds_service.sodium.case import Case
 from cds_service.sodium.sample import Band, Freshness, Rejected
-from cds_service.sodium.spans import days, hours
 from cds_service.sodium.wording import ago, number, when
 
 
@@ -117,11 +116,7 @@ def doubtful(case: Case) -> bool:
 def told_as_unusable(case: Case, result: Rejected) -> bool:
     """Whether a result that cannot be used is recent enough for a card of its own (DQ-UNIT, DQ-PLAUS)."""
     limits = case.limits
-    window = (
-        hours(limits.current_inpatient_hours)
-        if inpatient(case)
-        else days(limits.current_outpatient_days)
-    )
+    window = limits.current_inpatient_hours if inpatient(case) else limits.current_outpatient_days
     return result.at is not None and case.snapshot.now - result.at <= window
 
 

@@ -23,7 +23,6 @@ from cds_service.sodium.rules.plan import restriction_suggestions, risk_lines
 from cds_service.sodium.rules.workup import workup_suggestions
 from cds_service.sodium.sample import Band, Sample
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.spans import hours
 from cds_service.sodium.wording import ago, number
 
 _EUROPEAN = "european"
@@ -101,7 +100,7 @@ def mild(case: Case, order: Order) -> Outcome:
 def not_low(case: Case, order: Order) -> Outcome:
     """OS-HTS-NONE: a fresh sodium is not low. Concentrates are left to OS-HTS-CONC: most are additives."""
     rule = "OS-HTS-NONE"
-    latest = latest_within(case, hours(case.limits.hypertonic_sodium_hours))
+    latest = latest_within(case, case.limits.hypertonic_sodium_hours)
     if not raises_by_saline(order):
         return silent(rule, order, "not-hypertonic")
     if is_concentrate(order):
@@ -141,7 +140,7 @@ def _low_sodium(rule: str, case: Case, order: Order, *, severe: bool = True) -> 
         return silent(rule, order, "not-hypertonic")
     if is_concentrate(order):
         return silent(rule, order, "concentrate")
-    latest = latest_within(case, hours(case.limits.raising_case_hours))
+    latest = latest_within(case, case.limits.raising_case_hours)
     if latest is None:
         return silent(rule, order, "no-recent-sodium")
     if not case.sodium.low:

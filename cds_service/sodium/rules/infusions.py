@@ -25,7 +25,6 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.sample import Freshness
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.spans import hours
 from cds_service.sodium.volume import Volume
 from cds_service.sodium.wording import ago
 
@@ -177,21 +176,21 @@ def _urine_labs() -> Suggestion:
 
 
 def _concentrated_urine(case: Case) -> bool:
-    window = hours(case.limits.urine_labs_hours)
+    window = case.limits.urine_labs_hours
     reading = case.readings.latest("urine-osmolality", window)
     return reading is not None and reading.above(case.limits.isotonic_osmolality_above)
 
 
 def _glucose_needs_it(case: Case) -> bool:
     """Low glucose, or a hyperglycemic crisis whose protocol ends in dextrose and hypotonic fluid."""
-    reading = case.readings.latest("glucose", hours(case.limits.low_glucose_hours))
+    reading = case.readings.latest("glucose", case.limits.low_glucose_hours)
     low = reading is not None and reading.below(case.limits.low_glucose_below)
     return low or _in_crisis(case)
 
 
 def _in_crisis(case: Case) -> bool:
     """A crisis of this encounter or of the last hours; old codes stay on problem lists for years."""
-    window = hours(case.limits.restriction_glucose_hours)
+    window = case.limits.restriction_glucose_hours
     found = (p for p in case.snapshot.problems if p.active and CRISIS in p.concepts)
     return any(
         p.encounter_diagnosis or (p.since and case.snapshot.now - p.since <= window) for p in found

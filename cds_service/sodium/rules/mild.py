@@ -41,7 +41,6 @@ from cds_service.sodium.rules.severity import symptom_lines
 from cds_service.sodium.rules.stops import stops
 from cds_service.sodium.rules.workup import workup_due, workup_suggestions
 from cds_service.sodium.sample import Band
-from cds_service.sodium.spans import days
 from cds_service.sodium.wording import ago, number
 
 NOW = timedelta(0)
@@ -171,7 +170,7 @@ def _may_be_news(case: Case) -> bool:
     """Whether a watched drug was started within the days that make it news, or nobody could look."""
     if not case.snapshot.complete("medications", "conditions"):
         return True
-    window = days(case.limits.new_drug_days)
+    window = case.limits.new_drug_days
     return any(
         e.drug.tier in WATCHED and e.since is not None and case.snapshot.now - e.since <= window
         for e in case.exposures.active

@@ -9,7 +9,6 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.rules.gates import doubtful, inpatient
 from cds_service.sodium.rules.workup import Priority
 from cds_service.sodium.sample import Band
-from cds_service.sodium.spans import days, hours
 from cds_service.sodium.wording import ago
 
 # Beside cramps these ask for assessment today (S8).
@@ -69,8 +68,8 @@ def _rhythm(case: Case) -> str:
 def _interval(case: Case) -> timedelta:
     limits = case.limits
     if inpatient(case) or case.sodium.measured is not Band.MILD:
-        return hours(limits.repeat_daily_hours)
-    return days(limits.repeat_symptom_days if has_symptom(case) else limits.repeat_silent_days)
+        return limits.repeat_daily_hours
+    return limits.repeat_symptom_days if has_symptom(case) else limits.repeat_silent_days
 
 
 def _priority(case: Case) -> Priority:

@@ -22,8 +22,7 @@ from cds_service.sodium.rules.doubts import doubt_lines
 from cds_service.sodium.rules.gates import below_plausible, recorded
 from cds_service.sodium.sample import Sample
 from cds_service.sodium.snapshot import Missing, Order
-from cds_service.sodium.spans import days, hours
-from cds_service.sodium.wording import number
+from cds_service.sodium.wording import in_hours, number
 from cds_service.terminology.match import DrugMatch
 
 _RAISING_SALINE = ("hypertonic", "concentrate")
@@ -150,7 +149,7 @@ def is_refill(case: Case, order: Order, drug: DrugMatch) -> bool:
     doses = [o.daily_dose_mg for o in exposure.orders if o.daily_dose_mg is not None]
     if order.daily_dose_mg is not None and doses and order.daily_dose_mg > doses[0]:
         return False
-    return case.snapshot.now - exposure.since > days(case.limits.refill_after_days)
+    return case.snapshot.now - exposure.since > case.limits.refill_after_days
 
 
 def beside(case: Case, order: Order, *classes: str) -> tuple[DrugMatch, ...]:
@@ -217,8 +216,8 @@ def emergency_line(order: Order) -> tuple[Line, ...]:
 def keep_and_check(case: Case) -> Suggestion:
     """Keep the order and draw sodium soon after it: the first button of every card on raising sodium (M4)."""
     after = case.limits.raising_recheck_hours
-    draw = DraftLabs(("sodium",), "stat", hours(after))
-    return Suggestion("add-sodium-1h", (draw,), {"hours": number(after)}, recommended=True)
+    draw = DraftLabs(("sodium",), "stat", after)
+    return Suggestion("add-sodium-1h", (draw,), {"hours": in_hours(after)}, recommended=True)
 
 
 def sodium_at_once(order: Order) -> Suggestion:
@@ -234,7 +233,7 @@ def sodium_today() -> Suggestion:
 
 def recheck_in_weeks(case: Case) -> Suggestion:
     """Sodium one to two weeks after the drug was started or changed."""
-    draw = DraftLabs(("sodium",), "routine", days(case.limits.drug_recheck_days))
+    draw = DraftLabs(("sodium",), "routine", case.limits.drug_recheck_days)
     return Suggestion("recheck-sodium-weeks", (draw,))
 
 

@@ -24,8 +24,7 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.sample import Band
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.spans import hours
-from cds_service.sodium.wording import ago, number
+from cds_service.sodium.wording import ago, in_hours, number
 
 
 def no_fresh_sodium(case: Case, order: Order) -> Outcome:
@@ -38,10 +37,10 @@ def no_fresh_sodium(case: Case, order: Order) -> Outcome:
         return silent(rule, order, "polycystic")
     saline = raises_by_saline(order)
     limit = case.limits.hypertonic_sodium_hours if saline else case.limits.vaptan_sodium_hours
-    if latest_within(case, hours(limit)):
-        return silent(rule, order, "fresh", hours=number(limit))
+    if latest_within(case, limit):
+        return silent(rule, order, "fresh", hours=in_hours(limit))
     unread = sodium_unread(case)
-    facts = {"drug": drug} if unread else {"drug": drug, "hours": number(limit)}
+    facts = {"drug": drug} if unread else {"drug": drug, "hours": in_hours(limit)}
     found = Finding(
         rule=rule,
         indicator="warning",
@@ -129,7 +128,7 @@ def _not_for_the_number(rule: str, case: Case, order: Order) -> Silence | None:
         return silent(rule, order, "polycystic")
     if raises_by_saline(order) and case.symptoms.icp_indication:
         return silent(rule, order, "intracranial-pressure")
-    if latest_within(case, hours(case.limits.raising_case_hours)) is None:
+    if latest_within(case, case.limits.raising_case_hours) is None:
         return silent(rule, order, "no-recent-sodium")
     return None
 

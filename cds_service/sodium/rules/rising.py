@@ -21,7 +21,7 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.rules.plan import risk_lines
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.wording import hours, number
+from cds_service.sodium.wording import in_hours, number
 
 RULE = "OS-HTS-OVER"
 
@@ -40,7 +40,7 @@ def rising_already(case: Case, order: Order) -> Outcome:
     if variant != "severe":
         facts["limit"] = number(_limit(case))
     if variant == "earlier":
-        facts["hours"] = hours(pair.over)
+        facts["hours"] = in_hours(pair.over)
     found = Finding(
         rule=RULE,
         indicator=indicator,
@@ -114,7 +114,7 @@ def _first_step(variant: str) -> str:
 
 
 def _why(case: Case, pair: RatePair) -> tuple[Line, ...]:
-    facts = {"base": number(pair.base), "na": pair.end.shown, "hours": hours(pair.over)}
+    facts = {"base": number(pair.base), "na": pair.end.shown, "hours": in_hours(pair.over)}
     measured = Line("rise-measured" if pair.observed else "rise-estimated", facts, keep=True)
     return (measured, *risk_lines(case), Line("count-potassium"))
 

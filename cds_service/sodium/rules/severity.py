@@ -40,9 +40,7 @@ from cds_service.sodium.rules.plan import (
 )
 from cds_service.sodium.rules.workup import emergency_workup, workup_suggestions
 from cds_service.sodium.sample import Band
-from cds_service.sodium.spans import hours
-from cds_service.sodium.wording import ago, number
-from cds_service.sodium.wording import hours as in_hours
+from cds_service.sodium.wording import ago, in_hours, number
 
 NOW = timedelta(0)
 
@@ -185,7 +183,7 @@ def rising(case: Case) -> RatePair | None:
     pair, limits = case.rate.now, case.limits
     if pair is None or not pair.observed or rising_too_fast(case):
         return None
-    fresh = case.sodium.age <= hours(limits.rising_fresh_hours)
+    fresh = case.sodium.age <= limits.rising_fresh_hours
     return pair if fresh and limits.rising_from <= pair.rise <= limits.rising_to else None
 
 
@@ -245,14 +243,14 @@ def _withheld_restriction(case: Case) -> tuple[Line, ...]:
 
 def _next_due(case: Case) -> str:
     latest = case.sodium.latest
-    after = hours(case.limits.rising_fresh_hours)
+    after = case.limits.rising_fresh_hours
     return at(case, latest.at + after) if latest else ""
 
 
 def _severe_repeat(case: Case, pair: RatePair | None) -> tuple[Suggestion, ...]:
     if pair is None:
         return (repeat_sodium(NOW, "stat"),)
-    return (repeat_sodium(hours(case.limits.rising_fresh_hours) - case.sodium.age, "urgent"),)
+    return (repeat_sodium(case.limits.rising_fresh_hours - case.sodium.age, "urgent"),)
 
 
 def _plan_drafts(case: Case) -> tuple[Suggestion, ...]:

@@ -23,7 +23,6 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.sample import Freshness
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.spans import days
 from cds_service.sodium.wording import ago
 from cds_service.terminology.match import DrugMatch
 
@@ -80,7 +79,7 @@ def _low_or_falling(case: Case) -> bool:
 def _sodium_at_risk(case: Case) -> bool:
     """A sodium of the last weeks that leaves little room."""
     latest, limits = case.sodium.latest, case.limits
-    if latest is None or case.sodium.age > days(limits.combination_sodium_days):
+    if latest is None or case.sodium.age > limits.combination_sodium_days:
         return False
     return latest.value <= limits.combination_warning_to
 
@@ -98,9 +97,7 @@ def no_baseline(case: Case, order: Order) -> Outcome:
     if taken(case, drug):
         return silent(rule, order, "already-taken")
     limits, latest = case.limits, case.sodium.latest
-    window = days(
-        limits.baseline_inpatient_days if inpatient(case) else limits.baseline_outpatient_days
-    )
+    window = limits.baseline_inpatient_days if inpatient(case) else limits.baseline_outpatient_days
     if latest is not None and case.sodium.age <= window:
         return silent(rule, order, "baseline-known", na=latest.shown)
     facts = {"drug": drug.name, "years": str(case.age_years)}

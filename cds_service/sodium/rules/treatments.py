@@ -18,7 +18,6 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.sample import Freshness
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.spans import hours
 from cds_service.sodium.volume import Volume
 
 HARMFUL = {Volume.CSW: "csw", Volume.ADRENAL: "adrenal", Volume.HYPO: "hypo", Volume.NEURO: "neuro"}
@@ -84,7 +83,7 @@ def _new_vaptan(case: Case, order: Order) -> str:
         if drafted:
             return drafted.name
     for exposure in case.exposures.of("vaptan"):
-        if exposure.since and case.snapshot.now - exposure.since <= hours(case.limits.vaptan_hours):
+        if exposure.since and case.snapshot.now - exposure.since <= case.limits.vaptan_hours:
             return exposure.drug.name
     return ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 
 from cds_service.engine.finding import DraftLabs, Finding, Line, Outcome, Silence, Suggestion
@@ -25,9 +24,9 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.sample import Band, Freshness
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.spans import hours
+from cds_service.sodium.spans import DAY, ratio
 from cds_service.sodium.volume import Volume
-from cds_service.sodium.wording import ago, number
+from cds_service.sodium.wording import ago, in_days, in_hours, number
 from cds_service.terminology.match import DrugMatch
 
 TOLVAPTAN = "tolvaptan"
@@ -39,7 +38,6 @@ LIVER = (
     "advanced-liver",
     "portal-hypertension",
 )
-_DAY = timedelta(days=1)
 
 
 def volume_depleted(case: Case, order: Order) -> Outcome:
@@ -159,7 +157,7 @@ def liver(case: Case, order: Order) -> Outcome:
             rule=rule,
             indicator="warning",
             drugs=(vaptan.name,),
-            facts={"drug": vaptan.name, "days": number(case.limits.tolvaptan_days_max)},
+            facts={"drug": vaptan.name, "days": in_days(case.limits.tolvaptan_days_max)},
             do=(Line("short-and-close"),),
             why=(Line("liver-recorded", {"evidence": f"evidence:{found}"}), Line("liver-guidance")),
             suggestions=(sodium_today(),),
@@ -183,7 +181,7 @@ def duration(case: Case, order: Order) -> Outcome:
     course = _course_days(case, order, vaptan)
     if course is None:
         return silent(rule, order, "duration-unknown")
-    if course <= longest:
+    if course <= ratio(longest, DAY):
         return silent(rule, order, "short-enough", days=number(course))
     return about(
         order,
@@ -191,8 +189,8 @@ def duration(case: Case, order: Order) -> Outcome:
             rule=rule,
             indicator="warning",
             drugs=(vaptan.name,),
-            facts={"drug": vaptan.name, "days": number(course), "limit": number(longest)},
-            do=(Line("limit-course", {"limit": number(longest)}),),
+            facts={"drug": vaptan.name, "days": number(course), "limit": in_days(longest)},
+            do=(Line("limit-course", {"limit": in_days(longest)}),),
             why=(Line("label-liver-injury" if vaptan.name == TOLVAPTAN else "label-days"),),
         ),
     )
@@ -202,10 +200,10 @@ def _course_days(case: Case, order: Order, vaptan: DrugMatch) -> Decimal | None:
     """The longest of: ordered duration, ordered period, days already taken."""
     spans = [order.duration_days] if order.duration_days is not None else []
     if order.start and order.end:
-        spans.append(Decimal((order.end - order.start) // _DAY))
+        spans.append(Decimal((order.end - order.start) // DAY))
     exposure = taken(case, vaptan)
     if exposure and exposure.since:
-        spans.append(Decimal((case.snapshot.now - exposure.since) // _DAY))
+        spans.append(Decimal((case.snapshot.now - exposure.since) // DAY))
     return max(spans) if spans else None
 
 
@@ -278,8 +276,8 @@ def _restricted(case: Case, order: Order) -> bool:
 
 def _early_sodium(case: Case) -> Suggestion:
     after = case.limits.vaptan_recheck_hours
-    draw = DraftLabs(("sodium",), "urgent", hours(after))
-    return Suggestion("sodium-after-start", (draw,), {"hours": number(after)})
+    draw = DraftLabs(("sodium",), "urgent", after)
+    return Suggestion("sodium-after-start", (draw,), {"hours": in_hours(after)})
 
 
 def _for_low_sodium(rule: str, case: Case, order: Order) -> DrugMatch | Silence:

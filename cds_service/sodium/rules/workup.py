@@ -9,7 +9,6 @@ from cds_service.engine.finding import DraftLabs, Suggestion
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.gates import inpatient
 from cds_service.sodium.sample import Band, band_of
-from cds_service.sodium.spans import days, hours
 
 Priority = Literal["routine", "urgent", "stat"]
 
@@ -40,7 +39,7 @@ def osmolality_suggestion(case: Case) -> tuple[Suggestion, ...]:
 def cramp_labs(case: Case) -> tuple[Suggestion, ...]:
     """Potassium, calcium and magnesium where cramps are recorded and they were not measured lately."""
     limits = case.limits
-    window = days(
+    window = (
         limits.cramp_labs_inpatient_days if inpatient(case) else limits.cramp_labs_outpatient_days
     )
     return _missing(case, "cramp-labs", CRAMPS, "routine", window)
@@ -49,13 +48,13 @@ def cramp_labs(case: Case) -> tuple[Suggestion, ...]:
 def workup_due(case: Case) -> bool:
     """Whether mild low sodium needs a work-up: lasting, falling, or below the limit (S4); and none lately."""
     limits, sodium = case.limits, case.sodium
-    recent = days(limits.osmolality_recent_days)
+    recent = limits.osmolality_recent_days
     if sodium.latest is None or measured_within(case, "serum-osmolality", recent):
         return False
     low = [
         s.at for s in sodium.samples if band_of(s.value, limits, s.comparator) is not Band.NORMAL
     ]
-    lasting = bool(low) and max(low) - min(low) >= hours(limits.low_again_hours)
+    lasting = bool(low) and max(low) - min(low) >= limits.low_again_hours
     return lasting or sodium.falling is not None or sodium.latest.value < limits.mild_workup_below
 
 
@@ -68,11 +67,7 @@ def _labs(
     case: Case, kind: str, analytes: tuple[str, ...], priority: Priority
 ) -> tuple[Suggestion, ...]:
     limits = case.limits
-    window = (
-        hours(limits.workup_inpatient_hours)
-        if inpatient(case)
-        else days(limits.workup_outpatient_days)
-    )
+    window = limits.workup_inpatient_hours if inpatient(case) else limits.workup_outpatient_days
     return _missing(case, kind, analytes, priority, window)
 
 
