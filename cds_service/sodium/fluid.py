@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.engine.finding import Line
+from cds_service.engine.wording import number
 from cds_service.sodium.glucose import Pseudo
 from cds_service.sodium.rate import RateView
 from cds_service.sodium.record import Record
@@ -17,7 +18,6 @@ from cds_service.sodium.redflags import harmful_drugs, red_flags, seen
 from cds_service.sodium.sodium import Band, Freshness
 from cds_service.sodium.symptoms import Symptoms
 from cds_service.sodium.volume import Volume, VolumeStatus
-from cds_service.sodium.wording import number
 
 REQUIRED_SOURCES = ("patient", "sodium", "conditions", "medications")
 RESTRICTED = frozenset(

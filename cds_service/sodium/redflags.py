@@ -7,12 +7,12 @@ from datetime import timedelta
 from decimal import Decimal
 
 from cds_service.engine.finding import Line
+from cds_service.engine.wording import number
 from cds_service.sodium.exposure import taken_within
 from cds_service.sodium.readings import measurable
 from cds_service.sodium.record import Record, begun
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import bun_creatinine
-from cds_service.sodium.wording import number
 
 
 def red_flags(record: Record) -> Iterator[Line]:

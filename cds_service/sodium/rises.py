@@ -11,10 +11,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from cds_service.engine.spans import HOUR, ratio
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.glucose import katz
 from cds_service.sodium.sample import Sample, drawn
-from cds_service.sodium.spans import HOUR, ratio
 
 THOUSANDTH = Decimal("0.001")  # M10 a
 DAY_HOURS = Decimal(24)

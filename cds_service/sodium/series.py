@@ -12,11 +12,11 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from cds_service.engine.wording import number
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.terms import Lab
 from cds_service.sodium.sample import Band, Rejected, Sample, band_edges, band_of, drawn, ordered
 from cds_service.sodium.snapshot import LabResult, Moment, Snapshot
-from cds_service.sodium.wording import number
 from cds_service.terminology.units import unit_key
 
 SODIUM = "sodium"

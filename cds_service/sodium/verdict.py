@@ -12,12 +12,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.engine.finding import URGENCY, Indicator
+from cds_service.engine.spans import DAY, ratio
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.glucose import katz
 from cds_service.sodium.implausible import doubtful, large_for_a_day
 from cds_service.sodium.rises import Ladder, RatePair
 from cds_service.sodium.sample import Sample
-from cds_service.sodium.spans import DAY, ratio
 from cds_service.sodium.trend import first_or_lowest
 
 RateVariant = Literal[

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from cds_service.engine.finding import Finding, Line, Outcome, Silence
+from cds_service.engine.wording import ago
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.rules.drugs import drug_lines, names
@@ -12,7 +13,6 @@ from cds_service.sodium.rules.gates import actionable, at, measured_low, na, tol
 from cds_service.sodium.rules.monitoring import repeat_sodium
 from cds_service.sodium.rules.severity import symptom_lines
 from cds_service.sodium.sample import Band, Freshness
-from cds_service.sodium.wording import ago
 
 NOW = timedelta(0)
 LEADING = "T1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cds_service.engine.finding import Finding, Line, Outcome, Suggestion
+from cds_service.engine.wording import number
 from cds_service.sodium.case import Case
 from cds_service.sodium.readings import Reading
 from cds_service.sodium.rules.cramps import SEDATIVES, egfr
@@ -28,7 +29,6 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.sample import Freshness
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.wording import number
 from cds_service.terminology.match import DrugMatch
 
 SPASTICITY = "spasticity"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from cds_service.engine.finding import Line
+from cds_service.engine.wording import number
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.gates import at
-from cds_service.sodium.wording import number
 
 
 def doubt_lines(case: Case) -> tuple[Line, ...]:

@@ -6,9 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from cds_service.engine.finding import Line, Silence
+from cds_service.engine.wording import ago, number, when
 from cds_service.sodium.case import Case
 from cds_service.sodium.sample import Band, Freshness, Rejected
-from cds_service.sodium.wording import ago, number, when
 
 
 def inpatient(case: Case) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from cds_service.engine.finding import Finding, Indicator, Line, Outcome, Silence, Suggestion
+from cds_service.engine.wording import ago, number
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.order_helpers import (
     about,
@@ -23,7 +24,6 @@ from cds_service.sodium.rules.plan import restriction_suggestions, risk_lines
 from cds_service.sodium.rules.workup import workup_suggestions
 from cds_service.sodium.sample import Band, Sample
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.wording import ago, number
 
 _EUROPEAN = "european"
 _BRAIN_EDEMA = frozenset({"herniation", "cerebral-edema"})

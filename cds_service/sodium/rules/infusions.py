@@ -13,6 +13,7 @@ from cds_service.engine.finding import (
     Silence,
     Suggestion,
 )
+from cds_service.engine.wording import ago
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.gates import direct_reading_normal, na
 from cds_service.sodium.rules.order_helpers import (
@@ -26,7 +27,6 @@ from cds_service.sodium.rules.order_helpers import (
 from cds_service.sodium.sample import Freshness
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
-from cds_service.sodium.wording import ago
 
 CRISIS = "hyperglycemic-crisis"
 OWN_FLAG = "withheld-isotonic-fluid"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from cds_service.engine.finding import Finding, Indicator, Line, Outcome, Silence, Suggestion
+from cds_service.engine.wording import ago, number
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.drugs import GENTLY
 from cds_service.sodium.rules.gates import actionable, direct_reading_normal, recorded
@@ -25,7 +26,6 @@ from cds_service.sodium.rules.order_helpers import (
 from cds_service.sodium.sample import Freshness, Sample
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
-from cds_service.sodium.wording import ago, number
 from cds_service.terminology.match import DrugMatch
 
 RULE = "OS-LOW"

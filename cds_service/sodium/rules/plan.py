@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cds_service.engine.finding import DraftFluidRestriction, Line, Suggestion
+from cds_service.engine.wording import number
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.drugs import review_lines
 from cds_service.sodium.rules.gates import (
@@ -18,7 +19,6 @@ from cds_service.sodium.rules.gates import (
 from cds_service.sodium.rules.stops import stops
 from cds_service.sodium.sample import Band
 from cds_service.sodium.volume import Volume
-from cds_service.sodium.wording import number
 
 LOSSES = frozenset({"vomiting", "diarrhea"})
 TREAT = {

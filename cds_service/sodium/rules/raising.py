@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cds_service.engine.finding import Finding, Line, Outcome, Silence
+from cds_service.engine.wording import ago, in_hours, number
 from cds_service.sodium.case import Case
 from cds_service.sodium.glucose import GlucoseShift, Pseudo
 from cds_service.sodium.rules.order_helpers import (
@@ -24,7 +25,6 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.sample import Band
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.wording import ago, in_hours, number
 
 
 def no_fresh_sodium(case: Case, order: Order) -> Outcome:

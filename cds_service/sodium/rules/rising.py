@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from cds_service.engine.finding import Finding, Indicator, Line, Outcome, Suggestion
+from cds_service.engine.wording import in_hours, number
 from cds_service.sodium.case import Case
 from cds_service.sodium.rate import RatePair
 from cds_service.sodium.rules.order_helpers import (
@@ -21,7 +22,6 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.rules.plan import risk_lines
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.wording import in_hours, number
 
 RULE = "OS-HTS-OVER"
 

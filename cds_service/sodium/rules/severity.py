@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from cds_service.engine.finding import Finding, Line, Outcome, Silence, Suggestion
+from cds_service.engine.wording import ago, in_hours, number
 from cds_service.sodium.case import Case
 from cds_service.sodium.rate import RatePair
 from cds_service.sodium.rules.cramps import cramp_background, cramp_lines, cramp_suggestions
@@ -40,7 +41,6 @@ from cds_service.sodium.rules.plan import (
 )
 from cds_service.sodium.rules.workup import emergency_workup, workup_suggestions
 from cds_service.sodium.sample import Band
-from cds_service.sodium.wording import ago, in_hours, number
 
 NOW = timedelta(0)
 

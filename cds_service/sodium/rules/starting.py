@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cds_service.engine.finding import Finding, Indicator, Line, Outcome
+from cds_service.engine.wording import ago
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.gates import inpatient
@@ -23,7 +24,6 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.sample import Freshness
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.wording import ago
 from cds_service.terminology.match import DrugMatch
 
 COMBINED = {

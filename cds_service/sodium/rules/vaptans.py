@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from cds_service.engine.finding import DraftLabs, Finding, Line, Outcome, Silence, Suggestion
+from cds_service.engine.spans import DAY, ratio
+from cds_service.engine.wording import ago, in_days, in_hours, number
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.gates import inpatient, recorded
 from cds_service.sodium.rules.order_helpers import (
@@ -24,9 +26,7 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.sample import Band, Freshness
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.spans import DAY, ratio
 from cds_service.sodium.volume import Volume
-from cds_service.sodium.wording import ago, in_days, in_hours, number
 from cds_service.terminology.match import DrugMatch
 
 TOLVAPTAN = "tolvaptan"

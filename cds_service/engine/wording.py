@@ -1,0 +1,82 @@
+"""Numbers and times as cards show them. The functions are pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta, timezone
+from decimal import ROUND_HALF_UP, Decimal
+
+from cds_service.engine.spans import DAY, HOUR, ratio
+
+MINUTE = timedelta(minutes=1)
+AGO_IN_HOURS = timedelta(hours=48)  # an older moment reads more easily in days
+MOST_DIGITS = 12  # a longer number is no result; it is shown in powers of ten
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def number(value: Decimal, edges: Collection[Decimal] = ()) -> str:
+    """At most one decimal, no trailing zero; more where rounding would reach or cross one of `edges`."""
+    if value.is_zero():
+        return "0"
+    if not value.is_finite() or abs(value.adjusted()) > MOST_DIGITS:
+        return f"{value:.3g}"
+    written = f"{value:f}"
+    places = len(written.partition(".")[2])
+    for shorter in range(1, min(places, MOST_DIGITS)):
+        rounded = value.quantize(Decimal(1).scaleb(-shorter), ROUND_HALF_UP)
+        if all(_side(rounded, edge) == _side(value, edge) for edge in edges):
+            return _plain(f"{rounded:f}")
+    return _plain(written)
+
+
+def _side(value: Decimal, edge: Decimal) -> int:
+    return (value > edge) - (value < edge)
+
+
+def _plain(text: str) -> str:
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def ago(delta: timedelta) -> str:
+    """An age with its unit, rounded down: "12 min", "3 h", "40 d"."""
+    delta = max(delta, timedelta(0))
+    if delta < HOUR:
+        return f"{delta // MINUTE} min"
+    if delta < AGO_IN_HOURS:
+        return f"{delta // HOUR} h"
+    return f"{delta // DAY} d"
+
+
+def in_hours(delta: timedelta) -> str:
+    """A span in hours without its unit, at most one decimal, never zero: "20", "2.5"."""
+    shortest = Decimal("0.1")
+    return number(max(ratio(delta, HOUR).quantize(shortest, ROUND_HALF_UP), shortest))
+
+
+def in_days(delta: timedelta) -> str:
+    """A span in days without its unit: "30", "0.5"."""
+    return number(ratio(delta, DAY))
+
+
+def when(moment: datetime, now: datetime, zone: timedelta | None, day_only: bool) -> str:
+    """A time as people say it: "today 08:30", "yesterday 23:10", "14 Nov 06:00"; a day alone: "14 Nov".
+
+    `zone` is the offset of the client's clocks; None: the moment's own. Other years are named.
+    A day without a clock stays the recorded day in every zone.
+    """
+    local = local_time(moment, zone, day_only)
+    text = day_name(local, local_time(now, zone if zone is not None else moment.utcoffset()))
+    return text if day_only else f"{text} {local:%H:%M}"
+
+
+def local_time(moment: datetime, zone: timedelta | None, day_only: bool = False) -> datetime:
+    return moment if zone is None or day_only else moment.astimezone(timezone(zone))
+
+
+def day_name(local: datetime, today: datetime) -> str:
+    age = (today.date() - local.date()).days
+    if age in (0, 1):
+        return ("today", "yesterday")[age]
+    year = "" if local.year == today.year else f" {local.year}"
+    return f"{local.day} {MONTHS[local.month - 1]}{year}"
