@@ -61,7 +61,7 @@ def test_the_printed_lines_work_when_pasted(
         ("cramps-in-siadh", "hyponatremia-patient-view", "1000 mL"),
     ):
         line = _curl(base, story, service)
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S602 a line of the documentation
             line, shell=True, capture_output=True, text=True, timeout=30, check=True
         )
         assert words in done.stdout
