@@ -1,0 +1,36 @@
+"""Names out of hooks/ that Python uses are checked, so that a renamed class cannot silence a rule."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from cds_service.errors import KnowledgeError
+from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem, check_names
+
+
+def test_every_name_that_python_uses_is_known_to_the_hooks() -> None:
+    check_names(load_knowledge(default_hooks_dir()))
+
+
+@pytest.mark.parametrize("name", [Analyte.EGFR, DrugClass.VAPTAN, DrugName.MANNITOL, Problem.COMA])
+def test_a_name_that_the_hooks_lost_is_refused_with_its_file(
+    name: Analyte | DrugClass | DrugName | Problem,
+) -> None:
+    known = load_knowledge(default_hooks_dir())
+    terms, words = known.terms, known.words
+    lost = replace(
+        known,
+        terms=replace(
+            terms,
+            labs={k: v for k, v in terms.labs.items() if k != name},
+            drugs={k: v for k, v in terms.drugs.items() if k != name},
+            concepts={k: v for k, v in terms.concepts.items() if k != name},
+        ),
+        words=replace(
+            words, drug_classes={k: v for k, v in words.drug_classes.items() if k != name}
+        ),
+    )
+    with pytest.raises(KnowledgeError, match=rf"\.toml.*'{name}' is missing"):
+        check_names(lost)
