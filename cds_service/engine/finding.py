@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from cds_service.terminology.match import RecordText
 
 Indicator = Literal["info", "warning", "critical"]
+Slot = Literal["sodium", "rate", "order"]
 Fact = str | RecordText
 URGENCY: Mapping[str, int] = {"info": 0, "warning": 1, "critical": 2}
 
@@ -82,7 +83,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     why: tuple[Line, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     order: str = ""  # order-select: reference of the selected draft it is about
-    slot: Literal["sodium", "rate", "order"] = "sodium"
+    slot: Slot = "sodium"
     drugs: tuple[str, ...] = ()  # named on the card; part of its uuid
     absorbed: tuple[
         Finding, ...

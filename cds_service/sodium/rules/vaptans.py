@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from cds_service.engine.finding import DraftLabs, Finding, Line, Outcome, Silence, Suggestion
+from cds_service.engine.finding import DraftLabs, Finding, Line, Suggestion
+from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.spans import DAY, ratio
-from cds_service.engine.wording import ago, in_days, in_hours, number
+from cds_service.engine.wording import ago, in_days, in_hours
 from cds_service.sodium.case import Case
+from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import inpatient, recorded
 from cds_service.sodium.rules.order_helpers import (
     RUNNING,
-    about,
     beside,
     first_evidence,
     for_low_sodium,
     for_polycystic_kidney,
     other_drafts,
     remove,
-    silent,
     sodium_at_once,
     sodium_today,
     taken,
@@ -40,63 +40,42 @@ LIVER = (
 )
 
 
-def volume_depleted(case: Case, order: Order) -> Outcome:
-    """OS-VAP-HYPO: hypovolemia or salt wasting forbids a vaptan."""
-    rule = "OS-VAP-HYPO"
-    vaptan = vaptan_of(order)
-    if vaptan is None:
-        return silent(rule, order, "no-vaptan")
-    if case.volume.status not in (Volume.HYPO, Volume.CSW):
-        return silent(rule, order, "not-depleted")
-    return about(
-        order,
-        Finding(
-            rule=rule,
-            indicator="critical",
-            drugs=(vaptan.name,),
-            facts={"drug": vaptan.name, "why": first_evidence(case)},
-            do=(Line("not-give"), Line("restore-volume")),
-            why=(Line("label-hypovolemia"),),
-            suggestions=_removal(case, order, vaptan),
-        ),
+@order_rule("OS-VAP-HYPO", vaptan_of, otherwise="no-vaptan")
+def volume_depleted(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
+    """Hypovolemia or salt wasting forbids a vaptan."""
+    require(case.volume.status in (Volume.HYPO, Volume.CSW), "not-depleted")
+    return card(
+        "critical",
+        drug=vaptan.name,
+        why_=first_evidence(case),
+        do=["not-give", "restore-volume"],
+        why=["label-hypovolemia"],
+        offer=_removal(case, order, vaptan),
     )
 
 
-def contraindicated(case: Case, order: Order) -> Outcome:
-    """OS-VAP-CONTRA: other contraindications, critical; pregnancy, warning (S11, M15)."""
-    rule = "OS-VAP-CONTRA"
-    vaptan = vaptan_of(order)
-    if vaptan is None:
-        return silent(rule, order, "no-vaptan")
-    reason = _contraindication(case, order)
-    if reason:
-        key, why = reason
-        return about(
-            order,
-            Finding(
-                rule=rule,
-                indicator="critical",
-                drugs=(vaptan.name,),
-                facts={"drug": vaptan.name, "why": why},
-                do=(Line("change-one" if key == "inhibitor" else "not-give"),),
-                why=(Line(f"contra-{key}"),),
-                suggestions=_removal(case, order, vaptan),
-            ),
+@order_rule("OS-VAP-CONTRA", vaptan_of, otherwise="no-vaptan")
+def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
+    """Pregnancy is a warning, every other contraindication is critical (S11, M15)."""
+    contraindication = _contraindication(case, order)
+    if contraindication:
+        key, words = contraindication
+        return card(
+            "critical",
+            drug=vaptan.name,
+            why_=words,
+            do=["change-one" if key == "inhibitor" else "not-give"],
+            why=[f"contra-{key}"],
+            offer=_removal(case, order, vaptan),
         )
-    if not case.pregnant:
-        return silent(rule, order, "no-contraindication")
-    return about(
-        order,
-        Finding(
-            rule=rule,
-            indicator="warning",
-            drugs=(vaptan.name,),
-            variant="pregnancy",
-            facts={"drug": vaptan.name},
-            do=(Line("ask-specialist"),),
-            why=(Line("pregnancy-lowers"),),
-            suggestions=(sodium_today(),),
-        ),
+    require(case.pregnant, "no-contraindication")
+    return card(
+        "warning",
+        "pregnancy",
+        drug=vaptan.name,
+        do=["ask-specialist"],
+        why=["pregnancy-lowers"],
+        offer=[sodium_today()],
     )
 
 
@@ -118,81 +97,55 @@ def _contraindication(case: Case, order: Order) -> tuple[str, str] | None:
     return None
 
 
-def severe_symptoms(case: Case, order: Order) -> Outcome:
-    """OS-VAP-SEV: severe symptoms that sodium is too high to explain; a vaptan is no urgent treatment."""
-    rule = "OS-VAP-SEV"
-    vaptan = _for_low_sodium(rule, case, order)
-    if isinstance(vaptan, Silence):
-        return vaptan
-    if not case.symptoms.severe or case.symptoms.attributable:
-        return silent(rule, order, "no-severe-symptom")
-    return about(
-        order,
-        Finding(
-            rule=rule,
-            indicator="warning",
-            drugs=(vaptan.name,),
-            facts={"drug": vaptan.name},
-            do=(Line("urgent-needs-saline"),),
-            why=(Line("severe-recorded", {"symptoms": f"symptom:{case.symptoms.severe[0]}"}),),
-            suggestions=(sodium_at_once(order),),
-        ),
+@order_rule("OS-VAP-SEV", vaptan_of, otherwise="no-vaptan")
+def severe_symptoms(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
+    """A vaptan is no urgent treatment of severe symptoms that this sodium is too high to explain."""
+    _require_for_low_sodium(case, order)
+    require(case.symptoms.severe and not case.symptoms.attributable, "no-severe-symptom")
+    return card(
+        "warning",
+        drug=vaptan.name,
+        do=["urgent-needs-saline"],
+        why=[line("severe-recorded", symptoms=f"symptom:{case.symptoms.severe[0]}")],
+        offer=[sodium_at_once(order)],
     )
 
 
-def liver(case: Case, order: Order) -> Outcome:
-    """OS-VAP-LIVER: tolvaptan with liver disease (label; S1-6)."""
-    rule = "OS-VAP-LIVER"
-    vaptan = _for_low_sodium(rule, case, order)
-    if isinstance(vaptan, Silence):
-        return vaptan
-    if vaptan.name != TOLVAPTAN:
-        return silent(rule, order, "not-tolvaptan")
-    found = next((c for c in LIVER if recorded(case, c)), None)
-    if found is None:
-        return silent(rule, order, "no-liver-disease")
-    return about(
-        order,
-        Finding(
-            rule=rule,
-            indicator="warning",
-            drugs=(vaptan.name,),
-            facts={"drug": vaptan.name, "days": in_days(case.limits.tolvaptan_days_max)},
-            do=(Line("short-and-close"),),
-            why=(Line("liver-recorded", {"evidence": f"evidence:{found}"}), Line("liver-guidance")),
-            suggestions=(sodium_today(),),
-        ),
+@order_rule("OS-VAP-LIVER", vaptan_of, otherwise="no-vaptan")
+def liver(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
+    """Tolvaptan can harm a diseased liver (label; S1-6)."""
+    _require_for_low_sodium(case, order)
+    require(vaptan.name == TOLVAPTAN, "not-tolvaptan")
+    disease = next((c for c in LIVER if recorded(case, c)), None) or skip("no-liver-disease")
+    return card(
+        "warning",
+        drug=vaptan.name,
+        days=in_days(case.limits.tolvaptan_days_max),
+        do=["short-and-close"],
+        why=[line("liver-recorded", evidence=f"evidence:{disease}"), "liver-guidance"],
+        offer=[sodium_today()],
     )
 
 
-def duration(case: Case, order: Order) -> Outcome:
-    """OS-VAP-DUR: the course is longer than the label allows."""
-    rule = "OS-VAP-DUR"
-    vaptan = _for_low_sodium(rule, case, order)
-    if isinstance(vaptan, Silence):
-        return vaptan
-    if order.adpkd and not for_low_sodium(order):
-        return silent(rule, order, "polycystic")
-    longest = (
-        case.limits.conivaptan_days_max
-        if vaptan.name == CONIVAPTAN
-        else case.limits.tolvaptan_days_max
-    )
+@order_rule("OS-VAP-DUR", vaptan_of, otherwise="no-vaptan")
+def duration(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
+    """The course is longer than the label allows."""
+    _require_for_low_sodium(case, order)
+    require(not order.adpkd or for_low_sodium(order), "polycystic")
+    limits = case.limits
+    is_conivaptan = vaptan.name == CONIVAPTAN
+    longest = limits.conivaptan_days_max if is_conivaptan else limits.tolvaptan_days_max
     course = _course_days(case, order, vaptan)
     if course is None:
-        return silent(rule, order, "duration-unknown")
-    if course <= ratio(longest, DAY):
-        return silent(rule, order, "short-enough", days=number(course))
-    return about(
-        order,
-        Finding(
-            rule=rule,
-            indicator="warning",
-            drugs=(vaptan.name,),
-            facts={"drug": vaptan.name, "days": number(course), "limit": in_days(longest)},
-            do=(Line("limit-course", {"limit": in_days(longest)}),),
-            why=(Line("label-liver-injury" if vaptan.name == TOLVAPTAN else "label-days"),),
-        ),
+        skip("duration-unknown")
+    require(course > ratio(longest, DAY), "short-enough", days=course)
+    return card(
+        "warning",
+        drug=vaptan.name,
+        days=course,
+        limit=in_days(longest),
+        do=[line("limit-course", limit=in_days(longest))],
+        why=["label-liver-injury" if vaptan.name == TOLVAPTAN else "label-days"],
     )
 
 
@@ -207,64 +160,44 @@ def _course_days(case: Case, order: Order, vaptan: DrugMatch) -> Decimal | None:
     return max(spans) if spans else None
 
 
-def not_low(case: Case, order: Order) -> Outcome:
-    """OS-VAP-NONE: sodium is not low, and no polycystic kidney disease is recorded (S11)."""
-    rule = "OS-VAP-NONE"
-    vaptan = _for_low_sodium(rule, case, order)
-    if isinstance(vaptan, Silence):
-        return vaptan
-    latest = case.sodium.latest
-    if latest is None or case.sodium.freshness is Freshness.STALE:
-        return silent(rule, order, "no-recent-sodium")
-    if case.sodium.measured is not Band.NORMAL:
-        return silent(rule, order, "low", na=latest.shown)
-    if taken(case, vaptan):
-        return silent(rule, order, "already-taken")
-    return about(
-        order,
-        Finding(
-            rule=rule,
-            indicator="warning",
-            drugs=(vaptan.name,),
-            facts={"drug": vaptan.name, "na": latest.shown},
-            do=(Line("confirm-indication"),),
-            why=(Line("sodium-age", {"age": ago(case.sodium.age)}),),
-            suggestions=(sodium_today(),),
-        ),
+@order_rule("OS-VAP-NONE", vaptan_of, otherwise="no-vaptan")
+def not_low(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
+    """Sodium is not low, and no polycystic kidney disease is recorded (S11)."""
+    _require_for_low_sodium(case, order)
+    latest = case.sodium.latest or skip("no-recent-sodium")
+    require(case.sodium.freshness is not Freshness.STALE, "no-recent-sodium")
+    require(case.sodium.measured is Band.NORMAL, "low", na=latest.shown)
+    require(not taken(case, vaptan), "already-taken")
+    return card(
+        "warning",
+        drug=vaptan.name,
+        na=latest.shown,
+        do=["confirm-indication"],
+        why=[line("sodium-age", age=ago(case.sodium.age))],
+        offer=[sodium_today()],
     )
 
 
-def start(case: Case, order: Order) -> Outcome:
-    """OS-VAP-GEN: a vaptan is started for low sodium: in hospital, without fluid restriction."""
-    rule = "OS-VAP-GEN"
-    vaptan = _for_low_sodium(rule, case, order)
-    if isinstance(vaptan, Silence):
-        return vaptan
-    latest = case.sodium.latest
-    if latest is None or not case.sodium.low:
-        return (
-            silent(rule, order, "not-low", na=latest.shown)
-            if latest
-            else silent(rule, order, "no-sodium")
-        )
-    if taken(case, vaptan):
-        return silent(rule, order, "already-taken")
+@order_rule("OS-VAP-GEN", vaptan_of, otherwise="no-vaptan")
+def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
+    """A vaptan for low sodium is started in hospital and without fluid restriction."""
+    _require_for_low_sodium(case, order)
+    latest = case.sodium.latest or skip("no-sodium")
+    require(case.sodium.low, "not-low", na=latest.shown)
+    require(not taken(case, vaptan), "already-taken")
     outside = not inpatient(case)
-    lines = [Line("start-in-hospital"), Line("no-restriction-first-day"), Line("sodium-early")]
+    do: list[str | Line] = ["start-in-hospital", "no-restriction-first-day", "sodium-early"]
     if _restricted(case, order):
-        lines.insert(0, Line("restriction-also-ordered", keep=True))
-    return about(
-        order,
-        Finding(
-            rule=rule,
-            indicator="warning" if outside else "info",
-            drugs=(vaptan.name,),
-            variant="outpatient" if outside else "main",
-            facts={"drug": vaptan.name},
-            do=tuple(lines),
-            why=(Line(f"indicated-{case.limits.profile}"), Line("too-fast")),
-            suggestions=(_early_sodium(case),),
-        ),
+        do.insert(0, line("restriction-also-ordered", keep=True))
+    recheck = case.limits.vaptan_recheck_hours
+    draw = DraftLabs(("sodium",), "urgent", recheck)
+    return card(
+        "warning" if outside else "info",
+        "outpatient" if outside else "main",
+        drug=vaptan.name,
+        do=do,
+        why=[f"indicated-{case.limits.profile}", "too-fast"],
+        offer=[Suggestion("sodium-after-start", (draw,), {"hours": in_hours(recheck)})],
     )
 
 
@@ -274,22 +207,12 @@ def _restricted(case: Case, order: Order) -> bool:
     return any(o.fluid_restriction for o in (*other_drafts(case, order), *active))
 
 
-def _early_sodium(case: Case) -> Suggestion:
-    after = case.limits.vaptan_recheck_hours
-    draw = DraftLabs(("sodium",), "urgent", after)
-    return Suggestion("sodium-after-start", (draw,), {"hours": in_hours(after)})
+def _require_for_low_sodium(case: Case, order: Order) -> None:
+    """Skip if the vaptan is for polycystic kidney disease."""
+    require(not for_polycystic_kidney(case, order), "polycystic")
 
 
-def _for_low_sodium(rule: str, case: Case, order: Order) -> DrugMatch | Silence:
-    """The vaptan of an order that is for low sodium, as far as anybody can tell."""
-    vaptan = vaptan_of(order)
-    if vaptan is None:
-        return silent(rule, order, "no-vaptan")
-    return silent(rule, order, "polycystic") if for_polycystic_kidney(case, order) else vaptan
-
-
-def _removal(case: Case, order: Order, vaptan: DrugMatch) -> tuple[Suggestion, ...]:
-    """Positive evidence of harm is enough here; an unknown age still forbids it."""
-    if case.age_years is None:
-        return (sodium_at_once(order),)
-    return (remove(order, vaptan.name), sodium_at_once(order))
+def _removal(case: Case, order: Order, vaptan: DrugMatch) -> list[Suggestion]:
+    """Return the removal of the draft, if the age is known, and a sodium at once."""
+    repeat = sodium_at_once(order)
+    return [repeat] if case.age_years is None else [remove(order, vaptan.name), repeat]

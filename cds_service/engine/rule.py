@@ -1,0 +1,176 @@
+"""How a rule is written: it asks its questions in order, skips with a reason, or answers with a card.
+
+`skip` works as `pytest.skip` does: it ends the rule, and the reason is what `explain` shows. A rule is
+declared at its function with its id; the table of that id in hooks/ holds its words and its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from functools import wraps
+from typing import Generic, NoReturn, Protocol, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cds_service.engine.finding import (
+    Fact,
+    Finding,
+    Indicator,
+    Line,
+    Outcome,
+    Silence,
+    Slot,
+    Suggestion,
+)
+from cds_service.engine.wording import number
+
+
+class Selected(Protocol):
+    """An order that a rule can judge: the engine knows its reference and nothing else."""
+
+    @property
+    def reference(self) -> str:
+        """Its reference, as in "MedicationRequest/7"."""
+
+
+C = TypeVar("C")  # the case of a clinical domain
+O = TypeVar("O", bound=Selected)  # noqa: E741  # an order of that domain
+S = TypeVar("S")  # what an order rule looks for in the order
+
+ChartJudge = Callable[[C], Outcome]
+
+
+class Skip(Exception):  # it is no error
+    """A rule ends without a card. Only `RuleBook` catches it."""
+
+    def __init__(self, reason: str, facts: Mapping[str, Fact]) -> None:
+        super().__init__(reason)
+        self.reason, self.facts = reason, facts
+
+
+def skip(reason: str, **facts: Fact | Decimal) -> NoReturn:
+    """End the rule without a card; `reason` is a key of `silence` in hooks/."""
+    raise Skip(reason, _shown(facts))
+
+
+def require(holds: object, reason: str, **facts: Fact | Decimal) -> None:
+    """End the rule with this reason unless the condition holds."""
+    if not holds:
+        raise Skip(reason, _shown(facts))
+
+
+class OrderRule(Struct, Generic[C, O], frozen=True):
+    """One rule about a selected order."""
+
+    judge: Callable[[C, O], Outcome]
+    concerns: Callable[[O], bool]  # whether the order holds what the rule is about
+    without_sodium: bool  # the rule can speak although no sodium could be read
+
+
+class RuleBook(Generic[C, O]):
+    """The rules of one clinical domain by their ids; each module of rules adds its own at import."""
+
+    def __init__(self, finish: Callable[[O, Finding], Finding]) -> None:
+        self.chart: dict[str, ChartJudge[C]] = {}
+        self.order: dict[str, OrderRule[C, O]] = {}
+        self._finish = finish  # adds what each card about an order of this domain says
+
+    def chart_rule(self, rule: str) -> Callable[[Callable[[C], Finding]], ChartJudge[C]]:
+        """Declare a rule about the patient's chart."""
+
+        def declare(judge: Callable[[C], Finding]) -> ChartJudge[C]:
+            @wraps(judge)
+            def outcome(case: C) -> Outcome:
+                try:
+                    return replace(judge(case), rule=rule)
+                except Skip as skipped:
+                    return Silence(rule, skipped.reason, skipped.facts)
+
+            self.chart[rule] = outcome
+            return outcome
+
+        return declare
+
+    def order_rule(
+        self,
+        rule: str,
+        subject: Callable[[O], S | None],
+        otherwise: str,
+        *,
+        without_sodium: bool = False,
+    ) -> Callable[[Callable[[C, O, S], Finding]], Callable[[C, O], Outcome]]:
+        """Declare a rule about a selected order.
+
+        `subject` takes from the order what the rule is about, for example its vaptan. If the order
+        holds none, the rule is silent with the reason `otherwise`.
+        """
+
+        def declare(judge: Callable[[C, O, S], Finding]) -> Callable[[C, O], Outcome]:
+            @wraps(judge)
+            def outcome(case: C, order: O) -> Outcome:
+                try:
+                    about = subject(order) or skip(otherwise)
+                    found = judge(case, order, about)
+                except Skip as skipped:
+                    return Silence(rule, skipped.reason, skipped.facts, order.reference)
+                finding = replace(found, rule=rule, order=order.reference, slot="order")
+                return self._finish(order, finding)
+
+            self.order[rule] = OrderRule(
+                outcome, lambda order: bool(subject(order)), without_sodium
+            )
+            return outcome
+
+        return declare
+
+
+def card(
+    indicator: Indicator,
+    variant: str = "main",
+    *,
+    do: Iterable[str | Line],
+    why: Iterable[str | Line] = (),
+    offer: Iterable[Suggestion] = (),
+    drug: str = "",
+    drugs: Iterable[str] = (),
+    slot: Slot = "sodium",
+    **facts: Fact | Decimal,
+) -> Finding:
+    """Return what a card says: `do` and `why` are lines of hooks/, `offer` its buttons.
+
+    `facts` fill the summary's $names; a name that Python or this function uses takes a trailing
+    underscore (`why_` fills $why). `drugs` are named on the card and are part of its uuid; a card
+    about one drug gives it as `drug`, which fills $drug too.
+    """
+    if drug:
+        facts["drug"] = drug
+    return Finding(
+        rule="",
+        indicator=indicator,
+        variant=variant,
+        facts=_shown(facts),
+        do=tuple(map(_line, do)),
+        why=tuple(map(_line, why)),
+        suggestions=tuple(offer),
+        drugs=(drug,) if drug else tuple(drugs),
+        slot=slot,
+    )
+
+
+def line(key: str, *, keep: bool = False, **facts: Fact | Decimal) -> Line:
+    """Return one line of a card with what fills its $names; a `keep` line is never cut."""
+    return Line(key, _shown(facts), keep)
+
+
+def _line(line_or_key: str | Line) -> Line:
+    return Line(line_or_key) if isinstance(line_or_key, str) else line_or_key
+
+
+def _shown(facts: Mapping[str, Fact | Decimal]) -> dict[str, Fact]:
+    """Facts as a card shows them: a number with at most one decimal."""
+    return {
+        name.rstrip("_"): number(fact) if isinstance(fact, Decimal) else fact
+        for name, fact in facts.items()
+    }

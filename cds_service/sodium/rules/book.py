@@ -1,0 +1,26 @@
+"""The rules about sodium: `chart_rule` and `order_rule` declare one each, `BOOK` holds them all."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from cds_service.engine.finding import Finding, Line
+from cds_service.engine.rule import RuleBook
+from cds_service.sodium.case import Case
+from cds_service.sodium.snapshot import Order
+
+BY_WORDS = ("text", "brand")
+
+
+def matched_by_name(order: Order, finding: Finding) -> Finding:
+    """The finding with the recorded words of each drug that was recognised by its name (D.4)."""
+    words = [
+        Line("matched-by-name", {"words": drug.matched})
+        for drug in order.drugs
+        if drug.name in finding.drugs and drug.evidence in BY_WORDS and drug.matched
+    ]
+    return replace(finding, why=(*finding.why, *words))
+
+
+BOOK: RuleBook[Case, Order] = RuleBook(finish=matched_by_name)
+chart_rule, order_rule = BOOK.chart_rule, BOOK.order_rule
