@@ -29,8 +29,8 @@ from cds_service.settings import Settings
 from cds_service.store.engine import Database, open_database, sqlite_url
 from cds_service.store.feedback import FeedbackTable
 from cds_service.store.recorder import Recorder
-from cds_service.store.replay import ReplayTable, replay_file
 from cds_service.store.shown import ShownTable
+from cds_service.store.used_tokens import UsedTokens, used_tokens_file
 from cds_service.telemetry import log
 from cds_service.trust.gate import Gate
 from cds_service.trust.keys import KeyCache, fetch_keys
@@ -94,7 +94,7 @@ def refuse_wrong(settings: Settings, base: Foundation) -> None:
     registry_of(settings, base.rules)
     _database(settings).close()
     if not settings.database_url:
-        replay_file(settings.data_dir).dispose()
+        used_tokens_file(settings.data_dir).dispose()
 
 
 def create_app(
@@ -127,14 +127,14 @@ def _runtime(settings: Settings, base: Foundation, registry: Callable[[], Regist
     database = _database(settings)
     if database.problem:
         log().error("degraded", reason=f"database: {database.problem}")
-    used_tokens = database.engine if settings.database_url else replay_file(settings.data_dir)
+    used_tokens = database.engine if settings.database_url else used_tokens_file(settings.data_dir)
     pseudonyms = Pseudonyms(base.secret)
     remembers = settings.suppression and settings.mode != "demo"
     return Runtime(
         settings=settings,
         pipeline=base.pipeline,
         registry=registry,
-        gate=_gate(settings, registry, ReplayTable(used_tokens)),
+        gate=_gate(settings, registry, UsedTokens(used_tokens)),
         inbox=Inbox(FeedbackTable(database), comments=settings.keep_comments_days > 0),
         database=database,
         recorder=Recorder(database, settings.queue_size),
@@ -187,7 +187,7 @@ def _write_secret(path: Path) -> None:
         return  # another worker was first; its secret is the one
 
 
-def _gate(settings: Settings, registry: Callable[[], Registry], used: ReplayTable) -> Gate:
+def _gate(settings: Settings, registry: Callable[[], Registry], used: UsedTokens) -> Gate:
     """Who may call, with the keys of the clients on their way already."""
     ca_bundle = str(settings.ca_bundle) if settings.ca_bundle else None
     keys = KeyCache(partial(fetch_keys, ca_bundle=ca_bundle))

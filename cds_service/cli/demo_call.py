@@ -20,7 +20,7 @@ from cds_service.settings import DEFAULT_PORT, settings_from_environment
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.fetch import Sent, fetch
 from cds_service.trust.guard import canonical_base
-from cds_service.trust.outgoing import Errand, guarded_session, tls_context
+from cds_service.trust.outgoing import OutgoingCall, guarded_session, tls_context
 
 _ANSWER_S = 30.0
 _ANSWER_BYTES = 5_000_000
@@ -85,7 +85,7 @@ def _post(url: str, body: bytes, key_file: Path | None, now: datetime) -> tuple[
         headers["Authorization"] = f"Bearer {signed_token(key_file, now)}"
     ca_bundle = settings_from_environment().ca_bundle
     session = guarded_session(1, tls_context(str(ca_bundle) if ca_bundle else None))
-    errand = Errand(Deadline.after(_ANSWER_S), allow_private=True)
+    errand = OutgoingCall(Deadline.after(_ANSWER_S), allow_private=True)
     fetched = fetch(session, url, headers, errand, _ANSWER_BYTES, Sent("POST", body))
     if not fetched.status:
         raise click.ClickException(f"{url}: no answer. Is the service running there?")

@@ -16,7 +16,7 @@ from cds_service.records.bundle import Resource
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.fetch import Failure, Fetched, Sent, fetch
 from cds_service.trust.guard import address_allowed
-from cds_service.trust.outgoing import Errand, guarded_session, tls_context
+from cds_service.trust.outgoing import OutgoingCall, guarded_session, tls_context
 
 _FHIR = "application/fhir+json"
 _ANSWER_S = 60.0  # the first answer of a server that has just started takes long
@@ -137,7 +137,7 @@ class Upload:
 
     def _once(self, path: str, sent: Sent | None) -> Fetched:
         # Whoever runs the loader chose the server: private addresses are what it is mostly for.
-        errand = Errand(Deadline.after(_ANSWER_S), allow_private=True)
+        errand = OutgoingCall(Deadline.after(_ANSWER_S), allow_private=True)
         url = f"{self._base}/{path}" if path else self._base
         return fetch(self._session, url, self._headers, errand, _ANSWER_BYTES, sent)
 

@@ -20,7 +20,7 @@ from cds_service.records.reading import Read, Reading, Server, Wanted
 from cds_service.sodium.snapshot import Missing
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.guard import resolve_under
-from cds_service.trust.outgoing import Errand, guarded_session, tls_context
+from cds_service.trust.outgoing import OutgoingCall, guarded_session, tls_context
 
 _TYPE_AND_ID = 2
 
@@ -151,7 +151,7 @@ class Reads:
         self, server: Server, wanted: Wanted, headers: Mapping[str, str]
     ) -> tuple[Reading, Job[None] | None]:
         allow_private = self._access is not None and self._access.allow_private
-        errand = Errand(self._deadline, allow_private=allow_private)
+        errand = OutgoingCall(self._deadline, allow_private=allow_private)
         reading = Reading(server, wanted, headers, errand, self._process.limits)
         return reading, self._process.pool.start(server.lane, errand, reading.run)
 

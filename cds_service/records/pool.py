@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct, field
 
 from cds_service.records.limits import ReadLimits
-from cds_service.trust.outgoing import Errand
+from cds_service.trust.outgoing import OutgoingCall
 
 _T = TypeVar("_T")
 
@@ -26,7 +26,7 @@ class Lane(Struct, eq=False):
 class Job(Struct, Generic[_T], frozen=True):
     """One read under way: its answer to come, and the errand that can be cut."""
 
-    errand: Errand
+    errand: OutgoingCall
     answer: Future[_T]
 
 
@@ -40,7 +40,7 @@ class Pool:
         self._running = 0
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="fhir-read")
 
-    def start(self, lane: Lane, errand: Errand, work: Callable[[], _T]) -> Job[_T] | None:
+    def start(self, lane: Lane, errand: OutgoingCall, work: Callable[[], _T]) -> Job[_T] | None:
         """Begin `work` now or when its lane is free; None where too many wait already."""
         job: Job[_T] = Job(errand, Future())
 

@@ -17,7 +17,7 @@ from cds_service.records.pool import Lane
 from cds_service.sodium.snapshot import Missing
 from cds_service.trust.fetch import Failure, Fetched, fetch
 from cds_service.trust.guard import resolve_under
-from cds_service.trust.outgoing import Errand
+from cds_service.trust.outgoing import OutgoingCall
 
 _OK = range(200, 300)
 _REFUSED = frozenset({401, 403})
@@ -66,7 +66,7 @@ class Reading:
         server: Server,
         wanted: Wanted,
         headers: Mapping[str, str],
-        errand: Errand,
+        errand: OutgoingCall,
         limits: ReadLimits,
     ) -> None:
         self.key = wanted.key

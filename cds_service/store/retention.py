@@ -11,7 +11,7 @@ from msgspec import Struct
 from cds_service.store.engine import Database
 from cds_service.store.feedback import COMMENT, without_comment
 from cds_service.store.schema import newest_revision, revision
-from cds_service.store.tables import AUDIT, FEEDBACK, ISSUED, METADATA, REPLAY
+from cds_service.store.tables import AUDIT, FEEDBACK, ISSUED, METADATA, USED_TOKENS
 
 _BATCH = 2000  # rows of one transaction: feedback waits for it on SQLite
 
@@ -45,7 +45,7 @@ def prune(database: Database, cutoffs: Cutoffs) -> dict[str, int]:
         "feedback": _delete(database, FEEDBACK, FEEDBACK.c.received_at, cutoffs.feedback),
         "issued": _delete(database, ISSUED, ISSUED.c.issued_at, cutoffs.issued),
         "audit": _delete(database, AUDIT, AUDIT.c.at, cutoffs.audit),
-        "replay": _delete(database, REPLAY, REPLAY.c.expires, cutoffs.tokens),
+        "replay": _delete(database, USED_TOKENS, USED_TOKENS.c.expires, cutoffs.tokens),
     }
 
 

@@ -25,7 +25,7 @@ FEEDBACK = sa.Table(
 )
 
 # Tokens that were used, by the hash of their `jti`: a row matters until the token expires (T-23).
-REPLAY = sa.Table(
+USED_TOKENS = sa.Table(
     "replay",
     METADATA,
     sa.Column("tenant", sa.String(128), primary_key=True),

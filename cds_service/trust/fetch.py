@@ -1,32 +1,56 @@
-"""One bounded call: so many bytes, so much time, no redirect, and no text of an error."""
+"""Makes one bounded call: so many bytes, so much time, no redirect, and no text of an error."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from enum import StrEnum
 
 import requests
 from msgspec import Struct
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.util import parse_url
 
 from cds_service.telemetry import log
-from cds_service.trust.causes import cause_of
-from cds_service.trust.outgoing import Errand, running
+from cds_service.trust.outgoing import OutgoingCall, running
 
 _READ_AT_ONCE = 65536
 
+# Fixed texts for the log: the messages of the exceptions themselves hold URLs.
+NO_CONNECTION = "no connection: no such name, nobody answers there, or the address is not allowed"
+NO_TLS = "TLS: no agreement with the server"
+BROKE_OFF = "the connection broke off, or what came is no HTTP"
+# By the numbers of OpenSSL's X509_V_ERR_...
+_OTHER_NAME = "TLS: the certificate is for another name"
+_UNKNOWN_AUTHORITY = (
+    "TLS: the certificate is by an authority that we do not know: see CDS_CA_BUNDLE"
+)
+_BAD_CERTIFICATE = "TLS: the certificate is not accepted"
+_CERTIFICATE_FAULTS = {
+    9: "TLS: the certificate is not valid yet: perhaps our clock is wrong",
+    10: "TLS: the certificate has expired",
+    18: _UNKNOWN_AUTHORITY,
+    19: _UNKNOWN_AUTHORITY,
+    20: _UNKNOWN_AUTHORITY,
+    21: _UNKNOWN_AUTHORITY,
+    62: _OTHER_NAME,
+    64: _OTHER_NAME,
+}
+
 
 class Failure(StrEnum):
-    """Why there is no whole answer."""
+    """The reason why there is no whole answer."""
 
     TIME = "time"
-    BROKEN = "broken"  # no connection, a reset, a body that ends early, an address that the guard refuses
+    BROKEN = "broken"  # no connection, a reset, a body that ends early, an address we do not call
     TOO_LARGE = "too-large"
 
 
 class Fetched(Struct, frozen=True):
-    """Status and decoded body; with a `failure` the body is empty, and the status 0 where none arrived."""
+    """Status and decoded body of an answer.
+
+    With a `failure` the body is empty; the status is 0 if none arrived.
+    """
 
     status: int
     body: bytes
@@ -35,7 +59,7 @@ class Fetched(Struct, frozen=True):
 
 
 class Sent(Struct, frozen=True):
-    """A call that writes. It may arrive twice (see `fetch`): only what then changes nothing is sent so."""
+    """A call that writes. It may arrive twice (see `fetch`), so a repeat must change nothing."""
 
     method: str
     body: bytes
@@ -45,25 +69,22 @@ def fetch(
     session: requests.Session,
     url: str,
     headers: Mapping[str, str],
-    errand: Errand,
+    call: OutgoingCall,
     max_bytes: int,
     sent: Sent | None = None,
 ) -> Fetched:
-    """GET `url`, or send to it, within the errand's deadline; at most `max_bytes` of decoded body.
+    """Reads `url`, or sends to it, within the deadline of `call`.
 
-    A reset on a connection that had been idle is tried once more, because the server may have closed
-    it just then; nothing else is. Messages of requests name the URL, so none is passed on.
+    A body with more than `max_bytes` is a failure. A call that breaks on a connection that was open
+    before is tried once more, because the server may have closed it just then; no other failure is
+    tried again. Messages of requests name the URL, so none is passed on.
     """
-    with running(errand):
-        errand.reused = True
-        fetched = _fetch(session, url, headers, errand, max_bytes, sent)
-        if (
-            fetched.status == 0
-            and fetched.failure is Failure.BROKEN
-            and errand.reused
-            and not errand.is_cut
-        ):
-            return _fetch(session, url, headers, errand, max_bytes, sent)
+    with running(call):
+        call.reused = True
+        fetched = _fetch(session, url, headers, call, max_bytes, sent)
+        no_answer = fetched.status == 0 and fetched.failure is Failure.BROKEN
+        if no_answer and call.reused and not call.is_cut:
+            return _fetch(session, url, headers, call, max_bytes, sent)
         return fetched
 
 
@@ -71,52 +92,73 @@ def _fetch(
     session: requests.Session,
     url: str,
     headers: Mapping[str, str],
-    errand: Errand,
+    call: OutgoingCall,
     max_bytes: int,
     sent: Sent | None,
 ) -> Fetched:
-    left = errand.deadline.left()
-    if not left or errand.is_cut:
+    left = call.deadline.left()
+    if not left or call.is_cut:
         return Fetched(0, b"", Failure.TIME)
-    method, body = (sent.method, sent.body) if sent else ("GET", None)
     try:
         response = session.request(
-            method,
+            sent.method if sent else "GET",
             url,
-            data=body,
+            data=sent.body if sent else None,
             headers=dict(headers),
             timeout=(left, left),
             stream=True,
             allow_redirects=False,
         )
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-        why = _why(errand)
-        if why is Failure.BROKEN and not errand.reused:
+        failure = _time_or_broken(call)
+        if failure is Failure.BROKEN and not call.reused:
             log().warning("fetch", server=parse_url(url).netloc, reason=cause_of(error))
-        return Fetched(0, b"", why)
-    # Not drained: what is left in a connection after an early end is not worth reading.
+        return Fetched(0, b"", failure)
+    # The rest of a body is not read: the connection is not worth that after an early end.
     try:
-        return _body(response, errand, max_bytes)
+        return _read_body(response, call, max_bytes)
     except (HTTPError, OSError, ValueError):
-        return Fetched(response.status_code, b"", _why(errand))
+        return Fetched(response.status_code, b"", _time_or_broken(call))
     finally:
         response.close()
 
 
-def _body(response: requests.Response, errand: Errand, max_bytes: int) -> Fetched:
+def _read_body(response: requests.Response, call: OutgoingCall, max_bytes: int) -> Fetched:
     body = bytearray()
     while True:
-        errand.shrink()
+        call.shrink()
         part = response.raw.read1(_READ_AT_ONCE, decode_content=True)
         if not part:
-            said = str(response.headers.get("Cache-Control", ""))
-            return Fetched(response.status_code, bytes(body), cache_control=said)
+            cache_control = str(response.headers.get("Cache-Control", ""))
+            return Fetched(response.status_code, bytes(body), cache_control=cache_control)
         body += part
         if len(body) > max_bytes:
             return Fetched(response.status_code, b"", Failure.TOO_LARGE)
-        if errand.is_cut:
+        if call.is_cut:
             return Fetched(response.status_code, b"", Failure.TIME)
 
 
-def _why(errand: Errand) -> Failure:
-    return Failure.TIME if errand.is_cut else Failure.BROKEN
+def _time_or_broken(call: OutgoingCall) -> Failure:
+    return Failure.TIME if call.is_cut else Failure.BROKEN
+
+
+def cause_of(error: BaseException) -> str:
+    """Returns one of the fixed texts for an exception of requests or urllib3.
+
+    The exceptions inside it are searched too, outermost first.
+    """
+    seen: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if not isinstance(one, BaseException) or any(one is known for known in seen):
+            continue
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return _CERTIFICATE_FAULTS.get(one.verify_code, _BAD_CERTIFICATE)
+        if isinstance(one, ssl.SSLError):
+            return NO_TLS
+        if isinstance(one, NewConnectionError):
+            return NO_CONNECTION
+        seen.append(one)
+        waiting += [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]
+    return BROKE_OFF

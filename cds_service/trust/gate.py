@@ -1,4 +1,4 @@
-"""Who is let in: the token of a call, whether it is new, and whether its client keeps to its rate."""
+"""Decides who is let in: the token of a call, whether it is new, and whether its client is too fast."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ from msgspec import Struct, field
 from cds_service.errors import Forbidden, TooManyRequests, Unauthorized
 from cds_service.telemetry import log
 from cds_service.trust.client import Client
-from cds_service.trust.failures import UNKNOWN, FailureLimit
 from cds_service.trust.jwt import Reason, Refused, prove, read_token, verified_by
 from cds_service.trust.keys import KeyCache
 from cds_service.trust.keyset import SANDBOX_JWK, key_set
-from cds_service.trust.rate import RateLimit
 from cds_service.trust.registry import Registry
 from cds_service.trust.replay import ReplayGuard
+from cds_service.trust.throttle import UNKNOWN, FailureLimit, RateLimit
 
-# One text for every cause: what is wrong with a token is for our log, not for whoever sent it.
+# One text for every cause: what is wrong with a token is for our log, not for its sender.
 REFUSAL = "This call does not carry a token that this service accepts."
-# Refusals that say nothing against the caller's address: our view of its keys, or a token that was good once.
+# These refusals are not the caller's fault: we could not get its keys, or the token was valid once.
 _NO_FAULT = frozenset({Reason.NO_KEYS, Reason.REPLAY})
 _SANDBOX_KEYS = key_set([dict(SANDBOX_JWK)], allow_sandbox=True)
 
 
-class Knock(Struct, frozen=True, kw_only=True):
-    """What a call shows at the door: its Authorization header, and which endpoint it wants."""
+class AccessRequest(Struct, frozen=True, kw_only=True):
+    """What a call presents to be let in: its Authorization header and the endpoint it wants."""
 
     authorization: str | None
     audiences: tuple[str, ...]  # public URLs of the endpoint
     correlation: str
     service: str = ""
-    address: str = UNKNOWN  # of the caller, where this deployment can tell
+    address: str = UNKNOWN  # of the caller, if this deployment knows it
 
 
 class Gate(Struct, frozen=True, kw_only=True):
-    """The door of one worker."""
+    """Lets callers in, or refuses them; one gate for each worker."""
 
     registry: Callable[[], Registry]
     keys: KeyCache
@@ -45,39 +44,38 @@ class Gate(Struct, frozen=True, kw_only=True):
     failures: FailureLimit = field(default_factory=FailureLimit)
     demo: bool = False
 
-    def admit(self, knock: Knock, now: datetime) -> Client | None:
-        """The proven client, or None where this deployment asks nobody for a proof.
+    def admit(self, request: AccessRequest, now: datetime) -> Client | None:
+        """Returns the proven client, or None if this deployment does not use tokens.
 
-        Unauthorized, Forbidden and TooManyRequests as the specification's status codes have them.
+        Raises Unauthorized, Forbidden or TooManyRequests.
         """
         registry = self.registry()
         if not registry.asks_for_tokens:
-            if self.demo and knock.authorization:
-                self._look_at_sandbox(knock)
+            if self.demo and request.authorization:
+                self._note_sandbox_token(request)
             return None
         try:
-            proven = prove(
-                read_token(knock.authorization), knock.audiences, registry, self.keys, now
-            )
+            token = read_token(request.authorization)
+            proven = prove(token, request.audiences, registry, self.keys, now)
             if not self.replay.is_new(proven.client.tenant, proven.jti, proven.expires, now):
                 raise Refused(Reason.REPLAY, proven.client.name)
         except Refused as refusal:
             log().warning(
                 "unauthorized",
-                correlation=knock.correlation,
+                correlation=request.correlation,
                 client=refusal.client,
-                service=knock.service,
+                service=request.service,
                 reason=refusal.reason.value,
             )
             if refusal.reason not in _NO_FAULT:
-                self.failures.failed(knock.address)
+                self.failures.failed(request.address)
             raise Unauthorized(REFUSAL) from None
-        self.failures.passed(knock.address)
-        self.allow(proven.client, knock.service)
+        self.failures.passed(request.address)
+        self.allow(proven.client, request.service)
         return proven.client
 
     def allow(self, client: Client, service: str) -> None:
-        """Whether a client that is known may make this call, and now."""
+        """Raises Forbidden or TooManyRequests if a known client may not make this call now."""
         if service and client.services and service not in client.services:
             raise Forbidden("This client's registry entry does not name this service.")
         if not self.rate.admits(client.name, client.rate_limit):
@@ -85,14 +83,14 @@ class Gate(Struct, frozen=True, kw_only=True):
                 "This client calls more often than its rate_limit in clients.toml."
             )
 
-    def _look_at_sandbox(self, knock: Knock) -> None:
-        """Checked and noted, so that a tester sees that it would pass; the caller stays anonymous (T-68)."""
+    def _note_sandbox_token(self, request: AccessRequest) -> None:
+        """Logs whether a token is the public sandbox's; its caller stays anonymous (T-68)."""
         try:
-            good = verified_by(read_token(knock.authorization), _SANDBOX_KEYS)
+            good = verified_by(read_token(request.authorization), _SANDBOX_KEYS)
         except Refused:
             good = False
         log().info(
             "sandbox-token",
-            correlation=knock.correlation,
+            correlation=request.correlation,
             reason="signed by the public sandbox" if good else "not signed by the public sandbox",
         )

@@ -19,7 +19,7 @@ from cds_service.telemetry import log
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.fetch import fetch
 from cds_service.trust.keyset import MAX_BYTES, BadKeySet, KeySet, read_key_set
-from cds_service.trust.outgoing import Errand, guarded_session, tls_context
+from cds_service.trust.outgoing import OutgoingCall, guarded_session, tls_context
 
 _OK = 200
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})")
@@ -54,10 +54,10 @@ def fetch_keys(
     url: str, allow_private: bool, seconds: float, ca_bundle: str | None = None
 ) -> Answer:
     """GET a key set: guarded address, no redirect, at most 64 kB, within `seconds`."""
-    errand = Errand(Deadline.after(seconds), allow_private=allow_private)
+    call = OutgoingCall(Deadline.after(seconds), allow_private=allow_private)
     session = guarded_session(1, tls_context(ca_bundle))
     try:
-        got = fetch(session, url, {"Accept": "application/json"}, errand, MAX_BYTES)
+        got = fetch(session, url, {"Accept": "application/json"}, call, MAX_BYTES)
     finally:
         session.close()
     if got.failure is not None or got.status != _OK:

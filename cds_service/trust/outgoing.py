@@ -1,7 +1,8 @@
-"""How this service opens connections: only on an `Errand`, only to allowed addresses, never past its end.
+"""Opens connections: only for an `OutgoingCall`, only to allowed addresses, never past its deadline.
 
-A requests timeout bounds one wait on a socket, not a call (a dripping server outlasts it for ever). So
-each connection is tied to the errand it is used for, and whoever waits for the errand can cut it.
+A timeout of requests bounds one wait on a socket, not a call: a server that sends a byte now and then
+could go on for ever. So each connection belongs to one call, and any thread that waits for the call
+can cut it.
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ from urllib3.util.connection import create_connection
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.guard import address_allowed
 
-_ACCEPT_ENCODING = (
-    "gzip"  # one decoder to bound, and no optional ones that an installed package would add
-)
+# One decoder to bound, and no optional ones that an installed package would add.
+_ACCEPT_ENCODING = "gzip"
 _SHORTEST_WAIT_S = 0.001  # 0 would mean "do not wait", and fail otherwise than a timeout does
 
 
-class Errand:
-    """One call to another server, with its retry and its next pages; `cut` ends it from any thread."""
+class OutgoingCall:
+    """One call to another server, with its retry and its next pages.
+
+    `cut` ends it from any thread.
+    """
 
     def __init__(self, deadline: Deadline, *, allow_private: bool) -> None:
         self.deadline = deadline
@@ -48,11 +51,14 @@ class Errand:
 
     @property
     def is_cut(self) -> bool:
-        """Whether nobody waits for it any more."""
+        """True once the call was cut or its deadline has passed."""
         return self._is_cut or self.deadline.passed
 
     def adopt(self, sock: socket.socket) -> None:
-        """Take hold of the socket in use by a second handle: TLS and urllib3 detach or close the first."""
+        """Remembers the socket in use, and opens a second handle to it.
+
+        The second handle is for `cut`, because TLS and urllib3 detach or close the first one.
+        """
         lever = socket.socket(fileno=socket.dup(sock.fileno()))
         with self._lock:
             self._drop_lever()
@@ -61,19 +67,19 @@ class Errand:
                 self._pull()
 
     def shrink(self) -> None:
-        """Let the next wait on the socket last no longer than the deadline."""
+        """Limits the next wait on the socket to the time that is left."""
         # A server that closes after its answer takes the socket away once the last byte is read.
         if self._sock is not None and self._sock.fileno() >= 0:
             self._sock.settimeout(max(self.deadline.left(), _SHORTEST_WAIT_S))
 
     def cut(self) -> None:
-        """Shut the socket under whoever reads from it, now or as soon as there is one."""
+        """Shuts the socket while another thread reads from it, now or as soon as it is opened."""
         with self._lock:
             self._is_cut = True
             self._pull()
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Forgets the socket and closes the second handle."""
         with self._lock:
             self._drop_lever()
             self._sock = None
@@ -89,25 +95,26 @@ class Errand:
             self._lever = None
 
 
-_current: ContextVar[Errand | None] = ContextVar("errand", default=None)
+_current: ContextVar[OutgoingCall | None] = ContextVar("outgoing_call", default=None)
 
 
 @contextlib.contextmanager
-def running(errand: Errand) -> Iterator[None]:
-    """Tie every connection that this thread uses to `errand`."""
-    before = _current.set(errand)
+def running(call: OutgoingCall) -> Iterator[None]:
+    """Ties every connection that this thread uses to `call`."""
+    before = _current.set(call)
     try:
         yield
     finally:
         _current.reset(before)
-        errand.close()
+        call.close()
 
 
 @functools.cache
 def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
-    """The check of certificates, which nothing switches off; `ca_bundle` (a PEM file) adds a site's own.
+    """Returns the settings by which certificates are checked; no setting switches the check off.
 
-    Made once, at start: reading the authorities takes tens of milliseconds. OSError if that fails.
+    `ca_bundle` is a PEM file that adds a site's own authorities. The result is made once, at the
+    start, because reading the authorities takes tens of milliseconds. Raises OSError if that fails.
     """
     context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
     if ca_bundle is not None:
@@ -116,9 +123,10 @@ def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
 
 
 def guarded_session(connections: int, context: ssl.SSLContext) -> requests.Session:
-    """A session for one server of one client: no environment, no cookies, no retries, guarded addresses.
+    """Returns a session for one server of one client.
 
-    It keeps at most `connections` open, and carries no token: that goes with each request.
+    It uses no environment variables, no cookies and no retries, and checks every address. It keeps
+    at most `connections` open, and holds no token: the token goes with each request.
     """
     # urllib3 warns with whole URLs, and those of a FHIR search name the patient (T-60).
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
@@ -134,36 +142,40 @@ def guarded_session(connections: int, context: ssl.SSLContext) -> requests.Sessi
 
 
 class _Session(requests.Session):
-    """Follows nothing. requests reads the body of a redirect to its end even where it does not follow it."""
+    """Never follows a redirect.
+
+    Without this class requests would read the body of a redirect to its end, even with
+    `allow_redirects=False`.
+    """
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
 
 
 class _Guarded(HTTPConnection):
-    """Looks at the address before it connects, and at the errand before it sends."""
+    """Checks the address before it connects, and gives its socket to the current call."""
 
     def _new_conn(self) -> socket.socket:
-        errand = _current.get()
-        if errand is None or errand.is_cut:
-            raise NewConnectionError(self, "no errand")
-        errand.reused = False
-        sock = self._connected(errand, self._allowed_addresses(errand))
-        errand.adopt(sock)
+        call = _current.get()
+        if call is None or call.is_cut:
+            raise NewConnectionError(self, "no outgoing call")
+        call.reused = False
+        sock = self._connected(call, self._allowed_addresses(call))
+        call.adopt(sock)
         return sock
 
-    def _allowed_addresses(self, errand: Errand) -> list[str]:
+    def _allowed_addresses(self, call: OutgoingCall) -> list[str]:
         try:
             answers = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError):
             raise NewConnectionError(self, "no such name") from None
-        found = dict.fromkeys(str(address[0]) for *_, address in answers)
-        return [ip for ip in found if address_allowed(ip, allow_private=errand.allow_private)]
+        addresses = dict.fromkeys(str(address[0]) for *_, address in answers)
+        return [ip for ip in addresses if address_allowed(ip, allow_private=call.allow_private)]
 
-    def _connected(self, errand: Errand, addresses: list[str]) -> socket.socket:
+    def _connected(self, call: OutgoingCall, addresses: list[str]) -> socket.socket:
         for tried, address in enumerate(addresses):
             # A share for each, so that a dead IPv6 route does not cost the IPv4 one.
-            share = errand.deadline.left() / (len(addresses) - tried)
+            share = call.deadline.left() / (len(addresses) - tried)
             # By number: the name is not looked up a second time, so it cannot be rebound.
             with contextlib.suppress(OSError):
                 return create_connection(
@@ -174,10 +186,10 @@ class _Guarded(HTTPConnection):
         raise NewConnectionError(self, "no allowed address answers")
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
-        errand = _current.get()
-        if errand is None or self.sock is None:
-            raise NewConnectionError(self, "no errand")
-        errand.adopt(self.sock)
+        call = _current.get()
+        if call is None or self.sock is None:
+            raise NewConnectionError(self, "no outgoing call")
+        call.adopt(self.sock)
         return super().getresponse()
 
 
@@ -203,5 +215,5 @@ class _GuardedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _GuardedPool, "https": _GuardedTlsPool}
 
     def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
-        # Our context does it. requests would read its own list of authorities for every new connection.
+        # Our context does it. requests would read its own list of authorities for each connection.
         conn.cert_reqs = "CERT_REQUIRED"

@@ -18,7 +18,7 @@ _REST_S = 5.0  # a store that is down is not asked again before
 _OWN_TOKENS = 100_000
 
 
-class ReplayStore(Protocol):
+class TokenStore(Protocol):
     """Where used tokens are kept for all workers and nodes."""
 
     def first_use(self, tenant: str, digest: str, expires: datetime, now: datetime) -> bool:
@@ -51,7 +51,7 @@ class ReplayGuard:
 
     def __init__(
         self,
-        store: ReplayStore,
+        store: TokenStore,
         *,
         strict: bool = False,
         clock: Callable[[], float] = time.monotonic,

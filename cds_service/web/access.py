@@ -8,8 +8,8 @@ from flask import request
 
 from cds_service import metrics
 from cds_service.trust.client import Client
-from cds_service.trust.failures import address_of
-from cds_service.trust.gate import Knock
+from cds_service.trust.gate import AccessRequest
+from cds_service.trust.throttle import address_of
 from cds_service.web.errors import correlation
 from cds_service.web.runtime import Runtime
 
@@ -37,7 +37,7 @@ def discovery_client(here: Runtime) -> Client | None:
 
 
 def _admit(here: Runtime, service: str, paths: tuple[str, ...]) -> Client | None:
-    knock = Knock(
+    presented = AccessRequest(
         authorization=request.environ.get("HTTP_AUTHORIZATION"),
         # From the settings, never from Host or X-Forwarded-Host (T-26).
         audiences=tuple(here.settings.base_url + path for path in paths),
@@ -49,7 +49,7 @@ def _admit(here: Runtime, service: str, paths: tuple[str, ...]) -> Client | None
             here.settings.proxies,
         ),
     )
-    return here.gate.admit(knock, here.clock())
+    return here.gate.admit(presented, here.clock())
 
 
 def held_off(here: Runtime, scope: Scope) -> bool:

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 import pytest
 
 from cds_service.demo.stories import Story
-from cds_service.trust.failures import WINDOW_S
+from cds_service.trust.throttle import WINDOW_S
 from tests.trust.flood import cheap, flooded, wrong_signatures
 from tests.trust.served import PATH, Node, a_call, served
 from tests.trust.tokens import token, written

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from cds_service.demo.stories import Story
 from cds_service.store.engine import make_engine, upgrade
-from cds_service.store.tables import FEEDBACK, REPLAY
+from cds_service.store.tables import FEEDBACK, USED_TOKENS
 from tests.databases import Server
 from tests.feedback.deployments import feedback
 from tests.trust.served import PATH, Node, a_call, served
@@ -61,13 +61,13 @@ def test_t23_a_token_used_at_one_node_is_refused_at_the_other(
     a, b, engine = nodes
     call = a_call(stories[STORY], "replayed")
     for first, second in ((a, b), (b, a)):
-        once, before = token(), rows(engine, REPLAY)
+        once, before = token(), rows(engine, USED_TOKENS)
         assert [first.post(call, once).status_code, second.post(call, once).status_code] == [
             200,
             401,
         ]
         assert first.post(call, once).status_code == 401
-        assert rows(engine, REPLAY) == before + 1
+        assert rows(engine, USED_TOKENS) == before + 1
 
 
 def test_t23_of_eight_calls_at_once_with_one_token_one_passes_on_two_nodes(

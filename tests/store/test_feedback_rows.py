@@ -10,7 +10,7 @@ import pytest
 from cds_service.errors import BadRequest
 from cds_service.store.engine import Database
 from cds_service.store.feedback import FeedbackTable
-from cds_service.store.replay import ReplayTable
+from cds_service.store.used_tokens import UsedTokens
 from tests.store.test_retention import a_feedback
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -45,7 +45,7 @@ def test_text_that_no_database_takes_is_the_callers_mistake(database: Database) 
 
 
 def test_a_token_is_new_exactly_once(database: Database) -> None:
-    table = ReplayTable(database.engine)
+    table = UsedTokens(database.engine)
     expires = NOW + timedelta(minutes=5)
     assert table.first_use("mercy", "jti", expires, NOW)
     assert not table.first_use("mercy", "jti", expires, NOW)

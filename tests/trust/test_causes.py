@@ -18,10 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from structlog.testing import capture_logs
 
 from cds_service.cli.run import free_port
-from cds_service.trust.causes import BROKE_OFF, NO_CONNECTION, NO_TLS
 from cds_service.trust.deadline import Deadline
-from cds_service.trust.fetch import Failure, fetch
-from cds_service.trust.outgoing import Errand, guarded_session, tls_context
+from cds_service.trust.fetch import BROKE_OFF, NO_CONNECTION, NO_TLS, Failure, fetch
+from cds_service.trust.outgoing import OutgoingCall, guarded_session, tls_context
 
 ASKED = "/r4/Observation?patient=Jane-Roe"
 
@@ -94,7 +93,9 @@ def told(url: str, authority: Path | None = None) -> list[str]:
     session = guarded_session(1, tls_context(str(authority) if authority else None))
     try:
         with capture_logs() as lines:
-            fetched = fetch(session, url, {}, Errand(Deadline.after(5), allow_private=True), 1000)
+            fetched = fetch(
+                session, url, {}, OutgoingCall(Deadline.after(5), allow_private=True), 1000
+            )
     finally:
         session.close()
     assert "Jane" not in str(lines)

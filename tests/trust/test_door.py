@@ -18,7 +18,7 @@ from cds_service.app import create_app
 from cds_service.demo.stories import Story
 from cds_service.settings import Settings
 from cds_service.telemetry import configure_logging
-from cds_service.trust.failures import MOST
+from cds_service.trust.throttle import MOST
 from cds_service.web.runtime import runtime_of
 from tests.trust.tokens import AUDIENCE, BASE, VIEW, forged, part, public_jwk, token, written
 

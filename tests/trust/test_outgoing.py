@@ -12,7 +12,7 @@ import requests
 from cds_service.protocol.secret import Secret
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.fetch import Failure, Fetched, fetch
-from cds_service.trust.outgoing import Errand, guarded_session, tls_context
+from cds_service.trust.outgoing import OutgoingCall, guarded_session, tls_context
 
 
 @pytest.fixture
@@ -46,7 +46,9 @@ def answers_of(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
 
 
 def get(session: requests.Session, url: str, *, allow_private: bool = False) -> Fetched:
-    return fetch(session, url, {}, Errand(Deadline.after(0.2), allow_private=allow_private), 1000)
+    return fetch(
+        session, url, {}, OutgoingCall(Deadline.after(0.2), allow_private=allow_private), 1000
+    )
 
 
 def was_called(listener: socket.socket) -> bool:
@@ -106,7 +108,7 @@ def test_a_session_used_outside_an_errand_connects_to_nothing(
 def test_an_errand_that_is_over_does_not_begin(
     session: requests.Session, listener: socket.socket
 ) -> None:
-    errand = Errand(Deadline.after(5), allow_private=True)
+    errand = OutgoingCall(Deadline.after(5), allow_private=True)
     errand.cut()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
     assert fetch(session, url, {}, errand, 1000).failure is Failure.TIME

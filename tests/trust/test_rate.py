@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cds_service.trust.rate import RateLimit
+from cds_service.trust.throttle import RateLimit
 
 
 def test_t50_two_seconds_of_calls_at_once_then_the_rate() -> None:

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from cds_service.errors import Overloaded, SettingsError, StoreUnavailable
 from cds_service.store.engine import open_database
-from cds_service.store.replay import ReplayTable, replay_file
-from cds_service.store.tables import REPLAY
+from cds_service.store.tables import USED_TOKENS
+from cds_service.store.used_tokens import UsedTokens, used_tokens_file
 from cds_service.trust.replay import OwnTokens, ReplayGuard
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -36,7 +36,7 @@ class Broken:
 
 
 def test_t23_a_token_is_new_once_for_each_client(tmp_path: Path) -> None:
-    guard = ReplayGuard(ReplayTable(replay_file(tmp_path)))
+    guard = ReplayGuard(UsedTokens(used_tokens_file(tmp_path)))
     assert guard.is_new("mercy", "one", SOON, NOW)
     assert not guard.is_new("mercy", "one", SOON, NOW)
     assert guard.is_new("anne", "one", SOON, NOW)
@@ -44,7 +44,7 @@ def test_t23_a_token_is_new_once_for_each_client(tmp_path: Path) -> None:
 
 
 def test_t23_of_many_threads_with_one_token_one_gets_in(tmp_path: Path) -> None:
-    table = ReplayTable(replay_file(tmp_path))
+    table = UsedTokens(used_tokens_file(tmp_path))
     found: list[bool] = []
     # A guard each, as workers have: only the store is shared.
     callers = [
@@ -64,9 +64,9 @@ PROCESS = """
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from cds_service.store.replay import ReplayTable, replay_file
+from cds_service.store.used_tokens import UsedTokens, used_tokens_file
 now = datetime.now(UTC)
-table = ReplayTable(replay_file(Path(sys.argv[1])))
+table = UsedTokens(used_tokens_file(Path(sys.argv[1])))
 print(sum(table.first_use("mercy", str(n), now + timedelta(minutes=5), now) for n in range(200)))
 """
 
@@ -86,33 +86,36 @@ def test_t23_of_several_processes_with_the_same_tokens_each_token_gets_in_once(
 def test_t23_a_shared_database_has_the_table_by_its_migration(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path / 'shared.db'}")
     nodes = [
-        ReplayTable(database.engine),
-        ReplayTable(open_database(f"sqlite:///{tmp_path / 'shared.db'}").engine),
+        UsedTokens(database.engine),
+        UsedTokens(open_database(f"sqlite:///{tmp_path / 'shared.db'}").engine),
     ]
     assert [node.first_use("mercy", "digest", SOON, NOW) for node in nodes] == [True, False]
     columns = {column["name"] for column in sa.inspect(database.engine).get_columns("replay")}
-    assert columns == {column.name for column in REPLAY.columns}
+    assert columns == {column.name for column in USED_TOKENS.columns}
 
 
 def test_rows_of_tokens_that_expired_are_removed(tmp_path: Path) -> None:
-    engine = replay_file(tmp_path)
-    table = ReplayTable(engine)
+    engine = used_tokens_file(tmp_path)
+    table = UsedTokens(engine)
     for n in range(5):
         assert table.first_use("mercy", str(n), SOON, NOW)
     assert table.first_use("mercy", "later", SOON + timedelta(hours=1), NOW + timedelta(minutes=30))
     with engine.connect() as connection:
-        assert connection.execute(sa.select(sa.func.count()).select_from(REPLAY)).scalar_one() == 1
+        assert (
+            connection.execute(sa.select(sa.func.count()).select_from(USED_TOKENS)).scalar_one()
+            == 1
+        )
 
 
 def test_no_identifier_of_a_token_is_kept_as_it_came(tmp_path: Path) -> None:
-    ReplayGuard(ReplayTable(replay_file(tmp_path))).is_new("mercy", "SENTINEL-JTI", SOON, NOW)
+    ReplayGuard(UsedTokens(used_tokens_file(tmp_path))).is_new("mercy", "SENTINEL-JTI", SOON, NOW)
     assert all(b"SENTINEL" not in path.read_bytes() for path in tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "replay.db").mkdir()
     with pytest.raises(SettingsError, match="CDS_DATA_DIR"):
-        replay_file(tmp_path)
+        used_tokens_file(tmp_path)
 
 
 def test_t24_with_the_store_down_this_process_still_refuses_a_second_use() -> None:
@@ -145,8 +148,8 @@ def test_t24_a_strict_deployment_answers_503_instead() -> None:
 
 
 def test_t24_a_database_that_breaks_while_we_run_is_an_outage(tmp_path: Path) -> None:
-    engine = replay_file(tmp_path)
-    guard = ReplayGuard(ReplayTable(engine))
+    engine = used_tokens_file(tmp_path)
+    guard = ReplayGuard(UsedTokens(engine))
     assert guard.is_new("mercy", "one", SOON, NOW)
     with engine.begin() as connection:
         connection.execute(sa.text("DROP TABLE replay"))

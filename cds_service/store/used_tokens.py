@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from cds_service.errors import SettingsError, StoreUnavailable
 from cds_service.store import sqlite
 from cds_service.store.statements import insert_new
-from cds_service.store.tables import REPLAY
+from cds_service.store.tables import USED_TOKENS
 
 _FILE = "replay.db"
 _BUSY_MS = 500
 _PURGE_EVERY = timedelta(minutes=1)
 
 
-class ReplayTable:
+class UsedTokens:
     """The repository of used token identifiers."""
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -33,8 +33,8 @@ class ReplayTable:
         try:
             with self._engine.begin() as connection:
                 if self._is_time_to_purge(now):
-                    connection.execute(sa.delete(REPLAY).where(REPLAY.c.expires < now))
-                taken = connection.execute(insert_new(connection, REPLAY), row).rowcount
+                    connection.execute(sa.delete(USED_TOKENS).where(USED_TOKENS.c.expires < now))
+                taken = connection.execute(insert_new(connection, USED_TOKENS), row).rowcount
         except sa.exc.SQLAlchemyError as error:
             raise StoreUnavailable(type(error).__name__) from None
         return taken == 1
@@ -47,7 +47,7 @@ class ReplayTable:
             return due
 
 
-def replay_file(folder: Path) -> sa.Engine:
+def used_tokens_file(folder: Path) -> sa.Engine:
     """An SQLite file of its own: used tokens are written far more often than anything that must last."""
     folder.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(f"sqlite:///{folder / _FILE}")
@@ -55,8 +55,8 @@ def replay_file(folder: Path) -> sa.Engine:
     try:
         # "If not exists" in the statement itself: several workers may start at once.
         with engine.begin() as connection:
-            connection.execute(sa.schema.CreateTable(REPLAY, if_not_exists=True))
-            for index in REPLAY.indexes:
+            connection.execute(sa.schema.CreateTable(USED_TOKENS, if_not_exists=True))
+            for index in USED_TOKENS.indexes:
                 connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
     except sa.exc.SQLAlchemyError as error:
         raise SettingsError(

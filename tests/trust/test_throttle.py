@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.trust.failures import ADDRESSES, MOST, PROVEN_S, WINDOW_S, FailureLimit, address_of
+from cds_service.trust.throttle import ADDRESSES, MOST, PROVEN_S, WINDOW_S, FailureLimit, address_of
 
 ATTACKER, EHR = "203.0.113.9", "198.51.100.7"
 
