@@ -6,9 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from cds_service.engine.finding import Line, Silence
+from cds_service.engine.rule import require, skip
 from cds_service.engine.wording import ago, number, when
 from cds_service.sodium.case import Case
-from cds_service.sodium.sample import Band, Freshness, Rejected
+from cds_service.sodium.sample import Band, Freshness, Rejected, Sample
 
 
 def inpatient(case: Case) -> bool:
@@ -155,3 +156,55 @@ def limit_line(case: Case) -> Line:
     if day == first:
         return Line("limit", {"limit": number(day)})
     return Line("limit-first-day", {"limit": number(day), "first": number(first)})
+
+
+# The gates of rules that skip; each rule passes them in its own order, so that the reason stays true.
+
+
+def latest_sodium(case: Case) -> Sample:
+    """Return the latest sodium; skip if the record holds none that rules may use."""
+    return case.sodium.latest or skip("no-sodium")
+
+
+def require_actionable(case: Case) -> None:
+    """Skip if the latest sodium is not recent enough to act on (B.0.2, M17)."""
+    require(actionable(case), "too-old", na=na(case), age=ago(case.sodium.age))
+
+
+def require_not_stale(case: Case) -> None:
+    """Skip if the latest sodium is so old that even a repeat of it would be no news (M17)."""
+    stale = case.sodium.freshness is Freshness.STALE
+    require(not stale, "too-old", na=na(case), age=ago(case.sodium.age))
+
+
+def require_unexplained_by_glucose(case: Case) -> None:
+    """Skip if high glucose explains the low sodium: PV-GLU is its card (M5)."""
+    explained = case.glucose is not None and case.glucose.explained
+    require(not explained, "glucose-explains", na=na(case))
+
+
+def require_methods_agree(case: Case) -> None:
+    """Skip if a direct measurement contradicts the low value: PV-PSEUDO is its card (M6 b)."""
+    require(not direct_reading_normal(case), "methods-contradict", na=na(case))
+
+
+def require_low(case: Case) -> None:
+    """Skip unless the sodium in use, corrected for glucose, is low by the profile."""
+    require(case.sodium.low, "not-low", na=na(case))
+
+
+def require_low_sodium(case: Case) -> None:
+    """Skip unless a card may rest on the latest sodium being low: measured, real and recent."""
+    latest_sodium(case)
+    require(measured_low(case), "not-low", na=na(case))
+    require_unexplained_by_glucose(case)
+    require_low(case)
+    require_methods_agree(case)
+    require_actionable(case)
+
+
+def require_not_outranked(case: Case) -> None:
+    """Skip if a card more urgent than that of the band leads."""
+    require(not emergency(case), "emergency-leads")
+    require(not below_plausible(case), "implausible-leads", na=na(case))
+    require(case.sodium.acute is None, "acute-leads")
