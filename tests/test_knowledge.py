@@ -24,7 +24,7 @@ from tests.fhir_resources import pipeline
 PACKAGE = Path(cds_service.__file__).parent
 VIEW, SELECT = "hyponatremia-patient-view.toml", "hyponatremia-order-select.toml"
 NUMBERS, WORDS = "knowledge/thresholds.toml", "knowledge/words.toml"
-# clinical.md B.7 and section E, with sodiumNotChecked of design.md: public, and stable for ever.
+# B.7 of docs/clinical-decisions.md: public, and stable for ever.
 TOPICS = frozenset(
     {
         "sodiumEmergency",

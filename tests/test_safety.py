@@ -1,7 +1,7 @@
 """Safety end to end: whatever the record holds, no card offers what could harm, and cards keep their limits.
 
-What is expected is worked out from the generated record alone, by lists written here from clinical.md (B.2,
-M5, M7 to M9, M15), not from the service's own view of it.
+What is expected is worked out from the generated record alone, by lists written here from the clinical decisions
+(B.2, M5, M7 to M9, M15), not from the service's own view of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The acceptance vectors of clinical.md B.6 and E.4, end to end: FHIR JSON in, cards out. Section E wins."""
+"""The examples of B.6 and E.4 (docs/clinical-decisions.md), end to end: FHIR JSON in, cards out."""
 
 from __future__ import annotations
 

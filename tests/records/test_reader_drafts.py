@@ -1,4 +1,4 @@
-"""Drafts, selections, fluid orders and what one click may stop (sandbox.md 5, C.6, M14)."""
+"""Drafts, selections, fluid orders and what one click may stop (docs/sandbox.md, C.6, M14)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def names(found: Order) -> list[str]:
     return [drug.name for drug in found.drugs]
 
 
-# ---- drafts and selections (sandbox.md 5)
+# ---- drafts and selections (docs/sandbox.md)
 
 
 def test_the_sandboxs_draft_is_read_although_it_breaks_r4(read: Read) -> None:

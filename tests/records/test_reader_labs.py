@@ -1,4 +1,4 @@
-"""Observations as real systems send them (data.md 1 and 2)."""
+"""Observations as real systems send them (docs/reading-records.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders as real systems send them (data.md 1 and 2, sandbox.md 5)."""
+"""Orders as real systems send them (docs/reading-records.md, docs/sandbox.md, D.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditions, the encounter and the patient as real systems send them (data.md 1 and 2)."""
+"""Conditions, the encounter and the patient as real systems send them (docs/reading-records.md)."""
 
 from __future__ import annotations
 

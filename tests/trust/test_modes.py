@@ -1,4 +1,4 @@
-"""What each mode refuses to start with: exit code 78 and one line (design.md "Modes", T-29, T-68)."""
+"""What each mode refuses to start with: exit code 78 and one line (docs/security.md, T-29, T-68)."""
 
 from __future__ import annotations
 
