@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from cds_service.knowledge.decisions import NAME, linked
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.knowledge.review import Reviews
 from cds_service.knowledge.words import Citation, RuleWords
@@ -13,7 +14,8 @@ _NAME = re.compile(r"\$(\w+)")
 _HEAD = """# Clinical basis
 
 Generated from `hooks/` by `cds-service basis --write`; a test keeps it current. Do not edit it here: change the
-files in `hooks/` (see `hooks/README.md`). The running service shows the same at `/basis`.
+files in `hooks/` (see `hooks/README.md`). The running service shows the same at `/basis`. What a code such as M9 or
+B.0.7 stands for: [clinical decisions](clinical-decisions.md).
 
 Decision support only: check against current guidance and your clinical judgment. A `$name` stands for what a card
 fills in from the record.
@@ -120,13 +122,17 @@ def _numbers(knowledge: Knowledge) -> str:
             *(f"{t.under(profile):f}" for profile in profiles),
             t.unit,
             t.why,
-            f"{knowledge.citations[t.source].short}, {t.where}",
+            f"{knowledge.citations[t.source].short}, {linked(t.where, _decided)}",
             t.evidence,
         )
         for name, t in knowledge.thresholds.items()
     ]
     head = ("Name", *profiles, "Unit", "Why", "Source", "Evidence")
     return f"## Numbers\n\nOne column for each profile.\n\n{_table(head, rows)}"
+
+
+def _decided(code: str, anchor: str) -> str:
+    return f"[{code}]({NAME}.md#{anchor})"
 
 
 def _citations(knowledge: Knowledge) -> str:

@@ -29,6 +29,7 @@ def _assert_nothing_serious(page: Page) -> None:
     [
         ("/", 360, True),
         ("/basis", 360, False),
+        ("/clinical-decisions", 360, True),
         ("/chart/rising-too-fast", 360, False),
         ("/chart/normal-sodium", 1440, True),
     ],

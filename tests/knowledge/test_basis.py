@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from flask import Flask
 from flask.testing import FlaskClient
 
 from cds_service.cli.basis import command
 from cds_service.knowledge.basis import basis_text
+from cds_service.knowledge.decisions import anchor, entries
 from cds_service.knowledge.load import Knowledge
+from cds_service.web.basis import decided
 from tests.fhir_resources import pipeline
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "clinical-basis.md"
@@ -69,3 +73,35 @@ def test_the_page_needs_no_script_and_each_of_its_links_leads_somewhere(
     links = {part.split('"')[0] for part in page.split('href="#')[1:]}
     assert links
     assert links - targets == set()
+
+
+def test_each_code_beside_a_number_leads_to_its_entry(client: FlaskClient) -> None:
+    told = client.get("/clinical-decisions").get_data(as_text=True)
+    there = set(re.findall(r'id="([^"]+)"', told))
+    page = client.get("/basis").get_data(as_text=True)
+    links = re.findall(r'href="/clinical-decisions#([^"]+)"', page)
+    assert len(links) > 150
+    assert set(links) - there == set()
+    assert '<td>design decision, <a href="/clinical-decisions#m9">M9</a></td>' in page
+
+
+def test_the_page_of_decisions_holds_every_entry_and_each_of_its_links_leads_somewhere(client: FlaskClient) -> None:
+    answer = client.get("/clinical-decisions")
+    assert answer.status_code == 200
+    page = answer.get_data(as_text=True)
+    ids = re.findall(r'id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert {anchor(code) for code in entries()} - set(ids) == set()
+    assert set(re.findall(r'href="#([^"]+)"', page)) - set(ids) == set()
+    numbers = set(re.findall(r'href="/basis(#[^"]+)"', page))
+    basis = client.get("/basis").get_data(as_text=True)
+    assert {f'id="{number[1:]}"' for number in numbers if f'id="{number[1:]}"' not in basis} == set()
+    assert len(numbers) > 150
+    assert "<script" not in page
+    assert "](" not in page, "every link of the document became one"
+
+
+def test_a_place_in_a_source_stays_text_but_for_its_codes(app: Flask) -> None:
+    with app.test_request_context():
+        told = decided(f"M9 <b>, B12, S{99}")  # what has no entry stays as it is
+        assert told == f'<a href="/clinical-decisions#m9">M9</a> &lt;b&gt;, B12, S{99}'
