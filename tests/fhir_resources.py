@@ -93,7 +93,7 @@ def sodium(value: str, hours: float = 2, **more: Any) -> Resource:
 
 
 def sodiums(*points: tuple[float, str], first_hours: float = 0) -> tuple[Resource, ...]:
-    """A series as the examples of B.0.8 are written, (hour, value); the last one was drawn `first_hours` before NOW."""
+    """A series as in B.0.8, (hour, value); the last one was drawn `first_hours` before NOW."""
     end = points[-1][0] + first_hours
     return tuple(sodium(value, end - hour) for hour, value in points)
 

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 NAME = "clinical-decisions"
-# "B.0.7", "B.5 rule 6", "M9", "M10 c", "S15", "N4", "S1-6", "MON": never a part of a longer word or number,
-# and no code of ICD-10 ("S06.6X0A", "N17.9").
+# "B.0.7", "B.5 rule 6", "M9", "M10 c", "S15", "N4", "S1-6", "MON": never a part of a longer word
+# or number, and no code of ICD-10 ("S06.6X0A", "N17.9").
 CODE = re.compile(
     r"(?<![\w.#*-])(?:"
     r"B\.5 rule [1-9]|B scope|[A-E]\.[0-9]+(?:\.[0-9]+)*"

@@ -1,4 +1,4 @@
-"""`/basis` and `/clinical-decisions`: what every card rests on, for a reader without an account. No patient data."""
+"""`/basis` and `/clinical-decisions`: what every card rests on, for all to read. No patient data."""
 
 from __future__ import annotations
 
@@ -36,14 +36,16 @@ def basis() -> str:
 
 @blueprint.get("/clinical-decisions")
 def decisions() -> str:
-    """What each clinical code stands for; a number's name leads to the number in use, on `/basis`."""
+    """What each clinical code stands for; the name of a number leads to its value on `/basis`."""
     here = runtime()
     known = here.pipeline.knowledge.thresholds
+    basis_page = url_for("basis.basis")
 
     def told(found: re.Match[str]) -> str:
-        return f'<a href="{url_for(".basis")}#number-{found[1]}">{found[0]}</a>' if found[1] in known else found[0]
+        link = f'<a href="{basis_page}#number-{found[1]}">{found[0]}</a>'
+        return link if found[1] in known else found[0]
 
-    page = Markup(_NUMBER.sub(told, _page()))  # noqa: S704  # made from our own document, without raw HTML
+    page = Markup(_NUMBER.sub(told, _page()))  # noqa: S704  # our own document, without raw HTML
     return render_template("decisions.html", page=page, demo=here.settings.mode == "demo")
 
 
@@ -57,14 +59,16 @@ def decided(where: str) -> Markup:
 
 @cache
 def _page() -> str:
-    """The document as HTML, with GitHub's anchors. Imported when asked for: a start does without it."""
-    from cds_service.web.markdown import rendered
+    """The document as HTML, with GitHub's anchors."""
+    from cds_service.web.markdown import rendered  # a start does without it
 
-    html = _HEADING.sub(lambda h: f'<{h[1]} id="{_slug(h[2])}">{h[2]}</{h[1]}>', rendered(decisions_text()))
+    html = _HEADING.sub(_anchored, rendered(decisions_text()))
     first, *tables = html.split("<table>")
     framed = (_TABLE.format(number) + table for number, table in enumerate(tables, 1))
     return (first + "".join(framed)).replace("</table>", "</table></div>")
 
 
-def _slug(heading: str) -> str:
-    return re.sub(r"[^\w-]", "", anchor(heading))
+def _anchored(heading: re.Match[str]) -> str:
+    tag, text = heading.groups()
+    name = re.sub(r"[^\w-]", "", anchor(text))
+    return f'<{tag} id="{name}">{text}</{tag}>'
