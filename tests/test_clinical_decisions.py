@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from cds_service.knowledge.decisions import CODE, anchor, decisions_text, entries
-from tests.records import pipeline
+from tests.fhir_resources import pipeline
 from tests.test_docs import THREATS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "clinical-decisions.md"
 FOLDERS = ["cds_service", "hooks", "docs", "tests"]
 PROSE = re.compile(r"^(?:where|why|note|usageRequirements|when) = (.+)$|(?:^|\s)(#.*)$")
-ABSENT = re.compile(r"\b(?:design|data|house|clinical|backtest|peers|trials|style)\.md\b|reference/|source-articles")
+ABSENT = re.compile(
+    r"\b(?:design|data|house|clinical|backtest|peers|trials|style)\.md\b|reference/|source-articles"
+)
 # What looks like a code and is none: pages of a journal.
 NO_CODE = {"S1-42"}
 
@@ -37,7 +39,11 @@ def _words(path: Path) -> Iterator[tuple[int, str]]:
 
 def _python(path: Path) -> Iterator[tuple[int, str]]:
     """Comments and strings; a string that is nothing but a code is data, as ICD-10's "N17"."""
-    kinds = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
+    kinds = {
+        tokenize.COMMENT,
+        tokenize.STRING,
+        getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING),
+    }
     with tokenize.open(path) as file:
         for token in tokenize.generate_tokens(file.readline):
             text = token.string.strip("\"'")

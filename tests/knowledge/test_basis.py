@@ -85,7 +85,9 @@ def test_each_code_beside_a_number_leads_to_its_entry(client: FlaskClient) -> No
     assert '<td>design decision, <a href="/clinical-decisions#m9">M9</a></td>' in page
 
 
-def test_the_page_of_decisions_holds_every_entry_and_each_of_its_links_leads_somewhere(client: FlaskClient) -> None:
+def test_the_page_of_decisions_holds_every_entry_and_each_of_its_links_leads_somewhere(
+    client: FlaskClient,
+) -> None:
     answer = client.get("/clinical-decisions")
     assert answer.status_code == 200
     page = answer.get_data(as_text=True)
@@ -95,7 +97,9 @@ def test_the_page_of_decisions_holds_every_entry_and_each_of_its_links_leads_som
     assert set(re.findall(r'href="#([^"]+)"', page)) - set(ids) == set()
     numbers = set(re.findall(r'href="/basis(#[^"]+)"', page))
     basis = client.get("/basis").get_data(as_text=True)
-    assert {f'id="{number[1:]}"' for number in numbers if f'id="{number[1:]}"' not in basis} == set()
+    assert {
+        f'id="{number[1:]}"' for number in numbers if f'id="{number[1:]}"' not in basis
+    } == set()
     assert len(numbers) > 150
     assert "<script" not in page
     assert "](" not in page, "every link of the document became one"
