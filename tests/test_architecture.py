@@ -56,7 +56,7 @@ ONLY_IN = {
     "alembic": {"store"},
     "rich": {"cli"},
     "click": {"cli"},
-    "markdown_it": {"demo"},
+    "markdown_it": {"web"},
     "pydantic_settings": {"settings"},
     "prometheus_client": {"metrics"},
 }

@@ -14,7 +14,6 @@ from flask import Blueprint, Response, render_template, request
 
 from cds_service.demo.chart_record import Chart, Result, chart_of
 from cds_service.demo.formulary import formulary
-from cds_service.demo.markdown import rendered
 from cds_service.demo.pages import SERVERS
 from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, band_name, legend, svg
 from cds_service.demo.stories import Story
@@ -22,6 +21,7 @@ from cds_service.errors import BadRequest, NotFound
 from cds_service.knowledge.limits import Limits
 from cds_service.protocol.wire import encode
 from cds_service.web.body import json_body, refuse_by_head
+from cds_service.web.markdown import rendered
 from cds_service.web.runtime import runtime
 
 blueprint = Blueprint("chart", __name__)

@@ -15,12 +15,12 @@ from cds_service.app import create_app
 from cds_service.demo.axis import axis
 from cds_service.demo.chart_record import chart_of, years
 from cds_service.demo.formulary import formulary
-from cds_service.demo.markdown import rendered
 from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, band_name, legend, svg
 from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.settings import Settings
 from cds_service.trust.registry import Registry
+from cds_service.web.markdown import rendered
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 STORIES = load_stories(default_fixtures_dir())
