@@ -19,7 +19,7 @@ from cds_service.feedback.asking import Asking
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.case import Case
-from cds_service.sodium.sample import Band
+from cds_service.sodium.results import Band
 from cds_service.store.shown import ShownCard, ShownTable
 
 _BANDS = tuple(Band)  # from normal to severe

@@ -9,7 +9,7 @@ from typing import Literal
 from cds_service.engine.finding import Outcome, Silence
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.case import Case
-from cds_service.sodium.series import SODIUM, in_future, usable_status
+from cds_service.sodium.results import SODIUM, in_future, usable_status
 from cds_service.sodium.snapshot import Missing, Snapshot
 
 MEDICINES_UNREAD = (

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.sets import ConceptSets
 from cds_service.knowledge.terms import Lab
+from cds_service.sodium.correction_rate import RateInput, RateView, rate_view
 from cds_service.sodium.exposure import Exposures, exposures
-from cds_service.sodium.fluid import Findings, Restriction, restriction
 from cds_service.sodium.glucose import (
     GlucosePair,
     GlucoseShift,
@@ -23,11 +23,9 @@ from cds_service.sodium.glucose import (
     glucose_shift,
     pseudo,
 )
-from cds_service.sodium.rate import RateInput, RateView, rate_view
-from cds_service.sodium.readings import Readings
 from cds_service.sodium.record import Record, age_years
-from cds_service.sodium.sample import Sample
-from cds_service.sodium.series import Series, series_of
+from cds_service.sodium.restriction import Findings, Restriction, restriction
+from cds_service.sodium.results import Readings, Sample, Series, series_of
 from cds_service.sodium.snapshot import Snapshot
 from cds_service.sodium.sodium import Influence, SodiumView, sodium_view
 from cds_service.sodium.symptoms import Symptoms, symptoms

@@ -12,8 +12,8 @@ from typing import Literal
 from msgspec import Struct
 
 from cds_service.knowledge.sets import ConceptSet
-from cds_service.sodium.readings import measurable
 from cds_service.sodium.record import Record, begun
+from cds_service.sodium.results import measurable
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.match import DrugMatch
 

@@ -12,8 +12,7 @@ from msgspec import Struct
 from cds_service.engine.wording import number
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.terms import Lab
-from cds_service.sodium.sample import Band, Sample, band_of
-from cds_service.sodium.series import Series, in_future, usable_status
+from cds_service.sodium.results import Band, Sample, Series, band_of, in_future, usable_status
 from cds_service.sodium.snapshot import LabResult, Snapshot
 from cds_service.terminology.units import convert
 

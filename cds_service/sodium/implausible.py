@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from cds_service.knowledge.limits import Limits
-from cds_service.sodium.sample import Sample
+from cds_service.sodium.results import Sample
 
 
 def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:

@@ -14,8 +14,7 @@ from cds_service.knowledge.sets import ConceptSet, ConceptSets
 from cds_service.knowledge.terms import Lab
 from cds_service.sodium.glucose import GlucoseShift
 from cds_service.sodium.problems import Problems
-from cds_service.sodium.readings import Readings
-from cds_service.sodium.sample import Band, Sample, band_of
+from cds_service.sodium.results import Band, Readings, Sample, band_of
 from cds_service.sodium.snapshot import Order, Snapshot
 from cds_service.sodium.sodium import SodiumView
 

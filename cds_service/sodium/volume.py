@@ -9,8 +9,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from cds_service.sodium.exposure import taken_within
-from cds_service.sodium.readings import Reading, paired
 from cds_service.sodium.record import Record
+from cds_service.sodium.results import Reading, paired
 
 
 class Volume(StrEnum):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from cds_service.engine.wording import day_name, local_time
 from cds_service.knowledge.limits import Limits
-from cds_service.sodium.sample import Sample
+from cds_service.sodium.results import Sample
 
 TREND_VALUES = 4
 

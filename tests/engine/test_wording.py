@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.engine.wording import ago, in_hours, number, when
-from cds_service.sodium.sample import Sample
+from cds_service.sodium.results import Sample
 from cds_service.sodium.wording import trend_line
 from tests.sodium.cases import NOW, limits, sample
 

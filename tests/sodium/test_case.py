@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cds_service.sodium.case import Case, assess
-from cds_service.sodium.readings import Readings
+from cds_service.sodium.results import Readings
 from cds_service.sodium.snapshot import (
     LabResult,
     Missing,

@@ -8,7 +8,7 @@ from string import Template
 import pytest
 from msgspec.structs import replace
 
-from cds_service.sodium.fluid import Restriction
+from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.snapshot import LabResult, Missing, Patient, Problem, Setting
 from tests.sodium.patients import (
     Story,

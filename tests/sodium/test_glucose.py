@@ -19,8 +19,7 @@ from cds_service.sodium.glucose import (
     glucose_shift,
     pseudo,
 )
-from cds_service.sodium.sample import Sample
-from cds_service.sodium.series import series_of
+from cds_service.sodium.results import Sample, series_of
 from cds_service.sodium.snapshot import LabResult, Order, Problem
 from cds_service.terminology.match import DrugMatch
 from tests.sodium.cases import LABS, hours_ago, lab, limits, snapshot

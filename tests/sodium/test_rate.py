@@ -11,9 +11,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cds_service.sodium.rate import RateInput, RateView, rate_view
-from cds_service.sodium.rises import Ladder
-from cds_service.sodium.sample import Sample
+from cds_service.sodium.correction_rate import Ladder, RateInput, RateView, rate_view
+from cds_service.sodium.results import Sample
 from tests.sodium.cases import NOW, limits, sample
 
 Point = tuple[float, str] | tuple[float, str, Literal["lab", "poc"]]

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.sodium.sample import Band, Freshness
-from cds_service.sodium.series import Series, series_of
+from cds_service.sodium.results import Band, Freshness, Series, series_of
 from cds_service.sodium.snapshot import LabResult, Moment, Setting, Snapshot
 from cds_service.sodium.sodium import Influence, SodiumView, sodium_view
 from tests.sodium.cases import LABS, NOW, hours_ago, lab, limits, sample, snapshot

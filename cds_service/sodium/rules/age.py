@@ -8,11 +8,11 @@ from cds_service.engine.finding import Finding, Line, Outcome, Silence
 from cds_service.engine.wording import ago
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
+from cds_service.sodium.results import Band, Freshness
 from cds_service.sodium.rules.drugs import drug_lines, names
 from cds_service.sodium.rules.gates import actionable, at, measured_low, na, told_as_unusable
 from cds_service.sodium.rules.monitoring import repeat_sodium
 from cds_service.sodium.rules.severity import symptom_lines
-from cds_service.sodium.sample import Band, Freshness
 
 NOW = timedelta(0)
 LEADING = "T1"

@@ -7,6 +7,7 @@ from datetime import timedelta
 from cds_service.engine.finding import Fact, Finding, Line, Outcome, Silence
 from cds_service.engine.wording import ago, in_hours, number
 from cds_service.sodium.case import Case
+from cds_service.sodium.results import Band, Freshness, Rejected
 from cds_service.sodium.rules.doubts import doubt_lines, result_lines
 from cds_service.sodium.rules.drugs import drug_lines, names
 from cds_service.sodium.rules.gates import (
@@ -24,7 +25,6 @@ from cds_service.sodium.rules.monitoring import monitor_lines, repeat_sodium
 from cds_service.sodium.rules.plan import plan_background, plan_lines
 from cds_service.sodium.rules.severity import acute_lines, symptom_lines
 from cds_service.sodium.rules.workup import osmolality_suggestion, workup_suggestions
-from cds_service.sodium.sample import Band, Freshness, Rejected
 from cds_service.terminology.match import RecordText
 
 NOW = timedelta(0)

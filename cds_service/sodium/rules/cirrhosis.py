@@ -5,7 +5,7 @@ from __future__ import annotations
 from cds_service.engine.finding import Finding, Line, Outcome, Suggestion
 from cds_service.engine.wording import number
 from cds_service.sodium.case import Case
-from cds_service.sodium.readings import Reading
+from cds_service.sodium.results import Freshness, Reading
 from cds_service.sodium.rules.cramps import SEDATIVES, egfr
 from cds_service.sodium.rules.drugs import DIURETICS
 from cds_service.sodium.rules.gates import (
@@ -27,7 +27,6 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_today,
     taken,
 )
-from cds_service.sodium.sample import Freshness
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.match import DrugMatch
 

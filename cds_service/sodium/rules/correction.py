@@ -8,7 +8,7 @@ from decimal import Decimal
 from cds_service.engine.finding import Finding, Line, Outcome, Silence, Suggestion
 from cds_service.engine.wording import in_hours, number
 from cds_service.sodium.case import Case
-from cds_service.sodium.rate import RatePair
+from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.rules.gates import at, limit_line, na
 from cds_service.sodium.rules.monitoring import repeat_sodium
 from cds_service.sodium.rules.plan import risk_lines

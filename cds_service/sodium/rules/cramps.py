@@ -5,7 +5,7 @@ from __future__ import annotations
 from cds_service.engine.finding import DraftBaclofen, Line, Suggestion
 from cds_service.engine.wording import number
 from cds_service.sodium.case import Case
-from cds_service.sodium.readings import Reading
+from cds_service.sodium.results import Reading
 from cds_service.sodium.rules.drugs import DIURETICS
 from cds_service.sodium.rules.gates import cirrhosis, ever_recorded, heart_failure, rising_too_fast
 from cds_service.sodium.rules.workup import cramp_labs

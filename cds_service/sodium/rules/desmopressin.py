@@ -7,6 +7,7 @@ from datetime import timedelta
 from cds_service.engine.finding import Finding, Indicator, Line, Outcome, Suggestion
 from cds_service.engine.wording import ago
 from cds_service.sodium.case import Case
+from cds_service.sodium.results import Freshness, Sample
 from cds_service.sodium.rules.gates import actionable, direct_reading_normal, recorded
 from cds_service.sodium.rules.lowering_drugs import LOWER
 from cds_service.sodium.rules.monitoring import repeat_sodium
@@ -23,7 +24,6 @@ from cds_service.sodium.rules.order_helpers import (
     silent,
     taken,
 )
-from cds_service.sodium.sample import Freshness, Sample
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.match import DrugMatch
 

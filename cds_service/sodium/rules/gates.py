@@ -9,7 +9,7 @@ from cds_service.engine.finding import Line, Silence
 from cds_service.engine.rule import require, skip
 from cds_service.engine.wording import ago, number, when
 from cds_service.sodium.case import Case
-from cds_service.sodium.sample import Band, Freshness, Rejected, Sample
+from cds_service.sodium.results import Band, Freshness, Rejected, Sample
 
 
 def inpatient(case: Case) -> bool:

@@ -15,6 +15,7 @@ from cds_service.engine.finding import (
 )
 from cds_service.engine.wording import ago
 from cds_service.sodium.case import Case
+from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.gates import direct_reading_normal, na
 from cds_service.sodium.rules.order_helpers import (
     about,
@@ -24,7 +25,6 @@ from cds_service.sodium.rules.order_helpers import (
     silent,
     sodium_today,
 )
-from cds_service.sodium.sample import Freshness
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from cds_service.engine.finding import Finding, Line, Outcome, Silence, Suggestion
 from cds_service.engine.wording import ago, number
 from cds_service.sodium.case import Case
+from cds_service.sodium.results import Band
 from cds_service.sodium.rules.cramps import (
     cramp_advice,
     cramp_background,
@@ -41,7 +42,6 @@ from cds_service.sodium.rules.plan import (
 from cds_service.sodium.rules.severity import symptom_lines
 from cds_service.sodium.rules.stops import stops
 from cds_service.sodium.rules.workup import workup_due, workup_suggestions
-from cds_service.sodium.sample import Band
 
 NOW = timedelta(0)
 

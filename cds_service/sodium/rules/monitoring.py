@@ -7,9 +7,9 @@ from datetime import timedelta
 from cds_service.engine.finding import DraftLabs, Line, Suggestion
 from cds_service.engine.wording import ago
 from cds_service.sodium.case import Case
+from cds_service.sodium.results import Band
 from cds_service.sodium.rules.gates import doubtful, inpatient
 from cds_service.sodium.rules.workup import Priority
-from cds_service.sodium.sample import Band
 
 # Beside cramps these ask for assessment today (S8).
 SAME_DAY = frozenset({"headache", "confusion", "nausea", "vomiting", "fatigue", "lethargy"})

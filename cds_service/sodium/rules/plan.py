@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cds_service.engine.finding import DraftFluidRestriction, Line, Suggestion
 from cds_service.engine.wording import number
 from cds_service.sodium.case import Case
+from cds_service.sodium.results import Band
 from cds_service.sodium.rules.drugs import review_lines
 from cds_service.sodium.rules.gates import (
     cirrhosis,
@@ -17,7 +18,6 @@ from cds_service.sodium.rules.gates import (
     rising_too_fast,
 )
 from cds_service.sodium.rules.stops import stops
-from cds_service.sodium.sample import Band
 from cds_service.sodium.volume import Volume
 
 LOSSES = frozenset({"vomiting", "diarrhea"})

@@ -6,6 +6,7 @@ from cds_service.engine.finding import Finding, Line, Outcome, Silence
 from cds_service.engine.wording import ago, in_hours, number
 from cds_service.sodium.case import Case
 from cds_service.sodium.glucose import GlucoseShift, Pseudo
+from cds_service.sodium.results import Band
 from cds_service.sodium.rules.order_helpers import (
     about,
     beside,
@@ -23,7 +24,6 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_at_once,
     sodium_unread,
 )
-from cds_service.sodium.sample import Band
 from cds_service.sodium.snapshot import Order
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from cds_service.engine.finding import Finding, Indicator, Line, Outcome, Suggestion
 from cds_service.engine.wording import in_hours, number
 from cds_service.sodium.case import Case
-from cds_service.sodium.rate import RatePair
+from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.rules.order_helpers import (
     about,
     emergency_line,

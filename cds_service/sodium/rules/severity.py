@@ -8,7 +8,8 @@ from decimal import Decimal
 from cds_service.engine.finding import Finding, Line, Outcome, Silence, Suggestion
 from cds_service.engine.wording import ago, in_hours, number
 from cds_service.sodium.case import Case
-from cds_service.sodium.rate import RatePair
+from cds_service.sodium.correction_rate import RatePair
+from cds_service.sodium.results import Band
 from cds_service.sodium.rules.cramps import cramp_background, cramp_lines, cramp_suggestions
 from cds_service.sodium.rules.doubts import doubt_lines
 from cds_service.sodium.rules.drugs import culprit, drug_lines, names, review_lines
@@ -40,7 +41,6 @@ from cds_service.sodium.rules.plan import (
     restriction_lines,
 )
 from cds_service.sodium.rules.workup import emergency_workup, workup_suggestions
-from cds_service.sodium.sample import Band
 
 NOW = timedelta(0)
 

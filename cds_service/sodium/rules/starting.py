@@ -6,6 +6,7 @@ from cds_service.engine.finding import Finding, Indicator, Line, Outcome
 from cds_service.engine.wording import ago
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
+from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.gates import inpatient
 from cds_service.sodium.rules.lowering_drugs import step_down
 from cds_service.sodium.rules.order_helpers import (
@@ -22,7 +23,6 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_unread,
     taken,
 )
-from cds_service.sodium.sample import Freshness
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.match import DrugMatch
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from cds_service.engine.finding import Line, StopOrder, Suggestion
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
+from cds_service.sodium.results import Band
 from cds_service.sodium.rules.drugs import DIURETICS
 from cds_service.sodium.rules.gates import (
     cirrhosis,
@@ -15,7 +16,6 @@ from cds_service.sodium.rules.gates import (
     in_use,
     rising_too_fast,
 )
-from cds_service.sodium.sample import Band
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cds_service.engine.finding import Finding, Indicator, Line, Outcome, RemoveDraft, Suggestion
 from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
+from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.gates import cirrhosis, recorded
 from cds_service.sodium.rules.order_helpers import (
     about,
@@ -16,7 +17,6 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_today,
     vaptan_of,
 )
-from cds_service.sodium.sample import Freshness
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 

@@ -9,6 +9,7 @@ from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.spans import DAY, ratio
 from cds_service.engine.wording import ago, in_days, in_hours
 from cds_service.sodium.case import Case
+from cds_service.sodium.results import Band, Freshness
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import inpatient, recorded
 from cds_service.sodium.rules.order_helpers import (
@@ -24,7 +25,6 @@ from cds_service.sodium.rules.order_helpers import (
     taken,
     vaptan_of,
 )
-from cds_service.sodium.sample import Band, Freshness
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.match import DrugMatch

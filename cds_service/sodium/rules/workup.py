@@ -7,8 +7,8 @@ from typing import Literal
 
 from cds_service.engine.finding import DraftLabs, Suggestion
 from cds_service.sodium.case import Case
+from cds_service.sodium.results import Band, band_of
 from cds_service.sodium.rules.gates import inpatient
-from cds_service.sodium.sample import Band, band_of
 
 Priority = Literal["routine", "urgent", "stat"]
 

@@ -15,14 +15,12 @@ from cds_service.engine.finding import Fact, Finding, Line, Outcome, Silence
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.knowledge.words import ServiceFile, SharedWords
 from cds_service.sodium.case import Case
+from cds_service.sodium.correction_rate import RatePair, RateView
 from cds_service.sodium.exposure import Attribution, Exposure, Exposures
-from cds_service.sodium.fluid import Restriction
 from cds_service.sodium.glucose import GlucoseShift
-from cds_service.sodium.rate import RateView
-from cds_service.sodium.readings import Reading, Readings
-from cds_service.sodium.rises import RatePair
+from cds_service.sodium.restriction import Restriction
+from cds_service.sodium.results import Fall, Freshness, Reading, Readings, Sample, band_of
 from cds_service.sodium.rules.patient_view import RULES
-from cds_service.sodium.sample import Fall, Freshness, Sample, band_of
 from cds_service.sodium.snapshot import Order, Patient, Problem, Setting, Snapshot
 from cds_service.sodium.sodium import SodiumView
 from cds_service.sodium.symptoms import Symptoms

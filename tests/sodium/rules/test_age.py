@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from cds_service.sodium.case import Case
-from cds_service.sodium.sample import Freshness, Rejected
+from cds_service.sodium.results import Freshness, Rejected
 from cds_service.sodium.sodium import SodiumView
 from cds_service.sodium.symptoms import Symptoms
 from tests.sodium.cases import NOW

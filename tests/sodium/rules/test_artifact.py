@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from cds_service.sodium.correction_rate import RateView
 from cds_service.sodium.glucose import Pseudo
-from cds_service.sodium.rate import RateView
-from cds_service.sodium.sample import Freshness, Rejected
+from cds_service.sodium.results import Freshness, Rejected
 from cds_service.sodium.sodium import SodiumView
 from cds_service.sodium.symptoms import Symptoms
 from tests.sodium.cases import NOW

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cds_service.sodium.rate import RateView
+from cds_service.sodium.correction_rate import RateView
 from cds_service.sodium.volume import OdsRisk
 from tests.sodium.cases import limits
 from tests.sodium.rules.cases import (

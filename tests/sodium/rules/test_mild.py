@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from cds_service.engine.finding import DraftLabs, Line
-from cds_service.sodium.fluid import Restriction
+from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.symptoms import Symptoms
 from cds_service.sodium.volume import Volume
 from tests.sodium.cases import sample

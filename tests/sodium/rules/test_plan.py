@@ -8,8 +8,8 @@ import pytest
 
 from cds_service.engine.finding import DraftFluidRestriction, Line, StopOrder
 from cds_service.sodium.case import Case
-from cds_service.sodium.fluid import Restriction
-from cds_service.sodium.rate import RateView
+from cds_service.sodium.correction_rate import RateView
+from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.rules.plan import plan_lines, plan_suggestions
 from cds_service.sodium.sodium import SodiumView
 from cds_service.sodium.symptoms import Symptoms

@@ -20,11 +20,11 @@ from msgspec.structs import replace
 import cds_service
 from cds_service.engine.finding import Fact, Finding, Line, Silence
 from cds_service.sodium.case import Case
-from cds_service.sodium.fluid import Restriction
+from cds_service.sodium.correction_rate import RateVariant, RateView
 from cds_service.sodium.glucose import Pseudo
-from cds_service.sodium.rate import RateVariant, RateView
+from cds_service.sodium.restriction import Restriction
+from cds_service.sodium.results import Freshness, Rejected
 from cds_service.sodium.rules.patient_view import RULES
-from cds_service.sodium.sample import Freshness, Rejected
 from cds_service.sodium.sodium import SodiumView
 from cds_service.sodium.symptoms import Symptoms
 from cds_service.sodium.volume import OdsRisk, Volume

@@ -1,13 +1,14 @@
-"""Recorded results become the sodium series: what is usable, one sample per draw, the latest (B.0.1)."""
+"""Laboratory results become readings, and sodium results the series that rules use (B.0.1)."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import StrEnum
 from functools import lru_cache
-from operator import sub
+from operator import attrgetter, lt, sub
 from typing import Literal
 
 from msgspec import Struct, field
@@ -15,9 +16,112 @@ from msgspec import Struct, field
 from cds_service.engine.wording import number
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.terms import Lab
-from cds_service.sodium.sample import Band, Rejected, Sample, band_edges, band_of, drawn, ordered
 from cds_service.sodium.snapshot import LabResult, Moment, Snapshot
-from cds_service.terminology.units import unit_key
+from cds_service.terminology.units import factor, unit_key
+
+
+class Band(StrEnum):
+    """Severity by the active profile."""
+
+    NORMAL = "normal"
+    MILD = "mild"
+    MODERATE = "moderate"
+    SEVERE = "severe"
+
+
+class Freshness(StrEnum):
+    """How far the age of a result lets us act on it (B.0.2)."""
+
+    CURRENT = "current"
+    AGING = "aging"
+    STALE = "stale"
+
+
+class Sample(Struct, frozen=True, kw_only=True):
+    """One usable sodium, mmol/L."""
+
+    value: Decimal
+    shown: str  # as a card writes it: "128", "<110"
+    at: datetime
+    method: Literal["lab", "poc"] = "lab"
+    status: str = "final"
+    comparator: str = ""
+    day_only: bool = False
+    result_time: bool = False
+    unit_missing: bool = False
+    below_plausible: bool = False  # 70 to 89.9 (S2)
+    reference: str = ""
+    specimen: str = ""
+
+    def __hash__(self) -> int:
+        # Samples are looked up in sets and mappings again and again; time and value all but tell them apart.
+        return hash((self.at, self.value))
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is a number at an instant, not a bound or a day: fit for differences over time."""
+        return not self.comparator and not self.day_only
+
+
+class Rejected(Struct, frozen=True, kw_only=True):
+    """A sodium that no rule may use, and why (DQ cards). `unit` is text out of the record."""
+
+    why: Literal["unit", "implausible", "status", "comparator", "time", "specimen"]
+    shown: str  # number as recorded
+    unit: str
+    at: datetime | None
+
+
+class Fall(Struct, frozen=True, kw_only=True):
+    """Sodium fell: `amount` mmol/L within `over`."""
+
+    amount: Decimal
+    over: timedelta
+    start: Sample
+
+
+drawn = attrgetter("at")
+
+
+def band_of(value: Decimal, limits: Limits, comparator: str = "") -> Band:
+    """The band of an unrounded sodium; after "<" the value itself is not reached (A.3, B.0.1)."""
+    if value > limits.mild_below or comparator.startswith(">"):
+        return Band.NORMAL
+    reached = comparator != "<"  # the value itself may be the sodium
+    if value < limits.severe_below or (value == limits.severe_below and not reached):
+        return Band.SEVERE
+    if value < limits.moderate_below or (value == limits.moderate_below and not reached):
+        return Band.MODERATE
+    if value < limits.mild_below or limits.mild_includes or not reached:
+        return Band.MILD
+    return Band.NORMAL
+
+
+def in_time(sample: Sample) -> tuple[datetime, bool, bool, Decimal, str, str]:
+    """Order in time; at one instant the laboratory comes last, so that it stands for both."""
+    return (
+        sample.at,
+        not sample.day_only,
+        sample.method == "lab",
+        -sample.value,
+        sample.status,
+        sample.reference,
+    )
+
+
+def ordered(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """Each sample once, oldest first (`in_time`)."""
+    given = tuple(samples)
+    times = [*map(drawn, given)]
+    if all(map(lt, times, times[1:])):
+        return given  # the usual case, and much cheaper than the key of every sample
+    return tuple(sorted(dict.fromkeys(given), key=in_time))
+
+
+def band_edges(limits: Limits) -> tuple[Decimal, ...]:
+    """The numbers that a shown sodium must not seem to reach by rounding."""
+    return (limits.severe_below, limits.moderate_below, limits.mild_below)
+
 
 SODIUM = "sodium"
 WITHDRAWN = frozenset({"entered-in-error", "cancelled", "registered"})
@@ -296,3 +400,113 @@ def _of_other_method(last: Sample, samples: Sequence[Sample], near: timedelta) -
         if sample.method != last.method and sample.day_only == last.day_only:
             return sample
     return None
+
+
+_DAY = timedelta(days=1)
+_URINE = "urine-"
+_LARGEST_EXPONENT = (
+    12  # no measurement has more digits on either side; arithmetic on such numbers overflows
+)
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """One usable value; `until` is the latest moment it may stand for (the end of a day without a clock)."""
+
+    value: Decimal
+    at: datetime
+    until: datetime
+    comparator: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Whether the value is a number and not a bound."""
+        return not self.comparator
+
+    def below(self, limit: Decimal) -> bool:
+        """Whether the true value is certainly below the limit."""
+        if self.comparator.startswith(">"):
+            return False
+        return self.value < limit or (self.comparator == "<" and self.value == limit)
+
+    def above(self, limit: Decimal) -> bool:
+        """Whether the true value is certainly above the limit."""
+        if self.comparator.startswith("<"):
+            return False
+        return self.value > limit or (self.comparator == ">" and self.value == limit)
+
+    def at_least(self, limit: Decimal) -> bool:
+        """Whether the true value is certainly at the limit or above."""
+        return not self.comparator.startswith("<") and self.value >= limit
+
+
+class Readings:
+    """The values of one snapshot by analyte (keys of labs.toml), oldest first."""
+
+    def __init__(self, now: datetime, found: Mapping[str, Iterable[Reading]]) -> None:
+        self._now = now
+        self._found = {
+            analyte: tuple(sorted(readings, key=_in_time)) for analyte, readings in found.items()
+        }
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Readings:
+        """What is usable beside sodium (see `Series`): of now or earlier, not withdrawn, in a unit of labs.toml."""
+        found: dict[str, list[Reading]] = {}
+        for result in snapshot.labs:
+            if result.analyte == SODIUM:
+                continue
+            late = result.time is not None and in_future(result.time, snapshot, limits)
+            reading = None if late else _reading(result, labs.get(result.analyte))
+            if reading:
+                found.setdefault(result.analyte, []).append(reading)
+        return cls(snapshot.now, found)
+
+    @classmethod
+    def none(cls) -> Readings:
+        """No values at all."""
+        return cls(datetime.min.replace(tzinfo=UTC), {})
+
+    def all(self, analyte: str) -> tuple[Reading, ...]:
+        """Every value of this analyte, oldest first."""
+        return self._found.get(analyte, ())
+
+    def within(self, analyte: str, window: timedelta) -> tuple[Reading, ...]:
+        """The values that may be younger than the window, oldest first."""
+        found = self._found.get(analyte)
+        return tuple([r for r in found if self._now - r.until <= window]) if found else ()
+
+    def latest(self, analyte: str, window: timedelta) -> Reading | None:
+        """The newest value that may be younger than the window."""
+        found = self.within(analyte, window)
+        return found[-1] if found else None
+
+
+def measurable(value: Decimal) -> bool:
+    """Whether a recorded number can be a measurement: finite, and of no absurd size."""
+    return value.is_finite() and (value == 0 or abs(value.adjusted()) <= _LARGEST_EXPONENT)
+
+
+def _reading(result: LabResult, lab: Lab | None) -> Reading | None:
+    by = factor(lab, result.unit) if lab is not None else None
+    if result.time is None or by is None or usable_status(result.status) is None:
+        return None
+    if not measurable(result.value) or (result.urine and not result.analyte.startswith(_URINE)):
+        return None
+    at = result.time.at
+    return Reading(
+        value=result.value * by,
+        at=at,
+        until=at + _DAY if result.time.day_only else at,
+        comparator=result.comparator,
+    )
+
+
+def _in_time(reading: Reading) -> tuple[datetime, Decimal, str]:
+    """Order in time; of two values of one moment the lower one counts as the newer."""
+    return (reading.at, -reading.value, reading.comparator)
+
+
+def paired(reading: Reading, partners: Iterable[Reading], near: timedelta) -> Reading | None:
+    """The partner nearest in time, not further than `near`; bounds are no partners."""
+    close = [p for p in partners if p.exact and abs(p.at - reading.at) <= near]
+    return min(close, key=lambda p: abs(p.at - reading.at), default=None)
