@@ -18,9 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from cds_service.records.client import Access, FhirClient
+from cds_service.records.client import Access, FhirClient, Wanted
 from cds_service.records.gather import Ask, gather
-from cds_service.records.reading import Wanted
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client
 

@@ -14,7 +14,7 @@ from fhir.resources.R4B.bundle import Bundle
 from pydantic import ValidationError
 
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
-from cds_service.records.call_records import Part, Parts
+from cds_service.records.call_records import Part, CallRecords
 from cds_service.records.reader import read_snapshot
 from cds_service.terminology.vocabulary import Vocabulary, vocabulary
 
@@ -149,7 +149,7 @@ def measure(
         "type": "searchset",
         "entry": [{"resource": resource} for resource in resources],
     }
-    parts = Parts(patient_id="p", now=NOW, sources={"all": Part(resources=tuple(resources))})
+    parts = CallRecords(patient_id="p", now=NOW, sources={"all": Part(resources=tuple(resources))})
     return Result(
         name=name,
         validating=cpu_ms(lambda: Bundle.model_validate(bundle), rounds),

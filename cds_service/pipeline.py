@@ -32,13 +32,13 @@ from cds_service.orders.drafts import OrderContext, orders
 from cds_service.protocol.card import check_cards
 from cds_service.protocol.limits import obey
 from cds_service.protocol.request import HookRequest, without_orders
-from cds_service.records.call_records import Part, Parts, full_urls
+from cds_service.records.call_records import Part, CallRecords, full_urls
 from cds_service.records.client import FhirClient
 from cds_service.records.gather import Ask, Gathered, gather
 from cds_service.records.partial_decode import as_sent
 from cds_service.records.prefetch import Source
 from cds_service.records.reader import order_resource, read_snapshot, wanted_references
-from cds_service.records.unavailable import unavailable
+from cds_service.records.gather import unavailable
 from cds_service.sodium.blind_spots import Unlooked, sodium_missing, unlooked
 from cds_service.sodium.case import Case, assess
 from cds_service.sodium.rules import order_select, patient_view
@@ -147,7 +147,7 @@ class Pipeline:
 
     def _concerns_us(self, request: HookRequest) -> bool:
         """Whether a selected order may concern a rule: decided from the drafts alone, before any read."""
-        parts = Parts(
+        parts = CallRecords(
             patient_id=request.patient_id,
             now=request.received,
             urls=full_urls((request.draft_bundle,)),
@@ -246,14 +246,14 @@ class _Call(Struct, frozen=True, kw_only=True):
     request: HookRequest
     client: Client
     gathered: Gathered
-    parts: Parts
+    parts: CallRecords
     case: Case
 
 
-def _parts(request: HookRequest, client: Client, gathered: Gathered) -> Parts:
+def _parts(request: HookRequest, client: Client, gathered: Gathered) -> CallRecords:
     base = client.base_for(request.fhir_server)
     zone = request.received.astimezone(client.time_zone).utcoffset() if client.time_zone else None
-    return Parts(
+    return CallRecords(
         patient_id=request.patient_id,
         now=request.received,
         encounter_id=request.encounter_id,

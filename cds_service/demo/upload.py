@@ -12,7 +12,7 @@ from cds_service.demo.upload_order import as_test_data, in_order
 from cds_service.errors import BadRequest, UploadError
 from cds_service.protocol.secret import Secret
 from cds_service.protocol.wire import decode, encode
-from cds_service.records.bundle import Resource
+from cds_service.records.prefetch import Resource
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.fetch import Failure, Fetched, Sent, fetch
 from cds_service.trust.guard import address_allowed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cds_service.records.bundle import Resource
+from cds_service.records.prefetch import Resource
 
 # HL7's label for invented records: whoever finds one on a shared server can tell what it is.
 _TEST_DATA = {

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from cds_service import metrics
-from cds_service.records.limits import ReadLimits
+from cds_service.records.pool import ReadLimits
 
 
 class Breaker:

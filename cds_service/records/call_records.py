@@ -32,7 +32,7 @@ class Part(Struct, frozen=True, kw_only=True):
     missing: Missing | None = None
 
 
-class Parts(Struct, frozen=True, kw_only=True, dict=True):
+class CallRecords(Struct, frozen=True, kw_only=True, dict=True):
     """Everything one snapshot is read from.
 
     `sources` has the prefetch keys, the extra sources of a client's registry entry, and any key for

@@ -24,7 +24,7 @@ from cds_service.records.forms import (
 )
 from cds_service.records.times import moment
 from cds_service.terminology.match import Coded
-from cds_service.terminology.vocabulary import Reading
+from cds_service.terminology.vocabulary import CodeLists
 
 _DAY = timedelta(days=1)
 
@@ -43,7 +43,7 @@ class Dosage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def dosage(
-    order: Element, supply: Dispense, reading: Reading, zone: timedelta | None, now: datetime
+    order: Element, supply: Dispense, reading: CodeLists, zone: timedelta | None, now: datetime
 ) -> Dosage:
     """The dosage of an order, a statement or an administration; `supply` is what the order lets dispense."""
     given = instructions_of(order)
@@ -135,7 +135,7 @@ def _duration(
 
 
 def _daily_dose(
-    instruction: Instruction, quantities: list[Quantity], timing: Timing, reading: Reading
+    instruction: Instruction, quantities: list[Quantity], timing: Timing, reading: CodeLists
 ) -> Decimal | None:
     """The only instruction, not as needed, one dose in a unit of mass: else the day's dose is not exact."""
     if instruction.as_needed_boolean is True or instruction.as_needed_codeable_concept is not None:
@@ -145,7 +145,7 @@ def _daily_dose(
     return dose * times if dose is not None and times is not None else None
 
 
-def _times_a_day(timing: Timing, reading: Reading) -> Decimal | None:
+def _times_a_day(timing: Timing, reading: CodeLists) -> Decimal | None:
     repeat = timing.repeat or NO_REPEAT
     if (
         repeat.frequency_max is not None
@@ -162,7 +162,7 @@ def _times_a_day(timing: Timing, reading: Reading) -> Decimal | None:
     return next((n for n in named if n is not None), None)
 
 
-def _once(timing: Timing, reading: Reading) -> bool:
+def _once(timing: Timing, reading: CodeLists) -> bool:
     repeat = timing.repeat or NO_REPEAT
     if repeat.count is not None and exact(repeat.count) == 1:
         return True

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct, field
 
+from cds_service.errors import DataRefused, DataTooSlow, DataUnavailable
 from cds_service.protocol.secret import Secret
-from cds_service.records.client import Access, FhirClient, Reads
+from cds_service.records.client import Access, FhirClient, Read, Reads, Wanted
 from cds_service.records.prefetch import ABSENT, Query, Source, prefetched, query
-from cds_service.records.reading import Read, Wanted
+from cds_service.sodium.blind_spots import Unlooked
 from cds_service.sodium.snapshot import Missing
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client, ExtraSource
@@ -62,57 +63,28 @@ class Gathered(Struct, frozen=True, kw_only=True):
     reads: Reads
     unreachable: Unreachable | None = None  # why nothing could be read live, if nothing could
 
-    @property
-    def missing(self) -> dict[str, Missing]:
-        """What could not be checked, and why: `Snapshot.missing`."""
-        return {
-            key: source.missing
-            for key, source in self.sources.items()
-            if source.missing is not None
-        }
 
+def gather(ask: Ask, fhir: FhirClient, deadline: Deadline) -> Gathered:
+    """Every key of the templates and every extra source, by the deadline.
 
-def from_prefetch(ask: Ask) -> dict[str, Source]:
-    """What the prefetch alone says, key by key; nothing is read.
-
-    Raises BadRequest where it brings another patient than that of the context.
+    What the prefetch lacks is read live, all at once and in the order of the templates. An extra source that
+    the client's registry entry does not list is NOT_READ. BadRequest if the prefetch brings another patient.
     """
-    return _from_prefetch(ask, _queries(ask, ask.templates))
-
-
-def _from_prefetch(ask: Ask, queries: Mapping[str, Query | None]) -> dict[str, Source]:
-    sources = {}
-    for key, asked in queries.items():
-        aliases = ask.client.prefetch_aliases.get(key, ())
-        sources[key] = (
-            _NOT_APPLICABLE if asked is None else prefetched(asked, ask.prefetch, aliases)
-        )
-    return sources
-
-
-def gather(
-    ask: Ask, fhir: FhirClient, deadline: Deadline, live: Collection[str] | None = None
-) -> Gathered:
-    """Every key of the templates, and every extra source, by the deadline.
-
-    What the prefetch lacks is read live, all at once and in the order of the templates, if it is among
-    `live` (default: everything). What is neither in the prefetch nor wanted is NOT_READ.
-    """
+    sources: dict[str, Source] = {}
     queries = _queries(ask, ask.templates)
-    sources: dict[str, Source] = {
-        **_from_prefetch(ask, queries),
-        **dict.fromkeys(EXTRA_TEMPLATES, _NOT_READ),
-    }
+    for key, asked in queries.items():
+        if asked is None:
+            sources[key] = _NOT_APPLICABLE
+        else:
+            sources[key] = prefetched(asked, ask.prefetch, ask.client.prefetch_aliases.get(key, ()))
+    sources |= dict.fromkeys(EXTRA_TEMPLATES, _NOT_READ)
     extras: dict[str, str] = {name: EXTRA_TEMPLATES[name] for name in ask.client.extra_sources}
     sources |= dict.fromkeys(extras, ABSENT)
-    wanted = []
-    for key, asked in {**queries, **_queries(ask, extras)}.items():
-        if asked is None or not _is_unfinished(sources[key]):
-            continue
-        if live is None or key in live:
-            wanted.append(_wanted(asked, sources[key]))
-        elif sources[key] is ABSENT:
-            sources[key] = _NOT_READ
+    wanted = [
+        _wanted(asked, sources[key])
+        for key, asked in {**queries, **_queries(ask, extras)}.items()
+        if asked is not None and _is_unfinished(sources[key])
+    ]
     access = ask.access
     reads = fhir.reads(access if isinstance(access, Access) else None, deadline)
     for key, read in reads.all(wanted).items():
@@ -165,3 +137,42 @@ def _after(source: Source, read: Read) -> Source:
         return source
     untried = source.state == "absent" and read.missing is Missing.UNREACHABLE
     return Source(state="absent" if untried else "failed", missing=read.missing)
+
+
+_NEEDED: Mapping[Unlooked, str] = {
+    "sodium": "Sodium results are needed: neither the prefetch key 'sodium' nor a live read brought them.",
+    "medications": "The current medicines are needed: neither the prefetch key 'medications' nor a live read "
+    "brought them all.",
+    "conditions": "The problem list is needed: neither the prefetch key 'conditions' nor a live read brought it all.",
+    "order": "The selected order points to a Medication that is neither among the draft orders nor readable.",
+}
+_PARTLY = "Only a part of the sodium results could be read, and not the newest for certain."
+_WHY_UNREACHABLE: Mapping[Unreachable, str] = {
+    "no-fhir-server": "The call carries no 'fhirServer'.",
+    "no-token": "The call carries no 'fhirAuthorization', and this FHIR server is not registered as open.",
+    "not-registered": "",  # the registry entry has its own text
+}
+_KIND: Mapping[Missing, type[DataUnavailable]] = {
+    Missing.TIMEOUT: DataTooSlow,
+    Missing.REFUSED: DataRefused,
+}
+
+
+def unavailable(
+    what: Unlooked, why: Missing, unreachable: Unreachable | None, client: Client
+) -> DataUnavailable:
+    """The error for `what` is missing and `why`; fixed texts, nothing of the patient."""
+    needed = _PARTLY if what == "sodium" and why is Missing.TRUNCATED else _NEEDED[what]
+    return _KIND.get(why, DataUnavailable)(f"{needed} {_cause(why, unreachable, client)}")
+
+
+def _cause(why: Missing, unreachable: Unreachable | None, client: Client) -> str:
+    if why is Missing.TIMEOUT:
+        return "The FHIR server is taking too long to respond and guidance cannot be provided."
+    if why is Missing.REFUSED:
+        return "The FHIR server refused the token of the call: check its scopes and how long it is valid."
+    if why is Missing.VERSION:
+        return "The results are of another FHIR version than R4."
+    if unreachable is not None:
+        return _WHY_UNREACHABLE[unreachable] or client.refusal
+    return "The FHIR server did not give it."

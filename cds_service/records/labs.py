@@ -18,7 +18,7 @@ from cds_service.records.elements import (
     words_of,
 )
 from cds_service.records.forms import Meta, Quantity, Reference, first_identifier, form
-from cds_service.records.read_context import Scene
+from cds_service.records.read_context import ReadContext
 from cds_service.records.times import moment, result_time
 from cds_service.sodium.snapshot import LabResult, Problem
 from cds_service.terminology.match import Coded
@@ -40,7 +40,7 @@ class Seen(Struct, frozen=True, kw_only=True):
 NOTHING = Seen()
 
 
-def seen(observation: Element, scene: Scene) -> Seen:
+def seen(observation: Element, context: ReadContext) -> Seen:
     """The results of an Observation, the problem it states, or a site's own "volume status".
 
     Of a known panel its components are read too; sodium is never a component (B.0.1).
@@ -48,37 +48,37 @@ def seen(observation: Element, scene: Scene) -> Seen:
     code = concept_of(observation, "code")
     if code is None:
         return NOTHING
-    test = scene.vocabulary.test(code)
+    test = context.vocabulary.test(code)
     labs: tuple[LabResult, ...] = ()
     if test.panel:
-        labs = _components(observation, scene)
+        labs = _components(observation, context)
     elif test.lab is not None:
-        labs = _result(observation, form(Quantity, observation, "valueQuantity"), test, scene)
-    if not (labs or test.problem or scene.volume_codes):
+        labs = _result(observation, form(Quantity, observation, "valueQuantity"), test, context)
+    if not (labs or test.problem or context.volume_codes):
         return NOTHING
     return Seen(
         labs=labs,
-        problem=_problem(observation, scene) if test.problem else None,
-        volume=_volume(observation, code, scene) if scene.volume_codes else None,
+        problem=_problem(observation, context) if test.problem else None,
+        volume=_volume(observation, code, context) if context.volume_codes else None,
     )
 
 
-def _components(observation: Element, scene: Scene) -> tuple[LabResult, ...]:
+def _components(observation: Element, context: ReadContext) -> tuple[LabResult, ...]:
     found: tuple[LabResult, ...] = ()
     for component in items(observation, "component"):
         code = concept_of(component, "code")
         if code is not None:
             quantity = form(Quantity, component, "valueQuantity")
-            found += _result(observation, quantity, scene.vocabulary.test(code), scene)
+            found += _result(observation, quantity, context.vocabulary.test(code), context)
     return tuple(lab for lab in found if lab.analyte != SODIUM)
 
 
-def _problem(observation: Element, scene: Scene) -> Problem | None:
+def _problem(observation: Element, context: ReadContext) -> Problem | None:
     """A coded answer that counts as a problem: pregnancy status (M15)."""
-    taken = result_time(observation, scene.zone, scene.now)
+    taken = result_time(observation, context.zone, context.now)
     if taken is None or text(observation, "status").lower() in _WRONG:
         return None
-    found = scene.vocabulary.problems(concepts(observation, "valueCodeableConcept"))
+    found = context.vocabulary.problems(concepts(observation, "valueCodeableConcept"))
     if not found.concepts:
         return None
     return Problem(
@@ -90,11 +90,11 @@ def _problem(observation: Element, scene: Scene) -> Problem | None:
     )
 
 
-def _volume(observation: Element, code: Coded, scene: Scene) -> tuple[str, datetime] | None:
+def _volume(observation: Element, code: Coded, context: ReadContext) -> tuple[str, datetime] | None:
     """The answer in lower case with hyphens, and when it was given."""
-    if not any(f"{c.system}|{c.code}" in scene.volume_codes for c in code.codings):
+    if not any(f"{c.system}|{c.code}" in context.volume_codes for c in code.codings):
         return None
-    taken = result_time(observation, scene.zone, scene.now)
+    taken = result_time(observation, context.zone, context.now)
     if taken is None or text(observation, "status").lower() in _WRONG:
         return None
     answer = concept_of(observation, "valueCodeableConcept")
@@ -105,7 +105,7 @@ def _volume(observation: Element, code: Coded, scene: Scene) -> tuple[str, datet
 
 
 def _result(
-    observation: Element, quantity: Quantity | None, test: Test, scene: Scene
+    observation: Element, quantity: Quantity | None, test: Test, context: ReadContext
 ) -> tuple[LabResult, ...]:
     """One result; none where the code is unknown or there is no quantity to read."""
     known = test.lab
@@ -113,17 +113,19 @@ def _result(
     if known is None or quantity is None or value is None:
         return ()
     meta, specimen = form(Meta, observation, "meta"), form(Reference, observation, "specimen")
-    updated = moment(meta.last_updated.strip(), scene.zone, scene.now) if meta is not None else None
+    updated = (
+        moment(meta.last_updated.strip(), context.zone, context.now) if meta is not None else None
+    )
     own = text(observation, "id")
     found = LabResult(
         analyte=known.analyte,
         value=value,
-        unit=scene.vocabulary.unit(known.analyte, quantity.code.strip(), quantity.unit.strip()),
+        unit=context.vocabulary.unit(known.analyte, quantity.code.strip(), quantity.unit.strip()),
         comparator=quantity.comparator.strip(),
-        time=result_time(observation, scene.zone, scene.now),
+        time=result_time(observation, context.zone, context.now),
         status=text(observation, "status").lower(),
-        method="poc" if known.poc or test.bedside or _is_poc(observation, scene) else "lab",
-        urine=specimen is not None and _is_urine(observation, specimen, scene),
+        method="poc" if known.poc or test.bedside or _is_poc(observation, context) else "lab",
+        urine=specimen is not None and _is_urine(observation, specimen, context),
         identity=_identifier(observation),
         specimen=specimen.reference.strip() if specimen is not None else "",
         updated=updated.at if updated is not None else None,
@@ -138,16 +140,16 @@ def _identifier(observation: Element) -> str:
     return f"{first.system.strip()}|{value}" if first is not None and value else ""
 
 
-def _is_poc(observation: Element, scene: Scene) -> bool:
+def _is_poc(observation: Element, context: ReadContext) -> bool:
     """Whether method or device speak of a blood gas analyzer or the bedside."""
     if "method" not in observation and "device" not in observation:
         return False
     said = words_of(concept_of(observation, "method"))
     device = child(observation, "device")
     if device:
-        found = scene.index.get(text(device, "reference"), observation)
+        found = context.index.get(text(device, "reference"), observation)
         said += f" {text(device, 'display').lower()} {_device_words(found or {})}"
-    return _speaks_of(said, scene.vocabulary.reading.poc_words)
+    return _speaks_of(said, context.vocabulary.code_lists.poc_words)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -160,12 +162,12 @@ def _device_words(device: Element) -> str:
     return " ".join((words_of(concept_of(device, "type")), *names))
 
 
-def _is_urine(observation: Element, specimen: Reference, scene: Scene) -> bool:
+def _is_urine(observation: Element, specimen: Reference, context: ReadContext) -> bool:
     """Whether the specimen, as far as it is at hand, is urine."""
     said = specimen.display.strip().lower()
     reference = specimen.reference.strip()
-    found = scene.index.get(reference, observation) if reference else None
+    found = context.index.get(reference, observation) if reference else None
     kind = concept_of(found, "type") if found is not None else None
     if kind is not None:
         said = " ".join((said, words_of(kind), *(c.code for c in kind.codings)))
-    return _speaks_of(said, scene.vocabulary.reading.urine_words)
+    return _speaks_of(said, context.vocabulary.code_lists.urine_words)

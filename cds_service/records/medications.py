@@ -18,7 +18,7 @@ from cds_service.records.elements import (
 )
 from cds_service.records.forms import NO_DISPENSE, Dispense, form
 from cds_service.records.products import Gathering, gather, product
-from cds_service.records.read_context import Scene
+from cds_service.records.read_context import ReadContext
 from cds_service.records.references import identity
 from cds_service.records.times import moment
 from cds_service.sodium.snapshot import Order
@@ -52,9 +52,9 @@ _REASONS = ("reasonCode", "reasonCodeableConcept", "reasonForUseCodeableConcept"
 _AUTHORED = ("authoredOn", "dateWritten", "dateAsserted", "dateTime", "orderedOn")
 
 
-def exposure(resource: Element, scene: Scene) -> Order | None:
+def exposure(resource: Element, context: ReadContext) -> Order | None:
     """One resource of the medication list; None for a proposal, a "do not give", a thing never given."""
-    reading = scene.vocabulary.reading
+    reading = context.vocabulary.code_lists
     kind = KINDS.get(text(resource, "resourceType"))
     status = text(resource, "status").lower()
     if kind is None or flag(resource, "doNotPerform") or status in reading.ignored_statuses:
@@ -62,15 +62,15 @@ def exposure(resource: Element, scene: Scene) -> Order | None:
     intent = text(resource, "intent").lower()
     if intent in reading.ignored_intents or _not_given(resource):
         return None
-    gathered = gather(resource, scene.index) if kind == "medication" else Gathering()
+    gathered = gather(resource, context.index) if kind == "medication" else Gathering()
     elsewhere = (
         "oralDiet" in resource or "code" in resource
     )  # where a fluid restriction may stand too
     if gathered.concepts and not gathered.ingredients and not elsewhere:
-        found = scene.vocabulary.stranger(tuple(gathered.concepts))
+        found = context.vocabulary.stranger(tuple(gathered.concepts))
         if found is not None:
             return _stranger(found, status, intent)
-    return _order(resource, kind, gathered, scene)
+    return _order(resource, kind, gathered, context)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -94,14 +94,14 @@ def _has_any(resource: Element, names: tuple[str, ...]) -> bool:
     return False
 
 
-def draft(resource: Element, scene: Scene) -> Order:
+def draft(resource: Element, context: ReadContext) -> Order:
     """One resource of draftOrders, whatever its type; a draft without a medication is one without drugs."""
     kind = KINDS.get(text(resource, "resourceType"), "other")
     return _order(
         resource,
         kind,
-        gather(resource, scene.index) if kind == "medication" else Gathering(),
-        scene,
+        gather(resource, context.index) if kind == "medication" else Gathering(),
+        context,
     )
 
 
@@ -114,12 +114,12 @@ def _not_given(resource: Element) -> bool:
     return text(resource, "taken").lower() in ("n", "no")
 
 
-def _order(resource: Element, kind: Kind, gathered: Gathering, scene: Scene) -> Order:
+def _order(resource: Element, kind: Kind, gathered: Gathering, context: ReadContext) -> Order:
     supply = form(Dispense, resource, "dispenseRequest") or NO_DISPENSE
-    doses = dosage(resource, supply, scene.vocabulary.reading, scene.zone, scene.now)
-    found = _resolved(gathered, doses, scene)
-    authored = _authored(resource, scene)
-    effective_start, effective_end = _effective(resource, supply, scene)
+    doses = dosage(resource, supply, context.vocabulary.code_lists, context.zone, context.now)
+    found = _resolved(gathered, doses, context)
+    authored = _authored(resource, context)
+    effective_start, effective_end = _effective(resource, supply, context)
     do_not = flag(resource, "doNotPerform")
     return Order(
         reference=identity(resource),
@@ -129,7 +129,7 @@ def _order(resource: Element, kind: Kind, gathered: Gathering, scene: Scene) -> 
         ingredient_count=found.ingredient_count,
         saline=None if do_not else found.saline,
         route=found.route,
-        fluid_restriction=not (do_not or found.drugs) and _restricts_fluid(resource, kind, scene),
+        fluid_restriction=not (do_not or found.drugs) and _restricts_fluid(resource, kind, context),
         hypotonic=found.hypotonic and not do_not,
         hypotonic_volume_ml=found.hypotonic_volume_ml,
         balanced=found.balanced and not do_not,
@@ -145,58 +145,60 @@ def _order(resource: Element, kind: Kind, gathered: Gathering, scene: Scene) -> 
         duration_days=doses.duration_days,
         daily_dose_mg=doses.daily_dose_mg,
         single_dose=doses.single_dose,
-        reasons=_reasons(resource, scene),
-        stoppable=_stoppable(resource, found, scene),
+        reasons=_reasons(resource, context),
+        stoppable=_stoppable(resource, found, context),
         adpkd=found.adpkd,
         hyponatremia_product=found.hyponatremia_product,
     )
 
 
-def _resolved(gathered: Gathering, doses: Dosage, scene: Scene) -> Resolution:
+def _resolved(gathered: Gathering, doses: Dosage, context: ReadContext) -> Resolution:
     if not gathered.concepts and not gathered.ingredients:
         return Resolution()
-    return scene.vocabulary.resolve(product(gathered, doses))
+    return context.vocabulary.resolve(product(gathered, doses))
 
 
-def _authored(resource: Element, scene: Scene) -> datetime | None:
+def _authored(resource: Element, context: ReadContext) -> datetime | None:
     for name in _AUTHORED:
-        found = moment(text(resource, name), scene.zone, scene.now) if name in resource else None
+        found = (
+            moment(text(resource, name), context.zone, context.now) if name in resource else None
+        )
         if found is not None:
             return found.at
     return None
 
 
 def _effective(
-    resource: Element, supply: Dispense, scene: Scene
+    resource: Element, supply: Dispense, context: ReadContext
 ) -> tuple[datetime | None, datetime | None]:
     """The time of a statement or administration; the end of a request's validity."""
     valid = supply.validity_period.end.strip() if supply.validity_period is not None else ""
     if not _has_any(resource, _EFFECTIVE):
-        end = moment(valid, scene.zone, scene.now)
+        end = moment(valid, context.zone, context.now)
         return None, end.at if end is not None else None
     once = text(resource, "effectiveDateTime") or text(resource, "effectiveTimeDateTime")
     period = child(resource, "effectivePeriod") or child(resource, "effectiveTimePeriod")
-    start = moment(once or text(period, "start"), scene.zone, scene.now)
-    end = moment(text(period, "end") or valid, scene.zone, scene.now)
+    start = moment(once or text(period, "start"), context.zone, context.now)
+    end = moment(text(period, "end") or valid, context.zone, context.now)
     return (start.at if start is not None else None, end.at if end is not None else None)
 
 
-def _reasons(resource: Element, scene: Scene) -> frozenset[str]:
+def _reasons(resource: Element, context: ReadContext) -> frozenset[str]:
     """Concepts of the reason: a list, one object (sandbox), DSTU2's name for it, or a Condition."""
     coded = list(concepts(resource, *_REASONS))
     for reference in (*items(resource, "reasonReference"), *items(resource, "indication")):
-        condition = scene.index.get(text(reference, "reference"), resource)
+        condition = context.index.get(text(reference, "reference"), resource)
         if condition is not None and text(condition, "resourceType") == "Condition":
             coded += concepts(condition, "code")
     for reason in items(resource, "reason"):
         coded += concepts(reason, "concept")
-    return scene.vocabulary.problems(tuple(coded)).concepts if coded else frozenset()
+    return context.vocabulary.problems(tuple(coded)).concepts if coded else frozenset()
 
 
-def _restricts_fluid(resource: Element, kind: Kind, scene: Scene) -> bool:
+def _restricts_fluid(resource: Element, kind: Kind, context: ReadContext) -> bool:
     """A fluid restriction by code or by words, on a diet order, a service order or a free-text one (C.6)."""
     if kind == "medication" and "oralDiet" not in resource and "code" not in resource:
-        return scene.vocabulary.restricts(concepts(resource, "medicationCodeableConcept"))
+        return context.vocabulary.restricts(concepts(resource, "medicationCodeableConcept"))
     diet = child(resource, "oralDiet")
     coded: list[Coded] = [
         *concepts(diet, "type"),
@@ -206,16 +208,16 @@ def _restricts_fluid(resource: Element, kind: Kind, scene: Scene) -> bool:
         coded += concepts(nutrient, "modifier")
     said = [text(diet, "instruction"), instruction_text(resource) if kind != "medication" else ""]
     said += [text(note, "text") for note in items(resource, "note")] if kind == "nutrition" else []
-    return scene.vocabulary.restrictions.match(coded, *filter(None, said))
+    return context.vocabulary.restrictions.match(coded, *filter(None, said))
 
 
-def _stoppable(resource: Element, found: Resolution, scene: Scene) -> bool:
+def _stoppable(resource: Element, found: Resolution, context: ReadContext) -> bool:
     """A single-ingredient, active order of a class that one click may stop (M14).
 
     Whether it is valid and inert is seen when the suggestion is written (`fhir.stops`).
     """
     if not found.drugs or found.ingredient_count != 1:
         return False
-    return scene.vocabulary.stop_classes.issuperset(
+    return context.vocabulary.stop_classes.issuperset(
         [drug.cls for drug in found.drugs]
     ) and may_stop(resource)

@@ -1,4 +1,4 @@
-"""The threads that read: bounded for the process and for each server; nobody waits past a deadline."""
+"""The threads that read are bounded for the process and for each server, and no call waits past its deadline."""
 
 from __future__ import annotations
 
@@ -10,45 +10,70 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct, field
 
-from cds_service.records.limits import ReadLimits
 from cds_service.trust.outgoing import OutgoingCall
+
+
+class ReadLimits(Struct, frozen=True, kw_only=True):
+    """Bounds of live reads (security.md T-07, T-13, T-52, T-53, section 4); tests override them.
+
+    * per key: `pages` followed, `resources` kept, `bytes_per_key` of decoded bodies
+    * per process: `threads`; per server: `in_flight` reads, and `waiting` behind them until their deadline
+    * breaker: `failures` within `failure_window_s` and no success between them stop reads for `open_s`;
+      a wait shorter than `fair_wait_s` says nothing about the server
+    * `references`: single resources read for one call beyond its prefetch keys
+    """
+
+    pages: int = 5
+    resources: int = 500
+    bytes_per_key: int = 5_000_000
+    threads: int = 64
+    in_flight: int = 16
+    waiting: int = 64
+    failures: int = 5
+    failure_window_s: float = 10.0
+    open_s: float = 15.0
+    fair_wait_s: float = 0.2
+    references: int = 50
+
 
 _T = TypeVar("_T")
 
 
-class Lane(Struct, eq=False):
-    """One server's share of the pool: a slow server fills its own lane and no other (bulkhead)."""
+class ServerQueue(Struct, eq=False):
+    """One server's share of the pool: a slow server fills its own queue and no other (bulkhead)."""
 
     running: int = 0
     waiting: deque[Callable[[], None]] = field(default_factory=deque)
 
 
 class Job(Struct, Generic[_T], frozen=True):
-    """One read under way: its answer to come, and the errand that can be cut."""
+    """One read under way: its answer to come, and the call that can be cut."""
 
-    errand: OutgoingCall
+    call: OutgoingCall
     answer: Future[_T]
 
 
-class Pool:
-    """Runs jobs in the lanes of their servers. Make it in the process that uses it, not before a fork."""
+class ReadPool:
+    """Runs jobs in the queues of their servers. Make it in the process that uses it, not before a fork."""
 
     def __init__(self, limits: ReadLimits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
-        self._lanes: deque[Lane] = deque()  # those with someone waiting, longest first
+        self._queues: deque[ServerQueue] = deque()  # those with someone waiting, longest first
         self._running = 0
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="fhir-read")
 
-    def start(self, lane: Lane, errand: OutgoingCall, work: Callable[[], _T]) -> Job[_T] | None:
-        """Begin `work` now or when its lane is free; None where too many wait already."""
-        job: Job[_T] = Job(errand, Future())
+    def start(
+        self, queue: ServerQueue, call: OutgoingCall, work: Callable[[], _T]
+    ) -> Job[_T] | None:
+        """Begin `work` now or when its queue is free; None where too many wait already."""
+        job: Job[_T] = Job(call, Future())
 
         def run() -> None:
             self._threads.submit(work).add_done_callback(done)
 
         def done(future: Future[_T]) -> None:
-            self._finished(lane)
+            self._finished(queue)
             error = future.exception()
             if error is None:
                 job.answer.set_result(future.result())
@@ -56,10 +81,10 @@ class Pool:
                 job.answer.set_exception(error)
 
         with self._lock:
-            if self._has_room(lane):
-                self._count(lane, 1)
-            elif len(lane.waiting) < self._limits.waiting:
-                self._line_up(lane, run)
+            if self._has_room(queue):
+                self._count(queue, 1)
+            elif len(queue.waiting) < self._limits.waiting:
+                self._line_up(queue, run)
                 return job
             else:
                 return None
@@ -69,42 +94,42 @@ class Pool:
     def close(self) -> None:
         """Take no more work; what runs goes on to its end."""
         with self._lock:
-            for lane in self._lanes:
-                lane.waiting.clear()
-            self._lanes.clear()
+            for queue in self._queues:
+                queue.waiting.clear()
+            self._queues.clear()
         self._threads.shutdown(wait=False)
 
-    def _has_room(self, lane: Lane) -> bool:
-        return self._running < self._limits.threads and lane.running < self._limits.in_flight
+    def _has_room(self, queue: ServerQueue) -> bool:
+        return self._running < self._limits.threads and queue.running < self._limits.in_flight
 
-    def _count(self, lane: Lane, change: int) -> None:
-        lane.running += change
+    def _count(self, queue: ServerQueue, change: int) -> None:
+        queue.running += change
         self._running += change
 
-    def _line_up(self, lane: Lane, run: Callable[[], None]) -> None:
-        lane.waiting.append(run)
-        if lane not in self._lanes:
-            self._lanes.append(lane)
+    def _line_up(self, queue: ServerQueue, run: Callable[[], None]) -> None:
+        queue.waiting.append(run)
+        if queue not in self._queues:
+            self._queues.append(queue)
 
-    def _finished(self, lane: Lane) -> None:
+    def _finished(self, queue: ServerQueue) -> None:
         with self._lock:
-            self._count(lane, -1)
+            self._count(queue, -1)
             run = self._next()
         # Outside the lock: work that is over at once calls back in this thread.
         if run is not None:
             run()
 
     def _next(self) -> Callable[[], None] | None:
-        """The work whose turn it is, counted as running; lanes take turns."""
-        for _ in range(len(self._lanes)):
-            lane = self._lanes.popleft()
-            if not self._has_room(lane):
-                self._lanes.append(lane)
+        """The work whose turn it is, counted as running; queues take turns."""
+        for _ in range(len(self._queues)):
+            queue = self._queues.popleft()
+            if not self._has_room(queue):
+                self._queues.append(queue)
                 continue
-            run = lane.waiting.popleft()
-            if lane.waiting:
-                self._lanes.append(lane)
-            self._count(lane, 1)
+            run = queue.waiting.popleft()
+            if queue.waiting:
+                self._queues.append(queue)
+            self._count(queue, 1)
             return run
         return None
 
@@ -112,7 +137,7 @@ class Pool:
 def wait_for(jobs: Sequence[Job[_T]]) -> None:
     """Wait until all are done or the first deadline is reached; then cut those that are not."""
     if jobs:
-        wait([job.answer for job in jobs], timeout=min(job.errand.deadline.left() for job in jobs))
+        wait([job.answer for job in jobs], timeout=min(job.call.deadline.left() for job in jobs))
     for job in jobs:
         if not job.answer.done():
-            job.errand.cut()
+            job.call.cut()

@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from cds_service.records.elements import Element, child, codes, concept_of, concepts, items, text
-from cds_service.records.read_context import Scene
+from cds_service.records.read_context import ReadContext
 from cds_service.records.references import relative
 from cds_service.records.times import first_day
 from cds_service.sodium.snapshot import Problem, Setting
@@ -23,49 +23,49 @@ _ABATEMENT = (
 _RECORDED = ("recordedDate", "assertedDate", "dateRecorded", "dateAsserted")  # R4, STU3, DSTU2
 
 
-def problem(condition: Element, scene: Scene) -> Problem | None:
+def problem(condition: Element, context: ReadContext) -> Problem | None:
     """One Condition; None where it is refuted, entered in error, or nothing the vocabulary knows."""
-    reading = scene.vocabulary.reading
+    reading = context.vocabulary.code_lists
     if codes(concept_of(condition, "verificationStatus")) & reading.refuted:
         return None
-    found = scene.vocabulary.problems(concepts(condition, "code"))
+    found = context.vocabulary.problems(concepts(condition, "code"))
     if not found.concepts:
         return None
     return Problem(
         concepts=found.concepts,
-        active=_active(condition, scene),
-        encounter_diagnosis=_of_this_encounter(condition, scene),
-        since=_since(condition, scene),
+        active=_active(condition, context),
+        encounter_diagnosis=_of_this_encounter(condition, context),
+        since=_since(condition, context),
         by_text=found.by_text,
     )
 
 
-def _active(condition: Element, scene: Scene) -> bool:
+def _active(condition: Element, context: ReadContext) -> bool:
     """Active, recurrence or relapse; without a clinical status, unless it has abated."""
     said = codes(concept_of(condition, "clinicalStatus"))
     if said:
-        return bool(said & scene.vocabulary.reading.active)
+        return bool(said & context.vocabulary.code_lists.active)
     if condition.get("abatementBoolean") is True:
         return False
     return all(condition.get(name) is None for name in _ABATEMENT)
 
 
-def _of_this_encounter(condition: Element, scene: Scene) -> bool:
-    if not scene.encounter:
+def _of_this_encounter(condition: Element, context: ReadContext) -> bool:
+    if not context.encounter:
         return False
-    words = scene.vocabulary.reading.encounter_diagnosis
+    words = context.vocabulary.code_lists.encounter_diagnosis
     if not any(codes(c) & words for c in concepts(condition, "category")):
         return False
     references = (text(child(condition, name), "reference") for name in ("encounter", "context"))
-    return any(relative(r, scene.index.bases) == scene.encounter for r in references)
+    return any(relative(r, context.index.bases) == context.encounter for r in references)
 
 
-def _since(condition: Element, scene: Scene) -> datetime | None:
+def _since(condition: Element, context: ReadContext) -> datetime | None:
     """Onset, else when it was recorded; of a bare year or month the first day."""
     onset = text(condition, "onsetDateTime") or text(child(condition, "onsetPeriod"), "start")
     for value in (onset, *(text(condition, name) for name in _RECORDED)):
         if value:
-            return first_day(value, scene.zone, scene.now)
+            return first_day(value, context.zone, context.now)
     return None
 
 
@@ -77,15 +77,15 @@ class Visit(Struct, frozen=True, kw_only=True):
     reasons: frozenset[str] = frozenset()
 
 
-def visit(encounter: Element | None, scene: Scene) -> Visit:
+def visit(encounter: Element | None, context: ReadContext) -> Visit:
     """The setting by Encounter.class (B.0.2); an encounter that cannot be read counts as inpatient."""
-    if not scene.encounter:
+    if not context.encounter:
         return Visit(setting="outpatient", assumed=False)
     if encounter is None:
         return Visit(setting="inpatient", assumed=True)
-    reading = scene.vocabulary.reading
+    reading = context.vocabulary.code_lists
     classes = _class_codes(encounter)
-    reasons = _reasons(encounter, scene)
+    reasons = _reasons(encounter, context)
     if classes & reading.inpatient_classes:
         return Visit(setting="inpatient", assumed=False, reasons=reasons)
     if classes & reading.outpatient_classes:
@@ -103,9 +103,9 @@ def _class_codes(encounter: Element) -> frozenset[str]:
     return frozenset(found - {""})
 
 
-def _reasons(encounter: Element, scene: Scene) -> frozenset[str]:
+def _reasons(encounter: Element, context: ReadContext) -> frozenset[str]:
     coded = list(concepts(encounter, "reasonCode", "reason"))
     for reason in items(encounter, "reason"):
         for value in items(reason, "value"):
             coded += concepts(value, "concept")
-    return scene.vocabulary.problems(tuple(coded)).concepts
+    return context.vocabulary.problems(tuple(coded)).concepts

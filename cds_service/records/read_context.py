@@ -10,7 +10,7 @@ from cds_service.records.products import Index
 from cds_service.terminology.vocabulary import Vocabulary
 
 
-class Scene(Struct, frozen=True, kw_only=True):
+class ReadContext(Struct, frozen=True, kw_only=True):
     """One call: its words, its clock, and the resources that others refer to."""
 
     vocabulary: Vocabulary

@@ -7,14 +7,14 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
-from cds_service.records.call_records import Parts, objects
+from cds_service.records.call_records import CallRecords, objects
 from cds_service.records.elements import Element, concept_of, flag, text
 from cds_service.records.labs import SODIUM, seen
 from cds_service.records.lazy_orders import Listing
 from cds_service.records.medications import KINDS, draft, exposure
 from cds_service.records.problems import problem, visit
 from cds_service.records.products import INDEXED, Index, gather, may_refer
-from cds_service.records.read_context import Scene
+from cds_service.records.read_context import ReadContext
 from cds_service.records.references import FOREIGN, UNNAMED, Person, identity, person
 from cds_service.records.times import birth_date
 from cds_service.records.versions import is_unreadable
@@ -37,21 +37,21 @@ class _Tally(Struct):
     unnamed: int = 0
 
 
-def read_snapshot(parts: Parts, vocabulary: Vocabulary) -> Snapshot:
+def read_snapshot(parts: CallRecords, vocabulary: Vocabulary) -> Snapshot:
     """The patient of the call at the moment of the call; raises nothing, whatever JSON the parts hold."""
     patient = _first(parts, "Patient", parts.patient_id)
     me = person(parts.patient_id, parts.bases, patient or {}, parts.urls)
-    scene = _scene(parts, vocabulary, me)
+    context = _scene(parts, vocabulary, me)
     tally = _Tally(missing=_missing(parts, patient))
     for source, resources in _bounded(parts, tally).items():
         for resource in objects(resources):
-            _read(resource, source, me, scene, tally)
-    if _none_is_sodium(parts, scene):
+            _read(resource, source, me, context, tally)
+    if _none_is_sodium(parts, context):
         tally.missing.setdefault(SODIUM, Missing.FAILED)
-    stay = visit(_encounter(parts, me, tally), scene)
+    stay = visit(_encounter(parts, me, tally), context)
     if stay.assumed:
         tally.missing.setdefault(ENCOUNTER, Missing.FAILED)
-    drafts = _drafts(parts, me, scene, tally)
+    drafts = _drafts(parts, me, context, tally)
     return Snapshot(
         now=parts.now,
         zone=parts.zone,
@@ -61,7 +61,7 @@ def read_snapshot(parts: Parts, vocabulary: Vocabulary) -> Snapshot:
         labs=tuple(tally.labs),
         problems=tuple(tally.problems),
         encounter_reasons=stay.reasons,
-        exposures=Listing(tally.listed, lambda resource: exposure(resource, scene)),
+        exposures=Listing(tally.listed, lambda resource: exposure(resource, context)),
         drafts=drafts,
         selected=_selected(parts.selections, drafts),
         site_volume_status=tally.volume,
@@ -71,7 +71,7 @@ def read_snapshot(parts: Parts, vocabulary: Vocabulary) -> Snapshot:
     )
 
 
-def wanted_references(parts: Parts) -> tuple[str, ...]:
+def wanted_references(parts: CallRecords) -> tuple[str, ...]:
     """The Medications ("Medication/7") that orders of the parts point to and that are not at hand."""
     kinds = (
         resources for kind, resources in parts.by_kind.items() if KINDS.get(kind) == "medication"
@@ -84,14 +84,14 @@ def wanted_references(parts: Parts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for order in orders for name in gather(order, index).wanted))
 
 
-def order_resource(parts: Parts, reference: str) -> Element | None:
+def order_resource(parts: CallRecords, reference: str) -> Element | None:
     """The resource that an Order of the snapshot was read from, whole, by its reference."""
     found = next((r for r in parts.resources() if identity(r) == reference), None)
     return parts.whole(found) if found is not None else None
 
 
-def _scene(parts: Parts, vocabulary: Vocabulary, me: Person) -> Scene:
-    return Scene(
+def _scene(parts: CallRecords, vocabulary: Vocabulary, me: Person) -> ReadContext:
+    return ReadContext(
         vocabulary=vocabulary,
         index=_index(parts, me),
         now=parts.now,
@@ -101,7 +101,7 @@ def _scene(parts: Parts, vocabulary: Vocabulary, me: Person) -> Scene:
     )
 
 
-def _index(parts: Parts, me: Person) -> Index:
+def _index(parts: CallRecords, me: Person) -> Index:
     """What references may lead to; another patient's Condition or Specimen is not among it (T-10)."""
     index = Index(bases=parts.bases)
     for url, resource in parts.urls.items():
@@ -115,7 +115,7 @@ def _index(parts: Parts, me: Person) -> Index:
     return index
 
 
-def _first(parts: Parts, kind: str, wanted: str | None) -> Element | None:
+def _first(parts: CallRecords, kind: str, wanted: str | None) -> Element | None:
     found = (
         r
         for r in parts.by_kind.get(kind, ())
@@ -124,7 +124,7 @@ def _first(parts: Parts, kind: str, wanted: str | None) -> Element | None:
     return next(found, None)
 
 
-def _encounter(parts: Parts, me: Person, tally: _Tally) -> Element | None:
+def _encounter(parts: CallRecords, me: Person, tally: _Tally) -> Element | None:
     """The Encounter in context, if it is this patient's."""
     found = _first(parts, "Encounter", parts.encounter_id) if parts.encounter_id else None
     if found is None or me.owner(found) is not FOREIGN:
@@ -133,7 +133,7 @@ def _encounter(parts: Parts, me: Person, tally: _Tally) -> Element | None:
     return None
 
 
-def _missing(parts: Parts, patient: Element | None) -> dict[str, Missing]:
+def _missing(parts: CallRecords, patient: Element | None) -> dict[str, Missing]:
     """Why sources are missing; a Patient or Encounter that never came is missing too."""
     missing = {key: s.missing for key, s in parts.sources.items() if s.missing is not None}
     if patient is None:
@@ -143,7 +143,7 @@ def _missing(parts: Parts, patient: Element | None) -> dict[str, Missing]:
     return missing
 
 
-def _bounded(parts: Parts, tally: _Tally) -> Mapping[str, tuple[Element, ...]]:
+def _bounded(parts: CallRecords, tally: _Tally) -> Mapping[str, tuple[Element, ...]]:
     left = MAX_RESOURCES
     kept: dict[str, tuple[Element, ...]] = {}
     for key, source in parts.sources.items():
@@ -154,7 +154,7 @@ def _bounded(parts: Parts, tally: _Tally) -> Mapping[str, tuple[Element, ...]]:
     return kept
 
 
-def _read(resource: Element, source: str, me: Person, scene: Scene, tally: _Tally) -> None:
+def _read(resource: Element, source: str, me: Person, context: ReadContext, tally: _Tally) -> None:
     """Take in one resource by its type, if it is this patient's."""
     kind = text(resource, "resourceType")
     if kind not in KINDS and kind not in ("Observation", "Condition"):
@@ -169,35 +169,37 @@ def _read(resource: Element, source: str, me: Person, scene: Scene, tally: _Tall
     if is_unreadable(resource, kind):
         tally.missing.setdefault(source, Missing.VERSION)
     elif kind == "Observation":
-        _read_observation(resource, scene, tally)
+        _read_observation(resource, context, tally)
     elif kind == "Condition":
-        found = problem(resource, scene)
+        found = problem(resource, context)
         tally.problems += [found] if found is not None else []
     else:
         tally.listed.append(resource)
 
 
-def _none_is_sodium(parts: Parts, scene: Scene) -> bool:
+def _none_is_sodium(parts: CallRecords, context: ReadContext) -> bool:
     """Whether results came for sodium, and no code among them is known: that is not "no sodium"."""
     source = parts.sources.get(SODIUM)
     came = False
     for resource in objects(source.resources) if source is not None else ():
         came, code = True, concept_of(resource, "code")
-        lab = scene.vocabulary.test(code).lab if code is not None else None
+        lab = context.vocabulary.test(code).lab if code is not None else None
         if lab is not None and lab.analyte == SODIUM:
             return False
     return came
 
 
-def _read_observation(observation: Element, scene: Scene, tally: _Tally) -> None:
-    said = seen(observation, scene)
+def _read_observation(observation: Element, context: ReadContext, tally: _Tally) -> None:
+    said = seen(observation, context)
     tally.labs += said.labs
     tally.problems += [said.problem] if said.problem is not None else []
     if said.volume is not None and (tally.volume is None or said.volume[1] > tally.volume[1]):
         tally.volume = said.volume
 
 
-def _drafts(parts: Parts, me: Person, scene: Scene, tally: _Tally) -> tuple[Order, ...]:
+def _drafts(
+    parts: CallRecords, me: Person, context: ReadContext, tally: _Tally
+) -> tuple[Order, ...]:
     drafts = []
     for resource in objects(parts.drafts[:MAX_RESOURCES]):
         if text(resource, "resourceType") == "Medication":
@@ -205,7 +207,7 @@ def _drafts(parts: Parts, me: Person, scene: Scene, tally: _Tally) -> tuple[Orde
         if me.owner(resource) is FOREIGN:
             tally.foreign += 1
         else:
-            drafts.append(draft(resource, scene))
+            drafts.append(draft(resource, context))
     return tuple(drafts)
 
 

@@ -20,7 +20,7 @@ from cds_service.terminology.restriction import RestrictionMatcher
 from cds_service.terminology.systems import LOINC
 
 
-class Reading(Struct, frozen=True, kw_only=True):
+class CodeLists(Struct, frozen=True, kw_only=True):
     """The [reading] table of orders.toml as sets; lower case."""
 
     inpatient_classes: frozenset[str]
@@ -62,7 +62,7 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     concepts: ConceptMatcher
     labs: LabResolver
     restrictions: RestrictionMatcher
-    reading: Reading
+    code_lists: CodeLists
     stop_classes: frozenset[str]  # drug classes that one click may stop
     # With a memory each, as the concepts of a site's records repeat:
     resolve: Callable[[Product], Resolution]
@@ -102,7 +102,7 @@ def vocabulary(
         concepts=concepts,
         labs=labs,
         restrictions=restrictions,
-        reading=reading,
+        code_lists=reading,
         stop_classes=frozenset(words.stop.classes),
         resolve=remembering(drugs.resolve),
         stranger=remembering(lambda concepts: _stranger(concepts, drugs, restrictions)),
@@ -126,7 +126,7 @@ def _stranger(
     return found if plain and not ours and not restrictions.match(concepts) else None
 
 
-def _test(code: Coded, labs: LabResolver, reading: Reading) -> Test:
+def _test(code: Coded, labs: LabResolver, reading: CodeLists) -> Test:
     loinc = {c.code for c in code.codings if c.system == LOINC}
     said = " ".join((code.text, *(c.display for c in code.codings))).lower()
     return Test(
@@ -137,9 +137,9 @@ def _test(code: Coded, labs: LabResolver, reading: Reading) -> Test:
     )
 
 
-def _reading(words: OrderWords) -> Reading:
+def _reading(words: OrderWords) -> CodeLists:
     table = words.reading
-    return Reading(
+    return CodeLists(
         inpatient_classes=frozenset(table.inpatient_classes),
         outpatient_classes=frozenset(table.outpatient_classes),
         ignored_statuses=frozenset(table.ignored_statuses),

@@ -15,7 +15,7 @@ from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.knowledge.order_words import OrderWords
 from cds_service.knowledge.terms import Concept, Drug, Lab, Terms
-from cds_service.records.call_records import Part, Parts
+from cds_service.records.call_records import Part, CallRecords
 from cds_service.records.reader import read_snapshot
 from cds_service.sodium.snapshot import Snapshot
 from cds_service.terminology.vocabulary import Vocabulary
@@ -62,10 +62,10 @@ def vocabulary(terms: Terms, fluids: Fluids, order_words: OrderWords) -> Vocabul
 
 
 @pytest.fixture
-def parts_of() -> Callable[..., Parts]:
-    """Parts of resources, each in the source of its type; the patient is "p" unless told otherwise."""
+def parts_of() -> Callable[..., CallRecords]:
+    """CallRecords of resources, each in the source of its type; the patient is "p" unless told otherwise."""
 
-    def build_parts(*resources: Any, **more: Any) -> Parts:
+    def build_parts(*resources: Any, **more: Any) -> CallRecords:
         sources: dict[str, tuple[Any, ...]] = {"patient": ({"resourceType": "Patient", "id": "p"},)}
         for resource in resources:
             kind = resource.get("resourceType") if isinstance(resource, Mapping) else None
@@ -74,13 +74,13 @@ def parts_of() -> Callable[..., Parts]:
             sources[key] = (*kept, resource)
         given = {key: Part(resources=found) for key, found in sources.items()}
         complete: dict[str, Any] = {"patient_id": "p", "now": NOW, "sources": given}
-        return Parts(**(complete | more))
+        return CallRecords(**(complete | more))
 
     return build_parts
 
 
 @pytest.fixture
-def read(vocabulary: Vocabulary, parts_of: Callable[..., Parts]) -> Callable[..., Snapshot]:
+def read(vocabulary: Vocabulary, parts_of: Callable[..., CallRecords]) -> Callable[..., Snapshot]:
     """The snapshot of these resources."""
 
     def read_them(*resources: Any, **more: Any) -> Snapshot:

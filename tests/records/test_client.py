@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 
 from cds_service.protocol.secret import Secret
-from cds_service.records.client import Access, FhirClient
-from cds_service.records.limits import ReadLimits
-from cds_service.records.reading import Read, Wanted
+from cds_service.records.client import Access, FhirClient, Read, Wanted
+from cds_service.records.pool import ReadLimits
 from cds_service.sodium.snapshot import Missing
 from cds_service.trust.deadline import Deadline
 

@@ -9,8 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from cds_service.records.client import Access, FhirClient
-from cds_service.records.reading import Wanted
+from cds_service.records.client import Access, FhirClient, Wanted
 from cds_service.trust.deadline import Deadline
 
 OBSERVATION = {"resourceType": "Observation", "id": "o1", "note": [{"text": "x" * 200_000}]}

@@ -31,7 +31,7 @@ from cds_service.records.forms import (
     form,
     instructions,
 )
-from cds_service.terminology.vocabulary import Reading, vocabulary
+from cds_service.terminology.vocabulary import CodeLists, vocabulary
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 DOSE = {"value": 25, "unit": "mg", "code": "mg"}
@@ -155,14 +155,14 @@ def test_what_is_sound_never_takes_the_slow_way(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture(scope="module")
-def reading() -> Reading:
+def reading() -> CodeLists:
     knowledge = load_knowledge(default_hooks_dir())
-    return vocabulary(knowledge.terms, knowledge.fluids, knowledge.orders).reading
+    return vocabulary(knowledge.terms, knowledge.fluids, knowledge.orders).code_lists
 
 
 @pytest.mark.parametrize("second", [{}, {"text": "and one at noon"}, {"value": 50, "unit": "mg"}])
 def test_a_second_dose_that_cannot_be_read_leaves_the_day_s_dose_open(
-    second: object, reading: Reading
+    second: object, reading: CodeLists
 ) -> None:
     order = {"dosageInstruction": [INSTRUCTION | {"doseQuantity": second}]}
     assert dosage(decode(encode(order)), NO_DISPENSE, reading, None, NOW).daily_dose_mg is None
@@ -180,7 +180,7 @@ def test_a_second_dose_that_cannot_be_read_leaves_the_day_s_dose_open(
         },
     ],
 )
-def test_one_odd_member_costs_itself_and_not_the_dose(spoil: Any, reading: Reading) -> None:
+def test_one_odd_member_costs_itself_and_not_the_dose(spoil: Any, reading: CodeLists) -> None:
     order = {"dosageInstruction": [INSTRUCTION]}
     made = spoil(order)
     order = made if "dosageInstruction" in made else {"dosageInstruction": made}

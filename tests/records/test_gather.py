@@ -12,7 +12,7 @@ import responses
 from cds_service.errors import BadRequest
 from cds_service.protocol.secret import Secret
 from cds_service.records.client import FhirClient
-from cds_service.records.gather import Ask, Gathered, Unreachable, from_prefetch, gather
+from cds_service.records.gather import Ask, Gathered, Unreachable, gather
 from cds_service.sodium.snapshot import Missing
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client, ExtraSource
@@ -68,8 +68,12 @@ def ask(
     )
 
 
-def gathered(fhir: FhirClient, asked: Ask, live: tuple[str, ...] | None = None) -> Gathered:
-    return gather(asked, fhir, Deadline.after(5), live)
+def gathered(fhir: FhirClient, asked: Ask) -> Gathered:
+    return gather(asked, fhir, Deadline.after(5))
+
+
+def missing(found: Gathered) -> dict[str, Missing]:
+    return {key: source.missing for key, source in found.sources.items() if source.missing}
 
 
 def ids(found: Gathered, key: str) -> list[str]:
@@ -82,7 +86,7 @@ def test_a_complete_prefetch_needs_no_server(
     found = gathered(fhir, ask({"patient": PATIENT, "sodium": sodium("1")}))
     assert (ids(found, "patient"), ids(found, "sodium")) == (["7"], ["1"])
     assert found.sources["sodium"].origin == "prefetch"
-    assert "sodium" not in found.missing
+    assert "sodium" not in missing(found)
     assert len(server.calls) == 0
 
 
@@ -134,7 +138,7 @@ def test_a_next_link_to_elsewhere_leaves_the_key_cut_off(
     fhir: FhirClient, server: responses.RequestsMock, next_url: str
 ) -> None:
     found = gathered(fhir, ask({"patient": PATIENT, "sodium": sodium("1", next_url=next_url)}))
-    assert (ids(found, "sodium"), found.missing["sodium"]) == (["1"], Missing.TRUNCATED)
+    assert (ids(found, "sodium"), missing(found)["sodium"]) == (["1"], Missing.TRUNCATED)
     assert len(server.calls) == 0
 
 
@@ -145,7 +149,7 @@ def test_a_failing_live_read_keeps_the_prefetched_page(
     first = sodium("1", next_url=f"{BASE}/Observation?p=2")
     for prefetch in (first, {**sodium("1"), "total": 9}):
         found = gathered(fhir, ask({"patient": PATIENT, "sodium": prefetch}))
-        assert (ids(found, "sodium"), found.missing["sodium"]) == (["1"], Missing.TRUNCATED)
+        assert (ids(found, "sodium"), missing(found)["sodium"]) == (["1"], Missing.TRUNCATED)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +164,7 @@ def test_without_leave_to_read_the_key_is_unreachable_and_says_why(
     fhir: FhirClient, server: responses.RequestsMock, asked: Ask, why: Unreachable
 ) -> None:
     found = gathered(fhir, asked)
-    assert found.missing["sodium"] is Missing.UNREACHABLE
+    assert missing(found)["sodium"] is Missing.UNREACHABLE
     assert found.unreachable == why
     assert found.reads.get_many([f"{BASE}/Medication/1", "Medication/1"]) == {}
     assert len(server.calls) == 0
@@ -169,7 +173,7 @@ def test_without_leave_to_read_the_key_is_unreachable_and_says_why(
 def test_a_key_that_the_client_failed_to_fetch_stays_failed_where_we_cannot_read_either(
     fhir: FhirClient,
 ) -> None:
-    assert gathered(fhir, ask({"sodium": ERROR}, token=None)).missing["sodium"] is Missing.FAILED
+    assert missing(gathered(fhir, ask({"sodium": ERROR}, token=None)))["sodium"] is Missing.FAILED
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -177,7 +181,7 @@ def test_a_server_that_refuses_is_named_so(
     fhir: FhirClient, server: responses.RequestsMock, status: int
 ) -> None:
     server.get(f"{BASE}/Observation", status=status, body=json.dumps(ERROR))
-    assert gathered(fhir, ask({"patient": PATIENT})).missing["sodium"] is Missing.REFUSED
+    assert missing(gathered(fhir, ask({"patient": PATIENT})))["sodium"] is Missing.REFUSED
 
 
 @pytest.mark.parametrize("status", [404, 410])
@@ -185,16 +189,16 @@ def test_a_patient_that_the_server_does_not_know_is_missing(
     fhir: FhirClient, server: responses.RequestsMock, status: int
 ) -> None:
     server.get(f"{BASE}/Patient/7", status=status)
-    assert gathered(fhir, ask({"sodium": EMPTY})).missing["patient"] is Missing.FAILED
+    assert missing(gathered(fhir, ask({"sodium": EMPTY})))["patient"] is Missing.FAILED
 
 
 def test_an_encounter_applies_only_where_the_context_has_one(
     fhir: FhirClient, server: responses.RequestsMock
 ) -> None:
     prefetch: dict[str, object] = {"patient": PATIENT, "sodium": EMPTY}
-    assert gathered(fhir, ask(prefetch)).missing["encounter"] is Missing.NOT_APPLICABLE
+    assert missing(gathered(fhir, ask(prefetch)))["encounter"] is Missing.NOT_APPLICABLE
     server.get(f"{BASE}/Encounter/9", json={"resourceType": "Encounter", "id": "9"})
-    assert "encounter" not in gathered(fhir, ask(prefetch, encounter="9")).missing
+    assert "encounter" not in missing(gathered(fhir, ask(prefetch, encounter="9")))
 
 
 def test_an_empty_first_page_with_a_next_link_is_not_an_empty_answer(
@@ -207,22 +211,13 @@ def test_an_empty_first_page_with_a_next_link_is_not_an_empty_answer(
         assert (source.state, source.resources, source.missing) == ("failed", (), Missing.FAILED)
 
 
-def test_keys_that_are_not_wanted_are_not_read(
-    fhir: FhirClient, server: responses.RequestsMock
-) -> None:
-    found = gathered(fhir, ask({"patient": ERROR}), live=())
-    assert found.missing["sodium"] is Missing.NOT_READ
-    assert found.missing["patient"] is Missing.FAILED
-    assert len(server.calls) == 0
-
-
 def test_further_sources_are_read_only_where_the_registry_lists_them(
     fhir: FhirClient, server: responses.RequestsMock
 ) -> None:
     server.get(f"{BASE}/NutritionOrder", json=EMPTY)
     found = gathered(fhir, ask({"patient": PATIENT, "sodium": EMPTY}, extra=("NutritionOrder",)))
     assert found.sources["NutritionOrder"].state == "empty"
-    assert found.missing["ServiceRequest"] is Missing.NOT_READ
+    assert missing(found)["ServiceRequest"] is Missing.NOT_READ
     assert len(server.calls) == 1
 
 
@@ -235,6 +230,8 @@ def test_the_medications_behind_orders_are_read_within_the_same_call(
     assert list(reads.get_many(["Medication/1", "Medication/2"])) == ["Medication/1"]
 
 
-def test_another_patient_in_the_prefetch_is_refused_before_anything_is_read() -> None:
+def test_another_patient_in_the_prefetch_is_refused_before_anything_is_read(
+    fhir: FhirClient, server: responses.RequestsMock
+) -> None:
     with pytest.raises(BadRequest):
-        from_prefetch(ask({"patient": {"resourceType": "Patient", "id": "8"}}))
+        gathered(fhir, ask({"patient": {"resourceType": "Patient", "id": "8"}}))

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.records.client import Access, FhirClient
-from cds_service.records.reading import Read, Wanted
+from cds_service.records.client import Access, FhirClient, Read, Wanted
 from cds_service.sodium.snapshot import Missing
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.guard import canonical_base

@@ -24,7 +24,6 @@ from tests.records.test_reader_hostile import JSON, places, put
 STORIES = dict(load_stories(default_fixtures_dir()))
 READERS = (
     *(
-        "bundle",
         "dosage",
         "labs",
         "medications",

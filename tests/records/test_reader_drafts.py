@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cds_service.orders.stops import stopped
-from cds_service.records.call_records import Parts
+from cds_service.records.call_records import CallRecords
 from cds_service.records.reader import order_resource
 from cds_service.sodium.snapshot import Order, Snapshot
 
@@ -264,7 +264,7 @@ def test_an_order_that_is_not_plainly_safe_to_send_back_is_not_stopped(
     assert not (only(read(resource)).stoppable and stopped(resource, "Hyponatremia") is not None)
 
 
-def test_the_resource_behind_an_order_is_found_again(parts_of: Callable[..., Parts]) -> None:
+def test_the_resource_behind_an_order_is_found_again(parts_of: Callable[..., CallRecords]) -> None:
     mine = order()
     assert order_resource(parts_of(mine), "MedicationRequest/m1") is mine
     assert order_resource(parts_of(mine), "MedicationRequest/m2") is None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cds_service.orders.drafts import OrderContext
 from cds_service.orders.stops import stopped
-from cds_service.records.call_records import Part, Parts
+from cds_service.records.call_records import Part, CallRecords
 from cds_service.records.reader import (
     MAX_RESOURCES,
     order_resource,
@@ -242,7 +242,7 @@ PLACES = [(number, place) for number, full in enumerate(FULL) for place in place
 def judge(resources: tuple[Any, ...], vocabulary: Vocabulary) -> Snapshot:
     """Read, look for references, and look at everything that a rule would compare."""
     part = Part(resources=resources)
-    parts = Parts(
+    parts = CallRecords(
         patient_id="p",
         encounter_id="e",
         now=NOW,

@@ -12,7 +12,7 @@ import pytest
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.order_words import OrderWords
 from cds_service.knowledge.terms import Terms
-from cds_service.records.call_records import Part, Parts
+from cds_service.records.call_records import Part, CallRecords
 from cds_service.records.reader import read_snapshot
 from cds_service.sodium.snapshot import LabResult, Missing, Snapshot
 from cds_service.terminology.vocabulary import LocalCodes, vocabulary
@@ -403,7 +403,7 @@ def test_a_local_code_counts_once_the_site_has_mapped_it(
     }
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
     snapshot = read_snapshot(
-        Parts(patient_id="p", now=now, sources={"x": Part(resources=(lab, drug))}), words
+        CallRecords(patient_id="p", now=now, sources={"x": Part(resources=(lab, drug))}), words
     )
     assert only(snapshot).analyte == "sodium"
     assert [d.name for d in snapshot.exposures[0].drugs] == ["sertraline"]

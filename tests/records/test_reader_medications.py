@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.records.call_records import Parts, full_urls
+from cds_service.records.call_records import CallRecords, full_urls
 from cds_service.records.reader import wanted_references
 from cds_service.sodium.snapshot import Missing, Order, Snapshot
 
@@ -242,7 +242,7 @@ def test_a_coding_that_says_there_is_no_code_is_no_code(read: Read) -> None:
 
 
 def test_a_missing_medication_is_wanted_once_and_never_from_elsewhere(
-    parts_of: Callable[..., Parts],
+    parts_of: Callable[..., CallRecords],
 ) -> None:
     def by(reference: object) -> dict[str, Any]:
         return order(medicationCodeableConcept=None, medicationReference={"reference": reference})
