@@ -32,13 +32,12 @@ from cds_service.orders.drafts import OrderContext, orders
 from cds_service.protocol.card import check_cards
 from cds_service.protocol.limits import obey
 from cds_service.protocol.request import HookRequest, without_orders
-from cds_service.records.call_records import Part, CallRecords, full_urls
+from cds_service.records.call_records import CallRecords, Part, full_urls
 from cds_service.records.client import FhirClient
-from cds_service.records.gather import Ask, Gathered, gather
+from cds_service.records.gather import Ask, Gathered, gather, unavailable
 from cds_service.records.partial_decode import as_sent
 from cds_service.records.prefetch import Source
 from cds_service.records.reader import order_resource, read_snapshot, wanted_references
-from cds_service.records.gather import unavailable
 from cds_service.sodium.blind_spots import Unlooked, sodium_missing, unlooked
 from cds_service.sodium.case import Case, assess
 from cds_service.sodium.rules import order_select, patient_view

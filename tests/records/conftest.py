@@ -15,7 +15,7 @@ from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.knowledge.order_words import OrderWords
 from cds_service.knowledge.terms import Concept, Drug, Lab, Terms
-from cds_service.records.call_records import Part, CallRecords
+from cds_service.records.call_records import CallRecords, Part
 from cds_service.records.reader import read_snapshot
 from cds_service.sodium.snapshot import Snapshot
 from cds_service.terminology.vocabulary import Vocabulary

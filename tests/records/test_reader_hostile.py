@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cds_service.orders.drafts import OrderContext
 from cds_service.orders.stops import stopped
-from cds_service.records.call_records import Part, CallRecords
+from cds_service.records.call_records import CallRecords, Part
 from cds_service.records.reader import (
     MAX_RESOURCES,
     order_resource,

@@ -12,7 +12,7 @@ import pytest
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.order_words import OrderWords
 from cds_service.knowledge.terms import Terms
-from cds_service.records.call_records import Part, CallRecords
+from cds_service.records.call_records import CallRecords, Part
 from cds_service.records.reader import read_snapshot
 from cds_service.sodium.snapshot import LabResult, Missing, Snapshot
 from cds_service.terminology.vocabulary import LocalCodes, vocabulary
