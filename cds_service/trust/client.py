@@ -1,4 +1,4 @@
-"""One CDS client as the registry knows it: who it is, what it may do, and how it wants to be answered."""
+"""One CDS client of the registry: who it is, what it may do, and how it wants to be answered."""
 
 from __future__ import annotations
 
@@ -28,28 +28,25 @@ UNNAMED = "The FHIR server of this call was not named: start the demo with --fhi
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
-    """How a client proves who it is (T-20..T-30): what its tokens must say, and the keys that sign them.
+    """How a client proves who it is (T-20..T-30): what its tokens must say, and who signs them.
 
-    Keys are a set that is known (`keys`) or one URL of ours to fetch them from (`jwks_url`), never both
-    and never a URL out of a token. Without either the client cannot prove anything.
+    The keys are either a known set (`keys`) or fetched from one registered URL (`jwks_url`). A URL
+    in a token is never used. Without keys the client cannot prove anything.
     """
 
     issuer: str = ""
     keys: KeySet | None = None
     jwks_url: str = ""
-    jku: tuple[str, ...] = ()  # strings that a token's `jku` may be; compared, never followed
+    jku: tuple[str, ...] = ()  # the strings that a token's `jku` may be; never followed
     algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
-    audiences: tuple[
-        str, ...
-    ] = ()  # beside the public URL of the endpoint: Epic's is typed in by the hospital
-    tenants: Mapping[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # `tenant` claim -> its FHIR bases
-    subject: str = ""  # `sub`, where the client sends one that is agreed on
+    # Accepted beside the public URL of the endpoint: in Epic the hospital types the audience in.
+    audiences: tuple[str, ...] = ()
+    tenants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # claim -> FHIR bases
+    subject: str = ""  # the agreed `sub`, if the client sends one
 
     @property
     def usable(self) -> bool:
-        """Whether a token can prove that it comes from this client."""
+        """True if a token can prove that it comes from this client."""
         return bool(self.issuer) and (self.keys is not None or bool(self.jwks_url))
 
 
@@ -63,45 +60,47 @@ class Client(Struct, frozen=True, kw_only=True):
     anonymous: bool = True
     issuer: str = ""
     credentials: Credentials = NO_CREDENTIALS
-    claimed_tenant: str = ""  # of the token of this call, where the client has tenants
-    services: tuple[str, ...] = ()  # it may call; empty: all
+    claimed_tenant: str = ""  # from the token of this call, if the client has tenants
+    services: tuple[str, ...] = ()  # the services it may call; empty: all
     fhir_bases: tuple[str, ...] = ()  # canonical
     open_access: bool = False  # its FHIR server may be read without a token
     allow_private: bool = False  # its FHIR server may have a private or loopback address
-    cors_origins: tuple[str, ...] = ()  # where it is a browser page
-    prefetch_aliases: Mapping[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # our key -> the client's
+    cors_origins: tuple[str, ...] = ()  # the origins of its browser pages
+    prefetch_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # key -> theirs
     extra_sources: tuple[ExtraSource, ...] = ()
     profile: str = PROFILES[0]
     deadline_ms: int = DEFAULT_DEADLINE_MS
     time_zone: zoneinfo.ZoneInfo | None = None  # None: the offset of the newest result
-    explain_missing_data: bool = False  # an info card in place of a 412
+    explain_missing_data: bool = False  # an info card instead of a 412
     disabled_rules: frozenset[str] = frozenset()
     min_indicator: Indicator = "info"  # cards below it are not shown
     card_limits: CardLimits = ALL
     shadow: bool = False  # evaluate and record, answer no cards (T-72)
-    explain: bool = False  # why, and why not, as an extension of each answer
+    explain: bool = False  # add why, and why not, to each answer as an extension
     suppression: bool = True  # an overridden card stays away until the patient gets worse
-    rate_limit: int = (
-        DEFAULT_RATE  # calls a second in one worker, twice as many at once; 0: no limit
-    )
-    refusal: str = UNREGISTERED  # what the analyst is told of a FHIR server that is not called
+    # Calls a second in one worker, and twice as many at once; 0: no limit.
+    rate_limit: int = DEFAULT_RATE
+    refusal: str = UNREGISTERED  # what the analyst reads about a FHIR server that is not called
 
     @property
     def tenant(self) -> str:
-        """Whose rows these are in every table: the client, and its tenant where it has several (T-62)."""
+        """The owner of this client's rows in every table: its name, and its tenant (T-62)."""
         if self.anonymous:
             return ""
-        return f"{self.name}/{self.claimed_tenant}" if self.claimed_tenant else self.name
+        if self.claimed_tenant:
+            return f"{self.name}/{self.claimed_tenant}"
+        return self.name
 
     def base_for(self, fhir_server: str | None) -> str | None:
-        """The registered base that `fhir_server` names, or None: only what this returns is ever called."""
+        """Returns the registered base that `fhir_server` names, or None.
+
+        The service calls no URL that does not come from here.
+        """
         base = canonical_base(fhir_server)
         return base if base in self.fhir_bases else None
 
     def for_tenant(self, tenant: str) -> Client:
-        """This client speaking for one of its tenants: that one's FHIR bases and no others (T-30)."""
+        """Returns this client for one of its tenants, with the FHIR bases of that one (T-30)."""
         if not self.credentials.tenants:
             return self
         return replace(self, claimed_tenant=tenant, fhir_bases=self.credentials.tenants[tenant])

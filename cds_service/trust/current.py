@@ -1,4 +1,4 @@
-"""The registry in force: clients.toml is read again when it changes; a broken file changes nothing."""
+"""Keeps the registry in force: clients.toml is read again if it changes, unless it is broken."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _Stamp = tuple[int, int, int] | None  # inode, size, time of change; None: no su
 
 
 class CurrentRegistry:
-    """Holds one registry and swaps it atomically; `report` gets every change and every refusal of one."""
+    """Holds one registry and swaps it atomically.
+
+    `report` is called with every change, and with every change that was refused.
+    """
 
     def __init__(
         self,
@@ -31,9 +34,9 @@ class CurrentRegistry:
         check: Callable[[Registry], None] = lambda registry: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Reads the file at once; RegistryError if it is broken, because there is no older one to keep.
+        """Reads the file at once, and raises RegistryError if it is broken.
 
-        `check` raises RegistryError for what else makes a file broken.
+        `check` may raise RegistryError for faults that the registry itself cannot see.
         """
         self._path = path
         self._report = report
@@ -41,13 +44,13 @@ class CurrentRegistry:
         self._check = check
         self._clock = clock
         self._lock = threading.Lock()
-        self._seen = _look_at([path])
+        self._seen = _stamps([path])
         self._registry = self._load()
         self._watch_new()
         self._next_look = clock() + LOOK_EVERY_S
 
     def current(self) -> Registry:
-        """The registry to answer this call with; looks at the file at most once a second."""
+        """Returns the registry for this call; looks at the file at most once a second."""
         if self._clock() >= self._next_look and self._lock.acquire(blocking=False):
             try:
                 self._refresh()
@@ -57,7 +60,7 @@ class CurrentRegistry:
 
     def _refresh(self) -> None:
         self._next_look = self._clock() + LOOK_EVERY_S
-        seen = _look_at(self._seen)
+        seen = _stamps(self._seen)
         if seen == self._seen:
             return
         # Noted before the file is read: a change during the reading is seen at the next look.
@@ -79,21 +82,25 @@ class CurrentRegistry:
         return registry
 
     def _watch_new(self) -> None:
-        """Watch clients.toml and the key sets that it names by now; what was seen before stays as seen."""
+        """Watches clients.toml and the key sets that it names now.
+
+        The stamps of files that were watched before stay, so that no change is missed.
+        """
         watched = [self._path, *self._registry.files]
-        new = [path for path in watched if path not in self._seen]
-        self._seen = {path: self._seen[path] for path in watched if path in self._seen} | _look_at(
-            new
-        )
+        stamps = _stamps(path for path in watched if path not in self._seen)
+        for path in watched:
+            if path in self._seen:
+                stamps[path] = self._seen[path]
+        self._seen = stamps
 
 
-def _look_at(paths: Iterable[Path]) -> dict[Path, _Stamp]:
-    return {path: _stamp(path) for path in paths}
-
-
-def _stamp(path: Path) -> _Stamp:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def _stamps(paths: Iterable[Path]) -> dict[Path, _Stamp]:
+    stamps: dict[Path, _Stamp] = {}
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            stamps[path] = None
+        else:
+            stamps[path] = (status.st_ino, status.st_size, status.st_mtime_ns)
+    return stamps

@@ -1,4 +1,4 @@
-"""One point in monotonic time by which an answer is due, handed down from the hook to the socket."""
+"""The moment by which an answer is due; it is passed down from the hook to the socket."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from msgspec import Struct
 
 
 class Deadline(Struct, frozen=True):
-    """A moment on `time.monotonic`; made once for a hook call, when its request line is read."""
+    """A moment of `time.monotonic`; made once for a call, when its request line is read."""
 
     at: float
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """The deadline that many seconds from now."""
+        """Returns the deadline that is so many seconds from now."""
         return cls(time.monotonic() + seconds)
 
     def earlier(self, seconds: float) -> Deadline:
-        """A deadline for a part of the work, which leaves that many seconds for the rest."""
+        """Returns a deadline for a part of the work, which leaves so many seconds for the rest."""
         return Deadline(self.at - seconds)
 
     def left(self) -> float:
-        """Seconds until then, never below 0."""
+        """Returns the seconds that are left, never less than 0."""
         return max(0.0, self.at - time.monotonic())
 
     @property
     def passed(self) -> bool:
-        """Whether it is too late to begin anything."""
+        """True if it is too late to begin anything."""
         return time.monotonic() >= self.at

@@ -1,10 +1,10 @@
-"""`[clients.<name>]` as it is written in clients.toml, and what it says once it is checked."""
+"""Reads and checks an entry `[clients.<name>]` of clients.toml."""
 
 from __future__ import annotations
 
 import re
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, TypeVar
@@ -38,7 +38,7 @@ _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One client as it is written; docs/ehr/ and clients.example.toml say what each key means."""
+    """One client as it is written; docs/ehr/ and clients.example.toml explain each key."""
 
     issuer: _Text = ""
     jwks_file: str = ""
@@ -74,31 +74,35 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 def read_client(where: str, name: str, raw: object, *, folder: Path, allow_http: bool) -> Client:
-    """The client that an entry describes; RegistryError names `where` and the key."""
+    """Returns the client that an entry describes; RegistryError names `where` and the key."""
     entry = converted(where, raw, Entry)
+    if entry.profile not in PROFILES:
+        raise RegistryError(f"{where}.profile: must be one of {', '.join(PROFILES)}.")
     return Client(
         name=name,
         anonymous=False,
         issuer=entry.issuer,
         credentials=_credentials(where, entry, folder, allow_http),
         services=entry.services,
-        fhir_bases=tuple(
-            read_base(f"{where}.fhir_bases", base, allow_http) for base in entry.fhir_bases
-        ),
+        fhir_bases=_bases(f"{where}.fhir_bases", entry.fhir_bases, allow_http),
         open_access=entry.open_access,
         allow_private=entry.allow_private,
-        cors_origins=tuple(
-            _origin(f"{where}.cors_origins", o, allow_http) for o in entry.cors_origins
-        ),
+        cors_origins=_origins(f"{where}.cors_origins", entry.cors_origins, allow_http),
         prefetch_aliases=MappingProxyType(entry.prefetch_aliases),
         extra_sources=entry.extra_sources,
-        profile=_profile(where, entry.profile),
+        profile=entry.profile,
         deadline_ms=entry.deadline_ms,
         time_zone=_zone(where, entry.time_zone),
         explain_missing_data=entry.explain_missing_data,
         disabled_rules=frozenset(entry.disabled_rules),
         min_indicator=entry.min_indicator,
-        card_limits=_card_limits(entry),
+        card_limits=CardLimits(
+            accepts_update=entry.accepts_update,
+            one_action_per_suggestion=entry.one_action_per_suggestion,
+            selection_behavior_any_only=entry.selection_behavior_any_only,
+            plain_text_detail=entry.plain_text_detail,
+            no_links=entry.no_links,
+        ),
         shadow=entry.shadow,
         explain=entry.explain,
         suppression=entry.suppression,
@@ -110,7 +114,7 @@ _T = TypeVar("_T")
 
 
 def converted(where: str, raw: object, kind: type[_T]) -> _T:
-    """`raw` as `kind`; RegistryError says where it is not."""
+    """Returns `raw` as a `kind`; RegistryError names the member that does not fit."""
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
@@ -118,7 +122,7 @@ def converted(where: str, raw: object, kind: type[_T]) -> _T:
 
 
 def read_base(where: str, written: str, allow_http: bool) -> str:
-    """A URL in its canonical spelling; RegistryError where it is not one we would ever call."""
+    """Returns a URL in its canonical spelling; RegistryError if the service may never call it."""
     base = canonical_base(written)
     if base is None:
         raise RegistryError(
@@ -129,8 +133,17 @@ def read_base(where: str, written: str, allow_http: bool) -> str:
     return base
 
 
+def _bases(where: str, written: Iterable[str], allow_http: bool) -> tuple[str, ...]:
+    return tuple(read_base(where, base, allow_http) for base in written)
+
+
 def _credentials(where: str, entry: Entry, folder: Path, allow_http: bool) -> Credentials:
-    url = read_base(f"{where}.jwks_url", entry.jwks_url, allow_http) if entry.jwks_url else ""
+    url = ""
+    jku = list(entry.jku)
+    if entry.jwks_url:
+        url = read_base(f"{where}.jwks_url", entry.jwks_url, allow_http)
+        # An EHR puts the URL into its tokens as it was written, so that spelling is accepted too.
+        jku.append(entry.jwks_url)
     unknown = [alg for alg in entry.algorithms if alg not in ALGORITHMS]
     if unknown or not entry.algorithms:
         raise RegistryError(f"{where}.algorithms: must be some of {', '.join(ALGORITHMS)}.")
@@ -139,7 +152,8 @@ def _credentials(where: str, entry: Entry, folder: Path, allow_http: bool) -> Cr
             raise RegistryError(
                 f"{where}.{key}: the public sandbox proves nothing; its private key is public."
             )
-    if sum(map(bool, (entry.jwks_file, entry.jwks_url, entry.keys))) > 1:
+    sources = [entry.jwks_file, entry.jwks_url, entry.keys]
+    if len([source for source in sources if source]) > 1:
         raise RegistryError(f"{where}: give one of jwks_url, jwks_file and keys.")
     keys = _keys(where, entry, folder)
     if (keys or url) and not entry.issuer:
@@ -148,8 +162,7 @@ def _credentials(where: str, entry: Entry, folder: Path, allow_http: bool) -> Cr
         issuer=entry.issuer,
         keys=keys,
         jwks_url=url,
-        # The registered URL as it was written, too: that is what an EHR puts into its tokens.
-        jku=tuple(dict.fromkeys([*entry.jku, *([entry.jwks_url] if entry.jwks_url else [])])),
+        jku=tuple(dict.fromkeys(jku)),
         algorithms=entry.algorithms,
         audiences=entry.audiences,
         tenants=_tenants(where, entry, allow_http),
@@ -161,11 +174,12 @@ def _keys(where: str, entry: Entry, folder: Path) -> KeySet | None:
     try:
         if entry.keys:
             return key_set(entry.keys)
-        return read_key_set((folder / entry.jwks_file).read_bytes()) if entry.jwks_file else None
+        if entry.jwks_file:
+            return read_key_set((folder / entry.jwks_file).read_bytes())
+        return None
     except BadKeySet as error:
-        raise RegistryError(
-            f"{where}.{'keys' if entry.keys else 'jwks_file'}: refused: {error}."
-        ) from None
+        key = "keys" if entry.keys else "jwks_file"
+        raise RegistryError(f"{where}.{key}: refused: {error}.") from None
     except (OSError, ValueError) as error:
         raise RegistryError(
             f"{where}.jwks_file: cannot be read ({type(error).__name__})."
@@ -175,41 +189,29 @@ def _keys(where: str, entry: Entry, folder: Path) -> KeySet | None:
 def _tenants(where: str, entry: Entry, allow_http: bool) -> Mapping[str, tuple[str, ...]]:
     if entry.tenants and entry.fhir_bases:
         raise RegistryError(f"{where}.fhir_bases: with tenants each tenant names its own.")
-    found = {
-        tenant: tuple(read_base(f"{where}.tenants", base, allow_http) for base in bases)
-        for tenant, bases in entry.tenants.items()
-    }
-    return MappingProxyType(found)
-
-
-def _card_limits(entry: Entry) -> CardLimits:
-    return CardLimits(
-        accepts_update=entry.accepts_update,
-        one_action_per_suggestion=entry.one_action_per_suggestion,
-        selection_behavior_any_only=entry.selection_behavior_any_only,
-        plain_text_detail=entry.plain_text_detail,
-        no_links=entry.no_links,
+    return MappingProxyType(
+        {
+            tenant: _bases(f"{where}.tenants", bases, allow_http)
+            for tenant, bases in entry.tenants.items()
+        }
     )
 
 
-def _origin(where: str, written: str, allow_http: bool) -> str:
-    match = _ORIGIN.fullmatch(written)
-    if match is None or (match[1] == "http" and not allow_http):
-        raise RegistryError(
-            f"{where}: an origin is https://host or https://host:port, in lower case, no path."
-        )
+def _origins(where: str, written: tuple[str, ...], allow_http: bool) -> tuple[str, ...]:
+    for origin in written:
+        match = _ORIGIN.fullmatch(origin)
+        if match is None or (match[1] == "http" and not allow_http):
+            raise RegistryError(
+                f"{where}: an origin is https://host or https://host:port, in lower case, no path."
+            )
     return written
 
 
-def _profile(where: str, name: str) -> str:
-    if name not in PROFILES:
-        raise RegistryError(f"{where}.profile: must be one of {', '.join(PROFILES)}.")
-    return name
-
-
 def _zone(where: str, name: str) -> zoneinfo.ZoneInfo | None:
+    if not name:
+        return None
     try:
-        return zoneinfo.ZoneInfo(name) if name else None
+        return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise RegistryError(
             f"{where}.time_zone: not an IANA name such as 'America/Chicago'."

@@ -1,4 +1,4 @@
-"""Decides who is let in: the token of a call, whether it is new, and whether its client is too fast."""
+"""Decides who is let in, by the token of a call and by how often its client calls."""
 
 from __future__ import annotations
 

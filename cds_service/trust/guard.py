@@ -1,8 +1,9 @@
-"""Which URLs and which addresses we may call: the one parser for checking and for fetching (T-01..T-09).
+"""Decides which URLs and which addresses the service may call (T-01..T-09).
 
-A URL that comes in a request, a Bundle or a reference is never fetched as it came. It is taken apart
-by the parser that urllib3 fetches with, compared with a registered base, and put together anew from
-the base. Everything that parsers disagree about is refused before it is parsed.
+A URL that comes in a request, a Bundle or a reference is never fetched as it came. It is taken
+apart by the same parser that urllib3 fetches with, compared with a registered base, and put
+together anew from the base. A URL that parsers could read in different ways is refused before it
+is parsed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ LONGEST_URL = 512  # without the query; a registered base is far shorter
 LONGEST_QUERY = 8192  # next links carry a server's paging state, or all our codes again
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# Printable ASCII without the blank and the backslash, and without "#": no fragment names anything we fetch.
+# Printable ASCII without the blank, the backslash and "#": we fetch nothing by a fragment.
 _PLAIN = re.compile(r"[!\"$-\[\]-~]+", re.ASCII)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # No "%" (an encoded dot or slash), no ";" ("/..;/" is ".." to Tomcat), no "@" (userinfo).
@@ -58,11 +59,13 @@ class _Place(Struct, frozen=True):
 
 
 def canonical_base(url: object) -> str | None:
-    """The one spelling of a FHIR base URL, or None where it is not one we would ever call.
+    """Returns the one spelling of a FHIR base URL, or None if the service may never call it.
 
-    Scheme and host in lower case, no default port, no trailing slash, no query.
+    That spelling has scheme and host in lower case, no default port, no trailing slash, no query.
     """
-    return _canonical(url) if isinstance(url, str) and len(url) <= LONGEST_URL else None
+    if not isinstance(url, str) or len(url) > LONGEST_URL:
+        return None
+    return _canonical(url)
 
 
 @lru_cache(maxsize=256)
@@ -74,16 +77,12 @@ def _canonical(url: str) -> str | None:
     return place.origin + place.path
 
 
-def same_base(url: object, base: str) -> bool:
-    """Whether `url` names the registered `base` (canonical form)."""
-    return canonical_base(url) == base
-
-
 def resolve_under(base: str, link: object) -> str | None:
-    """The URL that a reference or a next link means, if it lies on or below `base`; else None.
+    """Returns the URL that a reference or a next link means, or None if it is not below `base`.
 
-    `base` is in canonical form. Relative links are relative to the base, as FHIR has it; an absolute
-    path stays on the base's origin. The result is built from the base, never copied from the link.
+    `base` is in canonical form. Relative links are relative to the base, as in FHIR; an absolute
+    path stays on the origin of the base. The result is built from the base, never copied from the
+    link.
     """
     home = _take_apart(base)
     if home is None or not isinstance(link, str) or not link or link.startswith("//"):
@@ -102,10 +101,11 @@ def resolve_under(base: str, link: object) -> str | None:
 
 
 def address_allowed(address: str, *, allow_private: bool) -> bool:
-    """Whether a connection to this IP address may be opened (T-05).
+    """Returns True if the service may open a connection to this IP address (T-05).
 
-    Link-local, multicast, unspecified and cloud metadata addresses never; loopback and private ones
-    only where the client's entry says so. Addresses wrapped in IPv6 count as what they wrap.
+    Link-local, multicast, unspecified and cloud metadata addresses are never allowed; loopback and
+    private ones only if the client's entry allows them. An IPv4 address inside an IPv6 address
+    counts as that IPv4 address.
     """
     try:
         ip = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
@@ -147,7 +147,7 @@ def _origin(parsed: Url) -> str | None:
 
 
 def _is_host(host: str) -> bool:
-    """A DNS name, or an IP address in its usual spelling: 2130706433 and 0x7f.1 are neither."""
+    """Returns True for a DNS name or an IP address in its usual spelling, not for 0x7f.1."""
     if _NAME.fullmatch(host):
         return True
     try:

@@ -1,7 +1,7 @@
-"""Who sent a call, proven by the JWT it carries (T-20..T-31, CDSH-108..124).
+"""Proves who sent a call by the JWT that it carries (T-20..T-31, CDSH-108..124).
 
-What is cheap is checked first, on claims that nobody has vouched for yet; then the signature; then all
-claims again as PyJWT gives them. Nothing in a token is ever fetched, opened or looked up but by equality.
+Cheap checks come first, on claims that are not proven yet; then the signature; then all claims
+again as PyJWT returns them. Values of a token are only compared, never fetched or opened.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.
 
 
 class Reason(StrEnum):
-    """Why a call is refused: for the log, never for the caller."""
+    """The reason why a call is refused, for the log and never for the caller."""
 
     MISSING = "token-missing"
     SHAPE = "token-shape"
@@ -62,11 +62,11 @@ class Refused(Exception):
     def __init__(self, reason: Reason, client: str = "") -> None:
         super().__init__(reason.value)
         self.reason = reason
-        self.client = client  # the registry's name, where the issuer was found
+        self.client = client  # its name in the registry, if the issuer is known
 
 
 class Token(Struct, frozen=True, kw_only=True):
-    """What an Authorization header holds, taken apart and not believed."""
+    """The parts of a token in an Authorization header, before any check."""
 
     text: str
     header: Mapping[str, Any]
@@ -74,7 +74,7 @@ class Token(Struct, frozen=True, kw_only=True):
 
 
 class Proven(Struct, frozen=True, kw_only=True):
-    """A caller that proved who it is; `jti` may be used once, and matters until `expires`."""
+    """A caller that proved who it is. Its `jti` may be used once, and is kept until `expires`."""
 
     client: Client
     jti: str
@@ -82,7 +82,7 @@ class Proven(Struct, frozen=True, kw_only=True):
 
 
 def read_token(authorization: str | None) -> Token:
-    """The bearer token of a header, by shape alone; Refused where there is none."""
+    """Returns the bearer token of a header; raises Refused if there is none. Checks shape only."""
     if not authorization:
         raise Refused(Reason.MISSING)
     scheme, _, text = authorization.partition(" ")
@@ -97,9 +97,10 @@ def read_token(authorization: str | None) -> Token:
 def prove(
     token: Token, audiences: tuple[str, ...], registry: Registry, keys: KeyCache, now: datetime
 ) -> Proven:
-    """The client that sent this token to one of `audiences` (our public URLs of the endpoint).
+    """Returns the client that sent this token to one of `audiences`, our URLs of the endpoint.
 
-    Refused with one of the closed reasons otherwise. Whether the token was used before is not asked here.
+    Raises Refused with one of the closed reasons. It does not check whether the token was used
+    before.
     """
     algorithm, kid = _header(token.header)
     issuer = token.claims.get("iss")
@@ -111,8 +112,7 @@ def prove(
     credentials = client.credentials
     try:
         _cheap(token, algorithm, credentials, (*audiences, *credentials.audiences), now)
-        found = _key_set(client, kid, keys)
-        key = found.find(kid, algorithm)
+        key = _key_set(client, kid, keys).find(kid, algorithm)
         if key is None:
             raise Refused(Reason.UNKNOWN_KEY)
         claims = _decoded(token.text, key, credentials, (*audiences, *credentials.audiences))
@@ -127,7 +127,10 @@ def prove(
 
 
 def verified_by(token: Token, keys: KeySet) -> bool:
-    """Whether one of these keys signed the token and it has not expired; says nothing about who may call."""
+    """Returns True if one of these keys signed the token and it has not expired.
+
+    This does not say who may call.
+    """
     try:
         algorithm, kid = _header(token.header)
         key = keys.find(kid, algorithm)
@@ -141,16 +144,16 @@ def verified_by(token: Token, keys: KeySet) -> bool:
 
 def _json(part: str) -> Mapping[str, Any]:
     try:
-        found = decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        value = decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (BadRequest, binascii.Error):
         raise Refused(Reason.SHAPE) from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise Refused(Reason.SHAPE)
-    return found
+    return value
 
 
 def _header(header: Mapping[str, Any]) -> tuple[str, str]:
-    """Algorithm and key id of a header we understand all of that matters of."""
+    """Returns algorithm and key id; refuses a header with members that would change its meaning."""
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ")
     if "crit" in header or "b64" in header or not isinstance(kind, str) or kind.upper() != "JWT":
         raise Refused(Reason.HEADER)
@@ -168,14 +171,14 @@ def _cheap(
     audiences: tuple[str, ...],
     now: datetime,
 ) -> None:
-    """Everything that needs no key, so that a stranger's token costs no signature check (T-31)."""
+    """Checks all that needs no key, so that a stranger's token costs no signature check (T-31)."""
     if algorithm not in credentials.algorithms:
         raise Refused(Reason.ALGORITHM)
     jku = token.header.get("jku")
     if "jku" in token.header and jku not in credentials.jku:
         raise Refused(Reason.JKU)
-    said = token.claims.get("aud")
-    named = said if isinstance(said, list) else [said]
+    audience = token.claims.get("aud")
+    named = audience if isinstance(audience, list) else [audience]
     if not all(isinstance(aud, str) for aud in named) or not set(named) & set(audiences):
         raise Refused(Reason.AUDIENCE)
     _claims(token.claims, credentials, now)
@@ -199,7 +202,7 @@ def _claims(claims: Mapping[str, Any], credentials: Credentials, now: datetime) 
 
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
-    """A claim as seconds since 1970; Refused where it is there and not a number."""
+    """Returns a claim as seconds since 1970, or None if it is missing; refuses any other value."""
     if name not in claims:
         return None
     value = claims[name]
@@ -216,12 +219,12 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
 
 def _key_set(client: Client, kid: str, keys: KeyCache) -> KeySet:
     credentials = client.credentials
-    found = credentials.keys or keys.keys(
+    key_set = credentials.keys or keys.keys(
         credentials.jwks_url, kid, allow_private=client.allow_private
     )
-    if found is None:
+    if key_set is None:
         raise Refused(Reason.NO_KEYS)
-    return found
+    return key_set
 
 
 _OPTIONS: Options = {
@@ -236,7 +239,10 @@ _OPTIONS: Options = {
 def _decoded(
     text: str, key: jwt.PyJWK, credentials: Credentials, audiences: tuple[str, ...]
 ) -> Mapping[str, Any]:
-    """Signature and claims as PyJWT sees them; `_claims` looks at the times, by the request's own clock."""
+    """Returns the claims after PyJWT has checked the signature.
+
+    `_claims` checks the times, by the clock of the request.
+    """
     try:
         claims: Mapping[str, Any] = jwt.decode(
             text,

@@ -1,4 +1,4 @@
-"""A JSON Web Key Set as keys that can only verify what they were made for (T-20, T-21, T-29)."""
+"""Reads a JSON Web Key Set; each key verifies only what it was made for (T-20, T-21, T-29)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES: Mapping[str, str] = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 ALGORITHMS = (*_CURVES.values(), *_RSA_ALGORITHMS)
 
-# The public CDS Hooks Sandbox publishes its private keys (security.md decision 11). RFC 7638 thumbprints.
+# The public CDS Hooks Sandbox publishes its private keys. Thumbprints are those of RFC 7638.
 SANDBOX_KIDS = frozenset(
     {"44823f3d-0b01-4a6c-a80e-b9d3e8a7226f", "d9cd3c4f-eb08-4304-b973-44f352fd2ca2"}
 )
@@ -54,7 +54,7 @@ class KeySet(Struct, frozen=True):
     keys: Mapping[str, Mapping[str, jwt.PyJWK]] = field(default_factory=dict)
 
     def find(self, kid: str, algorithm: str) -> jwt.PyJWK | None:
-        """The key with this id, made for this algorithm."""
+        """Returns the key with this id, made for this algorithm."""
         return self.keys.get(kid, {}).get(algorithm)
 
     def __contains__(self, kid: object) -> bool:
@@ -62,7 +62,7 @@ class KeySet(Struct, frozen=True):
 
 
 def read_key_set(body: bytes) -> KeySet:
-    """The key set in a JSON document; BadKeySet where there is none to trust."""
+    """Returns the key set in a JSON document; BadKeySet if it must not be trusted."""
     if len(body) > MAX_BYTES:
         raise BadKeySet(f"larger than {MAX_BYTES} bytes")
     try:
@@ -76,55 +76,59 @@ def read_key_set(body: bytes) -> KeySet:
 
 
 def key_set(jwks: list[Any], *, allow_sandbox: bool = False) -> KeySet:
-    """The keys in this list that can check signatures; BadKeySet where one makes the whole set doubtful.
+    """Returns the keys of this list that can check signatures.
 
-    Keys of other kinds and uses are passed over, as RFC 7517 asks. A private key, a weak RSA key, a `kid`
-    that stands twice, or the public sandbox's key refuses the set.
+    Keys of other kinds and uses are passed over, as RFC 7517 demands. Raises BadKeySet for the
+    whole set if it holds a private key, a weak RSA key, one `kid` twice, or a key of the public
+    sandbox.
     """
     if len(jwks) > MAX_KEYS:
         raise BadKeySet(f"more than {MAX_KEYS} keys")
-    found: dict[str, Mapping[str, jwt.PyJWK]] = {}
+    keys: dict[str, Mapping[str, jwt.PyJWK]] = {}
     for jwk in jwks:
         if not isinstance(jwk, dict):
             raise BadKeySet("a key is not an object")
         if not _for_signatures(jwk):
             continue
         kid = _kid(jwk)
-        if kid in found:
+        if kid in keys:
             raise BadKeySet("two keys with one 'kid'")
         if not allow_sandbox and (kid in SANDBOX_KIDS or thumbprint(jwk) in _SANDBOX_THUMBPRINTS):
             raise BadKeySet("a key of the public CDS Hooks Sandbox, whose private half is public")
-        found[kid] = _by_algorithm(jwk)
-    if not found:
+        keys[kid] = _by_algorithm(jwk)
+    if not keys:
         raise BadKeySet("no key that can check a signature")
-    return KeySet(MappingProxyType(found))
+    return KeySet(MappingProxyType(keys))
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:
-    """RFC 7638: what names a key whatever its `kid`."""
+    """Returns the name that a key has by its value, independent of its `kid` (RFC 7638)."""
     members = ("crv", "kty", "x", "y") if jwk.get("kty") == "EC" else ("e", "kty", "n")
     canonical = encode({name: str(jwk.get(name, "")).rstrip("=") for name in members})
     return base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
 
 
 def _for_signatures(jwk: Mapping[str, Any]) -> bool:
+    if jwk.get("use", "sig") != "sig":
+        return False
     operations = jwk.get("key_ops", ["verify"])
-    fits = (
-        jwk.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
-    )
-    return fits and jwk.get("alg", ALGORITHMS[0]) in ALGORITHMS and bool(_algorithms(jwk))
+    if not isinstance(operations, list) or "verify" not in operations:
+        return False
+    return jwk.get("alg", ALGORITHMS[0]) in ALGORITHMS and bool(_algorithms(jwk))
 
 
 def _algorithms(jwk: Mapping[str, Any]) -> tuple[str, ...]:
-    """What this key may verify: its `alg`, if that fits its kind; without `alg` all of its kind."""
+    """Returns the algorithms that this key may verify; without `alg` all of its kind."""
     kind, curve = jwk.get("kty"), jwk.get("crv")
     fitting: tuple[str, ...] = ()
     if kind == "RSA":
         fitting = _RSA_ALGORITHMS
     elif kind == "EC" and isinstance(curve, str) and curve in _CURVES:
         fitting = (_CURVES[curve],)
-    said = jwk.get("alg")
-    return fitting if said is None else tuple(alg for alg in fitting if alg == said)
+    named = jwk.get("alg")
+    if named is None:
+        return fitting
+    return tuple(algorithm for algorithm in fitting if algorithm == named)
 
 
 def _kid(jwk: Mapping[str, Any]) -> str:

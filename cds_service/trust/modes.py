@@ -1,4 +1,4 @@
-"""What each mode demands before the service starts: one line that names the variable, else no start."""
+"""Refuses to start if the settings do not fit the mode; the error names the variable."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?")
 
 
 def refuse_unsafe(settings: Settings) -> None:
-    """Stop a start that would let strangers in or data out. SettingsError says why in one line."""
-    {"demo": _demo, "development": _development, "production": _production}[settings.mode](settings)
+    """Raises SettingsError if this start would let strangers in or data out."""
+    match settings.mode:
+        case "demo":
+            _check_demo(settings)
+        case "development":
+            _check_development(settings)
+        case "production":
+            _check_production(settings)
     for origin in settings.cors_origins:
         if not _ORIGIN.fullmatch(origin):
             raise SettingsError(
@@ -27,7 +33,7 @@ def refuse_unsafe(settings: Settings) -> None:
             )
 
 
-def _demo(settings: Settings) -> None:
+def _check_demo(settings: Settings) -> None:
     if settings.clients_file is not None:
         raise SettingsError(
             "CDS_CLIENTS_FILE: a demo has no clients; take it out, or choose another CDS_MODE"
@@ -38,45 +44,57 @@ def _demo(settings: Settings) -> None:
         )
 
 
-def _development(settings: Settings) -> None:
+def _check_development(settings: Settings) -> None:
     if settings.clients_file is None:
         raise SettingsError(
             "CDS_CLIENTS_FILE: name the registry of CDS clients (see clients.example.toml)"
         )
 
 
-def _production(settings: Settings) -> None:
-    if settings.clients_file is None:
-        raise SettingsError(
-            "CDS_CLIENTS_FILE: production needs the registry of CDS clients, with their keys"
-        )
-    if not _is_https(settings.public_url):
-        raise SettingsError(
-            "CDS_PUBLIC_URL: production needs the https URL under which EHRs reach the service"
-        )
-    if not _is_https(settings.fhir_terminology):
-        raise SettingsError("CDS_TERMINOLOGY_BASE: production needs an https URL")
-    if settings.database_url.startswith("sqlite") and ":////" not in settings.database_url:
-        raise SettingsError(
-            "CDS_DATABASE_URL: production needs the absolute path of an SQLite file"
-        )
-    if settings.database_url and settings.secret_file is None:
-        raise SettingsError(
-            "CDS_SECRET_FILE: nodes that share a database must share the secret for card uuids"
-        )
-    if any(origin.startswith("http:") for origin in settings.cors_origins):
-        raise SettingsError("CDS_CORS_ORIGINS: production takes https origins only")
-    if settings.demo_public:
-        raise SettingsError("CDS_DEMO_PUBLIC: is for the demo; production is never one")
+def _check_production(settings: Settings) -> None:
+    sqlite = settings.database_url.startswith("sqlite")
+    refusals = (
+        (
+            settings.clients_file is None,
+            "CDS_CLIENTS_FILE: production needs the registry of CDS clients, with their keys",
+        ),
+        (
+            not _is_https(settings.public_url),
+            "CDS_PUBLIC_URL: production needs the https URL under which EHRs reach the service",
+        ),
+        (
+            not _is_https(settings.fhir_terminology),
+            "CDS_TERMINOLOGY_BASE: production needs an https URL",
+        ),
+        (
+            sqlite and ":////" not in settings.database_url,
+            "CDS_DATABASE_URL: production needs the absolute path of an SQLite file",
+        ),
+        (
+            settings.database_url and settings.secret_file is None,
+            "CDS_SECRET_FILE: nodes that share a database must share the secret for card uuids",
+        ),
+        (
+            any(origin.startswith("http:") for origin in settings.cors_origins),
+            "CDS_CORS_ORIGINS: production takes https origins only",
+        ),
+        (
+            settings.demo_public,
+            "CDS_DEMO_PUBLIC: is for the demo; production is never one",
+        ),
+    )
+    for refused, text in refusals:
+        if refused:
+            raise SettingsError(text)
 
 
 def _is_https(url: str) -> bool:
-    """Whether an EHR can be told this URL, and tokens can name it: https, a host, no query."""
+    """Returns True for an https URL with a host and without a query."""
     return url.startswith("https://") and canonical_base(url) is not None
 
 
 def registry_of(settings: Settings, rules: Iterable[str]) -> Callable[[], Registry]:
-    """The registry in force, as the mode demands it; RegistryError where its file is broken.
+    """Returns the function that gives the registry in force; RegistryError if its file is broken.
 
     `rules` are those of hooks/, which `disabled_rules` may name.
     """
@@ -92,7 +110,10 @@ def registry_of(settings: Settings, rules: Iterable[str]) -> Callable[[], Regist
 
 
 def refuse_unknown_rules(registry: Registry, rules: Iterable[str]) -> None:
-    """A rule that is switched off under a wrong name would stay on: RegistryError names the client."""
+    """Raises RegistryError if a client disables a rule that does not exist.
+
+    The rule that was meant would stay on.
+    """
     known = frozenset(rules)
     for client in registry.clients:
         if client.disabled_rules - known:

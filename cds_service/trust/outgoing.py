@@ -1,8 +1,8 @@
-"""Opens connections: only for an `OutgoingCall`, only to allowed addresses, never past its deadline.
+"""Opens connections only for an `OutgoingCall`, to allowed addresses, and before its deadline.
 
-A timeout of requests bounds one wait on a socket, not a call: a server that sends a byte now and then
-could go on for ever. So each connection belongs to one call, and any thread that waits for the call
-can cut it.
+A timeout of requests bounds one wait on a socket, not a call: a server that sends a byte now and
+then could go on for ever. So each connection belongs to one call, and any thread that waits for the
+call can cut it.
 """
 
 from __future__ import annotations

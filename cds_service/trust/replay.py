@@ -1,4 +1,4 @@
-"""A token is used once (T-23, T-24): in the shared store, and where that is down, in this process."""
+"""Refuses a token that was used before (T-23, T-24), here or in the store that all nodes share."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from cds_service import metrics
 from cds_service.errors import Overloaded, StoreUnavailable
 from cds_service.telemetry import log
 
-_REST_S = 5.0  # a store that is down is not asked again before
+_REST_S = 5.0  # after an outage the store is left alone for so long
 _OWN_TOKENS = 100_000
 
 
 class TokenStore(Protocol):
-    """Where used tokens are kept for all workers and nodes."""
+    """Keeps used tokens for all workers and nodes."""
 
     def first_use(self, tenant: str, digest: str, expires: datetime, now: datetime) -> bool:
-        """Take this identifier, and say whether nobody had; raises StoreUnavailable."""
+        """Takes this identifier, and returns True if it was new; raises StoreUnavailable."""
 
 
 class OwnTokens:
-    """Used tokens of this process, bounded; the oldest go first."""
+    """Keeps the used tokens of this process; above the limit the oldest go first."""
 
     def __init__(self, most: int = _OWN_TOKENS) -> None:
         self._most = most
@@ -34,11 +34,11 @@ class OwnTokens:
         self._used: OrderedDict[tuple[str, str], datetime] = OrderedDict()
 
     def first_use(self, tenant: str, digest: str, expires: datetime, now: datetime) -> bool:
-        """Take this identifier, and say whether nobody in this process had."""
+        """Takes this identifier, and returns True if it was new in this process."""
         with self._lock:
-            while self._used and (
-                len(self._used) >= self._most or next(iter(self._used.values())) < now
-            ):
+            while len(self._used) >= self._most:
+                self._used.popitem(last=False)
+            while self._used and next(iter(self._used.values())) < now:
                 self._used.popitem(last=False)
             if self._used.get((tenant, digest), now) > now:
                 return False
@@ -47,7 +47,7 @@ class OwnTokens:
 
 
 class ReplayGuard:
-    """Says whether a token is new. `degraded` counts the calls that only this process could answer for."""
+    """Tells whether a token is new. `degraded` counts the calls that only this process checked."""
 
     def __init__(
         self,
@@ -65,19 +65,19 @@ class ReplayGuard:
 
     @property
     def resting(self) -> bool:
-        """Whether only this process is asked at the moment, because the store was down."""
+        """True while the store is left alone because it was down."""
         return self._clock() < self._ask_again
 
     def is_new(self, tenant: str, jti: str, expires: datetime, now: datetime) -> bool:
-        """Whether nobody has used this token yet; call it once, after the signature is checked.
+        """Returns True if this token was never used; call it once, after the signature is checked.
 
-        With the store down only this process is asked, because a card that is not shown harms more than a
-        call that is answered twice; a strict guard raises Overloaded (503) instead.
+        If the store is down, only this process checks, because a card that is not shown harms more
+        than a call that is answered twice. A strict guard raises Overloaded (503) instead.
         """
         digest = hashlib.sha256(jti.encode("utf-8", "replace")).hexdigest()
         if not self._own.first_use(tenant, digest, expires, now):
             return False
-        if self._clock() >= self._ask_again:
+        if not self.resting:
             try:
                 return self._store.first_use(tenant, digest, expires, now)
             except StoreUnavailable as error:

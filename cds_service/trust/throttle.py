@@ -1,4 +1,4 @@
-"""Limits how often a client may call, and holds off addresses whose tokens keep failing (T-31, T-50).
+"""Limits how often a client may call; holds off addresses whose tokens keep failing (T-31, T-50).
 
 A caller that has not proven who it is is known by its address. An address from which a token has
 passed within a day is never held off: an attacker who shares the EHR's address, behind one proxy or

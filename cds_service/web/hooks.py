@@ -20,8 +20,7 @@ from cds_service.protocol.wire import encode
 from cds_service.records.partial_decode import decode_call
 from cds_service.telemetry import correlation_id, log
 from cds_service.trust.deadline import Deadline
-from cds_service.trust.issuer import claimed_issuer
-from cds_service.trust.registry import Client
+from cds_service.trust.registry import Client, claimed_issuer
 from cds_service.web import journal
 from cds_service.web.access import discovery_client, feedback_client, hook_client
 from cds_service.web.answer import Answer

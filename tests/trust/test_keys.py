@@ -118,7 +118,7 @@ def test_t27_the_list_of_unknown_kids_stays_small(ehr: Ehr) -> None:
     for n in range(1000):
         ehr.now += 60
         has(cache, f"random-{n}")
-    assert len(cache._held[URL, False].absent) == 10
+    assert len(cache._published[URL, False].absent) == 10
 
 
 def test_t27_an_outage_of_a_day_is_survived_and_a_longer_one_is_not(ehr: Ehr) -> None:
@@ -215,14 +215,6 @@ def test_keys_are_warm_before_the_first_call(ehr: Ehr) -> None:
     settled(ehr, 1)
     assert has(cache, "first")
     assert ehr.fetched == 1
-
-
-def test_t76_the_age_of_a_set_can_be_watched(ehr: Ehr) -> None:
-    cache = ehr.cache()
-    assert cache.ages() == {}
-    assert has(cache, "first")
-    ehr.now += 42
-    assert cache.ages() == {URL: 42.0}
 
 
 class Handler(BaseHTTPRequestHandler):
