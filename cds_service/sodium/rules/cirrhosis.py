@@ -6,8 +6,6 @@ from cds_service.engine.finding import Finding, Line, Outcome, Suggestion
 from cds_service.engine.wording import number
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Freshness, Reading
-from cds_service.sodium.rules.cramps import SEDATIVES, egfr
-from cds_service.sodium.rules.drugs import DIURETICS
 from cds_service.sodium.rules.gates import (
     cirrhosis,
     direct_reading_normal,
@@ -27,6 +25,7 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_today,
     taken,
 )
+from cds_service.sodium.rules.plan import DIURETICS, SEDATIVES, egfr
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.match import DrugMatch
 

@@ -8,9 +8,9 @@ from cds_service.engine.finding import Finding, Indicator, Line, Outcome, Sugges
 from cds_service.engine.wording import ago
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Freshness, Sample
+from cds_service.sodium.rules.follow_up import repeat_sodium
 from cds_service.sodium.rules.gates import actionable, direct_reading_normal, recorded
 from cds_service.sodium.rules.lowering_drugs import LOWER
-from cds_service.sodium.rules.monitoring import repeat_sodium
 from cds_service.sodium.rules.order_helpers import (
     about,
     beside,

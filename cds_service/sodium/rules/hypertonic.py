@@ -8,6 +8,7 @@ from cds_service.engine.finding import Finding, Indicator, Line, Outcome, Silenc
 from cds_service.engine.wording import ago, number
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band, Sample
+from cds_service.sodium.rules.follow_up import workup_suggestions
 from cds_service.sodium.rules.order_helpers import (
     about,
     emergency_line,
@@ -22,7 +23,6 @@ from cds_service.sodium.rules.order_helpers import (
     silent,
 )
 from cds_service.sodium.rules.plan import restriction_suggestions, risk_lines
-from cds_service.sodium.rules.workup import workup_suggestions
 from cds_service.sodium.snapshot import Order
 
 _EUROPEAN = "european"

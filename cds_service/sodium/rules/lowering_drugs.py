@@ -8,9 +8,8 @@ from cds_service.engine.finding import Finding, Indicator, Line, Outcome, Silenc
 from cds_service.engine.wording import ago, number
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Freshness, Sample
-from cds_service.sodium.rules.drugs import GENTLY
+from cds_service.sodium.rules.follow_up import has_symptom, repeat_sodium
 from cds_service.sodium.rules.gates import actionable, direct_reading_normal, recorded
-from cds_service.sodium.rules.monitoring import has_symptom, repeat_sodium
 from cds_service.sodium.rules.order_helpers import (
     about,
     beers_lines,
@@ -24,6 +23,7 @@ from cds_service.sodium.rules.order_helpers import (
     silent,
     taken,
 )
+from cds_service.sodium.rules.plan import GENTLY
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.match import DrugMatch

@@ -20,7 +20,7 @@ from cds_service.engine.wording import in_hours, number
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Sample
-from cds_service.sodium.rules.doubts import doubt_lines
+from cds_service.sodium.rules.background import doubt_lines
 from cds_service.sodium.rules.gates import below_plausible, recorded
 from cds_service.sodium.snapshot import Missing, Order
 from cds_service.terminology.match import DrugMatch

@@ -6,11 +6,24 @@ from collections.abc import Callable, Mapping
 
 from cds_service.engine.finding import Outcome
 from cds_service.sodium.case import Case
-from cds_service.sodium.rules.age import check_due, outdated
-from cds_service.sodium.rules.artifact import artifact, glucose_shift, implausible, jump, wrong_unit
-from cds_service.sodium.rules.correction import near_limit, over_corrected
-from cds_service.sodium.rules.mild import mild, mild_with_symptoms
-from cds_service.sodium.rules.severity import acute_fall, moderate, severe, sodium_emergency
+from cds_service.sodium.rules.danger import (
+    acute_fall,
+    mild,
+    mild_with_symptoms,
+    moderate,
+    severe,
+    sodium_emergency,
+)
+from cds_service.sodium.rules.data_quality import (
+    artifact,
+    check_due,
+    glucose_shift,
+    implausible,
+    jump,
+    outdated,
+    wrong_unit,
+)
+from cds_service.sodium.rules.rate import near_limit, over_corrected
 
 RULES: Mapping[str, Callable[[Case], Outcome]] = {
     "PV-SYMP": sodium_emergency,

@@ -11,7 +11,7 @@ import pytest
 from cds_service.engine.finding import DraftBaclofen, DraftLabs
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Readings
-from cds_service.sodium.rules.cramps import cramp_suggestions, withheld
+from cds_service.sodium.rules.plan import cramp_suggestions, withheld
 from cds_service.sodium.symptoms import Symptoms
 from tests.sodium.cases import NOW
 from tests.sodium.rules.cases import (

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from cds_service.engine.finding import Line
-from cds_service.engine.wording import number
-from cds_service.sodium.case import Case
-from cds_service.sodium.rules.gates import at
+from cds_service.engine.finding import (
+    Line,
+)
+from cds_service.engine.wording import (
+    number,
+)
+from cds_service.sodium.case import (
+    Case,
+)
+from cds_service.sodium.rules.gates import (
+    at,
+)
 
 
 def doubt_lines(case: Case) -> tuple[Line, ...]:

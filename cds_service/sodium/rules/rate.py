@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from decimal import Decimal
+from datetime import (
+    timedelta,
+)
+from decimal import (
+    Decimal,
+)
 
-from cds_service.engine.finding import Finding, Line, Outcome, Silence, Suggestion
-from cds_service.engine.wording import in_hours, number
-from cds_service.sodium.case import Case
-from cds_service.sodium.correction_rate import RatePair
-from cds_service.sodium.rules.gates import at, limit_line, na
-from cds_service.sodium.rules.monitoring import repeat_sodium
-from cds_service.sodium.rules.plan import risk_lines
+from cds_service.engine.finding import (
+    Finding,
+    Line,
+    Outcome,
+    Silence,
+    Suggestion,
+)
+from cds_service.engine.wording import (
+    in_hours,
+    number,
+)
+from cds_service.sodium.case import (
+    Case,
+)
+from cds_service.sodium.correction_rate import (
+    RatePair,
+)
+from cds_service.sodium.rules.follow_up import (
+    repeat_sodium,
+)
+from cds_service.sodium.rules.gates import (
+    at,
+    limit_line,
+    na,
+)
+from cds_service.sodium.rules.plan import (
+    risk_lines,
+)
 
 RAISING = ("vaptan", "sodium-chloride", "urea", "bicarbonate")
 
