@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,6 @@ from flask import Blueprint, Flask
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cds_service.demo.stories import Story
 from cds_service.engine.cards import Desk
 from cds_service.errors import SettingsError
 from cds_service.feedback.inbox import Inbox
@@ -37,14 +36,16 @@ from cds_service.trust.keys import KeyCache, fetch_keys
 from cds_service.trust.modes import refuse_unsafe, registry_of
 from cds_service.trust.registry import Registry
 from cds_service.trust.replay import ReplayGuard
-from cds_service.web import basis, errors, health, hooks, start, terminology
+from cds_service.web import errors, health, hooks, terminology
 from cds_service.web.access import held_off
-from cds_service.web.answer import marks
 from cds_service.web.cors import allow_browsers
 from cds_service.web.front import Front, FrontLimits
+from cds_service.web.messages import marks
+from cds_service.web.pages import basis_page, start_page
 from cds_service.web.runtime import Runtime, runtime_of, utc_now
 
 _SECRET_BYTES = 32
+_SERVICE = (hooks.blueprint, health.blueprint, terminology.blueprint, basis_page)
 _SECRET_NAME = "card-secret"  # noqa: S105  # a file's name
 
 
@@ -101,19 +102,22 @@ def create_app(
     settings: Settings,
     *,
     base: Foundation | None = None,
-    stories: Mapping[str, Story] | None = None,
+    pages: Sequence[Blueprint] = (start_page,),
     registry: Callable[[], Registry] | None = None,
     clock: Callable[[], datetime] = utc_now,
 ) -> Flask:
-    """The service as a WSGI application. ConfigurationError where it must not start."""
+    """Returns the service as a WSGI application, or raises ConfigurationError if it must not start.
+
+    `pages` holds what is served at `/` and around it; a demo gives its own.
+    """
     base = base or foundation(settings)
     registry = registry or registry_of(settings, base.rules)
-    runtime = replace(_runtime(settings, base, registry), stories=stories or {}, clock=clock)
+    runtime = replace(_runtime(settings, base, registry), clock=clock)
     app = _Plain("cds_service", static_folder="web/static", template_folder="web/templates")
     app.url_map.merge_slashes = False  # no redirect: a preflight does not follow one
     runtime.install(app)
     errors.register(app)
-    for blueprint in _pages(settings):
+    for blueprint in (*_SERVICE, *pages):
         app.register_blueprint(blueprint)
     app.after_request(marks(demo=settings.mode == "demo"))
     allow_browsers(app, settings, registry)
@@ -195,17 +199,6 @@ def _gate(settings: Settings, registry: Callable[[], Registry], used: UsedTokens
     keys.warm((client.credentials.jwks_url, client.allow_private) for client in published)
     replay = ReplayGuard(used, strict=settings.replay_strict)
     return Gate(registry=registry, keys=keys, replay=replay, demo=settings.mode == "demo")
-
-
-def _pages(settings: Settings) -> list[Blueprint]:
-    pages = [hooks.blueprint, health.blueprint, terminology.blueprint, basis.blueprint]
-    if settings.mode != "demo":
-        return [*pages, start.blueprint]
-    # A deployment uses neither the demo's pages nor their Markdown.
-    from cds_service.demo import chart
-    from cds_service.demo import pages as demo_pages
-
-    return [*pages, chart.blueprint, demo_pages.blueprint]
 
 
 class _Plain(Flask):

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
 from cds_service.app import create_app
+from cds_service.demo.pages import demo_pages
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.settings import Settings
 from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
@@ -42,7 +43,9 @@ def app(tmp_path_factory: pytest.TempPathFactory, stories: dict[str, Story]) -> 
     folder: Path = tmp_path_factory.mktemp("demo")
     settings = Settings(mode="demo", data_dir=folder, public_url="http://cds.test")
     registry = Registry.demo("http://cds.test/demo/fhir")
-    return create_app(settings, stories=stories, registry=lambda: registry, clock=lambda: NOW)
+    return create_app(
+        settings, pages=demo_pages(stories), registry=lambda: registry, clock=lambda: NOW
+    )
 
 
 @pytest.fixture
@@ -65,7 +68,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, stories: dict[str, Story]) 
         explain=True,
     )
     registry = Registry.demo(f"{base}/demo/fhir")
-    app = create_app(settings, stories=stories, registry=lambda: registry, clock=lambda: NOW)
+    app = create_app(
+        settings, pages=demo_pages(stories), registry=lambda: registry, clock=lambda: NOW
+    )
     running = make_server("127.0.0.1", port, app, threaded=True)
     thread = threading.Thread(target=running.serve_forever, daemon=True)
     thread.start()

@@ -34,12 +34,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "web": {
         "errors", "knowledge", "settings", "telemetry", "metrics", "engine", "protocol", "trust",
-        "store", "feedback", "records", "pipeline", "demo",
+        "store", "feedback", "records", "pipeline",
     },
     "demo": {"errors", "knowledge", "protocol", "trust", "records", "web"},
     "app": {
         "errors", "knowledge", "settings", "telemetry", "engine", "trust", "store", "feedback",
-        "records", "pipeline", "web", "demo",
+        "records", "pipeline", "web",
     },
     "cli": {
         "errors", "knowledge", "settings", "telemetry", "metrics", "terminology", "engine",
@@ -49,7 +49,6 @@ MAY_IMPORT: dict[str, set[str]] = {
 }  # fmt: skip
 ONLY_IN = {
     "flask": {"web", "demo", "app"},
-    "flask_cors": {"web"},
     "fhir": {"orders"},  # the distribution fhir.resources
     "requests": {"records", "trust"},
     "sqlalchemy": {"store"},

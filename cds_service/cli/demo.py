@@ -12,7 +12,8 @@ import click
 from cds_service.app import create_app, front_for
 from cds_service.cli import Commands
 from cds_service.cli.run import free_port, refuse_busy_port, serve_here, tune_collector
-from cds_service.demo.pages import FHIR_PATH, SERVERS
+from cds_service.demo.fhir_pages import FHIR_PATH, SERVERS
+from cds_service.demo.pages import demo_pages
 from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.settings import DEFAULT_PORT, settings_from_environment
 from cds_service.telemetry import configure_logging
@@ -113,7 +114,9 @@ def command(
         ]
         registry = Registry.demo(*own, *bases)
         app = create_app(
-            settings, stories=load_stories(default_fixtures_dir()), registry=lambda: registry
+            settings,
+            pages=demo_pages(load_stories(default_fixtures_dir())),
+            registry=lambda: registry,
         )
         tune_collector()
         click.echo(_welcome(base, bases))

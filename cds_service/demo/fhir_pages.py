@@ -28,7 +28,14 @@ SERVERS = {
 _ANY_SERVER = f"<any({', '.join(map(repr, SERVERS))}):server>"
 _LATE = frozenset({"Condition", "MedicationRequest"})
 _LATE_S = 2.0  # beyond the deadline of a demo call, and short enough not to hold threads for long
-_HELD = "hyponatremia-cds demo records"
+STORIES = "hyponatremia-cds demo stories"
+_RECORDS = "hyponatremia-cds demo records"
+
+
+def kept_stories() -> Mapping[str, Story]:
+    """Returns the stories of the app that answers this request, by name."""
+    stories: Mapping[str, Story] = current_app.extensions[STORIES]
+    return stories
 
 
 @blueprint.get("/stories")
@@ -42,7 +49,7 @@ def stories() -> Response:
             "service": s.file.service,
             "patientId": s.patient_id,
         }
-        for s in runtime().stories.values()
+        for s in kept_stories().values()
     ]
     return Response(encode({"stories": listed}), mimetype="application/json")
 
@@ -89,7 +96,7 @@ def _suffer(server: str, type_: str) -> None:
 
 
 def _search(type_: str, parameters: Mapping[str, str]) -> Response:
-    if any(_fails(story, type_, parameters) for story in runtime().stories.values()):
+    if any(_fails(story, type_, parameters) for story in kept_stories().values()):
         raise ServiceError("The results could not be read.")
     return _json(_server().search(Query(type=type_, parameters=parameters)))
 
@@ -110,19 +117,19 @@ def _server() -> MemoryServer:
     """The stories as they stand now; made anew each minute, because that is how they move."""
     here = runtime()
     minute = here.clock().replace(second=0, microsecond=0)
-    held: tuple[datetime, MemoryServer] | None = current_app.extensions.get(_HELD)
+    held: tuple[datetime, MemoryServer] | None = current_app.extensions.get(_RECORDS)
     if held is None or held[0] != minute:
         resources = [
-            resource for story in here.stories.values() for resource in story.resources_at(minute)
+            resource for story in kept_stories().values() for resource in story.resources_at(minute)
         ]
         held = minute, MemoryServer(here.settings.base_url + FHIR_PATH, resources)
-        current_app.extensions[_HELD] = held
+        current_app.extensions[_RECORDS] = held
     return held[1]
 
 
 def _story(name: str) -> Story:
     try:
-        return runtime().stories[name]
+        return kept_stories()[name]
     except KeyError:
         raise NotFound("There is no such story. The stories are listed at /demo/stories.") from None
 

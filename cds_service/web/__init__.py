@@ -1,1 +1,1 @@
-"""Flask: the public pages of the service and, in demo mode, the FHIR server of the stories."""
+"""Flask: the public interface of the service and its pages for people."""

@@ -1,4 +1,4 @@
-"""Which client sent this request: asked before its body is read."""
+"""Finds out which client sent a request, before its body is read."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ FEEDBACK = "/feedback"
 
 
 def hook_client(here: Runtime, service: str) -> Client | None:
-    """The proven client of a hook call, or None where this deployment asks nobody for a proof."""
+    """Returns the proven client of a hook call, or None if this deployment takes no tokens."""
     return _admit(here, service, (f"{DISCOVERY}/{service}",))
 
 
 def feedback_client(here: Runtime, service: str) -> Client | None:
-    """The same for feedback; clients disagree on its audience, so the service's own will do (M9)."""
+    """Returns the proven client of feedback; its token may also name the service (M9)."""
     url = f"{DISCOVERY}/{service}"
     return _admit(here, service, (url + FEEDBACK, url))
 
 
 def discovery_client(here: Runtime) -> Client | None:
-    """The same for discovery, where CDS_DISCOVERY_AUTH asks for it; it holds nothing of a patient."""
-    return _admit(here, "", (DISCOVERY,)) if here.settings.discovery_auth == "required" else None
+    """Returns the proven client of discovery if CDS_DISCOVERY_AUTH requires one, else None."""
+    if here.settings.discovery_auth != "required":
+        return None
+    return _admit(here, "", (DISCOVERY,))
 
 
 def _admit(here: Runtime, service: str, paths: tuple[str, ...]) -> Client | None:
@@ -53,7 +55,7 @@ def _admit(here: Runtime, service: str, paths: tuple[str, ...]) -> Client | None
 
 
 def held_off(here: Runtime, scope: Scope) -> bool:
-    """Whether a request is refused before it is read, because tokens from its address keep failing."""
+    """Returns True if a request is refused unread, because tokens from its address keep failing."""
     peer = scope.client.rpartition(":")[0].strip("[]")
     forwarded = ",".join(
         value for name, value in scope.headers.items() if name == "x-forwarded-for"

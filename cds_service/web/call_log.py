@@ -1,4 +1,4 @@
-"""What is kept and counted of each hook call, after its answer is made and without making it wait."""
+"""Counts each hook call and records it in the store, after its answer is made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from cds_service import metrics
 from cds_service.engine.finding import Finding
-from cds_service.errors import DataUnavailable
 from cds_service.feedback.suppression import Memory, Who, grounds
 from cds_service.pipeline import Evaluation
 from cds_service.protocol.request import HookRequest
@@ -26,8 +25,8 @@ _MS = 1000
 _UNKNOWN_SERVICE = "other"
 
 
-class Heard(Struct, kw_only=True):
-    """A hook call that could be read, and what came of it so far."""
+class CallLog(Struct, kw_only=True):
+    """A hook call that could be read, and its result once there is one."""
 
     call: HookRequest
     client: Client
@@ -37,8 +36,13 @@ class Heard(Struct, kw_only=True):
     evaluation: Evaluation | None = None
 
 
-def begin(here: Runtime, call: HookRequest, client: Client, tenant: str, correlation: str) -> Heard:
-    """Note a hook call, for `keep` to find; `tenant` is proven, or empty where nobody proves anything."""
+def begin(
+    here: Runtime, call: HookRequest, client: Client, tenant: str, correlation: str
+) -> CallLog:
+    """Starts the record of a hook call, which `finish` completes after the request.
+
+    `tenant` is proven, or ANONYMOUS if this deployment takes no tokens.
+    """
     base = canonical_base(call.fhir_server) or ""
     names = here.pseudonyms
     who = Who(
@@ -46,135 +50,133 @@ def begin(here: Runtime, call: HookRequest, client: Client, tenant: str, correla
         patient=names.patient(tenant, base, call.patient_id),
         user=names.user(tenant, base, call.user_id),
     )
-    remembers = here.suppression is not None and client.suppression and not client.shadow
-    memory = here.suppression.memory(who, call.received) if here.suppression and remembers else None
-    heard = Heard(call=call, client=client, who=who, memory=memory, correlation=correlation)
-    g.heard = heard
-    return heard
+    memory = None
+    if here.suppression and client.suppression and not client.shadow:
+        memory = here.suppression.memory(who, call.received)
+    entry = CallLog(call=call, client=client, who=who, memory=memory, correlation=correlation)
+    g.call_log = entry
+    return entry
 
 
-def note_refusal(error: DataUnavailable) -> None:
-    """Count a 412 by its cause."""
-    metrics.count("cds_data_unavailable", error.code)
-
-
-def keep(response: Response) -> Response:
-    """Count every answer of a hook call, and record those that could be read. Runs after each request."""
+def finish(response: Response) -> Response:
+    """Counts every answer of a hook call, and records those calls that could be read."""
     if request.endpoint != "hooks.call":
         return response
     here, now = runtime(), time.monotonic()
-    heard: Heard | None = g.get("heard")
+    entry: CallLog | None = g.get("call_log")
     seconds = now - g.get("began", now)
-    metrics.count(
-        "cds_calls", heard.call.service if heard else _named(here), str(response.status_code)
-    )
+    service = _unread_service(here) if entry is None else entry.call.service
+    metrics.count("cds_calls", service, str(response.status_code))
     metrics.took("total", seconds)
-    if heard is not None:
-        _count_cards(heard)
-        here.recorder.put(_record(here, heard, response.status_code, round(seconds * _MS)))
+    if entry is not None:
+        _count_cards(entry)
+        here.recorder.put(_record(here, entry, response.status_code, round(seconds * _MS)))
     return response
 
 
-def _named(here: Runtime) -> str:
-    """The service of a call that could not be read; what is none of ours is no label."""
+def _unread_service(here: Runtime) -> str:
+    """Returns the label for a call that could not be read; an unknown service is never a label."""
     named = (request.view_args or {}).get("service_id")
     return str(named) if named in here.pipeline.knowledge.services else _UNKNOWN_SERVICE
 
 
-def _count_cards(heard: Heard) -> None:
-    evaluation = heard.evaluation
-    if heard.memory is not None and heard.memory.unknown:
+def _count_cards(entry: CallLog) -> None:
+    evaluation = entry.evaluation
+    if entry.memory is not None and entry.memory.unknown:
         metrics.count("cds_suppression_unknown")
     if evaluation is None:
         return
     for finding in evaluation.suppressed:
         metrics.count("cds_cards_suppressed", finding.rule)
-    for finding in () if heard.client.shadow else evaluation.returned:
+    for finding in _returned(entry):
         metrics.count("cds_cards", finding.rule, finding.indicator)
 
 
-def _record(here: Runtime, heard: Heard, status: int, milliseconds: int) -> CallRecord:
+def _returned(entry: CallLog) -> Sequence[Finding]:
+    """Returns the findings whose cards the caller got; a client in shadow mode gets no card."""
+    if entry.evaluation is None or entry.client.shadow:
+        return ()
+    return entry.evaluation.returned
+
+
+def _record(here: Runtime, entry: CallLog, status: int, milliseconds: int) -> CallRecord:
+    """Returns the rows of one call: its audit, its cards, and what is counted by day and rule."""
     call_id = fresh_id(128)
-    evaluation = heard.evaluation or Evaluation(cards=[])
-    call, client, who = heard.call, heard.client, heard.who
+    evaluation = entry.evaluation or Evaluation(cards=[])
     fired = _fired(evaluation)
-    returned = () if client.shadow else evaluation.returned
+    returned = _returned(entry)
+    suppressed = [finding.rule for finding in evaluation.suppressed]
     audit = {
-        "tenant": who.tenant,
+        "tenant": entry.who.tenant,
         "call": call_id,
-        "at": call.received,
-        "correlation": heard.correlation,
-        "service": call.service,
+        "at": entry.call.received,
+        "correlation": entry.correlation,
+        "service": entry.call.service,
         "status": status,
-        "profile": client.profile,
-        "patient_hash": who.patient,
-        "user_hash": who.user,
+        "profile": entry.client.profile,
+        "patient_hash": entry.who.patient,
+        "user_hash": entry.who.user,
         "cards": len(returned),
         "fired": " ".join(fired),
-        "suppressed": " ".join([f.rule for f in evaluation.suppressed]),
-        "shadow": client.shadow,
+        "suppressed": " ".join(suppressed),
+        "shadow": entry.client.shadow,
         "sources": {key: source.state for key, source in evaluation.sources.items()},
         "knowledge": here.pipeline.knowledge.sha256,
         "milliseconds": milliseconds,
     }
-    if not fired:  # most patients: nothing was said, so no card and no count
-        return CallRecord(audit=audit)
     issued = [
-        _issued(here, heard, call_id, finding, card)
+        _issued(here, entry, call_id, finding, card)
         for finding, card in zip(returned, evaluation.cards if returned else (), strict=True)
     ]
     tallies = (
-        *_tallies(heard, fired, "fired"),
-        *_tallies(heard, [f.rule for f in returned], "returned"),
-        *_tallies(heard, [f.rule for f in evaluation.suppressed], "suppressed"),
+        *_tallies(entry, fired, "fired"),
+        *_tallies(entry, [finding.rule for finding in returned], "returned"),
+        *_tallies(entry, suppressed, "suppressed"),
     )
     return CallRecord(audit=audit, issued=issued, tallies=tallies)
 
 
 def _fired(evaluation: Evaluation) -> list[str]:
-    """The rules that had something to say, whether or not a card of their own came of it."""
-    found = [o.rule for o in evaluation.outcomes if isinstance(o, Finding)]
-    return list(dict.fromkeys((*found, *(f.rule for f in evaluation.returned))))
+    """Returns the rules that had a finding, with or without a card of their own."""
+    rules = [outcome.rule for outcome in evaluation.outcomes if isinstance(outcome, Finding)]
+    rules += [finding.rule for finding in evaluation.returned]
+    return list(dict.fromkeys(rules))
 
 
-def _tallies(heard: Heard, rules: Sequence[str], kind: str) -> list[Tally]:
-    if not rules:
-        return []
-    call = heard.call
-    day = call.received.astimezone(UTC).date()
+def _tallies(entry: CallLog, rules: Sequence[str], kind: str) -> list[Tally]:
+    day = entry.call.received.astimezone(UTC).date()
     return [
-        Tally(heard.who.tenant, day, call.service, rule, heard.client.profile, kind)
+        Tally(entry.who.tenant, day, entry.call.service, rule, entry.client.profile, kind)
         for rule in rules
     ]
 
 
 def _issued(
-    here: Runtime, heard: Heard, call_id: str, finding: Finding, card: dict[str, Any]
+    here: Runtime, entry: CallLog, call_id: str, finding: Finding, card: dict[str, Any]
 ) -> dict[str, Any]:
-    case = heard.evaluation.case if heard.evaluation else None
-    topic = card["source"]["topic"]["code"]
+    """Returns the row of one card."""
+    case = entry.evaluation.case if entry.evaluation else None
     assert case is not None  # noqa: S101  # a card is always about a case
-    memory = heard.memory
-    rests = (
-        memory.grounds_of(finding, case, topic)
-        if memory
-        else grounds(finding, case, topic, here.pseudonyms)
-    )
+    topic = card["source"]["topic"]["code"]
+    if entry.memory:
+        rests = entry.memory.grounds_of(finding, case, topic)
+    else:
+        rests = grounds(finding, case, topic, here.pseudonyms)
     return {
-        "tenant": heard.who.tenant,
+        "tenant": entry.who.tenant,
         "call": call_id,
         "card": card["uuid"],
-        "issued_at": heard.call.received,
-        "service": heard.call.service,
+        "issued_at": entry.call.received,
+        "service": entry.call.service,
         "rule": finding.rule,
-        "profile": heard.client.profile,
+        "profile": entry.client.profile,
         "topic": topic,
         "indicator": finding.indicator,
         "rules": " ".join(sorted(rests.rules)),
-        "patient_hash": heard.who.patient,
-        "user_hash": heard.who.user,
+        "patient_hash": entry.who.patient,
+        "user_hash": entry.who.user,
         "drugs_hash": rests.drugs,
-        "sodium": str(rests.sodium) if rests.sodium is not None else "",
+        "sodium": "" if rests.sodium is None else str(rests.sodium),
         "band": rests.band,
         "symptom_hashes": " ".join(sorted(rests.symptoms)),
         "result_hash": rests.result,

@@ -1,4 +1,4 @@
-"""Every error answer is an OperationOutcome with fixed text; none quotes what the caller sent."""
+"""Makes every error answer an OperationOutcome with fixed text that never quotes the caller."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _OURS: dict[int, ServiceError] = {
 
 
 def correlation() -> str:
-    """The id that ties this answer to its log line."""
-    found: str = g.get("correlation") or fresh_id(64)
-    g.correlation = found
-    return found
+    """Returns the id that ties this answer to its log line."""
+    if "correlation" not in g:
+        g.correlation = fresh_id(64)
+    return str(g.correlation)
 
 
 def register(app: Flask) -> None:
-    """Turn our errors, Flask's and bugs into OperationOutcomes."""
+    """Turns errors of this service, errors of Flask and bugs into OperationOutcomes."""
     app.before_request(_refused_by_front)
     app.register_error_handler(ServiceError, _answer)
     app.register_error_handler(HTTPException, _from_http)
@@ -45,7 +45,7 @@ def register(app: Flask) -> None:
 
 
 def _refused_by_front() -> None:
-    """What the front did not read to its end is refused here, where the answer gets all it needs."""
+    """Refuses a body that the front did not read to its end; the front itself makes no answer."""
     status = request.environ.get(REFUSED)
     if status is not None:
         raise _OURS.get(status) or BadRequest("The body broke off.")
@@ -59,11 +59,12 @@ def _answer(error: ServiceError) -> Response:
         code=error.code,
         reason=error.message,
     )
-    # A refused token gets the same body whatever was wrong with it; the id goes into a header (OWN-15).
-    shown = "" if isinstance(error, Unauthorized) else correlation()
-    response = Response(encode(outcome_of(error, shown)), status=error.status, mimetype=FHIR_JSON)
+    refused_token = isinstance(error, Unauthorized)
+    # All refused tokens get the same body; the id goes into a header only (OWN-15).
+    outcome = outcome_of(error, "" if refused_token else correlation())
+    response = Response(encode(outcome), status=error.status, mimetype=FHIR_JSON)
     response.headers["X-Correlation-Id"] = correlation()
-    if isinstance(error, Unauthorized):
+    if refused_token:
         response.headers["WWW-Authenticate"] = "Bearer"
     if error.status in (429, 503):
         response.headers["Retry-After"] = "1"
@@ -71,8 +72,8 @@ def _answer(error: ServiceError) -> Response:
 
 
 def _from_http(error: HTTPException) -> Response:
-    ours = _OURS.get(error.code or 0)
-    response = _answer(ours or BadRequest("The request could not be read."))
+    ours = _OURS.get(error.code or 0, BadRequest("The request could not be read."))
+    response = _answer(ours)
     allowed = getattr(error, "valid_methods", None)
     if allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))
@@ -80,7 +81,7 @@ def _from_http(error: HTTPException) -> Response:
 
 
 def _crash(error: Exception) -> Response:
-    # The one place that takes any exception: a bug is a 500 with a way to find it, never an empty answer.
+    # The one place that takes any exception: a bug is a 500 that can be looked up in the log.
     log_crash(error, correlation())
     body = operation_outcome(
         "exception", "The service failed to answer; nothing was checked.", correlation()

@@ -21,7 +21,7 @@ from msgspec import Struct
 from cds_service.errors import Overloaded, ServiceError, TooManyRequests
 from cds_service.protocol.outcome import FHIR_JSON, outcome_of
 from cds_service.protocol.wire import encode
-from cds_service.web.lane import Lane
+from cds_service.web.worker_threads import WorkerThreads
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication, WSGIEnvironment
@@ -81,8 +81,12 @@ class Front:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Runs in the worker, as threads do not survive a fork."""
         threading.stack_size(_STACK_BYTES)
-        self._hooks: Lane[Answer] = Lane("hook", self._limits.threads, self._limits.waiting)
-        self._pages: Lane[Answer] = Lane("page", self._limits.read_threads, self._limits.waiting)
+        self._hooks: WorkerThreads[Answer] = WorkerThreads(
+            "hook", self._limits.threads, self._limits.waiting
+        )
+        self._pages: WorkerThreads[Answer] = WorkerThreads(
+            "page", self._limits.read_threads, self._limits.waiting
+        )
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Runs when the last request has its answer."""

@@ -1,4 +1,4 @@
-"""Whether the service runs and whether it is whole: for probes, without versions or anything of patients."""
+"""Answers probes: does the service run, and is it whole? It shows no versions and no patient data."""
 
 from __future__ import annotations
 
@@ -6,61 +6,52 @@ from datetime import timedelta
 
 from flask import Blueprint, Response, request
 
-from cds_service.protocol.wire import encode
 from cds_service.web.front import STOPPING
+from cds_service.web.messages import unstored
 from cds_service.web.runtime import Runtime, runtime
 
 blueprint = Blueprint("health", __name__)
-_FRESH = timedelta(days=365)  # products that came to the market since are not recognised by code
+_FRESH = timedelta(days=365)  # newer products are not recognised by code
 
 
 @blueprint.get("/health")
 def health() -> Response:
-    """200 as long as this worker answers: restarting it mends nothing that is listed under `degraded`."""
+    """Answers 200 if this worker runs; a restart would not mend what `degraded` lists."""
     here = runtime()
-    reasons = degraded(here)
-    told: dict[str, object] = {"status": "degraded" if reasons else "ok"}
-    remarks = notes(here)
-    return _json(
-        told | ({"degraded": reasons} if reasons else {}) | ({"notes": remarks} if remarks else {})
-    )
+    answer: dict[str, object] = {"status": "ok"}
+    if reasons := degraded(here):
+        answer = {"status": "degraded", "degraded": reasons}
+    if remarks := notes(here):
+        answer["notes"] = remarks
+    return unstored(answer)
 
 
 @blueprint.get("/ready")
 def ready() -> Response:
-    """200 when hook calls are answered, with or without a database; 503 while this worker stops."""
+    """Answers 200 if hook calls are answered, also without a database; 503 while this worker stops."""
     if request.environ.get(STOPPING) or runtime().recorder.closed:
-        return _json({"status": "stopping"}, 503)
-    return _json({"status": "ready"})
+        return unstored({"status": "stopping"}, status=503)
+    return unstored({"status": "ready"})
 
 
 def degraded(here: Runtime) -> list[str]:
-    """What does not work now, in fixed words; hook calls are answered all the same."""
-    here.recorder.start()  # it looks at an idle database, so that an outage shows before the first feedback
-    found = []
+    """Returns what does not work now, in fixed words; hook calls are answered all the same."""
+    here.recorder.start()  # it polls the database, so an outage shows before the first feedback
+    reasons = []
     if here.database.problem:
-        found.append(f"database: {here.database.problem}")
+        reasons.append(f"database: {here.database.problem}")
     if here.recorder.problem:
-        found.append(f"record of calls: {here.recorder.problem}")
+        reasons.append(f"record of calls: {here.recorder.problem}")
     if here.registry().outdated:
-        found.append("client registry: its file is broken, an older one is in force")
+        reasons.append("client registry: its file is broken, an older one is in force")
     if here.gate.replay.resting:
-        found.append("used tokens: only this worker's own are known")
-    return found
+        reasons.append("used tokens: only this worker's own are known")
+    return reasons
 
 
 def notes(here: Runtime) -> list[str]:
-    """What works and should be looked after, in fixed words."""
+    """Returns what works but needs maintenance, in fixed words."""
     release = here.rxnorm_release
     if release is None or here.clock().date() - release <= _FRESH:
         return []
     return [f"RxNorm index: release of {release}, older than 12 months"]
-
-
-def _json(value: dict[str, object], status: int = 200) -> Response:
-    return Response(
-        encode(value),
-        status=status,
-        mimetype="application/json",
-        headers={"Cache-Control": "no-store"},
-    )

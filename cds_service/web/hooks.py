@@ -1,13 +1,13 @@
-"""Discovery, hook calls and feedback: the public interface of the service (CDS Hooks 3.0.0-ballot)."""
+"""Discovery, hook calls and feedback, the public interface of the service (CDS Hooks 3.0.0-ballot)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, g, request
 
+from cds_service import metrics
 from cds_service.engine.explanation import EXTENSION_NAME, explanation
 from cds_service.errors import DataUnavailable, NotFound
 from cds_service.feedback.inbox import ANONYMOUS
@@ -16,20 +16,18 @@ from cds_service.knowledge.load import Service
 from cds_service.pipeline import Evaluation
 from cds_service.protocol.discovery import discovery
 from cds_service.protocol.request import HookRequest, hook_request
-from cds_service.protocol.wire import encode
 from cds_service.records.partial_decode import decode_call
 from cds_service.telemetry import correlation_id, log
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client, claimed_issuer
-from cds_service.web import journal
+from cds_service.web import call_log
 from cds_service.web.access import discovery_client, feedback_client, hook_client
-from cds_service.web.answer import Answer
-from cds_service.web.body import json_body, raw_body, refuse_by_head
 from cds_service.web.front import RECEIVED
+from cds_service.web.messages import json_body, raw_body, refuse_by_head, unstored
 from cds_service.web.runtime import Runtime, runtime
 
 blueprint = Blueprint("hooks", __name__)
-blueprint.after_request(journal.keep)
+blueprint.after_request(call_log.finish)
 UNSIGNED = "Not clinically reviewed."
 FEEDBACK_LIMIT = 256_000  # T-65
 _ANSWER_S = 0.06  # kept for rules, cards and sending after the last read (security.md section 4)
@@ -38,17 +36,17 @@ _MS = 1000
 
 @blueprint.get("/cds-services", strict_slashes=False)
 def discover() -> Response:
-    """The services of this deployment; the same for everybody."""
+    """Lists the services of this deployment, the same for every caller."""
     here = runtime()
     discovery_client(here)
     knowledge = here.pipeline.knowledge
     note = "" if knowledge.reviews.complete else UNSIGNED
-    return _json(discovery(knowledge.services.values(), note))
+    return unstored(discovery(knowledge.services.values(), note))
 
 
 @blueprint.post("/cds-services/<service_id>", strict_slashes=False)
 def call(service_id: str) -> Response:
-    """Answer one hook call."""
+    """Answers one hook call."""
     began: float = request.environ.get(RECEIVED) or time.monotonic()
     g.began = began
     here = runtime()
@@ -59,38 +57,36 @@ def call(service_id: str) -> Response:
     hook_call = hook_request(decode_call(body), service.id, service.file.hook, here.clock(), body)
     g.correlation = correlation = correlation_id(hook_call.hook_instance)
     client = proven or _unproven(here, hook_call)
+    tenant = proven.tenant if proven else ANONYMOUS
     deadline = Deadline(began + client.deadline_ms / _MS - _ANSWER_S)
-    heard = journal.begin(
-        here, hook_call, client, proven.tenant if proven else ANONYMOUS, correlation
-    )
+    entry = call_log.begin(here, hook_call, client, tenant, correlation)
     try:
-        evaluation = here.pipeline.answer(hook_call, client, deadline, heard.memory)
+        evaluation = here.pipeline.answer(hook_call, client, deadline, entry.memory)
     except DataUnavailable as error:
-        journal.note_refusal(error)
+        metrics.count("cds_data_unavailable", error.code)
         raise
-    heard.evaluation = evaluation
-    _log_call(heard, evaluation, began)
+    entry.evaluation = evaluation
+    _log_call(entry, evaluation, began)
     answer: dict[str, Any] = {"cards": [] if client.shadow else evaluation.cards}
     if here.settings.explain or client.explain:
         answer["extension"] = {
             EXTENSION_NAME: explanation(evaluation, service, here.pipeline.knowledge)
         }
-    return _json(answer)
+    return unstored(answer)
 
 
 @blueprint.post("/cds-services/<service_id>/feedback", strict_slashes=False)
 def feedback(service_id: str) -> Response:
-    """Keep what became of cards; answered only once it is stored."""
+    """Stores what users did with cards, and answers only once it is stored."""
     here = runtime()
     service = _service(here, service_id)
     refuse_by_head(request, FEEDBACK_LIMIT)
     client = feedback_client(here, service.id)
     items = feedback_items(json_body(request, FEEDBACK_LIMIT), here.clock())
-    stored = here.inbox.keep(
-        service.id, items, here.clock(), client.tenant if client else ANONYMOUS
-    )
+    tenant = client.tenant if client else ANONYMOUS
+    stored = here.inbox.keep(service.id, items, here.clock(), tenant)
     log().info("feedback", service=service.id, count=stored, status=200)
-    return _json({"status": "ok", "received": len(items)})
+    return unstored({"status": "ok", "received": len(items)})
 
 
 def _service(here: Runtime, service_id: str) -> Service:
@@ -103,21 +99,21 @@ def _service(here: Runtime, service_id: str) -> Service:
 
 
 def _unproven(here: Runtime, hook_call: HookRequest) -> Client:
-    """Where nobody is asked for a proof: the client whose FHIR server the call names, or a stranger."""
+    """Returns the client whose FHIR server the call names; no token proves it."""
     issuer = claimed_issuer(request.environ.get("HTTP_AUTHORIZATION"))
     client = here.registry().client_for(hook_call.fhir_server, issuer)
     here.gate.allow(client, hook_call.service)
     return client
 
 
-def _log_call(heard: journal.Heard, evaluation: Evaluation, began: float) -> None:
-    hook_call, client, sources = heard.call, heard.client, evaluation.sources
+def _log_call(entry: call_log.CallLog, evaluation: Evaluation, began: float) -> None:
+    client, sources = entry.client, evaluation.sources
     log().info(
         "call",
-        correlation=heard.correlation,
+        correlation=entry.correlation,
         client=client.name,
-        service=hook_call.service,
-        hook=hook_call.hook,
+        service=entry.call.service,
+        hook=entry.call.hook,
         status=200,
         shadow=client.shadow,
         suppressed=[finding.rule for finding in evaluation.suppressed],
@@ -127,7 +123,3 @@ def _log_call(heard: journal.Heard, evaluation: Evaluation, began: float) -> Non
         origins={key: source.origin for key, source in sources.items()},
         milliseconds=round((time.monotonic() - began) * _MS, 1),
     )
-
-
-def _json(value: Mapping[str, Any]) -> Response:
-    return Answer(encode(value))

@@ -1,14 +1,13 @@
-"""What every page of the service works with; built by `app.create_app`, found in the Flask app."""
+"""The parts that every page of the service works with; `app.create_app` builds them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 from flask import Flask, current_app
-from msgspec import Struct, field
+from msgspec import Struct
 
-from cds_service.demo.stories import Story
 from cds_service.feedback.inbox import Inbox
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.feedback.suppression import Suppression
@@ -23,12 +22,12 @@ EXTENSION = "hyponatremia-cds"
 
 
 def utc_now() -> datetime:
-    """The only look at the clock in the whole service: once for each request."""
+    """Returns the time; each request reads this clock once."""
     return datetime.now(UTC)
 
 
 class Runtime(Struct, frozen=True, kw_only=True):
-    """One deployment at work."""
+    """The parts of one running deployment."""
 
     settings: Settings
     pipeline: Pipeline
@@ -38,22 +37,21 @@ class Runtime(Struct, frozen=True, kw_only=True):
     database: Database
     recorder: Recorder
     pseudonyms: Pseudonyms
-    suppression: Suppression | None = None  # None: no card stays away, whatever was answered
-    rxnorm_release: date | None = None  # of the site's RxNorm index, where there is one
-    stories: Mapping[str, Story] = field(default_factory=dict)  # demo mode only
+    suppression: Suppression | None = None  # None: answered cards are shown again
+    rxnorm_release: date | None = None  # of the site's RxNorm index, if it has one
     clock: Callable[[], datetime] = utc_now
 
     def install(self, app: Flask) -> None:
-        """Make it the runtime of this app."""
+        """Makes this the runtime of `app`."""
         app.extensions[EXTENSION] = self
 
 
 def runtime() -> Runtime:
-    """The runtime of the app that answers this request."""
+    """Returns the runtime of the app that answers this request."""
     return runtime_of(current_app)
 
 
 def runtime_of(app: Flask) -> Runtime:
-    """The runtime of this app."""
-    found: Runtime = app.extensions[EXTENSION]
-    return found
+    """Returns the runtime of this app."""
+    kept: Runtime = app.extensions[EXTENSION]
+    return kept

@@ -1,4 +1,4 @@
-"""Our own code systems and value sets as FHIR resources: topics of cards and override reasons."""
+"""Serves the topics of cards and the override reasons as FHIR code systems and value sets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ blueprint = Blueprint("terminology", __name__, url_prefix="/fhir")
 
 @blueprint.get("/CodeSystem/<name>")
 def code_system(name: str) -> Response:
-    """One of our code systems by its id."""
+    """Answers with one of our code systems."""
     here = runtime()
     title, concepts = _named(name, _own(here), "code system")
     return _json(
@@ -36,7 +36,7 @@ def code_system(name: str) -> Response:
 
 @blueprint.get("/ValueSet/<name>")
 def value_set(name: str) -> Response:
-    """What may stand in a card of ours: its topic, or a reason, ours or HL7's, for not following it."""
+    """Answers with all codes that a card may hold: topics, or our own and HL7's override reasons."""
     here = runtime()
     own = _own(here)
     title, concepts = _named(name, own, "value set")
@@ -49,7 +49,7 @@ def value_set(name: str) -> Response:
 
 
 def _own(here: Runtime) -> dict[str, tuple[str, Mapping[str, str]]]:
-    """Our code systems: id -> title, and display by code."""
+    """Returns our code systems by id: the title of each, and its displays by code."""
     knowledge = here.pipeline.knowledge
     reasons = {
         key: reason.display for key, reason in knowledge.overrides.items() if not reason.system
@@ -61,7 +61,7 @@ def _own(here: Runtime) -> dict[str, tuple[str, Mapping[str, str]]]:
 
 
 def _borrowed(here: Runtime) -> list[dict[str, Any]]:
-    """Reasons out of other code systems that our cards offer."""
+    """Returns the override reasons on our cards that come from other code systems."""
     systems: dict[str, dict[str, str]] = {}
     for key, reason in here.pipeline.knowledge.overrides.items():
         if reason.system:

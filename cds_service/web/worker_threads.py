@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 _T = TypeVar("_T")
 
 
-class Lane(Generic[_T]):
+class WorkerThreads(Generic[_T]):
     """Some threads, and a bound on how many calls may run or wait for them.
 
     Make it in the process that uses it: threads do not survive a fork.

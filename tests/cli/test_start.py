@@ -43,13 +43,14 @@ import sys
 from pathlib import Path
 from cds_service.app import create_app
 from cds_service.settings import Settings
+from cds_service.demo.pages import demo_pages
 from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.telemetry import configure_logging
 from cds_service.trust.registry import Registry
 configure_logging()
 stories = load_stories(default_fixtures_dir())
 settings = Settings(mode="demo", data_dir=Path(sys.argv[1]))
-client = create_app(settings, stories=stories, registry=Registry.demo).test_client()
+client = create_app(settings, pages=demo_pages(stories), registry=Registry.demo).test_client()
 learnt = set()
 def watch(frame, event, _):
     if event == "call" and frame.f_globals["__name__"] == "msgspec._utils":

@@ -15,6 +15,7 @@ from cds_service.app import create_app
 from cds_service.demo.axis import axis
 from cds_service.demo.chart_record import chart_of, years
 from cds_service.demo.formulary import formulary
+from cds_service.demo.pages import demo_pages
 from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, band_name, legend, svg
 from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
@@ -34,7 +35,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
     settings = Settings(
         mode="demo", data_dir=Path(tmp_path_factory.mktemp("demo")), public_url="http://127.0.0.1"
     )
-    app = create_app(settings, stories=STORIES, registry=Registry.empty, clock=lambda: NOW)
+    app = create_app(
+        settings, pages=demo_pages(STORIES), registry=Registry.empty, clock=lambda: NOW
+    )
     with app.test_client() as test_client:
         yield test_client
 
@@ -481,7 +484,7 @@ def test_the_slow_server_gives_sodium_at_once_and_medicines_late(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[float] = []
-    monkeypatch.setattr("cds_service.demo.pages.time.sleep", waited.append)
+    monkeypatch.setattr("cds_service.demo.fhir_pages.time.sleep", waited.append)
     client.get("/demo/fhir-slow/Observation?patient=cramps-in-siadh")
     assert waited == []
     client.get("/demo/fhir-slow/MedicationRequest?patient=cramps-in-siadh")
@@ -505,7 +508,7 @@ def test_outside_demo_mode_there_is_no_chart(tmp_path: Path) -> None:
     registry = tmp_path / "clients.toml"
     registry.write_text("", encoding="utf-8")
     settings = Settings(mode="development", data_dir=tmp_path, clients_file=registry)
-    app = create_app(settings, stories=STORIES)
+    app = create_app(settings)
     with app.test_client() as plain:
         assert plain.get("/chart/cramps-in-siadh").status_code == 404
         page = plain.get("/")

@@ -15,7 +15,7 @@ from cds_service.cli.basis import command
 from cds_service.knowledge.basis import basis_text
 from cds_service.knowledge.decisions import anchor, entries
 from cds_service.knowledge.load import Knowledge
-from cds_service.web.basis import decided
+from cds_service.web.pages import decided
 from tests.fhir_resources import pipeline
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "clinical-basis.md"

@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.schemas import (
 )
 
 from cds_service.app import create_app
+from cds_service.demo.pages import demo_pages
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.settings import Settings
 from cds_service.trust.registry import Registry
@@ -40,7 +41,7 @@ def demo(folder: Path) -> Flask:
     stories = dict(load_stories(default_fixtures_dir()))
     registry = Registry.demo("http://cds.test/demo/fhir")
     chosen = Settings(mode="demo", data_dir=folder, public_url="http://cds.test")
-    return create_app(chosen, stories=stories, registry=lambda: registry)
+    return create_app(chosen, pages=demo_pages(stories), registry=lambda: registry)
 
 
 @pytest.fixture(scope="module")

@@ -115,7 +115,7 @@ def telling(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     """The service for a client that shows errors as "all clear"."""
     settings = Settings(mode="demo", data_dir=tmp_path_factory.mktemp("telling"))
     registry = Registry(anonymous=Client(explain_missing_data=True))
-    return create_app(settings, stories={}, registry=lambda: registry, clock=lambda: NOW)
+    return create_app(settings, registry=lambda: registry, clock=lambda: NOW)
 
 
 def answer(client: FlaskClient, body: dict[str, Any]) -> tuple[int, list[str]]:

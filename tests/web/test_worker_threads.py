@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.web.lane import Lane
+from cds_service.web.worker_threads import WorkerThreads
 
 
 def on_a_loop(calls: Coroutine[Any, Any, None]) -> None:
@@ -24,7 +24,7 @@ WAIT_S = 10
 
 def test_what_a_call_returns_and_what_it_raises_both_arrive_and_the_thread_goes_on() -> None:
     async def calls() -> None:
-        lane: Lane[int] = Lane("test", threads=1, waiting=4)
+        lane: WorkerThreads[int] = WorkerThreads("test", threads=1, waiting=4)
         assert await lane.run(int, "7") == 7
         with pytest.raises(ValueError, match="invalid literal"):
             await lane.run(int, "seven")
@@ -36,7 +36,7 @@ def test_what_a_call_returns_and_what_it_raises_both_arrive_and_the_thread_goes_
 
 def test_a_full_lane_refuses_at_once_and_has_room_again_afterwards() -> None:
     async def calls() -> None:
-        lane: Lane[bool] = Lane("test", threads=2, waiting=1)
+        lane: WorkerThreads[bool] = WorkerThreads("test", threads=2, waiting=1)
         go = threading.Event()
         running = [asyncio.ensure_future(lane.run(go.wait, WAIT_S)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -53,7 +53,7 @@ def test_a_caller_that_is_gone_leaves_its_place_and_is_not_served() -> None:
     served: list[int] = []
 
     async def calls() -> None:
-        lane: Lane[object] = Lane("test", threads=1, waiting=1)
+        lane: WorkerThreads[object] = WorkerThreads("test", threads=1, waiting=1)
         go = threading.Event()
         first = asyncio.ensure_future(lane.run(go.wait, WAIT_S))
         gone = asyncio.ensure_future(lane.run(served.append, 1))
@@ -71,7 +71,7 @@ def test_a_caller_that_is_gone_leaves_its_place_and_is_not_served() -> None:
 
 def test_at_the_stop_waiting_calls_are_dropped_and_the_running_one_is_answered() -> None:
     async def calls() -> None:
-        lane: Lane[bool] = Lane("stopping", threads=1, waiting=2)
+        lane: WorkerThreads[bool] = WorkerThreads("stopping", threads=1, waiting=2)
         begun, go = threading.Event(), threading.Event()
 
         def slow() -> bool:

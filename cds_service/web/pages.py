@@ -1,4 +1,4 @@
-"""`/basis` and `/clinical-decisions`: what every card rests on, for all to read. No patient data."""
+"""The pages for people: `/basis`, `/clinical-decisions`, and `/` outside demo mode. No patient data."""
 
 from __future__ import annotations
 
@@ -16,12 +16,27 @@ _HEADING = re.compile(r"<(h[1-6])>(.+?)</h[1-6]>")
 _NUMBER = re.compile(r"<code>([a-z0-9]+(?:_[a-z0-9]+)+)</code>")
 _TABLE = '<div class="wide" tabindex="0" role="region" aria-label="Table {}"><table>'
 
-blueprint = Blueprint("basis", __name__)
+basis_page = Blueprint("basis", __name__)
+start_page = Blueprint("start", __name__)
 
 
-@blueprint.get("/basis")
+@start_page.get("/")
+def start() -> str:
+    """Says what this service is, to a person who opens its address in a browser."""
+    here = runtime()
+    knowledge = here.pipeline.knowledge
+    return render_template(
+        "start.html",
+        base=here.settings.base_url,
+        services=knowledge.services.values(),
+        reviewed=knowledge.reviews.complete,
+        demo=here.settings.mode == "demo",
+    )
+
+
+@basis_page.get("/basis")
 def basis() -> str:
-    """Rules, words, numbers and sources as they are in hooks/."""
+    """Shows rules, words, numbers and sources as they are in hooks/."""
     here = runtime()
     knowledge = here.pipeline.knowledge
     return render_template(
@@ -34,41 +49,42 @@ def basis() -> str:
     )
 
 
-@blueprint.get("/clinical-decisions")
+@basis_page.get("/clinical-decisions")
 def decisions() -> str:
-    """What each clinical code stands for; the name of a number leads to its value on `/basis`."""
+    """Explains each clinical code; the name of a number leads to its value on `/basis`."""
     here = runtime()
     known = here.pipeline.knowledge.thresholds
-    basis_page = url_for("basis.basis")
+    address = url_for("basis.basis")
 
-    def told(found: re.Match[str]) -> str:
-        link = f'<a href="{basis_page}#number-{found[1]}">{found[0]}</a>'
-        return link if found[1] in known else found[0]
+    def with_link(number: re.Match[str]) -> str:
+        if number[1] not in known:
+            return number[0]
+        return f'<a href="{address}#number-{number[1]}">{number[0]}</a>'
 
-    page = Markup(_NUMBER.sub(told, _page()))  # noqa: S704  # our own document, without raw HTML
+    page = Markup(_NUMBER.sub(with_link, _decisions()))  # noqa: S704  # our own text, no raw HTML
     return render_template("decisions.html", page=page, demo=here.settings.mode == "demo")
 
 
-@blueprint.app_template_filter("decided")
+@basis_page.app_template_filter("decided")
 def decided(where: str) -> Markup:
-    """The place in a source, with a link from each of our codes to its entry."""
+    """Returns the place in a source, with a link from each of our codes to its entry."""
     page = url_for("basis.decisions")
     text = linked(str(escape(where)), lambda code, name: f'<a href="{page}#{name}">{code}</a>')
     return Markup(text)  # noqa: S704  # escaped before the links were set
 
 
 @cache
-def _page() -> str:
-    """The document as HTML, with GitHub's anchors."""
+def _decisions() -> str:
+    """Returns docs/clinical-decisions.md as HTML, with GitHub's anchors."""
     from cds_service.web.markdown import rendered  # a start does without it
 
-    html = _HEADING.sub(_anchored, rendered(decisions_text()))
+    html = _HEADING.sub(_with_anchor, rendered(decisions_text()))
     first, *tables = html.split("<table>")
     framed = (_TABLE.format(number) + table for number, table in enumerate(tables, 1))
     return (first + "".join(framed)).replace("</table>", "</table></div>")
 
 
-def _anchored(heading: re.Match[str]) -> str:
+def _with_anchor(heading: re.Match[str]) -> str:
     tag, text = heading.groups()
     name = re.sub(r"[^\w-]", "", anchor(text))
     return f'<{tag} id="{name}">{text}</{tag}>'

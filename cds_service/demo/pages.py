@@ -6,22 +6,24 @@ interface, as any EHR would; nothing here looks into the service.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request
 
+from cds_service.demo import fhir_pages
+from cds_service.demo.axis import HOUR
 from cds_service.demo.chart_record import Chart, Result, chart_of
+from cds_service.demo.fhir_pages import SERVERS, STORIES, kept_stories
 from cds_service.demo.formulary import formulary
-from cds_service.demo.pages import SERVERS
 from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, band_name, legend, svg
 from cds_service.demo.stories import Story
 from cds_service.errors import BadRequest, NotFound
 from cds_service.knowledge.limits import Limits
 from cds_service.protocol.wire import encode
-from cds_service.web.body import json_body, refuse_by_head
 from cds_service.web.markdown import rendered
+from cds_service.web.messages import json_body, refuse_by_head
 from cds_service.web.runtime import runtime
 
 blueprint = Blueprint("chart", __name__)
@@ -43,6 +45,19 @@ _MOLAR = ("mmol/l", "meq/l")
 _DRAWN = ("final", "amended", "corrected", "preliminary", "")
 
 
+def demo_pages(stories: Mapping[str, Story]) -> list[Blueprint]:
+    """Returns the pages of the demo over these stories, for `create_app(pages=...)`."""
+    files = Blueprint(
+        "demo_files",
+        __name__,
+        template_folder="templates",
+        static_folder="static",
+        static_url_path="/static/demo",
+    )
+    files.record(lambda setup: setup.app.extensions.update({STORIES: stories}))
+    return [files, blueprint, fhir_pages.blueprint]
+
+
 @blueprint.app_template_filter("utc")
 def utc(at: datetime) -> datetime:
     """An instant in UTC, for a page that says so."""
@@ -52,14 +67,14 @@ def utc(at: datetime) -> datetime:
 @blueprint.get("/")
 def patients() -> Response:
     """The stories as a list of patients, and the addresses that a tester needs."""
-    here = runtime()
+    here, stories = runtime(), kept_stories()
     now = here.clock()
-    rows = [(story, chart_of(story.resources_at(now), now, ())) for story in here.stories.values()]
+    rows = [(story, chart_of(story.resources_at(now), now, ())) for story in stories.values()]
     knowledge = here.pipeline.knowledge
     return _page(
         "patients.html",
         base=here.settings.base_url,
-        first=[here.stories[name] for name in START_WITH if name in here.stories],
+        first=[stories[name] for name in START_WITH if name in stories],
         rows=sorted(rows, key=lambda row: row[1].name.split()[-1]),
         reviewed=knowledge.reviews.complete,
     )
@@ -146,6 +161,7 @@ def _drawn(resources: Iterable[object], now: datetime) -> dict[str, Any]:
         "legend": legend(plot) if plot else [],
         "allowed": plot.allowed if plot else None,
         "limits": limits,
+        "window": limits.rate_window_hours // HOUR,
         "band": lambda value: band_name(value, limits),
         "drawable": lambda result: _point(result, now) is not None,
     }
@@ -199,7 +215,7 @@ def _story_order(story: Story, now: datetime) -> str:
 
 def _story(name: str) -> Story:
     try:
-        return runtime().stories[name]
+        return kept_stories()[name]
     except KeyError:
         raise NotFound("There is no such patient. All are listed at /.") from None
 
