@@ -68,14 +68,16 @@ class Progress:
 
     def through(self, names: Sequence[str]) -> list[Outcome]:
         """All batches are answered; a line is written now and then."""
-        total = sum(digest.calls for digest in stored(ANSWERS).values())
+        heads = {name.partition("/")[0] for name in names}
+        known = stored(ANSWERS).items()
+        total = sum(d.calls for group, d in known if group.partition("/")[0] in heads)
         found: list[Outcome] = []
         done = 0
         for outcome in all_answered(names):
             found.append(outcome)
             done += outcome.calls
             took = time.monotonic() - self._began
-            left = took / len(found) * (len(names) - len(found))
+            left = took * max(total - done, 0) / done
             self.say(f"{done:,} of {max(total, done):,} calls, {done / took:.0f}/s, {left:.0f} s left")
         return found
 

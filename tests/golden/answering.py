@@ -41,9 +41,13 @@ from cds_service.settings import Settings
 REGISTRY_PLACES = ("cds_service.trust.registry",)
 
 HERE = Path(__file__).parent
-CLOCKS = {"demo": "2026-11-20T09:00:00+00:00", "hospital": "2026-11-20T10:00:00+01:00"}
+CLOCKS = {
+    "demo": "2026-11-20T09:00:00+00:00",
+    "hospital": "2026-11-20T10:00:00+01:00",
+    "requests": "2026-11-20T03:00:00-06:00",  # as the hospital, with ServiceRequest for fluids
+}
 WAIT = "wait"  # in place of a service: everything so far is to be in the database first
-CARD = "@card@"  # in a body: the uuid of the first card of the answer before
+CARD = "@card@"  # in a body: the uuid of the first card in the last answer of its group
 SECRET = "0123456789abcdef" * 4
 VIEW = "hyponatremia-patient-view"
 _EXPLANATION = b',"extension":{"org.hyponatremia-cds.explanation":'
@@ -56,11 +60,11 @@ _PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call is one POST to one service of one of the two applications."""
+    """A call is one POST to one service of one of the applications."""
 
     group: str
     name: str
-    app: str  # demo or hospital
+    app: str  # one of CLOCKS
     service: str
     body: str
 
@@ -99,12 +103,13 @@ class Service:
             public_url="http://cds.test",
             explain=True,
             queue_size=100_000,
+            fluid_restriction_resource=("ServiceRequest" if kind == "requests" else "NutritionOrder"),
         )
         registry = _demo_registry() if kind == "demo" else None
         app = create_app(settings, registry=registry, clock=lambda: now)
         self._client = app.test_client()
         self._ends = 0
-        self._card = ""
+        self._cards: dict[str, str] = {}
 
     def answer(self, call: Call) -> Answer:
         """The service answers one call, and the answer comes back normalised."""
@@ -112,9 +117,9 @@ class Service:
             self.end()
             self._await_rows()
             return Answer(0, 0, b"")
-        status, raw = self._post(call.service, call.body.replace(CARD, self._card))
+        status, raw = self._post(call.service, call.body.replace(CARD, self._cards.get(call.group, "")))
         found = _UUID.search(raw)
-        self._card = found[1].decode() if found else self._card
+        self._cards |= {call.group: found[1].decode()} if found else {}
         cards = len(json.loads(raw)["cards"]) if status == 200 and b'"cards":' in raw else 0
         return Answer(status, cards, normalised(status, raw, call.body))
 
@@ -158,7 +163,7 @@ class Service:
 
 
 class Services:
-    """The services are the two applications, made when the first call asks for them."""
+    """The services are the applications, made when the first call asks for them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
