@@ -24,7 +24,7 @@ test: $(DEV) ## Run the test suite (a few minutes)
 check-long: $(DEV) ## Run the long checks too (fuzzing, large tables)
 	@HYPOTHESIS_PROFILE=searching $(BIN)/python -m pytest -n auto --dist loadfile
 
-golden: $(DEV) ## Compare 25,000 answers with the golden record (QUICK=1, AGAINST=checkout, WRITE=1)
+golden: $(DEV) ## Compare 28,000 answers with the golden record (QUICK=1, AGAINST=checkout, WRITE=1)
 	@$(BIN)/python -m tests.golden $(if $(QUICK),--quick) $(if $(WRITE),--write) $(if $(AGAINST),--against "$(AGAINST)")
 
 mutate: $(DEV) ## Shift every number of thresholds.toml: a test must notice (some minutes)

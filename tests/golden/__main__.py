@@ -15,7 +15,7 @@ from tests.golden.running import Outcome, all_answered
 
 _PAUSE_S = 5.0
 _TEACHING = """\
-The golden record answers some 25,000 calls and compares statuses, cards, buttons, uuids,
+The golden record answers some 28,000 calls and compares statuses, cards, buttons, uuids,
 explanations and stored rows with digests in tests/golden/. Use it while you change code that must
 not change an answer:
 
@@ -24,8 +24,8 @@ not change an answer:
   make golden AGAINST=../older     also show what an older checkout, with its .venv, answered
   make golden WRITE=1              store today's answers; say in the CHANGELOG or a note why
 
-A line "asked otherwise" means that the calls have changed (fixtures/ or tests/golden/), so that their
-answers may have changed for that reason alone. What is not compared stands in answering.py.
+A line "asked otherwise" means that the calls have changed (fixtures/ or tests/golden/), so that
+their answers may have changed for that reason alone. What is not compared stands in answering.py.
 """
 
 
@@ -78,7 +78,8 @@ class Progress:
             done += outcome.calls
             took = time.monotonic() - self._began
             left = took * max(total - done, 0) / done
-            self.say(f"{done:,} of {max(total, done):,} calls, {done / took:.0f}/s, {left:.0f} s left")
+            rate, total = done / took, max(total, done)
+            self.say(f"{done:,} of {total:,} calls, {rate:.0f}/s, {left:.0f} s left")
         return found
 
     def say(self, text: str, *, last: bool = False) -> None:

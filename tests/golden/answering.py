@@ -7,10 +7,9 @@ its data folder. Everything is compared byte by byte, but for these, which are n
 (b) The lists `silent` and `fired` of an explanation, and the same list `fired` in the column
     audit.fired, are sorted: rules may be asked in another order without another answer.
 (c) What is random or read from the wall clock is replaced by one word: audit.call and
-    audit.milliseconds; issued.call, which becomes the correlation of its call, so that each card
-    still belongs to its call; feedback.received_at is given by the fixed clock and is compared.
-    An error's correlation id is replaced only where it is not made from hookInstance, because
-    then the service draws one.
+    audit.milliseconds. issued.call becomes the correlation of its call, so that each card still
+    belongs to its call. An error's correlation id is replaced only where it is not made from
+    hookInstance, because then the service draws one.
 (d) Rows are sorted: the order in which one batch is written carries no meaning.
 
 As a script (`python answering.py BATCHES OUT`) it needs nothing of this package, so that the Python
@@ -32,7 +31,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cds_service.app import create_app
 from cds_service.settings import Settings
@@ -55,6 +54,7 @@ _CORRELATION = re.compile(rb"correlation id ([0-9a-f]{16})")
 _UUID = re.compile(rb'"uuid":"([0-9a-f-]{36})"')
 _WORD = "<not compared>"
 _END = "golden-end-{}"
+_FLUID_ORDERS: dict[str, Literal["ServiceRequest"]] = {"requests": "ServiceRequest"}
 _PATIENCE_S = 60.0
 
 
@@ -87,7 +87,7 @@ Rows = dict[str, list[str]]  # the rows of each table, as sorted lines of JSON
 
 
 class Service:
-    """A service is one application with a data folder of its own, a fixed clock and a fixed secret."""
+    """A service is one application with its own data folder, a fixed clock and a fixed secret."""
 
     def __init__(self, kind: str, folder: Path) -> None:
         self._kind, self._folder = kind, folder / kind
@@ -103,7 +103,7 @@ class Service:
             public_url="http://cds.test",
             explain=True,
             queue_size=100_000,
-            fluid_restriction_resource=("ServiceRequest" if kind == "requests" else "NutritionOrder"),
+            fluid_restriction_resource=_FLUID_ORDERS.get(kind, "NutritionOrder"),
         )
         registry = _demo_registry() if kind == "demo" else None
         app = create_app(settings, registry=registry, clock=lambda: now)
@@ -117,7 +117,8 @@ class Service:
             self.end()
             self._await_rows()
             return Answer(0, 0, b"")
-        status, raw = self._post(call.service, call.body.replace(CARD, self._cards.get(call.group, "")))
+        body = call.body.replace(CARD, self._cards.get(call.group, ""))
+        status, raw = self._post(call.service, body)
         found = _UUID.search(raw)
         self._cards |= {call.group: found[1].decode()} if found else {}
         cards = len(json.loads(raw)["cards"]) if status == 200 and b'"cards":' in raw else 0
@@ -245,14 +246,19 @@ def _end_call(number: int) -> dict[str, Any]:
 def _taken(database: sqlite3.Connection, ends: int) -> Iterator[tuple[str, list[str]]]:
     listed = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     tables = [str(row["name"]) for row in listed.fetchall()]
-    read = {t: [dict(r) for r in database.execute(f'SELECT * FROM "{t}"')] for t in tables}  # noqa: S608
+    read = {table: _all(database, table) for table in tables}
     ours = {_end_correlation(number + 1) for number in range(ends)}
     calls = {row["call"]: row["correlation"] for row in read.get("audit", ())}
     for table in tables:
         rows = [row for row in read[table] if row.get("correlation") not in ours]
         yield table, [json.dumps(_row(row, calls), ensure_ascii=False) for row in rows]
         if table != "alembic_version":
-            database.execute(f'DELETE FROM "{table}"')  # noqa: S608  # a name out of the file itself
+            database.execute(f'DELETE FROM "{table}"')  # noqa: S608  # the file's own name
+
+
+def _all(database: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
+    found = database.execute(f'SELECT * FROM "{table}"')  # noqa: S608  # the file's own name
+    return [dict(row) for row in found]
 
 
 def _row(row: Mapping[str, Any], calls: Mapping[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Bodies of calls are made here from the stories in fixtures/ and from the stored menu of orders."""
+"""Bodies of calls are made here from the stories in fixtures/ and the stored menu of orders."""
 
 from __future__ import annotations
 

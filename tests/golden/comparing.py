@@ -61,12 +61,13 @@ def compare(outcomes: Sequence[Outcome], *, whole: bool) -> Comparison:
         found += _in_rows(outcome, rows)
     if whole:
         found += _gone(answers, {name for outcome in outcomes for name in outcome.groups})
-    calls, cards = (sum(numbers) for numbers in zip(*((o.calls, o.cards) for o in outcomes), strict=True))
+    calls, cards = sum(o.calls for o in outcomes), sum(o.cards for o in outcomes)
+    found.sort(key=lambda d: (d.what, d.batch, d.name))
     return Comparison(calls, cards, tuple(found))
 
 
 def settled(compared: Comparison, again: Callable[[list[str]], Iterable[Outcome]]) -> Comparison:
-    """A few batches that differ are answered once more, alone, as a busy machine may be the cause."""
+    """A few batches that differ are answered again, alone: a busy machine may be the cause."""
     batches = sorted({d.batch for d in compared.differences if d.batch})
     if not batches or len(batches) > _SHOWN_GROUPS:
         return compared
@@ -86,7 +87,7 @@ def told(compared: Comparison, against: Path | None) -> str:
     if compared.differences and against is not None:
         lines += _both(compared.differences, against.resolve())
     elif compared.differences:
-        lines.append("See both answers with: make golden AGAINST=<an older checkout with its .venv>")
+        lines.append("See both answers: make golden AGAINST=<an older checkout with its .venv>")
     return "\n".join([*lines, compared.summary]) + "\n"
 
 
@@ -155,15 +156,26 @@ def _both(differences: Sequence[Difference], older: Path) -> list[str]:
 def _shown(difference: Difference, before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     if difference.what == "rows":
         tables = difference.tables or tuple(now["rows"])
-        pairs = [(t, before["rows"].get(t, []), now["rows"].get(t, [])) for t in tables]
+        pairs = [(t, *_only(before["rows"].get(t, []), now["rows"].get(t, []))) for t in tables]
     else:
-        calls = [(n, c) for n, c in enumerate(batch(difference.batch)) if c.group == difference.name]
+        asked = enumerate(batch(difference.batch))
+        calls = [(n, c) for n, c in asked if c.group == difference.name]
         calls = [(n, c) for n, c in calls if c.name in difference.calls]
         pairs = [(c.name, before["answers"][n], now["answers"][n]) for n, c in calls]
     lines: list[str] = []
     for name, old, new in pairs[:_SHOWN_CALLS]:
         lines += _diff(f"{difference.name} {name}", old, new)
     return lines
+
+
+def _only(before: list[str], now: list[str]) -> tuple[list[str], list[str]]:
+    """The rows that only one side has are written with a column on each line."""
+    return _columns(set(before) - set(now)), _columns(set(now) - set(before))
+
+
+def _columns(rows: Iterable[str]) -> list[str]:
+    shown = [json.dumps(json.loads(row), indent=2, ensure_ascii=False) for row in sorted(rows)]
+    return [line for row in shown for line in row.split("\n")]
 
 
 def _diff(name: str, before: list[str], now: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 ANSWERS, ROWS = HERE / "answers.txt", HERE / "rows.txt"
 _ASKED, _ANSWERED, _EACH, _TABLE = 8, 16, 4, 12  # hexadecimal digits that are kept of a SHA-256
 _HEADS = {
-    ANSWERS: "# group, calls, cards, digest of what is asked, of what is answered, of each answer\n",
+    ANSWERS: "# group, calls, cards, digest of the calls, of the answers, of each answer\n",
     ROWS: "# batch, then for each table how many rows it holds and their digest\n",
 }
 

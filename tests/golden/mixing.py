@@ -1,4 +1,4 @@
-"""Bodies of stories are mixed with each other and shifted, so that many rules come near their limits."""
+"""Bodies of stories are mixed and shifted here, so that many rules come near their limits."""
 
 from __future__ import annotations
 

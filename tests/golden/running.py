@@ -51,7 +51,7 @@ def answered(name: str, services: Services) -> Outcome:
 
 
 def all_answered(names: Sequence[str]) -> Iterator[Outcome]:
-    """The batches are answered by several processes; one more than cores, as each waits at times."""
+    """One process more than there are cores answers the batches, as each waits at times."""
     processes = min(_MOST_PROCESSES, (os.cpu_count() or 1) + 1, len(names))
     with tempfile.TemporaryDirectory() as folder:
         context = multiprocessing.get_context("spawn")

@@ -121,8 +121,8 @@ def _place(body: Body, dice: Dice, stop: float = _STOP) -> tuple[Any, Any]:
     where: Any = body
     name: Any = "prefetch" if dice.happens(0.8) else "context"
     while name in where if isinstance(where, dict) else True:
-        below = where[name]
-        if not below or not isinstance(below, dict | list) or dice.happens(_halt(where, body, stop)):
+        below, halt = where[name], _halt(where, body, stop)
+        if not isinstance(below, dict | list) or not below or dice.happens(halt):
             return where, name
         where, name = below, dice.one([*below] if isinstance(below, dict) else range(len(below)))
     return None, None

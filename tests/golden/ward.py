@@ -75,5 +75,6 @@ def _padded(kind: str, number: int, patient: str) -> dict[str, Any]:
 
 def _bundle(found: list[Body]) -> Body:
     base = "https://ehr.example.org/fhir/r4"
-    entries = [{"fullUrl": f"{base}/{one['resourceType']}/{one['id']}", "resource": one} for one in found]
+    urls = [f"{base}/{one['resourceType']}/{one['id']}" for one in found]
+    entries = [{"fullUrl": url, "resource": one} for url, one in zip(urls, found, strict=True)]
     return {"resourceType": "Bundle", "type": "searchset", "total": len(found), "entry": entries}
