@@ -12,8 +12,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import cds_service
+
 HERE = Path(__file__).parent
-FIXTURES = HERE.parents[1] / "fixtures"
+CHECKOUT = HERE.parents[1] / "fixtures"
+WHEEL = Path(cds_service.__file__).parent / "fixtures"  # where `make wheel-test` has them
+FIXTURES = CHECKOUT if CHECKOUT.is_dir() else WHEEL
 HOOKS = "patient-view", "order-select"
 PROFILES = "aasld", "european"
 KEYS = "patient", "encounter", "sodium", "glucose", "labs", "conditions", "medications"
