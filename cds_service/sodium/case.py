@@ -38,6 +38,7 @@ class Case:
 
     snapshot: Snapshot
     limits: Limits
+    sets: ConceptSets
     age_years: int | None
     sodium: SodiumView
     glucose: GlucoseShift | None
@@ -93,6 +94,7 @@ class _Assessed(Case):
         vars(self).update(
             snapshot=record.snapshot,
             limits=record.limits,
+            sets=record.sets,
             age_years=record.age_years,
             sodium=record.sodium,
             glucose=record.glucose,

@@ -27,6 +27,7 @@ from cds_service.sodium.symptoms import Symptoms
 from cds_service.sodium.volume import OdsRisk, Volume, VolumeStatus
 from cds_service.terminology.match import DrugMatch, RecordText
 from tests.sodium.cases import NOW, limits
+from tests.sodium.patients import sets
 
 HOOKS = default_hooks_dir()
 DAY = timedelta(days=1)
@@ -94,6 +95,7 @@ def a_case(na: str = "131", **parts: Any) -> Case:
     base: dict[str, Any] = {
         "snapshot": snapshot,
         "limits": limits(profile),
+        "sets": sets(),
         "age_years": 50,
         "sodium": sodium(na, profile=profile) if na else SodiumView(),
         "glucose": None,
