@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import wraps
+from types import MappingProxyType
 from typing import Generic, NoReturn, Protocol, TypeVar
 
 from msgspec import Struct
@@ -67,6 +68,7 @@ class OrderRule(Struct, Generic[C, O], frozen=True):
     judge: Callable[[C, O], Outcome]
     concerns: Callable[[O], bool]  # whether the order holds what the rule is about
     without_sodium: bool  # the rule can speak although no sodium could be read
+    names_missing_sodium: bool  # its card says that the sodium could not be read
 
 
 class RuleBook(Generic[C, O]):
@@ -100,11 +102,13 @@ class RuleBook(Generic[C, O]):
         otherwise: str,
         *,
         without_sodium: bool = False,
+        names_missing_sodium: bool = False,
     ) -> Callable[[Callable[[C, O, S], Finding]], Callable[[C, O], Outcome]]:
         """Declare a rule about a selected order.
 
         `subject` takes from the order what the rule is about, for example its vaptan. If the order
-        holds none, the rule is silent with the reason `otherwise`.
+        holds none, the rule is silent with the reason `otherwise`; a subject may also skip with a
+        reason of its own.
         """
 
         def declare(judge: Callable[[C, O, S], Finding]) -> Callable[[C, O], Outcome]:
@@ -118,12 +122,20 @@ class RuleBook(Generic[C, O]):
                 finding = replace(found, rule=rule, order=order.reference, slot="order")
                 return self._finish(order, finding)
 
-            self.order[rule] = OrderRule(
-                outcome, lambda order: bool(subject(order)), without_sodium
-            )
+            def concerns(order: O) -> bool:
+                try:
+                    return bool(subject(order))
+                except Skip:
+                    return False
+
+            self.order[rule] = OrderRule(outcome, concerns, without_sodium, names_missing_sodium)
             return outcome
 
         return declare
+
+    def concerning(self, order: O) -> list[OrderRule[C, O]]:
+        """Returns the rules that can have something to say of the order, whoever the patient is."""
+        return [rule for rule in self.order.values() if rule.concerns(order)]
 
 
 def card(
@@ -136,14 +148,17 @@ def card(
     drug: str = "",
     drugs: Iterable[str] = (),
     slot: Slot = "sodium",
+    more_facts: Mapping[str, Fact | Decimal] = MappingProxyType({}),
     **facts: Fact | Decimal,
 ) -> Finding:
     """Return what a card says: `do` and `why` are lines of hooks/, `offer` its buttons.
 
     `facts` fill the summary's $names; a name that Python or this function uses takes a trailing
     underscore (`why_` fills $why). `drugs` are named on the card and are part of its uuid; a card
-    about one drug gives it as `drug`, which fills $drug too.
+    about one drug gives it as `drug`, which fills $drug too. Facts that only some variants show
+    come as `more_facts`.
     """
+    facts.update(more_facts)
     if drug:
         facts["drug"] = drug
     return Finding(

@@ -23,7 +23,7 @@ from cds_service.sodium.results import Sample
 from cds_service.sodium.rules.background import doubt_lines
 from cds_service.sodium.rules.gates import below_plausible, recorded
 from cds_service.sodium.snapshot import Missing, Order
-from cds_service.terminology.match import DrugMatch
+from cds_service.terminology.match import DrugMatch, Saline
 
 _RAISING_SALINE = ("hypertonic", "concentrate")
 RUNNING = frozenset({"active", "in-progress", "unknown", ""})
@@ -59,18 +59,17 @@ def silent(rule: str, order: Order, reason: str, **facts: Fact) -> Silence:
     return Silence(rule, reason, facts, order.reference)
 
 
-def raises_by_saline(order: Order) -> bool:
-    """Whether the order is hypertonic saline or a concentrate for a vein (C.5)."""
+def hypertonic_saline(order: Order) -> Saline | None:
+    """Returns the hypertonic saline or concentrate for a vein that is ordered (C.5)."""
     if order.kind != "medication" or order.route == "local" or order.saline is None:
-        return False
-    return order.saline.kind in _RAISING_SALINE
+        return None
+    return order.saline if order.saline.kind in _RAISING_SALINE else None
 
 
-def is_concentrate(order: Order) -> bool:
-    """Whether the order is a concentrate: whatever is said of boluses must never be said of it."""
-    return (
-        raises_by_saline(order) and order.saline is not None and order.saline.kind == "concentrate"
-    )
+def concentrated_saline(order: Order) -> Saline | None:
+    """Returns the concentrate that is ordered. Its cards must never speak of a bolus."""
+    saline = hypertonic_saline(order)
+    return saline if saline and saline.kind == "concentrate" else None
 
 
 def saline_name(order: Order) -> str:
@@ -109,7 +108,7 @@ def for_low_sodium(order: Order) -> bool:
 
 def raising_name(order: Order) -> str:
     """What a card calls an order that raises sodium; "" for every other order."""
-    if raises_by_saline(order):
+    if hypertonic_saline(order):
         return saline_name(order)
     vaptan = vaptan_of(order)
     return vaptan.name if vaptan else ""
@@ -162,9 +161,9 @@ def beside(case: Case, order: Order, *classes: str) -> tuple[DrugMatch, ...]:
 def saline_beside(case: Case, order: Order, within: timedelta | None = None) -> Order | None:
     """Hypertonic saline drafted beside the order, or active (with `within`: started so recently)."""
     for other in other_drafts(case, order):
-        if raises_by_saline(other):
+        if hypertonic_saline(other):
             return other
-    running = (o for o in case.snapshot.exposures if raises_by_saline(o) and _runs(case, o))
+    running = (o for o in case.snapshot.exposures if hypertonic_saline(o) and _runs(case, o))
     return next((o for o in running if within is None or _started(case, o, within)), None)
 
 
@@ -208,9 +207,9 @@ def remove(order: Order, drug: str) -> Suggestion:
     return Suggestion("remove-draft", (RemoveDraft(order.reference),), {"drug": drug})
 
 
-def emergency_line(order: Order) -> tuple[Line, ...]:
-    """The line that opens every card on hypertonic saline (M4): no card may delay a rescue."""
-    return (Line("treat-first", keep=True),) if raises_by_saline(order) else ()
+def treat_first(order: Order) -> list[Line]:
+    """Returns the line that opens every card on hypertonic saline: no card delays a rescue (M4)."""
+    return [Line("treat-first", keep=True)] if hypertonic_saline(order) else []
 
 
 def keep_and_check(case: Case) -> Suggestion:
@@ -222,7 +221,7 @@ def keep_and_check(case: Case) -> Suggestion:
 
 def sodium_at_once(order: Order) -> Suggestion:
     """Draw sodium at once; hypertonic saline is kept meanwhile (M4)."""
-    kind = "add-sodium-now" if raises_by_saline(order) else "repeat-sodium-stat"
+    kind = "add-sodium-now" if hypertonic_saline(order) else "repeat-sodium-stat"
     return Suggestion(kind, (DraftLabs(("sodium",), "stat"),), recommended=True)
 
 

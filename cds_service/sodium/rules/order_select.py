@@ -13,8 +13,6 @@ from cds_service.sodium.rules import (
     infusions,
     lowering_drugs,
     raise_sodium,
-    raising,
-    rising,
     starting,
     treatments,
     vaptans,
@@ -23,14 +21,14 @@ from cds_service.sodium.rules.order_helpers import drug_of, for_low_sodium, rais
 from cds_service.sodium.snapshot import Order
 
 RULES: Mapping[str, Callable[[Case, Order], Outcome]] = {
-    "OS-HTS-OVER": rising.rising_already,
-    "OS-VAP-HTS": raising.raised_twice,
+    "OS-HTS-OVER": raise_sodium.rising_already,
+    "OS-VAP-HTS": raise_sodium.raised_twice,
     "OS-VAP-HYPO": vaptans.volume_depleted,
     "OS-VAP-CONTRA": vaptans.contraindicated,
     "OS-HTS-SEV": raise_sodium.severe_symptoms,
-    "OS-HTS-OLD": raising.no_fresh_sodium,
-    "OS-HTS-GLU": raising.explained_by_glucose,
-    "OS-HTS-PSEUDO": raising.may_be_artefact,
+    "OS-HTS-OLD": raise_sodium.no_fresh_sodium,
+    "OS-HTS-GLU": raise_sodium.explained_by_glucose,
+    "OS-HTS-PSEUDO": raise_sodium.may_be_artefact,
     "OS-HTS-NONE": raise_sodium.not_low,
     "OS-HTS-MILD": raise_sodium.mild,
     "OS-HTS-ASX": raise_sodium.no_severe_symptoms,

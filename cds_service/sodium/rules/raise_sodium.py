@@ -1,215 +1,430 @@
-"""Hypertonic saline is selected: does the record support it, and what keeps the patient safe (M4)?"""
+"""An order that raises sodium is selected: hypertonic saline or a vaptan (M4, B.0.8)."""
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from collections.abc import Iterable
+from decimal import Decimal
 
-from cds_service.engine.finding import Finding, Indicator, Line, Outcome, Silence, Suggestion
-from cds_service.engine.wording import ago, number
+from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
+from cds_service.engine.rule import card, line, require, skip
+from cds_service.engine.wording import ago, in_hours, number
+from cds_service.knowledge.names import DrugClass, Problem
 from cds_service.sodium.case import Case
+from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.results import Band, Sample
+from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import workup_suggestions
+from cds_service.sodium.rules.gates import require_low
 from cds_service.sodium.rules.order_helpers import (
-    about,
-    emergency_line,
-    is_concentrate,
+    beside,
+    concentrated_saline,
+    for_polycystic_kidney,
+    hypertonic_saline,
     keep_and_check,
     latest_within,
     may_remove,
-    raises_by_saline,
+    raising_name,
     remove,
     result_doubts,
+    saline_beside,
     saline_name,
-    silent,
+    sodium_at_once,
+    sodium_unread,
+    treat_first,
 )
 from cds_service.sodium.rules.plan import restriction_suggestions, risk_lines
 from cds_service.sodium.snapshot import Order
+from cds_service.terminology.match import Saline
 
-_EUROPEAN = "european"
-_BRAIN_EDEMA = frozenset({"herniation", "cerebral-edema"})
+RAISED_PRESSURE = frozenset({Problem.HERNIATION, Problem.CEREBRAL_EDEMA})
+EUROPEAN = "european"
+
+# Hypertonic saline or a vaptan: is the sodium fresh, is it true, and does it rise fast already?
 
 
-def severe_symptoms(case: Case, order: Order) -> Outcome:
-    """OS-HTS-SEV: severe symptoms are recorded; guardrails, nothing that reads as a stop."""
-    rule = "OS-HTS-SEV"
-    latest = _low_sodium(rule, case, order)
-    if isinstance(latest, Silence):
-        return latest
-    if not case.symptoms.severe:
-        return silent(rule, order, "no-severe-symptom")
-    if case.symptoms.icp_indication and not _beyond_brain_edema(case):
-        return silent(rule, order, "intracranial-pressure")
-    further = () if case.symptoms.attributable else (Line("look-further", {"na": latest.shown}),)
-    do = (*_guardrails(case, order), *further)
-    found = Finding(
-        rule=rule, indicator="info", facts={"limit": _limit(case)}, do=do, why=_watch(case)
+@order_rule(
+    "OS-HTS-OLD",
+    raising_name,
+    otherwise="not-raising",
+    without_sodium=True,
+    names_missing_sodium=True,
+)
+def no_fresh_sodium(case: Case, order: Order, drug: str) -> Finding:
+    """Speaks if no sodium is young enough for this order, or if none could be read (M4, M16)."""
+    require(not for_polycystic_kidney(case, order), "polycystic")
+    saline = hypertonic_saline(order)
+    limit = case.limits.hypertonic_sodium_hours if saline else case.limits.vaptan_sodium_hours
+    require(latest_within(case, limit) is None, "fresh", hours=in_hours(limit))
+    # A card never speaks of a bolus of a vaptan or of a concentrate.
+    variant = "bolus" if saline and not concentrated_saline(order) else "other"
+    facts: dict[str, Fact | Decimal] = {"hours": in_hours(limit)}
+    latest = case.sodium.latest
+    if sodium_unread(case):
+        variant, facts = f"{variant}-unread", {}
+        known = line("unread-is-not-absent")
+    elif latest is None:
+        known = line("none-on-record")
+    else:
+        known = line("last-known", na=latest.shown, age=ago(case.sodium.age))
+    return card(
+        "warning",
+        variant,
+        drug=drug,
+        more_facts=facts,
+        do=[*treat_first(order), "send-now"],
+        why=[known],
+        offer=[sodium_at_once(order)],
     )
-    return _card(case, order, found)
 
 
-def no_severe_symptoms(case: Case, order: Order) -> Outcome:
-    """OS-HTS-ASX: moderate or severe band, or an acute fall, no severe symptom recorded; no removal."""
-    rule = "OS-HTS-ASX"
-    latest = _low_sodium(rule, case, order, severe=False)
-    if isinstance(latest, Silence):
-        return latest
-    acute, severe_band = case.sodium.acute is not None, case.sodium.band is Band.SEVERE
-    if case.sodium.band is Band.MILD and not acute:
-        return silent(rule, order, "mild-band", na=latest.shown)
-    telling = _telling_symptom(case)
-    do = list(_guardrails(case, order))
-    if case.limits.profile == _EUROPEAN and telling and severe_band:
-        do.append(Line("single-bolus"))
-    if acute:
-        do.append(Line("acute-fall"))
-    do.append(Line("number-alone"))
-    read = _problems_read(case)
-    indicator: Indicator = "warning" if read and not (acute or telling or severe_band) else "info"
-    found = Finding(
-        rule=rule,
-        indicator=indicator,
-        variant="main" if read else "unread",
-        facts={"na": latest.shown},
-        do=tuple(do),
-        why=_watch(case),
+@order_rule("OS-HTS-GLU", raising_name, otherwise="not-raising")
+def explained_by_glucose(case: Case, order: Order, drug: str) -> Finding:
+    """Speaks if glucose explains the low value: the number is then no reason for the order (M5)."""
+    latest = _sodium_behind_the_order(case, order)
+    shift = case.glucose or skip("no-glucose-shift")
+    require(shift.explained and case.sodium.measured is not Band.NORMAL, "no-glucose-shift")
+    return card(
+        "warning",
+        drug=drug,
+        na=latest.shown,
+        glucose=shift.glucose,
+        do=[*treat_first(order), "lower-glucose-first"],
+        why=[
+            line(
+                "glucose-corrected",
+                glucose=shift.glucose,
+                katz=shift.katz,
+                hillier=shift.hillier,
+            )
+        ],
+        offer=[_sodium_with_the_order(case, order)],
     )
-    return _card(case, order, found)
 
 
-def mild(case: Case, order: Order) -> Outcome:
-    """OS-HTS-MILD: mild band, not acute, no severe symptom recorded (S2-21)."""
-    rule = "OS-HTS-MILD"
-    latest = _low_sodium(rule, case, order, severe=False)
-    if isinstance(latest, Silence):
-        return latest
-    if case.sodium.band is not Band.MILD or case.sodium.acute is not None:
-        return silent(rule, order, "not-mild", na=latest.shown)
-    removal = () if _telling_symptom(case) else _removal(case, order)
-    finding = Finding(
-        rule=rule,
-        indicator="warning",
-        variant="main" if _problems_read(case) else "unread",
-        facts={"na": latest.shown},
-        do=(Line("find-the-cause"),),
-        why=(*_symptoms(case), *risk_lines(case), *result_doubts(case)),
-        suggestions=(*removal, *workup_suggestions(case)[:1], *restriction_suggestions(case)),
+@order_rule("OS-HTS-PSEUDO", raising_name, otherwise="not-raising")
+def may_be_artefact(case: Case, order: Order, drug: str) -> Finding:
+    """Speaks if the low value may be an artefact of the laboratory method (M6)."""
+    latest = _sodium_behind_the_order(case, order)
+    artefact = case.pseudo or skip("no-artefact")
+    require(artefact.kind != "hint", "no-artefact")
+    measured = "direct" if artefact.kind == "direct-ise" else "osmolality"
+    return card(
+        "warning",
+        "rescue" if _is_rescue(case, order) else "main",
+        drug=drug,
+        na=latest.shown,
+        do=[*treat_first(order), "confirm-direct"],
+        why=[line(f"artefact-{measured}", value=artefact.shown)],
+        offer=[_sodium_with_the_order(case, order)],
     )
-    return _card(case, order, finding)
 
 
-def not_low(case: Case, order: Order) -> Outcome:
-    """OS-HTS-NONE: a fresh sodium is not low. Concentrates are left to OS-HTS-CONC: most are additives."""
-    rule = "OS-HTS-NONE"
-    latest = latest_within(case, case.limits.hypertonic_sodium_hours)
-    if not raises_by_saline(order):
-        return silent(rule, order, "not-hypertonic")
-    if is_concentrate(order):
-        return silent(rule, order, "concentrate")
+def _sodium_behind_the_order(case: Case, order: Order) -> Sample:
+    """Returns the recent sodium; skip if the order is not given for that number."""
+    require(not for_polycystic_kidney(case, order), "polycystic")
+    pressure = hypertonic_saline(order) and case.symptoms.icp_indication
+    require(not pressure, "intracranial-pressure")
+    return latest_within(case, case.limits.raising_case_hours) or skip("no-recent-sodium")
+
+
+@order_rule("OS-VAP-HTS", raising_name, otherwise="not-raising")
+def raised_twice(case: Case, order: Order, drug: str) -> Finding:
+    """Speaks if a vaptan and hypertonic saline are ordered together; only the vaptan may go."""
+    saline = hypertonic_saline(order)
+    partner = _other_that_raises(case, order) or skip("no-second-raising-drug")
+    if saline:
+        step = "rescue-first" if _is_rescue(case, order) else "stop-the-vaptan"
+        offer = [keep_and_check(case)]
+    else:
+        step = "one-of-two"
+        offer = [] if case.age_years is None else [remove(order, drug)]
+    return card(
+        "warning" if saline and case.symptoms.severe else "critical",
+        "rescue" if _is_rescue(case, order) else "main",
+        drugs=[drug, partner],
+        drug_=drug,
+        partner=partner,
+        do=[*treat_first(order), step],
+        why=["label-no-combination", "count-potassium"],
+        offer=offer,
+    )
+
+
+def _other_that_raises(case: Case, order: Order) -> str:
+    """Returns the vaptan beside saline, or the saline beside a vaptan; empty without one."""
+    if hypertonic_saline(order):
+        vaptans = beside(case, order, DrugClass.VAPTAN)
+        return vaptans[0].name if vaptans else ""
+    other = saline_beside(case, order)
+    return saline_name(other) if other else ""
+
+
+@order_rule("OS-HTS-OVER", raising_name, otherwise="not-raising")
+def rising_already(case: Case, order: Order, drug: str) -> Finding:
+    """Speaks if sodium rose so far that the order may take it past the limit (M4, B.0.8)."""
+    pair = _rise_that_counts(case)
+    if pair is None:
+        skip("not-rising", rise=_shown_rise(case, case.rate.rise_now))
+    variant = _rise_variant(case, order, pair)
+    facts: dict[str, Fact | Decimal] = {"rise": _shown_rise(case, pair.rise)}
+    if variant != "severe":
+        facts["limit"] = _day_limit(case)
+    if variant == "earlier":
+        facts["hours"] = in_hours(pair.over)
+    steps = {"severe": "specialist-now", "goal": "wait-for-sodium", "near": "wait-for-sodium"}
+    indicator = _rise_indicator(case, pair)
+    offer = [_sodium_with_the_order(case, order)]
+    # Saline that may be for raised intracranial pressure is never removed.
+    pressure = hypertonic_saline(order) and case.symptoms.icp_indication
+    if indicator == "critical" and may_remove(case) and not pressure:
+        offer.append(remove(order, drug))
+    return card(
+        indicator,
+        variant,
+        drug=drug,
+        more_facts=facts,
+        do=[*treat_first(order), steps.get(variant, "no-further-rise"), "recheck-often"],
+        why=[
+            line(
+                "rise-measured" if pair.observed else "rise-estimated",
+                keep=True,
+                base=pair.base,
+                na=pair.end.shown,
+                hours=in_hours(pair.over),
+            ),
+            *risk_lines(case),
+            "count-potassium",
+        ],
+        offer=offer,
+    )
+
+
+def _rise_that_counts(case: Case) -> RatePair | None:
+    """Returns the rise to the last sample if it is large, else an earlier over-correction."""
+    now, limits = case.rate.now, case.limits
+    least = limits.raise_warning_risk_from if case.risk.high else limits.raise_warning_from
+    if now and now.rise >= least and not _recovered(case, now):
+        return now
+    return case.rate.worst if case.rate.rule == "RATE-OVER" else None
+
+
+def _recovered(case: Case, pair: RatePair) -> bool:
+    """Tells whether a rise began normal, or ended normal from nearly normal (B.0.8)."""
+    limits = case.limits
+    if pair.base > limits.rate_normal_above:
+        return True
+    began_nearly_normal = pair.base >= limits.rate_recovered_base_from
+    return began_nearly_normal and pair.end_value > limits.rate_normal_above
+
+
+def _rise_variant(case: Case, order: Order, pair: RatePair) -> str:
+    if case.symptoms.severe and not concentrated_saline(order):
+        return "severe"
+    if pair is not case.rate.now:
+        return "earlier"
+    if pair.rise > _day_limit(case):
+        return "over"
+    return "goal" if case.risk.high and pair.rise > case.limits.rate_goal else "near"
+
+
+def _rise_indicator(case: Case, pair: RatePair) -> Indicator:
+    """Returns critical only if the card on the rate is critical too: doubt lowers both."""
+    over = pair.rise > _day_limit(case) and pair.base < case.limits.rate_danger_base_below
+    if over and case.rate.level == "critical" and not case.symptoms.severe:
+        return "critical"
+    return "warning"
+
+
+def _shown_rise(case: Case, rise: Decimal) -> str:
+    """Returns a rise that does not seem to reach a limit by rounding."""
+    limits = case.limits
+    least = (limits.raise_warning_from, limits.raise_warning_risk_from)
+    return number(rise, (_day_limit(case), limits.rate_goal, *least))
+
+
+def _day_limit(case: Case) -> Decimal:
+    """Returns the limit of the rise in 24 hours that is in force."""
+    return case.rate.limit or case.limits.rate_limit_day
+
+
+def _is_rescue(case: Case, order: Order) -> bool:
+    """Tells whether the order may be the rescue from severe symptoms."""
+    saline = hypertonic_saline(order) and not concentrated_saline(order)
+    return bool(saline and case.symptoms.severe)
+
+
+def _sodium_with_the_order(case: Case, order: Order) -> Suggestion:
+    """Returns the first button: saline is kept and checked, a vaptan waits for a sodium."""
+    return keep_and_check(case) if hypertonic_saline(order) else sodium_at_once(order)
+
+
+# Hypertonic saline alone: does the record support it, and what keeps the patient safe (M4)?
+
+
+@order_rule("OS-HTS-SEV", hypertonic_saline, otherwise="not-hypertonic")
+def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
+    """Speaks if severe symptoms are recorded: guardrails, and nothing that reads as a stop."""
+    latest = _low_sodium(case, order)
+    require(case.symptoms.severe, "no-severe-symptom")
     if case.symptoms.icp_indication:
-        return silent(rule, order, "intracranial-pressure")
-    if latest is None:
-        return silent(rule, order, "no-recent-sodium")
-    if case.sodium.measured is not Band.NORMAL:
-        return silent(rule, order, "low", na=latest.shown)
-    neurological = case.symptoms.neuro_code or case.symptoms.severe
-    finding = Finding(
-        rule=rule,
-        indicator="warning",
-        facts={"na": latest.shown, "age": ago(case.sodium.age)},
-        do=(Line("pressure-keep", keep=True), Line("confirm-indication")),
-        why=_symptoms(case),
-        suggestions=() if neurological else _removal(case, order),
+        require(_more_than_raised_pressure(case), "intracranial-pressure")
+    do = _guardrails(case, order, saline)
+    if not case.symptoms.attributable:
+        do.append(line("look-further", na=latest.shown))
+    return _saline_card(case, order, "info", do=do, why=_watch(case), limit=_day_limit(case))
+
+
+@order_rule("OS-HTS-ASX", hypertonic_saline, otherwise="not-hypertonic")
+def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
+    """Speaks if sodium is moderately or severely low, or fell quickly, without severe symptoms."""
+    latest = _low_sodium(case, order)
+    _require_no_other_reason(case)
+    acute = case.sodium.acute is not None
+    require(acute or case.sodium.band is not Band.MILD, "mild-band", na=latest.shown)
+    severe_band = case.sodium.band is Band.SEVERE
+    do = _guardrails(case, order, saline)
+    if case.limits.profile == EUROPEAN and severe_band and _moderate_symptom(case):
+        do.append(line("single-bolus"))
+    if acute:
+        do.append(line("acute-fall"))
+    do.append(line("number-alone"))
+    supported = acute or severe_band or _moderate_symptom(case)
+    return _saline_card(
+        case,
+        order,
+        "info" if supported or not _problems_read(case) else "warning",
+        "main" if _problems_read(case) else "unread",
+        do=do,
+        why=_watch(case),
+        na=latest.shown,
     )
-    return _card(case, order, finding)
 
 
-def concentrate(case: Case, order: Order) -> Outcome:
-    """OS-HTS-CONC: a concentrate that is the only ingredient: dose, dilution and route are the danger."""
-    rule = "OS-HTS-CONC"
-    if not is_concentrate(order):
-        return silent(rule, order, "not-concentrate")
-    if order.ingredient_count > 1:
-        return silent(rule, order, "additive")
-    do = (Line("dilute", keep=True), Line("no-bolus-volume", keep=True))
-    return _card(case, order, Finding(rule=rule, indicator="warning", do=do, why=risk_lines(case)))
+@order_rule("OS-HTS-MILD", hypertonic_saline, otherwise="not-hypertonic")
+def mild(case: Case, order: Order, _saline: Saline) -> Finding:
+    """Speaks if sodium is mildly low, did not fall quickly, and no severe symptom is recorded."""
+    latest = _low_sodium(case, order)
+    _require_no_other_reason(case)
+    require(case.sodium.band is Band.MILD, "not-mild", na=latest.shown)
+    require(case.sodium.acute is None, "not-mild", na=latest.shown)
+    removal = [] if _moderate_symptom(case) else _removal(case, order)
+    return _saline_card(
+        case,
+        order,
+        "warning",
+        "main" if _problems_read(case) else "unread",
+        do=["find-the-cause"],
+        why=[*_symptoms(case), *risk_lines(case), *result_doubts(case)],
+        offer=[*removal, *workup_suggestions(case)[:1], *restriction_suggestions(case)],
+        na=latest.shown,
+    )
 
 
-def _low_sodium(rule: str, case: Case, order: Order, *, severe: bool = True) -> Sample | Silence:
-    """The low sodium to judge the order by; without `severe` only where nothing else asks for the order."""
-    if not raises_by_saline(order):
-        return silent(rule, order, "not-hypertonic")
-    if is_concentrate(order):
-        return silent(rule, order, "concentrate")
-    latest = latest_within(case, case.limits.raising_case_hours)
-    if latest is None:
-        return silent(rule, order, "no-recent-sodium")
-    if not case.sodium.low:
-        return silent(rule, order, "not-low", na=latest.shown)
-    if not severe and case.symptoms.severe:
-        return silent(rule, order, "severe-symptom")
-    if not severe and case.symptoms.icp_indication:
-        return silent(rule, order, "intracranial-pressure")
+@order_rule("OS-HTS-NONE", hypertonic_saline, otherwise="not-hypertonic")
+def not_low(case: Case, order: Order, _saline: Saline) -> Finding:
+    """Speaks if a fresh sodium is not low. Most concentrates are additives: OS-HTS-CONC."""
+    require(not concentrated_saline(order), "concentrate")
+    require(not case.symptoms.icp_indication, "intracranial-pressure")
+    fresh = case.limits.hypertonic_sodium_hours
+    latest = latest_within(case, fresh) or skip("no-recent-sodium")
+    require(case.sodium.measured is Band.NORMAL, "low", na=latest.shown)
+    neurological = case.symptoms.neuro_code or case.symptoms.severe
+    return _saline_card(
+        case,
+        order,
+        "warning",
+        do=[line("pressure-keep", keep=True), "confirm-indication"],
+        why=_symptoms(case),
+        offer=[] if neurological else _removal(case, order),
+        na=latest.shown,
+        age=ago(case.sodium.age),
+    )
+
+
+@order_rule("OS-HTS-CONC", concentrated_saline, otherwise="not-concentrate")
+def concentrate(case: Case, order: Order, _saline: Saline) -> Finding:
+    """Speaks if a concentrate is the only ingredient: dose, dilution and route are the danger."""
+    require(order.ingredient_count <= 1, "additive")
+    do = [line("dilute", keep=True), line("no-bolus-volume", keep=True)]
+    return _saline_card(case, order, "warning", do=do, why=risk_lines(case))
+
+
+def _low_sodium(case: Case, order: Order) -> Sample:
+    """Returns the low sodium by which the order is judged."""
+    require(not concentrated_saline(order), "concentrate")
+    recent = case.limits.raising_case_hours
+    latest = latest_within(case, recent) or skip("no-recent-sodium")
+    require_low(case)
     return latest
 
 
-def _removal(case: Case, order: Order) -> tuple[Suggestion, ...]:
-    return (remove(order, saline_name(order)),) if may_remove(case) else ()
+def _require_no_other_reason(case: Case) -> None:
+    """Skips if severe symptoms or raised intracranial pressure are a reason for the order."""
+    require(not case.symptoms.severe, "severe-symptom")
+    require(not case.symptoms.icp_indication, "intracranial-pressure")
 
 
-def _beyond_brain_edema(case: Case) -> bool:
-    """Moderate or severe band with a severe symptom that is not the raised pressure itself (OS-HTS-ICP)."""
-    other = [s for s in case.symptoms.severe if s not in _BRAIN_EDEMA]
-    return bool(other) and case.sodium.band in (Band.MODERATE, Band.SEVERE)
+def _more_than_raised_pressure(case: Case) -> bool:
+    """Tells whether a low sodium goes with a severe symptom beyond the raised pressure itself."""
+    symptoms = set(case.symptoms.severe) - RAISED_PRESSURE
+    return bool(symptoms) and case.sodium.band in (Band.MODERATE, Band.SEVERE)
 
 
 def _problems_read(case: Case) -> bool:
-    """Whether a symptom that was not found may be called not recorded."""
+    """Tells whether a symptom that is not recorded may be called not recorded."""
     return case.snapshot.complete("conditions")
 
 
-def _telling_symptom(case: Case) -> bool:
+def _moderate_symptom(case: Case) -> bool:
     return bool(case.symptoms.moderate) or case.symptoms.gcs_impaired
 
 
-def _limit(case: Case) -> str:
-    return number(case.rate.limit or case.limits.rate_limit_day)
+def _removal(case: Case, order: Order) -> list[Suggestion]:
+    return [remove(order, saline_name(order))] if may_remove(case) else []
 
 
-def _guardrails(case: Case, order: Order) -> tuple[Line, ...]:
-    """How to give it and when to stop, by the profile in use (A.3)."""
-    other = order.saline is None or order.saline.percent != case.limits.bolus_percent
-    strength = (Line("other-strength", {"drug": saline_name(order)}, keep=True),) if other else ()
-    return (
-        Line(f"bolus-{case.limits.profile}", keep=True),
-        *strength,
-        Line(
-            "stop-when", {"limit": _limit(case), "goal": number(case.limits.rate_goal)}, keep=True
-        ),
-        Line("sodium-after-each"),
+def _guardrails(case: Case, order: Order, saline: Saline) -> list[Line]:
+    """Returns how to give the saline and when to stop, by the profile in use (A.3)."""
+    goal = case.limits.rate_goal
+    lines = [line(f"bolus-{case.limits.profile}", keep=True)]
+    if saline.percent != case.limits.bolus_percent:
+        lines.append(line("other-strength", keep=True, drug=saline_name(order)))
+    lines.append(line("stop-when", keep=True, limit=_day_limit(case), goal=goal))
+    lines.append(line("sodium-after-each"))
+    return lines
+
+
+def _saline_card(
+    case: Case,
+    order: Order,
+    indicator: Indicator,
+    variant: str = "main",
+    *,
+    do: Iterable[str | Line],
+    why: Iterable[str | Line],
+    offer: Iterable[Suggestion] = (),
+    **facts: Fact | Decimal,
+) -> Finding:
+    """Returns a card with what all on hypertonic saline share: name, first line and button (M4)."""
+    return card(
+        indicator,
+        variant,
+        drug=saline_name(order),
+        more_facts=facts,
+        do=[*treat_first(order), *do],
+        why=why,
+        offer=[keep_and_check(case), *offer],
     )
 
 
-def _card(case: Case, order: Order, finding: Finding) -> Finding:
-    """What all cards on hypertonic saline share: name, opening line, first button (M4)."""
-    drug = saline_name(order)
-    shared = replace(
-        finding,
-        facts={"drug": drug, **finding.facts},
-        do=(*emergency_line(order), *finding.do),
-        suggestions=(keep_and_check(case), *finding.suggestions),
-        drugs=(drug,),
-    )
-    return about(order, shared)
+def _symptoms(case: Case) -> list[Line]:
+    recorded = [f"symptom:{s}" for s in (*case.symptoms.severe, *case.symptoms.moderate)]
+    if recorded:
+        return [line("symptoms-recorded", symptoms="|".join(recorded))]
+    return [line("symptoms-none")] if _problems_read(case) else []
 
 
-def _symptoms(case: Case) -> tuple[Line, ...]:
-    found = (*case.symptoms.severe, *case.symptoms.moderate)
-    if found:
-        return (Line("symptoms-recorded", {"symptoms": "|".join(f"symptom:{s}" for s in found)}),)
-    return (Line("symptoms-none"),) if _problems_read(case) else ()
-
-
-def _watch(case: Case) -> tuple[Line, ...]:
-    """What goes with giving it: symptoms, risk, doubts about the sodium, what else raises it."""
-    sources = (Line("count-potassium"), Line("formula-underestimates"))
-    return (*_symptoms(case), *risk_lines(case), *result_doubts(case), *sources)
+def _watch(case: Case) -> list[str | Line]:
+    """Returns what goes with giving it: symptoms, risk, doubts, and what else raises sodium."""
+    known = (*_symptoms(case), *risk_lines(case), *result_doubts(case))
+    return [*known, "count-potassium", "formula-underestimates"]

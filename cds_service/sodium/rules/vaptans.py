@@ -208,11 +208,11 @@ def _restricted(case: Case, order: Order) -> bool:
 
 
 def _require_for_low_sodium(case: Case, order: Order) -> None:
-    """Skip if the vaptan is for polycystic kidney disease."""
+    """Skips if the vaptan is for polycystic kidney disease."""
     require(not for_polycystic_kidney(case, order), "polycystic")
 
 
 def _removal(case: Case, order: Order, vaptan: DrugMatch) -> list[Suggestion]:
-    """Return the removal of the draft, if the age is known, and a sodium at once."""
+    """Returns the removal of the draft, if the age is known, and a sodium at once."""
     repeat = sodium_at_once(order)
     return [repeat] if case.age_years is None else [remove(order, vaptan.name), repeat]

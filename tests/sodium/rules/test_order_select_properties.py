@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.engine.finding import Finding, RemoveDraft
-from cds_service.sodium.rules.order_helpers import raises_by_saline
+from cds_service.sodium.rules.order_helpers import hypertonic_saline
 from cds_service.sodium.snapshot import Missing, Patient
 from tests.sodium.patients import ADULT, Story, concepts, drugs, order, problem, result, words
 from tests.sodium.rules.orders import Scene, restriction, saline, selected, water
@@ -98,7 +98,7 @@ def test_nothing_is_removed_where_that_could_harm(scene: Scene) -> None:
     offered = {rule for rule, finding in found.items() if removes(finding)}
     if case.age_years is None:
         assert not offered
-    if raises_by_saline(scene.order):
+    if hypertonic_saline(scene.order):
         assert offered <= {"OS-HTS-OVER", "OS-HTS-MILD", "OS-HTS-NONE"}
         assert not (offered and (case.symptoms.severe or case.symptoms.icp_indication))
     if not case.snapshot.complete("conditions", "medications"):
