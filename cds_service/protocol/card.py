@@ -1,11 +1,9 @@
-"""The last look at a card before it is sent: what CDS Hooks demands of it (conformance.md G)."""
+"""Checks each card before it is sent: whether it is what CDS Hooks demands."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 _INDICATORS = frozenset({"info", "warning", "critical"})
@@ -18,11 +16,11 @@ _SUMMARY_BELOW = 140
 
 
 class InvalidCard(Exception):
-    """A card of ours breaks the specification: our bug. The text names the rule and the member."""
+    """A card of ours breaks the specification, which is our bug; names the rule and the member."""
 
 
 def check_cards(cards: list[dict[str, Any]]) -> None:
-    """Raise InvalidCard at the first thing that a client could not take."""
+    """Raises InvalidCard for the first member that a client could not accept."""
     seen = [card.get("uuid") for card in cards]
     if len(set(seen)) != len(seen):
         raise InvalidCard("two cards carry one uuid")
@@ -32,7 +30,7 @@ def check_cards(cards: list[dict[str, Any]]) -> None:
             raise InvalidCard(f"{topic}: {problem}")
 
 
-def _card_problems(card: Mapping[str, Any]) -> Iterator[str]:
+def _text_problems(card: Mapping[str, Any]) -> Iterator[str]:
     summary = card.get("summary", "")
     if not 0 < len(summary) < _SUMMARY_BELOW or "\n" in summary:
         yield f"summary has {len(summary)} characters"
@@ -42,22 +40,28 @@ def _card_problems(card: Mapping[str, Any]) -> Iterator[str]:
         yield "uuid"
     if _HTML.search(card.get("detail", "")):
         yield "detail holds HTML"
+
+
+def _card_problems(card: Mapping[str, Any]) -> Iterator[str]:
+    yield from _text_problems(card)
     source = card.get("source", {})
-    if not source.get("label") or not _is_absolute(source.get("url", "")):
-        yield "source"
+    yield from _address_problems(source, "source")
     yield from _coding_problems(source.get("topic", {}), "topic")
     yield from _suggestion_list_problems(card)
     for reason in card.get("overrideReasons", ()):
         yield from _coding_problems(reason, "override reason")
     for link in card.get("links", ()):
-        if (
-            link.get("type") != "absolute"
-            or not link.get("label")
-            or not _is_absolute(link.get("url", ""))
-        ):
+        yield from _address_problems(link, "link")
+        if link.get("type") != "absolute":
             yield "link"
-    if not _whole(card):
-        yield from _empty_members(card, "card")
+    empty = _empty_member(card)
+    if empty is not None:
+        yield f"card{empty} is empty"
+
+
+def _address_problems(member: Mapping[str, Any], what: str) -> Iterator[str]:
+    if not member.get("label") or not _ABSOLUTE.fullmatch(member.get("url", "")):
+        yield what
 
 
 def _suggestion_list_problems(card: Mapping[str, Any]) -> Iterator[str]:
@@ -65,16 +69,14 @@ def _suggestion_list_problems(card: Mapping[str, Any]) -> Iterator[str]:
     behavior = card.get("selectionBehavior")
     if bool(suggestions) != (behavior in _BEHAVIORS):
         yield "selectionBehavior"
-    if behavior == "at-most-one" and sum(1 for s in suggestions if s.get("isRecommended")) > 1:
+    recommended = [s for s in suggestions if s.get("isRecommended")]
+    if behavior == "at-most-one" and len(recommended) > 1:
         yield "two recommended suggestions under at-most-one"
     for suggestion in suggestions:
-        if (
-            not suggestion.get("label")
-            or not _is_uuid(suggestion.get("uuid"))
-            or not suggestion.get("actions")
-        ):
+        actions = suggestion.get("actions", ())
+        if not suggestion.get("label") or not _is_uuid(suggestion.get("uuid")) or not actions:
             yield "suggestion"
-        for action in suggestion.get("actions", ()):
+        for action in actions:
             yield from _action_problems(action)
 
 
@@ -85,11 +87,9 @@ def _action_problems(action: Mapping[str, Any]) -> Iterator[str]:
     if kind == "delete":
         if resource is not None or not _REFERENCE.fullmatch(action.get("resourceId", "")):
             yield "delete action"
-    elif (
-        kind not in {"create", "update"}
-        or not isinstance(resource, dict)
-        or not resource.get("resourceType")
-    ):
+        return
+    kind_fits = kind in {"create", "update"}
+    if not kind_fits or not isinstance(resource, dict) or not resource.get("resourceType"):
         yield "action"
     elif kind == "update" and not resource.get("id"):
         yield "update without id"
@@ -100,41 +100,24 @@ def _coding_problems(coding: Mapping[str, Any], what: str) -> Iterator[str]:
         yield f"{what} lacks code, system or display"
 
 
-def _whole(card: Mapping[str, Any]) -> bool:
-    """Whether `_empty_members` has surely nothing to say; every card is asked, and no place has to be named."""
-    seen: list[Any] = [card]
-    for value in seen:
-        if isinstance(value, dict):
-            members: Iterable[Any] = value.values()
-        elif isinstance(value, list):
-            members = value
-        elif isinstance(value, int | Decimal):
-            continue
-        else:
-            return False
-        if not all(members) and not all(
-            member or isinstance(member, int | Decimal) for member in members
-        ):
-            return False  # zero and False say something
-        seen += [member for member in members if type(member) is not str]  # by far the most are
-    return True
+def _empty_member(value: object) -> str | None:
+    """Returns the path to a null, an empty string, object or array: CDS Hooks allows none of them.
 
-
-def _empty_members(value: object, place: str) -> Iterator[str]:
-    """CDS Hooks: no null, no empty string, object or array."""
+    Returns None if there is no such member.
+    """
     if value is None or value in ("", [], {}, ()):
-        yield f"{place} is empty"
-    elif isinstance(value, Mapping):
+        return ""
+    if isinstance(value, dict):
         for name, member in value.items():
-            yield from _empty_members(member, f"{place}.{name}")
+            path = _empty_member(member)
+            if path is not None:
+                return f".{name}{path}"
     elif isinstance(value, list | tuple):
         for member in value:
-            yield from _empty_members(member, f"{place}[]")
-
-
-@lru_cache(maxsize=512)  # of our own pages and of the guidelines: more than hooks/ cites
-def _is_absolute(url: str) -> bool:
-    return _ABSOLUTE.fullmatch(url) is not None
+            path = _empty_member(member)
+            if path is not None:
+                return f"[]{path}"
+    return None
 
 
 def _is_uuid(value: object) -> bool:

@@ -1,7 +1,7 @@
-"""What an EHR cannot take of a card is taken out before it is sent (vendors' limits, security.md 3.2).
+"""Removes from a card what the EHR cannot show, before it is sent.
 
-Only less is offered, never something else: where a limit would change what a suggestion means, the
-suggestion goes, and the advice stays in the text of the card.
+A card only loses parts, it never gets others. If a limit would change what a suggestion means, the
+suggestion is removed, and the advice stays in the text of the card.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BULLET = re.compile(r"^- ", re.MULTILINE)
 
 
 class CardLimits(Struct, frozen=True, kw_only=True):
-    """What a client's registry entry says about the cards it can show; the default can show all."""
+    """What a client can show, by its entry in the registry; the default client can show all."""
 
     accepts_update: bool = True  # else no suggestion that changes an existing order
     one_action_per_suggestion: bool = False  # Epic
@@ -31,15 +31,17 @@ ALL = CardLimits()
 
 
 def obey(cards: list[Card], limits: CardLimits) -> list[Card]:
-    """The cards as this client can show them."""
-    return cards if limits == ALL else [_obey(card, limits) for card in cards]
+    """Returns the cards as this client can show them."""
+    if limits == ALL:
+        return cards
+    return [_obey(card, limits) for card in cards]
 
 
 def _obey(card: Card, limits: CardLimits) -> Card:
     suggestions = [s for s in card.get("suggestions", ()) if _takes(s, limits)]
     behavior = card.get("selectionBehavior")
     if limits.selection_behavior_any_only and behavior == "at-most-one":
-        # Under `any` two suggestions that exclude each other could both be taken: one is left.
+        # Under `any` a user could take two suggestions that exclude each other, so one is left.
         suggestions = sorted(suggestions, key=lambda s: not s.get("isRecommended"))[:1]
         behavior = "any"
     written = {
@@ -54,7 +56,8 @@ def _obey(card: Card, limits: CardLimits) -> Card:
 
 def _takes(suggestion: Card, limits: CardLimits) -> bool:
     actions = suggestion["actions"]
-    # The actions of a suggestion belong together: half of one could remove an order and not replace it.
+    # The actions of a suggestion belong together: the first could remove an order that the second
+    # replaces.
     if limits.one_action_per_suggestion and len(actions) > 1:
         return False
     return limits.accepts_update or all(action["type"] != "update" for action in actions)

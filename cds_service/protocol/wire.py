@@ -1,4 +1,4 @@
-"""The one JSON parser: strict in, compact out. Decimals stay decimals (docs/decisions/0003)."""
+"""Reads strict JSON and writes compact JSON; decimals stay decimals (docs/decisions/0003)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import msgspec
 
 from cds_service.errors import BadRequest
 
-# Longer numbers are no measurement, and arithmetic with a huge exponent would take minutes. They
-# arrive as text, which no reader takes for a quantity: one odd element never costs the request.
+# Longer numbers are not measurements, and arithmetic with a huge exponent would take minutes. They
+# are returned as text, which no reader takes for a quantity, so one odd element never costs a call.
 _MAX_DIGITS = 50
 _MAX_EXPONENT = 50
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
-    """A decoder that reads numbers as `decode` does, and of everything else what `shape` names."""
+    """Returns a decoder that reads numbers as `decode` does, and only the members of `shape`."""
     return msgspec.json.Decoder(shape, float_hook=_number)
 
 
@@ -38,10 +38,10 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def decode(body: bytes) -> Any:
-    """JSON as Python objects; numbers with a point or exponent arrive as Decimal.
+    """Returns JSON as Python objects; numbers with a point or an exponent become Decimal.
 
-    Raises BadRequest on anything that is not strict JSON: NaN, deep nesting, bad UTF-8, a byte order
-    mark.
+    Raises BadRequest for anything that is not strict JSON, such as NaN, deep nesting, bad UTF-8 or
+    a byte order mark.
     """
     try:
         return _DECODER.decode(body)
@@ -50,5 +50,5 @@ def decode(body: bytes) -> Any:
 
 
 def encode(value: object) -> bytes:
-    """Compact JSON; Decimals as numbers."""
+    """Returns compact JSON; a Decimal becomes a number."""
     return _ENCODER.encode(value)
