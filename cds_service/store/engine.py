@@ -1,9 +1,13 @@
-"""The database: SQLite in a file by default, migrated by itself; PostgreSQL by its URL, migrated by command."""
+"""Opens the database: by default an SQLite file, which is migrated at the start.
+
+A PostgreSQL database is given by its URL, and migrated by a command.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +16,6 @@ from typing import Literal
 import sqlalchemy as sa
 
 from cds_service.errors import SettingsError, StoreUnavailable
-from cds_service.store import sqlite
 from cds_service.store.schema import known_revisions, migrate, newest_revision, revision
 
 Problem = Literal["", "unreachable", "wrong schema", "does not take writes"]
@@ -21,7 +24,7 @@ NEWER = "the database was made by a newer release of this service"
 
 _POSTGRESQL = "postgresql+psycopg"
 _SERVER_LIMITS = {
-    "pool_pre_ping": True,  # a connection that a restart of the server broke is replaced before it is used
+    "pool_pre_ping": True,  # replaces a connection that a restart of the server broke
     "pool_size": 8,
     "max_overflow": 4,
     "pool_timeout": 2,
@@ -32,15 +35,17 @@ _WIRE_LIMITS = {
     "application_name": "hyponatremia-cds",
 }
 _BUSY_MS = 5000
+_MS = 1000
+_WAL_PAUSE_S = 0.02
 _STATEMENT_LIMIT = "-c statement_timeout=5000"
 
 
 class RowRefused(Exception):
-    """The database answers, and refuses this row: the row is wrong, not the database."""
+    """The database works and refuses this row, so the row is wrong."""
 
 
 class Database:
-    """One database and what is known of its health; shared by all threads, opened again after a fork."""
+    """One database and its health; all threads share it, and a fork opens it again."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
@@ -50,14 +55,15 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether it is a file of ours, which needs no operator."""
+        """True for a file of our own, which needs no operator."""
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
-        """A connection whose work is committed at the end, or not at all.
+        """Gives a connection whose work is committed at the end, or not at all.
 
-        StoreUnavailable (503) where the database cannot do it now, RowRefused where it never will.
+        Raises StoreUnavailable (503) if the database cannot do the work now, and RowRefused if it
+        never will.
         """
         try:
             with self.engine.begin() as connection:
@@ -72,7 +78,7 @@ class Database:
 
     @contextmanager
     def looking(self) -> Iterator[sa.Connection]:
-        """A connection to a database of any schema, for reading. SettingsError where there is none."""
+        """Gives a connection for reading, to any schema; SettingsError if there is no database."""
         try:
             with self.engine.connect() as connection:
                 yield connection
@@ -80,7 +86,7 @@ class Database:
             raise _unopened(error) from None
 
     def ping(self) -> bool:
-        """Whether it answers now and has our schema; `problem` is up to date afterwards."""
+        """Returns True if the database works and has our schema; brings `problem` up to date."""
         known = self.problem
         try:
             with self.transaction() as connection:
@@ -88,19 +94,19 @@ class Database:
         except StoreUnavailable:
             return False
         if known == "does not take writes":
-            self.problem = known  # only a write can tell that it is over
+            self.problem = known  # only a write can show that it is over
         return True
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Closes all connections."""
         self.engine.dispose()
 
     def reopen(self) -> None:
-        """Leave inherited connections to the parent: what a process does after it was forked."""
+        """Leaves the connections to the parent; a process calls this after it was forked."""
         self.engine.dispose(close=False)
 
     def _look_at_schema(self, connection: sa.Connection) -> None:
-        """Once: a server that was down when we started may turn out to hold another schema."""
+        """Checks the schema once, because a server that was down at the start may hold another."""
         if self._schema_seen:
             return
         if revision(connection) != newest_revision():
@@ -111,10 +117,10 @@ class Database:
 
 
 def open_database(url: str) -> Database:
-    """The database of a deployment.
+    """Opens the database of a deployment, and brings an SQLite file to our schema.
 
-    SQLite is brought to our schema. A PostgreSQL with another schema, and whatever cannot be opened at all,
-    is a SettingsError; a PostgreSQL that does not answer now is opened with `problem` set.
+    Raises SettingsError for a PostgreSQL database with another schema, and for a database that
+    cannot be opened at all. If a PostgreSQL server does not answer now, `problem` is set.
     """
     database = Database(make_engine(url))
     if database.is_sqlite:
@@ -133,7 +139,7 @@ def open_database(url: str) -> Database:
 
 
 def make_engine(url: str, *, patient: bool = False) -> sa.Engine:
-    """An engine for this URL; a `patient` one may take its time over a statement."""
+    """Returns an engine for this URL; a `patient` one has no time limit for a statement."""
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
@@ -151,18 +157,46 @@ def make_engine(url: str, *, patient: bool = False) -> sa.Engine:
         ) from None
     except sa.exc.SQLAlchemyError as error:
         raise _unopened(error) from None
-    sa.event.listen(engine, "connect", _prepare_sqlite)
+    # FULL makes an acknowledged feedback survive a power cut.
+    prepare_connections(engine, busy_ms=_BUSY_MS, synchronous="FULL")
     return engine
 
 
+def prepare_connections(engine: sa.Engine, *, busy_ms: int, synchronous: str) -> None:
+    """Sets up each connection to an SQLite file of ours.
+
+    A connection waits for another writer for `busy_ms`, and readers go on beside a writer (WAL).
+    """
+
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute(f"PRAGMA busy_timeout={busy_ms}")
+        _switch_to_wal(connection, time.monotonic() + busy_ms / _MS)
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+
+    sa.event.listen(engine, "connect", prepare)
+
+
+def _switch_to_wal(connection: sqlite3.Connection, until: float) -> None:
+    # A file is switched once in its life, and busy_timeout has no effect on that statement.
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_WAL_PAUSE_S)
+        else:
+            return
+
+
 def sqlite_url(folder: Path) -> str:
-    """The URL of the SQLite file in a folder, which is made where it is missing."""
+    """Returns the URL of the SQLite file in a folder; makes the folder if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{folder / 'hyponatremia-cds.db'}"
 
 
 def upgrade(engine: sa.Engine) -> None:
-    """Bring the schema to the newest revision; does nothing where it is there already."""
+    """Brings the schema to the newest revision, if it is not there already."""
     try:
         with engine.begin() as connection:
             if not migrate(connection):
@@ -174,11 +208,12 @@ def upgrade(engine: sa.Engine) -> None:
 
 
 def _refuse_other_schema(connection: sa.Connection) -> None:
-    found = revision(connection)
-    if found == newest_revision():
+    present = revision(connection)
+    if present == newest_revision():
         return
-    known = found is None or found in known_revisions()
-    raise SettingsError(f"CDS_DATABASE_URL: {BEHIND if known else NEWER}")
+    if present is None or present in known_revisions():
+        raise SettingsError(f"CDS_DATABASE_URL: {BEHIND}")
+    raise SettingsError(f"CDS_DATABASE_URL: {NEWER}")
 
 
 def _unopened(error: Exception) -> SettingsError:
@@ -189,13 +224,11 @@ def _unopened(error: Exception) -> SettingsError:
 
 
 def _kind(error: sa.exc.SQLAlchemyError) -> Problem:
-    """Whether nobody answered, or somebody who could not write (a full disk, a read-only server)."""
-    broken = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
-    connecting = isinstance(error, sa.exc.OperationalError) and error.statement is None
-    timeout = isinstance(error, sa.exc.TimeoutError)
-    return "unreachable" if broken or connecting or timeout else "does not take writes"
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    # FULL makes an acknowledged feedback survive a power cut.
-    sqlite.prepare(connection, busy_ms=_BUSY_MS, synchronous="FULL")
+    """Tells a server that did not answer from one that could not write, say by a full disk."""
+    if isinstance(error, sa.exc.TimeoutError):
+        return "unreachable"
+    if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
+        return "unreachable"
+    if isinstance(error, sa.exc.OperationalError) and error.statement is None:
+        return "unreachable"  # it broke while it connected
+    return "does not take writes"

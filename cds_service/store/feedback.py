@@ -1,4 +1,4 @@
-"""Feedback rows: written at once, once."""
+"""Stores feedback, each item once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cds_service.store.engine import Database, RowRefused
 from cds_service.store.statements import insert_new
 from cds_service.store.tables import FEEDBACK
 
-COMMENT, COMMENTED = "comment", "commented"  # in `content`: the words, and that there were some
+COMMENT, COMMENTED = "comment", "commented"  # in `content`: the words, or that there were some
 
 
 class FeedbackRow(TypedDict):
@@ -30,21 +30,23 @@ class FeedbackRow(TypedDict):
 
 
 def without_comment(content: dict[str, Any]) -> dict[str, Any]:
-    """The same content; of a comment only that there was one."""
-    left = {name: value for name, value in content.items() if name != COMMENT}
-    return left | {COMMENTED: True} if COMMENT in content else left
+    """Returns the content in which a comment is replaced by the fact that there was one."""
+    if COMMENT not in content:
+        return content
+    kept = {name: value for name, value in content.items() if name != COMMENT}
+    return kept | {COMMENTED: True}
 
 
 class FeedbackTable:
-    """The repository of feedback rows."""
+    """The table of feedback."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, rows: Sequence[FeedbackRow]) -> int:
-        """Store what is new; the number of new rows. Repeats change nothing (T-64).
+        """Stores the rows that are new and returns their number; repeats change nothing (T-64).
 
-        StoreUnavailable (503) where they cannot be stored now; BadRequest where they never can.
+        Raises StoreUnavailable (503) if they cannot be stored now, BadRequest if they never can.
         """
         if not rows:
             return 0
@@ -56,7 +58,7 @@ class FeedbackTable:
             raise BadRequest("An item of 'feedback' holds text that cannot be stored.") from None
 
     def count(self, tenant: str) -> int:
-        """How many items this tenant has sent."""
+        """Returns the number of items that this tenant has sent."""
         query = sa.select(sa.func.count()).select_from(FEEDBACK).where(FEEDBACK.c.tenant == tenant)
         with self._database.transaction() as connection:
             return int(connection.execute(query).scalar_one())

@@ -1,4 +1,4 @@
-"""What the report reads: counts, cards and feedback of one tenant since a day, each by an index."""
+"""Reads for the report the counts, cards and feedback of one tenant since a day, by an index."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Showing(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """One feedback, and whether its card is among those we sent."""
+    """One feedback; `known` says whether its card is among those we sent."""
 
     card: str
     outcome: str
@@ -45,27 +45,30 @@ class Answer(NamedTuple):
 
 
 class FigureTables:
-    """The repository behind the report. Rows come as they are read: a year does not fit into memory twice."""
+    """The tables behind the report.
+
+    Rows are yielded as they are read, because a year of them does not fit into memory twice.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def tenants(self) -> list[str]:
-        """All tenants that have a card, a count or feedback."""
+        """Returns all tenants that have a card, a count or feedback."""
         named = sa.union(*(sa.select(t.c.tenant) for t in (TALLY, ISSUED, FEEDBACK)))
         with self._database.transaction() as connection:
             return sorted(connection.execute(named).scalars())
 
     def counts(self, tenant: str, since: date) -> Iterator[DayCount]:
-        """Daily counts."""
+        """Yields the daily counts."""
         yield from (DayCount._make(row) for row in self._rows(count_query(tenant, since)))
 
     def showings(self, tenant: str, since: datetime) -> Iterator[Showing]:
-        """Cards that were sent, oldest first."""
+        """Yields the cards that were sent, oldest first."""
         yield from (Showing._make(row) for row in self._rows(showing_query(tenant, since)))
 
     def answers(self, tenant: str, since: datetime) -> Iterator[Answer]:
-        """Feedback that was received, in the order in which it was given."""
+        """Yields the feedback that was received, in the order in which it was given."""
         yield from (Answer._make(row) for row in self._rows(answer_query(tenant, since)))
 
     def _rows(self, query: sa.Select[Any]) -> Iterator[tuple[Any, ...]]:
@@ -74,21 +77,21 @@ class FigureTables:
 
 
 def count_query(tenant: str, since: date) -> sa.Select[Any]:
-    """The query behind `counts`."""
+    """Returns the query behind `counts`."""
     c = TALLY.c
     columns = (c.day, c.rule, c.profile, c.fired, c.returned, c.suppressed)
     return sa.select(*columns).where(c.tenant == tenant, c.day >= since)
 
 
 def showing_query(tenant: str, since: datetime) -> sa.Select[Any]:
-    """The query behind `showings`."""
+    """Returns the query behind `showings`."""
     c = ISSUED.c
     period = (c.tenant == tenant, c.issued_at >= since)
     return sa.select(c.card, c.rule, c.profile, c.issued_at).where(*period).order_by(c.issued_at)
 
 
 def answer_query(tenant: str, since: datetime) -> sa.Select[Any]:
-    """The query behind `answers`."""
+    """Returns the query behind `answers`."""
     c = FEEDBACK.c
     known = sa.exists().where(ISSUED.c.tenant == c.tenant, ISSUED.c.card == c.card)
     period = (c.tenant == tenant, c.received_at >= since)

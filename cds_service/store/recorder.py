@@ -1,4 +1,4 @@
-"""Issued-card and audit rows on their way to the database: one bounded queue, one thread, no waiting."""
+"""Writes issued-card and audit rows: one bounded queue and one thread, so that no call waits."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ from cds_service.telemetry import log
 
 DEFAULT_ROOM = 10_000
 _BATCH = 200
-_GATHER_S = 0.25  # calls of so long go together: a transaction costs as much as the rows of twenty
-_IDLE_S = (
-    5.0  # between looks at an idle database, so that /health knows of an outage without traffic
-)
+_GATHER_S = 0.25  # rows of so long are written together; a transaction costs as much as 20 calls
+_IDLE_S = 5.0  # between pings of an idle database, so that /health knows of an outage
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _END_S = 1.0
-_RECENT_S = 300.0  # rows that were dropped degrade /health for so long
+_SUMS = ("fired", "returned", "suppressed")
+_RECENT_S = 300.0  # /health is degraded for so long after rows were dropped
 
 
 class Tally(NamedTuple):
-    """What one call adds to the count of one rule on one day."""
+    """One event that a call adds to the count of one rule on one day."""
 
     tenant: str
     day: date
@@ -45,7 +44,7 @@ class Tally(NamedTuple):
 
 
 class CallRecord(Struct, frozen=True, kw_only=True):
-    """The rows of one hook call: columns of `AUDIT` and `ISSUED`, and counts."""
+    """The rows of one hook call: one of `AUDIT`, those of `ISSUED`, and the counts."""
 
     audit: Mapping[str, Any]
     issued: Sequence[Mapping[str, Any]] = ()
@@ -53,20 +52,19 @@ class CallRecord(Struct, frozen=True, kw_only=True):
 
 
 class Recorder:
-    """Takes the rows of calls and never makes a call wait; what does not fit is dropped and counted.
+    """Takes the rows of calls and never makes a call wait; rows that do not fit are dropped.
 
-    A batch that could not be written is kept and tried again, so an outage loses nothing until the queue
-    is full. A killed process loses what is in its queue; feedback does not go this way.
+    A batch that could not be written is kept and tried again, so an outage loses no rows until the
+    queue is full. A process that is killed loses its queue; feedback does not use it.
     """
 
     def __init__(self, database: Database, room: int = DEFAULT_ROOM) -> None:
         self._database = database
-        self._queue: queue.Queue[CallRecord | None] = queue.Queue(
-            room
-        )  # None wakes the thread at the stop
+        # None wakes the thread at the stop.
+        self._queue: queue.Queue[CallRecord | None] = queue.Queue(room)
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._hurry = threading.Event()  # somebody waits for what is in the queue
+        self._hurry = threading.Event()  # a thread waits until the queue is written
         self._thread: threading.Thread | None = None
         self._pid = 0
         self._pending: list[CallRecord] = []
@@ -74,7 +72,7 @@ class Recorder:
         self.dropped = 0
 
     def put(self, record: CallRecord) -> None:
-        """Take the rows of one call, or drop them where the queue is full."""
+        """Takes the rows of one call, or drops them if the queue is full."""
         self.start()
         try:
             self._queue.put_nowait(record)
@@ -82,7 +80,7 @@ class Recorder:
             self._count_dropped(1, "cds_queue_overflow")
 
     def start(self) -> None:
-        """Make the thread, in the process that uses it: threads do not survive a fork."""
+        """Starts the thread in the process that uses it, because threads do not survive a fork."""
         if self._pid == os.getpid():
             return
         with self._lock:
@@ -96,23 +94,23 @@ class Recorder:
 
     @property
     def closed(self) -> bool:
-        """Whether this worker is being stopped."""
+        """True if this worker is being stopped."""
         return self._stop.is_set()
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for their rows to be written."""
+        """The number of calls whose rows are not written yet."""
         return self._queue.qsize() + len(self._pending)
 
     @property
     def problem(self) -> str:
-        """Why the record of calls is not complete or not current; empty where it is both."""
+        """The reason why the record of calls is not complete; empty if it is."""
         if time.monotonic() - self._dropped_at < _RECENT_S:
             return "rows of calls were dropped"
         return ""
 
     def flush(self, seconds: float) -> bool:
-        """Wait until everything is written, at most so long; whether it is."""
+        """Waits at most so long until everything is written; returns True if it is."""
         until = time.monotonic() + seconds
         self._hurry.set()
         while self.waiting and time.monotonic() < until:
@@ -121,7 +119,7 @@ class Recorder:
         return not self.waiting
 
     def close(self, seconds: float = 5.0) -> None:
-        """Write what is left, at most so long, and end the thread."""
+        """Waits at most so long for the rows that are left, and ends the thread."""
         thread = self._thread if self._pid == os.getpid() else None
         written = thread is None or self.flush(seconds)
         self._stop.set()
@@ -149,7 +147,7 @@ class Recorder:
             metrics.show("cds_store_up", 0 if self._database.problem else 1)
 
     def _take(self) -> bool:
-        """Whether there was anything to take within the idle time."""
+        """Fills the batch from the queue; returns False if no row came within the idle time."""
         try:
             record = self._queue.get(timeout=_IDLE_S)
             while record is not None:
@@ -162,7 +160,7 @@ class Recorder:
         return bool(self._pending)
 
     def _write(self, records: Sequence[CallRecord]) -> bool:
-        """Whether these rows are done with: written, or refused for good one by one."""
+        """Returns True if these rows are written, or refused for good one by one."""
         try:
             self._write_once(records)
         except StoreUnavailable:
@@ -174,13 +172,14 @@ class Recorder:
         return True
 
     def _write_once(self, records: Sequence[CallRecord]) -> None:
-        """All rows of these calls in one transaction; calls that are there already add nothing."""
+        """Writes all rows of these calls in one transaction; calls that are there add no rows."""
         try:
             with self._database.transaction() as connection:
-                _insert(connection, records)
+                insert_calls(connection, records)
         except _Repeated:
             with self._database.transaction() as connection:
-                _insert_rest(connection, [r for r in records if _is_new(connection, r)])
+                new = [record for record in records if _insert_audit(connection, record)]
+                _insert_cards_and_counts(connection, new)
 
     def _count_dropped(self, number: int, metric: str) -> None:
         with self._lock:
@@ -190,38 +189,33 @@ class Recorder:
 
 
 class _Repeated(Exception):
-    """Some of these calls are there already: the batch was written before, and nobody told us so."""
+    """Some of these calls are in the database: they were committed, but the answer was lost."""
 
 
-def _insert(connection: sa.Connection, records: Sequence[CallRecord]) -> None:
-    """The rows of calls that are all new; _Repeated, with the transaction undone, where they are not."""
-    audit = [dict(r.audit) for r in records]
+def insert_calls(connection: sa.Connection, records: Sequence[CallRecord]) -> None:
+    """Writes all rows of these calls; raises an error if one of them is in the database already."""
+    audit = [dict(record.audit) for record in records]
     if connection.execute(insert_new(connection, AUDIT), audit).rowcount != len(audit):
         raise _Repeated
-    _insert_rest(connection, records)
+    _insert_cards_and_counts(connection, records)
 
 
-def _is_new(connection: sa.Connection, record: CallRecord) -> bool:
-    """Write the audit row of one call; whether it was not there before."""
+def _insert_audit(connection: sa.Connection, record: CallRecord) -> bool:
+    """Writes the audit row of one call; returns True if it was not there before."""
     return bool(connection.execute(insert_new(connection, AUDIT), dict(record.audit)).rowcount)
 
 
-def _insert_rest(connection: sa.Connection, fresh: Sequence[CallRecord]) -> None:
-    """Issued cards and counts of calls whose audit rows are written."""
-    issued = [dict(row) for r in fresh for row in r.issued]
+def _insert_cards_and_counts(connection: sa.Connection, records: Sequence[CallRecord]) -> None:
+    """Writes the rows that belong to calls whose audit rows are written."""
+    issued = [dict(row) for record in records for row in record.issued]
     if issued:
         connection.execute(insert_new(connection, ISSUED), issued)
-    counts = Counter(tally for r in fresh for tally in r.tallies)
-    # In one order for all workers, so that two of them never wait for each other.
-    rows = [_tally_row(tally, number) for tally, number in sorted(counts.items())]
+    counts = Counter(tally for record in records for tally in record.tallies)
+    rows = []
+    # All workers use the same order, so that two of them never wait for each other.
+    for tally, number in sorted(counts.items()):
+        row = {**tally._asdict(), **dict.fromkeys(_SUMS, 0)}
+        row[row.pop("kind")] = number
+        rows.append(row)
     if rows:
         connection.execute(insert_adding(connection, TALLY, _SUMS), rows)
-
-
-_SUMS = ("fired", "returned", "suppressed")
-
-
-def _tally_row(tally: Tally, number: int) -> dict[str, Any]:
-    row = {**tally._asdict(), **dict.fromkeys(_SUMS, 0)}
-    row[row.pop("kind")] = number
-    return row

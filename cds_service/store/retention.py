@@ -1,7 +1,8 @@
-"""How long rows are kept: deleting what is old, and what is left afterwards."""
+"""Deletes old rows, and lists what a database holds."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ _BATCH = 2000  # rows of one transaction: feedback waits for it on SQLite
 
 
 class Cutoffs(Struct, frozen=True, kw_only=True):
-    """Rows from before these times go."""
+    """The times before which rows are deleted."""
 
     issued: datetime
     feedback: datetime
@@ -27,7 +28,7 @@ class Cutoffs(Struct, frozen=True, kw_only=True):
 
 
 class Contents(Struct, frozen=True, kw_only=True):
-    """What a database holds."""
+    """The schema of a database, and the number and age of its rows."""
 
     schema: str | None
     newest: str | None
@@ -39,7 +40,7 @@ _TIMES = {"issued": ISSUED.c.issued_at, "feedback": FEEDBACK.c.received_at, "aud
 
 
 def prune(database: Database, cutoffs: Cutoffs) -> dict[str, int]:
-    """Delete what is older, batch by batch; the number of rows by table. Daily counts (TALLY) stay."""
+    """Deletes older rows and returns their number by table; daily counts (TALLY) stay."""
     return {
         "comments": _drop_comments(database, cutoffs.comments),
         "feedback": _delete(database, FEEDBACK, FEEDBACK.c.received_at, cutoffs.feedback),
@@ -50,9 +51,9 @@ def prune(database: Database, cutoffs: Cutoffs) -> dict[str, int]:
 
 
 def contents(database: Database) -> Contents:
-    """How many rows there are in each table, from when the oldest are, and which schema it is.
+    """Returns the number of rows in each table, the times of the oldest, and the schema.
 
-    It may be asked of a database with another schema: tables that are not there are left out.
+    The database may have another schema; tables that it does not have are left out.
     """
     with database.looking() as connection:
         there = set(sa.inspect(connection).get_table_names())
@@ -75,14 +76,8 @@ def contents(database: Database) -> Contents:
 def _delete(database: Database, table: sa.Table, time: sa.Column[Any], before: datetime) -> int:
     key = sa.tuple_(*table.primary_key.columns)
     old = sa.select(*table.primary_key.columns).where(time < before).limit(_BATCH)
-    deleted = 0
-    while True:
-        with database.transaction() as connection:
-            _erase_for_good(connection)
-            number = connection.execute(sa.delete(table).where(key.in_(old))).rowcount
-        deleted += number
-        if number < _BATCH:
-            return deleted
+    statement = sa.delete(table).where(key.in_(old))
+    return _in_batches(database, lambda connection: connection.execute(statement).rowcount)
 
 
 def _drop_comments(database: Database, before: datetime) -> int:
@@ -93,26 +88,27 @@ def _drop_comments(database: Database, before: datetime) -> int:
         .where(c.received_at < before, commented)
         .limit(_BATCH)
     )
-    change = sa.update(FEEDBACK).where(
-        c.tenant == sa.bindparam("of"), c.card == sa.bindparam("on"), c.digest == sa.bindparam("is")
-    )
-    dropped = 0
+
+    def drop_some(connection: sa.Connection) -> int:
+        rows = connection.execute(old).all()
+        for tenant, card, digest, content in rows:
+            key = (c.tenant == tenant, c.card == card, c.digest == digest)
+            change = sa.update(FEEDBACK).where(*key).values(content=without_comment(content))
+            connection.execute(change)
+        return len(rows)
+
+    return _in_batches(database, drop_some)
+
+
+def _in_batches(database: Database, step: Callable[[sa.Connection], int]) -> int:
+    """Repeats a step, each time in a transaction of its own, until it changes less than a batch."""
+    total = 0
     while True:
         with database.transaction() as connection:
-            _erase_for_good(connection)
-            rows = connection.execute(old).all()
-            for tenant, card, digest, content in rows:
-                left = without_comment(content)
-                connection.execute(
-                    change.values(content=left), {"of": tenant, "on": card, "is": digest}
-                )
-        dropped += len(rows)
-        if len(rows) < _BATCH:
-            return dropped
-
-
-def _erase_for_good(connection: sa.Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(
-            "PRAGMA secure_delete=ON"
-        )  # else deleted text stays in the file for a while
+            if connection.dialect.name == "sqlite":
+                # Without it deleted text stays in the file for a while.
+                connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            number = step(connection)
+        total += number
+        if number < _BATCH:
+            return total

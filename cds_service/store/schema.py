@@ -1,7 +1,7 @@
-"""Which schema a database has, and how it gets ours.
+"""Finds out which schema a database has, and brings it to ours.
 
-Alembic is imported only where there is something to migrate: it takes longer to import than the rest of a start
-that finds its schema in place, or an empty file to put it in.
+Alembic is imported only if there is something to migrate, because its import takes longer than the
+rest of a start that finds its schema in place or an empty file.
 """
 
 from __future__ import annotations
@@ -25,44 +25,47 @@ _VERSIONS = sa.Table(  # as alembic makes it
 
 @cache
 def known_revisions() -> tuple[str, ...]:
-    """The revisions of this release, oldest first; the files of migrations are named by them."""
+    """Returns the revisions of this release, oldest first; migration files are named by them."""
     return tuple(
         sorted(path.stem[:_NUMBER] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
     )
 
 
 def newest_revision() -> str:
-    """The schema that this release works with."""
+    """Returns the schema that this release works with."""
     return known_revisions()[-1]
 
 
 def revision(connection: sa.Connection) -> str | None:
-    """The schema that a database has; None where it has none of ours."""
+    """Returns the schema of a database, or None if it has none of ours."""
     if not sa.inspect(connection).has_table(_VERSIONS.name):
         return None
-    found = connection.scalar(sa.select(_VERSIONS.c.version_num))
-    return None if found is None else str(found)
+    number = connection.scalar(sa.select(_VERSIONS.c.version_num))
+    return None if number is None else str(number)
 
 
 def migrate(connection: sa.Connection) -> bool:
-    """Bring the schema to the newest revision; False where it is one that this release does not know.
+    """Brings the schema to the newest revision; returns False if this release does not know it.
 
-    In SQLite, all of it or nothing: two may start on one file, and each may be killed at any moment.
+    An SQLite file is migrated completely or not at all, because two services may start on one file,
+    and each may be killed at any moment.
     """
-    found = revision(connection)
-    if found == newest_revision():
+    sqlite = connection.dialect.name == "sqlite"
+    if revision(connection) == newest_revision():
         return True
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(
-            "BEGIN IMMEDIATE"
-        )  # sqlite3 itself begins before rows only, not before tables
-        found = revision(connection)  # another start may have made them meanwhile
-        if found == newest_revision():
-            return True
-    if found is not None and found not in known_revisions():
+    if sqlite:
+        # By itself sqlite3 begins a transaction before rows are changed, but not before tables are.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    present = revision(connection)  # another start may have made the tables meanwhile
+    if present == newest_revision():
+        return True
+    if present is not None and present not in known_revisions():
         return False
-    if connection.dialect.name == "sqlite" and not sa.inspect(connection).get_table_names():
-        _make(connection)
+    if sqlite and not sa.inspect(connection).get_table_names():
+        # In an empty file this makes what all migrations would; a test compares the two.
+        METADATA.create_all(connection)
+        _VERSIONS.create(connection)
+        connection.execute(sa.insert(_VERSIONS).values(version_num=newest_revision()))
         return True
     from alembic import command
     from alembic.config import Config
@@ -72,10 +75,3 @@ def migrate(connection: sa.Connection) -> bool:
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     return True
-
-
-def _make(connection: sa.Connection) -> None:
-    """In an empty SQLite file, what all migrations would make one after the other; a test compares the two."""
-    METADATA.create_all(connection)
-    _VERSIONS.create(connection)
-    connection.execute(sa.insert(_VERSIONS).values(version_num=newest_revision()))

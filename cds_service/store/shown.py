@@ -1,4 +1,4 @@
-"""Cards that were shown and answered: what suppression after feedback asks of the store."""
+"""Reads the cards that were shown and answered, for suppression after feedback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cds_service.store.tables import FEEDBACK, ISSUED
 
 
 class ShownCard(Struct, frozen=True, kw_only=True):
-    """One time that a card was shown, beside one feedback on that card. Columns of ISSUED and FEEDBACK."""
+    """One time that a card was shown, and one feedback on it; columns of ISSUED and FEEDBACK."""
 
     card: str
     issued_at: datetime
@@ -30,18 +30,24 @@ class ShownCard(Struct, frozen=True, kw_only=True):
     received_at: datetime
 
 
-_SHOWN = ("card", "issued_at", "user_hash", "topic", "indicator", "rules", "profile")
-_RESTED_ON = ("drugs_hash", "sodium", "band", "symptom_hashes", "result_hash")
-_COLUMNS = (
-    *(ISSUED.c[name] for name in (*_SHOWN, *_RESTED_ON)),
-    FEEDBACK.c.outcome_at,
-    FEEDBACK.c.received_at,
-)
-
-
-# The query behind `ShownTable.answered`, put together once: that takes longer than running it.
+# The query behind `ShownTable.answered`; made once, because that takes longer than running it.
 ANSWERED_CARDS = (
-    sa.select(*_COLUMNS)
+    sa.select(
+        ISSUED.c.card,
+        ISSUED.c.issued_at,
+        ISSUED.c.user_hash,
+        ISSUED.c.topic,
+        ISSUED.c.indicator,
+        ISSUED.c.rules,
+        ISSUED.c.profile,
+        ISSUED.c.drugs_hash,
+        ISSUED.c.sodium,
+        ISSUED.c.band,
+        ISSUED.c.symptom_hashes,
+        ISSUED.c.result_hash,
+        FEEDBACK.c.outcome_at,
+        FEEDBACK.c.received_at,
+    )
     .join(FEEDBACK, sa.and_(FEEDBACK.c.tenant == ISSUED.c.tenant, FEEDBACK.c.card == ISSUED.c.card))
     .where(
         ISSUED.c.tenant == sa.bindparam("tenant"),
@@ -53,22 +59,22 @@ ANSWERED_CARDS = (
 
 
 class ShownTable:
-    """The repository of cards that were answered."""
+    """The cards that were answered."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @property
     def usable(self) -> bool:
-        """Whether it is worth asking now."""
+        """True if the database works as far as we know."""
         return not self._database.problem
 
     def answered(self, tenant: str, patient_hash: str, since: datetime) -> list[ShownCard]:
-        """Each showing since then of a card that has feedback, once for each feedback, oldest first."""
+        """Returns each showing since then of a card with feedback, oldest first.
+
+        A showing is returned once for each feedback on its card.
+        """
+        wanted = {"tenant": tenant, "patient_hash": patient_hash, "since": since}
         with self._database.transaction() as connection:
-            wanted = {"tenant": tenant, "patient_hash": patient_hash, "since": since}
-            # Most patients have none, and names for the columns of no row cost as much as asking for it.
-            return [
-                ShownCard(**row._mapping)
-                for row in connection.execute(ANSWERED_CARDS, wanted).all()
-            ]
+            rows = connection.execute(ANSWERED_CARDS, wanted).all()
+        return [ShownCard(**row._mapping) for row in rows]

@@ -1,6 +1,6 @@
-"""Statements that SQLite and PostgreSQL spell alike but SQLAlchemy keeps apart.
+"""Inserts that SQLite and PostgreSQL spell alike but SQLAlchemy keeps apart.
 
-Each is put together once: that takes longer than running it.
+Each statement is made once, because that takes longer than running it.
 """
 
 from __future__ import annotations
@@ -17,21 +17,20 @@ if TYPE_CHECKING:
 
 
 def insert_new(connection: sa.Connection, table: sa.Table) -> sa.Executable:
-    """Insert rows; those whose key is there already change nothing. `rowcount` says how many were new."""
+    """Returns a statement that inserts rows with a new key; `rowcount` is their number."""
     return _insert_new(connection.dialect.name, table)
 
 
 def insert_adding(connection: sa.Connection, table: sa.Table, sums: Sequence[str]) -> sa.Executable:
-    """Insert rows; where the key is there already these columns grow by the new row's."""
+    """Returns a statement that inserts rows, or adds the columns `sums` to the row of that key."""
     return _insert_adding(connection.dialect.name, table, tuple(sums))
 
 
 @cache
 def _insert_new(dialect: str, table: sa.Table) -> sa.Executable:
-    # Without the option SQLAlchemy forgets the count that PostgreSQL tells, and says -1.
-    return (
-        _insert(dialect, table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
-    )
+    insert = _insert(dialect, table).on_conflict_do_nothing()
+    # Without the option SQLAlchemy loses the count that PostgreSQL sends, and gives -1.
+    return insert.execution_options(preserve_rowcount=True)
 
 
 @cache
@@ -44,8 +43,7 @@ def _insert_adding(dialect: str, table: sa.Table, sums: tuple[str, ...]) -> sa.E
 def _insert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     if dialect != "postgresql":
         return sqlite.insert(table)
-    from sqlalchemy.dialects import (
-        postgresql,
-    )  # some twenty modules, which a start on SQLite does without
+    # These are some twenty modules, which a start on SQLite does without.
+    from sqlalchemy.dialects import postgresql
 
     return postgresql.insert(table)

@@ -1,15 +1,39 @@
-"""The tables: tenant first in every key."""
+"""Defines the tables; the tenant comes first in every key."""
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from datetime import UTC, datetime
 
-from cds_service.store.kinds import Instant
+import sqlalchemy as sa
 
 METADATA = sa.MetaData()
 
-# Raw and at once: a feedback is matched to its card when it is reported on, because it may arrive
-# before the row of the card it speaks of. `digest` makes repeats harmless (T-64).
+
+class Instant(sa.TypeDecorator[datetime]):
+    """A column of instants, which are written and read as UTC; SQLite itself keeps no zone."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Returns the value in UTC; a value without a zone is our mistake."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant without its zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Returns the stored value as UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            return value.replace(tzinfo=UTC)
+        return value.astimezone(UTC)
+
+
+# Feedback is stored raw and at once. It is matched to its card when it is reported on, because it
+# may arrive before the row of that card. `digest` makes repeats harmless (T-64).
 FEEDBACK = sa.Table(
     "feedback",
     METADATA,
@@ -24,7 +48,7 @@ FEEDBACK = sa.Table(
     sa.Index("feedback_received", "tenant", "received_at"),
 )
 
-# Tokens that were used, by the hash of their `jti`: a row matters until the token expires (T-23).
+# The hashes of the `jti` of tokens that were used; a row is needed until its token expires (T-23).
 USED_TOKENS = sa.Table(
     "replay",
     METADATA,
@@ -34,9 +58,10 @@ USED_TOKENS = sa.Table(
     sa.Index("replay_expires", "expires"),
 )
 
-# One row for each time a card was sent. The same advice on the same facts has the same uuid, so one card
-# may have many rows. Nothing of a patient can be read from it: hashes are keyed with the deployment's
-# secret, and sodium, band and hashes of symptoms stand here because suppression ends when they get worse.
+# One row for each time a card was sent. The same advice on the same facts has the same uuid, so one
+# card may have many rows. No patient can be identified by it: the hashes are keyed with the
+# deployment's secret. Sodium, band and hashes of symptoms are kept because suppression ends if they
+# get worse.
 ISSUED = sa.Table(
     "issued",
     METADATA,
@@ -64,7 +89,7 @@ ISSUED = sa.Table(
     sa.Index("issued_patient", "tenant", "patient_hash", "issued_at"),
 )
 
-# One row for each hook call, whatever came of it.
+# One row for each hook call, with or without cards.
 AUDIT = sa.Table(
     "audit",
     METADATA,
@@ -79,9 +104,8 @@ AUDIT = sa.Table(
     sa.Column("user_hash", sa.String(32), nullable=False),
     sa.Column("cards", sa.Integer, nullable=False),
     sa.Column("fired", sa.Text, nullable=False),  # rules
-    sa.Column(
-        "suppressed", sa.Text, nullable=False
-    ),  # rules of cards that stayed away after feedback
+    # Rules of the cards that stayed away after feedback.
+    sa.Column("suppressed", sa.Text, nullable=False),
     sa.Column("shadow", sa.Boolean, nullable=False),  # evaluated, and nothing shown
     sa.Column("sources", sa.JSON, nullable=False),  # state of each prefetch key
     sa.Column("knowledge", sa.String(64), nullable=False),
@@ -89,7 +113,7 @@ AUDIT = sa.Table(
     sa.Index("audit_time", "tenant", "at"),
 )
 
-# Counts for each day (UTC), rule and profile: what remains when the rows above are pruned.
+# Counts for each day (UTC), rule and profile; they remain when the rows above are pruned.
 TALLY = sa.Table(
     "tally",
     METADATA,

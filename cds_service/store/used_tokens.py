@@ -1,8 +1,7 @@
-"""Identifiers of tokens that were used, so that none is used twice: shared by all workers and nodes."""
+"""Stores which tokens were used, for all workers and nodes, so that none is used twice."""
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from cds_service.errors import SettingsError, StoreUnavailable
-from cds_service.store import sqlite
+from cds_service.store.engine import prepare_connections
 from cds_service.store.statements import insert_new
 from cds_service.store.tables import USED_TOKENS
 
@@ -20,7 +19,7 @@ _PURGE_EVERY = timedelta(minutes=1)
 
 
 class UsedTokens:
-    """The repository of used token identifiers."""
+    """The table of used token identifiers."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -28,7 +27,10 @@ class UsedTokens:
         self._next_purge: datetime | None = None
 
     def first_use(self, tenant: str, digest: str, expires: datetime, now: datetime) -> bool:
-        """Whether this identifier is new; it is then taken, in the same statement. StoreUnavailable on an outage."""
+        """Takes this identifier, and returns True if it was new, in one statement.
+
+        Raises StoreUnavailable on an outage.
+        """
         row = {"tenant": tenant, "digest": digest, "expires": expires}
         try:
             with self._engine.begin() as connection:
@@ -48,10 +50,11 @@ class UsedTokens:
 
 
 def used_tokens_file(folder: Path) -> sa.Engine:
-    """An SQLite file of its own: used tokens are written far more often than anything that must last."""
+    """Opens an SQLite file for used tokens only, because they are written far more often."""
     folder.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(f"sqlite:///{folder / _FILE}")
-    sa.event.listen(engine, "connect", _prepare)
+    # A power cut may forget the tokens of the last second; no call waits for the disk.
+    prepare_connections(engine, busy_ms=_BUSY_MS, synchronous="NORMAL")
     try:
         # "If not exists" in the statement itself: several workers may start at once.
         with engine.begin() as connection:
@@ -63,8 +66,3 @@ def used_tokens_file(folder: Path) -> sa.Engine:
             f"CDS_DATA_DIR: {_FILE} cannot be made ({type(error).__name__})"
         ) from None
     return engine
-
-
-def _prepare(connection: sqlite3.Connection, _: object) -> None:
-    # A power cut may forget the last second's tokens; no call waits for the disk or for a stuck writer.
-    sqlite.prepare(connection, busy_ms=_BUSY_MS, synchronous="NORMAL")

@@ -24,7 +24,7 @@ from cds_service.feedback.report_table import report_csv
 from cds_service.store.engine import Database
 from cds_service.store.feedback import FeedbackTable
 from cds_service.store.figures import FigureTables, answer_query, count_query, showing_query
-from cds_service.store.recorder import _insert
+from cds_service.store.recorder import insert_calls
 from cds_service.store.shown import ANSWERED_CARDS
 from tests.feedback.simulated import fill
 from tests.store.test_recorder import a_call
@@ -45,7 +45,7 @@ def show(database: Database, card: str, at: datetime = SHOWN, *, tenant: str = "
     ]
     changed = type(record)(audit=record.audit, issued=issued, tallies=tallies)
     with database.transaction() as connection:
-        _insert(connection, [changed])
+        insert_calls(connection, [changed])
 
 
 def answer(

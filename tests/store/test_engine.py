@@ -144,7 +144,7 @@ def test_an_error_never_shows_the_password(tmp_path: Path) -> None:
 
 
 def test_instants_come_back_as_utc(database: Database) -> None:
-    from cds_service.store.kinds import Instant
+    from cds_service.store.tables import Instant
 
     zone = dt.timezone(dt.timedelta(hours=5, minutes=30))
     instant = dt.datetime(2026, 11, 22, 1, 15, tzinfo=zone)
