@@ -15,6 +15,7 @@ PACKAGE = Path(cds_service.__file__).parent
 # Which package may import which: a pair that is not here is a decision, to be made in this table.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "svg": set(),
     "knowledge": {"errors"},
     "settings": {"errors", "knowledge"},
     "telemetry": {"errors", "settings"},
@@ -25,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "protocol": {"errors", "knowledge"},
     "trust": {"errors", "knowledge", "settings", "telemetry", "metrics", "protocol"},
     "store": {"errors", "telemetry", "metrics"},
-    "feedback": {"errors", "knowledge", "metrics", "engine", "sodium", "protocol", "store"},
+    "feedback": {"svg", "errors", "knowledge", "metrics", "engine", "sodium", "protocol", "store"},
     "records": {"errors", "knowledge", "metrics", "terminology", "sodium", "protocol", "trust", "orders"},
     "orders": {"errors", "knowledge", "terminology", "engine", "protocol", "records"},
     "pipeline": {
@@ -36,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors", "knowledge", "settings", "telemetry", "metrics", "engine", "protocol", "trust",
         "store", "feedback", "records", "pipeline",
     },
-    "demo": {"errors", "knowledge", "protocol", "trust", "records", "web"},
+    "demo": {"svg", "errors", "knowledge", "protocol", "trust", "records", "web"},
     "app": {
         "errors", "knowledge", "settings", "telemetry", "engine", "trust", "store", "feedback",
         "records", "pipeline", "web",
