@@ -17,7 +17,7 @@ from cds_service.demo.axis import HOUR
 from cds_service.demo.chart_record import Chart, Result, chart_of
 from cds_service.demo.fhir_pages import SERVERS, STORIES, kept_stories
 from cds_service.demo.formulary import formulary
-from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, band_name, legend, svg
+from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, band_name, draw, legend
 from cds_service.demo.stories import Story
 from cds_service.errors import BadRequest, NotFound
 from cds_service.knowledge.limits import Limits
@@ -99,7 +99,7 @@ def chart(name: str) -> Response:
 
 
 @blueprint.post("/demo/chart")
-def draw() -> Response:
+def drawn_chart() -> Response:
     """Banner and record of the resources in the body, as the pieces of HTML that the chart page shows."""
     resources = _member("resources")
     if not isinstance(resources, list) or len(resources) > MOST_RESOURCES:
@@ -157,7 +157,7 @@ def _drawn(resources: Iterable[object], now: datetime) -> dict[str, Any]:
     return {
         "chart": record,
         "now": now,
-        "plots": [svg(plot, WIDE), svg(plot, NARROW)] if plot else [],
+        "plots": [draw(plot, WIDE), draw(plot, NARROW)] if plot else [],
         "legend": legend(plot) if plot else [],
         "allowed": plot.allowed if plot else None,
         "limits": limits,

@@ -1,4 +1,4 @@
-"""Sodium over time as SVG: bands of the profile, orders and doses, the rise allowed in the last 24 h. Pure."""
+"""Draws sodium over time as SVG, with the bands of the profile, orders, doses and the limit."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from msgspec import Struct
 
+from cds_service import svg
 from cds_service.demo.axis import Axis, axis
 from cds_service.knowledge.limits import Limits
 
@@ -17,13 +18,15 @@ _AIR = 3  # mmol/L above and below the values
 _TOP_AT_LEAST = 140
 _CHARACTER = 6.6  # width of a character of the labels
 _MARK_ROW = 16
-_SHORTEST_LIMIT = 30  # a day may be a hair on an axis of months: the limit is still to be seen
+_SHORTEST_LIMIT = 30  # a day may be a hair on an axis of months, and the limit must still be seen
 _LABEL_ROOM = 30
 _TICK_ROOM = 66
 _HALF_LABEL = 13
+_DOT = 4.5
 _MOST_MARKS = 5
 _KINDS = {"start": "medicine started", "dose": "dose given", "draft": "draft order"}
-_DOSE, _START, _BEFORE = "◆", "▴", "◂"
+_SIGNS = {"start": "▴", "dose": "◆", "draft": "▴"}
+_BEFORE = "◂"
 NOT_LOW = "not low"
 
 
@@ -35,7 +38,7 @@ class Point(Struct, frozen=True):
 
 
 class Mark(Struct, frozen=True):
-    """A medicine that was started, a draft order, or the doses of one medicine: what has a row below the plot."""
+    """A row below the plot, for a medicine that was started, a draft order, or the doses given."""
 
     at: datetime  # of doses: when the last one was given
     label: str
@@ -57,7 +60,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 30, 66, 14, 28
 
 
 class Plot(Struct, frozen=True, kw_only=True):
-    """What is drawn; points oldest first, at least one."""
+    """What is drawn; there is at least one point, and the oldest comes first."""
 
     points: Sequence[Point]
     marks: Sequence[Mark] = ()
@@ -66,66 +69,70 @@ class Plot(Struct, frozen=True, kw_only=True):
 
     @property
     def allowed(self) -> tuple[Point, float] | None:
-        """The lowest value of the last 24 h before a fresh result, and what sodium may reach from it.
+        """Returns the lowest value of the last 24 h, and what sodium may reach from it.
 
-        None where the last result is older than that, or the lowest is not low.
+        None if the last result is older than that, or if the lowest value is not low.
         """
         last = self.points[-1].at
         if self.now - last > self.window:
             return None
-        lowest = min((p for p in self.points if last - p.at <= self.window), key=lambda p: p.value)
+        recent = [point for point in self.points if last - point.at <= self.window]
+        lowest = min(recent, key=lambda point: point.value)
         if band_name(lowest.value, self.limits) == NOT_LOW:
             return None
         return lowest, lowest.value + float(self.limits.rate_limit_day)
 
     @property
     def floor(self) -> float:
-        """The lowest value on the scale: a line of the grid."""
-        lowest = min([*(p.value for p in self.points), float(self.limits.moderate_below)])
+        """Returns the lowest value on the scale, which is a line of the grid."""
+        values = [point.value for point in self.points]
+        lowest = min([*values, float(self.limits.moderate_below)])
         return (lowest - _AIR) // _GRID * _GRID
 
     @property
     def window(self) -> timedelta:
-        """The time in which a rise counts."""
+        """Returns the time in which a rise counts."""
         return self.limits.rate_window_hours
+
+    @property
+    def shown_marks(self) -> list[Mark]:
+        """Returns the latest marks, oldest first; there is room for a few rows."""
+        return sorted(self.marks, key=lambda mark: mark.at)[-_MOST_MARKS:]
 
 
 def bands(limits: Limits) -> tuple[tuple[str, float, float], ...]:
-    """Name, lower and upper edge of each band of a profile, lowest first."""
-    severe, moderate, mild = (
-        float(edge) for edge in (limits.severe_below, limits.moderate_below, limits.mild_below)
-    )
+    """Returns name, lower and upper edge of each band of a profile, lowest first."""
+    severe, moderate = float(limits.severe_below), float(limits.moderate_below)
+    mild = float(limits.mild_below)
     return ("severe", 0.0, severe), ("moderate", severe, moderate), ("mild", moderate, mild)
 
 
 def band_name(value: float, limits: Limits) -> str:
-    """The band that a value falls into, or NOT_LOW."""
+    """Returns the band that a value falls into, or NOT_LOW."""
     if value == limits.mild_below and limits.mild_includes:
         return "mild"
     return next((name for name, _, upper in bands(limits) if value < upper), NOT_LOW)
 
 
 def legend(plot: Plot) -> list[tuple[str, str]]:
-    """Style and words of what this plot shows, and of nothing else."""
+    """Returns style and words of each thing that this plot shows."""
     keys = [(name, name) for name, _, upper in reversed(bands(plot.limits)) if upper > plot.floor]
     if plot.allowed:
         keys.append(("limit", "rise allowed in 24 h"))
-    drawn = {mark.kind for mark in _shown(plot.marks)}
+    drawn = {mark.kind for mark in plot.shown_marks}
     keys += [(kind, words) for kind, words in _KINDS.items() if kind in drawn]
-    if len(plot.marks) > _MOST_MARKS:
-        keys.append(("more", f"{len(plot.marks) - _MOST_MARKS} earlier ones not marked"))
+    hidden = len(plot.marks) - _MOST_MARKS
+    if hidden > 0:
+        keys.append(("more", f"{hidden} earlier ones not marked"))
     return keys
 
 
-def svg(plot: Plot, shape: Shape) -> Markup:
-    """The drawing. Colors and fonts come from the page's style sheet; text from records is escaped."""
-    picture = _Picture(plot, shape)
-    title = (
-        f"Sodium over time: {len(plot.points)} results, the last {plot.points[-1].value:g} mmol/L"
-    )
-    return Markup(
-        '<svg class="plot {}" viewBox="0 0 {} {}" role="img" aria-label="{}" focusable="false">{}</svg>'
-    ).format(shape.name, shape.width, shape.height, title, Markup("").join(picture.parts()))
+def draw(plot: Plot, shape: Shape) -> Markup:
+    """Returns the drawing in one shape; words from records are escaped."""
+    last = plot.points[-1].value
+    title = f"Sodium over time: {len(plot.points)} results, the last {last:g} mmol/L"
+    parts = _Picture(plot, shape).parts()
+    return svg.drawing(f"plot {shape.name}", title, shape.width, shape.height, parts)
 
 
 class _Picture:
@@ -134,26 +141,28 @@ class _Picture:
     def __init__(self, plot: Plot, shape: Shape) -> None:
         self._plot = plot
         self._shape = shape
-        values = [p.value for p in plot.points]
         self._allowed = plot.allowed
-        highest = max([*values, _TOP_AT_LEAST] + ([self._allowed[1]] if self._allowed else []))
+        values = [point.value for point in plot.points]
+        if self._allowed:
+            values.append(self._allowed[1])
         self._floor = plot.floor
-        self._ceiling = highest + _AIR
+        self._ceiling = max([*values, _TOP_AT_LEAST]) + _AIR
         self._left, self._right = float(_LEFT), float(shape.width - _RIGHT)
-        rows = min(len(plot.marks), _MOST_MARKS)
-        self._base = float(shape.height - _BOTTOM - rows * _MARK_ROW)
-        self._taken: list[
-            tuple[float, float, float, float]
-        ] = []  # where no label may start: x, x, y, y
-        self._axis: Axis = axis([p.at for p in plot.points], plot.now, self._left, self._right)
+        self._marks = plot.shown_marks
+        self._base = float(shape.height - _BOTTOM - len(self._marks) * _MARK_ROW)
+        # Areas in which no label may start: left, right, top, bottom.
+        self._taken: list[tuple[float, float, float, float]] = []
+        instants = [point.at for point in plot.points]
+        self._axis: Axis = axis(instants, plot.now, self._left, self._right)
 
     def parts(self) -> Iterator[Markup]:
-        """The drawing from back to front."""
+        """Yields the drawing from back to front."""
         yield from self._bands()
         yield from self._grid()
         yield from self._time()
         yield from self._limit()
-        yield from self._marks()
+        for row, mark in enumerate(self._marks, 1):
+            yield from self._mark(mark, self._base + row * _MARK_ROW)
         yield from self._values()
 
     def _y(self, value: float) -> float:
@@ -163,122 +172,92 @@ class _Picture:
     def _bands(self) -> Iterator[Markup]:
         for name, lower, upper in bands(self._plot.limits):
             bottom, top = self._y(max(lower, self._floor)), self._y(max(upper, self._floor))
-            if bottom - top <= 0:
-                continue
-            yield _rect(f"band {name}", self._left, top, self._right - self._left, bottom - top)
-            if bottom - top >= _MARK_ROW:
-                yield _text("band-name", self._right + 6, (top + bottom) / 2 + 4, name)
+            height = bottom - top
+            if height > 0:
+                yield svg.rect(f"band {name}", self._left, top, self._right - self._left, height)
+            if height >= _MARK_ROW:
+                yield svg.text("band-name", self._right + 6, (top + bottom) / 2 + 4, name)
 
     def _grid(self) -> Iterator[Markup]:
         value = self._floor
         while value <= self._ceiling:
             y = self._y(value)
-            yield _line("grid", self._left, y, self._right, y)
-            yield _text("tick end", self._left - 6, y + 4, f"{value:g}")
+            yield svg.line("grid", self._left, y, self._right, y)
+            yield svg.text("tick end", self._left - 6, y + 4, f"{value:g}")
             value += _GRID
 
     def _time(self) -> Iterator[Markup]:
         y = self._shape.height - 8.0
-        free = float("inf")
+        last = float("inf")  # where the words to the right of this tick are
         for x, words in sorted(self._axis.ticks(_TICK_ROOM), reverse=True):
-            yield _line("tick-mark", x, self._base, x, self._base + 4)
-            if free - x >= _TICK_ROOM:
-                yield _text("tick middle", x, y, words)
-                free = x
+            yield svg.line("tick-mark", x, self._base, x, self._base + 4)
+            if last - x >= _TICK_ROOM:
+                yield svg.text("tick middle", x, y, words)
+                last = x
         if self._axis.broken:
             left, right = self._axis.segments[0].right, self._axis.segments[1].left
-            yield _rect("break", left, _TOP, right - left, self._base - _TOP)
+            yield svg.rect("break", left, _TOP, right - left, self._base - _TOP)
             for x in (left, right):
-                yield _line("tick-mark", x - 3, self._base + 5, x + 3, self._base - 5)
+                yield svg.line("tick-mark", x - 3, self._base + 5, x + 3, self._base - 5)
 
     def _limit(self) -> Iterator[Markup]:
         if self._allowed is None:
             return
-        base, limit = self._allowed
+        lowest, limit = self._allowed
         right = self._axis.place(self._plot.now)
-        left = min(
-            self._axis.place(self._plot.points[-1].at - self._plot.window), right - _SHORTEST_LIMIT
-        )
+        window_start = self._plot.points[-1].at - self._plot.window
+        left = min(self._axis.place(window_start), right - _SHORTEST_LIMIT)
         y = self._y(limit)
-        yield _line("limit", left, y, right, y)
-        words = f"limit {limit:g} ({base.value:g} + {self._plot.limits.rate_limit_day} in 24 h)"
+        yield svg.line("limit", left, y, right, y)
+        rise = self._plot.limits.rate_limit_day
+        words = f"limit {limit:g} ({lowest.value:g} + {rise} in 24 h)"
         width = len(words) * _CHARACTER
         start = max(min(left, self._right - width), self._left + 4)
-        yield _text("limit-name", start, y - 6, words)
+        yield svg.text("limit-name", start, y - 6, words)
         # Baselines at which a label of 11 units would touch the line, or the words above it.
         self._taken = [(left, right, y - 4, y + 13), (start, start + width, y - 20, y + 13)]
 
-    def _marks(self) -> Iterator[Markup]:
-        for row, mark in enumerate(_shown(self._plot.marks)):
-            yield from self._mark(mark, self._base + 16 + row * _MARK_ROW)
-
     def _mark(self, mark: Mark, y: float) -> Iterator[Markup]:
-        """A row: a sign for each instant, and the words to the right of the last or to the left of the first."""
-        sign = _DOSE if mark.kind == "dose" else _START
-        instants = sorted((at for at in (*mark.earlier, mark.at)), reverse=True)
-        places = {self._axis.place(at): at >= self._axis.start for at in instants}
+        """Yields a sign for each instant, and the words beside the last or the first of them."""
+        places = {}  # where each sign is, and whether the axis reaches back to its instant
+        for at in sorted([*mark.earlier, mark.at], reverse=True):
+            places[self._axis.place(at)] = at >= self._axis.start
         for x, inside in places.items():
             if inside:
-                yield _line(f"mark-line {mark.kind}", x, _TOP, x, y - 5)
-            yield _text(f"mark {mark.kind} middle", x, y, sign if inside else _BEFORE)
+                yield svg.line(f"mark-line {mark.kind}", x, _TOP, x, y - 5)
+            sign = _SIGNS[mark.kind] if inside else _BEFORE
+            yield svg.text(f"mark {mark.kind} middle", x, y, sign)
         right, left = max(places) + 8, min(places) - 8
         room = self._shape.width - right
         if len(mark.label) * _CHARACTER <= room or room >= left:
-            yield _text(f"mark {mark.kind}", right, y, _fitted(mark.label, room))
+            yield svg.text(f"mark {mark.kind}", right, y, _fitted(mark.label, room))
         else:
-            yield _text(f"mark {mark.kind} end", left, y, _fitted(mark.label, left))
+            yield svg.text(f"mark {mark.kind} end", left, y, _fitted(mark.label, left))
 
     def _values(self) -> Iterator[Markup]:
         places = [(self._axis.place(p.at), self._y(p.value), p) for p in self._plot.points]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in places)
-        yield Markup('<polyline class="series" points="{}"/>').format(path)
-        labelled = float("inf")
-        labels: list[Markup] = []
+        yield svg.polyline("series", [(x, y) for x, y, _ in places])
+        labels = []
+        last = float("inf")  # where the label to the right of this value is
         for x, y, point in reversed(places):
-            name = band_name(point.value, self._plot.limits).replace(" ", "-")
-            yield Markup(
-                '<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="4.5"><title>{}</title></circle>'
-            ).format(name, x, y, f"{point.value:g} mmol/L, {point.at:%d %b %H:%M}")
-            if labelled - x >= _LABEL_ROOM:
-                labelled = x
+            band = band_name(point.value, self._plot.limits).replace(" ", "-")
+            words = f"{point.value:g} mmol/L, {point.at:%d %b %H:%M}"
+            yield svg.dot(f"dot {band}", x, y, _DOT, words)
+            if last - x >= _LABEL_ROOM:
                 labels.append(self._label(x, y, f"{point.value:g}"))
+                last = x
         yield from labels
 
     def _label(self, x: float, y: float, words: str) -> Markup:
-        """A value beside its dot: above, or below where the limit is written; never over the scale."""
-        above, below = y - 10, y + 20
-        hit = any(
-            left - _HALF_LABEL < x < right + _HALF_LABEL and top < above < bottom
-            for left, right, top, bottom in self._taken
-        )
-        return _text(
-            "value middle", max(x, self._left + _HALF_LABEL), below if hit else above, words
-        )
-
-
-def _shown(marks: Sequence[Mark]) -> list[Mark]:
-    """The latest of the marks, oldest first: there is room for a few rows."""
-    return sorted(marks, key=lambda m: m.at)[-_MOST_MARKS:]
+        """Returns a value above its dot, or below it if the limit is written there."""
+        place = y - 10
+        for left, right, top, bottom in self._taken:
+            beside = x <= left - _HALF_LABEL or x >= right + _HALF_LABEL
+            if not beside and top < y - 10 < bottom:
+                place = y + 20
+        return svg.text("value middle", max(x, self._left + _HALF_LABEL), place, words)
 
 
 def _fitted(words: str, width: float) -> str:
     most = int(width / _CHARACTER)
     return words if len(words) <= most else words[: most - 1] + "…"
-
-
-def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
-    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(
-        kind, x1, y1, x2, y2
-    )
-
-
-def _rect(kind: str, x: float, y: float, width: float, height: float) -> Markup:
-    return Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-        kind, x, y, width, height
-    )
-
-
-def _text(kind: str, x: float, y: float, words: str) -> Markup:
-    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(
-        kind, x, y, escape(words)
-    )

@@ -16,7 +16,7 @@ from cds_service.demo.axis import axis
 from cds_service.demo.chart_record import chart_of, years
 from cds_service.demo.formulary import formulary
 from cds_service.demo.pages import demo_pages
-from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, band_name, legend, svg
+from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, band_name, draw, legend
 from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.settings import Settings
@@ -278,12 +278,12 @@ def test_the_rise_that_is_allowed_counts_from_the_lowest_value_of_the_last_day()
 def test_without_a_fresh_low_value_no_limit_is_drawn(points: tuple[Point, ...]) -> None:
     plot = _plot(*points)
     assert plot.allowed is None
-    assert 'class="limit"' not in svg(plot, WIDE)
+    assert 'class="limit"' not in draw(plot, WIDE)
 
 
 @pytest.mark.parametrize("shape", [WIDE, NARROW])
 def test_the_limit_is_to_be_seen_however_long_the_past_is(shape: Any) -> None:
-    drawn = svg(_plot(_hours_ago(24 * 400, 139), _hours_ago(20, 131)), shape)
+    drawn = draw(_plot(_hours_ago(24 * 400, 139), _hours_ago(20, 131)), shape)
     (left, right) = re.findall(
         r'<line class="limit" x1="([\d.]+)" y1="[\d.]+" x2="([\d.]+)"', drawn
     )[0]
@@ -292,7 +292,7 @@ def test_the_limit_is_to_be_seen_however_long_the_past_is(shape: Any) -> None:
 
 
 def test_a_value_is_not_written_over_the_limit() -> None:
-    drawn = svg(_plot(_hours_ago(20, 118), _hours_ago(10, 125), _hours_ago(1, 125)), WIDE)
+    drawn = draw(_plot(_hours_ago(20, 118), _hours_ago(10, 125), _hours_ago(1, 125)), WIDE)
     dots = re.findall(r'<circle class="[^"]+" cx="([\d.]+)" cy="([\d.]+)"', drawn)
     labels = {
         x: float(y)
@@ -356,7 +356,7 @@ def test_doses_that_were_given_are_marked_in_one_row_for_each_medicine(client: F
 @pytest.mark.parametrize("shape", [WIDE, NARROW])
 def test_words_of_a_row_are_not_written_over_its_signs(shape: Any) -> None:
     doses = tuple(NOW - timedelta(hours=hours) for hours in (2, 4, 500))
-    drawn = svg(
+    drawn = draw(
         _plot(_hours_ago(20, 118), marks=(Mark(NOW, "tolvaptan 15 mg: 4 doses", "dose", doses),)),
         shape,
     )
@@ -390,7 +390,7 @@ def test_every_value_stands_inside_the_picture_and_low_is_low(shape: Any) -> Non
         _hours_ago(20, 118),
         _hours_ago(1, 127),
     ]
-    drawn = svg(
+    drawn = draw(
         _plot(*points, marks=(Mark(NOW - timedelta(days=4000), "carbamazepine, since 2015"),)),
         shape,
     )
@@ -406,7 +406,7 @@ def test_every_value_stands_inside_the_picture_and_low_is_low(shape: Any) -> Non
 
 
 def test_a_hostile_medicine_cannot_leave_its_text_element() -> None:
-    drawn = svg(_plot(_hours_ago(1, 130), marks=(Mark(NOW, HOSTILE, "draft"),)), WIDE)
+    drawn = draw(_plot(_hours_ago(1, 130), marks=(Mark(NOW, HOSTILE, "draft"),)), WIDE)
     assert "<script" not in drawn
     assert "<img" not in drawn
     assert drawn.count("<svg") == 1
