@@ -14,7 +14,7 @@ from fhir.resources.R4B.bundle import Bundle
 from pydantic import ValidationError
 
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
-from cds_service.records.call_records import Part, CallRecords
+from cds_service.records.call_records import CallRecords, Part
 from cds_service.records.reader import read_snapshot
 from cds_service.terminology.vocabulary import Vocabulary, vocabulary
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ import traffic
 from cds_service import pipeline
 from cds_service.app import create_app
 from cds_service.cli.run import tune_collector
-from cds_service.engine.triage import keep_all
+from cds_service.engine.triage import triage
 from cds_service.protocol.request import hook_request
 from cds_service.protocol.wire import encode
 from cds_service.records.gather import gather
@@ -82,7 +83,7 @@ def _call(watch: Stopwatch, answering: pipeline.Pipeline, client: Any, body: byt
     request = watch.time(
         "check the call", hook_request, decoded, SERVICE, HOOK, datetime.now(UTC), body
     )
-    ask = pipeline._ask(knowledge.services[SERVICE], request, client)
+    ask = pipeline.ask_for(knowledge.services[SERVICE], request, client)
     gathered = watch.time("prefetch, key by key", gather, ask, answering._fhir, Deadline.after(1))
     parts = watch.time("references", pipeline._parts, request, client, gathered)
     watch.time("references wanted", wanted_references, parts)
@@ -91,12 +92,12 @@ def _call(watch: Stopwatch, answering: pipeline.Pipeline, client: Any, body: byt
     case = watch.time(
         "work out the case", assess, snapshot, limits, knowledge.sets, knowledge.terms.labs
     )
-    outcomes, chosen = watch.time(
-        "ask the rules, choose cards", pipeline._judge, HOOK, case, keep_all
-    )
     call = pipeline._Call(request=request, client=client, gathered=gathered, parts=parts, case=case)
+    outcomes = watch.time("ask the rules", answering._judged, call)
+    rules = knowledge.services[SERVICE].rules
+    chosen = watch.time("choose cards", partial(triage, age_known=True), outcomes, rules)
     answer = watch.time(
-        "write cards and orders, check them", answering._answered, call, list(chosen), outcomes
+        "write cards and orders, check them", answering._answered, call, chosen, outcomes
     )
     watch.time("encode", encode, {"cards": answer.cards})
 

@@ -14,7 +14,7 @@ from flask import Blueprint, Flask
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cds_service.engine.cards import Desk
+from cds_service.engine.cards import CardSettings
 from cds_service.errors import SettingsError
 from cds_service.feedback.inbox import Inbox
 from cds_service.feedback.pseudonyms import Pseudonyms
@@ -59,11 +59,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     @property
     def rules(self) -> list[str]:
         """All rules that hooks/ has words for."""
-        return [
-            rule
-            for service in self.pipeline.knowledge.services.values()
-            for rule in service.file.rules
-        ]
+        return list(self.pipeline.knowledge.rules)
 
 
 def foundation(settings: Settings) -> Foundation:
@@ -73,7 +69,7 @@ def foundation(settings: Settings) -> Foundation:
     if settings.require_signed:
         refuse_unsigned(knowledge.reviews)
     secret = card_secret(settings)
-    desk = Desk(
+    card_settings = CardSettings(
         base_url=settings.base_url,
         terminology_base=settings.fhir_terminology,
         secret=secret,
@@ -83,7 +79,7 @@ def foundation(settings: Settings) -> Foundation:
     options = Options(
         fluid_restriction_resource=settings.fluid_restriction_resource, local_codes=site.local
     )
-    pipeline = Pipeline(asking_for(knowledge, site), desk, _fhir_client(settings), options)
+    pipeline = Pipeline(asking_for(knowledge, site), card_settings, _fhir_client(settings), options)
     return Foundation(pipeline=pipeline, secret=secret, rxnorm_release=site.release)
 
 

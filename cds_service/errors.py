@@ -15,6 +15,7 @@
   - TooManyRequests        429
   - Overloaded             503  more work than this worker takes on
   - StoreUnavailable       503  what must be kept cannot be kept now
+  - NoRuleAsked            500  our bug: an answer without cards would look like an all-clear
 * ConfigurationError            the service does not start (exit code 78)
   - KnowledgeError              hooks/ is inconsistent
   - RegistryError               clients.toml is inconsistent
@@ -129,6 +130,13 @@ class Overloaded(ServiceError):
 
     status = 503
     code = "transient"
+
+
+class NoRuleAsked(ServiceError):
+    """No rule looked at a call that needed one: an empty answer would look like an all-clear."""
+
+    def __init__(self) -> None:
+        super().__init__("No rule was asked about this call: this is an error of the service.")
 
 
 class StoreUnavailable(ServiceError):

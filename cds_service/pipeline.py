@@ -6,7 +6,7 @@ picks at most two, and `cards` writes them. What could not be read is never take
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -14,24 +14,18 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cds_service import metrics
-from cds_service.engine.cards import Desk, Writer
-from cds_service.engine.client_filter import still_shown
+from cds_service.engine.cards import CardContext, CardSettings, Phrases, Writer
+from cds_service.engine.explanation import explanation
 from cds_service.engine.finding import Finding, Line, Outcome, Suggestion
-from cds_service.engine.triage import (
-    Keep,
-    closed_patient_view,
-    keep_all,
-    triage_order_select,
-    triage_patient_view,
-)
-from cds_service.engine.triage import closed as closed_always
-from cds_service.errors import KnowledgeError
+from cds_service.engine.triage import Keep, keep_all, still_shown, triage
+from cds_service.errors import KnowledgeError, NoRuleAsked
 from cds_service.feedback.suppression import Memory
 from cds_service.knowledge.load import Knowledge, Service
+from cds_service.knowledge.words import RuleWords
 from cds_service.orders.drafts import OrderContext, orders
 from cds_service.protocol.card import check_cards
 from cds_service.protocol.limits import obey
-from cds_service.protocol.request import HookRequest, without_orders
+from cds_service.protocol.request import Drafts, HookRequest, without_orders
 from cds_service.records.call_records import CallRecords, Part, full_urls
 from cds_service.records.client import FhirClient
 from cds_service.records.gather import Ask, Gathered, gather, unavailable
@@ -41,13 +35,34 @@ from cds_service.records.reader import order_resource, read_snapshot, wanted_ref
 from cds_service.sodium.blind_spots import Unlooked, sodium_missing, unlooked
 from cds_service.sodium.case import Case, assess
 from cds_service.sodium.rules import order_select, patient_view
+from cds_service.sodium.rules.book import Gate, closed
 from cds_service.sodium.snapshot import Missing, Order, Snapshot
+from cds_service.sodium.wording import card_context
 from cds_service.terminology.vocabulary import NO_LOCAL_CODES, LocalCodes, Vocabulary, vocabulary
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client
 
 _LOOKUP_S = 0.15  # a store that takes longer to say what was answered is not waited for
-UNREADABLE = {"patient-view": "PV-UNREADABLE", "order-select": "OS-UNREADABLE"}
+
+
+class Hook(Struct, frozen=True, kw_only=True):
+    """How one hook of CDS Hooks is answered."""
+
+    drafts: Drafts  # "selected" and "all": its rules look at these orders; "none": at the chart
+    gates: tuple[Gate, ...]  # patients for whom it has no cards
+    unreadable: str  # the rule whose card says that something could not be checked
+
+
+HOOKS: dict[str, Hook] = {
+    "patient-view": Hook(
+        drafts="none",
+        gates=("deceased", "under-age", "comfort-care"),
+        unreadable="PV-UNREADABLE",
+    ),
+    "order-select": Hook(
+        drafts="selected", gates=("deceased", "under-age"), unreadable="OS-UNREADABLE"
+    ),
+}
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
@@ -57,9 +72,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     sources: Mapping[str, Source] = field(default_factory=dict)
     returned: tuple[Finding, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
-    suppressed: tuple[
-        Finding, ...
-    ] = ()  # stayed away because this user has answered them (B.5 rule 5)
+    suppressed: tuple[Finding, ...] = ()  # this user has answered them already (B.5 rule 5)
     case: Case | None = None
     reason: str = ""  # why no rule was asked at all
 
@@ -75,11 +88,15 @@ class Pipeline:
     """Answers hook calls; built once, shared by all threads, holds nothing of a patient."""
 
     def __init__(
-        self, knowledge: Knowledge, desk: Desk, fhir: FhirClient, options: Options | None = None
+        self,
+        knowledge: Knowledge,
+        settings: CardSettings,
+        fhir: FhirClient,
+        options: Options | None = None,
     ) -> None:
-        _same_rules(knowledge)
+        check_rules(knowledge)
         self.knowledge = knowledge
-        self._desk = desk
+        self._settings = settings
         self._fhir = fhir
         self._options = options or Options()
         self._vocabulary: Vocabulary = vocabulary(
@@ -88,39 +105,42 @@ class Pipeline:
         self._orders = orders(
             knowledge.orders, knowledge.terms.labs, datetime(2000, 1, 1, tzinfo=UTC)
         )
-        self._writers: dict[
-            tuple[str, str, str], Writer
-        ] = {}  # as many as the registry has clients, and no patient
 
     def answer(
         self, request: HookRequest, client: Client, deadline: Deadline, memory: Memory | None = None
     ) -> Evaluation:
-        """The cards of one call. DataUnavailable (412) where data is needed and cannot be had, BadRequest (400) where
-        order-select came without its orders.
+        """Returns the cards of one call.
 
-        `memory` says which cards this user has answered; without it none stays away.
+        It raises DataUnavailable (412) if data is needed and cannot be had, and BadRequest (400) if
+        a hook about orders came without them. `memory` knows which cards this user has answered;
+        without it no card is left out for that reason.
         """
+        hook = HOOKS[request.hook]
         if request.lacks and not client.explain_missing_data:
-            raise without_orders(request.lacks)
-        if request.hook == "order-select" and not request.lacks and not self._concerns_us(request):
-            return Evaluation(cards=[], reason="no selected order concerns a rule")
+            raise without_orders(request.hook, hook.drafts, request.lacks)
+        if hook.drafts != "none" and not request.lacks and not self._concerns_a_rule(request, hook):
+            return Evaluation(cards=[], reason=self._words("no-order-concerned"))
         with metrics.timed("read"):
             call = self._read(request, client, deadline)
-        closed = closed_patient_view if request.hook == "patient-view" else closed_always
-        gate = closed(call.case)
+        gate = closed(call.case, hook.gates)
         if gate:
-            return Evaluation(
-                cards=[],
-                sources=call.gathered.sources,
-                case=call.case,
-                reason=self.knowledge.words.silence[gate],
-            )
+            return self._without_rules(call, gate)
         if request.lacks:
             return self._unreadable(call, "orders")
-        if sodium_missing(call.case.snapshot) and not _needs_no_sodium(call.case.snapshot):
+        snapshot = call.case.snapshot
+        if hook.drafts != "none" and not selected(snapshot):
+            return self._without_rules(call, "no-order-concerned")
+        if sodium_missing(snapshot) and not _needs_no_sodium(snapshot):
             return self._unreadable(call, "sodium")
         with metrics.timed("judge"):
-            outcomes, chosen = _judge(request.hook, call.case, self._keep(call, memory, deadline))
+            outcomes = self._judged(call)
+            chosen = triage(
+                outcomes,
+                self._service(request).rules,
+                age_known=call.case.age_years is not None,
+                critical_only=call.case.comfort_care,
+                keep=self._keep(call, memory, deadline),
+            )
         hidden = unlooked(call.case, outcomes, client.disabled_rules)
         if hidden is not None:
             return self._unreadable(call, hidden)
@@ -129,11 +149,86 @@ class Pipeline:
             answered = self._answered(call, shown, outcomes)
         return replace(answered, suppressed=tuple(memory.suppressed)) if memory else answered
 
+    def explain(
+        self, evaluation: Evaluation, service: str, *, with_values: bool = False
+    ) -> dict[str, Any]:
+        """Returns why there is each card of an evaluation, and why there is no other."""
+        record: dict[str, Any] = {}
+        if evaluation.case is not None:
+            snapshot = evaluation.case.snapshot
+            record["foreignResources"] = snapshot.dropped_foreign
+            record["unrecognisedOrders"] = snapshot.unrecognised
+            record["profile"] = evaluation.case.limits.profile
+        return explanation(
+            Phrases(self.knowledge, self.knowledge.services[service]),
+            evaluation.outcomes,
+            returned=evaluation.returned,
+            suppressed=evaluation.suppressed,
+            reason=evaluation.reason,
+            head={
+                "knowledge": self.knowledge.sha256[:16],
+                "sources": {key: source.shown for key, source in evaluation.sources.items()},
+            },
+            record=record,
+            with_values=with_values,
+        )
+
+    def _concerns_a_rule(self, request: HookRequest, hook: Hook) -> bool:
+        """Whether an order may concern a rule: decided from the drafts alone, before any read."""
+        parts = CallRecords(
+            patient_id=request.patient_id,
+            now=request.received,
+            urls=full_urls((request.draft_bundle,)),
+            drafts=request.draft_orders,
+            selections=request.selections,
+        )
+        if wanted_references(parts):
+            return True
+        picked = selected(self._snapshot(parts, hook))
+        return any(order.unread or order_select.concern(order) for order in picked)
+
+    def _read(self, request: HookRequest, client: Client, deadline: Deadline) -> _Call:
+        """Reads everything the call can know; Medications of orders come in the same deadline."""
+        ask = ask_for(self._service(request), request, client)
+        gathered = gather(ask, self._fhir, deadline)
+        parts = _parts(request, client, gathered)
+        wanted = wanted_references(parts)
+        if wanted:
+            medications = Part(resources=tuple(gathered.reads.get_many(wanted).values()))
+            parts = replace(parts, sources={**gathered.sources, "referenced": medications})
+        knowledge = self.knowledge
+        case = assess(
+            self._snapshot(parts, HOOKS[request.hook]),
+            knowledge.limits[client.profile],
+            knowledge.sets,
+            knowledge.terms.labs,
+        )
+        return _Call(request=request, client=client, gathered=gathered, parts=parts, case=case)
+
+    def _snapshot(self, parts: CallRecords, hook: Hook) -> Snapshot:
+        snapshot = read_snapshot(parts, self._vocabulary)
+        if hook.drafts != "all":
+            return snapshot
+        return replace(snapshot, selected=tuple(order.reference for order in snapshot.drafts))
+
+    def _judged(self, call: _Call) -> tuple[Outcome, ...]:
+        """Returns what each rule of the hook says, in order of precedence; no rule is an error."""
+        hook, case = HOOKS[call.request.hook], call.case
+        rules = rules_of(self._service(call.request))
+        outcomes: list[Outcome] = []
+        if hook.drafts == "none":
+            outcomes = [patient_view.RULES[rule](case) for rule in rules]
+        for order in {order.reference: order for order in selected(case.snapshot)}.values():
+            outcomes += [order_select.RULES[rule](case, order) for rule in rules]
+        if not outcomes:
+            raise NoRuleAsked
+        return tuple(_in_its_slot(outcome, rules) for outcome in outcomes)
+
     def _keep(self, call: _Call, memory: Memory | None, deadline: Deadline) -> Keep:
         """Which cards this user has not answered, as the client would be shown them."""
         if memory is None:
             return keep_all
-        rules, client = self.knowledge.services[call.request.service].file.rules, call.client
+        rules, client = self._service(call.request).rules, call.client
 
         def keep(card: Finding) -> bool:
             shown = still_shown([card], client.disabled_rules, client.min_indicator)
@@ -144,35 +239,11 @@ class Pipeline:
 
         return keep
 
-    def _concerns_us(self, request: HookRequest) -> bool:
-        """Whether a selected order may concern a rule: decided from the drafts alone, before any read."""
-        parts = CallRecords(
-            patient_id=request.patient_id,
-            now=request.received,
-            urls=full_urls((request.draft_bundle,)),
-            drafts=request.draft_orders,
-            selections=request.selections,
+    def _without_rules(self, call: _Call, why: str) -> Evaluation:
+        """No card, because no rule has to be asked; the reason is a key of `silence` in words.toml."""
+        return Evaluation(
+            cards=[], sources=call.gathered.sources, case=call.case, reason=self._words(why)
         )
-        if wanted_references(parts):
-            return True
-        drafts = selected(read_snapshot(parts, self._vocabulary))
-        return any(order.unread or order_select.concern(order) for order in drafts)
-
-    def _read(self, request: HookRequest, client: Client, deadline: Deadline) -> _Call:
-        """Everything the call can know; Medications that orders only refer to come in the same deadline."""
-        service = self.knowledge.services[request.service]
-        gathered = gather(_ask(service, request, client), self._fhir, deadline)
-        parts = _parts(request, client, gathered)
-        wanted = wanted_references(parts)
-        if wanted:
-            found = Part(resources=tuple(gathered.reads.get_many(wanted).values()))
-            parts = replace(parts, sources={**gathered.sources, "referenced": found})
-        snapshot = read_snapshot(parts, self._vocabulary)
-        knowledge = self.knowledge
-        case = assess(
-            snapshot, knowledge.limits[client.profile], knowledge.sets, knowledge.terms.labs
-        )
-        return _Call(request=request, client=client, gathered=gathered, parts=parts, case=case)
 
     def _unreadable(self, call: _Call, what: Unlooked) -> Evaluation:
         """`what` is needed and cannot be had: 412, or a card for clients that show errors as "all clear"."""
@@ -182,13 +253,13 @@ class Pipeline:
             raise unavailable(what, why, call.gathered.unreachable, call.client)
         drugs = [order.drugs[0].name for order in selected(snapshot) if order.drugs]
         finding = Finding(
-            rule=UNREADABLE[call.request.hook],
+            rule=HOOKS[call.request.hook].unreadable,
             indicator="info",
             variant="main" if what == "sodium" else what,
             do=(Line("check-chart" if what == "sodium" else f"check-{what}"),),
             facts={
                 "why": self.knowledge.words.missing[why.value],
-                "drug": drugs[0] if drugs else "this order",
+                "drug": drugs[0] if drugs else self.knowledge.words.card.unnamed_order,
             },
             drugs=tuple(drugs),
         )
@@ -198,7 +269,7 @@ class Pipeline:
         self, call: _Call, findings: list[Finding], outcomes: tuple[Outcome, ...]
     ) -> Evaluation:
         """The cards of these findings, each looked at once more before it is sent."""
-        request, parts = call.request, call.parts
+        request, parts, client = call.request, call.parts, call.client
         evaluation = Evaluation(
             cards=[],
             sources=call.gathered.sources,
@@ -221,22 +292,19 @@ class Pipeline:
         def actions(suggestion: Suggestion, text: str) -> list[dict[str, Any]]:
             return self._orders.actions_for(suggestion, context, text)
 
-        writer = self._writer(request.service, call.client)
-        written = [
-            writer.card(finding, call.case, request.patient_id, actions) for finding in findings
-        ]
-        cards = obey(written, call.client.card_limits)
+        settings = replace(self._settings, tenant=client.tenant)
+        writer = Writer(self.knowledge, self._service(request), settings, client.profile)
+        about: CardContext = card_context(call.case, request.patient_id)
+        written = [writer.card(finding, about, actions) for finding in findings]
+        cards = obey(written, client.card_limits)
         check_cards(cards)
         return replace(evaluation, cards=cards)
 
-    def _writer(self, service: str, client: Client) -> Writer:
-        key = (service, client.tenant, client.profile)
-        if key not in self._writers:
-            desk = replace(self._desk, tenant=client.tenant)
-            self._writers[key] = Writer(
-                self.knowledge, self.knowledge.services[service], desk, client.profile
-            )
-        return self._writers[key]
+    def _service(self, request: HookRequest) -> Service:
+        return self.knowledge.services[request.service]
+
+    def _words(self, silence: str) -> str:
+        return self.knowledge.words.silence[silence]
 
 
 class _Call(Struct, frozen=True, kw_only=True):
@@ -247,6 +315,25 @@ class _Call(Struct, frozen=True, kw_only=True):
     gathered: Gathered
     parts: CallRecords
     case: Case
+
+
+def rules_of(service: Service) -> dict[str, RuleWords]:
+    """Returns the rules that a service asks: all but the one with which it says what is missing."""
+    unreadable = HOOKS[service.hook].unreadable
+    return {rule: words for rule, words in service.rules.items() if rule != unreadable}
+
+
+def ask_for(service: Service, request: HookRequest, client: Client) -> Ask:
+    """Returns what a call asks for: from its prefetch, and else from the client's FHIR server."""
+    return Ask(
+        templates=service.prefetch,
+        patient_id=request.patient_id,
+        encounter_id=request.encounter_id,
+        prefetch=request.prefetch,
+        fhir_server=request.fhir_server,
+        token=request.token,
+        client=client,
+    )
 
 
 def _parts(request: HookRequest, client: Client, gathered: Gathered) -> CallRecords:
@@ -273,17 +360,10 @@ def selected(snapshot: Snapshot) -> tuple[Order, ...]:
     return tuple(order for order in snapshot.drafts if order.reference in snapshot.selected)
 
 
-def _judge(hook: str, case: Case, keep: Keep) -> tuple[tuple[Outcome, ...], list[Finding]]:
-    if hook == "patient-view":
-        outcomes = tuple(rule(case) for rule in patient_view.RULES.values())
-        return outcomes, triage_patient_view(outcomes, case, keep)
-    judged = {
-        order.reference: tuple(rule(case, order) for rule in order_select.RULES.values())
-        for order in selected(case.snapshot)
-    }
-    return tuple(o for group in judged.values() for o in group), triage_order_select(
-        judged, case, keep
-    )
+def _in_its_slot(outcome: Outcome, rules: Mapping[str, RuleWords]) -> Outcome:
+    if not isinstance(outcome, Finding):
+        return outcome
+    return replace(outcome, slot=rules[outcome.rule].slot_of(outcome.variant))
 
 
 def _needs_no_sodium(snapshot: Snapshot) -> bool:
@@ -296,25 +376,47 @@ def _needs_no_sodium(snapshot: Snapshot) -> bool:
     )
 
 
-def _ask(service: Service, request: HookRequest, client: Client) -> Ask:
-    return Ask(
-        templates=service.prefetch,
-        patient_id=request.patient_id,
-        encounter_id=request.encounter_id,
-        prefetch=request.prefetch,
-        fhir_server=request.fhir_server,
-        token=request.token,
-        client=client,
-    )
-
-
-def _same_rules(knowledge: Knowledge) -> None:
-    """Every rule of the code has its words, and every rule with words exists."""
+def check_rules(knowledge: Knowledge) -> None:
+    """Raises KnowledgeError unless every rule has its words, its function, and a hook that asks it."""
     for service in knowledge.services.values():
-        hook = service.file.hook
-        coded = set(patient_view.RULES if hook == "patient-view" else order_select.RULES) | {
-            UNREADABLE[hook]
-        }
-        for rule in sorted(coded ^ set(service.file.rules)):
-            known = "has no words" if rule in coded else "is no rule of this service"
-            raise KnowledgeError(f"{service.id}.toml: [rules.{rule}] {known}")
+        _check_service(service)
+    coded = {*patient_view.RULES, *order_select.RULES, *(h.unreadable for h in HOOKS.values())}
+    for name, file in knowledge.rule_files.items():
+        for rule, words in file.rules.items():
+            _check_rule(f"{name}: [rules.{rule}]", rule, words.hooks)
+    for rule in sorted(coded - set(knowledge.rules)):
+        raise KnowledgeError(
+            f"chart.toml, orders.toml: the rule {rule} has no words: add a table [rules.{rule}]"
+        )
+
+
+def _check_rule(place: str, rule: str, hooks: Iterable[str]) -> None:
+    """Every hook of a rule has its row, and the rule has a function that looks at what the hook is about."""
+    for hook in hooks:
+        chart = _row(hook, place).drafts == "none"
+        coded = set(patient_view.RULES if chart else order_select.RULES)
+        if rule not in coded | {HOOKS[hook].unreadable}:
+            raise KnowledgeError(
+                f"{place} speaks on '{hook}' and is no rule about {'the chart' if chart else 'orders'}: "
+                "declare it in cds_service/sodium/rules/"
+            )
+
+
+def _check_service(service: Service) -> None:
+    place = f"services.toml: [services.{service.id}]"
+    unreadable = _row(service.hook, place).unreadable
+    if not rules_of(service):
+        raise KnowledgeError(
+            f"{place}: no rule speaks on the hook '{service.hook}': add it to `hooks` at the top of "
+            "chart.toml or orders.toml"
+        )
+    if unreadable not in service.rules:
+        raise KnowledgeError(f"{place}: [rules.{unreadable}] does not speak on '{service.hook}'")
+
+
+def _row(hook: str, place: str) -> Hook:
+    if hook not in HOOKS:
+        raise KnowledgeError(
+            f"{place}: the hook '{hook}' has no row in the table HOOKS of cds_service/pipeline.py"
+        )
+    return HOOKS[hook]

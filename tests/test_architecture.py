@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "telemetry": {"errors", "settings"},
     "metrics": {"errors"},
     "terminology": {"knowledge"},
-    "engine": {"knowledge", "terminology", "protocol", "sodium", "pipeline"},
+    "engine": {"knowledge", "terminology"},
     "sodium": {"engine", "knowledge", "terminology"},
     "protocol": {"errors", "knowledge"},
     "trust": {"errors", "knowledge", "settings", "telemetry", "metrics", "protocol"},

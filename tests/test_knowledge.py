@@ -18,11 +18,11 @@ from cds_service.cli.check import command as check
 from cds_service.errors import ConfigurationError, KnowledgeError
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
-from cds_service.pipeline import UNREADABLE
+from cds_service.pipeline import HOOKS
 from tests.fhir_resources import pipeline
 
 PACKAGE = Path(cds_service.__file__).parent
-VIEW, SELECT = "hyponatremia-patient-view.toml", "hyponatremia-order-select.toml"
+VIEW, ORDERS, SERVICES = "chart.toml", "orders.toml", "services.toml"
 NUMBERS, WORDS = "knowledge/thresholds.toml", "knowledge/words.toml"
 # B.7 of docs/clinical-decisions.md: public, and stable for ever.
 TOPICS = frozenset(
@@ -120,12 +120,7 @@ def test_the_topics_are_those_of_the_public_interface() -> None:
 
 
 def test_every_topic_has_a_rule() -> None:
-    used = {
-        rule.topic
-        for service in knowledge().services.values()
-        for rule in service.file.rules.values()
-    }
-    assert used == TOPICS
+    assert {rule.topic for rule in knowledge().rules.values()} == TOPICS
 
 
 def test_every_number_is_read_by_the_code() -> None:
@@ -140,15 +135,12 @@ def test_every_shared_line_silence_and_suggestion_is_used() -> None:
 
 
 def test_every_line_and_silence_of_a_rule_is_used() -> None:
-    for service in knowledge().services.values():
-        for rule, words in service.file.rules.items():
-            assert _unused({*words.lines, *words.silence}) == [], rule
+    for rule, words in knowledge().rules.items():
+        assert _unused({*words.lines, *words.silence}) == [], rule
 
 
 def test_every_citation_and_override_reason_is_used() -> None:
-    rules = [
-        rule for service in knowledge().services.values() for rule in service.file.rules.values()
-    ]
+    rules = knowledge().rules.values()
     cited = {key for rule in rules for key in rule.sources}
     texts = "\n".join(
         path.read_text(encoding="utf-8") for path in default_hooks_dir().rglob("*.toml")
@@ -222,17 +214,48 @@ MISTAKES = {
     "a rule without its topic": (VIEW, 'topic = "sodiumEmergency"\n', "", ["PV-SYMP", "topic"]),
     "a rule that no code has": (VIEW, "[rules.PV-SYMP", "[rules.PV-NEW", ["PV-NEW"]),
     "a prefetch key less": (
-        VIEW,
+        SERVICES,
         'encounter = "Encounter/{{context.encounterId}}"\n',
         "",
         ["[prefetch]", "encounter"],
     ),
-    "a code list that is none": (VIEW, "code=$glucose", "code=$sugar", ["[prefetch] glucose"]),
+    "a code list that is none": (SERVICES, "code=$glucose", "code=$sugar", ["[prefetch] glucose"]),
     "a hook that we do not serve": (
-        SELECT,
+        SERVICES,
         'hook = "order-select"',
         'hook = "order-sign"',
-        ["hook"],
+        ["order-sign", "HOOKS", "cds_service/pipeline.py"],
+    ),
+    "a rule on a hook that we do not serve": (
+        ORDERS,
+        'hooks = ["order-select"]',
+        'hooks = ["order-select", "order-sgin"]',
+        ["OS-HTS-OVER", "order-sgin", "HOOKS"],
+    ),
+    "a service that no rule speaks for": (
+        ORDERS,
+        'hooks = ["order-select"]',
+        "hooks = []",
+        ["hyponatremia-order-select", "no rule speaks", "orders.toml"],
+    ),
+    "a rule about orders on the hook of the chart": (
+        ORDERS,
+        'hooks = ["order-select"]',
+        'hooks = ["order-select", "patient-view"]',
+        ["OS-HTS-OVER", "patient-view"],
+    ),
+    "a rule that holds back none": (
+        ORDERS,
+        'holds_back = ["OS-HTS-ASX"',
+        'holds_back = ["OS-HTS-AXS"',
+        ["OS-HTS-OVER", "holds_back", "OS-HTS-AXS"],
+    ),
+    "a slot that is none": (VIEW, '\nslot = "rate"', '\nslot = "rates"', ["DQ-DELTA", "slot"]),
+    "a variant without its slot": (
+        VIEW,
+        'slot = { below = "sodium", ',
+        "slot = { ",
+        ["DQ-PLAUS", "slot", "below"],
     ),
     "a number without its source": (
         NUMBERS,
@@ -361,6 +384,6 @@ def test_a_folder_that_holds_no_knowledge_is_named(tmp_path: Path) -> None:
 
 
 def test_the_rules_that_the_pipeline_itself_speaks_have_words() -> None:
-    for hook, rule in UNREADABLE.items():
-        (service,) = [s for s in knowledge().services.values() if s.file.hook == hook]
-        assert rule in service.file.rules
+    for name, hook in HOOKS.items():
+        (service,) = [s for s in knowledge().services.values() if s.hook == name]
+        assert hook.unreadable in service.rules

@@ -77,7 +77,7 @@ def _line_to_sign(folder: Path, name: str, reviews: Reviews) -> str:
 def _counts(knowledge: Knowledge) -> dict[str, int]:
     return {
         "services": len(knowledge.services),
-        "rules": sum(len(s.file.rules) for s in knowledge.services.values()),
+        "rules": len(knowledge.rules),
         "numbers": len(knowledge.thresholds),
         "drugs": len(knowledge.terms.drugs),
         "problems": len(knowledge.terms.concepts),

@@ -134,10 +134,7 @@ def test(name: str, token: str | None, service: str, path: Path | None) -> None:
     settings = settings_from_environment()
     registry = _load(_path(path, settings), settings)
     client = _named(registry, name)
-    refuse_unknown_rules(
-        registry,
-        (r for s in load_knowledge(settings.hooks_dir).services.values() for r in s.file.rules),
-    )
+    refuse_unknown_rules(registry, load_knowledge(settings.hooks_dir).rules)
     _say(True, f"the entry clients.{name} is sound")
     good = _keys_hold(client)
     if token is not None:

@@ -11,7 +11,6 @@ import click
 
 from cds_service.cli.offline import evaluate, offline_pipeline
 from cds_service.cli.terminal import print_cards
-from cds_service.engine.explanation import explanation
 from cds_service.errors import BadRequest, ServiceError
 from cds_service.knowledge.limits import PROFILES
 from cds_service.knowledge.load import default_hooks_dir
@@ -54,9 +53,7 @@ def command(
     except ServiceError as error:
         click.echo(f"{error.status}: {error.message}")
         sys.exit(1)
-    told = explanation(
-        evaluation, pipeline.knowledge.services[service], pipeline.knowledge, with_values=True
-    )
+    told = pipeline.explain(evaluation, service, with_values=True)
     if as_json:
         sys.stdout.write(encode({"cards": evaluation.cards, "explanation": told}).decode() + "\n")
         return
@@ -86,7 +83,7 @@ def _print(cards: list[dict[str, object]], told: dict[str, object]) -> None:
 
 def _service(pipeline: Pipeline, hook: str) -> str:
     for service in pipeline.knowledge.services.values():
-        if service.file.hook == hook:
+        if service.hook == hook:
             return service.id
     raise BadRequest("The member 'hook' names no hook that this service answers.")
 

@@ -9,17 +9,17 @@ from typing import Any
 from msgspec.structs import replace
 
 from cds_service.demo.stories import Story, load_stories
-from cds_service.engine.cards import Desk
+from cds_service.engine.cards import CardSettings
 from cds_service.errors import StoryError
 from cds_service.knowledge.load import load_knowledge
-from cds_service.pipeline import Evaluation, Pipeline
+from cds_service.pipeline import HOOKS, Evaluation, Pipeline
 from cds_service.protocol.request import hook_request
 from cds_service.records.client import FhirClient
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client
 
 # Card uuids of a replay are for nobody: any constant serves, and the same story then prints the same.
-_DESK = Desk(
+_SETTINGS = CardSettings(
     base_url="http://127.0.0.1:8642",
     terminology_base="http://127.0.0.1:8642/fhir",
     secret=b"replayed on the command line",
@@ -29,15 +29,16 @@ _DESK = Desk(
 
 def offline_pipeline(hooks: Path) -> Pipeline:
     """A pipeline over a hooks folder; nothing is read from any FHIR server."""
-    return Pipeline(load_knowledge(hooks), _DESK, FhirClient())
+    return Pipeline(load_knowledge(hooks), _SETTINGS, FhirClient())
 
 
 def evaluate(
     pipeline: Pipeline, service: str, body: dict[str, Any], now: datetime, client: Client
 ) -> Evaluation:
     """One hook call as of `now`."""
-    hook = pipeline.knowledge.services[service].file.hook
-    request = replace(hook_request(body, service, hook, now), fhir_server=None, token=None)
+    hook = pipeline.knowledge.services[service].hook
+    read = hook_request(body, service, hook, now, drafts=HOOKS[hook].drafts)
+    request = replace(read, fhir_server=None, token=None)
     return pipeline.answer(request, client, Deadline.after(client.deadline_ms / 1000))
 
 

@@ -14,7 +14,7 @@ def for_the_analyst(client: Client, settings: Settings, knowledge: Knowledge) ->
     base = settings.base_url
     lines = ["On the EHR's side, type in:", f"  discovery      {base}/cds-services"]
     for service in knowledge.services.values():
-        lines.append(f"  {service.file.hook:<14} {base}/cds-services/{service.id}")
+        lines.append(f"  {service.hook:<14} {base}/cds-services/{service.id}")
     lines += [
         f"  feedback       {base}/cds-services/<service>/feedback",
         f"  JWT 'aud'      {', '.join(credentials.audiences) or 'the URL of the service that is called'}",

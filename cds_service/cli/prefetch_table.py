@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from cds_service.cli.vendors import VENDORS, Vendor
 from cds_service.knowledge.load import Service, load_knowledge
+from cds_service.pipeline import HOOKS
 from cds_service.protocol.wire import encode
 from cds_service.records.gather import EXTRA_TEMPLATES
 from cds_service.records.site_codes import asking_for, site_codes
@@ -128,12 +129,12 @@ def _print(services: list[Service], asked: Asked, settings: Settings) -> None:
         click.echo(f"* {note}")
     click.echo("\nService URLs")
     for service in services:
-        click.echo(f"  {service.file.hook:<14} {base}/cds-services/{service.id}")
+        click.echo(f"  {service.hook:<14} {base}/cds-services/{service.id}")
     for group in _alike(services):
-        click.echo(f"\nPrefetch of {' and '.join(service.file.hook for service in group)}")
+        click.echo(f"\nPrefetch of {' and '.join(service.hook for service in group)}")
         for row in _rows(group[0], asked):
             _print_row(row, vendor)
-    if any(service.file.hook == "order-select" for service in services):
+    if any(HOOKS[service.hook].drafts != "none" for service in services):
         click.echo(f"\nOrders in the call\n  {vendor.orders}")
     if asked.live:
         click.echo("\nRead live besides (no prefetch key)")

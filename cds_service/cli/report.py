@@ -91,8 +91,7 @@ def command(since: datetime | None, form: str, output: Path | None, tenant: str 
 
 def _names(knowledge: Knowledge) -> dict[str, str]:
     """What each rule is about, as its cards say."""
-    rules = [rule for service in knowledge.services.values() for rule in service.file.rules.items()]
-    return {name: knowledge.topics[words.topic] for name, words in rules}
+    return {name: knowledge.topics[words.topic] for name, words in knowledge.rules.items()}
 
 
 def _reasons(settings: Settings, knowledge: Knowledge) -> Reasons:

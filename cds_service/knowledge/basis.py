@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from msgspec.structs import replace
+
 from cds_service.knowledge.decisions import NAME, linked
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.knowledge.review import Reviews
@@ -36,8 +38,14 @@ def basis_text(knowledge: Knowledge) -> str:
 
 
 def in_order(knowledge: Knowledge) -> list[Service]:
-    """The services as a clinician meets them: the chart is opened before an order is selected."""
-    return sorted(knowledge.services.values(), key=lambda service: service.id, reverse=True)
+    """Returns the services in the order of services.toml, each with the rules of no earlier one."""
+    services = []
+    shown: set[str] = set()
+    for service in knowledge.services.values():
+        rules = {rule: words for rule, words in service.rules.items() if rule not in shown}
+        services.append(replace(service, rules=rules))
+        shown.update(rules)
+    return services
 
 
 def review_rows(reviews: Reviews) -> list[tuple[str, str]]:
@@ -52,7 +60,7 @@ def review_rows(reviews: Reviews) -> list[tuple[str, str]]:
 
 
 def _contents(knowledge: Knowledge) -> str:
-    titles = ["Review", "Evidence flags", *(service.file.title for service in in_order(knowledge))]
+    titles = ["Review", "Evidence flags", *(service.title for service in in_order(knowledge))]
     titles += ["Lines that several cards share", "Suggestions", "Numbers", "Sources"]
     return "\n".join(f"- [{title}](#{_anchor(title)})" for title in titles) + "\n"
 
@@ -72,9 +80,8 @@ def _flags(knowledge: Knowledge) -> str:
 
 
 def _service(service: Service, knowledge: Knowledge) -> Iterator[str]:
-    file = service.file
-    yield f"## {file.title}\n\n{file.description}\n\n{file.usage_requirements}\n"
-    for rule, words in file.rules.items():
+    yield f"## {service.title}\n\n{service.description}\n\n{service.usage_requirements}\n"
+    for rule, words in service.rules.items():
         yield _rule(rule, words, knowledge)
 
 

@@ -40,12 +40,21 @@ def _problems(knowledge: Knowledge) -> Iterator[str]:
     for limits in knowledge.limits.values():
         yield from _limit_problems(limits)
     yield from _word_problems(knowledge)
+    if not knowledge.services:
+        yield "services.toml: it holds no service: expected one table [services.<id>] for each"
     for service in knowledge.services.values():
-        name = f"{service.id}.toml"
         if tuple(service.prefetch) != PREFETCH_KEYS:
-            yield f"{name}: [prefetch] must hold exactly {', '.join(PREFETCH_KEYS)}, in this order"
-        for rule, words in service.file.rules.items():
-            yield from _rule_problems(knowledge, f"{name}: [rules.{rule}]", words)
+            keys = ", ".join(PREFETCH_KEYS)
+            yield f"services.toml: [prefetch] must hold exactly {keys}, in this order"
+    files = knowledge.rule_files
+    known = {rule for file in files.values() for rule in file.rules}
+    if len(known) < sum(len(file.rules) for file in files.values()):
+        yield f"{' and '.join(files)}: a rule is in both files"
+    for name, file in files.items():
+        for rule, words in file.rules.items():
+            place = f"{name}: [rules.{rule}]"
+            yield from _rule_problems(knowledge, place, words)
+            yield from _unknown(place, "holds_back", words.holds_back, known)
 
 
 def _topic_problems(knowledge: Knowledge) -> Iterator[str]:
@@ -110,6 +119,9 @@ def _rule_problems(knowledge: Knowledge, place: str, words: RuleWords) -> Iterat
         yield f"{place}: 'when' is empty"
     if not words.summary:
         yield f"{place}: 'summary' is empty"
+    slots = words.slot if isinstance(words.slot, dict) else words.summary
+    for variant in sorted(set(slots) ^ set(words.summary)):
+        yield f"{place}: 'slot' and 'summary' differ in the variant '{variant}'"
     for variant, text in words.summary.items():
         yield from _text_problems(f"{place} summary.{variant}", text)
         if len(text) > SUMMARY_LIMIT:

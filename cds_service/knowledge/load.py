@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.check import check_references
@@ -24,27 +25,37 @@ from cds_service.knowledge.terms import Concept, Drug, Lab, Terms
 from cds_service.knowledge.words import (
     Citation,
     OverrideReason,
+    RuleFile,
     RuleWords,
-    ServiceFile,
+    ServicesFile,
+    ServiceWords,
     SharedWords,
 )
 
 T = TypeVar("T")
 LOINC = "http://loinc.org"
+SERVICES = "services.toml"
+RULE_FILES = ("chart.toml", "orders.toml")
 
 
 class Service(Struct, frozen=True, kw_only=True):
-    """One CDS service: the words of its file, its id (the file's name), its prefetch as EHRs see it."""
+    """One CDS service: its id is the end of its URL, its prefetch is what EHRs see."""
 
     id: str
-    file: ServiceFile
+    hook: str
+    hook_version: str
+    title: str
+    description: str
+    usage_requirements: str
     prefetch: Mapping[str, str]
+    rules: Mapping[str, RuleWords]  # those that speak on its hook, in order of precedence
 
 
 class Knowledge(Struct, frozen=True, kw_only=True):
     """Everything in hooks/, checked."""
 
     services: Mapping[str, Service]
+    rule_files: Mapping[str, RuleFile]
     terms: Terms
     fluids: Fluids
     sets: ConceptSets
@@ -57,6 +68,13 @@ class Knowledge(Struct, frozen=True, kw_only=True):
     words: SharedWords
     reviews: Reviews
     sha256: str  # of all files: which knowledge gave a card
+
+    @property
+    def rules(self) -> dict[str, RuleWords]:
+        """Returns all rules in order of precedence, those about the chart first."""
+        return {
+            name: rule for file in self.rule_files.values() for name, rule in file.rules.items()
+        }
 
 
 def default_hooks_dir() -> Path:
@@ -79,8 +97,10 @@ def load_knowledge(hooks: Path) -> Knowledge:
         labs=_tables(texts, "knowledge/labs.toml", Lab),
     )
     thresholds = _tables(texts, "knowledge/thresholds.toml", Threshold)
+    rule_files = {name: _rule_file(texts, name) for name in RULE_FILES}
     knowledge = Knowledge(
-        services=_services(texts, terms),
+        services=_services(texts, terms, rule_files.values()),
+        rule_files=rule_files,
         terms=terms,
         fluids=_whole(texts, "knowledge/fluids.toml", Fluids),
         sets=_whole(texts, "knowledge/concept-sets.toml", ConceptSets),
@@ -144,29 +164,41 @@ def _tables(texts: Mapping[str, str], name: str, wanted: type[T]) -> dict[str, T
     }
 
 
-def _services(texts: Mapping[str, str], terms: Terms) -> dict[str, Service]:
-    names = [name for name in texts if "/" not in name]
-    if not names:
-        raise KnowledgeError("hooks/ holds no service: expected one TOML file per CDS service")
-    lists = _code_lists(terms)
-    services = {}
-    for name in names:
-        file = _service_file(texts, name)
-        service_id = name.removesuffix(".toml")
-        prefetch = {
-            key: _fill(template, lists, f"{name}: [prefetch] {key}")
-            for key, template in file.prefetch.items()
-        }
-        services[service_id] = Service(id=service_id, file=file, prefetch=prefetch)
-    return services
-
-
-def _service_file(texts: Mapping[str, str], name: str) -> ServiceFile:
+def _rule_file(texts: Mapping[str, str], name: str) -> RuleFile:
     """Rules are converted one by one first, so that a message names the rule."""
     table = _parse(texts, name)
     for rule, words in table.get("rules", {}).items():
         _convert(words, RuleWords, f"{name}: [rules.{rule}]")
-    return _convert(table, ServiceFile, name)
+    file = _convert(table, RuleFile, name)
+    rules = {
+        rule: replace(words, hooks=words.hooks or file.hooks, slot=words.slot or file.slot)
+        for rule, words in file.rules.items()
+    }
+    return replace(file, rules=rules)
+
+
+def _services(
+    texts: Mapping[str, str], terms: Terms, rule_files: Iterable[RuleFile]
+) -> dict[str, Service]:
+    table = _parse(texts, SERVICES)
+    for service_id, words in table.get("services", {}).items():
+        _convert(words, ServiceWords, f"{SERVICES}: [services.{service_id}]")
+    file = _convert(table, ServicesFile, SERVICES)
+    lists = _code_lists(terms)
+    prefetch = {
+        key: _fill(template, lists, f"{SERVICES}: [prefetch] {key}")
+        for key, template in file.prefetch.items()
+    }
+    rules = [rule for rule_file in rule_files for rule in rule_file.rules.items()]
+    return {
+        service_id: Service(
+            id=service_id,
+            prefetch=prefetch,
+            rules={rule: spoken for rule, spoken in rules if words.hook in spoken.hooks},
+            **asdict(words),
+        )
+        for service_id, words in file.services.items()
+    }
 
 
 def _code_lists(terms: Terms) -> dict[str, str]:

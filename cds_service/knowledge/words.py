@@ -9,6 +9,7 @@ from msgspec import Struct
 
 Evidence = Literal["verified", "secondary", "unverified", "design"]
 Indicator = Literal["info", "warning", "critical"]
+Slot = Literal["sodium", "rate", "order"]  # findings of one slot share a card
 
 
 class Citation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,7 +23,7 @@ class Citation(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RuleWords(Struct, frozen=True, forbid_unknown_fields=True):
-    """One rule and the words of its card: one table `[rules.<rule id>]` of a service file."""
+    """One rule and the words of its card: one table `[rules.<rule id>]` of chart.toml or orders.toml."""
 
     topic: str  # a key of topics.toml
     when: str  # in plain words, for /basis
@@ -33,18 +34,40 @@ class RuleWords(Struct, frozen=True, forbid_unknown_fields=True):
     overrides: list[str] = []  # keys of override-reasons.toml
     lines: dict[str, str] = {}  # detail lines of this rule alone
     silence: dict[str, str] = {}  # why it did not fire
+    hooks: list[str] = []  # on which hooks it speaks; empty: on those of its file
+    slot: Slot | dict[str, Slot] | None = None  # which card it shares, or which by its variant
+    holds_back: list[str] = []  # rules that are no bullet of its card
+
+    def slot_of(self, variant: str) -> Slot:
+        """Returns which card a finding of this rule shares with others."""
+        if isinstance(self.slot, dict):
+            return self.slot[variant]
+        return self.slot or "sodium"
 
 
-class ServiceFile(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """One CDS service: one file of hooks/, named by its id."""
+class RuleFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """chart.toml or orders.toml: rules in order of precedence, and where they speak."""
 
-    hook: Literal["patient-view", "order-select"]
+    hooks: list[str]
+    slot: Slot
+    rules: dict[str, RuleWords]
+
+
+class ServiceWords(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """One CDS service: one table `[services.<its id>]` of services.toml."""
+
+    hook: str
     hook_version: str
     title: str
     description: str
     usage_requirements: str
+
+
+class ServicesFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """services.toml: all CDS services, and the prefetch that each of them asks for."""
+
+    services: dict[str, ServiceWords]
     prefetch: dict[str, str]
-    rules: dict[str, RuleWords]
 
 
 class SuggestionWords(Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,11 +78,22 @@ class SuggestionWords(Struct, frozen=True, forbid_unknown_fields=True):
     excludes: list[str] = []  # kinds that make no sense together with this one
 
 
+class CardWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """What every card says around its own lines: words.toml [card]."""
+
+    not_checked: str
+    basis: str  # of the link to /basis
+    trend: str  # before the last values
+    more: str  # above what does not fit into the first part
+    unnamed_order: str  # in place of the drug, if no drug of the order is known
+
+
 class SharedWords(Struct, frozen=True, forbid_unknown_fields=True):
     """words.toml: what cards of both services share."""
 
     footer: str
     demo_label: str
+    card: CardWords
     source_label: dict[str, str]  # by profile
     evidence_flags: dict[Evidence, str]  # what each flag means, for /basis
     symptoms: dict[str, str]  # condition concept -> words on a card

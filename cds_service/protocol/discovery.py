@@ -16,14 +16,13 @@ def discovery(services: Iterable[Service], note: str = "") -> dict[str, Any]:
 
 
 def _entry(service: Service, note: str) -> dict[str, Any]:
-    file = service.file
     return {
         "id": service.id,
-        "hook": file.hook,
-        "hookVersion": file.hook_version,
+        "hook": service.hook,
+        "hookVersion": service.hook_version,
         "version": SPECIFICATION,
-        "title": file.title,
-        "description": f"{file.description} {note}".strip(),
-        "usageRequirements": file.usage_requirements,
+        "title": service.title,
+        "description": f"{service.description} {note}".strip(),
+        "usageRequirements": service.usage_requirements,
         "prefetch": dict(service.prefetch),
     }

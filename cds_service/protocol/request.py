@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeGuard
 
 from msgspec import Struct, field
 
@@ -19,6 +19,11 @@ from cds_service.protocol.secret import Secret
 _ID = re.compile(r"[A-Za-z0-9\-._]{1,256}")
 _TYPED_ID = re.compile(r"(?:[A-Z][A-Za-z]{1,40}/)?[A-Za-z0-9\-._]{1,256}")
 _MAX_TEXT = 256
+Drafts = Literal["none", "selected", "all"]  # which draft orders of the context a hook is about
+NEEDS: Mapping[Drafts, tuple[str, ...]] = {
+    "selected": ("selections", "draftOrders"),
+    "all": ("draftOrders",),
+}
 
 
 class HookRequest(Struct, frozen=True, kw_only=True):
@@ -36,7 +41,7 @@ class HookRequest(Struct, frozen=True, kw_only=True):
     draft_bundle: Mapping[str, object] = field(
         default_factory=dict
     )  # with the fullUrls of the drafts
-    lacks: str = ""  # the member that order-select needs and that did not come
+    lacks: str = ""  # the member that names the orders and that did not come
     fhir_server: str | None = None
     token: Secret | None = None
     prefetch: Mapping[str, object] = field(default_factory=dict)
@@ -55,11 +60,17 @@ class HookRequest(Struct, frozen=True, kw_only=True):
 
 
 def hook_request(
-    body: object, service: str, hook: str, received: datetime, raw: bytes = b""
+    body: object,
+    service: str,
+    hook: str,
+    received: datetime,
+    raw: bytes = b"",
+    drafts: Drafts = "none",
 ) -> HookRequest:
     """Check a decoded body against the hook that `service` serves; BadRequest says what to mend.
 
-    `raw` is the body that was decoded, where only a part of each resource was.
+    `raw` is the body that was decoded, if only a part of each resource was. `drafts` says which
+    members of the context name the orders of this hook.
     """
     if not isinstance(body, dict):
         raise BadRequest("The body is not a JSON object.")
@@ -77,7 +88,7 @@ def hook_request(
     if patient_id is None:
         raise BadRequest("The member 'context.patientId' is missing.")
     _same_patient(body, patient_id)
-    orders = _orders(context) if hook == "order-select" else {}
+    orders = {} if drafts == "none" else _orders(context, hook, drafts)
     return HookRequest(
         service=service,
         hook=hook,
@@ -95,9 +106,13 @@ def hook_request(
     )
 
 
-def without_orders(lacks: str) -> BadRequest:
-    """What a client is told whose order-select lacks this member."""
-    return BadRequest(_NO_ORDERS.format(name=lacks))
+def without_orders(hook: str, drafts: Drafts, lacks: str) -> BadRequest:
+    """Returns the error for a call about orders that lacks this member of the context."""
+    needs = " and ".join(f"'{name}'" for name in NEEDS[drafts])
+    return BadRequest(
+        f"The member 'context.{lacks}' is missing or malformed. {hook} needs {needs}; "
+        "check that the EHR's registration holds the scope for unsigned orders."
+    )
 
 
 def _text(body: Mapping[str, object], name: str, otherwise: str) -> str:
@@ -170,38 +185,33 @@ def _same_patient(body: Mapping[str, object], patient_id: str) -> None:
         raise BadRequest("The member 'fhirAuthorization.patient' differs from 'context.patientId'.")
 
 
-_NO_ORDERS = (
-    "The member 'context.{name}' is missing or malformed. order-select needs 'selections' and 'draftOrders'; "
-    "check that the EHR's registration holds the scope for unsigned orders."
-)
+def _orders(context: Mapping[str, object], hook: str, drafts: Drafts) -> dict[str, Any]:
+    """Returns what a hook about orders adds to a call, or the name of the member that it lacks.
 
-
-def _orders(context: Mapping[str, object]) -> dict[str, Any]:
-    """What order-select adds to a call. What is missing is named: who is told, and how, depends on the client."""
-    lacks = next((name for name in ("selections", "draftOrders") if context.get(name) is None), "")
-    if lacks:
-        return {"lacks": lacks}
-    return {
-        "selections": _selections(context),
-        "draft_orders": _draft_orders(context),
-        "draft_bundle": _object(context, "draftOrders"),
+    Whether a lack is an error or a card depends on the client.
+    """
+    for name in NEEDS[drafts]:
+        if context.get(name) is None:
+            return {"lacks": name}
+    orders: dict[str, Any] = {}
+    if drafts == "selected":
+        selections = context["selections"]
+        if not _texts(selections):
+            raise without_orders(hook, drafts, "selections")
+        orders["selections"] = tuple(selections)
+    bundle = context["draftOrders"]
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        raise without_orders(hook, drafts, "draftOrders")
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list):
+        raise without_orders(hook, drafts, "draftOrders")
+    # One odd entry never costs the call; the reader looks at each resource by itself.
+    resources = (entry.get("resource") for entry in entries if isinstance(entry, dict))
+    return orders | {
+        "draft_orders": tuple(r for r in resources if isinstance(r, dict)),
+        "draft_bundle": bundle,
     }
 
 
-def _selections(context: Mapping[str, object]) -> tuple[str, ...]:
-    value = context.get("selections")
-    if not isinstance(value, list) or not all(isinstance(s, str) and s.strip() for s in value):
-        raise BadRequest(_NO_ORDERS.format(name="selections"))
-    return tuple(value)
-
-
-def _draft_orders(context: Mapping[str, object]) -> tuple[dict[str, Any], ...]:
-    bundle = context.get("draftOrders")
-    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
-        raise BadRequest(_NO_ORDERS.format(name="draftOrders"))
-    entries = bundle.get("entry", [])
-    if not isinstance(entries, list):
-        raise BadRequest(_NO_ORDERS.format(name="draftOrders"))
-    # One odd entry never costs the call; the reader looks at each resource by itself.
-    found = (entry.get("resource") for entry in entries if isinstance(entry, dict))
-    return tuple(resource for resource in found if isinstance(resource, dict))
+def _texts(value: Any) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(s, str) and s.strip() for s in value)

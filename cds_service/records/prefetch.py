@@ -179,6 +179,12 @@ class Source(Struct, frozen=True, kw_only=True):
     missing: Missing | None = None
     next_link: str | None = None
 
+    @property
+    def shown(self) -> str:
+        """Returns the state as an explanation shows it: "failed (prefetch): no-answer"."""
+        origin = "" if self.origin == "none" else f" ({self.origin})"
+        return f"{self.state}{origin}" + (f": {self.missing}" if self.missing else "")
+
 
 ABSENT = Source(state="absent")
 

@@ -5,11 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from cds_service.engine.cards import CardContext
 from cds_service.engine.wording import day_name, local_time
 from cds_service.knowledge.limits import Limits
+from cds_service.sodium.case import Case
 from cds_service.sodium.results import Sample
+from cds_service.sodium.snapshot import Missing
 
 TREND_VALUES = 4
+
+
+def card_context(case: Case, patient_id: str) -> CardContext:
+    """Returns what every card about this case says beside its finding."""
+    snapshot, latest = case.snapshot, case.sodium.latest
+    newest: tuple[str, ...] = ("none",)
+    if latest is not None:
+        newest = (latest.reference, str(latest.value), latest.status, latest.at.isoformat())
+    return CardContext(
+        patient_id=patient_id,
+        trend=trend_line(case.sodium.samples, snapshot.now, snapshot.zone, case.limits),
+        missing={
+            key: why.value
+            for key, why in snapshot.missing.items()
+            if why is not Missing.NOT_APPLICABLE
+        },
+        unrecognised=snapshot.unrecognised,
+        newest=newest,
+    )
 
 
 def trend_line(

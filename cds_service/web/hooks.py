@@ -8,12 +8,12 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from cds_service import metrics
-from cds_service.engine.explanation import EXTENSION_NAME, explanation
+from cds_service.engine.explanation import EXTENSION_NAME
 from cds_service.errors import DataUnavailable, NotFound
 from cds_service.feedback.inbox import ANONYMOUS
 from cds_service.feedback.message import feedback_items
 from cds_service.knowledge.load import Service
-from cds_service.pipeline import Evaluation
+from cds_service.pipeline import HOOKS, Evaluation
 from cds_service.protocol.discovery import discovery
 from cds_service.protocol.request import HookRequest, hook_request
 from cds_service.records.partial_decode import decode_call
@@ -54,7 +54,10 @@ def call(service_id: str) -> Response:
     refuse_by_head(request, here.settings.max_body_bytes)
     proven = hook_client(here, service.id)
     body = raw_body(request, here.settings.max_body_bytes)
-    hook_call = hook_request(decode_call(body), service.id, service.file.hook, here.clock(), body)
+    drafts = HOOKS[service.hook].drafts
+    hook_call = hook_request(
+        decode_call(body), service.id, service.hook, here.clock(), body, drafts
+    )
     g.correlation = correlation = correlation_id(hook_call.hook_instance)
     client = proven or _unproven(here, hook_call)
     tenant = proven.tenant if proven else ANONYMOUS
@@ -69,9 +72,7 @@ def call(service_id: str) -> Response:
     _log_call(entry, evaluation, began)
     answer: dict[str, Any] = {"cards": [] if client.shadow else evaluation.cards}
     if here.settings.explain or client.explain:
-        answer["extension"] = {
-            EXTENSION_NAME: explanation(evaluation, service, here.pipeline.knowledge)
-        }
+        answer["extension"] = {EXTENSION_NAME: here.pipeline.explain(evaluation, service.id)}
     return unstored(answer)
 
 

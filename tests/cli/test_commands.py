@@ -60,7 +60,7 @@ def test_check_finds_our_hooks_sound() -> None:
         ),
         ("knowledge/thresholds.toml", "[severe_below]\n", "[severe_under]\n", "severe_"),
         (
-            "hyponatremia-patient-view.toml",
+            "chart.toml",
             'topic = "sodiumMild"\n',
             'topic = "sodiumMidl"\n',
             "PV-MILD",

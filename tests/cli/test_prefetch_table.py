@@ -44,7 +44,7 @@ def run(*arguments: str, **environment: str) -> Result:
 def test_each_query_stands_whole_on_a_line_of_its_own(vendor: str) -> None:
     lines = run("--client", vendor, CDS_PUBLIC_URL="https://cds.example").stdout.splitlines()
     for service in pipeline().knowledge.services.values():
-        assert f"  {service.file.hook:<14} https://cds.example/cds-services/{service.id}" in lines
+        assert f"  {service.hook:<14} https://cds.example/cds-services/{service.id}" in lines
         for key, template in service.prefetch.items():
             at = lines.index(template)
             assert lines[at - 4].endswith(f": {key}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -12,35 +13,41 @@ from cds_service.engine.finding import (
     DraftLabs,
     Finding,
     Indicator,
+    Outcome,
     RemoveDraft,
     Silence,
     StopOrder,
     Suggestion,
 )
-from cds_service.engine.triage import (
-    HELD_BACK,
-    ORDER_ORDER,
-    SODIUM_ORDER,
-    closed,
-    closed_patient_view,
-    triage_order_select,
-    triage_patient_view,
-)
-from cds_service.sodium.rules.patient_view import RULES
+from cds_service.engine.triage import still_shown, triage
+from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.pipeline import HOOKS
+from cds_service.sodium.rules.book import closed
 from tests.sodium.rules.cases import a_case
 
-CASE = a_case("123")
+RULES = load_knowledge(default_hooks_dir()).rules
+PLACES = list(RULES)
+LABS = Suggestion(kind="labs", actions=(DraftLabs(analytes=("sodium",)),))
+MILD = Finding(rule="PV-MILD", indicator="info", suggestions=(LABS,))
+DRUG = Finding(rule="PV-DRUGCHK", indicator="warning", suggestions=(LABS,))
+LEAD = Finding(rule="PV-SYMP", indicator="critical", absorbed=(DRUG, MILD))
 
 
 def found(rule: str, indicator: Indicator = "warning", **more: Any) -> Finding:
-    slot = (
-        "rate"
-        if rule.startswith(("RATE", "DQ"))
-        else "order"
-        if rule.startswith("OS")
-        else "sodium"
-    )
+    """A finding in the slot that hooks/ gives its rule."""
+    slot = RULES[rule].slot_of(more.get("variant", "main"))
     return Finding(rule=rule, indicator=indicator, **({"slot": slot} | more))
+
+
+def on_orders(**outcomes: list[Outcome]) -> list[Outcome]:
+    """The outcomes of several selected orders, each given by its id."""
+    return [replace(o, order=order) for order, group in outcomes.items() for o in group]
+
+
+def cards_of(outcomes: Iterable[Outcome], *, age_known: bool = True, **more: Any) -> list[Finding]:
+    """The cards of outcomes, which rules give in the order of hooks/."""
+    asked = sorted(outcomes, key=lambda o: (o.order, PLACES.index(o.rule)))
+    return triage(asked, RULES, age_known=age_known, **more)
 
 
 def shown(cards: list[Finding]) -> list[tuple[str, list[str]]]:
@@ -48,16 +55,16 @@ def shown(cards: list[Finding]) -> list[tuple[str, list[str]]]:
 
 
 def test_one_card_on_sodium_and_one_on_its_rise() -> None:
-    cards = triage_patient_view([found("PV-SEV", "critical"), found("RATE-OVER")], CASE)
+    cards = cards_of([found("PV-SEV", "critical"), found("RATE-OVER")])
     assert shown(cards) == [("PV-SEV", []), ("RATE-OVER", [])]
 
 
 def test_silence_makes_no_card() -> None:
-    assert triage_patient_view([Silence("PV-MILD", "not-low")], CASE) == []
+    assert cards_of([Silence("PV-MILD", "not-low")]) == []
 
 
 def test_the_more_urgent_card_comes_first() -> None:
-    cards = triage_patient_view([found("PV-MILD", "info"), found("RATE-OVER", "critical")], CASE)
+    cards = cards_of([found("PV-MILD", "info"), found("RATE-OVER", "critical")])
     assert [c.rule for c in cards] == ["RATE-OVER", "PV-MILD"]
 
 
@@ -74,7 +81,7 @@ def test_one_finding_leads_the_sodium_card_and_takes_in_the_other(
     fired: list[tuple[str, Indicator]], lead: str
 ) -> None:
     findings = [found(rule, indicator, slot="sodium") for rule, indicator in fired]
-    cards = triage_patient_view(findings, CASE)
+    cards = cards_of(findings)
     assert [c.rule for c in cards] == [lead]
     assert len(cards[0].absorbed) == 1
 
@@ -91,7 +98,7 @@ def test_one_finding_leads_the_sodium_card_and_takes_in_the_other(
 def test_the_second_place_goes_to_the_rise_or_the_doubt_by_weight(
     fired: list[tuple[str, Indicator]], lead: str
 ) -> None:
-    cards = triage_patient_view([found(rule, indicator) for rule, indicator in fired], CASE)
+    cards = cards_of([found(rule, indicator) for rule, indicator in fired])
     assert [c.rule for c in cards] == [lead]
     assert len(cards[0].absorbed) == len(fired) - 1
 
@@ -119,51 +126,44 @@ PAIRS = [
 
 @pytest.mark.parametrize(("lead", "bullet"), PAIRS)
 def test_precedence_among_the_findings_of_one_order(lead: str, bullet: str) -> None:
-    outcomes = {"MedicationRequest/1": [found(bullet), found(lead)]}
-    assert shown(triage_order_select(outcomes, CASE)) == [(lead, [bullet])]
+    outcomes = on_orders(o1=[found(bullet), found(lead)])
+    assert shown(cards_of(outcomes)) == [(lead, [bullet])]
 
 
 @pytest.mark.parametrize(
-    ("lead", "bullet"), sorted((a, b) for a, held in HELD_BACK.items() for b in held)
+    ("lead", "bullet"), [(a, b) for a, words in RULES.items() for b in words.holds_back]
 )
 def test_a_card_that_says_not_now_has_no_bullet_that_says_how(lead: str, bullet: str) -> None:
-    outcomes = {"MedicationRequest/1": [found(bullet), found("OS-VAP-LIVER"), found(lead)]}
-    assert shown(triage_order_select(outcomes, CASE)) == [(lead, ["OS-VAP-LIVER"])]
+    outcomes = on_orders(o1=[found(bullet), found("OS-VAP-LIVER"), found(lead)])
+    assert shown(cards_of(outcomes)) == [(lead, ["OS-VAP-LIVER"])]
 
 
 def test_a_critical_finding_is_never_a_bullet_of_a_weaker_card() -> None:
-    outcomes = {"MedicationRequest/1": [found("OS-DIUR-CRAMP"), found("OS-LOW", "critical")]}
-    assert shown(triage_order_select(outcomes, CASE)) == [("OS-LOW", ["OS-DIUR-CRAMP"])]
+    outcomes = on_orders(o1=[found("OS-DIUR-CRAMP"), found("OS-LOW", "critical")])
+    assert shown(cards_of(outcomes)) == [("OS-LOW", ["OS-DIUR-CRAMP"])]
 
 
 def test_two_orders_make_two_cards_the_more_urgent_first() -> None:
-    outcomes = {
-        "MedicationRequest/1": [found("OS-BASE", "info")],
-        "MedicationRequest/2": [found("OS-LOW")],
-    }
-    assert [c.rule for c in triage_order_select(outcomes, CASE)] == ["OS-LOW", "OS-BASE"]
+    outcomes = on_orders(o1=[found("OS-BASE", "info")], o2=[found("OS-LOW")])
+    assert [c.rule for c in cards_of(outcomes)] == ["OS-LOW", "OS-BASE"]
 
 
 def test_a_third_card_becomes_a_bullet_and_the_critical_ones_keep_their_place() -> None:
-    outcomes = {
-        "MedicationRequest/1": [found("OS-BASE", "info"), found("OS-DEMECLO", "info")],
-        "MedicationRequest/2": [found("OS-LOW", "critical")],
-        "MedicationRequest/3": [found("OS-FR", "critical")],
-    }
-    cards = triage_order_select(outcomes, CASE)
-    assert shown(cards) == [("OS-LOW", []), ("OS-FR", ["OS-BASE", "OS-DEMECLO"])]
+    outcomes = on_orders(
+        o1=[found("OS-BASE", "info"), found("OS-DEMECLO", "info")],
+        o2=[found("OS-LOW", "critical")],
+        o3=[found("OS-FR", "critical")],
+    )
+    assert shown(cards_of(outcomes)) == [("OS-LOW", []), ("OS-FR", ["OS-BASE", "OS-DEMECLO"])]
 
 
-def test_even_a_third_critical_finding_is_told() -> None:
-    outcomes = {f"MedicationRequest/{i}": [found("OS-LOW", "critical")] for i in range(3)}
-    cards = triage_order_select(outcomes, CASE)
-    assert [len(c.absorbed) for c in cards] == [0, 1]
+def test_even_a_third_critical_finding_is_shown() -> None:
+    outcomes = [found("OS-LOW", "critical", order=f"MedicationRequest/{i}") for i in range(3)]
+    assert [len(c.absorbed) for c in cards_of(outcomes)] == [0, 1]
 
 
 def test_an_order_without_findings_makes_no_card() -> None:
-    assert (
-        triage_order_select({"MedicationRequest/1": [Silence("OS-LOW", "not-watched")]}, CASE) == []
-    )
+    assert cards_of([Silence("OS-LOW", "not-watched", order="MedicationRequest/1")]) == []
 
 
 @pytest.mark.parametrize(
@@ -171,22 +171,22 @@ def test_an_order_without_findings_makes_no_card() -> None:
 )
 def test_the_young_and_the_dead_get_no_cards(parts: dict[str, Any], why: str) -> None:
     case = a_case("110", **parts)
-    assert closed(case) == why
-    assert triage_patient_view([found("PV-SEV", "critical")], case) == []
-    assert triage_order_select({"MedicationRequest/1": [found("OS-LOW", "critical")]}, case) == []
+    for hook in HOOKS.values():
+        assert closed(case, hook.gates) == why
+    assert closed(case, ()) is None
 
 
 def test_at_eighteen_the_service_speaks() -> None:
-    assert closed(a_case("110", age_years=18)) == ""
+    for hook in HOOKS.values():
+        assert closed(a_case("110", age_years=18), hook.gates) is None
 
 
 def test_comfort_care_silences_patient_view_and_all_but_critical_orders() -> None:
     case = a_case("110", comfort_care=True)
-    assert closed(case) == ""
-    assert closed_patient_view(case) == "comfort-care"
-    assert triage_patient_view([found("PV-SEV", "critical")], case) == []
-    outcomes = {"MedicationRequest/1": [found("OS-LOW"), found("OS-VAP-HTS", "critical")]}
-    assert shown(triage_order_select(outcomes, case)) == [("OS-VAP-HTS", [])]
+    assert closed(case, HOOKS["patient-view"].gates) == "comfort-care"
+    assert closed(case, HOOKS["order-select"].gates) is None
+    outcomes = on_orders(o1=[found("OS-LOW"), found("OS-VAP-HTS", "critical")])
+    assert shown(cards_of(outcomes, critical_only=True)) == [("OS-VAP-HTS", [])]
 
 
 def test_with_unknown_age_only_laboratory_orders_are_suggested() -> None:
@@ -196,29 +196,40 @@ def test_with_unknown_age_only_laboratory_orders_are_suggested() -> None:
         Suggestion("stop-drug", (StopOrder("MedicationRequest/9", "indapamide"),)),
         Suggestion("remove-draft", (RemoveDraft("MedicationRequest/1"),)),
     )
-    case = a_case("123", age_years=None)
-    cards = triage_patient_view([found("PV-MOD", suggestions=buttons)], case)
-    assert [s.kind for s in cards[0].suggestions] == ["workup"]
-    orders = triage_order_select({"x": [found("OS-LOW", suggestions=buttons)]}, case)
-    assert [s.kind for s in orders[0].suggestions] == ["workup"]
+    for rule in ("PV-MOD", "OS-LOW"):
+        (card,) = cards_of([found(rule, suggestions=buttons)], age_known=False)
+        assert [s.kind for s in card.suggestions] == ["workup"]
 
 
 def test_suppressed_cards_are_left_out_but_critical_ones_never() -> None:
     fired = [found("PV-SEV", "critical"), found("RATE-OVER")]
-    assert shown(triage_patient_view(fired, CASE, keep=lambda _: False)) == [("PV-SEV", [])]
+    assert shown(cards_of(fired, keep=lambda _: False)) == [("PV-SEV", [])]
 
 
 def test_a_suppressed_card_with_a_critical_bullet_is_shown() -> None:
     lead = replace(found("PV-MOD"), absorbed=(found("PV-SEV", "critical"),))
-    assert triage_patient_view([lead], CASE, keep=lambda _: False)
+    assert cards_of([lead], keep=lambda _: False)
 
 
-def test_every_patient_view_rule_has_its_place() -> None:
-    sodium_rules = {r for r in RULES if not r.startswith(("RATE", "DQ"))} | {"DQ-PLAUS"}
-    assert sodium_rules == set(SODIUM_ORDER)
+def test_a_disabled_bullet_goes_and_the_card_stays() -> None:
+    (card,) = still_shown([LEAD], {"PV-DRUGCHK"})
+    assert (card.rule, [a.rule for a in card.absorbed]) == ("PV-SYMP", ["PV-MILD"])
 
 
-def test_every_order_select_rule_has_its_place() -> None:
-    from cds_service.sodium.rules.order_select import RULES as ORDER_RULES
+def test_a_bullet_takes_the_place_of_its_disabled_card_and_offers_no_action() -> None:
+    (card,) = still_shown([LEAD], {"PV-SYMP"})
+    assert (card.rule, card.indicator, card.suggestions) == ("PV-DRUGCHK", "warning", ())
+    assert [a.rule for a in card.absorbed] == ["PV-MILD"]
 
-    assert set(ORDER_RULES) == set(ORDER_ORDER)
+
+def test_a_card_of_disabled_rules_only_is_not_shown() -> None:
+    assert still_shown([LEAD], {"PV-SYMP", "PV-DRUGCHK", "PV-MILD"}) == []
+
+
+def test_cards_below_the_least_indicator_are_not_shown() -> None:
+    assert still_shown([DRUG, MILD], (), "warning") == [DRUG]
+    assert still_shown([DRUG, MILD], (), "critical") == []
+
+
+def test_nothing_switched_off_changes_nothing() -> None:
+    assert still_shown([LEAD, MILD], ()) == [LEAD, MILD]

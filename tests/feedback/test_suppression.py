@@ -166,7 +166,6 @@ def test_an_answered_card_stays_away_from_its_reader_only(
 
 
 def test_silence_after_feedback_is_explained(app: Flask, stories: dict[str, Story]) -> None:
-    from cds_service.engine.explanation import explanation
     from cds_service.feedback.suppression import Who
     from cds_service.protocol.request import hook_request
     from cds_service.trust.client import Client
@@ -187,9 +186,7 @@ def test_silence_after_feedback_is_explained(app: Flask, stories: dict[str, Stor
     request = hook_request(call, service.id, "patient-view", NOW)
     memory = here.suppression.memory(who, NOW)
     evaluation = here.pipeline.answer(request, Client(), Deadline.after(2), memory)
-    assert explanation(evaluation, service, here.pipeline.knowledge)["suppressed"] == [
-        "PV-MILD-SYMP"
-    ]
+    assert here.pipeline.explain(evaluation, service.id)["suppressed"] == ["PV-MILD-SYMP"]
 
 
 def test_it_comes_back_when_sodium_falls(app: Flask, stories: dict[str, Story]) -> None:

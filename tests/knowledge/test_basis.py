@@ -49,7 +49,7 @@ def test_the_page_shows_every_rule_number_line_and_source(
 ) -> None:
     page = unescape(client.get("/basis").get_data(as_text=True))
     for service in knowledge.services.values():
-        for rule, words in service.file.rules.items():
+        for rule, words in service.rules.items():
             assert f'id="{rule}"' in page
             shown = (
                 words.when,

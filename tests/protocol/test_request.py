@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.errors import BadRequest
-from cds_service.protocol.request import HookRequest, hook_request
+from cds_service.protocol.request import Drafts, HookRequest, hook_request
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 INSTANCE = "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea"
@@ -28,7 +28,8 @@ def an_order_body(**context: Any) -> dict[str, Any]:
 
 
 def taken(body: object, hook: str = "patient-view") -> HookRequest:
-    return hook_request(body, "service", hook, NOW)
+    drafts: Drafts = "selected" if hook == "order-select" else "none"
+    return hook_request(body, "service", hook, NOW, drafts=drafts)
 
 
 def test_the_smallest_call_is_taken() -> None:

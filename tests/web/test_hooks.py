@@ -342,7 +342,7 @@ def test_the_basis_page_has_the_place_that_each_card_links_to(
     for service in ("hyponatremia-patient-view", "hyponatremia-order-select"):
         from cds_service.web.runtime import EXTENSION
 
-        rules = app.extensions[EXTENSION].pipeline.knowledge.services[service].file.rules
+        rules = app.extensions[EXTENSION].pipeline.knowledge.services[service].rules
         for rule in rules:
             assert f'id="{rule}"' in page
     assert "Not clinically reviewed" in page

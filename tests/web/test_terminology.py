@@ -29,7 +29,7 @@ def test_every_reason_that_a_card_offers_is_in_the_value_set(
     compose = client.get("/fhir/ValueSet/hyponatremia-override").get_json(force=True)["compose"]
     listed = {concept["code"] for include in compose["include"] for concept in include["concept"]}
     services = runtime_of(app).pipeline.knowledge.services.values()
-    offered = {code for s in services for rule in s.file.rules.values() for code in rule.overrides}
+    offered = {code for s in services for rule in s.rules.values() for code in rule.overrides}
     assert offered <= listed
     borrowed = {i["system"]: {c["code"] for c in i["concept"]} for i in compose["include"]}[HL7]
     assert borrowed == {"need-more-info", "inappropriate-recipient"}

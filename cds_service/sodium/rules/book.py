@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Literal
+
 from msgspec.structs import replace
 
 from cds_service.engine.finding import Finding, Line
@@ -10,6 +13,18 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.snapshot import Order
 
 BY_WORDS = ("text", "brand")
+Gate = Literal["deceased", "under-age", "comfort-care"]  # keys of `silence` in words.toml
+
+
+def closed(case: Case, gates: Collection[Gate]) -> Gate | None:
+    """Returns why this patient gets no cards at all, or None (M15)."""
+    young = case.age_years is not None and case.age_years < case.limits.adult_years
+    holds: dict[Gate, bool] = {
+        "deceased": case.snapshot.patient.deceased,
+        "under-age": young,
+        "comfort-care": case.comfort_care,
+    }
+    return next((gate for gate in gates if holds[gate]), None)
 
 
 def matched_by_name(order: Order, finding: Finding) -> Finding:

@@ -13,7 +13,7 @@ import msgspec
 
 from cds_service.engine.finding import Fact, Finding, Line, Outcome, Silence
 from cds_service.knowledge.load import default_hooks_dir
-from cds_service.knowledge.words import ServiceFile, SharedWords
+from cds_service.knowledge.words import RuleFile, SharedWords
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair, RateView
 from cds_service.sodium.exposure import Attribution, Exposure, Exposures
@@ -35,10 +35,10 @@ HOUR = timedelta(hours=1)
 
 
 @cache
-def service() -> ServiceFile:
-    """The patient-view file as shipped."""
-    text = (HOOKS / "hyponatremia-patient-view.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), ServiceFile)
+def service() -> RuleFile:
+    """The rules about the chart as shipped."""
+    text = (HOOKS / "chart.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), RuleFile)
 
 
 @cache

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.engine.finding import Finding
-from cds_service.engine.triage import triage_patient_view
+from cds_service.engine.triage import triage
 from cds_service.knowledge.load import Knowledge, load_knowledge
 from cds_service.sodium.case import Case, assess
 from cds_service.sodium.snapshot import (
@@ -123,11 +123,10 @@ def test_every_rule_answers_any_record_in_words(snapshot: Any, profile: str) -> 
         else:
             own = service().rules[answer.rule].silence
             assert render(own.get(answer.reason) or shared().silence[answer.reason], answer.facts)
-    cards = triage_patient_view(answers, case)
+    cards = triage(answers, service().rules, age_known=case.age_years is not None)
     assert len(cards) <= 2
     critical = {a.rule for a in answers if isinstance(a, Finding) and a.indicator == "critical"}
-    if not case.comfort_care:
-        assert critical <= {f.rule for c in cards for f in (c, *c.absorbed)}
+    assert critical <= {f.rule for c in cards for f in (c, *c.absorbed)}
 
 
 @settings(max_examples=100, deadline=None)

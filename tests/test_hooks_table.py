@@ -1,0 +1,119 @@
+"""The table of hooks: a hook without its row stops the start, and no answer hides that no rule was asked."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service import pipeline as module
+from cds_service.cli.offline import evaluate, offline_pipeline, replay
+from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
+from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked
+from cds_service.knowledge.load import default_hooks_dir
+from cds_service.pipeline import HOOKS, Hook, Pipeline
+from cds_service.protocol.outcome import outcome_of
+from cds_service.trust.registry import Client
+from tests.fhir_resources import Call, draft, sodium
+
+SELECT, SIGN = "hyponatremia-order-select", "hyponatremia-order-sign"
+SIGN_ROW = Hook(drafts="all", gates=("deceased", "under-age"), unreadable="OS-UNREADABLE")
+STORIES = {
+    name: story
+    for name, story in load_stories(default_fixtures_dir()).items()
+    if story.file.service == SELECT
+}
+
+
+@pytest.fixture(scope="module")
+def signing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hooks folder with the service hyponatremia-order-sign: one table, and one word in one list."""
+    folder = tmp_path_factory.mktemp("signing") / "hooks"
+    shutil.copytree(default_hooks_dir(), folder)
+    services = folder / "services.toml"
+    text = services.read_text(encoding="utf-8")
+    start = text.index(f"[services.{SELECT}]")
+    table = text[start : text.index("\n\n", start)]
+    table = table.replace(SELECT, SIGN).replace('"order-select"', '"order-sign"')
+    services.write_text(f"{text}\n{table}\n", encoding="utf-8")
+    orders = folder / "orders.toml"
+    rules = orders.read_text(encoding="utf-8")
+    both = rules.replace('hooks = ["order-select"]', 'hooks = ["order-select", "order-sign"]')
+    orders.write_text(both, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def with_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table HOOKS with a row for order-sign."""
+    monkeypatch.setitem(HOOKS, "order-sign", SIGN_ROW)
+
+
+def signed(story: Story) -> dict[str, Any]:
+    """The story's call as order-sign sends it: without selections."""
+    body = story.request
+    context = {name: value for name, value in body["context"].items() if name != "selections"}
+    return body | {"hook": "order-sign", "context": context}
+
+
+def test_a_hook_without_its_row_does_not_start_and_the_message_says_what_to_do(
+    signing: Path,
+) -> None:
+    with pytest.raises(KnowledgeError) as refused:
+        offline_pipeline(signing)
+    message = str(refused.value)
+    assert SIGN in message
+    assert "'order-sign' has no row in the table HOOKS of cds_service/pipeline.py" in message
+
+
+@pytest.mark.usefixtures("with_row")
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+def test_with_its_row_order_sign_gives_the_cards_of_order_select(
+    signing: Path, story: Story, signing_pipeline: Pipeline
+) -> None:
+    client = Client(
+        profile=story.file.profile, explain_missing_data=story.file.explain_missing_data
+    )
+    selected = replay(signing_pipeline, story)
+    answered = evaluate(signing_pipeline, SIGN, signed(story), story.file.now, client)
+    assert [_said(card) for card in answered.cards] == [_said(card) for card in selected.cards]
+    assert answered.reason == selected.reason
+
+
+@pytest.fixture
+def signing_pipeline(signing: Path, with_row: None) -> Pipeline:
+    """A pipeline that answers order-sign too."""
+    return offline_pipeline(signing)
+
+
+def _said(card: dict[str, Any]) -> tuple[str, str, str]:
+    return card["indicator"], card["summary"], card["detail"]
+
+
+def test_order_sign_without_its_draft_orders_is_refused(signing_pipeline: Pipeline) -> None:
+    story = next(iter(STORIES.values()))
+    body = signed(story)
+    del body["context"]["draftOrders"]
+    with pytest.raises(BadRequest, match="order-sign needs 'draftOrders'; check"):
+        evaluate(signing_pipeline, SIGN, body, story.file.now, Client())
+
+
+@pytest.mark.parametrize("drafts", [(), (draft("sertraline"),)], ids=["chart", "order"])
+def test_an_answer_for_which_no_rule_was_asked_is_an_error(
+    drafts: tuple[dict[str, Any], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Call(record=(sodium("117"),), drafts=drafts)
+    assert call.cards()
+    monkeypatch.setattr(module, "rules_of", lambda service: {})
+    with pytest.raises(NoRuleAsked) as error:
+        call.cards()
+    assert error.value.status == 500
+    assert outcome_of(error.value, "")["resourceType"] == "OperationOutcome"
+
+
+def test_orders_that_concern_no_rule_have_a_named_reason() -> None:
+    evaluation = Call(record=(sodium("117"),), drafts=(draft("amoxicillin"),)).evaluation()
+    assert (evaluation.cards, evaluation.outcomes) == ([], ())
+    assert evaluation.reason == "no selected order concerns a rule"
