@@ -1,176 +1,240 @@
-"""The case: one snapshot with everything that several rules ask of it, worked out once."""
+"""The case: one patient at one moment. Each part is worked out when a rule first needs it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from decimal import Decimal
 from functools import cached_property
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.knowledge.limits import Limits
-from cds_service.knowledge.sets import ConceptSets
+from cds_service.knowledge.sets import ConceptSet, ConceptSets
 from cds_service.knowledge.terms import Lab
-from cds_service.sodium.correction_rate import RateInput, RateView, rate_view
+from cds_service.sodium.correction_rate import RateView, rate_view
 from cds_service.sodium.exposure import Exposures, exposures
 from cds_service.sodium.glucose import (
     GlucosePair,
     GlucoseShift,
     Pseudo,
-    PseudoInput,
     corrected_sodium,
     glucose_pairs,
     glucose_shift,
     pseudo,
 )
-from cds_service.sodium.record import Record, age_years
-from cds_service.sodium.restriction import Findings, Restriction, restriction
-from cds_service.sodium.results import Readings, Sample, Series, series_of
-from cds_service.sodium.snapshot import Snapshot
-from cds_service.sodium.sodium import Influence, SodiumView, sodium_view
+from cds_service.sodium.problems import Problems
+from cds_service.sodium.restriction import Restriction, restriction
+from cds_service.sodium.results import Band, Readings, Sample, Series, band_of, series_of
+from cds_service.sodium.snapshot import Order, Snapshot
+from cds_service.sodium.sodium import SodiumView, sodium_view
 from cds_service.sodium.symptoms import Symptoms, symptoms
 from cds_service.sodium.volume import OdsRisk, VolumeStatus, ods_risk, volume_status
 
+ADMINISTRATION = "MedicationAdministration/"
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """What a rule is given. A rule compares with `limits`, never with a number of its own."""
+
+class Case(Struct, frozen=True, kw_only=True, dict=True):
+    """What a rule is given. A rule compares with `limits`, never with a number of its own.
+
+    Most sodium is normal, and then nearly every rule stops at its first line. Every part follows
+    from the four fields alone, so it does not matter which rule needs it first.
+    """
 
     snapshot: Snapshot
     limits: Limits
     sets: ConceptSets
-    age_years: int | None
-    sodium: SodiumView
-    glucose: GlucoseShift | None
-    pseudo: Pseudo | None
-    symptoms: Symptoms
-    volume: VolumeStatus
-    risk: OdsRisk
-    exposures: Exposures
-    rate: RateView
-    restriction: Restriction
-    pregnant: bool
-    dialysis: bool
-    comfort_care: bool
-    readings: Readings = field(default_factory=Readings.none)  # beside sodium
+    labs: Mapping[str, Lab]
 
+    # ---- sodium, and what may explain it
 
-def assess(snapshot: Snapshot, limits: Limits, sets: ConceptSets, labs: Mapping[str, Lab]) -> Case:
-    """The case of a snapshot; pure, and neither this nor any part of the case raises on any snapshot."""
-    series = series_of(snapshot, limits, labs)
-    pairs = glucose_pairs(series.samples, snapshot, labs, limits)
-    influence = Influence(corrected=corrected_sodium(pairs, limits))
-    record = Record(
-        snapshot=snapshot,
-        limits=limits,
-        sets=sets,
-        labs=labs,
-        sodium=sodium_view(snapshot, series, limits, influence),
-        glucose=glucose_shift(series.latest, pairs, limits),
-        age_years=age_years(snapshot),
-    )
-    case = _Assessed(record, series, pairs)
-    if record.sodium.acute is None or not _fall_explained(case):
-        return case
-    return _Assessed(replace(record, sodium=replace(record.sodium, acute=None)), series, pairs)
+    @cached_property
+    def series(self) -> Series:
+        """The usable sodium results."""
+        return series_of(self.snapshot, self.limits, self.labs)
 
+    @cached_property
+    def sodium(self) -> SodiumView:
+        """The series with band, age and trend; a fall with another explanation is not acute (M3)."""
+        corrected = corrected_sodium(self.glucose_pairs, self.limits)
+        view = sodium_view(self.snapshot, self.series, self.limits, corrected)
+        if view.acute is not None and self._fall_is_explained():
+            return replace(view, acute=None)
+        return view
 
-def _fall_explained(case: Case) -> bool:
-    """A fall by glucose, by artefact, or planned after a rise above the limit, is not acute (M3)."""
-    by_glucose = case.glucose is not None and case.glucose.explained
-    by_artefact = case.pseudo is not None and case.pseudo.kind != "hint"
-    return by_glucose or by_artefact or case.rate.over_recently
+    def _fall_is_explained(self) -> bool:
+        """True if glucose, an artefact or a planned fall after a rise above the limit explains it."""
+        if self.glucose is not None and self.glucose.explained:
+            return True
+        if self.pseudo is not None and self.pseudo.kind != "hint":
+            return True
+        return self.rate.over_recently
 
+    @cached_property
+    def glucose_pairs(self) -> Mapping[Sample, GlucosePair]:
+        """The glucose that belongs to each sodium that has one."""
+        return glucose_pairs(self.series.samples, self.snapshot, self.labs, self.limits)
 
-class _Assessed(Case):
-    """The case of a record. Each part is worked out when a rule first asks for it, and then kept.
-
-    Most sodium is normal, and then nearly every rule stops at its first line. Every part follows from
-    the record alone, so that it does not matter who asks first.
-    """
-
-    def __init__(self, record: Record, series: Series, pairs: Mapping[Sample, GlucosePair]) -> None:
-        # A frozen dataclass lets nothing be assigned, and the parts below are not known yet.
-        vars(self).update(
-            snapshot=record.snapshot,
-            limits=record.limits,
-            sets=record.sets,
-            age_years=record.age_years,
-            sodium=record.sodium,
-            glucose=record.glucose,
-            _record=record,
-            _series=series,
-            _pairs=pairs,
-        )
-
-    _record: Record
-    _series: Series
-    _pairs: Mapping[Sample, GlucosePair]
+    @cached_property
+    def glucose(self) -> GlucoseShift | None:
+        """What high glucose does to the latest sodium."""
+        return glucose_shift(self.series.latest, self.glucose_pairs, self.limits)
 
     @cached_property
     def pseudo(self) -> Pseudo | None:
-        given = PseudoInput(
-            snapshot=self.snapshot, series=self._series, pairs=self._pairs, labs=self._record.labs
-        )
-        return pseudo(given, self.limits)
-
-    @cached_property
-    def symptoms(self) -> Symptoms:
-        return symptoms(self._record)
-
-    @cached_property
-    def volume(self) -> VolumeStatus:
-        return volume_status(self._record)
-
-    @cached_property
-    def risk(self) -> OdsRisk:
-        return ods_risk(self._record)
-
-    @cached_property
-    def exposures(self) -> Exposures:
-        return exposures(self._record)
+        """Why the latest sodium may be an artefact."""
+        return pseudo(self)
 
     @cached_property
     def rate(self) -> RateView:
-        given = RateInput(
-            samples=self._series.samples,
-            now=self.snapshot.now,
-            high_risk=lambda: self.risk.high,
-            dialysis=lambda: self.dialysis,
-            glucose={sample: pair.glucose for sample, pair in self._pairs.items()},
-            latest=self._series.latest,
-        )
-        return rate_view(given, self.limits)
+        """How fast sodium rises."""
+        return rate_view(self)
+
+    @property
+    def effective_sodium(self) -> Decimal | None:
+        """The sodium that bands and plans use, corrected for glucose if that is high (M5)."""
+        if self.sodium.latest is None:
+            return None
+        return self.glucose.katz if self.glucose else self.sodium.latest.value
 
     @cached_property
-    def restriction(self) -> Restriction:
-        findings = Findings(
-            symptoms=self.symptoms,
-            volume=self.volume,
-            rate=self.rate,
-            pseudo=self.pseudo,
-            pregnant=self.pregnant,
-            dialysis=self.dialysis,
-            comfort_care=self.comfort_care,
-        )
-        return restriction(self._record, findings)
+    def normal_times(self) -> tuple[datetime, ...]:
+        """When each value that was not low was drawn, oldest first."""
+        return tuple([s.at for s in self.sodium.samples if not self.is_low(s)])
 
     @cached_property
-    def pregnant(self) -> bool:
-        record = self._record
-        return bool(record.problems.current(record.sets.pregnancy, record.limits.pregnancy_days))
+    def first_low(self) -> datetime | None:
+        """When the present run of low sodium began."""
+        if not self.sodium.low or self.sodium.latest is None:
+            return None
+        first = self.sodium.latest.at
+        for sample in reversed(self.sodium.samples):
+            if not self.is_low(sample):
+                break
+            first = min(first, sample.at)
+        return first
+
+    def is_low(self, sample: Sample) -> bool:
+        """Whether a measured value is low by the profile."""
+        return band_of(sample.value, self.limits, sample.comparator) is not Band.NORMAL
+
+    # ---- the patient
 
     @cached_property
-    def dialysis(self) -> bool:
-        return bool(self._record.problems.active(self._record.sets.dialysis))
+    def age_years(self) -> int | None:
+        """Whole years on the day of the call; None without a birth date."""
+        born, now, zone = self.snapshot.patient.birth_date, self.snapshot.now, self.snapshot.zone
+        if born is None:
+            return None
+        today = now if zone is None else now.astimezone(timezone(zone))
+        return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
     @cached_property
-    def comfort_care(self) -> bool:
-        record = self._record  # every patient is asked, and few problems have to be sorted for it
-        return record.holds(record.sets.comfort_care) and bool(
-            record.strict_problems.active(record.sets.comfort_care)
-        )
+    def problems(self) -> Problems:
+        """Everything that is recorded."""
+        return Problems.of(self.snapshot)
+
+    @cached_property
+    def strict_problems(self) -> Problems:
+        """The problems that an action may rest on."""
+        return Problems.strict(self.snapshot, self.sets.no_overload.members)
 
     @cached_property
     def readings(self) -> Readings:
-        return self._record.readings
+        """The usable results beside sodium."""
+        return Readings.of(self.snapshot, self.limits, self.labs)
+
+    @cached_property
+    def symptoms(self) -> Symptoms:
+        """The symptoms that are recorded now."""
+        return symptoms(self)
+
+    @cached_property
+    def volume(self) -> VolumeStatus:
+        """The volume status with its evidence."""
+        return volume_status(self)
+
+    @cached_property
+    def risk(self) -> OdsRisk:
+        """Why sodium must rise more slowly in this patient."""
+        return ods_risk(self)
+
+    @cached_property
+    def pregnant(self) -> bool:
+        """Whether a pregnancy is current."""
+        return bool(self.problems.current(self.sets.pregnancy, self.limits.pregnancy_days))
+
+    @cached_property
+    def dialysis(self) -> bool:
+        """Whether dialysis is recorded as active."""
+        return bool(self.problems.active(self.sets.dialysis))
+
+    @cached_property
+    def comfort_care(self) -> bool:
+        """Whether comfort care is recorded as active."""
+        wanted = self.sets.comfort_care
+        # Every patient is checked, and sorting the problems of most of them would be for nothing.
+        return self._mentions(wanted) and bool(self.strict_problems.active(wanted))
+
+    def _mentions(self, wanted: ConceptSet) -> bool:
+        """Whether any of these problems is in the record at all, active or not."""
+        members = wanted.members
+        if not self.snapshot.encounter_reasons.isdisjoint(members):
+            return True
+        return any(not problem.concepts.isdisjoint(members) for problem in self.snapshot.problems)
+
+    # ---- medicines and fluid
+
+    @cached_property
+    def listed(self) -> tuple[Order, ...]:
+        """Systemic medication that is or was really taken: no proposals, no cancelled orders.
+
+        An order without a drug of ours is left out.
+        """
+        given = (*self.sets.active_statuses.members, *self.sets.stopped_statuses.members)
+        intents = self.sets.given_intents.members
+        return tuple(
+            order
+            for order in self.snapshot.exposures
+            if order.drugs
+            and order.kind == "medication"
+            and order.route != "local"
+            and order.status in given
+            and order.intent in intents
+        )
+
+    def is_active(self, order: Order) -> bool:
+        """Whether an order of the medication list is taken now."""
+        now, limits = self.snapshot.now, self.limits
+        if order.reference.startswith(ADMINISTRATION):
+            begun = order.begun
+            return begun is not None and now - begun <= limits.administration_hours
+        if order.status not in self.sets.active_statuses:
+            return False
+        return order.end is None or now - order.end <= limits.order_end_grace_days
+
+    @cached_property
+    def exposures(self) -> Exposures:
+        """The drugs that the patient takes, and how likely each is the cause."""
+        return exposures(self)
+
+    @cached_property
+    def blamed(self) -> frozenset[str]:
+        """The drug classes of which a clinician recorded an adverse effect."""
+        window = self.limits.recent_start_days
+        classes: set[str] = set()
+        for concept, blamed in self.sets.adverse_effects.items():
+            if self.problems.has_current(concept, window):
+                classes.update(blamed.members)
+        return frozenset(classes)
+
+    @cached_property
+    def restriction(self) -> Restriction:
+        """Whether fluid restriction may be offered."""
+        return restriction(self)
+
+
+def assess(snapshot: Snapshot, limits: Limits, sets: ConceptSets, labs: Mapping[str, Lab]) -> Case:
+    """Returns the case of a snapshot. It is pure, and no part of it raises on any snapshot."""
+    return Case(snapshot=snapshot, limits=limits, sets=sets, labs=labs)

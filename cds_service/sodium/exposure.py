@@ -7,15 +7,17 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from cds_service.knowledge.sets import ConceptSet
-from cds_service.sodium.record import Record, begun
 from cds_service.sodium.results import measurable
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.match import DrugMatch
+
+if TYPE_CHECKING:
+    from cds_service.sodium.case import Case
 
 Attribution = Literal["probable", "possible-recent", "possible-chronic", "unlikely"]
 RANK: dict[Attribution, int] = {
@@ -51,15 +53,13 @@ class Exposures(Struct, frozen=True, kw_only=True):
         return tuple(e for e in self.active if e.drug.cls in classes)
 
 
-def exposures(record: Record) -> Exposures:
+def exposures(case: Case) -> Exposures:
     """Active, systemic drugs with their start and attribution; drafts do not count (B.0.7)."""
     by_drug: dict[str, list[tuple[DrugMatch, Order]]] = {}
-    for order in record.listed:
+    for order in case.listed:
         for drug in order.drugs:
             by_drug.setdefault(drug.name, []).append((drug, order))
-    active = tuple(
-        e for e in (_exposure(record, found) for _, found in sorted(by_drug.items())) if e
-    )
+    active = tuple(e for e in (_exposure(case, found) for _, found in sorted(by_drug.items())) if e)
     names = {e.drug.name for e in active}
     on_hold = {
         name: drug
@@ -68,11 +68,11 @@ def exposures(record: Record) -> Exposures:
         if order.status == ON_HOLD and name not in names
     }
     return Exposures(
-        active=active, suspects=_suspects(record, active), on_hold=tuple(on_hold.values())
+        active=active, suspects=_suspects(case, active), on_hold=tuple(on_hold.values())
     )
 
 
-def taken_within(record: Record, classes: ConceptSet, window: timedelta) -> tuple[str, ...]:
+def taken_within(case: Case, classes: ConceptSet, window: timedelta) -> tuple[str, ...]:
     """Names of drugs of these classes that may have been taken within the window (hours to days).
 
     A stopped order without an end counts while it is young, and one on hold always: nobody can tell
@@ -80,25 +80,25 @@ def taken_within(record: Record, classes: ConceptSet, window: timedelta) -> tupl
     """
     found = (
         drug.name
-        for order in record.listed
+        for order in case.listed
         for drug in order.drugs
         if drug.cls in classes.members
-        and (order.status == ON_HOLD or _may_reach(record, order, window))
+        and (order.status == ON_HOLD or _may_reach(case, order, window))
     )
     return tuple(dict.fromkeys(found))
 
 
-def _may_reach(record: Record, order: Order, window: timedelta) -> bool:
-    if record.is_active(order):
+def _may_reach(case: Case, order: Order, window: timedelta) -> bool:
+    if case.is_active(order):
         return True
-    now, begin = record.snapshot.now, begun(order)
+    now, begin = case.snapshot.now, order.begun
     if order.end is not None:
         return now - order.end <= window
     if begin is None:
         return False
     if order.duration_days is not None:
         return now - begin - _duration(order) <= window
-    return now - begin <= max(window, record.limits.stop_unknown_days)
+    return now - begin <= max(window, case.limits.stop_unknown_days)
 
 
 def _duration(order: Order) -> timedelta:
@@ -107,26 +107,26 @@ def _duration(order: Order) -> timedelta:
     return timedelta(days=float(max(Decimal(0), min(order.duration_days, _LONGEST))))
 
 
-def _exposure(record: Record, found: list[tuple[DrugMatch, Order]]) -> Exposure | None:
+def _exposure(case: Case, found: list[tuple[DrugMatch, Order]]) -> Exposure | None:
     """The exposure to one ingredient, or None where no order of it is active."""
     orders = [order for _, order in found]
-    chain = [order for order in orders if record.is_active(order)]
+    chain = [order for order in orders if case.is_active(order)]
     if not chain:
         return None
-    since = min([b for b in map(begun, chain) if b is not None], default=None)
+    since = min([b for b in (order.begun for order in chain) if b is not None], default=None)
     if len(orders) > 1:  # most drugs have one order, which is the chain
-        past = [(begin, o) for o in orders if o not in chain and (begin := begun(o)) is not None]
+        past = [(begin, o) for o in orders if o not in chain and (begin := o.begun) is not None]
         for begin, order in sorted(past, key=lambda pair: pair[0], reverse=True):
-            if since is not None and _gap(since, begin, order) <= record.limits.order_chain_days:
+            if since is not None and _gap(since, begin, order) <= case.limits.order_chain_days:
                 chain.append(order)
                 since = min(since, begin)
-        chain.sort(key=lambda o: begun(o) or record.snapshot.now, reverse=True)
+        chain.sort(key=lambda o: o.begun or case.snapshot.now, reverse=True)
     drug = next(d for d, order in found if order is chain[0])
     return Exposure(
         drug=drug,
         orders=tuple(chain),
         since=since,
-        attribution=_attribution(record, drug, since, _raised(chain)),
+        attribution=_attribution(case, drug, since, _raised(chain)),
     )
 
 
@@ -145,44 +145,42 @@ def _raised(chain: list[Order]) -> datetime | None:
         if o.daily_dose_mg is not None and measurable(o.daily_dose_mg)
     ]
     raised = (newer for (dose, newer), (before, _) in pairwise(dosed) if dose > before)
-    return next((begun(order) for order in raised), None)
+    return next((order.begun for order in raised), None)
 
 
 def _attribution(
-    record: Record, drug: DrugMatch, since: datetime | None, raised: datetime | None
+    case: Case, drug: DrugMatch, since: datetime | None, raised: datetime | None
 ) -> Attribution | None:
     """B.0.7: how well the time of start and of the first low sodium of this run fit together."""
-    limits, first_low = record.limits, record.first_low
+    limits, first_low = case.limits, case.first_low
     if drug.tier not in LOWERING_TIERS or first_low is None:
         return None
-    if drug.cls in record.blamed:
+    if drug.cls in case.blamed:
         return "probable"
     if since is None:
-        return "possible-recent" if drug.cls in record.sets.any_duration else "possible-chronic"
-    if since - first_low >= limits.unlikely_before_days or since > record.snapshot.now:
+        return "possible-recent" if drug.cls in case.sets.any_duration else "possible-chronic"
+    if since - first_low >= limits.unlikely_before_days or since > case.snapshot.now:
         return "unlikely"
-    if _fits(record, since, first_low) or (raised is not None and _fits(record, raised, first_low)):
+    if _fits(case, since, first_low) or (raised is not None and _fits(case, raised, first_low)):
         return "probable"
     recent = first_low - since <= limits.recent_start_days
-    return (
-        "possible-recent" if recent or drug.cls in record.sets.any_duration else "possible-chronic"
-    )
+    return "possible-recent" if recent or drug.cls in case.sets.any_duration else "possible-chronic"
 
 
-def _fits(record: Record, start: datetime, first_low: datetime) -> bool:
+def _fits(case: Case, start: datetime, first_low: datetime) -> bool:
     """Sodium was normal before the start, and low soon after it."""
-    limits = record.limits
+    limits = case.limits
     soon = timedelta(0) <= first_low - start <= limits.probable_start_days
     window = limits.normal_before_days
     if not soon:
         return False
-    last_before = bisect_right(record.normal_times, start) - 1
-    return last_before >= 0 and start - record.normal_times[last_before] <= window
+    last_before = bisect_right(case.normal_times, start) - 1
+    return last_before >= 0 and start - case.normal_times[last_before] <= window
 
 
-def _suspects(record: Record, active: Iterable[Exposure]) -> tuple[Exposure, ...]:
+def _suspects(case: Case, active: Iterable[Exposure]) -> tuple[Exposure, ...]:
     """At most three, the likeliest first; weakly linked drugs only where the site asked for them."""
-    limits, value = record.limits, record.effective_sodium
+    limits, value = case.limits, case.effective_sodium
     weak = (
         bool(limits.weak_suspects_included)
         and value is not None

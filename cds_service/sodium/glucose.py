@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from cds_service.engine.wording import number
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.terms import Lab
-from cds_service.sodium.results import Band, Sample, Series, band_of, in_future, usable_status
+from cds_service.sodium.results import Band, Sample, band_of, in_future, usable_status
 from cds_service.sodium.snapshot import LabResult, Snapshot
 from cds_service.terminology.units import convert
+
+if TYPE_CHECKING:
+    from cds_service.sodium.case import Case
 
 GLUCOSE = "glucose"
 
@@ -28,7 +31,6 @@ class GlucoseShift(Struct, frozen=True, kw_only=True):
     hillier: Decimal
     explained: bool  # GLU: the Katz value is not low
     loose_pair: bool  # paired within 4 h instead of 60 min
-    partly: bool = False  # the Katz value is low, the Hillier value is not
     hillier_fits: bool = False  # glucose so high that the Hillier value fits better
 
 
@@ -122,32 +124,23 @@ def glucose_shift(
         hillier=by_hillier,
         explained=explained,
         loose_pair=pair.loose,
-        partly=not explained and band_of(by_hillier, limits) is Band.NORMAL,
         hillier_fits=pair.glucose > limits.hillier_above,
     )
 
 
-class PseudoInput(Struct, frozen=True, kw_only=True):
-    """What suspicion of an artefact is judged from."""
-
-    snapshot: Snapshot
-    series: Series
-    pairs: Mapping[Sample, GlucosePair]
-    labs: Mapping[str, Lab]
-
-
-def pseudo(given: PseudoInput, limits: Limits) -> Pseudo | None:
+def pseudo(case: Case) -> Pseudo | None:
     """Whether a low sodium may be an artefact (M6): direct measurement, else osmolality, else hints alone."""
-    candidates = (given.series.latest, given.series.other_method)
+    limits = case.limits
+    candidates = (case.series.latest, case.series.other_method)
     low = next((s for s in candidates if s and _low_lab(s, limits)), None)
-    hints = _hints(given, limits)
-    direct = _direct(low, given.series.samples, limits) if low else None
+    hints = _hints(case)
+    direct = _direct(low, case.series.samples, limits) if low else None
     if direct:
         return Pseudo(kind="direct-ise", shown=direct.shown, hints=hints)
-    latest = given.series.latest
+    latest = case.series.latest
     if latest is None or band_of(latest.value, limits, latest.comparator) is Band.NORMAL:
         return None
-    osmolality = _effective_osmolality(latest, given, limits)
+    osmolality = _effective_osmolality(latest, case)
     if osmolality is not None and osmolality >= limits.pseudo_osmolality_from:
         shown = number(osmolality, (limits.pseudo_osmolality_from,))
         return Pseudo(kind="osmolality", shown=shown, hints=hints)
@@ -170,17 +163,18 @@ def _direct(low: Sample, samples: Sequence[Sample], limits: Limits) -> Sample | 
     return nearest if nearest and nearest.value >= limits.direct_ise_from else None
 
 
-def _effective_osmolality(latest: Sample, given: PseudoInput, limits: Limits) -> Decimal | None:
+def _effective_osmolality(latest: Sample, case: Case) -> Decimal | None:
     """Measured osmolality less urea and ethanol, mOsm/kg.
 
     None where osmolality or urea is not known, where glucose is high or not known, or on mannitol.
     """
-    pair = given.pairs.get(latest)
-    if pair is None or pair.glucose >= limits.glucose_shift_from or _on_mannitol(given.snapshot):
+    limits = case.limits
+    pair = case.glucose_pairs.get(latest)
+    if pair is None or pair.glucose >= limits.glucose_shift_from or _on_mannitol(case.snapshot):
         return None
 
     def nearest(analyte: str) -> Decimal | None:
-        values = _values(analyte, given.snapshot, given.labs, limits)
+        values = _values(analyte, case.snapshot, case.labs, limits)
         window = limits.pseudo_osmolality_hours
         near = [v for v in values if not v.comparator and _together(latest, v, window)]
         return min(near, key=lambda v: _distance(latest, v)).value if near else None
@@ -201,22 +195,22 @@ def _on_mannitol(snapshot: Snapshot) -> bool:
     )
 
 
-def _hints(given: PseudoInput, limits: Limits) -> tuple[str, ...]:
+def _hints(case: Case) -> tuple[str, ...]:
     """What can make an indirect measurement read low (M6: one bullet, nothing more)."""
-    latest = given.series.latest
+    latest, limits = case.series.latest, case.limits
     if latest is None:
         return ()
     window = limits.pseudo_hint_hours
 
     def reached(analyte: str, limit: Decimal) -> bool:
-        values = _values(analyte, given.snapshot, given.labs, limits)
+        values = _values(analyte, case.snapshot, case.labs, limits)
         high = (v for v in values if v.value >= limit and not v.comparator.startswith("<"))
         return any(_together(latest, v, window) for v in high)
 
     found = {
         "triglyceride": reached("triglyceride", limits.triglyceride_from),
         "protein": reached("total-protein", limits.protein_from),
-        "myeloma": any(p.active and "myeloma" in p.concepts for p in given.snapshot.problems),
+        "myeloma": any(p.active and "myeloma" in p.concepts for p in case.snapshot.problems),
     }
     return tuple(name for name, present in found.items() if present)
 

@@ -461,11 +461,6 @@ class Readings:
                 found.setdefault(result.analyte, []).append(reading)
         return cls(snapshot.now, found)
 
-    @classmethod
-    def none(cls) -> Readings:
-        """No values at all."""
-        return cls(datetime.min.replace(tzinfo=UTC), {})
-
     def all(self, analyte: str) -> tuple[Reading, ...]:
         """Every value of this analyte, oldest first."""
         return self._found.get(analyte, ())

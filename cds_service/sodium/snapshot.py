@@ -99,6 +99,13 @@ class Order(Struct, frozen=True, kw_only=True):
     adpkd: bool = False  # a tolvaptan product for polycystic kidney disease, or of unknown purpose
     hyponatremia_product: bool = False  # a tolvaptan product labelled for low sodium
 
+    @property
+    def begun(self) -> datetime | None:
+        """The earliest moment that the order names as its start."""
+        if self.start is None or self.authored is None:
+            return self.start or self.authored
+        return min(self.start, self.authored)
+
 
 Setting = Literal["inpatient", "outpatient"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.implausible import doubtful, unbelieved_change
@@ -47,7 +47,6 @@ class SodiumView(Struct, frozen=True, kw_only=True):
     falling: Fall | None = None  # B.0.8 "Falling"
     acute: Fall | None = None  # M3
     stable_chronic: bool = False  # B.5 rule 6 as far as samples go
-    never_repeated_severe: bool = False  # B.0.2 exception, M17: it decides `freshness`
 
     @property
     def low(self) -> bool:
@@ -55,20 +54,8 @@ class SodiumView(Struct, frozen=True, kw_only=True):
         return self.latest is not None and self.band is not Band.NORMAL
 
 
-class Influence(Struct, frozen=True, kw_only=True):
-    """What other findings say of the series: corrected values, and whether a fall has another explanation."""
-
-    corrected: Mapping[Sample, Decimal] = field(
-        default_factory=dict
-    )  # Katz values where glucose is high
-    fall_explained: bool = False  # glucose shift, suspected artefact, or planned re-lowering (M3)
-
-
-_NO_INFLUENCE = Influence()
-
-
 def sodium_view(
-    snapshot: Snapshot, series: Series, limits: Limits, influence: Influence = _NO_INFLUENCE
+    snapshot: Snapshot, series: Series, limits: Limits, corrected: Mapping[Sample, Decimal]
 ) -> SodiumView:
     """The series with band, age and trend (A.3, B.0.1, B.0.2, M3, M5, M17); empty where nothing is usable."""
     rejected = _newest_rejected(series)
@@ -78,10 +65,6 @@ def sodium_view(
     age = max(snapshot.now - latest.at, timedelta(0))
     plain = _freshness(age, snapshot.setting, limits)
     unrepeated = _unrepeated_freshness(latest, age, snapshot.setting, limits)
-    corrected = influence.corrected
-    acute = (
-        None if influence.fall_explained else acute_fall(series.samples, latest, corrected, limits)
-    )
     return SodiumView(
         samples=series.samples,
         latest=latest,
@@ -93,9 +76,8 @@ def sodium_view(
         newest_rejected=rejected,
         other_method=series.other_method,
         falling=falling(series.samples, latest, limits),
-        acute=acute,
+        acute=acute_fall(series.samples, latest, corrected, limits),
         stable_chronic=stable_chronic(series.samples, limits),
-        never_repeated_severe=unrepeated not in (None, plain),
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cds_service.sodium.record import Record
+if TYPE_CHECKING:
+    from cds_service.sodium.case import Case
+
 
 LOWEST_GCS = 3  # the scale starts here; a smaller number is an error of entry
 
@@ -30,23 +33,23 @@ class Symptoms(Struct, frozen=True, kw_only=True):
     gcs_impaired: bool = False  # 9 to 14: counts as a symptom for hypertonic saline (M4)
 
 
-def symptoms(record: Record) -> Symptoms:
+def symptoms(case: Case) -> Symptoms:
     """What the record says of symptoms now (B.0.4, M1, M2, M4, M12, S15, S20)."""
-    limits, sets, problems = record.limits, record.sets, record.problems
-    severe = _severe(record)
+    limits, sets, problems = case.limits, case.sets, case.problems
+    severe = _severe(case)
     edema = bool(problems.current(sets.brain_edema, limits.icp_days))
     cramp = bool(problems.current(sets.cramp, limits.cramp_days))
     fell = problems.happened(sets.fall_or_fracture, limits.fall_days)
-    old = record.age_years is not None and record.age_years >= limits.falls_age_years
-    gcs = _gcs(record)
+    old = case.age_years is not None and case.age_years >= limits.falls_age_years
+    gcs = _gcs(case)
     return Symptoms(
         severe=severe,
-        attributable=_attributable(record, severe),
+        attributable=_attributable(case, severe),
         brain_edema=edema,
         moderate=tuple(
             c for c in problems.current(sets.moderate, limits.symptom_days) if c not in severe
         ),
-        mild=_mild(record),
+        mild=_mild(case),
         cramp=cramp,
         fall_or_fracture=bool(fell),
         falls_risk=old or bool(fell) or bool(problems.active(sets.falls_risk)),
@@ -59,47 +62,47 @@ def symptoms(record: Record) -> Symptoms:
     )
 
 
-def _severe(record: Record) -> tuple[str, ...]:
+def _severe(case: Case) -> tuple[str, ...]:
     """SEV: recent, or a diagnosis of this encounter; epilepsy only as both (the trap of B.0.4)."""
-    limits, sets, problems = record.limits, record.sets, record.problems
+    limits, sets, problems = case.limits, case.sets, case.problems
     window = limits.severe_symptom_hours
     found = {c for c in problems.current(sets.severe, window) if c not in sets.only_as_diagnosis}
     found.update(problems.diagnosed(sets.only_as_diagnosis, window))
-    gcs = _gcs(record)
+    gcs = _gcs(case)
     if gcs is not None and gcs <= limits.gcs_coma_to:
         found.add("coma")
-    return sets.severe.among(frozenset(found)) + _severe_vomiting(record, window)
+    return sets.severe.among(frozenset(found)) + _severe_vomiting(case, window)
 
 
-def _severe_vomiting(record: Record, window: timedelta) -> tuple[str, ...]:
+def _severe_vomiting(case: Case, window: timedelta) -> tuple[str, ...]:
     """S20: severe in the european profile, and there only with profound low sodium."""
-    value = record.effective_sodium
-    if value is None or value >= record.limits.vomiting_severe_below:
+    value = case.effective_sodium
+    if value is None or value >= case.limits.vomiting_severe_below:
         return ()
-    return record.problems.current(record.sets.severe_when_profound, window)
+    return case.problems.current(case.sets.severe_when_profound, window)
 
 
-def _attributable(record: Record, severe: tuple[str, ...]) -> bool:
+def _attributable(case: Case, severe: tuple[str, ...]) -> bool:
     """SEV-A (M2): sodium is low enough, or fell fast enough, to cause what is recorded."""
-    value = record.effective_sodium
+    value = case.effective_sodium
     if not severe or value is None:
         return False
-    if record.sodium.acute is not None or value < record.limits.severe_attributable_below:
+    if case.sodium.acute is not None or value < case.limits.severe_attributable_below:
         return True
-    telling = any(c in record.sets.severe_at_higher_sodium for c in severe)
-    return telling and value < record.limits.severe_attributable_higher_below
+    telling = any(c in case.sets.severe_at_higher_sodium for c in severe)
+    return telling and value < case.limits.severe_attributable_higher_below
 
 
-def _mild(record: Record) -> tuple[str, ...]:
-    limits, sets, problems = record.limits, record.sets, record.problems
+def _mild(case: Case) -> tuple[str, ...]:
+    limits, sets, problems = case.limits, case.sets, case.problems
     recent = {c for c in problems.current(sets.mild, limits.symptom_days) if c not in sets.cramp}
     recent.update(problems.current(sets.cramp, limits.cramp_days))
     return sets.mild.among(frozenset(recent))
 
 
-def _gcs(record: Record) -> int | None:
+def _gcs(case: Case) -> int | None:
     """The newest Glasgow coma scale total that is young enough to speak of now."""
-    reading = record.readings.latest("gcs", record.limits.severe_symptom_hours)
+    reading = case.readings.latest("gcs", case.limits.severe_symptom_hours)
     if reading is None or not reading.exact or reading.value < LOWEST_GCS:
         return None
     return int(reading.value)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from cds_service.sodium.exposure import taken_within
-from cds_service.sodium.record import Record
 from cds_service.sodium.results import Reading, paired
+
+if TYPE_CHECKING:
+    from cds_service.sodium.case import Case
 
 
 class Volume(StrEnum):
@@ -63,14 +66,14 @@ class _Signs(Struct, frozen=True, kw_only=True):
     pattern: tuple[str, ...]
 
 
-def volume_status(record: Record) -> VolumeStatus:
+def volume_status(case: Case) -> VolumeStatus:
     """M8's order: CSW, ADRENAL, the site's own entry, CONFLICT, HYPO, NEURO, HYPER, EUV, UNKNOWN."""
-    signs = _signs(record)
+    signs = _signs(case)
     if signs.salt_wasting:
         return VolumeStatus(status=Volume.CSW, evidence=signs.salt_wasting)
     if signs.adrenal:
         return VolumeStatus(status=Volume.ADRENAL, evidence=signs.adrenal)
-    said = _site(record)
+    said = _site(case)
     if said is not None:
         return _site_status(said, signs)
     return _by_evidence(signs)
@@ -97,13 +100,13 @@ def _by_evidence(signs: _Signs) -> VolumeStatus:
     return VolumeStatus(status=Volume.UNKNOWN, hint=signs.weak)
 
 
-def _site(record: Record) -> Volume | None:
+def _site(case: Case) -> Volume | None:
     """The site's own judgment, while it is recent; UNKNOWN where its words are not ours."""
-    entry = record.snapshot.site_volume_status
-    if entry is None or record.snapshot.now - entry[1] > record.limits.site_volume_hours:
+    entry = case.snapshot.site_volume_status
+    if entry is None or case.snapshot.now - entry[1] > case.limits.site_volume_hours:
         return None
     word = entry[0].strip().lower().replace(" ", "-")
-    sets = record.sets
+    sets = case.sets
     if word in sets.site_hypovolemic:
         return Volume.HYPO
     if word in sets.site_euvolemic:
@@ -126,67 +129,65 @@ def _site_status(said: Volume, signs: _Signs) -> VolumeStatus:
     return VolumeStatus(status=said, evidence=("site-status",), against=against, site_said=True)
 
 
-def _signs(record: Record) -> _Signs:
-    limits, sets, problems = record.limits, record.sets, record.problems
+def _signs(case: Case) -> _Signs:
+    limits, sets, problems = case.limits, case.sets, case.problems
     injury = limits.brain_injury_days
-    hyper = _overload(record)
-    weak = tuple(c for c in _weak_overload(record) if c not in hyper)
+    hyper = _overload(case)
+    weak = tuple(c for c in _weak_overload(case) if c not in hyper)
     hypo = problems.current(sets.hypovolemia, limits.hypovolemia_days)
     return _Signs(
         salt_wasting=problems.active(sets.salt_wasting)
         + problems.happened(sets.subarachnoid, injury),
         adrenal=problems.active(sets.adrenal),
-        hypo=hypo + _depletion_labs(record, overloaded=bool(hyper or weak)),
+        hypo=hypo + _depletion_labs(case, overloaded=bool(hyper or weak)),
         neuro=problems.happened(sets.brain_injury, injury),
         hyper=hyper,
         weak=weak,
-        siadh=record.strict_problems.current(sets.siadh, limits.siadh_days),
-        pattern=() if hyper or weak or hypo else _siadh_pattern(record),
+        siadh=case.strict_problems.current(sets.siadh, limits.siadh_days),
+        pattern=() if hyper or weak or hypo else _siadh_pattern(case),
     )
 
 
-def _overload(record: Record) -> tuple[str, ...]:
-    limits, sets, problems = record.limits, record.sets, record.strict_problems
+def _overload(case: Case) -> tuple[str, ...]:
+    limits, sets, problems = case.limits, case.sets, case.strict_problems
     return problems.current(sets.overload, limits.overload_days) + problems.current(
         sets.overload_recent, limits.overload_recent_days
     )
 
 
-def _weak_overload(record: Record) -> tuple[str, ...]:
-    sets, problems = record.sets, record.strict_problems
+def _weak_overload(case: Case) -> tuple[str, ...]:
+    sets, problems = case.sets, case.strict_problems
     found = (problems.active(s) for s in (sets.overload, sets.overload_recent, sets.overload_weak))
     return tuple(concept for concepts in found for concept in concepts)
 
 
-def _depletion_labs(record: Record, *, overloaded: bool) -> tuple[str, ...]:
+def _depletion_labs(case: Case, *, overloaded: bool) -> tuple[str, ...]:
     """Laboratory signs of volume depletion; none without the lists that could explain them away."""
-    limits, sets = record.limits, record.sets
-    if not _lists_read(record) or _on_diuretic(record):
+    limits, sets = case.limits, case.sets
+    if not _lists_read(case) or _on_diuretic(case):
         return ()
-    urine = record.readings.latest("urine-sodium", limits.urine_labs_hours)
+    urine = case.readings.latest("urine-sodium", limits.urine_labs_hours)
     found: tuple[str, ...] = ()
     low = urine is not None and urine.below(limits.urine_sodium_from) and not overloaded
-    if low and not _dilute(record):
+    if low and not _dilute(case):
         found += ("urine-sodium-low",)
-    explained = record.problems.active(sets.kidney_failure) or record.problems.active(
-        sets.bleeding_gut
-    )
-    ratios = bun_creatinine(record, limits.urine_labs_hours)
+    explained = case.problems.active(sets.kidney_failure) or case.problems.active(sets.bleeding_gut)
+    ratios = bun_creatinine(case, limits.urine_labs_hours)
     if not explained and ratios and ratios[-1] > limits.bun_creatinine_above:
         found += ("bun-creatinine-high",)
     return found
 
 
-def _dilute(record: Record) -> bool:
+def _dilute(case: Case) -> bool:
     """Whether the urine is so dilute that its sodium is low by dilution (high water or low solute intake)."""
-    limits = record.limits
-    osmolality = record.readings.latest("urine-osmolality", limits.urine_labs_hours)
+    limits = case.limits
+    osmolality = case.readings.latest("urine-osmolality", limits.urine_labs_hours)
     return osmolality is not None and osmolality.below(limits.dilute_urine_below)
 
 
-def bun_creatinine(record: Record, window: timedelta) -> tuple[Decimal, ...]:
+def bun_creatinine(case: Case, window: timedelta) -> tuple[Decimal, ...]:
     """BUN:creatinine (mg/mg) of each urea within the window that has a creatinine near it, oldest first."""
-    limits, readings = record.limits, record.readings
+    limits, readings = case.limits, case.readings
     near = limits.bun_creatinine_pair_hours
     ratios = []
     for urea in readings.within("bun", window):
@@ -196,45 +197,38 @@ def bun_creatinine(record: Record, window: timedelta) -> tuple[Decimal, ...]:
     return tuple(ratios)
 
 
-def _siadh_pattern(record: Record) -> tuple[str, ...]:
+def _siadh_pattern(case: Case) -> tuple[str, ...]:
     """Urine that is not dilute and holds sodium, beside a low serum sodium of the same day, no diuretic."""
-    limits, latest = record.limits, record.sodium.latest
-    if (
-        not _lists_read(record)
-        or _on_diuretic(record)
-        or latest is None
-        or not record.is_low(latest)
-    ):
+    limits, latest = case.limits, case.sodium.latest
+    if not _lists_read(case) or _on_diuretic(case) or latest is None or not case.is_low(latest):
         return ()
     window, near = limits.urine_labs_hours, limits.urine_pair_hours
-    osmolality = record.readings.latest("urine-osmolality", window)
-    sodium = record.readings.latest("urine-sodium", window)
+    osmolality = case.readings.latest("urine-osmolality", window)
+    sodium = case.readings.latest("urine-sodium", window)
     if osmolality is None or sodium is None or not osmolality.above(limits.urine_osmolality_above):
         return ()
     same_day = all(abs(r.at - latest.at) <= near for r in (osmolality, sodium))
     if not same_day or not sodium.at_least(limits.urine_sodium_from):
         return ()
-    return ("siadh-pattern", *_low_urate(record, window))
+    return ("siadh-pattern", *_low_urate(case, window))
 
 
-def _low_urate(record: Record, window: timedelta) -> tuple[str, ...]:
-    urate: Reading | None = record.readings.latest("urate", window)
-    return (
-        ("urate-low",) if urate is not None and urate.below(record.limits.urate_low_below) else ()
-    )
+def _low_urate(case: Case, window: timedelta) -> tuple[str, ...]:
+    urate: Reading | None = case.readings.latest("urate", window)
+    return ("urate-low",) if urate is not None and urate.below(case.limits.urate_low_below) else ()
 
 
-def _lists_read(record: Record) -> bool:
-    return record.snapshot.complete("conditions", "medications")
+def _lists_read(case: Case) -> bool:
+    return case.snapshot.complete("conditions", "medications")
 
 
-def _on_diuretic(record: Record) -> bool:
-    return bool(taken_within(record, record.sets.diuretics, record.limits.diuretic_washout_hours))
+def _on_diuretic(case: Case) -> bool:
+    return bool(taken_within(case, case.sets.diuretics, case.limits.diuretic_washout_hours))
 
 
-def ods_risk(record: Record) -> OdsRisk:
+def ods_risk(case: Case) -> OdsRisk:
     """Why sodium must rise more slowly in this patient (B.0.6, S10)."""
-    limits, sets, problems, readings = record.limits, record.sets, record.problems, record.readings
+    limits, sets, problems, readings = case.limits, case.sets, case.problems, case.readings
     reasons = list(problems.active(sets.demyelination_risk))
     reasons += problems.current(sets.low_potassium, limits.demyelination_hypokalemia_days)
     potassium = readings.latest("potassium", limits.demyelination_potassium_hours)
@@ -243,14 +237,14 @@ def ods_risk(record: Record) -> OdsRisk:
     index = readings.latest("bmi", limits.demyelination_bmi_days)
     if index is not None and index.below(limits.demyelination_bmi_below):
         reasons.append("bmi-low")
-    if _very_low_sodium(record):
+    if _very_low_sodium(case):
         reasons.append("sodium-very-low")
     return OdsRisk(reasons=tuple(reasons))
 
 
-def _very_low_sodium(record: Record) -> bool:
-    limits = record.limits
-    oldest = record.snapshot.now - limits.demyelination_episode_days
+def _very_low_sodium(case: Case) -> bool:
+    limits = case.limits
+    oldest = case.snapshot.now - limits.demyelination_episode_days
     return any(
-        s.at >= oldest and s.value <= limits.demyelination_sodium_to for s in record.sodium.samples
+        s.at >= oldest and s.value <= limits.demyelination_sodium_to for s in case.series.samples
     )

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cds_service.sodium.case import Case, assess
-from cds_service.sodium.results import Readings
 from cds_service.sodium.snapshot import (
     LabResult,
     Missing,
@@ -144,10 +143,6 @@ def test_a_creatinine_without_a_unit_is_not_seen_because_88_may_be_micromoles() 
     unclear = Story(results=(result("creatinine", 88, unit=""), result("gcs", 13, unit=""))).case()
     assert unclear.readings.all("creatinine") == ()
     assert unclear.symptoms.gcs == 13
-
-
-def test_a_case_without_readings_has_none() -> None:
-    assert Readings.none().all("creatinine") == ()
 
 
 # ---- knowledge that the clinical inputs rest on ----------

@@ -11,9 +11,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cds_service.sodium.correction_rate import Ladder, RateInput, RateView, rate_view
-from cds_service.sodium.results import Sample
-from tests.sodium.cases import NOW, limits, sample
+from cds_service.sodium.case import assess
+from cds_service.sodium.correction_rate import RateView, SodiumRises, rate_view
+from cds_service.sodium.glucose import GlucosePair
+from cds_service.sodium.results import Sample, Series
+from cds_service.sodium.snapshot import Snapshot
+from cds_service.sodium.volume import OdsRisk
+from tests.sodium.cases import LABS, NOW, limits, sample
+from tests.sodium.patients import sets
 
 Point = tuple[float, str] | tuple[float, str, Literal["lab", "poc"]]
 
@@ -31,11 +36,19 @@ def rate_of(
     samples: Sequence[Sample], *, later: float = 0, profile: str = "aasld", **more: Any
 ) -> RateView:
     now = max(s.at for s in samples) + timedelta(hours=later)
-    high_risk, dialysis = more.pop("high_risk", False), more.pop("dialysis", False)
-    given = RateInput(
-        samples=samples, now=now, high_risk=lambda: high_risk, dialysis=lambda: dialysis, **more
+    case = assess(Snapshot(now=now), limits(profile), sets(), LABS)
+    glucose = more.pop("glucose", {})
+    vars(case).update(
+        series=Series(samples=tuple(samples), latest=more.pop("latest", None)),
+        glucose_pairs={
+            sample: GlucosePair(glucose=value, at=sample.at, loose=False)
+            for sample, value in glucose.items()
+        },
+        risk=OdsRisk(reasons=("alcohol-use-disorder",) if more.pop("high_risk", False) else ()),
+        dialysis=more.pop("dialysis", False),
     )
-    return rate_view(given, limits(profile))
+    assert not more
+    return rate_view(case)
 
 
 class Vector(NamedTuple):
@@ -508,21 +521,21 @@ def test_an_estimated_base_is_corrected_for_glucose_at_every_sample_or_not_at_al
     glucose = {samples[0]: Decimal(600), samples[1]: Decimal(400), samples[2]: Decimal(150)}
     corrected = [
         p
-        for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day")
+        for p in SodiumRises(tuple(samples), glucose, limits()).rises(samples[2], "day")
         if not p.observed
     ]
     assert [p.base for p in corrected] == [Decimal("128.533")]
     del glucose[samples[1]]
     weak = [
         p
-        for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day")
+        for p in SodiumRises(tuple(samples), glucose, limits()).rises(samples[2], "day")
         if not p.observed
     ]
     assert [p.glucose for p in weak] == ["one-end"]
     glucose |= {samples[0]: Decimal(100), samples[2]: Decimal(600)}
     risen = [
         p
-        for p in Ladder(tuple(samples), glucose, limits()).rises(samples[2], "day")
+        for p in SodiumRises(tuple(samples), glucose, limits()).rises(samples[2], "day")
         if not p.observed
     ]
     assert [p.glucose for p in risen] == [""]
@@ -538,7 +551,7 @@ def test_bounds_and_days_are_no_ground_for_a_rate() -> None:
 
 
 def test_no_sample_at_all_is_not_assessable() -> None:
-    found = rate_view(RateInput(samples=(), now=NOW), limits())
+    found = assess(Snapshot(now=NOW), limits(), sets(), LABS).rate
     assert (found.assessable, found.level, found.rise_now, found.limit) == (
         False,
         None,
@@ -576,8 +589,8 @@ def test_sodium_that_only_falls_never_rises(pairs: list[tuple[int, Decimal]]) ->
 @given(points)
 def test_nothing_is_extrapolated_beyond_measured_values(pairs: list[tuple[int, Decimal]]) -> None:
     samples = clocked(pairs)
-    ladder = Ladder(tuple(samples), {}, limits())
-    for pair in (p for end in samples for p in ladder.rises(end, "day")):
+    rises = SodiumRises(tuple(samples), {}, limits())
+    for pair in (p for end in samples for p in rises.rises(end, "day")):
         around = [s.value for s in pair.used[: 1 if pair.observed else 2]]
         assert min(around) <= pair.base <= max(around)
         assert abs(pair.end_value - pair.end.value) <= Decimal("0.001")

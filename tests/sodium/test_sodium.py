@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cds_service.sodium.case import assess
 from cds_service.sodium.results import Band, Freshness, Series, series_of
 from cds_service.sodium.snapshot import LabResult, Moment, Setting, Snapshot
-from cds_service.sodium.sodium import Influence, SodiumView, sodium_view
+from cds_service.sodium.sodium import SodiumView, sodium_view
 from tests.sodium.cases import LABS, NOW, hours_ago, lab, limits, sample, snapshot
+from tests.sodium.patients import sets
 
 DAY = 24.0
 
@@ -24,7 +26,7 @@ def series(*labs: LabResult, profile: str = "aasld", **more: Any) -> Series:
 
 def view(*labs: LabResult, profile: str = "aasld", **more: Any) -> SodiumView:
     patient = snapshot(*labs, **more)
-    return sodium_view(patient, series_of(patient, limits(profile), LABS), limits(profile))
+    return sodium_view(patient, series_of(patient, limits(profile), LABS), limits(profile), {})
 
 
 def values(found: Series) -> list[str]:
@@ -73,8 +75,7 @@ def test_a_value_is_never_rounded_before_it_is_compared() -> None:
 def test_the_band_in_use_is_that_of_the_corrected_value_and_the_measured_one_is_kept() -> None:
     patient = snapshot(lab("124"))
     found = series_of(patient, limits(), LABS)
-    influence = Influence(corrected={found.samples[0]: Decimal("128.8")})
-    seen = sodium_view(patient, found, limits(), influence)
+    seen = sodium_view(patient, found, limits(), {found.samples[0]: Decimal("128.8")})
     assert (seen.measured, seen.band) == (Band.MODERATE, Band.MILD)
 
 
@@ -346,7 +347,7 @@ def test_a_point_of_care_value_shortly_before_that_disagrees_is_shown_too() -> N
 )
 def test_a_result_ages_by_setting(setting: Setting, hours: float, freshness: Freshness) -> None:
     found = view(hours_ago("120", hours), setting=setting)
-    assert (found.freshness, found.never_repeated_severe) == (freshness, False)
+    assert found.freshness is freshness
     assert found.age == timedelta(hours=hours)
 
 
@@ -368,16 +369,15 @@ def test_a_very_low_value_that_was_never_repeated_lapses_by_times_of_its_own(
     setting: Setting, days: float, freshness: Freshness, decides: bool
 ) -> None:
     found = view(lab("119.9", timedelta(days=days)), setting=setting)
-    assert (found.freshness, found.never_repeated_severe) == (freshness, decides)
+    assert found.freshness is freshness
+    ordinary = view(lab("120", timedelta(days=days)), setting=setting)
+    assert (found.freshness is not ordinary.freshness) is decides
 
 
 def test_an_upper_bound_that_low_is_an_unrepeated_severe_value_too() -> None:
-    assert view(
-        lab("120", timedelta(days=5), comparator="<"), setting="inpatient"
-    ).never_repeated_severe
-    assert not view(
-        lab("120", timedelta(days=5), comparator="<="), setting="inpatient"
-    ).never_repeated_severe
+    for comparator, freshness in (("<", Freshness.CURRENT), ("<=", Freshness.STALE)):
+        bound = lab("120", timedelta(days=5), comparator=comparator)
+        assert view(bound, setting="inpatient").freshness is freshness
 
 
 # ---- trend -----------------------------------------------------------------------------------------------
@@ -444,14 +444,16 @@ def test_a_fall_that_glucose_explains_is_not_acute() -> None:
     patient = snapshot(hours_ago("140", 20), lab("131"))
     found = series_of(patient, limits(), LABS)
     corrected = {found.samples[1]: Decimal("134")}
-    assert sodium_view(patient, found, limits()).acute is not None
-    assert sodium_view(patient, found, limits(), Influence(corrected=corrected)).acute is None
+    assert sodium_view(patient, found, limits(), {}).acute is not None
+    assert sodium_view(patient, found, limits(), corrected).acute is None
 
 
 def test_a_fall_with_another_explanation_is_not_acute() -> None:
-    patient = snapshot(hours_ago("140", 20), lab("128"))
-    found = series_of(patient, limits(), LABS)
-    assert sodium_view(patient, found, limits(), Influence(fall_explained=True)).acute is None
+    direct = lab("137", method="poc")
+    case = assess(snapshot(hours_ago("140", 20), direct, lab("128")), limits(), sets(), LABS)
+    assert case.pseudo is not None
+    assert sodium_view(case.snapshot, case.series, limits(), {}).acute is not None
+    assert case.sodium.acute is None
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import msgspec
 from cds_service.engine.finding import Fact, Finding, Line, Outcome, Silence
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.knowledge.words import RuleFile, SharedWords
-from cds_service.sodium.case import Case
+from cds_service.sodium.case import Case, assess
 from cds_service.sodium.correction_rate import RatePair, RateView
 from cds_service.sodium.exposure import Attribution, Exposure, Exposures
 from cds_service.sodium.glucose import GlucoseShift
@@ -27,7 +27,7 @@ from cds_service.sodium.symptoms import Symptoms
 from cds_service.sodium.volume import OdsRisk, Volume, VolumeStatus
 from cds_service.terminology.match import DrugMatch, RecordText
 from tests.sodium.cases import NOW, limits
-from tests.sodium.patients import sets
+from tests.sodium.patients import labs, sets
 
 HOOKS = default_hooks_dir()
 DAY = timedelta(days=1)
@@ -93,9 +93,6 @@ def a_case(na: str = "131", **parts: Any) -> Case:
     )
     readings = parts.pop("readings", {})
     base: dict[str, Any] = {
-        "snapshot": snapshot,
-        "limits": limits(profile),
-        "sets": sets(),
         "age_years": 50,
         "sodium": sodium(na, profile=profile) if na else SodiumView(),
         "glucose": None,
@@ -111,7 +108,9 @@ def a_case(na: str = "131", **parts: Any) -> Case:
         "comfort_care": False,
         "readings": Readings(NOW, {analyte: (reading(v),) for analyte, v in readings.items()}),
     }
-    return Case(**(base | parts))
+    case = assess(parts.pop("snapshot", snapshot), limits(profile), sets(), labs())
+    vars(case).update(base | parts)  # given here, so that they are not worked out
+    return case
 
 
 def reading(value: str, ago: timedelta = HOUR) -> Reading:
