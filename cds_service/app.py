@@ -1,4 +1,4 @@
-"""create_app(settings): the one place where the parts meet."""
+"""Puts the parts of the service together: create_app(settings)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Blueprint, Flask
@@ -50,20 +49,20 @@ _SECRET_NAME = "card-secret"  # noqa: S105  # a file's name
 
 
 class Foundation(Struct, frozen=True, kw_only=True):
-    """What a start makes of hooks/ and of a site's codes. It never changes, and crosses a fork."""
+    """What a start reads from hooks/ and a site's codes; it never changes and survives a fork."""
 
     pipeline: Pipeline
     secret: bytes
-    rxnorm_release: date | None  # of the site's RxNorm index, where there is one
+    rxnorm_release: date | None  # of the site's RxNorm index, if it has one
 
     @property
     def rules(self) -> list[str]:
-        """All rules that hooks/ has words for."""
+        """Returns all rules that hooks/ has words for."""
         return list(self.pipeline.knowledge.rules)
 
 
 def foundation(settings: Settings) -> Foundation:
-    """Everything that takes a while. ConfigurationError where the service must not start."""
+    """Makes everything that takes a while; ConfigurationError if the service must not start."""
     refuse_unsafe(settings)
     knowledge = load_knowledge(settings.hooks_dir)
     if settings.require_signed:
@@ -84,9 +83,9 @@ def foundation(settings: Settings) -> Foundation:
 
 
 def refuse_wrong(settings: Settings, base: Foundation) -> None:
-    """What each worker opens for itself, opened once before there are any: ConfigurationError where that fails.
+    """Opens once what each worker will open, and raises ConfigurationError if that fails.
 
-    Nothing stays open, and no thread runs: a fork comes next.
+    Nothing stays open and no thread runs, because a fork comes next.
     """
     registry_of(settings, base.rules)
     _database(settings).close()
@@ -109,7 +108,7 @@ def create_app(
     base = base or foundation(settings)
     registry = registry or registry_of(settings, base.rules)
     runtime = replace(_runtime(settings, base, registry), clock=clock)
-    app = _Plain("cds_service", static_folder="web/static", template_folder="web/templates")
+    app = Flask("cds_service", static_folder="web/static", template_folder="web/templates")
     app.url_map.merge_slashes = False  # no redirect: a preflight does not follow one
     runtime.install(app)
     errors.register(app)
@@ -123,13 +122,15 @@ def create_app(
 
 
 def _runtime(settings: Settings, base: Foundation, registry: Callable[[], Registry]) -> Runtime:
-    """The parts, put together; the store is opened here."""
+    """Returns the parts of a running service; this opens the store."""
     database = _database(settings)
     if database.problem:
         log().error("degraded", reason=f"database: {database.problem}")
     used_tokens = database.engine if settings.database_url else used_tokens_file(settings.data_dir)
     pseudonyms = Pseudonyms(base.secret)
-    remembers = settings.suppression and settings.mode != "demo"
+    suppression = None
+    if settings.suppression and settings.mode != "demo":
+        suppression = Suppression(ShownTable(database), pseudonyms)
     return Runtime(
         settings=settings,
         pipeline=base.pipeline,
@@ -139,7 +140,7 @@ def _runtime(settings: Settings, base: Foundation, registry: Callable[[], Regist
         database=database,
         recorder=Recorder(database, settings.queue_size),
         pseudonyms=pseudonyms,
-        suppression=Suppression(ShownTable(database), pseudonyms) if remembers else None,
+        suppression=suppression,
         rxnorm_release=base.rxnorm_release,
     )
 
@@ -149,11 +150,13 @@ def _database(settings: Settings) -> Database:
 
 
 def front_for(app: Flask, settings: Settings) -> Front:
-    """The application behind its guard."""
+    """Returns the application behind its front."""
     limits = FrontLimits(body_bytes=settings.max_body_bytes, threads=settings.threads)
     here = runtime_of(app)
-    holds_off = partial(held_off, here) if settings.proxies is not None else None
-    return Front(app.wsgi_app, limits, closing=here.recorder.close, holds_off=holds_off)
+    closing = here.recorder.close
+    if settings.proxies is None:  # the address of a caller is not known
+        return Front(app.wsgi_app, limits, closing)
+    return Front(app.wsgi_app, limits, closing, holds_off=partial(held_off, here))
 
 
 def _fhir_client(settings: Settings) -> FhirClient:
@@ -164,7 +167,7 @@ def _fhir_client(settings: Settings) -> FhirClient:
 
 
 def card_secret(settings: Settings) -> bytes:
-    """The secret behind card uuids: from its file, or made once and kept beside the store."""
+    """Returns the secret behind card uuids, from its file; it is made once beside the store."""
     path = settings.secret_file or settings.data_dir / _SECRET_NAME
     if settings.secret_file is None and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,7 +191,7 @@ def _write_secret(path: Path) -> None:
 
 
 def _gate(settings: Settings, registry: Callable[[], Registry], used: UsedTokens) -> Gate:
-    """Who may call, with the keys of the clients on their way already."""
+    """Returns what decides who may call, and starts to fetch the keys of the clients."""
     ca_bundle = str(settings.ca_bundle) if settings.ca_bundle else None
     keys = KeyCache(partial(fetch_keys, ca_bundle=ca_bundle))
     published = [c for c in registry().clients if c.credentials.jwks_url]
@@ -197,16 +200,8 @@ def _gate(settings: Settings, registry: Callable[[], Registry], used: UsedTokens
     return Gate(registry=registry, keys=keys, replay=replay, demo=settings.mode == "demo")
 
 
-class _Plain(Flask):
-    """Flask without what no page of this service is: a coroutine."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Asked several times for each request; the answer takes Python's inspection every time."""
-        return func
-
-
 class _OneSlash:
-    """Takes `//` in a path for `/`: what a pasted discovery URL with a trailing slash leads to."""
+    """Reads `//` in a path as `/`: discovery URLs are often pasted with a slash at the end."""
 
     def __init__(self, inner: WSGIApplication) -> None:
         self._inner = inner

@@ -1,4 +1,4 @@
-"""Lets browser pages of known origins call: never any origin, never credentials (CDSH-126, OWN-16)."""
+"""Lets browser pages of exact origins call, never with credentials (CDSH-126, OWN-16)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""In front of the WSGI application: reads each body under a deadline and a cap, then calls it in a thread.
+"""Reads each body under a deadline and a cap, then calls the WSGI application in a thread.
 
-An RSGI application for granian (docs/decisions/0002). A slow client costs a coroutine and never a
-thread. GET requests have threads of their own, so that /health answers while every hook waits, and a
-hook may read from a FHIR server that lives in the same process.
+It is an RSGI application for granian (docs/decisions/0002). A slow client costs a coroutine and
+never a thread. GET requests have threads of their own, so that /health answers while every hook
+waits, and a hook may read from a FHIR server that lives in the same process.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ Answer = tuple[int, Headers, bytes]
 # Keys of the WSGI environ that the application reads.
 RECEIVED = "cds.received"  # monotonic time at which the request line was read
 STOPPING = "cds.stopping"  # the worker is about to stop
-REFUSED = (
-    "cds.refused"  # 400, 408 or 413: the body was not read to its end, and the application says so
-)
+# 400, 408 or 413: the body was not read to its end, and the application answers with this status.
+REFUSED = "cds.refused"
 
 _STACK_BYTES = 16 * 1024 * 1024  # deep JSON cannot overflow it
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -46,7 +45,7 @@ _HELD_OFF = TooManyRequests("Tokens from this address keep failing; try again in
 
 
 class FrontLimits(Struct, frozen=True, kw_only=True):
-    """What one worker takes on; technical, not clinical."""
+    """How much one worker takes on; these numbers are technical, not clinical."""
 
     body_seconds: float = 2.0
     body_bytes: int = 2_000_000
@@ -63,96 +62,109 @@ class Front:
         self,
         app: WSGIApplication,
         limits: FrontLimits,
-        closing: Callable[[], object] = bool,
-        holds_off: Callable[[Scope], bool] | None = None,
+        closing: Callable[[], object] = lambda: None,
+        holds_off: Callable[[Scope], bool] = lambda scope: False,
     ) -> None:
-        """`closing` is called in the worker when its last request has its answer.
+        """Prepares a worker, which calls `closing` when its last request has its answer.
 
-        A request with a body that `holds_off` names is refused unread, without a thread.
+        A request with a body is refused unread and without a thread if `holds_off` is true for it.
         """
-        self._holds_off = holds_off
         self._app = app
         self._limits = limits
         self._closing = closing
+        self._holds_off = holds_off
         self._bytes_left = limits.held_bytes
         self.ready = True  # False: /ready says 503
         self.closing_connections = False  # True: each answer is the last on its connection
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Runs in the worker, as threads do not survive a fork."""
+        """Starts the threads in the worker, because threads do not survive a fork."""
         threading.stack_size(_STACK_BYTES)
-        self._hooks: WorkerThreads[Answer] = WorkerThreads(
-            "hook", self._limits.threads, self._limits.waiting
+        limits = self._limits
+        self._hook_threads: WorkerThreads[Answer] = WorkerThreads(
+            "hook", limits.threads, limits.waiting
         )
-        self._pages: WorkerThreads[Answer] = WorkerThreads(
-            "page", self._limits.read_threads, self._limits.waiting
+        self._page_threads: WorkerThreads[Answer] = WorkerThreads(
+            "page", limits.read_threads, limits.waiting
         )
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Runs when the last request has its answer."""
-        for lane in (self._hooks, self._pages):
-            lane.close()
+        """Ends the threads when the last request has its answer."""
+        self._hook_threads.close()
+        self._page_threads.close()
         self._closing()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        """One request, one response."""
+        """Answers one request."""
+        received = time.monotonic()
         if scope.proto != "http":
             return
-        if self._holds_off is not None and scope.method not in _SAFE and self._holds_off(scope):
+        answer: Answer | None
+        if scope.method not in _SAFE and self._holds_off(scope):
             # The connection stays: a new one for each call would cost more than the refusal.
-            status, headers, content = _at_once(_HELD_OFF)
+            answer = _at_once(_HELD_OFF)
         else:
-            status, headers, content = (
-                await self._answer(scope, protocol, time.monotonic()) or _busy()
-            )
+            answer = await self._answer(scope, protocol, received)
+        if answer is None:
+            answer = _at_once(_BUSY, ("connection", "close"))
+        status, headers, content = answer
         if self.closing_connections:
             headers.append(("connection", "close"))
         protocol.response_bytes(status, headers, content)
 
     async def _answer(self, scope: Scope, protocol: HTTPProtocol, received: float) -> Answer | None:
-        length = scope.headers.get("content-length") or "0"
+        """Reads the body and runs the application, or returns None if there is no room for it."""
+        notes: dict[str, Any] = {RECEIVED: received}
         chunked = "transfer-encoding" in scope.headers
-        size = int(length) if length.isdigit() else 0
-        held = self._limits.body_bytes if chunked else size
+        held = self._limits.body_bytes if chunked else _content_length(scope)
         if held > self._limits.body_bytes:
-            return await self._run(scope, b"", {RECEIVED: received, REFUSED: 413})
+            return await self._run(scope, b"", notes | {REFUSED: 413})
         if held > self._bytes_left:
             return None
         self._bytes_left -= held
         try:
             body, refused = await self._body(protocol, chunked) if held else (b"", 0)
-            notes: dict[str, Any] = {RECEIVED: received} | ({REFUSED: refused} if refused else {})
+            if refused:
+                notes[REFUSED] = refused
             return await self._run(scope, body, notes)
         finally:
             self._bytes_left += held
 
     async def _run(self, scope: Scope, body: bytes, notes: dict[str, Any]) -> Answer | None:
+        """Calls the application in a thread; returns None if too many calls wait already."""
         if not self.ready:
             notes[STOPPING] = True
-        lane = self._pages if scope.method in _SAFE or REFUSED in notes else self._hooks
-        answer = await lane.run(self._call, scope, body, notes)
-        if answer is not None and REFUSED in notes:
+        refused = REFUSED in notes
+        threads = self._page_threads if refused or scope.method in _SAFE else self._hook_threads
+        answer = await threads.run(self._call, scope, body, notes)
+        if answer is not None and refused:
             answer[1].append(("connection", "close"))  # the rest of the body is never read
         return answer
 
     async def _body(self, protocol: HTTPProtocol, chunked: bool) -> tuple[bytes, int]:
-        """The body, and the status that refuses it where it came late, too large or broken."""
-        body = bytearray()
+        """Returns the body, and the status that refuses it if it is late, too large or broken."""
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                if not chunked:
-                    return await protocol(), 0
-                async for chunk in protocol:
-                    body += chunk
-                    if len(body) > self._limits.body_bytes:
-                        return b"", 413
+                body = await self._chunks(protocol) if chunked else await protocol()
         except TimeoutError:
             return b"", 408
         except RuntimeError:
             return b"", 400  # the client broke off
-        return bytes(body), 0
+        if len(body) > self._limits.body_bytes:
+            return b"", 413
+        return body, 0
+
+    async def _chunks(self, protocol: HTTPProtocol) -> bytes:
+        """Returns a chunked body, and stops reading as soon as it is too large."""
+        body = bytearray()
+        async for chunk in protocol:
+            body += chunk
+            if len(body) > self._limits.body_bytes:
+                break
+        return bytes(body)
 
     def _call(self, scope: Scope, body: bytes, notes: dict[str, Any]) -> Answer:
+        """Calls the WSGI application and joins its answer."""
         head: list[tuple[int, Headers]] = []
 
         def start(
@@ -165,17 +177,20 @@ class Front:
         try:
             content = b"".join(chunks)
         finally:
-            getattr(chunks, "close", bool)()
+            if hasattr(chunks, "close"):
+                chunks.close()
         return (*head[0], content)
 
 
+def _content_length(scope: Scope) -> int:
+    length = scope.headers.get("content-length") or "0"
+    return int(length) if length.isdigit() else 0
+
+
 def _at_once(error: ServiceError, *more: tuple[str, str]) -> Answer:
+    """Returns a refusal that needs neither thread nor application."""
     body = encode(outcome_of(error, "none"))
     return error.status, [("content-type", FHIR_JSON), ("retry-after", "1"), *more], body
-
-
-def _busy() -> Answer:
-    return _at_once(_BUSY, ("connection", "close"))
 
 
 _FIXED: dict[str, Any] = {
@@ -191,7 +206,10 @@ _FIXED: dict[str, Any] = {
 
 
 def _environment(scope: Scope, body: bytes) -> WSGIEnvironment:
-    """The WSGI environ. A header named with an underscore is dropped, a repeated one joined by commas."""
+    """Returns the WSGI environ, without headers whose name has an underscore.
+
+    A repeated header becomes one, joined by commas.
+    """
     host, _, port = scope.server.rpartition(":")
     environ = _FIXED | {
         "REQUEST_METHOD": scope.method,

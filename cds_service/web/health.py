@@ -1,4 +1,4 @@
-"""Answers probes: does the service run, and is it whole? It shows no versions and no patient data."""
+"""Tells probes whether the service runs and is whole, without versions or patient data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def health() -> Response:
 
 @blueprint.get("/ready")
 def ready() -> Response:
-    """Answers 200 if hook calls are answered, also without a database; 503 while this worker stops."""
+    """Answers 200 if this worker takes hook calls, even without a database, and 503 if it stops."""
     if request.environ.get(STOPPING) or runtime().recorder.closed:
         return unstored({"status": "stopping"}, status=503)
     return unstored({"status": "ready"})

@@ -1,4 +1,4 @@
-"""Discovery, hook calls and feedback, the public interface of the service (CDS Hooks 3.0.0-ballot)."""
+"""The public interface of the service: discovery, hook calls, feedback (CDS Hooks 3.0.0-ballot)."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _DEMO = {"X-Demo": "1"}  # T-68
 
 
 def refuse_by_head(request: Request, limit: int) -> None:
-    """Raises UnsupportedMedia or BodyTooLarge if the headers alone show that the body is unusable."""
+    """Raises UnsupportedMedia or BodyTooLarge if the headers show that the body is unusable."""
     environ = request.environ
     if environ.get("CONTENT_TYPE") not in _TYPES and (request.mimetype or "") not in _TYPES:
         raise UnsupportedMedia("Send the body as application/json.")
@@ -41,7 +41,7 @@ def json_body(request: Request, limit: int) -> Any:
 
 
 def raw_body(request: Request, limit: int) -> bytes:
-    """Returns the body as it came; raises BodyTooLarge or BadRequest if it is too large or empty."""
+    """Returns the body as it came; raises BodyTooLarge, or BadRequest if it is empty."""
     body: bytes = request.stream.read(limit + 1)
     if len(body) > limit:
         raise BodyTooLarge(f"The body is larger than {limit} bytes.")
@@ -56,7 +56,7 @@ def unstored(value: object, media: str = JSON, status: int = 200) -> Response:
 
 
 def marks(*, demo: bool) -> Callable[[Response], Response]:
-    """Returns the function that adds the headers of this service to an answer, if they are missing."""
+    """Returns the function that adds our headers to an answer, if they are missing."""
     ours = _HEADERS | (_DEMO if demo else {})
 
     def mark(response: Response) -> Response:

@@ -1,4 +1,4 @@
-"""The pages for people: `/basis`, `/clinical-decisions`, and `/` outside demo mode. No patient data."""
+"""The pages for people, without patient data: `/basis`, `/clinical-decisions` and `/`."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def code_system(name: str) -> Response:
 
 @blueprint.get("/ValueSet/<name>")
 def value_set(name: str) -> Response:
-    """Answers with all codes that a card may hold: topics, or our own and HL7's override reasons."""
+    """Answers with the codes that a card may hold: topics, or override reasons, ours and HL7's."""
     here = runtime()
     own = _own(here)
     title, concepts = _named(name, own, "value set")

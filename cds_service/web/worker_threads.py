@@ -1,7 +1,7 @@
-"""Threads that take calls from an event loop and give it their answers; `web.front` says what for.
+"""Threads that take calls from an event loop and give it their answers.
 
-concurrent.futures does the same with a lock, a condition and a second future for each call; what is left
-of them here is a queue and one wake-up of the loop (docs/decisions/0002).
+concurrent.futures needs a lock, a condition and a second future for each call. Here a call costs
+a queue and one wake-up of the loop (docs/decisions/0002).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _T = TypeVar("_T")
 
 
 class WorkerThreads(Generic[_T]):
-    """Some threads, and a bound on how many calls may run or wait for them.
+    """A few threads with a bound on how many calls may run or wait.
 
-    Make it in the process that uses it: threads do not survive a fork.
+    Make them in the process that uses them, because threads do not survive a fork.
     """
 
     def __init__(self, name: str, threads: int, waiting: int) -> None:
@@ -34,7 +34,7 @@ class WorkerThreads(Generic[_T]):
             thread.start()
 
     async def run(self, call: Callable[..., _T], *request: object) -> _T | None:
-        """What `call(*request)` returns or raises in a thread, or None where the lane is full."""
+        """Runs `call(*request)` in a thread; returns None if there is no room."""
         if self._room <= 0:
             return None
         self._room -= 1
@@ -47,7 +47,7 @@ class WorkerThreads(Generic[_T]):
             self._room += 1
 
     def close(self) -> None:
-        """Drop the calls that wait, and end each thread after the one that it runs; call it in the loop."""
+        """Drops the calls that wait and ends each thread after its call; call it in the loop."""
         with contextlib.suppress(queue.Empty):
             while job := self._jobs.get_nowait():
                 job.future.cancel()
@@ -62,7 +62,7 @@ class WorkerThreads(Generic[_T]):
 
 
 class _Job(Generic[_T]):
-    """One call on its way to a thread and back."""
+    """One call, on its way to a thread and back."""
 
     __slots__ = ("answer", "call", "future", "loop", "request")
 
@@ -77,7 +77,7 @@ class _Job(Generic[_T]):
         self.answer: _T
 
     def __enter__(self) -> None:
-        """Nothing to begin."""
+        """Begins nothing."""
 
     def __exit__(
         self,
@@ -85,8 +85,8 @@ class _Job(Generic[_T]):
         error: BaseException | None,
         at: TracebackType | None,
     ) -> bool:
-        """Whatever the call came to is the waiting coroutine's, an exception too; the thread goes on."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        """Gives the result or the exception to the waiting coroutine; the thread goes on."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(self._settle, error)
         return True
 

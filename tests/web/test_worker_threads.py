@@ -1,4 +1,4 @@
-"""The threads behind the front: bounded, and whatever a call comes to arrives where it is waited for."""
+"""The threads behind the front are bounded, and each result arrives at the caller that waits."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ WAIT_S = 10
 
 def test_what_a_call_returns_and_what_it_raises_both_arrive_and_the_thread_goes_on() -> None:
     async def calls() -> None:
-        lane: WorkerThreads[int] = WorkerThreads("test", threads=1, waiting=4)
-        assert await lane.run(int, "7") == 7
+        threads: WorkerThreads[int] = WorkerThreads("test", threads=1, waiting=4)
+        assert await threads.run(int, "7") == 7
         with pytest.raises(ValueError, match="invalid literal"):
-            await lane.run(int, "seven")
-        assert await lane.run(int, "8") == 8
-        lane.close()
+            await threads.run(int, "seven")
+        assert await threads.run(int, "8") == 8
+        threads.close()
 
     on_a_loop(calls())
 
 
-def test_a_full_lane_refuses_at_once_and_has_room_again_afterwards() -> None:
+def test_full_threads_refuse_at_once_and_has_room_again_afterwards() -> None:
     async def calls() -> None:
-        lane: WorkerThreads[bool] = WorkerThreads("test", threads=2, waiting=1)
+        threads: WorkerThreads[bool] = WorkerThreads("test", threads=2, waiting=1)
         go = threading.Event()
-        running = [asyncio.ensure_future(lane.run(go.wait, WAIT_S)) for _ in range(3)]
+        running = [asyncio.ensure_future(threads.run(go.wait, WAIT_S)) for _ in range(3)]
         await asyncio.sleep(0)
-        assert await lane.run(bool, 1) is None
+        assert await threads.run(bool, 1) is None
         go.set()
         assert await asyncio.gather(*running) == [True, True, True]
-        assert await lane.run(bool, 1) is True
-        lane.close()
+        assert await threads.run(bool, 1) is True
+        threads.close()
 
     on_a_loop(calls())
 
@@ -53,17 +53,17 @@ def test_a_caller_that_is_gone_leaves_its_place_and_is_not_served() -> None:
     served: list[int] = []
 
     async def calls() -> None:
-        lane: WorkerThreads[object] = WorkerThreads("test", threads=1, waiting=1)
+        threads: WorkerThreads[object] = WorkerThreads("test", threads=1, waiting=1)
         go = threading.Event()
-        first = asyncio.ensure_future(lane.run(go.wait, WAIT_S))
-        gone = asyncio.ensure_future(lane.run(served.append, 1))
+        first = asyncio.ensure_future(threads.run(go.wait, WAIT_S))
+        gone = asyncio.ensure_future(threads.run(served.append, 1))
         await asyncio.sleep(0)
         gone.cancel()
         await asyncio.sleep(0)
-        last = asyncio.ensure_future(lane.run(served.append, 2))
+        last = asyncio.ensure_future(threads.run(served.append, 2))
         go.set()
         await asyncio.gather(first, last)
-        lane.close()
+        threads.close()
 
     on_a_loop(calls())
     assert served == [2]
@@ -71,16 +71,16 @@ def test_a_caller_that_is_gone_leaves_its_place_and_is_not_served() -> None:
 
 def test_at_the_stop_waiting_calls_are_dropped_and_the_running_one_is_answered() -> None:
     async def calls() -> None:
-        lane: WorkerThreads[bool] = WorkerThreads("stopping", threads=1, waiting=2)
+        threads: WorkerThreads[bool] = WorkerThreads("stopping", threads=1, waiting=2)
         begun, go = threading.Event(), threading.Event()
 
         def slow() -> bool:
             begun.set()
             return go.wait(WAIT_S)
 
-        running, waiting = (asyncio.ensure_future(lane.run(call)) for call in (slow, bool))
+        running, waiting = (asyncio.ensure_future(threads.run(call)) for call in (slow, bool))
         await asyncio.to_thread(begun.wait, WAIT_S)
-        lane.close()
+        threads.close()
         with pytest.raises(asyncio.CancelledError):
             await waiting
         go.set()
