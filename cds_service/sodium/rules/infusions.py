@@ -1,197 +1,147 @@
-"""A large infusion is selected: isotonic in SIADH or overload, hypotonic in low sodium (S12, S13)."""
+"""A large infusion is selected: isotonic in SIADH or overload, or hypotonic (S12, S13)."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from cds_service.engine.finding import (
-    DraftLabs,
-    Finding,
-    Indicator,
-    Line,
-    Outcome,
-    Silence,
-    Suggestion,
-)
-from cds_service.engine.wording import ago
+from cds_service.engine.finding import DraftLabs, Finding, Suggestion
+from cds_service.engine.rule import card, line, require
+from cds_service.knowledge.names import Analyte, DrugClass, Problem
 from cds_service.sodium.case import Case
-from cds_service.sodium.results import Freshness
-from cds_service.sodium.rules.gates import direct_reading_normal, na
+from cds_service.sodium.rules.book import order_rule
+from cds_service.sodium.rules.gates import (
+    latest_sodium,
+    na,
+    require_actionable,
+    require_low,
+    require_methods_agree,
+)
 from cds_service.sodium.rules.order_helpers import (
-    about,
     beside,
     first_evidence,
     saline_name,
-    silent,
     sodium_today,
 )
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
+from cds_service.terminology.match import Saline
 
-CRISIS = "hyperglycemic-crisis"
-OWN_FLAG = "withheld-isotonic-fluid"
-
-
-def isotonic_in_siadh(case: Case, order: Order) -> Outcome:
-    """OS-ISO: isotonic saline may lower sodium further in SIADH; silent where volume may be needed."""
-    rule = "OS-ISO"
-    blocked = _not_isotonic(rule, case, order)
-    if blocked:
-        return blocked
-    if case.volume.status is not Volume.EUV:
-        return silent(rule, order, "not-siadh")
-    if _red_flag(case):
-        return silent(rule, order, "red-flag")
-    certain = "siadh" in case.volume.evidence or _concentrated_urine(case)
-    indicator: Indicator = "warning" if certain else "info"
-    evidence = "|".join(f"evidence:{e}" for e in case.volume.evidence)
-    return about(
-        order,
-        Finding(
-            rule=rule,
-            indicator=indicator,
-            facts={"drug": saline_name(order)},
-            drugs=(saline_name(order),),
-            do=(Line("check-urine-first"), Line("if-not-depleted", keep=True)),
-            why=(Line("judged-euvolemic", {"evidence": evidence}), Line("salt-leaves-water-stays")),
-            suggestions=(_urine_labs(),),
-        ),
-    )
+OWN_FLAG = "withheld-isotonic-fluid"  # the red flag that isotonic fluid raises by itself
 
 
-def isotonic_in_overload(case: Case, order: Order) -> Outcome:
-    """OS-ISO-HYPER: isotonic saline adds sodium and water to an overloaded patient."""
-    rule = "OS-ISO-HYPER"
-    blocked = _not_isotonic(rule, case, order)
-    if blocked:
-        return blocked
-    if case.volume.status is not Volume.HYPER:
-        return silent(rule, order, "not-overloaded")
-    if _red_flag(case):
-        return silent(rule, order, "red-flag")
-    return about(
-        order,
-        Finding(
-            rule=rule,
-            indicator="info",
-            facts={"drug": saline_name(order), "condition": first_evidence(case)},
-            drugs=(saline_name(order),),
-            do=(Line("examine-volume"), Line("daily-weight")),
-            why=(Line("salt-load"),),
-        ),
-    )
+def isotonic_infusion(order: Order) -> Saline | None:
+    """Returns the isotonic saline of the order; skips if it cannot be a large volume."""
+    saline = order.saline
+    if saline is None or saline.kind != "isotonic" or order.route == "local":
+        return None
+    _require_may_be_large(order, saline.volume_ml)
+    return saline
 
 
-def hypotonic(case: Case, order: Order) -> Outcome:
-    """OS-HYPOTONIC: hypotonic fluid may lower a low sodium further; silent where it is re-lowered."""
-    rule = "OS-HYPOTONIC"
-    if not is_hypotonic(order):
-        return silent(rule, order, "not-hypotonic")
-    blocked = _small_or_normal(rule, case, order, _hypotonic_ml(order))
-    if blocked:
-        return blocked
-    if case.rate.level is not None or case.rate.rise_now >= case.limits.clamp_rise_from:
-        return silent(rule, order, "re-lowering")
-    if beside(case, order, "desmopressin"):
-        return silent(rule, order, "clamp")
-    if _glucose_needs_it(case):
-        return silent(rule, order, "glucose")
-    drug, shown = saline_name(order), na(case)
-    return about(
-        order,
-        Finding(
-            rule=rule,
-            indicator="warning",
-            variant="main" if drug else "water",
-            facts={"na": shown, "drug": drug} if drug else {"na": shown},
-            drugs=(drug,) if drug else (),
-            do=(Line("choose-isotonic"), Line("deliberate")),
-            why=(Line("free-water"),),
-            suggestions=(sodium_today(),),
-        ),
-    )
-
-
-def is_isotonic(order: Order) -> bool:
-    """Whether the order is isotonic saline for infusion."""
-    return order.saline is not None and order.saline.kind == "isotonic" and order.route != "local"
-
-
-def is_hypotonic(order: Order) -> bool:
-    """Whether the order is hypotonic fluid: dextrose in water, free water, weak saline."""
-    weak = order.saline is not None and order.saline.kind == "hypotonic"
-    return (order.hypotonic or weak) and order.route != "local"
-
-
-def may_be_large(order: Order) -> bool:
-    """Whether the order is an infusion that could be large: its volume is known, or it runs into a vein."""
-    if not (is_isotonic(order) or is_hypotonic(order)):
+def hypotonic_infusion(order: Order) -> bool:
+    """Tells whether it is hypotonic fluid; skips if it cannot be a large volume."""
+    weak_saline = order.saline is not None and order.saline.kind == "hypotonic"
+    if order.route == "local" or not (order.hypotonic or weak_saline):
         return False
-    return _hypotonic_ml(order) is not None or order.route == "iv"
+    _require_may_be_large(order, _hypotonic_ml(order))
+    return True
 
 
-def _large(least: Decimal, order: Order, volume: Decimal | None) -> bool:
-    """A known volume decides; without one, an order known to be intravenous is taken as continuous."""
-    return volume >= least if volume is not None else order.route == "iv"
-
-
-def _isotonic_ml(order: Order) -> Decimal | None:
-    return order.saline.volume_ml if order.saline else None
+def _require_may_be_large(order: Order, volume_ml: Decimal | None) -> None:
+    """Skips unless the volume is known, or the order runs into a vein."""
+    require(volume_ml is not None or order.route == "iv", "small-volume")
 
 
 def _hypotonic_ml(order: Order) -> Decimal | None:
-    if order.hypotonic_volume_ml is not None:
-        return order.hypotonic_volume_ml
-    return _isotonic_ml(order)
+    if order.hypotonic_volume_ml is None and order.saline:
+        return order.saline.volume_ml
+    return order.hypotonic_volume_ml
 
 
-def _not_isotonic(rule: str, case: Case, order: Order) -> Silence | None:
-    if not is_isotonic(order):
-        return silent(rule, order, "not-isotonic")
-    return _small_or_normal(rule, case, order, _isotonic_ml(order))
+@order_rule("OS-ISO", isotonic_infusion, otherwise="not-isotonic")
+def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
+    """Speaks if isotonic saline is given in SIADH: it may lower sodium further."""
+    _require_large_in_low_sodium(case, saline.volume_ml)
+    require(case.volume.status is Volume.EUV, "not-siadh")
+    _require_no_need_of_volume(case)
+    evidence = "|".join(f"evidence:{e}" for e in case.volume.evidence)
+    certain = Problem.SIADH in case.volume.evidence or _concentrated_urine(case)
+    urine = DraftLabs((Analyte.URINE_OSMOLALITY, Analyte.URINE_SODIUM), "urgent")
+    return card(
+        "warning" if certain else "info",
+        drug=saline_name(order),
+        do=["check-urine-first", line("if-not-depleted", keep=True)],
+        why=[line("judged-euvolemic", evidence=evidence), "salt-leaves-water-stays"],
+        offer=[Suggestion("urine-labs", (urine,))],
+    )
 
 
-def _small_or_normal(rule: str, case: Case, order: Order, volume: Decimal | None) -> Silence | None:
-    if not _large(case.limits.isotonic_ml_from, order, volume):
-        return silent(rule, order, "small-volume")
-    if case.sodium.latest is None:
-        return silent(rule, order, "no-sodium")
-    if case.sodium.freshness is not Freshness.CURRENT:
-        return silent(rule, order, "too-old", na=case.sodium.latest.shown, age=ago(case.sodium.age))
-    if direct_reading_normal(case):
-        return silent(rule, order, "methods-contradict", na=case.sodium.latest.shown)
-    if not case.sodium.low:
-        return silent(rule, order, "not-low", na=case.sodium.latest.shown)
-    return None
+@order_rule("OS-ISO-HYPER", isotonic_infusion, otherwise="not-isotonic")
+def isotonic_in_overload(case: Case, order: Order, saline: Saline) -> Finding:
+    """Speaks if isotonic saline adds sodium and water to an overloaded patient."""
+    _require_large_in_low_sodium(case, saline.volume_ml)
+    require(case.volume.status is Volume.HYPER, "not-overloaded")
+    _require_no_need_of_volume(case)
+    return card(
+        "info",
+        drug=saline_name(order),
+        condition=first_evidence(case),
+        do=["examine-volume", "daily-weight"],
+        why=["salt-load"],
+    )
 
 
-def _red_flag(case: Case) -> bool:
-    """Signs that volume may be needed (M9); the isotonic fluid selected here is none."""
-    return any(line.key != OWN_FLAG for line in case.restriction.red_flags)
+@order_rule("OS-HYPOTONIC", hypotonic_infusion, otherwise="not-hypotonic")
+def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
+    """Speaks if hypotonic fluid may lower a low sodium further, unless that is its purpose."""
+    _require_large_in_low_sodium(case, _hypotonic_ml(order))
+    rising = case.rate.level is not None or case.rate.rise_now >= case.limits.clamp_rise_from
+    require(not rising, "re-lowering")
+    require(not beside(case, order, DrugClass.DESMOPRESSIN), "clamp")
+    require(not _glucose_needs_it(case), "glucose")
+    drug = saline_name(order)
+    return card(
+        "warning",
+        "main" if drug else "water",
+        drug=drug,
+        na=na(case),
+        do=["choose-isotonic", "deliberate"],
+        why=["free-water"],
+        offer=[sodium_today()],
+    )
 
 
-def _urine_labs() -> Suggestion:
-    """What tells SIADH from volume depletion, today."""
-    return Suggestion("urine-labs", (DraftLabs(("urine-osmolality", "urine-sodium"), "urgent"),))
+def _require_large_in_low_sodium(case: Case, volume_ml: Decimal | None) -> None:
+    """Skips unless a large volume meets a low sodium; an unknown volume is taken as large."""
+    small = volume_ml is not None and volume_ml < case.limits.isotonic_ml_from
+    require(not small, "small-volume")
+    latest_sodium(case)
+    require_actionable(case)
+    require_methods_agree(case)
+    require_low(case)
+
+
+def _require_no_need_of_volume(case: Case) -> None:
+    """Skips if a red flag, other than that of this fluid itself, says volume may be needed (M9)."""
+    flags = [flag for flag in case.restriction.red_flags if flag.key != OWN_FLAG]
+    require(not flags, "red-flag")
 
 
 def _concentrated_urine(case: Case) -> bool:
-    window = case.limits.urine_labs_hours
-    reading = case.readings.latest("urine-osmolality", window)
+    reading = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.urine_labs_hours)
     return reading is not None and reading.above(case.limits.isotonic_osmolality_above)
 
 
 def _glucose_needs_it(case: Case) -> bool:
-    """Low glucose, or a hyperglycemic crisis whose protocol ends in dextrose and hypotonic fluid."""
-    reading = case.readings.latest("glucose", case.limits.low_glucose_hours)
-    low = reading is not None and reading.below(case.limits.low_glucose_below)
-    return low or _in_crisis(case)
-
-
-def _in_crisis(case: Case) -> bool:
-    """A crisis of this encounter or of the last hours; old codes stay on problem lists for years."""
+    """Tells whether glucose is low, or a crisis is treated whose protocol ends in this fluid."""
+    reading = case.readings.latest(Analyte.GLUCOSE, case.limits.low_glucose_hours)
+    if reading is not None and reading.below(case.limits.low_glucose_below):
+        return True
+    # A crisis of this encounter or of the last hours: old codes stay on problem lists for years.
     window = case.limits.restriction_glucose_hours
-    found = (p for p in case.snapshot.problems if p.active and CRISIS in p.concepts)
-    return any(
-        p.encounter_diagnosis or (p.since and case.snapshot.now - p.since <= window) for p in found
-    )
+    for problem in case.snapshot.problems:
+        if problem.active and Problem.HYPERGLYCEMIC_CRISIS in problem.concepts:
+            recent = problem.since and case.snapshot.now - problem.since <= window
+            if problem.encounter_diagnosis or recent:
+                return True
+    return False

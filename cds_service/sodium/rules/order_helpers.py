@@ -5,15 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from msgspec.structs import replace
-
 from cds_service.engine.finding import (
     DraftLabs,
-    Fact,
-    Finding,
     Line,
     RemoveDraft,
-    Silence,
     Suggestion,
 )
 from cds_service.engine.wording import in_hours, number
@@ -25,9 +20,8 @@ from cds_service.sodium.rules.gates import below_plausible, recorded
 from cds_service.sodium.snapshot import Missing, Order
 from cds_service.terminology.match import DrugMatch, Saline
 
-_RAISING_SALINE = ("hypertonic", "concentrate")
+RAISING_SALINE = ("hypertonic", "concentrate")
 RUNNING = frozenset({"active", "in-progress", "unknown", ""})
-_BY_WORDS = ("text", "brand")
 # "antipsychotics, carbamazepine, diuretics, mirtazapine, oxcarbazepine, SNRI, SSRI, TCA, tramadol" (A.2)
 BEERS = frozenset(
     {
@@ -45,25 +39,17 @@ BEERS = frozenset(
 LOW_SODIUM = frozenset({"hyponatremia", "siadh"})
 
 
-def about(order: Order, finding: Finding) -> Finding:
-    """The finding as one about this order, with the recorded words where a drug was known by name (D.4)."""
-    named = (
-        d for d in order.drugs if d.name in finding.drugs and d.evidence in _BY_WORDS and d.matched
-    )
-    words = tuple(Line("matched-by-name", {"words": d.matched}) for d in named if d.matched)
-    return replace(finding, order=order.reference, slot="order", why=(*finding.why, *words))
-
-
-def silent(rule: str, order: Order, reason: str, **facts: Fact) -> Silence:
-    """Why this rule has nothing to say of this order."""
-    return Silence(rule, reason, facts, order.reference)
+def is_systemic(order: Order) -> bool:
+    """Tells whether the order is a medication that reaches the blood."""
+    return order.kind == "medication" and order.route != "local"
 
 
 def hypertonic_saline(order: Order) -> Saline | None:
     """Returns the hypertonic saline or concentrate for a vein that is ordered (C.5)."""
-    if order.kind != "medication" or order.route == "local" or order.saline is None:
+    saline = order.saline
+    if saline is None or saline.kind not in RAISING_SALINE:
         return None
-    return order.saline if order.saline.kind in _RAISING_SALINE else None
+    return saline if is_systemic(order) else None
 
 
 def concentrated_saline(order: Order) -> Saline | None:
@@ -89,9 +75,9 @@ def vaptan_of(order: Order) -> DrugMatch | None:
 
 def drug_of(order: Order, *classes: str) -> DrugMatch | None:
     """The first systemic ingredient of one of these classes in the order."""
-    if order.kind != "medication" or order.route == "local":
+    if not is_systemic(order):
         return None
-    return next((d for d in order.drugs if d.cls in classes), None)
+    return next((drug for drug in order.drugs if drug.cls in classes), None)
 
 
 def for_polycystic_kidney(case: Case, order: Order) -> bool:

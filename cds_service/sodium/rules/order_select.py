@@ -8,15 +8,13 @@ from typing import Literal
 from cds_service.engine.finding import Outcome
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules import (
-    cirrhosis,
-    desmopressin,
     infusions,
     lowering_drugs,
     raise_sodium,
-    starting,
     treatments,
     vaptans,
 )
+from cds_service.sodium.rules.book import BOOK
 from cds_service.sodium.rules.order_helpers import drug_of, for_low_sodium, raising_name
 from cds_service.sodium.snapshot import Order
 
@@ -43,13 +41,13 @@ RULES: Mapping[str, Callable[[Case, Order], Outcome]] = {
     "OS-HYPOTONIC": infusions.hypotonic,
     "OS-ISO": infusions.isotonic_in_siadh,
     "OS-ISO-HYPER": infusions.isotonic_in_overload,
-    "OS-DIUR-CRAMP": cirrhosis.diuretic,
+    "OS-DIUR-CRAMP": treatments.diuretic,
     "OS-LOW": lowering_drugs.lowering,
-    "OS-DDAVP": desmopressin.desmopressin,
-    "OS-COMBO": starting.combination,
-    "OS-BASE": starting.no_baseline,
+    "OS-DDAVP": lowering_drugs.desmopressin,
+    "OS-COMBO": lowering_drugs.combination,
+    "OS-BASE": lowering_drugs.no_baseline,
     "OS-DEMECLO": treatments.demeclocycline,
-    "OS-BACLO": cirrhosis.baclofen,
+    "OS-BACLO": treatments.baclofen,
 }
 CONCERNED = frozenset({"demeclocycline", "desmopressin"})
 Concern = Literal["saline-or-vaptan", "without-sodium", "relevant", ""]
@@ -61,7 +59,7 @@ def concern(order: Order) -> Concern:
         return "saline-or-vaptan"
     if order.fluid_restriction or treatments.is_salt_tablet(order) or drug_of(order, "baclofen"):
         return "without-sodium"
-    if infusions.may_be_large(order):
+    if any(BOOK.order[r].concerns(order) for r in ("OS-ISO", "OS-HYPOTONIC")):
         return "relevant"
     if order.kind != "medication" or order.route == "local":
         return ""

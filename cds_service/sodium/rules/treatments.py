@@ -1,119 +1,231 @@
-"""Salt tablets, fluid restriction, demeclocycline or lithium selected where they may harm (B.3, M15, N9)."""
+"""A treatment is selected that may harm: fluid restriction, salt, diuretics, baclofen (B.3)."""
 
 from __future__ import annotations
 
-from cds_service.engine.finding import Finding, Indicator, Line, Outcome, RemoveDraft, Suggestion
+from cds_service.engine.finding import Finding, Line, RemoveDraft, Suggestion
+from cds_service.engine.rule import card, line, require
+from cds_service.engine.wording import number
+from cds_service.knowledge.names import DrugClass, Problem
 from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Freshness
-from cds_service.sodium.rules.gates import cirrhosis, recorded
+from cds_service.sodium.rules.book import order_rule
+from cds_service.sodium.rules.gates import (
+    actionable,
+    cirrhosis,
+    direct_reading_normal,
+    ever_recorded,
+    heart_failure,
+    in_use,
+    na,
+    recorded,
+)
 from cds_service.sodium.rules.order_helpers import (
-    about,
+    beside,
     drug_of,
     first_evidence,
     for_low_sodium,
+    may_remove,
     other_drafts,
-    silent,
+    remove,
     sodium_today,
+    taken,
     vaptan_of,
 )
+from cds_service.sodium.rules.plan import DIURETICS, SEDATIVES, egfr
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
+from cds_service.terminology.match import DrugMatch
 
-HARMFUL = {Volume.CSW: "csw", Volume.ADRENAL: "adrenal", Volume.HYPO: "hypo", Volume.NEURO: "neuro"}
-KIDNEY = "ckd-4-5"
-
-
-def salt_tablets(case: Case, order: Order) -> Outcome:
-    """OS-SALT: salt tablets in an overloaded patient."""
-    rule = "OS-SALT"
-    if not is_salt_tablet(order):
-        return silent(rule, order, "no-salt-tablet")
-    if case.volume.status is not Volume.HYPER:
-        return silent(rule, order, "not-overloaded")
-    condition = first_evidence(case)
-    found = Finding(
-        rule=rule,
-        indicator="warning",
-        facts={"condition": condition},
-        do=(Line("reconsider-salt"), Line("daily-weight")),
-        why=(Line("judged-overloaded", {"evidence": condition}),),
-        drugs=("sodium chloride",),
-    )
-    return about(order, found)
+HARMED_BY_RESTRICTION = {
+    Volume.CSW: "csw",
+    Volume.ADRENAL: "adrenal",
+    Volume.HYPO: "hypo",
+    Volume.NEURO: "neuro",
+}
 
 
 def is_salt_tablet(order: Order) -> bool:
-    """Whether the order is oral sodium chloride."""
+    """Tells whether the order is oral sodium chloride."""
     return order.saline is not None and order.saline.kind == "salt-tablet"
 
 
-def restriction(case: Case, order: Order) -> Outcome:
-    """OS-FR: restriction in salt wasting, adrenal failure, depletion, brain injury, or beside a vaptan."""
-    rule = "OS-FR"
-    if not order.fluid_restriction:
-        return silent(rule, order, "no-restriction")
-    key = HARMFUL.get(case.volume.status, "")
-    vaptan = "" if key else _new_vaptan(case, order)
-    if not key and not vaptan:
-        complete = case.snapshot.complete("conditions")
-        return silent(rule, order, "not-harmful" if complete else PROBLEMS_UNREAD)
-    critical = case.volume.status in (Volume.CSW, Volume.ADRENAL)
-    why = vaptan or first_evidence(case)
-    removal: tuple[Suggestion, ...] = ()
-    if case.age_years is not None:
-        removal = (Suggestion("remove-restriction", (RemoveDraft(order.reference),)),)
-    indicator: Indicator = "critical" if critical else "warning"
-    found = Finding(
-        rule=rule,
-        indicator=indicator,
-        variant="vaptan" if vaptan else "main",
-        facts={"why": why},
-        do=(Line(f"do-{key or 'vaptan'}", keep=True), Line("examine-volume")),
-        why=(Line(f"because-{key or 'vaptan'}", {"why": why}),),
-        suggestions=removal,
+@order_rule("OS-SALT", is_salt_tablet, otherwise="no-salt-tablet", without_sodium=True)
+def salt_tablets(case: Case, _order: Order, _salt: bool) -> Finding:
+    """Speaks if salt tablets are ordered for an overloaded patient."""
+    require(case.volume.status is Volume.HYPER, "not-overloaded")
+    condition = first_evidence(case)
+    return card(
+        "warning",
+        drugs=["sodium chloride"],
+        condition=condition,
+        do=["reconsider-salt", "daily-weight"],
+        why=[line("judged-overloaded", evidence=condition)],
     )
-    return about(order, found)
+
+
+def is_fluid_restriction(order: Order) -> bool:
+    """Tells whether the order limits all fluids."""
+    return order.fluid_restriction
+
+
+@order_rule("OS-FR", is_fluid_restriction, otherwise="no-restriction", without_sodium=True)
+def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
+    """Speaks if the volume status makes fluid restriction harmful, or a vaptan is new (N9)."""
+    status = case.volume.status
+    if status in HARMED_BY_RESTRICTION:
+        key, why = HARMED_BY_RESTRICTION[status], first_evidence(case)
+    else:
+        key, why = "vaptan", _new_vaptan(case, order)
+    problems_read = case.snapshot.complete("conditions")
+    require(why, "not-harmful" if problems_read else PROBLEMS_UNREAD)
+    removal = Suggestion("remove-restriction", (RemoveDraft(order.reference),))
+    return card(
+        "critical" if status in (Volume.CSW, Volume.ADRENAL) else "warning",
+        "vaptan" if key == "vaptan" else "main",
+        why_=why,
+        do=[line(f"do-{key}", keep=True), "examine-volume"],
+        why=[line(f"because-{key}", why=why)],
+        offer=[] if case.age_years is None else [removal],
+    )
 
 
 def _new_vaptan(case: Case, order: Order) -> str:
-    """A vaptan that is drafted beside the restriction, or was started within its first day (N9)."""
+    """Returns a vaptan drafted beside the restriction, or started within its first day (N9)."""
     for other in other_drafts(case, order):
         drafted = vaptan_of(other)
         if drafted:
             return drafted.name
-    for exposure in case.exposures.of("vaptan"):
+    for exposure in case.exposures.of(DrugClass.VAPTAN):
         if exposure.since and case.snapshot.now - exposure.since <= case.limits.vaptan_hours:
             return exposure.drug.name
     return ""
 
 
-def _low_now(case: Case) -> bool:
-    return case.sodium.low and case.sodium.freshness is not Freshness.STALE
+def demeclocycline_of(order: Order) -> DrugMatch | None:
+    """Returns demeclocycline, or lithium that is ordered for low sodium; skips other lithium."""
+    drug = drug_of(order, DrugClass.DEMECLOCYCLINE, DrugClass.LITHIUM)
+    if drug and drug.cls == DrugClass.LITHIUM:
+        require(for_low_sodium(order), "other-reason")
+    return drug
 
 
-def demeclocycline(case: Case, order: Order) -> Outcome:
-    """OS-DEMECLO: demeclocycline or lithium for low sodium; demeclocycline in pregnancy."""
-    rule = "OS-DEMECLO"
-    drug = drug_of(order, "demeclocycline", "lithium")
-    if drug is None:
-        return silent(rule, order, "no-demeclocycline")
-    pregnancy = case.pregnant and drug.cls == "demeclocycline"
-    if drug.cls == "lithium" and not for_low_sodium(order):
-        return silent(rule, order, "other-reason")
-    if not pregnancy and not for_low_sodium(order) and not _low_now(case):
-        return silent(rule, order, "other-reason")
-    risky = cirrhosis(case) or recorded(case, KIDNEY) or case.dialysis
-    found = Finding(
-        rule=rule,
-        indicator="warning" if pregnancy or risky else "info",
-        variant="pregnancy" if pregnancy else "main",
-        facts={"drug": drug.name},
-        do=(Line("avoid-in-pregnancy"),)
-        if pregnancy
-        else (Line("kidney-function"), Line("other-treatment")),
-        why=(Line("fetal-harm" if pregnancy else "liver-or-kidney" if risky else "onset-slow"),),
-        suggestions=() if pregnancy else (sodium_today(),),
-        drugs=(drug.name,),
+@order_rule("OS-DEMECLO", demeclocycline_of, otherwise="no-demeclocycline")
+def demeclocycline(case: Case, order: Order, drug: DrugMatch) -> Finding:
+    """Speaks if demeclocycline or lithium is to raise sodium, or demeclocycline meets pregnancy."""
+    if case.pregnant and drug.cls == DrugClass.DEMECLOCYCLINE:
+        return card(
+            "warning",
+            "pregnancy",
+            drug=drug.name,
+            do=["avoid-in-pregnancy"],
+            why=["fetal-harm"],
+        )
+    if not for_low_sodium(order):
+        require(case.sodium.low, "other-reason")
+        require(case.sodium.freshness is not Freshness.STALE, "other-reason")
+    weak_organ = cirrhosis(case) or recorded(case, Problem.CKD_4_5) or case.dialysis
+    return card(
+        "warning" if weak_organ else "info",
+        drug=drug.name,
+        do=["kidney-function", "other-treatment"],
+        why=["liver-or-kidney" if weak_organ else "onset-slow"],
+        offer=[sodium_today()],
     )
-    return about(order, found)
+
+
+# Drugs that are a question in cirrhosis (S14, S15)
+
+
+def diuretic_of(order: Order) -> DrugMatch | None:
+    """Returns the diuretic of the order."""
+    return drug_of(order, *DIURETICS)
+
+
+@order_rule("OS-DIUR-CRAMP", diuretic_of, otherwise="no-diuretic")
+def diuretic(case: Case, order: Order, drug: DrugMatch) -> Finding:
+    """Speaks if a diuretic is started in cirrhosis with low sodium or cramps (S14)."""
+    require(cirrhosis(case), "no-cirrhosis")
+    require(not taken(case, drug), "already-taken")
+    limit = case.limits.stop_diuretics_below
+    real = actionable(case) and not direct_reading_normal(case)
+    if not real or in_use(case) >= limit:
+        require(case.symptoms.cramp, "no-reason-to-stop")
+        return card(
+            "info",
+            "cramps",
+            drug=drug.name,
+            why_="symptom:cramp",
+            do=["stop-if-incapacitating", "kidney-and-potassium"],
+            why=["cramps-recorded"],
+        )
+    offer = [sodium_today()]
+    if may_remove(case) and not heart_failure(case) and order.route != "iv":
+        offer.insert(0, remove(order, drug.name))
+    return card(
+        "warning",
+        drug=drug.name,
+        na=na(case),
+        do=[
+            "heart-failure-text" if heart_failure(case) else "hold-diuretic",
+            "kidney-and-potassium",
+        ],
+        why=[line(f"guidance-{case.limits.profile}", limit=limit)],
+        offer=offer,
+    )
+
+
+def baclofen_of(order: Order) -> DrugMatch | None:
+    """Returns the baclofen of the order."""
+    return drug_of(order, DrugClass.BACLOFEN)
+
+
+@order_rule("OS-BACLO", baclofen_of, otherwise="no-baclofen", without_sodium=True)
+def baclofen(case: Case, order: Order, drug: DrugMatch) -> Finding:
+    """Speaks if baclofen for cramps in cirrhosis is unsafe at its dose or with a problem (S15)."""
+    limits = case.limits
+    require(cirrhosis(case), "no-cirrhosis")
+    spasticity = recorded(case, Problem.SPASTICITY) or Problem.SPASTICITY in order.reasons
+    require(not spasticity, "spasticity")
+    avoid, doses = _problems_against_baclofen(case), _dose_too_high(case, order, drug)
+    require(avoid or doses, "within-limits")
+    sedatives = [other.name for other in beside(case, order, *SEDATIVES)]
+    sedation = [line("sedatives", drugs=", ".join(sedatives))] if sedatives else []
+    steps = {
+        "start": limits.baclofen_start_mg,
+        "step": limits.baclofen_step_mg,
+        "max": limits.baclofen_max_mg,
+    }
+    return card(
+        "warning",
+        "avoid" if avoid else "main",
+        drug=drug.name,
+        more_facts={} if avoid else steps,
+        do=["avoid-baclofen" if avoid else "lower-the-dose", "baclofen-not-abruptly"],
+        why=[*avoid, *doses, *sedation],
+    )
+
+
+def _problems_against_baclofen(case: Case) -> list[Line]:
+    """Returns the problems that forbid baclofen at any dose."""
+    kidney, lines = egfr(case), []
+    if case.dialysis:
+        lines.append(line("kidney-dialysis"))
+    elif kidney is not None and kidney.below(case.limits.baclofen_egfr_avoid_below):
+        lines.append(line("kidney-low", egfr=f"{kidney.comparator}{number(kidney.value)}"))
+    if ever_recorded(case, Problem.ENCEPHALOPATHY):
+        lines.append(line("encephalopathy"))
+    return lines
+
+
+def _dose_too_high(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
+    """Returns what is wrong with the dose: too high for anybody, or too high for a start."""
+    dose = order.daily_dose_mg
+    start, most = case.limits.baclofen_start_mg, case.limits.baclofen_max_mg
+    if dose is None:
+        return []
+    if dose > most:
+        return [line("dose-high", dose=dose, max=most)]
+    if dose > start and not taken(case, drug):
+        return [line("start-high", dose=dose, start=start)]
+    return []
