@@ -11,7 +11,7 @@ from cds_service.engine.wording import ago
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
-from cds_service.sodium.correction_rate import LOWER
+from cds_service.sodium.correction_rate import ONE_LOWER
 from cds_service.sodium.results import Freshness, Sample
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import has_symptom, repeat_sodium
@@ -68,7 +68,7 @@ def aging_sodium(case: Case) -> bool:
 
 def lower_if_aging(case: Case, indicator: Indicator) -> Indicator:
     """Returns the indicator one step lower while the latest sodium is too old to act on (M17)."""
-    return LOWER[indicator] if aging_sodium(case) else indicator
+    return ONE_LOWER[indicator] if aging_sodium(case) else indicator
 
 
 # Sodium is low or falling (OS-LOW, M12, B.5 rule 3)
