@@ -181,7 +181,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     vomiting_severe_below: Decimal
     falls_age_years: Decimal
     # Volume status (B.0.5, M8).
-    site_volume_hours: timedelta
     hypovolemia_days: timedelta
     overload_days: timedelta
     overload_recent_days: timedelta

@@ -78,9 +78,6 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     siadh: ProblemSet
     kidney_failure: ProblemSet
     bleeding_gut: ProblemSet
-    site_hypovolemic: CodeSet  # values of a site's own "volume status"
-    site_euvolemic: CodeSet
-    site_hypervolemic: CodeSet
     # risk of osmotic demyelination (B.0.6)
     demyelination_risk: ProblemSet
     low_potassium: ProblemSet

@@ -49,9 +49,6 @@ class CallRecords(Struct, frozen=True, kw_only=True, dict=True):
     urls: Mapping[str, Element] = field(default_factory=dict)
     drafts: tuple[Element, ...] = ()
     selections: tuple[str, ...] = ()
-    volume_codes: frozenset[str] = (
-        frozenset()
-    )  # "system|code" of a site's own "volume status" Observation
     # A resource with the members that nobody reads, if it can be had.
     whole: Callable[[Element], Element | None] = lambda element: element
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import lru_cache
 
 from msgspec import Struct
@@ -21,7 +20,6 @@ from cds_service.records.forms import Meta, Quantity, Reference, first_identifie
 from cds_service.records.read_context import ReadContext
 from cds_service.records.times import moment, result_time
 from cds_service.sodium.snapshot import LabResult, Problem
-from cds_service.terminology.match import Coded
 from cds_service.terminology.vocabulary import Test
 
 SODIUM = "sodium"
@@ -34,14 +32,13 @@ class Seen(Struct, frozen=True, kw_only=True):
 
     labs: tuple[LabResult, ...] = ()
     problem: Problem | None = None
-    volume: tuple[str, datetime] | None = None
 
 
 NOTHING = Seen()
 
 
 def seen(observation: Element, context: ReadContext) -> Seen:
-    """The results of an Observation, the problem it states, or a site's own "volume status".
+    """The results of an Observation, or the problem it states.
 
     Of a known panel its components are read too; sodium is never a component (B.0.1).
     """
@@ -54,12 +51,11 @@ def seen(observation: Element, context: ReadContext) -> Seen:
         labs = _components(observation, context)
     elif test.lab is not None:
         labs = _result(observation, form(Quantity, observation, "valueQuantity"), test, context)
-    if not (labs or test.problem or context.volume_codes):
+    if not (labs or test.problem):
         return NOTHING
     return Seen(
         labs=labs,
         problem=_problem(observation, context) if test.problem else None,
-        volume=_volume(observation, code, context) if context.volume_codes else None,
     )
 
 
@@ -88,20 +84,6 @@ def _problem(observation: Element, context: ReadContext) -> Problem | None:
         since=taken.at,
         by_text=found.by_text,
     )
-
-
-def _volume(observation: Element, code: Coded, context: ReadContext) -> tuple[str, datetime] | None:
-    """The answer in lower case with hyphens, and when it was given."""
-    if not any(f"{c.system}|{c.code}" in context.volume_codes for c in code.codings):
-        return None
-    taken = result_time(observation, context.zone, context.now)
-    if taken is None or text(observation, "status").lower() in _WRONG:
-        return None
-    answer = concept_of(observation, "valueCodeableConcept")
-    told = text(observation, "valueString")
-    if answer is not None:
-        told = answer.text or next((c.display or c.code for c in answer.codings), "")
-    return ("-".join(told.lower().split()), taken.at) if told else None
 
 
 def _result(

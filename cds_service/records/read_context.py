@@ -18,4 +18,3 @@ class ReadContext(Struct, frozen=True, kw_only=True):
     now: datetime
     zone: timedelta | None = None
     encounter: str = ""  # "Encounter/7" of the context; "" without one
-    volume_codes: frozenset[str] = frozenset()

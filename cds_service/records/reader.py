@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from msgspec import Struct, field
 
@@ -15,7 +14,7 @@ from cds_service.records.medications import KINDS, draft, exposure
 from cds_service.records.problems import problem, visit
 from cds_service.records.products import INDEXED, Index, gather, may_refer
 from cds_service.records.read_context import ReadContext
-from cds_service.records.references import FOREIGN, UNNAMED, Person, identity, person
+from cds_service.records.references import FOREIGN, Person, identity, person
 from cds_service.records.times import birth_date
 from cds_service.records.versions import is_unreadable
 from cds_service.sodium.snapshot import LabResult, Missing, Order, Patient, Problem, Snapshot
@@ -31,10 +30,8 @@ class _Tally(Struct):
     labs: list[LabResult] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     listed: list[Element] = field(default_factory=list)  # orders, statements and what was given
-    volume: tuple[str, datetime] | None = None
     missing: dict[str, Missing] = field(default_factory=dict)
     foreign: int = 0
-    unnamed: int = 0
 
 
 def read_snapshot(parts: CallRecords, vocabulary: Vocabulary) -> Snapshot:
@@ -57,17 +54,14 @@ def read_snapshot(parts: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         zone=parts.zone,
         patient=_patient(patient),
         setting=stay.setting,
-        setting_assumed=stay.assumed,
         labs=tuple(tally.labs),
         problems=tuple(tally.problems),
         encounter_reasons=stay.reasons,
         exposures=Listing(tally.listed, lambda resource: exposure(resource, context)),
         drafts=drafts,
         selected=_selected(parts.selections, drafts),
-        site_volume_status=tally.volume,
         missing=tally.missing,
         dropped_foreign=tally.foreign,
-        without_subject=tally.unnamed,
     )
 
 
@@ -97,7 +91,6 @@ def _scene(parts: CallRecords, vocabulary: Vocabulary, me: Person) -> ReadContex
         now=parts.now,
         zone=parts.zone,
         encounter=f"Encounter/{parts.encounter_id}" if parts.encounter_id else "",
-        volume_codes=parts.volume_codes,
     )
 
 
@@ -165,7 +158,6 @@ def _read(resource: Element, source: str, me: Person, context: ReadContext, tall
         tally.foreign += 1
         tally.missing.setdefault(source, Missing.TRUNCATED)
         return
-    tally.unnamed += owner is UNNAMED
     if is_unreadable(resource, kind):
         tally.missing.setdefault(source, Missing.VERSION)
     elif kind == "Observation":
@@ -193,8 +185,6 @@ def _read_observation(observation: Element, context: ReadContext, tally: _Tally)
     said = seen(observation, context)
     tally.labs += said.labs
     tally.problems += [said.problem] if said.problem is not None else []
-    if said.volume is not None and (tally.volume is None or said.volume[1] > tally.volume[1]):
-        tally.volume = said.volume
 
 
 def _drafts(
@@ -230,5 +220,4 @@ def _patient(resource: Element | None) -> Patient:
     return Patient(
         birth_date=birth_date(text(resource, "birthDate")),
         deceased=died,
-        sex=text(resource, "gender").lower(),
     )

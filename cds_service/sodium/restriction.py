@@ -120,8 +120,6 @@ def _by_volume(case: Case) -> Iterator[Line]:
         yield Line("withheld-volume-conflict", both)
     elif volume.status not in RESTRICTED:
         yield Line("withheld-volume-unknown", {"ml": number(limits.fluid_ml_day)})
-    elif volume.against:
-        yield Line("withheld-contradiction", {"against": _named(volume.against)})
     sets, problems = case.sets, case.problems
     undated = problems.undated(sets.subarachnoid) + problems.undated(sets.brain_injury)
     if undated:

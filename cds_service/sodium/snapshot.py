@@ -115,7 +115,6 @@ class Patient(Struct, frozen=True, kw_only=True):
 
     birth_date: date | None = None
     deceased: bool = False
-    sex: str = ""
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
@@ -125,19 +124,14 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     zone: timedelta | None = None  # offset for dates on cards; None: that of the newest result
     patient: Patient = Patient()
     setting: Setting = "outpatient"
-    setting_assumed: bool = False  # encounterId was given and the Encounter could not be read
     labs: tuple[LabResult, ...] = ()
     problems: tuple[Problem, ...] = ()
     encounter_reasons: frozenset[str] = frozenset()  # concepts of Encounter.reasonCode
     exposures: Sequence[Order] = ()  # medication list: active, on hold, completed, stopped
     drafts: tuple[Order, ...] = ()  # draftOrders, selected ones among them
     selected: tuple[str, ...] = ()  # references of the selected drafts
-    site_volume_status: tuple[str, datetime] | None = (
-        None  # a site's own "volume status" Observation
-    )
     missing: Mapping[str, Missing] = field(default_factory=dict)  # prefetch key -> why
     dropped_foreign: int = 0  # resources of another patient, left out
-    without_subject: int = 0  # resources that name no patient, taken as this one's
 
     @property
     def unrecognised(self) -> int:

@@ -39,7 +39,6 @@ class VolumeStatus(Struct, frozen=True, kw_only=True):
     ] = ()  # the other side of a CONFLICT, or what speaks against a site's own entry
     hint: tuple[str, ...] = ()  # HYPER-weak under UNKNOWN
     by_labs: bool = False  # EUV from urine chemistry alone: "SIADH pattern; ... not excluded"
-    site_said: bool = False
 
 
 class OdsRisk(Struct, frozen=True, kw_only=True):
@@ -67,15 +66,12 @@ class _Signs(Struct, frozen=True, kw_only=True):
 
 
 def volume_status(case: Case) -> VolumeStatus:
-    """M8's order: CSW, ADRENAL, the site's own entry, CONFLICT, HYPO, NEURO, HYPER, EUV, UNKNOWN."""
+    """M8's order: CSW, ADRENAL, CONFLICT, HYPO, NEURO, HYPER, EUV, UNKNOWN."""
     signs = _signs(case)
     if signs.salt_wasting:
         return VolumeStatus(status=Volume.CSW, evidence=signs.salt_wasting)
     if signs.adrenal:
         return VolumeStatus(status=Volume.ADRENAL, evidence=signs.adrenal)
-    said = _site(case)
-    if said is not None:
-        return _site_status(said, signs)
     return _by_evidence(signs)
 
 
@@ -98,35 +94,6 @@ def _by_evidence(signs: _Signs) -> VolumeStatus:
             by_labs=not signs.siadh,
         )
     return VolumeStatus(status=Volume.UNKNOWN, hint=signs.weak)
-
-
-def _site(case: Case) -> Volume | None:
-    """The site's own judgment, while it is recent; UNKNOWN where its words are not ours."""
-    entry = case.snapshot.site_volume_status
-    if entry is None or case.snapshot.now - entry[1] > case.limits.site_volume_hours:
-        return None
-    word = entry[0].strip().lower().replace(" ", "-")
-    sets = case.sets
-    if word in sets.site_hypovolemic:
-        return Volume.HYPO
-    if word in sets.site_euvolemic:
-        return Volume.EUV
-    return Volume.HYPER if word in sets.site_hypervolemic else Volume.UNKNOWN
-
-
-def _site_status(said: Volume, signs: _Signs) -> VolumeStatus:
-    """What the site says holds, with what speaks against it; words we cannot read forbid HYPER and EUV."""
-    if said is Volume.UNKNOWN:
-        found = _by_evidence(signs)
-        if found.status not in (Volume.HYPER, Volume.EUV):
-            return found
-        return VolumeStatus(status=Volume.UNKNOWN, hint=signs.hyper or signs.weak, site_said=True)
-    against = {
-        Volume.HYPO: signs.hyper,
-        Volume.EUV: signs.hypo + signs.neuro,
-        Volume.HYPER: signs.hypo + signs.neuro,
-    }[said]
-    return VolumeStatus(status=said, evidence=("site-status",), against=against, site_said=True)
 
 
 def _signs(case: Case) -> _Signs:

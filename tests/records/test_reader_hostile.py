@@ -249,7 +249,6 @@ def judge(resources: tuple[Any, ...], vocabulary: Vocabulary) -> Snapshot:
         sources={"patient": part, "sodium": part, "medications": part},
         drafts=resources,
         selections=("m", "MedicationRequest/m"),
-        volume_codes=frozenset({f"{LOINC}|2951-2"}),
     )
     snapshot = read_snapshot(parts, vocabulary)
     wanted_references(parts)

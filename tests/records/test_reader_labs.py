@@ -362,18 +362,6 @@ def test_pregnancy_status_is_a_problem_with_the_day_it_was_stated(read: Read) ->
     assert found[0].since == datetime(2026, 11, 21, 10, tzinfo=UTC)
 
 
-def test_a_sites_own_volume_status_is_taken_from_its_newest_statement(read: Read) -> None:
-    code = {"coding": [{"system": "http://site", "code": "VOL"}]}
-    old = observation(
-        code=code, valueQuantity=None, valueString="Dry", effectiveDateTime="2026-11-20T10:00:00Z"
-    )
-    new = observation(
-        code=code, valueQuantity=None, valueCodeableConcept={"text": "Volume overloaded"}
-    )
-    said = read(new, old, volume_codes=frozenset({"http://site|VOL"})).site_volume_status
-    assert said == ("volume-overloaded", datetime(2026, 11, 21, 10, tzinfo=UTC))
-
-
 def test_an_observation_in_the_form_of_dstu1_makes_the_source_unreadable_and_not_empty(
     read: Read,
 ) -> None:

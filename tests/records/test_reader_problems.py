@@ -170,7 +170,8 @@ def test_only_a_diagnosis_of_the_encounter_in_context_is_current(
 @pytest.mark.parametrize("code", ["IMP", "ACUTE", "NONAC", "OBSENC", "EMER", "SS", "imp"])
 def test_inpatient_classes_of_r4(read: Read, code: str) -> None:
     snapshot = read(encounter(**{"class": {"code": code}}), encounter_id="e")
-    assert (snapshot.setting, snapshot.setting_assumed) == ("inpatient", False)
+    assert snapshot.setting == "inpatient"
+    assert snapshot.complete("encounter")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,8 @@ def test_inpatient_classes_of_r4(read: Read, code: str) -> None:
 )
 def test_classes_of_dstu2_and_r5(read: Read, given: object, setting: str) -> None:
     snapshot = read(encounter(**{"class": given}), encounter_id="e")
-    assert (snapshot.setting, snapshot.setting_assumed) == (setting, False)
+    assert snapshot.setting == setting
+    assert snapshot.complete("encounter")
 
 
 @pytest.mark.parametrize(
@@ -201,13 +203,13 @@ def test_an_encounter_that_cannot_be_read_is_assumed_inpatient_and_named(
     read: Read, resource: dict[str, Any]
 ) -> None:
     snapshot = read(resource, encounter_id="e")
-    assert (snapshot.setting, snapshot.setting_assumed) == ("inpatient", True)
+    assert snapshot.setting == "inpatient"
     assert not snapshot.complete("encounter")
 
 
 def test_no_encounter_in_context_means_outpatient_and_nothing_missing(read: Read) -> None:
     snapshot = read(encounter())
-    assert (snapshot.setting, snapshot.setting_assumed) == ("outpatient", False)
+    assert snapshot.setting == "outpatient"
     assert snapshot.missing["encounter"] is Missing.NOT_APPLICABLE
     assert snapshot.complete("patient", "encounter")
 
@@ -245,7 +247,6 @@ def test_a_birth_date_in_part_never_makes_anybody_older(
 ) -> None:
     snapshot = read({"resourceType": "Patient", "id": "p", "birthDate": given, "gender": "Female"})
     assert snapshot.patient.birth_date == born
-    assert snapshot.patient.sex == "female"
 
 
 @pytest.mark.parametrize(
@@ -322,9 +323,9 @@ def test_another_patients_entries_never_count(read: Read, subject: object) -> No
     assert (snapshot.problems, snapshot.dropped_foreign) == ((), 1)
 
 
-def test_an_entry_that_names_no_patient_is_taken_and_counted(read: Read) -> None:
+def test_an_entry_that_names_no_patient_is_taken(read: Read) -> None:
     snapshot = read(condition(subject=None))
-    assert (len(snapshot.problems), snapshot.without_subject) == (1, 1)
+    assert len(snapshot.problems) == 1
 
 
 def test_without_a_known_base_the_tail_of_an_absolute_reference_decides(read: Read) -> None:

@@ -182,7 +182,6 @@ class Story(Struct, frozen=True, kw_only=True):
     reasons: frozenset[str] = frozenset()
     setting: Setting = "outpatient"
     patient: Patient = ADULT
-    site_volume: tuple[str, datetime] | None = None
     missing: dict[str, Missing] = field(default_factory=dict)
     zone: timedelta | None = None
 
@@ -201,7 +200,6 @@ class Story(Struct, frozen=True, kw_only=True):
             encounter_reasons=self.reasons,
             exposures=self.orders,
             drafts=self.drafts,
-            site_volume_status=self.site_volume,
             missing=self.missing,
         )
 

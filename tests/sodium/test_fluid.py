@@ -12,7 +12,6 @@ from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.snapshot import LabResult, Missing, Patient, Problem, Setting
 from tests.sodium.patients import (
     Story,
-    ago,
     fluid_restriction,
     isotonic,
     order,
@@ -268,13 +267,6 @@ def test_a_brain_injury_without_a_date_withholds_it(concept: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("concept", ["hypovolemia", "tbi"])
-def test_what_contradicts_the_site_s_own_judgment_withholds_it(concept: str) -> None:
-    story = replace(OFFERED, site_volume=("hypervolemic", ago(hours=3)))
-    assert verdict(story).verdict == "offer"
-    assert reasons(with_problems(story, problem(concept))) == ["withheld-contradiction"]
-
-
 # ---- red flags of M9 ----------
 
 
@@ -509,7 +501,7 @@ def test_a_restriction_that_is_already_ordered_and_harms_is_to_be_reviewed() -> 
         (55, Story(problems=(problem("cramp"), problem("siadh", days=5 * 365))), "text"),
         (
             63,
-            Story(problems=(problem("sah", days=6),), site_volume=("euvolemic", ago(hours=2))),
+            Story(problems=(problem("sah", days=6), problem("siadh"))),
             "never",
         ),
     ],

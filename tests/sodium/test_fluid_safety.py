@@ -12,7 +12,6 @@ from cds_service.sodium.volume import Volume
 from tests.sodium.patients import (
     ADULT,
     Story,
-    ago,
     concepts,
     fluid_restriction,
     isotonic,
@@ -106,9 +105,6 @@ def offered(draw: st.DrawFn) -> Story:
         results=draw(st.sampled_from([(), (result("systolic", 125),), (result("creatinine", 1),)])),
         orders=draw(st.sampled_from([(), (order("furosemide"),), (order("sertraline", days=9),)])),
         setting=draw(st.sampled_from(["inpatient", "outpatient"])),
-        site_volume=draw(
-            st.sampled_from([None, ("euvolemic", ago(hours=5)), ("hypervolemic", ago(hours=5))])
-        ),
     )
 
 
@@ -219,7 +215,6 @@ ORDERS = (
 def anybody(draw: st.DrawFn) -> Story:
     """Patients of any kind, most of them ill in several ways."""
     settings_of: list[Setting] = ["inpatient", "outpatient"]
-    words = ["hypovolemic", "euvolemic", "hypervolemic", "?"]
     return Story(
         sodium=draw(st.sampled_from([None, "88", "112", "119", "124", "129", "131", "134", "140"])),
         sodium_hours=draw(st.sampled_from([0.5, 20, 60, 200, 900])),
@@ -229,7 +224,6 @@ def anybody(draw: st.DrawFn) -> Story:
         drafts=tuple(draw(st.lists(st.sampled_from(ORDERS), max_size=1))),
         setting=draw(st.sampled_from(settings_of)),
         patient=draw(st.sampled_from([ADULT, Patient()])),
-        site_volume=draw(st.none() | st.tuples(st.sampled_from(words), st.just(ago(hours=9)))),
         missing=draw(
             st.dictionaries(
                 st.sampled_from([*REQUIRED, "labs"]), st.sampled_from(list(Missing)), max_size=1

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import replace
 
 from cds_service.sodium.snapshot import LabResult, Missing, Order, Problem
 from cds_service.sodium.volume import Volume, VolumeStatus
-from tests.sodium.patients import Story, ago, order, problem, result
+from tests.sodium.patients import Story, order, problem, result
 
 PATTERN = (result("urine-osmolality", 400), result("urine-sodium", 60))
 
@@ -16,10 +15,8 @@ def status(
     *problems: Problem,
     results: tuple[LabResult, ...] = (),
     orders: tuple[Order, ...] = (),
-    site: str | None = None,
 ) -> VolumeStatus:
-    entry = None if site is None else (site, ago(hours=10))
-    return Story(problems=problems, results=results, orders=orders, site_volume=entry).case().volume
+    return Story(problems=problems, results=results, orders=orders).case().volume
 
 
 @pytest.mark.parametrize(
@@ -139,48 +136,6 @@ def test_weak_signs_of_overload_are_a_hint() -> None:
         "heart-failure",
         "cirrhosis",
     )
-
-
-@pytest.mark.parametrize(
-    ("word", "verdict"),
-    [
-        ("hypovolemic", Volume.HYPO),
-        ("Euvolemic", Volume.EUV),
-        ("hypervolemic", Volume.HYPER),
-        ("volume overloaded", Volume.HYPER),
-    ],
-)
-def test_the_site_s_own_judgment_of_the_last_two_days_comes_before_codes(
-    word: str, verdict: Volume
-) -> None:
-    found = status(problem("siadh"), site=word)
-    assert (found.status, found.site_said, found.evidence) == (verdict, True, ("site-status",))
-
-
-def test_an_old_judgment_of_the_site_is_left_out() -> None:
-    story = Story(site_volume=("hypervolemic", ago(hours=48)))
-    assert story.case().volume.status is Volume.HYPER
-    assert (
-        replace(story, site_volume=("hypervolemic", ago(hours=49))).case().volume.status
-        is Volume.UNKNOWN
-    )
-
-
-@pytest.mark.parametrize(("concept", "verdict"), [("sah", Volume.CSW), ("adrenal", Volume.ADRENAL)])
-def test_the_site_s_own_judgment_does_not_overrule_salt_wasting_or_adrenal_disease(
-    concept: str, verdict: Volume
-) -> None:
-    assert status(problem(concept, days=6), site="euvolemic").status is verdict
-
-
-def test_what_speaks_against_the_site_s_own_judgment_is_kept() -> None:
-    assert status(problem("hypovolemia"), site="euvolemic").against == ("hypovolemia",)
-    assert status(problem("tbi"), site="hypervolemic").against == ("tbi",)
-
-
-def test_a_judgment_in_words_we_do_not_know_forbids_to_call_the_patient_full_or_euvolemic() -> None:
-    assert status(problem("ascites"), site="see note").status is Volume.UNKNOWN
-    assert status(problem("hypovolemia"), site="see note").status is Volume.HYPO
 
 
 def test_urine_that_wastes_water_and_salt_is_euvolemic_by_laboratory() -> None:

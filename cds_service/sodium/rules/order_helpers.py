@@ -163,7 +163,7 @@ def _started(case: Case, order: Order, within: timedelta) -> bool:
 
 def first_evidence(case: Case) -> str:
     """The most telling evidence of the volume status, for a summary."""
-    return f"evidence:{case.volume.evidence[0]}" if case.volume.evidence else "evidence:site-status"
+    return f"evidence:{case.volume.evidence[0]}"
 
 
 def older_than(case: Case, years: Decimal) -> bool:
