@@ -1,12 +1,16 @@
-"""A card that its reader has answered stays away for a while, unless the patient got worse (B.5 rule 5).
+"""Keeps away a card that its reader has answered, unless the patient gets worse (B.5 rule 5).
 
-Doubt shows the card: no user, no feedback that is surely this user's, a store that does not answer in time.
+In doubt the card is shown: if the call names no user, if no feedback is surely this user's, or if
+the store does not answer in time.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,7 +19,6 @@ from msgspec import Struct, field
 
 from cds_service.engine.finding import URGENCY, Finding
 from cds_service.errors import StoreUnavailable
-from cds_service.feedback.asking import Asking
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.case import Case
@@ -25,10 +28,11 @@ from cds_service.store.shown import ShownCard, ShownTable
 _BANDS = tuple(Band)  # from normal to severe
 _CLOCKS_DIFFER = timedelta(minutes=2)  # an EHR's clock may be so far behind ours
 _LATE = timedelta(days=1)  # a card may be answered so long after it was shown
+_STORE_THREADS = 4
 
 
 class Who(Struct, frozen=True, kw_only=True):
-    """Whose call it is, as keyed hashes; `user` is empty where the call named none."""
+    """The tenant, patient and user of a call, as keyed hashes; `user` is empty if there is none."""
 
     tenant: str
     patient: str
@@ -36,11 +40,11 @@ class Who(Struct, frozen=True, kw_only=True):
 
 
 class Grounds(Struct, frozen=True, kw_only=True):
-    """What a card says and rests on: enough to tell whether a later one says more, or is more urgent."""
+    """What a card says and rests on; it shows whether a later card says more or is more urgent."""
 
     topic: str
     indicator: str
-    rules: frozenset[str]  # with their variants; those merged into the card too
+    rules: frozenset[str]  # with their variants, and with the rules merged into the card
     profile: str
     drugs: str
     sodium: Decimal | None
@@ -50,45 +54,67 @@ class Grounds(Struct, frozen=True, kw_only=True):
 
 
 def grounds(card: Finding, case: Case, topic: str, pseudonyms: Pseudonyms) -> Grounds:
-    """The grounds of a card that is about to be shown."""
-    found = (card, *card.absorbed)
+    """Returns the grounds of a card that is about to be shown."""
+    findings = (card, *card.absorbed)
     sodium, latest = case.sodium, case.sodium.latest
-    newest = sodium.newest_rejected
-    result = (
-        (latest.reference, str(latest.value), latest.at.isoformat()) if latest else (),
-        (newest.shown, str(newest.at)) if newest else (),
-    )
+    rejected = sodium.newest_rejected
+    result: list[str] = []
+    if latest:
+        result += [latest.reference, str(latest.value), latest.at.isoformat()]
+    if rejected:
+        result += [rejected.shown, str(rejected.at)]
+    drugs = {drug for finding in findings for drug in finding.drugs}
     return Grounds(
         topic=topic,
-        indicator=max((f.indicator for f in found), key=URGENCY.__getitem__),
-        rules=frozenset(f"{f.rule}:{f.variant}" for f in found),
+        indicator=max((finding.indicator for finding in findings), key=URGENCY.__getitem__),
+        rules=frozenset(f"{finding.rule}:{finding.variant}" for finding in findings),
         profile=case.limits.profile,
-        drugs=pseudonyms.of("drugs", *sorted({drug for f in found for drug in f.drugs})),
+        drugs=pseudonyms.of("drugs", *sorted(drugs)),
         sodium=latest.value if latest else None,
         band=sodium.band.value,
         symptoms=frozenset(pseudonyms.of("symptom", s) for s in case.symptoms.severe),
-        result=pseudonyms.of("result", *(part for parts in result for part in parts)),
+        result=pseudonyms.of("result", *result),
     )
 
 
 class Suppression:
-    """Looks up, for one deployment, what its users have answered."""
+    """Looks up, for one deployment, what its users have answered.
 
-    def __init__(
-        self, table: ShownTable, pseudonyms: Pseudonyms, asking: Asking | None = None
-    ) -> None:
+    The store is read in a few threads, so that a call can stop waiting for it. If all of them are
+    busy, the store is not read, so that no call queues behind an outage.
+    """
+
+    def __init__(self, table: ShownTable, pseudonyms: Pseudonyms) -> None:
         self._table = table
-        self._asking = asking or Asking()
         self.pseudonyms = pseudonyms
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._pool: ThreadPoolExecutor | None = None
+        self._free = threading.Semaphore(_STORE_THREADS)
 
     def memory(self, who: Who, now: datetime) -> Memory:
-        """What this user has answered about this patient; asked of the store only when a card needs it."""
+        """Returns what this user has answered about this patient, read when a card needs it."""
         return Memory(who=who, now=now, pseudonyms=self.pseudonyms, ask=self._begin)
 
     def _begin(self, who: Who, since: datetime) -> Future[list[ShownCard]] | None:
+        """Starts to read the store; returns None if the call has no user or the store is busy."""
         if not who.user or not self._table.usable:
             return None
-        return self._asking.begin(self._table.answered, who.tenant, who.patient, since)
+        pool, free = self._threads()
+        if not free.acquire(blocking=False):
+            return None
+        answer = pool.submit(self._table.answered, who.tenant, who.patient, since)
+        answer.add_done_callback(lambda _: free.release())
+        return answer
+
+    def _threads(self) -> tuple[ThreadPoolExecutor, threading.Semaphore]:
+        """Returns the threads of this process, because threads do not survive a fork."""
+        with self._lock:
+            if self._pool is None or self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._pool = ThreadPoolExecutor(_STORE_THREADS, "suppression")
+                self._free = threading.Semaphore(_STORE_THREADS)
+            return self._pool, self._free
 
 
 class Memory(Struct, kw_only=True):
@@ -99,101 +125,102 @@ class Memory(Struct, kw_only=True):
     pseudonyms: Pseudonyms
     ask: Callable[[Who, datetime], Future[list[ShownCard]] | None]
     suppressed: list[Finding] = field(default_factory=list)
-    unknown: bool = False  # the store did not say; cards were shown
+    unknown: bool = False  # the store did not answer in time; cards were shown
     _shown: list[ShownCard] | None = None
     _grounds: list[tuple[Finding, Grounds]] = field(default_factory=list)
 
     def grounds_of(self, card: Finding, case: Case, topic: str) -> Grounds:
-        """The grounds of a card of this call, worked out once: they are asked for to show it and to record it."""
-        for known, found in self._grounds:
+        """Returns the grounds of a card of this call, which are worked out once."""
+        for known, its_grounds in self._grounds:
             if known is card:
-                return found
-        found = grounds(card, case, topic, self.pseudonyms)
-        self._grounds.append((card, found))
-        return found
+                return its_grounds
+        new = grounds(card, case, topic, self.pseudonyms)
+        self._grounds.append((card, new))
+        return new
 
     def keeps(self, card: Finding, case: Case, topic: str, seconds: float) -> bool:
-        """Whether this card is to be shown; it may take at most so long to find out."""
-        now = self.grounds_of(card, case, topic)
-        if now.indicator == "critical" or not self.who.user:
+        """Returns True if this card is shown; waits for the store at most so many seconds."""
+        present = self.grounds_of(card, case, topic)
+        if present.indicator == "critical" or not self.who.user:
             return True
-        lasts = window(case)
-        answered = answered_by(self._read(case.limits, seconds), self.who.user, case.limits)
-        if any(
-            self.now - lasts <= at <= self.now
-            and still_covers(_grounds_of(shown), now, card.slot, case.limits)
-            for shown, at in answered
-        ):
-            self.suppressed.append(card)
-            return False
+        earliest = self.now - window(case)
+        shown_cards = self._read(case.limits, seconds)
+        for shown, answered_at in answered_by(shown_cards, self.who.user, case.limits):
+            in_time = earliest <= answered_at <= self.now
+            if in_time and still_covers(_grounds_of(shown), present, card.slot, case.limits):
+                self.suppressed.append(card)
+                return False
         return True
 
     def _read(self, limits: Limits, seconds: float) -> list[ShownCard]:
-        if self._shown is None:
-            longest = max(limits.suppression_inpatient_hours, limits.suppression_outpatient_days)
-            asked = self.ask(self.who, self.now - longest - _LATE)
-            try:
-                self._shown = asked.result(seconds) if asked is not None else []
-            except (NotInTime, StoreUnavailable):
-                asked, self._shown = None, []
-            self.unknown = asked is None
+        """Returns the cards that were shown and answered; reads the store once."""
+        if self._shown is not None:
+            return self._shown
+        longest = max(limits.suppression_inpatient_hours, limits.suppression_outpatient_days)
+        answer = self.ask(self.who, self.now - longest - _LATE)
+        self._shown, self.unknown = [], True
+        if answer is not None:
+            with contextlib.suppress(NotInTime, StoreUnavailable):
+                self._shown, self.unknown = answer.result(seconds), False
         return self._shown
 
 
 def answered_by(
     shown: Sequence[ShownCard], user: str, limits: Limits
 ) -> Iterable[tuple[ShownCard, datetime]]:
-    """The showings that this user answered, each with the time of the answer.
+    """Yields the showings that this user answered, each with the time of the answer.
 
-    A feedback does not say who gave it. It is taken for the user to whom its card was last shown before, and
-    for nobody's where another user had been shown it shortly before.
+    Feedback names no user. It counts for the user who saw the card last before it, and for no user
+    if two saw the card shortly before.
     """
-    for (card, outcome_at, received_at), showings in _by_feedback(shown).items():
+    by_feedback: dict[tuple[str, datetime, datetime], list[ShownCard]] = {}
+    for one in shown:
+        key = (one.card, one.outcome_at, one.received_at)
+        by_feedback.setdefault(key, []).append(one)
+    for (_, outcome_at, received_at), showings in by_feedback.items():
         at = min(outcome_at, received_at)
-        before = [s for s in showings if s.card == card and s.issued_at <= at + _CLOCKS_DIFFER]
+        before = [s for s in showings if s.issued_at <= at + _CLOCKS_DIFFER]
         if not before or before[-1].user_hash != user:
             continue
-        shared = limits.suppression_shared_minutes
-        near = [s for s in before if s.issued_at >= at - shared]
-        if all(s.user_hash == user for s in near):
+        shortly_before = [
+            s for s in before if s.issued_at >= at - limits.suppression_shared_minutes
+        ]
+        if all(s.user_hash == user for s in shortly_before):
             yield before[-1], at
 
 
 def still_covers(then: Grounds, now: Grounds, slot: str, limits: Limits) -> bool:
-    """Whether an answer to the card of `then` still answers that of `now`: the same advice, no worse."""
-    same = (then.topic, then.drugs, then.profile) == (now.topic, now.drugs, now.profile)
-    if not same or not now.rules <= then.rules or not now.symptoms <= then.symptoms:
+    """Returns True if an answer to the card of `then` answers that of `now` too.
+
+    It does if the advice is the same and the patient is not worse.
+    """
+    if (then.topic, then.drugs, then.profile) != (now.topic, now.drugs, now.profile):
         return False
-    if URGENCY[now.indicator] > URGENCY[then.indicator]:
+    if _says_more(then, now):
         return False
-    if _BANDS.index(Band(now.band)) > _BANDS.index(Band(then.band)):
-        return False
-    if slot == "rate":
-        return (
-            now.result == then.result
-        )  # about the results themselves: each new one is another card
-    if then.sodium is None or now.sodium is None:
+    # A card of the slot "rate" is about the results themselves, so each new result is a new card.
+    if slot == "rate" or then.sodium is None or now.sodium is None:
         return now.result == then.result
-    fell = then.sodium - now.sodium
-    # What is ordered may harm by a rise as well.
-    moved = abs(fell) if slot == "order" else fell
-    return moved < limits.suppression_release_fall
+    fall = then.sodium - now.sodium
+    if slot == "order":
+        fall = abs(fall)  # an order may harm by a rise as well
+    return fall < limits.suppression_release_fall
+
+
+def _says_more(then: Grounds, now: Grounds) -> bool:
+    """Returns True if the card of `now` has another rule or symptom, or is more urgent."""
+    if not now.rules <= then.rules or not now.symptoms <= then.symptoms:
+        return True
+    if URGENCY[now.indicator] > URGENCY[then.indicator]:
+        return True
+    return _BANDS.index(Band(now.band)) > _BANDS.index(Band(then.band))
 
 
 def window(case: Case) -> timedelta:
-    """How long an answer keeps its card away from its reader (B.5 rule 5)."""
+    """Returns how long an answer keeps its card away from its reader (B.5 rule 5)."""
     if case.snapshot.setting == "inpatient":
         return case.limits.suppression_inpatient_hours
     return case.limits.suppression_outpatient_days
-
-
-def _by_feedback(
-    shown: Sequence[ShownCard],
-) -> dict[tuple[str, datetime, datetime], list[ShownCard]]:
-    grouped: dict[tuple[str, datetime, datetime], list[ShownCard]] = {}
-    for one in shown:
-        grouped.setdefault((one.card, one.outcome_at, one.received_at), []).append(one)
-    return grouped
 
 
 def _grounds_of(shown: ShownCard) -> Grounds:

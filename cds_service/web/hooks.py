@@ -10,8 +10,7 @@ from flask import Blueprint, Response, g, request
 from cds_service import metrics
 from cds_service.engine.explanation import EXTENSION_NAME
 from cds_service.errors import DataUnavailable, NotFound
-from cds_service.feedback.inbox import ANONYMOUS
-from cds_service.feedback.message import feedback_items
+from cds_service.feedback.inbox import ANONYMOUS, feedback_items
 from cds_service.knowledge.load import Service
 from cds_service.pipeline import HOOKS, Evaluation
 from cds_service.protocol.discovery import discovery
