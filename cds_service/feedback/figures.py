@@ -1,4 +1,4 @@
-"""What became of the cards of a period, by rule and profile: the figures for a committee. No patient data."""
+"""Counts what became of the cards of a period, by rule and profile, without patient data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
-from typing import Literal
 
 from msgspec import Struct, field
 
@@ -14,15 +13,12 @@ from cds_service.store.feedback import COMMENTED
 from cds_service.store.figures import Answer, FigureTables, Showing
 
 ANSWER_WITHIN = timedelta(hours=24)  # issue 6: "no feedback within 24 h"
-NO_REASON, ONLY_COMMENT, OTHER_CODE = (
-    "no reason given",
-    "only a comment",
-    "a reason of the client's own",
-)
+NO_REASON = "no reason given"
+ONLY_COMMENT = "only a comment"
+OTHER_CODE = "a reason of the client's own"
 _CLOCKS_DIFFER = timedelta(minutes=2)
 
 Reasons = Mapping[tuple[str, str], str]  # (system, code) -> words
-Fate = Literal["accepted", "overridden"]
 
 
 class Week(Struct):
@@ -34,10 +30,11 @@ class Week(Struct):
 
 
 class RuleFigures(Struct, kw_only=True):
-    """One rule under one profile.
+    """The counts of one rule under one profile.
 
-    `fired`, `returned` and `suppressed` count calls. A card that is shown again on the same facts is the same
-    card: `cards` counts it once, and each card is accepted, overridden, not answered, or still `open`.
+    `fired`, `returned` and `suppressed` count calls. A card that is shown again on the same facts
+    is the same card. `cards` counts it once, and each card is accepted, overridden, not answered,
+    or still `open`.
     """
 
     rule: str
@@ -48,7 +45,7 @@ class RuleFigures(Struct, kw_only=True):
     cards: int = 0
     accepted: int = 0
     overridden: int = 0
-    late: int = 0  # of those: answered later than 24 h after it was first shown
+    late: int = 0  # of those, answered later than 24 h after it was first shown
     unanswered: int = 0  # no feedback within 24 h, nor later
     open: int = 0  # shown less than 24 h ago
     reasons: Counter[str] = field(default_factory=Counter)
@@ -57,17 +54,17 @@ class RuleFigures(Struct, kw_only=True):
 
     @property
     def silent_for_a_day(self) -> int:
-        """Cards without feedback within 24 h of their first showing."""
+        """The number of cards without feedback within 24 h of their first showing."""
         return self.unanswered + self.late
 
     @property
     def median_seconds(self) -> float | None:
-        """Median time to action, where there was any."""
+        """The median time to action, or None if no card was answered."""
         return median(self.seconds) if self.seconds else None
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """The report, before anybody lays it out."""
+    """All figures of the report, before its layout."""
 
     since: date
     until: datetime
@@ -77,7 +74,7 @@ class Figures(Struct, frozen=True, kw_only=True):
 
     @property
     def total(self) -> RuleFigures:
-        """All rules together."""
+        """The figures of all rules together."""
         total = RuleFigures(rule="All rules", profile="")
         for one in self.rules:
             for name in _SUMMED:
@@ -85,12 +82,16 @@ class Figures(Struct, frozen=True, kw_only=True):
             total.reasons.update(one.reasons)
             total.seconds.extend(one.seconds)
             for monday, week in one.weeks.items():
-                _add(total.weeks.setdefault(monday, Week()), week)
+                total_week = total.weeks.setdefault(monday, Week())
+                total_week.returned += week.returned
+                total_week.accepted += week.accepted
+                total_week.overridden += week.overridden
         return total
 
 
 _SUMMED = (
-    "fired", "returned", "suppressed", "cards", "accepted", "overridden", "late", "unanswered", "open",
+    "fired", "returned", "suppressed", "cards", "accepted", "overridden", "late", "unanswered",
+    "open",
 )  # fmt: skip
 
 
@@ -103,7 +104,7 @@ class _Card(Struct):
 def figures(
     tables: FigureTables, tenants: Iterable[str], since: date, now: datetime, reasons: Reasons
 ) -> Figures:
-    """The figures of these tenants together, since the beginning of a day (UTC)."""
+    """Returns the figures of these tenants together, since the beginning of a day (UTC)."""
     start = datetime.combine(since, time(), UTC)
     rules: dict[tuple[str, str], RuleFigures] = {}
     unmatched = earlier = 0
@@ -113,9 +114,10 @@ def figures(
         for answer in tables.answers(tenant, start):
             if answer.card in cards:
                 cards[answer.card].answers.append(answer)
+            elif answer.known:
+                earlier += 1
             else:
-                unmatched += not answer.known
-                earlier += answer.known
+                unmatched += 1
         for card in cards.values():
             _settle(card, now, reasons)
     ordered = sorted(rules.values(), key=lambda r: (-r.returned, r.rule, r.profile))
@@ -158,17 +160,19 @@ def _cards(
 
 
 def _settle(card: _Card, now: datetime, reasons: Reasons) -> None:
-    """What became of one card: accepted once is accepted; else the last override says why."""
+    """Counts one card as accepted if any answer was, else by the reason of its last override."""
     one, first = card.figures, card.shown[0]
     one.cards += 1
     if not card.answers:
-        young = now - first < ANSWER_WITHIN
-        one.open += young
-        one.unanswered += not young
+        if now - first < ANSWER_WITHIN:
+            one.open += 1
+        else:
+            one.unanswered += 1
         return
+    if card.answers[0].outcome_at - first > ANSWER_WITHIN:
+        one.late += 1
     accepted = [a for a in card.answers if a.outcome == "accepted"]
     answer = accepted[0] if accepted else card.answers[-1]
-    one.late += card.answers[0].outcome_at - first > ANSWER_WITHIN
     week = one.weeks.setdefault(_monday(answer.outcome_at.date()), Week())
     if accepted:
         one.accepted += 1
@@ -183,7 +187,7 @@ def _settle(card: _Card, now: datetime, reasons: Reasons) -> None:
 
 
 def _reason(answer: Answer, reasons: Reasons) -> str:
-    """The reason in our words; what a client made up is not repeated, it may say anything."""
+    """Returns the reason in our words; a client's own words are not repeated."""
     given = answer.content.get("reason") or {}
     if given.get("code"):
         return reasons.get((given.get("system", ""), given["code"]), OTHER_CODE)
@@ -193,9 +197,3 @@ def _reason(answer: Answer, reasons: Reasons) -> str:
 
 def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
-
-
-def _add(week: Week, more: Week) -> None:
-    week.returned += more.returned
-    week.accepted += more.accepted
-    week.overridden += more.overridden

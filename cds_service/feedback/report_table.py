@@ -1,4 +1,4 @@
-"""The figures as a table: the same columns in the terminal, in CSV and in HTML."""
+"""Shows the figures as a table, with the same columns in the terminal, in CSV and in HTML."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ COLUMNS = (
     "Median time",
 )
 NOTES = (
-    "Fired: calls in which the rule had something to say; it may have become a line of another rule's card.",
-    "Shown: times its own card was sent. Suppressed: times the card stayed away because its reader had "
-    "answered it and the patient was no worse; critical cards never stay away.",
+    "Fired: calls in which the rule had something to say; "
+    "it may have become a line of another rule's card.",
+    "Shown: times its own card was sent. Suppressed: times the card stayed away because its reader "
+    "had answered it and the patient was no worse; critical cards never stay away.",
     "Cards: different cards. Opening a chart again on the same facts shows the same card again.",
-    "A card counts as accepted if anybody accepted it, else as overridden if anybody did; the last reason counts.",
-    "No feedback in 24 h: from its first showing. Open: shown less than 24 h ago, not answered yet.",
+    "A card counts as accepted if anybody accepted it, else as overridden if anybody did; "
+    "the last reason counts.",
+    "No feedback in 24 h: from its first showing. "
+    "Open: shown less than 24 h ago, not answered yet.",
     "Median time: from the last showing before the answer to the answer.",
     "Weeks begin on Monday, UTC. Many EHRs send no feedback when a card is simply left alone.",
 )
@@ -37,7 +40,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def row_cells(rule: RuleFigures) -> tuple[str, ...]:
-    """One row, in the order of COLUMNS."""
+    """Returns the cells of one row, in the order of COLUMNS."""
     reasons = "; ".join(f"{words}: {n}" for words, n in rule.reasons.most_common())
     return (
         rule.rule,
@@ -56,52 +59,55 @@ def row_cells(rule: RuleFigures) -> tuple[str, ...]:
 
 
 def leading_reason(rule: RuleFigures) -> str:
-    """The most frequent reason, and how many others there are."""
+    """Returns the most frequent reason, and how many others there are."""
     if not rule.reasons:
         return ""
     words, number = rule.reasons.most_common(1)[0]
     others = len(rule.reasons) - 1
-    return f"{words}: {number}" + (f" (+{others} other)" if others else "")
+    if others:
+        return f"{words}: {number} (+{others} other)"
+    return f"{words}: {number}"
 
 
 def report_csv(figures: Figures) -> str:
-    """The figures for a spreadsheet: one line for each rule, profile and week, and one for the whole period.
+    """Returns the figures for a spreadsheet: a line for each rule and profile, and for their weeks.
 
     A cell that a spreadsheet would take for a formula is made text (T-65).
     """
+    rows: list[tuple[object, ...]] = []
+    for rule in figures.rules:
+        seconds = rule.median_seconds
+        cells = row_cells(rule)[:-1]
+        rows.append(("all", *cells, "" if seconds is None else f"{seconds:.0f}"))
+        for monday, week in sorted(rule.weeks.items()):
+            counts = ("", week.returned, "", "", week.accepted, week.overridden, "", "", "", "")
+            rows.append((monday, rule.rule, rule.profile, *counts))
+    rows.append(("all", "feedback on unknown cards", "", figures.unmatched))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(("Week", *COLUMNS[:-1], "Median seconds"))
-    for rule in figures.rules:
-        seconds = rule.median_seconds
-        cells = (*row_cells(rule)[:-1], "" if seconds is None else f"{seconds:.0f}")
-        writer.writerow(_inert(cell) for cell in ("all", *cells))
-        for monday, week in sorted(rule.weeks.items()):
-            counts = ("", week.returned, "", "", week.accepted, week.overridden, "", "", "", "")
-            writer.writerow(
-                _inert(str(cell)) for cell in (monday, rule.rule, rule.profile, *counts)
-            )
-    writer.writerow(
-        _inert(str(c)) for c in ("all", "feedback on unknown cards", "", figures.unmatched)
-    )
+    for row in rows:
+        writer.writerow(_as_text(str(cell)) for cell in row)
     return text.getvalue()
 
 
 def duration(seconds: float | None) -> str:
-    """A time as people say it: "40 s", "12 min", "3.5 h", "2.1 d"."""
+    """Returns a time as people write it, such as "40 s", "12 min", "3.5 h" or "2.1 d"."""
     if seconds is None:
         return ""
     if seconds < _MINUTE:
         return f"{seconds:.0f} s"
     if seconds < _HOUR:
         return f"{seconds / _MINUTE:.0f} min"
-    return f"{seconds / _HOUR:.1f} h" if seconds < _DAY else f"{seconds / _DAY:.1f} d"
+    if seconds < _DAY:
+        return f"{seconds / _HOUR:.1f} h"
+    return f"{seconds / _DAY:.1f} d"
 
 
 def percent(part: int, whole: int) -> str:
-    """A share in whole percent; a dash where there is nothing to divide by."""
+    """Returns a share in whole percent, or a dash if there is no whole."""
     return f"{round(100 * part / whole)}%" if whole else "–"
 
 
-def _inert(cell: str) -> str:
+def _as_text(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
