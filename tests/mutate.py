@@ -57,8 +57,8 @@ def mutants_of(name: str, threshold: Threshold) -> Iterator[Mutant]:
     common = frozenset(PROFILES) - threshold.profiles.keys()
     if common:
         yield from _steps(name, "value", threshold.value, threshold.unit, common)
-    for profile, number in threshold.profiles.items():
-        yield from _steps(name, profile, number, threshold.unit, frozenset({profile}))
+    for profile, own in threshold.profiles.items():
+        yield from _steps(name, profile, own.value, threshold.unit, frozenset({profile}))
 
 
 def _steps(

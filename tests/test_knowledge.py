@@ -6,6 +6,7 @@ import ast
 import re
 import shutil
 from collections.abc import Iterator
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from msgspec.structs import fields
 import cds_service
 from cds_service.cli.check import command as check
 from cds_service.errors import ConfigurationError, KnowledgeError
+from cds_service.knowledge import names
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
 from cds_service.pipeline import HOOKS
@@ -273,27 +275,81 @@ MISTAKES = {
         NUMBERS,
         "value = 120",
         'value = "low"',
-        ["[severe_below]", "value"],
+        ["[severe_below]", "value", "number"],
     ),
     "a number for no profile": (
         NUMBERS,
-        "european = 125",
-        "swiss = 125",
+        "[severe_below.profiles.european]",
+        "[severe_below.profiles.swiss]",
         ["[severe_below]", "swiss"],
     ),
     "a number more": (NUMBERS, "[severe_below]", f"{BAD}[severe_below]", ["'bad'"]),
     "a number less": (NUMBERS, "[plausible_to]", "[plausible_two]", ["plausible_to"]),
     "bands that overlap": (
         NUMBERS,
-        "profiles = { european = 130 }",
-        "profiles = { european = 125 }",
+        "[moderate_below.profiles.european]\nvalue = 130",
+        "[moderate_below.profiles.european]\nvalue = 125",
         ["european", "severe_below, moderate_below, mild_below", "125, 125, 135"],
     ),
     "a limit that forbids every rise": (
         NUMBERS,
-        "[rate_limit_day]\nvalue = 8",
-        "[rate_limit_day]\nvalue = 0",
+        '[rate_limit_day]\nvalue = 8\nunit = "mmol/L"\nleast = 4',
+        '[rate_limit_day]\nvalue = 0\nunit = "mmol/L"\nleast = 0',
         ["aasld", "rate_limit_day", "more than 0"],
+    ),
+    "a band below zero": (
+        NUMBERS,
+        "[severe_below]\nvalue = 120",
+        "[severe_below]\nvalue = -5",
+        ["[severe_below]", "-5", "between 110 and 145"],
+    ),
+    "a limit ten times too high": (
+        NUMBERS,
+        "[rate_limit_day]\nvalue = 8",
+        "[rate_limit_day]\nvalue = 80",
+        ["[rate_limit_day]", "80", "between 4 and 12"],
+    ),
+    "a profile's limit ten times too high": (
+        NUMBERS,
+        "[rate_limit_first_day.profiles.european]\nvalue = 10",
+        "[rate_limit_first_day.profiles.european]\nvalue = 100",
+        ["[rate_limit_first_day.profiles.european]", "100", "between 4 and 12"],
+    ),
+    "a profile's number without a source": (
+        NUMBERS,
+        '[severe_below.profiles.european]\nvalue = 125\nsource = "erbp-2014"\n',
+        "[severe_below.profiles.european]\nvalue = 125\n",
+        ["[severe_below]", "source", "profiles"],
+    ),
+    "a profile's number without its table": (
+        NUMBERS,
+        "[severe_below.profiles.european]\nvalue = 125\n",
+        "[severe_below.profiles]\neuropean = 125\n[severe_below.x]\n",
+        ["[severe_below]"],
+    ),
+    "a number in quotation marks": (
+        NUMBERS,
+        "value = 126",
+        'value = "126"',
+        ["[moderate_below]", "'value'", "quotation marks"],
+    ),
+    "a fluid's number in quotation marks": (
+        "knowledge/fluids.toml",
+        "value = 1.5",
+        'value = "1.5"',
+        ["hypertonic_from_percent", "quotation marks"],
+    ),
+    "a fluid's number that no fluid has": (
+        "knowledge/fluids.toml",
+        "value = 1.5",
+        "value = 150",
+        ["[numbers.hypertonic_from_percent]", "150", "between"],
+    ),
+    "a unit that is none": (
+        NUMBERS,
+        'unit = "mmol/L"',
+        'unit = "mEq/L"',
+        ["[severe_below]", "'mEq/L'", "knowledge/units.toml", "mg/dL"],
     ),
     "a flag that is none": (
         NUMBERS,
@@ -355,6 +411,31 @@ def test_a_mistake_stops_the_start_and_the_message_names_file_and_key(
     assert file in message or file.removesuffix(".toml") in message
     assert [part for part in parts if part not in message] == []
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["order-sign.toml", "knowledge/drugs.toml", "more/words.toml"])
+def test_a_file_that_is_not_read_stops_the_start(name: str, hooks: Path) -> None:
+    (hooks / name).parent.mkdir(exist_ok=True)
+    (hooks / name).write_text("", encoding="utf-8")
+    with pytest.raises(
+        KnowledgeError, match=r"no such file is read; hooks/ may hold services\.toml"
+    ):
+        load_knowledge(hooks)
+
+
+def test_older_versions_of_a_mounted_folder_are_not_read(hooks: Path) -> None:
+    """Kubernetes keeps a ConfigMap's files below a folder whose name begins with a dot."""
+    (hooks / "..data").mkdir()
+    (hooks / "..data" / "thresholds.toml").write_text("", encoding="utf-8")
+    load_knowledge(hooks)
+
+
+def test_a_misspelt_name_in_python_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both problems of the bupropion seizure check, once misspelt, were never looked at again."""
+    Problem = StrEnum("Problem", {"EATING_DISORDER": "eating-disorders"})  # noqa: N806
+    monkeypatch.setattr(names, "Problem", Problem)
+    with pytest.raises(KnowledgeError, match=r"conditions\.toml: 'eating-disorders' is missing"):
+        load_knowledge(default_hooks_dir())
 
 
 def _files() -> Iterator[str]:

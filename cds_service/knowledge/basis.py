@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec.structs import replace
 
 from cds_service.knowledge.decisions import NAME, linked
+from cds_service.knowledge.limits import Cited
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.knowledge.review import Reviews
 from cds_service.knowledge.words import Citation, RuleWords
@@ -123,19 +124,21 @@ def _suggestions(knowledge: Knowledge) -> str:
 
 def _numbers(knowledge: Knowledge) -> str:
     profiles = tuple(knowledge.limits)
-    rows = [
-        (
-            f"`{name}`",
-            *(f"{t.under(profile):f}" for profile in profiles),
-            t.unit,
-            t.why,
-            f"{knowledge.citations[t.source].short}, {linked(t.where, _decided)}",
-            t.evidence,
-        )
-        for name, t in knowledge.thresholds.items()
-    ]
+    rows = []
+    for name, threshold in knowledge.thresholds.items():
+        values = [f"{threshold.under(profile):f}" for profile in profiles]
+        rows.append((f"`{name}`", *values, threshold.unit, *_source(threshold, knowledge)))
+        for own, cited in threshold.profiles.items():
+            values = [f"{cited.value:f}" if profile == own else "" for profile in profiles]
+            rows.append((f"`{name}` ({own})", *values, "", *_source(cited, knowledge)))
     head = ("Name", *profiles, "Unit", "Why", "Source", "Evidence")
-    return f"## Numbers\n\nOne column for each profile.\n\n{_table(head, rows)}"
+    about = "One column for each profile. A profile's own number has its source in the row below."
+    return f"## Numbers\n\n{about}\n\n{_table(head, rows)}"
+
+
+def _source(number: Cited, knowledge: Knowledge) -> tuple[str, str, str]:
+    where = f"{knowledge.citations[number.source].short}, {linked(number.where, _decided)}"
+    return number.why, where, number.evidence
 
 
 def _decided(code: str, anchor: str) -> str:

@@ -8,8 +8,11 @@ from itertools import pairwise
 from string import Template
 from typing import TYPE_CHECKING, get_args
 
+from msgspec.structs import asdict, replace
+
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.limits import PROFILES, Limits
+from cds_service.knowledge.fluids import FluidNumber
+from cds_service.knowledge.limits import PROFILES, Cited, Limits, Unit
 from cds_service.knowledge.words import Evidence, RuleWords
 
 if TYPE_CHECKING:
@@ -66,11 +69,49 @@ def _topic_problems(knowledge: Knowledge) -> Iterator[str]:
 def _number_problems(knowledge: Knowledge) -> Iterator[str]:
     for name, threshold in knowledge.thresholds.items():
         place = f"knowledge/thresholds.toml: [{name}]"
-        yield from _unknown(place, "source", [threshold.source], knowledge.citations)
         yield from _unknown(place, "profile", threshold.profiles, PROFILES)
-        for part in ("unit", "where", "why"):
-            if not getattr(threshold, part).strip():
-                yield f"{place}: '{part}' is empty"
+        if threshold.unit not in knowledge.units:
+            yield _no_unit(place, threshold.unit, knowledge.units)
+            continue
+        unit = knowledge.units[threshold.unit]
+        allowed = replace(
+            unit,
+            least=unit.least if threshold.least is None else threshold.least,
+            most=unit.most if threshold.most is None else threshold.most,
+        )
+        yield from _cited_problems(place, threshold, allowed, knowledge)
+        for profile, cited in threshold.profiles.items():
+            own = f"knowledge/thresholds.toml: [{name}.profiles.{profile}]"
+            yield from _cited_problems(own, cited, allowed, knowledge)
+    for name, number in asdict(knowledge.fluids.numbers).items():
+        place = f"knowledge/fluids.toml: [numbers.{name}]"
+        if number.unit not in knowledge.units:
+            yield _no_unit(place, number.unit, knowledge.units)
+        else:
+            yield from _implausible(place, number, knowledge.units[number.unit])
+
+
+def _no_unit(place: str, unit: str, known: Collection[str]) -> str:
+    return f"{place}: unit '{unit}' is not one of knowledge/units.toml: {', '.join(known)}"
+
+
+def _cited_problems(
+    place: str, number: Cited, allowed: Unit, knowledge: Knowledge
+) -> Iterator[str]:
+    """A number is plausible, and says where it comes from."""
+    yield from _implausible(place, number, allowed)
+    yield from _unknown(place, "source", [number.source], knowledge.citations)
+    for part in ("where", "why"):
+        if not getattr(number, part).strip():
+            yield f"{place}: '{part}' is empty"
+
+
+def _implausible(place: str, number: Cited | FluidNumber, allowed: Unit) -> Iterator[str]:
+    if not allowed.least <= number.value <= allowed.most:
+        yield (
+            f"{place}: {number.value} is not between {allowed.least} and {allowed.most}; if it is "
+            "meant, widen 'least' or 'most'"
+        )
 
 
 def _limit_problems(limits: Limits) -> Iterator[str]:

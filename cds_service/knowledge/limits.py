@@ -22,20 +22,39 @@ TIMES: Mapping[str, timedelta] = {
 }
 
 
-class Threshold(Struct, frozen=True, forbid_unknown_fields=True):
-    """One number with its unit and source; `profiles` holds what differs from `value`."""
+class Unit(Struct, frozen=True, forbid_unknown_fields=True):
+    """One unit of units.toml; a number outside of `least` and `most` is taken for a slip."""
+
+    least: Decimal
+    most: Decimal
+    means: str
+
+
+class Cited(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One number with its source."""
 
     value: Decimal
-    unit: str
     source: str  # a key of citations.toml
     where: str  # where in the source to look
     evidence: Evidence
     why: str
-    profiles: dict[str, Decimal] = {}
+
+
+class Threshold(Cited, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One number with its unit and source; `profiles` holds what differs from `value`."""
+
+    unit: str  # a key of units.toml
+    least: Decimal | None = None  # None: that of the unit
+    most: Decimal | None = None
+    profiles: dict[str, Cited] = {}
+
+    def cited_under(self, profile: str) -> Cited:
+        """Returns the number that this profile uses, with its source."""
+        return self.profiles.get(profile, self)
 
     def under(self, profile: str) -> Decimal:
-        """The number that this profile uses."""
-        return self.profiles.get(profile, self.value)
+        """Returns the number that this profile uses."""
+        return self.cited_under(profile).value
 
     def limit_under(self, profile: str) -> Decimal | timedelta:
         """The number that this profile uses, as a timedelta if it is a time."""

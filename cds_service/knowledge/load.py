@@ -17,7 +17,8 @@ from msgspec.structs import asdict, replace
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.check import check_references
 from cds_service.knowledge.fluids import Fluids
-from cds_service.knowledge.limits import PROFILES, Limits, Threshold, limits_of
+from cds_service.knowledge.limits import PROFILES, Limits, Threshold, Unit, limits_of
+from cds_service.knowledge.names import check_names
 from cds_service.knowledge.order_words import OrderWords
 from cds_service.knowledge.review import Reviews, review_state
 from cds_service.knowledge.sets import ConceptSets
@@ -36,6 +37,22 @@ T = TypeVar("T")
 LOINC = "http://loinc.org"
 SERVICES = "services.toml"
 RULE_FILES = ("chart.toml", "orders.toml")
+KNOWLEDGE_FILES = (
+    "citations",
+    "concept-sets",
+    "conditions",
+    "fluids",
+    "labs",
+    "orders",
+    "override-reasons",
+    "reviewed",
+    "sodium-drugs",
+    "thresholds",
+    "topics",
+    "units",
+    "words",
+)
+FILES = (SERVICES, *RULE_FILES, *(f"knowledge/{name}.toml" for name in KNOWLEDGE_FILES))
 
 
 class Service(Struct, frozen=True, kw_only=True):
@@ -60,6 +77,7 @@ class Knowledge(Struct, frozen=True, kw_only=True):
     fluids: Fluids
     sets: ConceptSets
     orders: OrderWords
+    units: Mapping[str, Unit]
     thresholds: Mapping[str, Threshold]
     limits: Mapping[str, Limits]  # by profile
     citations: Mapping[str, Citation]
@@ -105,6 +123,7 @@ def load_knowledge(hooks: Path) -> Knowledge:
         fluids=_whole(texts, "knowledge/fluids.toml", Fluids),
         sets=_whole(texts, "knowledge/concept-sets.toml", ConceptSets),
         orders=_whole(texts, "knowledge/orders.toml", OrderWords),
+        units=_tables(texts, "knowledge/units.toml", Unit),
         thresholds=thresholds,
         limits={profile: limits_of(profile, thresholds) for profile in PROFILES},
         citations=_tables(texts, "knowledge/citations.toml", Citation),
@@ -115,14 +134,21 @@ def load_knowledge(hooks: Path) -> Knowledge:
         sha256=_digest(texts),
     )
     check_references(knowledge)
+    check_names(knowledge)
     return knowledge
 
 
 def _files(hooks: Path) -> dict[str, str]:
-    """The text of every TOML file, by its name below hooks/."""
+    """Returns the text of every TOML file, by its name below hooks/; an unknown file is an error."""
     texts = {}
-    for path in sorted([*hooks.glob("*.toml"), *hooks.glob("knowledge/*.toml")]):
+    for path in sorted(hooks.rglob("*.toml")):
         name = path.relative_to(hooks).as_posix()
+        if name.startswith("."):  # a mounted ConfigMap keeps its older versions there
+            continue
+        if name not in FILES:
+            raise KnowledgeError(
+                f"{name}: no such file is read; hooks/ may hold {', '.join(FILES)}"
+            )
         try:
             texts[name] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
@@ -153,15 +179,29 @@ def _convert(value: object, wanted: type[T], place: str) -> T:
 
 
 def _whole(texts: Mapping[str, str], name: str, wanted: type[T]) -> T:
-    return _convert(_parse(texts, name), wanted, name)
+    table = _parse(texts, name)
+    _refuse_quoted(table, name)
+    return _convert(table, wanted, name)
 
 
 def _tables(texts: Mapping[str, str], name: str, wanted: type[T]) -> dict[str, T]:
     """One object per table, so that a message can name the table."""
-    return {
-        key: _convert(table, wanted, f"{name}: [{key}]")
-        for key, table in _parse(texts, name).items()
-    }
+    tables = {}
+    for key, table in _parse(texts, name).items():
+        place = f"{name}: [{key}]"
+        _refuse_quoted(table, place)
+        tables[key] = _convert(table, wanted, place)
+    return tables
+
+
+def _refuse_quoted(table: object, place: str) -> None:
+    """Raises KnowledgeError for a `value`, `least` or `most` in quotation marks, which msgspec would take."""
+    members = table.items() if isinstance(table, dict) else ()
+    for key, value in members:
+        if isinstance(value, dict):
+            _refuse_quoted(value, f"{place} {key}")
+        elif key in ("value", "least", "most") and isinstance(value, str):
+            raise KnowledgeError(f"{place}: write '{key}' as a number, without quotation marks")
 
 
 def _rule_file(texts: Mapping[str, str], name: str) -> RuleFile:
