@@ -1,1 +1,1 @@
-"""The small EHR of the demo: chart, plots, FHIR server, stories. The serving path never imports it."""
+"""The small EHR of the demo: chart, plots, FHIR server, stories. The service never imports it."""

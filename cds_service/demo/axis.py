@@ -1,4 +1,4 @@
-"""The time axis of the plot: instants to places, with a break where the past is long and today is busy."""
+"""The time axis of the plot, with a break if the past is long and the last days are busy."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-_RECENT = timedelta(hours=72)  # this much of the past gets a scale of its own ...
-_LONG = timedelta(days=10)  # ... where the first value is older than this
-_BUSY = 2  # values in it
+# The last 72 hours get a scale of their own if they hold two values and the first is 10 days old.
+_RECENT = timedelta(hours=72)
+_LONG = timedelta(days=10)
+_BUSY = 2
 _RECENT_SHARE, _GAP_SHARE = 0.62, 0.04
 _SHORTEST = timedelta(hours=12)
 _MARGIN = 0.04
@@ -28,7 +29,7 @@ _STEPS: tuple[tuple[timedelta, str, timedelta], ...] = tuple(
 
 
 class Segment(Struct, frozen=True):
-    """A stretch of time drawn to one scale."""
+    """A stretch of time that is drawn to one scale."""
 
     start: datetime
     end: datetime
@@ -36,39 +37,41 @@ class Segment(Struct, frozen=True):
     right: float
 
     def place(self, at: datetime) -> float:
-        """Where an instant stands; an instant outside is outside."""
-        return self.left + (at - self.start) / (self.end - self.start) * (self.right - self.left)
+        """Returns the place of an instant, which may be outside the segment."""
+        share = (at - self.start) / (self.end - self.start)
+        return self.left + share * (self.right - self.left)
 
 
 class Axis(Struct, frozen=True):
-    """One or two segments, oldest first; the last one ends a little after now."""
+    """One or two segments, oldest first; the last one ends shortly after now."""
 
     segments: tuple[Segment, ...]
     now: datetime
 
     @property
     def broken(self) -> bool:
-        """Whether time between the segments is left out."""
+        """Returns True if time between two segments is left out."""
         return len(self.segments) > 1
 
     @property
     def start(self) -> datetime:
-        """The oldest instant that is drawn."""
+        """Returns the oldest instant that is drawn."""
         return self.segments[0].start
 
     def place(self, at: datetime) -> float:
-        """Where an instant stands, held inside the axis."""
+        """Returns the place of an instant, moved to an end of the axis if it is outside."""
         segment = next((s for s in reversed(self.segments) if at >= s.start), self.segments[0])
         return min(max(segment.place(at), segment.left), segment.right)
 
     def ticks(self, room: float) -> Iterator[tuple[float, str]]:
-        """Places and words ("24 h ago"), in each segment no closer than `room`; in no order."""
+        """Yields places and words ("24 h ago") that are at least `room` apart, in no order."""
         for segment in self.segments:
             scale = (segment.right - segment.left) / ((segment.end - segment.start) / HOUR)
-            # Nobody counts hours beyond a few days: what ended long ago is told in days at least.
+            # Hours are counted for a few days only; a segment that ended before counts in days.
             finest = HOUR if self.now - segment.end < _RECENT else DAY
-            fitting = (s for s in _STEPS if s[0] / HOUR * scale >= room and s[2] >= finest)
-            step, name, unit = next(fitting, _STEPS[-1])
+            coarse = [step for step in _STEPS if step[2] >= finest]
+            fitting = [step for step in coarse if step[0] / HOUR * scale >= room]
+            step, name, unit = fitting[0] if fitting else _STEPS[-1]
             first = -(-(self.now - segment.end) // step)
             last = (self.now - segment.start) // step
             for n in range(max(first, 0), last + 1):
@@ -76,7 +79,7 @@ class Axis(Struct, frozen=True):
 
 
 def axis(instants: Sequence[datetime], now: datetime, left: float, right: float) -> Axis:
-    """An axis for values at these instants, between two places."""
+    """Returns an axis for values at these instants, between two places."""
     first = min([*instants, now - _SHORTEST])
     recent = [at for at in instants if now - at <= _RECENT]
     older = [at for at in instants if now - at > _RECENT]

@@ -1,4 +1,4 @@
-"""A small read-only FHIR R4 server's inside: reads and searches over resources in memory.
+"""Reads and searches over resources in memory, as a small read-only FHIR R4 server does them.
 
 It serves the stories in demo mode and fills their prefetch. It knows the searches that our prefetch
 needs and those of the public CDS Hooks Sandbox; any other parameter is refused, not ignored.
@@ -6,7 +6,7 @@ needs and those of the public CDS Hooks Sandbox; any other parameter is refused,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,21 +25,23 @@ _CONTROL = frozenset({"_count", "_sort", "_include", "_offset", "_format", "_tot
 
 
 class Query(Struct, frozen=True):
-    """One search: the parameters as they came, the last of each name."""
+    """One search, with the last parameter of each name as it came."""
 
     type: str
     parameters: Mapping[str, str]
 
     def number(self, name: str, default: int, largest: int) -> int:
-        """A paging parameter as a number inside its bounds."""
+        """Returns a paging parameter as a number within its bounds."""
         value = self.parameters.get(name, "")
         if value and not (value.isascii() and value.isdigit()):
             raise BadRequest(f"The search parameter {name} is not a number.")
-        return min(int(value[:9]), largest) if value else default
+        if not value:
+            return default
+        return min(int(value[:9]), largest)
 
 
 class MemoryServer:
-    """Resources by type and id, behind one base URL."""
+    """Keeps resources by type and id, behind one base URL."""
 
     def __init__(self, base: str, resources: Iterable[Resource]) -> None:
         self._base = base
@@ -48,14 +50,14 @@ class MemoryServer:
             self._resources.setdefault(resource["resourceType"], {})[resource["id"]] = resource
 
     def read(self, type_: str, id_: str) -> Resource:
-        """One resource, or NotFound."""
+        """Returns one resource, or raises NotFound."""
         try:
             return self._resources[type_][id_]
         except KeyError:
             raise NotFound("There is no such resource.") from None
 
     def search(self, query: Query) -> Resource:
-        """One page of matches as a searchset Bundle with `total`, `self` and `next` links."""
+        """Returns one page of matches as a searchset with `total`, `self` and `next` links."""
         matches = [r for r in self._resources.get(query.type, {}).values() if _matches(r, query)]
         _sort(matches, query.parameters.get("_sort", ""))
         count = query.number("_count", _PAGE, _LARGEST_PAGE)
@@ -72,10 +74,12 @@ class MemoryServer:
             "total": len(matches),
             "link": links,
         }
-        return bundle | {"entry": entries} if entries else bundle
+        if entries:
+            bundle["entry"] = entries
+        return bundle
 
     def metadata(self, now: str) -> Resource:
-        """The CapabilityStatement: FHIR R4, read and search, nothing else."""
+        """Returns the CapabilityStatement, which offers read and search only."""
         return {
             "resourceType": "CapabilityStatement",
             "status": "active",
@@ -126,27 +130,36 @@ def _matches(resource: Resource, query: Query) -> bool:
 
 
 def _matches_one(resource: Resource, name: str, value: str) -> bool:
+    if name not in _SEARCHES:
+        raise BadRequest(f"This server does not know the search parameter {name[:40]!a}.")
     wanted = value.split(",")
-    if name in ("patient", "subject"):
-        ids = {w.rpartition("/")[2] for w in wanted}
-        return any(
-            resource.get(s, {}).get("reference", "").rpartition("/")[2] in ids for s in _SUBJECTS
-        )
-    if name == "code":
-        return bool(_tokens(resource) & set(wanted))
-    if name == "status":
-        return resource.get("status") in wanted
-    if name == "_id":
-        return resource["id"] in wanted
-    raise BadRequest(f"This server does not know the search parameter {name[:40]!a}.")
+    if name in _SUBJECTS:
+        wanted = [reference.rpartition("/")[2] for reference in wanted]
+    return not _SEARCHES[name](resource).isdisjoint(wanted)
 
 
 def _tokens(resource: Resource) -> set[str]:
-    """Each coding as `system|code` and as `code`."""
-    codings = [c for name in _CODES for c in resource.get(name, {}).get("coding", [])]
-    return {f"{c.get('system', '')}|{c.get('code', '')}" for c in codings} | {
-        c.get("code", "") for c in codings
-    }
+    """Returns each coding as `system|code` and as `code`."""
+    tokens = set()
+    for name in _CODES:
+        for coding in resource.get(name, {}).get("coding", []):
+            code = coding.get("code", "")
+            tokens |= {code, f"{coding.get('system', '')}|{code}"}
+    return tokens
+
+
+def _subjects(resource: Resource) -> set[str]:
+    references = [resource.get(name, {}).get("reference", "") for name in _SUBJECTS]
+    return {reference.rpartition("/")[2] for reference in references if reference}
+
+
+_SEARCHES: dict[str, Callable[[Resource], set[str]]] = {
+    "patient": _subjects,
+    "subject": _subjects,
+    "code": _tokens,
+    "status": lambda resource: {str(resource.get("status"))},
+    "_id": lambda resource: {resource["id"]},
+}
 
 
 def _sort(resources: list[Resource], order: str) -> None:

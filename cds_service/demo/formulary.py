@@ -1,4 +1,4 @@
-"""The orders that the demo's EHR offers: formulary.toml as FHIR resources without patient, id and date."""
+"""The order menu of the demo, as FHIR resources without patient, id and date."""
 
 from __future__ import annotations
 
@@ -28,36 +28,32 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     route: str = ""
 
     def resource(self) -> dict[str, Any]:
-        """The draft order that picking this line makes."""
-        if self.type == "NutritionOrder":
-            diet = {
-                "coding": [_coding(_SNOMED, self.code, "Fluid restricted diet")],
-                "text": self.name,
-            }
-            return {
-                "resourceType": self.type,
-                "status": "draft",
-                "intent": "order",
-                "oralDiet": {"type": [diet]},
-            }
-        concept: dict[str, Any] = {"text": self.name}
-        if self.code:
-            concept = {"coding": [_coding(_RXNORM, self.code, self.name)]} | concept
+        """Returns the draft order of this line."""
         order: dict[str, Any] = {
             "resourceType": self.type,
             "status": "draft",
             "intent": "order",
-            "medicationCodeableConcept": concept,
         }
-        return order | ({"dosageInstruction": [self._dosage()]} if self.dose else {})
+        if self.type == "NutritionOrder":
+            coding = _coding(_SNOMED, self.code, "Fluid restricted diet")
+            return order | {"oralDiet": {"type": [{"coding": [coding], "text": self.name}]}}
+        concept: dict[str, Any] = {"text": self.name}
+        if self.code:
+            concept = {"coding": [_coding(_RXNORM, self.code, self.name)]} | concept
+        order["medicationCodeableConcept"] = concept
+        if self.dose:
+            order["dosageInstruction"] = [self._dosage()]
+        return order
 
     def _dosage(self) -> dict[str, Any]:
         quantity = {"value": self.dose, "unit": self.unit, "system": _UCUM, "code": self.unit}
-        told: dict[str, Any] = {
+        dosage: dict[str, Any] = {
             "timing": {"repeat": {"frequency": self.times, "period": 1, "periodUnit": "d"}},
             "doseAndRate": [{"doseQuantity": quantity}],
         }
-        return told | ({"route": {"text": self.route}} if self.route else {})
+        if self.route:
+            dosage["route"] = {"text": self.route}
+        return dosage
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,7 +62,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def formulary() -> dict[str, Entry]:
-    """The order menu by key, in the order of the file."""
+    """Returns the order menu by key, in the order of formulary.toml."""
     path = Path(__file__).with_name("formulary.toml")
     return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File).order
 

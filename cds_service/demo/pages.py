@@ -1,7 +1,6 @@
-"""Demo mode's small EHR: the stories as patients, a chart for each, and what its script asks to be drawn.
+"""The pages of the small EHR: a list of patients, a chart for each, and the parts of a chart.
 
-The chart is drawn from the FHIR record. Cards are fetched by the page's own script over the public
-interface, as any EHR would; nothing here looks into the service.
+The page's own script fetches the cards over the public interface, as any EHR would.
 """
 
 from __future__ import annotations
@@ -21,21 +20,17 @@ from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, band_name, dr
 from cds_service.demo.stories import Story
 from cds_service.errors import BadRequest, NotFound
 from cds_service.knowledge.limits import Limits
-from cds_service.protocol.wire import encode
 from cds_service.web.markdown import rendered
-from cds_service.web.messages import json_body, refuse_by_head
+from cds_service.web.messages import json_body, refuse_by_head, unstored
 from cds_service.web.runtime import runtime
 
 blueprint = Blueprint("chart", __name__)
 MOST_TEXTS = 20
 MOST_RESOURCES = 2000
 USER = "Practitioner/demo-clinician"
-START_WITH = (
-    "cramps-in-siadh",
-    "saline-3-percent-mild",
-    "rising-too-fast",
-)  # for who opens the page first
-# Scripts and styles of our own files only, requests to ourselves only, HTML only through one named policy.
+# The stories that the start page offers first.
+START_WITH = ("cramps-in-siadh", "saline-3-percent-mild", "rising-too-fast")
+# Own scripts and styles only, requests to this server only, HTML only through one named policy.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -60,13 +55,13 @@ def demo_pages(stories: Mapping[str, Story]) -> list[Blueprint]:
 
 @blueprint.app_template_filter("utc")
 def utc(at: datetime) -> datetime:
-    """An instant in UTC, for a page that says so."""
+    """Returns an instant in UTC, for a page that says so."""
     return at.astimezone(UTC)
 
 
 @blueprint.get("/")
 def patients() -> Response:
-    """The stories as a list of patients, and the addresses that a tester needs."""
+    """Shows the stories as a list of patients, and the addresses that a tester needs."""
     here, stories = runtime(), kept_stories()
     now = here.clock()
     rows = [(story, chart_of(story.resources_at(now), now, ())) for story in stories.values()]
@@ -82,7 +77,7 @@ def patients() -> Response:
 
 @blueprint.get("/chart/<name>")
 def chart(name: str) -> Response:
-    """One patient's chart."""
+    """Shows one patient's chart."""
     here = runtime()
     story = _story(name)
     now = here.clock()
@@ -100,42 +95,38 @@ def chart(name: str) -> Response:
 
 @blueprint.post("/demo/chart")
 def drawn_chart() -> Response:
-    """Banner and record of the resources in the body, as the pieces of HTML that the chart page shows."""
+    """Answers with the parts of a chart as HTML, for the resources in the body."""
     resources = _member("resources")
     if not isinstance(resources, list) or len(resources) > MOST_RESOURCES:
         raise BadRequest("Send an object with the list 'resources', of at most 2000.")
     drawn = _drawn(resources, runtime().clock())
-    pieces = {
+    answer = {
         piece: render_template(f"chart-{piece}.html", **drawn)
         for piece in ("banner", "sodium", "record")
     }
-    return _json(
-        pieces
-        | {"patientId": drawn["chart"].patient_id, "encounterId": drawn["chart"].encounter_id}
-    )
+    answer["patientId"] = drawn["chart"].patient_id
+    answer["encounterId"] = drawn["chart"].encounter_id
+    return unstored(answer)
 
 
 @blueprint.post("/demo/markdown")
 def markdown() -> Response:
-    """The texts in the body, rendered from Markdown with HTML off."""
+    """Answers with the Markdown texts in the body as HTML."""
     texts = _member("texts")
-    if (
-        not isinstance(texts, list)
-        or len(texts) > MOST_TEXTS
-        or not all(isinstance(t, str) for t in texts)
-    ):
+    listed: list[Any] = texts if isinstance(texts, list) else [None]
+    if len(listed) > MOST_TEXTS or not all(isinstance(text, str) for text in listed):
         raise BadRequest("Send an object with the list 'texts', of at most 20 strings.")
-    return _json({"html": [rendered(text) for text in texts]})
+    return unstored({"html": [rendered(text) for text in listed]})
 
 
 @blueprint.get("/demo/formulary")
 def orders() -> Response:
-    """The order menu as draft resources by key."""
-    return _json({key: entry.resource() for key, entry in formulary().items()})
+    """Answers with the order menu as draft resources by key."""
+    return unstored({key: entry.resource() for key, entry in formulary().items()})
 
 
 def _member(name: str) -> object:
-    """One member of the JSON object in the body, None where it is missing."""
+    """Returns one member of the JSON object in the body, or None if it is missing."""
     limit = runtime().settings.max_body_bytes
     refuse_by_head(request, limit)
     body = json_body(request, limit)
@@ -143,32 +134,29 @@ def _member(name: str) -> object:
 
 
 def _drawn(resources: Iterable[object], now: datetime) -> dict[str, Any]:
-    """What both pieces of the chart are rendered from."""
+    """Returns the values that the templates of a chart need."""
     limits = _limits()
     record = chart_of(resources, now, runtime().pipeline.knowledge.terms.labs["sodium"].loinc)
-    points = sorted(
-        (p for r in record.sodium if (p := _point(r, now)) is not None), key=lambda p: p.at
-    )
-    plot = (
-        Plot(points=points, marks=list(_marks(record, now)), now=now, limits=limits)
-        if points
-        else None
-    )
-    return {
+    values: dict[str, Any] = {
         "chart": record,
         "now": now,
-        "plots": [draw(plot, WIDE), draw(plot, NARROW)] if plot else [],
-        "legend": legend(plot) if plot else [],
-        "allowed": plot.allowed if plot else None,
         "limits": limits,
         "window": limits.rate_window_hours // HOUR,
         "band": lambda value: band_name(value, limits),
         "drawable": lambda result: _point(result, now) is not None,
     }
+    points = [point for result in record.sodium if (point := _point(result, now))]
+    if points:
+        points.sort(key=lambda point: point.at)
+        plot = Plot(points=points, marks=list(_marks(record, now)), now=now, limits=limits)
+        values["plots"] = [draw(plot, WIDE), draw(plot, NARROW)]
+        values["legend"] = legend(plot)
+        values["allowed"] = plot.allowed
+    return values
 
 
 def _marks(record: Chart, now: datetime) -> Iterator[Mark]:
-    """Orders and doses of a record for the plot; doses of one medicine and amount share a row."""
+    """Yields orders and doses for the plot; equal doses of one medicine share a row."""
     for item in record.medicines:
         if item.since:
             yield Mark(item.since, f"{item.name}, since {item.since:%d %b %Y}")
@@ -177,16 +165,15 @@ def _marks(record: Chart, now: datetime) -> Iterator[Mark]:
     doses: dict[str, list[datetime]] = {}  # newest first, as the record has them
     for item in record.doses:
         if item.since and item.since <= now:
-            doses.setdefault(" ".join(filter(None, (item.name, item.detail))), []).append(
-                item.since
-            )
+            words = f"{item.name} {item.detail}".strip()
+            doses.setdefault(words, []).append(item.since)
     for words, (last, *earlier) in doses.items():
         count = f"{len(earlier) + 1} doses" if earlier else f"{utc(last):%d %b %H:%M}"
         yield Mark(last, f"{count}: {words}", "dose", tuple(earlier))
 
 
 def _point(result: Result, now: datetime) -> Point | None:
-    """A result that may be drawn: a plain number in mmol/L, with a time that has come."""
+    """Returns a point if a result is a plain number in mmol/L and not in the future."""
     plain = result.unit.lower() in _MOLAR and not result.comparator and result.status in _DRAWN
     if not plain or result.amount is None or result.at is None or result.at > now:
         return None
@@ -194,7 +181,7 @@ def _point(result: Result, now: datetime) -> Point | None:
 
 
 def _limits() -> Limits:
-    """The numbers that an anonymous caller of the demo is judged by."""
+    """Returns the limits of an anonymous caller of the demo."""
     here = runtime()
     return here.pipeline.knowledge.limits[here.registry().client_for(None, None).profile]
 
@@ -207,10 +194,10 @@ def _groups() -> dict[str, list[tuple[str, str]]]:
 
 
 def _story_order(story: Story, now: datetime) -> str:
-    """What this story's clinician is about to order, in words; empty where the story only opens a chart."""
+    """Returns the name of the order that this story is about, or "" if it only opens a chart."""
     drafts = story.request["context"].get("draftOrders", {}).get("entry", [])
-    found = chart_of((entry["resource"] for entry in drafts), now, ()).drafts
-    return found[0].name if found else ""
+    orders = chart_of((entry["resource"] for entry in drafts), now, ()).drafts
+    return orders[0].name if orders else ""
 
 
 def _story(name: str) -> Story:
@@ -225,9 +212,3 @@ def _page(template: str, **values: Any) -> Response:
     response.headers["Content-Security-Policy"] = _POLICY
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _json(value: dict[str, Any]) -> Response:
-    return Response(
-        encode(value), mimetype="application/json", headers={"Cache-Control": "no-store"}
-    )

@@ -1,4 +1,4 @@
-"""fixtures/: synthetic patients, one folder each, at their own time or shifted to now."""
+"""The stories in fixtures/ are synthetic patients, at their own time or shifted to now."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 class ExpectedCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a story expects of one card; what it does not name is free."""
+    """What a story expects of one card; it leaves the rest open."""
 
     topic: str
     indicator: str
@@ -33,7 +33,7 @@ class ExpectedCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StoryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """story.toml."""
+    """The file story.toml."""
 
     title: str
     why: str  # one line: what this story shows
@@ -41,7 +41,7 @@ class StoryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     now: datetime
     cards: list[ExpectedCard] = []
     profile: str = "aasld"
-    explain_missing_data: bool = False  # as a registry entry may say
+    explain_missing_data: bool = False  # as in a registry entry
     failing: list[str] = []  # prefetch keys that the EHR answers with an error
 
 
@@ -55,21 +55,21 @@ class Story(Struct, frozen=True, dict=True):
 
     @property
     def patient_id(self) -> str:
-        """The patient that the hook call is about."""
+        """Returns the id of the patient that the hook call is about."""
         return str(self.request["context"]["patientId"])
 
     @cached_property
     def resources(self) -> tuple[dict[str, Any], ...]:
-        """The resources of the record, at the story's own time."""
+        """Returns the resources of the record, at the story's own time."""
         return tuple(entry["resource"] for entry in self.record.get("entry", []))
 
     def request_at(self, now: datetime) -> dict[str, Any]:
-        """The hook call as an EHR would send it at `now`."""
+        """Returns the hook call as an EHR would send it at `now`."""
         shifted: dict[str, Any] = _shifted(self.request, self._offset(now))
         return shifted
 
     def resources_at(self, now: datetime) -> tuple[dict[str, Any], ...]:
-        """The record as it would stand at `now`; ids and values unchanged."""
+        """Returns the record as it would be at `now`, with the same ids and values."""
         offset = self._offset(now)
         return tuple(_shifted(resource, offset) for resource in self.resources)
 
@@ -80,14 +80,14 @@ class Story(Struct, frozen=True, dict=True):
 
 
 def default_fixtures_dir() -> Path:
-    """fixtures/ lies inside an installed package, and beside it in a checkout."""
+    """Returns fixtures/, which is inside an installed package and beside it in a checkout."""
     package = Path(__file__).parents[1]
     bundled = package / "fixtures"
     return bundled if bundled.is_dir() else package.parent / "fixtures"
 
 
 def load_stories(fixtures: Path) -> Mapping[str, Story]:
-    """All stories by name; StoryError names the folder that is not one."""
+    """Returns all stories by name; StoryError names a folder that is not a story."""
     if not fixtures.is_dir():
         raise StoryError(f"{fixtures.name}/ is not a folder of stories")
     folders = sorted(path for path in fixtures.iterdir() if (path / "story.toml").is_file())
@@ -95,7 +95,7 @@ def load_stories(fixtures: Path) -> Mapping[str, Story]:
 
 
 def load_story(folder: Path) -> Story:
-    """One story; StoryError names the file that is missing or wrong."""
+    """Returns one story; StoryError names the file that is missing or wrong."""
     if not _NAME.fullmatch(folder.name):
         raise StoryError(f"{folder.name}: a story's folder is named in lower case, with hyphens")
     try:
@@ -126,7 +126,7 @@ def _json(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _shifted(value: Any, offset: timedelta) -> Any:
-    """The same JSON with every instant moved exactly and every date by whole days."""
+    """Returns the same JSON with every instant moved exactly and every date by whole days."""
     if isinstance(value, dict):
         return {name: _shifted(member, offset) for name, member in value.items()}
     if isinstance(value, list):

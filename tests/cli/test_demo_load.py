@@ -24,8 +24,7 @@ from cds_service.cli.demo_request import live_call
 from cds_service.cli.run import free_port
 from cds_service.demo import upload
 from cds_service.demo.stories import Story
-from cds_service.demo.upload import Upload
-from cds_service.demo.upload_order import in_order
+from cds_service.demo.upload import Upload, in_order
 from cds_service.errors import UploadError
 from cds_service.protocol.secret import Secret
 from cds_service.settings import Settings
