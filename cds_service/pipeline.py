@@ -34,8 +34,8 @@ from cds_service.records.prefetch import Source
 from cds_service.records.reader import order_resource, read_snapshot, wanted_references
 from cds_service.sodium.blind_spots import Unlooked, sodium_missing, unlooked
 from cds_service.sodium.case import Case, assess
-from cds_service.sodium.rules import order_select, patient_view
-from cds_service.sodium.rules.book import Gate, closed
+from cds_service.sodium.rules import order_select
+from cds_service.sodium.rules.book import BOOK, Gate, closed
 from cds_service.sodium.snapshot import Missing, Order, Snapshot
 from cds_service.sodium.wording import card_context
 from cds_service.terminology.vocabulary import NO_LOCAL_CODES, LocalCodes, Vocabulary, vocabulary
@@ -217,7 +217,7 @@ class Pipeline:
         rules = rules_of(self._service(call.request))
         outcomes: list[Outcome] = []
         if hook.drafts == "none":
-            outcomes = [patient_view.RULES[rule](case) for rule in rules]
+            outcomes = [BOOK.chart[rule](case) for rule in rules]
         for order in {order.reference: order for order in selected(case.snapshot)}.values():
             outcomes += [order_select.RULES[rule](case, order) for rule in rules]
         if not outcomes:
@@ -380,7 +380,7 @@ def check_rules(knowledge: Knowledge) -> None:
     """Raises KnowledgeError unless every rule has its words, its function, and a hook that asks it."""
     for service in knowledge.services.values():
         _check_service(service)
-    coded = {*patient_view.RULES, *order_select.RULES, *(h.unreadable for h in HOOKS.values())}
+    coded = {*BOOK.chart, *order_select.RULES, *(h.unreadable for h in HOOKS.values())}
     for name, file in knowledge.rule_files.items():
         for rule, words in file.rules.items():
             _check_rule(f"{name}: [rules.{rule}]", rule, words.hooks)
@@ -394,7 +394,7 @@ def _check_rule(place: str, rule: str, hooks: Iterable[str]) -> None:
     """Every hook of a rule has its row, and the rule has a function that looks at what the hook is about."""
     for hook in hooks:
         chart = _row(hook, place).drafts == "none"
-        coded = set(patient_view.RULES if chart else order_select.RULES)
+        coded = set(BOOK.chart if chart else order_select.RULES)
         if rule not in coded | {HOOKS[hook].unreadable}:
             raise KnowledgeError(
                 f"{place} speaks on '{hook}' and is no rule about {'the chart' if chart else 'orders'}: "

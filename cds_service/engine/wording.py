@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -80,3 +80,8 @@ def day_name(local: datetime, today: datetime) -> str:
         return ("today", "yesterday")[age]
     year = "" if local.year == today.year else f" {local.year}"
     return f"{local.day} {MONTHS[local.month - 1]}{year}"
+
+
+def joined(table: str, keys: Iterable[str]) -> str:
+    """Return keys of one table of words.toml as one fact, as in "symptom:coma|symptom:seizure"."""
+    return "|".join(f"{table}:{key}" for key in keys)

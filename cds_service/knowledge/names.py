@@ -100,6 +100,7 @@ class Problem(StrEnum):
     CKD_4_5 = "ckd-4-5"
     COMA = "coma"
     CONFUSION = "confusion"
+    CRAMP = "cramp"
     DECOMPENSATED_CIRRHOSIS = "decompensated-cirrhosis"
     DIABETES_INSIPIDUS = "diabetes-insipidus"
     DIARRHEA = "diarrhea"

@@ -207,12 +207,12 @@ def test_a_missing_source_is_named_and_withholds_the_restriction(
 def test_a_crashing_rule_is_a_500_and_never_an_empty_answer(
     app: Flask, client: FlaskClient, stories: dict[str, Story], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cds_service.sodium.rules import patient_view
+    from cds_service.sodium.rules.book import BOOK
 
     def crash(case: object) -> Any:
         raise ZeroDivisionError("sodium 131 of Nora Lindqvist")
 
-    monkeypatch.setattr(patient_view, "RULES", {**patient_view.RULES, "PV-MILD": crash})
+    monkeypatch.setitem(BOOK.chart, "PV-MILD", crash)
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     response = client.post(PATIENT_VIEW, json=a_call(stories["cramps-in-siadh"]))
     assert response.status_code == 500

@@ -1,1 +1,5 @@
-"""One module per question a clinician asks; a rule answers with a finding or why it is silent."""
+"""The rules about sodium; importing this package declares them all in `book.BOOK`."""
+
+from cds_service.sodium.rules import danger, data_quality, rate
+
+__all__ = ["danger", "data_quality", "rate"]

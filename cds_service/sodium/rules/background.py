@@ -1,77 +1,124 @@
-"""What is uncertain about the latest sodium, told on every card that rests on it (B.0.1, M5, M6, S3)."""
+"""What a card about low sodium rests on: symptoms, doubts about the result, drugs, the limit."""
 
 from __future__ import annotations
 
-from cds_service.engine.finding import (
-    Line,
-)
-from cds_service.engine.wording import (
-    number,
-)
-from cds_service.sodium.case import (
-    Case,
-)
-from cds_service.sodium.rules.gates import (
-    at,
-)
+from cds_service.engine.finding import Line
+from cds_service.engine.rule import line
+from cds_service.engine.wording import in_hours, joined, number
+from cds_service.sodium.case import Case
+from cds_service.sodium.exposure import Exposure
+from cds_service.sodium.glucose import GlucoseShift
+from cds_service.sodium.rules.gates import at
 
 
-def doubt_lines(case: Case) -> tuple[Line, ...]:
-    """Status, missing unit, second method, glucose, osmolality: one line each, never cut."""
-    return (
-        *result_lines(case),
-        *_method_lines(case),
-        *_glucose_lines(case),
-        *_artifact_lines(case),
-    )
+def first_symptom(case: Case) -> str:
+    """Return the leading severe symptom as a fact of a card; empty without one."""
+    return joined("symptom", case.symptoms.severe[:1])
 
 
-def result_lines(case: Case) -> tuple[Line, ...]:
-    """What the result itself leaves open: status, unit, time, bound; and an unknown age."""
+def symptom_lines(case: Case) -> list[Line]:
+    """Return the recorded symptoms and the coma scale, or that no severe symptom is recorded."""
+    symptoms = case.symptoms
+    lines = []
+    recorded = (*symptoms.severe, *symptoms.moderate, *symptoms.mild)
+    if recorded:
+        lines.append(line("symptoms-recorded", symptoms=joined("symptom", recorded), keep=True))
+    if symptoms.gcs_impaired:
+        lines.append(line("symptoms-scale", points=str(symptoms.gcs), keep=True))
+    if not lines and case.snapshot.complete("conditions"):
+        lines.append(line("symptoms-none"))
+    return lines
+
+
+def acute_lines(case: Case) -> list[Line]:
+    """Return that the fall is acute, for a card that something else leads."""
+    fall = case.sodium.acute
+    if fall is None:
+        return []
+    return [line("acute-too", fall=fall.amount, hours=in_hours(fall.over), keep=True)]
+
+
+def fall_lines(case: Case) -> list[Line]:
+    """Return that even mild low sodium goes with falls, if the patient may fall (S1-15, S2-17)."""
+    if not case.symptoms.falls_risk:
+        return []
+    return [line("falls-cramp" if case.symptoms.cramp else "falls")]
+
+
+def limit_line(case: Case) -> Line:
+    """Return the correction limit of the active profile (N1)."""
+    day, first = case.limits.rate_limit_day, case.limits.rate_limit_first_day
+    if day == first:
+        return line("limit", limit=day)
+    return line("limit-first-day", limit=day, first=first)
+
+
+def doubt_lines(case: Case) -> list[Line]:
+    """Return what is uncertain about the latest sodium; these lines are never cut (M5, M6, S3)."""
+    lines = result_lines(case)
+    other = case.sodium.other_method
+    if other:
+        time = at(case, other.at, other.day_only)
+        lines.append(line(f"doubt-methods-{other.method}", na=other.shown, time=time, keep=True))
+    shift = case.glucose
+    if shift and not shift.explained:
+        # The plan already uses the lower of the two corrected values (M5).
+        key = "doubt-glucose-loose" if shift.loose_pair else "doubt-glucose"
+        lines.append(line(key, **glucose_facts(shift), keep=True))
+    pseudo = case.pseudo
+    if pseudo is None:
+        return lines
+    if pseudo.kind == "osmolality":
+        lines.append(line("doubt-osmolality", value=pseudo.shown, keep=True))
+    return lines + [line(f"doubt-hint-{hint}", keep=True) for hint in pseudo.hints]
+
+
+def result_lines(case: Case) -> list[Line]:
+    """Return what the result itself leaves open, and that the patient's age is unknown."""
     latest = case.sodium.latest
     if latest is None:
-        return ()
-    found = (
-        ("doubt-preliminary", latest.status == "preliminary"),
-        ("doubt-status", latest.status == "unknown"),
-        ("doubt-unit", latest.unit_missing),
-        ("doubt-result-time", latest.result_time),
-        ("doubt-age-unknown", case.age_years is None),
-    )
-    lines = [Line(key, keep=True) for key, holds in found if holds]
+        return []
+    doubts = {
+        "doubt-preliminary": latest.status == "preliminary",
+        "doubt-status": latest.status == "unknown",
+        "doubt-unit": latest.unit_missing,
+        "doubt-result-time": latest.result_time,
+        "doubt-age-unknown": case.age_years is None,
+    }
+    lines = [line(key, keep=True) for key, holds in doubts.items() if holds]
     if latest.comparator:
-        lines.append(Line("doubt-bound", {"na": latest.shown}, keep=True))
-    return tuple(lines)
+        lines.append(line("doubt-bound", na=latest.shown, keep=True))
+    return lines
 
 
-def _method_lines(case: Case) -> tuple[Line, ...]:
-    other = case.sodium.other_method
-    if other is None:
-        return ()
-    facts = {"na": other.shown, "time": at(case, other.at, other.day_only)}
-    return (Line(f"doubt-methods-{other.method}", facts, keep=True),)
-
-
-def _glucose_lines(case: Case) -> tuple[Line, ...]:
-    """The corrected values: the plan already uses the lower one (M5)."""
-    shift = case.glucose
-    if shift is None or shift.explained:
-        return ()
-    facts = {
+def glucose_facts(shift: GlucoseShift) -> dict[str, str]:
+    """Return the glucose and the sodium corrected by both formulas, as facts of a card."""
+    return {
         "glucose": number(shift.glucose),
         "katz": number(shift.katz),
         "hillier": number(shift.hillier),
     }
-    key = "doubt-glucose-loose" if shift.loose_pair else "doubt-glucose"
-    return (Line(key, facts, keep=True),)
 
 
-def _artifact_lines(case: Case) -> tuple[Line, ...]:
-    pseudo = case.pseudo
-    if pseudo is None:
-        return ()
-    lines = []
-    if pseudo.kind == "osmolality":
-        lines.append(Line("doubt-osmolality", {"value": pseudo.shown}, keep=True))
-    lines.extend(Line(f"doubt-hint-{hint}", keep=True) for hint in pseudo.hints)
-    return tuple(lines)
+def drug_lines(case: Case) -> list[Line]:
+    """Return each suspect with its start and how likely it is the cause, then what is on hold."""
+    lines = [_suspect_line(case, e) for e in case.exposures.suspects if e.attribution]
+    watched = case.sets.watched_tiers
+    held = sorted(drug.name for drug in case.exposures.on_hold if drug.tier in watched)
+    if held:
+        shown = held[: int(case.limits.suspects_to)]
+        lines.append(line("drug-on-hold", drugs=", ".join(shown)))
+    return lines
+
+
+def _suspect_line(case: Case, suspect: Exposure) -> Line:
+    drug = suspect.drug.name
+    if suspect.since is None:
+        return line("drug-undated", drug=drug)
+    date = at(case, suspect.since, day_only=True)
+    return line(f"drug-{suspect.attribution}", drug=drug, date=date)
+
+
+def suspects(case: Case) -> list[str]:
+    """Return the names of the drugs that may be the cause, the most likely first."""
+    return [exposure.drug.name for exposure in case.exposures.suspects]

@@ -1,44 +1,29 @@
-"""Is the sodium too old, or missing after a new drug? (PV-AGE as amended by M17, PV-DRUGCHK)."""
+"""Is the sodium real, and recent? Its age, glucose, artifacts, units, jumps (B.0.1, M6)."""
 
 from __future__ import annotations
 
-from datetime import (
-    timedelta,
-)
+from typing import Literal
 
-from cds_service.engine.finding import (
-    Fact,
-    Finding,
-    Line,
-    Outcome,
-    Silence,
-)
-from cds_service.engine.wording import (
-    ago,
-    in_hours,
-    number,
-)
-from cds_service.sodium.case import (
-    Case,
-)
-from cds_service.sodium.exposure import (
-    Exposure,
-)
-from cds_service.sodium.results import (
-    Band,
-    Freshness,
-    Rejected,
-)
+from cds_service.engine.finding import Finding
+from cds_service.engine.rule import card, line, require, skip
+from cds_service.engine.wording import ago, in_hours
+from cds_service.sodium.case import Case
+from cds_service.sodium.exposure import Exposure
+from cds_service.sodium.results import Band
 from cds_service.sodium.rules.background import (
-    doubt_lines,
-    result_lines,
-)
-from cds_service.sodium.rules.danger import (
     acute_lines,
+    drug_lines,
+    first_symptom,
+    glucose_facts,
+    result_lines,
+    suspects,
     symptom_lines,
 )
+from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.follow_up import (
-    monitor_lines,
+    NOW,
+    has_mild_symptom,
+    monitoring,
     osmolality_suggestion,
     repeat_sodium,
     workup_suggestions,
@@ -48,278 +33,253 @@ from cds_service.sodium.rules.gates import (
     at,
     below_plausible,
     direct_reading_normal,
+    latest_sodium,
     measured_low,
     na,
     osmolality_normal,
-    told_as_unusable,
-    unfit,
+    require_actionable,
+    require_low,
+    require_low_sodium,
+    require_not_stale,
+    shown_as_unusable,
 )
-from cds_service.sodium.rules.plan import (
-    drug_lines,
-    names,
-    plan_background,
-    plan_lines,
-)
-from cds_service.terminology.match import (
-    RecordText,
-)
+from cds_service.sodium.rules.plan import background, plan_lines
+from cds_service.terminology.match import RecordText
 
-NOW = timedelta(0)
-LEADING = "T1"
+SHOWN_AT_MOST = 12  # characters of a recorded number or unit, so that the summary stays whole
 
 
-def outdated(case: Case) -> Outcome:
-    """PV-AGE: a low sodium too old to act on; it replaces the band card, and asks only for a repeat."""
-    rule = "PV-AGE"
-    sodium = case.sodium
-    if sodium.latest is None:
-        return Silence(rule, "no-sodium")
-    if not measured_low(case) or not sodium.low:
-        return Silence(rule, "not-low", {"na": na(case)})
-    if actionable(case):
-        return Silence(rule, "recent-enough")
-    if sodium.freshness is Freshness.STALE:
-        return Silence(rule, "too-old", {"na": na(case), "age": ago(sodium.age)})
-    severe_symptom = case.symptoms.severe
-    facts = {"na": na(case), "age": ago(sodium.age)}
-    do = [Line("repeat-before")]
-    if severe_symptom:
-        facts["symptom"] = f"symptom:{severe_symptom[0]}"
-        do.append(Line("check-symptoms-now", keep=True))
-    return Finding(
-        rule=rule,
-        indicator="info" if sodium.measured is Band.MILD and not severe_symptom else "warning",
-        variant="symptom" if severe_symptom else "main",
-        facts=facts,
-        do=tuple(do),
-        why=(*symptom_lines(case), *drug_lines(case)),
-        suggestions=(repeat_sodium(NOW, "stat" if severe_symptom else "urgent"),),
-        drugs=names(case),
+# ---- too old, or missing after a new drug ----
+
+
+@chart_rule("PV-AGE")
+def outdated(case: Case) -> Finding:
+    """The card comes if a low sodium is too old to act on; it replaces that of the band (M17)."""
+    latest_sodium(case)
+    require(measured_low(case), "not-low", na=na(case))
+    require_low(case)
+    require(not actionable(case), "recent-enough")
+    require_not_stale(case)
+    why = [*symptom_lines(case), *drug_lines(case)]
+    drugs = suspects(case)
+    if case.symptoms.severe:
+        return card(
+            "warning",
+            "symptom",
+            na=na(case),
+            age=ago(case.sodium.age),
+            symptom=first_symptom(case),
+            do=["repeat-before", line("check-symptoms-now", keep=True)],
+            why=why,
+            offer=[repeat_sodium(priority="stat")],
+            drugs=drugs,
+        )
+    return card(
+        "info" if case.sodium.measured is Band.MILD else "warning",
+        na=na(case),
+        age=ago(case.sodium.age),
+        do=["repeat-before"],
+        why=why,
+        offer=[repeat_sodium(priority="urgent")],
+        drugs=drugs,
     )
 
 
-def check_due(case: Case) -> Outcome:
-    """PV-DRUGCHK: a drug of the first tier was started lately, and no sodium was measured since."""
-    rule = "PV-DRUGCHK"
+@chart_rule("PV-DRUGCHK")
+def check_due(case: Case) -> Finding:
+    """The card comes if no sodium was measured since a drug of the first tier was started."""
     limits, sodium = case.limits, case.sodium
-    if not case.snapshot.complete("sodium"):
-        return Silence(rule, "sodium-unread")
-    if sodium.latest and sodium.age <= limits.drugcheck_sodium_days:
-        return Silence(rule, "sodium-known", {"age": ago(sodium.age)})
-    if sodium.newest_rejected and told_as_unusable(case, sodium.newest_rejected):
-        return Silence(rule, "sodium-unusable")
-    if case.age_years is None or case.age_years < limits.drugcheck_age_years:
-        return Silence(rule, "too-young")
+    require(case.snapshot.complete("sodium"), "sodium-unread")
+    known = sodium.latest is not None and sodium.age <= limits.drugcheck_sodium_days
+    require(not known, "sodium-known", age=ago(sodium.age))
+    rejected = sodium.newest_rejected
+    unusable = rejected is not None and shown_as_unusable(case, rejected)
+    require(not unusable, "sodium-unusable")
+    age = case.age_years
+    if age is None or age < limits.drugcheck_age_years:
+        skip("too-young")
     started = _newest_start(case)
     if started is None or started.since is None:
-        return Silence(rule, "no-new-drug")
+        skip("no-new-drug")
     drug = started.drug.name
-    return Finding(
-        rule=rule,
-        indicator="info",
-        facts={"drug": drug, "ago": ago(case.snapshot.now - started.since)},
-        do=(Line("check-sodium"), Line("monitor-new-drug")),
-        why=(
-            Line(
-                "started", {"drug": drug, "date": at(case, started.since, day_only=True)}, keep=True
-            ),
-            Line("older-adult", {"age": str(case.age_years)}),
-        ),
-        suggestions=(repeat_sodium(NOW),),
-        drugs=(drug,),
+    date = at(case, started.since, day_only=True)
+    return card(
+        "info",
+        drug=drug,
+        ago=ago(case.snapshot.now - started.since),
+        do=["check-sodium", "monitor-new-drug"],
+        why=[
+            line("started", drug=drug, date=date, keep=True),
+            line("older-adult", age=str(age)),
+        ],
+        offer=[repeat_sodium()],
     )
 
 
 def _newest_start(case: Case) -> Exposure | None:
-    """The exposure of the first tier that was started last, within the days that make it new."""
-    window = case.limits.drugcheck_started_days
-    now = case.snapshot.now
-    fresh = [
-        e
-        for e in case.exposures.active
-        if e.drug.tier == LEADING
-        and e.since is not None
-        and timedelta(0) <= now - e.since <= window
-    ]
-    return max(fresh, key=lambda e: e.since or now, default=None)
+    """Return the drug to be checked that was started last, if it is still new."""
+    now, tiers = case.snapshot.now, case.sets.check_tiers
+    taken = [e for e in case.exposures.active if e.drug.tier in tiers and e.since]
+    longest = case.limits.drugcheck_started_days
+    new = [e for e in taken if NOW <= now - (e.since or now) <= longest]
+    return max(new, key=lambda e: e.since or now, default=None)
 
 
-SHOWN_AT_MOST = 12  # characters of a recorded number or unit: the summary stays whole
+# ---- explained by glucose, or an artifact ----
 
 
-def glucose_shift(case: Case) -> Outcome:
-    """PV-GLU: glucose explains the low sodium; no plan, one card (M5)."""
-    rule = "PV-GLU"
-    if not measured_low(case):
-        return Silence(rule, "not-low" if case.sodium.latest else "no-sodium", _na_fact(case))
+@chart_rule("PV-GLU")
+def glucose_shift(case: Case) -> Finding:
+    """The card comes alone, without a plan, if glucose explains the low sodium (M5)."""
+    latest_sodium(case)
+    require(measured_low(case), "not-low", na=na(case))
     shift = case.glucose
     if shift is None or not shift.explained:
-        return Silence(rule, "no-glucose-shift")
-    if case.sodium.freshness is Freshness.STALE:
-        return Silence(rule, "too-old", {"na": na(case), "age": ago(case.sodium.age)})
-    values = {
-        "glucose": number(shift.glucose),
-        "katz": number(shift.katz),
-        "hillier": number(shift.hillier),
-    }
-    better = (Line("hillier-fits"),) if shift.hillier_fits else ()
-    loose = (Line("loose-pair", keep=True),) if shift.loose_pair else ()
-    return Finding(
-        rule=rule,
-        indicator="info",
-        facts={"na": na(case), **values},
-        do=(Line("treat-glucose"), Line("monitor-glucose")),
-        why=(Line("formulas", values), *better, *loose, *result_lines(case), *symptom_lines(case)),
-        suggestions=(repeat_sodium(case.limits.repeat_near_hours),),
+        skip("no-glucose-shift")
+    require_not_stale(case)
+    values = glucose_facts(shift)
+    why = [line("formulas", keep=False, **values)]
+    if shift.hillier_fits:
+        why.append(line("hillier-fits"))
+    if shift.loose_pair:
+        why.append(line("loose-pair", keep=True))
+    return card(
+        "info",
+        na=na(case),
+        glucose=values["glucose"],
+        katz=values["katz"],
+        hillier=values["hillier"],
+        do=["treat-glucose", "monitor-glucose"],
+        why=[*why, *result_lines(case), *symptom_lines(case)],
+        offer=[repeat_sodium(case.limits.repeat_near_hours)],
     )
 
 
-def artifact(case: Case) -> Outcome:
-    """PV-PSEUDO: osmolality or a direct measurement speaks against true low sodium (M6)."""
-    rule = "PV-PSEUDO"
-    low = _low_value(case)
-    if not low:
-        return Silence(rule, "not-low" if case.sodium.latest else "no-sodium", _na_fact(case))
+@chart_rule("PV-PSEUDO")
+def artifact(case: Case) -> Finding:
+    """The card comes if osmolality or a direct measurement speaks against low sodium (M6)."""
+    latest_sodium(case)
+    low = _low_value(case) or skip("not-low", na=na(case))
     pseudo = case.pseudo
-    if pseudo is None or pseudo.kind == "hint" or (case.glucose and case.glucose.explained):
-        return Silence(rule, "no-artifact")
-    if not actionable(case):
-        return Silence(rule, "too-old", {"na": na(case), "age": ago(case.sodium.age)})
-    if osmolality_normal(case) and not _replaced_by_osmolality(case):
-        return Silence(rule, "band-card-tells")
-    severe = direct_reading_normal(case) and bool(case.symptoms.severe)
-    return Finding(
-        rule=rule,
-        indicator="warning" if severe else "info",
-        variant="severe" if severe else pseudo.kind,
-        facts={"na": low} if severe else {"na": low, "value": pseudo.shown},
-        do=(Line("confirm-now" if severe else "confirm", keep=True), Line("monitor-artifact")),
-        why=(
-            Line(f"because-{pseudo.kind}", {"value": pseudo.shown}, keep=True),
-            *result_lines(case),
-            *symptom_lines(case),
-        ),
-        suggestions=(repeat_sodium(NOW, "stat"),) if severe else osmolality_suggestion(case),
+    explained = case.glucose is not None and case.glucose.explained
+    if pseudo is None or pseudo.kind == "hint" or explained:
+        skip("no-artifact")
+    require_actionable(case)
+    band_card_leads = osmolality_normal(case) and not _replaces_band_card(case)
+    require(not band_card_leads, "band-card-tells")
+    why = [
+        line(f"because-{pseudo.kind}", value=pseudo.shown, keep=True),
+        *result_lines(case),
+        *symptom_lines(case),
+    ]
+    if direct_reading_normal(case) and case.symptoms.severe:
+        return card(
+            "warning",
+            "severe",
+            na=low,
+            do=[line("confirm-now", keep=True), "monitor-artifact"],
+            why=why,
+            offer=[repeat_sodium(priority="stat")],
+        )
+    return card(
+        "info",
+        pseudo.kind,
+        na=low,
+        value=pseudo.shown,
+        do=[line("confirm", keep=True), "monitor-artifact"],
+        why=why,
+        offer=[osmolality_suggestion(case)],
     )
 
 
 def _low_value(case: Case) -> str:
-    """The low value as cards write it: the latest, or the laboratory's that a direct one follows (S3, M6 b)."""
+    """Return the low value: the latest, or the laboratory's that a direct one follows (S3)."""
     if measured_low(case):
         return na(case)
     other = case.sodium.other_method
-    return other.shown if other is not None and direct_reading_normal(case) else ""
+    return other.shown if other and direct_reading_normal(case) else ""
 
 
-def implausible(case: Case) -> Outcome:
-    """DQ-PLAUS: an impossible value, not used; or one just below the plausible range, taken as severe."""
-    rule = "DQ-PLAUS"
-    if below_plausible(case):
-        return unfit(rule, case) or _below_plausible(rule, case)
-    return _rejected(rule, case, "implausible")
-
-
-def wrong_unit(case: Case) -> Outcome:
-    """DQ-UNIT: the newest sodium carries a unit that is none of sodium; it is never converted."""
-    return _rejected("DQ-UNIT", case, "unit")
-
-
-def jump(case: Case) -> Outcome:
-    """DQ-DELTA: sodium moved faster than it can; a contaminated or mixed-up sample is likely."""
-    rule = "DQ-DELTA"
-    pair = case.rate.jump
-    if pair is None:
-        return Silence(rule, "no-jump")
-    facts: dict[str, Fact] = {"change": number(abs(pair.rise)), "hours": in_hours(pair.over)}
-    end = at(case, pair.end.at, pair.end.day_only)
-    return Finding(
-        rule=rule,
-        indicator="warning",
-        variant="down" if pair.rise < 0 else "main",
-        facts=facts,
-        do=(Line("repeat-at-once", keep=True), Line("rule-out-contamination")),
-        why=(
-            Line(
-                "jump-samples",
-                {"from": number(pair.base), "to": pair.end.shown, "time": end},
-                keep=True,
-            ),
-        ),
-        suggestions=(repeat_sodium(NOW, "stat"),),
-        slot="rate",
-    )
-
-
-def _replaced_by_osmolality(case: Case) -> bool:
-    """Normal osmolality replaces plain mild and moderate cards, never an emergency or an acute fall (M6)."""
-    plain = not (case.symptoms.severe or case.symptoms.brain_edema or case.sodium.acute)
+def _replaces_band_card(case: Case) -> bool:
+    """Return whether normal osmolality replaces the band card: never one of an emergency (M6)."""
+    symptoms = case.symptoms
+    if symptoms.severe or symptoms.brain_edema or case.sodium.acute:
+        return False
     if case.sodium.measured is Band.MODERATE:
-        return plain
-    symptom = case.symptoms.moderate or case.symptoms.mild or case.symptoms.fall_or_fracture
-    return plain and case.sodium.measured is Band.MILD and not symptom
+        return True
+    return case.sodium.measured is Band.MILD and not has_mild_symptom(case)
 
 
-def _below_plausible(rule: str, case: Case) -> Finding:
-    return Finding(
-        rule=rule,
-        indicator="warning",
-        variant="below",
-        facts={"na": na(case)},
-        do=(
-            Line("treat-as-severe", keep=True),
-            Line("rule-out-contamination"),
-            *monitor_lines(case),
+# ---- a wrong unit, an impossible value, a jump ----
+
+
+@chart_rule("DQ-UNIT")
+def wrong_unit(case: Case) -> Finding:
+    """The card comes if sodium is not measured in the unit of the newest one; none is converted."""
+    return _not_used(case, "unit")
+
+
+@chart_rule("DQ-PLAUS")
+def implausible(case: Case) -> Finding:
+    """The card comes if a value is impossible, or so low that it is taken as severe (S2)."""
+    if not below_plausible(case):
+        return _not_used(case, "implausible")
+    require_low_sodium(case)
+    return card(
+        "warning",
+        "below",
+        na=na(case),
+        do=[
+            line("treat-as-severe", keep=True),
+            "rule-out-contamination",
+            monitoring(case),
             *plan_lines(case),
-        ),
-        why=(
-            *symptom_lines(case),
-            *acute_lines(case),
-            *doubt_lines(case),
-            *plan_background(case),
-            *drug_lines(case),
-        ),
-        suggestions=(repeat_sodium(NOW, "stat"), *workup_suggestions(case, "urgent")),
-        drugs=names(case),
+        ],
+        why=[*symptom_lines(case), *acute_lines(case), *background(case)],
+        offer=[repeat_sodium(priority="stat"), *workup_suggestions(case, "urgent")],
+        drugs=suspects(case),
     )
 
 
-def _rejected(rule: str, case: Case, why: str) -> Outcome:
-    result = case.sodium.newest_rejected
-    if result is None or result.why != why:
-        return Silence(rule, f"no-{why}")
-    if not told_as_unusable(case, result):
-        return Silence(rule, "rejected-old")
-    unit = result.unit.strip()[:SHOWN_AT_MOST]
-    facts: dict[str, Fact] = {"value": result.shown[:SHOWN_AT_MOST]}
-    if unit:
-        facts["unit"] = RecordText(unit)
-    return Finding(
-        rule=rule,
-        indicator="info",
-        variant="main" if unit else "no-unit",
-        facts=facts,
-        do=(Line("check-chart"),),
-        why=(_ignored(case, result), _used(case)),
-        suggestions=(repeat_sodium(NOW),),
+def _not_used(case: Case, why: Literal["unit", "implausible"]) -> Finding:
+    """Return that the newest value is not used, and which one is."""
+    rejected = case.sodium.newest_rejected
+    if rejected is None or rejected.why != why:
+        skip(f"no-{why}")
+    require(shown_as_unusable(case, rejected), "rejected-old")
+    unit = rejected.unit.strip()[:SHOWN_AT_MOST]
+    value = rejected.shown[:SHOWN_AT_MOST]
+    time = at(case, rejected.at) if rejected.at else ""
+    used = line("none-used", keep=True)
+    latest = case.sodium.latest
+    if latest:
+        drawn = at(case, latest.at, latest.day_only)
+        used = line("used-instead", na=latest.shown, time=drawn, keep=True)
+    return card(
+        "info",
+        "main" if unit else "no-unit",
+        value=value,
+        unit=RecordText(unit),
+        do=["check-chart"],
+        why=[line("not-used", value=value, time=time, keep=True), used],
+        offer=[repeat_sodium()],
         slot="rate",
     )
 
 
-def _ignored(case: Case, result: Rejected) -> Line:
-    time = at(case, result.at) if result.at else ""
-    return Line("not-used", {"value": result.shown[:SHOWN_AT_MOST], "time": time}, keep=True)
-
-
-def _used(case: Case) -> Line:
-    latest = case.sodium.latest
-    if latest is None:
-        return Line("none-used", keep=True)
-    return Line(
-        "used-instead",
-        {"na": latest.shown, "time": at(case, latest.at, latest.day_only)},
-        keep=True,
+@chart_rule("DQ-DELTA")
+def jump(case: Case) -> Finding:
+    """The card comes if sodium moved faster than it can: the sample is likely to be wrong."""
+    pair = case.rate.jump or skip("no-jump")
+    end = at(case, pair.end.at, pair.end.day_only)
+    samples = line("jump-samples", from_=pair.base, to=pair.end.shown, time=end, keep=True)
+    return card(
+        "warning",
+        "down" if pair.rise < 0 else "main",
+        change=abs(pair.rise),
+        hours=in_hours(pair.over),
+        do=[line("repeat-at-once", keep=True), "rule-out-contamination"],
+        why=[samples],
+        offer=[repeat_sodium(priority="stat")],
+        slot="rate",
     )
-
-
-def _na_fact(case: Case) -> dict[str, Fact]:
-    return {"na": na(case)} if case.sodium.latest else {}

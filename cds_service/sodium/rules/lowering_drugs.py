@@ -42,7 +42,6 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_unread,
     taken,
 )
-from cds_service.sodium.rules.plan import GENTLY
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.match import DrugMatch
@@ -167,7 +166,7 @@ def _what_to_do(case: Case, group: str, drug: DrugMatch, latest: Sample) -> list
         return [*lines, line("bupropion-seizures", keep=True)]
     if group == "C":
         return [*lines, line("check-not-delay", keep=True)]
-    if taken(case, drug) and drug.cls in GENTLY:
+    if taken(case, drug) and drug.cls in case.sets.never_abruptly:
         lines.append(line("not-abruptly", keep=True, drug=drug.name))
     elif is_below(latest, case.limits.lowering_warning_below):
         lines.append(line("another-drug-or-wait", drug=drug.name))

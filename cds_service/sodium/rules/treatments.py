@@ -32,7 +32,7 @@ from cds_service.sodium.rules.order_helpers import (
     taken,
     vaptan_of,
 )
-from cds_service.sodium.rules.plan import DIURETICS, SEDATIVES, egfr
+from cds_service.sodium.rules.plan import egfr
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.match import DrugMatch
@@ -139,7 +139,7 @@ def demeclocycline(case: Case, order: Order, drug: DrugMatch) -> Finding:
 
 def diuretic_of(order: Order) -> DrugMatch | None:
     """Returns the diuretic of the order."""
-    return drug_of(order, *DIURETICS)
+    return drug_of(order, DrugClass.THIAZIDE, DrugClass.LOOP, DrugClass.MRA)
 
 
 @order_rule("OS-DIUR-CRAMP", diuretic_of, otherwise="no-diuretic")
@@ -189,7 +189,7 @@ def baclofen(case: Case, order: Order, drug: DrugMatch) -> Finding:
     require(not spasticity, "spasticity")
     avoid, doses = _problems_against_baclofen(case), _dose_too_high(case, order, drug)
     require(avoid or doses, "within-limits")
-    sedatives = [other.name for other in beside(case, order, *SEDATIVES)]
+    sedatives = [other.name for other in beside(case, order, *case.sets.sedatives.members)]
     sedation = [line("sedatives", drugs=", ".join(sedatives))] if sedatives else []
     steps = {
         "start": limits.baclofen_start_mg,

@@ -20,7 +20,7 @@ from cds_service.sodium.exposure import Attribution, Exposure, Exposures
 from cds_service.sodium.glucose import GlucoseShift
 from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.results import Fall, Freshness, Reading, Readings, Sample, band_of
-from cds_service.sodium.rules.patient_view import RULES
+from cds_service.sodium.rules.book import BOOK
 from cds_service.sodium.snapshot import Order, Patient, Problem, Setting, Snapshot
 from cds_service.sodium.sodium import SodiumView
 from cds_service.sodium.symptoms import Symptoms
@@ -194,7 +194,7 @@ def glucose(value: str, katz: str, hillier: str, *, explained: bool, **more: Any
 
 def outcomes(case: Case) -> list[Outcome]:
     """What every rule of patient-view says."""
-    return [rule(case) for rule in RULES.values()]
+    return [rule(case) for rule in BOOK.chart.values()]
 
 
 def fired(case: Case) -> dict[str, Finding]:
@@ -204,7 +204,7 @@ def fired(case: Case) -> dict[str, Finding]:
 
 def reason(rule: str, case: Case) -> str:
     """Why the rule stays silent; the test fails where it fires."""
-    outcome = RULES[rule](case)
+    outcome = BOOK.chart[rule](case)
     assert isinstance(outcome, Silence), f"{rule} fired: {outcome}"
     return outcome.reason
 

@@ -10,7 +10,7 @@ import pytest
 from cds_service.engine.finding import DraftBaclofen, DraftLabs
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Readings
-from cds_service.sodium.rules.plan import cramp_suggestions, withheld
+from cds_service.sodium.rules.plan import baclofen_withheld, cramp_suggestions
 from cds_service.sodium.symptoms import Symptoms
 from tests.sodium.cases import NOW
 from tests.sodium.rules.cases import (
@@ -83,7 +83,7 @@ def test_baclofen_is_withheld_on_doubt_and_the_card_says_why(
     parts: dict[str, Any], why: str
 ) -> None:
     case = cirrhotic(parts.pop("na", "131"), **parts)
-    assert withheld(case) == why
+    assert baclofen_withheld(case) == why
     assert drafted(case) == []
     assert why in keys(only(case))
 
@@ -131,7 +131,7 @@ def test_the_cramp_panel_skips_what_was_measured_lately(
 
 def test_without_cramps_nothing_is_said_of_them() -> None:
     case = a_case("131", problems=CIRRHOSIS, readings={"egfr": "75"})
-    assert cramp_suggestions(case) == ()
+    assert cramp_suggestions(case) == []
     assert not any("ramp" in line for line in detail(only(case)))
 
 

@@ -24,7 +24,7 @@ from cds_service.sodium.correction_rate import RateVariant, RateView
 from cds_service.sodium.glucose import Pseudo
 from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.results import Freshness, Rejected
-from cds_service.sodium.rules.patient_view import RULES
+from cds_service.sodium.rules.book import BOOK
 from cds_service.sodium.sodium import SodiumView
 from cds_service.sodium.symptoms import Symptoms
 from cds_service.sodium.volume import OdsRisk, Volume
@@ -298,7 +298,7 @@ def test_indicators_are_those_that_the_rule_declares() -> None:
     assert wrong == set()
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", BOOK.chart)
 def test_every_word_of_a_rule_is_used(rule: str) -> None:
     words = service().rules[rule]
     found = [f for f in seen()[0] if f.rule == rule]
@@ -337,7 +337,7 @@ def spread(facts: Any) -> list[str]:
 
 
 def test_the_rules_of_the_file_are_those_of_the_code() -> None:
-    assert set(service().rules) == set(RULES) | {"PV-UNREADABLE"}
+    assert set(service().rules) == set(BOOK.chart) | {"PV-UNREADABLE"}
 
 
 def test_every_card_has_a_button_or_a_line_on_monitoring() -> None:
