@@ -34,8 +34,7 @@ from cds_service.records.prefetch import Source
 from cds_service.records.reader import order_resource, read_snapshot, wanted_references
 from cds_service.sodium.blind_spots import Unlooked, sodium_missing, unlooked
 from cds_service.sodium.case import Case, assess
-from cds_service.sodium.rules import order_select
-from cds_service.sodium.rules.book import BOOK, Gate, closed
+from cds_service.sodium.rules.book import BOOK, Gate, can_judge_without_sodium, closed
 from cds_service.sodium.snapshot import Missing, Order, Snapshot
 from cds_service.sodium.wording import card_context
 from cds_service.terminology.vocabulary import NO_LOCAL_CODES, LocalCodes, Vocabulary, vocabulary
@@ -130,7 +129,7 @@ class Pipeline:
         snapshot = call.case.snapshot
         if hook.drafts != "none" and not selected(snapshot):
             return self._without_rules(call, "no-order-concerned")
-        if sodium_missing(snapshot) and not _needs_no_sodium(snapshot):
+        if sodium_missing(snapshot) and not can_judge_without_sodium(selected(snapshot)):
             return self._unreadable(call, "sodium")
         with metrics.timed("judge"):
             outcomes = self._judged(call)
@@ -185,7 +184,7 @@ class Pipeline:
         if wanted_references(parts):
             return True
         picked = selected(self._snapshot(parts, hook))
-        return any(order.unread or order_select.concern(order) for order in picked)
+        return any(order.unread or BOOK.concerning(order) for order in picked)
 
     def _read(self, request: HookRequest, client: Client, deadline: Deadline) -> _Call:
         """Reads everything the call can know; Medications of orders come in the same deadline."""
@@ -219,7 +218,7 @@ class Pipeline:
         if hook.drafts == "none":
             outcomes = [BOOK.chart[rule](case) for rule in rules]
         for order in {order.reference: order for order in selected(case.snapshot)}.values():
-            outcomes += [order_select.RULES[rule](case, order) for rule in rules]
+            outcomes += [BOOK.order[rule].judge(case, order) for rule in rules]
         if not outcomes:
             raise NoRuleAsked
         return tuple(_in_its_slot(outcome, rules) for outcome in outcomes)
@@ -366,21 +365,11 @@ def _in_its_slot(outcome: Outcome, rules: Mapping[str, RuleWords]) -> Outcome:
     return replace(outcome, slot=rules[outcome.rule].slot_of(outcome.variant))
 
 
-def _needs_no_sodium(snapshot: Snapshot) -> bool:
-    # Hypertonic saline or a vaptan without a readable sodium gets "sodium needed first", not an error; what
-    # forbids a fluid restriction forbids it at any sodium.
-    concerns = {order_select.concern(order) for order in selected(snapshot)}
-    return "saline-or-vaptan" in concerns or concerns in (
-        {"without-sodium"},
-        {"without-sodium", ""},
-    )
-
-
 def check_rules(knowledge: Knowledge) -> None:
     """Raises KnowledgeError unless every rule has its words, its function, and a hook that asks it."""
     for service in knowledge.services.values():
         _check_service(service)
-    coded = {*BOOK.chart, *order_select.RULES, *(h.unreadable for h in HOOKS.values())}
+    coded = {*BOOK.chart, *BOOK.order, *(h.unreadable for h in HOOKS.values())}
     for name, file in knowledge.rule_files.items():
         for rule, words in file.rules.items():
             _check_rule(f"{name}: [rules.{rule}]", rule, words.hooks)
@@ -394,7 +383,7 @@ def _check_rule(place: str, rule: str, hooks: Iterable[str]) -> None:
     """Every hook of a rule has its row, and the rule has a function that looks at what the hook is about."""
     for hook in hooks:
         chart = _row(hook, place).drafts == "none"
-        coded = set(BOOK.chart if chart else order_select.RULES)
+        coded = set(BOOK.chart if chart else BOOK.order)
         if rule not in coded | {HOOKS[hook].unreadable}:
             raise KnowledgeError(
                 f"{place} speaks on '{hook}' and is no rule about {'the chart' if chart else 'orders'}: "

@@ -1,5 +1,23 @@
 """The rules about sodium; importing this package declares them all in `book.BOOK`."""
 
-from cds_service.sodium.rules import danger, data_quality, rate
+from cds_service.sodium.rules import (
+    danger,
+    data_quality,
+    infusions,
+    lowering_drugs,
+    raise_sodium,
+    rate,
+    treatments,
+    vaptans,
+)
 
-__all__ = ["danger", "data_quality", "rate"]
+__all__ = [
+    "danger",
+    "data_quality",
+    "infusions",
+    "lowering_drugs",
+    "raise_sodium",
+    "rate",
+    "treatments",
+    "vaptans",
+]

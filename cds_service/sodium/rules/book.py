@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 from msgspec.structs import replace
@@ -39,3 +39,16 @@ def matched_by_name(order: Order, finding: Finding) -> Finding:
 
 BOOK: RuleBook[Case, Order] = RuleBook(finish=matched_by_name)
 chart_rule, order_rule = BOOK.chart_rule, BOOK.order_rule
+
+
+def can_judge_without_sodium(orders: Iterable[Order]) -> bool:
+    """Tells whether the rules about these orders can speak although no sodium could be read.
+
+    Each order that concerns a rule needs one that speaks without sodium. If a card says that the
+    sodium could not be read, as that on hypertonic saline does, it says so for all orders.
+    """
+    concerned = [rules for order in orders if (rules := BOOK.concerning(order))]
+    if any(rule.names_missing_sodium for rules in concerned for rule in rules):
+        return True
+    speaking = [rules for rules in concerned if any(rule.without_sodium for rule in rules)]
+    return bool(concerned) and len(speaking) == len(concerned)

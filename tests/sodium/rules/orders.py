@@ -1,9 +1,16 @@
-"""Selected orders in a few words, and scenes: a patient, an order, and which rules then speak."""
+"""Selected orders in a few words, and scenes: a patient, an order, and which rules then speak.
+
+A scene counts if it is in `SCENES` of a test module of this folder; no list names the modules.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -12,7 +19,7 @@ from msgspec.structs import replace
 
 from cds_service.engine.finding import Finding, Outcome, RemoveDraft
 from cds_service.sodium.case import Case
-from cds_service.sodium.rules.order_select import RULES
+from cds_service.sodium.rules.book import BOOK
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.match import Saline
 from tests.sodium.patients import Story, order
@@ -76,28 +83,68 @@ class Scene(Struct, frozen=True, kw_only=True):
     def outcomes(self) -> dict[str, Outcome]:
         """What every rule says."""
         case = self.case()
-        return {rule: judge(case, self.order) for rule, judge in RULES.items()}
+        return {name: rule.judge(case, self.order) for name, rule in BOOK.order.items()}
 
     def findings(self) -> dict[str, Finding]:
         """The rules that speak."""
         return {rule: o for rule, o in self.outcomes().items() if isinstance(o, Finding)}
 
     def check(self) -> None:
-        """The whole expectation."""
-        found = self.findings()
-        assert {rule: f"{f.indicator} {f.variant}" for rule, f in found.items()} == dict(self.fires)
-        removals = [
-            a
-            for f in found.values()
-            for s in f.suggestions
-            for a in s.actions
-            if isinstance(a, RemoveDraft)
-        ]
-        assert bool(removals) is self.removes
-        assert all(removal.reference == self.order.reference for removal in removals)
-        keys = {line.key for f in found.values() for line in (*f.do, *f.why)}
-        assert set(self.shows) <= keys
-        assert keys.isdisjoint(self.hides)
+        """Compares everything that the scene expects, and fails with each difference in words."""
+        differences = [*self._other_rules(), *self._other_removals(), *self._other_lines()]
+        if differences:
+            pytest.fail("\n".join((f"{self.says}:", *differences)), pytrace=False)
+
+    def _other_rules(self) -> Iterator[str]:
+        """Yields each rule that speaks in another way than expected, or is silent, with its reason."""
+        for rule, outcome in self.outcomes().items():
+            spoken = isinstance(outcome, Finding)
+            said = f"{outcome.indicator} {outcome.variant}" if isinstance(outcome, Finding) else ""
+            if said != self.fires.get(rule, ""):
+                wanted = f'"{self.fires[rule]}"' if rule in self.fires else "silence"
+                came = f'"{said}"' if spoken else f'silence "{getattr(outcome, "reason", "")}"'
+                yield f"  {rule}: expected {wanted}, came {came}"
+        for rule in self.fires.keys() - BOOK.order.keys():
+            yield f"  {rule}: no rule has this id"
+
+    def _other_removals(self) -> Iterator[str]:
+        """Yields what differs in the offers to remove the selected order."""
+        buttons = [s for finding in self.findings().values() for s in finding.suggestions]
+        removals = [a for s in buttons for a in s.actions if isinstance(a, RemoveDraft)]
+        if bool(removals) is not self.removes:
+            yield f"  removal of the order: expected {self.removes}, came {bool(removals)}"
+        for removal in removals:
+            if removal.reference != self.order.reference:
+                yield f"  removal of another order: {removal.reference}"
+
+    def _other_lines(self) -> Iterator[str]:
+        """Yields the lines that are missing, and those that must not be there."""
+        cards = self.findings().values()
+        keys = {line.key for finding in cards for line in (*finding.do, *finding.why)}
+        for key in self.shows:
+            if key not in keys:
+                yield f'  line "{key}" is missing; the lines are {sorted(keys)}'
+        for key in self.hides:
+            if key in keys:
+                yield f'  line "{key}" must not be there'
+
+
+@cache
+def all_scenes() -> tuple[Scene, ...]:
+    """The scenes of every test module in this folder."""
+    folder, package = str(Path(__file__).parent), __name__.rpartition(".")[0]
+    modules = [
+        importlib.import_module(f"{package}.{module.name}")
+        for module in pkgutil.iter_modules([folder])
+        if module.name.startswith("test_")
+    ]
+    scenes = [scene for module in modules for scene in _listed(module)]
+    return tuple(scene for scene in scenes if isinstance(scene, Scene))
+
+
+def _listed(module: object) -> tuple[object, ...]:
+    scenes = getattr(module, "SCENES", ())
+    return scenes if isinstance(scenes, tuple) else ()
 
 
 def table(scenes: tuple[Scene, ...]) -> pytest.MarkDecorator:

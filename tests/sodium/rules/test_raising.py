@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from msgspec.structs import replace
 
-from cds_service.sodium.rules.order_select import RULES, concern
-from cds_service.sodium.snapshot import Missing, Order
+from cds_service.sodium.rules.book import BOOK
+from cds_service.sodium.snapshot import Missing
 from tests.sodium.patients import Story, ago, order, problem, result
-from tests.sodium.rules.orders import Scene, restriction, saline, selected, table, water
+from tests.sodium.rules.orders import Scene, saline, selected, table
 
 SEIZURE = problem("seizure", days=0.2, encounter=True)
 CIRRHOSIS = problem("cirrhosis", days=400)
@@ -341,35 +340,7 @@ def test_orders_that_raise_sodium(scene: Scene) -> None:
     scene.check()
 
 
-@pytest.mark.parametrize(
-    ("draft", "wanted"),
-    [
-        (saline(), "saline-or-vaptan"),
-        (saline("23.4", "concentrate"), "saline-or-vaptan"),
-        (selected("tolvaptan"), "saline-or-vaptan"),
-        (saline("0.9", "isotonic"), "relevant"),
-        (saline("0.9", "isotonic", None, route="unknown"), ""),
-        (saline(None, "salt-tablet", None, route="systemic"), "without-sodium"),
-        (water(), "relevant"),
-        (restriction(), "without-sodium"),
-        (selected("sertraline"), "relevant"),
-        (selected("furosemide"), "relevant"),
-        (selected("desmopressin"), "relevant"),
-        (selected("baclofen"), "without-sodium"),
-        (selected("demeclocycline"), "relevant"),
-        (selected("lithium"), ""),
-        (selected("lithium", reasons=["hyponatremia"]), "relevant"),
-        (selected("omeprazole"), ""),
-        (selected("doxepin", route="local"), ""),
-        (selected(), ""),
-        (Order(reference="ServiceRequest/1", kind="service"), ""),
-    ],
-)
-def test_an_order_that_no_rule_can_judge_needs_no_sodium(draft: Order, wanted: str) -> None:
-    assert concern(draft) == wanted
-
-
 def test_every_rule_has_something_to_say_of_an_unrelated_order() -> None:
     scene = Scene(says="", order=selected("omeprazole"), story=Story(sodium="118"))
     assert scene.findings() == {}
-    assert set(scene.outcomes()) == set(RULES)
+    assert set(scene.outcomes()) == set(BOOK.order)

@@ -1,0 +1,192 @@
+"""Which orders concern a rule, and which of those can be judged without a readable sodium.
+
+Each rule takes from the order what it is about; these tests compare that with a definition of their
+own, over all orders of the demo, of the stories, of the scenes, and generated ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from cds_service.demo.stories import default_fixtures_dir
+from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.records.call_records import CallRecords
+from cds_service.records.reader import read_snapshot
+from cds_service.sodium.rules.book import BOOK, can_judge_without_sodium
+from cds_service.sodium.snapshot import Order
+from cds_service.terminology.vocabulary import Vocabulary, vocabulary
+from tests.sodium.patients import drugs
+from tests.sodium.rules.orders import all_scenes, restriction, saline, selected, water
+
+Concern = Literal["asks for sodium", "without sodium", "with sodium", "none"]
+MENU = Path(__file__).parents[2] / "golden" / "menu.json"
+RAISING, HOURLY = ("hypertonic", "concentrate"), ("isotonic", "hypotonic")
+LOW_SODIUM = {"hyponatremia", "siadh"}
+
+
+def defined(order: Order) -> Concern:
+    """The definition: what an order must hold so that any rule can speak about it."""
+    systemic = order.kind == "medication" and order.route != "local"
+    saline_kind = order.saline.kind if order.saline else ""
+    classes = {drug.cls for drug in order.drugs} if systemic else set()
+    if "vaptan" in classes or (systemic and saline_kind in RAISING):
+        return "asks for sodium"
+    if order.fluid_restriction or saline_kind == "salt-tablet" or "baclofen" in classes:
+        return "without sodium"
+    if order.route != "local" and (order.hypotonic or saline_kind in HOURLY):
+        volumes = [order.hypotonic_volume_ml, order.saline.volume_ml if order.saline else None]
+        if order.route == "iv" or any(volume is not None for volume in volumes):
+            return "with sodium"
+    treating = [drug.cls for drug in order.drugs if drug.cls in ("demeclocycline", "lithium")]
+    lithium_for_another_reason = treating[:1] == ["lithium"] and order.reasons.isdisjoint(
+        LOW_SODIUM
+    )
+    watched = systemic and any(drug.group or drug.cls == "desmopressin" for drug in order.drugs)
+    treats = systemic and treating and not lithium_for_another_reason
+    return "with sodium" if watched or treats else "none"
+
+
+def derived(order: Order) -> Concern:
+    """What the rules say."""
+    rules = BOOK.concerning(order)
+    if any(rule.names_missing_sodium for rule in rules):
+        return "asks for sodium"
+    if any(rule.without_sodium for rule in rules):
+        return "without sodium"
+    return "with sodium" if rules else "none"
+
+
+@pytest.mark.parametrize(
+    ("draft", "wanted"),
+    [
+        (saline(), "asks for sodium"),
+        (saline("23.4", "concentrate"), "asks for sodium"),
+        (selected("tolvaptan"), "asks for sodium"),
+        (saline("0.9", "isotonic"), "with sodium"),
+        (saline("0.9", "isotonic", None, route="unknown"), "none"),
+        (saline(None, "salt-tablet", None, route="systemic"), "without sodium"),
+        (water(), "with sodium"),
+        (restriction(), "without sodium"),
+        (selected("sertraline"), "with sodium"),
+        (selected("furosemide"), "with sodium"),
+        (selected("desmopressin"), "with sodium"),
+        (selected("baclofen"), "without sodium"),
+        (selected("demeclocycline"), "with sodium"),
+        (selected("lithium"), "none"),
+        (selected("lithium", reasons=["hyponatremia"]), "with sodium"),
+        (selected("omeprazole"), "none"),
+        (selected("doxepin", route="local"), "none"),
+        (selected(), "none"),
+        (Order(reference="ServiceRequest/1", kind="service"), "none"),
+    ],
+)
+def test_an_order_that_no_rule_can_judge_needs_no_sodium(draft: Order, wanted: Concern) -> None:
+    assert derived(draft) == wanted
+    assert defined(draft) == wanted
+
+
+@pytest.mark.parametrize(
+    ("drafts", "wanted"),
+    [
+        ([], False),
+        ([selected("omeprazole")], False),
+        ([selected("sertraline")], False),
+        ([restriction()], True),
+        ([restriction(), selected("omeprazole")], True),
+        ([restriction(), selected("sertraline")], False),
+        ([saline(), selected("sertraline")], True),
+        ([selected("tolvaptan"), restriction(), selected("sertraline")], True),
+    ],
+)
+def test_which_selections_can_be_judged_without_a_sodium(drafts: list[Order], wanted: bool) -> None:
+    assert can_judge_without_sodium(drafts) is wanted
+
+
+@cache
+def terms() -> Vocabulary:
+    knowledge = load_knowledge(default_hooks_dir())
+    return vocabulary(knowledge.terms, knowledge.fluids, knowledge.orders)
+
+
+def as_read(resource: dict[str, Any]) -> tuple[Order, ...]:
+    """The order as a call would read it."""
+    draft = {**resource, "id": "draft", "subject": {"reference": "Patient/1"}}
+    draft |= {"patient": draft["subject"]} if resource["resourceType"] == "NutritionOrder" else {}
+    records = CallRecords(patient_id="1", now=datetime(2026, 6, 1, tzinfo=UTC), drafts=(draft,))
+    return read_snapshot(records, terms()).drafts
+
+
+def of_the_menu() -> Iterator[dict[str, Any]]:
+    yield from json.loads(MENU.read_text(encoding="utf-8")).values()
+
+
+def of_the_stories() -> Iterator[dict[str, Any]]:
+    for file in sorted(default_fixtures_dir().glob("*/request.json")):
+        context = json.loads(file.read_text(encoding="utf-8"))["context"]
+        for entry in context.get("draftOrders", {}).get("entry", ()):
+            yield entry["resource"]
+
+
+def test_orders_of_the_menu_and_of_all_stories_concern_the_rules_as_defined() -> None:
+    resources = [*of_the_menu(), *of_the_stories()]
+    orders = [order for resource in resources for order in as_read(resource)]
+    assert len(orders) > 30
+    assert [derived(order) for order in orders] == [defined(order) for order in orders]
+
+
+def test_orders_of_all_scenes_concern_the_rules_as_defined() -> None:
+    orders = [order for scene in all_scenes() for order in (scene.order, *scene.story.drafts)]
+    assert [derived(order) for order in orders] == [defined(order) for order in orders]
+
+
+FLUIDS = st.builds(
+    lambda draft, ml: replace(
+        draft, hypotonic_volume_ml=draft.hypotonic_volume_ml and ml, ingredient_count=2
+    ),
+    st.sampled_from(
+        [
+            saline(percent, kind, ml, route=route)  # type: ignore[arg-type]  # kinds of Saline
+            for percent, kind in [
+                ("3", "hypertonic"),
+                ("23.4", "concentrate"),
+                ("0.9", "isotonic"),
+                ("0.45", "hypotonic"),
+                (None, "salt-tablet"),
+            ]
+            for ml in (None, "100", "1000")
+            for route in ("iv", "systemic", "local", "unknown")
+        ]
+        + [replace(water(ml), route=route) for ml in (None, "500") for route in ("iv", "local")]
+    ),
+    st.sampled_from([None, 100, 1000]),
+)
+MEDICINES = st.builds(
+    lambda names, route, reason, kind: replace(
+        selected(*names, route=route, reasons=reason), kind=kind
+    ),
+    st.lists(st.sampled_from(sorted(drugs())), max_size=2, unique=True),
+    st.sampled_from(["iv", "systemic", "local", "unknown"]),
+    st.sampled_from([[], ["hyponatremia"], ["siadh"], ["adpkd"]]),
+    st.sampled_from(["medication", "medication", "medication", "service", "other"]),
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.one_of(FLUIDS, MEDICINES, MEDICINES))
+def test_generated_orders_concern_the_rules_as_defined(order: Order) -> None:
+    assert derived(order) == defined(order)
+
+
+def test_each_drug_alone_concerns_the_rules_as_defined() -> None:
+    orders = [selected(name, route=route) for name in drugs() for route in ("iv", "systemic")]
+    assert [derived(order) for order in orders] == [defined(order) for order in orders]
