@@ -8,8 +8,8 @@ from typing import Literal
 
 from cds_service.engine.finding import Outcome, Silence
 from cds_service.knowledge.limits import Limits
+from cds_service.knowledge.names import Analyte
 from cds_service.sodium.case import Case
-from cds_service.sodium.results import SODIUM, in_future, usable_status
 from cds_service.sodium.snapshot import Missing, Snapshot
 
 MEDICINES_UNREAD = (
@@ -37,31 +37,25 @@ def unlooked(case: Case, outcomes: Sequence[Outcome], disabled: Collection[str])
         return "medications"
     if PROBLEMS_UNREAD in reasons:
         return "conditions"
-    if case.sodium.rejected and _ahead(snapshot, case.limits):  # a time ahead is never used
+    # A clock or a zone is wrong if a result lies ahead, and it may be the newest.
+    if any(result.why == "future" for result in case.sodium.rejected):
         return "sodium"
-    truncated = snapshot.missing.get(SODIUM) is Missing.TRUNCATED
+    truncated = snapshot.missing.get(Analyte.SODIUM) is Missing.TRUNCATED
     return "sodium" if truncated and not _recent_seen(snapshot, case.limits) else None
 
 
 def sodium_missing(snapshot: Snapshot) -> bool:
     """Whether no sodium result was read at all."""
-    return snapshot.missing.get(SODIUM) in UNREAD
-
-
-def _ahead(snapshot: Snapshot, limits: Limits) -> bool:
-    """Whether a sodium was left out whose time lies ahead: a clock or a zone is wrong, and it may be the newest."""
-    return any(
-        lab.analyte == SODIUM
-        and lab.time is not None
-        and usable_status(lab.status) is not None
-        and in_future(lab.time, snapshot, limits)
-        for lab in snapshot.labs
-    )
+    return snapshot.missing.get(Analyte.SODIUM) in UNREAD
 
 
 def _recent_seen(snapshot: Snapshot, limits: Limits) -> bool:
     """Whether what was cut off is older than anything rules look at: newest first, and back far enough."""
-    times = [lab.time.at for lab in snapshot.labs if lab.analyte == SODIUM and lab.time is not None]
+    times = [
+        lab.time.at
+        for lab in snapshot.labs
+        if lab.analyte == Analyte.SODIUM and lab.time is not None
+    ]
     newest_first = all(one >= other for one, other in pairwise(times))
     begins = snapshot.now - limits.rate_long_window_hours
     return len(times) > 1 and newest_first and times[-1] < begins

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.knowledge.limits import Limits
+from cds_service.knowledge.names import Analyte
 from cds_service.knowledge.sets import ConceptSet, ConceptSets
 from cds_service.knowledge.terms import Lab
 from cds_service.sodium.correction_rate import RateView, rate_view
@@ -74,7 +75,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def glucose_pairs(self) -> Mapping[Sample, GlucosePair]:
         """The glucose that belongs to each sodium that has one."""
-        return glucose_pairs(self.series.samples, self.snapshot, self.labs, self.limits)
+        return glucose_pairs(self.series.samples, self.readings.all(Analyte.GLUCOSE), self.limits)
 
     @cached_property
     def glucose(self) -> GlucoseShift | None:
@@ -143,7 +144,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def readings(self) -> Readings:
         """The usable results beside sodium."""
-        return Readings.of(self.snapshot, self.limits, self.labs)
+        return Readings(self.snapshot, self.limits, self.labs)
 
     @cached_property
     def symptoms(self) -> Symptoms:

@@ -11,10 +11,8 @@ from msgspec import Struct
 
 from cds_service.engine.wording import number
 from cds_service.knowledge.limits import Limits
-from cds_service.knowledge.terms import Lab
-from cds_service.sodium.results import Band, Sample, band_of, in_future, usable_status
-from cds_service.sodium.snapshot import LabResult, Snapshot
-from cds_service.terminology.units import convert
+from cds_service.sodium.results import Band, Reading, Sample, band_of
+from cds_service.sodium.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
@@ -52,16 +50,6 @@ class GlucosePair(Struct, frozen=True, kw_only=True):
     loose: bool  # not the same specimen, and further than 60 min
 
 
-class _Value(Struct, frozen=True, kw_only=True):
-    """One usable result in the unit of labs.toml."""
-
-    value: Decimal
-    at: datetime
-    day_only: bool
-    specimen: str
-    comparator: str
-
-
 def katz(sodium: Decimal, glucose: Decimal, limits: Limits) -> Decimal:
     """Sodium corrected for glucose (mg/dL) by Katz 1973."""
     return sodium + limits.katz_factor * (glucose - limits.glucose_reference)
@@ -73,18 +61,16 @@ def hillier(sodium: Decimal, glucose: Decimal, limits: Limits) -> Decimal:
 
 
 def glucose_pairs(
-    samples: Iterable[Sample], snapshot: Snapshot, labs: Mapping[str, Lab], limits: Limits
+    samples: Iterable[Sample], glucose: Iterable[Reading], limits: Limits
 ) -> dict[Sample, GlucosePair]:
     """The glucose of each sodium that has one: same specimen, else within 60 min, else within 4 h (loose).
 
     A lower bound ("> 600") stands for itself: the true shift is larger.
     """
-    found = [
-        v for v in _values(GLUCOSE, snapshot, labs, limits) if not v.comparator.startswith("<")
-    ]
+    known = [v for v in glucose if not v.comparator.startswith("<")]
     pairs = {}
-    for sample in samples if found else ():
-        near = [v for v in found if _together(sample, v, limits.glucose_loose_hours)]
+    for sample in samples if known else ():
+        near = [v for v in known if _together(sample, v, limits.glucose_loose_hours)]
         if near:
             best = min(near, key=lambda v: _distance(sample, v))
             apart = _further(sample, best, limits.glucose_pair_minutes)
@@ -174,7 +160,7 @@ def _effective_osmolality(latest: Sample, case: Case) -> Decimal | None:
         return None
 
     def nearest(analyte: str) -> Decimal | None:
-        values = _values(analyte, case.snapshot, case.labs, limits)
+        values = case.readings.all(analyte)
         window = limits.pseudo_osmolality_hours
         near = [v for v in values if not v.comparator and _together(latest, v, window)]
         return min(near, key=lambda v: _distance(latest, v)).value if near else None
@@ -203,7 +189,7 @@ def _hints(case: Case) -> tuple[str, ...]:
     window = limits.pseudo_hint_hours
 
     def reached(analyte: str, limit: Decimal) -> bool:
-        values = _values(analyte, case.snapshot, case.labs, limits)
+        values = case.readings.all(analyte)
         high = (v for v in values if v.value >= limit and not v.comparator.startswith("<"))
         return any(_together(latest, v, window) for v in high)
 
@@ -215,46 +201,16 @@ def _hints(case: Case) -> tuple[str, ...]:
     return tuple(name for name, present in found.items() if present)
 
 
-def _values(
-    analyte: str, snapshot: Snapshot, labs: Mapping[str, Lab], limits: Limits
-) -> list[_Value]:
-    """Usable results of one analyte; a unit that is missing or unknown is not guessed."""
-    values = []
-    for result in snapshot.labs:
-        if result.analyte != analyte:
-            continue
-        value = _usable(result, labs[analyte])
-        if value is None or result.time is None or in_future(result.time, snapshot, limits):
-            continue
-        values.append(
-            _Value(
-                value=value,
-                at=result.time.at,
-                day_only=result.time.day_only,
-                specimen=result.specimen,
-                comparator=result.comparator,
-            )
-        )
-    return values
-
-
-def _usable(result: LabResult, lab: Lab) -> Decimal | None:
-    """The value in the unit of labs.toml; None: not usable."""
-    if usable_status(result.status) is None or result.urine:
-        return None
-    return convert(lab, result.value, result.unit)
-
-
-def _same_specimen(sample: Sample, value: _Value) -> bool:
+def _same_specimen(sample: Sample, value: Reading) -> bool:
     return bool(sample.specimen) and sample.specimen == value.specimen
 
 
-def _further(sample: Sample, value: _Value, window: timedelta) -> bool:
+def _further(sample: Sample, value: Reading, window: timedelta) -> bool:
     """Whether they are further apart, as far as their times tell: days alone are never close."""
     return sample.day_only or value.day_only or abs(sample.at - value.at) > window
 
 
-def _together(sample: Sample, value: _Value, window: timedelta) -> bool:
+def _together(sample: Sample, value: Reading, window: timedelta) -> bool:
     """Of one specimen, or near in time; two results that carry only a date are near on the same day."""
     if _same_specimen(sample, value):
         return True
@@ -263,6 +219,6 @@ def _together(sample: Sample, value: _Value, window: timedelta) -> bool:
     return abs(sample.at - value.at) <= window
 
 
-def _distance(sample: Sample, value: _Value) -> tuple[bool, timedelta, datetime, Decimal]:
+def _distance(sample: Sample, value: Reading) -> tuple[bool, timedelta, datetime, Decimal]:
     """The same specimen first, then the nearest; the earlier and lower of equals."""
     return (not _same_specimen(sample, value), abs(sample.at - value.at), value.at, value.value)

@@ -1,4 +1,7 @@
-"""Laboratory results become readings, and sodium results the series that rules use (B.0.1)."""
+"""Laboratory results become readings, and sodium readings become the series that rules use (B.0.1).
+
+Each result is judged once, by `rejection`: rules may use it, or it is left out for a named reason.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,28 @@ from functools import lru_cache
 from operator import attrgetter, lt, sub
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
+from cds_service.engine.spans import DAY
 from cds_service.engine.wording import number
 from cds_service.knowledge.limits import Limits
+from cds_service.knowledge.names import Analyte
 from cds_service.knowledge.terms import Lab
 from cds_service.sodium.snapshot import LabResult, Moment, Snapshot
 from cds_service.terminology.units import factor, unit_key
+
+URINE = "urine-"  # how the analytes that are measured in urine begin
+MOST_DIGITS = 12  # no measurement has more on either side; arithmetic on such numbers overflows
+WITHDRAWN = frozenset({"entered-in-error", "cancelled", "registered"})
+TRUST = (
+    "preliminary",
+    "unknown",
+    "final",
+    "amended",
+    "corrected",
+)  # later ones replace earlier ones
+
+Why = Literal["status", "future", "specimen", "time", "implausible", "unit", "comparator"]
 
 
 class Band(StrEnum):
@@ -54,7 +72,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     specimen: str = ""
 
     def __hash__(self) -> int:
-        # Samples are looked up in sets and mappings again and again; time and value all but tell them apart.
+        # Samples are often looked up in sets; time and value nearly always differ.
         return hash((self.at, self.value))
 
     @property
@@ -64,27 +82,20 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 
 class Rejected(Struct, frozen=True, kw_only=True):
-    """A sodium that no rule may use, and why (DQ cards). `unit` is text out of the record."""
+    """A result that no rule may use, and why (DQ cards). `unit` is text out of the record."""
 
-    why: Literal["unit", "implausible", "status", "comparator", "time", "specimen"]
+    analyte: str = Analyte.SODIUM
+    why: Why
     shown: str  # number as recorded
     unit: str
     at: datetime | None
-
-
-class Fall(Struct, frozen=True, kw_only=True):
-    """Sodium fell: `amount` mmol/L within `over`."""
-
-    amount: Decimal
-    over: timedelta
-    start: Sample
 
 
 drawn = attrgetter("at")
 
 
 def band_of(value: Decimal, limits: Limits, comparator: str = "") -> Band:
-    """The band of an unrounded sodium; after "<" the value itself is not reached (A.3, B.0.1)."""
+    """Returns the band of an unrounded sodium; after "<" the value is not reached (A.3, B.0.1)."""
     if value > limits.mild_below or comparator.startswith(">"):
         return Band.NORMAL
     reached = comparator != "<"  # the value itself may be the sodium
@@ -97,8 +108,24 @@ def band_of(value: Decimal, limits: Limits, comparator: str = "") -> Band:
     return Band.NORMAL
 
 
-def in_time(sample: Sample) -> tuple[datetime, bool, bool, Decimal, str, str]:
-    """Order in time; at one instant the laboratory comes last, so that it stands for both."""
+def band_edges(limits: Limits) -> tuple[Decimal, ...]:
+    """Returns the numbers that a shown sodium must not seem to reach by rounding."""
+    return (limits.severe_below, limits.moderate_below, limits.mild_below)
+
+
+def ordered(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """Returns each sample once, oldest first.
+
+    Of one instant the laboratory comes last, so that it counts as the latest.
+    """
+    given = tuple(samples)
+    times = [*map(drawn, given)]
+    if all(map(lt, times, times[1:])):
+        return given  # the usual case, and much cheaper than the key of every sample
+    return tuple(sorted(dict.fromkeys(given), key=_time_order))
+
+
+def _time_order(sample: Sample) -> tuple[datetime, bool, bool, Decimal, str, str]:
     return (
         sample.at,
         not sample.day_only,
@@ -109,204 +136,256 @@ def in_time(sample: Sample) -> tuple[datetime, bool, bool, Decimal, str, str]:
     )
 
 
-def ordered(samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    """Each sample once, oldest first (`in_time`)."""
-    given = tuple(samples)
-    times = [*map(drawn, given)]
-    if all(map(lt, times, times[1:])):
-        return given  # the usual case, and much cheaper than the key of every sample
-    return tuple(sorted(dict.fromkeys(given), key=in_time))
+# ---- which results rules may use
 
 
-def band_edges(limits: Limits) -> tuple[Decimal, ...]:
-    """The numbers that a shown sodium must not seem to reach by rounding."""
-    return (limits.severe_below, limits.moderate_below, limits.mild_below)
+def rejection(result: LabResult, lab: Lab | None, snapshot: Snapshot, limits: Limits) -> Why | None:
+    """Returns why no rule may use a result, or None if rules may use it (S2, S3)."""
+    time = result.time
+    if usable_status(result.status) is None:
+        return "status"
+    if time is not None and in_future(time, snapshot, limits):
+        return "future"
+    if result.urine and not result.analyte.startswith(URINE):
+        return "specimen"
+    if time is None:
+        return "time"
+    if lab is None:
+        return "unit"
+    if result.analyte == Analyte.SODIUM:
+        return _sodium_rejection(result, lab, time.at < snapshot.now - limits.lookback_days, limits)
+    if not measurable(result.value):
+        return "implausible"
+    return "unit" if factor(lab, result.unit) is None else None
 
 
-SODIUM = "sodium"
-WITHDRAWN = frozenset({"entered-in-error", "cancelled", "registered"})
-TRUST = (
-    "preliminary",
-    "unknown",
-    "final",
-    "amended",
-    "corrected",
-)  # the later one replaces the earlier
-
-_USABLE: Mapping[str, str | None] = {
-    **dict.fromkeys(WITHDRAWN),
-    **{status: status for status in TRUST},
-}
-
-
-class Series(Struct, frozen=True, kw_only=True):
-    """The usable samples, oldest first, and the one that stands for now."""
-
-    samples: tuple[Sample, ...] = ()
-    latest: Sample | None = None
-    other_method: Sample | None = (
-        None  # disagrees with `latest` although drawn at nearly the same time
-    )
-    rejected: tuple[Rejected, ...] = ()
-
-
-class _Units(dict[str, str]):
-    """Recorded units as labs.toml spells them: a series has one or two, and each is spelled once."""
-
-    def __missing__(self, recorded: str) -> str:
-        self[recorded] = spelled = unit_key(recorded)
-        return spelled
-
-
-class _Number(Struct, frozen=True):
-    """What a recorded number is by itself."""
-
-    shown: str  # as a card writes it
-    plausible: bool  # fits a sodium in mmol/L whatever its unit says
-    possible: bool
-    below_plausible: bool
-
-
-class _Numbers(dict[Decimal, _Number]):
-    """What each recorded number is: a series repeats a few, and each is looked at once."""
-
-    def __init__(self, limits: Limits) -> None:
-        super().__init__()
-        self._limits = limits
-
-    def __missing__(self, value: Decimal) -> _Number:
-        limits = self._limits
-        self[value] = found = _Number(
-            shown=_shown(value, band_edges(limits)),
-            plausible=limits.plausible_from <= value <= limits.plausible_to,
-            possible=limits.implausible_below <= value <= limits.plausible_to,
-            below_plausible=value < limits.plausible_from,
-        )
-        return found
-
-
-@lru_cache(maxsize=1024)
-def _shown(value: Decimal, edges: tuple[Decimal, ...]) -> str:
-    # Laboratories report the same few hundred plausible values; equal ones are written alike.
-    return number(value, edges)
-
-
-class _Look(Struct, frozen=True, kw_only=True):
-    """What every result is judged by, worked out once for all."""
-
-    snapshot: Snapshot
-    limits: Limits
-    sodium: Lab
-    oldest: datetime
-    newest: datetime
-    numbers: _Numbers
-    units: _Units = field(default_factory=_Units)
-
-
-def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Series:
-    """The sodium series of a snapshot (B.0.1, S2, S3); the order of its results does not matter."""
-    rejected: list[Rejected] = []
-    usable: list[tuple[LabResult, Sample]] = []
-    look = _Look(
-        snapshot=snapshot,
-        limits=limits,
-        sodium=labs[SODIUM],
-        oldest=snapshot.now - limits.lookback_days,
-        newest=_newest(snapshot, limits),
-        numbers=_Numbers(limits),
-    )
-    for result in snapshot.labs:
-        if result.analyte != SODIUM:
-            continue
-        verdict = _judge(result, look)
-        if isinstance(verdict, Sample):
-            usable.append((result, verdict))
-        else:
-            rejected.append(verdict)
-    single = _one_per_draw(usable, limits)
-    samples = _without_old_preliminary(single, snapshot.now, limits)
-    if len(samples) < len(single):
-        kept = frozenset(samples)
-        rejected += [_reject("status", s) for s in single if s not in kept]
-    latest, other = _latest(samples, limits)
-    in_order = tuple(sorted(rejected, key=_newest_last))
-    return Series(samples=samples, latest=latest, other_method=other, rejected=in_order)
+def _sodium_rejection(result: LabResult, lab: Lab, too_old: bool, limits: Limits) -> Why | None:
+    value, unit = result.value, _unit(result.unit)
+    if too_old:
+        return "time"
+    if not value.is_finite():
+        return "implausible"
+    # Every unit listed has the factor 1; without one the number alone must fit a sodium (B.0.1).
+    plausible = limits.plausible_from <= value <= limits.plausible_to
+    if not (unit in lab.units if unit else plausible):
+        return "unit"
+    if not limits.implausible_below <= value <= limits.plausible_to:
+        return "implausible"
+    if result.comparator and not _bound_is_certain(value, result.comparator, limits):
+        return "comparator"
+    return None
 
 
 def usable_status(status: str) -> str | None:
-    """The status as rules know it, "unknown" for a missing or foreign one; None: withdrawn or not there."""
-    return _USABLE.get(status, "unknown")
+    """Returns the status as rules know it; "unknown" for a missing or foreign one, None if withdrawn."""
+    if status in WITHDRAWN:
+        return None
+    return status if status in TRUST else "unknown"
 
 
 def in_future(time: Moment, snapshot: Snapshot, limits: Limits) -> bool:
-    """Whether a result is ahead of the hook's clock by more than clocks differ; days compare as days."""
+    """Whether a result is ahead of the call by more than clocks differ; days compare as days."""
     if not time.day_only:
-        return time.at > _newest(snapshot, limits)
+        return time.at > snapshot.now + limits.future_minutes
     here = timezone(snapshot.zone) if snapshot.zone is not None else time.at.tzinfo
     return time.at.date() > snapshot.now.astimezone(here).date()
 
 
-def _newest(snapshot: Snapshot, limits: Limits) -> datetime:
-    """The latest moment that a result may carry."""
-    return snapshot.now + limits.future_minutes
+def measurable(value: Decimal) -> bool:
+    """Whether a recorded number can be a measurement: finite, and of no absurd size."""
+    return value.is_finite() and (value == 0 or abs(value.adjusted()) <= MOST_DIGITS)
 
 
-def _judge(result: LabResult, look: _Look) -> Sample | Rejected:
-    status, time, value = usable_status(result.status), result.time, result.value
-    if status is None:
-        return _reject("status", result)
-    if result.urine:
-        return _reject("specimen", result)
-    if time is None or time.at < look.oldest or _ahead(time, look):
-        return _reject("time", result)
-    if not value.is_finite():
-        return _reject("implausible", result)
-    unit, recorded = look.units[result.unit], look.numbers[value]
-    if not (
-        unit in look.sodium.units if unit else recorded.plausible
-    ):  # every unit listed has the factor 1 (B.0.1)
-        return _reject("unit", result)
-    if not recorded.possible:
-        return _reject("implausible", result)
-    if result.comparator and not _bound_tells(value, result.comparator, look.limits):
-        return _reject("comparator", result)
-    return Sample(
-        value=value,
-        shown=result.comparator + recorded.shown,
-        at=time.at,
-        method=result.method,
-        status=status,
-        comparator=result.comparator,
-        day_only=time.day_only,
-        result_time=time.result_time,
-        unit_missing=not unit,
-        below_plausible=recorded.below_plausible,
-        reference=result.reference,
-        specimen=result.specimen,
-    )
-
-
-def _ahead(time: Moment, look: _Look) -> bool:
-    if time.at <= look.newest and not time.day_only:  # by far the most
-        return False
-    return in_future(time, look.snapshot, look.limits)
-
-
-def _bound_tells(value: Decimal, comparator: str, limits: Limits) -> bool:
-    """An upper bound tells if it is low itself, a lower bound if it is above the low range (S3)."""
+def _bound_is_certain(value: Decimal, comparator: str, limits: Limits) -> bool:
+    """Whether an upper bound is low itself, or a lower bound is above the low range (S3)."""
     if comparator.startswith(">"):
         return value > limits.mild_below
     return comparator.startswith("<") and band_of(value, limits, comparator) is not Band.NORMAL
 
 
-def _reject(
-    why: Literal["unit", "implausible", "status", "comparator", "time", "specimen"],
-    what: LabResult | Sample,
-) -> Rejected:
-    if isinstance(what, Sample):
-        return Rejected(why=why, shown=what.shown, unit="", at=what.at)
-    at = what.time.at if what.time else None
-    return Rejected(why=why, shown=what.comparator + number(what.value), unit=what.unit, at=at)
+# A record repeats a few units and a few hundred plausible values; equal ones are written alike.
+@lru_cache(maxsize=256)
+def _unit(recorded: str) -> str:
+    return unit_key(recorded)
+
+
+@lru_cache(maxsize=1024)
+def _shown(value: Decimal, edges: tuple[Decimal, ...]) -> str:
+    return number(value, edges)
+
+
+# ---- results beside sodium
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """One usable value in the unit of labs.toml."""
+
+    value: Decimal
+    at: datetime
+    day_only: bool = False
+    comparator: str = ""
+    specimen: str = ""
+
+    @property
+    def until(self) -> datetime:
+        """The latest moment at which it may have been measured."""
+        return self.at + DAY if self.day_only else self.at
+
+    @property
+    def exact(self) -> bool:
+        """Whether the value is a number and not a bound."""
+        return not self.comparator
+
+    def below(self, limit: Decimal) -> bool:
+        """Whether the true value is certainly below the limit."""
+        if self.comparator.startswith(">"):
+            return False
+        return self.value < limit or (self.comparator == "<" and self.value == limit)
+
+    def above(self, limit: Decimal) -> bool:
+        """Whether the true value is certainly above the limit."""
+        if self.comparator.startswith("<"):
+            return False
+        return self.value > limit or (self.comparator == ">" and self.value == limit)
+
+    def at_least(self, limit: Decimal) -> bool:
+        """Whether the true value is certainly at the limit or above."""
+        return not self.comparator.startswith("<") and self.value >= limit
+
+
+class Readings:
+    """The usable results beside sodium by analyte (keys of labs.toml), oldest first.
+
+    The results of an analyte are judged when a rule first needs it.
+    """
+
+    def __init__(self, snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> None:
+        self._snapshot, self._limits, self._labs = snapshot, limits, labs
+        self._recorded: dict[str, list[LabResult]] = {}
+        for result in snapshot.labs:
+            self._recorded.setdefault(result.analyte, []).append(result)
+        self._used: dict[str, tuple[Reading, ...]] = {}
+
+    def all(self, analyte: str) -> tuple[Reading, ...]:
+        """Returns every value of this analyte, oldest first."""
+        if analyte not in self._recorded:
+            return ()
+        if analyte not in self._used:
+            lab = self._labs.get(analyte)
+            usable = [r for r in self._recorded[analyte] if self._rejection(r) is None]
+            readings = [r for r in (_reading(result, lab) for result in usable) if r is not None]
+            self._used[analyte] = tuple(sorted(readings, key=_by_time_and_value))
+        return self._used[analyte]
+
+    def within(self, analyte: str, window: timedelta) -> tuple[Reading, ...]:
+        """Returns the values that may be younger than the window, oldest first."""
+        now = self._snapshot.now
+        return tuple([r for r in self.all(analyte) if now - r.until <= window])
+
+    def latest(self, analyte: str, window: timedelta) -> Reading | None:
+        """Returns the newest value that may be younger than the window."""
+        young = self.within(analyte, window)
+        return young[-1] if young else None
+
+    def left_out(self) -> tuple[Rejected, ...]:
+        """Returns the results beside sodium that no rule may use, with the reason of each."""
+        return tuple(
+            _rejected(result, why)
+            for analyte, results in self._recorded.items()
+            if analyte != Analyte.SODIUM
+            for result in results
+            if (why := self._rejection(result)) is not None
+        )
+
+    def _rejection(self, result: LabResult) -> Why | None:
+        lab = self._labs.get(result.analyte)
+        return rejection(result, lab, self._snapshot, self._limits)
+
+
+def _reading(result: LabResult, lab: Lab | None) -> Reading | None:
+    by = None if lab is None else factor(lab, result.unit)
+    if result.time is None or by is None:
+        return None
+    return Reading(
+        value=result.value * by,
+        at=result.time.at,
+        day_only=result.time.day_only,
+        comparator=result.comparator,
+        specimen=result.specimen,
+    )
+
+
+def _by_time_and_value(reading: Reading) -> tuple[datetime, Decimal, str]:
+    """Of two values of one moment the lower one counts as the newer."""
+    return (reading.at, -reading.value, reading.comparator)
+
+
+def _rejected(result: LabResult, why: Why) -> Rejected:
+    return Rejected(
+        analyte=result.analyte,
+        why=why,
+        shown=result.comparator + number(result.value),
+        unit=result.unit,
+        at=result.time.at if result.time else None,
+    )
+
+
+def paired(reading: Reading, partners: Iterable[Reading], near: timedelta) -> Reading | None:
+    """Returns the partner nearest in time, not further than `near`; bounds are no partners."""
+    close = [p for p in partners if p.exact and abs(p.at - reading.at) <= near]
+    return min(close, key=lambda p: abs(p.at - reading.at), default=None)
+
+
+# ---- the sodium series
+
+
+class Series(Struct, frozen=True, kw_only=True):
+    """The usable samples, oldest first, and the one that counts as the latest."""
+
+    samples: tuple[Sample, ...] = ()
+    latest: Sample | None = None
+    other_method: Sample | None = None  # of nearly the same time, and disagrees with `latest`
+    rejected: tuple[Rejected, ...] = ()
+
+
+def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Series:
+    """Returns the sodium series (B.0.1, S2, S3); the order of the results does not matter."""
+    rejected: list[Rejected] = []
+    usable: list[tuple[LabResult, Sample]] = []
+    for result in snapshot.labs:
+        if result.analyte != Analyte.SODIUM:
+            continue
+        why = rejection(result, labs[Analyte.SODIUM], snapshot, limits)
+        if why is None and result.time is not None:
+            usable.append((result, _sample(result, result.time, limits)))
+        elif why is not None:
+            rejected.append(_rejected(result, why))
+    single = _one_per_draw(usable, limits)
+    samples = _without_old_preliminary(single, snapshot.now, limits)
+    if len(samples) < len(single):
+        kept = frozenset(samples)
+        dropped = [s for s in single if s not in kept]
+        rejected += [Rejected(why="status", shown=s.shown, unit="", at=s.at) for s in dropped]
+    latest, other = _latest(samples, limits)
+    in_order = tuple(sorted(rejected, key=_newest_last))
+    return Series(samples=samples, latest=latest, other_method=other, rejected=in_order)
+
+
+def _sample(result: LabResult, time: Moment, limits: Limits) -> Sample:
+    return Sample(
+        value=result.value,
+        shown=result.comparator + _shown(result.value, band_edges(limits)),
+        at=time.at,
+        method=result.method,
+        status=usable_status(result.status) or "",
+        comparator=result.comparator,
+        day_only=time.day_only,
+        result_time=time.result_time,
+        unit_missing=not _unit(result.unit),
+        below_plausible=result.value < limits.plausible_from,
+        reference=result.reference,
+        specimen=result.specimen,
+    )
 
 
 def _newest_last(rejected: Rejected) -> tuple[datetime, str, str, str]:
@@ -338,7 +417,7 @@ def _one_per_draw(usable: Sequence[tuple[LabResult, Sample]], limits: Limits) ->
 def _apart(
     usable: Sequence[tuple[LabResult, Sample]], in_time: Sequence[Sample], limits: Limits
 ) -> bool:
-    """Whether no two results can be of one draw: the usual series, in which none has to be preferred."""
+    """Whether no two results can be of one draw, as in the usual series."""
     identities = [result.identity for result, _ in usable if result.identity]
     if len(set(identities)) < len(identities):
         return False
@@ -348,7 +427,7 @@ def _apart(
 
 
 def _preference(pair: tuple[LabResult, Sample]) -> tuple[object, ...]:
-    """Ranks duplicates: status, method, last update; if nothing tells, the lower sodium, then the surer."""
+    """The rank among duplicates: status, method, last update, then the lower and the surer value."""
     result, sample = pair
     return (
         TRUST.index(sample.status),
@@ -379,7 +458,7 @@ def _without_old_preliminary(
 
 
 def _latest(samples: Sequence[Sample], limits: Limits) -> tuple[Sample | None, Sample | None]:
-    """The sample that stands for now, and the one of the other method that contradicts it (S3)."""
+    """The latest sample, and the one of the other method that contradicts it (S3)."""
     if not samples:
         return None, None
     last = samples[-1]
@@ -400,108 +479,3 @@ def _of_other_method(last: Sample, samples: Sequence[Sample], near: timedelta) -
         if sample.method != last.method and sample.day_only == last.day_only:
             return sample
     return None
-
-
-_DAY = timedelta(days=1)
-_URINE = "urine-"
-_LARGEST_EXPONENT = (
-    12  # no measurement has more digits on either side; arithmetic on such numbers overflows
-)
-
-
-class Reading(Struct, frozen=True, kw_only=True):
-    """One usable value; `until` is the latest moment it may stand for (the end of a day without a clock)."""
-
-    value: Decimal
-    at: datetime
-    until: datetime
-    comparator: str = ""
-
-    @property
-    def exact(self) -> bool:
-        """Whether the value is a number and not a bound."""
-        return not self.comparator
-
-    def below(self, limit: Decimal) -> bool:
-        """Whether the true value is certainly below the limit."""
-        if self.comparator.startswith(">"):
-            return False
-        return self.value < limit or (self.comparator == "<" and self.value == limit)
-
-    def above(self, limit: Decimal) -> bool:
-        """Whether the true value is certainly above the limit."""
-        if self.comparator.startswith("<"):
-            return False
-        return self.value > limit or (self.comparator == ">" and self.value == limit)
-
-    def at_least(self, limit: Decimal) -> bool:
-        """Whether the true value is certainly at the limit or above."""
-        return not self.comparator.startswith("<") and self.value >= limit
-
-
-class Readings:
-    """The values of one snapshot by analyte (keys of labs.toml), oldest first."""
-
-    def __init__(self, now: datetime, found: Mapping[str, Iterable[Reading]]) -> None:
-        self._now = now
-        self._found = {
-            analyte: tuple(sorted(readings, key=_in_time)) for analyte, readings in found.items()
-        }
-
-    @classmethod
-    def of(cls, snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Readings:
-        """What is usable beside sodium (see `Series`): of now or earlier, not withdrawn, in a unit of labs.toml."""
-        found: dict[str, list[Reading]] = {}
-        for result in snapshot.labs:
-            if result.analyte == SODIUM:
-                continue
-            late = result.time is not None and in_future(result.time, snapshot, limits)
-            reading = None if late else _reading(result, labs.get(result.analyte))
-            if reading:
-                found.setdefault(result.analyte, []).append(reading)
-        return cls(snapshot.now, found)
-
-    def all(self, analyte: str) -> tuple[Reading, ...]:
-        """Every value of this analyte, oldest first."""
-        return self._found.get(analyte, ())
-
-    def within(self, analyte: str, window: timedelta) -> tuple[Reading, ...]:
-        """The values that may be younger than the window, oldest first."""
-        found = self._found.get(analyte)
-        return tuple([r for r in found if self._now - r.until <= window]) if found else ()
-
-    def latest(self, analyte: str, window: timedelta) -> Reading | None:
-        """The newest value that may be younger than the window."""
-        found = self.within(analyte, window)
-        return found[-1] if found else None
-
-
-def measurable(value: Decimal) -> bool:
-    """Whether a recorded number can be a measurement: finite, and of no absurd size."""
-    return value.is_finite() and (value == 0 or abs(value.adjusted()) <= _LARGEST_EXPONENT)
-
-
-def _reading(result: LabResult, lab: Lab | None) -> Reading | None:
-    by = factor(lab, result.unit) if lab is not None else None
-    if result.time is None or by is None or usable_status(result.status) is None:
-        return None
-    if not measurable(result.value) or (result.urine and not result.analyte.startswith(_URINE)):
-        return None
-    at = result.time.at
-    return Reading(
-        value=result.value * by,
-        at=at,
-        until=at + _DAY if result.time.day_only else at,
-        comparator=result.comparator,
-    )
-
-
-def _in_time(reading: Reading) -> tuple[datetime, Decimal, str]:
-    """Order in time; of two values of one moment the lower one counts as the newer."""
-    return (reading.at, -reading.value, reading.comparator)
-
-
-def paired(reading: Reading, partners: Iterable[Reading], near: timedelta) -> Reading | None:
-    """The partner nearest in time, not further than `near`; bounds are no partners."""
-    close = [p for p in partners if p.exact and abs(p.at - reading.at) <= near]
-    return min(close, key=lambda p: abs(p.at - reading.at), default=None)

@@ -12,7 +12,6 @@ from cds_service.knowledge.limits import Limits
 from cds_service.sodium.implausible import doubtful, unbelieved_change
 from cds_service.sodium.results import (
     Band,
-    Fall,
     Freshness,
     Rejected,
     Sample,
@@ -22,12 +21,15 @@ from cds_service.sodium.results import (
 )
 from cds_service.sodium.snapshot import Setting, Snapshot
 
-NO_CARD = (
-    "status",
-    "comparator",
-    "time",
-    "specimen",
-)  # left out silently; unit and plausibility are told
+SHOWN = ("unit", "implausible")  # the reasons that a card names; the others are left out silently
+
+
+class Fall(Struct, frozen=True, kw_only=True):
+    """Sodium fell: `amount` mmol/L within `over`."""
+
+    amount: Decimal
+    over: timedelta
+    start: Sample
 
 
 class SodiumView(Struct, frozen=True, kw_only=True):
@@ -83,7 +85,7 @@ def sodium_view(
 
 def _newest_rejected(series: Series) -> Rejected | None:
     """The newest result that was left out for its unit or value, if nothing usable is as new."""
-    told = [r for r in series.rejected if r.why not in NO_CARD and r.at is not None]
+    told = [r for r in series.rejected if r.why in SHOWN and r.at is not None]
     newest = told[-1] if told else None
     if newest is None or series.latest is None:
         return newest

@@ -9,16 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.sodium.case import assess
+from cds_service.sodium.case import Case, assess
 from cds_service.sodium.glucose import (
     GlucosePair,
     GlucoseShift,
     Pseudo,
     corrected_sodium,
-    glucose_pairs,
     glucose_shift,
 )
-from cds_service.sodium.results import Sample, series_of
 from cds_service.sodium.snapshot import LabResult, Order, Problem
 from cds_service.terminology.match import DrugMatch
 from tests.sodium.cases import LABS, hours_ago, lab, limits, snapshot
@@ -29,23 +27,22 @@ def glucose(value: str, hours: float = 0, **more: Any) -> LabResult:
     return hours_ago(value, hours, analyte="glucose", **more)
 
 
+def case_of(*labs: LabResult, **more: Any) -> Case:
+    return assess(snapshot(*labs, **more), limits(), sets(), LABS)
+
+
 def pair_of(*labs: LabResult) -> GlucosePair | None:
-    patient = snapshot(*labs)
-    found = series_of(patient, limits(), LABS)
-    assert found.latest is not None
-    return glucose_pairs(found.samples, patient, LABS, limits()).get(found.latest)
+    case = case_of(*labs)
+    assert case.series.latest is not None
+    return case.glucose_pairs.get(case.series.latest)
 
 
 def shift_of(*labs: LabResult) -> GlucoseShift | None:
-    patient = snapshot(*labs)
-    found = series_of(patient, limits(), LABS)
-    return glucose_shift(
-        found.latest, glucose_pairs(found.samples, patient, LABS, limits()), limits()
-    )
+    return case_of(*labs).glucose
 
 
 def suspicion(*labs: LabResult, **more: Any) -> Pseudo | None:
-    return assess(snapshot(*labs, **more), limits(), sets(), LABS).pseudo
+    return case_of(*labs, **more).pseudo
 
 
 # ---- pairs -----------------------------------------------------------------------------------------------
@@ -151,10 +148,9 @@ def test_a_bound_is_not_corrected() -> None:
 
 
 def test_only_samples_with_high_glucose_are_corrected() -> None:
-    patient = snapshot(lab("128"), hours_ago("130", 10), glucose("600"), glucose("199", 10))
-    found = series_of(patient, limits(), LABS)
-    corrected = corrected_sodium(glucose_pairs(found.samples, patient, LABS, limits()), limits())
-    assert corrected == {found.samples[1]: Decimal("136.000")}
+    case = case_of(lab("128"), hours_ago("130", 10), glucose("600"), glucose("199", 10))
+    corrected = corrected_sodium(case.glucose_pairs, limits())
+    assert corrected == {case.series.samples[1]: Decimal("136.000")}
 
 
 # ---- artefacts -------------------------------------------------------------------------------------------
@@ -313,8 +309,7 @@ def test_no_record_breaks_it_and_its_order_does_not_matter(
 
 
 def test_pairs_are_only_for_samples_that_have_one() -> None:
-    lonely: list[Sample] = list(series_of(snapshot(lab("128")), limits(), LABS).samples)
-    assert glucose_pairs(lonely, snapshot(lab("128")), LABS, limits()) == {}
+    assert case_of(lab("128")).glucose_pairs == {}
 
 
 def test_every_analyte_that_is_asked_for_is_in_the_knowledge() -> None:

@@ -19,14 +19,14 @@ from cds_service.sodium.correction_rate import RatePair, RateView
 from cds_service.sodium.exposure import Attribution, Exposure, Exposures
 from cds_service.sodium.glucose import GlucoseShift
 from cds_service.sodium.restriction import Restriction
-from cds_service.sodium.results import Fall, Freshness, Reading, Readings, Sample, band_of
+from cds_service.sodium.results import Freshness, Sample, band_of
 from cds_service.sodium.rules.book import BOOK
-from cds_service.sodium.snapshot import Order, Patient, Problem, Setting, Snapshot
-from cds_service.sodium.sodium import SodiumView
+from cds_service.sodium.snapshot import LabResult, Order, Patient, Problem, Setting, Snapshot
+from cds_service.sodium.sodium import Fall, SodiumView
 from cds_service.sodium.symptoms import Symptoms
 from cds_service.sodium.volume import OdsRisk, Volume, VolumeStatus
 from cds_service.terminology.match import DrugMatch, RecordText
-from tests.sodium.cases import NOW, limits
+from tests.sodium.cases import NOW, lab, limits
 from tests.sodium.patients import labs, sets
 
 HOOKS = default_hooks_dir()
@@ -78,7 +78,7 @@ def sodium(
 def a_case(na: str = "131", **parts: Any) -> Case:
     """An adult in hospital with one sodium of two hours ago, everything read, nothing else recorded.
 
-    `na` "" means no sodium; `setting`, `problems`, `missing`, `drafts` go into the snapshot; every other
+    `na` "" means no sodium; `setting`, `problems`, `missing`, `labs` go into the snapshot; every other
     name is a part of the Case.
     """
     profile = parts.pop("profile", "aasld")
@@ -90,8 +90,9 @@ def a_case(na: str = "131", **parts: Any) -> Case:
         setting=setting,
         problems=parts.pop("problems", ()),
         missing=parts.pop("missing", {}),
+        labs=parts.pop("labs", ())
+        + tuple(reading(analyte, v) for analyte, v in parts.pop("readings", {}).items()),
     )
-    readings = parts.pop("readings", {})
     base: dict[str, Any] = {
         "age_years": 50,
         "sodium": sodium(na, profile=profile) if na else SodiumView(),
@@ -106,19 +107,16 @@ def a_case(na: str = "131", **parts: Any) -> Case:
         "pregnant": False,
         "dialysis": False,
         "comfort_care": False,
-        "readings": Readings(NOW, {analyte: (reading(v),) for analyte, v in readings.items()}),
     }
     case = assess(parts.pop("snapshot", snapshot), limits(profile), sets(), labs())
     vars(case).update(base | parts)  # given here, so that they are not worked out
     return case
 
 
-def reading(value: str, ago: timedelta = HOUR) -> Reading:
-    """One value, or a bound such as ">60"."""
+def reading(analyte: str, value: str, ago: timedelta = HOUR) -> LabResult:
+    """One result in the unit of labs.toml: a value, or a bound such as ">60"."""
     comparator = value[0] if value[0] in "<>" else ""
-    return Reading(
-        value=Decimal(value.lstrip("<>")), at=NOW - ago, until=NOW - ago, comparator=comparator
-    )
+    return lab(value.lstrip("<>"), ago, analyte=analyte, comparator=comparator)
 
 
 def problem(*concepts: str, **more: Any) -> Problem:

@@ -9,10 +9,8 @@ import pytest
 
 from cds_service.engine.finding import DraftBaclofen, DraftLabs
 from cds_service.sodium.case import Case
-from cds_service.sodium.results import Readings
 from cds_service.sodium.rules.plan import baclofen_withheld, cramp_suggestions
 from cds_service.sodium.symptoms import Symptoms
-from tests.sodium.cases import NOW
 from tests.sodium.rules.cases import (
     a_case,
     detail,
@@ -121,9 +119,8 @@ def test_a_diuretic_with_cramps_in_cirrhosis_brings_the_advice_to_stop_if_incapa
 def test_the_cramp_panel_skips_what_was_measured_lately(
     setting: str, days: float, asked: int
 ) -> None:
-    known = Readings(NOW, {"potassium": (reading("4", timedelta(days=days)),)})
-    case = a_case("131", setting=setting, symptoms=CRAMP)
-    vars(case)["readings"] = known
+    known = (reading("potassium", "4", timedelta(days=days)),)
+    case = a_case("131", setting=setting, symptoms=CRAMP, labs=known)
     labs = [a for s in cramp_suggestions(case) if s.kind == "cramp-labs" for a in s.actions]
     assert isinstance(labs[0], DraftLabs)
     assert len(labs[0].analytes) == asked
