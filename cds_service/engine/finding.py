@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from cds_service.knowledge.names import OrderTemplate
 from cds_service.terminology.match import RecordText
 
 Indicator = Literal["info", "warning", "critical"]
@@ -35,16 +36,11 @@ class DraftLabs(Struct, frozen=True):
     after: timedelta = timedelta(0)  # when the sample is to be drawn, from now
 
 
-class DraftFluidRestriction(Struct, frozen=True):
-    """A NutritionOrder (or ServiceRequest) that limits all fluids."""
+class DraftOrder(Struct, frozen=True):
+    """An order made from a template of knowledge/orders.toml."""
 
-    ml_per_day: str
-
-
-class DraftBaclofen(Struct, frozen=True):
-    """Baclofen for cramps in cirrhosis."""
-
-    mg_per_day: str
+    template: OrderTemplate
+    amount: str  # a day, in the unit of the template
 
 
 class RemoveDraft(Struct, frozen=True):
@@ -60,7 +56,7 @@ class StopOrder(Struct, frozen=True):
     drug: str
 
 
-Action = DraftLabs | DraftFluidRestriction | DraftBaclofen | RemoveDraft | StopOrder
+Action = DraftLabs | DraftOrder | RemoveDraft | StopOrder
 
 
 class Suggestion(Struct, frozen=True):

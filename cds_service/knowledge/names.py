@@ -123,6 +123,13 @@ class Problem(StrEnum):
     WITHDRAWAL = "withdrawal"
 
 
+class OrderTemplate(StrEnum):
+    """The orders that rules suggest; each is a table of orders.toml [templates]."""
+
+    BACLOFEN = "baclofen"
+    FLUID_RESTRICTION = "fluid-restriction"
+
+
 def check_names(knowledge: Knowledge) -> None:
     """Raises KnowledgeError for the first name in Python that hooks/ does not know."""
     terms = knowledge.terms
@@ -131,6 +138,7 @@ def check_names(knowledge: Knowledge) -> None:
         (DrugClass, "words.toml [drug_classes]", knowledge.words.drug_classes),
         (DrugName, "sodium-drugs.toml", terms.drugs),
         (Problem, "conditions.toml", terms.concepts),
+        (OrderTemplate, "orders.toml [templates]", knowledge.orders.templates),
     )
     for names, file, known in tables:
         for name in names:

@@ -21,13 +21,14 @@ class Term(Struct, frozen=True, forbid_unknown_fields=True):
     why: str
 
 
-class FluidRestrictionWords(Struct, frozen=True, forbid_unknown_fields=True):
-    """A suggested fluid restriction (B.4, M9); `$ml` in the texts is the daily amount."""
+class DietTemplate(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="diet"):
+    """A suggested diet that limits one nutrient (B.4, M9); `$amount` in the texts is the daily amount."""
 
     diet: Term
     nutrient: Term
+    unit: str
     instruction: str
-    text: str
+    text: str  # of the ServiceRequest, which some EHRs want in place of a NutritionOrder
     source: str
     where: str
     evidence: Evidence
@@ -40,8 +41,8 @@ class LabOrderWords(Struct, frozen=True, forbid_unknown_fields=True):
     category: Term
 
 
-class BaclofenWords(Struct, frozen=True, forbid_unknown_fields=True):
-    """The suggested baclofen order (CRAMP-CIRR); `$mg` in the text is the daily dose."""
+class DrugTemplate(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="drug"):
+    """A suggested drug (CRAMP-CIRR); `$amount` in the text is the daily dose."""
 
     medication: Term
     reason: Term
@@ -94,8 +95,7 @@ class ReadingWords(Struct, frozen=True, forbid_unknown_fields=True):
 class OrderWords(Struct, frozen=True, forbid_unknown_fields=True):
     """All of orders.toml."""
 
-    fluid_restriction: FluidRestrictionWords
+    templates: dict[str, DietTemplate | DrugTemplate]
     labs: LabOrderWords
-    baclofen: BaclofenWords
     stop: StopWords
     reading: ReadingWords

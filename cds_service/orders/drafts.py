@@ -14,15 +14,15 @@ from msgspec import Struct
 
 from cds_service.engine.finding import (
     Action,
-    DraftBaclofen,
-    DraftFluidRestriction,
     DraftLabs,
+    DraftOrder,
     RemoveDraft,
     StopOrder,
     Suggestion,
 )
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.order_words import OrderWords, Term
+from cds_service.knowledge.names import OrderTemplate
+from cds_service.knowledge.order_words import DietTemplate, DrugTemplate, OrderWords, Term
 from cds_service.knowledge.terms import Lab
 from cds_service.orders import r4b
 from cds_service.orders.stops import stopped
@@ -110,10 +110,8 @@ class Orders(Struct, frozen=True, dict=True):
         match action:
             case DraftLabs():
                 return self._labs(action, context, description)
-            case DraftFluidRestriction():
-                return _create(self.fluid_restriction(action.ml_per_day, context), description)
-            case DraftBaclofen():
-                return _create(self.baclofen(action.mg_per_day, context), description)
+            case DraftOrder():
+                return _create(self.order(action, context), description)
             case RemoveDraft():
                 known = _DRAFT.fullmatch(action.reference) is not None
                 deletion = {
@@ -163,19 +161,33 @@ class Orders(Struct, frozen=True, dict=True):
             request["occurrenceDateTime"] = _instant((context.now + action.after).replace(second=0))
         return request
 
-    def fluid_restriction(self, ml_per_day: str, context: OrderContext) -> dict[str, Any]:
-        """A draft fluid restriction: NutritionOrder, or ServiceRequest where the client wants that."""
-        words = self.words.fluid_restriction
-        amount = _quantity(ml_per_day, "mL", "mL")
-        instruction = Template(words.instruction).substitute(ml=ml_per_day)
+    def order(self, action: DraftOrder, context: OrderContext) -> dict[str, Any]:
+        """Returns a draft from a template of orders.toml; empty if the amount is no plain number."""
+        words = self.words.templates[action.template]
+        amount = _quantity(action.amount, words.unit, words.unit)
         if not amount:
             return {}
+        instruction = Template(words.instruction).substitute(amount=action.amount)
+        if isinstance(words, DrugTemplate):
+            return self._drug(words, amount, instruction, context)
+        return self._diet(words, amount, instruction, context)
+
+    def _diet(
+        self,
+        words: DietTemplate,
+        amount: dict[str, Any],
+        instruction: str,
+        context: OrderContext,
+    ) -> dict[str, Any]:
+        """A NutritionOrder, or a ServiceRequest if the client wants that."""
         if context.fluid_order == "ServiceRequest":
             return {
                 "resourceType": "ServiceRequest",
                 "status": "draft",
                 "intent": "order",
-                "code": _concept(words.diet, Template(words.text).substitute(ml=ml_per_day)),
+                "code": _concept(
+                    words.diet, Template(words.text).substitute(amount=amount["value"])
+                ),
                 "quantityQuantity": amount,
                 **context.asked_by,
                 "occurrenceTiming": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}},
@@ -195,10 +207,14 @@ class Orders(Struct, frozen=True, dict=True):
             },
         }
 
-    def baclofen(self, mg_per_day: str, context: OrderContext) -> dict[str, Any]:
-        """A draft MedicationRequest for baclofen against cramps, its whole dose in words as well."""
-        words = self.words.baclofen
-        dose = _quantity(mg_per_day, words.unit, words.unit)
+    def _drug(
+        self,
+        words: DrugTemplate,
+        dose: dict[str, Any],
+        instruction: str,
+        context: OrderContext,
+    ) -> dict[str, Any]:
+        """A MedicationRequest, its whole dose in words as well."""
         days = {"value": words.supply_days, "unit": "days", "system": UCUM, "code": "d"}
         repeat = {
             "boundsDuration": days,
@@ -206,8 +222,6 @@ class Orders(Struct, frozen=True, dict=True):
             "period": words.period_days,
             "periodUnit": "d",
         }
-        if not dose:
-            return {}
         return {
             "resourceType": "MedicationRequest",
             "status": "draft",
@@ -218,7 +232,7 @@ class Orders(Struct, frozen=True, dict=True):
             "reasonCode": [_concept(words.reason)],
             "dosageInstruction": [
                 {
-                    "text": Template(words.instruction).substitute(mg=mg_per_day),
+                    "text": instruction,
                     "timing": {"repeat": repeat},
                     "doseAndRate": [{"doseQuantity": dose}],
                 }
@@ -247,7 +261,10 @@ def sample_drafts(built: Orders, now: datetime) -> list[dict[str, Any]]:
     """One draft of each template, with all that a call may fill in and with as little as it may."""
     drafts = []
     for sample in _samples(now):
-        drafts += [built.fluid_restriction("1000", sample), built.baclofen("10", sample)]
+        drafts += [
+            built.order(DraftOrder(OrderTemplate.FLUID_RESTRICTION, "1000"), sample),
+            built.order(DraftOrder(OrderTemplate.BACLOFEN, "10"), sample),
+        ]
         drafts += [
             built.lab(name, DraftLabs((name,)), sample)
             for name, lab in built.labs.items()

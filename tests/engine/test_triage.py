@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from cds_service.engine.finding import (
-    DraftFluidRestriction,
     DraftLabs,
+    DraftOrder,
     Finding,
     Indicator,
     Outcome,
@@ -21,6 +21,7 @@ from cds_service.engine.finding import (
 )
 from cds_service.engine.triage import still_shown, triage
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.knowledge.names import OrderTemplate
 from cds_service.pipeline import HOOKS
 from cds_service.sodium.rules.book import closed
 from tests.sodium.rules.cases import a_case
@@ -192,7 +193,7 @@ def test_comfort_care_silences_patient_view_and_all_but_critical_orders() -> Non
 def test_with_unknown_age_only_laboratory_orders_are_suggested() -> None:
     buttons = (
         Suggestion("workup", (DraftLabs(("sodium",)),)),
-        Suggestion("fluid-restriction", (DraftFluidRestriction("1000"),)),
+        Suggestion("fluid-restriction", (DraftOrder(OrderTemplate.FLUID_RESTRICTION, "1000"),)),
         Suggestion("stop-drug", (StopOrder("MedicationRequest/9", "indapamide"),)),
         Suggestion("remove-draft", (RemoveDraft("MedicationRequest/1"),)),
     )

@@ -14,15 +14,15 @@ from fhir.resources.R4B.servicerequest import ServiceRequest
 
 from cds_service.engine.finding import (
     Action,
-    DraftBaclofen,
-    DraftFluidRestriction,
     DraftLabs,
+    DraftOrder,
     RemoveDraft,
     StopOrder,
     Suggestion,
 )
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.order_words import OrderWords
+from cds_service.knowledge.names import OrderTemplate
+from cds_service.knowledge.order_words import DietTemplate, OrderWords
 from cds_service.knowledge.terms import Lab, Terms
 from cds_service.orders import r4b
 from cds_service.orders.drafts import OrderContext, Orders, orders, sample_drafts
@@ -79,8 +79,8 @@ def on_the_wire(resource: object) -> Any:
 
 
 EVERY_DRAFT = (
-    DraftFluidRestriction("1000"),
-    DraftBaclofen("10"),
+    DraftOrder(OrderTemplate.FLUID_RESTRICTION, "1000"),
+    DraftOrder(OrderTemplate.BACLOFEN, "10"),
     DraftLabs(("sodium", "serum-osmolality", "urine-osmolality", "urine-sodium", "urate"), "stat"),
     DraftLabs(("sodium",), "urgent", timedelta(hours=2)),
     DraftLabs(
@@ -115,7 +115,7 @@ def test_every_test_that_can_be_ordered_has_a_valid_order(built: Orders, terms: 
 
 
 def test_a_fluid_restriction_is_a_nutrition_order_with_its_own_element_names(built: Orders) -> None:
-    resource = actions(built, DraftFluidRestriction("1000"))[0]["resource"]
+    resource = actions(built, DraftOrder(OrderTemplate.FLUID_RESTRICTION, "1000"))[0]["resource"]
     assert resource["patient"] == {"reference": "Patient/p"}
     assert resource["orderer"] == {"reference": "Practitioner/u"}
     assert resource["encounter"] == {"reference": "Encounter/e"}
@@ -127,9 +127,9 @@ def test_a_fluid_restriction_is_a_nutrition_order_with_its_own_element_names(bui
 
 
 def test_the_fallback_is_a_service_request_with_the_same_words(built: Orders) -> None:
-    resource = actions(built, DraftFluidRestriction("800"), fluid_order="ServiceRequest")[0][
-        "resource"
-    ]
+    resource = actions(
+        built, DraftOrder(OrderTemplate.FLUID_RESTRICTION, "800"), fluid_order="ServiceRequest"
+    )[0]["resource"]
     assert resource["code"]["text"] == "Fluid restriction 800 mL/24 h"
     assert "max 800 mL per 24 h" in resource["patientInstruction"]
 
@@ -160,7 +160,7 @@ def test_orders_for_one_patient_hold_nothing_of_the_one_before(built: Orders) ->
 
 
 def test_the_whole_baclofen_dose_stands_in_words_too(built: Orders) -> None:
-    resource = actions(built, DraftBaclofen("10"))[0]["resource"]
+    resource = actions(built, DraftOrder(OrderTemplate.BACLOFEN, "10"))[0]["resource"]
     dosage = resource["dosageInstruction"][0]
     assert "10 mg" in dosage["text"]
     assert "7 days" in dosage["text"]
@@ -172,7 +172,11 @@ def test_the_whole_baclofen_dose_stands_in_words_too(built: Orders) -> None:
     "user", [None, "Patient/p", "RelatedPerson/r", "Practitioner/", "Practitioner/../x"]
 )
 def test_nobody_but_a_practitioner_signs(built: Orders, user: str | None) -> None:
-    for action in (DraftFluidRestriction("1000"), DraftBaclofen("10"), DraftLabs(("sodium",))):
+    for action in (
+        DraftOrder(OrderTemplate.FLUID_RESTRICTION, "1000"),
+        DraftOrder(OrderTemplate.BACLOFEN, "10"),
+        DraftLabs(("sodium",)),
+    ):
         resource = actions(built, action, practitioner=user)[0]["resource"]
         assert not {"requester", "orderer"} & set(resource)
 
@@ -181,12 +185,12 @@ def test_nobody_but_a_practitioner_signs(built: Orders, user: str | None) -> Non
     "more", [{"patient_id": "p?x=1"}, {"patient_id": ".."}, {"encounter_id": "e/../f"}]
 )
 def test_an_id_that_is_none_gives_no_action(built: Orders, more: dict[str, Any]) -> None:
-    assert actions(built, DraftFluidRestriction("1000"), **more) == []
+    assert actions(built, DraftOrder(OrderTemplate.FLUID_RESTRICTION, "1000"), **more) == []
 
 
 @pytest.mark.parametrize("amount", ["", "1e9", "-5", "1000; drop"])
 def test_an_amount_that_is_no_number_gives_no_action(built: Orders, amount: str) -> None:
-    assert actions(built, DraftFluidRestriction(amount)) == []
+    assert actions(built, DraftOrder(OrderTemplate.FLUID_RESTRICTION, amount)) == []
 
 
 def test_a_suggestion_is_whole_or_not_at_all(built: Orders) -> None:
@@ -298,10 +302,11 @@ def test_no_order_that_differs_in_a_letter_is_taken_for_valid(
 
 
 def test_a_template_that_is_not_valid_stops_the_start(order_words: OrderWords) -> None:
-    diet = msgspec.structs.replace(order_words.fluid_restriction.diet, code="has a  double blank ")
-    words = msgspec.structs.replace(
-        order_words,
-        fluid_restriction=msgspec.structs.replace(order_words.fluid_restriction, diet=diet),
-    )
+    template = order_words.templates["fluid-restriction"]
+    assert isinstance(template, DietTemplate)
+    diet = msgspec.structs.replace(template.diet, code="has a  double blank ")
+    broken = msgspec.structs.replace(template, diet=diet)
+    templates = order_words.templates | {"fluid-restriction": broken}
+    words = msgspec.structs.replace(order_words, templates=templates)
     with pytest.raises(KnowledgeError, match=r"orders\.toml"):
         orders(words, {}, NOW)

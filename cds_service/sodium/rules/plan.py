@@ -5,15 +5,14 @@ from __future__ import annotations
 from msgspec import Struct
 
 from cds_service.engine.finding import (
-    DraftBaclofen,
-    DraftFluidRestriction,
+    DraftOrder,
     Line,
     StopOrder,
     Suggestion,
 )
 from cds_service.engine.rule import line
 from cds_service.engine.wording import joined, number
-from cds_service.knowledge.names import Analyte, DrugClass, Problem
+from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Problem
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Band, Reading
@@ -117,7 +116,7 @@ def restriction_suggestions(case: Case) -> list[Suggestion]:
     if restriction.likely_insufficient:
         caveats["caveat-insufficient"] = None
     ml = number(case.limits.fluid_ml_day)
-    draft = DraftFluidRestriction(ml)
+    draft = DraftOrder(OrderTemplate.FLUID_RESTRICTION, ml)
     if not caveats:
         return [Suggestion("fluid-restriction", (draft,), {"ml": ml})]
     facts = {"ml": ml, "caveats": joined("line", caveats)}
@@ -348,7 +347,10 @@ def cramp_suggestions(case: Case) -> list[Suggestion]:
     if not cirrhosis(case) or baclofen_withheld(case):
         return cramp_labs(case)
     mg = number(case.limits.baclofen_start_mg)
-    return [*cramp_labs(case), Suggestion("baclofen", (DraftBaclofen(mg),), {"mg": mg})]
+    return [
+        *cramp_labs(case),
+        Suggestion("baclofen", (DraftOrder(OrderTemplate.BACLOFEN, mg),), {"mg": mg}),
+    ]
 
 
 def baclofen_withheld(case: Case) -> str:

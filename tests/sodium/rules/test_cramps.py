@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.engine.finding import DraftBaclofen, DraftLabs
+from cds_service.engine.finding import DraftLabs, DraftOrder
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.plan import baclofen_withheld, cramp_suggestions
 from cds_service.sodium.symptoms import Symptoms
@@ -34,10 +34,7 @@ def cirrhotic(na: str = "131", **parts: Any) -> Case:
 
 def drafted(case: Case) -> list[str]:
     return [
-        a.mg_per_day
-        for s in cramp_suggestions(case)
-        for a in s.actions
-        if isinstance(a, DraftBaclofen)
+        a.amount for s in cramp_suggestions(case) for a in s.actions if isinstance(a, DraftOrder)
     ]
 
 

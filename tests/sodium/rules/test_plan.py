@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from cds_service.engine.finding import DraftFluidRestriction, Line, StopOrder
+from cds_service.engine.finding import DraftOrder, Line, StopOrder
+from cds_service.knowledge.names import OrderTemplate
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RateView
 from cds_service.sodium.restriction import Restriction
@@ -270,7 +271,7 @@ def test_what_was_not_seen_ends_the_label_of_the_restriction() -> None:
     )
     button = next(s for s in shown.suggestions if s.kind == "fluid-restriction-caveats")
     assert told(button.facts["caveats"]) == "BP not seen, likely to be insufficient"
-    assert button.actions == (DraftFluidRestriction("1000"),)
+    assert button.actions == (DraftOrder(OrderTemplate.FLUID_RESTRICTION, "1000"),)
 
 
 def test_severe_low_sodium_asks_for_severe_symptoms_before_restriction() -> None:
