@@ -1,6 +1,7 @@
-"""The servers that `bench/service.py` measures: ours as `cds-service serve` runs it, its floors, and the Node peer.
+"""Starts the servers that `bench/service.py` measures: ours, its floors, and the Node peer.
 
-Each runs in one process on CPU 0, the load on CPU 1, where the system can pin them; everything on loopback.
+Ours runs as `cds-service serve` runs it. Each runs in one process on CPU 0 and the load on CPU 1,
+if the system can pin them; everything is on loopback.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def running(
 ) -> Iterator[Running]:
     """Start a server, wait for its first answer, stop it as an operator would.
 
-    Ours may keep its bytecode, as every installation has it: to compile 190 modules is no part of a start.
+    Ours may keep its bytecode, as every installation does: compiling is no part of a start.
     """
     inherited = {
         name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
@@ -154,7 +155,7 @@ class Keys:
 def service(
     keys: Keys | None = None, fhir_base: str = "https://ehr.example.org/fhir/r4"
 ) -> Iterator[Running]:
-    """`cds-service serve` in development mode with one client, and SQLite, as a first deployment has it."""
+    """Runs `cds-service serve` in development mode with one client and SQLite."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="hyponatremia-bench-") as folder:
         client = [
@@ -184,7 +185,7 @@ def service(
 
 @contextlib.contextmanager
 def floor(kind: str) -> Iterator[Running]:
-    """Our front and Flask with nothing behind: "hello" answers at once, "read" reads the body and drops it."""
+    """Runs our front and Flask alone: "hello" answers at once, "read" reads the body first."""
     port = free_port()
     with running(
         [sys.executable, str(HERE / "floor.py"), str(port)], port, {"BENCH_FLOOR": kind}

@@ -1,4 +1,4 @@
-"""The floor of `bench/service.py`: Flask on our server and front, as `cds-service serve` runs it, and no medicine."""
+"""The floor of `bench/service.py`: Flask on our server and front, without the service behind it."""
 
 from __future__ import annotations
 

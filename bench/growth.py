@@ -21,30 +21,30 @@ ROUNDS, MS = 5, 1000
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 380, 64, 24, 28, 52
 COLORS = {"Observations": "#1f6feb", "orders": "#bf5b04"}
 SLIM = (
-    *(
-        "resourceType",
-        "id",
-        "status",
-        "intent",
-        "code",
-        "subject",
-        "valueQuantity",
-        "effectiveDateTime",
-    ),
-    *("medicationCodeableConcept", "authoredOn"),
+    "resourceType",
+    "id",
+    "status",
+    "intent",
+    "code",
+    "subject",
+    "valueQuantity",
+    "effectiveDateTime",
+    "medicationCodeableConcept",
+    "authoredOn",
 )
+GRAY, DARK = "#57606a", "#24292f"
 
 
 @dataclass(frozen=True)
 class Series:
-    """Milliseconds by count."""
+    """Milliseconds of a call by the number of resources in it."""
 
     name: str
     points: tuple[tuple[int, float], ...]
 
 
 def _body(observations: int, orders: int) -> bytes:
-    """A call with so many; resources without padding, so that 5,000 fit into the 2 MB that a body may have."""
+    """Returns a call with so many resources, without padding, so that 5,000 fit into 2 MB."""
     call = json.loads(traffic.call(7, observations, orders))
     for key in ("sodium", "medications"):
         for entry in call["prefetch"][key].get("entry", ()):
@@ -59,16 +59,16 @@ def _body(observations: int, orders: int) -> bytes:
 
 
 def measured() -> list[Series]:
-    """The median of some rounds for each count, of whole HTTP calls."""
-    found = []
+    """Returns the median time of whole HTTP calls for each count."""
+    series = []
     with service() as server:
         connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
         for name in COLORS:
             bodies = {n: _body(n, 10) if name == "Observations" else _body(10, n) for n in COUNTS}
             points = [(n, _median(connection, body)) for n, body in bodies.items()]
-            found.append(Series(name, tuple(points)))
+            series.append(Series(name, tuple(points)))
         connection.close()
-    return found
+    return series
 
 
 def _median(connection: HTTPConnection, body: bytes) -> float:
@@ -85,23 +85,24 @@ def _median(connection: HTTPConnection, body: bytes) -> float:
 
 
 def words(series: list[Series]) -> str:
-    """What the plot shows, in a sentence for each line."""
-    told = []
+    """Returns what the plot shows, in a sentence for each line."""
+    sentences = []
     for line in series:
         inside = [point for point in line.points if point[0] <= MAX_RESOURCES]
         (few, first), (many, last) = inside[2], inside[-1]
-        told.append(
-            f"{line.name}: {few} take {first:.1f} ms, {many} take {last:.1f} ms, {many // few} times as many "
-            f"{last / first:.1f} times as long."
+        sentences.append(
+            f"{line.name}: {few} take {first:.1f} ms, {many} take {last:.1f} ms, "
+            f"{many // few} times as many {last / first:.1f} times as long."
         )
-    told.append(
-        f"Of one call {MAX_RESOURCES} resources are read; beyond, the card says that the rest was not."
+    sentences.append(
+        f"Of one call {MAX_RESOURCES} resources are read; "
+        "beyond, the card says that the rest was not."
     )
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 def plot(series: list[Series]) -> str:
-    """An SVG with both lines; its text is its alternative too."""
+    """Returns an SVG with both lines; its title is its alternative text."""
     top = max(ms for line in series for _, ms in line.points) * 1.1
     across, up = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
@@ -114,24 +115,17 @@ def plot(series: list[Series]) -> str:
         f"<title>Time of a call against its size. {words(series)}</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
     ]
-    for step in range(5):
-        _, y = at(0, top * step / 4)
-        parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#d8dee4"/>'
-        )
-        parts.append(
-            f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end" fill="#57606a">{top * step / 4:.0f}</text>'
-        )
+    for value in (top * step / 4 for step in range(5)):
+        _, y = at(0, value)
+        parts.append(_line((LEFT, y), (WIDTH - RIGHT, y), 'stroke="#d8dee4"'))
+        parts.append(_text((LEFT - 8, y + 4), f"{value:.0f}", GRAY, "end"))
     for count in (0, 1000, 2000, 3000, 4000, 5000):
         x, _ = at(count, 0)
-        parts.append(
-            f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle" fill="#57606a">{count}</text>'
-        )
+        parts.append(_text((x, HEIGHT - BOTTOM + 20), str(count), GRAY, "middle"))
     x, _ = at(MAX_RESOURCES, 0)
-    parts.append(
-        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#8c959f" stroke-dasharray="4 4"/>'
-    )
-    parts.append(f'<text x="{x + 6:.1f}" y="{TOP + 12}" fill="#57606a">read up to here</text>')
+    dashes = 'stroke="#8c959f" stroke-dasharray="4 4"'
+    parts.append(_line((x, TOP), (x, HEIGHT - BOTTOM), dashes))
+    parts.append(_text((x + 6, TOP + 12), "read up to here", GRAY))
     for row, line in enumerate(series):
         color = COLORS[line.name]
         places = [at(count, ms) for count, ms in line.points]
@@ -140,14 +134,20 @@ def plot(series: list[Series]) -> str:
         parts += [
             f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3.5" fill="{color}"/>' for px, py in places
         ]
-        parts.append(
-            f'<text x="{LEFT + 12}" y="{TOP + 14 + 18 * row}" fill="{color}">{line.name}</text>'
-        )
-    parts.append(
-        f'<text x="{LEFT + across / 2}" y="{HEIGHT - 10}" text-anchor="middle" fill="#24292f">resources</text>'
-    )
-    parts.append(f'<text x="14" y="{TOP - 10}" fill="#24292f">ms</text></svg>')
-    return "\n".join(parts) + "\n"
+        parts.append(_text((LEFT + 12, TOP + 14 + 18 * row), line.name, color))
+    parts.append(_text((LEFT + across / 2, HEIGHT - 10), "resources", DARK, "middle"))
+    parts.append(_text((14, TOP - 10), "ms", DARK))
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _line(start: tuple[float, float], end: tuple[float, float], style: str) -> str:
+    (x1, y1), (x2, y2) = start, end
+    return f'<line x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}" {style}/>'
+
+
+def _text(place: tuple[float, float], words: str, color: str, anchor: str = "start") -> str:
+    x, y = place
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{color}">{words}</text>'
 
 
 if __name__ == "__main__":

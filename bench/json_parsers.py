@@ -1,4 +1,4 @@
-"""Measure the JSON parsers of decision 0003: what each refuses, how decimals arrive, how long 90 kB take.
+"""Measures the JSON parsers of decision 0003: what they refuse, decimals, and the time of 90 kB.
 
 Examples:
 
@@ -6,10 +6,10 @@ Examples:
     python json_parsers.py strict            # hostile input x parser
     python json_parsers.py speed --rounds 9  # time per body
 
-Parsers: json (standard library), orjson, msgspec without a type; `exact`, msgspec with a hook that makes
-decimals exact (the choice of decision 0003); `typed`, the Struct `sample_request.Call`; `resources`, an
-envelope whose resources are read one by one. Each cell of the table `stack` is a process of its own, as a
-parser may crash there. Needs: pip install orjson msgspec.
+Parsers: json (standard library), orjson, msgspec without a type; `exact`, msgspec with a hook that
+makes decimals exact (the choice of decision 0003); `typed`, the Struct `sample_request.Call`;
+`resources`, an envelope whose resources are read one by one. Each cell of the table `stack` is a
+process of its own, because a parser may crash there. It needs: pip install orjson msgspec.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class RefusedError(Exception):
 
 
 def exact(text: str) -> Decimal | str:
-    """A number with a point or an exponent; what is no measurement stays text, and counts as no number."""
+    """Returns a number with a point or an exponent; text that is no measurement stays text."""
     if len(text) > 50:
         return text
     try:
@@ -76,14 +76,14 @@ read_anything = msgspec.json.Decoder(float_hook=exact).decode
 
 
 def anything(raw: bytes) -> object:
-    """JSON of any shape with exact decimals; few brackets, because msgspec may crash on deep nesting."""
+    """Reads JSON of any shape with exact decimals, and refuses what may crash msgspec."""
     if raw.count(b"[") + raw.count(b"{") > BRACKETS:
         raise RefusedError("nested too deep")
     return read_anything(raw)
 
 
 def resources(entries: list[RawEntry]) -> list[Resource | object]:
-    """Each resource by itself: one that does not fit its type is read as plain JSON, and costs no other."""
+    """Reads each resource by itself; one that does not fit its type is read as plain JSON."""
     found: list[Resource | object] = []
     for entry in entries:
         try:
@@ -168,7 +168,7 @@ def outcome(parser: Parser, body: bytes) -> str:
 
 
 def strict() -> None:
-    """Hostile input x parser; the value stands in a number that is read, or in a member that is not."""
+    """Prints hostile input by parser, in a number that is read and in a member that is not."""
     cases = {
         f"{name} ({place})": head + value + tail
         for name, value in VALUES.items()
@@ -231,27 +231,25 @@ def speed(rounds: int) -> None:
 
 
 def stack() -> None:
-    """Deep nesting x stack size of the thread: refused, or does the process crash, and at which depth?"""
+    """Prints, for each stack size of the thread, the depth of nesting that crashes the process."""
     sizes = (512, 2048, 8192, 16384)
     print(f"Python {sys.version.split()[0]:28}" + "".join(f"{kib:>9} KiB" for kib in sizes))
     for name in PARSERS:
         for shape in ("[", '{"a":'):
-            cells = []
-            for kib in sizes:
-                crashed = ""
-                for depth in (3000, 9000, 100_000):
-                    command = [sys.executable, __file__, "deep", name, shape, str(depth), str(kib)]
-                    if (
-                        subprocess.run(command, capture_output=True, timeout=20).returncode
-                        and not crashed
-                    ):
-                        crashed = f"{depth}"
-                cells.append(f"crash {crashed}" if crashed else "refused")
+            cells = [_depth_that_crashes(name, shape, kib) for kib in sizes]
             print(f"{name:12}{shape:8}{'':16}" + "".join(f"{cell:>13}" for cell in cells))
 
 
+def _depth_that_crashes(name: str, shape: str, kib: int) -> str:
+    for depth in (3000, 9000, 100_000):
+        command = [sys.executable, __file__, "deep", name, shape, str(depth), str(kib)]
+        if subprocess.run(command, capture_output=True, timeout=20).returncode:
+            return f"crash {depth}"
+    return "refused"
+
+
 def deep(name: str, shape: str, depth: int, kib: int) -> None:
-    """One cell of `stack`, in its own process."""
+    """Runs one cell of `stack`, in its own process."""
     nested = shape.encode() * depth + b"1" + {"[": b"]"}.get(shape, b"}") * depth
     head, tail = PLACES["unread"] if name in ("typed", "resources") else (b"", b"")
     threading.stack_size(kib * 1024)

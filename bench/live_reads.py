@@ -1,9 +1,9 @@
-"""How much longer five live reads take than the slowest of them, against a local FHIR stub with latency.
+"""Compares five live reads with the slowest of them, against a local FHIR stub with latency.
 
     python bench/live_reads.py --runs 40 --latency-ms 50
 
-Prints the median time of a gather, of its slowest read, and of the same reads one after the other; and the
-ratio of the first two, which says what asking for five things costs beyond asking for one.
+It prints the median time of a gather, of its slowest read, and of the same reads one by one. The
+ratio of the first two shows what five reads cost beyond one.
 """
 
 from __future__ import annotations

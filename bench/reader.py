@@ -185,10 +185,11 @@ def main() -> None:
         print(measure(label, make(given.resources), words, given.rounds).line)
     lost = refused(observations(given.resources))
     print(
-        f"validation refuses the whole Bundle for {len(lost)} of {len(QUIRKS)} quirks: {', '.join(lost)}"
+        f"validation refuses the whole Bundle for {len(lost)} of {len(QUIRKS)} quirks: "
+        + ", ".join(lost)
     )
     print(
-        "our reading loses none of the other entries to any of them (tests/records/test_reader_*.py)"
+        "our reading keeps all other entries beside each of them (tests/records/test_reader_*.py)"
     )
 
 

@@ -1,4 +1,4 @@
-"""How long the report takes over a simulated year: 200,000 issued cards and 50,000 answers."""
+"""Measures the report over a simulated year with 200,000 issued cards and 50,000 answers."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ CARDS, ANSWERS = 200_000, 50_000
 
 
 def main() -> None:
-    """Print the seconds of each step."""
+    """Prints the seconds of each step."""
     now = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="hyponatremia-bench-") as folder:
         database = open_database(sqlite_url(Path(folder)))
         began = time.perf_counter()
         fill(database, "bench", cards=CARDS, answers=ANSWERS, until=now)
         filled = time.perf_counter()
-        found = figures(
+        year = figures(
             FigureTables(database), ["bench"], (now - timedelta(days=365)).date(), now, {}
         )
         counted = time.perf_counter()
-        page = report_page(found)
+        page = report_page(year)
         written = time.perf_counter()
     print(
-        f"fill {filled - began:.1f} s, figures {counted - filled:.2f} s, page {written - counted:.3f} s"
+        f"fill {filled - began:.1f} s, figures {counted - filled:.2f} s, "
+        f"page {written - counted:.3f} s"
     )
-    print(
-        f"{found.total.cards} cards, {found.total.accepted + found.total.overridden} answered, {len(page)} bytes"
-    )
+    answered = year.total.accepted + year.total.overridden
+    print(f"{year.total.cards} cards, {answered} answered, {len(page)} bytes")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The request every benchmark here uses: a patient-view of about 90 kB, and the typed shape that reads it.
+"""The request of all benchmarks, a patient-view of about 90 kB, and the typed shape that reads it.
 
-One Patient, 20 Observations and 20 MedicationRequests, with the padding a real EHR sends: meta, narrative,
-identifiers, displays. Everything is synthetic.
+It has one Patient, 20 Observations and 20 MedicationRequests, with the padding of a real EHR: meta,
+narrative, identifiers, displays. Everything is synthetic.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 SODIUM = "Sodium [Moles/volume] in Serum or Plasma"
 START = "2026-10-01T00:00:00+01:00"
 DIV = (
-    '<div xmlns="http://www.w3.org/1999/xhtml"><p><b>Generated Narrative</b></p><p>status: final</p>'
+    '<div xmlns="http://www.w3.org/1999/xhtml"><p><b>Generated Narrative</b></p>'
+    "<p>status: final</p>"
     "<p>value: {} mmol/L (reference range 135-145 mmol/L), interpretation: Low</p></div>"
 )
 
@@ -159,7 +160,7 @@ def patient_view(observations: int = 20, orders: int = 20) -> bytes:
 
 
 def bounded(value: Decimal | str) -> Decimal:
-    """The number, unless it is not finite (msgspec reads the string "NaN" as one) or beyond a double."""
+    """Returns a finite number within a double; msgspec reads the string "NaN" as a number too."""
     number = Decimal(value)
     if not number.is_finite() or abs(number.adjusted()) > 300:
         raise ValueError("not a usable number")

@@ -1,7 +1,7 @@
-"""What `servers.py` measures: a small Flask service behind gunicorn and granian, with the guard each needs.
+"""The small Flask service that `servers.py` measures behind gunicorn and granian.
 
 `service` is bare WSGI, `guarded` is for gunicorn, `front` for granian (RSGI).
-`python server_candidates.py PORT` serves `front` inside its own process, as a command like `demo` would.
+`python server_candidates.py PORT` serves `front` inside its own process, as `demo` would.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def echo() -> Response:
 
 
 class Guarded:
-    """For gunicorn: at most `slots` bodies are read at once; one watchdog shuts the sockets that are late."""
+    """Reads at most `slots` bodies at once for gunicorn; one watchdog shuts the late sockets."""
 
     def __init__(self, app: WSGIApplication, slots: int) -> None:
         self._app, self._slots = app, threading.BoundedSemaphore(slots)
@@ -133,11 +133,12 @@ class Guarded:
         while True:
             time.sleep(0.1)
             with self._lock:
-                for key in [
-                    key for key, (until, _) in self._reading.items() if until < time.monotonic()
-                ]:
-                    with contextlib.suppress(OSError):
-                        self._reading.pop(key)[1].shutdown(socket.SHUT_RD)
+                now = time.monotonic()
+                late = [key for key, (until, _) in self._reading.items() if until < now]
+                sockets = [self._reading.pop(key)[1] for key in late]
+            for connection in sockets:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RD)
 
     def _refuse(self, start: StartResponse, status: str) -> Iterable[bytes]:
         length = ("Content-Length", str(len(OUTCOME)))

@@ -1,4 +1,4 @@
-"""The clients of the server benchmark: load generator, slow clients, single requests. Needs nothing else."""
+"""The clients of the server benchmark: load generator, slow clients, single requests."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Client:
             self.left = self.left[self.connection.send(self.left) :]
 
     def readable(self) -> tuple[float, bool] | None:
-        """Latency and whether it was a 200, once the answer is complete; then the next request begins."""
+        """Returns latency and whether it was a 200, once the answer is complete."""
         data = self.connection.recv(65536)
         if not data:
             raise ConnectionError("the server closed a keep-alive connection")
@@ -81,7 +81,7 @@ class Client:
 def load(
     port: int, connections: int, seconds: float, requests: Iterator[bytes] | None = None
 ) -> tuple[list[float], int]:
-    """Latencies, and the number of answers that were not 200; ends early where `requests` does."""
+    """Returns latencies and the number of answers other than 200; `requests` may end it early."""
     requests = requests or repeat(HEAD + BODY)
     latencies: list[float] = []
     bad = 0
@@ -96,16 +96,21 @@ def load(
                 client.connection, selectors.EVENT_READ | selectors.EVENT_WRITE, client
             )
         end = time.perf_counter() + seconds
-        with contextlib.suppress(NoMoreRequests):
-            while time.perf_counter() < end:
-                for result in _turn(selector):
-                    latencies.append(result[0])
-                    bad += not result[1]
+        for latency, good in _until(end, selector):
+            latencies.append(latency)
+            bad += not good
     return sorted(latencies), bad
 
 
+def _until(end: float, selector: selectors.BaseSelector) -> Iterator[tuple[float, bool]]:
+    """Yields answers until this time, or until there are no more requests."""
+    with contextlib.suppress(NoMoreRequests):
+        while time.perf_counter() < end:
+            yield from _turn(selector)
+
+
 def _turn(selector: selectors.BaseSelector) -> Iterator[tuple[float, bool]]:
-    """What has been answered since the last turn; sends what can be sent."""
+    """Yields what has been answered since the last turn, and sends what can be sent."""
     for key, events in selector.select(0.2):
         client: Client = key.data
         if events & selectors.EVENT_WRITE:
@@ -119,7 +124,7 @@ def _turn(selector: selectors.BaseSelector) -> Iterator[tuple[float, bool]]:
 
 
 def stall(port: int, kind: str, seconds: float) -> tuple[str, float | None]:
-    """One slow client: what ended it (a status, or 'open' if nothing did) and after how long."""
+    """Runs a slow client; returns what ended it (a status, or 'open') and after how long."""
     payload, extra = (
         (HEAD[:40], HEAD[40:]) if kind == "headers" else (HEAD + BODY[: len(BODY) // 2], BODY)
     )
@@ -131,12 +136,13 @@ def stall(port: int, kind: str, seconds: float) -> tuple[str, float | None]:
         for turn in range(int(seconds * 2)):
             try:
                 data = connection.recv(4096)
-                if not data:
-                    return status or "closed", time.perf_counter() - started
-                status = status or data[9:12].decode()
             except TimeoutError:
-                if kind in ("drip", "headers") and not status:
-                    connection.sendall(extra[turn : turn + 1])
+                more = extra[turn : turn + 1] if kind in ("drip", "headers") and not status else b""
+                connection.sendall(more)
+                continue
             except OSError:
                 return status or "reset", time.perf_counter() - started
+            if not data:
+                return status or "closed", time.perf_counter() - started
+            status = status or data[9:12].decode()
     return f"{status} open".strip(), None

@@ -1,7 +1,7 @@
-"""An RSGI application: reads each body under a deadline and a cap, then calls a WSGI application in a thread.
+"""Reads each body under a deadline and a cap, then calls a WSGI application; for RSGI servers.
 
-A slow client costs a coroutine and never a thread. GET requests have threads of their own, so that /health
-answers while every hook waits, and a hook may read from a FHIR server that lives in the same process.
+A slow client costs a coroutine and never a thread. GET requests have threads of their own, so that
+/health answers while every hook waits, and a hook may read from a FHIR server in the same process.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def plain_refusal(status: int) -> Answer:
     return status, [("content-type", "application/fhir+json")], OUTCOME
 
 
-class Lane:
-    """A few threads, started as they are needed, and a bound on the requests that run or wait for them.
+class WorkerThreads:
+    """A few threads, started as they are needed, with a bound on requests that run or wait.
 
-    A ThreadPoolExecutor does the same; it took about a tenth more CPU per request in one set of rounds.
+    A ThreadPoolExecutor does the same with about a tenth more CPU per request in one measurement.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Lane:
         )
 
     async def run(self, job: Callable[[], Answer]) -> Answer | None:
-        """The answer of `job`, or None where the lane is full."""
+        """Returns the answer of `job`, or None if there is no room."""
         if self._inside >= self._limit:
             return None
         self._inside += 1
@@ -106,10 +106,10 @@ class Front:
         self._bytes_left = HELD_BYTES
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Runs in the worker, as threads do not survive a fork. Deep JSON cannot overflow their stack."""
+        """Starts threads whose stack deep JSON cannot overflow; threads do not survive a fork."""
         threading.stack_size(STACK_BYTES)
-        self._writes = Lane("write", self._threads, self._waiting, loop)
-        self._reads = Lane("read", self._read_threads, self._waiting, loop)
+        self._writes = WorkerThreads("write", self._threads, self._waiting, loop)
+        self._reads = WorkerThreads("read", self._read_threads, self._waiting, loop)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Runs when the last request has its answer."""
@@ -141,8 +141,8 @@ class Front:
             body = await self._body(protocol, chunked) if size else b""
             if len(body) > BODY_BYTES:
                 return 413
-            lane = self._reads if scope.method in SAFE else self._writes
-            return await lane.run(partial(self._call, scope, body, received)) or 503
+            threads = self._reads if scope.method in SAFE else self._writes
+            return await threads.run(partial(self._call, scope, body, received)) or 503
         except TimeoutError:
             return 408
         except RuntimeError:
@@ -195,7 +195,7 @@ FIXED: dict[str, Any] = {
 
 
 def environment(scope: Scope, body: bytes, received: float) -> WSGIEnvironment:
-    """The WSGI environ. A header named with an underscore is dropped, a repeated one joined by commas."""
+    """Returns the WSGI environ, without headers whose name has an underscore."""
     host, _, port = scope.server.rpartition(":")
     environ = FIXED | {
         "REQUEST_METHOD": scope.method,

@@ -1,4 +1,4 @@
-"""Measure the HTTP servers of decision 0002: speed, slow clients, graceful stop, hostile requests, memory.
+"""Measures the HTTP servers of decision 0002: speed, slow clients, stop, hostile requests, memory.
 
 Examples:
 
@@ -6,8 +6,9 @@ Examples:
     python servers.py speed --rounds 3 --seconds 3         # the throughput table only
     python servers.py slow --only front,gunicorn-64        # slow clients, two candidates
 
-Everything stays on the loopback address. The server runs on CPU 0 and the load on CPU 1, where the system can
-pin them. Needs: pip install flask msgspec gunicorn 'granian[uvloop]'. Other work spoils the numbers.
+Everything stays on the loopback address. The server runs on CPU 0 and the load on CPU 1, if the
+system can pin them. It needs: pip install flask msgspec gunicorn 'granian[uvloop]'. Other work
+spoils the numbers.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,7 +92,7 @@ COMMANDS: dict[str, tuple[list[str], int]] = {
 
 
 class Row(NamedTuple):
-    """Requests per second, latencies, CPU per request, what other processes took (%), answers not 200."""
+    """Requests per second, latencies, CPU per request, CPU of others (%), answers not 200."""
 
     rps: float
     middle: float
@@ -183,19 +185,19 @@ def measure(server: Server, connections: int, seconds: float) -> Row:
 
 
 def speed(names: list[str], rounds: int, seconds: float, quiet: float = 6) -> None:
-    """Candidates take turns; rows in which other processes took more than `quiet` % are left out."""
+    """Measures candidates in turn; rows in which others took more than `quiet` % are left out."""
     rows: dict[tuple[str, str, int], list[Row]] = {}
     cases = [(name, "tuned") for name in names]
     cases += [(name, "default") for name in names if name == "front-dicts"]
-    for _ in range(rounds):
-        for name, collector in cases:
-            with running(name, collector) as server:
-                load(server.port, 8, 1)
-                for connections in (8, 1):
-                    row = measure(server, connections, seconds)
-                    rows.setdefault((name, collector, connections), []).append(row)
+    for name, collector in cases * rounds:
+        with running(name, collector) as server:
+            load(server.port, 8, 1)
+            for connections in (8, 1):
+                row = measure(server, connections, seconds)
+                rows.setdefault((name, collector, connections), []).append(row)
     print(
-        "candidate       gc       conn |   rps   best | p50 ms p99 ms | cpu ms/req  least | not 200 | kept"
+        "candidate       gc       conn |   rps   best | p50 ms p99 ms | "
+        "cpu ms/req  least | not 200 | kept"
     )
     for (name, collector, connections), every in rows.items():
         kept = [row for row in every if row.others <= quiet] or every
@@ -207,43 +209,55 @@ def speed(names: list[str], rounds: int, seconds: float, quiet: float = 6) -> No
             min(r.cpu for r in kept),
             sum(r.bad for r in every),
         )
-        figures = f"{rps:5.0f} {best:6.0f} | {middle:6.2f} {tail:6.2f} | {cpu:10.3f} {least:6.3f} | {bad:7}"
+        figures = f"{rps:5.0f} {best:6.0f} | {middle:6.2f} {tail:6.2f} | {cpu:10.3f} {least:6.3f}"
         count = sum(row.others <= quiet for row in every)
-        print(f"{name:15} {collector:8} {connections:4} | {figures} | {count} of {len(every)}")
+        print(
+            f"{name:15} {collector:8} {connections:4} | {figures} | {bad:7} "
+            f"| {count} of {len(every)}"
+        )
 
 
 def slow(names: list[str], seconds: float = 8) -> None:
-    """Slow clients, while /health and a whole hook call are asked for every 0.1 s during three seconds."""
+    """Runs slow clients, and calls /health and a hook every 0.1 s during three seconds."""
     print(
-        "candidate       clients kind    | /health: worst ms, answers | hook answers | end of the slow"
+        "candidate       clients kind    | /health: worst ms, answers | hook answers "
+        "| end of the slow"
     )
     cases = [(count, kind) for kind in ("stall", "drip") for count in (4, 16, 70)]
-    for name in names:
-        for count, kind in [*cases, (70, "headers"), (70, "idle")]:
-            with running(name) as server:
-                ends: list[tuple[str, float | None]] = []
-                ask: Callable[[], None] = lambda: ends.append(stall(server.port, kind, seconds))  # noqa: B023, E731
-                clients = [threading.Thread(target=ask) for _ in range(count)]
-                for client in clients:
-                    client.start()
-                time.sleep(0.3)
-                until, health, hooks = time.perf_counter() + 3, [], Counter[str]()
-                while time.perf_counter() < until:
-                    health.append(exchange(server.port, HEALTH, 4))
-                    hooks[exchange(server.port, HEAD + BODY, 4)[0]] += 1
-                    time.sleep(0.1)
-                for client in clients:
-                    client.join()
-            worst = max(took for _, took in health) * 1e3
-            tally = Counter(end if took is None else f"{end} at {took:.0f} s" for end, took in ends)
-            asked = f"{worst:5.0f} {dict(Counter(status for status, _ in health))} | {dict(hooks)}"
-            print(f"{name:15} {count:7} {kind:7} | {asked} | {dict(tally)}", flush=True)
+    for name, (count, kind) in product(names, [*cases, (70, "headers"), (70, "idle")]):
+        with running(name) as server:
+            figures = _beside(server.port, count, kind, seconds)
+        print(f"{name:15} {count:7} {kind:7} | {figures}", flush=True)
+
+
+def _beside(port: int, count: int, kind: str, seconds: float) -> str:
+    """Returns how /health and hooks fared beside `count` slow clients, and how those ended."""
+    ends: list[tuple[str, float | None]] = []
+    clients = [
+        threading.Thread(target=lambda: ends.append(stall(port, kind, seconds)))
+        for _ in range(count)
+    ]
+    for client in clients:
+        client.start()
+    time.sleep(0.3)
+    until, health, hooks = time.perf_counter() + 3, [], Counter[str]()
+    while time.perf_counter() < until:
+        health.append(exchange(port, HEALTH, 4))
+        hooks[exchange(port, HEAD + BODY, 4)[0]] += 1
+        time.sleep(0.1)
+    for client in clients:
+        client.join()
+    worst = max(took for _, took in health) * 1e3
+    tally = Counter(end if took is None else f"{end} at {took:.0f} s" for end, took in ends)
+    statuses = Counter(status for status, _ in health)
+    return f"{worst:5.0f} {dict(statuses)} | {dict(hooks)} | {dict(tally)}"
 
 
 def stop(names: list[str]) -> None:
-    """Time to the first answer, memory, and SIGTERM 0.4 s into a request of 1.5 s, one connection idle."""
+    """Measures the first answer, memory, and SIGTERM 0.4 s into a request of 1.5 s."""
     print(
-        "candidate       | first 200 ms | MiB idle | MiB after load | request in flight | exit | after s"
+        "candidate       | first 200 ms | MiB idle | MiB after load | "
+        "request in flight | exit | after s"
     )
     for name in names:
         with running(name) as server, contextlib.ExitStack() as stack:

@@ -1,13 +1,13 @@
-"""The whole service beside its floors and beside Node: throughput, latency, CPU, memory, start, growth.
+"""Measures the service beside its floors and Node: throughput, latency, CPU, memory, start, growth.
 
 Examples:
 
     python bench/service.py                          # everything, printed
-    python bench/service.py --write                  # and written to bench/RESULTS.md and bench/growth.svg
+    python bench/service.py --write                  # and written to RESULTS.md and growth.svg
     python bench/service.py --rounds 1 --seconds 1   # a quick look
 
-Figures are of this machine and of this run; the ratios are what carries over. One worker on one core (CPU 0), the
-load on the other. Every row is the median of its rounds, candidates taking turns.
+Figures are of this machine and of this run; only the ratios carry over. One worker runs on one core
+(CPU 0), the load on the other. Every row is the median of its rounds, with candidates in turn.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Case:
 
 
 def requests(bodies: list[bytes], port: int, keys: Keys | None, algorithm: str) -> Iterator[bytes]:
-    """HTTP requests with these bodies in turn; with a fresh token each where the service asks for one."""
+    """Yields HTTP requests with these bodies in turn, each with a fresh token if it needs one."""
 
     def one(body: bytes, token: str) -> bytes:
         bearer = f"Authorization: Bearer {token}\r\n" if token else ""
@@ -96,7 +96,8 @@ def measure(case: Case, keys: Keys, seconds: float) -> None:
             took, cpu = time.perf_counter() - began, server.cpu_s() - cpu
             if bad or not times:
                 raise SystemExit(
-                    f"{case.name}: {bad} of {len(times)} answers were not 200; the figures mean nothing"
+                    f"{case.name}: {bad} of {len(times)} answers were not 200; "
+                    "the figures mean nothing"
                 )
             row = (
                 len(times) / took,
@@ -132,7 +133,7 @@ def cases(keys: Keys) -> list[Case]:
 
 
 def live(seconds: float) -> tuple[float, float, float]:
-    """p50 of a call that reads everything live from a server with latency, p50 of one read, and their ratio."""
+    """Returns p50 of a call that reads everything live, p50 of one read, and their ratio."""
     with serving(LATENCY_MS / MS, 20) as base, service(fhir_base=base) as server:
         bodies = []
         for seed in range(PATIENTS):
@@ -174,8 +175,8 @@ def table(rows: list[Case]) -> list[str]:
         ready = statistics.median(case.ready)
         worker, everything = (statistics.median(sizes) for sizes in zip(*case.mib, strict=True))
         lines.append(
-            f"| {case.name} | {rate:.0f} | {by_node} | {by_read} | {eight} | {one} | {case.of(8, 3):.2f} "
-            f"| {worker:.0f} | {everything:.0f} | {ready:.2f} |"
+            f"| {case.name} | {rate:.0f} | {by_node} | {by_read} | {eight} | {one} "
+            f"| {case.of(8, 3):.2f} | {worker:.0f} | {everything:.0f} | {ready:.2f} |"
         )
     return lines
 
@@ -204,15 +205,16 @@ def report(rows: list[Case], grown: list[growth.Series], rounds: int, seconds: f
     middle, one, ratio = live(seconds)
     parts = [
         "# Measured speed",
-        f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: {machine()}. {rounds} rounds of {seconds:g} s, "
-        f"medians; peer: {peer}. The service runs as `cds-service serve` runs it: registry, audit and issued cards in "
-        f"SQLite, suppression, log. A usual call is 1 Patient, 20 sodium results and 20 orders (90 kB), a large one "
-        "200 and 100 (640 kB); three patients in ten have low sodium. Memory: pages that processes share count in "
-        "parts. Installed is what requirements.lock names, and no tool of development.",
+        f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: {machine()}. {rounds} rounds of "
+        f"{seconds:g} s, medians; peer: {peer}. The service runs as `cds-service serve` runs it: "
+        "registry, audit and issued cards in SQLite, suppression, log. A usual call is 1 Patient, "
+        "20 sodium results and 20 orders (90 kB), a large one 200 and 100 (640 kB); three patients "
+        "in ten have low sodium. Memory: pages that processes share count in parts. Installed is "
+        "what requirements.lock names, and no tool of development.",
         "\n".join(table(rows)),
         "## Live reads",
-        f"Nothing prefetched, every read {LATENCY_MS} ms: p50 {middle:.0f} ms at one connection, **{ratio:.2f} times** "
-        f"the slowest read ({one:.0f} ms).",
+        f"Nothing prefetched, every read {LATENCY_MS} ms: p50 {middle:.0f} ms at one connection, "
+        f"**{ratio:.2f} times** the slowest read ({one:.0f} ms).",
         "## Where the time goes",
         "\n".join(stages.table([traffic.usual(seed) for seed in range(PATIENTS)])),
         "## Growth",

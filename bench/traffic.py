@@ -1,7 +1,8 @@
-"""Hook calls as a hospital sends them: many patients, most lists of medicines alike, no two calls the same.
+"""Hook calls as a hospital sends them: many patients, similar medicines, no two calls the same.
 
-`usual` is 1 Patient, 20 sodium results and 20 orders, about 90 kB; `large` 200 and 100, about 630 kB. Three in ten
-patients have low sodium and get a card; the others get none, after the same look. Everything is synthetic.
+`usual` is 1 Patient, 20 sodium results and 20 orders, about 90 kB; `large` is 200 and 100, about
+630 kB. Three in ten patients have low sodium and get a card; the others get no card after the same
+work. Everything is synthetic.
 """
 
 from __future__ import annotations
