@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from cds_service.cli.offline import evaluate, offline_pipeline
+from cds_service.cli.replay import evaluate, offline_pipeline
 from cds_service.demo.fhir_server import MemoryServer, Query
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.pipeline import Evaluation, Pipeline

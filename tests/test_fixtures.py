@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.cli.offline import replay
+from cds_service.cli.replay import answer_story
 from cds_service.cli.stories import prefetch_of
 from cds_service.demo.stories import ExpectedCard, Story, default_fixtures_dir, load_stories
 from cds_service.pipeline import Pipeline
@@ -41,7 +41,7 @@ def _meets(card: dict[str, Any], expected: ExpectedCard) -> None:
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 def test_a_story_gets_its_cards(story: Story, pipeline: Pipeline) -> None:
-    cards = replay(pipeline, story).cards
+    cards = answer_story(pipeline, story).cards
     assert [_head(card) for card in cards] == [(e.topic, e.indicator) for e in story.file.cards]
     for card, expected in zip(cards, story.file.cards, strict=True):
         _meets(card, expected)
@@ -75,7 +75,7 @@ def test_shifted_cards_are_the_same_cards(story: Story, pipeline: Pipeline) -> N
     """A story told next year fires as it did at its own time."""
     from datetime import timedelta
 
-    from cds_service.cli.offline import evaluate
+    from cds_service.cli.replay import evaluate
     from cds_service.trust.registry import Client
 
     later = story.file.now + timedelta(days=400, hours=5, minutes=17, seconds=12)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cds_service import pipeline as module
-from cds_service.cli.offline import evaluate, offline_pipeline, replay
+from cds_service.cli.replay import answer_story, evaluate, offline_pipeline
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked
 from cds_service.knowledge.load import default_hooks_dir
@@ -76,7 +76,7 @@ def test_with_its_row_order_sign_gives_the_cards_of_order_select(
     client = Client(
         profile=story.file.profile, explain_missing_data=story.file.explain_missing_data
     )
-    selected = replay(signing_pipeline, story)
+    selected = answer_story(signing_pipeline, story)
     answered = evaluate(signing_pipeline, SIGN, signed(story), story.file.now, client)
     assert [_said(card) for card in answered.cards] == [_said(card) for card in selected.cards]
     assert answered.reason == selected.reason

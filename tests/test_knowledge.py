@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from msgspec.structs import fields
 
 import cds_service
-from cds_service.cli.check import command as check
+from cds_service.cli.knowledge import check
 from cds_service.errors import ConfigurationError, KnowledgeError
 from cds_service.knowledge import names
 from cds_service.knowledge.limits import Limits

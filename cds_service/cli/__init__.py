@@ -1,4 +1,4 @@
-"""The command line: one module per command, imported when it is called."""
+"""The command line. `Commands` lists each command with its module and function."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import gc
 import importlib
 import os
 import sys
-from types import ModuleType
 from typing import ClassVar
 
 import click
@@ -17,44 +16,43 @@ EX_CONFIG = 78  # sysexits.h: the configuration is wrong
 
 
 class Commands(click.Group):
-    """Finds a command in the module of its name, so that `--help` stays fast."""
+    """Imports the module of a command only when the command is called."""
 
-    modules: ClassVar[dict[str, str]] = {
-        "demo": "demo",
-        "serve": "serve",
-        "check": "check",
-        "replay": "replay",
-        "explain": "explain",
-        "diff-stories": "diff_stories",
-        "basis": "basis",
-        "stories": "stories",
-        "prefetch-table": "prefetch_table",
-        "client": "client",
-        "terminology": "terminology",
-        "report": "report",
-        "db": "db",
+    commands_by_name: ClassVar[dict[str, str]] = {
+        "demo": "demo:demo",
+        "serve": "serve:serve",
+        "check": "knowledge:check",
+        "replay": "replay:replay",
+        "explain": "replay:explain",
+        "diff-stories": "stories:diff_stories",
+        "basis": "knowledge:basis",
+        "stories": "stories:stories",
+        "prefetch-table": "prefetch_table:prefetch_table",
+        "client": "client:client",
+        "terminology": "terminology:terminology",
+        "report": "report:report",
+        "db": "db:db",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order a newcomer needs them."""
-        return list(self.modules)
+        """Returns the names in the order in which a newcomer needs them."""
+        return list(self.commands_by_name)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, from its module."""
-        if cmd_name not in self.modules:
+        """Returns the command of this name, from its module."""
+        if cmd_name not in self.commands_by_name:
             return None
-        command: click.Command = _imported(f"cds_service.cli.{self.modules[cmd_name]}").command
+        module, _, function = self.commands_by_name[cmd_name].partition(":")
+        # What an import makes stays until the end, so the collector need not look through it.
+        gc.disable()
+        try:
+            command: click.Command = getattr(
+                importlib.import_module(f"cds_service.cli.{module}"), function
+            )
+        finally:
+            gc.freeze()
+            gc.enable()
         return command
-
-
-def _imported(name: str) -> ModuleType:
-    """A module, without the collector's looking again and again through what stays until the end."""
-    gc.disable()
-    try:
-        return importlib.import_module(name)
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,13 +60,13 @@ def _imported(name: str) -> ModuleType:
 def cli() -> None:
     """FHIR-integrated CDS Hooks for hyponatremia.
 
-    Start with `cds-service demo`: the service with synthetic patients, and lines to try.
-    `cds-service replay` shows the cards of one story in the terminal.
+    Start with `cds-service demo`: it runs the service with synthetic patients and prints lines to
+    try. `cds-service replay` shows the cards of one story in the terminal.
     """
 
 
 def main() -> None:
-    """Run a command; our own errors become one line and an exit code, a closed pipe is no error."""
+    """Runs a command. Our errors become one line and an exit code; a closed pipe is no error."""
     try:
         cli()
     except ConfigurationError as error:

@@ -1,30 +1,30 @@
-"""`cds-service client`: register an EHR, and see that its tokens would pass."""
+"""`cds-service client` registers an EHR, tests its tokens, and lists the servers to call."""
 
 from __future__ import annotations
 
 import os
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from msgspec import Struct
 
-from cds_service.cli.egress import egress
-from cds_service.cli.onboarding import for_the_analyst
 from cds_service.errors import RegistryError
-from cds_service.knowledge.load import load_knowledge
+from cds_service.knowledge.load import Knowledge, load_knowledge
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.trust.client import Client
-from cds_service.trust.jwt import Refused, prove, read_token
+from cds_service.trust.egress import Destination, Unusable, addresses_of, destinations
+from cds_service.trust.jwt import LONGEST_LIFE_S, Refused, prove, read_token
 from cds_service.trust.keys import KeyCache
 from cds_service.trust.modes import refuse_unknown_rules
 from cds_service.trust.registry import Registry
 
-_HELD = 0o600
+_FILE_MODE = 0o600
 OTHER = "other"
-# What a vendor's software cannot do, whichever the site (security.md 3.2, docs/ehr/).
+# Limits that the software of a vendor has at every site (docs/security.md, docs/ehr/).
 _LIMITS = {
     OTHER: (),
     "epic": (
@@ -33,156 +33,7 @@ _LIMITS = {
         "selection_behavior_any_only = true",
     ),
 }
-
-
-@click.group("client")
-def command() -> None:
-    """Register CDS clients in clients.toml, test their tokens, and see whom the service calls for them."""
-
-
-command.add_command(egress)
-
-
-class Asked(Struct, frozen=True, kw_only=True):
-    """What an entry needs at least."""
-
-    name: str
-    issuer: str
-    jwks_url: str
-    jwks_file: str
-    fhir_base: str
-    audience: str
-    vendor: str = OTHER
-
-
-_FILE = click.option(
-    "--file",
-    "path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Default: CDS_CLIENTS_FILE.",
-)
-
-
-@command.command("add")
-@click.option(
-    "--name", prompt="Short name (a-z, 0-9, -)", help="How logs and reports call it: mercy-epic"
-)
-@click.option("--issuer", prompt="'iss' of its tokens", help="Often the URL of its FHIR server.")
-@click.option("--jwks-url", default=None, help="Where it publishes its public keys.")
-@click.option("--jwks-file", default=None, help="Its public keys as a file beside clients.toml.")
-@click.option("--fhir-base", prompt="Base URL of its FHIR R4 server (empty: none)", default="")
-@click.option(
-    "--audience",
-    default="",
-    help="The 'aud' of its tokens, where it is not the URL of the service.",
-)
-@click.option(
-    "--vendor",
-    type=click.Choice(list(_LIMITS)),
-    prompt="Its software",
-    default=OTHER,
-    help="Adds the limits that its software has.",
-)
-@_FILE
-def add(
-    name: str,
-    issuer: str,
-    jwks_url: str | None,
-    jwks_file: str | None,
-    fhir_base: str,
-    audience: str,
-    vendor: str,
-    path: Path | None,
-) -> None:
-    """Add one client, after asking for what is not given, and say what its analyst must type in.
-
-    The file is replaced only if the whole registry is sound with the new entry; a running service takes
-    it within a second.
-    """
-    if jwks_url is None and jwks_file is None:
-        jwks_url = click.prompt("URL of its public keys (JWKS; empty: from a file)", default="")
-    if not jwks_url and not jwks_file:
-        jwks_file = click.prompt("File with its public keys (JWKS)")
-    settings = settings_from_environment()
-    asked = Asked(
-        name=name,
-        issuer=issuer,
-        jwks_url=jwks_url or "",
-        jwks_file=jwks_file or "",
-        fhir_base=fhir_base,
-        audience=audience,
-        vendor=vendor,
-    )
-    target = _path(path, settings)
-    client = _append(target, asked, settings)
-    click.echo(f"clients.{name} is in {target.name}.\n")
-    click.echo(for_the_analyst(client, settings, load_knowledge(settings.hooks_dir)))
-
-
-@command.command("test")
-@click.argument("name")
-@click.option("--token", help="A token of that client; '-' reads it from standard input.")
-@click.option(
-    "--service", default="hyponatremia-patient-view", show_default=True, help="Whom it calls."
-)
-@_FILE
-def test(name: str, token: str | None, service: str, path: Path | None) -> None:
-    """Show that a token of this client would pass: its entry, its keys, and each claim of a token.
-
-    A token counts as used nowhere by this. Exit code 1 where something would be refused.
-    """
-    settings = settings_from_environment()
-    registry = _load(_path(path, settings), settings)
-    client = _named(registry, name)
-    refuse_unknown_rules(registry, load_knowledge(settings.hooks_dir).rules)
-    _say(True, f"the entry clients.{name} is sound")
-    good = _keys_hold(client)
-    if token is not None:
-        given = sys.stdin.read() if token == "-" else token  # noqa: S105  # a dash is no secret
-        good = _token_passes(given.strip(), client, registry, settings, service) and good
-    else:
-        click.echo("  Give one of its tokens with --token to have its claims checked.")
-    if not good:
-        raise SystemExit(1)
-
-
-def _keys_hold(client: Client) -> bool:
-    credentials = client.credentials
-    if credentials.keys is not None:
-        return _say(
-            True, f"{len(credentials.keys.keys)} public keys: {', '.join(credentials.keys.keys)}"
-        )
-    if not credentials.jwks_url:
-        return _say(False, "it has no keys: give issuer and one of jwks_url, jwks_file and keys")
-    found = KeyCache().keys(credentials.jwks_url, "", allow_private=client.allow_private)
-    if found is None:
-        return _say(
-            False, f"no usable key set at {credentials.jwks_url} (https, within 1 s, no redirect)"
-        )
-    return _say(
-        True, f"{len(found.keys)} public keys at {credentials.jwks_url}: {', '.join(found.keys)}"
-    )
-
-
-def _token_passes(
-    token: str, client: Client, registry: Registry, settings: Settings, service: str
-) -> bool:
-    url = f"{settings.base_url}/cds-services/{service}"
-    try:
-        proven = prove(
-            read_token(f"Bearer {token}"), (url,), registry, KeyCache(), datetime.now(UTC)
-        )
-    except Refused as refusal:
-        return _say(False, f"the token is refused: {_WHY.get(refusal.reason, refusal.reason)}")
-    if proven.client.name != client.name:
-        return _say(False, f"the token passes, but as clients.{proven.client.name}")
-    _say(True, f"the token passes for {url}")
-    return _say(
-        True, "what it may read: " + (", ".join(proven.client.fhir_bases) or "nothing live")
-    )
-
-
-_WHY = {
+_WHY_REFUSED = {
     "token-shape": "it is not a JWT of three parts below 8 kB",
     "token-header": "its header needs typ JWT and no 'crit'",
     "token-algorithm": "its 'alg' is not among this client's algorithms",
@@ -200,33 +51,95 @@ _WHY = {
 }
 
 
-def _say(good: bool, text: str) -> bool:
-    click.echo(("✓ " if good else "✗ ") + text)
-    return good
+REGISTRY_FILE = click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The registry. Default: CDS_CLIENTS_FILE.",
+)
 
 
-def _path(path: Path | None, settings: Settings) -> Path:
-    found = path or settings.clients_file
-    if found is None:
-        raise click.UsageError("Name the registry with --file or CDS_CLIENTS_FILE.")
-    return found
+@click.group("client")
+def client() -> None:
+    """Register CDS clients (EHRs) and test their tokens.
+
+    The registry is the file clients.toml, which CDS_CLIENTS_FILE names.
+    """
 
 
-def _load(path: Path, settings: Settings) -> Registry:
-    production = settings.mode == "production"
-    return Registry.load(path, allow_http=not production, need_keys=production)
+class NewClient(Struct, frozen=True, kw_only=True):
+    """The values that `client add` was given for a new entry of clients.toml."""
+
+    name: str
+    issuer: str
+    jwks_url: str
+    jwks_file: str
+    fhir_base: str
+    audience: str
+    vendor: str = OTHER
 
 
-def _named(registry: Registry, name: str) -> Client:
-    for client in registry.clients:
-        if client.name == name:
-            return client
-    known = ", ".join(client.name for client in registry.clients) or "none"
-    raise click.BadParameter(f"there is no such client; there are: {known}", param_hint="NAME")
+@client.command("add")
+@click.option(
+    "--name",
+    prompt="Short name (a-z, 0-9, -)",
+    help="The name in logs and reports, such as mercy-epic.",
+)
+@click.option("--issuer", prompt="'iss' of its tokens", help="Often the URL of its FHIR server.")
+@click.option("--jwks-url", default=None, help="The URL at which it publishes its public keys.")
+@click.option("--jwks-file", default=None, help="Its public keys as a file beside clients.toml.")
+@click.option("--fhir-base", prompt="Base URL of its FHIR R4 server (empty: none)", default="")
+@click.option(
+    "--audience",
+    default="",
+    help="The 'aud' of its tokens, if it is not the URL of the service.",
+)
+@click.option(
+    "--vendor",
+    type=click.Choice(list(_LIMITS)),
+    prompt="Its software",
+    default=OTHER,
+    help="Adds the limits that its software has.",
+)
+@REGISTRY_FILE
+def add(
+    name: str,
+    issuer: str,
+    jwks_url: str | None,
+    jwks_file: str | None,
+    fhir_base: str,
+    audience: str,
+    vendor: str,
+    path: Path | None,
+) -> None:
+    """Add one client to clients.toml.
+
+    It prompts for values that are not given, and prints what the EHR's analyst must type in. The
+    file is replaced only if the whole registry is sound with the new entry; a running service reads
+    it within a second.
+    """
+    if jwks_url is None and jwks_file is None:
+        jwks_url = click.prompt("URL of its public keys (JWKS; empty: from a file)", default="")
+    if not jwks_url and not jwks_file:
+        jwks_file = click.prompt("File with its public keys (JWKS)")
+    settings = settings_from_environment()
+    new = NewClient(
+        name=name,
+        issuer=issuer,
+        jwks_url=jwks_url or "",
+        jwks_file=jwks_file or "",
+        fhir_base=fhir_base,
+        audience=audience,
+        vendor=vendor,
+    )
+    target = _registry_path(path, settings)
+    added = _append(target, new, settings)
+    click.echo(f"clients.{name} is in {target.name}.\n")
+    click.echo(_settings_of_the_ehr(added, settings, load_knowledge(settings.hooks_dir)))
 
 
-def _append(path: Path, asked: Asked, settings: Settings) -> Client:
-    """The new entry at the end of the file, in one step, and only if the registry is sound with it."""
+def _append(path: Path, new: NewClient, settings: Settings) -> Client:
+    """Adds the entry to the end of the file in one step, if the registry is sound with it."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder: key files are named relative to it, and a rename is atomic only there.
@@ -234,31 +147,254 @@ def _append(path: Path, asked: Asked, settings: Settings) -> Client:
     draft = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(before + ("\n" if before else "") + entry_text(asked))
-        draft.chmod(path.stat().st_mode if path.exists() else _HELD)
-        client = _named(_load(draft, settings), asked.name)
+            file.write(before + ("\n" if before else "") + entry_text(new))
+        draft.chmod(path.stat().st_mode if path.exists() else _FILE_MODE)
+        added = _client_named(_load_registry(draft, settings), new.name)
         draft.replace(path)
     except RegistryError as error:
         raise RegistryError(str(error).replace(draft.name, path.name)) from None
     finally:
         draft.unlink(missing_ok=True)
-    return client
+    return added
 
 
-def entry_text(asked: Asked) -> str:
-    """`[clients.<name>]` in TOML."""
-    given = {
-        "issuer": _quoted(asked.issuer),
-        "jwks_url": _quoted(asked.jwks_url) if asked.jwks_url else "",
-        "jwks_file": _quoted(asked.jwks_file) if asked.jwks_file else "",
-        "fhir_bases": f"[{_quoted(asked.fhir_base)}]" if asked.fhir_base else "",
-        "audiences": f"[{_quoted(asked.audience)}]" if asked.audience else "",
-    }
-    lines = [f"{key} = {value}" for key, value in given.items() if value]
-    return "\n".join([f"[clients.{asked.name}]", *lines, *_LIMITS[asked.vendor]]) + "\n"
+def entry_text(new: NewClient) -> str:
+    """Returns `[clients.<name>]` in TOML."""
+    lines = [f"[clients.{new.name}]", f"issuer = {_quoted(new.issuer)}"]
+    if new.jwks_url:
+        lines.append(f"jwks_url = {_quoted(new.jwks_url)}")
+    if new.jwks_file:
+        lines.append(f"jwks_file = {_quoted(new.jwks_file)}")
+    if new.fhir_base:
+        lines.append(f"fhir_bases = [{_quoted(new.fhir_base)}]")
+    if new.audience:
+        lines.append(f"audiences = [{_quoted(new.audience)}]")
+    return "\n".join([*lines, *_LIMITS[new.vendor]]) + "\n"
 
 
 def _quoted(text: str) -> str:
-    """A TOML basic string: nothing that is typed in can end it."""
+    """Returns a TOML basic string that no character of `text` can end."""
     plain = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in plain) + '"'
+
+
+def _settings_of_the_ehr(added: Client, settings: Settings, knowledge: Knowledge) -> str:
+    """Returns the settings that the EHR's analyst must type in, as lines to hand over."""
+    credentials = added.credentials
+    base = settings.base_url
+    audiences = ", ".join(credentials.audiences) or "the URL of the service that is called"
+    lines = ["On the EHR's side, type in:", f"  discovery      {base}/cds-services"]
+    for service in knowledge.services.values():
+        lines.append(f"  {service.hook:<14} {base}/cds-services/{service.id}")
+    lines += [
+        f"  feedback       {base}/cds-services/<service>/feedback",
+        f"  JWT 'aud'      {audiences}",
+        f"  JWT 'iss'      {credentials.issuer}",
+        f"  JWT 'alg'      one of {', '.join(credentials.algorithms)}",
+        f"  JWT 'jku'      {' or '.join(credentials.jku) or 'left out'}",
+        f"  JWT life       at most {LONGEST_LIFE_S // 60} minutes; "
+        "kid, iat, exp and a new jti in each",
+    ]
+    if credentials.subject:
+        lines.append(f"  JWT 'sub'      {credentials.subject}")
+    lines += [
+        "  prefetch       as discovery says; for EHRs that do not read it:",
+        f"                 cds-service prefetch-table --client {added.name}",
+        "  scopes         read access to Patient, Encounter, Observation, Condition and "
+        "MedicationRequest,",
+        "                 and for order-select the scope for unsigned orders",
+        f"  time-out       above {added.deadline_ms} ms, which is when this service answers "
+        "at the latest",
+        "",
+        f"Then: cds-service client test {added.name} --token <a token of the EHR>",
+    ]
+    return "\n".join(lines)
+
+
+@client.command("test")
+@click.argument("name")
+@click.option("--token", help="A token of that client; '-' reads it from standard input.")
+@click.option(
+    "--service",
+    default="hyponatremia-patient-view",
+    show_default=True,
+    help="The service that the token is for.",
+)
+@REGISTRY_FILE
+def test(name: str, token: str | None, service: str, path: Path | None) -> None:
+    """Test a client's entry, its keys and a token.
+
+    It shows which claim of the token would be refused. The test does not use the token up: the
+    service still accepts it. Exit code 1 if something would be refused.
+    """
+    settings = settings_from_environment()
+    registry = _load_registry(_registry_path(path, settings), settings)
+    tested = _client_named(registry, name)
+    refuse_unknown_rules(registry, load_knowledge(settings.hooks_dir).rules)
+    _report(True, f"the entry clients.{name} is sound")
+    good = _keys_are_usable(tested)
+    if token is None:
+        click.echo("  Give one of its tokens with --token to have its claims checked.")
+    else:
+        given = sys.stdin.read() if token == "-" else token  # noqa: S105  # a dash is no secret
+        url = f"{settings.base_url}/cds-services/{service}"
+        good = _token_passes(given.strip(), tested, registry, url) and good
+    if not good:
+        raise SystemExit(1)
+
+
+def _keys_are_usable(tested: Client) -> bool:
+    credentials = tested.credentials
+    if credentials.keys is not None:
+        names = credentials.keys.keys
+        return _report(True, f"{len(names)} public keys: {', '.join(names)}")
+    url = credentials.jwks_url
+    if not url:
+        return _report(False, "it has no keys: give issuer and one of jwks_url, jwks_file and keys")
+    fetched = KeyCache().keys(url, "", allow_private=tested.allow_private)
+    if fetched is None:
+        return _report(False, f"no usable key set at {url} (https, within 1 s, no redirect)")
+    return _report(True, f"{len(fetched.keys)} public keys at {url}: {', '.join(fetched.keys)}")
+
+
+def _token_passes(token: str, tested: Client, registry: Registry, url: str) -> bool:
+    try:
+        proven = prove(
+            read_token(f"Bearer {token}"), (url,), registry, KeyCache(), datetime.now(UTC)
+        )
+    except Refused as refusal:
+        why = _WHY_REFUSED.get(refusal.reason, refusal.reason)
+        return _report(False, f"the token is refused: {why}")
+    if proven.client.name != tested.name:
+        return _report(False, f"the token passes, but as clients.{proven.client.name}")
+    _report(True, f"the token passes for {url}")
+    bases = ", ".join(proven.client.fhir_bases) or "nothing live"
+    return _report(True, f"what it may read: {bases}")
+
+
+def _report(good: bool, text: str) -> bool:
+    click.echo(("✓ " if good else "✗ ") + text)
+    return good
+
+
+def _registry_path(path: Path | None, settings: Settings) -> Path:
+    chosen = path or settings.clients_file
+    if chosen is None:
+        raise click.UsageError("Name the registry with --file or CDS_CLIENTS_FILE.")
+    return chosen
+
+
+def _load_registry(path: Path, settings: Settings) -> Registry:
+    production = settings.mode == "production"
+    return Registry.load(path, allow_http=not production, need_keys=production)
+
+
+def _client_named(registry: Registry, name: str) -> Client:
+    for registered in registry.clients:
+        if registered.name == name:
+            return registered
+    known = ", ".join(registered.name for registered in registry.clients) or "none"
+    raise click.BadParameter(f"there is no such client; there are: {known}", param_hint="NAME")
+
+
+_APP = "hyponatremia-cds"
+_POLICY = f"{_APP}-registry"
+_MADE_BY = "# Made by `cds-service client egress` from the registry of clients; do not edit.\n"
+
+
+@client.command("egress")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["names", "cilium", "networkpolicy"]),
+    default="names",
+    show_default=True,
+    help=(
+        "Host and port; a policy for Cilium by name; "
+        "a NetworkPolicy by the addresses that the names have now."
+    ),
+)
+@REGISTRY_FILE
+def egress(kind: str, path: Path | None) -> None:
+    """Print firewall rules for the servers we call.
+
+    These are the FHIR servers and key sets of clients.toml; database and name server are not in it.
+    A NetworkPolicy knows only addresses: make it again if the address of a name changes (the same
+    registry and addresses give the same text, so that `diff` shows a change). Exit code 1, and no
+    policy, if a name has no address or one that the service refuses to call.
+    """
+    settings = settings_from_environment()
+    registry = Registry.load(
+        _registry_path(path, settings), allow_http=settings.mode != "production"
+    )
+    click.echo(_WRITERS[kind](destinations(registry)), nl=False)
+
+
+def _names(wanted: Sequence[Destination]) -> str:
+    return "".join(f"{d.host} {d.port}  # {', '.join(d.clients)}\n" for d in wanted)
+
+
+def _cilium(wanted: Sequence[Destination]) -> str:
+    # Cilium learns the addresses of a name from the name server's answers, so it must see them.
+    text = (
+        f"{_MADE_BY}apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\n"
+        f"metadata:\n  name: {_POLICY}\nspec:\n"
+        f"  endpointSelector:\n    matchLabels:\n      app.kubernetes.io/name: {_APP}\n"
+        "  egress:\n"
+        "    - toEndpoints:\n"
+        "        - matchLabels:\n"
+        '            "k8s:io.kubernetes.pod.namespace": kube-system\n'
+        '            "k8s:k8s-app": kube-dns\n'
+        "      toPorts:\n"
+        "        - ports:\n"
+        '            - {port: "53", protocol: ANY}\n'
+        "          rules:\n"
+        "            dns:\n"
+        '              - matchPattern: "*"\n'
+    )
+    for destination in wanted:
+        if destination.address:
+            text += f'    - toCIDR: ["{_network(destination.address)}"]'
+        else:
+            text += f'    - toFQDNs: [{{matchName: "{destination.host}"}}]'
+        text += (
+            f"  # {', '.join(destination.clients)}\n"
+            "      toPorts:\n        - ports:\n"
+            f'            - {{port: "{destination.port}", protocol: TCP}}\n'
+        )
+    return text
+
+
+def _network_policy(wanted: Sequence[Destination]) -> str:
+    rules, problems = [], []
+    for destination in wanted:
+        try:
+            rules.append(_rule(destination, addresses_of(destination)))
+        except Unusable as problem:
+            problems.append(str(problem))
+    if problems:
+        raise click.ClickException("no policy was made:\n  " + "\n  ".join(problems))
+    return (
+        f"{_MADE_BY}apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
+        f"metadata:\n  name: {_POLICY}\nspec:\n"
+        f"  podSelector:\n    matchLabels:\n      app.kubernetes.io/name: {_APP}\n"
+        "  policyTypes: [Egress]\n"
+        + ("  egress:\n" + "".join(rules) if rules else "  egress: []\n")
+    )
+
+
+def _rule(destination: Destination, addresses: Sequence[str]) -> str:
+    to = "".join(f'        - ipBlock: {{cidr: "{_network(address)}"}}\n' for address in addresses)
+    port = f"      ports:\n        - {{port: {destination.port}, protocol: TCP}}\n"
+    return f"    # {destination.host}: {', '.join(destination.clients)}\n    - to:\n{to}{port}"
+
+
+def _network(address: str) -> str:
+    return f"{address}/{128 if ':' in address else 32}"
+
+
+_WRITERS: dict[str, Callable[[Sequence[Destination]], str]] = {
+    "names": _names,
+    "cilium": _cilium,
+    "networkpolicy": _network_policy,
+}

@@ -1,4 +1,4 @@
-"""`cds-service db`: bring the database to this release's schema, delete what is old, look at it."""
+"""`cds-service db` upgrades the database, deletes old rows and shows what is stored."""
 
 from __future__ import annotations
 
@@ -6,33 +6,61 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from cds_service.cli.store import the_database
+from cds_service.errors import SettingsError
+from cds_service.settings import Settings, settings_from_environment
+from cds_service.store.engine import BEHIND, Database, make_engine, sqlite_url
 from cds_service.store.engine import upgrade as upgrade_schema
 from cds_service.store.retention import Cutoffs, contents
 from cds_service.store.retention import prune as prune_rows
 
 
+def open_database(*, any_schema: bool = False) -> tuple[Settings, Database]:
+    """Opens the database that CDS_DATABASE_URL names, else the SQLite file in CDS_DATA_DIR.
+
+    Raises SettingsError if the folder does not exist, if the database does not answer, or (unless
+    `any_schema`) if its schema is not this release's.
+    """
+    settings = settings_from_environment()
+    if not settings.database_url and not settings.data_dir.is_dir():
+        raise SettingsError("CDS_DATA_DIR: there is no such folder; nothing has been stored yet")
+    url = settings.database_url or sqlite_url(settings.data_dir)
+    database = Database(make_engine(url, patient=True))
+    click.get_current_context().call_on_close(database.close)
+    if any_schema or database.ping():
+        return settings, database
+    if database.problem == "wrong schema":
+        raise SettingsError(f"CDS_DATABASE_URL: {BEHIND}")
+    raise SettingsError("CDS_DATABASE_URL: the database does not answer")
+
+
 @click.group("db")
-def command() -> None:
-    """Look after the database that CDS_DATABASE_URL names (default: SQLite below CDS_DATA_DIR)."""
+def db() -> None:
+    """Look after the database of the service.
+
+    It is the one that CDS_DATABASE_URL names, or else SQLite below CDS_DATA_DIR.
+    """
 
 
-@command.command("upgrade")
+@db.command("upgrade")
 def upgrade() -> None:
-    """Bring the schema to this release's. SQLite is upgraded by the service itself; PostgreSQL by this."""
-    _, database = the_database(any_schema=True)
+    """Bring the schema to this release's.
+
+    The service upgrades SQLite by itself; PostgreSQL needs this command.
+    """
+    _, database = open_database(any_schema=True)
     upgrade_schema(database.engine)
     click.echo(f"The schema is {contents(database).schema}.")
 
 
-@command.command("prune")
+@db.command("prune")
 def prune() -> None:
-    """Delete what is older than the CDS_KEEP_..._DAYS settings say; run it every day.
+    """Delete old rows; run it every day.
 
-    Comments in feedback go first; then feedback, issued cards and the audit of calls. Daily counts by rule
-    and profile stay: they name no patient, no user and no card.
+    The CDS_KEEP_..._DAYS settings say how old. Comments in feedback go first; then feedback, issued
+    cards and the audit of calls. Daily counts by rule and profile stay: they name no patient, no
+    user and no card.
     """
-    settings, database = the_database()
+    settings, database = open_database()
     now = datetime.now(UTC)
     cutoffs = Cutoffs(
         issued=now - timedelta(days=settings.keep_issued_days),
@@ -45,14 +73,19 @@ def prune() -> None:
     click.echo("Deleted: " + ", ".join(f"{n} {what}" for what, n in deleted.items()) + ".")
 
 
-@command.command("status")
+@db.command("status")
 def status() -> None:
-    """Print the schema, and how many rows there are. Ends with 1 where the schema is not this release's."""
-    _, database = the_database(any_schema=True)
-    found = contents(database)
-    click.echo(f"Schema: {found.schema or 'none'}; this release works with {found.newest}.")
-    for table, rows in found.rows.items():
-        oldest = found.oldest.get(table)
-        click.echo(f"{table}: {rows} rows" + (f", oldest {oldest:%Y-%m-%d}" if oldest else ""))
-    if found.schema != found.newest:
+    """Print the schema and the number of rows.
+
+    Exit code 1 if the schema is not this release's.
+    """
+    _, database = open_database(any_schema=True)
+    stored = contents(database)
+    click.echo(f"Schema: {stored.schema or 'none'}; this release works with {stored.newest}.")
+    for table, rows in stored.rows.items():
+        line = f"{table}: {rows} rows"
+        if oldest := stored.oldest.get(table):
+            line += f", oldest {oldest:%Y-%m-%d}"
+        click.echo(line)
+    if stored.schema != stored.newest:
         raise SystemExit(1)

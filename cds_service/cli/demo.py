@@ -1,38 +1,44 @@
-"""`cds-service demo`: the service with synthetic patients, on this machine, for trying out."""
+"""`cds-service demo` runs the service with synthetic patients on this machine, for trying out."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import signal
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
 import click
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
 
 from cds_service.app import create_app, front_for
-from cds_service.cli import Commands
-from cds_service.cli.run import free_port, refuse_busy_port, serve_here, tune_collector
+from cds_service.cli import EX_CONFIG, Commands
+from cds_service.cli.run import HEADER_MS, bound_socket, free_port, load_later, tune_collector
 from cds_service.demo.fhir_pages import FHIR_PATH, SERVERS
 from cds_service.demo.pages import demo_pages
 from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.settings import DEFAULT_PORT, settings_from_environment
 from cds_service.telemetry import configure_logging
 from cds_service.trust.registry import Registry
+from cds_service.web.front import Front
 
-EX_CONFIG = 78
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # recognised here, bound only with --demo-public
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # recognised here, bound only with --demo-public
 _SALINE, _CRAMPS = "saline-3-percent-mild", "cramps-in-siadh"
 
 
 class DemoCommands(Commands):
-    """What works with the stories beside the demo itself."""
+    """Finds the commands that bring the stories to other servers."""
 
-    modules: ClassVar[dict[str, str]] = {
-        "load": "demo_load",
-        "request": "demo_request",
-        "call": "demo_call",
-        "registry": "demo_registry",
+    commands_by_name: ClassVar[dict[str, str]] = {
+        "load": "demo_load:load",
+        "request": "demo_call:request",
+        "call": "demo_call:call",
+        "registry": "demo_call:registry",
     }
 
 
@@ -61,7 +67,7 @@ class DemoCommands(Commands):
 )
 @click.option("--verbose", is_flag=True, help="Log each call, one JSON object a line.")
 @click.pass_context
-def command(
+def demo(
     ctx: click.Context,
     port: int,
     host: str,
@@ -70,12 +76,14 @@ def command(
     explain: bool,
     verbose: bool,
 ) -> None:
-    """Start the service with the stories of fixtures/ and an embedded FHIR server.
+    """Start the service with synthetic patients.
 
-    Nothing leaves this machine: only the embedded FHIR server and those named with --fhir-base are
-    read, with the token of each call. Feedback goes to a temporary store that is deleted at the end.
+    They are the stories of fixtures/, on an embedded FHIR server. Nothing leaves this machine: only
+    the embedded FHIR server and those named with --fhir-base are read, with the token of each call.
+    Feedback goes to a temporary store that is deleted at the end.
 
-    The commands below bring the stories to a FHIR server of your own, and call a service as an EHR would.
+    The commands below bring the stories to a FHIR server of your own, and call a service as an EHR
+    would.
 
     \b
     Example, with a FHIR server at http://127.0.0.1:8080/fhir:
@@ -85,17 +93,17 @@ def command(
     if ctx.invoked_subcommand is not None:
         _refuse_options_of_the_server(ctx)
         return
-    if host not in LOOPBACK and not demo_public:
+    if host not in _LOOPBACK and not demo_public:
         click.echo(
             "cds-service: the demo listens on this machine only; --demo-public allows more.",
             err=True,
         )
         raise SystemExit(EX_CONFIG)
     port = port or free_port(host)
-    refuse_busy_port(host, port)
+    bound_socket(host, port).close()  # a busy port is one clear line instead of a traceback
     configure_logging(level=logging.INFO if verbose else logging.ERROR)
-    # An address that means "all" is nobody's address: what is printed and called is this machine.
-    base = f"http://{'127.0.0.1' if host in EVERY_ADDRESS else host}:{port}"
+    # An address that means "all" cannot be called: print and call the address of this machine.
+    base = f"http://{'127.0.0.1' if host in _EVERY_ADDRESS else host}:{port}"
     with tempfile.TemporaryDirectory(prefix="hyponatremia-demo-") as folder:
         settings = settings_from_environment(
             mode="demo",
@@ -120,12 +128,12 @@ def command(
         )
         tune_collector()
         click.echo(_welcome(base, bases))
-        serve_here(front_for(app, settings), host, port)
+        _serve_here(front_for(app, settings), host, port)
     click.echo("\nStopped; the temporary store is deleted.")
 
 
 def _refuse_options_of_the_server(ctx: click.Context) -> None:
-    """`demo --fhir-base URL load` would drop the option without a word."""
+    """Refuses `demo --fhir-base URL load`, which would drop the option silently."""
     given = [
         option
         for option in ctx.command.params
@@ -135,6 +143,38 @@ def _refuse_options_of_the_server(ctx: click.Context) -> None:
         raise click.UsageError(
             f"{given[0].opts[0]} belongs behind the command: demo {ctx.invoked_subcommand} ..."
         )
+
+
+def _serve_here(front: Front, host: str, port: int) -> None:
+    """Serves in this process until Ctrl-C or SIGTERM; requests in flight are answered first."""
+    with asyncio.Runner(loop_factory=_event_loop()) as runner:
+        runner.run(_serve(front, host, port))
+
+
+def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Returns uvloop's loop, which granian uses in `serve`, or None if it is not installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(front: Front, host: str, port: int) -> None:
+    server = Server(
+        front,
+        host,
+        port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS),
+        log_enabled=False,
+    )
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, server.stop)
+    load_later(loop)
+    await server.serve()
 
 
 def _welcome(base: str, bases: tuple[str, ...]) -> str:
@@ -147,17 +187,18 @@ def _welcome(base: str, bases: tuple[str, ...]) -> str:
 
 Try it in another terminal. A warning against 3 % saline in mild low sodium:
 
-{_curl(base, _SALINE, "hyponatremia-order-select")}
+{curl_line(base, _SALINE, "hyponatremia-order-select")}
 
 Fluid restriction for leg cramps in SIADH:
 
-{_curl(base, _CRAMPS, "hyponatremia-patient-view")}
+{curl_line(base, _CRAMPS, "hyponatremia-patient-view")}
 
 Ctrl-C stops it."""
 
 
-def _curl(base: str, story: str, service: str) -> str:
+def curl_line(base: str, story: str, service: str) -> str:
     return (
-        f"  curl -s {base}/demo/stories/{story}/request | curl -s -H 'Content-Type: application/json' "
+        f"  curl -s {base}/demo/stories/{story}/request"
+        f" | curl -s -H 'Content-Type: application/json' "
         f"--data-binary @- {base}/cds-services/{service}"
     )

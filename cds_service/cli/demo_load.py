@@ -1,30 +1,27 @@
-"""`cds-service demo load`: the stories as patients of any FHIR R4 server."""
+"""`cds-service demo load` writes the stories as patients to any FHIR R4 server."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import click
 
-from cds_service.cli.demo_options import FHIR_BASE, fhir_token
-from cds_service.cli.offline import chosen_stories
+from cds_service.cli.demo_call import FHIR_BASE, ca_bundle, fhir_token
+from cds_service.cli.replay import chosen_stories, print_json
 from cds_service.demo.stories import Story, default_fixtures_dir
 from cds_service.demo.upload import Upload
 from cds_service.errors import UploadError
-from cds_service.protocol.wire import encode
-from cds_service.settings import settings_from_environment
 
-_TELL_EVERY_S = 5.0
+_LINE_EVERY_S = 5.0
 _TO_TRY = ("saline-3-percent-mild", "cramps-in-siadh", "sertraline-with-low-sodium")
 
 
-class Told(Protocol):
-    """What is told of a run under way."""
+class ShowProgress(Protocol):
+    """Shows how many stories are loaded, and which one is next."""
 
     def __call__(self, done: int, story: str) -> None: ...
 
@@ -43,60 +40,52 @@ class Told(Protocol):
     help="How long to wait for a server that is still starting.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was loaded as JSON.")
-def command(base: str, names: tuple[str, ...], wait: int, as_json: bool) -> None:
-    """Write the patients of the stories to a FHIR R4 server, with their times shifted to now.
+def load(base: str, names: tuple[str, ...], wait: int, as_json: bool) -> None:
+    """Write the stories' patients to a FHIR R4 server.
 
-    Each resource is written under its own id (PUT), so a run that was stopped is run again, and a later run
-    brings the same patients back to the present. A patient of that id who is somebody else stops the run
-    before anything of the story is written. All of them are invented, and labelled as test data (HTEST).
+    Their times are shifted to now. Each resource is written under its own id (PUT), so you can run
+    it again after it was stopped, and a later run brings the same patients back to the present. If
+    the server has another person under one of these ids, the run stops before anything of that
+    story is written. All patients are invented, and labelled as test data (HTEST).
 
-    The server needs no preparation. Where it wants a token, put it into the variable DEMO_FHIR_TOKEN. Plain
-    http is for this machine and private networks.
+    The server needs no preparation. If it wants a token, put it into the variable DEMO_FHIR_TOKEN.
+    Plain http is for this machine and private networks.
 
     \b
     Examples:
       cds-service demo load --fhir-base http://127.0.0.1:8080/fhir
-      DEMO_FHIR_TOKEN=... cds-service demo load --fhir-base https://fhir.example/r4 --story cramps-in-siadh
+      DEMO_FHIR_TOKEN=... cds-service demo load --fhir-base https://fhir.example/r4
     """
     chosen = chosen_stories(default_fixtures_dir(), names)
     stories = [story for story in chosen if not story.file.failing]
-    settings = settings_from_environment()
-    upload = Upload(
-        base, fhir_token(), ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None
-    )
+    upload = Upload(base, fhir_token(), ca_bundle=ca_bundle())
     try:
-        upload.wait(wait, lambda waited, why: _tell_waiting(base, waited, wait, why))
-        now = datetime.now(UTC).replace(
-            second=0, microsecond=0
-        )  # not before the wait, which may be minutes
-        _write(upload, stories, now)
+        upload.wait(wait, lambda waited, why: _show_waiting(base, waited, wait, why))
+        # The time is taken after the wait, which may last minutes.
+        now = datetime.now(UTC).replace(second=0, microsecond=0)
+        with _progress(len(stories)) as show:
+            for number, story in enumerate(stories):
+                show(number, story.name)
+                upload.store(story.resources_at(now))
     except UploadError as error:
         raise UploadError(
             f"{base}: {error}. Run it again when that is mended: it writes the same resources."
         ) from None
     left_out = [story.name for story in chosen if story.file.failing]
     if as_json:
-        sys.stdout.write(encode(_as_json(base, stories, left_out, now, upload)).decode() + "\n")
+        print_json(_as_json(base, stories, left_out, now, upload))
     else:
         click.echo(_as_text(base, stories, left_out, now))
 
 
-def _write(upload: Upload, stories: Iterable[Story], now: datetime) -> None:
-    listed = list(stories)
-    with _progress(len(listed)) as tell:
-        for number, story in enumerate(listed):
-            tell(number, story.name)
-            upload.store(story.resources_at(now))
-
-
-def _tell_waiting(base: str, waited: float, wait: int, why: str) -> None:
-    if round(waited) % round(_TELL_EVERY_S) == 0:
+def _show_waiting(base: str, waited: float, wait: int, why: str) -> None:
+    if round(waited) % round(_LINE_EVERY_S) == 0:
         click.echo(f"Waiting for {base} ({waited:.0f} of {wait} s): {why}", err=True)
 
 
 @contextmanager
-def _progress(stories: int) -> Iterator[Told]:
-    """A bar on standard error; in a log, a line now and then."""
+def _progress(stories: int) -> Iterator[ShowProgress]:
+    """Shows a bar on standard error; in a log, a line now and then."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -111,14 +100,14 @@ def _progress(stories: int) -> Iterator[Told]:
 
 
 class _Lines:
-    """At most one line in five seconds."""
+    """Prints at most one line in five seconds."""
 
     def __init__(self, stories: int) -> None:
         self._stories = stories
         self._last = time.monotonic()
 
     def __call__(self, done: int, story: str) -> None:
-        if time.monotonic() - self._last >= _TELL_EVERY_S:
+        if time.monotonic() - self._last >= _LINE_EVERY_S:
             self._last = time.monotonic()
             click.echo(f"Loaded {done} of {self._stories} stories; now {story}", err=True)
 
@@ -147,7 +136,8 @@ def _as_json(
 def _as_text(base: str, stories: list[Story], left_out: list[str], now: datetime) -> str:
     written = sum(len(story.resources) for story in stories)
     lines = [
-        f"{base} holds {len(stories)} stories ({written} resources) as they stand at {now:%Y-%m-%d %H:%M} UTC."
+        f"{base} holds {len(stories)} stories ({written} resources) "
+        f"as they are at {now:%Y-%m-%d %H:%M} UTC."
     ]
     lines += [f"Left out: {name}, which tells of a FHIR server that fails." for name in left_out]
     lines.append("They grow older from now on; run this again to bring them back to the present.")
@@ -157,12 +147,9 @@ def _as_text(base: str, stories: list[Story], left_out: list[str], now: datetime
         lines += [f"  cds-service demo --fhir-base {base}", "", "and in another:", ""]
         lines += [f"  cds-service demo call {story.name} --fhir-base {base}" for story in to_try]
         lines += ["", "The same by curl:", ""]
-        lines += [_curl(base, to_try[0])]
+        lines.append(
+            f"  cds-service demo request {to_try[0].name} --fhir-base {base}"
+            " | curl -s -H 'Content-Type: application/json' "
+            f"--data-binary @- http://127.0.0.1:8642/cds-services/{to_try[0].file.service}"
+        )
     return "\n".join(lines)
-
-
-def _curl(base: str, story: Story) -> str:
-    return (
-        f"  cds-service demo request {story.name} --fhir-base {base} | curl -s -H 'Content-Type: application/json' "
-        f"--data-binary @- http://127.0.0.1:8642/cds-services/{story.file.service}"
-    )

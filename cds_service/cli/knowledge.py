@@ -1,4 +1,4 @@
-"""`cds-service check`: whether hooks/ is sound."""
+"""`cds-service check` and `cds-service basis` read hooks/, the knowledge files."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from pathlib import Path
 
 import click
 
-from cds_service.cli.offline import offline_pipeline
-from cds_service.knowledge.load import Knowledge, default_hooks_dir
+from cds_service.cli.replay import HOOKS_FOLDER, offline_pipeline, print_json
+from cds_service.errors import SettingsError
+from cds_service.knowledge.basis import basis_text
+from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
 from cds_service.knowledge.review import Reviews, sign_line
-from cds_service.protocol.wire import encode
 
 
 @click.command("check")
-@click.option(
-    "--hooks", type=click.Path(path_type=Path, file_okay=False), help="Another hooks/ folder."
-)
+@HOOKS_FOLDER
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option(
     "--sign-line",
@@ -25,10 +24,11 @@ from cds_service.protocol.wire import encode
     metavar="FILE",
     help="Print what to paste into reviewed.toml for FILE.",
 )
-def command(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
-    """Check the knowledge files: schema, sources, words, names that lead nowhere.
+def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
+    """Check the knowledge files in hooks/.
 
-    Ends with exit code 78 and one line that names file and key where something is wrong.
+    It checks their form, sources and words, and that each name they use is defined. If something is
+    wrong, it ends with exit code 78 and one line that names the file and the key.
 
     \b
     Example, after reading knowledge/thresholds.toml:
@@ -36,42 +36,32 @@ def command(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
     """
     folder = hooks or default_hooks_dir()
     knowledge = offline_pipeline(folder).knowledge
+    reviews = knowledge.reviews
     if to_sign is not None:
-        click.echo(_line_to_sign(folder, to_sign, knowledge.reviews), nl=False)
+        known = (*reviews.signed, *reviews.changed, *reviews.unsigned)
+        if to_sign not in known:
+            raise click.BadParameter(
+                f"use one of {', '.join(sorted(known))}", param_hint="--sign-line"
+            )
+        text = (folder / to_sign).read_text(encoding="utf-8")
+        click.echo(sign_line(to_sign, text, date.today()), nl=False)
         return
     counts = _counts(knowledge)
-    reviews = knowledge.reviews
     if as_json:
-        told = {
-            "sound": True,
-            "sha256": knowledge.sha256,
-            "counts": counts,
-            "reviewed": reviews.complete,
-            "unsigned": reviews.unsigned,
-            "changed": reviews.changed,
-        }
-        sys.stdout.write(encode(told).decode() + "\n")
+        print_json(
+            {
+                "sound": True,
+                "sha256": knowledge.sha256,
+                "counts": counts,
+                "reviewed": reviews.complete,
+                "unsigned": reviews.unsigned,
+                "changed": reviews.changed,
+            }
+        )
         return
     click.echo("hooks/ is sound: " + ", ".join(f"{n} {what}" for what, n in counts.items()) + ".")
     click.echo(f"SHA-256 {knowledge.sha256}")
-    _tell_review(reviews)
-
-
-def _tell_review(reviews: Reviews) -> None:
-    """Who answers for which file, and which files nobody answers for."""
-    for name, review in reviews.signed.items():
-        click.echo(f"  signed by {review.name}, {review.role}, {review.date:%Y-%m-%d}: {name}")
-    for name in reviews.changed:
-        click.echo(f"  not clinically reviewed, changed since it was signed: {name}")
-    for name in reviews.unsigned:
-        click.echo(f"  not clinically reviewed: {name}")
-
-
-def _line_to_sign(folder: Path, name: str, reviews: Reviews) -> str:
-    known = (*reviews.signed, *reviews.changed, *reviews.unsigned)
-    if name not in known:
-        raise click.BadParameter(f"use one of {', '.join(sorted(known))}", param_hint="--sign-line")
-    return sign_line(name, (folder / name).read_text(encoding="utf-8"), date.today())
+    _print_reviews(reviews)
 
 
 def _counts(knowledge: Knowledge) -> dict[str, int]:
@@ -84,3 +74,66 @@ def _counts(knowledge: Knowledge) -> dict[str, int]:
         "analytes": len(knowledge.terms.labs),
         "citations": len(knowledge.citations),
     }
+
+
+def _print_reviews(reviews: Reviews) -> None:
+    """Prints who signed which file, and which files have no valid signature."""
+    for name, review in reviews.signed.items():
+        click.echo(f"  signed by {review.name}, {review.role}, {review.date:%Y-%m-%d}: {name}")
+    for name in reviews.changed:
+        click.echo(f"  not clinically reviewed, changed since it was signed: {name}")
+    for name in reviews.unsigned:
+        click.echo(f"  not clinically reviewed: {name}")
+
+
+@click.command("basis")
+@click.option("--write", is_flag=True, help="Write the document.")
+@click.option(
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="Exit with 1 if the document differs from what hooks/ says.",
+)
+@HOOKS_FOLDER
+@click.option(
+    "--document",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("docs/clinical-basis.md"),
+    show_default=True,
+    help="The file to write or to check.",
+)
+def basis(write: bool, only_check: bool, hooks: Path | None, document: Path) -> None:
+    """Print the basis of every card as Markdown.
+
+    It lists the rules, words, numbers and sources of hooks/.
+
+    \b
+    Examples:
+      cds-service basis > basis.md
+      cds-service basis --write
+    """
+    text = basis_text(load_knowledge(hooks or default_hooks_dir()))
+    if write:
+        try:
+            document.write_text(text, encoding="utf-8")
+        except OSError:
+            raise SettingsError(f"{document}: cannot be written") from None
+        click.echo(f"Written: {document}.")
+    elif only_check:
+        _compare(document, text)
+    else:
+        sys.stdout.write(text)
+
+
+def _compare(document: Path, text: str) -> None:
+    """Ends with 1 if the document is missing, unreadable or not current."""
+    try:
+        written = document.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        written = ""
+    if written != text:
+        click.echo(
+            f"{document} is not what hooks/ says. Run `cds-service basis --write`.", err=True
+        )
+        sys.exit(1)
+    click.echo(f"{document} is current.")

@@ -1,38 +1,133 @@
-"""`cds-service prefetch-table`: what an EHR's analyst types in, query by query."""
+"""`cds-service prefetch-table` prints the queries that an EHR's analyst types in."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from msgspec import Struct, field
 
-from cds_service.cli.vendors import VENDORS, Vendor
+from cds_service.cli.client import REGISTRY_FILE
+from cds_service.cli.replay import print_json
 from cds_service.knowledge.load import Service, load_knowledge
 from cds_service.pipeline import HOOKS
-from cds_service.protocol.wire import encode
 from cds_service.records.gather import EXTRA_TEMPLATES
 from cds_service.records.site_codes import asking_for, site_codes
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.trust.registry import Client, ExtraSource, Registry
 
-# What happens without each key: docs/reading-records.md says it at length, a test holds it true.
+_SMART = {
+    "Patient": "patient/Patient.read (SMART v2: .r)",
+    "Encounter": "patient/Encounter.read (.r)",
+    "Observation": "patient/Observation.read (.rs)",
+    "Condition": "patient/Condition.read (.rs)",
+    "MedicationRequest": "patient/MedicationRequest.read (.rs)",
+    "Medication": "patient/Medication.read (.r)",
+}
+# These queries include blood pressure, heart rate, weight and the Glasgow score.
+_WITH_VITALS = frozenset({"labs"})
+
+
+class Vendor(Struct, frozen=True, kw_only=True):
+    """A vendor is the maker of an EHR, described as far as its public documents go (docs/ehr/).
+
+    Nothing of it was tried with a real EHR.
+    """
+
+    title: str
+    guide: str
+    key_title: str = "key"
+    query_title: str = "query"
+    scopes: Mapping[str, str] = field(default_factory=lambda: _SMART)  # resource type -> its scope
+    vitals_scope: str = ""  # set if vital signs have a scope of their own
+    orders: str = (
+        "context.draftOrders comes with the call; "
+        "a site that filters it must let medication orders through."
+    )
+    notes: tuple[str, ...] = ()
+
+    def scopes_of(self, key: str, template: str) -> tuple[str, ...]:
+        """Returns the scopes that a query needs, with those of the resources that it includes."""
+        kinds = [template.partition("?")[0].partition("/")[0]]
+        if "_include=MedicationRequest:medication" in template:
+            kinds.append("Medication")
+        scopes = tuple(self.scopes.get(kind, f"read and search {kind}") for kind in kinds)
+        return (*scopes, self.vitals_scope) if self.vitals_scope and key in _WITH_VITALS else scopes
+
+
+VENDORS: Mapping[str, Vendor] = {
+    "epic": Vendor(
+        title="Epic",
+        guide="docs/ehr/epic.md",
+        key_title="Prefetch Property Name",
+        query_title="FHIR Query",
+        scopes={
+            "Patient": "Patient.Read (R4)",
+            "Encounter": "Encounter.Read (R4)",
+            "Observation": "Observation.Search (Labs) (R4)",
+            "Condition": (
+                "Condition.Search (Problems) (R4), Condition.Search (Encounter Diagnosis) (R4)"
+            ),
+            "MedicationRequest": "MedicationRequest.Search (R4)",
+            "Medication": "Medication.Read (R4)",
+        },
+        vitals_scope="Observation.Search (Vitals) (R4)",
+        orders=(
+            "MedicationRequest (Unsigned Order), ServiceRequest (Unsigned Order): "
+            "without them Epic leaves out context.draftOrders."
+        ),
+        notes=(
+            "Epic does not read discovery: "
+            "type each line into the OurPractice Advisory (LGL) record of the service.",
+            "The service URL must equal an Endpoint URI of the client ID, letter for letter.",
+        ),
+    ),
+    "oracle-health": Vendor(
+        title="Oracle Health",
+        guide="docs/ehr/oracle-health.md",
+        notes=(
+            "Oracle's page names patient-view as the only hook, "
+            "and does not say whether prefetch is sent: ask both.",
+            "Without prefetch every key is read live, with the scopes below.",
+        ),
+    ),
+    "athenahealth": Vendor(
+        title="athenahealth",
+        guide="docs/ehr/athenahealth.md",
+        notes=(
+            "athenahealth's public pages do not describe prefetch or scopes: "
+            "ask its CDS Hooks team for both.",
+        ),
+    ),
+    "generic": Vendor(title="any EHR", guide="docs/ehr/generic.md"),
+}
+
+# docs/reading-records.md explains these at length, and a test compares them with real answers.
 WITHOUT: Mapping[str, str] = {
-    "patient": "age is not known: warnings are shown, no fluid restriction, no stop of a drug is offered",
+    "patient": (
+        "age is not known: warnings are shown, no fluid restriction, no stop of a drug is offered"
+    ),
     "encounter": "judged by the times that hold in hospital, and the card says so",
     "sodium": "REQUIRED: no advice at all (412, or a card that says so)",
     "glucose": "sodium is not corrected for high glucose, and the card says so",
-    "labs": "potassium, kidney, osmolality, blood pressure and weight are not checked, and the card says so",
-    "conditions": "symptoms and causes are not checked: no fluid restriction, no stop of a drug is offered",
-    "medications": "causes among the drugs are not checked: no fluid restriction, no stop of a drug is offered",
+    "labs": (
+        "potassium, kidney, osmolality, blood pressure and weight are not checked, "
+        "and the card says so"
+    ),
+    "conditions": (
+        "symptoms and causes are not checked: no fluid restriction, no stop of a drug is offered"
+    ),
+    "medications": (
+        "causes among the drugs are not checked: no fluid restriction, no stop of a drug is offered"
+    ),
 }
 SOMEWHERE = "https://<where this service is reached>"
 
 
-class Asked(Struct, frozen=True, kw_only=True):
-    """For whom the table is printed."""
+class Recipient(Struct, frozen=True, kw_only=True):
+    """The recipient of the table is a client of the registry or a vendor."""
 
     title: str
     vendor: Vendor
@@ -49,40 +144,36 @@ class Asked(Struct, frozen=True, kw_only=True):
     help=f"A client of clients.toml, or: {', '.join(VENDORS)}.",
 )
 @click.option("--service", help="One service only.")
-@click.option(
-    "--file",
-    "path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Default: CDS_CLIENTS_FILE.",
-)
+@REGISTRY_FILE
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def command(named: str, service: str | None, path: Path | None, as_json: bool) -> None:
-    """Print each prefetch key with its query, its scopes, and what happens without it.
+def prefetch_table(named: str, service: str | None, path: Path | None, as_json: bool) -> None:
+    """Print the prefetch queries for an EHR's analyst.
 
-    For EHRs that do not read discovery (Epic). Each query is one line: copy it whole.
+    Each key is shown with its query, its scopes, and what happens without it. It is for EHRs that
+    do not read discovery (Epic). Each query is one line: copy it whole.
 
     \b
     Example:
       cds-service prefetch-table --client epic
     """
     settings = settings_from_environment()
-    asked = _asked(named, path or settings.clients_file, settings)
-    services = _services(settings, asked, service)
+    recipient = _recipient(named, path or settings.clients_file, settings)
+    services = _services(settings, recipient, service)
     if as_json:
-        sys.stdout.write(encode({s.id: _rows(s, asked) for s in services}).decode() + "\n")
+        print_json({s.id: _rows(s, recipient) for s in services})
         return
-    _print(services, asked, settings)
+    _print(services, recipient, settings.public_url.rstrip("/") or SOMEWHERE)
 
 
-def _asked(named: str, path: Path | None, settings: Settings) -> Asked:
-    """A client of the registry before a vendor of the same name."""
+def _recipient(named: str, path: Path | None, settings: Settings) -> Recipient:
+    """Returns the client or vendor of this name; a client goes before a vendor of the same name."""
     clients: dict[str, Client] = {}
     if path is not None:
         registry = Registry.load(path, allow_http=settings.mode != "production")
         clients = {client.name: client for client in registry.clients}
     if named in clients:
         client = clients[named]
-        return Asked(
+        return Recipient(
             title=f"clients.{named}",
             vendor=VENDORS["generic"],
             names={key: names[0] for key, names in client.prefetch_aliases.items() if names},
@@ -90,74 +181,77 @@ def _asked(named: str, path: Path | None, settings: Settings) -> Asked:
             live=client.extra_sources,
         )
     if named in VENDORS:
-        return Asked(title=VENDORS[named].title, vendor=VENDORS[named])
-    there = ", ".join([*clients, *VENDORS])
-    raise click.BadParameter(f"no such client; there are: {there}", param_hint="--client")
+        return Recipient(title=VENDORS[named].title, vendor=VENDORS[named])
+    known = ", ".join([*clients, *VENDORS])
+    raise click.BadParameter(f"no such client; there are: {known}", param_hint="--client")
 
 
-def _services(settings: Settings, asked: Asked, wanted: str | None) -> list[Service]:
+def _services(settings: Settings, recipient: Recipient, wanted: str | None) -> list[Service]:
     knowledge = load_knowledge(settings.hooks_dir)
-    there = asking_for(knowledge, site_codes(knowledge.terms, codes=settings.local_codes)).services
-    if wanted is not None and wanted not in there:
-        raise click.BadParameter(f"there are: {', '.join(there)}", param_hint="--service")
+    codes = site_codes(knowledge.terms, codes=settings.local_codes)
+    services = asking_for(knowledge, codes).services
+    if wanted is not None and wanted not in services:
+        raise click.BadParameter(f"there are: {', '.join(services)}", param_hint="--service")
+    names = [wanted] if wanted is not None else list(services)
     return [
-        service
-        for id_, service in there.items()
-        if wanted in (None, id_) and (not asked.services or id_ in asked.services)
+        services[name] for name in names if not recipient.services or name in recipient.services
     ]
 
 
-def _rows(service: Service, asked: Asked) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for key, template in service.prefetch.items():
-        scopes = list(asked.vendor.scopes_of(key, template))
-        name = asked.names.get(key, key)
-        rows.append(
-            {"key": key, "name": name, "query": template, "scopes": scopes, "without": WITHOUT[key]}
-        )
-    return rows
+def _rows(service: Service, recipient: Recipient) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": key,
+            "name": recipient.names.get(key, key),
+            "query": template,
+            "scopes": list(recipient.vendor.scopes_of(key, template)),
+            "without": WITHOUT[key],
+        }
+        for key, template in service.prefetch.items()
+    ]
 
 
-def _print(services: list[Service], asked: Asked, settings: Settings) -> None:
-    vendor, base = asked.vendor, settings.public_url.rstrip("/") or SOMEWHERE
-    click.echo(f"For {asked.title}; {vendor.guide} says what goes where.")
+def _print(services: list[Service], recipient: Recipient, base: str) -> None:
+    vendor = recipient.vendor
+    click.echo(f"For {recipient.title}; {vendor.guide} says what goes where.")
     click.echo(
-        "* A key that is not sent is read live, if the FHIR server is registered and the token's scopes allow it."
+        "* A key that is not sent is read live, "
+        "if the FHIR server is registered and the token's scopes allow it."
     )
-    click.echo("  'without it' is what happens where neither works.")
+    click.echo("  'without it' is what happens if neither works.")
     for note in vendor.notes:
         click.echo(f"* {note}")
     click.echo("\nService URLs")
     for service in services:
         click.echo(f"  {service.hook:<14} {base}/cds-services/{service.id}")
-    for group in _alike(services):
+    for group in _same_prefetch(services):
         click.echo(f"\nPrefetch of {' and '.join(service.hook for service in group)}")
-        for row in _rows(group[0], asked):
+        for row in _rows(group[0], recipient):
             _print_row(row, vendor)
     if any(HOOKS[service.hook].drafts != "none" for service in services):
         click.echo(f"\nOrders in the call\n  {vendor.orders}")
-    if asked.live:
+    if recipient.live:
         click.echo("\nRead live besides (no prefetch key)")
-        for kind in asked.live:
+        for kind in recipient.live:
             click.echo(f"  patient/{kind}.read (.rs)\n{EXTRA_TEMPLATES[kind]}")
 
 
-def _print_row(row: dict[str, object], vendor: Vendor) -> None:
+def _print_row(row: Mapping[str, Any], vendor: Vendor) -> None:
     ours = "" if row["name"] == row["key"] else f"   (our {row['key']})"
-    scopes = row["scopes"] if isinstance(row["scopes"], list) else []
     click.echo(f"\n  {vendor.key_title}: {row['name']}{ours}")
     click.echo(f"  without it: {row['without']}")
-    click.echo(f"  scopes: {', '.join(scopes)}")
+    click.echo(f"  scopes: {', '.join(row['scopes'])}")
     click.echo(f"  {vendor.query_title}:\n{row['query']}")
 
 
-def _alike(services: list[Service]) -> list[list[Service]]:
-    """Services in groups that ask for the same."""
+def _same_prefetch(services: list[Service]) -> list[list[Service]]:
+    """Returns the services in groups with the same prefetch."""
     groups: list[list[Service]] = []
     for service in services:
-        same = next((group for group in groups if group[0].prefetch == service.prefetch), None)
-        if same is None:
-            groups.append([service])
+        for group in groups:
+            if group[0].prefetch == service.prefetch:
+                group.append(service)
+                break
         else:
-            same.append(service)
+            groups.append([service])
     return groups

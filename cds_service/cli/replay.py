@@ -1,18 +1,47 @@
-"""`cds-service replay`: the cards of a story, at the story's own time."""
+"""`cds-service replay` and `cds-service explain` answer a hook call without a server."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import click
-from rich.console import Console
+import msgspec.structs
+from rich.console import Console, Group
+from rich.markdown import Markdown
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
 
-from cds_service.cli.offline import chosen_stories, offline_pipeline, replay
-from cds_service.cli.terminal import print_cards
-from cds_service.demo.stories import default_fixtures_dir
-from cds_service.knowledge.load import default_hooks_dir
-from cds_service.protocol.wire import encode
+from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
+from cds_service.engine.cards import CardSettings
+from cds_service.errors import BadRequest, ServiceError, StoryError
+from cds_service.knowledge.limits import PROFILES
+from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.pipeline import HOOKS, Evaluation, Pipeline
+from cds_service.protocol.request import hook_request
+from cds_service.protocol.wire import decode, encode
+from cds_service.records.client import FhirClient
+from cds_service.trust.deadline import Deadline
+from cds_service.trust.registry import Client
+
+HOOKS_FOLDER = click.option(
+    "--hooks", type=click.Path(path_type=Path, file_okay=False), help="Another hooks/ folder."
+)
+FIXTURES_FOLDER = click.option(
+    "--fixtures", type=click.Path(path_type=Path, file_okay=False), help="Another fixtures/ folder."
+)
+_COLORS = {"info": "blue", "warning": "yellow", "critical": "red"}
+# These cards go to no EHR, so a constant secret is enough, and a story always prints the same.
+_SETTINGS = CardSettings(
+    base_url="http://127.0.0.1:8642",
+    terminology_base="http://127.0.0.1:8642/fhir",
+    secret=b"replayed on the command line",
+    demo=True,
+)
 
 
 @click.command("replay")
@@ -21,13 +50,9 @@ from cds_service.protocol.wire import encode
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the CDS Hooks answers, one JSON object a line."
 )
-@click.option(
-    "--hooks", type=click.Path(path_type=Path, file_okay=False), help="Another hooks/ folder."
-)
-@click.option(
-    "--fixtures", type=click.Path(path_type=Path, file_okay=False), help="Another fixtures/ folder."
-)
-def command(
+@HOOKS_FOLDER
+@FIXTURES_FOLDER
+def replay(
     names: tuple[str, ...],
     only_list: bool,
     as_json: bool,
@@ -49,9 +74,159 @@ def command(
         return
     pipeline = offline_pipeline(hooks or default_hooks_dir())
     for story in stories:
-        cards = replay(pipeline, story).cards
+        cards = answer_story(pipeline, story).cards
         if as_json:
-            sys.stdout.write(encode({"story": story.name, "cards": cards}).decode() + "\n")
+            print_json({"story": story.name, "cards": cards})
             continue
         console.print(f"\n[bold]{story.name}[/bold]  {story.file.title}")
-        print_cards(console, cards)
+        print_cards(cards)
+
+
+@click.command("explain")
+@click.argument("request", metavar="REQUEST.json", type=click.File("rb"))
+@click.option(
+    "--at", metavar="INSTANT", help="Evaluate as of this time (ISO 8601 with zone); default: now."
+)
+@click.option(
+    "--profile", type=click.Choice(PROFILES), default=PROFILES[0], help="Guideline profile."
+)
+@HOOKS_FOLDER
+@click.option("--json", "as_json", is_flag=True, help="Print cards and explanation as JSON.")
+def explain(
+    request: BinaryIO, at: str | None, profile: str, hooks: Path | None, as_json: bool
+) -> None:
+    """Show why a hook call gets its cards, and no others.
+
+    REQUEST.json is the hook call ("-" for standard input). Only its prefetch is read; no FHIR
+    server is called. The output shows values of the request: protect it like the patient's record.
+
+    \b
+    Example:
+      cds-service explain fixtures/cramps-in-siadh/request.json --at 2026-11-20T09:00:00Z
+    """
+    pipeline = offline_pipeline(hooks or default_hooks_dir())
+    body = decode(request.read())
+    if not isinstance(body, dict):
+        raise BadRequest("The body is not a JSON object.")
+    service = _service_of_hook(pipeline, str(body.get("hook")))
+    try:
+        evaluation = evaluate(pipeline, service, body, _instant(at), Client(profile=profile))
+    except ServiceError as error:
+        click.echo(f"{error.status}: {error.message}")
+        sys.exit(1)
+    reasons = pipeline.explain(evaluation, service, with_values=True)
+    if as_json:
+        print_json({"cards": evaluation.cards, "explanation": reasons})
+        return
+    print_cards(evaluation.cards)
+    _print_reasons(reasons)
+
+
+def _service_of_hook(pipeline: Pipeline, hook: str) -> str:
+    for service in pipeline.knowledge.services.values():
+        if service.hook == hook:
+            return service.id
+    raise BadRequest("The member 'hook' names no hook that this service answers.")
+
+
+def _instant(at: str | None) -> datetime:
+    if at is None:
+        return datetime.now(UTC)
+    try:
+        instant = datetime.fromisoformat(at)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise click.BadParameter(
+            "give an instant with its zone, as in 2026-11-20T09:00:00Z", param_hint="--at"
+        )
+    return instant
+
+
+def _print_reasons(reasons: Mapping[str, Any]) -> None:
+    console = Console(highlight=False)
+    console.print("\n[bold]Sources[/bold]")
+    for key, state in reasons["sources"].items():
+        console.print(f"  {key}: {state}")
+    if reasons.get("reason"):
+        console.print(f"\n{reasons['reason']}")
+    console.print(f"\n[bold]Fired[/bold]  {', '.join(reasons.get('fired', [])) or 'none'}")
+    table = Table("Silent rule", "because", box=None, pad_edge=False)
+    for row in reasons.get("silent", []):
+        table.add_row(row["rule"], row["because"])
+    console.print(table)
+
+
+def offline_pipeline(hooks: Path) -> Pipeline:
+    """Returns a pipeline over a hooks folder that reads no FHIR server."""
+    return Pipeline(load_knowledge(hooks), _SETTINGS, FhirClient())
+
+
+def evaluate(
+    pipeline: Pipeline, service: str, body: dict[str, Any], now: datetime, client: Client
+) -> Evaluation:
+    """Answers one hook call as of `now`."""
+    hook = pipeline.knowledge.services[service].hook
+    request = hook_request(body, service, hook, now, drafts=HOOKS[hook].drafts)
+    request = msgspec.structs.replace(request, fhir_server=None, token=None)
+    return pipeline.answer(request, client, Deadline.after(client.deadline_ms / 1000))
+
+
+def answer_story(pipeline: Pipeline, story: Story) -> Evaluation:
+    """Answers the call of a story at the story's own time, under its own profile."""
+    if story.file.service not in pipeline.knowledge.services:
+        raise StoryError(f"{story.name}/story.toml: there is no service '{story.file.service}'")
+    client = Client(
+        profile=story.file.profile, explain_missing_data=story.file.explain_missing_data
+    )
+    return evaluate(pipeline, story.file.service, story.request, story.file.now, client)
+
+
+def chosen_stories(fixtures: Path, names: tuple[str, ...] = ()) -> list[Story]:
+    """Returns the named stories, or all; StoryError lists the names that exist."""
+    stories = load_stories(fixtures)
+    for name in names:
+        if name not in stories:
+            raise StoryError(f"there is no story '{name}'; there are: {', '.join(stories)}")
+    return [stories[name] for name in names] if names else list(stories.values())
+
+
+def print_json(value: object) -> None:
+    """Prints one line of JSON."""
+    sys.stdout.write(encode(value).decode() + "\n")
+
+
+def print_cards(cards: list[dict[str, Any]]) -> None:
+    """Prints each card as a panel in the terminal, or says that there is no card."""
+    console = Console(highlight=False)
+    if not cards:
+        console.print("  No card: looked, and found nothing to say.", style="green")
+    for card in cards:
+        _print_card(console, card)
+
+
+def _print_card(console: Console, card: Mapping[str, Any]) -> None:
+    indicator = card["indicator"]
+    parts: list[Any] = [
+        Text(card["summary"], style="bold"),
+        Markdown(card["detail"], hyperlinks=False),
+    ]
+    for suggestion in card.get("suggestions", []):
+        button = Text(f"[ {suggestion['label']} ]", style="bold cyan")
+        actions = ", ".join(_action(action) for action in suggestion["actions"])
+        parts.append(button.append(f"  {actions}", style="dim"))
+    panel = Panel(
+        Group(*parts),
+        title=f"{indicator} · {card['source']['topic']['code']}",
+        subtitle=card["source"]["label"],
+        title_align="left",
+        border_style=_COLORS[indicator],
+    )
+    console.print(panel)
+
+
+def _action(action: Mapping[str, Any]) -> str:
+    resource = action.get("resource", {})
+    kind = resource.get("resourceType") or action.get("resourceId", "").partition("/")[0]
+    coding = resource.get("code", {}).get("coding", [{}])[0]
+    return f"{action['type']} {kind} {coding.get('code', '')}".strip()

@@ -1,4 +1,4 @@
-"""`cds-service report`: what became of the cards."""
+"""`cds-service report` shows how often each rule fired and how users reacted to its cards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cds_service.cli.store import the_database
+from cds_service.cli.db import open_database
 from cds_service.engine.cards import OVERRIDE_PATH
 from cds_service.feedback.figures import Figures, Reasons, RuleFigures, figures
 from cds_service.feedback.report_html import report_page
@@ -27,8 +27,8 @@ from cds_service.settings import Settings
 from cds_service.store.figures import FigureTables
 
 _DAYS = 90
-_WIDE = 160  # characters, in a file
-_WORDS = 2  # columns of text at the left
+_FILE_WIDTH = 160  # characters
+_TEXT_COLUMNS = 2  # at the left
 
 
 @click.command("report")
@@ -50,17 +50,17 @@ _WORDS = 2  # columns of text at the left
 @click.option(
     "--tenant", help="One client only, by its name in clients.toml; default: all together."
 )
-def command(since: datetime | None, form: str, output: Path | None, tenant: str | None) -> None:
-    """Say of each rule how often it fired, and how its cards were taken.
+def report(since: datetime | None, form: str, output: Path | None, tenant: str | None) -> None:
+    """Show how often each rule fired, and what users did.
 
-    It holds no patient data. The HTML page has plots and prints well.
+    The report holds no patient data. The HTML page has plots and prints well.
 
     \b
     Examples:
       cds-service report
       cds-service report --since 2026-10-01 --format html --output report.html
     """
-    settings, database = the_database()
+    settings, database = open_database()
     knowledge = load_knowledge(settings.hooks_dir)
     now = datetime.now(UTC)
     first = since.date() if since else (now - timedelta(days=_DAYS)).date()
@@ -68,20 +68,19 @@ def command(since: datetime | None, form: str, output: Path | None, tenant: str 
     tenants = tables.tenants()
     if tenant is not None and tenant not in tenants:
         raise click.BadParameter("nothing is stored for this client", param_hint="--tenant")
-    found = figures(
-        tables,
-        [tenant] if tenant is not None else tenants,
-        first,
-        now,
-        _reasons(settings, knowledge),
-    )
+    chosen = [tenant] if tenant is not None else tenants
+    counted = figures(tables, chosen, first, now, _reasons(settings, knowledge))
     if form == "table" and output is None:
-        _print(found, Console(highlight=False))
+        _print(counted, Console(highlight=False))
         return
     if form == "html":
-        text = report_page(found, _names(knowledge))
+        text = report_page(counted, _topics(knowledge))
+    elif form == "csv":
+        text = report_csv(counted)
     else:
-        text = report_csv(found) if form == "csv" else _plain(found)
+        plain = io.StringIO()
+        _print(counted, Console(file=plain, width=_FILE_WIDTH, highlight=False))
+        text = plain.getvalue()
     if output is None:
         sys.stdout.write(text)
         return
@@ -89,13 +88,16 @@ def command(since: datetime | None, form: str, output: Path | None, tenant: str 
     click.echo(f"Written: {output}")
 
 
-def _names(knowledge: Knowledge) -> dict[str, str]:
-    """What each rule is about, as its cards say."""
+def _topics(knowledge: Knowledge) -> dict[str, str]:
+    """Returns the topic of each rule in the words of its cards."""
     return {name: knowledge.topics[words.topic] for name, words in knowledge.rules.items()}
 
 
 def _reasons(settings: Settings, knowledge: Knowledge) -> Reasons:
-    """The words of every reason that our cards offer; some clients send the code without its system."""
+    """Returns the words of every override reason that our cards offer.
+
+    Some clients send the code without its system.
+    """
     own = settings.fhir_terminology + OVERRIDE_PATH
     words: dict[tuple[str, str], str] = {}
     for code, reason in knowledge.overrides.items():
@@ -103,47 +105,42 @@ def _reasons(settings: Settings, knowledge: Knowledge) -> Reasons:
     return words
 
 
-def _plain(found: Figures) -> str:
-    text = io.StringIO()
-    _print(found, Console(file=text, width=_WIDE, highlight=False))
-    return text.getvalue()
-
-
-def _print(found: Figures, console: Console) -> None:
-    if not found.rules:
-        console.print(f"No rule has fired since {found.since:%-d %B %Y}.")
+def _print(counted: Figures, console: Console) -> None:
+    if not counted.rules:
+        console.print(f"No rule has fired since {counted.since:%-d %B %Y}.")
     else:
-        console.print(_table(found), "", _why(found), "", sep="\n")
-    if found.unmatched:
+        console.print(_table(counted), "", _why(counted), "", sep="\n")
+    if counted.unmatched:
         console.print(
-            f"{found.unmatched} feedback on cards that are not known here: not counted above."
+            f"{counted.unmatched} feedback on cards that are not known here: not counted above."
         )
 
 
-def _table(found: Figures) -> Table:
-    title = f"What became of the cards since {found.since:%-d %B %Y} (UTC)"
+def _table(counted: Figures) -> Table:
+    title = f"What became of the cards since {counted.since:%-d %B %Y} (UTC)"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for n, name in enumerate(COLUMNS):
-        is_text = n < _WORDS or name == REASONS
-        table.add_column(name, justify="left" if is_text else "right", no_wrap=n < _WORDS)
-    for rule in found.rules:
+    for name in COLUMNS[:_TEXT_COLUMNS]:
+        table.add_column(name, no_wrap=True)
+    for name in COLUMNS[_TEXT_COLUMNS:]:
+        table.add_column(name, justify="left" if name == REASONS else "right")
+    for rule in counted.rules:
         table.add_row(*_short(rule))
     table.add_section()
-    table.add_row(*_short(found.total), style="bold")
+    table.add_row(*_short(counted.total), style="bold")
     return table
 
 
 def _short(rule: RuleFigures) -> list[str]:
-    """A row that fits a terminal: of the reasons only the leading one."""
+    """Returns a row that fits a terminal, with the most frequent override reason only."""
     cells = list(row_cells(rule))
     cells[COLUMNS.index(REASONS)] = leading_reason(rule)
     return cells
 
 
-def _why(found: Figures) -> Table:
+def _why(counted: Figures) -> Table:
     table = Table(
         "Why cards were overridden", "Cards", box=None, pad_edge=False, header_style="bold"
     )
-    for words, number in found.total.reasons.most_common():
+    for words, number in counted.total.reasons.most_common():
         table.add_row(words, str(number))
     return table

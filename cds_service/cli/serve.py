@@ -1,67 +1,105 @@
-"""`cds-service serve`: the service for a deployment, as its CDS_... variables say."""
+"""`cds-service serve` runs the service for a deployment, and stops it without losing a call.
+
+Granian closes its listener and its idle connections in one moment, and gives each worker a listener
+of its own, whose queue is lost with it: a call that arrives in that moment gets no answer. So on
+Linux:
+
+1. On SIGTERM, every worker gets SIGUSR1. For CDS_DRAIN_SECONDS, /ready says 503 and each answer
+   closes its connection, while new calls are still taken: a balancer sees this and sends its calls
+   elsewhere.
+2. Then each worker gets SIGTERM. It takes no more connections, answers on those that it has until
+   no client can still want to use them, and stops. On SIGHUP this second step runs for one worker
+   after the other, each after its successor has started.
+
+All workers accept from one socket that belongs to the main process, so a queued connection goes to
+another worker. SIGINT (Ctrl-C), a second SIGTERM, and SIGTERM if CDS_DRAIN_SECONDS is 0 stop at
+once, after the calls in flight: the workers then get SIGUSR2.
+
+`Server` sets two private members of granian and overrides one private method (see
+`_init_shared_socket`), because granian has no public way to pass it a socket. So pyproject.toml
+allows only the minor release of granian that this was tested with, and tests/cli/test_granian.py
+names a member that a new release lacks.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import os
+import signal
 import socket
+import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import click
 from granian.constants import HTTPModes, Interfaces, RuntimeModes
 from granian.http import HTTP1Settings
+from granian.net import SocketHolder  # type: ignore[attr-defined]  # not in its __all__
+from granian.server.mp import MPServer
 
 from cds_service import metrics
 from cds_service.app import Foundation, create_app, foundation, front_for, refuse_wrong
-from cds_service.cli.run import bound_socket, tune_collector
-from cds_service.cli.stopping import Server, Worker
+from cds_service.cli.run import HEADER_MS, bound_socket, load_later, tune_collector
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.telemetry import configure_logging
+from cds_service.web.front import Front
 
-# docs/decisions/0002. Idle connections count too: a proxy keeps its own for less than the header time.
-_HEADER_MS = 5000
+# docs/decisions/0002 gives the reasons.
 _HEADER_BYTES = 65536
 _BACKLOG = 1024
 _CONNECTIONS = 512
 STOP_S = 30
-_IDLE_S = _HEADER_MS / 1000 + 0.5
+_IDLE_S = HEADER_MS / 1000 + 0.5  # an idle connection is closed after this time
+_FIRST_REQUEST_S = 1.0  # a connection that was just accepted gets this time to bring its request
+_POLL_S = 0.5
 
 
 # Made before the first fork and shared by all workers; a worker that was spawned makes its own.
 _base: list[Foundation] = []
 
 
-def make_worker(listener: int) -> Worker:
-    """One worker's application; called by the server in the worker's process."""
-    configure_logging()
-    settings = settings_from_environment()
-    front = front_for(create_app(settings, base=_base[0] if _base else None), settings)
-    tune_collector()
-    return Worker(front, listener, settings.drain_seconds, _IDLE_S)
-
-
 @click.command("serve")
 @click.option(
     "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes."
 )
-def command(workers: int) -> None:
-    """Serve with the settings of the CDS_... variables (docs/settings.md).
+def serve(workers: int) -> None:
+    """Serve with the CDS_... settings (docs/settings.md).
 
-    SIGTERM: /ready says 503 while calls are still answered for CDS_DRAIN_SECONDS, then it stops. SIGINT stops at
-    once, after the calls in flight. SIGHUP starts fresh workers and lets the old ones go. No call is lost by either.
-    Exit code 78 and one line where the configuration is wrong.
+    SIGTERM: /ready says 503 while calls are still answered for CDS_DRAIN_SECONDS, then it stops.
+    SIGINT stops at once, after the calls in flight. SIGHUP starts fresh workers and lets the old
+    ones go. No call is lost by any of these. Exit code 78 and one line if the configuration is
+    wrong.
     """
     configure_logging()
     settings = settings_from_environment()
     _base[:] = [foundation(settings)]
-    refuse_wrong(
-        settings, _base[0]
-    )  # a wrong configuration stops here, once, instead of in every worker
+    # A wrong configuration stops here, once, instead of in every worker.
+    refuse_wrong(settings, _base[0])
     with bound_socket(settings.host, settings.port, "CDS_PORT") as listener, _metrics(settings):
         _serve(settings, workers, listener)
+
+
+@contextmanager
+def _metrics(settings: Settings) -> Iterator[None]:
+    """Serves the metrics port, by this process for all workers, while they run."""
+    if not settings.metrics_port:
+        yield
+        return
+    bound_socket(settings.metrics_host, settings.metrics_port, "CDS_METRICS_PORT").close()
+    with tempfile.TemporaryDirectory(prefix="hyponatremia-metrics-") as temporary:
+        folder = Path(settings.metrics_dir or temporary)
+        metrics.forget(folder)
+        metrics.enable(folder)
+        metrics.serve(settings.metrics_host, settings.metrics_port)
+        yield
 
 
 def _serve(settings: Settings, workers: int, listener: socket.socket) -> None:
@@ -75,7 +113,7 @@ def _serve(settings: Settings, workers: int, listener: socket.socket) -> None:
         port=settings.port,
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MS, max_buffer_size=_HEADER_BYTES),
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS, max_buffer_size=_HEADER_BYTES),
         websockets=False,
         runtime_mode=RuntimeModes.st,
         backlog=_BACKLOG,
@@ -87,16 +125,130 @@ def _serve(settings: Settings, workers: int, listener: socket.socket) -> None:
     ).serve(target_loader=load, wrap_loader=False)  # type: ignore[arg-type]  # an RSGI object need not be callable
 
 
-@contextmanager
-def _metrics(settings: Settings) -> Iterator[None]:
-    """The metrics port, served by this process for all workers, while they run."""
-    if not settings.metrics_port:
-        yield
-        return
-    bound_socket(settings.metrics_host, settings.metrics_port, "CDS_METRICS_PORT").close()
-    with tempfile.TemporaryDirectory(prefix="hyponatremia-metrics-") as temporary:
-        folder = Path(settings.metrics_dir or temporary)
-        metrics.forget(folder)
-        metrics.enable(folder)
-        metrics.serve(settings.metrics_host, settings.metrics_port)
-        yield
+def make_worker(listener: int) -> Worker:
+    """Returns one worker's application; the server calls it in the worker's process."""
+    configure_logging()
+    settings = settings_from_environment()
+    front = front_for(create_app(settings, base=_base[0] if _base else None), settings)
+    tune_collector()
+    return Worker(front, listener, settings.drain_seconds, _IDLE_S)
+
+
+class _PolledEvent(threading.Event):
+    """An event that polls while it waits.
+
+    A signal handled in another thread does not wake a thread that is blocked in wait().
+    """
+
+    def wait(self, timeout: float | None = None) -> bool:
+        while not super().wait(_POLL_S):
+            pass
+        return True
+
+
+class Server(MPServer):
+    """The server is granian with one socket for all workers, and a warning before it stops."""
+
+    def __init__(self, listener: socket.socket, drain_s: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._listener = listener
+        self._drain_s = drain_s
+        self._main = os.getpid()
+        self._announced = False
+        self.main_loop_interrupt = _PolledEvent()
+        # Workers inherit this, so neither signal kills a worker that is still starting.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+
+    def _init_shared_socket(self) -> None:
+        if sys.platform != "linux":
+            super()._init_shared_socket()
+            return
+        self._shd = SocketHolder(self._listener.fileno(), False, self.backlog)  # type: ignore[call-arg, assignment]
+        self._sso = self._listener  # under 'spawn' it carries the descriptor over
+
+    def signal_handler_interrupt(self, signum: int, _: FrameType | None = None) -> None:
+        """Delays a SIGTERM until balancers have seen /ready; any other signal stops at once."""
+        if os.getpid() != self._main:
+            os._exit(0)  # a worker that has not begun to serve
+        if signum != signal.SIGTERM or self._announced or not self._drain_s:
+            self._signal_workers(signal.SIGUSR2)
+            self._stop_now()
+            return
+        self._announced = True
+        self._signal_workers(signal.SIGUSR1)
+        waiting = threading.Timer(self._drain_s, self._stop_now)
+        waiting.daemon = True
+        waiting.start()
+
+    def _signal_workers(self, number: signal.Signals) -> None:
+        for worker in self.wrks:
+            with suppress(ProcessLookupError):
+                os.kill(worker.inner.pid, number)
+
+    def _stop_now(self) -> None:
+        super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
+
+
+class Worker:
+    """A worker is a front in a process of its own that answers the signals of `Server`."""
+
+    def __init__(self, front: Front, listener: int, drain_s: float, idle_s: float) -> None:
+        """`listener` is a descriptor; granian closes a connection that is silent for `idle_s`."""
+        self.__rsgi__ = front.__rsgi__
+        self._front = front
+        self._listener = listener
+        self._drain_s = drain_s
+        self._idle_s = idle_s
+        self._closing_since = 0.0
+        self._leaving = False
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Takes SIGTERM over from granian, which keeps SIGINT."""
+        self._front.__rsgi_init__(loop)
+        load_later(loop)
+        if not self._drain_s or sys.platform != "linux":
+            return
+        loop.add_signal_handler(signal.SIGUSR1, self._announce)
+        loop.add_signal_handler(signal.SIGUSR2, self._stop)
+        loop.add_signal_handler(signal.SIGTERM, self._leave, loop)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Runs when the last request has its answer."""
+        self._front.__rsgi_del__(loop)
+
+    def _announce(self) -> None:
+        """Shows on /ready that the whole service is about to stop."""
+        self._front.ready = False
+        self._close_after_answers()
+
+    def _close_after_answers(self) -> None:
+        self._closing_since = self._closing_since or time.monotonic()
+        self._front.closing_connections = True
+
+    def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Leaves new connections to other workers, and stops when its own are done or idle."""
+        if self._leaving:
+            self._stop()
+            return
+        self._leaving = True
+        self._close_after_answers()
+        _accept_no_more(self._listener)
+        rest_s = self._closing_since + self._idle_s - time.monotonic()
+        loop.call_later(max(_FIRST_REQUEST_S, rest_s), self._stop)
+
+    def _stop(self) -> None:
+        self._leaving = True  # from here on the listener is granian's to close
+        os.kill(os.getpid(), signal.SIGINT)  # granian's own way
+
+
+def _accept_no_more(listener: int) -> None:
+    """Replaces the shared socket by one that no client knows.
+
+    If the shared socket were closed, its number could be used again.
+    """
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.setblocking(False)
+        silent.bind("")  # a name that the kernel makes up
+        silent.listen(1)
+        os.dup2(silent.fileno(), listener)

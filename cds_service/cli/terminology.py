@@ -1,4 +1,4 @@
-"""`cds-service terminology`: a site's RxNorm index, and what a code or a name is taken for."""
+"""`cds-service terminology` makes a site's RxNorm index and looks up a code or a name."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import click
 
+from cds_service.cli.replay import HOOKS_FOLDER, print_json
 from cds_service.errors import TerminologyError
 from cds_service.knowledge.load import load_knowledge
-from cds_service.protocol.wire import encode
 from cds_service.records.rxnorm_files import Progress, import_release, write_index
 from cds_service.records.site_codes import site_codes
 from cds_service.settings import settings_from_environment
@@ -24,12 +24,10 @@ _DEFAULT_INDEX = Path("rxnorm-index.json")
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 
-def _file(name: str, told: str) -> Callable[[_Decorated], _Decorated]:
-    return click.option(name, type=click.Path(path_type=Path, dir_okay=False), help=told)
+def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
+    return click.option(name, type=click.Path(path_type=Path, dir_okay=False), help=text)
 
 
-_FOLDER = click.Path(path_type=Path, file_okay=False)
-_HOOKS = click.option("--hooks", type=_FOLDER, help="Another hooks/ folder.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _LOCAL = _file(
     "--local-codes", "CSV: system, code, ingredient or analyte. Default: CDS_LOCAL_CODES."
@@ -37,20 +35,20 @@ _LOCAL = _file(
 
 
 @click.group("terminology")
-def command() -> None:
-    """Add the drug codes of your RxNorm release, and see what a code or a name is taken for."""
+def terminology() -> None:
+    """Add drug codes from RxNorm, and look up a code or a name."""
 
 
-@command.command("import")
+@terminology.command("import")
 @click.argument("release", metavar="PATH", type=click.Path(path_type=Path))
 @_file("--output", f"The index to write. Default: CDS_RXNORM_INDEX, else {_DEFAULT_INDEX}.")
 @click.option(
     "--released",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="Date of the release, where no file name tells it.",
+    help="Date of the release, if no file name contains it.",
 )
 @_LOCAL
-@_HOOKS
+@HOOKS_FOLDER
 @_JSON
 def import_(
     release: Path,
@@ -60,14 +58,16 @@ def import_(
     hooks: Path | None,
     as_json: bool,
 ) -> None:
-    """Make the index from NLM's RxNorm in PATH: folder or ZIP, full or prescribable release.
+    """Make the index from NLM's RxNorm in PATH.
 
-    Nothing is downloaded. The index is written whole or not at all: if it is stopped, run it again.
-    The service reads the index that CDS_RXNORM_INDEX names at its next start.
+    PATH is a folder or a ZIP file with the full or the prescribable release. Nothing is downloaded.
+    The index is written whole or not at all: if the import was stopped, run it again. The service
+    reads the index that CDS_RXNORM_INDEX names at its next start.
 
     \b
     Example:
-      cds-service terminology import RxNorm_full_prescribe_10062025.zip --output /etc/cds/rxnorm-index.json
+      cds-service terminology import RxNorm_full_prescribe_10062025.zip \\
+        --output /etc/cds/rxnorm-index.json
     """
     if not release.exists():
         raise TerminologyError(f"{release.name}: there is no such folder or file")
@@ -81,7 +81,7 @@ def import_(
     path = output or settings.rxnorm_index or _DEFAULT_INDEX
     write_index(index, path)
     reached = {name for product in index.products.values() for name in product.ingredients}
-    told = {
+    result = {
         "index": str(path),
         "release": index.release.isoformat(),
         "codes": len(index.products),
@@ -89,7 +89,7 @@ def import_(
         "notInRelease": sorted(set(knowledge.terms.drugs) - reached),
     }
     if as_json:
-        sys.stdout.write(encode(told).decode() + "\n")
+        print_json(result)
         return
     size = f"{len(index.products)} codes of {len(reached)} ingredients"
     click.echo(f"{path}: RxNorm of {index.release}, {size}.")
@@ -98,7 +98,7 @@ def import_(
 
 @contextmanager
 def _bar() -> Iterator[Progress]:
-    """A progress bar on standard error, one line for each file; nothing where that is no terminal."""
+    """Shows a progress bar on standard error, one line for each file, if that is a terminal."""
     from rich.console import Console
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
@@ -115,19 +115,20 @@ def _bar() -> Iterator[Progress]:
         yield report
 
 
-@command.command("lookup")
+@terminology.command("lookup")
 @click.argument("term", metavar="CODE_OR_NAME")
 @_file("--index", "An RxNorm index. Default: CDS_RXNORM_INDEX.")
 @_LOCAL
-@_HOOKS
+@HOOKS_FOLDER
 @_JSON
 def lookup(
     term: str, index: Path | None, local_codes: Path | None, hooks: Path | None, as_json: bool
 ) -> None:
-    """Say what CODE_OR_NAME is taken for in an order, a result or a problem, and by which step.
+    """Show what the service takes CODE_OR_NAME for.
 
-    A code may carry its system in front: "http://snomed.info/sct|372594008"; without one every system is
-    tried. Exit code 1 where it is not known: such a drug counts as "not recognised" on cards.
+    It looks for a meaning in an order, a result and a problem, and names the step that found it. A
+    code may have its system in front: "http://snomed.info/sct|372594008"; without one every system
+    is tried. Exit code 1 if it is not known: such a drug counts as "not recognised" on cards.
 
     \b
     Examples:
@@ -143,12 +144,8 @@ def lookup(
     meanings = explain_term(term, words.drugs, words.concepts, words.labs)
     if as_json:
         release = site.release.isoformat() if site.release else None
-        told = {
-            "asked": term,
-            "meanings": [m.as_dict() for m in meanings],
-            "rxnormRelease": release,
-        }
-        sys.stdout.write(encode(told).decode() + "\n")
+        meanings_as_json = [meaning.as_dict() for meaning in meanings]
+        print_json({"asked": term, "meanings": meanings_as_json, "rxnormRelease": release})
     elif meanings:
         click.echo("\n".join(m.as_text() for m in meanings))
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cds_service.cli.client import Asked, command, entry_text
+from cds_service.cli.client import NewClient, client, entry_text
 from cds_service.errors import RegistryError
 from cds_service.protocol.limits import CardLimits
 from cds_service.trust.registry import Registry
@@ -24,7 +24,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str, typed: str = "") -> Result:
-    return CliRunner().invoke(command, list(arguments), input=typed, catch_exceptions=True)
+    return CliRunner().invoke(client, list(arguments), input=typed, catch_exceptions=True)
 
 
 ANNE = (
@@ -131,7 +131,7 @@ def test_the_first_client_makes_the_file_for_its_owner_only(
 
 
 def test_what_is_typed_in_cannot_end_its_string(tmp_path: Path) -> None:
-    hostile = Asked(
+    hostile = NewClient(
         name="anne",
         issuer='https://x"\nopen_access = true\n#',
         jwks_url="https://anne.example/jwks",

@@ -6,8 +6,10 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -36,11 +38,27 @@ def hooks(tmp_path: Path) -> Path:
     return Path(shutil.copytree(default_hooks_dir(), tmp_path / "hooks"))
 
 
-@pytest.mark.parametrize("command", Commands.modules)
+@pytest.mark.parametrize("command", Commands.commands_by_name)
 def test_each_command_explains_itself(command: str) -> None:
     told = CliRunner().invoke(cli, [command, "--help"])
     assert told.exit_code == 0
     assert told.output.startswith("Usage:")
+
+
+def _groups(command: click.Command, name: str = "cds-service") -> Iterator[tuple[str, click.Group]]:
+    if isinstance(command, click.Group):
+        yield name, command
+        context = click.Context(command)
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            assert found is not None
+            yield from _groups(found, f"{name} {child}")
+
+
+@pytest.mark.parametrize("group", [pytest.param(g, id=name) for name, g in _groups(cli)])
+def test_no_line_in_a_list_of_commands_is_cut(group: click.Group) -> None:
+    shown = CliRunner().invoke(group, ["--help"], terminal_width=80).output
+    assert "..." not in shown.partition("\nCommands:\n")[2].replace("CDS_...", "")
 
 
 def test_check_finds_our_hooks_sound() -> None:

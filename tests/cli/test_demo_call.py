@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from cds_service.cli.demo_registry import signed_token
+from cds_service.cli.demo_call import signed_token
 from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
 from tests.cli.test_commands import run

@@ -20,7 +20,7 @@ from flask.testing import FlaskClient
 
 from cds_service.app import create_app
 from cds_service.cli import main
-from cds_service.cli.demo_request import live_call
+from cds_service.cli.demo_call import live_call
 from cds_service.cli.run import free_port
 from cds_service.demo import upload
 from cds_service.demo.stories import Story

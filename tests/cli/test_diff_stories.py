@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cds_service.cli.diff_stories import command
+from cds_service.cli.stories import diff_stories
 from cds_service.knowledge.load import default_hooks_dir
 
 SHIPPED = default_hooks_dir()
@@ -26,7 +26,7 @@ def changed(folder: Path, file: str, old: str, new: str) -> Path:
 
 
 def diff(new: Path, *options: str) -> Result:
-    return CliRunner().invoke(command, [str(SHIPPED), str(new), *options])
+    return CliRunner().invoke(diff_stories, [str(SHIPPED), str(new), *options])
 
 
 def test_equal_folders_change_no_card() -> None:

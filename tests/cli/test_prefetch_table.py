@@ -9,8 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
-from cds_service.cli.prefetch_table import WITHOUT, command
-from cds_service.cli.vendors import VENDORS
+from cds_service.cli.prefetch_table import VENDORS, WITHOUT, prefetch_table
 from cds_service.errors import DataUnavailable
 from tests.fhir_resources import Call, lab, pipeline, problem, sodium, taking
 
@@ -37,7 +36,7 @@ WHOLE = Call(
 
 
 def run(*arguments: str, **environment: str) -> Result:
-    return CliRunner().invoke(command, list(arguments), env=environment)
+    return CliRunner().invoke(prefetch_table, list(arguments), env=environment)
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

@@ -53,14 +53,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subpro
 def test_the_printed_lines_work_when_pasted(
     demo: tuple[str, subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    from cds_service.cli.demo import _curl
+    from cds_service.cli.demo import curl_line
 
     base, _ = demo
     for story, service, words in (
         ("saline-3-percent-mild", "hyponatremia-order-select", "not advised"),
         ("cramps-in-siadh", "hyponatremia-patient-view", "1000 mL"),
     ):
-        line = _curl(base, story, service)
+        line = curl_line(base, story, service)
         done = subprocess.run(  # noqa: S602 a line of the documentation
             line, shell=True, capture_output=True, text=True, timeout=30, check=True
         )

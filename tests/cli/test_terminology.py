@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.app import create_app
-from cds_service.cli.terminology import command
+from cds_service.cli.terminology import terminology
 from cds_service.demo.fhir_server import MemoryServer, Query
 from cds_service.errors import TerminologyError
 from cds_service.records.prefetch import fill
@@ -27,7 +27,7 @@ EX_CONFIG = 78
 
 
 def lookup(term: str, *more: str) -> dict[str, Any]:
-    shown = CliRunner().invoke(command, ["lookup", term, "--json", *more])
+    shown = CliRunner().invoke(terminology, ["lookup", term, "--json", *more])
     told: dict[str, Any] = json.loads(shown.stdout)
     return told
 
@@ -35,7 +35,7 @@ def lookup(term: str, *more: str) -> dict[str, Any]:
 def imported(folder: Path) -> Path:
     index = folder / "index.json"
     told = CliRunner().invoke(
-        command, ["import", str(zipped(folder / RELEASE)), "--output", str(index)]
+        terminology, ["import", str(zipped(folder / RELEASE)), "--output", str(index)]
     )
     assert told.exit_code == 0, told.output
     return index
@@ -166,7 +166,7 @@ def test_lookup_says_what_and_by_which_step(term: str, kind: str, name: str, ste
 
 @pytest.mark.parametrize("term", ["hydroxyurea 500 mg capsule", "99999999", "", "|"])
 def test_lookup_of_something_unknown_says_so_and_ends_with_1(term: str) -> None:
-    told = CliRunner().invoke(command, ["lookup", term])
+    told = CliRunner().invoke(terminology, ["lookup", term])
     assert told.exit_code == 1
     assert told.stdout.startswith("Not known")
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 
-from cds_service.cli.basis import command
+from cds_service.cli.knowledge import basis
 from cds_service.knowledge.basis import basis_text
 from cds_service.knowledge.decisions import anchor, entries
 from cds_service.knowledge.load import Knowledge
@@ -35,11 +35,11 @@ def test_the_document_is_current(knowledge: Knowledge) -> None:
 def test_the_command_writes_checks_and_notices_an_old_document(tmp_path: Path) -> None:
     document = str(tmp_path / "basis.md")
     run = CliRunner().invoke
-    assert run(command, ["--check", "--document", document]).exit_code == 1
-    assert run(command, ["--write", "--document", document]).exit_code == 0
-    assert run(command, ["--check", "--document", document]).exit_code == 0
+    assert run(basis, ["--check", "--document", document]).exit_code == 1
+    assert run(basis, ["--write", "--document", document]).exit_code == 0
+    assert run(basis, ["--check", "--document", document]).exit_code == 0
     Path(document).write_text("old", encoding="utf-8")
-    old = run(command, ["--check", "--document", document])
+    old = run(basis, ["--check", "--document", document])
     assert old.exit_code == 1
     assert "basis --write" in old.output
 

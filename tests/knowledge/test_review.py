@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.app import create_app
-from cds_service.cli.check import command as check
+from cds_service.cli.knowledge import check
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.knowledge.review import REVIEWED, sign_line
