@@ -370,6 +370,24 @@ MISTAKES = {
         "sodium-severe =",
         ["sodium-severe"],
     ),
+    "a concept set with a misspelt problem": (
+        "knowledge/concept-sets.toml",
+        'members = ["eating-disorder", "withdrawal"]',
+        'members = ["eating-disorders", "withdrawal"]',
+        ["[seizures_by_bupropion]", "problem 'eating-disorders' is not known"],
+    ),
+    "a set of a table with a misspelt drug class": (
+        "knowledge/concept-sets.toml",
+        'members = ["ssri", "snri"]',
+        'members = ["ssri", "snris"]',
+        ["[strong_kinds.serotonin]", "drug class 'snris' is not known"],
+    ),
+    "a concept set from nowhere": (
+        "knowledge/concept-sets.toml",
+        'source = "stopp-v2"',
+        'source = "stopp-v9"',
+        ["[stopp]", "source 'stopp-v9' is not known"],
+    ),
     "not TOML": ("knowledge/citations.toml", "[aasld-2021]", "[aasld-2021", ["line"]),
     "a condition with an unknown key": (
         "knowledge/conditions.toml",

@@ -13,6 +13,7 @@ from msgspec.structs import asdict, replace
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.fluids import FluidNumber
 from cds_service.knowledge.limits import PROFILES, Cited, Limits, Unit
+from cds_service.knowledge.sets import AnalyteSet, ClassSet, ConceptSet, DrugSet, ProblemSet
 from cds_service.knowledge.words import Evidence, RuleWords
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def _problems(knowledge: Knowledge) -> Iterator[str]:
     for limits in knowledge.limits.values():
         yield from _limit_problems(limits)
     yield from _word_problems(knowledge)
+    yield from _set_problems(knowledge)
     if not knowledge.services:
         yield "services.toml: it holds no service: expected one table [services.<id>] for each"
     for service in knowledge.services.values():
@@ -125,6 +127,23 @@ def _limit_problems(limits: Limits) -> Iterator[str]:
         limit = getattr(limits, name)
         if limit <= type(limit)(0):
             yield f"{place} {name} must be more than 0"
+
+
+def _set_problems(knowledge: Knowledge) -> Iterator[str]:
+    """Each member of a concept set is in the file that the kind of the set names."""
+    terms = knowledge.terms
+    tables: dict[type[ConceptSet], tuple[str, Collection[str]]] = {
+        ProblemSet: ("problem", terms.concepts),
+        ClassSet: ("drug class", knowledge.words.drug_classes),
+        DrugSet: ("drug", terms.drugs),
+        AnalyteSet: ("analyte", terms.labs),
+    }
+    for name, chosen in knowledge.sets.by_name():
+        place = f"knowledge/concept-sets.toml: [{name}]"
+        yield from _unknown(place, "source", [chosen.source], knowledge.citations)
+        if type(chosen) in tables:
+            what, known = tables[type(chosen)]
+            yield from _unknown(place, what, chosen.members, known)
 
 
 def _word_problems(knowledge: Knowledge) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from cds_service.knowledge.words import Evidence
@@ -95,6 +97,9 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     fluid_losses: ProblemSet
     same_day: ProblemSet  # beside cramps: to be assessed today (S8)
     no_baclofen: ProblemSet  # ever recorded (S15)
+    # selected orders (B.3)
+    liver_disease: ProblemSet  # what makes tolvaptan a danger
+    seizures_by_bupropion: ProblemSet
     # drug classes
     diuretics: ClassSet
     vaptans: ClassSet
@@ -102,6 +107,13 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     never_abruptly: ClassSet
     raising_drugs: ClassSet
     sedatives: ClassSet
+    antidepressants: ClassSet
+    antiepileptics: ClassSet
+    forbidden_with_desmopressin: ClassSet
+    beers: ClassSet
+    stopp: ClassSet
+    # ingredients
+    beers_drugs: DrugSet  # named by the Beers criteria without their class
     # tiers of sodium-drugs.toml
     watched_tiers: CodeSet
     check_tiers: CodeSet  # sodium is measured after their start
@@ -118,3 +130,15 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     ended_statuses: CodeSet  # a prescription that no stop concerns
     # adverse-effect problem -> the drug classes it blames
     adverse_effects: dict[str, ClassSet]
+    # what strong drugs do -> their classes: two of different kinds are a combination
+    strong_kinds: dict[str, ClassSet]
+
+    def by_name(self) -> Iterator[tuple[str, ConceptSet]]:
+        """Returns every set with the name of its table."""
+        for name in self.__struct_fields__:
+            chosen = getattr(self, name)
+            if isinstance(chosen, ConceptSet):
+                yield name, chosen
+            else:
+                for key, part in chosen.items():
+                    yield f"{name}.{key}", part

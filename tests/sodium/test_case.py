@@ -157,11 +157,9 @@ def test_every_name_in_a_set_exists_in_the_file_of_its_kind() -> None:
         DrugSet: drugs(),
         AnalyteSet: labs(),
     }
-    all_sets = [getattr(sets(), name) for name in sets().__struct_fields__]
-    plain = [chosen for chosen in all_sets if isinstance(chosen, ConceptSet)]
-    for chosen in (*plain, *sets().adverse_effects.values()):
+    for name, chosen in sets().by_name():
         if type(chosen) in known:
-            assert set(chosen.members) <= set(known[type(chosen)]), chosen
+            assert set(chosen.members) <= set(known[type(chosen)]), name
     assert set(sets().adverse_effects) <= set(concepts())
 
 

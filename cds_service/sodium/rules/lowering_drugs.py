@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 
 from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
@@ -41,23 +41,11 @@ from cds_service.sodium.rules.order_helpers import (
     saline_beside,
     sodium_unread,
     taken,
+    watched_drugs_of,
 )
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.match import DrugMatch
-
-ANTIEPILEPTICS = frozenset({DrugClass.IMINOSTILBENE, DrugClass.VALPROATE})
-ANTIDEPRESSANTS = frozenset(
-    {DrugClass.SSRI, DrugClass.SNRI, DrugClass.TCA, DrugClass.ANTIDEPRESSANT_OTHER}
-)
-STOPP = frozenset({DrugClass.SSRI, DrugClass.THIAZIDE})  # D4, B8
-STRONG_KINDS: Mapping[str, str] = {
-    DrugClass.SSRI: "serotonin",
-    DrugClass.SNRI: "serotonin",
-    DrugClass.THIAZIDE: "thiazide",
-    DrugClass.IMINOSTILBENE: "iminostilbene",
-    DrugClass.DESMOPRESSIN: "desmopressin",
-}
 
 
 def aging_sodium(case: Case) -> bool:
@@ -100,7 +88,7 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
 def alert_group(case: Case, order: Order, drug: DrugMatch) -> str:
     """Returns the alert group: what is given in an emergency is never held up (M12)."""
     into_a_vein = order.route == "iv"
-    if drug.cls in ANTIEPILEPTICS and (into_a_vein or case.symptoms.seizure_recent):
+    if drug.cls in case.sets.antiepileptics and (into_a_vein or case.symptoms.seizure_recent):
         return "C"
     if drug.cls == DrugClass.ANTIPSYCHOTIC and into_a_vein:
         return "C"
@@ -172,15 +160,14 @@ def _what_to_do(case: Case, group: str, drug: DrugMatch, latest: Sample) -> list
         lines.append(line("another-drug-or-wait", drug=drug.name))
     else:  # only then one may wait a week for the next sodium
         lines.append(line("another-drug", drug=drug.name))
-    if drug.cls in ANTIDEPRESSANTS:
+    if drug.cls in case.sets.antidepressants:
         harmful = _bupropion_harms(case)
         lines.append(line("no-bupropion" if harmful else "antidepressant-options"))
     return [*lines, line("watch-for")]
 
 
 def _bupropion_harms(case: Case) -> bool:
-    problem = recorded(case, Problem.EATING_DISORDER, Problem.WITHDRAWAL)
-    return case.symptoms.seizure or problem
+    return case.symptoms.seizure or recorded(case, *case.sets.seizures_by_bupropion.members)
 
 
 def _seizures_by_bupropion(case: Case, drug: DrugMatch) -> bool:
@@ -198,7 +185,11 @@ def _why(case: Case, order: Order, drug: DrugMatch, latest: Sample) -> list[Line
         lines.append(line("contains", drug=drug.name, partners=", ".join(order.partners)))
     lines.extend(result_doubts(case))
     older = older_than(case, case.limits.lowering_age_years)
-    if drug.cls in STOPP and older and is_below(latest, case.limits.lowering_warning_below):
+    if (
+        drug.cls in case.sets.stopp
+        and older
+        and is_below(latest, case.limits.lowering_warning_below)
+    ):
         return [*lines, line(f"stopp-{drug.cls}")]
     return [*lines, *beers_lines(case, drug)]
 
@@ -238,8 +229,7 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
         profound = is_below(latest, case.limits.desmopressin_critical_below)
         indicator = lower_if_aging(case, "critical" if profound else "warning")
     do = [line("repeat-first", keep=True)] if aging_sodium(case) else []
-    # The label forbids these beside desmopressin for nocturia.
-    partners = beside(case, order, DrugClass.LOOP, DrugClass.GLUCOCORTICOID)
+    partners = beside(case, order, *case.sets.forbidden_with_desmopressin.members)
     names = ", ".join(partner.name for partner in partners)
     forbidden = [line("label-partners", drugs=names)] if partners else []
     return card(
@@ -299,17 +289,14 @@ def _desmopressin_buttons(
 # A strong drug is started beside another one, or without a baseline (OS-COMBO, OS-BASE)
 
 
-def strong_drug_of(order: Order) -> DrugMatch | None:
-    """Returns the drug of the order that lowers sodium most often."""
-    return drug_of(order, *STRONG_KINDS)
-
-
-@order_rule("OS-COMBO", strong_drug_of, otherwise="no-strong-drug")
-def combination(case: Case, order: Order, drug: DrugMatch) -> Finding:
+@order_rule("OS-COMBO", watched_drugs_of, otherwise="no-strong-drug")
+def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     """Speaks if a strong drug of another kind is active or drafted beside the order (S17)."""
+    kinds = _strong_kinds(case)
+    drug = _strong_drug(case, drugs)
     require(not sodium_unread(case), "sodium-unread")
-    kind = STRONG_KINDS[drug.cls]
-    partners = [d for d in beside(case, order, *STRONG_KINDS) if STRONG_KINDS[d.cls] != kind]
+    others = beside(case, order, *kinds)
+    partners = [other for other in others if kinds[other.cls] != kinds[drug.cls]]
     if not partners:
         medicines_read = case.snapshot.complete("medications")
         skip("no-partner" if medicines_read else MEDICINES_UNREAD, drug=drug.name)
@@ -329,6 +316,18 @@ def combination(case: Case, order: Order, drug: DrugMatch) -> Finding:
     )
 
 
+def _strong_kinds(case: Case) -> dict[str, str]:
+    """Returns what each strong drug class does: two of one kind are no combination."""
+    kinds = case.sets.strong_kinds.items()
+    return {drug_class: kind for kind, classes in kinds for drug_class in classes.members}
+
+
+def _strong_drug(case: Case, drugs: Iterable[DrugMatch]) -> DrugMatch:
+    """Returns the first drug that lowers sodium often."""
+    kinds = _strong_kinds(case)
+    return next((drug for drug in drugs if drug.cls in kinds), None) or skip("no-strong-drug")
+
+
 def _low_or_falling(case: Case) -> bool:
     latest = case.sodium.latest
     low = latest is not None and is_below(latest, case.limits.refill_sodium_below)
@@ -343,10 +342,11 @@ def _little_room(case: Case) -> bool:
     return latest.value <= limits.combination_warning_to
 
 
-@order_rule("OS-BASE", strong_drug_of, otherwise="no-strong-drug")
-def no_baseline(case: Case, order: Order, drug: DrugMatch) -> Finding:
+@order_rule("OS-BASE", watched_drugs_of, otherwise="no-strong-drug")
+def no_baseline(case: Case, _order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     """Speaks if an older patient starts a strong drug, and no recent sodium is a baseline."""
     limits, latest = case.limits, case.sodium.latest
+    drug = _strong_drug(case, drugs)
     require(not sodium_unread(case), "sodium-unread")
     require(older_than(case, limits.lowering_age_years), "younger")
     require(not taken(case, drug), "already-taken")

@@ -12,6 +12,7 @@ from cds_service.engine.finding import (
     Suggestion,
 )
 from cds_service.engine.wording import in_hours, number
+from cds_service.knowledge.names import Analyte, DrugClass, Problem
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Sample
@@ -21,22 +22,8 @@ from cds_service.sodium.snapshot import Missing, Order
 from cds_service.terminology.match import DrugMatch, Saline
 
 RAISING_SALINE = ("hypertonic", "concentrate")
-RUNNING = frozenset({"active", "in-progress", "unknown", ""})
-# "antipsychotics, carbamazepine, diuretics, mirtazapine, oxcarbazepine, SNRI, SSRI, TCA, tramadol" (A.2)
-BEERS = frozenset(
-    {
-        "antipsychotic",
-        "iminostilbene",
-        "thiazide",
-        "loop",
-        "mra",
-        "snri",
-        "ssri",
-        "tca",
-        "opioid-sodium",
-    }
-)
-LOW_SODIUM = frozenset({"hyponatremia", "siadh"})
+# The subject of a rule sees the order alone, so these are named here.
+LOW_SODIUM = frozenset({Problem.HYPONATREMIA, Problem.SIADH})
 
 
 def is_systemic(order: Order) -> bool:
@@ -70,7 +57,7 @@ def saline_name(order: Order) -> str:
 
 def vaptan_of(order: Order) -> DrugMatch | None:
     """The vaptan in the order."""
-    return drug_of(order, "vaptan")
+    return drug_of(order, DrugClass.VAPTAN)
 
 
 def drug_of(order: Order, *classes: str) -> DrugMatch | None:
@@ -80,11 +67,18 @@ def drug_of(order: Order, *classes: str) -> DrugMatch | None:
     return next((drug for drug in order.drugs if drug.cls in classes), None)
 
 
+def watched_drugs_of(order: Order) -> tuple[DrugMatch, ...]:
+    """Returns the drugs of the order that lower sodium: those of an alert group, desmopressin."""
+    if not is_systemic(order):
+        return ()
+    return tuple(d for d in order.drugs if d.group or d.cls == DrugClass.DESMOPRESSIN)
+
+
 def for_polycystic_kidney(case: Case, order: Order) -> bool:
     """Whether a vaptan is for polycystic kidney disease: recorded, and nothing says low sodium (C.5)."""
     if vaptan_of(order) is None or order.hyponatremia_product or for_low_sodium(order):
         return False
-    return "adpkd" in order.reasons or recorded(case, "adpkd")
+    return Problem.ADPKD in order.reasons or recorded(case, Problem.ADPKD)
 
 
 def for_low_sodium(order: Order) -> bool:
@@ -154,7 +148,8 @@ def saline_beside(case: Case, order: Order, within: timedelta | None = None) -> 
 
 
 def _runs(case: Case, order: Order) -> bool:
-    return order.status in RUNNING and (order.end is None or order.end >= case.snapshot.now)
+    ended = order.end is not None and order.end < case.snapshot.now
+    return order.status in case.sets.active_statuses and not ended
 
 
 def _started(case: Case, order: Order, within: timedelta) -> bool:
@@ -173,7 +168,7 @@ def older_than(case: Case, years: Decimal) -> bool:
 
 def beers_lines(case: Case, drug: DrugMatch) -> tuple[Line, ...]:
     """The Beers criteria, where patient and drug are among them."""
-    named = drug.cls in BEERS or drug.name == "mirtazapine"
+    named = drug.cls in case.sets.beers or drug.name in case.sets.beers_drugs
     return (Line("beers"),) if named and older_than(case, case.limits.lowering_age_years) else ()
 
 
@@ -201,27 +196,29 @@ def treat_first(order: Order) -> list[Line]:
 def keep_and_check(case: Case) -> Suggestion:
     """Keep the order and draw sodium soon after it: the first button of every card on raising sodium (M4)."""
     after = case.limits.raising_recheck_hours
-    draw = DraftLabs(("sodium",), "stat", after)
+    draw = DraftLabs((Analyte.SODIUM,), "stat", after)
     return Suggestion("add-sodium-1h", (draw,), {"hours": in_hours(after)}, recommended=True)
 
 
 def sodium_at_once(order: Order) -> Suggestion:
     """Draw sodium at once; hypertonic saline is kept meanwhile (M4)."""
     kind = "add-sodium-now" if hypertonic_saline(order) else "repeat-sodium-stat"
-    return Suggestion(kind, (DraftLabs(("sodium",), "stat"),), recommended=True)
+    return Suggestion(kind, (DraftLabs((Analyte.SODIUM,), "stat"),), recommended=True)
 
 
 def sodium_today() -> Suggestion:
     """Draw sodium today."""
-    return Suggestion("repeat-sodium-now", (DraftLabs(("sodium",), "urgent"),))
+    return Suggestion("repeat-sodium-now", (DraftLabs((Analyte.SODIUM,), "urgent"),))
 
 
 def recheck_in_weeks(case: Case) -> Suggestion:
     """Sodium one to two weeks after the drug was started or changed."""
-    draw = DraftLabs(("sodium",), "routine", case.limits.drug_recheck_days)
+    draw = DraftLabs((Analyte.SODIUM,), "routine", case.limits.drug_recheck_days)
     return Suggestion("recheck-sodium-weeks", (draw,))
 
 
 def baseline() -> Suggestion:
     """Sodium and the values beside it before the drug is started."""
-    return Suggestion("baseline-labs", (DraftLabs(("sodium", "potassium", "creatinine")),))
+    return Suggestion(
+        "baseline-labs", (DraftLabs((Analyte.SODIUM, Analyte.POTASSIUM, Analyte.CREATININE)),)
+    )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, number
-from cds_service.knowledge.names import DrugClass, Problem
+from cds_service.knowledge.names import DrugClass
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.results import Band, Sample
@@ -36,7 +36,6 @@ from cds_service.sodium.rules.plan import restriction_suggestions, risk_lines
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.match import Saline
 
-RAISED_PRESSURE = frozenset({Problem.HERNIATION, Problem.CEREBRAL_EDEMA})
 EUROPEAN = "european"
 
 # Hypertonic saline or a vaptan: is the sodium fresh, is it true, and does it rise fast already?
@@ -366,7 +365,7 @@ def _require_no_other_reason(case: Case) -> None:
 
 def _more_than_raised_pressure(case: Case) -> bool:
     """Tells whether a low sodium goes with a severe symptom beyond the raised pressure itself."""
-    symptoms = set(case.symptoms.severe) - RAISED_PRESSURE
+    symptoms = set(case.symptoms.severe).difference(case.sets.brain_edema.members)
     return bool(symptoms) and case.sodium.band in (Band.MODERATE, Band.SEVERE)
 
 

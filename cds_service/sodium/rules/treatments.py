@@ -31,6 +31,7 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_today,
     taken,
     vaptan_of,
+    watched_drugs_of,
 )
 from cds_service.sodium.rules.plan import egfr
 from cds_service.sodium.snapshot import Order
@@ -137,14 +138,12 @@ def demeclocycline(case: Case, order: Order, drug: DrugMatch) -> Finding:
 # Drugs that are a question in cirrhosis (S14, S15)
 
 
-def diuretic_of(order: Order) -> DrugMatch | None:
-    """Returns the diuretic of the order."""
-    return drug_of(order, DrugClass.THIAZIDE, DrugClass.LOOP, DrugClass.MRA)
-
-
-@order_rule("OS-DIUR-CRAMP", diuretic_of, otherwise="no-diuretic")
-def diuretic(case: Case, order: Order, drug: DrugMatch) -> Finding:
+@order_rule("OS-DIUR-CRAMP", watched_drugs_of, otherwise="no-diuretic")
+def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     """Speaks if a diuretic is started in cirrhosis with low sodium or cramps (S14)."""
+    diuretics = [drug for drug in drugs if drug.cls in case.sets.diuretics]
+    require(diuretics, "no-diuretic")
+    drug = diuretics[0]
     require(cirrhosis(case), "no-cirrhosis")
     require(not taken(case, drug), "already-taken")
     limit = case.limits.stop_diuretics_below

@@ -8,12 +8,12 @@ from cds_service.engine.finding import DraftLabs, Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.spans import DAY, ratio
 from cds_service.engine.wording import ago, in_days, in_hours
+from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band, Freshness
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import inpatient, recorded
 from cds_service.sodium.rules.order_helpers import (
-    RUNNING,
     beside,
     first_evidence,
     for_low_sodium,
@@ -28,16 +28,6 @@ from cds_service.sodium.rules.order_helpers import (
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.match import DrugMatch
-
-TOLVAPTAN = "tolvaptan"
-CONIVAPTAN = "conivaptan"
-LIVER = (
-    "decompensated-cirrhosis",
-    "cirrhosis",
-    "alcoholic-hepatitis",
-    "advanced-liver",
-    "portal-hypertension",
-)
 
 
 @order_rule("OS-VAP-HYPO", vaptan_of, otherwise="no-vaptan")
@@ -85,14 +75,14 @@ def _contraindication(case: Case, order: Order) -> tuple[str, str] | None:
         return "adrenal", "evidence:adrenal"
     if case.dialysis:
         return "anuria", "evidence:dialysis"
-    if recorded(case, "anuria"):
+    if recorded(case, Problem.ANURIA):
         return "anuria", "evidence:anuria"
     if case.symptoms.attributable:
         return "severe", f"symptom:{case.symptoms.severe[0]}"
-    inhibitors = beside(case, order, "cyp3a-inhibitor")
+    inhibitors = beside(case, order, DrugClass.CYP3A_INHIBITOR)
     if inhibitors:
         return "inhibitor", inhibitors[0].name
-    if order.hyponatremia_product and recorded(case, "adpkd"):
+    if order.hyponatremia_product and recorded(case, Problem.ADPKD):
         return "polycystic", "evidence:adpkd"
     return None
 
@@ -115,8 +105,10 @@ def severe_symptoms(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 def liver(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     """Tolvaptan can harm a diseased liver (label; S1-6)."""
     _require_for_low_sodium(case, order)
-    require(vaptan.name == TOLVAPTAN, "not-tolvaptan")
-    disease = next((c for c in LIVER if recorded(case, c)), None) or skip("no-liver-disease")
+    require(vaptan.name == DrugName.TOLVAPTAN, "not-tolvaptan")
+    disease = next((d for d in case.sets.liver_disease.members if recorded(case, d)), None) or skip(
+        "no-liver-disease"
+    )
     return card(
         "warning",
         drug=vaptan.name,
@@ -133,7 +125,7 @@ def duration(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     _require_for_low_sodium(case, order)
     require(not order.adpkd or for_low_sodium(order), "polycystic")
     limits = case.limits
-    is_conivaptan = vaptan.name == CONIVAPTAN
+    is_conivaptan = vaptan.name == DrugName.CONIVAPTAN
     longest = limits.conivaptan_days_max if is_conivaptan else limits.tolvaptan_days_max
     course = _course_days(case, order, vaptan)
     if course is None:
@@ -145,7 +137,7 @@ def duration(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
         days=course,
         limit=in_days(longest),
         do=[line("limit-course", limit=in_days(longest))],
-        why=["label-liver-injury" if vaptan.name == TOLVAPTAN else "label-days"],
+        why=["label-liver-injury" if vaptan.name == DrugName.TOLVAPTAN else "label-days"],
     )
 
 
@@ -190,7 +182,7 @@ def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     if _restricted(case, order):
         do.insert(0, line("restriction-also-ordered", keep=True))
     recheck = case.limits.vaptan_recheck_hours
-    draw = DraftLabs(("sodium",), "urgent", recheck)
+    draw = DraftLabs((Analyte.SODIUM,), "urgent", recheck)
     return card(
         "warning" if outside else "info",
         "outpatient" if outside else "main",
@@ -203,7 +195,7 @@ def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 
 def _restricted(case: Case, order: Order) -> bool:
     """Whether a fluid restriction is active, or drafted beside the vaptan (N9)."""
-    active = (o for o in case.snapshot.exposures if o.status in RUNNING)
+    active = (o for o in case.snapshot.exposures if o.status in case.sets.active_statuses)
     return any(o.fluid_restriction for o in (*other_drafts(case, order), *active))
 
 
