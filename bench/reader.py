@@ -14,8 +14,9 @@ from fhir.resources.R4B.bundle import Bundle
 from pydantic import ValidationError
 
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
-from cds_service.records.call_records import CallRecords, Part
-from cds_service.records.reader import read_snapshot
+from cds_service.records.fhir_types import as_resources
+from cds_service.records.prefetch import Source
+from cds_service.records.reader import CallRecords, read_snapshot
 from cds_service.terminology.vocabulary import Vocabulary, vocabulary
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -149,7 +150,11 @@ def measure(
         "type": "searchset",
         "entry": [{"resource": resource} for resource in resources],
     }
-    parts = CallRecords(patient_id="p", now=NOW, sources={"all": Part(resources=tuple(resources))})
+    parts = CallRecords(
+        patient_id="p",
+        now=NOW,
+        sources={"all": Source(state="satisfied", resources=as_resources(resources))},
+    )
     return Result(
         name=name,
         validating=cpu_ms(lambda: Bundle.model_validate(bundle), rounds),

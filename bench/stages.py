@@ -22,8 +22,8 @@ from cds_service.cli.run import tune_collector
 from cds_service.engine.triage import triage
 from cds_service.protocol.request import hook_request
 from cds_service.protocol.wire import encode
+from cds_service.records.fhir_types import decode_call
 from cds_service.records.gather import gather
-from cds_service.records.partial_decode import decode_call
 from cds_service.records.reader import read_snapshot, wanted_references
 from cds_service.settings import Settings
 from cds_service.sodium.case import assess

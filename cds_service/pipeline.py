@@ -26,12 +26,18 @@ from cds_service.orders.drafts import OrderContext, orders
 from cds_service.protocol.card import check_cards
 from cds_service.protocol.limits import obey
 from cds_service.protocol.request import Drafts, HookRequest, without_orders
-from cds_service.records.call_records import CallRecords, Part, full_urls
+from cds_service.protocol.wire import encode
 from cds_service.records.client import FhirClient
+from cds_service.records.fhir_types import as_resource, as_resources
 from cds_service.records.gather import Ask, Gathered, gather, unavailable
-from cds_service.records.partial_decode import as_sent
 from cds_service.records.prefetch import Source
-from cds_service.records.reader import order_resource, read_snapshot, wanted_references
+from cds_service.records.reader import (
+    CallRecords,
+    full_urls,
+    order_resource,
+    read_snapshot,
+    wanted_references,
+)
 from cds_service.sodium.blind_spots import Unlooked, sodium_missing, unlooked
 from cds_service.sodium.case import Case, assess
 from cds_service.sodium.rules.book import BOOK, Gate, can_judge_without_sodium, closed
@@ -177,8 +183,8 @@ class Pipeline:
         parts = CallRecords(
             patient_id=request.patient_id,
             now=request.received,
-            urls=full_urls((request.draft_bundle,)),
-            drafts=request.draft_orders,
+            urls=full_urls((as_resource(request.draft_bundle),)),
+            drafts=as_resources(request.draft_orders),
             selections=request.selections,
         )
         if wanted_references(parts):
@@ -193,7 +199,8 @@ class Pipeline:
         parts = _parts(request, client, gathered)
         wanted = wanted_references(parts)
         if wanted:
-            medications = Part(resources=tuple(gathered.reads.get_many(wanted).values()))
+            read = tuple(gathered.reads.get_many(wanted).values())
+            medications = Source(state="satisfied", origin="live", resources=read)
             parts = replace(parts, sources={**gathered.sources, "referenced": medications})
         knowledge = self.knowledge
         case = assess(
@@ -345,11 +352,14 @@ def _parts(request: HookRequest, client: Client, gathered: Gathered) -> CallReco
         zone=zone,
         bases=(base,) if base else (),
         sources=gathered.sources,
-        urls=full_urls((request.draft_bundle, *request.prefetch.values())),
-        drafts=request.draft_orders,
+        urls=full_urls(
+            as_resource(value) for value in (request.draft_bundle, *request.prefetch.values())
+        ),
+        drafts=as_resources(request.draft_orders),
         selections=request.selections,
-        whole=lambda element: (
-            as_sent(element, request.prefetch, request.body) if request.body else element
+        bodies=(
+            request.body or encode({"prefetch": request.prefetch}),
+            *(body for source in gathered.sources.values() for body in source.bodies),
         ),
     )
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from cds_service.errors import BadRequest, UploadError
 from cds_service.protocol.secret import Secret
 from cds_service.protocol.wire import decode, encode
-from cds_service.records.prefetch import Resource
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.fetch import Failure, Fetched, Sent, fetch
 from cds_service.trust.guard import address_allowed
 from cds_service.trust.outgoing import OutgoingCall, guarded_session, tls_context
+
+Resource: TypeAlias = dict[str, Any]
 
 # HL7's label for invented records, so that they can be recognised on a shared server.
 _TEST_DATA = {

@@ -26,7 +26,6 @@ from cds_service.knowledge.order_words import DietTemplate, DrugTemplate, OrderW
 from cds_service.knowledge.terms import Lab
 from cds_service.orders import r4b
 from cds_service.orders.stops import stopped
-from cds_service.records.elements import Element
 from cds_service.terminology.systems import LOINC
 
 UCUM = "http://unitsofmeasure.org"
@@ -47,7 +46,7 @@ class OrderContext(Struct, frozen=True, kw_only=True, dict=True):
     practitioner: str | None = None  # "Practitioner/7": `HookRequest.practitioner`
     fluid_order: FluidOrder = "NutritionOrder"
     bases: tuple[str, ...] = ()
-    resource_of: Callable[[str], Element | None] = lambda reference: None
+    resource_of: Callable[[str], Mapping[str, object] | None] = lambda reference: None
 
     @cached_property
     def fits(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cds_service.records.elements import MAX_TEXT
+from cds_service.records.fhir_types import MAX_TEXT
 
 # Elements that hold a URI by definition; everywhere else an address is somebody's message.
 _URI_KEYS = frozenset({"system", "url", "profile", "instantiatesCanonical", "instantiatesUri"})

@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 
 from cds_service.orders import r4b
 from cds_service.orders.safe_to_echo import is_inert
-from cds_service.records.elements import Element, text
+from cds_service.records.fhir_types import Resource, tolerant
+from cds_service.records.medications import may_stop
 
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
-# MedicationRequest.intent in R4, a required binding that the model does not check.
-_INTENTS = frozenset(
-    {
-        "proposal",
-        "plan",
-        "order",
-        "original-order",
-        "reflex-order",
-        "filler-order",
-        "instance-order",
-        "option",
-    }
-)
 # These change what the order means, in ways that we do not know.
 _UNKNOWN_MEANING = ("modifierExtension", "implicitRules", "_status", "_intent", "doNotPerform")
 
 
-def stopped(order: Element, reason: str, bases: tuple[str, ...] = ()) -> dict[str, object] | None:
+def stopped(
+    order: Mapping[str, object], reason: str, bases: tuple[str, ...] = ()
+) -> dict[str, object] | None:
     """A copy of an active MedicationRequest with the status "stopped" and the reason.
 
     None where the order is not valid R4, holds a string that is not inert, or has an empty member, which no card
     may have. The narrative is left out: it would still call the order active.
     """
-    if not may_stop(order) or any(order.get(name) for name in _UNKNOWN_MEANING):
+    if not may_stop(tolerant(Resource, order)) or any(order.get(name) for name in _UNKNOWN_MEANING):
         return None
     copy = {name: value for name, value in order.items() if name != "text"}
     copy |= {"status": "stopped", "statusReason": {"text": reason}}
     return copy if is_inert(copy, bases) and _is_filled(copy) and _is_valid(copy) else None
-
-
-def may_stop(order: Element) -> bool:
-    """Whether it looks like an order that `stopped` gives back; only the whole resource tells for certain."""
-    if text(order, "resourceType") != "MedicationRequest" or order.get("status") != "active":
-        return False
-    return _ID.fullmatch(text(order, "id")) is not None and order.get("intent") in _INTENTS
 
 
 def _is_filled(value: object) -> bool:

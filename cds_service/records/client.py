@@ -14,11 +14,11 @@ from msgspec import Struct
 
 from cds_service import metrics
 from cds_service.errors import BadRequest
-from cds_service.protocol import wire
 from cds_service.protocol.secret import Secret
 from cds_service.records.breaker import Breaker
+from cds_service.records.fhir_types import Resource, decode_resource
 from cds_service.records.pool import Job, ReadLimits, ReadPool, ServerQueue, wait_for
-from cds_service.records.prefetch import Page, Resource, has_enough, page_of, without_repeats
+from cds_service.records.prefetch import Page, has_enough, page_of, without_repeats
 from cds_service.sodium.snapshot import Missing
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.fetch import Failure, Fetched, fetch
@@ -61,7 +61,7 @@ class Read(Struct, frozen=True, kw_only=True):
     key: str
     resources: tuple[Resource, ...] = ()
     missing: Missing | None = None
-    pages: int = 0
+    bodies: tuple[bytes, ...] = ()  # one for each page, as the server sent it
 
 
 class PendingRead:
@@ -79,7 +79,7 @@ class PendingRead:
         self._server = server
         self._wanted = wanted
         self._headers = headers
-        self._errand = call
+        self._call = call
         self._limits = limits
         self._bytes_left = limits.bytes_per_key
         self._state = Read(key=wanted.key, resources=wanted.so_far)
@@ -96,14 +96,15 @@ class PendingRead:
             self._state = _ended(self._state, missing)
 
     def _one(self) -> Missing | None:
-        value = self._get(resolve_under(self._server.base, self._wanted.url))
-        if isinstance(value, Missing):
-            return value
-        if not isinstance(value, dict) or value.get("resourceType") != self._wanted.expected:
+        body = self._get(resolve_under(self._server.base, self._wanted.url))
+        if isinstance(body, Missing):
+            return body
+        resource = _resource(body)
+        if resource is None or resource.resource_type != self._wanted.expected:
             return Missing.FAILED
-        if value.get("id") != self._wanted.identity:
+        if resource.id != self._wanted.identity:
             return Missing.FAILED
-        self._state = Read(key=self.key, resources=(value,), pages=1)
+        self._state = Read(key=self.key, resources=(resource,), bodies=(body,))
         return None
 
     def _all(self) -> Missing | None:
@@ -113,16 +114,18 @@ class PendingRead:
         page = Page(resources=())
         while link is not None:
             url = resolve_under(self._server.base, link)
-            if url is None or url in visited or self._state.pages >= self._limits.pages:
+            if url is None or url in visited or len(self._state.bodies) >= self._limits.pages:
                 return Missing.FAILED
             visited.add(url)
-            value = self._get(url)
-            found = value if isinstance(value, Missing) else page_of(value, self._wanted.expected)
-            if found is None or isinstance(found, Missing):
-                return found or Missing.FAILED
-            page = found
+            body = self._get(url)
+            if isinstance(body, Missing):
+                return body
+            answer = page_of(_resource(body), self._wanted.expected)
+            if answer is None:
+                return Missing.FAILED
+            page = answer
             whole = whole and page.whole
-            if not self._keep(page):
+            if not self._keep(page, body):
                 return Missing.TRUNCATED
             if has_enough(self._state.resources, self._wanted.expected, self._wanted.enough):
                 return None if whole else Missing.FAILED
@@ -130,26 +133,32 @@ class PendingRead:
         hidden = page.total is not None and page.total > len(self._state.resources)
         return None if whole and not hidden else Missing.FAILED
 
-    def _keep(self, page: Page) -> bool:
-        """Add a page; False where the limit of resources cuts it."""
+    def _keep(self, page: Page, body: bytes) -> bool:
+        """Add a page; False if the limit of resources cuts it."""
         together = without_repeats(self._state.resources + page.resources)
         kept = together[: self._limits.resources]
-        self._state = Read(key=self.key, resources=kept, pages=self._state.pages + 1)
+        self._state = Read(key=self.key, resources=kept, bodies=(*self._state.bodies, body))
         return len(kept) == len(together)
 
-    def _get(self, url: str | None) -> object:
-        """The JSON at `url`, or the Missing that stands for it."""
+    def _get(self, url: str | None) -> bytes | Missing:
+        """What the server sent for `url`, or why it sent nothing that counts."""
         if url is None:
             return Missing.FAILED
-        if self._errand.is_cut:
+        if self._call.is_cut:
             return Missing.TIMEOUT
         if not self._server.breaker.allows():
             return Missing.FAILED
-        time_to_wait = self._errand.deadline.left()
-        fetched = fetch(self._server.session, url, self._headers, self._errand, self._bytes_left)
+        time_to_wait = self._call.deadline.left()
+        fetched = fetch(self._server.session, url, self._headers, self._call, self._bytes_left)
         self._tell_breaker(fetched, time_to_wait)
         self._bytes_left -= len(fetched.body)
-        return _json(fetched)
+        if fetched.failure is not None:
+            return Missing.TIMEOUT if fetched.failure is Failure.TIME else Missing.FAILED
+        if fetched.status in _REFUSED:
+            return Missing.REFUSED
+        if fetched.status not in _OK:
+            return Missing.FAILED
+        return fetched.body.removeprefix(BOM_UTF8)
 
     def _tell_breaker(self, fetched: Fetched, time_to_wait: float) -> None:
         if fetched.failure is Failure.TIME and time_to_wait < self._limits.fair_wait_s:
@@ -166,7 +175,7 @@ def _ended(state: Read, missing: Missing) -> Read:
         key=state.key,
         resources=state.resources,
         missing=Missing.TRUNCATED if kept else missing,
-        pages=state.pages,
+        bodies=state.bodies,
     )
 
 
@@ -174,17 +183,11 @@ def _is_unwell(status: int) -> bool:
     return status >= _SERVER_ERROR or status == _TOO_MANY
 
 
-def _json(fetched: Fetched) -> object:
-    if fetched.failure is not None:
-        return Missing.TIMEOUT if fetched.failure is Failure.TIME else Missing.FAILED
-    if fetched.status in _REFUSED:
-        return Missing.REFUSED
-    if fetched.status not in _OK:
-        return Missing.FAILED
+def _resource(body: bytes) -> Resource | None:
     try:
-        return wire.decode(fetched.body.removeprefix(BOM_UTF8))
+        return decode_resource(body)
     except BadRequest:
-        return Missing.FAILED
+        return None
 
 
 _TYPE_AND_ID = 2

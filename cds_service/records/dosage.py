@@ -1,36 +1,85 @@
-"""How much, how often and for how long an order is to be given, where that can be worked out exactly."""
+"""How much, how often and for how long an order is to be given, if that can be worked out exactly."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
+from typing import Literal
 
 import msgspec
 
-from cds_service.records.amounts import amount, days, ml_per_day, times_a_day
-from cds_service.records.elements import MAX_ITEMS, Element, codes, concept_in, concepts_in, exact
-from cds_service.records.forms import (
+from cds_service.records.fhir_types import (
+    MAX_ITEMS,
+    NO_DISPENSE,
+    NO_PERIOD,
+    NO_QUANTITY,
     NO_REPEAT,
     NO_TIMING,
-    NOTHING,
-    Dispense,
     Instruction,
     Quantity,
+    Rate,
     Repeat,
+    Resource,
     Timing,
+    codes,
+    concepts,
+    exact,
     filled,
-    instructions,
+    first_concept,
+    listed,
 )
 from cds_service.records.times import moment
 from cds_service.terminology.match import Coded
 from cds_service.terminology.vocabulary import CodeLists
 
 _DAY = timedelta(days=1)
+# Definitions of units, nothing a clinician could argue about; a month counts 30 days, a year 365.
+# A unit of time is kept as days over parts of a day, so that "every 8 h" is exactly three times a day.
+_DAYS: Mapping[str, tuple[Decimal, Decimal]] = {
+    "s": (Decimal(1), Decimal(86400)),
+    "min": (Decimal(1), Decimal(1440)),
+    "h": (Decimal(1), Decimal(24)),
+    "d": (Decimal(1), Decimal(1)),
+    "wk": (Decimal(7), Decimal(1)),
+    "mo": (Decimal(30), Decimal(1)),
+    "a": (Decimal(365), Decimal(1)),
+}
+_TIME_WORDS = {
+    "second": "s",
+    "minute": "min",
+    "hour": "h",
+    "hr": "h",
+    "day": "d",
+    "week": "wk",
+    "month": "mo",
+    "year": "a",
+}
+_MG = {
+    "g": Decimal(1000),
+    "mg": Decimal(1),
+    "ug": Decimal("0.001"),
+    "mcg": Decimal("0.001"),
+    "µg": Decimal("0.001"),
+}
+_ML = {
+    "ml": Decimal(1),
+    "milliliter": Decimal(1),
+    "milliliters": Decimal(1),
+    "dl": Decimal(100),
+    "l": Decimal(1000),
+    "liter": Decimal(1000),
+    "liters": Decimal(1000),
+}
+
+Measure = Literal["mg", "ml"]
+_FACTORS: Mapping[Measure, Mapping[str, Decimal]] = {"mg": _MG, "ml": _ML}
+_REMEMBERED = 1024  # units
 
 
 class Dosage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What one order says of dose and time; None where it does not say, or not exactly."""
+    """What one order says of dose and time; None if it does not say, or not exactly."""
 
     start: datetime | None = None
     end: datetime | None = None
@@ -42,33 +91,42 @@ class Dosage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     words: str = ""
 
 
-def dosage(
-    order: Element, supply: Dispense, reading: CodeLists, zone: timedelta | None, now: datetime
-) -> Dosage:
-    """The dosage of an order, a statement or an administration; `supply` is what the order lets dispense."""
+def dosage(order: Resource, lists: CodeLists, zone: timedelta | None, now: datetime) -> Dosage:
+    """The dosage of an order, a statement or an administration."""
     given = instructions_of(order)
     if not given:
-        return Dosage(
-            duration_days=_duration(supply, [], None, None), volume_ml=_volume(supply, given, [])
-        )
-    timings = [i.timing or NO_TIMING for i in given]
-    repeats = [t.repeat or NO_REPEAT for t in timings]
-    doses = [dose_quantities(i) for i in given]
+        return Dosage(duration_days=_duration(order, [], None, None), volume_ml=_volume(order, []))
+    timings = [one.timing or NO_TIMING for one in given]
+    repeats = [timing.repeat or NO_REPEAT for timing in timings]
     start, end = _bounds(repeats, zone, now)
     return Dosage(
         start=start,
         end=end,
-        duration_days=_duration(supply, repeats, start, end),
-        daily_dose_mg=_daily_dose(given[0], doses[0], timings[0], reading)
-        if len(given) == 1
-        else None,
-        volume_ml=_volume(supply, given, doses),
-        single_dose=False not in [_once(timing, reading) for timing in timings],
-        routes=tuple(
-            [route for i in given if i.route is not NOTHING for route in concepts_in(i.route)]
-        ),
-        words=_in_words(given),
+        duration_days=_duration(order, repeats, start, end),
+        daily_dose_mg=_daily_dose(given[0], lists) if len(given) == 1 else None,
+        volume_ml=_volume(order, given),
+        single_dose=all(_is_once(timing, lists) for timing in timings),
+        routes=concepts(*(one.route for one in given)),
+        words=instruction_text(given),
     )
+
+
+def instructions_of(order: Resource) -> Sequence[Instruction]:
+    """The dosage instructions under the names that R4, STU3 and DSTU2 give them."""
+    return (listed(order.dosage_instruction) or listed(order.dosage))[:MAX_ITEMS]
+
+
+def instruction_text(given: Sequence[Instruction]) -> str:
+    """What instructions say in words."""
+    texts = [one.text.strip() or one.patient_instruction.strip() for one in given]
+    return " ".join(filter(None, texts))
+
+
+def dose_quantities(instruction: Instruction) -> list[Quantity]:
+    """Doses of one instruction: in doseAndRate (R4), directly (STU3, DSTU2, Epic), or `dose` (given)."""
+    quantities = [one.dose_quantity for one in instruction.dose_and_rate]
+    quantities += [instruction.dose_quantity, instruction.dose, instruction.quantity]
+    return [quantity for quantity in quantities if quantity is not None]
 
 
 def _bounds(
@@ -77,129 +135,148 @@ def _bounds(
     """The first start and the last end."""
     starts, ends = [], []
     for repeat in repeats:
-        period = repeat.bounds_period
-        if period is None:
-            continue
-        if period.start and (start := moment(period.start.strip(), zone, now)):
+        period = repeat.bounds_period or NO_PERIOD
+        if start := moment(period.start, zone, now):
             starts.append(start.at)
-        if period.end and (end := moment(period.end.strip(), zone, now)):
+        if end := moment(period.end, zone, now):
             ends.append(end.at)
-    return min(starts) if starts else None, max(ends) if ends else None
-
-
-def instructions_of(order: Element) -> Sequence[Instruction]:
-    """The dosage instructions under the names that R4, STU3 and DSTU2 give them."""
-    return (instructions(order, "dosageInstruction") or instructions(order, "dosage"))[:MAX_ITEMS]
-
-
-def instruction_text(order: Element) -> str:
-    """What the instructions say in words."""
-    return _in_words(instructions_of(order))
-
-
-def _in_words(given: Sequence[Instruction]) -> str:
-    return " ".join(filter(None, [i.text.strip() or i.patient_instruction.strip() for i in given]))
-
-
-def dose_quantities(instruction: Instruction) -> list[Quantity]:
-    """Doses of one instruction: in doseAndRate (R4), directly (STU3, DSTU2, Epic), or `dose` (given)."""
-    found = [d.dose_quantity for d in instruction.dose_and_rate if d.dose_quantity is not None]
-    for quantity in (instruction.dose_quantity, instruction.dose, instruction.quantity):
-        if quantity is not None:
-            found.append(quantity)
-    return found
+    return min(starts, default=None), max(ends, default=None)
 
 
 def _duration(
-    supply: Dispense, repeats: list[Repeat], start: datetime | None, end: datetime | None
+    order: Resource, repeats: list[Repeat], start: datetime | None, end: datetime | None
 ) -> Decimal | None:
     """The stated period or duration; else the supply, times the first fill and every refill."""
-    stated = [
-        d
-        for r in repeats
-        if r.bounds_duration is not None and (d := days(r.bounds_duration)) is not None
-    ]
-    if stated:
-        return max(stated)
+    stated = [days(repeat.bounds_duration) for repeat in repeats]
+    known = [duration for duration in stated if duration is not None]
+    if known:
+        return max(known)
     if start is not None and end is not None and end >= start:
         return Decimal((end - start) // _DAY)
-    lasts = (
-        days(supply.expected_supply_duration)
-        if supply.expected_supply_duration is not None
-        else None
-    )
+    supply = order.dispense_request or NO_DISPENSE
+    lasts = days(supply.expected_supply_duration)
     if lasts is None:
         return None
     refills = exact(supply.number_of_repeats_allowed)
     return lasts * (1 + refills) if refills is not None and refills > 0 else lasts
 
 
-def _daily_dose(
-    instruction: Instruction, quantities: list[Quantity], timing: Timing, reading: CodeLists
-) -> Decimal | None:
-    """The only instruction, not as needed, one dose in a unit of mass: else the day's dose is not exact."""
+def _daily_dose(instruction: Instruction, lists: CodeLists) -> Decimal | None:
+    """The dose of a day; None if it is given as needed, in several doses, or in no unit of mass."""
     if instruction.as_needed_boolean is True or instruction.as_needed_codeable_concept is not None:
         return None
+    quantities = dose_quantities(instruction)
     dose = amount(quantities[0], "mg") if len(quantities) == 1 else None
-    times = _times_a_day(timing, reading) if dose is not None else None
-    return dose * times if dose is not None and times is not None else None
+    if dose is None:
+        return None
+    times = _times_a_day(instruction.timing or NO_TIMING, lists)
+    return dose * times if times is not None else None
 
 
-def _times_a_day(timing: Timing, reading: CodeLists) -> Decimal | None:
+def _times_a_day(timing: Timing, lists: CodeLists) -> Decimal | None:
+    """How often in 24 h, by the clock or by a code such as BID; None if it varies."""
     repeat = timing.repeat or NO_REPEAT
-    if (
-        repeat.frequency_max is not None
-        or repeat.period_max is not None
-        or repeat.day_of_week is not None
-    ):
+    varying = (repeat.frequency_max, repeat.period_max, repeat.day_of_week)
+    if any(member is not None for member in varying):
         return None
     period = exact(repeat.period)
     if period is not None:
         frequency = exact(repeat.frequency)
         unit = repeat.period_unit.strip() or repeat.period_units.strip()
         return times_a_day(Decimal(1) if frequency is None else frequency, period, unit)
-    named = (reading.times_a_day.get(c) for c in sorted(_codes(timing)))
-    return next((n for n in named if n is not None), None)
+    for code in sorted(codes(first_concept(timing.code))):
+        if code in lists.times_a_day:
+            return lists.times_a_day[code]
+    return None
 
 
-def _once(timing: Timing, reading: CodeLists) -> bool:
+def _is_once(timing: Timing, lists: CodeLists) -> bool:
+    """Whether an instruction means one dose: by count, by code, or by a single event and no repeat."""
     repeat = timing.repeat or NO_REPEAT
-    if repeat.count is not None and exact(repeat.count) == 1:
+    if exact(repeat.count) == 1:
         return True
-    if timing.code is not NOTHING and _codes(timing) & reading.once:
+    if codes(first_concept(timing.code)) & lists.once:
         return True
     return isinstance(timing.event, list) and len(timing.event) == 1 and repeat == NO_REPEAT
 
 
-def _codes(timing: Timing) -> frozenset[str]:
-    return codes(concept_in(timing.code)) if timing.code is not NOTHING else frozenset()
-
-
-def _volume(
-    supply: Dispense, given: Sequence[Instruction], doses: list[list[Quantity]]
-) -> Decimal | None:
+def _volume(order: Resource, given: Sequence[Instruction]) -> Decimal | None:
     """The largest volume among the doses; else the dispensed quantity; else rate times duration."""
-    volumes = [v for quantities in doses for q in quantities if (v := amount(q, "ml")) is not None]
+    doses = [amount(quantity, "ml") for one in given for quantity in dose_quantities(one)]
+    volumes = [volume for volume in doses if volume is not None]
     if volumes:
         return max(volumes)
-    dispensed = amount(supply.quantity, "ml") if supply.quantity is not None else None
-    if dispensed is not None:
-        return dispensed
-    rates = [v for i in given if (v := _infused(i)) is not None]
-    return max(rates, default=None)
+    dispensed = (order.dispense_request or NO_DISPENSE).quantity
+    volume = amount(dispensed, "ml") if dispensed is not None else None
+    if volume is not None:
+        return volume
+    infused = [_infused(one) for one in given]
+    return max([volume for volume in infused if volume is not None], default=None)
 
 
 def _infused(instruction: Instruction) -> Decimal | None:
     """mL of a rate over its stated duration, else over one day: an open infusion runs that long at least."""
-    found = []
+    rates = filled(instruction.rate_quantity, instruction.rate_ratio)
     for dose in instruction.dose_and_rate:
-        if dose.rate_quantity is not None or dose.rate_ratio is not None:
-            found += filled(dose.rate_quantity, dose.rate_ratio)[:1]
-    if instruction.rate_quantity is not None or instruction.rate_ratio is not None:
-        found += filled(instruction.rate_quantity, instruction.rate_ratio)
-    rates = [r for rate in found if (r := ml_per_day(rate)) is not None]
-    if not rates:
+        rates += filled(dose.rate_quantity, dose.rate_ratio)[:1]
+    daily = [volume for rate in rates if (volume := ml_per_day(rate)) is not None]
+    if not daily:
         return None
-    bounds = ((instruction.timing or NO_TIMING).repeat or NO_REPEAT).bounds_duration
-    lasting = days(bounds) if bounds is not None else None
-    return max(rates) * (Decimal(1) if lasting is None else lasting)
+    repeat = (instruction.timing or NO_TIMING).repeat or NO_REPEAT
+    lasting = days(repeat.bounds_duration)
+    return max(daily) * (Decimal(1) if lasting is None else lasting)
+
+
+def amount(quantity: Quantity, measure: Measure) -> Decimal | None:
+    """A quantity in milligrams or milliliters; None with a comparator or in any other unit."""
+    factor = _factor(quantity.code, quantity.unit, measure)
+    if factor is None or quantity.comparator.strip():
+        return None
+    value = exact(quantity.value)
+    return value * factor if value is not None else None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _factor(code: str, unit: str, measure: Measure) -> Decimal | None:
+    """The factor from a unit, by its code or else by its name, to that of the measure."""
+    factors = _FACTORS[measure]
+    by_code = factors.get(code.strip().lower())
+    return by_code if by_code is not None else factors.get(unit.strip().lower())
+
+
+def times_a_day(frequency: Decimal, period: Decimal, unit: str) -> Decimal | None:
+    """How often in 24 h, of a frequency per period; None in an unknown unit or for no period at all."""
+    known = _time_unit(unit)
+    return frequency * known[1] / (period * known[0]) if known is not None and period > 0 else None
+
+
+def days(quantity: Quantity | None) -> Decimal | None:
+    """A Duration in days."""
+    if quantity is None:
+        return None
+    value = exact(quantity.value)
+    unit = _time_unit(quantity.code) or _time_unit(quantity.unit)
+    return value * unit[0] / unit[1] if value is not None and unit is not None else None
+
+
+def ml_per_day(rate: Rate) -> Decimal | None:
+    """A rate of infusion, as a Quantity in mL/h or the like, or as a Ratio."""
+    if rate.numerator is not None and rate.numerator != NO_QUANTITY:
+        below = rate.denominator or NO_QUANTITY
+        volume, time = amount(rate.numerator, "ml"), exact(below.value)
+        unit = below.code.strip() or below.unit.strip()
+        return times_a_day(volume, time, unit) if volume is not None and time is not None else None
+    value = exact(rate.value)
+    for name in (rate.code, rate.unit):
+        volume_unit, _, time_word = name.strip().lower().partition("/")
+        factor = _ML.get(volume_unit.strip())
+        if value is not None and factor is not None:
+            return times_a_day(value * factor, Decimal(1), time_word)
+    return None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _time_unit(word: str) -> tuple[Decimal, Decimal] | None:
+    """A unit of time by its UCUM code or its English name."""
+    unit = word.strip().lower()
+    return _DAYS.get(unit) or _DAYS.get(_TIME_WORDS.get(unit.removesuffix("s"), ""))

@@ -128,10 +128,15 @@ def _after(source: Source, read: Read) -> Source:
             state="satisfied" if read.resources else "empty",
             origin="live",
             resources=read.resources,
+            bodies=read.bodies,
         )
-    if read.pages and read.resources:
+    if read.bodies and read.resources:
         return Source(
-            state="satisfied", origin="live", resources=read.resources, missing=read.missing
+            state="satisfied",
+            origin="live",
+            resources=read.resources,
+            missing=read.missing,
+            bodies=read.bodies,
         )
     if source.resources or (source.state == "failed" and read.missing is Missing.UNREACHABLE):
         return source

@@ -1,28 +1,40 @@
-"""Orders of any kind as exposures and drafts (B.0.7): whatever was never meant to be given is none."""
+"""Orders of any kind as exposures and drafts (B.0.7, D.4): what was never meant to be given is left out."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from datetime import datetime
-from functools import lru_cache
 from typing import Literal
 
-from cds_service.orders.stops import may_stop
-from cds_service.records.dosage import Dosage, dosage, instruction_text
-from cds_service.records.elements import (
-    Element,
-    child,
+from msgspec import UNSET, Struct, field
+
+from cds_service.records.dosage import Dosage, dosage, instruction_text, instructions_of
+from cds_service.records.fhir_types import (
+    NO_DISPENSE,
+    NO_PERIOD,
+    NO_QUANTITY,
+    Choice,
+    Concept,
+    Ingredient,
+    OralDiet,
+    Product,
+    Ratio,
+    Reference,
+    Resource,
+    concept,
     concepts,
-    flag,
-    items,
-    text,
+    exact,
+    filled,
+    first_concept,
+    kind_of,
+    listed,
 )
-from cds_service.records.forms import NO_DISPENSE, Dispense, form
-from cds_service.records.products import Gathering, gather, product
-from cds_service.records.read_context import ReadContext
-from cds_service.records.references import identity
+from cds_service.records.read_context import Index, ReadContext, identity, relative
 from cds_service.records.times import moment
 from cds_service.sodium.snapshot import Order
-from cds_service.terminology.match import Coded, Resolution
+from cds_service.terminology import match
+from cds_service.terminology.match import Coded, Resolution, Strength
 
 Kind = Literal["medication", "nutrition", "service", "other"]
 
@@ -40,105 +52,102 @@ KINDS: dict[str, Kind] = {
     "DiagnosticOrder": "service",
     "ReferralRequest": "service",
 }
-_REMEMBERED = 2048
-_NOT_GIVEN = ("wasNotTaken", "wasNotGiven", "notGiven", "taken")
-_EFFECTIVE = (
-    "effectiveDateTime",
-    "effectiveTimeDateTime",
-    "effectivePeriod",
-    "effectiveTimePeriod",
+_DEPTH = 2  # a Medication's ingredient may be a Medication of its own, and no deeper (D.4)
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+# MedicationRequest.intent in R4, a required binding that the model does not check.
+_INTENTS = frozenset(
+    {
+        "proposal",
+        "plan",
+        "order",
+        "original-order",
+        "reflex-order",
+        "filler-order",
+        "instance-order",
+        "option",
+    }
 )
-_REASONS = ("reasonCode", "reasonCodeableConcept", "reasonForUseCodeableConcept", "reason")
-_AUTHORED = ("authoredOn", "dateWritten", "dateAsserted", "dateTime", "orderedOn")
 
 
-def exposure(resource: Element, context: ReadContext) -> Order | None:
+class Medicine(Struct):
+    """What an order says of its medication, collected from the order and the Medications it points to."""
+
+    concepts: list[Coded] = field(default_factory=list)
+    ingredients: list[tuple[Coded, Strength | None]] = field(default_factory=list)
+    form: Coded | None = None
+    wanted: list[str] = field(default_factory=list)  # "Medication/7", referred to and not at hand
+    lost: bool = False  # a reference led to no Medication at hand
+
+    @property
+    def unread(self) -> bool:
+        """Whether all that the order says of its medication is a reference that leads nowhere."""
+        return self.lost and not (self.concepts or self.ingredients)
+
+    def resolved(self, doses: Dosage, context: ReadContext) -> Resolution:
+        """What the vocabulary makes of it."""
+        if not self.concepts and not self.ingredients:
+            return Resolution()
+        product = match.Product(
+            concepts=tuple(self.concepts),
+            ingredients=tuple(self.ingredients),
+            routes=doses.routes,
+            form=self.form,
+            instructions=doses.words,
+            volume_ml=doses.volume_ml,
+        )
+        return context.vocabulary.resolve(product)
+
+
+def exposure(resource: Resource, context: ReadContext) -> Order | None:
     """One resource of the medication list; None for a proposal, a "do not give", a thing never given."""
-    reading = context.vocabulary.code_lists
-    kind = KINDS.get(text(resource, "resourceType"))
-    status = text(resource, "status").lower()
-    if kind is None or flag(resource, "doNotPerform") or status in reading.ignored_statuses:
+    lists = context.vocabulary.code_lists
+    kind = KINDS.get(kind_of(resource))
+    if kind is None or resource.do_not_perform:
         return None
-    intent = text(resource, "intent").lower()
-    if intent in reading.ignored_intents or _not_given(resource):
+    if resource.status.strip().lower() in lists.ignored_statuses:
         return None
-    gathered = gather(resource, context.index) if kind == "medication" else Gathering()
-    elsewhere = (
-        "oralDiet" in resource or "code" in resource
-    )  # where a fluid restriction may stand too
-    if gathered.concepts and not gathered.ingredients and not elsewhere:
-        found = context.vocabulary.stranger(tuple(gathered.concepts))
-        if found is not None:
-            return _stranger(found, status, intent)
-    return _order(resource, kind, gathered, context)
+    if resource.intent.strip().lower() in lists.ignored_intents or _was_not_given(resource):
+        return None
+    return _order(resource, kind, context)
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _stranger(found: Resolution, status: str, intent: str) -> Order:
-    """An order that no rule asks after, without what is its own: most of a medication list is that."""
-    return Order(
-        reference="",
-        ingredient_count=found.ingredient_count,
-        route=found.route,
-        unrecognised=found.unrecognised,
-        code_only=found.code_only,
-        status=status,
-        intent=intent,
-    )
+def draft(resource: Resource, context: ReadContext) -> Order:
+    """One resource of draftOrders, whatever its type; a draft without a medication has no drugs."""
+    return _order(resource, KINDS.get(kind_of(resource), "other"), context)
 
 
-def _has_any(resource: Element, names: tuple[str, ...]) -> bool:
-    for name in names:  # noqa: SIM110  # any() makes a generator, each time, for four look-ups
-        if name in resource:
-            return True
-    return False
-
-
-def draft(resource: Element, context: ReadContext) -> Order:
-    """One resource of draftOrders, whatever its type; a draft without a medication is one without drugs."""
-    kind = KINDS.get(text(resource, "resourceType"), "other")
-    return _order(
-        resource,
-        kind,
-        gather(resource, context.index) if kind == "medication" else Gathering(),
-        context,
-    )
-
-
-def _not_given(resource: Element) -> bool:
+def _was_not_given(resource: Resource) -> bool:
     """MedicationStatement.taken (STU3), wasNotTaken and wasNotGiven (DSTU2)."""
-    if not _has_any(resource, _NOT_GIVEN):
-        return False
-    if flag(resource, "wasNotTaken") or flag(resource, "wasNotGiven") or flag(resource, "notGiven"):
+    if resource.was_not_taken or resource.was_not_given or resource.not_given:
         return True
-    return text(resource, "taken").lower() in ("n", "no")
+    return resource.taken.strip().lower() in ("n", "no")
 
 
-def _order(resource: Element, kind: Kind, gathered: Gathering, context: ReadContext) -> Order:
-    supply = form(Dispense, resource, "dispenseRequest") or NO_DISPENSE
-    doses = dosage(resource, supply, context.vocabulary.code_lists, context.zone, context.now)
-    found = _resolved(gathered, doses, context)
+def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
+    doses = dosage(resource, context.vocabulary.code_lists, context.zone, context.now)
+    medicine = medicine_of(resource, context.index) if kind == "medication" else Medicine()
+    known = medicine.resolved(doses, context)
     authored = _authored(resource, context)
-    effective_start, effective_end = _effective(resource, supply, context)
-    do_not = flag(resource, "doNotPerform")
+    effective_start, effective_end = _effective(resource, context)
+    wanted = not resource.do_not_perform
     return Order(
         reference=identity(resource),
         kind=kind,
-        drugs=() if do_not else found.drugs,
-        partners=found.partners,
-        ingredient_count=found.ingredient_count,
-        saline=None if do_not else found.saline,
-        route=found.route,
-        fluid_restriction=not (do_not or found.drugs) and _restricts_fluid(resource, kind, context),
-        hypotonic=found.hypotonic and not do_not,
-        hypotonic_volume_ml=found.hypotonic_volume_ml,
-        balanced=found.balanced and not do_not,
-        balanced_volume_ml=found.balanced_volume_ml,
-        unrecognised=found.unrecognised,
-        code_only=found.code_only,
-        unread=gathered.unread,
-        status=text(resource, "status").lower(),
-        intent=text(resource, "intent").lower(),
+        drugs=known.drugs if wanted else (),
+        partners=known.partners,
+        ingredient_count=known.ingredient_count,
+        saline=known.saline if wanted else None,
+        route=known.route,
+        fluid_restriction=wanted and not known.drugs and _restricts_fluid(resource, kind, context),
+        hypotonic=known.hypotonic and wanted,
+        hypotonic_volume_ml=known.hypotonic_volume_ml,
+        balanced=known.balanced and wanted,
+        balanced_volume_ml=known.balanced_volume_ml,
+        unrecognised=known.unrecognised,
+        code_only=known.code_only,
+        unread=medicine.unread,
+        status=resource.status.strip().lower(),
+        intent=resource.intent.strip().lower(),
         start=doses.start or effective_start or authored,
         end=doses.end or effective_end,
         authored=authored,
@@ -146,78 +155,183 @@ def _order(resource: Element, kind: Kind, gathered: Gathering, context: ReadCont
         daily_dose_mg=doses.daily_dose_mg,
         single_dose=doses.single_dose,
         reasons=_reasons(resource, context),
-        stoppable=_stoppable(resource, found, context),
-        adpkd=found.adpkd,
-        hyponatremia_product=found.hyponatremia_product,
+        stoppable=_is_stoppable(resource, known, context),
+        adpkd=known.adpkd,
+        hyponatremia_product=known.hyponatremia_product,
     )
 
 
-def _resolved(gathered: Gathering, doses: Dosage, context: ReadContext) -> Resolution:
-    if not gathered.concepts and not gathered.ingredients:
-        return Resolution()
-    return context.vocabulary.resolve(product(gathered, doses))
-
-
-def _authored(resource: Element, context: ReadContext) -> datetime | None:
-    for name in _AUTHORED:
-        found = (
-            moment(text(resource, name), context.zone, context.now) if name in resource else None
-        )
-        if found is not None:
-            return found.at
+def _authored(resource: Resource, context: ReadContext) -> datetime | None:
+    """When an order was written, by the name that its version gives it."""
+    dates = (
+        resource.authored_on,
+        resource.date_written,
+        resource.date_asserted,
+        resource.date_time,
+        resource.ordered_on,
+    )
+    for value in dates:
+        if value and (written := moment(value, context.zone, context.now)):
+            return written.at
     return None
 
 
-def _effective(
-    resource: Element, supply: Dispense, context: ReadContext
-) -> tuple[datetime | None, datetime | None]:
+def _effective(resource: Resource, context: ReadContext) -> tuple[datetime | None, datetime | None]:
     """The time of a statement or administration; the end of a request's validity."""
-    valid = supply.validity_period.end.strip() if supply.validity_period is not None else ""
-    if not _has_any(resource, _EFFECTIVE):
-        end = moment(valid, context.zone, context.now)
-        return None, end.at if end is not None else None
-    once = text(resource, "effectiveDateTime") or text(resource, "effectiveTimeDateTime")
-    period = child(resource, "effectivePeriod") or child(resource, "effectiveTimePeriod")
-    start = moment(once or text(period, "start"), context.zone, context.now)
-    end = moment(text(period, "end") or valid, context.zone, context.now)
+    periods = filled(resource.effective_period, resource.effective_time_period)
+    period = periods[0] if periods else NO_PERIOD
+    validity = (resource.dispense_request or NO_DISPENSE).validity_period or NO_PERIOD
+    once = resource.effective_date_time.strip() or resource.effective_time_date_time.strip()
+    start = moment(once or period.start, context.zone, context.now)
+    end = moment(period.end.strip() or validity.end, context.zone, context.now)
     return (start.at if start is not None else None, end.at if end is not None else None)
 
 
-def _reasons(resource: Element, context: ReadContext) -> frozenset[str]:
+def _reasons(resource: Resource, context: ReadContext) -> frozenset[str]:
     """Concepts of the reason: a list, one object (sandbox), DSTU2's name for it, or a Condition."""
-    coded = list(concepts(resource, *_REASONS))
-    for reference in (*items(resource, "reasonReference"), *items(resource, "indication")):
-        condition = context.index.get(text(reference, "reference"), resource)
-        if condition is not None and text(condition, "resourceType") == "Condition":
-            coded += concepts(condition, "code")
-    for reason in items(resource, "reason"):
-        coded += concepts(reason, "concept")
+    coded = list(
+        concepts(
+            resource.reason_code,
+            resource.reason_codeable_concept,
+            resource.reason_for_use_codeable_concept,
+            resource.reason,
+        )
+    )
+    for reference in (*listed(resource.reason_reference), *listed(resource.indication)):
+        condition = context.index.get(reference.reference.strip(), resource)
+        if condition is not None and kind_of(condition) == "Condition":
+            coded += concepts(condition.code)
+    coded += concepts(*(reason.concept for reason in listed(resource.reason)))
     return context.vocabulary.problems(tuple(coded)).concepts if coded else frozenset()
 
 
-def _restricts_fluid(resource: Element, kind: Kind, context: ReadContext) -> bool:
+def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> bool:
     """A fluid restriction by code or by words, on a diet order, a service order or a free-text one (C.6)."""
-    if kind == "medication" and "oralDiet" not in resource and "code" not in resource:
-        return context.vocabulary.restricts(concepts(resource, "medicationCodeableConcept"))
-    diet = child(resource, "oralDiet")
-    coded: list[Coded] = [
-        *concepts(diet, "type"),
-        *concepts(resource, "code", "medicationCodeableConcept"),
-    ]
-    for nutrient in items(diet, "nutrient"):
-        coded += concepts(nutrient, "modifier")
-    said = [text(diet, "instruction"), instruction_text(resource) if kind != "medication" else ""]
-    said += [text(note, "text") for note in items(resource, "note")] if kind == "nutrition" else []
-    return context.vocabulary.restrictions.match(coded, *filter(None, said))
+    diet = resource.oral_diet or OralDiet()
+    modifiers = [nutrient.modifier for nutrient in diet.nutrient]
+    coded = concepts(diet.type, resource.code, resource.medication_codeable_concept, *modifiers)
+    texts = [diet.instruction.strip()]
+    if kind != "medication":
+        texts.append(instruction_text(instructions_of(resource)))
+    if kind == "nutrition":
+        texts += [note.text.strip() for note in resource.note]
+    return context.vocabulary.restricts(coded, tuple(filter(None, texts)))
 
 
-def _stoppable(resource: Element, found: Resolution, context: ReadContext) -> bool:
-    """A single-ingredient, active order of a class that one click may stop (M14).
+def _is_stoppable(resource: Resource, known: Resolution, context: ReadContext) -> bool:
+    """Whether it is a single-ingredient, active order of a class that one click may stop (M14).
 
-    Whether it is valid and inert is seen when the suggestion is written (`fhir.stops`).
+    Whether it is valid and safe to echo is checked when the suggestion is written (`orders.stops`).
     """
-    if not found.drugs or found.ingredient_count != 1:
+    classes = [drug.cls for drug in known.drugs]
+    if not classes or known.ingredient_count != 1:
         return False
-    return context.vocabulary.stop_classes.issuperset(
-        [drug.cls for drug in found.drugs]
-    ) and may_stop(resource)
+    return context.vocabulary.stop_classes.issuperset(classes) and may_stop(resource)
+
+
+def may_stop(order: Resource) -> bool:
+    """Whether it looks like an order that can be given back stopped; only the whole resource tells."""
+    if kind_of(order) != "MedicationRequest" or order.status != "active":
+        return False
+    return _ID.fullmatch(order.id.strip()) is not None and order.intent in _INTENTS
+
+
+def points_elsewhere(order: Resource) -> bool:
+    """Whether an order points to a Medication."""
+    return any(_references(one) for one in _choices(order))
+
+
+def medicine_of(order: Resource, index: Index) -> Medicine:
+    """Collect an order's medication in any form of R4, R5, STU3 and DSTU2."""
+    medicine = Medicine()
+    for choice in _choices(order):
+        medicine.concepts += _said(choice, choice.concept)
+        for reference in _references(choice):
+            _follow(reference, order, index, medicine, _DEPTH)
+    return medicine
+
+
+def _choices(order: Resource) -> Iterator[Choice]:
+    """Where the versions of FHIR name the medication of an order."""
+    yield from listed(order.medication_codeable_concept)
+    yield from listed(order.medication_reference)
+    if order.medication is not UNSET:
+        yield from listed(order.medication)
+
+
+def _said(*recorded: Concept | None) -> list[Coded]:
+    """The concepts that say anything."""
+    return [c for one in recorded if one is not None and (c := concept(one)) is not None]
+
+
+def _references(choice: Choice) -> list[Reference]:
+    """The Reference itself, or the one inside an R5 CodeableReference."""
+    inner = choice.reference
+    if isinstance(inner, str):
+        inner = Reference(reference=inner, display=choice.display)
+    return [inner] if inner is not None and inner.reference.strip() else []
+
+
+def _follow(
+    reference: Reference, holder: Resource, index: Index, medicine: Medicine, depth: int
+) -> None:
+    target = reference.reference.strip()
+    medication = index.get(target, holder)
+    if medication is None or kind_of(medication) != "Medication":
+        _note_lost(reference, index, medicine)
+        return
+    code = first_concept(medication.code)
+    if code is not None:
+        medicine.concepts.append(code)
+    form = first_concept(medication.form) or first_concept(medication.dose_form)
+    medicine.form = medicine.form or form
+    # Contained resources all lie in the outermost one.
+    outer = holder if target.startswith("#") else medication
+    # DSTU2 keeps the ingredients one level deeper.
+    for ingredient in (*medication.ingredient, *(medication.product or Product()).ingredient):
+        _take(ingredient, outer, index, medicine, depth - 1)
+
+
+def _note_lost(reference: Reference, index: Index, medicine: Medicine) -> None:
+    """Keep what is left of a Medication that is not at hand: where it could be read, and its name."""
+    medicine.lost = True
+    name = relative(reference.reference.strip(), index.bases)
+    if name.startswith("Medication/"):
+        medicine.wanted.append(name)
+    display = reference.display.strip()
+    if display:
+        medicine.concepts.append(Coded(text=display))
+
+
+def _take(
+    ingredient: Ingredient, holder: Resource, index: Index, medicine: Medicine, depth: int
+) -> None:
+    if ingredient.is_active is False:
+        return
+    item = ingredient.item or Choice()
+    ratios = filled(ingredient.strength, ingredient.strength_ratio)
+    strength = _strength(ratios[0]) if ratios else None
+    for coded in _said(ingredient.item_codeable_concept, item, item.concept):
+        medicine.ingredients.append((coded, strength))
+    if depth <= 0:
+        return
+    references = [one for one in (ingredient.item_reference,) if one and one.reference.strip()]
+    for reference in (*references, *_references(item)):
+        inner = Medicine()
+        _follow(reference, holder, index, inner, depth)
+        medicine.wanted += inner.wanted
+        medicine.ingredients += [(coded, strength) for coded in inner.concepts]
+        medicine.ingredients += inner.ingredients
+
+
+def _strength(ratio: Ratio) -> Strength | None:
+    above, below = ratio.numerator or NO_QUANTITY, ratio.denominator or NO_QUANTITY
+    numerator, denominator = exact(above.value), exact(below.value)
+    if numerator is None or not denominator:
+        return None
+    return Strength(
+        numerator=numerator,
+        numerator_unit=above.code.strip() or above.unit.strip(),
+        denominator=denominator,
+        denominator_unit=below.code.strip() or below.unit.strip(),
+    )

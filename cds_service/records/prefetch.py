@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 from msgspec import Struct
 
 from cds_service.errors import BadRequest
+from cds_service.records.fhir_types import NO_PERIOD, Resource, as_resource
 from cds_service.sodium.snapshot import Missing
-
-Resource: TypeAlias = dict[str, Any]
 
 _ERRORS = frozenset({"error", "fatal"})
 _OLDER_NAMES = {"MedicationRequest": ("MedicationOrder", "MedicationPrescription")}  # DSTU2, DSTU1
@@ -29,71 +28,44 @@ class Page(Struct, frozen=True, kw_only=True):
     whole: bool = True
 
 
-def page_of(value: object, expected: str) -> Page | None:
-    """The page that `value` is, or None where it does not answer a search for `expected` resources.
+def page_of(value: Resource | None, expected: str) -> Page | None:
+    """The page that `value` is; None if it does not answer a search for `expected` resources.
 
-    Takes a Bundle, a bare list, or one resource where a Bundle belongs (data.md 2.12). An
-    OperationOutcome in place of a Bundle is no answer, whatever its severity; among the entries of one,
-    warnings are passed over and an error makes the page less than whole (CDSH-036).
+    One resource counts where a Bundle belongs (data.md 2.12). An OperationOutcome in place of a Bundle is no
+    answer, whatever its severity. If it is an entry, a warning is passed over and an error makes the page less
+    than whole (CDSH-036).
     """
-    if isinstance(value, list):
-        return _page([{"resource": item} for item in value], expected)
-    if not isinstance(value, dict):
+    if value is None:
         return None
-    kind = value.get("resourceType")
     if is_expected(value, expected):
         return Page(resources=(value,))
-    if kind != "Bundle":
+    if value.resource_type != "Bundle":
         return None
-    entries = value.get("entry") or []
-    total = value.get("total")
-    return _page(
-        entries if isinstance(entries, list) else [entries],
-        expected,
-        next_link=_next_link(value.get("link")),
-        total=total if isinstance(total, int) and not isinstance(total, bool) else None,
-    )
-
-
-def _page(
-    entries: list[Any], expected: str, *, next_link: str | None = None, total: int | None = None
-) -> Page | None:
     resources: list[Resource] = []
-    whole, answers = True, False
-    for entry in entries:
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        kind = resource.get("resourceType") if isinstance(resource, dict) else None
-        if resource is None or not isinstance(kind, str):
+    whole = True
+    for entry in value.entry:
+        resource = entry.resource if entry is not None else None
+        if resource is None or not resource.resource_type:
             whole = False
-        elif kind == "OperationOutcome":
-            whole = whole and not _is_error(resource)
-        else:
+        elif resource.resource_type != "OperationOutcome":
             resources.append(resource)
-            answers = answers or is_expected(resource, expected)
-    if resources and not answers:
+        elif any(issue.severity in _ERRORS for issue in resource.issue):
+            whole = False
+    if resources and not any(is_expected(resource, expected) for resource in resources):
         return None
-    return Page(resources=tuple(resources), next_link=next_link, total=total, whole=whole)
+    return Page(
+        resources=tuple(resources),
+        # A next link that is no text still says that there is more.
+        next_link=next((link.url for link in value.link if link.relation == "next"), None),
+        total=value.total if type(value.total) is int else None,
+        whole=whole,
+    )
 
 
 def is_expected(resource: Resource, expected: str) -> bool:
     """Whether a resource is of the type that was asked for, under today's name or an older one."""
-    kind = resource.get("resourceType")
-    return kind == expected or (isinstance(kind, str) and kind in _OLDER_NAMES.get(expected, ()))
-
-
-def _is_error(outcome: Mapping[str, object]) -> bool:
-    issues = outcome.get("issue")
-    listed = issues if isinstance(issues, list) else [issues]
-    return any(isinstance(issue, dict) and issue.get("severity") in _ERRORS for issue in listed)
-
-
-def _next_link(links: object) -> str | None:
-    for link in links if isinstance(links, list) else [links]:
-        if isinstance(link, dict) and link.get("relation") == "next":
-            # A next link that is no text still says that there is more.
-            url = link.get("url")
-            return url if isinstance(url, str) else ""
-    return None
+    kind = resource.resource_type
+    return kind == expected or kind in _OLDER_NAMES.get(expected, ())
 
 
 def without_repeats(resources: Iterable[Resource]) -> tuple[Resource, ...]:
@@ -101,12 +73,10 @@ def without_repeats(resources: Iterable[Resource]) -> tuple[Resource, ...]:
     seen: set[tuple[str, str]] = set()
     kept = []
     for resource in resources:
-        if "id" in resource:
-            kind, own = resource.get("resourceType"), resource["id"]
-            name = (kind, own) if type(kind) is str and type(own) is str else (str(kind), str(own))
-            if name in seen:
-                continue
-            seen.add(name)
+        name = (resource.resource_type, resource.id)
+        if resource.id and name in seen:
+            continue
+        seen.add(name)
         kept.append(resource)
     return tuple(kept)
 
@@ -135,14 +105,14 @@ def newest_first(resources: Iterable[Resource]) -> bool:
 
 
 def _time(resource: Resource) -> str | None:
-    period = resource.get("effectivePeriod")
+    period = resource.effective_period or NO_PERIOD
     times = (
-        resource.get("effectiveDateTime"),
-        resource.get("effectiveInstant"),
-        period.get("end") or period.get("start") if isinstance(period, dict) else None,
-        resource.get("issued"),
+        resource.effective_date_time,
+        resource.effective_instant,
+        period.end or period.start,
+        resource.issued,
     )
-    return next((time for time in times if isinstance(time, str) and len(time) >= _DAY), None)
+    return next((time for time in times if len(time) >= _DAY), None)
 
 
 def _is_newer(time: str, than: str) -> bool:
@@ -178,6 +148,7 @@ class Source(Struct, frozen=True, kw_only=True):
     resources: tuple[Resource, ...] = ()
     missing: Missing | None = None
     next_link: str | None = None
+    bodies: tuple[bytes, ...] = ()  # what was read live, as the server sent it
 
     @property
     def shown(self) -> str:
@@ -268,7 +239,7 @@ def judge(asked: Query, value: object) -> Source:
         return _judge_one(asked, asked.identity, value)
     if value is None:
         return Source(state="empty", origin="prefetch")
-    page = page_of(value, asked.expected)
+    page = page_of(as_resource(value), asked.expected)
     if page is None:
         return Source(state="failed", missing=Missing.FAILED)
     resources = without_repeats(page.resources)
@@ -293,17 +264,16 @@ def judge(asked: Query, value: object) -> Source:
 
 
 def _judge_one(asked: Query, identity: str, value: object) -> Source:
-    page = page_of(value, asked.expected) if value is not None else None
-    matches = [r for r in page.resources if r.get("resourceType") == asked.expected] if page else []
     if value is None:
         # The client knows of none, and yet the context names it: nothing to read again, nothing to rely on.
         return Source(state="empty", origin="prefetch", missing=Missing.FAILED)
+    page = page_of(as_resource(value), asked.expected)
+    matches = [r for r in page.resources if r.resource_type == asked.expected] if page else []
     if len(matches) != 1:
         return Source(state="failed", missing=Missing.FAILED)
-    said = matches[0].get("id")
-    if said == identity:
+    if matches[0].id == identity:
         return Source(state="satisfied", origin="prefetch", resources=(matches[0],))
-    if asked.expected == "Patient" and isinstance(said, str):
+    if asked.expected == "Patient" and matches[0].id:
         raise BadRequest("The prefetched Patient is not the patient of the context.")
     return Source(state="failed", missing=Missing.FAILED)
 

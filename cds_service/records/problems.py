@@ -6,66 +6,78 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from cds_service.records.elements import Element, child, codes, concept_of, concepts, items, text
-from cds_service.records.read_context import ReadContext
-from cds_service.records.references import relative
+from cds_service.records.fhir_types import (
+    NO_PERIOD,
+    NO_REFERENCE,
+    Resource,
+    codes,
+    concepts,
+    first_concept,
+    listed,
+)
+from cds_service.records.read_context import ReadContext, relative
 from cds_service.records.times import first_day
 from cds_service.sodium.snapshot import Problem, Setting
 
-_ABATEMENT = (
-    "abatementDateTime",
-    "abatementAge",
-    "abatementPeriod",
-    "abatementRange",
-    "abatementString",
-    "abatementDate",
-)
-_RECORDED = ("recordedDate", "assertedDate", "dateRecorded", "dateAsserted")  # R4, STU3, DSTU2
 
-
-def problem(condition: Element, context: ReadContext) -> Problem | None:
-    """One Condition; None where it is refuted, entered in error, or nothing the vocabulary knows."""
-    reading = context.vocabulary.code_lists
-    if codes(concept_of(condition, "verificationStatus")) & reading.refuted:
+def problem(condition: Resource, context: ReadContext) -> Problem | None:
+    """One Condition; None if it is refuted, entered in error, or nothing that the vocabulary knows."""
+    lists = context.vocabulary.code_lists
+    if codes(first_concept(condition.verification_status)) & lists.refuted:
         return None
-    found = context.vocabulary.problems(concepts(condition, "code"))
-    if not found.concepts:
+    match = context.vocabulary.problems(concepts(condition.code))
+    if not match.concepts:
         return None
+    status = codes(first_concept(condition.clinical_status))
     return Problem(
-        concepts=found.concepts,
-        active=_active(condition, context),
+        concepts=match.concepts,
+        active=bool(status & lists.active) if status else not _has_abated(condition),
         encounter_diagnosis=_of_this_encounter(condition, context),
         since=_since(condition, context),
-        by_text=found.by_text,
+        by_text=match.by_text,
     )
 
 
-def _active(condition: Element, context: ReadContext) -> bool:
-    """Active, recurrence or relapse; without a clinical status, unless it has abated."""
-    said = codes(concept_of(condition, "clinicalStatus"))
-    if said:
-        return bool(said & context.vocabulary.code_lists.active)
-    if condition.get("abatementBoolean") is True:
-        return False
-    return all(condition.get(name) is None for name in _ABATEMENT)
+def _has_abated(condition: Resource) -> bool:
+    if condition.abatement_boolean:
+        return True
+    endings = (
+        condition.abatement_date_time,
+        condition.abatement_age,
+        condition.abatement_period,
+        condition.abatement_range,
+        condition.abatement_string,
+        condition.abatement_date,
+    )
+    return any(ending is not None for ending in endings)
 
 
-def _of_this_encounter(condition: Element, context: ReadContext) -> bool:
+def _of_this_encounter(condition: Resource, context: ReadContext) -> bool:
     if not context.encounter:
         return False
     words = context.vocabulary.code_lists.encounter_diagnosis
-    if not any(codes(c) & words for c in concepts(condition, "category")):
+    if not any(codes(category) & words for category in concepts(condition.category)):
         return False
-    references = (text(child(condition, name), "reference") for name in ("encounter", "context"))
-    return any(relative(r, context.index.bases) == context.encounter for r in references)
+    bases = context.index.bases
+    for visit in (condition.encounter or NO_REFERENCE, condition.context or NO_REFERENCE):
+        if relative(visit.reference.strip(), bases) == context.encounter:
+            return True
+    return False
 
 
-def _since(condition: Element, context: ReadContext) -> datetime | None:
-    """Onset, else when it was recorded; of a bare year or month the first day."""
-    onset = text(condition, "onsetDateTime") or text(child(condition, "onsetPeriod"), "start")
-    for value in (onset, *(text(condition, name) for name in _RECORDED)):
-        if value:
-            return first_day(value, context.zone, context.now)
+def _since(condition: Resource, context: ReadContext) -> datetime | None:
+    """Onset, else when it was recorded (R4, STU3, DSTU2); of a bare year or month the first day."""
+    dates = (
+        condition.onset_date_time,
+        (condition.onset_period or NO_PERIOD).start,
+        condition.recorded_date,
+        condition.asserted_date,
+        condition.date_recorded,
+        condition.date_asserted,
+    )
+    for value in dates:
+        if value.strip():
+            return first_day(value.strip(), context.zone, context.now)
     return None
 
 
@@ -77,35 +89,36 @@ class Visit(Struct, frozen=True, kw_only=True):
     reasons: frozenset[str] = frozenset()
 
 
-def visit(encounter: Element | None, context: ReadContext) -> Visit:
+def visit(encounter: Resource | None, context: ReadContext) -> Visit:
     """The setting by Encounter.class (B.0.2); an encounter that cannot be read counts as inpatient."""
     if not context.encounter:
         return Visit(setting="outpatient", assumed=False)
     if encounter is None:
         return Visit(setting="inpatient", assumed=True)
-    reading = context.vocabulary.code_lists
+    lists = context.vocabulary.code_lists
     classes = _class_codes(encounter)
     reasons = _reasons(encounter, context)
-    if classes & reading.inpatient_classes:
+    if classes & lists.inpatient_classes:
         return Visit(setting="inpatient", assumed=False, reasons=reasons)
-    if classes & reading.outpatient_classes:
+    if classes & lists.outpatient_classes:
         return Visit(setting="outpatient", assumed=False, reasons=reasons)
     return Visit(setting="inpatient", assumed=True, reasons=reasons)
 
 
-def _class_codes(encounter: Element) -> frozenset[str]:
+def _class_codes(encounter: Resource) -> frozenset[str]:
     """R4 has one Coding, R5 a list of CodeableConcepts, DSTU2 a bare code."""
-    found = set(codes(concept_of(encounter, "class")))
-    for element in items(encounter, "class"):
-        found.add(text(element, "code").lower())
-        for coded in concepts({"class": element}, "class"):
+    found = set(codes(first_concept(encounter.class_)))
+    for one in listed(encounter.class_):
+        found.add(one.code.strip().lower())
+        for coded in concepts(one):
             found |= codes(coded)
     return frozenset(found - {""})
 
 
-def _reasons(encounter: Element, context: ReadContext) -> frozenset[str]:
-    coded = list(concepts(encounter, "reasonCode", "reason"))
-    for reason in items(encounter, "reason"):
-        for value in items(reason, "value"):
-            coded += concepts(value, "concept")
+def _reasons(encounter: Resource, context: ReadContext) -> frozenset[str]:
+    """The concepts of the reasons for the encounter, as R4, STU3, DSTU2 or R5 names them."""
+    coded = list(concepts(encounter.reason_code, encounter.reason))
+    for reason in listed(encounter.reason):
+        for value in listed(reason.value):
+            coded += concepts(value.concept)
     return context.vocabulary.problems(tuple(coded)).concepts

@@ -1,145 +1,233 @@
-"""Resources become a `Snapshot`, entry by entry: one bad element costs itself, never the request."""
+"""Resources become a `Snapshot`, one by one: a bad element costs itself, never the request."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 
-from cds_service.records.call_records import CallRecords, objects
-from cds_service.records.elements import Element, concept_of, flag, text
-from cds_service.records.labs import SODIUM, seen
-from cds_service.records.lazy_orders import Listing
-from cds_service.records.medications import KINDS, draft, exposure
+from cds_service.records.fhir_types import (
+    NO_RESOURCE,
+    Resource,
+    as_resource,
+    first_concept,
+    kind_of,
+    listed,
+    whole_resources,
+)
+from cds_service.records.labs import SODIUM, observed
+from cds_service.records.medications import (
+    KINDS,
+    draft,
+    exposure,
+    medicine_of,
+    points_elsewhere,
+)
+from cds_service.records.prefetch import Source
 from cds_service.records.problems import problem, visit
-from cds_service.records.products import INDEXED, Index, gather, may_refer
-from cds_service.records.read_context import ReadContext
-from cds_service.records.references import FOREIGN, Person, identity, person
+from cds_service.records.read_context import (
+    INDEXED,
+    Index,
+    Owner,
+    Person,
+    ReadContext,
+    identity,
+    person,
+)
 from cds_service.records.times import birth_date
-from cds_service.records.versions import is_unreadable
 from cds_service.sodium.snapshot import LabResult, Missing, Order, Patient, Problem, Snapshot
 from cds_service.terminology.vocabulary import Vocabulary
 
 PATIENT, ENCOUNTER = "patient", "encounter"
 MAX_RESOURCES = 2000  # T-45; a source that reaches beyond is incomplete
+_R5_ORDERS = frozenset({"MedicationRequest", "MedicationStatement", "MedicationAdministration"})
+
+
+class CallRecords(Struct, frozen=True, kw_only=True, dict=True):
+    """Everything one snapshot is read from.
+
+    `sources` has the prefetch keys, the extra sources of a client's registry entry, and any key for
+    resources that were fetched because of `wanted_references`. `bases` are the FHIR base URLs that this
+    client's references may use; `urls` the `full_urls` of the call. `bodies` is the JSON of it all, as received.
+    """
+
+    patient_id: str
+    now: datetime
+    encounter_id: str | None = None
+    zone: timedelta | None = None  # the client's offset from UTC
+    bases: tuple[str, ...] = ()
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    urls: Mapping[str, Resource] = field(default_factory=dict)
+    drafts: tuple[Resource, ...] = ()
+    selections: tuple[str, ...] = ()
+    bodies: tuple[bytes, ...] = ()
+
+    @cached_property
+    def by_kind(self) -> Mapping[str, Sequence[Resource]]:
+        """`resources` by their type."""
+        groups: dict[str, list[Resource]] = {}
+        for resource in self.resources():
+            groups.setdefault(kind_of(resource), []).append(resource)
+        return groups
+
+    def resources(self) -> Iterator[Resource]:
+        """Every resource of every source, then the drafts."""
+        for source in self.sources.values():
+            yield from source.resources
+        yield from self.drafts
+
+
+def full_urls(bundles: Iterable[Resource | None]) -> dict[str, Resource]:
+    """The resources of Bundles by `fullUrl`, if that is a urn: what references inside a Bundle may use."""
+    urls: dict[str, Resource] = {}
+    for bundle in bundles:
+        for entry in bundle.entry if bundle is not None else ():
+            if entry is None or entry.resource is None:
+                continue
+            if entry.full_url.startswith("urn:"):
+                urls.setdefault(entry.full_url.strip(), entry.resource)
+    return urls
 
 
 class _Tally(Struct):
     """What has been read so far."""
 
+    missing: dict[str, Missing]
     labs: list[LabResult] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    listed: list[Element] = field(default_factory=list)  # orders, statements and what was given
-    missing: dict[str, Missing] = field(default_factory=dict)
+    listed: list[Resource] = field(default_factory=list)  # orders, statements and what was given
     foreign: int = 0
 
 
-def read_snapshot(parts: CallRecords, vocabulary: Vocabulary) -> Snapshot:
-    """The patient of the call at the moment of the call; raises nothing, whatever JSON the parts hold."""
-    patient = _first(parts, "Patient", parts.patient_id)
-    me = person(parts.patient_id, parts.bases, patient or {}, parts.urls)
-    context = _scene(parts, vocabulary, me)
-    tally = _Tally(missing=_missing(parts, patient))
-    for source, resources in _bounded(parts, tally).items():
-        for resource in objects(resources):
+def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
+    """The patient of the call at the moment of the call; raises nothing, whatever the records hold."""
+    patient = _first(records, "Patient", records.patient_id)
+    me = _me(records)
+    context = ReadContext(
+        vocabulary=vocabulary,
+        index=_index(records, me),
+        now=records.now,
+        zone=records.zone,
+        encounter=f"Encounter/{records.encounter_id}" if records.encounter_id else "",
+    )
+    tally = _Tally(missing=_missing(records, patient))
+    for source, resources in _bounded(records, tally).items():
+        for resource in resources:
             _read(resource, source, me, context, tally)
-    if _none_is_sodium(parts, context):
+    if _has_results_but_no_sodium(records, vocabulary):
         tally.missing.setdefault(SODIUM, Missing.FAILED)
-    stay = visit(_encounter(parts, me, tally), context)
+    stay = visit(_encounter(records, me, tally), context)
     if stay.assumed:
         tally.missing.setdefault(ENCOUNTER, Missing.FAILED)
-    drafts = _drafts(parts, me, context, tally)
+    drafts = _drafts(records, me, context, tally)
+
+    def read_exposures() -> tuple[Order, ...]:
+        orders = [exposure(resource, context) for resource in tally.listed]
+        return tuple([order for order in orders if order is not None])
+
     return Snapshot(
-        now=parts.now,
-        zone=parts.zone,
-        patient=_patient(patient),
+        now=records.now,
+        zone=records.zone,
+        patient=_patient(patient or NO_RESOURCE),
         setting=stay.setting,
         labs=tuple(tally.labs),
         problems=tuple(tally.problems),
         encounter_reasons=stay.reasons,
-        exposures=Listing(tally.listed, lambda resource: exposure(resource, context)),
+        read_exposures=read_exposures,
         drafts=drafts,
-        selected=_selected(parts.selections, drafts),
+        selected=_selected(records.selections, drafts),
         missing=tally.missing,
         dropped_foreign=tally.foreign,
     )
 
 
-def wanted_references(parts: CallRecords) -> tuple[str, ...]:
-    """The Medications ("Medication/7") that orders of the parts point to and that are not at hand."""
-    kinds = (
-        resources for kind, resources in parts.by_kind.items() if KINDS.get(kind) == "medication"
-    )
-    orders = [order for resources in kinds for order in resources if may_refer(order)]
+def wanted_references(records: CallRecords) -> tuple[str, ...]:
+    """The Medications ("Medication/7") that orders of the call point to and that are not at hand."""
+    orders = [
+        order
+        for kind, resources in records.by_kind.items()
+        if KINDS.get(kind) == "medication"
+        for order in resources
+        if points_elsewhere(order)
+    ]
     if not orders:
         return ()
-    patient = _first(parts, "Patient", parts.patient_id)
-    index = _index(parts, person(parts.patient_id, parts.bases, patient or {}, parts.urls))
-    return tuple(dict.fromkeys(name for order in orders for name in gather(order, index).wanted))
+    index = _index(records, _me(records))
+    names = [name for order in orders for name in medicine_of(order, index).wanted]
+    return tuple(dict.fromkeys(names))
 
 
-def order_resource(parts: CallRecords, reference: str) -> Element | None:
-    """The resource that an Order of the snapshot was read from, whole, by its reference."""
-    found = next((r for r in parts.resources() if identity(r) == reference), None)
-    return parts.whole(found) if found is not None else None
+def order_resource(records: CallRecords, reference: str) -> Mapping[str, object] | None:
+    """The resource that an Order of the snapshot was read from, with all its members, by its reference.
+
+    None if the call does not hold it: half a resource must never be sent back.
+    """
+    read = next((one for one in records.resources() if identity(one) == reference), None)
+    if read is None:
+        return None
+    for body in records.bodies:
+        for whole in whole_resources(body):
+            if whole.get("id") == read.id and as_resource(whole) == read:
+                return whole
+    return None
 
 
-def _scene(parts: CallRecords, vocabulary: Vocabulary, me: Person) -> ReadContext:
-    return ReadContext(
-        vocabulary=vocabulary,
-        index=_index(parts, me),
-        now=parts.now,
-        zone=parts.zone,
-        encounter=f"Encounter/{parts.encounter_id}" if parts.encounter_id else "",
-    )
+def _me(records: CallRecords) -> Person:
+    """The patient of the call, as references may name it."""
+    patient = _first(records, "Patient", records.patient_id)
+    return person(records.patient_id, records.bases, patient or NO_RESOURCE, records.urls)
 
 
-def _index(parts: CallRecords, me: Person) -> Index:
+def _index(records: CallRecords, me: Person) -> Index:
     """What references may lead to; another patient's Condition or Specimen is not among it (T-10)."""
-    index = Index(bases=parts.bases)
-    for url, resource in parts.urls.items():
-        if me.owner(resource) is not FOREIGN:
+    index = Index(bases=records.bases)
+    for url, resource in records.urls.items():
+        if me.owner(resource) is not Owner.FOREIGN:
             index.add(resource, url)
     # What lies among the drafts answers first (T-08).
-    drafts = [r for r in objects(parts.drafts) if text(r, "resourceType") in INDEXED]
-    for resource in (*drafts, *(r for kind in INDEXED for r in parts.by_kind.get(kind, ()))):
-        if me.owner(resource) is not FOREIGN:
+    every = [*records.drafts, *(one for kind in INDEXED for one in records.by_kind.get(kind, ()))]
+    for resource in every:
+        if me.owner(resource) is not Owner.FOREIGN:
             index.add(resource)
     return index
 
 
-def _first(parts: CallRecords, kind: str, wanted: str | None) -> Element | None:
-    found = (
-        r
-        for r in parts.by_kind.get(kind, ())
-        if r["resourceType"] == kind and text(r, "id") == wanted
-    )
-    return next(found, None)
+def _first(records: CallRecords, kind: str, wanted: str | None) -> Resource | None:
+    """The first resource of a type that has this id."""
+    for resource in records.by_kind.get(kind, ()):
+        if resource.resource_type == kind and resource.id.strip() == wanted:
+            return resource
+    return None
 
 
-def _encounter(parts: CallRecords, me: Person, tally: _Tally) -> Element | None:
+def _encounter(records: CallRecords, me: Person, tally: _Tally) -> Resource | None:
     """The Encounter in context, if it is this patient's."""
-    found = _first(parts, "Encounter", parts.encounter_id) if parts.encounter_id else None
-    if found is None or me.owner(found) is not FOREIGN:
-        return found
+    if not records.encounter_id:
+        return None
+    encounter = _first(records, "Encounter", records.encounter_id)
+    if encounter is None or me.owner(encounter) is not Owner.FOREIGN:
+        return encounter
     tally.foreign += 1
     return None
 
 
-def _missing(parts: CallRecords, patient: Element | None) -> dict[str, Missing]:
+def _missing(records: CallRecords, patient: Resource | None) -> dict[str, Missing]:
     """Why sources are missing; a Patient or Encounter that never came is missing too."""
-    missing = {key: s.missing for key, s in parts.sources.items() if s.missing is not None}
+    missing = {key: s.missing for key, s in records.sources.items() if s.missing is not None}
     if patient is None:
         missing.setdefault(PATIENT, Missing.FAILED)
-    if not parts.encounter_id:
+    if not records.encounter_id:
         missing[ENCOUNTER] = Missing.NOT_APPLICABLE
     return missing
 
 
-def _bounded(parts: CallRecords, tally: _Tally) -> Mapping[str, tuple[Element, ...]]:
+def _bounded(records: CallRecords, tally: _Tally) -> Mapping[str, tuple[Resource, ...]]:
+    """The resources of each source up to MAX_RESOURCES in all; a source that is cut is incomplete."""
     left = MAX_RESOURCES
-    kept: dict[str, tuple[Element, ...]] = {}
-    for key, source in parts.sources.items():
+    kept: dict[str, tuple[Resource, ...]] = {}
+    for key, source in records.sources.items():
         kept[key] = source.resources[:left]
         if len(source.resources) > left:
             tally.missing.setdefault(key, Missing.TRUNCATED)
@@ -147,54 +235,65 @@ def _bounded(parts: CallRecords, tally: _Tally) -> Mapping[str, tuple[Element, .
     return kept
 
 
-def _read(resource: Element, source: str, me: Person, context: ReadContext, tally: _Tally) -> None:
+def _read(resource: Resource, source: str, me: Person, context: ReadContext, tally: _Tally) -> None:
     """Take in one resource by its type, if it is this patient's."""
-    kind = text(resource, "resourceType")
+    kind = kind_of(resource)
     if kind not in KINDS and kind not in ("Observation", "Condition"):
         return
-    owner = me.owner(resource)
-    if owner is FOREIGN:
-        # Another patient's, or ours in a form of reference that we do not know: what it said was not read.
+    if me.owner(resource) is Owner.FOREIGN:
+        # Another patient's, or ours in a form of reference that we do not know: it was not read.
         tally.foreign += 1
         tally.missing.setdefault(source, Missing.TRUNCATED)
-        return
-    if is_unreadable(resource, kind):
+    elif is_unreadable(resource, kind):
         tally.missing.setdefault(source, Missing.VERSION)
     elif kind == "Observation":
-        _read_observation(resource, context, tally)
+        result = observed(resource, context)
+        tally.labs += result.labs
+        tally.problems += [result.problem] if result.problem is not None else []
     elif kind == "Condition":
-        found = problem(resource, context)
-        tally.problems += [found] if found is not None else []
+        known = problem(resource, context)
+        tally.problems += [known] if known is not None else []
     else:
         tally.listed.append(resource)
 
 
-def _none_is_sodium(parts: CallRecords, context: ReadContext) -> bool:
+def is_unreadable(resource: Resource, kind: str) -> bool:
+    """Whether a resource says what it is about in a place that R4, STU3, DSTU2 and R5 do not have.
+
+    Older and newer shapes that the reader understands (MedicationOrder, R5's CodeableReference) are readable.
+    """
+    if kind == "Observation":
+        return bool(listed(resource.name)) and not listed(resource.code)  # DSTU1
+    if kind == "MedicationPrescription":
+        return True  # DSTU1
+    if kind not in _R5_ORDERS or resource.medication is UNSET:
+        return False
+    for choice in listed(resource.medication)[:1]:
+        return not (choice.concept or choice.reference or choice.coding or choice.text)
+    return True
+
+
+def _has_results_but_no_sodium(records: CallRecords, vocabulary: Vocabulary) -> bool:
     """Whether results came for sodium, and no code among them is known: that is not "no sodium"."""
-    source = parts.sources.get(SODIUM)
-    came = False
-    for resource in objects(source.resources) if source is not None else ():
-        came, code = True, concept_of(resource, "code")
-        lab = context.vocabulary.test(code).lab if code is not None else None
+    source = records.sources.get(SODIUM)
+    if source is None or not source.resources:
+        return False
+    for resource in source.resources:
+        code = first_concept(resource.code)
+        lab = vocabulary.test(code).lab if code is not None else None
         if lab is not None and lab.analyte == SODIUM:
             return False
-    return came
-
-
-def _read_observation(observation: Element, context: ReadContext, tally: _Tally) -> None:
-    said = seen(observation, context)
-    tally.labs += said.labs
-    tally.problems += [said.problem] if said.problem is not None else []
+    return True
 
 
 def _drafts(
-    parts: CallRecords, me: Person, context: ReadContext, tally: _Tally
+    records: CallRecords, me: Person, context: ReadContext, tally: _Tally
 ) -> tuple[Order, ...]:
     drafts = []
-    for resource in objects(parts.drafts[:MAX_RESOURCES]):
-        if text(resource, "resourceType") == "Medication":
+    for resource in records.drafts[:MAX_RESOURCES]:
+        if kind_of(resource) == "Medication":
             continue
-        if me.owner(resource) is FOREIGN:
+        if me.owner(resource) is Owner.FOREIGN:
             tally.foreign += 1
         else:
             drafts.append(draft(resource, context))
@@ -202,22 +301,21 @@ def _drafts(
 
 
 def _selected(selections: tuple[str, ...], drafts: tuple[Order, ...]) -> tuple[str, ...]:
-    """The drafts that are selected, by "Type/id", or by the bare id where only one draft has it."""
-    names = [d.reference for d in drafts if d.reference]
-    found: dict[str, None] = {}
+    """The drafts that are selected, by "Type/id", or by the bare id if only one draft has it."""
+    names = [draft.reference for draft in drafts if draft.reference]
+    selected: dict[str, None] = {}
     for selection in selections:
-        matches = [n for n in names if selection in (n, n.partition("/")[2])]
-        exact = [n for n in matches if n == selection]
-        if exact or len(set(matches)) == 1:
-            found[(exact or matches)[0]] = None
-    return tuple(found)
+        matches = {name for name in names if selection in (name, name.partition("/")[2])}
+        if selection in matches:
+            selected[selection] = None
+        elif len(matches) == 1:
+            selected[matches.pop()] = None
+    return tuple(selected)
 
 
-def _patient(resource: Element | None) -> Patient:
-    if resource is None:
-        return Patient()
-    died = flag(resource, "deceasedBoolean") or bool(text(resource, "deceasedDateTime"))
+def _patient(resource: Resource) -> Patient:
+    died = bool(resource.deceased_boolean) or bool(resource.deceased_date_time.strip())
     return Patient(
-        birth_date=birth_date(text(resource, "birthDate")),
+        birth_date=birth_date(resource.birth_date.strip()),
         deceased=died,
     )

@@ -8,8 +8,7 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from cds_service.records.elements import Element, text
-from cds_service.records.forms import Period, form
+from cds_service.records.fhir_types import NO_PERIOD, Resource
 from cds_service.sodium.snapshot import Moment
 
 _DAY = re.compile(r"(?:1[89]|2\d)\d\d-\d\d-\d\d", re.ASCII)
@@ -17,32 +16,31 @@ _INSTANT = re.compile(
     r"((?:1[89]|2\d)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?", re.ASCII
 )
 _PARTIAL = re.compile(r"(?:1[89]|2\d)\d\d(?:-\d\d)?", re.ASCII)
-# The world's clocks span 26 hours: a day that has begun somewhere is at most 14 hours ahead of UTC.
 _DAY_LENGTH = len("2026-11-21")
+# The world's clocks span 26 hours: a day that has begun somewhere is at most 14 hours ahead of UTC.
 _AHEAD = timedelta(hours=14)
-_REMEMBERED, _LONGEST_REMEMBERED = 2048, 40
+_REMEMBERED = 2048
 
 
 def moment(value: str, zone: timedelta | None, now: datetime) -> Moment | None:
     """A dateTime or instant; None without a day.
 
-    A day without a clock is `day_only`, at its midnight in the client's zone (UTC where none is known).
-    A clock without a zone is read in the client's zone; where none is known it is good to a day only,
+    A day without a clock is `day_only`, at its midnight in the client's zone (UTC if none is known).
+    A clock without a zone is read in the client's zone; if none is known it is good to a day only,
     so that no rate of change rests on a guess. "Today" never becomes the future.
     """
+    value = value.strip()
     if not value:
         return None
-    found = (
-        _said(value, zone) if len(value) <= _LONGEST_REMEMBERED else _said.__wrapped__(value, zone)
-    )
-    if found is None or not found.day_only:
-        return found
-    return replace(found, at=now) if now < found.at <= now + _AHEAD else found
+    at = _moment(value, zone)
+    if at is None or not at.day_only:
+        return at
+    return replace(at, at=now) if now < at.at <= now + _AHEAD else at
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _said(value: str, zone: timedelta | None) -> Moment | None:
-    """What a dateTime says whenever it is read. One time stands in many places of one chart."""
+def _moment(value: str, zone: timedelta | None) -> Moment | None:
+    """What a dateTime says, whenever it is read. The same time is in many places of one chart."""
     if len(value) <= _DAY_LENGTH:
         at = _parsed(f"{value}T00:00:00", zone) if _DAY.fullmatch(value) else None
         return Moment(at=at, day_only=True) if at is not None else None
@@ -60,24 +58,25 @@ def first_day(value: str, zone: timedelta | None, now: datetime) -> datetime | N
     """
     if _PARTIAL.fullmatch(value):
         value = (value + "-01-01")[: len("2026-01-01")]
-    found = moment(value, zone, now)
-    return found.at if found is not None else None
+    began = moment(value, zone, now)
+    return began.at if began is not None else None
 
 
-def result_time(observation: Element, zone: timedelta | None, now: datetime) -> Moment | None:
+def result_time(observation: Resource, zone: timedelta | None, now: datetime) -> Moment | None:
     """When a specimen was taken: effective dateTime or instant, the end of a Period, else `issued`."""
-    value = text(observation, "effectiveDateTime") or text(observation, "effectiveInstant")
-    if not value:
-        period = form(Period, observation, "effectivePeriod")
-        value = period.end.strip() if period is not None else ""
-    if value:
-        return moment(value, zone, now)
-    issued = moment(text(observation, "issued"), zone, now)
+    taken = (
+        observation.effective_date_time.strip()
+        or observation.effective_instant.strip()
+        or (observation.effective_period or NO_PERIOD).end.strip()
+    )
+    if taken:
+        return moment(taken, zone, now)
+    issued = moment(observation.issued, zone, now)
     return replace(issued, result_time=True) if issued is not None else None
 
 
 def birth_date(value: str) -> date | None:
-    """A date of birth; a bare year or month counts as its last day, so that nobody is made an adult."""
+    """A date of birth; a bare year or month counts as its last day, so that doubt makes no adult."""
     if _DAY.fullmatch(value):
         return _date(value)
     if not _PARTIAL.fullmatch(value):
@@ -86,10 +85,8 @@ def birth_date(value: str) -> date | None:
     if not month:
         return _date(f"{year}-12-31")
     start = _date(f"{value}-01")
-    return _last_day(start) if start is not None else None
-
-
-def _last_day(start: date) -> date:
+    if start is None:
+        return None
     following = date(start.year + start.month // 12, start.month % 12 + 1, 1)
     return following - timedelta(days=1)
 
@@ -106,6 +103,6 @@ def _parsed(value: str, zone: timedelta | None) -> datetime | None:
         at = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return (
-        at if at.tzinfo is not None else at.replace(tzinfo=UTC if zone is None else timezone(zone))
-    )
+    if at.tzinfo is None:
+        return at.replace(tzinfo=UTC if zone is None else timezone(zone))
+    return at

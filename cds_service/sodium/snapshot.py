@@ -7,10 +7,11 @@ by the reader; times without a clock carry `day_only`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal
 
 from msgspec import Struct, field
@@ -117,7 +118,7 @@ class Patient(Struct, frozen=True, kw_only=True):
     deceased: bool = False
 
 
-class Snapshot(Struct, frozen=True, kw_only=True):
+class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
     """Everything a rule may know. `missing` names what it must not take for absent."""
 
     now: datetime
@@ -127,11 +128,16 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     labs: tuple[LabResult, ...] = ()
     problems: tuple[Problem, ...] = ()
     encounter_reasons: frozenset[str] = frozenset()  # concepts of Encounter.reasonCode
-    exposures: Sequence[Order] = ()  # medication list: active, on hold, completed, stopped
+    read_exposures: Callable[[], tuple[Order, ...]] = tuple  # most patients' are never needed
     drafts: tuple[Order, ...] = ()  # draftOrders, selected ones among them
     selected: tuple[str, ...] = ()  # references of the selected drafts
     missing: Mapping[str, Missing] = field(default_factory=dict)  # prefetch key -> why
     dropped_foreign: int = 0  # resources of another patient, left out
+
+    @cached_property
+    def exposures(self) -> tuple[Order, ...]:
+        """The medication list: active, on hold, completed, stopped."""
+        return self.read_exposures()
 
     @property
     def unrecognised(self) -> int:

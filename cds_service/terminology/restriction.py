@@ -22,7 +22,7 @@ class RestrictionMatcher:
             flat(restriction.anywhere),
         )
 
-    def match(self, concepts: Iterable[Coded], *texts: str) -> bool:
+    def match(self, concepts: Iterable[Coded], texts: Iterable[str] = ()) -> bool:
         """Whether any concept or text (instructions, notes) of one order restricts fluid."""
         said = list(texts)
         for coded in concepts:

@@ -61,13 +61,11 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     drugs: DrugResolver
     concepts: ConceptMatcher
     labs: LabResolver
-    restrictions: RestrictionMatcher
     code_lists: CodeLists
     stop_classes: frozenset[str]  # drug classes that one click may stop
     # With a memory each, as the concepts of a site's records repeat:
     resolve: Callable[[Product], Resolution]
-    stranger: Callable[[tuple[Coded, ...]], Resolution | None]
-    restricts: Callable[[tuple[Coded, ...]], bool]
+    restricts: Callable[[tuple[Coded, ...], tuple[str, ...]], bool]  # concepts, words
     concept: Callable[[Coded], ConceptMatch]
     test: Callable[[Coded], Test]
     unit: Callable[[str, str, str], str]  # analyte, code, unit as recorded -> the one to read
@@ -101,29 +99,14 @@ def vocabulary(
         drugs=drugs,
         concepts=concepts,
         labs=labs,
-        restrictions=restrictions,
         code_lists=reading,
         stop_classes=frozenset(words.stop.classes),
         resolve=remembering(drugs.resolve),
-        stranger=remembering(lambda concepts: _stranger(concepts, drugs, restrictions)),
         restricts=remembering(restrictions.match),
         concept=remembering(concepts.match_with_evidence),
         test=remembering(lambda code: _test(code, labs, reading)),
         unit=remembering(labs.unit),
     )
-
-
-def _stranger(
-    concepts: tuple[Coded, ...], drugs: DrugResolver, restrictions: RestrictionMatcher
-) -> Resolution | None:
-    """What is known of a medication that concerns no rule; None where dose, route or words may matter.
-
-    Names and codes alone tell drugs and fluids; what stands beside them only takes some away.
-    """
-    found = drugs.resolve(Product(concepts=concepts))
-    ours = found.drugs or found.saline or found.hypotonic or found.balanced
-    plain = found.unrecognised is not None or found.code_only
-    return found if plain and not ours and not restrictions.match(concepts) else None
 
 
 def _test(code: Coded, labs: LabResolver, reading: CodeLists) -> Test:

@@ -15,7 +15,7 @@ from cds_service.knowledge.load import Service
 from cds_service.pipeline import HOOKS, Evaluation
 from cds_service.protocol.discovery import discovery
 from cds_service.protocol.request import HookRequest, hook_request
-from cds_service.records.partial_decode import decode_call
+from cds_service.records.fhir_types import decode_call
 from cds_service.telemetry import correlation_id, log
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client, claimed_issuer

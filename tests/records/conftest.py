@@ -15,8 +15,9 @@ from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.knowledge.order_words import OrderWords
 from cds_service.knowledge.terms import Concept, Drug, Lab, Terms
-from cds_service.records.call_records import CallRecords, Part
-from cds_service.records.reader import read_snapshot
+from cds_service.records.fhir_types import as_resource, as_resources
+from cds_service.records.prefetch import Source
+from cds_service.records.reader import CallRecords, read_snapshot
 from cds_service.sodium.snapshot import Snapshot
 from cds_service.terminology.vocabulary import Vocabulary
 from cds_service.terminology.vocabulary import vocabulary as build
@@ -72,8 +73,15 @@ def parts_of() -> Callable[..., CallRecords]:
             key = SOURCES.get(str(kind), "medications")
             kept = () if key == "patient" else sources.get(key, ())
             sources[key] = (*kept, resource)
-        given = {key: Part(resources=found) for key, found in sources.items()}
+        given = {
+            key: Source(state="satisfied", resources=as_resources(found))
+            for key, found in sources.items()
+        }
         complete: dict[str, Any] = {"patient_id": "p", "now": NOW, "sources": given}
+        if "drafts" in more:
+            more["drafts"] = as_resources(more["drafts"])
+        if "urls" in more:
+            more["urls"] = {url: as_resource(value) for url, value in more["urls"].items()}
         return CallRecords(**(complete | more))
 
     return build_parts

@@ -55,4 +55,4 @@ def test_its_answers_arrive_whole_and_again(base: str) -> None:
         wanted = Wanted(key="sodium", url="Observation?patient=1", expected="Observation")
         read = reads.all([wanted])["sodium"]
         assert read.missing is None
-        assert [r["id"] for r in read.resources] == ["o1"]
+        assert [r.id for r in read.resources] == ["o1"]

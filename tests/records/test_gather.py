@@ -77,7 +77,7 @@ def missing(found: Gathered) -> dict[str, Missing]:
 
 
 def ids(found: Gathered, key: str) -> list[str]:
-    return [resource["id"] for resource in found.sources[key].resources]
+    return [resource.id for resource in found.sources[key].resources]
 
 
 def test_a_complete_prefetch_needs_no_server(

@@ -147,7 +147,7 @@ def test_an_odd_answer_is_read_whole_and_again_over_the_same_connection(answer: 
     with serving(answer) as base:
         read = read_from(base, times=3)
     assert read.missing is None
-    assert [r["id"] for r in read.resources] == ["o1", "o2"]
+    assert [r.id for r in read.resources] == ["o1", "o2"]
 
 
 NEXT_LINKS: dict[str, Callable[[str, int], object]] = {
@@ -167,8 +167,8 @@ def test_next_links_of_every_kind_are_followed_to_the_end(
 ) -> None:
     with serving(Pages(link, more)) as base:
         read = read_from(base)
-    assert (read.missing, read.pages) == (None, 3)
-    assert [r["id"] for r in read.resources] == ["o1", "o2", "o3"]
+    assert (read.missing, len(read.bodies)) == (None, 3)
+    assert [r.id for r in read.resources] == ["o1", "o2", "o3"]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_next_link_that_leads_nowhere_we_go_leaves_the_key_incomplete(
     with serving(Pages(link)) as base:
         read = read_from(base)
     assert read.missing is Missing.TRUNCATED
-    assert [r["id"] for r in read.resources] == ["o1"]
+    assert [r.id for r in read.resources] == ["o1"]
 
 
 def half(handler: BaseHTTPRequestHandler, base: str) -> None:

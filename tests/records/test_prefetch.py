@@ -202,7 +202,7 @@ def test_no_json_breaks_the_reading_and_none_but_an_empty_answer_is_empty(value:
     if source.state == "empty" and isinstance(value, dict):
         assert value["resourceType"] == "Bundle"
     if source.state == "satisfied":
-        assert any(resource["resourceType"] == "Observation" for resource in source.resources)
+        assert any(resource.resource_type == "Observation" for resource in source.resources)
 
 
 CONTEXT = {"patientId": "e.Xy-1_2", "encounterId": "9"}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from cds_service.orders.stops import stopped
-from cds_service.records.call_records import CallRecords
-from cds_service.records.reader import order_resource
+from cds_service.protocol.wire import encode
+from cds_service.records.reader import CallRecords, order_resource
 from cds_service.sodium.snapshot import Order, Snapshot
 
 Read = Callable[..., Snapshot]
@@ -265,6 +265,7 @@ def test_an_order_that_is_not_plainly_safe_to_send_back_is_not_stopped(
 
 
 def test_the_resource_behind_an_order_is_found_again(parts_of: Callable[..., CallRecords]) -> None:
-    mine = order()
-    assert order_resource(parts_of(mine), "MedicationRequest/m1") is mine
-    assert order_resource(parts_of(mine), "MedicationRequest/m2") is None
+    mine = order() | {"priority": "routine"}
+    call = parts_of(mine, bodies=(encode([mine]),))
+    assert order_resource(call, "MedicationRequest/m1") == mine
+    assert order_resource(call, "MedicationRequest/m2") is None

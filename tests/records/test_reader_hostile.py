@@ -12,11 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cds_service.errors import BadRequest
 from cds_service.orders.drafts import OrderContext
 from cds_service.orders.stops import stopped
-from cds_service.records.call_records import CallRecords, Part
+from cds_service.protocol.wire import decode, encode
+from cds_service.records.fhir_types import as_resources
+from cds_service.records.prefetch import Source
 from cds_service.records.reader import (
     MAX_RESOURCES,
+    CallRecords,
     order_resource,
     read_snapshot,
     wanted_references,
@@ -239,16 +243,28 @@ def put(resource: dict[str, Any], place: tuple[Any, ...], value: Any) -> dict[st
 PLACES = [(number, place) for number, full in enumerate(FULL) for place in places(full) if place]
 
 
+def _is_json(value: object) -> bool:
+    """Whether a server can have sent it."""
+    try:
+        decode(encode(value))
+    except (BadRequest, UnicodeEncodeError):
+        return False
+    return True
+
+
 def judge(resources: tuple[Any, ...], vocabulary: Vocabulary) -> Snapshot:
     """Read, look for references, and look at everything that a rule would compare."""
-    part = Part(resources=resources)
+    read = as_resources(resources)
+    part = Source(state="satisfied", resources=read)
+    body = encode({"prefetch": {"sodium": list(resources)}}) if _is_json(resources) else b"[]"
     parts = CallRecords(
         patient_id="p",
         encounter_id="e",
         now=NOW,
         sources={"patient": part, "sodium": part, "medications": part},
-        drafts=resources,
+        drafts=read,
         selections=("m", "MedicationRequest/m"),
+        bodies=(body,),
     )
     snapshot = read_snapshot(parts, vocabulary)
     wanted_references(parts)

@@ -12,8 +12,9 @@ import pytest
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.order_words import OrderWords
 from cds_service.knowledge.terms import Terms
-from cds_service.records.call_records import CallRecords, Part
-from cds_service.records.reader import read_snapshot
+from cds_service.records.fhir_types import as_resources
+from cds_service.records.prefetch import Source
+from cds_service.records.reader import CallRecords, read_snapshot
 from cds_service.sodium.snapshot import LabResult, Missing, Snapshot
 from cds_service.terminology.vocabulary import LocalCodes, vocabulary
 
@@ -391,7 +392,12 @@ def test_a_local_code_counts_once_the_site_has_mapped_it(
     }
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
     snapshot = read_snapshot(
-        CallRecords(patient_id="p", now=now, sources={"x": Part(resources=(lab, drug))}), words
+        CallRecords(
+            patient_id="p",
+            now=now,
+            sources={"x": Source(state="satisfied", resources=as_resources((lab, drug)))},
+        ),
+        words,
     )
     assert only(snapshot).analyte == "sodium"
     assert [d.name for d in snapshot.exposures[0].drugs] == ["sertraline"]

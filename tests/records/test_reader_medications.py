@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cds_service.records.call_records import CallRecords, full_urls
-from cds_service.records.reader import wanted_references
+from cds_service.records.fhir_types import as_resource
+from cds_service.records.reader import CallRecords, full_urls, wanted_references
 from cds_service.sodium.snapshot import Missing, Order, Snapshot
 
 Read = Callable[..., Snapshot]
@@ -279,7 +279,7 @@ def test_full_urls_keep_what_only_a_bundle_can_name() -> None:
             "x",
         ],
     }
-    assert list(full_urls([bundle, None, [bundle], "x"])) == ["urn:uuid:1"]
+    assert list(full_urls(map(as_resource, [bundle, None, "x"]))) == ["urn:uuid:1"]
 
 
 def test_a_medication_that_could_not_be_read_counts_as_not_recognised(

@@ -198,7 +198,7 @@ class Story(Struct, frozen=True, kw_only=True):
             labs=measured + self.results,
             problems=self.problems,
             encounter_reasons=self.reasons,
-            exposures=self.orders,
+            read_exposures=lambda: self.orders,
             drafts=self.drafts,
             missing=self.missing,
         )

@@ -183,7 +183,7 @@ def test_an_order_that_restricts_fluid_is_recognised_by_its_words(
     text: str, wanted: bool, restriction: RestrictionMatcher
 ) -> None:
     assert restriction.match([Coded(text=text)]) is wanted
-    assert restriction.match([], text) is wanted
+    assert restriction.match([], [text]) is wanted
 
 
 @pytest.mark.parametrize(
