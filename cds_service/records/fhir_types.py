@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
-from typing import Annotated, Any, TypeAlias, TypedDict, TypeVar
+from functools import cache, lru_cache
+from typing import Annotated, Any, TypeAlias, TypedDict, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field, inspect
@@ -498,20 +498,19 @@ class _Shape(Struct, frozen=True):
         return [tolerant(self.object, one) for one in objects]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _shapes(kind: type[Form]) -> list[tuple[str, str, _Shape]]:
-    described = inspect.type_info(kind)
-    assert isinstance(described, inspect.StructType)
+    """Each member of a type: its name, its name in JSON, and what it may be."""
+    described = cast("inspect.StructType", inspect.type_info(kind))
     return [(one.name, one.encode_name, _shape(one)) for one in described.fields]
 
 
 def _shape(member: inspect.Field) -> _Shape:
-    types = member.type.types if isinstance(member.type, inspect.UnionType) else (member.type,)
     shape: dict[str, Any] = {
         "alone": member.name == "resource",
         "noticed": member.name in _NOTICED,
     }
-    for one in types:
+    for one in _alternatives(member.type):
         match one:
             case inspect.AnyType():
                 shape["anything"] = True
@@ -524,13 +523,18 @@ def _shape(member: inspect.Field) -> _Shape:
             case inspect.StructType():
                 shape |= {"object": one.cls, "single": True}
             case inspect.VarTupleType():
-                item = one.item_type
-                if isinstance(item, inspect.UnionType):
-                    shape["keeps_gaps"] = True
-                    item = next(t for t in item.types if isinstance(t, inspect.StructType))
-                assert isinstance(item, inspect.StructType)
-                shape |= {"object": item.cls, "several": True}
+                shape |= _shape_of_list(one)
     return _Shape(**shape)
+
+
+def _shape_of_list(listed: inspect.VarTupleType) -> dict[str, Any]:
+    types = _alternatives(listed.item_type)
+    (item,) = [one for one in types if isinstance(one, inspect.StructType)]
+    return {"object": item.cls, "several": True, "keeps_gaps": len(types) > 1}
+
+
+def _alternatives(one: inspect.Type) -> tuple[inspect.Type, ...]:
+    return one.types if isinstance(one, inspect.UnionType) else (one,)
 
 
 def listed(member: F | tuple[F, ...] | str | None) -> tuple[F, ...]:
