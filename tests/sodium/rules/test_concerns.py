@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from cds_service.records.call_records import CallRecords
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cds_service.demo.stories import default_fixtures_dir
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
-from cds_service.records.call_records import CallRecords
 from cds_service.records.reader import read_snapshot
 from cds_service.sodium.rules.book import BOOK, can_judge_without_sodium
 from cds_service.sodium.snapshot import Order
