@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from cds_service.records.call_records import CallRecords
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cds_service.demo.stories import default_fixtures_dir
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
-from cds_service.records.reader import read_snapshot
+from cds_service.records.fhir_types import as_resources
+from cds_service.records.reader import CallRecords, read_snapshot
 from cds_service.sodium.rules.book import BOOK, can_judge_without_sodium
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.vocabulary import Vocabulary, vocabulary
@@ -122,7 +122,9 @@ def as_read(resource: dict[str, Any]) -> tuple[Order, ...]:
     """The order as a call would read it."""
     draft = {**resource, "id": "draft", "subject": {"reference": "Patient/1"}}
     draft |= {"patient": draft["subject"]} if resource["resourceType"] == "NutritionOrder" else {}
-    records = CallRecords(patient_id="1", now=datetime(2026, 6, 1, tzinfo=UTC), drafts=(draft,))
+    records = CallRecords(
+        patient_id="1", now=datetime(2026, 6, 1, tzinfo=UTC), drafts=as_resources([draft])
+    )
     return read_snapshot(records, terms()).drafts
 
 
