@@ -35,7 +35,7 @@ READY_S = 60.0
 
 
 def pin(cpu: int) -> None:
-    """This process, and what it starts, on one CPU; nothing where that is not possible."""
+    """Keeps this process and its children on one CPU, if that is possible."""
     if sys.platform == "linux" and (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, {cpu})
 
@@ -81,7 +81,7 @@ class Running:
 
 
 def free_port() -> int:
-    """A port that nobody uses now."""
+    """Returns a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
@@ -195,7 +195,7 @@ def floor(kind: str) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def node() -> Iterator[tuple[Running, str] | None]:
-    """The peer and the framework it runs on; None where there is no Node."""
+    """Runs the peer; yields it with its framework, or None if there is no Node."""
     if shutil.which("node") is None:
         yield None
         return

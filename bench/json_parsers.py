@@ -84,13 +84,13 @@ def anything(raw: bytes) -> object:
 
 def resources(entries: list[RawEntry]) -> list[Resource | object]:
     """Reads each resource by itself; one that does not fit its type is read as plain JSON."""
-    found: list[Resource | object] = []
+    resources: list[Resource | object] = []
     for entry in entries:
         try:
-            found.append(read_resource(entry.resource))
+            resources.append(read_resource(entry.resource))
         except msgspec.ValidationError:
-            found.append(anything(bytes(entry.resource)))
-    return found
+            resources.append(anything(bytes(entry.resource)))
+    return resources
 
 
 def by_resource(body: bytes) -> dict[str, list[Resource | object]]:

@@ -111,9 +111,9 @@ def measure(base: str, runs: int) -> Figures:
     gather(ask, client, Deadline.after(DEADLINE_S))
     for _ in range(runs):
         began = time.perf_counter()
-        found = gather(ask, client, Deadline.after(DEADLINE_S))
+        gathered = gather(ask, client, Deadline.after(DEADLINE_S))
         gathers.append(time.perf_counter() - began)
-        if any(found.sources[key].missing for key in TEMPLATES):
+        if any(gathered.sources[key].missing for key in TEMPLATES):
             raise SystemExit("A read failed: the figures would mean nothing.")
         reads = [one(client, access, key) for key in TEMPLATES]
         singles.append(max(reads))

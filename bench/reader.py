@@ -109,13 +109,13 @@ QUIRKS: dict[str, dict[str, Any]] = {
     "an id with an underscore": {"id": "a_b"},
     "status with a blank": {"status": "entered-in-error "},
     "a number as text": {"valueQuantity": {"value": "128", "unit": "mmol/L"}},
-    "a status nobody knows": {"status": "bogus"},
+    "an unknown status": {"status": "bogus"},
 }
 
 
 def refused(good: list[dict[str, Any]]) -> list[str]:
     """The quirks for which the whole Bundle is refused."""
-    found = []
+    refusing = []
     for name, quirk in QUIRKS.items():
         entries = [*good[1:], good[0] | quirk]
         bundle = {
@@ -126,8 +126,8 @@ def refused(good: list[dict[str, Any]]) -> list[str]:
         try:
             Bundle.model_validate(bundle)
         except ValidationError:
-            found.append(name)
-    return found
+            refusing.append(name)
+    return refusing
 
 
 def cpu_ms(work: Callable[[], object], rounds: int) -> float:

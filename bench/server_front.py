@@ -177,7 +177,7 @@ class Front:
             finally:
                 getattr(chunks, "close", bool)()
             return (*head[0], content)
-        except BaseException:  # the thread outlives whatever a request does
+        except BaseException:  # the thread outlives any error of a request
             log.exception("the application raised")
             return self._refusal(500)
 

@@ -134,7 +134,7 @@ class Server:
 
 
 def pin(cpu: int) -> None:
-    """This process, and what it starts, on one CPU; nothing where that is not possible."""
+    """Keeps this process and its children on one CPU, if that is possible."""
     if sys.platform == "linux" and (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, {cpu})
 
@@ -146,13 +146,18 @@ def running(name: str, collector: str = "tuned") -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    where = ["--bind", f"127.0.0.1:{port}"] if "gunicorn" in command else ["--port", str(port)]
-    where = [str(port)] if command[1] == "server_candidates.py" else where
+    address = ["--port", str(port)]
+    if "gunicorn" in command:
+        address = ["--bind", f"127.0.0.1:{port}"]
+    elif command[1] == "server_candidates.py":
+        address = [str(port)]
     environ = os.environ | {"BENCH_THREADS": str(threads), "BENCH_GC": collector}
     environ["BENCH_READ"] = "dicts" if name.endswith("-dicts") else "structs"
     started = time.perf_counter()
     pin(0)
-    process = subprocess.Popen([*command, *where], cwd=HERE, env=environ, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, *address], cwd=HERE, env=environ, stderr=subprocess.DEVNULL
+    )
     pin(1)
     try:
         for _ in range(500):

@@ -116,8 +116,8 @@ def cases(keys: Keys) -> list[Case]:
 
     @contextlib.contextmanager
     def peer() -> Iterator[Running | None]:
-        with node() as found:
-            yield found[0] if found else None
+        with node() as peer_and_framework:
+            yield peer_and_framework[0] if peer_and_framework else None
 
     return [
         Case("Node with a toy rule", peer, usual),
@@ -200,8 +200,8 @@ def _cpuinfo() -> list[str]:
 
 def report(rows: list[Case], grown: list[growth.Series], rounds: int, seconds: float) -> str:
     """The whole page."""
-    with node() as found:
-        peer = found[1] if found else "no Node on this machine"
+    with node() as peer_and_framework:
+        peer = peer_and_framework[1] if peer_and_framework else "no Node on this machine"
     middle, one, ratio = live(seconds)
     parts = [
         "# Measured speed",

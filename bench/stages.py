@@ -1,4 +1,4 @@
-"""Where the time of one call goes: its stages, one after the other, in this process.
+"""Measures the stages of one call, one after the other, in this process.
 
 python bench/stages.py
 """
@@ -111,7 +111,7 @@ def table(bodies: list[bytes]) -> list[str]:
     lines.append(f"| together | {whole:.0f} | |")
     lines += [
         "",
-        "Beside these stand the server, Flask, the log line, metrics and the rows for the store.",
+        "Not counted here are the server, Flask, the log line, metrics and the rows for the store.",
     ]
     return lines
 

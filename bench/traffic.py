@@ -106,15 +106,15 @@ def _results(
     """Sodium once a day, newest first, steady within a few mmol/L."""
     level = dice.choice(LOW if dice.randint(1, 10) <= LOW_OF_TEN else HEALTHY)
     newest = now - timedelta(hours=dice.randint(1, 5))
-    found = []
+    results = []
     for number in range(count):
         drawn = newest - timedelta(days=number, minutes=dice.randint(0, 300))
         result = observation(number % 100) | {"subject": subject, "id": f"o{dice.randrange(10**9)}"}
         result["effectiveDateTime"] = drawn.isoformat(timespec="seconds")
         result["issued"] = (drawn + timedelta(minutes=50)).isoformat(timespec="milliseconds")
         result["valueQuantity"]["value"] = level + min(number, 3) + dice.randint(-1, 1)
-        found.append(result)
-    return found
+        results.append(result)
+    return results
 
 
 def _orders(
@@ -125,7 +125,7 @@ def _orders(
         for _ in range(count // len(MEDICINES) + 1)
         for named in dice.sample(MEDICINES, len(MEDICINES))
     ]
-    found = []
+    orders = []
     for number, (code, name) in enumerate(chosen[:count]):
         since = (now - timedelta(days=dice.randint(2, 300))).isoformat(timespec="seconds")
         order = medication_request(number) | {
@@ -135,8 +135,8 @@ def _orders(
         }
         order["medicationCodeableConcept"] = concept(RXNORM, code, name)
         order["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"] = {"start": since}
-        found.append(order)
-    return found
+        orders.append(order)
+    return orders
 
 
 def _problem(number: int, subject: dict[str, str], code: str, name: str) -> dict[str, Any]:

@@ -16,12 +16,12 @@ BAD = ("serious", "critical")
 
 def _assert_nothing_serious(page: Page) -> None:
     found = Axe().run(page).response["violations"]
-    told = [
+    problems = [
         (v["impact"], v["id"], [node["target"] for node in v["nodes"]])
         for v in found
         if v["impact"] in BAD
     ]
-    assert told == []
+    assert problems == []
 
 
 @pytest.mark.parametrize(

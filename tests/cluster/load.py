@@ -176,7 +176,7 @@ class Caller(threading.Thread):
         self._held: dict[int, http.client.HTTPConnection] = {}
 
     def run(self) -> None:
-        """Call until told to stop."""
+        """Calls until it has to stop."""
         while not self._done.wait(0.01):
             self._once(next(self._asks), self._balancer.pick())
         for connection in self._held.values():
@@ -286,10 +286,14 @@ def running(*nodes: Node) -> Iterator[None]:
             node.start()
         yield
     finally:
-        for node in nodes:
-            if node.process is not None and node.process.poll() is None:
-                node.process.terminate()
-        for node in nodes:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                if node.process is not None:
-                    node.process.wait(60)
+        _end([node.process for node in nodes if node.process is not None])
+
+
+def _end(processes: list[subprocess.Popen[str]]) -> None:
+    """Stops these processes and waits for them, a minute each."""
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(60)

@@ -326,7 +326,7 @@ def _given(at: str, **more: object) -> dict[str, Any]:
 
 
 def test_doses_that_were_given_are_marked_in_one_row_for_each_medicine(client: FlaskClient) -> None:
-    told = client.post(
+    pieces = client.post(
         "/demo/chart",
         json={
             "resources": [
@@ -345,12 +345,12 @@ def test_doses_that_were_given_are_marked_in_one_row_for_each_medicine(client: F
             ]
         },
     ).get_json()
-    wide = told["sodium"].partition('class="plot narrow"')[0]
+    wide = pieces["sodium"].partition('class="plot narrow"')[0]
     assert wide.count('class="mark dose middle"') == 3
     assert "2 doses: 3 % saline 100 mL" in wide
     assert "20 Nov 07:00: Unnamed medicine half a tablet" in wide
-    table = told["record"].partition('id="doses-table"')[2].partition("</table>")[0]
-    assert table.count("<time") == 4, "what is listed stands in the record, ahead or not"
+    table = pieces["record"].partition('id="doses-table"')[2].partition("</table>")[0]
+    assert table.count("<time") == 4, "the record lists every dose, also a future one"
 
 
 @pytest.mark.parametrize("shape", [WIDE, NARROW])
@@ -400,7 +400,7 @@ def test_every_value_stands_inside_the_picture_and_low_is_low(shape: Any) -> Non
     ]
     dots.reverse()
     assert [x for x, _ in dots] == sorted(x for x, _ in dots), "time runs to the right"
-    assert max(dots, key=lambda d: d[1]) == dots[3], "the lowest value stands lowest"
+    assert max(dots, key=lambda d: d[1]) == dots[3], "the lowest value is drawn lowest"
     assert all(0 < x < shape.width and 0 < y < shape.height for x, y in dots)
     assert "carbamazepine" in drawn
 
@@ -431,9 +431,7 @@ def test_a_short_series_is_drawn_to_one_scale() -> None:
     found = axis([NOW - timedelta(hours=24), NOW], NOW, 0, 100)
     assert not found.broken
     assert found.place(NOW - timedelta(hours=12)) == pytest.approx(50)
-    assert found.place(NOW - timedelta(days=900)) == pytest.approx(0), (
-        "what is older stands at the edge"
-    )
+    assert found.place(NOW - timedelta(days=900)) == pytest.approx(0), "older marks are at the edge"
 
 
 # Markdown --------------------------------------------------------------------------------------------------
@@ -494,14 +492,14 @@ def test_the_slow_server_gives_sodium_at_once_and_medicines_late(
 def test_a_story_of_a_failing_search_fails_that_search_alone(client: FlaskClient) -> None:
     services = client.get("/cds-services").get_json()["services"]
     prefetch = services[0]["prefetch"]
-    told = {
+    statuses = {
         key: client.get(
             "/demo/fhir/" + query.replace("{{context.patientId}}", "sodium-not-readable")
         ).status_code
         for key, query in prefetch.items()
         if key in ("sodium", "labs", "conditions")
     }
-    assert told == {"sodium": 500, "labs": 200, "conditions": 200}
+    assert statuses == {"sodium": 500, "labs": 200, "conditions": 200}
 
 
 def test_outside_demo_mode_there_is_no_chart(tmp_path: Path) -> None:

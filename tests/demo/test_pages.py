@@ -17,7 +17,7 @@ NAMES = [
 ]
 
 
-def told(answer: dict[str, Any]) -> list[tuple[str, ...]]:
+def cards_of(answer: dict[str, Any]) -> list[tuple[str, ...]]:
     """What a clinician reads of an answer."""
     return [
         (c["indicator"], c["summary"], c["detail"], *(s["label"] for s in c.get("suggestions", [])))
@@ -47,7 +47,7 @@ def test_live_reads_give_the_same_cards_as_prefetch(
         timeout=10,
     )
     assert (with_prefetch.status_code, live.status_code) == (200, 200)
-    assert told(live.json()) == told(with_prefetch.json())
+    assert cards_of(live.json()) == cards_of(with_prefetch.json())
 
 
 def test_the_answer_explains_itself_without_values(server: str, stories: dict[str, Story]) -> None:

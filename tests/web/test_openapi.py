@@ -1,4 +1,4 @@
-"""docs/openapi.yaml holds: every address stands in it, and nothing that is sent breaks the service."""
+"""docs/openapi.yaml lists every address, and no request breaks the service."""
 
 from __future__ import annotations
 

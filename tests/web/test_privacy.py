@@ -162,9 +162,9 @@ def test_t60_a_good_call_leaves_no_trace_of_the_patient(
     assert answer.get_json()["cards"]
     clean(answer.text, of=(NAME, MRN, TOKEN))
     clean(json.dumps(answer.get_json()["extension"]))
-    said = written()
-    assert '"call"' in said
-    clean(said)
+    output = written()
+    assert '"call"' in output
+    clean(output)
 
 
 @pytest.mark.parametrize("how", [*HOWS, "refused"])
@@ -240,10 +240,10 @@ def test_t61_a_bug_is_a_500_that_names_nothing(
     assert answer.status_code == 500
     for hidden in (*SENTINELS, "RuntimeError", "pipeline", "Traceback", "/cds_service/"):
         assert hidden not in answer.text
-    said = written()
-    assert '"crash"' in said
-    assert "RuntimeError" in said
-    clean(said)
+    output = written()
+    assert '"crash"' in output
+    assert "RuntimeError" in output
+    clean(output)
 
 
 def test_t61_a_bug_while_reading_is_no_different(
@@ -269,9 +269,9 @@ def test_t61_a_bug_while_reading_is_no_different(
 def test_feedback_is_logged_without_its_comment(
     client: FlaskClient, written: Callable[[], str]
 ) -> None:
-    said = {"card": "c", "outcome": "overridden", "outcomeTimestamp": "2026-11-21T12:00:00Z"}
-    said |= {"overrideReason": {"userComment": "zzsentinelcomment"}}  # type: ignore[dict-item]
-    assert client.post(SERVICE + "/feedback", json={"feedback": [said]}).status_code == 200
+    item = {"card": "c", "outcome": "overridden", "outcomeTimestamp": "2026-11-21T12:00:00Z"}
+    item |= {"overrideReason": {"userComment": "zzsentinelcomment"}}  # type: ignore[dict-item]
+    assert client.post(SERVICE + "/feedback", json={"feedback": [item]}).status_code == 200
     logged = [line for line in written().splitlines() if '"event"' in line]
     assert any('"feedback"' in line for line in logged)
     clean("\n".join(logged), of=("zzsentinelcomment",))
@@ -282,10 +282,10 @@ def test_a_token_of_the_caller_is_never_written(
     client: FlaskClient, body: Body, text: str, written: Callable[[], str]
 ) -> None:
     answer = client.post(SERVICE, json=body, headers={"Authorization": f"Bearer {text}"})
-    said = answer.text + str(answer.headers) + written()
-    assert text not in said
-    assert text.split(".")[1] not in said
-    clean(said, of=(TOKEN, MRN))
+    output = answer.text + str(answer.headers) + written()
+    assert text not in output
+    assert text.split(".")[1] not in output
+    clean(output, of=(TOKEN, MRN))
 
 
 def test_t70_no_metrics_and_no_versions_on_the_public_port(client: FlaskClient) -> None:
@@ -318,7 +318,7 @@ def test_t45_ten_times_the_entries_take_about_ten_times_as_long(
 def test_t45_a_resource_as_large_as_the_body_may_be_is_read_like_a_small_one(
     client: FlaskClient, body: Body
 ) -> None:
-    """There is no cap for one resource: what nobody reads is passed over, and refusing it would lose a result."""
+    """There is no cap for one resource: its unread members cost little, and a refusal would lose it."""
     plain = client.post(SERVICE, json=body)
     entry = body["prefetch"]["sodium"]["entry"][0]["resource"]
     entry["text"] = {"status": "generated", "div": "<div>" + "x" * 1_700_000 + "</div>"}
@@ -337,7 +337,7 @@ def test_t45_a_flood_of_words_takes_as_long_as_there_are_words(
 ) -> None:
     def seconds(count: int) -> float:
         patient = {"reference": f"Patient/{body['context']['patientId']}"}
-        said = [{"text": f"{n} " + "no pain of the leg or " * 45} for n in range(count)]
+        notes = [{"text": f"{n} " + "no pain of the leg or " * 45} for n in range(count)]
         order = {
             "resourceType": "MedicationRequest",
             "status": "active",
@@ -348,7 +348,7 @@ def test_t45_a_flood_of_words_takes_as_long_as_there_are_words(
         key = "medications" if kind == "orders" else "conditions"
         made = [
             order | {"medicationCodeableConcept": s} if kind == "orders" else problem | {"code": s}
-            for s in said
+            for s in notes
         ]
         body["prefetch"][key] = {"resourceType": "Bundle", "entry": [{"resource": r} for r in made]}
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Our code systems and value sets: what stands in a card can be looked up."""
+"""Our code systems and value sets, in which the codes of a card can be looked up."""
 
 from __future__ import annotations
 

@@ -120,10 +120,10 @@ def telling(tmp_path_factory: pytest.TempPathFactory) -> Flask:
 
 def answer(client: FlaskClient, body: dict[str, Any]) -> tuple[int, list[str]]:
     response = client.post("/cds-services/hyponatremia-order-select", json=body)
-    told = response.get_json(force=True)
+    body = response.get_json(force=True)
     if response.status_code == 200:
-        return 200, [card["source"]["topic"]["code"] for card in told["cards"]]
-    return response.status_code, [told["issue"][0]["details"]["text"]]
+        return 200, [card["source"]["topic"]["code"] for card in body["cards"]]
+    return response.status_code, [body["issue"][0]["details"]["text"]]
 
 
 @pytest.mark.parametrize("draft", [DSTU2, STU3, R5], ids=["DSTU2", "STU3", "R5"])

@@ -9,7 +9,7 @@ const LEVELS = {
   critical: ["Critical", "M8 3h8l5 5v8l-5 5H8l-5-5V8zM12 7v6M12 16.5v.5"],
 };
 
-/** The Markdown details of cards, rendered by the EHR's server (HTML off); plain text where it does not answer. */
+/** The Markdown details of cards, rendered by the EHR's server (HTML off); plain text if it does not answer. */
 export async function details(cards) {
   const texts = cards.map((card) => (typeof card.detail === "string" ? card.detail : ""));
   try {
@@ -48,12 +48,12 @@ export function cardElement(card, detail, { take, tell }) {
 
 /** A call that failed is shown as a failure: an EHR must not take it for "nothing to say". */
 export function failureElement(exchange) {
-  const told = exchange.response?.issue?.map((issue) => issue.details?.text ?? issue.diagnostics).filter(Boolean) ?? [];
+  const reasons = exchange.response?.issue?.map((issue) => issue.details?.text ?? issue.diagnostics).filter(Boolean) ?? [];
   return el(
     "article", { className: "card failure" },
     el("p", { className: "kind" }, icon(LEVELS.critical[1]), "Not checked"),
     el("h4", { textContent: `The service could not check this patient (${exchange.status || "no answer"})` }),
-    el("p", { textContent: told.join(" ") || exchange.problem || "No reason was given." }),
+    el("p", { textContent: reasons.join(" ") || exchange.problem || "No reason was given." }),
     el("p", { className: "quiet", textContent: "This is no all-clear. The exchange below has the whole answer." }),
   );
 }
@@ -128,9 +128,9 @@ function answer(card, { send, close }) {
       menu.focus();
       return;
     }
-    const told = { reason: { code: reason.code, system: reason.system } };
-    if (comment.value.trim()) told.userComment = comment.value.trim();
-    send(close(`Overridden: ${reason.display}`), { outcome: "overridden", overrideReason: told });
+    const override = { reason: { code: reason.code, system: reason.system } };
+    if (comment.value.trim()) override.userComment = comment.value.trim();
+    send(close(`Overridden: ${reason.display}`), { outcome: "overridden", overrideReason: override });
   });
   dismiss.addEventListener("click", () => send(close("Dismissed"), { outcome: "overridden" }));
   const choose = reasons.length

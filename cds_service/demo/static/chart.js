@@ -60,10 +60,10 @@ async function elements(service, exchange) {
   return made.length ? made : [nothing(exchange.response)];
 }
 
-/** No card: say so, and say why not where the service explains itself. */
+/** Says that there is no card, and why not if the service explains itself. */
 function nothing(response) {
-  const told = Object.values(response?.extension ?? {}).flatMap((e) => (e.reason ? [e.reason] : (e.silent ?? []).map((s) => s.because)));
-  const reasons = [...new Set(told)].map((because) => el("li", { textContent: because }));
+  const explained = Object.values(response?.extension ?? {}).flatMap((e) => (e.reason ? [e.reason] : (e.silent ?? []).map((s) => s.because)));
+  const reasons = [...new Set(explained)].map((because) => el("li", { textContent: because }));
   return el("div", { className: "nothing" },
     el("p", { textContent: "No card: the service looked at this and found nothing to say." }),
     reasons.length ? el("details", {}, el("summary", { textContent: "Why not" }), el("ul", {}, ...reasons)) : null);
@@ -119,8 +119,8 @@ async function piecesOf(resources) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ resources }),
     });
-    const told = await answer.json();
-    return answer.ok ? told : { problem: told.issue?.[0]?.details?.text ?? `The chart could not be drawn (${answer.status}).` };
+    const drawn = await answer.json();
+    return answer.ok ? drawn : { problem: drawn.issue?.[0]?.details?.text ?? `The chart could not be drawn (${answer.status}).` };
   } catch {
     return { problem: "The chart could not be drawn: no answer." };
   }
@@ -220,7 +220,7 @@ async function fromDemo(path) {
     const answer = await fetch(path);
     if (answer.ok) return await answer.json();
   } catch {
-    // told below, as any other failure
+    // shown below, as any other failure
   }
   later("The demo did not answer: nothing was ordered. Is it still running?");
   return null;

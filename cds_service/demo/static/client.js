@@ -3,14 +3,14 @@ import { uuid } from "./dom.js";
 
 const PATIENCE_MS = 10_000;
 
-/** A client for the CDS services at `discovery`; `told` hears of every exchange as it begins, and answers with whom to tell the end. */
+/** A client for the CDS services at `discovery`. It calls `onBegin` as an exchange begins, and what that returns at its end. */
 export class Client {
-  constructor(discovery, told) {
+  constructor(discovery, onBegin) {
     this.discovery = discovery;
-    this.told = told;
+    this.onBegin = onBegin;
   }
 
-  /** The services for a hook, and the exchange that told of them; asked once, and again where it failed. */
+  /** The services for a hook, and the exchange that listed them; it is repeated only if it failed. */
   async services(hook) {
     this.listed ??= this.exchange("discovery", "GET", this.discovery);
     const discovery = await this.listed;
@@ -19,7 +19,7 @@ export class Client {
     return { services: services.filter((service) => service.hook === hook), discovery };
   }
 
-  /** One hook call; the answer is the exchange, whatever came of it. */
+  /** Makes one hook call and returns the exchange, also if it failed. */
   async call(service, { context, fhirServer, prefetch, note }) {
     const body = { hook: service.hook, hookInstance: uuid(), fhirServer, context };
     if (prefetch) body.prefetch = prefetch;
@@ -35,7 +35,7 @@ export class Client {
   async exchange(kind, method, url, request, note = "") {
     const began = performance.now();
     const done = { kind, method, url, request, note, ok: false, status: 0, response: null };
-    const ended = this.told(done);
+    const ended = this.onBegin(done);
     try {
       const answer = await fetch(url, {
         method,
@@ -55,7 +55,7 @@ export class Client {
   }
 }
 
-/** A prefetch template with the ids of the context in it, or null where the context lacks one. */
+/** A prefetch template with the ids of the context in it, or null if the context lacks one. */
 export function filled(template, context) {
   let whole = true;
   const query = template.replace(/\{\{\s*context\.(\w+)\s*\}\}/g, (_, name) => {

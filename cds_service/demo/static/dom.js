@@ -1,6 +1,6 @@
 // Small things that every part of the page needs. The only place that turns HTML text into elements.
 
-/** An element with properties (or attributes, where a name holds a hyphen) and children; text is never parsed. */
+/** An element with properties (or attributes, if a name holds a hyphen) and children; text is never parsed. */
 export function el(tag, props = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
@@ -52,7 +52,7 @@ export function leaving(anchor, href) {
   return Object.assign(anchor, { href, target: "_blank", rel: "noopener noreferrer" });
 }
 
-/** A random UUID; crypto.randomUUID is missing where a demo is reached over plain http. */
+/** A random UUID; crypto.randomUUID is missing if a demo is reached over plain http. */
 export function uuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;

@@ -53,9 +53,9 @@ function half(title, value) {
 
 /** Where each piece of data came from, as services that explain themselves say in an extension of the answer. */
 function sources(response) {
-  return Object.values(response?.extension ?? {}).flatMap((told) => {
-    if (!told?.sources) return [];
-    const words = Object.entries(told.sources).map(([key, state]) => `${key}: ${state}`);
+  return Object.values(response?.extension ?? {}).flatMap((explained) => {
+    if (!explained?.sources) return [];
+    const words = Object.entries(explained.sources).map(([key, state]) => `${key}: ${state}`);
     return [el("p", { className: "sources", textContent: `Data: ${words.join(" · ")}` })];
   });
 }

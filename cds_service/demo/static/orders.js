@@ -1,7 +1,7 @@
 // Draft orders on the page: picked by the clinician or made by a card's suggestion; nothing is signed here.
 import { el, uuid } from "./dom.js";
 
-/** The words for an order, whatever kind of resource it is. */
+/** The words for an order of any kind of resource. */
 export function orderName(resource) {
   const named = resource.medicationCodeableConcept ?? resource.code ?? resource.oralDiet?.type?.[0];
   return named?.text ?? named?.coding?.[0]?.display ?? resource.resourceType;
@@ -13,14 +13,14 @@ export function orderDetail(resource) {
   const dose = dosage?.doseAndRate?.[0]?.doseQuantity;
   const times = dosage?.timing?.repeat?.period === 1 && dosage.timing.repeat.periodUnit === "d" ? dosage.timing.repeat.frequency : null;
   const due = resource.occurrenceDateTime?.match(/^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}))?/);
-  const told = [
+  const parts = [
     dosage?.text ?? (dose && `${dose.value} ${(dose.unit ?? "").replace(/[{}]/g, "")}`),
     !dosage?.text && times && `${times} × daily`,
     dosage?.route?.text,
     resource.oralDiet?.instruction,
     due && `due ${due[1]} ${due[2] ?? ""}`.trim(),
   ];
-  return told.filter(Boolean).join(", ");
+  return parts.filter(Boolean).join(", ");
 }
 
 export class Orders {

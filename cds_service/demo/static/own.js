@@ -5,7 +5,7 @@ import { el } from "./dom.js";
 const HOUR_MS = 3_600_000;
 const SODIUM = { coding: [{ system: "http://loinc.org", code: "2951-2", display: "Sodium [Moles/volume] in Serum or Plasma" }], text: "Sodium" };
 
-/** `{ sodium | bundle, orders, selected, mode }`, each if it is there: what the address holds, or null; throws where it holds something else. */
+/** `{ sodium | bundle, orders, selected, mode }`, each if it is there, from the address, or null; throws if the address holds something else. */
 export async function fromAddress(hash) {
   const text = new URLSearchParams(hash.replace(/^#/, "")).get("case");
   if (!text) return null;
@@ -76,7 +76,7 @@ export function valueRow(value, hours) {
   return row;
 }
 
-/** What the editor's rows hold now, or null where a field is empty or no number. */
+/** What the editor's rows hold now, or null if a field is empty or no number. */
 export function rowValues(rows) {
   const values = [...rows].map((row) => {
     const [value, hours] = [...row.querySelectorAll("input")].map((input) => (input.checkValidity() ? Number(input.value) : NaN));

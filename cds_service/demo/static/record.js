@@ -1,7 +1,7 @@
 // Where the EHR's data is: a FHIR server, or a case that lives in this page alone.
 const TYPES = ["Encounter", "Observation", "Condition", "MedicationRequest", "MedicationAdministration"];
 
-/** Answers FHIR queries from a server; an OperationOutcome is passed on as the answer it is, null if there is none. */
+/** Answers FHIR queries from a server; an OperationOutcome is passed on, and null if there is no answer. */
 export function serverReader(base) {
   return async (query) => {
     const [path, search] = query.split("?");
@@ -18,8 +18,8 @@ export function serverReader(base) {
 /** All resources of a patient that the chart needs. */
 export async function everything(read, patientId) {
   const bundles = await Promise.all(TYPES.map((type) => read(`${type}?patient=${patientId}&_count=500`)));
-  const found = bundles.flatMap((bundle) => (bundle?.entry ?? []).map((entry) => entry.resource));
-  return [await read(`Patient/${patientId}`), ...found].filter(Boolean);
+  const entries = bundles.flatMap((bundle) => (bundle?.entry ?? []).map((entry) => entry.resource));
+  return [await read(`Patient/${patientId}`), ...entries].filter(Boolean);
 }
 
 /** Answers the same queries from resources in memory: the searches that prefetch templates use. */
@@ -29,13 +29,13 @@ export function localReader(resources) {
     const [type, id] = path.split("/").map(decodeURIComponent);
     if (id !== undefined) return resources.find((r) => r.resourceType === type && r.id === id) ?? null;
     const wanted = new URLSearchParams(search);
-    const found = resources.filter((r) => r.resourceType === type && matches(r, wanted));
-    if (wanted.get("_sort")?.startsWith("-")) found.sort((a, b) => (dated(b) > dated(a) ? 1 : -1));
-    const page = found.slice(0, Number(wanted.get("_count") ?? 50));
+    const matching = resources.filter((r) => r.resourceType === type && matches(r, wanted));
+    if (wanted.get("_sort")?.startsWith("-")) matching.sort((a, b) => (dated(b) > dated(a) ? 1 : -1));
+    const page = matching.slice(0, Number(wanted.get("_count") ?? 50));
     const more = wanted.get("_include") === "MedicationRequest:medication" ? included(page, resources) : [];
     const entry = [...page, ...more].map((resource) => ({ resource }));
-    const bundle = { resourceType: "Bundle", type: "searchset", total: found.length };
-    if (page.length < found.length) bundle.link = [{ relation: "next", url: "urn:uuid:not-kept" }];
+    const bundle = { resourceType: "Bundle", type: "searchset", total: matching.length };
+    if (page.length < matching.length) bundle.link = [{ relation: "next", url: "urn:uuid:not-kept" }];
     return entry.length ? { ...bundle, entry } : bundle;
   };
 }
