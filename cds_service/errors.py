@@ -140,7 +140,7 @@ class NoRuleAsked(ServiceError):
 
 
 class StoreUnavailable(ServiceError):
-    """The database cannot do now what must be done before an answer; `cause` is the class of its error."""
+    """The database cannot do what an answer needs now; `cause` is the class of its error."""
 
     status = 503
     code = "transient"
@@ -175,4 +175,4 @@ class StoryError(Exception):
 
 
 class UploadError(Exception):
-    """A server did not take what was to be written to it; the text names the resource and the status."""
+    """A server did not accept a resource; the text names the resource and the status."""

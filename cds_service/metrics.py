@@ -1,6 +1,6 @@
-"""What is counted and timed for Prometheus: labels are closed sets, never anything of a caller or a patient.
+"""Counts and times for Prometheus; labels are closed sets without data of callers or patients.
 
-Nothing is counted until `enable`. With it each worker writes to files of a folder of this host, and the
+Counting starts with `enable`. Then each worker writes to files in a folder of this host, and the
 process that watches over the workers sums them up and serves them on a port of their own.
 """
 
@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cds_service.errors import SettingsError
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
     from prometheus_client.multiprocess import MultiProcessCollector
 
 Stage = Literal["read", "judge", "write", "total"]
@@ -79,104 +80,86 @@ class _Meters:
             name: Gauge(name, text, registry=mine, multiprocess_mode=mode)  # type: ignore[arg-type]
             for name, (text, mode) in GAUGES.items()
         }
-        self._seconds = Histogram(
+        self.seconds = Histogram(
             "cds_call_seconds",
             "Time of hook calls by stage: read, judge, write, and total.",
             ("stage",),
             buckets=_SECONDS,
             registry=mine,
         )
-        # What was asked of the library before; as many as there are label sets, and those are closed.
-        self._stages: dict[Stage, Histogram] = {}
-        self._labelled: dict[tuple[str, ...], Counter] = {}
-
-    def counter(self, name: str, labels: tuple[str, ...]) -> Counter:
-        """One counter with its labels, looked up in the library once."""
-        found = self._labelled.get((name, *labels))
-        if found is None:
-            counter = self.counters[name]
-            found = self._labelled[name, *labels] = counter.labels(*labels) if labels else counter
-        return found
-
-    def stage(self, stage: Stage) -> Histogram:
-        """The histogram of one stage, looked up in the library once."""
-        found = self._stages.get(stage)
-        if found is None:
-            found = self._stages[stage] = self._seconds.labels(stage)
-        return found
 
 
-_meters: list[_Meters] = []  # none: nothing is counted
+_meters: _Meters | None = None  # None until `enable`; then events are counted
 
 
 def enable(folder: Path) -> None:
-    """Begin to count, into files of this folder; call it before the workers start."""
-    if not _meters:
-        folder.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(folder).free < _ROOM_BYTES:
-            # The files are mapped into memory: a worker that cannot grow one is killed by the system (SIGBUS).
-            raise SettingsError("CDS_METRICS_DIR: its disk is full; give it a folder in memory")
-        os.environ[_FOLDER] = str(folder)
-        _meters.append(_Meters())
-        show(
-            "cds_store_up", 1
-        )  # of this process; the lowest of all counts, and only workers can know better
+    """Begins to count, into files of this folder; call it before the workers start."""
+    global _meters
+    if _meters is not None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(folder).free < _ROOM_BYTES:
+        # The files are mapped into memory. The system kills a worker that cannot grow its file.
+        raise SettingsError("CDS_METRICS_DIR: its disk is full; give it a folder in memory")
+    os.environ[_FOLDER] = str(folder)
+    _meters = _Meters()
+    # The lowest value of all processes is shown, and only a worker knows of an outage.
+    show("cds_store_up", 1)
 
 
 def forget(folder: Path) -> None:
-    """Remove what an earlier start left in this folder."""
+    """Removes the files that an earlier start left in this folder."""
     for path in folder.glob("*.db"):
         path.unlink(missing_ok=True)
 
 
 def count(name: str, *labels: str, times: int = 1) -> None:
-    """Add to one of `COUNTERS`; the labels in the order given there."""
-    for meters in _meters:
-        meters.counter(name, labels).inc(times)
+    """Adds to one of `COUNTERS`; the labels are in the order given there."""
+    if _meters is None:
+        return
+    counter = _meters.counters[name]
+    if labels:
+        counter = counter.labels(*labels)
+    counter.inc(times)
 
 
 def show(name: str, value: float) -> None:
-    """Set one of `GAUGES`."""
-    for meters in _meters:
-        meters.gauges[name].set(value)
+    """Sets one of `GAUGES`."""
+    if _meters is not None:
+        _meters.gauges[name].set(value)
 
 
 def move(name: str, step: float) -> None:
-    """Add to one of `GAUGES`."""
-    for meters in _meters:
-        meters.gauges[name].inc(step)
+    """Adds to one of `GAUGES`."""
+    if _meters is not None:
+        _meters.gauges[name].inc(step)
 
 
 def took(stage: Stage, seconds: float) -> None:
-    """One hook call spent so long in this stage."""
-    for meters in _meters:
-        meters.stage(stage).observe(seconds)
+    """Notes how long one hook call spent in this stage."""
+    if _meters is not None:
+        _meters.seconds.labels(stage).observe(seconds)
 
 
-class timed:  # noqa: N801  # used as a function is; a generator would cost several times as much
-    """Time what is done inside."""
-
-    __slots__ = ("_began", "_stage")
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage: Stage = stage
-
-    def __enter__(self) -> None:
-        self._began = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        took(self._stage, time.perf_counter() - self._began)
+@contextmanager
+def timed(stage: Stage) -> Iterator[None]:
+    """Notes how long the block inside takes, even if it raises an error."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        took(stage, time.perf_counter() - began)
 
 
 def serve(host: str, port: int) -> None:
-    """Serve the sums of all workers from a thread of this process; `enable` came before."""
+    """Serves the sums of all workers from a thread of this process; call `enable` before."""
     from prometheus_client import start_http_server
 
     start_http_server(port, host, registry=all_workers())
 
 
 def all_workers() -> CollectorRegistry:
-    """A registry that sums up what every worker has written; gauges only of workers that live."""
+    """Returns a registry that sums up the files of all workers; gauges only of those that live."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -196,25 +179,21 @@ class _Living:
         self._folder = folder
 
     def collect(self) -> Iterable[Metric]:
-        """Asked by prometheus-client at each scrape."""
+        """Returns the metrics; prometheus-client calls this at each scrape."""
         _forget_the_dead(self._folder)
-        found: Iterable[Metric] = self._sums.collect()  # type: ignore[no-untyped-call]
-        return found
+        metrics: Iterable[Metric] = self._sums.collect()  # type: ignore[no-untyped-call]
+        return metrics
 
 
 def _forget_the_dead(folder: Path) -> None:
-    """A worker that was killed leaves its gauges behind; its counters go on counting."""
+    """Removes the gauges of workers that were killed; their counters stay in the sums."""
     for path in folder.glob("gauge_live*_*.db"):
         pid = path.stem.rpartition("_")[2]
-        if pid.isdigit() and not _lives(int(pid)):
+        if not pid.isdigit():
+            continue
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
             path.unlink(missing_ok=True)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        except PermissionError:
+            continue  # it lives, as another user

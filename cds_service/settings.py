@@ -1,4 +1,4 @@
-"""What a deployment may change: one field per CDS_... environment variable, read once at the start."""
+"""The settings of a deployment: a field for each CDS_... variable, read once at the start."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class Settings(BaseSettings):
         None,
         ge=0,
         le=5,
-        description="Proxies in front, each of which adds the caller's address to X-Forwarded-For; empty: not known, "
-        "and nobody is held off for tokens that fail",
+        description="Proxies in front, each of which adds the caller's address to X-Forwarded-For; "
+        "empty: not known, and nobody is held off for tokens that fail",
     )
     replay_strict: bool = Field(
         False, description="503 while the store of used tokens cannot be reached"
@@ -114,7 +114,8 @@ class Settings(BaseSettings):
         6,
         ge=0,
         le=120,
-        description="After SIGTERM, how long calls are still answered while /ready says 503; 0: none",
+        description="After SIGTERM, how long calls are still answered while /ready says 503; "
+        "0: none",
     )
 
     @field_validator("profile")
@@ -136,9 +137,10 @@ class Settings(BaseSettings):
 
 
 def settings_from_environment(**overrides: object) -> Settings:
-    """Settings from CDS_... variables; SettingsError names the variable that is wrong, never its value."""
+    """Reads the CDS_... variables; SettingsError names a wrong variable, never its value."""
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks what the command line gives
+        # pydantic checks the values that the command line gives.
+        return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         name = "CDS_" + "_".join(str(part) for part in first["loc"]).upper()
