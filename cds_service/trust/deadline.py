@@ -17,10 +17,6 @@ class Deadline(Struct, frozen=True):
         """Returns the deadline that is so many seconds from now."""
         return cls(time.monotonic() + seconds)
 
-    def earlier(self, seconds: float) -> Deadline:
-        """Returns a deadline for a part of the work, which leaves so many seconds for the rest."""
-        return Deadline(self.at - seconds)
-
     def left(self) -> float:
         """Returns the seconds that are left, never less than 0."""
         return max(0.0, self.at - time.monotonic())

@@ -357,6 +357,13 @@ def test_t68_in_a_demo_a_token_is_looked_at_and_grants_nothing(
     assert "not signed by the public sandbox" in lines.getvalue()
 
 
+def test_t68_a_demo_answers_a_call_whose_token_cannot_be_read(
+    client: FlaskClient, body: dict[str, Any]
+) -> None:
+    """The public sandbox must never see an error because of its own token."""
+    assert call(client, body, "Bearer neither-a-token").status_code == 200
+
+
 def test_the_registry_is_frozen() -> None:
     from cds_service.trust.client import Client
 

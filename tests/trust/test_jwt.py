@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.errors import RegistryError
-from cds_service.trust.jwt import Proven, Reason, Refused, prove, read_token
+from cds_service.trust.jwt import Proven, Reason, Refused, prove, read_token, verified_by
 from cds_service.trust.keys import KeyCache
 from cds_service.trust.keyset import SANDBOX_JWK, BadKeySet, key_set, read_key_set, thumbprint
 from cds_service.trust.registry import Registry
@@ -463,3 +463,25 @@ def test_no_claim_breaks_the_check(value: object) -> None:
 def a_registry() -> Registry:
     with tempfile.TemporaryDirectory() as folder:
         return Registry.load(written(Path(folder)))
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        (token(), True),
+        (token(exp=int(time.time()) - 100), False),
+        (token(header={"kid": "unknown"}), False),
+        (token(header={"crit": ["exp"]}), False),
+        (token("ES384/2", header={"kid": "ES384+/="}), False),
+    ],
+    ids=["signed", "expired", "unknown key", "critical header", "signed by another"],
+)
+def test_t68_a_token_is_verified_only_by_its_own_key_and_in_its_time(text: str, good: bool) -> None:
+    assert verified_by(read_token(f"Bearer {text}"), key_set([public_jwk()])) is good
+
+
+def test_an_algorithm_that_is_not_text_is_refused_before_any_key_is_looked_for(
+    registry: Registry,
+) -> None:
+    message = part({"alg": 5, "typ": "JWT", "kid": "ES384+/="}) + "." + part(claims())
+    assert refusal(registry, f"{message}.AAAA") is Reason.ALGORITHM

@@ -209,6 +209,30 @@ def test_t52_few_calls_wait_for_a_slow_server_of_keys(ehr: Ehr) -> None:
     assert sum(1 for waited in waits if waited < 0.3) >= 15
 
 
+def test_t27_while_an_old_set_is_refreshed_no_call_waits_and_none_fetches_again(ehr: Ehr) -> None:
+    cache = ehr.cache()
+    assert has(cache, "first")
+    ehr.now += 601
+    ehr.wait = 0.3
+    began = time.monotonic()
+    assert all(has(cache, "first") for _ in range(50))
+    assert time.monotonic() - began < 0.3
+    settled(ehr, 2)
+    assert ehr.fetched == 2
+
+
+def test_t27_a_call_gives_up_waiting_for_a_server_of_keys_that_hangs(ehr: Ehr) -> None:
+    cache = ehr.cache(fetch_s=0.05)
+    ehr.wait = 0.6
+    cache.warm([(URL, False)])
+    while not ehr.fetched:
+        time.sleep(0.005)
+    began = time.monotonic()
+    assert cache.keys(URL, "first") is None
+    assert time.monotonic() - began < 0.5
+    settled(ehr, 1)
+
+
 def test_keys_are_warm_before_the_first_call(ehr: Ehr) -> None:
     cache = ehr.cache()
     cache.warm([(URL, False)])

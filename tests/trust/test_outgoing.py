@@ -1,10 +1,14 @@
-"""Connections go to the address that was checked, and never outside an errand."""
+"""Connections go to the address that was checked, only for a call, and never past its deadline."""
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 import requests
@@ -97,7 +101,7 @@ def test_a_name_without_an_address_is_a_failure_like_any_other(
     assert get(session, "http://fhir.example/") == Fetched(0, b"", Failure.BROKEN)
 
 
-def test_a_session_used_outside_an_errand_connects_to_nothing(
+def test_a_session_used_outside_a_call_connects_to_nothing(
     session: requests.Session, listener: socket.socket
 ) -> None:
     with pytest.raises(requests.ConnectionError):
@@ -105,14 +109,100 @@ def test_a_session_used_outside_an_errand_connects_to_nothing(
     assert not was_called(listener)
 
 
-def test_an_errand_that_is_over_does_not_begin(
+def test_a_call_that_is_over_does_not_begin(
     session: requests.Session, listener: socket.socket
 ) -> None:
-    errand = OutgoingCall(Deadline.after(5), allow_private=True)
-    errand.cut()
+    call = OutgoingCall(Deadline.after(5), allow_private=True)
+    call.cut()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    assert fetch(session, url, {}, errand, 1000).failure is Failure.TIME
+    assert fetch(session, url, {}, call, 1000).failure is Failure.TIME
     assert not was_called(listener)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n"
+Answering = Callable[[socket.socket], None]
+
+
+@contextmanager
+def server(*answers: Answering) -> Iterator[str]:
+    """A server that takes one connection for each of these, and closes it when the function ends."""
+
+    def serve(listener: socket.socket) -> None:
+        for answer in answers:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                answer(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+def whole_answer(connection: socket.socket) -> None:
+    connection.recv(4096)
+    connection.sendall(HEAD + b"x" * 20)
+
+
+def answer_that_breaks_off(connection: socket.socket) -> None:
+    connection.recv(4096)
+    connection.sendall(HEAD + b"half")
+
+
+def one_byte_now_and_then(connection: socket.socket) -> None:
+    connection.recv(4096)
+    connection.sendall(HEAD)
+    for _ in range(20):
+        connection.sendall(b"x")
+        time.sleep(0.1)
+
+
+def nothing_at_all(connection: socket.socket) -> None:
+    connection.recv(4096)
+    time.sleep(1)
+
+
+def test_a_body_that_breaks_off_is_no_answer(session: requests.Session) -> None:
+    with server(answer_that_breaks_off) as url:
+        call = OutgoingCall(Deadline.after(2), allow_private=True)
+        assert fetch(session, url, {}, call, 1000) == Fetched(200, b"", Failure.BROKEN)
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_cut_at_the_deadline(
+    session: requests.Session,
+) -> None:
+    with server(one_byte_now_and_then) as url:
+        began = time.monotonic()
+        call = OutgoingCall(Deadline.after(0.3), allow_private=True)
+        assert fetch(session, url, {}, call, 1000).failure is Failure.TIME
+        assert time.monotonic() - began < 1
+
+
+def test_a_call_is_cut_by_the_thread_that_waits_for_it(session: requests.Session) -> None:
+    with server(nothing_at_all) as url:
+        call = OutgoingCall(Deadline.after(5), allow_private=True)
+        threading.Timer(0.1, call.cut).start()
+        began = time.monotonic()
+        assert fetch(session, url, {}, call, 1000).failure is Failure.TIME
+        assert time.monotonic() - began < 0.9
+
+
+def test_an_idle_connection_that_the_server_has_closed_costs_no_answer(
+    session: requests.Session,
+) -> None:
+    with server(whole_answer, whole_answer) as url:
+        for _ in range(2):
+            call = OutgoingCall(Deadline.after(2), allow_private=True)
+            assert fetch(session, url, {}, call, 1000) == Fetched(200, b"x" * 20)
+            time.sleep(0.05)
+
+
+def test_a_connection_that_breaks_at_its_first_use_is_not_tried_again(
+    session: requests.Session,
+) -> None:
+    with server(lambda connection: None, whole_answer) as url:
+        call = OutgoingCall(Deadline.after(2), allow_private=True)
+        assert fetch(session, url, {}, call, 1000) == Fetched(0, b"", Failure.BROKEN)
 
 
 def test_a_secret_shows_itself_to_nobody_but_who_asks() -> None:

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from cds_service.errors import RegistryError
 from cds_service.trust.current import CurrentRegistry
-from cds_service.trust.registry import SANDBOX_ISSUER, Registry
+from cds_service.trust.registry import SANDBOX_ISSUER, Registry, claimed_issuer
+from tests.trust.tokens import ISSUER, part, token
 
 FULL = """
 [clients.mercy]
@@ -200,3 +201,26 @@ def test_a_broken_or_removed_file_keeps_the_old_registry_and_says_so_once(tmp_pa
 def test_a_file_that_is_broken_from_the_start_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(RegistryError):
         CurrentRegistry(written(tmp_path, "[clients.mercy]\nx = 1"), report=lambda text: None)
+
+
+@pytest.mark.parametrize(
+    ("header", "issuer"),
+    [
+        (f"Bearer {token()}", ISSUER),
+        (f"bearer {token()}", ISSUER),
+        (None, None),
+        (f"Basic {token()}", None),
+        ("Bearer only.two", None),
+        (f"Bearer a.{part(b'no JSON')}.c", None),
+        ("Bearer a.%%%.c", None),
+        ("Bearer a.é.c", None),
+        (f"Bearer a.{part(['a list'])}.c", None),
+        (f"Bearer a.{part({'iss': 7})}.c", None),
+        (f"Bearer a.{part({'iss': 'x' * 9000})}.c", None),
+    ],
+)
+def test_an_odd_token_never_breaks_a_call_that_needs_none(
+    header: str | None, issuer: str | None
+) -> None:
+    """Without keys in the registry (development, demo) the issuer only chooses between clients."""
+    assert claimed_issuer(header) == issuer
