@@ -128,15 +128,18 @@ def server(*answers: Answering) -> Iterator[str]:
     """A server that takes one connection for each of these, and closes it when the function ends."""
 
     def serve(listener: socket.socket) -> None:
-        for answer in answers:
-            connection, _ = listener.accept()
-            with connection, contextlib.suppress(OSError):
-                answer(connection)
+        with contextlib.suppress(OSError):  # the test is over
+            for answer in answers:
+                connection, _ = listener.accept()
+                with connection, contextlib.suppress(OSError):
+                    answer(connection)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
 
 
 def whole_answer(connection: socket.socket) -> None:
