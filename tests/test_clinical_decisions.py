@@ -1,4 +1,4 @@
-"""docs/clinical-decisions.md: each code that is cited has its entry, and each entry is whole."""
+"""docs/clinical-decisions.md has an entry for each code that is cited, and each entry is complete."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_CODE = {"S1-42"}
 
 
 def _words(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that a human wrote for humans: comments, texts, and all of a Markdown page."""
+    """Returns the lines written for humans: comments, strings, and all lines of a Markdown page."""
     if path.suffix == ".py":
         yield from _python(path)
         return
@@ -38,7 +38,7 @@ def _words(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _python(path: Path) -> Iterator[tuple[int, str]]:
-    """Comments and strings; a string that is nothing but a code is data, as ICD-10's "N17"."""
+    """Returns comments and strings; a string that is only a code is data, such as ICD-10's "N17"."""
     kinds = {
         tokenize.COMMENT,
         tokenize.STRING,
@@ -110,11 +110,13 @@ def test_each_threat_that_is_cited_is_one_of_the_list() -> None:
         ("FHIR R4, A1c, D5NS, ICD-9 430, CRAMP-LABS, OS-DIUR-CRAMP, v1.M9, e.g. 2, STOPP D4", []),
     ],
 )
-def test_a_code_is_told_from_what_only_looks_like_one(text: str, codes: list[str]) -> None:
+def test_a_code_is_distinguished_from_text_that_only_looks_like_one(
+    text: str, codes: list[str]
+) -> None:
     assert _cited(text) == codes
 
 
-def test_each_anchor_is_there_once() -> None:
+def test_each_anchor_occurs_once() -> None:
     headings = re.findall(r"^#+ (.+)$", decisions_text(), re.MULTILINE)
     made = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
     assert len(made) == len(set(made))
@@ -146,8 +148,8 @@ def test_the_packaged_page_is_the_one_in_docs() -> None:
 def test_a_card_number_that_rests_on_our_own_decision_says_which() -> None:
     for name, threshold in pipeline().knowledge.thresholds.items():
         own = threshold.source == "design" and threshold.evidence == "design"
-        told = [code for code in _cited(threshold.where) if code in entries()]
-        assert told or not own or name in {"trend_arrow_from", "suppression_shared_minutes"}, name
+        result = [code for code in _cited(threshold.where) if code in entries()]
+        assert result or not own or name in {"trend_arrow_from", "suppression_shared_minutes"}, name
 
 
 def test_the_document_goes_into_the_wheel_the_source_archive_and_the_image() -> None:

@@ -1,4 +1,4 @@
-"""What Dockerfile and docker-compose.yml promise (docs/container.md), read from the files: no engine is needed."""
+"""Dockerfile and docker-compose.yml keep what docs/container.md promises; no Docker engine is needed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def text(name: str) -> str:
 
 
 def stages() -> list[list[tuple[str, str]]]:
-    """The instructions of the Dockerfile, stage by stage."""
+    """Returns the instructions of the Dockerfile, stage by stage."""
     joined = re.sub(r"^\s*#.*\n", "", text("Dockerfile"), flags=re.MULTILINE).replace("\\\n", " ")
     found: list[list[tuple[str, str]]] = [[]]
     for line in filter(None, map(str.strip, joined.splitlines())):
@@ -38,7 +38,7 @@ def stages() -> list[list[tuple[str, str]]]:
 
 
 def services() -> dict[str, Any]:
-    """The services of docker-compose.yml, with what they merge in."""
+    """Returns the services of docker-compose.yml, with merged parts filled in."""
     found: dict[str, Any] = yaml.safe_load(text("docker-compose.yml"))["services"]
     return found
 
@@ -157,7 +157,7 @@ def test_nothing_but_the_service_reaches_the_database() -> None:
     assert "ports" not in services()["db"]
 
 
-def test_the_private_key_of_the_ehr_is_not_where_the_service_is() -> None:
+def test_the_container_of_the_service_has_no_private_key_of_the_ehr() -> None:
     with_key = {
         name
         for name, s in services().items()
@@ -179,7 +179,7 @@ def test_the_service_runs_in_development_mode_and_starts_after_what_it_needs() -
     assert int(cds["stop_grace_period"].removesuffix("s")) > 30
 
 
-def test_a_first_look_needs_no_other_container() -> None:
+def test_the_demo_container_needs_no_other_container() -> None:
     assert "depends_on" not in services()["demo"]
     assert "profiles" not in services()["demo"]
 
@@ -187,7 +187,7 @@ def test_a_first_look_needs_no_other_container() -> None:
 @pytest.mark.parametrize(
     "name", [n for n, s in OURS.items() if (s.get("entrypoint") or s.get("command"))]
 )
-def test_what_a_container_runs_is_a_command_that_we_have(name: str) -> None:
+def test_each_container_runs_a_command_that_exists(name: str) -> None:
     words = [*OURS[name].get("entrypoint", []), *OURS[name].get("command", [])]
     if words[0] != "cds-service":
         assert (ROOT / "deploy/nginx" / Path(words[1]).name).is_file()
@@ -216,9 +216,7 @@ def test_folders_that_volumes_are_mounted_on_belong_to_the_user_of_the_image() -
     assert mounted <= owned
 
 
-def test_the_proxy_lets_no_larger_body_through_than_the_service_and_lets_go_of_connections_before_it() -> (
-    None
-):
+def test_the_proxy_passes_no_larger_body_and_closes_idle_connections_before_the_service() -> None:
     conf = text("deploy/nginx/nginx.conf")
     limit = re.search(r"client_max_body_size (\d+);", conf)
     assert limit

@@ -1,4 +1,4 @@
-"""Documents that make promises: each test that they name exists, each row is there."""
+"""Each test that a document names exists, each required row is there, and no link is dead."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_no_link_is_dead(page: Path) -> None:
 
 
 def _links(page: Path) -> list[str]:
-    """The relative links and pictures of a page, outside of code."""
+    """Returns the relative links and pictures of a page, outside of code."""
     prose = re.sub(
         r"^( *)```.*?^\1```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
     )
@@ -105,7 +105,7 @@ def _links(page: Path) -> list[str]:
 
 
 def _anchors(page: Path) -> set[str]:
-    """The anchors that GitHub makes of a page's headings, and those that are written in it."""
+    """Returns the anchors that GitHub makes from a page's headings, and those written in it."""
     written = page.read_text(encoding="utf-8")
     made: dict[str, int] = {}
     anchors = set(re.findall(r'<a (?:id|name)="([^"]+)"', written))

@@ -1,4 +1,4 @@
-"""Every story gets the cards it tells of, from prefetch; fixtures/ and hooks/ know each other."""
+"""Every story gets the cards that its story.toml names; fixtures/ and hooks/ fit together."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def _head(card: dict[str, Any]) -> tuple[str, str]:
 
 def _meets(card: dict[str, Any], expected: ExpectedCard) -> None:
     labels = [s["label"] for s in card.get("suggestions", [])]
-    told = f"{card['summary']}\n{card['detail']}"
+    result = f"{card['summary']}\n{card['detail']}"
     for words in expected.suggests:
         assert any(words.lower() in label.lower() for label in labels), (words, labels)
     if expected.suggests_nothing:
         assert labels == []
     for words in expected.says:
-        assert words.lower() in told.lower(), (words, told)
+        assert words.lower() in result.lower(), (words, result)
     for words in expected.never:
         assert words.lower() not in "\n".join(labels).lower(), (words, labels)
 
@@ -55,8 +55,8 @@ def test_a_request_carries_what_an_ehr_would_prefetch_from_the_record(
 
 
 def test_every_topic_has_a_story_and_every_story_has_a_known_topic(pipeline: Pipeline) -> None:
-    told = {card.topic for story in STORIES.values() for card in story.file.cards}
-    assert told == set(pipeline.knowledge.topics)
+    result = {card.topic for story in STORIES.values() for card in story.file.cards}
+    assert result == set(pipeline.knowledge.topics)
 
 
 def test_patients_of_different_stories_are_different_people() -> None:
@@ -72,7 +72,7 @@ def test_the_sandbox_can_show_the_patient(story: Story) -> None:
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 def test_shifted_cards_are_the_same_cards(story: Story, pipeline: Pipeline) -> None:
-    """A story told next year fires as it did at its own time."""
+    """A story that is shifted to next year gets the same cards as at its own time."""
     from datetime import timedelta
 
     from cds_service.cli.replay import evaluate
@@ -87,14 +87,14 @@ def test_shifted_cards_are_the_same_cards(story: Story, pipeline: Pipeline) -> N
 
 
 def test_no_story_holds_a_real_looking_identifier() -> None:
-    """Synthetic means synthetic: no SSN, no phone number, no address in fixtures/."""
+    """All patients are synthetic: fixtures/ has no SSN, no phone number and no address."""
     for story in STORIES.values():
         text = json.dumps(story.record, default=str)
         assert not re.search(r"\d{3}-\d{2}-\d{4}|\"telecom\"|\"address\"", text), story.name
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
-def test_any_fhir_server_takes_the_ids(story: Story) -> None:
+def test_any_fhir_server_accepts_the_ids_of_a_story(story: Story) -> None:
     """HAPI and others refuse ids of digits alone from a client; R4 allows 64 letters, digits, '-' and '.'."""
     for resource in story.resources:
         assert re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9.-]{1,64}", resource["id"]), resource["id"]

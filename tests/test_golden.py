@@ -1,4 +1,4 @@
-"""The golden record works: a small sample of it is as stored, and a change is seen."""
+"""A sample of the golden record is as stored, and a changed answer is noticed."""
 
 from __future__ import annotations
 

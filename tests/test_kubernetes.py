@@ -1,4 +1,4 @@
-"""What deploy/kubernetes promises, held on the rendered objects: T-70, T-74, T-75 and the stop without a lost call."""
+"""These tests check what deploy/kubernetes promises on the rendered objects (T-70, T-74, T-75)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def service_pod(manifests: list[Manifest]) -> dict[str, Any]:
 
 
 def environment(manifests: list[Manifest]) -> dict[str, str]:
-    """The CDS_... variables of the service, without those that come from a Secret."""
+    """Returns the CDS_... variables of the service, without those from a Secret."""
     [container] = service_pod(manifests)["containers"]
     named = container["envFrom"][0]["configMapRef"]["name"]
     [settings] = [m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"] == named]
@@ -86,7 +86,9 @@ def test_t75_secrets_are_named_and_never_given(manifests: list[Manifest]) -> Non
     assert names == {"hyponatremia-cds"}
 
 
-def test_probes_ask_what_they_are_for_and_a_stop_is_waited_for(manifests: list[Manifest]) -> None:
+def test_probes_call_health_and_ready_and_a_stop_gets_enough_time(
+    manifests: list[Manifest],
+) -> None:
     pod = service_pod(manifests)
     [container] = pod["containers"]
     asked = {
@@ -123,14 +125,14 @@ def test_t74_nothing_is_let_out_but_what_is_named(manifests: list[Manifest]) -> 
 
 
 def applies(policy: Manifest, template: Manifest) -> bool:
-    """Whether a policy is about pods of this template."""
+    """Returns True if a policy applies to pods of this template."""
     wanted: dict[str, str] = policy["spec"]["podSelector"].get("matchLabels", {})
     labels: dict[str, str] = template["metadata"]["labels"]
     return wanted.items() <= labels.items()
 
 
 def closed(policy: Manifest) -> None:
-    """No rule of a policy is open: each names peers and ports, no peer is a network or a metadata address."""
+    """Checks that each rule of a policy names peers and ports, and no network or metadata address."""
     for rule in [*policy["spec"].get("egress", ()), *policy["spec"].get("ingress", ())]:
         peers = rule.get("to") or rule.get("from")
         assert peers, f"{policy['metadata']['name']}: a rule without peers lets everything through"
@@ -146,7 +148,7 @@ def closed(policy: Manifest) -> None:
 def test_the_service_starts_with_these_settings_and_needs_no_other_folder(
     manifests: list[Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a pod would, with its ConfigMaps and its Secret as files; the database is not there, which stops nothing."""
+    """It starts as in a pod, with ConfigMaps and Secret as files; it does so without a database too."""
     given = environment(manifests)
     for name in [name for name in os.environ if name.startswith("CDS_")]:
         monkeypatch.delenv(name)
@@ -178,7 +180,7 @@ def test_the_service_starts_with_these_settings_and_needs_no_other_folder(
     runtime_of(app).database.engine.dispose()
 
 
-def test_many_nodes_share_a_database_and_are_never_all_away() -> None:
+def test_many_nodes_share_a_database_and_are_never_all_down() -> None:
     manifests = rendered(FOLDER / "overlays" / "postgresql")
     [deployment] = of_kind(manifests, "Deployment")
     [scaler] = of_kind(manifests, "HorizontalPodAutoscaler")
@@ -208,7 +210,7 @@ def test_a_single_node_never_shares_its_file() -> None:
 
 
 def test_a_site_lets_out_what_its_registry_names_and_nothing_more(tmp_path: Path) -> None:
-    """The overlay of a site as docs/operations.md has it, with the policy that the command makes."""
+    """The site's overlay is the one in docs/operations.md, with the policy that the command makes."""
     shutil.copytree(FOLDER, tmp_path / "kubernetes")
     site = tmp_path / "kubernetes" / "overlays" / "site"
     site.mkdir()
@@ -248,7 +250,7 @@ def test_a_site_lets_out_what_its_registry_names_and_nothing_more(tmp_path: Path
 
 
 def test_a_mounted_registry_changes_as_kubernetes_changes_it(tmp_path: Path) -> None:
-    """The kubelet swaps the link `..data`; clients.toml itself is a link that never changes."""
+    """The kubelet replaces the link `..data`; clients.toml itself is a link that never changes."""
 
     def folder(name: str, client: str) -> str:
         (tmp_path / name).mkdir()

@@ -1,4 +1,4 @@
-"""deploy/nginx/nginx.conf in a real nginx, in front of a real service: what a proxy adds and what it must not break."""
+"""A real nginx with deploy/nginx/nginx.conf in front of a real service breaks no call."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(not CONF.is_file(), reason="a wheel has no deplo
 
 @dataclass(frozen=True)
 class Proxy:
-    """A running nginx and what stands behind it."""
+    """A proxy is a running nginx with the service behind it."""
 
     port: int
     certificate: Path
@@ -58,7 +58,7 @@ class Proxy:
 
 @contextmanager
 def nginx(folder: Path, upstream: int) -> Iterator[Proxy]:
-    """The file as it is shipped, but for the places of its files, its port and the upstream's name."""
+    """Returns the shipped file with other paths, another port and another name of the upstream."""
     found = shutil.which("nginx")
     if found is None:
         if os.environ.get("CI") == "true":
@@ -111,7 +111,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """nginx in front of `cds-service serve` in development mode."""
+    """Starts nginx in front of `cds-service serve` in development mode."""
     folder = tmp_path_factory.mktemp("nginx")
     port = free_port("127.0.0.1")
     (folder / "clients.toml").write_text("")
@@ -207,7 +207,7 @@ def test_bodies_that_never_come_hold_the_proxy_and_not_the_service(proxy: Proxy)
 
 
 def test_no_call_meets_a_connection_that_the_service_has_just_closed(proxy: Proxy) -> None:
-    """The service closes idle connections after 5 s; nginx lets go of them after 4 s."""
+    """The service closes idle connections after 5 s; nginx closes them after 4 s."""
     for pause in (0.0, 3.9, 5.0):
         time.sleep(pause)
         assert [proxy.get("/ready").status_code for _ in range(4)] == [200] * 4
@@ -265,6 +265,6 @@ def test_the_certificate_is_for_this_machine_and_kept_while_it_is_good(tmp_path:
     subprocess.run(make, check=True, capture_output=True)
     first = (tmp_path / "certificate.pem").read_bytes()
     assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
-    told = subprocess.run(make, check=True, capture_output=True, text=True).stdout
-    assert "good until" in told
+    result = subprocess.run(make, check=True, capture_output=True, text=True).stdout
+    assert "good until" in result
     assert (tmp_path / "certificate.pem").read_bytes() == first

@@ -1,4 +1,4 @@
-"""Metrics, the page that explains them, the alarms and the dashboard speak of the same things."""
+"""The metrics, the page that explains them, the alarms and the dashboard use the same names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXPORTED = {f"{name}_total" for name in COUNTERS} | set(GAUGES) | {SECONDS}
 
 
 def metrics_in(text: str) -> set[str]:
-    """The metrics that a text names; parts of the histogram count as the histogram."""
+    """Returns the metrics that a text names; parts of a histogram count as the histogram."""
     found = re.findall(r"\bcds_[a-z0-9_]+", text)
     return {SECONDS if name.startswith(SECONDS) else name for name in found}
 
@@ -43,7 +43,7 @@ def page() -> str:
 
 
 def rows() -> list[tuple[str, str]]:
-    """Metrics of each row of the page's table, and its alarm."""
+    """Returns the metrics of each row of the page's table, and its alarm."""
     return re.findall(r"^\| (`cds_[^|]*) \| ([^|]*) \|", page(), re.MULTILINE)
 
 
@@ -52,7 +52,7 @@ def test_the_page_explains_every_metric_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
-def test_an_alarm_rests_on_metrics_that_exist_and_says_what_it_is(rule: dict[str, Any]) -> None:
+def test_an_alarm_uses_metrics_that_exist_and_has_a_description(rule: dict[str, Any]) -> None:
     assert metrics_in(rule["expr"])
     assert metrics_in(rule["expr"]) <= EXPORTED
     assert rule["labels"]["severity"] in {"page", "ticket"}
@@ -87,7 +87,7 @@ def test_the_dashboard_names_only_alarms_that_exist() -> None:
     assert named <= known
 
 
-def test_prometheus_takes_the_rules_and_they_do_what_their_examples_say() -> None:
+def test_prometheus_accepts_the_alarm_rules_and_their_examples_hold() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian's package prometheus)")

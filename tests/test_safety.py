@@ -94,7 +94,7 @@ NUMBERS = st.sampled_from(["121", "123.4", "125.9"])
 
 @st.composite
 def offered(draw: st.DrawFn) -> Call:
-    """Adults to whom restriction is offered while nothing is added."""
+    """Returns adults to whom restriction is offered as long as nothing is added."""
     cause = draw(st.sampled_from([OVERLOADED, EUVOLEMIC]))
     extra = draw(st.lists(st.sampled_from(HARMLESS), max_size=2, unique_by=json.dumps))
     medicines = draw(st.sampled_from([(), (taking("sertraline", 9),), (taking("furosemide"),)]))
@@ -112,7 +112,7 @@ def _restricts(call: Call) -> bool:
 
 @given(call=offered())
 @settings(max_examples=60, deadline=None)
-def test_the_patients_of_this_file_are_offered_restriction_so_that_the_tests_below_mean_something(
+def test_the_patients_of_this_file_are_offered_restriction(
     call: Call,
 ) -> None:
     assert _restricts(call)
@@ -128,7 +128,7 @@ def test_one_forbidding_problem_withdraws_the_offer(text: str, code: str, call: 
 MILD_SALINE = Call(record=(sodium("128"), *EUVOLEMIC), drafts=(draft(SALINE_3, ml=250),))
 
 
-def test_restriction_instead_of_saline_is_offered_so_that_the_next_test_means_something() -> None:
+def test_restriction_instead_of_saline_is_offered() -> None:
     assert _restricts(MILD_SALINE)
 
 
@@ -173,7 +173,7 @@ def test_an_older_sodium_in_hospital_withdraws_the_offer(call: Call, hours: floa
 
 
 def _codes() -> list[str]:
-    """One code of every condition that the catalogue knows."""
+    """Returns one code of every condition in the catalogue."""
     concepts = pipeline().knowledge.terms.concepts.values()
     return [
         code.lstrip("=").replace("?", "0")
@@ -199,7 +199,7 @@ DRAFTS = [
 
 @st.composite
 def wild(draw: st.DrawFn) -> Call:
-    """Any record that the catalogue can describe, with any source missing."""
+    """Draws any record that the catalogue can describe, with any source missing."""
     ages = st.floats(0, 100, allow_nan=False)
     values = st.decimals(85, 160, places=1).map(str)
     sodiums = draw(st.lists(st.builds(sodium, values, ages), max_size=6))
@@ -231,7 +231,7 @@ def _once(*resources: Resource) -> tuple[Resource, ...]:
 
 
 def _sound(card: Card) -> None:
-    """The limits of a card, and that it orders nothing that a prescriber must think out."""
+    """Checks the limits of a card, and that it drafts nothing that a prescriber must decide alone."""
     assert len(card.summary) < 140
     assert len(card.detail) <= 1500
     assert "$" not in card.text
@@ -299,6 +299,6 @@ def test_the_same_request_and_its_entries_in_any_order_get_the_same_cards(
     assert call.answer(body).cards == answer
 
 
-def test_restriction_is_no_answer_while_sodium_itself_cannot_be_read() -> None:
+def test_no_restriction_is_offered_while_sodium_cannot_be_read() -> None:
     with pytest.raises(DataUnavailable):
         Call(record=OVERLOADED, failing=("sodium",)).cards()

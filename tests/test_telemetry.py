@@ -1,4 +1,4 @@
-"""Log lines and ids: what tools of an operator parse, and what tells calls apart."""
+"""Log lines have a fixed layout that an operator's tools can parse, and each call has its own id."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def lines() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-def test_a_line_is_one_object_in_the_layout_that_it_always_had(lines: io.StringIO) -> None:
+def test_a_log_line_is_one_json_object_in_the_usual_layout(lines: io.StringIO) -> None:
     log().info(
         "call",
         status=200,
@@ -35,13 +35,13 @@ def test_a_line_is_one_object_in_the_layout_that_it_always_had(lines: io.StringI
     assert text.startswith(
         '{"status": 200, "sources": {"sodium": "empty"}, "shadow": false, "milliseconds": 1.5, '
     )
-    told = json.loads(text)
-    assert (told["event"], told["level"]) == ("call", "info")
-    assert told["time"].endswith("Z")
-    assert "patient" not in told
+    result = json.loads(text)
+    assert (result["event"], result["level"]) == ("call", "info")
+    assert result["time"].endswith("Z")
+    assert "patient" not in result
 
 
-def test_what_json_has_no_word_for_still_makes_a_line(lines: io.StringIO) -> None:
+def test_a_value_that_json_cannot_express_still_makes_a_line(lines: io.StringIO) -> None:
     log().info("odd", file="broken \udce9 name", count=1)
     log().info("odd", reason=complex(1, 2))
     first, second = map(json.loads, lines.getvalue().splitlines())

@@ -46,7 +46,7 @@ Seen = Callable[[Call], bool]
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """`seen` holds for the call made with `at`, and no longer for the one made with `beyond`."""
+    """An edge: `seen` is true for the call with `at`, and no longer for the call with `beyond`."""
 
     number: str  # its name in thresholds.toml
     says: str
@@ -59,34 +59,34 @@ class Edge:
 def edge(
     number: str, says: str, call: Make, seen: Seen, at: float, beyond: float | None = None
 ) -> Edge:
-    """An edge; without `beyond` it is a span of time, and one minute more is beyond it."""
+    """Returns an edge; without `beyond` it is a span of time, and `beyond` is one minute more."""
     return Edge(number=number, says=says, call=call, seen=seen, at=at, beyond=beyond or at + 1 / 60)
 
 
-def told(words: str) -> Seen:
-    """Whether any card says this."""
+def shown(words: str) -> Seen:
+    """Returns a check that any card says this."""
     return lambda call: any(words in card.text for card in call.cards())
 
 
 def offered(words: str, of: str = "") -> Seen:
-    """Whether any button that begins with `of` offers this."""
+    """Returns a check that any button that begins with `of` offers this."""
     return lambda call: any(
         label.startswith(of) and words in label for card in call.cards() for label in card.labels
     )
 
 
 def head(wanted: str) -> Seen:
-    """Whether there is a card of this topic and indicator."""
+    """Returns a check that there is a card of this topic and indicator."""
     return lambda call: any(card.head.startswith(wanted) for card in call.cards())
 
 
 def no(seen: Seen) -> Seen:
-    """The contrary."""
+    """Returns the opposite check."""
     return lambda call: not seen(call)
 
 
 def may_restrict(call: Call) -> bool:
-    """Whether the plan offers a restriction, whichever card leads."""
+    """Returns True if the plan offers a restriction, on any card."""
     case = call.evaluation().case
     return case is not None and case.restriction.verdict == "offer"
 
@@ -100,19 +100,19 @@ def select(order: Resource, *record: Resource, **more: Any) -> Call:
 
 
 def ended(drug: str | tuple[str, str], hours: float) -> Resource:
-    """A drug that was taken for long, until so many hours ago."""
+    """Returns a drug that was taken for a long time, until so many hours ago."""
     period = {"start": instant(days=200), "end": instant(hours=hours)}
     dosage = [{"timing": {"repeat": {"boundsPeriod": period}}}]
     return taking(drug, status="completed", dosageInstruction=dosage)
 
 
 def urine(hours: float, osmolality: str = "400") -> tuple[Resource, ...]:
-    """Urine as in SIADH."""
+    """Returns urine results as in SIADH."""
     return lab("urine-sodium", "60", hours), lab("urine-osmolality", osmolality, hours)
 
 
 def supply(days: float) -> dict[str, Any]:
-    """A course of so many days."""
+    """Returns an order for a course of so many days."""
     return {"dispenseRequest": {"expectedSupplyDuration": {"value": days, "code": "d"}}}
 
 
@@ -192,56 +192,56 @@ SPANS = [
         "urine_labs_hours",
         "urine of the last two days tells the volume status",
         lambda h: view(sodium("128"), lab("urine-sodium", "20", h)),
-        told("Do not restrict fluids"),
+        shown("Do not restrict fluids"),
         48,
     ),
     edge(
         "urine_pair_hours",
         "urine explains a sodium of the same day",
         lambda h: view(sodium("128"), *urine(2 + h)),
-        told("SIADH pattern"),
+        shown("SIADH pattern"),
         24,
     ),
     edge(
         "diuretic_washout_hours",
         "a diuretic of the last three days hides a SIADH pattern",
         lambda h: view(sodium("128"), *urine(2), ended("furosemide", h)),
-        no(told("SIADH pattern")),
+        no(shown("SIADH pattern")),
         72,
     ),
     edge(
         "stop_unknown_days",
         "a stopped order without its date may have lasted until now",
         lambda h: view(sodium("128"), *urine(2), taking("furosemide", h / 24, status="stopped")),
-        no(told("SIADH pattern")),
+        no(shown("SIADH pattern")),
         90 * DAY,
     ),
     edge(
         "bun_creatinine_pair_hours",
         "urea and creatinine of one day make a ratio",
         lambda h: view(sodium("128"), lab("bun", "50"), lab("creatinine", "1", 2 + h)),
-        told("Do not restrict fluids"),
+        shown("Do not restrict fluids"),
         24,
     ),
     edge(
         "demyelination_bmi_days",
         "a low body mass index counts for a year",
         lambda h: view(sodium("128"), lab("bmi", "17", h)),
-        told("High risk of osmotic demyelination"),
+        shown("High risk of osmotic demyelination"),
         365 * DAY,
     ),
     edge(
         "demyelination_episode_days",
         "a very low sodium counts for two weeks",
         lambda h: view(sodium("128"), sodium("104", h)),
-        told("High risk of osmotic demyelination"),
+        shown("High risk of osmotic demyelination"),
         14 * DAY,
     ),
     edge(
         "normal_before_days",
         "a normal sodium in the half year before the start makes the drug the probable cause",
         lambda h: view(sodium("128"), taking("sertraline", 10), sodium("140", 10 * DAY + h)),
-        told("probable cause"),
+        shown("probable cause"),
         180 * DAY,
     ),
     edge(
@@ -285,7 +285,7 @@ SPANS = [
         lambda h: view(
             sodium("123"), ASCITES, lab("creatinine", "1.3"), lab("creatinine", "1", 2 + h)
         ),
-        told("creatinine rose"),
+        shown("creatinine rose"),
         48,
     ),
     edge(
@@ -294,14 +294,14 @@ SPANS = [
         lambda h: view(
             sodium("123"), ASCITES, lab("creatinine", "1.6"), lab("creatinine", "1", 2 + h)
         ),
-        told("creatinine rose"),
+        shown("creatinine rose"),
         90 * DAY,
     ),
     edge(
         "weight_loss_days",
         "weight lost within a week",
         lambda h: view(sodium("123"), ASCITES, lab("weight", "72"), lab("weight", "75", 2 + h)),
-        told("weight fell"),
+        shown("weight fell"),
         7 * DAY,
     ),
     edge(
@@ -322,7 +322,7 @@ SPANS = [
         "raising_case_hours",
         "a sodium of the last day still tells that hypertonic saline does not fit",
         lambda h: select(draft(SALINE_3, ml=250), sodium("132", h)),
-        told("without life-threatening symptoms"),
+        shown("without life-threatening symptoms"),
         24,
     ),
     edge(
@@ -370,7 +370,7 @@ AMOUNTS = [
         "urate_low_below",
         "uric acid below 4 supports SIADH",
         lambda mg: view(sodium("128"), *urine(2), lab("urate", str(mg))),
-        told("uric acid"),
+        shown("uric acid"),
         3.9,
         4,
     ),
@@ -393,7 +393,7 @@ AMOUNTS = [
             ),
             sodium("124"),
         ),
-        no(told("limit is 4 d")),
+        no(shown("limit is 4 d")),
         4,
         5,
     ),
@@ -418,7 +418,7 @@ def test_a_number_counts_up_to_its_edge(at_edge: Edge) -> None:
 
 
 def _planned(call: Call, label: str) -> timedelta:
-    """How long from now the sodium of this button is to be drawn."""
+    """Returns the time from now until the sodium of this button is to be drawn."""
     for card in call.cards():
         for suggestion in card.raw.get("suggestions", []):
             if label in suggestion["label"]:
@@ -448,12 +448,12 @@ def test_the_next_sodium_is_drawn_when_the_card_says(call: Call, label: str, hou
 
 
 def test_only_the_european_profile_counts_vomiting_as_severe() -> None:
-    """0 stands for "never" in the table; any other number here would be a decision nobody took."""
+    """0 means "never" in the table; any other number would be a decision that was never made."""
     assert pipeline().knowledge.limits["aasld"].vomiting_severe_below == 0
 
 
 def site_hooks(folder: Path, number: str, value: int) -> Path:
-    """hooks/ of a site that changed one number."""
+    """Returns the hooks/ of a site that changed one number."""
     hooks = folder / "hooks"
     shutil.copytree(default_hooks_dir(), hooks)
     file = hooks / "knowledge" / "thresholds.toml"
@@ -471,12 +471,12 @@ def weak_hooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("na", "named"), [("129.9", True), ("130", False)])
-def test_weakly_linked_drugs_are_named_below_130_where_a_site_wants_them(
+def test_weakly_linked_drugs_are_named_below_130_if_a_site_wants_them(
     na: str, named: bool, weak_hooks: Path
 ) -> None:
     record = sodium(na), taking("omeprazole", 20)
-    assert told("omeprazole")(Call(record=record, hooks=weak_hooks)) is named
-    assert not told("omeprazole")(Call(record=record))
+    assert shown("omeprazole")(Call(record=record, hooks=weak_hooks)) is named
+    assert not shown("omeprazole")(Call(record=record))
 
 
 @pytest.fixture(scope="module")
@@ -484,7 +484,7 @@ def patient_hooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site_hooks(tmp_path_factory.mktemp("patient"), "current_inpatient_hours", 48)
 
 
-def test_restriction_needs_a_sodium_of_today_also_where_a_site_trusts_one_for_two_days(
+def test_restriction_needs_a_sodium_of_today_even_if_a_site_trusts_one_for_two_days(
     patient_hooks: Path,
 ) -> None:
     late = sodium("123", 24 + 1 / 60)

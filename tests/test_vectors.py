@@ -41,7 +41,7 @@ SAH = problem("I60.9", 6)
 
 @dataclass(frozen=True, kw_only=True)
 class Vector:
-    """One row: a call, the cards in order, and what must and must not stand on them."""
+    """A vector is a call, its cards in order, and the words that must and must not be on them."""
 
     id: str
     call: Call
@@ -57,7 +57,7 @@ class Vector:
 def view(
     id_: str, *record: dict[str, Any], cards: str | tuple[str, ...] = (), **more: Any
 ) -> Vector:
-    """A chart is opened."""
+    """Returns a vector in which a chart is opened."""
     return _vector(id_, record, (), cards, more)
 
 
@@ -68,7 +68,7 @@ def select(
     cards: str | tuple[str, ...] = (),
     **more: Any,
 ) -> Vector:
-    """An order is selected."""
+    """Returns a vector in which an order is selected."""
     return _vector(id_, record, (order, *more.pop("other_drafts", ())), cards, more)
 
 
@@ -477,11 +477,11 @@ VECTORS = {vector.id: vector for vector in (*B6, *E4)}
 @pytest.mark.parametrize("vector", VECTORS.values(), ids=VECTORS)
 def test_vector(vector: Vector) -> None:
     cards = vector.call.cards()
-    told = "\n".join(card.text for card in cards)
+    result = "\n".join(card.text for card in cards)
     labels = [label for card in cards for label in card.labels]
     assert [card.head for card in cards] == list(vector.cards)
-    assert [words for words in vector.says if words not in told] == []
-    assert [words for words in vector.never if words in told] == []
+    assert [words for words in vector.says if words not in result] == []
+    assert [words for words in vector.never if words in result] == []
     assert [part for part in vector.offers if not any(part in label for label in labels)] == []
     assert any(card.restricts for card in cards) is vector.restricts
     assert [name for card in cards for name in card.stops] == list(vector.stops)

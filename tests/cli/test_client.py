@@ -1,4 +1,4 @@
-"""`cds-service client`: an EHR is registered and its token tried, without a running service."""
+"""`cds-service client` registers an EHR and tests its token without a running service."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ ANNE = (
 )
 
 
-def test_add_writes_an_entry_and_says_what_the_analyst_types_in(registry: Path) -> None:
+def test_add_writes_an_entry_and_prints_what_the_analyst_types_in(registry: Path) -> None:
     registry.write_text("# ours\n" + registry.read_text())
-    told = run(*ANNE, "--jwks-url", "https://anne.example/jwks", "--audience", "typed-in")
-    assert told.exit_code == 0
+    result = run(*ANNE, "--jwks-url", "https://anne.example/jwks", "--audience", "typed-in")
+    assert result.exit_code == 0
     for line in (
         f"{BASE}/cds-services/hyponatremia-order-select",
         "https://anne.example/r4",
@@ -52,7 +52,7 @@ def test_add_writes_an_entry_and_says_what_the_analyst_types_in(registry: Path) 
         "60 minutes",
         "1500 ms",
     ):
-        assert line in told.output
+        assert line in result.output
     assert registry.read_text().startswith("# ours\n"), "comments of the site stay"
     mercy, anne = Registry.load(registry).clients
     assert (mercy.name, anne.name) == ("mercy", "anne")
@@ -60,10 +60,10 @@ def test_add_writes_an_entry_and_says_what_the_analyst_types_in(registry: Path) 
     assert anne.fhir_bases == ("https://anne.example/r4",)
 
 
-def test_add_asks_for_what_is_not_given(registry: Path) -> None:
+def test_add_prompts_for_values_that_are_not_given(registry: Path) -> None:
     typed = "anne\nhttps://anne.example/r4\n\n\n\nmercy.json\n"
-    told = run("add", typed=typed)
-    assert told.exit_code == 0, told.output
+    result = run("add", typed=typed)
+    assert result.exit_code == 0, result.output
     anne = Registry.load(registry).clients[1]
     assert anne.credentials.usable
     assert anne.fhir_bases == ()
@@ -73,7 +73,7 @@ def test_add_asks_for_what_is_not_given(registry: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "typed"), [(("--vendor", "epic"), "\n"), ((), "https://anne.example/r4\nepic\n")]
 )
-def test_one_word_sets_what_epic_cannot_show(
+def test_vendor_epic_sets_the_limits_of_epic(
     registry: Path, flags: tuple[str, ...], typed: str
 ) -> None:
     named = (
@@ -85,8 +85,8 @@ def test_one_word_sets_what_epic_cannot_show(
         "--jwks-file",
         "mercy.json",
     )
-    told = run(*named, *flags, typed=typed)
-    assert told.exit_code == 0, told.output
+    result = run(*named, *flags, typed=typed)
+    assert result.exit_code == 0, result.output
     assert Registry.load(registry).clients[1].card_limits == CardLimits(
         accepts_update=False, one_action_per_suggestion=True, selection_behavior_any_only=True
     )
@@ -104,7 +104,7 @@ def test_one_word_sets_what_epic_cannot_show(
         {"--jwks-url": "file:///etc/passwd"},
     ],
 )
-def test_what_would_break_the_registry_leaves_it_as_it_was(
+def test_an_entry_that_would_break_the_registry_leaves_it_unchanged(
     registry: Path, change: dict[str, str]
 ) -> None:
     before = registry.read_bytes()
@@ -113,15 +113,15 @@ def test_what_would_break_the_registry_leaves_it_as_it_was(
         | {"--jwks-url": "https://anne.example/jwks"}
         | change
     )
-    told = run("add", *(part for pair in given.items() for part in pair))
-    assert told.exit_code != 0
+    result = run("add", *(part for pair in given.items() for part in pair))
+    assert result.exit_code != 0
     assert registry.read_bytes() == before
     assert sorted(p.name for p in registry.parent.iterdir()) == ["clients.toml", "mercy.json"]
-    if isinstance(told.exception, RegistryError):
-        assert str(told.exception).startswith("clients.toml")
+    if isinstance(result.exception, RegistryError):
+        assert str(result.exception).startswith("clients.toml")
 
 
-def test_the_first_client_makes_the_file_for_its_owner_only(
+def test_the_first_client_creates_a_file_that_only_its_owner_can_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "etc" / "clients.toml"
@@ -130,7 +130,7 @@ def test_the_first_client_makes_the_file_for_its_owner_only(
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_is_typed_in_cannot_end_its_string(tmp_path: Path) -> None:
+def test_typed_text_cannot_end_its_toml_string(tmp_path: Path) -> None:
     hostile = NewClient(
         name="anne",
         issuer='https://x"\nopen_access = true\n#',
@@ -144,11 +144,11 @@ def test_what_is_typed_in_cannot_end_its_string(tmp_path: Path) -> None:
         Registry.load(tmp_path / "clients.toml")
 
 
-def test_a_token_that_would_pass_is_told_so(registry: Path) -> None:
-    told = run("test", "mercy", "--token", token())
-    assert told.exit_code == 0, told.output
-    assert "ES384+/=" in told.output
-    assert f"the token passes for {AUDIENCE}" in told.output
+def test_client_test_says_that_a_good_token_would_pass(registry: Path) -> None:
+    result = run("test", "mercy", "--token", token())
+    assert result.exit_code == 0, result.output
+    assert "ES384+/=" in result.output
+    assert f"the token passes for {AUDIENCE}" in result.output
 
 
 def test_a_token_is_read_from_standard_input(registry: Path) -> None:
@@ -170,35 +170,35 @@ def test_a_token_is_read_from_standard_input(registry: Path) -> None:
     ],
 )
 def test_a_token_that_would_not_pass_is_explained(registry: Path, said: str, why: str) -> None:
-    told = run("test", "mercy", "--token", said)
-    assert told.exit_code == 1
-    assert "refused" in told.output
-    assert why in told.output.rpartition("refused")[2]
-    assert said not in told.output
+    result = run("test", "mercy", "--token", said)
+    assert result.exit_code == 1
+    assert "refused" in result.output
+    assert why in result.output.rpartition("refused")[2]
+    assert said not in result.output
 
 
-def test_the_token_of_another_client_is_not_this_ones(registry: Path) -> None:
+def test_the_token_of_another_client_does_not_pass_for_this_one(registry: Path) -> None:
     (registry.parent / "anne.json").write_text(
         json.dumps({"keys": [public_jwk("ES384/2", alg="ES384")]})
     )
     more = '\n[clients.anne]\nissuer = "https://anne.example"\njwks_file = "anne.json"\n'
     registry.write_text(registry.read_text() + more)
-    told = run("test", "anne", "--token", token())
-    assert told.exit_code == 1
-    assert "clients.mercy" in told.output
+    result = run("test", "anne", "--token", token())
+    assert result.exit_code == 1
+    assert "clients.mercy" in result.output
 
 
-def test_a_client_without_keys_or_with_keys_out_of_reach_does_not_pass(registry: Path) -> None:
+def test_a_client_without_keys_or_with_unreachable_keys_does_not_pass(registry: Path) -> None:
     registry.write_text(
         '[clients.a]\n[clients.b]\nissuer = "x"\njwks_url = "http://127.0.0.1:9/jwks"\n'
     )
     for name, why in (("a", "no keys"), ("b", "no usable key set")):
-        told = run("test", name)
-        assert told.exit_code == 1
-        assert why in told.output
+        result = run("test", name)
+        assert result.exit_code == 1
+        assert why in result.output
 
 
-def test_an_unknown_client_is_answered_with_the_known_ones(registry: Path) -> None:
-    told = run("test", "nobody")
-    assert told.exit_code == 2
-    assert "mercy" in told.output
+def test_an_unknown_client_gets_a_list_of_the_known_ones(registry: Path) -> None:
+    result = run("test", "nobody")
+    assert result.exit_code == 2
+    assert "mercy" in result.output

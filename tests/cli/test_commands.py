@@ -1,4 +1,4 @@
-"""The command line as a person meets it: help that teaches, clear errors, right exit codes, --json for scripts."""
+"""The command line has help pages, clear errors, right exit codes, and --json for scripts."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def hooks(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("command", Commands.commands_by_name)
-def test_each_command_explains_itself(command: str) -> None:
-    told = CliRunner().invoke(cli, [command, "--help"])
-    assert told.exit_code == 0
-    assert told.output.startswith("Usage:")
+def test_each_command_has_a_help_page(command: str) -> None:
+    result = CliRunner().invoke(cli, [command, "--help"])
+    assert result.exit_code == 0
+    assert result.output.startswith("Usage:")
 
 
 def _groups(command: click.Command, name: str = "cds-service") -> Iterator[tuple[str, click.Group]]:
@@ -62,9 +62,9 @@ def test_no_line_in_a_list_of_commands_is_cut(group: click.Group) -> None:
 
 
 def test_check_finds_our_hooks_sound() -> None:
-    told = run("check", "--json")
-    assert told.returncode == 0
-    assert json.loads(told.stdout)["sound"] is True
+    result = run("check", "--json")
+    assert result.returncode == 0
+    assert json.loads(result.stdout)["sound"] is True
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ def test_unsound_hooks_end_with_78_and_name_file_and_key(
     text = path.read_text(encoding="utf-8")
     assert find in text
     path.write_text(text.replace(find, replace, 1), encoding="utf-8")
-    told = run("check", "--hooks", str(hooks))
-    assert told.returncode == 78
-    assert told.stderr.count("\n") == 1
-    assert file in told.stderr
-    assert named in told.stderr
+    result = run("check", "--hooks", str(hooks))
+    assert result.returncode == 78
+    assert result.stderr.count("\n") == 1
+    assert file in result.stderr
+    assert named in result.stderr
 
 
 def test_replay_shows_a_card_as_text_and_as_json() -> None:
@@ -113,33 +113,33 @@ def test_replay_says_when_there_is_no_card() -> None:
 
 
 def test_an_unknown_story_is_one_line_that_lists_the_known_ones() -> None:
-    told = run("replay", "no-such-story")
-    assert told.returncode == 2
-    assert told.stderr.count("\n") == 1
-    assert "cramps-in-siadh" in told.stderr
+    result = run("replay", "no-such-story")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "cramps-in-siadh" in result.stderr
 
 
-def test_explain_says_why_and_why_not() -> None:
+def test_explain_says_why_a_rule_did_not_fire() -> None:
     request = default_fixtures_dir() / "normal-sodium" / "request.json"
-    told = run("explain", str(request), "--at", "2026-11-20T09:00:00Z", "--json")
-    assert told.returncode == 0
+    result = run("explain", str(request), "--at", "2026-11-20T09:00:00Z", "--json")
+    assert result.returncode == 0
     because = {
-        row["rule"]: row["because"] for row in json.loads(told.stdout)["explanation"]["silent"]
+        row["rule"]: row["because"] for row in json.loads(result.stdout)["explanation"]["silent"]
     }
     assert "139" in because["PV-MILD"]
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", '{"hook": "order-sign"}'])
-def test_explain_refuses_what_is_no_hook_call(body: str) -> None:
-    told = run("explain", "-", stdin=body)
-    assert told.returncode == 1
-    assert told.stderr.count("\n") == 1
+def test_explain_refuses_a_body_that_is_not_a_hook_call(body: str) -> None:
+    result = run("explain", "-", stdin=body)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
 
 
 def test_the_demo_keeps_to_this_machine() -> None:
-    told = run("demo", "--host", "0.0.0.0")  # noqa: S104  # that is what is refused
-    assert told.returncode == 78
-    assert "--demo-public" in told.stderr
+    result = run("demo", "--host", "0.0.0.0")  # noqa: S104  # that is what is refused
+    assert result.returncode == 78
+    assert "--demo-public" in result.stderr
 
 
 def test_a_busy_port_is_one_clear_line() -> None:
@@ -149,20 +149,20 @@ def test_a_busy_port_is_one_clear_line() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        told = run("demo", "--port", str(port))
-    assert told.returncode == 1
-    assert told.stderr.count("\n") == 1
-    assert f"Port {port}" in told.stderr
+        result = run("demo", "--port", str(port))
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert f"Port {port}" in result.stderr
 
 
-def test_a_fhir_base_that_is_none_is_refused() -> None:
-    told = run("demo", "--port", "0", "--fhir-base", "file:///etc/passwd")
-    assert told.returncode == 78
-    assert "--fhir-base" in told.stderr
+def test_a_fhir_base_that_is_not_http_is_refused() -> None:
+    result = run("demo", "--port", "0", "--fhir-base", "file:///etc/passwd")
+    assert result.returncode == 78
+    assert "--fhir-base" in result.stderr
 
 
 def test_a_wrong_setting_names_the_variable_and_not_its_value() -> None:
-    told = run("serve", CDS_PORT="secret-value")
-    assert told.returncode == 78
-    assert "CDS_PORT" in told.stderr
-    assert "secret-value" not in told.stderr
+    result = run("serve", CDS_PORT="secret-value")
+    assert result.returncode == 78
+    assert "CDS_PORT" in result.stderr
+    assert "secret-value" not in result.stderr

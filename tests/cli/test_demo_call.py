@@ -1,4 +1,4 @@
-"""A service in development mode with a generated registry, called as the invented EHR calls it."""
+"""A service in development mode answers the invented EHR of a generated registry."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def records() -> Iterator[FhirStore]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, records: FhirStore) -> Path:
-    """clients.toml and the key of its one EHR."""
+    """Returns the options for clients.toml and for the key of its one EHR."""
     made = tmp_path_factory.mktemp("registry")
-    told = run("demo", "registry", "--fhir-base", records.base, *_files(made))
-    assert told.returncode == 0, told.stderr
+    result = run("demo", "registry", "--fhir-base", records.base, *_files(made))
+    assert result.returncode == 0, result.stderr
     return made
 
 
@@ -74,21 +74,21 @@ def test_a_call_with_the_key_gets_the_cards_of_the_story_read_live(
         "--service-url",
         service,
     )
-    told = run(*arguments, "--key-file", key)
-    assert told.returncode == 0, told.stderr
-    assert "1000 mL" in told.stdout
+    result = run(*arguments, "--key-file", key)
+    assert result.returncode == 0, result.stderr
+    assert "1000 mL" in result.stdout
     as_json = json.loads(run(*arguments, "--key-file", key, "--json").stdout)
     assert [card["source"]["topic"]["code"] for card in as_json["cards"]]
 
 
 def test_a_call_without_the_key_is_refused_in_one_line(service: str, records: FhirStore) -> None:
-    told = run(
+    result = run(
         "demo", "call", "cramps-in-siadh", "--fhir-base", records.base, "--service-url", service
     )
-    assert told.returncode == 1
-    assert "answered 401" in told.stderr
-    assert "token" in told.stderr
-    assert told.stderr.count("\n") == 1
+    assert result.returncode == 1
+    assert "answered 401" in result.stderr
+    assert "token" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_token_of_the_generated_registry_counts_once(
@@ -105,7 +105,7 @@ def test_a_token_of_the_generated_registry_counts_once(
     assert said == [200, 401]
 
 
-def test_the_key_is_for_its_owner_and_neither_file_is_ever_overwritten(
+def test_only_the_owner_can_read_the_key_and_neither_file_is_overwritten(
     folder: Path, records: FhirStore
 ) -> None:
     key, registry = folder / "key/ehr.pem", folder / "clients.toml"
@@ -118,25 +118,25 @@ def test_the_key_is_for_its_owner_and_neither_file_is_ever_overwritten(
     assert (key.read_bytes(), registry.read_bytes()) == before
 
 
-def test_a_registry_of_somebody_else_is_left_alone(tmp_path: Path, records: FhirStore) -> None:
+def test_a_registry_without_its_key_is_not_overwritten(tmp_path: Path, records: FhirStore) -> None:
     (tmp_path / "clients.toml").write_text("[clients.mercy]\n")
-    told = run("demo", "registry", "--fhir-base", records.base, *_files(tmp_path))
-    assert told.returncode == 1
-    assert "not overwritten" in told.stderr
+    result = run("demo", "registry", "--fhir-base", records.base, *_files(tmp_path))
+    assert result.returncode == 1
+    assert "not overwritten" in result.stderr
     assert (tmp_path / "clients.toml").read_text() == "[clients.mercy]\n"
     assert not (tmp_path / "key").exists()
 
 
-def test_nobody_at_the_url_is_one_clear_line(records: FhirStore) -> None:
+def test_a_url_without_a_service_is_one_clear_line(records: FhirStore) -> None:
     url = f"http://127.0.0.1:{free_port('127.0.0.1')}"
-    told = run("demo", "call", "acute-fall", "--fhir-base", records.base, "--service-url", url)
-    assert told.returncode == 1
-    assert "Is the service running there?" in told.stderr
+    result = run("demo", "call", "acute-fall", "--fhir-base", records.base, "--service-url", url)
+    assert result.returncode == 1
+    assert "Is the service running there?" in result.stderr
 
 
 def test_a_key_that_cannot_be_read_is_refused(tmp_path: Path, records: FhirStore) -> None:
     (tmp_path / "ehr.pem").write_text("no key")
-    told = run(
+    result = run(
         "demo",
         "call",
         "acute-fall",
@@ -145,5 +145,5 @@ def test_a_key_that_cannot_be_read_is_refused(tmp_path: Path, records: FhirStore
         "--key-file",
         f"{tmp_path}/ehr.pem",
     )
-    assert told.returncode == 2
-    assert "--key-file" in told.stderr
+    assert result.returncode == 2
+    assert "--key-file" in result.stderr

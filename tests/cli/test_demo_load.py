@@ -1,4 +1,4 @@
-"""`cds-service demo load`: the stories in FHIR servers of every temper, and the same cards read back live."""
+"""`cds-service demo load` writes the stories to good and bad FHIR servers; live reads give the same cards."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DEADLINE_MS = 5000  # a slow machine is not what is tried here
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command as typed: exit code, standard output, standard error. Pauses take no time."""
+    """Runs the command as typed and returns exit code, output and errors. Pauses take no time."""
     monkeypatch.setattr(upload, "_PAUSES_S", (0.0, 0.0, 0.0))
     monkeypatch.setattr(upload, "_LOOK_EVERY_S", 0.02)
 
@@ -46,8 +46,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr(sys, "argv", ["cds-service", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
-        told = capsys.readouterr()
-        return int(ended.value.code or 0), told.out, told.err
+        result = capsys.readouterr()
+        return int(ended.value.code or 0), result.out, result.err
 
     return typed
 
@@ -60,7 +60,7 @@ def store() -> Iterator[FhirStore]:
 
 @cache
 def reading(base: str, profile: str, folder: Path) -> FlaskClient:
-    """A service that reads everything from `base`, under a profile; one for all stories."""
+    """Makes one service for all stories that reads everything from `base`, under a profile."""
     reader = Client(
         fhir_bases=(base,),
         open_access=True,
@@ -75,7 +75,7 @@ def reading(base: str, profile: str, folder: Path) -> FlaskClient:
 
 
 def live_cards(story: Story, base: str, folder: Path) -> list[dict[str, Any]]:
-    """The cards of a service that reads the story from `base`, under the story's own profile."""
+    """Returns the cards of a service that reads the story from `base`, under the story's profile."""
     client = reading(base, story.file.profile, folder)
     call = live_call(story, base, None, datetime.now(UTC))
     assert "prefetch" not in call
@@ -96,10 +96,10 @@ def test_what_was_loaded_gets_the_cards_that_the_stories_promise(
     with fhir_store(Habits(transactions=transactions)) as store:
         code, out, _ = run("demo", "load", "--fhir-base", store.base, "--json")
         assert code == 0
-        told = json.loads(out)
-        assert told["by"] == ("transaction" if transactions else "put")
-        assert {s["name"] for s in told["stories"]} | set(told["leftOut"]) == set(stories)
-        for named in told["stories"]:
+        result = json.loads(out)
+        assert result["by"] == ("transaction" if transactions else "put")
+        assert {s["name"] for s in result["stories"]} | set(result["leftOut"]) == set(stories)
+        for named in result["stories"]:
             story = stories[named["name"]]
             cards = live_cards(story, store.base, tmp_path)
             assert [_head(card) for card in cards] == [
@@ -128,7 +128,7 @@ def test_a_second_run_brings_the_same_resources_to_its_own_minute(
     assert set(store.held.resources) == set(loaded)
 
 
-def test_only_the_story_that_was_asked_for_is_loaded_and_what_is_printed_can_be_pasted(
+def test_only_the_named_story_is_loaded_and_the_printed_lines_can_be_pasted(
     run: Run, store: FhirStore
 ) -> None:
     code, out, _ = run("demo", "load", "--fhir-base", f"{store.base}/", "--story", "acute-fall")
@@ -151,7 +151,7 @@ def test_an_unknown_story_is_refused_before_anything_is_written(run: Run, store:
     assert store.held.asked == []
 
 
-def test_a_server_that_starts_late_is_waited_for(run: Run) -> None:
+def test_load_waits_for_a_server_that_starts_late(run: Run) -> None:
     port = free_port("127.0.0.1")
     stop = threading.Event()
 
@@ -185,7 +185,7 @@ def test_no_server_is_one_clear_line(run: Run) -> None:
 
 @pytest.mark.parametrize("status", [400, 404, 422, 500])
 @pytest.mark.parametrize("transactions", [True, False], ids=["transaction", "put-only"])
-def test_a_refusal_in_the_middle_names_resource_and_status_and_a_second_run_mends_it(
+def test_a_refusal_in_the_middle_names_resource_and_status_and_a_second_run_completes_it(
     run: Run, store: FhirStore, status: int, transactions: bool
 ) -> None:
     def trouble(method: str, path: str, number: int) -> int | None:
@@ -215,7 +215,7 @@ def test_a_refusal_in_the_middle_names_resource_and_status_and_a_second_run_mend
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_busy_server_is_asked_again_and_told_of_in_the_end(
+def test_load_tries_a_busy_server_again_and_names_it_if_it_stays_busy(
     run: Run, store: FhirStore, status: int
 ) -> None:
     store.habits = Habits(trouble=lambda method, path, number: status if number in (2, 4) else None)
@@ -243,7 +243,7 @@ def test_a_server_that_stops_answering_in_the_middle_is_named(
     assert "Encounter/acute-fall-visit: no answer within" in err
 
 
-def test_a_patient_who_is_somebody_else_is_never_overwritten(run: Run, store: FhirStore) -> None:
+def test_another_person_under_the_same_id_is_never_overwritten(run: Run, store: FhirStore) -> None:
     someone = {
         "resourceType": "Patient",
         "id": "acute-fall",
@@ -298,13 +298,13 @@ def test_invented_records_go_through_the_open_internet_by_https_only(
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "http://u:p@127.0.0.1/fhir", "127.0.0.1:8080/fhir", ""]
 )
-def test_what_is_no_base_url_is_refused(run: Run, url: str) -> None:
+def test_a_text_that_is_not_a_base_url_is_refused(run: Run, url: str) -> None:
     code, _, err = run("demo", "load", "--fhir-base", url)
     assert code == 2
     assert "--fhir-base" in err
 
 
-def test_a_move_elsewhere_is_told_and_not_followed() -> None:
+def test_a_redirect_is_reported_and_not_followed() -> None:
     with responses.RequestsMock() as net:
         net.get(
             "http://127.0.0.1:1/fhir/metadata",
@@ -315,7 +315,7 @@ def test_a_move_elsewhere_is_told_and_not_followed() -> None:
             Upload("http://127.0.0.1:1/fhir").wait(60, lambda waited, why: None)
 
 
-def test_a_transaction_that_failed_inside_a_200_is_not_taken_for_done() -> None:
+def test_a_transaction_that_failed_inside_a_200_is_an_error() -> None:
     patient = {"resourceType": "Patient", "id": "p1", "name": [{"family": "A"}]}
     failed = {"resourceType": "Bundle", "entry": [{"response": {"status": "422 Unprocessable"}}]}
     with responses.RequestsMock() as net:
@@ -345,14 +345,14 @@ def test_each_resource_is_written_after_those_that_it_refers_to() -> None:
     assert names[-1] == "Observation/o"
 
 
-def test_an_option_of_the_demo_before_a_command_is_not_dropped_in_silence(run: Run) -> None:
+def test_an_option_of_the_demo_before_a_subcommand_is_refused(run: Run) -> None:
     code, _, err = run("demo", "--fhir-base", "http://127.0.0.1:1/fhir", "load")
     assert code == 2
     assert "--fhir-base belongs behind the command" in err
 
 
 @pytest.mark.parametrize("command", ["load", "request", "call", "registry"])
-def test_each_command_explains_itself(run: Run, command: str) -> None:
+def test_each_command_has_a_help_page(run: Run, command: str) -> None:
     code, out, _ = run("demo", command, "--help")
     assert code == 0
     assert "--fhir-base" in out

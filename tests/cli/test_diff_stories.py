@@ -1,4 +1,4 @@
-"""`cds-service diff-stories`: a pharmacist sees what a change of hooks/ does before anybody else meets it."""
+"""`cds-service diff-stories` shows a pharmacist what a change of hooks/ does before it is in use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHIPPED = default_hooks_dir()
 
 
 def changed(folder: Path, file: str, old: str, new: str) -> Path:
-    """A copy of hooks/ with one passage changed."""
+    """Returns a copy of hooks/ with one passage changed."""
     hooks = folder / "hooks"
     shutil.copytree(SHIPPED, hooks)
     text = (hooks / file).read_text(encoding="utf-8")
@@ -30,9 +30,9 @@ def diff(new: Path, *options: str) -> Result:
 
 
 def test_equal_folders_change_no_card() -> None:
-    told = diff(SHIPPED)
-    assert told.exit_code == 0
-    assert "No card changes in " in told.output
+    result = diff(SHIPPED)
+    assert result.exit_code == 0
+    assert "No card changes in " in result.output
 
 
 def test_a_changed_sentence_shows_before_and_after_on_each_card_that_has_it(tmp_path: Path) -> None:
@@ -42,12 +42,12 @@ def test_a_changed_sentence_shows_before_and_after_on_each_card_that_has_it(tmp_
         'treat-cause = "Treat the cause',
         'treat-cause = "First treat the cause',
     )
-    told = diff(hooks)
-    assert told.exit_code == 1
-    assert "\ncramps-in-siadh: sodiumMildSymptomatic\n" in told.output
-    assert "  - line: Treat the cause" in told.output
-    assert "  + line: First treat the cause" in told.output
-    assert "summary" not in told.output
+    result = diff(hooks)
+    assert result.exit_code == 1
+    assert "\ncramps-in-siadh: sodiumMildSymptomatic\n" in result.output
+    assert "  - line: Treat the cause" in result.output
+    assert "  + line: First treat the cause" in result.output
+    assert "summary" not in result.output
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,12 @@ def test_a_changed_sentence_shows_before_and_after_on_each_card_that_has_it(tmp_
 def test_a_changed_threshold_shows_which_cards_come_and_go(
     old: str, new: str, story: str, gone: str, come: str, tmp_path: Path
 ) -> None:
-    told = diff(changed(tmp_path, "knowledge/thresholds.toml", old, new), "--json")
-    assert told.exit_code == 1
+    result = diff(changed(tmp_path, "knowledge/thresholds.toml", old, new), "--json")
+    assert result.exit_code == 1
     cards = [
-        c for c in json.loads(told.stdout)["changes"] if c["story"] == story and c["what"] == "card"
+        c
+        for c in json.loads(result.stdout)["changes"]
+        if c["story"] == story and c["what"] == "card"
     ]
     assert [c["card"] for c in cards if not c["new"]] == [gone]
     assert [c["card"] for c in cards if not c["old"]] == ([come] if come else [])
@@ -88,9 +90,9 @@ def test_a_changed_amount_shows_in_line_and_button(tmp_path: Path) -> None:
         "[fluid_ml_day]\nvalue = 1000",
         "[fluid_ml_day]\nvalue = 800",
     )
-    told = diff(hooks, "--json")
+    result = diff(hooks, "--json")
     whats = {
-        c["what"] for c in json.loads(told.stdout)["changes"] if c["story"] == "cramps-in-siadh"
+        c["what"] for c in json.loads(result.stdout)["changes"] if c["story"] == "cramps-in-siadh"
     }
     assert whats == {"line", "suggestion"}
 
@@ -102,6 +104,6 @@ def test_an_indicator_is_named_when_it_changes(tmp_path: Path) -> None:
         "[lowering_critical_below]\nvalue = 120",
         "[lowering_critical_below]\nvalue = 131",
     )
-    told = diff(hooks, "--json")
-    levels = [c for c in json.loads(told.stdout)["changes"] if c["what"] == "indicator"]
+    result = diff(hooks, "--json")
+    levels = [c for c in json.loads(result.stdout)["changes"] if c["what"] == "indicator"]
     assert {"old": "warning", "new": "critical"}.items() <= levels[0].items()

@@ -1,4 +1,4 @@
-"""`cds-service client egress`: the registry as rules, complete, exact and never open."""
+"""`cds-service client egress` prints the registry as firewall rules that allow nothing else."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_policy_by_address_has_every_address_of_every_name(tmp_path: Path, nam
     }
 
 
-def test_the_same_registry_gives_the_same_text_in_whatever_order_names_answer(
+def test_the_same_registry_gives_the_same_text_for_any_order_of_addresses(
     tmp_path: Path, names: Names
 ) -> None:
     texts = set()
@@ -139,7 +139,7 @@ def test_an_address_that_the_service_refuses_is_in_no_policy(
     assert "kind:" not in made.output
 
 
-def test_metadata_is_let_out_not_even_for_a_client_with_private_addresses(
+def test_no_policy_allows_the_metadata_service_even_with_private_addresses(
     tmp_path: Path, names: Names
 ) -> None:
     private = REGISTRY.replace("[clients.mercy]", "[clients.mercy]\nallow_private = true")
@@ -147,7 +147,7 @@ def test_metadata_is_let_out_not_even_for_a_client_with_private_addresses(
     assert run(tmp_path, "networkpolicy", private).exit_code == 1
 
 
-def test_a_name_without_address_is_said_and_no_half_policy_made(
+def test_a_name_without_address_is_named_and_no_policy_is_printed(
     tmp_path: Path, names: Names
 ) -> None:
     names({"fhir.mercy.example": ["9.9.9.9"], "fhir.oracle.example": ["9.9.9.9"]})
@@ -158,11 +158,11 @@ def test_a_name_without_address_is_said_and_no_half_policy_made(
 
 @pytest.mark.parametrize("kind", ["names", "cilium", "networkpolicy"])
 def test_clients_that_are_never_called_let_nothing_out(kind: str, tmp_path: Path) -> None:
-    told = run(tmp_path, kind, "[clients.mercy]\n").output
+    result = run(tmp_path, kind, "[clients.mercy]\n").output
     if kind == "names":
-        assert told == ""
+        assert result == ""
         return
-    egress = msgspec.yaml.decode(told)["spec"]["egress"]
+    egress = msgspec.yaml.decode(result)["spec"]["egress"]
     assert [rule for rule in egress if "toEndpoints" not in rule] == []
 
 

@@ -1,4 +1,4 @@
-"""Bad tokens on the real server: who sends them is held off, the EHR is not, and its calls stay quick (T-31)."""
+"""The real server holds off senders of bad tokens, and still answers the EHR quickly (T-31)."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_refused_body_that_was_not_read_is_no_second_request(behind_a_proxy: N
 def test_t31_a_thousand_bad_tokens_a_second_leave_the_p95_of_valid_calls(
     kind: Callable[[], list[str]], behind_a_proxy: Node, stories: dict[str, Story]
 ) -> None:
-    """Quiet and flooded times take turns in one run; what is compared is their ratio."""
+    """Times with and without the flood alternate in one run, and their ratio is checked."""
     node, call, tokens = behind_a_proxy, a_call(stories["cramps-in-siadh"], "load"), kind()
     took: dict[bool, list[float]] = {False: [], True: []}
     examined = unread = 0
@@ -110,7 +110,7 @@ def test_t31_a_thousand_bad_tokens_a_second_leave_the_p95_of_valid_calls(
 
 
 def timed(node: Node, call: object) -> list[float]:
-    """How long some valid calls took, each with a token and a connection of its own."""
+    """Returns the times of some valid calls, each with a token and a connection of its own."""
     tokens, took = [token() for _ in range(CALLS)], []
     for text in tokens:
         began = time.perf_counter()

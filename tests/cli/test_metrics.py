@@ -1,4 +1,4 @@
-"""Metrics of the real server: one worker or several, on their own port, with nothing of a patient in them."""
+"""The real server shows metrics of all workers on a port of its own, without patient data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.feedback.test_kept import serve
 
 
 def value(text: str, metric: str) -> float:
-    """The sum over all label sets of one metric."""
+    """Returns the sum over all label sets of one metric."""
     found = re.findall(rf"^{metric}(?:{{[^}}]*}})? (\S+)$", text, re.M)
     return sum(map(float, found))
 

@@ -1,4 +1,4 @@
-"""Two nodes behind one name, on one PostgreSQL: a token, a feedback and an answered card count once for both."""
+"""Two nodes on one PostgreSQL share used tokens, feedback and answered cards."""
 
 from __future__ import annotations
 

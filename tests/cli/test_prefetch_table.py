@@ -1,4 +1,4 @@
-"""The prefetch table: what an analyst types in is what is asked for, and what it says of each key is what happens."""
+"""The prefetch table prints the queries of discovery, and says truly what happens without each."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(*arguments: str, **environment: str) -> Result:
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_each_query_stands_whole_on_a_line_of_its_own(vendor: str) -> None:
+def test_each_query_is_whole_on_one_line(vendor: str) -> None:
     lines = run("--client", vendor, CDS_PUBLIC_URL="https://cds.example").stdout.splitlines()
     for service in pipeline().knowledge.services.values():
         assert f"  {service.hook:<14} https://cds.example/cds-services/{service.id}" in lines
@@ -85,10 +85,10 @@ def test_a_sites_own_codes_are_typed_in_too(tmp_path: Path) -> None:
     assert ",urn:Example:LIS|50983&_sort" in run(CDS_LOCAL_CODES=str(codes)).stdout
 
 
-def test_an_unknown_client_is_met_with_those_that_there_are() -> None:
-    told = run("--client", "mercy")
-    assert told.exit_code == 2
-    assert ", ".join(VENDORS) in told.output
+def test_an_unknown_client_or_vendor_gets_a_list_of_the_known_ones() -> None:
+    result = run("--client", "mercy")
+    assert result.exit_code == 2
+    assert ", ".join(VENDORS) in result.output
 
 
 def test_each_vendor_has_its_guide() -> None:
@@ -97,14 +97,14 @@ def test_each_vendor_has_its_guide() -> None:
     }
 
 
-def test_with_every_key_both_are_offered_so_that_the_next_test_means_something() -> None:
+def test_with_every_key_both_actions_are_offered() -> None:
     (card,) = WHOLE.cards()
     assert card.restricts
     assert card.stops
 
 
 @pytest.mark.parametrize("key", WITHOUT)
-def test_what_the_table_says_of_a_missing_key_is_what_happens(key: str) -> None:
+def test_the_table_says_truly_what_happens_without_a_key(key: str) -> None:
     call = replace(WHOLE, left_out=(key,))
     if "REQUIRED" in WITHOUT[key]:
         with pytest.raises(DataUnavailable):

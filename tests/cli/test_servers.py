@@ -1,4 +1,4 @@
-"""The real server: started as a user starts it, called over HTTP, stopped as an operator stops it."""
+"""These tests start the real server as a user does, call it over HTTP, and stop it as an operator does."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subpro
         yield started(process, f"http://127.0.0.1:{port}"), process
         process.send_signal(signal.SIGINT)
         assert process.wait(START_S) == 0
-    told = log.read_text()
-    assert "Stopped" in told
-    assert "Traceback" not in told
+    result = log.read_text()
+    assert "Stopped" in result
+    assert "Traceback" not in result
 
 
 def test_the_printed_lines_work_when_pasted(

@@ -1,4 +1,4 @@
-"""What a start of the service loads, makes once, and leaves for later."""
+"""A start imports little, makes shared objects once, and leaves the rest for later."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from cds_service.cli.run import free_port
 from cds_service.knowledge.load import default_hooks_dir
 from tests.cli.test_servers import START_S, started
 
-# Each takes a part of a start, or memory of every worker, and the calls of most deployments never need it.
+# Each would cost time at the start or memory in every worker, and most deployments never need it.
 _NOT_NEEDED = {
     "fhir.resources": "orders that this release knows to be valid are not validated again",
     "alembic": "there is nothing to migrate",
     "markdown_it": "is for the pages of the demo",
-    "prometheus_client": "nobody asked for metrics",
+    "prometheus_client": "metrics are off",
     "sqlalchemy.dialects.postgresql": "the store is SQLite",
 }
 _START = """
@@ -37,7 +37,7 @@ create_app(settings, base=base)
 print(*sys.modules, sep="\\n")
 """
 
-# What the first call still has to learn of a type, msgspec asks of this function.
+# msgspec calls this function for each type that it does not know yet.
 _CALLS = """
 import sys
 from pathlib import Path
@@ -99,7 +99,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def test_a_start_loads_nothing_that_most_calls_do_without(environ: dict[str, str]) -> None:
+def test_a_start_imports_no_library_that_most_calls_do_not_need(environ: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _START], capture_output=True, text=True, check=True, env=environ
     )
@@ -108,16 +108,16 @@ def test_a_start_loads_nothing_that_most_calls_do_without(environ: dict[str, str
     assert {name: why for name, why in _NOT_NEEDED.items() if name in loaded} == {}
 
 
-def test_no_stop_waits_for_what_it_needs_to_be_loaded() -> None:
-    """It takes a third of a second: a worker loads it beside the first answers, and a stop finds it there."""
+def test_a_worker_imports_what_a_stop_needs_before_a_stop_is_offered() -> None:
+    """The import takes a third of a second, so a worker does it beside the first answers."""
     done = subprocess.run(
         [sys.executable, "-c", _WORKER], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.split() == ["True"]
 
 
-def test_no_call_is_the_first_to_need_a_type(tmp_path: Path) -> None:
-    """Two threads that are may end the worker: msgspec shows the second one a type that is half made."""
+def test_no_call_makes_msgspec_build_a_type(tmp_path: Path) -> None:
+    """If two threads need a new type at once, msgspec may show one of them a half-built type and crash."""
     command = [sys.executable, "-c", _CALLS, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
@@ -130,7 +130,7 @@ def test_no_call_is_the_first_to_need_a_type(tmp_path: Path) -> None:
 def test_new_workers_serve_the_knowledge_that_the_start_checked(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """SIGHUP is for fresh workers of the same settings: hooks/ that somebody is just editing cannot break it."""
+    """SIGHUP makes fresh workers with the same settings, so a half-edited hooks/ cannot break it."""
     hooks = tmp_path / "hooks"
     shutil.copytree(default_hooks_dir(), hooks)
     port = free_port("127.0.0.1")

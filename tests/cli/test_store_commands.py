@@ -1,4 +1,4 @@
-"""`cds-service report` and `cds-service db`, as an operator types them."""
+"""`cds-service report` and `cds-service db` work as an operator types them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def run(*arguments: str) -> str:
 
 @pytest.mark.usefixtures("filled")
 def test_the_table_names_rules_totals_and_reasons() -> None:
-    told = run("report")
-    assert "PV-MILD" in told
-    assert "All rules" in told
-    assert "Known stable chronic low sodium" in told
+    answer = run("report")
+    assert "PV-MILD" in answer
+    assert "All rules" in answer
+    assert "Known stable chronic low sodium" in answer
 
 
-def test_the_page_is_written_where_it_is_wanted(filled: Path) -> None:
+def test_the_page_is_written_to_the_named_file(filled: Path) -> None:
     run("report", "--format", "html", "--output", str(filled / "r.html"))
     assert "<svg" in (filled / "r.html").read_text(encoding="utf-8")
 
@@ -51,7 +51,7 @@ def test_csv_goes_to_standard_output_and_one_client_can_be_chosen() -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_status_and_prune_say_what_there_is_and_what_went() -> None:
+def test_status_counts_the_rows_and_prune_the_deleted_ones() -> None:
     assert "issued: 500 rows" in run("db", "status")
     assert "0 issued" in run("db", "prune")
 
@@ -70,7 +70,7 @@ def test_upgrade_makes_a_new_postgresql_ready(
     open_database(url).engine.dispose()
 
 
-def test_a_folder_that_is_not_there_is_said_in_one_line(
+def test_a_missing_folder_is_one_clear_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CDS_DATA_DIR", str(tmp_path / "nowhere"))

@@ -1,4 +1,4 @@
-"""A site adds its RxNorm release and its own codes, and sees what a code or a name is taken for."""
+"""A site can add its RxNorm release and its own codes, and look up a code or a name."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ EX_CONFIG = 78
 
 def lookup(term: str, *more: str) -> dict[str, Any]:
     shown = CliRunner().invoke(terminology, ["lookup", term, "--json", *more])
-    told: dict[str, Any] = json.loads(shown.stdout)
-    return told
+    result: dict[str, Any] = json.loads(shown.stdout)
+    return result
 
 
 def imported(folder: Path) -> Path:
     index = folder / "index.json"
-    told = CliRunner().invoke(
+    result = CliRunner().invoke(
         terminology, ["import", str(zipped(folder / RELEASE)), "--output", str(index)]
     )
-    assert told.exit_code == 0, told.output
+    assert result.exit_code == 0, result.output
     return index
 
 
 def test_import_writes_an_index_that_lookup_and_service_use(tmp_path: Path) -> None:
     release, index = zipped(tmp_path / RELEASE), tmp_path / "index.json"
-    told = run("terminology", "import", str(release), "--json", CDS_RXNORM_INDEX=str(index))
+    result = run("terminology", "import", str(release), "--json", CDS_RXNORM_INDEX=str(index))
 
-    said = json.loads(told.stdout)
+    said = json.loads(result.stdout)
     assert (said["index"], said["release"]) == (str(index), "2025-10-06")
     assert "sertraline" not in said["notInRelease"]
     assert "tolvaptan" in said["notInRelease"]
-    assert told.stderr == ""  # no bar where nobody watches
+    assert result.stderr == ""  # no bar where nobody watches
     found = lookup("900042", "--index", str(index))
     assert found["rxnormRelease"] == "2025-10-06"
     assert [m["names"] for m in found["meanings"]] == [
@@ -58,14 +58,14 @@ def test_import_writes_an_index_that_lookup_and_service_use(tmp_path: Path) -> N
     assert found["meanings"][0]["steps"][0] == "RxNorm index 900042: bendroflumethiazide"
 
 
-def test_running_it_again_gives_the_same_index_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_second_import_gives_the_same_index_and_leaves_no_other_file(tmp_path: Path) -> None:
     first = imported(tmp_path).read_bytes()
     (tmp_path / "index.json.part").write_text("an import that was stopped", encoding="utf-8")
     assert imported(tmp_path).read_bytes() == first
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_of_a_full_release_the_whole_is_read_not_the_prescribable_part_in_it(
+def test_a_full_release_is_read_whole_and_not_only_its_prescribable_part(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "RxNorm_full_10062025"
@@ -74,10 +74,10 @@ def test_of_a_full_release_the_whole_is_read_not_the_prescribable_part_in_it(
         (folder / "prescribe" / name).write_text("1|\n", encoding="utf-8")
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8")
-    told = run(
+    result = run(
         "terminology", "import", str(folder), "--output", str(tmp_path / "index.json"), "--json"
     )
-    assert json.loads(told.stdout)["codes"] > 0
+    assert json.loads(result.stdout)["codes"] > 0
 
 
 def spoiled(folder: Path, how: str) -> Path:
@@ -135,10 +135,10 @@ def test_a_wrong_or_truncated_release_ends_with_78_one_line_and_no_index(
     tmp_path: Path, how: str, said: str
 ) -> None:
     index = tmp_path / "index.json"
-    told = run("terminology", "import", str(spoiled(tmp_path, how)), "--output", str(index))
-    assert told.returncode == EX_CONFIG
-    assert said in told.stderr
-    assert told.stderr.count("\n") == 1
+    result = run("terminology", "import", str(spoiled(tmp_path, how)), "--output", str(index))
+    assert result.returncode == EX_CONFIG
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
     assert not index.exists()
 
 
@@ -157,7 +157,7 @@ def test_a_wrong_or_truncated_release_ends_with_78_one_line_and_no_index(
         ("http://loinc.org|2951-2", "laboratory test", "sodium", "code"),
     ],
 )
-def test_lookup_says_what_and_by_which_step(term: str, kind: str, name: str, step: str) -> None:
+def test_lookup_shows_the_meaning_and_the_step(term: str, kind: str, name: str, step: str) -> None:
     meaning = lookup(term)["meanings"][0]
     assert meaning["kind"] == kind
     assert meaning["names"] == [name]
@@ -166,9 +166,9 @@ def test_lookup_says_what_and_by_which_step(term: str, kind: str, name: str, ste
 
 @pytest.mark.parametrize("term", ["hydroxyurea 500 mg capsule", "99999999", "", "|"])
 def test_lookup_of_something_unknown_says_so_and_ends_with_1(term: str) -> None:
-    told = CliRunner().invoke(terminology, ["lookup", term])
-    assert told.exit_code == 1
-    assert told.stdout.startswith("Not known")
+    result = CliRunner().invoke(terminology, ["lookup", term])
+    assert result.exit_code == 1
+    assert result.stdout.startswith("Not known")
 
 
 CODES = """\ufeffSystem,Code,Ingredient,Analyte
@@ -193,7 +193,7 @@ def test_local_codes_of_a_formulary_and_of_a_laboratory_are_known(tmp_path: Path
 
 
 def test_a_laboratory_that_knows_only_its_own_codes_is_asked_for_them(tmp_path: Path) -> None:
-    """A local code that is understood but never asked for would leave a low sodium unread, and no card."""
+    """If the searches lacked a local code, a low sodium would stay unread and give no card."""
     codes = tmp_path / "codes.csv"
     codes.write_text(
         "system,code,analyte\nurn:Example:LIS,50983,sodium\nurn:Example:LIS,NA|1,sodium\n",
@@ -271,22 +271,22 @@ def test_a_broken_file_of_codes_stops_the_start_and_names_file_and_line(
     assert "\n" not in str(refused.value)
 
 
-def test_serve_ends_with_78_where_the_index_is_broken(tmp_path: Path) -> None:
+def test_serve_ends_with_78_if_the_index_is_broken(tmp_path: Path) -> None:
     index = tmp_path / "index.json"
     index.write_text("{", encoding="utf-8")
-    told = run("serve", CDS_MODE="demo", CDS_RXNORM_INDEX=str(index), CDS_DATA_DIR=str(tmp_path))
-    assert told.returncode == EX_CONFIG
-    assert told.stderr.splitlines()[-1].endswith(
+    result = run("serve", CDS_MODE="demo", CDS_RXNORM_INDEX=str(index), CDS_DATA_DIR=str(tmp_path))
+    assert result.returncode == EX_CONFIG
+    assert result.stderr.splitlines()[-1].endswith(
         "index.json: cannot be read as an RxNorm index; import RxNorm again"
     )
 
 
 def health(folder: Path, index: Path, now: datetime) -> dict[str, Any]:
     settings = Settings(mode="demo", data_dir=folder, rxnorm_index=index)
-    told: dict[str, Any] = (
+    result: dict[str, Any] = (
         create_app(settings, clock=lambda: now).test_client().get("/health").get_json()
     )
-    return told
+    return result
 
 
 def test_health_notes_an_index_older_than_twelve_months(tmp_path: Path) -> None:
