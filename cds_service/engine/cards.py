@@ -14,7 +14,7 @@ from cds_service.engine.defuse import defuse
 from cds_service.engine.finding import Fact, Finding, Line, RemoveDraft, Silence, Suggestion
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.knowledge.words import RuleWords
-from cds_service.terminology.match import RecordText
+from cds_service.terminology.types import RecordText
 
 FIRST_PART = 600  # characters: what to do, why, what was not checked (design.md "Card text")
 DETAIL_LIMIT = 1500

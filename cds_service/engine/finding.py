@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from cds_service.knowledge.names import OrderTemplate
-from cds_service.terminology.match import RecordText
+from cds_service.terminology.types import RecordText
 
 Indicator = Literal["info", "warning", "critical"]
 Slot = Literal["sodium", "rate", "order"]

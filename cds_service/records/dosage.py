@@ -31,7 +31,7 @@ from cds_service.records.fhir_types import (
     listed,
 )
 from cds_service.records.times import moment
-from cds_service.terminology.match import Coded
+from cds_service.terminology.types import Coded
 from cds_service.terminology.vocabulary import CodeLists
 
 _DAY = timedelta(days=1)

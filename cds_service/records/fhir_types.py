@@ -20,8 +20,8 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field, inspect
 
 from cds_service.protocol.wire import decode, decoder
-from cds_service.terminology.match import Coded, Coding
 from cds_service.terminology.systems import canonical
+from cds_service.terminology.types import Coded, Coding
 
 # Technical bounds, not clinical ones (T-45): longer words are cut, longer lists read to here.
 MAX_TEXT = 1000
@@ -245,7 +245,7 @@ class Ingredient(Form, frozen=True):
     strength_ratio: Ratio | None = None
 
 
-class Product(Form, frozen=True):
+class OldProduct(Form, frozen=True):
     """DSTU2's Medication.product."""
 
     ingredient: Items[Ingredient] = ()
@@ -364,7 +364,7 @@ class Resource(Form, frozen=True):
     form: Concepts = None
     dose_form: Concepts = None
     ingredient: Items[Ingredient] = ()
-    product: Product | None = None
+    product: OldProduct | None = None
     device_name: Items[DeviceName] = ()
 
 

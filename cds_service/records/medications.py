@@ -17,8 +17,8 @@ from cds_service.records.fhir_types import (
     Choice,
     Concept,
     Ingredient,
+    OldProduct,
     OralDiet,
-    Product,
     Ratio,
     Reference,
     Resource,
@@ -33,8 +33,7 @@ from cds_service.records.fhir_types import (
 from cds_service.records.read_context import Index, ReadContext, identity, relative
 from cds_service.records.times import moment
 from cds_service.sodium.snapshot import Order
-from cds_service.terminology import match
-from cds_service.terminology.match import Coded, Resolution, Strength
+from cds_service.terminology.types import Coded, Product, Resolution, Strength
 
 Kind = Literal["medication", "nutrition", "service", "other"]
 
@@ -87,7 +86,7 @@ class Medicine(Struct):
         """What the vocabulary makes of it."""
         if not self.concepts and not self.ingredients:
             return Resolution()
-        product = match.Product(
+        product = Product(
             concepts=tuple(self.concepts),
             ingredients=tuple(self.ingredients),
             routes=doses.routes,
@@ -288,7 +287,7 @@ def _follow(
     # Contained resources all lie in the outermost one.
     outer = holder if target.startswith("#") else medication
     # DSTU2 keeps the ingredients one level deeper.
-    for ingredient in (*medication.ingredient, *(medication.product or Product()).ingredient):
+    for ingredient in (*medication.ingredient, *(medication.product or OldProduct()).ingredient):
         _take(ingredient, outer, index, medicine, depth - 1)
 
 

@@ -18,8 +18,8 @@ from cds_service.knowledge.terms import Terms
 from cds_service.records.rxnorm_files import read_index
 from cds_service.terminology.codes import CodeIndex, IndexedProduct
 from cds_service.terminology.labs import LabResolver
-from cds_service.terminology.match import Coded, Coding
 from cds_service.terminology.systems import canonical
+from cds_service.terminology.types import Coded, Coding
 from cds_service.terminology.vocabulary import NO_LOCAL_CODES, LocalCodes
 
 _KEYS = ("system", "code")

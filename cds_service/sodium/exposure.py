@@ -14,7 +14,7 @@ from msgspec import Struct
 from cds_service.knowledge.sets import ConceptSet
 from cds_service.sodium.results import measurable
 from cds_service.sodium.snapshot import Order
-from cds_service.terminology.match import DrugMatch
+from cds_service.terminology.types import DrugMatch
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case

@@ -16,7 +16,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from cds_service.terminology.match import DrugMatch, RecordText, Route, Saline
+from cds_service.terminology.types import DrugMatch, RecordText, Route, Saline
 
 
 class Missing(StrEnum):

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from cds_service.knowledge.terms import Drug
-from cds_service.terminology.match import Coding
 from cds_service.terminology.systems import ATC, RXNORM, SNOMED, canonical
+from cds_service.terminology.types import Coding
 
 ATC_LENGTH = 7  # characters of a full ATC code; shorter ones name a group
 

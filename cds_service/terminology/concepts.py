@@ -1,4 +1,4 @@
-"""From a coded or written problem to the concepts of conditions.toml (C.4, M1, D.7)."""
+"""A coded or written problem becomes concepts of conditions.toml (C.4, M1, D.7); an order may restrict fluid (C.6)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from cds_service.knowledge.fluids import TextWords
+from cds_service.knowledge.fluids import Restriction, TextWords
 from cds_service.knowledge.terms import Concept
-from cds_service.terminology.forms import texts_of
-from cds_service.terminology.match import Coded
 from cds_service.terminology.systems import ICD9, ICD10_FAMILY, SNOMED, canonical
-from cds_service.terminology.text import Phrases, Words, flat, words
+from cds_service.terminology.text import Negation, Phrases, Words, flat, words
+from cds_service.terminology.types import Coded, texts_of
 
 _NOT_CODE = re.compile(r"[^0-9A-Z]")
-_JOINED = frozenset({"and", "or"})
 _SENTENCE = re.compile(r"[.;:]")
 
 
@@ -50,8 +48,12 @@ class ConceptMatcher:
                 phrases.setdefault(phrase, []).append(key)
         self._phrases = Phrases(phrases)
         self._without_code = {k for k, c in concepts.items() if not (c.icd10 or c.snomed or c.icd9)}
-        self._between = frozenset(text.problem_between)
-        self._before, self._after = flat(text.problem_before), flat(text.problem_after)
+        self._negation = Negation(
+            before=flat(text.problem_before),
+            after=flat(text.problem_after),
+            chain_ends=_SENTENCE,
+            skipped_before=frozenset(text.problem_between),
+        )
 
     def match(self, coded: Coded) -> frozenset[str]:
         """The concepts of one CodeableConcept; empty where it is none of ours."""
@@ -83,28 +85,9 @@ class ConceptMatcher:
         return ConceptMatch(frozenset(said), by_text=bool(said))
 
     def _said(self, text: Words) -> Iterable[str]:
-        negated_to = -1
-        for hit in self._phrases.find(text):
-            if self._chained(text, negated_to, hit.start) or self._negated(
-                text, hit.start, hit.end
-            ):
-                negated_to = hit.end
-            else:
-                yield from hit.found
-
-    def _chained(self, text: Words, negated_to: int, start: int) -> bool:
-        """Whether a negation reaches on: "no ascites or cirrhosis"."""
-        if negated_to < 0:
-            return False
-        gap = text.folded[text.spans[negated_to - 1][1] : text.spans[start][0]]
-        return set(
-            text.tokens[negated_to:start]
-        ) <= _JOINED | self._between and not _SENTENCE.search(gap)
-
-    def _negated(self, text: Words, start: int, end: int) -> bool:
-        while start > 0 and text.tokens[start - 1] in self._between:
-            start -= 1
-        return self._before.ends_before(text, start) or self._after.starts_at(text, end)
+        """The concepts that a text names and does not negate."""
+        for hit in self._negation.kept(text, self._phrases.find(text)):
+            yield from hit.found
 
 
 class _Prefixes:
@@ -136,3 +119,33 @@ class _Prefixes:
                 if code not in self._excluded[key]
             )
         return found
+
+
+class RestrictionMatcher:
+    """Recognises an order for fluid restriction by code or by words; education about it does not count."""
+
+    def __init__(self, restriction: Restriction) -> None:
+        self._codes = frozenset(restriction.snomed)
+        self._text, self._before, self._anywhere = (
+            flat(restriction.text),
+            flat(restriction.before),
+            flat(restriction.anywhere),
+        )
+
+    def match(self, concepts: Iterable[Coded], texts: Iterable[str] = ()) -> bool:
+        """Whether any concept or text (instructions, notes) of one order restricts fluid."""
+        said = list(texts)
+        for coded in concepts:
+            if any(
+                canonical(c.system) == SNOMED and c.code.strip() in self._codes
+                for c in coded.codings
+            ):
+                return True
+            said.extend(texts_of(coded))
+        return any(self._says(text) for text in said)
+
+    def _says(self, text: str) -> bool:
+        read = words(text)
+        if self._anywhere.find(read):
+            return False
+        return any(not self._before.ends_before(read, hit.start) for hit in self._text.find(read))

@@ -10,8 +10,12 @@ from msgspec.structs import replace
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.terms import Drug
 from cds_service.terminology.codes import CodeIndex, IndexedProduct
-from cds_service.terminology.forms import FormReader, Place, texts_of
-from cds_service.terminology.match import (
+from cds_service.terminology.forms import FormReader, Place
+from cds_service.terminology.names import NameMatch, NameReader
+from cds_service.terminology.saline import SALT, FluidReader, FluidReading
+from cds_service.terminology.systems import RXNORM, canonical
+from cds_service.terminology.text import Phrases, flat, words
+from cds_service.terminology.types import (
     Coded,
     Coding,
     DrugMatch,
@@ -19,11 +23,8 @@ from cds_service.terminology.match import (
     Product,
     RecordText,
     Resolution,
+    texts_of,
 )
-from cds_service.terminology.names import NameMatch, NameReader
-from cds_service.terminology.saline import SALT, FluidReader, FluidReading
-from cds_service.terminology.systems import RXNORM, canonical
-from cds_service.terminology.text import Phrases, flat, words
 
 _STRENGTH: Mapping[Evidence, int] = {"code": 0, "display": 1, "text": 2, "brand": 3}
 _TIERS = ("T1", "T2", "T3", "TREAT", "OTHER")

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from cds_service.knowledge.fluids import Forms
-from cds_service.terminology.match import Coded, Product, Route
 from cds_service.terminology.systems import SNOMED, canonical
 from cds_service.terminology.text import Phrases, Words, words
+from cds_service.terminology.types import Product, Route, texts_of
 
 
 class Place(Struct, frozen=True):
@@ -75,12 +75,3 @@ def _texts(product: Product) -> Iterator[str]:
     for coded in product.concepts:
         yield from texts_of(coded)
     yield product.instructions
-
-
-def texts_of(coded: Coded) -> Iterator[str]:
-    """The names in a concept: its text, then the displays of its codings."""
-    if coded.text.strip():
-        yield coded.text
-    for coding in coded.codings:
-        if coding.display.strip() and coding.display != coded.text:
-            yield coding.display

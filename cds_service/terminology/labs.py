@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from cds_service.knowledge.terms import Lab
-from cds_service.terminology.match import Coded
 from cds_service.terminology.systems import LOINC, canonical
+from cds_service.terminology.types import Coded
 from cds_service.terminology.units import factor
 
 

@@ -10,8 +10,8 @@ from msgspec import Struct
 from cds_service.knowledge.fluids import TextWords
 from cds_service.knowledge.terms import Drug
 from cds_service.terminology.forms import FormReader
-from cds_service.terminology.match import Evidence
-from cds_service.terminology.text import Hit, Phrases, Words, flat, words
+from cds_service.terminology.text import Hit, Negation, Phrases, Words, flat, words
+from cds_service.terminology.types import Evidence
 
 SHORTEST_NAME = 4  # letters of a word that may be an unknown second ingredient
 _BRACKETS = re.compile(r"\[[^\]]*\]")
@@ -48,10 +48,16 @@ class NameReader:
                 every.setdefault(_key(name), []).append(_Named(key, brand=True, several=True))
         decoys: dict[str, list[_Named]] = {_key(decoy): [] for decoy in text.decoys}
         self._every = Phrases({**every, **decoys})
-        self._before, self._after = flat(text.before), flat(text.after)
         self._anywhere, self._combination = flat(text.anywhere), flat(text.combination)
         self._joining = frozenset(text.joining)
         self._plain = frozenset(token for word in text.plain for token in words(word).tokens)
+        self._negation = Negation(
+            before=flat(text.before),
+            after=flat(text.after),
+            chain_ends=_SENTENCE,
+            phrase_ends=_SENTENCE,
+            skipped_after=self._plain,
+        )
         self._forms = forms
 
     def official(self, name: str) -> NameMatch:
@@ -81,13 +87,7 @@ class NameReader:
             return NameMatch()
         if self._anywhere.find(text):
             return NameMatch(negated=True)
-        kept: list[Hit[_Named]] = []
-        last_negated: Hit[_Named] | None = None
-        for hit in hits:
-            if self._negated(text, hit, last_negated):
-                last_negated = hit
-            else:
-                kept.append(hit)
+        kept = self._negation.kept(text, hits)
         found: dict[str, Evidence] = {}
         for hit in kept:
             for named in hit.found:
@@ -96,21 +96,6 @@ class NameReader:
         return NameMatch(
             tuple(found.items()), self._count(text, kept, len(found)) if kept else 0, not kept
         )
-
-    def _negated(self, text: Words, hit: Hit[_Named], last: Hit[_Named] | None) -> bool:
-        before = self._before.ends_before(text, hit.start)
-        if before and not _SENTENCE.search(text.gap(hit.start - 1, hit.start)):
-            return True
-        end = hit.end
-        while end < len(text.tokens) and text.tokens[end] in self._plain:
-            end += 1
-        if self._after.starts_at(text, end) and not _SENTENCE.search(text.gap(hit.end - 1, end)):
-            return True
-        if last is None:
-            return False
-        between = set(text.tokens[last.end : hit.start])
-        gap = text.folded[text.spans[last.end - 1][1] : text.spans[hit.start][0]]
-        return between <= {"and", "or"} and not _SENTENCE.search(gap)
 
     def _count(self, text: Words, kept: list[Hit[_Named]], named: int) -> int:
         """Ingredients the text holds at least; doubt counts one more, and only costs a one-click stop."""

@@ -25,6 +25,7 @@ _BARE_POINT = re.compile(r"(?<![\w.])\.(?=\d)")  # ".9 %": the zero is often lef
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _PERCENT = re.compile(r"\b(?:percent|per cent|pct|prozent|pourcent|por ciento|per ?cento)\b")
 _BLANKS = re.compile(r"\s+")
+_JOINING = frozenset({"and", "or"})
 
 
 class Words(Struct, frozen=True):
@@ -170,3 +171,48 @@ def _rank(stem: _Stem[T]) -> int:
 def flat(phrases: Iterable[str]) -> Phrases[bool]:
     """Phrases of which only the presence matters."""
     return Phrases(dict.fromkeys(phrases, (True,)))
+
+
+class Negation(Struct, frozen=True):
+    """Words beside a name that take it back: "no ascites or cirrhosis", "sertraline allergy"."""
+
+    before: Phrases[bool]
+    after: Phrases[bool]
+    chain_ends: re.Pattern[str]  # the end of a sentence, beyond which a negation does not reach
+    phrase_ends: re.Pattern[str] | None = None  # the same, right beside the name
+    skipped_before: frozenset[str] = frozenset()  # words that may be between "no" and the name
+    skipped_after: frozenset[str] = frozenset()
+
+    def kept(self, text: Words, hits: Iterable[Hit[T]]) -> list[Hit[T]]:
+        """Returns the hits that no word beside them takes back."""
+        kept: list[Hit[T]] = []
+        last: Hit[T] | None = None  # the last one that was taken back
+        for hit in hits:
+            if self._is_chained(text, last, hit) or self._is_negated(text, hit):
+                last = hit
+            else:
+                kept.append(hit)
+        return kept
+
+    def _is_chained(self, text: Words, last: Hit[T] | None, hit: Hit[T]) -> bool:
+        """Whether the negation of the last name reaches on to this one: "no ascites or cirrhosis"."""
+        if last is None:
+            return False
+        between = set(text.tokens[last.end : hit.start])
+        gap = text.gap(last.end - 1, hit.start)
+        return between <= _JOINING | self.skipped_before and not self.chain_ends.search(gap)
+
+    def _is_negated(self, text: Words, hit: Hit[T]) -> bool:
+        start, end = hit.start, hit.end
+        while start > 0 and text.tokens[start - 1] in self.skipped_before:
+            start -= 1
+        if self.before.ends_before(text, start) and not self._is_parted(text, start - 1, start):
+            return True
+        while end < len(text.tokens) and text.tokens[end] in self.skipped_after:
+            end += 1
+        return self.after.starts_at(text, end) and not self._is_parted(text, hit.end - 1, end)
+
+    def _is_parted(self, text: Words, left: int, right: int) -> bool:
+        if self.phrase_ends is None:
+            return False
+        return self.phrase_ends.search(text.gap(left, right)) is not None

@@ -1,11 +1,13 @@
-"""Which units a result may carry, and the factor to the unit of the rules (C.1.2). All else is refused."""
+"""Units of results, and strength and volume of fluids: what counts, and the factor to the unit of the rules (C.1.2)."""
 
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal, InvalidOperation
 
 from cds_service.knowledge.terms import Lab
+from cds_service.terminology.text import Words
+from cds_service.terminology.types import Strength
 
 _BLANKS = re.compile(r"\s+")
 _SIGNS = str.maketrans(
@@ -28,3 +30,114 @@ def convert(lab: Lab, value: Decimal, unit: str) -> Decimal | None:
     """The value in the unit of the rules; None where the unit is missing or refused, or it is no number."""
     by = factor(lab, unit)
     return value * by if by is not None and value.is_finite() else None
+
+
+MG_PER_G = Decimal(1000)
+ML_PER_L = Decimal(1000)
+ML_PER_DL = Decimal(100)
+MG_PER_ML_OF_ONE_PERCENT = Decimal(10)  # 1 g per 100 mL
+_LABELLED = Context(
+    prec=3
+)  # digits of a strength as labels state it: 513 mEq/L is sold as 3 %, not 2.997972 %
+
+_GRAMS = {
+    "g": Decimal(1),
+    "gm": Decimal(1),
+    "gram": Decimal(1),
+    "grams": Decimal(1),
+    "mg": 1 / MG_PER_G,
+}
+MASS_UNITS = frozenset({*_GRAMS, "mcg", "ng", "units", "unit", "iu"})
+_MOLES = frozenset(
+    {"meq", "mmol", "milliequivalent", "milliequivalents", "millimole", "millimoles"}
+)
+_MILLILITRES = {
+    **dict.fromkeys(
+        ("ml", "cc", "milliliter", "milliliters", "millilitre", "millilitres"), Decimal(1)
+    ),
+    **dict.fromkeys(("l", "liter", "liters", "litre", "litres"), ML_PER_L),
+    "dl": ML_PER_DL,
+}
+_PER_TIME = frozenset({"h", "hr", "hrs", "hour", "hours", "min", "minute", "day", "kg", "d", "std"})
+_PER_VOLUME = 5  # words from the amount to the volume unit in "30 mg per 1 ml"
+
+
+def decimal_of(token: str) -> Decimal | None:
+    """A finite number, or None."""
+    try:
+        number = Decimal(token)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def percent_of_ratio(strength: Strength, percent_per_mmol_ml: Decimal) -> Decimal | None:
+    """The percent of a recorded Ratio of sodium chloride; None where it is no amount per volume."""
+    volume = _MILLILITRES.get(_unit(strength.denominator_unit))
+    finite = strength.numerator.is_finite() and strength.denominator.is_finite()
+    if volume is None or not finite or strength.denominator <= 0:
+        return None
+    return _percent(
+        strength.numerator,
+        _unit(strength.numerator_unit),
+        strength.denominator * volume,
+        percent_per_mmol_ml,
+    )
+
+
+def percent_at(text: Words, at: int, percent_per_mmol_ml: Decimal) -> Decimal | None:
+    """The percent that words starting at `at` state: "3 %", "30 mg/ml", "154 meq/l", "3 g/100 ml"."""
+    tokens = text.tokens
+    number = decimal_of(tokens[at]) if at + 1 < len(tokens) else None
+    if number is None:
+        return None
+    if tokens[at + 1] == "%":
+        return number
+    end = min(len(tokens), at + _PER_VOLUME)
+    per = next((i for i in range(at + 2, end) if tokens[i] in _MILLILITRES), None)
+    if per is None or not _says_per(text, at + 1, per):
+        return None
+    denominator = decimal_of(tokens[per - 1]) if per - 1 > at + 1 else None
+    volume = (denominator or Decimal(1)) * _MILLILITRES[tokens[per]]
+    return _percent(number, tokens[at + 1], volume, percent_per_mmol_ml)
+
+
+def volume_of(text: Words) -> Decimal | None:
+    """The largest volume that a text names, in mL; rates and denominators do not count."""
+    found = [
+        volume for at in range(1, len(text.tokens)) if (volume := _volume_at(text, at)) is not None
+    ]
+    return max(found, default=None)
+
+
+def _volume_at(text: Words, at: int) -> Decimal | None:
+    factor = _MILLILITRES.get(text.tokens[at])
+    number = decimal_of(text.tokens[at - 1])
+    if factor is None or number is None or number <= 0:
+        return None
+    before = at - 2
+    if before >= 0 and "/" in text.gap(before, at - 1):
+        return None
+    behind = [token for token in text.tokens[at + 1 : at + 3] if token not in ("per", "pro")]
+    return None if behind and behind[0] in _PER_TIME else number * factor
+
+
+def _says_per(text: Words, unit: int, volume: int) -> bool:
+    """Whether a stroke or "per" stands between an amount and its volume, and nothing but a number beside."""
+    between = [t for t in text.tokens[unit + 1 : volume] if decimal_of(t) is None]
+    gap = text.folded[text.spans[unit][1] : text.spans[volume][0]]
+    return between in ([], ["per"]) and ("/" in gap or between == ["per"])
+
+
+def _percent(
+    amount: Decimal, unit: str, volume_ml: Decimal, percent_per_mmol_ml: Decimal
+) -> Decimal | None:
+    if volume_ml <= 0 or amount < 0:
+        return None
+    if unit in _GRAMS:
+        return amount * _GRAMS[unit] * MG_PER_G / volume_ml / MG_PER_ML_OF_ONE_PERCENT
+    return _LABELLED.plus(amount / volume_ml * percent_per_mmol_ml) if unit in _MOLES else None
+
+
+def _unit(unit: str) -> str:
+    return unit.strip().strip("[]{}").lower()

@@ -12,12 +12,11 @@ from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.order_words import OrderWords
 from cds_service.knowledge.terms import Terms
 from cds_service.terminology.codes import IndexedProduct
-from cds_service.terminology.concepts import ConceptMatch, ConceptMatcher
+from cds_service.terminology.concepts import ConceptMatch, ConceptMatcher, RestrictionMatcher
 from cds_service.terminology.drugs import DrugResolver
 from cds_service.terminology.labs import LabMatch, LabResolver
-from cds_service.terminology.match import Coded, Product, Resolution
-from cds_service.terminology.restriction import RestrictionMatcher
 from cds_service.terminology.systems import LOINC
+from cds_service.terminology.types import Coded, Product, Resolution
 
 
 class CodeLists(Struct, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ from cds_service.sodium.snapshot import (
     Setting,
     Snapshot,
 )
-from cds_service.terminology.match import DrugMatch, Route, Saline
+from cds_service.terminology.types import DrugMatch, Route, Saline
 from tests.sodium.cases import NOW, limits
 
 T = TypeVar("T")

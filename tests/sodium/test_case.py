@@ -23,7 +23,7 @@ from cds_service.sodium.snapshot import (
     Snapshot,
 )
 from cds_service.sodium.volume import Volume
-from cds_service.terminology.match import Saline
+from cds_service.terminology.types import Saline
 from tests.sodium.cases import NOW, limits
 from tests.sodium.patients import (
     Story,

@@ -18,7 +18,7 @@ from cds_service.sodium.glucose import (
     glucose_shift,
 )
 from cds_service.sodium.snapshot import LabResult, Order, Problem
-from cds_service.terminology.match import DrugMatch
+from cds_service.terminology.types import DrugMatch
 from tests.sodium.cases import LABS, hours_ago, lab, limits, snapshot
 from tests.sodium.patients import sets
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cds_service.terminology.drugs import DrugResolver
-from cds_service.terminology.match import Coded, Product, Resolution
+from cds_service.terminology.types import Coded, Product, Resolution
 
 TABLE = (Path(__file__).parent / "orders.csv").read_text(encoding="utf-8")
 ORDERS = list(csv.DictReader(TABLE.splitlines(), delimiter="|", quoting=csv.QUOTE_NONE))

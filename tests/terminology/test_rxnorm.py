@@ -13,9 +13,9 @@ from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.terms import Terms
 from cds_service.records.rxnorm_files import import_release, read_index, release_date, write_index
 from cds_service.terminology.drugs import DrugResolver
-from cds_service.terminology.match import Coded, Coding, Product
 from cds_service.terminology.rxnorm import RxNormIndex
 from cds_service.terminology.systems import RXNORM
+from cds_service.terminology.types import Coded, Coding, Product
 from tests.rrf import files, zipped
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from cds_service.knowledge.fluids import Fluids
 from cds_service.terminology.drugs import DrugResolver
-from cds_service.terminology.match import Coded, Coding, Product, Saline, Strength
 from cds_service.terminology.systems import RXNORM, SNOMED
+from cds_service.terminology.types import Coded, Coding, Product, Saline, Strength
 
 HYPERTONIC = {"730781", "730782"}
 CONCENTRATE = {"1807578", "1807580", "1807571", "313016"}

@@ -44,7 +44,7 @@ from cds_service.sodium.rules.gates import (
     shown_as_unusable,
 )
 from cds_service.sodium.rules.plan import background, plan_lines
-from cds_service.terminology.match import RecordText
+from cds_service.terminology.types import RecordText
 
 SHOWN_AT_MOST = 12  # characters of a recorded number or unit, so that the summary stays whole
 

@@ -24,7 +24,7 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
-from cds_service.terminology.match import Saline
+from cds_service.terminology.types import Saline
 
 OWN_FLAG = "withheld-isotonic-fluid"  # the red flag that isotonic fluid raises by itself
 

@@ -19,7 +19,7 @@ from cds_service.sodium.results import Sample
 from cds_service.sodium.rules.background import doubt_lines
 from cds_service.sodium.rules.gates import below_plausible, recorded
 from cds_service.sodium.snapshot import Missing, Order
-from cds_service.terminology.match import DrugMatch, Saline
+from cds_service.terminology.types import DrugMatch, Saline
 
 RAISING_SALINE = ("hypertonic", "concentrate")
 # The subject of a rule sees the order alone, so these are named here.

@@ -34,7 +34,7 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.rules.plan import restriction_suggestions, risk_lines
 from cds_service.sodium.snapshot import Order
-from cds_service.terminology.match import Saline
+from cds_service.terminology.types import Saline
 
 EUROPEAN = "european"
 

@@ -36,7 +36,7 @@ from cds_service.sodium.rules.order_helpers import (
 from cds_service.sodium.rules.plan import egfr
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
-from cds_service.terminology.match import DrugMatch
+from cds_service.terminology.types import DrugMatch
 
 HARMED_BY_RESTRICTION = {
     Volume.CSW: "csw",

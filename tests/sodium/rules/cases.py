@@ -25,7 +25,7 @@ from cds_service.sodium.snapshot import LabResult, Order, Patient, Problem, Sett
 from cds_service.sodium.sodium import Fall, SodiumView
 from cds_service.sodium.symptoms import Symptoms
 from cds_service.sodium.volume import OdsRisk, Volume, VolumeStatus
-from cds_service.terminology.match import DrugMatch, RecordText
+from cds_service.terminology.types import DrugMatch, RecordText
 from tests.sodium.cases import NOW, lab, limits
 from tests.sodium.patients import labs, sets
 

@@ -21,7 +21,7 @@ from cds_service.engine.finding import Finding, Outcome, RemoveDraft
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.book import BOOK
 from cds_service.sodium.snapshot import Order
-from cds_service.terminology.match import Saline
+from cds_service.terminology.types import Saline
 from tests.sodium.patients import Story, order
 
 Kind = Literal["hypertonic", "concentrate", "isotonic", "hypotonic", "salt-tablet"]

@@ -22,7 +22,7 @@ from cds_service.sodium.snapshot import (
     Problem,
     Snapshot,
 )
-from cds_service.terminology.match import DrugMatch
+from cds_service.terminology.types import DrugMatch
 from tests.sodium.cases import NOW
 from tests.sodium.rules.cases import HOOKS, detail, outcomes, render, service, shared, summary
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from cds_service.engine.finding import DraftLabs, Line
 from cds_service.sodium.snapshot import Missing, Patient
-from cds_service.terminology.match import RecordText
+from cds_service.terminology.types import RecordText
 from tests.sodium.patients import Story, drug, order, problem, result
 from tests.sodium.rules.orders import Scene, saline, selected, table
 

@@ -16,7 +16,7 @@ from cds_service.engine.finding import Finding, Line, Silence
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.knowledge.words import RuleFile
 from cds_service.sodium.rules.book import BOOK
-from cds_service.terminology.match import RecordText
+from cds_service.terminology.types import RecordText
 from tests.sodium.patients import drugs, words
 from tests.sodium.rules.orders import all_scenes
 

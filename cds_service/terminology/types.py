@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Literal
 
@@ -94,3 +95,12 @@ class Resolution(Struct, frozen=True, kw_only=True):
     code_only: bool = False  # a code and no name, and the code is unknown
     unrecognised: RecordText | None = None  # a name that matches nothing we know
     steps: tuple[str, ...] = ()  # for `terminology lookup`: which step said what
+
+
+def texts_of(coded: Coded) -> Iterator[str]:
+    """The names in a concept: its text, then the displays of its codings."""
+    if coded.text.strip():
+        yield coded.text
+    for coding in coded.codings:
+        if coding.display.strip() and coding.display != coded.text:
+            yield coding.display

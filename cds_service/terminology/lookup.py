@@ -1,4 +1,4 @@
-"""What one code or one name is taken for, and by which step: for people who ask why."""
+"""Shows what one code or name is taken for, and which step decided it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from msgspec import Struct
 from cds_service.terminology.concepts import ConceptMatcher
 from cds_service.terminology.drugs import DrugResolver
 from cds_service.terminology.labs import LabResolver
-from cds_service.terminology.match import Coded, Coding, Product, Resolution
 from cds_service.terminology.systems import ATC, ICD9, ICD10, ICD10CM, LOINC, NDC, RXNORM, SNOMED
+from cds_service.terminology.types import Coded, Coding, Product, Resolution
 
 _SYSTEMS = (RXNORM, SNOMED, ATC, LOINC, ICD10CM, ICD10, ICD9, NDC)
 
