@@ -1,1 +1,1 @@
-"""FHIR in and out: what a record says becomes a snapshot, what we suggest becomes a valid resource."""
+"""FHIR in: what a record says becomes a snapshot of the patient."""

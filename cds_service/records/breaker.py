@@ -28,7 +28,7 @@ class Breaker:
             now = self._clock()
             if now < self._open_until:
                 return False
-            # The probe: the others wait for what becomes of it, and for one that never reports no longer.
+            # One read goes ahead as a probe. The others wait for its result, at most so long.
             self._open_until = now + self._limits.open_s
             return True
 

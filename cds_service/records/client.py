@@ -1,4 +1,4 @@
-"""Reads from a client's FHIR server run in parallel inside one deadline, and a bad server raises nothing."""
+"""Reads from a client's FHIR server: parallel, inside one deadline; a bad server raises nothing."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Read(Struct, frozen=True, kw_only=True):
-    """What a key came to. TRUNCATED: some pages were read and are here; any other `missing`: none were."""
+    """What reading one key gave. Only a TRUNCATED read holds some of its pages."""
 
     key: str
     resources: tuple[Resource, ...] = ()
@@ -85,12 +85,12 @@ class PendingRead:
         self._state = Read(key=wanted.key, resources=wanted.so_far)
 
     def so_far(self, otherwise: Missing | None) -> Read:
-        """What has been read; `otherwise` says why it ended, if the reading itself has not said so."""
+        """What has been read; `otherwise` is why it ended, if that is not noted."""
         state = self._state
         return _ended(state, otherwise) if otherwise is not None else state
 
     def run(self) -> None:
-        """Read until all is there, or until something stands against it."""
+        """Read until all is there, or until the server or a limit ends it."""
         missing = self._one() if self._wanted.identity else self._all()
         if missing is not None:
             self._state = _ended(self._state, missing)
@@ -203,7 +203,7 @@ class Access(Struct, frozen=True, kw_only=True):
 
 
 class FhirClient:
-    """One for the whole service. Connections, threads and breakers are made in the process that uses them."""
+    """The client of the whole service; each process makes its own connections and threads."""
 
     def __init__(
         self,
@@ -274,7 +274,7 @@ class Reads:
         return self._server is not None
 
     def all(self, wanted: Sequence[Wanted]) -> dict[str, Read]:
-        """Read everything at once, the first in the list first; answers by the deadline, key by key."""
+        """Read everything in parallel, the first in the list first, and answer by the deadline."""
         if self._server is None or self._access is None:
             return {
                 one.key: Read(
@@ -293,9 +293,9 @@ class Reads:
         return answers
 
     def get_many(self, references: Iterable[str]) -> dict[str, Resource]:
-        """The resources behind these references, read in parallel; those that cannot be read are left out.
+        """The resources behind these references; those that cannot be read are left out.
 
-        Only references that lie below the registered base are followed. A request may read a limited number.
+        Only references below the registered base are followed, and not more than the limit allows.
         """
         found: dict[str, Wanted] = {}
         for reference in dict.fromkeys(references):

@@ -1,4 +1,4 @@
-"""How much, how often and for how long an order is to be given, if that can be worked out exactly."""
+"""How much, how often and how long an order is given, if that can be worked out exactly."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from cds_service.terminology.vocabulary import CodeLists
 
 _DAY = timedelta(days=1)
 # Definitions of units, nothing a clinician could argue about; a month counts 30 days, a year 365.
-# A unit of time is kept as days over parts of a day, so that "every 8 h" is exactly three times a day.
+# A unit of time is days over parts of a day, so that "every 8 h" is exactly three times a day.
 _DAYS: Mapping[str, tuple[Decimal, Decimal]] = {
     "s": (Decimal(1), Decimal(86400)),
     "min": (Decimal(1), Decimal(1440)),
@@ -123,7 +123,7 @@ def instruction_text(given: Sequence[Instruction]) -> str:
 
 
 def dose_quantities(instruction: Instruction) -> list[Quantity]:
-    """Doses of one instruction: in doseAndRate (R4), directly (STU3, DSTU2, Epic), or `dose` (given)."""
+    """Doses of one instruction, under the names that the versions of FHIR give them."""
     quantities = [one.dose_quantity for one in instruction.dose_and_rate]
     quantities += [instruction.dose_quantity, instruction.dose, instruction.quantity]
     return [quantity for quantity in quantities if quantity is not None]
@@ -191,7 +191,7 @@ def _times_a_day(timing: Timing, lists: CodeLists) -> Decimal | None:
 
 
 def _is_once(timing: Timing, lists: CodeLists) -> bool:
-    """Whether an instruction means one dose: by count, by code, or by a single event and no repeat."""
+    """Whether an instruction means one dose, by its count, its code, or a single event."""
     repeat = timing.repeat or NO_REPEAT
     if exact(repeat.count) == 1:
         return True
@@ -215,7 +215,7 @@ def _volume(order: Resource, given: Sequence[Instruction]) -> Decimal | None:
 
 
 def _infused(instruction: Instruction) -> Decimal | None:
-    """mL of a rate over its stated duration, else over one day: an open infusion runs that long at least."""
+    """mL of a rate over its stated duration; an open infusion runs for one day at least."""
     rates = filled(instruction.rate_quantity, instruction.rate_ratio)
     for dose in instruction.dose_and_rate:
         rates += filled(dose.rate_quantity, dose.rate_ratio)[:1]
@@ -245,7 +245,7 @@ def _factor(code: str, unit: str, measure: Measure) -> Decimal | None:
 
 
 def times_a_day(frequency: Decimal, period: Decimal, unit: str) -> Decimal | None:
-    """How often in 24 h, of a frequency per period; None in an unknown unit or for no period at all."""
+    """How often in 24 h, of a frequency per period; None in an unknown unit or without a period."""
     known = _time_unit(unit)
     return frequency * known[1] / (period * known[0]) if known is not None and period > 0 else None
 

@@ -1,12 +1,12 @@
 """What is read of FHIR, as types: one way to read a member, whatever version or shape it comes in.
 
-msgspec makes these types at the speed of C and passes over every member that they do not name. If a member has
-another shape than its type, `coerced` reads the same resource member by member: a wrong type reads as absent, a
-single object as a list of one, a list as its first object (T-46). Strings are as they were recorded, and no longer
-than MAX_TEXT; numbers are for `exact`.
+msgspec makes these types at the speed of C and passes over every member that they do not name.
+If a member has another shape than its type, `coerced` reads the same resource member by member: a
+wrong type reads as absent, a single object as a list of one, a list as its first object (T-46).
+Strings are as they were recorded, and no longer than MAX_TEXT; numbers are for `exact`.
 
-All resource types share one struct. Their members hardly contradict each other, a record of an older version keeps
-its meaning, and mypy finds every reader of a member that is not named here.
+All resource types share one struct. Their members hardly contradict each other, a record of an
+older version keeps its meaning, and mypy finds every reader of a member that is not named here.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Concept(Form, frozen=True):
     text: Text = ""
 
 
-# One object, a list of them, or bare words (DSTU2, STU3): FHIR's versions differ in this more than in anything.
+# One object, a list of them, or bare words: FHIR's versions differ in this most of all.
 Concepts: TypeAlias = Concept | Items[Concept] | Text | None
 
 
@@ -108,7 +108,7 @@ class Reference(Form, frozen=True):
 
 
 class Choice(Concept, frozen=True):
-    """A medication or an ingredient under any name: concept, Reference, or R5's CodeableReference."""
+    """A medication or an ingredient: a concept, a Reference, or R5's CodeableReference."""
 
     concept: Concept | None = None
     reference: Reference | Text | None = None
@@ -280,7 +280,7 @@ class Entry(Form, frozen=True):
 class Resource(Form, frozen=True):
     """Every member that is read of any resource, from DSTU2 to R5."""
 
-    # The decoder looks for each member behind the one before it: in FHIR's own order it finds most at once.
+    # These are in FHIR's own order, mostly.
     resource_type: Text = ""
     id: Text = ""
     meta: ResourceMeta | None = None
@@ -299,7 +299,7 @@ class Resource(Form, frozen=True):
     medication: Choice | Items[Choice] | Text | UnsetType | None = UNSET
     medication_codeable_concept: Choice | Items[Choice] | Text | None = None
     medication_reference: Choice | Items[Choice] | Text | None = None
-    # Whose it is: what is no object reads as an empty one too, as a resource without a subject is taken for ours.
+    # Whose it is. What is no object reads as an empty one too: without a subject it would be ours.
     subject: Reference | None = None
     patient: Reference | None = None
     encounter: Reference | None = None
@@ -370,7 +370,7 @@ class Resource(Form, frozen=True):
 
 NO_QUANTITY, NO_TIMING, NO_REPEAT, NO_DISPENSE = Quantity(), Timing(), Repeat(), Dispense()
 NO_REFERENCE, NO_PERIOD, NO_RESOURCE = Reference(), Period(), Resource()
-# These must be noticed even if they cannot be read: else another patient's result would pass for ours.
+# These count even if they cannot be read: else another patient's result would pass for ours.
 _NOTICED = frozenset({"subject", "patient", "medication"})
 
 
@@ -390,7 +390,7 @@ _CALL, _RESOURCE = decoder(HookCall), decoder(Resource)
 
 
 def decode_call(body: bytes) -> Any:
-    """The body of a hook call with its prefetch as resources; BadRequest if it is not strict JSON."""
+    """The body of a hook call, its prefetch as resources; BadRequest if it is not strict JSON."""
     if _is_utf8(body):  # which the decoder does not check in what it passes over
         try:
             return _CALL.decode(body)
@@ -604,7 +604,7 @@ def words_of(coded: Coded | None) -> str:
 
 
 def exact(value: object) -> Decimal | None:
-    """A JSON number as it was recorded; None for strings, booleans, NaN and numbers beyond all sense."""
+    """A JSON number as it was recorded; None for anything else and for numbers beyond all sense."""
     if type(value) is int and -_PLAIN_BELOW < value < _PLAIN_BELOW:
         return Decimal(value)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):

@@ -18,7 +18,7 @@ from cds_service.trust.registry import Client, ExtraSource
 
 Unreachable = Literal["no-fhir-server", "not-registered", "no-token"]
 
-# Sources that no prefetch template asks for; read only where the client's registry entry lists them.
+# No prefetch template has these sources; they are read if the client's registry entry lists them.
 EXTRA_TEMPLATES: Mapping[ExtraSource, str] = {
     "MedicationStatement": "MedicationStatement?patient={{context.patientId}}&_count=100",
     "MedicationAdministration": "MedicationAdministration?patient={{context.patientId}}&_count=100",
@@ -57,7 +57,7 @@ class Ask(Struct, frozen=True, kw_only=True):
 
 
 class Gathered(Struct, frozen=True, kw_only=True):
-    """The sources by key, and leave to read a few single resources more within the same deadline."""
+    """The sources by key, and what may read a few more resources within the same deadline."""
 
     sources: Mapping[str, Source]
     reads: Reads
@@ -67,8 +67,9 @@ class Gathered(Struct, frozen=True, kw_only=True):
 def gather(ask: Ask, fhir: FhirClient, deadline: Deadline) -> Gathered:
     """Every key of the templates and every extra source, by the deadline.
 
-    What the prefetch lacks is read live, all at once and in the order of the templates. An extra source that
-    the client's registry entry does not list is NOT_READ. BadRequest if the prefetch brings another patient.
+    What the prefetch lacks is read live, in parallel and in the order of the templates. An extra
+    source that the client's registry entry does not list is NOT_READ. BadRequest if the prefetch
+    brings another patient.
     """
     sources: dict[str, Source] = {}
     queries = _queries(ask, ask.templates)
@@ -145,16 +146,20 @@ def _after(source: Source, read: Read) -> Source:
 
 
 _NEEDED: Mapping[Unlooked, str] = {
-    "sodium": "Sodium results are needed: neither the prefetch key 'sodium' nor a live read brought them.",
-    "medications": "The current medicines are needed: neither the prefetch key 'medications' nor a live read "
-    "brought them all.",
-    "conditions": "The problem list is needed: neither the prefetch key 'conditions' nor a live read brought it all.",
-    "order": "The selected order points to a Medication that is neither among the draft orders nor readable.",
+    "sodium": "Sodium results are needed: neither the prefetch key 'sodium' nor a live read "
+    "brought them.",
+    "medications": "The current medicines are needed: neither the prefetch key 'medications' nor "
+    "a live read brought them all.",
+    "conditions": "The problem list is needed: neither the prefetch key 'conditions' nor a live "
+    "read brought it all.",
+    "order": "The selected order points to a Medication that is neither among the draft orders "
+    "nor readable.",
 }
 _PARTLY = "Only a part of the sodium results could be read, and not the newest for certain."
 _WHY_UNREACHABLE: Mapping[Unreachable, str] = {
     "no-fhir-server": "The call carries no 'fhirServer'.",
-    "no-token": "The call carries no 'fhirAuthorization', and this FHIR server is not registered as open.",
+    "no-token": "The call carries no 'fhirAuthorization', and this FHIR server is not registered "
+    "as open.",
     "not-registered": "",  # the registry entry has its own text
 }
 _KIND: Mapping[Missing, type[DataUnavailable]] = {
@@ -175,7 +180,10 @@ def _cause(why: Missing, unreachable: Unreachable | None, client: Client) -> str
     if why is Missing.TIMEOUT:
         return "The FHIR server is taking too long to respond and guidance cannot be provided."
     if why is Missing.REFUSED:
-        return "The FHIR server refused the token of the call: check its scopes and how long it is valid."
+        return (
+            "The FHIR server refused the token of the call: "
+            "check its scopes and how long it is valid."
+        )
     if why is Missing.VERSION:
         return "The results are of another FHIR version than R4."
     if unreachable is not None:

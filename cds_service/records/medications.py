@@ -1,4 +1,4 @@
-"""Orders of any kind as exposures and drafts (B.0.7, D.4): what was never meant to be given is left out."""
+"""Orders of any kind as exposures and drafts (B.0.7, D.4), without those that were never given."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _INTENTS = frozenset(
 
 
 class Medicine(Struct):
-    """What an order says of its medication, collected from the order and the Medications it points to."""
+    """What an order and the Medications that it points to say of its medication."""
 
     concepts: list[Coded] = field(default_factory=list)
     ingredients: list[tuple[Coded, Strength | None]] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Medicine(Struct):
 
 
 def exposure(resource: Resource, context: ReadContext) -> Order | None:
-    """One resource of the medication list; None for a proposal, a "do not give", a thing never given."""
+    """One resource of the medication list; None if it was proposed, forbidden or not given."""
     lists = context.vocabulary.code_lists
     kind = KINDS.get(kind_of(resource))
     if kind is None or resource.do_not_perform:
@@ -205,7 +205,7 @@ def _reasons(resource: Resource, context: ReadContext) -> frozenset[str]:
 
 
 def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> bool:
-    """A fluid restriction by code or by words, on a diet order, a service order or a free-text one (C.6)."""
+    """Whether an order restricts fluid, by code or by words (C.6)."""
     diet = resource.oral_diet or OralDiet()
     modifiers = [nutrient.modifier for nutrient in diet.nutrient]
     coded = concepts(diet.type, resource.code, resource.medication_codeable_concept, *modifiers)
@@ -229,7 +229,7 @@ def _is_stoppable(resource: Resource, known: Resolution, context: ReadContext) -
 
 
 def may_stop(order: Resource) -> bool:
-    """Whether it looks like an order that can be given back stopped; only the whole resource tells."""
+    """Whether an order may be given back stopped, as far as what is read of it tells."""
     if kind_of(order) != "MedicationRequest" or order.status != "active":
         return False
     return _ID.fullmatch(order.id.strip()) is not None and order.intent in _INTENTS
@@ -292,7 +292,7 @@ def _follow(
 
 
 def _note_lost(reference: Reference, index: Index, medicine: Medicine) -> None:
-    """Keep what is left of a Medication that is not at hand: where it could be read, and its name."""
+    """Keep the reference and the name of a Medication that is not at hand."""
     medicine.lost = True
     name = relative(reference.reference.strip(), index.bases)
     if name.startswith("Medication/"):

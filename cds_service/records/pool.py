@@ -1,4 +1,4 @@
-"""The threads that read are bounded for the process and for each server, and no call waits past its deadline."""
+"""The threads that read, bounded for the process and for each server."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ class ReadLimits(Struct, frozen=True, kw_only=True):
     """Bounds of live reads (security.md T-07, T-13, T-52, T-53, section 4); tests override them.
 
     * per key: `pages` followed, `resources` kept, `bytes_per_key` of decoded bodies
-    * per process: `threads`; per server: `in_flight` reads, and `waiting` behind them until their deadline
-    * breaker: `failures` within `failure_window_s` and no success between them stop reads for `open_s`;
+    * per process: `threads`
+    * per server: `in_flight` reads, and `waiting` behind them until their deadline
+    * breaker: `failures` within `failure_window_s` without a success stop reads for `open_s`;
       a wait shorter than `fair_wait_s` says nothing about the server
     * `references`: single resources read for one call beyond its prefetch keys
     """
@@ -54,7 +55,7 @@ class Job(Struct, Generic[_T], frozen=True):
 
 
 class ReadPool:
-    """Runs jobs in the queues of their servers. Make it in the process that uses it, not before a fork."""
+    """Runs jobs in the queues of their servers; a fork needs a pool of its own."""
 
     def __init__(self, limits: ReadLimits) -> None:
         self._limits = limits

@@ -1,4 +1,4 @@
-"""What a FHIR search or a prefetch key answered: satisfied, known empty, failed or absent (CDSH-035..038)."""
+"""What a search or a prefetch key gave: satisfied, empty, failed or absent (CDSH-035..038)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DAY = 10  # "2026-11-21"
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """One page. `whole` is False where an entry was unreadable or reported as failed by the server."""
+    """One page. `whole` is False if an entry was unreadable or reported as failed by the server."""
 
     resources: tuple[Resource, ...]
     next_link: str | None = None
@@ -31,9 +31,9 @@ class Page(Struct, frozen=True, kw_only=True):
 def page_of(value: Resource | None, expected: str) -> Page | None:
     """The page that `value` is; None if it does not answer a search for `expected` resources.
 
-    One resource counts where a Bundle belongs (data.md 2.12). An OperationOutcome in place of a Bundle is no
-    answer, whatever its severity. If it is an entry, a warning is passed over and an error makes the page less
-    than whole (CDSH-036).
+    One resource counts where a Bundle belongs (data.md 2.12). An OperationOutcome in place of a
+    Bundle is no answer. If it is an entry, a warning is passed over and an error makes the page
+    less than whole (CDSH-036).
     """
     if value is None:
         return None
@@ -41,9 +41,23 @@ def page_of(value: Resource | None, expected: str) -> Page | None:
         return Page(resources=(value,))
     if value.resource_type != "Bundle":
         return None
+    resources, whole = _sorted_out(value)
+    if resources and not any(is_expected(resource, expected) for resource in resources):
+        return None
+    return Page(
+        resources=resources,
+        # A next link that is no text still says that there is more.
+        next_link=next((link.url for link in value.link if link.relation == "next"), None),
+        total=value.total if type(value.total) is int else None,
+        whole=whole,
+    )
+
+
+def _sorted_out(bundle: Resource) -> tuple[tuple[Resource, ...], bool]:
+    """The resources of a Bundle, and whether every entry was readable and none failed."""
     resources: list[Resource] = []
     whole = True
-    for entry in value.entry:
+    for entry in bundle.entry:
         resource = entry.resource if entry is not None else None
         if resource is None or not resource.resource_type:
             whole = False
@@ -51,15 +65,7 @@ def page_of(value: Resource | None, expected: str) -> Page | None:
             resources.append(resource)
         elif any(issue.severity in _ERRORS for issue in resource.issue):
             whole = False
-    if resources and not any(is_expected(resource, expected) for resource in resources):
-        return None
-    return Page(
-        resources=tuple(resources),
-        # A next link that is no text still says that there is more.
-        next_link=next((link.url for link in value.link if link.relation == "next"), None),
-        total=value.total if type(value.total) is int else None,
-        whole=whole,
-    )
+    return tuple(resources), whole
 
 
 def is_expected(resource: Resource, expected: str) -> bool:
@@ -92,8 +98,7 @@ def has_enough(resources: Iterable[Resource], expected: str, enough: int | None)
 def newest_first(resources: Iterable[Resource]) -> bool:
     """Whether every resource carries a time and none is newer than the one before it.
 
-    A server that was asked for `_sort=-date` may not do it; only if it visibly did, the first page is the
-    newest one.
+    Servers may ignore `_sort=-date`: the first page is the newest one only if it is in that order.
     """
     before: str | None = None
     for resource in resources:
@@ -139,8 +144,8 @@ _BEST_FIRST: tuple[State, ...] = ("satisfied", "empty", "failed", "absent")
 class Source(Struct, frozen=True, kw_only=True):
     """One prefetch key: what came of it, where from, and why it is not all, if it is not.
 
-    `missing` None means that the key was answered to its end; `resources` may hold a part where it is
-    TRUNCATED. `next_link`: the prefetch was a first page.
+    `missing` None means that the key was answered to its end; if it is TRUNCATED, `resources` may
+    hold a part. `next_link`: the prefetch was a first page.
     """
 
     state: State
@@ -225,7 +230,7 @@ def query(key: str, template: str, context: Mapping[str, str | None]) -> Query |
 
 
 def prefetched(asked: Query, prefetch: Mapping[str, object], names: Iterable[str] = ()) -> Source:
-    """What the prefetch says to a query under our key or, failing that, under the client's names for it.
+    """What the prefetch holds for a query, under our key or the client's names for it.
 
     BadRequest where a read brought another patient than that of the context.
     """
@@ -265,7 +270,7 @@ def judge(asked: Query, value: object) -> Source:
 
 def _judge_one(asked: Query, identity: str, value: object) -> Source:
     if value is None:
-        # The client knows of none, and yet the context names it: nothing to read again, nothing to rely on.
+        # The client knows of none although the context names it: a second read would not help.
         return Source(state="empty", origin="prefetch", missing=Missing.FAILED)
     page = page_of(as_resource(value), asked.expected)
     matches = [r for r in page.resources if r.resource_type == asked.expected] if page else []

@@ -21,7 +21,7 @@ from cds_service.sodium.snapshot import Problem, Setting
 
 
 def problem(condition: Resource, context: ReadContext) -> Problem | None:
-    """One Condition; None if it is refuted, entered in error, or nothing that the vocabulary knows."""
+    """One Condition; None if it is refuted, entered in error or unknown to the vocabulary."""
     lists = context.vocabulary.code_lists
     if codes(first_concept(condition.verification_status)) & lists.refuted:
         return None
@@ -90,7 +90,7 @@ class Visit(Struct, frozen=True, kw_only=True):
 
 
 def visit(encounter: Resource | None, context: ReadContext) -> Visit:
-    """The setting by Encounter.class (B.0.2); an encounter that cannot be read counts as inpatient."""
+    """The setting by Encounter.class (B.0.2); if it cannot be read, it counts as inpatient."""
     if not context.encounter:
         return Visit(setting="outpatient", assumed=False)
     if encounter is None:

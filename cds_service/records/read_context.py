@@ -1,4 +1,4 @@
-"""What reading one resource needs beside it: the call, whose a resource is, and what a reference leads to."""
+"""What reading one resource needs: the call, the patient, and what references lead to."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Owner(Enum):
 def relative(reference: str, bases: tuple[str, ...]) -> str:
     """Returns "Type/id" of a relative reference or an absolute one under a known base, else "".
 
-    If no base is known (no `fhirServer` in the call), nothing is fetched either, and the tail of an absolute
-    reference is taken.
+    If no base is known (no `fhirServer` in the call), nothing is fetched either, and the tail of an
+    absolute reference is taken.
     """
     local = reference
     for base in bases:

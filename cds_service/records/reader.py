@@ -49,8 +49,9 @@ class CallRecords(Struct, frozen=True, kw_only=True, dict=True):
     """Everything one snapshot is read from.
 
     `sources` has the prefetch keys, the extra sources of a client's registry entry, and any key for
-    resources that were fetched because of `wanted_references`. `bases` are the FHIR base URLs that this
-    client's references may use; `urls` the `full_urls` of the call. `bodies` is the JSON of it all, as received.
+    resources that were fetched because of `wanted_references`. `bases` are the FHIR base URLs that
+    this client's references may use; `urls` the `full_urls` of the call. `bodies` is all the JSON
+    as it was received.
     """
 
     patient_id: str
@@ -80,7 +81,7 @@ class CallRecords(Struct, frozen=True, kw_only=True, dict=True):
 
 
 def full_urls(bundles: Iterable[Resource | None]) -> dict[str, Resource]:
-    """The resources of Bundles by `fullUrl`, if that is a urn: what references inside a Bundle may use."""
+    """The resources of Bundles by `fullUrl`, if that is a urn, as references in a Bundle use it."""
     urls: dict[str, Resource] = {}
     for bundle in bundles:
         for entry in bundle.entry if bundle is not None else ():
@@ -102,7 +103,7 @@ class _Tally(Struct):
 
 
 def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
-    """The patient of the call at the moment of the call; raises nothing, whatever the records hold."""
+    """The patient at the moment of the call; no record makes it raise an error."""
     patient = _first(records, "Patient", records.patient_id)
     me = _me(records)
     context = ReadContext(
@@ -144,7 +145,7 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
 
 
 def wanted_references(records: CallRecords) -> tuple[str, ...]:
-    """The Medications ("Medication/7") that orders of the call point to and that are not at hand."""
+    """The Medications ("Medication/7") that orders of the call point to and that did not come."""
     orders = [
         order
         for kind, resources in records.by_kind.items()
@@ -160,7 +161,7 @@ def wanted_references(records: CallRecords) -> tuple[str, ...]:
 
 
 def order_resource(records: CallRecords, reference: str) -> Mapping[str, object] | None:
-    """The resource that an Order of the snapshot was read from, with all its members, by its reference.
+    """The resource behind an Order of the snapshot, with all its members, by its reference.
 
     None if the call does not hold it: half a resource must never be sent back.
     """
@@ -181,7 +182,7 @@ def _me(records: CallRecords) -> Person:
 
 
 def _index(records: CallRecords, me: Person) -> Index:
-    """What references may lead to; another patient's Condition or Specimen is not among it (T-10)."""
+    """What references may lead to, without another patient's Condition or Specimen (T-10)."""
     index = Index(bases=records.bases)
     for url, resource in records.urls.items():
         if me.owner(resource) is not Owner.FOREIGN:
@@ -224,7 +225,7 @@ def _missing(records: CallRecords, patient: Resource | None) -> dict[str, Missin
 
 
 def _bounded(records: CallRecords, tally: _Tally) -> Mapping[str, tuple[Resource, ...]]:
-    """The resources of each source up to MAX_RESOURCES in all; a source that is cut is incomplete."""
+    """The first MAX_RESOURCES of all sources, by source; one that is cut is incomplete."""
     left = MAX_RESOURCES
     kept: dict[str, tuple[Resource, ...]] = {}
     for key, source in records.sources.items():
@@ -260,7 +261,7 @@ def _read(resource: Resource, source: str, me: Person, context: ReadContext, tal
 def is_unreadable(resource: Resource, kind: str) -> bool:
     """Whether a resource says what it is about in a place that R4, STU3, DSTU2 and R5 do not have.
 
-    Older and newer shapes that the reader understands (MedicationOrder, R5's CodeableReference) are readable.
+    Older and newer shapes that the reader knows (MedicationOrder, R5's CodeableReference) are not.
     """
     if kind == "Observation":
         return bool(listed(resource.name)) and not listed(resource.code)  # DSTU1

@@ -1,4 +1,4 @@
-"""The RxNorm index of a site as a file, and the release folder or ZIP that it is made from (D.6)."""
+"""The RxNorm index of a site as a file, and the release that it is made from (D.6)."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def read_index(path: Path) -> RxNormIndex:
 
 
 def _refuse_partial(index: RxNormIndex, names: Mapping[str, RxNormName]) -> None:
-    """A file that ends too early at a line's end looks whole: then ingredients lead to no product."""
+    """Refuse a file that was cut at the end of a line: its ingredients lead to no product."""
     if not index.products:
         raise TerminologyError(f"{CONSO} holds none of our ingredients: the file is incomplete")
     if all(names[code].type in NO_PRODUCTS for code in index.products):

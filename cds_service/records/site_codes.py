@@ -1,4 +1,4 @@
-"""What one site adds to our codes: a CSV of local codes, and the index of its RxNorm release (D.6)."""
+"""What a site adds to our codes: local codes, and the index of its RxNorm release (D.6)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SiteCodes(Struct, frozen=True, kw_only=True):
 
 
 def site_codes(terms: Terms, index: Path | None = None, codes: Path | None = None) -> SiteCodes:
-    """Both files read and checked; TerminologyError names the file, and the line where it has lines."""
+    """Read and check both files; TerminologyError names the file, and the line if it has lines."""
     labs, drugs, asked = _local_codes(codes, terms) if codes is not None else ({}, {}, {})
     found = read_index(index) if index is not None else None
     products = _of_known_drugs(found.products, terms) if found is not None else {}
@@ -52,7 +52,7 @@ def site_codes(terms: Terms, index: Path | None = None, codes: Path | None = Non
 
 
 def asking_for(knowledge: Knowledge, site: SiteCodes) -> Knowledge:
-    """Knowledge whose prefetch asks for the site's own results too: a code that nobody asks for is never read."""
+    """Knowledge whose prefetch searches for the site's own codes too, as others are never read."""
     services = {}
     for id_, service in knowledge.services.items():
         prefetch = {
@@ -86,7 +86,7 @@ def _of_known_drugs(
 def _local_codes(
     path: Path, terms: Terms
 ) -> tuple[dict[_Key, str], dict[_Key, list[str]], dict[str, dict[str, None]]]:
-    """Laboratory codes, drug codes, and what to search for; a code on several lines holds several ingredients."""
+    """Laboratory codes, drug codes, and what to search for; a drug code may have several lines."""
     labs: dict[_Key, str] = {}
     drugs: dict[_Key, list[str]] = {}
     asked: dict[str, dict[str, None]] = {}
@@ -118,7 +118,7 @@ def _token(system: str, code: str) -> str:
 
 
 class _Shipped:
-    """What our own files say of a code: a site adds to it, and never turns urine sodium into sodium."""
+    """What our own files say of a code: a site adds codes, and changes the meaning of none."""
 
     def __init__(self, terms: Terms) -> None:
         self._labs = LabResolver(terms.labs)
@@ -141,19 +141,23 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
                 raise TerminologyError(
                     f"{path.name}, line 1: needs the columns system, code, ingredient or analyte"
                 )
-            for cells in reader:
-                if not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
-                    continue
+            for cells in filter(_holds_values, reader):
                 place = f"{path.name}, line {reader.line_num}"
-                if len(cells) != len(columns):
-                    raise TerminologyError(
-                        f"{place}: {len(cells)} cells, but {len(columns)} columns"
-                    )
-                row = dict.fromkeys(_MEANINGS, "")
-                yield place, row | {c: cell.strip() for c, cell in zip(columns, cells, strict=True)}
+                yield place, _row(place, columns, cells)
     except OSError as error:
         raise TerminologyError(f"{path.name} cannot be read: {error.strerror}") from None
     except csv.Error as error:
         raise TerminologyError(f"{path.name}, line {reader.line_num}: {error}") from None
     except UnicodeDecodeError:
         raise TerminologyError(f"{path.name} is not UTF-8") from None
+
+
+def _holds_values(cells: list[str]) -> bool:
+    return any(cell.strip() for cell in cells) and not cells[0].lstrip().startswith("#")
+
+
+def _row(place: str, columns: list[str], cells: list[str]) -> dict[str, str]:
+    if len(cells) != len(columns):
+        raise TerminologyError(f"{place}: {len(cells)} cells, but {len(columns)} columns")
+    values = {column: cell.strip() for column, cell in zip(columns, cells, strict=True)}
+    return dict.fromkeys(_MEANINGS, "") | values

@@ -25,7 +25,7 @@ _REMEMBERED = 2048
 def moment(value: str, zone: timedelta | None, now: datetime) -> Moment | None:
     """A dateTime or instant; None without a day.
 
-    A day without a clock is `day_only`, at its midnight in the client's zone (UTC if none is known).
+    A day without a clock is `day_only`, at midnight in the client's zone (UTC if none is known).
     A clock without a zone is read in the client's zone; if none is known it is good to a day only,
     so that no rate of change rests on a guess. "Today" never becomes the future.
     """
@@ -63,7 +63,7 @@ def first_day(value: str, zone: timedelta | None, now: datetime) -> datetime | N
 
 
 def result_time(observation: Resource, zone: timedelta | None, now: datetime) -> Moment | None:
-    """When a specimen was taken: effective dateTime or instant, the end of a Period, else `issued`."""
+    """When a specimen was taken: the effective time or the end of a Period, else `issued`."""
     taken = (
         observation.effective_date_time.strip()
         or observation.effective_instant.strip()
@@ -76,7 +76,7 @@ def result_time(observation: Resource, zone: timedelta | None, now: datetime) ->
 
 
 def birth_date(value: str) -> date | None:
-    """A date of birth; a bare year or month counts as its last day, so that doubt makes no adult."""
+    """A date of birth; a bare year or month is its last day, so that doubt makes no adult."""
     if _DAY.fullmatch(value):
         return _date(value)
     if not _PARTIAL.fullmatch(value):

@@ -1,4 +1,4 @@
-"""From a code to ingredients: RxNorm, SNOMED CT, ATC, a site's own codes and RxNorm index (D.4 step 1)."""
+"""From a code to ingredients: RxNorm, SNOMED CT, ATC, and what a site adds (D.4 step 1)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ATC_LENGTH = 7  # characters of a full ATC code; shorter ones name a group
 
 
 class IndexedProduct(Struct, frozen=True):
-    """One product of a site's RxNorm release: its official name and the shipped ingredients in it."""
+    """One product of a site's RxNorm release: its official name and its shipped ingredients."""
 
     name: str
     ingredients: tuple[str, ...]

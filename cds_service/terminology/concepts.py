@@ -1,4 +1,4 @@
-"""A coded or written problem becomes concepts of conditions.toml (C.4, M1, D.7); an order may restrict fluid (C.6)."""
+"""Problems become concepts of conditions.toml (C.4, M1, D.7); an order may restrict fluid (C.6)."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class _Prefixes:
 
 
 class RestrictionMatcher:
-    """Recognises an order for fluid restriction by code or by words; education about it does not count."""
+    """Recognises an order for fluid restriction; education about it does not count."""
 
     def __init__(self, restriction: Restriction) -> None:
         self._codes = frozenset(restriction.snomed)

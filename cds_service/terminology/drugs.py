@@ -1,4 +1,4 @@
-"""From an order to its ingredients: codes, RxNorm names, free text; then form, saline and partners (D.4)."""
+"""From an order to its ingredients, form, saline and partners, by codes, names and text (D.4)."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class _Findings:
 
 
 class DrugResolver:
-    """Recognises the watched ingredients in any order; no exception on any input, no network, no clock."""
+    """Recognises the watched ingredients in any order; no input makes it raise an error."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class DrugResolver:
         }
 
     def resolve(self, product: Product) -> Resolution:
-        """What the order is: ingredients with their evidence, saline, route, and what stayed unknown."""
+        """What the order is: ingredients with evidence, saline, route, and what stayed unknown."""
         product = self._with_official_names(product)
         findings = self._gather(product)
         place = self._forms.read(product)
@@ -178,7 +178,7 @@ class DrugResolver:
                 del findings.found[name]
 
     def _with_official_names(self, product: Product) -> Product:
-        """A code without a name gets that of the site's RxNorm index, which tells form and strength."""
+        """A code without a name gets that of the site's index, which tells form and strength."""
         if all(c.display.strip() for concept in product.concepts for c in concept.codings):
             return product
         concepts = tuple(

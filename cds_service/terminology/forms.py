@@ -20,7 +20,7 @@ class Place(Struct, frozen=True):
 
 
 class FormReader:
-    """Reads route, dose form, names and instructions, in this order; the first that says something counts."""
+    """Reads route, dose form, names and instructions; the first that tells the place counts."""
 
     def __init__(self, forms: Forms) -> None:
         phrases: dict[str, tuple[str, ...]] = {}

@@ -20,7 +20,7 @@ class LabMatch(Struct, frozen=True):
 
 
 class LabResolver:
-    """LOINC codes of labs.toml and a site's local ones; never names: they do not tell the specimen."""
+    """LOINC codes of labs.toml and a site's local ones; a name does not tell the specimen."""
 
     def __init__(
         self, labs: Mapping[str, Lab], local_codes: Mapping[tuple[str, str], str] | None = None
@@ -36,7 +36,7 @@ class LabResolver:
                 self._codes[canonical(system), code.strip()] = LabMatch(analyte)
 
     def unit(self, analyte: str, *recorded: str) -> str:
-        """The first recorded unit that is read for the analyte, else the first that is given (C.1.2)."""
+        """The first recorded unit that labs.toml knows, else the first that is given (C.1.2)."""
         given = [unit for unit in recorded if unit]
         lab = self._labs[analyte]
         return next(

@@ -21,7 +21,7 @@ _TWO_STRENGTHS = re.compile(r"\d(?:\.\d+)?\s*(?:mg|mcg|g)?\s*[/-]\s*\d+(?:\.\d+)
 
 
 class NameMatch(Struct, frozen=True):
-    """The ingredients in one name with their evidence, and how many ingredients the name holds at least."""
+    """The ingredients in one name with their evidence, and how many it holds at least."""
 
     ingredients: tuple[tuple[str, Evidence], ...] = ()
     count: int = 0
@@ -61,7 +61,7 @@ class NameReader:
         self._forms = forms
 
     def official(self, name: str) -> NameMatch:
-        """An RxNorm display: parts parted by " / ", each led by its ingredient; brands stand in brackets."""
+        """An RxNorm display: parts around " / ", each led by its ingredient, brands in brackets."""
         bare = _BRACKETS.sub(" ", name)
         parts = [words(part) for part in bare.split(" / ")]
         found: dict[str, Evidence] = {}
@@ -80,7 +80,7 @@ class NameReader:
         )
 
     def free(self, name: str) -> NameMatch:
-        """Any other text. Names taken back by their neighbours ("sertraline allergy") do not count."""
+        """Any other text, without names that their neighbours negate ("sertraline allergy")."""
         text = words(name)
         hits = [hit for hit in self._every.find(text) if hit.found]
         if not hits:
@@ -98,7 +98,7 @@ class NameReader:
         )
 
     def _count(self, text: Words, kept: list[Hit[_Named]], named: int) -> int:
-        """Ingredients the text holds at least; doubt counts one more, and only costs a one-click stop."""
+        """Ingredients the text holds at least; doubt counts one more and costs a one-click stop."""
         more = any(n.several for hit in kept for n in hit.found) and named == 1
         more = more or any(self._neighbour(text, kept, hit) for hit in kept)
         if named == 1:
@@ -123,7 +123,7 @@ class NameReader:
         return False
 
     def _joined_to(self, text: Words, inner: int, step: int) -> int | None:
-        """The word that a stroke or "and" joins to word `inner`; salts, doses, forms may stand between."""
+        """The word that a stroke or "and" joins to word `inner`, beyond salts, doses and forms."""
         outer = inner + step
         while 0 <= outer < len(text.tokens):
             token = text.tokens[outer]

@@ -1,4 +1,4 @@
-"""From the files of an RxNorm release to an index of product codes (D.6). Pure: lines in, mapping out."""
+"""From the lines of an RxNorm release to an index of product codes (D.6)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RxNormIndex(Struct, frozen=True):
 
 
 def read_names(lines: Iterable[str]) -> dict[str, RxNormName]:
-    """Concepts of RXNCONSO by RxCUI: current, English, RxNorm's own; other and broken lines are left out."""
+    """The current English concepts of RxNorm itself, by RxCUI, from the lines of RXNCONSO."""
     names = {}
     for row in _rows(lines, max(_CONSO.values())):
         own = row[_CONSO["source"]] == _SOURCE and row[_CONSO["language"]] == _ENGLISH
@@ -77,7 +77,7 @@ def build_index(
     relations: Iterable[tuple[str, str]],
     release: date,
 ) -> RxNormIndex:
-    """Every product that a walk from a shipped ingredient reaches, with all shipped ingredients in it."""
+    """Every product that contains a shipped ingredient, with all shipped ingredients in it."""
     upwards: dict[str, set[str]] = {}
     for first, second in relations:
         if first in names and second in names:

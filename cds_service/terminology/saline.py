@@ -66,7 +66,7 @@ class SalineText:
         return bool(self._additives.find(name))
 
     def stated(self, name: Words, salt: tuple[SaltHit, ...]) -> Stated:
-        """A written percent wins over a shorthand, and the one after the salt over the one before it."""
+        """A written percent wins over a shorthand; one after the salt over one before it."""
         hypertonic = bool(self._hypertonic.find(name))
         shorthand = next(
             (percent for hit in salt for percent in hit.found if percent is not None), None
@@ -109,7 +109,7 @@ class SalineText:
         )  # "0.45 NaCl"
 
     def carries(self, name: Words, salt: tuple[SaltHit, ...]) -> bool:
-        """Whether it only carries a drug: an unknown word with a dose, linked by "in", or in a " / " part."""
+        """Whether it only carries a drug: an unknown word with a dose beside it."""
         start = salt[0].start
         while start > 0 and (name.tokens[start - 1] == "%" or name.tokens[start - 1][0].isdigit()):
             start -= 1
@@ -151,7 +151,7 @@ SALT = "sodium chloride"  # the key of sodium-drugs.toml
 
 
 class FluidReading(Struct, frozen=True, kw_only=True):
-    """What an order is as a fluid; `is_salt` also where it is a flush, a carrier or for local use."""
+    """What an order is as a fluid; a flush, a carrier or local use count as `is_salt` too."""
 
     saline: Saline | None = None
     hypotonic: bool = False
@@ -248,7 +248,7 @@ class FluidReader:
         return _found(saline, "systemic" if known.kind == "salt-tablet" else "iv", "RxNorm product")
 
     def _by_ratio(self, product: Product) -> Decimal | None:
-        """The percent of a recorded strength; None where more than an additive stands beside the salt."""
+        """The percent of a recorded strength; None if more than an additive is beside the salt."""
         percent = None
         for item, strength in product.ingredients:
             if self._is_salt(item):

@@ -38,9 +38,9 @@ _ICD10_CM = re.compile(r"icd[-_ ]?10[-_ ]?cm")
 
 @lru_cache(maxsize=1024)
 def canonical(system: str) -> str:
-    """The canonical URI of a code system; one we do not know comes back trimmed, "" where there is none.
+    """The canonical URI of a code system; an unknown one comes back trimmed.
 
-    Accepts the OID forms, https, a trailing slash, any case, blanks inside (`http: //snomed.info/sct`),
+    Accepts the OID forms, https, a trailing slash, any case, blanks (`http: //snomed.info/sct`),
     a SNOMED edition or version behind the URI, and local systems that carry ICD in their name.
     """
     trimmed = system.strip()
@@ -61,7 +61,7 @@ def canonical(system: str) -> str:
 
 
 def _by_name(bare: str) -> str | None:
-    """National editions and local copies (`mimic-diagnosis-icd10`, `fhir.de/CodeSystem/bfarm/icd-10-gm`)."""
+    """National editions and local copies (`mimic-diagnosis-icd10`, `.../bfarm/icd-10-gm`)."""
     if bare.startswith("snomed.info/sct"):
         return SNOMED
     if bare.startswith(("fhir.de/codesystem/bfarm/atc", "fhir.de/codesystem/dimdi/atc")):

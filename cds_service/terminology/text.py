@@ -1,4 +1,4 @@
-"""Free text as folded words, and the search for known phrases in it. Whole words only, never substrings."""
+"""Free text as folded words, the known phrases in it, and what negates them."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Phrases(Generic[T]):
             first: sorted(((t, tuple(f)) for t, f in by.items()), key=lambda p: -len(p[0]))
             for first, by in exact.items()
         }
-        # By the first word, which is whole but in a phrase of one word: of that only the beginning is sure.
+        # By the first word; of a phrase of one word only the beginning is sure.
         self._stems: dict[str, list[_Stem[T]]] = {}
         for rank, (stem, found) in enumerate(sorted(stems, key=lambda p: -len(p[0]))):
             first = stem[0] if len(stem) > 1 else stem[0][:_STEM]
@@ -153,7 +153,7 @@ class Phrases(Generic[T]):
         return hits
 
     def _stems_at(self, token: str) -> list[_Stem[T]]:
-        """The stems that may begin with this word: whole, or by any beginning of it that is short enough."""
+        """The stems that may begin with this word."""
         if not self._stems:
             return []
         beginnings = {token[:length] for length in self._stem_lengths}
@@ -195,7 +195,7 @@ class Negation(Struct, frozen=True):
         return kept
 
     def _is_chained(self, text: Words, last: Hit[T] | None, hit: Hit[T]) -> bool:
-        """Whether the negation of the last name reaches on to this one: "no ascites or cirrhosis"."""
+        """Whether the negation of the last name reaches this one: "no ascites or cirrhosis"."""
         if last is None:
             return False
         between = set(text.tokens[last.end : hit.start])

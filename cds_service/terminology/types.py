@@ -1,4 +1,4 @@
-"""What the resolvers say about one order: ingredients, saline, words out of the record. Pure data."""
+"""Codes and words as recorded, and what they are taken for: ingredients, saline. Pure data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Coding(Struct, frozen=True):
 
 
 class Coded(Struct, frozen=True, cache_hash=True):
-    """A CodeableConcept as recorded. It is looked up in memories again and again: its hash is kept."""
+    """A CodeableConcept as recorded; its hash is kept, as it is the key of the memories."""
 
     codings: tuple[Coding, ...] = ()
     text: str = ""

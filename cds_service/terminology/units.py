@@ -1,4 +1,4 @@
-"""Units of results, and strength and volume of fluids: what counts, and the factor to the unit of the rules (C.1.2)."""
+"""Units of results and of fluids, and the factor to the unit of the rules (C.1.2)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIGNS = str.maketrans(
 
 
 def unit_key(unit: str) -> str:
-    """A unit as labs.toml spells it: lower case, single blanks, "u" for micro; "" where it is missing."""
+    """A unit as labs.toml spells it: lower case, single blanks, "u" for micro."""
     return _BLANKS.sub(" ", unit.strip()).translate(_SIGNS).lower()
 
 
@@ -27,7 +27,7 @@ def factor(lab: Lab, unit: str) -> Decimal | None:
 
 
 def convert(lab: Lab, value: Decimal, unit: str) -> Decimal | None:
-    """The value in the unit of the rules; None where the unit is missing or refused, or it is no number."""
+    """The value in the unit of the rules; None if the unit is missing or refused."""
     by = factor(lab, unit)
     return value * by if by is not None and value.is_finite() else None
 
@@ -86,7 +86,7 @@ def percent_of_ratio(strength: Strength, percent_per_mmol_ml: Decimal) -> Decima
 
 
 def percent_at(text: Words, at: int, percent_per_mmol_ml: Decimal) -> Decimal | None:
-    """The percent that words starting at `at` state: "3 %", "30 mg/ml", "154 meq/l", "3 g/100 ml"."""
+    """The percent that the words at `at` state: "3 %", "30 mg/ml", "154 meq/l", "3 g/100 ml"."""
     tokens = text.tokens
     number = decimal_of(tokens[at]) if at + 1 < len(tokens) else None
     if number is None:
@@ -123,7 +123,7 @@ def _volume_at(text: Words, at: int) -> Decimal | None:
 
 
 def _says_per(text: Words, unit: int, volume: int) -> bool:
-    """Whether a stroke or "per" stands between an amount and its volume, and nothing but a number beside."""
+    """Whether a stroke or "per" is between an amount and its volume, beside a number at most."""
     between = [t for t in text.tokens[unit + 1 : volume] if decimal_of(t) is None]
     gap = text.folded[text.spans[unit][1] : text.spans[volume][0]]
     return between in ([], ["per"]) and ("/" in gap or between == ["per"])

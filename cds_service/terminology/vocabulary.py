@@ -1,4 +1,4 @@
-"""What the reader knows of codes and words: drugs, problems, laboratory tests, fluid orders. Built once."""
+"""What the reader knows of codes and words: drugs, problems, laboratory tests, fluid orders."""
 
 from __future__ import annotations
 
