@@ -82,6 +82,7 @@ class DrugName(StrEnum):
     CONIVAPTAN = "conivaptan"
     MANNITOL = "mannitol"
     MIRTAZAPINE = "mirtazapine"
+    SODIUM_CHLORIDE = "sodium chloride"
     TOLVAPTAN = "tolvaptan"
 
 

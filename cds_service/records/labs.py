@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from cds_service.knowledge.names import Analyte
 from cds_service.records.fhir_types import (
     NO_REFERENCE,
     NO_RESOURCE,
@@ -21,7 +22,6 @@ from cds_service.records.times import moment, result_time
 from cds_service.sodium.snapshot import LabResult, Problem
 from cds_service.terminology.vocabulary import Test
 
-SODIUM = "sodium"
 _REMEMBERED = 1024
 _WRONG = frozenset({"entered-in-error", "cancelled"})
 
@@ -56,7 +56,7 @@ def _components(observation: Resource, context: ReadContext) -> tuple[LabResult,
         if code is not None:
             test = context.vocabulary.test(code)
             result = _result(observation, component.value_quantity, test, context)
-            if result is not None and result.analyte != SODIUM:
+            if result is not None and result.analyte != Analyte.SODIUM:
                 results.append(result)
     return tuple(results)
 

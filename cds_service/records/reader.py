@@ -8,6 +8,7 @@ from functools import cached_property
 
 from msgspec import UNSET, Struct, field
 
+from cds_service.knowledge.names import Analyte
 from cds_service.records.fhir_types import (
     NO_RESOURCE,
     Resource,
@@ -17,7 +18,7 @@ from cds_service.records.fhir_types import (
     listed,
     whole_resources,
 )
-from cds_service.records.labs import SODIUM, observed
+from cds_service.records.labs import observed
 from cds_service.records.medications import (
     KINDS,
     draft,
@@ -40,7 +41,7 @@ from cds_service.records.times import birth_date
 from cds_service.sodium.snapshot import LabResult, Missing, Order, Patient, Problem, Snapshot
 from cds_service.terminology.vocabulary import Vocabulary
 
-PATIENT, ENCOUNTER = "patient", "encounter"
+PATIENT, ENCOUNTER, SODIUM = "patient", "encounter", "sodium"  # keys of the prefetch
 MAX_RESOURCES = 2000  # T-45; a source that reaches beyond is incomplete
 _R5_ORDERS = frozenset({"MedicationRequest", "MedicationStatement", "MedicationAdministration"})
 
@@ -282,7 +283,7 @@ def _has_results_but_no_sodium(records: CallRecords, vocabulary: Vocabulary) -> 
     for resource in source.resources:
         code = first_concept(resource.code)
         lab = vocabulary.test(code).lab if code is not None else None
-        if lab is not None and lab.analyte == SODIUM:
+        if lab is not None and lab.analyte == Analyte.SODIUM:
             return False
     return True
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.knowledge.fluids import Fluids
+from cds_service.knowledge.names import DrugClass
 from cds_service.knowledge.terms import Drug
 from cds_service.terminology.codes import CodeIndex, IndexedProduct
 from cds_service.terminology.forms import FormReader, Place
@@ -115,7 +116,7 @@ class DrugResolver:
         balanced = self._fluids.balanced(product, place)
         is_fluid = fluid.is_salt or fluid.hypotonic or balanced is not None
         nothing = not (findings.found or findings.known or is_fluid)
-        tolvaptan = any(d.cls == "vaptan" for d in drugs)
+        tolvaptan = any(d.cls == DrugClass.VAPTAN for d in drugs)
         return Resolution(
             drugs=drugs,
             partners=tuple(d.name for d in drugs[1:]) if count > 1 else (),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from cds_service.knowledge.fluids import FluidProduct, Fluids, SalineKind
+from cds_service.knowledge.names import DrugName
 from cds_service.terminology.codes import CodeIndex
 from cds_service.terminology.forms import FormReader, Place
 from cds_service.terminology.systems import RXNORM, canonical
@@ -147,7 +148,7 @@ def _has_dose(name: Words, at: int) -> bool:
     return len(behind) > 1 and behind[0][0].isdigit() and behind[1] in MASS_UNITS
 
 
-SALT = "sodium chloride"  # the key of sodium-drugs.toml
+SALT = DrugName.SODIUM_CHLORIDE.value
 
 
 class FluidReading(Struct, frozen=True, kw_only=True):
