@@ -147,10 +147,9 @@ def _duration(
     order: Resource, repeats: list[Repeat], start: datetime | None, end: datetime | None
 ) -> Decimal | None:
     """The stated period or duration; else the supply, times the first fill and every refill."""
-    stated = [days(repeat.bounds_duration) for repeat in repeats]
-    known = [duration for duration in stated if duration is not None]
-    if known:
-        return max(known)
+    stated = _largest([days(repeat.bounds_duration) for repeat in repeats])
+    if stated is not None:
+        return stated
     if start is not None and end is not None and end >= start:
         return Decimal((end - start) // _DAY)
     supply = order.dispense_request or NO_DISPENSE
@@ -202,16 +201,18 @@ def _is_once(timing: Timing, lists: CodeLists) -> bool:
 
 def _volume(order: Resource, given: Sequence[Instruction]) -> Decimal | None:
     """The largest volume among the doses; else the dispensed quantity; else rate times duration."""
-    doses = [amount(quantity, "ml") for one in given for quantity in dose_quantities(one)]
-    volumes = [volume for volume in doses if volume is not None]
-    if volumes:
-        return max(volumes)
-    dispensed = (order.dispense_request or NO_DISPENSE).quantity
-    volume = amount(dispensed, "ml") if dispensed is not None else None
-    if volume is not None:
-        return volume
-    infused = [_infused(one) for one in given]
-    return max([volume for volume in infused if volume is not None], default=None)
+    doses = [quantity for one in given for quantity in dose_quantities(one)]
+    volume = _largest([amount(quantity, "ml") for quantity in doses])
+    if volume is None:
+        dispensed = (order.dispense_request or NO_DISPENSE).quantity
+        volume = amount(dispensed or NO_QUANTITY, "ml")
+    if volume is None:
+        volume = _largest([_infused(one) for one in given])
+    return volume
+
+
+def _largest(amounts: Sequence[Decimal | None]) -> Decimal | None:
+    return max([amount for amount in amounts if amount is not None], default=None)
 
 
 def _infused(instruction: Instruction) -> Decimal | None:
@@ -219,12 +220,12 @@ def _infused(instruction: Instruction) -> Decimal | None:
     rates = filled(instruction.rate_quantity, instruction.rate_ratio)
     for dose in instruction.dose_and_rate:
         rates += filled(dose.rate_quantity, dose.rate_ratio)[:1]
-    daily = [volume for rate in rates if (volume := ml_per_day(rate)) is not None]
-    if not daily:
+    daily = _largest([ml_per_day(rate) for rate in rates])
+    if daily is None:
         return None
     repeat = (instruction.timing or NO_TIMING).repeat or NO_REPEAT
     lasting = days(repeat.bounds_duration)
-    return max(daily) * (Decimal(1) if lasting is None else lasting)
+    return daily if lasting is None else daily * lasting
 
 
 def amount(quantity: Quantity, measure: Measure) -> Decimal | None:

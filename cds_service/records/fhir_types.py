@@ -475,23 +475,29 @@ class _Shape(Struct, frozen=True):
 
     def read(self, value: object) -> Any:
         """The value as far as it fits; UNSET if it does not."""
+        if self.anything:
+            return value
         if value is None:
             return None if self.nullable else UNSET
-        if self.anything or (self.flag and isinstance(value, bool)):
+        if isinstance(value, bool) and self.flag:
             return value
         if isinstance(value, str) and self.text:
             return value[: self.longest]
-        if self.object is None:
-            return UNSET
-        found = self._objects(value)
-        if self.several and (isinstance(value, list) or not self.single):
-            return tuple(found)
-        if found and not (self.alone and isinstance(value, list)):
-            return found[0]
+        return self._read_objects(value) if self.object is not None else UNSET
+
+    def _read_objects(self, value: object) -> Any:
+        is_list = isinstance(value, list)
+        objects = self._objects(value)
+        if self.several and (is_list or not self.single):
+            return tuple(objects)
+        if objects and not (is_list and self.alone):
+            return objects[0]
         return self.object() if self.noticed else UNSET
 
-    def _objects(self, value: object) -> list[Any]:
-        listed = value if isinstance(value, list) else [value] if value or value == {} else []
+    def _objects(self, value: Any) -> list[Any]:
+        listed = value if isinstance(value, list) else [value]
+        if not value and not isinstance(value, dict):
+            listed = []
         if self.keeps_gaps:
             return [tolerant(self.object, v) if isinstance(v, dict) else None for v in listed]
         objects = [one for one in listed[:MAX_ITEMS] if isinstance(one, dict)]

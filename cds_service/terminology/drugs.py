@@ -115,8 +115,9 @@ class DrugResolver:
         count = max(1, findings.count, len(findings.found), len(product.ingredients))
         balanced = self._fluids.balanced(product, place)
         is_fluid = fluid.is_salt or fluid.hypotonic or balanced is not None
-        nothing = not (findings.found or findings.known or is_fluid)
-        tolvaptan = any(d.cls == DrugClass.VAPTAN for d in drugs)
+        is_known = bool(findings.found) or findings.known or is_fluid
+        name = _first_name(product)
+        is_vaptan = any(drug.cls == DrugClass.VAPTAN for drug in drugs)
         return Resolution(
             drugs=drugs,
             partners=tuple(d.name for d in drugs[1:]) if count > 1 else (),
@@ -127,17 +128,11 @@ class DrugResolver:
             balanced_volume_ml=balanced.volume_ml if balanced is not None else None,
             hypotonic_volume_ml=fluid.volume_ml if fluid.hypotonic else None,
             route=fluid.route if place.route == "unknown" else place.route,
-            adpkd=tolvaptan and self._adpkd.fits(product),
-            hyponatremia_product=tolvaptan and self._hyponatremia.fits(product),
-            code_only=nothing and not _has_name(product) and _has_code(product),
-            unrecognised=RecordText(_first_name(product))
-            if nothing and _has_name(product)
-            else None,
-            steps=(
-                *findings.steps,
-                *(f"fluid: {f.step}" for f in (fluid, balanced) if f is not None and f.step),
-                f"route: {place.route}",
-            ),
+            adpkd=is_vaptan and self._adpkd.fits(product),
+            hyponatremia_product=is_vaptan and self._hyponatremia.fits(product),
+            code_only=not is_known and not name and _has_code(product),
+            unrecognised=RecordText(name) if name and not is_known else None,
+            steps=(*findings.steps, *_fluid_steps(fluid, balanced), f"route: {place.route}"),
         )
 
     def _gather(self, product: Product) -> _Findings:
@@ -171,11 +166,10 @@ class DrugResolver:
 
     def _drop_groups(self, findings: _Findings) -> None:
         """ "Lisinopril and diuretics" gives way where the diuretic itself is named."""
-        for name in [n for n in findings.found if self._drugs[n].combination]:
-            cls = self._drugs[name].cls
-            if any(
-                self._drugs[n].cls == cls and not self._drugs[n].combination for n in findings.found
-            ):
+        found = {name: self._drugs[name] for name in findings.found}
+        named = {drug.cls for drug in found.values() if not drug.combination}
+        for name, drug in found.items():
+            if drug.combination and drug.cls in named:
                 del findings.found[name]
 
     def _with_official_names(self, product: Product) -> Product:
@@ -224,8 +218,8 @@ def _items(product: Product) -> Iterator[Coded]:
         yield item
 
 
-def _has_name(product: Product) -> bool:
-    return bool(_first_name(product))
+def _fluid_steps(*readings: FluidReading | None) -> list[str]:
+    return [f"fluid: {one.step}" for one in readings if one is not None and one.step]
 
 
 def _first_name(product: Product) -> str:

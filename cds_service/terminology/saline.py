@@ -111,23 +111,25 @@ class SalineText:
 
     def carries(self, name: Words, salt: tuple[SaltHit, ...]) -> bool:
         """Whether it only carries a drug: an unknown word with a dose beside it."""
-        start = salt[0].start
+        first = salt[0]
+        start = first.start
         while start > 0 and (name.tokens[start - 1] == "%" or name.tokens[start - 1][0].isdigit()):
             start -= 1
         taken = {at for hit in salt for at in range(hit.start, hit.end)}
-        drugs = [
-            at for at in range(len(name.tokens)) if at not in taken and self._unknown(name, at)
-        ]
-        before = [at for at in drugs if at < start]
-        if before and (
-            self._linked(name, start) or self._abbreviated.starts_at(name, salt[0].start)
-        ):
+        drugs = [at for at in self._unknown_words(name) if at not in taken]
+        is_linked = start > 0 and self._linked(name, start)
+        is_short = self._abbreviated.starts_at(name, first.start)
+        if drugs and drugs[0] < start and (is_linked or is_short):
             return True
         if any(_has_dose(name, at) for at in drugs):
             return True
-        behind = name.folded[name.spans[salt[0].end - 1][1] :]
-        others = [words(part) for part in behind.split(" / ")[1:]]
-        return any(self._unknown(part, at) for part in others for at in range(len(part.tokens)))
+        behind = name.folded[name.spans[first.end - 1][1] :]
+        others = behind.split(" / ")[1:]
+        return any(self._unknown_words(words(part)) for part in others)
+
+    def _unknown_words(self, name: Words) -> list[int]:
+        """Where words stand that may be the name of a drug."""
+        return [at for at in range(len(name.tokens)) if self._unknown(name, at)]
 
     def _linked(self, name: Words, at: int) -> bool:
         return name.tokens[at - 1] in self._links or not _LINKING.isdisjoint(name.gap(at - 1, at))
