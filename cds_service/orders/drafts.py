@@ -1,4 +1,4 @@
-"""The orders we suggest: templates that were validated as R4B, filled with ids and dates only (B.4, S19)."""
+"""The orders we suggest: validated templates, filled with ids and dates only (B.4, S19)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class OrderContext(Struct, frozen=True, kw_only=True, dict=True):
 
 
 class Orders(Struct, frozen=True, dict=True):
-    """Every order this service may suggest. What is of no patient is made once and shared by all drafts."""
+    """Every order this service may suggest; what is the same for all patients is made once."""
 
     words: OrderWords
     labs: Mapping[str, Lab]
@@ -90,9 +90,9 @@ class Orders(Struct, frozen=True, dict=True):
     def actions_for(
         self, suggestion: Suggestion, context: OrderContext, description: str
     ) -> list[dict[str, Any]]:
-        """The CDS Hooks actions of one suggestion; empty where one of them cannot be given as it should be.
+        """The CDS Hooks actions of one suggestion; empty if one of them cannot be written.
 
-        `description` is shown for each action; with several laboratory tests, each one's name follows it.
+        `description` is shown for each action; of several laboratory tests each adds its name.
         Raises LookupError for an analyte that labs.toml gives no order code.
         """
         found: list[dict[str, Any]] = []
@@ -161,7 +161,7 @@ class Orders(Struct, frozen=True, dict=True):
         return request
 
     def order(self, action: DraftOrder, context: OrderContext) -> dict[str, Any]:
-        """Returns a draft from a template of orders.toml; empty if the amount is no plain number."""
+        """Returns a draft from a template of orders.toml; empty if the amount is no number."""
         words = self.words.templates[action.template]
         amount = _quantity(action.amount, words.unit, words.unit)
         if not amount:
@@ -241,7 +241,7 @@ class Orders(Struct, frozen=True, dict=True):
 
 
 def orders(words: OrderWords, labs: Mapping[str, Lab], now: datetime) -> Orders:
-    """All templates, built once with sample ids and validated; KnowledgeError names the one that fails.
+    """All templates, validated with sample ids; KnowledgeError names the one that fails.
 
     Drafts that were validated before, byte for byte, are not validated again.
     """
