@@ -22,6 +22,9 @@ from cds_service.store.engine import Database, make_engine, open_database, sqlit
 from cds_service.trust.registry import Registry
 from tests.databases import Server, postgresql
 
+# A failing assert of a helper shows both sides only if pytest rewrites it.
+pytest.register_assert_rewrite("tests.sodium.rules.cases")
+
 # The same examples every time: a failure is a change of ours. `make check-long` looks at new ones.
 hypothesis.settings.register_profile("steady", derandomize=True)
 hypothesis.settings.register_profile("searching", derandomize=False)

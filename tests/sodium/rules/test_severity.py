@@ -178,6 +178,12 @@ def test_a_planned_rise_under_treatment_turns_the_severe_card_into_a_warning(
     assert fired(case)["PV-SEV"].indicator == indicator
 
 
+def test_the_next_sodium_is_due_from_the_draw_even_if_its_clock_is_ahead() -> None:
+    drawn = sodium("117", hours=-1, age=timedelta(0))
+    case = a_case("117", sodium=drawn, rate=rising("4"))
+    assert summary(fired(case)["PV-SEV"]).endswith("next sodium by today 17:00")
+
+
 def test_the_rising_card_names_the_time_of_the_next_sodium() -> None:
     case = a_case("117", sodium=sodium("117", hours=1), rate=rising("4"))
     card = fired(case)["PV-SEV"]
