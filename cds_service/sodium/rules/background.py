@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from cds_service.engine.finding import Line
 from cds_service.engine.rule import line
 from cds_service.engine.wording import in_hours, joined, number
+from cds_service.knowledge.sets import CodeSet
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.glucose import GlucoseShift
@@ -117,6 +120,14 @@ def _suspect_line(case: Case, suspect: Exposure) -> Line:
         return line("drug-undated", drug=drug)
     date = at(case, suspect.since, day_only=True)
     return line(f"drug-{suspect.attribution}", drug=drug, date=date)
+
+
+def started_within(
+    case: Case, tiers: CodeSet, window: timedelta
+) -> list[tuple[datetime, Exposure]]:
+    """Return the drugs of these tiers that were started within the window, with their start."""
+    known = [(e.since, e) for e in case.exposures.active if e.since and e.drug.tier in tiers]
+    return [(since, e) for since, e in known if case.snapshot.now - since <= window]
 
 
 def suspects(case: Case) -> list[str]:

@@ -14,6 +14,7 @@ from cds_service.sodium.rules.background import (
     fall_lines,
     first_symptom,
     limit_line,
+    started_within,
     suspects,
     symptom_lines,
 )
@@ -51,7 +52,7 @@ from cds_service.sodium.rules.plan import (
     plan_suggestions,
     restriction_lines,
     review_lines,
-    stops,
+    stop_suggestions,
 )
 
 # ---- what leads every band ----
@@ -147,8 +148,7 @@ def severe(case: Case) -> Finding:
         f"{'rising' if rise else 'main'}-{case.limits.profile}",
         na=na(case),
         age=ago(case.sodium.age),
-        rise=rise.rise if rise else "",
-        hours=in_hours(rise.over) if rise else "",
+        more_facts={"rise": rise.rise, "hours": in_hours(rise.over)} if rise else {},
         time=at(case, latest.at + fresh_for),
         do=[*do, monitoring(case), *plan_lines(case), *cramp_lines(case)],
         why=[*_band_reasons(case), *plan_advice(case)],
@@ -264,7 +264,7 @@ def _symptom_drafts(case: Case, near_normal: bool) -> list[Suggestion]:
     drafts = [repeat_sodium(priority="urgent")] if same_day(case) else repeat_suggestions(case)
     if not near_normal or workup_due(case):
         drafts += workup_suggestions(case)
-    drafts += stops(case).suggestions if near_normal else plan_suggestions(case)
+    drafts += stop_suggestions(case) if near_normal else plan_suggestions(case)
     return drafts + cramp_suggestions(case)
 
 
@@ -295,8 +295,7 @@ def mild(case: Case) -> Finding:
         "info",
         _mild_variant(case),
         na=na(case),
-        fall=fall.amount if fall else "",
-        over=ago(fall.over) if fall else "",
+        more_facts={"fall": fall.amount, "over": ago(fall.over)} if fall else {},
         drug_="".join(drugs[:1]),
         do=[*plan_lines(case), monitoring(case)],
         why=[
@@ -327,9 +326,7 @@ def _new_drug_possible(case: Case) -> bool:
     """Return whether a watched drug was started lately, or the records could not be read."""
     if not case.snapshot.complete("medications", "conditions"):
         return True
-    watched, now = case.sets.watched_tiers, case.snapshot.now
-    starts = [e.since for e in case.exposures.active if e.drug.tier in watched]
-    return any(since and now - since <= case.limits.new_drug_days for since in starts)
+    return bool(started_within(case, case.sets.watched_tiers, case.limits.new_drug_days))
 
 
 def _band_reasons(case: Case) -> list[Line]:

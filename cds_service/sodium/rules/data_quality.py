@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Literal
 
 from cds_service.engine.finding import Finding
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours
 from cds_service.sodium.case import Case
-from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.background import (
     acute_lines,
@@ -16,12 +16,12 @@ from cds_service.sodium.rules.background import (
     first_symptom,
     glucose_facts,
     result_lines,
+    started_within,
     suspects,
     symptom_lines,
 )
 from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.follow_up import (
-    NOW,
     has_mild_symptom,
     monitoring,
     osmolality_suggestion,
@@ -33,6 +33,7 @@ from cds_service.sodium.rules.gates import (
     at,
     below_plausible,
     direct_reading_normal,
+    explained_by_glucose,
     latest_sodium,
     measured_low,
     na,
@@ -98,15 +99,18 @@ def check_due(case: Case) -> Finding:
     age = case.age_years
     if age is None or age < limits.drugcheck_age_years:
         skip("too-young")
-    started = _newest_start(case)
-    if started is None or started.since is None:
-        skip("no-new-drug")
-    drug = started.drug.name
-    date = at(case, started.since, day_only=True)
+    now = case.snapshot.now
+    started = started_within(case, case.sets.check_tiers, limits.drugcheck_started_days)
+    since, exposure = max(
+        [start for start in started if start[0] <= now],
+        key=itemgetter(0),
+        default=None,
+    ) or skip("no-new-drug")
+    drug, date = exposure.drug.name, at(case, since, day_only=True)
     return card(
         "info",
         drug=drug,
-        ago=ago(case.snapshot.now - started.since),
+        ago=ago(now - since),
         do=["check-sodium", "monitor-new-drug"],
         why=[
             line("started", drug=drug, date=date, keep=True),
@@ -114,15 +118,6 @@ def check_due(case: Case) -> Finding:
         ],
         offer=[repeat_sodium()],
     )
-
-
-def _newest_start(case: Case) -> Exposure | None:
-    """Return the drug to be checked that was started last, if it is still new."""
-    now, tiers = case.snapshot.now, case.sets.check_tiers
-    taken = [e for e in case.exposures.active if e.drug.tier in tiers and e.since]
-    longest = case.limits.drugcheck_started_days
-    new = [e for e in taken if NOW <= now - (e.since or now) <= longest]
-    return max(new, key=lambda e: e.since or now, default=None)
 
 
 # ---- explained by glucose, or an artifact ----
@@ -161,8 +156,7 @@ def artifact(case: Case) -> Finding:
     latest_sodium(case)
     low = _low_value(case) or skip("not-low", na=na(case))
     pseudo = case.pseudo
-    explained = case.glucose is not None and case.glucose.explained
-    if pseudo is None or pseudo.kind == "hint" or explained:
+    if pseudo is None or pseudo.kind == "hint" or explained_by_glucose(case):
         skip("no-artifact")
     require_actionable(case)
     band_card_leads = osmolality_normal(case) and not _replaces_band_card(case)

@@ -16,6 +16,10 @@ from cds_service.sodium.rules.gates import doubtful, inpatient
 Priority = Literal["routine", "urgent", "stat"]
 NOW = timedelta(0)
 SODIUM = (Analyte.SODIUM,)
+MONITORING_OUTSIDE = {
+    Band.SEVERE: "monitor-severe-outpatient",
+    Band.MODERATE: "monitor-moderate",
+}
 
 
 # ---- the next sodium ----
@@ -57,11 +61,8 @@ def monitoring(case: Case) -> str:
         return "monitor-severe"
     if inpatient(case):
         return "monitor-severe" if band is Band.SEVERE else "monitor-inpatient"
-    if band is Band.SEVERE:
-        return "monitor-severe-outpatient"
-    if band is Band.MODERATE:
-        return "monitor-moderate"
-    return "monitor-symptom" if has_symptom(case) else "monitor-silent"
+    mild = "monitor-symptom" if has_symptom(case) else "monitor-silent"
+    return MONITORING_OUTSIDE.get(band, mild)
 
 
 def has_symptom(case: Case) -> bool:

@@ -35,8 +35,7 @@ def require_not_stale(case: Case) -> None:
 
 def require_unexplained_by_glucose(case: Case) -> None:
     """Skip if high glucose explains the low sodium: PV-GLU is its card (M5)."""
-    explained = case.glucose is not None and case.glucose.explained
-    require(not explained, "glucose-explains", na=na(case))
+    require(not explained_by_glucose(case), "glucose-explains", na=na(case))
 
 
 def require_methods_agree(case: Case) -> None:
@@ -123,6 +122,11 @@ def in_use(case: Case) -> Decimal:
 def actionable(case: Case) -> bool:
     """Return whether the latest sodium is recent enough to act on (B.0.2, M17)."""
     return case.sodium.freshness is Freshness.CURRENT
+
+
+def explained_by_glucose(case: Case) -> bool:
+    """Return whether high glucose alone explains the low sodium (M5)."""
+    return case.glucose is not None and case.glucose.explained
 
 
 def direct_reading_normal(case: Case) -> bool:

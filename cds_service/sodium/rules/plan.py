@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from collections.abc import Collection
 
 from cds_service.engine.finding import (
     DraftOrder,
@@ -58,12 +58,12 @@ def plan_lines(case: Case) -> list[Line]:
     """Return what to do, the most important first: fluid, volume, diuretics, other drugs."""
     if osmolality_normal(case):
         return [line("plan-artifact")]
-    diuretics = stops(case)
+    diuretics = diuretics_to_stop(case)
     return [
         *restriction_lines(case),
         *_volume_treatment(case),
-        *diuretics.lines,
-        *review_lines(case, diuretics.settled),
+        *_stop_lines(case, diuretics),
+        *review_lines(case, leave_out=[exposure.drug.name for exposure in diuretics]),
     ]
 
 
@@ -71,7 +71,7 @@ def plan_suggestions(case: Case) -> list[Suggestion]:
     """Return the fluid restriction, if it is safe, and the stops, one button per drug."""
     if osmolality_normal(case):
         return []
-    return [*restriction_suggestions(case), *stops(case).suggestions]
+    return [*restriction_suggestions(case), *stop_suggestions(case)]
 
 
 def background(case: Case) -> list[Line]:
@@ -181,23 +181,25 @@ def risk_lines(case: Case) -> list[Line]:
 
 def _volume_treatment(case: Case) -> list[Line]:
     """Return what the volume status needs beside fluid restriction."""
-    status, band = case.volume.status, case.sodium.band
+    status = case.volume.status
     treat = TREAT_WHILE_RISING if rising_too_fast(case) else TREAT
     if status in treat:
         return [line(treat[status])]
     if status is Volume.HYPO:
         lost = case.sets.fluid_losses.among(frozenset(case.volume.evidence))
         return [line("hypovolemia-losses" if lost else "hypovolemia-replace")]
-    if status is Volume.EUV and band is not Band.MILD:
+    if status is Volume.EUV:
         return _after_restriction(case)
-    if status is Volume.HYPER and band is Band.SEVERE and cirrhosis(case):
+    if status is Volume.HYPER and case.sodium.band is Band.SEVERE and cirrhosis(case):
         return [line("overload-albumin")]
     return []
 
 
 def _after_restriction(case: Case) -> list[Line]:
     """Return the next step for SIADH, if fluid is restricted and sodium does not rise fast."""
-    if case.restriction.verdict not in RESTRICTING or rises_fast(case):
+    if case.sodium.band is Band.MILD or rises_fast(case):
+        return []
+    if case.restriction.verdict not in RESTRICTING:
         return []
     return [line("euvolemia-next-no-salt" if _salt_harms(case) else "euvolemia-next")]
 
@@ -205,36 +207,41 @@ def _after_restriction(case: Case) -> list[Line]:
 # ---- diuretics that should stop ----
 
 
-class Stops(Struct, frozen=True, kw_only=True):
-    """The stops of one card."""
-
-    lines: tuple[Line, ...] = ()
-    suggestions: tuple[Suggestion, ...] = ()
-    settled: frozenset[str] = frozenset()  # the drugs that need no further line
+def diuretics_to_stop(case: Case) -> list[Exposure]:
+    """Return the diuretics that should stop, by a click or in words (M14, N8)."""
+    return [exposure for exposure in case.exposures.active if _should_stop(case, exposure)]
 
 
-def stops(case: Case) -> Stops:
-    """Return the diuretics that should stop: by a click, or in words if that is not safe (M14, N8)."""
-    wanted = [e for e in case.exposures.active if _should_stop(case, e)]
-    settled = frozenset(e.drug.name for e in wanted)
-    if not wanted:
-        return Stops()
+def stop_suggestions(case: Case) -> list[Suggestion]:
+    """Return one button for each diuretic whose prescriptions a click may safely stop."""
+    if rising_too_fast(case) or _no_stop_because(case):
+        return []
+    buttons = []
+    for exposure in diuretics_to_stop(case):
+        drug, orders = exposure.drug, running(case, exposure)
+        if orders and all(o.stoppable and not _is_combination(o) for o in orders):
+            kind = "stop-drug-potassium" if drug.cls == DrugClass.MRA else "stop-drug"
+            actions = tuple(StopOrder(o.reference, drug.name) for o in orders)
+            buttons.append(Suggestion(kind, actions, {"drug": drug.name}))
+    return buttons
+
+
+def _stop_lines(case: Case, diuretics: list[Exposure]) -> list[Line]:
+    """Return which diuretics should stop, and why a stop is not offered."""
+    if not diuretics:
+        return []
     if rising_too_fast(case):
         # Without a diuretic the kidney sheds water, and sodium rises faster still.
-        leave = line("stop-rising", drugs=", ".join(sorted(settled)))
-        return Stops(lines=(leave,), settled=settled)
-    combined = [e for e in wanted if any(_is_combination(o) for o in running(case, e))]
-    lines = [_combination_line(case, e) for e in combined]
-    single = [e for e in wanted if e not in combined]
+        return [line("stop-rising", drugs=", ".join(sorted(e.drug.name for e in diuretics)))]
+    combined = [e for e in diuretics if any(map(_is_combination, running(case, e)))]
+    lines = [_combination_line(case, exposure) for exposure in combined]
+    single = [e.drug.name for e in diuretics if e not in combined]
     if not single:
-        return Stops(lines=tuple(lines), settled=settled)
+        return lines
     key = "stop-cirrhosis" if _liver_forbids_diuretics(case) else "stop-thiazide"
-    lines.append(line(key, drugs=", ".join(e.drug.name for e in single), keep=True))
+    lines.append(line(key, drugs=", ".join(single), keep=True))
     withheld = _no_stop_because(case)
-    if withheld:
-        return Stops(lines=(*lines, line(withheld)), settled=settled)
-    buttons = [_stop_button(case, e) for e in single if _stoppable(case, e)]
-    return Stops(lines=tuple(lines), suggestions=tuple(buttons), settled=settled)
+    return [*lines, line(withheld)] if withheld else lines
 
 
 def running(case: Case, exposure: Exposure) -> list[Order]:
@@ -245,19 +252,23 @@ def running(case: Case, exposure: Exposure) -> list[Order]:
 
 
 def _should_stop(case: Case, exposure: Exposure) -> bool:
-    """Return whether low sodium, or cirrhosis with a very low one, asks for a stop.
+    """Return whether a thiazide, or any diuretic in cirrhosis, may be the cause and has to go.
 
     In heart failure diuretics are part of the treatment.
     """
-    if exposure.drug.cls not in case.sets.diuretics or heart_failure(case):
+    drug = exposure.drug
+    if drug.cls not in case.sets.diuretics or heart_failure(case):
         return False
     if _liver_forbids_diuretics(case):
         return True
-    if exposure.drug.cls != DrugClass.THIAZIDE or exposure.attribution == "unlikely":
+    if drug.cls != DrugClass.THIAZIDE or exposure.attribution == "unlikely":
         return False
-    if case.sodium.band is not Band.MILD or case.volume.status is Volume.HYPO:
-        return True
-    return has_mild_symptom(case) and in_use(case) < case.limits.mild_workup_below
+    mild = case.sodium.band is Band.MILD and case.volume.status is not Volume.HYPO
+    return not mild or (has_mild_symptom(case) and _below_workup(case))
+
+
+def _below_workup(case: Case) -> bool:
+    return in_use(case) < case.limits.mild_workup_below
 
 
 def _liver_forbids_diuretics(case: Case) -> bool:
@@ -284,37 +295,22 @@ def _no_stop_because(case: Case) -> str:
     return "stop-doubtful" if doubtful(case) else ""
 
 
-def _stoppable(case: Case, exposure: Exposure) -> bool:
-    """Return whether every running order of it may become an `update`."""
-    orders = running(case, exposure)
-    return bool(orders) and all(order.stoppable for order in orders)
-
-
-def _stop_button(case: Case, exposure: Exposure) -> Suggestion:
-    drug = exposure.drug
-    kind = "stop-drug-potassium" if drug.cls == DrugClass.MRA else "stop-drug"
-    actions = tuple(StopOrder(o.reference, drug.name) for o in running(case, exposure))
-    return Suggestion(kind, actions, {"drug": drug.name})
-
-
 # ---- drugs that are reviewed ----
 
 
-def review_lines(case: Case, stopped: frozenset[str] = frozenset()) -> list[Line]:
-    """Return how to review the suspects that no stop covers (DRUG, S9)."""
+def review_lines(case: Case, leave_out: Collection[str] = ()) -> list[Line]:
+    """Return how to review the suspects, without those that should stop (DRUG, S9)."""
     groups: dict[str, list[str]] = {}
-    for exposure in case.exposures.suspects:
-        if exposure.drug.name not in stopped:
-            groups.setdefault(_review(case, exposure), []).append(exposure.drug.name)
+    for drug in (exposure.drug for exposure in case.exposures.suspects):
+        if drug.name in leave_out:
+            continue
+        key = "review-need"
+        if drug.cls in case.sets.never_abruptly:
+            key = "review-gently"
+        elif drug.cls in case.sets.diuretics and heart_failure(case):
+            key = "review-heart-failure"
+        groups.setdefault(key, []).append(drug.name)
     return [line(key, drugs=", ".join(drugs)) for key, drugs in groups.items()]
-
-
-def _review(case: Case, exposure: Exposure) -> str:
-    if exposure.drug.cls in case.sets.never_abruptly:
-        return "review-gently"
-    if exposure.drug.cls in case.sets.diuretics and heart_failure(case):
-        return "review-heart-failure"
-    return "review-need"
 
 
 # ---- cramps ----
@@ -414,23 +410,36 @@ def plan_advice(case: Case) -> list[Line]:
 
 def _raising_advice(case: Case) -> list[Line]:
     """Return what raises sodium further; it has no place on a card that says it rose too fast."""
-    status, restriction = case.volume.status, case.restriction
-    against = frozenset(reason.key for reason in restriction.reasons)
+    against = frozenset(reason.key for reason in case.restriction.reasons)
     lines = []
-    if status is Volume.HYPER and _vaptan_may_help(case, against):
+    if _vaptan_may_help(case, against):
         lines.append(line(f"vaptan-{case.limits.profile}"))
-    dry = restriction.verdict == "never" or restriction.red_flags or against & MAY_BE_DRY
-    if status in WATER_COUNTS and not dry:
+    if case.volume.status in WATER_COUNTS and not _may_be_dry(case, against):
         lines.append(line("avoid-water"))
-    if status in SALT_HELPS and not _salt_harms(case) and "never-vaptan" not in against:
+    if _salt_may_help(case, against):
         lines.append(line("salty-food"))
     return lines
 
 
 def _vaptan_may_help(case: Case, against: frozenset[str]) -> bool:
-    if case.sodium.band is Band.MILD or case.dialysis or recorded(case, Problem.ANURIA):
+    if case.volume.status is not Volume.HYPER or case.sodium.band is Band.MILD:
+        return False
+    if case.dialysis or recorded(case, Problem.ANURIA):
         return False
     return not case.restriction.red_flags and against.isdisjoint(NO_VAPTAN)
+
+
+def _may_be_dry(case: Case, against: frozenset[str]) -> bool:
+    restriction = case.restriction
+    if restriction.verdict == "never" or restriction.red_flags:
+        return True
+    return not against.isdisjoint(MAY_BE_DRY)
+
+
+def _salt_may_help(case: Case, against: frozenset[str]) -> bool:
+    if case.volume.status not in SALT_HELPS or "never-vaptan" in against:
+        return False
+    return not _salt_harms(case)
 
 
 def _salt_harms(case: Case) -> bool:
