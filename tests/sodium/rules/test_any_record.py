@@ -105,7 +105,7 @@ snapshots = st.builds(
     setting=st.sampled_from(["inpatient", "outpatient"]),
     labs=st.lists(results(), max_size=8).map(tuple),
     problems=st.lists(problems(), max_size=5).map(tuple),
-    exposures=st.lists(orders(), max_size=4).map(tuple),
+    read_exposures=st.lists(orders(), max_size=4).map(lambda listed: lambda: tuple(listed)),
     missing=st.dictionaries(
         st.sampled_from(["patient", "labs", "conditions", "medications", "sodium"]),
         st.sampled_from(list(Missing)),
