@@ -13,7 +13,7 @@ from flask import Blueprint, Response, render_template, request
 
 from cds_service.demo import fhir_pages
 from cds_service.demo.axis import HOUR
-from cds_service.demo.chart_record import Chart, Result, chart_of
+from cds_service.demo.chart import Chart, Result, chart_of
 from cds_service.demo.fhir_pages import SERVERS, STORIES, kept_stories
 from cds_service.demo.formulary import formulary
 from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, band_name, draw, legend

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from cds_service.app import create_app
 from cds_service.demo.axis import axis
-from cds_service.demo.chart_record import chart_of, years
+from cds_service.demo.chart import chart_of, years
 from cds_service.demo.formulary import formulary
 from cds_service.demo.pages import demo_pages
 from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, band_name, draw, legend
