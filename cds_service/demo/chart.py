@@ -1,30 +1,45 @@
-"""What the demo's EHR shows of a patient: FHIR resources, read liberally, as lines of a chart.
+"""What the demo's EHR shows of a patient: FHIR resources as lines of a chart.
 
-It reads the record itself and knows nothing of the service's snapshot. A pasted Bundle may hold anything:
-what does not fit is left out.
+They are read with the service's own types (records.fhir_types), and the same tolerance: a pasted
+Bundle may hold anything, and what does not fit is left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-Resource = Mapping[str, Any]
-_PRESENT = (
-    "arrived",
-    "triaged",
-    "in-progress",
-    "onleave",
-)  # an ended visit is no setting for a decision now
+from cds_service.records.fhir_types import (
+    NO_PERIOD,
+    NO_REPEAT,
+    NO_RESOURCE,
+    NO_TIMING,
+    Concepts,
+    Form,
+    Instruction,
+    Items,
+    Quantity,
+    RecordedCoding,
+    Reference,
+    Resource,
+    Text,
+    as_resource,
+    exact,
+    first_concept,
+    listed,
+    tolerant,
+)
+from cds_service.records.times import first_day
+
+# A visit that has ended is no setting for a decision now.
+_PRESENT = ("arrived", "triaged", "in-progress", "onleave")
 _NOT_GIVEN = ("not-done", "entered-in-error")
 _SPECIMEN = re.compile(r" in (.+)")
-_USUAL = "Serum or Plasma"
-_YEAR, _MONTH = len("2026"), len("2026-11")
+_USUAL = ("Serum or Plasma", "Blood")
 _LARGEST = 10_000  # a larger number is no laboratory result, and would stretch every axis
 
 
@@ -38,7 +53,7 @@ class Item(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """One laboratory result or vital sign. `amount` is None where it is no number."""
+    """One laboratory result or vital sign; `amount` is None if it is not a number."""
 
     id: str
     name: str
@@ -51,7 +66,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 class Chart(Struct, frozen=True, kw_only=True):
-    """One patient as the page shows it; results newest first."""
+    """One patient as the page shows it; results are newest first."""
 
     patient_id: str = ""
     name: str = "Unknown"
@@ -68,201 +83,213 @@ class Chart(Struct, frozen=True, kw_only=True):
     results: tuple[Result, ...] = ()
 
 
+class _Name(Form, frozen=True):
+    """Patient.name."""
+
+    given: Any = None
+    family: Text = ""
+    text: Text = ""
+
+
+class _Shown(Form, frozen=True):
+    """Members that a chart shows and the service does not read."""
+
+    name: Items[_Name] = ()
+    gender: Text = ""
+    class_: RecordedCoding | None = field(default=None, name="class")
+    value_string: Text = ""
+
+
+class _Record(Struct, frozen=True):
+    """One resource as the service reads it, and what a chart shows beyond that."""
+
+    read: Resource
+    shown: _Shown
+
+
+_NOTHING = _Record(NO_RESOURCE, _Shown())
+
+
 def chart_of(resources: Iterable[object], now: datetime, sodium_codes: Collection[str]) -> Chart:
-    """The chart of one patient's resources; the first Patient is the one that it is about."""
-    by_type: dict[str, list[Resource]] = {}
-    for resource in resources:
-        if isinstance(resource, Mapping):
-            by_type.setdefault(text(resource, "resourceType"), []).append(resource)
-    patient = next(iter(by_type.get("Patient", ())), {})
-    encounter = next((e for e in by_type.get("Encounter", ()) if text(e, "status") in _PRESENT), {})
-    orders = [r for kind in ("MedicationRequest", "NutritionOrder") for r in by_type.get(kind, ())]
-    medications = {text(m, "id"): concept(m, "code") for m in by_type.get("Medication", ())}
-    observations = by_type.get("Observation", ())
-    doses = [
-        _given(a, medications) for a in by_type.get("MedicationAdministration", ()) if _is_given(a)
+    """Returns the chart of one patient, who is the first Patient among the resources."""
+    by_type: dict[str, list[_Record]] = {}
+    for value in resources:
+        if isinstance(value, Mapping):
+            record = _Record(as_resource(value) or NO_RESOURCE, tolerant(_Shown, value))
+            by_type.setdefault(record.read.resource_type, []).append(record)
+    patient = by_type.get("Patient", [_NOTHING])[0]
+    visits = [v for v in by_type.get("Encounter", ()) if v.read.status in _PRESENT]
+    visit = visits[0] if visits else _NOTHING
+    setting = visit.shown.class_ or RecordedCoding()
+    reader = _Reader(now, by_type.get("Medication", ()))
+    born = reader.instant(patient.read.birth_date)
+    orders = [*by_type.get("MedicationRequest", ()), *by_type.get("NutritionOrder", ())]
+    given = [
+        reader.given(record.read)
+        for record in by_type.get("MedicationAdministration", ())
+        if record.read.status not in _NOT_GIVEN and not record.read.was_not_given
     ]
-    born = _instant(text(patient, "birthDate"))
+    sodium: list[Result] = []
+    others: list[Result] = []
+    for record in by_type.get("Observation", ()):
+        results = sodium if _has_code(record.read, sodium_codes) else others
+        results.append(reader.result(record))
     return Chart(
-        patient_id=text(patient, "id"),
-        name=person(patient),
-        sex=text(patient, "gender"),
+        patient_id=patient.read.id,
+        name=_person(patient.shown.name),
+        sex=patient.shown.gender,
         born=born.date() if born else None,
         age=years(born.date(), now.date()) if born else None,
-        encounter_id=text(encounter, "id"),
-        setting=text(encounter, "class", "display") or text(encounter, "class", "code"),
-        problems=tuple(_problem(c) for c in by_type.get("Condition", ())),
-        medicines=tuple(_order(o, medications) for o in orders if text(o, "status") != "draft"),
-        drafts=tuple(_order(o, medications) for o in orders if text(o, "status") == "draft"),
-        doses=tuple(
-            sorted((d for d in doses if d.since), key=lambda d: d.since or now, reverse=True)
-        ),
-        sodium=_newest_first(o for o in observations if _has_code(o, sodium_codes)),
-        results=_newest_first(o for o in observations if not _has_code(o, sodium_codes)),
+        encounter_id=visit.read.id,
+        setting=setting.display or setting.code,
+        problems=tuple(reader.problem(c.read) for c in by_type.get("Condition", ())),
+        medicines=tuple(reader.order(o.read) for o in orders if o.read.status != "draft"),
+        drafts=tuple(reader.order(o.read) for o in orders if o.read.status == "draft"),
+        doses=tuple(sorted((d for d in given if d.since), key=_when, reverse=True)),
+        sodium=tuple(sorted(sodium, key=_taken, reverse=True)),
+        results=tuple(sorted(others, key=_taken, reverse=True)),
     )
-
-
-def walk(value: object, *path: str) -> list[Any]:
-    """Every value at this path; lists are entered, and what is no object on the way is left out."""
-    here = [value]
-    for name in path:
-        here = [v[name] for v in _flat(here) if isinstance(v, Mapping) and name in v]
-    return [v for v in _flat(here) if v is not None]
-
-
-def text(value: object, *path: str) -> str:
-    """The first string at this path, or an empty one."""
-    return next((v for v in walk(value, *path) if isinstance(v, str)), "")
-
-
-def concept(value: object, *path: str) -> str:
-    """The words of a CodeableConcept: its text, else a display, else a code."""
-    return (
-        text(value, *path, "text") or text(value, *path, "coding", "display") or _code(value, *path)
-    )
-
-
-def person(patient: Resource) -> str:
-    """A patient's name as a chart shows it."""
-    given = [v for v in walk(patient, "name", "given") if isinstance(v, str)]
-    family = text(patient, "name", "family")
-    return " ".join([*given[:1], family]).strip() or text(patient, "name", "text") or "Unknown"
 
 
 def years(born: date, today: date) -> int:
-    """Completed years of life."""
+    """Returns completed years of life."""
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
-def _flat(values: Iterable[object]) -> Iterable[Any]:
-    for value in values:
-        if isinstance(value, list):
-            yield from _flat(value)
-        else:
-            yield value
+class _Reader:
+    """Makes lines of a chart from resources."""
+
+    def __init__(self, now: datetime, medications: Iterable[_Record]) -> None:
+        self._now = now
+        self._medications = {m.read.id: _words(m.read.code) for m in medications}
+
+    def instant(self, value: str) -> datetime | None:
+        """Returns a FHIR date, partial date or instant; without an offset it is taken as UTC."""
+        return first_day(value, timedelta(0), self._now)
+
+    def problem(self, condition: Resource) -> Item:
+        """Returns the line of a Condition."""
+        status = first_concept(condition.clinical_status)
+        return Item(
+            name=_words(condition.code) or "Unnamed problem",
+            status=status.codings[0].code if status and status.codings else "",
+            since=self.instant(condition.onset_date_time or condition.recorded_date),
+        )
+
+    def order(self, order: Resource) -> Item:
+        """Returns the line of a prescription, a diet, or a draft of them."""
+        diet = _words(order.oral_diet.type) if order.oral_diet else ""
+        instructions = listed(order.dosage_instruction)
+        return Item(
+            name=self._medicine(order) or diet or "Unnamed order",
+            status=order.status,
+            detail=_dose(instructions[0]) if instructions else "",
+            since=self.instant(order.authored_on or order.date_time),
+        )
+
+    def given(self, administration: Resource) -> Item:
+        """Returns the line of a dose, with the time when it was given or begun."""
+        period = administration.effective_period or NO_PERIOD
+        dosage = (*listed(administration.dosage), Instruction())[0]
+        return Item(
+            name=self._medicine(administration) or "Unnamed medicine",
+            status=administration.status,
+            detail=_quantity(dosage.dose) or dosage.text,
+            since=self.instant(administration.effective_date_time or period.start),
+        )
+
+    def result(self, record: _Record) -> Result:
+        """Returns the line of an Observation."""
+        observation = record.read
+        quantity = observation.value_quantity or Quantity()
+        words = record.shown.value_string or _words(observation.value_codeable_concept)
+        return Result(
+            id=observation.id,
+            name=_result_name(observation),
+            shown=_quantity(quantity) or words or "no value",
+            amount=_number(quantity.value),
+            unit=quantity.unit or quantity.code,
+            at=self.instant(observation.effective_date_time or observation.issued),
+            status=observation.status,
+            comparator=quantity.comparator,
+        )
+
+    def _medicine(self, order: Resource) -> str:
+        words = _words(order.medication_codeable_concept)
+        for choice in listed(order.medication_reference):
+            target = choice.reference
+            reference = target.reference if isinstance(target, Reference) else target or ""
+            words = words or self._medications.get(reference.removeprefix("Medication/"), "")
+        return words
 
 
-def _code(value: object, *path: str) -> str:
-    return text(value, *path, "coding", "code")
+def _when(dose: Item) -> datetime:
+    return dose.since or datetime.min.replace(tzinfo=UTC)
 
 
-def _has_code(resource: Resource, codes: Collection[str]) -> bool:
-    return any(
-        code in codes for code in walk(resource, "code", "coding", "code") if isinstance(code, str)
-    )
+def _taken(result: Result) -> datetime:
+    return result.at or datetime.min.replace(tzinfo=UTC)
 
 
-def _problem(condition: Resource) -> Item:
-    since = text(condition, "onsetDateTime") or text(condition, "recordedDate")
-    return Item(
-        name=concept(condition, "code") or "Unnamed problem",
-        status=_code(condition, "clinicalStatus"),
-        since=_instant(since),
-    )
+def _person(names: Sequence[_Name]) -> str:
+    """Returns a patient's name as a chart shows it."""
+    if not names:
+        return "Unknown"
+    name = names[0]
+    given = name.given if isinstance(name.given, list) else [name.given]
+    first = [word for word in given if isinstance(word, str)][:1]
+    return " ".join([*first, name.family]).strip() or name.text or "Unknown"
 
 
-def _medicine(order: Resource, medications: Mapping[str, str]) -> str:
-    reference = text(order, "medicationReference", "reference").removeprefix("Medication/")
-    return concept(order, "medicationCodeableConcept") or medications.get(reference, "")
+def _words(member: Concepts) -> str:
+    """Returns the words of a CodeableConcept: its text, else a display, else a code."""
+    coded = first_concept(member)
+    if coded is None:
+        return ""
+    displays = [coding.display for coding in coded.codings]
+    codes = [coding.code for coding in coded.codings]
+    return next(filter(None, [coded.text, *displays, *codes]), "")
 
 
-def _order(order: Resource, medications: Mapping[str, str]) -> Item:
-    return Item(
-        name=_medicine(order, medications) or concept(order, "oralDiet", "type") or "Unnamed order",
-        status=text(order, "status"),
-        detail=_dose(order),
-        since=_instant(text(order, "authoredOn") or text(order, "dateTime")),
-    )
+def _has_code(observation: Resource, codes: Collection[str]) -> bool:
+    coded = first_concept(observation.code)
+    return coded is not None and any(coding.code in codes for coding in coded.codings)
 
 
-def _is_given(administration: Resource) -> bool:
-    return (
-        text(administration, "status") not in _NOT_GIVEN
-        and administration.get("wasNotGiven") is not True
-    )
-
-
-def _given(administration: Resource, medications: Mapping[str, str]) -> Item:
-    """A dose, by the time it was given or begun."""
-    begun = text(administration, "effectiveDateTime") or text(
-        administration, "effectivePeriod", "start"
-    )
-    dose: object = next(iter(walk(administration, "dosage", "dose")), None)
-    return Item(
-        name=_medicine(administration, medications) or "Unnamed medicine",
-        status=text(administration, "status"),
-        detail=_quantity(dose) or text(administration, "dosage", "text"),
-        since=_instant(begun),
-    )
-
-
-def _dose(order: Resource) -> str:
-    told = text(order, "dosageInstruction", "text")
-    if told:
-        return told
-    dose = _quantity(
-        next(iter(walk(order, "dosageInstruction", "doseAndRate", "doseQuantity")), {})
-    )
-    repeat: object = next(iter(walk(order, "dosageInstruction", "timing", "repeat")), None)
-    per_day = text(repeat, "periodUnit") == "d" and walk(repeat, "period") == [1]
-    times = _number(next(iter(walk(repeat, "frequency")), None)) if per_day else None
-    return ", ".join(filter(None, (dose, f"{times:g} × daily" if times else "")))
-
-
-def _newest_first(observations: Iterable[Resource]) -> tuple[Result, ...]:
-    oldest = datetime.min.replace(tzinfo=UTC)
-    return tuple(sorted(map(_result, observations), key=lambda r: r.at or oldest, reverse=True))
-
-
-def _result(observation: Resource) -> Result:
-    quantity: object = next(iter(walk(observation, "valueQuantity")), None)
-    shown = _quantity(quantity) or text(observation, "valueString")
-    return Result(
-        id=text(observation, "id"),
-        name=_result_name(observation),
-        shown=shown or concept(observation, "valueCodeableConcept") or "no value",
-        amount=_number(next(iter(walk(quantity, "value")), None)),
-        unit=text(quantity, "unit") or text(quantity, "code"),
-        at=_instant(text(observation, "effectiveDateTime") or text(observation, "issued")),
-        status=text(observation, "status"),
-        comparator=text(quantity, "comparator"),
-    )
+def _dose(instruction: Instruction) -> str:
+    if instruction.text:
+        return instruction.text
+    doses = [dose.dose_quantity for dose in instruction.dose_and_rate]
+    words = [_quantity(doses[0])] if doses else []
+    repeat = (instruction.timing or NO_TIMING).repeat or NO_REPEAT
+    times = _number(repeat.frequency)
+    if times and repeat.period_unit == "d" and repeat.period == 1:
+        words.append(f"{times:g} × daily")
+    return ", ".join(filter(None, words))
 
 
 def _result_name(observation: Resource) -> str:
-    """The test, with its specimen where the laboratory's own words leave it out ("Sodium" of urine)."""
-    name = concept(observation, "code") or "Unnamed result"
-    found = _SPECIMEN.search(text(observation, "code", "coding", "display"))
-    specimen = found[1] if found else _USUAL
-    return (
-        name
-        if specimen in (_USUAL, "Blood") or specimen.lower() in name.lower()
-        else f"{name} ({specimen.lower()})"
-    )
+    """Returns the test, with its specimen if the laboratory's own words lack it ("Sodium")."""
+    name = _words(observation.code) or "Unnamed result"
+    coded = first_concept(observation.code)
+    displays = [coding.display for coding in coded.codings] if coded else []
+    match = _SPECIMEN.search(displays[0]) if displays else None
+    specimen = match[1] if match else ""
+    if not specimen or specimen in _USUAL or specimen.lower() in name.lower():
+        return name
+    return f"{name} ({specimen.lower()})"
 
 
-def _quantity(quantity: object) -> str:
-    amount = _number(next(iter(walk(quantity, "value")), None))
-    if amount is None:
+def _quantity(quantity: Quantity | None) -> str:
+    amount = _number(quantity.value) if quantity else None
+    if quantity is None or amount is None:
         return ""
-    unit = text(quantity, "unit") or text(quantity, "code")
-    return (
-        f"{text(quantity, 'comparator')}{amount:g} {unit.strip('{}')}".strip()
-    )  # UCUM writes {tbl} for a tablet
+    unit = (quantity.unit or quantity.code).strip("{}")  # UCUM writes {tbl} for a tablet
+    return f"{quantity.comparator}{amount:g} {unit}".strip()
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    number = exact(value)
+    if number is None or abs(number) >= _LARGEST:
         return None
-    number = float(value)
-    return number if abs(number) < _LARGEST else None
-
-
-def _instant(value: str) -> datetime | None:
-    """A FHIR date, partial date or instant; without an offset it is taken as UTC."""
-    filled = value + {_YEAR: "-01-01", _MONTH: "-01"}.get(len(value), "")
-    try:
-        found = datetime.fromisoformat(filled)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return float(number)
