@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from cds_service.demo.fhir_server import MemoryServer, Query
 from cds_service.errors import BadRequest, NotFound
-from cds_service.protocol.outcome import operation_outcome
+from cds_service.protocol.documents import operation_outcome
 
 Resource = dict[str, Any]
 

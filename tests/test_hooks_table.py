@@ -14,7 +14,7 @@ from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.pipeline import HOOKS, Hook, Pipeline
-from cds_service.protocol.outcome import outcome_of
+from cds_service.protocol.documents import outcome_of
 from cds_service.trust.registry import Client
 from tests.fhir_resources import Call, draft, sodium
 

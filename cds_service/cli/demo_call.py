@@ -19,7 +19,7 @@ from cds_service.cli.replay import chosen_stories, print_cards, print_json
 from cds_service.demo.stories import Story, default_fixtures_dir
 from cds_service.demo.upload import remark
 from cds_service.errors import BadRequest, RegistryError
-from cds_service.protocol.secret import Secret
+from cds_service.protocol.request import Secret
 from cds_service.protocol.wire import decode, encode
 from cds_service.settings import DEFAULT_PORT, settings_from_environment
 from cds_service.trust.deadline import Deadline

@@ -26,7 +26,7 @@ from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.errors import NotFound, ServiceError
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
 from cds_service.pipeline import Pipeline
-from cds_service.protocol.outcome import operation_outcome
+from cds_service.protocol.documents import operation_outcome
 from cds_service.records.prefetch import fill
 
 _FAILURE = operation_outcome("exception", "The results could not be read.", "none")

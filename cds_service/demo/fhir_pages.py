@@ -12,7 +12,7 @@ from flask import Blueprint, Response, current_app, request
 from cds_service.demo.fhir_server import MemoryServer, Query
 from cds_service.demo.stories import Story
 from cds_service.errors import NotFound, Overloaded, ServiceError
-from cds_service.protocol.outcome import FHIR_JSON
+from cds_service.protocol.documents import FHIR_JSON
 from cds_service.protocol.wire import encode
 from cds_service.web.messages import JSON, unstored
 from cds_service.web.runtime import runtime

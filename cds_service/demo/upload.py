@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from cds_service.errors import BadRequest, UploadError
-from cds_service.protocol.secret import Secret
+from cds_service.protocol.request import Secret
 from cds_service.protocol.wire import decode, encode
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.fetch import Failure, Fetched, Sent, fetch

@@ -1,6 +1,6 @@
-"""A hook call as its specification has it: shape checked, ids checked, nothing interpreted.
+"""Reads a hook call: its shape and its ids are checked, and its content is not interpreted.
 
-CDS Hooks 3.0.0-ballot "HTTP Request", and what 2.0 and 1.1 clients send.
+It follows CDS Hooks 3.0.0-ballot ("HTTP Request"), and accepts what 2.0 and 1.1 clients send.
 """
 
 from __future__ import annotations
@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal, NoReturn, TypeGuard
 
 from msgspec import Struct, field
 
 from cds_service.errors import BadRequest
-from cds_service.protocol.secret import Secret
 
-# FHIR ids have 64 characters; Epic's are longer and base64-like (security.md T-11).
+# FHIR ids have 64 characters; Epic's are longer and look like base64 (T-11).
 _ID = re.compile(r"[A-Za-z0-9\-._]{1,256}")
 _TYPED_ID = re.compile(r"(?:[A-Z][A-Za-z]{1,40}/)?[A-Za-z0-9\-._]{1,256}")
 _MAX_TEXT = 256
@@ -26,8 +25,27 @@ NEEDS: Mapping[Drafts, tuple[str, ...]] = {
 }
 
 
+class Secret:
+    """The access token of a call; `repr`, formatting and pickling do not show it (CDSH-051)."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Returns the value, for the header of the one call that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return ""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not written anywhere")
+
+
 class HookRequest(Struct, frozen=True, kw_only=True):
-    """One call of one service. `received` is the only clock of everything that follows."""
+    """One call of one service; `received` is the only clock for all that follows."""
 
     service: str
     hook: str
@@ -38,23 +56,20 @@ class HookRequest(Struct, frozen=True, kw_only=True):
     user_id: str | None = None  # "Practitioner/7"
     selections: tuple[str, ...] = ()
     draft_orders: tuple[dict[str, Any], ...] = ()
-    draft_bundle: Mapping[str, object] = field(
-        default_factory=dict
-    )  # with the fullUrls of the drafts
+    draft_bundle: Mapping[str, object] = field(default_factory=dict)  # with their fullUrls
     lacks: str = ""  # the member that names the orders and that did not come
     fhir_server: str | None = None
     token: Secret | None = None
     prefetch: Mapping[str, object] = field(default_factory=dict)
-    extension: Mapping[str, object] = field(default_factory=dict)
     body: bytes = b""  # as received: prefetched resources are read in part (fhir.shape)
 
     def __repr__(self) -> str:
-        """Nothing of the patient, wherever this may be printed."""
+        """Returns a text without patient data, because it may be printed anywhere."""
         return f"HookRequest(service={self.service!r})"
 
     @property
     def practitioner(self) -> str | None:
-        """The user as a reference that may sign orders, else None."""
+        """The user as a reference that may sign orders, or None."""
         user = self.user_id or ""
         return user if user.startswith(("Practitioner/", "PractitionerRole/")) else None
 
@@ -67,21 +82,22 @@ def hook_request(
     raw: bytes = b"",
     drafts: Drafts = "none",
 ) -> HookRequest:
-    """Check a decoded body against the hook that `service` serves; BadRequest says what to mend.
+    """Checks a decoded body against the hook that `service` serves; BadRequest says what to mend.
 
     `raw` is the body that was decoded, if only a part of each resource was. `drafts` says which
     members of the context name the orders of this hook.
     """
     if not isinstance(body, dict):
         raise BadRequest("The body is not a JSON object.")
-    said = _text(body, "hook", "The member 'hook' is missing or not a string.")
+    named = _text(body, "hook", "The member 'hook' is missing or not a string.")
     instance = _text(body, "hookInstance", "The member 'hookInstance' is missing or not a string.")
     context = body.get("context")
     if not isinstance(context, dict):
         raise BadRequest("The member 'context' is missing or not an object.")
-    if said != hook:
+    if named != hook:
         raise BadRequest(
-            f"This service answers the hook '{hook}'. Check which service URL the EHR calls for which hook."
+            f"This service answers the hook '{hook}'. "
+            "Check which service URL the EHR calls for which hook."
         )
     server, token = _fhir_access(body)
     patient_id = _id(context, "patientId")
@@ -100,7 +116,6 @@ def hook_request(
         fhir_server=server,
         token=token,
         prefetch=_object(body, "prefetch"),
-        extension=_lenient_object(body, "extension"),
         body=raw,
         **orders,
     )
@@ -129,12 +144,6 @@ def _object(body: Mapping[str, object], name: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise BadRequest(f"The member '{name}' is not an object.")
     return value
-
-
-def _lenient_object(body: Mapping[str, object], name: str) -> Mapping[str, object]:
-    # Vendors send extensions in forms of their own; none of them may cost the call.
-    value = body.get(name)
-    return value if isinstance(value, dict) else {}
 
 
 def _id(context: Mapping[str, object], name: str) -> str | None:
@@ -166,22 +175,23 @@ def _fhir_access(body: Mapping[str, object]) -> tuple[str | None, Secret | None]
     if server is None:
         raise BadRequest("The member 'fhirAuthorization' needs 'fhirServer' beside it.")
     token, kind = authorization.get("access_token"), authorization.get("token_type")
-    if (
-        not isinstance(token, str)
-        or not token.isascii()
-        or not token.isprintable()
-        or not token.strip()
-    ):
+    if not _is_token(token):
         raise BadRequest("The member 'fhirAuthorization.access_token' is missing or not a token.")
     if not isinstance(kind, str) or kind.casefold() != "bearer":
         raise BadRequest("The member 'fhirAuthorization.token_type' is not 'Bearer'.")
     return server, Secret(token.strip())
 
 
+def _is_token(value: object) -> TypeGuard[str]:
+    if not isinstance(value, str) or not value.strip():
+        return False
+    return value.isascii() and value.isprintable()
+
+
 def _same_patient(body: Mapping[str, object], patient_id: str) -> None:
     authorization = body.get("fhirAuthorization")
-    said = authorization.get("patient") if isinstance(authorization, dict) else None
-    if isinstance(said, str) and said.removeprefix("Patient/") != patient_id:
+    patient = authorization.get("patient") if isinstance(authorization, dict) else None
+    if isinstance(patient, str) and patient.removeprefix("Patient/") != patient_id:
         raise BadRequest("The member 'fhirAuthorization.patient' differs from 'context.patientId'.")
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from cds_service import metrics
 from cds_service.errors import BadRequest
-from cds_service.protocol.secret import Secret
+from cds_service.protocol.request import Secret
 from cds_service.records.breaker import Breaker
 from cds_service.records.fhir_types import Resource, decode_resource
 from cds_service.records.pool import Job, ReadLimits, ReadPool, ServerQueue, wait_for

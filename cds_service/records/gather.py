@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from cds_service.errors import DataRefused, DataTooSlow, DataUnavailable
-from cds_service.protocol.secret import Secret
+from cds_service.protocol.request import Secret
 from cds_service.records.client import Access, FhirClient, Read, Reads, Wanted
 from cds_service.records.prefetch import ABSENT, Query, Source, prefetched, query
 from cds_service.sodium.blind_spots import Unlooked

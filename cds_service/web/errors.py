@@ -15,7 +15,7 @@ from cds_service.errors import (
     Unauthorized,
     UnsupportedMedia,
 )
-from cds_service.protocol.outcome import FHIR_JSON, operation_outcome, outcome_of
+from cds_service.protocol.documents import FHIR_JSON, operation_outcome, outcome_of
 from cds_service.protocol.wire import encode
 from cds_service.telemetry import fresh_id, log, log_crash
 from cds_service.web.front import REFUSED

@@ -19,7 +19,7 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 from cds_service.errors import Overloaded, ServiceError, TooManyRequests
-from cds_service.protocol.outcome import FHIR_JSON, outcome_of
+from cds_service.protocol.documents import FHIR_JSON, outcome_of
 from cds_service.protocol.wire import encode
 from cds_service.web.worker_threads import WorkerThreads
 

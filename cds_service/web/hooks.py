@@ -13,7 +13,7 @@ from cds_service.errors import DataUnavailable, NotFound
 from cds_service.feedback.inbox import ANONYMOUS, feedback_items
 from cds_service.knowledge.load import Service
 from cds_service.pipeline import HOOKS, Evaluation
-from cds_service.protocol.discovery import discovery
+from cds_service.protocol.documents import discovery
 from cds_service.protocol.request import HookRequest, hook_request
 from cds_service.records.fhir_types import decode_call
 from cds_service.telemetry import correlation_id, log

@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 
 from cds_service.engine.cards import OVERRIDE_PATH, TOPIC_PATH
 from cds_service.errors import NotFound
-from cds_service.protocol.outcome import FHIR_JSON
+from cds_service.protocol.documents import FHIR_JSON
 from cds_service.protocol.wire import encode
 from cds_service.web.runtime import Runtime, runtime
 

@@ -26,7 +26,7 @@ from cds_service.demo import upload
 from cds_service.demo.stories import Story
 from cds_service.demo.upload import Upload, in_order
 from cds_service.errors import UploadError
-from cds_service.protocol.secret import Secret
+from cds_service.protocol.request import Secret
 from cds_service.settings import Settings
 from cds_service.trust.registry import Client, Registry
 from tests.fhir_store import FhirStore, Habits, fhir_store

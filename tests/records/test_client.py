@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.protocol.secret import Secret
+from cds_service.protocol.request import Secret
 from cds_service.records.client import Access, FhirClient, Read, Wanted
 from cds_service.records.pool import ReadLimits
 from cds_service.sodium.snapshot import Missing

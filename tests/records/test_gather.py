@@ -10,7 +10,7 @@ import pytest
 import responses
 
 from cds_service.errors import BadRequest
-from cds_service.protocol.secret import Secret
+from cds_service.protocol.request import Secret
 from cds_service.records.client import FhirClient
 from cds_service.records.gather import Ask, Gathered, Unreachable, gather
 from cds_service.sodium.snapshot import Missing

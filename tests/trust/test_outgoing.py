@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from cds_service.protocol.secret import Secret
+from cds_service.protocol.request import Secret
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.fetch import Failure, Fetched, fetch
 from cds_service.trust.outgoing import OutgoingCall, guarded_session, tls_context
