@@ -78,7 +78,7 @@ def for_polycystic_kidney(case: Case, order: Order) -> bool:
     """Whether a vaptan is for polycystic kidney disease: recorded, and nothing says low sodium (C.5)."""
     if vaptan_of(order) is None or order.hyponatremia_product or for_low_sodium(order):
         return False
-    return Problem.ADPKD in order.reasons or recorded(case, Problem.ADPKD)
+    return recorded_or_reason(case, order, Problem.ADPKD)
 
 
 def for_low_sodium(order: Order) -> bool:
@@ -105,9 +105,12 @@ def latest_within(case: Case, span: timedelta) -> Sample | None:
     return case.sodium.latest if case.sodium.age <= span else None
 
 
-def is_below(sample: Sample, limit: Decimal) -> bool:
-    """Whether the sodium is below the limit; "<130" is below 130."""
-    return sample.value < limit or (sample.comparator == "<" and sample.value == limit)
+def sodium_below(case: Case, limit: Decimal) -> bool:
+    """Tells whether the latest sodium is below the limit; "<130" is below 130."""
+    latest = case.sodium.latest
+    if latest is None:
+        return False
+    return latest.value < limit or (latest.comparator == "<" and latest.value == limit)
 
 
 def other_drafts(case: Case, order: Order) -> tuple[Order, ...]:
@@ -139,21 +142,21 @@ def beside(case: Case, order: Order, *classes: str) -> tuple[DrugMatch, ...]:
 
 
 def saline_beside(case: Case, order: Order, within: timedelta | None = None) -> Order | None:
-    """Hypertonic saline drafted beside the order, or active (with `within`: started so recently)."""
-    for other in other_drafts(case, order):
-        if hypertonic_saline(other):
-            return other
-    running = (o for o in case.snapshot.exposures if hypertonic_saline(o) and _runs(case, o))
-    return next((o for o in running if within is None or _started(case, o, within)), None)
+    """Returns hypertonic saline drafted beside the order, or active.
 
-
-def _runs(case: Case, order: Order) -> bool:
-    ended = order.end is not None and order.end < case.snapshot.now
-    return order.status in case.sets.active_statuses and not ended
-
-
-def _started(case: Case, order: Order, within: timedelta) -> bool:
-    return order.start is not None and case.snapshot.now - order.start <= within
+    With `within`, active saline counts only if it was started so recently.
+    """
+    now, started = case.snapshot.now, case.sets.active_statuses
+    for draft in other_drafts(case, order):
+        if hypertonic_saline(draft):
+            return draft
+    for other in case.snapshot.exposures:
+        if hypertonic_saline(other) and other.status in started:
+            ended = other.end is not None and other.end < now
+            recent = other.start is not None and within is not None and now - other.start <= within
+            if not ended and (within is None or recent):
+                return other
+    return None
 
 
 def first_evidence(case: Case) -> str:
@@ -161,15 +164,20 @@ def first_evidence(case: Case) -> str:
     return f"evidence:{case.volume.evidence[0]}"
 
 
-def older_than(case: Case, years: Decimal) -> bool:
-    """Whether the patient is known to be at least that old."""
-    return case.age_years is not None and case.age_years >= years
+def is_older(case: Case) -> bool:
+    """Tells whether the patient is known to be of the age from which drugs lower sodium more."""
+    return case.age_years is not None and case.age_years >= case.limits.lowering_age_years
 
 
-def beers_lines(case: Case, drug: DrugMatch) -> tuple[Line, ...]:
-    """The Beers criteria, where patient and drug are among them."""
+def recorded_or_reason(case: Case, order: Order, problem: Problem) -> bool:
+    """Tells whether the problem is active, or is the reason of the order."""
+    return problem in order.reasons or recorded(case, problem)
+
+
+def beers_lines(case: Case, drug: DrugMatch) -> list[Line]:
+    """Returns the Beers criteria if patient and drug are among them."""
     named = drug.cls in case.sets.beers or drug.name in case.sets.beers_drugs
-    return (Line("beers"),) if named and older_than(case, case.limits.lowering_age_years) else ()
+    return [Line("beers")] if named and is_older(case) else []
 
 
 def result_doubts(case: Case) -> tuple[Line, ...]:

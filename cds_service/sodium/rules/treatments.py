@@ -27,6 +27,7 @@ from cds_service.sodium.rules.order_helpers import (
     for_low_sodium,
     may_remove,
     other_drafts,
+    recorded_or_reason,
     remove,
     sodium_today,
     taken,
@@ -184,8 +185,7 @@ def baclofen(case: Case, order: Order, drug: DrugMatch) -> Finding:
     """Speaks if baclofen for cramps in cirrhosis is unsafe at its dose or with a problem (S15)."""
     limits = case.limits
     require(cirrhosis(case), "no-cirrhosis")
-    spasticity = recorded(case, Problem.SPASTICITY) or Problem.SPASTICITY in order.reasons
-    require(not spasticity, "spasticity")
+    require(not recorded_or_reason(case, order, Problem.SPASTICITY), "spasticity")
     avoid, doses = _problems_against_baclofen(case), _dose_too_high(case, order, drug)
     require(avoid or doses, "within-limits")
     sedatives = [other.name for other in beside(case, order, *case.sets.sedatives.members)]
