@@ -66,16 +66,22 @@ class Axis(Struct, frozen=True):
     def ticks(self, room: float) -> Iterator[tuple[float, str]]:
         """Yields places and words ("24 h ago") that are at least `room` apart, in no order."""
         for segment in self.segments:
-            scale = (segment.right - segment.left) / ((segment.end - segment.start) / HOUR)
-            # Hours are counted for a few days only; a segment that ended before counts in days.
-            finest = HOUR if self.now - segment.end < _RECENT else DAY
-            coarse = [step for step in _STEPS if step[2] >= finest]
-            fitting = [step for step in coarse if step[0] / HOUR * scale >= room]
-            step, name, unit = fitting[0] if fitting else _STEPS[-1]
+            step, name, unit = self._step(segment, room)
             first = -(-(self.now - segment.end) // step)
             last = (self.now - segment.start) // step
             for n in range(max(first, 0), last + 1):
                 yield segment.place(self.now - n * step), _words(n * step, name, unit)
+
+    def _step(self, segment: Segment, room: float) -> tuple[timedelta, str, timedelta]:
+        """Returns the smallest step between two ticks that leaves this room."""
+        scale = (segment.right - segment.left) / ((segment.end - segment.start) / HOUR)
+        # Hours are counted for a few days only; a segment that ended before counts in days.
+        finest = HOUR if self.now - segment.end < _RECENT else DAY
+        for step in _STEPS:
+            length, _, unit = step
+            if unit >= finest and length / HOUR * scale >= room:
+                return step
+        return _STEPS[-1]
 
 
 def axis(instants: Sequence[datetime], now: datetime, left: float, right: float) -> Axis:

@@ -7,7 +7,7 @@ Bundle may hold anything, and what does not fit is left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from cds_service.records.fhir_types import (
     NO_REPEAT,
     NO_RESOURCE,
     NO_TIMING,
+    Concept,
     Concepts,
     Form,
     Instruction,
@@ -40,6 +41,7 @@ _PRESENT = ("arrived", "triaged", "in-progress", "onleave")
 _NOT_GIVEN = ("not-done", "entered-in-error")
 _SPECIMEN = re.compile(r" in (.+)")
 _USUAL = ("Serum or Plasma", "Blood")
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _LARGEST = 10_000  # a larger number is no laboratory result, and would stretch every axis
 
 
@@ -117,37 +119,30 @@ def chart_of(resources: Iterable[object], now: datetime, sodium_codes: Collectio
         if isinstance(value, Mapping):
             record = _Record(as_resource(value) or NO_RESOURCE, tolerant(_Shown, value))
             by_type.setdefault(record.read.resource_type, []).append(record)
+    lines = _Lines(now, sodium_codes, by_type.get("Medication", ()))
+    for kind, add in lines.adders.items():
+        for record in by_type.get(kind, ()):
+            add(record)
     patient = by_type.get("Patient", [_NOTHING])[0]
-    visits = [v for v in by_type.get("Encounter", ()) if v.read.status in _PRESENT]
-    visit = visits[0] if visits else _NOTHING
+    present = [v for v in by_type.get("Encounter", ()) if v.read.status in _PRESENT]
+    visit = [*present, _NOTHING][0]
     setting = visit.shown.class_ or RecordedCoding()
-    reader = _Reader(now, by_type.get("Medication", ()))
-    born = reader.instant(patient.read.birth_date)
-    orders = [*by_type.get("MedicationRequest", ()), *by_type.get("NutritionOrder", ())]
-    given = [
-        reader.given(record.read)
-        for record in by_type.get("MedicationAdministration", ())
-        if record.read.status not in _NOT_GIVEN and not record.read.was_not_given
-    ]
-    sodium: list[Result] = []
-    others: list[Result] = []
-    for record in by_type.get("Observation", ()):
-        results = sodium if _has_code(record.read, sodium_codes) else others
-        results.append(reader.result(record))
+    birth = lines.instant(patient.read.birth_date)
+    born = birth.date() if birth else None
     return Chart(
         patient_id=patient.read.id,
         name=_person(patient.shown.name),
         sex=patient.shown.gender,
-        born=born.date() if born else None,
-        age=years(born.date(), now.date()) if born else None,
+        born=born,
+        age=years(born, now.date()) if born else None,
         encounter_id=visit.read.id,
         setting=setting.display or setting.code,
-        problems=tuple(reader.problem(c.read) for c in by_type.get("Condition", ())),
-        medicines=tuple(reader.order(o.read) for o in orders if o.read.status != "draft"),
-        drafts=tuple(reader.order(o.read) for o in orders if o.read.status == "draft"),
-        doses=tuple(sorted((d for d in given if d.since), key=_when, reverse=True)),
-        sodium=tuple(sorted(sodium, key=_taken, reverse=True)),
-        results=tuple(sorted(others, key=_taken, reverse=True)),
+        problems=tuple(lines.problems),
+        medicines=tuple(lines.medicines),
+        drafts=tuple(lines.drafts),
+        doses=tuple(sorted(lines.doses, key=lambda dose: dose.since or _LONG_AGO, reverse=True)),
+        sodium=tuple(sorted(lines.sodium, key=_taken, reverse=True)),
+        results=tuple(sorted(lines.results, key=_taken, reverse=True)),
     )
 
 
@@ -156,56 +151,81 @@ def years(born: date, today: date) -> int:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
-class _Reader:
-    """Makes lines of a chart from resources."""
+class _Lines:
+    """The lines of one chart, which are added resource by resource."""
 
-    def __init__(self, now: datetime, medications: Iterable[_Record]) -> None:
+    def __init__(
+        self, now: datetime, sodium_codes: Collection[str], medications: Iterable[_Record]
+    ) -> None:
         self._now = now
+        self._sodium_codes = sodium_codes
         self._medications = {m.read.id: _words(m.read.code) for m in medications}
+        self.problems: list[Item] = []
+        self.medicines: list[Item] = []
+        self.drafts: list[Item] = []
+        self.doses: list[Item] = []
+        self.sodium: list[Result] = []
+        self.results: list[Result] = []
+        self.adders: dict[str, Callable[[_Record], None]] = {
+            "Condition": self._add_problem,
+            "MedicationRequest": self._add_order,
+            "NutritionOrder": self._add_order,
+            "MedicationAdministration": self._add_dose,
+            "Observation": self._add_result,
+        }
 
     def instant(self, value: str) -> datetime | None:
         """Returns a FHIR date, partial date or instant; without an offset it is taken as UTC."""
         return first_day(value, timedelta(0), self._now)
 
-    def problem(self, condition: Resource) -> Item:
-        """Returns the line of a Condition."""
-        status = first_concept(condition.clinical_status)
-        return Item(
-            name=_words(condition.code) or "Unnamed problem",
-            status=status.codings[0].code if status and status.codings else "",
-            since=self.instant(condition.onset_date_time or condition.recorded_date),
+    def _add_problem(self, record: _Record) -> None:
+        condition = record.read
+        statuses = [coding.code for coding in _codings(condition.clinical_status)]
+        self.problems.append(
+            Item(
+                name=_words(condition.code) or "Unnamed problem",
+                status=next(filter(None, statuses), ""),
+                since=self.instant(condition.onset_date_time or condition.recorded_date),
+            )
         )
 
-    def order(self, order: Resource) -> Item:
-        """Returns the line of a prescription, a diet, or a draft of them."""
+    def _add_order(self, record: _Record) -> None:
+        order = record.read
         diet = _words(order.oral_diet.type) if order.oral_diet else ""
-        instructions = listed(order.dosage_instruction)
-        return Item(
+        instruction = [*listed(order.dosage_instruction), Instruction()][0]
+        item = Item(
             name=self._medicine(order) or diet or "Unnamed order",
             status=order.status,
-            detail=_dose(instructions[0]) if instructions else "",
+            detail=_dose(instruction),
             since=self.instant(order.authored_on or order.date_time),
         )
+        lines = self.drafts if order.status == "draft" else self.medicines
+        lines.append(item)
 
-    def given(self, administration: Resource) -> Item:
-        """Returns the line of a dose, with the time when it was given or begun."""
+    def _add_dose(self, record: _Record) -> None:
+        """Adds a dose that was given, with the time when it was given or begun."""
+        administration = record.read
+        if administration.status in _NOT_GIVEN or administration.was_not_given:
+            return
         period = administration.effective_period or NO_PERIOD
-        dosage = (*listed(administration.dosage), Instruction())[0]
-        return Item(
+        since = self.instant(administration.effective_date_time or period.start)
+        dosage = [*listed(administration.dosage), Instruction()][0]
+        item = Item(
             name=self._medicine(administration) or "Unnamed medicine",
             status=administration.status,
             detail=_quantity(dosage.dose) or dosage.text,
-            since=self.instant(administration.effective_date_time or period.start),
+            since=since,
         )
+        if since:
+            self.doses.append(item)
 
-    def result(self, record: _Record) -> Result:
-        """Returns the line of an Observation."""
+    def _add_result(self, record: _Record) -> None:
         observation = record.read
         quantity = observation.value_quantity or Quantity()
         words = record.shown.value_string or _words(observation.value_codeable_concept)
-        return Result(
+        result = Result(
             id=observation.id,
-            name=_result_name(observation),
+            name=_result_name(observation.code),
             shown=_quantity(quantity) or words or "no value",
             amount=_number(quantity.value),
             unit=quantity.unit or quantity.code,
@@ -213,6 +233,9 @@ class _Reader:
             status=observation.status,
             comparator=quantity.comparator,
         )
+        codes = {coding.code for coding in _codings(observation.code)}
+        lines = self.results if codes.isdisjoint(self._sodium_codes) else self.sodium
+        lines.append(result)
 
     def _medicine(self, order: Resource) -> str:
         words = _words(order.medication_codeable_concept)
@@ -223,12 +246,8 @@ class _Reader:
         return words
 
 
-def _when(dose: Item) -> datetime:
-    return dose.since or datetime.min.replace(tzinfo=UTC)
-
-
 def _taken(result: Result) -> datetime:
-    return result.at or datetime.min.replace(tzinfo=UTC)
+    return result.at or _LONG_AGO
 
 
 def _person(names: Sequence[_Name]) -> str:
@@ -251,9 +270,9 @@ def _words(member: Concepts) -> str:
     return next(filter(None, [coded.text, *displays, *codes]), "")
 
 
-def _has_code(observation: Resource, codes: Collection[str]) -> bool:
-    coded = first_concept(observation.code)
-    return coded is not None and any(coding.code in codes for coding in coded.codings)
+def _codings(member: Concepts) -> Sequence[RecordedCoding]:
+    concepts = [concept for concept in listed(member) if isinstance(concept, Concept)]
+    return concepts[0].coding if concepts else ()
 
 
 def _dose(instruction: Instruction) -> str:
@@ -268,16 +287,14 @@ def _dose(instruction: Instruction) -> str:
     return ", ".join(filter(None, words))
 
 
-def _result_name(observation: Resource) -> str:
+def _result_name(test: Concepts) -> str:
     """Returns the test, with its specimen if the laboratory's own words lack it ("Sodium")."""
-    name = _words(observation.code) or "Unnamed result"
-    coded = first_concept(observation.code)
-    displays = [coding.display for coding in coded.codings] if coded else []
-    match = _SPECIMEN.search(displays[0]) if displays else None
-    specimen = match[1] if match else ""
-    if not specimen or specimen in _USUAL or specimen.lower() in name.lower():
+    name = _words(test) or "Unnamed result"
+    displays = [coding.display for coding in _codings(test)]
+    match = _SPECIMEN.search(next(filter(None, displays), ""))
+    if match is None or match[1] in _USUAL or match[1].lower() in name.lower():
         return name
-    return f"{name} ({specimen.lower()})"
+    return f"{name} ({match[1].lower()})"
 
 
 def _quantity(quantity: Quantity | None) -> str:

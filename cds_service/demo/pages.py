@@ -162,14 +162,19 @@ def _marks(record: Chart, now: datetime) -> Iterator[Mark]:
             yield Mark(item.since, f"{item.name}, since {item.since:%d %b %Y}")
     for item in record.drafts:
         yield Mark(now, f"draft: {item.name}", "draft")
-    doses: dict[str, list[datetime]] = {}  # newest first, as the record has them
+    for words, (last, *earlier) in _past_doses(record, now).items():
+        count = f"{len(earlier) + 1} doses" if earlier else f"{utc(last):%d %b %H:%M}"
+        yield Mark(last, f"{count}: {words}", "dose", tuple(earlier))
+
+
+def _past_doses(record: Chart, now: datetime) -> dict[str, list[datetime]]:
+    """Returns the times of doses by medicine and amount, newest first as in the record."""
+    doses: dict[str, list[datetime]] = {}
     for item in record.doses:
         if item.since and item.since <= now:
             words = f"{item.name} {item.detail}".strip()
             doses.setdefault(words, []).append(item.since)
-    for words, (last, *earlier) in doses.items():
-        count = f"{len(earlier) + 1} doses" if earlier else f"{utc(last):%d %b %H:%M}"
-        yield Mark(last, f"{count}: {words}", "dose", tuple(earlier))
+    return doses
 
 
 def _point(result: Result, now: datetime) -> Point | None:
