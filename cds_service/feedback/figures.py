@@ -183,7 +183,8 @@ def _settle(card: _Card, now: datetime, reasons: Reasons) -> None:
         one.reasons[_reason(answer, reasons)] += 1
     before = [shown for shown in card.shown if shown <= answer.outcome_at + _CLOCKS_DIFFER]
     if before:
-        one.seconds.append(max(0.0, (answer.outcome_at - before[-1]).total_seconds()))
+        taken = answer.outcome_at - before[-1]
+        one.seconds.append(max(0.0, taken.total_seconds()))
 
 
 def _reason(answer: Answer, reasons: Reasons) -> str:
@@ -191,8 +192,9 @@ def _reason(answer: Answer, reasons: Reasons) -> str:
     given = answer.content.get("reason") or {}
     if given.get("code"):
         return reasons.get((given.get("system", ""), given["code"]), OTHER_CODE)
-    commented = answer.content.get("comment") or answer.content.get(COMMENTED)
-    return ONLY_COMMENT if commented else NO_REASON
+    if answer.content.get("comment") or answer.content.get(COMMENTED):
+        return ONLY_COMMENT
+    return NO_REASON
 
 
 def _monday(day: date) -> date:

@@ -178,7 +178,8 @@ class Recorder:
                 insert_calls(connection, records)
         except _Repeated:
             with self._database.transaction() as connection:
-                new = [record for record in records if _insert_audit(connection, record)]
+                insert = insert_new(connection, AUDIT)
+                new = [r for r in records if connection.execute(insert, dict(r.audit)).rowcount]
                 _insert_cards_and_counts(connection, new)
 
     def _count_dropped(self, number: int, metric: str) -> None:
@@ -198,11 +199,6 @@ def insert_calls(connection: sa.Connection, records: Sequence[CallRecord]) -> No
     if connection.execute(insert_new(connection, AUDIT), audit).rowcount != len(audit):
         raise _Repeated
     _insert_cards_and_counts(connection, records)
-
-
-def _insert_audit(connection: sa.Connection, record: CallRecord) -> bool:
-    """Writes the audit row of one call; returns True if it was not there before."""
-    return bool(connection.execute(insert_new(connection, AUDIT), dict(record.audit)).rowcount)
 
 
 def _insert_cards_and_counts(connection: sa.Connection, records: Sequence[CallRecord]) -> None:

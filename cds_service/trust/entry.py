@@ -144,14 +144,10 @@ def _credentials(where: str, entry: Entry, folder: Path, allow_http: bool) -> Cr
         url = read_base(f"{where}.jwks_url", entry.jwks_url, allow_http)
         # An EHR puts the URL into its tokens as it was written, so that spelling is accepted too.
         jku.append(entry.jwks_url)
-    unknown = [alg for alg in entry.algorithms if alg not in ALGORITHMS]
-    if unknown or not entry.algorithms:
+    if not entry.algorithms or not set(entry.algorithms) <= set(ALGORITHMS):
         raise RegistryError(f"{where}.algorithms: must be some of {', '.join(ALGORITHMS)}.")
-    for key, value in (("issuer", entry.issuer), ("jwks_url", url)):
-        if f"{value}/".startswith(f"{SANDBOX_ISSUER}/"):
-            raise RegistryError(
-                f"{where}.{key}: the public sandbox proves nothing; its private key is public."
-            )
+    _refuse_sandbox(f"{where}.issuer", entry.issuer)
+    _refuse_sandbox(f"{where}.jwks_url", url)
     sources = [entry.jwks_file, entry.jwks_url, entry.keys]
     if len([source for source in sources if source]) > 1:
         raise RegistryError(f"{where}: give one of jwks_url, jwks_file and keys.")
@@ -168,6 +164,13 @@ def _credentials(where: str, entry: Entry, folder: Path, allow_http: bool) -> Cr
         tenants=_tenants(where, entry, allow_http),
         subject=entry.subject,
     )
+
+
+def _refuse_sandbox(where: str, url: str) -> None:
+    if f"{url}/".startswith(f"{SANDBOX_ISSUER}/"):
+        raise RegistryError(
+            f"{where}: the public sandbox proves nothing; its private key is public."
+        )
 
 
 def _keys(where: str, entry: Entry, folder: Path) -> KeySet | None:

@@ -19,13 +19,9 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?")
 
 def refuse_unsafe(settings: Settings) -> None:
     """Raises SettingsError if this start would let strangers in or data out."""
-    match settings.mode:
-        case "demo":
-            _check_demo(settings)
-        case "development":
-            _check_development(settings)
-        case "production":
-            _check_production(settings)
+    for refused, text in _refusals(settings):
+        if refused:
+            raise SettingsError(text)
     for origin in settings.cors_origins:
         if not _ORIGIN.fullmatch(origin):
             raise SettingsError(
@@ -33,29 +29,32 @@ def refuse_unsafe(settings: Settings) -> None:
             )
 
 
-def _check_demo(settings: Settings) -> None:
-    if settings.clients_file is not None:
-        raise SettingsError(
-            "CDS_CLIENTS_FILE: a demo has no clients; take it out, or choose another CDS_MODE"
+def _refusals(settings: Settings) -> tuple[tuple[bool, str], ...]:
+    """Returns what the mode of these settings demands: whether it is refused, and the text."""
+    no_clients = settings.clients_file is None
+    if settings.mode == "demo":
+        beyond_this_machine = settings.host not in LOOPBACK
+        return (
+            (
+                not no_clients,
+                "CDS_CLIENTS_FILE: a demo has no clients; take it out, or choose another CDS_MODE",
+            ),
+            (
+                beyond_this_machine and not settings.demo_public,
+                "CDS_HOST: the demo listens on this machine only; --demo-public allows more",
+            ),
         )
-    if settings.host not in LOOPBACK and not settings.demo_public:
-        raise SettingsError(
-            "CDS_HOST: the demo listens on this machine only; --demo-public allows more"
+    if settings.mode == "development":
+        return (
+            (
+                no_clients,
+                "CDS_CLIENTS_FILE: name the registry of CDS clients (see clients.example.toml)",
+            ),
         )
-
-
-def _check_development(settings: Settings) -> None:
-    if settings.clients_file is None:
-        raise SettingsError(
-            "CDS_CLIENTS_FILE: name the registry of CDS clients (see clients.example.toml)"
-        )
-
-
-def _check_production(settings: Settings) -> None:
     sqlite = settings.database_url.startswith("sqlite")
-    refusals = (
+    return (
         (
-            settings.clients_file is None,
+            no_clients,
             "CDS_CLIENTS_FILE: production needs the registry of CDS clients, with their keys",
         ),
         (
@@ -71,7 +70,7 @@ def _check_production(settings: Settings) -> None:
             "CDS_DATABASE_URL: production needs the absolute path of an SQLite file",
         ),
         (
-            settings.database_url and settings.secret_file is None,
+            settings.database_url != "" and settings.secret_file is None,
             "CDS_SECRET_FILE: nodes that share a database must share the secret for card uuids",
         ),
         (
@@ -83,9 +82,6 @@ def _check_production(settings: Settings) -> None:
             "CDS_DEMO_PUBLIC: is for the demo; production is never one",
         ),
     )
-    for refused, text in refusals:
-        if refused:
-            raise SettingsError(text)
 
 
 def _is_https(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""The last look at a card: what no client could take is told, wherever it stands."""
+"""The last check of a card finds every member that a client could not accept, at any depth."""
 
 from __future__ import annotations
 

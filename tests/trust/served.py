@@ -52,7 +52,7 @@ class Node:
 
 @contextmanager
 def served(folder: Path, registry: Path, **environment: str) -> Iterator[Node]:
-    """A node with its own data folder, in development mode unless told otherwise."""
+    """A node with its own data folder, by default in development mode."""
     folder.mkdir(exist_ok=True)
     port = free_port("127.0.0.1")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
