@@ -87,27 +87,6 @@ def hooks(tmp_path: Path) -> Path:
 
 
 @cache
-def _strings() -> tuple[re.Pattern[str], ...]:
-    """Every string constant of the package; an f-string as a pattern with anything in its gaps."""
-    found = set()
-    for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.add(re.escape(node.value))
-            elif isinstance(node, ast.JoinedStr):
-                found.add("".join(_part(value) for value in node.values))
-    return tuple(re.compile(pattern) for pattern in found if pattern not in ("", ".+", ".+.+"))
-
-
-def _part(node: ast.expr) -> str:
-    return re.escape(str(node.value)) if isinstance(node, ast.Constant) else ".+"
-
-
-def _unused(keys: set[str]) -> list[str]:
-    return sorted(key for key in keys if not any(pattern.fullmatch(key) for pattern in _strings()))
-
-
-@cache
 def _attributes() -> frozenset[str]:
     return frozenset(
         node.attr
@@ -127,18 +106,6 @@ def test_every_topic_has_a_rule() -> None:
 
 def test_every_number_is_read_by_the_code() -> None:
     assert {f.name for f in fields(Limits)} - {"profile"} - _attributes() == set()
-
-
-def test_every_shared_line_silence_and_suggestion_is_used() -> None:
-    words = knowledge().words
-    assert _unused(set(words.lines)) == []
-    assert _unused(set(words.silence)) == []
-    assert _unused(set(words.suggestions)) == []
-
-
-def test_every_line_and_silence_of_a_rule_is_used() -> None:
-    for rule, words in knowledge().rules.items():
-        assert _unused({*words.lines, *words.silence}) == [], rule
 
 
 def test_every_citation_and_override_reason_is_used() -> None:

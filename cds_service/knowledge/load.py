@@ -16,6 +16,7 @@ from msgspec.structs import asdict, replace
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.check import check_references
+from cds_service.knowledge.facts import facts_problems
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.limits import PROFILES, Limits, Threshold, Unit, limits_of
 from cds_service.knowledge.names import check_names
@@ -102,8 +103,11 @@ def default_hooks_dir() -> Path:
     return bundled if bundled.is_dir() else package.parent / "hooks"
 
 
-def load_knowledge(hooks: Path) -> Knowledge:
-    """Read and check a hooks folder; KnowledgeError names the file and the key that is wrong."""
+def load_knowledge(hooks: Path, *, check_facts: bool = True) -> Knowledge:
+    """Reads and checks a hooks folder; KnowledgeError names the file and the key that is wrong.
+
+    Without `check_facts` it takes a text that no rule is known to show: `make facts` records them.
+    """
     if not (hooks / "knowledge").is_dir():
         raise KnowledgeError(
             f"{hooks.name}/ is not a hooks folder: it has no knowledge/ (see CDS_HOOKS_DIR)"
@@ -135,6 +139,8 @@ def load_knowledge(hooks: Path) -> Knowledge:
     )
     check_references(knowledge)
     check_names(knowledge)
+    for problem in facts_problems(knowledge) if check_facts else ():
+        raise KnowledgeError(problem)
     return knowledge
 
 
