@@ -115,6 +115,8 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     # ingredients
     beers_drugs: DrugSet  # named by the Beers criteria without their class
     # tiers of sodium-drugs.toml
+    lowering_tiers: CodeSet
+    weak_tiers: CodeSet  # named only if the site wants them
     watched_tiers: CodeSet
     check_tiers: CodeSet  # sodium is measured after their start
     # laboratory panels

@@ -99,6 +99,15 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
             return None
         return self.glucose.katz if self.glucose else self.sodium.latest.value
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the latest sodium is to be repeated before an order rests on it."""
+        sodium, latest = self.sodium, self.sodium.latest
+        if latest is not None and (latest.below_plausible or latest.status == "preliminary"):
+            return True
+        contradicted = sodium.other_method is not None or sodium.newest_rejected is not None
+        return contradicted or self.rate.jump is not None
+
     @cached_property
     def normal_times(self) -> tuple[datetime, ...]:
         """When each value that was not low was drawn, oldest first."""

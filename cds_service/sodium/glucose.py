@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
@@ -11,13 +11,11 @@ from msgspec import Struct
 
 from cds_service.engine.wording import number
 from cds_service.knowledge.limits import Limits
+from cds_service.knowledge.names import Analyte, DrugName, Problem
 from cds_service.sodium.results import Band, Reading, Sample, band_of
-from cds_service.sodium.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
-
-GLUCOSE = "glucose"
 
 
 class GlucoseShift(Struct, frozen=True, kw_only=True):
@@ -37,9 +35,7 @@ class Pseudo(Struct, frozen=True, kw_only=True):
 
     kind: Literal["osmolality", "direct-ise", "hint"]
     shown: str  # the value it rests on: effective osmolality or the direct ISE sodium
-    hints: tuple[
-        str, ...
-    ] = ()  # "triglyceride", "protein", "myeloma": one bullet, nothing suppressed
+    hints: tuple[str, ...] = ()  # "triglyceride", "protein", "myeloma": one bullet each
 
 
 class GlucosePair(Struct, frozen=True, kw_only=True):
@@ -63,24 +59,25 @@ def hillier(sodium: Decimal, glucose: Decimal, limits: Limits) -> Decimal:
 def glucose_pairs(
     samples: Iterable[Sample], glucose: Iterable[Reading], limits: Limits
 ) -> dict[Sample, GlucosePair]:
-    """The glucose of each sodium that has one: same specimen, else within 60 min, else within 4 h (loose).
+    """Returns the glucose of each sodium that has one.
 
-    A lower bound ("> 600") stands for itself: the true shift is larger.
+    It is of the same specimen, else within 60 min, else within 4 h (a loose pair). A lower bound
+    ("> 600") is used as the value, because the true shift is larger.
     """
-    known = [v for v in glucose if not v.comparator.startswith("<")]
+    known = [reading for reading in glucose if not reading.comparator.startswith("<")]
+    if not known:
+        return {}
     pairs = {}
-    for sample in samples if known else ():
-        near = [v for v in known if _together(sample, v, limits.glucose_loose_hours)]
-        if near:
-            best = min(near, key=lambda v: _distance(sample, v))
-            apart = _further(sample, best, limits.glucose_pair_minutes)
-            loose = apart and not _same_specimen(sample, best)
+    for sample in samples:
+        best = _nearest(sample, known, limits.glucose_loose_hours)
+        if best is not None:
+            loose = not _close(sample, best, limits.glucose_pair_minutes)
             pairs[sample] = GlucosePair(glucose=best.value, at=best.at, loose=loose)
     return pairs
 
 
 def corrected_sodium(pairs: Mapping[Sample, GlucosePair], limits: Limits) -> dict[Sample, Decimal]:
-    """The Katz value of each sample whose glucose is high enough to matter; bounds are left out."""
+    """Returns the Katz value of each sample with a glucose high enough to matter, but no bounds."""
     return {
         sample: katz(sample.value, pair.glucose, limits)
         for sample, pair in pairs.items()
@@ -91,40 +88,35 @@ def corrected_sodium(pairs: Mapping[Sample, GlucosePair], limits: Limits) -> dic
 def glucose_shift(
     latest: Sample | None, pairs: Mapping[Sample, GlucosePair], limits: Limits
 ) -> GlucoseShift | None:
-    """What high glucose does to the latest sodium (B.0.3, M5); None: no glucose known, or not high."""
-    pair = pairs.get(latest) if latest else None
-    if (
-        latest is None
-        or pair is None
-        or latest.comparator
-        or pair.glucose < limits.glucose_shift_from
-    ):
+    """Returns what glucose does to the latest sodium (B.0.3, M5); None if it is unknown or not high."""
+    if latest is None or latest.comparator:
+        return None
+    pair = pairs.get(latest)
+    if pair is None or pair.glucose < limits.glucose_shift_from:
         return None
     by_katz = katz(latest.value, pair.glucose, limits)
-    by_hillier = hillier(latest.value, pair.glucose, limits)
-    explained = band_of(by_katz, limits) is Band.NORMAL
     return GlucoseShift(
         glucose=pair.glucose,
         at=pair.at,
         katz=by_katz,
-        hillier=by_hillier,
-        explained=explained,
+        hillier=hillier(latest.value, pair.glucose, limits),
+        explained=band_of(by_katz, limits) is Band.NORMAL,
         loose_pair=pair.loose,
         hillier_fits=pair.glucose > limits.hillier_above,
     )
 
 
 def pseudo(case: Case) -> Pseudo | None:
-    """Whether a low sodium may be an artefact (M6): direct measurement, else osmolality, else hints alone."""
-    limits = case.limits
-    candidates = (case.series.latest, case.series.other_method)
-    low = next((s for s in candidates if s and _low_lab(s, limits)), None)
+    """Returns why a low sodium may be an artefact (M6).
+
+    A direct measurement counts first, then the osmolality, then hints alone.
+    """
+    limits, latest = case.limits, case.series.latest
     hints = _hints(case)
-    direct = _direct(low, case.series.samples, limits) if low else None
-    if direct:
+    direct = _direct(case)
+    if direct is not None:
         return Pseudo(kind="direct-ise", shown=direct.shown, hints=hints)
-    latest = case.series.latest
-    if latest is None or band_of(latest.value, limits, latest.comparator) is Band.NORMAL:
+    if latest is None or not case.is_low(latest):
         return None
     osmolality = _effective_osmolality(latest, case)
     if osmolality is not None and osmolality >= limits.pseudo_osmolality_from:
@@ -133,92 +125,107 @@ def pseudo(case: Case) -> Pseudo | None:
     return Pseudo(kind="hint", shown="", hints=hints) if hints else None
 
 
-def _low_lab(sample: Sample, limits: Limits) -> bool:
-    return (
-        sample.method == "lab"
-        and band_of(sample.value, limits, sample.comparator) is not Band.NORMAL
-    )
-
-
-def _direct(low: Sample, samples: Sequence[Sample], limits: Limits) -> Sample | None:
-    """The nearest whole-blood sodium that is not low, close in time to the low laboratory value."""
-    window = limits.direct_ise_minutes
-    direct = [s for s in samples if s.method == "poc" and s.exact and low.exact]
-    near = [s for s in direct if abs(s.at - low.at) <= window]
-    nearest = min(near, key=lambda s: abs(s.at - low.at), default=None)
-    return nearest if nearest and nearest.value >= limits.direct_ise_from else None
+def _direct(case: Case) -> Sample | None:
+    """The whole-blood sodium that is not low, close in time to a low laboratory value."""
+    candidates = [s for s in (case.series.latest, case.series.other_method) if s is not None]
+    low = next((s for s in candidates if s.method == "lab" and case.is_low(s)), None)
+    if low is None or not low.exact:
+        return None
+    low_at, window = low.at, case.limits.direct_ise_minutes
+    near = [
+        sample
+        for sample in case.series.samples
+        if sample.method == "poc" and sample.exact and abs(sample.at - low_at) <= window
+    ]
+    nearest = min(near, key=lambda sample: abs(sample.at - low_at), default=None)
+    if nearest is None or nearest.value < case.limits.direct_ise_from:
+        return None
+    return nearest
 
 
 def _effective_osmolality(latest: Sample, case: Case) -> Decimal | None:
     """Measured osmolality less urea and ethanol, mOsm/kg.
 
-    None where osmolality or urea is not known, where glucose is high or not known, or on mannitol.
+    None if osmolality or urea is unknown, if glucose is unknown or high, or on mannitol.
     """
     limits = case.limits
     pair = case.glucose_pairs.get(latest)
-    if pair is None or pair.glucose >= limits.glucose_shift_from or _on_mannitol(case.snapshot):
+    if pair is None or pair.glucose >= limits.glucose_shift_from or _on_mannitol(case):
         return None
 
-    def nearest(analyte: str) -> Decimal | None:
-        values = case.readings.all(analyte)
-        window = limits.pseudo_osmolality_hours
-        near = [v for v in values if not v.comparator and _together(latest, v, window)]
-        return min(near, key=lambda v: _distance(latest, v)).value if near else None
+    def nearest(analyte: Analyte) -> Decimal | None:
+        exact = [reading for reading in case.readings.all(analyte) if reading.exact]
+        reading = _nearest(latest, exact, limits.pseudo_osmolality_hours)
+        return None if reading is None else reading.value
 
-    measured, nitrogen = nearest("serum-osmolality"), nearest("bun")  # "bun": urea too, converted
-    if measured is None or nitrogen is None:
+    measured, urea = nearest(Analyte.SERUM_OSMOLALITY), nearest(Analyte.BUN)
+    if measured is None or urea is None:
         return None
-    return (
-        measured
-        - nitrogen / limits.bun_per_osmole
-        - (nearest("ethanol") or Decimal(0)) / limits.ethanol_per_osmole
-    )
+    ethanol = nearest(Analyte.ETHANOL) or Decimal(0)
+    return measured - urea / limits.bun_per_osmole - ethanol / limits.ethanol_per_osmole
 
 
-def _on_mannitol(snapshot: Snapshot) -> bool:
+def _on_mannitol(case: Case) -> bool:
     return any(
-        d.name == "mannitol" for o in snapshot.exposures if o.status == "active" for d in o.drugs
+        drug.name == DrugName.MANNITOL
+        for order in case.snapshot.exposures
+        if order.status == "active"
+        for drug in order.drugs
     )
 
 
 def _hints(case: Case) -> tuple[str, ...]:
-    """What can make an indirect measurement read low (M6: one bullet, nothing more)."""
+    """What can make an indirect measurement read low (M6)."""
     latest, limits = case.series.latest, case.limits
     if latest is None:
         return ()
-    window = limits.pseudo_hint_hours
 
-    def reached(analyte: str, limit: Decimal) -> bool:
-        values = case.readings.all(analyte)
-        high = (v for v in values if v.value >= limit and not v.comparator.startswith("<"))
-        return any(_together(latest, v, window) for v in high)
+    def reached(analyte: Analyte, limit: Decimal) -> bool:
+        return any(
+            reading.at_least(limit) and _together(latest, reading, limits.pseudo_hint_hours)
+            for reading in case.readings.all(analyte)
+        )
 
-    found = {
-        "triglyceride": reached("triglyceride", limits.triglyceride_from),
-        "protein": reached("total-protein", limits.protein_from),
-        "myeloma": any(p.active and "myeloma" in p.concepts for p in case.snapshot.problems),
+    problems = case.snapshot.problems
+    hints = {
+        "triglyceride": reached(Analyte.TRIGLYCERIDE, limits.triglyceride_from),
+        "protein": reached(Analyte.TOTAL_PROTEIN, limits.protein_from),
+        "myeloma": any(p.active and Problem.MYELOMA in p.concepts for p in problems),
     }
-    return tuple(name for name, present in found.items() if present)
+    return tuple(hint for hint, present in hints.items() if present)
 
 
-def _same_specimen(sample: Sample, value: Reading) -> bool:
-    return bool(sample.specimen) and sample.specimen == value.specimen
+# ---- whether a reading belongs to a sodium
 
 
-def _further(sample: Sample, value: Reading, window: timedelta) -> bool:
-    """Whether they are further apart, as far as their times tell: days alone are never close."""
-    return sample.day_only or value.day_only or abs(sample.at - value.at) > window
+def _nearest(sample: Sample, readings: Iterable[Reading], window: timedelta) -> Reading | None:
+    """Of the same specimen, else the nearest in time; of equals the earlier and lower one."""
+    near = [reading for reading in readings if _together(sample, reading, window)]
+
+    def distance(reading: Reading) -> tuple[bool, timedelta, datetime, Decimal]:
+        other = not _same_specimen(sample, reading)
+        return (other, abs(sample.at - reading.at), reading.at, reading.value)
+
+    return min(near, key=distance, default=None)
 
 
-def _together(sample: Sample, value: Reading, window: timedelta) -> bool:
-    """Of one specimen, or near in time; two results that carry only a date are near on the same day."""
-    if _same_specimen(sample, value):
+def _same_specimen(sample: Sample, reading: Reading) -> bool:
+    return bool(sample.specimen) and sample.specimen == reading.specimen
+
+
+def _together(sample: Sample, reading: Reading, window: timedelta) -> bool:
+    """Of one specimen, or near in time; two results with only a date are near on the same day."""
+    if _same_specimen(sample, reading):
         return True
-    if sample.day_only != value.day_only:
+    if sample.day_only != reading.day_only:
         return False
-    return abs(sample.at - value.at) <= window
+    return abs(sample.at - reading.at) <= window
 
 
-def _distance(sample: Sample, value: Reading) -> tuple[bool, timedelta, datetime, Decimal]:
-    """The same specimen first, then the nearest; the earlier and lower of equals."""
-    return (not _same_specimen(sample, value), abs(sample.at - value.at), value.at, value.value)
+def _close(sample: Sample, reading: Reading, window: timedelta) -> bool:
+    """Of one specimen, or certainly near in time; days alone are never close."""
+    if _same_specimen(sample, reading):
+        return True
+    if sample.day_only or reading.day_only:
+        return False
+    return abs(sample.at - reading.at) <= window

@@ -11,7 +11,7 @@ from cds_service.knowledge.names import Analyte
 from cds_service.knowledge.sets import AnalyteSet
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band, band_of
-from cds_service.sodium.rules.gates import doubtful, inpatient
+from cds_service.sodium.rules.gates import inpatient
 
 Priority = Literal["routine", "urgent", "stat"]
 NOW = timedelta(0)
@@ -39,7 +39,7 @@ def repeat_suggestions(case: Case) -> list[Suggestion]:
     """Return the next sodium by setting, band and symptoms; none if a rate card drafts it."""
     if case.rate.rule:
         return []
-    if doubtful(case):
+    if case.doubtful:
         return [repeat_sodium(priority="urgent")]
     limits = case.limits
     if case.sodium.measured is not Band.MILD:

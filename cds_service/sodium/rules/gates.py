@@ -172,16 +172,6 @@ def rises_fast(case: Case) -> bool:
     return rising_too_fast(case) or case.rate.level in ("warning", "critical")
 
 
-def doubtful(case: Case) -> bool:
-    """Return whether the latest sodium is to be repeated before an order rests on it."""
-    sodium = case.sodium
-    if sodium.latest and sodium.latest.status == "preliminary":
-        return True
-    if sodium.other_method or sodium.newest_rejected or case.rate.jump:
-        return True
-    return below_plausible(case)
-
-
 def shown_as_unusable(case: Case, result: Rejected) -> bool:
     """Return whether an unusable result is recent enough for a card (DQ-UNIT, DQ-PLAUS)."""
     limits = case.limits

@@ -20,7 +20,6 @@ from cds_service.sodium.rules.background import doubt_lines, drug_lines
 from cds_service.sodium.rules.follow_up import cramp_labs, has_mild_symptom
 from cds_service.sodium.rules.gates import (
     cirrhosis,
-    doubtful,
     ever_recorded,
     heart_failure,
     in_use,
@@ -292,7 +291,7 @@ def _no_stop_because(case: Case) -> str:
     """Return the line that says why no stop is drafted at all; empty if one may be."""
     if not case.snapshot.complete("medications", "conditions"):
         return "stop-unread"
-    return "stop-doubtful" if doubtful(case) else ""
+    return "stop-doubtful" if case.doubtful else ""
 
 
 # ---- drugs that are reviewed ----
