@@ -11,5 +11,5 @@ DAY = timedelta(days=1)
 
 
 def ratio(part: timedelta, whole: timedelta) -> Decimal:
-    """How often `whole` goes into `part`, as a decimal; `whole` is not zero."""
+    """Returns how often `whole` goes into `part`; `whole` is not zero."""
     return Decimal(part // MICROSECOND) / Decimal(whole // MICROSECOND)

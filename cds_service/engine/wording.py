@@ -15,7 +15,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 def number(value: Decimal, edges: Collection[Decimal] = ()) -> str:
-    """At most one decimal, no trailing zero; more where rounding would reach or cross one of `edges`."""
+    """Returns a number with one decimal, or more if rounding would reach or cross an edge."""
     if value.is_zero():
         return "0"
     if not value.is_finite() or abs(value.adjusted()) > MOST_DIGITS:
@@ -39,7 +39,7 @@ def _plain(text: str) -> str:
 
 
 def ago(delta: timedelta) -> str:
-    """An age with its unit, rounded down: "12 min", "3 h", "40 d"."""
+    """Returns an age with its unit, rounded down: "12 min", "3 h", "40 d"."""
     delta = max(delta, timedelta(0))
     if delta < HOUR:
         return f"{delta // MINUTE} min"
@@ -49,21 +49,21 @@ def ago(delta: timedelta) -> str:
 
 
 def in_hours(delta: timedelta) -> str:
-    """A span in hours without its unit, at most one decimal, never zero: "20", "2.5"."""
+    """Returns a span in hours without its unit, at most one decimal, never zero: "20", "2.5"."""
     shortest = Decimal("0.1")
     return number(max(ratio(delta, HOUR).quantize(shortest, ROUND_HALF_UP), shortest))
 
 
 def in_days(delta: timedelta) -> str:
-    """A span in days without its unit: "30", "0.5"."""
+    """Returns a span in days without its unit: "30", "0.5"."""
     return number(ratio(delta, DAY))
 
 
 def when(moment: datetime, now: datetime, zone: timedelta | None, day_only: bool) -> str:
-    """A time as people say it: "today 08:30", "yesterday 23:10", "14 Nov 06:00"; a day alone: "14 Nov".
+    """Returns a time as people say it: "today 08:30", "yesterday 23:10", "14 Nov 06:00".
 
-    `zone` is the offset of the client's clocks; None: the moment's own. Other years are named.
-    A day without a clock stays the recorded day in every zone.
+    A day alone is "14 Nov", and stays the recorded day in every zone. `zone` is the offset of the
+    client's clocks; None means that of the moment. Other years are named.
     """
     local = local_time(moment, zone, day_only)
     text = day_name(local, local_time(now, zone if zone is not None else moment.utcoffset()))
@@ -71,15 +71,19 @@ def when(moment: datetime, now: datetime, zone: timedelta | None, day_only: bool
 
 
 def local_time(moment: datetime, zone: timedelta | None, day_only: bool = False) -> datetime:
+    """Returns a moment by the client's clocks; a day without a clock stays as it was recorded."""
     return moment if zone is None or day_only else moment.astimezone(timezone(zone))
 
 
 def day_name(local: datetime, today: datetime) -> str:
-    age = (today.date() - local.date()).days
-    if age in (0, 1):
-        return ("today", "yesterday")[age]
-    year = "" if local.year == today.year else f" {local.year}"
-    return f"{local.day} {MONTHS[local.month - 1]}{year}"
+    """Returns a day as people say it: "today", "yesterday", "14 Nov", "14 Nov 2025"."""
+    days_ago = (today.date() - local.date()).days
+    if days_ago == 0:
+        return "today"
+    if days_ago == 1:
+        return "yesterday"
+    day = f"{local.day} {MONTHS[local.month - 1]}"
+    return day if local.year == today.year else f"{day} {local.year}"
 
 
 def joined(table: str, keys: Iterable[str]) -> str:

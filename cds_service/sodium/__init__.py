@@ -1,1 +1,1 @@
-"""The medicine: pure functions from a snapshot to findings. No Flask, no HTTP, no FHIR JSON, no clock."""
+"""The medicine of low sodium: a snapshot of the record becomes a case, and rules make findings."""

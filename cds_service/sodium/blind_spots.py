@@ -1,4 +1,4 @@
-"""What an answer without cards would hide: silence means "looked, and found nothing", and nothing else."""
+"""What an answer without cards would hide. Silence may only mean that all was looked at."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ UNREAD = frozenset(Missing) - {Missing.TRUNCATED, Missing.NOT_APPLICABLE}
 
 
 def unlooked(case: Case, outcomes: Sequence[Outcome], disabled: Collection[str]) -> Unlooked | None:
-    """What was not read and could have changed the silence of all rules; None where any rule has spoken.
+    """Returns what was not read and could have changed the silence of all rules.
 
-    "order": the medicine of a selected order itself.
+    It is None if any rule has spoken. "order" means the medicine of a selected order itself.
     """
     silences = [o for o in outcomes if isinstance(o, Silence)]
     if len(silences) < len(outcomes):
@@ -50,7 +50,7 @@ def sodium_missing(snapshot: Snapshot) -> bool:
 
 
 def _recent_seen(snapshot: Snapshot, limits: Limits) -> bool:
-    """Whether what was cut off is older than anything rules look at: newest first, and back far enough."""
+    """Whether the results that were cut off are older than anything that rules look at."""
     times = [
         lab.time.at
         for lab in snapshot.labs

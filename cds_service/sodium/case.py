@@ -57,7 +57,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def sodium(self) -> SodiumView:
-        """The series with band, age and trend; a fall with another explanation is not acute (M3)."""
+        """The series with band, age and trend; an explained fall is not acute (M3)."""
         corrected = corrected_sodium(self.glucose_pairs, self.limits)
         view = sodium_view(self.snapshot, self.series, self.limits, corrected)
         if view.acute is not None and self._fall_is_explained():
@@ -65,7 +65,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
         return view
 
     def _fall_is_explained(self) -> bool:
-        """True if glucose, an artefact or a planned fall after a rise above the limit explains it."""
+        """Whether glucose, an artefact or a planned fall after a fast rise explains it."""
         if self.glucose is not None and self.glucose.explained:
             return True
         if self.pseudo is not None and self.pseudo.kind != "hint":

@@ -108,7 +108,7 @@ class RatePair(Struct, frozen=True, kw_only=True):
 
     @property
     def span(self) -> timedelta:
-        """The time in which the rise took place: from the base, measured or estimated, to the end."""
+        """The time of the rise, from the measured or estimated base to the end."""
         return self.end.at - self.base_at if self.base_at else self.over
 
     @property
@@ -179,9 +179,10 @@ class SodiumRises(Struct, frozen=True, dict=True):
         )
 
     def _brackets(self, end: Sample, moment: datetime) -> list[tuple[Sample, Sample]]:
-        """Neighbors around a moment, near enough for an estimate: of all samples, and of one method.
+        """Neighbors around a moment that are near enough for an estimate.
 
-        Looking at one method alone keeps a sample of the other from hiding a rise within one method.
+        They are of all samples, and of the method of `end` alone: a sample of the other method must
+        not hide a rise within one method.
         """
         place = bisect_left(self.times, moment)
         if place in (0, len(self.times)):

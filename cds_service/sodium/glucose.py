@@ -88,7 +88,7 @@ def corrected_sodium(pairs: Mapping[Sample, GlucosePair], limits: Limits) -> dic
 def glucose_shift(
     latest: Sample | None, pairs: Mapping[Sample, GlucosePair], limits: Limits
 ) -> GlucoseShift | None:
-    """Returns what glucose does to the latest sodium (B.0.3, M5); None if it is unknown or not high."""
+    """Returns what high glucose does to the latest sodium, if it is known (B.0.3, M5)."""
     if latest is None or latest.comparator:
         return None
     pair = pairs.get(latest)

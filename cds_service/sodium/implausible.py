@@ -1,4 +1,4 @@
-"""Which sodium values are hard to believe before a repeat: large jumps and lone values (B.0.8, M10 c)."""
+"""Which sodium values need a repeat: large jumps and lone values (B.0.8, M10 c)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from cds_service.sodium.results import Sample
 
 
 def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
-    """The values that jumped within hours and that nothing confirms, or that stand off both their neighbors.
+    """Returns the values that need a repeat.
 
-    `samples` are exact, oldest first.
+    They jumped within hours without confirmation, or are far from both their neighbors. `samples`
+    are exact, oldest first.
     """
     window = max(limits.jump_hours, limits.jump_lone_hours)  # either doubt needs a value before it
     places = [i for i in range(1, len(samples)) if samples[i].at - samples[i - 1].at <= window]
@@ -22,23 +23,20 @@ def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
 
 
 def unbelieved_change(samples: Sequence[Sample], limits: Limits) -> Sample | None:
-    """The earlier sample from which the last one changed implausibly (DQ-DELTA); None: it is believed."""
+    """Returns the sample since which the last one changed implausibly, or None (DQ-DELTA)."""
     place = len(samples) - 1
     last = samples[place]
-    far = [s for s in _earlier(samples, place, limits.jump_hours) if _jump(s, last, limits)]
-    of_a_day = [
-        s
-        for s in _earlier(samples, place, limits.jump_day_hours)
-        if large_for_a_day(s, last, limits)
-    ]
-    far += reversed(of_a_day)
+    hours = _earlier(samples, place, limits.jump_hours)
+    day = _earlier(samples, place, limits.jump_day_hours)
+    far = [s for s in hours if _jump(s, last, limits)]
+    far += reversed([s for s in day if large_for_a_day(s, last, limits)])
     if not far or _confirmed(samples, place, limits):
         return None
     return max(far, key=lambda s: abs(last.value - s.value))
 
 
 def large_for_a_day(start: Sample, end: Sample, limits: Limits) -> bool:
-    """Whether the change between two samples asks for a repeat at once, believed or not."""
+    """Whether the change between two samples is so large that a repeat is due at once."""
     near = timedelta(0) < end.at - start.at <= limits.jump_day_hours
     return near and abs(end.value - start.value) > limits.jump_day_above
 
@@ -54,7 +52,7 @@ def _unconfirmed(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
 
 
 def _confirmed(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
-    """The next value agrees, or one of the last hours before does; both within the time of a repeat."""
+    """Whether the next value agrees, or an earlier one does, within the time of a repeat."""
     sample, window = samples[place], limits.jump_confirm_hours
     witnesses = list(_earlier(samples, place, window))
     after = _next(samples, place)
@@ -64,7 +62,7 @@ def _confirmed(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
 
 
 def _alone(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
-    """Further than the limit from both neighbors, which agree with each other and lie close in time."""
+    """Whether it is far from both neighbors, which agree and are close in time."""
     window = limits.jump_lone_hours
     sample, after = samples[place], _next(samples, place)
     before = next(_earlier(samples, place, window), None)

@@ -10,9 +10,9 @@ from cds_service.sodium.snapshot import Problem, Snapshot
 
 
 class Problems:
-    """The problems and visit reasons of one snapshot, asked by concept and recency.
+    """The problems and visit reasons of one snapshot, by concept and recency.
 
-    Reasons of the visit and of drafted orders speak of today; they count wherever "current" does.
+    Reasons of the visit and of drafted orders are of today, so they count as "current".
     """
 
     def __init__(self, now: datetime, problems: Iterable[Problem], reasons: frozenset[str]) -> None:
@@ -28,60 +28,63 @@ class Problems:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Problems:
-        """Everything that is recorded; reasons of drafted orders too."""
+        """Returns everything that is recorded, with the reasons of drafted orders."""
         drafted = (order.reasons for order in snapshot.drafts)
         return cls(snapshot.now, snapshot.problems, snapshot.encounter_reasons.union(*drafted))
 
     @classmethod
     def strict(cls, snapshot: Snapshot, leave_out: Collection[str]) -> Problems:
-        """What an action may rest on: no reasons of drafts, no problem that also means one of `leave_out`."""
+        """Returns what an action may rest on.
+
+        Reasons of drafts are left out, and problems that also mean one of `leave_out`.
+        """
         kept = (p for p in snapshot.problems if p.concepts.isdisjoint(leave_out))
         return cls(snapshot.now, kept, snapshot.encounter_reasons)
 
     def active(self, wanted: ConceptSet) -> tuple[str, ...]:
-        """Members that are active, at any date, or a reason."""
+        """Returns members that are active, at any date, or a reason."""
         return _among(wanted, self._active_concepts)
 
     def current(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
-        """Active members of this encounter's diagnoses or recorded within the window, or a reason."""
+        """Returns active members of this encounter or within the window, or a reason."""
         if self._active_concepts.isdisjoint(wanted.members):
             return ()
-        found = (p for p in self._active if p.encounter_diagnosis or self._recent(p, window))
-        return wanted.among(_concepts(found) | self._reasons)
+        counted = (p for p in self._active if p.encounter_diagnosis or self._recent(p, window))
+        return wanted.among(_concepts(counted) | self._reasons)
 
     def diagnosed(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
-        """Active members that are a diagnosis of this encounter and recorded within the window."""
+        """Returns active members that are a diagnosis of this encounter and within the window."""
         if self._active_concepts.isdisjoint(wanted.members):
             return ()
-        found = (p for p in self._active if p.encounter_diagnosis and self._recent(p, window))
-        return wanted.among(_concepts(found))
+        counted = (p for p in self._active if p.encounter_diagnosis and self._recent(p, window))
+        return wanted.among(_concepts(counted))
 
     def dated(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
-        """Active members recorded within the window; without a date none counts."""
+        """Returns active members with a date within the window."""
         if self._active_concepts.isdisjoint(wanted.members):
             return ()
         return wanted.among(_concepts(p for p in self._active if self._recent(p, window)))
 
     def happened(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
-        """Members of this encounter or within the window, resolved ones too, or a reason."""
+        """Returns members of this encounter or within the window, also resolved, or a reason."""
         if self._every_concept.isdisjoint(wanted.members):
             return ()
-        found = (p for p in self._all if p.encounter_diagnosis or self._recent(p, window))
-        return wanted.among(_concepts(found) | self._reasons)
+        counted = (p for p in self._all if p.encounter_diagnosis or self._recent(p, window))
+        return wanted.among(_concepts(counted) | self._reasons)
 
     def has_current(self, concept: str, window: timedelta) -> bool:
         """Whether this one concept is current."""
         if concept not in self._active_concepts:
             return False
-        found = (p for p in self._active if p.encounter_diagnosis or self._recent(p, window))
-        return concept in _concepts(found) | self._reasons
+        counted = (p for p in self._active if p.encounter_diagnosis or self._recent(p, window))
+        return concept in self._reasons or concept in _concepts(counted)
 
     def undated(self, wanted: ConceptSet) -> tuple[str, ...]:
-        """Active members whose age nobody can tell."""
+        """Returns active members without a date that are no diagnosis of this encounter."""
         if self._active_concepts.isdisjoint(wanted.members):
             return ()
-        found = (p for p in self._active if p.since is None and not p.encounter_diagnosis)
-        return wanted.among(_concepts(found))
+        counted = (p for p in self._active if p.since is None and not p.encounter_diagnosis)
+        return wanted.among(_concepts(counted))
 
     def _recent(self, problem: Problem, window: timedelta) -> bool:
         return problem.since is not None and self._now - problem.since <= window

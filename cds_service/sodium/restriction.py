@@ -103,7 +103,7 @@ def _already_ordered(case: Case) -> bool:
 
 
 def _not_wanted(case: Case) -> bool:
-    """Whether there is nothing to treat: EUV, mild, no symptom, sodium not below the limit (B.2)."""
+    """Whether there is nothing to treat: EUV, mild, no symptom, not below the limit (B.2)."""
     if case.volume.status is not Volume.EUV or case.sodium.band is not Band.MILD:
         return False
     if _symptom(case):

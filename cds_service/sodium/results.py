@@ -77,7 +77,7 @@ class Sample(Struct, frozen=True, kw_only=True):
 
     @property
     def exact(self) -> bool:
-        """Whether it is a number at an instant, not a bound or a day: fit for differences over time."""
+        """Whether it is a number at an instant, so that differences over time can be taken."""
         return not self.comparator and not self.day_only
 
 
@@ -177,7 +177,7 @@ def _sodium_rejection(result: LabResult, lab: Lab, too_old: bool, limits: Limits
 
 
 def usable_status(status: str) -> str | None:
-    """Returns the status as rules know it; "unknown" for a missing or foreign one, None if withdrawn."""
+    """Returns the status as rules know it: "unknown" for a foreign one, None if withdrawn."""
     if status in WITHDRAWN:
         return None
     return status if status in TRUST else "unknown"
@@ -427,7 +427,7 @@ def _apart(
 
 
 def _preference(pair: tuple[LabResult, Sample]) -> tuple[object, ...]:
-    """The rank among duplicates: status, method, last update, then the lower and the surer value."""
+    """The rank among duplicates: status, method, last update, then the lower value."""
     result, sample = pair
     return (
         TRUST.index(sample.status),

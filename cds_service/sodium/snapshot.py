@@ -45,7 +45,7 @@ class LabResult(Struct, frozen=True, kw_only=True):
 
     analyte: str  # a key of labs.toml: "sodium", "glucose", "potassium", ...
     value: Decimal
-    unit: str  # UCUM code or unit text as recorded, whichever labs.toml knows; "" where neither is given
+    unit: str  # UCUM code or unit text as recorded, whichever labs.toml knows; "" if not given
     comparator: str = ""  # "<", "<=", ">", ">="
     time: Moment | None
     status: str  # FHIR status, trimmed, lower case
@@ -141,7 +141,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def unrecognised(self) -> int:
-        """How many orders carry a code and no name, or point to a Medication that could not be read."""
+        """How many orders have a code without a name, or a Medication that could not be read."""
         return sum(order.code_only or order.unread for order in (*self.exposures, *self.drafts))
 
     def complete(self, *sources: str) -> bool:

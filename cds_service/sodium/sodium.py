@@ -17,7 +17,6 @@ from cds_service.sodium.results import (
     Sample,
     Series,
     band_of,
-    drawn,
 )
 from cds_service.sodium.snapshot import Setting, Snapshot
 
@@ -25,7 +24,7 @@ SHOWN = ("unit", "implausible")  # the reasons that a card names; the others are
 
 
 class Fall(Struct, frozen=True, kw_only=True):
-    """Sodium fell: `amount` mmol/L within `over`."""
+    """A fall of sodium by `amount` mmol/L within `over`."""
 
     amount: Decimal
     over: timedelta
@@ -38,14 +37,12 @@ class SodiumView(Struct, frozen=True, kw_only=True):
     samples: tuple[Sample, ...] = ()  # usable, oldest first
     latest: Sample | None = None
     measured: Band = Band.NORMAL  # band of the measured value
-    band: Band = Band.NORMAL  # band that rules use: of the Katz value where glucose is high (M5)
+    band: Band = Band.NORMAL  # band that rules use: of the Katz value if glucose is high (M5)
     age: timedelta = timedelta(0)
     freshness: Freshness = Freshness.STALE
     rejected: tuple[Rejected, ...] = ()
-    newest_rejected: Rejected | None = (
-        None  # newer than `latest`, or alone, for unit or plausibility
-    )
-    other_method: Sample | None = None  # lab and point of care disagree by more than the limit (S3)
+    newest_rejected: Rejected | None = None  # for a reason of SHOWN, and newer than `latest`
+    other_method: Sample | None = None  # laboratory and point of care disagree (S3)
     falling: Fall | None = None  # B.0.8 "Falling"
     acute: Fall | None = None  # M3
     stable_chronic: bool = False  # B.5 rule 6 as far as samples go
@@ -59,21 +56,22 @@ class SodiumView(Struct, frozen=True, kw_only=True):
 def sodium_view(
     snapshot: Snapshot, series: Series, limits: Limits, corrected: Mapping[Sample, Decimal]
 ) -> SodiumView:
-    """The series with band, age and trend (A.3, B.0.1, B.0.2, M3, M5, M17); empty where nothing is usable."""
+    """Returns the series with band, age and trend (A.3, B.0.1, B.0.2, M3, M5, M17).
+
+    `corrected` are the Katz values of the samples with high glucose.
+    """
     rejected = _newest_rejected(series)
     latest = series.latest
     if latest is None:
         return SodiumView(rejected=series.rejected, newest_rejected=rejected)
     age = max(snapshot.now - latest.at, timedelta(0))
-    plain = _freshness(age, snapshot.setting, limits)
-    unrepeated = _unrepeated_freshness(latest, age, snapshot.setting, limits)
     return SodiumView(
         samples=series.samples,
         latest=latest,
         measured=band_of(latest.value, limits, latest.comparator),
         band=band_of(corrected.get(latest, latest.value), limits, latest.comparator),
         age=age,
-        freshness=unrepeated or plain,
+        freshness=_freshness(latest, age, snapshot.setting, limits),
         rejected=series.rejected,
         newest_rejected=rejected,
         other_method=series.other_method,
@@ -85,39 +83,36 @@ def sodium_view(
 
 def _newest_rejected(series: Series) -> Rejected | None:
     """The newest result that was left out for its unit or value, if nothing usable is as new."""
-    told = [r for r in series.rejected if r.why in SHOWN and r.at is not None]
-    newest = told[-1] if told else None
-    if newest is None or series.latest is None:
-        return newest
-    return newest if newest.at is not None and newest.at > series.latest.at else None
+    since = None if series.latest is None else series.latest.at
+    for result in reversed(series.rejected):
+        if result.why in SHOWN and result.at is not None:
+            return result if since is None or result.at > since else None
+    return None
 
 
-def _freshness(age: timedelta, setting: Setting, limits: Limits) -> Freshness:
+def _freshness(latest: Sample, age: timedelta, setting: Setting, limits: Limits) -> Freshness:
+    """How far the age of the latest sodium lets rules act on it, by setting (B.0.2, M17)."""
+    current, stale = limits.current_outpatient_days, limits.stale_outpatient_days
     if setting == "inpatient":
-        return _step(age, limits.current_inpatient_hours, limits.stale_inpatient_hours)
-    return _step(age, limits.current_outpatient_days, limits.stale_outpatient_days)
-
-
-def _unrepeated_freshness(
-    latest: Sample, age: timedelta, setting: Setting, limits: Limits
-) -> Freshness | None:
-    """A very low last value was never repeated and lapses by times of its own (M17); None: not that low."""
-    reached = latest.value == limits.unrepeated_below and latest.comparator == "<"
-    if latest.value >= limits.unrepeated_below and not reached:
-        return None
-    inpatient = setting == "inpatient"
-    current = limits.unrepeated_inpatient_days if inpatient else limits.unrepeated_outpatient_days
-    return _step(age, current, limits.unrepeated_stale_days)
-
-
-def _step(age: timedelta, current: timedelta, stale: timedelta) -> Freshness:
+        current, stale = limits.current_inpatient_hours, limits.stale_inpatient_hours
+    if _very_low(latest, limits):
+        # A value that low was never repeated, and lapses by times of its own.
+        current, stale = limits.unrepeated_outpatient_days, limits.unrepeated_stale_days
+        if setting == "inpatient":
+            current = limits.unrepeated_inpatient_days
     if age <= current:
         return Freshness.CURRENT
     return Freshness.AGING if age <= stale else Freshness.STALE
 
 
+def _very_low(sample: Sample, limits: Limits) -> bool:
+    if sample.comparator == "<" and sample.value == limits.unrepeated_below:
+        return True
+    return sample.value < limits.unrepeated_below
+
+
 def falling(samples: Sequence[Sample], latest: Sample, limits: Limits) -> Fall | None:
-    """The drop to `latest` from the highest value of the last days, else of the last months (B.0.8)."""
+    """Returns the drop to `latest` since the highest value of the last days or months (B.0.8)."""
     if latest.comparator or latest.value > limits.falling_newest_to:
         return None
     windows = (
@@ -135,39 +130,44 @@ def falling(samples: Sequence[Sample], latest: Sample, limits: Limits) -> Fall |
 def acute_fall(
     samples: Sequence[Sample], latest: Sample, corrected: Mapping[Sample, Decimal], limits: Limits
 ) -> Fall | None:
-    """A fall to a low `latest` that makes it acute (M3); one method, glucose-corrected where that is known.
+    """Returns a fall to a low `latest` that makes it acute (M3), by one method.
 
-    Values that are not believed without a repeat are no ground for it. Whether a shift of glucose, an
-    artefact or a planned re-lowering explains the fall is for the caller to say.
+    Values are corrected for glucose if that is known; a value that needs a repeat does not count.
+    The caller knows whether glucose, an artefact or a planned re-lowering explains the fall.
     """
     if band_of(corrected.get(latest, latest.value), limits) is Band.NORMAL:
         return None
     window, least = limits.acute_fall_hours, limits.acute_fall_from
     exact = [s for s in samples if s.exact and s.at <= latest.at]
     starts = [s for s in exact if s.method == latest.method]
-    fall = _largest_fall(starts, latest, window, corrected) if latest.exact else None
+    if not latest.exact:
+        return None
+    fall = _largest_fall(starts, latest, window, corrected)
     if fall is None or fall.amount < least:
         return None  # without doubtful values it is no larger
     doubted = doubtful(exact, limits)
     if latest in doubted or unbelieved_change(exact, limits):
         return None
-    believed = _largest_fall([s for s in starts if s not in doubted], latest, window, corrected)
-    return believed if believed and believed.amount >= least else None
+    believed = [s for s in starts if s not in doubted]
+    fall = _largest_fall(believed, latest, window, corrected)
+    return fall if fall is not None and fall.amount >= least else None
 
 
 def _largest_fall(
     starts: Sequence[Sample], latest: Sample, window: timedelta, corrected: Mapping[Sample, Decimal]
 ) -> Fall | None:
-    """The fall from the highest value inside the window, the newest of equals; None: it did not fall."""
-    inside = [s for s in starts if timedelta(0) < latest.at - s.at <= window]
-    if not inside:
+    """The fall from the highest value inside the window, the newest of equals; None if it rose."""
+    start, highest = None, corrected.get(latest, latest.value)
+    for sample in starts:
+        if not timedelta(0) < latest.at - sample.at <= window:
+            continue
+        value = corrected.get(sample, sample.value)
+        newer = start is not None and value == highest and sample.at > start.at
+        if value > highest or newer:
+            start, highest = sample, value
+    if start is None:
         return None
-    values = [corrected.get(s, s.value) for s in inside] if corrected else [s.value for s in inside]
-    highest = max(values)
-    if highest <= corrected.get(latest, latest.value):
-        return None
-    start = max((s for s, value in zip(inside, values, strict=True) if value == highest), key=drawn)
-    amount = corrected.get(start, start.value) - corrected.get(latest, latest.value)
+    amount = highest - corrected.get(latest, latest.value)
     return Fall(amount=amount, over=latest.at - start.at, start=start)
 
 
@@ -175,10 +175,12 @@ def stable_chronic(samples: Sequence[Sample], limits: Limits) -> bool:
     """Whether the newest values have been mild, close together and many for long (B.5 rule 6)."""
     run: list[Sample] = []
     for sample in reversed(samples):
+        if sample.comparator or band_of(sample.value, limits) is not Band.MILD:
+            break
         values = [sample.value, *(s.value for s in run)]
-        mild = not sample.comparator and band_of(sample.value, limits) is Band.MILD
-        if not mild or max(values) - min(values) > limits.stable_range:
+        if max(values) - min(values) > limits.stable_range:
             break
         run.append(sample)
-    long = bool(run) and run[0].at - run[-1].at >= limits.stable_days
-    return long and len(run) >= limits.stable_values
+    if not run or len(run) < limits.stable_values:
+        return False
+    return run[0].at - run[-1].at >= limits.stable_days

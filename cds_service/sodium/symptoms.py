@@ -1,4 +1,7 @@
-"""Symptoms and their recency (B.0.4, M1, M2). Nothing found is "not documented", never "asymptomatic"."""
+"""Symptoms and their recency (B.0.4, M1, M2).
+
+A symptom that is not recorded is "not documented"; no card calls the patient "asymptomatic".
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+from cds_service.knowledge.names import Analyte, Problem
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
@@ -34,7 +39,7 @@ class Symptoms(Struct, frozen=True, kw_only=True):
 
 
 def symptoms(case: Case) -> Symptoms:
-    """What the record says of symptoms now (B.0.4, M1, M2, M4, M12, S15, S20)."""
+    """Returns the symptoms that are recorded now (B.0.4, M1, M2, M4, M12, S15, S20)."""
     limits, sets, problems = case.limits, case.sets, case.problems
     severe = _severe(case)
     edema = bool(problems.current(sets.brain_edema, limits.icp_days))
@@ -63,19 +68,19 @@ def symptoms(case: Case) -> Symptoms:
 
 
 def _severe(case: Case) -> tuple[str, ...]:
-    """SEV: recent, or a diagnosis of this encounter; epilepsy only as both (the trap of B.0.4)."""
+    """SEV: recent, or a diagnosis of this encounter; epilepsy only as both (B.0.4)."""
     limits, sets, problems = case.limits, case.sets, case.problems
     window = limits.severe_symptom_hours
-    found = {c for c in problems.current(sets.severe, window) if c not in sets.only_as_diagnosis}
-    found.update(problems.diagnosed(sets.only_as_diagnosis, window))
+    recent = {c for c in problems.current(sets.severe, window) if c not in sets.only_as_diagnosis}
+    recent.update(problems.diagnosed(sets.only_as_diagnosis, window))
     gcs = _gcs(case)
     if gcs is not None and gcs <= limits.gcs_coma_to:
-        found.add("coma")
-    return sets.severe.among(frozenset(found)) + _severe_vomiting(case, window)
+        recent.add(Problem.COMA)
+    return sets.severe.among(frozenset(recent)) + _severe_vomiting(case, window)
 
 
 def _severe_vomiting(case: Case, window: timedelta) -> tuple[str, ...]:
-    """S20: severe in the european profile, and there only with profound low sodium."""
+    """Vomiting, which the European profile calls severe if sodium is profoundly low (S20)."""
     value = case.effective_sodium
     if value is None or value >= case.limits.vomiting_severe_below:
         return ()
@@ -83,7 +88,7 @@ def _severe_vomiting(case: Case, window: timedelta) -> tuple[str, ...]:
 
 
 def _attributable(case: Case, severe: tuple[str, ...]) -> bool:
-    """SEV-A (M2): sodium is low enough, or fell fast enough, to cause what is recorded."""
+    """Whether sodium is low enough, or fell fast enough, to cause the symptoms (SEV-A, M2)."""
     value = case.effective_sodium
     if not severe or value is None:
         return False
@@ -101,8 +106,8 @@ def _mild(case: Case) -> tuple[str, ...]:
 
 
 def _gcs(case: Case) -> int | None:
-    """The newest Glasgow coma scale total that is young enough to speak of now."""
-    reading = case.readings.latest("gcs", case.limits.severe_symptom_hours)
+    """The newest Glasgow coma scale total, if it is young enough."""
+    reading = case.readings.latest(Analyte.GCS, case.limits.severe_symptom_hours)
     if reading is None or not reading.exact or reading.value < LOWEST_GCS:
         return None
     return int(reading.value)

@@ -1,4 +1,4 @@
-"""Volume status with the evidence it rests on (B.0.5, M7, M8), and risk of osmotic demyelination."""
+"""Volume status with its evidence (B.0.5, M7, M8), and the risk of osmotic demyelination."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from cds_service.knowledge.names import Analyte
 from cds_service.sodium.exposure import taken_within
-from cds_service.sodium.results import Reading, paired
+from cds_service.sodium.results import paired
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
 
 
 class Volume(StrEnum):
-    """In order of precedence."""
+    """The states of volume, in order of precedence."""
 
     CSW = "csw"
     ADRENAL = "adrenal"
@@ -34,15 +35,13 @@ class VolumeStatus(Struct, frozen=True, kw_only=True):
 
     status: Volume = Volume.UNKNOWN
     evidence: tuple[str, ...] = ()
-    against: tuple[
-        str, ...
-    ] = ()  # the other side of a CONFLICT, or what speaks against a site's own entry
-    hint: tuple[str, ...] = ()  # HYPER-weak under UNKNOWN
+    against: tuple[str, ...] = ()  # the other side of a CONFLICT
+    hint: tuple[str, ...] = ()  # weak signs of overload under EUV or UNKNOWN
     by_labs: bool = False  # EUV from urine chemistry alone: "SIADH pattern; ... not excluded"
 
 
 class OdsRisk(Struct, frozen=True, kw_only=True):
-    """Risk of osmotic demyelination (B.0.6): high if any reason is there."""
+    """The risk of osmotic demyelination (B.0.6), which is high if there is any reason."""
 
     reasons: tuple[str, ...] = ()  # keys of words.toml [evidence]
 
@@ -52,137 +51,113 @@ class OdsRisk(Struct, frozen=True, kw_only=True):
         return bool(self.reasons)
 
 
-class _Signs(Struct, frozen=True, kw_only=True):
-    """Each class of evidence for itself."""
-
-    salt_wasting: tuple[str, ...]
-    adrenal: tuple[str, ...]
-    hypo: tuple[str, ...]
-    neuro: tuple[str, ...]
-    hyper: tuple[str, ...]
-    weak: tuple[str, ...]
-    siadh: tuple[str, ...]
-    pattern: tuple[str, ...]
-
-
 def volume_status(case: Case) -> VolumeStatus:
-    """M8's order: CSW, ADRENAL, CONFLICT, HYPO, NEURO, HYPER, EUV, UNKNOWN."""
-    signs = _signs(case)
-    if signs.salt_wasting:
-        return VolumeStatus(status=Volume.CSW, evidence=signs.salt_wasting)
-    if signs.adrenal:
-        return VolumeStatus(status=Volume.ADRENAL, evidence=signs.adrenal)
-    return _by_evidence(signs)
-
-
-def _by_evidence(signs: _Signs) -> VolumeStatus:
-    if signs.hypo and (signs.hyper or signs.weak):
-        return VolumeStatus(
-            status=Volume.CONFLICT, evidence=signs.hypo, against=signs.hyper or signs.weak
-        )
-    if signs.hypo:
-        return VolumeStatus(status=Volume.HYPO, evidence=signs.hypo)
-    if signs.neuro:
-        return VolumeStatus(status=Volume.NEURO, evidence=signs.neuro)
-    if signs.hyper:
-        return VolumeStatus(status=Volume.HYPER, evidence=signs.hyper)
-    if signs.siadh or signs.pattern:
-        return VolumeStatus(
-            status=Volume.EUV,
-            evidence=signs.siadh + signs.pattern,
-            hint=signs.weak,
-            by_labs=not signs.siadh,
-        )
-    return VolumeStatus(status=Volume.UNKNOWN, hint=signs.weak)
-
-
-def _signs(case: Case) -> _Signs:
+    """Returns the first state of M8's order that has evidence."""
     limits, sets, problems = case.limits, case.sets, case.problems
     injury = limits.brain_injury_days
-    hyper = _overload(case)
-    weak = tuple(c for c in _weak_overload(case) if c not in hyper)
-    hypo = problems.current(sets.hypovolemia, limits.hypovolemia_days)
-    return _Signs(
-        salt_wasting=problems.active(sets.salt_wasting)
-        + problems.happened(sets.subarachnoid, injury),
-        adrenal=problems.active(sets.adrenal),
-        hypo=hypo + _depletion_labs(case, overloaded=bool(hyper or weak)),
-        neuro=problems.happened(sets.brain_injury, injury),
-        hyper=hyper,
-        weak=weak,
-        siadh=case.strict_problems.current(sets.siadh, limits.siadh_days),
-        pattern=() if hyper or weak or hypo else _siadh_pattern(case),
-    )
+    wasting = problems.active(sets.salt_wasting) + problems.happened(sets.subarachnoid, injury)
+    if wasting:
+        return VolumeStatus(status=Volume.CSW, evidence=wasting)
+    adrenal = problems.active(sets.adrenal)
+    if adrenal:
+        return VolumeStatus(status=Volume.ADRENAL, evidence=adrenal)
+    overload, weak = _overload(case), _weak_overload(case)
+    depletion = problems.current(sets.hypovolemia, limits.hypovolemia_days)
+    depletion += _depletion_labs(case, overloaded=bool(overload or weak))
+    if depletion and (overload or weak):
+        against = overload or weak
+        return VolumeStatus(status=Volume.CONFLICT, evidence=depletion, against=against)
+    if depletion:
+        return VolumeStatus(status=Volume.HYPO, evidence=depletion)
+    injured = problems.happened(sets.brain_injury, injury)
+    if injured:
+        return VolumeStatus(status=Volume.NEURO, evidence=injured)
+    if overload:
+        return VolumeStatus(status=Volume.HYPER, evidence=overload)
+    return _euvolemic(case, weak)
+
+
+def _euvolemic(case: Case, weak: tuple[str, ...]) -> VolumeStatus:
+    """EUV by a recorded SIADH or by urine chemistry; else UNKNOWN."""
+    siadh = case.strict_problems.current(case.sets.siadh, case.limits.siadh_days)
+    pattern = () if weak else _siadh_pattern(case)
+    if not siadh and not pattern:
+        return VolumeStatus(status=Volume.UNKNOWN, hint=weak)
+    evidence = siadh + pattern
+    return VolumeStatus(status=Volume.EUV, evidence=evidence, hint=weak, by_labs=not siadh)
 
 
 def _overload(case: Case) -> tuple[str, ...]:
     limits, sets, problems = case.limits, case.sets, case.strict_problems
-    return problems.current(sets.overload, limits.overload_days) + problems.current(
-        sets.overload_recent, limits.overload_recent_days
-    )
+    long_known = problems.current(sets.overload, limits.overload_days)
+    return long_known + problems.current(sets.overload_recent, limits.overload_recent_days)
 
 
 def _weak_overload(case: Case) -> tuple[str, ...]:
-    sets, problems = case.sets, case.strict_problems
-    found = (problems.active(s) for s in (sets.overload, sets.overload_recent, sets.overload_weak))
-    return tuple(concept for concepts in found for concept in concepts)
+    """Problems of overload that are too old or too unspecific to be evidence."""
+    sets, strong = case.sets, _overload(case)
+    signs = (sets.overload, sets.overload_recent, sets.overload_weak)
+    active = [concept for sign in signs for concept in case.strict_problems.active(sign)]
+    return tuple([concept for concept in active if concept not in strong])
 
 
 def _depletion_labs(case: Case, *, overloaded: bool) -> tuple[str, ...]:
-    """Laboratory signs of volume depletion; none without the lists that could explain them away."""
-    limits, sets = case.limits, case.sets
+    """Laboratory signs of volume depletion; without the lists they could be explained away."""
+    limits, sets, problems = case.limits, case.sets, case.problems
     if not _lists_read(case) or _on_diuretic(case):
         return ()
-    urine = case.readings.latest("urine-sodium", limits.urine_labs_hours)
-    found: tuple[str, ...] = ()
-    low = urine is not None and urine.below(limits.urine_sodium_from) and not overloaded
-    if low and not _dilute(case):
-        found += ("urine-sodium-low",)
-    explained = case.problems.active(sets.kidney_failure) or case.problems.active(sets.bleeding_gut)
-    ratios = bun_creatinine(case, limits.urine_labs_hours)
-    if not explained and ratios and ratios[-1] > limits.bun_creatinine_above:
-        found += ("bun-creatinine-high",)
-    return found
+    window = limits.urine_labs_hours
+    signs: tuple[str, ...] = ()
+    urine = case.readings.latest(Analyte.URINE_SODIUM, window)
+    low = urine is not None and urine.below(limits.urine_sodium_from)
+    if low and not overloaded and not _dilute(case):
+        signs += ("urine-sodium-low",)
+    explained = problems.active(sets.kidney_failure) or problems.active(sets.bleeding_gut)
+    ratios = bun_creatinine(case, window)
+    if ratios and ratios[-1] > limits.bun_creatinine_above and not explained:
+        signs += ("bun-creatinine-high",)
+    return signs
 
 
 def _dilute(case: Case) -> bool:
-    """Whether the urine is so dilute that its sodium is low by dilution (high water or low solute intake)."""
+    """Whether the urine is so dilute that its sodium is low by dilution alone."""
     limits = case.limits
-    osmolality = case.readings.latest("urine-osmolality", limits.urine_labs_hours)
+    osmolality = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.urine_labs_hours)
     return osmolality is not None and osmolality.below(limits.dilute_urine_below)
 
 
 def bun_creatinine(case: Case, window: timedelta) -> tuple[Decimal, ...]:
-    """BUN:creatinine (mg/mg) of each urea within the window that has a creatinine near it, oldest first."""
-    limits, readings = case.limits, case.readings
-    near = limits.bun_creatinine_pair_hours
+    """Returns BUN:creatinine (mg/mg) of each urea that has a creatinine near it, oldest first."""
+    near = case.limits.bun_creatinine_pair_hours
     ratios = []
-    for urea in readings.within("bun", window):
-        partner = paired(urea, readings.all("creatinine"), near)
-        if partner is not None and partner.value > 0 and not urea.comparator.startswith("<"):
-            ratios.append(urea.value / partner.value)
+    for urea in case.readings.within(Analyte.BUN, window):
+        creatinine = paired(urea, case.readings.all(Analyte.CREATININE), near)
+        if creatinine is None or creatinine.value <= 0 or urea.comparator.startswith("<"):
+            continue
+        ratios.append(urea.value / creatinine.value)
     return tuple(ratios)
 
 
 def _siadh_pattern(case: Case) -> tuple[str, ...]:
-    """Urine that is not dilute and holds sodium, beside a low serum sodium of the same day, no diuretic."""
+    """Urine that is not dilute and holds sodium, and a low sodium of the same day, no diuretic."""
     limits, latest = case.limits, case.sodium.latest
-    if not _lists_read(case) or _on_diuretic(case) or latest is None or not case.is_low(latest):
+    if latest is None or not case.is_low(latest):
         return ()
-    window, near = limits.urine_labs_hours, limits.urine_pair_hours
-    osmolality = case.readings.latest("urine-osmolality", window)
-    sodium = case.readings.latest("urine-sodium", window)
-    if osmolality is None or sodium is None or not osmolality.above(limits.urine_osmolality_above):
+    if not _lists_read(case) or _on_diuretic(case):
         return ()
-    same_day = all(abs(r.at - latest.at) <= near for r in (osmolality, sodium))
-    if not same_day or not sodium.at_least(limits.urine_sodium_from):
+    window = limits.urine_labs_hours
+    osmolality = case.readings.latest(Analyte.URINE_OSMOLALITY, window)
+    sodium = case.readings.latest(Analyte.URINE_SODIUM, window)
+    if osmolality is None or not osmolality.above(limits.urine_osmolality_above):
         return ()
-    return ("siadh-pattern", *_low_urate(case, window))
-
-
-def _low_urate(case: Case, window: timedelta) -> tuple[str, ...]:
-    urate: Reading | None = case.readings.latest("urate", window)
-    return ("urate-low",) if urate is not None and urate.below(case.limits.urate_low_below) else ()
+    if sodium is None or not sodium.at_least(limits.urine_sodium_from):
+        return ()
+    if any(abs(urine.at - latest.at) > limits.urine_pair_hours for urine in (osmolality, sodium)):
+        return ()
+    urate = case.readings.latest(Analyte.URATE, window)
+    if urate is not None and urate.below(limits.urate_low_below):
+        return ("siadh-pattern", "urate-low")
+    return ("siadh-pattern",)
 
 
 def _lists_read(case: Case) -> bool:
@@ -194,24 +169,18 @@ def _on_diuretic(case: Case) -> bool:
 
 
 def ods_risk(case: Case) -> OdsRisk:
-    """Why sodium must rise more slowly in this patient (B.0.6, S10)."""
+    """Returns why sodium must rise more slowly in this patient (B.0.6, S10)."""
     limits, sets, problems, readings = case.limits, case.sets, case.problems, case.readings
     reasons = list(problems.active(sets.demyelination_risk))
     reasons += problems.current(sets.low_potassium, limits.demyelination_hypokalemia_days)
-    potassium = readings.latest("potassium", limits.demyelination_potassium_hours)
+    potassium = readings.latest(Analyte.POTASSIUM, limits.demyelination_potassium_hours)
     if potassium is not None and potassium.below(limits.demyelination_potassium_below):
         reasons.append("potassium-low")
-    index = readings.latest("bmi", limits.demyelination_bmi_days)
+    index = readings.latest(Analyte.BMI, limits.demyelination_bmi_days)
     if index is not None and index.below(limits.demyelination_bmi_below):
         reasons.append("bmi-low")
-    if _very_low_sodium(case):
+    begins = case.snapshot.now - limits.demyelination_episode_days
+    lowest = limits.demyelination_sodium_to
+    if any(s.at >= begins and s.value <= lowest for s in case.series.samples):
         reasons.append("sodium-very-low")
     return OdsRisk(reasons=tuple(reasons))
-
-
-def _very_low_sodium(case: Case) -> bool:
-    limits = case.limits
-    oldest = case.snapshot.now - limits.demyelination_episode_days
-    return any(
-        s.at >= oldest and s.value <= limits.demyelination_sodium_to for s in case.series.samples
-    )

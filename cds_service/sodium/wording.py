@@ -9,7 +9,7 @@ from cds_service.engine.cards import CardContext
 from cds_service.engine.wording import day_name, local_time
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.case import Case
-from cds_service.sodium.results import Sample
+from cds_service.sodium.results import Sample, drawn
 from cds_service.sodium.snapshot import Missing
 
 TREND_VALUES = 4
@@ -37,23 +37,27 @@ def card_context(case: Case, patient_id: str) -> CardContext:
 def trend_line(
     samples: Sequence[Sample], now: datetime, zone: timedelta | None, limits: Limits
 ) -> str:
-    """The last values on one line, oldest first: "139 (1 Nov) · 133 (14 Nov) · 128 today ↓"; "" for none.
+    """Returns the last values on one line, oldest first, or "" without any.
 
-    The clock is shown where two of the values are of one day.
+    An example is "139 (1 Nov) · 133 (14 Nov) · 128 today ↓". The clock is shown if two values are
+    of one day.
     """
-    shown = sorted(samples, key=lambda s: s.at)[-TREND_VALUES:]
+    shown = sorted(samples, key=drawn)[-TREND_VALUES:]
     if not shown:
         return ""
     offset = zone if zone is not None else shown[-1].at.utcoffset()
     today = local_time(now, offset)
     moments = [local_time(s.at, offset, s.day_only) for s in shown]
-    days = [m.date() for m in moments]
+    days = [moment.date() for moment in moments]
     parts = []
     for sample, local in zip(shown, moments, strict=True):
-        clock = "" if sample.day_only or days.count(local.date()) == 1 else f" {local:%H:%M}"
-        text = day_name(local, today) + clock
+        day = day_name(local, today)
+        clock = ""
+        if days.count(local.date()) > 1 and not sample.day_only:
+            clock = f" {local:%H:%M}"
+        is_today = local.date() == today.date()
         parts.append(
-            f"{sample.shown} {text}" if text.startswith("today") else f"{sample.shown} ({text})"
+            f"{sample.shown} {day}{clock}" if is_today else f"{sample.shown} ({day}{clock})"
         )
     return " · ".join(parts) + _arrow(shown[-2:], limits)
 
