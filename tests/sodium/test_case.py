@@ -258,7 +258,7 @@ SNAPSHOTS = st.builds(
     patient=st.builds(Patient, birth_date=st.none() | st.dates()),
     labs=st.lists(_results(), max_size=6).map(tuple),
     problems=st.lists(_problems(), max_size=4).map(tuple),
-    exposures=st.lists(_orders(), max_size=4).map(tuple),
+    read_exposures=st.lists(_orders(), max_size=4).map(lambda orders: lambda: tuple(orders)),
     drafts=st.lists(_orders(), max_size=2).map(tuple),
     setting=st.sampled_from(["inpatient", "outpatient"]),
 )

@@ -221,7 +221,7 @@ def test_under_mannitol_osmolality_tells_nothing() -> None:
     mannitol = DrugMatch(name="mannitol", cls="osmotic", tier="TREAT", group="", evidence="code")
     order = Order(reference="MedicationRequest/1", drugs=(mannitol,), status="active")
     results = (lab("125"), osmolality("295"), bun("14"), NORMAL_GLUCOSE)
-    assert suspicion(*results, exposures=(order,)) is None
+    assert suspicion(*results, read_exposures=lambda: (order,)) is None
 
 
 @pytest.mark.parametrize(
