@@ -47,8 +47,13 @@ def can_judge_without_sodium(orders: Iterable[Order]) -> bool:
     Each order that concerns a rule needs one that speaks without sodium. If a card says that the
     sodium could not be read, as that on hypertonic saline does, it says so for all orders.
     """
-    concerned = [rules for order in orders if (rules := BOOK.concerning(order))]
-    if any(rule.names_missing_sodium for rules in concerned for rule in rules):
-        return True
-    speaking = [rules for rules in concerned if any(rule.without_sodium for rule in rules)]
-    return bool(concerned) and len(speaking) == len(concerned)
+    needing_sodium, speaking = [], []
+    for order in orders:
+        rules = BOOK.concerning(order)
+        if any(rule.names_missing_sodium for rule in rules):
+            return True
+        if any(rule.without_sodium for rule in rules):
+            speaking.append(order)
+        elif rules:
+            needing_sodium.append(order)
+    return bool(speaking) and not needing_sodium

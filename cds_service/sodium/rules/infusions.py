@@ -135,13 +135,16 @@ def _concentrated_urine(case: Case) -> bool:
 def _glucose_needs_it(case: Case) -> bool:
     """Tells whether glucose is low, or a crisis is treated whose protocol ends in this fluid."""
     reading = case.readings.latest(Analyte.GLUCOSE, case.limits.low_glucose_hours)
-    if reading is not None and reading.below(case.limits.low_glucose_below):
-        return True
-    # A crisis of this encounter or of the last hours: old codes stay on problem lists for years.
-    window = case.limits.restriction_glucose_hours
+    low = reading is not None and reading.below(case.limits.low_glucose_below)
+    return low or _in_crisis(case)
+
+
+def _in_crisis(case: Case) -> bool:
+    """Tells whether a crisis is of this encounter or recent: old codes stay on lists for years."""
+    earliest = case.snapshot.now - case.limits.restriction_glucose_hours
     for problem in case.snapshot.problems:
         if problem.active and Problem.HYPERGLYCEMIC_CRISIS in problem.concepts:
-            recent = problem.since and case.snapshot.now - problem.since <= window
+            recent = problem.since is not None and problem.since >= earliest
             if problem.encounter_diagnosis or recent:
                 return True
     return False

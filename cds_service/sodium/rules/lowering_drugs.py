@@ -245,23 +245,15 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     loud = lower_if_aging(case, "critical" if profound else "warning")
     partners = beside(case, order, *case.sets.forbidden_with_desmopressin.members)
     names = ", ".join(partner.name for partner in partners)
-    offer = [sodium_today()]
-    if purpose == "main" and actionable(case):
-        offer.append(recheck_in_weeks(case))
-        if may_remove(case) and _is_a_harmless_removal(case, order, drug):
-            offer.insert(0, remove(order, drug.name))
+    forbidden = [line("label-partners", drugs=names)] if names else []
     return card(
         loud if purpose == "main" else "info",
         purpose,
         drug=drug.name,
         na=latest.shown,
         do=[*_repeat_first(case), *DESMOPRESSIN_ADVICE[purpose]],
-        why=[
-            "label-low-sodium",
-            *([line("label-partners", drugs=names)] if names else []),
-            *result_doubts(case),
-        ],
-        offer=offer,
+        why=["label-low-sodium", *forbidden, *result_doubts(case)],
+        offer=_desmopressin_buttons(case, order, drug, purpose),
     )
 
 
@@ -273,11 +265,22 @@ def _purpose(case: Case, order: Order) -> str:
     return "bleeding" if bleeding and order.single_dose else "main"
 
 
-def _is_a_harmless_removal(case: Case, order: Order, drug: DrugMatch) -> bool:
-    """Tells whether it is a new start, neither for neurosurgery nor for a bleeding disorder."""
-    neurosurgery = case.symptoms.neuro_code or order.route == "iv"
-    bleeding = recorded(case, Problem.BLEEDING_DISORDER)
-    return not (neurosurgery or bleeding or taken(case, drug))
+def _desmopressin_buttons(
+    case: Case, order: Order, drug: DrugMatch, purpose: str
+) -> list[Suggestion]:
+    """Returns a removal only for a new start, never in replacement, bleeding, neurosurgery."""
+    if purpose != "main" or not actionable(case):
+        return [sodium_today()]
+    needed = any(
+        [
+            case.symptoms.neuro_code,
+            order.route == "iv",
+            recorded(case, Problem.BLEEDING_DISORDER),
+            taken(case, drug),
+        ]
+    )
+    removal = [remove(order, drug.name)] if may_remove(case) and not needed else []
+    return [*removal, sodium_today(), recheck_in_weeks(case)]
 
 
 # A strong drug is started beside another one, or without a baseline (OS-COMBO, OS-BASE)
@@ -286,7 +289,7 @@ def _is_a_harmless_removal(case: Case, order: Order, drug: DrugMatch) -> bool:
 @order_rule("OS-COMBO", watched_drugs_of, otherwise="no-strong-drug")
 def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     """Speaks if a strong drug of another kind is active or drafted beside the order (S17)."""
-    kinds, limits = _strong_kinds(case), case.limits
+    kinds = _strong_kinds(case)
     drug = _strong_drug(case, drugs)
     require(not sodium_unread(case), "sodium-unread")
     others = beside(case, order, *kinds)
@@ -294,10 +297,9 @@ def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
     medicines_read = case.snapshot.complete("medications")
     require(partners, "no-partner" if medicines_read else MEDICINES_UNREAD, drug=drug.name)
     _require_more_than_a_refill(case, order, drug)
-    recent = latest_within(case, limits.combination_sodium_days)
-    little_room = recent is not None and recent.value <= limits.combination_warning_to
+    at_risk = is_older(case) or _little_room(case)
     return card(
-        lower_if_aging(case, "warning" if is_older(case) or little_room else "info"),
+        lower_if_aging(case, "warning" if at_risk else "info"),
         "low" if case.sodium.low else "main",
         drugs=[drug.name, partners[0]],
         drug_=drug.name,
@@ -306,6 +308,12 @@ def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
         why=["weeks-after-second", *beers_lines(case, drug)],
         offer=[*([] if actionable(case) else [baseline()]), recheck_in_weeks(case)],
     )
+
+
+def _little_room(case: Case) -> bool:
+    """Tells whether a sodium of the last weeks leaves little room for a fall."""
+    recent = latest_within(case, case.limits.combination_sodium_days)
+    return recent is not None and recent.value <= case.limits.combination_warning_to
 
 
 def _strong_kinds(case: Case) -> dict[str, str]:

@@ -46,7 +46,7 @@ def concentrated_saline(order: Order) -> Saline | None:
 
 
 def saline_name(order: Order) -> str:
-    """The ordered saline on a card: "3% saline", or its class where the order carries no strength."""
+    """Returns the saline as "3% saline", or as its class if the order has no strength."""
     if order.saline is None:
         return ""
     if order.saline.percent is None:
@@ -56,12 +56,12 @@ def saline_name(order: Order) -> str:
 
 
 def vaptan_of(order: Order) -> DrugMatch | None:
-    """The vaptan in the order."""
+    """Returns the vaptan of the order."""
     return drug_of(order, DrugClass.VAPTAN)
 
 
 def drug_of(order: Order, *classes: str) -> DrugMatch | None:
-    """The first systemic ingredient of one of these classes in the order."""
+    """Returns the first systemic ingredient of one of these classes."""
     if not is_systemic(order):
         return None
     return next((drug for drug in order.drugs if drug.cls in classes), None)
@@ -75,19 +75,19 @@ def watched_drugs_of(order: Order) -> tuple[DrugMatch, ...]:
 
 
 def for_polycystic_kidney(case: Case, order: Order) -> bool:
-    """Whether a vaptan is for polycystic kidney disease: recorded, and nothing says low sodium (C.5)."""
+    """Tells whether a vaptan is for polycystic kidney disease and not for low sodium (C.5)."""
     if vaptan_of(order) is None or order.hyponatremia_product or for_low_sodium(order):
         return False
     return recorded_or_reason(case, order, Problem.ADPKD)
 
 
 def for_low_sodium(order: Order) -> bool:
-    """Whether the order itself says that low sodium is its reason."""
+    """Tells whether the order itself says that low sodium is its reason."""
     return not order.reasons.isdisjoint(LOW_SODIUM)
 
 
 def raising_name(order: Order) -> str:
-    """What a card calls an order that raises sodium; "" for every other order."""
+    """Returns what a card calls an order that raises sodium; "" for every other order."""
     if hypertonic_saline(order):
         return saline_name(order)
     vaptan = vaptan_of(order)
@@ -95,13 +95,13 @@ def raising_name(order: Order) -> str:
 
 
 def sodium_unread(case: Case) -> bool:
-    """Whether no sodium is known because it could not be read: not the same as none on record."""
+    """Tells whether the sodium could not be read, which is not the same as no result."""
     missing = case.snapshot.missing.get("sodium")
     return case.sodium.latest is None and missing not in (None, Missing.NOT_APPLICABLE)
 
 
 def latest_within(case: Case, span: timedelta) -> Sample | None:
-    """The latest usable sodium, unless it is older than the span."""
+    """Returns the latest usable sodium unless it is older than the span."""
     return case.sodium.latest if case.sodium.age <= span else None
 
 
@@ -114,17 +114,17 @@ def sodium_below(case: Case, limit: Decimal) -> bool:
 
 
 def other_drafts(case: Case, order: Order) -> tuple[Order, ...]:
-    """The drafts of this session beside the order."""
+    """Returns the drafts of this session beside the order."""
     return tuple(d for d in case.snapshot.drafts if d.reference != order.reference)
 
 
 def taken(case: Case, drug: DrugMatch) -> Exposure | None:
-    """The patient's present exposure to the same ingredient: the order renews or raises it."""
+    """Returns the exposure to a drug that the patient takes: the order renews or raises it."""
     return next((e for e in case.exposures.active if e.drug.name == drug.name), None)
 
 
 def is_refill(case: Case, order: Order, drug: DrugMatch) -> bool:
-    """Whether a drug active for longer than B.5 rule 3 asks goes on, at no higher dose."""
+    """Tells whether a drug that is taken for long goes on at no higher dose (B.5 rule 3)."""
     exposure = taken(case, drug)
     if exposure is None or exposure.since is None:
         return False
@@ -135,32 +135,32 @@ def is_refill(case: Case, order: Order, drug: DrugMatch) -> bool:
 
 
 def beside(case: Case, order: Order, *classes: str) -> tuple[DrugMatch, ...]:
-    """Active and drafted drugs of these classes beside the order, each ingredient once."""
+    """Returns active and drafted drugs of these classes beside the order, each drug once."""
     active = [e.drug for e in case.exposures.of(*classes)]
     drafted = [d for draft in other_drafts(case, order) if (d := drug_of(draft, *classes))]
     return tuple({d.name: d for d in (*active, *drafted)}.values())
 
 
-def saline_beside(case: Case, order: Order, within: timedelta | None = None) -> Order | None:
-    """Returns hypertonic saline drafted beside the order, or active.
+def saline_beside(case: Case, order: Order, within: timedelta | None = None) -> list[Order]:
+    """Returns hypertonic saline drafted beside the order, then active one.
 
     With `within`, active saline counts only if it was started so recently.
     """
-    now, started = case.snapshot.now, case.sets.active_statuses
-    for draft in other_drafts(case, order):
-        if hypertonic_saline(draft):
-            return draft
-    for other in case.snapshot.exposures:
-        if hypertonic_saline(other) and other.status in started:
-            ended = other.end is not None and other.end < now
-            recent = other.start is not None and within is not None and now - other.start <= within
-            if not ended and (within is None or recent):
-                return other
-    return None
+    now = case.snapshot.now
+    drafted = [draft for draft in other_drafts(case, order) if hypertonic_saline(draft)]
+    active = [o for o in case.snapshot.exposures if hypertonic_saline(o) and _runs(case, o)]
+    if within is not None:
+        active = [o for o in active if o.start is not None and now - o.start <= within]
+    return [*drafted, *active]
+
+
+def _runs(case: Case, order: Order) -> bool:
+    ended = order.end is not None and order.end < case.snapshot.now
+    return order.status in case.sets.active_statuses and not ended
 
 
 def first_evidence(case: Case) -> str:
-    """The most telling evidence of the volume status, for a summary."""
+    """Returns the most telling evidence of the volume status, for a summary."""
     return f"evidence:{case.volume.evidence[0]}"
 
 
@@ -181,18 +181,18 @@ def beers_lines(case: Case, drug: DrugMatch) -> list[Line]:
 
 
 def result_doubts(case: Case) -> tuple[Line, ...]:
-    """What speaks against taking the latest sodium at its word, below the plausible range first (S2)."""
+    """Returns what makes the latest sodium doubtful, below the plausible range first (S2)."""
     below = (Line("doubt-below-plausible", keep=True),) if below_plausible(case) else ()
     return (*below, *doubt_lines(case))
 
 
 def may_remove(case: Case) -> bool:
-    """Whether a removal may be offered: the age is known, problems and medicines were read to their end."""
+    """Tells whether a removal may be offered: age, all problems and all medicines are known."""
     return case.age_years is not None and case.snapshot.complete("conditions", "medications")
 
 
 def remove(order: Order, drug: str) -> Suggestion:
-    """Take the selected draft away."""
+    """Returns the button that takes the selected draft away."""
     return Suggestion("remove-draft", (RemoveDraft(order.reference),), {"drug": drug})
 
 
@@ -202,31 +202,30 @@ def treat_first(order: Order) -> list[Line]:
 
 
 def keep_and_check(case: Case) -> Suggestion:
-    """Keep the order and draw sodium soon after it: the first button of every card on raising sodium (M4)."""
+    """Returns the button that keeps hypertonic saline and draws sodium soon after it (M4)."""
     after = case.limits.raising_recheck_hours
     draw = DraftLabs((Analyte.SODIUM,), "stat", after)
     return Suggestion("add-sodium-1h", (draw,), {"hours": in_hours(after)}, recommended=True)
 
 
 def sodium_at_once(order: Order) -> Suggestion:
-    """Draw sodium at once; hypertonic saline is kept meanwhile (M4)."""
+    """Returns the button that draws sodium at once; hypertonic saline is kept (M4)."""
     kind = "add-sodium-now" if hypertonic_saline(order) else "repeat-sodium-stat"
     return Suggestion(kind, (DraftLabs((Analyte.SODIUM,), "stat"),), recommended=True)
 
 
 def sodium_today() -> Suggestion:
-    """Draw sodium today."""
+    """Returns the button that draws sodium today."""
     return Suggestion("repeat-sodium-now", (DraftLabs((Analyte.SODIUM,), "urgent"),))
 
 
 def recheck_in_weeks(case: Case) -> Suggestion:
-    """Sodium one to two weeks after the drug was started or changed."""
+    """Returns the button that draws sodium one to two weeks after a start or change."""
     draw = DraftLabs((Analyte.SODIUM,), "routine", case.limits.drug_recheck_days)
     return Suggestion("recheck-sodium-weeks", (draw,))
 
 
 def baseline() -> Suggestion:
-    """Sodium and the values beside it before the drug is started."""
-    return Suggestion(
-        "baseline-labs", (DraftLabs((Analyte.SODIUM, Analyte.POTASSIUM, Analyte.CREATININE)),)
-    )
+    """Returns the button that draws sodium, potassium and creatinine before a drug is started."""
+    draw = DraftLabs((Analyte.SODIUM, Analyte.POTASSIUM, Analyte.CREATININE))
+    return Suggestion("baseline-labs", (draw,))

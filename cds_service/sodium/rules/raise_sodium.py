@@ -154,8 +154,8 @@ def _other_that_raises(case: Case, order: Order) -> str:
     if hypertonic_saline(order):
         vaptans = beside(case, order, DrugClass.VAPTAN)
         return vaptans[0].name if vaptans else ""
-    other = saline_beside(case, order)
-    return saline_name(other) if other else ""
+    others = saline_beside(case, order)
+    return saline_name(others[0]) if others else ""
 
 
 @order_rule("OS-HTS-OVER", raising_name, otherwise="not-raising")
@@ -173,9 +173,7 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
     steps = {"severe": "specialist-now", "goal": "wait-for-sodium", "near": "wait-for-sodium"}
     indicator = _rise_indicator(case, pair)
     offer = [_sodium_with_the_order(case, order)]
-    # Saline that may be for raised intracranial pressure is never removed.
-    pressure = hypertonic_saline(order) and case.symptoms.icp_indication
-    if indicator == "critical" and may_remove(case) and not pressure:
+    if indicator == "critical" and _may_remove_raising(case, order):
         offer.append(remove(order, drug))
     return card(
         indicator,
@@ -196,6 +194,12 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
         ],
         offer=offer,
     )
+
+
+def _may_remove_raising(case: Case, order: Order) -> bool:
+    """Tells whether to offer a removal: never of saline for raised intracranial pressure."""
+    pressure = hypertonic_saline(order) and case.symptoms.icp_indication
+    return may_remove(case) and not pressure
 
 
 def _rise_that_counts(case: Case) -> RatePair | None:
@@ -280,14 +284,14 @@ def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     _require_no_other_reason(case)
     acute = case.sodium.acute is not None
     require(acute or case.sodium.band is not Band.MILD, "mild-band", na=latest.shown)
-    severe_band = case.sodium.band is Band.SEVERE
+    severe_band, symptom = case.sodium.band is Band.SEVERE, _moderate_symptom(case)
     do = _guardrails(case, order, saline)
-    if case.limits.profile == EUROPEAN and severe_band and _moderate_symptom(case):
+    if all([case.limits.profile == EUROPEAN, severe_band, symptom]):
         do.append(line("single-bolus"))
     if acute:
         do.append(line("acute-fall"))
     do.append(line("number-alone"))
-    supported = acute or severe_band or _moderate_symptom(case)
+    supported = any([acute, severe_band, symptom])
     return _saline_card(
         case,
         order,

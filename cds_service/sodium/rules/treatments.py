@@ -147,9 +147,8 @@ def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     drug = diuretics[0]
     require(cirrhosis(case), "no-cirrhosis")
     require(not taken(case, drug), "already-taken")
-    limit = case.limits.stop_diuretics_below
     real = actionable(case) and not direct_reading_normal(case)
-    if not real or in_use(case) >= limit:
+    if not real or in_use(case) >= case.limits.stop_diuretics_below:
         require(case.symptoms.cramp, "no-reason-to-stop")
         return card(
             "info",
@@ -159,6 +158,11 @@ def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
             do=["stop-if-incapacitating", "kidney-and-potassium"],
             why=["cramps-recorded"],
         )
+    return _hold_diuretic(case, order, drug)
+
+
+def _hold_diuretic(case: Case, order: Order, drug: DrugMatch) -> Finding:
+    """Returns the card in low sodium; it keeps the order in heart failure and into a vein."""
     offer = [sodium_today()]
     if may_remove(case) and not heart_failure(case) and order.route != "iv":
         offer.insert(0, remove(order, drug.name))
@@ -170,7 +174,12 @@ def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
             "heart-failure-text" if heart_failure(case) else "hold-diuretic",
             "kidney-and-potassium",
         ],
-        why=[line(f"guidance-{case.limits.profile}", limit=limit)],
+        why=[
+            line(
+                f"guidance-{case.limits.profile}",
+                limit=case.limits.stop_diuretics_below,
+            )
+        ],
         offer=offer,
     )
 

@@ -1,4 +1,4 @@
-"""A vaptan is selected: contraindications, liver, duration, and how it is started (B.3, S11, M15)."""
+"""A vaptan is selected: contraindications, liver, duration, and its start (B.3, S11, M15)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from cds_service.terminology.types import DrugMatch
 
 @order_rule("OS-VAP-HYPO", vaptan_of, otherwise="no-vaptan")
 def volume_depleted(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
-    """Hypovolemia or salt wasting forbids a vaptan."""
+    """Speaks if volume depletion or salt wasting forbids a vaptan."""
     require(case.volume.status in (Volume.HYPO, Volume.CSW), "not-depleted")
     return card(
         "critical",
@@ -46,7 +46,7 @@ def volume_depleted(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 
 @order_rule("OS-VAP-CONTRA", vaptan_of, otherwise="no-vaptan")
 def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
-    """Pregnancy is a warning, every other contraindication is critical (S11, M15)."""
+    """Speaks in pregnancy as a warning, in every other contraindication as critical (S11, M15)."""
     contraindication = _contraindication(case, order)
     if contraindication:
         key, words = contraindication
@@ -70,7 +70,7 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 
 
 def _contraindication(case: Case, order: Order) -> tuple[str, str] | None:
-    """The first reason that holds, and its words on the card."""
+    """Returns the first reason that holds, and its words on the card."""
     if case.volume.status is Volume.ADRENAL:
         return "adrenal", "evidence:adrenal"
     if case.dialysis:
@@ -89,9 +89,10 @@ def _contraindication(case: Case, order: Order) -> tuple[str, str] | None:
 
 @order_rule("OS-VAP-SEV", vaptan_of, otherwise="no-vaptan")
 def severe_symptoms(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
-    """A vaptan is no urgent treatment of severe symptoms that this sodium is too high to explain."""
+    """Speaks if severe symptoms are recorded that this sodium is too high to explain."""
     _require_for_low_sodium(case, order)
-    require(case.symptoms.severe and not case.symptoms.attributable, "no-severe-symptom")
+    require(case.symptoms.severe, "no-severe-symptom")
+    require(not case.symptoms.attributable, "no-severe-symptom")
     return card(
         "warning",
         drug=vaptan.name,
@@ -103,25 +104,24 @@ def severe_symptoms(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 
 @order_rule("OS-VAP-LIVER", vaptan_of, otherwise="no-vaptan")
 def liver(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
-    """Tolvaptan can harm a diseased liver (label; S1-6)."""
+    """Speaks if a liver disease is recorded that tolvaptan can make worse (label; S1-6)."""
     _require_for_low_sodium(case, order)
     require(vaptan.name == DrugName.TOLVAPTAN, "not-tolvaptan")
-    disease = next((d for d in case.sets.liver_disease.members if recorded(case, d)), None) or skip(
-        "no-liver-disease"
-    )
+    diseases = [d for d in case.sets.liver_disease.members if recorded(case, d)]
+    require(diseases, "no-liver-disease")
     return card(
         "warning",
         drug=vaptan.name,
         days=in_days(case.limits.tolvaptan_days_max),
         do=["short-and-close"],
-        why=[line("liver-recorded", evidence=f"evidence:{disease}"), "liver-guidance"],
+        why=[line("liver-recorded", evidence=f"evidence:{diseases[0]}"), "liver-guidance"],
         offer=[sodium_today()],
     )
 
 
 @order_rule("OS-VAP-DUR", vaptan_of, otherwise="no-vaptan")
 def duration(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
-    """The course is longer than the label allows."""
+    """Speaks if the course is longer than the label allows."""
     _require_for_low_sodium(case, order)
     require(not order.adpkd or for_low_sodium(order), "polycystic")
     limits = case.limits
@@ -142,7 +142,7 @@ def duration(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 
 
 def _course_days(case: Case, order: Order, vaptan: DrugMatch) -> Decimal | None:
-    """The longest of: ordered duration, ordered period, days already taken."""
+    """Returns the longest of ordered duration, ordered period, and days already taken."""
     spans = [order.duration_days] if order.duration_days is not None else []
     if order.start and order.end:
         spans.append(Decimal((order.end - order.start) // DAY))
@@ -154,7 +154,7 @@ def _course_days(case: Case, order: Order, vaptan: DrugMatch) -> Decimal | None:
 
 @order_rule("OS-VAP-NONE", vaptan_of, otherwise="no-vaptan")
 def not_low(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
-    """Sodium is not low, and no polycystic kidney disease is recorded (S11)."""
+    """Speaks if sodium is not low and no polycystic kidney disease is recorded (S11)."""
     _require_for_low_sodium(case, order)
     latest = case.sodium.latest or skip("no-recent-sodium")
     require(case.sodium.freshness is not Freshness.STALE, "no-recent-sodium")
@@ -172,7 +172,7 @@ def not_low(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 
 @order_rule("OS-VAP-GEN", vaptan_of, otherwise="no-vaptan")
 def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
-    """A vaptan for low sodium is started in hospital and without fluid restriction."""
+    """Speaks if a vaptan is new: it is started in hospital and without fluid restriction."""
     _require_for_low_sodium(case, order)
     latest = case.sodium.latest or skip("no-sodium")
     require(case.sodium.low, "not-low", na=latest.shown)
@@ -194,7 +194,7 @@ def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 
 
 def _restricted(case: Case, order: Order) -> bool:
-    """Whether a fluid restriction is active, or drafted beside the vaptan (N9)."""
+    """Tells whether a fluid restriction is active, or drafted beside the vaptan (N9)."""
     active = (o for o in case.snapshot.exposures if o.status in case.sets.active_statuses)
     return any(o.fluid_restriction for o in (*other_drafts(case, order), *active))
 
