@@ -28,7 +28,7 @@ from cds_service.terminology.vocabulary import Vocabulary, vocabulary
 from tests.sodium.patients import drugs
 from tests.sodium.rules.orders import all_scenes, restriction, saline, selected, water
 
-Concern = Literal["asks for sodium", "without sodium", "with sodium", "none"]
+Concern = Literal["names missing sodium", "without sodium", "with sodium", "none"]
 MENU = Path(__file__).parents[2] / "golden" / "menu.json"
 RAISING, HOURLY = ("hypertonic", "concentrate"), ("isotonic", "hypotonic")
 LOW_SODIUM = {"hyponatremia", "siadh"}
@@ -40,7 +40,7 @@ def defined(order: Order) -> Concern:
     saline_kind = order.saline.kind if order.saline else ""
     classes = {drug.cls for drug in order.drugs} if systemic else set()
     if "vaptan" in classes or (systemic and saline_kind in RAISING):
-        return "asks for sodium"
+        return "names missing sodium"
     if order.fluid_restriction or saline_kind == "salt-tablet" or "baclofen" in classes:
         return "without sodium"
     if order.route != "local" and (order.hypotonic or saline_kind in HOURLY):
@@ -60,7 +60,7 @@ def derived(order: Order) -> Concern:
     """What the rules say."""
     rules = BOOK.concerning(order)
     if any(rule.names_missing_sodium for rule in rules):
-        return "asks for sodium"
+        return "names missing sodium"
     if any(rule.without_sodium for rule in rules):
         return "without sodium"
     return "with sodium" if rules else "none"
@@ -69,9 +69,9 @@ def derived(order: Order) -> Concern:
 @pytest.mark.parametrize(
     ("draft", "wanted"),
     [
-        (saline(), "asks for sodium"),
-        (saline("23.4", "concentrate"), "asks for sodium"),
-        (selected("tolvaptan"), "asks for sodium"),
+        (saline(), "names missing sodium"),
+        (saline("23.4", "concentrate"), "names missing sodium"),
+        (selected("tolvaptan"), "names missing sodium"),
         (saline("0.9", "isotonic"), "with sodium"),
         (saline("0.9", "isotonic", None, route="unknown"), "none"),
         (saline(None, "salt-tablet", None, route="systemic"), "without sodium"),

@@ -153,7 +153,7 @@ SCENES = (
         shows=("other-strength",),
     ),
     Scene(
-        says="a strength that is not told says so too",
+        says="an order without a strength is named by its class",
         order=saline(None),
         story=ward("112"),
         fires={"OS-HTS-ASX": "info main"},
@@ -210,7 +210,7 @@ SCENES = (
         profile="european",
     ),
     Scene(
-        says="a concentrate asks for dose and dilution, and nothing speaks of a bolus",
+        says="a concentrate: dose and dilution, and no line speaks of a bolus",
         order=saline("23.4", "concentrate"),
         story=ward("112", problems=(SEIZURE,)),
         fires={"OS-HTS-CONC": "warning main"},
@@ -235,7 +235,7 @@ SCENES = (
         story=ward("140"),
     ),
     Scene(
-        says="high risk of demyelination is told",
+        says="a high risk of demyelination is shown",
         order=saline(),
         story=ward("122", problems=(problem("cirrhosis", days=400),)),
         fires={"OS-HTS-ASX": "warning main"},

@@ -307,7 +307,7 @@ SCENES = (
         shows=("repeat-first",),
     ),
     Scene(
-        says="a severe sodium that nobody repeated stays critical for a week",
+        says="a severe sodium without a repeat stays critical for a week",
         order=SERTRALINE,
         story=ward("118", sodium_hours=24 * 5),
         fires={"OS-LOW": "critical main"},
@@ -405,7 +405,7 @@ SCENES = (
         fires={"OS-BASE": "info none"},
     ),
     Scene(
-        says="desmopressin at 72 without a sodium: its label asks for one, Beers does not name it",
+        says="desmopressin at 72 without a sodium: its label wants one, Beers does not name it",
         order=selected("desmopressin"),
         story=at(None, patient=OLD),
         fires={"OS-BASE": "info none"},

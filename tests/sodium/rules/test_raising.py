@@ -137,7 +137,7 @@ SCENES = (
         fires={"OS-VAP-NONE": "warning main"},
     ),
     Scene(
-        says="an over-correction with brain edema: told, never removed",
+        says="an over-correction with brain edema is shown, and the order never removed",
         order=saline(),
         story=rising("112", "121", problems=(problem("intracranial-bleed", days=3),)),
         fires={"OS-HTS-OVER": "critical over"},

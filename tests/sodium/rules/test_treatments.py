@@ -77,7 +77,7 @@ SCENES = (
         removes=True,
     ),
     Scene(
-        says="restriction in salt wasting, whatever the sodium: even unread",
+        says="restriction in salt wasting, at any sodium, even an unread one",
         order=restriction(),
         story=replace(
             ward(problem("salt-wasting", days=3)), sodium=None, missing={"sodium": Missing.FAILED}

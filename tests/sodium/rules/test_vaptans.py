@@ -40,7 +40,7 @@ SCENES = (
         removes=True,
     ),
     Scene(
-        says="hypovolemia, but nobody knows the age: no removal",
+        says="hypovolemia, but the age is not known: no removal",
         order=TOLVAPTAN,
         story=replace(LOW, problems=(HYPOVOLEMIA,), patient=Patient()),
         fires={"OS-VAP-HYPO": "critical main", **START},
@@ -227,12 +227,12 @@ SCENES = (
         hides=("restriction-also-ordered",),
     ),
     Scene(
-        says="a vaptan in a skin cream is none",
+        says="a vaptan in a skin cream does not count",
         order=replace(TOLVAPTAN, route="local"),
         story=LOW,
     ),
     Scene(
-        says="a brand name is told as it was recorded",
+        says="a brand name is shown as it was recorded",
         order=replace(
             TOLVAPTAN,
             drugs=(replace(drug("tolvaptan"), evidence="brand", matched=None),),
