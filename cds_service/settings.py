@@ -36,7 +36,7 @@ class Settings(BaseSettings):
         default_factory=default_hooks_dir, description="Folder of the knowledge files"
     )
     clients_file: Path | None = Field(None, description="Registry of CDS clients (clients.toml)")
-    profile: str = Field("aasld", description="Guideline profile where a client names none")
+    profile: str = Field("aasld", description="Guideline profile of clients that name none")
     deadline_ms: int = Field(
         1500, ge=300, le=5000, description="Time for one hook call with live reads"
     )
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
         None, description="CSV of a site's own codes: system, code, ingredient or analyte"
     )
     require_signed: bool = Field(
-        False, description="Refuse to start where a knowledge file is not signed, or changed since"
+        False, description="Refuse to start if a knowledge file is not signed, or changed since"
     )
     explain: bool = Field(
         False, description="Add why, and why not, to every answer as an extension"
@@ -75,7 +75,7 @@ class Settings(BaseSettings):
         ge=0,
         le=5,
         description="Proxies in front, each of which adds the caller's address to X-Forwarded-For; "
-        "empty: not known, and nobody is held off for tokens that fail",
+        "empty: not known, and no address is held off for tokens that fail",
     )
     replay_strict: bool = Field(
         False, description="503 while the store of used tokens cannot be reached"

@@ -94,6 +94,38 @@ def test_no_link_is_dead(page: Path) -> None:
             assert anchor in _anchors(there), f"{target}: there is no such heading"
 
 
+# Files that a site makes for itself, and a pattern.
+NOT_IN_THE_REPOSITORY = {
+    "hooks/knowledge/reviewed.toml",
+    "deploy/kubernetes/overlays/site/kustomization.yaml",
+    "cds_service/records/x.py",
+}
+
+
+@pytest.mark.skipif(not (ROOT / "hooks").is_dir(), reason="paths lead into the source folder")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_names_only_files_that_exist(page: Path) -> None:
+    named = re.findall(
+        r"\b(?:cds_service|tests|docs|hooks|bench|deploy|fixtures)/[\w./-]+\.(?:py|toml|md|yaml|conf)\b",
+        page.read_text(encoding="utf-8"),
+    )
+    missing = {name for name in named if not (ROOT / name).exists()}
+    assert missing - NOT_IN_THE_REPOSITORY == set()
+
+
+def test_reading_records_names_only_tests_that_exist() -> None:
+    path = ROOT
+    for name, test in re.findall(
+        r"`((?:[a-z]+/)?test_\w+\.py)?(?:::(test_\w+))?`", text("reading-records.md")
+    ):
+        if name:
+            path = ROOT / "tests" / (name if "/" in name else f"records/{name}")
+        if name or test:
+            assert f"def {test or 'test_'}" in path.read_text(encoding="utf-8"), (
+                f"{path.name}::{test}"
+            )
+
+
 def _links(page: Path) -> list[str]:
     """Returns the relative links and pictures of a page, outside of code."""
     prose = re.sub(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -327,11 +327,14 @@ def egress(kind: str, path: Path | None) -> None:
     registry = Registry.load(
         _registry_path(path, settings), allow_http=settings.mode != "production"
     )
-    click.echo(_WRITERS[kind](destinations(registry)), nl=False)
-
-
-def _names(wanted: Sequence[Destination]) -> str:
-    return "".join(f"{d.host} {d.port}  # {', '.join(d.clients)}\n" for d in wanted)
+    wanted = destinations(registry)
+    if kind == "cilium":
+        text = _cilium(wanted)
+    elif kind == "networkpolicy":
+        text = _network_policy(wanted)
+    else:
+        text = "".join(f"{d.host} {d.port}  # {', '.join(d.clients)}\n" for d in wanted)
+    click.echo(text, nl=False)
 
 
 def _cilium(wanted: Sequence[Destination]) -> str:
@@ -391,10 +394,3 @@ def _rule(destination: Destination, addresses: Sequence[str]) -> str:
 
 def _network(address: str) -> str:
     return f"{address}/{128 if ':' in address else 32}"
-
-
-_WRITERS: dict[str, Callable[[Sequence[Destination]], str]] = {
-    "names": _names,
-    "cilium": _cilium,
-    "networkpolicy": _network_policy,
-}

@@ -128,7 +128,8 @@ def demo(
         )
         tune_collector()
         click.echo(_welcome(base, bases))
-        _serve_here(front_for(app, settings), host, port)
+        with asyncio.Runner(loop_factory=_event_loop()) as runner:
+            runner.run(_serve(front_for(app, settings), host, port))
     click.echo("\nStopped; the temporary store is deleted.")
 
 
@@ -145,12 +146,6 @@ def _refuse_options_of_the_server(ctx: click.Context) -> None:
         )
 
 
-def _serve_here(front: Front, host: str, port: int) -> None:
-    """Serves in this process until Ctrl-C or SIGTERM; requests in flight are answered first."""
-    with asyncio.Runner(loop_factory=_event_loop()) as runner:
-        runner.run(_serve(front, host, port))
-
-
 def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Returns uvloop's loop, which granian uses in `serve`, or None if it is not installed."""
     try:
@@ -161,6 +156,7 @@ def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(front: Front, host: str, port: int) -> None:
+    """Serves in this process until Ctrl-C or SIGTERM; requests in flight are answered first."""
     server = Server(
         front,
         host,

@@ -59,8 +59,13 @@ def load(base: str, names: tuple[str, ...], wait: int, as_json: bool) -> None:
     chosen = chosen_stories(default_fixtures_dir(), names)
     stories = [story for story in chosen if not story.file.failing]
     upload = Upload(base, fhir_token(), ca_bundle=ca_bundle())
+
+    def show_waiting(waited: float, why: str) -> None:
+        if round(waited) % round(_LINE_EVERY_S) == 0:
+            click.echo(f"Waiting for {base} ({waited:.0f} of {wait} s): {why}", err=True)
+
     try:
-        upload.wait(wait, lambda waited, why: _show_waiting(base, waited, wait, why))
+        upload.wait(wait, show_waiting)
         # The time is taken after the wait, which may last minutes.
         now = datetime.now(UTC).replace(second=0, microsecond=0)
         with _progress(len(stories)) as show:
@@ -76,11 +81,6 @@ def load(base: str, names: tuple[str, ...], wait: int, as_json: bool) -> None:
         print_json(_as_json(base, stories, left_out, now, upload))
     else:
         click.echo(_as_text(base, stories, left_out, now))
-
-
-def _show_waiting(base: str, waited: float, wait: int, why: str) -> None:
-    if round(waited) % round(_LINE_EVERY_S) == 0:
-        click.echo(f"Waiting for {base} ({waited:.0f} of {wait} s): {why}", err=True)
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def _as_text(base: str, stories: list[Story], left_out: list[str], now: datetime
         f"{base} holds {len(stories)} stories ({written} resources) "
         f"as they are at {now:%Y-%m-%d %H:%M} UTC."
     ]
-    lines += [f"Left out: {name}, which tells of a FHIR server that fails." for name in left_out]
+    lines += [f"Left out: {name}, which is about a FHIR server that fails." for name in left_out]
     lines.append("They grow older from now on; run this again to bring them back to the present.")
     to_try = [story for story in stories if story.name in _TO_TRY] or stories[: len(_TO_TRY)]
     if to_try:

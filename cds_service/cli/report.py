@@ -74,7 +74,8 @@ def report(since: datetime | None, form: str, output: Path | None, tenant: str |
         _print(counted, Console(highlight=False))
         return
     if form == "html":
-        text = report_page(counted, _topics(knowledge))
+        topics = {rule: knowledge.topics[words.topic] for rule, words in knowledge.rules.items()}
+        text = report_page(counted, topics)
     elif form == "csv":
         text = report_csv(counted)
     else:
@@ -86,11 +87,6 @@ def report(since: datetime | None, form: str, output: Path | None, tenant: str |
         return
     output.write_text(text, encoding="utf-8", newline="")
     click.echo(f"Written: {output}")
-
-
-def _topics(knowledge: Knowledge) -> dict[str, str]:
-    """Returns the topic of each rule in the words of its cards."""
-    return {name: knowledge.topics[words.topic] for name, words in knowledge.rules.items()}
 
 
 def _reasons(settings: Settings, knowledge: Knowledge) -> Reasons:
