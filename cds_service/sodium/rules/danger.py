@@ -35,11 +35,11 @@ from cds_service.sodium.rules.gates import (
     in_use,
     inpatient,
     latest_sodium,
-    na,
     osmolality_normal,
     require_low_sodium,
     require_not_outranked,
     rising_too_fast,
+    shown_sodium,
     too_mild,
 )
 from cds_service.sodium.rules.plan import (
@@ -69,7 +69,7 @@ def sodium_emergency(case: Case) -> Finding:
     return card(
         "warning" if edema_at_higher_sodium else "critical",
         "brain-edema" if edema else "main",
-        na=na(case),
+        na=shown_sodium(case),
         symptom=first_symptom(case),
         do=[*_emergency_lines(case), *_harmful_restriction(case), "cause-later"],
         why=[*symptom_lines(case), limit_line(case), *acute_lines(case), *background(case)],
@@ -82,14 +82,14 @@ def sodium_emergency(case: Case) -> Finding:
 def acute_fall(case: Case) -> Finding:
     """The card comes if sodium fell far within two days: the brain has not adapted (M3)."""
     require_low_sodium(case)
-    require(not below_plausible(case), "implausible-leads", na=na(case))
+    require(not below_plausible(case), "implausible-leads", na=shown_sodium(case))
     fall = case.sodium.acute or skip("no-acute-fall")
     critical = in_use(case) < case.limits.acute_critical_below
     return card(
         "critical" if critical else "warning",
         fall=fall.amount,
         hours=in_hours(fall.over),
-        na=na(case),
+        na=shown_sodium(case),
         do=[
             line("acute-danger", keep=True),
             line(f"bolus-{case.limits.profile}", keep=True),
@@ -135,7 +135,7 @@ def severe(case: Case) -> Finding:
     """The card comes in the severe band; it is a warning while sodium rises as planned (S5)."""
     require_low_sodium(case)
     require_not_outranked(case)
-    require(case.sodium.measured is Band.SEVERE, "not-severe", na=na(case))
+    require(case.sodium.measured is Band.SEVERE, "not-severe", na=shown_sodium(case))
     require(not too_mild(case), "severe-not-attributable")
     latest, rise = latest_sodium(case), planned_rise(case)
     fresh_for = case.limits.rising_fresh_hours
@@ -146,7 +146,7 @@ def severe(case: Case) -> Finding:
     return card(
         "warning" if rise else "critical",
         f"{'rising' if rise else 'main'}-{case.limits.profile}",
-        na=na(case),
+        na=shown_sodium(case),
         age=ago(case.sodium.age),
         more_facts={"rise": rise.rise, "hours": in_hours(rise.over)} if rise else {},
         time=at(case, latest.at + fresh_for),
@@ -177,14 +177,14 @@ def moderate(case: Case) -> Finding:
     """The card comes in the moderate band, unless osmolality speaks against low sodium (M6 a)."""
     require_low_sodium(case)
     require_not_outranked(case)
-    require(case.sodium.measured is Band.MODERATE, "not-moderate", na=na(case))
+    require(case.sodium.measured is Band.MODERATE, "not-moderate", na=shown_sodium(case))
     require(not too_mild(case), "severe-not-attributable")
     require(not osmolality_normal(case), "osmolality-normal")
     drugs = suspects(case)
     return card(
         "warning",
         "drug" if drugs else "main",
-        na=na(case),
+        na=shown_sodium(case),
         drug_="".join(drugs[:1]),
         do=[*plan_lines(case), *cramp_lines(case), monitoring(case)],
         why=[*_band_reasons(case), *plan_advice(case)],
@@ -205,14 +205,14 @@ def mild_with_symptoms(case: Case) -> Finding:
     require_not_outranked(case)
     if too_mild(case):
         return _unexplained_symptom(case)
-    require(case.sodium.measured is Band.MILD, "not-mild", na=na(case))
+    require(case.sodium.measured is Band.MILD, "not-mild", na=shown_sodium(case))
     symptom = _leading_symptom(case)
     require(symptom or case.symptoms.fall_or_fracture, "no-symptom")
     near_normal = in_use(case) >= case.limits.mild_workup_below
     return card(
         "info" if near_normal else "warning",
         _symptom_variant(case, symptom, near_normal),
-        na=na(case),
+        na=shown_sodium(case),
         symptom=symptom,
         do=[*_today_lines(case), *plan_lines(case), *cramp_lines(case), monitoring(case)],
         why=[*_band_reasons(case), "no-hypertonic", *plan_advice(case), *_cramp_advice(case)],
@@ -227,7 +227,7 @@ def _unexplained_symptom(case: Case) -> Finding:
     return card(
         "warning",
         "too-mild",
-        na=na(case),
+        na=shown_sodium(case),
         symptom=first_symptom(case),
         do=[
             line("look-further", keep=True),
@@ -282,19 +282,19 @@ def mild(case: Case) -> Finding:
     """The card comes in the mild band without symptoms, unless it has long been stable (S18)."""
     require_low_sodium(case)
     require_not_outranked(case)
-    require(case.sodium.measured is Band.MILD, "not-mild", na=na(case))
+    require(case.sodium.measured is Band.MILD, "not-mild", na=shown_sodium(case))
     has_symptom = _leading_symptom(case) or case.symptoms.fall_or_fracture
     require(not has_symptom, "symptoms-lead")
     require(not osmolality_normal(case), "osmolality-normal")
     usual_in_pregnancy = case.pregnant and in_use(case) >= case.limits.pregnancy_mild_below
-    require(not usual_in_pregnancy, "pregnancy", na=na(case))
+    require(not usual_in_pregnancy, "pregnancy", na=shown_sodium(case))
     old_news = case.sodium.stable_chronic and not _new_drug_possible(case)
-    require(not old_news, "stable-chronic", na=na(case))
+    require(not old_news, "stable-chronic", na=shown_sodium(case))
     fall, drugs = case.sodium.falling, suspects(case)
     return card(
         "info",
         _mild_variant(case),
-        na=na(case),
+        na=shown_sodium(case),
         more_facts={"fall": fall.amount, "over": ago(fall.over)} if fall else {},
         drug_="".join(drugs[:1]),
         do=[*plan_lines(case), monitoring(case)],

@@ -36,13 +36,13 @@ from cds_service.sodium.rules.gates import (
     explained_by_glucose,
     latest_sodium,
     measured_low,
-    na,
     osmolality_normal,
     require_actionable,
     require_low,
     require_low_sodium,
     require_not_stale,
     shown_as_unusable,
+    shown_sodium,
 )
 from cds_service.sodium.rules.plan import background, plan_lines
 from cds_service.terminology.types import RecordText
@@ -57,7 +57,7 @@ SHOWN_AT_MOST = 12  # characters of a recorded number or unit, so that the summa
 def outdated(case: Case) -> Finding:
     """The card comes if a low sodium is too old to act on; it replaces that of the band (M17)."""
     latest_sodium(case)
-    require(measured_low(case), "not-low", na=na(case))
+    require(measured_low(case), "not-low", na=shown_sodium(case))
     require_low(case)
     require(not actionable(case), "recent-enough")
     require_not_stale(case)
@@ -67,7 +67,7 @@ def outdated(case: Case) -> Finding:
         return card(
             "warning",
             "symptom",
-            na=na(case),
+            na=shown_sodium(case),
             age=ago(case.sodium.age),
             symptom=first_symptom(case),
             do=["repeat-before", line("check-symptoms-now", keep=True)],
@@ -77,7 +77,7 @@ def outdated(case: Case) -> Finding:
         )
     return card(
         "info" if case.sodium.measured is Band.MILD else "warning",
-        na=na(case),
+        na=shown_sodium(case),
         age=ago(case.sodium.age),
         do=["repeat-before"],
         why=why,
@@ -127,7 +127,7 @@ def check_due(case: Case) -> Finding:
 def glucose_shift(case: Case) -> Finding:
     """The card comes alone, without a plan, if glucose explains the low sodium (M5)."""
     latest_sodium(case)
-    require(measured_low(case), "not-low", na=na(case))
+    require(measured_low(case), "not-low", na=shown_sodium(case))
     shift = case.glucose
     if shift is None or not shift.explained:
         skip("no-glucose-shift")
@@ -140,7 +140,7 @@ def glucose_shift(case: Case) -> Finding:
         why.append(line("loose-pair", keep=True))
     return card(
         "info",
-        na=na(case),
+        na=shown_sodium(case),
         glucose=values["glucose"],
         katz=values["katz"],
         hillier=values["hillier"],
@@ -154,7 +154,7 @@ def glucose_shift(case: Case) -> Finding:
 def artifact(case: Case) -> Finding:
     """The card comes if osmolality or a direct measurement speaks against low sodium (M6)."""
     latest_sodium(case)
-    low = _low_value(case) or skip("not-low", na=na(case))
+    low = _low_value(case) or skip("not-low", na=shown_sodium(case))
     pseudo = case.pseudo
     if pseudo is None or pseudo.kind == "hint" or explained_by_glucose(case):
         skip("no-artifact")
@@ -189,7 +189,7 @@ def artifact(case: Case) -> Finding:
 def _low_value(case: Case) -> str:
     """Return the low value: the latest, or the laboratory's that a direct one follows (S3)."""
     if measured_low(case):
-        return na(case)
+        return shown_sodium(case)
     other = case.sodium.other_method
     return other.shown if other and direct_reading_normal(case) else ""
 
@@ -222,7 +222,7 @@ def implausible(case: Case) -> Finding:
     return card(
         "warning",
         "below",
-        na=na(case),
+        na=shown_sodium(case),
         do=[
             line("treat-as-severe", keep=True),
             "rule-out-contamination",
@@ -257,7 +257,6 @@ def _not_used(case: Case, why: Literal["unit", "implausible"]) -> Finding:
         do=["check-chart"],
         why=[line("not-used", value=value, time=time, keep=True), used],
         offer=[repeat_sodium()],
-        slot="rate",
     )
 
 
@@ -275,5 +274,4 @@ def jump(case: Case) -> Finding:
         do=[line("repeat-at-once", keep=True), "rule-out-contamination"],
         why=[samples],
         offer=[repeat_sodium(priority="stat")],
-        slot="rate",
     )

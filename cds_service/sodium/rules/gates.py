@@ -24,34 +24,34 @@ def latest_sodium(case: Case) -> Sample:
 
 def require_actionable(case: Case) -> None:
     """Skip if the latest sodium is not recent enough to act on (B.0.2, M17)."""
-    require(actionable(case), "too-old", na=na(case), age=ago(case.sodium.age))
+    require(actionable(case), "too-old", na=shown_sodium(case), age=ago(case.sodium.age))
 
 
 def require_not_stale(case: Case) -> None:
     """Skip if the latest sodium is so old that even a repeat of it would be no news (M17)."""
     stale = case.sodium.freshness is Freshness.STALE
-    require(not stale, "too-old", na=na(case), age=ago(case.sodium.age))
+    require(not stale, "too-old", na=shown_sodium(case), age=ago(case.sodium.age))
 
 
 def require_unexplained_by_glucose(case: Case) -> None:
     """Skip if high glucose explains the low sodium: PV-GLU is its card (M5)."""
-    require(not explained_by_glucose(case), "glucose-explains", na=na(case))
+    require(not explained_by_glucose(case), "glucose-explains", na=shown_sodium(case))
 
 
 def require_methods_agree(case: Case) -> None:
     """Skip if a direct measurement contradicts the low value: PV-PSEUDO is its card (M6 b)."""
-    require(not direct_reading_normal(case), "methods-contradict", na=na(case))
+    require(not direct_reading_normal(case), "methods-contradict", na=shown_sodium(case))
 
 
 def require_low(case: Case) -> None:
     """Skip unless the sodium in use, corrected for glucose, is low by the profile."""
-    require(case.sodium.low, "not-low", na=na(case))
+    require(case.sodium.low, "not-low", na=shown_sodium(case))
 
 
 def require_low_sodium(case: Case) -> None:
     """Skip unless a card may rest on the latest sodium being low: measured, real and recent."""
     latest_sodium(case)
-    require(measured_low(case), "not-low", na=na(case))
+    require(measured_low(case), "not-low", na=shown_sodium(case))
     require_unexplained_by_glucose(case)
     require_low(case)
     require_methods_agree(case)
@@ -61,7 +61,7 @@ def require_low_sodium(case: Case) -> None:
 def require_not_outranked(case: Case) -> None:
     """Skip if a card more urgent than that of the band leads."""
     require(not emergency(case), "emergency-leads")
-    require(not below_plausible(case), "implausible-leads", na=na(case))
+    require(not below_plausible(case), "implausible-leads", na=shown_sodium(case))
     require(case.sodium.acute is None, "acute-leads")
 
 
@@ -108,7 +108,7 @@ def measured_low(case: Case) -> bool:
     return case.sodium.latest is not None and case.sodium.measured is not Band.NORMAL
 
 
-def na(case: Case) -> str:
+def shown_sodium(case: Case) -> str:
     """Return the latest sodium as a card writes it; empty without one."""
     return case.sodium.latest.shown if case.sodium.latest else ""
 

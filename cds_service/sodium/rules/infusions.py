@@ -11,10 +11,10 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
     latest_sodium,
-    na,
     require_actionable,
     require_low,
     require_methods_agree,
+    shown_sodium,
 )
 from cds_service.sodium.rules.order_helpers import (
     beside,
@@ -104,7 +104,7 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
         "warning",
         "main" if drug else "water",
         drug=drug,
-        na=na(case),
+        na=shown_sodium(case),
         do=["choose-isotonic", "deliberate"],
         why=["free-water"],
         offer=[sodium_today()],

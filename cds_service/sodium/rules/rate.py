@@ -13,7 +13,7 @@ from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.rules.background import limit_line
 from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.follow_up import repeat_sodium
-from cds_service.sodium.rules.gates import at, na
+from cds_service.sodium.rules.gates import at, shown_sodium
 from cds_service.sodium.rules.plan import risk_lines
 
 
@@ -61,7 +61,7 @@ def _card(case: Case, worst: RatePair, do: list[str | Line], repeat_after: timed
         gap=in_hours(worst.gap),
         limit=limit,
         left=max(limit - rate.rise_now, Decimal(0)),
-        na=na(case) or worst.end.shown,
+        na=shown_sodium(case) or worst.end.shown,
         do=do,
         why=[
             _samples_line(case, worst),
@@ -70,7 +70,6 @@ def _card(case: Case, worst: RatePair, do: list[str | Line], repeat_after: timed
             *risk_lines(case),
         ],
         offer=[repeat],
-        slot="rate",
     )
 
 

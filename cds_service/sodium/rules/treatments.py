@@ -17,8 +17,8 @@ from cds_service.sodium.rules.gates import (
     ever_recorded,
     heart_failure,
     in_use,
-    na,
     recorded,
+    shown_sodium,
 )
 from cds_service.sodium.rules.order_helpers import (
     beside,
@@ -169,7 +169,7 @@ def _hold_diuretic(case: Case, order: Order, drug: DrugMatch) -> Finding:
     return card(
         "warning",
         drug=drug.name,
-        na=na(case),
+        na=shown_sodium(case),
         do=[
             "heart-failure-text" if heart_failure(case) else "hold-diuretic",
             "kidney-and-potassium",

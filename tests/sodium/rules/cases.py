@@ -212,6 +212,11 @@ def summary(finding: Finding) -> str:
     return render(service().rules[finding.rule].summary[finding.variant], finding.facts)
 
 
+def slot(finding: Finding) -> str:
+    """Which card the finding shares with others, as hooks/ gives it."""
+    return service().rules[finding.rule].slot_of(finding.variant)
+
+
 def text_of(finding: Finding, line: Line) -> str:
     """The line as the card shows it: the rule's own words, else the shared ones."""
     return render(template_of(finding.rule, line.key), line.facts)

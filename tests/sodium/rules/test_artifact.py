@@ -25,6 +25,7 @@ from tests.sodium.rules.cases import (
     offer,
     reason,
     rise,
+    slot,
     sodium,
     summary,
 )
@@ -137,7 +138,7 @@ def test_a_wrong_unit_without_another_value_says_that_none_was_used() -> None:
 def test_an_implausible_value_is_told_beside_the_card_of_the_value_in_use() -> None:
     found = fired(a_case("123", sodium=rejected("implausible", "12.8", "mmol/L", na="123")))
     assert set(found) == {"PV-MOD", "DQ-PLAUS"}
-    assert found["DQ-PLAUS"].slot == "rate"
+    assert slot(found["DQ-PLAUS"]) == "rate"
 
 
 @pytest.mark.parametrize(("setting", "hours"), [("inpatient", 25), ("outpatient", 31 * 24)])
@@ -163,7 +164,7 @@ def test_sodium_88_is_used_as_severe_until_disproved() -> None:
     assert list(found) == ["DQ-PLAUS"]
     card = found["DQ-PLAUS"]
     assert card.indicator == "warning"
-    assert card.slot == "sodium"
+    assert slot(card) == "sodium"
     assert summary(card) == (
         "Sodium 88 mmol/L is below the plausible range: repeat at once, treat as severe until disproved"
     )
@@ -192,7 +193,7 @@ def test_a_jump_asks_to_repeat_the_sample(amount: str, base: str, word: str) -> 
     pair = rise(amount, 3, base)
     card = fired(a_case("136", rate=RateView(jump=pair)))["DQ-DELTA"]
     assert card.indicator == "warning"
-    assert card.slot == "rate"
+    assert slot(card) == "rate"
     assert f"Sodium {word} mmol/L in 3 h" in summary(card)
 
 

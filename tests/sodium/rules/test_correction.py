@@ -22,6 +22,7 @@ from tests.sodium.rules.cases import (
     on,
     reason,
     rise,
+    slot,
     summary,
 )
 
@@ -78,7 +79,7 @@ def near(variant: Any, level: Any = "info", **more: Any) -> RateView:
 def test_each_kind_of_over_correction_has_its_words(rate: RateView, text: str) -> None:
     card = fired(a_case("127", rate=rate))["RATE-OVER"]
     assert summary(card) == text
-    assert card.slot == "rate"
+    assert slot(card) == "rate"
     assert card.indicator == rate.level
     assert kinds(card)[0].startswith("repeat-sodium")
 
@@ -107,7 +108,7 @@ def test_each_kind_of_over_correction_has_its_words(rate: RateView, text: str) -
 def test_each_kind_of_near_miss_has_its_words(rate: RateView, text: str) -> None:
     card = fired(a_case("127", rate=rate))["RATE-NEAR"]
     assert summary(card) == text
-    assert card.slot == "rate"
+    assert slot(card) == "rate"
 
 
 def test_a_rise_just_over_the_limit_is_not_rounded_onto_it() -> None:
