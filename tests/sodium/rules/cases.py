@@ -245,10 +245,10 @@ def kinds(finding: Finding) -> list[str]:
 
 def render(template: str, facts: Any) -> str:
     """Fill a template; a name without a fact is a KeyError."""
-    return Template(template).substitute({name: told(fact) for name, fact in facts.items()})
+    return Template(template).substitute({name: in_words(fact) for name, fact in facts.items()})
 
 
-def told(fact: Fact) -> str:
+def in_words(fact: Fact) -> str:
     """A fact in words: keys of hooks/ by their prefix, record text as it is."""
     if isinstance(fact, RecordText):
         return fact.value

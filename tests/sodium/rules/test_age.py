@@ -33,7 +33,7 @@ def test_an_aging_low_value_asks_only_for_a_repeat(na: str, indicator: str) -> N
     assert kinds(card) == ["repeat-sodium-now"]
 
 
-def test_an_aging_value_with_a_seizure_asks_for_a_repeat_at_once() -> None:
+def test_an_aging_value_with_a_seizure_is_repeated_at_once() -> None:
     symptoms = Symptoms(severe=("seizure",), attributable=True)
     card = fired(a_case("131", sodium=aging("131"), symptoms=symptoms))["PV-AGE"]
     assert card.indicator == "warning"
@@ -55,7 +55,7 @@ def test_an_aging_normal_value_is_silent() -> None:
     assert reason("PV-AGE", a_case("138", sodium=aging("138"))) == "not-low"
 
 
-def test_a_new_drug_in_an_older_adult_without_any_sodium_asks_for_a_check() -> None:
+def test_a_new_drug_in_an_older_adult_without_any_sodium_needs_a_check() -> None:
     found = fired(a_case("", age_years=65, exposures=NEW))
     assert list(found) == ["PV-DRUGCHK"]
     card = found["PV-DRUGCHK"]
@@ -98,7 +98,7 @@ def test_a_sodium_of_91_days_ago_is_no_baseline() -> None:
         (a_case("", age_years=70, exposures=NEW, missing={"sodium": "timeout"}), "sodium-unread"),
     ],
 )
-def test_the_check_is_not_asked_for_without_need(case: Case, why: str) -> None:
+def test_the_check_does_not_come_without_need(case: Case, why: str) -> None:
     assert reason("PV-DRUGCHK", case) == why
 
 

@@ -1,4 +1,4 @@
-"""Whatever a record holds, every rule answers, and every answer can be told in the words of hooks/."""
+"""Every rule answers every record, and hooks/ has the words of every answer."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_every_rule_answers_any_record_in_words(snapshot: Any, profile: str) -> 
     profile=st.sampled_from(["aasld", "european"]),
     order=st.permutations(PARTS),
 )
-def test_every_part_of_a_case_can_be_asked_for_in_any_order(
+def test_the_parts_of_a_case_are_the_same_in_any_order(
     snapshot: Any, profile: str, order: Any
 ) -> None:
     known = knowledge()

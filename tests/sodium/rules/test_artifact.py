@@ -104,7 +104,7 @@ def test_a_normal_direct_measurement_replaces_every_band_card(na: str) -> None:
     assert "138" in summary(found["PV-PSEUDO"])
 
 
-def test_a_normal_direct_measurement_with_severe_symptoms_asks_to_repeat_now() -> None:
+def test_a_normal_direct_measurement_with_severe_symptoms_is_repeated_now() -> None:
     found = fired(
         a_case("115", pseudo=DIRECT, symptoms=Symptoms(severe=("seizure",), attributable=True))
     )
@@ -130,12 +130,12 @@ def test_a_wrong_unit_is_named_and_the_value_used_instead_too() -> None:
     assert "Used instead: 138 mmol/L (today 10:00)." in detail(card)
 
 
-def test_a_wrong_unit_without_another_value_says_that_none_was_used() -> None:
+def test_a_wrong_unit_without_another_value_shows_that_no_value_was_used() -> None:
     card = fired(a_case("", sodium=rejected("unit", "135", "mg/dL", na="")))["DQ-UNIT"]
     assert "none-used" in keys(card)
 
 
-def test_an_implausible_value_is_told_beside_the_card_of_the_value_in_use() -> None:
+def test_an_implausible_value_is_shown_beside_the_card_of_the_value_in_use() -> None:
     found = fired(a_case("123", sodium=rejected("implausible", "12.8", "mmol/L", na="123")))
     assert set(found) == {"PV-MOD", "DQ-PLAUS"}
     assert slot(found["DQ-PLAUS"]) == "rate"
@@ -147,7 +147,7 @@ def test_an_old_unusable_result_is_no_news(setting: str, hours: float) -> None:
     assert reason("DQ-UNIT", case) == "rejected-old"
 
 
-def test_a_missing_unit_is_said_in_words() -> None:
+def test_a_missing_unit_is_shown_in_words() -> None:
     card = fired(a_case("138", sodium=rejected("unit", "310", "")))["DQ-UNIT"]
     assert card.variant == "no-unit"
     assert "without unit" in summary(card)
@@ -189,7 +189,7 @@ def test_sodium_88_with_a_seizure_is_an_emergency_too() -> None:
 @pytest.mark.parametrize(
     ("amount", "base", "word"), [("14", "118", "up 14"), ("-14", "140", "down 14")]
 )
-def test_a_jump_asks_to_repeat_the_sample(amount: str, base: str, word: str) -> None:
+def test_a_jump_leads_to_a_repeat_of_the_sample(amount: str, base: str, word: str) -> None:
     pair = rise(amount, 3, base)
     card = fired(a_case("136", rate=RateView(jump=pair)))["DQ-DELTA"]
     assert card.indicator == "warning"

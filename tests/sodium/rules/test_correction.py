@@ -158,7 +158,7 @@ def test_in_dialysis_the_dialysate_is_checked_and_nothing_is_stopped() -> None:
     assert "stop-raising" not in keys(card)
 
 
-def test_after_lowering_the_card_asks_not_to_let_it_rise_again() -> None:
+def test_after_lowering_the_card_warns_of_another_rise() -> None:
     card = fired(a_case("117", rate=over("was", "warning")))["RATE-OVER"]
     assert keys(card)[0] == "keep-down"
 
@@ -170,7 +170,7 @@ def test_after_lowering_the_card_asks_not_to_let_it_rise_again() -> None:
         "glucose-shift", "glucose-one-end", "estimated", "dialysis", "acute",
     ],
 )  # fmt: skip
-def test_every_doubt_about_a_rise_is_told(note: str) -> None:
+def test_every_doubt_about_a_rise_is_shown(note: str) -> None:
     card = fired(a_case("127", rate=over("fast", notes=(note,))))["RATE-OVER"]
     assert f"note-{note}" in keys(card)
     assert detail(card)

@@ -123,7 +123,7 @@ def test_the_cramp_panel_skips_what_was_measured_lately(
     assert len(labs[0].analytes) == asked
 
 
-def test_without_cramps_nothing_is_said_of_them() -> None:
+def test_without_cramps_no_card_speaks_of_them() -> None:
     case = a_case("131", problems=CIRRHOSIS, readings={"egfr": "75"})
     assert cramp_suggestions(case) == []
     assert not any("ramp" in line for line in detail(only(case)))

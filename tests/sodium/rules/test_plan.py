@@ -21,6 +21,7 @@ from tests.sodium.rules.cases import (
     exposure,
     fired,
     glucose,
+    in_words,
     keys,
     kinds,
     offer,
@@ -28,7 +29,6 @@ from tests.sodium.rules.cases import (
     problem,
     rise,
     sodium,
-    told,
     volume,
 )
 
@@ -246,7 +246,7 @@ def detail_starts(shown: Any, text: str) -> bool:
         Line("text-hyper-mild"),
     ],
 )
-def test_a_withheld_restriction_tells_its_reason(line: Line) -> None:
+def test_a_withheld_restriction_shows_its_reason(line: Line) -> None:
     shown = card(a_case("123", restriction=Restriction(verdict="text", reasons=(line,))))
     assert line.key in keys(shown)
     assert not any(k.startswith("fluid-restriction") for k in kinds(shown))
@@ -270,11 +270,11 @@ def test_what_was_not_seen_ends_the_label_of_the_restriction() -> None:
         a_case("123", volume=HYPER, restriction=offer("caveat-bp", likely_insufficient=True))
     )
     button = next(s for s in shown.suggestions if s.kind == "fluid-restriction-caveats")
-    assert told(button.facts["caveats"]) == "BP not seen, likely to be insufficient"
+    assert in_words(button.facts["caveats"]) == "BP not seen, likely to be insufficient"
     assert button.actions == (DraftOrder(OrderTemplate.FLUID_RESTRICTION, "1000"),)
 
 
-def test_severe_low_sodium_asks_for_severe_symptoms_before_restriction() -> None:
+def test_severe_low_sodium_is_checked_for_severe_symptoms_before_restriction() -> None:
     shown = card(a_case("115", volume=HYPER, problems=CIRRHOSIS, restriction=offer()))
     order = keys(shown)
     assert order.index("restriction-severe") < order.index("restriction-overload")
@@ -305,7 +305,7 @@ def test_salty_food_is_never_advised_in_heart_failure_or_cirrhosis() -> None:
         assert "salty-food" not in keys(card(a_case("123", volume=euvolemic, problems=problems)))
 
 
-def test_a_weak_hint_at_overload_is_told_as_a_hint() -> None:
+def test_a_weak_hint_at_overload_is_shown_as_a_hint() -> None:
     shown = card(a_case("123", volume=volume(Volume.UNKNOWN, hint=("cirrhosis",))))
     assert "volume-hint" in keys(shown)
 
@@ -341,7 +341,7 @@ def withheld(*keys_of: str, **more: Any) -> Restriction:
     )
 
 
-def test_a_sign_of_depletion_leads_and_no_conditional_restriction_stands_beside_it() -> None:
+def test_a_sign_of_depletion_leads_without_a_conditional_restriction_beside_it() -> None:
     flag = Line("withheld-systolic-low", {"value": "84"})
     verdict = withheld("withheld-volume-unknown", "withheld-systolic-low", red_flags=(flag,))
     shown = card(a_case("123", restriction=verdict))

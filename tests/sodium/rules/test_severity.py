@@ -76,7 +76,7 @@ def test_no_further_bolus_is_advised_where_sodium_already_rose_too_fast() -> Non
 @pytest.mark.parametrize(
     ("na", "indicator"), [("129.9", "critical"), ("130", "warning"), ("134", "warning")]
 )
-def test_brain_edema_with_any_low_sodium_asks_for_neurocritical_advice(
+def test_brain_edema_with_any_low_sodium_needs_neurocritical_advice(
     na: str, indicator: str
 ) -> None:
     edema = Symptoms(severe=("cerebral-edema",), brain_edema=True)
@@ -99,7 +99,7 @@ def test_a_severe_symptom_at_sodium_131_is_no_sodium_emergency() -> None:
 @pytest.mark.parametrize(
     ("na", "indicator"), [("125.9", "critical"), ("126", "warning"), ("128", "warning")]
 )
-def test_an_acute_fall_leads_whatever_the_band(na: str, indicator: str) -> None:
+def test_an_acute_fall_leads_in_every_band(na: str, indicator: str) -> None:
     found = fired(a_case(na, sodium=sodium(na, acute=fall("14", 20))))
     assert list(found) == ["PV-ACUTE"]
     card = found["PV-ACUTE"]
@@ -108,7 +108,7 @@ def test_an_acute_fall_leads_whatever_the_band(na: str, indicator: str) -> None:
     assert kinds(card) == ["repeat-sodium-stat", "workup-stat"]
 
 
-def test_an_acute_fall_with_a_seizure_is_told_by_both_rules() -> None:
+def test_an_acute_fall_with_a_seizure_is_shown_by_both_rules() -> None:
     both = fired(a_case("128", sodium=sodium("128", acute=fall("14", 20)), symptoms=SEIZURE))
     assert list(both) == ["PV-SYMP", "PV-ACUTE"]
     assert "acute-too" in keys(both["PV-SYMP"])
@@ -143,7 +143,7 @@ def test_normal_sodium_is_silent_and_every_rule_says_why(na: str, profile: str) 
     assert reason("PV-MILD", case) == "not-low"
 
 
-def test_a_severe_value_asks_to_check_symptoms_repeat_and_work_up() -> None:
+def test_a_severe_value_is_checked_repeated_and_worked_up() -> None:
     card = fired(a_case("115"))["PV-SEV"]
     assert card.indicator == "critical"
     assert summary(card) == (
@@ -200,7 +200,7 @@ def test_an_estimated_rise_is_not_taken_for_treatment() -> None:
     assert fired(a_case("117", rate=rate))["PV-SEV"].indicator == "critical"
 
 
-def test_outside_hospital_a_severe_value_asks_for_same_day_assessment() -> None:
+def test_outside_hospital_a_severe_value_is_assessed_the_same_day() -> None:
     card = fired(a_case("115", setting="outpatient"))["PV-SEV"]
     assert "monitor-severe-outpatient" in keys(card)
     assert "monitor-severe" not in keys(card)

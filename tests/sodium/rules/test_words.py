@@ -285,7 +285,7 @@ def test_every_button_has_words_with_exactly_the_facts_it_is_given() -> None:
     assert wrong == set()
 
 
-def test_every_fact_of_a_line_can_be_told_in_words() -> None:
+def test_every_fact_of_a_line_has_words() -> None:
     assert all(all(detail(finding)) for finding in seen()[0])
 
 
