@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from cds_service.engine.finding import Line
@@ -12,6 +13,11 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.glucose import GlucoseShift
 from cds_service.sodium.rules.gates import at
+
+
+def lines_of(checks: Mapping[str, object], *, keep: bool = False) -> list[Line]:
+    """Return the lines whose check holds, in the order of the table."""
+    return [line(key, keep=keep) for key, holds in checks.items() if holds]
 
 
 def first_symptom(case: Case) -> str:
@@ -43,9 +49,8 @@ def acute_lines(case: Case) -> list[Line]:
 
 def fall_lines(case: Case) -> list[Line]:
     """Return that even mild low sodium goes with falls, if the patient may fall (S1-15, S2-17)."""
-    if not case.symptoms.falls_risk:
-        return []
-    return [line("falls-cramp" if case.symptoms.cramp else "falls")]
+    risk, cramp = case.symptoms.falls_risk, case.symptoms.cramp
+    return lines_of({"falls-cramp": risk and cramp, "falls": risk and not cramp})
 
 
 def limit_line(case: Case) -> Line:
@@ -88,7 +93,7 @@ def result_lines(case: Case) -> list[Line]:
         "doubt-result-time": latest.result_time,
         "doubt-age-unknown": case.age_years is None,
     }
-    lines = [line(key, keep=True) for key, holds in doubts.items() if holds]
+    lines = lines_of(doubts, keep=True)
     if latest.comparator:
         lines.append(line("doubt-bound", na=latest.shown, keep=True))
     return lines

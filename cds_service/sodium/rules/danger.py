@@ -14,6 +14,7 @@ from cds_service.sodium.rules.background import (
     fall_lines,
     first_symptom,
     limit_line,
+    lines_of,
     started_within,
     suspects,
     symptom_lines,
@@ -140,9 +141,6 @@ def severe(case: Case) -> Finding:
     latest, rise = latest_sodium(case), planned_rise(case)
     fresh_for = case.limits.rising_fresh_hours
     due = fresh_for - case.sodium.age
-    do = [line("check-symptoms", keep=True)]
-    if inpatient(case):
-        do.append(line("severe-advice"))
     return card(
         "warning" if rise else "critical",
         f"{'rising' if rise else 'main'}-{case.limits.profile}",
@@ -150,7 +148,13 @@ def severe(case: Case) -> Finding:
         age=ago(case.sodium.age),
         more_facts={"rise": rise.rise, "hours": in_hours(rise.over)} if rise else {},
         time=at(case, latest.at + fresh_for),
-        do=[*do, monitoring(case), *plan_lines(case), *cramp_lines(case)],
+        do=[
+            line("check-symptoms", keep=True),
+            *lines_of({"severe-advice": inpatient(case)}),
+            monitoring(case),
+            *plan_lines(case),
+            *cramp_lines(case),
+        ],
         why=[*_band_reasons(case), *plan_advice(case)],
         offer=[
             repeat_sodium(due, "urgent") if rise else repeat_sodium(priority="stat"),
@@ -214,8 +218,18 @@ def mild_with_symptoms(case: Case) -> Finding:
         _symptom_variant(case, symptom, near_normal),
         na=shown_sodium(case),
         symptom=symptom,
-        do=[*_today_lines(case), *plan_lines(case), *cramp_lines(case), monitoring(case)],
-        why=[*_band_reasons(case), "no-hypertonic", *plan_advice(case), *_cramp_advice(case)],
+        do=[
+            *lines_of({"same-day": same_day(case)}, keep=True),
+            *plan_lines(case),
+            *cramp_lines(case),
+            monitoring(case),
+        ],
+        why=[
+            *_band_reasons(case),
+            "no-hypertonic",
+            *plan_advice(case),
+            *lines_of({"cramp-mechanism": case.symptoms.cramp}),  # S1-2 to S1-4
+        ],
         offer=_symptom_drafts(case, near_normal),
         drugs=suspects(case),
     )
@@ -266,15 +280,6 @@ def _symptom_drafts(case: Case, near_normal: bool) -> list[Suggestion]:
         drafts += workup_suggestions(case)
     drafts += stop_suggestions(case) if near_normal else plan_suggestions(case)
     return drafts + cramp_suggestions(case)
-
-
-def _today_lines(case: Case) -> list[Line]:
-    return [line("same-day", keep=True)] if same_day(case) else []
-
-
-def _cramp_advice(case: Case) -> list[Line]:
-    """Return how low sodium is thought to act on muscle (S1-2 to S1-4)."""
-    return [line("cramp-mechanism")] if case.symptoms.cramp else []
 
 
 @chart_rule("PV-MILD")

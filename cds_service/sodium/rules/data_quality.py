@@ -15,6 +15,7 @@ from cds_service.sodium.rules.background import (
     drug_lines,
     first_symptom,
     glucose_facts,
+    lines_of,
     result_lines,
     started_within,
     suspects,
@@ -133,19 +134,18 @@ def glucose_shift(case: Case) -> Finding:
         skip("no-glucose-shift")
     require_not_stale(case)
     values = glucose_facts(shift)
-    why = [line("formulas", keep=False, **values)]
-    if shift.hillier_fits:
-        why.append(line("hillier-fits"))
-    if shift.loose_pair:
-        why.append(line("loose-pair", keep=True))
     return card(
         "info",
         na=shown_sodium(case),
-        glucose=values["glucose"],
-        katz=values["katz"],
-        hillier=values["hillier"],
+        more_facts=values,
         do=["treat-glucose", "monitor-glucose"],
-        why=[*why, *result_lines(case), *symptom_lines(case)],
+        why=[
+            line("formulas", keep=False, **values),
+            *lines_of({"hillier-fits": shift.hillier_fits}),
+            *lines_of({"loose-pair": shift.loose_pair}, keep=True),
+            *result_lines(case),
+            *symptom_lines(case),
+        ],
         offer=[repeat_sodium(case.limits.repeat_near_hours)],
     )
 

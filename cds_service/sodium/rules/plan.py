@@ -16,7 +16,7 @@ from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Probl
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Band, Reading
-from cds_service.sodium.rules.background import doubt_lines, drug_lines
+from cds_service.sodium.rules.background import doubt_lines, drug_lines, lines_of
 from cds_service.sodium.rules.follow_up import cramp_labs, has_mild_symptom
 from cds_service.sodium.rules.gates import (
     cirrhosis,
@@ -96,14 +96,14 @@ def restriction_lines(case: Case) -> list[Line]:
         return list(restriction.reasons)
     if restriction.verdict != "offer":
         return _leading_reason(case)
-    lines = []
-    if case.sodium.measured is Band.SEVERE:
-        lines.append(line("restriction-severe", keep=True))
-    lines.append(line(_offer(case), ml=case.limits.fluid_ml_day, keep=True))
-    if not any(case.snapshot.complete(source) for source in FLUID_ORDERS):
-        # The prefetch does not hold such orders, so an existing restriction may have been missed.
-        lines.append(line("restriction-orders-unread", keep=True))
-    return lines
+    severe = case.sodium.measured is Band.SEVERE
+    # The prefetch holds no such orders, so that an existing restriction may have been missed.
+    unread = not any(case.snapshot.complete(source) for source in FLUID_ORDERS)
+    return [
+        *lines_of({"restriction-severe": severe}, keep=True),
+        line(_offer(case), ml=case.limits.fluid_ml_day, keep=True),
+        *lines_of({"restriction-orders-unread": unread}, keep=True),
+    ]
 
 
 def restriction_suggestions(case: Case) -> list[Suggestion]:
@@ -166,8 +166,10 @@ def volume_lines(case: Case) -> list[Line]:
     if not volume.evidence:
         return []
     evidence = joined("evidence", volume.evidence)
-    judged = line(f"volume-{volume.status}", evidence=evidence, keep=True)
-    return [judged, line("siadh-pattern", keep=True)] if volume.by_labs else [judged]
+    return [
+        line(f"volume-{volume.status}", evidence=evidence, keep=True),
+        *lines_of({"siadh-pattern": volume.by_labs}, keep=True),
+    ]
 
 
 def risk_lines(case: Case) -> list[Line]:
@@ -319,11 +321,12 @@ def cramp_lines(case: Case) -> list[Line]:
     """Return what to do about cramps in cirrhosis (S15, S1-13)."""
     if not (case.symptoms.cramp and cirrhosis(case)):
         return []
-    treatment = _cramp_treatment(case)
-    if heart_failure(case) or rising_too_fast(case):
-        return [treatment]
+    keep_diuretic = heart_failure(case) or rising_too_fast(case)
     on_diuretic = case.exposures.of(*case.sets.diuretics.members)
-    return [line("cramp-diuretic"), treatment] if on_diuretic else [treatment]
+    return [
+        *lines_of({"cramp-diuretic": on_diuretic and not keep_diuretic}),
+        _cramp_treatment(case),
+    ]
 
 
 def cramp_background(case: Case) -> list[Line]:
@@ -392,32 +395,24 @@ def _cramp_treatment(case: Case) -> Line:
 def plan_advice(case: Case) -> list[Line]:
     """Return the articles' advice, the first to go when a card grows too long (S9).
 
-    What changes care comes first, rationale last.
+    What changes care comes first, rationale last. What raises sodium further has no place on a
+    card that says it rose too fast.
     """
-    lines = []
-    if case.restriction.likely_insufficient:
-        lines.append(line("restriction-insufficient"))
-    if case.restriction.verdict in RESTRICTING:
-        lines.append(line("restriction-watch"))
-    if not rises_fast(case):
-        lines += _raising_advice(case)
-    if case.volume.status is Volume.HYPO:
-        lines.append(line("hypovolemia-watch"))
-    lines.append(line("treat-cause-cirrhosis" if cirrhosis(case) else "treat-cause"))
-    return lines
-
-
-def _raising_advice(case: Case) -> list[Line]:
-    """Return what raises sodium further; it has no place on a card that says it rose too fast."""
-    against = frozenset(reason.key for reason in case.restriction.reasons)
-    lines = []
-    if _vaptan_may_help(case, against):
-        lines.append(line(f"vaptan-{case.limits.profile}"))
-    if case.volume.status in WATER_COUNTS and not _may_be_dry(case, against):
-        lines.append(line("avoid-water"))
-    if _salt_may_help(case, against):
-        lines.append(line("salty-food"))
-    return lines
+    restriction, liver = case.restriction, cirrhosis(case)
+    may_rise = not rises_fast(case)
+    against = frozenset(reason.key for reason in restriction.reasons)
+    return lines_of(
+        {
+            "restriction-insufficient": restriction.likely_insufficient,
+            "restriction-watch": restriction.verdict in RESTRICTING,
+            f"vaptan-{case.limits.profile}": may_rise and _vaptan_may_help(case, against),
+            "avoid-water": may_rise and _water_may_harm(case, against),
+            "salty-food": may_rise and _salt_may_help(case, against),
+            "hypovolemia-watch": case.volume.status is Volume.HYPO,
+            "treat-cause-cirrhosis": liver,
+            "treat-cause": not liver,
+        }
+    )
 
 
 def _vaptan_may_help(case: Case, against: frozenset[str]) -> bool:
@@ -428,11 +423,12 @@ def _vaptan_may_help(case: Case, against: frozenset[str]) -> bool:
     return not case.restriction.red_flags and against.isdisjoint(NO_VAPTAN)
 
 
-def _may_be_dry(case: Case, against: frozenset[str]) -> bool:
+def _water_may_harm(case: Case, against: frozenset[str]) -> bool:
+    """Return whether water adds to the low sodium, and no sign says that the patient is dry."""
     restriction = case.restriction
     if restriction.verdict == "never" or restriction.red_flags:
-        return True
-    return not against.isdisjoint(MAY_BE_DRY)
+        return False
+    return case.volume.status in WATER_COUNTS and against.isdisjoint(MAY_BE_DRY)
 
 
 def _salt_may_help(case: Case, against: frozenset[str]) -> bool:

@@ -183,47 +183,51 @@ def gallery() -> Iterator[Case]:
         base: dict[str, Any] = {"profile": profile, "setting": setting}
         for view, symptoms in product(views(na, profile), SYMPTOMS):
             yield a_case(na, **base, sodium=view, symptoms=symptoms)
-        for rate, dialysis in product(rates(), (False, True)):
-            yield a_case(
-                na, **base, rate=rate, dialysis=dialysis, exposures=DRUGS[1], symptoms=SEVERE
-            )
-            yield a_case(
-                na, **base, rate=rate, dialysis=dialysis, risk=OdsRisk(reasons=("malnutrition",))
-            )
-        for restriction, status in product(RESTRICTIONS, VOLUMES):
-            yield a_case(na, **base, restriction=restriction, volume=status, problems=PROBLEMS[1])
-        for restriction in RESTRICTIONS:
-            yield a_case(na, **base, restriction=restriction, symptoms=CRAMP)
-        for drugs, problems, symptoms in product(DRUGS, PROBLEMS, SYMPTOMS):
-            parts = {
-                "exposures": drugs,
-                "problems": problems,
-                "symptoms": symptoms,
-                "age_years": 70,
-            }
-            for egfr in ("75", "45", "20", "") if problems and symptoms.cramp else ("75",):
-                yield a_case(na, **base, **parts, readings={"egfr": egfr} if egfr else {})
-            yield a_case(na, **base, **parts, missing={"conditions": "failed", "sodium": "failed"})
-            yield a_case(na, **base, **parts, pregnant=True, readings={"egfr": "75"})
         for pseudo, symptoms in product(PSEUDOS, SYMPTOMS):
             yield a_case(na, **base, pseudo=pseudo, symptoms=symptoms)
-        if na == "131":
-            down = sodium(na, profile=profile, falling=fall("14.25", 70))
-            yield a_case(na, **base, sodium=down, exposures=DRUGS[1])
         yield a_case(na, **base, age_years=None)
-        held = replace(DRUGS[1], on_hold=tuple(e.drug for e in DRUGS[1].active))
-        unread = {"NutritionOrder": "not-read", "ServiceRequest": "not-read"}
-        impaired = Symptoms(gcs=12, gcs_impaired=True)
-        yield a_case(
-            na, **base, exposures=held, symptoms=impaired, restriction=offer(), missing=unread
-        )
+        yield from rising_cases(na, base)
+        yield from planned_cases(na, base)
+        yield from treated_cases(na, base)
         if na == "131":
-            explained = glucose(
-                "612.5", "139.2", "143.3", explained=True, loose_pair=True, hillier_fits=True
-            )
-            partly = glucose("312.5", "134.4", "136.1", explained=False)
-            for shift in (explained, partly, replace(partly, loose_pair=True)):
-                yield a_case(na, **base, glucose=shift)
+            yield from shifted_cases(na, base)
+
+
+def rising_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
+    for rate, dialysis in product(rates(), (False, True)):
+        parts = {"rate": rate, "dialysis": dialysis}
+        yield a_case(na, **base, **parts, exposures=DRUGS[1], symptoms=SEVERE)
+        yield a_case(na, **base, **parts, risk=OdsRisk(reasons=("malnutrition",)))
+
+
+def planned_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
+    for restriction, status in product(RESTRICTIONS, VOLUMES):
+        yield a_case(na, **base, restriction=restriction, volume=status, problems=PROBLEMS[1])
+    for restriction in RESTRICTIONS:
+        yield a_case(na, **base, restriction=restriction, symptoms=CRAMP)
+    held = replace(DRUGS[1], on_hold=tuple(e.drug for e in DRUGS[1].active))
+    unread = {"NutritionOrder": "not-read", "ServiceRequest": "not-read"}
+    impaired = Symptoms(gcs=12, gcs_impaired=True)
+    yield a_case(na, **base, exposures=held, symptoms=impaired, restriction=offer(), missing=unread)
+
+
+def treated_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
+    for drugs, problems, symptoms in product(DRUGS, PROBLEMS, SYMPTOMS):
+        parts = {"exposures": drugs, "problems": problems, "symptoms": symptoms, "age_years": 70}
+        for egfr in ("75", "45", "20", "") if problems and symptoms.cramp else ("75",):
+            yield a_case(na, **base, **parts, readings={"egfr": egfr} if egfr else {})
+        yield a_case(na, **base, **parts, missing={"conditions": "failed", "sodium": "failed"})
+        yield a_case(na, **base, **parts, pregnant=True, readings={"egfr": "75"})
+
+
+def shifted_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
+    down = sodium(na, profile=base["profile"], falling=fall("14.25", 70))
+    yield a_case(na, **base, sodium=down, exposures=DRUGS[1])
+    high = {"loose_pair": True, "hillier_fits": True}
+    explained = glucose("612.5", "139.2", "143.3", explained=True, **high)
+    partly = glucose("312.5", "134.4", "136.1", explained=False)
+    for shift in (explained, partly, replace(partly, loose_pair=True)):
+        yield a_case(na, **base, glucose=shift)
 
 
 @cache
