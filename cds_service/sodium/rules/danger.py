@@ -293,8 +293,10 @@ def mild(case: Case) -> Finding:
     require(not osmolality_normal(case), "osmolality-normal")
     usual_in_pregnancy = case.pregnant and in_use(case) >= case.limits.pregnancy_mild_below
     require(not usual_in_pregnancy, "pregnancy", na=shown_sodium(case))
-    old_news = case.sodium.stable_chronic and not _new_drug_possible(case)
-    require(not old_news, "stable-chronic", na=shown_sodium(case))
+    if case.sodium.stable_chronic and case.snapshot.complete("medications", "conditions"):
+        # A drug that was started lately is news; so is one that may have been missed.
+        new = started_within(case, case.sets.watched_tiers, case.limits.new_drug_days)
+        require(new, "stable-chronic", na=shown_sodium(case))
     fall, drugs = case.sodium.falling, suspects(case)
     return card(
         "info",
@@ -325,13 +327,6 @@ def _mild_variant(case: Case) -> str:
     if case.sodium.falling:
         return "falling-drug" if case.exposures.suspects else "falling"
     return "drug" if case.exposures.suspects else "main"
-
-
-def _new_drug_possible(case: Case) -> bool:
-    """Return whether a watched drug was started lately, or the records could not be read."""
-    if not case.snapshot.complete("medications", "conditions"):
-        return True
-    return bool(started_within(case, case.sets.watched_tiers, case.limits.new_drug_days))
 
 
 def _band_reasons(case: Case) -> list[Line]:

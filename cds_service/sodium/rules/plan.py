@@ -264,12 +264,9 @@ def _should_stop(case: Case, exposure: Exposure) -> bool:
         return True
     if drug.cls != DrugClass.THIAZIDE or exposure.attribution == "unlikely":
         return False
-    mild = case.sodium.band is Band.MILD and case.volume.status is not Volume.HYPO
-    return not mild or (has_mild_symptom(case) and _below_workup(case))
-
-
-def _below_workup(case: Case) -> bool:
-    return in_use(case) < case.limits.mild_workup_below
+    if case.sodium.band is not Band.MILD or case.volume.status is Volume.HYPO:
+        return True
+    return has_mild_symptom(case) and in_use(case) < case.limits.mild_workup_below
 
 
 def _liver_forbids_diuretics(case: Case) -> bool:
