@@ -19,12 +19,12 @@ from cds_service.sodium.rules.gates import (
     actionable,
     inpatient,
     latest_sodium,
-    na,
     recorded,
     require_low,
     require_methods_agree,
     require_not_stale,
     require_unexplained_by_glucose,
+    shown_sodium,
 )
 from cds_service.sodium.rules.order_helpers import (
     baseline,
@@ -337,7 +337,7 @@ def no_baseline(case: Case, _order: Order, drugs: tuple[DrugMatch, ...]) -> Find
     require(is_older(case), "younger")
     require(not taken(case, drug), "already-taken")
     window = limits.baseline_inpatient_days if inpatient(case) else limits.baseline_outpatient_days
-    require(not latest_within(case, window), "baseline-known", na=na(case))
+    require(not latest_within(case, window), "baseline-known", na=shown_sodium(case))
     return card(
         "info",
         "main" if latest else "none",
