@@ -94,7 +94,13 @@ class MemoryServer:
             "rest": [
                 {
                     "mode": "server",
-                    "resource": [_capability(name) for name in sorted(self._resources)],
+                    "resource": [
+                        {
+                            "type": name,
+                            "interaction": [{"code": "read"}, {"code": "search-type"}],
+                        }
+                        for name in sorted(self._resources)
+                    ],
                 }
             ],
         }
@@ -115,10 +121,6 @@ class MemoryServer:
         ids = dict.fromkeys(reference.removeprefix("Medication/") for reference in named)
         known = self._resources.get("Medication", {})
         return [known[id_] for id_ in ids if id_ in known]
-
-
-def _capability(name: str) -> dict[str, Any]:
-    return {"type": name, "interaction": [{"code": "read"}, {"code": "search-type"}]}
 
 
 def _matches(resource: Resource, query: Query) -> bool:
