@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 
 from cds_service.feedback.figures import Figures, RuleFigures, Week
 from cds_service.feedback.plots import Bar, Line, Part, bars, trend
@@ -66,7 +67,7 @@ def _tiles(total: RuleFigures, unmatched: int) -> list[tuple[str, str]]:
     ]
 
 
-def _outcome_bars(figures: Figures) -> str:
+def _outcome_bars(figures: Figures) -> Markup:
     """Draws a bar for each rule with cards; empty if there is none."""
     rows: list[Bar] = []
     for rule in figures.rules:
@@ -77,19 +78,19 @@ def _outcome_bars(figures: Figures) -> str:
                 for (name, style), count in zip(_OUTCOMES, counts, strict=True)
             )
             rows.append(Bar(f"{rule.rule} · {rule.profile}", parts))
-    return bars("Cards by rule and what became of them", rows) if rows else ""
+    return bars("Cards by rule and what became of them", rows) if rows else Markup()
 
 
-def _trend_of_showings(weeks: list[tuple[date, Week]]) -> str:
+def _trend_of_showings(weeks: list[tuple[date, Week]]) -> Markup:
     if not weeks:
-        return ""
+        return Markup()
     shown = Line("shown", tuple(week.returned for _, week in weeks), "blue")
     return trend("Cards shown by week", _marks(weeks), [shown])
 
 
-def _trend_of_overrides(weeks: list[tuple[date, Week]]) -> str:
+def _trend_of_overrides(weeks: list[tuple[date, Week]]) -> Markup:
     if not weeks:
-        return ""
+        return Markup()
     shares: list[float | None] = []
     for _, week in weeks:
         answered = week.accepted + week.overridden
@@ -103,9 +104,9 @@ def _marks(weeks: list[tuple[date, Week]]) -> list[str]:
     return [f"{monday:%-d %b}" for monday, _ in weeks]
 
 
-def _reason_bars(reasons: list[tuple[str, int]]) -> str:
+def _reason_bars(reasons: list[tuple[str, int]]) -> Markup:
     if not reasons:
-        return ""
+        return Markup()
     rows = [Bar(words, (Part("cards", number, "no"),)) for words, number in reasons]
     return bars("Override reasons", rows)
 
