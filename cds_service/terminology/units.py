@@ -26,12 +26,6 @@ def factor(lab: Lab, unit: str) -> Decimal | None:
     return None if found is None else Decimal(found)
 
 
-def convert(lab: Lab, value: Decimal, unit: str) -> Decimal | None:
-    """The value in the unit of the rules; None if the unit is missing or refused."""
-    by = factor(lab, unit)
-    return value * by if by is not None and value.is_finite() else None
-
-
 MG_PER_G = Decimal(1000)
 ML_PER_L = Decimal(1000)
 ML_PER_DL = Decimal(100)

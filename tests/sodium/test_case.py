@@ -137,7 +137,7 @@ def test_results_beside_sodium_are_at_hand_in_the_units_of_the_knowledge() -> No
         replace(result("potassium", "3.0"), urine=True),
     ],
 )
-def test_a_result_that_nobody_should_use_is_left_out(unusable: LabResult) -> None:
+def test_an_unusable_result_is_left_out(unusable: LabResult) -> None:
     assert not Story(results=(unusable,)).case().risk.high
 
 
@@ -145,6 +145,23 @@ def test_a_creatinine_without_a_unit_is_not_seen_because_88_may_be_micromoles() 
     unclear = Story(results=(result("creatinine", 88, unit=""), result("gcs", 13, unit=""))).case()
     assert unclear.readings.all("creatinine") == ()
     assert unclear.symptoms.gcs == 13
+
+
+@pytest.mark.parametrize(
+    ("unusable", "why"),
+    [
+        (result("creatinine", 88, unit=""), "unit"),
+        (result("creatinine", "1E+20"), "implausible"),
+        (replace(result("creatinine", 1), status="cancelled"), "status"),
+        (replace(result("creatinine", 1), urine=True), "specimen"),
+        (replace(result("creatinine", 1), time=None), "time"),
+        (replace(result("creatinine", 1), time=Moment(at=NOW + timedelta(days=1))), "future"),
+    ],
+)
+def test_each_result_that_is_left_out_has_a_reason(unusable: LabResult, why: str) -> None:
+    readings = Story(results=(unusable,)).case().readings
+    assert readings.all("creatinine") == ()
+    assert [(r.analyte, r.why) for r in readings.left_out()] == [("creatinine", why)]
 
 
 # ---- knowledge that the clinical inputs rest on ----------

@@ -100,7 +100,7 @@ def test_near_normal_sodium_gets_no_order_even_with_a_symptom(sodium: int) -> No
         ("respiratory-failure", "never-severe"),
     ],
 )
-def test_where_restriction_harms_it_is_never_offered_whatever_the_sodium(
+def test_restriction_that_harms_is_never_offered_at_any_sodium(
     concept: str, key: str, sodium: int
 ) -> None:
     found = verdict(Story(sodium=sodium, problems=(problem(concept),)))
@@ -385,7 +385,7 @@ def test_a_reading_with_only_a_date_counts_until_the_end_of_its_day() -> None:
     assert reasons(story) == ["withheld-systolic-low"]
 
 
-def test_red_flags_are_told_whatever_the_verdict() -> None:
+def test_red_flags_are_named_with_every_verdict() -> None:
     story = with_results(Story(problems=(SIADH,)), result("systolic", 84))
     assert verdict(story).verdict == "none"
     assert [line.key for line in verdict(story).red_flags] == ["withheld-systolic-low"]
@@ -551,11 +551,10 @@ def test_every_reason_has_words_and_they_fit_its_facts() -> None:
             facts = {name: str(fact) for name, fact in line.facts.items()}
             text = Template(words().lines[line.key]).substitute(facts)
             assert text
-            for fact in facts.values():
-                for part in (p for p in fact.split("|") if ":" in p):
-                    section, key = part.split(":")
-                    known = words().symptoms if section == "symptom" else words().evidence
-                    assert key in known
+            keys = [part for fact in facts.values() for part in fact.split("|") if ":" in part]
+            for section, key in (part.split(":") for part in keys):
+                known = words().symptoms if section == "symptom" else words().evidence
+                assert key in known
 
 
 def test_birthdays_and_time_zones_do_not_turn_an_offer_into_an_error() -> None:

@@ -20,7 +20,7 @@ from tests.sodium.patients import (
     result,
 )
 
-# Recorded now, each of these alone forbids the offer, whatever else is recorded.
+# Recorded now, each of these alone forbids the offer.
 FORBIDDING_PROBLEMS = [
     "hypovolemia",
     "hypovolemic-shock",

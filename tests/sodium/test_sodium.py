@@ -1,4 +1,4 @@
-"""The sodium series: what is usable, which result stands for now, its band, age and trend."""
+"""The sodium series: what is usable, which result is the latest, its band, age and trend."""
 
 from __future__ import annotations
 
