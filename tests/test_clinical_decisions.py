@@ -1,4 +1,4 @@
-"""docs/clinical-decisions.md has an entry for each code that is cited, and each entry is complete."""
+"""docs/clinical-decisions.md has a complete entry for each code that is cited."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _words(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _python(path: Path) -> Iterator[tuple[int, str]]:
-    """Returns comments and strings; a string that is only a code is data, such as ICD-10's "N17"."""
+    """Returns comments and strings, but not a string that is only a code, such as "N17"."""
     kinds = {
         tokenize.COMMENT,
         tokenize.STRING,

@@ -1,4 +1,4 @@
-"""Dockerfile and docker-compose.yml keep what docs/container.md promises; no Docker engine is needed."""
+"""Dockerfile and docker-compose.yml are as docs/container.md says; no Docker engine is needed."""
 
 from __future__ import annotations
 

@@ -95,6 +95,6 @@ def test_no_story_holds_a_real_looking_identifier() -> None:
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 def test_any_fhir_server_accepts_the_ids_of_a_story(story: Story) -> None:
-    """HAPI and others refuse ids of digits alone from a client; R4 allows 64 letters, digits, '-' and '.'."""
+    """HAPI and others refuse ids of digits only; R4 allows 64 letters, digits, '-' and '.'."""
     for resource in story.resources:
         assert re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9.-]{1,64}", resource["id"]), resource["id"]

@@ -132,7 +132,7 @@ def applies(policy: Manifest, template: Manifest) -> bool:
 
 
 def closed(policy: Manifest) -> None:
-    """Checks that each rule of a policy names peers and ports, and no network or metadata address."""
+    """Checks that each rule of a policy names peers and ports, and no metadata address."""
     for rule in [*policy["spec"].get("egress", ()), *policy["spec"].get("ingress", ())]:
         peers = rule.get("to") or rule.get("from")
         assert peers, f"{policy['metadata']['name']}: a rule without peers lets everything through"
@@ -148,7 +148,7 @@ def closed(policy: Manifest) -> None:
 def test_the_service_starts_with_these_settings_and_needs_no_other_folder(
     manifests: list[Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It starts as in a pod, with ConfigMaps and Secret as files; it does so without a database too."""
+    """It starts as in a pod, with ConfigMaps and Secret as files, even without a database."""
     given = environment(manifests)
     for name in [name for name in os.environ if name.startswith("CDS_")]:
         monkeypatch.delenv(name)
@@ -210,7 +210,7 @@ def test_a_single_node_never_shares_its_file() -> None:
 
 
 def test_a_site_lets_out_what_its_registry_names_and_nothing_more(tmp_path: Path) -> None:
-    """The site's overlay is the one in docs/operations.md, with the policy that the command makes."""
+    """The overlay is the one in docs/operations.md, with the policy that the command makes."""
     shutil.copytree(FOLDER, tmp_path / "kubernetes")
     site = tmp_path / "kubernetes" / "overlays" / "site"
     site.mkdir()

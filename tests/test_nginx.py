@@ -81,7 +81,7 @@ def nginx(folder: Path, upstream: int) -> Iterator[Proxy]:
         text = text.replace(old, new)
     (folder / "nginx.conf").write_text(text)
     log = (folder / "nginx.log").open("w")
-    # In the container all of nginx is one user; started by root, its workers could not write to our folder.
+    # In the container all of nginx is one user; as root, its workers could not write here.
     options = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     process = subprocess.Popen(
         [found, "-c", f"{folder}/nginx.conf", "-p", str(folder), "-e", "stderr", "-g", options],
@@ -128,7 +128,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        started(service, f"http://127.0.0.1:{port}")  # type: ignore[arg-type]  # its output is not looked at
+        started(service, f"http://127.0.0.1:{port}")  # type: ignore[arg-type]  # its output is not read
         with nginx(folder, port) as running:
             yield running
     finally:

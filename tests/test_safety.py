@@ -1,7 +1,7 @@
-"""Safety end to end: whatever the record holds, no card offers what could harm, and cards keep their limits.
+"""For any record, no card offers an action that could harm, and cards keep their limits.
 
-What is expected is worked out from the generated record alone, by lists written here from the clinical decisions
-(B.2, M5, M7 to M9, M15), not from the service's own view of it.
+The expected answer is worked out from the generated record alone, with lists that are written here
+from the clinical decisions (B.2, M5, M7 to M9, M15), not from the service's own view of the record.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ def _once(*resources: Resource) -> tuple[Resource, ...]:
 
 
 def _sound(card: Card) -> None:
-    """Checks the limits of a card, and that it drafts nothing that a prescriber must decide alone."""
+    """Checks the limits of a card, and that it drafts no dose that a prescriber must decide."""
     assert len(card.summary) < 140
     assert len(card.detail) <= 1500
     assert "$" not in card.text

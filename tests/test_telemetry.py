@@ -1,4 +1,4 @@
-"""Log lines have a fixed layout that an operator's tools can parse, and each call has its own id."""
+"""Log lines have a fixed layout that tools can parse, and each call has its own id."""
 
 from __future__ import annotations
 

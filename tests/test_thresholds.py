@@ -1,6 +1,6 @@
-"""Numbers at their edge, end to end: the last amount at which a card says something, and the next one.
+"""Each number is tried at its edge: the last amount at which a card changes, and the next one.
 
-Every number of thresholds.toml has a test on both sides of it, here or in tests/sodium: see `make mutate`.
+Each number of thresholds.toml has a test on both sides, here or in tests/sodium (`make mutate`).
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def service(folder: Path) -> Iterator[str]:
         env=os.environ | environment,
         stderr=subprocess.DEVNULL,
     )
-    yield started(process, f"http://127.0.0.1:{port}")  # type: ignore[arg-type]  # its output is not looked at
+    yield started(process, f"http://127.0.0.1:{port}")  # type: ignore[arg-type]  # its output is not read
     process.send_signal(signal.SIGTERM)
     assert process.wait(START_S) == 0
 

@@ -1,4 +1,4 @@
-"""`cds-service demo load` writes the stories to good and bad FHIR servers; live reads give the same cards."""
+"""`cds-service demo load` writes the stories; live reads then give the same cards."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def reading(base: str, profile: str, folder: Path) -> FlaskClient:
 
 
 def live_cards(story: Story, base: str, folder: Path) -> list[dict[str, Any]]:
-    """Returns the cards of a service that reads the story from `base`, under the story's profile."""
+    """Returns the cards of a service that reads the story from `base`."""
     client = reading(base, story.file.profile, folder)
     call = live_call(story, base, None, datetime.now(UTC))
     assert "prefetch" not in call
@@ -117,7 +117,7 @@ def test_a_second_run_brings_the_same_resources_to_its_own_minute(
     assert first["asOf"] == datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:00Z")
     loaded = {name: json.dumps(r, default=str) for name, r in store.held.resources.items()}
     shifted = stories["cramps-in-siadh"].resources_at(datetime.fromisoformat(first["asOf"]))
-    # Numbers travel as JSON, so they are compared as JSON; the label is the one thing that was added.
+    # Numbers are sent as JSON, so they are compared as JSON; only the label was added.
     assert {f"{r['resourceType']}/{r['id']}" for r in shifted} == set(loaded)
     for resource in shifted:
         there = dict(store.held.resources[f"{resource['resourceType']}/{resource['id']}"])

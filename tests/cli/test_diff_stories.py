@@ -1,4 +1,4 @@
-"""`cds-service diff-stories` shows a pharmacist what a change of hooks/ does before it is in use."""
+"""`cds-service diff-stories` shows what a change of hooks/ does before it is in use."""
 
 from __future__ import annotations
 

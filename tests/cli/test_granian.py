@@ -1,4 +1,4 @@
-"""`cds-service serve` sets private members of granian; a granian without them must fail here first."""
+"""A granian without the private members that `cds-service serve` uses must fail here first."""
 
 from __future__ import annotations
 

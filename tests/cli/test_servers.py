@@ -1,4 +1,4 @@
-"""These tests start the real server as a user does, call it over HTTP, and stop it as an operator does."""
+"""These tests start the real server as a user does, call it over HTTP, and stop it."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_a_worker_imports_what_a_stop_needs_before_a_stop_is_offered() -> None:
 
 
 def test_no_call_makes_msgspec_build_a_type(tmp_path: Path) -> None:
-    """If two threads need a new type at once, msgspec may show one of them a half-built type and crash."""
+    """If two threads need a new type at once, msgspec may crash on a half-built type."""
     command = [sys.executable, "-c", _CALLS, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
@@ -130,7 +130,7 @@ def test_no_call_makes_msgspec_build_a_type(tmp_path: Path) -> None:
 def test_new_workers_serve_the_knowledge_that_the_start_checked(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """SIGHUP makes fresh workers with the same settings, so a half-edited hooks/ cannot break it."""
+    """SIGHUP keeps the settings, so a half-edited hooks/ cannot break the new workers."""
     hooks = tmp_path / "hooks"
     shutil.copytree(default_hooks_dir(), hooks)
     port = free_port("127.0.0.1")
