@@ -88,7 +88,12 @@ class NewClient(Struct, frozen=True, kw_only=True):
 @click.option("--issuer", prompt="'iss' of its tokens", help="Often the URL of its FHIR server.")
 @click.option("--jwks-url", default=None, help="The URL at which it publishes its public keys.")
 @click.option("--jwks-file", default=None, help="Its public keys as a file beside clients.toml.")
-@click.option("--fhir-base", prompt="Base URL of its FHIR R4 server (empty: none)", default="")
+@click.option(
+    "--fhir-base",
+    prompt="Base URL of its FHIR R4 server (empty: none)",
+    default="",
+    help="The server to read from, if the prefetch lacks something.",
+)
 @click.option(
     "--audience",
     default="",

@@ -180,13 +180,13 @@ def _why(answer: bytes) -> str:
     "--clients-file",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="To be written.",
+    help="The registry to write.",
 )
 @click.option(
     "--key-file",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="To be written.",
+    help="The private key to write.",
 )
 def registry(base: str, clients_file: Path, key_file: Path) -> None:
     """Write a registry with one invented EHR.

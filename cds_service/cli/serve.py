@@ -74,9 +74,8 @@ def serve(workers: int) -> None:
     """Serve with the CDS_... settings (docs/settings.md).
 
     SIGTERM: /ready says 503 while calls are still answered for CDS_DRAIN_SECONDS, then it stops.
-    SIGINT stops at once, after the calls in flight. SIGHUP starts fresh workers and lets the old
-    ones go. No call is lost by any of these. Exit code 78 and one line if the configuration is
-    wrong.
+    SIGINT stops at once, after the calls in flight. SIGHUP replaces the workers by fresh ones. None
+    of these loses a call. Exit code 78 and one line if the configuration is wrong.
     """
     configure_logging()
     settings = settings_from_environment()
