@@ -20,8 +20,8 @@ from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, band_name, dr
 from cds_service.demo.stories import Story
 from cds_service.errors import BadRequest, NotFound
 from cds_service.knowledge.limits import Limits
-from cds_service.web.markdown import rendered
 from cds_service.web.messages import json_body, refuse_by_head, unstored
+from cds_service.web.pages import rendered
 from cds_service.web.runtime import runtime
 
 blueprint = Blueprint("chart", __name__)

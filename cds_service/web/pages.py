@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, render_template, url_for
 from markupsafe import Markup, escape
@@ -12,8 +13,12 @@ from cds_service.knowledge.basis import in_order, review_rows
 from cds_service.knowledge.decisions import anchor, decisions_text, linked
 from cds_service.web.runtime import runtime
 
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
 _HEADING = re.compile(r"<(h[1-6])>(.+?)</h[1-6]>")
 _NUMBER = re.compile(r"<code>([a-z0-9]+(?:_[a-z0-9]+)+)</code>")
+_LINK = re.compile(r"https?://|mailto:|/(?!/)|#", re.IGNORECASE)
 _TABLE = '<div class="wide" tabindex="0" role="region" aria-label="Table {}"><table>'
 
 basis_page = Blueprint("basis", __name__)
@@ -76,8 +81,6 @@ def decided(where: str) -> Markup:
 @cache
 def _decisions() -> str:
     """Returns docs/clinical-decisions.md as HTML, with GitHub's anchors."""
-    from cds_service.web.markdown import rendered  # a start does without it
-
     html = _HEADING.sub(_with_anchor, rendered(decisions_text()))
     first, *tables = html.split("<table>")
     framed = (_TABLE.format(number) + table for number, table in enumerate(tables, 1))
@@ -88,3 +91,20 @@ def _with_anchor(heading: re.Match[str]) -> str:
     tag, text = heading.groups()
     name = re.sub(r"[^\w-]", "", anchor(text))
     return f'<{tag} id="{name}">{text}</{tag}>'
+
+
+def rendered(text: str) -> str:
+    """Returns GitHub-flavoured Markdown as HTML, without raw HTML, script or image."""
+    html: str = _renderer().render(text)
+    return html
+
+
+@cache
+def _renderer() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # a start does without it
+
+    # "js-default" is markdown-it's safe preset with tables and strikethrough; raw HTML stays text.
+    renderer = MarkdownIt("js-default", {"html": False, "linkify": False})
+    renderer.disable("image")  # a card must not make a browser fetch anything
+    renderer.validateLink = lambda url: _LINK.match(url) is not None  # type: ignore[method-assign]  # its documented hook
+    return renderer

@@ -21,7 +21,7 @@ from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.settings import Settings
 from cds_service.trust.registry import Registry
-from cds_service.web.markdown import rendered
+from cds_service.web.pages import rendered
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 STORIES = load_stories(default_fixtures_dir())
