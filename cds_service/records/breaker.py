@@ -33,7 +33,7 @@ class Breaker:
             return True
 
     def succeeded(self) -> None:
-        """The server answered, whatever it said."""
+        """The server answered, with an error or without."""
         with self._lock:
             self._failures.clear()
             if self._open_until is not None:

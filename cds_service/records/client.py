@@ -44,7 +44,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """One thing to read. With an `identity` it is that one resource, else a search.
 
     `url` is relative to the base, or a next link. `so_far` is what the prefetch already carried.
-    `enough`: how many of the newest were asked for, where the search asks for the newest first.
+    `enough`: how many of the newest are wanted, if the search wants the newest first.
     """
 
     key: str

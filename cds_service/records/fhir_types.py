@@ -1,4 +1,4 @@
-"""What is read of FHIR, as types: one way to read a member, whatever version or shape it comes in.
+"""What is read of FHIR, as types: one way to read a member of any version and shape.
 
 msgspec makes these types at the speed of C and passes over every member that they do not name.
 If a member has another shape than its type, `coerced` reads the same resource member by member: a

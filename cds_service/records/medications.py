@@ -111,7 +111,7 @@ def exposure(resource: Resource, context: ReadContext) -> Order | None:
 
 
 def draft(resource: Resource, context: ReadContext) -> Order:
-    """One resource of draftOrders, whatever its type; a draft without a medication has no drugs."""
+    """One resource of draftOrders, of any type; a draft without a medication has no drugs."""
     return _order(resource, KINDS.get(kind_of(resource), "other"), context)
 
 

@@ -201,7 +201,7 @@ def _take_apart(template: str) -> _Template:
 def fill(template: str, context: Mapping[str, str | None]) -> str | None:
     """The template with the ids of this request in it; None where the context lacks one.
 
-    Raises BadRequest for an id that is none, and KeyError for a token that we do not use.
+    Raises BadRequest for an invalid id, and KeyError for a token that we do not use.
     """
     url = template
     for written, name in _take_apart(template).tokens:

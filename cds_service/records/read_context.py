@@ -131,6 +131,8 @@ class Index(Struct, frozen=True):
         """What a reference inside `holder` points to; None if it is not at hand."""
         if reference.startswith("#"):
             return contained(holder, reference)
+        if not self.known:
+            return None
         return self.known.get(reference) or self.known.get(relative(reference, self.bases))
 
 

@@ -30,7 +30,7 @@ from cds_service.terminology.rxnorm import (
 FORMAT = 1
 CONSO, REL = "RXNCONSO.RRF", "RXNREL.RRF"
 _DATE = re.compile(r"(?<!\d)(\d{8})(?!\d)")  # RxNorm_full_prescribe_10062025.zip
-_TOLD_EVERY = 65536  # bytes between two reports of progress
+_REPORT_EVERY = 65536  # bytes between two reports of progress
 
 Progress = Callable[[str, int, int], None]  # file, bytes read of it, all its bytes
 
@@ -72,7 +72,7 @@ def import_release(
 
 
 def release_date(release: Path) -> date | None:
-    """The date in the name of a release, or of a file in its folder; None where there is none."""
+    """The date in the name of a release or of a file in its folder; None without one."""
     names = [release.name]
     if release.is_dir():
         names.extend(sorted(path.name for path in release.rglob("*")))
@@ -132,13 +132,13 @@ def _refuse_partial(index: RxNormIndex, names: Mapping[str, RxNormName]) -> None
 
 def _text(file: _File, name: str, progress: Progress) -> Iterator[str]:
     """The lines of a file, in UTF-8; TerminologyError where it ends within a line."""
-    read = told = 0
+    read = reported = 0
     line = b""
     try:
         for line in file.lines:
             read += len(line)
-            if read - told >= _TOLD_EVERY:
-                told = read
+            if read - reported >= _REPORT_EVERY:
+                reported = read
                 progress(name, read, file.size)
             yield line.decode("utf-8", "replace")
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):

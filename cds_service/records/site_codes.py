@@ -113,7 +113,7 @@ def _local_codes(
 
 
 def _token(system: str, code: str) -> str:
-    """`system|code` as it stands in a search, in the site's own spelling: servers compare it."""
+    """`system|code` as a search has it, in the site's own spelling, because servers compare it."""
     return "|".join(quote(_SEPARATORS.sub(r"\\\1", part), safe=":/.-_~") for part in (system, code))
 
 

@@ -21,7 +21,7 @@ class IndexedProduct(Struct, frozen=True):
 
 
 class CodeMatch(Struct, frozen=True):
-    """What a code stands for; `name` is the official name where an index knows it."""
+    """The meaning of a code; `name` is the official name if an index has it."""
 
     ingredients: tuple[str, ...] = ()
     combination: bool = False

@@ -56,7 +56,7 @@ class ConceptMatcher:
         )
 
     def match(self, coded: Coded) -> frozenset[str]:
-        """The concepts of one CodeableConcept; empty where it is none of ours."""
+        """The concepts of one CodeableConcept; empty if it is not one of ours."""
         return self.match_with_evidence(coded).concepts
 
     def match_with_evidence(self, coded: Coded) -> ConceptMatch:
@@ -76,15 +76,15 @@ class ConceptMatcher:
             elif system == SNOMED and code in self._snomed:
                 found.update(self._snomed[code])
                 decided = True
-        said = {concept for name in texts_of(coded) for concept in self._said(words(name))}
-        by_code = found | (with_text & said)
+        named = {concept for name in texts_of(coded) for concept in self._named(words(name))}
+        by_code = found | (with_text & named)
         if decided:
             return ConceptMatch(
-                frozenset(by_code | (said & self._without_code)), by_text=not by_code
+                frozenset(by_code | (named & self._without_code)), by_text=not by_code
             )
-        return ConceptMatch(frozenset(said), by_text=bool(said))
+        return ConceptMatch(frozenset(named), by_text=bool(named))
 
-    def _said(self, text: Words) -> Iterable[str]:
+    def _named(self, text: Words) -> Iterable[str]:
         """The concepts that a text names and does not negate."""
         for hit in self._negation.kept(text, self._phrases.find(text)):
             yield from hit.found
@@ -134,17 +134,17 @@ class RestrictionMatcher:
 
     def match(self, concepts: Iterable[Coded], texts: Iterable[str] = ()) -> bool:
         """Whether any concept or text (instructions, notes) of one order restricts fluid."""
-        said = list(texts)
+        names = list(texts)
         for coded in concepts:
             if any(
                 canonical(c.system) == SNOMED and c.code.strip() in self._codes
                 for c in coded.codings
             ):
                 return True
-            said.extend(texts_of(coded))
-        return any(self._says(text) for text in said)
+            names.extend(texts_of(coded))
+        return any(self._restricts(text) for text in names)
 
-    def _says(self, text: str) -> bool:
+    def _restricts(self, text: str) -> bool:
         read = words(text)
         if self._anywhere.find(read):
             return False

@@ -31,7 +31,7 @@ class NameMatch(Struct, frozen=True):
 class _Named(Struct, frozen=True):
     ingredient: str
     brand: bool = False
-    several: bool = False  # stands for a product of several ingredients
+    several: bool = False  # it names a product of several ingredients
 
 
 class NameReader:

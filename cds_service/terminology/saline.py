@@ -28,12 +28,12 @@ class Stated(Struct, frozen=True):
     """The strength that one order states."""
 
     percent: Decimal | None
-    hypertonic: bool = False  # the word, which counts where no percent stands
+    hypertonic: bool = False  # the word, which counts if there is no percent
     spoken: bool = True  # in the words of a fluid ("NS", "3 % saline"), not of a chemical
 
 
 class SalineText:
-    """Finds the salt in a name and reads what stands around it."""
+    """Finds the salt in a name and reads the words around it."""
 
     def __init__(self, fluids: Fluids, forms: FormReader) -> None:
         saline = fluids.saline
@@ -228,7 +228,7 @@ class FluidReader:
         return self._without_salt(order)
 
     def balanced(self, product: Product, place: Place) -> FluidReading | None:
-        """Lactated Ringer's and its like, with the volume where it is told; None: no such fluid."""
+        """Lactated Ringer's and its like, with its volume if known; None for another fluid."""
         names = tuple(words(name) for name in _names(product))
         if place.route == "local" or not any(self._balanced.find(name) for name in names):
             return None

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 LONGEST = 1000  # characters of one text that are read: a name is shorter, a hostile text is not
 REMEMBERED = 200  # characters of a text that is kept for the next time
-_Stem: TypeAlias = tuple[int, tuple[str, ...], tuple[T, ...]]  # rank, words, what it stands for
+_Stem: TypeAlias = tuple[int, tuple[str, ...], tuple[T, ...]]  # rank, words, meanings
 _STEM = 4  # letters by which stems of one word are found
 _WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?|%")
 _POSSESSIVE = re.compile(r"['’]s\b")
@@ -36,7 +36,7 @@ class Words(Struct, frozen=True):
     spans: tuple[tuple[int, int], ...]
 
     def gap(self, left: int, right: int) -> str:
-        """What stands between two words."""
+        """The text between two words."""
         return self.folded[self.spans[left][1] : self.spans[right][0]]
 
 
@@ -78,7 +78,7 @@ _remembered = lru_cache(maxsize=4096)(_read)
 
 
 class Phrases(Generic[T]):
-    """Known phrases, each with what it stands for. A "*" at the end makes the last word a stem."""
+    """Known phrases, each with its meanings. A "*" at the end makes the last word a stem."""
 
     def __init__(self, phrases: Mapping[str, Iterable[T]]) -> None:
         exact: dict[str, dict[tuple[str, ...], list[T]]] = {}

@@ -94,7 +94,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
     hyponatremia_product: bool = False
     code_only: bool = False  # a code and no name, and the code is unknown
     unrecognised: RecordText | None = None  # a name that matches nothing we know
-    steps: tuple[str, ...] = ()  # for `terminology lookup`: which step said what
+    steps: tuple[str, ...] = ()  # for `terminology lookup`: which step found what
 
 
 def texts_of(coded: Coded) -> Iterator[str]:

@@ -48,7 +48,7 @@ class LocalCodes(Struct, frozen=True, kw_only=True):
 class Test(Struct, frozen=True, kw_only=True):
     """What the code of an Observation says of it."""
 
-    lab: LabMatch | None  # None: no test that a rule asks for
+    lab: LabMatch | None  # None: no test that a rule uses
     panel: bool  # its components are results
     problem: bool  # its answer states a problem
     bedside: bool  # it names a blood gas analyzer or the point of care
@@ -110,12 +110,12 @@ def vocabulary(
 
 def _test(code: Coded, labs: LabResolver, reading: CodeLists) -> Test:
     loinc = {c.code for c in code.codings if c.system == LOINC}
-    said = " ".join((code.text, *(c.display for c in code.codings))).lower()
+    text = " ".join((code.text, *(c.display for c in code.codings))).lower()
     return Test(
         lab=labs.resolve(code),
         panel=not loinc.isdisjoint(reading.panels),
         problem=not loinc.isdisjoint(reading.observed_problems),
-        bedside=any(word in said for word in reading.poc_words),
+        bedside=any(word in text for word in reading.poc_words),
     )
 
 

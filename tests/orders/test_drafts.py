@@ -1,4 +1,4 @@
-"""What we suggest is valid FHIR R4, says all of it in words, and stops nothing that is not plainly safe."""
+"""What we suggest is valid FHIR R4, says all in words, and stops only what is safe to stop."""
 
 from __future__ import annotations
 
@@ -287,7 +287,8 @@ def test_what_a_start_takes_for_valid_is_what_is_validated_here(
     for draft in drafts:
         MODELS[draft["resourceType"]].model_validate(draft)
     assert r4b.digest(drafts) == r4b.KNOWN_VALID, (
-        "The orders changed, and are valid: put the first of these into KNOWN_VALID of cds_service/orders/r4b.py"
+        "The orders changed, and are valid: put the first of these into KNOWN_VALID of "
+        "cds_service/orders/r4b.py"
     )
 
 

@@ -64,7 +64,7 @@ def vocabulary(terms: Terms, fluids: Fluids, order_words: OrderWords) -> Vocabul
 
 @pytest.fixture
 def parts_of() -> Callable[..., CallRecords]:
-    """CallRecords of resources, each in the source of its type; the patient is "p" unless told otherwise."""
+    """CallRecords of resources, each in the source of its type; the patient is "p" by default."""
 
     def build_parts(*resources: Any, **more: Any) -> CallRecords:
         sources: dict[str, tuple[Any, ...]] = {"patient": ({"resourceType": "Patient", "id": "p"},)}

@@ -260,7 +260,8 @@ def test_a_chunked_answer_is_read(serve: Callable[[Behaviour], Stub], client: Fh
 def test_numbers_arrive_as_they_were_written(
     serve: Callable[[Behaviour], Stub], client: FhirClient
 ) -> None:
-    body = b'{"resourceType": "Observation", "id": "1", "valueQuantity": {"value": 120.0000000000000001}}'
+    quantity = b'{"value": 120.0000000000000001}'
+    body = b'{"resourceType": "Observation", "id": "1", "valueQuantity": %s}' % quantity
     value = read(client, serve(says(body))).resources[0].value_quantity
     assert value is not None
     assert str(value.value) == "120.0000000000000001"

@@ -1,4 +1,4 @@
-"""A server that closes the connection after each answer (HTTP/1.0, `Connection: close`) is read like any other."""
+"""A server that closes the connection after each answer is read like any other."""
 
 from __future__ import annotations
 

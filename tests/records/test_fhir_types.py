@@ -110,7 +110,7 @@ def test_what_is_sound_never_takes_the_slow_way(monkeypatch: pytest.MonkeyPatch)
         ({"note": {"text": "x"}}, "note", (fhir_types.Note(text="x"),)),
         ({"valueQuantity": [{"unit": "x"}]}, "value_quantity", fhir_types.Quantity(unit="x")),
         ({"valueQuantity": "5 mg"}, "value_quantity", None),
-        # A subject that cannot be read is another patient's; a medication that cannot be read is of another version.
+        # A subject that cannot be read is another patient's, such a medication of another version.
         ({"subject": "Patient/p"}, "subject", fhir_types.Reference()),
         ({"subject": None}, "subject", None),
         ({"medication": 5}, "medication", fhir_types.Choice()),
@@ -203,7 +203,7 @@ def _with(order: dict[str, Any]) -> dict[str, Any]:
 def answers(
     client: FlaskClient, story: Story, call: dict[str, Any]
 ) -> tuple[tuple[int, Any], tuple[int, Any]]:
-    """Status and body of a call, and of the same call with a key beside its own that is no Bundle."""
+    """Status and body of a call, and of the same call with another key that is no Bundle."""
     odd = call | {"prefetch": {**call["prefetch"], "somebody-elses": 5}}
     found = []
     for body in (call, odd):
@@ -317,7 +317,7 @@ def test_an_order_with_an_empty_member_is_not_given_back_and_its_card_stays(
 
 
 def _is_json(call: dict[str, Any]) -> bool:
-    """Whether the strict decoder takes it: what it refuses may pass in a member that nobody reads."""
+    """Whether the strict decoder takes it; what it refuses may pass in a member that is not read."""
     try:
         decode(encode(call))
     except (BadRequest, UnicodeEncodeError):

@@ -1,4 +1,4 @@
-"""Habits of real FHIR servers and of the proxies before them: each is read, or named as not read, and no later."""
+"""Habits of real FHIR servers and of the proxies before them are read, or named as not read."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ class Pages:
         page = int(handler.path.rpartition("page=")[2]) if "page=" in handler.path else 1
         links = [{"relation": "self", "url": base}]
         if page < 3:
-            links.append({"relation": "next", "url": self.link(base, page + 1)})  # type: ignore[dict-item]
+            next_link: Any = {"relation": "next", "url": self.link(base, page + 1)}
+            links.append(next_link)
         send(handler, json.dumps(bundle(page, link=links, **self.more)).encode())
 
 

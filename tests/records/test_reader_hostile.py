@@ -1,4 +1,4 @@
-"""Any JSON whatever in any place: the reader answers, and what it answers can be compared and sorted."""
+"""With any JSON in any place the reader answers, and its answer can be compared and sorted."""
 
 from __future__ import annotations
 

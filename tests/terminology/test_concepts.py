@@ -1,4 +1,4 @@
-"""Problems: every code of conditions.toml, the traps of M1, M4 and M15, words and their negations."""
+"""Problems: every code of conditions.toml, the traps of M1, M4, M15, words and negations."""
 
 from __future__ import annotations
 
