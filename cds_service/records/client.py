@@ -110,28 +110,31 @@ class PendingRead:
     def _all(self) -> Missing | None:
         link: str | None = self._wanted.url
         visited: set[str] = set()
-        whole = True
-        page = Page(resources=())
+        whole, total = True, None
         while link is not None:
-            url = resolve_under(self._server.base, link)
-            if url is None or url in visited or len(self._state.bodies) >= self._limits.pages:
-                return Missing.FAILED
-            visited.add(url)
-            body = self._get(url)
-            if isinstance(body, Missing):
-                return body
-            answer = page_of(_resource(body), self._wanted.expected)
-            if answer is None:
-                return Missing.FAILED
-            page = answer
+            page = self._page(link, visited)
+            if isinstance(page, Missing):
+                return page
             whole = whole and page.whole
-            if not self._keep(page, body):
-                return Missing.TRUNCATED
             if has_enough(self._state.resources, self._wanted.expected, self._wanted.enough):
                 return None if whole else Missing.FAILED
-            link = page.next_link
-        hidden = page.total is not None and page.total > len(self._state.resources)
+            link, total = page.next_link, page.total
+        hidden = total is not None and total > len(self._state.resources)
         return None if whole and not hidden else Missing.FAILED
+
+    def _page(self, link: str, visited: set[str]) -> Page | Missing:
+        """The page behind a link, once it is kept; else why there is none."""
+        url = resolve_under(self._server.base, link)
+        if url is None or url in visited or len(self._state.bodies) >= self._limits.pages:
+            return Missing.FAILED
+        visited.add(url)
+        body = self._get(url)
+        if isinstance(body, Missing):
+            return body
+        page = page_of(_resource(body), self._wanted.expected)
+        if page is None:
+            return Missing.FAILED
+        return page if self._keep(page, body) else Missing.TRUNCATED
 
     def _keep(self, page: Page, body: bytes) -> bool:
         """Add a page; False if the limit of resources cuts it."""

@@ -32,6 +32,7 @@ from cds_service.records.fhir_types import (
 )
 from cds_service.records.times import moment
 from cds_service.terminology.types import Coded
+from cds_service.terminology.units import MILLIGRAMS, MILLILITERS
 from cds_service.terminology.vocabulary import CodeLists
 
 _DAY = timedelta(days=1)
@@ -56,25 +57,8 @@ _TIME_WORDS = {
     "month": "mo",
     "year": "a",
 }
-_MG = {
-    "g": Decimal(1000),
-    "mg": Decimal(1),
-    "ug": Decimal("0.001"),
-    "mcg": Decimal("0.001"),
-    "µg": Decimal("0.001"),
-}
-_ML = {
-    "ml": Decimal(1),
-    "milliliter": Decimal(1),
-    "milliliters": Decimal(1),
-    "dl": Decimal(100),
-    "l": Decimal(1000),
-    "liter": Decimal(1000),
-    "liters": Decimal(1000),
-}
-
 Measure = Literal["mg", "ml"]
-_FACTORS: Mapping[Measure, Mapping[str, Decimal]] = {"mg": _MG, "ml": _ML}
+_FACTORS: Mapping[Measure, Mapping[str, Decimal]] = {"mg": MILLIGRAMS, "ml": MILLILITERS}
 _REMEMBERED = 1024  # units
 
 
@@ -270,7 +254,7 @@ def ml_per_day(rate: Rate) -> Decimal | None:
     value = exact(rate.value)
     for name in (rate.code, rate.unit):
         volume_unit, _, time_word = name.strip().lower().partition("/")
-        factor = _ML.get(volume_unit.strip())
+        factor = MILLILITERS.get(volume_unit.strip())
         if value is not None and factor is not None:
             return times_a_day(value * factor, Decimal(1), time_word)
     return None

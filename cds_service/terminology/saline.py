@@ -290,19 +290,16 @@ class FluidReader:
         """Why it is no saline order, or ""."""
         if order.place.route == "local":
             return f"for local use: {', '.join(sorted(order.place.kinds))}"
-        small = order.volume is None or order.volume <= self._flush_ml
+        volume, by_vein = order.volume, order.place.route == "iv"
+        small = volume is None or volume <= self._flush_ml
         if any(self._flush.find(name) for name in order.names):
             return "flush or diluent"
         if small and self._flush.find(words(order.product.instructions)):
             return "flush or diluent"
-        if order.volume is not None and small and kind == "isotonic":
+        if volume is not None and small and kind == "isotonic":
             return "flush volume"
-        if order.volume is not None and order.volume < self._flush_ml and kind == "hypertonic":
-            return (
-                ""
-                if order.place.route == "iv"
-                else "strong saline in the volume of a nebulizer, no route"
-            )
+        if volume is not None and volume < self._flush_ml and kind == "hypertonic":
+            return "" if by_vein else "strong saline in the volume of a nebulizer, no route"
         strong = kind in ("hypertonic", "concentrate")
         if strong and any(self._electrolytes.find(name) for name in order.names):
             return "strong saline beside another electrolyte: no hypertonic saline order"

@@ -28,7 +28,23 @@ def factor(lab: Lab, unit: str) -> Decimal | None:
 
 MG_PER_G = Decimal(1000)
 ML_PER_L = Decimal(1000)
-ML_PER_DL = Decimal(100)
+# Units of a recorded quantity; names in a text have more spellings.
+MILLIGRAMS = {
+    "g": MG_PER_G,
+    "mg": Decimal(1),
+    "ug": 1 / MG_PER_G,
+    "mcg": 1 / MG_PER_G,
+    "µg": 1 / MG_PER_G,
+}
+MILLILITERS = {
+    "ml": Decimal(1),
+    "milliliter": Decimal(1),
+    "milliliters": Decimal(1),
+    "dl": Decimal(100),
+    "l": ML_PER_L,
+    "liter": ML_PER_L,
+    "liters": ML_PER_L,
+}
 MG_PER_ML_OF_ONE_PERCENT = Decimal(10)  # 1 g per 100 mL
 _LABELLED = Context(
     prec=3
@@ -45,12 +61,10 @@ MASS_UNITS = frozenset({*_GRAMS, "mcg", "ng", "units", "unit", "iu"})
 _MOLES = frozenset(
     {"meq", "mmol", "milliequivalent", "milliequivalents", "millimole", "millimoles"}
 )
-_MILLILITRES = {
-    **dict.fromkeys(
-        ("ml", "cc", "milliliter", "milliliters", "millilitre", "millilitres"), Decimal(1)
-    ),
-    **dict.fromkeys(("l", "liter", "liters", "litre", "litres"), ML_PER_L),
-    "dl": ML_PER_DL,
+_IN_TEXT = {
+    **MILLILITERS,
+    **dict.fromkeys(("cc", "millilitre", "millilitres"), Decimal(1)),
+    **dict.fromkeys(("litre", "litres"), ML_PER_L),
 }
 _PER_TIME = frozenset({"h", "hr", "hrs", "hour", "hours", "min", "minute", "day", "kg", "d", "std"})
 _PER_VOLUME = 5  # words from the amount to the volume unit in "30 mg per 1 ml"
@@ -67,7 +81,7 @@ def decimal_of(token: str) -> Decimal | None:
 
 def percent_of_ratio(strength: Strength, percent_per_mmol_ml: Decimal) -> Decimal | None:
     """The percent of a recorded Ratio of sodium chloride; None where it is no amount per volume."""
-    volume = _MILLILITRES.get(_unit(strength.denominator_unit))
+    volume = _IN_TEXT.get(_unit(strength.denominator_unit))
     finite = strength.numerator.is_finite() and strength.denominator.is_finite()
     if volume is None or not finite or strength.denominator <= 0:
         return None
@@ -88,11 +102,11 @@ def percent_at(text: Words, at: int, percent_per_mmol_ml: Decimal) -> Decimal | 
     if tokens[at + 1] == "%":
         return number
     end = min(len(tokens), at + _PER_VOLUME)
-    per = next((i for i in range(at + 2, end) if tokens[i] in _MILLILITRES), None)
+    per = next((i for i in range(at + 2, end) if tokens[i] in _IN_TEXT), None)
     if per is None or not _says_per(text, at + 1, per):
         return None
     denominator = decimal_of(tokens[per - 1]) if per - 1 > at + 1 else None
-    volume = (denominator or Decimal(1)) * _MILLILITRES[tokens[per]]
+    volume = (denominator or Decimal(1)) * _IN_TEXT[tokens[per]]
     return _percent(number, tokens[at + 1], volume, percent_per_mmol_ml)
 
 
@@ -105,7 +119,7 @@ def volume_of(text: Words) -> Decimal | None:
 
 
 def _volume_at(text: Words, at: int) -> Decimal | None:
-    factor = _MILLILITRES.get(text.tokens[at])
+    factor = _IN_TEXT.get(text.tokens[at])
     number = decimal_of(text.tokens[at - 1])
     if factor is None or number is None or number <= 0:
         return None
