@@ -166,7 +166,8 @@ class PendingRead:
     def _tell_breaker(self, fetched: Fetched, time_to_wait: float) -> None:
         if fetched.failure is Failure.TIME and time_to_wait < self._limits.fair_wait_s:
             return  # too little time to blame the server
-        if fetched.failure in (Failure.TIME, Failure.BROKEN) or _is_unwell(fetched.status):
+        is_unwell = fetched.status >= _SERVER_ERROR or fetched.status == _TOO_MANY
+        if is_unwell or fetched.failure in (Failure.TIME, Failure.BROKEN):
             self._server.breaker.failed()
         else:
             self._server.breaker.succeeded()
@@ -180,10 +181,6 @@ def _ended(state: Read, missing: Missing) -> Read:
         missing=Missing.TRUNCATED if kept else missing,
         bodies=state.bodies,
     )
-
-
-def _is_unwell(status: int) -> bool:
-    return status >= _SERVER_ERROR or status == _TOO_MANY
 
 
 def _resource(body: bytes) -> Resource | None:
@@ -222,7 +219,7 @@ class FhirClient:
         """What one request may read; without `access` every read is UNREACHABLE."""
         if self._mine.pid != os.getpid():
             self._mine = self._make()  # a fork copies sockets and locks, but no threads
-        return Reads(self._mine, self._mine.server(access) if access else None, access, deadline)
+        return Reads(self._mine, access, deadline)
 
     def close(self) -> None:
         """Let go of threads and connections; reads under way end by their deadlines."""
@@ -262,35 +259,25 @@ class _Process:
 class Reads:
     """The live reads of one request: one server, one token, one deadline."""
 
-    def __init__(
-        self, process: _Process, server: Server | None, access: Access | None, deadline: Deadline
-    ) -> None:
+    def __init__(self, process: _Process, access: Access | None, deadline: Deadline) -> None:
         self._process = process
-        self._server = server
         self._access = access
         self._deadline = deadline
         self._references_left = process.limits.references
 
-    @property
-    def possible(self) -> bool:
-        """Whether there is a server that we may call."""
-        return self._server is not None
-
     def all(self, wanted: Sequence[Wanted]) -> dict[str, Read]:
         """Read everything in parallel, the first in the list first, and answer by the deadline."""
-        if self._server is None or self._access is None:
-            return {
-                one.key: Read(
-                    key=one.key,
-                    resources=one.so_far,
-                    missing=Missing.TRUNCATED if one.so_far else Missing.UNREACHABLE,
-                )
-                for one in wanted
-            }
-        headers = _headers(self._access.token)
-        started = [self._start(self._server, one, headers) for one in wanted]
+        access, pool = self._access, self._process.pool
+        if access is None:
+            return {one.key: _unreachable(one) for one in wanted}
+        server, headers = self._process.server(access), _headers(access.token)
+        started = []
+        for one in wanted:
+            call = OutgoingCall(self._deadline, allow_private=access.allow_private)
+            pending = PendingRead(server, one, headers, call, self._process.limits)
+            started.append((pending, pool.start(server.queue, call, pending.run)))
         wait_for([job for _, job in started if job is not None])
-        answers = {reading.key: _answer(reading, job) for reading, job in started}
+        answers = {pending.key: _answer(pending, job) for pending, job in started}
         for read in answers.values():
             metrics.count("cds_fhir_reads", read.missing.value if read.missing else "ok")
         return answers
@@ -310,21 +297,21 @@ class Reads:
         return {key: read.resources[0] for key, read in answers.items() if read.resources}
 
     def _by_reference(self, reference: str) -> Wanted | None:
-        url = resolve_under(self._access.base, reference) if self._access else None
-        if url is None or self._access is None or "?" in url:
+        if self._access is None:
+            return None
+        url = resolve_under(self._access.base, reference)
+        if url is None or "?" in url:
             return None
         parts = url.removeprefix(self._access.base + "/").split("/")
         if len(parts) < _TYPE_AND_ID or not parts[0].isalpha():
             return None
         return Wanted(key=reference, url=url, expected=parts[0], identity=parts[1])
 
-    def _start(
-        self, server: Server, wanted: Wanted, headers: Mapping[str, str]
-    ) -> tuple[PendingRead, Job[None] | None]:
-        allow_private = self._access is not None and self._access.allow_private
-        call = OutgoingCall(self._deadline, allow_private=allow_private)
-        reading = PendingRead(server, wanted, headers, call, self._process.limits)
-        return reading, self._process.pool.start(server.queue, call, reading.run)
+
+def _unreachable(wanted: Wanted) -> Read:
+    """What is left of a key without a server: the pages that the prefetch brought."""
+    missing = Missing.TRUNCATED if wanted.so_far else Missing.UNREACHABLE
+    return Read(key=wanted.key, resources=wanted.so_far, missing=missing)
 
 
 def _headers(token: Secret | None) -> dict[str, str]:

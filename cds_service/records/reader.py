@@ -105,7 +105,9 @@ class _Tally(Struct):
 
 def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
     """The patient at the moment of the call; no record makes it raise an error."""
-    patient = _first(records, "Patient", records.patient_id)
+    found = _first(records, "Patient", records.patient_id)
+    patient = found or NO_RESOURCE
+    died = bool(patient.deceased_boolean or patient.deceased_date_time.strip())
     me = _me(records)
     context = ReadContext(
         vocabulary=vocabulary,
@@ -114,7 +116,7 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         zone=records.zone,
         encounter=f"Encounter/{records.encounter_id}" if records.encounter_id else "",
     )
-    tally = _Tally(missing=_missing(records, patient))
+    tally = _Tally(missing=_missing(records, found))
     for source, resources in _bounded(records, tally).items():
         for resource in resources:
             _read(resource, source, me, context, tally)
@@ -132,7 +134,7 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
     return Snapshot(
         now=records.now,
         zone=records.zone,
-        patient=_patient(patient or NO_RESOURCE),
+        patient=Patient(birth_date=birth_date(patient.birth_date.strip()), deceased=died),
         setting=stay.setting,
         labs=tuple(tally.labs),
         problems=tuple(tally.problems),
@@ -313,11 +315,3 @@ def _selected(selections: tuple[str, ...], drafts: tuple[Order, ...]) -> tuple[s
         elif len(matches) == 1:
             selected[matches.pop()] = None
     return tuple(selected)
-
-
-def _patient(resource: Resource) -> Patient:
-    died = bool(resource.deceased_boolean) or bool(resource.deceased_date_time.strip())
-    return Patient(
-        birth_date=birth_date(resource.birth_date.strip()),
-        deceased=died,
-    )

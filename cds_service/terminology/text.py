@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -160,12 +161,8 @@ class Phrases(Generic[T]):
         if beginnings.isdisjoint(self._stems) and token not in self._stems:
             return []
         return sorted(
-            (s for key in {*beginnings, token} for s in self._stems.get(key, ())), key=_rank
+            (s for key in {*beginnings, token} for s in self._stems.get(key, ())), key=itemgetter(0)
         )
-
-
-def _rank(stem: _Stem[T]) -> int:
-    return stem[0]
 
 
 def flat(phrases: Iterable[str]) -> Phrases[bool]:
