@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 
-import msgspec
 from msgspec import Struct, field
 
 from cds_service.knowledge.fluids import Fluids
@@ -93,7 +92,7 @@ def vocabulary(
     drugs = DrugResolver(terms.drugs, fluids, local.drugs, local.products)
     concepts = ConceptMatcher(terms.concepts, fluids.text)
     labs = LabResolver(terms.labs, local.labs)
-    reading = msgspec.convert(words.reading, CodeLists, from_attributes=True)
+    reading = _code_lists(words)
     restrictions = RestrictionMatcher(fluids.restriction)
     remembering = lru_cache(maxsize=_REMEMBERED)
     return Vocabulary(
@@ -118,4 +117,23 @@ def _test(code: Coded, labs: LabResolver, reading: CodeLists) -> Test:
         panel=not loinc.isdisjoint(reading.panels),
         problem=not loinc.isdisjoint(reading.observed_problems),
         bedside=any(word in text for word in reading.poc_words),
+    )
+
+
+def _code_lists(words: OrderWords) -> CodeLists:
+    table = words.reading
+    return CodeLists(
+        inpatient_classes=frozenset(table.inpatient_classes),
+        outpatient_classes=frozenset(table.outpatient_classes),
+        ignored_statuses=frozenset(table.ignored_statuses),
+        ignored_intents=frozenset(table.ignored_intents),
+        refuted=frozenset(table.refuted),
+        active=frozenset(table.active),
+        encounter_diagnosis=frozenset(table.encounter_diagnosis),
+        poc_words=frozenset(table.poc_words),
+        urine_words=frozenset(table.urine_words),
+        panels=frozenset(table.panels),
+        observed_problems=frozenset(table.observed_problems),
+        once=frozenset(table.once),
+        times_a_day=table.times_a_day,
     )
