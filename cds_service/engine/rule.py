@@ -22,7 +22,6 @@ from cds_service.engine.finding import (
     Line,
     Outcome,
     Silence,
-    Slot,
     Suggestion,
 )
 from cds_service.engine.wording import number
@@ -147,7 +146,6 @@ def card(
     offer: Iterable[Suggestion] = (),
     drug: str = "",
     drugs: Iterable[str] = (),
-    slot: Slot = "sodium",
     more_facts: Mapping[str, Fact | Decimal] = MappingProxyType({}),
     **facts: Fact | Decimal,
 ) -> Finding:
@@ -170,7 +168,6 @@ def card(
         why=tuple(map(_line, why)),
         suggestions=tuple(offer),
         drugs=(drug,) if drug else tuple(drugs),
-        slot=slot,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from cds_service.engine.finding import Line
 from cds_service.engine.rule import line
-from cds_service.engine.wording import in_hours, joined, number
+from cds_service.engine.wording import in_hours, joined
 from cds_service.knowledge.sets import CodeSet
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
@@ -72,7 +72,7 @@ def doubt_lines(case: Case) -> list[Line]:
     if shift and not shift.explained:
         # The plan already uses the lower of the two corrected values (M5).
         key = "doubt-glucose-loose" if shift.loose_pair else "doubt-glucose"
-        lines.append(line(key, **glucose_facts(shift), keep=True))
+        lines.append(glucose_line(key, shift, keep=True))
     pseudo = case.pseudo
     if pseudo is None:
         return lines
@@ -99,13 +99,9 @@ def result_lines(case: Case) -> list[Line]:
     return lines
 
 
-def glucose_facts(shift: GlucoseShift) -> dict[str, str]:
-    """Return the glucose and the sodium corrected by both formulas, as facts of a card."""
-    return {
-        "glucose": number(shift.glucose),
-        "katz": number(shift.katz),
-        "hillier": number(shift.hillier),
-    }
+def glucose_line(key: str, shift: GlucoseShift, *, keep: bool = False) -> Line:
+    """Return a line with the glucose and the sodium corrected by both formulas."""
+    return line(key, keep=keep, glucose=shift.glucose, katz=shift.katz, hillier=shift.hillier)
 
 
 def drug_lines(case: Case) -> list[Line]:

@@ -14,7 +14,7 @@ from cds_service.sodium.rules.background import (
     acute_lines,
     drug_lines,
     first_symptom,
-    glucose_facts,
+    glucose_line,
     lines_of,
     result_lines,
     started_within,
@@ -133,14 +133,15 @@ def glucose_shift(case: Case) -> Finding:
     if shift is None or not shift.explained:
         skip("no-glucose-shift")
     require_not_stale(case)
-    values = glucose_facts(shift)
     return card(
         "info",
         na=shown_sodium(case),
-        more_facts=values,
+        glucose=shift.glucose,
+        katz=shift.katz,
+        hillier=shift.hillier,
         do=["treat-glucose", "monitor-glucose"],
         why=[
-            line("formulas", keep=False, **values),
+            glucose_line("formulas", shift),
             *lines_of({"hillier-fits": shift.hillier_fits}),
             *lines_of({"loose-pair": shift.loose_pair}, keep=True),
             *result_lines(case),

@@ -12,6 +12,7 @@ from cds_service.knowledge.names import DrugClass
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.results import Band, Sample
+from cds_service.sodium.rules.background import glucose_line
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import workup_suggestions
 from cds_service.sodium.rules.gates import require_low
@@ -88,14 +89,7 @@ def explained_by_glucose(case: Case, order: Order, drug: str) -> Finding:
         na=latest.shown,
         glucose=shift.glucose,
         do=[*treat_first(order), "lower-glucose-first"],
-        why=[
-            line(
-                "glucose-corrected",
-                glucose=shift.glucose,
-                katz=shift.katz,
-                hillier=shift.hillier,
-            )
-        ],
+        why=[glucose_line("glucose-corrected", shift)],
         offer=[_sodium_with_the_order(case, order)],
     )
 
