@@ -1,7 +1,7 @@
 """A hook call becomes its cards: read this first.
 
-Prefetch and live reads become a snapshot, the snapshot a case, rules make findings of the case, triage
-picks at most two, and `cards` writes them. What could not be read is never taken for absent.
+Prefetch and live reads become a snapshot, the snapshot a case, rules make findings of the case,
+triage picks at most two, and `cards` writes them. What could not be read is never taken for absent.
 """
 
 from __future__ import annotations
@@ -246,13 +246,13 @@ class Pipeline:
         return keep
 
     def _without_rules(self, call: _Call, why: str) -> Evaluation:
-        """No card, because no rule has to be asked; the reason is a key of `silence` in words.toml."""
+        """Returns no card, and why no rule has to be asked: a key of `silence` in words.toml."""
         return Evaluation(
             cards=[], sources=call.gathered.sources, case=call.case, reason=self._words(why)
         )
 
     def _unreadable(self, call: _Call, what: Unlooked) -> Evaluation:
-        """`what` is needed and cannot be had: 412, or a card for clients that show errors as "all clear"."""
+        """Returns a card on what could not be read, or raises 412 if the client shows errors."""
         snapshot = call.case.snapshot
         why = snapshot.missing.get(what, Missing.FAILED)
         if not call.client.explain_missing_data:
@@ -376,7 +376,7 @@ def _in_its_slot(outcome: Outcome, rules: Mapping[str, RuleWords]) -> Outcome:
 
 
 def check_rules(knowledge: Knowledge) -> None:
-    """Raises KnowledgeError unless every rule has its words, its function, and a hook that asks it."""
+    """Raises KnowledgeError unless every rule has its words, its function and a hook."""
     for service in knowledge.services.values():
         _check_service(service)
     coded = {*BOOK.chart, *BOOK.order, *(h.unreadable for h in HOOKS.values())}
@@ -390,14 +390,15 @@ def check_rules(knowledge: Knowledge) -> None:
 
 
 def _check_rule(place: str, rule: str, hooks: Iterable[str]) -> None:
-    """Every hook of a rule has its row, and the rule has a function that looks at what the hook is about."""
+    """Checks that every hook of a rule has its row, and that the rule looks at what it is about."""
     for hook in hooks:
         chart = _row(hook, place).drafts == "none"
         coded = set(BOOK.chart if chart else BOOK.order)
         if rule not in coded | {HOOKS[hook].unreadable}:
+            about = "the chart" if chart else "orders"
             raise KnowledgeError(
-                f"{place} speaks on '{hook}' and is no rule about {'the chart' if chart else 'orders'}: "
-                "declare it in cds_service/sodium/rules/"
+                f"{place} speaks on '{hook}' and is no rule about {about}: declare it in "
+                "cds_service/sodium/rules/"
             )
 
 
@@ -406,8 +407,8 @@ def _check_service(service: Service) -> None:
     unreadable = _row(service.hook, place).unreadable
     if not rules_of(service):
         raise KnowledgeError(
-            f"{place}: no rule speaks on the hook '{service.hook}': add it to `hooks` at the top of "
-            "chart.toml or orders.toml"
+            f"{place}: no rule speaks on the hook '{service.hook}': add it to `hooks` at the top "
+            "of chart.toml or orders.toml"
         )
     if unreadable not in service.rules:
         raise KnowledgeError(f"{place}: [rules.{unreadable}] does not speak on '{service.hook}'")

@@ -36,6 +36,7 @@ COMPUTED: Mapping[str, tuple[str, ...]] = {
     "hypovolemia-rising": (),
     "stop-doubtful": (),
     "withheld-volume-conflict": ("evidence", "against"),
+    "withheld-creatinine-rise": ("from", "value"),
     **{
         f"withheld-{source}-unread": ()
         for source in ("patient", "conditions", "medications", "sodium")
@@ -109,7 +110,7 @@ def recorded() -> Table:
 def _add_what_no_rule_says(recorder: Recorder) -> None:
     """Adds what no gallery shows, and what the pipeline and the writer of cards say themselves."""
     knowledge, lines = recorder.knowledge, recorder.facts["lines"]
-    for key, given in (*_written(), *COMPUTED.items(), *PIPELINE_LINES.items()):
+    for key, given in (*COMPUTED.items(), *PIPELINE_LINES.items(), *_written()):
         if key in knowledge.words.lines:
             lines.setdefault(key, frozenset(given))
     for reason in PIPELINE_SILENCE:
@@ -125,12 +126,14 @@ def _add_what_no_rule_says(recorder: Recorder) -> None:
 def _written() -> Iterator[tuple[str, tuple[str, ...]]]:
     """The lines that the medicine writes with their keys: Line("key", {"fact": ...}), line("key", fact=...)."""
     paths = (Path(cds_service.__file__).parent / "sodium").rglob("*.py")
-    nodes = (node for path in paths for node in ast.walk(ast.parse(path.read_text("utf-8"))))
+    nodes = [node for path in paths for node in ast.walk(ast.parse(path.read_text("utf-8")))]
     for node in nodes:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Line", "line"):
             facts = _facts_of(node)
             if facts is not None and node.args:
                 yield from ((key, facts) for key in _constants(node.args[0]))
+    # A key that is written elsewhere, as in a table of reasons: its line has no facts.
+    yield from ((key, ()) for node in nodes for key in _constants(node))
 
 
 def _facts_of(call: ast.Call) -> tuple[str, ...] | None:
@@ -144,7 +147,7 @@ def _facts_of(call: ast.Call) -> tuple[str, ...] | None:
     return tuple(str(key.value) for key in given.keys if isinstance(key, ast.Constant))
 
 
-def _constants(node: ast.expr) -> Iterator[str]:
+def _constants(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Constant):
         yield str(node.value)
     elif isinstance(node, ast.IfExp):

@@ -92,7 +92,7 @@ class Phrases:
 
 
 class Writer:
-    """Writes the cards of one service for one guideline profile; it remembers nothing of a patient."""
+    """Writes the cards of one service for one profile; it remembers nothing of a patient."""
 
     def __init__(
         self, knowledge: Knowledge, service: Service, settings: CardSettings, profile: str
@@ -130,7 +130,7 @@ class Writer:
         return {name: value for name, value in card.items() if value}
 
     def _unchecked(self, context: CardContext) -> str:
-        """What could not be looked at, and orders that may be anything; empty if there is neither."""
+        """Says what could not be looked at, and which orders may be anything; or nothing."""
         sentences = []
         missing = [
             f"{self._words.sources[key]} ({self._words.missing[why]})"

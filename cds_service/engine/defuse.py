@@ -1,4 +1,4 @@
-"""Words out of a record become inert before they enter a card (security.md, decision 10 and T-48)."""
+"""Words out of a record become harmless before they enter a card (docs/security.md, T-48)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _AUTOLINK = re.compile(r"www|https?|ftp|mailto|xmpp", re.IGNORECASE)
 
 
 def defuse(text: str, limit: int = LIMIT) -> str:
-    """One bounded line of letters, digits and harmless signs: no markup, no link, no hidden character.
+    """Returns one bounded line without markup, links or hidden characters.
 
     An allow-list, because renderers differ in what they take for markup; backslashes do not stop
     the autolinks of some of them.

@@ -9,16 +9,16 @@ from typing import Literal
 from msgspec import Struct, field
 
 from cds_service.knowledge.names import OrderTemplate
+from cds_service.knowledge.words import Slot
 from cds_service.terminology.types import RecordText
 
 Indicator = Literal["info", "warning", "critical"]
-Slot = Literal["sodium", "rate", "order"]
 Fact = str | RecordText
 URGENCY: Mapping[str, int] = {"info": 0, "warning": 1, "critical": 2}
 
 
 class Line(Struct, frozen=True):
-    """One line of a card: a key of the rule's `lines`, else of words.toml, and what fills its $names.
+    """One line of a card: its key in hooks/, and what fills its $names.
 
     `keep` lines are never cut when a card grows too long.
     """
@@ -79,7 +79,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     why: tuple[Line, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     order: str = ""  # order-select: reference of the selected draft it is about
-    slot: Slot = "sodium"
+    slot: Slot = "sodium"  # which card it shares; set from hooks/
     drugs: tuple[str, ...] = ()  # named on the card; part of its uuid
     absorbed: tuple[
         Finding, ...

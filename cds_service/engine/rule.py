@@ -1,6 +1,6 @@
-"""How a rule is written: it asks its questions in order, skips with a reason, or answers with a card.
+"""How a rule is written: it asks its questions in order, skips with a reason or returns a card.
 
-`skip` works as `pytest.skip` does: it ends the rule, and the reason is what `explain` shows. A rule is
+`skip` works as `pytest.skip` does: it ends the rule, and `explain` shows the reason. A rule is
 declared at its function with its id; the table of that id in hooks/ holds its words and its place.
 """
 
@@ -71,7 +71,7 @@ class OrderRule(Struct, Generic[C, O], frozen=True):
 
 
 class RuleBook(Generic[C, O]):
-    """The rules of one clinical domain by their ids; each module of rules adds its own at import."""
+    """The rules of one clinical domain by their ids; a module adds its own at import."""
 
     def __init__(self, finish: Callable[[O, Finding], Finding]) -> None:
         self.chart: dict[str, ChartJudge[C]] = {}
@@ -118,7 +118,7 @@ class RuleBook(Generic[C, O]):
                     found = judge(case, order, about)
                 except Skip as skipped:
                     return Silence(rule, skipped.reason, skipped.facts, order.reference)
-                finding = replace(found, rule=rule, order=order.reference, slot="order")
+                finding = replace(found, rule=rule, order=order.reference)
                 return self._finish(order, finding)
 
             def concerns(order: O) -> bool:

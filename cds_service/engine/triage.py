@@ -1,7 +1,7 @@
 """Which findings become cards, in what order, at most two (B.5, M15, M18).
 
-The precedence of rules is their order in hooks/: rules are asked in that order, and what comes first
-leads the card that it shares with others.
+The precedence of rules is their order in hooks/: rules are asked in that order, and what comes
+first leads the card that it shares with others.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from cds_service.engine.finding import (
     Finding,
     Indicator,
     Outcome,
-    Slot,
     Suggestion,
 )
-from cds_service.knowledge.words import RuleWords
+from cds_service.knowledge.words import RuleWords, Slot
 
 AT_MOST = 2  # cards per call: B.5 rule 1, a promise of the design
 SLOTS: tuple[Slot, ...] = get_args(Slot)  # of two cards of one urgency, the first is shown first
@@ -29,7 +28,7 @@ Keep = Callable[[Finding], bool]
 
 
 def keep_all(finding: Finding) -> bool:
-    """No card is suppressed: the filter of a call without a memory of answered cards (B.5 rule 5)."""
+    """Keeps every card: the filter of a call that knows no answered cards (B.5 rule 5)."""
     return True
 
 

@@ -1,4 +1,4 @@
-"""The clinical basis as one Markdown text: rules, words, numbers and sources as they stand in hooks/."""
+"""The clinical basis as one Markdown text: the rules, words, numbers and sources of hooks/."""
 
 from __future__ import annotations
 

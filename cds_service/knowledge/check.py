@@ -171,14 +171,10 @@ def _rule_problems(knowledge: Knowledge, place: str, words: RuleWords) -> Iterat
     yield from _unknown(place, "topic", [words.topic], knowledge.topics)
     yield from _unknown(place, "sources", words.sources, knowledge.citations)
     yield from _unknown(place, "overrides", words.overrides, knowledge.overrides)
-    if not words.sources:
-        yield f"{place}: 'sources' is empty"
-    if not words.indicators:
-        yield f"{place}: 'indicators' is empty"
-    if not words.when.strip():
+    needed = ("sources", "indicators", "when", "summary")
+    yield from (f"{place}: '{part}' is empty" for part in needed if not getattr(words, part))
+    if words.when and not words.when.strip():
         yield f"{place}: 'when' is empty"
-    if not words.summary:
-        yield f"{place}: 'summary' is empty"
     slots = words.slot if isinstance(words.slot, dict) else words.summary
     for variant in sorted(set(slots) ^ set(words.summary)):
         yield f"{place}: 'slot' and 'summary' differ in the variant '{variant}'"

@@ -1,7 +1,8 @@
 """Which $names each text of hooks/ may hold, and which texts a rule shows at all: facts.toml.
 
-The file is no knowledge but a record of the code: `make facts` writes it from all that the rules say
-in the tests. So a $name that no rule fills stops the start, and not the first card that needs it.
+The file is no knowledge but a record of the code: `make facts` writes it from all that the rules
+say in the tests. So a $name that no rule fills stops the
+start, and not the first card that needs it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
+
+from cds_service.knowledge.words import RuleWords
 
 if TYPE_CHECKING:
     from cds_service.knowledge.load import Knowledge
@@ -34,15 +37,7 @@ def facts_problems(knowledge: Knowledge) -> Iterator[str]:
     words = knowledge.words
     for file, rules in knowledge.rule_files.items():
         for rule, own in rules.rules.items():
-            place = f"{file}: [rules.{rule}]"
-            for kind, texts in (
-                ("summary", own.summary),
-                ("lines", own.lines),
-                ("silence", own.silence),
-            ):
-                for key, text in texts.items():
-                    allowed = facts[kind].get(f"{rule}.{key}")
-                    yield from _text_problems(f"{place} {kind}.{key}", text, allowed)
+            yield from _rule_problems(f"{file}: [rules.{rule}]", rule, own, facts)
     for kind, texts in (("lines", words.lines), ("silence", words.silence)):
         for key, text in texts.items():
             place = f"knowledge/words.toml: [{kind}] {key}"
@@ -54,6 +49,14 @@ def facts_problems(knowledge: Knowledge) -> Iterator[str]:
     for name, template in knowledge.orders.templates.items():
         place = f"knowledge/orders.toml: [templates.{name}]"
         yield from _text_problems(place, template.instruction, AMOUNT)
+
+
+def _rule_problems(place: str, rule: str, words: RuleWords, facts: Facts) -> Iterator[str]:
+    kinds = {"summary": words.summary, "lines": words.lines, "silence": words.silence}
+    for kind, texts in kinds.items():
+        for key, text in texts.items():
+            allowed = facts[kind].get(f"{rule}.{key}")
+            yield from _text_problems(f"{place} {kind}.{key}", text, allowed)
 
 
 def _text_problems(

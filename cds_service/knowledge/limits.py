@@ -296,7 +296,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 def limits_of(profile: str, thresholds: dict[str, Threshold]) -> Limits:
-    """The numbers of one profile; a table without a field, or a field without a table, is an error."""
+    """Returns the numbers of one profile; each table needs its field, and each field its table."""
     if profile not in PROFILES:
         raise KnowledgeError(f"unknown profile '{profile}': use one of {', '.join(PROFILES)}")
     wanted = {f.name for f in fields(Limits)} - {"profile"}

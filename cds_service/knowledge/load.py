@@ -1,4 +1,4 @@
-"""hooks/ becomes one frozen `Knowledge`, or the service does not start and the message names file and key."""
+"""hooks/ becomes one frozen `Knowledge`, or the start stops and names file and key."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def load_knowledge(hooks: Path, *, check_facts: bool = True) -> Knowledge:
 
 
 def _files(hooks: Path) -> dict[str, str]:
-    """Returns the text of every TOML file, by its name below hooks/; an unknown file is an error."""
+    """Returns the text of each TOML file, by its name below hooks/; an unknown one is an error."""
     texts = {}
     for path in sorted(hooks.rglob("*.toml")):
         name = path.relative_to(hooks).as_posix()
@@ -201,7 +201,7 @@ def _tables(texts: Mapping[str, str], name: str, wanted: type[T]) -> dict[str, T
 
 
 def _refuse_quoted(table: object, place: str) -> None:
-    """Raises KnowledgeError for a `value`, `least` or `most` in quotation marks, which msgspec would take."""
+    """Refuses a `value`, `least` or `most` in quotation marks, which msgspec would take."""
     members = table.items() if isinstance(table, dict) else ()
     for key, value in members:
         if isinstance(value, dict):

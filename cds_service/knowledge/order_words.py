@@ -22,7 +22,7 @@ class Term(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DietTemplate(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="diet"):
-    """A suggested diet that limits one nutrient (B.4, M9); `$amount` in the texts is the daily amount."""
+    """A suggested diet that limits one nutrient (B.4, M9); `$amount` is the daily amount."""
 
     diet: Term
     nutrient: Term

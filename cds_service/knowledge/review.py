@@ -53,7 +53,7 @@ def review_state(texts: Mapping[str, str]) -> Reviews:
 
 
 def refuse_unsigned(reviews: Reviews) -> None:
-    """Stop a start on knowledge that nobody signed as it is (CDS_REQUIRE_SIGNED); names the files."""
+    """Stops a start with unsigned knowledge and names the files (CDS_REQUIRE_SIGNED)."""
     if reviews.complete:
         return
     changed = [f"{name} (changed since)" for name in reviews.changed]

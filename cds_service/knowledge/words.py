@@ -23,7 +23,7 @@ class Citation(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RuleWords(Struct, frozen=True, forbid_unknown_fields=True):
-    """One rule and the words of its card: one table `[rules.<rule id>]` of chart.toml or orders.toml."""
+    """One rule and the words of its card: one table `[rules.<id>]` of chart.toml or orders.toml."""
 
     topic: str  # a key of topics.toml
     when: str  # in plain words, for /basis
