@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 REQUIRED_SOURCES = ("patient", "sodium", "conditions", "medications")
 HELPED = frozenset({Volume.HYPER, Volume.EUV})  # restriction helps in no other state (M9)
+# The volume statuses in which restriction harms, with the last part of the keys of their lines.
 HARMED = {
-    Volume.CSW: "never-csw",
-    Volume.ADRENAL: "never-adrenal",
-    Volume.HYPO: "never-hypo",
-    Volume.NEURO: "never-neuro",
+    Volume.CSW: "csw",
+    Volume.ADRENAL: "adrenal",
+    Volume.HYPO: "hypo",
+    Volume.NEURO: "neuro",
 }
 
 
@@ -79,7 +80,8 @@ def _never(case: Case) -> Iterator[Line]:
     """Why restriction would do harm at any sodium."""
     volume, severe = case.volume, case.symptoms.severe
     if volume.status in HARMED:
-        yield Line(HARMED[volume.status], {"evidence": _named(volume.evidence)}, keep=True)
+        evidence = {"evidence": _named(volume.evidence)}
+        yield Line(f"never-{HARMED[volume.status]}", evidence, keep=True)
     if severe:
         yield Line("never-severe", {"symptom": f"symptom:{severe[0]}"}, keep=True)
     vaptan = _vaptan(case)

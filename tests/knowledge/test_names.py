@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
+import cds_service
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem, check_names
@@ -34,3 +37,11 @@ def test_a_name_that_the_hooks_lost_is_refused_with_its_file(
     )
     with pytest.raises(KnowledgeError, match=rf"\.toml.*'{name}' is missing"):
         check_names(lost)
+
+
+def test_every_name_is_used_by_python() -> None:
+    package = Path(cds_service.__file__).parent
+    files = [file for file in package.rglob("*.py") if file.name != "names.py"]
+    code = "".join(file.read_text(encoding="utf-8") for file in files)
+    members = [member for names in (Analyte, DrugClass, DrugName, Problem) for member in names]
+    assert [m for m in members if f"{type(m).__name__}.{m.name}" not in code] == []

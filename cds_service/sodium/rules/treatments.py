@@ -5,9 +5,10 @@ from __future__ import annotations
 from cds_service.engine.finding import Finding, Line, RemoveDraft, Suggestion
 from cds_service.engine.rule import card, line, require
 from cds_service.engine.wording import number
-from cds_service.knowledge.names import DrugClass, Problem
+from cds_service.knowledge.names import DrugClass, DrugName, Problem
 from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
+from cds_service.sodium.restriction import HARMED
 from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
@@ -39,13 +40,6 @@ from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
 
-HARMED_BY_RESTRICTION = {
-    Volume.CSW: "csw",
-    Volume.ADRENAL: "adrenal",
-    Volume.HYPO: "hypo",
-    Volume.NEURO: "neuro",
-}
-
 
 def is_salt_tablet(order: Order) -> bool:
     """Tells whether the order is oral sodium chloride."""
@@ -59,7 +53,7 @@ def salt_tablets(case: Case, _order: Order, _salt: bool) -> Finding:
     condition = first_evidence(case)
     return card(
         "warning",
-        drugs=["sodium chloride"],
+        drugs=[DrugName.SODIUM_CHLORIDE],
         condition=condition,
         do=["reconsider-salt", "daily-weight"],
         why=[line("judged-overloaded", evidence=condition)],
@@ -75,8 +69,8 @@ def is_fluid_restriction(order: Order) -> bool:
 def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
     """Speaks if the volume status makes fluid restriction harmful, or a vaptan is new (N9)."""
     status = case.volume.status
-    if status in HARMED_BY_RESTRICTION:
-        key, why = HARMED_BY_RESTRICTION[status], first_evidence(case)
+    if status in HARMED:
+        key, why = HARMED[status], first_evidence(case)
     else:
         key, why = "vaptan", _new_vaptan(case, order)
     problems_read = case.snapshot.complete("conditions")

@@ -153,7 +153,7 @@ SCENES = (
         shows=("other-strength",),
     ),
     Scene(
-        says="an order without a strength is named by its class",
+        says="an unknown strength counts as another strength",
         order=saline(None),
         story=ward("112"),
         fires={"OS-HTS-ASX": "info main"},
