@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 
 from cds_service.knowledge.sets import ConceptSet
@@ -17,14 +17,9 @@ class Problems:
 
     def __init__(self, now: datetime, problems: Iterable[Problem], reasons: frozenset[str]) -> None:
         self._now = now
-        self._all = tuple(problems)
-        self._active = tuple([p for p in self._all if p.active])
+        self._problems = tuple(problems)
         self._reasons = reasons
-        self._active_concepts = _concepts(self._active) | reasons
-        all_active = len(self._active) == len(self._all)
-        self._every_concept = (
-            self._active_concepts if all_active else _concepts(self._all) | reasons
-        )
+        self._mentioned = reasons.union(*(problem.concepts for problem in self._problems))
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Problems:
@@ -43,56 +38,56 @@ class Problems:
 
     def active(self, wanted: ConceptSet) -> tuple[str, ...]:
         """Returns members that are active, at any date, or a reason."""
-        return _among(wanted, self._active_concepts)
+        return self._members(wanted, lambda problem: problem.active, self._reasons)
 
     def current(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
         """Returns active members of this encounter or within the window, or a reason."""
-        if self._active_concepts.isdisjoint(wanted.members):
-            return ()
-        counted = (p for p in self._active if p.encounter_diagnosis or self._recent(p, window))
-        return wanted.among(_concepts(counted) | self._reasons)
+        return self._members(wanted, lambda p: self._is_current(p, window), self._reasons)
 
     def diagnosed(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
         """Returns active members that are a diagnosis of this encounter and within the window."""
-        if self._active_concepts.isdisjoint(wanted.members):
-            return ()
-        counted = (p for p in self._active if p.encounter_diagnosis and self._recent(p, window))
-        return wanted.among(_concepts(counted))
+        return self._members(
+            wanted, lambda p: p.active and p.encounter_diagnosis and self._recent(p, window)
+        )
 
     def dated(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
         """Returns active members with a date within the window."""
-        if self._active_concepts.isdisjoint(wanted.members):
-            return ()
-        return wanted.among(_concepts(p for p in self._active if self._recent(p, window)))
+        return self._members(wanted, lambda p: p.active and self._recent(p, window))
 
     def happened(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
         """Returns members of this encounter or within the window, also resolved, or a reason."""
-        if self._every_concept.isdisjoint(wanted.members):
-            return ()
-        counted = (p for p in self._all if p.encounter_diagnosis or self._recent(p, window))
-        return wanted.among(_concepts(counted) | self._reasons)
-
-    def has_current(self, concept: str, window: timedelta) -> bool:
-        """Whether this one concept is current."""
-        if concept not in self._active_concepts:
-            return False
-        counted = (p for p in self._active if p.encounter_diagnosis or self._recent(p, window))
-        return concept in self._reasons or concept in _concepts(counted)
+        return self._members(
+            wanted, lambda p: p.encounter_diagnosis or self._recent(p, window), self._reasons
+        )
 
     def undated(self, wanted: ConceptSet) -> tuple[str, ...]:
         """Returns active members without a date that are no diagnosis of this encounter."""
-        if self._active_concepts.isdisjoint(wanted.members):
+        return self._members(
+            wanted, lambda p: p.active and p.since is None and not p.encounter_diagnosis
+        )
+
+    def has_current(self, concept: str, window: timedelta) -> bool:
+        """Whether this one concept is current."""
+        if concept in self._reasons:
+            return True
+        return any(concept in p.concepts and self._is_current(p, window) for p in self._problems)
+
+    def _members(
+        self,
+        wanted: ConceptSet,
+        counts: Callable[[Problem], bool],
+        reasons: frozenset[str] = frozenset(),
+    ) -> tuple[str, ...]:
+        """The wanted concepts of the problems that count, and those that are a reason."""
+        if self._mentioned.isdisjoint(wanted.members):
             return ()
-        counted = (p for p in self._active if p.since is None and not p.encounter_diagnosis)
-        return wanted.among(_concepts(counted))
+        counted = (problem.concepts for problem in self._problems if counts(problem))
+        return wanted.among(reasons.union(*counted))
+
+    def _is_current(self, problem: Problem, window: timedelta) -> bool:
+        if not problem.active:
+            return False
+        return problem.encounter_diagnosis or self._recent(problem, window)
 
     def _recent(self, problem: Problem, window: timedelta) -> bool:
         return problem.since is not None and self._now - problem.since <= window
-
-
-def _among(wanted: ConceptSet, names: frozenset[str]) -> tuple[str, ...]:
-    return () if names.isdisjoint(wanted.members) else wanted.among(names)
-
-
-def _concepts(problems: Iterable[Problem]) -> frozenset[str]:
-    return frozenset(concept for problem in problems for concept in problem.concepts)
