@@ -220,7 +220,8 @@ def stop_suggestions(case: Case) -> list[Suggestion]:
     buttons = []
     for exposure in diuretics_to_stop(case):
         drug, orders = exposure.drug, running(case, exposure)
-        if orders and all(o.stoppable and not _is_combination(o) for o in orders):
+        stoppable = bool(orders) and all(order.stoppable for order in orders)
+        if stoppable and not _is_combination(orders):
             kind = "stop-drug-potassium" if drug.cls == DrugClass.MRA else "stop-drug"
             actions = tuple(StopOrder(o.reference, drug.name) for o in orders)
             buttons.append(Suggestion(kind, actions, {"drug": drug.name}))
@@ -233,8 +234,9 @@ def _stop_lines(case: Case, diuretics: list[Exposure]) -> list[Line]:
         return []
     if rising_too_fast(case):
         # Without a diuretic the kidney sheds water, and sodium rises faster still.
-        return [line("stop-rising", drugs=", ".join(sorted(e.drug.name for e in diuretics)))]
-    combined = [e for e in diuretics if any(map(_is_combination, running(case, e)))]
+        names = sorted(exposure.drug.name for exposure in diuretics)
+        return [line("stop-rising", drugs=", ".join(names))]
+    combined = [e for e in diuretics if _is_combination(running(case, e))]
     lines = [_combination_line(case, exposure) for exposure in combined]
     single = [e.drug.name for e in diuretics if e not in combined]
     if not single:
@@ -274,8 +276,8 @@ def _liver_forbids_diuretics(case: Case) -> bool:
     return cirrhosis(case) and in_use(case) < case.limits.stop_diuretics_below
 
 
-def _is_combination(order: Order) -> bool:
-    return order.ingredient_count > 1 or bool(order.partners)
+def _is_combination(orders: list[Order]) -> bool:
+    return any(order.ingredient_count > 1 or order.partners for order in orders)
 
 
 def _combination_line(case: Case, exposure: Exposure) -> Line:
