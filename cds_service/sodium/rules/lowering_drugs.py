@@ -32,7 +32,6 @@ from cds_service.sodium.rules.order_helpers import (
     beside,
     drug_of,
     is_older,
-    is_refill,
     is_systemic,
     latest_within,
     may_remove,
@@ -119,9 +118,20 @@ def _loop_diuretic_treats(case: Case) -> bool:
 
 def _require_more_than_a_refill(case: Case, order: Order, drug: DrugMatch) -> None:
     """Skips a refill unless sodium is clearly low or falling (B.5 rule 3)."""
-    if is_refill(case, order, drug):
+    if _is_refill(case, order, drug):
         worse = case.sodium.falling or sodium_below(case, case.limits.refill_sodium_below)
         require(worse, "refill", drug=drug.name)
+
+
+def _is_refill(case: Case, order: Order, drug: DrugMatch) -> bool:
+    """Tells whether a drug that is taken for long goes on at no higher dose."""
+    exposure = taken(case, drug)
+    if exposure is None or exposure.since is None:
+        return False
+    doses = [o.daily_dose_mg for o in exposure.orders if o.daily_dose_mg is not None]
+    if doses and order.daily_dose_mg is not None and order.daily_dose_mg > doses[0]:
+        return False
+    return case.snapshot.now - exposure.since > case.limits.refill_after_days
 
 
 def _indicator(case: Case, group: str, drug: DrugMatch) -> Indicator:

@@ -123,17 +123,6 @@ def taken(case: Case, drug: DrugMatch) -> Exposure | None:
     return next((e for e in case.exposures.active if e.drug.name == drug.name), None)
 
 
-def is_refill(case: Case, order: Order, drug: DrugMatch) -> bool:
-    """Tells whether a drug that is taken for long goes on at no higher dose (B.5 rule 3)."""
-    exposure = taken(case, drug)
-    if exposure is None or exposure.since is None:
-        return False
-    doses = [o.daily_dose_mg for o in exposure.orders if o.daily_dose_mg is not None]
-    if order.daily_dose_mg is not None and doses and order.daily_dose_mg > doses[0]:
-        return False
-    return case.snapshot.now - exposure.since > case.limits.refill_after_days
-
-
 def beside(case: Case, order: Order, *classes: str) -> tuple[DrugMatch, ...]:
     """Returns active and drafted drugs of these classes beside the order, each drug once."""
     active = [e.drug for e in case.exposures.of(*classes)]
