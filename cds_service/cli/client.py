@@ -377,9 +377,13 @@ def _network_policy(wanted: Sequence[Destination]) -> str:
     rules, problems = [], []
     for destination in wanted:
         try:
-            rules.append(_rule(destination, addresses_of(destination)))
+            addresses = addresses_of(destination)
         except Unusable as problem:
             problems.append(str(problem))
+            continue
+        rules.append(f"    # {destination.host}: {', '.join(destination.clients)}\n    - to:\n")
+        rules += [f'        - ipBlock: {{cidr: "{_network(a)}"}}\n' for a in addresses]
+        rules.append(f"      ports:\n        - {{port: {destination.port}, protocol: TCP}}\n")
     if problems:
         raise click.ClickException("no policy was made:\n  " + "\n  ".join(problems))
     return (
@@ -389,12 +393,6 @@ def _network_policy(wanted: Sequence[Destination]) -> str:
         "  policyTypes: [Egress]\n"
         + ("  egress:\n" + "".join(rules) if rules else "  egress: []\n")
     )
-
-
-def _rule(destination: Destination, addresses: Sequence[str]) -> str:
-    to = "".join(f'        - ipBlock: {{cidr: "{_network(address)}"}}\n' for address in addresses)
-    port = f"      ports:\n        - {{port: {destination.port}, protocol: TCP}}\n"
-    return f"    # {destination.host}: {', '.join(destination.clients)}\n    - to:\n{to}{port}"
 
 
 def _network(address: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import click
 
@@ -20,10 +20,8 @@ _LINE_EVERY_S = 5.0
 _TO_TRY = ("saline-3-percent-mild", "cramps-in-siadh", "sertraline-with-low-sodium")
 
 
-class ShowProgress(Protocol):
-    """Shows how many stories are loaded, and which one is next."""
-
-    def __call__(self, done: int, story: str) -> None: ...
+# Gets the number of stories that are loaded, and the name of the next one.
+ShowProgress = Callable[[int, str], None]
 
 
 @click.command("load")
@@ -85,31 +83,26 @@ def load(base: str, names: tuple[str, ...], wait: int, as_json: bool) -> None:
 
 @contextmanager
 def _progress(stories: int) -> Iterator[ShowProgress]:
-    """Shows a bar on standard error; in a log, a line now and then."""
+    """Shows a bar on standard error; in a log, at most one line in five seconds."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Lines(stories)
+    if console.is_terminal:
+        with Progress(console=console) as bar:
+            task = bar.add_task("Loading", total=stories)
+            yield lambda done, story: bar.update(task, completed=done, description=story)
+            bar.update(task, completed=stories, description="Loaded")
         return
-    with Progress(console=console) as bar:
-        task = bar.add_task("Loading", total=stories)
-        yield lambda done, story: bar.update(task, completed=done, description=story)
-        bar.update(task, completed=stories, description="Loaded")
+    last = time.monotonic()
 
+    def show_line(done: int, story: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _LINE_EVERY_S:
+            last = time.monotonic()
+            click.echo(f"Loaded {done} of {stories} stories; now {story}", err=True)
 
-class _Lines:
-    """Prints at most one line in five seconds."""
-
-    def __init__(self, stories: int) -> None:
-        self._stories = stories
-        self._last = time.monotonic()
-
-    def __call__(self, done: int, story: str) -> None:
-        if time.monotonic() - self._last >= _LINE_EVERY_S:
-            self._last = time.monotonic()
-            click.echo(f"Loaded {done} of {self._stories} stories; now {story}", err=True)
+    yield show_line
 
 
 def _as_json(

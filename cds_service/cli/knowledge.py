@@ -11,7 +11,7 @@ import click
 from cds_service.cli.replay import HOOKS_FOLDER, offline_pipeline, print_json
 from cds_service.errors import SettingsError
 from cds_service.knowledge.basis import basis_text
-from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
+from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.knowledge.review import Reviews, sign_line
 
 
@@ -46,7 +46,15 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
         text = (folder / to_sign).read_text(encoding="utf-8")
         click.echo(sign_line(to_sign, text, date.today()), nl=False)
         return
-    counts = _counts(knowledge)
+    counts = {
+        "services": len(knowledge.services),
+        "rules": len(knowledge.rules),
+        "numbers": len(knowledge.thresholds),
+        "drugs": len(knowledge.terms.drugs),
+        "problems": len(knowledge.terms.concepts),
+        "analytes": len(knowledge.terms.labs),
+        "citations": len(knowledge.citations),
+    }
     if as_json:
         print_json(
             {
@@ -62,18 +70,6 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
     click.echo("hooks/ is sound: " + ", ".join(f"{n} {what}" for what, n in counts.items()) + ".")
     click.echo(f"SHA-256 {knowledge.sha256}")
     _print_reviews(reviews)
-
-
-def _counts(knowledge: Knowledge) -> dict[str, int]:
-    return {
-        "services": len(knowledge.services),
-        "rules": len(knowledge.rules),
-        "numbers": len(knowledge.thresholds),
-        "drugs": len(knowledge.terms.drugs),
-        "problems": len(knowledge.terms.concepts),
-        "analytes": len(knowledge.terms.labs),
-        "citations": len(knowledge.citations),
-    }
 
 
 def _print_reviews(reviews: Reviews) -> None:
