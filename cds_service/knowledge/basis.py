@@ -16,12 +16,12 @@ from cds_service.knowledge.words import Citation, RuleWords
 _NAME = re.compile(r"\$(\w+)")
 _HEAD = """# Clinical basis
 
-Generated from `hooks/` by `cds-service basis --write`; a test keeps it current. Do not edit it here: change the
-files in `hooks/` (see `hooks/README.md`). The running service shows the same at `/basis`. What a code such as M9 or
-B.0.7 stands for: [clinical decisions](clinical-decisions.md).
+Generated from `hooks/` by `cds-service basis --write`; a test keeps it current. Do not edit it
+here: change the files in `hooks/` (see `hooks/README.md`). The running service shows the same at
+`/basis`. What a code such as M9 or B.0.7 stands for: [clinical decisions](clinical-decisions.md).
 
-Decision support only: check against current guidance and your clinical judgment. A `$name` stands for what a card
-fills in from the record.
+Decision support only: check against current guidance and your clinical judgment. A `$name` stands
+for what a card fills in from the record.
 """
 
 
