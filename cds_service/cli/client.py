@@ -19,6 +19,7 @@ from cds_service.trust.client import Client
 from cds_service.trust.egress import Destination, Unusable, addresses_of, destinations
 from cds_service.trust.jwt import LONGEST_LIFE_S, Refused, prove, read_token
 from cds_service.trust.keys import KeyCache
+from cds_service.trust.keyset import KeySet
 from cds_service.trust.modes import refuse_unknown_rules
 from cds_service.trust.registry import Registry
 
@@ -251,15 +252,22 @@ def test(name: str, token: str | None, service: str, path: Path | None) -> None:
 def _keys_are_usable(tested: Client) -> bool:
     credentials = tested.credentials
     if credentials.keys is not None:
-        names = credentials.keys.keys
-        return _report(True, f"{len(names)} public keys: {', '.join(names)}")
+        return _keys_listed(credentials.keys, "")
     url = credentials.jwks_url
     if not url:
         return _report(False, "it has no keys: give issuer and one of jwks_url, jwks_file and keys")
     fetched = KeyCache().keys(url, "", allow_private=tested.allow_private)
     if fetched is None:
         return _report(False, f"no usable key set at {url} (https, within 1 s, no redirect)")
-    return _report(True, f"{len(fetched.keys)} public keys at {url}: {', '.join(fetched.keys)}")
+    return _keys_listed(fetched, f" at {url}")
+
+
+def _keys_listed(keys: KeySet, place: str) -> bool:
+    """Reports the keys, and those that are left out; one that is left out is no failure."""
+    _report(True, f"{len(keys.keys)} public keys{place}: {', '.join(keys.keys)}")
+    for odd in keys.left_out:
+        click.echo(f"  left out: {odd}")
+    return True
 
 
 def _token_passes(token: str, tested: Client, registry: Registry, url: str) -> bool:
@@ -273,6 +281,8 @@ def _token_passes(token: str, tested: Client, registry: Registry, url: str) -> b
     if proven.client.name != tested.name:
         return _report(False, f"the token passes, but as clients.{proven.client.name}")
     _report(True, f"the token passes for {url}")
+    if proven.slash:
+        click.echo("  Its 'aud' differs from that URL by a slash at the end, which is accepted.")
     bases = ", ".join(proven.client.fhir_bases) or "nothing live"
     return _report(True, f"what it may read: {bases}")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from cds_service.errors import RegistryError
+from cds_service.trust.keyset import left_out
 from cds_service.trust.registry import Registry
 
 LOOK_EVERY_S = 1.0
@@ -79,6 +80,10 @@ class CurrentRegistry:
     def _load(self) -> Registry:
         registry = self._read()
         self._check(registry)
+        for client in registry.clients:
+            keys = client.credentials.keys
+            if keys is not None and keys.left_out:
+                self._report(f"clients.{client.name}: {left_out(keys)}")
         return registry
 
     def _watch_new(self) -> None:

@@ -19,6 +19,7 @@ from cds_service.trust.throttle import UNKNOWN, FailureLimit, RateLimit
 
 # One text for every cause: what is wrong with a token is for our log, not for its sender.
 REFUSAL = "This call does not carry a token that this service accepts."
+_SLASH = "The 'aud' of its tokens differs from the URL by a slash at the end; it is accepted."
 # These refusals are not the caller's fault: we could not get its keys, or the token was valid once.
 _NO_FAULT = frozenset({Reason.NO_KEYS, Reason.REPLAY})
 _SANDBOX_KEYS = key_set([dict(SANDBOX_JWK)], allow_sandbox=True)
@@ -43,6 +44,8 @@ class Gate(Struct, frozen=True, kw_only=True):
     rate: RateLimit = field(default_factory=RateLimit)
     failures: FailureLimit = field(default_factory=FailureLimit)
     demo: bool = False
+    # The clients whose `aud` differs from ours by a slash; each is logged once in this worker.
+    slashes: set[str] = field(default_factory=set)
 
     def admit(self, request: AccessRequest, now: datetime) -> Client | None:
         """Returns the proven client, or None if this deployment does not use tokens.
@@ -71,6 +74,9 @@ class Gate(Struct, frozen=True, kw_only=True):
                 self.failures.failed(request.address)
             raise Unauthorized(REFUSAL) from None
         self.failures.passed(request.address)
+        if proven.slash and proven.client.name not in self.slashes:
+            self.slashes.add(proven.client.name)
+            log().warning("audience", client=proven.client.name, reason=_SLASH)
         self.allow(proven.client, request.service)
         return proven.client
 

@@ -79,6 +79,7 @@ class Proven(Struct, frozen=True, kw_only=True):
     client: Client
     jti: str
     expires: datetime
+    slash: bool = False  # its `aud` is ours but for a slash at the end
 
 
 def read_token(authorization: str | None) -> Token:
@@ -110,12 +111,14 @@ def prove(
     if client is None:
         raise Refused(Reason.ISSUER)
     credentials = client.credentials
+    exact = (*audiences, *credentials.audiences)
+    accepted = _with_and_without_slash(exact)
     try:
-        _cheap(token, algorithm, credentials, (*audiences, *credentials.audiences), now)
+        _cheap(token, algorithm, credentials, accepted, now)
         key = _key_set(client, kid, keys).find(kid, algorithm)
         if key is None:
             raise Refused(Reason.UNKNOWN_KEY)
-        claims = _decoded(token.text, key, credentials, (*audiences, *credentials.audiences))
+        claims = _decoded(token.text, key, credentials, accepted)
         _claims(claims, credentials, now)
     except Refused as refusal:
         raise Refused(refusal.reason, client.name) from None
@@ -123,6 +126,7 @@ def prove(
         client=client.for_tenant(str(claims.get("tenant", ""))),
         jti=claims["jti"],
         expires=datetime.fromtimestamp(claims["exp"] + LEEWAY_S, UTC),
+        slash=not set(_named(claims.get("aud"))) & set(exact),
     )
 
 
@@ -177,11 +181,24 @@ def _cheap(
     jku = token.header.get("jku")
     if "jku" in token.header and jku not in credentials.jku:
         raise Refused(Reason.JKU)
-    audience = token.claims.get("aud")
-    named = audience if isinstance(audience, list) else [audience]
+    named = _named(token.claims.get("aud"))
     if not all(isinstance(aud, str) for aud in named) or not set(named) & set(audiences):
         raise Refused(Reason.AUDIENCE)
     _claims(token.claims, credentials, now)
+
+
+def _named(audience: object) -> list[Any]:
+    return audience if isinstance(audience, list) else [audience]
+
+
+def _with_and_without_slash(audiences: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the audiences, and each URL among them in its other spelling too.
+
+    The service answers at both, so an analyst may have typed in either.
+    """
+    urls = [audience for audience in audiences if "://" in audience]
+    others = [url[:-1] if url.endswith("/") else f"{url}/" for url in urls]
+    return (*audiences, *others)
 
 
 def _claims(claims: Mapping[str, Any], credentials: Credentials, now: datetime) -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
@@ -19,7 +20,7 @@ from cds_service import metrics
 from cds_service.telemetry import log
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.fetch import fetch
-from cds_service.trust.keyset import MAX_BYTES, BadKeySet, KeySet, read_key_set
+from cds_service.trust.keyset import MAX_BYTES, BadKeySet, KeySet, left_out, read_key_set
 from cds_service.trust.outgoing import OutgoingCall, guarded_session, tls_context
 
 _OK = 200
@@ -81,6 +82,7 @@ class _Published(Struct):
     fetching: threading.Lock = field(default_factory=threading.Lock)
     # A `kid` that the set does not have -> the time until which it is not looked for again.
     absent: OrderedDict[str, float] = field(default_factory=OrderedDict)
+    left_out: tuple[str, ...] = ()  # of the set that was read last: each list is logged once
 
 
 class KeyCache:
@@ -197,6 +199,9 @@ class KeyCache:
             log().error("keys", reason=f"A published key set is refused: {refusal}")
             return
         metrics.count("cds_key_fetches", "ok")
+        if keys.left_out and keys.left_out != published.left_out:
+            log().warning("keys", server=urlsplit(published.url).netloc, reason=left_out(keys))
+        published.left_out = keys.left_out
         age = limits.fresh_s
         if answer.max_age is not None:
             low, high = limits.fresh_between_s

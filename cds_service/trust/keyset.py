@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import hashlib
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -23,6 +24,7 @@ _RSA_BITS = range(2048, 4097)  # a longer key is no safer for an hour and costs 
 _RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES: Mapping[str, str] = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 ALGORITHMS = (*_CURVES.values(), *_RSA_ALGORITHMS)
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "k"})
 
 # The public CDS Hooks Sandbox publishes its private keys. Thumbprints are those of RFC 7638.
 SANDBOX_KIDS = frozenset(
@@ -48,10 +50,16 @@ class BadKeySet(Exception):
     """A key set that is refused as a whole; the text says why and quotes nothing of it."""
 
 
+class _OddKey(Exception):
+    """One key that is left out; the text says why and quotes nothing of it."""
+
+
 class KeySet(Struct, frozen=True):
     """The usable keys of one client: by `kid`, then by the algorithms that the key is for."""
 
     keys: Mapping[str, Mapping[str, jwt.PyJWK]] = field(default_factory=dict)
+    # Each key that is never used although it is there to check signatures: its place and why.
+    left_out: tuple[str, ...] = ()
 
     def find(self, kid: str, algorithm: str) -> jwt.PyJWK | None:
         """Returns the key with this id, made for this algorithm."""
@@ -66,7 +74,7 @@ def read_key_set(body: bytes) -> KeySet:
     if len(body) > MAX_BYTES:
         raise BadKeySet(f"larger than {MAX_BYTES} bytes")
     try:
-        document = decode(body)
+        document = decode(body.removeprefix(codecs.BOM_UTF8))
     except BadRequest:
         raise BadKeySet("not JSON") from None
     keys = document.get("keys") if isinstance(document, dict) else None
@@ -78,27 +86,51 @@ def read_key_set(body: bytes) -> KeySet:
 def key_set(jwks: list[Any], *, allow_sandbox: bool = False) -> KeySet:
     """Returns the keys of this list that can check signatures.
 
-    Keys of other kinds and uses are passed over, as RFC 7517 demands. Raises BadKeySet for the
-    whole set if it holds a private key, a weak RSA key, one `kid` twice, or a key of the public
-    sandbox.
+    Keys of other kinds and uses are passed over, as RFC 7517 demands. A key that is weak, cannot be
+    read or cannot be named costs only itself: `left_out` names it. Two keys may share a `kid` if no
+    algorithm is for both; else the second is left out. Raises BadKeySet for the whole set if it
+    holds a private key or a key of the public sandbox, or if no key is left.
     """
     if len(jwks) > MAX_KEYS:
         raise BadKeySet(f"more than {MAX_KEYS} keys")
     keys: dict[str, Mapping[str, jwt.PyJWK]] = {}
-    for jwk in jwks:
-        if not isinstance(jwk, dict):
-            raise BadKeySet("a key is not an object")
-        if not _for_signatures(jwk):
-            continue
-        kid = _kid(jwk)
-        if kid in keys:
-            raise BadKeySet("two keys with one 'kid'")
-        if not allow_sandbox and (kid in SANDBOX_KIDS or thumbprint(jwk) in _SANDBOX_THUMBPRINTS):
-            raise BadKeySet("a key of the public CDS Hooks Sandbox, whose private half is public")
-        keys[kid] = _by_algorithm(jwk)
+    left_out: list[str] = []
+    for number, jwk in enumerate(jwks, 1):
+        try:
+            _take(jwk, keys, allow_sandbox=allow_sandbox)
+        except _OddKey as odd:
+            left_out.append(f"key {number}: {odd}")
     if not keys:
-        raise BadKeySet("no key that can check a signature")
-    return KeySet(MappingProxyType(keys))
+        raise BadKeySet("; ".join(["no key that can check a signature", *left_out]))
+    return KeySet(MappingProxyType(keys), tuple(left_out))
+
+
+def _take(jwk: Any, keys: dict[str, Mapping[str, jwt.PyJWK]], *, allow_sandbox: bool) -> None:
+    """Adds a key to `keys` if it can check signatures; raises _OddKey if it must not be used."""
+    if not isinstance(jwk, dict):
+        raise _OddKey("is not an object")
+    if not _for_signatures(jwk):
+        return
+    if _PRIVATE_MEMBERS & set(jwk):
+        raise BadKeySet("a private key")
+    if not allow_sandbox and _of_the_sandbox(jwk):
+        raise BadKeySet("a key of the public CDS Hooks Sandbox, whose private half is public")
+    kid, made = _kid(jwk), _by_algorithm(jwk)
+    known = keys.get(kid, {})
+    if set(made) & set(known):
+        raise _OddKey("an earlier key has its 'kid' and its algorithm")
+    keys[kid] = MappingProxyType({**known, **made})
+
+
+def _of_the_sandbox(jwk: Mapping[str, Any]) -> bool:
+    kid = jwk.get("kid")
+    named = isinstance(kid, str) and kid in SANDBOX_KIDS
+    return named or thumbprint(jwk) in _SANDBOX_THUMBPRINTS
+
+
+def left_out(keys: KeySet) -> str:
+    """Returns one sentence about the keys of a set that are not used, for the log."""
+    return f"Keys are left out, the others work. {'; '.join(keys.left_out)}."
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:
@@ -134,19 +166,17 @@ def _algorithms(jwk: Mapping[str, Any]) -> tuple[str, ...]:
 def _kid(jwk: Mapping[str, Any]) -> str:
     kid = jwk.get("kid")
     if not isinstance(kid, str) or not 0 < len(kid) <= LONGEST_KID:
-        raise BadKeySet("a key without 'kid'")
+        raise _OddKey("without 'kid' as a text")
     return kid
 
 
 def _by_algorithm(jwk: Mapping[str, Any]) -> Mapping[str, jwt.PyJWK]:
-    if {"d", "p", "q", "k"} & set(jwk):
-        raise BadKeySet("a private key")
     public = {name: value for name, value in jwk.items() if isinstance(value, str)}
     try:
         made = {alg: jwt.PyJWK(public, algorithm=alg) for alg in _algorithms(jwk)}
     except (jwt.PyJWTError, ValueError, TypeError):
-        raise BadKeySet("a key that cannot be read") from None
+        raise _OddKey("cannot be read") from None
     for key in made.values():
         if isinstance(key.key, RSAPublicKey) and key.key.key_size not in _RSA_BITS:
-            raise BadKeySet("an RSA key that has not 2048 to 4096 bits")
+            raise _OddKey("an RSA key that has not 2048 to 4096 bits")
     return MappingProxyType(made)

@@ -188,6 +188,19 @@ def test_the_token_of_another_client_does_not_pass_for_this_one(registry: Path) 
     assert "clients.mercy" in result.output
 
 
+def test_a_key_that_is_left_out_is_shown_and_so_is_a_slash_of_the_audience(registry: Path) -> None:
+    (registry.parent / "anne.json").write_text(
+        json.dumps({"keys": [public_jwk("ES384/2", kid=7), public_jwk("ES384/2")]})
+    )
+    more = '\n[clients.anne]\nissuer = "https://anne.example"\njwks_file = "anne.json"\n'
+    registry.write_text(registry.read_text() + more)
+    said = token("ES384/2", iss="https://anne.example", aud=f"{AUDIENCE}/")
+    result = run("test", "anne", "--token", said)
+    assert result.exit_code == 0, result.output
+    assert "left out: key 1: without 'kid'" in result.output
+    assert "slash at the end" in result.output
+
+
 def test_a_client_without_keys_or_with_unreachable_keys_does_not_pass(registry: Path) -> None:
     registry.write_text(
         '[clients.a]\n[clients.b]\nissuer = "x"\njwks_url = "http://127.0.0.1:9/jwks"\n'

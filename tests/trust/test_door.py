@@ -160,6 +160,18 @@ def test_feedback_takes_its_own_url_or_the_services(door: Door, audience: str) -
     assert call(client, {}, token(aud=AUDIENCE + "/feedback")).status_code == 401
 
 
+def test_a_client_whose_audience_has_a_slash_is_let_in_and_named_once_in_the_log(
+    door: Door, body: dict[str, Any]
+) -> None:
+    client = door()
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(3):
+            assert call(client, body, token(aud=AUDIENCE + "/")).status_code == 200
+    told = [line for line in lines if line["event"] == "audience"]
+    assert [line["client"] for line in told] == ["mercy"]
+    assert "slash" in told[0]["reason"]
+
+
 def test_t62_feedback_is_kept_under_the_tenant_of_the_token(door: Door, tmp_path: Path) -> None:
     import sqlite3
 

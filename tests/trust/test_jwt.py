@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import json
 import tempfile
@@ -100,14 +101,12 @@ def test_t20_a_key_serves_only_the_algorithm_it_is_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("jwks", "why"),
     [
-        ([public_jwk(), public_jwk("RS384/weak")], "2048"),
-        ([public_jwk(), public_jwk("ES384/2", kid="ES384+/=")], "two keys"),
-        ([public_jwk(kid=None)], "without 'kid'"),
-        ([public_jwk(kid="")], "without 'kid'"),
-        ([public_jwk(kid=7)], "without 'kid'"),
-        ([public_jwk(kid="x" * 257)], "without 'kid'"),
-        ([public_jwk(d="AAAA")], "private"),
-        ([public_jwk(x="AAAA")], "cannot be read"),
+        ([public_jwk("RS384/weak")], "no key .*key 1: .*2048"),
+        ([public_jwk(kid=None)], "no key .*key 1: without 'kid'"),
+        ([public_jwk(x="AAAA")], "no key .*key 1: cannot be read"),
+        ([public_jwk(), public_jwk("ES384/2", d="AAAA")], "private"),
+        ([public_jwk(), dict(SANDBOX_JWK)], "andbox"),
+        ([public_jwk(), dict(SANDBOX_JWK) | {"kid": 7}], "andbox"),
         ([public_jwk(use="enc")], "no key"),
         ([public_jwk(key_ops=["sign"])], "no key"),
         ([public_jwk(alg="ES256")], "no key"),
@@ -121,6 +120,54 @@ def test_t20_a_key_serves_only_the_algorithm_it_is_for(tmp_path: Path) -> None:
 def test_t20_t21_a_doubtful_key_set_is_refused_as_a_whole(jwks: list[Any], why: str) -> None:
     with pytest.raises(BadKeySet, match=why):
         key_set(jwks)
+
+
+ODD_KEYS = [
+    ("no kid", public_jwk("ES384/2", kid=None), "without 'kid'"),
+    ("empty kid", public_jwk("ES384/2", kid=""), "without 'kid'"),
+    ("numeric kid", public_jwk("ES384/2", kid=7), "without 'kid'"),
+    ("kid as a list", public_jwk("ES384/2", kid=["a"]), "without 'kid'"),
+    ("long kid", public_jwk("ES384/2", kid="x" * 257), "without 'kid'"),
+    ("weak", public_jwk("RS384/weak"), "2048"),
+    ("broken", public_jwk("ES384/2", x="AAAA"), "cannot be read"),
+    ("members of other types", public_jwk("ES384/2", x=5, y=None), "cannot be read"),
+    ("the same kid and algorithm", public_jwk("ES384/2", kid="ES384+/="), "earlier key"),
+    ("the same key twice", public_jwk(), "earlier key"),
+    ("no object", "text", "not an object"),
+]
+
+
+@pytest.mark.filterwarnings("ignore::jwt.InsecureKeyLengthWarning")
+@pytest.mark.parametrize(("odd", "why"), [o[1:] for o in ODD_KEYS], ids=[o[0] for o in ODD_KEYS])
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8], ids=["", "byte order mark"])
+def test_t20_t21_an_odd_key_is_never_used_and_costs_no_other(
+    tmp_path: Path, odd: Any, why: str, mark: bytes
+) -> None:
+    good, other = public_jwk(), public_jwk("RS384")
+    found = read_key_set(mark + json.dumps({"keys": [good, odd, other]}).encode())
+    assert set(found.keys) == {"ES384+/=", "RS384+/="}
+    (told,) = found.left_out
+    assert told.startswith("key 2: ")
+    assert why in told
+    registry = Registry.load(written(tmp_path, EPIC, [good, odd, other]))
+    assert proven(registry, token()).client.name == "mercy"
+    assert proven(registry, token("RS384")).client.name == "mercy"
+    with pytest.raises(Refused):  # signed by the odd key, or by one that was never published
+        proven(registry, token("ES384/2", {"kid": odd.get("kid") if isinstance(odd, dict) else ""}))
+
+
+def test_t20_keys_of_two_kinds_may_share_a_kid_and_each_checks_its_own_algorithm(
+    tmp_path: Path,
+) -> None:
+    shared = [public_jwk(kid="one"), public_jwk("RS384", kid="one")]
+    registry = Registry.load(written(tmp_path, EPIC, shared))
+    assert proven(registry, token(header={"kid": "one"})).client.name == "mercy"
+    assert proven(registry, token("RS384", {"kid": "one"})).client.name == "mercy"
+    confused = token("RS384", {"kid": "one", "alg": "ES384"})
+    assert refusal(registry, confused) in (Reason.SIGNATURE, Reason.SHAPE)
+    confused = token(header={"kid": "one", "alg": "RS384"})
+    assert refusal(registry, confused) is Reason.SIGNATURE
+    assert refusal(registry, token("ES384/2", {"kid": "one"})) is Reason.SIGNATURE
 
 
 @pytest.mark.parametrize(
@@ -241,8 +288,10 @@ def test_a_token_has_an_identifier(registry: Registry, jti: object) -> None:
         None,
         [],
         "",
-        AUDIENCE + "/",
+        AUDIENCE + "//",
         AUDIENCE + "/x",
+        AUDIENCE + "/feedback/",
+        "mercy-typed-this-in/",
         "https://cds.example",
         AUDIENCE.upper(),
         [5],
@@ -260,6 +309,17 @@ def test_t26_the_audience_is_exactly_the_endpoint(registry: Registry, audience: 
 )
 def test_t26_one_of_several_audiences_will_do(registry: Registry, audience: object) -> None:
     assert proven(registry, token(aud=audience)).client.name == "mercy"
+
+
+@pytest.mark.parametrize("ours", [AUDIENCE, AUDIENCE + "/"])
+@pytest.mark.parametrize("theirs", [AUDIENCE, AUDIENCE + "/", [AUDIENCE + "/", "https://x"]])
+def test_t26_a_slash_at_the_end_of_the_audience_makes_no_difference(
+    registry: Registry, ours: str, theirs: object
+) -> None:
+    given = read_token(f"Bearer {token(aud=theirs)}")
+    found = prove(given, (ours,), registry, NO_KEYS, datetime.now(UTC))
+    assert found.client.name == "mercy"
+    assert found.slash is (ours not in theirs if isinstance(theirs, list) else ours != theirs)
 
 
 @pytest.mark.parametrize(

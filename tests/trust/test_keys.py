@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from structlog.testing import capture_logs
 
 from cds_service import metrics
 from cds_service.trust.keys import Answer, CacheLimits, KeyCache, fetch_keys
@@ -175,10 +176,29 @@ def test_a_server_says_how_long_its_set_is_fresh_within_bounds(
 def test_a_refused_set_leaves_the_one_that_is_held_in_force(ehr: Ehr) -> None:
     cache = ehr.cache()
     assert has(cache, "first")
-    ehr.answer = Answer(document(SECOND, SECOND))
+    ehr.answer = Answer(document(SECOND, SECOND | {"d": "AAAA"}))
     ehr.now += 61
     assert not has(cache, "second")
     assert has(cache, "first")
+
+
+def test_an_odd_key_costs_itself_and_is_logged_once_for_each_set(ehr: Ehr) -> None:
+    cache = ehr.cache()
+    ehr.answer = Answer(document({"kty": "EC", "crv": "P-384", "kid": "SENTINEL"}, FIRST))
+    with capture_logs() as lines:
+        for _ in range(3):
+            assert has(cache, "first")
+            ehr.now += 61
+            assert not has(cache, "second")
+        ehr.answer = Answer(document(FIRST, FIRST, SECOND))
+        ehr.now += 61
+        assert has(cache, "second")
+    told = [(line["server"], line["reason"]) for line in lines if line["event"] == "keys"]
+    start = "Keys are left out, the others work."
+    assert told == [
+        ("ehr.example", f"{start} key 1: cannot be read."),
+        ("ehr.example", f"{start} key 2: an earlier key has its 'kid' and its algorithm."),
+    ]
 
 
 def test_many_calls_at_once_share_one_fetch(ehr: Ehr) -> None:
