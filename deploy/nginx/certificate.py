@@ -1,6 +1,7 @@
 """Makes a certificate for this machine: python certificate.py FOLDER [NAME]...
 
-For trying out only. It signs itself, is good for 90 days, and is made anew when less than 30 are left.
+For trying out only. It signs itself, is good for 90 days, and is made again when less than 30
+are left.
 """
 
 from __future__ import annotations
