@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections import defaultdict, deque
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -16,7 +18,6 @@ from cds_service.engine.finding import URGENCY, Indicator
 from cds_service.engine.spans import DAY, HOUR, ratio
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.glucose import katz
-from cds_service.sodium.implausible import doubtful, large_for_a_day, unbelieved_change
 from cds_service.sodium.results import Band, Sample, band_of, drawn, ordered
 
 if TYPE_CHECKING:
@@ -133,37 +134,42 @@ class SodiumRises(Struct, frozen=True, dict=True):
         """The samples of this moment and later."""
         return self.samples[bisect_left(self.times, moment) :]
 
-    def to(self, end: Sample, *windows: Literal["day", "two-days"]) -> Iterator[RatePair]:
-        """Every rise to `end` within these windows, and its average since a sample long ago."""
-        for window in windows:
-            yield from self.rises(end, window)
-        average = self.average(end)
-        if average is not None:
-            yield average
+    def to(self, end: Sample) -> Iterator[RatePair]:
+        """Returns every rise or fall to `end` in both windows, and its average if one exists."""
+        limits = self.limits
+        windows: dict[Window, timedelta] = {
+            "day": limits.rate_window_hours,
+            "two-days": limits.rate_long_window_hours,
+        }
+        for window, length in windows.items():
+            first, past_last = bisect_left(self.times, end.at - length), self.place_of(end)
+            yield from self.measured(self.samples[first:past_last], end, window)
+            yield from self.estimated(end, window, length)
+        yield from self.average(end)
 
-    def rises(self, end: Sample, window: Literal["day", "two-days"]) -> Iterator[RatePair]:
-        """Every rise or fall to `end` within a window: from each sample, and from its start."""
-        length = self.limits.rate_window_hours
-        if window == "two-days":
-            length = self.limits.rate_long_window_hours
-        begins = end.at - length
-        inside = slice(bisect_left(self.times, begins), bisect_left(self.times, end.at))
-        for start in self.samples[inside]:
+    def measured(
+        self, starts: Iterable[Sample], end: Sample, window: Window = "day"
+    ) -> Iterator[RatePair]:
+        """Returns the rise or fall to `end` from each of these samples."""
+        for start in starts:
             yield self._pair((start, end), start.at, window)
+
+    def estimated(self, end: Sample, window: Window, length: timedelta) -> Iterator[RatePair]:
+        """Returns the rises to `end` from the values that are estimated where a window begins."""
+        begins = end.at - length
         for before, after in self._brackets(end, begins):
             used = (before, end) if after == end else (before, after, end)
             yield self._pair(used, begins, window)
 
-    def average(self, end: Sample) -> RatePair | None:
-        """The rise since a sample that is too old for an estimate and not for an average."""
-        place = bisect_left(self.times, end.at)
+    def average(self, end: Sample) -> Iterator[RatePair]:
+        """Returns the rise since a sample that is too old for an estimate, not for an average."""
+        place = self.place_of(end)
         if place == 0:
-            return None
+            return
         before = self.samples[place - 1]
         apart = end.at - before.at
-        if not self.limits.rate_bridge_hours < apart <= self.limits.rate_average_hours:
-            return None
-        return self._pair((before, end), before.at, "average")
+        if self.limits.rate_bridge_hours < apart <= self.limits.rate_average_hours:
+            yield self._pair((before, end), before.at, "average")
 
     def change(self, start: Sample, end: Sample) -> RatePair:
         """The measured change between two samples."""
@@ -177,6 +183,10 @@ class SodiumRises(Struct, frozen=True, dict=True):
             used=(start, end),
             base_at=start.at,
         )
+
+    def place_of(self, end: Sample) -> int:
+        """Returns how many samples were drawn before `end`."""
+        return bisect_left(self.times, end.at)
 
     def _brackets(self, end: Sample, moment: datetime) -> list[tuple[Sample, Sample]]:
         """Neighbors around a moment that are near enough for an estimate.
@@ -239,6 +249,34 @@ def _of_method(method: str, samples: Iterable[Sample]) -> Sample | None:
     return next((s for s in samples if s.method == method), None)
 
 
+class LowestOfKind:
+    """The lowest sample of each kind in a window that moves forward in time.
+
+    Each kind has a queue with its lowest sample in front. Behind it wait the samples that will be
+    the lowest when it has left the window, so each sample enters and leaves once.
+    """
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = samples
+        self._queues: defaultdict[Hashable, deque[int]] = defaultdict(deque)
+
+    def add(self, place: int, kind: Hashable) -> None:
+        """Adds the sample at this place, which is later than all that were added before."""
+        queue = self._queues[kind]
+        while queue and self._samples[queue[-1]].value > self._samples[place].value:
+            queue.pop()
+        queue.append(place)
+
+    def since(self, begins: datetime) -> list[int]:
+        """Returns the place of the lowest sample of each kind, and forgets what is older."""
+        for kind, queue in list(self._queues.items()):
+            while queue and self._samples[queue[0]].at < begins:
+                queue.popleft()
+            if not queue:
+                del self._queues[kind]
+        return sorted(queue[0] for queue in self._queues.values())
+
+
 class Verdict(Struct, frozen=True, kw_only=True):
     """One pair with its level; None means no card."""
 
@@ -299,12 +337,79 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
             for s in self.history
             if s.value <= limits.rate_normal_above and not s.comparator.startswith(">")
         ]
-        return tuple(
-            s.at
-            for s in self.rises.samples
-            if s.value >= limits.acute_normal_from
-            and s not in self.doubted
-            and not any(at <= s.at <= at + limits.acute_clean_days for at in low)
+        onsets = []
+        for sample in self.rises.samples:
+            if sample.value < limits.acute_normal_from or sample in self.doubted:
+                continue
+            lows_before = bisect_right(low, sample.at)
+            if lows_before and sample.at - low[lows_before - 1] <= limits.acute_clean_days:
+                continue
+            onsets.append(sample.at)
+        return tuple(onsets)
+
+    @cached_property
+    def least_rise(self) -> Decimal:
+        """The smallest rise that may have a level."""
+        limits = self.limits
+        return min(
+            limits.rate_limit_day,
+            limits.rate_limit_first_day,
+            limits.rate_limit_two_days,
+            limits.rate_goal,
+            limits.rate_near_from,
+        )
+
+    def verdicts(self, pairs: Iterable[RatePair]) -> list[Verdict]:
+        """Returns the verdicts on those rises that are large enough for a level."""
+        return [self.judge(pair) for pair in pairs if pair.rise >= self.least_rise]
+
+    def past(self, ends: Iterable[Sample]) -> list[Verdict]:
+        """Returns verdicts on rises to earlier samples; the worst rise is always among them.
+
+        Only the lowest base of each kind is judged for an end, because a higher base of that kind
+        cannot lead to a worse verdict.
+        """
+        limits, samples = self.limits, self.rises.samples
+        ends = tuple(ends)
+        highest = max((end.value for end in ends), default=Decimal(0))
+        lowest = LowestOfKind(samples)
+        # Two methods at nearly one time are judged in their own way, so such starts are all judged.
+        at_once = timedelta(0)
+        if len({sample.method for sample in samples}) > 1:
+            at_once = limits.lab_wins_minutes
+        place = 0
+        verdicts = []
+        for end in ends:
+            while samples[place].at < end.at - at_once:
+                if highest - samples[place].value >= self.least_rise:
+                    lowest.add(place, self._kind(samples[place]))
+                place += 1
+            places = lowest.since(end.at - limits.rate_window_hours)
+            places += range(place, self.rises.place_of(end))
+            starts = [samples[i] for i in places if end.value - samples[i].value >= self.least_rise]
+            verdicts += self.verdicts(self.rises.measured(starts, end))
+            verdicts += self.verdicts(self.rises.estimated(end, "day", limits.rate_window_hours))
+            verdicts += self.verdicts(self.rises.average(end))
+        return verdicts
+
+    def _kind(self, start: Sample) -> Hashable:
+        """What a verdict takes from a base apart from its value.
+
+        A base with high glucose has a kind of its own, because its value may be corrected.
+        """
+        glucose = self.rises.glucose.get(start)
+        if glucose is not None and glucose >= self.limits.glucose_shift_from:
+            return start
+        limit = self._day_limit(start)
+        return (
+            start.method,
+            start.status,
+            start.result_time,
+            start in self.doubted,
+            glucose is None,
+            limit,
+            not self.high_risk and self._acute_onset(start.at),
+            self.latest.value > self._allowed(start.value, start.at, limit),
         )
 
     def judge(self, pair: RatePair) -> Verdict:
@@ -332,9 +437,8 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
             return past
         if not verdict.over and not self._above_goal(pair):
             return past
-        since = self.latest.at - (pair.base_at or pair.start.at)
-        allowed = verdict.limit * max(Decimal(1), ratio(since, DAY))
-        if self._latest_value(pair) > pair.base + allowed:
+        allowed = self._allowed(pair.base, pair.base_at or pair.start.at, verdict.limit)
+        if self._latest_value(pair) > allowed:
             variant: RateVariant = verdict.variant
             if variant in ("fast", "slow"):
                 variant = "still"
@@ -348,12 +452,20 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         limits = self.limits
         if pair.window == "two-days":
             return limits.rate_limit_two_days
-        if limits.rate_limit_first_day == limits.rate_limit_day:
-            return limits.rate_limit_day
-        near = pair.window == "day" and pair.gap <= limits.rate_estimated_hours
-        if near and pair.start in self.first_or_lowest:
+        if pair.window == "day" and pair.gap <= limits.rate_estimated_hours:
+            return self._day_limit(pair.start)
+        return limits.rate_limit_day
+
+    def _day_limit(self, start: Sample) -> Decimal:
+        limits = self.limits
+        if limits.rate_limit_first_day != limits.rate_limit_day and start in self.first_or_lowest:
             return limits.rate_limit_first_day
         return limits.rate_limit_day
+
+    def _allowed(self, base: Decimal, base_at: datetime, limit: Decimal) -> Decimal:
+        """The highest sodium that the limit allows today: the limit each day, once at least."""
+        days = ratio(self.latest.at - base_at, DAY)
+        return base + limit * max(Decimal(1), days)
 
     def _above_goal(self, pair: RatePair) -> bool:
         return self.high_risk and pair.rise > self.limits.rate_goal
@@ -410,7 +522,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
             "glucose-one-end": pair.glucose == "one-end",
             "estimated": pair.gap > self.limits.rate_estimated_hours,
             "dialysis": self.case.dialysis,
-            "acute": not self.high_risk and self._acute_onset(pair),
+            "acute": not self.high_risk and self._acute_onset(pair.base_at or pair.start.at),
         }
         return tuple(note for note, holds in notes.items() if holds)
 
@@ -419,11 +531,12 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         at_once = pair.end.at - pair.start.at <= self.limits.lab_wins_minutes
         return at_once and pair.start.method != pair.end.method
 
-    def _acute_onset(self, pair: RatePair) -> bool:
+    def _acute_onset(self, base_at: datetime) -> bool:
         """Whether a normal value shortly before the base documents an acute onset (M10 c)."""
-        base_at = pair.base_at or pair.start.at
-        window = self.limits.acute_onset_hours
-        return any(onset < base_at <= onset + window for onset in self.acute_onsets)
+        before = bisect_left(self.acute_onsets, base_at)
+        if before == 0:
+            return False
+        return base_at - self.acute_onsets[before - 1] <= self.limits.acute_onset_hours
 
     def _variant(
         self, pair: RatePair, notes: tuple[str, ...], level: Indicator, *, over: bool
@@ -459,12 +572,13 @@ def rate_view(case: Case) -> RateView:
     ends = [s for s in dict.fromkeys((last, latest)) if now - s.at <= limits.rate_now_hours]
     recent = rises.since(now - limits.rate_earlier_hours)
     earlier = [s for s in recent if s not in ends]
-    present = [rules.judge(pair) for end in ends for pair in rises.to(end, "day", "two-days")]
-    past = [rules.judge(pair) for end in earlier for pair in rises.to(end, "day")]
+    pairs = [pair for end in ends for pair in rises.to(end)]
+    present = rules.verdicts(pairs)
+    past = rules.past(earlier)
 
-    pairs_now = [v.pair for v in present if v.pair.window == "day"]
+    pairs_now = [pair for pair in pairs if pair.window == "day"]
     largest = max(pairs_now, key=lambda pair: (pair.rise, pair.start.at), default=None)
-    averages = [average for average in map(rises.average, recent) if average]
+    averages = [average for end in recent for average in rises.average(end)]
     jumped_from = unbelieved_change(exact, limits) if last in ends else None
     view = RateView(
         assessable=bool(pairs_now),
@@ -506,3 +620,89 @@ def first_or_lowest(samples: Sequence[Sample], limits: Limits) -> frozenset[Samp
             lowest = sample
         last = sample
     return frozenset(marked)
+
+
+# ---- values that need a repeat: large jumps and lone values (B.0.8, M10 c)
+
+
+def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
+    """Returns the values that need a repeat.
+
+    They jumped within hours without confirmation, or are far from both their neighbors. `samples`
+    are exact, oldest first.
+    """
+    doubted = []
+    for place, sample in enumerate(samples):
+        # Confirmation is looked at first, because nearly always the value before confirms.
+        jumped = not _confirmed(samples, place, limits) and _jumped(samples, place, limits)
+        if jumped or _alone(samples, place, limits):
+            doubted.append(sample)
+    return frozenset(doubted)
+
+
+def unbelieved_change(samples: Sequence[Sample], limits: Limits) -> Sample | None:
+    """Returns the sample since which the last one changed implausibly, or None (DQ-DELTA)."""
+    place = len(samples) - 1
+    last = samples[place]
+    hours = _earlier(samples, place, limits.jump_hours)
+    day = _earlier(samples, place, limits.jump_day_hours)
+    far = [s for s in hours if _jump(s, last, limits)]
+    far += reversed([s for s in day if large_for_a_day(s, last, limits)])
+    if not far or _confirmed(samples, place, limits):
+        return None
+    return max(far, key=lambda s: abs(last.value - s.value))
+
+
+def large_for_a_day(start: Sample, end: Sample, limits: Limits) -> bool:
+    """Whether the change between two samples is so large that a repeat is due at once."""
+    near = timedelta(0) < end.at - start.at <= limits.jump_day_hours
+    return near and abs(end.value - start.value) > limits.jump_day_above
+
+
+def _jump(start: Sample, end: Sample, limits: Limits) -> bool:
+    return abs(end.value - start.value) > limits.jump_above
+
+
+def _jumped(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
+    earlier = _earlier(samples, place, limits.jump_hours)
+    return any(_jump(start, samples[place], limits) for start in earlier)
+
+
+def _confirmed(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
+    """Whether the next value agrees, or an earlier one does, within the time of a repeat."""
+    sample, window = samples[place], limits.jump_confirm_hours
+    witnesses = _earlier(samples, place, window)
+    after = _next(samples, place)
+    if after is not None and after.at - sample.at <= window:
+        witnesses = chain([after], witnesses)
+    return any(abs(s.value - sample.value) <= limits.jump_agree_within for s in witnesses)
+
+
+def _alone(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
+    """Whether it is far from both neighbors, which agree and are close in time."""
+    window = limits.jump_lone_hours
+    sample, after = samples[place], _next(samples, place)
+    before = next(_earlier(samples, place, window), None)
+    if before is None or after is None or after.at - before.at > window:
+        return False
+    off = min(abs(sample.value - before.value), abs(sample.value - after.value))
+    return (
+        off > limits.jump_lone_above and abs(before.value - after.value) <= limits.jump_agree_within
+    )
+
+
+def _earlier(samples: Sequence[Sample], place: int, window: timedelta) -> Iterator[Sample]:
+    """Returns the samples of an earlier instant inside the window, newest first."""
+    end = samples[place].at
+    for i in range(place - 1, -1, -1):
+        if end - samples[i].at > window:
+            return
+        if samples[i].at < end:
+            yield samples[i]
+
+
+def _next(samples: Sequence[Sample], place: int) -> Sample | None:
+    for i in range(place + 1, len(samples)):
+        if samples[i].at > samples[place].at:
+            return samples[i]
+    return None

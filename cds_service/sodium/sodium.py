@@ -9,7 +9,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from cds_service.knowledge.limits import Limits
-from cds_service.sodium.implausible import doubtful, unbelieved_change
+from cds_service.sodium.correction_rate import doubtful, unbelieved_change
 from cds_service.sodium.results import (
     Band,
     Freshness,

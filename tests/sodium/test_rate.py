@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from types import FrameType
 from typing import Any, Literal, NamedTuple
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cds_service.sodium.case import assess
-from cds_service.sodium.correction_rate import RateView, SodiumRises, rate_view
+from cds_service.sodium.correction_rate import (
+    RatePair,
+    RateRules,
+    RateView,
+    SodiumRises,
+    Verdict,
+    rate_view,
+)
 from cds_service.sodium.glucose import GlucosePair
 from cds_service.sodium.results import Sample, Series
 from cds_service.sodium.snapshot import Snapshot
@@ -519,26 +529,17 @@ def test_glucose_corrects_or_weakens_a_rise(
 def test_an_estimated_base_is_corrected_for_glucose_at_every_sample_or_not_at_all() -> None:
     samples = chart((0, "120"), (6, "124"), (28, "133"))
     glucose = {samples[0]: Decimal(600), samples[1]: Decimal(400), samples[2]: Decimal(150)}
-    corrected = [
-        p
-        for p in SodiumRises(tuple(samples), glucose, limits()).rises(samples[2], "day")
-        if not p.observed
-    ]
-    assert [p.base for p in corrected] == [Decimal("128.533")]
+    day = timedelta(hours=24)
+
+    def estimates() -> list[RatePair]:
+        rises = SodiumRises(tuple(samples), glucose, limits())
+        return list(rises.estimated(samples[2], "day", day))
+
+    assert [p.base for p in estimates()] == [Decimal("128.533")]
     del glucose[samples[1]]
-    weak = [
-        p
-        for p in SodiumRises(tuple(samples), glucose, limits()).rises(samples[2], "day")
-        if not p.observed
-    ]
-    assert [p.glucose for p in weak] == ["one-end"]
+    assert [p.glucose for p in estimates()] == ["one-end"]
     glucose |= {samples[0]: Decimal(100), samples[2]: Decimal(600)}
-    risen = [
-        p
-        for p in SodiumRises(tuple(samples), glucose, limits()).rises(samples[2], "day")
-        if not p.observed
-    ]
-    assert [p.glucose for p in risen] == [""]
+    assert [p.glucose for p in estimates()] == [""]
 
 
 # ---- what is left out ------------------------------------------------------------------------------------
@@ -558,6 +559,83 @@ def test_no_sample_at_all_is_not_assessable() -> None:
         Decimal(0),
         Decimal(8),
     )
+
+
+# ---- long series ------------------------------------------------------------------------------------------
+
+
+def saw_tooth(count: int, minutes: int) -> list[Sample]:
+    """Values that rise and fall again and again, as a hostile or a broken record may send them."""
+    return [sample(n * minutes / 60, str(116 + n * 7 % 25)) for n in range(count)]
+
+
+def calls_of(count: int, minutes: int) -> int:
+    """How many functions of the service one verdict on such a series calls."""
+    calls = 0
+
+    def count_call(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call" and "cds_service" in frame.f_code.co_filename
+
+    samples = saw_tooth(count, minutes)
+    sys.setprofile(count_call)
+    try:
+        rate_of(samples)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_the_work_grows_with_the_samples_and_not_with_their_pairs() -> None:
+    """Eight times as many samples in the same days take about eight times the work, not 64."""
+    assert calls_of(1600, 3) < 12 * calls_of(200, 24)
+
+
+kinds_of_sample = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(["preliminary", "unknown"]),
+        "result_time": st.just(True),
+        "method": st.just("poc"),
+    },
+)
+long_series = st.lists(
+    st.tuples(st.integers(0, 720), st.integers(1100, 1420), kinds_of_sample),
+    min_size=2,
+    max_size=40,
+    unique_by=lambda point: point[0],
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    long_series,
+    st.lists(st.sampled_from([100, 190, 300, 500]), max_size=20),
+    st.booleans(),
+    st.sampled_from(["aasld", "european"]),
+)
+def test_the_verdict_is_that_of_looking_at_every_pair(
+    points: list[tuple[int, int, dict[str, Any]]],
+    glucose: list[int],
+    high_risk: bool,
+    profile: str,
+) -> None:
+    samples = [
+        replace(sample(tenth / 10, str(Decimal(value) / 10)), **kind)
+        for tenth, value, kind in sorted(points, key=lambda point: point[0])
+    ]
+    more: dict[str, Any] = {"high_risk": high_risk, "profile": profile}
+    known = {s: Decimal(value) for s, value in zip(samples, glucose, strict=False)}
+    fast = rate_of(samples, glucose=dict(known), **more)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RateRules, "past", every_pair)
+        assert rate_of(samples, glucose=dict(known), **more) == fast
+
+
+def every_pair(rules: RateRules, ends: Sequence[Sample]) -> list[Verdict]:
+    """The verdict on each rise within a day, and on each average."""
+    pairs = [pair for end in ends for pair in rules.rises.to(end)]
+    return [rules.judge(pair) for pair in pairs if pair.window != "two-days"]
 
 
 # ---- laws ------------------------------------------------------------------------------------------------
@@ -590,7 +668,8 @@ def test_sodium_that_only_falls_never_rises(pairs: list[tuple[int, Decimal]]) ->
 def test_nothing_is_extrapolated_beyond_measured_values(pairs: list[tuple[int, Decimal]]) -> None:
     samples = clocked(pairs)
     rises = SodiumRises(tuple(samples), {}, limits())
-    for pair in (p for end in samples for p in rises.rises(end, "day")):
+    day_pairs = [p for end in samples for p in rises.to(end) if p.window == "day"]
+    for pair in day_pairs:
         around = [s.value for s in pair.used[: 1 if pair.observed else 2]]
         assert min(around) <= pair.base <= max(around)
         assert abs(pair.end_value - pair.end.value) <= Decimal("0.001")
