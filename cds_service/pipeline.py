@@ -14,8 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cds_service import metrics
-from cds_service.engine.cards import CardContext, CardSettings, Phrases, Writer
-from cds_service.engine.explanation import explanation
+from cds_service.engine.cards import CardContext, CardSettings, Phrases, Writer, explanation
 from cds_service.engine.finding import Finding, Line, Outcome, Suggestion
 from cds_service.engine.triage import Keep, keep_all, still_shown, triage
 from cds_service.errors import KnowledgeError, NoRuleAsked

@@ -17,7 +17,7 @@ from cds_service.cli.replay import answer_story
 from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.engine.cards import CardSettings
 from cds_service.engine.finding import Fact, Outcome, Silence
-from cds_service.knowledge.facts import FACTS
+from cds_service.knowledge.check import FACTS
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
 from cds_service.pipeline import HOOKS, Pipeline
 from cds_service.records.client import FhirClient

@@ -19,7 +19,7 @@ from cds_service.knowledge.load import default_hooks_dir
 from cds_service.pipeline import Evaluation, Pipeline
 from cds_service.protocol.documents import operation_outcome
 from cds_service.records.prefetch import fill
-from cds_service.terminology.systems import ICD10CM, LOINC, RXNORM, SNOMED
+from cds_service.terminology.codes import ICD10CM, LOINC, RXNORM, SNOMED
 from cds_service.trust.registry import Client
 
 Resource = dict[str, Any]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.knowledge.decisions import CODE, anchor, decisions_text, entries
+from cds_service.knowledge.basis import CODE, anchor, decisions_text, entries
 from tests.fhir_resources import pipeline
 from tests.test_docs import THREATS
 

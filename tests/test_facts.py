@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.facts import FACTS, known_facts
+from cds_service.knowledge.check import FACTS, known_facts
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from tests.facts import KINDS, as_toml, recorded
 

@@ -18,7 +18,7 @@ from granian.server.embed import Server
 from cds_service.app import create_app, front_for
 from cds_service.cli import EX_CONFIG, Commands
 from cds_service.cli.run import HEADER_MS, bound_socket, free_port, load_later, tune_collector
-from cds_service.demo.fhir_pages import FHIR_PATH, SERVERS
+from cds_service.demo.fhir_server import FHIR_PATH, SERVERS
 from cds_service.demo.pages import demo_pages
 from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.settings import DEFAULT_PORT, settings_from_environment

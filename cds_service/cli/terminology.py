@@ -17,8 +17,7 @@ from cds_service.knowledge.load import load_knowledge
 from cds_service.records.rxnorm_files import Progress, import_release, write_index
 from cds_service.records.site_codes import site_codes
 from cds_service.settings import settings_from_environment
-from cds_service.terminology.lookup import explain_term
-from cds_service.terminology.vocabulary import vocabulary
+from cds_service.terminology.vocabulary import explain_term, vocabulary
 
 _DEFAULT_INDEX = Path("rxnorm-index.json")
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import hmac
+import re
+import unicodedata
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from string import Template
 from typing import Any
 
 from msgspec import Struct
 
-from cds_service.engine.defuse import defuse
-from cds_service.engine.finding import Fact, Finding, Line, RemoveDraft, Silence, Suggestion
+from cds_service.engine.finding import (
+    Fact,
+    Finding,
+    Line,
+    Outcome,
+    RemoveDraft,
+    Silence,
+    Suggestion,
+)
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.knowledge.words import RuleWords
 from cds_service.terminology.types import RecordText
@@ -250,3 +259,69 @@ class Writer:
         keyed = f"{self._settings.tenant}\x1f{text}".encode()
         digest = hmac.digest(self._settings.secret, keyed, "sha256")
         return str(uuid.UUID(bytes=digest[:UUID_BYTES], version=4))
+
+
+# ---- words out of a record become harmless (docs/security.md, T-48)
+
+
+LIMIT = 80
+_KEPT_SIGNS = frozenset(" .,()/%+-")
+_AUTOLINK = re.compile(r"www|https?|ftp|mailto|xmpp", re.IGNORECASE)
+
+
+def defuse(text: str, limit: int = LIMIT) -> str:
+    """Returns one bounded line without markup, links or hidden characters.
+
+    An allow-list, because renderers differ in what they take for markup; backslashes do not stop
+    the autolinks of some of them.
+    """
+    plain = unicodedata.normalize("NFKC", text)
+    kept = "".join(c if c in _KEPT_SIGNS or c.isalnum() else " " for c in plain if _visible(c))
+    one_line = " ".join(_AUTOLINK.sub(" ", kept).split())
+    return one_line if len(one_line) <= limit else one_line[: limit - 1].rstrip() + "…"
+
+
+def _visible(character: str) -> bool:
+    # Cf holds the bidi and zero-width controls; they must not even leave a blank inside a word.
+    return unicodedata.category(character) != "Cf"
+
+
+# ---- why, and why not
+
+
+EXTENSION_NAME = "org.hyponatremia-cds.explanation"
+
+
+def explanation(
+    phrases: Phrases,
+    outcomes: Iterable[Outcome],
+    *,
+    returned: Iterable[Finding],
+    suppressed: Iterable[Finding],
+    reason: str,
+    head: Mapping[str, Any],
+    record: Mapping[str, Any],
+    with_values: bool,
+) -> dict[str, Any]:
+    """Returns the rules that fired, and for each other rule the first condition that was not met.
+
+    `head` comes first and `record` before the silent rules; empty members are left out. Values of
+    the patient are in it only `with_values`, which is for the command line.
+    """
+    fired, silent = [], []
+    for outcome in outcomes:
+        if isinstance(outcome, Finding):
+            fired.append(outcome.rule)
+        else:
+            because = phrases.silence(outcome, with_values=with_values)
+            silent.append({"rule": outcome.rule, "because": because})
+    members: dict[str, Any] = {
+        **head,
+        "returned": [finding.rule for finding in returned],
+        "suppressed": [finding.rule for finding in suppressed],
+        "fired": fired,
+        "reason": reason,
+        **record,
+        "silent": silent,
+    }
+    return {name: value for name, value in members.items() if value not in ({}, [], "")}

@@ -6,7 +6,18 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 
-from cds_service.engine.spans import DAY, HOUR, ratio
+# ---- units of time
+
+
+MICROSECOND = timedelta(microseconds=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def ratio(part: timedelta, whole: timedelta) -> Decimal:
+    """Returns how often `whole` goes into `part`; `whole` is not zero."""
+    return Decimal(part // MICROSECOND) / Decimal(whole // MICROSECOND)
+
 
 MINUTE = timedelta(minutes=1)
 AGO_IN_HOURS = timedelta(hours=48)  # an older moment reads more easily in days

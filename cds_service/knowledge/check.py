@@ -1,10 +1,13 @@
-"""What must hold between the files of hooks/: every name that one file uses stands in another."""
+"""Checks that the files of hooks/ agree: a name that one file uses is known to another."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, get_args
 
@@ -13,11 +16,12 @@ from msgspec.structs import asdict, replace
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.fluids import FluidNumber
 from cds_service.knowledge.limits import PROFILES, Cited, Limits, Unit
-from cds_service.knowledge.sets import AnalyteSet, ClassSet, ConceptSet, DrugSet, ProblemSet
+from cds_service.knowledge.names import AnalyteSet, ClassSet, ConceptSet, DrugSet, ProblemSet
 from cds_service.knowledge.words import Evidence, RuleWords
 
 if TYPE_CHECKING:
     from cds_service.knowledge.load import Knowledge
+
 
 PREFETCH_KEYS = ("patient", "encounter", "sodium", "glucose", "labs", "conditions", "medications")
 SUMMARY_LIMIT = 139  # CDS Hooks: fewer than 140 characters
@@ -199,3 +203,56 @@ def _text_problems(place: str, text: str) -> Iterator[str]:
         yield f"{place}: a '$' that is no $name"
     if "<" in text.replace("< ", "").replace("<=", "") and re.search(r"<[A-Za-z/!]", text):
         yield f"{place}: HTML is not allowed in card text"
+
+
+# ---- which $names each text may hold, and which texts a rule shows at all (facts.toml)
+
+
+FACTS = Path(__file__).with_name("facts.toml")
+AMOUNT = ("amount",)  # what fills the texts of a suggested order
+
+Facts = Mapping[str, Mapping[str, list[str]]]
+
+
+@cache
+def known_facts() -> Facts:
+    """Returns the names that are filled in each text, by the kind of text and its key."""
+    return tomllib.loads(FACTS.read_text(encoding="utf-8"))
+
+
+def facts_problems(knowledge: Knowledge) -> Iterator[str]:
+    """Says of each text of hooks/ which $name no rule fills, or that no rule shows the text."""
+    facts = known_facts()
+    words = knowledge.words
+    for file, rules in knowledge.rule_files.items():
+        for rule, own in rules.rules.items():
+            yield from _unfilled_of_rule(f"{file}: [rules.{rule}]", rule, own, facts)
+    for kind, texts in (("lines", words.lines), ("silence", words.silence)):
+        for key, text in texts.items():
+            place = f"knowledge/words.toml: [{kind}] {key}"
+            yield from _unfilled(place, text, facts[kind].get(key))
+    for key, suggestion in words.suggestions.items():
+        place = f"knowledge/words.toml: [suggestions.{key}]"
+        for text in (suggestion.label, suggestion.description):
+            yield from _unfilled(place, text, facts["suggestions"].get(key))
+    for name, template in knowledge.orders.templates.items():
+        place = f"knowledge/orders.toml: [templates.{name}]"
+        yield from _unfilled(place, template.instruction, AMOUNT)
+
+
+def _unfilled_of_rule(place: str, rule: str, words: RuleWords, facts: Facts) -> Iterator[str]:
+    kinds = {"summary": words.summary, "lines": words.lines, "silence": words.silence}
+    for kind, texts in kinds.items():
+        for key, text in texts.items():
+            allowed = facts[kind].get(f"{rule}.{key}")
+            yield from _unfilled(f"{place} {kind}.{key}", text, allowed)
+
+
+def _unfilled(place: str, text: str, allowed: list[str] | tuple[str, ...] | None) -> Iterator[str]:
+    if allowed is None:
+        yield f"{place}: no rule shows this text (if the code now does, run `make facts`)"
+        return
+    for name in Template(text).get_identifiers():
+        if name not in allowed:
+            names = ", ".join(f"${known}" for known in allowed) or "no $name"
+            yield f"{place}: nothing fills '${name}' here; allowed: {names}"

@@ -15,23 +15,24 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.check import check_references
-from cds_service.knowledge.facts import facts_problems
+from cds_service.knowledge.check import check_references, facts_problems
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.limits import PROFILES, Limits, Threshold, Unit, limits_of
-from cds_service.knowledge.names import check_names
-from cds_service.knowledge.order_words import OrderWords
+from cds_service.knowledge.names import ConceptSets, check_names
 from cds_service.knowledge.review import Reviews, review_state
-from cds_service.knowledge.sets import ConceptSets
-from cds_service.knowledge.terms import Concept, Drug, Lab, Terms
 from cds_service.knowledge.words import (
     Citation,
+    Concept,
+    Drug,
+    Lab,
+    OrderWords,
     OverrideReason,
     RuleFile,
     RuleWords,
     ServicesFile,
     ServiceWords,
     SharedWords,
+    Terms,
 )
 
 T = TypeVar("T")

@@ -1,8 +1,9 @@
-"""What hooks/ says in words: services, rules, cards, citations. Frozen, and checked at load."""
+"""What hooks/ says in words and in codes. Frozen, and checked at load."""
 
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct
@@ -121,3 +122,164 @@ class Review(Struct, frozen=True, forbid_unknown_fields=True):
     role: str
     date: date
     sha256: str
+
+
+# ---- codes: drugs, problems and laboratory tests
+
+
+Tier = Literal["T1", "T2", "T3", "TREAT", "OTHER"]
+Group = Literal[
+    "A", "B", "C", ""
+]  # alert group of OS-LOW (clinical.md M12); empty: never an OS-LOW card
+
+
+class Drug(Struct, frozen=True, forbid_unknown_fields=True):
+    """One ingredient: one table of sodium-drugs.toml, keyed by its lower-case name."""
+
+    cls: str  # "ssri", "thiazide", "loop", "vaptan", ...: a key of words.toml [drug_classes]
+    tier: Tier
+    group: Group = ""
+    rxnorm: list[str] = []  # ingredient and precise-ingredient codes
+    multi: list[str] = []  # multi-ingredient codes (MIN): the product holds another ingredient too
+    products: list[str] = []  # RxNorm product codes that are shipped
+    snomed: list[str] = []
+    atc: list[str] = []  # seven characters: one code; shorter: a prefix; "!" in front excludes
+    names: list[str] = []  # spellings, salts and abbreviations beside the key
+    brands: list[str] = []
+    combination_brands: list[str] = []  # brands in which it is one of several ingredients
+    combination: bool = False  # the entry itself stands for a product of several ingredients
+    also_systemic: list[str] = []  # kinds of local form by which it still acts in the whole body
+    evidence: str = "verified"
+    note: str = ""
+
+
+class Concept(Struct, frozen=True, forbid_unknown_fields=True):
+    """One clinical idea: one table of conditions.toml."""
+
+    title: str
+    icd10: list[
+        str
+    ] = []  # prefixes without dots; "!" excludes, "=" is that code alone, "?" any character
+    icd10_with_text: list[str] = []  # prefixes that count only where the text matches as well
+    icd9: list[str] = []  # ICD-9-CM prefixes without dots
+    snomed: list[str] = []
+    text: list[str] = []  # words in code.text or display, whole words, "*" at the end for a stem
+    evidence: str = "verified"
+    note: str = ""
+
+
+class Lab(Struct, frozen=True, forbid_unknown_fields=True):
+    """One analyte: one table of labs.toml."""
+
+    title: str
+    loinc: dict[str, str]  # code -> display
+    units: dict[str, str] = {}  # unit, lower case -> factor to the first unit, as a decimal
+    unit: str = ""  # the unit that rules use
+    order: str = ""  # the LOINC code of a suggested order
+    poc: list[str] = []  # codes that mean whole blood or point of care
+    prefetch: Literal["sodium", "glucose", "labs", ""] = "labs"
+    evidence: str = "verified"
+    note: str = ""
+
+
+class Terms(Struct, frozen=True):
+    """All codes and names together."""
+
+    drugs: dict[str, Drug]
+    concepts: dict[str, Concept]
+    labs: dict[str, Lab]
+
+
+# ---- orders.toml: the orders that we suggest, and those that we read
+
+
+class Term(Struct, frozen=True, forbid_unknown_fields=True):
+    """One code with its display, where it comes from and how well that was checked."""
+
+    system: str
+    code: str
+    display: str
+    source: str  # a key of citations.toml
+    where: str
+    evidence: Evidence
+    why: str
+
+
+class DietTemplate(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="diet"):
+    """A suggested diet that limits one nutrient (B.4, M9); `$amount` is the daily amount."""
+
+    diet: Term
+    nutrient: Term
+    unit: str
+    instruction: str
+    text: str  # of the ServiceRequest, which some EHRs want in place of a NutritionOrder
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
+class LabOrderWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """Suggested laboratory orders (B.4)."""
+
+    category: Term
+
+
+class DrugTemplate(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="drug"):
+    """A suggested drug (CRAMP-CIRR); `$amount` in the text is the daily dose."""
+
+    medication: Term
+    reason: Term
+    unit: str
+    frequency: int
+    period_days: int
+    supply_days: int
+    instruction: str
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
+class StopWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """A one-click stop of the patient's own order (B.2, M14)."""
+
+    reason: str  # statusReason.text
+    classes: list[str]  # drug classes that may be stopped with one click at all
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
+class ReadingWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """Codes and words by which the reader sorts a record; all in lower case."""
+
+    inpatient_classes: list[str]  # Encounter.class (B.0.2)
+    outpatient_classes: list[str]
+    ignored_statuses: list[str]  # orders that never became an exposure
+    ignored_intents: list[str]
+    refuted: list[str]  # Condition.verificationStatus
+    active: list[str]  # Condition.clinicalStatus
+    encounter_diagnosis: list[str]  # Condition.category
+    poc_words: list[str]  # in code, method or device of an Observation
+    urine_words: list[str]  # in its specimen
+    panels: list[str]  # LOINC codes whose components are read
+    observed_problems: list[
+        str
+    ]  # LOINC codes of Observations whose coded answer counts as a problem
+    once: list[str]  # timing that means a single dose
+    times_a_day: dict[str, Decimal]  # Timing.code -> doses in 24 h
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
+class OrderWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """All of orders.toml."""
+
+    templates: dict[str, DietTemplate | DrugTemplate]
+    labs: LabOrderWords
+    stop: StopWords
+    reading: ReadingWords

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field, inspect
 
 from cds_service.protocol.wire import decode, decoder
-from cds_service.terminology.systems import canonical
+from cds_service.terminology.codes import canonical
 from cds_service.terminology.types import Coded, Coding
 
 # Technical bounds, not clinical ones (T-45): longer words are cut, longer lists read to here.

@@ -16,7 +16,7 @@ from typing import IO
 from msgspec import Struct
 
 from cds_service.errors import TerminologyError
-from cds_service.knowledge.terms import Drug
+from cds_service.knowledge.words import Drug
 from cds_service.terminology.codes import IndexedProduct
 from cds_service.terminology.rxnorm import (
     NO_PRODUCTS,

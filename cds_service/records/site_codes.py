@@ -14,11 +14,9 @@ from msgspec.structs import replace
 
 from cds_service.errors import TerminologyError
 from cds_service.knowledge.load import Knowledge
-from cds_service.knowledge.terms import Terms
+from cds_service.knowledge.words import Terms
 from cds_service.records.rxnorm_files import read_index
-from cds_service.terminology.codes import CodeIndex, IndexedProduct
-from cds_service.terminology.labs import LabResolver
-from cds_service.terminology.systems import canonical
+from cds_service.terminology.codes import CodeIndex, IndexedProduct, LabResolver, canonical
 from cds_service.terminology.types import Coded, Coding
 from cds_service.terminology.vocabulary import NO_LOCAL_CODES, LocalCodes
 

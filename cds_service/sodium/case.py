@@ -11,9 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.knowledge.limits import Limits
-from cds_service.knowledge.names import Analyte
-from cds_service.knowledge.sets import ConceptSet, ConceptSets
-from cds_service.knowledge.terms import Lab
+from cds_service.knowledge.names import Analyte, ConceptSet, ConceptSets
+from cds_service.knowledge.words import Lab
 from cds_service.sodium.correction_rate import RateView, rate_view
 from cds_service.sodium.exposure import Exposures, exposures
 from cds_service.sodium.glucose import (
@@ -25,12 +24,11 @@ from cds_service.sodium.glucose import (
     glucose_shift,
     pseudo,
 )
-from cds_service.sodium.problems import Problems
+from cds_service.sodium.problems import Problems, Symptoms, symptoms
 from cds_service.sodium.restriction import Restriction, restriction
 from cds_service.sodium.results import Band, Readings, Sample, Series, band_of, series_of
 from cds_service.sodium.snapshot import Order, Snapshot
 from cds_service.sodium.sodium import SodiumView, sodium_view
-from cds_service.sodium.symptoms import Symptoms, symptoms
 from cds_service.sodium.volume import OdsRisk, VolumeStatus, ods_risk, volume_status
 
 ADMINISTRATION = "MedicationAdministration/"

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.engine.finding import URGENCY, Indicator
-from cds_service.engine.spans import DAY, HOUR, ratio
+from cds_service.engine.wording import DAY, HOUR, ratio
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.glucose import katz
 from cds_service.sodium.results import Band, Sample, band_of, drawn, ordered

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from cds_service.knowledge.sets import ConceptSet
+from cds_service.knowledge.names import ConceptSet
 from cds_service.sodium.results import measurable
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import DrugMatch

@@ -16,11 +16,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from cds_service.engine.spans import DAY
-from cds_service.engine.wording import number
+from cds_service.engine.wording import DAY, number
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Analyte
-from cds_service.knowledge.terms import Lab
+from cds_service.knowledge.words import Lab
 from cds_service.sodium.snapshot import LabResult, Moment, Snapshot
 from cds_service.terminology.units import factor, unit_key
 

@@ -1,14 +1,89 @@
-"""From a code to ingredients: RxNorm, SNOMED CT, ATC, and what a site adds (D.4 step 1)."""
+"""From a code to ingredients or an analyte: systems, drugs and laboratory tests (D.4 step 1)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
-from cds_service.knowledge.terms import Drug
-from cds_service.terminology.systems import ATC, RXNORM, SNOMED, canonical
-from cds_service.terminology.types import Coding
+from cds_service.knowledge.words import Drug, Lab
+from cds_service.terminology.types import Coded, Coding
+from cds_service.terminology.units import factor
+
+# ---- code systems
+
+
+LOINC = "http://loinc.org"
+SNOMED = "http://snomed.info/sct"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+ATC = "http://www.whocc.no/atc"
+ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
+ICD10 = "http://hl7.org/fhir/sid/icd-10"
+ICD9 = "http://hl7.org/fhir/sid/icd-9-cm"
+NDC = "http://hl7.org/fhir/sid/ndc"
+
+ICD10_FAMILY = frozenset({ICD10CM, ICD10})
+
+_OIDS = {
+    "2.16.840.1.113883.6.1": LOINC,
+    "2.16.840.1.113883.6.96": SNOMED,
+    "2.16.840.1.113883.6.88": RXNORM,
+    "2.16.840.1.113883.6.73": ATC,
+    "2.16.840.1.113883.6.90": ICD10CM,
+    "2.16.840.1.113883.6.3": ICD10,
+    "2.16.840.1.113883.6.103": ICD9,
+    "2.16.840.1.113883.6.69": NDC,
+}
+_EXACT = {
+    uri.removeprefix("http://"): uri
+    for uri in (LOINC, SNOMED, RXNORM, ATC, ICD10CM, ICD10, ICD9, NDC)
+}
+_BLANKS = re.compile(r"\s+")
+_ICD10_WORD = re.compile(r"icd[-_ ]?10")
+_ICD9_WORD = re.compile(r"icd[-_ ]?9")
+_ICD10_CM = re.compile(r"icd[-_ ]?10[-_ ]?cm")
+
+
+@lru_cache(maxsize=1024)
+def canonical(system: str) -> str:
+    """The canonical URI of a code system; an unknown one comes back trimmed.
+
+    Accepts the OID forms, https, a trailing slash, any case, blanks (`http: //snomed.info/sct`),
+    a SNOMED edition or version behind the URI, and local systems that carry ICD in their name.
+    """
+    trimmed = system.strip()
+    folded = _BLANKS.sub("", trimmed).lower().split("|", 1)[0].rstrip("/")
+    bare = (
+        folded.removeprefix("urn:oid:")
+        .removeprefix("https://")
+        .removeprefix("http://")
+        .removeprefix("www.")
+    )
+    return (
+        _EXACT.get(bare)
+        or _EXACT.get(f"www.{bare}")
+        or _OIDS.get(bare)
+        or _by_name(bare)
+        or trimmed.rstrip("/")
+    )
+
+
+def _by_name(bare: str) -> str | None:
+    """National editions and local copies (`mimic-diagnosis-icd10`, `.../bfarm/icd-10-gm`)."""
+    if bare.startswith("snomed.info/sct"):
+        return SNOMED
+    if bare.startswith(("fhir.de/codesystem/bfarm/atc", "fhir.de/codesystem/dimdi/atc")):
+        return ATC
+    if "pcs" in bare:
+        return None
+    if _ICD10_CM.search(bare):
+        return ICD10CM
+    if _ICD10_WORD.search(bare):
+        return ICD10
+    return ICD9 if _ICD9_WORD.search(bare) else None
+
 
 ATC_LENGTH = 7  # characters of a full ATC code; shorter ones name a group
 
@@ -100,3 +175,49 @@ class CodeIndex:
         return CodeMatch(
             tuple(dict.fromkeys(found)), bool(found), step=f"ATC group of {code}" if found else ""
         )
+
+
+# ---- laboratory tests
+
+
+class LabMatch(Struct, frozen=True):
+    """An analyte, and whether the code means whole blood or point of care."""
+
+    analyte: str
+    poc: bool = False
+
+
+class LabResolver:
+    """LOINC codes of labs.toml and a site's local ones; a name does not tell the specimen."""
+
+    def __init__(
+        self, labs: Mapping[str, Lab], local_codes: Mapping[tuple[str, str], str] | None = None
+    ) -> None:
+        self._labs = labs
+        self._codes: dict[tuple[str, str], LabMatch] = {
+            (LOINC, code): LabMatch(key, code in lab.poc)
+            for key, lab in labs.items()
+            for code in lab.loinc
+        }
+        for (system, code), analyte in (local_codes or {}).items():
+            if analyte in labs:
+                self._codes[canonical(system), code.strip()] = LabMatch(analyte)
+
+    def unit(self, analyte: str, *recorded: str) -> str:
+        """The first recorded unit that labs.toml knows, else the first that is given (C.1.2)."""
+        given = [unit for unit in recorded if unit]
+        lab = self._labs[analyte]
+        return next(
+            (unit for unit in given if factor(lab, unit) is not None), given[0] if given else ""
+        )
+
+    def resolve(self, coded: Coded) -> LabMatch | None:
+        """The analyte of an Observation's code; None where no coding is known or two disagree."""
+        found = [
+            m
+            for c in coded.codings
+            if (m := self._codes.get((canonical(c.system), c.code.strip())))
+        ]
+        if len({match.analyte for match in found}) != 1:
+            return None
+        return LabMatch(found[0].analyte, all(match.poc for match in found))

@@ -9,12 +9,10 @@ from msgspec.structs import replace
 
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.names import DrugClass
-from cds_service.knowledge.terms import Drug
-from cds_service.terminology.codes import CodeIndex, IndexedProduct
-from cds_service.terminology.forms import FormReader, Place
-from cds_service.terminology.names import NameMatch, NameReader
+from cds_service.knowledge.words import Drug
+from cds_service.terminology.codes import RXNORM, CodeIndex, IndexedProduct, canonical
+from cds_service.terminology.names import FormReader, NameMatch, NameReader, Place
 from cds_service.terminology.saline import SALT, FluidReader, FluidReading
-from cds_service.terminology.systems import RXNORM, canonical
 from cds_service.terminology.text import Phrases, flat, words
 from cds_service.terminology.types import (
     Coded,

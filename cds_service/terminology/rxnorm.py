@@ -7,7 +7,7 @@ from datetime import date
 
 from msgspec import Struct
 
-from cds_service.knowledge.terms import Drug
+from cds_service.knowledge.words import Drug
 from cds_service.terminology.codes import IndexedProduct
 from cds_service.terminology.text import fold
 

@@ -9,9 +9,8 @@ from msgspec import Struct
 
 from cds_service.knowledge.fluids import FluidProduct, Fluids, SalineKind
 from cds_service.knowledge.names import DrugName
-from cds_service.terminology.codes import CodeIndex
-from cds_service.terminology.forms import FormReader, Place
-from cds_service.terminology.systems import RXNORM, canonical
+from cds_service.terminology.codes import RXNORM, CodeIndex, canonical
+from cds_service.terminology.names import FormReader, Place
 from cds_service.terminology.text import Hit, Phrases, Words, flat, words
 from cds_service.terminology.types import Coded, Product, Route, Saline, texts_of
 from cds_service.terminology.units import MASS_UNITS, percent_at, percent_of_ratio, volume_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Context, Decimal, InvalidOperation
 
-from cds_service.knowledge.terms import Lab
+from cds_service.knowledge.words import Lab
 from cds_service.terminology.text import Words
 from cds_service.terminology.types import Strength
 

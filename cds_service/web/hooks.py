@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from cds_service import metrics
-from cds_service.engine.explanation import EXTENSION_NAME
+from cds_service.engine.cards import EXTENSION_NAME
 from cds_service.errors import DataUnavailable, NotFound
 from cds_service.feedback.inbox import ANONYMOUS, feedback_items
 from cds_service.knowledge.load import Service

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, render_template, url_for
 from markupsafe import Markup, escape
 
-from cds_service.knowledge.basis import in_order, review_rows
-from cds_service.knowledge.decisions import anchor, decisions_text, linked
+from cds_service.knowledge.basis import anchor, decisions_text, in_order, linked, review_rows
 from cds_service.web.runtime import runtime
 
 if TYPE_CHECKING:

@@ -66,7 +66,7 @@ print(*learnt, sep="\\n")
 _WORKER = """
 import asyncio, json, sys, threading
 from cds_service.cli.serve import Worker
-from cds_service.orders.stops import stopped
+from cds_service.orders.drafts import stopped
 from cds_service.demo.stories import default_fixtures_dir
 from cds_service.web.front import Front, FrontLimits
 async def serving():

@@ -12,11 +12,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from cds_service.app import create_app
-from cds_service.demo.axis import axis
 from cds_service.demo.chart import chart_of, years
-from cds_service.demo.formulary import formulary
-from cds_service.demo.pages import demo_pages
-from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, band_name, draw, legend
+from cds_service.demo.pages import demo_pages, formulary
+from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, axis, band_name, draw, legend
 from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.settings import Settings
@@ -482,7 +480,7 @@ def test_the_slow_server_gives_sodium_at_once_and_medicines_late(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[float] = []
-    monkeypatch.setattr("cds_service.demo.fhir_pages.time.sleep", waited.append)
+    monkeypatch.setattr("cds_service.demo.fhir_server.time.sleep", waited.append)
     client.get("/demo/fhir-slow/Observation?patient=cramps-in-siadh")
     assert waited == []
     client.get("/demo/fhir-slow/MedicationRequest?patient=cramps-in-siadh")

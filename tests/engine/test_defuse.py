@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from cds_service.engine.defuse import LIMIT, defuse
+from cds_service.engine.cards import LIMIT, defuse
 
 _RENDER = MarkdownIt("gfm-like")
 

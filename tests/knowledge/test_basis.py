@@ -12,8 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from cds_service.cli.knowledge import basis
-from cds_service.knowledge.basis import basis_text
-from cds_service.knowledge.decisions import anchor, entries
+from cds_service.knowledge.basis import anchor, basis_text, entries
 from cds_service.knowledge.load import Knowledge
 from cds_service.web.pages import decided
 from tests.fhir_resources import pipeline

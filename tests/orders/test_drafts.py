@@ -22,11 +22,9 @@ from cds_service.engine.finding import (
 )
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.names import OrderTemplate
-from cds_service.knowledge.order_words import DietTemplate, OrderWords
-from cds_service.knowledge.terms import Lab, Terms
+from cds_service.knowledge.words import DietTemplate, Lab, OrderWords, Terms
 from cds_service.orders import r4b
-from cds_service.orders.drafts import OrderContext, Orders, orders, sample_drafts
-from cds_service.orders.stops import stopped
+from cds_service.orders.drafts import OrderContext, Orders, orders, sample_drafts, stopped
 from cds_service.protocol import wire
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -13,8 +13,7 @@ import pytest
 
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.load import default_hooks_dir
-from cds_service.knowledge.order_words import OrderWords
-from cds_service.knowledge.terms import Concept, Drug, Lab, Terms
+from cds_service.knowledge.words import Concept, Drug, Lab, OrderWords, Terms
 from cds_service.records.fhir_types import as_resource, as_resources
 from cds_service.records.prefetch import Source
 from cds_service.records.reader import CallRecords, read_snapshot

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.orders.stops import stopped
+from cds_service.orders.drafts import stopped
 from cds_service.protocol.wire import encode
 from cds_service.records.reader import CallRecords, order_resource
 from cds_service.sodium.snapshot import Order, Snapshot

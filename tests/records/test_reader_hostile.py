@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cds_service.errors import BadRequest
-from cds_service.orders.drafts import OrderContext
-from cds_service.orders.stops import stopped
+from cds_service.orders.drafts import OrderContext, stopped
 from cds_service.protocol.wire import decode, encode
 from cds_service.records.fhir_types import as_resources
 from cds_service.records.prefetch import Source

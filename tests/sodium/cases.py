@@ -12,7 +12,7 @@ import msgspec
 
 from cds_service.knowledge.limits import Limits, Threshold, limits_of
 from cds_service.knowledge.load import default_hooks_dir
-from cds_service.knowledge.terms import Lab
+from cds_service.knowledge.words import Lab
 from cds_service.sodium.results import Sample
 from cds_service.sodium.snapshot import LabResult, Moment, Snapshot
 

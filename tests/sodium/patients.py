@@ -14,9 +14,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cds_service.knowledge.load import default_hooks_dir
-from cds_service.knowledge.sets import ConceptSets
-from cds_service.knowledge.terms import Concept, Drug, Lab
-from cds_service.knowledge.words import SharedWords
+from cds_service.knowledge.names import ConceptSets
+from cds_service.knowledge.words import Concept, Drug, Lab, SharedWords
 from cds_service.sodium.case import Case, assess
 from cds_service.sodium.snapshot import (
     LabResult,

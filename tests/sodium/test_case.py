@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from cds_service.knowledge.sets import AnalyteSet, ClassSet, ConceptSet, DrugSet, ProblemSet
+from cds_service.knowledge.names import AnalyteSet, ClassSet, ConceptSet, DrugSet, ProblemSet
 from cds_service.sodium.case import Case, assess
 from cds_service.sodium.snapshot import (
     LabResult,

@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 from msgspec.structs import replace
 
+from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.snapshot import Patient
-from cds_service.sodium.symptoms import Symptoms
 from tests.sodium.patients import Story, order, problem, result
 
 SEVERE = [

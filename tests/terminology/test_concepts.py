@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.knowledge.terms import Terms
+from cds_service.knowledge.words import Terms
+from cds_service.terminology.codes import ICD9, ICD10, ICD10CM, SNOMED
 from cds_service.terminology.concepts import ConceptMatcher
-from cds_service.terminology.systems import ICD9, ICD10, ICD10CM, SNOMED
 from cds_service.terminology.types import Coded, Coding
 
 SEVERE = {"seizure", "coma", "stupor", "somnolence", "respiratory-failure", "arrest"}

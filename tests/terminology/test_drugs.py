@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.knowledge.fluids import Fluids
-from cds_service.knowledge.terms import Drug, Terms
-from cds_service.terminology.codes import IndexedProduct
+from cds_service.knowledge.words import Drug, Terms
+from cds_service.terminology.codes import ATC, RXNORM, SNOMED, IndexedProduct
 from cds_service.terminology.drugs import DrugResolver
-from cds_service.terminology.systems import ATC, RXNORM, SNOMED
 from cds_service.terminology.types import Coded, Coding, Product, Resolution, Strength
 
 INTRAVENOUS, ORAL = "47625008", "26643006"

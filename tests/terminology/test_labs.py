@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.knowledge.fluids import Fluids
-from cds_service.knowledge.terms import Terms
+from cds_service.knowledge.words import Terms
+from cds_service.terminology.codes import LOINC, SNOMED, LabMatch, LabResolver
 from cds_service.terminology.concepts import RestrictionMatcher
-from cds_service.terminology.labs import LabMatch, LabResolver
-from cds_service.terminology.systems import LOINC, SNOMED
 from cds_service.terminology.types import Coded, Coding
 from cds_service.terminology.units import factor, unit_key
 

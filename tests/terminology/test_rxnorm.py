@@ -10,11 +10,11 @@ import pytest
 
 from cds_service.errors import TerminologyError
 from cds_service.knowledge.fluids import Fluids
-from cds_service.knowledge.terms import Terms
+from cds_service.knowledge.words import Terms
 from cds_service.records.rxnorm_files import import_release, read_index, release_date, write_index
+from cds_service.terminology.codes import RXNORM
 from cds_service.terminology.drugs import DrugResolver
 from cds_service.terminology.rxnorm import RxNormIndex
-from cds_service.terminology.systems import RXNORM
 from cds_service.terminology.types import Coded, Coding, Product
 from tests.rrf import files, zipped
 

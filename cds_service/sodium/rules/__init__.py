@@ -6,7 +6,6 @@ from cds_service.sodium.rules import (
     infusions,
     lowering_drugs,
     raise_sodium,
-    rate,
     treatments,
     vaptans,
 )
@@ -17,7 +16,6 @@ __all__ = [
     "infusions",
     "lowering_drugs",
     "raise_sodium",
-    "rate",
     "treatments",
     "vaptans",
 ]

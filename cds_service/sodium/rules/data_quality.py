@@ -10,17 +10,6 @@ from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band
-from cds_service.sodium.rules.background import (
-    acute_lines,
-    drug_lines,
-    first_symptom,
-    glucose_line,
-    lines_of,
-    result_lines,
-    started_within,
-    suspects,
-    symptom_lines,
-)
 from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.follow_up import (
     has_mild_symptom,
@@ -31,19 +20,28 @@ from cds_service.sodium.rules.follow_up import (
 )
 from cds_service.sodium.rules.gates import (
     actionable,
+    acute_lines,
     at,
     below_plausible,
     direct_reading_normal,
+    drug_lines,
     explained_by_glucose,
+    first_symptom,
+    glucose_line,
     latest_sodium,
+    lines_of,
     measured_low,
     osmolality_normal,
     require_actionable,
     require_low,
     require_low_sodium,
     require_not_stale,
+    result_lines,
     shown_as_unusable,
     shown_sodium,
+    started_within,
+    suspects,
+    symptom_lines,
 )
 from cds_service.sodium.rules.plan import background, plan_lines
 from cds_service.terminology.types import RecordText

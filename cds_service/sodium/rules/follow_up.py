@@ -7,8 +7,7 @@ from typing import Literal
 
 from cds_service.engine.finding import DraftLabs, Suggestion
 from cds_service.engine.wording import ago, joined
-from cds_service.knowledge.names import Analyte
-from cds_service.knowledge.sets import AnalyteSet
+from cds_service.knowledge.names import Analyte, AnalyteSet
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band, band_of
 from cds_service.sodium.rules.gates import inpatient

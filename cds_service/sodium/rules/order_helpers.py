@@ -16,8 +16,7 @@ from cds_service.knowledge.names import Analyte, DrugClass, Problem
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Sample
-from cds_service.sodium.rules.background import doubt_lines
-from cds_service.sodium.rules.gates import below_plausible, recorded
+from cds_service.sodium.rules.gates import below_plausible, doubt_lines, recorded
 from cds_service.sodium.snapshot import Missing, Order
 from cds_service.terminology.types import DrugMatch, Saline
 

@@ -16,13 +16,15 @@ from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Probl
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Band, Reading
-from cds_service.sodium.rules.background import doubt_lines, drug_lines, lines_of
 from cds_service.sodium.rules.follow_up import cramp_labs, has_mild_symptom
 from cds_service.sodium.rules.gates import (
     cirrhosis,
+    doubt_lines,
+    drug_lines,
     ever_recorded,
     heart_failure,
     in_use,
+    lines_of,
     osmolality_normal,
     recorded,
     rises_fast,

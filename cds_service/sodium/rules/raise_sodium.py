@@ -12,10 +12,9 @@ from cds_service.knowledge.names import DrugClass
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.results import Band, Sample
-from cds_service.sodium.rules.background import glucose_line
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import workup_suggestions
-from cds_service.sodium.rules.gates import require_low
+from cds_service.sodium.rules.gates import glucose_line, require_low
 from cds_service.sodium.rules.order_helpers import (
     beside,
     concentrated_saline,

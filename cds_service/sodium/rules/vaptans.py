@@ -6,8 +6,7 @@ from decimal import Decimal
 
 from cds_service.engine.finding import DraftLabs, Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.spans import DAY, ratio
-from cds_service.engine.wording import ago, in_days, in_hours
+from cds_service.engine.wording import DAY, ago, in_days, in_hours, ratio
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band, Freshness

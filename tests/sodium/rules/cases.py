@@ -18,12 +18,12 @@ from cds_service.sodium.case import Case, assess
 from cds_service.sodium.correction_rate import RatePair, RateView
 from cds_service.sodium.exposure import Attribution, Exposure, Exposures
 from cds_service.sodium.glucose import GlucoseShift
+from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.results import Freshness, Sample, band_of
 from cds_service.sodium.rules.book import BOOK
 from cds_service.sodium.snapshot import LabResult, Order, Patient, Problem, Setting, Snapshot
 from cds_service.sodium.sodium import Fall, SodiumView
-from cds_service.sodium.symptoms import Symptoms
 from cds_service.sodium.volume import OdsRisk, Volume, VolumeStatus
 from cds_service.terminology.types import DrugMatch, RecordText
 from tests.sodium.cases import NOW, lab, limits

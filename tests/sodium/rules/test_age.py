@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from cds_service.sodium.case import Case
+from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.results import Freshness, Rejected
 from cds_service.sodium.sodium import SodiumView
-from cds_service.sodium.symptoms import Symptoms
 from tests.sodium.cases import NOW
 from tests.sodium.rules.cases import a_case, exposure, fired, kinds, on, reason, sodium, summary
 

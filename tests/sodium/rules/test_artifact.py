@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from cds_service.sodium.correction_rate import RateView
 from cds_service.sodium.glucose import Pseudo
+from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.results import Freshness, Rejected
 from cds_service.sodium.sodium import SodiumView
-from cds_service.sodium.symptoms import Symptoms
 from tests.sodium.cases import NOW
 from tests.sodium.rules.cases import (
     a_case,

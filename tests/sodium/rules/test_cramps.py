@@ -9,8 +9,8 @@ import pytest
 
 from cds_service.engine.finding import DraftLabs, DraftOrder
 from cds_service.sodium.case import Case
+from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.rules.plan import baclofen_withheld, cramp_suggestions
-from cds_service.sodium.symptoms import Symptoms
 from tests.sodium.rules.cases import (
     a_case,
     detail,

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from cds_service.engine.finding import DraftLabs, Line
+from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.restriction import Restriction
-from cds_service.sodium.symptoms import Symptoms
 from cds_service.sodium.volume import Volume
 from tests.sodium.cases import sample
 from tests.sodium.rules.cases import (

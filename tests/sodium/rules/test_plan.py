@@ -10,10 +10,10 @@ from cds_service.engine.finding import DraftOrder, Line, StopOrder
 from cds_service.knowledge.names import OrderTemplate
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RateView
+from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.rules.plan import plan_lines, plan_suggestions
 from cds_service.sodium.sodium import SodiumView
-from cds_service.sodium.symptoms import Symptoms
 from cds_service.sodium.volume import OdsRisk, Volume
 from tests.sodium.rules.cases import (
     a_case,

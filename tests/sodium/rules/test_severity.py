@@ -10,9 +10,9 @@ import pytest
 from cds_service.engine.finding import DraftLabs, Line
 from cds_service.sodium.correction_rate import RateView
 from cds_service.sodium.glucose import Pseudo
+from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.results import Freshness
-from cds_service.sodium.symptoms import Symptoms
 from tests.sodium.cases import limits
 from tests.sodium.rules.cases import (
     a_case,

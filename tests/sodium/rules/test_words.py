@@ -22,11 +22,11 @@ from cds_service.engine.finding import Fact, Finding, Line, Silence
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RateVariant, RateView
 from cds_service.sodium.glucose import Pseudo
+from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.results import Freshness, Rejected
 from cds_service.sodium.rules.book import BOOK
 from cds_service.sodium.sodium import SodiumView
-from cds_service.sodium.symptoms import Symptoms
 from cds_service.sodium.volume import OdsRisk, Volume
 from tests.sodium.cases import NOW, sample
 from tests.sodium.rules.cases import (
