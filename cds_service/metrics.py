@@ -44,6 +44,10 @@ COUNTERS = {
         (),
     ),
     "cds_feedback": ("Items of feedback stored, by outcome.", ("outcome",)),
+    "cds_feedback_items_refused": (
+        "Items of feedback that could not be read, beside others of their call that were stored.",
+        (),
+    ),
     "cds_feedback_refused": ("Feedback calls answered 503 because the store was down.", ()),
     "cds_queue_overflow": (
         "Calls whose issued-card and audit rows were dropped: the queue was full.",

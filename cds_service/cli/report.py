@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from cds_service.cli.db import open_database
-from cds_service.engine.cards import OVERRIDE_PATH
 from cds_service.feedback.figures import Figures, Reasons, RuleFigures, figures
 from cds_service.feedback.report_html import report_page
 from cds_service.feedback.report_table import (
@@ -23,7 +22,6 @@ from cds_service.feedback.report_table import (
     row_cells,
 )
 from cds_service.knowledge.load import Knowledge, load_knowledge
-from cds_service.settings import Settings
 from cds_service.store.figures import FigureTables
 
 _DAYS = 90
@@ -69,7 +67,7 @@ def report(since: datetime | None, form: str, output: Path | None, tenant: str |
     if tenant is not None and tenant not in tenants:
         raise click.BadParameter("nothing is stored for this client", param_hint="--tenant")
     chosen = [tenant] if tenant is not None else tenants
-    counted = figures(tables, chosen, first, now, _reasons(settings, knowledge))
+    counted = figures(tables, chosen, first, now, _reasons(knowledge))
     if form == "table" and output is None:
         _print(counted, Console(highlight=False))
         return
@@ -89,15 +87,14 @@ def report(since: datetime | None, form: str, output: Path | None, tenant: str |
     click.echo(f"Written: {output}")
 
 
-def _reasons(settings: Settings, knowledge: Knowledge) -> Reasons:
+def _reasons(knowledge: Knowledge) -> Reasons:
     """Returns the words of every override reason that our cards offer.
 
     Some clients send the code without its system.
     """
-    own = settings.fhir_terminology + OVERRIDE_PATH
     words: dict[tuple[str, str], str] = {}
     for code, reason in knowledge.overrides.items():
-        words[reason.system or own, code] = words["", code] = reason.display
+        words[reason.system, code] = words["", code] = reason.display
     return words
 
 

@@ -9,6 +9,7 @@ from statistics import median
 
 from msgspec import Struct, field
 
+from cds_service.feedback.reasons import foreign_system
 from cds_service.store.feedback import COMMENTED
 from cds_service.store.figures import Answer, FigureTables, Showing
 
@@ -18,7 +19,7 @@ ONLY_COMMENT = "only a comment"
 OTHER_CODE = "a reason of the client's own"
 _CLOCKS_DIFFER = timedelta(minutes=2)
 
-Reasons = Mapping[tuple[str, str], str]  # (system, code) -> words
+Reasons = Mapping[tuple[str, str], str]  # (system, code) -> words; our own system is ""
 
 
 class Week(Struct):
@@ -33,8 +34,8 @@ class RuleFigures(Struct, kw_only=True):
     """The counts of one rule under one profile.
 
     `fired`, `returned` and `suppressed` count calls. A card that is shown again on the same facts
-    is the same card. `cards` counts it once, and each card is accepted, overridden, not answered,
-    or still `open`.
+    is the same card. `cards` counts it once, and each card is accepted, overridden, answered in
+    another way (`others`), not answered, or still `open`.
     """
 
     rule: str
@@ -45,6 +46,7 @@ class RuleFigures(Struct, kw_only=True):
     cards: int = 0
     accepted: int = 0
     overridden: int = 0
+    others: Counter[str] = field(default_factory=Counter)  # "ignored", "dismissed", ...
     late: int = 0  # of those, answered later than 24 h after it was first shown
     unanswered: int = 0  # no feedback within 24 h, nor later
     open: int = 0  # shown less than 24 h ago
@@ -80,6 +82,7 @@ class Figures(Struct, frozen=True, kw_only=True):
             for name in _SUMMED:
                 setattr(total, name, getattr(total, name) + getattr(one, name))
             total.reasons.update(one.reasons)
+            total.others.update(one.others)
             total.seconds.extend(one.seconds)
             for monday, week in one.weeks.items():
                 total_week = total.weeks.setdefault(monday, Week())
@@ -160,7 +163,10 @@ def _cards(
 
 
 def _settle(card: _Card, now: datetime, reasons: Reasons) -> None:
-    """Counts one card as accepted if any answer was, else by the reason of its last override."""
+    """Counts one card as accepted if any answer was, else by the reason of its last override.
+
+    A card that was neither accepted nor overridden counts by the last word on it.
+    """
     one, first = card.figures, card.shown[0]
     one.cards += 1
     if not card.answers:
@@ -172,7 +178,11 @@ def _settle(card: _Card, now: datetime, reasons: Reasons) -> None:
     if card.answers[0].outcome_at - first > ANSWER_WITHIN:
         one.late += 1
     accepted = [a for a in card.answers if a.outcome == "accepted"]
-    answer = accepted[0] if accepted else card.answers[-1]
+    decided = accepted[:1] or [a for a in card.answers if a.outcome == "overridden"][-1:]
+    if not decided:
+        one.others[card.answers[-1].outcome] += 1
+        return
+    answer = decided[0]
     week = one.weeks.setdefault(_monday(answer.outcome_at.date()), Week())
     if accepted:
         one.accepted += 1
@@ -191,7 +201,8 @@ def _reason(answer: Answer, reasons: Reasons) -> str:
     """Returns the reason in our words; a client's own words are not repeated."""
     given = answer.content.get("reason") or {}
     if given.get("code"):
-        return reasons.get((given.get("system", ""), given["code"]), OTHER_CODE)
+        system = foreign_system(given.get("system", ""))
+        return reasons.get((system, given["code"]), OTHER_CODE)
     if answer.content.get("comment") or answer.content.get(COMMENTED):
         return ONLY_COMMENT
     return NO_REASON

@@ -1,27 +1,42 @@
-"""Checks and stores feedback, in the form of the specification and of vendors (T-63..T-67)."""
+"""Checks and stores feedback, in the form of the specification and of vendors (T-63..T-67).
+
+An item that cannot be read costs no other: the answer names it, and the others are stored.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Any, Literal, get_args
+from uuid import UUID
 
 from msgspec import Struct
 
 from cds_service import metrics
 from cds_service.errors import BadRequest, BodyTooLarge, StoreUnavailable
+from cds_service.feedback.reasons import override
 from cds_service.protocol.wire import encode
 from cds_service.store.feedback import FeedbackRow, FeedbackTable, without_comment
 
 ANONYMOUS = ""  # the tenant of calls without a token
 MAX_ITEMS = 100
 _CARD_LENGTH = 100  # Epic's card ids need not look like a UUID
-_COMMENT_LENGTH = 2000
-_CODE_LENGTH = 200
+_OUTCOME_LENGTH = 64
 _SKEW = timedelta(days=1)
+# Seconds since 1970, with milliseconds if there are three digits more: from the year 2001 on.
+_EPOCH = re.compile(r"\d{10}(\d{3})?(\.\d+)?", re.ASCII)
+_MILLISECONDS = 100_000_000_000
+# The name of the zone is left out, because a time without a zone is taken for UTC.
+_UTC = re.compile(r"\s*(?:UTC|GMT|UT)$", re.IGNORECASE)
+_BLANK_BEFORE_OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d*$)", re.ASCII)
 
-Outcome = Literal["accepted", "overridden"]
+# The specification has the first two. Earlier drafts, and vendors, say more precisely how a user
+# did not follow a card; that is stored as it was said, and any other word as "other".
+Outcome = Literal["accepted", "overridden", "ignored", "dismissed", "rejected", "other"]
+_KNOWN: Mapping[str, Outcome] = {name: name for name in get_args(Outcome)}
 
 
 class FeedbackItem(Struct, frozen=True, kw_only=True):
@@ -39,95 +54,132 @@ class FeedbackItem(Struct, frozen=True, kw_only=True):
         return hashlib.sha256(text).hexdigest()
 
 
-def feedback_items(body: object, now: datetime) -> list[FeedbackItem]:
-    """Returns the items of one call; BadRequest names the member that is wrong."""
-    items = body.get("feedback") if isinstance(body, dict) else None
-    if not isinstance(items, list) or not items:
-        raise BadRequest("The member 'feedback' is missing or not a list with an item in it.")
-    if len(items) > MAX_ITEMS:
+class RefusedItem(Struct, frozen=True, kw_only=True):
+    """An item that cannot be stored: its number in the call, from 1, and a fixed text."""
+
+    item: int
+    reason: str
+
+
+class Received(Struct, frozen=True, kw_only=True):
+    """The items of one call, and those that cannot be read."""
+
+    items: tuple[FeedbackItem, ...]
+    refused: tuple[RefusedItem, ...] = ()
+
+
+def feedback_items(body: object, now: datetime) -> Received:
+    """Returns the items of one call; BadRequest names what is wrong if none can be read."""
+    listed = _listed(body)
+    if len(listed) > MAX_ITEMS:
         raise BodyTooLarge(f"A call may carry at most {MAX_ITEMS} items of feedback.")
-    return [_item(item, now) for item in items]
+    items: list[FeedbackItem] = []
+    refused: list[RefusedItem] = []
+    for number, item in enumerate(listed, 1):
+        try:
+            items.append(_item(item, now))
+        except BadRequest as error:
+            refused.append(RefusedItem(item=number, reason=error.message))
+    if not items:
+        raise BadRequest(refused[0].reason)
+    return Received(items=tuple(items), refused=tuple(refused))
+
+
+def _listed(body: object) -> list[Any]:
+    """Returns the items of a body: below `feedback`, or a list or one item without that member."""
+    listed = body.get("feedback") if isinstance(body, dict) else body
+    if listed is None and isinstance(body, dict) and "card" in body:
+        listed = body
+    if isinstance(listed, dict):
+        listed = [listed]
+    if not isinstance(listed, list) or not listed:
+        raise BadRequest("The member 'feedback' is missing or not a list with an item in it.")
+    return listed
 
 
 def _item(item: object, now: datetime) -> FeedbackItem:
     if not isinstance(item, dict):
         raise BadRequest("An item of 'feedback' is not an object.")
-    card = item.get("card")
-    if not _is_id(card):
+    card = _id(item.get("card"))
+    if card is None:
         raise BadRequest("The member 'card' of a feedback is missing or not a card's uuid.")
-    outcome = item.get("outcome")
-    if outcome not in ("accepted", "overridden"):
-        raise BadRequest(
-            "The member 'outcome' of a feedback is neither 'accepted' nor 'overridden'."
-        )
-    content = _accepted(item) if outcome == "accepted" else _override(item)
+    outcome = _outcome(item.get("outcome"))
     return FeedbackItem(
-        card=str(card).strip(),
+        card=card,
         outcome=outcome,
-        outcome_at=_outcome_time(item, now),
-        content=content,
+        outcome_at=_outcome_time(item.get("outcomeTimestamp"), now),
+        content=_accepted(item) if outcome == "accepted" else override(item),
     )
 
 
-def _is_id(value: object) -> bool:
-    """Returns True for any printable text, because not every client sends UUIDs."""
-    return isinstance(value, str) and value.isprintable() and 0 < len(value.strip()) <= _CARD_LENGTH
+def _outcome(value: object) -> Outcome:
+    said = value.strip().casefold() if isinstance(value, str) else ""
+    if not 0 < len(said) <= _OUTCOME_LENGTH:
+        raise BadRequest(
+            "The member 'outcome' of a feedback is neither 'accepted' nor 'overridden'."
+        )
+    return _KNOWN.get(said, "other")
+
+
+def _id(value: object) -> str | None:
+    """Returns the id of a card or suggestion, a uuid in its usual spelling; None if it is no id.
+
+    Any printable text is an id, because not every client sends uuids.
+    """
+    if not isinstance(value, str) or not value.isprintable():
+        return None
+    text = value.strip()
+    if not 0 < len(text) <= _CARD_LENGTH:
+        return None
+    try:
+        return str(UUID(text.lower()))
+    except ValueError:
+        return text
 
 
 def _accepted(item: Mapping[str, Any]) -> dict[str, Any]:
-    suggestions = item.get("acceptedSuggestions")
-    if not isinstance(suggestions, list) or not suggestions:
-        raise BadRequest("An accepted feedback needs 'acceptedSuggestions'.")
-    ids = [s.get("id") if isinstance(s, dict) else None for s in suggestions[:MAX_ITEMS]]
-    if not all(_is_id(i) for i in ids):
-        raise BadRequest("An item of 'acceptedSuggestions' has no 'id'.")
-    return {"suggestions": ids}
+    given = item.get("acceptedSuggestions")
+    suggestions = given if isinstance(given, list) else [given]
+    ids = [_suggestion(suggestion) for suggestion in suggestions[:MAX_ITEMS]]
+    known = [one for one in ids if one is not None]
+    if not known:
+        raise BadRequest("An accepted feedback needs 'acceptedSuggestions', each with an 'id'.")
+    return {"suggestions": known}
 
 
-def _override(item: Mapping[str, Any]) -> dict[str, Any]:
-    # Epic writes `overrideReasons`, and may send only an extension in it (T-67).
-    override = item.get("overrideReason", item.get("overrideReasons"))
-    if override is None:
-        return {}
-    if not isinstance(override, dict):
-        raise BadRequest("The member 'overrideReason' of a feedback is not an object.")
-    content: dict[str, Any] = {}
-    reason = _reason(override.get("reason"))
-    if reason:
-        content["reason"] = reason
-    comment = override.get("userComment")
-    if isinstance(comment, str) and comment.strip():
-        content["comment"] = comment[:_COMMENT_LENGTH]
-    if not content and "extension" not in override:
-        raise BadRequest("An 'overrideReason' needs a 'reason' or a 'userComment'.")
-    return content
+def _suggestion(value: object) -> str | None:
+    """Returns the id of a suggestion, which older clients send as a text or as its `uuid`."""
+    if isinstance(value, dict):
+        return _id(value.get("id", value.get("uuid")))
+    return _id(value)
 
 
-def _reason(coding: object) -> dict[str, str]:
-    """Returns code and system of a reason, as far as they are text."""
-    reason: dict[str, str] = {}
-    if isinstance(coding, dict):
-        for name in ("code", "system"):
-            value = coding.get(name)
-            if isinstance(value, str):
-                reason[name] = value[:_CODE_LENGTH]
-    return reason
-
-
-def _outcome_time(item: Mapping[str, Any], now: datetime) -> datetime:
+def _outcome_time(value: object, now: datetime) -> datetime:
     """Returns `outcomeTimestamp` in UTC; a time without a zone is taken for UTC."""
     try:
-        instant = datetime.fromisoformat(item.get("outcomeTimestamp", ""))
+        instant = _instant(value)
         if instant.tzinfo is None:
             instant = instant.replace(tzinfo=UTC)
         instant = instant.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, OSError):
         raise BadRequest(
             "The member 'outcomeTimestamp' of a feedback is missing or not an instant."
         ) from None
     if instant > now + _SKEW:
         raise BadRequest("The member 'outcomeTimestamp' of a feedback lies in the future.")
     return instant
+
+
+def _instant(value: object) -> datetime:
+    """Returns the time in a text, or in a number of seconds or milliseconds since 1970."""
+    number = format(Decimal(value), "f") if isinstance(value, int | Decimal) else ""
+    text = value.strip() if isinstance(value, str) else number
+    if _EPOCH.fullmatch(text):
+        seconds = float(text)
+        return datetime.fromtimestamp(seconds / 1000 if seconds > _MILLISECONDS else seconds, UTC)
+    if number:
+        raise ValueError
+    return datetime.fromisoformat(_BLANK_BEFORE_OFFSET.sub("", _UTC.sub("", text)))
 
 
 class Inbox:

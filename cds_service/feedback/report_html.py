@@ -23,6 +23,7 @@ from cds_service.feedback.report_table import (
 _OUTCOMES = (
     ("accepted", "yes"),
     ("overridden", "no"),
+    ("another outcome", "other"),
     ("no feedback", "none"),
     ("still open", "open"),
 )
@@ -72,7 +73,13 @@ def _outcome_bars(figures: Figures) -> Markup:
     rows: list[Bar] = []
     for rule in figures.rules:
         if rule.cards and len(rows) < _MOST_RULES:
-            counts = (rule.accepted, rule.overridden, rule.unanswered, rule.open)
+            counts = (
+                rule.accepted,
+                rule.overridden,
+                rule.others.total(),
+                rule.unanswered,
+                rule.open,
+            )
             parts = tuple(
                 Part(name, count, style)
                 for (name, style), count in zip(_OUTCOMES, counts, strict=True)

@@ -18,6 +18,7 @@ COLUMNS = (
     "Accepted",
     "Overridden",
     REASONS,
+    "Other outcomes",
     "No feedback in 24 h",
     "Open",
     "Median time",
@@ -30,6 +31,8 @@ NOTES = (
     "Cards: different cards. Opening a chart again on the same facts shows the same card again.",
     "A card counts as accepted if anybody accepted it, else as overridden if anybody did; "
     "the last reason counts.",
+    "Other outcomes: cards on which the EHR only said another word, such as ignored or dismissed. "
+    "Such a card is shown again.",
     "No feedback in 24 h: from its first showing. "
     "Open: shown less than 24 h ago, not answered yet.",
     "Median time: from the last showing before the answer to the answer.",
@@ -41,7 +44,10 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 def row_cells(rule: RuleFigures) -> tuple[str, ...]:
     """Returns the cells of one row, in the order of COLUMNS."""
-    reasons = "; ".join(f"{words}: {n}" for words, n in rule.reasons.most_common())
+    reasons, others = (
+        "; ".join(f"{words}: {n}" for words, n in counted.most_common())
+        for counted in (rule.reasons, rule.others)
+    )
     return (
         rule.rule,
         rule.profile,
@@ -52,6 +58,7 @@ def row_cells(rule: RuleFigures) -> tuple[str, ...]:
         str(rule.accepted),
         str(rule.overridden),
         reasons,
+        others,
         str(rule.silent_for_a_day),
         str(rule.open),
         duration(rule.median_seconds),
@@ -80,7 +87,7 @@ def report_csv(figures: Figures) -> str:
         cells = row_cells(rule)[:-1]
         rows.append(("all", *cells, "" if seconds is None else f"{seconds:.0f}"))
         for monday, week in sorted(rule.weeks.items()):
-            counts = ("", week.returned, "", "", week.accepted, week.overridden, "", "", "", "")
+            counts = ("", week.returned, "", "", week.accepted, week.overridden, "", "", "", "", "")
             rows.append((monday, rule.rule, rule.profile, *counts))
     rows.append(("all", "feedback on unknown cards", "", figures.unmatched))
     text = io.StringIO()

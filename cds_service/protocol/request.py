@@ -16,7 +16,10 @@ from cds_service.errors import BadRequest
 
 # FHIR ids have 64 characters; Epic's are longer and look like base64 (T-11).
 _ID = re.compile(r"[A-Za-z0-9\-._]{1,256}")
-_TYPED_ID = re.compile(r"(?:[A-Z][A-Za-z]{1,40}/)?[A-Za-z0-9\-._]{1,256}")
+# A user: what may stand before the reference, type and id, and the version.
+_USER = re.compile(
+    r"(?:\S+://\S*/)?([A-Z][A-Za-z]{1,40}/[A-Za-z0-9\-._]{1,256})(?:/_history/\S*)?/?"
+)
 _MAX_TEXT = 256
 Drafts = Literal["none", "selected", "all"]  # which draft orders of the context a hook is about
 NEEDS: Mapping[Drafts, tuple[str, ...]] = {
@@ -157,10 +160,10 @@ def _id(context: Mapping[str, object], name: str) -> str | None:
 
 def _user(context: Mapping[str, object]) -> str | None:
     # An odd or missing user never breaks an answer (CDSH-134): drafts then carry no requester.
+    # Without base and version, so that one user is one whatever way the EHR names them.
     value = context.get("userId")
-    if isinstance(value, str) and "/" in value and _TYPED_ID.fullmatch(value):
-        return value
-    return None
+    found = _USER.fullmatch(value.strip()) if isinstance(value, str) else None
+    return found[1] if found else None
 
 
 def _fhir_access(body: Mapping[str, object]) -> tuple[str | None, Secret | None]:

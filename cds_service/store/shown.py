@@ -53,6 +53,8 @@ ANSWERED_CARDS = (
         ISSUED.c.tenant == sa.bindparam("tenant"),
         ISSUED.c.patient_hash == sa.bindparam("patient_hash"),
         ISSUED.c.issued_at >= sa.bindparam("since"),
+        # Only these say that the reader has seen the card and decided; in doubt it is shown.
+        FEEDBACK.c.outcome.in_(("accepted", "overridden")),
     )
     .order_by(ISSUED.c.issued_at)
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, Response, g, request
@@ -10,7 +12,7 @@ from flask import Blueprint, Response, g, request
 from cds_service import metrics
 from cds_service.engine.cards import EXTENSION_NAME
 from cds_service.errors import DataUnavailable, NotFound
-from cds_service.feedback.inbox import ANONYMOUS, feedback_items
+from cds_service.feedback.inbox import ANONYMOUS, RefusedItem, feedback_items
 from cds_service.knowledge.load import Service
 from cds_service.pipeline import HOOKS, Evaluation
 from cds_service.protocol.documents import discovery
@@ -82,11 +84,23 @@ def feedback(service_id: str) -> Response:
     service = _service(here, service_id)
     refuse_by_head(request, FEEDBACK_LIMIT)
     client = feedback_client(here, service.id)
-    items = feedback_items(json_body(request, FEEDBACK_LIMIT), here.clock())
+    received = feedback_items(json_body(request, FEEDBACK_LIMIT), here.clock())
     tenant = client.tenant if client else ANONYMOUS
-    stored = here.inbox.keep(service.id, items, here.clock(), tenant)
+    stored = here.inbox.keep(service.id, received.items, here.clock(), tenant)
     log().info("feedback", service=service.id, count=stored, status=200)
-    return unstored({"status": "ok", "received": len(items)})
+    answer: dict[str, Any] = {"status": "ok", "received": len(received.items)}
+    if received.refused:
+        answer |= {"status": "partial", "refused": received.refused}
+        _log_refused(received.refused, service.id, tenant)
+    return unstored(answer)
+
+
+def _log_refused(refused: Sequence[RefusedItem], service: str, tenant: str) -> None:
+    metrics.count("cds_feedback_items_refused", times=len(refused))
+    for reason, number in Counter(one.reason for one in refused).items():
+        log().warning(
+            "feedback-refused", client=tenant, service=service, count=number, reason=reason
+        )
 
 
 def _service(here: Runtime, service_id: str) -> Service:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +38,7 @@ def refuse_by_head(request: Request, limit: int) -> None:
 
 def json_body(request: Request, limit: int) -> Any:
     """Returns the decoded JSON body; BodyTooLarge or BadRequest say what is wrong with it."""
-    return decode(raw_body(request, limit))
+    return decode(raw_body(request, limit).removeprefix(codecs.BOM_UTF8))
 
 
 def raw_body(request: Request, limit: int) -> bytes:

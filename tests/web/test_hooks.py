@@ -299,11 +299,7 @@ def test_feedback_is_kept_and_a_repeat_is_harmless(client: FlaskClient) -> None:
         [],
         {},
         {"feedback": []},
-        {
-            "feedback": [
-                {"card": "a", "outcome": "ignored", "outcomeTimestamp": "2026-11-20T09:00:00Z"}
-            ]
-        },
+        {"feedback": [{"card": "a", "outcome": "", "outcomeTimestamp": "2026-11-20T09:00:00Z"}]},
         {
             "feedback": [
                 {"card": "a", "outcome": "accepted", "outcomeTimestamp": "2026-11-20T09:00:00Z"}
