@@ -39,6 +39,7 @@ from cds_service.records.reader import (
 )
 from cds_service.sodium.blind_spots import Unlooked, sodium_missing, unlooked
 from cds_service.sodium.case import Case, assess
+from cds_service.sodium.results import Rejected
 from cds_service.sodium.rules.book import BOOK, Gate, can_judge_without_sodium, closed
 from cds_service.sodium.snapshot import Missing, Order, Snapshot
 from cds_service.sodium.wording import card_context
@@ -145,10 +146,11 @@ class Pipeline:
                 critical_only=call.case.comfort_care,
                 keep=self._keep(call, memory, deadline),
             )
-        hidden = unlooked(call.case, outcomes, client.disabled_rules)
+        shown = still_shown(chosen, client.disabled_rules, client.min_indicator)
+        silent = not shown and not (memory and memory.suppressed)
+        hidden = unlooked(call.case, outcomes, client.disabled_rules, silent=silent)
         if hidden is not None:
             return self._unreadable(call, hidden)
-        shown = still_shown(chosen, client.disabled_rules, client.min_indicator)
         with metrics.timed("write"):
             answered = self._answered(call, shown, outcomes)
         return replace(answered, suppressed=tuple(memory.suppressed)) if memory else answered
@@ -160,6 +162,9 @@ class Pipeline:
         record: dict[str, Any] = {}
         if evaluation.case is not None:
             snapshot = evaluation.case.snapshot
+            record["droppedResults"] = [
+                self._dropped(result, with_values) for result in evaluation.case.sodium.rejected
+            ]
             record["foreignResources"] = snapshot.dropped_foreign
             record["unrecognisedOrders"] = snapshot.unrecognised
             record["profile"] = evaluation.case.limits.profile
@@ -176,6 +181,18 @@ class Pipeline:
             record=record,
             with_values=with_values,
         )
+
+    def _dropped(self, result: Rejected, with_values: bool) -> dict[str, Any]:
+        """Why one sodium result was not used, with its time, and its value only if asked for."""
+        told: dict[str, Any] = {
+            "reason": result.why.value,
+            "because": self.knowledge.words.unused[result.why],
+        }
+        if result.at is not None:
+            told["time"] = result.at.isoformat()
+        if with_values:
+            told["value"] = f"{result.shown} {result.unit}".strip()
+        return told
 
     def _concerns_a_rule(self, request: HookRequest, hook: Hook) -> bool:
         """Whether an order may concern a rule: decided from the drafts alone, before any read."""
@@ -254,8 +271,12 @@ class Pipeline:
         """Returns a card on what could not be read, or raises 412 if the client shows errors."""
         snapshot = call.case.snapshot
         why = snapshot.missing.get(what, Missing.FAILED)
+        unusable = call.case.sodium.unusable if what == "sodium" else None
+        if unusable is not None:
+            why = Missing.UNUSABLE
         if not call.client.explain_missing_data:
-            raise unavailable(what, why, call.gathered.unreachable, call.client)
+            told = self.knowledge.words.unused[unusable.why] if unusable is not None else ""
+            raise unavailable(what, why, call.gathered.unreachable, call.client, told)
         drugs = [order.drugs[0].name for order in selected(snapshot) if order.drugs]
         finding = Finding(
             rule=HOOKS[call.request.hook].unreadable,
@@ -299,7 +320,11 @@ class Pipeline:
 
         settings = replace(self._settings, tenant=client.tenant)
         writer = Writer(self.knowledge, self._service(request), settings, client.profile)
-        about: CardContext = card_context(call.case, request.patient_id)
+        about: CardContext = card_context(
+            call.case,
+            request.patient_id,
+            chart_rules_speak=HOOKS[request.hook].drafts == "none",
+        )
         written = [writer.card(finding, about, actions) for finding in findings]
         cards = obey(written, client.card_limits)
         check_cards(cards)

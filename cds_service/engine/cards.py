@@ -53,6 +53,7 @@ class CardContext(Struct, frozen=True, kw_only=True):
     missing: Mapping[str, str]  # what could not be looked at, and why: keys of words.toml
     unrecognised: int  # orders with a code and no name
     newest: tuple[str, ...]  # identifies the newest result: another result, another uuid
+    unused: str = ""  # why a result was not used that may be the newest: a key of words.toml
 
 
 class Phrases:
@@ -148,6 +149,8 @@ class Writer:
         ]
         if missing:
             sentences.append(f"{self._words.card.not_checked}: {', '.join(missing)}.")
+        if context.unused:
+            sentences.append(self._words.unused[context.unused])
         if context.unrecognised:
             count = {"count": str(context.unrecognised)}
             sentences.append(self._phrases.fill(self._words.lines["unrecognised"], count))

@@ -63,6 +63,8 @@ def grounds(card: Finding, case: Case, topic: str, pseudonyms: Pseudonyms) -> Gr
         result += [latest.reference, str(latest.value), latest.at.isoformat()]
     if rejected:
         result += [rejected.shown, str(rejected.at)]
+    if sodium.unusable and sodium.unusable is not rejected:
+        result += [sodium.unusable.why, str(sodium.unusable.until)]
     drugs = {drug for finding in findings for drug in finding.drugs}
     return Grounds(
         topic=topic,

@@ -87,6 +87,27 @@ class Problem(StrEnum):
     SPASTICITY = "spasticity"
 
 
+class Unused(StrEnum):
+    """Why a result is used by no rule; each is a key of words.toml [unused]."""
+
+    STATUS = "status"  # withdrawn, or no result yet
+    OLD = "old"  # further back than rules look
+    FUTURE = "future"
+    SUBJECT = "subject"  # it names another patient, or ours in a form that we do not know
+    CODE = "code"  # it may be the wanted test, and its code is not known
+    PANEL = "panel"  # the value is inside a panel
+    SPECIMEN = "specimen"
+    NO_VALUE = "no-value"
+    HEMOLYZED = "hemolyzed"  # no value, and the sample was hemolyzed
+    VALUE = "unreadable"  # what came as its value cannot be read
+    TIME = "time"
+    UNIT = "unit"
+    IMPLAUSIBLE = "implausible"
+    COMPARATOR = "comparator"
+    PRELIMINARY = "preliminary"  # never confirmed
+    IDENTIFIER = "identifier"  # another result of another time has the same identifier
+
+
 class OrderTemplate(StrEnum):
     """The orders that rules suggest; each is a table of orders.toml [templates]."""
 
@@ -103,6 +124,7 @@ def check_names(knowledge: Knowledge) -> None:
         (DrugName, "sodium-drugs.toml", terms.drugs),
         (Problem, "conditions.toml", terms.concepts),
         (OrderTemplate, "orders.toml [templates]", knowledge.orders.templates),
+        (Unused, "words.toml [unused]", knowledge.words.unused),
     )
     for names, file, known in tables:
         for name in names:

@@ -101,6 +101,7 @@ class SharedWords(Struct, frozen=True, forbid_unknown_fields=True):
     evidence: dict[str, str]  # volume and risk evidence -> words on a card
     sources: dict[str, str]  # prefetch key -> "current medicines"
     missing: dict[str, str]  # reason a source is missing -> "no answer in time"
+    unused: dict[str, str]  # reason a sodium result was not used -> a sentence
     drug_classes: dict[str, str]
     labs: dict[str, str]  # analyte -> words on a card
     lines: dict[str, str]
@@ -264,6 +265,9 @@ class ReadingWords(Struct, frozen=True, forbid_unknown_fields=True):
     encounter_diagnosis: list[str]  # Condition.category
     poc_words: list[str]  # in code, method or device of an Observation
     urine_words: list[str]  # in its specimen
+    sodium_words: list[str]  # a result of unknown code with one of these words may be sodium
+    not_blood_words: list[str]  # ... but not with one of these
+    hemolyzed_words: list[str]  # in what stands in place of a value
     panels: list[str]  # LOINC codes whose components are read
     observed_problems: list[
         str

@@ -73,6 +73,13 @@ class Quantity(Form, frozen=True):
     comparator: Text = ""
 
 
+class Range(Form, frozen=True):
+    """From how much to how much."""
+
+    low: Quantity | None = None
+    high: Quantity | None = None
+
+
 class Rate(Quantity, frozen=True):
     """What is given in a time: a Quantity in mL/h or the like, or a Ratio."""
 
@@ -139,6 +146,11 @@ class Component(Form, frozen=True):
 
     code: Concepts = None
     value_quantity: Quantity | None = None
+    value_string: Any = None
+    value_integer: Any = None
+    value_range: Range | None = None
+    value_codeable_concept: Concepts = None
+    data_absent_reason: Concepts = None
 
 
 class Repeat(Form, frozen=True):
@@ -307,10 +319,15 @@ class Resource(Form, frozen=True):
     effective_date_time: Text = ""
     effective_instant: Text = ""
     effective_period: Period | None = None
+    effective_timing: Timing | None = None
     effective_time_date_time: Text = ""
     effective_time_period: Period | None = None
     issued: Text = ""
     value_quantity: Quantity | None = None
+    value_string: Any = None
+    value_integer: Any = None
+    value_range: Range | None = None
+    data_absent_reason: Concepts = None
     value_codeable_concept: Concepts = None
     authored_on: Text = ""
     date_written: Text = ""

@@ -156,6 +156,7 @@ _NEEDED: Mapping[Unlooked, str] = {
     "nor readable.",
 }
 _PARTLY = "Only a part of the sodium results could be read, and not the newest for certain."
+_UNUSABLE = "A result came that is or may be sodium and the newest, and it could not be used:"
 _WHY_UNREACHABLE: Mapping[Unreachable, str] = {
     "no-fhir-server": "The call carries no 'fhirServer'.",
     "no-token": "The call carries no 'fhirAuthorization', and this FHIR server is not registered "
@@ -169,9 +170,14 @@ _KIND: Mapping[Missing, type[DataUnavailable]] = {
 
 
 def unavailable(
-    what: Unlooked, why: Missing, unreachable: Unreachable | None, client: Client
+    what: Unlooked, why: Missing, unreachable: Unreachable | None, client: Client, told: str = ""
 ) -> DataUnavailable:
-    """The error for `what` is missing and `why`; fixed texts, nothing of the patient."""
+    """The error for `what` is missing and `why`; fixed texts, nothing of the patient.
+
+    `told` says why a result could not be used, if that is the reason.
+    """
+    if why is Missing.UNUSABLE:
+        return DataUnavailable(f"{_UNUSABLE} {told}")
     needed = _PARTLY if what == "sodium" and why is Missing.TRUNCATED else _NEEDED[what]
     return _KIND.get(why, DataUnavailable)(f"{needed} {_cause(why, unreachable, client)}")
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from functools import lru_cache
 
 from msgspec import Struct
 
-from cds_service.knowledge.names import Analyte
+from cds_service.knowledge.names import Analyte, Unused
 from cds_service.records.fhir_types import (
+    NO_QUANTITY,
     NO_REFERENCE,
     NO_RESOURCE,
+    Component,
     Quantity,
     Resource,
     concepts,
@@ -18,12 +22,22 @@ from cds_service.records.fhir_types import (
     words_of,
 )
 from cds_service.records.read_context import ReadContext
-from cds_service.records.times import moment, result_time
-from cds_service.sodium.snapshot import LabResult, Problem
+from cds_service.records.times import drawn_before, moment, result_time
+from cds_service.sodium.snapshot import DroppedResult, LabResult, Problem
+from cds_service.terminology.units import decimal_of
 from cds_service.terminology.vocabulary import Test
 
 _REMEMBERED = 1024
 _WRONG = frozenset({"entered-in-error", "cancelled"})
+_SHOWN = 40  # characters of an unreadable value that `explain` shows
+# Other spellings of FHIR's comparators; one that is not known is kept, and no rule uses the result.
+_COMPARATORS = {"=": "", "≤": "<=", "≥": ">=", "=<": "<=", "=>": ">="}
+# "112", "<115", "128,4 mmol/L"; a comma before three digits may part thousands, and is not read.
+_WRITTEN = re.compile(
+    r"(?P<comparator>[<>=≤≥]{0,2})\s*(?P<number>\d{1,9}(?:\.\d{1,20}|,\d{1,2})?)"
+    r"(?:\s*(?P<unit>[^\d\s.,<>=≤≥+-].*))?",
+    re.ASCII | re.DOTALL,
+)
 
 
 class Observed(Struct, frozen=True, kw_only=True):
@@ -31,22 +45,107 @@ class Observed(Struct, frozen=True, kw_only=True):
 
     labs: tuple[LabResult, ...] = ()
     problem: Problem | None = None
+    dropped: DroppedResult | None = None  # it is or may be sodium, and no result could be made
+
+    @property
+    def has_sodium(self) -> bool:
+        """Whether it is sodium, or may be."""
+        return self.dropped is not None or any(lab.analyte == Analyte.SODIUM for lab in self.labs)
 
 
-def observed(observation: Resource, context: ReadContext) -> Observed:
-    """The results of an Observation, or the problem that it states.
+class _Value(Struct, frozen=True):
+    """The value of an Observation or component as far as it can be read."""
+
+    number: Decimal
+    comparator: str = ""
+    unit: str = ""
+    code: str = ""
+
+
+def observed(observation: Resource, context: ReadContext, *, asked_sodium: bool) -> Observed:
+    """The results of an Observation, the problem that it states, or why sodium is lost with it.
 
     Of a known panel its components are read too; sodium is never a component (B.0.1).
+    `asked_sodium`: it answers the search for sodium, so that an unknown code may mean sodium.
     """
     code = first_concept(observation.code)
     if code is None:
-        return Observed()
+        why = Unused.CODE if asked_sodium else None
+        return Observed(dropped=_dropped(observation, why, context))
     test = context.vocabulary.test(code)
     problem = _problem(observation, context) if test.problem else None
     if test.panel:
-        return Observed(labs=_components(observation, context), problem=problem)
-    result = _result(observation, observation.value_quantity, test, context)
-    return Observed(labs=(result,) if result is not None else (), problem=problem)
+        labs = _components(observation, context)
+    else:
+        result = _result(observation, observation, test, context)
+        labs = (result,) if result is not None else ()
+    why = _why_dropped(observation, test, asked_sodium, context)
+    if any(lab.analyte == Analyte.SODIUM for lab in labs):
+        why = None
+    return Observed(labs=labs, problem=problem, dropped=_dropped(observation, why, context))
+
+
+def foreign_sodium(
+    observation: Resource, context: ReadContext, *, asked_sodium: bool
+) -> DroppedResult | None:
+    """What is lost with an Observation that names no patient we know, if it may be sodium."""
+    found = observed(observation, context, asked_sodium=asked_sodium)
+    why = Unused.SUBJECT if found.has_sodium else None
+    return _dropped(observation, why, context, with_value=False)
+
+
+def _why_dropped(
+    observation: Resource, test: Test, asked_sodium: bool, context: ReadContext
+) -> Unused | None:
+    """Why an Observation that is or may be sodium made no sodium result; None for any other."""
+    if test.lab is not None and test.lab.analyte == Analyte.SODIUM:
+        return _why_without_value(observation, context)
+    if _holds_sodium(observation, context):
+        return Unused.PANEL
+    return Unused.CODE if asked_sodium and test.maybe_sodium else None
+
+
+def _why_without_value(observation: Resource, context: ReadContext) -> Unused:
+    """Why there is no number: the sample was spoilt, the value cannot be read, or none came."""
+    answers = (
+        first_concept(observation.data_absent_reason),
+        first_concept(observation.value_codeable_concept),
+    )
+    words = [words_of(answer) for answer in answers]
+    words += [note.text.lower() for note in observation.note]
+    shown = _shown_value(observation)
+    words.append(shown.lower())
+    if _speaks_of(" ".join(words), context.vocabulary.code_lists.hemolyzed_words):
+        return Unused.HEMOLYZED
+    return Unused.VALUE if shown else Unused.NO_VALUE
+
+
+def _shown_value(observation: Resource) -> str:
+    """What came in place of a number, as text; "" if nothing came."""
+    quantity = observation.value_quantity or NO_QUANTITY
+    parts = (quantity.value, observation.value_string, observation.value_integer)
+    given = next((str(part) for part in parts if part is not None), "")
+    return (given or words_of(first_concept(observation.value_codeable_concept))).strip()[:_SHOWN]
+
+
+def _holds_sodium(observation: Resource, context: ReadContext) -> bool:
+    codes = [first_concept(component.code) for component in observation.component]
+    tests = [context.vocabulary.test(code).lab for code in codes if code is not None]
+    return any(lab is not None and lab.analyte == Analyte.SODIUM for lab in tests)
+
+
+def _dropped(
+    observation: Resource, why: Unused | None, context: ReadContext, *, with_value: bool = True
+) -> DroppedResult | None:
+    if why is None:
+        return None
+    return DroppedResult(
+        why=why,
+        status=observation.status.strip().lower(),
+        shown=_shown_value(observation) if with_value else "",
+        time=result_time(observation, context.zone, context.now),
+        before=drawn_before(observation, context.zone, context.now),
+    )
 
 
 def _components(observation: Resource, context: ReadContext) -> tuple[LabResult, ...]:
@@ -55,7 +154,7 @@ def _components(observation: Resource, context: ReadContext) -> tuple[LabResult,
         code = first_concept(component.code)
         if code is not None:
             test = context.vocabulary.test(code)
-            result = _result(observation, component.value_quantity, test, context)
+            result = _result(observation, component, test, context)
             if result is not None and result.analyte != Analyte.SODIUM:
                 results.append(result)
     return tuple(results)
@@ -79,23 +178,25 @@ def _problem(observation: Resource, context: ReadContext) -> Problem | None:
 
 
 def _result(
-    observation: Resource, quantity: Quantity | None, test: Test, context: ReadContext
+    observation: Resource, holder: Resource | Component, test: Test, context: ReadContext
 ) -> LabResult | None:
-    """One result; None if the code is unknown or there is no quantity to read."""
+    """One result; None if the code is unknown or there is no value to read."""
     lab = test.lab
-    value = exact(quantity.value) if quantity is not None else None
-    if lab is None or quantity is None or value is None:
+    value = _value(holder) if lab is not None else None
+    if lab is None or value is None:
         return None
     updated = observation.meta.last_updated if observation.meta is not None else ""
     changed = moment(updated, context.zone, context.now)
+    taken = result_time(observation, context.zone, context.now)
     specimen = observation.specimen or NO_REFERENCE
     own = observation.id.strip()
     return LabResult(
         analyte=lab.analyte,
-        value=value,
-        unit=context.vocabulary.unit(lab.analyte, quantity.code.strip(), quantity.unit.strip()),
-        comparator=quantity.comparator.strip(),
-        time=result_time(observation, context.zone, context.now),
+        value=value.number,
+        unit=context.vocabulary.unit(lab.analyte, value.code, value.unit),
+        comparator=value.comparator,
+        time=taken,
+        before=None if taken else drawn_before(observation, context.zone, context.now),
         status=observation.status.strip().lower(),
         method="poc" if lab.poc or test.bedside or _is_poc(observation, context) else "lab",
         urine=_is_urine(observation, context),
@@ -104,6 +205,55 @@ def _result(
         updated=changed.at if changed is not None else None,
         reference=f"Observation/{own}" if own else "",
     )
+
+
+def _value(holder: Resource | Component) -> _Value | None:
+    """The value as a Quantity, a Range, an integer or a text holds it; None for none of these.
+
+    A Range counts as a bound: at most its upper end, or at least its lower end if it has no other.
+    The rules use a bound only if it is certain on which side of the limits it lies.
+    """
+    if holder.value_quantity is not None:
+        return _of_quantity(holder.value_quantity)
+    if holder.value_range is not None:
+        return _of_range(holder.value_range.low, holder.value_range.high)
+    if holder.value_integer is not None:
+        return _of_quantity(Quantity(value=holder.value_integer))
+    return _written(holder.value_string)
+
+
+def _of_quantity(quantity: Quantity) -> _Value | None:
+    comparator, unit = quantity.comparator.strip(), quantity.unit.strip()
+    comparator = _COMPARATORS.get(comparator, comparator)
+    number, code = exact(quantity.value), quantity.code.strip()
+    if number is not None:
+        return _Value(number, comparator, unit, code)
+    written = _written(quantity.value)
+    if written is None or (comparator and written.comparator):
+        return None
+    return _Value(written.number, comparator or written.comparator, unit or written.unit, code)
+
+
+def _of_range(low: Quantity | None, high: Quantity | None) -> _Value | None:
+    for end, comparator in ((high, "<="), (low, ">=")):
+        value = _of_quantity(end) if end is not None else None
+        if value is not None:
+            return (
+                None
+                if value.comparator
+                else _Value(value.number, comparator, value.unit, value.code)
+            )
+    return None
+
+
+def _written(text: object) -> _Value | None:
+    """A number that came as text, with its comparator and its unit; None for other words."""
+    match = _WRITTEN.fullmatch(text.strip()) if isinstance(text, str) else None
+    number = decimal_of(match["number"].replace(",", ".")) if match is not None else None
+    if match is None or number is None:
+        return None
+    comparator = match["comparator"]
+    return _Value(number, _COMPARATORS.get(comparator, comparator), (match["unit"] or "").strip())
 
 
 def _first_identifier(observation: Resource) -> str:

@@ -18,7 +18,7 @@ from cds_service.records.fhir_types import (
     listed,
     whole_resources,
 )
-from cds_service.records.labs import observed
+from cds_service.records.labs import foreign_sodium, observed
 from cds_service.records.medications import (
     KINDS,
     draft,
@@ -38,7 +38,15 @@ from cds_service.records.read_context import (
     person,
 )
 from cds_service.records.times import birth_date
-from cds_service.sodium.snapshot import LabResult, Missing, Order, Patient, Problem, Snapshot
+from cds_service.sodium.snapshot import (
+    DroppedResult,
+    LabResult,
+    Missing,
+    Order,
+    Patient,
+    Problem,
+    Snapshot,
+)
 from cds_service.terminology.vocabulary import Vocabulary
 
 PATIENT, ENCOUNTER, SODIUM = "patient", "encounter", "sodium"  # keys of the prefetch
@@ -98,6 +106,7 @@ class _Tally(Struct):
 
     missing: dict[str, Missing]
     labs: list[LabResult] = field(default_factory=list)
+    dropped: list[DroppedResult] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     listed: list[Resource] = field(default_factory=list)  # orders, statements and what was given
     foreign: int = 0
@@ -137,6 +146,7 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         patient=Patient(birth_date=birth_date(patient.birth_date.strip()), deceased=died),
         setting=stay.setting,
         labs=tuple(tally.labs),
+        dropped=tuple(tally.dropped),
         problems=tuple(tally.problems),
         encounter_reasons=stay.reasons,
         read_exposures=read_exposures,
@@ -248,11 +258,15 @@ def _read(resource: Resource, source: str, me: Person, context: ReadContext, tal
         # Another patient's, or ours in a form of reference that we do not know: it was not read.
         tally.foreign += 1
         tally.missing.setdefault(source, Missing.TRUNCATED)
+        if kind == "Observation":
+            lost = foreign_sodium(resource, context, asked_sodium=source == SODIUM)
+            tally.dropped += [lost] if lost is not None else []
     elif is_unreadable(resource, kind):
         tally.missing.setdefault(source, Missing.VERSION)
     elif kind == "Observation":
-        result = observed(resource, context)
+        result = observed(resource, context, asked_sodium=source == SODIUM)
         tally.labs += result.labs
+        tally.dropped += [result.dropped] if result.dropped is not None else []
         tally.problems += [result.problem] if result.problem is not None else []
     elif kind == "Condition":
         known = problem(resource, context)

@@ -18,14 +18,20 @@ MEDICINES_UNREAD = (
 PROBLEMS_UNREAD = "problems-unread"
 # "order": the medicine of a selected order; "orders": the call brought none at all.
 Unlooked = Literal["sodium", "medications", "conditions", "order", "orders"]
-UNREAD = frozenset(Missing) - {Missing.TRUNCATED, Missing.NOT_APPLICABLE}
+UNREAD = frozenset(Missing) - {Missing.TRUNCATED, Missing.NOT_APPLICABLE, Missing.UNUSABLE}
 
 
-def unlooked(case: Case, outcomes: Sequence[Outcome], disabled: Collection[str]) -> Unlooked | None:
+def unlooked(
+    case: Case, outcomes: Sequence[Outcome], disabled: Collection[str], *, silent: bool
+) -> Unlooked | None:
     """Returns what was not read and could have changed the silence of all rules.
 
     It is None if any rule has spoken. "order" means the medicine of a selected order itself.
+    A sodium result that could not be used is also named if the client wants no card of the rules
+    that have spoken, so that the answer would be `silent`.
     """
+    if silent and case.sodium.unusable is not None:
+        return "sodium"
     silences = [o for o in outcomes if isinstance(o, Silence)]
     if len(silences) < len(outcomes):
         return None
@@ -37,9 +43,6 @@ def unlooked(case: Case, outcomes: Sequence[Outcome], disabled: Collection[str])
         return "medications"
     if PROBLEMS_UNREAD in reasons:
         return "conditions"
-    # A clock or a zone is wrong if a result lies ahead, and it may be the newest.
-    if any(result.why == "future" for result in case.sodium.rejected):
-        return "sodium"
     truncated = snapshot.missing.get(Analyte.SODIUM) is Missing.TRUNCATED
     return "sodium" if truncated and not _recent_seen(snapshot, case.limits) else None
 

@@ -104,7 +104,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
         if latest is not None and (latest.below_plausible or latest.status == "preliminary"):
             return True
         contradicted = sodium.other_method is not None or sodium.newest_rejected is not None
-        return contradicted or self.rate.jump is not None
+        return contradicted or sodium.unusable is not None or self.rate.jump is not None
 
     @cached_property
     def normal_times(self) -> tuple[datetime, ...]:

@@ -18,9 +18,9 @@ from msgspec import Struct
 
 from cds_service.engine.wording import DAY, number
 from cds_service.knowledge.limits import Limits
-from cds_service.knowledge.names import Analyte
+from cds_service.knowledge.names import Analyte, Unused
 from cds_service.knowledge.words import Lab
-from cds_service.sodium.snapshot import LabResult, Moment, Snapshot
+from cds_service.sodium.snapshot import DroppedResult, LabResult, Moment, Snapshot
 from cds_service.terminology.units import factor, unit_key
 
 URINE = "urine-"  # how the analytes that are measured in urine begin
@@ -34,7 +34,9 @@ TRUST = (
     "corrected",
 )  # later ones replace earlier ones
 
-Why = Literal["status", "future", "specimen", "time", "implausible", "unit", "comparator"]
+# Results that are not used for these reasons hide nothing: any other may be the newest and low.
+HIDES_NOTHING = frozenset({Unused.STATUS, Unused.OLD})
+_BOUNDS = frozenset({"", "<", "<=", ">", ">="})
 
 
 class Band(StrEnum):
@@ -84,10 +86,19 @@ class Rejected(Struct, frozen=True, kw_only=True):
     """A result that no rule may use, and why (DQ cards). `unit` is text out of the record."""
 
     analyte: str = Analyte.SODIUM
-    why: Why
+    why: Unused
     shown: str  # number as recorded
     unit: str
     at: datetime | None
+    day_only: bool = False
+    before: datetime | None = None  # without a time: it was drawn before this moment for certain
+
+    @property
+    def until(self) -> datetime | None:
+        """The latest moment at which it may have been drawn; None if that is not known."""
+        if self.at is None:
+            return self.before
+        return self.at + DAY if self.day_only else self.at
 
 
 drawn = attrgetter("at")
@@ -138,40 +149,48 @@ def _time_order(sample: Sample) -> tuple[datetime, bool, bool, Decimal, str, str
 # ---- which results rules may use
 
 
-def rejection(result: LabResult, lab: Lab | None, snapshot: Snapshot, limits: Limits) -> Why | None:
+def rejection(
+    result: LabResult, lab: Lab | None, snapshot: Snapshot, limits: Limits
+) -> Unused | None:
     """Returns why no rule may use a result, or None if rules may use it (S2, S3)."""
     time = result.time
     if usable_status(result.status) is None:
-        return "status"
+        return Unused.STATUS
     if time is not None and in_future(time, snapshot, limits):
-        return "future"
+        return Unused.FUTURE
     if result.urine and not result.analyte.startswith(URINE):
-        return "specimen"
+        return Unused.SPECIMEN
     if time is None:
-        return "time"
+        return Unused.TIME
     if lab is None:
-        return "unit"
+        return Unused.UNIT
     if result.analyte == Analyte.SODIUM:
         return _sodium_rejection(result, lab, time.at < snapshot.now - limits.lookback_days, limits)
+    return _other_rejection(result, lab)
+
+
+def _other_rejection(result: LabResult, lab: Lab) -> Unused | None:
     if not measurable(result.value):
-        return "implausible"
-    return "unit" if factor(lab, result.unit) is None else None
+        return Unused.IMPLAUSIBLE
+    if result.comparator not in _BOUNDS:
+        return Unused.COMPARATOR
+    return Unused.UNIT if factor(lab, result.unit) is None else None
 
 
-def _sodium_rejection(result: LabResult, lab: Lab, too_old: bool, limits: Limits) -> Why | None:
+def _sodium_rejection(result: LabResult, lab: Lab, too_old: bool, limits: Limits) -> Unused | None:
     value, unit = result.value, _unit(result.unit)
     if too_old:
-        return "time"
+        return Unused.OLD
     if not value.is_finite():
-        return "implausible"
+        return Unused.IMPLAUSIBLE
     # Every unit listed has the factor 1; without one the number alone must fit a sodium (B.0.1).
     plausible = limits.plausible_from <= value <= limits.plausible_to
     if not (unit in lab.units if unit else plausible):
-        return "unit"
+        return Unused.UNIT
     if not limits.implausible_below <= value <= limits.plausible_to:
-        return "implausible"
+        return Unused.IMPLAUSIBLE
     if result.comparator and not _bound_is_certain(value, result.comparator, limits):
-        return "comparator"
+        return Unused.COMPARATOR
     return None
 
 
@@ -197,6 +216,8 @@ def measurable(value: Decimal) -> bool:
 
 def _bound_is_certain(value: Decimal, comparator: str, limits: Limits) -> bool:
     """Whether an upper bound is low itself, or a lower bound is above the low range (S3)."""
+    if comparator not in _BOUNDS:
+        return False
     if comparator.startswith(">"):
         return value > limits.mild_below
     return comparator.startswith("<") and band_of(value, limits, comparator) is not Band.NORMAL
@@ -296,7 +317,7 @@ class Readings:
             if (why := self._rejection(result)) is not None
         )
 
-    def _rejection(self, result: LabResult) -> Why | None:
+    def _rejection(self, result: LabResult) -> Unused | None:
         lab = self._labs.get(result.analyte)
         return rejection(result, lab, self._snapshot, self._limits)
 
@@ -319,13 +340,33 @@ def _by_time_and_value(reading: Reading) -> tuple[datetime, Decimal, str]:
     return (reading.at, -reading.value, reading.comparator)
 
 
-def _rejected(result: LabResult, why: Why) -> Rejected:
+def _rejected(result: LabResult, why: Unused) -> Rejected:
+    time = result.time
     return Rejected(
         analyte=result.analyte,
         why=why,
         shown=result.comparator + number(result.value),
         unit=result.unit,
-        at=result.time.at if result.time else None,
+        at=time.at if time else None,
+        day_only=time is not None and time.day_only,
+        before=result.before,
+    )
+
+
+def _lost(result: DroppedResult, snapshot: Snapshot, limits: Limits) -> Rejected:
+    """A result that the reader could not make, with the reason that decides whether it matters."""
+    time, why = result.time, result.why
+    if usable_status(result.status) is None:
+        why = Unused.STATUS
+    elif time is not None and time.at < snapshot.now - limits.lookback_days:
+        why = Unused.OLD
+    return Rejected(
+        why=why,
+        shown=result.shown,
+        unit="",
+        at=time.at if time else None,
+        day_only=time is not None and time.day_only,
+        before=result.before,
     )
 
 
@@ -349,7 +390,7 @@ class Series(Struct, frozen=True, kw_only=True):
 
 def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Series:
     """Returns the sodium series (B.0.1, S2, S3); the order of the results does not matter."""
-    rejected: list[Rejected] = []
+    rejected = [_lost(result, snapshot, limits) for result in snapshot.dropped]
     usable: list[tuple[LabResult, Sample]] = []
     for result in snapshot.labs:
         if result.analyte != Analyte.SODIUM:
@@ -359,15 +400,19 @@ def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Se
             usable.append((result, _sample(result, result.time, limits)))
         elif why is not None:
             rejected.append(_rejected(result, why))
-    single = _one_per_draw(usable, limits)
+    single, same = _one_per_draw(usable, limits)
     samples = _without_old_preliminary(single, snapshot.now, limits)
+    rejected += [_unkept(sample, Unused.IDENTIFIER) for sample in same]
     if len(samples) < len(single):
         kept = frozenset(samples)
-        dropped = [s for s in single if s not in kept]
-        rejected += [Rejected(why="status", shown=s.shown, unit="", at=s.at) for s in dropped]
+        rejected += [_unkept(s, Unused.PRELIMINARY) for s in single if s not in kept]
     latest, other = _latest(samples, limits)
     in_order = tuple(sorted(rejected, key=_newest_last))
     return Series(samples=samples, latest=latest, other_method=other, rejected=in_order)
+
+
+def _unkept(sample: Sample, why: Unused) -> Rejected:
+    return Rejected(why=why, shown=sample.shown, unit="", at=sample.at, day_only=sample.day_only)
 
 
 def _sample(result: LabResult, time: Moment, limits: Limits) -> Sample:
@@ -387,30 +432,45 @@ def _sample(result: LabResult, time: Moment, limits: Limits) -> Sample:
     )
 
 
-def _newest_last(rejected: Rejected) -> tuple[datetime, str, str, str]:
-    at = rejected.at or datetime.min.replace(tzinfo=UTC)
-    return (at, rejected.why, rejected.shown, rejected.unit)
+def _newest_last(rejected: Rejected) -> tuple[datetime, datetime, str, str, str, bool]:
+    never = datetime.min.replace(tzinfo=UTC)
+    return (
+        rejected.at or never,
+        rejected.before or never,
+        rejected.why,
+        rejected.shown,
+        rejected.unit,
+        rejected.day_only,
+    )
 
 
-def _one_per_draw(usable: Sequence[tuple[LabResult, Sample]], limits: Limits) -> tuple[Sample, ...]:
-    """One sample for each identifier, then one for each minute of one method; oldest first."""
+def _one_per_draw(
+    usable: Sequence[tuple[LabResult, Sample]], limits: Limits
+) -> tuple[tuple[Sample, ...], list[Sample]]:
+    """One sample for each identifier, then one for each minute of one method; oldest first.
+
+    The second are those that share an identifier with a sample of another time: no repeats.
+    """
     in_time = sorted((sample for _, sample in usable), key=drawn)
     if _apart(usable, in_time, limits):
-        return tuple(in_time)
-    identities: set[str] = set()
+        return tuple(in_time), []
+    identities: dict[str, datetime] = {}
     taken: dict[tuple[str, bool], list[datetime]] = {}
     kept: list[Sample] = []
+    elsewhere: list[Sample] = []
     for result, sample in sorted(usable, key=_preference, reverse=True):
-        if result.identity and result.identity in identities:
+        first = identities.get(result.identity) if result.identity else None
+        if first is not None:
+            elsewhere += [sample] if abs(sample.at - first) > limits.same_sample_minutes else []
             continue
-        identities.add(result.identity)
+        identities[result.identity] = sample.at
         times = taken.setdefault((sample.method, sample.day_only), [])
         place = bisect_left(times, sample.at)
         near = times[max(place - 1, 0) : place + 1]
         if all(abs(sample.at - other) > limits.same_sample_minutes for other in near):
             times.insert(place, sample.at)
             kept.append(sample)
-    return ordered(kept)
+    return ordered(kept), elsewhere
 
 
 def _apart(

@@ -16,6 +16,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from cds_service.knowledge.names import Unused
 from cds_service.terminology.types import DrugMatch, RecordText, Route, Saline
 
 
@@ -30,6 +31,7 @@ class Missing(StrEnum):
     VERSION = "version"  # the record's FHIR version is not R4
     NOT_READ = "not-read"  # not asked for by this client's registry entry
     NOT_APPLICABLE = "not-applicable"
+    UNUSABLE = "unusable"  # it came, and something in it could not be used
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -55,6 +57,17 @@ class LabResult(Struct, frozen=True, kw_only=True):
     specimen: str = ""
     updated: datetime | None = None
     reference: str = ""  # Observation/<id>
+    before: datetime | None = None  # without a time: it was drawn before this moment for certain
+
+
+class DroppedResult(Struct, frozen=True, kw_only=True):
+    """One Observation that is or may be sodium, and of which the reader could make no result."""
+
+    why: Unused
+    status: str  # FHIR status, trimmed, lower case
+    shown: str = ""  # what came as its value: text out of the record
+    time: Moment | None = None
+    before: datetime | None = None  # without a time: it was drawn before this moment for certain
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -126,6 +139,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
     patient: Patient = Patient()
     setting: Setting = "outpatient"
     labs: tuple[LabResult, ...] = ()
+    dropped: tuple[DroppedResult, ...] = ()  # what is or may be sodium and is not in `labs`
     problems: tuple[Problem, ...] = ()
     encounter_reasons: frozenset[str] = frozenset()  # concepts of Encounter.reasonCode
     read_exposures: Callable[[], tuple[Order, ...]] = tuple  # most patients' are never needed

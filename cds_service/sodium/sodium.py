@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from msgspec import Struct
 
+from cds_service.engine.wording import DAY
 from cds_service.knowledge.limits import Limits
+from cds_service.knowledge.names import Unused
 from cds_service.sodium.correction_rate import doubtful, unbelieved_change
 from cds_service.sodium.results import (
+    HIDES_NOTHING,
     Band,
     Freshness,
     Rejected,
@@ -20,7 +23,7 @@ from cds_service.sodium.results import (
 )
 from cds_service.sodium.snapshot import Setting, Snapshot
 
-SHOWN = ("unit", "implausible")  # the reasons that a card names; the others are left out silently
+SHOWN = (Unused.UNIT, Unused.IMPLAUSIBLE)  # the reasons that have a card of their own (DQ)
 
 
 class Fall(Struct, frozen=True, kw_only=True):
@@ -42,6 +45,7 @@ class SodiumView(Struct, frozen=True, kw_only=True):
     freshness: Freshness = Freshness.STALE
     rejected: tuple[Rejected, ...] = ()
     newest_rejected: Rejected | None = None  # for a reason of SHOWN, and newer than `latest`
+    unusable: Rejected | None = None  # the newest of any reason that may be newer than `latest`
     other_method: Sample | None = None  # laboratory and point of care disagree (S3)
     falling: Fall | None = None  # B.0.8 "Falling"
     acute: Fall | None = None  # M3
@@ -62,8 +66,9 @@ def sodium_view(
     """
     rejected = _newest_rejected(series)
     latest = series.latest
+    unusable = _unusable(series, snapshot.now, limits)
     if latest is None:
-        return SodiumView(rejected=series.rejected, newest_rejected=rejected)
+        return SodiumView(rejected=series.rejected, newest_rejected=rejected, unusable=unusable)
     age = max(snapshot.now - latest.at, timedelta(0))
     return SodiumView(
         samples=series.samples,
@@ -74,6 +79,7 @@ def sodium_view(
         freshness=_freshness(latest, age, snapshot.setting, limits),
         rejected=series.rejected,
         newest_rejected=rejected,
+        unusable=unusable,
         other_method=series.other_method,
         falling=falling(series.samples, latest, limits),
         acute=acute_fall(series.samples, latest, corrected, limits),
@@ -88,6 +94,30 @@ def _newest_rejected(series: Series) -> Rejected | None:
         if result.why in SHOWN and result.at is not None:
             return result if since is None or result.at > since else None
     return None
+
+
+def _unusable(series: Series, now: datetime, limits: Limits) -> Rejected | None:
+    """The newest result that is or may be sodium, is not used, and hides what is newest.
+
+    It hides nothing if it was certainly drawn before the newest result that is used, or so long ago
+    that no rule would speak of it.
+    """
+    latest = series.latest
+    oldest = now - max(limits.stale_outpatient_days, limits.unrepeated_stale_days)
+    if latest is not None:
+        # A day without a clock began up to a day earlier in another zone.
+        oldest = max(oldest, latest.at - DAY if latest.day_only else latest.at)
+    hiding = [
+        result
+        for result in series.rejected
+        if result.why not in HIDES_NOTHING and (result.until is None or result.until >= oldest)
+    ]
+    timeless = [result for result in hiding if result.until is None]
+    return timeless[-1] if timeless else max(hiding, key=_until, default=None)
+
+
+def _until(result: Rejected) -> datetime:
+    return result.until or datetime.min.replace(tzinfo=UTC)
 
 
 def _freshness(latest: Sample, age: timedelta, setting: Setting, limits: Limits) -> Freshness:

@@ -10,12 +10,14 @@ from cds_service.engine.wording import day_name, local_time
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Sample, drawn
+from cds_service.sodium.rules.gates import shown_as_unusable
 from cds_service.sodium.snapshot import Missing
+from cds_service.sodium.sodium import SHOWN
 
 TREND_VALUES = 4
 
 
-def card_context(case: Case, patient_id: str) -> CardContext:
+def card_context(case: Case, patient_id: str, *, chart_rules_speak: bool) -> CardContext:
     """Returns what every card about this case says beside its finding."""
     snapshot, latest = case.snapshot, case.sodium.latest
     newest: tuple[str, ...] = ("none",)
@@ -31,7 +33,20 @@ def card_context(case: Case, patient_id: str) -> CardContext:
         },
         unrecognised=snapshot.unrecognised,
         newest=newest,
+        unused=unused_reason(case, chart_rules_speak=chart_rules_speak),
     )
+
+
+def unused_reason(case: Case, *, chart_rules_speak: bool) -> str:
+    """Returns why a result that may be the newest sodium was not used, as a key of hooks/, or "".
+
+    Where the rules about the chart speak, a wrong unit or an implausible value has its own card.
+    """
+    unusable = case.sodium.unusable
+    if unusable is None:
+        return ""
+    told = chart_rules_speak and unusable.why in SHOWN and shown_as_unusable(case, unusable)
+    return "" if told else unusable.why.value
 
 
 def trend_line(

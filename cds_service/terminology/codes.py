@@ -40,6 +40,7 @@ _EXACT = {
     uri.removeprefix("http://"): uri
     for uri in (LOINC, SNOMED, RXNORM, ATC, ICD10CM, ICD10, ICD9, NDC)
 }
+_BY_WORD = {"loinc": LOINC, "ln": LOINC}  # HL7 v2 writes LN
 _BLANKS = re.compile(r"\s+")
 _ICD10_WORD = re.compile(r"icd[-_ ]?10")
 _ICD9_WORD = re.compile(r"icd[-_ ]?9")
@@ -65,6 +66,7 @@ def canonical(system: str) -> str:
         _EXACT.get(bare)
         or _EXACT.get(f"www.{bare}")
         or _OIDS.get(bare)
+        or _BY_WORD.get(bare)
         or _by_name(bare)
         or trimmed.rstrip("/")
     )
@@ -213,11 +215,12 @@ class LabResolver:
 
     def resolve(self, coded: Coded) -> LabMatch | None:
         """The analyte of an Observation's code; None where no coding is known or two disagree."""
-        found = [
-            m
-            for c in coded.codings
-            if (m := self._codes.get((canonical(c.system), c.code.strip())))
-        ]
+        known = [self._match(c.system, c.code.strip()) for c in coded.codings]
+        found = [match for match in known if match is not None]
         if len({match.analyte for match in found}) != 1:
             return None
         return LabMatch(found[0].analyte, all(match.poc for match in found))
+
+    def _match(self, system: str, code: str) -> LabMatch | None:
+        """The analyte of one coding; a code without a system is looked for among those of LOINC."""
+        return self._codes.get((canonical(system) or LOINC, code))

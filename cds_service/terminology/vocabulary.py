@@ -9,6 +9,7 @@ from functools import lru_cache
 from msgspec import Struct, field
 
 from cds_service.knowledge.fluids import Fluids
+from cds_service.knowledge.names import Analyte
 from cds_service.knowledge.words import OrderWords, Terms
 from cds_service.terminology.codes import (
     ATC,
@@ -25,7 +26,8 @@ from cds_service.terminology.codes import (
 )
 from cds_service.terminology.concepts import ConceptMatch, ConceptMatcher, RestrictionMatcher
 from cds_service.terminology.drugs import DrugResolver
-from cds_service.terminology.types import Coded, Coding, Product, Resolution
+from cds_service.terminology.text import words
+from cds_service.terminology.types import Coded, Coding, Product, Resolution, texts_of
 
 
 class CodeLists(Struct, frozen=True, kw_only=True):
@@ -40,6 +42,9 @@ class CodeLists(Struct, frozen=True, kw_only=True):
     encounter_diagnosis: frozenset[str]
     poc_words: frozenset[str]
     urine_words: frozenset[str]
+    sodium_words: frozenset[str]
+    not_blood_words: frozenset[str]
+    hemolyzed_words: frozenset[str]
     panels: frozenset[str]
     observed_problems: frozenset[str]
     once: frozenset[str]
@@ -61,6 +66,7 @@ class Test(Struct, frozen=True, kw_only=True):
     panel: bool  # its components are results
     problem: bool  # its answer states a problem
     bedside: bool  # it names a blood gas analyzer or the point of care
+    maybe_sodium: bool = False  # it is not known, and may mean sodium of the blood
 
 
 class Vocabulary(Struct, frozen=True, kw_only=True):
@@ -95,13 +101,13 @@ _REMEMBERED = 2048  # of each kind per worker, forgotten oldest first
 
 
 def vocabulary(
-    terms: Terms, fluids: Fluids, words: OrderWords, local: LocalCodes = NO_LOCAL_CODES
+    terms: Terms, fluids: Fluids, order_words: OrderWords, local: LocalCodes = NO_LOCAL_CODES
 ) -> Vocabulary:
     """The vocabulary of one deployment; building it takes a while, using it does not."""
     drugs = DrugResolver(terms.drugs, fluids, local.drugs, local.products)
     concepts = ConceptMatcher(terms.concepts, fluids.text)
     labs = LabResolver(terms.labs, local.labs)
-    reading = _code_lists(words)
+    reading = _code_lists(order_words)
     restrictions = RestrictionMatcher(fluids.restriction)
     remembering = lru_cache(maxsize=_REMEMBERED)
     return Vocabulary(
@@ -109,7 +115,7 @@ def vocabulary(
         concepts=concepts,
         labs=labs,
         code_lists=reading,
-        stop_classes=frozenset(words.stop.classes),
+        stop_classes=frozenset(order_words.stop.classes),
         resolve=remembering(drugs.resolve),
         restricts=remembering(restrictions.match),
         concept=remembering(concepts.match_with_evidence),
@@ -121,16 +127,34 @@ def vocabulary(
 def _test(code: Coded, labs: LabResolver, reading: CodeLists) -> Test:
     loinc = {c.code for c in code.codings if c.system == LOINC}
     text = " ".join((code.text, *(c.display for c in code.codings))).lower()
+    lab = labs.resolve(code)
     return Test(
-        lab=labs.resolve(code),
+        lab=lab,
         panel=not loinc.isdisjoint(reading.panels),
         problem=not loinc.isdisjoint(reading.observed_problems),
         bedside=any(word in text for word in reading.poc_words),
+        maybe_sodium=lab is None and _may_be_sodium(code, labs, reading),
     )
 
 
-def _code_lists(words: OrderWords) -> CodeLists:
-    table = words.reading
+def _may_be_sodium(code: Coded, labs: LabResolver, reading: CodeLists) -> bool:
+    """Whether a code that is not known may mean sodium of the blood, as far as one can tell.
+
+    One of its codings says so and another contradicts it, or its words say so. Without any words a
+    local code may mean anything, and a LOINC code that is not in labs.toml no sodium of the blood.
+    """
+    alone = [labs.resolve(Coded(codings=(coding,))) for coding in code.codings]
+    if any(match is not None and match.analyte == Analyte.SODIUM for match in alone):
+        return True
+    tokens = words(" ".join(texts_of(code))).tokens
+    if tokens:
+        named = not reading.sodium_words.isdisjoint(tokens)
+        return named and reading.not_blood_words.isdisjoint(tokens)
+    return all(coding.system != LOINC for coding in code.codings)
+
+
+def _code_lists(order_words: OrderWords) -> CodeLists:
+    table = order_words.reading
     return CodeLists(
         inpatient_classes=frozenset(table.inpatient_classes),
         outpatient_classes=frozenset(table.outpatient_classes),
@@ -141,6 +165,9 @@ def _code_lists(words: OrderWords) -> CodeLists:
         encounter_diagnosis=frozenset(table.encounter_diagnosis),
         poc_words=frozenset(table.poc_words),
         urine_words=frozenset(table.urine_words),
+        sodium_words=frozenset(table.sodium_words),
+        not_blood_words=frozenset(table.not_blood_words),
+        hemolyzed_words=frozenset(table.hemolyzed_words),
         panels=frozenset(table.panels),
         observed_problems=frozenset(table.observed_problems),
         once=frozenset(table.once),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import Literal
 
 from cds_service.engine.finding import Finding
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours
+from cds_service.knowledge.names import Unused
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import chart_rule
@@ -32,6 +32,7 @@ from cds_service.sodium.rules.gates import (
     lines_of,
     measured_low,
     osmolality_normal,
+    recently_unusable,
     require_actionable,
     require_low,
     require_low_sodium,
@@ -93,8 +94,8 @@ def check_due(case: Case) -> Finding:
     known = sodium.latest is not None and sodium.age <= limits.drugcheck_sodium_days
     require(not known, "sodium-known", age=ago(sodium.age))
     rejected = sodium.newest_rejected
-    unusable = rejected is not None and shown_as_unusable(case, rejected)
-    require(not unusable, "sodium-unusable")
+    told = rejected is not None and shown_as_unusable(case, rejected)
+    require(not told and not recently_unusable(case), "sodium-unusable")
     age = case.age_years
     if age is None or age < limits.drugcheck_age_years:
         skip("too-young")
@@ -209,14 +210,14 @@ def _replaces_band_card(case: Case) -> bool:
 @chart_rule("DQ-UNIT")
 def wrong_unit(case: Case) -> Finding:
     """The card comes if sodium is not measured in the unit of the newest one; none is converted."""
-    return _not_used(case, "unit")
+    return _not_used(case, Unused.UNIT)
 
 
 @chart_rule("DQ-PLAUS")
 def implausible(case: Case) -> Finding:
     """The card comes if a value is impossible, or so low that it is taken as severe (S2)."""
     if not below_plausible(case):
-        return _not_used(case, "implausible")
+        return _not_used(case, Unused.IMPLAUSIBLE)
     require_low_sodium(case)
     return card(
         "warning",
@@ -234,7 +235,7 @@ def implausible(case: Case) -> Finding:
     )
 
 
-def _not_used(case: Case, why: Literal["unit", "implausible"]) -> Finding:
+def _not_used(case: Case, why: Unused) -> Finding:
     """Return that the newest value is not used, and which one is."""
     rejected = case.sodium.newest_rejected
     if rejected is None or rejected.why != why:

@@ -179,9 +179,25 @@ def rises_fast(case: Case) -> bool:
 
 def shown_as_unusable(case: Case, result: Rejected) -> bool:
     """Return whether an unusable result is recent enough for a card (DQ-UNIT, DQ-PLAUS)."""
+    return result.at is not None and case.snapshot.now - result.at <= _recent(case)
+
+
+def recently_unusable(case: Case) -> bool:
+    """Return whether a result that could not be used may be a recent one, and the newest."""
+    return may_be_unusable_within(case, _recent(case))
+
+
+def may_be_unusable_within(case: Case, span: timedelta) -> bool:
+    """Return whether a result that may be the newest, and was not used, may be of this span."""
+    result = case.sodium.unusable
+    if result is None:
+        return False
+    return result.until is None or case.snapshot.now - result.until <= span
+
+
+def _recent(case: Case) -> timedelta:
     limits = case.limits
-    window = limits.current_inpatient_hours if inpatient(case) else limits.current_outpatient_days
-    return result.at is not None and case.snapshot.now - result.at <= window
+    return limits.current_inpatient_hours if inpatient(case) else limits.current_outpatient_days
 
 
 # ---- what cards say of the patient behind the sodium

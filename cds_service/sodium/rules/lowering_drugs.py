@@ -19,6 +19,7 @@ from cds_service.sodium.rules.gates import (
     actionable,
     inpatient,
     latest_sodium,
+    recently_unusable,
     recorded,
     require_low,
     require_methods_agree,
@@ -344,6 +345,7 @@ def no_baseline(case: Case, _order: Order, drugs: tuple[DrugMatch, ...]) -> Find
     limits, latest = case.limits, case.sodium.latest
     drug = _strong_drug(case, drugs)
     require(not sodium_unread(case), "sodium-unread")
+    require(not recently_unusable(case), "sodium-unusable")
     require(is_older(case), "younger")
     require(not taken(case, drug), "already-taken")
     window = limits.baseline_inpatient_days if inpatient(case) else limits.baseline_outpatient_days

@@ -14,7 +14,7 @@ from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.results import Band, Sample
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import workup_suggestions
-from cds_service.sodium.rules.gates import glucose_line, require_low
+from cds_service.sodium.rules.gates import glucose_line, may_be_unusable_within, require_low
 from cds_service.sodium.rules.order_helpers import (
     beside,
     concentrated_saline,
@@ -61,6 +61,9 @@ def no_fresh_sodium(case: Case, order: Order, drug: str) -> Finding:
     if sodium_unread(case):
         variant, facts = f"{variant}-unread", {}
         known = line("unread-is-not-absent")
+    elif may_be_unusable_within(case, limit):
+        variant, facts = f"{variant}-unusable", {}
+        known = line("unusable-is-not-absent")
     elif latest is None:
         known = line("none-on-record")
     else:

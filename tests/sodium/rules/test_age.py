@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from cds_service.knowledge.names import Unused
 from cds_service.sodium.case import Case
 from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.results import Freshness, Rejected
@@ -114,5 +115,5 @@ def test_an_unusable_result_makes_one_card_and_not_two(setting: str, days: float
 
 
 def unusable(days: float) -> SodiumView:
-    result = Rejected(why="unit", shown="135", unit="mg/dL", at=NOW - timedelta(days=days))
+    result = Rejected(why=Unused.UNIT, shown="135", unit="mg/dL", at=NOW - timedelta(days=days))
     return replace(SodiumView(), newest_rejected=result)

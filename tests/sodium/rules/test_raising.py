@@ -25,6 +25,7 @@ def rising(start: str, now: str, over: float = 20, **more: object) -> Story:
     return Story(sodium=now, sodium_hours=1, setting="inpatient", results=(before,), **more)  # type: ignore[arg-type]  # keywords of Story
 
 
+UNDATED = replace(result("sodium", 112), time=None)
 SCENES = (
     # -- a rise
     Scene(
@@ -184,6 +185,21 @@ SCENES = (
         fires={"OS-HTS-OLD": "warning bolus"},
         shows=("none-on-record",),
         hides=("unread-is-not-absent",),
+    ),
+    Scene(
+        says="a sodium without a readable time came beside an old one, hypertonic saline",
+        order=saline(),
+        story=Story(sodium="140", sodium_hours=30, setting="inpatient", results=(UNDATED,)),
+        fires={"OS-HTS-OLD": "warning bolus-unusable"},
+        shows=("unusable-is-not-absent",),
+        hides=("last-known", "none-on-record"),
+    ),
+    Scene(
+        says="only a sodium without a readable time came, vaptan",
+        order=selected("tolvaptan"),
+        story=Story(sodium=None, setting="inpatient", results=(UNDATED,)),
+        fires={"OS-HTS-OLD": "warning other-unusable"},
+        hides=("none-on-record",),
     ),
     Scene(
         says="vector 39: sodium could not be read, hypertonic saline",

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 import cds_service
 from cds_service.engine.finding import Fact, Finding, Line, Silence
+from cds_service.knowledge.names import Unused
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RateVariant, RateView
 from cds_service.sodium.glucose import Pseudo
@@ -148,23 +149,29 @@ def views(na: str, profile: str) -> Iterator[SodiumView]:
     yield plain
     if not na:
         yield replace(
-            plain, newest_rejected=Rejected(why="unit", shown="1" * 40, unit="z" * 90, at=NOW)
+            plain, newest_rejected=Rejected(why=Unused.UNIT, shown="1" * 40, unit="z" * 90, at=NOW)
         )
-        yield replace(plain, newest_rejected=Rejected(why="unit", shown="135", unit="", at=NOW))
         yield replace(
-            plain, newest_rejected=Rejected(why="implausible", shown="13", unit="", at=NOW)
+            plain, newest_rejected=Rejected(why=Unused.UNIT, shown="135", unit="", at=NOW)
+        )
+        yield replace(
+            plain, newest_rejected=Rejected(why=Unused.IMPLAUSIBLE, shown="13", unit="", at=NOW)
         )
         return
     yield replace(
-        plain, newest_rejected=Rejected(why="implausible", shown="12.8", unit="mmol/L", at=NOW)
+        plain, newest_rejected=Rejected(why=Unused.IMPLAUSIBLE, shown="12.8", unit="mmol/L", at=NOW)
     )
-    yield replace(plain, newest_rejected=Rejected(why="unit", shown="135", unit="mg/dL", at=NOW))
-    yield replace(plain, newest_rejected=Rejected(why="implausible", shown="12.8", unit="", at=NOW))
+    yield replace(
+        plain, newest_rejected=Rejected(why=Unused.UNIT, shown="135", unit="mg/dL", at=NOW)
+    )
+    yield replace(
+        plain, newest_rejected=Rejected(why=Unused.IMPLAUSIBLE, shown="12.8", unit="", at=NOW)
+    )
     long_ago = NOW - timedelta(days=200)
     yield replace(
-        plain, newest_rejected=Rejected(why="implausible", shown="1", unit="", at=long_ago)
+        plain, newest_rejected=Rejected(why=Unused.IMPLAUSIBLE, shown="1", unit="", at=long_ago)
     )
-    yield replace(plain, newest_rejected=Rejected(why="unit", shown="1", unit="", at=long_ago))
+    yield replace(plain, newest_rejected=Rejected(why=Unused.UNIT, shown="1", unit="", at=long_ago))
     yield replace(plain, acute=fall("14.25", 47.5))
     yield replace(plain, falling=fall("14.25", 70), samples=(sample(-40, "131"), *plain.samples))
     yield replace(plain, stable_chronic=True)
