@@ -156,7 +156,7 @@ _NEEDED: Mapping[Unlooked, str] = {
     "nor readable.",
 }
 _PARTLY = "Only a part of the sodium results could be read, and not the newest for certain."
-_UNUSABLE = "A result came that is or may be sodium and the newest, and it could not be used:"
+_UNUSABLE = "Sodium could not be checked, although results came."
 _WHY_UNREACHABLE: Mapping[Unreachable, str] = {
     "no-fhir-server": "The call carries no 'fhirServer'.",
     "no-token": "The call carries no 'fhirAuthorization', and this FHIR server is not registered "

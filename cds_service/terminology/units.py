@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from decimal import Context, Decimal, InvalidOperation
 
 from cds_service.knowledge.words import Lab
@@ -10,14 +11,16 @@ from cds_service.terminology.text import Words
 from cds_service.terminology.types import Strength
 
 _BLANKS = re.compile(r"\s+")
-_SIGNS = str.maketrans(
-    {"\u00b5": "u", "\u03bc": "u", "\u00b2": "2"}
-)  # both micro signs, and a raised 2
+_SIGNS = str.maketrans({"\u03bc": "u", "\u2212": "-"})  # the micro sign, and that of minus
 
 
 def unit_key(unit: str) -> str:
-    """A unit as labs.toml spells it: lower case, single blanks, "u" for micro."""
-    return _BLANKS.sub(" ", unit.strip()).translate(_SIGNS).lower()
+    """A unit as labs.toml spells it: lower case, single blanks, "u" for micro.
+
+    Full-width letters and raised digits are written as usual ones.
+    """
+    plain = unit if unit.isascii() else unicodedata.normalize("NFKC", unit)
+    return _BLANKS.sub(" ", plain.strip()).translate(_SIGNS).lower()
 
 
 def factor(lab: Lab, unit: str) -> Decimal | None:

@@ -113,6 +113,69 @@ def test_issued_stands_in_for_a_missing_effective_time_and_says_so(read: Read) -
 
 
 @pytest.mark.parametrize(
+    ("written", "at"),
+    [
+        ("2026-11-21T10:00:00+0000", "2026-11-21T10:00:00+00:00"),
+        ("2026-11-21T05:00:00-0500", "2026-11-21T10:00:00+00:00"),
+        ("2026-11-21T10:00:00+00", "2026-11-21T10:00:00+00:00"),
+        ("2026-11-21 10:00:00Z", "2026-11-21T10:00:00+00:00"),
+        ("2026-11-21 10:00:00 UTC", "2026-11-21T10:00:00+00:00"),
+        ("2026-11-20T24:00:00Z", "2026-11-21T00:00:00+00:00"),
+        ("2026-11-20T23:59:60Z", "2026-11-21T00:00:00+00:00"),
+        ("2026-11-21T12:00:00Z+02:00", "2026-11-21T10:00:00+00:00"),
+        ("2026-11-21T10:00:00,5Z", "2026-11-21T10:00:00.5+00:00"),
+        ("2026-11-21T10:00:00.1234567891Z", "2026-11-21T10:00:00.123456+00:00"),
+        ("2026-11-21t10:00z", "2026-11-21T10:00:00+00:00"),
+    ],
+)
+def test_a_time_is_read_in_the_forms_that_fhir_forbids_and_ehrs_send(
+    read: Read, written: str, at: str
+) -> None:
+    time = only(read(observation(effectiveDateTime=written))).time
+    assert time is not None
+    assert time.at == datetime.fromisoformat(at)
+    assert not time.day_only
+
+
+@pytest.mark.parametrize(
+    ("elements", "at"),
+    [
+        ({"effectivePeriod": {"start": "2026-11-21T08:00:00Z"}}, "2026-11-21T08:00:00+00:00"),
+        (
+            {"effectiveTiming": {"event": ["2026-11-20T08:00:00Z", "2026-11-21T08:00:00Z"]}},
+            "2026-11-21T08:00:00+00:00",
+        ),
+        (
+            {"effectiveTiming": {"repeat": {"boundsPeriod": {"start": "2026-11-21T08:00:00Z"}}}},
+            "2026-11-21T08:00:00+00:00",
+        ),
+        (
+            {"effectiveDateTime": "yesterday", "issued": "2026-11-21T08:00:00Z"},
+            "2026-11-21T08:00:00+00:00",
+        ),
+        (
+            {"effectiveDateTime": "2026-11", "issued": "2026-11-21T08:00:00Z"},
+            "2026-11-21T08:00:00+00:00",
+        ),
+    ],
+)
+def test_a_time_is_found_in_every_place_that_may_hold_it(
+    read: Read, elements: dict[str, Any], at: str
+) -> None:
+    time = only(read(observation(**({"effectiveDateTime": None} | elements)))).time
+    assert time is not None
+    assert time.at == datetime.fromisoformat(at)
+
+
+def test_an_old_result_that_is_issued_late_does_not_become_new(read: Read) -> None:
+    late = observation(effectiveDateTime="2026-01", issued="2026-11-21T08:00:00Z")
+    lab = only(read(late))
+    assert lab.time is None
+    assert lab.before is not None
+    assert lab.before < datetime(2026, 2, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
     "time", ["2026-11", "2026", "yesterday", "", "2026-11-21T25:00:00Z", "0001-01-01", 20261121]
 )
 def test_what_has_no_day_has_no_time(read: Read, time: object) -> None:
@@ -154,23 +217,57 @@ def test_a_clock_without_a_zone_that_nobody_knows_is_good_to_a_day_only(read: Re
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("value", "why"),
     [
-        {"valueQuantity": None, "valueString": "128"},
-        {"valueQuantity": None, "valueInteger": 128},
-        {"valueQuantity": None, "valueCodeableConcept": {"text": "128"}},
-        {"valueQuantity": {"value": "128", "unit": "mmol/L"}},
-        {"valueQuantity": {"value": True, "unit": "mmol/L"}},
-        {"valueQuantity": {"value": Decimal("NaN"), "unit": "mmol/L"}},
-        {"valueQuantity": {"value": float("inf"), "unit": "mmol/L"}},
-        {"valueQuantity": {"unit": "mmol/L"}},
-        {"valueQuantity": None, "dataAbsentReason": {"text": "hemolyzed"}},
-        {"valueQuantity": None, "status": "cancelled"},
-        {"valueQuantity": {"value": Decimal("1E+400"), "unit": "mmol/L"}},
+        ({"valueQuantity": None, "valueCodeableConcept": {"text": "128"}}, "unreadable"),
+        ({"valueQuantity": {"value": True, "unit": "mmol/L"}}, "unreadable"),
+        ({"valueQuantity": {"value": Decimal("NaN"), "unit": "mmol/L"}}, "unreadable"),
+        ({"valueQuantity": {"value": float("inf"), "unit": "mmol/L"}}, "unreadable"),
+        ({"valueQuantity": {"value": "1,280", "unit": "mmol/L"}}, "unreadable"),
+        ({"valueQuantity": {"value": "9" * 70, "unit": "mmol/L"}}, "unreadable"),
+        ({"valueQuantity": {"unit": "mmol/L"}}, "no-value"),
+        ({"valueQuantity": None, "valueString": "see comment"}, "unreadable"),
+        ({"valueQuantity": None, "valueString": "110-114"}, "unreadable"),
+        ({"valueQuantity": None, "valueRange": {}}, "no-value"),
+        ({"valueQuantity": None, "dataAbsentReason": {"text": "hemolyzed"}}, "hemolyzed"),
+        ({"valueQuantity": None, "valueString": "HEMOLYZED, please repeat"}, "hemolyzed"),
+        ({"valueQuantity": None, "note": [{"text": "Probe hämolytisch"}]}, "hemolyzed"),
+        ({"valueQuantity": None, "status": "cancelled"}, "no-value"),
+        ({"valueQuantity": {"value": Decimal("1E+400"), "unit": "mmol/L"}}, "unreadable"),
     ],
 )
-def test_only_a_number_in_a_quantity_is_a_value(read: Read, value: dict[str, Any]) -> None:
-    assert read(observation(**value)).labs == ()
+def test_a_result_without_a_number_is_kept_as_a_dropped_one_with_its_reason(
+    read: Read, value: dict[str, Any], why: str
+) -> None:
+    snapshot = read(observation(**value))
+    assert snapshot.labs == ()
+    assert [dropped.why for dropped in snapshot.dropped] == [why]
+
+
+@pytest.mark.parametrize(
+    ("value", "read_as"),
+    [
+        ({"valueQuantity": {"value": "128", "unit": "mmol/L"}}, "128 mmol/L"),
+        ({"valueQuantity": {"value": " 128,4 ", "unit": "mmol/L"}}, "128.4 mmol/L"),
+        ({"valueQuantity": {"value": "<115", "unit": "mmol/L"}}, "<115 mmol/L"),
+        ({"valueQuantity": {"value": 128, "unit": "mmol/L", "comparator": "="}}, "128 mmol/L"),
+        ({"valueQuantity": {"value": 115, "unit": "mmol/L", "comparator": "≤"}}, "<=115 mmol/L"),
+        ({"valueQuantity": None, "valueString": "128"}, "128 "),
+        ({"valueQuantity": None, "valueString": "<115"}, "<115 "),
+        ({"valueQuantity": None, "valueString": ">= 128.0 mEq/L"}, ">=128.0 mEq/L"),
+        ({"valueQuantity": None, "valueInteger": 128}, "128 "),
+        (
+            {"valueQuantity": None, "valueRange": {"low": {"value": 110}, "high": {"value": 114}}},
+            "<=114 ",
+        ),
+        ({"valueQuantity": None, "valueRange": {"low": {"value": 150}}}, ">=150 "),
+    ],
+)
+def test_a_number_is_read_in_every_form_in_which_it_comes(
+    read: Read, value: dict[str, Any], read_as: str
+) -> None:
+    lab = only(read(observation(**value)))
+    assert f"{lab.comparator}{lab.value} {lab.unit}" == read_as
 
 
 def test_a_value_beside_a_reason_for_its_absence_is_still_a_value(read: Read) -> None:
@@ -209,6 +306,14 @@ def test_a_comparator_is_kept(read: Read, comparator: str) -> None:
         ({"unit": "mg/dL"}, "mg/dL"),
         ({"unit": "mEq/L", "system": "http://local/units"}, "mEq/L"),
         ({"unit": 5}, ""),
+        ({"code": "mmol.L-1", "unit": "x"}, "mmol.L-1"),
+        ({"code": "x", "unit": "mmol per litre"}, "mmol per litre"),
+        (
+            {"code": "x", "unit": "\uff4d\uff4d\uff4f\uff4c\uff0f\uff2c"},
+            "\uff4d\uff4d\uff4f\uff4c\uff0f\uff2c",
+        ),
+        ({"code": "x", "unit": "ммоль/л"}, "ммоль/л"),
+        ({"code": "x", "unit": "mval/L"}, "mval/L"),
     ],
 )
 def test_the_unit_is_the_code_else_the_words_and_is_never_guessed(
@@ -275,6 +380,10 @@ def test_a_correction_beside_its_original_shares_the_identifier(read: Read) -> N
         {"coding": [{"system": "urn:oid:2.16.840.1.113883.6.1", "code": "2951-2"}]},
         {"coding": [{"system": "http://loinc.org/", "code": "2951-2"}]},
         {"coding": [{"system": "http: //loinc.org", "code": "2951-2"}]},
+        {"coding": [{"system": "http://www.loinc.org", "code": "2951-2"}]},
+        {"coding": [{"system": "LN", "code": "2951-2"}]},
+        {"coding": [{"system": "LOINC", "code": "2951-2"}]},
+        {"coding": [{"code": "2951-2"}]},
         {"coding": [None, "x", {"system": LOINC, "code": 5}, {"system": LOINC, "code": "2951-2"}]},
         {"coding": {"system": LOINC, "code": "2951-2"}},
         [{"coding": [{"system": LOINC, "code": "2951-2"}]}],
@@ -403,12 +512,31 @@ def test_a_local_code_counts_once_the_site_has_mapped_it(
 
 
 @pytest.mark.parametrize(
-    "code", [{"text": "Sodium"}, {"coding": [{"code": "2951-2"}]}, {"coding": [{"display": "Na"}]}]
+    ("code", "maybe"),
+    [
+        ({"text": "Sodium"}, True),
+        ({"coding": [{"display": "Na"}]}, True),
+        ({"coding": [{"system": "urn:x", "code": "17"}]}, True),
+        (None, True),
+        ({"coding": [{"system": LOINC, "code": c} for c in ("2951-2", "2955-3")]}, True),
+        ({"text": "Sodium, urine 24h"}, False),
+        ({"text": "Hemoglobin"}, False),
+        ({"coding": [{"system": LOINC, "code": "718-7"}]}, False),
+    ],
 )
-def test_a_name_alone_or_a_code_without_system_is_never_taken_for_serum_sodium(
-    read: Read, code: object
+def test_a_name_alone_is_never_taken_for_serum_sodium_but_is_not_lost_either(
+    read: Read, code: object, maybe: bool
 ) -> None:
-    assert read(observation(code=code)).labs == ()
+    snapshot = read(observation(code=code), observation(id="o2"))
+    assert [lab.reference for lab in snapshot.labs] == ["Observation/o2"]
+    assert [dropped.why for dropped in snapshot.dropped] == (["code"] if maybe else [])
+
+
+def test_sodium_inside_a_panel_is_not_lost_without_a_word(read: Read) -> None:
+    component = {"code": {"coding": [{"system": LOINC, "code": "2951-2"}]}}
+    panel = {"coding": [{"system": LOINC, "code": "51990-0"}]}
+    found = read(observation(code=panel, valueQuantity=None, component=[component]))
+    assert [dropped.why for dropped in found.dropped] == ["panel"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,300 @@
+"""The law of the dropped result: a sodium that came and is not used is never silence.
+
+The reasons are those of `Unused`; each has a record here that is dropped for it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from cds_service.cli.replay import evaluate
+from cds_service.errors import DataUnavailable
+from cds_service.knowledge.names import Unused
+from cds_service.sodium.results import HIDES_NOTHING
+from cds_service.trust.registry import Client
+from tests.fhir_resources import (
+    NOW,
+    SALINE_3,
+    VIEW,
+    Call,
+    Resource,
+    draft,
+    instant,
+    pipeline,
+    sodium,
+    taking,
+)
+
+OTHER_CODE = {"coding": [{"system": "urn:oid:1.2.3", "code": "NA"}], "text": "Sodium"}
+NO_TIME = {"effectiveDateTime": None}
+
+
+def changed(resource: Resource, **members: Any) -> Resource:
+    """The resource with other members; None takes a member away."""
+    return {name: value for name, value in (resource | members).items() if value is not None}
+
+
+def low(hours: float = 3, **members: Any) -> Resource:
+    """A sodium of 112 with these members."""
+    return changed(sodium("112", hours), **members)
+
+
+def quantity(**members: Any) -> dict[str, Any]:
+    """A quantity of 112 mmol/L with these members."""
+    whole = {"value": 112, "unit": "mmol/L", **members}
+    return {name: value for name, value in whole.items() if value is not None}
+
+
+def inside_a_panel(hours: float) -> Resource:
+    single = low(hours)
+    component = {"code": single["code"], "valueQuantity": single["valueQuantity"]}
+    code = {"coding": [{"system": "http://loinc.org", "code": "51990-0"}]}
+    return changed(single, code=code, component=[component], valueQuantity=None)
+
+
+def with_identifier(resource: Resource) -> Resource:
+    return changed(resource, identifier=[{"system": "urn:lab", "value": "A1"}])
+
+
+BUILDERS: Mapping[Unused, Callable[[float], Resource]] = {
+    Unused.STATUS: lambda hours: low(hours, status="cancelled"),
+    Unused.OLD: lambda hours: low(hours + 24 * 800),
+    Unused.FUTURE: lambda hours: low(-2),
+    Unused.SUBJECT: lambda hours: low(hours, subject={"identifier": {"value": "17"}}),
+    Unused.CODE: lambda hours: low(hours, code=OTHER_CODE),
+    Unused.PANEL: inside_a_panel,
+    Unused.SPECIMEN: lambda hours: low(hours, specimen={"display": "Urine"}),
+    Unused.NO_VALUE: lambda hours: low(hours, valueQuantity=None),
+    Unused.HEMOLYZED: lambda hours: low(
+        hours, valueQuantity=None, dataAbsentReason={"text": "Sample haemolysed"}
+    ),
+    Unused.VALUE: lambda hours: low(hours, valueQuantity=None, valueString="see comment"),
+    Unused.TIME: lambda hours: low(hours, **NO_TIME),
+    Unused.UNIT: lambda hours: low(hours, valueQuantity=quantity(unit="furlong")),
+    Unused.IMPLAUSIBLE: lambda hours: low(hours, valueQuantity=quantity(value=11.2)),
+    Unused.COMPARATOR: lambda hours: low(hours, valueQuantity=quantity(comparator="<>")),
+    Unused.PRELIMINARY: lambda hours: low(max(hours, 25), status="preliminary"),
+    Unused.IDENTIFIER: lambda hours: with_identifier(
+        low(hours, meta={"lastUpdated": instant(hours=900)})
+    ),
+}
+# What makes the reader or the series drop it: another sodium of the same identifier.
+BESIDE: Mapping[Unused, Resource] = {
+    Unused.IDENTIFIER: changed(
+        with_identifier(sodium("140", 40)), meta={"lastUpdated": instant(hours=1)}
+    )
+}
+
+
+def prefetched(call: Call, *results: Resource) -> dict[str, Any]:
+    """The body of a call whose prefetch holds these as its answer for sodium."""
+    body = call.body()
+    entries = [{"resource": result} for result in results]
+    body["prefetch"]["sodium"] = {"resourceType": "Bundle", "type": "searchset", "entry": entries}
+    return body
+
+
+def came_of(call: Call, *results: Resource) -> list[str]:
+    """The topics of the cards, or "412 " and the text."""
+    try:
+        cards = call.answer(prefetched(call, *results)).cards
+    except DataUnavailable as error:
+        return [f"412 {error.message}"]
+    return [card["source"]["topic"]["code"] for card in cards]
+
+
+def reasons_of(call: Call, *results: Resource) -> list[Unused]:
+    """The reasons for which sodium results are dropped."""
+    told = replaced(call).answer(prefetched(call, *results))
+    assert told.case is not None
+    return [result.why for result in told.case.sodium.rejected]
+
+
+def replaced(call: Call) -> Call:
+    return Call(drafts=call.drafts, age=call.age, explain_missing=True)
+
+
+VIEWED, SELECTED = Call(), Call(drafts=(draft("sertraline"),))
+NORMAL = sodium("140", 30)
+
+
+def test_every_reason_for_which_a_result_is_dropped_has_a_record_here() -> None:
+    missing = [reason.name for reason in Unused if reason not in BUILDERS]
+    assert not missing, f"add a builder for {', '.join(missing)} to BUILDERS"
+
+
+@pytest.mark.parametrize("reason", Unused)
+def test_a_record_is_dropped_for_the_reason_that_it_stands_for(reason: Unused) -> None:
+    beside = [BESIDE[reason]] if reason in BESIDE else []
+    assert reasons_of(VIEWED, BUILDERS[reason](3), *beside) == [reason]
+
+
+@pytest.mark.parametrize("call", [VIEWED, SELECTED], ids=["patient-view", "order-select"])
+@pytest.mark.parametrize("reason", [reason for reason in Unused if reason not in HIDES_NOTHING])
+def test_a_low_sodium_that_is_dropped_is_never_silence(reason: Unused, call: Call) -> None:
+    dropped, beside = BUILDERS[reason](3), [BESIDE[reason]] if reason in BESIDE else []
+    for others in ([], [NORMAL]):
+        found = came_of(call, dropped, *beside, *others)
+        assert found, f"{reason.name} is silent with {len(others)} other results"
+        assert came_of(call, *others, *beside, dropped) == found, "the order of entries decides"
+        told = came_of(Call(drafts=call.drafts, explain_missing=True), dropped, *beside, *others)
+        assert not [topic for topic in told if topic.startswith("412")]
+        assert told
+
+
+@pytest.mark.parametrize("reason", sorted(HIDES_NOTHING))
+def test_a_withdrawn_result_and_one_of_years_ago_hide_nothing(reason: Unused) -> None:
+    assert came_of(VIEWED, BUILDERS[reason](3), NORMAL) == []
+
+
+# A time ahead is never old; the others are older than the normal sodium of 30 h ago.
+PROVABLY_OLDER = [r for r in Unused if r not in {*HIDES_NOTHING, Unused.FUTURE, Unused.TIME}]
+
+
+@pytest.mark.parametrize("reason", PROVABLY_OLDER)
+def test_a_dropped_result_older_than_the_one_in_use_costs_no_answer(reason: Unused) -> None:
+    if reason is Unused.SUBJECT:
+        pytest.skip("entries that name no patient we know make the whole answer a part")
+    beside = [BESIDE[reason]] if reason in BESIDE else []
+    newer = sodium("140", 1)
+    assert came_of(VIEWED, newer, BUILDERS[reason](60), *beside) == []
+
+
+@pytest.mark.parametrize(
+    ("members", "silent"),
+    [
+        ({"effectiveDateTime": "2026-10"}, True),
+        ({"effectiveDateTime": "2026-11"}, False),
+        ({"effectiveDateTime": "2025", "issued": "2026-11-20T08:00:00Z"}, True),
+        ({"effectiveDateTime": "yesterday"}, False),
+        ({**NO_TIME, "meta": {"lastUpdated": "2026-11-10T08:00:00Z"}}, True),
+        ({**NO_TIME, "meta": {"lastUpdated": "2026-11-20T08:00:00Z"}}, False),
+    ],
+)
+def test_any_time_that_can_be_read_proves_that_a_result_is_older(
+    members: dict[str, Any], silent: bool
+) -> None:
+    found = came_of(VIEWED, low(3, **members), NORMAL)
+    assert (found == []) is silent, found
+
+
+def test_three_percent_saline_does_not_say_that_there_is_no_sodium_if_one_could_not_be_used() -> (
+    None
+):
+    call = Call(drafts=(draft(SALINE_3, ml=500),))
+    (card,) = call.answer(prefetched(call, low(3, **NO_TIME), NORMAL)).cards
+    assert card["source"]["topic"]["code"] == "sodiumNeededFirst"
+    assert "a sodium result could not be used" in card["summary"]
+    assert "no sodium in the last" not in card["summary"] + card["detail"]
+    assert "the time of its sample cannot be read" in card["detail"]
+
+
+def test_a_newer_sample_without_a_result_is_said_beside_the_card_of_the_older_one() -> None:
+    spoilt = BUILDERS[Unused.HEMOLYZED](3)
+    cards = VIEWED.answer(prefetched(VIEWED, spoilt, sodium("118", 30))).cards
+    assert cards[0]["source"]["topic"]["code"] == "sodiumSevere"
+    assert "The newest sodium sample gave no result (hemolyzed)." in cards[0]["detail"]
+    assert came_of(VIEWED, spoilt, NORMAL) == [
+        "412 Sodium could not be checked, although results came. "
+        "The newest sodium sample gave no result (hemolyzed)."
+    ]
+
+
+def test_no_order_is_drafted_beside_a_result_that_could_not_be_used() -> None:
+    older = sodium("118", 30)
+    alone = VIEWED.answer(prefetched(VIEWED, older)).cards
+    doubted = VIEWED.answer(prefetched(VIEWED, low(3, **NO_TIME), older)).cards
+    assert alone[0]["summary"] == doubted[0]["summary"]
+    labels = [label["label"] for card in doubted for label in card.get("suggestions", [])]
+    assert not [label for label in labels if "mL/24 h" in label or label.startswith("Stop")]
+
+
+def test_a_reminder_does_not_claim_that_no_sodium_was_measured() -> None:
+    call = Call(record=(taking("sertraline", days=5),), age=80)
+    assert came_of(call) == ["sodiumCheckDue"]
+    assert came_of(call, low(3, **NO_TIME))[0].startswith("412")
+
+
+def test_explain_lists_each_dropped_result_and_its_value_only_if_asked() -> None:
+    call = Call(explain_missing=True)
+    answered = call.answer(prefetched(call, BUILDERS[Unused.VALUE](3), low(5, **NO_TIME), NORMAL))
+    told = pipeline().explain(answered, VIEW)["droppedResults"]
+    assert [(one["reason"], one.get("time")) for one in told] == [
+        ("time", None),
+        ("unreadable", (NOW - timedelta(hours=3)).isoformat()),
+    ]
+    assert all(one["because"] for one in told)
+    assert "see comment" not in str(told)
+    assert "112" not in str(told)
+    with_values = pipeline().explain(answered, VIEW, with_values=True)["droppedResults"]
+    assert [one["value"] for one in with_values] == ["112 mmol/L", "see comment"]
+
+
+def test_a_client_that_wants_no_small_cards_is_still_told_of_a_dropped_result() -> None:
+    body = prefetched(VIEWED, low(3, **NO_TIME), sodium("133", 5))
+    client = Client(explain_missing_data=True)
+    for wanted, topic in (("info", "sodiumMild"), ("warning", "sodiumNotChecked")):
+        quiet = replace(client, min_indicator=wanted)
+        cards = evaluate(pipeline(), VIEW, body, NOW, quiet).cards
+        assert [card["source"]["topic"]["code"] for card in cards] == [topic]
+
+
+# ---- any damage
+
+
+SPOILT: tuple[Mapping[str, Any], ...] = (
+    *({"effectiveDateTime": time} for time in (None, "", "2026", "2026-11", "now", 20261120, [], {})),
+    *({"effectiveDateTime": None, "effectivePeriod": p} for p in ({}, {"end": "x"}, [], "x")),
+    *({"effectiveDateTime": None, "effectiveTiming": t} for t in ({}, {"event": ["x"]}, {"event": 5})),
+    *({"valueQuantity": None, name: value} for name, value in (
+        ("valueString", "LT 112"), ("valueString", ""), ("valueString", "112-115"), ("valueString", "___"),
+        ("valueInteger", "x"), ("valueInteger", 112), ("valueString", "112"), ("valueString", "<115 mmol/L"),
+        ("valueRange", {"low": {"value": 110}, "high": {"value": 114}}), ("valueRange", {}), ("valueRange", {"low": {"value": 110}}),
+        ("valueCodeableConcept", {"text": "low"}), ("valueRatio", {}), ("valueBoolean", True), ("note", [{"text": "clotted"}]),
+        ("dataAbsentReason", {"coding": [{"code": "error"}]}), ("value", 112),
+    )),
+    *({"valueQuantity": value} for value in ("112", 112, [], {}, [{"value": 112}], True)),
+    *({"valueQuantity": quantity(value=value)} for value in ("112", "112,0", "x", None, True, 1e99, -112, 0, 1120, 11.2, "9" * 60)),
+    *({"valueQuantity": quantity(comparator=c)} for c in ("<>", "~", "=", "<", "<=", ">", ">=", "ad", "≤", 5, None)),
+    *({"valueQuantity": quantity(unit=u)} for u in ("mg/dL", "", None, 5, "mval/L", "mmol.L-1", "ммоль/л", "%")),
+    *({"code": code} for code in (None, {}, [], {"text": "Sodium"}, OTHER_CODE, {"coding": [{"code": "2951-2"}]}, {"coding": [{"system": "LN", "code": "2951-2"}]}, "sodium", {"coding": [{"system": "urn:x", "code": "17"}]})),
+    *({"status": status} for status in (None, "", "F", "preliminary", "unknown", 5)),
+    *({"subject": subject} for subject in ({}, None, {"display": "x"}, {"reference": "Patient/other"}, "Patient/p1", [])),
+    *({"specimen": specimen} for specimen in ({"display": "Urine"}, {}, "urine", [])),
+    {"identifier": [{"value": "A"}]}, {"meta": "x"}, {"component": [{}]}, {"issued": "x"}, {"id": None},
+)  # fmt: skip
+
+
+def _spoilt_calls(seed: int, count: int) -> None:
+    """Spoils one low sodium in each of so many records in one to three ways; none is silent."""
+    dice = random.Random(seed)
+    for _ in range(count):
+        hours = dice.choice([0.1, 1, 3, 20, 40])
+        members: dict[str, Any] = {}
+        for one in dice.sample(SPOILT, dice.choice([1, 1, 1, 2, 3])):
+            members |= one
+        others = [
+            sodium(dice.choice(["136", "140", "144"]), hours + 1 + dice.random() * 200)
+            for _ in range(dice.randrange(4))
+        ]
+        entries = [low(hours, **members), *others]
+        dice.shuffle(entries)
+        drafts = (draft(dice.choice(["sertraline", "citalopram", SALINE_3])),)
+        call = Call(drafts=drafts if dice.random() < 0.4 else (), inpatient=dice.random() < 0.5)
+        found = came_of(call, *entries)
+        assert found, f"silent: {call.service} {members} beside {len(others)} others"
+
+
+def test_a_low_sodium_spoilt_at_random_is_never_silence() -> None:
+    _spoilt_calls(seed=15, count=400)
+
+
+@pytest.mark.long
+def test_fifty_thousand_low_sodiums_spoilt_at_random_are_never_silence() -> None:
+    _spoilt_calls(seed=50, count=50_000)
