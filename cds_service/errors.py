@@ -112,7 +112,7 @@ class BodyTooLarge(ServiceError):
 
 
 class UnsupportedMedia(ServiceError):
-    """The body is not JSON, or is compressed."""
+    """The body is not JSON, or is compressed by another method than gzip."""
 
     status = 415
     code = "not-supported"

@@ -17,7 +17,7 @@ from cds_service import metrics
 from cds_service.engine.cards import CardContext, CardSettings, Phrases, Writer, explanation
 from cds_service.engine.finding import Finding, Line, Outcome, Suggestion
 from cds_service.engine.triage import Keep, keep_all, still_shown, triage
-from cds_service.errors import KnowledgeError, NoRuleAsked
+from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked
 from cds_service.feedback.suppression import Memory
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.knowledge.words import RuleWords
@@ -27,11 +27,14 @@ from cds_service.protocol.limits import obey
 from cds_service.protocol.request import Drafts, HookRequest, without_orders
 from cds_service.protocol.wire import encode
 from cds_service.records.client import FhirClient
-from cds_service.records.fhir_types import as_resource, as_resources
-from cds_service.records.gather import Ask, Gathered, gather, unavailable
-from cds_service.records.prefetch import Source
+from cds_service.records.drafts import sent_drafts
+from cds_service.records.fhir_types import as_resource
+from cds_service.records.gather import Ask, Gathered, gather, unavailable, unidentified
+from cds_service.records.prefetch import Source, as_prefetched
 from cds_service.records.reader import (
+    ENCOUNTER,
     CallRecords,
+    draft_of_another_patient,
     full_urls,
     order_resource,
     read_snapshot,
@@ -123,6 +126,7 @@ class Pipeline:
         hook = HOOKS[request.hook]
         if request.lacks and not client.explain_missing_data:
             raise without_orders(request.hook, hook.drafts, request.lacks)
+        request = _with_encounter(request, client)
         if hook.drafts != "none" and not request.lacks and not self._concerns_a_rule(request, hook):
             return Evaluation(cards=[], reason=self._words("no-order-concerned"))
         with metrics.timed("read"):
@@ -134,7 +138,7 @@ class Pipeline:
             return self._unreadable(call, "orders")
         snapshot = call.case.snapshot
         if hook.drafts != "none" and not selected(snapshot):
-            return self._without_rules(call, "no-order-concerned")
+            return self._unreadable(call, "orders")
         if sodium_missing(snapshot) and not can_judge_without_sodium(selected(snapshot)):
             return self._unreadable(call, "sodium")
         with metrics.timed("judge"):
@@ -195,18 +199,27 @@ class Pipeline:
         return told
 
     def _concerns_a_rule(self, request: HookRequest, hook: Hook) -> bool:
-        """Whether an order may concern a rule: decided from the drafts alone, before any read."""
+        """Whether an order may concern a rule: decided from the drafts alone, before any read.
+
+        It is true if no order could be read, and BadRequest if one is another patient's.
+        """
+        bundle = as_resource(request.draft_bundle)
         parts = CallRecords(
             patient_id=request.patient_id,
             now=request.received,
-            urls=full_urls((as_resource(request.draft_bundle),)),
-            drafts=as_resources(request.draft_orders),
+            urls=full_urls((bundle,)),
+            drafts=sent_drafts(bundle),
             selections=request.selections,
         )
+        another = draft_of_another_patient(parts)
+        if another is not None:
+            raise BadRequest(f"Draft order {another} names another patient than the context.")
         if wanted_references(parts):
             return True
         picked = selected(self._snapshot(parts, hook))
-        return any(order.unread or BOOK.concerning(order) for order in picked)
+        return not picked or any(
+            order.unread or order.unidentified or BOOK.concerning(order) for order in picked
+        )
 
     def _read(self, request: HookRequest, client: Client, deadline: Deadline) -> _Call:
         """Reads everything the call can know; Medications of orders come in the same deadline."""
@@ -274,7 +287,10 @@ class Pipeline:
         unusable = call.case.sodium.unusable if what == "sodium" else None
         if unusable is not None:
             why = Missing.UNUSABLE
+        code = self._code_words(snapshot)
         if not call.client.explain_missing_data:
+            if what == "unidentified":
+                raise unidentified(code)
             told = self.knowledge.words.unused[unusable.why] if unusable is not None else ""
             raise unavailable(what, why, call.gathered.unreachable, call.client, told)
         drugs = [order.drugs[0].name for order in selected(snapshot) if order.drugs]
@@ -286,10 +302,19 @@ class Pipeline:
             facts={
                 "why": self.knowledge.words.missing[why.value],
                 "drug": drugs[0] if drugs else self.knowledge.words.card.unnamed_order,
+                "code": code,
             },
             drugs=tuple(drugs),
         )
         return self._answered(call, [finding], ())
+
+    def _code_words(self, snapshot: Snapshot) -> str:
+        """Says of which code system the first order is that could not be identified."""
+        words = self.knowledge.words
+        systems = [order.code_system for order in selected(snapshot) if order.unidentified]
+        if not systems or not systems[0]:
+            return words.card.no_code
+        return words.code_systems.get(systems[0], words.card.unknown_code)
 
     def _answered(
         self, call: _Call, findings: list[Finding], outcomes: tuple[Outcome, ...]
@@ -308,7 +333,7 @@ class Pipeline:
         context = OrderContext(
             patient_id=request.patient_id,
             now=request.received,
-            encounter_id=request.encounter_id,
+            encounter_id=request.encounter_id or None,
             practitioner=request.practitioner,
             fluid_order=self._options.fluid_restriction_resource,
             bases=parts.bases,
@@ -358,16 +383,29 @@ def ask_for(service: Service, request: HookRequest, client: Client) -> Ask:
     return Ask(
         templates=service.prefetch,
         patient_id=request.patient_id,
-        encounter_id=request.encounter_id,
+        encounter_id=request.encounter_id or None,
         prefetch=request.prefetch,
         fhir_server=request.fhir_server,
         token=request.token,
+        odd_token=request.odd_token,
         client=client,
     )
 
 
+def _with_encounter(request: HookRequest, client: Client) -> HookRequest:
+    """A prefetched Encounter names the visit if the context does not: its template needs the id."""
+    if request.encounter_id:
+        return request
+    for name in (ENCOUNTER, *client.prefetch_aliases.get(ENCOUNTER, ())):
+        sent = as_prefetched(request.prefetch.get(name))
+        if sent is not None and sent.resource_type == "Encounter" and sent.id:
+            return replace(request, encounter_id=sent.id)
+    return request
+
+
 def _parts(request: HookRequest, client: Client, gathered: Gathered) -> CallRecords:
     base = client.base_for(request.fhir_server)
+    bundle = as_resource(request.draft_bundle)
     zone = request.received.astimezone(client.time_zone).utcoffset() if client.time_zone else None
     return CallRecords(
         patient_id=request.patient_id,
@@ -376,10 +414,8 @@ def _parts(request: HookRequest, client: Client, gathered: Gathered) -> CallReco
         zone=zone,
         bases=(base,) if base else (),
         sources=gathered.sources,
-        urls=full_urls(
-            as_resource(value) for value in (request.draft_bundle, *request.prefetch.values())
-        ),
-        drafts=as_resources(request.draft_orders),
+        urls=full_urls((bundle, *map(as_prefetched, request.prefetch.values()))),
+        drafts=sent_drafts(bundle),
         selections=request.selections,
         bodies=(
             request.body or encode({"prefetch": request.prefetch}),

@@ -46,7 +46,7 @@ COMPUTED: Mapping[str, tuple[str, ...]] = {
 # What the pipeline and the writer of cards say themselves.
 PIPELINE_SILENCE = ("no-order-concerned", "deceased", "under-age", "comfort-care")
 PIPELINE_LINES: Mapping[str, tuple[str, ...]] = {"unrecognised": ("count",)}
-UNREADABLE = ("why", "drug")
+UNREADABLE = ("why", "drug", "code")
 
 
 class Recorder:

@@ -87,6 +87,8 @@ class CardWords(Struct, frozen=True, forbid_unknown_fields=True):
     trend: str  # before the last values
     more: str  # above what does not fit into the first part
     unnamed_order: str  # in place of the drug, if no drug of the order is known
+    unknown_code: str  # of an order that has a code of a system without a name in [code_systems]
+    no_code: str  # of an order that names neither a code system nor a medicine
 
 
 class SharedWords(Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +104,7 @@ class SharedWords(Struct, frozen=True, forbid_unknown_fields=True):
     sources: dict[str, str]  # prefetch key -> "current medicines"
     missing: dict[str, str]  # reason a source is missing -> "no answer in time"
     unused: dict[str, str]  # reason a sodium result was not used -> a sentence
+    code_systems: dict[str, str]  # canonical URI -> words for a code that is not known
     drug_classes: dict[str, str]
     labs: dict[str, str]  # analyte -> words on a card
     lines: dict[str, str]

@@ -5,21 +5,15 @@ It follows CDS Hooks 3.0.0-ballot ("HTTP Request"), and accepts what 2.0 and 1.1
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, NoReturn, TypeGuard
 
 from msgspec import Struct, field
 
 from cds_service.errors import BadRequest
+from cds_service.protocol.references import id_text, type_and_id
 
-# FHIR ids have 64 characters; Epic's are longer and look like base64 (T-11).
-_ID = re.compile(r"[A-Za-z0-9\-._]{1,256}")
-# A user: what may stand before the reference, type and id, and the version.
-_USER = re.compile(
-    r"(?:\S+://\S*/)?([A-Z][A-Za-z]{1,40}/[A-Za-z0-9\-._]{1,256})(?:/_history/\S*)?/?"
-)
 _MAX_TEXT = 256
 Drafts = Literal["none", "selected", "all"]  # which draft orders of the context a hook is about
 NEEDS: Mapping[Drafts, tuple[str, ...]] = {
@@ -55,14 +49,14 @@ class HookRequest(Struct, frozen=True, kw_only=True):
     hook_instance: str
     patient_id: str
     received: datetime
-    encounter_id: str | None = None
+    encounter_id: str | None = None  # "": one was given, and no id can be made of it
     user_id: str | None = None  # "Practitioner/7"
     selections: tuple[str, ...] = ()
-    draft_orders: tuple[dict[str, Any], ...] = ()
-    draft_bundle: Mapping[str, object] = field(default_factory=dict)  # with their fullUrls
+    draft_bundle: Mapping[str, Any] = field(default_factory=dict)  # a Bundle, whatever shape came
     lacks: str = ""  # the member that names the orders and that did not come
     fhir_server: str | None = None
     token: Secret | None = None
+    odd_token: bool = False  # `fhirAuthorization` came, and holds no token that can be used
     prefetch: Mapping[str, object] = field(default_factory=dict)
     body: bytes = b""  # as received: prefetched resources are read in part (fhir.shape)
 
@@ -103,9 +97,7 @@ def hook_request(
             "Check which service URL the EHR calls for which hook."
         )
     server, token = _fhir_access(body)
-    patient_id = _id(context, "patientId")
-    if patient_id is None:
-        raise BadRequest("The member 'context.patientId' is missing.")
+    patient_id = _patient_id(context)
     _same_patient(body, patient_id)
     orders = {} if drafts == "none" else _orders(context, hook, drafts)
     return HookRequest(
@@ -114,11 +106,12 @@ def hook_request(
         hook_instance=instance,
         patient_id=patient_id,
         received=received,
-        encounter_id=_id(context, "encounterId"),
+        encounter_id=_encounter_id(context),
         user_id=_user(context),
         fhir_server=server,
         token=token,
-        prefetch=_object(body, "prefetch"),
+        odd_token=token is None and body.get("fhirAuthorization") is not None,
+        prefetch=_prefetch(body),
         body=raw,
         **orders,
     )
@@ -140,49 +133,52 @@ def _text(body: Mapping[str, object], name: str, otherwise: str) -> str:
     return value
 
 
-def _object(body: Mapping[str, object], name: str) -> Mapping[str, object]:
-    value = body.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise BadRequest(f"The member '{name}' is not an object.")
-    return value
+def _prefetch(body: Mapping[str, object]) -> Mapping[str, object]:
+    """Returns the prefetch; one that is no object brought nothing, and what is needed is read."""
+    value = body.get("prefetch")
+    return value if isinstance(value, dict) else {}
 
 
-def _id(context: Mapping[str, object], name: str) -> str | None:
-    value = context.get(name)
-    if value is None:
+def _patient_id(context: Mapping[str, object]) -> str:
+    value = context.get("patientId")
+    text = id_text(value)
+    if value is None or text == "":
+        raise BadRequest("The member 'context.patientId' is missing.")
+    kind, own = type_and_id(text or "")
+    if not own:
+        raise BadRequest("The member 'context.patientId' is not a FHIR id.")
+    if kind not in ("", "Patient"):
+        raise BadRequest("The member 'context.patientId' names a resource that is no Patient.")
+    return own
+
+
+def _encounter_id(context: Mapping[str, object]) -> str | None:
+    """Returns the id; None without one, and "" if one came that cannot be read."""
+    value = context.get("encounterId")
+    text = id_text(value)
+    if not (value if text is None else text):
         return None
-    if not isinstance(value, str) or not _ID.fullmatch(value) or set(value) == {"."}:
-        raise BadRequest(f"The member 'context.{name}' is not a FHIR id.")
-    return value
+    kind, own = type_and_id(text or "")
+    return own if kind in ("", "Encounter") else ""
 
 
 def _user(context: Mapping[str, object]) -> str | None:
     # An odd or missing user never breaks an answer (CDSH-134): drafts then carry no requester.
-    # Without base and version, so that one user is one whatever way the EHR names them.
-    value = context.get("userId")
-    found = _USER.fullmatch(value.strip()) if isinstance(value, str) else None
-    return found[1] if found else None
+    kind, own = type_and_id(id_text(context.get("userId")) or "")
+    return f"{kind}/{own}" if kind else None
 
 
 def _fhir_access(body: Mapping[str, object]) -> tuple[str | None, Secret | None]:
+    """Returns server and token, as far as both can be used: not every call needs them."""
     server = body.get("fhirServer")
-    if server is not None and not isinstance(server, str):
-        raise BadRequest("The member 'fhirServer' is not a string.")
     authorization = body.get("fhirAuthorization")
-    if authorization is None:
-        return server, None
+    if not isinstance(server, str) or not server.strip():
+        return None, None
     if not isinstance(authorization, dict):
-        raise BadRequest("The member 'fhirAuthorization' is not an object.")
-    if server is None:
-        raise BadRequest("The member 'fhirAuthorization' needs 'fhirServer' beside it.")
+        return server, None
     token, kind = authorization.get("access_token"), authorization.get("token_type")
-    if not _is_token(token):
-        raise BadRequest("The member 'fhirAuthorization.access_token' is missing or not a token.")
-    if not isinstance(kind, str) or kind.casefold() != "bearer":
-        raise BadRequest("The member 'fhirAuthorization.token_type' is not 'Bearer'.")
-    return server, Secret(token.strip())
+    usable = isinstance(kind, str) and kind.strip().casefold() == "bearer" and _is_token(token)
+    return server, Secret(str(token).strip()) if usable else None
 
 
 def _is_token(value: object) -> TypeGuard[str]:
@@ -193,8 +189,8 @@ def _is_token(value: object) -> TypeGuard[str]:
 
 def _same_patient(body: Mapping[str, object], patient_id: str) -> None:
     authorization = body.get("fhirAuthorization")
-    patient = authorization.get("patient") if isinstance(authorization, dict) else None
-    if isinstance(patient, str) and patient.removeprefix("Patient/") != patient_id:
+    patient = id_text(authorization.get("patient")) if isinstance(authorization, dict) else None
+    if patient and type_and_id(patient) not in (("", patient_id), ("Patient", patient_id)):
         raise BadRequest("The member 'fhirAuthorization.patient' differs from 'context.patientId'.")
 
 
@@ -209,22 +205,36 @@ def _orders(context: Mapping[str, object], hook: str, drafts: Drafts) -> dict[st
     orders: dict[str, Any] = {}
     if drafts == "selected":
         selections = context["selections"]
-        if not _texts(selections):
+        if not isinstance(selections, list | str):
             raise without_orders(hook, drafts, "selections")
-        orders["selections"] = tuple(selections)
-    bundle = context["draftOrders"]
-    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        orders["selections"] = _selections(selections)
+    entries = _entries(context["draftOrders"])
+    if entries is None:
         raise without_orders(hook, drafts, "draftOrders")
-    entries = bundle.get("entry", [])
-    if not isinstance(entries, list):
-        raise without_orders(hook, drafts, "draftOrders")
-    # One odd entry never costs the call; the reader looks at each resource by itself.
-    resources = (entry.get("resource") for entry in entries if isinstance(entry, dict))
-    return orders | {
-        "draft_orders": tuple(r for r in resources if isinstance(r, dict)),
-        "draft_bundle": bundle,
-    }
+    return orders | {"draft_bundle": {"resourceType": "Bundle", "entry": entries}}
 
 
-def _texts(value: Any) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and all(isinstance(s, str) and s.strip() for s in value)
+def _selections(value: list[object] | str) -> tuple[str, ...]:
+    """Returns what is selected: a list, or one selection by itself. "" is one that is no id."""
+    listed: Iterable[object] = [value] if isinstance(value, str) else value
+    return tuple([id_text(one) or "" for one in listed if one is not None])
+
+
+def _entries(orders: object) -> list[dict[str, Any]] | None:
+    """Returns the entries of draftOrders: of a Bundle, a bare list, or one resource by itself."""
+    found = orders
+    if isinstance(orders, dict):
+        is_bundle = orders.get("resourceType") == "Bundle" or "entry" in orders
+        found = orders.get("entry") or [] if is_bundle else [orders] if orders else None
+    if isinstance(found, dict):
+        found = [found]
+    return [_entry(one) for one in found] if isinstance(found, list) else None
+
+
+def _entry(value: object) -> dict[str, Any]:
+    """Returns one entry; one that holds no resource keeps its place, so that it can be named."""
+    if not isinstance(value, dict):
+        return {}
+    if "resourceType" in value:
+        return {"fullUrl": value.get("fullUrl"), "resource": value}
+    return value

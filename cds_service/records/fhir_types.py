@@ -99,6 +99,7 @@ class Identifier(Form, frozen=True):
 
     system: Text = ""
     value: Text = ""
+    type: Concept | None = None
 
 
 class ResourceMeta(Form, frozen=True):
@@ -112,6 +113,7 @@ class Reference(Form, frozen=True):
 
     reference: Text = ""
     display: Text = ""
+    identifier: Identifier | None = None
 
 
 class Choice(Concept, frozen=True):
@@ -120,6 +122,7 @@ class Choice(Concept, frozen=True):
     concept: Concept | None = None
     reference: Reference | Text | None = None
     display: Text = ""
+    identifier: Identifier | None = None
 
 
 class ReasonValue(Form, frozen=True):
@@ -282,6 +285,13 @@ class Link(Form, frozen=True):
     url: str = ""
 
 
+class OrderSetAction(Form, frozen=True):
+    """RequestGroup.action: an order of the set, or a group of them."""
+
+    resource: Reference | None = None
+    action: Items[OrderSetAction] = ()
+
+
 class Entry(Form, frozen=True):
     """Bundle.entry."""
 
@@ -371,6 +381,9 @@ class Resource(Form, frozen=True):
     link: Items[Link] = ()
     entry: tuple[Entry | None, ...] = ()
     issue: Items[Issue] = ()
+    resource: Resource | None = None  # a prefetched value as an entry: {response, resource}
+    # RequestGroup, RequestOrchestration
+    action: Items[OrderSetAction] = ()
     # Patient
     name: Concepts = None  # DSTU1's place for the code of an Observation
     birth_date: Text = ""
@@ -388,7 +401,13 @@ class Resource(Form, frozen=True):
 NO_QUANTITY, NO_TIMING, NO_REPEAT, NO_DISPENSE = Quantity(), Timing(), Repeat(), Dispense()
 NO_REFERENCE, NO_PERIOD, NO_RESOURCE = Reference(), Period(), Resource()
 # These count even if they cannot be read: else another patient's result would pass for ours.
-_NOTICED = frozenset({"subject", "patient", "medication"})
+_NOTICED = frozenset(
+    {
+        *("subject", "patient"),
+        *("medication", "medication_codeable_concept", "medication_reference"),
+    }
+)
+_MAY_BE_NUMBERS = frozenset({"code", "id"})  # texts that some systems send as whole numbers
 
 
 class HookCall(TypedDict, total=False):
@@ -489,6 +508,7 @@ class _Shape(Struct, frozen=True):
     nullable: bool = False
     alone: bool = False  # a list is not read: what follows its first object would be lost
     noticed: bool = False  # what is no object reads as an empty one
+    numbers: bool = False  # a whole number reads as text
 
     def read(self, value: object) -> Any:
         """The value as far as it fits; UNSET if it does not."""
@@ -498,6 +518,8 @@ class _Shape(Struct, frozen=True):
             return None if self.nullable else UNSET
         if isinstance(value, bool) and self.flag:
             return value
+        if self.numbers and type(value) is int:
+            return str(value)
         if isinstance(value, str) and self.text:
             return value[: self.longest]
         return self._read_objects(value) if self.object is not None else UNSET
@@ -547,7 +569,7 @@ def _shape(member: inspect.Field) -> _Shape:
                 shape |= {"object": one.cls, "single": True}
             case inspect.VarTupleType():
                 shape |= _shape_of_list(one)
-    return _Shape(**shape)
+    return _Shape(numbers=member.name in _MAY_BE_NUMBERS and "object" not in shape, **shape)
 
 
 def _shape_of_list(listed: inspect.VarTupleType) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from cds_service.sodium.snapshot import Missing
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client, ExtraSource
 
-Unreachable = Literal["no-fhir-server", "not-registered", "no-token"]
+Unreachable = Literal["no-fhir-server", "not-registered", "no-token", "odd-token"]
 
 # No prefetch template has these sources; they are read if the client's registry entry lists them.
 EXTRA_TEMPLATES: Mapping[ExtraSource, str] = {
@@ -36,6 +36,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     prefetch: Mapping[str, object] = field(default_factory=dict)
     fhir_server: str | None = None
     token: Secret | None = None
+    odd_token: bool = False  # one came, and cannot be used
     client: Client = field(default_factory=Client)
 
     @property
@@ -47,7 +48,7 @@ class Ask(Struct, frozen=True, kw_only=True):
         if base is None:
             return "not-registered"
         if self.token is None and not self.client.open_access:
-            return "no-token"
+            return "odd-token" if self.odd_token else "no-token"
         return Access(
             client=self.client.name,
             base=base,
@@ -152,8 +153,10 @@ _NEEDED: Mapping[Unlooked, str] = {
     "a live read brought them all.",
     "conditions": "The problem list is needed: neither the prefetch key 'conditions' nor a live "
     "read brought it all.",
-    "order": "The selected order points to a Medication that is neither among the draft orders "
-    "nor readable.",
+    "order": "A selected order could not be read: it, or the Medication or the order of an order "
+    "set that it points to, is neither among the draft orders nor readable.",
+    "orders": "No draft order came: check that 'draftOrders' holds the selected orders as "
+    "resources, and that the EHR's registration holds the scope for unsigned orders.",
 }
 _PARTLY = "Only a part of the sodium results could be read, and not the newest for certain."
 _UNUSABLE = "Sodium could not be checked, although results came."
@@ -161,6 +164,8 @@ _WHY_UNREACHABLE: Mapping[Unreachable, str] = {
     "no-fhir-server": "The call carries no 'fhirServer'.",
     "no-token": "The call carries no 'fhirAuthorization', and this FHIR server is not registered "
     "as open.",
+    "odd-token": "The member 'fhirAuthorization' holds no token that can be used: it needs an "
+    "'access_token' and the 'token_type' Bearer.",
     "not-registered": "",  # the registry entry has its own text
 }
 _KIND: Mapping[Missing, type[DataUnavailable]] = {
@@ -176,10 +181,20 @@ def unavailable(
 
     `told` says why a result could not be used, if that is the reason.
     """
+    if what == "orders":
+        return DataUnavailable(_NEEDED[what])
     if why is Missing.UNUSABLE:
         return DataUnavailable(f"{_UNUSABLE} {told}")
     needed = _PARTLY if what == "sodium" and why is Missing.TRUNCATED else _NEEDED[what]
     return _KIND.get(why, DataUnavailable)(f"{needed} {_cause(why, unreachable, client)}")
+
+
+def unidentified(code: str) -> DataUnavailable:
+    """The error for a selected order of which neither code (in our words) nor name is known."""
+    return DataUnavailable(
+        f"The selected order could not be identified ({code}): it needs the name of the medicine, "
+        "or a code that this service knows."
+    )
 
 
 def _cause(why: Missing, unreachable: Unreachable | None, client: Client) -> str:

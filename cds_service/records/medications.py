@@ -33,7 +33,8 @@ from cds_service.records.fhir_types import (
 from cds_service.records.read_context import Index, ReadContext, identity, relative
 from cds_service.records.times import moment
 from cds_service.sodium.snapshot import Order
-from cds_service.terminology.types import Coded, Product, Resolution, Strength
+from cds_service.terminology.systems import canonical
+from cds_service.terminology.types import Coded, Coding, Product, Resolution, Strength
 
 Kind = Literal["medication", "nutrition", "service", "other"]
 
@@ -73,6 +74,8 @@ class Medicine(Struct):
 
     concepts: list[Coded] = field(default_factory=list)
     ingredients: list[tuple[Coded, Strength | None]] = field(default_factory=list)
+    displays: list[Coded] = field(default_factory=list)  # names beside a reference, or without one
+    hints: list[Coded] = field(default_factory=list)  # words of an identifier: a name, maybe
     form: Coded | None = None
     wanted: list[str] = field(default_factory=list)  # "Medication/7", referred to and not at hand
     lost: bool = False  # a reference led to no Medication at hand
@@ -80,14 +83,30 @@ class Medicine(Struct):
     @property
     def unread(self) -> bool:
         """Whether all that the order says of its medication is a reference that leads nowhere."""
-        return self.lost and not (self.concepts or self.ingredients)
+        return self.lost and not (self.concepts or self.ingredients or self.displays)
+
+    @property
+    def code_system(self) -> str:
+        """The system of the first code; "" without one."""
+        coded = (*self.concepts, *(item for item, _ in self.ingredients))
+        return next((c.system for one in coded for c in one.codings if c.code), "")
 
     def resolved(self, doses: Dosage, context: ReadContext) -> Resolution:
-        """What the vocabulary makes of it."""
-        if not self.concepts and not self.ingredients:
+        """What the vocabulary makes of it; words beside the concepts count if these say nothing."""
+        known = self._resolved(self.concepts, doses, context)
+        if self.displays and not _is_known(known):
+            known = self._resolved([*self.concepts, *self.displays], doses, context)
+        if self.hints and not _is_known(known):
+            every = [*self.concepts, *self.displays, *self.hints]
+            hinted = self._resolved(every, doses, context)
+            return hinted if _is_known(hinted) else known
+        return known
+
+    def _resolved(self, concepts: list[Coded], doses: Dosage, context: ReadContext) -> Resolution:
+        if not concepts and not self.ingredients:
             return Resolution()
         product = Product(
-            concepts=tuple(self.concepts),
+            concepts=tuple(concepts),
             ingredients=tuple(self.ingredients),
             routes=doses.routes,
             form=self.form,
@@ -95,6 +114,11 @@ class Medicine(Struct):
             volume_ml=doses.volume_ml,
         )
         return context.vocabulary.resolve(product)
+
+
+def _is_known(found: Resolution) -> bool:
+    fluid = found.saline is not None or found.hypotonic or found.balanced
+    return fluid or bool(found.drugs)
 
 
 def exposure(resource: Resource, context: ReadContext) -> Order | None:
@@ -113,6 +137,18 @@ def exposure(resource: Resource, context: ReadContext) -> Order | None:
 def draft(resource: Resource, context: ReadContext) -> Order:
     """One resource of draftOrders, of any type; a draft without a medication has no drugs."""
     return _order(resource, KINDS.get(kind_of(resource), "other"), context)
+
+
+def _says_nothing(resource: Resource, kind: Kind, medicine: Medicine, known: Resolution) -> bool:
+    """Whether an order has a medication, and neither a code nor a word for it.
+
+    A draft whose medication is still to be chosen has none at all.
+    """
+    said = medicine.concepts or medicine.ingredients or medicine.displays or _is_known(known)
+    if kind != "medication" or medicine.lost or said:
+        return False
+    members = (resource.medication_codeable_concept, resource.medication_reference)
+    return any(one is not None for one in members) or resource.medication not in (UNSET, None)
 
 
 def _was_not_given(resource: Resource) -> bool:
@@ -145,6 +181,8 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         unrecognised=known.unrecognised,
         code_only=known.code_only,
         unread=medicine.unread,
+        unidentified=wanted and (known.code_only or _says_nothing(resource, kind, medicine, known)),
+        code_system=medicine.code_system,
         status=resource.status.strip().lower(),
         intent=resource.intent.strip().lower(),
         start=doses.start or effective_start or authored,
@@ -245,17 +283,23 @@ def medicine_of(order: Resource, index: Index) -> Medicine:
     medicine = Medicine()
     for choice in _choices(order):
         medicine.concepts += _said(choice, choice.concept)
+        _take_names(_pointer(choice), medicine)
         for reference in _references(choice):
             _follow(reference, order, index, medicine, _DEPTH)
     return medicine
 
 
 def _choices(order: Resource) -> Iterator[Choice]:
-    """Where the versions of FHIR name the medication of an order."""
-    yield from listed(order.medication_codeable_concept)
-    yield from listed(order.medication_reference)
-    if order.medication is not UNSET:
-        yield from listed(order.medication)
+    """Where the versions of FHIR name the medication of an order; bare words are a name too."""
+    for member in (
+        order.medication_codeable_concept,
+        order.medication_reference,
+        order.medication,
+    ):
+        if isinstance(member, str):
+            yield Choice(text=member)
+        elif member is not UNSET:
+            yield from listed(member)
 
 
 def _said(*recorded: Concept | None) -> list[Coded]:
@@ -263,12 +307,34 @@ def _said(*recorded: Concept | None) -> list[Coded]:
     return [c for one in recorded if one is not None and (c := concept(one)) is not None]
 
 
-def _references(choice: Choice) -> list[Reference]:
+def _pointer(choice: Choice) -> Reference:
     """The Reference itself, or the one inside an R5 CodeableReference."""
     inner = choice.reference
-    if isinstance(inner, str):
-        inner = Reference(reference=inner, display=choice.display)
-    return [inner] if inner is not None and inner.reference.strip() else []
+    if isinstance(inner, Reference):
+        return inner
+    return Reference(reference=inner or "", display=choice.display, identifier=choice.identifier)
+
+
+def _references(choice: Choice) -> list[Reference]:
+    """The Reference of a choice, if it points anywhere."""
+    pointer = _pointer(choice)
+    return [pointer] if pointer.reference.strip() else []
+
+
+def _take_names(pointer: Reference, medicine: Medicine) -> None:
+    """Keep what a Reference says beside its target: some EHRs name a drug nowhere else."""
+    display = pointer.display.strip()
+    if display:
+        medicine.displays.append(Coded(text=display))
+    named = pointer.identifier
+    if named is None:
+        return
+    value = named.value.strip()
+    if value:
+        code = Coding(system=canonical(named.system.strip()), code=value)
+        medicine.concepts.append(Coded(codings=(code,)))
+        medicine.hints.append(Coded(text=value))
+    medicine.hints += _said(named.type)
 
 
 def _follow(
@@ -285,7 +351,7 @@ def _follow(
     form = first_concept(medication.form) or first_concept(medication.dose_form)
     medicine.form = medicine.form or form
     # Contained resources all lie in the outermost one.
-    outer = holder if target.startswith("#") else medication
+    outer = holder if any(one is medication for one in holder.contained) else medication
     # DSTU2 keeps the ingredients one level deeper.
     for ingredient in (*medication.ingredient, *(medication.product or OldProduct()).ingredient):
         _take(ingredient, outer, index, medicine, depth - 1)
@@ -297,9 +363,6 @@ def _note_lost(reference: Reference, index: Index, medicine: Medicine) -> None:
     name = relative(reference.reference.strip(), index.bases)
     if name.startswith("Medication/"):
         medicine.wanted.append(name)
-    display = reference.display.strip()
-    if display:
-        medicine.concepts.append(Coded(text=display))
 
 
 def _take(
@@ -317,9 +380,11 @@ def _take(
     references = [one for one in (ingredient.item_reference,) if one and one.reference.strip()]
     for reference in (*references, *_references(item)):
         inner = Medicine()
+        _take_names(reference, inner)
         _follow(reference, holder, index, inner, depth)
         medicine.wanted += inner.wanted
-        medicine.ingredients += [(coded, strength) for coded in inner.concepts]
+        named = inner.concepts or inner.displays
+        medicine.ingredients += [(coded, strength) for coded in named]
         medicine.ingredients += inner.ingredients
 
 

@@ -15,7 +15,7 @@ from cds_service.records.fhir_types import NO_PERIOD, Resource, as_resource
 from cds_service.sodium.snapshot import Missing
 
 _ERRORS = frozenset({"error", "fatal"})
-_OLDER_NAMES = {"MedicationRequest": ("MedicationOrder", "MedicationPrescription")}  # DSTU2, DSTU1
+OLDER_NAMES = {"MedicationRequest": ("MedicationOrder", "MedicationPrescription")}  # DSTU2, DSTU1
 _DAY = 10  # "2026-11-21"
 
 
@@ -26,6 +26,13 @@ class Page(Struct, frozen=True, kw_only=True):
     next_link: str | None = None
     total: int | None = None
     whole: bool = True
+
+
+def as_prefetched(value: object) -> Resource | None:
+    """One prefetched value; in an entry {response, resource}, as of old, it is the resource."""
+    read = as_resource(value)
+    wrapped = read is not None and not read.resource_type and read.resource is not None
+    return read.resource if read is not None and wrapped else read
 
 
 def page_of(value: Resource | None, expected: str) -> Page | None:
@@ -71,7 +78,7 @@ def _sorted_out(bundle: Resource) -> tuple[tuple[Resource, ...], bool]:
 def is_expected(resource: Resource, expected: str) -> bool:
     """Whether a resource is of the type that was asked for, under today's name or an older one."""
     kind = resource.resource_type
-    return kind == expected or kind in _OLDER_NAMES.get(expected, ())
+    return kind == expected or kind in OLDER_NAMES.get(expected, ())
 
 
 def without_repeats(resources: Iterable[Resource]) -> tuple[Resource, ...]:
@@ -244,7 +251,7 @@ def judge(asked: Query, value: object) -> Source:
         return _judge_one(asked, asked.identity, value)
     if value is None:
         return Source(state="empty", origin="prefetch")
-    page = page_of(as_resource(value), asked.expected)
+    page = page_of(as_prefetched(value), asked.expected)
     if page is None:
         return Source(state="failed", missing=Missing.FAILED)
     resources = without_repeats(page.resources)
@@ -272,7 +279,7 @@ def _judge_one(asked: Query, identity: str, value: object) -> Source:
     if value is None:
         # The client knows of none although the context names it: a second read would not help.
         return Source(state="empty", origin="prefetch", missing=Missing.FAILED)
-    page = page_of(as_resource(value), asked.expected)
+    page = page_of(as_prefetched(value), asked.expected)
     matches = [r for r in page.resources if r.resource_type == asked.expected] if page else []
     if len(matches) != 1:
         return Source(state="failed", missing=Missing.FAILED)

@@ -9,6 +9,7 @@ from enum import Enum
 
 from msgspec import Struct, field
 
+from cds_service.protocol.references import type_and_id
 from cds_service.records.fhir_types import NO_RESOURCE, Resource, kind_of
 from cds_service.terminology.vocabulary import Vocabulary
 
@@ -76,6 +77,7 @@ class Person(Struct, frozen=True, kw_only=True):
     reference: str  # in its plainest form
     bases: tuple[str, ...] = ()
     urls: frozenset[str] = frozenset()  # fullUrls under which the Patient was sent
+    strangers: frozenset[str] = frozenset()  # fullUrls of whatever else was sent
     identifiers: frozenset[str] = frozenset()
 
     def owner(self, resource: Resource) -> Owner:
@@ -84,6 +86,23 @@ class Person(Struct, frozen=True, kw_only=True):
         if subject is None:
             return Owner.UNNAMED
         return Owner.OURS if self._is_me(subject.reference.strip(), resource) else Owner.FOREIGN
+
+    def drafted_for(self, draft: Resource) -> Owner:
+        """Whose a draft is: an EHR sends the patient's own, so that only another name makes it not.
+
+        The server's own other name in an absolute reference makes no difference.
+        """
+        subject = draft.subject if draft.subject is not None else draft.patient
+        reference = subject.reference.strip() if subject is not None else ""
+        if not reference or self._is_me(reference, draft):
+            return Owner.OURS
+        if reference.startswith("#"):
+            others = identifiers(contained(draft, reference) or NO_RESOURCE)
+            return Owner.FOREIGN if others and self.identifiers else Owner.OURS
+        if reference.casefold().startswith("urn:"):
+            return Owner.FOREIGN if reference in self.strangers else Owner.OURS
+        ours = (("", self.id), ("Patient", self.id))
+        return Owner.OURS if type_and_id(reference) in ours else Owner.FOREIGN
 
     def _is_me(self, reference: str, resource: Resource) -> bool:
         if reference == self.reference:
@@ -106,6 +125,7 @@ def person(
         reference=me,
         bases=bases,
         urls=frozenset(url for url, sent in urls.items() if identity(sent) == me),
+        strangers=frozenset(url for url, sent in urls.items() if identity(sent) != me),
         identifiers=identifiers(resource),
     )
 
@@ -131,9 +151,10 @@ class Index(Struct, frozen=True):
         """What a reference inside `holder` points to; None if it is not at hand."""
         if reference.startswith("#"):
             return contained(holder, reference)
-        if not self.known:
-            return None
-        return self.known.get(reference) or self.known.get(relative(reference, self.bases))
+        name = relative(reference, self.bases)
+        found = self.known.get(reference) or self.known.get(name)
+        # Some write "Medication/m1" for what is contained as "#m1".
+        return found or next((one for one in holder.contained if identity(one) == name != ""), None)
 
 
 class ReadContext(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from functools import cached_property
 from msgspec import UNSET, Struct, field
 
 from cds_service.knowledge.names import Analyte
+from cds_service.records.drafts import SentDraft, choose, draft_of_another
 from cds_service.records.fhir_types import (
     NO_RESOURCE,
     Resource,
@@ -65,12 +66,12 @@ class CallRecords(Struct, frozen=True, kw_only=True, dict=True):
 
     patient_id: str
     now: datetime
-    encounter_id: str | None = None
+    encounter_id: str | None = None  # "": there is one, and its id could not be read
     zone: timedelta | None = None  # the client's offset from UTC
     bases: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
     urls: Mapping[str, Resource] = field(default_factory=dict)
-    drafts: tuple[Resource, ...] = ()
+    drafts: tuple[SentDraft, ...] = ()
     selections: tuple[str, ...] = ()
     bodies: tuple[bytes, ...] = ()
 
@@ -86,7 +87,12 @@ class CallRecords(Struct, frozen=True, kw_only=True, dict=True):
         """Every resource of every source, then the drafts."""
         for source in self.sources.values():
             yield from source.resources
-        yield from self.drafts
+        yield from self.drafted
+
+    @property
+    def drafted(self) -> tuple[Resource, ...]:
+        """The resources among the drafts."""
+        return tuple([sent.resource for sent in self.drafts if sent.resource is not None])
 
 
 def full_urls(bundles: Iterable[Resource | None]) -> dict[str, Resource]:
@@ -123,7 +129,7 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         index=_index(records, me),
         now=records.now,
         zone=records.zone,
-        encounter=f"Encounter/{records.encounter_id}" if records.encounter_id else "",
+        encounter=f"Encounter/{records.encounter_id}" if records.encounter_id is not None else "",
     )
     tally = _Tally(missing=_missing(records, found))
     for source, resources in _bounded(records, tally).items():
@@ -134,7 +140,7 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
     stay = visit(_encounter(records, me, tally), context)
     if stay.assumed:
         tally.missing.setdefault(ENCOUNTER, Missing.FAILED)
-    drafts = _drafts(records, me, context, tally)
+    drafts = choose(records.drafts, records.selections, me, lambda one: draft(one, context))
 
     def read_exposures() -> tuple[Order, ...]:
         orders = [exposure(resource, context) for resource in tally.listed]
@@ -150,8 +156,8 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         problems=tuple(tally.problems),
         encounter_reasons=stay.reasons,
         read_exposures=read_exposures,
-        drafts=drafts,
-        selected=_selected(records.selections, drafts),
+        drafts=drafts.orders,
+        selected=drafts.selected,
         missing=tally.missing,
         dropped_foreign=tally.foreign,
     )
@@ -188,6 +194,11 @@ def order_resource(records: CallRecords, reference: str) -> Mapping[str, object]
     return None
 
 
+def draft_of_another_patient(records: CallRecords) -> int | None:
+    """The place, from 1, of the first draft that names another patient than the context."""
+    return draft_of_another(records.drafts, _me(records))
+
+
 def _me(records: CallRecords) -> Person:
     """The patient of the call, as references may name it."""
     patient = _first(records, "Patient", records.patient_id)
@@ -201,7 +212,7 @@ def _index(records: CallRecords, me: Person) -> Index:
         if me.owner(resource) is not Owner.FOREIGN:
             index.add(resource, url)
     # What lies among the drafts answers first (T-08).
-    every = [*records.drafts, *(one for kind in INDEXED for one in records.by_kind.get(kind, ()))]
+    every = [*records.drafted, *(one for kind in INDEXED for one in records.by_kind.get(kind, ()))]
     for resource in every:
         if me.owner(resource) is not Owner.FOREIGN:
             index.add(resource)
@@ -232,7 +243,7 @@ def _missing(records: CallRecords, patient: Resource | None) -> dict[str, Missin
     missing = {key: s.missing for key, s in records.sources.items() if s.missing is not None}
     if patient is None:
         missing.setdefault(PATIENT, Missing.FAILED)
-    if not records.encounter_id:
+    if records.encounter_id is None:
         missing[ENCOUNTER] = Missing.NOT_APPLICABLE
     return missing
 
@@ -302,30 +313,3 @@ def _has_results_but_no_sodium(records: CallRecords, vocabulary: Vocabulary) -> 
         if lab is not None and lab.analyte == Analyte.SODIUM:
             return False
     return True
-
-
-def _drafts(
-    records: CallRecords, me: Person, context: ReadContext, tally: _Tally
-) -> tuple[Order, ...]:
-    drafts = []
-    for resource in records.drafts[:MAX_RESOURCES]:
-        if kind_of(resource) == "Medication":
-            continue
-        if me.owner(resource) is Owner.FOREIGN:
-            tally.foreign += 1
-        else:
-            drafts.append(draft(resource, context))
-    return tuple(drafts)
-
-
-def _selected(selections: tuple[str, ...], drafts: tuple[Order, ...]) -> tuple[str, ...]:
-    """The drafts that are selected, by "Type/id", or by the bare id if only one draft has it."""
-    names = [draft.reference for draft in drafts if draft.reference]
-    selected: dict[str, None] = {}
-    for selection in selections:
-        matches = {name for name in names if selection in (name, name.partition("/")[2])}
-        if selection in matches:
-            selected[selection] = None
-        elif len(matches) == 1:
-            selected[matches.pop()] = None
-    return tuple(selected)

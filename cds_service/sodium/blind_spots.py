@@ -16,8 +16,9 @@ MEDICINES_UNREAD = (
     "medicines-unread"  # a rule's reason: its question cannot be answered without the list
 )
 PROBLEMS_UNREAD = "problems-unread"
-# "order": the medicine of a selected order; "orders": the call brought none at all.
-Unlooked = Literal["sodium", "medications", "conditions", "order", "orders"]
+# "order": a selected order or its medicine was not read; "unidentified": it was, and its code or
+# name is not known; "orders": the call brought none at all.
+Unlooked = Literal["sodium", "medications", "conditions", "order", "unidentified", "orders"]
 UNREAD = frozenset(Missing) - {Missing.TRUNCATED, Missing.NOT_APPLICABLE, Missing.UNUSABLE}
 
 
@@ -26,7 +27,7 @@ def unlooked(
 ) -> Unlooked | None:
     """Returns what was not read and could have changed the silence of all rules.
 
-    It is None if any rule has spoken. "order" means the medicine of a selected order itself.
+    It is None if any rule has spoken.
     A sodium result that could not be used is also named if the client wants no card of the rules
     that have spoken, so that the answer would be `silent`.
     """
@@ -36,8 +37,11 @@ def unlooked(
     if len(silences) < len(outcomes):
         return None
     snapshot = case.snapshot
-    if any(o.unread for o in snapshot.drafts if o.reference in snapshot.selected):
+    selected = [o for o in snapshot.drafts if o.reference in snapshot.selected]
+    if any(o.unread for o in selected):
         return "order"
+    if any(o.unidentified for o in selected):
+        return "unidentified"
     reasons = {s.reason for s in silences if s.rule not in disabled}
     if MEDICINES_UNREAD in reasons:
         return "medications"

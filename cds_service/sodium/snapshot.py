@@ -97,7 +97,9 @@ class Order(Struct, frozen=True, kw_only=True):
     balanced_volume_ml: Decimal | None = None
     unrecognised: RecordText | None = None  # a medication that nothing could be made of
     code_only: bool = False  # ... because it carries a code and no name
-    unread: bool = False  # ... because the Medication that it points to could not be read
+    unread: bool = False  # ... because it, or what it points to, could not be read
+    unidentified: bool = False  # ... because of code_only, or because it says nothing at all
+    code_system: str = ""  # canonical URI of its first code
     status: str = ""
     intent: str = ""
     start: datetime | None = None  # boundsPeriod.start, else effective, else authoredOn
@@ -155,7 +157,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def unrecognised(self) -> int:
-        """How many orders have a code without a name, or a Medication that could not be read."""
+        """How many orders have a code without a name, or could not be read."""
         return sum(order.code_only or order.unread for order in (*self.exposures, *self.drafts))
 
     def complete(self, *sources: str) -> bool:

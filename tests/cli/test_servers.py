@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.client
 import signal
 import socket
@@ -128,6 +129,19 @@ def test_a_chunked_body_is_counted_and_read(demo: tuple[str, subprocess.Popen[st
         requests.ConnectionError
     ):  # the answer may come before the end of our sending
         assert requests.post(url, data=endless, headers=headers, timeout=10).status_code == 413
+
+
+def test_t42_a_compressed_body_is_read_and_a_bomb_is_refused(
+    demo: tuple[str, subprocess.Popen[str]],
+) -> None:
+    base, _ = demo
+    url = f"{base}/cds-services/hyponatremia-patient-view"
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    call = requests.get(f"{base}/demo/stories/cramps-in-siadh/request", timeout=10).content
+    answer = requests.post(url, data=gzip.compress(call), headers=headers, timeout=10)
+    assert answer.json()["cards"]
+    bomb = gzip.compress(bytes(60_000_000))
+    assert requests.post(url, data=bomb, headers=headers, timeout=10).status_code == 413
 
 
 def test_t77_a_request_hidden_in_another_is_not_answered(

@@ -14,6 +14,7 @@ import pytest
 from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.knowledge.words import Concept, Drug, Lab, OrderWords, Terms
+from cds_service.records.drafts import SentDraft
 from cds_service.records.fhir_types import as_resource, as_resources
 from cds_service.records.prefetch import Source
 from cds_service.records.reader import CallRecords, read_snapshot
@@ -78,7 +79,7 @@ def parts_of() -> Callable[..., CallRecords]:
         }
         complete: dict[str, Any] = {"patient_id": "p", "now": NOW, "sources": given}
         if "drafts" in more:
-            more["drafts"] = as_resources(more["drafts"])
+            more["drafts"] = tuple(SentDraft(one) for one in as_resources(more["drafts"]))
         if "urls" in more:
             more["urls"] = {url: as_resource(value) for url, value in more["urls"].items()}
         return CallRecords(**(complete | more))

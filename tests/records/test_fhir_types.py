@@ -102,7 +102,10 @@ def test_what_is_sound_never_takes_the_slow_way(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("sent", "member", "read"),
     [
-        ({"id": 5}, "id", ""),
+        ({"id": 5}, "id", "5"),
+        ({"id": 5.5}, "id", ""),
+        ({"id": True}, "id", ""),
+        ({"status": 5}, "status", ""),
         ({"status": ["active"]}, "status", ""),
         ({"id": "x" * 1001}, "id", "x" * 1000),
         ({"deceasedBoolean": "true"}, "deceased_boolean", None),

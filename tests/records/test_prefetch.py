@@ -130,7 +130,12 @@ def test_the_newest_results_are_enough_where_the_server_visibly_sorted(
         ([{"resourceType": "Patient", "id": "7"}], "satisfied"),
         (None, "empty"),
         ({"resourceType": "Patient"}, "failed"),
-        ({"resourceType": "Patient", "id": 7}, "failed"),
+        ({"resourceType": "Patient", "id": 7}, "satisfied"),
+        (
+            {"response": {"status": "200"}, "resource": {"resourceType": "Patient", "id": "7"}},
+            "satisfied",
+        ),
+        ({"response": {"status": "404"}}, "failed"),
         (bundle(), "failed"),
         (outcome("error"), "failed"),
         (ONE, "failed"),

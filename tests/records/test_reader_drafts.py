@@ -8,11 +8,20 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cds_service.orders.drafts import stopped
 from cds_service.protocol.wire import encode
-from cds_service.records.reader import CallRecords, order_resource
+from cds_service.records.drafts import SentDraft
+from cds_service.records.fhir_types import as_resource
+from cds_service.records.reader import (
+    CallRecords,
+    draft_of_another_patient,
+    order_resource,
+    read_snapshot,
+)
 from cds_service.sodium.snapshot import Order, Snapshot
+from cds_service.terminology.vocabulary import Vocabulary
 
 Read = Callable[..., Snapshot]
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -21,6 +30,11 @@ SERTRALINE = {
     "coding": [{"system": RXNORM, "code": "312940", "display": "Sertraline 25 MG Oral Tablet"}]
 }
 BASE = "https://ehr.test/fhir"
+URN = "urn:uuid:3f0c1e1e-0000-4000-8000-000000000001"
+EVERY = (
+    *("MedicationRequest/m1", "MedicationRequest/same", "ServiceRequest/same"),
+    *(URN, "MedicationRequest/m5"),
+)
 
 
 def order(**elements: Any) -> dict[str, Any]:
@@ -39,6 +53,19 @@ def order(**elements: Any) -> dict[str, Any]:
 
 def medication(**elements: Any) -> dict[str, Any]:
     return {"resourceType": "Medication", "id": "x", **elements}
+
+
+def bundled(*entries: Any) -> tuple[SentDraft, ...]:
+    """Drafts as entries of a Bundle, each with its fullUrl if it is given as (url, resource)."""
+    pairs = [one if isinstance(one, tuple) else ("", one) for one in entries]
+    return tuple(SentDraft(as_resource(resource), url) for url, resource in pairs)
+
+
+def an_order_set(*members: str) -> dict[str, Any]:
+    """An order set; its first member lies one level deeper."""
+    actions: list[dict[str, Any]] = [{"resource": {"reference": one}} for one in members]
+    first = [{"action": actions[:1]}] if actions else []
+    return {"resourceType": "RequestGroup", "id": "set", "action": [*first, *actions[1:]]}
 
 
 def only(snapshot: Snapshot) -> Order:
@@ -144,31 +171,127 @@ def test_a_draft_that_is_no_medication_is_fine(read: Read, kind: str, read_as: s
     [
         (("MedicationRequest/m1",), ("MedicationRequest/m1",)),
         (("m1",), ("MedicationRequest/m1",)),
-        (("same",), ()),
+        (("MedicationRequest/m1/_history/3",), ("MedicationRequest/m1",)),
+        (("https://elsewhere.test/r4/MedicationRequest/m1",), ("MedicationRequest/m1",)),
+        ((" MedicationRequest/m1 ",), ("MedicationRequest/m1",)),
+        (("MedicationRequest/m1/",), ("MedicationRequest/m1",)),
+        (("MedicationOrder/m1",), ("MedicationRequest/m1",)),
+        (("urn:uuid:m1",), ("MedicationRequest/m1",)),
+        (("same",), ("MedicationRequest/same", "ServiceRequest/same")),
         (("ServiceRequest/same",), ("ServiceRequest/same",)),
-        (("MedicationRequest/unknown",), ()),
         (("m1", "MedicationRequest/m1"), ("MedicationRequest/m1",)),
-        ((), ()),
+        ((URN.upper(),), (URN,)),
+        (("urn:oid:1.2.3",), ("ServiceRequest/same",)),
+        (("https://ehr.test/fhir/MedicationRequest/m5",), ("MedicationRequest/m5",)),
+        # Not every selection leads to a draft: whatever was drafted counts.
+        (("MedicationRequest/unknown",), EVERY),
+        (("MedicationRequest/m1", "MedicationRequest/unknown"), EVERY),
+        (("m1", ""), EVERY),
+        (("ServiceRequest/m1",), EVERY),
+        ((), EVERY),
     ],
 )
-def test_selections_by_reference_or_by_an_id_that_is_unique(
-    read: Read, selections: tuple[str, ...], selected: tuple[str, ...]
+def test_a_selection_is_found_in_any_form_and_else_every_draft_counts(
+    vocabulary: Vocabulary,
+    parts_of: Callable[..., CallRecords],
+    selections: tuple[str, ...],
+    selected: tuple[str, ...],
 ) -> None:
-    drafts = (
+    drafts = bundled(
         order(status="draft"),
         order(id="same", status="draft"),
-        {"resourceType": "ServiceRequest", "id": "same"},
-        order(id=None, status="draft"),
+        ("urn:oid:1.2.3", {"resourceType": "ServiceRequest", "id": "same"}),
+        (URN, order(id=None, status="draft")),
+        ("https://ehr.test/fhir/MedicationRequest/m5", order(id=None, status="draft")),
     )
-    assert read(drafts=drafts, selections=selections).selected == selected
+    parts = replace(parts_of(), drafts=drafts, selections=selections)
+    assert read_snapshot(parts, vocabulary).selected == selected
 
 
-def test_a_draft_of_another_patient_never_counts(read: Read) -> None:
+def test_drafts_that_share_a_name_are_both_read_and_neither_can_be_removed_by_it(
+    read: Read,
+) -> None:
+    drafts = (order(), order(medicationCodeableConcept=HCTZ), order())
+    snapshot = read(drafts=drafts, selections=("MedicationRequest/m1",))
+    assert [names(one) for one in snapshot.drafts] == [["sertraline"], ["hydrochlorothiazide"]]
+    assert snapshot.selected == ("#1", "#2")
+
+
+def test_an_order_set_counts_as_its_members(read: Read) -> None:
+    group = an_order_set("MedicationRequest/m1", "https://ehr.test/fhir/MedicationRequest/m2")
+    drafts = (order(), order(id="m2"), order(id="m3"), group)
+    snapshot = read(drafts=drafts, selections=("RequestGroup/set",))
+    assert set(snapshot.selected) == {
+        *("MedicationRequest/m1", "MedicationRequest/m2", "RequestGroup/set")
+    }
+    assert not any(one.unread for one in snapshot.drafts)
+
+
+@pytest.mark.parametrize("members", [(), ("MedicationRequest/m9",), ("#inside",)])
+def test_an_order_set_whose_orders_did_not_come_was_not_read(
+    read: Read, members: tuple[str, ...]
+) -> None:
+    snapshot = read(drafts=(order(), an_order_set(*members)), selections=("RequestGroup/set",))
+    assert snapshot.selected == ("MedicationRequest/m1", "RequestGroup/set")
+    assert [one.unread for one in snapshot.drafts] == [False, True]
+
+
+def test_a_draft_that_cannot_be_read_keeps_its_place_and_may_be_what_is_selected(
+    vocabulary: Vocabulary, parts_of: Callable[..., CallRecords]
+) -> None:
+    parts = replace(parts_of(), drafts=(SentDraft(None), *bundled(order())))
+    found = read_snapshot(replace(parts, selections=("MedicationRequest/m1",)), vocabulary)
+    assert found.selected == ("MedicationRequest/m1",)
+    lost = read_snapshot(replace(parts, selections=("MedicationRequest/m9",)), vocabulary)
+    assert lost.selected == ("#1", "MedicationRequest/m1")
+    assert [one.unread for one in lost.drafts] == [True, False]
+
+
+def test_a_selected_medicine_without_any_drafted_medicine_was_not_read(read: Read) -> None:
     snapshot = read(
-        drafts=(order(status="draft", subject={"reference": "Patient/q"}),),
+        drafts=({"resourceType": "ServiceRequest", "id": "s"},),
         selections=("MedicationRequest/m1",),
     )
-    assert (snapshot.drafts, snapshot.selected, snapshot.dropped_foreign) == ((), (), 1)
+    assert [one.unread for one in snapshot.drafts] == [False, True]
+    assert snapshot.selected == ("ServiceRequest/s", "#0")
+
+
+def test_what_explains_the_drafts_is_no_order(read: Read) -> None:
+    others = ("Patient", "Practitioner", "Medication", "Coverage", "Encounter")
+    drafts = tuple({"resourceType": kind, "id": "x"} for kind in others)
+    snapshot = read(drafts=(*drafts, order()), selections=())
+    assert snapshot.selected == ("MedicationRequest/m1",)
+
+
+@pytest.mark.parametrize(
+    ("subject", "ours"),
+    [
+        ({"reference": "Patient/p"}, True),
+        ({"reference": "p"}, True),
+        ({"reference": "https://inner-name.test/r4/Patient/p"}, True),
+        ({"reference": "urn:uuid:00000000-0000-4000-8000-000000000009"}, True),
+        ({"identifier": {"system": "urn:mrn", "value": "1"}}, True),
+        ({"display": "A. Patient"}, True),
+        ({}, True),
+        (None, True),
+        ({"reference": "Patient/q"}, False),
+        ({"reference": "q"}, False),
+        ({"reference": "https://ehr.test/fhir/Patient/q"}, False),
+        ({"reference": "Group/p"}, False),
+        ({"reference": "urn:uuid:other"}, False),
+    ],
+)
+def test_a_draft_is_the_patients_unless_it_names_another(
+    read: Read, parts_of: Callable[..., CallRecords], subject: Any, ours: bool
+) -> None:
+    more: dict[str, Any] = {
+        "drafts": (order(id="before"), order(status="draft", subject=subject)),
+        "selections": ("MedicationRequest/m1",),
+        "urls": {"urn:uuid:other": {"resourceType": "Patient", "id": "other"}},
+        "bases": (BASE,),
+    }
+    assert draft_of_another_patient(parts_of(**more)) == (None if ours else 2)
+    assert [one.unread for one in read(**more).drafts] == [False, not ours]
 
 
 def test_a_draft_not_to_give_a_drug_orders_no_drug(read: Read) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cds_service.errors import BadRequest
 from cds_service.orders.drafts import OrderContext, stopped
 from cds_service.protocol.wire import decode, encode
+from cds_service.records.drafts import SentDraft
 from cds_service.records.fhir_types import as_resources
 from cds_service.records.prefetch import Source
 from cds_service.records.reader import (
@@ -261,7 +262,7 @@ def judge(resources: tuple[Any, ...], vocabulary: Vocabulary) -> Snapshot:
         encounter_id="e",
         now=NOW,
         sources={"patient": part, "sodium": part, "medications": part},
-        drafts=read,
+        drafts=tuple(SentDraft(one) for one in read),
         selections=("m", "MedicationRequest/m"),
         bodies=(body,),
     )

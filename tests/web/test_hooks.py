@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -108,7 +111,7 @@ def test_a_delete_names_the_selected_draft(client: FlaskClient, stories: dict[st
         (
             PATIENT_VIEW,
             b"\x1f\x8b",
-            {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            {"Content-Type": "application/json", "Content-Encoding": "br"},
             415,
         ),
         (PATIENT_VIEW, b" " * 2_000_001, {"Content-Type": "application/json"}, 413),
@@ -128,6 +131,57 @@ def test_what_cannot_be_answered_is_refused_with_its_status(
     response = client.post(path, data=body, headers=headers)
     assert response.status_code == status
     issue(response)
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "headers"),
+    [
+        (lambda body: b"\xef\xbb\xbf" + body, {}),
+        (lambda body: body, {"Content-Type": "text/json; charset=utf-8"}),
+        (gzip.compress, {"Content-Encoding": "gzip"}),
+        (gzip.compress, {"Content-Encoding": "X-GZIP"}),
+        (lambda body: gzip.compress(b"\xef\xbb\xbf" + body), {"Content-Encoding": "gzip"}),
+        (lambda body: body, {"Content-Encoding": "identity"}),
+    ],
+    ids=["mark", "text/json", "gzip", "x-gzip", "gzip and mark", "identity"],
+)
+def test_a_body_may_be_wrapped_as_clients_wrap_it(
+    client: FlaskClient,
+    stories: dict[str, Story],
+    wrapped: Callable[[bytes], bytes],
+    headers: dict[str, str],
+) -> None:
+    call = a_call(stories["cramps-in-siadh"])
+    sent = {"Content-Type": "application/json"} | headers
+    response = client.post(PATIENT_VIEW, data=wrapped(json.dumps(call).encode()), headers=sent)
+    assert response.get_json() == client.post(PATIENT_VIEW, json=call).get_json()
+    assert response.get_json()["cards"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (gzip.compress(bytes(60_000_000)), 413, "when it is decompressed"),
+        (gzip.compress(b" " * 1_000_000), 413, "200 times"),
+        (gzip.compress(b"{}")[:-3], 400, "one whole gzip member"),
+        (gzip.compress(b"{}") * 2, 400, "one whole gzip member"),
+        (b"{}", 400, "not valid gzip"),
+        (gzip.compress(b""), 400, "empty"),
+        (gzip.compress(b"{"), 400, "not valid JSON"),
+    ],
+    ids=["bomb", "ratio", "cut", "two members", "plain", "empty", "no JSON"],
+)
+def test_t42_a_compressed_body_is_bounded_and_checked(
+    client: FlaskClient, body: bytes, status: int, words: str
+) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    tracemalloc.start()
+    response = client.post(PATIENT_VIEW, data=body, headers=headers)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert response.status_code == status
+    assert words in issue(response)["details"]["text"]
+    assert peak < 10_000_000, "more was decompressed than the limit of a body"
 
 
 def test_a_wrong_method_says_which_ones_there_are(client: FlaskClient) -> None:

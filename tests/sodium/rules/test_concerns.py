@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from cds_service.demo.stories import default_fixtures_dir
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.records.drafts import SentDraft
 from cds_service.records.fhir_types import as_resources
 from cds_service.records.reader import CallRecords, read_snapshot
 from cds_service.sodium.rules.book import BOOK, can_judge_without_sodium
@@ -123,7 +124,9 @@ def as_read(resource: dict[str, Any]) -> tuple[Order, ...]:
     draft = {**resource, "id": "draft", "subject": {"reference": "Patient/1"}}
     draft |= {"patient": draft["subject"]} if resource["resourceType"] == "NutritionOrder" else {}
     records = CallRecords(
-        patient_id="1", now=datetime(2026, 6, 1, tzinfo=UTC), drafts=as_resources([draft])
+        patient_id="1",
+        now=datetime(2026, 6, 1, tzinfo=UTC),
+        drafts=tuple(SentDraft(one) for one in as_resources([draft])),
     )
     return read_snapshot(records, terms()).drafts
 

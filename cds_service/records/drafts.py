@@ -1,0 +1,201 @@
+"""The draft orders of a call, and which of them are selected: none that came is passed over.
+
+Selections are compared without base, version and case of a urn; an order set counts as its members.
+If not every selection leads to a draft that was read, every draft counts as selected.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cds_service.protocol.references import type_and_id
+from cds_service.records.fhir_types import Resource, kind_of
+from cds_service.records.medications import KINDS
+from cds_service.records.prefetch import OLDER_NAMES
+from cds_service.records.read_context import Owner, Person, identity
+from cds_service.sodium.snapshot import Order
+
+MAX_DRAFTS = 2000  # T-45; what lies beyond counts as one draft that could not be read
+_ORDER_SETS = frozenset({"RequestGroup", "RequestOrchestration"})
+# What an EHR sends beside its drafts so that they can be read by themselves.
+_NO_ORDERS = frozenset(
+    {
+        *("Medication", "Patient", "Practitioner", "PractitionerRole", "Organization", "Location"),
+        *("Coverage", "Encounter", "Condition", "Observation", "Device", "OperationOutcome"),
+    }
+)
+_TODAY = {older: name for name, olders in OLDER_NAMES.items() for older in olders}
+_URN = "urn:"
+
+
+class SentDraft(Struct, frozen=True):
+    """One entry of draftOrders; `resource` is None if nothing in it could be read."""
+
+    resource: Resource | None
+    url: str = ""
+
+
+class Chosen(Struct, frozen=True):
+    """The drafts as orders, and the references of those that are selected."""
+
+    orders: tuple[Order, ...] = ()
+    selected: tuple[str, ...] = ()
+
+
+class _Draft(Struct, frozen=True):
+    """An entry that is an order of this patient, or one that may be (`resource` None)."""
+
+    place: int  # in draftOrders, from 1
+    resource: Resource | None = None
+    own_name: str = ""  # "MedicationRequest/7", or a urn
+    names: frozenset[str] = frozenset()  # by which a selection may call it
+
+
+def sent_drafts(bundle: Resource | None) -> tuple[SentDraft, ...]:
+    """The entries of draftOrders in their order."""
+    entries = bundle.entry if bundle is not None else ()
+    sent = [
+        SentDraft(entry.resource, entry.full_url) if entry is not None else SentDraft(None)
+        for entry in entries[:MAX_DRAFTS]
+    ]
+    return tuple([*sent, SentDraft(None)] if len(entries) > MAX_DRAFTS else sent)
+
+
+def draft_of_another(sent: Sequence[SentDraft], me: Person) -> int | None:
+    """The place, from 1, of the first draft that names another patient."""
+    for place, one in enumerate(sent, 1):
+        resource = one.resource
+        if resource is None or kind_of(resource) in _NO_ORDERS:
+            continue
+        if me.drafted_for(resource) is Owner.FOREIGN:
+            return place
+    return None
+
+
+def choose(
+    sent: Sequence[SentDraft],
+    selections: Sequence[str],
+    me: Person,
+    read: Callable[[Resource], Order],
+) -> Chosen:
+    """Reads the drafts as orders and finds which are selected.
+
+    Each order has a reference of its own: "Type/id" if it alone has that name, else a urn or its
+    place ("#2"), by which no EHR can be asked to remove it.
+    """
+    drafts = list(_drafts(sent, me))
+    if not drafts:
+        return Chosen()
+    by_name: dict[str, list[int]] = {}
+    for at, draft in enumerate(drafts):
+        for name in draft.names:
+            by_name.setdefault(name, []).append(at)
+    selected, lost = _selected(selections, drafts, by_name)
+    orders = _orders(drafts, by_name, read)
+    references = [order.reference for order in orders]
+    chosen = [references[at] for at in selected]
+    if _lost_a_medicine(lost) and not any(order.kind == "medication" for order in orders):
+        nowhere = Order(reference="#0", kind="other", unread=True)
+        return Chosen((*orders, nowhere), (*chosen, nowhere.reference))
+    return Chosen(tuple(orders), tuple(chosen))
+
+
+def _drafts(sent: Sequence[SentDraft], me: Person) -> Iterator[_Draft]:
+    """The entries that are orders or may be; one that came twice counts once."""
+    seen: dict[str, Resource] = {}
+    for place, one in enumerate(sent, 1):
+        resource = one.resource
+        if resource is None or not kind_of(resource):
+            yield _Draft(place)
+        elif kind_of(resource) in _NO_ORDERS:
+            continue
+        elif me.drafted_for(resource) is Owner.FOREIGN:
+            yield _Draft(place)
+        else:
+            own_name = _own_name(resource, one.url)
+            first = seen.setdefault(own_name, resource) if own_name else resource
+            if first is resource or first != resource:
+                yield _Draft(place, resource, own_name, _names(resource, own_name, one.url))
+
+
+def _own_name(resource: Resource, url: str) -> str:
+    """ "Type/id", or a urn for a draft without an id; "" if it has neither."""
+    kind, own = type_and_id(url)
+    if identity(resource) or kind == kind_of(resource):
+        return identity(resource) or f"{kind}/{own}"
+    return _today(url) if url.strip().casefold().startswith(_URN) else ""
+
+
+def _names(resource: Resource, own_name: str, url: str) -> frozenset[str]:
+    """Every name by which a selection or an order set may call a draft."""
+    own = resource.id.strip()
+    names = {_today(own_name), own, _today(url), f"{_URN}uuid:{own}".casefold() if own else ""}
+    return frozenset(names - {""})
+
+
+def _today(reference: str) -> str:
+    """A reference in its plainest form, by today's name of its type; "" if it is none."""
+    text = reference.strip()
+    if text.casefold().startswith(_URN):
+        return text.casefold()
+    kind, own = type_and_id(text)
+    return f"{_TODAY.get(kind, kind)}/{own}" if kind else own
+
+
+def _selected(
+    selections: Sequence[str], drafts: Sequence[_Draft], by_name: dict[str, list[int]]
+) -> tuple[list[int], list[str]]:
+    """Which drafts are selected, and the names that lead to none: with such a one, all are."""
+    waiting = [_today(selection) for selection in selections] or [""]
+    found: dict[int, None] = {}
+    lost: list[str] = []
+    while waiting:
+        name = waiting.pop(0)
+        hits = by_name.get(name, [])
+        if not hits:
+            lost.append(name)
+        for at in hits:
+            if at not in found:
+                found[at] = None
+                waiting += _members(drafts[at])
+    return ([*range(len(drafts))] if lost else sorted(found)), lost
+
+
+def _members(draft: _Draft) -> list[str]:
+    """The names of the orders in an order set; [""] for a set that names none of its orders."""
+    resource = draft.resource
+    if resource is None or kind_of(resource) not in _ORDER_SETS:
+        return []
+    names, waiting = [], [*resource.action]
+    while waiting:
+        action = waiting.pop()
+        waiting += action.action
+        if action.resource is not None:
+            names.append(_today(action.resource.reference))
+    return names or [""]
+
+
+def _orders(
+    drafts: Sequence[_Draft], by_name: dict[str, list[int]], read: Callable[[Resource], Order]
+) -> list[Order]:
+    """Each draft as an order; a set whose orders did not all come was not read."""
+    count = Counter(draft.own_name for draft in drafts)
+    orders = []
+    for draft in drafts:
+        alone = bool(draft.own_name) and count[draft.own_name] == 1
+        reference = draft.own_name if alone else f"#{draft.place}"
+        if draft.resource is None:
+            orders.append(Order(reference=reference, kind="other", unread=True))
+            continue
+        order = read(draft.resource)
+        unread = order.unread or any(name not in by_name for name in _members(draft))
+        orders.append(replace(order, reference=reference, unread=unread))
+    return orders
+
+
+def _lost_a_medicine(lost: Sequence[str]) -> bool:
+    return any(KINDS.get(name.partition("/")[0]) == "medication" for name in lost)
