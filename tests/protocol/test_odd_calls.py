@@ -24,7 +24,7 @@ from tests.fhir_resources import (
 )
 
 Body = dict[str, Any]
-OPENAPI = Path(__file__).parents[1] / "docs" / "openapi.yaml"
+OPENAPI = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 LOW = (sodium("123"),)
 SALINE = draft(SALINE_3, ml=500)
 PICKED = draft("sertraline")
