@@ -45,7 +45,9 @@ class Settings(BaseSettings):
     secret_file: Path | None = Field(
         None, description="File with the secret for card uuids; empty: made in data_dir"
     )
-    max_body_bytes: int = Field(2_000_000, ge=10_000, description="Largest request body")
+    max_body_bytes: int = Field(
+        2_000_000, ge=10_000, description="Largest request body, also when decompressed"
+    )
     fluid_restriction_resource: Literal["NutritionOrder", "ServiceRequest"] = Field(
         "NutritionOrder", description="Resource of the fluid-restriction suggestion"
     )

@@ -157,8 +157,9 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def unrecognised(self) -> int:
-        """How many orders have a code without a name, or could not be read."""
-        return sum(order.code_only or order.unread for order in (*self.exposures, *self.drafts))
+        """How many orders could not be read, or have neither a name nor a known code."""
+        orders = (*self.exposures, *self.drafts)
+        return sum(order.unread or order.code_only or order.unidentified for order in orders)
 
     def complete(self, *sources: str) -> bool:
         """Whether every one of these sources was read to its end."""

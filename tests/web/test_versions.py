@@ -172,7 +172,7 @@ def test_a_selected_order_whose_medicine_cannot_be_read_is_no_all_clear(
     }
     status, (text,) = answer(client, call(draft))
     assert status == 412
-    assert text.startswith("The selected order points to a Medication")
+    assert text.startswith("A selected order could not be read")
 
 
 def test_a_part_of_the_sodium_results_is_all_clear_only_if_it_reaches_back_newest_first(
