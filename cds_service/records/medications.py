@@ -33,7 +33,7 @@ from cds_service.records.fhir_types import (
 from cds_service.records.read_context import Index, ReadContext, identity, relative
 from cds_service.records.times import moment
 from cds_service.sodium.snapshot import Order
-from cds_service.terminology.systems import canonical
+from cds_service.terminology.codes import canonical
 from cds_service.terminology.types import Coded, Coding, Product, Resolution, Strength
 
 Kind = Literal["medication", "nutrition", "service", "other"]

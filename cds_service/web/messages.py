@@ -45,7 +45,7 @@ def refuse_by_head(request: Request, limit: int) -> None:
 
 def json_body(request: Request, limit: int) -> Any:
     """Returns the decoded JSON body; BodyTooLarge or BadRequest say what is wrong with it."""
-    return decode(raw_body(request, limit).removeprefix(codecs.BOM_UTF8))
+    return decode(raw_body(request, limit))
 
 
 def raw_body(request: Request, limit: int) -> bytes:

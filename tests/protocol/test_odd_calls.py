@@ -106,11 +106,11 @@ def test_the_description_names_every_member_that_is_read() -> None:
 
 def unsigned(cards: list[Resource]) -> list[Resource]:
     """Cards whose suggested orders name no requester: without a user there is none."""
-    for card in (kept := copy.deepcopy(cards)):
-        for suggestion in card.get("suggestions", []):
-            for action in suggestion["actions"]:
-                for signer in ("requester", "orderer"):
-                    action.get("resource", {}).pop(signer, None)
+    kept = copy.deepcopy(cards)
+    suggestions = [one for card in kept for one in card.get("suggestions", [])]
+    for action in [action for one in suggestions for action in one["actions"]]:
+        for signer in ("requester", "orderer"):
+            action.get("resource", {}).pop(signer, None)
     return kept
 
 
