@@ -67,7 +67,11 @@ class MemoryServer:
     def search(self, query: Query) -> Resource:
         """Returns one page of matches as a searchset with `total`, `self` and `next` links."""
         matches = [r for r in self._resources.get(query.type, {}).values() if _matches(r, query)]
-        _sort(matches, query.parameters.get("_sort", ""))
+        order = query.parameters.get("_sort", "")
+        if order.lstrip("-") not in ("", "date", "authoredon", "recorded-date"):
+            raise BadRequest("This server sorts by date only.")
+        if order:
+            matches.sort(key=_date, reverse=order.startswith("-"))
         count = query.number("_count", _PAGE, _LARGEST_PAGE)
         offset = query.number("_offset", 0, len(matches))
         page = matches[offset : offset + count]
@@ -170,13 +174,6 @@ _SEARCHES: dict[str, Callable[[Resource], set[str]]] = {
     "status": lambda resource: {str(resource.get("status"))},
     "_id": lambda resource: {resource["id"]},
 }
-
-
-def _sort(resources: list[Resource], order: str) -> None:
-    if order.lstrip("-") not in ("", "date", "authoredon", "recorded-date"):
-        raise BadRequest("This server sorts by date only.")
-    if order:
-        resources.sort(key=_date, reverse=order.startswith("-"))
 
 
 def _date(resource: Resource) -> str:

@@ -156,19 +156,6 @@ class _Picture:
 
     def parts(self) -> Iterator[Markup]:
         """Yields the drawing from back to front."""
-        yield from self._bands()
-        yield from self._grid()
-        yield from self._time()
-        yield from self._limit()
-        for row, mark in enumerate(self._marks, 1):
-            yield from self._mark(mark, self._base + row * _MARK_ROW)
-        yield from self._values()
-
-    def _y(self, value: float) -> float:
-        share = (value - self._floor) / (self._ceiling - self._floor)
-        return self._base - share * (self._base - _TOP)
-
-    def _bands(self) -> Iterator[Markup]:
         for name, lower, upper in bands(self._plot.limits):
             bottom, top = self._y(max(lower, self._floor)), self._y(max(upper, self._floor))
             height = bottom - top
@@ -176,6 +163,27 @@ class _Picture:
                 yield svg.rect(f"band {name}", self._left, top, self._right - self._left, height)
             if height >= _MARK_ROW:
                 yield svg.text("band-name", self._right + 6, (top + bottom) / 2 + 4, name)
+        yield from self._grid()
+        yield from self._time()
+        yield from self._limit()
+        for row, mark in enumerate(self._marks, 1):
+            yield from self._mark(mark, self._base + row * _MARK_ROW)
+        places = [(self._axis.place(p.at), self._y(p.value), p) for p in self._plot.points]
+        yield svg.polyline("series", [(x, y) for x, y, _ in places])
+        labels = []
+        last = float("inf")  # where the label to the right of this value is
+        for x, y, point in reversed(places):
+            band = band_name(point.value, self._plot.limits).replace(" ", "-")
+            words = f"{point.value:g} mmol/L, {point.at:%d %b %H:%M}"
+            yield svg.dot(f"dot {band}", x, y, _DOT, words)
+            if last - x >= _LABEL_ROOM:
+                labels.append(self._label(x, y, f"{point.value:g}"))
+                last = x
+        yield from labels
+
+    def _y(self, value: float) -> float:
+        share = (value - self._floor) / (self._ceiling - self._floor)
+        return self._base - share * (self._base - _TOP)
 
     def _grid(self) -> Iterator[Markup]:
         value = self._floor
@@ -232,20 +240,6 @@ class _Picture:
             yield svg.text(f"mark {mark.kind}", right, y, _fitted(mark.label, room))
         else:
             yield svg.text(f"mark {mark.kind} end", left, y, _fitted(mark.label, left))
-
-    def _values(self) -> Iterator[Markup]:
-        places = [(self._axis.place(p.at), self._y(p.value), p) for p in self._plot.points]
-        yield svg.polyline("series", [(x, y) for x, y, _ in places])
-        labels = []
-        last = float("inf")  # where the label to the right of this value is
-        for x, y, point in reversed(places):
-            band = band_name(point.value, self._plot.limits).replace(" ", "-")
-            words = f"{point.value:g} mmol/L, {point.at:%d %b %H:%M}"
-            yield svg.dot(f"dot {band}", x, y, _DOT, words)
-            if last - x >= _LABEL_ROOM:
-                labels.append(self._label(x, y, f"{point.value:g}"))
-                last = x
-        yield from labels
 
     def _label(self, x: float, y: float, words: str) -> Markup:
         """Returns a value above its dot, or below it if the limit is written there."""

@@ -132,15 +132,13 @@ def _shifted(value: Any, offset: timedelta) -> Any:
     if isinstance(value, list):
         return [_shifted(member, offset) for member in value]
     if isinstance(value, str):
-        return _moved(value, offset)
+        if _INSTANT.fullmatch(value):
+            moved = datetime.fromisoformat(value) + offset
+            return moved.isoformat().replace("+00:00", "Z")
+        if _DATE.fullmatch(value):
+            # Floor division: a date stays on the same side of midnight as the instants around it.
+            return (
+                date.fromisoformat(value) + timedelta(days=offset // timedelta(days=1))
+            ).isoformat()
+        return value
     return value
-
-
-def _moved(text: str, offset: timedelta) -> str:
-    if _INSTANT.fullmatch(text):
-        moved = datetime.fromisoformat(text) + offset
-        return moved.isoformat().replace("+00:00", "Z")
-    if _DATE.fullmatch(text):
-        # Floor division: a date stays on the same side of midnight as the instants around it.
-        return (date.fromisoformat(text) + timedelta(days=offset // timedelta(days=1))).isoformat()
-    return text

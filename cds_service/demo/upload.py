@@ -99,7 +99,10 @@ class Upload:
             self.transactions = self._as_transaction(ordered)
         if not self.transactions:
             for resource in ordered:
-                self._put(resource)
+                name = _name(resource)
+                fetched = self._patiently(name, name, Sent("PUT", encode(resource)))
+                if fetched.status not in _OK:
+                    raise UploadError(f"PUT {name}: {_remark_on(fetched)}")
 
     def _refuse_stranger(self, patient: Resource) -> None:
         name = _name(patient)
@@ -127,12 +130,6 @@ class Upload:
         if fetched.status in _REFUSED | _BUSY:
             raise UploadError(f"POST Bundle (transaction): {_remark_on(fetched)}")
         return fetched.status in _OK and _all_taken(_json(fetched), len(entries))
-
-    def _put(self, resource: Resource) -> None:
-        name = _name(resource)
-        fetched = self._patiently(name, name, Sent("PUT", encode(resource)))
-        if fetched.status not in _OK:
-            raise UploadError(f"PUT {name}: {_remark_on(fetched)}")
 
     def _patiently(self, path: str, what: str, sent: Sent | None) -> Fetched:
         """Returns the answer, after more tries if the server is busy or out of reach."""

@@ -6,7 +6,7 @@ import hmac
 import re
 import unicodedata
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from string import Template
 from typing import Any
 
@@ -132,9 +132,9 @@ class Writer:
                 offered[place] = written
         if offered:
             card["suggestions"] = list(offered.values())
-            card["selectionBehavior"] = self._behavior(
-                {finding.suggestions[place].kind for place in offered}
-            )
+            kinds = {finding.suggestions[place].kind for place in offered}
+            excluded = {other for kind in kinds for other in self._words.suggestions[kind].excludes}
+            card["selectionBehavior"] = "at-most-one" if excluded.intersection(kinds) else "any"
         card["overrideReasons"] = [self._override(key) for key in rule.overrides]
         card["links"] = self._links(rule)
         return {name: value for name, value in card.items() if value}
@@ -166,7 +166,11 @@ class Writer:
         why = [(self._phrases.line(finding.rule, line), line.keep) for line in finding.why]
         trend = f"{self._words.card.trend}: {context.trend}" if context.trend else ""
         unchecked = self._unchecked(context)
-        close = self._close(finding.rule)
+        rule_id = finding.rule
+        sources = self._service.rules[rule_id].sources
+        named = ", ".join(self._knowledge.citations[key].short for key in sources)
+        label = self._words.card.basis
+        close = f"\n\n[{label}]({self._basis(rule_id)}): {named}. {self._words.footer}"
         while True:
             reasons = [words for words, _ in why]
             text = self._assembled(do, [trend, *reasons] if trend else reasons, unchecked) + close
@@ -189,12 +193,6 @@ class Writer:
         if reasons[first:]:
             blocks += [[self._words.card.more], reasons[first:]]
         return "\n\n".join("\n".join(block) for block in blocks if block)
-
-    def _close(self, rule_id: str) -> str:
-        sources = self._service.rules[rule_id].sources
-        named = ", ".join(self._knowledge.citations[key].short for key in sources)
-        label = self._words.card.basis
-        return f"\n\n[{label}]({self._basis(rule_id)}): {named}. {self._words.footer}"
 
     def _basis(self, rule_id: str) -> str:
         return f"{self._settings.base_url}/basis#{rule_id}"
@@ -225,10 +223,6 @@ class Writer:
         if suggestion.recommended:
             written["isRecommended"] = True
         return written
-
-    def _behavior(self, kinds: Collection[str]) -> str:
-        excluded = {other for kind in kinds for other in self._words.suggestions[kind].excludes}
-        return "at-most-one" if excluded.intersection(kinds) else "any"
 
     def _override(self, key: str) -> dict[str, str]:
         reason = self._knowledge.overrides[key]

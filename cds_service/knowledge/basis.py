@@ -31,7 +31,7 @@ def basis_text(knowledge: Knowledge) -> str:
     parts = [_HEAD, _contents(knowledge), _reviews(knowledge.reviews), _flags(knowledge)]
     parts += [part for service in in_order(knowledge) for part in _service(service, knowledge)]
     parts += [
-        _shared(knowledge),
+        f"## Lines that several cards share\n\n{_list(knowledge.words.lines)}",
         _suggestions(knowledge),
         _numbers(knowledge),
         _citations(knowledge),
@@ -109,10 +109,6 @@ def _cited(citation: Citation) -> str:
         else f"{citation.short}, {citation.year}"
     )
     return f"[{short}]({citation.url})" if citation.url else short
-
-
-def _shared(knowledge: Knowledge) -> str:
-    return f"## Lines that several cards share\n\n{_list(knowledge.words.lines)}"
 
 
 def _suggestions(knowledge: Knowledge) -> str:

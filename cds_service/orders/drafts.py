@@ -108,7 +108,13 @@ class Orders(Struct, frozen=True, dict=True):
     ) -> list[dict[str, Any]]:
         match action:
             case DraftLabs():
-                return self._labs(action, context, description)
+                found = []
+                for analyte in action.analytes:
+                    title = self.labs[analyte].title
+                    alone = len(action.analytes) == 1 and title.lower() in description.lower()
+                    said = description if alone else f"{description}: {title}"
+                    found += _create(self.lab(analyte, action, context), said)
+                return found
             case DraftOrder():
                 return _create(self.order(action, context), description)
             case RemoveDraft():
@@ -131,17 +137,6 @@ class Orders(Struct, frozen=True, dict=True):
                     if copy
                     else []
                 )
-
-    def _labs(
-        self, action: DraftLabs, context: OrderContext, description: str
-    ) -> list[dict[str, Any]]:
-        found = []
-        for analyte in action.analytes:
-            title = self.labs[analyte].title
-            alone = len(action.analytes) == 1 and title.lower() in description.lower()
-            said = description if alone else f"{description}: {title}"
-            found += _create(self.lab(analyte, action, context), said)
-        return found
 
     def lab(self, analyte: str, action: DraftLabs, context: OrderContext) -> dict[str, Any]:
         """A draft ServiceRequest for one laboratory test."""
@@ -168,7 +163,30 @@ class Orders(Struct, frozen=True, dict=True):
             return {}
         instruction = Template(words.instruction).substitute(amount=action.amount)
         if isinstance(words, DrugTemplate):
-            return self._drug(words, amount, instruction, context)
+            days = {"value": words.supply_days, "unit": "days", "system": UCUM, "code": "d"}
+            repeat = {
+                "boundsDuration": days,
+                "frequency": words.frequency,
+                "period": words.period_days,
+                "periodUnit": "d",
+            }
+            return {
+                "resourceType": "MedicationRequest",
+                "status": "draft",
+                "intent": "order",
+                "medicationCodeableConcept": _concept(words.medication, words.medication.display),
+                **context.asked_by,
+                "authoredOn": context.written,
+                "reasonCode": [_concept(words.reason)],
+                "dosageInstruction": [
+                    {
+                        "text": instruction,
+                        "timing": {"repeat": repeat},
+                        "doseAndRate": [{"doseQuantity": amount}],
+                    }
+                ],
+                "dispenseRequest": {"expectedSupplyDuration": days},
+            }
         return self._diet(words, amount, instruction, context)
 
     def _diet(
@@ -206,39 +224,6 @@ class Orders(Struct, frozen=True, dict=True):
             },
         }
 
-    def _drug(
-        self,
-        words: DrugTemplate,
-        dose: dict[str, Any],
-        instruction: str,
-        context: OrderContext,
-    ) -> dict[str, Any]:
-        """A MedicationRequest, its whole dose in words as well."""
-        days = {"value": words.supply_days, "unit": "days", "system": UCUM, "code": "d"}
-        repeat = {
-            "boundsDuration": days,
-            "frequency": words.frequency,
-            "period": words.period_days,
-            "periodUnit": "d",
-        }
-        return {
-            "resourceType": "MedicationRequest",
-            "status": "draft",
-            "intent": "order",
-            "medicationCodeableConcept": _concept(words.medication, words.medication.display),
-            **context.asked_by,
-            "authoredOn": context.written,
-            "reasonCode": [_concept(words.reason)],
-            "dosageInstruction": [
-                {
-                    "text": instruction,
-                    "timing": {"repeat": repeat},
-                    "doseAndRate": [{"doseQuantity": dose}],
-                }
-            ],
-            "dispenseRequest": {"expectedSupplyDuration": days},
-        }
-
 
 def orders(words: OrderWords, labs: Mapping[str, Lab], now: datetime) -> Orders:
     """All templates, validated with sample ids; KnowledgeError names the one that fails.
@@ -252,7 +237,13 @@ def orders(words: OrderWords, labs: Mapping[str, Lab], now: datetime) -> Orders:
     drafts = sample_drafts(built, now)
     if not r4b.known_valid(drafts):
         for draft in drafts:
-            _check(draft)
+            kind = draft.get("resourceType", "an order")
+            try:
+                r4b.validate(draft)
+            except (KeyError, ValueError) as error:
+                raise KnowledgeError(
+                    f"knowledge/orders.toml: {kind} is not valid FHIR R4: {error}"
+                ) from None
     return built
 
 
@@ -276,16 +267,6 @@ def _samples(now: datetime) -> list[OrderContext]:
     full = OrderContext(patient_id="p", now=now, encounter_id="e", practitioner="Practitioner/u")
     as_service = OrderContext(patient_id="p", now=now, fluid_order="ServiceRequest")
     return [full, as_service]
-
-
-def _check(draft: dict[str, Any]) -> None:
-    kind = draft.get("resourceType", "an order")
-    try:
-        r4b.validate(draft)
-    except (KeyError, ValueError) as error:
-        raise KnowledgeError(
-            f"knowledge/orders.toml: {kind} is not valid FHIR R4: {error}"
-        ) from None
 
 
 def _who(context: OrderContext, patient: str, signer: str) -> dict[str, Any]:

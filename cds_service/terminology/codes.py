@@ -157,7 +157,17 @@ class CodeIndex:
             )
             return CodeMatch(tuple(known), several, step=f"code {code}")
         if system == ATC:
-            return self._by_prefix(code)
+            found = [
+                name
+                for length in range(1, len(code) + 1)
+                for name in self._atc.get(code[:length], ())
+                if not code.startswith(self._atc_excluded.get(name, ("!",)))
+            ]
+            return CodeMatch(
+                tuple(dict.fromkeys(found)),
+                bool(found),
+                step=f"ATC group of {code}" if found else "",
+            )
         if system == RXNORM and (indexed := self._products.get(code)):
             return CodeMatch(
                 indexed.ingredients,
@@ -166,17 +176,6 @@ class CodeIndex:
                 f"RxNorm index {code}",
             )
         return CodeMatch()
-
-    def _by_prefix(self, code: str) -> CodeMatch:
-        found = [
-            name
-            for length in range(1, len(code) + 1)
-            for name in self._atc.get(code[:length], ())
-            if not code.startswith(self._atc_excluded.get(name, ("!",)))
-        ]
-        return CodeMatch(
-            tuple(dict.fromkeys(found)), bool(found), step=f"ATC group of {code}" if found else ""
-        )
 
 
 # ---- laboratory tests

@@ -152,11 +152,6 @@ def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
             do=["stop-if-incapacitating", "kidney-and-potassium"],
             why=["cramps-recorded"],
         )
-    return _hold_diuretic(case, order, drug)
-
-
-def _hold_diuretic(case: Case, order: Order, drug: DrugMatch) -> Finding:
-    """Returns the card in low sodium; it keeps the order in heart failure and into a vein."""
     offer = [sodium_today()]
     if may_remove(case) and not heart_failure(case) and order.route != "iv":
         offer.insert(0, remove(order, drug.name))

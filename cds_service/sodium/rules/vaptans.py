@@ -126,7 +126,13 @@ def duration(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     limits = case.limits
     is_conivaptan = vaptan.name == DrugName.CONIVAPTAN
     longest = limits.conivaptan_days_max if is_conivaptan else limits.tolvaptan_days_max
-    course = _course_days(case, order, vaptan)
+    spans = [order.duration_days] if order.duration_days is not None else []
+    if order.start and order.end:
+        spans.append(Decimal((order.end - order.start) // DAY))
+    exposure = taken(case, vaptan)
+    if exposure and exposure.since:
+        spans.append(Decimal((case.snapshot.now - exposure.since) // DAY))
+    course = max(spans) if spans else None
     if course is None:
         skip("duration-unknown")
     require(course > ratio(longest, DAY), "short-enough", days=course)
@@ -138,17 +144,6 @@ def duration(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
         do=[line("limit-course", limit=in_days(longest))],
         why=["label-liver-injury" if vaptan.name == DrugName.TOLVAPTAN else "label-days"],
     )
-
-
-def _course_days(case: Case, order: Order, vaptan: DrugMatch) -> Decimal | None:
-    """Returns the longest of ordered duration, ordered period, and days already taken."""
-    spans = [order.duration_days] if order.duration_days is not None else []
-    if order.start and order.end:
-        spans.append(Decimal((order.end - order.start) // DAY))
-    exposure = taken(case, vaptan)
-    if exposure and exposure.since:
-        spans.append(Decimal((case.snapshot.now - exposure.since) // DAY))
-    return max(spans) if spans else None
 
 
 @order_rule("OS-VAP-NONE", vaptan_of, otherwise="no-vaptan")
