@@ -115,7 +115,7 @@ class Writer:
         self._profile = profile
 
     def card(self, finding: Finding, context: CardContext, actions: ActionWriter) -> dict[str, Any]:
-        """One card, complete but for the last check of `protocol.card`."""
+        """Returns one card, complete but for the last check of `protocol.card`."""
         rule = self._service.rules[finding.rule]
         card_id = self._uuid(finding, context)
         card: dict[str, Any] = {
@@ -157,7 +157,7 @@ class Writer:
         return " ".join(sentences)
 
     def _detail(self, finding: Finding, context: CardContext) -> str:
-        """What to do, why, what was not checked; then the way to the basis.
+        """Returns what to do, why, what was not checked; then the way to the basis.
 
         Lines of `why` are left out from the end until the text is short enough.
         """

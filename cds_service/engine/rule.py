@@ -51,12 +51,12 @@ class Skip(Exception):  # it is no error
 
 
 def skip(reason: str, **facts: Fact | Decimal) -> NoReturn:
-    """End the rule without a card; `reason` is a key of `silence` in hooks/."""
+    """Ends the rule without a card; `reason` is a key of `silence` in hooks/."""
     raise Skip(reason, _shown(facts))
 
 
 def require(holds: object, reason: str, **facts: Fact | Decimal) -> None:
-    """End the rule with this reason unless the condition holds."""
+    """Ends the rule with this reason unless the condition holds."""
     if not holds:
         raise Skip(reason, _shown(facts))
 
@@ -79,7 +79,7 @@ class RuleBook(Generic[C, O]):
         self._finish = finish  # adds what each card about an order of this domain says
 
     def chart_rule(self, rule: str) -> Callable[[Callable[[C], Finding]], ChartJudge[C]]:
-        """Declare a rule about the patient's chart."""
+        """Declares a rule about the patient's chart."""
 
         def declare(judge: Callable[[C], Finding]) -> ChartJudge[C]:
             @wraps(judge)
@@ -103,7 +103,7 @@ class RuleBook(Generic[C, O]):
         without_sodium: bool = False,
         names_missing_sodium: bool = False,
     ) -> Callable[[Callable[[C, O, S], Finding]], Callable[[C, O], Outcome]]:
-        """Declare a rule about a selected order.
+        """Declares a rule about a selected order.
 
         `subject` takes from the order what the rule is about, for example its vaptan. If the order
         holds none, the rule is silent with the reason `otherwise`; a subject may also skip with a
@@ -149,7 +149,7 @@ def card(
     more_facts: Mapping[str, Fact | Decimal] = MappingProxyType({}),
     **facts: Fact | Decimal,
 ) -> Finding:
-    """Return what a card says: `do` and `why` are lines of hooks/, `offer` its buttons.
+    """Returns what a card says: `do` and `why` are lines of hooks/, `offer` its buttons.
 
     `facts` fill the summary's $names; a name that Python or this function uses takes a trailing
     underscore (`why_` fills $why). `drugs` are named on the card and are part of its uuid; a card
@@ -172,7 +172,7 @@ def card(
 
 
 def line(key: str, *, keep: bool = False, **facts: Fact | Decimal) -> Line:
-    """Return one line of a card with what fills its $names; a `keep` line is never cut."""
+    """Returns one line of a card with what fills its $names; a `keep` line is never cut."""
     return Line(key, _shown(facts), keep)
 
 

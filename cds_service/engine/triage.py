@@ -75,7 +75,7 @@ def _slot_place(group: tuple[str, Slot]) -> int:
 
 
 def _merged(findings: list[Finding], rules: Mapping[str, RuleWords]) -> Finding:
-    """The first critical finding, or else the first, with the others as its bullets."""
+    """Returns the first critical finding, or else the first, with the others as its bullets."""
     lead = next((f for f in findings if f.indicator == "critical"), findings[0])
     held_back = rules[lead.rule].holds_back
     others = [f for f in findings if f is not lead and f.rule not in held_back]
@@ -100,7 +100,7 @@ def _is_critical(card: Finding) -> bool:
 
 
 def _only_labs(card: Finding) -> Finding:
-    """The card with laboratory orders as its only buttons, for a patient of unknown age (M15)."""
+    """Returns the card with laboratory orders as its only buttons (M15)."""
     return replace(card, suggestions=tuple(s for s in card.suggestions if _drafts_labs(s)))
 
 

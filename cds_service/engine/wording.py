@@ -98,5 +98,5 @@ def day_name(local: datetime, today: datetime) -> str:
 
 
 def joined(table: str, keys: Iterable[str]) -> str:
-    """Return keys of one table of words.toml as one fact, as in "symptom:coma|symptom:seizure"."""
+    """Returns keys of one table of words.toml as one fact, as in "symptom:coma|symptom:seizure"."""
     return "|".join(f"{table}:{key}" for key in keys)

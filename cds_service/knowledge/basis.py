@@ -27,7 +27,7 @@ for what a card fills in from the record.
 
 
 def basis_text(knowledge: Knowledge) -> str:
-    """The whole document; the same knowledge always gives the same text."""
+    """Returns the whole document; the same knowledge always gives the same text."""
     parts = [_HEAD, _contents(knowledge), _reviews(knowledge.reviews), _flags(knowledge)]
     parts += [part for service in in_order(knowledge) for part in _service(service, knowledge)]
     parts += [
@@ -51,7 +51,7 @@ def in_order(knowledge: Knowledge) -> list[Service]:
 
 
 def review_rows(reviews: Reviews) -> list[tuple[str, str]]:
-    """Every file of hooks/ with the state of its signature, in words."""
+    """Returns every file of hooks/ with the state of its signature, in words."""
     states = {
         name: f"signed by {r.name}, {r.role}, {r.date:%Y-%m-%d}"
         for name, r in reviews.signed.items()
@@ -88,7 +88,7 @@ def _service(service: Service, knowledge: Knowledge) -> Iterator[str]:
 
 
 def _rule(rule: str, words: RuleWords, knowledge: Knowledge) -> str:
-    """One rule: when, the card's words, why it stays silent, and what it rests on."""
+    """Returns one rule: when, the card's words, why it stays silent, and what it rests on."""
     indicators = ", ".join(words.indicators)
     parts = [
         f"### {rule}: {knowledge.topics[words.topic]}\n",
@@ -181,13 +181,13 @@ _ENTRY = re.compile(r"^#+ (.+)\n\n", re.MULTILINE)
 
 
 def anchor(code: str) -> str:
-    """The anchor of a code's heading, as GitHub makes it."""
+    """Returns the anchor of a code's heading, as GitHub makes it."""
     return code.lower().replace(".", "").replace(" ", "-")
 
 
 @cache
 def decisions_text() -> str:
-    """The document: it lies inside an installed package, and beside it in a checkout."""
+    """Returns the document: it lies inside an installed package, and beside it in a checkout."""
     package = Path(__file__).parents[1]
     bundled = package / "docs" / f"{NAME}.md"
     path = bundled if bundled.is_file() else package.parent / "docs" / f"{NAME}.md"
@@ -196,14 +196,14 @@ def decisions_text() -> str:
 
 @cache
 def entries() -> Mapping[str, str]:
-    """Each code with the text below its heading."""
+    """Returns each code with the text below its heading."""
     parts = _ENTRY.split(decisions_text())
     found = zip(parts[1::2], parts[2::2], strict=True)
     return {heading: text for heading, text in found if CODE.fullmatch(heading)}
 
 
 def linked(text: str, link: Callable[[str, str], str]) -> str:
-    """The text with `link(code, anchor)` in place of each code that has an entry."""
+    """Returns the text with `link(code, anchor)` in place of each code that has an entry."""
 
     def told(found: re.Match[str]) -> str:
         return link(found[0], anchor(found[0])) if found[0] in entries() else found[0]

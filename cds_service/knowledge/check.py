@@ -37,7 +37,7 @@ _TOPIC = re.compile(r"[A-Za-z0-9]{1,100}")  # Epic: letters and digits only, at 
 
 
 def check_references(knowledge: Knowledge) -> None:
-    """Raise KnowledgeError at the first name that leads nowhere; it names file and key."""
+    """Raises KnowledgeError at the first name that leads nowhere; it names file and key."""
     for problem in _problems(knowledge):
         raise KnowledgeError(problem)
 
@@ -134,7 +134,7 @@ def _limit_problems(limits: Limits) -> Iterator[str]:
 
 
 def _set_problems(knowledge: Knowledge) -> Iterator[str]:
-    """Each member of a concept set is in the file that the kind of the set names."""
+    """Returns each member of a concept set is in the file that the kind of the set names."""
     terms = knowledge.terms
     tables: dict[type[ConceptSet], tuple[str, Collection[str]]] = {
         ProblemSet: ("problem", terms.concepts),

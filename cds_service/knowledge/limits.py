@@ -57,7 +57,7 @@ class Threshold(Cited, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return self.cited_under(profile).value
 
     def limit_under(self, profile: str) -> Decimal | timedelta:
-        """The number that this profile uses, as a timedelta if it is a time."""
+        """Returns the number that this profile uses, as a timedelta if it is a time."""
         number = self.under(profile)
         unit = TIMES.get(self.unit)
         return number if unit is None else float(number) * unit

@@ -192,7 +192,7 @@ def _whole(texts: Mapping[str, str], name: str, wanted: type[T]) -> T:
 
 
 def _tables(texts: Mapping[str, str], name: str, wanted: type[T]) -> dict[str, T]:
-    """One object per table, so that a message can name the table."""
+    """Returns one object per table, so that a message can name the table."""
     tables = {}
     for key, table in _parse(texts, name).items():
         place = f"{name}: [{key}]"
@@ -249,7 +249,7 @@ def _services(
 
 
 def _code_lists(terms: Terms) -> dict[str, str]:
-    """The codes that each Observation prefetch asks for, as a FHIR token list."""
+    """Returns the codes that each Observation prefetch asks for, as a FHIR token list."""
     lists: dict[str, list[str]] = {}
     for lab in terms.labs.values():
         if lab.prefetch:

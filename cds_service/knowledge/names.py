@@ -151,11 +151,11 @@ class ConceptSet(Struct, frozen=True, forbid_unknown_fields=True):
     why: str
 
     def __contains__(self, name: object) -> bool:
-        """Return whether the name is a member."""
+        """Returns whether the name is a member."""
         return name in self.members
 
     def among(self, names: frozenset[str]) -> tuple[str, ...]:
-        """Return the members that are among these names, in the order of the file."""
+        """Returns the members that are among these names, in the order of the file."""
         return tuple(m for m in self.members if m in names)
 
 

@@ -31,12 +31,12 @@ class Reviews(Struct, frozen=True):
 
 
 def text_sha256(text: str) -> str:
-    """What a reviewer signs: the SHA-256 of the file's text."""
+    """Returns what a reviewer signs: the SHA-256 of the file's text."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def review_state(texts: Mapping[str, str]) -> Reviews:
-    """Compare the signatures of reviewed.toml with the files as they are."""
+    """Compares the signatures of reviewed.toml with the files as they are."""
     table = _signatures(texts.get(REVIEWED, ""))
     files = [name for name in texts if name != REVIEWED]
     for name in sorted(set(table) - set(files)):

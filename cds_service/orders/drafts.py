@@ -90,7 +90,7 @@ class Orders(Struct, frozen=True, dict=True):
     def actions_for(
         self, suggestion: Suggestion, context: OrderContext, description: str
     ) -> list[dict[str, Any]]:
-        """The CDS Hooks actions of one suggestion; empty if one of them cannot be written.
+        """Returns the CDS Hooks actions of one suggestion; empty if one of them cannot be written.
 
         `description` is shown for each action; of several laboratory tests each adds its name.
         Raises LookupError for an analyte that labs.toml gives no order code.
@@ -139,7 +139,7 @@ class Orders(Struct, frozen=True, dict=True):
                 )
 
     def lab(self, analyte: str, action: DraftLabs, context: OrderContext) -> dict[str, Any]:
-        """A draft ServiceRequest for one laboratory test."""
+        """Returns a draft ServiceRequest for one laboratory test."""
         request: dict[str, Any] = {
             "resourceType": "ServiceRequest",
             "status": "draft",
@@ -196,7 +196,7 @@ class Orders(Struct, frozen=True, dict=True):
         instruction: str,
         context: OrderContext,
     ) -> dict[str, Any]:
-        """A NutritionOrder, or a ServiceRequest if the client wants that."""
+        """Returns a NutritionOrder, or a ServiceRequest if the client wants that."""
         if context.fluid_order == "ServiceRequest":
             return {
                 "resourceType": "ServiceRequest",
@@ -226,7 +226,7 @@ class Orders(Struct, frozen=True, dict=True):
 
 
 def orders(words: OrderWords, labs: Mapping[str, Lab], now: datetime) -> Orders:
-    """All templates, validated with sample ids; KnowledgeError names the one that fails.
+    """Returns all templates, validated with sample ids; KnowledgeError names the one that fails.
 
     Drafts that were validated before, byte for byte, are not validated again.
     """
@@ -248,7 +248,7 @@ def orders(words: OrderWords, labs: Mapping[str, Lab], now: datetime) -> Orders:
 
 
 def sample_drafts(built: Orders, now: datetime) -> list[dict[str, Any]]:
-    """One draft of each template, with all that a call may fill in and with as little as it may."""
+    """Returns a draft of each template, once with all that a call may fill in, once with least."""
     drafts = []
     for sample in _samples(now):
         drafts += [
@@ -270,7 +270,7 @@ def _samples(now: datetime) -> list[OrderContext]:
 
 
 def _who(context: OrderContext, patient: str, signer: str) -> dict[str, Any]:
-    """The references of one call; a user who may not sign orders is left out."""
+    """Returns the references of one call; a user who may not sign orders is left out."""
     found: dict[str, Any] = {patient: {"reference": f"Patient/{context.patient_id}"}}
     if context.encounter_id is not None:
         found["encounter"] = {"reference": f"Encounter/{context.encounter_id}"}
@@ -293,7 +293,7 @@ def _concept(term: Term, words: str = "") -> dict[str, Any]:
 
 
 def _quantity(value: str, unit: str, code: str) -> dict[str, Any]:
-    """A quantity in UCUM; empty where the value is not a plain number."""
+    """Returns a quantity in UCUM; empty where the value is not a plain number."""
     if _AMOUNT.fullmatch(value) is None:
         return {}
     number = Decimal(value)
@@ -332,7 +332,7 @@ _MAX_DEPTH = 16
 def stopped(
     order: Mapping[str, object], reason: str, bases: tuple[str, ...] = ()
 ) -> dict[str, object] | None:
-    """A copy of an active MedicationRequest with the status "stopped" and the reason.
+    """Returns a copy of an active MedicationRequest with the status "stopped" and the reason.
 
     None if the order is not valid R4, holds a string that is not safe to echo, or has an empty
     member, which no card may have. The narrative is left out: it would still call the order active.

@@ -44,7 +44,7 @@ def digest(drafts: Iterable[Mapping[str, Any]]) -> str:
 
 
 def validate(resource: Mapping[str, object]) -> None:
-    """Raise ValueError if it is not valid R4, KeyError if it is of no kind that we send.
+    """Raises ValueError if it is not valid R4, KeyError if it is of no kind that we send.
 
     On JSON that no server should send, the model raises more than that.
     """
@@ -52,7 +52,7 @@ def validate(resource: Mapping[str, object]) -> None:
 
 
 def load_for_stops() -> None:
-    """Import what a stop will need; a thread does so beside the first calls."""
+    """Imports what a stop will need; a thread does so beside the first calls."""
     validate(_SOME_ORDER)
 
 

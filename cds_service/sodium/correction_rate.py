@@ -131,7 +131,7 @@ class SodiumRises(Struct, frozen=True, dict=True):
         return tuple(map(drawn, self.samples))
 
     def since(self, moment: datetime) -> tuple[Sample, ...]:
-        """The samples of this moment and later."""
+        """Returns the samples of this moment and later."""
         return self.samples[bisect_left(self.times, moment) :]
 
     def to(self, end: Sample) -> Iterator[RatePair]:
@@ -172,7 +172,7 @@ class SodiumRises(Struct, frozen=True, dict=True):
             yield self._pair((before, end), before.at, "average")
 
     def change(self, start: Sample, end: Sample) -> RatePair:
-        """The measured change between two samples."""
+        """Returns the measured change between two samples."""
         return RatePair(
             base=start.value,
             rise=(end.value - start.value).quantize(THOUSANDTH),
@@ -289,6 +289,11 @@ class Verdict(Struct, frozen=True, kw_only=True):
     present: bool = True  # False: an earlier endpoint
 
     @property
+    def is_believed_over(self) -> bool:
+        """Whether the rise is above its limit and no implausible jump."""
+        return self.over and self.level is not None and self.variant != "jump"
+
+    @property
     def rank(self) -> tuple[int, bool, int, bool, Decimal]:
         """By level, then the present, the plain 24 h pair, over before near, the larger rise."""
         return (
@@ -393,7 +398,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         return verdicts
 
     def _kind(self, start: Sample) -> Hashable:
-        """What a verdict takes from a base apart from its value.
+        """Returns what a verdict takes from a base apart from its value.
 
         A base with high glucose has a kind of its own, because its value may be corrected.
         """
@@ -413,7 +418,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         )
 
     def judge(self, pair: RatePair) -> Verdict:
-        """The pair's level by its own base, rise and modifiers (M10 b, c)."""
+        """Returns the pair's level by its own base, rise and modifiers (M10 b, c)."""
         limit = self.limit_of(pair)
         rise = pair.per_day if pair.window == "average" else pair.rise
         over = rise > limit
@@ -430,7 +435,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         return Verdict(pair=pair, limit=limit, level=level, over=over, variant=variant, notes=notes)
 
     def later(self, verdict: Verdict) -> Verdict:
-        """What remains of a rise that ended before the last sample (M10 d)."""
+        """Returns what remains of a rise that ended before the last sample (M10 d)."""
         pair = verdict.pair
         past = replace(verdict, present=False, level=None)
         if verdict.level in (None, "info"):
@@ -448,7 +453,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         return replace(past, level="warning", variant="was")
 
     def limit_of(self, pair: RatePair) -> Decimal:
-        """The limit for this pair; the first day of an episode may have its own (M10 d)."""
+        """Returns the limit for this pair; the first day of an episode may have its own (M10 d)."""
         limits = self.limits
         if pair.window == "two-days":
             return limits.rate_limit_two_days
@@ -497,7 +502,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         return normal_now and pair.base >= limits.rate_recovered_base_from
 
     def _latest_value(self, pair: RatePair) -> Decimal:
-        """The newest sodium on the pair's scale: corrected for glucose if the pair is."""
+        """Returns the newest sodium on the pair's scale: corrected for glucose if the pair is."""
         if pair.end == self.latest:
             return pair.end_value
         glucose = self.rises.glucose.get(self.latest)
@@ -506,7 +511,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         return katz(self.latest.value, glucose, self.limits)
 
     def _notes(self, pair: RatePair) -> tuple[str, ...]:
-        """What a reader must know of the pair: keys of words, in the order of the card."""
+        """Returns what a reader must know of the pair: keys of words, in the order of the card."""
         at_once = self._two_methods_at_once(pair)
         methods = {s.method for s in pair.used}
         statuses = {s.status for s in pair.used}
@@ -555,7 +560,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
 
 
 def rate_view(case: Case) -> RateView:
-    """The verdict on the correction rate (B.0.8, M10); it takes two samples near enough in time."""
+    """Returns the verdict on the correction rate (B.0.8, M10), which takes two samples."""
     limits, now = case.limits, case.snapshot.now
     history = ordered(case.series.samples)
     exact = tuple([s for s in history if s.exact])
@@ -571,41 +576,53 @@ def rate_view(case: Case) -> RateView:
 
     ends = [s for s in dict.fromkeys((last, latest)) if now - s.at <= limits.rate_now_hours]
     recent = rises.since(now - limits.rate_earlier_hours)
-    earlier = [s for s in recent if s not in ends]
     pairs = [pair for end in ends for pair in rises.to(end)]
     present = rules.verdicts(pairs)
-    past = rules.past(earlier)
+    past = rules.past([s for s in recent if s not in ends])
 
-    pairs_now = [pair for pair in pairs if pair.window == "day"]
-    largest = max(pairs_now, key=lambda pair: (pair.rise, pair.start.at), default=None)
-    averages = [average for end in recent for average in rises.average(end)]
+    largest = _largest_in_a_day(pairs)
     jumped_from = unbelieved_change(exact, limits) if last in ends else None
     view = RateView(
-        assessable=bool(pairs_now),
+        assessable=largest is not None,
         now=largest,
         limit=rules.limit_of(largest) if largest else limits.rate_limit_day,
-        average_per_day=averages[-1].per_day if averages else None,
+        average_per_day=_last_average(rises, recent),
         jump=rises.change(jumped_from, last) if jumped_from else None,
-        over_recently=any(v.over and v.level and v.variant != "jump" for v in (*present, *past)),
+        over_recently=any(verdict.is_believed_over for verdict in (*present, *past)),
         latest=latest,
     )
-    shown = [v for v in (*present, *map(rules.later, past)) if v.level]
+    return _with_card(view, [*present, *map(rules.later, past)])
+
+
+def _largest_in_a_day(pairs: Iterable[RatePair]) -> RatePair | None:
+    in_a_day = [pair for pair in pairs if pair.window == "day"]
+    return max(in_a_day, key=lambda pair: (pair.rise, pair.start.at), default=None)
+
+
+def _last_average(rises: SodiumRises, ends: Iterable[Sample]) -> Decimal | None:
+    averages = [average for end in ends for average in rises.average(end)]
+    return averages[-1].per_day if averages else None
+
+
+def _with_card(view: RateView, verdicts: Iterable[Verdict]) -> RateView:
+    """Returns the view with the worst verdict, which is the one that the card takes."""
+    shown = [verdict for verdict in verdicts if verdict.level]
     if not shown:
         return view
-    card = max(shown, key=lambda verdict: verdict.rank)
+    worst = max(shown, key=lambda verdict: verdict.rank)
     return replace(
         view,
-        worst=card.pair,
-        level=card.level,
-        rule="RATE-OVER" if card.over else "RATE-NEAR",
-        variant=card.variant,
-        limit=card.limit,
-        notes=card.notes,
+        worst=worst.pair,
+        level=worst.level,
+        rule="RATE-OVER" if worst.over else "RATE-NEAR",
+        variant=worst.variant,
+        limit=worst.limit,
+        notes=worst.notes,
     )
 
 
 def first_or_lowest(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
-    """The low values that begin an episode or are its lowest so far (M10 d).
+    """Returns the low values that begin an episode or are its lowest so far (M10 d).
 
     A long time without a low value ends an episode.
     """

@@ -105,7 +105,7 @@ def _duration(order: Order) -> timedelta:
 
 
 def _exposure(case: Case, listed: list[tuple[DrugMatch, Order]]) -> Exposure | None:
-    """The exposure to one ingredient, or None if no order of it is active."""
+    """Returns the exposure to one ingredient, or None if no order of it is active."""
     orders = [order for _, order in listed]
     chain = [order for order in orders if case.is_active(order)]
     if not chain:
@@ -137,7 +137,7 @@ def _prolong(
 
 
 def _gap(since: datetime, begin: datetime, order: Order) -> timedelta:
-    """The time without the drug between an earlier order and the start of the chain."""
+    """Returns the time without the drug between an earlier order and the start of the chain."""
     return since - order.end if order.end is not None else since - begin - _duration(order)
 
 
@@ -159,7 +159,7 @@ def _raised(chain: list[Order]) -> datetime | None:
 def _attribution(
     case: Case, drug: DrugMatch, since: datetime | None, raised: datetime | None
 ) -> Attribution | None:
-    """How well the start fits the time of the first low sodium of this run (B.0.7)."""
+    """Returns how well the start fits the time of the first low sodium of this run (B.0.7)."""
     limits, first_low = case.limits, case.first_low
     if drug.tier not in case.sets.lowering_tiers or first_low is None:
         return None

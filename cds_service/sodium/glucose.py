@@ -126,7 +126,7 @@ def pseudo(case: Case) -> Pseudo | None:
 
 
 def _direct(case: Case) -> Sample | None:
-    """The whole-blood sodium that is not low, close in time to a low laboratory value."""
+    """Returns the whole-blood sodium that is not low, close in time to a low laboratory value."""
     candidates = [s for s in (case.series.latest, case.series.other_method) if s is not None]
     low = next((s for s in candidates if s.method == "lab" and case.is_low(s)), None)
     if low is None or not low.exact:
@@ -175,7 +175,7 @@ def _on_mannitol(case: Case) -> bool:
 
 
 def _hints(case: Case) -> tuple[str, ...]:
-    """What can make an indirect measurement read low (M6)."""
+    """Returns what can make an indirect measurement read low (M6)."""
     latest, limits = case.series.latest, case.limits
     if latest is None:
         return ()

@@ -85,7 +85,7 @@ class Problems:
         counts: Callable[[Problem], bool],
         reasons: frozenset[str] = frozenset(),
     ) -> tuple[str, ...]:
-        """The wanted concepts of the problems that count, and those that are a reason."""
+        """Returns the wanted concepts of the problems that count, and those that are a reason."""
         if self._mentioned.isdisjoint(wanted.members):
             return ()
         counted = (problem.concepts for problem in self._problems if counts(problem))
@@ -193,7 +193,7 @@ def _mild(case: Case) -> tuple[str, ...]:
 
 
 def _gcs(case: Case) -> int | None:
-    """The newest Glasgow coma scale total, if it is young enough."""
+    """Returns the newest Glasgow coma scale total, if it is young enough."""
     reading = case.readings.latest(Analyte.GCS, case.limits.severe_symptom_hours)
     if reading is None or not reading.exact or reading.value < LOWEST_GCS:
         return None

@@ -77,7 +77,7 @@ def restriction(case: Case) -> Restriction:
 
 
 def _never(case: Case) -> Iterator[Line]:
-    """Why restriction would do harm at any sodium."""
+    """Returns why restriction would do harm at any sodium."""
     volume, severe = case.volume, case.symptoms.severe
     if volume.status in HARMED:
         evidence = {"evidence": _named(volume.evidence)}
@@ -90,7 +90,7 @@ def _never(case: Case) -> Iterator[Line]:
 
 
 def _vaptan(case: Case) -> str:
-    """The first vaptan that was taken in the last day or is drafted now, or "" (label, N9)."""
+    """Returns the vaptan that was taken in the last day or is drafted, or "" (label, N9)."""
     vaptans = case.sets.vaptans
     taken = taken_within(case, vaptans, case.limits.vaptan_hours)
     drafted = [d.name for o in case.snapshot.drafts for d in o.drugs if d.cls in vaptans]
@@ -149,7 +149,7 @@ def _by_volume(case: Case) -> Iterator[Line]:
 
 
 def _by_sources(case: Case) -> Iterator[Line]:
-    """What was not read in full must not be taken for absent."""
+    """Returns what was not read in full must not be taken for absent."""
     for source in REQUIRED_SOURCES:
         if not case.snapshot.complete(source):
             yield Line(f"withheld-{source}-unread")
@@ -204,7 +204,7 @@ def _too_old(case: Case) -> bool:
 
 
 def _red_flags(case: Case) -> Iterator[Line]:
-    """Each red flag of M9 within 24 h (inpatient) or 7 d (outpatient)."""
+    """Returns each red flag of M9 within 24 h (inpatient) or 7 d (outpatient)."""
     window = _window(case)
     yield from _circulation(case, window)
     yield from _kidney(case, window)
@@ -276,7 +276,7 @@ def _weight(case: Case, window: timedelta) -> Iterator[Line]:
 
 
 def _changes(case: Case, analyte: Analyte, window: timedelta) -> Sequence[tuple[Reading, Reading]]:
-    """Each exact value of the window after each earlier one, as pairs of start and end."""
+    """Returns each exact value of the window after each earlier one, as pairs of start and end."""
     every = [reading for reading in case.readings.all(analyte) if reading.exact]
     ends = [reading for reading in case.readings.within(analyte, window) if reading.exact]
     return [(start, end) for end in ends for start in every if start.at < end.at]
@@ -321,7 +321,7 @@ def _osmotic_diuresis(case: Case) -> bool:
 
 
 def _caveats(case: Case) -> Iterator[str]:
-    """What the label must say was not looked at."""
+    """Returns what the label must say was not looked at."""
     if not case.snapshot.complete("labs"):
         yield "caveat-labs"
     window = _window(case)

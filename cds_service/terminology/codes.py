@@ -49,7 +49,7 @@ _ICD10_CM = re.compile(r"icd[-_ ]?10[-_ ]?cm")
 
 @lru_cache(maxsize=1024)
 def canonical(system: str) -> str:
-    """The canonical URI of a code system; an unknown one comes back trimmed.
+    """Returns the canonical URI of a code system; an unknown one comes back trimmed.
 
     Accepts the OID forms, https, a trailing slash, any case, blanks (`http: //snomed.info/sct`),
     a SNOMED edition or version behind the URI, and local systems that carry ICD in their name.
@@ -143,7 +143,7 @@ class CodeIndex:
                 self._atc.setdefault(code, []).append(name)
 
     def find(self, coding: Coding) -> CodeMatch:
-        """The ingredients of one coding; its system may be spelled in any way."""
+        """Returns the ingredients of one coding; its system may be spelled in any way."""
         system, code = canonical(coding.system), coding.code.strip()
         if system == ATC:
             code = code.upper()
@@ -205,7 +205,7 @@ class LabResolver:
                 self._codes[canonical(system), code.strip()] = LabMatch(analyte)
 
     def unit(self, analyte: str, *recorded: str) -> str:
-        """The first recorded unit that labs.toml knows, else the first that is given (C.1.2)."""
+        """Returns the first unit that labs.toml knows, else the first that is given (C.1.2)."""
         given = [unit for unit in recorded if unit]
         lab = self._labs[analyte]
         return next(

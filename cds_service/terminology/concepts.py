@@ -56,11 +56,11 @@ class ConceptMatcher:
         )
 
     def match(self, coded: Coded) -> frozenset[str]:
-        """The concepts of one CodeableConcept; empty if it is not one of ours."""
+        """Returns the concepts of one CodeableConcept; empty if it is not one of ours."""
         return self.match_with_evidence(coded).concepts
 
     def match_with_evidence(self, coded: Coded) -> ConceptMatch:
-        """The concepts, and whether words alone gave them."""
+        """Returns the concepts, and whether words alone gave them."""
         found: set[str] = set()
         with_text: set[str] = set()
         decided = False
@@ -85,7 +85,7 @@ class ConceptMatcher:
         return ConceptMatch(frozenset(named), by_text=bool(named))
 
     def _named(self, text: Words) -> Iterable[str]:
-        """The concepts that a text names and does not negate."""
+        """Returns the concepts that a text names and does not negate."""
         for hit in self._negation.kept(text, self._phrases.find(text)):
             yield from hit.found
 
@@ -110,7 +110,7 @@ class _Prefixes:
                     self._prefixes.setdefault(code, []).append(key)
 
     def of(self, code: str) -> set[str]:
-        """The concepts of one code without dots, upper case."""
+        """Returns the concepts of one code without dots, upper case."""
         found = set(self._exact.get(code, ()))
         for length in range(1, len(code) + 1):
             found.update(

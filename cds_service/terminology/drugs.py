@@ -59,13 +59,13 @@ class _Findings:
         self.known = False  # something was recognised, even if it was taken back
 
     def add(self, ingredient: str, evidence: Evidence, matched: str = "") -> None:
-        """Keep the strongest evidence for an ingredient."""
+        """Keeps the strongest evidence for an ingredient."""
         before = self.found.get(ingredient)
         if before is None or _STRENGTH[evidence] < _STRENGTH[before[0]]:
             self.found[ingredient] = (evidence, matched)
 
     def add_names(self, match: NameMatch, matched: str) -> None:
-        """Take over what one name says."""
+        """Takes over what one name says."""
         for ingredient, evidence in match.ingredients:
             self.add(ingredient, evidence, matched)
             self.steps.append(f"{evidence}: {ingredient}")
@@ -100,7 +100,7 @@ class DrugResolver:
         }
 
     def resolve(self, product: Product) -> Resolution:
-        """What the order is: ingredients with evidence, saline, route, and what stayed unknown."""
+        """Returns what the order is: ingredients, saline, route, and what stayed unknown."""
         product = self._with_official_names(product)
         findings = self._gather(product)
         place = self._forms.read(product)

@@ -38,7 +38,7 @@ class FormReader:
         self._codes = forms.route_codes
 
     def read(self, product: Product) -> Place:
-        """The place of a whole order; unknown where nothing says it."""
+        """Returns the place of a whole order; unknown where nothing says it."""
         for coded in product.routes:
             for coding in coded.codings:
                 kind = (

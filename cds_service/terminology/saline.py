@@ -54,7 +54,7 @@ class SalineText:
         self._per_mmol = fluids.numbers.gram_per_100_ml_of_one_mmol_per_ml.value
 
     def salt(self, name: Words) -> tuple[SaltHit, ...]:
-        """Where the name speaks of sodium chloride."""
+        """Returns where the name speaks of sodium chloride."""
         return self._salt.find(name)
 
     def is_mixture(self, name: Words) -> bool:
@@ -127,7 +127,7 @@ class SalineText:
         return any(self._unknown_words(words(part)) for part in others)
 
     def _unknown_words(self, name: Words) -> list[int]:
-        """Where words stand that may be the name of a drug."""
+        """Returns where words stand that may be the name of a drug."""
         return [at for at in range(len(name.tokens)) if self._unknown(name, at)]
 
     def _linked(self, name: Words, at: int) -> bool:
@@ -201,7 +201,7 @@ class FluidReader:
         self._per_mmol = numbers.gram_per_100_ml_of_one_mmol_per_ml.value
 
     def read(self, product: Product, place: Place, ingredients: Collection[str]) -> FluidReading:
-        """The fluid in an order; `ingredients` are those recognised in it."""
+        """Returns the fluid in an order; `ingredients` are those recognised in it."""
         names = tuple(words(name) for name in _names(product))
         order = _Order(
             product=product,
@@ -267,7 +267,7 @@ class FluidReader:
         return any(self._text.salt(words(name)) for name in texts_of(item))
 
     def _judge(self, order: _Order, stated: Stated) -> FluidReading:
-        """What a sodium chloride of this strength is in this order."""
+        """Returns what a sodium chloride of this strength is in this order."""
         kind = self._kind(stated)
         if step := self._excluded(order, kind):
             return FluidReading(is_salt=True, step=step)
@@ -286,7 +286,7 @@ class FluidReader:
         return _found(saline, "iv" if by_vein else "unknown", f"{kind} saline")
 
     def _excluded(self, order: _Order, kind: SalineKind | None) -> str:
-        """Why it is no saline order, or ""."""
+        """Returns why it is no saline order, or ""."""
         if order.place.route == "local":
             return f"for local use: {', '.join(sorted(order.place.kinds))}"
         volume, by_vein = order.volume, order.place.route == "iv"
@@ -341,7 +341,7 @@ def _found(saline: Saline, route: Route, step: str) -> FluidReading:
 
 
 def _volume(product: Product, names: tuple[Words, ...]) -> Decimal | None:
-    """What the order gives, else what a name says, else the instructions."""
+    """Returns what the order gives, else what a name says, else the instructions."""
     given = product.volume_ml
     if given is not None and given.is_finite() and given > 0:
         return given

@@ -37,7 +37,7 @@ class Words(Struct, frozen=True):
     spans: tuple[tuple[int, int], ...]
 
     def gap(self, left: int, right: int) -> str:
-        """The text between two words."""
+        """Returns the text between two words."""
         return self.folded[self.spans[left][1] : self.spans[right][0]]
 
 
@@ -65,7 +65,7 @@ def _without_accents(text: str) -> str:
 
 
 def words(text: str) -> Words:
-    """The words of a text; letters and digits part, so that "25mg" is two."""
+    """Returns the words of a text; letters and digits part, so that "25mg" is two."""
     return _remembered(text) if len(text) <= REMEMBERED else _read(text)
 
 
@@ -106,7 +106,7 @@ class Phrases(Generic[T]):
         self._longest = max(lengths, default=0)
 
     def find(self, text: Words) -> tuple[Hit[T], ...]:
-        """Every phrase in the text: leftmost first, the longest at each place, none overlapping."""
+        """Returns every phrase in the text: leftmost first, at each place the longest."""
         hits: list[Hit[T]] = []
         end, exact, stems = 0, self._exact, bool(self._stems)
         starts = [
@@ -154,7 +154,7 @@ class Phrases(Generic[T]):
         return hits
 
     def _stems_at(self, token: str) -> list[_Stem[T]]:
-        """The stems that may begin with this word."""
+        """Returns the stems that may begin with this word."""
         if not self._stems:
             return []
         beginnings = {token[:length] for length in self._stem_lengths}

@@ -98,7 +98,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
 
 
 def texts_of(coded: Coded) -> Iterator[str]:
-    """The names in a concept: its text, then the displays of its codings."""
+    """Returns the names in a concept: its text, then the displays of its codings."""
     if coded.text.strip():
         yield coded.text
     for coding in coded.codings:

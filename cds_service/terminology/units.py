@@ -15,7 +15,7 @@ _SIGNS = str.maketrans({"\u03bc": "u", "\u2212": "-"})  # the micro sign, and th
 
 
 def unit_key(unit: str) -> str:
-    """A unit as labs.toml spells it: lower case, single blanks, "u" for micro.
+    """Returns a unit as labs.toml spells it: lower case, single blanks, "u" for micro.
 
     Full-width letters and raised digits are written as usual ones.
     """
@@ -24,7 +24,7 @@ def unit_key(unit: str) -> str:
 
 
 def factor(lab: Lab, unit: str) -> Decimal | None:
-    """What a value in `unit` is multiplied by; None where the unit is missing or not accepted."""
+    """Returns the factor of a unit; None if the unit is missing or not accepted."""
     found = lab.units.get(unit_key(unit))
     return None if found is None else Decimal(found)
 
@@ -74,7 +74,7 @@ _PER_VOLUME = 5  # words from the amount to the volume unit in "30 mg per 1 ml"
 
 
 def decimal_of(token: str) -> Decimal | None:
-    """A finite number, or None."""
+    """Returns a finite number, or None."""
     try:
         number = Decimal(token)
     except InvalidOperation:
@@ -83,7 +83,7 @@ def decimal_of(token: str) -> Decimal | None:
 
 
 def percent_of_ratio(strength: Strength, percent_per_mmol_ml: Decimal) -> Decimal | None:
-    """The percent of a recorded Ratio of sodium chloride; None where it is no amount per volume."""
+    """Returns the percent of a recorded Ratio of sodium chloride; None without a volume."""
     volume = _IN_TEXT.get(_unit(strength.denominator_unit))
     finite = strength.numerator.is_finite() and strength.denominator.is_finite()
     if volume is None or not finite or strength.denominator <= 0:
@@ -97,7 +97,7 @@ def percent_of_ratio(strength: Strength, percent_per_mmol_ml: Decimal) -> Decima
 
 
 def percent_at(text: Words, at: int, percent_per_mmol_ml: Decimal) -> Decimal | None:
-    """The percent that the words at `at` state: "3 %", "30 mg/ml", "154 meq/l", "3 g/100 ml"."""
+    """Returns the percent that words state: "3 %", "30 mg/ml", "154 meq/l", "3 g/100 ml"."""
     tokens = text.tokens
     number = decimal_of(tokens[at]) if at + 1 < len(tokens) else None
     if number is None:
@@ -114,7 +114,7 @@ def percent_at(text: Words, at: int, percent_per_mmol_ml: Decimal) -> Decimal | 
 
 
 def volume_of(text: Words) -> Decimal | None:
-    """The largest volume that a text names, in mL; rates and denominators do not count."""
+    """Returns the largest volume that a text names, in mL; rates and denominators do not count."""
     found = [
         volume for at in range(1, len(text.tokens)) if (volume := _volume_at(text, at)) is not None
     ]

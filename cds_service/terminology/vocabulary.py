@@ -85,7 +85,7 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     unit: Callable[[str, str, str], str]  # analyte, code, unit as recorded -> the one to read
 
     def problems(self, coded: Iterable[Coded]) -> ConceptMatch:
-        """The concepts of several CodeableConcepts together."""
+        """Returns the concepts of several CodeableConcepts together."""
         named = [match for match in map(self.concept, coded) if match.concepts]
         if len(named) <= 1:
             return named[0] if named else _NO_CONCEPT
@@ -103,7 +103,7 @@ _REMEMBERED = 2048  # of each kind per worker, forgotten oldest first
 def vocabulary(
     terms: Terms, fluids: Fluids, order_words: OrderWords, local: LocalCodes = NO_LOCAL_CODES
 ) -> Vocabulary:
-    """The vocabulary of one deployment; building it takes a while, using it does not."""
+    """Returns the vocabulary of one deployment; building it takes a while, using it does not."""
     drugs = DrugResolver(terms.drugs, fluids, local.drugs, local.products)
     concepts = ConceptMatcher(terms.concepts, fluids.text)
     labs = LabResolver(terms.labs, local.labs)
@@ -199,7 +199,7 @@ class Meaning(Struct, frozen=True, kw_only=True):
         }
 
     def as_text(self) -> str:
-        """One line, and one for each step."""
+        """Returns one line, and one for each step."""
         lines = [f"{self.kind}: {', '.join(self.names)}  (read as {self.read_as})"]
         return "\n".join([*lines, *(f"  by {step}" for step in self.steps)])
 
@@ -207,7 +207,7 @@ class Meaning(Struct, frozen=True, kw_only=True):
 def explain_term(
     term: str, drugs: DrugResolver, concepts: ConceptMatcher, labs: LabResolver
 ) -> list[Meaning]:
-    """Every meaning of "code", "system|code" or a name; several systems may know one code."""
+    """Returns every meaning of "code", "system|code" or a name, in each system."""
     found: list[Meaning] = []
     for read_as, coded in _readings(term):
         resolution = drugs.resolve(Product(concepts=(coded,)))
@@ -233,7 +233,7 @@ def explain_term(
 
 
 def _readings(term: str) -> Iterator[tuple[str, Coded]]:
-    """The term as a code of the named system, or of each system, or as text."""
+    """Returns the term as a code of the named system, or of each system, or as text."""
     system, stroke, code = term.strip().rpartition("|")
     if stroke:
         yield system, Coded(codings=(Coding(system, code),))

@@ -28,7 +28,7 @@ def closed(case: Case, gates: Collection[Gate]) -> Gate | None:
 
 
 def matched_by_name(order: Order, finding: Finding) -> Finding:
-    """The finding with the recorded words of each drug that was recognised by its name (D.4)."""
+    """Returns the finding with the recorded words of each drug known by its name (D.4)."""
     words = [
         Line("matched-by-name", {"words": drug.matched})
         for drug in order.drugs

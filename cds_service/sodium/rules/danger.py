@@ -108,7 +108,7 @@ def acute_fall(case: Case) -> Finding:
 
 
 def _emergency_lines(case: Case) -> list[Line]:
-    """Return the bolus only if sodium is the likely cause and has not risen too fast already."""
+    """Returns the bolus only if sodium is the likely cause and has not risen too fast already."""
     lead = line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
     if not case.symptoms.attributable:
         return [lead, line("monitor-severe")]
@@ -123,7 +123,7 @@ def _emergency_lines(case: Case) -> list[Line]:
 
 
 def _harmful_restriction(case: Case) -> list[Line]:
-    """Return the words on fluid restriction only if it harms or is ordered already.
+    """Returns the words on fluid restriction only if it harms or is ordered already.
 
     Its conditions do not belong beside an emergency.
     """
@@ -169,7 +169,7 @@ def severe(case: Case) -> Finding:
 
 
 def planned_rise(case: Case) -> RatePair | None:
-    """Return the measured rise under treatment that makes the severe card a warning (S5)."""
+    """Returns the measured rise under treatment that makes the severe card a warning (S5)."""
     pair, limits = case.rate.now, case.limits
     if pair is None or not pair.observed or rising_too_fast(case):
         return None
@@ -257,7 +257,7 @@ def _unexplained_symptom(case: Case) -> Finding:
 
 
 def _leading_symptom(case: Case) -> str:
-    """Return the symptom of the summary; cramps lead, because the card answers them."""
+    """Returns the symptom of the summary; cramps lead, because the card answers them."""
     symptoms = case.symptoms
     if symptoms.cramp and not symptoms.severe:
         return joined("symptom", [Problem.CRAMP])
@@ -266,7 +266,7 @@ def _leading_symptom(case: Case) -> str:
 
 
 def _symptom_variant(case: Case, symptom: str, near_normal: bool) -> str:
-    """Return the summary that names what to do, if the plan is plain."""
+    """Returns the summary that names what to do, if the plan is plain."""
     if not symptom:
         return "fall"
     verdict = case.restriction.verdict
@@ -276,7 +276,7 @@ def _symptom_variant(case: Case, symptom: str, near_normal: bool) -> str:
 
 
 def _symptom_drafts(case: Case, near_normal: bool) -> list[Suggestion]:
-    """Return the buttons; near normal no restriction, and tests only if they are due (S4)."""
+    """Returns the buttons; near normal no restriction, and tests only if they are due (S4)."""
     drafts = [repeat_sodium(priority="urgent")] if same_day(case) else repeat_suggestions(case)
     if not near_normal or workup_due(case):
         drafts += workup_suggestions(case)
@@ -323,7 +323,7 @@ def mild(case: Case) -> Finding:
 
 
 def _mild_variant(case: Case) -> str:
-    """Return the summary that names harm by restriction, else a fall and the likely drug."""
+    """Returns the summary that names harm by restriction, else a fall and the likely drug."""
     if case.restriction.verdict == "never":
         return "never"
     if case.sodium.falling:
@@ -332,7 +332,7 @@ def _mild_variant(case: Case) -> str:
 
 
 def _band_reasons(case: Case) -> list[Line]:
-    """Return what the card of each band with a symptom or below mild rests on."""
+    """Returns what the card of each band with a symptom or below mild rests on."""
     return [
         *symptom_lines(case),
         *background(case),
@@ -361,7 +361,7 @@ def near_limit(case: Case) -> Finding:
 
 
 def _worst_rise(rule: str, case: Case) -> RatePair:
-    """Return the rise that the card of this rule is about; skip if its card does not come."""
+    """Returns the rise that the card of this rule is about; skip if its card does not come."""
     rate = case.rate
     if rate.rule == rule and rate.worst:
         return rate.worst
@@ -374,7 +374,7 @@ def _worst_rise(rule: str, case: Case) -> RatePair:
 
 
 def _card(case: Case, worst: RatePair, do: list[str | Line], repeat_after: timedelta) -> Finding:
-    """Return the card with every fact that one of the summaries may name."""
+    """Returns the card with every fact that one of the summaries may name."""
     rate, limit = case.rate, case.rate.limit
     repeat = repeat_sodium(repeat_after - case.sodium.age, "urgent")
     if rate.variant == "jump":
@@ -402,7 +402,7 @@ def _card(case: Case, worst: RatePair, do: list[str | Line], repeat_after: timed
 
 
 def _over_lines(case: Case) -> list[str | Line]:
-    """Return what to do above the limit; a rise by dialysis or by a wrong sample comes first."""
+    """Returns what to do above the limit; a rise by dialysis or by a wrong sample comes first."""
     rate = case.rate
     if case.dialysis:
         return [line("check-dialysate", keep=True), "neuro-checks", "monitor-over"]
@@ -415,7 +415,7 @@ def _over_lines(case: Case) -> list[str | Line]:
 
 
 def _raising_drugs(case: Case) -> list[Line]:
-    """Return the drugs of the patient that raise sodium, by name."""
+    """Returns the drugs of the patient that raise sodium, by name."""
     taken = case.exposures.of(*case.sets.raising_drugs.members)
     if not taken:
         return []
@@ -423,6 +423,6 @@ def _raising_drugs(case: Case) -> list[Line]:
 
 
 def _samples_line(case: Case, pair: RatePair) -> Line:
-    """Return the samples that the rise rests on, oldest first."""
+    """Returns the samples that the rise rests on, oldest first."""
     samples = " · ".join(f"{s.shown} ({at(case, s.at, s.day_only)})" for s in pair.used)
     return line("samples" if pair.observed else "samples-estimated", samples=samples, keep=True)

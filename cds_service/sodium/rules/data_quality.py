@@ -187,7 +187,7 @@ def artifact(case: Case) -> Finding:
 
 
 def _low_value(case: Case) -> str:
-    """Return the low value: the latest, or the laboratory's that a direct one follows (S3)."""
+    """Returns the low value: the latest, or the laboratory's that a direct one follows (S3)."""
     if measured_low(case):
         return shown_sodium(case)
     other = case.sodium.other_method
@@ -195,7 +195,7 @@ def _low_value(case: Case) -> str:
 
 
 def _replaces_band_card(case: Case) -> bool:
-    """Return whether normal osmolality replaces the band card: never one of an emergency (M6)."""
+    """Returns whether normal osmolality replaces the band card: never one of an emergency (M6)."""
     symptoms = case.symptoms
     if symptoms.severe or symptoms.brain_edema or case.sodium.acute:
         return False
@@ -236,7 +236,7 @@ def implausible(case: Case) -> Finding:
 
 
 def _not_used(case: Case, why: Unused) -> Finding:
-    """Return that the newest value is not used, and which one is."""
+    """Returns that the newest value is not used, and which one is."""
     rejected = case.sodium.newest_rejected
     if rejected is None or rejected.why != why:
         skip(f"no-{why}")

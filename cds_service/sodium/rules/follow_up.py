@@ -25,7 +25,7 @@ MONITORING_OUTSIDE = {
 
 
 def repeat_sodium(after: timedelta = NOW, priority: Priority = "routine") -> Suggestion:
-    """Return the draft of the next sodium: at once ("stat"), today, or after a span of time."""
+    """Returns the draft of the next sodium: at once ("stat"), today, or after a span of time."""
     if priority == "stat":
         return Suggestion("repeat-sodium-stat", (DraftLabs(SODIUM, "stat"),), recommended=True)
     if after <= NOW:
@@ -35,7 +35,7 @@ def repeat_sodium(after: timedelta = NOW, priority: Priority = "routine") -> Sug
 
 
 def repeat_suggestions(case: Case) -> list[Suggestion]:
-    """Return the next sodium by setting, band and symptoms; none if a rate card drafts it."""
+    """Returns the next sodium by setting, band and symptoms; none if a rate card drafts it."""
     if case.rate.rule:
         return []
     if case.doubtful:
@@ -54,7 +54,7 @@ def repeat_suggestions(case: Case) -> list[Suggestion]:
 
 
 def monitoring(case: Case) -> str:
-    """Return the line that says how often sodium is measured from here on."""
+    """Returns the line that says how often sodium is measured from here on."""
     band = case.sodium.measured
     if case.rate.rule:
         return "monitor-severe"
@@ -65,18 +65,18 @@ def monitoring(case: Case) -> str:
 
 
 def has_symptom(case: Case) -> bool:
-    """Return whether a symptom that low sodium may cause, a fall or a fracture is recorded."""
+    """Returns whether a symptom that low sodium may cause, a fall or a fracture is recorded."""
     return bool(case.symptoms.severe) or has_mild_symptom(case)
 
 
 def has_mild_symptom(case: Case) -> bool:
-    """Return whether a symptom below severe, a fall or a fracture is recorded."""
+    """Returns whether a symptom below severe, a fall or a fracture is recorded."""
     symptoms = case.symptoms
     return bool(symptoms.moderate or symptoms.mild) or symptoms.fall_or_fracture
 
 
 def same_day(case: Case) -> bool:
-    """Return whether cramps come with a symptom that is to be assessed today (S8)."""
+    """Returns whether cramps come with a symptom that is to be assessed today (S8)."""
     symptoms = case.symptoms
     beside = case.sets.same_day.among(frozenset({*symptoms.moderate, *symptoms.mild}))
     return symptoms.cramp and bool(beside)
@@ -86,7 +86,7 @@ def same_day(case: Case) -> bool:
 
 
 def workup_suggestions(case: Case, priority: Priority = "routine") -> list[Suggestion]:
-    """Return the first and the second set of tests, each without what was measured lately."""
+    """Returns the first and the second set of tests, each without what was measured lately."""
     window = _workup_window(case)
     return [
         *_missing(case, "workup", case.sets.workup_first, window, priority),
@@ -95,7 +95,7 @@ def workup_suggestions(case: Case, priority: Priority = "routine") -> list[Sugge
 
 
 def emergency_workup(case: Case) -> list[Suggestion]:
-    """Return the tests that have to be drawn before treatment changes them."""
+    """Returns the tests that have to be drawn before treatment changes them."""
     window = _workup_window(case)
     return _missing(case, "workup-stat", case.sets.workup_emergency, window, "stat")
 
@@ -106,7 +106,7 @@ def osmolality_suggestion(case: Case) -> Suggestion:
 
 
 def cramp_labs(case: Case) -> list[Suggestion]:
-    """Return the tests for other causes of cramps that were not measured lately."""
+    """Returns the tests for other causes of cramps that were not measured lately."""
     limits = case.limits
     inside, outside = limits.cramp_labs_inpatient_days, limits.cramp_labs_outpatient_days
     window = inside if inpatient(case) else outside
@@ -114,7 +114,7 @@ def cramp_labs(case: Case) -> list[Suggestion]:
 
 
 def workup_due(case: Case) -> bool:
-    """Return whether mild low sodium lasts, falls or is far from normal without a work-up (S4)."""
+    """Returns whether mild low sodium lasts, falls or is far from normal without a work-up (S4)."""
     limits, sodium = case.limits, case.sodium
     if sodium.latest is None:
         return False
@@ -136,7 +136,7 @@ def _workup_window(case: Case) -> timedelta:
 def _missing(
     case: Case, kind: str, panel: AnalyteSet, window: timedelta, priority: Priority
 ) -> list[Suggestion]:
-    """Return a button for those tests of the panel that were not measured within the window."""
+    """Returns a button for those tests of the panel that were not measured within the window."""
     wanted = tuple(a for a in panel.members if not _measured(case, a, window))
     return [_labs(kind, wanted, priority)] if wanted else []
 

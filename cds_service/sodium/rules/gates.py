@@ -23,38 +23,38 @@ from cds_service.sodium.results import Band, Freshness, Rejected, Sample
 
 
 def latest_sodium(case: Case) -> Sample:
-    """Return the latest sodium; skip if the record holds none that rules may use."""
+    """Returns the latest sodium; skip if the record holds none that rules may use."""
     return case.sodium.latest or skip("no-sodium")
 
 
 def require_actionable(case: Case) -> None:
-    """Skip if the latest sodium is not recent enough to act on (B.0.2, M17)."""
+    """Skips if the latest sodium is not recent enough to act on (B.0.2, M17)."""
     require(actionable(case), "too-old", na=shown_sodium(case), age=ago(case.sodium.age))
 
 
 def require_not_stale(case: Case) -> None:
-    """Skip if the latest sodium is so old that even a repeat of it would be no news (M17)."""
+    """Skips if the latest sodium is so old that even a repeat of it would be no news (M17)."""
     stale = case.sodium.freshness is Freshness.STALE
     require(not stale, "too-old", na=shown_sodium(case), age=ago(case.sodium.age))
 
 
 def require_unexplained_by_glucose(case: Case) -> None:
-    """Skip if high glucose explains the low sodium: PV-GLU is its card (M5)."""
+    """Skips if high glucose explains the low sodium: PV-GLU is its card (M5)."""
     require(not explained_by_glucose(case), "glucose-explains", na=shown_sodium(case))
 
 
 def require_methods_agree(case: Case) -> None:
-    """Skip if a direct measurement contradicts the low value: PV-PSEUDO is its card (M6 b)."""
+    """Skips if a direct measurement contradicts the low value: PV-PSEUDO is its card (M6 b)."""
     require(not direct_reading_normal(case), "methods-contradict", na=shown_sodium(case))
 
 
 def require_low(case: Case) -> None:
-    """Skip unless the sodium in use, corrected for glucose, is low by the profile."""
+    """Skips unless the sodium in use, corrected for glucose, is low by the profile."""
     require(case.sodium.low, "not-low", na=shown_sodium(case))
 
 
 def require_low_sodium(case: Case) -> None:
-    """Skip unless a card may rest on the latest sodium being low: measured, real and recent."""
+    """Skips unless a card may rest on the latest sodium being low: measured, real and recent."""
     latest_sodium(case)
     require(measured_low(case), "not-low", na=shown_sodium(case))
     require_unexplained_by_glucose(case)
@@ -64,7 +64,7 @@ def require_low_sodium(case: Case) -> None:
 
 
 def require_not_outranked(case: Case) -> None:
-    """Skip if a card more urgent than that of the band leads."""
+    """Skips if a card more urgent than that of the band leads."""
     require(not emergency(case), "emergency-leads")
     require(not below_plausible(case), "implausible-leads", na=shown_sodium(case))
     require(case.sodium.acute is None, "acute-leads")
@@ -74,22 +74,22 @@ def require_not_outranked(case: Case) -> None:
 
 
 def inpatient(case: Case) -> bool:
-    """Return whether the limits for patients in hospital apply."""
+    """Returns whether the limits for patients in hospital apply."""
     return case.snapshot.setting == "inpatient"
 
 
 def recorded(case: Case, *problems: str) -> bool:
-    """Return whether one of these problems is active, at any date."""
+    """Returns whether one of these problems is active, at any date."""
     return any(p.active and not p.concepts.isdisjoint(problems) for p in case.snapshot.problems)
 
 
 def ever_recorded(case: Case, *problems: str) -> bool:
-    """Return whether one of these problems is in the record, resolved or not."""
+    """Returns whether one of these problems is in the record, resolved or not."""
     return any(not p.concepts.isdisjoint(problems) for p in case.snapshot.problems)
 
 
 def cirrhosis(case: Case) -> bool:
-    """Return whether cirrhosis is active; biliary cholangitis counts only with its signs (S16)."""
+    """Returns whether cirrhosis is active; biliary cholangitis counts only with its signs (S16)."""
     sets = case.sets
     if recorded(case, *sets.cirrhosis.members):
         return True
@@ -99,58 +99,58 @@ def cirrhosis(case: Case) -> bool:
 
 
 def heart_failure(case: Case) -> bool:
-    """Return whether heart failure is an active problem, at any date."""
+    """Returns whether heart failure is an active problem, at any date."""
     return recorded(case, *case.sets.heart_failure.members)
 
 
 def at(case: Case, moment: datetime, day_only: bool = False) -> str:
-    """Return a time as the cards of this call write it."""
+    """Returns a time as the cards of this call write it."""
     return when(moment, case.snapshot.now, case.snapshot.zone, day_only)
 
 
 def measured_low(case: Case) -> bool:
-    """Return whether the measured value is low by the profile, before glucose is considered."""
+    """Returns whether the measured value is low by the profile, before glucose is considered."""
     return case.sodium.latest is not None and case.sodium.measured is not Band.NORMAL
 
 
 def shown_sodium(case: Case) -> str:
-    """Return the latest sodium as a card writes it; empty without one."""
+    """Returns the latest sodium as a card writes it; empty without one."""
     return case.sodium.latest.shown if case.sodium.latest else ""
 
 
 def in_use(case: Case) -> Decimal:
-    """Return the sodium that rules compare: corrected if glucose is high (M5)."""
+    """Returns the sodium that rules compare: corrected if glucose is high (M5)."""
     sodium = case.effective_sodium
     return Decimal("Infinity") if sodium is None else sodium
 
 
 def actionable(case: Case) -> bool:
-    """Return whether the latest sodium is recent enough to act on (B.0.2, M17)."""
+    """Returns whether the latest sodium is recent enough to act on (B.0.2, M17)."""
     return case.sodium.freshness is Freshness.CURRENT
 
 
 def explained_by_glucose(case: Case) -> bool:
-    """Return whether high glucose alone explains the low sodium (M5)."""
+    """Returns whether high glucose alone explains the low sodium (M5)."""
     return case.glucose is not None and case.glucose.explained
 
 
 def direct_reading_normal(case: Case) -> bool:
-    """Return whether a direct measurement contradicts the low value: no band has a card (M6 b)."""
+    """Returns whether a direct measurement contradicts the low value: no band has a card (M6 b)."""
     return case.pseudo is not None and case.pseudo.kind == "direct-ise"
 
 
 def osmolality_normal(case: Case) -> bool:
-    """Return whether the effective osmolality speaks against low sodium (M6 a)."""
+    """Returns whether the effective osmolality speaks against low sodium (M6 a)."""
     return case.pseudo is not None and case.pseudo.kind == "osmolality"
 
 
 def emergency(case: Case) -> bool:
-    """Return whether PV-SYMP leads: low sodium explains severe symptoms, or brain edema (M2)."""
+    """Returns whether PV-SYMP leads: low sodium explains severe symptoms, or brain edema (M2)."""
     return case.symptoms.attributable or case.symptoms.brain_edema
 
 
 def too_mild(case: Case) -> bool:
-    """Return whether severe symptoms are recorded that this sodium does not explain (M2).
+    """Returns whether severe symptoms are recorded that this sodium does not explain (M2).
 
     A sodium below mild that only looks low for its glucose keeps the card of its band (M5).
     """
@@ -160,17 +160,17 @@ def too_mild(case: Case) -> bool:
 
 
 def below_plausible(case: Case) -> bool:
-    """Return whether the latest value is just below the plausible range: DQ-PLAUS leads (S2)."""
+    """Returns whether the latest value is just below the plausible range: DQ-PLAUS leads (S2)."""
     return case.sodium.latest is not None and case.sodium.latest.below_plausible
 
 
 def rising_too_fast(case: Case) -> bool:
-    """Return whether sodium rises, or rose lately, faster than the limit."""
+    """Returns whether sodium rises, or rose lately, faster than the limit."""
     return case.rate.rule == "RATE-OVER"
 
 
 def rises_fast(case: Case) -> bool:
-    """Return whether sodium rises above the limit, or above the goal of a patient at high risk.
+    """Returns whether sodium rises above the limit, or above the goal of a patient at high risk.
 
     No advice may then raise it further.
     """
@@ -178,17 +178,17 @@ def rises_fast(case: Case) -> bool:
 
 
 def shown_as_unusable(case: Case, result: Rejected) -> bool:
-    """Return whether an unusable result is recent enough for a card (DQ-UNIT, DQ-PLAUS)."""
+    """Returns whether an unusable result is recent enough for a card (DQ-UNIT, DQ-PLAUS)."""
     return result.at is not None and case.snapshot.now - result.at <= _recent(case)
 
 
 def recently_unusable(case: Case) -> bool:
-    """Return whether a result that could not be used may be a recent one, and the newest."""
+    """Returns whether a result that could not be used may be a recent one, and the newest."""
     return may_be_unusable_within(case, _recent(case))
 
 
 def may_be_unusable_within(case: Case, span: timedelta) -> bool:
-    """Return whether a result that may be the newest, and was not used, may be of this span."""
+    """Returns whether a result that may be the newest, and was not used, may be of this span."""
     result = case.sodium.unusable
     if result is None:
         return False
@@ -204,17 +204,17 @@ def _recent(case: Case) -> timedelta:
 
 
 def lines_of(checks: Mapping[str, object], *, keep: bool = False) -> list[Line]:
-    """Return the lines whose check holds, in the order of the table."""
+    """Returns the lines whose check holds, in the order of the table."""
     return [line(key, keep=keep) for key, holds in checks.items() if holds]
 
 
 def first_symptom(case: Case) -> str:
-    """Return the leading severe symptom as a fact of a card; empty without one."""
+    """Returns the leading severe symptom as a fact of a card; empty without one."""
     return joined("symptom", case.symptoms.severe[:1])
 
 
 def symptom_lines(case: Case) -> list[Line]:
-    """Return the recorded symptoms and the coma scale, or that no severe symptom is recorded."""
+    """Returns the recorded symptoms and the coma scale, or that no severe symptom is recorded."""
     symptoms = case.symptoms
     lines = []
     recorded = (*symptoms.severe, *symptoms.moderate, *symptoms.mild)
@@ -228,7 +228,7 @@ def symptom_lines(case: Case) -> list[Line]:
 
 
 def acute_lines(case: Case) -> list[Line]:
-    """Return that the fall is acute, for a card that something else leads."""
+    """Returns that the fall is acute, for a card that something else leads."""
     fall = case.sodium.acute
     if fall is None:
         return []
@@ -236,13 +236,13 @@ def acute_lines(case: Case) -> list[Line]:
 
 
 def fall_lines(case: Case) -> list[Line]:
-    """Return that even mild low sodium goes with falls, if the patient may fall (S1-15, S2-17)."""
+    """Returns that even mild low sodium goes with falls, if the patient may fall (S1-15, S2-17)."""
     risk, cramp = case.symptoms.falls_risk, case.symptoms.cramp
     return lines_of({"falls-cramp": risk and cramp, "falls": risk and not cramp})
 
 
 def limit_line(case: Case) -> Line:
-    """Return the correction limit of the active profile (N1)."""
+    """Returns the correction limit of the active profile (N1)."""
     day, first = case.limits.rate_limit_day, case.limits.rate_limit_first_day
     if day == first:
         return line("limit", limit=day)
@@ -250,7 +250,7 @@ def limit_line(case: Case) -> Line:
 
 
 def doubt_lines(case: Case) -> list[Line]:
-    """Return what is uncertain about the latest sodium; these lines are never cut (M5, M6, S3)."""
+    """Returns what is uncertain about the latest sodium; these lines are never cut (M5, M6, S3)."""
     lines = result_lines(case)
     other = case.sodium.other_method
     if other:
@@ -270,7 +270,7 @@ def doubt_lines(case: Case) -> list[Line]:
 
 
 def result_lines(case: Case) -> list[Line]:
-    """Return what the result itself leaves open, and that the patient's age is unknown."""
+    """Returns what the result itself leaves open, and that the patient's age is unknown."""
     latest = case.sodium.latest
     if latest is None:
         return []
@@ -288,12 +288,12 @@ def result_lines(case: Case) -> list[Line]:
 
 
 def glucose_line(key: str, shift: GlucoseShift, *, keep: bool = False) -> Line:
-    """Return a line with the glucose and the sodium corrected by both formulas."""
+    """Returns a line with the glucose and the sodium corrected by both formulas."""
     return line(key, keep=keep, glucose=shift.glucose, katz=shift.katz, hillier=shift.hillier)
 
 
 def drug_lines(case: Case) -> list[Line]:
-    """Return each suspect with its start and how likely it is the cause, then what is on hold."""
+    """Returns each suspect with its start and how likely it is the cause, then what is on hold."""
     lines = [_suspect_line(case, e) for e in case.exposures.suspects if e.attribution]
     watched = case.sets.watched_tiers
     held = sorted(drug.name for drug in case.exposures.on_hold if drug.tier in watched)
@@ -314,11 +314,11 @@ def _suspect_line(case: Case, suspect: Exposure) -> Line:
 def started_within(
     case: Case, tiers: CodeSet, window: timedelta
 ) -> list[tuple[datetime, Exposure]]:
-    """Return the drugs of these tiers that were started within the window, with their start."""
+    """Returns the drugs of these tiers that were started within the window, with their start."""
     known = [(e.since, e) for e in case.exposures.active if e.since and e.drug.tier in tiers]
     return [(since, e) for since, e in known if case.snapshot.now - since <= window]
 
 
 def suspects(case: Case) -> list[str]:
-    """Return the names of the drugs that may be the cause, the most likely first."""
+    """Returns the names of the drugs that may be the cause, the most likely first."""
     return [exposure.drug.name for exposure in case.exposures.suspects]

@@ -56,7 +56,7 @@ BACLOFEN_SOURCES = ("medications", "conditions", "labs")
 
 
 def plan_lines(case: Case) -> list[Line]:
-    """Return what to do, the most important first: fluid, volume, diuretics, other drugs."""
+    """Returns what to do, the most important first: fluid, volume, diuretics, other drugs."""
     if osmolality_normal(case):
         return [line("plan-artifact")]
     diuretics = diuretics_to_stop(case)
@@ -69,14 +69,14 @@ def plan_lines(case: Case) -> list[Line]:
 
 
 def plan_suggestions(case: Case) -> list[Suggestion]:
-    """Return the fluid restriction, if it is safe, and the stops, one button per drug."""
+    """Returns the fluid restriction, if it is safe, and the stops, one button per drug."""
     if osmolality_normal(case):
         return []
     return [*restriction_suggestions(case), *stop_suggestions(case)]
 
 
 def background(case: Case) -> list[Line]:
-    """Return what every card about low sodium rests on: doubts, volume, risk, reasons, drugs."""
+    """Returns what every card about low sodium rests on: doubts, volume, risk, reasons, drugs."""
     return [
         *doubt_lines(case),
         *volume_lines(case),
@@ -90,7 +90,7 @@ def background(case: Case) -> list[Line]:
 
 
 def restriction_lines(case: Case) -> list[Line]:
-    """Return the verdict on fluid restriction: every reason if it harms, else the leading one."""
+    """Returns the verdict on fluid restriction: every reason if it harms, else the leading one."""
     restriction = case.restriction
     if restriction.verdict == "ordered":
         return [line("restriction-ordered"), *restriction.reasons[:1]]
@@ -109,7 +109,7 @@ def restriction_lines(case: Case) -> list[Line]:
 
 
 def restriction_suggestions(case: Case) -> list[Suggestion]:
-    """Return the draft of a fluid restriction, only if the verdict offers it."""
+    """Returns the draft of a fluid restriction, only if the verdict offers it."""
     restriction = case.restriction
     if restriction.verdict != "offer":
         return []
@@ -125,14 +125,14 @@ def restriction_suggestions(case: Case) -> list[Suggestion]:
 
 
 def _offer(case: Case) -> str:
-    """Return the offer with its guidance; beyond cirrhosis the figure is borrowed (S1-5, N6)."""
+    """Returns the offer with its guidance; beyond cirrhosis the figure is borrowed (S1-5, N6)."""
     if case.volume.status is Volume.EUV:
         return "restriction-euvolemic"
     return "restriction-overload" if cirrhosis(case) else "restriction-overload-other"
 
 
 def _leading_reason(case: Case) -> list[Line]:
-    """Return the reason that weighs most; conditional words lead only beside unread data."""
+    """Returns the reason that weighs most; conditional words lead only beside unread data."""
     restriction = case.restriction
     near_normal = [r for r in restriction.reasons if r.key == NEAR_NORMAL]
     weighty = [
@@ -143,7 +143,7 @@ def _leading_reason(case: Case) -> list[Line]:
 
 
 def _further_reasons(case: Case) -> list[Line]:
-    """Return the reasons that do not lead; conditional words are shown only if they lead."""
+    """Returns the reasons that do not lead; conditional words are shown only if they lead."""
     restriction = case.restriction
     if restriction.verdict == "never":
         return []
@@ -158,7 +158,7 @@ def _further_reasons(case: Case) -> list[Line]:
 
 
 def volume_lines(case: Case) -> list[Line]:
-    """Return how the volume status was judged, or a hint at it if it is not known."""
+    """Returns how the volume status was judged, or a hint at it if it is not known."""
     volume = case.volume
     if volume.status is Volume.CONFLICT:
         return []
@@ -175,7 +175,7 @@ def volume_lines(case: Case) -> list[Line]:
 
 
 def risk_lines(case: Case) -> list[Line]:
-    """Return a high risk of osmotic demyelination with its reasons."""
+    """Returns a high risk of osmotic demyelination with its reasons."""
     if not case.risk.high:
         return []
     reasons = joined("evidence", case.risk.reasons)
@@ -183,7 +183,7 @@ def risk_lines(case: Case) -> list[Line]:
 
 
 def _volume_treatment(case: Case) -> list[Line]:
-    """Return what the volume status needs beside fluid restriction."""
+    """Returns what the volume status needs beside fluid restriction."""
     status = case.volume.status
     treat = TREAT_WHILE_RISING if rising_too_fast(case) else TREAT
     if status in treat:
@@ -199,7 +199,7 @@ def _volume_treatment(case: Case) -> list[Line]:
 
 
 def _after_restriction(case: Case) -> list[Line]:
-    """Return the next step for SIADH, if fluid is restricted and sodium does not rise fast."""
+    """Returns the next step for SIADH, if fluid is restricted and sodium does not rise fast."""
     if case.sodium.band is Band.MILD or rises_fast(case):
         return []
     if case.restriction.verdict not in RESTRICTING:
@@ -211,12 +211,12 @@ def _after_restriction(case: Case) -> list[Line]:
 
 
 def diuretics_to_stop(case: Case) -> list[Exposure]:
-    """Return the diuretics that should stop, by a click or in words (M14, N8)."""
+    """Returns the diuretics that should stop, by a click or in words (M14, N8)."""
     return [exposure for exposure in case.exposures.active if _should_stop(case, exposure)]
 
 
 def stop_suggestions(case: Case) -> list[Suggestion]:
-    """Return one button for each diuretic whose prescriptions a click may safely stop."""
+    """Returns one button for each diuretic whose prescriptions a click may safely stop."""
     if rising_too_fast(case) or _no_stop_because(case):
         return []
     buttons = []
@@ -231,7 +231,7 @@ def stop_suggestions(case: Case) -> list[Suggestion]:
 
 
 def _stop_lines(case: Case, diuretics: list[Exposure]) -> list[Line]:
-    """Return which diuretics should stop, and why a stop is not offered."""
+    """Returns which diuretics should stop, and why a stop is not offered."""
     if not diuretics:
         return []
     if rising_too_fast(case):
@@ -250,14 +250,14 @@ def _stop_lines(case: Case, diuretics: list[Exposure]) -> list[Line]:
 
 
 def running(case: Case, exposure: Exposure) -> list[Order]:
-    """Return its prescriptions that still run; given doses and statements cannot be stopped."""
+    """Returns its prescriptions that still run; given doses and statements cannot be stopped."""
     ended = case.sets.ended_statuses
     prescribed = [o for o in exposure.orders if o.reference.startswith(PRESCRIPTION)]
     return [o for o in prescribed if o.status not in ended]
 
 
 def _should_stop(case: Case, exposure: Exposure) -> bool:
-    """Return whether a thiazide, or any diuretic in cirrhosis, may be the cause and has to go.
+    """Returns whether a thiazide, or any diuretic in cirrhosis, may be the cause and has to go.
 
     In heart failure diuretics are part of the treatment.
     """
@@ -274,7 +274,7 @@ def _should_stop(case: Case, exposure: Exposure) -> bool:
 
 
 def _liver_forbids_diuretics(case: Case) -> bool:
-    """Return whether cirrhosis comes with a sodium at which guidance stops every diuretic."""
+    """Returns whether cirrhosis comes with a sodium at which guidance stops every diuretic."""
     return cirrhosis(case) and in_use(case) < case.limits.stop_diuretics_below
 
 
@@ -291,7 +291,7 @@ def _combination_line(case: Case, exposure: Exposure) -> Line:
 
 
 def _no_stop_because(case: Case) -> str:
-    """Return the line that says why no stop is drafted at all; empty if one may be."""
+    """Returns the line that says why no stop is drafted at all; empty if one may be."""
     if not case.snapshot.complete("medications", "conditions"):
         return "stop-unread"
     return "stop-doubtful" if case.doubtful else ""
@@ -301,7 +301,7 @@ def _no_stop_because(case: Case) -> str:
 
 
 def review_lines(case: Case, leave_out: Collection[str] = ()) -> list[Line]:
-    """Return how to review the suspects, without those that should stop (DRUG, S9)."""
+    """Returns how to review the suspects, without those that should stop (DRUG, S9)."""
     groups: dict[str, list[str]] = {}
     for drug in (exposure.drug for exposure in case.exposures.suspects):
         if drug.name in leave_out:
@@ -319,7 +319,7 @@ def review_lines(case: Case, leave_out: Collection[str] = ()) -> list[Line]:
 
 
 def cramp_lines(case: Case) -> list[Line]:
-    """Return what to do about cramps in cirrhosis (S15, S1-13)."""
+    """Returns what to do about cramps in cirrhosis (S15, S1-13)."""
     if not (case.symptoms.cramp and cirrhosis(case)):
         return []
     keep_diuretic = heart_failure(case) or rising_too_fast(case)
@@ -331,7 +331,7 @@ def cramp_lines(case: Case) -> list[Line]:
 
 
 def cramp_background(case: Case) -> list[Line]:
-    """Return that low sodium hardly explains cramps, and why no baclofen is drafted."""
+    """Returns that low sodium hardly explains cramps, and why no baclofen is drafted."""
     if not case.symptoms.cramp:
         return []
     caveat = line("cramp-caveat", keep=True)
@@ -340,7 +340,7 @@ def cramp_background(case: Case) -> list[Line]:
 
 
 def cramp_suggestions(case: Case) -> list[Suggestion]:
-    """Return the laboratory panel, and in cirrhosis baclofen if nothing speaks against it."""
+    """Returns the laboratory panel, and in cirrhosis baclofen if nothing speaks against it."""
     if not case.symptoms.cramp:
         return []
     if not cirrhosis(case) or baclofen_withheld(case):
@@ -373,7 +373,7 @@ def baclofen_withheld(case: Case) -> str:
 
 
 def egfr(case: Case) -> Reading | None:
-    """Return the newest estimated GFR that is recent enough to judge the kidney by."""
+    """Returns the newest estimated GFR that is recent enough to judge the kidney by."""
     return case.readings.latest(Analyte.EGFR, case.limits.baclofen_egfr_days)
 
 
@@ -394,7 +394,7 @@ def _cramp_treatment(case: Case) -> Line:
 
 
 def plan_advice(case: Case) -> list[Line]:
-    """Return the articles' advice, the first to go when a card grows too long (S9).
+    """Returns the articles' advice, the first to go when a card grows too long (S9).
 
     What changes care comes first, rationale last. What raises sodium further has no place on a
     card that says it rose too fast.
@@ -425,7 +425,7 @@ def _vaptan_may_help(case: Case, against: frozenset[str]) -> bool:
 
 
 def _water_may_harm(case: Case, against: frozenset[str]) -> bool:
-    """Return whether water adds to the low sodium, and no sign says that the patient is dry."""
+    """Returns whether water adds to the low sodium, and no sign says that the patient is dry."""
     restriction = case.restriction
     if restriction.verdict == "never" or restriction.red_flags:
         return False
@@ -439,5 +439,5 @@ def _salt_may_help(case: Case, against: frozenset[str]) -> bool:
 
 
 def _salt_harms(case: Case) -> bool:
-    """Return whether heart, liver or kidney would hold the salt; a weak hint at it counts too."""
+    """Returns whether heart, liver or kidney would hold the salt; a weak hint at it counts too."""
     return heart_failure(case) or cirrhosis(case) or case.dialysis or bool(case.volume.hint)
