@@ -137,8 +137,7 @@ def _shifted(value: Any, offset: timedelta) -> Any:
             return moved.isoformat().replace("+00:00", "Z")
         if _DATE.fullmatch(value):
             # Floor division: a date stays on the same side of midnight as the instants around it.
-            return (
-                date.fromisoformat(value) + timedelta(days=offset // timedelta(days=1))
-            ).isoformat()
+            days = offset // timedelta(days=1)
+            return (date.fromisoformat(value) + timedelta(days=days)).isoformat()
         return value
     return value

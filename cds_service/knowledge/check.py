@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, get_args
 from msgspec.structs import asdict, replace
 
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.fluids import FluidNumber
 from cds_service.knowledge.limits import PROFILES, Cited, Limits, Unit
 from cds_service.knowledge.names import AnalyteSet, ClassSet, ConceptSet, DrugSet, ProblemSet
-from cds_service.knowledge.words import Evidence, RuleWords
+from cds_service.knowledge.words import Evidence, FluidNumber, RuleWords
 
 if TYPE_CHECKING:
     from cds_service.knowledge.load import Knowledge

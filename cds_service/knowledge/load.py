@@ -16,7 +16,6 @@ from msgspec.structs import asdict, replace
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.check import check_references, facts_problems
-from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.limits import PROFILES, Limits, Threshold, Unit, limits_of
 from cds_service.knowledge.names import ConceptSets, check_names
 from cds_service.knowledge.review import Reviews, review_state
@@ -24,6 +23,7 @@ from cds_service.knowledge.words import (
     Citation,
     Concept,
     Drug,
+    Fluids,
     Lab,
     OrderWords,
     OverrideReason,

@@ -138,7 +138,9 @@ def _prolong(
 
 def _gap(since: datetime, begin: datetime, order: Order) -> timedelta:
     """Returns the time without the drug between an earlier order and the start of the chain."""
-    return since - order.end if order.end is not None else since - begin - _duration(order)
+    if order.end is not None:
+        return since - order.end
+    return since - begin - _duration(order)
 
 
 def _raised(chain: list[Order]) -> datetime | None:

@@ -284,11 +284,18 @@ def _changes(case: Case, analyte: Analyte, window: timedelta) -> Sequence[tuple[
 
 def _volume_given(case: Case, window: timedelta) -> Iterator[Line]:
     """Isotonic fluid, ordered or drafted; an order without a volume counts as continuous."""
-    orders = [o for o in case.snapshot.exposures if _isotonic(o) and _running(case, o, window)]
-    orders += [o for o in case.snapshot.drafts if _isotonic(o)]
-    volumes = [o.saline.volume_ml if o.saline else o.balanced_volume_ml for o in orders]
-    known = [v for v in volumes if v is not None and measurable(v)]
-    if len(known) < len(volumes) or sum(known) >= case.limits.isotonic_ml_from:
+    running = [order for order in case.snapshot.exposures if _running(case, order, window)]
+    is_continuous = False
+    total = Decimal(0)
+    for order in (*running, *case.snapshot.drafts):
+        if not _isotonic(order):
+            continue
+        volume = order.saline.volume_ml if order.saline else order.balanced_volume_ml
+        if volume is None or not measurable(volume):
+            is_continuous = True
+        else:
+            total += volume
+    if is_continuous or total >= case.limits.isotonic_ml_from:
         yield Line("withheld-isotonic-fluid")
 
 

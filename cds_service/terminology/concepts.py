@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from cds_service.knowledge.fluids import Restriction, TextWords
-from cds_service.knowledge.words import Concept
+from cds_service.knowledge.words import Concept, Restriction, TextWords
 from cds_service.terminology.codes import ICD9, ICD10_FAMILY, SNOMED, canonical
 from cds_service.terminology.text import Negation, Phrases, Words, flat, words
 from cds_service.terminology.types import Coded, texts_of

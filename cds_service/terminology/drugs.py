@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.names import DrugClass
-from cds_service.knowledge.words import Drug
+from cds_service.knowledge.words import Drug, Fluids
 from cds_service.terminology.codes import RXNORM, CodeIndex, IndexedProduct, canonical
 from cds_service.terminology.names import FormReader, NameMatch, NameReader, Place
 from cds_service.terminology.saline import SALT, FluidReader, FluidReading

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from cds_service.knowledge.fluids import Forms, TextWords
-from cds_service.knowledge.words import Drug
+from cds_service.knowledge.words import Drug, Forms, TextWords
 from cds_service.terminology.codes import SNOMED, canonical
 from cds_service.terminology.text import Hit, Negation, Phrases, Words, flat, words
 from cds_service.terminology.types import Evidence, Product, Route, texts_of

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from cds_service.knowledge.fluids import FluidProduct, Fluids, SalineKind
 from cds_service.knowledge.names import DrugName
+from cds_service.knowledge.words import FluidProduct, Fluids, SalineKind
 from cds_service.terminology.codes import RXNORM, CodeIndex, canonical
 from cds_service.terminology.names import FormReader, Place
 from cds_service.terminology.text import Hit, Phrases, Words, flat, words
@@ -104,9 +104,9 @@ class SalineText:
         if not bare.startswith("0."):
             return None
         is_shorthand = any(percent is not None for percent in hit.found)
-        return (
-            Decimal(bare) if is_shorthand or Decimal(bare) in self._usual else None
-        )  # "0.45 NaCl"
+        if is_shorthand or Decimal(bare) in self._usual:
+            return Decimal(bare)  # "0.45 NaCl"
+        return None
 
     def carries(self, name: Words, salt: tuple[SaltHit, ...]) -> bool:
         """Whether it only carries a drug: an unknown word with a dose beside it."""
@@ -172,6 +172,10 @@ class _Order(Struct, frozen=True, kw_only=True):
     volume: Decimal | None
     others: tuple[str, ...]  # recognised ingredients that are more than an additive
 
+    def mentions(self, phrases: Phrases[bool]) -> bool:
+        """Whether one of its names holds one of these phrases."""
+        return any(phrases.find(name) for name in self.names)
+
 
 class FluidReader:
     """Reads one order in the order of evidence: RxNorm code, recorded strength, name."""
@@ -210,20 +214,20 @@ class FluidReader:
             volume=_volume(product, names),
             others=tuple(i for i in ingredients if i not in self._additive_names),
         )
-        if (known := self._by_code(product)) is not None:
+        known = self._by_code(product)
+        if known is not None:
             return self._of_product(known, order)
-        if (percent := self._by_ratio(product)) is not None:
+        percent = self._by_ratio(product)
+        if percent is not None:
             return self._judge(order, Stated(percent))
         for name in names:
             salt = self._text.salt(name)
-            if salt and (
-                order.others or self._text.is_mixture(name) or self._text.carries(name, salt)
-            ):
-                return FluidReading(
-                    is_salt=True, step="sodium chloride beside another drug: no saline order"
-                )
-            if salt:
-                return self._judge(order, self._text.stated(name, salt))
+            if not salt:
+                continue
+            if order.others or self._text.is_mixture(name) or self._text.carries(name, salt):
+                step = "sodium chloride beside another drug: no saline order"
+                return FluidReading(is_salt=True, step=step)
+            return self._judge(order, self._text.stated(name, salt))
         return self._without_salt(order)
 
     def balanced(self, product: Product, place: Place) -> FluidReading | None:
@@ -254,9 +258,9 @@ class FluidReader:
         percent = None
         for item, strength in product.ingredients:
             if self._is_salt(item):
-                percent = (
-                    percent_of_ratio(strength, self._per_mmol) if strength is not None else None
-                )
+                percent = None
+                if strength is not None:
+                    percent = percent_of_ratio(strength, self._per_mmol)
             elif not any(self._text.is_additive(words(name)) for name in texts_of(item)):
                 return None
         return percent
@@ -269,18 +273,16 @@ class FluidReader:
     def _judge(self, order: _Order, stated: Stated) -> FluidReading:
         """Returns what a sodium chloride of this strength is in this order."""
         kind = self._kind(stated)
-        if step := self._excluded(order, kind):
+        step = self._excluded(order, kind)
+        if step:
             return FluidReading(is_salt=True, step=step)
-        by_mouth = order.place.route == "systemic" or any(
-            self._oral.find(name) for name in order.names
-        )
-        if any(self._tablet.find(name) for name in order.names) or (
-            by_mouth and stated.percent is None
-        ):
+        by_mouth = order.place.route == "systemic" or order.mentions(self._oral)
+        if order.mentions(self._tablet) or (by_mouth and stated.percent is None):
             return _found(Saline(kind="salt-tablet"), "systemic", "salt by mouth")
-        if kind is None or by_mouth:
-            step = "solution by mouth" if by_mouth else "strength unknown"
-            return FluidReading(is_salt=True, step=f"sodium chloride, {step}")
+        if by_mouth:
+            return FluidReading(is_salt=True, step="sodium chloride, solution by mouth")
+        if kind is None:
+            return FluidReading(is_salt=True, step="sodium chloride, strength unknown")
         by_vein = order.place.route == "iv" or stated.spoken or order.volume is not None
         saline = Saline(kind=kind, percent=stated.percent, volume_ml=order.volume)
         return _found(saline, "iv" if by_vein else "unknown", f"{kind} saline")
@@ -291,7 +293,7 @@ class FluidReader:
             return f"for local use: {', '.join(sorted(order.place.kinds))}"
         volume, by_vein = order.volume, order.place.route == "iv"
         small = volume is None or volume <= self._flush_ml
-        if any(self._flush.find(name) for name in order.names):
+        if order.mentions(self._flush):
             return "flush or diluent"
         if small and self._flush.find(words(order.product.instructions)):
             return "flush or diluent"
@@ -300,7 +302,7 @@ class FluidReader:
         if volume is not None and volume < self._flush_ml and kind == "hypertonic":
             return "" if by_vein else "strong saline in the volume of a nebulizer, no route"
         strong = kind in ("hypertonic", "concentrate")
-        if strong and any(self._electrolytes.find(name) for name in order.names):
+        if strong and order.mentions(self._electrolytes):
             return "strong saline beside another electrolyte: no hypertonic saline order"
         return ""
 

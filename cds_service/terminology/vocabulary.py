@@ -8,9 +8,8 @@ from functools import lru_cache
 
 from msgspec import Struct, field
 
-from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.names import Analyte
-from cds_service.knowledge.words import OrderWords, Terms
+from cds_service.knowledge.words import Fluids, OrderWords, Terms
 from cds_service.terminology.codes import (
     ATC,
     ICD9,

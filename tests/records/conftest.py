@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.load import default_hooks_dir
-from cds_service.knowledge.words import Concept, Drug, Lab, OrderWords, Terms
+from cds_service.knowledge.words import Concept, Drug, Fluids, Lab, OrderWords, Terms
 from cds_service.records.drafts import SentDraft
 from cds_service.records.fhir_types import as_resource, as_resources
 from cds_service.records.prefetch import Source

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.knowledge.fluids import Fluids
-from cds_service.knowledge.words import OrderWords, Terms
+from cds_service.knowledge.words import Fluids, OrderWords, Terms
 from cds_service.records.fhir_types import as_resources
 from cds_service.records.prefetch import Source
 from cds_service.records.reader import CallRecords, read_snapshot

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cds_service.knowledge.fluids import Fluids
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
-from cds_service.knowledge.words import Terms
+from cds_service.knowledge.words import Fluids, Terms
 from cds_service.terminology.codes import LabResolver
 from cds_service.terminology.concepts import ConceptMatcher
 from cds_service.terminology.drugs import DrugResolver

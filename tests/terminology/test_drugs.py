@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.knowledge.fluids import Fluids
-from cds_service.knowledge.words import Drug, Terms
+from cds_service.knowledge.words import Drug, Fluids, Terms
 from cds_service.terminology.codes import ATC, RXNORM, SNOMED, IndexedProduct
 from cds_service.terminology.drugs import DrugResolver
 from cds_service.terminology.types import Coded, Coding, Product, Resolution, Strength

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.knowledge.fluids import Fluids
-from cds_service.knowledge.words import Terms
+from cds_service.knowledge.words import Fluids, Terms
 from cds_service.terminology.codes import LOINC, SNOMED, LabMatch, LabResolver
 from cds_service.terminology.concepts import RestrictionMatcher
 from cds_service.terminology.types import Coded, Coding

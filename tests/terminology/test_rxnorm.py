@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from cds_service.errors import TerminologyError
-from cds_service.knowledge.fluids import Fluids
-from cds_service.knowledge.words import Terms
+from cds_service.knowledge.words import Fluids, Terms
 from cds_service.records.rxnorm_files import import_release, read_index, release_date, write_index
 from cds_service.terminology.codes import RXNORM
 from cds_service.terminology.drugs import DrugResolver

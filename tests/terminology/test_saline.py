@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from cds_service.knowledge.fluids import Fluids
+from cds_service.knowledge.words import Fluids
 from cds_service.terminology.codes import RXNORM, SNOMED
 from cds_service.terminology.drugs import DrugResolver
 from cds_service.terminology.types import Coded, Coding, Product, Saline, Strength
