@@ -142,14 +142,28 @@ class CodeIndex:
             else:
                 self._atc.setdefault(code, []).append(name)
 
+    def _of_atc_groups(self, code: str) -> CodeMatch:
+        """Returns the ingredients of each group that holds an ATC code and does not exclude it."""
+        names: dict[str, None] = {}
+        for length in range(1, len(code) + 1):
+            for name in self._atc.get(code[:length], ()):
+                excluded = self._atc_excluded.get(name)
+                if excluded is None or not code.startswith(excluded):
+                    names[name] = None
+        if not names:
+            return CodeMatch((), False, step="")
+        return CodeMatch(tuple(names), True, step=f"ATC group of {code}")
+
     def find(self, coding: Coding) -> CodeMatch:
         """Returns the ingredients of one coding; its system may be spelled in any way."""
         system, code = canonical(coding.system), coding.code.strip()
         if system == ATC:
             code = code.upper()
-        if local := self._local.get((system, code)):
+        local = self._local.get((system, code))
+        if local:
             return CodeMatch(local, len(local) > 1, step=f"local code {code}")
-        if known := self._codes.get((system, code)):
+        known = self._codes.get((system, code))
+        if known:
             several = (
                 len(known) > 1
                 or (system, code) in self._several
@@ -157,17 +171,7 @@ class CodeIndex:
             )
             return CodeMatch(tuple(known), several, step=f"code {code}")
         if system == ATC:
-            found = [
-                name
-                for length in range(1, len(code) + 1)
-                for name in self._atc.get(code[:length], ())
-                if not code.startswith(self._atc_excluded.get(name, ("!",)))
-            ]
-            return CodeMatch(
-                tuple(dict.fromkeys(found)),
-                bool(found),
-                step=f"ATC group of {code}" if found else "",
-            )
+            return self._of_atc_groups(code)
         if system == RXNORM and (indexed := self._products.get(code)):
             return CodeMatch(
                 indexed.ingredients,

@@ -115,10 +115,8 @@ def percent_at(text: Words, at: int, percent_per_mmol_ml: Decimal) -> Decimal | 
 
 def volume_of(text: Words) -> Decimal | None:
     """Returns the largest volume that a text names, in mL; rates and denominators do not count."""
-    found = [
-        volume for at in range(1, len(text.tokens)) if (volume := _volume_at(text, at)) is not None
-    ]
-    return max(found, default=None)
+    volumes = [_volume_at(text, at) for at in range(1, len(text.tokens))]
+    return max(filter(None, volumes), default=None)
 
 
 def _volume_at(text: Words, at: int) -> Decimal | None:
@@ -130,7 +128,9 @@ def _volume_at(text: Words, at: int) -> Decimal | None:
     if before >= 0 and "/" in text.gap(before, at - 1):
         return None
     behind = [token for token in text.tokens[at + 1 : at + 3] if token not in ("per", "pro")]
-    return None if behind and behind[0] in _PER_TIME else number * factor
+    if behind and behind[0] in _PER_TIME:
+        return None
+    return number * factor
 
 
 def _says_per(text: Words, unit: int, volume: int) -> bool:
