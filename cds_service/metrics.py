@@ -38,6 +38,14 @@ COUNTERS = {
         "Calls refused with 412 because sodium could not be had, by cause.",
         ("cause",),
     ),
+    "cds_sodium": (
+        "Calls that looked for sodium, by client: none, unreadable or read.",
+        ("client", "state"),
+    ),
+    "cds_selected_orders": (
+        "Orders that users selected, by client: recognised or unrecognised.",
+        ("client", "state"),
+    ),
     "cds_fhir_reads": ("Live reads from FHIR servers, by outcome.", ("outcome",)),
     "cds_breaker_opened": (
         "Times that reads from a FHIR server were stopped because it kept failing.",

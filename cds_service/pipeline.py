@@ -18,6 +18,7 @@ from cds_service.engine.cards import CardContext, CardSettings, Phrases, Writer,
 from cds_service.engine.finding import Finding, Line, Outcome, Suggestion
 from cds_service.engine.triage import Keep, keep_all, still_shown, triage
 from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked
+from cds_service.feedback.census import Seen
 from cds_service.feedback.suppression import Memory
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.knowledge.words import RuleWords
@@ -115,22 +116,34 @@ class Pipeline:
         )
 
     def answer(
-        self, request: HookRequest, client: Client, deadline: Deadline, memory: Memory | None = None
+        self,
+        request: HookRequest,
+        client: Client,
+        deadline: Deadline,
+        memory: Memory | None = None,
+        seen: Seen | None = None,
     ) -> Evaluation:
         """Returns the cards of one call.
 
         It raises DataUnavailable (412) if data is needed and cannot be had, and BadRequest (400) if
         a hook about orders came without them. `memory` knows which cards this user has answered;
-        without it no card is left out for that reason.
+        without it no card is left out for that reason. `seen` is told what the call brought, also
+        if it is refused.
         """
+        seen = seen or Seen()
         hook = HOOKS[request.hook]
         if request.lacks and not client.explain_missing_data:
             raise without_orders(request.hook, hook.drafts, request.lacks)
         request = _with_encounter(request, client)
-        if hook.drafts != "none" and not request.lacks and not self._concerns_a_rule(request, hook):
+        if (
+            hook.drafts != "none"
+            and not request.lacks
+            and not self._concerns_a_rule(request, hook, seen)
+        ):
             return Evaluation(cards=[], reason=self._words("no-order-concerned"))
         with metrics.timed("read"):
             call = self._read(request, client, deadline)
+            seen.case, seen.orders = call.case, selected(call.case.snapshot)
         gate = closed(call.case, hook.gates)
         if gate:
             return self._without_rules(call, gate)
@@ -198,7 +211,7 @@ class Pipeline:
             told["value"] = f"{result.shown} {result.unit}".strip()
         return told
 
-    def _concerns_a_rule(self, request: HookRequest, hook: Hook) -> bool:
+    def _concerns_a_rule(self, request: HookRequest, hook: Hook, seen: Seen) -> bool:
         """Whether an order may concern a rule: decided from the drafts alone, before any read.
 
         It is true if no order could be read, and BadRequest if one is another patient's.
@@ -216,7 +229,7 @@ class Pipeline:
             raise BadRequest(f"Draft order {another} names another patient than the context.")
         if wanted_references(parts):
             return True
-        picked = selected(self._snapshot(parts, hook))
+        seen.orders = picked = selected(self._snapshot(parts, hook))
         return not picked or any(
             order.unread or order.unidentified or BOOK.concerning(order) for order in picked
         )

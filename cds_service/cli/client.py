@@ -6,15 +6,18 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 from msgspec import Struct
 
-from cds_service.errors import RegistryError
+from cds_service.cli.db import open_database
+from cds_service.errors import RegistryError, SettingsError, StoreUnavailable
+from cds_service.feedback.figures import clients_of
 from cds_service.knowledge.load import Knowledge, load_knowledge
 from cds_service.settings import Settings, settings_from_environment
+from cds_service.store.figures import FigureTables
 from cds_service.trust.client import Client
 from cds_service.trust.egress import Destination, Unusable, addresses_of, destinations
 from cds_service.trust.jwt import LONGEST_LIFE_S, Refused, prove, read_token
@@ -24,6 +27,7 @@ from cds_service.trust.modes import refuse_unknown_rules
 from cds_service.trust.registry import Registry
 
 _FILE_MODE = 0o600
+_LATELY_DAYS = 7
 OTHER = "other"
 # Limits that the software of a vendor has at every site (docs/security.md, docs/ehr/).
 _LIMITS = {
@@ -245,8 +249,35 @@ def test(name: str, token: str | None, service: str, path: Path | None) -> None:
         given = sys.stdin.read() if token == "-" else token  # noqa: S105  # a dash is no secret
         url = f"{settings.base_url}/cds-services/{service}"
         good = _token_passes(given.strip(), tested, registry, url) and good
+    _show_delivered(tested)
     if not good:
         raise SystemExit(1)
+
+
+def _show_delivered(tested: Client) -> None:
+    """Prints what the client's calls of the last days brought, if this machine has the database."""
+    try:
+        _, database = open_database()
+        tables = FigureTables(database)
+        since = (datetime.now(UTC) - timedelta(days=_LATELY_DAYS)).date()
+        found = [one for tenant in _tenants_of(tested) for one in clients_of(tables, tenant, since)]
+    except (SettingsError, StoreUnavailable):
+        return
+    for one in found:
+        if one.client.partition("/")[0] == tested.name:
+            click.echo(
+                f"  In {_LATELY_DAYS} days: {one.read} of {one.calls} calls brought a sodium "
+                f"({one.without} none, {one.unreadable} unreadable), "
+                f"{one.recognised} of {one.orders} selected orders were recognised."
+            )
+            for warning in one.warnings:
+                click.echo(f"  Warning: {warning}")
+
+
+def _tenants_of(tested: Client) -> list[str]:
+    """Returns the owners of the rows of a client; calls without tokens have none."""
+    tenants = tested.credentials.tenants
+    return [*(f"{tested.name}/{tenant}" for tenant in tenants), tested.name, ""]
 
 
 def _keys_are_usable(tested: Client) -> bool:

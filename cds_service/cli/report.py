@@ -9,14 +9,17 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cds_service.cli.db import open_database
 from cds_service.feedback.figures import Figures, Reasons, RuleFigures, figures
 from cds_service.feedback.report_html import report_page
 from cds_service.feedback.report_table import (
+    CLIENT_COLUMNS,
     COLUMNS,
     REASONS,
+    client_cells,
     leading_reason,
     report_csv,
     row_cells,
@@ -107,6 +110,11 @@ def _print(counted: Figures, console: Console) -> None:
         console.print(
             f"{counted.unmatched} feedback on cards that are not known here: not counted above."
         )
+    if counted.clients:
+        console.print("", _clients(counted), sep="\n")
+    for client in counted.clients:
+        for warning in client.warnings:
+            console.print(f"[bold]Warning:[/bold] {escape(warning)}")
 
 
 def _table(counted: Figures) -> Table:
@@ -120,6 +128,21 @@ def _table(counted: Figures) -> Table:
         table.add_row(*_short(rule))
     table.add_section()
     table.add_row(*_short(counted.total), style="bold")
+    return table
+
+
+def _clients(counted: Figures) -> Table:
+    table = Table(
+        title="What clients deliver",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
+    for name in CLIENT_COLUMNS:
+        table.add_column(name, justify="left" if name == CLIENT_COLUMNS[0] else "right")
+    for client in counted.clients:
+        table.add_row(*client_cells(client))
     return table
 
 

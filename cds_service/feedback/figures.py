@@ -11,12 +11,15 @@ from msgspec import Struct, field
 
 from cds_service.feedback.reasons import foreign_system
 from cds_service.store.feedback import COMMENTED
-from cds_service.store.figures import Answer, FigureTables, Showing
+from cds_service.store.figures import Answer, Delivered, FigureTables, Showing
 
 ANSWER_WITHIN = timedelta(hours=24)  # issue 6: "no feedback within 24 h"
 NO_REASON = "no reason given"
 ONLY_COMMENT = "only a comment"
 OTHER_CODE = "a reason of the client's own"
+# So many are enough that not even one with a sodium, or one that is recognised, is no chance.
+WARN_FROM_CALLS = 50
+WARN_FROM_ORDERS = 200
 _CLOCKS_DIFFER = timedelta(minutes=2)
 
 Reasons = Mapping[tuple[str, str], str]  # (system, code) -> words; our own system is ""
@@ -65,6 +68,43 @@ class RuleFigures(Struct, kw_only=True):
         return median(self.seconds) if self.seconds else None
 
 
+class ClientFigures(Struct, frozen=True, kw_only=True):
+    """What the calls of one client brought, and what is wrong with that."""
+
+    client: str
+    read: int  # calls with a sodium that could be read
+    without: int  # calls whose chart had none
+    unreadable: int  # calls with a sodium that could not be read, or not be had
+    recognised: int  # selected orders
+    unrecognised: int
+
+    @property
+    def calls(self) -> int:
+        """The number of calls that looked for sodium."""
+        return self.read + self.without + self.unreadable
+
+    @property
+    def orders(self) -> int:
+        """The number of selected orders."""
+        return self.recognised + self.unrecognised
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What an analyst should look at: a client like this gets no cards, and no errors."""
+        found = []
+        if self.calls >= WARN_FROM_CALLS and not self.read:
+            found.append(
+                f"{self.client}: none of {self.calls} calls brought a sodium that could be read. "
+                "Check the prefetch, and the laboratory's codes (CDS_LOCAL_CODES)."
+            )
+        if self.orders >= WARN_FROM_ORDERS and not self.recognised:
+            found.append(
+                f"{self.client}: none of {self.orders} selected orders was recognised. "
+                "Check the codes and the names of its orders."
+            )
+        return tuple(found)
+
+
 class Figures(Struct, frozen=True, kw_only=True):
     """All figures of the report, before its layout."""
 
@@ -73,6 +113,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     rules: tuple[RuleFigures, ...]
     unmatched: int  # feedback on cards that we never sent, as far as we know
     earlier: int  # feedback on cards from before the period
+    clients: tuple[ClientFigures, ...] = ()
 
     @property
     def total(self) -> RuleFigures:
@@ -110,9 +151,11 @@ def figures(
     """Returns the figures of these tenants together, since the beginning of a day (UTC)."""
     start = datetime.combine(since, time(), UTC)
     rules: dict[tuple[str, str], RuleFigures] = {}
+    clients: list[ClientFigures] = []
     unmatched = earlier = 0
     for tenant in tenants:
         _count(rules, tables, tenant, since)
+        clients += clients_of(tables, tenant, since)
         cards = _cards(rules, tables.showings(tenant, start))
         for answer in tables.answers(tenant, start):
             if answer.card in cards:
@@ -125,7 +168,28 @@ def figures(
             _settle(card, now, reasons)
     ordered = sorted(rules.values(), key=lambda r: (-r.returned, r.rule, r.profile))
     return Figures(
-        since=since, until=now, rules=tuple(ordered), unmatched=unmatched, earlier=earlier
+        since=since,
+        until=now,
+        rules=tuple(ordered),
+        unmatched=unmatched,
+        earlier=earlier,
+        clients=tuple(clients),
+    )
+
+
+def clients_of(tables: FigureTables, tenant: str, since: date) -> list[ClientFigures]:
+    """Returns what the clients of one tenant brought; without tokens all are of the tenant ""."""
+    return [_client(tenant, delivered) for delivered in tables.delivered(tenant, since)]
+
+
+def _client(tenant: str, delivered: Delivered) -> ClientFigures:
+    return ClientFigures(
+        client=tenant or delivered.client,
+        read=delivered.sodium_read,
+        without=delivered.sodium_none,
+        unreadable=delivered.sodium_unreadable,
+        recognised=delivered.orders_recognised,
+        unrecognised=delivered.orders_unrecognised,
     )
 
 

@@ -12,9 +12,11 @@ from markupsafe import Markup
 from cds_service.feedback.figures import Figures, RuleFigures, Week
 from cds_service.feedback.plots import Bar, Line, Part, bars, trend
 from cds_service.feedback.report_table import (
+    CLIENT_COLUMNS,
     COLUMNS,
     NOTES,
     REASONS,
+    client_cells,
     duration,
     percent,
     row_cells,
@@ -50,6 +52,9 @@ def report_page(figures: Figures, names: Mapping[str, str] | None = None) -> str
         names=names or {},
         reason_columns=["Rule", "Profile", *(reason for reason, _ in reasons)],
         reason_rows=_reason_rows(figures, total),
+        client_columns=CLIENT_COLUMNS,
+        client_rows=[client_cells(client) for client in figures.clients],
+        warnings=[text for client in figures.clients for text in client.warnings],
         notes=NOTES,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from cds_service.feedback.figures import Figures, RuleFigures
+from cds_service.feedback.figures import ClientFigures, Figures, RuleFigures
 
 REASONS = "Override reasons"
 COLUMNS = (
@@ -23,6 +23,16 @@ COLUMNS = (
     "Open",
     "Median time",
 )
+CLIENT_COLUMNS = (
+    "Client",
+    "Calls",
+    "With a sodium",
+    "Share",
+    "Without",
+    "Unreadable",
+    "Selected orders",
+    "Recognised",
+)
 NOTES = (
     "Fired: calls in which the rule had something to say; "
     "it may have become a line of another rule's card.",
@@ -36,6 +46,8 @@ NOTES = (
     "No feedback in 24 h: from its first showing. "
     "Open: shown less than 24 h ago, not answered yet.",
     "Median time: from the last showing before the answer to the answer.",
+    "What clients deliver: calls that looked for sodium, and selected orders. Unreadable: a sodium "
+    "came that no rule can use, or it could not be had. Recognised: its drug or fluid is known.",
     "Weeks begin on Monday, UTC. Many EHRs send no feedback when a card is simply left alone.",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -65,6 +77,20 @@ def row_cells(rule: RuleFigures) -> tuple[str, ...]:
     )
 
 
+def client_cells(client: ClientFigures) -> tuple[str, ...]:
+    """Returns the cells of one row about a client, in the order of CLIENT_COLUMNS."""
+    return (
+        client.client,
+        str(client.calls),
+        str(client.read),
+        percent(client.read, client.calls),
+        str(client.without),
+        str(client.unreadable),
+        str(client.orders),
+        str(client.recognised),
+    )
+
+
 def leading_reason(rule: RuleFigures) -> str:
     """Returns the most frequent reason, and how many others there are."""
     if not rule.reasons:
@@ -90,6 +116,9 @@ def report_csv(figures: Figures) -> str:
             counts = ("", week.returned, "", "", week.accepted, week.overridden, "", "", "", "", "")
             rows.append((monday, rule.rule, rule.profile, *counts))
     rows.append(("all", "feedback on unknown cards", "", figures.unmatched))
+    for client in figures.clients:
+        counts_of = zip(CLIENT_COLUMNS[1:], client_cells(client)[1:], strict=True)
+        rows += [("all", f"{client.client}: {name}", "", count) for name, count in counts_of]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(("Week", *COLUMNS[:-1], "Median seconds"))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from cds_service.store.engine import Database
-from cds_service.store.tables import FEEDBACK, ISSUED, TALLY
+from cds_service.store.tables import CENSUS, FEEDBACK, ISSUED, TALLY
 
 _AT_ONCE = 5000  # rows in memory
 
@@ -23,6 +23,17 @@ class DayCount(NamedTuple):
     fired: int
     returned: int
     suppressed: int
+
+
+class Delivered(NamedTuple):
+    """What the calls of one client brought."""
+
+    client: str
+    sodium_none: int
+    sodium_unreadable: int
+    sodium_read: int
+    orders_recognised: int
+    orders_unrecognised: int
 
 
 class Showing(NamedTuple):
@@ -54,14 +65,18 @@ class FigureTables:
         self._database = database
 
     def tenants(self) -> list[str]:
-        """Returns all tenants that have a card, a count or feedback."""
-        named = sa.union(*(sa.select(t.c.tenant) for t in (TALLY, ISSUED, FEEDBACK)))
+        """Returns all tenants that have a call, a card, a count or feedback."""
+        named = sa.union(*(sa.select(t.c.tenant) for t in (TALLY, ISSUED, FEEDBACK, CENSUS)))
         with self._database.transaction() as connection:
             return sorted(connection.execute(named).scalars())
 
     def counts(self, tenant: str, since: date) -> Iterator[DayCount]:
         """Yields the daily counts."""
         yield from (DayCount._make(row) for row in self._rows(count_query(tenant, since)))
+
+    def delivered(self, tenant: str, since: date) -> Iterator[Delivered]:
+        """Yields what each client of this tenant brought, over all days and services."""
+        yield from (Delivered._make(row) for row in self._rows(delivered_query(tenant, since)))
 
     def showings(self, tenant: str, since: datetime) -> Iterator[Showing]:
         """Yields the cards that were sent, oldest first."""
@@ -81,6 +96,14 @@ def count_query(tenant: str, since: date) -> sa.Select[Any]:
     c = TALLY.c
     columns = (c.day, c.rule, c.profile, c.fired, c.returned, c.suppressed)
     return sa.select(*columns).where(c.tenant == tenant, c.day >= since)
+
+
+def delivered_query(tenant: str, since: date) -> sa.Select[Any]:
+    """Returns the query behind `delivered`."""
+    c = CENSUS.c
+    sums = (sa.func.sum(c[name]) for name in Delivered._fields[1:])
+    of_period = sa.select(c.client, *sums).where(c.tenant == tenant, c.day >= since)
+    return of_period.group_by(c.client).order_by(c.client)
 
 
 def showing_query(tenant: str, since: datetime) -> sa.Select[Any]:

@@ -19,7 +19,7 @@ from cds_service import metrics
 from cds_service.errors import StoreUnavailable
 from cds_service.store.engine import Database, RowRefused
 from cds_service.store.statements import insert_adding, insert_new
-from cds_service.store.tables import AUDIT, ISSUED, TALLY
+from cds_service.store.tables import AUDIT, CENSUS, ISSUED, TALLY
 from cds_service.telemetry import log
 
 DEFAULT_ROOM = 10_000
@@ -29,6 +29,9 @@ _IDLE_S = 5.0  # between pings of an idle database, so that /health knows of an 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _END_S = 1.0
 _SUMS = ("fired", "returned", "suppressed")
+CENSUS_SUMS = (
+    "sodium_none", "sodium_unreadable", "sodium_read", "orders_recognised", "orders_unrecognised",
+)  # fmt: skip
 _RECENT_S = 300.0  # /health is degraded for so long after rows were dropped
 
 
@@ -43,12 +46,24 @@ class Tally(NamedTuple):
     kind: str  # fired, returned or suppressed
 
 
+class Count(NamedTuple):
+    """What a call adds to the census of its client on one day."""
+
+    tenant: str
+    day: date
+    client: str
+    service: str
+    column: str  # one of CENSUS_SUMS
+    number: int
+
+
 class CallRecord(Struct, frozen=True, kw_only=True):
-    """The rows of one hook call: one of `AUDIT`, those of `ISSUED`, and the counts."""
+    """The rows of one hook call: one of `AUDIT`, those of `ISSUED`, and what it adds to counts."""
 
     audit: Mapping[str, Any]
     issued: Sequence[Mapping[str, Any]] = ()
     tallies: Sequence[Tally] = field(default=())
+    census: Sequence[Count] = ()
 
 
 class Recorder:
@@ -215,3 +230,16 @@ def _insert_cards_and_counts(connection: sa.Connection, records: Sequence[CallRe
         rows.append(row)
     if rows:
         connection.execute(insert_adding(connection, TALLY, _SUMS), rows)
+    _add_to_census(connection, [count for record in records for count in record.census])
+
+
+def _add_to_census(connection: sa.Connection, counts: Sequence[Count]) -> None:
+    sums: dict[tuple[str, date, str, str], dict[str, int]] = {}
+    for count in counts:
+        key = (count.tenant, count.day, count.client, count.service)
+        row = sums.setdefault(key, dict.fromkeys(CENSUS_SUMS, 0))
+        row[count.column] += count.number
+    names = ("tenant", "day", "client", "service")
+    rows = [dict(zip(names, key, strict=True)) | sums[key] for key in sorted(sums)]
+    if rows:
+        connection.execute(insert_adding(connection, CENSUS, CENSUS_SUMS), rows)

@@ -126,3 +126,19 @@ TALLY = sa.Table(
     sa.Column("returned", sa.Integer, nullable=False),
     sa.Column("suppressed", sa.Integer, nullable=False),
 )
+
+# What the calls of each client brought on each day (UTC). They remain, as TALLY does. `client` is
+# the entry of clients.toml whose FHIR server the call names; only the tenant is proven.
+CENSUS = sa.Table(
+    "census",
+    METADATA,
+    sa.Column("tenant", sa.String(128), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("client", sa.String(64), primary_key=True),
+    sa.Column("service", sa.String(128), primary_key=True),
+    sa.Column("sodium_none", sa.Integer, nullable=False),
+    sa.Column("sodium_unreadable", sa.Integer, nullable=False),
+    sa.Column("sodium_read", sa.Integer, nullable=False),
+    sa.Column("orders_recognised", sa.Integer, nullable=False),
+    sa.Column("orders_unrecognised", sa.Integer, nullable=False),
+)

@@ -8,14 +8,15 @@ from datetime import UTC
 from typing import Any
 
 from flask import Response, g, request
-from msgspec import Struct
+from msgspec import Struct, field
 
 from cds_service import metrics
 from cds_service.engine.finding import Finding
+from cds_service.feedback.census import Seen
 from cds_service.feedback.suppression import Memory, Who, grounds
 from cds_service.pipeline import Evaluation
 from cds_service.protocol.request import HookRequest
-from cds_service.store.recorder import CallRecord, Tally
+from cds_service.store.recorder import CallRecord, Count, Tally
 from cds_service.telemetry import fresh_id
 from cds_service.trust.client import Client
 from cds_service.trust.guard import canonical_base
@@ -23,6 +24,8 @@ from cds_service.web.runtime import Runtime, runtime
 
 _MS = 1000
 _UNKNOWN_SERVICE = "other"
+_LOOKED_AT = frozenset({200, 412})
+_CENSUS_METRICS = {"sodium": "cds_sodium", "orders": "cds_selected_orders"}
 
 
 class CallLog(Struct, kw_only=True):
@@ -33,6 +36,7 @@ class CallLog(Struct, kw_only=True):
     who: Who
     memory: Memory | None
     correlation: str
+    seen: Seen = field(default_factory=Seen)
     evaluation: Evaluation | None = None
 
 
@@ -133,7 +137,28 @@ def _record(here: Runtime, entry: CallLog, status: int, milliseconds: int) -> Ca
         *_tallies(entry, [finding.rule for finding in returned], "returned"),
         *_tallies(entry, suppressed, "suppressed"),
     )
-    return CallRecord(audit=audit, issued=issued, tallies=tallies)
+    return CallRecord(audit=audit, issued=issued, tallies=tallies, census=_census(entry, status))
+
+
+def _census(entry: CallLog, status: int) -> list[Count]:
+    """Counts what the call brought, for its client; a call that was not looked at adds nothing."""
+    if status not in _LOOKED_AT:
+        return []
+    seen, client = entry.seen, entry.client.name
+    counts = [
+        ("orders", "recognised", seen.recognised),
+        ("orders", "unrecognised", len(seen.orders) - seen.recognised),
+    ]
+    if seen.sodium:
+        counts.append(("sodium", seen.sodium, 1))
+    day = entry.call.received.astimezone(UTC).date()
+    found = []
+    for what, state, number in counts:
+        if number:
+            metrics.count(_CENSUS_METRICS[what], client, state, times=number)
+            place = (entry.who.tenant, day, client, entry.call.service)
+            found.append(Count(*place, column=f"{what}_{state}", number=number))
+    return found
 
 
 def _fired(evaluation: Evaluation) -> list[str]:

@@ -65,7 +65,7 @@ def call(service_id: str) -> Response:
     deadline = Deadline(began + client.deadline_ms / _MS - _ANSWER_S)
     entry = call_log.begin(here, hook_call, client, tenant, correlation)
     try:
-        evaluation = here.pipeline.answer(hook_call, client, deadline, entry.memory)
+        evaluation = here.pipeline.answer(hook_call, client, deadline, entry.memory, entry.seen)
     except DataUnavailable as error:
         metrics.count("cds_data_unavailable", error.code)
         raise
