@@ -32,8 +32,7 @@ class Seen(Struct, kw_only=True):
         if case is None:
             return ""
         rejected = case.series.rejected
-        too_old = [r for r in rejected if r.why is Unused.OLD and r.analyte == Analyte.SODIUM]
-        if case.series.samples or too_old:
+        if case.series.samples or any(result.why is Unused.OLD for result in rejected):
             return "read"
         if rejected or not case.snapshot.complete(Analyte.SODIUM):
             return "unreadable"
