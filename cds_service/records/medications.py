@@ -34,7 +34,7 @@ from cds_service.records.read_context import Index, ReadContext, identity, relat
 from cds_service.records.times import moment
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.codes import canonical
-from cds_service.terminology.types import Coded, Coding, Product, Resolution, Strength
+from cds_service.terminology.types import Coded, Coding, Product, Resolution, Strength, texts_of
 
 Kind = Literal["medication", "nutrition", "service", "other"]
 
@@ -135,8 +135,12 @@ def exposure(resource: Resource, context: ReadContext) -> Order | None:
 
 
 def draft(resource: Resource, context: ReadContext) -> Order:
-    """One resource of draftOrders, of any type; a draft without a medication has no drugs."""
-    return _order(resource, KINDS.get(kind_of(resource), "other"), context)
+    """One resource of draftOrders, of any type; a draft without a medication has no drugs.
+
+    A type that no version of FHIR has is a medication order all the same if it has a medication.
+    """
+    unknown: Kind = "medication" if _has_medication(resource) else "other"
+    return _order(resource, KINDS.get(kind_of(resource), unknown), context)
 
 
 def _says_nothing(resource: Resource, kind: Kind, medicine: Medicine, known: Resolution) -> bool:
@@ -144,11 +148,20 @@ def _says_nothing(resource: Resource, kind: Kind, medicine: Medicine, known: Res
 
     A draft whose medication is still to be chosen has none at all.
     """
-    said = medicine.concepts or medicine.ingredients or medicine.displays or _is_known(known)
-    if kind != "medication" or medicine.lost or said:
+    if kind != "medication" or medicine.lost or _is_known(known):
         return False
+    said = (*medicine.concepts, *(item for item, _ in medicine.ingredients), *medicine.displays)
+    return _has_medication(resource) and not any(map(_names_something, said))
+
+
+def _has_medication(resource: Resource) -> bool:
     members = (resource.medication_codeable_concept, resource.medication_reference)
     return any(one is not None for one in members) or resource.medication not in (UNSET, None)
+
+
+def _names_something(coded: Coded) -> bool:
+    coding = any(one.code for one in coded.codings)
+    return coding or any(sign.isalpha() for name in texts_of(coded) for sign in name)
 
 
 def _was_not_given(resource: Resource) -> bool:
@@ -248,6 +261,8 @@ def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> bo
     modifiers = [nutrient.modifier for nutrient in diet.nutrient]
     coded = concepts(diet.type, resource.code, resource.medication_codeable_concept, *modifiers)
     texts = [diet.instruction.strip()]
+    if isinstance(diet.type, str):
+        texts.append(diet.type.strip())
     if kind != "medication":
         texts.append(instruction_text(instructions_of(resource)))
     if kind == "nutrition":
@@ -297,7 +312,8 @@ def _choices(order: Resource) -> Iterator[Choice]:
         order.medication,
     ):
         if isinstance(member, str):
-            yield Choice(text=member)
+            points = member is order.medication_reference and " " not in member.strip()
+            yield Choice(reference=member) if points else Choice(text=member)
         elif member is not UNSET:
             yield from listed(member)
 

@@ -220,7 +220,9 @@ def _fluid_steps(*readings: FluidReading | None) -> list[str]:
 
 
 def _first_name(product: Product) -> str:
-    return next((name for item in _items(product) for name in texts_of(item)), "")
+    """The first name in an order; digits and signs alone are none."""
+    names = (name for item in _items(product) for name in texts_of(item))
+    return next((name for name in names if any(map(str.isalpha, name))), "")
 
 
 def _has_code(product: Product) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -361,6 +362,10 @@ UNIDENTIFIED: dict[str, tuple[Body, str]] = {
     "an empty concept": ({"medicationCodeableConcept": {}}, "no code system and no name"),
     "a blank text": ({"medicationCodeableConcept": {"text": "  "}}, "no code system and no name"),
     "a number": ({"medicationCodeableConcept": 5}, "no code system and no name"),
+    "digits as a text": ({"medicationCodeableConcept": {"text": "12,5"}}, "no code system and no name"),
+    "a code with digits as its text": (
+        {"medicationCodeableConcept": coded(NDC, "00049490030", "00049490030")}, "code system NDC"
+    ),
     "an empty reference": ({"medicationReference": {}}, "no code system and no name"),
     "an identifier": (
         {"medicationReference": {"identifier": {"system": NDC, "value": "00049490030"}}},
@@ -424,6 +429,76 @@ NAMED: dict[str, Body] = {
 def test_a_medicine_is_known_by_whatever_names_it(form: str) -> None:
     (card,) = Call(record=LOW, drafts=(ordered(**copy.deepcopy(NAMED[form])),)).cards()
     assert card.summary.startswith("sertraline")
+
+
+def test_a_medicine_is_read_whatever_the_type_of_its_order() -> None:
+    order = PICKED | {"resourceType": "VendorPrescription"}
+    (card,) = Call(record=LOW, drafts=(order,)).cards()
+    assert card.summary.startswith("sertraline")
+
+
+# ---- any damage to any element of the orders
+
+SPOILT: dict[str, Any] = {
+    "absent": ..., "null": None, "blank": "", "object": {}, "list": [], "true": True, "number": 7,
+    "digits": "12,5", "inside a list": [None],
+}  # fmt: skip
+REFERRED = ordered(
+    medicationReference={"reference": "#m"},
+    contained=[
+        {
+            "resourceType": "Medication",
+            "id": "m",
+            "code": coded(
+                "http://www.nlm.nih.gov/research/umls/rxnorm", "312941", "sertraline 50 mg"
+            ),
+        }
+    ],
+)
+SPOILT_CALLS = {
+    "concept": ORDER,
+    "reference": Call(record=LOW, drafts=(REFERRED,)),
+    "saline": Call(record=LOW, drafts=(SALINE,)),
+}
+# What looks like a draft whose medicine is still to be chosen, by path and damage.
+STILL_TO_BE_CHOSEN = {
+    (f"draftOrders.entry.0.resource.{member}", damage)
+    for member in ("medicationCodeableConcept", "medicationReference")
+    for damage in ("absent", "null")
+}
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place below a JSON value, as the steps that lead to it."""
+    steps = value.items() if isinstance(value, dict) else enumerate(value)
+    for step, inner in steps:
+        yield (*path, step)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*path, step))
+
+
+def spoilt(body: Body, path: tuple[Any, ...], value: object) -> Body:
+    place = body["context"]
+    for step in path[:-1]:
+        place = place[step]
+    if value is ...:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = copy.deepcopy(value)
+    return body
+
+
+@pytest.mark.parametrize("damage", SPOILT)
+@pytest.mark.parametrize("kind", SPOILT_CALLS)
+def test_no_damage_to_a_selected_order_is_silence(kind: str, damage: str) -> None:
+    call, silent = SPOILT_CALLS[kind], set()
+    whole = call.body()
+    for path in places(whole["context"]):
+        name = ".".join(map(str, path))
+        with contextlib.suppress(BadRequest, DataUnavailable):
+            if not call.answer(spoilt(copy.deepcopy(whole), path, SPOILT[damage])).cards:
+                silent.add((name, damage))
+    assert silent <= STILL_TO_BE_CHOSEN
 
 
 def test_a_draft_whose_medicine_is_still_to_be_chosen_has_a_named_reason() -> None:
