@@ -184,6 +184,8 @@ class Pipeline:
             ]
             record["foreignResources"] = snapshot.dropped_foreign
             record["unrecognisedOrders"] = snapshot.unrecognised
+            if snapshot.every_draft_counts:
+                record["everyDraftCounts"] = True
             record["profile"] = evaluation.case.limits.profile
         return explanation(
             Phrases(self.knowledge, self.knowledge.services[service]),
@@ -257,7 +259,8 @@ class Pipeline:
         snapshot = read_snapshot(parts, self._vocabulary)
         if hook.drafts != "all":
             return snapshot
-        return replace(snapshot, selected=tuple(order.reference for order in snapshot.drafts))
+        every = tuple(order.reference for order in snapshot.drafts)
+        return replace(snapshot, selected=every, every_draft_counts=False)
 
     def _judged(self, call: _Call) -> tuple[Outcome, ...]:
         """Returns what each rule of the hook says, in order of precedence; no rule is an error."""

@@ -44,6 +44,7 @@ class Chosen(Struct, frozen=True):
 
     orders: tuple[Order, ...] = ()
     selected: tuple[str, ...] = ()
+    every: bool = False  # a selection led to no draft: all are selected
 
 
 class _Draft(Struct, frozen=True):
@@ -100,8 +101,8 @@ def choose(
     chosen = [references[at] for at in selected]
     if _lost_a_medicine(lost) and not any(order.kind == "medication" for order in orders):
         nowhere = Order(reference="#0", kind="other", unread=True)
-        return Chosen((*orders, nowhere), (*chosen, nowhere.reference))
-    return Chosen(tuple(orders), tuple(chosen))
+        return Chosen((*orders, nowhere), (*chosen, nowhere.reference), every=True)
+    return Chosen(tuple(orders), tuple(chosen), every=bool(lost))
 
 
 def _drafts(sent: Sequence[SentDraft], me: Person) -> Iterator[_Draft]:

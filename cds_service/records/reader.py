@@ -158,6 +158,7 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         read_exposures=read_exposures,
         drafts=drafts.orders,
         selected=drafts.selected,
+        every_draft_counts=drafts.every,
         missing=tally.missing,
         dropped_foreign=tally.foreign,
     )

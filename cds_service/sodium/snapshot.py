@@ -147,6 +147,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
     read_exposures: Callable[[], tuple[Order, ...]] = tuple  # most patients' are never needed
     drafts: tuple[Order, ...] = ()  # draftOrders, selected ones among them
     selected: tuple[str, ...] = ()  # references of the selected drafts
+    every_draft_counts: bool = False  # a selection led to no draft, so that all are selected
     missing: Mapping[str, Missing] = field(default_factory=dict)  # prefetch key -> why
     dropped_foreign: int = 0  # resources of another patient, left out
 

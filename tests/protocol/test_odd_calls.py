@@ -20,6 +20,7 @@ from tests.fhir_resources import (
     Resource,
     coded,
     draft,
+    pipeline,
     restriction_order,
     sodium,
 )
@@ -304,6 +305,21 @@ def test_what_cannot_be_answered_says_what_to_mend_and_quotes_nothing(shape: str
     assert words in refused.value.message
     assert "other/" not in refused.value.message
     assert "p1" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("shape", "every"),
+    [
+        ("selected with a version", False),
+        ("selected is what was not drafted", True),
+        ("nothing selected", True),
+    ],
+)
+def test_the_explanation_says_if_every_draft_counts_as_selected(shape: str, every: bool) -> None:
+    body = copy.deepcopy(ORDER.body())
+    ORDER_SHAPES[shape](body)
+    explained = pipeline().explain(ORDER.answer(body), ORDER.service)
+    assert explained.get("everyDraftCounts", False) is every
 
 
 # ---- an order that was not read or not identified is never silence
