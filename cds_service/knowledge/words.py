@@ -271,6 +271,8 @@ class ReadingWords(Struct, frozen=True, forbid_unknown_fields=True):
     sodium_words: list[str]  # a result of unknown code with one of these words may be sodium
     not_blood_words: list[str]  # ... but not with one of these
     hemolyzed_words: list[str]  # in what stands in place of a value
+    no_results: list[str]  # codes of a server's warning that say: there is none
+    hidden_results: list[str]  # ... that say: there is more than the user may see
     panels: list[str]  # LOINC codes whose components are read
     observed_problems: list[
         str

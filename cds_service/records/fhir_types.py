@@ -276,6 +276,7 @@ class Issue(Form, frozen=True):
     """OperationOutcome.issue."""
 
     severity: Text = ""
+    details: Concepts = None
 
 
 class Link(Form, frozen=True):

@@ -10,7 +10,8 @@ from msgspec import Struct, field
 from cds_service.errors import DataRefused, DataTooSlow, DataUnavailable
 from cds_service.protocol.request import Secret
 from cds_service.records.client import Access, FhirClient, Read, Reads, Wanted
-from cds_service.records.prefetch import ABSENT, Query, Source, prefetched, query
+from cds_service.records.fhir_types import Issue, decode_resource
+from cds_service.records.prefetch import ABSENT, Query, Source, page_of, prefetched, query
 from cds_service.sodium.blind_spots import Unlooked
 from cds_service.sodium.snapshot import Missing
 from cds_service.trust.deadline import Deadline
@@ -131,6 +132,7 @@ def _after(source: Source, read: Read) -> Source:
             origin="live",
             resources=read.resources,
             bodies=read.bodies,
+            said=() if read.resources else _said(read),
         )
     if read.bodies and read.resources:
         return Source(
@@ -144,6 +146,12 @@ def _after(source: Source, read: Read) -> Source:
         return source
     untried = source.state == "absent" and read.missing is Missing.UNREACHABLE
     return Source(state="absent" if untried else "failed", missing=read.missing)
+
+
+def _said(read: Read) -> tuple[Issue, ...]:
+    """What the server warned of in an answer without results."""
+    pages = [page_of(decode_resource(body), "") for body in read.bodies]
+    return tuple([issue for page in pages if page is not None for issue in page.said])
 
 
 _NEEDED: Mapping[Unlooked, str] = {
@@ -167,6 +175,10 @@ _WHY_UNREACHABLE: Mapping[Unreachable, str] = {
     "odd-token": "The member 'fhirAuthorization' holds no token that can be used: it needs an "
     "'access_token' and the 'token_type' Bearer.",
     "not-registered": "",  # the registry entry has its own text
+}
+_SAID: Mapping[Missing, str] = {
+    Missing.WARNED: "The FHIR server answered with a warning in place of results.",
+    Missing.HIDDEN: "The FHIR server holds more than the user of the call may see.",
 }
 _KIND: Mapping[Missing, type[DataUnavailable]] = {
     Missing.TIMEOUT: DataTooSlow,
@@ -207,6 +219,8 @@ def _cause(why: Missing, unreachable: Unreachable | None, client: Client) -> str
         )
     if why is Missing.VERSION:
         return "The results are of another FHIR version than R4."
+    if why in _SAID:
+        return _SAID[why]
     if unreachable is not None:
         return _WHY_UNREACHABLE[unreachable] or client.refusal
     return "The FHIR server did not give it."

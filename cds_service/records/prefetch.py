@@ -11,11 +11,12 @@ from typing import Literal
 from msgspec import Struct
 
 from cds_service.errors import BadRequest
-from cds_service.records.fhir_types import NO_PERIOD, Resource, as_resource
+from cds_service.records.fhir_types import NO_PERIOD, Issue, Resource, as_resource
 from cds_service.sodium.snapshot import Missing
 
 _ERRORS = frozenset({"error", "fatal"})
 OLDER_NAMES = {"MedicationRequest": ("MedicationOrder", "MedicationPrescription")}  # DSTU2, DSTU1
+_WARNINGS = _ERRORS | {"warning"}
 _DAY = 10  # "2026-11-21"
 
 
@@ -26,6 +27,7 @@ class Page(Struct, frozen=True, kw_only=True):
     next_link: str | None = None
     total: int | None = None
     whole: bool = True
+    said: tuple[Issue, ...] = ()  # warnings and errors of the server beside the results
 
 
 def as_prefetched(value: object) -> Resource | None:
@@ -39,8 +41,8 @@ def page_of(value: Resource | None, expected: str) -> Page | None:
     """The page that `value` is; None if it does not answer a search for `expected` resources.
 
     One resource counts where a Bundle belongs (data.md 2.12). An OperationOutcome in place of a
-    Bundle is no answer. If it is an entry, a warning is passed over and an error makes the page
-    less than whole (CDSH-036).
+    Bundle is no answer. If it is an entry, an error makes the page less than whole (CDSH-036); a
+    warning only counts if nothing else came.
     """
     if value is None:
         return None
@@ -57,7 +59,16 @@ def page_of(value: Resource | None, expected: str) -> Page | None:
         next_link=next((link.url for link in value.link if link.relation == "next"), None),
         total=value.total if type(value.total) is int else None,
         whole=whole,
+        said=_said(value),
     )
+
+
+def _said(bundle: Resource) -> tuple[Issue, ...]:
+    """What the server warns of in a Bundle."""
+    resources = [entry.resource for entry in bundle.entry if entry is not None]
+    outcomes = [r for r in resources if r is not None and r.resource_type == "OperationOutcome"]
+    issues = [issue for outcome in outcomes for issue in outcome.issue]
+    return tuple([one for one in issues if one.severity.strip().lower() in _WARNINGS])
 
 
 def _sorted_out(bundle: Resource) -> tuple[tuple[Resource, ...], bool]:
@@ -161,6 +172,7 @@ class Source(Struct, frozen=True, kw_only=True):
     missing: Missing | None = None
     next_link: str | None = None
     bodies: tuple[bytes, ...] = ()  # what was read live, as the server sent it
+    said: tuple[Issue, ...] = ()  # what the server warned of, if nothing else came
 
     @property
     def shown(self) -> str:
@@ -271,7 +283,10 @@ def judge(asked: Query, value: object) -> Source:
             next_link=page.next_link,
         )
     return Source(
-        state="satisfied" if resources else "empty", origin="prefetch", resources=resources
+        state="satisfied" if resources else "empty",
+        origin="prefetch",
+        resources=resources,
+        said=() if resources else page.said,
     )
 
 

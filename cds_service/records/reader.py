@@ -14,6 +14,7 @@ from cds_service.records.fhir_types import (
     NO_RESOURCE,
     Resource,
     as_resource,
+    codes,
     first_concept,
     kind_of,
     listed,
@@ -48,7 +49,7 @@ from cds_service.sodium.snapshot import (
     Problem,
     Snapshot,
 )
-from cds_service.terminology.vocabulary import Vocabulary
+from cds_service.terminology.vocabulary import CodeLists, Vocabulary
 
 PATIENT, ENCOUNTER, SODIUM = "patient", "encounter", "sodium"  # keys of the prefetch
 MAX_RESOURCES = 2000  # T-45; a source that reaches beyond is incomplete
@@ -131,7 +132,7 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         zone=records.zone,
         encounter=f"Encounter/{records.encounter_id}" if records.encounter_id is not None else "",
     )
-    tally = _Tally(missing=_missing(records, found))
+    tally = _Tally(missing=_missing(records, found, vocabulary.code_lists))
     for source, resources in _bounded(records, tally).items():
         for resource in resources:
             _read(resource, source, me, context, tally)
@@ -239,14 +240,31 @@ def _encounter(records: CallRecords, me: Person, tally: _Tally) -> Resource | No
     return None
 
 
-def _missing(records: CallRecords, patient: Resource | None) -> dict[str, Missing]:
+def _missing(
+    records: CallRecords, patient: Resource | None, lists: CodeLists
+) -> dict[str, Missing]:
     """Why sources are missing; a Patient or Encounter that never came is missing too."""
-    missing = {key: s.missing for key, s in records.sources.items() if s.missing is not None}
+    found = {key: s.missing or _warned(s, lists) for key, s in records.sources.items()}
+    missing = {key: why for key, why in found.items() if why is not None}
     if patient is None:
         missing.setdefault(PATIENT, Missing.FAILED)
     if records.encounter_id is None:
         missing[ENCOUNTER] = Missing.NOT_APPLICABLE
     return missing
+
+
+def _warned(source: Source, lists: CodeLists) -> Missing | None:
+    """Why an answer with nothing but warnings is not "there is none"; None if it is.
+
+    Epic says by a code that there is none, or that the user may not see all. Oracle Health leaves
+    out what it cannot write as FHIR and says so without a code.
+    """
+    if not source.said:
+        return None
+    said = frozenset().union(*(codes(first_concept(issue.details)) for issue in source.said))
+    if said & lists.hidden_results:
+        return Missing.HIDDEN
+    return None if said & lists.no_results else Missing.WARNED
 
 
 def _bounded(records: CallRecords, tally: _Tally) -> Mapping[str, tuple[Resource, ...]]:

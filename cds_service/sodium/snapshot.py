@@ -31,6 +31,8 @@ class Missing(StrEnum):
     VERSION = "version"  # the record's FHIR version is not R4
     NOT_READ = "not-read"  # not asked for by this client's registry entry
     NOT_APPLICABLE = "not-applicable"
+    WARNED = "warned"  # the server gave a warning in place of results
+    HIDDEN = "hidden"  # the record holds more than the user of the call may see
     UNUSABLE = "unusable"  # it came, and something in it could not be used
 
 

@@ -44,6 +44,8 @@ class CodeLists(Struct, frozen=True, kw_only=True):
     sodium_words: frozenset[str]
     not_blood_words: frozenset[str]
     hemolyzed_words: frozenset[str]
+    no_results: frozenset[str]
+    hidden_results: frozenset[str]
     panels: frozenset[str]
     observed_problems: frozenset[str]
     once: frozenset[str]
@@ -167,6 +169,8 @@ def _code_lists(order_words: OrderWords) -> CodeLists:
         sodium_words=frozenset(table.sodium_words),
         not_blood_words=frozenset(table.not_blood_words),
         hemolyzed_words=frozenset(table.hemolyzed_words),
+        no_results=frozenset(table.no_results),
+        hidden_results=frozenset(table.hidden_results),
         panels=frozenset(table.panels),
         observed_problems=frozenset(table.observed_problems),
         once=frozenset(table.once),

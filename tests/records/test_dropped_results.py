@@ -318,3 +318,44 @@ def test_a_low_sodium_spoilt_at_random_is_never_silence() -> None:
 @pytest.mark.long
 def test_fifty_thousand_low_sodiums_spoilt_at_random_are_never_silence() -> None:
     _spoilt_calls(seed=50, count=50_000)
+
+
+# ---- answers without results that warn of something
+
+
+def warning(code: str = "", severity: str = "warning") -> Resource:
+    """A warning of the server, with the code that its details carry."""
+    details = {"coding": [{"system": "urn:x", "code": code}]} if code else {"text": "left out"}
+    issue = {"severity": severity, "code": "processing", "details": details}
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
+
+
+@pytest.mark.parametrize("call", [VIEWED, SELECTED], ids=["patient-view", "order-select"])
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        ([warning("4101")], ""),
+        ([warning(severity="information")], ""),
+        ([warning("59100"), warning("4101")], ""),
+        ([warning()], "with a warning in place of results"),
+        ([warning("59100")], "with a warning in place of results"),
+        ([warning("4119")], "more than the user of the call may see"),
+        ([warning("4101"), warning("4119")], "more than the user of the call may see"),
+        ([warning(severity="error")], "did not give it"),
+    ],
+)
+def test_no_results_with_a_warning_are_only_none_if_the_warning_says_so(
+    call: Call, entries: list[Resource], told: str
+) -> None:
+    found = came_of(call, *entries)
+    if told:
+        assert found[0].startswith("412 Sodium results are needed")
+        assert told in found[0] or "no 'fhirServer'" in found[0]
+        explained = Call(drafts=call.drafts, explain_missing=True)
+        assert came_of(explained, *entries) == ["sodiumNotChecked"]
+    else:
+        assert found == []
+
+
+def test_a_warning_beside_results_costs_nothing() -> None:
+    assert came_of(VIEWED, NORMAL, warning(), warning("4119")) == []
