@@ -79,9 +79,9 @@ def observed(observation: Resource, context: ReadContext, *, asked_sodium: bool)
     else:
         result = _result(observation, observation, test, context)
         labs = (result,) if result is not None else ()
-    why = _why_dropped(observation, test, asked_sodium, context)
     if any(lab.analyte == Analyte.SODIUM for lab in labs):
-        why = None
+        return Observed(labs=labs, problem=problem)
+    why = _why_dropped(observation, test, asked_sodium, context)
     return Observed(labs=labs, problem=problem, dropped=_dropped(observation, why, context))
 
 

@@ -117,6 +117,23 @@ def test_what_is_absent_or_failed_is_read_live(
     assert {call.request.headers["Authorization"] for call in server.calls} == {"Bearer t"}
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_what_a_server_warned_of_is_kept_if_no_result_came_with_it(
+    fhir: FhirClient, server: responses.RequestsMock, live: bool
+) -> None:
+    issue = {"severity": "warning", "details": {"coding": [{"code": "4119"}]}}
+    outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
+    for names, kept in (((), 1), (("1",), 0)):
+        answer = sodium(*names)
+        answer["entry"].append({"resource": outcome})
+        server.get(f"{BASE}/Observation", json=answer)
+        found = gathered(fhir, ask({"patient": PATIENT} | ({} if live else {"sodium": answer})))
+        source = found.sources["sodium"]
+        assert (source.origin, len(source.said)) == ("live" if live else "prefetch", kept)
+        assert ids(found, "sodium") == list(names)
+        server.reset()
+
+
 def test_the_rest_of_a_prefetched_page_is_read_from_the_registered_base(
     fhir: FhirClient, server: responses.RequestsMock
 ) -> None:
