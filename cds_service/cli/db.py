@@ -12,6 +12,7 @@ from cds_service.store.engine import BEHIND, Database, make_engine, sqlite_url
 from cds_service.store.engine import upgrade as upgrade_schema
 from cds_service.store.retention import Cutoffs, contents
 from cds_service.store.retention import prune as prune_rows
+from cds_service.store.schema import is_usable
 
 
 def open_database(*, any_schema: bool = False) -> tuple[Settings, Database]:
@@ -77,7 +78,7 @@ def prune() -> None:
 def status() -> None:
     """Print the schema and the number of rows.
 
-    Exit code 1 if the schema is not this release's.
+    Exit code 1 if the schema is neither this release's nor a later one's.
     """
     _, database = open_database(any_schema=True)
     stored = contents(database)
@@ -87,5 +88,5 @@ def status() -> None:
         if oldest := stored.oldest.get(table):
             line += f", oldest {oldest:%Y-%m-%d}"
         click.echo(line)
-    if stored.schema != stored.newest:
+    if not is_usable(stored.schema):
         raise SystemExit(1)

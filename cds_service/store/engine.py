@@ -16,11 +16,11 @@ from typing import Literal
 import sqlalchemy as sa
 
 from cds_service.errors import SettingsError, StoreUnavailable
-from cds_service.store.schema import known_revisions, migrate, newest_revision, revision
+from cds_service.store.schema import is_usable, known_revisions, migrate, revision
 
 Problem = Literal["", "unreachable", "wrong schema", "does not take writes"]
 BEHIND = "the schema of the database is not this release's; run `cds-service db upgrade`"
-NEWER = "the database was made by a newer release of this service"
+FOREIGN = "the schema of the database is not of this service"
 
 _POSTGRESQL = "postgresql+psycopg"
 _SERVER_LIMITS = {
@@ -109,7 +109,7 @@ class Database:
         """Checks the schema once, because a server that was down at the start may hold another."""
         if self._schema_seen:
             return
-        if revision(connection) != newest_revision():
+        if not is_usable(revision(connection)):
             self.problem = "wrong schema"
             raise StoreUnavailable("WrongSchema")
         with self._lock:
@@ -196,11 +196,11 @@ def sqlite_url(folder: Path) -> str:
 
 
 def upgrade(engine: sa.Engine) -> None:
-    """Brings the schema to the newest revision, if it is not there already."""
+    """Brings the schema to the newest revision, if it is not there or beyond it already."""
     try:
         with engine.begin() as connection:
             if not migrate(connection):
-                raise SettingsError(f"CDS_DATABASE_URL: {NEWER}")
+                raise SettingsError(f"CDS_DATABASE_URL: {FOREIGN}")
     except sa.exc.SQLAlchemyError as error:
         raise _unopened(error) from None
     finally:
@@ -209,11 +209,11 @@ def upgrade(engine: sa.Engine) -> None:
 
 def _refuse_other_schema(connection: sa.Connection) -> None:
     present = revision(connection)
-    if present == newest_revision():
+    if is_usable(present):
         return
     if present is None or present in known_revisions():
         raise SettingsError(f"CDS_DATABASE_URL: {BEHIND}")
-    raise SettingsError(f"CDS_DATABASE_URL: {NEWER}")
+    raise SettingsError(f"CDS_DATABASE_URL: {FOREIGN}")
 
 
 def _unopened(error: Exception) -> SettingsError:

@@ -6,6 +6,7 @@ rest of a start that finds its schema in place or an empty file.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from cds_service.store.tables import METADATA
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _NUMBER = len("0001")
+_REVISION = re.compile(r"\d{4}", re.ASCII)
 _VERSIONS = sa.Table(  # as alembic makes it
     "alembic_version",
     sa.MetaData(),
@@ -36,6 +38,13 @@ def newest_revision() -> str:
     return known_revisions()[-1]
 
 
+def is_usable(present: str | None) -> bool:
+    """Returns True for our schema and that of a later release, because migrations only add."""
+    if present is None or not _REVISION.fullmatch(present):
+        return False
+    return present >= newest_revision()
+
+
 def revision(connection: sa.Connection) -> str | None:
     """Returns the schema of a database, or None if it has none of ours."""
     if not sa.inspect(connection).has_table(_VERSIONS.name):
@@ -45,19 +54,19 @@ def revision(connection: sa.Connection) -> str | None:
 
 
 def migrate(connection: sa.Connection) -> bool:
-    """Brings the schema to the newest revision; returns False if this release does not know it.
+    """Brings the schema to the newest revision; returns False if the schema is not one of ours.
 
-    An SQLite file is migrated completely or not at all, because two services may start on one file,
-    and each may be killed at any moment.
+    The schema of a later release is left as it is. An SQLite file is migrated completely or not at
+    all, because two services may start on one file, and each may be killed at any moment.
     """
     sqlite = connection.dialect.name == "sqlite"
-    if revision(connection) == newest_revision():
+    if is_usable(revision(connection)):
         return True
     if sqlite:
         # By itself sqlite3 begins a transaction before rows are changed, but not before tables are.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     present = revision(connection)  # another start may have made the tables meanwhile
-    if present == newest_revision():
+    if is_usable(present):
         return True
     if present is not None and present not in known_revisions():
         return False

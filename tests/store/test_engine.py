@@ -17,9 +17,11 @@ from alembic.script import ScriptDirectory
 from cds_service.errors import SettingsError, StoreUnavailable
 from cds_service.store import schema
 from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
+from cds_service.store.recorder import insert_calls
 from cds_service.store.schema import known_revisions, newest_revision, revision
 from cds_service.store.tables import METADATA
 from tests.databases import Server
+from tests.store.test_recorder import a_call
 
 
 def test_sqlite_needs_no_set_up(tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ def test_a_postgresql_of_an_older_release_refuses_to_start_until_it_is_upgraded(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_a_database_of_a_newer_release_refuses_to_start(
+def test_an_older_release_works_on_the_database_of_a_newer_one(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     url = (
@@ -101,8 +103,34 @@ def test_a_database_of_a_newer_release_refuses_to_start(
     upgrade(engine)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        connection.exec_driver_sql("ALTER TABLE tally ADD COLUMN later INTEGER")
+        connection.exec_driver_sql("CREATE TABLE later (tenant VARCHAR(128) PRIMARY KEY)")
     engine.dispose()
-    with pytest.raises(SettingsError, match="newer release"):
+    database = open_database(url)
+    with database.transaction() as connection:
+        insert_calls(connection, [a_call("older")])
+        assert revision(connection) == "9999"
+    assert database.ping()
+    upgrade(database.engine)  # as `db upgrade` of the older release does
+    with database.transaction() as connection:
+        assert revision(connection) == "9999"
+        assert connection.exec_driver_sql("SELECT sum(fired) FROM tally").scalar_one() == 1
+    database.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_database_of_another_program_refuses_to_start(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = sqlite_url(tmp_path)
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgres").fresh("other_program")
+    engine = make_engine(url)
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '5e471e1aff00'")
+    engine.dispose()
+    with pytest.raises(SettingsError, match="not of this service"):
         open_database(url)
 
 
