@@ -22,6 +22,7 @@ from cds_service.knowledge.load import load_knowledge
 from cds_service.knowledge.review import refuse_unsigned
 from cds_service.pipeline import Options, Pipeline
 from cds_service.records.client import FhirClient
+from cds_service.records.searches import long_searches
 from cds_service.records.site_codes import asking_for, site_codes
 from cds_service.settings import Settings
 from cds_service.store.engine import Database, open_database, sqlite_url
@@ -78,7 +79,10 @@ def foundation(settings: Settings) -> Foundation:
     options = Options(
         fluid_restriction_resource=settings.fluid_restriction_resource, local_codes=site.local
     )
-    pipeline = Pipeline(asking_for(knowledge, site), card_settings, _fhir_client(settings), options)
+    knowledge = asking_for(knowledge, site)
+    for sentence in long_searches(service.prefetch for service in knowledge.services.values()):
+        log().warning("long-search", reason=sentence)
+    pipeline = Pipeline(knowledge, card_settings, _fhir_client(settings), options)
     return Foundation(pipeline=pipeline, secret=secret, rxnorm_release=site.release)
 
 

@@ -10,6 +10,7 @@
   - DataUnavailable        412  sodium was neither prefetched nor readable
     - DataTooSlow               ... in time
     - DataRefused               ... with the token of the call
+    - DataLeftAlone             ... from a server that is not asked, because it kept failing
   - BodyTooLarge           413
   - UnsupportedMedia       415  content type or content encoding
   - TooManyRequests        429
@@ -102,6 +103,12 @@ class DataRefused(DataUnavailable):
     """The FHIR server refused the request's token."""
 
     code = "forbidden"
+
+
+class DataLeftAlone(DataUnavailable):
+    """The FHIR server was not asked, because it kept failing."""
+
+    code = "transient"
 
 
 class BodyTooLarge(ServiceError):

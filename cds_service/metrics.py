@@ -51,6 +51,11 @@ COUNTERS = {
         "Times that reads from a FHIR server were stopped because it kept failing.",
         (),
     ),
+    "cds_breaker_closed": ("Times that such a FHIR server was read again.", ()),
+    "cds_fhir_searches_repeated": (
+        "Searches that were asked again in another form, by the reason.",
+        ("reason",),
+    ),
     "cds_feedback": ("Items of feedback stored, by outcome.", ("outcome",)),
     "cds_feedback_items_refused": (
         "Items of feedback that could not be read, beside others of their call that were stored.",

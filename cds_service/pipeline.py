@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from string import Template
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -27,6 +28,7 @@ from cds_service.protocol.card import check_cards
 from cds_service.protocol.limits import obey
 from cds_service.protocol.request import Drafts, HookRequest, without_orders
 from cds_service.protocol.wire import encode
+from cds_service.records.breaker import Pause
 from cds_service.records.client import FhirClient
 from cds_service.records.drafts import sent_drafts
 from cds_service.records.fhir_types import as_resource
@@ -213,6 +215,10 @@ class Pipeline:
             told["value"] = f"{result.shown} {result.unit}".strip()
         return told
 
+    def pauses(self) -> tuple[Pause, ...]:
+        """Returns since when FHIR servers have been left alone because they kept failing."""
+        return self._fhir.pauses()
+
     def _concerns_a_rule(self, request: HookRequest, hook: Hook, seen: Seen) -> bool:
         """Whether an order may concern a rule: decided from the drafts alone, before any read.
 
@@ -308,7 +314,7 @@ class Pipeline:
             if what == "unidentified":
                 raise unidentified(code)
             told = self.knowledge.words.unused[unusable.why] if unusable is not None else ""
-            raise unavailable(what, why, call.gathered.unreachable, call.client, told)
+            raise unavailable(what, why, call.gathered, call.client, told)
         drugs = [order.drugs[0].name for order in selected(snapshot) if order.drugs]
         finding = Finding(
             rule=HOOKS[call.request.hook].unreadable,
@@ -316,7 +322,7 @@ class Pipeline:
             variant="main" if what == "sodium" else what,
             do=(Line("check-chart" if what == "sodium" else f"check-{what}"),),
             facts={
-                "why": self.knowledge.words.missing[why.value],
+                "why": self._why(call, what, why),
                 "drug": drugs[0] if drugs else self.knowledge.words.card.unnamed_order,
                 "code": code,
             },
@@ -366,10 +372,24 @@ class Pipeline:
             request.patient_id,
             chart_rules_speak=HOOKS[request.hook].drafts == "none",
         )
+        because = {key: self._why(call, key, Missing(why)) for key, why in about.missing.items()}
+        about = replace(about, because=because)
         written = [writer.card(finding, about, actions) for finding in findings]
         cards = obey(written, client.card_limits)
         check_cards(cards)
         return replace(evaluation, cards=cards)
+
+    def _why(self, call: _Call, key: str, why: Missing) -> str:
+        """Returns why a source is missing as a card says it, with a status or a time if known."""
+        words, source = self.knowledge.words.missing, call.gathered.sources.get(key)
+        pause = call.gathered.pause
+        if why is Missing.LEFT_ALONE and pause is not None:
+            since = f"{pause.since.astimezone(call.client.time_zone or UTC):%H:%M %Z}"
+            known = {"since": since, "calls": str(pause.calls)}
+            return Template(words["left-alone-since"]).substitute(known)
+        if source is not None and source.status and f"{why.value}-status" in words:
+            return Template(words[f"{why.value}-status"]).substitute(status=source.status)
+        return words[why.value]
 
     def _service(self, request: HookRequest) -> Service:
         return self.knowledge.services[request.service]
@@ -405,6 +425,7 @@ def ask_for(service: Service, request: HookRequest, client: Client) -> Ask:
         token=request.token,
         odd_token=request.odd_token,
         client=client,
+        now=request.received,
     )
 
 
@@ -428,7 +449,7 @@ def _parts(request: HookRequest, client: Client, gathered: Gathered) -> CallReco
         now=request.received,
         encounter_id=request.encounter_id,
         zone=zone,
-        bases=(base,) if base else (),
+        bases=client.names_of(base),
         sources=gathered.sources,
         urls=full_urls((bundle, *map(as_prefetched, request.prefetch.values()))),
         drafts=sent_drafts(bundle),

@@ -32,6 +32,8 @@ FIELDS = frozenset(
         "suppressed",  # rules of cards that this user has answered
         "indicators",
         "sources",  # per prefetch key: satisfied, empty, failed, absent
+        "statuses",  # per prefetch key: the HTTP status of a read that failed
+        "key",  # a prefetch key
         "origins",  # per prefetch key: prefetch, live, none
         "foreign",  # resources of another patient that were left out
         "unrecognised",

@@ -27,7 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "trust": {"errors", "knowledge", "settings", "telemetry", "metrics", "protocol"},
     "store": {"errors", "telemetry", "metrics"},
     "feedback": {"svg", "errors", "knowledge", "metrics", "engine", "sodium", "protocol", "store"},
-    "records": {"errors", "knowledge", "metrics", "terminology", "sodium", "protocol", "trust"},
+    "records": {
+        "errors", "knowledge", "telemetry", "metrics", "terminology", "sodium", "protocol", "trust",
+    },
     "orders": {"errors", "knowledge", "terminology", "engine", "protocol", "records"},
     "pipeline": {
         "errors", "knowledge", "metrics", "terminology", "engine", "sodium", "protocol", "trust",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,9 +17,15 @@ from cds_service.cli.db import open_database
 from cds_service.errors import RegistryError, SettingsError, StoreUnavailable
 from cds_service.feedback.figures import clients_of
 from cds_service.knowledge.load import Knowledge, load_knowledge
+from cds_service.protocol.request import Secret
+from cds_service.records.client import Access, FhirClient
+from cds_service.records.gather import Ask, gather
+from cds_service.records.prefetch import Source
+from cds_service.records.site_codes import asking_for, site_codes
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.store.figures import FigureTables
 from cds_service.trust.client import Client
+from cds_service.trust.deadline import Deadline
 from cds_service.trust.egress import Destination, Unusable, addresses_of, destinations
 from cds_service.trust.jwt import LONGEST_LIFE_S, Refused, prove, read_token
 from cds_service.trust.keys import KeyCache
@@ -28,6 +35,7 @@ from cds_service.trust.registry import Registry
 
 _FILE_MODE = 0o600
 _LATELY_DAYS = 7
+_TEST_S = 10.0
 OTHER = "other"
 # Limits that the software of a vendor has at every site (docs/security.md, docs/ehr/).
 _LIMITS = {
@@ -230,12 +238,30 @@ def _settings_of_the_ehr(added: Client, settings: Settings, knowledge: Knowledge
     show_default=True,
     help="The service that the token is for.",
 )
+@click.option(
+    "--patient",
+    default="",
+    help="A test patient's id: its records are searched as a hook call does, and only counted.",
+)
+@click.option(
+    "--access-token",
+    envvar="CDS_TEST_ACCESS_TOKEN",
+    help="The token for these searches ('access_token' of a call's fhirAuthorization).",
+)
 @REGISTRY_FILE
-def test(name: str, token: str | None, service: str, path: Path | None) -> None:
-    """Test a client's entry, its keys and a token.
+def test(
+    name: str,
+    token: str | None,
+    service: str,
+    patient: str,
+    access_token: str | None,
+    path: Path | None,
+) -> None:
+    """Test a client's entry, its keys, a token, and its FHIR server.
 
     It shows which claim of the token would be refused. The test does not use the token up: the
-    service still accepts it. Exit code 1 if something would be refused.
+    service still accepts it. With --patient it shows for each prefetch key what the FHIR server
+    gives, and in which form it takes the search. Exit code 1 if something would be refused.
     """
     settings = settings_from_environment()
     registry = _load_registry(_registry_path(path, settings), settings)
@@ -249,6 +275,8 @@ def test(name: str, token: str | None, service: str, path: Path | None) -> None:
         given = sys.stdin.read() if token == "-" else token  # noqa: S105  # a dash is no secret
         url = f"{settings.base_url}/cds-services/{service}"
         good = _token_passes(given.strip(), tested, registry, url) and good
+    if patient:
+        good = _records_are_read(tested, service, patient, access_token, settings) and good
     _show_delivered(tested)
     if not good:
         raise SystemExit(1)
@@ -316,6 +344,46 @@ def _token_passes(token: str, tested: Client, registry: Registry, url: str) -> b
         click.echo("  Its 'aud' differs from that URL by a slash at the end, which is accepted.")
     bases = ", ".join(proven.client.fhir_bases) or "nothing live"
     return _report(True, f"what it may read: {bases}")
+
+
+def _records_are_read(
+    tested: Client, service: str, patient: str, access_token: str | None, settings: Settings
+) -> bool:
+    """Searches as a hook call does, and reports counts and forms; no value of the record."""
+    if not tested.fhir_bases:
+        return _report(False, "it names no FHIR server: give fhir_bases")
+    knowledge = load_knowledge(settings.hooks_dir)
+    site = site_codes(knowledge.terms, codes=settings.local_codes)
+    services = asking_for(knowledge, site).services
+    if service not in services:
+        raise click.BadParameter("there is no such service", param_hint="--service")
+    ask = Ask(
+        templates=services[service].prefetch,
+        patient_id=patient,
+        fhir_server=tested.fhir_bases[0],
+        token=Secret(access_token) if access_token else None,
+        client=tested,
+        now=datetime.now(UTC),
+    )
+    if not isinstance(ask.access, Access):
+        return _report(False, "its FHIR server wants a token: give --access-token")
+    fhir = FhirClient(ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None)
+    # Without the deadline of a call: a slow server is shown too.
+    began = time.monotonic()
+    sources = gather(ask, fhir, Deadline.after(_TEST_S)).sources
+    seconds = time.monotonic() - began
+    forms = fhir.forms(ask.access)
+    fhir.close()
+    shown = [_report_source(key, sources[key], forms.get(key)) for key in ask.templates]
+    within = seconds * 1000 < tested.deadline_ms
+    in_time = _report(within, f"all of it in {seconds:.1f} s (deadline_ms {tested.deadline_ms})")
+    return in_time and all(shown)
+
+
+def _report_source(key: str, source: Source, form: str | None) -> bool:
+    asked = f", asked {form}" if form else ""
+    why = "" if source.missing is None else f": {source.shown}"
+    return _report(source.holds_the_newest, f"{key}: {len(source.resources)} resources{asked}{why}")
 
 
 def _report(good: bool, text: str) -> bool:

@@ -11,8 +11,11 @@ import click
 from cds_service.cli.replay import HOOKS_FOLDER, offline_pipeline, print_json
 from cds_service.errors import SettingsError
 from cds_service.knowledge.basis import basis_text
-from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
 from cds_service.knowledge.review import Reviews, sign_line
+from cds_service.records.searches import long_searches
+from cds_service.records.site_codes import asking_for, site_codes
+from cds_service.settings import settings_from_environment
 
 
 @click.command("check")
@@ -28,7 +31,8 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
     """Check the knowledge files in hooks/.
 
     It checks their form, sources and words, and that each name they use is defined. If something is
-    wrong, it ends with exit code 78 and one line that names the file and the key.
+    wrong, it ends with exit code 78 and one line that names the file and the key. It warns if a
+    search is too long for some servers, with the codes of CDS_LOCAL_CODES.
 
     \b
     Example, after reading knowledge/thresholds.toml:
@@ -55,6 +59,7 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
         "analytes": len(knowledge.terms.labs),
         "citations": len(knowledge.citations),
     }
+    warnings = _warnings(knowledge)
     if as_json:
         print_json(
             {
@@ -64,12 +69,22 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
                 "reviewed": reviews.complete,
                 "unsigned": reviews.unsigned,
                 "changed": reviews.changed,
+                "warnings": warnings,
             }
         )
         return
     click.echo("hooks/ is sound: " + ", ".join(f"{n} {what}" for what, n in counts.items()) + ".")
     click.echo(f"SHA-256 {knowledge.sha256}")
     _print_reviews(reviews)
+    for sentence in warnings:
+        click.echo(f"Warning: {sentence}.", err=True)
+
+
+def _warnings(knowledge: Knowledge) -> tuple[str, ...]:
+    """Returns what does not stop a start, with the codes of CDS_LOCAL_CODES if that is set."""
+    site = site_codes(knowledge.terms, codes=settings_from_environment().local_codes)
+    services = asking_for(knowledge, site).services.values()
+    return long_searches(service.prefetch for service in services)
 
 
 def _print_reviews(reviews: Reviews) -> None:

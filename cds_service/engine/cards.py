@@ -51,6 +51,7 @@ class CardContext(Struct, frozen=True, kw_only=True):
     patient_id: str
     trend: str  # the last values as one line
     missing: Mapping[str, str]  # what could not be looked at, and why: keys of words.toml
+    because: Mapping[str, str] = {}  # the same in words, if more is known than the key says
     unrecognised: int  # orders with a code and no name
     newest: tuple[str, ...]  # identifies the newest result: another result, another uuid
     unused: str = ""  # why a result was not used that may be the newest: a key of words.toml
@@ -143,7 +144,7 @@ class Writer:
         """Says what could not be looked at, and which orders may be anything; or nothing."""
         sentences = []
         missing = [
-            f"{self._words.sources[key]} ({self._words.missing[why]})"
+            f"{self._words.sources[key]} ({context.because.get(key) or self._words.missing[why]})"
             for key, why in context.missing.items()
             if key in self._words.sources
         ]

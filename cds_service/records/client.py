@@ -2,204 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import secrets
 import ssl
 import time
-from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import requests
-from msgspec import Struct
+from msgspec.structs import replace
+from urllib3.util import parse_url
 
 from cds_service import metrics
-from cds_service.errors import BadRequest
-from cds_service.protocol.request import Secret
-from cds_service.records.breaker import Breaker
-from cds_service.records.fhir_types import Resource, decode_resource
+from cds_service.records.breaker import Breaker, Later, Pause, Probe, after
+from cds_service.records.fhir_types import Resource
 from cds_service.records.pool import Job, ReadLimits, ReadPool, ServerQueue, wait_for
-from cds_service.records.prefetch import Page, has_enough, page_of, without_repeats
+from cds_service.records.prefetch import without_repeats
+from cds_service.records.reading import (
+    Access,
+    CallHealth,
+    PendingRead,
+    Read,
+    Server,
+    Wanted,
+    headers_of,
+    is_well,
+)
+from cds_service.records.searches import Memory, formed, with_parameter
 from cds_service.sodium.snapshot import Missing
 from cds_service.trust.deadline import Deadline
-from cds_service.trust.fetch import Failure, Fetched, fetch
+from cds_service.trust.fetch import Failure, fetch
 from cds_service.trust.guard import resolve_under
 from cds_service.trust.outgoing import OutgoingCall, guarded_session, tls_context
 
-_OK = range(200, 300)
-_REFUSED = frozenset({401, 403})
-_TOO_MANY = 429
-_SERVER_ERROR = 500
-
-
-class Server(Struct, frozen=True):
-    """One FHIR server of one client, as this process knows it."""
-
-    base: str
-    session: requests.Session
-    breaker: Breaker
-    queue: ServerQueue
-
-
-class Wanted(Struct, frozen=True, kw_only=True):
-    """One thing to read. With an `identity` it is that one resource, else a search.
-
-    `url` is relative to the base, or a next link. `so_far` is what the prefetch already carried.
-    `enough`: how many of the newest are wanted, if the search wants the newest first.
-    """
-
-    key: str
-    url: str
-    expected: str
-    identity: str | None = None
-    so_far: tuple[Resource, ...] = ()
-    enough: int | None = None
-
-
-class Read(Struct, frozen=True, kw_only=True):
-    """What reading one key gave. Only a TRUNCATED read holds some of its pages."""
-
-    key: str
-    resources: tuple[Resource, ...] = ()
-    missing: Missing | None = None
-    bodies: tuple[bytes, ...] = ()  # one for each page, as the server sent it
-
-
-class PendingRead:
-    """A read under way. `run` works in a thread of the pool; `so_far` may be asked at any time."""
-
-    def __init__(
-        self,
-        server: Server,
-        wanted: Wanted,
-        headers: Mapping[str, str],
-        call: OutgoingCall,
-        limits: ReadLimits,
-    ) -> None:
-        self.key = wanted.key
-        self._server = server
-        self._wanted = wanted
-        self._headers = headers
-        self._call = call
-        self._limits = limits
-        self._bytes_left = limits.bytes_per_key
-        self._state = Read(key=wanted.key, resources=wanted.so_far)
-
-    def so_far(self, otherwise: Missing | None) -> Read:
-        """What has been read; `otherwise` is why it ended, if that is not noted."""
-        state = self._state
-        return _ended(state, otherwise) if otherwise is not None else state
-
-    def run(self) -> None:
-        """Read until all is there, or until the server or a limit ends it."""
-        missing = self._one() if self._wanted.identity else self._all()
-        if missing is not None:
-            self._state = _ended(self._state, missing)
-
-    def _one(self) -> Missing | None:
-        body = self._get(resolve_under(self._server.base, self._wanted.url))
-        if isinstance(body, Missing):
-            return body
-        resource = _resource(body)
-        if resource is None or resource.resource_type != self._wanted.expected:
-            return Missing.FAILED
-        if resource.id != self._wanted.identity:
-            return Missing.FAILED
-        self._state = Read(key=self.key, resources=(resource,), bodies=(body,))
-        return None
-
-    def _all(self) -> Missing | None:
-        link: str | None = self._wanted.url
-        visited: set[str] = set()
-        whole, total = True, None
-        while link is not None:
-            page = self._page(link, visited)
-            if isinstance(page, Missing):
-                return page
-            whole = whole and page.whole
-            if has_enough(self._state.resources, self._wanted.expected, self._wanted.enough):
-                return None if whole else Missing.FAILED
-            link, total = page.next_link, page.total
-        hidden = total is not None and total > len(self._state.resources)
-        return None if whole and not hidden else Missing.FAILED
-
-    def _page(self, link: str, visited: set[str]) -> Page | Missing:
-        """The page behind a link, once it is kept; else why there is none."""
-        url = resolve_under(self._server.base, link)
-        if url is None or url in visited or len(self._state.bodies) >= self._limits.pages:
-            return Missing.FAILED
-        visited.add(url)
-        body = self._get(url)
-        if isinstance(body, Missing):
-            return body
-        page = page_of(_resource(body), self._wanted.expected)
-        if page is None:
-            return Missing.FAILED
-        return page if self._keep(page, body) else Missing.TRUNCATED
-
-    def _keep(self, page: Page, body: bytes) -> bool:
-        """Add a page; False if the limit of resources cuts it."""
-        together = without_repeats(self._state.resources + page.resources)
-        kept = together[: self._limits.resources]
-        self._state = Read(key=self.key, resources=kept, bodies=(*self._state.bodies, body))
-        return len(kept) == len(together)
-
-    def _get(self, url: str | None) -> bytes | Missing:
-        """What the server sent for `url`, or why it sent nothing that counts."""
-        if url is None:
-            return Missing.FAILED
-        if self._call.is_cut:
-            return Missing.TIMEOUT
-        if not self._server.breaker.allows():
-            return Missing.FAILED
-        time_to_wait = self._call.deadline.left()
-        fetched = fetch(self._server.session, url, self._headers, self._call, self._bytes_left)
-        self._tell_breaker(fetched, time_to_wait)
-        self._bytes_left -= len(fetched.body)
-        if fetched.failure is not None:
-            return Missing.TIMEOUT if fetched.failure is Failure.TIME else Missing.FAILED
-        if fetched.status in _REFUSED:
-            return Missing.REFUSED
-        if fetched.status not in _OK:
-            return Missing.FAILED
-        return fetched.body.removeprefix(BOM_UTF8)
-
-    def _tell_breaker(self, fetched: Fetched, time_to_wait: float) -> None:
-        if fetched.failure is Failure.TIME and time_to_wait < self._limits.fair_wait_s:
-            return  # too little time to blame the server
-        is_unwell = fetched.status >= _SERVER_ERROR or fetched.status == _TOO_MANY
-        if is_unwell or fetched.failure in (Failure.TIME, Failure.BROKEN):
-            self._server.breaker.failed()
-        else:
-            self._server.breaker.succeeded()
-
-
-def _ended(state: Read, missing: Missing) -> Read:
-    kept = bool(state.resources)
-    return Read(
-        key=state.key,
-        resources=state.resources,
-        missing=Missing.TRUNCATED if kept else missing,
-        bodies=state.bodies,
-    )
-
-
-def _resource(body: bytes) -> Resource | None:
-    try:
-        return decode_resource(body)
-    except BadRequest:
-        return None
-
+__all__ = ["Access", "FhirClient", "Read", "Reads", "Wanted"]
 
 _TYPE_AND_ID = 2
-
-
-class Access(Struct, frozen=True, kw_only=True):
-    """Leave to read one FHIR server for one request: a registered base, and the request's token."""
-
-    client: str
-    base: str  # canonical, as the registry has it
-    token: Secret | None
-    allow_private: bool = False
+_PROBE_S = 2.0
+_SALT = secrets.token_bytes(16)  # patients are counted by numbers that only this process can make
 
 
 class FhirClient:
@@ -211,15 +52,29 @@ class FhirClient:
         *,
         ca_bundle: str | None = None,
         clock: Callable[[], float] = time.monotonic,
+        later: Later = after,
     ) -> None:
-        self._make = partial(_Process, limits or ReadLimits(), tls_context(ca_bundle), clock)
+        self._make = partial(_Process, limits or ReadLimits(), tls_context(ca_bundle), clock, later)
         self._mine = self._make()
 
-    def reads(self, access: Access | None, deadline: Deadline) -> Reads:
-        """What one request may read; without `access` every read is UNREACHABLE."""
+    def reads(self, access: Access | None, deadline: Deadline, patient: str = "") -> Reads:
+        """What one request may read; without `access` every read is UNREACHABLE.
+
+        `patient` tells one patient's calls from another's, and is not kept.
+        """
         if self._mine.pid != os.getpid():
             self._mine = self._make()  # a fork copies sockets and locks, but no threads
-        return Reads(self._mine, access, deadline)
+        return Reads(self._mine, access, deadline, patient)
+
+    def pauses(self) -> tuple[Pause, ...]:
+        """Since when servers have been left alone by this process."""
+        if self._mine.pid != os.getpid():
+            return ()
+        return self._mine.pauses()
+
+    def forms(self, access: Access) -> dict[str, str]:
+        """How this server's searches are asked, by prefetch key, if not as they are written."""
+        return self._mine.server(access).memory.shown()
 
     def close(self) -> None:
         """Let go of threads and connections; reads under way end by their deadlines."""
@@ -230,12 +85,17 @@ class _Process:
     """What belongs to one process: its threads, and one server for each client and base."""
 
     def __init__(
-        self, limits: ReadLimits, context: ssl.SSLContext, clock: Callable[[], float]
+        self,
+        limits: ReadLimits,
+        context: ssl.SSLContext,
+        clock: Callable[[], float],
+        later: Later,
     ) -> None:
         self.pid = os.getpid()
         self.limits = limits
         self._context = context
         self._clock = clock
+        self._later = later
         self.pool = ReadPool(limits)
         self._servers: dict[tuple[str, str, bool], Server] = {}
 
@@ -244,43 +104,90 @@ class _Process:
         name = (access.client, access.base, access.allow_private)
         found = self._servers.get(name)
         if found is None:
-            session = guarded_session(self.limits.in_flight, self._context)
-            found = self._servers.setdefault(
-                name, Server(access.base, session, Breaker(self.limits, self._clock), ServerQueue())
-            )
+            found = self._servers.setdefault(name, self._new_server(access))
         return found
+
+    def pauses(self) -> tuple[Pause, ...]:
+        found = (server.breaker.pause for server in tuple(self._servers.values()))
+        return tuple(pause for pause in found if pause is not None)
 
     def close(self) -> None:
         self.pool.close()
         for server in self._servers.values():
+            server.breaker.forget()
             server.session.close()
+
+    def _new_server(self, access: Access) -> Server:
+        session = guarded_session(self.limits.in_flight, self._context)
+        probe = Probe(
+            client=access.client,
+            server=parse_url(access.base).netloc or "",
+            answers=partial(_is_there, session, access.base, access.allow_private),
+            later=self._later,
+        )
+        return Server(
+            base=access.base,
+            session=session,
+            breaker=Breaker(self.limits, self._clock, probe),
+            queue=ServerQueue(),
+            memory=Memory(self._clock),
+        )
+
+
+def _is_there(session: requests.Session, base: str, allow_private: bool) -> bool:
+    """Returns True if a server answers the one question that needs no token and no patient."""
+    call = OutgoingCall(Deadline.after(_PROBE_S), allow_private=allow_private)
+    found = fetch(session, f"{base}/metadata", headers_of(None), call, max_bytes=0)
+    return is_well(found) and found.failure in (None, Failure.TOO_LARGE)  # its text does not matter
 
 
 class Reads:
     """The live reads of one request: one server, one token, one deadline."""
 
-    def __init__(self, process: _Process, access: Access | None, deadline: Deadline) -> None:
+    def __init__(
+        self, process: _Process, access: Access | None, deadline: Deadline, patient: str
+    ) -> None:
         self._process = process
         self._access = access
         self._deadline = deadline
+        self._patient = int.from_bytes(hashlib.sha256(_SALT + patient.encode()).digest()[:8])
         self._references_left = process.limits.references
+        self._health: CallHealth | None = None  # None until the breaker let the call through
+
+    @property
+    def pause(self) -> Pause | None:
+        """Since when this call's server has been left alone, if it is."""
+        if self._access is None or self._health is not None:
+            return None
+        return self._process.server(self._access).breaker.pause
 
     def all(self, wanted: Sequence[Wanted]) -> dict[str, Read]:
         """Read everything in parallel, the first in the list first, and answer by the deadline."""
-        access, pool = self._access, self._process.pool
+        access, pool, limits = self._access, self._process.pool, self._process.limits
         if access is None:
-            return {one.key: _unreachable(one) for one in wanted}
-        server, headers = self._process.server(access), _headers(access.token)
+            return {one.key: _unread(one, Missing.UNREACHABLE) for one in wanted}
+        server = self._process.server(access)
+        health = self._admitted(server) if wanted else None
+        if health is None:
+            return _counted({one.key: _unread(one, Missing.LEFT_ALONE) for one in wanted})
         started = []
-        for one in wanted:
+        for one in (part for whole in wanted for part in _parts(whole, server, access, limits)):
             call = OutgoingCall(self._deadline, allow_private=access.allow_private)
-            pending = PendingRead(server, one, headers, call, self._process.limits)
-            started.append((pending, pool.start(server.queue, call, pending.run)))
-        wait_for([job for _, job in started if job is not None])
-        answers = {pending.key: _answer(pending, job) for pending, job in started}
-        for read in answers.values():
-            metrics.count("cds_fhir_reads", read.missing.value if read.missing else "ok")
-        return answers
+            pending = PendingRead(server, one, access, call, limits, health)
+            started.append((pending, pool.start(server.queue, call, pending.run, self._patient)))
+        jobs = [job for _, job in started if job is not None]
+        wait_for(jobs)
+        health.over(self._patient, unanswered=any(not job.answer.done() for job in jobs))
+        parts: dict[str, list[Read]] = {}
+        for pending, job in started:
+            parts.setdefault(pending.key, []).append(_answer(pending, job))
+        return _counted({key: _together(reads) for key, reads in parts.items()})
+
+    def _admitted(self, server: Server) -> CallHealth | None:
+        """Whether the whole call may read: asked once, so that no call is let through in part."""
+        if self._health is None and server.breaker.admits(self._patient):
+            self._health = CallHealth(server.breaker, self._process.limits.fair_wait_s)
+        return self._health
 
     def get_many(self, references: Iterable[str]) -> dict[str, Resource]:
         """The resources behind these references; those that cannot be read are left out.
@@ -299,7 +206,7 @@ class Reads:
     def _by_reference(self, reference: str) -> Wanted | None:
         if self._access is None:
             return None
-        url = resolve_under(self._access.base, reference)
+        url = resolve_under(self._access.base, reference, self._access.habits.also_known_as)
         if url is None or "?" in url:
             return None
         parts = url.removeprefix(self._access.base + "/").split("/")
@@ -308,17 +215,49 @@ class Reads:
         return Wanted(key=reference, url=url, expected=parts[0], identity=parts[1])
 
 
-def _unreachable(wanted: Wanted) -> Read:
-    """What is left of a key without a server: the pages that the prefetch brought."""
-    missing = Missing.TRUNCATED if wanted.so_far else Missing.UNREACHABLE
+def _parts(wanted: Wanted, server: Server, access: Access, limits: ReadLimits) -> list[Wanted]:
+    """The searches that together answer one, in the form that worked last; none is too long."""
+    if wanted.identity is not None or wanted.goes_on:
+        return [wanted]
+    habits, search = access.habits, wanted.url
+    if wanted.expected == "Observation":
+        search = with_parameter(search, "category", habits.category)
+    # A search by POST carries its codes in the body, which has no such limit.
+    most_chars = limits.query_chars if habits.search == "get" else 0
+    form = server.memory.form(wanted.key)
+    return [
+        replace(wanted, url=part) for part in formed(search, form, habits.max_codes, most_chars)
+    ]
+
+
+def _together(reads: Sequence[Read]) -> Read:
+    """One read of all its parts: if one of them lacks something, so does the whole."""
+    if len(reads) == 1:
+        return reads[0]
+    lacking = [read for read in reads if read.missing not in (None, Missing.OLDER)]
+    older = [read for read in reads if read.missing is Missing.OLDER]
+    resources = without_repeats(resource for read in reads for resource in read.resources)
+    first = next(iter(lacking or older), reads[0])
+    return Read(
+        key=first.key,
+        resources=resources,
+        missing=Missing.IN_PART if lacking and resources else first.missing,
+        bodies=tuple(body for read in reads for body in read.bodies),
+        status=first.status,
+        note=first.note,
+    )
+
+
+def _counted(answers: dict[str, Read]) -> dict[str, Read]:
+    for read in answers.values():
+        metrics.count("cds_fhir_reads", read.missing.value if read.missing else "ok")
+    return answers
+
+
+def _unread(wanted: Wanted, why: Missing) -> Read:
+    """What is left of a key that is not read: the pages that the prefetch brought."""
+    missing = Missing.TRUNCATED if wanted.so_far else why
     return Read(key=wanted.key, resources=wanted.so_far, missing=missing)
-
-
-def _headers(token: Secret | None) -> dict[str, str]:
-    headers = {"Accept": "application/fhir+json"}
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token.reveal()}"
-    return headers
 
 
 def _answer(reading: PendingRead, job: Job[None] | None) -> Read:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct, field
 
-from cds_service.errors import DataRefused, DataTooSlow, DataUnavailable
+from cds_service.errors import DataLeftAlone, DataRefused, DataTooSlow, DataUnavailable
 from cds_service.protocol.request import Secret
+from cds_service.records.breaker import Pause
 from cds_service.records.client import Access, FhirClient, Read, Reads, Wanted
 from cds_service.records.fhir_types import Issue, decode_resource
 from cds_service.records.prefetch import ABSENT, Query, Source, page_of, prefetched, query
@@ -16,6 +18,11 @@ from cds_service.sodium.blind_spots import Unlooked
 from cds_service.sodium.snapshot import Missing
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client, ExtraSource
+
+# If results were cut and are not the newest for certain, those of so many days are asked for alone.
+# Rules look back 48 h for a sodium that rises too fast (`rate_long_window_hours`): a week is more
+# than that, and little enough for five pages of ten results.
+RECENT = timedelta(days=7)
 
 Unreachable = Literal["no-fhir-server", "not-registered", "no-token", "odd-token"]
 
@@ -39,6 +46,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     token: Secret | None = None
     odd_token: bool = False  # one came, and cannot be used
     client: Client = field(default_factory=Client)
+    now: datetime | None = None  # the time of the call
 
     @property
     def access(self) -> Access | Unreachable:
@@ -55,6 +63,7 @@ class Ask(Struct, frozen=True, kw_only=True):
             base=base,
             token=self.token,
             allow_private=self.client.allow_private,
+            habits=self.client.habits,
         )
 
 
@@ -64,6 +73,7 @@ class Gathered(Struct, frozen=True, kw_only=True):
     sources: Mapping[str, Source]
     reads: Reads
     unreachable: Unreachable | None = None  # why nothing could be read live, if nothing could
+    pause: Pause | None = None  # since when the FHIR server has been left alone, if it is
 
 
 def gather(ask: Ask, fhir: FhirClient, deadline: Deadline) -> Gathered:
@@ -79,21 +89,27 @@ def gather(ask: Ask, fhir: FhirClient, deadline: Deadline) -> Gathered:
         if asked is None:
             sources[key] = _NOT_APPLICABLE
         else:
-            sources[key] = prefetched(asked, ask.prefetch, ask.client.prefetch_aliases.get(key, ()))
+            names = ask.client.prefetch_aliases.get(key, ())
+            sources[key] = prefetched(
+                asked, ask.prefetch, names, ask.client.habits.null_means == "none"
+            )
     sources |= dict.fromkeys(EXTRA_TEMPLATES, _NOT_READ)
     extras: dict[str, str] = {name: EXTRA_TEMPLATES[name] for name in ask.client.extra_sources}
     sources |= dict.fromkeys(extras, ABSENT)
     wanted = [
-        _wanted(asked, sources[key])
+        _wanted(asked, sources[key], ask.now)
         for key, asked in {**queries, **_queries(ask, extras)}.items()
         if asked is not None and _is_unfinished(sources[key])
     ]
     access = ask.access
-    reads = fhir.reads(access if isinstance(access, Access) else None, deadline)
+    reads = fhir.reads(access if isinstance(access, Access) else None, deadline, ask.patient_id)
     for key, read in reads.all(wanted).items():
         sources[key] = _after(sources[key], read)
     return Gathered(
-        sources=sources, reads=reads, unreachable=None if isinstance(access, Access) else access
+        sources=sources,
+        reads=reads,
+        unreachable=None if isinstance(access, Access) else access,
+        pause=reads.pause,
     )
 
 
@@ -112,7 +128,7 @@ def _is_unfinished(source: Source) -> bool:
     )
 
 
-def _wanted(asked: Query, source: Source) -> Wanted:
+def _wanted(asked: Query, source: Source, now: datetime | None) -> Wanted:
     goes_on = source.next_link is not None
     return Wanted(
         key=asked.key,
@@ -121,6 +137,8 @@ def _wanted(asked: Query, source: Source) -> Wanted:
         identity=asked.identity,
         so_far=source.resources if goes_on else (),
         enough=asked.enough,
+        since=f"{now - RECENT:%Y-%m-%d}" if now is not None and asked.enough is not None else "",
+        goes_on=goes_on,
     )
 
 
@@ -141,11 +159,18 @@ def _after(source: Source, read: Read) -> Source:
             resources=read.resources,
             missing=read.missing,
             bodies=read.bodies,
+            status=read.status,
+            note=read.note,
         )
     if source.resources or (source.state == "failed" and read.missing is Missing.UNREACHABLE):
         return source
     untried = source.state == "absent" and read.missing is Missing.UNREACHABLE
-    return Source(state="absent" if untried else "failed", missing=read.missing)
+    return Source(
+        state="absent" if untried else "failed",
+        missing=read.missing,
+        status=read.status,
+        note=read.note,
+    )
 
 
 def _said(read: Read) -> tuple[Issue, ...]:
@@ -168,6 +193,7 @@ _NEEDED: Mapping[Unlooked, str] = {
 }
 _PARTLY = "Only a part of the sodium results could be read, and not the newest for certain."
 _UNUSABLE = "Sodium could not be checked, although results came."
+_IN_PART = frozenset({Missing.TRUNCATED, Missing.IN_PART, Missing.OLDER})
 _WHY_UNREACHABLE: Mapping[Unreachable, str] = {
     "no-fhir-server": "The call carries no 'fhirServer'.",
     "no-token": "The call carries no 'fhirAuthorization', and this FHIR server is not registered "
@@ -183,11 +209,12 @@ _SAID: Mapping[Missing, str] = {
 _KIND: Mapping[Missing, type[DataUnavailable]] = {
     Missing.TIMEOUT: DataTooSlow,
     Missing.REFUSED: DataRefused,
+    Missing.LEFT_ALONE: DataLeftAlone,
 }
 
 
 def unavailable(
-    what: Unlooked, why: Missing, unreachable: Unreachable | None, client: Client, told: str = ""
+    what: Unlooked, why: Missing, gathered: Gathered, client: Client, told: str = ""
 ) -> DataUnavailable:
     """The error for `what` is missing and `why`; fixed texts, nothing of the patient.
 
@@ -197,8 +224,8 @@ def unavailable(
         return DataUnavailable(_NEEDED[what])
     if why is Missing.UNUSABLE:
         return DataUnavailable(f"{_UNUSABLE} {told}")
-    needed = _PARTLY if what == "sodium" and why is Missing.TRUNCATED else _NEEDED[what]
-    return _KIND.get(why, DataUnavailable)(f"{needed} {_cause(why, unreachable, client)}")
+    needed = _PARTLY if what == "sodium" and why in _IN_PART else _NEEDED[what]
+    return _KIND.get(why, DataUnavailable)(f"{needed} {_cause(what, why, gathered, client)}")
 
 
 def unidentified(code: str) -> DataUnavailable:
@@ -209,18 +236,28 @@ def unidentified(code: str) -> DataUnavailable:
     )
 
 
-def _cause(why: Missing, unreachable: Unreachable | None, client: Client) -> str:
+def _cause(what: Unlooked, why: Missing, gathered: Gathered, client: Client) -> str:
+    source = gathered.sources.get(what, ABSENT)
     if why is Missing.TIMEOUT:
         return "The FHIR server is taking too long to respond and guidance cannot be provided."
     if why is Missing.REFUSED:
         return (
-            "The FHIR server refused the token of the call: "
+            f"The FHIR server refused the token of the call{_with_status(source)}: "
             "check its scopes and how long it is valid."
         )
     if why is Missing.VERSION:
         return "The results are of another FHIR version than R4."
     if why in _SAID:
         return _SAID[why]
-    if unreachable is not None:
-        return _WHY_UNREACHABLE[unreachable] or client.refusal
-    return "The FHIR server did not give it."
+    if why is Missing.LEFT_ALONE:
+        since = gathered.pause.words() if gathered.pause is not None else "left alone"
+        return f"The FHIR server was not asked: {since}."
+    if gathered.unreachable is not None:
+        return _WHY_UNREACHABLE[gathered.unreachable] or client.refusal
+    if source.note:
+        return f"The FHIR server did not give it all{_with_status(source)}: {source.note}."
+    return f"The FHIR server did not give it{_with_status(source)}."
+
+
+def _with_status(source: Source) -> str:
+    return f" (status {source.status})" if source.status else ""

@@ -3,36 +3,51 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 from msgspec import Struct, field
 
+from cds_service.records.searches import LONGEST_SEARCH
 from cds_service.trust.outgoing import OutgoingCall
 
 
 class ReadLimits(Struct, frozen=True, kw_only=True):
     """Bounds of live reads (security.md T-07, T-13, T-52, T-53, section 4); tests override them.
 
-    * per key: `pages` followed, `resources` kept, `bytes_per_key` of decoded bodies
+    * per search: `pages` followed; none follows once `resources` are held (a page is kept whole)
+    * per key: `bytes_per_key` of decoded bodies in each part of it, `requests` in plainer forms
+    * per URL: `query_chars`; a longer list of codes is split
     * per process: `threads`
-    * per server: `in_flight` reads, and `waiting` behind them until their deadline
-    * breaker: `failures` within `failure_window_s` without a success stop reads for `open_s`;
-      a wait shorter than `fair_wait_s` says nothing about the server
+    * per server: `in_flight` reads, and `waiting` behind them until their deadline; not more than
+      `in_flight_of_one` for one patient, which is enough for a call, so that a slow chart that
+      several people open leaves room for the others
+    * breaker: `failures` failed calls of `failed_patients` patients within `failure_window_s`,
+      without one answer between them, stop reads; a wait shorter than `fair_wait_s` says nothing
+      about the server. Then it is asked in the background after `probe_s` (up to `longest_probe_s`
+      if it fails again), and each `open_s` one call of each of `failed_patients` patients is let
+      through. If no call wants it for `forgotten_s`, the pause ends
     * `references`: single resources read for one call beyond its prefetch keys
     """
 
     pages: int = 5
     resources: int = 500
     bytes_per_key: int = 5_000_000
+    requests: int = 24
+    query_chars: int = LONGEST_SEARCH
     threads: int = 64
     in_flight: int = 16
+    in_flight_of_one: int = 12
     waiting: int = 64
     failures: int = 5
-    failure_window_s: float = 10.0
+    failed_patients: int = 3
+    failure_window_s: float = 60.0
     open_s: float = 15.0
+    probe_s: float = 1.0
+    longest_probe_s: float = 60.0
+    forgotten_s: float = 600.0
     fair_wait_s: float = 0.2
     references: int = 50
 
@@ -44,7 +59,8 @@ class ServerQueue(Struct, eq=False):
     """One server's share of the pool: a slow server fills its own queue and no other (bulkhead)."""
 
     running: int = 0
-    waiting: deque[Callable[[], None]] = field(default_factory=deque)
+    patients: Counter[int] = field(default_factory=Counter)  # their running reads
+    waiting: deque[tuple[int, Callable[[], None]]] = field(default_factory=deque)
 
 
 class Job(Struct, Generic[_T], frozen=True):
@@ -65,7 +81,7 @@ class ReadPool:
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="fhir-read")
 
     def start(
-        self, queue: ServerQueue, call: OutgoingCall, work: Callable[[], _T]
+        self, queue: ServerQueue, call: OutgoingCall, work: Callable[[], _T], patient: int = 0
     ) -> Job[_T] | None:
         """Begin `work` now or when its queue is free; None where too many wait already."""
         job: Job[_T] = Job(call, Future())
@@ -74,7 +90,7 @@ class ReadPool:
             self._threads.submit(work).add_done_callback(done)
 
         def done(future: Future[_T]) -> None:
-            self._finished(queue)
+            self._finished(queue, patient)
             error = future.exception()
             if error is None:
                 job.answer.set_result(future.result())
@@ -82,10 +98,10 @@ class ReadPool:
                 job.answer.set_exception(error)
 
         with self._lock:
-            if self._has_room(queue):
-                self._count(queue, 1)
+            if self._has_room(queue, patient):
+                self._count(queue, patient, 1)
             elif len(queue.waiting) < self._limits.waiting:
-                self._line_up(queue, run)
+                self._line_up(queue, patient, run)
                 return job
             else:
                 return None
@@ -100,21 +116,26 @@ class ReadPool:
             self._queues.clear()
         self._threads.shutdown(wait=False)
 
-    def _has_room(self, queue: ServerQueue) -> bool:
-        return self._running < self._limits.threads and queue.running < self._limits.in_flight
+    def _has_room(self, queue: ServerQueue, patient: int) -> bool:
+        limits = self._limits
+        free = self._running < limits.threads and queue.running < limits.in_flight
+        return free and queue.patients[patient] < limits.in_flight_of_one
 
-    def _count(self, queue: ServerQueue, change: int) -> None:
+    def _count(self, queue: ServerQueue, patient: int, change: int) -> None:
         queue.running += change
         self._running += change
+        queue.patients[patient] += change
+        if not queue.patients[patient]:
+            del queue.patients[patient]
 
-    def _line_up(self, queue: ServerQueue, run: Callable[[], None]) -> None:
-        queue.waiting.append(run)
+    def _line_up(self, queue: ServerQueue, patient: int, run: Callable[[], None]) -> None:
+        queue.waiting.append((patient, run))
         if queue not in self._queues:
             self._queues.append(queue)
 
-    def _finished(self, queue: ServerQueue) -> None:
+    def _finished(self, queue: ServerQueue, patient: int) -> None:
         with self._lock:
-            self._count(queue, -1)
+            self._count(queue, patient, -1)
             run = self._next()
         # Outside the lock: work that is over at once calls back in this thread.
         if run is not None:
@@ -124,14 +145,14 @@ class ReadPool:
         """The work whose turn it is, counted as running; queues take turns."""
         for _ in range(len(self._queues)):
             queue = self._queues.popleft()
-            if not self._has_room(queue):
-                self._queues.append(queue)
-                continue
-            run = queue.waiting.popleft()
+            turn = next((one for one in queue.waiting if self._has_room(queue, one[0])), None)
+            if turn is not None:
+                queue.waiting.remove(turn)
             if queue.waiting:
                 self._queues.append(queue)
-            self._count(queue, 1)
-            return run
+            if turn is not None:
+                self._count(queue, turn[0], 1)
+                return turn[1]
         return None
 
 

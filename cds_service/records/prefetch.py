@@ -173,12 +173,22 @@ class Source(Struct, frozen=True, kw_only=True):
     next_link: str | None = None
     bodies: tuple[bytes, ...] = ()  # what was read live, as the server sent it
     said: tuple[Issue, ...] = ()  # what the server warned of, if nothing else came
+    status: int = 0  # HTTP status of the live answer that was no result; 0 if there was none
+    note: str = ""  # why it is not all, in our own words
+
+    @property
+    def holds_the_newest(self) -> bool:
+        """True if nothing is missing but, perhaps, what is older than the rest."""
+        return self.missing in (None, Missing.OLDER, Missing.NOT_APPLICABLE)
 
     @property
     def shown(self) -> str:
-        """Returns the state as an explanation shows it: "failed (prefetch): no-answer"."""
+        """Returns the state as an explanation shows it: "failed: failed, status 500"."""
         origin = "" if self.origin == "none" else f" ({self.origin})"
-        return f"{self.state}{origin}" + (f": {self.missing}" if self.missing else "")
+        why = [self.missing.value] if self.missing else []
+        why += [f"status {self.status}"] if self.status else []
+        why += [self.note] if self.note else []
+        return f"{self.state}{origin}" + (f": {', '.join(why)}" if why else "")
 
 
 ABSENT = Source(state="absent")
@@ -248,12 +258,22 @@ def query(key: str, template: str, context: Mapping[str, str | None]) -> Query |
     )
 
 
-def prefetched(asked: Query, prefetch: Mapping[str, object], names: Iterable[str] = ()) -> Source:
+def prefetched(
+    asked: Query,
+    prefetch: Mapping[str, object],
+    names: Iterable[str] = (),
+    null_is_none: bool = True,
+) -> Source:
     """What the prefetch holds for a query, under our key or the client's names for it.
 
-    BadRequest where a read brought another patient than that of the context.
+    `null_is_none` is False for a client that sends null for what it did not try to read. BadRequest
+    where a read brought another patient than that of the context.
     """
-    found = [judge(asked, prefetch[name]) for name in (asked.key, *names) if name in prefetch]
+    found = [
+        judge(asked, prefetch[name])
+        for name in (asked.key, *names)
+        if name in prefetch and (null_is_none or prefetch[name] is not None)
+    ]
     return min(found, key=lambda source: _BEST_FIRST.index(source.state), default=ABSENT)
 
 

@@ -118,6 +118,11 @@ class _Tally(Struct):
     listed: list[Resource] = field(default_factory=list)  # orders, statements and what was given
     foreign: int = 0
 
+    def lacks(self, source: str, why: Missing) -> None:
+        """Notes that a source was not wholly read; that only its oldest part is missing is less."""
+        if self.missing.get(source) in (None, Missing.OLDER):
+            self.missing[source] = why
+
 
 def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
     """The patient at the moment of the call; no record makes it raise an error."""
@@ -137,7 +142,7 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         for resource in resources:
             _read(resource, source, me, context, tally)
     if _has_results_but_no_sodium(records, vocabulary):
-        tally.missing.setdefault(SODIUM, Missing.FAILED)
+        tally.lacks(SODIUM, Missing.FAILED)
     stay = visit(_encounter(records, me, tally), context)
     if stay.assumed:
         tally.missing.setdefault(ENCOUNTER, Missing.FAILED)
@@ -274,7 +279,7 @@ def _bounded(records: CallRecords, tally: _Tally) -> Mapping[str, tuple[Resource
     for key, source in records.sources.items():
         kept[key] = source.resources[:left]
         if len(source.resources) > left:
-            tally.missing.setdefault(key, Missing.TRUNCATED)
+            tally.lacks(key, Missing.TRUNCATED)
         left -= len(kept[key])
     return kept
 
@@ -287,12 +292,12 @@ def _read(resource: Resource, source: str, me: Person, context: ReadContext, tal
     if me.owner(resource) is Owner.FOREIGN:
         # Another patient's, or ours in a form of reference that we do not know: it was not read.
         tally.foreign += 1
-        tally.missing.setdefault(source, Missing.TRUNCATED)
+        tally.lacks(source, Missing.TRUNCATED)
         if kind == "Observation":
             lost = foreign_sodium(resource, context, asked_sodium=source == SODIUM)
             tally.dropped += [lost] if lost is not None else []
     elif is_unreadable(resource, kind):
-        tally.missing.setdefault(source, Missing.VERSION)
+        tally.lacks(source, Missing.VERSION)
     elif kind == "Observation":
         result = observed(resource, context, asked_sodium=source == SODIUM)
         tally.labs += result.labs

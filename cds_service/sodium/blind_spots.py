@@ -19,7 +19,8 @@ PROBLEMS_UNREAD = "problems-unread"
 # "order": a selected order or its medicine was not read; "unidentified": it was, and its code or
 # name is not known; "orders": the call brought none at all.
 Unlooked = Literal["sodium", "medications", "conditions", "order", "unidentified", "orders"]
-UNREAD = frozenset(Missing) - {Missing.TRUNCATED, Missing.NOT_APPLICABLE, Missing.UNUSABLE}
+_READ_IN_PART = {Missing.TRUNCATED, Missing.IN_PART, Missing.OLDER}
+UNREAD = frozenset(Missing) - _READ_IN_PART - {Missing.NOT_APPLICABLE, Missing.UNUSABLE}
 
 
 def unlooked(
@@ -47,8 +48,9 @@ def unlooked(
         return "medications"
     if PROBLEMS_UNREAD in reasons:
         return "conditions"
-    truncated = snapshot.missing.get(Analyte.SODIUM) is Missing.TRUNCATED
-    return "sodium" if truncated and not _recent_seen(snapshot, case.limits) else None
+    why = snapshot.missing.get(Analyte.SODIUM)
+    cut = why is Missing.TRUNCATED and not _recent_seen(snapshot, case.limits)
+    return "sodium" if cut or why is Missing.IN_PART else None
 
 
 def sodium_missing(snapshot: Snapshot) -> bool:

@@ -28,6 +28,9 @@ class Missing(StrEnum):
     UNREACHABLE = "unreachable"  # no FHIR server that we may call, or no token
     REFUSED = "refused"  # 401 or 403
     TRUNCATED = "truncated"  # a page limit hides the rest; what was read is used
+    IN_PART = "in-part"  # one of several searches gave nothing; the newest may be among its results
+    OLDER = "older"  # every newer result was read; older ones are cut off
+    LEFT_ALONE = "left-alone"  # not asked: the server kept failing
     VERSION = "version"  # the record's FHIR version is not R4
     NOT_READ = "not-read"  # not asked for by this client's registry entry
     NOT_APPLICABLE = "not-applicable"

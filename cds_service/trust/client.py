@@ -53,6 +53,19 @@ class Credentials(Struct, frozen=True, kw_only=True):
 NO_CREDENTIALS = Credentials()
 
 
+class ServerHabits(Struct, frozen=True, kw_only=True):
+    """What a client's FHIR server wants otherwise than most, and what the client means by null."""
+
+    search: Literal["get", "post"] = "get"
+    max_codes: int = 0  # at most so many codes in one search; 0: no limit is known
+    category: str = ""  # searches for Observations carry it
+    also_known_as: tuple[str, ...] = ()  # canonical; compared, never called
+    null_means: Literal["none", "unknown"] = "none"  # a prefetch key that is null
+
+
+USUAL_HABITS = ServerHabits()
+
+
 class Client(Struct, frozen=True, kw_only=True):
     """One CDS client: what it is called, where its records are, and how it wants to be answered."""
 
@@ -65,6 +78,7 @@ class Client(Struct, frozen=True, kw_only=True):
     fhir_bases: tuple[str, ...] = ()  # canonical
     open_access: bool = False  # its FHIR server may be read without a token
     allow_private: bool = False  # its FHIR server may have a private or loopback address
+    habits: ServerHabits = USUAL_HABITS
     cors_origins: tuple[str, ...] = ()  # the origins of its browser pages
     prefetch_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # key -> theirs
     extra_sources: tuple[ExtraSource, ...] = ()
@@ -94,10 +108,17 @@ class Client(Struct, frozen=True, kw_only=True):
     def base_for(self, fhir_server: str | None) -> str | None:
         """Returns the registered base that `fhir_server` names, or None.
 
-        The service calls no URL that does not come from here.
+        The service calls no URL that does not come from here. Another name of the server
+        (`also_known_as`) stands for the base, of which there is only one then.
         """
         base = canonical_base(fhir_server)
+        if base in self.habits.also_known_as and self.fhir_bases:
+            return self.fhir_bases[0]
         return base if base in self.fhir_bases else None
+
+    def names_of(self, base: str | None) -> tuple[str, ...]:
+        """Returns the names under which references of this client may mean a registered base."""
+        return (base, *self.habits.also_known_as) if base else ()
 
     def for_tenant(self, tenant: str) -> Client:
         """Returns this client for one of its tenants, with the FHIR bases of that one (T-30)."""

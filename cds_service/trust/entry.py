@@ -7,7 +7,7 @@ import zoneinfo
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ from cds_service.trust.client import (
     Credentials,
     ExtraSource,
     Indicator,
+    ServerHabits,
 )
 from cds_service.trust.guard import canonical_base
 from cds_service.trust.keyset import ALGORITHMS, BadKeySet, KeySet, key_set, read_key_set
@@ -35,6 +36,7 @@ _Text = Annotated[str, msgspec.Meta(max_length=512, pattern="^[!-~]*$")]
 _Key = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 _Tenant = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern="^[!-~]+$")]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+_Token = Annotated[str, msgspec.Meta(max_length=128, pattern="^[A-Za-z0-9:/._|,-]*$")]
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,6 +55,11 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     fhir_bases: tuple[str, ...] = ()
     open_access: bool = False
     allow_private: bool = False
+    search: Literal["get", "post"] = "get"
+    max_codes: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
+    category: _Token = ""
+    also_known_as: tuple[str, ...] = ()
+    null_means: Literal["none", "unknown"] = "none"
     cors_origins: tuple[str, ...] = ()
     prefetch_aliases: dict[_Key, tuple[_Key, ...]] = {}
     extra_sources: tuple[ExtraSource, ...] = ()
@@ -87,6 +94,7 @@ def read_client(where: str, name: str, raw: object, *, folder: Path, allow_http:
         fhir_bases=_bases(f"{where}.fhir_bases", entry.fhir_bases, allow_http),
         open_access=entry.open_access,
         allow_private=entry.allow_private,
+        habits=_habits(where, entry),
         cors_origins=_origins(f"{where}.cors_origins", entry.cors_origins, allow_http),
         prefetch_aliases=MappingProxyType(entry.prefetch_aliases),
         extra_sources=entry.extra_sources,
@@ -135,6 +143,27 @@ def read_base(where: str, written: str, allow_http: bool) -> str:
 
 def _bases(where: str, written: Iterable[str], allow_http: bool) -> tuple[str, ...]:
     return tuple(read_base(where, base, allow_http) for base in written)
+
+
+def _habits(where: str, entry: Entry) -> ServerHabits:
+    bases = entry.tenants.values() or [entry.fhir_bases]
+    if entry.also_known_as and any(len(set(named)) != 1 for named in bases):
+        raise RegistryError(
+            f"{where}.also_known_as: these are other names of one server, so fhir_bases must name "
+            "exactly one."
+        )
+    if entry.also_known_as and len(entry.tenants) > 1:
+        raise RegistryError(
+            f"{where}.also_known_as: with several tenants it is not known whose server is meant."
+        )
+    return ServerHabits(
+        search=entry.search,
+        max_codes=entry.max_codes or 0,
+        category=entry.category,
+        # http is allowed: these names are compared and never called.
+        also_known_as=_bases(f"{where}.also_known_as", entry.also_known_as, True),
+        null_means=entry.null_means,
+    )
 
 
 def _credentials(where: str, entry: Entry, folder: Path, allow_http: bool) -> Credentials:

@@ -56,10 +56,11 @@ class Fetched(Struct, frozen=True):
     body: bytes
     failure: Failure | None = None
     cache_control: str = ""
+    retry_after: str = ""
 
 
 class Sent(Struct, frozen=True):
-    """A call that writes. It may arrive twice (see `fetch`), so a repeat must change nothing."""
+    """A call with a body. It may arrive twice (see `fetch`), so a repeat must change nothing."""
 
     method: str
     body: bytes
@@ -129,8 +130,12 @@ def _read_body(response: requests.Response, call: OutgoingCall, max_bytes: int) 
         call.shrink()
         part = response.raw.read1(_READ_AT_ONCE, decode_content=True)
         if not part:
-            cache_control = str(response.headers.get("Cache-Control", ""))
-            return Fetched(response.status_code, bytes(body), cache_control=cache_control)
+            return Fetched(
+                response.status_code,
+                bytes(body),
+                cache_control=str(response.headers.get("Cache-Control", "")),
+                retry_after=str(response.headers.get("Retry-After", "")),
+            )
         body += part
         if len(body) > max_bytes:
             return Fetched(response.status_code, b"", Failure.TOO_LARGE)

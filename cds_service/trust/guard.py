@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from msgspec import Struct
@@ -77,12 +78,13 @@ def _canonical(url: str) -> str | None:
     return place.origin + place.path
 
 
-def resolve_under(base: str, link: object) -> str | None:
+def resolve_under(base: str, link: object, also_known_as: Sequence[str] = ()) -> str | None:
     """Returns the URL that a reference or a next link means, or None if it is not below `base`.
 
     `base` is in canonical form. Relative links are relative to the base, as in FHIR; an absolute
-    path stays on the origin of the base. The result is built from the base, never copied from the
-    link.
+    path stays on the origin of the base. A link below one of the other names of the same server is
+    a link below the base: its path and query are taken over. The result is built from the base,
+    never copied from the link, so that no other server is called.
     """
     home = _take_apart(base)
     if home is None or not isinstance(link, str) or not link or link.startswith("//"):
@@ -93,11 +95,22 @@ def resolve_under(base: str, link: object) -> str | None:
         place = _take_apart(home.origin + link)
     else:
         place = _take_apart(base + link if link.startswith("?") else f"{base}/{link}")
-    if place is None or place.origin != home.origin:
+    if place is None:
         return None
-    if place.path != home.path and not place.path.startswith(home.path + "/"):
+    names = [home, *filter(None, map(_take_apart, also_known_as))]
+    rest = next((rest for name in names if (rest := _rest_below(name, place)) is not None), None)
+    if rest is None:
         return None
-    return home.origin + place.path + (f"?{place.query}" if place.query else "")
+    return home.origin + home.path + rest + (f"?{place.query}" if place.query else "")
+
+
+def _rest_below(name: _Place, place: _Place) -> str | None:
+    """Returns the path of a place after that of a base, or None if it is not below the base."""
+    if place.origin != name.origin:
+        return None
+    if place.path != name.path and not place.path.startswith(name.path + "/"):
+        return None
+    return place.path[len(name.path) :]
 
 
 def address_allowed(address: str, *, allow_private: bool) -> bool:

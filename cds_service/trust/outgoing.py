@@ -46,6 +46,7 @@ class OutgoingCall:
         self.reused = True  # whether the last connection had been open before
         self._lock = threading.Lock()
         self._is_cut = False
+        self._stopped = threading.Event()
         self._sock: socket.socket | None = None
         self._lever: socket.socket | None = None
 
@@ -76,7 +77,12 @@ class OutgoingCall:
         """Shuts the socket while another thread reads from it, now or as soon as it is opened."""
         with self._lock:
             self._is_cut = True
+            self._stopped.set()
             self._pull()
+
+    def rest(self, seconds: float) -> None:
+        """Waits for so long, or until the call is cut."""
+        self._stopped.wait(min(seconds, self.deadline.left()))
 
     def close(self) -> None:
         """Forgets the socket and closes the second handle."""

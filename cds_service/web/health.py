@@ -44,6 +44,8 @@ def degraded(here: Runtime) -> list[str]:
         reasons.append(f"record of calls: {here.recorder.problem}")
     if here.registry().outdated:
         reasons.append("client registry: its file is broken, an older one is in force")
+    # Without a name: anybody may ask for this page, and the log says which server it is.
+    reasons += [f"live reads: a FHIR server is {p.words()}" for p in here.pipeline.pauses()]
     if here.gate.replay.resting:
         reasons.append("used tokens: only this worker's own are known")
     return reasons

@@ -135,5 +135,6 @@ def _log_call(entry: call_log.CallLog, evaluation: Evaluation, began: float) -> 
         indicators=[card["indicator"] for card in evaluation.cards],
         sources={key: source.state for key, source in sources.items()},
         origins={key: source.origin for key, source in sources.items()},
+        statuses={key: source.status for key, source in sources.items() if source.status},
         milliseconds=round((time.monotonic() - began) * _MS, 1),
     )

@@ -12,6 +12,8 @@ from cds_service.cli.client import NewClient, client, entry_text
 from cds_service.errors import RegistryError
 from cds_service.protocol.limits import CardLimits
 from cds_service.trust.registry import Registry
+from tests.fhir_resources import sodium
+from tests.picky_server import Asked, Picky, picky
 from tests.trust.tokens import AUDIENCE, BASE, ISSUER, public_jwk, token, written
 
 
@@ -215,3 +217,56 @@ def test_an_unknown_client_gets_a_list_of_the_known_ones(registry: Path) -> None
     result = run("test", "nobody")
     assert result.exit_code == 2
     assert "mercy" in result.output
+
+
+RECORDS = (
+    {"resourceType": "Patient", "id": "p1", "birthDate": "1950-01-01"},
+    sodium("117"),
+    sodium("131", 20),
+)
+
+
+def live_entry(folder: Path, server: Picky) -> str:
+    path = folder / "live.toml"
+    path.write_text(
+        f'[clients.mercy]\nissuer = "{ISSUER}"\nkeys = [{json_as_toml(public_jwk())}]\n'
+        f'fhir_bases = ["{server.base}"]\nallow_private = true\n'
+    )
+    return str(path)
+
+
+def json_as_toml(value: dict[str, str]) -> str:
+    return "{" + ", ".join(f'{name} = "{text}"' for name, text in value.items()) + "}"
+
+
+def test_test_shows_what_the_fhir_server_gives_and_in_which_form_and_no_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDS_MODE", "development")
+
+    def refuses(asked: Asked) -> int | None:
+        return 400 if "_sort" in asked.parameters or asked.codes > 35 else None
+
+    with picky(RECORDS, refuses) as server:
+        file = live_entry(tmp_path, server)
+        result = run("test", "mercy", "--file", file, "--patient", "p1", "--access-token", "t")
+        assert result.exit_code == 0, result.output
+        assert "✓ sodium: 2 resources, asked without _sort, _count, _include and status" in (
+            result.output
+        )
+        assert "codes at once" in result.output
+        assert "117" not in result.output
+        assert {asked.headers["Authorization"] for asked in server.asked} == {"Bearer t"}
+
+
+def test_test_names_the_status_of_a_search_that_the_fhir_server_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDS_MODE", "development")
+    with picky(RECORDS, lambda asked: 403 if asked.kind == "Condition" else None) as server:
+        file = live_entry(tmp_path, server)
+        refused = run("test", "mercy", "--file", file, "--patient", "p1", "--access-token", "t")
+        no_token = run("test", "mercy", "--file", file, "--patient", "p1")
+    assert refused.exit_code == no_token.exit_code == 1
+    assert "✗ conditions: 0 resources: failed: refused, status 403" in refused.output
+    assert "✗ its FHIR server wants a token: give --access-token" in no_token.output

@@ -67,6 +67,21 @@ def test_check_finds_our_hooks_sound() -> None:
     assert json.loads(result.stdout)["sound"] is True
 
 
+def test_check_warns_of_a_search_that_local_codes_make_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = tmp_path / "codes.csv"
+    rows = [f"urn:oid:1.2.3,NA-{n:03},,sodium" for n in range(100)]
+    codes.write_text("\n".join(["system,code,ingredient,analyte", *rows]))
+    assert "Warning" not in run("check").stderr
+    monkeypatch.setenv("CDS_LOCAL_CODES", str(codes))
+    result = run("check")
+    assert result.returncode == 0
+    assert result.stderr.startswith("Warning: the search 'sodium' has ")
+    [warning] = json.loads(run("check", "--json").stdout)["warnings"]
+    assert "CDS_LOCAL_CODES" in warning
+
+
 @pytest.mark.parametrize(
     ("file", "find", "replace", "named"),
     [

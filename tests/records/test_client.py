@@ -322,11 +322,16 @@ def test_a_page_that_comes_again_ends_the_reading(
     assert (ids(answer), answer.missing, len(stub.calls)) == (["1"], Missing.TRUNCATED, 2)
 
 
-def test_more_resources_than_the_limit_are_cut(
+def test_no_page_follows_once_the_limit_of_resources_is_held_and_a_page_is_kept_whole(
     serve: Callable[[Behaviour], Stub], client: FhirClient
 ) -> None:
-    answer = read(client, serve(says(bundle(*map(str, range(501))))))
-    assert (len(answer.resources), answer.missing) == (500, Missing.TRUNCATED)
+    many = tuple(map(str, range(510)))
+    answer = read(client, serve(says(bundle(*many))))
+    assert (len(answer.resources), answer.missing) == (510, None)
+    stub = serve(says(bundle(*many, next_url="?page=2")))
+    answer = read(client, stub)
+    assert (len(answer.resources), answer.missing) == (510, Missing.TRUNCATED)
+    assert len(stub.calls) == 1
 
 
 @pytest.mark.parametrize(
@@ -543,31 +548,38 @@ def test_a_fresh_connection_that_is_reset_is_not_tried_again(
     assert stub.connections == 1
 
 
-def test_a_server_that_keeps_failing_is_left_alone_and_then_asked_once(
+def test_a_server_that_keeps_failing_is_left_alone_and_then_asked_by_a_few_whole_calls(
     serve: Callable[[Behaviour], Stub],
 ) -> None:
     now = [0.0]
-    client = FhirClient(clock=lambda: now[0])
+    client = FhirClient(clock=lambda: now[0], later=lambda seconds, work: None)
     stub = serve(status(500))
-    for _ in range(8):
-        assert read(client, stub).missing is Missing.FAILED
-    assert len(stub.calls) == 5
+    both = [search("one"), search("two")]
+
+    def call(patient: int) -> list[Missing | None]:
+        reads = client.reads(access(stub), Deadline.after(LONG_S), f"patient-{patient}")
+        return [answer.missing for answer in reads.all(both).values()]
+
+    assert [call(n) for n in range(7)] == [[Missing.FAILED] * 2] * 5 + [
+        [Missing.LEFT_ALONE] * 2
+    ] * 2
+    assert len(stub.calls) == 10
     now[0] = 15.0
-    read(client, stub)
-    read(client, stub)
-    assert len(stub.calls) == 6
-    now[0] = 30.0
+    assert call(0) == [Missing.FAILED] * 2  # the whole call, not its first read alone
     stub.behave = says(bundle("1"))
-    assert ids(read(client, stub)) == ids(read(client, stub)) == ["1"]
+    assert call(0) == [Missing.LEFT_ALONE] * 2
+    assert call(1) == call(0) == [None] * 2
     client.close()
 
 
+@pytest.mark.parametrize("code", [400, 401, 403, 404])
 def test_a_refusal_is_no_failure_of_the_server(
-    serve: Callable[[Behaviour], Stub], client: FhirClient
+    serve: Callable[[Behaviour], Stub], client: FhirClient, code: int
 ) -> None:
-    stub = serve(status(401))
-    for _ in range(8):
-        read(client, stub)
+    stub = serve(status(code))
+    for patient in range(8):
+        reads = client.reads(access(stub), Deadline.after(LONG_S), str(patient))
+        assert reads.all([search()])["sodium"].missing is not Missing.LEFT_ALONE
     assert len(stub.calls) == 8
 
 

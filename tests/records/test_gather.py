@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import responses
+from msgspec.structs import replace
 
 from cds_service.errors import BadRequest
 from cds_service.protocol.request import Secret
 from cds_service.records.client import FhirClient
 from cds_service.records.gather import Ask, Gathered, Unreachable, gather
 from cds_service.sodium.snapshot import Missing
+from cds_service.trust.client import ServerHabits
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client, ExtraSource
 
@@ -97,6 +99,18 @@ def test_what_is_known_to_be_empty_is_not_read_again(
         source = gathered(fhir, ask({"patient": PATIENT, "sodium": nothing})).sources["sodium"]
         assert (source.state, source.missing) == ("empty", None)
     assert len(server.calls) == 0
+
+
+def test_null_of_a_client_that_means_unknown_is_read_live(
+    fhir: FhirClient, server: responses.RequestsMock
+) -> None:
+    server.get(f"{BASE}/Observation", json=sodium("1"))
+    asked = ask({"patient": PATIENT, "sodium": None})
+    unsure = replace(asked.client, habits=ServerHabits(null_means="unknown"))
+    found = gathered(fhir, replace(asked, client=unsure))
+    assert (ids(found, "sodium"), found.sources["sodium"].origin) == (["1"], "live")
+    offline = replace(asked, client=unsure, fhir_server=None)
+    assert missing(gathered(fhir, offline))["sodium"] is Missing.UNREACHABLE
 
 
 @pytest.mark.parametrize(

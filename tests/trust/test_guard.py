@@ -176,6 +176,29 @@ def test_whatever_leaves_the_base_is_not_resolved(link: object) -> None:
     assert resolve_under(BASE, link) is None
 
 
+OTHER = "http://inner.example:8080/ehr"
+
+
+@pytest.mark.parametrize(
+    ("link", "url"),
+    [
+        (f"{OTHER}/Observation?page=2", f"{BASE}/Observation?page=2"),
+        (f"{OTHER}?_getpages=1", f"{BASE}?_getpages=1"),
+        ("http://INNER.example:8080/ehr/Patient/7", f"{BASE}/Patient/7"),
+        ("https://inner.example:8080/ehr/Patient/7", None),
+        ("http://inner.example/ehr/Patient/7", None),
+        ("http://inner.example:8080/other/Patient/7", None),
+        (f"{OTHER}/../secret", None),
+        (f"{OTHER}x/Patient/7", None),
+        ("http://a@inner.example:8080/ehr/Patient/7", None),
+    ],
+)
+def test_a_link_under_another_name_of_the_server_is_taken_onto_the_base(
+    link: str, url: str | None
+) -> None:
+    assert resolve_under(BASE, link, (OTHER,)) == url
+
+
 URLISH = st.text(alphabet="aA.:/\\@?#%;[]012x-_ \n\u00fc&=", max_size=30)
 
 

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from cds_service.errors import RegistryError
+from cds_service.trust.client import ServerHabits
 from cds_service.trust.current import CurrentRegistry
 from cds_service.trust.registry import SANDBOX_ISSUER, Registry, claimed_issuer
 from tests.trust.tokens import ISSUER, part, token
@@ -66,6 +67,24 @@ def test_a_full_entry_is_read(tmp_path: Path) -> None:
         ('[clients.mercy]\nfhir_bases = "https://x.example"', "fhir_bases"),
         ('[clients.mercy]\nfhir_bases = ["https://x.example/a/../b"]', "fhir_bases"),
         ('[clients.mercy]\nfhir_bases = ["http://x.example/fhir"]', "fhir_bases"),
+        ('[clients.mercy]\nsearch = "put"', "search"),
+        ("[clients.mercy]\nmax_codes = 0", "max_codes"),
+        ('[clients.mercy]\nmax_codes = "35"', "max_codes"),
+        ('[clients.mercy]\ncategory = "laboratory&_count=1"', "category"),
+        ("[clients.mercy]\ncategory = true", "category"),
+        ('[clients.mercy]\nnull_means = "nothing"', "null_means"),
+        ('[clients.mercy]\nalso_known_as = ["https://x.example/r4?a=b"]', "also_known_as"),
+        ('[clients.mercy]\nalso_known_as = ["https://x.example/r4"]', "fhir_bases"),
+        (
+            '[clients.mercy]\nfhir_bases = ["https://a.example", "https://b.example"]\n'
+            'also_known_as = ["https://x.example/r4"]',
+            "also_known_as",
+        ),
+        (
+            '[clients.mercy]\nalso_known_as = ["https://x.example/r4"]\n[clients.mercy.tenants]\n'
+            'a = ["https://a.example"]\nb = ["https://b.example"]',
+            "also_known_as",
+        ),
         ('[clients."Mercy Hospital"]', "clients"),
         ("[clients.mercy", "clients.toml"),
     ],
@@ -75,6 +94,33 @@ def test_a_mistake_is_named_with_its_file_and_key(tmp_path: Path, text: str, nam
         Registry.load(written(tmp_path, text))
     assert str(caught.value).startswith("clients.toml: ")
     assert named in str(caught.value)
+
+
+def test_the_habits_of_a_server_are_read_and_its_other_names_stand_for_its_base(
+    tmp_path: Path,
+) -> None:
+    text = """
+    [clients.mercy]
+    fhir_bases = ["https://x.example/r4"]
+    search = "post"
+    max_codes = 35
+    category = "laboratory"
+    also_known_as = ["http://Inner.example:8080/ehr/"]
+    null_means = "unknown"
+    """
+    client = Registry.load(written(tmp_path, text)).clients[0]
+    assert client.habits == ServerHabits(
+        search="post",
+        max_codes=35,
+        category="laboratory",
+        also_known_as=("http://inner.example:8080/ehr",),
+        null_means="unknown",
+    )
+    for name in ("https://x.example/r4/", "http://inner.example:8080/ehr"):
+        assert client.base_for(name) == "https://x.example/r4"
+    assert client.base_for("http://inner.example:8081/ehr") is None
+    assert client.names_of("https://x.example/r4")[1] == "http://inner.example:8080/ehr"
+    assert client.names_of(None) == ()
 
 
 def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
