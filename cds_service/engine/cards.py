@@ -22,7 +22,6 @@ from cds_service.engine.finding import (
     Suggestion,
 )
 from cds_service.knowledge.load import Knowledge, Service
-from cds_service.knowledge.words import RuleWords
 from cds_service.terminology.types import RecordText
 
 FIRST_PART = 600  # characters: what to do, why, what was not checked (design.md "Card text")
@@ -91,15 +90,16 @@ class Phrases:
         return Template(template).substitute({n: self._shown(fact) for n, fact in facts.items()})
 
     def _shown(self, fact: Fact) -> str:
+        """Returns a fact as a card shows it; "symptom:coma|symptom:seizure" are keys of words."""
         if isinstance(fact, RecordText):
             return defuse(fact.value)
         if ":" not in fact:
             return fact
-        return ", ".join(self._translated(part) for part in fact.split("|"))
-
-    def _translated(self, part: str) -> str:
-        kind, _, key = part.partition(":")
-        return self._tables[kind][key] if kind in self._tables else part
+        shown = []
+        for part in fact.split("|"):
+            kind, _, key = part.partition(":")
+            shown.append(self._tables[kind][key] if kind in self._tables else part)
+        return ", ".join(shown)
 
 
 class Writer:
@@ -133,11 +133,17 @@ class Writer:
                 offered[place] = written
         if offered:
             card["suggestions"] = list(offered.values())
+            # Buttons that exclude each other can only be chosen one at a time.
             kinds = {finding.suggestions[place].kind for place in offered}
             excluded = {other for kind in kinds for other in self._words.suggestions[kind].excludes}
             card["selectionBehavior"] = "at-most-one" if excluded.intersection(kinds) else "any"
         card["overrideReasons"] = [self._override(key) for key in rule.overrides]
-        card["links"] = self._links(rule)
+        cited = [self._knowledge.citations[key] for key in rule.sources]
+        card["links"] = [
+            {"label": source.short, "url": source.url, "type": "absolute"}
+            for source in cited
+            if source.url
+        ]
         return {name: value for name, value in card.items() if value}
 
     def _unchecked(self, context: CardContext) -> str:
@@ -167,11 +173,10 @@ class Writer:
         why = [(self._phrases.line(finding.rule, line), line.keep) for line in finding.why]
         trend = f"{self._words.card.trend}: {context.trend}" if context.trend else ""
         unchecked = self._unchecked(context)
-        rule_id = finding.rule
-        sources = self._service.rules[rule_id].sources
+        sources = self._service.rules[finding.rule].sources
         named = ", ".join(self._knowledge.citations[key].short for key in sources)
-        label = self._words.card.basis
-        close = f"\n\n[{label}]({self._basis(rule_id)}): {named}. {self._words.footer}"
+        basis = f"[{self._words.card.basis}]({self._basis(finding.rule)})"
+        close = f"\n\n{basis}: {named}. {self._words.footer}"
         while True:
             reasons = [words for words, _ in why]
             text = self._assembled(do, [trend, *reasons] if trend else reasons, unchecked) + close
@@ -229,10 +234,6 @@ class Writer:
         reason = self._knowledge.overrides[key]
         system = reason.system or self._settings.terminology_base + OVERRIDE_PATH
         return {"code": key, "system": system, "display": reason.display}
-
-    def _links(self, rule: RuleWords) -> list[dict[str, str]]:
-        cited = [self._knowledge.citations[key] for key in rule.sources]
-        return [{"label": c.short, "url": c.url, "type": "absolute"} for c in cited if c.url]
 
     def _uuid(self, finding: Finding, context: CardContext) -> str:
         """Same advice on the same facts, same uuid (design.md "Card uuid")."""
