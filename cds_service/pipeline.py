@@ -367,11 +367,7 @@ class Pipeline:
 
         settings = replace(self._settings, tenant=client.tenant)
         writer = Writer(self.knowledge, self._service(request), settings, client.profile)
-        about: CardContext = card_context(
-            call.case,
-            request.patient_id,
-            chart_rules_speak=HOOKS[request.hook].drafts == "none",
-        )
+        about: CardContext = card_context(call.case, request.patient_id, findings)
         because = {key: self._why(call, key, Missing(why)) for key, why in about.missing.items()}
         about = replace(about, because=because)
         written = [writer.card(finding, about, actions) for finding in findings]

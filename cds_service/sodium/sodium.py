@@ -23,7 +23,8 @@ from cds_service.sodium.results import (
 )
 from cds_service.sodium.snapshot import Setting, Snapshot
 
-SHOWN = (Unused.UNIT, Unused.IMPLAUSIBLE)  # the reasons that have a card of their own (DQ)
+# The reasons that have a card of their own, and its rule.
+SHOWN: Mapping[Unused, str] = {Unused.UNIT: "DQ-UNIT", Unused.IMPLAUSIBLE: "DQ-PLAUS"}
 
 
 class Fall(Struct, frozen=True, kw_only=True):

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from cds_service.engine.cards import CardContext
+from cds_service.engine.finding import Finding
 from cds_service.engine.wording import day_name, local_time
 from cds_service.knowledge.limits import Limits
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Sample, drawn
-from cds_service.sodium.rules.gates import shown_as_unusable
 from cds_service.sodium.snapshot import Missing
 from cds_service.sodium.sodium import SHOWN
 
 TREND_VALUES = 4
 
 
-def card_context(case: Case, patient_id: str, *, chart_rules_speak: bool) -> CardContext:
-    """Returns what every card about this case says beside its finding."""
+def card_context(case: Case, patient_id: str, cards: Iterable[Finding]) -> CardContext:
+    """Returns what every one of these cards about the case says beside its finding."""
     snapshot, latest = case.snapshot, case.sodium.latest
     newest: tuple[str, ...] = ("none",)
     if latest is not None:
@@ -33,20 +33,22 @@ def card_context(case: Case, patient_id: str, *, chart_rules_speak: bool) -> Car
         },
         unrecognised=snapshot.unrecognised,
         newest=newest,
-        unused=unused_reason(case, chart_rules_speak=chart_rules_speak),
+        unused=unused_reason(case, cards),
     )
 
 
-def unused_reason(case: Case, *, chart_rules_speak: bool) -> str:
+def unused_reason(case: Case, cards: Iterable[Finding]) -> str:
     """Returns why a result that may be the newest sodium was not used, as a key of hooks/, or "".
 
-    Where the rules about the chart speak, a wrong unit or an implausible value has its own card.
+    It is "" too if one of the cards is about that result.
     """
     unusable = case.sodium.unusable
     if unusable is None:
         return ""
-    told = chart_rules_speak and unusable.why in SHOWN and shown_as_unusable(case, unusable)
-    return "" if told else unusable.why.value
+    findings = [finding for card in cards for finding in (card, *card.absorbed)]
+    # DQ-PLAUS with the variant "below" is about a result that is used.
+    said = {finding.rule for finding in findings if finding.variant != "below"}
+    return "" if SHOWN.get(unusable.why) in said else unusable.why.value
 
 
 def trend_line(

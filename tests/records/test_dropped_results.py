@@ -252,6 +252,21 @@ def test_a_client_that_wants_no_small_cards_is_still_told_of_a_dropped_result() 
         assert [card["source"]["topic"]["code"] for card in cards] == [topic]
 
 
+@pytest.mark.parametrize("reason", [Unused.UNIT, Unused.IMPLAUSIBLE])
+def test_a_result_with_a_card_of_its_own_is_said_once_and_never_less(reason: Unused) -> None:
+    body = prefetched(VIEWED, BUILDERS[reason](3), sodium("112", 20))
+    words = pipeline().knowledge.words.unused[reason]
+    whole = evaluate(pipeline(), VIEW, body, NOW, Client()).cards
+    assert [card["source"]["topic"]["code"] for card in whole][1:] == ["sodiumImplausible"]
+    assert words not in whole[0]["detail"] + whole[1]["detail"]
+    for quiet in (
+        Client(min_indicator="critical"),
+        Client(disabled_rules=frozenset({"DQ-UNIT", "DQ-PLAUS"})),
+    ):
+        (card,) = evaluate(pipeline(), VIEW, body, NOW, quiet).cards
+        assert words in card["detail"]
+
+
 # ---- any damage
 
 
