@@ -29,6 +29,7 @@ from cds_service.terminology.vocabulary import Test
 
 _REMEMBERED = 1024
 _WRONG = frozenset({"entered-in-error", "cancelled"})
+_LONGEST = 100  # characters of a number with its unit; a longer text is a comment
 _SHOWN = 40  # characters of an unreadable value that `explain` shows
 # Other spellings of FHIR's comparators; one that is not known is kept, and no rule uses the result.
 _COMPARATORS = {"=": "", "≤": "<=", "≥": ">=", "=<": "<=", "=>": ">="}
@@ -115,7 +116,8 @@ def _why_without_value(observation: Resource, context: ReadContext) -> Unused:
     words += [note.text.lower() for note in observation.note]
     shown = _shown_value(observation)
     words.append(shown.lower())
-    if _speaks_of(" ".join(words), context.vocabulary.code_lists.hemolyzed_words):
+    spoilt = context.vocabulary.code_lists.hemolyzed_words
+    if any(word in text for text in words for word in spoilt):
         return Unused.HEMOLYZED
     return Unused.VALUE if shown else Unused.NO_VALUE
 
@@ -248,7 +250,8 @@ def _of_range(low: Quantity | None, high: Quantity | None) -> _Value | None:
 
 def _written(text: object) -> _Value | None:
     """A number that came as text, with its comparator and its unit; None for other words."""
-    match = _WRITTEN.fullmatch(text.strip()) if isinstance(text, str) else None
+    short = text.strip() if isinstance(text, str) and len(text) <= _LONGEST else ""
+    match = _WRITTEN.fullmatch(short)
     number = decimal_of(match["number"].replace(",", ".")) if match is not None else None
     if match is None or number is None:
         return None

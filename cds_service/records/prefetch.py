@@ -93,15 +93,17 @@ def is_expected(resource: Resource, expected: str) -> bool:
 
 
 def without_repeats(resources: Iterable[Resource]) -> tuple[Resource, ...]:
-    """The resources without those that a shifting page window brought twice (same type and id)."""
-    seen: set[tuple[str, str]] = set()
+    """The resources without those that a shifting page window brought twice (same type and id).
+
+    Two results that only share their id are both kept: the one that is left out may be the low one.
+    """
+    seen: dict[tuple[str, str], Resource] = {}
     kept = []
     for resource in resources:
-        name = (resource.resource_type, resource.id)
-        if resource.id and name in seen:
-            continue
-        seen.add(name)
-        kept.append(resource)
+        first = seen.setdefault((resource.resource_type, resource.id), resource)
+        is_other = resource.resource_type == "Observation" and resource != first
+        if first is resource or is_other or not resource.id:
+            kept.append(resource)
     return tuple(kept)
 
 

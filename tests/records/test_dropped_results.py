@@ -267,6 +267,13 @@ def test_a_result_with_a_card_of_its_own_is_said_once_and_never_less(reason: Unu
         assert words in card["detail"]
 
 
+def test_a_low_result_that_has_the_id_of_another_one_is_not_lost() -> None:
+    older, newer = changed(sodium("140", 30), id="1"), low(3, id="1")
+    for entries in ((older, newer), (newer, older), (older, newer, older)):
+        assert came_of(VIEWED, *entries) == ["sodiumAcuteFall"]
+    assert came_of(VIEWED, older, older) == []
+
+
 # ---- any damage
 
 
@@ -302,7 +309,7 @@ SPOILT: tuple[dict[str, Any], ...] = (
     *each("component", [{}]),
     *each("issued", "x"),
     *each("meta", "x"),
-    *each("id", None, 5),
+    *each("id", None, 5, "1"),
 )
 
 
@@ -318,6 +325,8 @@ def _spoilt_calls(seed: int, count: int) -> None:
             sodium(dice.choice(["136", "140", "144"]), hours + 1 + dice.random() * 200)
             for _ in range(dice.randrange(4))
         ]
+        if dice.random() < 0.2:
+            others = [changed(other, id="1") for other in others]
         entries = [low(hours, **members), *others]
         dice.shuffle(entries)
         drafts = (dice.choice(ORDERS),) if dice.random() < 0.4 else ()
