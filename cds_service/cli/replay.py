@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -105,7 +106,7 @@ def explain(
       cds-service explain fixtures/cramps-in-siadh/request.json --at 2026-11-20T09:00:00Z
     """
     pipeline = offline_pipeline(hooks or default_hooks_dir())
-    body = decode(request.read())
+    body = decode(request.read().removeprefix(codecs.BOM_UTF8))
     if not isinstance(body, dict):
         raise BadRequest("The body is not a JSON object.")
     service = _service_of_hook(pipeline, str(body.get("hook")))

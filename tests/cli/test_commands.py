@@ -144,6 +144,13 @@ def test_explain_says_why_a_rule_did_not_fire() -> None:
     assert "139" in because["PV-MILD"]
 
 
+def test_explain_reads_a_file_that_begins_with_a_byte_order_mark(tmp_path: Path) -> None:
+    request = default_fixtures_dir() / "normal-sodium" / "request.json"
+    saved = tmp_path / "call.json"
+    saved.write_bytes(b"\xef\xbb\xbf" + request.read_bytes())
+    assert run("explain", str(saved), "--at", "2026-11-20T09:00:00Z").returncode == 0
+
+
 @pytest.mark.parametrize("body", ["", "{", "[]", '{"hook": "order-sign"}'])
 def test_explain_refuses_a_body_that_is_not_a_hook_call(body: str) -> None:
     result = run("explain", "-", stdin=body)
