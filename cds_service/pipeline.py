@@ -458,8 +458,9 @@ def _parts(request: HookRequest, client: Client, gathered: Gathered) -> CallReco
 
 
 def selected(snapshot: Snapshot) -> tuple[Order, ...]:
-    """The drafts that the user has just picked."""
-    return tuple(order for order in snapshot.drafts if order.reference in snapshot.selected)
+    """The drafts that the user has just picked, in the order of the selections."""
+    drafts = {order.reference: order for order in snapshot.drafts}
+    return tuple(drafts[reference] for reference in snapshot.selected if reference in drafts)
 
 
 def _in_its_slot(outcome: Outcome, rules: Mapping[str, RuleWords]) -> Outcome:

@@ -263,8 +263,11 @@ class ReadingWords(Struct, frozen=True, forbid_unknown_fields=True):
     outpatient_classes: list[str]
     ignored_statuses: list[str]  # orders that never became an exposure
     ignored_intents: list[str]
+    order_statuses: list[str]  # all that FHIR has, DSTU2 to R5; any other one is read as "unknown"
+    order_intents: list[str]  # the same; any other one is read as missing
     refuted: list[str]  # Condition.verificationStatus
     active: list[str]  # Condition.clinicalStatus
+    inactive: list[str]  # ... any other word is read as no status
     encounter_diagnosis: list[str]  # Condition.category
     poc_words: list[str]  # in code, method or device of an Observation
     urine_words: list[str]  # in its specimen

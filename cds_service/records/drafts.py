@@ -95,11 +95,12 @@ def choose(
     for at, draft in enumerate(drafts):
         for name in draft.names:
             by_name.setdefault(name, []).append(at)
-    selected, lost = _selected(selections, drafts, by_name)
+    named, lost = _selected(selections, drafts, by_name)
+    unnamed = [at for at in range(len(drafts)) if at not in named]
     orders = _orders(drafts, by_name, read)
-    references = [order.reference for order in orders]
-    chosen = [references[at] for at in selected]
-    if _lost_a_medicine(lost) and not any(order.kind == "medication" for order in orders):
+    chosen = [orders[at].reference for at in (range(len(drafts)) if lost else named)]
+    if _lost_medicines(lost) > sum(_may_be_a_medicine(drafts[at]) for at in unnamed):
+        # A selection that leads nowhere may mean a draft that none names; here one is lacking.
         nowhere = Order(reference="#0", kind="other", unread=True)
         return Chosen((*orders, nowhere), (*chosen, nowhere.reference), every=True)
     return Chosen(tuple(orders), tuple(chosen), every=bool(lost))
@@ -150,7 +151,7 @@ def _today(reference: str) -> str:
 def _selected(
     selections: Sequence[str], drafts: Sequence[_Draft], by_name: dict[str, list[int]]
 ) -> tuple[list[int], list[str]]:
-    """Which drafts are selected, and the names that lead to none: with such a one, all are."""
+    """The drafts that are named, in the order of the names, and the names that lead to none."""
     waiting = [_today(selection) for selection in selections] or [""]
     found: dict[int, None] = {}
     lost: list[str] = []
@@ -163,7 +164,7 @@ def _selected(
             if at not in found:
                 found[at] = None
                 waiting += _members(drafts[at])
-    return ([*range(len(drafts))] if lost else sorted(found)), lost
+    return [*found], lost
 
 
 def _members(draft: _Draft) -> list[str]:
@@ -198,5 +199,9 @@ def _orders(
     return orders
 
 
-def _lost_a_medicine(lost: Sequence[str]) -> bool:
-    return any(KINDS.get(name.partition("/")[0]) == "medication" for name in lost)
+def _lost_medicines(lost: Sequence[str]) -> int:
+    return sum(KINDS.get(name.partition("/")[0]) == "medication" for name in lost)
+
+
+def _may_be_a_medicine(draft: _Draft) -> bool:
+    return draft.resource is None or KINDS.get(kind_of(draft.resource)) == "medication"

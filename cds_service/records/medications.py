@@ -127,9 +127,9 @@ def exposure(resource: Resource, context: ReadContext) -> Order | None:
     kind = KINDS.get(kind_of(resource))
     if kind is None or resource.do_not_perform:
         return None
-    if resource.status.strip().lower() in lists.ignored_statuses:
+    if _status(resource, context) in lists.ignored_statuses:
         return None
-    if resource.intent.strip().lower() in lists.ignored_intents or _was_not_given(resource):
+    if _intent(resource, context) in lists.ignored_intents or _was_not_given(resource):
         return None
     return _order(resource, kind, context)
 
@@ -196,8 +196,8 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         unread=medicine.unread,
         unidentified=wanted and (known.code_only or _says_nothing(resource, kind, medicine, known)),
         code_system=medicine.code_system,
-        status=resource.status.strip().lower(),
-        intent=resource.intent.strip().lower(),
+        status=_status(resource, context),
+        intent=_intent(resource, context),
         start=doses.start or effective_start or authored,
         end=doses.end or effective_end,
         authored=authored,
@@ -209,6 +209,19 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         adpkd=known.adpkd,
         hyponatremia_product=known.hyponatremia_product,
     )
+
+
+def _status(resource: Resource, context: ReadContext) -> str:
+    """The status; a word that FHIR does not have may mean a drug that is taken."""
+    status = resource.status.strip().lower()
+    known = not status or status in context.vocabulary.code_lists.order_statuses
+    return status if known else "unknown"
+
+
+def _intent(resource: Resource, context: ReadContext) -> str:
+    """The intent; a word that FHIR does not have reads as a missing one."""
+    intent = resource.intent.strip().lower()
+    return intent if intent in context.vocabulary.code_lists.order_intents else ""
 
 
 def _authored(resource: Resource, context: ReadContext) -> datetime | None:

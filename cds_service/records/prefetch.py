@@ -11,13 +11,14 @@ from typing import Literal
 from msgspec import Struct
 
 from cds_service.errors import BadRequest
-from cds_service.records.fhir_types import NO_PERIOD, Issue, Resource, as_resource
+from cds_service.records.fhir_types import NO_PERIOD, Issue, Resource, as_resource, kind_of
 from cds_service.sodium.snapshot import Missing
 
 _ERRORS = frozenset({"error", "fatal"})
 OLDER_NAMES = {"MedicationRequest": ("MedicationOrder", "MedicationPrescription")}  # DSTU2, DSTU1
 _WARNINGS = _ERRORS | {"warning"}
 _DAY = 10  # "2026-11-21"
+_TYPE = re.compile(r"[A-Z][A-Za-z]{2,60}")
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -77,8 +78,8 @@ def _sorted_out(bundle: Resource) -> tuple[tuple[Resource, ...], bool]:
     whole = True
     for entry in bundle.entry:
         resource = entry.resource if entry is not None else None
-        if resource is None or not resource.resource_type:
-            whole = False
+        if resource is None or not _TYPE.fullmatch(kind_of(resource)):
+            whole = False  # what it is cannot be read, so it may be what was asked for
         elif resource.resource_type != "OperationOutcome":
             resources.append(resource)
         elif any(issue.severity in _ERRORS for issue in resource.issue):

@@ -18,6 +18,11 @@ from cds_service.records.fhir_types import (
 from cds_service.records.read_context import ReadContext, relative
 from cds_service.records.times import first_day
 from cds_service.sodium.snapshot import Problem, Setting
+from cds_service.terminology.codes import ICD9, ICD10_FAMILY, SNOMED
+from cds_service.terminology.types import texts_of
+from cds_service.terminology.vocabulary import CodeLists
+
+_SYSTEMS = frozenset({*ICD10_FAMILY, ICD9, SNOMED})
 
 
 def problem(condition: Resource, context: ReadContext) -> Problem | None:
@@ -28,14 +33,32 @@ def problem(condition: Resource, context: ReadContext) -> Problem | None:
     match = context.vocabulary.problems(concepts(condition.code))
     if not match.concepts:
         return None
-    status = codes(first_concept(condition.clinical_status))
     return Problem(
         concepts=match.concepts,
-        active=bool(status & lists.active) if status else not _has_abated(condition),
+        active=_is_active(condition, lists),
         encounter_diagnosis=_of_this_encounter(condition, context),
         since=_since(condition, context),
         by_text=match.by_text,
     )
+
+
+def is_unidentified(condition: Resource, context: ReadContext) -> bool:
+    """Whether neither a word nor a code of a system that we know says which problem it is."""
+    refuted = context.vocabulary.code_lists.refuted
+    if codes(first_concept(condition.verification_status)) & refuted:
+        return False
+    return not any(
+        any(texts_of(said)) or any(coding.system in _SYSTEMS for coding in said.codings)
+        for said in concepts(condition.code)
+    )
+
+
+def _is_active(condition: Resource, lists: CodeLists) -> bool:
+    """Whether it is active; a status that FHIR does not have reads as a missing one."""
+    status = codes(first_concept(condition.clinical_status))
+    if status & lists.active:
+        return True
+    return not status & lists.inactive and not _has_abated(condition)
 
 
 def _has_abated(condition: Resource) -> bool:
@@ -66,7 +89,10 @@ def _of_this_encounter(condition: Resource, context: ReadContext) -> bool:
 
 
 def _since(condition: Resource, context: ReadContext) -> datetime | None:
-    """Onset, else when it was recorded (R4, STU3, DSTU2); of a bare year or month the first day."""
+    """Onset, else when it was recorded (R4, STU3, DSTU2); of a bare year or month the first day.
+
+    A date that cannot be read counts as missing.
+    """
     dates = (
         condition.onset_date_time,
         (condition.onset_period or NO_PERIOD).start,
@@ -75,10 +101,8 @@ def _since(condition: Resource, context: ReadContext) -> datetime | None:
         condition.date_recorded,
         condition.date_asserted,
     )
-    for value in dates:
-        if value.strip():
-            return first_day(value.strip(), context.zone, context.now)
-    return None
+    days = (first_day(value.strip(), context.zone, context.now) for value in dates if value.strip())
+    return next((day for day in days if day is not None), None)
 
 
 class Visit(Struct, frozen=True, kw_only=True):

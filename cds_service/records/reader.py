@@ -29,7 +29,7 @@ from cds_service.records.medications import (
     points_elsewhere,
 )
 from cds_service.records.prefetch import Source
-from cds_service.records.problems import problem, visit
+from cds_service.records.problems import is_unidentified, problem, visit
 from cds_service.records.read_context import (
     INDEXED,
     Index,
@@ -306,6 +306,8 @@ def _read(resource: Resource, source: str, me: Person, context: ReadContext, tal
     elif kind == "Condition":
         known = problem(resource, context)
         tally.problems += [known] if known is not None else []
+        if known is None and is_unidentified(resource, context):
+            tally.missing.setdefault(source, Missing.TRUNCATED)
     else:
         tally.listed.append(resource)
 

@@ -222,6 +222,12 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
             return False
         return order.end is None or now - order.end <= limits.order_end_grace_days
 
+    @property
+    def medicines_known(self) -> bool:
+        """Whether the list was read in full, and says of each active order which medicine it is."""
+        nameless = (o for o in self.snapshot.exposures if o.unidentified or o.unread)
+        return self.snapshot.complete("medications") and not any(map(self.is_active, nameless))
+
     @cached_property
     def exposures(self) -> Exposures:
         """The drugs that the patient takes, and how likely each is the cause."""

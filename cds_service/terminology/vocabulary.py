@@ -36,8 +36,11 @@ class CodeLists(Struct, frozen=True, kw_only=True):
     outpatient_classes: frozenset[str]
     ignored_statuses: frozenset[str]
     ignored_intents: frozenset[str]
+    order_statuses: frozenset[str]
+    order_intents: frozenset[str]
     refuted: frozenset[str]
     active: frozenset[str]
+    inactive: frozenset[str]
     encounter_diagnosis: frozenset[str]
     poc_words: frozenset[str]
     urine_words: frozenset[str]
@@ -161,8 +164,11 @@ def _code_lists(order_words: OrderWords) -> CodeLists:
         outpatient_classes=frozenset(table.outpatient_classes),
         ignored_statuses=frozenset(table.ignored_statuses),
         ignored_intents=frozenset(table.ignored_intents),
+        order_statuses=frozenset(table.order_statuses),
+        order_intents=frozenset(table.order_intents),
         refuted=frozenset(table.refuted),
         active=frozenset(table.active),
+        inactive=frozenset(table.inactive),
         encounter_diagnosis=frozenset(table.encounter_diagnosis),
         poc_words=frozenset(table.poc_words),
         urine_words=frozenset(table.urine_words),

@@ -67,6 +67,7 @@ NEXT = [{"relation": "self", "url": "x"}, {"relation": "next", "url": "?page=2"}
         (bundle(ONE, total=3), "failed", 1),
         ({"resourceType": "Bundle", "entry": [7]}, "failed", 0),
         ({"resourceType": "Bundle", "entry": [{"resource": ONE}, {"fullUrl": "x"}]}, "failed", 1),
+        (bundle(ONE, {"resourceType": "x", "id": "1"}), "failed", 1),
         ({"resourceType": "Patient", "id": "7"}, "failed", 0),
         (bundle({"resourceType": "Patient", "id": "7"}), "failed", 0),
         ({}, "failed", 0),

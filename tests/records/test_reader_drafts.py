@@ -392,3 +392,28 @@ def test_the_resource_behind_an_order_is_found_again(parts_of: Callable[..., Cal
     call = parts_of(mine, bodies=(encode([mine]),))
     assert order_resource(call, "MedicationRequest/m1") == mine
     assert order_resource(call, "MedicationRequest/m2") is None
+
+
+@pytest.mark.parametrize(
+    ("drafts", "selections", "lacking"),
+    [
+        ((order(),), ("MedicationRequest/m1",), False),
+        ((order(),), ("MedicationRequest/elsewhere",), False),
+        ((order(),), ("MedicationRequest/m1", "MedicationRequest/m2"), True),
+        ((order(), order(id="m3")), ("MedicationRequest/m1", "MedicationRequest/m2"), False),
+        ((order(), order(id="m3", resourceType="Basic")), ("m1", "MedicationRequest/m2"), True),
+    ],
+)
+def test_more_selections_than_drafts_that_they_may_mean_leave_an_order_unread(
+    read: Read, drafts: tuple[Any, ...], selections: tuple[str, ...], lacking: bool
+) -> None:
+    snapshot = read(drafts=drafts, selections=selections)
+    unread = [one.reference for one in snapshot.drafts if one.unread]
+    assert unread == (["#0"] if lacking else [])
+    assert not lacking or "#0" in snapshot.selected
+
+
+def test_the_selected_orders_come_in_the_order_of_the_selections(read: Read) -> None:
+    picked = "MedicationRequest/m2", "MedicationRequest/m1"
+    for drafts in ((order(), order(id="m2")), (order(id="m2"), order())):
+        assert read(drafts=drafts, selections=picked).selected == picked

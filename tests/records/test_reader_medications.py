@@ -80,6 +80,12 @@ def test_the_status_is_passed_on(read: Read, status: str) -> None:
     assert only(read(order(status=status))).status == status
 
 
+@pytest.mark.parametrize("word", ["x", "ACTIV", "1"])
+def test_a_status_or_intent_that_fhir_does_not_have_hides_no_drug(read: Read, word: str) -> None:
+    found = only(read(order(status=word, intent=word)))
+    assert (names(found), found.status, found.intent) == (["sertraline"], "unknown", "")
+
+
 @pytest.mark.parametrize(
     "elements", [{"intent": "plan"}, {"intent": None}, {"reportedBoolean": True}]
 )

@@ -95,6 +95,8 @@ def test_a_problem_that_is_not_refuted_counts(read: Read, status: str) -> None:
         ({"clinicalStatus": "resolved"}, False),
         ({"clinicalStatus": {"coding": [{"code": "inactive"}]}}, False),
         ({"clinicalStatus": {"text": "Active"}}, True),
+        ({"clinicalStatus": {"coding": [{"code": "x"}]}}, True),
+        ({"clinicalStatus": {"text": "x"}, "abatementString": "childhood"}, False),
         ({"clinicalStatus": None, "abatementDateTime": "2020-01-01"}, False),
         ({"clinicalStatus": None, "abatementString": "childhood"}, False),
         ({"clinicalStatus": None, "abatementBoolean": True}, False),
@@ -331,3 +333,31 @@ def test_an_entry_that_names_no_patient_is_taken(read: Read) -> None:
 def test_without_a_known_base_the_tail_of_an_absolute_reference_decides(read: Read) -> None:
     assert len(read(condition(subject={"reference": f"{BASE}/Patient/p"})).problems) == 1
     assert read(condition(subject={"reference": f"{BASE}/Patient/q"})).problems == ()
+
+
+@pytest.mark.parametrize("onset", ["x", "", "last week", "2026-13-40"])
+def test_an_onset_that_cannot_be_read_leaves_the_date_of_the_record(read: Read, onset: str) -> None:
+    found = only(read(condition(onsetDateTime=onset, recordedDate="2026-11-03")))
+    assert found.since == datetime(2026, 11, 3, tzinfo=UTC)
+
+
+LOCAL = {"system": "urn:oid:1.2.3", "code": "9"}
+NAMELESS: tuple[Any, ...] = (None, {}, {"coding": []}, {"coding": [{}]}, {"coding": [LOCAL]}, 7)
+
+
+@pytest.mark.parametrize("code", NAMELESS)
+def test_a_problem_without_word_or_known_code_leaves_the_list_read_in_part(
+    read: Read, code: Any
+) -> None:
+    """It may be the one that forbids an order."""
+    snapshot = read(condition(code=code))
+    assert snapshot.missing["conditions"] is Missing.TRUNCATED
+    refuted = {"coding": [{"code": "refuted"}]}
+    assert "conditions" not in read(condition(code=code, verificationStatus=refuted)).missing
+
+
+@pytest.mark.parametrize(
+    "code", [{"text": "Gout"}, {"coding": [{"system": ICD10, "code": "M10.9"}]}]
+)
+def test_a_problem_that_is_none_of_ours_leaves_the_list_read(read: Read, code: Any) -> None:
+    assert "conditions" not in read(condition(code=code)).missing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from operator import itemgetter
+from typing import NoReturn
 
 from cds_service.engine.finding import Finding
 from cds_service.engine.rule import card, line, require, skip
@@ -105,7 +106,7 @@ def check_due(case: Case) -> Finding:
         [start for start in started if start[0] <= now],
         key=itemgetter(0),
         default=None,
-    ) or skip("no-new-drug")
+    ) or _skip_without_new_drug(case)
     drug, date = exposure.drug.name, at(case, since, day_only=True)
     return card(
         "info",
@@ -118,6 +119,14 @@ def check_due(case: Case) -> Finding:
         ],
         offer=[repeat_sodium()],
     )
+
+
+def _skip_without_new_drug(case: Case) -> NoReturn:
+    """Skip with the reason why no drug counts as started: what was not read may say of one."""
+    require(case.snapshot.complete("medications"), "list-not-read")
+    of_the_tiers = [e for e in case.exposures.active if e.drug.tier in case.sets.check_tiers]
+    require(all(e.since for e in of_the_tiers), "start-not-known")
+    skip("no-new-drug")
 
 
 # ---- explained by glucose, or an artifact ----

@@ -14,6 +14,7 @@ from cds_service.engine.finding import Line
 from cds_service.engine.rule import line, require, skip
 from cds_service.engine.wording import ago, in_hours, joined, when
 from cds_service.knowledge.names import CodeSet
+from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.glucose import GlucoseShift
@@ -61,6 +62,14 @@ def require_low_sodium(case: Case) -> None:
     require_low(case)
     require_methods_agree(case)
     require_actionable(case)
+
+
+def require_recorded(case: Case, holds: object, otherwise: str) -> None:
+    """Skip unless the record holds what a card is about.
+
+    A problem list that was not read in full is the reason then: it may hold it (`unlooked`).
+    """
+    require(holds, otherwise if case.snapshot.complete("conditions") else PROBLEMS_UNREAD)
 
 
 def require_not_outranked(case: Case) -> None:

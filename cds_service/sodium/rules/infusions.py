@@ -14,6 +14,7 @@ from cds_service.sodium.rules.gates import (
     require_actionable,
     require_low,
     require_methods_agree,
+    require_recorded,
     shown_sodium,
 )
 from cds_service.sodium.rules.order_helpers import (
@@ -62,7 +63,7 @@ def _hypotonic_ml(order: Order) -> Decimal | None:
 def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
     """Speaks if isotonic saline is given in SIADH: it may lower sodium further."""
     _require_large_in_low_sodium(case, saline.volume_ml)
-    require(case.volume.status is Volume.EUV, "not-siadh")
+    require_recorded(case, case.volume.status is Volume.EUV, "not-siadh")
     _require_no_need_of_volume(case)
     evidence = "|".join(f"evidence:{e}" for e in case.volume.evidence)
     certain = Problem.SIADH in case.volume.evidence or _concentrated_urine(case)
@@ -80,7 +81,7 @@ def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
 def isotonic_in_overload(case: Case, order: Order, saline: Saline) -> Finding:
     """Speaks if isotonic saline adds sodium and water to an overloaded patient."""
     _require_large_in_low_sodium(case, saline.volume_ml)
-    require(case.volume.status is Volume.HYPER, "not-overloaded")
+    require_recorded(case, case.volume.status is Volume.HYPER, "not-overloaded")
     _require_no_need_of_volume(case)
     return card(
         "info",

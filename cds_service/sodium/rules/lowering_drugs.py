@@ -305,8 +305,8 @@ def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
     require(not sodium_unread(case), "sodium-unread")
     others = beside(case, order, *kinds)
     partners = [other.name for other in others if kinds[other.cls] != kinds[drug.cls]]
-    medicines_read = case.snapshot.complete("medications")
-    require(partners, "no-partner" if medicines_read else MEDICINES_UNREAD, drug=drug.name)
+    reason = "no-partner" if case.medicines_known else MEDICINES_UNREAD
+    require(partners, reason, drug=drug.name)
     _require_more_than_a_refill(case, order, drug)
     at_risk = is_older(case) or _little_room(case)
     return card(

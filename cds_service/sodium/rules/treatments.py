@@ -6,7 +6,6 @@ from cds_service.engine.finding import Finding, Line, RemoveDraft, Suggestion
 from cds_service.engine.rule import card, line, require
 from cds_service.engine.wording import number
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
-from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.restriction import HARMED
 from cds_service.sodium.results import Freshness
@@ -19,6 +18,7 @@ from cds_service.sodium.rules.gates import (
     heart_failure,
     in_use,
     recorded,
+    require_recorded,
     shown_sodium,
 )
 from cds_service.sodium.rules.order_helpers import (
@@ -49,7 +49,7 @@ def is_salt_tablet(order: Order) -> bool:
 @order_rule("OS-SALT", is_salt_tablet, otherwise="no-salt-tablet", without_sodium=True)
 def salt_tablets(case: Case, _order: Order, _salt: bool) -> Finding:
     """Speaks if salt tablets are ordered for an overloaded patient."""
-    require(case.volume.status is Volume.HYPER, "not-overloaded")
+    require_recorded(case, case.volume.status is Volume.HYPER, "not-overloaded")
     condition = first_evidence(case)
     return card(
         "warning",
@@ -73,8 +73,7 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
         key, why = HARMED[status], first_evidence(case)
     else:
         key, why = "vaptan", _new_vaptan(case, order)
-    problems_read = case.snapshot.complete("conditions")
-    require(why, "not-harmful" if problems_read else PROBLEMS_UNREAD)
+    require_recorded(case, why, "not-harmful")
     removal = Suggestion("remove-restriction", (RemoveDraft(order.reference),))
     return card(
         "critical" if status in (Volume.CSW, Volume.ADRENAL) else "warning",
@@ -118,7 +117,7 @@ def demeclocycline(case: Case, order: Order, drug: DrugMatch) -> Finding:
             why=["fetal-harm"],
         )
     if not for_low_sodium(order):
-        require(case.sodium.low, "other-reason")
+        require_recorded(case, case.sodium.low, "other-reason")
         require(case.sodium.freshness is not Freshness.STALE, "other-reason")
     weak_organ = cirrhosis(case) or recorded(case, Problem.CKD_4_5) or case.dialysis
     return card(
@@ -139,7 +138,9 @@ def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     diuretics = [drug for drug in drugs if drug.cls in case.sets.diuretics]
     require(diuretics, "no-diuretic")
     drug = diuretics[0]
-    require(cirrhosis(case), "no-cirrhosis")
+    known = cirrhosis(case)
+    require(known or not taken(case, drug), "no-cirrhosis")
+    require_recorded(case, known, "no-cirrhosis")
     require(not taken(case, drug), "already-taken")
     real = actionable(case) and not direct_reading_normal(case)
     if not real or in_use(case) >= case.limits.stop_diuretics_below:
@@ -182,9 +183,10 @@ def baclofen_of(order: Order) -> DrugMatch | None:
 def baclofen(case: Case, order: Order, drug: DrugMatch) -> Finding:
     """Speaks if baclofen for cramps in cirrhosis is unsafe at its dose or with a problem (S15)."""
     limits = case.limits
-    require(cirrhosis(case), "no-cirrhosis")
+    require_recorded(case, cirrhosis(case), "no-cirrhosis")
     require(not recorded_or_reason(case, order, Problem.SPASTICITY), "spasticity")
     avoid, doses = _problems_against_baclofen(case), _dose_too_high(case, order, drug)
+    require(avoid or doses or order.daily_dose_mg, "dose-not-known")
     require(avoid or doses, "within-limits")
     sedatives = [other.name for other in beside(case, order, *case.sets.sedatives.members)]
     sedation = [line("sedatives", drugs=", ".join(sedatives))] if sedatives else []

@@ -8,10 +8,11 @@ from cds_service.engine.finding import DraftLabs, Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import DAY, ago, in_days, in_hours, ratio
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem
+from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band, Freshness
 from cds_service.sodium.rules.book import order_rule
-from cds_service.sodium.rules.gates import inpatient, recorded
+from cds_service.sodium.rules.gates import inpatient, recorded, require_recorded
 from cds_service.sodium.rules.order_helpers import (
     beside,
     first_evidence,
@@ -32,7 +33,7 @@ from cds_service.terminology.types import DrugMatch
 @order_rule("OS-VAP-HYPO", vaptan_of, otherwise="no-vaptan")
 def volume_depleted(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     """Speaks if volume depletion or salt wasting forbids a vaptan."""
-    require(case.volume.status in (Volume.HYPO, Volume.CSW), "not-depleted")
+    require_recorded(case, case.volume.status in (Volume.HYPO, Volume.CSW), "not-depleted")
     return card(
         "critical",
         drug=vaptan.name,
@@ -57,7 +58,8 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
             why=[f"contra-{key}"],
             offer=_removal(case, order, vaptan),
         )
-    require(case.pregnant, "no-contraindication")
+    require(case.pregnant or case.snapshot.complete("medications"), MEDICINES_UNREAD)
+    require_recorded(case, case.pregnant, "no-contraindication")
     return card(
         "warning",
         "pregnancy",

@@ -86,8 +86,9 @@ def test_a_sodium_of_91_days_ago_is_no_baseline() -> None:
         ),
         (
             a_case("", age_years=70, exposures=on(exposure("sertraline", "ssri", None, days=None))),
-            "no-new-drug",
+            "start-not-known",
         ),
+        (a_case("", age_years=70, missing={"medications": "failed"}), "list-not-read"),
         (
             a_case(
                 "",

@@ -193,11 +193,19 @@ def gallery() -> Iterator[Case]:
         for pseudo, symptoms in product(PSEUDOS, SYMPTOMS):
             yield a_case(na, **base, pseudo=pseudo, symptoms=symptoms)
         yield a_case(na, **base, age_years=None)
+        yield from undated_cases(base)
         yield from rising_cases(na, base)
         yield from planned_cases(na, base)
         yield from treated_cases(na, base)
         if na == "131":
             yield from shifted_cases(na, base)
+
+
+def undated_cases(base: dict[str, Any]) -> Iterator[Case]:
+    """Older adults without a sodium: the start of a drug, or the list of medicines, is not known."""
+    undated = on(exposure("sertraline", "ssri", None, days=None))
+    yield a_case("", **base, age_years=70, exposures=undated)
+    yield a_case("", **base, age_years=70, missing={"medications": "failed"})
 
 
 def rising_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
