@@ -29,7 +29,7 @@ coverage: $(DEV) ## Measure which branches of engine, sodium and trust the tests
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=95
 
-check-long: $(DEV) ## Run the long checks too (fuzzing, large tables)
+check-long: $(DEV) ## Run the long checks too (fuzzing, large tables); their figures stand at the end
 	@HYPOTHESIS_PROFILE=searching $(BIN)/python -m pytest -n auto --dist loadfile
 
 golden: $(DEV) ## Compare 28,000 answers with the golden record (QUICK=1, AGAINST=checkout, WRITE=1)

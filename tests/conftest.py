@@ -30,6 +30,15 @@ hypothesis.settings.register_profile("steady", derandomize=True)
 hypothesis.settings.register_profile("searching", derandomize=False)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the figures that long tests record, also if other processes ran them."""
+    for report in terminalreporter.getreports("passed"):
+        for name, figure in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(str(figure))
+
+
 NOW = datetime.fromisoformat(
     "2027-03-28T02:30:15+02:00"
 )  # months after the stories, and not in UTC

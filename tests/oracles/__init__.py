@@ -1,0 +1,1 @@
+"""Two promises about any request: what is irrelevant changes no card, and damage is not silent."""

@@ -1,0 +1,113 @@
+"""The elements whose loss may end in silence, by kind, and why that is right. The list stays short."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from tests.oracles.asking import Answer
+from tests.oracles.damage import Damage
+
+LISTS = r"prefetch\.(sodium|glucose|labs|conditions|medications)"
+RECORD = rf"{LISTS}\.entry\[\]\.resource"
+DRAFT = r"context\.draftOrders\.entry\[\]\.resource"
+MEDICINE = rf"{RECORD}\.(code|medicationCodeableConcept)"
+
+
+class Excuse(Struct, frozen=True):
+    """A kind of damage that may be silent: at these places, of these kinds, with this reason."""
+
+    why: str
+    places: str  # a pattern
+    kinds: str = ".*"  # a pattern
+    reason: str = ""  # words that `explain` must show
+
+    def holds(self, damage: Damage, answer: Answer) -> bool:
+        """Whether it is meant for this damage, and `explain` says what it must."""
+        here = re.fullmatch(self.places, damage.place.name)
+        return bool(
+            here
+            and re.fullmatch(self.kinds, damage.kind)
+            and any(self.reason in reason for reason in answer.reasons)
+        )
+
+
+EXCUSES = (
+    Excuse("null or an empty list says that there is none (CDS Hooks)", LISTS, "null|empty list"),
+    Excuse("left out without a trace", rf"{LISTS}\.entry\[\]", "left out, and not counted"),
+    Excuse(
+        "a selection less: the other order was not picked",
+        r"context\.selections(\[\])?",
+        "removed|null|cut in half",
+    ),
+    Excuse(
+        "the record says that it is withdrawn, refuted or over",
+        rf"{RECORD}\.(status|clinicalStatus|verificationStatus)",
+        "status (entered-in-error|cancelled)|resolved, refuted",
+    ),
+    Excuse(
+        "other words or another code name another thing",
+        rf"({MEDICINE}|{DRAFT}\.medicationCodeableConcept)(\.coding\[\]\.code)?",
+        "text in its place|garbled|a number",
+    ),
+    Excuse("a resource of another type is another thing", rf"{RECORD}|{DRAFT}", "another type"),
+    Excuse(
+        "a prescription without a medicine: nothing is chosen yet",
+        rf"{DRAFT}\.medicationCodeableConcept",
+        "removed|null",
+    ),
+    Excuse(
+        "a diet without a known restriction is another diet",
+        rf"{DRAFT}\.oralDiet.*",
+        reason="",
+    ),
+    Excuse(
+        "another volume is small",
+        rf"{DRAFT}\.dosageInstruction.*\.value",
+        "a number",
+        reason="the volume is small",
+    ),
+    Excuse(
+        "another dose is within the limits",
+        rf"{DRAFT}\.dosageInstruction.*",
+        "a number",
+        reason="dose and recorded problems are within the limits",
+    ),
+    Excuse(
+        "explain says that the dose is not known",
+        rf"{DRAFT}\.dosageInstruction.*",
+        reason="the daily dose is not given or could not be read",
+    ),
+    Excuse(
+        "explain says that the age is not known",
+        r"prefetch\.patient.*",
+        reason="age is not known",
+    ),
+    Excuse(
+        "an unknown encounter counts as hospital, where a result is old sooner (B.0.2)",
+        r"prefetch\.encounter.*|context\.encounterId",
+        reason="is too old to act on",
+    ),
+    Excuse(
+        "explain says that the current medicines were not read",
+        r"prefetch(\.medications.*)?",
+        reason="current medicines were not read in full",
+    ),
+    Excuse(
+        "explain says that the start of a drug is not known",
+        rf"{RECORD}\.authoredOn",
+        reason="its start is not known",
+    ),
+)
+
+
+def excuse(damage: Damage, answer: Answer) -> Excuse | None:
+    """The first excuse that holds for a silent answer."""
+    return next((one for one in EXCUSES if one.holds(damage, answer)), None)
+
+
+def listed(counts: Iterable[tuple[str, int]]) -> str:
+    """The excuses that were used, each with its number, as `make check-long` prints them."""
+    return "\n".join(f"  {count:6} {why}" for why, count in sorted(counts, key=lambda one: -one[1]))
