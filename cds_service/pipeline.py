@@ -506,6 +506,17 @@ def _check_service(service: Service) -> None:
         )
     if unreadable not in service.rules:
         raise KnowledgeError(f"{place}: [rules.{unreadable}] does not speak on '{service.hook}'")
+    coded = BOOK.chart if HOOKS[service.hook].drafts == "none" else BOOK.order
+    for rule in service.leaves_out:
+        if rule not in coded or rule in service.rules:
+            why = "asked all the same" if rule in service.rules else "no rule that it could ask"
+            raise KnowledgeError(f"{place} leavesOut: {rule} is {why}: remove it there")
+    unasked = [rule for rule in coded if rule not in {*service.rules, *service.leaves_out}]
+    if unasked:
+        raise KnowledgeError(
+            f"{place} does not ask {', '.join(unasked)}, so that its silence would say nothing: "
+            f"add '{service.hook}' to their `hooks`, or name them in `leavesOut` if that is meant"
+        )
 
 
 def _row(hook: str, place: str) -> Hook:

@@ -12,11 +12,15 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 import cds_service
 from cds_service.cli.replay import answer_story
-from cds_service.demo.stories import default_fixtures_dir, load_stories
+from cds_service.cli.stories import prefetch_of
+from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.engine.cards import CardSettings
 from cds_service.engine.finding import Fact, Outcome, Silence
+from cds_service.errors import ConfigurationError, ServiceError
 from cds_service.knowledge.check import FACTS
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
 from cds_service.pipeline import HOOKS, Pipeline
@@ -89,22 +93,41 @@ def _lines_in(facts: Mapping[str, Fact]) -> Iterator[str]:
             yield part.removeprefix("line:")
 
 
-def recorded() -> Table:
+def recorded(fixtures: Path | None = None) -> Table:
     """Returns the facts of every text that rules, pipeline and cards show."""
     knowledge = load_knowledge(default_hooks_dir(), check_facts=False)
+    settings = CardSettings(
+        base_url="http://127.0.0.1", terminology_base="http://127.0.0.1/fhir", secret=b"facts"
+    )
+    pipeline = Pipeline(knowledge, settings, FhirClient())
     recorder = Recorder(knowledge)
     for case in gallery():
         recorder.hear(rule(case) for rule in BOOK.chart.values())
     for scene in all_scenes():
         recorder.hear(scene.outcomes().values())
-    settings = CardSettings(
-        base_url="http://127.0.0.1", terminology_base="http://127.0.0.1/fhir", secret=b"facts"
-    )
-    pipeline = Pipeline(knowledge, settings, FhirClient())
-    for story in load_stories(default_fixtures_dir()).values():
-        recorder.hear(answer_story(pipeline, story).outcomes)
+    for story in load_stories(fixtures or default_fixtures_dir()).values():
+        recorder.hear(answer_story(pipeline, _with_prefetch(story, knowledge)).outcomes)
     _add_what_no_rule_says(recorder)
     return recorder.facts
+
+
+def _with_prefetch(story: Story, knowledge: Knowledge) -> Story:
+    """A new story has no prefetch yet: it is what an EHR would send for the record."""
+    if story.file.service not in knowledge.services:
+        return story
+    return replace(story, request=story.request | {"prefetch": prefetch_of(story, knowledge)})
+
+
+def main() -> int:
+    """Writes the record, or says in one line why it cannot be made."""
+    try:
+        text = as_toml(recorded())
+    except (ConfigurationError, ServiceError) as error:
+        sys.stderr.write(f"make facts: {error}\n")
+        return 1
+    FACTS.write_text(text, encoding="utf-8")
+    sys.stdout.write(f"Written: {FACTS.name}\n")
+    return 0
 
 
 def _add_what_no_rule_says(recorder: Recorder) -> None:
@@ -168,5 +191,4 @@ def as_toml(facts: Table) -> str:
 
 
 if __name__ == "__main__":
-    FACTS.write_text(as_toml(recorded()), encoding="utf-8")
-    sys.stdout.write(f"Written: {FACTS.name}\n")
+    sys.exit(main())

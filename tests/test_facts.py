@@ -1,16 +1,27 @@
-"""Each $name of hooks/ is one that a rule fills, and each text is one that a rule shows."""
+"""Each $name of hooks/ is filled, each text is shown, and each text that a card needs is there."""
 
 from __future__ import annotations
 
+import copy
+import json
 import re
 import shutil
+import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from cds_service.cli import stories as cli_stories
+from cds_service.cli.replay import offline_pipeline, replay
+from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.errors import KnowledgeError
+from cds_service.knowledge import load
 from cds_service.knowledge.check import FACTS, known_facts
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from tests import facts
 from tests.facts import KINDS, as_toml, recorded
 
 
@@ -73,13 +84,13 @@ def test_every_text_of_the_record_is_in_hooks() -> None:
             "knowledge/words.toml",
             'label = "Remove the fluid restriction',
             'label = "Remove $drug',
-            r"\[suggestions\.remove-restriction\]: nothing fills '\$drug'",
+            r"\[suggestions\.remove-restriction\] label: nothing fills '\$drug'",
         ),
         (
             "knowledge/orders.toml",
             "max $amount mL",
             "max $ml mL",
-            r"\[templates\.fluid-restriction\]: nothing fills '\$ml' here; allowed: \$amount",
+            r"\[templates\.fluid-restriction\] instruction: nothing fills '\$ml' here; allowed: \$amount",
         ),
     ],
 )
@@ -95,3 +106,164 @@ def test_a_name_that_nothing_fills_or_a_text_that_no_rule_shows_stops_the_start(
     with pytest.raises(KnowledgeError) as refused:
         load_knowledge(hooks)
     assert re.search(message, str(refused.value)), refused.value
+
+
+NEW = "Treat it as new"
+ADDED = (
+    ("orders.toml", "[rules.OS-SALT.lines]\n", f'[rules.OS-SALT.lines]\nquite-new = "{NEW}"\n'),
+    ("knowledge/words.toml", "[lines]\n", f'[lines]\nalso-new = "{NEW}"\n'),
+)
+
+
+@pytest.fixture
+def with_new_texts(tmp_path: Path) -> Path:
+    """A hooks folder with two texts that no rule is recorded to show."""
+    hooks = tmp_path / "hooks"
+    shutil.copytree(default_hooks_dir(), hooks)
+    for file, old, new in ADDED:
+        text = (hooks / file).read_text(encoding="utf-8")
+        assert old in text, "the test is out of date"
+        (hooks / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+    return hooks
+
+
+def test_all_texts_that_no_rule_shows_are_listed_at_once_with_what_to_do(
+    with_new_texts: Path,
+) -> None:
+    with pytest.raises(KnowledgeError) as refused:
+        load_knowledge(with_new_texts)
+    message = str(refused.value)
+    for part in ("[rules.OS-SALT]", "lines.quite-new", "[lines]", "also-new", "SCENES"):
+        assert part in message
+    assert message.index("SCENES") < message.index("make facts")
+    assert "declare" not in message
+
+
+def test_a_rule_without_a_function_is_said_before_its_texts(tmp_path: Path) -> None:
+    hooks = tmp_path / "hooks"
+    shutil.copytree(default_hooks_dir(), hooks)
+    orders = (hooks / "orders.toml").read_text(encoding="utf-8")
+    salt = orders[orders.index("[rules.OS-SALT]") :].partition("\n\n")[0]
+    table = salt.replace("OS-SALT", "OS-NEW")
+    (hooks / "orders.toml").write_text(f"{orders}\n{table}\n", encoding="utf-8")
+    with pytest.raises(KnowledgeError) as refused:
+        load_knowledge(hooks)
+    message = str(refused.value)
+    declared = message.index('@order_rule("OS-NEW", ...) in cds_service/sodium/rules/')
+    assert declared < message.index("SCENES")
+
+
+def test_a_new_rule_can_be_replayed_and_its_story_written_before_make_facts(
+    with_new_texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = next(iter(load_stories(default_fixtures_dir())))
+    shown = CliRunner().invoke(replay, [name, "--hooks", str(with_new_texts)])
+    assert shown.exit_code == 0, shown.exception
+    monkeypatch.setattr(cli_stories, "default_hooks_dir", lambda: with_new_texts)
+    checked = CliRunner().invoke(cli_stories.stories, [])
+    assert checked.exit_code == 0, checked.exception
+
+
+def test_a_story_without_its_prefetch_is_recorded_all_the_same(tmp_path: Path) -> None:
+    """`stories --write` and `make facts` may run in any order."""
+    fixtures = tmp_path / "fixtures"
+    source = default_fixtures_dir() / "saline-3-percent-mild"
+    shutil.copytree(source, fixtures / "saline-3-percent-mild")
+    path = fixtures / "saline-3-percent-mild" / "request.json"
+    request = json.loads(path.read_text(encoding="utf-8"))
+    del request["prefetch"]
+    path.write_text(json.dumps(request), encoding="utf-8")
+    assert "OS-HTS-MILD.main" in recorded(fixtures)["summary"]
+
+
+def test_make_facts_says_in_one_line_what_stops_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(facts, "default_hooks_dir", lambda: Path("nowhere"))
+    assert facts.main() == 1
+    said = capsys.readouterr().err
+    assert said.startswith("make facts: nowhere/ is not a hooks folder")
+    assert said.count("\n") == 1
+
+
+# ---- a text that a card needs cannot be lost
+
+
+Way = tuple[str, ...]  # file, tables and key
+# These texts may be missing: the cards have other words in their place, or never name them.
+MAY_BE_ABSENT = (
+    ("knowledge/words.toml", "code_systems"),  # card.unknown_code is in their place
+    ("knowledge/words.toml", "symptoms", "fracture"),  # counts as a fall, and is not named
+)
+
+
+def _texts_of(table: Mapping[str, Any], way: Way) -> Iterator[Way]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _texts_of(value, (*way, key))
+        elif isinstance(value, str):
+            yield (*way, key)
+
+
+def _shown_texts() -> list[Way]:
+    """Every text of hooks/ that is shown to somebody, with its place."""
+    found: list[Way] = []
+    for file in ("chart.toml", "orders.toml", "services.toml"):
+        found += _texts_of(_table(file), (file,))
+    for name in ("words", "topics", "override-reasons", "citations"):
+        file = f"knowledge/{name}.toml"
+        found += _texts_of(_table(file), (file,))
+    suggested = "knowledge/orders.toml"
+    found += _texts_of(_table(suggested)["templates"], (suggested, "templates"))
+    optional = {"slot", "url", "note", "system"}
+    return [way for way in found if way[-1] not in optional and "slot" not in way]
+
+
+def _table(file: str) -> dict[str, Any]:
+    return tomllib.loads((default_hooks_dir() / file).read_text(encoding="utf-8"))
+
+
+def test_a_text_that_is_deleted_stops_the_start_and_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A missing word was a 500 for the patient whose card needed it."""
+    parse, ways = load._parse, _shown_texts()
+    assert len(ways) > 700
+    wrong = []
+    for way in ways:
+        monkeypatch.setattr(load, "_parse", _without(parse, way))
+        message = _refusal()
+        if any(way[: len(optional)] == optional for optional in MAY_BE_ABSENT):
+            assert message is None, (way, message)
+        elif message is None or way[0] not in message or not _names(message, way):
+            wrong.append((way, message))
+    assert not wrong, "\n".join(f"{' '.join(way)}: {message}" for way, message in wrong)
+
+
+def _names(message: str, way: Way) -> bool:
+    """Whether a message names the key, or says that its table has become empty."""
+    return way[-1] in message or f"'{way[-2]}' is empty" in message
+
+
+def _refusal() -> str | None:
+    try:
+        offline_pipeline(default_hooks_dir())
+    except KnowledgeError as error:
+        return str(error)
+    return None
+
+
+def _without(parse: Any, way: Way) -> Any:
+    """The reader of hooks/ as if one text had been deleted."""
+
+    def read(texts: Mapping[str, str], name: str) -> dict[str, Any]:
+        table: dict[str, Any] = parse(texts, name)
+        if name != way[0]:
+            return table
+        table = inner = copy.deepcopy(table)
+        for key in way[1:-1]:
+            inner = inner[key]
+        del inner[way[-1]]
+        return table
+
+    return read

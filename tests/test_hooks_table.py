@@ -13,8 +13,9 @@ from cds_service.cli.replay import answer_story, evaluate, offline_pipeline
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked
 from cds_service.knowledge.load import default_hooks_dir
-from cds_service.pipeline import HOOKS, Hook, Pipeline
+from cds_service.pipeline import HOOKS, Hook, Pipeline, rules_of
 from cds_service.protocol.documents import outcome_of
+from cds_service.sodium.rules.book import BOOK
 from cds_service.trust.registry import Client
 from tests.fhir_resources import Call, draft, sodium
 
@@ -29,20 +30,75 @@ STORIES = {
 
 @pytest.fixture(scope="module")
 def signing(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hooks folder with the service hyponatremia-order-sign: one table, and one word in one list."""
+    """A hooks folder with a service for order-sign: one table, and one word in one list."""
     folder = tmp_path_factory.mktemp("signing") / "hooks"
     shutil.copytree(default_hooks_dir(), folder)
-    services = folder / "services.toml"
+    declare_order_sign(folder)
+    speak_on_order_sign(folder / "orders.toml")
+    return folder
+
+
+def declare_order_sign(hooks: Path, *more: str) -> None:
+    """Writes the table of the service, unless services.toml has it, with some lines more."""
+    services = hooks / "services.toml"
     text = services.read_text(encoding="utf-8")
+    if f"[services.{SIGN}]" in text:
+        return
     start = text.index(f"[services.{SELECT}]")
     table = text[start : text.index("\n\n", start)]
     table = table.replace(SELECT, SIGN).replace('"order-select"', '"order-sign"')
-    services.write_text(f"{text}\n{table}\n", encoding="utf-8")
-    orders = folder / "orders.toml"
-    rules = orders.read_text(encoding="utf-8")
-    both = rules.replace('hooks = ["order-select"]', 'hooks = ["order-select", "order-sign"]')
-    orders.write_text(both, encoding="utf-8")
-    return folder
+    services.write_text("\n".join([text, table, *more, ""]), encoding="utf-8")
+
+
+def speak_on_order_sign(orders: Path) -> None:
+    """Lets every rule about orders speak on order-sign too."""
+    head, rules, tables = orders.read_text(encoding="utf-8").partition("\n[rules.")
+    if '"order-sign"' not in head:
+        head = head.replace('"order-select"', '"order-select", "order-sign"')
+    orders.write_text(head + rules + tables, encoding="utf-8")
+
+
+def half_declared(hooks: Path, *more: str) -> Path:
+    """A hooks folder whose service for order-sign asks OS-LOW alone."""
+    shutil.copytree(default_hooks_dir(), hooks)
+    declare_order_sign(hooks, *more)
+    orders = hooks / "orders.toml"
+    text = orders.read_text(encoding="utf-8")
+    for rule in ("OS-LOW", "OS-UNREADABLE"):
+        table = f"[rules.{rule}]\n"
+        text = text.replace(table, f'{table}hooks = ["order-select", "order-sign"]\n')
+    orders.write_text(text, encoding="utf-8")
+    return hooks
+
+
+@pytest.mark.usefixtures("with_row")
+def test_a_service_that_asks_only_some_rules_about_orders_does_not_start(tmp_path: Path) -> None:
+    """It answered hypertonic saline at a sodium of 132 with silence."""
+    with pytest.raises(KnowledgeError) as refused:
+        offline_pipeline(half_declared(tmp_path / "hooks"))
+    message = str(refused.value)
+    assert message.startswith(f"services.toml: [services.{SIGN}] does not ask ")
+    assert "OS-HTS-OVER" in message
+    assert "add 'order-sign' to their `hooks`" in message
+    assert "leavesOut" in message
+    assert "OS-LOW," not in message
+
+
+@pytest.mark.usefixtures("with_row")
+def test_a_service_may_leave_out_rules_on_purpose(tmp_path: Path) -> None:
+    others = [rule for rule in BOOK.order if rule != "OS-LOW"]
+    hooks = half_declared(tmp_path / "hooks", f"leavesOut = {others}")
+    assert list(rules_of(offline_pipeline(hooks).knowledge.services[SIGN])) == ["OS-LOW"]
+
+
+@pytest.mark.usefixtures("with_row")
+@pytest.mark.parametrize(
+    ("rule", "why"), [("OS-LOW", "asked all the same"), ("OS-LAW", "no rule that it could ask")]
+)
+def test_a_rule_that_cannot_be_left_out_is_named(rule: str, why: str, tmp_path: Path) -> None:
+    hooks = half_declared(tmp_path / "hooks", f'leavesOut = ["{rule}"]')
+    with pytest.raises(KnowledgeError, match=f"leavesOut: {rule} is {why}: remove it there"):
+        offline_pipeline(hooks)
 
 
 @pytest.fixture
@@ -59,8 +115,9 @@ def signed(story: Story) -> dict[str, Any]:
 
 
 def test_a_hook_without_its_row_does_not_start_and_the_message_says_what_to_do(
-    signing: Path,
+    signing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delitem(HOOKS, "order-sign", raising=False)
     with pytest.raises(KnowledgeError) as refused:
         offline_pipeline(signing)
     message = str(refused.value)

@@ -151,16 +151,26 @@ MISTAKES = {
         VIEW,
         'topic = "sodiumEmergency"',
         'topic = "sodiumPanic"',
-        ["PV-SYMP", "sodiumPanic"],
+        ["PV-SYMP", "sodiumPanic", "knowledge/topics.toml"],
     ),
     "a source that is none": (
         VIEW,
         '"verbalis-2013"',
         '"verbalis-2031"',
-        ["PV-SYMP", "verbalis-2031"],
+        ["PV-SYMP", "verbalis-2031", "knowledge/citations.toml"],
     ),
-    "an override that is none": (VIEW, '"already-managed"', '"whatever"', ["PV-SYMP", "whatever"]),
-    "an indicator that is none": (VIEW, '"critical"', '"alarm"', ["PV-SYMP", "indicators"]),
+    "an override that is none": (
+        VIEW,
+        '"already-managed"',
+        '"whatever"',
+        ["PV-SYMP", "whatever", "knowledge/override-reasons.toml"],
+    ),
+    "an indicator that is none": (
+        VIEW,
+        '"critical"',
+        '"alarm"',
+        ["PV-SYMP", "indicators", "allowed: critical, info, warning"],
+    ),
     "HTML in a line": (
         WORDS,
         'treat-cause = "',
@@ -192,8 +202,8 @@ MISTAKES = {
     "a hook that we do not serve": (
         SERVICES,
         'hook = "order-select"',
-        'hook = "order-sign"',
-        ["order-sign", "HOOKS", "cds_service/pipeline.py"],
+        'hook = "order-made-up"',
+        ["order-made-up", "HOOKS", "cds_service/pipeline.py"],
     ),
     "a rule on a hook that we do not serve": (
         ORDERS,
@@ -219,7 +229,12 @@ MISTAKES = {
         'holds_back = ["OS-HTS-AXS"',
         ["OS-HTS-OVER", "holds_back", "OS-HTS-AXS"],
     ),
-    "a slot that is none": (VIEW, '\nslot = "rate"', '\nslot = "rates"', ["DQ-DELTA", "slot"]),
+    "a slot that is none": (
+        VIEW,
+        '\nslot = "rate"',
+        '\nslot = "rates"',
+        ["DQ-DELTA", "slot", "allowed: order, rate, sodium"],
+    ),
     "a variant without its slot": (
         VIEW,
         'slot = { below = "sodium", ',
@@ -248,7 +263,7 @@ MISTAKES = {
         NUMBERS,
         "[severe_below.profiles.european]",
         "[severe_below.profiles.swiss]",
-        ["[severe_below]", "swiss"],
+        ["[severe_below]", "swiss", "allowed: aasld, european"],
     ),
     "a number more": (NUMBERS, "[severe_below]", f"{BAD}[severe_below]", ["'bad'"]),
     "a number less": (NUMBERS, "[plausible_to]", "[plausible_two]", ["plausible_to"]),
@@ -286,7 +301,7 @@ MISTAKES = {
         NUMBERS,
         '[severe_below.profiles.european]\nvalue = 125\nsource = "erbp-2014"\n',
         "[severe_below.profiles.european]\nvalue = 125\n",
-        ["[severe_below]", "source", "profiles"],
+        ["[severe_below]", "source", "profiles.european"],
     ),
     "a profile's number without its table": (
         NUMBERS,
@@ -322,14 +337,14 @@ MISTAKES = {
         NUMBERS,
         'evidence = "secondary"',
         'evidence = "certain"',
-        ["[severe_below]", "evidence"],
+        ["[severe_below]", "evidence", "allowed: design, secondary"],
     ),
     "a flag without its meaning": (WORDS, "\nsecondary = ", "\nother = ", ["evidence_flags"]),
     "a drug class without words": (
         "knowledge/sodium-drugs.toml",
         'cls = "ssri"',
         'cls = "sri"',
-        ["sri"],
+        ["sri", "knowledge/words.toml [drug_classes]"],
     ),
     "a topic with a hyphen": (
         "knowledge/topics.toml",
@@ -341,7 +356,7 @@ MISTAKES = {
         "knowledge/concept-sets.toml",
         'members = ["eating-disorder", "withdrawal"]',
         'members = ["eating-disorders", "withdrawal"]',
-        ["[seizures_by_bupropion]", "problem 'eating-disorders' is not known"],
+        ["[seizures_by_bupropion]", "problem 'eating-disorders' is not known (define it in"],
     ),
     "a set of a table with a misspelt drug class": (
         "knowledge/concept-sets.toml",
@@ -354,6 +369,30 @@ MISTAKES = {
         'source = "stopp-v2"',
         'source = "stopp-v9"',
         ["[stopp]", "source 'stopp-v9' is not known"],
+    ),
+    "a misspelt tier": (
+        "knowledge/concept-sets.toml",
+        'members = ["T1", "T2"]',
+        'members = ["T1", "t2"]',
+        ["[watched_tiers]", "tier 't2' is not known", "T1, T2, T3"],
+    ),
+    "a misspelt status": (
+        "knowledge/concept-sets.toml",
+        'members = ["active", ',
+        'members = ["activ", ',
+        ["[active_statuses]", "status 'activ' is not known", "order_statuses"],
+    ),
+    "a misspelt intent": (
+        "knowledge/concept-sets.toml",
+        'members = ["order", "plan"',
+        'members = ["order", "plans"',
+        ["[given_intents]", "intent 'plans' is not known", "order_intents"],
+    ),
+    "a misspelt status that is ignored": (
+        "knowledge/orders.toml",
+        'ignored_statuses = ["entered-in-error"',
+        'ignored_statuses = ["entered-in-eror"',
+        ["[reading]", "status 'entered-in-eror' is not known", "order_statuses"],
     ),
     "not TOML": ("knowledge/citations.toml", "[aasld-2021]", "[aasld-2021", ["line"]),
     "a condition with an unknown key": (
@@ -398,7 +437,9 @@ def test_a_mistake_stops_the_start_and_the_message_names_file_and_key(
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("name", ["order-sign.toml", "knowledge/drugs.toml", "more/words.toml"])
+@pytest.mark.parametrize(
+    "name", ["order-sign.toml", "knowledge/drugs.toml", "more/words.toml", "extra.tml"]
+)
 def test_a_file_that_is_not_read_stops_the_start(name: str, hooks: Path) -> None:
     (hooks / name).parent.mkdir(exist_ok=True)
     (hooks / name).write_text("", encoding="utf-8")

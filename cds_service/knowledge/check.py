@@ -15,8 +15,17 @@ from msgspec.structs import asdict, replace
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.limits import PROFILES, Cited, Limits, Unit
-from cds_service.knowledge.names import AnalyteSet, ClassSet, ConceptSet, DrugSet, ProblemSet
-from cds_service.knowledge.words import Evidence, FluidNumber, RuleWords
+from cds_service.knowledge.names import (
+    AnalyteSet,
+    ClassSet,
+    ConceptSet,
+    DrugSet,
+    IntentSet,
+    ProblemSet,
+    StatusSet,
+    TierSet,
+)
+from cds_service.knowledge.words import Evidence, FluidNumber, RuleWords, Tier
 
 if TYPE_CHECKING:
     from cds_service.knowledge.load import Knowledge
@@ -32,6 +41,23 @@ _POSITIVE = (
     "rate_window_hours",
     "fluid_ml_day",
 )
+# Where a name of each kind is defined, or which names there are.
+_DEFINED = {
+    "analyte": "define it in knowledge/labs.toml",
+    "cls": "define it in knowledge/words.toml [drug_classes]",
+    "drug": "define it in knowledge/sodium-drugs.toml",
+    "drug class": "define it in knowledge/words.toml [drug_classes]",
+    "holds_back": "it is no [rules.<id>] of chart.toml or orders.toml",
+    "intent": "knowledge/orders.toml [reading] order_intents has those of FHIR",
+    "overrides": "define it in knowledge/override-reasons.toml",
+    "problem": "define it in knowledge/conditions.toml",
+    "profile": f"allowed: {', '.join(PROFILES)}",
+    "source": "define it in knowledge/citations.toml",
+    "sources": "define it in knowledge/citations.toml",
+    "status": "knowledge/orders.toml [reading] order_statuses has those of FHIR",
+    "tier": f"allowed: {', '.join(get_args(Tier))}",
+    "topic": "define it in knowledge/topics.toml",
+}
 _TOPIC = re.compile(r"[A-Za-z0-9]{1,100}")  # Epic: letters and digits only, at most 100
 
 
@@ -134,19 +160,24 @@ def _limit_problems(limits: Limits) -> Iterator[str]:
 
 def _set_problems(knowledge: Knowledge) -> Iterator[str]:
     """Returns each member of a concept set is in the file that the kind of the set names."""
-    terms = knowledge.terms
+    terms, reading = knowledge.terms, knowledge.orders.reading
     tables: dict[type[ConceptSet], tuple[str, Collection[str]]] = {
         ProblemSet: ("problem", terms.concepts),
         ClassSet: ("drug class", knowledge.words.drug_classes),
         DrugSet: ("drug", terms.drugs),
         AnalyteSet: ("analyte", terms.labs),
+        TierSet: ("tier", get_args(Tier)),
+        StatusSet: ("status", ("", *reading.order_statuses)),
+        IntentSet: ("intent", ("", *reading.order_intents)),
     }
+    place = "knowledge/orders.toml: [reading]"
+    yield from _unknown(place, "status", reading.ignored_statuses, reading.order_statuses)
+    yield from _unknown(place, "intent", reading.ignored_intents, reading.order_intents)
     for name, chosen in knowledge.sets.by_name():
         place = f"knowledge/concept-sets.toml: [{name}]"
         yield from _unknown(place, "source", [chosen.source], knowledge.citations)
-        if type(chosen) in tables:
-            what, known = tables[type(chosen)]
-            yield from _unknown(place, what, chosen.members, known)
+        what, known = tables[type(chosen)]
+        yield from _unknown(place, what, chosen.members, known)
 
 
 def _word_problems(knowledge: Knowledge) -> Iterator[str]:
@@ -155,12 +186,7 @@ def _word_problems(knowledge: Knowledge) -> Iterator[str]:
         yield from _unknown(
             f"knowledge/sodium-drugs.toml: [{name}]", "cls", [drug.cls], words.drug_classes
         )
-    for profile in PROFILES:
-        if profile not in words.source_label:
-            yield f"knowledge/words.toml: [source_label] has no '{profile}'"
-    for flag in get_args(Evidence):
-        if flag not in words.evidence_flags:
-            yield f"knowledge/words.toml: [evidence_flags] has no '{flag}'"
+    yield from _missing_words(knowledge)
     for key, line in words.lines.items():
         yield from _text_problems(f"knowledge/words.toml: [lines] {key}", line)
     for key, suggestion in words.suggestions.items():
@@ -168,6 +194,24 @@ def _word_problems(knowledge: Knowledge) -> Iterator[str]:
         yield from _text_problems(
             f"knowledge/words.toml: [suggestions.{key}]", suggestion.description
         )
+
+
+def _missing_words(knowledge: Knowledge) -> Iterator[str]:
+    """Says which name that a card or the basis may show has no words in words.toml."""
+    words, sets = knowledge.words, knowledge.sets
+    symptoms = {name for shown in sets.symptoms for name in shown.members}
+    evidence = {name for shown in sets.evidence for name in shown.members}
+    needed: tuple[tuple[str, Collection[str], Collection[str], str], ...] = (
+        ("source_label", PROFILES, words.source_label, "it is a profile"),
+        ("evidence_flags", get_args(Evidence), words.evidence_flags, "it is a flag"),
+        ("sources", PREFETCH_KEYS, words.sources, "it is a prefetch key"),
+        ("labs", knowledge.terms.labs, words.labs, "it is in knowledge/labs.toml"),
+        ("symptoms", symptoms, words.symptoms, "a card may name it (concept-sets.toml)"),
+        ("evidence", evidence, words.evidence, "a card may name it (concept-sets.toml)"),
+    )
+    for table, names, known, why in needed:
+        for name in sorted(set(names) - set(known)):
+            yield f"knowledge/words.toml: [{table}] has no '{name}': add its words, because {why}"
 
 
 def _rule_problems(knowledge: Knowledge, place: str, words: RuleWords) -> Iterator[str]:
@@ -192,7 +236,7 @@ def _rule_problems(knowledge: Knowledge, place: str, words: RuleWords) -> Iterat
 def _unknown(place: str, what: str, used: Collection[str], known: Collection[str]) -> Iterator[str]:
     for name in used:
         if name not in known:
-            yield f"{place}: {what} '{name}' is not known"
+            yield f"{place}: {what} '{name}' is not known ({_DEFINED[what]})"
 
 
 def _text_problems(place: str, text: str) -> Iterator[str]:
@@ -208,6 +252,7 @@ def _text_problems(place: str, text: str) -> Iterator[str]:
 
 
 FACTS = Path(__file__).with_name("facts.toml")
+_NO_LONGER = "if the code no longer shows it, run `make facts`"
 AMOUNT = ("amount",)  # what fills the texts of a suggested order
 
 Facts = Mapping[str, Mapping[str, list[str]]]
@@ -220,38 +265,95 @@ def known_facts() -> Facts:
 
 
 def facts_problems(knowledge: Knowledge) -> Iterator[str]:
-    """Says of each text of hooks/ which $name no rule fills, or that no rule shows the text."""
+    """Says which text hooks/ lacks, which $name no rule fills, and which text no rule shows.
+
+    Texts that no rule shows come last, and all at once: a new rule has several.
+    """
     facts = known_facts()
+    yield from _lacking(knowledge, facts)
+    idle: dict[str, list[str]] = {}
+    for place, key, text, allowed in _texts(knowledge, facts):
+        if allowed is None:
+            idle.setdefault(place, []).append(key)
+            continue
+        for name in Template(text).get_identifiers():
+            if name not in allowed:
+                names = ", ".join(f"${known}" for known in allowed) or "no $name"
+                yield f"{place} {key}: nothing fills '${name}' here; allowed: {names}"
+    if idle:
+        yield _idle_texts(idle, facts)
+
+
+Text = tuple[str, str, str, Collection[str] | None]  # place, key, words, the names that are filled
+
+
+def _texts(knowledge: Knowledge, facts: Facts) -> Iterator[Text]:
+    """Yields each text of hooks/ in which a rule fills names."""
     words = knowledge.words
     for file, rules in knowledge.rule_files.items():
         for rule, own in rules.rules.items():
-            yield from _unfilled_of_rule(f"{file}: [rules.{rule}]", rule, own, facts)
+            yield from _texts_of_rule(f"{file}: [rules.{rule}]", rule, own, facts)
     for kind, texts in (("lines", words.lines), ("silence", words.silence)):
         for key, text in texts.items():
-            place = f"knowledge/words.toml: [{kind}] {key}"
-            yield from _unfilled(place, text, facts[kind].get(key))
+            yield f"knowledge/words.toml: [{kind}]", key, text, facts[kind].get(key)
     for key, suggestion in words.suggestions.items():
         place = f"knowledge/words.toml: [suggestions.{key}]"
-        for text in (suggestion.label, suggestion.description):
-            yield from _unfilled(place, text, facts["suggestions"].get(key))
+        yield place, "label", suggestion.label, facts["suggestions"].get(key)
+        yield place, "description", suggestion.description, facts["suggestions"].get(key)
     for name, template in knowledge.orders.templates.items():
         place = f"knowledge/orders.toml: [templates.{name}]"
-        yield from _unfilled(place, template.instruction, AMOUNT)
+        yield place, "instruction", template.instruction, AMOUNT
 
 
-def _unfilled_of_rule(place: str, rule: str, words: RuleWords, facts: Facts) -> Iterator[str]:
-    kinds = {"summary": words.summary, "lines": words.lines, "silence": words.silence}
-    for kind, texts in kinds.items():
+def _texts_of_rule(place: str, rule: str, words: RuleWords, facts: Facts) -> Iterator[Text]:
+    for kind, texts in _own_texts(words).items():
         for key, text in texts.items():
-            allowed = facts[kind].get(f"{rule}.{key}")
-            yield from _unfilled(f"{place} {kind}.{key}", text, allowed)
+            yield place, f"{kind}.{key}", text, facts[kind].get(f"{rule}.{key}")
 
 
-def _unfilled(place: str, text: str, allowed: list[str] | tuple[str, ...] | None) -> Iterator[str]:
-    if allowed is None:
-        yield f"{place}: no rule shows this text (if the code now does, run `make facts`)"
-        return
-    for name in Template(text).get_identifiers():
-        if name not in allowed:
-            names = ", ".join(f"${known}" for known in allowed) or "no $name"
-            yield f"{place}: nothing fills '${name}' here; allowed: {names}"
+def _own_texts(words: RuleWords) -> Mapping[str, Mapping[str, str]]:
+    return {"summary": words.summary, "lines": words.lines, "silence": words.silence}
+
+
+def _idle_texts(idle: Mapping[str, list[str]], facts: Facts) -> str:
+    """Returns one message about all texts that no rule is recorded to show, and what to do."""
+    named = "; ".join(f"{place} {', '.join(keys)}" for place, keys in idle.items())
+    recorded = {name.partition(".")[0] for kind in facts.values() for name in kind}
+    rules = [place.partition("[rules.")[2].rstrip("]") for place in idle if "[rules." in place]
+    steps = [
+        f'declare {rule} with @chart_rule("{rule}") or @order_rule("{rule}", ...) in '
+        "cds_service/sodium/rules/"
+        for rule in rules
+        if rule not in recorded
+    ]
+    steps.append(
+        "no scene or story shows it: remove the text, or add a scene to SCENES in "
+        "tests/sodium/rules/ or a story, then run `make facts`"
+    )
+    return f"{named}: no rule shows this text ({'; '.join(steps)})"
+
+
+def _lacking(knowledge: Knowledge, facts: Facts) -> Iterator[str]:
+    """Says which text that a rule, the pipeline or a card shows is not in hooks/."""
+    words = knowledge.words
+    shared: Mapping[str, Collection[str]] = {
+        "summary": (),
+        "lines": words.lines,
+        "silence": words.silence,
+        "suggestions": words.suggestions,
+    }
+    for kind, recorded in facts.items():
+        for name in recorded:
+            rule, _, key = name.rpartition(".")
+            own = knowledge.rules.get(rule)
+            if not rule and name not in shared[kind]:
+                yield (
+                    f"knowledge/words.toml: [{kind}] has no '{name}': a card needs this text "
+                    f"({_NO_LONGER})"
+                )
+            elif own is not None and key not in _own_texts(own)[kind]:
+                file = next(f for f, rules in knowledge.rule_files.items() if rule in rules.rules)
+                yield (
+                    f"{file}: [rules.{rule}] has no {kind}.{key}: its card needs this text "
+                    f"({_NO_LONGER})"
+                )

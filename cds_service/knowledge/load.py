@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, inspect
 from msgspec.structs import asdict, replace
 
 from cds_service.errors import KnowledgeError
@@ -67,6 +68,7 @@ class Service(Struct, frozen=True, kw_only=True):
     description: str
     usage_requirements: str
     prefetch: Mapping[str, str]
+    leaves_out: list[str]  # rules that it does not ask, on purpose
     rules: Mapping[str, RuleWords]  # those that speak on its hook, in order of precedence
 
 
@@ -146,11 +148,16 @@ def load_knowledge(hooks: Path, *, check_facts: bool = True) -> Knowledge:
 
 
 def _files(hooks: Path) -> dict[str, str]:
-    """Returns the text of each TOML file, by its name below hooks/; an unknown one is an error."""
+    """Returns the text of each TOML file, by its name below hooks/; an unknown one is an error.
+
+    Notes in Markdown may be beside them.
+    """
     texts = {}
-    for path in sorted(hooks.rglob("*.toml")):
+    for path in sorted(hooks.rglob("*")):
         name = path.relative_to(hooks).as_posix()
         if name.startswith("."):  # a mounted ConfigMap keeps its older versions there
+            continue
+        if path.is_dir() or path.suffix == ".md":
             continue
         if name not in FILES:
             raise KnowledgeError(
@@ -182,7 +189,60 @@ def _convert(value: object, wanted: type[T], place: str) -> T:
     try:
         return msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
-        raise KnowledgeError(f"{place}: {error}") from None
+        raise KnowledgeError(f"{place}: {_explained(str(error), value, wanted)}") from None
+
+
+_STEP = re.compile(r"\.(\w+)|(\[\.\.\.\])|\[\d+\]")  # of a path: a key, any key, a place in a list
+
+
+def _explained(message: str, value: object, wanted: Any) -> str:
+    """Returns what msgspec says of a wrong value, with each key named and what is allowed there."""
+    allowed: list[str] = []
+    way: list[str] = []
+    kind, table = inspect.type_info(wanted), value
+    for step in _STEP.finditer(message.partition(" - at `")[2]):
+        key = step[1] or ""
+        if step[2]:
+            key = _failing_key(value, way, table, wanted)
+            message = message.replace(step[2], f".{key}", 1)
+        way.append(key)
+        kind = _inside(kind, key)
+        table = table.get(key) if isinstance(table, dict) else table
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    for literal in kinds if "Invalid enum value" in message else ():
+        if isinstance(literal, inspect.LiteralType):
+            allowed += [str(name) for name in literal.values if name != ""]
+    return f"{message}; allowed: {', '.join(allowed)}" if allowed else message
+
+
+def _failing_key(value: object, way: Sequence[str], table: object, wanted: Any) -> str:
+    """Returns the first key of a table inside `value` that is wrong; msgspec says only "[...]"."""
+    keys = list(table) if isinstance(table, dict) else []
+    for key in keys:
+        try:
+            msgspec.convert(_only(value, way, key), wanted)
+        except msgspec.ValidationError:
+            return str(key)
+    return "[...]"
+
+
+def _only(value: Any, way: Sequence[str], key: str) -> Any:
+    """Returns the same value with one key only in the table at the end of the way."""
+    if not way:
+        return {key: value[key]}
+    return {**value, way[0]: _only(value[way[0]], way[1:], key)}
+
+
+def _inside(kind: Any, key: str) -> Any:
+    """Returns the type of a member, of a table's values, or of a list's items."""
+    if isinstance(kind, inspect.UnionType):
+        inner = [_inside(one, key) for one in kind.types]
+        return next((one for one in inner if one is not None), None)
+    if isinstance(kind, inspect.StructType):
+        return next((field.type for field in kind.fields if field.encode_name == key), None)
+    if isinstance(kind, inspect.DictType):
+        return kind.value_type
+    return kind.item_type if isinstance(kind, inspect.ListType) else None
 
 
 def _whole(texts: Mapping[str, str], name: str, wanted: type[T]) -> T:

@@ -108,6 +108,53 @@ class Unused(StrEnum):
     IDENTIFIER = "identifier"  # another result of another time has the same identifier
 
 
+class Missing(StrEnum):
+    """Why a source could not be checked; each is a key of words.toml [missing].
+
+    NOT_APPLICABLE hides nothing (no encounter in context).
+    """
+
+    TIMEOUT = "timeout"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"  # no FHIR server that we may call, or no token
+    REFUSED = "refused"  # 401 or 403
+    TRUNCATED = "truncated"  # a page limit hides the rest; what was read is used
+    IN_PART = "in-part"  # one of several searches gave nothing; the newest may be among its results
+    OLDER = "older"  # every newer result was read; older ones are cut off
+    LEFT_ALONE = "left-alone"  # not asked: the server kept failing
+    VERSION = "version"  # the record's FHIR version is not R4
+    NOT_READ = "not-read"  # not asked for by this client's registry entry
+    NOT_APPLICABLE = "not-applicable"
+    WARNED = "warned"  # the server gave a warning in place of results
+    HIDDEN = "hidden"  # the record holds more than the user of the call may see
+    UNUSABLE = "unusable"  # it came, and something in it could not be used
+
+
+class Sign(StrEnum):
+    """Evidence that a rule names by itself; each is a key of words.toml [evidence]."""
+
+    ADPKD = "adpkd"
+    ADRENAL = "adrenal"
+    ANURIA = "anuria"
+    BMI_LOW = "bmi-low"
+    BUN_CREATININE_HIGH = "bun-creatinine-high"
+    DIALYSIS = "dialysis"
+    POTASSIUM_LOW = "potassium-low"
+    SIADH_PATTERN = "siadh-pattern"
+    SODIUM_VERY_LOW = "sodium-very-low"
+    URATE_LOW = "urate-low"
+    URINE_SODIUM_LOW = "urine-sodium-low"
+
+
+class SalineName(StrEnum):
+    """A saline without a strength on a card; each is a key of words.toml [drug_classes]."""
+
+    HYPERTONIC = "saline-hypertonic"
+    CONCENTRATE = "saline-concentrate"
+    ISOTONIC = "saline-isotonic"
+    HYPOTONIC = "saline-hypotonic"
+
+
 class OrderTemplate(StrEnum):
     """The orders that rules suggest; each is a table of orders.toml [templates]."""
 
@@ -125,13 +172,16 @@ def check_names(knowledge: Knowledge) -> None:
         (Problem, "conditions.toml", terms.concepts),
         (OrderTemplate, "orders.toml [templates]", knowledge.orders.templates),
         (Unused, "words.toml [unused]", knowledge.words.unused),
+        (Missing, "words.toml [missing]", knowledge.words.missing),
+        (Sign, "words.toml [evidence]", knowledge.words.evidence),
+        (SalineName, "words.toml [drug_classes]", knowledge.words.drug_classes),
     )
     for names, file, known in tables:
         for name in names:
             if name not in known:
                 raise KnowledgeError(
                     f"knowledge/{file}: '{name}' is missing, and Python uses it as "
-                    f"{names.__name__}.{name.name}"
+                    f"{names.__name__}.{name.name}: write it there again"
                 )
 
 
@@ -175,8 +225,16 @@ class AnalyteSet(ConceptSet, frozen=True, forbid_unknown_fields=True):
     """Laboratory and vital-sign values: tables of labs.toml."""
 
 
-class CodeSet(ConceptSet, frozen=True, forbid_unknown_fields=True):
-    """Codes of FHIR or of a site, and tiers of drugs: no file of hooks/ lists them."""
+class TierSet(ConceptSet, frozen=True, forbid_unknown_fields=True):
+    """Tiers of drugs, as sodium-drugs.toml names them."""
+
+
+class StatusSet(ConceptSet, frozen=True, forbid_unknown_fields=True):
+    """How FHIR says what became of an order; an empty member is an order without a status."""
+
+
+class IntentSet(ConceptSet, frozen=True, forbid_unknown_fields=True):
+    """How FHIR says what an order is for; an empty member is an order without an intent."""
 
 
 class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
@@ -244,10 +302,10 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     # ingredients
     beers_drugs: DrugSet  # named by the Beers criteria without their class
     # tiers of sodium-drugs.toml
-    lowering_tiers: CodeSet
-    weak_tiers: CodeSet  # named only if the site wants them
-    watched_tiers: CodeSet
-    check_tiers: CodeSet  # sodium is measured after their start
+    lowering_tiers: TierSet
+    weak_tiers: TierSet  # named only if the site wants them
+    watched_tiers: TierSet
+    check_tiers: TierSet  # sodium is measured after their start
     # laboratory panels
     workup_emergency: AnalyteSet
     workup_first: AnalyteSet
@@ -255,14 +313,27 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     cramp_labs: AnalyteSet
     artifact_labs: AnalyteSet
     # how an order is recorded: FHIR codes
-    active_statuses: CodeSet
-    stopped_statuses: CodeSet
-    given_intents: CodeSet
-    ended_statuses: CodeSet  # a prescription that no stop concerns
+    active_statuses: StatusSet
+    stopped_statuses: StatusSet
+    given_intents: IntentSet
+    ended_statuses: StatusSet  # a prescription that no stop concerns
     # adverse-effect problem -> the drug classes it blames
     adverse_effects: dict[str, ClassSet]
     # what strong drugs do -> their classes: two of different kinds are a combination
     strong_kinds: dict[str, ClassSet]
+
+    @property
+    def symptoms(self) -> tuple[ProblemSet, ...]:
+        """Returns the sets whose members a card may name as a symptom."""
+        return (self.severe, self.severe_when_profound, self.moderate, self.mild, self.cramp)
+
+    @property
+    def evidence(self) -> tuple[ProblemSet, ...]:
+        """Returns the sets whose members a card may name as evidence."""
+        volume = (self.salt_wasting, self.subarachnoid, self.adrenal, self.hypovolemia)
+        overload = (self.overload, self.overload_recent, self.overload_weak)
+        risk = (self.demyelination_risk, self.low_potassium, self.red_flags, self.liver_disease)
+        return (*volume, *overload, *risk, self.brain_injury, self.siadh)
 
     def by_name(self) -> Iterator[tuple[str, ConceptSet]]:
         """Returns every set with the name of its table."""

@@ -62,6 +62,7 @@ class ServiceWords(Struct, frozen=True, forbid_unknown_fields=True, rename="came
     title: str
     description: str
     usage_requirements: str
+    leaves_out: list[str] = []  # rules that it does not ask, on purpose
 
 
 class ServicesFile(Struct, frozen=True, forbid_unknown_fields=True):

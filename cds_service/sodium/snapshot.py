@@ -10,33 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from functools import cached_property
 from typing import Literal
 
 from msgspec import Struct, field
 
+from cds_service.knowledge.names import Missing as Missing
 from cds_service.knowledge.names import Unused
 from cds_service.terminology.types import DrugMatch, RecordText, Route, Saline
-
-
-class Missing(StrEnum):
-    """Why a source could not be checked. NOT_APPLICABLE hides nothing (no encounter in context)."""
-
-    TIMEOUT = "timeout"
-    FAILED = "failed"
-    UNREACHABLE = "unreachable"  # no FHIR server that we may call, or no token
-    REFUSED = "refused"  # 401 or 403
-    TRUNCATED = "truncated"  # a page limit hides the rest; what was read is used
-    IN_PART = "in-part"  # one of several searches gave nothing; the newest may be among its results
-    OLDER = "older"  # every newer result was read; older ones are cut off
-    LEFT_ALONE = "left-alone"  # not asked: the server kept failing
-    VERSION = "version"  # the record's FHIR version is not R4
-    NOT_READ = "not-read"  # not asked for by this client's registry entry
-    NOT_APPLICABLE = "not-applicable"
-    WARNED = "warned"  # the server gave a warning in place of results
-    HIDDEN = "hidden"  # the record holds more than the user of the call may see
-    UNUSABLE = "unusable"  # it came, and something in it could not be used
 
 
 class Moment(Struct, frozen=True, kw_only=True):

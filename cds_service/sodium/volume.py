@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cds_service.knowledge.names import Analyte
+from cds_service.knowledge.names import Analyte, Sign
 from cds_service.sodium.exposure import taken_within
 from cds_service.sodium.results import paired
 
@@ -111,11 +111,11 @@ def _depletion_labs(case: Case, *, overloaded: bool) -> tuple[str, ...]:
     urine = case.readings.latest(Analyte.URINE_SODIUM, window)
     low = urine is not None and urine.below(limits.urine_sodium_from)
     if low and not overloaded and not _dilute(case):
-        signs += ("urine-sodium-low",)
+        signs += (Sign.URINE_SODIUM_LOW,)
     explained = problems.active(sets.kidney_failure) or problems.active(sets.bleeding_gut)
     ratios = bun_creatinine(case, window)
     if ratios and ratios[-1] > limits.bun_creatinine_above and not explained:
-        signs += ("bun-creatinine-high",)
+        signs += (Sign.BUN_CREATININE_HIGH,)
     return signs
 
 
@@ -156,8 +156,8 @@ def _siadh_pattern(case: Case) -> tuple[str, ...]:
         return ()
     urate = case.readings.latest(Analyte.URATE, window)
     if urate is not None and urate.below(limits.urate_low_below):
-        return ("siadh-pattern", "urate-low")
-    return ("siadh-pattern",)
+        return (Sign.SIADH_PATTERN, Sign.URATE_LOW)
+    return (Sign.SIADH_PATTERN,)
 
 
 def _lists_read(case: Case) -> bool:
@@ -175,12 +175,12 @@ def ods_risk(case: Case) -> OdsRisk:
     reasons += problems.current(sets.low_potassium, limits.demyelination_hypokalemia_days)
     potassium = readings.latest(Analyte.POTASSIUM, limits.demyelination_potassium_hours)
     if potassium is not None and potassium.below(limits.demyelination_potassium_below):
-        reasons.append("potassium-low")
+        reasons.append(Sign.POTASSIUM_LOW)
     index = readings.latest(Analyte.BMI, limits.demyelination_bmi_days)
     if index is not None and index.below(limits.demyelination_bmi_below):
-        reasons.append("bmi-low")
+        reasons.append(Sign.BMI_LOW)
     begins = case.snapshot.now - limits.demyelination_episode_days
     lowest = limits.demyelination_sodium_to
     if any(s.at >= begins and s.value <= lowest for s in case.series.samples):
-        reasons.append("sodium-very-low")
+        reasons.append(Sign.SODIUM_VERY_LOW)
     return OdsRisk(reasons=tuple(reasons))

@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.schemas import (
 from cds_service.app import create_app
 from cds_service.demo.pages import demo_pages
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
+from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.settings import Settings
 from cds_service.trust.registry import Registry
 
@@ -54,6 +55,15 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def described(rule: str) -> str:
     """A Flask rule as OpenAPI writes it; what the parameters are called does not matter."""
     return re.sub(r"<[^>]*>", "{}", rule)
+
+
+def test_the_services_and_hooks_of_the_description_are_those_of_services_toml() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    services = load_knowledge(default_hooks_dir()).services
+    ids, hooks = set(services), {service.hook for service in services.values()}
+    listed = [set(names.split(", ")) for names in re.findall(r"enum: \[([a-z, -]+)\]", text)]
+    assert ids in listed, f"docs/openapi.yaml: the parameter Service lists {sorted(ids)}"
+    assert listed.count(hooks) == 2, f"docs/openapi.yaml: each member hook lists {sorted(hooks)}"
 
 
 def test_every_address_is_described_and_nothing_else(app: Flask) -> None:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from cds_service.engine.finding import Line
 from cds_service.engine.rule import line, require, skip
 from cds_service.engine.wording import ago, in_hours, joined, when
-from cds_service.knowledge.names import CodeSet
+from cds_service.knowledge.names import TierSet
 from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
@@ -321,7 +321,7 @@ def _suspect_line(case: Case, suspect: Exposure) -> Line:
 
 
 def started_within(
-    case: Case, tiers: CodeSet, window: timedelta
+    case: Case, tiers: TierSet, window: timedelta
 ) -> list[tuple[datetime, Exposure]]:
     """Returns the drugs of these tiers that were started within the window, with their start."""
     known = [(e.since, e) for e in case.exposures.active if e.since and e.drug.tier in tiers]

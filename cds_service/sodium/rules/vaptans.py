@@ -7,7 +7,7 @@ from decimal import Decimal
 from cds_service.engine.finding import DraftLabs, Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import DAY, ago, in_days, in_hours, ratio
-from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem
+from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem, Sign
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band, Freshness
@@ -73,18 +73,18 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 def _contraindication(case: Case, order: Order) -> tuple[str, str] | None:
     """Returns the first reason that holds, and its words on the card."""
     if case.volume.status is Volume.ADRENAL:
-        return "adrenal", "evidence:adrenal"
+        return "adrenal", f"evidence:{Sign.ADRENAL}"
     if case.dialysis:
-        return "anuria", "evidence:dialysis"
+        return "anuria", f"evidence:{Sign.DIALYSIS}"
     if recorded(case, Problem.ANURIA):
-        return "anuria", "evidence:anuria"
+        return "anuria", f"evidence:{Sign.ANURIA}"
     if case.symptoms.attributable:
         return "severe", f"symptom:{case.symptoms.severe[0]}"
     inhibitors = beside(case, order, DrugClass.CYP3A_INHIBITOR)
     if inhibitors:
         return "inhibitor", inhibitors[0].name
     if order.hyponatremia_product and recorded(case, Problem.ADPKD):
-        return "polycystic", "evidence:adpkd"
+        return "polycystic", f"evidence:{Sign.ADPKD}"
     return None
 
 
