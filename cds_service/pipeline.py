@@ -22,6 +22,7 @@ from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked
 from cds_service.feedback.census import Seen
 from cds_service.feedback.suppression import Memory
 from cds_service.knowledge.load import Knowledge, Service
+from cds_service.knowledge.names import MissingSince
 from cds_service.knowledge.words import RuleWords
 from cds_service.orders.drafts import OrderContext, orders
 from cds_service.protocol.card import check_cards
@@ -382,7 +383,7 @@ class Pipeline:
         if why is Missing.LEFT_ALONE and pause is not None:
             since = f"{pause.since.astimezone(call.client.time_zone or UTC):%H:%M %Z}"
             known = {"since": since, "calls": str(pause.calls)}
-            return Template(words["left-alone-since"]).substitute(known)
+            return Template(words[MissingSince.LEFT_ALONE]).substitute(known)
         if source is not None and source.status and f"{why.value}-status" in words:
             return Template(words[f"{why.value}-status"]).substitute(status=source.status)
         return words[why.value]

@@ -253,6 +253,8 @@ def _text_problems(place: str, text: str) -> Iterator[str]:
 
 FACTS = Path(__file__).with_name("facts.toml")
 _NO_LONGER = "if the code no longer shows it, run `make facts`"
+# What fills the words of a missing source, by how their key ends.
+MISSING = {"status": ("status",), "since": ("since", "calls")}
 AMOUNT = ("amount",)  # what fills the texts of a suggested order
 
 Facts = Mapping[str, Mapping[str, list[str]]]
@@ -296,6 +298,9 @@ def _texts(knowledge: Knowledge, facts: Facts) -> Iterator[Text]:
     for kind, texts in (("lines", words.lines), ("silence", words.silence)):
         for key, text in texts.items():
             yield f"knowledge/words.toml: [{kind}]", key, text, facts[kind].get(key)
+    for key, text in words.missing.items():
+        allowed = MISSING.get(key.rpartition("-")[2], ())
+        yield "knowledge/words.toml: [missing]", key, text, allowed
     for key, suggestion in words.suggestions.items():
         place = f"knowledge/words.toml: [suggestions.{key}]"
         yield place, "label", suggestion.label, facts["suggestions"].get(key)

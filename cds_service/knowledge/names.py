@@ -130,6 +130,12 @@ class Missing(StrEnum):
     UNUSABLE = "unusable"  # it came, and something in it could not be used
 
 
+class MissingSince(StrEnum):
+    """The words of a reason with the time since when; each is a key of words.toml [missing]."""
+
+    LEFT_ALONE = "left-alone-since"
+
+
 class Sign(StrEnum):
     """Evidence that a rule names by itself; each is a key of words.toml [evidence]."""
 
@@ -173,6 +179,7 @@ def check_names(knowledge: Knowledge) -> None:
         (OrderTemplate, "orders.toml [templates]", knowledge.orders.templates),
         (Unused, "words.toml [unused]", knowledge.words.unused),
         (Missing, "words.toml [missing]", knowledge.words.missing),
+        (MissingSince, "words.toml [missing]", knowledge.words.missing),
         (Sign, "words.toml [evidence]", knowledge.words.evidence),
         (SalineName, "words.toml [drug_classes]", knowledge.words.drug_classes),
     )
