@@ -95,6 +95,7 @@ class Unused(StrEnum):
     FUTURE = "future"
     SUBJECT = "subject"  # it names another patient, or ours in a form that we do not know
     CODE = "code"  # it may be the wanted test, and its code is not known
+    KIND = "kind"  # it is no Observation
     PANEL = "panel"  # the value is inside a panel
     SPECIMEN = "specimen"
     NO_VALUE = "no-value"
@@ -119,7 +120,7 @@ class Missing(StrEnum):
     UNREACHABLE = "unreachable"  # no FHIR server that we may call, or no token
     REFUSED = "refused"  # 401 or 403
     TRUNCATED = "truncated"  # a page limit hides the rest; what was read is used
-    IN_PART = "in-part"  # one of several searches gave nothing; the newest may be among its results
+    IN_PART = "in-part"  # a search or an entry could not be read; the newest may be among it
     OLDER = "older"  # every newer result was read; older ones are cut off
     LEFT_ALONE = "left-alone"  # not asked: the server kept failing
     VERSION = "version"  # the record's FHIR version is not R4

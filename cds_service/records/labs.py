@@ -95,6 +95,14 @@ def foreign_sodium(
     return _dropped(observation, why, context, with_value=False)
 
 
+def stray_sodium(resource: Resource, context: ReadContext) -> DroppedResult | None:
+    """What is lost with a resource of another type that has a code of sodium."""
+    code = first_concept(resource.code)
+    lab = context.vocabulary.test(code).lab if code is not None else None
+    is_sodium = lab is not None and lab.analyte == Analyte.SODIUM
+    return _dropped(resource, Unused.KIND if is_sodium else None, context)
+
+
 def _why_dropped(
     observation: Resource, test: Test, asked_sodium: bool, context: ReadContext
 ) -> Unused | None:

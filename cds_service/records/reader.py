@@ -20,7 +20,7 @@ from cds_service.records.fhir_types import (
     listed,
     whole_resources,
 )
-from cds_service.records.labs import foreign_sodium, observed
+from cds_service.records.labs import foreign_sodium, observed, stray_sodium
 from cds_service.records.medications import (
     KINDS,
     draft,
@@ -117,6 +117,11 @@ class _Tally(Struct):
     problems: list[Problem] = field(default_factory=list)
     listed: list[Resource] = field(default_factory=list)  # orders, statements and what was given
     foreign: int = 0
+
+    def loses(self, result: DroppedResult | None) -> None:
+        """Note a result that may be sodium and that no rule will see, if it is one."""
+        if result is not None:
+            self.dropped.append(result)
 
     def lacks(self, source: str, why: Missing) -> None:
         """Notes that a source was not wholly read; that only its oldest part is missing is less."""
@@ -288,20 +293,20 @@ def _read(resource: Resource, source: str, me: Person, context: ReadContext, tal
     """Take in one resource by its type, if it is this patient's."""
     kind = kind_of(resource)
     if kind not in KINDS and kind not in ("Observation", "Condition"):
+        tally.loses(stray_sodium(resource, context) if source == SODIUM else None)
         return
     if me.owner(resource) is Owner.FOREIGN:
         # Another patient's, or ours in a form of reference that we do not know: it was not read.
         tally.foreign += 1
         tally.lacks(source, Missing.TRUNCATED)
         if kind == "Observation":
-            lost = foreign_sodium(resource, context, asked_sodium=source == SODIUM)
-            tally.dropped += [lost] if lost is not None else []
+            tally.loses(foreign_sodium(resource, context, asked_sodium=source == SODIUM))
     elif is_unreadable(resource, kind):
         tally.lacks(source, Missing.VERSION)
     elif kind == "Observation":
         result = observed(resource, context, asked_sodium=source == SODIUM)
         tally.labs += result.labs
-        tally.dropped += [result.dropped] if result.dropped is not None else []
+        tally.loses(result.dropped)
         tally.problems += [result.problem] if result.problem is not None else []
     elif kind == "Condition":
         known = problem(resource, context)

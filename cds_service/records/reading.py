@@ -305,12 +305,13 @@ class PendingRead:
             whole = whole and page.whole
             self._last = mine = without_repeats(mine + page.resources)
             if has_enough(mine, self._wanted.expected, enough):
-                return None if whole else Refusal(Missing.FAILED, note=NOT_WHOLE)
+                return None if whole else Refusal(Missing.IN_PART, note=NOT_WHOLE)
             link, total = page.next_link, page.total
         hidden = total is not None and total > len(mine)
         if hidden:
             return Refusal(Missing.FAILED, note=FEWER_THAN_TOTAL)
-        return None if whole else Refusal(Missing.FAILED, note=NOT_WHOLE)
+        lost = Missing.IN_PART if mine else Missing.FAILED  # it may be the newest that is lost
+        return None if whole else Refusal(lost, note=NOT_WHOLE)
 
     def _page(self, link: str, visited: set[str], held: int) -> Page | Refusal:
         """The page behind a link, once it is kept; else why there is none."""

@@ -75,6 +75,7 @@ BUILDERS: Mapping[Unused, Callable[[float], Resource]] = {
     Unused.FUTURE: lambda hours: low(-2),
     Unused.SUBJECT: lambda hours: low(hours, subject={"identifier": {"value": "17"}}),
     Unused.CODE: lambda hours: low(hours, code=OTHER_CODE),
+    Unused.KIND: lambda hours: low(hours, resourceType="DiagnosticReport"),
     Unused.PANEL: inside_a_panel,
     Unused.SPECIMEN: lambda hours: low(hours, specimen={"display": "Urine"}),
     Unused.NO_VALUE: lambda hours: low(hours, valueQuantity=None),
@@ -118,7 +119,7 @@ def came_of(call: Call, *results: Resource) -> list[str]:
 
 def reasons_of(call: Call, *results: Resource) -> list[Unused]:
     """The reasons for which sodium results are dropped."""
-    told = replaced(call).answer(prefetched(call, *results))
+    told = replaced(call).answer(prefetched(call, *results, sodium("141", 24 * 80)))
     assert told.case is not None
     return [result.why for result in told.case.sodium.rejected]
 
@@ -272,6 +273,29 @@ def test_a_low_result_that_has_the_id_of_another_one_is_not_lost() -> None:
     for entries in ((older, newer), (newer, older), (older, newer, older)):
         assert came_of(VIEWED, *entries) == ["sodiumAcuteFall"]
     assert came_of(VIEWED, older, older) == []
+
+
+@pytest.mark.parametrize(
+    "hole",
+    [
+        None,
+        "x",
+        {},
+        {"resource": None},
+        {"resource": []},
+        {"resource": {"resourceType": "", "id": "1"}},
+        {"resource": changed(low(3), resourceType=None)},
+        {"resource": changed(low(3), resourceType="Observatio")},
+        {"resource": {"resourceType": "OperationOutcome", "issue": [{"severity": "fatal"}]}},
+    ],
+)
+def test_a_hole_where_the_newest_result_stood_is_never_silence(hole: Any) -> None:
+    older = [sodium("140", 30 + 24 * day) for day in range(5)]
+    body = prefetched(VIEWED, *older)
+    assert not VIEWED.answer(body).cards
+    body["prefetch"]["sodium"]["entry"].insert(0, hole)
+    with pytest.raises(DataUnavailable):
+        VIEWED.answer(body)
 
 
 # ---- any damage
