@@ -73,9 +73,10 @@ _base: list[Foundation] = []
 def serve(workers: int) -> None:
     """Serve with the CDS_... settings (docs/settings.md).
 
-    SIGTERM: /ready says 503 while calls are still answered for CDS_DRAIN_SECONDS, then it stops.
-    SIGINT stops at once, after the calls in flight. SIGHUP replaces the workers by fresh ones. None
-    of these loses a call. Exit code 78 and one line if the configuration is wrong.
+    After SIGTERM, /ready answers 503 and calls are still answered for CDS_DRAIN_SECONDS; then the
+    service stops. After SIGINT it takes no new call, finishes those it has begun, and stops. SIGHUP
+    replaces the workers by fresh ones. None of these loses a call. If the configuration is wrong,
+    it prints one line and ends with exit code 78.
     """
     configure_logging()
     settings = settings_from_environment()

@@ -40,7 +40,7 @@ def basis_text(knowledge: Knowledge) -> str:
 
 
 def in_order(knowledge: Knowledge) -> list[Service]:
-    """Returns the services in the order of services.toml, each with the rules of no earlier one."""
+    """Returns the services in their order; each rule is shown with the first that asks it."""
     services = []
     shown: set[str] = set()
     for service in knowledge.services.values():

@@ -218,23 +218,23 @@ class ConceptSet(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProblemSet(ConceptSet, frozen=True, forbid_unknown_fields=True):
-    """Problems: keys of conditions.toml."""
+    """A set of problems, each of which is a table of conditions.toml."""
 
 
 class ClassSet(ConceptSet, frozen=True, forbid_unknown_fields=True):
-    """Drug classes: keys of words.toml [drug_classes]."""
+    """A set of drug classes, each of which is a key of words.toml [drug_classes]."""
 
 
 class DrugSet(ConceptSet, frozen=True, forbid_unknown_fields=True):
-    """Ingredients: tables of sodium-drugs.toml."""
+    """A set of ingredients, each of which is a table of sodium-drugs.toml."""
 
 
 class AnalyteSet(ConceptSet, frozen=True, forbid_unknown_fields=True):
-    """Laboratory and vital-sign values: tables of labs.toml."""
+    """A set of laboratory or vital-sign values, each of which is a table of labs.toml."""
 
 
 class TierSet(ConceptSet, frozen=True, forbid_unknown_fields=True):
-    """Tiers of drugs, as sodium-drugs.toml names them."""
+    """A set of tiers, which say how strongly a drug is linked to low sodium."""
 
 
 class StatusSet(ConceptSet, frozen=True, forbid_unknown_fields=True):

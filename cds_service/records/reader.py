@@ -78,7 +78,7 @@ class CallRecords(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def by_kind(self) -> Mapping[str, Sequence[Resource]]:
-        """`resources` by their type."""
+        """Returns the resources of every source and the drafts, grouped by resource type."""
         groups: dict[str, list[Resource]] = {}
         for resource in self.resources():
             groups.setdefault(kind_of(resource), []).append(resource)

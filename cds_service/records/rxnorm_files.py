@@ -86,7 +86,7 @@ def release_date(release: Path) -> date | None:
 
 
 def write_index(index: RxNormIndex, path: Path) -> None:
-    """Write the index whole or not at all; TerminologyError where the folder does not let us."""
+    """Writes the index whole or not at all; TerminologyError if the folder cannot be written."""
     products = {
         code: [product.name, *product.ingredients]
         for code, product in sorted(index.products.items())

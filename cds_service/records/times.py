@@ -1,4 +1,4 @@
-"""FHIR dates and instants as moments; what has no day is no time (B.0.1)."""
+"""FHIR dates and instants become moments; a value without a day is dropped (B.0.1)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _instant(match: re.Match[str], zone: timedelta | None) -> datetime | None:
 
 
 def _later(at: datetime, span: timedelta) -> datetime | None:
-    """The moment after a span; None beyond the last year."""
+    """Returns a moment plus a span, or None if that is after the year 9999."""
     try:
         return at + span
     except OverflowError:
@@ -86,9 +86,9 @@ def _later(at: datetime, span: timedelta) -> datetime | None:
 
 
 def first_day(value: str, zone: timedelta | None, now: datetime) -> datetime | None:
-    """When something began, at the earliest: a bare year or month counts from its first day.
+    """Returns the earliest moment at which something may have begun, or None if it is unreadable.
 
-    Doubt about an onset thus never makes an old problem recent.
+    A year or a month alone counts from its first day, so that an old problem never seems recent.
     """
     if _PARTIAL.fullmatch(value):
         value = (value + "-01-01")[: len("2026-01-01")]

@@ -62,7 +62,7 @@ class Problems:
         return self._members(wanted, lambda p: p.active and self._recent(p, window))
 
     def happened(self, wanted: ConceptSet, window: timedelta) -> tuple[str, ...]:
-        """Returns members of this encounter or within the window, also resolved, or a reason."""
+        """Returns members that are recent, even if resolved, or belong to this encounter."""
         return self._members(
             wanted, lambda p: p.encounter_diagnosis or self._recent(p, window), self._reasons
         )

@@ -89,7 +89,10 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     unit: Callable[[str, str, str], str]  # analyte, code, unit as recorded -> the one to read
 
     def problems(self, coded: Iterable[Coded]) -> ConceptMatch:
-        """Returns the concepts of several CodeableConcepts together."""
+        """Returns all concepts that any of these CodeableConcepts means.
+
+        They count as read from text only if each of them was.
+        """
         named = [match for match in map(self.concept, coded) if match.concepts]
         if len(named) <= 1:
             return named[0] if named else _NO_CONCEPT

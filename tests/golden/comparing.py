@@ -21,6 +21,10 @@ from tests.golden.digests import (
 )
 from tests.golden.running import ROOT, Outcome, elsewhere
 
+_IF_WANTED = (
+    'If the change is wanted, say in CHANGELOG.md (under "Clinical" if it changes a card) which '
+    "answers change and why, then store them: make golden WRITE=1"
+)
 _SHOWN_GROUPS, _SHOWN_CALLS, _NAMED, _DIFF_LINES = 5, 2, 12, 60
 
 
@@ -88,6 +92,8 @@ def told(compared: Comparison, against: Path | None) -> str:
         lines += _both(compared.differences, against.resolve())
     elif compared.differences:
         lines.append("See both answers: make golden AGAINST=<an older checkout with its .venv>")
+    if compared.differences:
+        lines.append(_IF_WANTED)
     return "\n".join([*lines, compared.summary]) + "\n"
 
 

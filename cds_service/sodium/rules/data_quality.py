@@ -122,7 +122,7 @@ def check_due(case: Case) -> Finding:
 
 
 def _skip_without_new_drug(case: Case) -> NoReturn:
-    """Skip with the reason why no drug counts as started: what was not read may say of one."""
+    """Skips, and says why no drug counts as started: a list that was not read may hold one."""
     require(case.snapshot.complete("medications"), "list-not-read")
     of_the_tiers = [e for e in case.exposures.active if e.drug.tier in case.sets.check_tiers]
     require(all(e.since for e in of_the_tiers), "start-not-known")
@@ -218,7 +218,7 @@ def _replaces_band_card(case: Case) -> bool:
 
 @chart_rule("DQ-UNIT")
 def wrong_unit(case: Case) -> Finding:
-    """The card comes if sodium is not measured in the unit of the newest one; none is converted."""
+    """Speaks if the newest sodium has a unit that is not known; it is never converted."""
     return _not_used(case, Unused.UNIT)
 
 
