@@ -370,6 +370,18 @@ MISTAKES = {
         'source = "stopp-v9"',
         ["[stopp]", "source 'stopp-v9' is not known"],
     ),
+    "a symptom without words": (
+        "knowledge/concept-sets.toml",
+        'members = ["confusion", "vomiting"',
+        'members = ["pbc", "confusion", "vomiting"',
+        ["words.toml: [symptoms] has no 'pbc'", "concept-sets.toml"],
+    ),
+    "evidence without words": (
+        "knowledge/concept-sets.toml",
+        'members = ["shock", "hypovolemic-shock"',
+        'members = ["pbc", "shock", "hypovolemic-shock"',
+        ["words.toml: [evidence] has no 'pbc'", "concept-sets.toml"],
+    ),
     "a misspelt tier": (
         "knowledge/concept-sets.toml",
         'members = ["T1", "T2"]',

@@ -295,7 +295,7 @@ class Segment(Struct, frozen=True):
 
 
 class Axis(Struct, frozen=True):
-    """One or two segments, oldest first; the last one ends shortly after now."""
+    """An axis has one or two segments, oldest first; the last one ends shortly after now."""
 
     segments: tuple[Segment, ...]
     now: datetime

@@ -181,7 +181,7 @@ def _line(line_or_key: str | Line) -> Line:
 
 
 def _shown(facts: Mapping[str, Fact | Decimal]) -> dict[str, Fact]:
-    """Facts as a card shows them: a number with at most one decimal."""
+    """Returns facts as a card shows them; a number gets at most one decimal."""
     return {
         name.rstrip("_"): number(fact) if isinstance(fact, Decimal) else fact
         for name, fact in facts.items()

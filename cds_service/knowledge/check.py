@@ -206,8 +206,8 @@ def _missing_words(knowledge: Knowledge) -> Iterator[str]:
         ("evidence_flags", get_args(Evidence), words.evidence_flags, "it is a flag"),
         ("sources", PREFETCH_KEYS, words.sources, "it is a prefetch key"),
         ("labs", knowledge.terms.labs, words.labs, "it is in knowledge/labs.toml"),
-        ("symptoms", symptoms, words.symptoms, "a card may name it (concept-sets.toml)"),
-        ("evidence", evidence, words.evidence, "a card may name it (concept-sets.toml)"),
+        ("symptoms", symptoms, words.symptoms, "a card may name it (knowledge/concept-sets.toml)"),
+        ("evidence", evidence, words.evidence, "a card may name it (knowledge/concept-sets.toml)"),
     )
     for table, names, known, why in needed:
         for name in sorted(set(names) - set(known)):

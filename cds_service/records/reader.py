@@ -109,7 +109,7 @@ def full_urls(bundles: Iterable[Resource | None]) -> dict[str, Resource]:
 
 
 class _Tally(Struct):
-    """What has been read so far."""
+    """A tally holds what has been read so far."""
 
     missing: dict[str, Missing]
     labs: list[LabResult] = field(default_factory=list)

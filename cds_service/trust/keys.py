@@ -43,7 +43,7 @@ class CacheLimits(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True):
-    """What a server of keys sent, and its max-age; `body` is None if nothing usable came."""
+    """An answer is what a server of keys sent; `body` is None if nothing usable came."""
 
     body: bytes | None
     max_age: float | None = None

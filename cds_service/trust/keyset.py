@@ -55,7 +55,7 @@ class _OddKey(Exception):
 
 
 class KeySet(Struct, frozen=True):
-    """The usable keys of one client: by `kid`, then by the algorithms that the key is for."""
+    """A key set holds the usable keys of one client, by `kid` and then by their algorithms."""
 
     keys: Mapping[str, Mapping[str, jwt.PyJWK]] = field(default_factory=dict)
     # Each key that is never used although it is there to check signatures: its place and why.

@@ -67,7 +67,7 @@ def require_low_sodium(case: Case) -> None:
 def require_recorded(case: Case, holds: object, otherwise: str) -> None:
     """Skip unless the record holds what a card is about.
 
-    A problem list that was not read in full is the reason then: it may hold it (`unlooked`).
+    If the problem list was not read in full, that is the reason, because the list may hold it.
     """
     require(holds, otherwise if case.snapshot.complete("conditions") else PROBLEMS_UNREAD)
 
