@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import io
+import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cds_service.app import create_app
 from cds_service.errors import DataUnavailable
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.pipeline import Evaluation, Pipeline
@@ -19,8 +23,11 @@ from cds_service.records.gather import RECENT
 from cds_service.records.pool import ReadLimits
 from cds_service.records.searches import LONGEST_SEARCH, long_searches
 from cds_service.records.site_codes import asking_for, site_codes
+from cds_service.settings import Settings
+from cds_service.telemetry import configure_logging
 from cds_service.trust.client import Client, ServerHabits
 from cds_service.trust.deadline import Deadline
+from cds_service.trust.registry import Registry
 from tests.fhir_resources import NOW, VIEW, instant, lab, pipeline, sodium, taking
 from tests.picky_server import Answer, Asked, Picky, Refuses, nothing, picky
 
@@ -237,6 +244,29 @@ def test_searches_ask_to_be_read_leniently(fhir: FhirClient) -> None:
     with picky(LOW) as server:
         call(server, fhir)
         assert {asked.headers["Prefer"] for asked in server.asked} == {"handling=lenient"}
+
+
+def test_the_status_of_a_failed_read_is_in_the_line_of_the_call_and_its_address_is_not(
+    tmp_path: Path,
+) -> None:
+    stream = io.StringIO()
+    with picky(LOW, refusing(lambda asked: asked.kind == "Condition", 500)) as server:
+        registry = Registry.demo(server.base)
+        settings = Settings(mode="demo", data_dir=tmp_path, public_url="http://cds.test")
+        app = create_app(settings, registry=lambda: registry, clock=lambda: NOW)
+        configure_logging(stream)
+        body = {
+            "hook": "patient-view",
+            "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+            "fhirServer": server.base,
+            "context": {"userId": "Practitioner/1", "patientId": "p1"},
+        }
+        answer = app.test_client().post(f"/cds-services/{VIEW}", json=body)
+    configure_logging()
+    assert answer.status_code == 200
+    line = next(json.loads(x) for x in stream.getvalue().splitlines() if '"event": "call"' in x)
+    assert line["statuses"] == {"conditions": 500}
+    assert "127.0.0.1" not in stream.getvalue()
 
 
 def old_and_new(count: int, newest: str, days: float = 300) -> list[dict[str, Any]]:
