@@ -222,13 +222,19 @@ def _selections(value: list[object] | str) -> tuple[str, ...]:
 
 def _entries(orders: object) -> list[dict[str, Any]] | None:
     """Returns the entries of draftOrders: of a Bundle, a bare list, or one resource by itself."""
+    if isinstance(orders, list) and len(orders) == 1 and _is_bundle(orders[0]):
+        orders = orders[0]
     found = orders
     if isinstance(orders, dict):
-        is_bundle = orders.get("resourceType") == "Bundle" or "entry" in orders
+        is_bundle = _is_bundle(orders) or "entry" in orders
         found = orders.get("entry") or [] if is_bundle else [orders] if orders else None
     if isinstance(found, dict):
         found = [found]
     return [_entry(one) for one in found] if isinstance(found, list) else None
+
+
+def _is_bundle(value: object) -> bool:
+    return isinstance(value, dict) and value.get("resourceType") == "Bundle"
 
 
 def _entry(value: object) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from msgspec import UNSET, Struct, field
+from msgspec.structs import replace
 
 from cds_service.records.dosage import Dosage, dosage, instruction_text, instructions_of
 from cds_service.records.fhir_types import (
@@ -131,7 +132,9 @@ def exposure(resource: Resource, context: ReadContext) -> Order | None:
         return None
     if _intent(resource, context) in lists.ignored_intents or _was_not_given(resource):
         return None
-    return _order(resource, kind, context)
+    order = _order(resource, kind, context)
+    nameless = kind == "medication" and not _has_medication(resource)
+    return replace(order, unidentified=True) if nameless else order
 
 
 def draft(resource: Resource, context: ReadContext) -> Order:

@@ -40,7 +40,7 @@ EXCUSES = (
     Excuse(
         "a selection less: the other order was not picked",
         r"context\.selections(\[\])?",
-        "removed|null|cut in half",
+        "removed|null|cut in half|the first item alone",
     ),
     Excuse(
         "the record says that it is withdrawn, refuted or over",
@@ -64,16 +64,15 @@ EXCUSES = (
         reason="",
     ),
     Excuse(
-        "another volume is small",
-        rf"{DRAFT}\.dosageInstruction.*\.value",
+        "another number is another dose, volume or result",
+        rf"({DRAFT}\.dosageInstruction|{RECORD}\.valueQuantity).*",
         "a number",
-        reason="the volume is small",
     ),
     Excuse(
-        "another dose is within the limits",
-        rf"{DRAFT}\.dosageInstruction.*",
-        "a number",
-        reason="dose and recorded problems are within the limits",
+        "another unit that is known is another value",
+        rf"{RECORD}\.valueQuantity",
+        "unit 'g/L'",
+        reason="glucose explains the low sodium",
     ),
     Excuse(
         "explain says that the dose is not known",

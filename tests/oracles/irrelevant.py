@@ -104,7 +104,7 @@ def unknown_members(body: Body, dice: random.Random) -> None:
     values: tuple[Any, ...] = (None, "", {}, [], 7, 1.5e300, True, dice.choice(WORDS), [[{"x": 1}]])
     for _ in range(dice.randint(1, 3)):
         where = dice.choice([*objects(body), body])
-        where[f"vendorMember{dice.randrange(9)}"] = dice.choice(values)
+        where[f"vendorMember{dice.randrange(9)}"] = copy.deepcopy(dice.choice(values))
 
 
 def language(body: Body, dice: random.Random) -> None:
@@ -226,13 +226,10 @@ def bundles(body: Body) -> Iterator[Body]:
 def resources(body: Body) -> Iterator[Body]:
     """The resources of a call, without the drafts: a button may send those back as they came."""
     for value in body["prefetch"].values():
-        if not isinstance(value, dict) or value.get("resourceType") == "OperationOutcome":
+        if not isinstance(value, dict):
             continue
-        if value.get("resourceType") != "Bundle":
-            yield value
-        for entry in value.get("entry", ()):
-            if entry["resource"]["resourceType"] in KNOWN:
-                yield entry["resource"]
+        held = [entry.get("resource", {}) for entry in value.get("entry", ())]
+        yield from (one for one in (value, *held) if one.get("resourceType") in KNOWN)
 
 
 KNOWN = frozenset({"Patient", "Encounter", "Observation", "Condition", "MedicationRequest"})

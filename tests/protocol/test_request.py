@@ -180,6 +180,7 @@ ORDER = {"resourceType": "MedicationRequest", "id": "1"}
         (ORDER, [ORDER]),
         ({"resourceType": "Bundle", "entry": [ORDER]}, [ORDER]),
         ({"resourceType": "Bundle", "entry": {"resource": ORDER}}, [ORDER]),
+        ([{"resourceType": "Bundle", "entry": [ORDER]}], [ORDER]),
         ({"entry": [{"resource": ORDER}]}, [ORDER]),
         ({"resourceType": "Bundle"}, []),
         ({"resourceType": "Bundle", "entry": None}, []),

@@ -336,3 +336,8 @@ def test_balanced_fluid_is_volume_given_and_never_saline(
     ).exposures
     assert (order.balanced, order.balanced_volume_ml) == (balanced, volume)
     assert (order.saline is None) is balanced
+
+
+def test_an_order_of_the_list_without_any_medicine_is_not_identified(read: Read) -> None:
+    found = only(read(order(medicationCodeableConcept=None)))
+    assert found.unidentified

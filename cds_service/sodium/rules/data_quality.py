@@ -123,7 +123,7 @@ def check_due(case: Case) -> Finding:
 
 def _skip_without_new_drug(case: Case) -> NoReturn:
     """Skips, and says why no drug counts as started: a list that was not read may hold one."""
-    require(case.snapshot.complete("medications"), "list-not-read")
+    require(case.medicines_known, "list-not-read")
     of_the_tiers = [e for e in case.exposures.active if e.drug.tier in case.sets.check_tiers]
     require(all(e.since for e in of_the_tiers), "start-not-known")
     skip("no-new-drug")
