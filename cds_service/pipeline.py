@@ -205,16 +205,16 @@ class Pipeline:
         )
 
     def _dropped(self, result: Rejected, with_values: bool) -> dict[str, Any]:
-        """Why one sodium result was not used, with its time, and its value only if asked for."""
-        told: dict[str, Any] = {
+        """Returns why one sodium result was not used; its time and value are patient data."""
+        shown: dict[str, Any] = {
             "reason": result.why.value,
             "because": self.knowledge.words.unused[result.why],
         }
+        if not with_values:
+            return shown
         if result.at is not None:
-            told["time"] = result.at.isoformat()
-        if with_values:
-            told["value"] = f"{result.shown} {result.unit}".strip()
-        return told
+            shown["time"] = result.at.isoformat()
+        return shown | {"value": f"{result.shown} {result.unit}".strip()}
 
     def pauses(self) -> tuple[Pause, ...]:
         """Returns since when FHIR servers have been left alone because they kept failing."""
