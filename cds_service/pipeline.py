@@ -138,11 +138,7 @@ class Pipeline:
         if request.lacks and not client.explain_missing_data:
             raise without_orders(request.hook, hook.drafts, request.lacks)
         request = _with_encounter(request, client)
-        if (
-            hook.drafts != "none"
-            and not request.lacks
-            and not self._concerns_a_rule(request, hook, seen)
-        ):
+        if not self._may_concern_a_rule(request, hook, seen):
             return Evaluation(cards=[], reason=self._words("no-order-concerned"))
         with metrics.timed("read"):
             call = self._read(request, client, deadline)
@@ -150,30 +146,32 @@ class Pipeline:
         gate = closed(call.case, hook.gates)
         if gate:
             return self._without_rules(call, gate)
-        if request.lacks:
-            return self._unreadable(call, "orders")
-        snapshot = call.case.snapshot
-        if hook.drafts != "none" and not selected(snapshot):
-            return self._unreadable(call, "orders")
-        if sodium_missing(snapshot) and not can_judge_without_sodium(selected(snapshot)):
-            return self._unreadable(call, "sodium")
+        lacking = _lacking(call, hook)
+        if lacking is not None:
+            return self._unreadable(call, lacking)
+        return self._by_rules(call, deadline, memory)
+
+    def _by_rules(self, call: _Call, deadline: Deadline, memory: Memory | None) -> Evaluation:
+        """Asks the rules, picks at most two cards, and makes sure that silence hides nothing."""
+        client = call.client
         with metrics.timed("judge"):
             outcomes = self._judged(call)
             chosen = triage(
                 outcomes,
-                self._service(request).rules,
+                self._service(call.request).rules,
                 age_known=call.case.age_years is not None,
                 critical_only=call.case.comfort_care,
                 keep=self._keep(call, memory, deadline),
             )
         shown = still_shown(chosen, client.disabled_rules, client.min_indicator)
-        silent = not shown and not (memory and memory.suppressed)
+        suppressed = tuple(memory.suppressed) if memory else ()
+        silent = not shown and not suppressed
         hidden = unlooked(call.case, outcomes, client.disabled_rules, silent=silent)
         if hidden is not None:
             return self._unreadable(call, hidden)
         with metrics.timed("write"):
             answered = self._answered(call, shown, outcomes)
-        return replace(answered, suppressed=tuple(memory.suppressed)) if memory else answered
+        return replace(answered, suppressed=suppressed)
 
     def explain(
         self, evaluation: Evaluation, service: str, *, with_values: bool = False
@@ -220,11 +218,14 @@ class Pipeline:
         """Returns since when FHIR servers have been left alone because they kept failing."""
         return self._fhir.pauses()
 
-    def _concerns_a_rule(self, request: HookRequest, hook: Hook, seen: Seen) -> bool:
-        """Whether an order may concern a rule: decided from the drafts alone, before any read.
+    def _may_concern_a_rule(self, request: HookRequest, hook: Hook, seen: Seen) -> bool:
+        """Whether a rule may have something to say: decided from the drafts alone, before any read.
 
-        It is true if no order could be read, and BadRequest if one is another patient's.
+        It is true for a hook about the chart and if no order could be read. It raises BadRequest if
+        an order is another patient's.
         """
+        if hook.drafts == "none" or request.lacks:
+            return True
         bundle = as_resource(request.draft_bundle)
         parts = CallRecords(
             patient_id=request.patient_id,
@@ -435,6 +436,16 @@ def _with_encounter(request: HookRequest, client: Client) -> HookRequest:
         if sent is not None and sent.resource_type == "Encounter" and sent.id:
             return replace(request, encounter_id=sent.id)
     return request
+
+
+def _lacking(call: _Call, hook: Hook) -> Unlooked | None:
+    """Returns what the rules need and did not get, if anything."""
+    orders_picked = selected(call.case.snapshot)
+    if call.request.lacks or (hook.drafts != "none" and not orders_picked):
+        return "orders"
+    if sodium_missing(call.case.snapshot) and not can_judge_without_sodium(orders_picked):
+        return "sodium"
+    return None
 
 
 def _parts(request: HookRequest, client: Client, gathered: Gathered) -> CallRecords:
