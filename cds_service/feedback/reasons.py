@@ -40,7 +40,7 @@ def override(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def foreign_system(system: str) -> str:
-    """Returns the code system of a reason, or nothing if it is ours at whatever public URL."""
+    """Returns the code system of a reason, or "" if it is our own under any public URL."""
     plain = system.partition("|")[0].rstrip("/")
     return "" if plain.endswith(OVERRIDE_PATH) else system
 

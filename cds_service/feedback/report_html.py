@@ -74,7 +74,7 @@ def _tiles(total: RuleFigures, unmatched: int) -> list[tuple[str, str]]:
 
 
 def _outcome_bars(figures: Figures) -> Markup:
-    """Draws a bar for each rule with cards; empty if there is none."""
+    """Draws a bar for each rule with cards; the plot is empty without such a rule."""
     rows: list[Bar] = []
     for rule in figures.rules:
         if rule.cards and len(rows) < _MOST_RULES:

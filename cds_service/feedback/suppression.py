@@ -32,7 +32,7 @@ _STORE_THREADS = 4
 
 
 class Who(Struct, frozen=True, kw_only=True):
-    """The tenant, patient and user of a call, as keyed hashes; `user` is empty if there is none."""
+    """The tenant, patient and user of a call as keyed hashes; `user` is "" if it is not known."""
 
     tenant: str
     patient: str

@@ -275,7 +275,7 @@ class ReadingWords(Struct, frozen=True, forbid_unknown_fields=True):
     sodium_words: list[str]  # a result of unknown code with one of these words may be sodium
     not_blood_words: list[str]  # ... but not with one of these
     hemolyzed_words: list[str]  # in what stands in place of a value
-    no_results: list[str]  # codes of a server's warning that say: there is none
+    no_results: list[str]  # codes by which a server says that no result exists
     hidden_results: list[str]  # ... that say: there is more than the user may see
     panels: list[str]  # LOINC codes whose components are read
     observed_problems: list[
@@ -359,7 +359,7 @@ class SalineWords(Struct, frozen=True, forbid_unknown_fields=True):
     mixtures: list[str]  # other electrolytes and nutrition: never a saline order
     flush: list[str]
     tablet: list[str]
-    oral: list[str]  # not by vein, whatever the strength
+    oral: list[str]  # never given by vein, at any strength
     glucose: list[str]  # a percent beside one of these is not the saline's
 
 
