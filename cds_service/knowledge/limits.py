@@ -99,6 +99,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     falling_newest_to: Decimal
     acute_fall_from: Decimal
     acute_fall_hours: timedelta
+    acute_setting_hours: timedelta
+    acute_irrigation_hours: timedelta
     stable_values: Decimal
     stable_days: timedelta
     stable_range: Decimal

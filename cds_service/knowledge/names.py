@@ -262,6 +262,14 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     icp_injury: ProblemSet
     seizure: ProblemSet
     neurological: ProblemSet
+    # settings in which low sodium is acute (F2)
+    acute_settings: ProblemSet
+    acute_irrigation: ProblemSet  # with a shorter time
+    compulsive_drinking: ProblemSet
+    polydipsia: ProblemSet  # counts only beside one of `polydipsia_cause`
+    polydipsia_cause: ProblemSet
+    acute_drugs: DrugSet
+    acute_by_vein: DrugSet  # those that count only if they are no tablets
     # volume status (B.0.5)
     salt_wasting: ProblemSet
     subarachnoid: ProblemSet
@@ -341,7 +349,8 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
         volume = (self.salt_wasting, self.subarachnoid, self.adrenal, self.hypovolemia)
         overload = (self.overload, self.overload_recent, self.overload_weak)
         risk = (self.demyelination_risk, self.low_potassium, self.red_flags, self.liver_disease)
-        return (*volume, *overload, *risk, self.brain_injury, self.siadh)
+        acute = (self.acute_settings, self.acute_irrigation, self.compulsive_drinking)
+        return (*volume, *overload, *risk, *acute, self.polydipsia, self.brain_injury, self.siadh)
 
     def by_name(self) -> Iterator[tuple[str, ConceptSet]]:
         """Returns every set with the name of its table."""

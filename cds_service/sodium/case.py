@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Analyte, ConceptSet, ConceptSets
 from cds_service.knowledge.words import Lab
+from cds_service.sodium.acute_setting import AcuteSetting, acute_setting
 from cds_service.sodium.correction_rate import RateView, rate_view
 from cds_service.sodium.exposure import Exposures, exposures
 from cds_service.sodium.glucose import (
@@ -157,6 +158,11 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     def symptoms(self) -> Symptoms:
         """The symptoms that are recorded now."""
         return symptoms(self)
+
+    @cached_property
+    def acute_setting(self) -> AcuteSetting | None:
+        """Why low sodium is likely to be younger than two days; None without a reason (F2)."""
+        return acute_setting(self)
 
     @cached_property
     def volume(self) -> VolumeStatus:
