@@ -231,7 +231,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     probable_start_days: timedelta
     normal_before_days: timedelta
     recent_start_days: timedelta
-    unlikely_before_days: timedelta
+    acquit_before_days: timedelta
+    attribution_fall_from: Decimal
     suspects_to: Decimal
     weak_suspects_below: Decimal
     weak_suspects_included: Decimal

@@ -57,8 +57,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def sodium(self) -> SodiumView:
         """The series with band, age and trend; an explained fall is not acute (M3)."""
-        corrected = corrected_sodium(self.glucose_pairs, self.limits)
-        view = sodium_view(self.snapshot, self.series, self.limits, corrected)
+        view = sodium_view(self.snapshot, self.series, self.limits, self.corrected)
         if view.acute is not None and self._fall_is_explained():
             return replace(view, acute=None)
         return view
@@ -75,6 +74,11 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     def glucose_pairs(self) -> Mapping[Sample, GlucosePair]:
         """The glucose that belongs to each sodium that has one."""
         return glucose_pairs(self.series.samples, self.readings.all(Analyte.GLUCOSE), self.limits)
+
+    @cached_property
+    def corrected(self) -> Mapping[Sample, Decimal]:
+        """The Katz values of the samples with a glucose high enough to matter (M5)."""
+        return corrected_sodium(self.glucose_pairs, self.limits)
 
     @cached_property
     def glucose(self) -> GlucoseShift | None:
@@ -123,6 +127,12 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
                 break
             first = min(first, sample.at)
         return first
+
+    def fallen_since(self, earlier: Sample) -> Decimal:
+        """By how much the sodium in use is below an earlier one, both corrected for glucose."""
+        now = self.effective_sodium
+        before = self.corrected.get(earlier, earlier.value)
+        return before - (before if now is None else now)
 
     def is_low(self, sample: Sample) -> bool:
         """Whether a measured value is low by the profile."""

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import ConceptSet
-from cds_service.sodium.results import measurable
+from cds_service.sodium.results import Sample, measurable
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import DrugMatch
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
 
-Attribution = Literal["probable", "possible-recent", "possible-chronic", "unlikely"]
+Attribution = Literal["probable", "possible-recent", "possible-chronic", "may-worsen", "unlikely"]
 LIKELIHOOD = ("probable", "possible-recent", "possible-chronic")  # the likeliest first
 ON_HOLD = "on-hold"
 LONGEST_DAYS = Decimal(36500)  # a recorded duration beyond a century must not overflow a date
@@ -38,7 +39,8 @@ class Exposures(Struct, frozen=True, kw_only=True):
     """All active, systemic exposures, sorted by name."""
 
     active: tuple[Exposure, ...] = ()  # every recognised drug, treatment drugs too
-    suspects: tuple[Exposure, ...] = ()  # at most three, best first, "unlikely" left out
+    suspects: tuple[Exposure, ...] = ()  # possible causes, at most three, best first
+    worsening: tuple[Exposure, ...] = ()  # started while sodium was already low (F50)
     on_hold: tuple[DrugMatch, ...] = ()
 
     def of(self, *classes: str) -> tuple[Exposure, ...]:
@@ -66,6 +68,7 @@ def exposures(case: Case) -> Exposures:
     return Exposures(
         active=tuple(active),
         suspects=_suspects(case, active),
+        worsening=tuple(e for e in active if e.attribution == "may-worsen"),
         on_hold=tuple(on_hold.values()),
     )
 
@@ -112,7 +115,7 @@ def _exposure(case: Case, listed: list[tuple[DrugMatch, Order]]) -> Exposure | N
         return None
     since = min([order.begun for order in chain if order.begun is not None], default=None)
     if len(orders) > 1:  # most drugs have one order, which is the chain
-        since = _prolong(chain, orders, since, case.limits.order_chain_days)
+        since = _prolong(chain, orders, since, case.limits)
         chain.sort(key=lambda order: order.begun or case.snapshot.now, reverse=True)
     drug = next(drug for drug, order in listed if order is chain[0])
     return Exposure(
@@ -124,22 +127,30 @@ def _exposure(case: Case, listed: list[tuple[DrugMatch, Order]]) -> Exposure | N
 
 
 def _prolong(
-    chain: list[Order], orders: list[Order], since: datetime | None, longest_gap: timedelta
+    chain: list[Order], orders: list[Order], since: datetime | None, limits: Limits
 ) -> datetime | None:
-    """Adds earlier orders that leave no long gap to a chain, and returns its new start."""
+    """Adds earlier orders that leave no long gap to a chain, and returns its new start (F50)."""
     past = [(order.begun, order) for order in orders if order.begun and order not in chain]
     past.sort(key=lambda pair: pair[0], reverse=True)
     for begin, order in past:
-        if since is not None and _gap(since, begin, order) <= longest_gap:
+        if since is not None and _gap(since, begin, order, limits) <= limits.order_chain_days:
             chain.append(order)
             since = min(since, begin)
     return since
 
 
-def _gap(since: datetime, begin: datetime, order: Order) -> timedelta:
-    """Returns the time without the drug between an earlier order and the start of the chain."""
+def _gap(since: datetime, begin: datetime, order: Order, limits: Limits) -> timedelta:
+    """Returns the time without the drug between an earlier order and the start of the chain.
+
+    An order on hold was not ended. If nothing says how long an order was taken, it counts as long
+    as a prescription that is not renewed: a hospital orders anew what was taken at home (F50).
+    """
+    if order.status == ON_HOLD:
+        return timedelta(0)
     if order.end is not None:
         return since - order.end
+    if order.duration_days is None:
+        return since - begin - limits.stop_unknown_days
     return since - begin - _duration(order)
 
 
@@ -161,7 +172,7 @@ def _raised(chain: list[Order]) -> datetime | None:
 def _attribution(
     case: Case, drug: DrugMatch, since: datetime | None, raised: datetime | None
 ) -> Attribution | None:
-    """Returns how well the start fits the time of the first low sodium of this run (B.0.7)."""
+    """Returns how well the start fits the time at which sodium fell (B.0.7, F8, F50)."""
     limits, first_low = case.limits, case.first_low
     if drug.tier not in case.sets.lowering_tiers or first_low is None:
         return None
@@ -169,22 +180,44 @@ def _attribution(
         return "probable"
     recent = drug.cls in case.sets.any_duration
     if since is not None:
-        if since - first_low >= limits.unlikely_before_days or since > case.snapshot.now:
+        if since > case.snapshot.now:
             return "unlikely"
         if any(start and _fits(case, start, first_low) for start in (since, raised)):
             return "probable"
+        if _already_low(case, since, first_low):
+            return "may-worsen" if drug.tier in case.sets.watched_tiers else "unlikely"
         recent = recent or first_low - since <= limits.recent_start_days
     return "possible-recent" if recent else "possible-chronic"
 
 
 def _fits(case: Case, start: datetime, first_low: datetime) -> bool:
-    """Whether sodium was normal before the start, and low soon after it."""
-    if not timedelta(0) <= first_low - start <= case.limits.probable_start_days:
+    """Whether sodium was normal before the start and low soon after it, or fell far since (F8)."""
+    limits, before = case.limits, _last_before(case, start)
+    if first_low < start:  # the old value may have been borderline: a far fall is still a fall
+        if before is None or case.fallen_since(before) < limits.attribution_fall_from:
+            return False
+        soon = next(s.at for s in case.sodium.samples if s.at >= start) - start
+        return soon <= limits.probable_start_days and start - before.at <= limits.normal_before_days
+    if first_low - start > limits.probable_start_days:
         return False
-    last_before = bisect_right(case.normal_times, start) - 1
-    if last_before < 0:
+    last_normal = bisect_right(case.normal_times, start) - 1
+    if last_normal < 0:
         return False
-    return start - case.normal_times[last_before] <= case.limits.normal_before_days
+    return start - case.normal_times[last_normal] <= limits.normal_before_days
+
+
+def _already_low(case: Case, start: datetime, first_low: datetime) -> bool:
+    """Whether the last sodium before the start was recent, and as low as today's (F8)."""
+    before = _last_before(case, start)
+    if before is None or first_low >= start:
+        return False
+    if start - before.at > case.limits.acquit_before_days:
+        return False
+    return case.fallen_since(before) < case.limits.attribution_fall_from
+
+
+def _last_before(case: Case, start: datetime) -> Sample | None:
+    return next((s for s in reversed(case.sodium.samples) if s.at < start), None)
 
 
 def _suspects(case: Case, active: Iterable[Exposure]) -> tuple[Exposure, ...]:

@@ -153,15 +153,92 @@ def test_time_of_start_and_of_the_first_low_sodium_say_how_likely_a_drug_is_the_
 
 
 @pytest.mark.parametrize(
-    ("low_days_ago", "attribution"), [(17, "unlikely"), (16, "possible-recent")]
+    ("name", "attribution"), [("sertraline", "may-worsen"), ("omeprazole", "unlikely")]
 )
-def test_a_drug_started_a_week_after_the_first_low_sodium_is_unlikely(
-    low_days_ago: int, attribution: str
+@pytest.mark.parametrize(("low_days_ago", "acquits"), [(40, True), (41, False), (10.1, True)])
+def test_f8_a_low_value_acquits_a_drug_only_if_it_was_measured_shortly_before_the_start(
+    name: str, attribution: str, low_days_ago: float, acquits: bool
 ) -> None:
     low = result("sodium", 132, 24 * low_days_ago)
-    found = Story(orders=(order("sertraline", days=10),), results=(low,)).case().exposures
-    assert found.active[0].attribution == attribution
-    assert bool(found.suspects) is (attribution != "unlikely")
+    found = Story(orders=(order(name, days=10),), results=(low,)).case().exposures
+    assert found.active[0].attribution == (attribution if acquits else "possible-recent")
+    named = acquits and attribution == "may-worsen"
+    assert [e.drug.name for e in found.worsening] == ([name] if named else [])
+    assert acquits or name == "omeprazole" or found.suspects == found.active
+
+
+@pytest.mark.parametrize(("latest", "attribution"), [("127.1", "may-worsen"), (127, "probable")])
+def test_f8_a_fall_of_5_after_the_start_is_probable_however_low_the_value_before(
+    latest: str | float, attribution: str
+) -> None:
+    low = result("sodium", 132, 24 * 15)
+    story = Story(sodium=latest, orders=(order("sertraline", days=10),), results=(low,))
+    assert story.case().exposures.active[0].attribution == attribution
+
+
+@pytest.mark.parametrize(("low_days_ago", "is_probable"), [(190, True), (191, False)])
+def test_f8_the_value_before_a_far_fall_is_of_the_half_year_before_the_start(
+    low_days_ago: float, is_probable: bool
+) -> None:
+    low = result("sodium", 135, 24 * low_days_ago)
+    story = Story(sodium=118, orders=(order("sertraline", days=10),), results=(low,))
+    assert (story.case().exposures.active[0].attribution == "probable") is is_probable
+
+
+@pytest.mark.parametrize(("started", "is_probable"), [(30, True), (31, False)])
+def test_f8_sodium_fell_far_within_a_month_of_the_start(started: float, is_probable: bool) -> None:
+    low = result("sodium", 135, 24 * 60)
+    story = Story(
+        sodium=118, sodium_hours=0, orders=(order("sertraline", days=started),), results=(low,)
+    )
+    assert (story.case().exposures.active[0].attribution == "probable") is is_probable
+
+
+def test_f8_a_far_fall_counts_as_corrected_for_glucose() -> None:
+    low = result("sodium", 132, 24 * 15)
+    shifted = (low, result("glucose", 400))
+    story = Story(sodium=126, orders=(order("sertraline", days=10),), results=shifted)
+    assert story.case().exposures.active[0].attribution == "may-worsen"
+
+
+def test_f8_without_a_value_before_the_start_a_drug_is_possible() -> None:
+    later = result("sodium", 133, 24 * 9)
+    story = Story(sodium=126, orders=(order("sertraline", days=10),), results=(later,))
+    assert story.case().exposures.active[0].attribution == "possible-recent"
+
+
+def test_f50_drugs_that_may_worsen_it_are_named_beside_three_suspects() -> None:
+    low = result("sodium", 132, 24 * 3)
+    normal = result("sodium", 140, 24 * 8)
+    story = Story(
+        orders=(
+            order("carbamazepine", days=7),
+            order("sertraline", days=7),
+            order("hydrochlorothiazide", days=7),
+            order("desmopressin", days=1),
+            order("metolazone", days=1),
+        ),
+        results=(low, normal),
+    )
+    found = story.case().exposures
+    assert len(found.suspects) == 3
+    assert [e.drug.name for e in found.worsening] == ["desmopressin", "metolazone"]
+
+
+@pytest.mark.parametrize(
+    ("home", "since"),
+    [
+        (order("sertraline", days=300, status="on-hold"), 300),
+        (order("sertraline", days=121, status="completed"), 121),
+        (order("sertraline", days=122, status="completed"), 1),
+        (order("sertraline", days=300, ended=31, status="stopped"), 300),
+        (order("sertraline", days=300, ended=32, status="stopped"), 1),
+    ],
+)
+def test_f50_a_drug_that_the_hospital_orders_anew_is_the_drug_taken_at_home(
+    home: Order, since: float
+) -> None:
+    assert exposures_of(order("sertraline", days=1), home).active[0].since == ago(days=since)
 
 
 def test_a_low_value_of_an_earlier_illness_does_not_clear_a_drug() -> None:

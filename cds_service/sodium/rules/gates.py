@@ -302,8 +302,12 @@ def glucose_line(key: str, shift: GlucoseShift, *, keep: bool = False) -> Line:
 
 
 def drug_lines(case: Case) -> list[Line]:
-    """Returns each suspect with its start and how likely it is the cause, then what is on hold."""
+    """Returns each suspect with start and likelihood, what may worsen it (F50), what is on hold."""
     lines = [_suspect_line(case, e) for e in case.exposures.suspects if e.attribution]
+    begun = [(e.drug.name, e.since) for e in case.exposures.worsening if e.since]
+    if begun:
+        drugs = ", ".join(f"{drug} ({at(case, since, day_only=True)})" for drug, since in begun)
+        lines.append(line("drug-may-worsen", drugs=drugs, keep=True))
     watched = case.sets.watched_tiers
     held = sorted(drug.name for drug in case.exposures.on_hold if drug.tier in watched)
     if held:

@@ -301,9 +301,10 @@ def _no_stop_because(case: Case) -> str:
 
 
 def review_lines(case: Case, leave_out: Collection[str] = ()) -> list[Line]:
-    """Returns how to review the suspects, without those that should stop (DRUG, S9)."""
+    """Returns how to review what may cause or worsen it, but for what should stop (DRUG, F50)."""
     groups: dict[str, list[str]] = {}
-    for drug in (exposure.drug for exposure in case.exposures.suspects):
+    reviewed = (*case.exposures.suspects, *case.exposures.worsening)
+    for drug in (exposure.drug for exposure in reviewed):
         if drug.name in leave_out:
             continue
         key = "review-need"

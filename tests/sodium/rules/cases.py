@@ -148,8 +148,10 @@ def exposure(
 
 
 def on(*taken: Exposure) -> Exposures:
-    """These drugs, all of them active; those with an attribution are suspects."""
-    return Exposures(active=taken, suspects=tuple(e for e in taken if e.attribution))
+    """These drugs, all of them active: suspects, drugs that may worsen it, and others."""
+    suspected = tuple(e for e in taken if e.attribution not in (None, "may-worsen"))
+    worsening = tuple(e for e in taken if e.attribution == "may-worsen")
+    return Exposures(active=taken, suspects=suspected, worsening=worsening)
 
 
 def volume(status: Volume, *evidence: str, **more: Any) -> VolumeStatus:

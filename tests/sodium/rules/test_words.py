@@ -91,7 +91,10 @@ DRUGS = (
         exposure("oxycodone", "opioid", None),
         exposure("furosemide", "loop", ingredient_count=2),
     ),
-    on(exposure("baclofen", "baclofen", None)),
+    on(
+        exposure("baclofen", "baclofen", None),
+        exposure("desmopressin", "desmopressin", "may-worsen"),
+    ),
 )
 PROBLEMS = (
     (),
