@@ -41,6 +41,16 @@ class UsedTokens:
             raise StoreUnavailable(type(error).__name__) from None
         return taken == 1
 
+    def forget(self, tenant: str, digest: str) -> None:
+        """Makes an identifier new again. Raises StoreUnavailable on an outage."""
+        c = USED_TOKENS.c
+        try:
+            with self._engine.begin() as connection:
+                given_back = sa.delete(USED_TOKENS).where(c.tenant == tenant, c.digest == digest)
+                connection.execute(given_back)
+        except sa.exc.SQLAlchemyError as error:
+            raise StoreUnavailable(type(error).__name__) from None
+
     def _is_time_to_purge(self, now: datetime) -> bool:
         with self._lock:
             due = self._next_purge is None or now >= self._next_purge

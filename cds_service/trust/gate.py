@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from cds_service.errors import Forbidden, TooManyRequests, Unauthorized
 from cds_service.telemetry import log
 from cds_service.trust.client import Client
-from cds_service.trust.jwt import Reason, Refused, prove, read_token, verified_by
+from cds_service.trust.jwt import Proven, Reason, Refused, prove, read_token, verified_by
 from cds_service.trust.keys import KeyCache
 from cds_service.trust.keyset import SANDBOX_JWK, key_set
 from cds_service.trust.registry import Registry
@@ -47,10 +47,11 @@ class Gate(Struct, frozen=True, kw_only=True):
     # The clients whose `aud` differs from ours by a slash; each is logged once in this worker.
     slashes: set[str] = field(default_factory=set)
 
-    def admit(self, request: AccessRequest, now: datetime) -> Client | None:
-        """Returns the proven client, or None if this deployment does not use tokens.
+    def admit(self, request: AccessRequest, now: datetime) -> Proven | None:
+        """Returns who calls, or None if this deployment does not use tokens.
 
-        Raises Unauthorized, Forbidden or TooManyRequests.
+        The token is used up now; `give_back` if the call gets no answer. Raises Unauthorized,
+        Forbidden or TooManyRequests.
         """
         registry = self.registry()
         if not registry.asks_for_tokens:
@@ -77,8 +78,16 @@ class Gate(Struct, frozen=True, kw_only=True):
         if proven.slash and proven.client.name not in self.slashes:
             self.slashes.add(proven.client.name)
             log().warning("audience", client=proven.client.name, reason=_SLASH)
-        self.allow(proven.client, request.service)
-        return proven.client
+        try:
+            self.allow(proven.client, request.service)
+        except TooManyRequests:
+            self.give_back(proven)
+            raise
+        return proven
+
+    def give_back(self, proven: Proven) -> None:
+        """Lets a token be used once more, because its call was not answered (429, 503)."""
+        self.replay.give_back(proven.client.tenant, proven.jti)
 
     def allow(self, client: Client, service: str) -> None:
         """Raises Forbidden or TooManyRequests if a known client may not make this call now."""

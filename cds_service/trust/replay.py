@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
@@ -23,6 +24,9 @@ class TokenStore(Protocol):
 
     def first_use(self, tenant: str, digest: str, expires: datetime, now: datetime) -> bool:
         """Takes this identifier, and returns True if it was new; raises StoreUnavailable."""
+
+    def forget(self, tenant: str, digest: str) -> None:
+        """Makes an identifier new again; raises StoreUnavailable."""
 
 
 class OwnTokens:
@@ -44,6 +48,11 @@ class OwnTokens:
                 return False
             self._used[tenant, digest] = expires
             return True
+
+    def forget(self, tenant: str, digest: str) -> None:
+        """Makes an identifier new again."""
+        with self._lock:
+            self._used.pop((tenant, digest), None)
 
 
 class ReplayGuard:
@@ -74,7 +83,7 @@ class ReplayGuard:
         If the store is down, only this process checks, because a card that is not shown harms more
         than a call that is answered twice. A strict guard raises Overloaded (503) instead.
         """
-        digest = hashlib.sha256(jti.encode("utf-8", "replace")).hexdigest()
+        digest = _digest(jti)
         if not self._own.first_use(tenant, digest, expires, now):
             return False
         if not self.resting:
@@ -86,7 +95,21 @@ class ReplayGuard:
         self.degraded += 1
         metrics.count("cds_replay_degraded")
         if self._strict:
+            self._own.forget(tenant, digest)
             raise Overloaded(
                 "The store of used tokens cannot be reached; try again in a few seconds."
             )
         return True
+
+    def give_back(self, tenant: str, jti: str) -> None:
+        """Makes a token new again, so that a call that got no answer can be sent once more."""
+        digest = _digest(jti)
+        self._own.forget(tenant, digest)
+        if self.resting:
+            return
+        with suppress(StoreUnavailable):  # then the sender needs a new token, as before
+            self._store.forget(tenant, digest)
+
+
+def _digest(jti: str) -> str:
+    return hashlib.sha256(jti.encode("utf-8", "replace")).hexdigest()

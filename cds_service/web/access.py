@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import request
+from flask import Response, g, request
 
 from cds_service import metrics
 from cds_service.trust.client import Client
 from cds_service.trust.gate import AccessRequest
+from cds_service.trust.jwt import Proven
 from cds_service.trust.throttle import address_of
 from cds_service.web.errors import correlation
-from cds_service.web.runtime import Runtime
+from cds_service.web.runtime import Runtime, runtime
 
 if TYPE_CHECKING:
     from granian.rsgi import Scope
 
 DISCOVERY = "/cds-services"
 FEEDBACK = "/feedback"
+_UNANSWERED = frozenset({429, 503})
 
 
 def hook_client(here: Runtime, service: str) -> Client | None:
@@ -51,7 +53,19 @@ def _admit(here: Runtime, service: str, paths: tuple[str, ...]) -> Client | None
             here.settings.proxies,
         ),
     )
-    return here.gate.admit(presented, here.clock())
+    proven = here.gate.admit(presented, here.clock())
+    if proven is None:
+        return None
+    g.token = proven
+    return proven.client
+
+
+def give_back_token(response: Response) -> Response:
+    """Leaves the token of a call without an answer usable, so that its sender can try again."""
+    proven: Proven | None = g.get("token")
+    if proven is not None and response.status_code in _UNANSWERED:
+        runtime().gate.give_back(proven)
+    return response
 
 
 def held_off(here: Runtime, scope: Scope) -> bool:

@@ -22,13 +22,19 @@ from cds_service.telemetry import correlation_id, log
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client, claimed_issuer
 from cds_service.web import call_log
-from cds_service.web.access import discovery_client, feedback_client, hook_client
+from cds_service.web.access import (
+    discovery_client,
+    feedback_client,
+    give_back_token,
+    hook_client,
+)
 from cds_service.web.front import RECEIVED
 from cds_service.web.messages import json_body, raw_body, refuse_by_head, unstored
 from cds_service.web.runtime import Runtime, runtime
 
 blueprint = Blueprint("hooks", __name__)
 blueprint.after_request(call_log.finish)
+blueprint.after_request(give_back_token)
 UNSIGNED = "Not clinically reviewed."
 FEEDBACK_LIMIT = 256_000  # T-65
 _ANSWER_S = 0.06  # kept for rules, cards and sending after the last read (security.md section 4)

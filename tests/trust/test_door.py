@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,11 @@ from werkzeug.test import TestResponse
 
 from cds_service.app import create_app
 from cds_service.demo.stories import Story
+from cds_service.errors import StoreUnavailable
+from cds_service.feedback.inbox import Inbox
 from cds_service.settings import Settings
 from cds_service.telemetry import configure_logging
-from cds_service.trust.throttle import MOST
+from cds_service.trust.throttle import MOST, RateLimit
 from cds_service.web.runtime import runtime_of
 from tests.trust.tokens import AUDIENCE, BASE, VIEW, forged, part, public_jwk, token, written
 
@@ -226,6 +229,46 @@ def test_t50_a_client_that_calls_too_often_gets_429_and_discovery_goes_on(
     assert client.get("/health").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("way", "status"),
+    [("/hyponatremia-patient-view/feedback", 503), ("/hyponatremia-patient-view", 429)],
+)
+def test_a_token_whose_call_got_no_answer_can_be_sent_once_more(
+    door: Door, body: dict[str, Any], way: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = door("rate_limit = 1")
+    same = {"Authorization": f"Bearer {token()}"}
+    with monkeypatch.context() as broken:
+        if status == 503:
+            broken.setattr(Inbox, "keep", _refuses)
+        else:
+            broken.setattr(RateLimit, "admits", lambda *_: False)
+        assert (
+            client.post("/cds-services" + way, json=_sent(way, body), headers=same).status_code
+            == status
+        )
+    again = [
+        client.post("/cds-services" + way, json=_sent(way, body), headers=same).status_code
+        for _ in range(2)
+    ]
+    assert again == [200, 401]
+
+
+def _refuses(*_: object) -> int:
+    raise StoreUnavailable("OperationalError")
+
+
+def _sent(way: str, body: dict[str, Any]) -> dict[str, Any]:
+    if not way.endswith("feedback"):
+        return body
+    card = {
+        "card": str(uuid.uuid4()),
+        "outcome": "overridden",
+        "outcomeTimestamp": "2026-11-21T12:00:00Z",
+    }
+    return {"feedback": [card]}
+
+
 def test_t31_only_what_speaks_against_the_caller_counts_against_its_address(
     door: Door, tmp_path: Path, body: dict[str, Any]
 ) -> None:
@@ -292,6 +335,12 @@ def test_a_browser_may_call_from_the_origins_of_the_registry_only(
             assert "Origin" in answer.headers["Vary"]
 
 
+def noticed(client: FlaskClient) -> None:
+    """Lets the service look at its registry twice: it reads a file that two looks find the same."""
+    for _ in range(2):
+        client.get("/health")
+
+
 def test_a_token_of_a_client_that_was_removed_no_longer_passes(
     door: Door, tmp_path: Path, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,6 +348,7 @@ def test_a_token_of_a_client_that_was_removed_no_longer_passes(
     client = door()
     assert call(client, body, token()).status_code == 200
     (tmp_path / "mercy.json").write_text(json.dumps({"keys": [public_jwk("ES384/2", alg="ES384")]}))
+    noticed(client)
     assert call(client, body, token()).status_code == 401
     assert call(client, body, token("ES384/2")).status_code == 200
 
@@ -315,10 +365,12 @@ def test_a_registry_that_breaks_while_the_service_runs_changes_nothing_and_healt
         sound.replace("mercy.json", "gone.json"),
     ):
         path.write_text(broken)
+        noticed(client)
         assert call(client, body, token()).status_code == 200
         told = client.get("/health").get_json()
         assert told["degraded"] == ["client registry: its file is broken, an older one is in force"]
     path.write_text(sound + 'disabled_rules = ["PV-MILD-SYMP"]\n')
+    noticed(client)
     assert client.get("/health").get_json() == {"status": "ok"}
     topics = [
         card["source"]["topic"]["code"] for card in call(client, body, token()).get_json()["cards"]
@@ -339,6 +391,7 @@ def test_a_browsers_origin_counts_from_the_moment_it_stands_in_the_registry(
         ("[ ]", None),
     ):
         path.write_text(sound + f"cors_origins = {origins}\n")
+        noticed(client)
         assert (
             client.options(PATH, headers=asked).headers.get("Access-Control-Allow-Origin")
             == allowed

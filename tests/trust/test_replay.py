@@ -34,6 +34,11 @@ class Broken:
             raise StoreUnavailable("OperationalError")
         return True
 
+    def forget(self, tenant: str, digest: str) -> None:
+        self.asked += 1
+        if self.down:
+            raise StoreUnavailable("OperationalError")
+
 
 def test_t23_a_token_is_new_once_for_each_client(tmp_path: Path) -> None:
     guard = ReplayGuard(UsedTokens(used_tokens_file(tmp_path)))
@@ -145,6 +150,25 @@ def test_t24_a_strict_deployment_answers_503_instead() -> None:
     with pytest.raises(Overloaded):
         guard.is_new("mercy", "one", SOON, NOW)
     assert guard.degraded == 1
+
+
+def test_a_token_that_a_strict_deployment_could_not_check_is_not_used_up() -> None:
+    store, now = Broken(), [0.0]
+    guard = ReplayGuard(store, strict=True, clock=lambda: now[0])
+    with pytest.raises(Overloaded):
+        guard.is_new("mercy", "one", SOON, NOW)
+    store.down, now[0] = False, 60.0
+    assert guard.is_new("mercy", "one", SOON, NOW)
+    assert not guard.is_new("mercy", "one", SOON, NOW)
+
+
+def test_a_token_that_is_given_back_is_new_once_more_for_all_workers(tmp_path: Path) -> None:
+    table = UsedTokens(used_tokens_file(tmp_path))
+    here, there = ReplayGuard(table), ReplayGuard(table)
+    assert here.is_new("mercy", "one", SOON, NOW)
+    here.give_back("mercy", "one")
+    assert there.is_new("mercy", "one", SOON, NOW)
+    assert not here.is_new("mercy", "one", SOON, NOW)
 
 
 def test_t24_a_database_that_breaks_while_we_run_is_an_outage(tmp_path: Path) -> None:
