@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cds_service.errors import SettingsError
 from cds_service.knowledge.limits import PROFILES
@@ -21,7 +24,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CDS_", frozen=True, extra="ignore")
 
-    mode: Mode = Field("development", description="demo, development or production")
+    mode: Mode = Field("production", description="production, development or demo")
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(
         DEFAULT_PORT, ge=0, le=65535, description="Port to listen on; 0 takes a free one"
@@ -66,8 +69,8 @@ class Settings(BaseSettings):
     explain: bool = Field(
         False, description="Add why, and why not, to every answer as an extension"
     )
-    cors_origins: tuple[str, ...] = Field(
-        (), description="Exact origins that browsers may call from"
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Exact origins that browsers may call from, separated by commas"
     )
     discovery_auth: Literal["open", "required"] = Field(
         "open", description="Whether discovery needs a token too"
@@ -127,6 +130,16 @@ class Settings(BaseSettings):
             raise ValueError(f"use one of {', '.join(PROFILES)}")
         return value
 
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """Reads a list separated by commas; the older form, a JSON list, is read too."""
+        if not isinstance(value, str):
+            return value
+        if value.strip().startswith("["):
+            return json.loads(value)
+        return tuple(filter(None, map(str.strip, value.split(","))))
+
     @property
     def base_url(self) -> str:
         """The public URL without a trailing slash."""
@@ -147,3 +160,14 @@ def settings_from_environment(**overrides: object) -> Settings:
         first = error.errors()[0]
         name = "CDS_" + "_".join(str(part) for part in first["loc"]).upper()
         raise SettingsError(f"{name}: {first['msg']}") from None
+
+
+def unknown_variables(names: Iterable[str]) -> dict[str, str]:
+    """Returns the names that look like settings and are none, each with the setting it is near to.
+
+    They are no reason to stop: an orchestrator adds CDS_SERVICE_HOST and more if it calls the
+    service "cds".
+    """
+    known = [f"CDS_{name.upper()}" for name in Settings.model_fields]
+    unknown = sorted(name for name in names if name.startswith("CDS_") and name not in known)
+    return {name: "".join(get_close_matches(name, known, n=1)) for name in unknown}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic.fields import FieldInfo
 
-from cds_service.settings import Settings
+from cds_service.errors import SettingsError
+from cds_service.settings import Settings, settings_from_environment, unknown_variables
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 
@@ -31,3 +32,31 @@ def test_the_page_lists_every_setting_with_its_default_and_description() -> None
 
 def test_every_setting_has_a_description() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("https://a.example", ("https://a.example",)),
+        ("https://a.example, https://b.example ", ("https://a.example", "https://b.example")),
+        ('["https://a.example"]', ("https://a.example",)),
+        ("", ()),
+    ],
+)
+def test_origins_are_a_list_with_commas(
+    written: str, read: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDS_CORS_ORIGINS", written)
+    assert settings_from_environment().cors_origins == read
+
+
+def test_a_broken_list_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDS_CORS_ORIGINS", "[https://a.example")
+    with pytest.raises(SettingsError, match=r"^CDS_CORS_ORIGINS: "):
+        settings_from_environment()
+
+
+def test_a_misspelt_setting_is_named_with_the_one_that_is_meant() -> None:
+    found = unknown_variables(["CDS_REPLAY_STRICKT", "CDS_MODE", "PATH", "CDS_SERVICE_HOST"])
+    assert found["CDS_REPLAY_STRICKT"] == "CDS_REPLAY_STRICT"
+    assert set(found) == {"CDS_REPLAY_STRICKT", "CDS_SERVICE_HOST"}

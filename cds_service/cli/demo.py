@@ -23,6 +23,7 @@ from cds_service.demo.pages import demo_pages
 from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.settings import DEFAULT_PORT, settings_from_environment
 from cds_service.telemetry import configure_logging
+from cds_service.trust.modes import defaults_of
 from cds_service.trust.registry import Registry
 from cds_service.web.front import Front
 
@@ -120,7 +121,7 @@ def demo(
             for origin in (base, f"http://localhost:{port}")
             for name in SERVERS
         ]
-        registry = Registry.demo(*own, *bases)
+        registry = Registry.demo(*own, *bases, defaults=defaults_of(settings))
         app = create_app(
             settings,
             pages=demo_pages(load_stories(default_fixtures_dir())),

@@ -200,7 +200,7 @@ def registry(base: str, clients_file: Path, key_file: Path) -> None:
     Example:
       cds-service demo registry --fhir-base http://127.0.0.1:8080/fhir \\
         --clients-file clients.toml --key-file ehr.pem
-      CDS_CLIENTS_FILE=clients.toml cds-service serve
+      CDS_MODE=development CDS_CLIENTS_FILE=clients.toml cds-service serve
       cds-service demo call cramps-in-siadh --fhir-base http://127.0.0.1:8080/fhir \\
         --key-file ehr.pem
     """

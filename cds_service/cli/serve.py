@@ -48,8 +48,8 @@ from granian.server.mp import MPServer
 from cds_service import metrics
 from cds_service.app import Foundation, create_app, foundation, front_for, refuse_wrong
 from cds_service.cli.run import HEADER_MS, bound_socket, load_later, tune_collector
-from cds_service.settings import Settings, settings_from_environment
-from cds_service.telemetry import configure_logging
+from cds_service.settings import Settings, settings_from_environment, unknown_variables
+from cds_service.telemetry import configure_logging, log
 from cds_service.web.front import Front
 
 # docs/decisions/0002 gives the reasons.
@@ -80,6 +80,9 @@ def serve(workers: int) -> None:
     """
     configure_logging()
     settings = settings_from_environment()
+    for name, meant in unknown_variables(os.environ).items():
+        reason = f"{name} is no setting; it does nothing."
+        log().warning("unknown-setting", reason=f"{reason} Is {meant} meant?" if meant else reason)
     _base[:] = [foundation(settings)]
     # A wrong configuration stops here, once, instead of in every worker.
     refuse_wrong(settings, _base[0])

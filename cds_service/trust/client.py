@@ -53,6 +53,16 @@ class Credentials(Struct, frozen=True, kw_only=True):
 NO_CREDENTIALS = Credentials()
 
 
+class Defaults(Struct, frozen=True, kw_only=True):
+    """What a client gets that does not say it itself (CDS_PROFILE, CDS_DEADLINE_MS)."""
+
+    profile: str = PROFILES[0]
+    deadline_ms: int = DEFAULT_DEADLINE_MS
+
+
+USUAL = Defaults()
+
+
 class ServerHabits(Struct, frozen=True, kw_only=True):
     """What a client's FHIR server wants otherwise than most, and what the client means by null."""
 
@@ -82,8 +92,8 @@ class Client(Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ()  # the origins of its browser pages
     prefetch_aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # key -> theirs
     extra_sources: tuple[ExtraSource, ...] = ()
-    profile: str = PROFILES[0]
-    deadline_ms: int = DEFAULT_DEADLINE_MS
+    profile: str = USUAL.profile
+    deadline_ms: int = USUAL.deadline_ms
     time_zone: zoneinfo.ZoneInfo | None = None  # None: the offset of the newest result
     explain_missing_data: bool = False  # an info card instead of a 412
     disabled_rules: frozenset[str] = frozenset()

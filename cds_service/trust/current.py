@@ -1,4 +1,8 @@
-"""Keeps the registry in force: clients.toml is read again if it changes, unless it is broken."""
+"""Keeps the registry in force: clients.toml is read again if it changed, unless it is broken.
+
+A file that is being written may be cut at a place where it is sound and lacks half of the clients.
+So a change is read when two looks, a second apart, find the same file.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from cds_service.errors import RegistryError
+from cds_service.trust.client import USUAL, Defaults
 from cds_service.trust.keyset import left_out
 from cds_service.trust.registry import Registry
 
@@ -32,6 +37,7 @@ class CurrentRegistry:
         report: Callable[[str], None],
         allow_http: bool = False,
         need_keys: bool = False,
+        defaults: Defaults = USUAL,
         check: Callable[[Registry], None] = lambda registry: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -41,11 +47,14 @@ class CurrentRegistry:
         """
         self._path = path
         self._report = report
-        self._read = partial(Registry.load, path, allow_http=allow_http, need_keys=need_keys)
+        self._read = partial(
+            Registry.load, path, allow_http=allow_http, need_keys=need_keys, defaults=defaults
+        )
         self._check = check
         self._clock = clock
         self._lock = threading.Lock()
         self._seen = _stamps([path])
+        self._changing: dict[Path, _Stamp] = {}  # what the last look found, if it was new
         self._registry = self._load()
         self._watch_new()
         self._next_look = clock() + LOOK_EVERY_S
@@ -63,6 +72,9 @@ class CurrentRegistry:
         self._next_look = self._clock() + LOOK_EVERY_S
         seen = _stamps(self._seen)
         if seen == self._seen:
+            return
+        if seen != self._changing:
+            self._changing = seen
             return
         # Noted before the file is read: a change during the reading is seen at the next look.
         self._seen = seen

@@ -16,10 +16,10 @@ from cds_service.knowledge.limits import PROFILES
 from cds_service.protocol.limits import CardLimits
 from cds_service.trust.client import (
     DEFAULT_ALGORITHMS,
-    DEFAULT_DEADLINE_MS,
     DEFAULT_RATE,
     Client,
     Credentials,
+    Defaults,
     ExtraSource,
     Indicator,
     ServerHabits,
@@ -63,8 +63,9 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     cors_origins: tuple[str, ...] = ()
     prefetch_aliases: dict[_Key, tuple[_Key, ...]] = {}
     extra_sources: tuple[ExtraSource, ...] = ()
-    profile: str = PROFILES[0]
-    deadline_ms: Annotated[int, msgspec.Meta(ge=300, le=5000)] = DEFAULT_DEADLINE_MS
+    # Without these two, CDS_PROFILE and CDS_DEADLINE_MS count.
+    profile: str = ""
+    deadline_ms: Annotated[int, msgspec.Meta(ge=300, le=5000)] | None = None
     time_zone: str = ""
     explain_missing_data: bool = False
     disabled_rules: tuple[_Name, ...] = ()
@@ -80,10 +81,12 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     rate_limit: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = DEFAULT_RATE
 
 
-def read_client(where: str, name: str, raw: object, *, folder: Path, allow_http: bool) -> Client:
+def read_client(
+    where: str, name: str, raw: object, *, folder: Path, allow_http: bool, defaults: Defaults
+) -> Client:
     """Returns the client that an entry describes; RegistryError names `where` and the key."""
     entry = converted(where, raw, Entry)
-    if entry.profile not in PROFILES:
+    if entry.profile and entry.profile not in PROFILES:
         raise RegistryError(f"{where}.profile: must be one of {', '.join(PROFILES)}.")
     return Client(
         name=name,
@@ -98,8 +101,8 @@ def read_client(where: str, name: str, raw: object, *, folder: Path, allow_http:
         cors_origins=_origins(f"{where}.cors_origins", entry.cors_origins, allow_http),
         prefetch_aliases=MappingProxyType(entry.prefetch_aliases),
         extra_sources=entry.extra_sources,
-        profile=entry.profile,
-        deadline_ms=entry.deadline_ms,
+        profile=entry.profile or defaults.profile,
+        deadline_ms=entry.deadline_ms or defaults.deadline_ms,
         time_zone=_zone(where, entry.time_zone),
         explain_missing_data=entry.explain_missing_data,
         disabled_rules=frozenset(entry.disabled_rules),

@@ -9,6 +9,7 @@ from functools import partial
 from cds_service.errors import RegistryError, SettingsError
 from cds_service.settings import Settings
 from cds_service.telemetry import log
+from cds_service.trust.client import Defaults
 from cds_service.trust.current import CurrentRegistry
 from cds_service.trust.guard import canonical_base
 from cds_service.trust.registry import Registry
@@ -55,7 +56,8 @@ def _refusals(settings: Settings) -> tuple[tuple[bool, str], ...]:
     return (
         (
             no_clients,
-            "CDS_CLIENTS_FILE: production needs the registry of CDS clients, with their keys",
+            "CDS_CLIENTS_FILE: production (the default of CDS_MODE) needs the registry of CDS "
+            "clients, with their keys",
         ),
         (
             not _is_https(settings.public_url),
@@ -95,14 +97,20 @@ def registry_of(settings: Settings, rules: Iterable[str]) -> Callable[[], Regist
     `rules` are those of hooks/, which `disabled_rules` may name.
     """
     if settings.clients_file is None:
-        return Registry.empty
+        return partial(Registry.empty, defaults_of(settings))
     return CurrentRegistry(
         settings.clients_file,
         report=lambda text: log().warning("registry", reason=text),
         check=partial(refuse_unknown_rules, rules=frozenset(rules)),
         allow_http=settings.mode != "production",
         need_keys=settings.mode == "production",
+        defaults=defaults_of(settings),
     ).current
+
+
+def defaults_of(settings: Settings) -> Defaults:
+    """Returns what clients get that do not say it themselves."""
+    return Defaults(profile=settings.profile, deadline_ms=settings.deadline_ms)
 
 
 def refuse_unknown_rules(registry: Registry, rules: Iterable[str]) -> None:

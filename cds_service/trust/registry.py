@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,15 @@ from msgspec.structs import replace
 
 from cds_service.errors import BadRequest, RegistryError
 from cds_service.protocol.wire import decode
-from cds_service.trust.client import DEFAULT_DEADLINE_MS, UNNAMED, Client, Credentials, ExtraSource
+from cds_service.trust.client import (
+    DEFAULT_DEADLINE_MS,
+    UNNAMED,
+    USUAL,
+    Client,
+    Credentials,
+    Defaults,
+    ExtraSource,
+)
 from cds_service.trust.entry import SANDBOX_ISSUER, converted, read_base, read_client
 from cds_service.trust.guard import canonical_base
 
@@ -32,6 +41,8 @@ __all__ = [
 
 _LONGEST_TOKEN = 8192  # T-28
 _PARTS_OF_A_TOKEN = 3
+_LARGEST_BYTES = 4_000_000
+_NO_CLIENT = "holds no client; add one with 'cds-service client add'."
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,12 +62,12 @@ class Registry(Struct, frozen=True, kw_only=True):
     outdated: bool = False  # the file has changed since, and is broken
 
     @classmethod
-    def empty(cls) -> Registry:
+    def empty(cls, defaults: Defaults = USUAL) -> Registry:
         """Returns a registry without clients: calls are anonymous and no record is read live."""
-        return cls()
+        return cls(anonymous=_anonymous(defaults))
 
     @classmethod
-    def demo(cls, *bases: str) -> Registry:
+    def demo(cls, *bases: str, defaults: Defaults = USUAL) -> Registry:
         """Returns the demo's registry: anonymous callers, and the FHIR servers of `bases`.
 
         `bases` are the demo's own server and those of --fhir-base. Raises RegistryError for a
@@ -70,6 +81,8 @@ class Registry(Struct, frozen=True, kw_only=True):
             suppression=False,
             rate_limit=0,
             refusal=UNNAMED,
+            profile=defaults.profile,
+            deadline_ms=defaults.deadline_ms,
         )
         sandbox = replace(visitor, issuer=SANDBOX_ISSUER, explain_missing_data=True)
         return cls(
@@ -77,19 +90,23 @@ class Registry(Struct, frozen=True, kw_only=True):
         )
 
     @classmethod
-    def load(cls, path: Path, *, allow_http: bool = False, need_keys: bool = False) -> Registry:
+    def load(
+        cls,
+        path: Path,
+        *,
+        allow_http: bool = False,
+        need_keys: bool = False,
+        defaults: Defaults = USUAL,
+    ) -> Registry:
         """Reads clients.toml; RegistryError names the file, the client and the key.
 
-        With `need_keys` (production) there must be a client, and each must be able to prove who it
-        is.
+        There must be a client, because a service without one would take every call. With
+        `need_keys` (production) each client must be able to prove who it is. `defaults` is for
+        clients that name no profile or deadline, and for anonymous ones.
         """
-        try:
-            raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise RegistryError(f"{path.name}: cannot be read ({type(error).__name__}).") from None
-        except tomllib.TOMLDecodeError as error:
-            raise RegistryError(f"{path.name}: {error}") from None
-        entries = converted(path.name, raw, _File).clients
+        entries = converted(path.name, _parsed(path), _File).clients
+        if not entries:
+            raise RegistryError(f"{path.name}: {_NO_CLIENT}")
         clients = tuple(
             read_client(
                 f"{path.name}: clients.{name}",
@@ -97,6 +114,7 @@ class Registry(Struct, frozen=True, kw_only=True):
                 entry,
                 folder=path.parent,
                 allow_http=allow_http,
+                defaults=defaults,
             )
             for name, entry in entries.items()
         )
@@ -105,7 +123,8 @@ class Registry(Struct, frozen=True, kw_only=True):
         if need_keys:
             _refuse_unproven(path.name, clients)
         named = [entry.get("jwks_file") for entry in entries.values() if isinstance(entry, dict)]
-        return cls(clients=clients, files=tuple(path.parent / name for name in named if name))
+        files = tuple(path.parent / name for name in named if name)
+        return cls(clients=clients, anonymous=_anonymous(defaults), files=files)
 
     @property
     def cors_origins(self) -> tuple[str, ...]:
@@ -170,6 +189,28 @@ def claimed_issuer(authorization: str | None) -> str | None:
     return issuer if isinstance(issuer, str) else None
 
 
+def _anonymous(defaults: Defaults) -> Client:
+    return replace(_STRANGER, profile=defaults.profile, deadline_ms=defaults.deadline_ms)
+
+
+def _parsed(path: Path) -> object:
+    """Returns the content of a TOML file; RegistryError if it is none that can be read at once."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            # A pipe or a device would hold this thread until its writer comes.
+            raise RegistryError(f"{path.name}: is not a regular file.")
+        if status.st_size > _LARGEST_BYTES:
+            raise RegistryError(f"{path.name}: is larger than {_LARGEST_BYTES:,} bytes.")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RegistryError(f"{path.name}: cannot be read ({type(error).__name__}).") from None
+    except RecursionError:
+        raise RegistryError(f"{path.name}: is nested too deeply.") from None
+    except ValueError as error:  # no TOML, or a number with thousands of digits
+        raise RegistryError(f"{path.name}: {error}") from None
+
+
 def _refuse_shared_bases(where: str, clients: tuple[Client, ...]) -> None:
     """Raises RegistryError if two clients have one FHIR base and one issuer."""
     seen: dict[tuple[str, str], str] = {}
@@ -199,9 +240,7 @@ def _refuse_shared_issuers(where: str, clients: tuple[Client, ...]) -> None:
 
 
 def _refuse_unproven(where: str, clients: tuple[Client, ...]) -> None:
-    """Raises RegistryError if there is no client, or one that cannot prove who it is."""
-    if not clients:
-        raise RegistryError(f"{where}: holds no client; add one with 'cds-service client add'.")
+    """Raises RegistryError if a client cannot prove who it is."""
     for client in clients:
         if not client.credentials.usable:
             raise RegistryError(

@@ -203,7 +203,10 @@ def test_a_key_that_is_left_out_is_shown_and_so_is_a_slash_of_the_audience(regis
     assert "slash at the end" in result.output
 
 
-def test_a_client_without_keys_or_with_unreachable_keys_does_not_pass(registry: Path) -> None:
+def test_a_client_without_keys_or_with_unreachable_keys_does_not_pass(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDS_MODE", "development")  # production does not take it at all
     registry.write_text(
         '[clients.a]\n[clients.b]\nissuer = "x"\njwks_url = "http://127.0.0.1:9/jwks"\n'
     )

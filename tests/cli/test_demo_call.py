@@ -41,6 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, records: FhirStore) -> Path
 def service(folder: Path) -> Iterator[str]:
     port = free_port("127.0.0.1")
     environment = {
+        "CDS_MODE": "development",
         "CDS_CLIENTS_FILE": f"{folder}/clients.toml",
         "CDS_DATA_DIR": f"{folder}/data",
         "CDS_PORT": str(port),

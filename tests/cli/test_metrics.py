@@ -83,6 +83,7 @@ def test_a_port_that_is_taken_names_the_variable_to_change(
     (tmp_path / "clients.toml").write_text("[clients.mercy]\n")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for name, value in {
+            "CDS_MODE": "development",
             "CDS_CLIENTS_FILE": f"{tmp_path}/clients.toml",
             "CDS_DATA_DIR": str(tmp_path),
             "CDS_PORT": str(free_port("127.0.0.1")),
