@@ -34,7 +34,7 @@ RUN --mount=type=bind,from=build,source=/opt/venv,target=/opt/venv \
     useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin cds \
     && install -d -o cds -g cds -m 0750 /data /registry /ehr /tls \
     && PATH=/opt/venv/bin:$PATH python -c "import cds_service.cli.serve, cds_service.cli.demo, psycopg; \
-       from cds_service.records import r4b; r4b.load_for_stops(); from cds_service.web import chart"
+       from cds_service.orders import r4b; r4b.load_for_stops(); from cds_service.demo import chart"
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     CDS_DATA_DIR=/data CDS_HOST=0.0.0.0 CDS_PORT=8642

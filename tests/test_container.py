@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +148,19 @@ def test_ports_are_open_to_this_machine_only(name: str) -> None:
 @pytest.mark.parametrize("name", services())
 def test_an_image_of_others_is_pinned_by_tag(name: str) -> None:
     assert re.fullmatch(r"[a-z/-]+:(local|v?\d[\w.-]*)", services()[name]["image"])
+
+
+def test_what_the_image_imports_while_it_is_built_is_there() -> None:
+    programs = re.findall(r'python -c "([^"]*)"', " ".join(rest for _, rest in stages()[-1]))
+    assert len(programs) == 1
+    done = subprocess.run([sys.executable, "-c", programs[0]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_image_alone_is_in_production_mode() -> None:
+    chosen = " ".join(rest for name, rest in stages()[-1] if name == "ENV")
+    assert "CDS_MODE" not in chosen
+    assert Settings.model_fields["mode"].default == "production"
 
 
 def test_nothing_but_the_service_reaches_the_database() -> None:
