@@ -47,6 +47,7 @@ from granian.server.mp import MPServer
 
 from cds_service import metrics
 from cds_service.app import Foundation, create_app, foundation, front_for, refuse_wrong
+from cds_service.cli.process import Lifeline, forbid_core_dumps
 from cds_service.cli.run import HEADER_MS, bound_socket, load_later, tune_collector
 from cds_service.settings import Settings, settings_from_environment, unknown_variables
 from cds_service.telemetry import configure_logging, log
@@ -79,6 +80,7 @@ def serve(workers: int) -> None:
     it prints one line and ends with exit code 78.
     """
     configure_logging()
+    forbid_core_dumps()
     settings = settings_from_environment()
     for name, meant in unknown_variables(os.environ).items():
         reason = f"{name} is no setting; it does nothing."
@@ -106,7 +108,9 @@ def _metrics(settings: Settings) -> Iterator[None]:
 
 
 def _serve(settings: Settings, workers: int, listener: socket.socket) -> None:
-    load = partial(make_worker, listener.fileno())
+    # A worker that was spawned would not inherit the pipe.
+    lifeline = Lifeline() if sys.platform == "linux" else None
+    load = partial(make_worker, listener.fileno(), lifeline)
     gc.freeze()  # a worker's collector would write to every page that it shares with this process
     Server(
         listener,
@@ -128,13 +132,13 @@ def _serve(settings: Settings, workers: int, listener: socket.socket) -> None:
     ).serve(target_loader=load, wrap_loader=False)  # type: ignore[arg-type]  # an RSGI object need not be callable
 
 
-def make_worker(listener: int) -> Worker:
+def make_worker(listener: int, lifeline: Lifeline | None = None) -> Worker:
     """Returns one worker's application; the server calls it in the worker's process."""
     configure_logging()
     settings = settings_from_environment()
     front = front_for(create_app(settings, base=_base[0] if _base else None), settings)
     tune_collector()
-    return Worker(front, listener, settings.drain_seconds, _IDLE_S)
+    return Worker(front, listener, settings.drain_seconds, _IDLE_S, lifeline)
 
 
 class _PolledEvent(threading.Event):
@@ -196,13 +200,24 @@ class Server(MPServer):
 class Worker:
     """A worker is a front in a process of its own that answers the signals of `Server`."""
 
-    def __init__(self, front: Front, listener: int, drain_s: float, idle_s: float) -> None:
-        """`listener` is a descriptor; granian closes a connection that is silent for `idle_s`."""
+    def __init__(
+        self,
+        front: Front,
+        listener: int,
+        drain_s: float,
+        idle_s: float,
+        lifeline: Lifeline | None = None,
+    ) -> None:
+        """`listener` is a descriptor; granian closes a connection that is silent for `idle_s`.
+
+        The worker stops when the other end of the lifeline is gone.
+        """
         self.__rsgi__ = front.__rsgi__
         self._front = front
         self._listener = listener
         self._drain_s = drain_s
         self._idle_s = idle_s
+        self._lifeline = lifeline
         self._closing_since = 0.0
         self._leaving = False
 
@@ -210,6 +225,8 @@ class Worker:
         """Takes SIGTERM over from granian, which keeps SIGINT."""
         self._front.__rsgi_init__(loop)
         load_later(loop)
+        if self._lifeline is not None:
+            self._lifeline.watch(loop, partial(self._stop_orphaned, loop))
         if not self._drain_s or sys.platform != "linux":
             return
         loop.add_signal_handler(signal.SIGUSR1, self._announce)
@@ -239,6 +256,11 @@ class Worker:
         _accept_no_more(self._listener)
         rest_s = self._closing_since + self._idle_s - time.monotonic()
         loop.call_later(max(_FIRST_REQUEST_S, rest_s), self._stop)
+
+    def _stop_orphaned(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Stops as usual, but without a parent that would end a call that hangs."""
+        loop.call_later(STOP_S, os._exit, 1)
+        self._stop()
 
     def _stop(self) -> None:
         self._leaving = True  # from here on the listener is granian's to close

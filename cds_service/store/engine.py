@@ -16,9 +16,10 @@ from typing import Literal
 import sqlalchemy as sa
 
 from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.store.files import WatchedFile, file_of, make_private
 from cds_service.store.schema import is_usable, known_revisions, migrate, revision
 
-Problem = Literal["", "unreachable", "wrong schema", "does not take writes"]
+Problem = Literal["", "unreachable", "wrong schema", "does not take writes", "its file is gone"]
 BEHIND = "the schema of the database is not this release's; run `cds-service db upgrade`"
 FOREIGN = "the schema of the database is not of this service"
 
@@ -37,6 +38,7 @@ _WIRE_LIMITS = {
 _BUSY_MS = 5000
 _MS = 1000
 _WAL_PAUSE_S = 0.02
+_LARGEST_WAL_BYTES = 64_000_000  # what a checkpoint leaves of a log that grew beyond it
 _STATEMENT_LIMIT = "-c statement_timeout=5000"
 
 
@@ -51,6 +53,7 @@ class Database:
         self.engine = engine
         self.problem: Problem = ""
         self._schema_seen = False
+        self._file = WatchedFile(engine)
         self._lock = threading.Lock()
 
     @property
@@ -65,6 +68,7 @@ class Database:
         Raises StoreUnavailable (503) if the database cannot do the work now, and RowRefused if it
         never will.
         """
+        self._look_at_file()
         try:
             with self.engine.begin() as connection:
                 self._look_at_schema(connection)
@@ -105,6 +109,18 @@ class Database:
         """Leaves the connections to the parent; a process calls this after it was forked."""
         self.engine.dispose(close=False)
 
+    def _look_at_file(self) -> None:
+        """Opens a file that was put in the place of ours; refuses to write if there is no file."""
+        if not self._file.is_another:
+            return
+        self.engine.dispose()
+        self._schema_seen = False
+        if self._file.is_gone:
+            # Connecting would make a new and empty file.
+            self.problem = "its file is gone"
+            raise StoreUnavailable("FileGone")
+        self._file.accept()
+
     def _look_at_schema(self, connection: sa.Connection) -> None:
         """Checks the schema once, because a server that was down at the start may hold another."""
         if self._schema_seen:
@@ -122,7 +138,10 @@ def open_database(url: str) -> Database:
     Raises SettingsError for a PostgreSQL database with another schema, and for a database that
     cannot be opened at all. If a PostgreSQL server does not answer now, `problem` is set.
     """
-    database = Database(make_engine(url))
+    engine = make_engine(url)
+    if path := file_of(engine):
+        _keep_private(path)
+    database = Database(engine)
     if database.is_sqlite:
         upgrade(database.engine)
         return database
@@ -136,6 +155,15 @@ def open_database(url: str) -> Database:
     finally:
         database.engine.dispose()  # the workers open connections of their own
     return database
+
+
+def _keep_private(path: Path) -> None:
+    try:
+        make_private(path)
+    except OSError as error:
+        raise SettingsError(
+            f"CDS_DATABASE_URL: the file cannot be opened ({type(error).__name__})"
+        ) from None
 
 
 def make_engine(url: str, *, patient: bool = False) -> sa.Engine:
@@ -171,6 +199,7 @@ def prepare_connections(engine: sa.Engine, *, busy_ms: int, synchronous: str) ->
     def prepare(connection: sqlite3.Connection, _: object) -> None:
         connection.execute(f"PRAGMA busy_timeout={busy_ms}")
         _switch_to_wal(connection, time.monotonic() + busy_ms / _MS)
+        connection.execute(f"PRAGMA journal_size_limit={_LARGEST_WAL_BYTES}")
         connection.execute(f"PRAGMA synchronous={synchronous}")
 
     sa.event.listen(engine, "connect", prepare)

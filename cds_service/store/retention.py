@@ -41,13 +41,15 @@ _TIMES = {"issued": ISSUED.c.issued_at, "feedback": FEEDBACK.c.received_at, "aud
 
 def prune(database: Database, cutoffs: Cutoffs) -> dict[str, int]:
     """Deletes older rows and returns their number by table; daily counts (TALLY) stay."""
-    return {
+    deleted = {
         "comments": _drop_comments(database, cutoffs.comments),
         "feedback": _delete(database, FEEDBACK, FEEDBACK.c.received_at, cutoffs.feedback),
         "issued": _delete(database, ISSUED, ISSUED.c.issued_at, cutoffs.issued),
         "audit": _delete(database, AUDIT, AUDIT.c.at, cutoffs.audit),
         "replay": _delete(database, USED_TOKENS, USED_TOKENS.c.expires, cutoffs.tokens),
     }
+    _empty_the_log(database)
+    return deleted
 
 
 def contents(database: Database) -> Contents:
@@ -98,6 +100,14 @@ def _drop_comments(database: Database, before: datetime) -> int:
         return len(rows)
 
     return _in_batches(database, drop_some)
+
+
+def _empty_the_log(database: Database) -> None:
+    """Writes SQLite's log into the file and cuts it, because it would keep its largest size."""
+    if not database.is_sqlite:
+        return
+    with database.looking() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _in_batches(database: Database, step: Callable[[sa.Connection], int]) -> int:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from cds_service.errors import SettingsError, StoreUnavailable
 from cds_service.store.engine import prepare_connections
+from cds_service.store.files import WatchedFile, make_private
 from cds_service.store.statements import insert_new
 from cds_service.store.tables import USED_TOKENS
 
@@ -23,6 +24,7 @@ class UsedTokens:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._file = WatchedFile(engine)
         self._lock = threading.Lock()
         self._next_purge: datetime | None = None
 
@@ -32,6 +34,8 @@ class UsedTokens:
         Raises StoreUnavailable on an outage.
         """
         row = {"tenant": tenant, "digest": digest, "expires": expires}
+        if self._file.is_another:
+            raise StoreUnavailable("FileGone")  # the other workers may write into another file
         try:
             with self._engine.begin() as connection:
                 if self._is_time_to_purge(now):
@@ -62,6 +66,7 @@ class UsedTokens:
 def used_tokens_file(folder: Path) -> sa.Engine:
     """Opens an SQLite file for used tokens only, because they are written far more often."""
     folder.mkdir(parents=True, exist_ok=True)
+    _keep_private(folder / _FILE)
     engine = sa.create_engine(f"sqlite:///{folder / _FILE}")
     # A power cut may forget the tokens of the last second; no call waits for the disk.
     prepare_connections(engine, busy_ms=_BUSY_MS, synchronous="NORMAL")
@@ -76,3 +81,12 @@ def used_tokens_file(folder: Path) -> sa.Engine:
             f"CDS_DATA_DIR: {_FILE} cannot be made ({type(error).__name__})"
         ) from None
     return engine
+
+
+def _keep_private(path: Path) -> None:
+    try:
+        make_private(path)
+    except OSError as error:
+        raise SettingsError(
+            f"CDS_DATA_DIR: {path.name} cannot be made ({type(error).__name__})"
+        ) from None

@@ -19,7 +19,7 @@ from cds_service.store import schema
 from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
 from cds_service.store.recorder import insert_calls
 from cds_service.store.schema import known_revisions, newest_revision, revision
-from cds_service.store.tables import METADATA
+from cds_service.store.tables import AUDIT, METADATA
 from tests.databases import Server
 from tests.store.test_recorder import a_call
 
@@ -30,6 +30,60 @@ def test_sqlite_needs_no_set_up(tmp_path: Path) -> None:
         assert revision(connection) == newest_revision()
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     database.engine.dispose()
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {path.name: path for path in folder.iterdir()}
+
+
+def test_a_file_that_others_could_read_is_closed_to_them_at_the_start(tmp_path: Path) -> None:
+    open_database(sqlite_url(tmp_path)).close()
+    for file in _files(tmp_path).values():
+        file.chmod(0o644)
+    database = open_database(sqlite_url(tmp_path))
+    assert database.ping()
+    open_to_others = {name for name, f in _files(tmp_path).items() if f.stat().st_mode & 0o077}
+    assert open_to_others == set()
+    database.close()
+
+
+def test_a_database_whose_file_was_deleted_takes_nothing_and_says_so(tmp_path: Path) -> None:
+    database = open_database(sqlite_url(tmp_path))
+    assert database.ping()
+    for file in _files(tmp_path).values():
+        file.unlink()
+    with pytest.raises(StoreUnavailable), database.transaction():
+        pass
+    assert database.problem == "its file is gone"
+    assert not _files(tmp_path), "an empty file in its place would hide the loss"
+    assert not database.ping()
+
+
+def test_a_file_put_in_the_place_of_ours_is_the_one_that_is_used(tmp_path: Path) -> None:
+    database = open_database(sqlite_url(tmp_path / "here"))
+    with database.transaction() as connection:
+        insert_calls(connection, [a_call("before")])
+    backup = open_database(sqlite_url(tmp_path / "there"))
+    backup.close()
+    for file in _files(tmp_path / "here").values():
+        file.unlink()
+    for name, file in _files(tmp_path / "there").items():
+        file.rename(tmp_path / "here" / name)
+    with database.transaction() as connection:
+        insert_calls(connection, [a_call("after")])
+    assert database.problem == ""
+    with open_database(sqlite_url(tmp_path / "here")).looking() as connection:
+        assert connection.execute(sa.select(AUDIT.c.call)).scalars().all() == ["after"]
+
+
+def test_a_foreign_file_in_the_place_of_ours_is_not_written_to(tmp_path: Path) -> None:
+    database = open_database(sqlite_url(tmp_path))
+    assert database.ping()
+    for file in _files(tmp_path).values():
+        file.unlink()
+    (tmp_path / "hyponatremia-cds.db").touch()
+    assert not database.ping()
+    assert database.problem == "wrong schema"
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
 
-from cds_service.store.engine import Database
+from cds_service.store.engine import Database, open_database, sqlite_url
 from cds_service.store.feedback import FeedbackRow, FeedbackTable
 from cds_service.store.retention import Cutoffs, contents, prune
 from cds_service.store.tables import FEEDBACK, TALLY
@@ -60,17 +61,20 @@ def test_comments_go_first_and_only_that_there_was_one_stays(database: Database)
     assert kept == {"old": {"commented": True}, "new": {"comment": "see note"}}
 
 
-def test_a_deleted_comment_is_gone_from_the_file(tmp_path: object) -> None:
-    from pathlib import Path
-
-    from cds_service.store.engine import open_database
-
+def test_a_deleted_comment_is_gone_from_the_file(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path}/one.db")
     FeedbackTable(database).add([a_feedback("old", 91, "SENTINEL-COMMENT")])
     prune(database, cutoffs(comments=90))
     with database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     database.engine.dispose()
-    assert b"SENTINEL-COMMENT" not in b"".join(
-        p.read_bytes() for p in Path(str(tmp_path)).glob("one.db*")
-    )
+    assert b"SENTINEL-COMMENT" not in b"".join(p.read_bytes() for p in tmp_path.glob("one.db*"))
+
+
+def test_after_a_large_prune_the_log_of_sqlite_is_small_again(tmp_path: Path) -> None:
+    database = open_database(sqlite_url(tmp_path))
+    fill(database, "mercy", cards=5000, answers=5000, until=NOW, days=300)
+    prune(database, cutoffs(issued=1, feedback=1))
+    log = tmp_path / "hyponatremia-cds.db-wal"
+    assert log.stat().st_size == 0
+    database.close()

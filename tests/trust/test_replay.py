@@ -181,6 +181,15 @@ def test_t24_a_database_that_breaks_while_we_run_is_an_outage(tmp_path: Path) ->
     assert guard.degraded == 1
 
 
+def test_t24_a_file_of_tokens_that_was_deleted_is_an_outage(tmp_path: Path) -> None:
+    guard = ReplayGuard(UsedTokens(used_tokens_file(tmp_path)))
+    assert guard.is_new("mercy", "one", SOON, NOW)
+    (tmp_path / "replay.db").unlink()
+    assert guard.is_new("mercy", "two", SOON, NOW)
+    assert guard.resting
+    assert not guard.is_new("mercy", "one", SOON, NOW)
+
+
 def test_what_this_process_remembers_is_bounded() -> None:
     own = OwnTokens(most=10)
     assert all(own.first_use("mercy", str(n), SOON, NOW) for n in range(100))

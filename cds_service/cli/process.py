@@ -1,0 +1,49 @@
+"""A process of `serve` writes no core dump, and does not live on without its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import resource
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
+
+
+def forbid_core_dumps() -> None:
+    """Keeps this process and its children from ever writing their memory, with records, to a disk.
+
+    On Linux no other process of the same user can read that memory either.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+class Lifeline:
+    """A pipe that only the parent holds open, so that its children see its end.
+
+    A parent that is killed cannot tell its workers to stop; they would go on, and hold the port.
+    """
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+
+    def watch(self, loop: asyncio.AbstractEventLoop, orphaned: Callable[[], object]) -> None:
+        """Calls `orphaned` in a child when the parent is gone; a child calls this once."""
+        os.close(self._write)
+
+        def look() -> None:
+            loop.remove_reader(self._read)
+            orphaned()
+
+        loop.add_reader(self._read, look)
+
+    def close(self) -> None:
+        """Lets go of the pipe."""
+        for descriptor in (self._read, self._write):
+            with suppress(OSError):
+                os.close(descriptor)
