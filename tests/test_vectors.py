@@ -218,8 +218,8 @@ B6 = [
         "14",
         sodium("124"),
         lab("glucose", "400"),
-        cards="sodiumModerate warning",
-        says=("124 mmol/L", "128.8", "131.2"),
+        cards="glucoseShift warning",  # F14
+        says=("Sodium 124", "128.8", "131.2"),
     ),
     view(
         "15",

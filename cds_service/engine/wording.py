@@ -40,6 +40,11 @@ def number(value: Decimal, edges: Collection[Decimal] = ()) -> str:
     return _plain(written)
 
 
+def glucose_corrected(corrected: Decimal, measured: str, edges: Collection[Decimal] = ()) -> str:
+    """Returns a sodium with what was done to it: "118 (glucose-corrected, measured 110)" (F41)."""
+    return f"{number(corrected, edges)} (glucose-corrected, measured {measured})"
+
+
 def _side(value: Decimal, edge: Decimal) -> int:
     return (value > edge) - (value < edge)
 

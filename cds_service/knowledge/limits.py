@@ -145,6 +145,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     glucose_pair_minutes: timedelta
     glucose_loose_hours: timedelta
     glucose_fall_from: Decimal
+    glucose_neighbor_hours: timedelta
+    glucose_spike_ratio: Decimal
+    glucose_spike_hours: timedelta
+    glucose_spike_above: Decimal
+    glucose_spike_neighbors_below: Decimal
+    glucose_crisis_from: Decimal
     pseudo_osmolality_from: Decimal
     pseudo_osmolality_hours: timedelta
     bun_per_osmole: Decimal

@@ -12,7 +12,7 @@ from msgspec import Struct
 from cds_service.engine.wording import number
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Analyte, DrugName, Problem
-from cds_service.sodium.results import Band, Reading, Sample, band_of
+from cds_service.sodium.results import Band, Reading, Sample, band_of, drawn
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
@@ -62,9 +62,11 @@ def glucose_pairs(
     """Returns the glucose of each sodium that has one.
 
     It is of the same specimen, else within 60 min, else within 4 h (a loose pair). A lower bound
-    ("> 600") is used as the value, because the true shift is larger.
+    ("> 600") is used as the value, because the true shift is larger. A contaminated glucose
+    corrects nothing (F41).
     """
-    known = [reading for reading in glucose if not reading.comparator.startswith("<")]
+    readings = [reading for reading in glucose if not reading.comparator.startswith("<")]
+    known = [r for r in readings if not _contaminated(r, readings, limits)]
     if not known:
         return {}
     pairs = {}
@@ -74,6 +76,29 @@ def glucose_pairs(
             loose = not _close(sample, best, limits.glucose_pair_minutes)
             pairs[sample] = GlucosePair(glucose=best.value, at=best.at, loose=loose)
     return pairs
+
+
+def _contaminated(reading: Reading, readings: Iterable[Reading], limits: Limits) -> bool:
+    """Whether a glucose is far above the ones before and after it, as from an infusion (F41)."""
+    if reading.day_only:
+        return False
+    others = [r for r in readings if not r.day_only]
+
+    def neighbors(window: timedelta) -> list[Decimal]:
+        before = [r for r in others if timedelta(0) < reading.at - r.at <= window]
+        after = [r for r in others if timedelta(0) < r.at - reading.at <= window]
+        if not before or not after:
+            return []
+        at = [max(before, key=drawn).at, min(after, key=drawn).at]
+        return [r.value for r in others if r.at in at]
+
+    near = neighbors(limits.glucose_neighbor_hours)
+    if near and reading.value > limits.glucose_spike_ratio * max(near):
+        return True
+    around = neighbors(limits.glucose_spike_hours)
+    if not around or reading.value <= limits.glucose_spike_above:
+        return False
+    return max(around) < limits.glucose_spike_neighbors_below
 
 
 def corrected_sodium(pairs: Mapping[Sample, GlucosePair], limits: Limits) -> dict[Sample, Decimal]:

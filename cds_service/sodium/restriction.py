@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.engine.finding import Line
-from cds_service.engine.wording import number
+from cds_service.engine.wording import glucose_corrected, number
 from cds_service.knowledge.names import Analyte
 from cds_service.sodium.exposure import taken_within
 from cds_service.sodium.results import Band, Freshness, Reading, measurable
@@ -185,7 +185,10 @@ def _by_sodium(case: Case) -> Iterator[Line]:
             yield Line(key)
     edge = limits.restriction_near_normal_from
     if value is not None and value >= edge:
-        yield Line("withheld-near-normal", {"value": number(value, (edge,))})
+        shown, latest = number(value, (edge,)), case.sodium.latest
+        if case.glucose is not None and latest is not None:
+            shown = glucose_corrected(value, latest.shown, (edge,))
+        yield Line("withheld-near-normal", {"value": shown})
 
 
 def _too_old(case: Case) -> bool:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cds_service.engine.wording import DAY
 from cds_service.knowledge.limits import Limits
@@ -163,14 +164,15 @@ def acute_fall(
 ) -> Fall | None:
     """Returns a fall to a low `latest` that makes it acute (M3), by one method.
 
-    Values are corrected for glucose if that is known; a value that needs a repeat does not count.
+    It is as far as measured and as corrected for glucose (F41), and shown as measured. A value that
+    needs a repeat does not count.
     The caller knows whether glucose, an artefact or a planned re-lowering explains the fall.
     """
     if band_of(corrected.get(latest, latest.value), limits) is Band.NORMAL:
         return None
     window, least = limits.acute_fall_hours, limits.acute_fall_from
     exact = [s for s in samples if s.exact and s.at <= latest.at]
-    starts = [s for s in exact if s.method == latest.method]
+    starts = [s for s in exact if s.method == latest.method and s.value - latest.value >= least]
     if not latest.exact:
         return None
     fall = _largest_fall(starts, latest, window, corrected)
@@ -181,7 +183,9 @@ def acute_fall(
         return None
     believed = [s for s in starts if s not in doubted]
     fall = _largest_fall(believed, latest, window, corrected)
-    return fall if fall is not None and fall.amount >= least else None
+    if fall is None or fall.amount < least:
+        return None
+    return replace(fall, amount=fall.start.value - latest.value)
 
 
 def _largest_fall(

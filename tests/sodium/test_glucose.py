@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +20,7 @@ from cds_service.sodium.glucose import (
 )
 from cds_service.sodium.snapshot import LabResult, Order, Problem
 from cds_service.terminology.types import DrugMatch
-from tests.sodium.cases import LABS, hours_ago, lab, limits, snapshot
+from tests.sodium.cases import LABS, NOW, hours_ago, lab, limits, snapshot
 from tests.sodium.patients import sets
 
 
@@ -106,6 +107,54 @@ def test_a_glucose_above_the_range_of_the_meter_counts_as_its_bound() -> None:
     shift = shift_of(lab("128"), glucose("600", comparator=">"))
     assert shift is not None
     assert shift.explained
+
+
+def spike(value: str, before: str, after: str, *, apart: float = 1, day: bool = False) -> bool:
+    """Whether a glucose that was drawn with the sodium corrects nothing (F41)."""
+    at = 30.0
+    neighbors = (glucose(before, at + apart), glucose(after, at - apart, day_only=day))
+    drawn = NOW - timedelta(hours=at)
+    found = pair_of(hours_ago("129", at), glucose(value, at), *neighbors)
+    return found != GlucosePair(glucose=Decimal(value), at=drawn, loose=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "before", "after", "is_contaminated"),
+    [
+        ("600.1", "300", "250", True),
+        ("600", "300", "250", False),
+        ("600", "250", "300", False),
+        ("600.1", "100", "301", False),
+        ("600.1", "301", "100", False),
+    ],
+)
+def test_f41_a_glucose_far_above_both_its_neighbors_is_contaminated(
+    value: str, before: str, after: str, is_contaminated: bool
+) -> None:
+    assert spike(value, before, after, apart=12) is is_contaminated
+
+
+@pytest.mark.parametrize(
+    ("value", "neighbor", "apart", "is_contaminated"),
+    [
+        ("500.1", "199.9", 24, True),
+        ("500.1", "199.9", 24.1, False),
+        ("500", "199.9", 24, False),
+        ("500.1", "200", 24, False),
+        ("450", "199.9", 12, True),
+        ("450", "199.9", 12.1, False),
+    ],
+)
+def test_f41_a_very_high_glucose_of_a_day_between_near_normal_ones_is_contaminated(
+    value: str, neighbor: str, apart: float, is_contaminated: bool
+) -> None:
+    assert spike(value, neighbor, "120", apart=apart) is is_contaminated
+    assert spike(value, "120", neighbor, apart=apart) is is_contaminated
+
+
+def test_f41_without_a_neighbor_on_each_side_nothing_is_contaminated() -> None:
+    assert pair_of(lab("129"), glucose("900"), glucose("110", 2)) is not None
+    assert not spike("900", "110", "110", day=True)
 
 
 # ---- the shift -------------------------------------------------------------------------------------------

@@ -448,6 +448,21 @@ def test_a_fall_that_glucose_explains_is_not_acute() -> None:
     assert sodium_view(patient, found, limits(), corrected).acute is None
 
 
+@pytest.mark.parametrize(
+    ("measured_before", "corrected_before", "is_acute"),
+    [("139", None, True), ("138.9", "140", False), ("139", "138.9", False), ("139", "150", True)],
+)
+def test_f41_a_fall_is_acute_as_measured_and_as_corrected_and_shown_as_measured(
+    measured_before: str, corrected_before: str | None, is_acute: bool
+) -> None:
+    patient = snapshot(hours_ago(measured_before, 20), lab("131"))
+    found = series_of(patient, limits(), LABS)
+    corrected = {found.samples[0]: Decimal(corrected_before)} if corrected_before else {}
+    fall = sodium_view(patient, found, limits(), corrected).acute
+    assert (fall is not None) is is_acute
+    assert fall is None or fall.amount == 8
+
+
 def test_a_fall_with_another_explanation_is_not_acute() -> None:
     direct = lab("137", method="poc")
     case = assess(snapshot(hours_ago("140", 20), direct, lab("128")), limits(), sets(), LABS)

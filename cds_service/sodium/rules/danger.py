@@ -29,6 +29,7 @@ from cds_service.sodium.rules.gates import (
     emergency,
     fall_lines,
     first_symptom,
+    glucose_leads,
     in_use,
     inpatient,
     latest_sodium,
@@ -138,7 +139,7 @@ def severe(case: Case) -> Finding:
     """The card comes in the severe band; it is a warning while sodium rises as planned (S5)."""
     require_low_sodium(case)
     require_not_outranked(case)
-    require(case.sodium.measured is Band.SEVERE, "not-severe", na=shown_sodium(case))
+    require(case.sodium.band is Band.SEVERE, "not-severe", na=shown_sodium(case))
     require(not too_mild(case), "severe-not-attributable")
     latest, rise = latest_sodium(case), planned_rise(case)
     fresh_for = case.limits.rising_fresh_hours
@@ -183,7 +184,7 @@ def moderate(case: Case) -> Finding:
     """The card comes in the moderate band, unless osmolality speaks against low sodium (M6 a)."""
     require_low_sodium(case)
     require_not_outranked(case)
-    require(case.sodium.measured is Band.MODERATE, "not-moderate", na=shown_sodium(case))
+    require(case.sodium.band is Band.MODERATE, "not-moderate", na=shown_sodium(case))
     require(not too_mild(case), "severe-not-attributable")
     require(not osmolality_normal(case), "osmolality-normal")
     drugs = suspects(case)
@@ -209,9 +210,10 @@ def mild_with_symptoms(case: Case) -> Finding:
     """The card comes in the mild band with a symptom, or with one that it does not explain (M2)."""
     require_low_sodium(case)
     require_not_outranked(case)
+    require(not glucose_leads(case), "glucose-leads")
     if too_mild(case):
         return _unexplained_symptom(case)
-    require(case.sodium.measured is Band.MILD, "not-mild", na=shown_sodium(case))
+    require(case.sodium.band is Band.MILD, "not-mild", na=shown_sodium(case))
     symptom = _leading_symptom(case)
     require(symptom or case.symptoms.fall_or_fracture, "no-symptom")
     near_normal = in_use(case) >= case.limits.mild_workup_below
@@ -289,7 +291,8 @@ def mild(case: Case) -> Finding:
     """The card comes in the mild band without symptoms, unless it has long been stable (S18)."""
     require_low_sodium(case)
     require_not_outranked(case)
-    require(case.sodium.measured is Band.MILD, "not-mild", na=shown_sodium(case))
+    require(not glucose_leads(case), "glucose-leads")
+    require(case.sodium.band is Band.MILD, "not-mild", na=shown_sodium(case))
     has_symptom = _leading_symptom(case) or case.symptoms.fall_or_fracture
     require(not has_symptom, "symptoms-lead")
     require(not osmolality_normal(case), "osmolality-normal")

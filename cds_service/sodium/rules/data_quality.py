@@ -7,10 +7,11 @@ from typing import NoReturn
 
 from cds_service.engine.finding import Finding
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import ago, in_hours
+from cds_service.engine.wording import ago, in_hours, number
 from cds_service.knowledge.names import Unused
 from cds_service.sodium.case import Case
-from cds_service.sodium.results import Band
+from cds_service.sodium.glucose import GlucoseShift
+from cds_service.sodium.results import Band, band_edges
 from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.follow_up import (
     has_mild_symptom,
@@ -26,10 +27,13 @@ from cds_service.sodium.rules.gates import (
     below_plausible,
     direct_reading_normal,
     drug_lines,
+    emergency,
     explained_by_glucose,
     first_symptom,
+    glucose_leads,
     glucose_line,
     latest_sodium,
+    limit_line,
     lines_of,
     measured_low,
     osmolality_normal,
@@ -77,7 +81,7 @@ def outdated(case: Case) -> Finding:
             drugs=drugs,
         )
     return card(
-        "info" if case.sodium.measured is Band.MILD else "warning",
+        "info" if case.sodium.band is Band.MILD else "warning",
         na=shown_sodium(case),
         age=ago(case.sodium.age),
         do=["repeat-before"],
@@ -134,16 +138,17 @@ def _skip_without_new_drug(case: Case) -> NoReturn:
 
 @chart_rule("PV-GLU")
 def glucose_shift(case: Case) -> Finding:
-    """The card comes alone, without a plan, if glucose explains the low sodium (M5)."""
-    latest_sodium(case)
-    require(measured_low(case), "not-low", na=shown_sodium(case))
-    shift = case.glucose
-    if shift is None or not shift.explained:
-        skip("no-glucose-shift")
+    """The card comes alone if glucose explains the low sodium (M5), or nearly does (F14)."""
+    latest = latest_sodium(case)
+    require(measured_low(case), "not-low", na=latest.shown)
+    shift = case.glucose or skip("no-glucose-shift")
+    if glucose_leads(case):
+        return _nearly_explained(case, shift)
+    require(shift.explained, "no-glucose-shift")
     require_not_stale(case)
     return card(
         "info",
-        na=shown_sodium(case),
+        na=latest.shown,
         glucose=shift.glucose,
         katz=shift.katz,
         hillier=shift.hillier,
@@ -156,6 +161,31 @@ def glucose_shift(case: Case) -> Finding:
             *symptom_lines(case),
         ],
         offer=[repeat_sodium(case.limits.repeat_near_hours)],
+    )
+
+
+def _nearly_explained(case: Case, shift: GlucoseShift) -> Finding:
+    """Returns the card of a sodium that is only mildly low once glucose is considered (F14)."""
+    require_actionable(case)
+    limits, unexplained = case.limits, []
+    if case.symptoms.severe and not emergency(case):
+        unexplained = [line("not-by-sodium", symptom=first_symptom(case), keep=True)]
+    return card(
+        "warning",
+        "nearly",
+        na=latest_sodium(case).shown,
+        glucose=shift.glucose,
+        katz=number(shift.katz, band_edges(limits)),
+        hillier=shift.hillier,
+        do=[
+            *unexplained,
+            line("treat-glucose-first", keep=True),
+            "monitor-glucose-near",
+            *plan_lines(case),
+        ],
+        why=[*symptom_lines(case), limit_line(case), *background(case)],
+        offer=[repeat_sodium(limits.repeat_near_hours - case.sodium.age, "urgent")],
+        drugs=suspects(case),
     )
 
 

@@ -41,7 +41,9 @@ def repeat_suggestions(case: Case) -> list[Suggestion]:
     if case.doubtful:
         return [repeat_sodium(priority="urgent")]
     limits = case.limits
-    if case.sodium.measured is not Band.MILD:
+    if diabetic_crisis(case):
+        return [repeat_sodium(limits.repeat_near_hours - case.sodium.age, "urgent")]
+    if case.sodium.band is not Band.MILD:
         return [repeat_sodium(limits.repeat_daily_hours - case.sodium.age, "urgent")]
     if inpatient(case):
         interval = limits.repeat_daily_hours
@@ -55,13 +57,21 @@ def repeat_suggestions(case: Case) -> list[Suggestion]:
 
 def monitoring(case: Case) -> str:
     """Returns the line that says how often sodium is measured from here on."""
-    band = case.sodium.measured
-    if case.rate.rule:
+    band = case.sodium.band
+    if case.rate.rule or diabetic_crisis(case):
         return "monitor-severe"
     if inpatient(case):
         return "monitor-severe" if band is Band.SEVERE else "monitor-inpatient"
     mild = "monitor-symptom" if has_symptom(case) else "monitor-silent"
     return MONITORING_OUTSIDE.get(band, mild)
+
+
+def diabetic_crisis(case: Case) -> bool:
+    """Returns whether sodium moves with a very high glucose: ketoacidosis, hyperosmolar (F14)."""
+    limits, window = case.limits, case.limits.restriction_glucose_hours
+    if case.problems.current(case.sets.hyperglycemic_crisis, window):
+        return True
+    return case.glucose is not None and case.glucose.glucose >= limits.glucose_crisis_from
 
 
 def has_symptom(case: Case) -> bool:

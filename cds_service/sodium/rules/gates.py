@@ -12,13 +12,13 @@ from decimal import Decimal
 
 from cds_service.engine.finding import Line
 from cds_service.engine.rule import line, require, skip
-from cds_service.engine.wording import ago, in_hours, joined, when
+from cds_service.engine.wording import ago, glucose_corrected, in_hours, joined, when
 from cds_service.knowledge.names import TierSet
 from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.glucose import GlucoseShift
-from cds_service.sodium.results import Band, Freshness, Rejected, Sample
+from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_edges
 
 # ---- the gates ----
 
@@ -123,8 +123,16 @@ def measured_low(case: Case) -> bool:
 
 
 def shown_sodium(case: Case) -> str:
-    """Returns the latest sodium as a card writes it; empty without one."""
-    return case.sodium.latest.shown if case.sodium.latest else ""
+    """Returns the latest sodium as a card writes it; empty without one.
+
+    If high glucose lowers it, but not alone, the corrected value leads (F14).
+    """
+    latest, shift = case.sodium.latest, case.glucose
+    if latest is None:
+        return ""
+    if shift is None or shift.explained:
+        return latest.shown
+    return glucose_corrected(shift.katz, latest.shown, band_edges(case.limits))
 
 
 def in_use(case: Case) -> Decimal:
@@ -141,6 +149,13 @@ def actionable(case: Case) -> bool:
 def explained_by_glucose(case: Case) -> bool:
     """Returns whether high glucose alone explains the low sodium (M5)."""
     return case.glucose is not None and case.glucose.explained
+
+
+def glucose_leads(case: Case) -> bool:
+    """Returns whether sodium is only mildly low once it is corrected for glucose (F14)."""
+    if explained_by_glucose(case) or case.glucose is None or case.sodium.band is not Band.MILD:
+        return False
+    return case.sodium.measured is not Band.MILD
 
 
 def direct_reading_normal(case: Case) -> bool:

@@ -16,7 +16,7 @@ from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Probl
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Band, Reading
-from cds_service.sodium.rules.follow_up import cramp_labs, has_mild_symptom
+from cds_service.sodium.rules.follow_up import cramp_labs, diabetic_crisis, has_mild_symptom
 from cds_service.sodium.rules.gates import (
     cirrhosis,
     doubt_lines,
@@ -98,7 +98,7 @@ def restriction_lines(case: Case) -> list[Line]:
         return list(restriction.reasons)
     if restriction.verdict != "offer":
         return _leading_reason(case)
-    severe = case.sodium.measured is Band.SEVERE
+    severe = case.sodium.band is Band.SEVERE
     # The prefetch holds no such orders, so that an existing restriction may have been missed.
     unread = not any(case.snapshot.complete(source) for source in FLUID_ORDERS)
     return [
@@ -436,7 +436,7 @@ def _water_may_harm(case: Case, against: frozenset[str]) -> bool:
 def _salt_may_help(case: Case, against: frozenset[str]) -> bool:
     if case.volume.status not in SALT_HELPS or "never-vaptan" in against:
         return False
-    return not _salt_harms(case)
+    return not _salt_harms(case) and not diabetic_crisis(case)
 
 
 def _salt_harms(case: Case) -> bool:

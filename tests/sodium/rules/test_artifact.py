@@ -13,6 +13,7 @@ from cds_service.sodium.glucose import Pseudo
 from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.results import Freshness, Rejected
 from cds_service.sodium.sodium import SodiumView
+from cds_service.sodium.volume import Volume
 from tests.sodium.cases import NOW
 from tests.sodium.rules.cases import (
     a_case,
@@ -23,11 +24,13 @@ from tests.sodium.rules.cases import (
     keys,
     kinds,
     offer,
+    problem,
     reason,
     rise,
     slot,
     sodium,
     summary,
+    volume,
 )
 
 OSMOLALITY = Pseudo(kind="osmolality", shown="289")
@@ -51,17 +54,73 @@ def test_glucose_600_explains_sodium_128_and_nothing_else_is_shown() -> None:
     assert list(found) == ["PV-GLU"]
     assert (
         summary(found["PV-GLU"])
-        == "Sodium 128 is explained by glucose 600 mg/dL (corrected 136-140)"
+        == "Sodium 128 is explained by glucose 600 mg/dL (glucose-corrected 136-140)"
     )
     assert "hillier-fits" in keys(found["PV-GLU"])
 
 
-def test_glucose_400_keeps_the_card_of_the_measured_band_and_shows_both_corrections() -> None:
+def test_f14_a_sodium_that_is_only_mild_once_corrected_is_a_card_about_glucose() -> None:
     found = fired(a_case("124", **shifted(explained=False)))
-    assert list(found) == ["PV-MOD"]
-    card = found["PV-MOD"]
-    assert "124" in summary(card)
+    assert list(found) == ["PV-GLU"]
+    card = found["PV-GLU"]
+    assert card.indicator == "warning"
+    assert summary(card) == (
+        "Sodium 124 at glucose 400 mg/dL: 128.8-131.2 glucose-corrected, treat the glucose first"
+    )
     assert any("128.8" in line and "131.2" in line for line in detail(card))
+    assert reason("PV-MILD", a_case("124", **shifted(explained=False))) == "glucose-leads"
+
+
+@pytest.mark.parametrize(
+    ("measured", "katz", "rule", "headline"),
+    [
+        ("110", "118", "PV-SEV", "Severe low sodium 118 (glucose-corrected, measured 110) mmol/L"),
+        ("118", "122", "PV-MOD", "Moderate low sodium 122 (glucose-corrected, measured 118)"),
+        ("128", "131", "PV-MILD", "Mild low sodium 131 (glucose-corrected, measured 128) mmol/L"),
+    ],
+)
+def test_f14_band_indicator_and_headline_follow_the_corrected_value(
+    measured: str, katz: str, rule: str, headline: str
+) -> None:
+    shift = glucose("400", katz, "133", explained=False)
+    found = fired(a_case(measured, sodium=sodium(measured, katz=katz), glucose=shift))
+    assert list(found) == [rule]
+    assert summary(found[rule]).startswith(headline)
+
+
+def test_f14_a_severe_symptom_that_the_corrected_sodium_hardly_explains_is_said_first() -> None:
+    symptoms = Symptoms(severe=("coma",))
+    card = fired(a_case("124", **shifted(explained=False), symptoms=symptoms))["PV-GLU"]
+    assert keys(card)[:2] == ["not-by-sodium", "treat-glucose-first"]
+    explained = Symptoms(severe=("coma",), attributable=True)
+    found = fired(a_case("124", **shifted(explained=False), symptoms=explained))
+    assert "not-by-sodium" not in keys(found["PV-GLU"])
+    assert found["PV-SYMP"].indicator == "critical"
+
+
+@pytest.mark.parametrize(("level", "is_crisis"), [("599.9", False), ("600", True)])
+def test_f14_in_a_hyperosmolar_state_sodium_is_due_soon_and_no_card_speaks_of_salt(
+    level: str, is_crisis: bool
+) -> None:
+    shift = glucose(level, "118", "122", explained=False)
+    case = a_case(
+        "114",
+        sodium=sodium("114", katz="122"),
+        glucose=shift,
+        volume=volume(Volume.EUV, "siadh"),
+    )
+    card = fired(case)["PV-MOD"]
+    assert ("monitor-severe" in keys(card)) is is_crisis
+    assert ("salty-food" in keys(card)) is not is_crisis
+    assert card.suggestions[0].facts["after"] == ("2 h" if is_crisis else "22 h")
+
+
+@pytest.mark.parametrize("na", ["124", "131"])
+def test_f14_a_recorded_diabetic_crisis_is_one_at_any_glucose(na: str) -> None:
+    crisis = problem("hyperglycemic-crisis", since=NOW)
+    card = next(iter(fired(a_case(na, problems=(crisis,))).values()))
+    assert "monitor-severe" in keys(card)
+    assert "salty-food" not in keys(card)
 
 
 def test_an_old_glucose_shift_is_silent() -> None:

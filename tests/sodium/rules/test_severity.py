@@ -268,7 +268,7 @@ def test_myeloma_leaves_the_severe_card_and_adds_a_line() -> None:
     assert any("direct ISE" in line for line in detail(found["PV-SEV"]))
 
 
-def test_with_high_glucose_a_severe_symptom_does_not_hide_the_severe_band() -> None:
+def test_f14_with_high_glucose_the_card_of_a_severe_symptom_is_about_glucose() -> None:
     shift = glucose("800", "129.2", "134.8", explained=False)
     case = a_case(
         "118",
@@ -277,8 +277,8 @@ def test_with_high_glucose_a_severe_symptom_does_not_hide_the_severe_band() -> N
         symptoms=Symptoms(severe=("respiratory-failure",)),
     )
     found = fired(case)
-    assert list(found) == ["PV-SEV"]
-    assert found["PV-SEV"].indicator == "critical"
+    assert list(found) == ["PV-GLU"]
+    assert found["PV-GLU"].indicator == "warning"
 
 
 def test_beside_a_card_on_the_rise_the_sodium_card_orders_no_repeat_of_its_own() -> None:

@@ -246,6 +246,11 @@ def shifted_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
     partly = glucose("312.5", "134.4", "136.1", explained=False)
     for shift in (explained, partly, replace(partly, loose_pair=True)):
         yield a_case(na, **base, glucose=shift)
+    nearly = sodium("118.25", profile=base["profile"], katz="134.25")
+    shift = glucose("1112.5", "134.25", "142.35", explained=False)
+    for symptoms in SYMPTOMS:
+        yield a_case("118.25", **base, sodium=nearly, glucose=shift, symptoms=symptoms)
+    yield a_case("124", **base, sodium=sodium("124", katz="128"), glucose=partly, symptoms=CRAMP)
 
 
 @cache
