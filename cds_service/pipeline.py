@@ -307,7 +307,8 @@ class Pipeline:
     def _unreadable(self, call: _Call, what: Unlooked) -> Evaluation:
         """Returns a card on what could not be read, or raises 412 if the client shows errors."""
         snapshot = call.case.snapshot
-        why = snapshot.missing.get(what, Missing.FAILED)
+        lacking = snapshot.unread(what) or what
+        why = snapshot.missing.get(lacking, Missing.FAILED)
         unusable = call.case.sodium.unusable if what == "sodium" else None
         if unusable is not None:
             why = Missing.UNUSABLE
@@ -316,7 +317,7 @@ class Pipeline:
             if what == "unidentified":
                 raise unidentified(code)
             told = self.knowledge.words.unused[unusable.why] if unusable is not None else ""
-            raise unavailable(what, why, call.gathered, call.client, told)
+            raise unavailable(what, why, call.gathered, call.client, told, lacking)
         drugs = [order.drugs[0].name for order in selected(snapshot) if order.drugs]
         finding = Finding(
             rule=HOOKS[call.request.hook].unreadable,
@@ -324,7 +325,7 @@ class Pipeline:
             variant="main" if what == "sodium" else what,
             do=(Line("check-chart" if what == "sodium" else f"check-{what}"),),
             facts={
-                "why": self._why(call, what, why),
+                "why": self._why(call, lacking, why),
                 "drug": drugs[0] if drugs else self.knowledge.words.card.unnamed_order,
                 "code": code,
             },
@@ -416,6 +417,7 @@ def ask_for(service: Service, request: HookRequest, client: Client) -> Ask:
     """Returns what a call asks for: from its prefetch, and else from the client's FHIR server."""
     return Ask(
         templates=service.prefetch,
+        optional=service.optional,
         patient_id=request.patient_id,
         encounter_id=request.encounter_id or None,
         prefetch=request.prefetch,

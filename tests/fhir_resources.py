@@ -20,7 +20,7 @@ from cds_service.pipeline import Evaluation, Pipeline
 from cds_service.protocol.documents import operation_outcome
 from cds_service.records.prefetch import fill
 from cds_service.terminology.codes import ICD10CM, LOINC, RXNORM, SNOMED
-from cds_service.trust.registry import Client
+from cds_service.trust.registry import Client, ExtraSource
 
 Resource = dict[str, Any]
 
@@ -247,6 +247,9 @@ class Call(Struct, frozen=True, kw_only=True):
     failing: tuple[str, ...] = ()  # prefetch keys that the EHR answers with an error
     left_out: tuple[str, ...] = ()  # prefetch keys that it does not send
     explain_missing: bool = False
+    optional: tuple[
+        ExtraSource, ...
+    ] = ()  # optional keys that the registry lists and the EHR sends
     hooks: Path | None = None
 
     def body(self) -> dict[str, Any]:
@@ -272,7 +275,9 @@ class Call(Struct, frozen=True, kw_only=True):
         """What an EHR finds for the service's own templates."""
         server = MemoryServer(BASE, (self._patient(), self._encounter(), *self.record))
         found: dict[str, Any] = {}
-        for key, template in pipeline(self.hooks).knowledge.services[self.service].prefetch.items():
+        service = pipeline(self.hooks).knowledge.services[self.service]
+        optional: dict[str, str] = {key: service.optional[key] for key in self.optional}
+        for key, template in {**service.prefetch, **optional}.items():
             if key in self.failing:
                 found[key] = operation_outcome(
                     "exception", "The results could not be read.", "none"
@@ -292,7 +297,11 @@ class Call(Struct, frozen=True, kw_only=True):
 
     def answer(self, body: dict[str, Any]) -> Evaluation:
         """What the service makes of this body of the same call."""
-        client = Client(profile=self.profile, explain_missing_data=self.explain_missing)
+        client = Client(
+            profile=self.profile,
+            explain_missing_data=self.explain_missing,
+            extra_sources=self.optional,
+        )
         return evaluate(pipeline(self.hooks), self.service, body, NOW, client)
 
     def cards(self) -> list[Card]:

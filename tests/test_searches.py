@@ -130,7 +130,7 @@ def test_a_server_that_refuses_a_parameter_gives_cards_or_a_412_that_names_the_s
         assert lacking == {}
 
 
-EXTRA = ("MedicationStatement", "MedicationAdministration", "NutritionOrder", "ServiceRequest")
+EXTRA = tuple(pipeline().knowledge.services[VIEW].optional)
 
 
 @pytest.mark.parametrize("status", [*STATUSES, 401, 429])
@@ -180,7 +180,7 @@ def test_a_token_that_is_refused_is_not_tried_in_other_forms(fhir: FhirClient) -
     with picky(LOW, refusing(lambda asked: asked.kind == "Observation", 401)) as server:
         with pytest.raises(DataUnavailable, match=r"refused the token of the call \(status 401\)"):
             call(server, fhir)
-        assert len(server.searches()) == 3  # sodium, glucose, labs: once each
+        assert len(server.searches()) == 4  # sodium, glucose, labs, vitals: once each
 
 
 def test_a_403_that_no_form_mends_is_not_questioned_in_each_call(fhir: FhirClient) -> None:
@@ -354,7 +354,10 @@ def test_the_keys_of_the_registry_shape_each_search(fhir: FhirClient) -> None:
     with picky(LOW) as server:
         assert call(server, fhir, habits=ServerHabits(max_codes=20, category="laboratory")).cards
         searches = server.searches()
-        assert {asked.parameters["category"] for asked in searches} == {"laboratory"}
+        assert {asked.parameters["category"] for asked in searches} == {
+            "laboratory",
+            "vital-signs,exam,survey",
+        }
         assert max(asked.codes for asked in searches) <= 20
         assert all("category" not in a.parameters for a in server.searches("MedicationRequest"))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from msgspec import Struct, field
@@ -13,7 +13,6 @@ from cds_service.cli.client import REGISTRY_FILE
 from cds_service.cli.replay import print_json
 from cds_service.knowledge.load import Service, load_knowledge
 from cds_service.pipeline import HOOKS
-from cds_service.records.gather import EXTRA_TEMPLATES
 from cds_service.records.site_codes import asking_for, site_codes
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.trust.registry import Client, ExtraSource, Registry
@@ -26,8 +25,7 @@ _SMART = {
     "MedicationRequest": "patient/MedicationRequest.read (.rs)",
     "Medication": "patient/Medication.read (.r)",
 }
-# These queries include blood pressure, heart rate, weight and the Glasgow score.
-_WITH_VITALS = frozenset({"labs"})
+_VITALS = "vitals"
 
 
 class Vendor(Struct, frozen=True, kw_only=True):
@@ -53,8 +51,8 @@ class Vendor(Struct, frozen=True, kw_only=True):
         kinds = [template.partition("?")[0].partition("/")[0]]
         if "_include=MedicationRequest:medication" in template:
             kinds.append("Medication")
-        scopes = tuple(self.scopes.get(kind, f"read and search {kind}") for kind in kinds)
-        return (*scopes, self.vitals_scope) if self.vitals_scope and key in _WITH_VITALS else scopes
+        scopes = tuple(self.scopes.get(kind, f"patient/{kind}.read (.rs)") for kind in kinds)
+        return (self.vitals_scope,) if self.vitals_scope and key == _VITALS else scopes
 
 
 VENDORS: Mapping[str, Vendor] = {
@@ -113,15 +111,29 @@ WITHOUT: Mapping[str, str] = {
     "sodium": "REQUIRED: no advice at all (412, or a card that says so)",
     "glucose": "sodium is not corrected for high glucose, and the card says so",
     "labs": (
-        "potassium, kidney, osmolality, blood pressure and weight are not checked, "
-        "and the card says so"
+        "potassium, kidney, osmolality and other results are not checked, and the card says so"
     ),
+    "vitals": "blood pressure, weight and coma scale are not checked, and the card says so",
     "conditions": (
         "symptoms and causes are not checked: no fluid restriction, no stop of a drug is offered"
     ),
     "medications": (
         "causes among the drugs are not checked: no fluid restriction, no stop of a drug is offered"
     ),
+    "pastMedications": (
+        "drugs that ended lately are not checked: "
+        "no fluid restriction, no stop of a drug is offered"
+    ),
+}
+# What each optional key adds. Nothing is withheld without it.
+ADDS: Mapping[str, str] = {
+    "MedicationStatement": "medicines that the patient reports",
+    "MedicationAdministration": "doses that were given, and infusions that are running",
+    "NutritionOrder": "a fluid restriction that is ordered already",
+    "ServiceRequest": "a fluid restriction or comfort care that is ordered already",
+    "Procedure": "operations and births of the last 30 days",
+    "AllergyIntolerance": "low sodium that a drug caused before",
+    "Flag": "comfort care",
 }
 SOMEWHERE = "https://<where this service is reached>"
 
@@ -133,7 +145,8 @@ class Recipient(Struct, frozen=True, kw_only=True):
     vendor: Vendor
     names: Mapping[str, str] = field(default_factory=dict)  # our key -> the name that this EHR uses
     services: tuple[str, ...] = ()
-    live: tuple[ExtraSource, ...] = ()  # resource types that are only ever read live
+    optional: tuple[ExtraSource, ...] = get_args(ExtraSource)
+    registered: bool = False
 
 
 @click.command("prefetch-table")
@@ -160,7 +173,11 @@ def prefetch_table(named: str, service: str | None, path: Path | None, as_json: 
     recipient = _recipient(named, path or settings.clients_file, settings)
     services = _services(settings, recipient, service)
     if as_json:
-        print_json({s.id: _rows(s, recipient) for s in services})
+        # A vendor's table has the keys of discovery; a client's has what its entry lists, too.
+        more = recipient.optional if recipient.registered else ()
+        print_json(
+            {s.id: [*_rows(s, recipient), *_optional_rows(s, recipient, more)] for s in services}
+        )
         return
     _print(services, recipient, settings.public_url.rstrip("/") or SOMEWHERE)
 
@@ -178,7 +195,8 @@ def _recipient(named: str, path: Path | None, settings: Settings) -> Recipient:
             vendor=VENDORS["generic"],
             names={key: names[0] for key, names in client.prefetch_aliases.items() if names},
             services=client.services,
-            live=client.extra_sources,
+            optional=client.extra_sources,
+            registered=True,
         )
     if named in VENDORS:
         return Recipient(title=VENDORS[named].title, vendor=VENDORS[named])
@@ -211,6 +229,21 @@ def _rows(service: Service, recipient: Recipient) -> list[dict[str, Any]]:
     ]
 
 
+def _optional_rows(
+    service: Service, recipient: Recipient, keys: Iterable[ExtraSource]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": key,
+            "name": recipient.names.get(key, key),
+            "query": service.optional[key],
+            "scopes": list(recipient.vendor.scopes_of(key, service.optional[key])),
+            "adds": ADDS[key],
+        }
+        for key in keys
+    ]
+
+
 def _print(services: list[Service], recipient: Recipient, base: str) -> None:
     vendor = recipient.vendor
     click.echo(f"For {recipient.title}; {vendor.guide} says what goes where.")
@@ -230,16 +263,17 @@ def _print(services: list[Service], recipient: Recipient, base: str) -> None:
             _print_row(row, vendor)
     if any(HOOKS[service.hook].drafts != "none" for service in services):
         click.echo(f"\nOrders in the call\n  {vendor.orders}")
-    if recipient.live:
-        click.echo("\nRead live besides (no prefetch key)")
-        for kind in recipient.live:
-            click.echo(f"  patient/{kind}.read (.rs)\n{EXTRA_TEMPLATES[kind]}")
+    if services and recipient.optional:
+        named = "listed" if recipient.registered else "if the entry of the client lists them"
+        click.echo(f"\nOptional keys ({named} in extra_sources): sent, or read live")
+        for row in _optional_rows(services[0], recipient, recipient.optional):
+            _print_row(row, vendor)
 
 
 def _print_row(row: Mapping[str, Any], vendor: Vendor) -> None:
     ours = "" if row["name"] == row["key"] else f"   (our {row['key']})"
     click.echo(f"\n  {vendor.key_title}: {row['name']}{ours}")
-    click.echo(f"  without it: {row['without']}")
+    click.echo(f"  it adds: {row['adds']}" if "adds" in row else f"  without it: {row['without']}")
     click.echo(f"  scopes: {', '.join(row['scopes'])}")
     click.echo(f"  {vendor.query_title}:\n{row['query']}")
 

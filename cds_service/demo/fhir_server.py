@@ -26,7 +26,15 @@ FHIR_VERSION = "4.0.1"
 Resource = dict[str, Any]
 _PAGE = 50  # resources on a page without _count
 _LARGEST_PAGE = 500
-_DATES = ("effectiveDateTime", "authoredOn", "recordedDate", "onsetDateTime", "dateTime", "issued")
+_DATES = (
+    "effectiveDateTime",
+    "performedDateTime",
+    "authoredOn",
+    "recordedDate",
+    "onsetDateTime",
+    "dateTime",
+    "issued",
+)
 _CODES = ("code", "medicationCodeableConcept")
 _SUBJECTS = ("subject", "patient")
 _CONTROL = frozenset({"_count", "_sort", "_include", "_offset", "_format", "_total"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -31,7 +31,26 @@ if TYPE_CHECKING:
     from cds_service.knowledge.load import Knowledge
 
 
-PREFETCH_KEYS = ("patient", "encounter", "sodium", "glucose", "labs", "conditions", "medications")
+PREFETCH_KEYS = (
+    "patient",
+    "encounter",
+    "sodium",
+    "glucose",
+    "labs",
+    "vitals",
+    "conditions",
+    "medications",
+    "pastMedications",
+)
+OPTIONAL_KEYS = (
+    "MedicationStatement",
+    "MedicationAdministration",
+    "NutritionOrder",
+    "ServiceRequest",
+    "Procedure",
+    "AllergyIntolerance",
+    "Flag",
+)
 SUMMARY_LIMIT = 139  # CDS Hooks: fewer than 140 characters
 _RISING = (("severe_below", "moderate_below", "mild_below"), ("plausible_from", "plausible_to"))
 _POSITIVE = (
@@ -50,7 +69,7 @@ _DEFINED = {
     "holds_back": "it is no [rules.<id>] of chart.toml or orders.toml",
     "intent": "knowledge/orders.toml [reading] order_intents has those of FHIR",
     "overrides": "define it in knowledge/override-reasons.toml",
-    "problem": "define it in knowledge/conditions.toml",
+    "problem": "define it in knowledge/conditions.toml or knowledge/procedures.toml",
     "profile": f"allowed: {', '.join(PROFILES)}",
     "source": "define it in knowledge/citations.toml",
     "sources": "define it in knowledge/citations.toml",
@@ -77,9 +96,8 @@ def _problems(knowledge: Knowledge) -> Iterator[str]:
     if not knowledge.services:
         yield "services.toml: it holds no service: expected one table [services.<id>] for each"
     for service in knowledge.services.values():
-        if tuple(service.prefetch) != PREFETCH_KEYS:
-            keys = ", ".join(PREFETCH_KEYS)
-            yield f"services.toml: [prefetch] must hold exactly {keys}, in this order"
+        yield from _key_problems("prefetch", service.prefetch, PREFETCH_KEYS)
+        yield from _key_problems("optionalPrefetch", service.optional, OPTIONAL_KEYS)
     files = knowledge.rule_files
     known = {rule for file in files.values() for rule in file.rules}
     if len(known) < sum(len(file.rules) for file in files.values()):
@@ -89,6 +107,11 @@ def _problems(knowledge: Knowledge) -> Iterator[str]:
             place = f"{name}: [rules.{rule}]"
             yield from _rule_problems(knowledge, place, words)
             yield from _unknown(place, "holds_back", words.holds_back, known)
+
+
+def _key_problems(table: str, templates: Iterable[str], keys: tuple[str, ...]) -> Iterator[str]:
+    if tuple(templates) != keys:
+        yield f"services.toml: [{table}] must hold exactly {', '.join(keys)}, in this order"
 
 
 def _topic_problems(knowledge: Knowledge) -> Iterator[str]:
@@ -162,7 +185,7 @@ def _set_problems(knowledge: Knowledge) -> Iterator[str]:
     """Returns each member of a concept set is in the file that the kind of the set names."""
     terms, reading = knowledge.terms, knowledge.orders.reading
     tables: dict[type[ConceptSet], tuple[str, Collection[str]]] = {
-        ProblemSet: ("problem", terms.concepts),
+        ProblemSet: ("problem", {**terms.concepts, **terms.procedures}),
         ClassSet: ("drug class", knowledge.words.drug_classes),
         DrugSet: ("drug", terms.drugs),
         AnalyteSet: ("analyte", terms.labs),
@@ -204,7 +227,7 @@ def _missing_words(knowledge: Knowledge) -> Iterator[str]:
     needed: tuple[tuple[str, Collection[str], Collection[str], str], ...] = (
         ("source_label", PROFILES, words.source_label, "it is a profile"),
         ("evidence_flags", get_args(Evidence), words.evidence_flags, "it is a flag"),
-        ("sources", PREFETCH_KEYS, words.sources, "it is a prefetch key"),
+        ("sources", (*PREFETCH_KEYS, *OPTIONAL_KEYS), words.sources, "it is a prefetch key"),
         ("labs", knowledge.terms.labs, words.labs, "it is in knowledge/labs.toml"),
         ("symptoms", symptoms, words.symptoms, "a card may name it (knowledge/concept-sets.toml)"),
         ("evidence", evidence, words.evidence, "a card may name it (knowledge/concept-sets.toml)"),

@@ -28,6 +28,7 @@ from cds_service.knowledge.words import (
     Lab,
     OrderWords,
     OverrideReason,
+    ProcedureWords,
     RuleFile,
     RuleWords,
     ServicesFile,
@@ -48,6 +49,7 @@ KNOWLEDGE_FILES = (
     "labs",
     "orders",
     "override-reasons",
+    "procedures",
     "reviewed",
     "sodium-drugs",
     "thresholds",
@@ -68,6 +70,7 @@ class Service(Struct, frozen=True, kw_only=True):
     description: str
     usage_requirements: str
     prefetch: Mapping[str, str]
+    optional: Mapping[str, str]  # what a client's registry entry may list in `extra_sources`
     leaves_out: list[str]  # rules that it does not ask, on purpose
     rules: Mapping[str, RuleWords]  # those that speak on its hook, in order of precedence
 
@@ -119,6 +122,7 @@ def load_knowledge(hooks: Path, *, check_facts: bool = True) -> Knowledge:
     terms = Terms(
         drugs=_tables(texts, "knowledge/sodium-drugs.toml", Drug),
         concepts=_tables(texts, "knowledge/conditions.toml", Concept),
+        procedures=_tables(texts, "knowledge/procedures.toml", ProcedureWords),
         labs=_tables(texts, "knowledge/labs.toml", Lab),
     )
     thresholds = _tables(texts, "knowledge/thresholds.toml", Threshold)
@@ -301,6 +305,7 @@ def _services(
         service_id: Service(
             id=service_id,
             prefetch=prefetch,
+            optional=file.optional_prefetch,
             rules={rule: spoken for rule, spoken in rules if words.hook in spoken.hooks},
             **asdict(words),
         )

@@ -65,11 +65,12 @@ class ServiceWords(Struct, frozen=True, forbid_unknown_fields=True, rename="came
     leaves_out: list[str] = []  # rules that it does not ask, on purpose
 
 
-class ServicesFile(Struct, frozen=True, forbid_unknown_fields=True):
+class ServicesFile(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """services.toml: all CDS services, and the prefetch that each of them asks for."""
 
     services: dict[str, ServiceWords]
     prefetch: dict[str, str]
+    optional_prefetch: dict[str, str]  # resource type -> query, for clients that list it
 
 
 class SuggestionWords(Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,7 +183,7 @@ class Lab(Struct, frozen=True, forbid_unknown_fields=True):
     unit: str = ""  # the unit that rules use
     order: str = ""  # the LOINC code of a suggested order
     poc: list[str] = []  # codes that mean whole blood or point of care
-    prefetch: Literal["sodium", "glucose", "labs", ""] = "labs"
+    prefetch: Literal["sodium", "glucose", "labs", "vitals", ""] = "labs"
     evidence: str = "verified"
     note: str = ""
 
@@ -193,6 +194,7 @@ class Terms(Struct, frozen=True):
     drugs: dict[str, Drug]
     concepts: dict[str, Concept]
     labs: dict[str, Lab]
+    procedures: dict[str, ProcedureWords] = {}
 
 
 # ---- orders.toml: the orders that we suggest, and those that we read
@@ -270,6 +272,8 @@ class ReadingWords(Struct, frozen=True, forbid_unknown_fields=True):
     active: list[str]  # Condition.clinicalStatus
     inactive: list[str]  # ... any other word is read as no status
     encounter_diagnosis: list[str]  # Condition.category
+    under_way: list[str]  # Procedure.status
+    procedure_days: int  # a Procedure that is older says nothing
     poc_words: list[str]  # in code, method or device of an Observation
     urine_words: list[str]  # in its specimen
     sodium_words: list[str]  # a result of unknown code with one of these words may be sodium
@@ -399,6 +403,20 @@ class TextWords(Struct, frozen=True, forbid_unknown_fields=True):
     problem_between: list[str]  # may stand between a negation and the problem
     problem_after: list[str]
     problem_decoys: list[str]  # phrases that contain the word of a problem and mean something else
+
+
+class ProcedureWords(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """By which codes and words a Procedure means a concept: one table of procedures.toml."""
+
+    title: str
+    icd10pcs: list[str] = []  # prefixes
+    icd9: list[str] = []  # prefixes of ICD-9-CM volume 3, without dots
+    snomed: list[str] = []
+    text: list[str] = []  # whole words, "*" at the end for a stem
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
 
 
 class Restriction(Struct, frozen=True, forbid_unknown_fields=True):

@@ -38,6 +38,8 @@ from cds_service.trust.outgoing import OutgoingCall, guarded_session, tls_contex
 
 __all__ = ["Access", "FhirClient", "Read", "Reads", "Wanted"]
 
+# Of blood pressure, weight and coma scale, for a server that wants a category in each search.
+_VITALS_CATEGORY = "vital-signs,exam,survey"
 _TYPE_AND_ID = 2
 _PROBE_S = 2.0
 _SALT = secrets.token_bytes(16)  # patients are counted by numbers that only this process can make
@@ -221,7 +223,8 @@ def _parts(wanted: Wanted, server: Server, access: Access, limits: ReadLimits) -
         return [wanted]
     habits, search = access.habits, wanted.url
     if wanted.expected == "Observation":
-        search = with_parameter(search, "category", habits.category)
+        own = _VITALS_CATEGORY if wanted.key == "vitals" and habits.category else habits.category
+        search = with_parameter(search, "category", own)
     # A search by POST carries its codes in the body, which has no such limit.
     most_chars = limits.query_chars if habits.search == "get" else 0
     form = server.memory.form(wanted.key)

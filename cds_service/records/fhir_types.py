@@ -272,6 +272,14 @@ class DeviceName(Form, frozen=True):
     name: Text = ""
 
 
+class Reaction(Form, frozen=True):
+    """AllergyIntolerance.reaction."""
+
+    substance: Concepts = None
+    manifestation: Concepts = None
+    description: Text = ""
+
+
 class Issue(Form, frozen=True):
     """OperationOutcome.issue."""
 
@@ -372,6 +380,10 @@ class Resource(Form, frozen=True):
     asserted_date: Text = ""
     date_recorded: Text = ""
     date_asserted: Text = ""
+    # Procedure, AllergyIntolerance
+    performed_date_time: Text = ""
+    performed_period: Period | None = None
+    reaction: Items[Reaction] = ()
     # Whether a statement of older versions says that nothing was taken
     taken: Text = ""
     was_not_taken: bool | None = None

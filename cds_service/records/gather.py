@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cds_service.errors import DataLeftAlone, DataRefused, DataTooSlow, DataUnavailable
 from cds_service.protocol.request import Secret
 from cds_service.records.breaker import Pause
 from cds_service.records.client import Access, FhirClient, Read, Reads, Wanted
 from cds_service.records.fhir_types import Issue, decode_resource
-from cds_service.records.prefetch import ABSENT, Query, Source, page_of, prefetched, query
+from cds_service.records.prefetch import (
+    ABSENT,
+    Query,
+    Source,
+    as_prefetched,
+    page_of,
+    prefetched,
+    query,
+)
 from cds_service.sodium.blind_spots import Unlooked
-from cds_service.sodium.snapshot import Missing
+from cds_service.sodium.snapshot import PART_OF, Missing
 from cds_service.trust.deadline import Deadline
-from cds_service.trust.registry import Client, ExtraSource
+from cds_service.trust.registry import Client
 
 # If results were cut and are not the newest for certain, those of so many days are asked for alone.
 # Rules look back 48 h for a sodium that rises too fast (`rate_long_window_hours`): a week is more
@@ -26,19 +36,12 @@ RECENT = timedelta(days=7)
 
 Unreachable = Literal["no-fhir-server", "not-registered", "no-token", "odd-token"]
 
-# No prefetch template has these sources; they are read if the client's registry entry lists them.
-EXTRA_TEMPLATES: Mapping[ExtraSource, str] = {
-    "MedicationStatement": "MedicationStatement?patient={{context.patientId}}&_count=100",
-    "MedicationAdministration": "MedicationAdministration?patient={{context.patientId}}&_count=100",
-    "NutritionOrder": "NutritionOrder?patient={{context.patientId}}&_count=100",
-    "ServiceRequest": "ServiceRequest?patient={{context.patientId}}&_count=100",
-}
-
 
 class Ask(Struct, frozen=True, kw_only=True):
     """One hook call, as far as its data go."""
 
     templates: Mapping[str, str]  # prefetch key -> template
+    optional: Mapping[str, str] = field(default_factory=dict)  # the same, if the client lists it
     patient_id: str
     encounter_id: str | None = None
     prefetch: Mapping[str, object] = field(default_factory=dict)
@@ -77,14 +80,16 @@ class Gathered(Struct, frozen=True, kw_only=True):
 
 
 def gather(ask: Ask, fhir: FhirClient, deadline: Deadline) -> Gathered:
-    """Every key of the templates and every extra source, by the deadline.
+    """Every key of the templates and every optional key, by the deadline.
 
-    What the prefetch lacks is read live, in parallel and in the order of the templates. An extra
-    source that the client's registry entry does not list is NOT_READ. BadRequest if the prefetch
+    What the prefetch lacks is read live, in parallel and in the order of the templates. An optional
+    key that the client's registry entry does not list is NOT_READ. BadRequest if the prefetch
     brings another patient.
     """
     sources: dict[str, Source] = {}
-    queries = _queries(ask, ask.templates)
+    listed: tuple[str, ...] = ask.client.extra_sources
+    extras = {key: ask.optional[key] for key in listed if key in ask.optional}
+    queries = _queries(ask, {**ask.templates, **extras})
     for key, asked in queries.items():
         if asked is None:
             sources[key] = _NOT_APPLICABLE
@@ -93,12 +98,11 @@ def gather(ask: Ask, fhir: FhirClient, deadline: Deadline) -> Gathered:
             sources[key] = prefetched(
                 asked, ask.prefetch, names, ask.client.habits.null_means == "none"
             )
-    sources |= dict.fromkeys(EXTRA_TEMPLATES, _NOT_READ)
-    extras: dict[str, str] = {name: EXTRA_TEMPLATES[name] for name in ask.client.extra_sources}
-    sources |= dict.fromkeys(extras, ABSENT)
+    sources |= {key: _NOT_READ for key in ask.optional if key not in extras}
+    sources |= _sent_within_another(ask, sources)
     wanted = [
         _wanted(asked, sources[key], ask.now)
-        for key, asked in {**queries, **_queries(ask, extras)}.items()
+        for key, asked in queries.items()
         if asked is not None and _is_unfinished(sources[key])
     ]
     access = ask.access
@@ -106,11 +110,65 @@ def gather(ask: Ask, fhir: FhirClient, deadline: Deadline) -> Gathered:
     for key, read in reads.all(wanted).items():
         sources[key] = _after(sources[key], read)
     return Gathered(
-        sources=sources,
+        sources=sources | _missing_with_another(ask, sources),
         reads=reads,
         unreachable=None if isinstance(access, Access) else access,
         pause=reads.pause,
     )
+
+
+def _sent_within_another(ask: Ask, sources: Mapping[str, Source]) -> dict[str, Source]:
+    """Returns the keys of PART_OF that came within the key that they belong to."""
+    return {
+        key: _within(whole, sources[whole])
+        for key, whole in _older_table(ask).items()
+        if sources[whole].origin == "prefetch" and not _leaves_out(ask, whole, key)
+    }
+
+
+def _missing_with_another(ask: Ask, sources: Mapping[str, Source]) -> dict[str, Source]:
+    """Returns the keys of PART_OF that are missing with the key that they belong to: one reason."""
+    return {
+        key: _within(whole, sources[key])
+        for key, whole in _older_table(ask).items()
+        if sources[key].missing and sources[whole].missing
+    }
+
+
+def _within(whole: str, source: Source) -> Source:
+    return replace(source, resources=(), missing=None, next_link=None, note=f"in {whole}")
+
+
+def _older_table(ask: Ask) -> dict[str, str]:
+    """Returns PART_OF if the EHR was set up with an older table of queries, as far as it shows.
+
+    Such an EHR asks for vital signs with the laboratory results, and for past medicines with the
+    current ones. One that sends either of the newer keys left the other one out, or failed to read
+    it.
+    """
+    if any(_sent(ask, key) for key in PART_OF):
+        return {}
+    known = ask.templates
+    return {key: whole for key, whole in PART_OF.items() if key in known and _sent(ask, whole)}
+
+
+def _sent(ask: Ask, key: str) -> list[object]:
+    """What the prefetch holds for a key, under our name and the client's own names."""
+    names = (key, *ask.client.prefetch_aliases.get(key, ()))
+    return [ask.prefetch[name] for name in names if name in ask.prefetch]
+
+
+def _leaves_out(ask: Ask, whole: str, key: str) -> bool:
+    """Whether a Bundle says by its own link that its search did not ask for what `key` asks."""
+    wanted = dict(parse_qsl(ask.templates[key].partition("?")[2]))
+    bundles = [as_prefetched(value) for value in _sent(ask, whole)]
+    for link in (link for bundle in bundles if bundle is not None for link in bundle.link):
+        asked = dict(parse_qsl(urlsplit(link.url).query)) if link.relation == "self" else {}
+        for name in ("status", "code"):
+            values = set(wanted.get(name, "").split(","))
+            if name in wanted and name in asked and values.isdisjoint(asked[name].split(",")):
+                return True
+    return False
 
 
 _NOT_APPLICABLE = Source(state="absent", missing=Missing.NOT_APPLICABLE)
@@ -130,6 +188,8 @@ def _is_unfinished(source: Source) -> bool:
 
 def _wanted(asked: Query, source: Source, now: datetime | None) -> Wanted:
     goes_on = source.next_link is not None
+    # Rules look at medicines of more than a week.
+    may_be_cut = asked.enough is not None and asked.expected == "Observation"
     return Wanted(
         key=asked.key,
         url=source.next_link if source.next_link is not None else asked.url,
@@ -137,7 +197,7 @@ def _wanted(asked: Query, source: Source, now: datetime | None) -> Wanted:
         identity=asked.identity,
         so_far=source.resources if goes_on else (),
         enough=asked.enough,
-        since=f"{now - RECENT:%Y-%m-%d}" if now is not None and asked.enough is not None else "",
+        since=f"{now - RECENT:%Y-%m-%d}" if now is not None and may_be_cut else "",
         goes_on=goes_on,
     )
 
@@ -191,6 +251,10 @@ _NEEDED: Mapping[Unlooked, str] = {
     "orders": "No draft order came: check that 'draftOrders' holds the selected orders as "
     "resources, and that the EHR's registration holds the scope for unsigned orders.",
 }
+_PAST_NEEDED = (
+    "The medicines that ended lately are needed: neither the prefetch key 'pastMedications' nor a "
+    "live read brought them."
+)
 _PARTLY = "Only a part of the sodium results could be read, and not the newest for certain."
 _UNUSABLE = "Sodium could not be checked, although results came."
 _IN_PART = frozenset({Missing.TRUNCATED, Missing.IN_PART, Missing.OLDER})
@@ -214,18 +278,26 @@ _KIND: Mapping[Missing, type[DataUnavailable]] = {
 
 
 def unavailable(
-    what: Unlooked, why: Missing, gathered: Gathered, client: Client, told: str = ""
+    what: Unlooked,
+    why: Missing,
+    gathered: Gathered,
+    client: Client,
+    told: str = "",
+    key: str = "",
 ) -> DataUnavailable:
     """The error for `what` is missing and `why`; fixed texts, nothing of the patient.
 
-    `told` says why a result could not be used, if that is the reason.
+    `told` says why a result could not be used, if that is the reason; `key` is the prefetch key.
     """
     if what == "orders":
         return DataUnavailable(_NEEDED[what])
     if why is Missing.UNUSABLE:
         return DataUnavailable(f"{_UNUSABLE} {told}")
     needed = _PARTLY if what == "sodium" and why in _IN_PART else _NEEDED[what]
-    return _KIND.get(why, DataUnavailable)(f"{needed} {_cause(what, why, gathered, client)}")
+    if key == "pastMedications":
+        needed = _PAST_NEEDED
+    cause = _cause(key or what, why, gathered, client)
+    return _KIND.get(why, DataUnavailable)(f"{needed} {cause}")
 
 
 def unidentified(code: str) -> DataUnavailable:
@@ -236,8 +308,8 @@ def unidentified(code: str) -> DataUnavailable:
     )
 
 
-def _cause(what: Unlooked, why: Missing, gathered: Gathered, client: Client) -> str:
-    source = gathered.sources.get(what, ABSENT)
+def _cause(key: str, why: Missing, gathered: Gathered, client: Client) -> str:
+    source = gathered.sources.get(key, ABSENT)
     if why is Missing.TIMEOUT:
         return "The FHIR server is taking too long to respond and guidance cannot be provided."
     if why is Missing.REFUSED:

@@ -208,6 +208,7 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         daily_dose_mg=doses.daily_dose_mg,
         single_dose=doses.single_dose,
         reasons=_reasons(resource, context),
+        about=_about(resource, kind, context),
         stoppable=_is_stoppable(resource, known, context),
         adpkd=known.adpkd,
         hyponatremia_product=known.hyponatremia_product,
@@ -269,6 +270,13 @@ def _reasons(resource: Resource, context: ReadContext) -> frozenset[str]:
             coded += concepts(condition.code)
     coded += concepts(*(reason.concept for reason in listed(resource.reason)))
     return context.vocabulary.problems(tuple(coded)).concepts if coded else frozenset()
+
+
+def _about(resource: Resource, kind: Kind, context: ReadContext) -> frozenset[str]:
+    """The concepts of what an order that is no medicine orders, such as comfort care."""
+    if kind == "medication":
+        return frozenset()
+    return context.vocabulary.problems(concepts(resource.code)).concepts
 
 
 def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> bool:

@@ -132,11 +132,14 @@ def newest_first(resources: Iterable[Resource]) -> bool:
 
 def _time(resource: Resource) -> str | None:
     period = resource.effective_period or NO_PERIOD
+    done = resource.performed_period or NO_PERIOD
     times = (
         resource.effective_date_time,
         resource.effective_instant,
         period.end or period.start,
         resource.issued,
+        resource.authored_on or resource.date_written,
+        resource.performed_date_time or done.start or done.end,
     )
     return next((time for time in times if len(time) >= _DAY), None)
 
@@ -157,7 +160,7 @@ Origin = Literal["prefetch", "live", "none"]
 _TOKEN = re.compile(r"\{\{\s*context\.(\w+)\s*\}\}")
 _ID = re.compile(r"[A-Za-z0-9\-._]{1,256}")  # longer than FHIR's 64, and "_": Epic's ids (T-11)
 _COUNT = re.compile(r"[?&]_count=(\d+)(?:&|$)")
-_NEWEST_FIRST = "_sort=-date"
+_NEWEST_FIRST = frozenset({"_sort=-date", "_sort=-authoredon"})
 _TEMPLATES = 64  # there are a dozen
 _BEST_FIRST: tuple[State, ...] = ("satisfied", "empty", "failed", "absent")
 
@@ -224,7 +227,7 @@ def _take_apart(template: str) -> _Template:
     if "{{" in _TOKEN.sub("", template):
         raise KeyError(template)
     count = _COUNT.search(template)
-    newest = count is not None and _NEWEST_FIRST in search.split("&")
+    newest = count is not None and not _NEWEST_FIRST.isdisjoint(search.split("&"))
     return _Template(
         tokens, expected, bool(identity), int(count[1]) if count is not None and newest else None
     )

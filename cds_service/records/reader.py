@@ -20,6 +20,7 @@ from cds_service.records.fhir_types import (
     listed,
     whole_resources,
 )
+from cds_service.records.history import HISTORY, allergy, flagged, procedure
 from cds_service.records.labs import foreign_sodium, observed, stray_sodium
 from cds_service.records.medications import (
     KINDS,
@@ -41,6 +42,7 @@ from cds_service.records.read_context import (
 )
 from cds_service.records.times import birth_date
 from cds_service.sodium.snapshot import (
+    Allergy,
     DroppedResult,
     LabResult,
     Missing,
@@ -53,6 +55,7 @@ from cds_service.terminology.vocabulary import CodeLists, Vocabulary
 
 PATIENT, ENCOUNTER, SODIUM = "patient", "encounter", "sodium"  # keys of the prefetch
 MAX_RESOURCES = 2000  # T-45; a source that reaches beyond is incomplete
+_READ = frozenset({"Observation", "Condition", *HISTORY})
 _R5_ORDERS = frozenset({"MedicationRequest", "MedicationStatement", "MedicationAdministration"})
 
 
@@ -116,6 +119,8 @@ class _Tally(Struct):
     dropped: list[DroppedResult] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     listed: list[Resource] = field(default_factory=list)  # orders, statements and what was given
+    allergies: list[Allergy] = field(default_factory=list)
+    flags: set[str] = field(default_factory=set)
     foreign: int = 0
 
     def loses(self, result: DroppedResult | None) -> None:
@@ -154,7 +159,7 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
     drafts = choose(records.drafts, records.selections, me, lambda one: draft(one, context))
 
     def read_exposures() -> tuple[Order, ...]:
-        orders = [exposure(resource, context) for resource in tally.listed]
+        orders = [exposure(resource, context) for resource in _once(tally.listed)]
         return tuple([order for order in orders if order is not None])
 
     return Snapshot(
@@ -166,6 +171,8 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         dropped=tuple(tally.dropped),
         problems=tuple(tally.problems),
         encounter_reasons=stay.reasons,
+        allergies=tuple(tally.allergies),
+        flags=frozenset(tally.flags),
         read_exposures=read_exposures,
         drafts=drafts.orders,
         selected=drafts.selected,
@@ -173,6 +180,17 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         missing=tally.missing,
         dropped_foreign=tally.foreign,
     )
+
+
+def _once(orders: Iterable[Resource]) -> list[Resource]:
+    """Orders without those that came a second time, under the key of current and of past ones."""
+    first: dict[str, Resource] = {}
+    kept = []
+    for one in orders:
+        same = first.setdefault(identity(one), one)
+        if same is one or same != one:
+            kept.append(one)
+    return kept
 
 
 def wanted_references(records: CallRecords) -> tuple[str, ...]:
@@ -292,7 +310,7 @@ def _bounded(records: CallRecords, tally: _Tally) -> Mapping[str, tuple[Resource
 def _read(resource: Resource, source: str, me: Person, context: ReadContext, tally: _Tally) -> None:
     """Take in one resource by its type, if it is this patient's."""
     kind = kind_of(resource)
-    if kind not in KINDS and kind not in ("Observation", "Condition"):
+    if kind not in KINDS and kind not in _READ:
         tally.loses(stray_sodium(resource, context) if source == SODIUM else None)
         return
     if me.owner(resource) is Owner.FOREIGN:
@@ -308,13 +326,29 @@ def _read(resource: Resource, source: str, me: Person, context: ReadContext, tal
         tally.labs += result.labs
         tally.loses(result.dropped)
         tally.problems += [result.problem] if result.problem is not None else []
-    elif kind == "Condition":
+    elif kind in KINDS:
+        tally.listed.append(resource)
+    else:
+        _read_history(resource, kind, source, context, tally)
+
+
+def _read_history(
+    resource: Resource, kind: str, source: str, context: ReadContext, tally: _Tally
+) -> None:
+    """Take in what was found, done or noted: a Condition, Procedure, AllergyIntolerance or Flag."""
+    if kind == "Condition":
         known = problem(resource, context)
         tally.problems += [known] if known is not None else []
         if known is None and is_unidentified(resource, context):
             tally.missing.setdefault(source, Missing.TRUNCATED)
+    elif kind == "Procedure":
+        done = procedure(resource, context)
+        tally.problems += [done] if done is not None else []
+    elif kind == "AllergyIntolerance":
+        found = allergy(resource, context)
+        tally.allergies += [found] if found is not None else []
     else:
-        tally.listed.append(resource)
+        tally.flags |= flagged(resource, context)
 
 
 def is_unreadable(resource: Resource, kind: str) -> bool:

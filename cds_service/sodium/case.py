@@ -28,7 +28,7 @@ from cds_service.sodium.glucose import (
 from cds_service.sodium.problems import Problems, Symptoms, symptoms
 from cds_service.sodium.restriction import Restriction, restriction
 from cds_service.sodium.results import Band, Readings, Sample, Series, band_of, series_of
-from cds_service.sodium.snapshot import Order, Snapshot
+from cds_service.sodium.snapshot import Missing, Order, Snapshot
 from cds_service.sodium.sodium import SodiumView, sodium_view
 from cds_service.sodium.volume import OdsRisk, VolumeStatus, ods_risk, volume_status
 
@@ -196,10 +196,23 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def comfort_care(self) -> bool:
-        """Whether comfort care is recorded as active."""
+        """Whether comfort care is recorded, flagged or ordered as active."""
         wanted = self.sets.comfort_care
         # Every patient is checked, and sorting the problems of most of them would be for nothing.
-        return self._mentions(wanted) and bool(self.strict_problems.active(wanted))
+        if self._mentions(wanted) and self.strict_problems.active(wanted):
+            return True
+        return bool(wanted.among(self.snapshot.flags)) or self._comfort_care_is_ordered()
+
+    def _comfort_care_is_ordered(self) -> bool:
+        """Whether an active order that is no medicine is about comfort care."""
+        if self.snapshot.missing.get("ServiceRequest") is Missing.NOT_READ:
+            return False  # orders are read late, and most patients' never
+        wanted = self.sets.comfort_care
+        return any(
+            order.intent in self.sets.given_intents and self.is_active(order)
+            for order in self.snapshot.exposures
+            if wanted.among(order.about)
+        )
 
     def _mentions(self, wanted: ConceptSet) -> bool:
         """Whether any of these problems is in the record at all, active or not."""

@@ -57,13 +57,23 @@ class DroppedResult(Struct, frozen=True, kw_only=True):
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """One Condition that is neither refuted nor entered in error."""
+    """One Condition that is neither refuted nor entered in error, or one recent Procedure."""
 
-    concepts: frozenset[str]  # keys of conditions.toml
+    concepts: frozenset[str]  # keys of conditions.toml or procedures.toml
     active: bool  # clinicalStatus active/recurrence/relapse, or absent and not abated
     encounter_diagnosis: bool  # a diagnosis of the encounter in context
     since: datetime | None  # onset, else recorded
     by_text: bool = False  # matched by words, not by code
+    done: bool = False  # a Procedure: `since` is when it ended, as far as that is known
+
+
+class Allergy(Struct, frozen=True, kw_only=True):
+    """One AllergyIntolerance, an allergy or a side effect, that is not refuted."""
+
+    drugs: tuple[DrugMatch, ...]
+    concepts: frozenset[str]  # its reactions and its own words, as keys of conditions.toml
+    active: bool = True
+    recorded: datetime | None = None
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -95,6 +105,7 @@ class Order(Struct, frozen=True, kw_only=True):
     daily_dose_mg: Decimal | None = None
     single_dose: bool = False
     reasons: frozenset[str] = frozenset()  # concepts of reasonCode
+    about: frozenset[str] = frozenset()  # concepts of what is ordered, if it is no medicine
     stoppable: bool = (
         False  # may become an `update`, if the whole resource turns out valid and inert
     )
@@ -110,6 +121,9 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 Setting = Literal["inpatient", "outpatient"]
+
+# Prefetch keys that belong to another one: older tables of queries sent them within it.
+PART_OF: Mapping[str, str] = {"vitals": "labs", "pastMedications": "medications"}
 
 
 class Patient(Struct, frozen=True, kw_only=True):
@@ -130,6 +144,8 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
     dropped: tuple[DroppedResult, ...] = ()  # what is or may be sodium and is not in `labs`
     problems: tuple[Problem, ...] = ()
     encounter_reasons: frozenset[str] = frozenset()  # concepts of Encounter.reasonCode
+    allergies: tuple[Allergy, ...] = ()  # empty if the client's entry does not list them
+    flags: frozenset[str] = frozenset()  # concepts of active Flags; the same
     read_exposures: Callable[[], tuple[Order, ...]] = tuple  # most patients' are never needed
     drafts: tuple[Order, ...] = ()  # draftOrders, selected ones among them
     selected: tuple[str, ...] = ()  # references of the selected drafts
@@ -149,5 +165,14 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
         return sum(order.unread or order.code_only or order.unidentified for order in orders)
 
     def complete(self, *sources: str) -> bool:
-        """Whether every one of these sources was read to its end."""
-        return all(self.missing.get(s) in (None, Missing.NOT_APPLICABLE) for s in sources)
+        """Whether every one of these sources was read to its end, with those that belong to it."""
+        return not any(self.unread(source) for source in sources)
+
+    def unread(self, source: str) -> str:
+        """The first key of a source that was not read to its end; "" if all were.
+
+        Vital signs belong to the laboratory results, past medicines to the current ones.
+        """
+        keys = (source, *(key for key, whole in PART_OF.items() if whole == source))
+        whole = (None, Missing.NOT_APPLICABLE)
+        return next((key for key in keys if self.missing.get(key) not in whole), "")

@@ -29,7 +29,7 @@ def card_context(case: Case, patient_id: str, cards: Iterable[Finding]) -> CardC
         missing={
             key: why.value
             for key, why in snapshot.missing.items()
-            if why is not Missing.NOT_APPLICABLE
+            if why not in (Missing.NOT_APPLICABLE, Missing.NOT_READ)
         },
         unrecognised=snapshot.unrecognised,
         newest=newest,

@@ -21,6 +21,7 @@ RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
 ICD10 = "http://hl7.org/fhir/sid/icd-10"
+ICD10PCS = "http://hl7.org/fhir/sid/icd-10-pcs"
 ICD9 = "http://hl7.org/fhir/sid/icd-9-cm"
 NDC = "http://hl7.org/fhir/sid/ndc"
 
@@ -33,6 +34,7 @@ _OIDS = {
     "2.16.840.1.113883.6.73": ATC,
     "2.16.840.1.113883.6.90": ICD10CM,
     "2.16.840.1.113883.6.3": ICD10,
+    "2.16.840.1.113883.6.4": ICD10PCS,
     "2.16.840.1.113883.6.103": ICD9,
     "2.16.840.1.113883.6.69": NDC,
 }
@@ -78,8 +80,8 @@ def _by_name(bare: str) -> str | None:
         return SNOMED
     if bare.startswith(("fhir.de/codesystem/bfarm/atc", "fhir.de/codesystem/dimdi/atc")):
         return ATC
-    if "pcs" in bare:
-        return None
+    if "pcs" in bare or bare == "cms.gov/medicare/coding/icd10":
+        return ICD10PCS if "icd" in bare else None
     if _ICD10_CM.search(bare):
         return ICD10CM
     if _ICD10_WORD.search(bare):

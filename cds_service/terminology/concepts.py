@@ -34,7 +34,13 @@ class _Excluded(Struct, frozen=True):
 class ConceptMatcher:
     """Codes decide; words count only where no code does, and never beside a negation."""
 
-    def __init__(self, concepts: Mapping[str, Concept], text: TextWords) -> None:
+    def __init__(
+        self,
+        concepts: Mapping[str, Concept],
+        text: TextWords,
+        icd10_systems: frozenset[str] = ICD10_FAMILY,
+    ) -> None:
+        self._icd10_systems = icd10_systems
         self._icd10 = _Prefixes({key: c.icd10 for key, c in concepts.items()})
         self._icd10_with_text = _Prefixes({key: c.icd10_with_text for key, c in concepts.items()})
         self._icd9 = _Prefixes({key: c.icd9 for key, c in concepts.items()})
@@ -65,7 +71,7 @@ class ConceptMatcher:
         decided = False
         for coding in coded.codings:
             system, code = canonical(coding.system), _NOT_CODE.sub("", coding.code.upper())
-            if system in ICD10_FAMILY:
+            if system in self._icd10_systems:
                 found.update(self._icd10.of(code))
                 with_text.update(self._icd10_with_text.of(code))
                 decided = decided or bool(code)

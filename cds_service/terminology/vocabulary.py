@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
 
 from msgspec import Struct, field
 
 from cds_service.knowledge.names import Analyte
-from cds_service.knowledge.words import Fluids, OrderWords, Terms
+from cds_service.knowledge.words import Concept, Fluids, OrderWords, Terms
 from cds_service.terminology.codes import (
     ATC,
     ICD9,
     ICD10,
+    ICD10_FAMILY,
     ICD10CM,
+    ICD10PCS,
     LOINC,
     NDC,
     RXNORM,
@@ -42,6 +45,8 @@ class CodeLists(Struct, frozen=True, kw_only=True):
     active: frozenset[str]
     inactive: frozenset[str]
     encounter_diagnosis: frozenset[str]
+    under_way: frozenset[str]
+    procedure_age: timedelta
     poc_words: frozenset[str]
     urine_words: frozenset[str]
     sodium_words: frozenset[str]
@@ -85,6 +90,7 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     resolve: Callable[[Product], Resolution]
     restricts: Callable[[tuple[Coded, ...], tuple[str, ...]], bool]  # concepts, words
     concept: Callable[[Coded], ConceptMatch]
+    procedure: Callable[[Coded], ConceptMatch]
     test: Callable[[Coded], Test]
     unit: Callable[[str, str, str], str]  # analyte, code, unit as recorded -> the one to read
 
@@ -93,13 +99,22 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
 
         They count as read from text only if each of them was.
         """
-        named = [match for match in map(self.concept, coded) if match.concepts]
-        if len(named) <= 1:
-            return named[0] if named else _NO_CONCEPT
-        return ConceptMatch(
-            frozenset().union(*(match.concepts for match in named)),
-            by_text=bool(named) and all(match.by_text for match in named),
-        )
+        return _together(map(self.concept, coded))
+
+    def procedures(self, coded: Iterable[Coded]) -> ConceptMatch:
+        """Returns all concepts that a Procedure of these CodeableConcepts means."""
+        return _together(map(self.procedure, coded))
+
+
+def _together(matches: Iterable[ConceptMatch]) -> ConceptMatch:
+    """Returns the concepts of several matches; read from text only if each of them was."""
+    named = [match for match in matches if match.concepts]
+    if len(named) <= 1:
+        return named[0] if named else _NO_CONCEPT
+    return ConceptMatch(
+        frozenset().union(*(match.concepts for match in named)),
+        by_text=bool(named) and all(match.by_text for match in named),
+    )
 
 
 NO_LOCAL_CODES = LocalCodes()
@@ -113,6 +128,20 @@ def vocabulary(
     """Returns the vocabulary of one deployment; building it takes a while, using it does not."""
     drugs = DrugResolver(terms.drugs, fluids, local.drugs, local.products)
     concepts = ConceptMatcher(terms.concepts, fluids.text)
+    procedures = ConceptMatcher(
+        {
+            key: Concept(
+                title=words.title,
+                icd10=words.icd10pcs,
+                icd9=words.icd9,
+                snomed=words.snomed,
+                text=words.text,
+            )
+            for key, words in terms.procedures.items()
+        },
+        fluids.text,
+        ICD10_FAMILY | {ICD10PCS},
+    )
     labs = LabResolver(terms.labs, local.labs)
     reading = _code_lists(order_words)
     restrictions = RestrictionMatcher(fluids.restriction)
@@ -126,6 +155,7 @@ def vocabulary(
         resolve=remembering(drugs.resolve),
         restricts=remembering(restrictions.match),
         concept=remembering(concepts.match_with_evidence),
+        procedure=remembering(procedures.match_with_evidence),
         test=remembering(lambda code: _test(code, labs, reading)),
         unit=remembering(labs.unit),
     )
@@ -173,6 +203,8 @@ def _code_lists(order_words: OrderWords) -> CodeLists:
         active=frozenset(table.active),
         inactive=frozenset(table.inactive),
         encounter_diagnosis=frozenset(table.encounter_diagnosis),
+        under_way=frozenset(table.under_way),
+        procedure_age=timedelta(days=table.procedure_days),
         poc_words=frozenset(table.poc_words),
         urine_words=frozenset(table.urine_words),
         sodium_words=frozenset(table.sodium_words),

@@ -19,7 +19,13 @@ DEFAULT_ALGORITHMS = ("ES384", "RS384")  # CDSH-124
 DEFAULT_RATE = 60  # calls a second (T-50)
 
 ExtraSource = Literal[
-    "MedicationStatement", "MedicationAdministration", "NutritionOrder", "ServiceRequest"
+    "MedicationStatement",
+    "MedicationAdministration",
+    "NutritionOrder",
+    "ServiceRequest",
+    "Procedure",
+    "AllergyIntolerance",
+    "Flag",
 ]
 Indicator = Literal["info", "warning", "critical"]
 

@@ -66,6 +66,19 @@ def test_a_registered_client_gets_its_own_names_services_and_sources(tmp_path: P
     assert "key: -sodium   (our sodium)" in shown
     assert "order-select" not in shown
     assert "NutritionOrder?patient={{context.patientId}}" in shown
+    assert "Procedure?patient={{context.patientId}}" not in shown, "its entry does not list it"
+    listed = json.loads(run("--client", "mercy", "--json", CDS_CLIENTS_FILE=str(registry)).stdout)
+    assert [row["key"] for row in listed["hyponatremia-patient-view"]][-1] == "NutritionOrder"
+
+
+def test_a_vendors_table_shows_the_optional_keys_apart() -> None:
+    shown = run("--client", "generic").stdout
+    before, after = shown.split("Optional keys (if the entry of the client lists them")
+    for key, template in (
+        pipeline().knowledge.services["hyponatremia-patient-view"].optional.items()
+    ):
+        assert template in after, key
+        assert template not in before, key
 
 
 def test_the_table_as_json_names_key_query_scopes_and_what_is_lost() -> None:
@@ -73,7 +86,7 @@ def test_the_table_as_json_names_key_query_scopes_and_what_is_lost() -> None:
     assert [row["key"] for row in rows] == list(WITHOUT)
     assert rows[0]["query"] == "Patient/{{context.patientId}}"
     assert "http://loinc.org|2951-2" in rows[2]["query"]
-    assert rows[6]["scopes"] == [
+    assert rows[7]["scopes"] == [
         "patient/MedicationRequest.read (.rs)",
         "patient/Medication.read (.r)",
     ]

@@ -25,6 +25,10 @@ TEMPLATES = {
     "encounter": "Encounter/{{context.encounterId}}",
     "sodium": "Observation?patient={{context.patientId}}&code=http://loinc.org|2951-2",
 }
+OPTIONAL = {
+    "NutritionOrder": "NutritionOrder?patient={{context.patientId}}",
+    "ServiceRequest": "ServiceRequest?patient={{context.patientId}}",
+}
 TOKEN = Secret("t")
 PATIENT = {"resourceType": "Patient", "id": "7"}
 EMPTY = {"resourceType": "Bundle", "type": "searchset", "total": 0}
@@ -61,6 +65,7 @@ def ask(
     mercy = Client(name="mercy", anonymous=False, fhir_bases=(BASE,), extra_sources=extra)
     return Ask(
         templates=TEMPLATES,
+        optional=OPTIONAL,
         patient_id="7",
         encounter_id=encounter,
         prefetch=prefetch,
@@ -250,6 +255,16 @@ def test_further_sources_are_read_only_where_the_registry_lists_them(
     assert found.sources["NutritionOrder"].state == "empty"
     assert missing(found)["ServiceRequest"] is Missing.NOT_READ
     assert len(server.calls) == 1
+
+
+def test_further_sources_are_taken_from_the_prefetch_if_they_came_with_it(
+    fhir: FhirClient, server: responses.RequestsMock
+) -> None:
+    sent = {"patient": PATIENT, "sodium": EMPTY, "NutritionOrder": EMPTY, "ServiceRequest": EMPTY}
+    found = gathered(fhir, ask(sent, extra=("NutritionOrder",)))
+    assert found.sources["NutritionOrder"].shown == "empty (prefetch)"
+    assert missing(found)["ServiceRequest"] is Missing.NOT_READ, "the registry does not list it"
+    assert len(server.calls) == 0
 
 
 def test_the_medications_behind_orders_are_read_within_the_same_call(

@@ -68,8 +68,10 @@ def test_all_services_ask_for_the_same_data_with_tokens_every_client_can_fill(
         "sodium",
         "glucose",
         "labs",
+        "vitals",
         "conditions",
         "medications",
+        "pastMedications",
     ]
     for template in first.values():
         rest = template.replace("{{context.patientId}}", "").replace("{{context.encounterId}}", "")
