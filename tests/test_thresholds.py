@@ -322,7 +322,7 @@ SPANS = [
         "raising_case_hours",
         "a sodium of the last day still tells that hypertonic saline does not fit",
         lambda h: select(draft(SALINE_3, ml=250), sodium("132", h)),
-        shown("without life-threatening symptoms"),
+        shown("not advised; repeat sodium first"),
         24,
     ),
     edge(

@@ -271,12 +271,27 @@ class Limits(Struct, frozen=True, kw_only=True):
     pregnancy_days: timedelta
     # Selected orders (B.3, M4, M12, M13, S11 to S17).
     hypertonic_sodium_hours: timedelta
+    old_sodium_outpatient_days: timedelta
     vaptan_sodium_hours: timedelta
     raising_case_hours: timedelta
     raising_recheck_hours: timedelta
+    saline_kept_days: timedelta
     raise_warning_from: Decimal
     raise_warning_risk_from: Decimal
     bolus_percent: Decimal
+    additive_percent_from: Decimal
+    bolus_same_percent_from: Decimal
+    bolus_ml: Decimal
+    bolus_large_ml: Decimal
+    bolus_small_kg_below: Decimal
+    bolus_ml_per_kg: Decimal
+    ordered_boluses_above: Decimal
+    sodium_per_percent: Decimal
+    body_water_ratio: Decimal
+    body_water_ratio_men: Decimal
+    body_water_men_below_years: Decimal
+    body_weight_assumed_kg: Decimal
+    body_weight_days: timedelta
     vaptan_recheck_hours: timedelta
     tolvaptan_days_max: timedelta
     conivaptan_days_max: timedelta

@@ -80,6 +80,7 @@ class Problem(StrEnum):
     CRAMP = "cramp"
     DIABETES_INSIPIDUS = "diabetes-insipidus"
     ENCEPHALOPATHY = "encephalopathy"
+    HEPATIC_FAILURE = "hepatic-failure"
     HYPERGLYCEMIC_CRISIS = "hyperglycemic-crisis"
     HYPONATREMIA = "hyponatremia"
     MYELOMA = "myeloma"
@@ -270,6 +271,9 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     polydipsia_cause: ProblemSet
     acute_drugs: DrugSet
     acute_by_vein: DrugSet  # those that count only if they are no tablets
+    saline_kept: ProblemSet  # hypertonic saline is never offered for removal (F11)
+    saline_kept_recent: ProblemSet  # likewise, if of the last days
+    acute_liver_failure: ProblemSet
     # volume status (B.0.5)
     salt_wasting: ProblemSet
     subarachnoid: ProblemSet

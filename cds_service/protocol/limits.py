@@ -41,9 +41,12 @@ def _obey(card: Card, limits: CardLimits) -> Card:
     suggestions = [s for s in card.get("suggestions", ()) if _takes(s, limits)]
     behavior = card.get("selectionBehavior")
     if limits.selection_behavior_any_only and behavior == "at-most-one":
-        # Under `any` a user could take two suggestions that exclude each other, so one is left.
-        suggestions = sorted(suggestions, key=lambda s: not s.get("isRecommended"))[:1]
-        behavior = "any"
+        # Under `any` a user could take two suggestions that exclude each other, so one is left:
+        # what is recommended, else the removal, because the card advises against the order (F11).
+        suggestions = sorted(
+            suggestions, key=lambda s: (not s.get("isRecommended"), not _removes(s))
+        )
+        suggestions, behavior = suggestions[:1], "any"
     written = {
         **card,
         "suggestions": suggestions,
@@ -61,6 +64,10 @@ def _takes(suggestion: Card, limits: CardLimits) -> bool:
     if limits.one_action_per_suggestion and len(actions) > 1:
         return False
     return limits.accepts_update or all(action["type"] != "update" for action in actions)
+
+
+def _removes(suggestion: Card) -> bool:
+    return any(action["type"] == "delete" for action in suggestion["actions"])
 
 
 def _detail(text: str, limits: CardLimits) -> str:

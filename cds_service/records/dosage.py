@@ -70,6 +70,7 @@ class Dosage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     duration_days: Decimal | None = None
     daily_dose_mg: Decimal | None = None
     volume_ml: Decimal | None = None
+    ordered_ml: Decimal | None = None  # in all, for one day at most (F9)
     single_dose: bool = False
     routes: tuple[Coded, ...] = ()
     words: str = ""
@@ -79,7 +80,11 @@ def dosage(order: Resource, lists: CodeLists, zone: timedelta | None, now: datet
     """The dosage of an order, a statement or an administration."""
     given = instructions_of(order)
     if not given:
-        return Dosage(duration_days=_duration(order, [], None, None), volume_ml=_volume(order, []))
+        return Dosage(
+            duration_days=_duration(order, [], None, None),
+            volume_ml=_volume(order, []),
+            ordered_ml=_ordered(order, [], lists),
+        )
     timings = [one.timing or NO_TIMING for one in given]
     repeats = [timing.repeat or NO_REPEAT for timing in timings]
     start, end = _bounds(repeats, zone, now)
@@ -89,6 +94,7 @@ def dosage(order: Resource, lists: CodeLists, zone: timedelta | None, now: datet
         duration_days=_duration(order, repeats, start, end),
         daily_dose_mg=_daily_dose(given[0], lists) if len(given) == 1 else None,
         volume_ml=_volume(order, given),
+        ordered_ml=_ordered(order, given, lists),
         single_dose=all(_is_once(timing, lists) for timing in timings),
         routes=concepts(*(one.route for one in given)),
         words=instruction_text(given),
@@ -195,21 +201,62 @@ def _volume(order: Resource, given: Sequence[Instruction]) -> Decimal | None:
     return volume
 
 
+def _ordered(order: Resource, given: Sequence[Instruction], lists: CodeLists) -> Decimal | None:
+    """What the order gives in all: doses times their number, else rates times their duration.
+
+    Without either it is the dispensed quantity. An open rate has no amount (F9).
+    """
+    known = [ml for one in given if (ml := _given_ml(one, lists)) is not None]
+    if known:
+        return sum(known, Decimal(0))
+    return amount((order.dispense_request or NO_DISPENSE).quantity or NO_QUANTITY, "ml")
+
+
+def _given_ml(instruction: Instruction, lists: CodeLists) -> Decimal | None:
+    dose = _largest([amount(quantity, "ml") for quantity in dose_quantities(instruction)])
+    if dose is not None:
+        return dose * _doses(instruction, lists)
+    repeat = (instruction.timing or NO_TIMING).repeat or NO_REPEAT
+    lasting = days(repeat.bounds_duration)
+    if lasting is None:
+        unit = str(repeat.duration_unit or repeat.duration_units or "")
+        lasting = days(Quantity(value=repeat.duration, unit=unit))
+    daily = _largest([ml_per_day(rate) for rate in _rates(instruction)])
+    return daily * lasting if daily is not None and lasting is not None else None
+
+
+def _doses(instruction: Instruction, lists: CodeLists) -> Decimal:
+    """The doses of a day: by their count, else by the clock (at most hourly), else one."""
+    timing = instruction.timing or NO_TIMING
+    count = exact((timing.repeat or NO_REPEAT).count)
+    if count is not None and count > 0:
+        return count
+    if instruction.as_needed_boolean is True or instruction.as_needed_codeable_concept is not None:
+        return Decimal(1)
+    times = _times_a_day(timing, lists)
+    hourly = _DAYS["h"][1]
+    return times if times is not None and 1 <= times <= hourly else Decimal(1)
+
+
 def _largest(amounts: Sequence[Decimal | None]) -> Decimal | None:
     return max([amount for amount in amounts if amount is not None], default=None)
 
 
 def _infused(instruction: Instruction) -> Decimal | None:
     """mL of a rate over its stated duration; an open infusion runs for one day at least."""
-    rates = filled(instruction.rate_quantity, instruction.rate_ratio)
-    for dose in instruction.dose_and_rate:
-        rates += filled(dose.rate_quantity, dose.rate_ratio)[:1]
-    daily = _largest([ml_per_day(rate) for rate in rates])
+    daily = _largest([ml_per_day(rate) for rate in _rates(instruction)])
     if daily is None:
         return None
     repeat = (instruction.timing or NO_TIMING).repeat or NO_REPEAT
     lasting = days(repeat.bounds_duration)
     return daily if lasting is None else daily * lasting
+
+
+def _rates(instruction: Instruction) -> list[Rate]:
+    rates = filled(instruction.rate_quantity, instruction.rate_ratio)
+    for dose in instruction.dose_and_rate:
+        rates += filled(dose.rate_quantity, dose.rate_ratio)[:1]
+    return rates
 
 
 def amount(quantity: Quantity, measure: Measure) -> Decimal | None:

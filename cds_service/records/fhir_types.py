@@ -400,6 +400,7 @@ class Resource(Form, frozen=True):
     # Patient
     name: Concepts = None  # DSTU1's place for the code of an Observation
     birth_date: Text = ""
+    gender: Text = ""
     deceased_boolean: bool | None = None
     deceased_date_time: Text = ""
     # NutritionOrder, Medication, Device

@@ -113,6 +113,7 @@ class Medicine(Struct):
             form=self.form,
             instructions=doses.words,
             volume_ml=doses.volume_ml,
+            ordered_ml=doses.ordered_ml,
         )
         return context.vocabulary.resolve(product)
 

@@ -165,7 +165,11 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
     return Snapshot(
         now=records.now,
         zone=records.zone,
-        patient=Patient(birth_date=birth_date(patient.birth_date.strip()), deceased=died),
+        patient=Patient(
+            birth_date=birth_date(patient.birth_date.strip()),
+            sex=patient.gender.strip().lower(),
+            deceased=died,
+        ),
         setting=stay.setting,
         labs=tuple(tally.labs),
         dropped=tuple(tally.dropped),

@@ -130,6 +130,7 @@ class Patient(Struct, frozen=True, kw_only=True):
     """Who it is about."""
 
     birth_date: date | None = None
+    sex: str = ""  # "male" or "female" as recorded, else ""
     deceased: bool = False
 
 

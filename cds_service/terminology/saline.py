@@ -13,7 +13,13 @@ from cds_service.terminology.codes import RXNORM, CodeIndex, canonical
 from cds_service.terminology.names import FormReader, Place
 from cds_service.terminology.text import Hit, Phrases, Words, flat, words
 from cds_service.terminology.types import Coded, Product, Route, Saline, texts_of
-from cds_service.terminology.units import MASS_UNITS, percent_at, percent_of_ratio, volume_of
+from cds_service.terminology.units import (
+    MASS_UNITS,
+    infused_of,
+    percent_at,
+    percent_of_ratio,
+    volume_of,
+)
 
 SHORTEST_DRUG = 4  # letters of a word that may be the drug which a fluid carries
 REACH = 8  # words between the salt and its percent
@@ -250,7 +256,11 @@ class FluidReader:
             )
         if known.kind == "isotonic" and volume is not None and volume <= self._flush_ml:
             return FluidReading(is_salt=True, step="RxNorm product: flush volume")
-        saline = Saline(kind=known.kind, percent=known.percent, volume_ml=volume)
+        # The name of a product gives the size of its bag, not what is ordered of it.
+        ordered = _ordered(order.product, ())
+        saline = Saline(
+            kind=known.kind, percent=known.percent, volume_ml=volume, ordered_ml=ordered
+        )
         return _found(saline, "systemic" if known.kind == "salt-tablet" else "iv", "RxNorm product")
 
     def _by_ratio(self, product: Product) -> Decimal | None:
@@ -284,7 +294,12 @@ class FluidReader:
         if kind is None:
             return FluidReading(is_salt=True, step="sodium chloride, strength unknown")
         by_vein = order.place.route == "iv" or stated.spoken or order.volume is not None
-        saline = Saline(kind=kind, percent=stated.percent, volume_ml=order.volume)
+        saline = Saline(
+            kind=kind,
+            percent=stated.percent,
+            volume_ml=order.volume,
+            ordered_ml=_ordered(order.product, order.names),
+        )
         return _found(saline, "iv" if by_vein else "unknown", f"{kind} saline")
 
     def _excluded(self, order: _Order, kind: SalineKind | None) -> str:
@@ -349,6 +364,17 @@ def _volume(product: Product, names: tuple[Words, ...]) -> Decimal | None:
         return given
     found = [volume for name in names if (volume := volume_of(name)) is not None]
     return max(found) if found else volume_of(words(product.instructions))
+
+
+def _ordered(product: Product, names: tuple[Words, ...]) -> Decimal | None:
+    """Returns what the order gives in all: by its doses, its instructions or its own name (F9)."""
+    if product.ordered_ml is not None and product.ordered_ml > 0:
+        return product.ordered_ml
+    for said in (words(product.instructions), *names):
+        found = [ml for ml in (infused_of(said), volume_of(said)) if ml is not None]
+        if found:
+            return max(found)
+    return None
 
 
 def _names(product: Product) -> Iterator[str]:

@@ -54,6 +54,7 @@ class Product(Struct, frozen=True, kw_only=True):
     form: Coded | None = None
     instructions: str = ""  # dosage text
     volume_ml: Decimal | None = None  # from dose or quantity, where it is a volume
+    ordered_ml: Decimal | None = None  # from dose and times, quantity, or rate and time (F9)
 
 
 class DrugMatch(Struct, frozen=True, kw_only=True):
@@ -72,7 +73,8 @@ class Saline(Struct, frozen=True, kw_only=True):
 
     kind: Literal["hypertonic", "concentrate", "isotonic", "hypotonic", "salt-tablet"]
     percent: Decimal | None = None
-    volume_ml: Decimal | None = None
+    volume_ml: Decimal | None = None  # of the dose, or else of the bag
+    ordered_ml: Decimal | None = None  # what the order gives in all; None if it does not say (F9)
 
 
 Route = Literal["iv", "systemic", "local", "unknown"]

@@ -119,6 +119,19 @@ def volume_of(text: Words) -> Decimal | None:
     return max(filter(None, volumes), default=None)
 
 
+_RATE = re.compile(
+    r"(\d+(?:\.\d+)?) ?ml ?(?:/|per) ?(?:hours?|hr?|std)\b"  # 30 mL/h
+    r"[^\d]{0,12}?"
+    r"(\d+(?:\.\d+)?) ?(?:hours?|hrs?|h|std)\b"  # for 8 h
+)
+
+
+def infused_of(text: Words) -> Decimal | None:
+    """Returns the largest rate times duration of a text, in mL: "30 mL/h for 8 h" is 240."""
+    found = [Decimal(rate) * Decimal(hours) for rate, hours in _RATE.findall(text.folded)]
+    return max(found, default=None)
+
+
 def _volume_at(text: Words, at: int) -> Decimal | None:
     factor = _IN_TEXT.get(text.tokens[at])
     number = decimal_of(text.tokens[at - 1])

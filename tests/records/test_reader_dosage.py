@@ -223,6 +223,94 @@ def test_the_volume_of_an_infusion(read: Read, elements: dict[str, Any], ml: int
     assert round(saline.volume_ml) == ml
 
 
+ML_500 = {"value": 500, "unit": "mL"}
+ML_100 = {"value": 100, "unit": "mL"}
+RATE_30 = {"value": 30, "unit": "mL/h"}
+
+
+@pytest.mark.parametrize(
+    ("elements", "ml"),
+    [
+        ({"dosageInstruction": [{"doseAndRate": [{"doseQuantity": ML_500}]}]}, 500),
+        (
+            {"dosageInstruction": [{"doseAndRate": [{"doseQuantity": {"value": 1, "unit": "L"}}]}]},
+            1000,
+        ),
+        (
+            {
+                "dosageInstruction": [
+                    {"timing": {"repeat": {"count": 3}}, "doseAndRate": [{"doseQuantity": ML_100}]}
+                ]
+            },
+            300,
+        ),
+        (
+            {
+                "dosageInstruction": [
+                    {
+                        "timing": {"repeat": {"frequency": 1, "period": 6, "periodUnit": "h"}},
+                        "doseAndRate": [{"doseQuantity": ML_100}],
+                    }
+                ]
+            },
+            400,
+        ),
+        (  # every ten minutes is no daily schedule
+            {
+                "dosageInstruction": [
+                    {
+                        "timing": {"repeat": {"frequency": 1, "period": 10, "periodUnit": "min"}},
+                        "doseAndRate": [{"doseQuantity": ML_100}],
+                    }
+                ]
+            },
+            100,
+        ),
+        (
+            {
+                "dosageInstruction": [
+                    {
+                        "asNeededBoolean": True,
+                        "timing": {"repeat": {"frequency": 4, "period": 1, "periodUnit": "d"}},
+                        "doseAndRate": [{"doseQuantity": ML_100}],
+                    }
+                ]
+            },
+            100,
+        ),
+        (
+            {
+                "dosageInstruction": [
+                    {
+                        "timing": {"repeat": {"duration": 8, "durationUnit": "h"}},
+                        "doseAndRate": [{"rateQuantity": RATE_30}],
+                    }
+                ]
+            },
+            240,
+        ),
+        ({"dosageInstruction": [{"doseAndRate": [{"rateQuantity": RATE_30}]}]}, None),
+        ({"dispenseRequest": {"quantity": ML_500}}, 500),
+        (
+            {
+                "dosageInstruction": [
+                    {"doseAndRate": [{"doseQuantity": ML_100}]},
+                    {"doseAndRate": [{"doseQuantity": ML_500}]},
+                ]
+            },
+            600,
+        ),
+    ],
+)
+def test_f9_what_an_infusion_gives_in_all(
+    read: Read, elements: dict[str, Any], ml: int | None
+) -> None:
+    saline = order(medicationCodeableConcept={"text": "sodium chloride 3 %"}, **elements)
+    found = only(read(saline)).saline
+    assert found is not None
+    assert found.ordered_ml == ml
+
+
 @pytest.mark.parametrize(
     "reason",
     [

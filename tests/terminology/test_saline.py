@@ -178,12 +178,48 @@ def test_volume_comes_from_the_order_before_the_name(resolver: DrugResolver) -> 
     name = (Coded(text="sodium chloride 0.9 % 1,000 mL"),)
 
     assert saline(resolver, Product(concepts=name)) == Saline(
-        kind="isotonic", percent=Decimal("0.9"), volume_ml=Decimal(1000)
+        kind="isotonic", percent=Decimal("0.9"), volume_ml=Decimal(1000), ordered_ml=Decimal(1000)
     )
     assert saline(resolver, Product(concepts=name, volume_ml=Decimal(10))) is None
     half = saline(resolver, Product(concepts=name, volume_ml=Decimal(500)))
     assert half is not None
     assert half.volume_ml == 500
+
+
+@pytest.mark.parametrize(
+    ("name", "instructions", "given", "ordered"),
+    [
+        ("sodium chloride 3 % 500 mL", "", None, 500),
+        ("3% saline 1 L over 4 h", "", None, 1000),
+        ("sodium chloride 3 % 500 mL", "give 100 mL over 10 min", None, 100),
+        ("sodium chloride 3 % 500 mL", "give 100 mL over 10 min", 150, 150),
+        ("sodium chloride 3 % infusion 30 mL/h for 8 h", "", None, 240),
+        ("sodium chloride 3 %", "50 ml/hr x 10 hours", None, 500),
+        ("sodium chloride 3 % infusion 30 mL/h", "", None, None),
+        ("sodium chloride 3 %", "", None, None),
+    ],
+)
+def test_f9_what_is_ordered_in_all(
+    name: str, instructions: str, given: int | None, ordered: int | None, resolver: DrugResolver
+) -> None:
+    product = Product(
+        concepts=(Coded(text=name),),
+        instructions=instructions,
+        ordered_ml=None if given is None else Decimal(given),
+    )
+    found = saline(resolver, product)
+    assert found is not None
+    assert found.ordered_ml == ordered
+
+
+def test_f9_the_size_of_a_bag_is_no_amount(resolver: DrugResolver) -> None:
+    bag = saline(resolver, Product(concepts=(coded("730781"),)))
+    assert bag is not None
+    assert bag.volume_ml == 500
+    assert bag.ordered_ml is None
+    dosed = saline(resolver, Product(concepts=(coded("730781"),), ordered_ml=Decimal(100)))
+    assert dosed is not None
+    assert dosed.ordered_ml == 100
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from cds_service.knowledge.names import Analyte, DrugClass, Problem
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Sample
-from cds_service.sodium.rules.gates import below_plausible, doubt_lines, recorded
+from cds_service.sodium.rules.gates import below_plausible, cirrhosis, doubt_lines, recorded
 from cds_service.sodium.snapshot import Missing, Order
 from cds_service.terminology.types import DrugMatch, Saline
 
@@ -184,20 +184,54 @@ def remove(order: Order, drug: str) -> Suggestion:
     return Suggestion("remove-draft", (RemoveDraft(order.reference),), {"drug": drug})
 
 
+def acute_liver_failure(case: Case) -> bool:
+    """Tells whether hypertonic saline is indicated at any sodium by acute liver failure (F11)."""
+    if case.problems.active(case.sets.acute_liver_failure):
+        return True
+    failing = recorded(case, Problem.HEPATIC_FAILURE) and recorded(case, Problem.ENCEPHALOPATHY)
+    return failing and not cirrhosis(case)
+
+
+def may_protect_the_brain(case: Case) -> bool:
+    """Tells whether hypertonic saline may be given for the brain: its draft then stays (F11)."""
+    sets, problems, gcs = case.sets, case.problems, case.symptoms.gcs
+    recent, days = sets.saline_kept_recent, case.limits.saline_kept_days
+    return any(
+        [
+            problems.active(sets.saline_kept),
+            problems.happened(recent, days) or problems.undated(recent),
+            gcs is not None and gcs <= case.limits.gcs_impaired_to,
+            recorded(case, Problem.HEPATIC_FAILURE) and recorded(case, Problem.ENCEPHALOPATHY),
+        ]
+    )
+
+
 def treat_first(order: Order) -> list[Line]:
-    """Returns the line that opens every card on hypertonic saline: no card delays a rescue (M4)."""
-    return [Line("treat-first", keep=True)] if hypertonic_saline(order) else []
+    """Returns the line that opens every card on hypertonic saline: no card delays a rescue (M4).
+
+    A concentrate is never the rescue: its line names the fluid to choose (F36).
+    """
+    if not hypertonic_saline(order):
+        return []
+    return [Line("concentrate-first" if concentrated_saline(order) else "treat-first", keep=True)]
 
 
 def keep_and_check(case: Case) -> Suggestion:
-    """Returns the button that keeps hypertonic saline and draws sodium soon after it (M4)."""
+    """Returns the button of a card that supports hypertonic saline: keep it, sodium after (M4)."""
     after = case.limits.raising_recheck_hours
     draw = DraftLabs((Analyte.SODIUM,), "stat", after)
-    return Suggestion("add-sodium-1h", (draw,), {"hours": in_hours(after)}, recommended=True)
+    return Suggestion("keep-sodium-1h", (draw,), {"hours": in_hours(after)}, recommended=True)
+
+
+def sodium_after(case: Case) -> Suggestion:
+    """Returns the button that only draws sodium; a card against the order never keeps it (F11)."""
+    after = case.limits.raising_recheck_hours
+    draw = DraftLabs((Analyte.SODIUM,), "stat", after)
+    return Suggestion("add-sodium-1h", (draw,), {"hours": in_hours(after)})
 
 
 def sodium_at_once(order: Order) -> Suggestion:
-    """Returns the button that draws sodium at once; hypertonic saline is kept (M4)."""
+    """Returns the button that draws sodium at once, whatever becomes of the order."""
     kind = "add-sodium-now" if hypertonic_saline(order) else "repeat-sodium-stat"
     return Suggestion(kind, (DraftLabs((Analyte.SODIUM,), "stat"),), recommended=True)
 

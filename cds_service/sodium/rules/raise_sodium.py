@@ -16,27 +16,29 @@ from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import workup_suggestions
 from cds_service.sodium.rules.gates import glucose_line, may_be_unusable_within, require_low
 from cds_service.sodium.rules.order_helpers import (
+    acute_liver_failure,
     beside,
     concentrated_saline,
     for_polycystic_kidney,
     hypertonic_saline,
     keep_and_check,
     latest_within,
+    may_protect_the_brain,
     may_remove,
     raising_name,
     remove,
     result_doubts,
     saline_beside,
     saline_name,
+    sodium_after,
     sodium_at_once,
     sodium_unread,
     treat_first,
 )
+from cds_service.sodium.rules.ordered_amount import EUROPEAN, bolus_line, single_bolus, too_much
 from cds_service.sodium.rules.plan import restriction_suggestions, risk_lines
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import Saline
-
-EUROPEAN = "european"
 
 # Hypertonic saline or a vaptan: is the sodium fresh, is it true, and does it rise fast already?
 
@@ -54,6 +56,17 @@ def no_fresh_sodium(case: Case, order: Order, drug: str) -> Finding:
     saline = hypertonic_saline(order)
     limit = case.limits.hypertonic_sodium_hours if saline else case.limits.vaptan_sodium_hours
     require(latest_within(case, limit) is None, "fresh", hours=in_hours(limit))
+    if _mild_when_last_known(case, order):
+        return card(
+            "warning",
+            "mild",
+            drug=drug,
+            na=case.sodium.latest.shown if case.sodium.latest else "",
+            age=ago(case.sodium.age),
+            do=[*treat_first(order), "send-now"],
+            why=[*_symptoms(case), *risk_lines(case)],
+            offer=[sodium_at_once(order), *_removal_in_mild(case, order)],
+        )
     # A card never speaks of a bolus of a vaptan or of a concentrate.
     variant = "bolus" if saline and not concentrated_saline(order) else "other"
     facts: dict[str, Fact | Decimal] = {"hours": in_hours(limit)}
@@ -73,9 +86,28 @@ def no_fresh_sodium(case: Case, order: Order, drug: str) -> Finding:
         variant,
         drug=drug,
         more_facts=facts,
-        do=[*treat_first(order), "send-now"],
+        do=[*too_much(case, order, one_bolus=True), *treat_first(order), "send-now"],
         why=[known],
         offer=[sodium_at_once(order)],
+    )
+
+
+def _mild_when_last_known(case: Case, order: Order) -> bool:
+    """Tells whether the last sodium is old and was mildly low, with no reason for saline (F36)."""
+    limits, sodium = case.limits, case.sodium
+    inside = case.snapshot.setting == "inpatient"
+    longest = limits.raising_case_hours if inside else limits.old_sodium_outpatient_days
+    return all(
+        [
+            hypertonic_saline(order) and not _additive(case, order),
+            latest_within(case, longest)
+            and not latest_within(case, limits.hypertonic_sodium_hours),
+            not may_be_unusable_within(case, limits.hypertonic_sodium_hours),
+            sodium.band is Band.MILD and sodium.acute is None,
+            not (case.symptoms.severe or case.symptoms.icp_indication),
+            not acute_liver_failure(case),
+            _problems_read(case),
+        ]
     )
 
 
@@ -92,7 +124,7 @@ def explained_by_glucose(case: Case, order: Order, drug: str) -> Finding:
         glucose=shift.glucose,
         do=[*treat_first(order), "lower-glucose-first"],
         why=[glucose_line("glucose-corrected", shift)],
-        offer=[_sodium_with_the_order(case, order)],
+        offer=[_sodium_with_the_order(case, order, supported=_is_rescue(case, order))],
     )
 
 
@@ -110,7 +142,7 @@ def may_be_artefact(case: Case, order: Order, drug: str) -> Finding:
         na=latest.shown,
         do=[*treat_first(order), "confirm-direct"],
         why=[line(f"artefact-{measured}", value=artefact.shown)],
-        offer=[_sodium_with_the_order(case, order)],
+        offer=[_sodium_with_the_order(case, order, supported=_is_rescue(case, order))],
     )
 
 
@@ -128,8 +160,9 @@ def raised_twice(case: Case, order: Order, drug: str) -> Finding:
     saline = hypertonic_saline(order)
     partner = _other_that_raises(case, order) or skip("no-second-raising-drug")
     if saline:
-        step = "rescue-first" if _is_rescue(case, order) else "stop-the-vaptan"
-        offer = [keep_and_check(case)]
+        rescue = _is_rescue(case, order)
+        step = "rescue-first" if rescue else "stop-the-vaptan"
+        offer = [keep_and_check(case) if rescue else sodium_after(case)]
     else:
         step = "one-of-two"
         offer = [] if case.age_years is None else [remove(order, drug)]
@@ -168,7 +201,7 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
         facts["hours"] = in_hours(pair.over)
     steps = {"severe": "specialist-now", "goal": "wait-for-sodium", "near": "wait-for-sodium"}
     indicator = _rise_indicator(case, pair)
-    offer = [_sodium_with_the_order(case, order)]
+    offer = [_sodium_with_the_order(case, order, supported=False)]
     if indicator == "critical" and _may_remove_raising(case, order):
         offer.append(remove(order, drug))
     return card(
@@ -193,9 +226,9 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
 
 
 def _may_remove_raising(case: Case, order: Order) -> bool:
-    """Tells whether to offer a removal: never of saline for raised intracranial pressure."""
-    pressure = hypertonic_saline(order) and case.symptoms.icp_indication
-    return may_remove(case) and not pressure
+    """Tells whether to offer a removal: never of saline that may protect the brain (F11)."""
+    kept = case.symptoms.icp_indication or may_protect_the_brain(case)
+    return may_remove(case) and not (hypertonic_saline(order) and kept)
 
 
 def _rise_that_counts(case: Case) -> RatePair | None:
@@ -252,9 +285,11 @@ def _is_rescue(case: Case, order: Order) -> bool:
     return bool(saline and case.symptoms.severe)
 
 
-def _sodium_with_the_order(case: Case, order: Order) -> Suggestion:
-    """Returns the first button: saline is kept and checked, a vaptan waits for a sodium."""
-    return keep_and_check(case) if hypertonic_saline(order) else sodium_at_once(order)
+def _sodium_with_the_order(case: Case, order: Order, *, supported: bool) -> Suggestion:
+    """Returns the first button: sodium after saline, kept only if supported; a vaptan waits."""
+    if not hypertonic_saline(order):
+        return sodium_at_once(order)
+    return keep_and_check(case) if supported else sodium_after(case)
 
 
 # Hypertonic saline alone: does the record support it, and what keeps the patient safe (M4)?
@@ -267,10 +302,18 @@ def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     require(case.symptoms.severe, "no-severe-symptom")
     if case.symptoms.icp_indication:
         require(_more_than_raised_pressure(case), "intracranial-pressure")
-    do = _guardrails(case, order, saline)
+    do = _guardrails(case, saline)
     if not case.symptoms.attributable:
         do.append(line("look-further", na=latest.shown))
-    return _saline_card(case, order, "info", do=do, why=_watch(case), limit=_day_limit(case))
+    return _saline_card(
+        case,
+        order,
+        "info",
+        supported=True,
+        do=do,
+        why=_watch(case),
+        limit=_day_limit(case),
+    )
 
 
 @order_rule("OS-HTS-ASX", hypertonic_saline, otherwise="not-hypertonic")
@@ -281,18 +324,19 @@ def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     acute = case.sodium.acute is not None
     require(acute or case.sodium.band is not Band.MILD, "mild-band", na=latest.shown)
     severe_band, symptom = case.sodium.band is Band.SEVERE, _moderate_symptom(case)
-    do = _guardrails(case, order, saline)
+    do = _guardrails(case, saline)
     if all([case.limits.profile == EUROPEAN, severe_band, symptom]):
-        do.append(line("single-bolus"))
+        do.append(single_bolus(case, saline))
     if acute:
         do.append(line("acute-fall"))
     do.append(line("number-alone"))
-    supported = any([acute, severe_band, symptom])
+    supported = any([acute, severe_band, symptom, acute_liver_failure(case)])
     return _saline_card(
         case,
         order,
         "info" if supported or not _problems_read(case) else "warning",
         "main" if _problems_read(case) else "unread",
+        supported=supported,
         do=do,
         why=_watch(case),
         na=latest.shown,
@@ -302,11 +346,17 @@ def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
 @order_rule("OS-HTS-MILD", hypertonic_saline, otherwise="not-hypertonic")
 def mild(case: Case, order: Order, _saline: Saline) -> Finding:
     """Speaks if sodium is mildly low, did not fall quickly, and no severe symptom is recorded."""
-    latest = _low_sodium(case, order)
+    require(not _additive(case, order), "concentrate")
+    latest = _recent_low_sodium(case)
     _require_no_other_reason(case)
     require(case.sodium.band is Band.MILD, "not-mild", na=latest.shown)
     require(case.sodium.acute is None, "not-mild", na=latest.shown)
-    removal = [] if _moderate_symptom(case) else _removal(case, order)
+    require(not _mild_when_last_known(case, order), "old-sodium")
+    if acute_liver_failure(case):
+        why = [*_symptoms(case), *result_doubts(case)]
+        return _saline_card(
+            case, order, "info", "liver", do=["liver-target"], why=why, na=latest.shown
+        )
     return _saline_card(
         case,
         order,
@@ -314,9 +364,27 @@ def mild(case: Case, order: Order, _saline: Saline) -> Finding:
         "main" if _problems_read(case) else "unread",
         do=["find-the-cause"],
         why=[*_symptoms(case), *risk_lines(case), *result_doubts(case)],
-        offer=[*removal, *workup_suggestions(case)[:1], *restriction_suggestions(case)],
+        offer=[
+            *_removal_in_mild(case, order),
+            *workup_suggestions(case)[:1],
+            *restriction_suggestions(case),
+        ],
         na=latest.shown,
     )
+
+
+def _removal_in_mild(case: Case, order: Order) -> list[Suggestion]:
+    """Returns the removal unless a moderate symptom is recorded (M4)."""
+    return [] if _moderate_symptom(case) else _removal(case, order)
+
+
+def _additive(case: Case, order: Order) -> bool:
+    """Tells whether it is a concentrate that is not ordered by itself to raise sodium (F10)."""
+    saline = concentrated_saline(order)
+    if saline is None:
+        return False
+    weak = saline.percent is not None and saline.percent < case.limits.additive_percent_from
+    return order.ingredient_count > 1 or not weak
 
 
 @order_rule("OS-HTS-NONE", hypertonic_saline, otherwise="not-hypertonic")
@@ -324,6 +392,7 @@ def not_low(case: Case, order: Order, _saline: Saline) -> Finding:
     """Speaks if a fresh sodium is not low. Most concentrates are additives: OS-HTS-CONC."""
     require(not concentrated_saline(order), "concentrate")
     require(not case.symptoms.icp_indication, "intracranial-pressure")
+    require(not acute_liver_failure(case), "acute-liver-failure")
     fresh = case.limits.hypertonic_sodium_hours
     latest = latest_within(case, fresh) or skip("no-recent-sodium")
     require(case.sodium.measured is Band.NORMAL, "low", na=latest.shown)
@@ -351,6 +420,10 @@ def concentrate(case: Case, order: Order, _saline: Saline) -> Finding:
 def _low_sodium(case: Case, order: Order) -> Sample:
     """Returns the low sodium by which the order is judged."""
     require(not concentrated_saline(order), "concentrate")
+    return _recent_low_sodium(case)
+
+
+def _recent_low_sodium(case: Case) -> Sample:
     recent = case.limits.raising_case_hours
     latest = latest_within(case, recent) or skip("no-recent-sodium")
     require_low(case)
@@ -379,15 +452,16 @@ def _moderate_symptom(case: Case) -> bool:
 
 
 def _removal(case: Case, order: Order) -> list[Suggestion]:
-    return [remove(order, saline_name(order))] if may_remove(case) else []
+    kept = may_protect_the_brain(case) or not may_remove(case)
+    return [] if kept else [remove(order, saline_name(order))]
 
 
-def _guardrails(case: Case, order: Order, saline: Saline) -> list[Line]:
+def _guardrails(case: Case, saline: Saline) -> list[Line]:
     """Returns how to give the saline and when to stop, by the profile in use (A.3)."""
     goal = case.limits.rate_goal
-    lines = [line(f"bolus-{case.limits.profile}", keep=True)]
-    if saline.percent != case.limits.bolus_percent:
-        lines.append(line("other-strength", keep=True, drug=saline_name(order)))
+    lines = [bolus_line(case, saline)]
+    if saline.percent is None:
+        lines.append(line("strength-unknown", keep=True))
     lines.append(line("stop-when", keep=True, limit=_day_limit(case), goal=goal))
     lines.append(line("sodium-after-each"))
     return lines
@@ -402,17 +476,23 @@ def _saline_card(
     do: Iterable[str | Line],
     why: Iterable[str | Line],
     offer: Iterable[Suggestion] = (),
+    supported: bool = False,
     **facts: Fact | Decimal,
 ) -> Finding:
-    """Returns a card with what all on hypertonic saline share: name, first line and button (M4)."""
+    """Returns a card with what all on hypertonic saline share: name, first lines, button (M4).
+
+    A card that does not support the order keeps it by no button (F11). An order of too much is at
+    least a warning (F9).
+    """
+    amount = too_much(case, order, one_bolus=supported)
     return card(
-        indicator,
+        "warning" if amount and indicator == "info" else indicator,
         variant,
         drug=saline_name(order),
         more_facts=facts,
-        do=[*treat_first(order), *do],
+        do=[*amount, *treat_first(order), *do],
         why=why,
-        offer=[keep_and_check(case), *offer],
+        offer=[keep_and_check(case) if supported else sodium_after(case), *offer],
     )
 
 
@@ -425,5 +505,6 @@ def _symptoms(case: Case) -> list[Line]:
 
 def _watch(case: Case) -> list[str | Line]:
     """Returns what goes with giving it: symptoms, risk, doubts, and what else raises sodium."""
-    known = (*_symptoms(case), *risk_lines(case), *result_doubts(case))
+    dialysis = [line("note-dialysis", keep=True)] if case.dialysis else []
+    known = (*_symptoms(case), *dialysis, *risk_lines(case), *result_doubts(case))
     return [*known, "count-potassium", "formula-underestimates"]

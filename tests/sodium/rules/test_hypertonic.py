@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from cds_service.engine.finding import DraftLabs
-from cds_service.sodium.snapshot import Missing
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from cds_service.engine.finding import DraftLabs, Fact
+from cds_service.sodium.snapshot import Missing, Order, Patient
 from tests.sodium.patients import Story, problem, result
 from tests.sodium.rules.orders import Scene, saline, table
 
@@ -17,6 +25,13 @@ ADULT = Story().patient
 def ward(sodium: str | None, **more: object) -> Story:
     """An inpatient whose sodium is two hours old."""
     return Story(sodium=sodium, setting="inpatient", **more)  # type: ignore[arg-type]  # keywords of Story
+
+
+def ordered(ml: str, percent: str = "3") -> Order:
+    """A draft that says how much of the saline is given in all."""
+    draft = saline(percent, ml=ml)
+    assert draft.saline is not None
+    return replace(draft, saline=replace(draft.saline, ordered_ml=Decimal(ml)))
 
 
 SCENES = (
@@ -33,8 +48,8 @@ SCENES = (
         order=saline(),
         story=ward("116", problems=(COMA,)),
         fires={"OS-HTS-SEV": "info main"},
-        shows=("treat-first", "bolus-aasld", "stop-when"),
-        hides=("look-further", "other-strength"),
+        shows=("treat-first", "give-aasld", "stop-when"),
+        hides=("look-further", "strength-unknown"),
     ),
     Scene(
         says="vector 23: brain edema and 132: silent, it is given for pressure",
@@ -46,7 +61,7 @@ SCENES = (
         order=saline(),
         story=ward("112"),
         fires={"OS-HTS-ASX": "info main"},
-        shows=("treat-first", "bolus-aasld", "number-alone"),
+        shows=("treat-first", "give-aasld", "number-alone"),
         hides=("acute-fall", "single-bolus"),
     ),
     Scene(
@@ -146,18 +161,18 @@ SCENES = (
         story=ward("124", problems=(EDEMA,)),
     ),
     Scene(
-        says="another strength than 3 % says whose volumes these are",
+        says="F10: another strength than 3 % has its own volumes",
         order=saline("5"),
         story=ward("112"),
         fires={"OS-HTS-ASX": "info main"},
-        shows=("other-strength",),
+        hides=("strength-unknown",),
     ),
     Scene(
         says="an unknown strength counts as another strength",
         order=saline(None),
         story=ward("112"),
         fires={"OS-HTS-ASX": "info main"},
-        shows=("other-strength",),
+        shows=("strength-unknown",),
     ),
     Scene(
         says="140 two hours ago: confirm, removal possible",
@@ -198,7 +213,7 @@ SCENES = (
         order=saline(),
         story=ward("126"),
         fires={"OS-HTS-ASX": "warning main"},
-        shows=("bolus-european",),
+        shows=("give-european",),
         profile="european",
     ),
     Scene(
@@ -214,8 +229,8 @@ SCENES = (
         order=saline("23.4", "concentrate"),
         story=ward("112", problems=(SEIZURE,)),
         fires={"OS-HTS-CONC": "warning main"},
-        shows=("treat-first", "dilute", "no-bolus-volume"),
-        hides=("bolus-aasld", "stop-when"),
+        shows=("concentrate-first", "dilute", "no-bolus-volume"),
+        hides=("give-aasld", "stop-when", "treat-first"),
     ),
     Scene(
         says="a concentrate in mild low sodium",
@@ -241,6 +256,241 @@ SCENES = (
         fires={"OS-HTS-ASX": "warning main"},
         shows=("risk-aasld",),
     ),
+    # -- F9: the ordered amount
+    Scene(
+        says="F9: a litre for a seizure is ten boluses: a warning, order one, no stop",
+        order=ordered("1000"),
+        story=ward("112", problems=(SEIZURE,)),
+        fires={"OS-HTS-SEV": "warning main"},
+        shows=("ordered-amount", "treat-first", "give-aasld"),
+    ),
+    Scene(
+        says="F9: exactly three boluses are no more than three",
+        order=ordered("300"),
+        story=ward("112", problems=(SEIZURE,), results=(result("weight", 90),)),
+        fires={"OS-HTS-SEV": "info main"},
+        hides=("ordered-amount",),
+    ),
+    Scene(
+        says="F9: a little more than three boluses is said",
+        order=ordered("301"),
+        story=ward("112", problems=(SEIZURE,), results=(result("weight", 90),)),
+        fires={"OS-HTS-SEV": "warning main"},
+        shows=("ordered-amount",),
+    ),
+    Scene(
+        says="F9: two boluses above the rise that is left after a rise of 5 are said",
+        order=ordered("250"),
+        story=ward("117", problems=(SEIZURE,), results=(result("sodium", 112, 10),)),
+        fires={"OS-HTS-SEV": "warning main"},
+        shows=("ordered-amount",),
+    ),
+    Scene(
+        says="F9: the same two boluses without that rise are not",
+        order=ordered("250"),
+        story=ward("117", problems=(SEIZURE,)),
+        fires={"OS-HTS-SEV": "info main"},
+        hides=("ordered-amount",),
+    ),
+    Scene(
+        says="F9: 300 mL of 5 % are five boluses of 3 %",
+        order=ordered("300", "5"),
+        story=ward("112", problems=(SEIZURE,)),
+        fires={"OS-HTS-SEV": "warning main"},
+        shows=("ordered-amount",),
+    ),
+    Scene(
+        says="F9: a card that does not support the order never says to order one bolus",
+        order=ordered("500"),
+        story=ward("132"),
+        fires={"OS-HTS-MILD": "warning main"},
+        removes=True,
+        shows=("ordered-amount-plain",),
+        hides=("ordered-amount",),
+    ),
+    Scene(
+        says="F9: an amount that is not known is not guessed",
+        order=saline(),
+        story=ward("112", problems=(SEIZURE,)),
+        fires={"OS-HTS-SEV": "info main"},
+        hides=("ordered-amount",),
+    ),
+    Scene(
+        says="F9: a light patient gets a bolus by weight",
+        order=saline(),
+        story=ward("112", problems=(SEIZURE,), results=(result("weight", 49.9),)),
+        fires={"OS-HTS-SEV": "info main"},
+        shows=("give-by-weight",),
+        hides=("give-aasld",),
+    ),
+    Scene(
+        says="F9: at 50 kg the usual bolus holds",
+        order=saline(),
+        story=ward("112", problems=(SEIZURE,), results=(result("weight", 50),)),
+        fires={"OS-HTS-SEV": "info main"},
+        shows=("give-aasld",),
+        hides=("give-by-weight",),
+    ),
+    Scene(
+        says="dialysis: it will change the sodium too",
+        order=saline(),
+        story=ward("112", problems=(SEIZURE, problem("dialysis", days=400))),
+        fires={"OS-HTS-SEV": "info main"},
+        shows=("note-dialysis",),
+    ),
+    # -- F10: 7.5 % and more is a concentrate
+    Scene(
+        says="F10: 7.5 % for mild low sodium is a concentrate, and not advised for it",
+        order=saline("7.5", "concentrate"),
+        story=ward("132"),
+        fires={"OS-HTS-MILD": "warning main", "OS-HTS-CONC": "warning main"},
+        removes=True,
+        shows=("concentrate-first",),
+        hides=("treat-first",),
+    ),
+    Scene(
+        says="F10: 13.9 % is still ordered by itself for a low sodium",
+        order=saline("13.9", "concentrate"),
+        story=ward("132"),
+        fires={"OS-HTS-MILD": "warning main", "OS-HTS-CONC": "warning main"},
+        removes=True,
+    ),
+    Scene(
+        says="F10: 14 % is an additive",
+        order=saline("14", "concentrate"),
+        story=ward("132"),
+        fires={"OS-HTS-CONC": "warning main"},
+    ),
+    Scene(
+        says="F10: 10 % within a mixture is an additive",
+        order=saline("10", "concentrate", ingredient_count=2),
+        story=ward("132"),
+    ),
+    # -- F11: what hypertonic saline may be given for
+    *(
+        Scene(
+            says=f"F11: mild with {name}: no removal",
+            order=saline(),
+            story=ward("132", problems=(problem(name, days=400),)),
+            fires={"OS-HTS-MILD": "warning main"},
+        )
+        for name in ("brain-tumor", "meningitis-encephalitis", "tbi", "head-injury")
+    ),
+    Scene(
+        says="F11: a stroke of 14 days ago: no removal",
+        order=saline(),
+        story=ward("132", problems=(problem("ischemic-stroke", days=14),)),
+        fires={"OS-HTS-MILD": "warning main"},
+    ),
+    Scene(
+        says="F11: a stroke of 15 days ago: removal",
+        order=saline(),
+        story=ward("132", problems=(problem("ischemic-stroke", days=15),)),
+        fires={"OS-HTS-MILD": "warning main"},
+        removes=True,
+    ),
+    Scene(
+        says="F11: a stroke without a date: no removal",
+        order=saline(),
+        story=ward("132", problems=(problem("ischemic-stroke", days=None),)),
+        fires={"OS-HTS-MILD": "warning main"},
+    ),
+    Scene(
+        says="F11: brain surgery of 10 days ago that is over: no removal",
+        order=saline(),
+        story=ward("140", problems=(problem("neurosurgery", days=10, active=False),)),
+        fires={"OS-HTS-NONE": "warning main"},
+    ),
+    Scene(
+        says="F11: a coma scale of 14 at a normal sodium: no removal",
+        order=saline(),
+        story=ward("140", results=(result("gcs", 14),)),
+        fires={"OS-HTS-NONE": "warning main"},
+    ),
+    Scene(
+        says="F11: a coma scale of 15 at a normal sodium: removal",
+        order=saline(),
+        story=ward("140", results=(result("gcs", 15),)),
+        fires={"OS-HTS-NONE": "warning main"},
+        removes=True,
+    ),
+    Scene(
+        says="F11: acute liver failure at 131: an indication, info",
+        order=saline(),
+        story=ward("131", problems=(problem("acute-liver-failure", days=1),)),
+        fires={"OS-HTS-MILD": "info liver"},
+        shows=("liver-target",),
+    ),
+    Scene(
+        says="F11: hepatic failure with encephalopathy and no cirrhosis counts as acute",
+        order=saline(),
+        story=ward("138", problems=(problem("hepatic-failure", "encephalopathy", days=1),)),
+    ),
+    Scene(
+        says="F11: with cirrhosis it is no indication, but no removal",
+        order=saline(),
+        story=ward(
+            "138",
+            problems=(problem("hepatic-failure", "encephalopathy", days=1), problem("cirrhosis")),
+        ),
+        fires={"OS-HTS-NONE": "warning main"},
+    ),
+    Scene(
+        says="F11: a head injury keeps the saline although sodium rises too fast",
+        order=saline(),
+        story=ward(
+            "121",
+            problems=(problem("head-injury", days=300),),
+            results=(result("sodium", 112, 21),),
+        ),
+        fires={"OS-HTS-OVER": "critical over", "OS-HTS-ASX": "warning main"},
+    ),
+    # -- F36: an old sodium
+    Scene(
+        says="F36: mild 8 h ago: not advised, repeat first, removal",
+        order=saline(),
+        story=ward("131", sodium_hours=8),
+        fires={"OS-HTS-OLD": "warning mild"},
+        removes=True,
+        shows=("send-now", "symptoms-none"),
+    ),
+    Scene(
+        says="F36: mild 25 h ago in hospital is too old to judge",
+        order=saline(),
+        story=ward("131", sodium_hours=25),
+        fires={"OS-HTS-OLD": "warning bolus"},
+    ),
+    Scene(
+        says="F36: mild 14 days ago in a clinic",
+        order=saline(),
+        story=Story(sodium="131", sodium_hours=14 * 24),
+        fires={"OS-HTS-OLD": "warning mild"},
+        removes=True,
+    ),
+    Scene(
+        says="F36: mild 15 days ago in a clinic is too old to judge",
+        order=saline(),
+        story=Story(sodium="131", sodium_hours=15 * 24),
+        fires={"OS-HTS-OLD": "warning bolus"},
+    ),
+    Scene(
+        says="F36: moderately low 8 h ago: the bolus is not held up",
+        order=saline(),
+        story=ward("125", sodium_hours=8),
+        fires={"OS-HTS-OLD": "warning bolus", "OS-HTS-ASX": "warning main"},
+    ),
+    Scene(
+        says="F36: mild 8 h ago with a seizure today: the bolus is not held up",
+        order=saline(),
+        story=ward("131", sodium_hours=8, problems=(SEIZURE,)),
+        fires={"OS-HTS-OLD": "warning bolus", "OS-HTS-SEV": "info main"},
+    ),
+    Scene(
+        says="F36: mild 8 h ago with a brain tumor: no removal",
+        order=saline(),
+        story=ward("131", sodium_hours=8, problems=(problem("brain-tumor"),)),
+        fires={"OS-HTS-OLD": "warning mild"},
+    ),
     Scene(
         says="vector 24: inhaled 3 % saline",
         order=saline("3", route="local"),
@@ -261,16 +511,89 @@ def test_mild_low_sodium_offers_the_plan_instead() -> None:
     assert kinds[3].startswith("fluid-restriction")
 
 
-def test_the_first_button_keeps_the_order_and_draws_sodium_in_an_hour() -> None:
+AGAINST = ("OS-HTS-MILD", "OS-HTS-NONE", "OS-HTS-OVER", "OS-HTS-CONC")
+
+
+def test_f11_the_first_button_draws_sodium_and_keeps_the_order_only_on_a_card_that_supports_it() -> (
+    None
+):
     for scene in SCENES:
         for finding in scene.findings().values():
             first = finding.suggestions[0]
-            assert first.kind == "add-sodium-1h"
             assert [type(a) for a in first.actions] == [DraftLabs]
+            assert first.kind in ("add-sodium-1h", "keep-sodium-1h", "add-sodium-now")
+            assert first.kind != "keep-sodium-1h" or finding.rule not in AGAINST
+            assert not (first.recommended and finding.rule in AGAINST)
 
 
-def test_every_card_opens_with_treat_first() -> None:
+def test_f36_every_card_opens_with_treat_first_or_with_what_a_concentrate_is() -> None:
     for scene in SCENES:
+        saline = scene.order.saline
+        concentrate = saline is not None and saline.kind == "concentrate"
+        first = "concentrate-first" if concentrate else "treat-first"
         for finding in scene.findings().values():
-            assert finding.do[0].key == "treat-first"
-            assert finding.do[0].keep
+            opening = [line for line in finding.do if not line.key.startswith("ordered-")]
+            assert opening[0].key == first
+            assert opening[0].keep
+
+
+def bolus(percent: str | None, profile: str = "aasld", **more: Any) -> Mapping[str, Fact]:
+    """The facts of the line on the bolus."""
+    scene = Scene(says="", order=saline(percent), story=ward("112", **more), profile=profile)
+    lines = scene.findings()["OS-HTS-ASX"].do
+    return next(line.facts for line in lines if line.key.startswith("give-"))
+
+
+@pytest.mark.parametrize(
+    ("percent", "small", "large"),
+    [
+        ("3", "100", "150"),
+        ("2.7", "100", "150"),
+        ("2.6", "120", "180"),
+        ("1.8", "170", "255"),
+        ("5", "60", "90"),
+        (None, "100", "150"),
+    ],
+)
+def test_f10_each_strength_has_its_own_volumes(percent: str | None, small: str, large: str) -> None:
+    assert bolus(percent) == {
+        "drug": f"{percent or 3}% saline",
+        "volume": small,
+        "large": large,
+    }
+    assert bolus(percent, "european")["volume"] == large
+
+
+def test_f9_a_light_patient_s_bolus_is_two_ml_for_each_kg_of_3_percent() -> None:
+    assert bolus("3", results=(result("weight", 42),))["volume"] == "84"
+    assert bolus("5", results=(result("weight", 42),))["volume"] == "50"
+    assert bolus("5", results=(result("weight", 42),))["each"] == "1.2"
+    assert bolus("3", results=(result("weight", 42, 91 * 24),))["volume"] == "100"
+    assert bolus("3", results=(result("weight", 42, 90 * 24),))["volume"] == "84"
+
+
+def amount(
+    profile: str = "aasld", *, sex: str = "", age: int = 50, **more: Any
+) -> Mapping[str, Fact]:
+    """The facts of the line on an ordered litre."""
+    patient = Patient(birth_date=date(2026 - age, 1, 1), sex=sex)
+    story = ward("113", problems=(SEIZURE,), patient=patient, **more)
+    scene = Scene(says="", order=ordered("1000"), story=story, profile=profile)
+    return scene.findings()["OS-HTS-SEV"].do[0].facts
+
+
+def test_f9_the_rise_follows_from_body_water() -> None:
+    assert amount() == {"volume": "1000", "boluses": "10", "rise": "12.9", "kg": "60"}
+    assert amount("european")["boluses"] == "6.7"
+    assert amount(results=(result("weight", 79),))["rise"] == "9.9"
+    assert amount(results=(result("weight", 80),), sex="male")["rise"] == "8.2"
+    assert amount(results=(result("weight", 80),), sex="male", age=65)["rise"] == "9.8"
+    assert amount(results=(result("weight", 80),), sex="male", age=64)["rise"] == "8.2"
+    assert amount(results=(result("weight", 80),), sex="female")["rise"] == "9.8"
+
+
+def test_f9_without_a_sodium_of_the_day_only_the_boluses_are_said() -> None:
+    scene = Scene(
+        says="", order=ordered("1000"), story=ward("112", sodium_hours=25), profile="aasld"
+    )
+    assert [line.key for line in scene.findings()["OS-HTS-OLD"].do][:1] == ["ordered-boluses"]

@@ -156,14 +156,13 @@ SCENES = (
         order=saline("23.4", "concentrate"),
         story=Story(sodium="132", sodium_hours=7, setting="inpatient"),
         fires={"OS-HTS-OLD": "warning other", "OS-HTS-CONC": "warning main"},
-        shows=("treat-first",),
+        shows=("concentrate-first",),
     ),
     Scene(
         says="no sodium of the last 6 h: send one, the band card stays beside it",
         order=saline(),
-        story=Story(sodium="132", sodium_hours=7, setting="inpatient"),
-        fires={"OS-HTS-OLD": "warning bolus", "OS-HTS-MILD": "warning main"},
-        removes=True,
+        story=Story(sodium="122", sodium_hours=7, setting="inpatient"),
+        fires={"OS-HTS-OLD": "warning bolus", "OS-HTS-ASX": "warning main"},
         shows=("treat-first", "send-now", "last-known"),
     ),
     Scene(

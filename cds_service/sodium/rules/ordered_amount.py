@@ -1,0 +1,104 @@
+"""How much hypertonic saline is ordered, and how large a bolus is (F9, F10)."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from cds_service.engine.finding import Line
+from cds_service.engine.rule import line
+from cds_service.engine.wording import number
+from cds_service.knowledge.names import Analyte
+from cds_service.sodium.case import Case
+from cds_service.sodium.rules.order_helpers import (
+    concentrated_saline,
+    hypertonic_saline,
+    latest_within,
+)
+from cds_service.sodium.snapshot import Order
+from cds_service.terminology.types import Saline
+
+EUROPEAN = "european"
+ML_PER_L = Decimal(1000)
+ONE, TENTH = Decimal(1), Decimal("0.1")
+
+
+def too_much(case: Case, order: Order, *, one_bolus: bool) -> list[Line]:
+    """Returns a line if the ordered amount is above three boluses, or above the rise that is left.
+
+    `one_bolus` adds that one bolus is to be ordered: a card that says "not advised" must not (F9).
+    """
+    saline = hypertonic_saline(order)
+    if saline is None or concentrated_saline(order):
+        return []
+    if saline.ordered_ml is None or saline.percent is None:
+        return []
+    limits = case.limits
+    boluses = saline.ordered_ml * saline.percent / (limits.bolus_ml * limits.bolus_percent)
+    rise, kg = _rise(case, saline.ordered_ml, saline.percent), weight_kg(case)
+    left = (case.rate.limit or limits.rate_limit_day) - max(case.rate.rise_now, Decimal(0))
+    if boluses <= limits.ordered_boluses_above and (rise is None or rise <= left):
+        return []
+    volume = saline.ordered_ml
+    if rise is None:
+        said = line("ordered-boluses", keep=True, volume=volume, boluses=boluses)
+        return [said] if one_bolus else []
+    key = "ordered-amount" if one_bolus else "ordered-amount-plain"
+    kg = kg or limits.body_weight_assumed_kg
+    return [line(key, keep=True, volume=volume, boluses=boluses, rise=rise, kg=kg)]
+
+
+def _rise(case: Case, volume_ml: Decimal, percent: Decimal) -> Decimal | None:
+    """Returns by how much sodium rises, by its formula; None without a sodium of the last day."""
+    limits, latest = case.limits, latest_within(case, case.limits.raising_case_hours)
+    if latest is None:
+        return None
+    age, kg = case.age_years, weight_kg(case) or case.limits.body_weight_assumed_kg
+    young = age is not None and age < limits.body_water_men_below_years
+    man = case.snapshot.patient.sex == "male"
+    ratio = limits.body_water_ratio_men if man and young else limits.body_water_ratio
+    stronger = percent * limits.sodium_per_percent - latest.value
+    return volume_ml / ML_PER_L * stronger / (ratio * kg + ONE)
+
+
+def weight_kg(case: Case) -> Decimal | None:
+    """Returns the last weight in kilograms, if it is recent."""
+    reading = case.readings.latest(Analyte.WEIGHT, case.limits.body_weight_days)
+    return reading.value if reading is not None and reading.value > 0 else None
+
+
+def bolus_line(case: Case, saline: Saline) -> Line:
+    """Returns the bolus of the profile in the strength of this saline, by weight if it is low."""
+    limits, kg, share = case.limits, weight_kg(case), _share(case, saline)
+    drug = bolus_fluid(case, saline)
+    if kg is not None and kg < limits.bolus_small_kg_below:
+        each = limits.bolus_ml_per_kg * share
+        volume = _whole(each * kg)
+        return line("give-by-weight", keep=True, drug=drug, each=each, volume=volume, kg=kg)
+    volume, large = _whole(limits.bolus_ml * share), _whole(limits.bolus_large_ml * share)
+    if limits.profile == EUROPEAN:
+        return line("give-european", keep=True, drug=drug, volume=volume)
+    return line("give-aasld", keep=True, drug=drug, volume=volume, large=large)
+
+
+def single_bolus(case: Case, saline: Saline) -> Line:
+    """Returns the single bolus of the European guideline for moderately severe symptoms."""
+    volume = _whole(case.limits.bolus_large_ml * _share(case, saline))
+    return line("single-bolus", drug=bolus_fluid(case, saline), volume=volume)
+
+
+def bolus_fluid(case: Case, saline: Saline) -> str:
+    """Returns the saline that a bolus is made of; 3% if the strength is not known."""
+    percent = saline.percent or case.limits.bolus_percent
+    return f"{number(percent, (percent,))}% saline"
+
+
+def _share(case: Case, saline: Saline) -> Decimal:
+    """Returns how much of a volume of 3% saline is given in this strength (F10)."""
+    limits, percent = case.limits, saline.percent
+    if percent is None or limits.bolus_same_percent_from <= percent <= limits.bolus_percent:
+        return ONE
+    return (limits.bolus_percent / percent).quantize(TENTH, ROUND_HALF_UP)
+
+
+def _whole(volume: Decimal) -> Decimal:
+    return volume.quantize(ONE, ROUND_HALF_UP)
