@@ -26,6 +26,7 @@ from cds_service.knowledge.words import (
     Drug,
     Fluids,
     Lab,
+    NameList,
     OrderWords,
     OverrideReason,
     ProcedureWords,
@@ -41,12 +42,15 @@ T = TypeVar("T")
 LOINC = "http://loinc.org"
 SERVICES = "services.toml"
 RULE_FILES = ("chart.toml", "orders.toml")
+# The files of drug names (F29).
+LANGUAGES = ("da", "de", "en", "es", "fr", "it", "ja", "nl", "no", "pl", "pt", "sv", "zh")
 KNOWLEDGE_FILES = (
     "citations",
     "concept-sets",
     "conditions",
     "fluids",
     "labs",
+    *(f"names-{language}" for language in LANGUAGES),
     "orders",
     "override-reasons",
     "procedures",
@@ -120,7 +124,7 @@ def load_knowledge(hooks: Path, *, check_facts: bool = True) -> Knowledge:
         )
     texts = _files(hooks)
     terms = Terms(
-        drugs=_tables(texts, "knowledge/sodium-drugs.toml", Drug),
+        drugs=_with_names(texts, _tables(texts, "knowledge/sodium-drugs.toml", Drug)),
         concepts=_tables(texts, "knowledge/conditions.toml", Concept),
         procedures=_tables(texts, "knowledge/procedures.toml", ProcedureWords),
         labs=_tables(texts, "knowledge/labs.toml", Lab),
@@ -263,6 +267,31 @@ def _tables(texts: Mapping[str, str], name: str, wanted: type[T]) -> dict[str, T
         _refuse_quoted(table, place)
         tables[key] = _convert(table, wanted, place)
     return tables
+
+
+def _with_names(texts: Mapping[str, str], drugs: Mapping[str, Drug]) -> dict[str, Drug]:
+    """Returns the drugs with the names of every names-<language>.toml added (F29)."""
+    named = dict(drugs)
+    for file in (f"knowledge/names-{language}.toml" for language in LANGUAGES):
+        for key, listed in _tables(texts, file, NameList).items():
+            _add_names(named, listed, f"{file}: [{key}]")
+    return named
+
+
+def _add_names(drugs: dict[str, Drug], listed: NameList, place: str) -> None:
+    for ingredient in {*listed.names, *listed.brands, *listed.combinations}:
+        if ingredient not in drugs:
+            raise KnowledgeError(f"{place} '{ingredient}' is no ingredient of sodium-drugs.toml")
+        drug = drugs[ingredient]
+        drugs[ingredient] = replace(
+            drug,
+            names=[*drug.names, *listed.names.get(ingredient, ())],
+            brands=[*drug.brands, *listed.brands.get(ingredient, ())],
+            combination_brands=[
+                *drug.combination_brands,
+                *listed.combinations.get(ingredient, ()),
+            ],
+        )
 
 
 def _refuse_quoted(table: object, place: str) -> None:

@@ -159,6 +159,23 @@ class Drug(Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
 
+class NameList(Struct, frozen=True, forbid_unknown_fields=True):
+    """Names from one source in one language (F29): one table of a file names-<language>.toml.
+
+    The keys of `names`, `brands` and `combinations` are ingredients of sodium-drugs.toml.
+    """
+
+    language: str
+    market: str  # the countries where the names are used
+    source: str
+    url: str
+    licence: str
+    evidence: Evidence
+    names: dict[str, list[str]] = {}
+    brands: dict[str, list[str]] = {}
+    combinations: dict[str, list[str]] = {}  # brands in which it is one of several ingredients
+
+
 class Concept(Struct, frozen=True, forbid_unknown_fields=True):
     """One clinical idea: one table of conditions.toml."""
 
@@ -397,6 +414,7 @@ class TextWords(Struct, frozen=True, forbid_unknown_fields=True):
     anywhere: list[str]
     decoys: list[str]  # phrases that contain a name and mean something else
     joining: list[str]  # between two ingredients
+    joined_endings: list[str]  # salts and forms without a blank: "Sertralinhydrochlorid"
     combination: list[str]  # words that say "more than one ingredient"
     plain: list[str]  # salts, forms and units: no second ingredient beside a name
     problem_before: list[str]  # before a problem: it is not present

@@ -114,7 +114,7 @@ class NameReader:
             for name in drug.combination_brands:
                 every.setdefault(_key(name), []).append(_Named(key, brand=True, several=True))
         decoys: dict[str, list[_Named]] = {_key(decoy): [] for decoy in text.decoys}
-        self._every = Phrases({**every, **decoys})
+        self._every = Phrases({**every, **decoys}, text.joined_endings)
         self._anywhere, self._combination = flat(text.anywhere), flat(text.combination)
         self._joining = frozenset(text.joining)
         self._plain = frozenset(token for word in text.plain for token in words(word).tokens)

@@ -17,7 +17,12 @@ LONGEST = 1000  # characters of one text that are read: a name is shorter, a hos
 REMEMBERED = 200  # characters of a text that is kept for the next time
 _Stem: TypeAlias = tuple[int, tuple[str, ...], tuple[T, ...]]  # rank, words, meanings
 _STEM = 4  # letters by which stems of one word are found
-_WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?|%")
+# Kana run together to words, while each Han sign is a word of its own: neither has blanks.
+_KANA, _HAN = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff", "\u3005-\u3007\u3400-\u9fff"
+_WORD = re.compile(rf"[{_HAN}]|[{_KANA}]+|(?:(?![{_HAN}{_KANA}])[^\W\d_])+|\d+(?:\.\d+)?|%")
+_PLAIN = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?|%")  # the same words where every sign is ASCII
+_VOICED = frozenset("\u3099\u309a")  # marks of kana, which are no accents
+_LETTERS = str.maketrans({"\u2044": "/", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
 _POSSESSIVE = re.compile(r"['’]s\b")
 _DECIMAL_COMMA = re.compile(
     r"(?<![\d.,])0,(?=\d)|(?<![\d.,])(?=\d{1,3},\d{1,2}(?!\d))(\d{1,3}),(?=\d)"
@@ -60,8 +65,9 @@ def fold(text: str) -> str:
 
 
 def _without_accents(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    return "".join([c for c in plain if not unicodedata.combining(c)]).replace("\u2044", "/")
+    parted = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    kept = "".join([c for c in parted if c in _VOICED or not unicodedata.combining(c)])
+    return unicodedata.normalize("NFC", kept).translate(_LETTERS)
 
 
 def words(text: str) -> Words:
@@ -71,7 +77,7 @@ def words(text: str) -> Words:
 
 def _read(text: str) -> Words:
     folded = fold(text)
-    found = list(_WORD.finditer(folded))
+    found = list((_PLAIN if folded.isascii() else _WORD).finditer(folded))
     return Words(folded, tuple(m.group() for m in found), tuple(m.span() for m in found))
 
 
@@ -79,9 +85,13 @@ _remembered = lru_cache(maxsize=4096)(_read)
 
 
 class Phrases(Generic[T]):
-    """Known phrases, each with its meanings. A "*" at the end makes the last word a stem."""
+    """Known phrases, each with its meanings. A "*" at the end makes the last word a stem.
 
-    def __init__(self, phrases: Mapping[str, Iterable[T]]) -> None:
+    An `ending` may be written onto the first word of a phrase: "sertralinhydrochlorid".
+    """
+
+    def __init__(self, phrases: Mapping[str, Iterable[T]], endings: Iterable[str] = ()) -> None:
+        self._endings = tuple(fold(ending) for ending in endings)
         exact: dict[str, dict[tuple[str, ...], list[T]]] = {}
         stems: list[tuple[tuple[str, ...], tuple[T, ...]]] = []
         for phrase, found in phrases.items():
@@ -92,8 +102,13 @@ class Phrases(Generic[T]):
                 stems.append((tokens, tuple(found)))
             else:
                 exact.setdefault(tokens[0], {}).setdefault(tokens, []).extend(found)
+        # By the first word: the lengths of its phrases, the longest first. A phrase is found by its
+        # words, so that a place costs the same however many phrases are known.
         self._exact = {
-            first: sorted(((t, tuple(f)) for t, f in by.items()), key=lambda p: -len(p[0]))
+            first: (
+                sorted({len(t) for t in by}, reverse=True),
+                {t: tuple(f) for t, f in by.items()},
+            )
             for first, by in exact.items()
         }
         # By the first word; of a phrase of one word only the beginning is sure.
@@ -112,7 +127,7 @@ class Phrases(Generic[T]):
         starts = [
             at
             for at, word in enumerate(text.tokens)
-            if word in exact or (stems and self._stems_at(word))
+            if word in exact or (stems and self._stems_at(word)) or self._bare(word) in exact
         ]
         for at in starts:
             hit = self._at(text.tokens, at) if at >= end else None
@@ -137,11 +152,15 @@ class Phrases(Generic[T]):
         return max(self._all_at(tokens, at), key=lambda hit: hit.end, default=None)
 
     def _all_at(self, tokens: tuple[str, ...], at: int) -> list[Hit[T]]:
-        hits = [
-            Hit(at, at + len(phrase), found)
-            for phrase, found in self._exact.get(tokens[at], ())
-            if tokens[at : at + len(phrase)] == phrase
-        ]
+        hits = []
+        first = self._bare(tokens[at])
+        if first in self._exact:
+            lengths, phrases = self._exact[first]
+            hits = [
+                Hit(at, at + len(here), phrases[here])
+                for length in lengths
+                if (here := (first, *tokens[at + 1 : at + length])) in phrases
+            ]
         for _, phrase, found in self._stems_at(tokens[at]):
             end = at + len(phrase)
             here = tokens[at:end]
@@ -152,6 +171,13 @@ class Phrases(Generic[T]):
             ):
                 hits.append(Hit(at, end, found))
         return hits
+
+    def _bare(self, token: str) -> str:
+        """Returns a known word without the ending that is written onto it, else the word."""
+        if token in self._exact or not token.endswith(self._endings):
+            return token
+        bare = (token.removesuffix(ending) for ending in self._endings)
+        return next((word for word in bare if word in self._exact), token)
 
     def _stems_at(self, token: str) -> list[_Stem[T]]:
         """Returns the stems that may begin with this word."""
