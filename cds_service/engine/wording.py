@@ -22,6 +22,7 @@ def ratio(part: timedelta, whole: timedelta) -> Decimal:
 MINUTE = timedelta(minutes=1)
 AGO_IN_HOURS = timedelta(hours=48)  # an older moment reads more easily in days
 MOST_DIGITS = 12  # a longer number is no result; it is shown in powers of ten
+NEAR_DAYS = {-1: "tomorrow", 0: "today", 1: "yesterday"}  # by how many days ago
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -92,12 +93,10 @@ def local_time(moment: datetime, zone: timedelta | None, day_only: bool = False)
 
 
 def day_name(local: datetime, today: datetime) -> str:
-    """Returns a day as people say it: "today", "yesterday", "14 Nov", "14 Nov 2025"."""
+    """Returns a day as people say it: "today", "yesterday", "tomorrow", "14 Nov", "14 Nov 2025"."""
     days_ago = (today.date() - local.date()).days
-    if days_ago == 0:
-        return "today"
-    if days_ago == 1:
-        return "yesterday"
+    if days_ago in NEAR_DAYS:
+        return NEAR_DAYS[days_ago]
     day = f"{local.day} {MONTHS[local.month - 1]}"
     return day if local.year == today.year else f"{day} {local.year}"
 

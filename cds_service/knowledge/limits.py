@@ -123,6 +123,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     rate_now_hours: timedelta
     rate_earlier_hours: timedelta
     rate_was_hours: timedelta
+    rate_remembered_days: timedelta  # F4
+    relowered_from: Decimal  # F4
     rate_methods_margin: Decimal
     acute_normal_from: Decimal
     acute_onset_hours: timedelta

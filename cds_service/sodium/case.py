@@ -29,7 +29,7 @@ from cds_service.sodium.problems import Problems, Symptoms, symptoms
 from cds_service.sodium.restriction import Restriction, restriction
 from cds_service.sodium.results import Band, Readings, Sample, Series, band_of, series_of
 from cds_service.sodium.snapshot import Missing, Order, Snapshot
-from cds_service.sodium.sodium import SodiumView, sodium_view
+from cds_service.sodium.sodium import Fall, SodiumView, sodium_view
 from cds_service.sodium.volume import OdsRisk, VolumeStatus, ods_risk, volume_status
 
 ADMINISTRATION = "MedicationAdministration/"
@@ -58,17 +58,28 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     def sodium(self) -> SodiumView:
         """The series with band, age and trend; an explained fall is not acute (M3)."""
         view = sodium_view(self.snapshot, self.series, self.limits, self.corrected)
-        if view.acute is not None and self._fall_is_explained():
+        if view.acute is not None and self._fall_is_explained(view.acute):
             return replace(view, acute=None)
         return view
 
-    def _fall_is_explained(self) -> bool:
+    def _fall_is_explained(self, fall: Fall) -> bool:
         """Whether glucose, an artefact or a planned fall after a fast rise explains it."""
         if self.glucose is not None and self.glucose.explained:
             return True
         if self.pseudo is not None and self.pseudo.kind != "hint":
             return True
-        return self.rate.over_recently
+        episode = self.rate.episode
+        return self.relowered and episode is not None and fall.start.at > episode.start.at
+
+    @cached_property
+    def relowered(self) -> bool:
+        """Whether sodium fell again after an over-correction, which is then the plan (F4)."""
+        latest, episode = self.rate.latest, self.rate.episode
+        if latest is None or episode is None:
+            return False
+        since = [s for s in self.series.samples if s.exact and s.at >= episode.end.at]
+        highest = max((s.value for s in since), default=latest.value)
+        return highest - latest.value >= self.limits.relowered_from
 
     @cached_property
     def glucose_pairs(self) -> Mapping[Sample, GlucosePair]:

@@ -59,6 +59,7 @@ CAPPING = frozenset(
         "dialysis",
     }
 )  # notes under which a rise is at most a warning
+DISBELIEVED = frozenset({"jump", "two-methods"})  # notes under which nothing may have risen
 
 
 class RateView(Struct, frozen=True, kw_only=True):
@@ -74,7 +75,7 @@ class RateView(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()  # keys of words: "methods-differ", "preliminary", ...
     average_per_day: Decimal | None = None  # if samples lie more than 48 h apart
     jump: RatePair | None = None  # DQ-DELTA
-    over_recently: bool = False  # a rise above the limit ended in the last 48 h (M3)
+    episode: RatePair | None = None  # the over-correction that is still remembered (F4)
     latest: Sample | None = None  # the sample that counts as the present
 
     @property
@@ -289,9 +290,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
     present: bool = True  # False: an earlier endpoint
 
     @property
-    def is_believed_over(self) -> bool:
-        """Whether the rise is above its limit and no implausible jump."""
-        return self.over and self.level is not None and self.variant != "jump"
+    def is_remembered(self) -> bool:
+        """Whether a later fall is planned: a warning or more that no sample puts in doubt (F4)."""
+        return self.level in ("warning", "critical") and DISBELIEVED.isdisjoint(self.notes)
 
     @property
     def rank(self) -> tuple[int, bool, int, bool, Decimal]:
@@ -442,6 +443,8 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
             return past
         if not verdict.over and not self._above_goal(pair):
             return past
+        if self._latest_value(pair) < pair.base:
+            return past  # it fell below where it began: that fall is the danger now (F4)
         allowed = self._allowed(pair.base, pair.base_at or pair.start.at, verdict.limit)
         if self._latest_value(pair) > allowed:
             variant: RateVariant = verdict.variant
@@ -451,6 +454,16 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         if self.case.snapshot.now - pair.end.at > self.limits.rate_was_hours:
             return past
         return replace(past, level="warning", variant="was")
+
+    def episode(self, verdicts: Iterable[Verdict]) -> RatePair | None:
+        """Returns the worst rise after which a fall is planned, or None (F4).
+
+        A fall below the value from which sodium rose lowers more than the rise, so it is no plan.
+        """
+        remembered = [v for v in verdicts if v.is_remembered]
+        held = [v for v in remembered if self._latest_value(v.pair) >= v.pair.base]
+        worst = max(held, key=lambda v: v.rank, default=None)
+        return worst.pair if worst else None
 
     def limit_of(self, pair: RatePair) -> Decimal:
         """Returns the limit for this pair; the first day of an episode may have its own (M10 d)."""
@@ -576,9 +589,11 @@ def rate_view(case: Case) -> RateView:
 
     ends = [s for s in dict.fromkeys((last, latest)) if now - s.at <= limits.rate_now_hours]
     recent = rises.since(now - limits.rate_earlier_hours)
+    remembered = rises.since(now - limits.rate_remembered_days)
     pairs = [pair for end in ends for pair in rises.to(end)]
     present = rules.verdicts(pairs)
-    past = rules.past([s for s in recent if s not in ends])
+    past = rules.past([s for s in remembered if s not in ends])
+    lately = [v for v in past if now - v.pair.end.at <= limits.rate_earlier_hours]
 
     largest = _largest_in_a_day(pairs)
     jumped_from = unbelieved_change(exact, limits) if last in ends else None
@@ -588,10 +603,10 @@ def rate_view(case: Case) -> RateView:
         limit=rules.limit_of(largest) if largest else limits.rate_limit_day,
         average_per_day=_last_average(rises, recent),
         jump=rises.change(jumped_from, last) if jumped_from else None,
-        over_recently=any(verdict.is_believed_over for verdict in (*present, *past)),
+        episode=rules.episode([*present, *past]),
         latest=latest,
     )
-    return _with_card(view, [*present, *map(rules.later, past)])
+    return _with_card(view, [*present, *map(rules.later, lately)])
 
 
 def _largest_in_a_day(pairs: Iterable[RatePair]) -> RatePair | None:

@@ -172,13 +172,14 @@ def _by_state(case: Case) -> Iterator[Line]:
 def _by_sodium(case: Case) -> Iterator[Line]:
     limits, value = case.limits, case.effective_sodium
     rising = case.rate.rule == "RATE-OVER" or case.rate.level in ("warning", "critical")
+    remembered = case.rate.episode is not None  # F4: restriction would raise sodium again
     reasons = {
         "withheld-sodium-old": value is None or _too_old(case),
         "withheld-sodium-doubtful": case.sodium.latest is not None and case.doubtful,
         "withheld-pseudo": case.pseudo is not None and case.pseudo.kind != "hint",
         "withheld-glucose-shift": case.glucose is not None and case.glucose.explained,
         "withheld-acute": case.sodium.acute is not None,
-        "withheld-rate": rising,
+        "withheld-rate": rising or remembered,
     }
     for key, holds in reasons.items():
         if holds:

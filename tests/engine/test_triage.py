@@ -105,7 +105,7 @@ def test_the_second_place_goes_to_the_rise_or_the_doubt_by_weight(
 
 
 PAIRS = [
-    ("OS-HTS-OVER", "OS-HTS-SEV"),
+    ("OS-HTS-OVER", "OS-HTS-OLD"),
     ("OS-VAP-HTS", "OS-VAP-HYPO"),
     ("OS-VAP-HYPO", "OS-VAP-LIVER"),
     ("OS-VAP-CONTRA", "OS-VAP-LIVER"),

@@ -114,7 +114,7 @@ def test_glucose_reaches_the_band() -> None:
 
 def test_a_planned_fall_after_a_rise_above_the_limit_is_not_acute() -> None:
     fallen = Story(sodium=117, results=(result("sodium", 112, 40), result("sodium", 126, 20)))
-    assert fallen.case().rate.over_recently
+    assert fallen.case().rate.episode is not None
     assert fallen.case().sodium.acute is None
 
 

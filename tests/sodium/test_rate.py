@@ -350,7 +350,7 @@ def test_a_lowered_over_correction_is_told_for_a_day_after_it(
 ) -> None:
     found = rate((0, "115"), (20, "125"), (30, "121"), later=later)
     assert found.level == level
-    assert found.over_recently
+    assert found.episode is not None
 
 
 def test_an_early_steep_rise_below_the_limit_is_not_called_over_later() -> None:
@@ -358,9 +358,9 @@ def test_an_early_steep_rise_below_the_limit_is_not_called_over_later() -> None:
 
 
 def test_a_recent_rise_above_the_limit_is_remembered_for_a_planned_fall() -> None:
-    assert rate((0, "110"), (18, "122"), (26, "117")).over_recently
-    assert not rate((0, "118"), (20, "126")).over_recently
-    assert not rate((0, "120"), (3, "133.5"), (5, "120")).over_recently
+    assert rate((0, "110"), (18, "122"), (26, "117")).episode is not None
+    assert rate((0, "118"), (20, "126")).episode is None
+    assert rate((0, "120"), (3, "133.5"), (5, "120")).episode is None
 
 
 # ---- modifiers -------------------------------------------------------------------------------------------
@@ -417,7 +417,7 @@ def test_two_methods_within_an_hour_disagree_and_show_no_rise(
 ) -> None:
     found = rate_of([sample(0, "121"), sample(hours, last, "poc")])
     assert (found.level, found.notes) == (level, notes)
-    assert found.over_recently is (level == "critical")
+    assert (found.episode is not None) is (notes == ("methods-differ",))
 
 
 def test_dialysis_never_makes_a_critical_card() -> None:

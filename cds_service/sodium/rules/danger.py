@@ -26,6 +26,7 @@ from cds_service.sodium.rules.gates import (
     acute_lines,
     at,
     below_plausible,
+    day_of,
     emergency,
     fall_lines,
     first_symptom,
@@ -35,6 +36,7 @@ from cds_service.sodium.rules.gates import (
     latest_sodium,
     limit_line,
     lines_of,
+    on_day,
     osmolality_normal,
     require_low_sodium,
     require_not_outranked,
@@ -108,12 +110,45 @@ def acute_fall(case: Case) -> Finding:
     )
 
 
+@chart_rule("PV-RELOWERED")
+def re_lowered(case: Case) -> Finding:
+    """The card comes if sodium fell after an over-correction: the fall is planned (F4)."""
+    require_low_sodium(case)
+    require(not emergency(case), "emergency-leads")
+    require(not below_plausible(case), "implausible-leads", na=shown_sodium(case))
+    require(case.sodium.acute is None, "acute-leads")
+    episode = case.rate.episode
+    if episode is None or not case.relowered:
+        skip("no-over-correction")
+    require(not rising_too_fast(case) or case.rate.variant == "was", "rate-leads")
+    until = day_of(case, episode.end.at + case.limits.rate_remembered_days)
+    return card(
+        "warning",
+        na=shown_sodium(case),
+        rise=episode.rise,
+        date=on_day(case, episode.end.at),
+        do=[
+            line("keep-down", keep=True),
+            *_raising_drugs(case),
+            line("neuro-checks-until", date=until, keep=True),
+            "monitor-relowered",
+        ],
+        why=[_samples_line(case, episode), *symptom_lines(case), *risk_lines(case)],
+        offer=[repeat_sodium(case.limits.repeat_near_hours - case.sodium.age, "urgent")],
+    )
+
+
 def _emergency_lines(case: Case) -> list[Line]:
-    """Returns the bolus only if sodium is the likely cause and has not risen too fast already."""
+    """Returns the bolus only if sodium is the likely cause and has not risen too fast (F4)."""
     lead = line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
     if not case.symptoms.attributable:
         return [lead, line("monitor-severe")]
     watch = line("monitor-emergency")
+    episode = case.rate.episode
+    if episode is not None and episode.end != case.rate.latest:
+        date = on_day(case, episode.end.at)
+        demyelination = line("over-corrected", date=date, rise=episode.rise, keep=True)
+        return [lead, demyelination, line("monitor-severe")]
     if rising_too_fast(case):
         worst = case.rate.worst
         risen = worst.rise if worst else case.rate.rise_now
@@ -367,6 +402,8 @@ def _worst_rise(rule: str, case: Case) -> RatePair:
     """Returns the rise that the card of this rule is about; skip if its card does not come."""
     rate = case.rate
     if rate.rule == rule and rate.worst:
+        told = rate.variant == "was" and isinstance(re_lowered(case), Finding)
+        require(not told, "relowered-leads")
         return rate.worst
     require(not rate.rule, "other-rate-card")
     if rate.assessable:

@@ -77,6 +77,7 @@ def require_not_outranked(case: Case) -> None:
     require(not emergency(case), "emergency-leads")
     require(not below_plausible(case), "implausible-leads", na=shown_sodium(case))
     require(case.sodium.acute is None, "acute-leads")
+    require(not case.relowered, "re-lowered")
 
 
 # ---- the questions ----
@@ -115,6 +116,17 @@ def heart_failure(case: Case) -> bool:
 def at(case: Case, moment: datetime, day_only: bool = False) -> str:
     """Returns a time as the cards of this call write it."""
     return when(moment, case.snapshot.now, case.snapshot.zone, day_only)
+
+
+def day_of(case: Case, moment: datetime) -> str:
+    """Returns the day of a moment: "27 Nov", "yesterday", "tomorrow"."""
+    return at(case, moment).rsplit(" ", 1)[0]
+
+
+def on_day(case: Case, moment: datetime) -> str:
+    """Returns the day of a moment for a sentence: "on 27 Nov", "yesterday"."""
+    day = day_of(case, moment)
+    return day if day.isalpha() else f"on {day}"
 
 
 def measured_low(case: Case) -> bool:
@@ -194,11 +206,12 @@ def rising_too_fast(case: Case) -> bool:
 
 
 def rises_fast(case: Case) -> bool:
-    """Returns whether sodium rises above the limit, or above the goal of a patient at high risk.
+    """Returns whether sodium rises above the limit or the goal at high risk, or did so lately (F4).
 
     No advice may then raise it further.
     """
-    return rising_too_fast(case) or case.rate.level in ("warning", "critical")
+    rises = rising_too_fast(case) or case.rate.level in ("warning", "critical")
+    return rises or case.rate.episode is not None
 
 
 def shown_as_unusable(case: Case, result: Rejected) -> bool:

@@ -94,10 +94,10 @@ def isotonic_in_overload(case: Case, order: Order, saline: Saline) -> Finding:
 
 @order_rule("OS-HYPOTONIC", hypotonic_infusion, otherwise="not-hypotonic")
 def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
-    """Speaks if hypotonic fluid may lower a low sodium further, unless that is its purpose."""
+    """Speaks if hypotonic fluid may lower a low sodium further, unless that is its purpose (F4)."""
     _require_large_in_low_sodium(case, _hypotonic_ml(order))
     rising = case.rate.level is not None or case.rate.rise_now >= case.limits.clamp_rise_from
-    require(not rising, "re-lowering")
+    require(not rising and case.rate.episode is None, "re-lowering")
     require(not beside(case, order, DrugClass.DESMOPRESSIN), "clamp")
     require(not _glucose_needs_it(case), "glucose")
     drug = saline_name(order)

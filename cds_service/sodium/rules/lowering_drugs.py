@@ -250,6 +250,7 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     require_methods_agree(case)
     require(case.rate.rise_now < limits.clamp_rise_from, "clamp")
     require(case.rate.level is None, "clamp")
+    require(case.rate.episode is None, "re-lowering")  # F4
     require(not saline_beside(case, order, limits.clamp_saline_hours), "clamp")
     purpose = _purpose(case, order)
     profound = sodium_below(case, limits.desmopressin_critical_below)

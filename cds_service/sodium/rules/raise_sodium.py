@@ -14,7 +14,12 @@ from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.results import Band, Sample
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import workup_suggestions
-from cds_service.sodium.rules.gates import glucose_line, may_be_unusable_within, require_low
+from cds_service.sodium.rules.gates import (
+    glucose_line,
+    may_be_unusable_within,
+    on_day,
+    require_low,
+)
 from cds_service.sodium.rules.order_helpers import (
     acute_liver_failure,
     beside,
@@ -39,6 +44,16 @@ from cds_service.sodium.rules.ordered_amount import EUROPEAN, bolus_line, single
 from cds_service.sodium.rules.plan import restriction_suggestions, risk_lines
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import Saline
+
+RISEN_STEP = {
+    "severe": "specialist-now",
+    "goal": "wait-for-sodium",
+    "near": "wait-for-sodium",
+    "over": "no-further-rise",
+    "earlier": "no-further-rise",
+    "remembered": "no-further-rise",
+    "remembered-severe": "demyelination",
+}  # what to do, by the variant of OS-HTS-OVER
 
 # Hypertonic saline or a vaptan: is the sodium fresh, is it true, and does it rise fast already?
 
@@ -195,11 +210,12 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
         skip("not-rising", rise=_shown_rise(case, case.rate.rise_now))
     variant = _rise_variant(case, order, pair)
     facts: dict[str, Fact | Decimal] = {"rise": _shown_rise(case, pair.rise)}
-    if variant != "severe":
+    if variant in ("over", "goal", "near", "earlier"):
         facts["limit"] = _day_limit(case)
-    if variant == "earlier":
+    if variant in ("earlier", "remembered"):
         facts["hours"] = in_hours(pair.over)
-    steps = {"severe": "specialist-now", "goal": "wait-for-sodium", "near": "wait-for-sodium"}
+    if variant.startswith("remembered"):
+        facts["date"] = on_day(case, pair.end.at)
     indicator = _rise_indicator(case, pair)
     offer = [_sodium_with_the_order(case, order, supported=False)]
     if indicator == "critical" and _may_remove_raising(case, order):
@@ -209,7 +225,7 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
         variant,
         drug=drug,
         more_facts=facts,
-        do=[*treat_first(order), steps.get(variant, "no-further-rise"), "recheck-often"],
+        do=[*treat_first(order), RISEN_STEP[variant], "recheck-often"],
         why=[
             line(
                 "rise-measured" if pair.observed else "rise-estimated",
@@ -232,12 +248,13 @@ def _may_remove_raising(case: Case, order: Order) -> bool:
 
 
 def _rise_that_counts(case: Case) -> RatePair | None:
-    """Returns the rise to the last sample if it is large, else an earlier over-correction."""
+    """Returns the rise to the last sample if it is large, else an earlier over-correction (F4)."""
     now, limits = case.rate.now, case.limits
     least = limits.raise_warning_risk_from if case.risk.high else limits.raise_warning_from
     if now and now.rise >= least and not _recovered(case, now):
         return now
-    return case.rate.worst if case.rate.rule == "RATE-OVER" else None
+    lately = case.rate.worst if case.rate.rule == "RATE-OVER" else None
+    return case.rate.episode or lately
 
 
 def _recovered(case: Case, pair: RatePair) -> bool:
@@ -250,7 +267,10 @@ def _recovered(case: Case, pair: RatePair) -> bool:
 
 
 def _rise_variant(case: Case, order: Order, pair: RatePair) -> str:
-    if case.symptoms.severe and not concentrated_saline(order):
+    severe = case.symptoms.severe and not concentrated_saline(order)
+    if pair == case.rate.episode and pair.end != case.rate.latest:
+        return "remembered-severe" if severe else "remembered"
+    if severe:
         return "severe"
     if pair is not case.rate.now:
         return "earlier"

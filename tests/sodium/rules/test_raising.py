@@ -99,7 +99,7 @@ SCENES = (
             setting="inpatient",
             results=(result("sodium", 110, 27), result("sodium", 122, 9), result("sodium", 119, 5)),
         ),
-        fires={"OS-HTS-OVER": "warning earlier", "OS-HTS-ASX": "info main"},
+        fires={"OS-HTS-OVER": "warning remembered", "OS-HTS-ASX": "info main"},
     ),
     Scene(
         says="a slow rise after a fast one is still too much",
@@ -114,7 +114,7 @@ SCENES = (
                 result("sodium", 123, 20),
             ),
         ),
-        fires={"OS-HTS-OVER": "warning earlier", "OS-HTS-ASX": "warning main"},
+        fires={"OS-HTS-OVER": "warning remembered", "OS-HTS-ASX": "warning main"},
     ),
     Scene(
         says="a rise to normal from 136 is no question of this rule",

@@ -121,6 +121,7 @@ VOLUMES = [
     volume(Volume.EUV, "siadh-pattern", by_labs=True),
     volume(Volume.HYPO, "hypovolemia"),
 ]
+ABOUT = rise("18.125", 24, observed=False, gap=timedelta(hours=47.5))
 PSEUDOS = (None, Pseudo(kind="osmolality", shown="289.5"), Pseudo(kind="direct-ise", shown="138.5"),
            Pseudo(kind="hint", shown="", hints=("triglyceride", "protein", "myeloma")))  # fmt: skip
 
@@ -198,6 +199,7 @@ def gallery() -> Iterator[Case]:
         yield a_case(na, **base, age_years=None)
         yield from undated_cases(base)
         yield from rising_cases(na, base)
+        yield from lowered_cases(na, base)
         yield from planned_cases(na, base)
         yield from treated_cases(na, base)
         if na == "131":
@@ -216,6 +218,24 @@ def rising_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
         parts = {"rate": rate, "dialysis": dialysis}
         yield a_case(na, **base, **parts, exposures=DRUGS[1], symptoms=SEVERE)
         yield a_case(na, **base, **parts, risk=OdsRisk(reasons=("malnutrition",)))
+
+
+def lowered_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
+    """Sodium was lowered after an over-correction, which the card on the rate may tell too (F4)."""
+    for pair, variant in product((rise("18.125", 23.75), ABOUT), ("was", "still", "goal")):
+        rule = "RATE-OVER" if variant == "still" else "RATE-NEAR"
+        for told in ("", rule, "RATE-OVER"):
+            rate = RateView(
+                level="warning" if told else None,
+                rule=told,  # type: ignore[arg-type]
+                variant="was" if variant == "goal" else variant,  # type: ignore[arg-type]
+                worst=pair,
+                limit=Decimal(16),
+                episode=pair,
+            )
+            parts = {"rate": rate, "relowered": True, "exposures": DRUGS[1]}
+            yield a_case(na, **base, **parts, risk=OdsRisk(reasons=("malnutrition",)))
+            yield a_case(na, **base, **parts, symptoms=SEVERE)
 
 
 def planned_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
