@@ -21,6 +21,7 @@ from cds_service.engine.triage import Keep, keep_all, still_shown, triage
 from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked
 from cds_service.feedback.census import Seen
 from cds_service.feedback.suppression import Memory
+from cds_service.knowledge.limits import NotingLimits
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.knowledge.names import MissingSince
 from cds_service.knowledge.words import RuleWords
@@ -201,6 +202,20 @@ class Pipeline:
             record=record,
             with_values=with_values,
         )
+
+    def numbers_read(self, evaluation: Evaluation, rule: str) -> frozenset[str]:
+        """Returns the names of the numbers that one rule compared with in a call."""
+        case = evaluation.case
+        if case is None:
+            return frozenset()
+        noting = NotingLimits(case.limits)
+        again = assess(case.snapshot, noting.limits, case.sets, case.labs)
+        if rule in BOOK.chart:
+            BOOK.chart[rule](again)
+        elif rule in BOOK.order:
+            for order in selected(case.snapshot):
+                BOOK.order[rule].judge(again, order)
+        return frozenset(noting.names)
 
     def _dropped(self, result: Rejected, with_values: bool) -> dict[str, Any]:
         """Returns why one sodium result was not used; its time and value are patient data."""

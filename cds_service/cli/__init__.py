@@ -26,6 +26,7 @@ class Commands(click.Group):
         "explain": "replay:explain",
         "diff-stories": "stories:diff_stories",
         "basis": "knowledge:basis",
+        "review": "review:review",
         "stories": "stories:stories",
         "prefetch-table": "prefetch_table:prefetch_table",
         "client": "client:client",

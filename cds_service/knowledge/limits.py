@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from msgspec import Struct
 from msgspec.structs import fields
@@ -331,3 +331,20 @@ def limits_of(profile: str, thresholds: dict[str, Threshold]) -> Limits:
         raise KnowledgeError(f"knowledge/thresholds.toml: '{name}' {known}")
     numbers: dict[str, Any] = {name: t.limit_under(profile) for name, t in thresholds.items()}
     return Limits(profile=profile, **numbers)
+
+
+class NotingLimits:
+    """Limits that note which of their numbers were read, for the review of a rule."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.names: set[str] = set()
+
+    @property
+    def limits(self) -> Limits:
+        """These limits, for what takes Limits: it reads them by name only."""
+        return cast("Limits", self)
+
+    def __getattr__(self, name: str) -> Any:
+        self.names.add(name)
+        return getattr(self._limits, name)

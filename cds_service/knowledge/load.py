@@ -122,7 +122,7 @@ def load_knowledge(hooks: Path, *, check_facts: bool = True) -> Knowledge:
         raise KnowledgeError(
             f"{hooks.name}/ is not a hooks folder: it has no knowledge/ (see CDS_HOOKS_DIR)"
         )
-    texts = _files(hooks)
+    texts = read_files(hooks)
     terms = Terms(
         drugs=_with_names(texts, _tables(texts, "knowledge/sodium-drugs.toml", Drug)),
         concepts=_tables(texts, "knowledge/conditions.toml", Concept),
@@ -155,7 +155,7 @@ def load_knowledge(hooks: Path, *, check_facts: bool = True) -> Knowledge:
     return knowledge
 
 
-def _files(hooks: Path) -> dict[str, str]:
+def read_files(hooks: Path) -> dict[str, str]:
     """Returns the text of each TOML file, by its name below hooks/; an unknown one is an error.
 
     Notes in Markdown may be beside them.
