@@ -30,6 +30,7 @@ NUMBERS, WORDS = "knowledge/thresholds.toml", "knowledge/words.toml"
 TOPICS = frozenset(
     {
         "sodiumEmergency",
+        "sodiumEncephalopathy",
         "sodiumSevere",
         "sodiumModerate",
         "sodiumMildSymptomatic",
@@ -372,8 +373,8 @@ MISTAKES = {
     ),
     "a symptom without words": (
         "knowledge/concept-sets.toml",
-        'members = ["confusion", "vomiting"',
-        'members = ["pbc", "confusion", "vomiting"',
+        'members = ["confusion", "vomiting", "headache"',
+        'members = ["pbc", "confusion", "vomiting", "headache"',
         ["words.toml: [symptoms] has no 'pbc'", "concept-sets.toml"],
     ),
     "evidence without words": (

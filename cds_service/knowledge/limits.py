@@ -99,6 +99,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     falling_newest_to: Decimal
     acute_fall_from: Decimal
     acute_fall_hours: timedelta
+    acute_fall_start_to: Decimal
+    acute_after_hypernatremia_below: Decimal
     acute_setting_hours: timedelta
     acute_irrigation_hours: timedelta
     stable_values: Decimal
@@ -114,6 +116,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     rate_steep_hours: timedelta
     rate_danger_base_below: Decimal
     rate_normal_above: Decimal
+    rate_ignored_base_from: Decimal
     rate_recovered_base_from: Decimal
     rate_window_hours: timedelta
     rate_long_window_hours: timedelta
@@ -165,6 +168,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     # Cards of patient-view: which band card, and how strongly (B.1, M2, M3, S4, S5, M15).
     adult_years: Decimal
     acute_critical_below: Decimal
+    bolus_below: Decimal
     brain_edema_critical_below: Decimal
     mild_workup_below: Decimal
     low_again_hours: timedelta
@@ -205,6 +209,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     icp_days: timedelta
     gcs_coma_to: Decimal
     gcs_impaired_to: Decimal
+    gcs_critical_to: Decimal
+    encephalopathy_below: Decimal
+    encephalopathy_critical_below: Decimal
+    encephalopathy_gcs_hours: timedelta
+    sedation_hours: timedelta
     severe_attributable_below: Decimal
     severe_attributable_higher_below: Decimal
     vomiting_severe_below: Decimal

@@ -77,15 +77,19 @@ class Problem(StrEnum):
     BLEEDING_DISORDER = "bleeding-disorder"
     CKD_4_5 = "ckd-4-5"
     COMA = "coma"
+    CONFUSION = "confusion"
     CRAMP = "cramp"
     DIABETES_INSIPIDUS = "diabetes-insipidus"
     ENCEPHALOPATHY = "encephalopathy"
+    HEADACHE = "headache"
     HEPATIC_FAILURE = "hepatic-failure"
     HYPERGLYCEMIC_CRISIS = "hyperglycemic-crisis"
     HYPONATREMIA = "hyponatremia"
     MYELOMA = "myeloma"
+    NAUSEA = "nausea"
     SIADH = "siadh"
     SPASTICITY = "spasticity"
+    VOMITING = "vomiting"
 
 
 class Unused(StrEnum):
@@ -254,6 +258,15 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     severe_at_higher_sodium: ProblemSet  # SEV-A between the two limits of M2
     only_as_diagnosis: ProblemSet  # severe only as a recent diagnosis of this encounter: epilepsy
     severe_when_profound: ProblemSet  # severe below vomiting_severe_below (S20)
+    brain_symptoms: ProblemSet  # each alone may be brain edema (F1)
+    coma_scale_codes: ProblemSet  # codes of a coma scale, which says nothing under sedation (F43)
+    sedation: DrugSet
+    sedation_by_vein: ClassSet
+    breathing: ProblemSet  # severe symptoms that have many other causes (F15)
+    breathing_causes: ProblemSet  # while they are recent
+    breathing_causes_chronic: ProblemSet
+    seizure_causes: ProblemSet  # while they are recent
+    seizure_causes_chronic: ProblemSet
     moderate: ProblemSet
     mild: ProblemSet
     cramp: ProblemSet
@@ -353,8 +366,12 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
         volume = (self.salt_wasting, self.subarachnoid, self.adrenal, self.hypovolemia)
         overload = (self.overload, self.overload_recent, self.overload_weak)
         risk = (self.demyelination_risk, self.low_potassium, self.red_flags, self.liver_disease)
-        acute = (self.acute_settings, self.acute_irrigation, self.compulsive_drinking)
-        return (*volume, *overload, *risk, *acute, self.polydipsia, self.brain_injury, self.siadh)
+        lungs = (self.breathing_causes, self.breathing_causes_chronic)
+        fits = (self.seizure_causes, self.seizure_causes_chronic)
+        drinking = (self.compulsive_drinking, self.polydipsia)
+        settings = (self.acute_settings, self.acute_irrigation, *drinking)
+        told = (*volume, *overload, *risk, *lungs, *fits, *settings)
+        return (*told, self.brain_injury, self.siadh)
 
     def by_name(self) -> Iterator[tuple[str, ConceptSet]]:
         """Returns every set with the name of its table."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cds_service.engine.wording import joined
 from cds_service.knowledge.names import ProblemSet
@@ -20,75 +21,83 @@ class AcuteSetting(Struct, frozen=True, kw_only=True):
 
     name: str  # a problem of conditions.toml or an ingredient of sodium-drugs.toml
     shown: str  # how a card names it
-    since: datetime | None = None  # None: it belongs to this visit, and its date is not known
+    since: datetime | None = None  # None: it belongs to this visit, or lasts
+    window: timedelta  # how long low sodium that follows is likely to be acute
+    lasts: bool = False  # compulsive drinking lasts for years, so that its date says nothing
 
 
 def acute_setting(case: Case) -> AcuteSetting | None:
-    """Returns the newest acute setting of the last hours, or None (F2)."""
-    return acute_setting_before(case, case.snapshot.now)
+    """Returns the newest acute setting of the last hours, or None (F2).
+
+    What lasts for years counts only if sodium has not been low for longer than two days.
+    """
+    now, first_low = case.snapshot.now, case.first_low
+    known_low = first_low is not None and now - first_low > case.limits.acute_setting_hours
+    found = _before(case, now)
+    return next((setting for setting in found if not (setting.lasts and known_low)), None)
 
 
 def acute_setting_before(case: Case, moment: datetime) -> AcuteSetting | None:
     """Returns the newest acute setting that began within its time before this moment (F2)."""
-    limits, sets = case.limits, case.sets
-    found = [
-        *_events(case, sets.acute_settings, moment, limits.acute_setting_hours),
-        *_events(case, sets.acute_irrigation, moment, limits.acute_irrigation_hours),
-        *_drugs(case, moment),
-        *_polydipsia(case, moment),
+    return next(iter(_before(case, moment)), None)
+
+
+def _before(case: Case, moment: datetime) -> list[AcuteSetting]:
+    """Returns the settings in whose time this moment is, the newest first, undated ones last."""
+    near = [
+        setting
+        for setting in case.acute_settings
+        if setting.since is None or timedelta(0) <= moment - setting.since <= setting.window
     ]
-    newest = [setting for setting in found if setting.since is not None]
-    if newest:
-        return max(newest, key=lambda setting: setting.since or moment)
-    return found[0] if found else None
+    return sorted(near, key=lambda s: moment - s.since if s.since else timedelta.max)
 
 
-def _events(
-    case: Case, wanted: ProblemSet, moment: datetime, window: timedelta
-) -> Iterator[AcuteSetting]:
+def acute_settings(case: Case) -> tuple[AcuteSetting, ...]:
+    """Returns every such situation of the record, however long ago (F2)."""
+    limits, sets = case.limits, case.sets
+    return (
+        *_events(case, sets.acute_settings, limits.acute_setting_hours),
+        *_events(case, sets.acute_irrigation, limits.acute_irrigation_hours),
+        *_drugs(case),
+        *_polydipsia(case),
+    )
+
+
+def _events(case: Case, wanted: ProblemSet, window: timedelta) -> Iterator[AcuteSetting]:
     """Yields poisoning, labor, exercise and procedures, also if they are over by now.
 
     Without a date only a diagnosis or a reason of this visit counts.
     """
     for problem in case.snapshot.problems:
-        if problem.since is None:
-            is_near = problem.active and problem.encounter_diagnosis
-        else:
-            is_near = timedelta(0) <= moment - problem.since <= window
-        for name in wanted.among(problem.concepts) if is_near else ():
-            yield _problem(name, problem.since)
+        if problem.since is None and not (problem.active and problem.encounter_diagnosis):
+            continue
+        for name in wanted.among(problem.concepts):
+            yield _problem(name, problem.since, window)
     for name in wanted.among(case.snapshot.encounter_reasons):
-        yield _problem(name, None)
+        yield _problem(name, None, window)
 
 
-def _polydipsia(case: Case, moment: datetime) -> Iterator[AcuteSetting]:
-    """Yields compulsive drinking, which lasts for years and lowers sodium within hours.
-
-    Its date says nothing, so it counts only if sodium has not been low for longer than two days.
-    """
-    sets, problems = case.sets, case.problems
-    named = problems.active(sets.compulsive_drinking)
-    if not named and problems.active(sets.polydipsia) and problems.active(sets.polydipsia_cause):
-        named = problems.active(sets.polydipsia)
-    first_low = case.first_low
-    if first_low is not None and moment - first_low > case.limits.acute_setting_hours:
-        return
-    for name in named:
-        yield _problem(name, None)
-
-
-def _drugs(case: Case, moment: datetime) -> Iterator[AcuteSetting]:
+def _drugs(case: Case) -> Iterator[AcuteSetting]:
     """Yields oxytocin, bowel preparation, and cytotoxic drugs that do not come as tablets."""
     sets, window = case.sets, case.limits.acute_setting_hours
     for order in case.listed:
         begun = order.begun
-        if begun is None or not timedelta(0) <= moment - begun <= window:
-            continue
-        for drug in order.drugs:
+        for drug in order.drugs if begun is not None else ():
             by_vein = drug.name not in sets.acute_by_vein or order.route != "systemic"
             if drug.name in sets.acute_drugs and by_vein:
-                yield AcuteSetting(name=drug.name, shown=drug.name, since=begun)
+                yield AcuteSetting(name=drug.name, shown=drug.name, since=begun, window=window)
 
 
-def _problem(name: str, since: datetime | None) -> AcuteSetting:
-    return AcuteSetting(name=name, shown=joined("evidence", [name]), since=since)
+def _polydipsia(case: Case) -> Iterator[AcuteSetting]:
+    """Yields compulsive drinking: by name, or polydipsia beside what makes it compulsive."""
+    sets, problems, window = case.sets, case.problems, case.limits.acute_setting_hours
+    named = problems.active(sets.compulsive_drinking)
+    if not named and problems.active(sets.polydipsia_cause):
+        named = problems.active(sets.polydipsia)
+    for name in named:
+        yield replace(_problem(name, None, window), lasts=True)
+
+
+def _problem(name: str, since: datetime | None, window: timedelta) -> AcuteSetting:
+    shown = joined("evidence", [name])
+    return AcuteSetting(name=name, shown=shown, since=since, window=window)

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Analyte, ConceptSet, ConceptSets
 from cds_service.knowledge.words import Lab
-from cds_service.sodium.acute_setting import AcuteSetting, acute_setting
+from cds_service.sodium.acute_setting import AcuteSetting, acute_setting, acute_settings
+from cds_service.sodium.consciousness import Encephalopathy, encephalopathy
 from cds_service.sodium.correction_rate import RateView, rate_view
 from cds_service.sodium.exposure import Exposures, exposures
 from cds_service.sodium.glucose import (
@@ -179,6 +180,16 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     def symptoms(self) -> Symptoms:
         """The symptoms that are recorded now."""
         return symptoms(self)
+
+    @cached_property
+    def encephalopathy(self) -> Encephalopathy | None:
+        """The symptoms that may be brain edema by low sodium, without severe ones (F1)."""
+        return encephalopathy(self)
+
+    @cached_property
+    def acute_settings(self) -> tuple[AcuteSetting, ...]:
+        """Every situation of the record after which low sodium is acute, at any date (F2)."""
+        return acute_settings(self)
 
     @cached_property
     def acute_setting(self) -> AcuteSetting | None:

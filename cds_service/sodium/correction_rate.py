@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from cds_service.engine.finding import URGENCY, Indicator
 from cds_service.engine.wording import DAY, HOUR, ratio
 from cds_service.knowledge.limits import Limits
+from cds_service.sodium.acute_setting import acute_setting_before
 from cds_service.sodium.glucose import katz
 from cds_service.sodium.results import Band, Sample, band_of, drawn, ordered
 
@@ -34,6 +35,7 @@ RateVariant = Literal[
     "was",
     "still",
     "acute",
+    "acute-setting",
     "jump",
     "goal",
     "near",
@@ -61,6 +63,9 @@ CAPPING = frozenset(
 )  # notes under which a rise is at most a warning
 DISBELIEVED = frozenset({"jump", "two-methods"})  # notes under which nothing may have risen
 
+ACUTE_VARIANTS: tuple[RateVariant, ...] = ("acute", "acute-setting")
+ACUTE: frozenset[str] = frozenset(ACUTE_VARIANTS)  # notes that lower the level by one
+
 
 class RateView(Struct, frozen=True, kw_only=True):
     """The verdict on the correction rate, as rules see it."""
@@ -77,6 +82,11 @@ class RateView(Struct, frozen=True, kw_only=True):
     jump: RatePair | None = None  # DQ-DELTA
     episode: RatePair | None = None  # the over-correction that is still remembered (F4)
     latest: Sample | None = None  # the sample that counts as the present
+
+    @property
+    def may_be_acute(self) -> bool:
+        """Whether the onset was or may have been under two days, so that no limit holds (F2)."""
+        return not ACUTE.isdisjoint(self.notes)
 
     @property
     def rise_now(self) -> Decimal:
@@ -415,6 +425,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
             glucose is None,
             limit,
             not self.high_risk and self._acute_onset(start.at),
+            not self.high_risk and self._acute_setting(start.at),
             self.latest.value > self._allowed(start.value, start.at, limit),
         )
 
@@ -430,7 +441,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         unsure = "methods-differ" in notes and rise <= limit + self.limits.rate_methods_margin
         if level == "critical" and (unsure or CAPPING.intersection(notes)):
             level = "warning"
-        if "acute" in notes:
+        if not ACUTE.isdisjoint(notes):
             level = ONE_LOWER[level]
         variant = self._variant(pair, notes, level, over=over)
         return Verdict(pair=pair, limit=limit, level=level, over=over, variant=variant, notes=notes)
@@ -490,6 +501,8 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
 
     def _level(self, pair: RatePair, *, over: bool) -> Indicator | None:
         limits, base = self.limits, pair.base
+        if base >= limits.rate_ignored_base_from and pair.end_value > limits.acute_fall_start_to:
+            return None  # high sodium develops: another matter than correction (F42)
         dangerous = base < limits.rate_danger_base_below
         if pair.window != "day":
             if not (over and dangerous):
@@ -528,6 +541,8 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         at_once = self._two_methods_at_once(pair)
         methods = {s.method for s in pair.used}
         statuses = {s.status for s in pair.used}
+        base_at = pair.base_at or pair.start.at
+        acute = not self.high_risk and self._acute_onset(base_at)
         notes = {
             "two-methods": at_once,
             "methods-differ": len(methods) > 1 and not at_once,
@@ -540,7 +555,8 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
             "glucose-one-end": pair.glucose == "one-end",
             "estimated": pair.gap > self.limits.rate_estimated_hours,
             "dialysis": self.case.dialysis,
-            "acute": not self.high_risk and self._acute_onset(pair.base_at or pair.start.at),
+            "acute": acute,
+            "acute-setting": not acute and not self.high_risk and self._acute_setting(base_at),
         }
         return tuple(note for note, holds in notes.items() if holds)
 
@@ -556,13 +572,29 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
             return False
         return base_at - self.acute_onsets[before - 1] <= self.limits.acute_onset_hours
 
+    def _acute_setting(self, base_at: datetime) -> bool:
+        """Whether low sodium at the base followed a setting in which it is acute (F2).
+
+        It does not, if sodium was low before: the brain had adapted then.
+        """
+        limits = self.limits
+        setting = acute_setting_before(self.case, base_at)
+        if setting is None:
+            return False
+        begun = setting.since or base_at - limits.acute_setting_hours
+        return not any(
+            s.value <= limits.rate_normal_above and begun - limits.acute_clean_days <= s.at < begun
+            for s in self.history
+        )
+
     def _variant(
         self, pair: RatePair, notes: tuple[str, ...], level: Indicator, *, over: bool
     ) -> RateVariant:
         if over and ("jump" in notes or "two-methods" in notes):
             return "jump"
-        if over and "acute" in notes:
-            return "acute"
+        acute = next((note for note in ACUTE_VARIANTS if note in notes), None)
+        if over and acute:
+            return acute
         if pair.window != "day":
             return pair.window
         if "estimated" in notes:

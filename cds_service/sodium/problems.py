@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cds_service.knowledge import names
-from cds_service.knowledge.names import Analyte, ConceptSet
+from cds_service.knowledge.names import ConceptSet
+from cds_service.sodium.consciousness import ComaScale, coma_scale, sedated
 from cds_service.sodium.snapshot import Problem, Snapshot
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ class Problems:
         """
         kept = (p for p in snapshot.problems if p.concepts.isdisjoint(leave_out))
         return cls(snapshot.now, kept, snapshot.encounter_reasons)
+
+    def without(self, concepts: Collection[str]) -> Problems:
+        """Returns the same without the problems and reasons that mean one of these concepts."""
+        kept = (p for p in self._problems if p.concepts.isdisjoint(concepts))
+        return Problems(self._now, kept, self._reasons.difference(concepts))
 
     def active(self, wanted: ConceptSet) -> tuple[str, ...]:
         """Returns members that are active, at any date, or a reason."""
@@ -103,16 +109,16 @@ class Problems:
 # ---- symptoms that are recorded now
 
 
-LOWEST_GCS = 3  # the scale starts here; a smaller number is an error of entry
-
-
 class Symptoms(Struct, frozen=True, kw_only=True):
     """Concepts of conditions.toml, the most telling first."""
 
     severe: tuple[str, ...] = ()  # SEV
     attributable: bool = False  # SEV-A
+    explained: tuple[str, ...] = ()  # severe symptoms for which the record holds another cause
+    better_cause: str = ""  # the first such cause (F15)
     brain_edema: bool = False  # cerebral edema, herniation or raised ICP, recent
     moderate: tuple[str, ...] = ()  # MODS
+    recent: tuple[str, ...] = ()  # those of `moderate` that are of these days (F1, F3)
     mild: tuple[str, ...] = ()  # MILDS
     cramp: bool = False
     fall_or_fracture: bool = False  # within 90 d
@@ -123,45 +129,60 @@ class Symptoms(Struct, frozen=True, kw_only=True):
     neuro_code: bool = False  # any neurological code: no delete on OS-HTS-NONE
     gcs: int | None = None
     gcs_impaired: bool = False  # 9 to 14: counts as a symptom for hypertonic saline (M4)
+    gcs_sedated: bool = False  # sedation explains the scale: it is no symptom (F43)
 
 
 def symptoms(case: Case) -> Symptoms:
-    """Returns the symptoms that are recorded now (B.0.4, M1, M2, M4, M12, S15, S20)."""
+    """Returns the symptoms that are recorded now (B.0.4, M1, M2, M4, M12, S15, S20, F15, F43)."""
     limits, sets, problems = case.limits, case.sets, case.problems
-    severe = _severe(case)
+    scale = coma_scale(case, limits.severe_symptom_hours)
+    recorded = problems.without(sets.coma_scale_codes.members) if sedated(case) else problems
+    severe = _severe(case, recorded, scale)
+    causes = _better_causes(case, severe)
+    # What has another cause never leads the card.
+    severe = tuple(sorted(severe, key=lambda symptom: symptom in causes))
     edema = bool(problems.current(sets.brain_edema, limits.icp_days))
-    cramp = bool(problems.current(sets.cramp, limits.cramp_days))
     fell = problems.happened(sets.fall_or_fracture, limits.fall_days)
     old = case.age_years is not None and case.age_years >= limits.falls_age_years
-    gcs = _gcs(case)
     return Symptoms(
         severe=severe,
-        attributable=_attributable(case, severe),
+        attributable=_attributable(case, [s for s in severe if s not in causes]),
+        explained=tuple(causes),
+        better_cause=next(iter(causes.values()), ""),
         brain_edema=edema,
-        moderate=tuple(
-            c for c in problems.current(sets.moderate, limits.symptom_days) if c not in severe
-        ),
+        moderate=_but(severe, recorded.current(sets.moderate, limits.symptom_days)),
+        recent=_but(severe, recorded.current(sets.moderate, limits.severe_symptom_hours)),
         mild=_mild(case),
-        cramp=cramp,
+        cramp=bool(problems.current(sets.cramp, limits.cramp_days)),
         fall_or_fracture=bool(fell),
         falls_risk=old or bool(fell) or bool(problems.active(sets.falls_risk)),
         seizure=bool(problems.active(sets.seizure)),
         seizure_recent=any(c in sets.seizure for c in severe),
         icp_indication=edema or bool(problems.dated(sets.icp_injury, limits.icp_days)),
         neuro_code=bool(severe) or bool(problems.active(sets.neurological)),
-        gcs=gcs,
-        gcs_impaired=gcs is not None and limits.gcs_coma_to < gcs <= limits.gcs_impaired_to,
+        gcs=scale.points if scale else None,
+        gcs_impaired=_impaired(case, scale),
+        gcs_sedated=scale is not None and scale.sedated,
     )
 
 
-def _severe(case: Case) -> tuple[str, ...]:
+def _impaired(case: Case, scale: ComaScale | None) -> bool:
+    if scale is None or scale.sedated:
+        return False
+    return case.limits.gcs_coma_to < scale.points <= case.limits.gcs_impaired_to
+
+
+def _but(severe: Collection[str], found: Iterable[str]) -> tuple[str, ...]:
+    return tuple(symptom for symptom in found if symptom not in severe)
+
+
+def _severe(case: Case, problems: Problems, scale: ComaScale | None) -> tuple[str, ...]:
     """SEV: recent, or a diagnosis of this encounter; epilepsy only as both (B.0.4)."""
-    limits, sets, problems = case.limits, case.sets, case.problems
+    limits, sets = case.limits, case.sets
     window = limits.severe_symptom_hours
     recent = {c for c in problems.current(sets.severe, window) if c not in sets.only_as_diagnosis}
     recent.update(problems.diagnosed(sets.only_as_diagnosis, window))
-    gcs = _gcs(case)
-    if gcs is not None and gcs <= limits.gcs_coma_to:
+    if scale is not None and not scale.sedated and scale.points <= limits.gcs_coma_to:
         recent.add(names.Problem.COMA)
     return sets.severe.among(frozenset(recent)) + _severe_vomiting(case, window)
 
@@ -174,7 +195,31 @@ def _severe_vomiting(case: Case, window: timedelta) -> tuple[str, ...]:
     return case.problems.current(case.sets.severe_when_profound, window)
 
 
-def _attributable(case: Case, severe: tuple[str, ...]) -> bool:
+def _better_causes(case: Case, severe: Iterable[str]) -> dict[str, str]:
+    """Returns the symptoms for which the record holds a likelier cause than sodium (F15).
+
+    They are respiratory failure and arrest; and a seizure, if sodium is not far below normal.
+    """
+    limits, sets, problems = case.limits, case.sets, case.problems
+    value = case.effective_sodium
+    lungs = (
+        *problems.current(sets.breathing_causes, limits.symptom_days),
+        *problems.active(sets.breathing_causes_chronic),
+    )
+    fits = problems.current(sets.seizure_causes, limits.symptom_days) + problems.active(
+        sets.seizure_causes_chronic
+    )
+    near_normal = value is not None and value >= limits.severe_attributable_below
+    causes: dict[str, str] = {}
+    for symptom in severe:
+        if symptom in sets.breathing and lungs:
+            causes[symptom] = lungs[0]
+        elif symptom in sets.seizure and fits and near_normal and case.sodium.acute is None:
+            causes[symptom] = fits[0]
+    return causes
+
+
+def _attributable(case: Case, severe: Collection[str]) -> bool:
     """Whether sodium is low enough, or fell fast enough, to cause the symptoms (SEV-A, M2)."""
     value = case.effective_sodium
     if not severe or value is None:
@@ -190,11 +235,3 @@ def _mild(case: Case) -> tuple[str, ...]:
     recent = {c for c in problems.current(sets.mild, limits.symptom_days) if c not in sets.cramp}
     recent.update(problems.current(sets.cramp, limits.cramp_days))
     return sets.mild.among(frozenset(recent))
-
-
-def _gcs(case: Case) -> int | None:
-    """Returns the newest Glasgow coma scale total, if it is young enough."""
-    reading = case.readings.latest(Analyte.GCS, case.limits.severe_symptom_hours)
-    if reading is None or not reading.exact or reading.value < LOWEST_GCS:
-        return None
-    return int(reading.value)

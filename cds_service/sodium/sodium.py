@@ -34,6 +34,7 @@ class Fall(Struct, frozen=True, kw_only=True):
     amount: Decimal
     over: timedelta
     start: Sample
+    unbelieved: bool = False  # so large that a wrong sample is to be excluded at once (F3)
 
 
 class SodiumView(Struct, frozen=True, kw_only=True):
@@ -164,28 +165,40 @@ def acute_fall(
 ) -> Fall | None:
     """Returns a fall to a low `latest` that makes it acute (M3), by one method.
 
-    It is as far as measured and as corrected for glucose (F41), and shown as measured. A value that
-    needs a repeat does not count.
+    It is as far as measured and as corrected for glucose (F41), and shown as measured. A fall too
+    large to believe is acute all the same, and marked (F3); it does not count from a value that
+    itself needs a repeat, nor from high sodium (F42).
     The caller knows whether glucose, an artefact or a planned re-lowering explains the fall.
     """
-    if band_of(corrected.get(latest, latest.value), limits) is Band.NORMAL:
+    value = corrected.get(latest, latest.value)
+    if not latest.exact or band_of(value, limits) is Band.NORMAL:
         return None
     window, least = limits.acute_fall_hours, limits.acute_fall_from
     exact = [s for s in samples if s.exact and s.at <= latest.at]
     starts = [s for s in exact if s.method == latest.method and s.value - latest.value >= least]
-    if not latest.exact:
-        return None
     fall = _largest_fall(starts, latest, window, corrected)
     if fall is None or fall.amount < least:
         return None  # without doubtful values it is no larger
     doubted = doubtful(exact, limits)
-    if latest in doubted or unbelieved_change(exact, limits):
-        return None
+    unbelieved = latest in doubted or unbelieved_change(exact, limits) is not None
     believed = [s for s in starts if s not in doubted]
     fall = _largest_fall(believed, latest, window, corrected)
     if fall is None or fall.amount < least:
         return None
-    return replace(fall, amount=fall.start.value - latest.value)
+    ends_low = value < limits.acute_after_hypernatremia_below and not unbelieved
+    if _was_high(believed, fall.start, limits) and not ends_low:
+        return None
+    amount = min(fall.start.value, limits.acute_fall_start_to) - latest.value
+    return replace(fall, amount=amount, unbelieved=unbelieved)
+
+
+def _was_high(samples: Sequence[Sample], start: Sample, limits: Limits) -> bool:
+    """Whether sodium was high where the fall began, or within two days before (F42)."""
+    return any(
+        s.value > limits.acute_fall_start_to
+        and timedelta(0) <= start.at - s.at <= limits.acute_fall_hours
+        for s in samples
+    )
 
 
 def _largest_fall(

@@ -25,7 +25,7 @@ from cds_service.sodium.correction_rate import (
 )
 from cds_service.sodium.glucose import GlucosePair
 from cds_service.sodium.results import Sample, Series
-from cds_service.sodium.snapshot import Snapshot
+from cds_service.sodium.snapshot import Problem, Snapshot
 from cds_service.sodium.volume import OdsRisk
 from tests.sodium.cases import LABS, NOW, limits, sample
 from tests.sodium.patients import sets
@@ -712,3 +712,72 @@ def test_a_card_always_says_what_it_rests_on(
         assert found.worst.used[-1] == found.worst.end
         assert found.worst.rise > 0
         assert not (dialysis and found.level == "critical")
+
+
+# ---- F2: the onset may have been under two days
+
+
+def after(
+    event: str, hours_before_base: float, *points: Point, high_risk: bool = False
+) -> RateView:
+    """The verdict on these points, the event so many hours before the first of them."""
+    samples = chart(*points)
+    begun = samples[0].at - timedelta(hours=hours_before_base)
+    recorded = Problem(
+        concepts=frozenset({event}), active=True, encounter_diagnosis=False, since=begun
+    )
+    now = samples[-1].at
+    case = assess(Snapshot(now=now, problems=(recorded,)), limits(), sets(), LABS)
+    vars(case).update(
+        series=Series(samples=tuple(samples), latest=samples[-1]),
+        risk=OdsRisk(reasons=("malnutrition",) if high_risk else ()),
+    )
+    return rate_view(case)
+
+
+TRAUB: list[Point] = [(0, "121"), (13, "127"), (24, "132")]
+
+
+@pytest.mark.parametrize(
+    ("event", "hours", "acute"),
+    [
+        ("stimulant-poisoning", 5, True),
+        ("stimulant-poisoning", 48, True),
+        ("stimulant-poisoning", 48.1, False),
+        ("stimulant-poisoning", -1, False),
+        ("irrigation", 24, True),
+        ("irrigation", 24.1, False),
+        ("headache", 5, False),
+    ],
+)
+def test_f2_after_an_acute_setting_a_rise_is_one_level_lower(
+    event: str, hours: float, acute: bool
+) -> None:
+    found = after(event, hours, *TRAUB)
+    assert found.level == ("warning" if acute else "critical")
+    assert ("acute-setting" in found.notes) is acute
+    assert found.may_be_acute is acute
+    assert (found.variant == "acute-setting") is acute
+
+
+def test_f2_an_acute_setting_lowers_nothing_at_high_risk() -> None:
+    found = after("labor", 5, *TRAUB, high_risk=True)
+    assert found.level == "critical"
+    assert not found.may_be_acute
+
+
+@pytest.mark.parametrize(("hours", "acute"), [(-4, True), (-6, False)])
+def test_f2_sodium_that_was_low_before_the_setting_is_not_acute(hours: float, acute: bool) -> None:
+    found = after("labor", 5 + hours, (hours, "122"), *TRAUB)
+    assert found.may_be_acute is acute
+
+
+# ---- F42: high sodium that develops is no correction
+
+
+@pytest.mark.parametrize(
+    ("base", "end", "seen"),
+    [("136", "146", False), ("135.9", "146", True), ("136", "145", True), ("140", "151", False)],
+)
+def test_f42_a_rise_from_normal_to_high_is_no_correction(base: str, end: str, seen: bool) -> None:
+    assert (rate((0, base), (12, end), high_risk=True).level is not None) is seen

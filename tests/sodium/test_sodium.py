@@ -430,14 +430,54 @@ def test_a_fall_between_two_methods_is_not_acute() -> None:
     assert view(hours_ago("140", 20, method="poc"), lab("128")).acute is None
 
 
-def test_a_fall_from_or_to_a_value_that_needs_a_repeat_is_not_acute() -> None:
-    assert view(hours_ago("140", 3), lab("127")).acute is None
-    assert (
-        view(hours_ago("130", 8), hours_ago("142", 5), hours_ago("131", 2), lab("130")).acute
-        is None
-    )
-    assert view(hours_ago("141", 20), lab("120")).acute is None
-    assert view(hours_ago("141", 20), hours_ago("122", 3), lab("120")).acute is not None
+def test_f3_a_fall_too_large_to_believe_is_acute_and_marked() -> None:
+    unbelieved = view(hours_ago("141", 20), lab("120")).acute
+    confirmed = view(hours_ago("141", 20), hours_ago("122", 3), lab("120")).acute
+    fast = view(hours_ago("140", 4), lab("127")).acute
+    slow = view(hours_ago("140", 4.1), lab("127")).acute
+    assert unbelieved is not None
+    assert unbelieved.unbelieved
+    assert fast is not None
+    assert fast.unbelieved
+    assert confirmed is not None
+    assert not confirmed.unbelieved
+    assert slow is not None
+    assert not slow.unbelieved
+
+
+def test_f3_a_fall_from_a_lone_high_value_is_not_acute() -> None:
+    lone = view(hours_ago("130", 8), hours_ago("142", 5), hours_ago("131", 2), lab("130"))
+    assert lone.acute is None
+
+
+@pytest.mark.parametrize(
+    ("values", "amount"),
+    [
+        (("145", "130"), "15"),  # 145 is not high
+        (("146", "130"), None),  # high sodium that was corrected
+        (("146", "129.9"), "15.1"),  # it counts from 145
+        (("149", "144", "139", "135"), None),
+        (("149", "144", "139", "131"), None),
+        (("149", "140", "129"), "16"),
+    ],
+)
+def test_f42_a_fall_from_high_sodium_counts_from_145_and_only_to_below_130(
+    values: tuple[str, ...], amount: str | None
+) -> None:
+    hours = [40 * (len(values) - 1 - place) / (len(values) - 1) for place in range(len(values))]
+    fall = view(*[hours_ago(value, h) for value, h in zip(values, hours, strict=True)]).acute
+    assert (fall and fall.amount) == (amount and Decimal(amount))
+
+
+def test_f42_high_sodium_counts_for_two_days_before_the_fall_began() -> None:
+    for hours, counts in ((78.1, True), (78, False)):
+        fell = view(hours_ago("147", hours), hours_ago("140", 30), lab("131"))
+        assert (fell.acute is not None) is counts
+
+
+def test_f42_an_unbelieved_fall_from_high_sodium_is_no_acute_fall() -> None:
+    assert view(hours_ago("160", 4), lab("122")).acute is None
+    assert view(hours_ago("160", 24), hours_ago("124", 3), lab("122")).acute is not None
 
 
 def test_a_fall_that_glucose_explains_is_not_acute() -> None:

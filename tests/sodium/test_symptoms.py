@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from cds_service.sodium.problems import Symptoms
-from cds_service.sodium.snapshot import Patient
+from cds_service.sodium.snapshot import Order, Patient, Problem
 from tests.sodium.patients import Story, order, problem, result
 
 SEVERE = [
@@ -223,3 +224,123 @@ def test_the_most_telling_symptom_comes_first() -> None:
         "seizure",
         "somnolence",
     )
+
+
+# ---- F15: respiratory failure, arrest and seizures that have another cause
+
+RECENT = ["cardiac-arrest", "aspiration", "pneumonia", "pulmonary-edema", "pulmonary-embolism"]
+RECENT += ["sepsis", "overdose", "acute-heart-failure"]
+LASTING = ["heart-failure", "copd", "asthma"]
+
+
+def blamed(*problems: Problem, sodium: str = "118", **more: Any) -> bool:
+    return symptoms_of(Story(sodium=sodium, problems=problems, **more)).attributable
+
+
+@pytest.mark.parametrize("symptom", ["respiratory-failure", "arrest"])
+@pytest.mark.parametrize("cause", [*RECENT, *LASTING])
+def test_f15_respiratory_failure_with_another_cause_is_not_blamed_on_sodium(
+    symptom: str, cause: str
+) -> None:
+    assert blamed(problem(symptom))
+    assert not blamed(problem(symptom), problem(cause))
+    assert blamed(problem(symptom), problem(cause, active=False))
+    assert blamed(problem("coma"), problem(cause))
+
+
+@pytest.mark.parametrize("cause", RECENT)
+def test_f15_an_old_pneumonia_explains_nothing(cause: str) -> None:
+    assert not blamed(problem("respiratory-failure"), problem(cause, days=14))
+    assert blamed(problem("respiratory-failure"), problem(cause, days=14 + HOUR))
+
+
+@pytest.mark.parametrize("cause", LASTING)
+def test_f15_a_lasting_disease_explains_at_any_date(cause: str) -> None:
+    assert not blamed(problem("respiratory-failure"), problem(cause, days=4000))
+    assert not blamed(problem("respiratory-failure"), problem(cause, days=None))
+
+
+@pytest.mark.parametrize(("cause", "days"), [("withdrawal", 1), ("epilepsy", 4000)])
+def test_f15_a_seizure_with_another_cause_is_blamed_on_sodium_only_below_126(
+    cause: str, days: float
+) -> None:
+    fits = problem("seizure"), problem(cause, days=days)
+    assert blamed(*fits, sodium="125.9")
+    assert not blamed(*fits, sodium="126")
+    assert blamed(fits[0], sodium="126")
+    assert blamed(problem("coma"), fits[1], sodium="126")
+    fell = (result("sodium", "136", 20),)
+    assert blamed(*fits, sodium="126", results=fell)
+
+
+def test_f15_old_withdrawal_explains_nothing() -> None:
+    assert blamed(problem("seizure"), problem("withdrawal", days=14 + HOUR), sodium="126")
+
+
+def test_f15_what_has_another_cause_comes_last_and_the_cause_is_named() -> None:
+    found = symptoms_of(
+        Story(
+            sodium=118,
+            problems=(problem("arrest"), problem("seizure"), problem("cardiac-arrest")),
+        )
+    )
+    assert found.severe == ("seizure", "arrest")
+    assert (found.explained, found.better_cause) == (("arrest",), "cardiac-arrest")
+
+
+# ---- F43: the coma scale under sedation
+
+ANESTHETICS = ["propofol", "midazolam", "ketamine", "dexmedetomidine", "thiopental", "rocuronium"]
+
+
+def scaled(points: int, *orders: Order) -> Symptoms:
+    return symptoms_of(Story(sodium=118, results=(result("gcs", points),), orders=orders))
+
+
+@pytest.mark.parametrize("drug", ANESTHETICS)
+@pytest.mark.parametrize("points", [3, 8, 12])
+def test_f43_under_sedation_a_low_coma_scale_is_no_symptom(drug: str, points: int) -> None:
+    found = scaled(points, order(drug, days=0.2))
+    assert (found.severe, found.gcs_impaired) == ((), False)
+    assert (found.gcs, found.gcs_sedated) == (points, True)
+    awake = scaled(points)
+    assert bool(awake.severe) or awake.gcs_impaired
+    assert not awake.gcs_sedated
+
+
+def test_f43_sedation_counts_while_active_and_for_one_day_after() -> None:
+    def ended(hours: float) -> bool:
+        given = order("propofol", days=3, status="completed", ended=hours / 24)
+        return scaled(10, given).gcs_sedated
+
+    assert ended(24)
+    assert not ended(24.1)
+    assert scaled(10, order("propofol", days=9)).gcs_sedated
+    assert not scaled(10, order("propofol", days=9, status="completed")).gcs_sedated
+    assert not scaled(10, order("propofol", days=0.1, status="cancelled")).gcs_sedated
+    assert not scaled(10, order("propofol", days=None, status="completed")).gcs_sedated
+
+
+@pytest.mark.parametrize("drug", ["fentanyl", "morphine", "tramadol", "phenobarbital"])
+def test_f43_opioids_and_phenobarbital_count_only_by_vein(drug: str) -> None:
+    assert scaled(10, order(drug, days=0.1, route="iv")).gcs_sedated
+    assert not scaled(10, order(drug, days=0.1, route="systemic")).gcs_sedated
+    assert not scaled(10, order(drug, days=0.1, route="unknown")).gcs_sedated
+    once = replace(order(drug, days=0.1, route="iv"), single_dose=True)
+    assert not scaled(10, once).gcs_sedated
+
+
+def test_f43_a_code_of_a_coma_scale_counts_as_its_number() -> None:
+    coded = Story(sodium=118, problems=(problem("coma", "coma-scale"),))
+    sedated = replace(coded, orders=(order("propofol", days=0.1),))
+    assert symptoms_of(coded).severe == ("coma",)
+    assert symptoms_of(sedated).severe == ()
+    said = replace(sedated, problems=(problem("coma"),))
+    assert symptoms_of(said).severe == ("coma",)
+    reason = replace(sedated, problems=(), reasons=frozenset({"confusion", "coma-scale"}))
+    assert symptoms_of(reason).recent == ("confusion",)
+
+
+@pytest.mark.parametrize("drug", ["lorazepam", "haloperidol", "sertraline"])
+def test_f43_other_drugs_leave_the_scale_as_it_is(drug: str) -> None:
+    assert not scaled(10, order(drug, days=0.1, route="iv")).gcs_sedated

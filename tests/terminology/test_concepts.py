@@ -56,8 +56,8 @@ def test_every_concept_is_found_by_each_of_its_words(terms: Terms, matcher: Conc
     [
         (icd("R40.2144", "Coma scale, eyes open, spontaneous"), set()),
         (icd("R40.2411", "Glasgow coma scale score 13-15"), set()),
-        (icd("R40.2421", "Glasgow coma scale score 9-12"), {"confusion"}),
-        (icd("R40.2431"), {"coma"}),
+        (icd("R40.2421", "Glasgow coma scale score 9-12"), {"confusion", "coma-scale"}),
+        (icd("R40.2431"), {"coma", "coma-scale"}),
         (icd("R40.20"), {"coma"}),
         (icd("R40.2A"), {"coma"}),
         (coded(ICD10, "R40.2"), {"coma"}),
@@ -202,7 +202,8 @@ pregnancy diabetes-insipidus bleeding-disorder acute-kidney-injury sepsis shock 
 heat hyperglycemic-crisis anuria spasticity eating-disorder withdrawal gi-bleed adverse-effect-ssri
 adverse-effect-diuretic adverse-effect-iminostilbene
 stimulant-poisoning prolonged-exercise labor bowel-preparation irrigation recent-surgery
-psychogenic-polydipsia psychological-factors schizophrenia
+psychogenic-polydipsia psychological-factors schizophrenia coma-scale cardiac-arrest pneumonia
+aspiration copd asthma pulmonary-edema pulmonary-embolism overdose
 """
 
 

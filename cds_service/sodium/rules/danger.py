@@ -8,7 +8,7 @@ from decimal import Decimal
 from cds_service.engine.finding import Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, joined, number
-from cds_service.knowledge.names import Problem
+from cds_service.knowledge.names import Problem, Sign
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.results import Band
@@ -26,6 +26,7 @@ from cds_service.sodium.rules.gates import (
     acute_lines,
     at,
     below_plausible,
+    cause_lines,
     day_of,
     emergency,
     fall_lines,
@@ -36,16 +37,19 @@ from cds_service.sodium.rules.gates import (
     latest_sodium,
     limit_line,
     lines_of,
+    names_bolus,
     on_day,
     osmolality_normal,
     require_low_sodium,
     require_not_outranked,
     rising_too_fast,
+    setting_lines,
     shown_sodium,
     started_within,
     suspects,
     symptom_lines,
     too_mild,
+    unbelieved_lines,
 )
 from cds_service.sodium.rules.plan import (
     background,
@@ -78,7 +82,52 @@ def sodium_emergency(case: Case) -> Finding:
         na=shown_sodium(case),
         symptom=first_symptom(case),
         do=[*_emergency_lines(case), *_harmful_restriction(case), "cause-later"],
-        why=[*symptom_lines(case), limit_line(case), *acute_lines(case), *background(case)],
+        why=[
+            *symptom_lines(case),
+            limit_line(case),
+            *acute_lines(case),
+            *setting_lines(case),
+            *background(case),
+        ],
+        offer=[repeat_sodium(priority="stat"), *emergency_workup(case)],
+        drugs=suspects(case),
+    )
+
+
+@chart_rule("PV-ENC")
+def possible_brain_edema(case: Case) -> Finding:
+    """The card comes if confusion, vomiting or a lowered coma scale may be brain edema (F1)."""
+    require_low_sodium(case)
+    require(not emergency(case), "emergency-leads")
+    require(not below_plausible(case), "implausible-leads", na=shown_sodium(case))
+    found = case.encephalopathy or skip("no-such-symptom")
+    bolus = _single_bolus(case)
+    what, scale = _what_made_it(case)
+    by_scale = found.scale and (
+        not found.symptoms or found.scale.points <= case.limits.gcs_critical_to
+    )
+    return card(
+        "critical" if found.critical else "warning",
+        "scale" if by_scale else "main",
+        na=shown_sodium(case),
+        symptom=joined("symptom", found.symptoms[:2]),
+        points=str(found.scale.points) if found.scale else "",
+        do=[
+            line("examine-now" if bolus else "examine-now-no-bolus", keep=True),
+            *bolus,
+            line("sodium-now", keep=True),
+            what,
+        ],
+        why=[
+            *scale,
+            *cause_lines(case),
+            *acute_lines(case),
+            *_demyelination(case),
+            *lines_of({"stop-hypotonic": _may_stop_hypotonic(case)}),
+            *setting_lines(case),
+            *_harmful_restriction(case),
+            *_acute_background(case),
+        ],
         offer=[repeat_sodium(priority="stat"), *emergency_workup(case)],
         drugs=suspects(case),
     )
@@ -86,11 +135,12 @@ def sodium_emergency(case: Case) -> Finding:
 
 @chart_rule("PV-ACUTE")
 def acute_fall(case: Case) -> Finding:
-    """The card comes if sodium fell far within two days: the brain has not adapted (M3)."""
+    """The card comes if sodium fell far within two days: the brain has not adapted (M3, F3)."""
     require_low_sodium(case)
     require(not below_plausible(case), "implausible-leads", na=shown_sodium(case))
     fall = case.sodium.acute or skip("no-acute-fall")
-    critical = in_use(case) < case.limits.acute_critical_below
+    critical = in_use(case) < case.limits.acute_critical_below or _has_recent_symptom(case)
+    bolus = line(f"bolus-{case.limits.profile}", keep=True)
     return card(
         "critical" if critical else "warning",
         fall=fall.amount,
@@ -98,13 +148,18 @@ def acute_fall(case: Case) -> Finding:
         na=shown_sodium(case),
         do=[
             line("acute-danger", keep=True),
-            line(f"bolus-{case.limits.profile}", keep=True),
+            *unbelieved_lines(case),
+            *([bolus] if names_bolus(case) else []),
             "acute-stop",
             "monitor-acute",
             *_harmful_restriction(case),
             *review_lines(case),
         ],
-        why=[*symptom_lines(case), limit_line(case), *background(case)],
+        why=[
+            *symptom_lines(case),
+            *setting_lines(case),
+            *_acute_background(case),
+        ],
         offer=[repeat_sodium(priority="stat"), *emergency_workup(case)],
         drugs=suspects(case),
     )
@@ -138,17 +193,79 @@ def re_lowered(case: Case) -> Finding:
     )
 
 
+def _single_bolus(case: Case) -> list[Line]:
+    """Returns the one bolus that a senior may decide on (F1).
+
+    It is left out if sodium rises too fast or did within the week (F4), or if osmolality speaks
+    against low sodium.
+    """
+    risen = rising_too_fast(case) or case.rate.episode is not None
+    if not names_bolus(case) or risen or osmolality_normal(case):
+        return []
+    return [line(f"single-bolus-{case.limits.profile}", keep=True)]
+
+
+def _demyelination(case: Case) -> list[Line]:
+    """Returns that symptoms after an over-correction may be demyelination (F4)."""
+    episode = case.rate.episode
+    if episode is None or episode.end == case.rate.latest:
+        return []
+    date = on_day(case, episode.end.at)
+    return [line("over-corrected", date=date, rise=episode.rise, keep=True)]
+
+
+def _may_stop_hypotonic(case: Case) -> bool:
+    """Returns whether hypotonic fluid harms: after an over-correction it is the treatment (F4)."""
+    is_acute = case.sodium.acute is not None or case.acute_setting is not None
+    return is_acute and case.rate.episode is None
+
+
+def _what_made_it(case: Case) -> tuple[Line, list[Line]]:
+    """Returns what the card rests on with its time: symptoms, and the coma scale beside them."""
+    found = case.encephalopathy or skip("no-such-symptom")
+    scale = []
+    if found.scale is not None:
+        points, time = str(found.scale.points), at(case, found.scale.at)
+        scale.append(line("symptoms-scale-at", points=points, time=time, keep=True))
+    if not found.symptoms:
+        return scale[0], []
+    shown = joined("symptom", found.symptoms)
+    if found.since is None:
+        return line("symptoms-recorded", symptoms=shown, keep=True), scale
+    time = at(case, found.since)
+    return line("symptoms-recorded-at", symptoms=shown, time=time, keep=True), scale
+
+
+def _acute_background(case: Case) -> list[Line]:
+    """Returns the background; a limit or goal of the rise only if the brain may have adapted (F2).
+
+    In an acute setting a very low sodium is no risk by itself.
+    """
+    if case.sodium.acute is None and case.acute_setting is None:
+        return [limit_line(case), *background(case)]
+    lines = background(case)
+    if set(case.risk.reasons) <= {Sign.SODIUM_VERY_LOW}:
+        lines = [told for told in lines if told not in risk_lines(case)]
+    adapted = case.risk.high or case.acute_setting is None
+    return [*([limit_line(case)] if adapted else []), *lines]
+
+
+def _has_recent_symptom(case: Case) -> bool:
+    """Returns whether a symptom of these days makes an acute fall critical at any value (F3)."""
+    symptoms = case.symptoms
+    unexplained = [s for s in symptoms.severe if s not in symptoms.explained]
+    return bool(unexplained or symptoms.recent or symptoms.gcs_impaired)
+
+
 def _emergency_lines(case: Case) -> list[Line]:
     """Returns the bolus only if sodium is the likely cause and has not risen too fast (F4)."""
     lead = line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
-    if not case.symptoms.attributable:
+    if not case.symptoms.attributable or not names_bolus(case):
         return [lead, line("monitor-severe")]
     watch = line("monitor-emergency")
-    episode = case.rate.episode
-    if episode is not None and episode.end != case.rate.latest:
-        date = on_day(case, episode.end.at)
-        demyelination = line("over-corrected", date=date, rise=episode.rise, keep=True)
-        return [lead, demyelination, line("monitor-severe")]
+    demyelination = _demyelination(case)
+    if demyelination:
+        return [lead, *demyelination, line("monitor-severe")]
     if rising_too_fast(case):
         worst = case.rate.worst
         risen = worst.rise if worst else case.rate.rise_now
@@ -277,17 +394,20 @@ def mild_with_symptoms(case: Case) -> Finding:
 def _unexplained_symptom(case: Case) -> Finding:
     """Severe symptoms at a sodium too high to explain them: look further, no bolus (M2)."""
     is_offered = case.restriction.verdict == "offer"
+    # A seizure in alcohol withdrawal: the cause first, and the risk of a fast rise (F15).
+    lead = [*cause_lines(case), *risk_lines(case)] if case.symptoms.better_cause else []
     return card(
         "warning",
         "too-mild",
         na=shown_sodium(case),
         symptom=first_symptom(case),
         do=[
+            *lead,
             line("look-further", keep=True),
             *([] if is_offered else restriction_lines(case)),
             monitoring(case),
         ],
-        why=[*symptom_lines(case), *background(case)],
+        why=[w for w in (*symptom_lines(case), *background(case)) if w not in lead],
         offer=[repeat_sodium(priority="urgent")],
         drugs=suspects(case),
     )
@@ -434,7 +554,7 @@ def _card(case: Case, worst: RatePair, do: list[str | Line], repeat_after: timed
         why=[
             _samples_line(case, worst),
             *(line(f"note-{note}", keep=True) for note in rate.notes),
-            limit_line(case),
+            *([] if "acute-setting" in rate.notes else [limit_line(case)]),
             *risk_lines(case),
         ],
         offer=[repeat],
@@ -451,7 +571,9 @@ def _over_lines(case: Case) -> list[str | Line]:
     if rate.level == "info":
         return [line("review-raising", keep=True), *_raising_drugs(case), "monitor-over"]
     stop = line("keep-down" if rate.variant == "was" else "stop-raising", keep=True)
-    return [stop, *_raising_drugs(case), "consult", "relower", "neuro-checks", "monitor-over"]
+    # After an acute onset no reflex lowers sodium again (F2).
+    relower = [] if rate.may_be_acute else ["relower"]
+    return [stop, *_raising_drugs(case), "consult", *relower, "neuro-checks", "monitor-over"]
 
 
 def _raising_drugs(case: Case) -> list[Line]:

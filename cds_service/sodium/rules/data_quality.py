@@ -45,6 +45,7 @@ from cds_service.sodium.rules.gates import (
     result_lines,
     shown_as_unusable,
     shown_sodium,
+    sodium_card_leads,
     started_within,
     suspects,
     symptom_lines,
@@ -301,8 +302,12 @@ def _not_used(case: Case, why: Unused) -> Finding:
 
 @chart_rule("DQ-DELTA")
 def jump(case: Case) -> Finding:
-    """The card comes if sodium moved faster than it can: the sample is likely to be wrong."""
+    """The card comes if sodium moved faster than it can: the sample is likely to be wrong.
+
+    A fall that makes a card of danger is told there, with the repeat (F3).
+    """
     pair = case.rate.jump or skip("no-jump")
+    require(not (pair.rise < 0 and sodium_card_leads(case)), "danger-leads")
     end = at(case, pair.end.at, pair.end.day_only)
     samples = line("jump-samples", from_=pair.base, to=pair.end.shown, time=end, keep=True)
     return card(

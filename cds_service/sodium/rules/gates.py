@@ -76,6 +76,7 @@ def require_not_outranked(case: Case) -> None:
     """Skips if a card more urgent than that of the band leads."""
     require(not emergency(case), "emergency-leads")
     require(not below_plausible(case), "implausible-leads", na=shown_sodium(case))
+    require(case.encephalopathy is None, "encephalopathy-leads")
     require(case.sodium.acute is None, "acute-leads")
     require(not case.relowered, "re-lowered")
 
@@ -192,7 +193,17 @@ def too_mild(case: Case) -> bool:
     """
     if not case.symptoms.severe or emergency(case):
         return False
+    low_enough = in_use(case) < case.limits.severe_attributable_below
+    if case.symptoms.better_cause and low_enough:
+        return False  # another cause explains them, and the card of the band says so (F15)
     return case.glucose is None or case.sodium.measured is Band.MILD
+
+
+def sodium_card_leads(case: Case) -> bool:
+    """Returns whether PV-SYMP, PV-ENC or PV-ACUTE speaks, which no doubt may outrank (F3)."""
+    real = not (below_plausible(case) or explained_by_glucose(case) or direct_reading_normal(case))
+    danger = emergency(case) or case.encephalopathy or case.sodium.acute
+    return bool(real and danger and case.sodium.low and measured_low(case) and actionable(case))
 
 
 def below_plausible(case: Case) -> bool:
@@ -257,11 +268,24 @@ def symptom_lines(case: Case) -> list[Line]:
     recorded = (*symptoms.severe, *symptoms.moderate, *symptoms.mild)
     if recorded:
         lines.append(line("symptoms-recorded", symptoms=joined("symptom", recorded), keep=True))
+    lines += cause_lines(case)
     if symptoms.gcs_impaired:
         lines.append(line("symptoms-scale", points=str(symptoms.gcs), keep=True))
+    elif symptoms.gcs_sedated:
+        lines.append(line("symptoms-scale-sedated", points=str(symptoms.gcs), keep=True))
     if not lines and case.snapshot.complete("conditions"):
         lines.append(line("symptoms-none"))
     return lines
+
+
+def cause_lines(case: Case) -> list[Line]:
+    """Returns what explains a severe symptom better than sodium does (F15)."""
+    symptoms = case.symptoms
+    if not symptoms.better_cause:
+        return []
+    symptom, cause = joined("symptom", symptoms.explained), symptoms.better_cause
+    cause = joined("evidence", [cause])
+    return [line("better-cause", symptom=symptom, cause=cause, keep=True)]
 
 
 def acute_lines(case: Case) -> list[Line]:
@@ -269,7 +293,31 @@ def acute_lines(case: Case) -> list[Line]:
     fall = case.sodium.acute
     if fall is None:
         return []
-    return [line("acute-too", fall=fall.amount, hours=in_hours(fall.over), keep=True)]
+    too = line("acute-too", fall=fall.amount, hours=in_hours(fall.over), keep=True)
+    return [too, *unbelieved_lines(case)]
+
+
+def unbelieved_lines(case: Case) -> list[Line]:
+    """Returns that a fall too large to believe is repeated at once, and treated as acute (F3)."""
+    fall, jump = case.sodium.acute, case.rate.jump
+    unbelieved = (fall and fall.unbelieved) or (jump and jump.rise < 0)
+    return lines_of({"acute-unbelieved": unbelieved}, keep=True)
+
+
+def setting_lines(case: Case) -> list[Line]:
+    """Returns the situation after which low sodium is likely to be acute (F2)."""
+    setting = case.acute_setting
+    if setting is None:
+        return []
+    if setting.since is None:
+        return [line("acute-setting", setting=setting.shown, keep=True)]
+    time = at(case, setting.since)
+    return [line("acute-setting-at", setting=setting.shown, time=time, keep=True)]
+
+
+def names_bolus(case: Case) -> bool:
+    """Returns whether a card may name a bolus of hypertonic saline (F42)."""
+    return case.symptoms.brain_edema or in_use(case) < case.limits.bolus_below
 
 
 def fall_lines(case: Case) -> list[Line]:

@@ -99,6 +99,7 @@ def a_case(na: str = "131", **parts: Any) -> Case:
         "glucose": None,
         "pseudo": None,
         "symptoms": Symptoms(),
+        "acute_setting": None,
         "volume": VolumeStatus(),
         "risk": OdsRisk(),
         "exposures": Exposures(),

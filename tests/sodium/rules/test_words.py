@@ -20,7 +20,9 @@ from msgspec.structs import replace
 import cds_service
 from cds_service.engine.finding import Fact, Finding, Line, Silence
 from cds_service.knowledge.names import Unused
+from cds_service.sodium.acute_setting import AcuteSetting
 from cds_service.sodium.case import Case
+from cds_service.sodium.consciousness import ComaScale, Encephalopathy
 from cds_service.sodium.correction_rate import RateVariant, RateView
 from cds_service.sodium.glucose import Pseudo
 from cds_service.sodium.problems import Symptoms
@@ -55,7 +57,7 @@ LONGEST_DRUG = "hydrochlorothiazide"
 PACKAGE = Path(cds_service.__file__).parent
 NOTES = (
     "methods-differ", "preliminary", "status-unknown", "result-time", "jump", "repeat-to-confirm", "two-methods",
-    "glucose-shift", "glucose-one-end", "estimated", "dialysis", "acute",
+    "glucose-shift", "glucose-one-end", "estimated", "dialysis", "acute", "acute-setting",
 )  # fmt: skip
 BELOW_LIMIT = ("near", "goal")  # variants that a rise above the limit never has
 CRAMP = Symptoms(
@@ -65,6 +67,10 @@ FALL = Symptoms(fall_or_fracture=True, falls_risk=True)
 SEVERE = Symptoms(severe=("respiratory-failure", "traumatic-sah")[:1], attributable=True)
 TOO_MILD = Symptoms(severe=("arrest",))
 EDEMA = Symptoms(severe=("cerebral-edema",), brain_edema=True)
+EXPLAINED = Symptoms(
+    severe=("respiratory-failure",), explained=("respiratory-failure",), better_cause="pneumonia"
+)
+SEDATED = Symptoms(gcs=6, gcs_sedated=True)
 SYMPTOMS = (
     Symptoms(),
     CRAMP,
@@ -198,12 +204,49 @@ def gallery() -> Iterator[Case]:
             yield a_case(na, **base, pseudo=pseudo, symptoms=symptoms)
         yield a_case(na, **base, age_years=None)
         yield from undated_cases(base)
+        yield from drowsy_cases(na, base)
         yield from rising_cases(na, base)
         yield from lowered_cases(na, base)
         yield from planned_cases(na, base)
         yield from treated_cases(na, base)
         if na == "131":
             yield from shifted_cases(na, base)
+
+
+def drowsy_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
+    """Symptoms that may be brain edema, in an acute setting and without; and what explains them."""
+    scale = ComaScale(points=11, at=NOW, sedated=False)
+    both = Encephalopathy(
+        symptoms=("headache", "nausea"), scale=scale, critical=True, since=NOW - timedelta(hours=9)
+    )
+    settings = (
+        None,
+        AcuteSetting(name="labor", shown="evidence:labor", window=timedelta(hours=48)),
+        AcuteSetting(
+            name="irrigation", shown="evidence:irrigation", since=NOW, window=timedelta(hours=24)
+        ),
+    )
+    drowsy = (
+        both,
+        replace(both, since=None, scale=None, critical=False),
+        replace(both, symptoms=(), since=None),
+        replace(both, scale=replace(scale, points=14)),
+    )
+    over = RateView(level="critical", rule="RATE-OVER", variant="fast", worst=rise("10"))
+    fell = sodium(na, profile=base["profile"], acute=fall("14", 20)) if na else SodiumView()
+    torn = replace(fell, acute=replace(fell.acute, unbelieved=True)) if fell.acute else fell
+    for found, setting, rate in product(drowsy, settings, (RateView(), over)):
+        parts = {"encephalopathy": found, "acute_setting": setting, "rate": rate}
+        yield a_case(na, **base, **parts)
+        yield a_case(na, **base, **parts, sodium=torn, restriction=RESTRICTIONS[4])
+    for setting in settings:
+        yield a_case(na, **base, sodium=torn, acute_setting=setting, symptoms=SEVERE)
+        yield a_case(na, **base, sodium=torn, acute_setting=setting)
+    down = RateView(jump=rise("-14", 3, "140"))
+    yield a_case(na, **base, sodium=torn, rate=down)
+    for better in (EXPLAINED, SEDATED):
+        yield a_case(na, **base, symptoms=better)
+        yield a_case(na, **base, symptoms=better, risk=OdsRisk(reasons=("malnutrition",)))
 
 
 def undated_cases(base: dict[str, Any]) -> Iterator[Case]:
