@@ -6,7 +6,7 @@ triage picks at most two, and `cards` writes them. What could not be read is nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from string import Template
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from cds_service import metrics
 from cds_service.engine.cards import CardContext, CardSettings, Phrases, Writer, explanation
-from cds_service.engine.finding import Finding, Line, Outcome, Suggestion
+from cds_service.engine.finding import URGENCY, Finding, Line, Outcome, Suggestion
 from cds_service.engine.triage import Keep, keep_all, still_shown, triage
 from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked
 from cds_service.feedback.census import Seen
@@ -49,7 +49,7 @@ from cds_service.sodium.blind_spots import Unlooked, sodium_missing, unlooked
 from cds_service.sodium.case import Case, assess
 from cds_service.sodium.results import Rejected
 from cds_service.sodium.rules.book import BOOK, Gate, can_judge_without_sodium, closed
-from cds_service.sodium.snapshot import Missing, Order, Snapshot
+from cds_service.sodium.snapshot import Missing, Order, Snapshot, same_order
 from cds_service.sodium.wording import card_context
 from cds_service.terminology.vocabulary import NO_LOCAL_CODES, LocalCodes, Vocabulary, vocabulary
 from cds_service.trust.deadline import Deadline
@@ -292,8 +292,11 @@ class Pipeline:
         outcomes: list[Outcome] = []
         if hook.drafts == "none":
             outcomes = [BOOK.chart[rule](case) for rule in rules]
+        judged: list[tuple[Order, list[Outcome]]] = []
         for order in {order.reference: order for order in selected(case.snapshot)}.values():
-            outcomes += [BOOK.order[rule].judge(case, order) for rule in rules]
+            judged.append((order, [BOOK.order[rule].judge(case, order) for rule in rules]))
+        for _, said in _each_once(judged):
+            outcomes += said
         if not outcomes:
             raise NoRuleAsked
         return tuple(_in_its_slot(outcome, rules) for outcome in outcomes)
@@ -490,6 +493,25 @@ def selected(snapshot: Snapshot) -> tuple[Order, ...]:
     """The drafts that the user has just picked, in the order of the selections."""
     drafts = {order.reference: order for order in snapshot.drafts}
     return tuple(drafts[reference] for reference in snapshot.selected if reference in drafts)
+
+
+def _each_once(
+    judged: Sequence[tuple[Order, list[Outcome]]],
+) -> list[tuple[Order, list[Outcome]]]:
+    """Leaves out the doubles of an order; the one with the most urgent card is kept (F38)."""
+    kept: list[tuple[Order, list[Outcome]]] = []
+    for one in judged:
+        at = next((i for i, other in enumerate(kept) if same_order(one[0], other[0])), None)
+        if at is None:
+            kept.append(one)
+        elif _urgency(one[1]) > _urgency(kept[at][1]):
+            kept[at] = one
+    return kept
+
+
+def _urgency(outcomes: Iterable[Outcome]) -> int:
+    found = [URGENCY[o.indicator] for o in outcomes if isinstance(o, Finding)]
+    return max(found, default=-1)
 
 
 def _in_its_slot(outcome: Outcome, rules: Mapping[str, RuleWords]) -> Outcome:

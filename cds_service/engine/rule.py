@@ -73,7 +73,7 @@ class OrderRule(Struct, Generic[C, O], frozen=True):
 class RuleBook(Generic[C, O]):
     """The rules of one clinical domain by their ids; a module adds its own at import."""
 
-    def __init__(self, finish: Callable[[O, Finding], Finding]) -> None:
+    def __init__(self, finish: Callable[[C, O, Finding], Finding]) -> None:
         self.chart: dict[str, ChartJudge[C]] = {}
         self.order: dict[str, OrderRule[C, O]] = {}
         self._finish = finish  # adds what each card about an order of this domain says
@@ -119,7 +119,7 @@ class RuleBook(Generic[C, O]):
                 except Skip as skipped:
                     return Silence(rule, skipped.reason, skipped.facts, order.reference)
                 finding = replace(found, rule=rule, order=order.reference)
-                return self._finish(order, finding)
+                return self._finish(case, order, finding)
 
             def concerns(order: O) -> bool:
                 try:

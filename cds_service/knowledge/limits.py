@@ -245,6 +245,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     order_chain_days: timedelta
     administration_hours: timedelta
     stop_unknown_days: timedelta
+    stopped_days: timedelta
     probable_start_days: timedelta
     normal_before_days: timedelta
     recent_start_days: timedelta
@@ -304,6 +305,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     body_weight_assumed_kg: Decimal
     body_weight_days: timedelta
     vaptan_recheck_hours: timedelta
+    vaptan_danger_below: Decimal
+    vaptan_potassium_above: Decimal
+    vaptan_potassium_hours: timedelta
+    tolvaptan_start_mg: Decimal
     tolvaptan_days_max: timedelta
     conivaptan_days_max: timedelta
     isotonic_osmolality_above: Decimal
@@ -322,6 +327,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     combination_sodium_days: timedelta
     baseline_outpatient_days: timedelta
     baseline_inpatient_days: timedelta
+    desmopressin_egfr_below: Decimal
     desmopressin_critical_below: Decimal
     # Alert fatigue (B.5 rule 5).
     suppression_inpatient_hours: timedelta

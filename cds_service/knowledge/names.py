@@ -165,6 +165,7 @@ class SalineName(StrEnum):
     CONCENTRATE = "saline-concentrate"
     ISOTONIC = "saline-isotonic"
     HYPOTONIC = "saline-hypotonic"
+    HYPOTONIC_FLUID = "hypotonic-fluid"
 
 
 class OrderTemplate(StrEnum):
@@ -319,6 +320,8 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     no_baclofen: ProblemSet  # ever recorded (S15)
     # selected orders (B.3)
     liver_disease: ProblemSet  # what makes tolvaptan a danger
+    cannot_drink: ProblemSet  # recent: no vaptan (F19)
+    cannot_swallow: ProblemSet  # active, at any date: no vaptan
     seizures_by_bupropion: ProblemSet
     # drug classes
     diuretics: ClassSet
@@ -334,6 +337,8 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     stopp: ClassSet
     # ingredients
     beers_drugs: DrugSet  # named by the Beers criteria without their class
+    cyp3a_moderate: DrugSet
+    cyp3a_inducers: DrugSet
     # tiers of sodium-drugs.toml
     lowering_tiers: TierSet
     weak_tiers: TierSet  # named only if the site wants them
@@ -370,7 +375,8 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
         fits = (self.seizure_causes, self.seizure_causes_chronic)
         drinking = (self.compulsive_drinking, self.polydipsia)
         settings = (self.acute_settings, self.acute_irrigation, *drinking)
-        told = (*volume, *overload, *risk, *lungs, *fits, *settings)
+        thirst = (self.cannot_drink, self.cannot_swallow)
+        told = (*volume, *overload, *risk, *lungs, *fits, *settings, *thirst)
         return (*told, self.brain_injury, self.siadh)
 
     def by_name(self) -> Iterator[tuple[str, ConceptSet]]:

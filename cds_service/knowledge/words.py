@@ -342,7 +342,10 @@ class FluidNumbers(Struct, frozen=True, forbid_unknown_fields=True):
     hypertonic_from_percent: FluidNumber
     isotonic_from_percent: FluidNumber
     concentrate_from_percent: FluidNumber
+    inhaled_to_percent: FluidNumber
     flush_volume_ml: FluidNumber
+    restriction_from_ml: FluidNumber
+    restriction_to_ml: FluidNumber
     gram_per_100_ml_of_one_mmol_per_ml: FluidNumber
 
 
@@ -378,6 +381,7 @@ class SalineWords(Struct, frozen=True, forbid_unknown_fields=True):
     additives: list[str]  # may share the bag without making it another order
     electrolytes: list[str]  # additives beside which strong saline is no hypertonic saline order
     mixtures: list[str]  # other electrolytes and nutrition: never a saline order
+    tests_not_given: list[str]  # in the words of a service: no saline is given into a vein (F23)
     flush: list[str]
     tablet: list[str]
     oral: list[str]  # never given by vein, at any strength
@@ -441,6 +445,9 @@ class Restriction(Struct, frozen=True, forbid_unknown_fields=True):
     """How an order that restricts fluid is recognised (C.6)."""
 
     snomed: list[str]
+    nutrients: list[str]  # SNOMED CT codes of what a diet limits by an amount (F23)
+    nutrient_text: list[str]
+    abbreviated: list[str]  # only before an amount
     text: list[str]
     before: list[str]  # directly before the words: it ends, or was never ordered
     anywhere: list[str]  # it is not an order to restrict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -69,6 +70,7 @@ class Dosage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     end: datetime | None = None
     duration_days: Decimal | None = None
     daily_dose_mg: Decimal | None = None
+    dose_mg: Decimal | None = None
     volume_ml: Decimal | None = None
     ordered_ml: Decimal | None = None  # in all, for one day at most (F9)
     single_dose: bool = False
@@ -93,6 +95,7 @@ def dosage(order: Resource, lists: CodeLists, zone: timedelta | None, now: datet
         end=end,
         duration_days=_duration(order, repeats, start, end),
         daily_dose_mg=_daily_dose(given[0], lists) if len(given) == 1 else None,
+        dose_mg=_dose(given),
         volume_ml=_volume(order, given),
         ordered_ml=_ordered(order, given, lists),
         single_dose=all(_is_once(timing, lists) for timing in timings),
@@ -160,6 +163,19 @@ def _daily_dose(instruction: Instruction, lists: CodeLists) -> Decimal | None:
         return None
     times = _times_a_day(instruction.timing or NO_TIMING, lists)
     return dose * times if times is not None else None
+
+
+_MG = re.compile(r"(\d+(?:[.,]\d+)?) ?mg\b(?! ?/)", re.IGNORECASE)
+
+
+def _dose(given: Sequence[Instruction]) -> Decimal | None:
+    """The largest single dose: of the quantities, else of the words, as in "30 mg once daily"."""
+    quantities = [quantity for one in given for quantity in dose_quantities(one)]
+    known = _largest([amount(quantity, "mg") for quantity in quantities])
+    if known is not None or quantities:
+        return known
+    said = _MG.findall(instruction_text(given))
+    return _largest([Decimal(mg.replace(",", ".")) for mg in said])
 
 
 def _times_a_day(timing: Timing, lists: CodeLists) -> Decimal | None:

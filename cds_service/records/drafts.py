@@ -54,6 +54,7 @@ class _Draft(Struct, frozen=True):
     resource: Resource | None = None
     own_name: str = ""  # "MedicationRequest/7", or a urn
     names: frozenset[str] = frozenset()  # by which a selection may call it
+    inside: str = ""  # its id, if it lies inside an order set
 
 
 def sent_drafts(bundle: Resource | None) -> tuple[SentDraft, ...]:
@@ -122,6 +123,21 @@ def _drafts(sent: Sequence[SentDraft], me: Person) -> Iterator[_Draft]:
             first = seen.setdefault(own_name, resource) if own_name else resource
             if first is resource or first != resource:
                 yield _Draft(place, resource, own_name, _names(resource, own_name, one.url))
+                yield from _contained_orders(place, resource, own_name, me)
+
+
+def _contained_orders(
+    place: int, order_set: Resource, own_name: str, me: Person
+) -> Iterator[_Draft]:
+    """The orders inside an order set; no EHR can be asked to remove one of them alone (F23)."""
+    if kind_of(order_set) not in _ORDER_SETS:
+        return
+    for inner in order_set.contained:
+        own = inner.id.strip()
+        if own and kind_of(inner) not in _NO_ORDERS:
+            foreign = me.drafted_for(inner) is Owner.FOREIGN
+            names = frozenset({f"{own_name}#{own}"})
+            yield _Draft(place, None if foreign else inner, "", names, own)
 
 
 def _own_name(resource: Resource, url: str) -> str:
@@ -177,7 +193,9 @@ def _members(draft: _Draft) -> list[str]:
         action = waiting.pop()
         waiting += action.action
         if action.resource is not None:
-            names.append(_today(action.resource.reference))
+            target = action.resource.reference.strip()
+            inside = f"{draft.own_name}{target}"
+            names.append(inside if target.startswith("#") else _today(target))
     return names or [""]
 
 
@@ -189,7 +207,8 @@ def _orders(
     orders = []
     for draft in drafts:
         alone = bool(draft.own_name) and count[draft.own_name] == 1
-        reference = draft.own_name if alone else f"#{draft.place}"
+        place = f"#{draft.place}.{draft.inside}" if draft.inside else f"#{draft.place}"
+        reference = draft.own_name if alone else place
         if draft.resource is None:
             orders.append(Order(reference=reference, kind="other", unread=True))
             continue

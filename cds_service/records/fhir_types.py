@@ -226,6 +226,7 @@ class Nutrient(Form, frozen=True):
     """NutritionOrder.oralDiet.nutrient."""
 
     modifier: Concepts = None
+    amount: Quantity | None = None
 
 
 class OralDiet(Form, frozen=True):
@@ -403,6 +404,8 @@ class Resource(Form, frozen=True):
     gender: Text = ""
     deceased_boolean: bool | None = None
     deceased_date_time: Text = ""
+    # ServiceRequest
+    order_detail: Concepts = None
     # NutritionOrder, Medication, Device
     oral_diet: OralDiet | None = None
     form: Concepts = None

@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
 
-from cds_service.records.dosage import Dosage, dosage, instruction_text, instructions_of
+from cds_service.records.dosage import Dosage, amount, dosage, instruction_text, instructions_of
 from cds_service.records.fhir_types import (
     NO_DISPENSE,
     NO_PERIOD,
@@ -18,6 +18,7 @@ from cds_service.records.fhir_types import (
     Choice,
     Concept,
     Ingredient,
+    Nutrient,
     OldProduct,
     OralDiet,
     Ratio,
@@ -144,7 +145,24 @@ def draft(resource: Resource, context: ReadContext) -> Order:
     A type that no version of FHIR has is a medication order all the same if it has a medication.
     """
     unknown: Kind = "medication" if _has_medication(resource) else "other"
-    return _order(resource, KINDS.get(kind_of(resource), unknown), context)
+    kind = KINDS.get(kind_of(resource), unknown)
+    fluid = _fluid_of_service(resource, context) if kind == "service" else None
+    return fluid or _order(resource, kind, context)
+
+
+def _fluid_of_service(resource: Resource, context: ReadContext) -> Order | None:
+    """A service that gives saline, such as "Administer 3% saline 150 mL", as its order (F23)."""
+    said = list(concepts(resource.code, resource.order_detail))
+    if any(context.vocabulary.is_test(one) for one in said):
+        return None
+    doses = dosage(resource, context.vocabulary.code_lists, context.zone, context.now)
+    known = Medicine(concepts=said).resolved(doses, context)
+    if known.saline is None or resource.do_not_perform:
+        return None
+    order = _order(resource, "service", context)
+    if order.fluid_restriction:
+        return None
+    return replace(order, kind="medication", saline=known.saline, route=known.route)
 
 
 def _says_nothing(resource: Resource, kind: Kind, medicine: Medicine, known: Resolution) -> bool:
@@ -207,6 +225,7 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         authored=authored,
         duration_days=doses.duration_days,
         daily_dose_mg=doses.daily_dose_mg,
+        dose_mg=doses.dose_mg,
         single_dose=doses.single_dose,
         reasons=_reasons(resource, context),
         about=_about(resource, kind, context),
@@ -284,15 +303,26 @@ def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> bo
     """Whether an order restricts fluid, by code or by words (C.6)."""
     diet = resource.oral_diet or OralDiet()
     modifiers = [nutrient.modifier for nutrient in diet.nutrient]
-    coded = concepts(diet.type, resource.code, resource.medication_codeable_concept, *modifiers)
+    if any(_limits_fluid(nutrient, context) for nutrient in diet.nutrient):
+        return True
+    medication = resource.medication_codeable_concept
+    coded = concepts(diet.type, resource.code, resource.order_detail, medication, *modifiers)
     texts = [diet.instruction.strip()]
     if isinstance(diet.type, str):
         texts.append(diet.type.strip())
     if kind != "medication":
         texts.append(instruction_text(instructions_of(resource)))
-    if kind == "nutrition":
+    if kind in ("nutrition", "service"):
         texts += [note.text.strip() for note in resource.note]
     return context.vocabulary.restricts(coded, tuple(filter(None, texts)))
+
+
+def _limits_fluid(nutrient: Nutrient, context: ReadContext) -> bool:
+    """Whether a diet limits fluid by an amount (F23)."""
+    ml = amount(nutrient.amount, "ml") if nutrient.amount is not None else None
+    if ml is None:
+        return False
+    return any(context.vocabulary.limits_fluid(one, ml) for one in concepts(nutrient.modifier))
 
 
 def _is_stoppable(resource: Resource, known: Resolution, context: ReadContext) -> bool:

@@ -87,6 +87,22 @@ def taken_within(case: Case, classes: ConceptSet, window: timedelta) -> tuple[st
     return tuple(taken)
 
 
+def stopped_lately(case: Case, tiers: ConceptSet, window: timedelta) -> list[tuple[str, Order]]:
+    """Returns drugs of these tiers that were stopped within the window, with an order (F24).
+
+    A drug that is taken or on hold is none of them.
+    """
+    kept = {e.drug.name for e in case.exposures.active}
+    kept.update(drug.name for drug in case.exposures.on_hold)
+    found: dict[str, Order] = {}
+    for order in case.listed:
+        for drug in order.drugs:
+            known = drug.tier in tiers and drug.name not in kept
+            if known and _may_reach(case, order, window):
+                found.setdefault(drug.name, order)
+    return sorted(found.items())
+
+
 def _may_reach(case: Case, order: Order, window: timedelta) -> bool:
     """Whether an order that is not on hold may have been taken within the window."""
     if case.is_active(order):

@@ -103,6 +103,7 @@ class Order(Struct, frozen=True, kw_only=True):
     authored: datetime | None = None
     duration_days: Decimal | None = None
     daily_dose_mg: Decimal | None = None
+    dose_mg: Decimal | None = None  # the largest single dose
     single_dose: bool = False
     reasons: frozenset[str] = frozenset()  # concepts of reasonCode
     about: frozenset[str] = frozenset()  # concepts of what is ordered, if it is no medicine
@@ -118,6 +119,19 @@ class Order(Struct, frozen=True, kw_only=True):
         if self.start is None or self.authored is None:
             return self.start or self.authored
         return min(self.start, self.authored)
+
+
+def same_order(one: Order, other: Order) -> bool:
+    """Whether two drafts order the same drugs, the same saline, or both restrict fluid (F38)."""
+    return bool(_content(one)) and _content(one) == _content(other)
+
+
+def _content(order: Order) -> tuple[object, ...]:
+    drugs = frozenset(drug.name for drug in order.drugs)
+    saline = order.saline and (order.saline.kind, order.saline.percent)
+    if not (drugs or saline or order.fluid_restriction):
+        return ()
+    return (drugs, saline, order.fluid_restriction, order.route == "local")
 
 
 Setting = Literal["inpatient", "outpatient"]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 from msgspec import Struct
 
-from cds_service.knowledge.words import Concept, Restriction, TextWords
+from cds_service.knowledge.words import Concept, Fluids, TextWords
 from cds_service.terminology.codes import ICD9, ICD10_FAMILY, SNOMED, canonical
 from cds_service.terminology.text import Negation, Phrases, Words, flat, words
 from cds_service.terminology.types import Coded, texts_of
+from cds_service.terminology.units import volume_after
 
 _NOT_CODE = re.compile(r"[^0-9A-Z]")
 _SENTENCE = re.compile(r"[.;:]")
@@ -129,8 +131,13 @@ class _Prefixes:
 class RestrictionMatcher:
     """Recognises an order for fluid restriction; education about it does not count."""
 
-    def __init__(self, restriction: Restriction) -> None:
+    def __init__(self, fluids: Fluids) -> None:
+        restriction, numbers = fluids.restriction, fluids.numbers
         self._codes = frozenset(restriction.snomed)
+        self._nutrients = frozenset(restriction.nutrients)
+        self._nutrient_text = flat(restriction.nutrient_text)
+        self._abbreviated = frozenset(restriction.abbreviated)
+        self._least, self._most = numbers.restriction_from_ml.value, numbers.restriction_to_ml.value
         self._text, self._before, self._anywhere = (
             flat(restriction.text),
             flat(restriction.before),
@@ -149,8 +156,28 @@ class RestrictionMatcher:
             names.extend(texts_of(coded))
         return any(self._restricts(text) for text in names)
 
+    def limits(self, nutrient: Coded, volume_ml: Decimal) -> bool:
+        """Whether an amount of a nutrient of a diet restricts fluid: "Fluid, 1000 mL" (F23)."""
+        if not self._least <= volume_ml <= self._most:
+            return False
+        codes = (c.code.strip() for c in nutrient.codings if canonical(c.system) == SNOMED)
+        if not self._nutrients.isdisjoint(codes):
+            return True
+        return any(self._nutrient_text.find(words(name)) for name in texts_of(nutrient))
+
+    def _abbreviates(self, text: Words) -> bool:
+        """Whether it is "FR 1.2 L"; "16 Fr" is a catheter."""
+        for at, token in enumerate(text.tokens):
+            if token in self._abbreviated and (at == 0 or not text.tokens[at - 1][0].isdigit()):
+                volume = volume_after(text, at + 1)
+                if volume is not None and self._least <= volume <= self._most:
+                    return True
+        return False
+
     def _restricts(self, text: str) -> bool:
         read = words(text)
         if self._anywhere.find(read):
             return False
+        if self._abbreviates(read):
+            return True
         return any(not self._before.ends_before(read, hit.start) for hit in self._text.find(read))

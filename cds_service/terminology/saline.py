@@ -206,6 +206,7 @@ class FluidReader:
         numbers = fluids.numbers
         self._concentrate_from = numbers.concentrate_from_percent.value
         self._hypertonic_from = numbers.hypertonic_from_percent.value
+        self._inhaled_to = numbers.inhaled_to_percent.value
         self._isotonic_from = numbers.isotonic_from_percent.value
         self._flush_ml = numbers.flush_volume_ml.value
         self._per_mmol = numbers.gram_per_100_ml_of_one_mmol_per_ml.value
@@ -283,7 +284,7 @@ class FluidReader:
     def _judge(self, order: _Order, stated: Stated) -> FluidReading:
         """Returns what a sodium chloride of this strength is in this order."""
         kind = self._kind(stated)
-        step = self._excluded(order, kind)
+        step = self._excluded(order, kind, stated.percent)
         if step:
             return FluidReading(is_salt=True, step=step)
         by_mouth = order.place.route == "systemic" or order.mentions(self._oral)
@@ -302,7 +303,7 @@ class FluidReader:
         )
         return _found(saline, "iv" if by_vein else "unknown", f"{kind} saline")
 
-    def _excluded(self, order: _Order, kind: SalineKind | None) -> str:
+    def _excluded(self, order: _Order, kind: SalineKind | None, percent: Decimal | None) -> str:
         """Returns why it is no saline order, or ""."""
         if order.place.route == "local":
             return f"for local use: {', '.join(sorted(order.place.kinds))}"
@@ -314,11 +315,13 @@ class FluidReader:
             return "flush or diluent"
         if volume is not None and small and kind == "isotonic":
             return "flush volume"
-        if volume is not None and volume < self._flush_ml and kind == "hypertonic":
-            return "" if by_vein else "strong saline in the volume of a nebulizer, no route"
         strong = kind in ("hypertonic", "concentrate")
-        if strong and order.mentions(self._electrolytes):
-            return "strong saline beside another electrolyte: no hypertonic saline order"
+        inhaled = percent is None or percent <= self._inhaled_to
+        if volume is not None and volume < self._flush_ml and strong and inhaled:
+            return "" if by_vein else "strong saline in the volume of a nebulizer, no route"
+        # 3 % with potassium is one bag all the same (F23); a concentrate is an additive there.
+        if kind == "concentrate" and order.mentions(self._electrolytes):
+            return "a concentrate beside another electrolyte: no hypertonic saline order"
         return ""
 
     def _kind(self, stated: Stated) -> SalineKind | None:

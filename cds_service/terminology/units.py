@@ -70,6 +70,7 @@ _IN_TEXT = {
     **dict.fromkeys(("litre", "litres"), ML_PER_L),
 }
 _PER_TIME = frozenset({"h", "hr", "hrs", "hour", "hours", "min", "minute", "day", "kg", "d", "std"})
+_SPELLED = {"two": Decimal(2), "three": Decimal(3), "five": Decimal(5)}  # "three percent"
 _PER_VOLUME = 5  # words from the amount to the volume unit in "30 mg per 1 ml"
 
 
@@ -99,7 +100,7 @@ def percent_of_ratio(strength: Strength, percent_per_mmol_ml: Decimal) -> Decima
 def percent_at(text: Words, at: int, percent_per_mmol_ml: Decimal) -> Decimal | None:
     """Returns the percent that words state: "3 %", "30 mg/ml", "154 meq/l", "3 g/100 ml"."""
     tokens = text.tokens
-    number = decimal_of(tokens[at]) if at + 1 < len(tokens) else None
+    number = _SPELLED.get(tokens[at], decimal_of(tokens[at])) if at + 1 < len(tokens) else None
     if number is None:
         return None
     if tokens[at + 1] == "%":
@@ -117,6 +118,14 @@ def volume_of(text: Words) -> Decimal | None:
     """Returns the largest volume that a text names, in mL; rates and denominators do not count."""
     volumes = [_volume_at(text, at) for at in range(1, len(text.tokens))]
     return max(filter(None, volumes), default=None)
+
+
+def volume_after(text: Words, at: int) -> Decimal | None:
+    """Returns the volume in mL that begins at a word, as in "1.2 L"; None if there is none."""
+    if at + 1 >= len(text.tokens):
+        return None
+    number, factor = decimal_of(text.tokens[at]), _IN_TEXT.get(text.tokens[at + 1])
+    return None if number is None or factor is None else number * factor
 
 
 _RATE = re.compile(

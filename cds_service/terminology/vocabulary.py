@@ -28,7 +28,7 @@ from cds_service.terminology.codes import (
 )
 from cds_service.terminology.concepts import ConceptMatch, ConceptMatcher, RestrictionMatcher
 from cds_service.terminology.drugs import DrugResolver
-from cds_service.terminology.text import words
+from cds_service.terminology.text import flat, words
 from cds_service.terminology.types import Coded, Coding, Product, Resolution, texts_of
 
 
@@ -89,6 +89,8 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     # With a memory each, as the concepts of a site's records repeat:
     resolve: Callable[[Product], Resolution]
     restricts: Callable[[tuple[Coded, ...], tuple[str, ...]], bool]  # concepts, words
+    limits_fluid: Callable[[Coded, Decimal], bool]  # a nutrient of a diet, and its amount
+    is_test: Callable[[Coded], bool]  # a service that gives no saline into a vein
     concept: Callable[[Coded], ConceptMatch]
     procedure: Callable[[Coded], ConceptMatch]
     test: Callable[[Coded], Test]
@@ -144,7 +146,8 @@ def vocabulary(
     )
     labs = LabResolver(terms.labs, local.labs)
     reading = _code_lists(order_words)
-    restrictions = RestrictionMatcher(fluids.restriction)
+    restrictions = RestrictionMatcher(fluids)
+    never = flat(fluids.saline.tests_not_given)
     remembering = lru_cache(maxsize=_REMEMBERED)
     return Vocabulary(
         drugs=drugs,
@@ -154,6 +157,8 @@ def vocabulary(
         stop_classes=frozenset(order_words.stop.classes),
         resolve=remembering(drugs.resolve),
         restricts=remembering(restrictions.match),
+        limits_fluid=remembering(restrictions.limits),
+        is_test=remembering(lambda code: any(never.find(words(name)) for name in texts_of(code))),
         concept=remembering(concepts.match_with_evidence),
         procedure=remembering(procedures.match_with_evidence),
         test=remembering(lambda code: _test(code, labs, reading)),

@@ -223,6 +223,25 @@ def test_the_volume_of_an_infusion(read: Read, elements: dict[str, Any], ml: int
     assert round(saline.volume_ml) == ml
 
 
+@pytest.mark.parametrize(
+    ("instruction", "mg"),
+    [
+        ({"doseAndRate": [{"doseQuantity": {"value": 30, "unit": "mg"}}]}, 30),
+        ({"text": "30 mg once daily"}, 30),
+        ({"text": "7,5 mg"}, Decimal("7.5")),
+        ({"text": "30 mg/ml, as told"}, None),
+        (
+            {"text": "15 mg", "doseAndRate": [{"doseQuantity": {"value": 1, "unit": "tablet"}}]},
+            None,
+        ),
+    ],
+)
+def test_f19_what_is_given_at_once(
+    read: Read, instruction: dict[str, Any], mg: Decimal | None
+) -> None:
+    assert only(read(order(dosageInstruction=[instruction]))).dose_mg == mg
+
+
 ML_500 = {"value": 500, "unit": "mL"}
 ML_100 = {"value": 100, "unit": "mL"}
 RATE_30 = {"value": 30, "unit": "mL/h"}

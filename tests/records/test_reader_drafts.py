@@ -417,3 +417,123 @@ def test_the_selected_orders_come_in_the_order_of_the_selections(read: Read) -> 
     picked = "MedicationRequest/m2", "MedicationRequest/m1"
     for drafts in ((order(), order(id="m2")), (order(id="m2"), order())):
         assert read(drafts=drafts, selections=picked).selected == picked
+
+
+# ---- F23: saline and restriction in every order form
+
+SNOMED = "http://snomed.info/sct"
+
+
+def service(text: str, **elements: Any) -> dict[str, Any]:
+    """A draft ServiceRequest with these words as its code."""
+    subject = {"reference": "Patient/p"}
+    return {
+        "resourceType": "ServiceRequest",
+        "id": "s1",
+        "status": "draft",
+        "intent": "order",
+        "subject": subject,
+        "code": {"text": text},
+        **elements,
+    }
+
+
+def diet(*nutrients: dict[str, Any], **elements: Any) -> dict[str, Any]:
+    """A draft NutritionOrder that says how much of these nutrients is given."""
+    return {
+        "resourceType": "NutritionOrder",
+        "id": "n1",
+        "status": "draft",
+        "intent": "order",
+        "patient": {"reference": "Patient/p"},
+        "oralDiet": {"type": [{"text": "Cardiac diet"}], "nutrient": list(nutrients)},
+        **elements,
+    }
+
+
+def nutrient(value: int, unit: str = "mL", code: str = "33463005") -> dict[str, Any]:
+    modifier = {"coding": [{"system": SNOMED, "code": code}]}
+    return {"modifier": modifier, "amount": {"value": value, "unit": unit}}
+
+
+@pytest.mark.parametrize(
+    ("text", "percent", "ml"),
+    [
+        ("Administer 3% hypertonic saline 150 mL IV bolus", "3", 150),
+        ("Infuse sodium chloride 0.9 % 1 L over 4 h", "0.9", 1000),
+        ("3% saline infusion", "3", None),
+    ],
+)
+def test_f23_a_service_that_gives_saline_is_its_order(
+    read: Read, text: str, percent: str, ml: int | None
+) -> None:
+    found = read(drafts=(service(text),), selections=("ServiceRequest/s1",)).drafts[0]
+    assert found.saline is not None
+    assert (found.kind, found.reference) == ("medication", "ServiceRequest/s1")
+    assert found.saline.percent == Decimal(percent)
+    assert found.saline.ordered_ml == ml
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bronchial provocation with hypertonic saline",
+        "Sputum induction with 3% saline",
+        "Nebulized hypertonic saline 3 % 4 mL",
+        "Sodium, serum",
+        "Saline lock flush",
+        "Chest X-ray",
+    ],
+)
+def test_f23_a_service_that_gives_no_saline_into_a_vein_is_none(read: Read, text: str) -> None:
+    found = read(drafts=(service(text),), selections=("ServiceRequest/s1",)).drafts[0]
+    assert found.saline is None or found.route == "local"
+    assert not found.unidentified
+
+
+@pytest.mark.parametrize(
+    ("draft", "restricts"),
+    [
+        (diet(nutrient(1000)), True),
+        (diet(nutrient(1, "L", "226354008")), True),
+        (diet(nutrient(2000)), True),
+        (diet(nutrient(2001)), False),
+        (diet(nutrient(300)), True),
+        (diet(nutrient(299)), False),
+        (diet(nutrient(1000, "kcal")), False),
+        (diet(nutrient(1000, code="39972003")), False),
+        (diet({"modifier": {"coding": [{"system": SNOMED, "code": "33463005"}]}}), False),
+        (diet({"modifier": {"text": "Fluids"}, "amount": {"value": 1.5, "unit": "L"}}), True),
+        (service("FR 1.2 L"), True),
+        (service("Foley 16 Fr 30 mL balloon"), False),
+        (service("Diet order", orderDetail=[{"text": "fluid restriction 1000 mL"}]), True),
+        (service("Diet order", note=[{"text": "restrict fluids to 1 L"}]), True),
+        (service("Diet order", note=[{"text": "no fluid restriction"}]), False),
+        (service("Vochtbeperking 1 liter"), True),
+        (service("Restricción de líquidos 1 L"), True),
+        (service("水分制限 1000 mL"), True),
+    ],
+)
+def test_f23_a_restriction_in_every_form(
+    read: Read, draft: dict[str, Any], restricts: bool
+) -> None:
+    assert read(drafts=(draft,)).drafts[0].fluid_restriction is restricts
+
+
+def test_f23_an_order_inside_an_order_set_is_read_and_selected(read: Read) -> None:
+    group = {
+        **an_order_set("#inner", "#other"),
+        "contained": [order(id="inner"), service("3% saline 500 mL", id="other")],
+    }
+    snapshot = read(drafts=(group,), selections=("RequestGroup/set",))
+    assert set(snapshot.selected) == {"RequestGroup/set", "#1.inner", "#1.other"}
+    assert not any(one.unread for one in snapshot.drafts)
+    inner, other = snapshot.drafts[1:]
+    assert names(inner) == ["sertraline"]
+    assert other.saline is not None
+
+
+def test_f23_an_order_set_that_points_to_what_it_does_not_hold_was_not_read(read: Read) -> None:
+    group = {**an_order_set("#lacking"), "contained": [order(id="inner")]}
+    snapshot = read(drafts=(group,), selections=("RequestGroup/set",))
+    assert snapshot.drafts[0].unread

@@ -18,6 +18,7 @@ from cds_service.knowledge.names import ConceptSets
 from cds_service.knowledge.words import Concept, Drug, Lab, SharedWords
 from cds_service.sodium.case import Case, assess
 from cds_service.sodium.snapshot import (
+    Allergy,
     LabResult,
     Missing,
     Moment,
@@ -179,6 +180,7 @@ class Story(Struct, frozen=True, kw_only=True):
     orders: tuple[Order, ...] = ()
     drafts: tuple[Order, ...] = ()
     reasons: frozenset[str] = frozenset()
+    allergies: tuple[Allergy, ...] = ()
     setting: Setting = "outpatient"
     patient: Patient = ADULT
     missing: dict[str, Missing] = field(default_factory=dict)
@@ -197,6 +199,7 @@ class Story(Struct, frozen=True, kw_only=True):
             labs=measured + self.results,
             problems=self.problems,
             encounter_reasons=self.reasons,
+            allergies=self.allergies,
             read_exposures=lambda: self.orders,
             drafts=self.drafts,
             missing=self.missing,

@@ -67,12 +67,12 @@ def test_every_concept_is_found_by_each_of_its_words(terms: Terms, matcher: Conc
         (coded(SNOMED, "65710008"), {"respiratory-failure"}),
         (icd("J96.10"), set()),
         (icd("J96.21"), {"respiratory-failure"}),
-        (icd("S06.0X0A", "Concussion without loss of consciousness"), set()),
-        (icd("S06.5X0A"), {"tbi"}),
+        (icd("S06.0X0A", "Concussion without loss of consciousness"), {"head-injury"}),
+        (icd("S06.5X0A"), {"tbi", "head-injury"}),
         (icd("S06.5X0D"), set()),
-        (icd("S06.6X1A"), {"tbi", "traumatic-sah"}),
+        (icd("S06.6X1A"), {"tbi", "head-injury", "traumatic-sah"}),
         (icd("S06.6X1S"), set()),
-        (icd("S06.A1XA"), {"tbi"}),
+        (icd("S06.A1XA"), {"tbi", "head-injury"}),
         (icd("I69.051"), set()),
         (icd("K74.3"), {"pbc"}),
         (icd("K74.60"), {"cirrhosis"}),
@@ -190,7 +190,8 @@ def test_no_normal_glasgow_item_is_a_severe_symptom(matcher: ConceptMatcher) -> 
 
 
 CONTRACT = """
-hyponatremia siadh cirrhosis pbc advanced-liver alcoholic-hepatitis portal-hypertension ascites
+hepatic-failure acute-liver-failure head-injury ischemic-stroke brain-tumor neurosurgery dysphagia
+adverse-effect-snri hyponatremia siadh cirrhosis pbc advanced-liver alcoholic-hepatitis portal-hypertension ascites
 malignant-ascites encephalopathy heart-failure acute-heart-failure nephrotic ckd-4-5 dialysis
 edema-generalized edema-unspecified fluid-overload decompensated-cirrhosis hypovolemia hypovolemic-shock
 hemorrhage vomiting diarrhea orthostatic-hypotension sah traumatic-sah salt-wasting adrenal

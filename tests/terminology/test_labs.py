@@ -31,7 +31,7 @@ NEVER_SODIUM = [
 
 @pytest.fixture
 def restriction(fluids: Fluids) -> RestrictionMatcher:
-    return RestrictionMatcher(fluids.restriction)
+    return RestrictionMatcher(fluids)
 
 
 def loinc(*codes: str) -> Coded:

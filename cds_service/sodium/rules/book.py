@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from cds_service.engine.finding import Finding, Line
 from cds_service.engine.rule import RuleBook
 from cds_service.sodium.case import Case
-from cds_service.sodium.snapshot import Order
+from cds_service.sodium.snapshot import Order, same_order
 
 BY_WORDS = ("text", "brand")
 Gate = Literal["deceased", "under-age", "comfort-care"]  # keys of `silence` in words.toml
@@ -27,6 +27,14 @@ def closed(case: Case, gates: Collection[Gate]) -> Gate | None:
     return next((gate for gate in gates if holds[gate]), None)
 
 
+def finished(case: Case, order: Order, finding: Finding) -> Finding:
+    """Returns the finding with what is said of every order: its recorded names, and its double."""
+    twice = [d for d in case.snapshot.drafts if d.reference != order.reference]
+    if any(same_order(order, other) for other in twice):
+        finding = replace(finding, do=(*finding.do, Line("ordered-twice", keep=True)))
+    return matched_by_name(order, finding)
+
+
 def matched_by_name(order: Order, finding: Finding) -> Finding:
     """Returns the finding with the recorded words of each drug known by its name (D.4)."""
     words = [
@@ -37,7 +45,7 @@ def matched_by_name(order: Order, finding: Finding) -> Finding:
     return replace(finding, why=(*finding.why, *words))
 
 
-BOOK: RuleBook[Case, Order] = RuleBook(finish=matched_by_name)
+BOOK: RuleBook[Case, Order] = RuleBook(finish=finished)
 chart_rule, order_rule = BOOK.chart_rule, BOOK.order_rule
 
 

@@ -16,7 +16,7 @@ from cds_service.engine.wording import ago, glucose_corrected, in_hours, joined,
 from cds_service.knowledge.names import TierSet
 from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
-from cds_service.sodium.exposure import Exposure
+from cds_service.sodium.exposure import Exposure, stopped_lately
 from cds_service.sodium.glucose import GlucoseShift
 from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_edges
 
@@ -384,6 +384,10 @@ def drug_lines(case: Case) -> list[Line]:
     if begun:
         drugs = ", ".join(f"{drug} ({at(case, since, day_only=True)})" for drug, since in begun)
         lines.append(line("drug-may-worsen", drugs=drugs, keep=True))
+    for drug, order in stopped_lately(case, case.sets.check_tiers, case.limits.stopped_days):
+        ended = order.end and at(case, order.end, day_only=True)
+        dated = line("drug-stopped", drug=drug, date=ended, keep=True) if ended else None
+        lines.append(dated or line("drug-stopped-undated", drug=drug, keep=True))
     watched = case.sets.watched_tiers
     held = sorted(drug.name for drug in case.exposures.on_hold if drug.tier in watched)
     if held:

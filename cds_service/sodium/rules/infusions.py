@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from cds_service.engine.finding import DraftLabs, Finding, Suggestion
 from cds_service.engine.rule import card, line, require
-from cds_service.knowledge.names import Analyte, DrugClass, Problem
+from cds_service.knowledge.names import Analyte, DrugClass, Problem, SalineName
 from cds_service.sodium.case import Case
+from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
     latest_sodium,
@@ -20,6 +21,8 @@ from cds_service.sodium.rules.gates import (
 from cds_service.sodium.rules.order_helpers import (
     beside,
     first_evidence,
+    may_remove,
+    remove,
     saline_name,
     sodium_today,
 )
@@ -108,8 +111,15 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
         na=shown_sodium(case),
         do=["choose-isotonic", "deliberate"],
         why=["free-water"],
-        offer=[sodium_today()],
+        offer=[*_removal(case, order), sodium_today()],
     )
+
+
+def _removal(case: Case, order: Order) -> list[Suggestion]:
+    """Returns the removal of hypotonic fluid below the mild band, if the record was read (F23)."""
+    if not may_remove(case) or case.sodium.band is Band.MILD:
+        return []
+    return [remove(order, saline_name(order) or f"drugclass:{SalineName.HYPOTONIC_FLUID}")]
 
 
 def _require_large_in_low_sodium(case: Case, volume_ml: Decimal | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
@@ -17,6 +18,7 @@ from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import has_symptom
 from cds_service.sodium.rules.gates import (
     actionable,
+    at,
     inpatient,
     latest_sodium,
     recently_unusable,
@@ -47,6 +49,7 @@ from cds_service.sodium.rules.order_helpers import (
     taken,
     watched_drugs_of,
 )
+from cds_service.sodium.rules.plan import egfr
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
@@ -79,6 +82,9 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     """Speaks if sodium is low or falling; its level depends on drug, sodium and patient (M12)."""
     drug = min(drugs, key=lambda d: (alert_group(case, order, d), d.tier))
     group = alert_group(case, order, drug)
+    earlier = next(filter(None, (_earlier_low(case, d) for d in drugs)), None)
+    if earlier is not None and not (case.sodium.low or case.sodium.falling):
+        return earlier
     latest = latest_sodium(case)
     require_not_stale(case)
     require_unexplained_by_glucose(case)
@@ -99,6 +105,43 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         why=_why(case, order, drug),
         offer=_buttons(case, order, drug, removable=group == "A" and indicator != "info"),
     )
+
+
+def _earlier_low(case: Case, drug: DrugMatch) -> Finding | None:
+    """Returns the card if sodium was once low with this class of drug, and is not low now (F24)."""
+    blaming = [c for c, classes in case.sets.adverse_effects.items() if drug.cls in classes]
+    found = [p for p in case.snapshot.problems if not p.concepts.isdisjoint(blaming)]
+    low = (p for p in case.snapshot.problems if Problem.HYPONATREMIA in p.concepts)
+    found += [p for p in low if p.since and _was_taken(case, drug.cls, p.since)]
+    told = [
+        allergy
+        for allergy in case.snapshot.allergies
+        if Problem.HYPONATREMIA in allergy.concepts
+        and any(d.cls == drug.cls for d in allergy.drugs)
+    ]
+    if not (found or told) or taken(case, drug):
+        return None
+    dates = [p.since for p in found if p.since] + [a.recorded for a in told if a.recorded]
+    return card(
+        "info",
+        "earlier" if dates else "earlier-undated",
+        drug=drug.name,
+        more_facts={"date": at(case, max(dates), day_only=True)} if dates else {},
+        do=["before-and-after", "watch-for"],
+        why=beers_lines(case, drug),
+        offer=[*([] if actionable(case) else [baseline()]), recheck_in_weeks(case)],
+    )
+
+
+def _was_taken(case: Case, drug_class: str, moment: datetime) -> bool:
+    """Tells whether an order of this class covers the moment, as far as its dates are known."""
+    for order in case.listed:
+        if order.begun is None or not any(d.cls == drug_class for d in order.drugs):
+            continue
+        ended = order.end or order.begun + case.limits.stop_unknown_days
+        if order.begun <= moment <= (case.snapshot.now if case.is_active(order) else ended):
+            return True
+    return False
 
 
 def alert_group(case: Case, order: Order, drug: DrugMatch) -> str:
@@ -243,6 +286,9 @@ def desmopressin_of(order: Order) -> DrugMatch | None:
 @order_rule("OS-DDAVP", desmopressin_of, otherwise="no-desmopressin")
 def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     """Speaks if sodium is low; as info in replacement therapy and in single doses for bleeding."""
+    purpose = _purpose(case, order)
+    if purpose == "main" and not case.sodium.low:
+        return _against_the_label(case, order, drug)
     latest, limits = latest_sodium(case), case.limits
     require_not_stale(case)
     require_unexplained_by_glucose(case)
@@ -252,7 +298,6 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     require(case.rate.level is None, "clamp")
     require(case.rate.episode is None, "re-lowering")  # F4
     require(not saline_beside(case, order, limits.clamp_saline_hours), "clamp")
-    purpose = _purpose(case, order)
     profound = sodium_below(case, limits.desmopressin_critical_below)
     loud = lower_if_aging(case, "critical" if profound else "warning")
     partners = beside(case, order, *case.sets.forbidden_with_desmopressin.members)
@@ -266,6 +311,29 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
         do=[*_repeat_first(case), *DESMOPRESSIN_ADVICE[purpose]],
         why=["label-low-sodium", *forbidden, *result_doubts(case)],
         offer=_desmopressin_buttons(case, order, drug, purpose),
+    )
+
+
+def _against_the_label(case: Case, order: Order, drug: DrugMatch) -> Finding:
+    """Speaks of desmopressin that label or Beers criteria forbid at a normal sodium too (F25)."""
+    partners = beside(case, order, *case.sets.forbidden_with_desmopressin.members)
+    kidney = egfr(case)
+    weak = kidney is not None and kidney.below(case.limits.desmopressin_egfr_below)
+    lines = [line("beers-desmopressin")] if is_older(case) else []
+    if partners:
+        lines.append(line("label-partners", drugs=", ".join(p.name for p in partners)))
+    if weak or recorded(case, Problem.CKD_4_5) or case.dialysis:
+        lines.append(line("label-kidney", limit=case.limits.desmopressin_egfr_below))
+    require(lines, "not-low", na=shown_sodium(case))
+    require(order.route != "iv", "clamp")
+    require(not _is_refill(case, order, drug), "refill", drug=drug.name)
+    return card(
+        "warning",
+        "label",
+        drug=drug.name,
+        do=[*lines, line("replacement-keep", keep=True), line("schedule")],
+        why=[],
+        offer=[sodium_today(), recheck_in_weeks(case)],
     )
 
 

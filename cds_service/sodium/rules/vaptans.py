@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from cds_service.engine.finding import DraftLabs, Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import DAY, ago, in_days, in_hours, ratio
+from cds_service.engine.wording import DAY, ago, in_days, in_hours, joined, ratio
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem, Sign
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
@@ -21,6 +21,7 @@ from cds_service.sodium.rules.order_helpers import (
     other_drafts,
     remove,
     sodium_at_once,
+    sodium_below,
     sodium_today,
     taken,
     vaptan_of,
@@ -46,7 +47,7 @@ def volume_depleted(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 
 @order_rule("OS-VAP-CONTRA", vaptan_of, otherwise="no-vaptan")
 def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
-    """Speaks in pregnancy as a warning, in every other contraindication as critical (S11, M15)."""
+    """Speaks as critical; in pregnancy and beside some drugs as a warning (S11, M15, F19)."""
     contraindication = _contraindication(case, order)
     if contraindication:
         key, words = contraindication
@@ -59,6 +60,18 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
             offer=_removal(case, order, vaptan),
         )
     require(case.pregnant or case.snapshot.complete("medications"), MEDICINES_UNREAD)
+    interaction = _interaction(case, order)
+    if interaction and not case.pregnant:
+        key, name = interaction
+        return card(
+            "warning",
+            key,
+            drug=vaptan.name,
+            why_=name,
+            do=[f"avoid-{key}"],
+            why=_goal(case),
+            offer=[sodium_today()],
+        )
     require_recorded(case, case.pregnant, "no-contraindication")
     return card(
         "warning",
@@ -68,6 +81,18 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
         why=["pregnancy-lowers"],
         offer=[sodium_today()],
     )
+
+
+def _interaction(case: Case, order: Order) -> tuple[str, str] | None:
+    """Returns the first drug beside the vaptan that changes its effect (F19)."""
+    known = {"moderate": case.sets.cyp3a_moderate, "inducer": case.sets.cyp3a_inducers}
+    taken_now = [e.drug.name for e in case.exposures.active]
+    drafted = [drug.name for draft in other_drafts(case, order) for drug in draft.drugs]
+    for key, names in known.items():
+        found = names.among(frozenset([*taken_now, *drafted]))
+        if found:
+            return key, found[0]
+    return None
 
 
 def _contraindication(case: Case, order: Order) -> tuple[str, str] | None:
@@ -80,6 +105,10 @@ def _contraindication(case: Case, order: Order) -> tuple[str, str] | None:
         return "anuria", f"evidence:{Sign.ANURIA}"
     if case.symptoms.attributable:
         return "severe", f"symptom:{case.symptoms.severe[0]}"
+    thirst = case.problems.current(case.sets.cannot_drink, case.limits.symptom_days)
+    thirst = thirst or case.problems.active(case.sets.cannot_swallow)
+    if thirst:
+        return "thirst", f"evidence:{thirst[0]}"
     inhibitors = beside(case, order, DrugClass.CYP3A_INHIBITOR)
     if inhibitors:
         return "inhibitor", inhibitors[0].name
@@ -168,7 +197,10 @@ def not_low(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 
 @order_rule("OS-VAP-GEN", vaptan_of, otherwise="no-vaptan")
 def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
-    """Speaks if a vaptan is new: it is started in hospital and without fluid restriction."""
+    """Speaks if a vaptan is new: it is started in hospital and without fluid restriction.
+
+    A very low sodium, a high risk of demyelination and a high potassium make it a warning (F19).
+    """
     _require_for_low_sodium(case, order)
     latest = case.sodium.latest or skip("no-sodium")
     require(case.sodium.low, "not-low", na=latest.shown)
@@ -177,16 +209,50 @@ def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     do: list[str | Line] = ["start-in-hospital", "no-restriction-first-day", "sodium-early"]
     if _restricted(case, order):
         do.insert(0, line("restriction-also-ordered", keep=True))
+    dangers = [*_goal(case), *_potassium(case)]
     recheck = case.limits.vaptan_recheck_hours
     draw = DraftLabs((Analyte.SODIUM,), "urgent", recheck)
     return card(
-        "warning" if outside else "info",
-        "outpatient" if outside else "main",
+        "warning" if outside or dangers else "info",
+        _start_variant(case, outside),
         drug=vaptan.name,
-        do=do,
+        more_facts={"na": latest.shown} if _goal(case) else {},
+        do=[*_first_dose(case, order, vaptan), *dangers, *do],
         why=[f"indicated-{case.limits.profile}", "too-fast"],
         offer=[Suggestion("sodium-after-start", (draw,), {"hours": in_hours(recheck)})],
     )
+
+
+def _start_variant(case: Case, outside: bool) -> str:
+    if _goal(case):
+        return "danger-outpatient" if outside else "danger"
+    return "outpatient" if outside else "main"
+
+
+def _goal(case: Case) -> list[Line]:
+    """Returns the goal of the rise if it must be slow: a very low sodium, or a high risk (F19)."""
+    limit, lines = case.limits.vaptan_danger_below, []
+    if sodium_below(case, limit):
+        lines.append(line("goal-very-low", keep=True, limit=limit))
+    if case.risk.high:
+        reasons = joined("evidence", case.risk.reasons)
+        lines.append(line("goal-high-risk", keep=True, evidence=reasons))
+    return lines
+
+
+def _potassium(case: Case) -> list[Line]:
+    reading = case.readings.latest(Analyte.POTASSIUM, case.limits.vaptan_potassium_hours)
+    if reading is None or not reading.above(case.limits.vaptan_potassium_above):
+        return []
+    return [line("potassium-high", keep=True, value=reading.value)]
+
+
+def _first_dose(case: Case, order: Order, vaptan: DrugMatch) -> list[Line]:
+    """Returns that the first dose is too high, if the order says how much is given at once."""
+    dose, usual = order.dose_mg, case.limits.tolvaptan_start_mg
+    if vaptan.name != DrugName.TOLVAPTAN or dose is None or dose <= usual:
+        return []
+    return [line("dose-too-high", keep=True, dose=dose, usual=usual)]
 
 
 def _restricted(case: Case, order: Order) -> bool:

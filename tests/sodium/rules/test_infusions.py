@@ -17,6 +17,19 @@ LOW = Story(sodium="128", setting="inpatient")
 
 SCENES = (
     Scene(
+        says="F23: a litre of dextrose at 125.9: removal",
+        order=water(),
+        story=Story(sodium="125.9", setting="inpatient"),
+        fires={"OS-HYPOTONIC": "warning water"},
+        removes=True,
+    ),
+    Scene(
+        says="F23: a litre of dextrose at 126: no removal",
+        order=water(),
+        story=Story(sodium="126", setting="inpatient"),
+        fires={"OS-HYPOTONIC": "warning water"},
+    ),
+    Scene(
         says="vector 25: 0.9 % 1000 mL in SIADH, 128",
         order=NORMAL_SALINE,
         story=EUVOLEMIC,

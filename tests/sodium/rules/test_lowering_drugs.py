@@ -405,10 +405,10 @@ SCENES = (
         fires={"OS-BASE": "info none"},
     ),
     Scene(
-        says="desmopressin at 72 without a sodium: its label wants one, Beers does not name it",
+        says="F25: desmopressin at 72 without a sodium: label and Beers criteria both speak",
         order=selected("desmopressin"),
         story=at(None, patient=OLD),
-        fires={"OS-BASE": "info none"},
+        fires={"OS-BASE": "info none", "OS-DDAVP": "warning label"},
         shows=("label-baseline",),
         hides=("beers",),
     ),
@@ -478,6 +478,138 @@ SCENES = (
         removes=True,
     ),
     Scene(says="desmopressin at 136", order=selected("desmopressin"), story=at("136")),
+    # -- F38: one drug twice among the drafts
+    Scene(
+        says="F38: sertraline is drafted twice",
+        order=SERTRALINE,
+        story=at("129", drafts=(selected("sertraline", reference="MedicationRequest/2"),)),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+        shows=("ordered-twice",),
+    ),
+    Scene(
+        says="F38: two drugs are no double",
+        order=SERTRALINE,
+        story=at("129", drafts=(selected("ibuprofen", reference="MedicationRequest/2"),)),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+        hides=("ordered-twice",),
+    ),
+    # -- F25: desmopressin that label or criteria forbid
+    Scene(
+        says="F25: 65 years at 138",
+        order=selected("desmopressin"),
+        story=at("138", patient=Patient(birth_date=date(1961, 1, 1))),
+        fires={"OS-DDAVP": "warning label"},
+        shows=("beers-desmopressin",),
+    ),
+    Scene(
+        says="F25: 64 years at 138",
+        order=selected("desmopressin"),
+        story=at("138", patient=Patient(birth_date=date(1962, 1, 1))),
+    ),
+    *(
+        Scene(
+            says=f"F25: {name} beside it at 138",
+            order=selected("desmopressin"),
+            story=at("138", orders=(order(name, days=200),)),
+            fires={"OS-DDAVP": "warning label"},
+            shows=("label-partners",),
+            hides=("beers-desmopressin",),
+        )
+        for name in ("furosemide", "prednisone", "fluticasone")
+    ),
+    Scene(
+        says="F25: an estimated GFR of 49",
+        order=selected("desmopressin"),
+        story=at("138", results=(result("egfr", 49, 24),)),
+        fires={"OS-DDAVP": "warning label"},
+        shows=("label-kidney",),
+    ),
+    Scene(
+        says="F25: an estimated GFR of 50",
+        order=selected("desmopressin"),
+        story=at("138", results=(result("egfr", 50, 24),)),
+    ),
+    Scene(
+        says="F25: in diabetes insipidus it is a replacement",
+        order=selected("desmopressin"),
+        story=at(
+            "138",
+            patient=OLD,
+            problems=(problem("diabetes-insipidus", days=900),),
+        ),
+    ),
+    Scene(
+        says="F25: it is taken for long already",
+        order=selected("desmopressin"),
+        story=at("138", patient=OLD, orders=(order("desmopressin", days=400),)),
+    ),
+    Scene(
+        says="F25: into a vein it is for another purpose",
+        order=selected("desmopressin", route="iv"),
+        story=ward("138", orders=(order("furosemide", days=200),)),
+    ),
+    # -- F24: what happened with such a drug before
+    Scene(
+        says="F24: an adverse effect of a diuretic two years ago, sodium 139 now",
+        order=selected("hydrochlorothiazide"),
+        story=at("139", problems=(problem("adverse-effect-diuretic", days=700),)),
+        fires={"OS-LOW": "info earlier"},
+        shows=("before-and-after",),
+    ),
+    Scene(
+        says="F24: the same without a date",
+        order=selected("hydrochlorothiazide"),
+        story=at("139", problems=(problem("adverse-effect-diuretic", days=None),)),
+        fires={"OS-LOW": "info earlier-undated"},
+    ),
+    Scene(
+        says="F24: an adverse effect of another class",
+        order=SERTRALINE,
+        story=at("139", problems=(problem("adverse-effect-diuretic", days=700),)),
+    ),
+    Scene(
+        says="F24: an adverse effect of an SNRI",
+        order=selected("venlafaxine"),
+        story=at("139", problems=(problem("adverse-effect-snri", days=700),)),
+        fires={"OS-LOW": "info earlier"},
+    ),
+    Scene(
+        says="F24: low sodium was recorded while an SSRI was taken",
+        order=SERTRALINE,
+        story=at(
+            "139",
+            problems=(problem("hyponatremia", days=700, active=False),),
+            orders=(order("citalopram", days=720, ended=600, status="stopped"),),
+        ),
+        fires={"OS-LOW": "info earlier"},
+    ),
+    Scene(
+        says="F24: low sodium was recorded after the SSRI had ended",
+        order=SERTRALINE,
+        story=at(
+            "139",
+            problems=(problem("hyponatremia", days=500, active=False),),
+            orders=(order("citalopram", days=720, ended=600, status="stopped"),),
+        ),
+    ),
+    Scene(
+        says="F24: at a low sodium the card is that of low sodium",
+        order=selected("hydrochlorothiazide"),
+        story=at("129", problems=(problem("adverse-effect-diuretic", days=700),)),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+    ),
+    Scene(
+        says="F24: the drug is taken again already",
+        order=selected("hydrochlorothiazide"),
+        story=at(
+            "139",
+            problems=(problem("adverse-effect-diuretic", days=700),),
+            orders=(order("hydrochlorothiazide", days=40),),
+        ),
+    ),
     Scene(
         says="a single dose in hemophilia",
         order=replace(selected("desmopressin", route="iv"), single_dose=True),

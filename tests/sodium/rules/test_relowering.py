@@ -128,6 +128,7 @@ SCENES = (
         order=water(),
         story=replace(LOWERED, results=()),
         fires={"OS-HYPOTONIC": "warning water"},
+        removes=True,
     ),
     Scene(says="F4: desmopressin is silent too", order=DESMOPRESSIN, story=LOWERED),
     Scene(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec.structs import replace
 
-from cds_service.sodium.snapshot import Patient
+from cds_service.sodium.snapshot import Order, Patient
 from tests.sodium.patients import Story, ago, drug, order, problem, result
 from tests.sodium.rules.orders import Scene, restriction, selected, table
 
@@ -18,7 +20,136 @@ TOLVAPTAN = selected("tolvaptan")
 LABELLED = replace(TOLVAPTAN, hyponatremia_product=True)
 FOR_KIDNEY = replace(TOLVAPTAN, adpkd=True)
 
+DANGER = {"OS-VAP-GEN": "warning danger"}
+
+
+def tablets(dose: str) -> Order:
+    """A draft of tolvaptan with so many milligrams at once."""
+    return replace(TOLVAPTAN, dose_mg=Decimal(dose))
+
+
 SCENES = (
+    # -- F19
+    Scene(
+        says="F19: below 120 a start is a warning with the goal",
+        order=TOLVAPTAN,
+        story=Story(sodium="119.9", setting="inpatient"),
+        fires=DANGER,
+        shows=("goal-very-low",),
+    ),
+    Scene(
+        says="F19: 120 is not below 120",
+        order=TOLVAPTAN,
+        story=Story(sodium="120", setting="inpatient"),
+        fires=START,
+        hides=("goal-very-low",),
+    ),
+    Scene(
+        says="F19: alcohol at 124 is a high risk of demyelination",
+        order=TOLVAPTAN,
+        story=replace(LOW, problems=(problem("alcohol-use-disorder", days=900),)),
+        fires=DANGER,
+        shows=("goal-high-risk",),
+    ),
+    Scene(
+        says="F19: the same outside hospital",
+        order=TOLVAPTAN,
+        story=Story(sodium="119", setting="outpatient"),
+        fires={"OS-VAP-GEN": "warning danger-outpatient"},
+    ),
+    *(
+        Scene(
+            says=f"F19: {name}: the patient cannot drink to thirst",
+            order=TOLVAPTAN,
+            story=replace(LOW, problems=(problem(name, days=days),)),
+            fires={"OS-VAP-CONTRA": "critical main", **START},
+            removes=True,
+            shows=("contra-thirst",),
+        )
+        for name, days in (("dysphagia", 900), ("confusion", 1))
+    ),
+    Scene(
+        says="F19: a confusion of last year says nothing of today",
+        order=TOLVAPTAN,
+        story=replace(LOW, problems=(problem("confusion", days=300),)),
+        fires=START,
+    ),
+    Scene(
+        says="F19: potassium 5.1",
+        order=TOLVAPTAN,
+        story=replace(LOW, results=(result("potassium", "5.1", 48),)),
+        fires={"OS-VAP-GEN": "warning main"},
+        shows=("potassium-high",),
+    ),
+    Scene(
+        says="F19: potassium 5 is not above 5",
+        order=TOLVAPTAN,
+        story=replace(LOW, results=(result("potassium", "5", 2),)),
+        fires=START,
+        hides=("potassium-high",),
+    ),
+    Scene(
+        says="F19: a potassium of three days ago says nothing of today",
+        order=TOLVAPTAN,
+        story=replace(LOW, results=(result("potassium", "5.6", 49),)),
+        fires=START,
+    ),
+    Scene(
+        says="F19: a moderate CYP3A inhibitor is taken: avoid",
+        order=TOLVAPTAN,
+        story=replace(LOW, orders=(order("diltiazem", days=200),)),
+        fires={"OS-VAP-CONTRA": "warning moderate", **START},
+        shows=("avoid-moderate",),
+    ),
+    Scene(
+        says="F19: a moderate CYP3A inhibitor below 120: the goal is said beside",
+        order=TOLVAPTAN,
+        story=Story(
+            sodium="118", setting="inpatient", drafts=(selected("fluconazole", reference="M/2"),)
+        ),
+        fires={"OS-VAP-CONTRA": "warning moderate", **DANGER},
+        shows=("avoid-moderate", "goal-very-low"),
+    ),
+    Scene(
+        says="F19: an inducer in a patient at high risk",
+        order=TOLVAPTAN,
+        story=replace(
+            LOW,
+            orders=(order("carbamazepine", days=200),),
+            problems=(problem("alcohol-use-disorder", days=900),),
+        ),
+        fires={"OS-VAP-CONTRA": "warning inducer", **DANGER},
+        shows=("avoid-inducer", "goal-high-risk"),
+    ),
+    Scene(
+        says="F19: a strong inhibitor leads a moderate one",
+        order=TOLVAPTAN,
+        story=replace(LOW, orders=(order("cobicistat", days=20), order("verapamil", days=20))),
+        fires={"OS-VAP-CONTRA": "critical main", **START},
+        removes=True,
+        shows=("contra-inhibitor",),
+    ),
+    Scene(
+        says="F19: a first dose of 15.1 mg",
+        order=tablets("15.1"),
+        story=LOW,
+        fires=START,
+        shows=("dose-too-high",),
+    ),
+    Scene(
+        says="F19: a first dose of 15 mg",
+        order=tablets("15"),
+        story=LOW,
+        fires=START,
+        hides=("dose-too-high",),
+    ),
+    Scene(
+        says="F19: conivaptan has a loading dose of its own",
+        order=replace(selected("conivaptan"), dose_mg=Decimal(20)),
+        story=LOW,
+        fires=START,
+        hides=("dose-too-high",),
+    ),
     Scene(
         says="vector 31: hypovolemia",
         order=TOLVAPTAN,
@@ -73,7 +204,7 @@ SCENES = (
         says="a seizure that 118 explains",
         order=TOLVAPTAN,
         story=Story(sodium="118", setting="inpatient", problems=(SEIZURE,)),
-        fires={"OS-VAP-CONTRA": "critical main", **START},
+        fires={"OS-VAP-CONTRA": "critical main", **DANGER},
         removes=True,
         shows=("contra-severe",),
     ),
@@ -109,14 +240,14 @@ SCENES = (
         says="vector 32: cirrhosis",
         order=TOLVAPTAN,
         story=replace(LOW, problems=(problem("cirrhosis", days=900),)),
-        fires={"OS-VAP-LIVER": "warning main", **START},
+        fires={"OS-VAP-LIVER": "warning main", **DANGER},
         shows=("liver-guidance",),
     ),
     Scene(
         says="conivaptan in cirrhosis is no question of the tolvaptan label",
         order=selected("conivaptan"),
         story=replace(LOW, problems=(problem("cirrhosis", days=900),)),
-        fires=START,
+        fires=DANGER,
     ),
     Scene(
         says="vector 33: polycystic kidney disease, sodium 140",
