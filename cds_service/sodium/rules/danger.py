@@ -56,6 +56,7 @@ from cds_service.sodium.rules.plan import (
     cramp_background,
     cramp_lines,
     cramp_suggestions,
+    crisis_lines,
     plan_advice,
     plan_lines,
     plan_suggestions,
@@ -86,6 +87,7 @@ def sodium_emergency(case: Case) -> Finding:
             *symptom_lines(case),
             limit_line(case),
             *acute_lines(case),
+            *lines_of({"stop-hypotonic": _may_stop_hypotonic(case)}, keep=True),
             *setting_lines(case),
             *background(case),
         ],
@@ -114,6 +116,7 @@ def possible_brain_edema(case: Case) -> Finding:
         points=str(found.scale.points) if found.scale else "",
         do=[
             line("examine-now" if bolus else "examine-now-no-bolus", keep=True),
+            *crisis_lines(case),
             *bolus,
             line("sodium-now", keep=True),
             what,

@@ -182,6 +182,13 @@ def risk_lines(case: Case) -> list[Line]:
     return [line(f"risk-{case.limits.profile}", evidence=reasons, keep=True)]
 
 
+def crisis_lines(case: Case) -> list[Line]:
+    """Returns the treatment of the adrenal crisis that low sodium with vomiting may be (M7)."""
+    if case.volume.status is not Volume.ADRENAL:
+        return []
+    return [line(TREAT[Volume.ADRENAL], keep=True)]
+
+
 def _volume_treatment(case: Case) -> list[Line]:
     """Returns what the volume status needs beside fluid restriction."""
     status = case.volume.status

@@ -209,6 +209,21 @@ def test_f4_after_an_over_correction_symptoms_may_be_demyelination_and_no_bolus_
     assert "stop-hypotonic" not in keys(setting)
 
 
+def test_f1_with_adrenal_failure_the_crisis_is_named_right_after_the_examination() -> None:
+    addison = card_of(VOMITING, problem("adrenal", days=900))
+    plain = card_of(VOMITING)
+    assert addison is not None
+    assert plain is not None
+    assert [line.key for line in addison.do[:2]] == ["examine-now", "adrenal-treat"]
+    assert "adrenal-treat" not in keys(plain)
+
+
+def test_f2_an_emergency_in_an_acute_setting_stops_hypotonic_fluid() -> None:
+    fit, labor = problem("seizure"), problem("labor", days=0.5)
+    assert "stop-hypotonic" in keys(fired(case_of(fit, labor))["PV-SYMP"])
+    assert "stop-hypotonic" not in keys(fired(case_of(fit))["PV-SYMP"])
+
+
 def test_f1_a_severe_symptom_leads() -> None:
     found = fired(case_of(CONFUSED, problem("seizure")))
     assert "PV-ENC" not in found
