@@ -72,9 +72,9 @@ def test_the_registry_may_list_what_services_toml_has_a_query_for() -> None:
         (coded(CPT, "52601", "TURP, complete"), "irrigation"),
         ({"text": "Hysteroscopy with endometrial ablation"}, "irrigation"),
         ({"text": "Hysteroskopie"}, "irrigation"),
-        (coded(PCS, "10E0XZZ"), "delivery"),
-        (coded(SNOMED, "11466000", "Cesarean section"), "delivery"),
-        ({"text": "Kaiserschnitt"}, "delivery"),
+        (coded(PCS, "10E0XZZ"), "pregnancy-ended"),
+        (coded(SNOMED, "11466000", "Cesarean section"), "pregnancy-ended"),
+        ({"text": "Kaiserschnitt"}, "pregnancy-ended"),
         (coded(PCS, "00C40ZZ"), "neurosurgery"),
         ({"text": "Right frontal craniotomy"}, "neurosurgery"),
         (coded(PCS, "0GB04ZZ"), "pituitary-surgery"),
@@ -138,6 +138,27 @@ def test_only_what_was_done_in_the_last_thirty_days_counts(
 ) -> None:
     found = [one.since for one in done(procedure(TURP, **members))]
     assert found == ([] if hours is None else [NOW - timedelta(hours=hours)])
+
+
+@pytest.mark.parametrize(
+    ("code", "hours", "setting"),
+    [
+        (TURP, 24, "irrigation"),
+        (TURP, 25, None),
+        (coded(PCS, "10E0XZZ"), 48, "labor"),
+        (coded(PCS, "10E0XZZ"), 49, None),
+        ({"text": "Total hip replacement"}, 48, "recent-surgery"),
+    ],
+)
+def test_a_recent_procedure_makes_low_sodium_likely_to_be_acute(
+    code: dict[str, Any], hours: float, setting: str | None
+) -> None:
+    done_then = procedure(code, performedDateTime=instant(hours=hours))
+    call = Call(record=(sodium("121"), done_then), optional=("Procedure",))
+    case = call.evaluation().case
+    assert case is not None
+    found = case.acute_setting
+    assert (found.name if found is not None else None) == setting
 
 
 def test_low_sodium_on_a_drug_is_read_of_an_allergy() -> None:
