@@ -325,8 +325,7 @@ class Pipeline:
     def _unreadable(self, call: _Call, what: Unlooked) -> Evaluation:
         """Returns a card on what could not be read, or raises 412 if the client shows errors."""
         snapshot = call.case.snapshot
-        lacking = snapshot.unread(what) or what
-        why = snapshot.missing.get(lacking, Missing.FAILED)
+        why = snapshot.missing.get(what, Missing.FAILED)
         unusable = call.case.sodium.unusable if what == "sodium" else None
         if unusable is not None:
             why = Missing.UNUSABLE
@@ -335,7 +334,7 @@ class Pipeline:
             if what == "unidentified":
                 raise unidentified(code)
             told = self.knowledge.words.unused[unusable.why] if unusable is not None else ""
-            raise unavailable(what, why, call.gathered, call.client, told, lacking)
+            raise unavailable(what, why, call.gathered, call.client, told)
         drugs = [order.drugs[0].name for order in selected(snapshot) if order.drugs]
         finding = Finding(
             rule=HOOKS[call.request.hook].unreadable,
@@ -343,7 +342,7 @@ class Pipeline:
             variant="main" if what == "sodium" else what,
             do=(Line("check-chart" if what == "sodium" else f"check-{what}"),),
             facts={
-                "why": self._why(call, lacking, why),
+                "why": self._why(call, what, why),
                 "drug": drugs[0] if drugs else self.knowledge.words.card.unnamed_order,
                 "code": code,
             },

@@ -15,7 +15,8 @@ from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.errors import DataUnavailable
 from cds_service.knowledge.load import Knowledge
 from cds_service.pipeline import Evaluation
-from tests.fhir_resources import Call, lab, pipeline, sodium, taking
+from cds_service.sodium.snapshot import Order
+from tests.fhir_resources import Call, draft, lab, pipeline, sodium, taking
 
 STORIES = load_stories(default_fixtures_dir())
 
@@ -115,3 +116,52 @@ def test_an_order_that_came_under_both_keys_counts_once() -> None:
     body = call.body()
     body["prefetch"]["pastMedications"] = body["prefetch"]["medications"]
     assert call.answer(body).cards == call.evaluation().cards
+
+
+def stopped(count: int, **more: Any) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        taking("lisinopril", 10 + number, status="stopped", note=[{"text": f"{number}"}], **more)
+        for number in range(count)
+    )
+
+
+def test_the_fifty_newest_past_orders_are_all_that_is_asked_for() -> None:
+    call = replace(LOW, record=(*LOW.record, *reversed(stopped(60))))
+    evaluation = call.evaluation()
+    past = evaluation.sources["pastMedications"]
+    assert (len(past.resources), past.missing) == (50, None)
+    assert "Not checked" not in evaluation.cards[0]["detail"]
+
+
+def test_a_page_of_past_orders_that_is_not_the_newest_for_certain_is_a_part() -> None:
+    undated = tuple({**order, "authoredOn": None} for order in stopped(60))
+    evaluation = replace(LOW, record=(*LOW.record, *undated)).evaluation()
+    assert evaluation.sources["pastMedications"].missing == "truncated"
+    assert "past medicines (only part was read)" in evaluation.cards[0]["detail"]
+
+
+def test_past_orders_push_no_current_one_out() -> None:
+    current = taking("hydrochlorothiazide", 9)
+    call = replace(LOW, record=(*LOW.record, *stopped(120), current), optional=())
+    assert [order.drugs[0].name for order in _active(call)] == ["hydrochlorothiazide"]
+
+
+def test_hourly_blood_pressures_push_no_creatinine_out() -> None:
+    pressures = tuple(lab("systolic", str(100 + n % 40), n * 0.5) for n in range(300))
+    old = lab("creatinine", "1.0", 24 * 60)
+    case = replace(LOW, record=(*LOW.record, *pressures, old)).evaluation().case
+    assert case is not None
+    assert [one.value for one in case.snapshot.labs if one.analyte == "creatinine"] == [1]
+
+
+def _active(call: Call) -> list[Order]:
+    case = call.evaluation().case
+    assert case is not None
+    return [order for order in case.snapshot.exposures if order.status == "active"]
+
+
+def test_whether_another_drug_is_taken_is_no_question_of_past_orders() -> None:
+    call = Call(record=(sodium("139"),), drafts=(draft("sertraline"),))
+    assert replace(call, failing=("pastMedications",)).cards() == []
+    with pytest.raises(DataUnavailable):
+        replace(call, failing=("medications",)).cards()

@@ -39,6 +39,7 @@ class Vendor(Struct, frozen=True, kw_only=True):
     key_title: str = "key"
     query_title: str = "query"
     scopes: Mapping[str, str] = field(default_factory=lambda: _SMART)  # resource type -> its scope
+    other_scope: str = "patient/{kind}.read (.rs)"  # of a resource type that `scopes` lacks
     vitals_scope: str = ""  # set if vital signs have a scope of their own
     orders: str = (
         "context.draftOrders comes with the call; "
@@ -51,7 +52,7 @@ class Vendor(Struct, frozen=True, kw_only=True):
         kinds = [template.partition("?")[0].partition("/")[0]]
         if "_include=MedicationRequest:medication" in template:
             kinds.append("Medication")
-        scopes = tuple(self.scopes.get(kind, f"patient/{kind}.read (.rs)") for kind in kinds)
+        scopes = tuple(self.scopes.get(kind, self.other_scope.format(kind=kind)) for kind in kinds)
         return (self.vitals_scope,) if self.vitals_scope and key == _VITALS else scopes
 
 
@@ -71,6 +72,7 @@ VENDORS: Mapping[str, Vendor] = {
             "MedicationRequest": "MedicationRequest.Search (R4)",
             "Medication": "Medication.Read (R4)",
         },
+        other_scope="{kind}.Search (R4)",
         vitals_scope="Observation.Search (Vitals) (R4)",
         orders=(
             "MedicationRequest (Unsigned Order), ServiceRequest (Unsigned Order): "

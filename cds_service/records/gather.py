@@ -251,10 +251,6 @@ _NEEDED: Mapping[Unlooked, str] = {
     "orders": "No draft order came: check that 'draftOrders' holds the selected orders as "
     "resources, and that the EHR's registration holds the scope for unsigned orders.",
 }
-_PAST_NEEDED = (
-    "The medicines that ended lately are needed: neither the prefetch key 'pastMedications' nor a "
-    "live read brought them."
-)
 _PARTLY = "Only a part of the sodium results could be read, and not the newest for certain."
 _UNUSABLE = "Sodium could not be checked, although results came."
 _IN_PART = frozenset({Missing.TRUNCATED, Missing.IN_PART, Missing.OLDER})
@@ -278,26 +274,18 @@ _KIND: Mapping[Missing, type[DataUnavailable]] = {
 
 
 def unavailable(
-    what: Unlooked,
-    why: Missing,
-    gathered: Gathered,
-    client: Client,
-    told: str = "",
-    key: str = "",
+    what: Unlooked, why: Missing, gathered: Gathered, client: Client, told: str = ""
 ) -> DataUnavailable:
     """The error for `what` is missing and `why`; fixed texts, nothing of the patient.
 
-    `told` says why a result could not be used, if that is the reason; `key` is the prefetch key.
+    `told` says why a result could not be used, if that is the reason.
     """
     if what == "orders":
         return DataUnavailable(_NEEDED[what])
     if why is Missing.UNUSABLE:
         return DataUnavailable(f"{_UNUSABLE} {told}")
     needed = _PARTLY if what == "sodium" and why in _IN_PART else _NEEDED[what]
-    if key == "pastMedications":
-        needed = _PAST_NEEDED
-    cause = _cause(key or what, why, gathered, client)
-    return _KIND.get(why, DataUnavailable)(f"{needed} {cause}")
+    return _KIND.get(why, DataUnavailable)(f"{needed} {_cause(what, why, gathered, client)}")
 
 
 def unidentified(code: str) -> DataUnavailable:
@@ -308,8 +296,8 @@ def unidentified(code: str) -> DataUnavailable:
     )
 
 
-def _cause(key: str, why: Missing, gathered: Gathered, client: Client) -> str:
-    source = gathered.sources.get(key, ABSENT)
+def _cause(what: Unlooked, why: Missing, gathered: Gathered, client: Client) -> str:
+    source = gathered.sources.get(what, ABSENT)
     if why is Missing.TIMEOUT:
         return "The FHIR server is taking too long to respond and guidance cannot be provided."
     if why is Missing.REFUSED:

@@ -275,9 +275,10 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def medicines_known(self) -> bool:
-        """Whether the list was read in full, and says of each active order which medicine it is."""
+        """Whether it is known of each current medicine what it is."""
         nameless = (o for o in self.snapshot.exposures if o.unidentified or o.unread)
-        return self.snapshot.complete("medications") and not any(map(self.is_active, nameless))
+        whole = self.snapshot.complete_alone("medications")
+        return whole and not any(map(self.is_active, nameless))
 
     @cached_property
     def exposures(self) -> Exposures:

@@ -181,13 +181,9 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
 
     def complete(self, *sources: str) -> bool:
         """Whether every one of these sources was read to its end, with those that belong to it."""
-        return not any(self.unread(source) for source in sources)
+        parts = (key for key, whole in PART_OF.items() if whole in sources)
+        return all(map(self.complete_alone, (*sources, *parts)))
 
-    def unread(self, source: str) -> str:
-        """The first key of a source that was not read to its end; "" if all were.
-
-        Vital signs belong to the laboratory results, past medicines to the current ones.
-        """
-        keys = (source, *(key for key, whole in PART_OF.items() if whole == source))
-        whole = (None, Missing.NOT_APPLICABLE)
-        return next((key for key in keys if self.missing.get(key) not in whole), "")
+    def complete_alone(self, source: str) -> bool:
+        """Whether one key was read to its end: current medicines, if past ones say nothing."""
+        return self.missing.get(source) in (None, Missing.NOT_APPLICABLE)

@@ -55,6 +55,7 @@ def test_epics_words_and_the_scope_of_unsigned_orders() -> None:
     assert "Prefetch Property Name: medications" in shown
     assert "MedicationRequest (Unsigned Order)" in shown
     assert "Observation.Search (Vitals) (R4)" in shown
+    assert "Procedure.Search (R4)" in shown
     alone = run("--client", "epic", "--service", "hyponatremia-patient-view").stdout
     assert "Unsigned Order" not in alone, "a chart that is opened brings no orders"
 

@@ -59,7 +59,7 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
             why=[f"contra-{key}"],
             offer=_removal(case, order, vaptan),
         )
-    require(case.pregnant or case.snapshot.complete("medications"), MEDICINES_UNREAD)
+    require(case.pregnant or case.snapshot.complete_alone("medications"), MEDICINES_UNREAD)
     interaction = _interaction(case, order)
     if interaction and not case.pregnant:
         key, name = interaction
