@@ -158,6 +158,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     glucose_crisis_from: Decimal
     pseudo_osmolality_from: Decimal
     pseudo_osmolality_hours: timedelta
+    osmolality_near_hours: timedelta
+    hypertonic_from: Decimal
+    osmolal_gap_above: Decimal
+    water_shift_hours: timedelta
     bun_per_osmole: Decimal
     ethanol_per_osmole: Decimal
     direct_ise_from: Decimal

@@ -63,7 +63,6 @@ class DrugName(StrEnum):
 
     BUPROPION = "bupropion"
     CONIVAPTAN = "conivaptan"
-    MANNITOL = "mannitol"
     SODIUM_CHLORIDE = "sodium chloride"
     TOLVAPTAN = "tolvaptan"
 
@@ -329,6 +328,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     any_duration: ClassSet  # suspects however long they were taken
     never_abruptly: ClassSet
     raising_drugs: ClassSet
+    water_shift: ClassSet  # they lower sodium in a blood that is not dilute (F13)
     sedatives: ClassSet
     antidepressants: ClassSet
     antiepileptics: ClassSet

@@ -67,7 +67,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
         """Whether glucose, an artefact or a planned fall after a fast rise explains it."""
         if self.glucose is not None and self.glucose.explained:
             return True
-        if self.pseudo is not None and self.pseudo.kind != "hint":
+        if self.pseudo is not None and self.pseudo.explains:
             return True
         episode = self.rate.episode
         return self.relowered and episode is not None and fall.start.at > episode.start.at

@@ -103,6 +103,18 @@ def stopped_lately(case: Case, tiers: ConceptSet, window: timedelta) -> list[tup
     return sorted(found.items())
 
 
+def given_within(case: Case, classes: ConceptSet, window: timedelta) -> tuple[str, ...]:
+    """Returns the drugs of these classes that are given now, or were surely given in the window."""
+    given: dict[str, None] = {}
+    for order in case.listed:
+        names = [drug.name for drug in order.drugs if drug.cls in classes]
+        last = order.end or order.begun
+        runs = order.status in case.sets.active_statuses and case.is_active(order)
+        if names and (runs or (last is not None and case.snapshot.now - last <= window)):
+            given.update(dict.fromkeys(names))
+    return tuple(given)
+
+
 def _may_reach(case: Case, order: Order, window: timedelta) -> bool:
     """Whether an order that is not on hold may have been taken within the window."""
     if case.is_active(order):

@@ -8,14 +8,18 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cds_service.engine.wording import number
 from cds_service.knowledge.limits import Limits
-from cds_service.knowledge.names import Analyte, DrugName, Problem
+from cds_service.knowledge.names import Analyte, Problem
+from cds_service.sodium.exposure import given_within
 from cds_service.sodium.results import Band, Reading, Sample, band_of, drawn
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
+
+SODIUM_AND_ANION = 2  # each sodium ion comes with a negative one: both are osmoles
 
 
 class GlucoseShift(Struct, frozen=True, kw_only=True):
@@ -31,11 +35,31 @@ class GlucoseShift(Struct, frozen=True, kw_only=True):
 
 
 class Pseudo(Struct, frozen=True, kw_only=True):
-    """Why the measured sodium may be an artefact."""
+    """Why the measured sodium may be an artefact, or no sign of too much water.
 
-    kind: Literal["osmolality", "direct-ise", "hint"]
-    shown: str  # the value it rests on: effective osmolality or the direct ISE sodium
+    Above the normal osmolality the sodium is no artefact. Then it is "shift" with a drug that draws
+    water out of the cells (F13), else "gap": something unknown is in the blood (F49).
+    """
+
+    kind: Literal["osmolality", "direct-ise", "hint", "shift", "gap"]
+    shown: str  # the value it rests on: an osmolality or the direct ISE sodium
     hints: tuple[str, ...] = ()  # "triglyceride", "protein", "myeloma": one bullet each
+    drugs: tuple[str, ...] = ()  # what shifts water
+
+    @property
+    def explains(self) -> bool:
+        """Whether the sodium then says nothing of too much water (M6, F13)."""
+        return self.is_artifact or self.kind == "shift"
+
+    @property
+    def is_artifact(self) -> bool:
+        """Whether the number itself may be wrong."""
+        return self.kind in ("osmolality", "direct-ise")
+
+    @property
+    def is_hypertonic(self) -> bool:
+        """Whether the osmolality is above normal."""
+        return self.kind in ("shift", "gap")
 
 
 class GlucosePair(Struct, frozen=True, kw_only=True):
@@ -136,17 +160,15 @@ def pseudo(case: Case) -> Pseudo | None:
 
     A direct measurement counts first, then the osmolality, then hints alone.
     """
-    limits, latest = case.limits, case.series.latest
-    hints = _hints(case)
+    latest, hints = case.series.latest, _hints(case)
     direct = _direct(case)
     if direct is not None:
         return Pseudo(kind="direct-ise", shown=direct.shown, hints=hints)
     if latest is None or not case.is_low(latest):
         return None
-    osmolality = _effective_osmolality(latest, case)
-    if osmolality is not None and osmolality >= limits.pseudo_osmolality_from:
-        shown = number(osmolality, (limits.pseudo_osmolality_from,))
-        return Pseudo(kind="osmolality", shown=shown, hints=hints)
+    found = _by_osmolality(latest, case)
+    if found is not None:
+        return replace(found, hints=hints)
     return Pseudo(kind="hint", shown="", hints=hints) if hints else None
 
 
@@ -168,35 +190,61 @@ def _direct(case: Case) -> Sample | None:
     return nearest
 
 
-def _effective_osmolality(latest: Sample, case: Case) -> Decimal | None:
+def _by_osmolality(latest: Sample, case: Case) -> Pseudo | None:
+    """Returns what the measured osmolality near a low sodium says of it (M6, F13, F49)."""
+    limits = case.limits
+    exact = [r for r in case.readings.all(Analyte.SERUM_OSMOLALITY) if r.exact]
+    measured = _nearest(latest, exact, limits.osmolality_near_hours)
+    own = None if measured is None else _own_sodium(measured, case)
+    if measured is None or own is None:
+        return None
+    effective = _effective_osmolality(measured, own, case)
+    hypertonic = effective is None or effective >= limits.pseudo_osmolality_from
+    agents = given_within(case, case.sets.water_shift, limits.water_shift_hours)
+    if agents and hypertonic and measured.value >= limits.hypertonic_from:
+        return Pseudo(kind="shift", shown=number(measured.value), drugs=agents)
+    if effective is None:
+        return None
+    if effective > limits.hypertonic_from:
+        unexplained = effective - SODIUM_AND_ANION * own.value > limits.osmolal_gap_above
+        return Pseudo(kind="gap", shown=number(measured.value)) if unexplained else None
+    if own != latest or effective < limits.pseudo_osmolality_from or agents:
+        return None
+    edges = (limits.pseudo_osmolality_from, limits.hypertonic_from)
+    return Pseudo(kind="osmolality", shown=number(effective, edges))
+
+
+def _own_sodium(osmolality: Reading, case: Case) -> Sample | None:
+    """Returns the sodium of the specimen of an osmolality, or else of its hour."""
+    window = case.limits.pseudo_osmolality_hours
+    near = [s for s in case.series.samples if s.exact and _together(s, osmolality, window)]
+
+    def distance(sample: Sample) -> tuple[bool, timedelta, bool]:
+        other = not _same_specimen(sample, osmolality)
+        return (other, abs(sample.at - osmolality.at), sample != case.series.latest)
+
+    return min(near, key=distance, default=None)
+
+
+def _effective_osmolality(measured: Reading, own: Sample, case: Case) -> Decimal | None:
     """Measured osmolality less urea and ethanol, mOsm/kg.
 
-    None if osmolality or urea is unknown, if glucose is unknown or high, or on mannitol.
+    None if urea is unknown, or if glucose is unknown or high.
     """
-    limits = case.limits
-    pair = case.glucose_pairs.get(latest)
-    if pair is None or pair.glucose >= limits.glucose_shift_from or _on_mannitol(case):
+    limits, pair = case.limits, case.glucose_pairs.get(own)
+    if pair is None or pair.glucose >= limits.glucose_shift_from:
         return None
 
     def nearest(analyte: Analyte) -> Decimal | None:
         exact = [reading for reading in case.readings.all(analyte) if reading.exact]
-        reading = _nearest(latest, exact, limits.pseudo_osmolality_hours)
+        reading = _nearest(own, exact, limits.osmolality_near_hours)
         return None if reading is None else reading.value
 
-    measured, urea = nearest(Analyte.SERUM_OSMOLALITY), nearest(Analyte.BUN)
-    if measured is None or urea is None:
+    urea = nearest(Analyte.BUN)
+    if urea is None:
         return None
     ethanol = nearest(Analyte.ETHANOL) or Decimal(0)
-    return measured - urea / limits.bun_per_osmole - ethanol / limits.ethanol_per_osmole
-
-
-def _on_mannitol(case: Case) -> bool:
-    return any(
-        drug.name == DrugName.MANNITOL
-        for order in case.snapshot.exposures
-        if order.status == "active"
-        for drug in order.drugs
-    )
+    return measured.value - urea / limits.bun_per_osmole - ethanol / limits.ethanol_per_osmole
 
 
 def _hints(case: Case) -> tuple[str, ...]:

@@ -19,9 +19,8 @@ from cds_service.sodium.glucose import (
     glucose_shift,
 )
 from cds_service.sodium.snapshot import LabResult, Order, Problem
-from cds_service.terminology.types import DrugMatch
 from tests.sodium.cases import LABS, NOW, hours_ago, lab, limits, snapshot
-from tests.sodium.patients import sets
+from tests.sodium.patients import drug, sets
 
 
 def glucose(value: str, hours: float = 0, **more: Any) -> LabResult:
@@ -218,7 +217,7 @@ NORMAL_GLUCOSE = glucose("100")
 
 @pytest.mark.parametrize(
     ("measured", "nitrogen", "shown"),
-    [("285", "28", "275"), ("284.9", "28", None), ("290", "14", "285"), ("300", "84", None)],
+    [("285", "28", "275"), ("284.9", "28", None), ("290", "14", "285"), ("300", "14", "295")],
 )
 def test_only_osmolality_that_urea_does_not_explain_speaks_for_an_artefact(
     measured: str, nitrogen: str, shown: str | None
@@ -240,14 +239,92 @@ def test_alcohol_is_subtracted_where_it_is_known() -> None:
     assert suspicion(*results, lab("46.1", analyte="ethanol")) is None
 
 
+@pytest.mark.parametrize(("hours", "known"), [(1, True), (1.1, False)])
+def test_osmolality_must_be_near_the_sodium(hours: float, known: bool) -> None:
+    results = (lab("125"), osmolality("295", hours), bun("14"), NORMAL_GLUCOSE)
+    assert (suspicion(*results) is not None) is known
+
+
 @pytest.mark.parametrize(("hours", "known"), [(4, True), (4.1, False)])
-def test_osmolality_and_urea_must_be_near_the_sodium(hours: float, known: bool) -> None:
-    assert (
-        suspicion(lab("125"), osmolality("295", hours), bun("14"), NORMAL_GLUCOSE) is not None
-    ) is known
-    assert (
-        suspicion(lab("125"), osmolality("295"), bun("14", hours), NORMAL_GLUCOSE) is not None
-    ) is known
+def test_urea_must_be_near_the_sodium(hours: float, known: bool) -> None:
+    results = (lab("125"), osmolality("295"), bun("14", hours), NORMAL_GLUCOSE)
+    assert (suspicion(*results) is not None) is known
+
+
+def test_f49_an_osmolality_of_another_sodium_makes_no_artefact() -> None:
+    results = (lab("125"), osmolality("290", 0.9), bun("14"), NORMAL_GLUCOSE)
+    assert suspicion(*results) is not None
+    assert suspicion(*results, hours_ago("125", 0.8)) is None
+
+
+@pytest.mark.parametrize(("measured", "kind"), [("300", "osmolality"), ("300.1", "gap")])
+def test_f49_above_the_normal_osmolality_something_else_is_in_the_blood(
+    measured: str, kind: str
+) -> None:
+    found = suspicion(lab("125"), osmolality(measured), bun("14"), NORMAL_GLUCOSE)
+    assert found is not None
+    assert (found.kind, found.explains) == (kind, kind == "osmolality")
+
+
+@pytest.mark.parametrize(
+    ("sodium_before", "measured", "hours", "kind"),
+    [
+        ("140", "325", 3, "gap"),
+        ("140", "325", 4.1, None),
+        ("140", "305.1", 3, "gap"),
+        ("140", "305", 3, None),
+        ("150", "320", 3, None),
+    ],
+)
+def test_f49_a_gap_is_one_also_if_the_sodium_of_that_specimen_was_not_low(
+    sodium_before: str, measured: str, hours: float, kind: str | None
+) -> None:
+    found = suspicion(
+        lab("133"),
+        hours_ago(sodium_before, hours),
+        osmolality(measured, hours),
+        bun("14"),
+        glucose("100", hours),
+        NORMAL_GLUCOSE,
+    )
+    assert (found.kind if found else None) == kind
+
+
+def infused(name: str, *, hours: float | None, status: str = "completed") -> dict[str, Any]:
+    """A drug of the medication list, given so many hours ago."""
+    start = None if hours is None else NOW - timedelta(hours=hours)
+    order = Order(
+        reference="MedicationAdministration/1", drugs=(drug(name),), status=status, start=start
+    )
+    return {"read_exposures": lambda: (order,)}
+
+
+@pytest.mark.parametrize(
+    "name", ["mannitol", "glycerol", "sorbitol", "intravenous immunoglobulin", "iodinated contrast"]
+)
+def test_f13_with_a_drug_that_shifts_water_a_high_osmolality_is_no_artefact(name: str) -> None:
+    results = (lab("120"), osmolality("315"), bun("20"), glucose("110"))
+    found = suspicion(*results, **infused(name, hours=10))
+    assert found == Pseudo(kind="shift", shown="315", drugs=(name,))
+
+
+@pytest.mark.parametrize(
+    ("measured", "hours", "kind"),
+    [("295", 24, "shift"), ("294.9", 24, None), ("301", 24.1, "gap"), ("301", None, "gap")],
+)
+def test_f13_the_drug_was_given_within_a_day_and_the_osmolality_is_high(
+    measured: str, hours: float | None, kind: str | None
+) -> None:
+    results = (lab("120"), osmolality(measured), bun("14"), NORMAL_GLUCOSE)
+    found = suspicion(*results, **infused("mannitol", hours=hours))
+    assert (found.kind if found else None) == kind
+
+
+def test_f13_urea_alone_makes_no_high_osmolality_under_mannitol() -> None:
+    results = (lab("120"), osmolality("315"), bun("140"), NORMAL_GLUCOSE)
+    assert suspicion(*results, **infused("mannitol", hours=1)) is None
+    without_urea = (lab("120"), osmolality("315"))
+    assert suspicion(*without_urea, **infused("mannitol", hours=1)) is not None
 
 
 @pytest.mark.parametrize(
@@ -266,11 +343,9 @@ def test_without_urea_glucose_or_a_low_sodium_osmolality_tells_nothing(
     assert suspicion(*results) is None
 
 
-def test_under_mannitol_osmolality_tells_nothing() -> None:
-    mannitol = DrugMatch(name="mannitol", cls="osmotic", tier="TREAT", group="", evidence="code")
-    order = Order(reference="MedicationRequest/1", drugs=(mannitol,), status="active")
-    results = (lab("125"), osmolality("295"), bun("14"), NORMAL_GLUCOSE)
-    assert suspicion(*results, read_exposures=lambda: (order,)) is None
+def test_under_mannitol_a_normal_osmolality_tells_nothing() -> None:
+    results = (lab("125"), osmolality("290"), bun("14"), NORMAL_GLUCOSE)
+    assert suspicion(*results, **infused("mannitol", hours=1)) is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, number
 from cds_service.knowledge.names import Unused
 from cds_service.sodium.case import Case
-from cds_service.sodium.glucose import GlucoseShift
+from cds_service.sodium.glucose import GlucoseShift, Pseudo
 from cds_service.sodium.results import Band, band_edges
 from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.follow_up import (
@@ -199,6 +199,8 @@ def artifact(case: Case) -> Finding:
     if pseudo is None or pseudo.kind == "hint" or explained_by_glucose(case):
         skip("no-artifact")
     require_actionable(case)
+    if pseudo.is_hypertonic:
+        return _hypertonic(case, pseudo)
     band_card_leads = osmolality_normal(case) and not _replaces_band_card(case)
     require(not band_card_leads, "band-card-tells")
     why = [
@@ -222,6 +224,24 @@ def artifact(case: Case) -> Finding:
         value=pseudo.shown,
         do=[line("confirm", keep=True), "monitor-artifact"],
         why=why,
+        offer=[osmolality_suggestion(case)],
+    )
+
+
+def _hypertonic(case: Case, pseudo: Pseudo) -> Finding:
+    """Returns the card of a true low sodium beside a high osmolality (F13, F49)."""
+    is_mild, drugs = case.sodium.band is Band.MILD, ", ".join(pseudo.drugs)
+    lead = line("hypertonic-gap", keep=True)
+    if pseudo.kind == "shift":
+        lead = line("hypertonic-shift", drugs=drugs, keep=True)
+    return card(
+        "info" if pseudo.kind == "gap" or is_mild else "warning",
+        pseudo.kind,
+        na=shown_sodium(case),
+        value=pseudo.shown,
+        more_facts={"drug": drugs} if drugs else {},
+        do=[lead, "find-osmoles", "monitor-osmolality"],
+        why=[*result_lines(case), *symptom_lines(case)],
         offer=[osmolality_suggestion(case)],
     )
 

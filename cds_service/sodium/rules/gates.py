@@ -79,6 +79,7 @@ def require_not_outranked(case: Case) -> None:
     require(case.encephalopathy is None, "encephalopathy-leads")
     require(case.sodium.acute is None, "acute-leads")
     require(not case.relowered, "re-lowered")
+    require(not water_shift(case), "water-shift-leads")
 
 
 # ---- the questions ----
@@ -179,6 +180,11 @@ def direct_reading_normal(case: Case) -> bool:
 def osmolality_normal(case: Case) -> bool:
     """Returns whether the effective osmolality speaks against low sodium (M6 a)."""
     return case.pseudo is not None and case.pseudo.kind == "osmolality"
+
+
+def water_shift(case: Case) -> bool:
+    """Returns whether mannitol or its like lowers sodium in a blood that is not dilute (F13)."""
+    return case.pseudo is not None and case.pseudo.kind == "shift"
 
 
 def emergency(case: Case) -> bool:
@@ -316,8 +322,10 @@ def setting_lines(case: Case) -> list[Line]:
 
 
 def names_bolus(case: Case) -> bool:
-    """Returns whether a card may name a bolus of hypertonic saline (F42)."""
-    return case.symptoms.brain_edema or in_use(case) < case.limits.bolus_below
+    """Returns whether a card may name a bolus of hypertonic saline (F13, F42)."""
+    if case.symptoms.brain_edema:
+        return True
+    return in_use(case) < case.limits.bolus_below and not water_shift(case)
 
 
 def fall_lines(case: Case) -> list[Line]:

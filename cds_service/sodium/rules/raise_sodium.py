@@ -148,7 +148,18 @@ def may_be_artefact(case: Case, order: Order, drug: str) -> Finding:
     """Speaks if the low value may be an artefact of the laboratory method (M6)."""
     latest = _sodium_behind_the_order(case, order)
     artefact = case.pseudo or skip("no-artefact")
-    require(artefact.kind != "hint", "no-artefact")
+    require(artefact.explains, "no-artefact")
+    if artefact.kind == "shift":
+        return card(
+            "warning",
+            "shift",
+            drug=drug,
+            na=latest.shown,
+            value=artefact.shown,
+            agent=", ".join(artefact.drugs),
+            do=[*treat_first(order), "not-for-the-number"],
+            offer=[_sodium_with_the_order(case, order)],
+        )
     measured = "direct" if artefact.kind == "direct-ise" else "osmolality"
     return card(
         "warning",

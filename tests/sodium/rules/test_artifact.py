@@ -174,6 +174,44 @@ def test_a_normal_direct_measurement_with_severe_symptoms_is_repeated_now() -> N
     assert kinds(found["PV-PSEUDO"]) == ["repeat-sodium-stat"]
 
 
+SHIFT = Pseudo(kind="shift", shown="315", drugs=("mannitol",))
+GAP = Pseudo(kind="gap", shown="325")
+
+
+@pytest.mark.parametrize(
+    ("na", "indicator"), [("110", "warning"), ("120", "warning"), ("131", "info")]
+)
+def test_f13_a_water_shift_replaces_the_card_of_the_band(na: str, indicator: str) -> None:
+    found = fired(a_case(na, pseudo=SHIFT))
+    assert list(found) == ["PV-PSEUDO"]
+    card = found["PV-PSEUDO"]
+    assert card.indicator == indicator
+    assert summary(card) == f"Sodium {na} with osmolality 315: mannitol, not water excess"
+    assert not any("artifact" in line for line in detail(card))
+
+
+@pytest.mark.parametrize(("edema", "bolus"), [(False, False), (True, True)])
+def test_f13_under_a_water_shift_a_bolus_is_only_for_brain_edema(edema: bool, bolus: bool) -> None:
+    symptoms = Symptoms(
+        severe=("cerebral-edema",) if edema else ("coma",), attributable=True, brain_edema=edema
+    )
+    found = fired(a_case("118", pseudo=SHIFT, symptoms=symptoms))
+    assert list(found) == ["PV-SYMP", "PV-PSEUDO"]
+    assert ("bolus-aasld" in keys(found["PV-SYMP"])) is bolus
+
+
+@pytest.mark.parametrize(("na", "rule"), [("115", "PV-SEV"), ("123", "PV-MOD"), ("131", "PV-MILD")])
+def test_f49_an_osmolal_gap_is_told_beside_the_card_of_the_band(na: str, rule: str) -> None:
+    found = fired(a_case(na, pseudo=GAP))
+    assert set(found) == {rule, "PV-PSEUDO"}
+    card = found["PV-PSEUDO"]
+    assert card.indicator == "info"
+    assert summary(card) == (
+        f"Sodium {na}: osmolality 325 unexplained, look for alcohols or mannitol"
+    )
+    assert "no laboratory artifact" in " ".join(detail(card))
+
+
 def rejected(why: Any, shown: str, unit: str, *, hours: float = 1, na: str = "138") -> SodiumView:
     result = Rejected(why=why, shown=shown, unit=unit, at=NOW - timedelta(hours=hours))
     view = sodium(na) if na else SodiumView()

@@ -289,6 +289,29 @@ SCENES = (
         shows=("artefact-direct", "confirm-direct"),
         hides=("treat-first",),
     ),
+    Scene(
+        says="F13: a high osmolality under mannitol is no artefact, and no reason for the order",
+        order=saline(),
+        story=Story(
+            sodium="122",
+            setting="inpatient",
+            results=(result("serum-osmolality", 315), result("bun", 14), result("glucose", 100)),
+            orders=(order("mannitol", days=0.2),),
+        ),
+        fires={"OS-HTS-PSEUDO": "warning shift", "OS-HTS-ASX": "warning main"},
+        shows=("treat-first", "not-for-the-number"),
+        hides=("confirm-direct",),
+    ),
+    Scene(
+        says="F49: an osmolal gap says nothing against the order",
+        order=saline(),
+        story=Story(
+            sodium="122",
+            setting="inpatient",
+            results=(result("serum-osmolality", 315), result("bun", 14), result("glucose", 100)),
+        ),
+        fires={"OS-HTS-ASX": "warning main"},
+    ),
     # -- two at once
     Scene(
         says="vector 34: tolvaptan while 3 % saline runs",

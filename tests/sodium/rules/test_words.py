@@ -129,6 +129,8 @@ VOLUMES = [
 ]
 ABOUT = rise("18.125", 24, observed=False, gap=timedelta(hours=47.5))
 PSEUDOS = (None, Pseudo(kind="osmolality", shown="289.5"), Pseudo(kind="direct-ise", shown="138.5"),
+           Pseudo(kind="gap", shown="319.5"),
+           Pseudo(kind="shift", shown="315.5", drugs=("mannitol", "intravenous immunoglobulin")),
            Pseudo(kind="hint", shown="", hints=("triglyceride", "protein", "myeloma")))  # fmt: skip
 
 
