@@ -46,6 +46,11 @@ def glucose_corrected(corrected: Decimal, measured: str, edges: Collection[Decim
     return f"{number(corrected, edges)} (glucose-corrected, measured {measured})"
 
 
+def doubted_by_lipids(measured: str) -> str:
+    """Returns a sodium that very high triglycerides may make read low (F12)."""
+    return f"{measured} (lipids: direct ISE first)"
+
+
 def _side(value: Decimal, edge: Decimal) -> int:
     return (value > edge) - (value < edge)
 

@@ -81,7 +81,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     same_sample_minutes: timedelta
     lookback_days: timedelta
     lab_wins_minutes: timedelta
-    methods_agree_within: Decimal
+    methods_apart_from: Decimal
     # Age of a result (B.0.2, M17).
     current_inpatient_hours: timedelta
     current_outpatient_days: timedelta
@@ -129,6 +129,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     rate_remembered_days: timedelta  # F4
     relowered_from: Decimal  # F4
     rate_methods_margin: Decimal
+    rate_least_minutes: timedelta
     acute_normal_from: Decimal
     acute_onset_hours: timedelta
     acute_clean_days: timedelta
@@ -165,7 +166,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     bun_per_osmole: Decimal
     ethanol_per_osmole: Decimal
     direct_ise_from: Decimal
-    direct_ise_minutes: timedelta
     pseudo_hint_hours: timedelta
     triglyceride_from: Decimal
     protein_from: Decimal

@@ -56,7 +56,6 @@ CAPPING = frozenset(
         "status-unknown",
         "result-time",
         "jump",
-        "two-methods",
         "glucose-one-end",
         "dialysis",
     }
@@ -161,9 +160,10 @@ class SodiumRises(Struct, frozen=True, dict=True):
     def measured(
         self, starts: Iterable[Sample], end: Sample, window: Window = "day"
     ) -> Iterator[RatePair]:
-        """Returns the rise or fall to `end` from each of these samples."""
+        """Returns the rise or fall to `end` from each of these samples that can be one (F12)."""
         for start in starts:
-            yield self._pair((start, end), start.at, window)
+            if not same_state(start, end, self.limits):
+                yield self._pair((start, end), start.at, window)
 
     def estimated(self, end: Sample, window: Window, length: timedelta) -> Iterator[RatePair]:
         """Returns the rises to `end` from the values that are estimated where a window begins."""
@@ -389,8 +389,8 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         ends = tuple(ends)
         highest = max((end.value for end in ends), default=Decimal(0))
         lowest = LowestOfKind(samples)
-        # Two methods at nearly one time are judged in their own way, so such starts are all judged.
-        at_once = timedelta(0)
+        # From some starts near the end nothing is computed, so that these are looked at one by one.
+        at_once = limits.rate_least_minutes
         if len({sample.method for sample in samples}) > 1:
             at_once = limits.lab_wins_minutes
         place = 0
@@ -435,7 +435,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         rise = pair.per_day if pair.window == "average" else pair.rise
         over = rise > limit
         level = self._level(pair, over=over)
-        if level is None or (not over and self._two_methods_at_once(pair)):
+        if level is None:
             return Verdict(pair=pair, limit=limit, level=None, over=over)
         notes = self._notes(pair)
         unsure = "methods-differ" in notes and rise <= limit + self.limits.rate_methods_margin
@@ -538,14 +538,12 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
 
     def _notes(self, pair: RatePair) -> tuple[str, ...]:
         """Returns what a reader must know of the pair: keys of words, in the order of the card."""
-        at_once = self._two_methods_at_once(pair)
         methods = {s.method for s in pair.used}
         statuses = {s.status for s in pair.used}
         base_at = pair.base_at or pair.start.at
         acute = not self.high_risk and self._acute_onset(base_at)
         notes = {
-            "two-methods": at_once,
-            "methods-differ": len(methods) > 1 and not at_once,
+            "methods-differ": len(methods) > 1,
             "preliminary": "preliminary" in statuses,
             "status-unknown": "unknown" in statuses,
             "result-time": any(s.result_time for s in pair.used),
@@ -559,11 +557,6 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
             "acute-setting": not acute and not self.high_risk and self._acute_setting(base_at),
         }
         return tuple(note for note, holds in notes.items() if holds)
-
-    def _two_methods_at_once(self, pair: RatePair) -> bool:
-        """Whether two methods measured at nearly one time: they disagree, and nothing rose (S3)."""
-        at_once = pair.end.at - pair.start.at <= self.limits.lab_wins_minutes
-        return at_once and pair.start.method != pair.end.method
 
     def _acute_onset(self, base_at: datetime) -> bool:
         """Whether a normal value shortly before the base documents an acute onset (M10 c)."""
@@ -590,7 +583,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
     def _variant(
         self, pair: RatePair, notes: tuple[str, ...], level: Indicator, *, over: bool
     ) -> RateVariant:
-        if over and ("jump" in notes or "two-methods" in notes):
+        if over and "jump" in notes:
             return "jump"
         acute = next((note for note in ACUTE_VARIANTS if note in notes), None)
         if over and acute:
@@ -717,13 +710,29 @@ def unbelieved_change(samples: Sequence[Sample], limits: Limits) -> Sample | Non
     return max(far, key=lambda s: abs(last.value - s.value))
 
 
+def same_state(start: Sample, end: Sample, limits: Limits) -> bool:
+    """Whether two values are too near in time for a rise between them (F12)."""
+    apart = abs(end.at - start.at)
+    return apart <= limits.rate_least_minutes or two_methods_at_once(start, end, limits)
+
+
+def two_methods_at_once(start: Sample, end: Sample, limits: Limits) -> bool:
+    """Whether two methods measured at nearly one time, so that a difference is no change (F12)."""
+    near = abs(end.at - start.at) <= limits.lab_wins_minutes
+    return near and start.method != end.method
+
+
 def large_for_a_day(start: Sample, end: Sample, limits: Limits) -> bool:
     """Whether the change between two samples is so large that a repeat is due at once."""
+    if two_methods_at_once(start, end, limits):
+        return False
     near = timedelta(0) < end.at - start.at <= limits.jump_day_hours
     return near and abs(end.value - start.value) > limits.jump_day_above
 
 
 def _jump(start: Sample, end: Sample, limits: Limits) -> bool:
+    if two_methods_at_once(start, end, limits):
+        return False
     return abs(end.value - start.value) > limits.jump_above
 
 

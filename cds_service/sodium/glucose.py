@@ -42,19 +42,19 @@ class Pseudo(Struct, frozen=True, kw_only=True):
     """
 
     kind: Literal["osmolality", "direct-ise", "hint", "shift", "gap"]
-    shown: str  # the value it rests on: an osmolality or the direct ISE sodium
+    shown: str  # the value it rests on: an osmolality or the direct sodium, which is in use (F12)
     hints: tuple[str, ...] = ()  # "triglyceride", "protein", "myeloma": one bullet each
     drugs: tuple[str, ...] = ()  # what shifts water
 
     @property
     def explains(self) -> bool:
-        """Whether the sodium then says nothing of too much water (M6, F13)."""
-        return self.is_artifact or self.kind == "shift"
+        """Whether the sodium in use then says nothing of too much water (M6, F13)."""
+        return self.kind in ("osmolality", "shift")
 
     @property
-    def is_artifact(self) -> bool:
-        """Whether the number itself may be wrong."""
-        return self.kind in ("osmolality", "direct-ise")
+    def by_lipids(self) -> bool:
+        """Whether triglycerides alone can make the number wrong (F12)."""
+        return self.kind == "hint" and "triglyceride" in self.hints
 
     @property
     def is_hypertonic(self) -> bool:
@@ -161,33 +161,14 @@ def pseudo(case: Case) -> Pseudo | None:
     A direct measurement counts first, then the osmolality, then hints alone.
     """
     latest, hints = case.series.latest, _hints(case)
-    direct = _direct(case)
-    if direct is not None:
-        return Pseudo(kind="direct-ise", shown=direct.shown, hints=hints)
+    if latest is not None and case.series.other_method in case.series.falsely_low:
+        return Pseudo(kind="direct-ise", shown=latest.shown, hints=hints)
     if latest is None or not case.is_low(latest):
         return None
     found = _by_osmolality(latest, case)
     if found is not None:
         return replace(found, hints=hints)
     return Pseudo(kind="hint", shown="", hints=hints) if hints else None
-
-
-def _direct(case: Case) -> Sample | None:
-    """Returns the whole-blood sodium that is not low, close in time to a low laboratory value."""
-    candidates = [s for s in (case.series.latest, case.series.other_method) if s is not None]
-    low = next((s for s in candidates if s.method == "lab" and case.is_low(s)), None)
-    if low is None or not low.exact:
-        return None
-    low_at, window = low.at, case.limits.direct_ise_minutes
-    near = [
-        sample
-        for sample in case.series.samples
-        if sample.method == "poc" and sample.exact and abs(sample.at - low_at) <= window
-    ]
-    nearest = min(near, key=lambda sample: abs(sample.at - low_at), default=None)
-    if nearest is None or nearest.value < case.limits.direct_ise_from:
-        return None
-    return nearest
 
 
 def _by_osmolality(latest: Sample, case: Case) -> Pseudo | None:
@@ -208,7 +189,8 @@ def _by_osmolality(latest: Sample, case: Case) -> Pseudo | None:
     if effective > limits.hypertonic_from:
         unexplained = effective - SODIUM_AND_ANION * own.value > limits.osmolal_gap_above
         return Pseudo(kind="gap", shown=number(measured.value)) if unexplained else None
-    if own != latest or effective < limits.pseudo_osmolality_from or agents:
+    is_artifact = own == latest and latest.method == "lab" and not agents
+    if not is_artifact or effective < limits.pseudo_osmolality_from:
         return None
     edges = (limits.pseudo_osmolality_from, limits.hypertonic_from)
     return Pseudo(kind="osmolality", shown=number(effective, edges))
@@ -250,7 +232,7 @@ def _effective_osmolality(measured: Reading, own: Sample, case: Case) -> Decimal
 def _hints(case: Case) -> tuple[str, ...]:
     """Returns what can make an indirect measurement read low (M6)."""
     latest, limits = case.series.latest, case.limits
-    if latest is None:
+    if latest is None or _is_truly_low(latest, case):
         return ()
 
     def reached(analyte: Analyte, limit: Decimal) -> bool:
@@ -266,6 +248,17 @@ def _hints(case: Case) -> tuple[str, ...]:
         "myeloma": any(p.active and Problem.MYELOMA in p.concepts for p in problems),
     }
     return tuple(hint for hint, present in hints.items() if present)
+
+
+def _is_truly_low(latest: Sample, case: Case) -> bool:
+    """Whether a low osmolality of the day, or a direct method of the hour, confirms it (F12)."""
+    limits, hour = case.limits, case.limits.lab_wins_minutes
+    for reading in case.readings.all(Analyte.SERUM_OSMOLALITY):
+        of_the_day = _together(latest, reading, limits.pseudo_hint_hours)
+        if of_the_day and reading.below(limits.pseudo_osmolality_from):
+            return True
+    direct = [s for s in case.series.samples if s.method == "poc" and abs(s.at - latest.at) <= hour]
+    return bool(direct) and case.series.other_method is None
 
 
 # ---- whether a reading belongs to a sodium

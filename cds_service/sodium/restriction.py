@@ -176,7 +176,7 @@ def _by_sodium(case: Case) -> Iterator[Line]:
     reasons = {
         "withheld-sodium-old": value is None or _too_old(case),
         "withheld-sodium-doubtful": case.sodium.latest is not None and case.doubtful,
-        "withheld-pseudo": case.pseudo is not None and case.pseudo.is_artifact,
+        "withheld-pseudo": case.pseudo is not None and case.pseudo.kind == "osmolality",
         "withheld-hypertonic": case.pseudo is not None and case.pseudo.is_hypertonic,
         "withheld-glucose-shift": case.glucose is not None and case.glucose.explained,
         "withheld-acute": case.sodium.acute is not None,

@@ -385,6 +385,7 @@ class Series(Struct, frozen=True, kw_only=True):
     samples: tuple[Sample, ...] = ()
     latest: Sample | None = None
     other_method: Sample | None = None  # of nearly the same time, and disagrees with `latest`
+    falsely_low: frozenset[Sample] = frozenset()  # left out of `samples`: a direct one is higher
     rejected: tuple[Rejected, ...] = ()
 
 
@@ -406,9 +407,16 @@ def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Se
     if len(samples) < len(single):
         kept = frozenset(samples)
         rejected += [_unkept(s, Unused.PRELIMINARY) for s in single if s not in kept]
-    latest, other = _latest(samples, limits)
-    in_order = tuple(sorted(rejected, key=_newest_last))
-    return Series(samples=samples, latest=latest, other_method=other, rejected=in_order)
+    falsely_low = _falsely_low(samples, limits)
+    used = tuple([s for s in samples if s not in falsely_low]) if falsely_low else samples
+    latest, other = _latest(used, sorted(falsely_low, key=_time_order), limits)
+    return Series(
+        samples=used,
+        latest=latest,
+        other_method=other,
+        falsely_low=falsely_low,
+        rejected=tuple(sorted(rejected, key=_newest_last)),
+    )
 
 
 def _unkept(sample: Sample, why: Unused) -> Rejected:
@@ -516,18 +524,45 @@ def _without_old_preliminary(
     )
 
 
-def _latest(samples: Sequence[Sample], limits: Limits) -> tuple[Sample | None, Sample | None]:
-    """The latest sample, and the one of the other method that contradicts it (S3)."""
+def _falsely_low(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
+    """Returns the laboratory values that the nearest direct value of the hour contradicts (F12).
+
+    Lipids and proteins make an indirect measurement read low, and a direct one not.
+    """
+    direct = [s for s in samples if s.method == "poc" and s.exact]
+    if not direct:
+        return frozenset()
+    found = []
+    for sample in samples:
+        if sample.method != "lab" or not sample.exact:
+            continue
+        nearest = min(direct, key=lambda s: (abs(s.at - sample.at), s.value))
+        is_normal = nearest.value >= limits.direct_ise_from
+        is_low = band_of(sample.value, limits) is not Band.NORMAL
+        apart = nearest.value - sample.value >= limits.methods_apart_from
+        near = abs(nearest.at - sample.at) <= limits.lab_wins_minutes
+        if near and (apart or (is_normal and is_low)):
+            found.append(sample)
+    return frozenset(found)
+
+
+def _latest(
+    samples: Sequence[Sample], falsely_low: Sequence[Sample], limits: Limits
+) -> tuple[Sample | None, Sample | None]:
+    """The latest sample, and the one of the other method that contradicts it (S3, F12)."""
     if not samples:
         return None, None
-    last = samples[-1]
-    other = _of_other_method(last, samples, limits.lab_wins_minutes)
+    last, near = samples[-1], limits.lab_wins_minutes
+    denied = [s for s in falsely_low if abs(s.at - last.at) <= near]
+    if last.method == "poc" and denied:
+        return last, denied[-1]
+    other = _of_other_method(last, samples, near)
     if other is None:
         return last, None
-    agree = abs(last.value - other.value) <= limits.methods_agree_within
-    if last.method == "lab":
-        return last, None if agree else other
-    return (other, None) if agree else (last, other)
+    lab, direct = (last, other) if last.method == "lab" else (other, last)
+    # A direct value that is far lower counts until the two are repeated: the greater danger.
+    is_lower = lab.value - direct.value >= limits.methods_apart_from
+    return (direct, lab) if is_lower else (lab, None)
 
 
 def _of_other_method(last: Sample, samples: Sequence[Sample], near: timedelta) -> Sample | None:

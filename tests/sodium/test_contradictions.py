@@ -139,18 +139,22 @@ def test_a_value_in_doubt_is_repeated_now_as_the_card_says() -> None:
     assert card.labels[0] == "Repeat sodium now"
 
 
-def test_two_methods_an_hour_apart_are_a_disagreement_and_no_over_correction() -> None:
+def test_f12_two_methods_of_one_hour_are_a_disagreement_and_no_change() -> None:
     found = cards(sodium("122", 2), sodium("133", 1.5, code=POC))
-    rate = next(card for card in found if card.topic == "overcorrection")
-    assert rate.indicator == "warning"
-    assert "repeat now before treating as over-correction" in rate.summary
-    assert "Stop what raises" not in rate.detail.split("\n")[0]
+    assert [card.head for card in found] == ["pseudohyponatremia info"]
+    assert found[0].summary == (
+        "Two methods disagree: 133 direct, 122 laboratory: use the direct value, repeat"
+    )
+    assert "artifact" not in found[0].text
+    (lower,) = cards(sodium("133", 2), sodium("122", 1.5, code=POC))
+    assert lower.head == "sodiumImplausible warning"
+    assert lower.summary == "Two methods disagree: 122 direct, 133 laboratory: repeat now"
+    assert lower.labels == ["Repeat sodium now (STAT)"]
 
 
 def test_a_later_normal_direct_value_does_not_make_a_low_one_disappear() -> None:
     found = cards(sodium("128", 2), sodium("138", 1.5, code=POC))
-    artifact = next(card for card in found if card.topic == "pseudohyponatremia")
-    assert artifact.summary.startswith("Sodium 128 may be a lab artifact (direct ISE 138)")
+    assert found[0].summary.startswith("Two methods disagree: 138 direct, 128 laboratory")
 
 
 def test_dilute_urine_with_little_sodium_is_no_volume_depletion() -> None:

@@ -349,16 +349,26 @@ def test_under_mannitol_a_normal_osmolality_tells_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "direct", "found"),
-    [(1, "136", True), (1, "135.9", False), (1.01, "136", False), (-0.1, "140", True)],
+    ("laboratory", "hours", "direct", "found"),
+    [
+        ("128", 1, "136", True),
+        ("128", 1, "133", True),
+        ("128", 1, "132.9", False),
+        ("132", 1, "136", True),
+        ("132", 1, "135.9", False),
+        ("128", 1.01, "136", False),
+        ("128", -0.1, "140", True),
+    ],
 )
-def test_a_normal_direct_measurement_contradicts_a_low_laboratory_value(
-    hours: float, direct: str, found: bool
+def test_f12_a_direct_measurement_far_above_the_laboratory_is_used(
+    laboratory: str, hours: float, direct: str, found: bool
 ) -> None:
-    verdict = suspicion(lab("128"), hours_ago(direct, hours, method="poc"))
+    case = case_of(lab(laboratory), hours_ago(direct, hours, method="poc"))
+    latest, verdict = case.series.latest, case.pseudo
+    assert latest is not None
+    assert (latest.shown == direct) is found
     assert (verdict is not None and verdict.kind == "direct-ise") is found
-    if verdict is not None:
-        assert verdict.shown == direct
+    assert [s.shown for s in case.series.falsely_low] == ([laboratory] if found else [])
 
 
 def test_a_low_direct_measurement_confirms_the_laboratory() -> None:
@@ -368,6 +378,29 @@ def test_a_low_direct_measurement_confirms_the_laboratory() -> None:
 
 def test_two_low_values_of_one_method_contradict_nothing() -> None:
     assert suspicion(lab("128"), hours_ago("140", 0.5)) is None
+
+
+def test_f12_a_direct_value_is_never_called_an_artefact_by_its_osmolality() -> None:
+    results = (osmolality("290"), bun("14"), NORMAL_GLUCOSE)
+    assert suspicion(lab("125", method="poc"), *results) is None
+
+
+@pytest.mark.parametrize(
+    ("measured", "hours", "hinted"), [("274.9", 24, False), ("275", 24, True), ("260", 25, True)]
+)
+def test_f12_a_low_osmolality_of_the_day_makes_the_hint_needless(
+    measured: str, hours: float, hinted: bool
+) -> None:
+    lipids = lab("2000", analyte="triglyceride")
+    found = suspicion(lab("118"), lipids, osmolality(measured, hours))
+    assert (found is not None) is hinted
+
+
+def test_f12_a_direct_value_that_agrees_makes_the_hint_needless() -> None:
+    lipids = lab("2000", analyte="triglyceride")
+    assert suspicion(lab("118"), lipids, hours_ago("119", 0.5, method="poc")) is None
+    lower = suspicion(lab("118"), lipids, hours_ago("112", 0.5, method="poc"))
+    assert lower is not None
 
 
 @pytest.mark.parametrize(

@@ -406,18 +406,33 @@ def test_an_uncertain_sample_never_makes_a_critical_card(
 @pytest.mark.parametrize(
     ("hours", "last", "level", "notes"),
     [
-        (1.0, "132", "warning", ("two-methods",)),
+        (1.0, "132", None, ()),
         (1.01, "132", "critical", ("methods-differ",)),
         (1.0, "129", None, ()),
         (1.01, "129", "warning", ("methods-differ",)),
     ],
 )
-def test_two_methods_within_an_hour_disagree_and_show_no_rise(
+def test_f12_between_two_methods_within_an_hour_nothing_rises(
     hours: float, last: str, level: str | None, notes: tuple[str, ...]
 ) -> None:
     found = rate_of([sample(0, "121"), sample(hours, last, "poc")])
     assert (found.level, found.notes) == (level, notes)
     assert (found.episode is not None) is (notes == ("methods-differ",))
+
+
+@pytest.mark.parametrize(("minutes", "rises"), [(15, False), (16, True)])
+def test_f12_within_15_minutes_nothing_rises(minutes: float, rises: bool) -> None:
+    found = rate((0, "112"), (minutes / 60, "121"))
+    assert (found.level is not None) is rises
+    later = rate((0, "112"), (minutes / 60, "121"), (6, "121"))
+    assert later.level == "critical"
+
+
+@pytest.mark.parametrize(("hours", "jumps"), [(1.0, False), (1.1, True)])
+def test_f12_two_methods_within_an_hour_make_no_jump(hours: float, jumps: bool) -> None:
+    found = rate_of([sample(0, "140"), sample(hours, "112", "poc")])
+    assert (found.jump is not None) is jumps
+    assert rate_of([sample(0, "140"), sample(0.5, "112")]).jump is not None
 
 
 def test_dialysis_never_makes_a_critical_card() -> None:

@@ -294,7 +294,13 @@ def test_two_results_of_one_method_within_a_minute_are_one_sample(
 
 
 def test_two_methods_at_one_time_stay_two_samples() -> None:
-    assert values(series(lab("128"), lab("140", method="poc"))) == ["140", "128"]
+    assert values(series(lab("128"), lab("130", method="poc"))) == ["130", "128"]
+
+
+def test_f12_a_falsely_low_value_is_no_sample() -> None:
+    found = series(lab("128"), lab("140", method="poc"))
+    assert values(found) == ["140"]
+    assert [s.shown for s in found.falsely_low] == ["128"]
 
 
 def test_where_nothing_tells_two_reports_apart_the_lower_counts() -> None:
@@ -307,11 +313,11 @@ def test_where_nothing_tells_two_reports_apart_the_lower_counts() -> None:
 @pytest.mark.parametrize(
     ("minutes", "point_of_care", "latest", "other"),
     [
-        (60, "132", "128", None),
-        (60, "124", "128", None),
-        (60, "132.1", "132.1", "128"),
-        (60, "118", "118", "128"),
-        (60.5, "132", "132", None),
+        (60, "132.9", "128", None),
+        (60, "123.1", "128", None),
+        (60, "133", "133", "128"),
+        (60, "123", "123", "128"),
+        (60.5, "133", "133", None),
         (60.5, "118", "118", None),
     ],
 )
@@ -324,9 +330,11 @@ def test_the_laboratory_stands_for_both_methods_only_if_they_agree(
     assert (found.other_method.shown if found.other_method else None) == other
 
 
-def test_a_point_of_care_value_shortly_before_that_disagrees_is_shown_too() -> None:
+def test_f12_a_direct_value_shortly_before_that_disagrees_is_used() -> None:
     found = series(lab("128"), lab("140", timedelta(minutes=30), method="poc"))
-    assert (found.latest, found.other_method) == (found.samples[1], found.samples[0])
+    assert (found.latest, found.other_method) == (found.samples[0], *found.falsely_low)
+    lower = series(lab("128"), lab("120", timedelta(minutes=30), method="poc"))
+    assert (lower.latest, lower.other_method) == (lower.samples[0], lower.samples[1])
 
 
 # ---- age -------------------------------------------------------------------------------------------------
@@ -504,8 +512,9 @@ def test_f41_a_fall_is_acute_as_measured_and_as_corrected_and_shown_as_measured(
 
 
 def test_a_fall_with_another_explanation_is_not_acute() -> None:
-    direct = lab("137", method="poc")
-    case = assess(snapshot(hours_ago("140", 20), direct, lab("128")), limits(), sets(), LABS)
+    results = [lab("290", analyte="serum-osmolality"), lab("14", analyte="bun")]
+    results += [lab("100", analyte="glucose"), hours_ago("140", 20), lab("128")]
+    case = assess(snapshot(*results), limits(), sets(), LABS)
     assert case.pseudo is not None
     assert sodium_view(case.snapshot, case.series, limits(), {}).acute is not None
     assert case.sodium.acute is None

@@ -31,7 +31,6 @@ from cds_service.sodium.rules.gates import (
     emergency,
     fall_lines,
     first_symptom,
-    glucose_leads,
     in_use,
     inpatient,
     latest_sodium,
@@ -41,6 +40,7 @@ from cds_service.sodium.rules.gates import (
     on_day,
     osmolality_normal,
     require_low_sodium,
+    require_no_doubt_leads,
     require_not_outranked,
     rising_too_fast,
     setting_lines,
@@ -339,6 +339,7 @@ def moderate(case: Case) -> Finding:
     """The card comes in the moderate band, unless osmolality speaks against low sodium (M6 a)."""
     require_low_sodium(case)
     require_not_outranked(case)
+    require_no_doubt_leads(case)
     require(case.sodium.band is Band.MODERATE, "not-moderate", na=shown_sodium(case))
     require(not too_mild(case), "severe-not-attributable")
     require(not osmolality_normal(case), "osmolality-normal")
@@ -365,7 +366,7 @@ def mild_with_symptoms(case: Case) -> Finding:
     """The card comes in the mild band with a symptom, or with one that it does not explain (M2)."""
     require_low_sodium(case)
     require_not_outranked(case)
-    require(not glucose_leads(case), "glucose-leads")
+    require_no_doubt_leads(case)
     if too_mild(case):
         return _unexplained_symptom(case)
     require(case.sodium.band is Band.MILD, "not-mild", na=shown_sodium(case))
@@ -449,7 +450,7 @@ def mild(case: Case) -> Finding:
     """The card comes in the mild band without symptoms, unless it has long been stable (S18)."""
     require_low_sodium(case)
     require_not_outranked(case)
-    require(not glucose_leads(case), "glucose-leads")
+    require_no_doubt_leads(case)
     require(case.sodium.band is Band.MILD, "not-mild", na=shown_sodium(case))
     has_symptom = _leading_symptom(case) or case.symptoms.fall_or_fracture
     require(not has_symptom, "symptoms-lead")

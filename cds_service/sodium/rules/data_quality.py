@@ -15,6 +15,7 @@ from cds_service.sodium.results import Band, band_edges
 from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.follow_up import (
     has_mild_symptom,
+    has_symptom,
     monitoring,
     osmolality_suggestion,
     repeat_sodium,
@@ -25,7 +26,8 @@ from cds_service.sodium.rules.gates import (
     acute_lines,
     at,
     below_plausible,
-    direct_reading_normal,
+    direct_value_lower,
+    direct_value_used,
     drug_lines,
     emergency,
     explained_by_glucose,
@@ -36,7 +38,6 @@ from cds_service.sodium.rules.gates import (
     limit_line,
     lines_of,
     measured_low,
-    osmolality_normal,
     recently_unusable,
     require_actionable,
     require_low,
@@ -190,40 +191,68 @@ def _nearly_explained(case: Case, shift: GlucoseShift) -> Finding:
     )
 
 
+@chart_rule("PV-METHODS")
+def direct_value_higher(case: Case) -> Finding:
+    """The card comes if a direct measurement is far above the laboratory's: it is used (F12)."""
+    latest = latest_sodium(case)
+    other = case.sodium.other_method
+    if other is None or not direct_value_used(case):
+        skip("methods-agree")
+    require_actionable(case)
+    mild_or_normal = case.sodium.band in (Band.MILD, Band.NORMAL)
+    plan = plan_lines(case) if case.sodium.low else []
+    return card(
+        "info" if mild_or_normal and not has_symptom(case) else "warning",
+        direct=latest.shown,
+        indirect=other.shown,
+        do=[line("use-direct", keep=True), "repeat-both", "monitor-artifact", *plan],
+        why=[*symptom_lines(case), *background(case)],
+        offer=[repeat_sodium(priority="stat" if case.symptoms.severe else "urgent")],
+        drugs=suspects(case),
+    )
+
+
+@chart_rule("DQ-METHODS")
+def direct_value_is_lower(case: Case) -> Finding:
+    """The card comes, conditional, if a direct measurement is far below the laboratory's (F12)."""
+    latest = latest_sodium(case)
+    other = case.sodium.other_method
+    if other is None or not direct_value_lower(case):
+        skip("methods-agree")
+    require(measured_low(case), "not-low", na=latest.shown)
+    require_actionable(case)
+    return card(
+        "warning",
+        direct=latest.shown,
+        indirect=other.shown,
+        do=[line("repeat-now", keep=True), line("if-lower", na=latest.shown, keep=True)],
+        why=[*symptom_lines(case), *result_lines(case)],
+        offer=[repeat_sodium(priority="stat")],
+    )
+
+
 @chart_rule("PV-PSEUDO")
 def artifact(case: Case) -> Finding:
-    """The card comes if osmolality or a direct measurement speaks against low sodium (M6)."""
+    """The card comes if the osmolality speaks against low sodium, or is unexplained (M6)."""
     latest_sodium(case)
-    low = _low_value(case) or skip("not-low", na=shown_sodium(case))
+    require(measured_low(case), "not-low", na=shown_sodium(case))
     pseudo = case.pseudo
-    if pseudo is None or pseudo.kind == "hint" or explained_by_glucose(case):
+    if pseudo is None or pseudo.kind in ("hint", "direct-ise") or explained_by_glucose(case):
         skip("no-artifact")
     require_actionable(case)
     if pseudo.is_hypertonic:
         return _hypertonic(case, pseudo)
-    band_card_leads = osmolality_normal(case) and not _replaces_band_card(case)
-    require(not band_card_leads, "band-card-tells")
-    why = [
-        line(f"because-{pseudo.kind}", value=pseudo.shown, keep=True),
-        *result_lines(case),
-        *symptom_lines(case),
-    ]
-    if direct_reading_normal(case) and case.symptoms.severe:
-        return card(
-            "warning",
-            "severe",
-            na=low,
-            do=[line("confirm-now", keep=True), "monitor-artifact"],
-            why=why,
-            offer=[repeat_sodium(priority="stat")],
-        )
+    require(_replaces_band_card(case), "band-card-tells")
     return card(
         "info",
-        pseudo.kind,
-        na=low,
+        na=shown_sodium(case),
         value=pseudo.shown,
         do=[line("confirm", keep=True), "monitor-artifact"],
-        why=why,
+        why=[
+            line("because-osmolality", value=pseudo.shown, keep=True),
+            *result_lines(case),
+            *symptom_lines(case),
+        ],
         offer=[osmolality_suggestion(case)],
     )
 
@@ -244,14 +273,6 @@ def _hypertonic(case: Case, pseudo: Pseudo) -> Finding:
         why=[*result_lines(case), *symptom_lines(case)],
         offer=[osmolality_suggestion(case)],
     )
-
-
-def _low_value(case: Case) -> str:
-    """Returns the low value: the latest, or the laboratory's that a direct one follows (S3)."""
-    if measured_low(case):
-        return shown_sodium(case)
-    other = case.sodium.other_method
-    return other.shown if other and direct_reading_normal(case) else ""
 
 
 def _replaces_band_card(case: Case) -> bool:

@@ -12,7 +12,14 @@ from decimal import Decimal
 
 from cds_service.engine.finding import Line
 from cds_service.engine.rule import line, require, skip
-from cds_service.engine.wording import ago, glucose_corrected, in_hours, joined, when
+from cds_service.engine.wording import (
+    ago,
+    doubted_by_lipids,
+    glucose_corrected,
+    in_hours,
+    joined,
+    when,
+)
 from cds_service.knowledge.names import TierSet
 from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
@@ -44,11 +51,6 @@ def require_unexplained_by_glucose(case: Case) -> None:
     require(not explained_by_glucose(case), "glucose-explains", na=shown_sodium(case))
 
 
-def require_methods_agree(case: Case) -> None:
-    """Skips if a direct measurement contradicts the low value: PV-PSEUDO is its card (M6 b)."""
-    require(not direct_reading_normal(case), "methods-contradict", na=shown_sodium(case))
-
-
 def require_low(case: Case) -> None:
     """Skips unless the sodium in use, corrected for glucose, is low by the profile."""
     require(case.sodium.low, "not-low", na=shown_sodium(case))
@@ -60,7 +62,6 @@ def require_low_sodium(case: Case) -> None:
     require(measured_low(case), "not-low", na=shown_sodium(case))
     require_unexplained_by_glucose(case)
     require_low(case)
-    require_methods_agree(case)
     require_actionable(case)
 
 
@@ -80,6 +81,13 @@ def require_not_outranked(case: Case) -> None:
     require(case.sodium.acute is None, "acute-leads")
     require(not case.relowered, "re-lowered")
     require(not water_shift(case), "water-shift-leads")
+    require(not direct_value_lower(case), "methods-contradict", na=shown_sodium(case))
+
+
+def require_no_doubt_leads(case: Case) -> None:
+    """Skips if a doubt about a sodium that is not severe has a card of its own (F12, F14)."""
+    require(not glucose_leads(case), "glucose-leads")
+    require(not direct_value_used(case), "methods-contradict", na=shown_sodium(case))
 
 
 # ---- the questions ----
@@ -145,7 +153,7 @@ def shown_sodium(case: Case) -> str:
     if latest is None:
         return ""
     if shift is None or shift.explained:
-        return latest.shown
+        return doubted_by_lipids(latest.shown) if lipids(case) else latest.shown
     return glucose_corrected(shift.katz, latest.shown, band_edges(case.limits))
 
 
@@ -172,9 +180,19 @@ def glucose_leads(case: Case) -> bool:
     return case.sodium.measured is not Band.MILD
 
 
-def direct_reading_normal(case: Case) -> bool:
-    """Returns whether a direct measurement contradicts the low value: no band has a card (M6 b)."""
+def direct_value_used(case: Case) -> bool:
+    """Returns whether a direct measurement is used, and the laboratory's is far lower (F12)."""
     return case.pseudo is not None and case.pseudo.kind == "direct-ise"
+
+
+def direct_value_lower(case: Case) -> bool:
+    """Returns whether a direct value is far lower: nothing is certain before a repeat (F12)."""
+    return case.sodium.other_method is not None and not direct_value_used(case)
+
+
+def lipids(case: Case) -> bool:
+    """Returns whether triglycerides are so high that the sodium may be an artefact (F12)."""
+    return case.pseudo is not None and case.pseudo.by_lipids
 
 
 def osmolality_normal(case: Case) -> bool:
@@ -207,7 +225,7 @@ def too_mild(case: Case) -> bool:
 
 def sodium_card_leads(case: Case) -> bool:
     """Returns whether PV-SYMP, PV-ENC or PV-ACUTE speaks, which no doubt may outrank (F3)."""
-    real = not (below_plausible(case) or explained_by_glucose(case) or direct_reading_normal(case))
+    real = not (below_plausible(case) or explained_by_glucose(case))
     danger = emergency(case) or case.encephalopathy or case.sodium.acute
     return bool(real and danger and case.sodium.low and measured_low(case) and actionable(case))
 
@@ -348,7 +366,8 @@ def doubt_lines(case: Case) -> list[Line]:
     other = case.sodium.other_method
     if other:
         time = at(case, other.at, other.day_only)
-        lines.append(line(f"doubt-methods-{other.method}", na=other.shown, time=time, keep=True))
+        key = "doubt-methods-low" if direct_value_used(case) else "doubt-methods-lab"
+        lines.append(line(key, na=other.shown, time=time, keep=True))
     shift = case.glucose
     if shift and not shift.explained:
         # The plan already uses the lower of the two corrected values (M5).
@@ -359,6 +378,8 @@ def doubt_lines(case: Case) -> list[Line]:
         return lines
     if pseudo.kind == "osmolality":
         lines.append(line("doubt-osmolality", value=pseudo.shown, keep=True))
+    if pseudo.kind == "direct-ise":
+        return lines
     return lines + [line(f"doubt-hint-{hint}", keep=True) for hint in pseudo.hints]
 
 

@@ -14,7 +14,6 @@ from cds_service.sodium.rules.gates import (
     latest_sodium,
     require_actionable,
     require_low,
-    require_methods_agree,
     require_recorded,
     shown_sodium,
 )
@@ -128,7 +127,6 @@ def _require_large_in_low_sodium(case: Case, volume_ml: Decimal | None) -> None:
     require(not small, "small-volume")
     latest_sodium(case)
     require_actionable(case)
-    require_methods_agree(case)
     require_low(case)
 
 

@@ -24,7 +24,6 @@ from cds_service.sodium.rules.gates import (
     recently_unusable,
     recorded,
     require_low,
-    require_methods_agree,
     require_not_stale,
     require_unexplained_by_glucose,
     shown_sodium,
@@ -88,7 +87,6 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     latest = latest_sodium(case)
     require_not_stale(case)
     require_unexplained_by_glucose(case)
-    require_methods_agree(case)
     if not case.sodium.falling:
         require_low(case)
     if drug.cls == DrugClass.LOOP:
@@ -293,7 +291,6 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     require_not_stale(case)
     require_unexplained_by_glucose(case)
     require_low(case)
-    require_methods_agree(case)
     require(case.rate.rise_now < limits.clamp_rise_from, "clamp")
     require(case.rate.level is None, "clamp")
     require(case.rate.episode is None, "re-lowering")  # F4

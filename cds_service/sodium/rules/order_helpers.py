@@ -16,7 +16,13 @@ from cds_service.knowledge.names import Analyte, DrugClass, Problem
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Sample
-from cds_service.sodium.rules.gates import below_plausible, cirrhosis, doubt_lines, recorded
+from cds_service.sodium.rules.gates import (
+    below_plausible,
+    cirrhosis,
+    direct_value_lower,
+    doubt_lines,
+    recorded,
+)
 from cds_service.sodium.snapshot import Missing, Order
 from cds_service.terminology.types import DrugMatch, Saline
 
@@ -175,7 +181,12 @@ def result_doubts(case: Case) -> tuple[Line, ...]:
 
 
 def may_remove(case: Case) -> bool:
-    """Tells whether a removal may be offered: age, all problems and all medicines are known."""
+    """Tells whether a removal may be offered: age, all problems and all medicines are known.
+
+    If a direct measurement is far lower, no button but the repeat is offered (F12).
+    """
+    if direct_value_lower(case):
+        return False
     return case.age_years is not None and case.snapshot.complete("conditions", "medications")
 
 

@@ -25,6 +25,7 @@ from cds_service.sodium.rules.gates import (
     heart_failure,
     in_use,
     lines_of,
+    lipids,
     osmolality_normal,
     recorded,
     rises_fast,
@@ -59,8 +60,10 @@ def plan_lines(case: Case) -> list[Line]:
     """Returns what to do, the most important first: fluid, volume, diuretics, other drugs."""
     if osmolality_normal(case):
         return [line("plan-artifact")]
+    artifact = lines_of({"lipids-lead": lipids(case)}, keep=True)
     diuretics = diuretics_to_stop(case)
     return [
+        *artifact,
         *restriction_lines(case),
         *_volume_treatment(case),
         *_stop_lines(case, diuretics),

@@ -11,6 +11,7 @@ from cds_service.engine.wording import ago, in_hours, number
 from cds_service.knowledge.names import DrugClass
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
+from cds_service.sodium.glucose import Pseudo
 from cds_service.sodium.results import Band, Sample
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import workup_suggestions
@@ -148,28 +149,36 @@ def may_be_artefact(case: Case, order: Order, drug: str) -> Finding:
     """Speaks if the low value may be an artefact of the laboratory method (M6)."""
     latest = _sodium_behind_the_order(case, order)
     artefact = case.pseudo or skip("no-artefact")
-    require(artefact.explains, "no-artefact")
-    if artefact.kind == "shift":
-        return card(
-            "warning",
-            "shift",
-            drug=drug,
-            na=latest.shown,
-            value=artefact.shown,
-            agent=", ".join(artefact.drugs),
-            do=[*treat_first(order), "not-for-the-number"],
-            offer=[_sodium_with_the_order(case, order)],
-        )
-    measured = "direct" if artefact.kind == "direct-ise" else "osmolality"
+    variant, advice = _doubt(case, artefact) or skip("no-artefact")
+    if variant in ("main", "lipids") and _is_rescue(case, order):
+        variant = "rescue"
+    other = case.sodium.other_method
+    facts = {
+        "methods": {"indirect": other.shown if other else ""},
+        "shift": {"value": artefact.shown, "agent": ", ".join(artefact.drugs)},
+    }
     return card(
         "warning",
-        "rescue" if _is_rescue(case, order) else "main",
+        variant,
         drug=drug,
         na=latest.shown,
-        do=[*treat_first(order), "confirm-direct"],
-        why=[line(f"artefact-{measured}", value=artefact.shown)],
+        more_facts=facts.get(variant, {}),
+        do=[*treat_first(order), advice],
+        why=[line("artefact-osmolality", value=artefact.shown)] if artefact.explains else [],
         offer=[_sodium_with_the_order(case, order, supported=_is_rescue(case, order))],
     )
+
+
+def _doubt(case: Case, artefact: Pseudo) -> tuple[str, Line] | None:
+    """Returns the summary and the line about a doubtful sodium; None if a hint is no doubt."""
+    if artefact.by_lipids:
+        return "lipids", line("lipids-direct")
+    doubts = {
+        "direct-ise": ("methods", line("use-direct")),
+        "shift": ("shift", line("not-for-the-number")),
+        "osmolality": ("main", line("confirm-direct")),
+    }
+    return doubts.get(artefact.kind)
 
 
 def _sodium_behind_the_order(case: Case, order: Order) -> Sample:

@@ -13,7 +13,7 @@ from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
     actionable,
     cirrhosis,
-    direct_reading_normal,
+    direct_value_lower,
     ever_recorded,
     heart_failure,
     in_use,
@@ -142,7 +142,7 @@ def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     require(known or not taken(case, drug), "no-cirrhosis")
     require_recorded(case, known, "no-cirrhosis")
     require(not taken(case, drug), "already-taken")
-    real = actionable(case) and not direct_reading_normal(case)
+    real = actionable(case) and not direct_value_lower(case)
     if not real or in_use(case) >= case.limits.stop_diuretics_below:
         require(case.symptoms.cramp, "no-reason-to-stop")
         return card(

@@ -156,22 +156,63 @@ def test_normal_osmolality_is_only_a_line_where_it_matters_more(
     assert not any(k.startswith("fluid-restriction") for k in kinds(found[rule]))
 
 
-@pytest.mark.parametrize("na", ["115", "123", "131"])
-def test_a_normal_direct_measurement_replaces_every_band_card(na: str) -> None:
-    found = fired(a_case(na, pseudo=DIRECT))
-    assert list(found) == ["PV-PSEUDO"]
-    assert "138" in summary(found["PV-PSEUDO"])
+OTHER = sodium("112").samples[0]
 
 
-def test_a_normal_direct_measurement_with_severe_symptoms_is_repeated_now() -> None:
-    found = fired(
-        a_case("115", pseudo=DIRECT, symptoms=Symptoms(severe=("seizure",), attributable=True))
+@pytest.mark.parametrize(
+    ("direct", "symptoms", "indicator"),
+    [
+        ("138", Symptoms(), "info"),
+        ("131", Symptoms(), "info"),
+        ("131", Symptoms(moderate=("nausea",)), "warning"),
+        ("138", Symptoms(severe=("seizure",)), "warning"),
+        ("123", Symptoms(), "warning"),
+    ],
+)
+def test_f12_a_higher_direct_value_is_the_only_card_and_the_value_in_use(
+    direct: str, symptoms: Symptoms, indicator: str
+) -> None:
+    view = sodium(direct, other_method=OTHER)
+    found = fired(a_case(direct, sodium=view, pseudo=DIRECT, symptoms=symptoms))
+    assert list(found) == ["PV-METHODS"]
+    card = found["PV-METHODS"]
+    assert card.indicator == indicator
+    assert summary(card) == (
+        f"Two methods disagree: {direct} direct, 112 laboratory: use the direct value, repeat"
     )
-    assert list(found) == ["PV-PSEUDO"]
-    assert found["PV-PSEUDO"].indicator == "warning"
-    assert summary(found["PV-PSEUDO"]).endswith("two methods disagree, repeat now")
-    assert "before treating" not in " ".join(detail(found["PV-PSEUDO"]))
-    assert kinds(found["PV-PSEUDO"]) == ["repeat-sodium-stat"]
+    assert any("112" in text and "may be falsely low" in text for text in detail(card))
+    stat = "repeat-sodium-stat" if symptoms.severe else "repeat-sodium-now"
+    assert kinds(card) == [stat]
+
+
+def test_f12_a_severe_direct_value_has_the_card_of_its_band() -> None:
+    view = sodium("117", other_method=OTHER)
+    found = fired(a_case("117", sodium=view, pseudo=DIRECT))
+    assert list(found) == ["PV-SEV", "PV-METHODS"]
+    assert found["PV-SEV"].indicator == "critical"
+
+
+@pytest.mark.parametrize("direct", ["115", "123", "131"])
+def test_f12_a_lower_direct_value_makes_one_conditional_card(direct: str) -> None:
+    view = sodium(direct, other_method=sodium("137").samples[0])
+    found = fired(a_case(direct, sodium=view, restriction=offer()))
+    assert list(found) == ["DQ-METHODS"]
+    card = found["DQ-METHODS"]
+    assert summary(card) == f"Two methods disagree: {direct} direct, 137 laboratory: repeat now"
+    assert kinds(card) == ["repeat-sodium-stat"]
+    seizure = Symptoms(severe=("seizure",), attributable=True)
+    emergency = fired(a_case(direct, sodium=view, symptoms=seizure))
+    assert list(emergency) == ["PV-SYMP", "DQ-METHODS"]
+
+
+@pytest.mark.parametrize(("na", "rule"), [("115", "PV-SEV"), ("123", "PV-MOD"), ("131", "PV-MILD")])
+def test_f12_very_high_triglycerides_lead_the_card_of_the_band(na: str, rule: str) -> None:
+    hint = Pseudo(kind="hint", shown="", hints=("triglyceride",))
+    card = fired(a_case(na, pseudo=hint))[rule]
+    assert f"{na} (lipids: direct ISE first)" in summary(card)
+    assert any("May be an artifact" in line and "before 3%" in line for line in detail(card))
+    protein = Pseudo(kind="hint", shown="", hints=("protein",))
+    assert "lipids" not in summary(fired(a_case(na, pseudo=protein))[rule])
 
 
 SHIFT = Pseudo(kind="shift", shown="315", drugs=("mannitol",))
@@ -292,9 +333,3 @@ def test_a_jump_leads_to_a_repeat_of_the_sample(amount: str, base: str, word: st
     assert card.indicator == "warning"
     assert slot(card) == "rate"
     assert f"Sodium {word} mmol/L in 3 h" in summary(card)
-
-
-def test_methods_that_disagree_are_both_shown() -> None:
-    other = replace(sodium("124").samples[0], method="poc")
-    card = fired(a_case("131", sodium=sodium("131", other_method=other)))["PV-MILD"]
-    assert any("point of care 124" in line for line in detail(card))

@@ -56,7 +56,7 @@ from tests.sodium.rules.cases import (
 LONGEST_DRUG = "hydrochlorothiazide"
 PACKAGE = Path(cds_service.__file__).parent
 NOTES = (
-    "methods-differ", "preliminary", "status-unknown", "result-time", "jump", "repeat-to-confirm", "two-methods",
+    "methods-differ", "preliminary", "status-unknown", "result-time", "jump", "repeat-to-confirm",
     "glucose-shift", "glucose-one-end", "estimated", "dialysis", "acute", "acute-setting",
 )  # fmt: skip
 BELOW_LIMIT = ("near", "goal")  # variants that a rise above the limit never has
@@ -189,7 +189,6 @@ def views(na: str, profile: str) -> Iterator[SodiumView]:
     yield replace(plain, stable_chronic=True)
     yield replace(plain, freshness=Freshness.AGING, age=timedelta(hours=47))
     yield replace(plain, freshness=Freshness.STALE, age=timedelta(days=100))
-    yield replace(plain, other_method=replace(plain.samples[0], method="poc"))
     yield replace(plain, other_method=sample(-1, "131"))
     doubtful = {"unit_missing": True, "result_time": True, "below_plausible": na == "88"}
     for status in ("preliminary", "unknown"):
@@ -204,6 +203,9 @@ def gallery() -> Iterator[Case]:
             yield a_case(na, **base, sodium=view, symptoms=symptoms)
         for pseudo, symptoms in product(PSEUDOS, SYMPTOMS):
             yield a_case(na, **base, pseudo=pseudo, symptoms=symptoms)
+        if na:
+            twice = sodium(na, profile=profile, other_method=sample(-1, "112.5"))
+            yield a_case(na, **base, sodium=twice, pseudo=PSEUDOS[2])
         yield a_case(na, **base, age_years=None)
         yield from undated_cases(base)
         yield from drowsy_cases(na, base)
