@@ -250,6 +250,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     administration_hours: timedelta
     stop_unknown_days: timedelta
     stopped_days: timedelta
+    running_fluid_days: timedelta
     probable_start_days: timedelta
     normal_before_days: timedelta
     recent_start_days: timedelta

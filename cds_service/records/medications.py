@@ -36,7 +36,15 @@ from cds_service.records.read_context import Index, ReadContext, identity, relat
 from cds_service.records.times import moment
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.codes import canonical
-from cds_service.terminology.types import Coded, Coding, Product, Resolution, Strength, texts_of
+from cds_service.terminology.types import (
+    Coded,
+    Coding,
+    Product,
+    RecordText,
+    Resolution,
+    Strength,
+    texts_of,
+)
 
 Kind = Literal["medication", "nutrition", "service", "other"]
 
@@ -124,6 +132,14 @@ def _is_known(found: Resolution) -> bool:
     return fluid or bool(found.drugs)
 
 
+def _fluid_name(medicine: Medicine, known: Resolution) -> RecordText | None:
+    """What an order of saline or hypotonic fluid is called in the record."""
+    if known.saline is None and not known.hypotonic:
+        return None
+    names = (name for coded in (*medicine.concepts, *medicine.displays) for name in texts_of(coded))
+    return next(map(RecordText, names), None)
+
+
 def exposure(resource: Resource, context: ReadContext) -> Order | None:
     """One resource of the medication list; None if it was proposed, forbidden or not given."""
     lists = context.vocabulary.code_lists
@@ -209,6 +225,7 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         saline=known.saline if wanted else None,
         route=known.route,
         fluid_restriction=wanted and not known.drugs and _restricts_fluid(resource, kind, context),
+        fluid_name=_fluid_name(medicine, known),
         hypotonic=known.hypotonic and wanted,
         hypotonic_volume_ml=known.hypotonic_volume_ml,
         balanced=known.balanced and wanted,

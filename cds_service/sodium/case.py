@@ -16,7 +16,7 @@ from cds_service.knowledge.words import Lab
 from cds_service.sodium.acute_setting import AcuteSetting, acute_setting, acute_settings
 from cds_service.sodium.consciousness import Encephalopathy, encephalopathy
 from cds_service.sodium.correction_rate import RateView, rate_view
-from cds_service.sodium.exposure import Exposures, exposures
+from cds_service.sodium.exposure import Exposures, exposures, running_fluids
 from cds_service.sodium.glucose import (
     GlucosePair,
     GlucoseShift,
@@ -272,6 +272,11 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
         if order.status not in self.sets.active_statuses:
             return False
         return order.end is None or now - order.end <= limits.order_end_grace_days
+
+    @cached_property
+    def running_fluids(self) -> tuple[Order, ...]:
+        """The infusions that are not isotonic and run now (F28)."""
+        return running_fluids(self)
 
     @property
     def medicines_known(self) -> bool:

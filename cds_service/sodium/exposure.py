@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Attribution = Literal["probable", "possible-recent", "possible-chronic", "may-worsen", "unlikely"]
 LIKELIHOOD = ("probable", "possible-recent", "possible-chronic")  # the likeliest first
 ON_HOLD = "on-hold"
+NOT_ISOTONIC = ("hypotonic", "hypertonic", "concentrate")
 LONGEST_DAYS = Decimal(36500)  # a recorded duration beyond a century must not overflow a date
 
 
@@ -113,6 +114,41 @@ def given_within(case: Case, classes: ConceptSet, window: timedelta) -> tuple[st
         if names and (runs or (last is not None and case.snapshot.now - last <= window)):
             given.update(dict.fromkeys(names))
     return tuple(given)
+
+
+def running_fluids(case: Case) -> tuple[Order, ...]:
+    """Returns the hypotonic and hypertonic infusions that run now (F28).
+
+    An order that is not so new may have been forgotten on the list, and a small volume carries a
+    drug.
+    """
+    limits, now = case.limits, case.snapshot.now
+    return tuple(
+        order
+        for order in case.snapshot.exposures
+        if order.kind == "medication"
+        and order.route != "local"
+        and order.status in case.sets.active_statuses
+        and order.intent in case.sets.given_intents
+        and (order.hypotonic or (order.saline is not None and order.saline.kind in NOT_ISOTONIC))
+        and (order.begun is None or timedelta(0) <= now - order.begun <= limits.running_fluid_days)
+        and (order.end is None or order.end >= now)
+        and _is_infusion(order, limits)
+    )
+
+
+def _is_infusion(order: Order, limits: Limits) -> bool:
+    """Whether an order is hypertonic, or hypotonic of no small volume."""
+    volume = order.hypotonic_volume_ml
+    if volume is None and order.saline is not None:
+        volume = order.saline.volume_ml
+    is_small = volume is not None and measurable(volume) and volume < limits.isotonic_ml_from
+    return is_hypertonic(order) or not is_small
+
+
+def is_hypertonic(order: Order) -> bool:
+    """Whether an order is saline stronger than isotonic."""
+    return order.saline is not None and order.saline.kind in ("hypertonic", "concentrate")
 
 
 def _may_reach(case: Case, order: Order, window: timedelta) -> bool:

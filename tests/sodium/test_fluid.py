@@ -211,10 +211,12 @@ def test_a_hyperglycemic_crisis_withholds_it(encounter: bool) -> None:
 
 
 def test_a_suspected_artefact_withholds_it_and_a_mere_hint_does_not() -> None:
-    direct = result("sodium", 138, 2)
-    artefact = with_results(OFFERED, replace(direct, method="poc"))
+    measured = (("serum-osmolality", 290), ("bun", 14), ("glucose", 100))
+    artefact = with_results(OFFERED, *(result(analyte, value) for analyte, value in measured))
     assert "withheld-pseudo" in reasons(artefact)
     assert verdict(with_problems(OFFERED, problem("myeloma"))).verdict == "offer"
+    gap = (result("serum-osmolality", 320), *(result(a, v) for a, v in measured[1:]))
+    assert "withheld-hypertonic" in reasons(with_results(OFFERED, *gap))
 
 
 def test_an_acute_fall_withholds_it() -> None:

@@ -57,6 +57,7 @@ from cds_service.sodium.rules.plan import (
     cramp_lines,
     cramp_suggestions,
     crisis_lines,
+    fluid_lines,
     plan_advice,
     plan_lines,
     plan_suggestions,
@@ -82,7 +83,12 @@ def sodium_emergency(case: Case) -> Finding:
         "brain-edema" if edema else "main",
         na=shown_sodium(case),
         symptom=first_symptom(case),
-        do=[*_emergency_lines(case), *_harmful_restriction(case), "cause-later"],
+        do=[
+            *_emergency_lines(case),
+            *fluid_lines(case),
+            *_harmful_restriction(case),
+            "cause-later",
+        ],
         why=[
             *symptom_lines(case),
             limit_line(case),
@@ -120,6 +126,7 @@ def possible_brain_edema(case: Case) -> Finding:
             *bolus,
             line("sodium-now", keep=True),
             what,
+            *fluid_lines(case),
         ],
         why=[
             *scale,
@@ -153,6 +160,7 @@ def acute_fall(case: Case) -> Finding:
             line("acute-danger", keep=True),
             *unbelieved_lines(case),
             *([bolus] if names_bolus(case) else []),
+            *fluid_lines(case),
             "acute-stop",
             "monitor-acute",
             *_harmful_restriction(case),

@@ -14,7 +14,7 @@ from cds_service.engine.rule import line
 from cds_service.engine.wording import joined, number
 from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Problem
 from cds_service.sodium.case import Case
-from cds_service.sodium.exposure import Exposure
+from cds_service.sodium.exposure import Exposure, is_hypertonic
 from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.follow_up import cramp_labs, diabetic_crisis, has_mild_symptom
 from cds_service.sodium.rules.gates import (
@@ -64,6 +64,7 @@ def plan_lines(case: Case) -> list[Line]:
     diuretics = diuretics_to_stop(case)
     return [
         *artifact,
+        *fluid_lines(case),
         *restriction_lines(case),
         *_volume_treatment(case),
         *_stop_lines(case, diuretics),
@@ -87,6 +88,25 @@ def background(case: Case) -> list[Line]:
         *_further_reasons(case),
         *drug_lines(case),
     ]
+
+
+def fluid_lines(case: Case) -> list[Line]:
+    """Returns the infusions that run now, by name: hypotonic fluid first of all (F28).
+
+    After a rise that was too fast it may be meant to lower sodium again.
+    """
+    running = case.running_fluids
+    weak = [_fluid_line("running-hypotonic", o) for o in running if not is_hypertonic(o)]
+    strong = [_fluid_line("running-hypertonic", o) for o in running if is_hypertonic(o)]
+    if rising_too_fast(case) or case.rate.over_recently:
+        return strong
+    return [*weak, *strong]
+
+
+def _fluid_line(key: str, order: Order) -> Line:
+    if order.fluid_name is None:
+        return line(f"{key}-unnamed", keep=True)
+    return line(key, fluid=order.fluid_name, keep=True)
 
 
 # ---- fluid restriction ----

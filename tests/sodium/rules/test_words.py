@@ -29,8 +29,10 @@ from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.results import Freshness, Rejected
 from cds_service.sodium.rules.book import BOOK
+from cds_service.sodium.snapshot import Order
 from cds_service.sodium.sodium import SodiumView
 from cds_service.sodium.volume import OdsRisk, Volume
+from cds_service.terminology.types import RecordText, Saline
 from tests.sodium.cases import NOW, sample
 from tests.sodium.rules.cases import (
     a_case,
@@ -313,6 +315,11 @@ def shifted_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
     partly = glucose("312.5", "134.4", "136.1", explained=False)
     for shift in (explained, partly, replace(partly, loose_pair=True)):
         yield a_case(na, **base, glucose=shift)
+    for name in (None, RecordText("a bag")):
+        weak = Order(reference="MedicationRequest/1", hypotonic=True, fluid_name=name)
+        saline = Saline(kind="hypertonic", percent=Decimal(3))
+        strong = Order(reference="MedicationRequest/2", saline=saline, fluid_name=name)
+        yield a_case(na, **base, running_fluids=(weak, strong))
     nearly = sodium("118.25", profile=base["profile"], katz="134.25")
     shift = glucose("1112.5", "134.25", "142.35", explained=False)
     for symptoms in SYMPTOMS:
