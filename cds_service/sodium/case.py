@@ -60,7 +60,9 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
         """The series with band, age and trend; an explained fall is not acute (M3)."""
         view = sodium_view(self.snapshot, self.series, self.limits, self.corrected)
         if view.acute is not None and self._fall_is_explained(view.acute):
-            return replace(view, acute=None)
+            view = replace(view, acute=None)
+        if view.falling is not None and view.acute is None and self.rate.jump is not None:
+            return replace(view, falling=None)  # nothing rests on an unconfirmed jump (F44)
         return view
 
     def _fall_is_explained(self, fall: Fall) -> bool:

@@ -60,7 +60,6 @@ CAPPING = frozenset(
         "dialysis",
     }
 )  # notes under which a rise is at most a warning
-DISBELIEVED = frozenset({"jump", "two-methods"})  # notes under which nothing may have risen
 
 ACUTE_VARIANTS: tuple[RateVariant, ...] = ("acute", "acute-setting")
 ACUTE: frozenset[str] = frozenset(ACUTE_VARIANTS)  # notes that lower the level by one
@@ -302,7 +301,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     @property
     def is_remembered(self) -> bool:
         """Whether a later fall is planned: a warning or more that no sample puts in doubt (F4)."""
-        return self.level in ("warning", "critical") and DISBELIEVED.isdisjoint(self.notes)
+        return self.level in ("warning", "critical") and "jump" not in self.notes
 
     @property
     def rank(self) -> tuple[int, bool, int, bool, Decimal]:

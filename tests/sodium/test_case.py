@@ -290,3 +290,12 @@ def test_no_snapshot_breaks_the_case(snapshot: Snapshot, profile: str) -> None:
 def test_every_shipped_drug_can_be_an_exposure() -> None:
     taken = tuple(order(name) for name in sorted(drugs()))
     assert len(Story(orders=taken).case().exposures.active) == len(drugs())
+
+
+@pytest.mark.parametrize(("repeat", "falls"), [((), False), ((("sodium", 123, 1),), True)])
+def test_f44_a_fall_that_is_not_confirmed_is_not_told(
+    repeat: tuple[tuple[str, float, float], ...], falls: bool
+) -> None:
+    results = (result("sodium", 165, 10), *(result(*again) for again in repeat))
+    case = Story(sodium=122, results=results).case()
+    assert (case.sodium.falling is not None) is falls

@@ -330,14 +330,21 @@ def _not_used(case: Case, why: Unused) -> Finding:
     if latest:
         drawn = at(case, latest.at, latest.day_only)
         used = line("used-instead", na=latest.shown, time=drawn, keep=True)
+    # The card of a moderate or mild band keeps silent beside an implausible value (F44).
+    replaces_band = why is Unused.IMPLAUSIBLE and case.sodium.low and actionable(case)
+    is_mild = case.sodium.band is Band.MILD
     return card(
-        "info",
+        "warning" if replaces_band and not is_mild else "info",
         "main" if unit else "no-unit",
         value=value,
         unit=RecordText(unit),
-        do=["check-chart"],
-        why=[line("not-used", value=value, time=time, keep=True), used],
-        offer=[repeat_sodium()],
+        do=["check-chart", *(plan_lines(case) if replaces_band else [])],
+        why=[
+            line("not-used", value=value, time=time, keep=True),
+            used,
+            *(symptom_lines(case) if replaces_band else []),
+        ],
+        offer=[repeat_sodium(priority="stat" if replaces_band else "routine")],
     )
 
 
@@ -356,7 +363,7 @@ def jump(case: Case) -> Finding:
         "down" if pair.rise < 0 else "main",
         change=abs(pair.rise),
         hours=in_hours(pair.over),
-        do=[line("repeat-at-once", keep=True), "rule-out-contamination"],
-        why=[samples],
+        do=[line("repeat-at-once", keep=True), *plan_lines(case), "rule-out-contamination"],
+        why=[samples, *(symptom_lines(case) if case.sodium.low else [])],
         offer=[repeat_sodium(priority="stat")],
     )

@@ -20,7 +20,7 @@ from cds_service.engine.wording import (
     joined,
     when,
 )
-from cds_service.knowledge.names import TierSet
+from cds_service.knowledge.names import TierSet, Unused
 from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure, stopped_lately
@@ -82,6 +82,9 @@ def require_not_outranked(case: Case) -> None:
     require(not case.relowered, "re-lowered")
     require(not water_shift(case), "water-shift-leads")
     require(not direct_value_lower(case), "methods-contradict", na=shown_sodium(case))
+    # A severe value keeps its card until it is disproved, without a plan (F44).
+    is_severe = case.sodium.band is Band.SEVERE
+    require(is_severe or not unconfirmed(case), "unconfirmed-leads")
 
 
 def require_no_doubt_leads(case: Case) -> None:
@@ -252,6 +255,15 @@ def rises_fast(case: Case) -> bool:
 def shown_as_unusable(case: Case, result: Rejected) -> bool:
     """Returns whether an unusable result is recent enough for a card (DQ-UNIT, DQ-PLAUS)."""
     return result.at is not None and case.snapshot.now - result.at <= _recent(case)
+
+
+def unconfirmed(case: Case) -> bool:
+    """Returns whether the newest value is implausible and not confirmed: no plan yet (F44)."""
+    rejected = case.sodium.newest_rejected
+    implausible = rejected is not None and rejected.why == Unused.IMPLAUSIBLE
+    if case.rate.jump is not None:
+        return True
+    return implausible and rejected is not None and shown_as_unusable(case, rejected)
 
 
 def recently_unusable(case: Case) -> bool:

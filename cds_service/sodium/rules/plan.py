@@ -30,6 +30,7 @@ from cds_service.sodium.rules.gates import (
     recorded,
     rises_fast,
     rising_too_fast,
+    unconfirmed,
 )
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
@@ -60,6 +61,8 @@ def plan_lines(case: Case) -> list[Line]:
     """Returns what to do, the most important first: fluid, volume, diuretics, other drugs."""
     if osmolality_normal(case):
         return [line("plan-artifact")]
+    if unconfirmed(case):
+        return [line("plan-unconfirmed", keep=True)]
     artifact = lines_of({"lipids-lead": lipids(case)}, keep=True)
     diuretics = diuretics_to_stop(case)
     return [
@@ -74,7 +77,7 @@ def plan_lines(case: Case) -> list[Line]:
 
 def plan_suggestions(case: Case) -> list[Suggestion]:
     """Returns the fluid restriction, if it is safe, and the stops, one button per drug."""
-    if osmolality_normal(case):
+    if osmolality_normal(case) or unconfirmed(case):
         return []
     return [*restriction_suggestions(case), *stop_suggestions(case)]
 
@@ -98,7 +101,7 @@ def fluid_lines(case: Case) -> list[Line]:
     running = case.running_fluids
     weak = [_fluid_line("running-hypotonic", o) for o in running if not is_hypertonic(o)]
     strong = [_fluid_line("running-hypertonic", o) for o in running if is_hypertonic(o)]
-    if rising_too_fast(case) or case.rate.over_recently:
+    if rising_too_fast(case) or case.relowered:
         return strong
     return [*weak, *strong]
 

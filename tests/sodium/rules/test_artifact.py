@@ -34,6 +34,7 @@ from tests.sodium.rules.cases import (
 )
 
 OSMOLALITY = Pseudo(kind="osmolality", shown="289")
+HYPO = volume(Volume.HYPO, "vomiting")
 DIRECT = Pseudo(kind="direct-ise", shown="138")
 
 
@@ -250,7 +251,7 @@ def test_f49_an_osmolal_gap_is_told_beside_the_card_of_the_band(na: str, rule: s
     assert summary(card) == (
         f"Sodium {na}: osmolality 325 unexplained, look for alcohols or mannitol"
     )
-    assert "no laboratory artifact" in " ".join(detail(card))
+    assert "artifact" not in " ".join(detail(card))
 
 
 def rejected(why: Any, shown: str, unit: str, *, hours: float = 1, na: str = "138") -> SodiumView:
@@ -273,10 +274,60 @@ def test_a_wrong_unit_without_another_value_shows_that_no_value_was_used() -> No
     assert "none-used" in keys(card)
 
 
-def test_an_implausible_value_is_shown_beside_the_card_of_the_value_in_use() -> None:
-    found = fired(a_case("123", sodium=rejected("implausible", "12.8", "mmol/L", na="123")))
-    assert set(found) == {"PV-MOD", "DQ-PLAUS"}
+@pytest.mark.parametrize(
+    ("na", "cards", "indicator"),
+    [
+        ("115", {"PV-SEV", "DQ-PLAUS"}, "warning"),
+        ("123", {"DQ-PLAUS"}, "warning"),
+        ("131", {"DQ-PLAUS"}, "info"),
+        ("138", {"DQ-PLAUS"}, "info"),
+    ],
+)
+def test_f44_beside_an_implausible_value_no_card_holds_a_plan(
+    na: str, cards: set[str], indicator: str
+) -> None:
+    view = rejected("implausible", "12.8", "mmol/L", na=na)
+    found = fired(a_case(na, sodium=view, restriction=offer(), volume=HYPO))
+    assert set(found) == cards
+    assert found["DQ-PLAUS"].indicator == indicator
     assert slot(found["DQ-PLAUS"]) == "rate"
+    for card in found.values():
+        assert "isotonic" not in " ".join(detail(card))
+        assert not any(kind.startswith("fluid-restriction") for kind in kinds(card))
+    assert (na == "138") is ("plan-unconfirmed" not in keys(found["DQ-PLAUS"]))
+
+
+def test_f44_an_old_implausible_value_holds_no_card_back() -> None:
+    view = rejected("implausible", "12.8", "mmol/L", hours=25, na="123")
+    assert set(fired(a_case("123", sodium=view))) == {"PV-MOD"}
+
+
+def test_f44_a_severe_value_keeps_its_card_until_it_is_disproved() -> None:
+    jumped = RateView(jump=rise("-38", 4, "153"))
+    found = fired(a_case("115", rate=jumped, restriction=offer(), volume=HYPO))
+    assert list(found) == ["PV-SEV", "DQ-DELTA"]
+    assert found["PV-SEV"].indicator == "critical"
+    for card in found.values():
+        assert "isotonic" not in " ".join(detail(card))
+        assert not any(kind.startswith("fluid-restriction") for kind in kinds(card))
+
+
+@pytest.mark.parametrize("na", ["123", "131"])
+def test_f44_a_jump_that_is_not_confirmed_makes_one_card_without_a_plan(na: str) -> None:
+    jumped = RateView(jump=rise("-38", 4, "160"))
+    found = fired(a_case(na, rate=jumped, restriction=offer(), volume=HYPO))
+    assert list(found) == ["DQ-DELTA"]
+    card = found["DQ-DELTA"]
+    assert "plan-unconfirmed" in keys(card)
+    assert kinds(card) == ["repeat-sodium-stat"]
+    assert "isotonic" not in " ".join(detail(card))
+    assert set(fired(a_case(na))) <= {"PV-MOD", "PV-MILD"}
+
+
+def test_f44_an_emergency_keeps_its_card_beside_a_jump() -> None:
+    symptoms = Symptoms(severe=("seizure",), attributable=True)
+    found = fired(a_case("115", rate=RateView(jump=rise("-38", 4, "153")), symptoms=symptoms))
+    assert "PV-SYMP" in found
 
 
 @pytest.mark.parametrize(("setting", "hours"), [("inpatient", 25), ("outpatient", 31 * 24)])
