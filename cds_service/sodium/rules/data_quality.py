@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import NoReturn
 
-from cds_service.engine.finding import Finding
+from cds_service.engine.finding import Finding, Line
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, number
 from cds_service.knowledge.names import Unused
@@ -144,6 +144,7 @@ def glucose_shift(case: Case) -> Finding:
     latest = latest_sodium(case)
     require(measured_low(case), "not-low", na=latest.shown)
     shift = case.glucose or skip("no-glucose-shift")
+    require(case.rate.jump is None, "unconfirmed-leads")
     if glucose_leads(case):
         return _nearly_explained(case, shift)
     require(shift.explained, "no-glucose-shift")
@@ -364,6 +365,17 @@ def jump(case: Case) -> Finding:
         change=abs(pair.rise),
         hours=in_hours(pair.over),
         do=[line("repeat-at-once", keep=True), *plan_lines(case), "rule-out-contamination"],
-        why=[samples, *(symptom_lines(case) if case.sodium.low else [])],
+        why=[
+            samples,
+            *_glucose_of_the_jump(case),
+            *(symptom_lines(case) if case.sodium.low else []),
+        ],
         offer=[repeat_sodium(priority="stat")],
     )
+
+
+def _glucose_of_the_jump(case: Case) -> list[Line]:
+    """Returns the high glucose beside it: both may come from the arm of an infusion (F41, F44)."""
+    if case.glucose is None:
+        return []
+    return [line("jump-glucose", glucose=case.glucose.glucose, keep=True)]

@@ -324,6 +324,16 @@ def test_f44_a_jump_that_is_not_confirmed_makes_one_card_without_a_plan(na: str)
     assert set(fired(a_case(na))) <= {"PV-MOD", "PV-MILD"}
 
 
+@pytest.mark.parametrize("explained", [True, False])
+def test_f44_a_jump_with_high_glucose_may_come_from_the_arm_of_an_infusion(explained: bool) -> None:
+    parts = shifted(explained)
+    na = parts["sodium"].latest.shown
+    found = fired(a_case(na, **parts, rate=RateView(jump=rise("-21", 3, "149"))))
+    assert list(found) == ["DQ-DELTA"]
+    assert "jump-glucose" in keys(found["DQ-DELTA"])
+    assert list(fired(a_case(na, **parts))) == ["PV-GLU"]
+
+
 def test_f44_an_emergency_keeps_its_card_beside_a_jump() -> None:
     symptoms = Symptoms(severe=("seizure",), attributable=True)
     found = fired(a_case("115", rate=RateView(jump=rise("-38", 4, "153")), symptoms=symptoms))

@@ -313,6 +313,7 @@ def shifted_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
     high = {"loose_pair": True, "hillier_fits": True}
     explained = glucose("612.5", "139.2", "143.3", explained=True, **high)
     partly = glucose("312.5", "134.4", "136.1", explained=False)
+    yield a_case(na, **base, glucose=partly, rate=RateView(jump=rise("-14", 3, "140")))
     for shift in (explained, partly, replace(partly, loose_pair=True)):
         yield a_case(na, **base, glucose=shift)
     for name in (None, RecordText("a bag")):
