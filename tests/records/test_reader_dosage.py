@@ -359,3 +359,11 @@ def test_a_reason_that_is_another_patients_problem_never_counts(read: Read) -> N
     }
     request = order(reasonReference=[{"reference": "Condition/c"}])
     assert only(read(request, other)).reasons == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("recorded", "sex"), [("male", "male"), (" Female ", "female"), (None, "")]
+)
+def test_f9_the_sex_is_read_for_body_water(read: Read, recorded: str | None, sex: str) -> None:
+    patient = {"resourceType": "Patient", "id": "p", **({"gender": recorded} if recorded else {})}
+    assert read(patient).patient.sex == sex

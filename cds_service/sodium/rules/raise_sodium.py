@@ -245,7 +245,12 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
         variant,
         drug=drug,
         more_facts=facts,
-        do=[*treat_first(order), RISEN_STEP[variant], "recheck-often"],
+        do=[
+            *too_much(case, order, one_bolus=False),
+            *treat_first(order),
+            RISEN_STEP[variant],
+            "recheck-often",
+        ],
         why=[
             line(
                 "rise-measured" if pair.observed else "rise-estimated",

@@ -309,6 +309,14 @@ SCENES = (
         hides=("ordered-amount",),
     ),
     Scene(
+        says="F9: the amount is said while sodium rises too fast, without a word to order one",
+        order=ordered("500"),
+        story=ward("121", results=(result("sodium", 112, 21),)),
+        fires={"OS-HTS-OVER": "critical over", "OS-HTS-ASX": "warning main"},
+        removes=True,
+        shows=("ordered-amount-plain",),
+    ),
+    Scene(
         says="F9: an amount that is not known is not guessed",
         order=saline(),
         story=ward("112", problems=(SEIZURE,)),
@@ -590,6 +598,12 @@ def test_f9_the_rise_follows_from_body_water() -> None:
     assert amount(results=(result("weight", 80),), sex="male", age=65)["rise"] == "9.8"
     assert amount(results=(result("weight", 80),), sex="male", age=64)["rise"] == "8.2"
     assert amount(results=(result("weight", 80),), sex="female")["rise"] == "9.8"
+
+
+def test_f9_a_card_on_a_fast_rise_begins_with_the_amount() -> None:
+    story = ward("121", results=(result("sodium", 112, 21),))
+    card = Scene(says="", order=ordered("500"), story=story).findings()["OS-HTS-OVER"]
+    assert [line.key for line in card.do][:2] == ["ordered-amount-plain", "treat-first"]
 
 
 def test_f9_without_a_sodium_of_the_day_only_the_boluses_are_said() -> None:
