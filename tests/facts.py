@@ -39,11 +39,20 @@ COMPUTED: Mapping[str, tuple[str, ...]] = {
     "never-neuro": ("evidence",),
     "hypovolemia-rising": (),
     "stop-doubtful": (),
+    "review-decongestion": ("drugs",),
     "withheld-volume-conflict": ("evidence", "against"),
     "withheld-creatinine-rise": ("from", "value"),
     **{
         f"withheld-{source}-unread": ()
         for source in ("patient", "conditions", "medications", "sodium")
+    },
+    **dict.fromkeys(("baclofen-sedative", "baclofen-encephalopathy-drug"), ("drug",)),
+    **{
+        f"measured-{what}": ("value", "time")
+        for what in (
+            *("creatinine", "egfr", "potassium-low", "potassium-high", "tsh", "cortisol"),
+            *("calcium", "lithium", "serum-osmolality", "urine-osmolality", "urine-sodium"),
+        )
     },
     **{f"caveat-{what}": () for what in ("creatinine", "glucose", "insufficient", "labs")},
 }

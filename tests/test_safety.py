@@ -71,8 +71,8 @@ FORBIDDING_CODES = {
     "ketoacidosis, here for it": "E10.10",
 }
 FORBIDDING_RESULTS = {
-    "low blood pressure": (lab("systolic", "84"),),
-    "fast heart": (lab("heart-rate", "125"),),
+    "low blood pressure": (lab("systolic", "84", 3), lab("systolic", "86", 2)),
+    "fast heart": (lab("heart-rate", "125", 3), lab("heart-rate", "126", 2)),
     "creatinine up in two days": (lab("creatinine", "0.8", 40), lab("creatinine", "1.2", 3)),
     "urea high for the creatinine": (lab("bun", "50", 3), lab("creatinine", "1", 3)),
     "weight lost": (lab("weight", "75", 100), lab("weight", "70", 3)),

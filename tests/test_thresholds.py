@@ -192,7 +192,7 @@ SPANS = [
         "urine_labs_hours",
         "urine of the last two days tells the volume status",
         lambda h: view(sodium("128"), lab("urine-sodium", "20", h)),
-        shown("Do not restrict fluids"),
+        shown("Low urine sodium"),
         48,
     ),
     edge(
@@ -220,7 +220,7 @@ SPANS = [
         "bun_creatinine_pair_hours",
         "urea and creatinine of one day make a ratio",
         lambda h: view(sodium("128"), lab("bun", "50"), lab("creatinine", "1", 2 + h)),
-        shown("Do not restrict fluids"),
+        shown("BUN:creatinine ratio 50"),
         24,
     ),
     edge(

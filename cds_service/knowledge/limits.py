@@ -234,6 +234,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     urine_sodium_from: Decimal
     urine_osmolality_above: Decimal
     bun_creatinine_above: Decimal
+    bun_high_from: Decimal
     bun_creatinine_pair_hours: timedelta
     urate_low_below: Decimal
     # Risk of osmotic demyelination (B.0.6).
@@ -271,6 +272,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     systolic_below: Decimal
     systolic_cirrhosis_below: Decimal
     heart_rate_above: Decimal
+    vital_readings: Decimal
     creatinine_rise_from: Decimal
     creatinine_rise_hours: timedelta
     creatinine_ratio_from: Decimal
@@ -285,6 +287,33 @@ class Limits(Struct, frozen=True, kw_only=True):
     insufficient_osmolality_above: Decimal
     insufficient_ratio_above: Decimal
     vaptan_hours: timedelta
+    postpartum_days: timedelta
+    # What was measured is told (F26).
+    tsh_told_above: Decimal
+    tsh_told_days: timedelta
+    potassium_told_below: Decimal
+    creatinine_told_above: Decimal
+    egfr_told_below: Decimal
+    calcium_told_above: Decimal
+    calcium_told_below: Decimal
+    measured_days: timedelta
+    # Adrenal failure in results or medicines (F5), and where volume is the treatment (F6).
+    adrenal_cortisol_below: Decimal
+    adrenal_cortisol_days: timedelta
+    adrenal_cortisol_excludes_from: Decimal
+    adrenal_cortisol_excludes_days: timedelta
+    adrenal_potassium_above: Decimal
+    adrenal_potassium_hours: timedelta
+    adrenal_checkpoint_days: timedelta
+    adrenal_steroid_course_days: timedelta
+    adrenal_steroid_ended_days: timedelta
+    volume_drug_hours: timedelta
+    methotrexate_high_mg: Decimal
+    calcium_high_from: Decimal
+    calcium_high_days: timedelta
+    albumin_usual: Decimal
+    calcium_per_albumin: Decimal
+    volume_illness_days: timedelta
     pregnancy_days: timedelta
     # Selected orders (B.3, M4, M12, M13, S11 to S17).
     hypertonic_sodium_hours: timedelta

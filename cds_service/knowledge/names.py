@@ -24,18 +24,23 @@ class Analyte(StrEnum):
 
     BMI = "bmi"
     BUN = "bun"  # urea too, converted
+    CALCIUM = "calcium"
+    CORTISOL = "cortisol"
     CREATININE = "creatinine"
     EGFR = "egfr"
     ETHANOL = "ethanol"
     GCS = "gcs"
     GLUCOSE = "glucose"
     HEART_RATE = "heart-rate"
+    LITHIUM = "lithium"
     POTASSIUM = "potassium"
+    SERUM_ALBUMIN = "serum-albumin"
     SERUM_OSMOLALITY = "serum-osmolality"
     SODIUM = "sodium"
     SYSTOLIC = "systolic"
     TOTAL_PROTEIN = "total-protein"
     TRIGLYCERIDE = "triglyceride"
+    TSH = "tsh"
     URATE = "urate"
     URINE_OSMOLALITY = "urine-osmolality"
     URINE_POTASSIUM = "urine-potassium"
@@ -72,6 +77,7 @@ class Problem(StrEnum):
 
     ACUTE_HEART_FAILURE = "acute-heart-failure"
     ADPKD = "adpkd"
+    ADRENAL_CRISIS = "adrenal-crisis"
     ANURIA = "anuria"
     BLEEDING_DISORDER = "bleeding-disorder"
     CKD_4_5 = "ckd-4-5"
@@ -84,6 +90,7 @@ class Problem(StrEnum):
     HEPATIC_FAILURE = "hepatic-failure"
     HYPERGLYCEMIC_CRISIS = "hyperglycemic-crisis"
     HYPONATREMIA = "hyponatremia"
+    HYPOTENSION = "hypotension"
     MYELOMA = "myeloma"
     NAUSEA = "nausea"
     SIADH = "siadh"
@@ -144,17 +151,26 @@ class MissingSince(StrEnum):
 class Sign(StrEnum):
     """Evidence that a rule names by itself; each is a key of words.toml [evidence]."""
 
+    ACUTE_FALL = "acute-fall"
     ADPKD = "adpkd"
     ADRENAL = "adrenal"
     ANURIA = "anuria"
     BMI_LOW = "bmi-low"
     BUN_CREATININE_HIGH = "bun-creatinine-high"
+    CALCIUM_HIGH = "calcium-high"
+    CORTISOL_LOW = "cortisol-low"
     DIALYSIS = "dialysis"
+    GLUCOSE_LOW = "glucose-low"
+    HYPOTENSION = "hypotension"
+    PITUITARY_SURGERY = "pituitary-surgery"
+    POTASSIUM_HIGH = "potassium-high"
     POTASSIUM_LOW = "potassium-low"
     SIADH_PATTERN = "siadh-pattern"
     SODIUM_VERY_LOW = "sodium-very-low"
+    STEROID_ENDED = "steroid-ended"
     URATE_LOW = "urate-low"
     URINE_SODIUM_LOW = "urine-sodium-low"
+    VOMITING = "vomiting"
 
 
 class SalineName(StrEnum):
@@ -291,6 +307,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     salt_wasting: ProblemSet
     subarachnoid: ProblemSet
     adrenal: ProblemSet
+    pituitary_surgery: ProblemSet  # F5
     hypovolemia: ProblemSet
     brain_injury: ProblemSet
     overload: ProblemSet
@@ -306,14 +323,19 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     # fluid restriction (M9, M15)
     red_flags: ProblemSet
     hyperglycemic_crisis: ProblemSet
+    volume_illness: ProblemSet  # F6
     cirrhosis: ProblemSet
     pregnancy: ProblemSet
     dialysis: ProblemSet
+    pregnancy_ended: ProblemSet  # F20
     comfort_care: ProblemSet
+    comfort_words: ProblemSet  # F30
+    comfort_confirmed: ProblemSet
     # plan (B.2)
     cirrhosis_by_signs: ProblemSet  # cirrhosis only beside one of `cirrhosis_signs` (S16)
     cirrhosis_signs: ProblemSet
     heart_failure: ProblemSet
+    acute_congestion: ProblemSet  # F48
     fluid_losses: ProblemSet
     same_day: ProblemSet  # beside cramps: to be assessed today (S8)
     no_baclofen: ProblemSet  # ever recorded (S15)
@@ -325,17 +347,29 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     # drug classes
     diuretics: ClassSet
     vaptans: ClassSet
+    antidiuretics: ClassSet  # F7
+    cytotoxics: ClassSet
+    aquaretics: ClassSet  # F6
+    lithium: ClassSet
+    checkpoint_inhibitors: ClassSet  # F5
+    glucocorticoids: ClassSet
     any_duration: ClassSet  # suspects however long they were taken
     never_abruptly: ClassSet
     raising_drugs: ClassSet
     water_shift: ClassSet  # they lower sodium in a blood that is not dilute (F13)
     sedatives: ClassSet
+    heart_failure_drugs: ClassSet  # F18
+    heart_failure_trio: ClassSet  # all three
     antidepressants: ClassSet
     antiepileptics: ClassSet
     forbidden_with_desmopressin: ClassSet
     beers: ClassSet
     stopp: ClassSet
     # ingredients
+    encephalopathy_drugs: DrugSet  # F17
+    hydrated_drugs: DrugSet  # F6
+    hydrated_by_vein: DrugSet  # of them, those that count only as an infusion
+    hydrated_at_high_dose: DrugSet  # of them, those that count only at a high dose
     beers_drugs: DrugSet  # named by the Beers criteria without their class
     cyp3a_moderate: DrugSet
     cyp3a_inducers: DrugSet
@@ -377,7 +411,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
         settings = (self.acute_settings, self.acute_irrigation, *drinking)
         thirst = (self.cannot_drink, self.cannot_swallow)
         told = (*volume, *overload, *risk, *lungs, *fits, *settings, *thirst)
-        return (*told, self.brain_injury, self.siadh)
+        return (*told, self.brain_injury, self.siadh, self.volume_illness)
 
     def by_name(self) -> Iterator[tuple[str, ConceptSet]]:
         """Returns every set with the name of its table."""

@@ -210,8 +210,11 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def pregnant(self) -> bool:
-        """Whether a pregnancy is current."""
-        return bool(self.problems.current(self.sets.pregnancy, self.limits.pregnancy_days))
+        """Whether a pregnancy is current, and no later outcome has ended it (F20)."""
+        sets, problems = self.sets, self.problems
+        if not problems.current(sets.pregnancy, self.limits.pregnancy_days):
+            return False
+        return not problems.is_newer(sets.pregnancy_ended, sets.pregnancy)
 
     @cached_property
     def dialysis(self) -> bool:
@@ -220,18 +223,27 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def comfort_care(self) -> bool:
-        """Whether comfort care is recorded, flagged or ordered as active."""
-        wanted = self.sets.comfort_care
+        """Whether comfort care is recorded, flagged or ordered as active.
+
+        In words it counts only beside a code that confirms it, because it silences cards (F30).
+        """
+        sets = self.sets
+        if self._is_told(sets.comfort_care):
+            return True
         # Every patient is checked, and sorting the problems of most of them would be for nothing.
+        if not self._mentions(sets.comfort_confirmed):
+            return False
+        confirmed = self.strict_problems.active(sets.comfort_confirmed)
+        return bool(confirmed) and self._is_told(sets.comfort_words)
+
+    def _is_told(self, wanted: ConceptSet) -> bool:
+        """Whether an active problem, a flag, or an active order that is no medicine says so."""
         if self._mentions(wanted) and self.strict_problems.active(wanted):
             return True
-        return bool(wanted.among(self.snapshot.flags)) or self._comfort_care_is_ordered()
-
-    def _comfort_care_is_ordered(self) -> bool:
-        """Whether an active order that is no medicine is about comfort care."""
+        if wanted.among(self.snapshot.flags):
+            return True
         if self.snapshot.missing.get("ServiceRequest") is Missing.NOT_READ:
             return False  # orders are read late, and most patients' never
-        wanted = self.sets.comfort_care
         return any(
             order.intent in self.sets.given_intents and self.is_active(order)
             for order in self.snapshot.exposures

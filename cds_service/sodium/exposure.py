@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -149,6 +149,25 @@ def _is_infusion(order: Order, limits: Limits) -> bool:
 def is_hypertonic(order: Order) -> bool:
     """Whether an order is saline stronger than isotonic."""
     return order.saline is not None and order.saline.kind in ("hypertonic", "concentrate")
+
+
+def taken_or_drafted(
+    case: Case, counts: Callable[[DrugMatch, Order], bool], window: timedelta
+) -> tuple[str, ...]:
+    """Returns the drugs that count, taken within the window or in a draft of this session."""
+    listed = [o for o in case.listed if o.status == ON_HOLD or _may_reach(case, o, window)]
+    drafted = [o for o in case.snapshot.drafts if o.route != "local"]
+    names = [d.name for o in (*listed, *drafted) for d in o.drugs if counts(d, o)]
+    return tuple(dict.fromkeys(names))
+
+
+def ended_at(order: Order) -> datetime | None:
+    """Returns when an order ended, as recorded or by its duration; None if that is not known."""
+    if order.end is not None:
+        return order.end
+    if order.begun is None or order.duration_days is None:
+        return None
+    return order.begun + _duration(order)
 
 
 def _may_reach(case: Case, order: Order, window: timedelta) -> bool:

@@ -79,6 +79,24 @@ class Problems:
             wanted, lambda p: p.active and p.since is None and not p.encounter_diagnosis
         )
 
+    def is_newer(self, wanted: ConceptSet, than: ConceptSet) -> bool:
+        """Whether the newest of these problems is not older than the newest of the others.
+
+        A reason of this visit is of today; an active problem of the others without a date may be.
+        """
+        if than.among(self._reasons):
+            return bool(wanted.among(self._reasons))
+        if self._last(than) is None and self._members(than, lambda p: p.active):
+            return False
+        newest, other = self._last(wanted), self._last(than)
+        if wanted.among(self._reasons):
+            return True
+        return newest is not None and (other is None or newest >= other)
+
+    def _last(self, wanted: ConceptSet) -> datetime | None:
+        dates = [p.since for p in self._problems if p.since and wanted.among(p.concepts)]
+        return max(dates, default=None)
+
     def has_current(self, concept: str, window: timedelta) -> bool:
         """Whether this one concept is current."""
         if concept in self._reasons:

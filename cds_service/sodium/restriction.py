@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -12,11 +13,21 @@ from msgspec.structs import replace
 
 from cds_service.engine.finding import Line
 from cds_service.engine.wording import glucose_corrected, number
-from cds_service.knowledge.names import Analyte
-from cds_service.sodium.exposure import taken_within
-from cds_service.sodium.results import Band, Freshness, Reading, measurable
+from cds_service.knowledge.names import Analyte, Sign
+from cds_service.sodium.adrenal import Ground, adrenal_grounds
+from cds_service.sodium.depletion import (
+    bun_creatinine,
+    creatinine_rise,
+    fast_heart,
+    low_systolic,
+    red_flag_window,
+    weight_loss,
+)
+from cds_service.sodium.exposure import taken_or_drafted, taken_within
+from cds_service.sodium.results import Band, Freshness, measurable, paired
 from cds_service.sodium.snapshot import Order
-from cds_service.sodium.volume import Volume, bun_creatinine
+from cds_service.sodium.volume import Volume
+from cds_service.terminology.types import DrugMatch
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
@@ -46,34 +57,97 @@ class Restriction(Struct, frozen=True, kw_only=True):
     reasons: tuple[Line, ...] = ()
     caveats: tuple[str, ...] = ()
     likely_insufficient: bool = False  # N4
+    adrenal: tuple[Line, ...] = ()  # think of adrenal failure first (F5), with any verdict
+    fluid: tuple[Line, ...] = ()  # fluid is part of the treatment (F6), with any verdict
     red_flags: tuple[Line, ...] = ()  # signs of volume depletion (M9), with any verdict but offer
 
 
 def restriction(case: Case) -> Restriction:
     """Returns the verdict of B.2's matrix: an action only if nothing speaks against it."""
-    flags = tuple(_red_flags(case))
+    found = Restriction(
+        adrenal=_lines(adrenal_grounds(case)),
+        fluid=_lines(fluid_grounds(case)),
+        red_flags=tuple(_red_flags(case)),
+    )
     never = tuple(_never(case))
     ordered = _already_ordered(case)
     if never:
         review = (Line("never-but-ordered", keep=True),) if ordered else ()
-        return Restriction(verdict="never", reasons=never + review, red_flags=flags)
+        return replace(found, verdict="never", reasons=never + review)
     if not case.sodium.low:
         shifted = case.glucose is not None and case.glucose.explained
-        reasons = (Line("withheld-glucose-shift"),) if shifted else ()
-        return Restriction(reasons=reasons, red_flags=flags)
-    against = (*_withheld(case), *flags)
+        return replace(found, reasons=(Line("withheld-glucose-shift"),) if shifted else ())
+    against = (*found.adrenal, *found.fluid, *_withheld(case), *found.red_flags)
     if ordered:
-        return Restriction(verdict="ordered", reasons=against, red_flags=flags)
+        return replace(found, verdict="ordered", reasons=against)
     if _not_wanted(case):
-        return Restriction(red_flags=flags)
+        return found
     if against:
         first = replace(against[0], keep=True)
-        return Restriction(verdict="text", reasons=(first, *against[1:]), red_flags=flags)
-    return Restriction(
+        return replace(found, verdict="text", reasons=(first, *against[1:]))
+    return replace(
+        found,
         verdict="offer",
         caveats=tuple(_caveats(case)),
         likely_insufficient=_likely_insufficient(case),
     )
+
+
+def _lines(grounds: Iterable[Ground]) -> tuple[Line, ...]:
+    return tuple(replace(ground.line, keep=True) for ground in grounds)
+
+
+def fluid_grounds(case: Case) -> tuple[Ground, ...]:
+    """Returns why fluid is part of the treatment, or water is lost by a drug (F6)."""
+    return (*_drugs_that_need_fluid(case), *_illness_that_needs_fluid(case))
+
+
+def _drugs_that_need_fluid(case: Case) -> Iterator[Ground]:
+    sets, window, day = case.sets, case.limits.volume_drug_hours, case.limits.vaptan_hours
+    for drug in taken_or_drafted(case, lambda drug, _: drug.cls in sets.lithium, window)[:1]:
+        yield Ground(line=Line("withheld-lithium", {"drug": drug}), names=drug)
+    for drug in taken_or_drafted(case, partial(_hydrated, case), window)[:1]:
+        yield Ground(line=Line("withheld-hydrated", {"drug": drug}), names=drug)
+    for drug in taken_or_drafted(case, lambda drug, _: drug.cls in sets.aquaretics, day)[:1]:
+        yield Ground(line=Line("withheld-aquaretic", {"drug": drug}), names=drug)
+
+
+def _hydrated(case: Case, drug: DrugMatch, order: Order) -> bool:
+    """Whether the drug is given with much fluid, at this route and dose."""
+    sets, dose = case.sets, order.daily_dose_mg
+    if drug.name not in sets.hydrated_drugs:
+        return False
+    if drug.name in sets.hydrated_at_high_dose and dose is not None:
+        return dose >= case.limits.methotrexate_high_mg
+    by_vein = drug.name in sets.hydrated_by_vein or drug.name in sets.hydrated_at_high_dose
+    return not by_vein or order.route in ("iv", "unknown")
+
+
+def _illness_that_needs_fluid(case: Case) -> Iterator[Ground]:
+    limits, sets = case.limits, case.sets
+    calcium, corrected = highest_calcium(case)
+    if calcium is not None and calcium >= limits.calcium_high_from:
+        key = "withheld-calcium-corrected" if corrected else "withheld-calcium"
+        value = {"value": number(calcium, (limits.calcium_high_from,))}
+        yield Ground(line=Line(key, value), names=f"evidence:{Sign.CALCIUM_HIGH}")
+    window, wanted = limits.volume_illness_days, sets.volume_illness
+    for concept in case.problems.current(wanted, window) or case.problems.undated(wanted):
+        words = f"evidence:{concept}"
+        yield Ground(line=Line("withheld-volume-illness", {"evidence": words}), names=words)
+
+
+def highest_calcium(case: Case) -> tuple[Decimal | None, bool]:
+    """Returns the highest calcium of the last days, and whether it is corrected for albumin."""
+    limits, window = case.limits, case.limits.calcium_high_days
+    albumins = case.readings.within(Analyte.SERUM_ALBUMIN, window)
+    found: list[tuple[Decimal, bool]] = []
+    for reading in case.readings.within(Analyte.CALCIUM, window):
+        albumin = paired(reading, albumins, window)
+        if reading.comparator.startswith("<"):
+            continue
+        missing = limits.albumin_usual - albumin.value if albumin else Decimal(0)
+        found.append((reading.value + limits.calcium_per_albumin * missing, albumin is not None))
+    return max(found, default=(None, False))
 
 
 def _never(case: Case) -> Iterator[Line]:
@@ -135,9 +209,13 @@ def _withheld(case: Case) -> Iterator[Line]:
 
 def _by_volume(case: Case) -> Iterator[Line]:
     volume, sets, problems = case.volume, case.sets, case.problems
-    if volume.status is Volume.CONFLICT:
+    if volume.kept_water:
+        yield Line("withheld-vomiting", {"evidence": volume.kept_water})
+    elif volume.status is Volume.CONFLICT:
         both = {"evidence": _named(volume.evidence), "against": _named(volume.against)}
         yield Line("withheld-volume-conflict", both)
+    elif volume.low_solute:
+        yield Line("withheld-low-solute")
     elif volume.status not in HELPED:
         yield Line("withheld-volume-unknown", {"ml": number(case.limits.fluid_ml_day)})
     undated = problems.undated(sets.subarachnoid) + problems.undated(sets.brain_injury)
@@ -160,9 +238,13 @@ def _by_sources(case: Case) -> Iterator[Line]:
 def _by_state(case: Case) -> Iterator[Line]:
     if case.pregnant or case.problems.undated(case.sets.pregnancy):
         yield Line("withheld-pregnancy")
+    ended = case.sets.pregnancy_ended
+    if case.problems.happened(ended, case.limits.postpartum_days) or case.problems.undated(ended):
+        yield Line("withheld-postpartum")
     if case.dialysis:
         yield Line("withheld-dialysis")
-    if case.comfort_care or case.problems.active(case.sets.comfort_care):
+    words = case.problems.active(case.sets.comfort_words)
+    if case.comfort_care or case.problems.active(case.sets.comfort_care) or words:
         yield Line("withheld-comfort-care")
     urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.dilute_urine_days)
     if urine is not None and urine.below(case.limits.dilute_urine_below):
@@ -210,7 +292,7 @@ def _too_old(case: Case) -> bool:
 
 def _red_flags(case: Case) -> Iterator[Line]:
     """Returns each red flag of M9 within 24 h (inpatient) or 7 d (outpatient)."""
-    window = _window(case)
+    window = red_flag_window(case)
     yield from _circulation(case, window)
     yield from _kidney(case, window)
     yield from _weight(case, window)
@@ -223,34 +305,18 @@ def _red_flags(case: Case) -> Iterator[Line]:
         yield Line("withheld-glucose-high")
 
 
-def _window(case: Case) -> timedelta:
-    if case.snapshot.setting == "inpatient":
-        return case.limits.red_flag_inpatient_hours
-    return case.limits.red_flag_outpatient_days
-
-
 def _circulation(case: Case, window: timedelta) -> Iterator[Line]:
-    limits, lowest = case.limits, case.limits.systolic_below
-    if case.problems.active(case.sets.cirrhosis):
-        lowest = limits.systolic_cirrhosis_below
-    pressures = case.readings.within(Analyte.SYSTOLIC, window)
-    low = [reading.value for reading in pressures if reading.below(lowest)]
-    if low:
-        yield Line("withheld-systolic-low", {"value": number(min(low))})
-    rates = case.readings.within(Analyte.HEART_RATE, window)
-    fast = [reading.value for reading in rates if reading.above(limits.heart_rate_above)]
-    if fast:
-        yield Line("withheld-heart-rate-high", {"value": number(max(fast))})
+    pressure, rate = low_systolic(case, window), fast_heart(case, window)
+    if pressure is not None:
+        yield Line("withheld-systolic-low", {"value": number(pressure)})
+    if rate is not None:
+        yield Line("withheld-heart-rate-high", {"value": number(rate)})
 
 
 def _kidney(case: Case, window: timedelta) -> Iterator[Line]:
-    rises = [
-        (start, end)
-        for start, end in _changes(case, Analyte.CREATININE, window)
-        if _creatinine_rose(case, start, end)
-    ]
-    if rises:
-        start, end = max(rises, key=lambda rise: rise[1].value - rise[0].value)
+    rise = creatinine_rise(case, window)
+    if rise is not None:
+        start, end = rise
         facts = {"from": number(start.value), "value": number(end.value)}
         yield Line("withheld-creatinine-rise", facts)
     high = [r for r in bun_creatinine(case, window) if r > case.limits.bun_creatinine_above]
@@ -258,33 +324,10 @@ def _kidney(case: Case, window: timedelta) -> Iterator[Line]:
         yield Line("withheld-bun-creatinine", {"value": number(max(high))})
 
 
-def _creatinine_rose(case: Case, start: Reading, end: Reading) -> bool:
-    """Whether it rose by so much in 48 h, or by that factor in 90 days."""
-    limits, apart = case.limits, end.at - start.at
-    rise = end.value - start.value
-    if apart <= limits.creatinine_rise_hours and rise >= limits.creatinine_rise_from:
-        return True
-    many_times = start.value > 0 and end.value >= limits.creatinine_ratio_from * start.value
-    return many_times and apart <= limits.creatinine_baseline_days
-
-
 def _weight(case: Case, window: timedelta) -> Iterator[Line]:
-    limits = case.limits
-    lost = [
-        start.value - end.value
-        for start, end in _changes(case, Analyte.WEIGHT, window)
-        if end.at - start.at <= limits.weight_loss_days
-    ]
-    largest = max(lost, default=Decimal(0))
-    if largest >= limits.weight_loss_from:
-        yield Line("withheld-weight-loss", {"value": number(largest)})
-
-
-def _changes(case: Case, analyte: Analyte, window: timedelta) -> Sequence[tuple[Reading, Reading]]:
-    """Returns each exact value of the window after each earlier one, as pairs of start and end."""
-    every = [reading for reading in case.readings.all(analyte) if reading.exact]
-    ends = [reading for reading in case.readings.within(analyte, window) if reading.exact]
-    return [(start, end) for end in ends for start in every if start.at < end.at]
+    lost = weight_loss(case, window)
+    if lost is not None:
+        yield Line("withheld-weight-loss", {"value": number(lost)})
 
 
 def _volume_given(case: Case, window: timedelta) -> Iterator[Line]:
@@ -336,7 +379,7 @@ def _caveats(case: Case) -> Iterator[str]:
     """Returns what the label must say was not looked at."""
     if not case.snapshot.complete("labs"):
         yield "caveat-labs"
-    window = _window(case)
+    window = red_flag_window(case)
     pressure = case.readings.within(Analyte.SYSTOLIC, window)
     creatinine = case.readings.within(Analyte.CREATININE, window)
     if not pressure and not creatinine:

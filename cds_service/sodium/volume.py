@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, Sign
+from cds_service.sodium.adrenal import low_cortisol
+from cds_service.sodium.depletion import (
+    bun_creatinine,
+    creatinine_rise,
+    fast_heart,
+    low_systolic,
+    red_flag_window,
+    weight_loss,
+)
 from cds_service.sodium.exposure import taken_within
-from cds_service.sodium.results import paired
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
@@ -36,7 +43,9 @@ class VolumeStatus(Struct, frozen=True, kw_only=True):
     status: Volume = Volume.UNKNOWN
     evidence: tuple[str, ...] = ()
     against: tuple[str, ...] = ()  # the other side of a CONFLICT
+    kept_water: str = ""  # or what says that water is kept, as a fact of a card (F7)
     hint: tuple[str, ...] = ()  # weak signs of overload under EUV or UNKNOWN
+    low_solute: bool = False  # UNKNOWN: urine sodium is low, the patient dry or eats too little
     by_labs: bool = False  # EUV from urine chemistry alone: "SIADH pattern; ... not excluded"
 
 
@@ -53,28 +62,81 @@ class OdsRisk(Struct, frozen=True, kw_only=True):
 
 def volume_status(case: Case) -> VolumeStatus:
     """Returns the first state of M8's order that has evidence."""
-    limits, sets, problems = case.limits, case.sets, case.problems
-    injury = limits.brain_injury_days
-    wasting = problems.active(sets.salt_wasting) + problems.happened(sets.subarachnoid, injury)
-    if wasting:
-        return VolumeStatus(status=Volume.CSW, evidence=wasting)
-    adrenal = problems.active(sets.adrenal)
-    if adrenal:
-        return VolumeStatus(status=Volume.ADRENAL, evidence=adrenal)
-    overload, weak = _overload(case), _weak_overload(case)
-    depletion = problems.current(sets.hypovolemia, limits.hypovolemia_days)
-    depletion += _depletion_labs(case, overloaded=bool(overload or weak))
-    if depletion and (overload or weak):
-        against = overload or weak
-        return VolumeStatus(status=Volume.CONFLICT, evidence=depletion, against=against)
-    if depletion:
-        return VolumeStatus(status=Volume.HYPO, evidence=depletion)
-    injured = problems.happened(sets.brain_injury, injury)
-    if injured:
-        return VolumeStatus(status=Volume.NEURO, evidence=injured)
-    if overload:
-        return VolumeStatus(status=Volume.HYPER, evidence=overload)
+    for judge in (_wasting, _adrenal_failure, _depleted, _injured, _overloaded):
+        found = judge(case)
+        if found is not None:
+            return found
+    weak = _weak_overload(case)
+    if not weak and low_urine_sodium(case):  # no SIADH, and alone no volume depletion (F16)
+        return VolumeStatus(low_solute=True)
     return _euvolemic(case, weak)
+
+
+def _wasting(case: Case) -> VolumeStatus | None:
+    sets, problems = case.sets, case.problems
+    bleeds = problems.happened(sets.subarachnoid, case.limits.brain_injury_days)
+    wasting = problems.active(sets.salt_wasting) + bleeds
+    return VolumeStatus(status=Volume.CSW, evidence=wasting) if wasting else None
+
+
+def _adrenal_failure(case: Case) -> VolumeStatus | None:
+    adrenal = case.problems.active(case.sets.adrenal)
+    if not adrenal and low_cortisol(case):
+        adrenal = (Sign.CORTISOL_LOW,)  # F5
+    return VolumeStatus(status=Volume.ADRENAL, evidence=adrenal) if adrenal else None
+
+
+def _depleted(case: Case) -> VolumeStatus | None:
+    """HYPO, or CONFLICT with signs of overload or, for vomiting alone, of kept water (F7)."""
+    against = _overload(case) or _weak_overload(case)
+    depletion = case.problems.current(case.sets.hypovolemia, case.limits.hypovolemia_days)
+    depletion += _depletion_labs(case, depletion, overloaded=bool(against))
+    if not depletion:
+        return None
+    if against:
+        return VolumeStatus(status=Volume.CONFLICT, evidence=depletion, against=against)
+    kept = _water_kept(case) if depletion == (Sign.VOMITING,) else ""
+    if kept:
+        return VolumeStatus(status=Volume.CONFLICT, evidence=depletion, kept_water=kept)
+    return VolumeStatus(status=Volume.HYPO, evidence=depletion)
+
+
+def _injured(case: Case) -> VolumeStatus | None:
+    injured = case.problems.happened(case.sets.brain_injury, case.limits.brain_injury_days)
+    return VolumeStatus(status=Volume.NEURO, evidence=injured) if injured else None
+
+
+def _overloaded(case: Case) -> VolumeStatus | None:
+    overload = _overload(case)
+    return VolumeStatus(status=Volume.HYPER, evidence=overload) if overload else None
+
+
+def _water_kept(case: Case) -> str:
+    """Returns what says that water is kept, so that vomiting may be its symptom, as a fact (F7)."""
+    limits, sets = case.limits, case.sets
+    siadh = case.problems.current(sets.siadh, limits.siadh_days)
+    if siadh:
+        return joined("evidence", siadh)
+    if _urine_holds_sodium(case):
+        return joined("evidence", [Sign.SIADH_PATTERN])
+    antidiuretics = [e.drug.name for e in case.exposures.of(*sets.antidiuretics.members)]
+    cytotoxics = taken_within(case, sets.cytotoxics, limits.volume_drug_hours)
+    named = (*antidiuretics, *cytotoxics)
+    if named:
+        return named[0]
+    if case.sodium.acute is not None:
+        return joined("evidence", [Sign.ACUTE_FALL])
+    return case.acute_setting.shown if case.acute_setting else ""
+
+
+def _urine_holds_sodium(case: Case) -> bool:
+    """Whether the urine is not dilute and holds sodium."""
+    limits, window = case.limits, case.limits.urine_labs_hours
+    osmolality = case.readings.latest(Analyte.URINE_OSMOLALITY, window)
+    sodium = case.readings.latest(Analyte.URINE_SODIUM, window)
+    if osmolality is None or not osmolality.above(limits.urine_osmolality_above):
+        return False
+    return sodium is not None and sodium.at_least(limits.urine_sodium_from)
 
 
 def _euvolemic(case: Case, weak: tuple[str, ...]) -> VolumeStatus:
@@ -101,22 +163,56 @@ def _weak_overload(case: Case) -> tuple[str, ...]:
     return tuple([concept for concept in active if concept not in strong])
 
 
-def _depletion_labs(case: Case, *, overloaded: bool) -> tuple[str, ...]:
-    """Laboratory signs of volume depletion; without the lists they could be explained away."""
+def _depletion_labs(case: Case, codes: tuple[str, ...], *, overloaded: bool) -> tuple[str, ...]:
+    """Laboratory signs of volume depletion, each only beside another sign of it (F16, F40)."""
+    signs: tuple[str, ...] = ()
+    if not overloaded and low_urine_sodium(case):
+        signs += (Sign.URINE_SODIUM_LOW,)
+    if _urea_high(case):
+        signs += (Sign.BUN_CREATININE_HIGH,)
+    beside = len(signs) > 1 or codes or (signs and _circulation_suffers(case))
+    return signs if beside else ()
+
+
+def low_urine_sodium(case: Case) -> bool:
+    """Whether urine sodium is low, and neither a diuretic nor much water explains it.
+
+    Without the lists of problems and medicines it could be explained away.
+    """
+    limits = case.limits
+    if not _lists_read(case) or _on_diuretic(case) or _dilute(case):
+        return False
+    urine = case.readings.latest(Analyte.URINE_SODIUM, limits.urine_labs_hours)
+    return urine is not None and urine.below(limits.urine_sodium_from)
+
+
+def _urea_high(case: Case) -> bool:
+    """Whether urea is high for the creatinine, and nothing but lack of fluid explains it (F40)."""
     limits, sets, problems = case.limits, case.sets, case.problems
     if not _lists_read(case) or _on_diuretic(case):
-        return ()
-    window = limits.urine_labs_hours
-    signs: tuple[str, ...] = ()
-    urine = case.readings.latest(Analyte.URINE_SODIUM, window)
-    low = urine is not None and urine.below(limits.urine_sodium_from)
-    if low and not overloaded and not _dilute(case):
-        signs += (Sign.URINE_SODIUM_LOW,)
-    explained = problems.active(sets.kidney_failure) or problems.active(sets.bleeding_gut)
-    ratios = bun_creatinine(case, window)
-    if ratios and ratios[-1] > limits.bun_creatinine_above and not explained:
-        signs += (Sign.BUN_CREATININE_HIGH,)
-    return signs
+        return False
+    if problems.active(sets.kidney_failure) or problems.active(sets.bleeding_gut):
+        return False
+    if case.exposures.of(*sets.glucocorticoids.members):
+        return False
+    urine = case.readings.latest(Analyte.URINE_SODIUM, limits.urine_labs_hours)
+    if urine is not None and urine.at_least(limits.urine_sodium_from):
+        return False
+    ratios = bun_creatinine(case, limits.urine_labs_hours)
+    return bool(ratios) and ratios[-1] > limits.bun_creatinine_above
+
+
+def _circulation_suffers(case: Case) -> bool:
+    """Whether pressure, heart rate, creatinine, weight or a red flag says so too."""
+    window = red_flag_window(case)
+    found = (
+        low_systolic(case, window),
+        fast_heart(case, window),
+        creatinine_rise(case, window),
+        weight_loss(case, window),
+    )
+    is_seen = any(sign is not None for sign in found)
+    return is_seen or bool(case.problems.current(case.sets.red_flags, window))
 
 
 def _dilute(case: Case) -> bool:
@@ -126,18 +222,6 @@ def _dilute(case: Case) -> bool:
     return osmolality is not None and osmolality.below(limits.dilute_urine_below)
 
 
-def bun_creatinine(case: Case, window: timedelta) -> tuple[Decimal, ...]:
-    """Returns BUN:creatinine (mg/mg) of each urea that has a creatinine near it, oldest first."""
-    near = case.limits.bun_creatinine_pair_hours
-    ratios = []
-    for urea in case.readings.within(Analyte.BUN, window):
-        creatinine = paired(urea, case.readings.all(Analyte.CREATININE), near)
-        if creatinine is None or creatinine.value <= 0 or urea.comparator.startswith("<"):
-            continue
-        ratios.append(urea.value / creatinine.value)
-    return tuple(ratios)
-
-
 def _siadh_pattern(case: Case) -> tuple[str, ...]:
     """Urine that is not dilute and holds sodium, and a low sodium of the same day, no diuretic."""
     limits, latest = case.limits, case.sodium.latest
@@ -145,14 +229,14 @@ def _siadh_pattern(case: Case) -> tuple[str, ...]:
         return ()
     if not _lists_read(case) or _on_diuretic(case):
         return ()
+    if not _urine_holds_sodium(case):
+        return ()
     window = limits.urine_labs_hours
-    osmolality = case.readings.latest(Analyte.URINE_OSMOLALITY, window)
-    sodium = case.readings.latest(Analyte.URINE_SODIUM, window)
-    if osmolality is None or not osmolality.above(limits.urine_osmolality_above):
-        return ()
-    if sodium is None or not sodium.at_least(limits.urine_sodium_from):
-        return ()
-    if any(abs(urine.at - latest.at) > limits.urine_pair_hours for urine in (osmolality, sodium)):
+    urine = [
+        case.readings.latest(analyte, window)
+        for analyte in (Analyte.URINE_OSMOLALITY, Analyte.URINE_SODIUM)
+    ]
+    if any(u is not None and abs(u.at - latest.at) > limits.urine_pair_hours for u in urine):
         return ()
     urate = case.readings.latest(Analyte.URATE, window)
     if urate is not None and urate.below(limits.urate_low_below):

@@ -299,3 +299,64 @@ def test_f44_a_fall_that_is_not_confirmed_is_not_told(
     results = (result("sodium", 165, 10), *(result(*again) for again in repeat))
     case = Story(sodium=122, results=results).case()
     assert (case.sodium.falling is not None) is falls
+
+
+PREGNANT = problem("pregnancy", days=200)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "pregnant"),
+    [
+        (problem("pregnancy-ended", days=199), False),
+        (problem("pregnancy-ended", days=200), False),
+        (problem("pregnancy-ended", days=199, active=False), False),
+        (problem("pregnancy-ended", days=201), True),  # pregnant again
+        (problem("pregnancy-ended", days=None), True),  # nothing says that it came later
+        (problem("hypothyroid", days=1), True),
+    ],
+)
+def test_f20_a_later_outcome_ends_a_pregnancy(outcome: Problem, pregnant: bool) -> None:
+    assert Story(problems=(PREGNANT, outcome)).case().pregnant is pregnant
+
+
+def test_f20_an_undated_pregnancy_of_this_visit_and_the_reasons_of_the_visit() -> None:
+    now, ended = problem("pregnancy", days=None, encounter=True), problem("pregnancy-ended", days=1)
+    assert Story(problems=(now, ended)).case().pregnant
+    assert Story(problems=(ended,), reasons=frozenset({"pregnancy"})).case().pregnant
+    both = frozenset({"pregnancy", "pregnancy-ended"})
+    assert not Story(problems=(PREGNANT,), reasons=both).case().pregnant
+    assert not Story(problems=(PREGNANT,), reasons=frozenset({"pregnancy-ended"})).case().pregnant
+
+
+@pytest.mark.parametrize(("days", "withheld"), [(41.9, True), (42.1, False), (None, True)])
+def test_f20_for_six_weeks_after_it_restriction_is_withheld(
+    days: float | None, withheld: bool
+) -> None:
+    siadh, ended = problem("siadh", days=5), problem("pregnancy-ended", days=days)
+    verdict = Story(sodium="124", problems=(siadh, PREGNANT, ended)).case().restriction
+    assert ("withheld-postpartum" in [r.key for r in verdict.reasons]) is withheld
+
+
+WORDS = problem("comfort-words", encounter=True)
+
+
+@pytest.mark.parametrize(
+    ("codes", "silent"),
+    [
+        (("hospice",), True),
+        (("do-not-resuscitate",), True),
+        (("hospice", "do-not-resuscitate"), True),
+        ((), False),
+    ],
+)
+def test_f30_comfort_care_in_words_needs_a_code_beside_it(
+    codes: tuple[str, ...], silent: bool
+) -> None:
+    coded = tuple(problem(code, days=None) for code in codes)
+    assert Story(problems=(WORDS, *coded)).case().comfort_care is silent
+    assert not Story(problems=coded).case().comfort_care
+
+
+def test_f30_in_words_alone_comfort_care_withholds_restriction() -> None:
+    story = Story(sodium="124", problems=(problem("siadh", days=5), WORDS))
+    assert [r.key for r in story.case().restriction.reasons] == ["withheld-comfort-care"]

@@ -163,7 +163,8 @@ def test_dilute_urine_with_little_sodium_is_no_volume_depletion() -> None:
     assert "volume-depleted" not in text
     assert "Restore volume" not in text
     assert "address the intake" in text
-    assert "volume-depleted" in shown(sodium("122"), lab("urine-osmolality", "400"), drinker[1])
+    concentrated = lab("urine-osmolality", "400"), drinker[1], lab("systolic", "84")
+    assert "volume-depleted" in shown(sodium("122"), *concentrated)
 
 
 def test_severe_symptoms_are_too_mild_a_sodium_to_explain_with_high_glucose_too() -> None:

@@ -277,7 +277,7 @@ def test_a_brain_injury_without_a_date_withholds_it(concept: str) -> None:
     [
         ("systolic", "99.9", "withheld-systolic-low"),
         ("heart-rate", "110.1", "withheld-heart-rate-high"),
-        ("bun", "20.1", "withheld-bun-creatinine"),
+        ("bun", "25", "withheld-bun-creatinine"),
     ],
 )
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_a_brain_injury_without_a_date_withholds_it(concept: str) -> None:
 def test_a_sign_of_depletion_counts_for_a_day_or_a_week(
     analyte: str, value: str, key: str, setting: Setting, inside: int, outside: int
 ) -> None:
-    base = replace(OFFERED, setting=setting)
+    base = replace(OFFERED, setting=setting, results=())
     creatinine = (result("creatinine", 1, inside), result("creatinine", 1, outside))
     seen = verdict(with_results(base, *creatinine, result(analyte, value, inside)))
     assert (seen.verdict, [line.key for line in seen.red_flags]) == ("text", [key])
@@ -294,19 +294,49 @@ def test_a_sign_of_depletion_counts_for_a_day_or_a_week(
 
 
 @pytest.mark.parametrize(
-    ("analyte", "value"), [("systolic", 100), ("heart-rate", 110), ("bun", 20)]
+    ("analyte", "value"), [("systolic", 100), ("heart-rate", 110), ("bun", 24.9)]
 )
-def test_a_value_at_the_limit_is_no_sign_of_depletion(analyte: str, value: int) -> None:
+def test_a_value_at_the_limit_is_no_sign_of_depletion(analyte: str, value: float) -> None:
     assert verdict(with_results(OFFERED, result(analyte, value))).verdict == "offer"
 
 
-def test_a_single_low_reading_counts_even_when_the_newest_is_good() -> None:
-    assert reasons(with_results(OFFERED, result("systolic", 84, 20))) == ["withheld-systolic-low"]
+BARE = replace(OFFERED, results=())
+
+
+def pressures(*values: float) -> Story:
+    """A patient with these pressures, one an hour, the newest last."""
+    readings = (result("systolic", v, len(values) - i) for i, v in enumerate(values))
+    return with_results(BARE, *readings)
+
+
+@pytest.mark.parametrize(
+    ("values", "withheld"),
+    [
+        ((84,), True),  # the only reading there is
+        ((120, 84, 122), False),
+        ((84, 122), False),
+        ((120, 84, 86, 122, 121, 120), True),  # two in a row
+        ((120, 84, 100, 86, 122, 121, 120), False),
+        ((95, 120, 95, 120, 95, 104), True),  # the median of six is 99.5
+        ((95, 120, 95, 120, 95, 105), False),  # 100
+        ((95, 120, 95, 120, 95, 120, 95), False),  # of the last six 107.5, of all seven 95
+    ],
+)
+def test_f52_a_pressure_is_low_by_its_trend_and_not_by_its_worst_minute(
+    values: tuple[float, ...], withheld: bool
+) -> None:
+    assert (verdict(pressures(*values)).verdict == "text") is withheld
+
+
+@pytest.mark.parametrize(("values", "withheld"), [((80, 130, 85), False), ((112, 130, 85), True)])
+def test_f52_a_heart_rate_is_fast_by_its_trend(values: tuple[int, ...], withheld: bool) -> None:
+    rates = (result("heart-rate", v, 3 - i) for i, v in enumerate(values))
+    assert (verdict(with_results(BARE, *rates)).verdict == "text") is withheld
 
 
 @pytest.mark.parametrize(("systolic", "expected"), [("90", "offer"), ("89", "text")])
 def test_in_cirrhosis_a_lower_blood_pressure_is_usual(systolic: str, expected: str) -> None:
-    story = with_problems(OFFERED, problem("cirrhosis", days=900))
+    story = with_problems(BARE, problem("cirrhosis", days=900))
     assert verdict(with_results(story, result("systolic", systolic))).verdict == expected
 
 
@@ -383,7 +413,7 @@ def test_a_red_flag_problem_counts_for_a_day_or_a_week_or_undated_or_of_this_enc
 
 
 def test_a_reading_with_only_a_date_counts_until_the_end_of_its_day() -> None:
-    story = with_results(INPATIENT, result("systolic", 84, 36, day_only=True))
+    story = with_results(replace(INPATIENT, results=()), result("systolic", 84, 36, day_only=True))
     assert reasons(story) == ["withheld-systolic-low"]
 
 
@@ -447,7 +477,7 @@ def test_a_restriction_that_is_already_ordered_is_not_offered_again() -> None:
 
 
 def test_a_restriction_that_is_already_ordered_is_told_what_speaks_against_it() -> None:
-    story = with_results(replace(OFFERED, orders=(fluid_restriction(),)), result("systolic", 84))
+    story = with_results(replace(BARE, orders=(fluid_restriction(),)), result("systolic", 84))
     assert reasons(story) == ["withheld-systolic-low"]
 
 

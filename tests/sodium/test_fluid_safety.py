@@ -59,8 +59,8 @@ FORBIDDING_PROBLEMS = [
     "heat",
 ]
 FORBIDDING_RESULTS = (
-    (result("systolic", 85),),
-    (result("heart-rate", 125),),
+    (result("systolic", 85, 3), result("systolic", 86, 1)),
+    (result("heart-rate", 125, 3), result("heart-rate", 126, 1)),
     (result("creatinine", "0.8", 30), result("creatinine", "1.2", 3)),
     (result("creatinine", "0.8", 24 * 60), result("creatinine", "1.3", 3)),
     (result("bun", 50, 3), result("creatinine", 1, 3)),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from msgspec.structs import replace
 
 from cds_service.sodium.snapshot import LabResult, Missing, Order, Problem
 from cds_service.sodium.volume import Volume, VolumeStatus
@@ -146,7 +149,7 @@ def test_urine_that_wastes_water_and_salt_is_euvolemic_by_laboratory() -> None:
 
 @pytest.mark.parametrize(
     ("osmolality", "sodium", "verdict"),
-    [("100.1", "30", Volume.EUV), ("100", "30", Volume.UNKNOWN), ("100.1", "29.9", Volume.HYPO)],
+    [("100.1", "30", Volume.EUV), ("100", "30", Volume.UNKNOWN), ("100.1", "29.9", Volume.UNKNOWN)],
 )
 def test_the_limits_of_the_urine_pattern(osmolality: str, sodium: str, verdict: Volume) -> None:
     found = status(results=(result("urine-osmolality", osmolality), result("urine-sodium", sodium)))
@@ -194,30 +197,86 @@ def test_a_diuretic_that_is_long_gone_does_not_hide_the_urine_pattern(gone: Orde
 
 
 def test_low_urine_sodium_is_volume_depletion_unless_a_diuretic_or_overload_explains_it() -> None:
-    low = (result("urine-sodium", 20, comparator="<"),)
+    low = (result("urine-sodium", 20, comparator="<"), LOW_PRESSURE)
     assert status(results=low).evidence == ("urine-sodium-low",)
     assert status(results=low, orders=(order("furosemide"),)).status is Volume.UNKNOWN
     assert status(problem("cirrhosis"), results=low).status is Volume.UNKNOWN
     assert status(problem("ascites"), results=low).status is Volume.HYPER
 
 
-@pytest.mark.parametrize(("urea", "verdict"), [("20", Volume.UNKNOWN), ("20.1", Volume.HYPO)])
-def test_a_high_urea_to_creatinine_ratio_is_volume_depletion(urea: str, verdict: Volume) -> None:
-    assert status(results=(result("bun", urea), result("creatinine", 1))).status is verdict
+LOW_PRESSURE = result("systolic", 84)
+URINE_LOW = result("urine-sodium", "29.9")
+UREA_HIGH = (result("bun", 40), result("creatinine", 1))
 
 
-def test_a_high_urea_to_creatinine_ratio_says_nothing_in_kidney_failure() -> None:
-    high = (result("bun", 40), result("creatinine", 1))
-    assert status(problem("ckd-4-5", days=None), results=high).status is Volume.UNKNOWN
-    assert status(problem("gi-bleed", days=20), results=high).status is Volume.UNKNOWN
+@pytest.mark.parametrize(
+    "sign",
+    [
+        (LOW_PRESSURE,),
+        (result("heart-rate", 125),),
+        (result("creatinine", "0.8", 30), result("creatinine", "1.2", 3)),
+        (result("weight", 75, 100), result("weight", 70, 3)),
+    ],
+)
+@pytest.mark.parametrize("lab", [(URINE_LOW,), UREA_HIGH])
+def test_f16_f40_a_laboratory_sign_counts_beside_another_sign(
+    sign: tuple[LabResult, ...], lab: tuple[LabResult, ...]
+) -> None:
+    assert status(results=(*lab, *sign)).status is Volume.HYPO
+    assert status(results=lab).status is Volume.UNKNOWN
+
+
+def test_f16_f40_two_laboratory_signs_or_a_red_flag_are_another_sign() -> None:
+    assert status(results=(URINE_LOW, *UREA_HIGH)).evidence == (
+        "urine-sodium-low",
+        "bun-creatinine-high",
+    )
+    assert status(problem("hypotension"), results=(URINE_LOW,)).status is Volume.HYPO
+
+
+def test_f16_low_urine_sodium_alone_is_no_siadh_and_no_depletion() -> None:
+    siadh = problem("siadh")
+    found = status(siadh, results=(URINE_LOW,))
+    assert (found.status, found.low_solute) == (Volume.UNKNOWN, True)
+    assert status(siadh, results=(result("urine-sodium", 30),)).status is Volume.EUV
+    assert status(siadh, problem("ascites"), results=(URINE_LOW,)).status is Volume.HYPER
+    assert not status(siadh, results=(URINE_LOW,), orders=(order("furosemide"),)).low_solute
+
+
+@pytest.mark.parametrize(("urea", "verdict"), [("24.9", Volume.UNKNOWN), ("25", Volume.HYPO)])
+def test_f40_a_ratio_needs_a_high_urea(urea: str, verdict: Volume) -> None:
+    results = (result("bun", urea), result("creatinine", 1), LOW_PRESSURE)
+    assert status(results=results).status is verdict
+
+
+@pytest.mark.parametrize(("creatinine", "verdict"), [("2", Volume.UNKNOWN), ("1.99", Volume.HYPO)])
+def test_a_high_urea_to_creatinine_ratio_is_volume_depletion(
+    creatinine: str, verdict: Volume
+) -> None:
+    results = (result("bun", 40), result("creatinine", creatinine), LOW_PRESSURE)
+    assert status(results=results).status is verdict
+
+
+@pytest.mark.parametrize(
+    "explained",
+    [
+        {"problems": (problem("ckd-4-5", days=None),)},
+        {"problems": (problem("gi-bleed", days=20),)},
+        {"orders": (order("prednisone"),)},
+        {"results": (*UREA_HIGH, LOW_PRESSURE, result("urine-sodium", 30))},
+    ],
+)
+def test_f40_a_ratio_that_is_explained_says_nothing(explained: dict[str, Any]) -> None:
+    base = Story(results=(*UREA_HIGH, LOW_PRESSURE))
+    assert base.case().volume.status is Volume.HYPO
+    assert replace(base, **explained).case().volume.status is Volume.UNKNOWN
 
 
 def test_urea_in_millimoles_is_compared_on_the_same_scale() -> None:
     creatinine = result("creatinine", "88.4", unit="umol/L")
-    assert (
-        status(results=(result("bun", "7.1", unit="mmol/L"), creatinine)).status is Volume.UNKNOWN
-    )
-    assert status(results=(result("bun", "7.2", unit="mmol/L"), creatinine)).status is Volume.HYPO
+    low, high = (result("bun", v, unit="mmol/L") for v in ("8.9", "9"))
+    assert status(results=(low, creatinine, LOW_PRESSURE)).status is Volume.UNKNOWN
+    assert status(results=(high, creatinine, LOW_PRESSURE)).status is Volume.HYPO
 
 
 @pytest.mark.parametrize(
@@ -261,3 +320,51 @@ def test_nothing_else_makes_the_risk_high(story: Story) -> None:
 def test_the_newest_potassium_decides() -> None:
     story = Story(results=(result("potassium", "3.1", 40), result("potassium", "4.0", 2)))
     assert not story.case().risk.high
+
+
+VOMITING = problem("vomiting", days=1)
+KEPT_WATER: dict[str, dict[str, Any]] = {
+    "siadh": {"problems": (problem("siadh", days=89.9),)},
+    "urine": {"results": (result("urine-osmolality", "100.1", 47.9), result("urine-sodium", 30, 47.9))},
+    "desmopressin": {"orders": (order("desmopressin"),)},
+    "terlipressin": {"orders": (order("terlipressin", days=1),)},
+    "oxytocin": {"orders": (order("oxytocin", days=0.2),)},
+    "cytotoxic": {"orders": (order("vincristine", days=9, ended=47.9 / 24, status="completed"),)},
+    "acute fall": {"results": (result("sodium", 140, 20),)},
+    "acute setting": {"problems": (problem("prolonged-exercise", days=1),)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("more", KEPT_WATER.values(), ids=KEPT_WATER)
+def test_f7_vomiting_beside_a_sign_of_kept_water_is_a_conflict(more: dict[str, Any]) -> None:
+    story = Story(sodium=124, **{**more, "problems": (VOMITING, *more.get("problems", ()))})
+    found = story.case().volume
+    assert (found.status, found.evidence) == (Volume.CONFLICT, ("vomiting",))
+    assert found.kept_water
+    verdict = story.case().restriction
+    assert (verdict.verdict, verdict.reasons[-1].key) in (
+        ("text", "withheld-vomiting"),
+        ("text", "withheld-acute"),
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"problems": (problem("siadh", days=90.1),)},
+        {"results": (result("urine-osmolality", "100.1", 48.1), result("urine-sodium", 30, 2))},
+        {"results": (result("urine-osmolality", "100"), result("urine-sodium", 30))},
+        {"results": (result("urine-osmolality", "400"), result("urine-sodium", "29.9"))},
+        {"orders": (order("vincristine", days=9, ended=48.1 / 24, status="completed"),)},
+        {},
+    ],
+)
+def test_f7_vomiting_without_such_a_sign_is_volume_depletion(more: dict[str, Any]) -> None:
+    story = Story(sodium=124, **{**more, "problems": (VOMITING, *more.get("problems", ()))})
+    assert story.case().volume.status is Volume.HYPO
+
+
+def test_f7_vomiting_with_another_sign_of_depletion_is_volume_depletion() -> None:
+    siadh = problem("siadh")
+    assert status(VOMITING, problem("diarrhea"), siadh).status is Volume.HYPO
+    assert status(VOMITING, siadh, results=UREA_HIGH).status is Volume.HYPO

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from cds_service.engine.finding import Finding, Line, Suggestion
+from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, joined, number
 from cds_service.knowledge.names import Problem, Sign
@@ -24,6 +24,7 @@ from cds_service.sodium.rules.follow_up import (
 )
 from cds_service.sodium.rules.gates import (
     acute_lines,
+    adrenal_crisis,
     at,
     below_plausible,
     cause_lines,
@@ -85,6 +86,7 @@ def sodium_emergency(case: Case) -> Finding:
         symptom=first_symptom(case),
         do=[
             *_emergency_lines(case),
+            *crisis_lines(case),
             *fluid_lines(case),
             *_harmful_restriction(case),
             "cause-later",
@@ -114,9 +116,11 @@ def possible_brain_edema(case: Case) -> Finding:
     by_scale = found.scale and (
         not found.symptoms or found.scale.points <= case.limits.gcs_critical_to
     )
+    crisis, usual = adrenal_crisis(case), "scale" if by_scale else "main"
     return card(
-        "critical" if found.critical else "warning",
-        "scale" if by_scale else "main",
+        "critical" if found.critical or crisis else "warning",
+        "adrenal" if crisis else usual,
+        why_=crisis,
         na=shown_sodium(case),
         symptom=joined("symptom", found.symptoms[:2]),
         points=str(found.scale.points) if found.scale else "",
@@ -158,6 +162,7 @@ def acute_fall(case: Case) -> Finding:
         na=shown_sodium(case),
         do=[
             line("acute-danger", keep=True),
+            *crisis_lines(case),
             *unbelieved_lines(case),
             *([bolus] if names_bolus(case) else []),
             *fluid_lines(case),
@@ -289,9 +294,12 @@ def _emergency_lines(case: Case) -> list[Line]:
 def _harmful_restriction(case: Case) -> list[Line]:
     """Returns the words on fluid restriction only if it harms or is ordered already.
 
-    Its conditions do not belong beside an emergency.
+    Its conditions do not belong beside an emergency; a likely adrenal failure does (F5).
     """
-    return restriction_lines(case) if case.restriction.verdict in ("never", "ordered") else []
+    restriction = case.restriction
+    if restriction.verdict in ("never", "ordered"):
+        return restriction_lines(case)
+    return list(restriction.adrenal)
 
 
 # ---- the bands ----
@@ -307,9 +315,11 @@ def severe(case: Case) -> Finding:
     latest, rise = latest_sodium(case), planned_rise(case)
     fresh_for = case.limits.rising_fresh_hours
     due = fresh_for - case.sodium.age
+    crisis = adrenal_crisis(case)
     return card(
-        "warning" if rise else "critical",
-        f"{'rising' if rise else 'main'}-{case.limits.profile}",
+        "warning" if rise and not crisis else "critical",
+        "adrenal" if crisis else f"{'rising' if rise else 'main'}-{case.limits.profile}",
+        why_=crisis,
         na=shown_sodium(case),
         age=ago(case.sodium.age),
         more_facts={"rise": rise.rise, "hours": in_hours(rise.over)} if rise else {},
@@ -351,10 +361,12 @@ def moderate(case: Case) -> Finding:
     require(case.sodium.band is Band.MODERATE, "not-moderate", na=shown_sodium(case))
     require(not too_mild(case), "severe-not-attributable")
     require(not osmolality_normal(case), "osmolality-normal")
-    drugs = suspects(case)
+    drugs, crisis = suspects(case), adrenal_crisis(case)
+    usual = "drug" if drugs else "main"
     return card(
-        "warning",
-        "drug" if drugs else "main",
+        "critical" if crisis else "warning",
+        "adrenal" if crisis else usual,
+        why_=crisis,
         na=shown_sodium(case),
         drug_="".join(drugs[:1]),
         do=[*plan_lines(case), *cramp_lines(case), monitoring(case)],
@@ -381,9 +393,12 @@ def mild_with_symptoms(case: Case) -> Finding:
     symptom = _leading_symptom(case)
     require(symptom or case.symptoms.fall_or_fracture, "no-symptom")
     near_normal = in_use(case) >= case.limits.mild_workup_below
+    crisis = adrenal_crisis(case)
+    usual: Indicator = "info" if near_normal else "warning"
     return card(
-        "info" if near_normal else "warning",
-        _symptom_variant(case, symptom, near_normal),
+        "critical" if crisis else usual,
+        "adrenal" if crisis else _symptom_variant(case, symptom, near_normal),
+        why_=crisis,
         na=shown_sodium(case),
         symptom=symptom,
         do=[
@@ -469,10 +484,11 @@ def mild(case: Case) -> Finding:
         # A drug that was started lately is news; so is one that may have been missed.
         new = started_within(case, case.sets.watched_tiers, case.limits.new_drug_days)
         require(new, "stable-chronic", na=shown_sodium(case))
-    fall, drugs = case.sodium.falling, suspects(case)
+    fall, drugs, crisis = case.sodium.falling, suspects(case), adrenal_crisis(case)
     return card(
-        "info",
-        _mild_variant(case),
+        "critical" if crisis else "info",
+        "adrenal" if crisis else _mild_variant(case),
+        why_=crisis,
         na=shown_sodium(case),
         more_facts={"fall": fall.amount, "over": ago(fall.over)} if fall else {},
         drug_="".join(drugs[:1]),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
+from msgspec.structs import replace
+
 from cds_service.engine.finding import DraftLabs, Suggestion
 from cds_service.engine.wording import ago, joined
 from cds_service.knowledge.names import Analyte, AnalyteSet
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band, band_of
 from cds_service.sodium.rules.gates import inpatient
+from cds_service.sodium.volume import Volume
 
 Priority = Literal["routine", "urgent", "stat"]
 NOW = timedelta(0)
@@ -97,10 +100,12 @@ def same_day(case: Case) -> bool:
 
 def workup_suggestions(case: Case, priority: Priority = "routine") -> list[Suggestion]:
     """Returns the first and the second set of tests, each without what was measured lately."""
-    window = _workup_window(case)
+    window, second = _workup_window(case), case.sets.workup_second
+    if case.volume.status is Volume.ADRENAL:  # known already, or measured: no cortisol (F5)
+        second = replace(second, members=[a for a in second.members if a != Analyte.CORTISOL])
     return [
         *_missing(case, "workup", case.sets.workup_first, window, priority),
-        *_missing(case, "workup-second", case.sets.workup_second, window, priority),
+        *_missing(case, "workup-second", second, window, priority),
     ]
 
 

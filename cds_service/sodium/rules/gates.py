@@ -20,12 +20,15 @@ from cds_service.engine.wording import (
     joined,
     when,
 )
-from cds_service.knowledge.names import TierSet, Unused
+from cds_service.knowledge.names import Analyte, DrugClass, Problem, Sign, TierSet, Unused
+from cds_service.sodium.adrenal import high_potassium
 from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
+from cds_service.sodium.depletion import low_systolic, red_flag_window
 from cds_service.sodium.exposure import Exposure, stopped_lately
 from cds_service.sodium.glucose import GlucoseShift
 from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_edges
+from cds_service.sodium.volume import Volume
 
 # ---- the gates ----
 
@@ -122,8 +125,40 @@ def cirrhosis(case: Case) -> bool:
 
 
 def heart_failure(case: Case) -> bool:
-    """Returns whether heart failure is an active problem, at any date."""
-    return recorded(case, *case.sets.heart_failure.members)
+    """Returns whether heart failure is an active problem, at any date, or treated (F18)."""
+    sets, taken = case.sets, case.exposures
+    if recorded(case, *sets.heart_failure.members) or taken.of(*sets.heart_failure_drugs.members):
+        return True
+    return all(taken.of(cls) for cls in sets.heart_failure_trio.members)
+
+
+def decongesting(case: Case) -> bool:
+    """Returns whether acute heart failure is treated: a thiazide is part of that (F48)."""
+    window = case.limits.overload_recent_days
+    if case.problems.current(case.sets.acute_congestion, window):
+        return True
+    loops = case.exposures.of(DrugClass.LOOP)
+    return any(o.route == "iv" and case.is_active(o) for loop in loops for o in loop.orders)
+
+
+def adrenal_crisis(case: Case) -> str:
+    """Returns why adrenal failure is a crisis now, as a fact of a card; else "" (F5)."""
+    if case.volume.status is not Volume.ADRENAL:
+        return ""
+    failure = case.volume.evidence[0]
+    if failure == Problem.ADRENAL_CRISIS:
+        return joined("evidence", [failure])
+    limits, problems, window = case.limits, case.problems, red_flag_window(case)
+    glucose = case.readings.within(Analyte.GLUCOSE, window)
+    signs = {
+        Sign.HYPOTENSION: low_systolic(case, window) is not None
+        or problems.has_current(Problem.HYPOTENSION, window),
+        Sign.VOMITING: problems.has_current(Problem.VOMITING, limits.severe_symptom_hours),
+        Sign.GLUCOSE_LOW: any(r.below(limits.low_glucose_below) for r in glucose),
+        Sign.POTASSIUM_HIGH: high_potassium(case) is not None,
+    }
+    found = [sign for sign, holds in signs.items() if holds]
+    return joined("evidence", [failure, found[0]]) if found else ""
 
 
 def at(case: Case, moment: datetime, day_only: bool = False) -> str:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from cds_service.engine.finding import DraftLabs, Finding, Suggestion
 from cds_service.engine.rule import card, line, require
+from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, DrugClass, Problem, SalineName
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band
@@ -65,10 +66,12 @@ def _hypotonic_ml(order: Order) -> Decimal | None:
 def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
     """Speaks if isotonic saline is given in SIADH: it may lower sodium further."""
     _require_large_in_low_sodium(case, saline.volume_ml)
-    require_recorded(case, case.volume.status is Volume.EUV, "not-siadh")
+    volume = case.volume
+    water_kept = volume.status is Volume.EUV or volume.kept_water  # beside vomiting too (F7)
+    require_recorded(case, water_kept, "not-siadh")
     _require_no_need_of_volume(case)
-    evidence = "|".join(f"evidence:{e}" for e in case.volume.evidence)
-    certain = Problem.SIADH in case.volume.evidence or _concentrated_urine(case)
+    evidence = volume.kept_water or joined("evidence", volume.evidence)
+    certain = f"evidence:{Problem.SIADH}" in evidence.split("|") or _concentrated_urine(case)
     urine = DraftLabs((Analyte.URINE_OSMOLALITY, Analyte.URINE_SODIUM), "urgent")
     return card(
         "warning" if certain else "info",

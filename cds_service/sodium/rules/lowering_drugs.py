@@ -19,6 +19,7 @@ from cds_service.sodium.rules.follow_up import has_symptom
 from cds_service.sodium.rules.gates import (
     actionable,
     at,
+    decongesting,
     inpatient,
     latest_sodium,
     recently_unusable,
@@ -101,7 +102,12 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         more_facts={"age": ago(case.sodium.age)} if aging_sodium(case) else {},
         do=[*_repeat_first(case), *_advice(case, group, drug)],
         why=_why(case, order, drug),
-        offer=_buttons(case, order, drug, removable=group == "A" and indicator != "info"),
+        offer=_buttons(
+            case,
+            order,
+            drug,
+            removable=group == "A" and indicator != "info" and not _decongests(case, drug),
+        ),
     )
 
 
@@ -150,6 +156,11 @@ def alert_group(case: Case, order: Order, drug: DrugMatch) -> str:
     elif drug.cls != DrugClass.ANTIPSYCHOTIC:
         return drug.group
     return "C" if emergency else drug.group
+
+
+def _decongests(case: Case, drug: DrugMatch) -> bool:
+    """Tells whether the drug is a thiazide in acute heart failure: it is not removed (F48)."""
+    return drug.cls == DrugClass.THIAZIDE and decongesting(case)
 
 
 def _loop_diuretic_treats(case: Case) -> bool:
@@ -211,6 +222,8 @@ def _variant(case: Case, group: str, drug: DrugMatch) -> str:
 def _advice(case: Case, group: str, drug: DrugMatch) -> list[Line]:
     if _seizures_by_bupropion(case, drug):
         return [line("bupropion-seizures", keep=True)]
+    if _decongests(case, drug):
+        return [line("decongestion", keep=True, drug=drug.name)]
     if group == "C":
         return [line("check-not-delay", keep=True)]
     lines = []
@@ -245,7 +258,8 @@ def _why(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
         lines.append(line("contains", drug=drug.name, partners=", ".join(order.partners)))
     lines.extend(result_doubts(case))
     clearly_low = sodium_below(case, case.limits.lowering_warning_below)
-    if clearly_low and is_older(case) and drug.cls in case.sets.stopp:
+    advised = drug.cls in case.sets.stopp and not _decongests(case, drug)
+    if clearly_low and is_older(case) and advised:
         return [*lines, line(f"stopp-{drug.cls}")]
     return [*lines, *beers_lines(case, drug)]
 

@@ -12,13 +12,15 @@ from cds_service.engine.finding import (
 )
 from cds_service.engine.rule import line
 from cds_service.engine.wording import joined, number
-from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Problem
+from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Problem, Sign
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure, is_hypertonic
 from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.follow_up import cramp_labs, diabetic_crisis, has_mild_symptom
 from cds_service.sodium.rules.gates import (
+    adrenal_crisis,
     cirrhosis,
+    decongesting,
     doubt_lines,
     drug_lines,
     ever_recorded,
@@ -32,6 +34,7 @@ from cds_service.sodium.rules.gates import (
     rising_too_fast,
     unconfirmed,
 )
+from cds_service.sodium.rules.measured import measured_lines
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 
@@ -50,6 +53,7 @@ TREAT = {
     Volume.NEURO: "neuro-advice",
 }
 TREAT_WHILE_RISING = {**TREAT, Volume.CSW: "neuro-advice", Volume.HYPO: "hypovolemia-rising"}
+VOMITING_ALONE = (Sign.VOMITING,)  # a symptom first (F7)
 PRESCRIPTION = "MedicationRequest/"
 BACLOFEN_SOURCES = ("medications", "conditions", "labs")
 
@@ -65,11 +69,13 @@ def plan_lines(case: Case) -> list[Line]:
         return [line("plan-unconfirmed", keep=True)]
     artifact = lines_of({"lipids-lead": lipids(case)}, keep=True)
     diuretics = diuretics_to_stop(case)
+    crisis = bool(adrenal_crisis(case))
     return [
         *artifact,
+        *lines_of({"adrenal-crisis": crisis}, keep=True),
         *fluid_lines(case),
         *restriction_lines(case),
-        *_volume_treatment(case),
+        *([] if crisis else _volume_treatment(case)),
         *_stop_lines(case, diuretics),
         *review_lines(case, leave_out=[exposure.drug.name for exposure in diuretics]),
     ]
@@ -87,6 +93,7 @@ def background(case: Case) -> list[Line]:
     return [
         *doubt_lines(case),
         *volume_lines(case),
+        *measured_lines(case),
         *risk_lines(case),
         *_further_reasons(case),
         *drug_lines(case),
@@ -119,11 +126,12 @@ def restriction_lines(case: Case) -> list[Line]:
     """Returns the verdict on fluid restriction: every reason if it harms, else the leading one."""
     restriction = case.restriction
     if restriction.verdict == "ordered":
-        return [line("restriction-ordered"), *restriction.reasons[:1]]
+        against = restriction.adrenal or restriction.reasons[:1]
+        return [line("restriction-ordered"), *against]
     if restriction.verdict == "never":
-        return list(restriction.reasons)
+        return [*restriction.reasons, *restriction.adrenal]
     if restriction.verdict != "offer":
-        return _leading_reason(case)
+        return list(restriction.adrenal) or _leading_reason(case)
     severe = case.sodium.band is Band.SEVERE
     # The prefetch holds no such orders, so that an existing restriction may have been missed.
     unread = not any(case.snapshot.complete(source) for source in FLUID_ORDERS)
@@ -154,7 +162,11 @@ def _offer(case: Case) -> str:
     """Returns the offer with its guidance; beyond cirrhosis the figure is borrowed (S1-5, N6)."""
     if case.volume.status is Volume.EUV:
         return "restriction-euvolemic"
-    return "restriction-overload" if cirrhosis(case) else "restriction-overload-other"
+    if not cirrhosis(case):
+        return "restriction-overload-other"
+    # Above it only the source article restricts; the guidelines do not.
+    by_guideline = in_use(case) < case.limits.stop_diuretics_below
+    return "restriction-overload" if by_guideline else "restriction-overload-article"
 
 
 def _leading_reason(case: Case) -> list[Line]:
@@ -164,7 +176,9 @@ def _leading_reason(case: Case) -> list[Line]:
     weighty = [
         r for r in restriction.reasons if r.key != CONDITIONAL and not r.key.endswith(UNKNOWN_DATA)
     ]
-    candidates = restriction.red_flags or near_normal or weighty or restriction.reasons
+    candidates = (
+        restriction.fluid or restriction.red_flags or near_normal or weighty or restriction.reasons
+    )
     return list(candidates[:1])
 
 
@@ -175,7 +189,7 @@ def _further_reasons(case: Case) -> list[Line]:
         return []
     is_ordered = restriction.verdict == "ordered"
     leading = restriction.reasons[:1] if is_ordered else _leading_reason(case)
-    shown = [(reason.key, reason.facts) for reason in leading]
+    shown = [(reason.key, reason.facts) for reason in (*restriction.adrenal, *leading)]
     further = [r for r in restriction.reasons if r.key != CONDITIONAL]
     return [r for r in further if (r.key, r.facts) not in shown]
 
@@ -193,6 +207,8 @@ def volume_lines(case: Case) -> list[Line]:
         return [line("volume-hint", evidence=hint)] if hint else []
     if not volume.evidence:
         return []
+    if volume.evidence == VOMITING_ALONE:
+        return [line("volume-vomiting", keep=True)]
     evidence = joined("evidence", volume.evidence)
     return [
         line(f"volume-{volume.status}", evidence=evidence, keep=True),
@@ -209,7 +225,9 @@ def risk_lines(case: Case) -> list[Line]:
 
 
 def crisis_lines(case: Case) -> list[Line]:
-    """Returns the treatment of the adrenal crisis that low sodium with vomiting may be (M7)."""
+    """Returns the treatment of an adrenal crisis, or of what may become one (M7, F5)."""
+    if adrenal_crisis(case):
+        return [line("adrenal-crisis", keep=True)]
     if case.volume.status is not Volume.ADRENAL:
         return []
     return [line(TREAT[Volume.ADRENAL], keep=True)]
@@ -221,6 +239,8 @@ def _volume_treatment(case: Case) -> list[Line]:
     treat = TREAT_WHILE_RISING if rising_too_fast(case) else TREAT
     if status in treat:
         return [line(treat[status])]
+    if case.volume.evidence == VOMITING_ALONE:
+        return [] if status is Volume.CONFLICT else [line("vomiting-alone")]
     if status is Volume.HYPO:
         lost = case.sets.fluid_losses.among(frozenset(case.volume.evidence))
         return [line("hypovolemia-losses" if lost else "hypovolemia-replace")]
@@ -297,6 +317,8 @@ def _should_stop(case: Case, exposure: Exposure) -> bool:
     drug = exposure.drug
     if drug.cls not in case.sets.diuretics or heart_failure(case):
         return False
+    if drug.cls == DrugClass.THIAZIDE and decongesting(case):
+        return False
     if _liver_forbids_diuretics(case):
         return True
     if drug.cls != DrugClass.THIAZIDE or exposure.attribution == "unlikely":
@@ -343,6 +365,8 @@ def review_lines(case: Case, leave_out: Collection[str] = ()) -> list[Line]:
         key = "review-need"
         if drug.cls in case.sets.never_abruptly:
             key = "review-gently"
+        elif drug.cls == DrugClass.THIAZIDE and decongesting(case):
+            key = "review-decongestion"
         elif drug.cls in case.sets.diuretics and heart_failure(case):
             key = "review-heart-failure"
         groups.setdefault(key, []).append(drug.name)
@@ -369,8 +393,8 @@ def cramp_background(case: Case) -> list[Line]:
     if not case.symptoms.cramp:
         return []
     caveat = line("cramp-caveat", keep=True)
-    withheld = baclofen_withheld(case) if cirrhosis(case) else ""
-    return [caveat, line(withheld)] if withheld else [caveat]
+    withheld = baclofen_withheld(case) if cirrhosis(case) else None
+    return [caveat, withheld] if withheld else [caveat]
 
 
 def cramp_suggestions(case: Case) -> list[Suggestion]:
@@ -386,24 +410,33 @@ def cramp_suggestions(case: Case) -> list[Suggestion]:
     ]
 
 
-def baclofen_withheld(case: Case) -> str:
-    """Return the line with the first reason why no baclofen is drafted; empty without one (S15)."""
+def baclofen_withheld(case: Case) -> Line | None:
+    """Returns the line with the first reason why no baclofen is drafted (S15, F17)."""
     limits, sets, taken = case.limits, case.sets, case.exposures
     kidney, latest = egfr(case), case.sodium.latest
     unread = not case.snapshot.complete(*BACLOFEN_SOURCES)
     weak = kidney is not None and not kidney.at_least(limits.baclofen_egfr_from)
-    reasons = {
+    old = case.age_years is not None and case.age_years >= limits.falls_age_years
+    sedatives = taken.of(*sets.sedatives.members)
+    against = [e for e in taken.active if e.drug.name in sets.encephalopathy_drugs]
+    reasons: dict[str, object] = {
         "baclofen-taken": taken.of(DrugClass.BACLOFEN),
         "baclofen-unread": unread or case.age_years is None,
         "baclofen-kidney-unknown": kidney is None,
         "baclofen-kidney": weak or case.dialysis,
         "baclofen-encephalopathy": ever_recorded(case, *sets.no_baclofen.members),
+        "baclofen-encephalopathy-drug": against,
         "baclofen-seizure": case.symptoms.seizure,
-        "baclofen-sedative": taken.of(*sets.sedatives.members),
+        "baclofen-sedative": sedatives,
+        "baclofen-fall": old and case.symptoms.fall_or_fracture,
         "baclofen-pregnancy": case.pregnant,
         "baclofen-sodium": latest is None or latest.value < limits.baclofen_sodium_from,
     }
-    return next((key for key, holds in reasons.items() if holds), "")
+    key = next((key for key, holds in reasons.items() if holds), "")
+    named = {"baclofen-encephalopathy-drug": against, "baclofen-sedative": sedatives}
+    if key in named:
+        return line(key, drug=named[key][0].drug.name)
+    return line(key) if key else None
 
 
 def egfr(case: Case) -> Reading | None:
@@ -455,13 +488,18 @@ def _vaptan_may_help(case: Case, against: frozenset[str]) -> bool:
         return False
     if case.dialysis or recorded(case, Problem.ANURIA):
         return False
-    return not case.restriction.red_flags and against.isdisjoint(NO_VAPTAN)
+    restriction = case.restriction
+    if restriction.red_flags or restriction.adrenal or restriction.fluid:
+        return False
+    return against.isdisjoint(NO_VAPTAN)
 
 
 def _water_may_harm(case: Case, against: frozenset[str]) -> bool:
     """Returns whether water adds to the low sodium, and no sign says that the patient is dry."""
     restriction = case.restriction
     if restriction.verdict == "never" or restriction.red_flags:
+        return False
+    if restriction.adrenal or restriction.fluid:
         return False
     return case.volume.status in WATER_COUNTS and against.isdisjoint(MAY_BE_DRY)
 

@@ -6,13 +6,15 @@ from cds_service.engine.finding import Finding, Line, RemoveDraft, Suggestion
 from cds_service.engine.rule import card, line, require
 from cds_service.engine.wording import number
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
+from cds_service.sodium.adrenal import adrenal_grounds
 from cds_service.sodium.case import Case
-from cds_service.sodium.restriction import HARMED
+from cds_service.sodium.restriction import HARMED, fluid_grounds
 from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
     actionable,
     cirrhosis,
+    decongesting,
     direct_value_lower,
     ever_recorded,
     heart_failure,
@@ -67,20 +69,31 @@ def is_fluid_restriction(order: Order) -> bool:
 
 @order_rule("OS-FR", is_fluid_restriction, otherwise="no-restriction", without_sodium=True)
 def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
-    """Speaks if the volume status makes fluid restriction harmful, or a vaptan is new (N9)."""
+    """Speaks if restriction does harm: by volume, beside a new vaptan (N9), or by F5 or F6."""
     status = case.volume.status
     if status in HARMED:
         key, why = HARMED[status], first_evidence(case)
     else:
         key, why = "vaptan", _new_vaptan(case, order)
-    require_recorded(case, why, "not-harmful")
     removal = Suggestion("remove-restriction", (RemoveDraft(order.reference),))
+    adrenal = adrenal_grounds(case)
+    grounds = (*adrenal, *fluid_grounds(case))
+    if grounds and not why:
+        return card(
+            "warning",
+            "adrenal" if adrenal else "fluid",
+            why_=grounds[0].names,
+            do=[line("do-adrenal-first" if adrenal else "do-fluid", keep=True), "examine-volume"],
+            why=[ground.line for ground in grounds],
+            offer=[] if case.age_years is None else [removal],
+        )
+    require_recorded(case, why, "not-harmful")
     return card(
         "critical" if status in (Volume.CSW, Volume.ADRENAL) else "warning",
         "vaptan" if key == "vaptan" else "main",
         why_=why,
         do=[line(f"do-{key}", keep=True), "examine-volume"],
-        why=[line(f"because-{key}", why=why)],
+        why=[line(f"because-{key}", why=why), *(ground.line for ground in grounds)],
         offer=[] if case.age_years is None else [removal],
     )
 
@@ -154,7 +167,8 @@ def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
             why=["cramps-recorded"],
         )
     offer = [sodium_today()]
-    if may_remove(case) and not heart_failure(case) and order.route != "iv":
+    kept = heart_failure(case) or (drug.cls == DrugClass.THIAZIDE and decongesting(case))
+    if may_remove(case) and not kept and order.route != "iv":
         offer.insert(0, remove(order, drug.name))
     return card(
         "warning",
@@ -212,8 +226,11 @@ def _problems_against_baclofen(case: Case) -> list[Line]:
         lines.append(line("kidney-dialysis"))
     elif kidney is not None and kidney.below(case.limits.baclofen_egfr_avoid_below):
         lines.append(line("kidney-low", egfr=f"{kidney.comparator}{number(kidney.value)}"))
+    treated = [e for e in case.exposures.active if e.drug.name in case.sets.encephalopathy_drugs]
     if ever_recorded(case, Problem.ENCEPHALOPATHY):
         lines.append(line("encephalopathy"))
+    elif treated:  # F17
+        lines.append(line("encephalopathy-drug", drug=treated[0].drug.name))
     return lines
 
 

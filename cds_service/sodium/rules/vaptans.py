@@ -8,6 +8,7 @@ from cds_service.engine.finding import DraftLabs, Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import DAY, ago, in_days, in_hours, joined, ratio
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem, Sign
+from cds_service.sodium.adrenal import adrenal_grounds
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band, Freshness
@@ -47,7 +48,7 @@ def volume_depleted(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 
 @order_rule("OS-VAP-CONTRA", vaptan_of, otherwise="no-vaptan")
 def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
-    """Speaks as critical; in pregnancy and beside some drugs as a warning (S11, M15, F19)."""
+    """Speaks as critical; as a warning in pregnancy, beside some drugs, and for F5 (S11, F19)."""
     contraindication = _contraindication(case, order)
     if contraindication:
         key, words = contraindication
@@ -58,6 +59,17 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
             do=["change-one" if key == "inhibitor" else "not-give"],
             why=[f"contra-{key}"],
             offer=_removal(case, order, vaptan),
+        )
+    adrenal = adrenal_grounds(case)
+    if adrenal:
+        return card(
+            "warning",
+            "adrenal",
+            drug=vaptan.name,
+            why_=adrenal[0].names,
+            do=["exclude-adrenal-first"],
+            why=[ground.line for ground in adrenal],
+            offer=[sodium_today()],
         )
     require(case.pregnant or case.snapshot.complete_alone("medications"), MEDICINES_UNREAD)
     interaction = _interaction(case, order)

@@ -24,6 +24,7 @@ from tests.sodium.rules.cases import (
 )
 
 CRAMP = Symptoms(mild=("cramp",), cramp=True)
+FELL = Symptoms(mild=("cramp",), cramp=True, fall_or_fracture=True)
 CIRRHOSIS = (problem("cirrhosis"),)
 
 
@@ -46,6 +47,11 @@ def test_cramps_in_cirrhosis_may_be_treated_with_a_low_dose_of_baclofen() -> Non
     )
 
 
+def test_f17_a_fall_before_65_does_not_withhold_baclofen_nor_does_age_alone() -> None:
+    assert drafted(cirrhotic(age_years=64, symptoms=FELL)) == ["10"]
+    assert drafted(cirrhotic(age_years=65)) == ["10"]
+
+
 def only(case: Case) -> Any:
     return next(iter(fired(case).values()))
 
@@ -65,6 +71,14 @@ def only(case: Case) -> Any:
         ({"exposures": on(exposure("oxycodone", "opioid", None))}, "baclofen-sedative"),
         ({"exposures": on(exposure("tramadol", "opioid-sodium"))}, "baclofen-sedative"),
         ({"exposures": on(exposure("lorazepam", "benzodiazepine", None))}, "baclofen-sedative"),
+        ({"exposures": on(exposure("zolpidem", "z-drug", None))}, "baclofen-sedative"),  # F17
+        ({"exposures": on(exposure("gabapentin", "gabapentinoid", None))}, "baclofen-sedative"),
+        ({"exposures": on(exposure("quetiapine", "antipsychotic"))}, "baclofen-sedative"),
+        (
+            {"exposures": on(exposure("rifaximin", "rifaximin", None))},
+            "baclofen-encephalopathy-drug",
+        ),
+        ({"age_years": 65, "symptoms": FELL}, "baclofen-fall"),
         ({"exposures": on(exposure("baclofen", "baclofen", None))}, "baclofen-taken"),
         ({"pregnant": True}, "baclofen-pregnancy"),
         ({"na": "125.9"}, "baclofen-sodium"),
@@ -78,7 +92,9 @@ def test_baclofen_is_withheld_on_doubt_and_the_card_says_why(
     parts: dict[str, Any], why: str
 ) -> None:
     case = cirrhotic(parts.pop("na", "131"), **parts)
-    assert baclofen_withheld(case) == why
+    withheld = baclofen_withheld(case)
+    assert withheld is not None
+    assert withheld.key == why
     assert drafted(case) == []
     assert why in keys(only(case))
 

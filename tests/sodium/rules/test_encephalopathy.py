@@ -214,8 +214,8 @@ def test_f1_with_adrenal_failure_the_crisis_is_named_right_after_the_examination
     plain = card_of(VOMITING)
     assert addison is not None
     assert plain is not None
-    assert [line.key for line in addison.do[:2]] == ["examine-now", "adrenal-treat"]
-    assert "adrenal-treat" not in keys(plain)
+    assert [line.key for line in addison.do[:2]] == ["examine-now", "adrenal-crisis"]
+    assert "adrenal-crisis" not in keys(plain)
 
 
 def test_f2_an_emergency_in_an_acute_setting_stops_hypotonic_fluid() -> None:

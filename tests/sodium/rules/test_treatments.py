@@ -65,9 +65,11 @@ SCENES = (
         shows=("do-vaptan", "because-vaptan"),
     ),
     Scene(
-        says="restriction on the third day of a vaptan",
+        says="restriction on the third day of a vaptan (F6)",
         order=restriction(),
         story=ward(orders=(order("tolvaptan", days=2.5),)),
+        fires={"OS-FR": "warning fluid"},
+        removes=True,
     ),
     Scene(
         says="N9: restriction with a vaptan drafted in the same session",

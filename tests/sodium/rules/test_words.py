@@ -244,6 +244,7 @@ def drowsy_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
     for found, setting, rate in product(drowsy, settings, (RateView(), over)):
         parts = {"encephalopathy": found, "acute_setting": setting, "rate": rate}
         yield a_case(na, **base, **parts)
+        yield a_case(na, **base, **parts, volume=volume(Volume.ADRENAL, "adrenal-crisis"))
         yield a_case(na, **base, **parts, sodium=torn, restriction=RESTRICTIONS[4])
     for setting in settings:
         yield a_case(na, **base, sodium=torn, acute_setting=setting, symptoms=SEVERE)
@@ -292,6 +293,9 @@ def planned_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
         yield a_case(na, **base, restriction=restriction, volume=status, problems=PROBLEMS[1])
     for restriction in RESTRICTIONS:
         yield a_case(na, **base, restriction=restriction, symptoms=CRAMP)
+    for symptoms in (Symptoms(), CRAMP):
+        crisis = volume(Volume.ADRENAL, "adrenal-crisis")
+        yield a_case(na, **base, volume=crisis, symptoms=symptoms)
     held = replace(DRUGS[1], on_hold=tuple(e.drug for e in DRUGS[1].active))
     unread = {"NutritionOrder": "not-read", "ServiceRequest": "not-read"}
     impaired = Symptoms(gcs=12, gcs_impaired=True)

@@ -1,0 +1,131 @@
+"""Adrenal failure that results or medicines point to, although no code says so (F5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from cds_service.engine.finding import Line
+from cds_service.engine.wording import number
+from cds_service.knowledge.names import Analyte, Sign
+from cds_service.sodium.exposure import ON_HOLD, ended_at, taken_within
+from cds_service.sodium.results import Reading
+
+if TYPE_CHECKING:
+    from cds_service.sodium.case import Case
+    from cds_service.sodium.snapshot import Order
+
+
+class Ground(Struct, frozen=True, kw_only=True):
+    """One ground against fluid restriction: the line of a card, and what its summary names."""
+
+    line: Line  # of words.toml [lines]
+    names: str  # a drug, or a key of words.toml [evidence]
+
+
+def low_cortisol(case: Case) -> Reading | None:
+    """Returns a cortisol so low that it means adrenal failure, the newest first (F5).
+
+    A cortisol that was drawn while a glucocorticoid was taken says nothing.
+    """
+    limits = case.limits
+    drawn = case.readings.within(Analyte.CORTISOL, limits.adrenal_cortisol_days)
+    low = [r for r in drawn if r.below(limits.adrenal_cortisol_below)]
+    return next((r for r in reversed(low) if not _on_glucocorticoid(case, r.at)), None)
+
+
+def _on_glucocorticoid(case: Case, moment: datetime) -> bool:
+    """Whether a glucocorticoid was taken then; without a start it is not known to be."""
+    return any(
+        order.begun is not None
+        and order.begun <= moment
+        and (case.is_active(order) or (ended_at(order) or order.begun) >= moment)
+        for order in _glucocorticoids(case)
+    )
+
+
+def _glucocorticoids(case: Case) -> list[Order]:
+    wanted = case.sets.glucocorticoids
+    return [o for o in case.listed if any(drug.cls in wanted for drug in o.drugs)]
+
+
+def adrenal_grounds(case: Case) -> tuple[Ground, ...]:
+    """Returns what makes adrenal failure likely enough to exclude it first (F5).
+
+    A recent cortisol that is high enough lifts all of them.
+    """
+    limits = case.limits
+    drawn = case.readings.within(Analyte.CORTISOL, limits.adrenal_cortisol_excludes_days)
+    if any(r.at_least(limits.adrenal_cortisol_excludes_from) for r in drawn):
+        return ()
+    return tuple(_grounds(case))
+
+
+def _grounds(case: Case) -> Iterator[Ground]:
+    limits, sets, problems = case.limits, case.sets, case.problems
+    potassium = high_potassium(case)
+    if potassium is not None and not problems.active(sets.kidney_failure):
+        value = {"value": number(potassium.value, (limits.adrenal_potassium_above,))}
+        words = f"evidence:{Sign.POTASSIUM_HIGH}"
+        yield Ground(line=Line("withheld-adrenal-potassium", value), names=words)
+    inhibitors = taken_within(case, sets.checkpoint_inhibitors, limits.adrenal_checkpoint_days)
+    if inhibitors:
+        drug = {"drug": inhibitors[0]}
+        yield Ground(line=Line("withheld-adrenal-checkpoint", drug), names=inhibitors[0])
+    if problems.happened(sets.pituitary_surgery, limits.brain_injury_days):
+        words = f"evidence:{Sign.PITUITARY_SURGERY}"
+        yield Ground(line=Line("withheld-adrenal-pituitary"), names=words)
+    steroid = _long_course_ended(case)
+    if steroid:
+        words = f"evidence:{Sign.STEROID_ENDED}"
+        yield Ground(line=Line("withheld-adrenal-steroid", {"drug": steroid}), names=words)
+
+
+def high_potassium(case: Case) -> Reading | None:
+    """Returns the highest recent potassium if it is high; treatment hides a later one."""
+    limits = case.limits
+    drawn = case.readings.within(Analyte.POTASSIUM, limits.adrenal_potassium_hours)
+    high = [r for r in drawn if r.above(limits.adrenal_potassium_above)]
+    return max(high, key=lambda reading: reading.value, default=None)
+
+
+def _long_course_ended(case: Case) -> str:
+    """Returns the glucocorticoid that ended lately after a long course, or "".
+
+    Orders that follow each other without a long gap are one course. A course that was stopped
+    without an end, or is on hold, counts as long as it may have ended lately.
+    """
+    orders = [o for o in _glucocorticoids(case) if o.begun is not None]
+    if not orders or any(case.is_active(order) for order in orders):
+        return ""
+    orders.sort(key=lambda order: order.begun or case.snapshot.now)
+    last = orders[-1]
+    end = _latest_end(case, last)
+    if case.snapshot.now - end > case.limits.adrenal_steroid_ended_days:
+        return ""
+    if end - _course_began(case, orders) < case.limits.adrenal_steroid_course_days:
+        return ""
+    wanted = case.sets.glucocorticoids
+    return next(drug.name for drug in last.drugs if drug.cls in wanted)
+
+
+def _latest_end(case: Case, order: Order) -> datetime:
+    """Returns when a stopped order ended; without a word of it, as late as it may have been."""
+    now, begun = case.snapshot.now, order.begun or case.snapshot.now
+    known = ended_at(order)
+    if known is not None and order.status != ON_HOLD:
+        return min(known, now)
+    return min(now, begun + case.limits.stop_unknown_days)
+
+
+def _course_began(case: Case, orders: list[Order]) -> datetime:
+    """Returns the start of the newest unbroken course; `orders` are oldest first."""
+    began = orders[-1].begun or case.snapshot.now
+    for order in reversed(orders[:-1]):
+        if began - _latest_end(case, order) > case.limits.order_chain_days:
+            break
+        began = min(began, order.begun or began)
+    return began

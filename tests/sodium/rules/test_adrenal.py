@@ -1,0 +1,263 @@
+"""Adrenal failure that results or medicines point to (F5): no restriction, and a crisis is critical."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from cds_service.engine.finding import Finding
+from cds_service.sodium.snapshot import Order
+from cds_service.sodium.volume import Volume
+from tests.sodium.patients import Story, fluid_restriction, order, problem, result
+from tests.sodium.rules.cases import detail, fired
+from tests.sodium.rules.orders import Scene, restriction, selected, table
+
+SIADH = problem("siadh", days=5)
+WARD = Story(sodium="124", setting="inpatient", problems=(SIADH,))
+POTASSIUM = result("potassium", "5.6", 47.9)
+CHECKPOINT = order("nivolumab", days=200, ended=179.9, status="completed")
+STEROID = order("prednisone", days=55, ended=29.9, status="completed")
+PITUITARY = problem("pituitary-surgery", days=29.9)
+
+
+def ward(*, sodium: str = "124", **more: Any) -> Story:
+    """An inpatient with SIADH, to whom restriction is offered while nothing is added."""
+    story = replace(WARD, sodium=sodium, **more)
+    return replace(story, problems=(SIADH, *more.get("problems", ())))
+
+
+GROUNDS = {
+    "high potassium": ("withheld-adrenal-potassium", ward(results=(POTASSIUM,))),
+    "checkpoint inhibitor": ("withheld-adrenal-checkpoint", ward(orders=(CHECKPOINT,))),
+    "pituitary surgery": ("withheld-adrenal-pituitary", ward(problems=(PITUITARY,))),
+    "steroid ended": ("withheld-adrenal-steroid", ward(orders=(STEROID,))),
+}
+
+
+def card(story: Story) -> Finding:
+    found = fired(story.case())
+    assert len(found) == 1
+    return next(iter(found.values()))
+
+
+def said(story: Story) -> str:
+    return "\n".join(detail(card(story)))
+
+
+def test_without_a_ground_restriction_is_offered() -> None:
+    assert ward().case().restriction.verdict == "offer"
+
+
+@pytest.mark.parametrize(("key", "story"), GROUNDS.values(), ids=GROUNDS)
+def test_f5_each_ground_withholds_restriction_and_says_think_adrenal(
+    key: str, story: Story
+) -> None:
+    verdict = story.case().restriction
+    assert verdict.verdict in ("text", "never")
+    assert [line.key for line in verdict.adrenal] == [key]
+    assert "**Think adrenal**" in said(story)
+    assert "ortisol first, hydrocortisone if unwell; no fluid restriction, no vaptan" in said(story)
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        ward(results=(result("potassium", "5.5"),)),
+        ward(results=(result("potassium", "5.6", 48.1),)),
+        ward(orders=(order("nivolumab", days=300, ended=180.1, status="completed"),)),
+        ward(problems=(problem("pituitary-surgery", days=30.1),)),
+        ward(orders=(order("prednisone", days=60, ended=30.1, status="completed"),)),
+        ward(orders=(order("prednisone", days=30.9, ended=10, status="completed"),)),
+        ward(orders=(order("prednisone", days=200),)),
+    ],
+    ids=["potassium", "potassium old", "checkpoint old", "surgery old", "steroid old", "steroid short", "steroid taken"],
+)  # fmt: skip
+def test_f5_beyond_its_edge_a_ground_does_not_count(story: Story) -> None:
+    assert story.case().restriction.adrenal == ()
+
+
+def test_f5_a_steroid_course_of_exactly_three_weeks_is_long() -> None:
+    story = ward(orders=(order("prednisone", days=31, ended=10, status="completed"),))
+    assert story.case().restriction.adrenal
+
+
+def test_f5_orders_that_follow_each_other_are_one_course() -> None:
+    courses = [(60, 40), (35, 20), (18, 9)]
+    orders = tuple(
+        order("prednisone", days=start, ended=end, status="completed") for start, end in courses
+    )
+    assert ward(orders=orders).case().restriction.adrenal
+    assert ward(orders=orders[2:]).case().restriction.adrenal == ()
+
+
+@pytest.mark.parametrize("status", ["stopped", "on-hold"])
+def test_f5_a_long_course_without_an_end_may_have_ended_lately(status: str) -> None:
+    assert ward(orders=(order("prednisone", days=60, status=status),)).case().restriction.adrenal
+    old = order("prednisone", days=130, status=status)
+    assert ward(orders=(old,)).case().restriction.adrenal == ()
+
+
+@pytest.mark.parametrize("concept", ["ckd-4-5", "dialysis"])
+def test_f5_in_kidney_failure_potassium_says_nothing_of_the_adrenal_glands(concept: str) -> None:
+    story = ward(results=(POTASSIUM,), problems=(problem(concept),))
+    assert story.case().restriction.adrenal == ()
+
+
+@pytest.mark.parametrize(("key", "story"), GROUNDS.values(), ids=GROUNDS)
+@pytest.mark.parametrize(
+    ("cortisol", "hours", "lifts"),
+    [("15", 24 * 7 - 0.1, True), ("14.9", 24, False), ("15", 24 * 7 + 0.1, False)],
+)
+def test_f5_a_recent_normal_cortisol_lifts_the_grounds(
+    key: str, story: Story, cortisol: str, hours: float, lifts: bool
+) -> None:
+    measured = replace(story, results=(*story.results, result("cortisol", cortisol, hours)))
+    assert bool(measured.case().restriction.adrenal) is not lifts, key
+
+
+@pytest.mark.parametrize(
+    ("cortisol", "hours", "status"),
+    [
+        ("4.9", 2, Volume.ADRENAL),
+        ("5", 2, Volume.EUV),
+        ("0.4", 24 * 30 - 0.1, Volume.ADRENAL),
+        ("0.4", 24 * 30 + 0.1, Volume.EUV),
+    ],
+)
+def test_f5_a_low_cortisol_is_adrenal_failure(cortisol: str, hours: float, status: Volume) -> None:
+    case = ward(results=(result("cortisol", cortisol, hours),)).case()
+    assert case.volume.status is status
+    assert (case.restriction.verdict == "never") is (status is Volume.ADRENAL)
+
+
+def test_f5_a_cortisol_drawn_under_a_glucocorticoid_says_nothing() -> None:
+    low = result("cortisol", "0.4", 48)
+    before = order("dexamethasone", days=10)
+    after = order("hydrocortisone", days=1)
+    assert ward(results=(low,), orders=(before,)).case().volume.status is Volume.EUV
+    assert ward(results=(low,), orders=(after,)).case().volume.status is Volume.ADRENAL
+
+
+LOW_CORTISOL = result("cortisol", "2", 3)
+ADDISON = problem("adrenal", days=2000)
+SIGNS = {
+    "low pressure": {"results": (result("systolic", 84, 1),)},
+    "vomiting": {"problems": (problem("vomiting", days=1),)},
+    "low glucose": {"results": (result("glucose", 69, 3),)},
+    "high potassium": {"results": (POTASSIUM,)},
+    "hypotension recorded": {"problems": (problem("hypotension", days=0.5),)},
+}
+
+
+@pytest.mark.parametrize("sign", SIGNS.values(), ids=SIGNS)
+@pytest.mark.parametrize("sodium", ["118", "124", "131"])
+@pytest.mark.parametrize("known", [True, False])
+def test_f5_adrenal_failure_with_a_sign_of_crisis_is_critical(
+    sign: dict[str, Any], sodium: str, known: bool
+) -> None:
+    problems = (*((ADDISON,) if known else ()), *sign.get("problems", ()))
+    results = (*(() if known else (LOW_CORTISOL,)), *sign.get("results", ()))
+    story = ward(sodium=sodium, problems=problems, results=results)
+    found = card(story)
+    assert found.indicator == "critical"
+    assert "**Treat as adrenal crisis first**" in said(story)
+    labs = [a.analytes for s in found.suggestions for a in s.actions if hasattr(a, "analytes")]
+    assert not any("cortisol" in analytes for analytes in labs)
+
+
+@pytest.mark.parametrize(
+    ("known", "sign"),
+    [
+        (True, {}),
+        (False, {}),
+        (True, {"results": (result("glucose", 70, 3),)}),
+        (True, {"results": (result("systolic", 100, 1),)}),
+        (True, {"problems": (problem("vomiting", days=3.1),)}),
+    ],
+)
+def test_f5_adrenal_failure_without_a_sign_is_no_crisis(known: bool, sign: dict[str, Any]) -> None:
+    problems = (*((ADDISON,) if known else ()), *sign.get("problems", ()))
+    results = (*(() if known else (LOW_CORTISOL,)), *sign.get("results", ()))
+    assert card(ward(problems=problems, results=results)).indicator == "warning"
+
+
+def test_f5_no_words_of_a_vaptan_or_of_drinking_less_beside_a_ground() -> None:
+    ascites = problem("ascites", days=5)
+    plain = Story(sodium="124", problems=(ascites,), setting="inpatient")
+    assert "Vaptans:" in said(plain)
+    assert "Vaptans:" not in said(replace(plain, results=(POTASSIUM,)))
+    assert "beyond thirst" not in said(replace(plain, results=(POTASSIUM,)))
+
+
+def restricted(says: str, key: str, *, drug: Order | None = None, **story: Any) -> Scene:
+    """A scene in which fluid restriction, or a vaptan, meets one ground."""
+    return Scene(
+        says=says,
+        order=drug or restriction(),
+        story=replace(WARD, **story),
+        fires={"OS-VAP-CONTRA" if drug else "OS-FR": "warning adrenal"},
+        removes=drug is None,
+        shows=(key,),
+    )
+
+
+VAPTAN = selected("tolvaptan")
+TAKEN = order("tolvaptan", days=200)  # not new, so that no other card speaks
+SCENES = (
+    restricted("F5: restriction with high potassium", "withheld-adrenal-potassium", results=(POTASSIUM,)),
+    restricted("F5: restriction months after a checkpoint inhibitor", "withheld-adrenal-checkpoint", orders=(CHECKPOINT,)),
+    restricted("F5: restriction after a long course of a steroid", "withheld-adrenal-steroid", orders=(STEROID,)),
+    Scene(
+        says="F5: restriction after pituitary surgery: the injury leads, the adrenal glands are named",
+        order=restriction(),
+        story=ward(problems=(PITUITARY,)),
+        fires={"OS-FR": "warning main"},
+        removes=True,
+        shows=("withheld-adrenal-pituitary", "do-neuro"),
+    ),
+    Scene(
+        says="F5: restriction with a low cortisol",
+        order=restriction(),
+        story=ward(results=(LOW_CORTISOL,)),
+        fires={"OS-FR": "critical main"},
+        removes=True,
+        shows=("do-adrenal",),
+    ),
+    Scene(
+        says="F5: restriction with high potassium, age not known: no removal",
+        order=restriction(),
+        story=ward(results=(POTASSIUM,), patient=Story(patient=replace(WARD.patient, birth_date=None)).patient),
+        fires={"OS-FR": "warning adrenal"},
+    ),
+    Scene(
+        says="F5: restriction with a potassium that is only at the limit",
+        order=restriction(),
+        story=ward(results=(result("potassium", "5.5"),)),
+    ),
+    Scene(
+        says="F5: a vaptan with high potassium",
+        order=VAPTAN,
+        story=ward(results=(POTASSIUM,), orders=(TAKEN,)),
+        fires={"OS-VAP-CONTRA": "warning adrenal", "OS-VAP-DUR": "warning main"},
+        shows=("withheld-adrenal-potassium", "exclude-adrenal-first"),
+    ),
+    Scene(
+        says="F5: a vaptan with a low cortisol",
+        order=VAPTAN,
+        story=ward(results=(LOW_CORTISOL,), orders=(TAKEN,)),
+        fires={"OS-VAP-CONTRA": "critical main", "OS-VAP-DUR": "warning main"},
+        removes=True,
+    ),
+)  # fmt: skip
+
+
+@table(SCENES)
+def test_scene(scene: Scene) -> None:
+    scene.check()
+
+
+def test_f5_a_restriction_that_is_ordered_already_is_told_of_the_ground() -> None:
+    story = ward(results=(POTASSIUM,), orders=(fluid_restriction(),))
+    assert "potassium 5.6" in said(story)

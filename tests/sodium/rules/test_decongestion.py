@@ -1,0 +1,140 @@
+"""Heart failure by its codes and drugs (F18), and a thiazide in acute heart failure (F48)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from cds_service.engine.finding import RemoveDraft, StopOrder
+from cds_service.sodium.rules.gates import decongesting, heart_failure
+from cds_service.sodium.snapshot import Order
+from tests.sodium.patients import Story, order, problem
+from tests.sodium.rules.cases import detail, fired
+from tests.sodium.rules.orders import Scene, selected, table
+
+CIRRHOSIS = (problem("cirrhosis", days=400), problem("ascites", days=60))
+WARD = Story(sodium="123", setting="inpatient")
+
+
+def taking(name: str, **more: Any) -> Order:
+    """A drug on a prescription that a click may stop."""
+    return replace(order(name, **more), stoppable=True, reference=f"MedicationRequest/{name}")
+
+
+FUROSEMIDE, SPIRONOLACTONE = taking("furosemide"), taking("spironolactone")
+
+
+def said(story: Story) -> str:
+    return "\n".join(line for found in fired(story.case()).values() for line in detail(found))
+
+
+def stops(story: Story) -> list[str]:
+    buttons = [s for found in fired(story.case()).values() for s in found.suggestions]
+    return [a.reference for s in buttons for a in s.actions if isinstance(a, StopOrder)]
+
+
+@pytest.mark.parametrize(
+    ("more", "failing"),
+    [
+        ({"problems": (problem("cardiomyopathy", days=900),)}, True),
+        ({"orders": (taking("sacubitril"),)}, True),
+        ({"orders": (taking("empagliflozin"), FUROSEMIDE, SPIRONOLACTONE)}, True),
+        ({"orders": (taking("empagliflozin"), FUROSEMIDE)}, False),
+        ({"orders": (taking("empagliflozin"), SPIRONOLACTONE)}, False),
+        ({"orders": (FUROSEMIDE, SPIRONOLACTONE)}, False),
+    ],
+)
+def test_f18_heart_failure_is_told_by_its_codes_and_by_its_drugs(
+    more: dict[str, Any], failing: bool
+) -> None:
+    assert heart_failure(replace(WARD, **more).case()) is failing
+
+
+def test_f18_in_treated_heart_failure_no_diuretic_is_stopped_and_no_salt_is_spoken_of() -> None:
+    base = replace(WARD, problems=CIRRHOSIS, orders=(FUROSEMIDE, SPIRONOLACTONE))
+    assert len(stops(base)) == 2
+    for added in (taking("sacubitril"), taking("empagliflozin")):
+        treated = replace(base, orders=(*base.orders, added))
+        assert stops(treated) == []
+        assert "part of heart failure treatment" in said(treated)
+    coded = replace(base, problems=(*CIRRHOSIS, problem("cardiomyopathy", days=900)))
+    assert stops(coded) == []
+    siadh = Story(sodium="128", problems=(problem("siadh"),))
+    assert "Salty food" in said(siadh)
+    assert "Salty food" not in said(replace(siadh, orders=(taking("sacubitril"),)))
+
+
+THIAZIDE = taking("hydrochlorothiazide")
+ACUTE: dict[str, dict[str, Any]] = {
+    "code": {"problems": (problem("acute-congestion", days=29.9),)},
+    "loop by vein": {"orders": (THIAZIDE, taking("furosemide", route="iv", days=1))},
+}
+
+
+@pytest.mark.parametrize("more", ACUTE.values(), ids=ACUTE)
+def test_f48_in_acute_heart_failure_a_thiazide_is_not_stopped(more: dict[str, Any]) -> None:
+    base = replace(WARD, orders=(THIAZIDE,))
+    assert stops(base) == [THIAZIDE.reference]
+    acute = replace(base, **more)
+    assert stops(acute) == []
+    assert "part of decongestion, no stop suggested; sodium daily" in said(acute)
+    assert "Consider stopping" not in said(acute)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"problems": (problem("acute-congestion", days=30.1),)},
+        {"orders": (THIAZIDE, taking("furosemide", days=1))},
+    ],
+)
+def test_f48_an_old_code_or_a_tablet_is_no_acute_heart_failure(more: dict[str, Any]) -> None:
+    story = replace(WARD, orders=(THIAZIDE,))
+    assert not decongesting(replace(story, **more).case())
+    assert THIAZIDE.reference in stops(replace(story, **more))
+
+
+METOLAZONE, BACLOFEN = selected("metolazone"), selected("baclofen", dose="10")
+SCENES = (
+    Scene(
+        says="F48: a thiazide is started in acute heart failure",
+        order=METOLAZONE,
+        story=replace(WARD, problems=(problem("acute-congestion", encounter=True),)),
+        fires={"OS-LOW": "warning main"},
+        shows=("decongestion",),
+        hides=("another-drug-or-wait",),
+    ),
+    Scene(
+        says="F48: a thiazide is started without acute heart failure",
+        order=METOLAZONE,
+        story=WARD,
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+        shows=("another-drug-or-wait",),
+    ),
+    Scene(
+        says="F48: a thiazide beside furosemide by vein in cirrhosis",
+        order=METOLAZONE,
+        story=replace(WARD, problems=CIRRHOSIS, orders=(taking("furosemide", route="iv", days=1),)),
+        fires={"OS-LOW": "warning main", "OS-DIUR-CRAMP": "warning main"},
+        shows=("decongestion",),
+    ),
+    Scene(
+        says="F17: baclofen beside rifaximin in cirrhosis",
+        order=BACLOFEN,
+        story=replace(WARD, problems=CIRRHOSIS, orders=(taking("rifaximin"),)),
+        fires={"OS-BACLO": "warning avoid"},
+        shows=("encephalopathy-drug",),
+    ),
+)
+
+
+@table(SCENES)
+def test_scene(scene: Scene) -> None:
+    scene.check()
+    if scene.removes:
+        return
+    actions = [a for f in scene.findings().values() for s in f.suggestions for a in s.actions]
+    assert not any(isinstance(action, RemoveDraft) for action in actions)
