@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from cds_service import metrics
 from cds_service.engine.cards import CardContext, CardSettings, Phrases, Writer, explanation
 from cds_service.engine.finding import URGENCY, Finding, Line, Outcome, Suggestion
-from cds_service.engine.triage import Keep, keep_all, still_shown, triage
+from cds_service.engine.triage import Keep, keep_all, one_time, still_shown, triage
 from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked
 from cds_service.feedback.census import Seen
 from cds_service.feedback.suppression import Memory
@@ -164,7 +164,7 @@ class Pipeline:
                 critical_only=call.case.comfort_care,
                 keep=self._keep(call, memory, deadline),
             )
-        shown = still_shown(chosen, client.disabled_rules, client.min_indicator)
+        shown = one_time(still_shown(chosen, client.disabled_rules, client.min_indicator))
         suppressed = tuple(memory.suppressed) if memory else ()
         silent = not shown and not suppressed
         hidden = unlooked(call.case, outcomes, client.disabled_rules, silent=silent)

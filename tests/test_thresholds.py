@@ -430,11 +430,11 @@ def _planned(call: Call, label: str) -> timedelta:
 
 
 REPEATS = {
-    "repeat_over_hours": (view(*sodiums((0, "118"), (20, "128"))), "Repeat sodium in 2 h", 2),
-    "repeat_near_hours": (view(*sodiums((0, "118"), (20, "125"))), "Repeat sodium in 4 h", 4),
+    "repeat_over_hours": (view(*sodiums((0, "118"), (20, "128"))), "Repeat sodium today 11:00", 2),
+    "repeat_near_hours": (view(*sodiums((0, "118"), (20, "125"))), "Repeat sodium today 13:00", 4),
     "repeat_near_hours, glucose": (
         view(sodium("128"), lab("glucose", "600")),
-        "Repeat sodium in 4 h",
+        "Repeat sodium today 13:00",
         4,
     ),
     "vaptan_recheck_hours": (select(draft(TOLVAPTAN_15), sodium("124")), "sodium", 6),

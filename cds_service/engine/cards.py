@@ -90,7 +90,10 @@ class Phrases:
         return Template(template).substitute({n: self._shown(fact) for n, fact in facts.items()})
 
     def _shown(self, fact: Fact) -> str:
-        """Returns a fact as a card shows it; "symptom:coma|symptom:seizure" are keys of words."""
+        """Returns a fact as a card shows it; "symptom:coma|symptom:seizure" are keys of words.
+
+        What follows a key after "@" is its time: "symptom:coma@today 09:00" (F32).
+        """
         if isinstance(fact, RecordText):
             return defuse(fact.value)
         if ":" not in fact:
@@ -98,7 +101,9 @@ class Phrases:
         shown = []
         for part in fact.split("|"):
             kind, _, key = part.partition(":")
-            shown.append(self._tables[kind][key] if kind in self._tables else part)
+            key, _, time = key.partition("@")
+            words = self._tables[kind][key] if kind in self._tables else part
+            shown.append(f"{words} ({time})" if time else words)
         return ", ".join(shown)
 
 

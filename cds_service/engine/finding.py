@@ -20,12 +20,14 @@ URGENCY: Mapping[str, int] = {"info": 0, "warning": 1, "critical": 2}
 class Line(Struct, frozen=True):
     """One line of a card: its key in hooks/, and what fills its $names.
 
-    `keep` lines are never cut when a card grows too long.
+    `keep` lines are never cut when a card grows too long. `within` is when a value is measured
+    again, if the line says so: of all lines of an answer that do, one is shown (F31).
     """
 
     key: str
     facts: Mapping[str, Fact] = field(default_factory=dict)
     keep: bool = False
+    within: timedelta | None = None
 
 
 class DraftLabs(Struct, frozen=True):
@@ -60,12 +62,16 @@ Action = DraftLabs | DraftOrder | RemoveDraft | StopOrder
 
 
 class Suggestion(Struct, frozen=True):
-    """One button: `kind` is a key of words.toml [suggestions]."""
+    """One button: `kind` is a key of words.toml [suggestions].
+
+    `within` is as that of a line: of all buttons of an answer that measure again, one is shown.
+    """
 
     kind: str
     actions: tuple[Action, ...]
     facts: Mapping[str, Fact] = field(default_factory=dict)
     recommended: bool = False
+    within: timedelta | None = None
 
 
 class Finding(Struct, frozen=True, kw_only=True):

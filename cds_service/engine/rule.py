@@ -7,6 +7,7 @@ declared at its function with its id; the table of that id in hooks/ holds its w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from functools import wraps
 from types import MappingProxyType
@@ -171,9 +172,11 @@ def card(
     )
 
 
-def line(key: str, *, keep: bool = False, **facts: Fact | Decimal) -> Line:
-    """Returns one line of a card with what fills its $names; a `keep` line is never cut."""
-    return Line(key, _shown(facts), keep)
+def line(
+    key: str, *, keep: bool = False, within: timedelta | None = None, **facts: Fact | Decimal
+) -> Line:
+    """Returns one line of a card with what fills its $names; `keep` and `within` as in Line."""
+    return Line(key, _shown(facts), keep, within)
 
 
 def _line(line_or_key: str | Line) -> Line:

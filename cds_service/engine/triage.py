@@ -6,7 +6,8 @@ first leads the card that it shares with others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import get_args
 
 from msgspec.structs import replace
@@ -16,11 +17,13 @@ from cds_service.engine.finding import (
     DraftLabs,
     Finding,
     Indicator,
+    Line,
     Outcome,
     Suggestion,
 )
 from cds_service.knowledge.words import RuleWords, Slot
 
+NOW = timedelta(0)
 AT_MOST = 2  # cards per call: B.5 rule 1, a promise of the design
 SLOTS: tuple[Slot, ...] = get_args(Slot)  # of two cards of one urgency, the first is shown first
 
@@ -51,10 +54,36 @@ def triage(
             groups.setdefault((outcome.order, outcome.slot), []).append(outcome)
     cards = [_merged(groups[key], rules) for key in sorted(groups, key=_slot_place)]
     kept = [card for card in cards if _is_critical(card) or keep(card)]
+    kept = _given_way(kept, rules)
     if not age_known:
         kept = [_only_labs(card) for card in kept]
     kept.sort(key=lambda card: -URGENCY[card.indicator])
     return _at_most_two(kept)
+
+
+def one_time(cards: Iterable[Finding]) -> list[Finding]:
+    """Returns the cards with one line and one button that say when to measure again (F31).
+
+    It is the earliest, and of two equal ones that of the first card.
+    """
+    cards = list(cards)
+    lines = [line for card in cards for line in card.do if line.within is not None]
+    buttons = [s for card in cards for s in card.suggestions if s.within is not None]
+    spare_lines, spare_buttons = _all_but_earliest(lines), _all_but_earliest(buttons)
+    return [
+        replace(
+            card,
+            do=tuple(line for line in card.do if id(line) not in spare_lines),
+            suggestions=tuple(s for s in card.suggestions if id(s) not in spare_buttons),
+        )
+        for card in cards
+    ]
+
+
+def _all_but_earliest(timed: Sequence[Line | Suggestion]) -> frozenset[int]:
+    """Returns the identities of those that are not the first of the earliest."""
+    first = min(timed, key=lambda one: one.within or NOW, default=None)
+    return frozenset(id(one) for one in timed if one is not first)
 
 
 def still_shown(
@@ -81,6 +110,19 @@ def _merged(findings: list[Finding], rules: Mapping[str, RuleWords]) -> Finding:
     others = [f for f in findings if f is not lead and f.rule not in held_back]
     others.sort(key=lambda finding: finding.indicator != "critical")
     return replace(lead, absorbed=(*lead.absorbed, *others))
+
+
+def _given_way(cards: list[Finding], rules: Mapping[str, RuleWords]) -> list[Finding]:
+    """Returns the cards with each that gives way to an equally urgent one as its line (F31)."""
+    shown = list(cards)
+    for card in cards:
+        leading = rules[card.rule].gives_way_to
+        lead = next((c for c in shown if c.rule in leading and c.indicator == card.indicator), None)
+        if lead is None:
+            continue
+        taken = replace(lead, absorbed=(*lead.absorbed, replace(card, absorbed=()), *card.absorbed))
+        shown = [taken if c is lead else c for c in shown if c is not card]
+    return shown
 
 
 def _at_most_two(cards: list[Finding]) -> list[Finding]:

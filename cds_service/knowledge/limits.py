@@ -92,6 +92,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     unrepeated_outpatient_days: timedelta
     unrepeated_stale_days: timedelta
     # Trend of the series (B.0.8 "Falling", B.5 rule 6, M3, S18).
+    falling_step_from: Decimal  # F33
     falling_recent_from: Decimal
     falling_recent_hours: timedelta
     falling_long_from: Decimal
@@ -115,6 +116,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     rate_near_from: Decimal
     rate_steep_hours: timedelta
     rate_danger_base_below: Decimal
+    rate_contested_base_from: Decimal  # F34
+    rate_contested_margin: Decimal  # F34
     rate_normal_above: Decimal
     rate_ignored_base_from: Decimal
     rate_recovered_base_from: Decimal
@@ -239,6 +242,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     urate_low_below: Decimal
     # Risk of osmotic demyelination (B.0.6).
     demyelination_potassium_below: Decimal
+    raise_potassium_needed_below: Decimal  # F22
+    raise_potassium_mg_from: Decimal  # F22
     demyelination_potassium_hours: timedelta
     demyelination_hypokalemia_days: timedelta
     demyelination_bmi_below: Decimal
@@ -283,6 +288,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     restriction_glucose_from: Decimal
     restriction_glucose_hours: timedelta
     dilute_urine_below: Decimal
+    shedding_urine_below: Decimal  # F27
+    shedding_urine_hours: timedelta  # F27
     dilute_urine_days: timedelta
     insufficient_osmolality_above: Decimal
     insufficient_ratio_above: Decimal

@@ -53,13 +53,17 @@ class DrugClass(StrEnum):
 
     ANTIPSYCHOTIC = "antipsychotic"
     BACLOFEN = "baclofen"
+    BICARBONATE = "bicarbonate"
     CYP3A_INHIBITOR = "cyp3a-inhibitor"
     DEMECLOCYCLINE = "demeclocycline"
     DESMOPRESSIN = "desmopressin"
     LITHIUM = "lithium"
     LOOP = "loop"
     MRA = "mra"
+    POTASSIUM = "potassium"
+    SODIUM_PHOSPHATE = "sodium-phosphate"
     THIAZIDE = "thiazide"
+    UREA = "urea"
     VAPTAN = "vaptan"
 
 
@@ -319,6 +323,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     bleeding_gut: ProblemSet
     # risk of osmotic demyelination (B.0.6)
     demyelination_risk: ProblemSet
+    needs_thiamine: ProblemSet  # F27
     low_potassium: ProblemSet
     # fluid restriction (M9, M15)
     red_flags: ProblemSet

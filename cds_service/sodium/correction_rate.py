@@ -36,6 +36,7 @@ RateVariant = Literal[
     "still",
     "acute",
     "acute-setting",
+    "contested",
     "jump",
     "goal",
     "near",
@@ -65,6 +66,14 @@ ACUTE_VARIANTS: tuple[RateVariant, ...] = ("acute", "acute-setting")
 ACUTE: frozenset[str] = frozenset(ACUTE_VARIANTS)  # notes that lower the level by one
 
 
+class Ceiling(Struct, frozen=True, kw_only=True):
+    """What sodium must not pass in these 24 h: the lowest value in them, plus the limit (F32)."""
+
+    value: Decimal  # mmol/L
+    until: datetime
+    limit: Decimal
+
+
 class RateView(Struct, frozen=True, kw_only=True):
     """The verdict on the correction rate, as rules see it."""
 
@@ -80,6 +89,7 @@ class RateView(Struct, frozen=True, kw_only=True):
     jump: RatePair | None = None  # DQ-DELTA
     episode: RatePair | None = None  # the over-correction that is still remembered (F4)
     latest: Sample | None = None  # the sample that counts as the present
+    ceiling: Ceiling | None = None  # None: no sample of the last 24 h to count from
 
     @property
     def may_be_acute(self) -> bool:
@@ -475,6 +485,25 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         worst = max(held, key=lambda v: v.rank, default=None)
         return worst.pair if worst else None
 
+    @property
+    def ceiling(self) -> Ceiling | None:
+        """The ceiling counted from the lowest value of the last 24 h; the newest of equals (F32).
+
+        Values in doubt do not count, nor those that glucose makes low.
+        """
+        window, high = self.limits.rate_window_hours, self.limits.glucose_shift_from
+        begins = self.case.snapshot.now - window
+        counted = [
+            s
+            for s in self.rises.samples
+            if s.at > begins and s not in self.doubted and self.rises.glucose.get(s, 0) < high
+        ]
+        lowest = min(reversed(counted), key=lambda s: s.value, default=None)
+        if lowest is None:
+            return None
+        limit = self._day_limit(lowest)
+        return Ceiling(value=lowest.value + limit, until=lowest.at + window, limit=limit)
+
     def limit_of(self, pair: RatePair) -> Decimal:
         """Returns the limit for this pair; the first day of an episode may have its own (M10 d)."""
         limits = self.limits
@@ -510,13 +539,20 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         if self._harmless(pair):
             return "info" if over and self.high_risk else None
         if over:
-            return "critical" if dangerous else "warning"
+            return "critical" if dangerous and not self._contested(pair) else "warning"
         if self._above_goal(pair):
             return "warning"
         if pair.rise < limits.rate_near_from or not (dangerous or self.high_risk):
             return None
         steep = pair.observed and pair.over <= limits.rate_steep_hours
         return "warning" if steep and dangerous else "info"
+
+    def _contested(self, pair: RatePair) -> bool:
+        """Whether panels would still allow the rise: usual risk, and no very low base (F34)."""
+        limits = self.limits
+        if self.high_risk or pair.window != "day" or pair.base < limits.rate_contested_base_from:
+            return False
+        return pair.rise <= self.limit_of(pair) + limits.rate_contested_margin
 
     def _harmless(self, pair: RatePair) -> bool:
         """Whether the base was normal, or sodium is normal now and was nearly so at the base."""
@@ -591,6 +627,8 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
             return pair.window
         if "estimated" in notes:
             return "estimated"
+        if over and pair.base < self.limits.rate_danger_base_below and self._contested(pair):
+            return "contested"
         if over:
             return "fast" if level == "critical" else "slow"
         return "goal" if self._above_goal(pair) else "near"
@@ -600,7 +638,7 @@ def rate_view(case: Case) -> RateView:
     """Returns the verdict on the correction rate (B.0.8, M10), which takes two samples."""
     limits, now = case.limits, case.snapshot.now
     history = ordered(case.series.samples)
-    exact = tuple([s for s in history if s.exact])
+    exact = believed(tuple([s for s in history if s.exact]), limits)
     if not exact:
         return RateView(limit=limits.rate_limit_day)
     glucose = {sample: pair.glucose for sample, pair in case.glucose_pairs.items()}
@@ -629,6 +667,7 @@ def rate_view(case: Case) -> RateView:
         jump=rises.change(jumped_from, last) if jumped_from else None,
         episode=rules.episode([*present, *past]),
         latest=latest,
+        ceiling=rules.ceiling,
     )
     return _with_card(view, [*present, *map(rules.later, lately)])
 
@@ -694,6 +733,11 @@ def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
         if jumped or _alone(samples, place, limits):
             doubted.append(sample)
     return frozenset(doubted)
+
+
+def believed(samples: Sequence[Sample], limits: Limits) -> tuple[Sample, ...]:
+    """Returns the samples without the lone values that both neighbors refute (F33)."""
+    return tuple(s for i, s in enumerate(samples) if not _alone(samples, i, limits))
 
 
 def unbelieved_change(samples: Sequence[Sample], limits: Limits) -> Sample | None:

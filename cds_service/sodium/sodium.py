@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from cds_service.engine.wording import DAY
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Unused
-from cds_service.sodium.correction_rate import doubtful, unbelieved_change
+from cds_service.sodium.correction_rate import believed, doubtful, unbelieved_change
 from cds_service.sodium.results import (
     HIDES_NOTHING,
     Band,
@@ -35,6 +35,7 @@ class Fall(Struct, frozen=True, kw_only=True):
     over: timedelta
     start: Sample
     unbelieved: bool = False  # so large that a wrong sample is to be excluded at once (F3)
+    goes_on: bool = True  # the newest value is lower than the one before: "down", "falling" (F33)
 
 
 class SodiumView(Struct, frozen=True, kw_only=True):
@@ -53,6 +54,11 @@ class SodiumView(Struct, frozen=True, kw_only=True):
     falling: Fall | None = None  # B.0.8 "Falling"
     acute: Fall | None = None  # M3
     stable_chronic: bool = False  # B.5 rule 6 as far as samples go
+
+    @property
+    def down(self) -> Fall | None:
+        """The fall that may be called one: the newest value is lower than the one before (F33)."""
+        return self.falling if self.falling and self.falling.goes_on else None
 
     @property
     def low(self) -> bool:
@@ -152,11 +158,13 @@ def falling(samples: Sequence[Sample], latest: Sample, limits: Limits) -> Fall |
         (limits.falling_recent_hours, limits.falling_recent_from),
         (limits.falling_long_days, limits.falling_long_from),
     )
-    starts = [s for s in samples if not s.comparator]
+    starts = believed([s for s in samples if not s.comparator], limits)  # F33
+    before = [s for s in starts if s.at < latest.at]
+    goes_on = not before or before[-1].value - latest.value >= limits.falling_step_from
     for window, least in windows:
         fall = _largest_fall(starts, latest, window, {})
         if fall and fall.amount >= least:
-            return fall
+            return replace(fall, goes_on=goes_on)
     return None
 
 

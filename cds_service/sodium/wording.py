@@ -56,8 +56,8 @@ def trend_line(
 ) -> str:
     """Returns the last values on one line, oldest first, or "" without any.
 
-    An example is "139 (1 Nov) · 133 (14 Nov) · 128 today ↓". The clock is shown if two values are
-    of one day.
+    An example is "139 (1 Nov) · 133 (14 Nov) · 128 today 07:45 ↓". The clock is that of the newest
+    value, and of values of one day (F32).
     """
     shown = sorted(samples, key=drawn)[-TREND_VALUES:]
     if not shown:
@@ -70,7 +70,8 @@ def trend_line(
     for sample, local in zip(shown, moments, strict=True):
         day = day_name(local, today)
         clock = ""
-        if days.count(local.date()) > 1 and not sample.day_only:
+        newest = sample is shown[-1]
+        if (newest or days.count(local.date()) > 1) and not sample.day_only:
             clock = f" {local:%H:%M}"
         is_today = local.date() == today.date()
         parts.append(

@@ -122,7 +122,7 @@ def line(*samples: Sample, zone: timedelta | None = None) -> str:
 
 def test_the_trend_is_read_at_a_glance() -> None:
     found = line(sample(-24 * 14, "139"), sample(-24, "133", day_only=True), sample(-1, "128"))
-    assert found == "139 (1 Nov) · 133 (yesterday) · 128 today ↓"
+    assert found == "139 (1 Nov) · 133 (yesterday) · 128 today 11:00 ↓"
 
 
 def test_two_values_of_one_day_carry_their_clock() -> None:
@@ -132,12 +132,12 @@ def test_two_values_of_one_day_carry_their_clock() -> None:
 
 def test_only_the_last_values_are_shown_oldest_first() -> None:
     samples = [sample(-24 * days, str(130 + days)) for days in range(2, 8)]
-    assert line(*samples) == "135 (10 Nov) · 134 (11 Nov) · 133 (12 Nov) · 132 (13 Nov)"
+    assert line(*samples) == "135 (10 Nov) · 134 (11 Nov) · 133 (12 Nov) · 132 (13 Nov 12:00)"
 
 
 def test_days_are_those_of_the_clients_clocks() -> None:
-    assert line(sample(-8, "128"), zone=EASTERN) == "128 (yesterday)"
-    assert line(sample(-8, "128")) == "128 today"
+    assert line(sample(-8, "128"), zone=EASTERN) == "128 (yesterday 23:00)"
+    assert line(sample(-8, "128")) == "128 today 04:00"
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,12 @@ def test_days_are_those_of_the_clients_clocks() -> None:
     ],
 )
 def test_the_arrow_needs_a_change_beyond_the_limit(before: str, after: str, arrow: str) -> None:
-    assert line(sample(-48, before), sample(-1, after)).endswith("today" + arrow)
+    assert line(sample(-48, before), sample(-1, after)).endswith("today 11:00" + arrow)
 
 
 def test_a_bound_gets_no_arrow_and_no_values_no_line() -> None:
-    assert line(sample(-48, "128"), sample(-1, "110", comparator="<")) == "128 (13 Nov) · 110 today"
+    assert (
+        line(sample(-48, "128"), sample(-1, "110", comparator="<"))
+        == "128 (13 Nov) · 110 today 11:00"
+    )
     assert line() == ""

@@ -101,7 +101,7 @@ VECTORS = [
     Vector("R13", [(0, "112"), (50, "122"), (54, "123")], "122", "1.00", None),
     Vector("R14", [(0, "112"), (4, "117")], "112", "5.00", None),
     Vector("R15", [(0, "119")], None, None, None),
-    Vector("R16", [(0, "124"), (10, "133"), (30, "135")], "129.40", "5.60", "critical", "still"),
+    Vector("R16", [(0, "124"), (10, "133"), (30, "135")], "129.40", "5.60", "warning", "contested"),
     Vector("R17", [(0, "115"), (20, "125"), (30, "125")], "118", "7.00", "warning", "was"),
     Vector("R18", [(0, "112"), (4, "118")], "112", "6.00", "warning", "near"),
     Vector("R19", [(0, "112"), (12, "118")], "112", "6.00", "info", "near", high_risk=True),
@@ -120,11 +120,11 @@ VECTORS = [
     Vector(
         "R24",
         [(0, "124"), (6, "112"), (7, "124.5"), (20, "126")],
-        "112",
-        "14.00",
-        "warning",
-        "jump",
-    ),
+        "124",
+        "2.00",
+        None,
+        "",
+    ),  # F33: 112 is a lone value that both neighbors refute
     Vector(
         "R25",
         [(0, "110"), (20, "137"), (40, "118"), (60, "128")],
@@ -194,7 +194,8 @@ def test_r22_falling_glucose_is_no_over_correction() -> None:
     [
         ([(0, "118"), (20, "126")], "info"),
         ([(0, "118"), (20, "126.1")], "critical"),
-        ([(0, "125.9"), (20, "134.4")], "critical"),
+        ([(0, "125.9"), (20, "136")], "critical"),
+        ([(0, "126"), (20, "136.1")], "warning"),
         ([(0, "126"), (20, "134.5")], "warning"),
         ([(0, "129.9"), (20, "139")], "warning"),
         ([(0, "130"), (20, "139")], None),
@@ -299,7 +300,8 @@ def test_a_base_further_than_a_day_is_estimated(hours: float, observed: bool, ba
     [
         ([(0, "112"), (30, "123")], "critical", "fast"),
         ([(0, "112"), (30.5, "123")], "critical", "estimated"),
-        ([(0, "112"), (48, "130")], "critical", "estimated"),
+        ([(0, "112"), (48, "130")], "critical", "two-days"),
+        ([(0, "118"), (48, "134.1")], "critical", "two-days"),
         ([(0, "112"), (48.5, "130")], "warning", "average"),
         ([(0, "112"), (48.5, "128")], None, "near"),
         ([(0, "126"), (49, "146")], None, "near"),
@@ -361,6 +363,31 @@ def test_a_recent_rise_above_the_limit_is_remembered_for_a_planned_fall() -> Non
     assert rate((0, "110"), (18, "122"), (26, "117")).episode is not None
     assert rate((0, "118"), (20, "126")).episode is None
     assert rate((0, "120"), (3, "133.5"), (5, "120")).episode is None
+
+
+@pytest.mark.parametrize(
+    ("points", "level"),
+    [
+        ([(0, "120"), (20, "130")], "warning"),
+        ([(0, "120"), (20, "130.1")], "critical"),
+        ([(0, "119.9"), (20, "129.9")], "critical"),
+        ([(0, "125.9"), (20, "134.4")], "warning"),
+        ([(0, "122"), (20, "130")], "info"),
+    ],
+)
+def test_f34_just_above_the_limit_at_usual_risk_panels_would_allow_it(
+    points: list[Point], level: str
+) -> None:
+    found = rate(*points)
+    assert found.level == level
+    assert (found.variant == "contested") is (level == "warning")
+    high = rate(*points, high_risk=True)
+    assert high.level == ("warning" if level == "info" else "critical")
+
+
+def test_f34_the_european_limit_of_a_later_day_is_not_contested() -> None:
+    found = rate((0, "115"), (24, "121"), (48, "129.5"), profile="european")
+    assert (found.level, found.variant) == ("critical", "fast")
 
 
 # ---- modifiers -------------------------------------------------------------------------------------------
@@ -475,15 +502,15 @@ def test_an_acute_onset_lowers_nothing_at_high_risk() -> None:
         ([(0, "112"), (2, "122"), (3, "126")], "critical"),
         ([(0, "112"), (2, "119.9"), (3, "126")], "warning"),
         ([(0, "124"), (6, "118"), (7, "124"), (20, "127")], "critical"),
-        ([(0, "124"), (6, "117.9"), (7, "124"), (20, "127")], "warning"),
-        ([(0, "124"), (6, "117"), (12, "124"), (20, "126")], "warning"),
+        ([(0, "124"), (6, "117.9"), (7, "124"), (20, "127")], None),
+        ([(0, "124"), (6, "117"), (12, "124"), (20, "126")], None),
         ([(0, "124"), (6, "117"), (12.5, "124"), (20, "126")], "critical"),
-        ([(0, "120"), (6, "113"), (9, "124"), (20, "125")], "warning"),
+        ([(0, "120"), (6, "113"), (9, "124"), (20, "125")], None),
         ([(0, "120"), (6, "113"), (9, "124.1"), (20, "125")], "critical"),
     ],
 )
-def test_a_jump_or_a_lone_value_is_not_believed_without_a_repeat(
-    points: list[Point], level: str
+def test_f33_a_jump_is_not_believed_without_a_repeat_and_a_refuted_lone_value_makes_no_rise(
+    points: list[Point], level: str | None
 ) -> None:
     found = rate(*points)
     assert found.level == level
@@ -501,7 +528,8 @@ def test_a_jump_or_a_lone_value_is_not_believed_without_a_repeat(
         ([(0, "105"), (24, "125.1")], "20.1"),
         ([(0, "105"), (24.5, "126")], None),
         ([(0, "125"), (3, "112"), (6, "125")], None),
-        ([(-0.5, "125"), (3, "112"), (6, "125")], "13"),
+        ([(-0.5, "125"), (3, "112"), (6, "125")], None),
+        ([(-6.5, "125"), (3, "112"), (6, "125")], "13"),
         ([(0, "112"), (2, "126"), (3, "125")], None),
         ([(0, "112"), (2, "122"), (3, "126")], None),
         ([(0, "112"), (2, "121.9"), (3, "126")], "14"),
@@ -535,7 +563,7 @@ def test_a_very_large_rise_keeps_its_level_and_asks_for_a_repeat() -> None:
 def test_glucose_corrects_or_weakens_a_rise(
     glucose: tuple[str | None, str | None], level: str, note: str
 ) -> None:
-    samples = chart((0, "120"), (20, "129"))
+    samples = chart((0, "118"), (20, "127"))
     known = {s: Decimal(g) for s, g in zip(samples, glucose, strict=True) if g}
     found = rate_of(samples, glucose=known)
     assert (found.level, found.notes) == (level, (note,) if note else ())

@@ -1,6 +1,7 @@
 """The rules about sodium; importing this package declares them all in `book.BOOK`."""
 
 from cds_service.sodium.rules import (
+    also_raising,
     danger,
     data_quality,
     infusions,
@@ -11,6 +12,7 @@ from cds_service.sodium.rules import (
 )
 
 __all__ = [
+    "also_raising",
     "danger",
     "data_quality",
     "infusions",

@@ -14,11 +14,15 @@ from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.follow_up import (
+    NOW,
     emergency_workup,
     monitoring,
+    rate_due,
+    rate_watch,
     repeat_sodium,
     repeat_suggestions,
     same_day,
+    watch,
     workup_due,
     workup_suggestions,
 )
@@ -27,14 +31,15 @@ from cds_service.sodium.rules.gates import (
     adrenal_crisis,
     at,
     below_plausible,
+    bolus_risen,
     cause_lines,
+    contested_lines,
     day_of,
     emergency,
     fall_lines,
     first_symptom,
     in_use,
     inpatient,
-    latest_sodium,
     limit_line,
     lines_of,
     names_bolus,
@@ -45,6 +50,7 @@ from cds_service.sodium.rules.gates import (
     require_not_outranked,
     rising_too_fast,
     setting_lines,
+    shedding_lines,
     shown_sodium,
     started_within,
     suspects,
@@ -59,6 +65,7 @@ from cds_service.sodium.rules.plan import (
     cramp_suggestions,
     crisis_lines,
     fluid_lines,
+    leading_risk,
     plan_advice,
     plan_lines,
     plan_suggestions,
@@ -87,6 +94,8 @@ def sodium_emergency(case: Case) -> Finding:
         do=[
             *_emergency_lines(case),
             *crisis_lines(case),
+            *shedding_lines(case),
+            *leading_risk(case),
             *fluid_lines(case),
             *_harmful_restriction(case),
             "cause-later",
@@ -99,7 +108,7 @@ def sodium_emergency(case: Case) -> Finding:
             *setting_lines(case),
             *background(case),
         ],
-        offer=[repeat_sodium(priority="stat"), *emergency_workup(case)],
+        offer=[repeat_sodium(case, priority="stat"), *emergency_workup(case)],
         drugs=suspects(case),
     )
 
@@ -128,7 +137,9 @@ def possible_brain_edema(case: Case) -> Finding:
             line("examine-now" if bolus else "examine-now-no-bolus", keep=True),
             *crisis_lines(case),
             *bolus,
-            line("sodium-now", keep=True),
+            watch(case, "sodium-now"),
+            *shedding_lines(case),
+            *_face_risk(case),
             what,
             *fluid_lines(case),
         ],
@@ -142,7 +153,7 @@ def possible_brain_edema(case: Case) -> Finding:
             *_harmful_restriction(case),
             *_acute_background(case),
         ],
-        offer=[repeat_sodium(priority="stat"), *emergency_workup(case)],
+        offer=[repeat_sodium(case, priority="stat"), *emergency_workup(case)],
         drugs=suspects(case),
     )
 
@@ -164,10 +175,12 @@ def acute_fall(case: Case) -> Finding:
             line("acute-danger", keep=True),
             *crisis_lines(case),
             *unbelieved_lines(case),
-            *([bolus] if names_bolus(case) else []),
+            *((bolus_risen(case) or [bolus]) if names_bolus(case) else []),
             *fluid_lines(case),
             "acute-stop",
-            "monitor-acute",
+            watch(case, "monitor-acute"),
+            *shedding_lines(case),
+            *_face_risk(case),
             *_harmful_restriction(case),
             *review_lines(case),
         ],
@@ -176,7 +189,7 @@ def acute_fall(case: Case) -> Finding:
             *setting_lines(case),
             *_acute_background(case),
         ],
-        offer=[repeat_sodium(priority="stat"), *emergency_workup(case)],
+        offer=[repeat_sodium(case, priority="stat"), *emergency_workup(case)],
         drugs=suspects(case),
     )
 
@@ -192,6 +205,7 @@ def re_lowered(case: Case) -> Finding:
     if episode is None or not case.relowered:
         skip("no-over-correction")
     require(not rising_too_fast(case) or case.rate.variant == "was", "rate-leads")
+    relowered_due = case.limits.repeat_near_hours - case.sodium.age
     until = day_of(case, episode.end.at + case.limits.rate_remembered_days)
     return card(
         "warning",
@@ -202,10 +216,10 @@ def re_lowered(case: Case) -> Finding:
             line("keep-down", keep=True),
             *_raising_drugs(case),
             line("neuro-checks-until", date=until, keep=True),
-            "monitor-relowered",
+            watch(case, "monitor-relowered", relowered_due),
         ],
         why=[_samples_line(case, episode), *symptom_lines(case), *risk_lines(case)],
-        offer=[repeat_sodium(case.limits.repeat_near_hours - case.sodium.age, "urgent")],
+        offer=[repeat_sodium(case, relowered_due, "urgent")],
     )
 
 
@@ -215,7 +229,7 @@ def _single_bolus(case: Case) -> list[Line]:
     It is left out if sodium rises too fast or did within the week (F4), or if osmolality speaks
     against low sodium.
     """
-    risen = rising_too_fast(case) or case.rate.episode is not None
+    risen = bool(bolus_risen(case)) or case.rate.episode is not None
     if not names_bolus(case) or risen or osmolality_normal(case):
         return []
     return [line(f"single-bolus-{case.limits.profile}", keep=True)]
@@ -266,6 +280,14 @@ def _acute_background(case: Case) -> list[Line]:
     return [*([limit_line(case)] if adapted else []), *lines]
 
 
+def _face_risk(case: Case) -> list[Line]:
+    """Returns the risk of demyelination; a very low sodium alone is none in an acute fall (F2)."""
+    acute = case.sodium.acute is not None or case.acute_setting is not None
+    if acute and set(case.risk.reasons) <= {Sign.SODIUM_VERY_LOW}:
+        return []
+    return leading_risk(case)
+
+
 def _has_recent_symptom(case: Case) -> bool:
     """Returns whether a symptom of these days makes an acute fall critical at any value (F3)."""
     symptoms = case.symptoms
@@ -276,19 +298,18 @@ def _has_recent_symptom(case: Case) -> bool:
 def _emergency_lines(case: Case) -> list[Line]:
     """Returns the bolus only if sodium is the likely cause and has not risen too fast (F4)."""
     lead = line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
+    closely = watch(case, "monitor-severe")
     if not case.symptoms.attributable or not names_bolus(case):
-        return [lead, line("monitor-severe")]
-    watch = line("monitor-emergency")
+        return [lead, closely]
     demyelination = _demyelination(case)
     if demyelination:
-        return [lead, *demyelination, line("monitor-severe")]
-    if rising_too_fast(case):
-        worst = case.rate.worst
-        risen = worst.rise if worst else case.rate.rise_now
-        return [lead, line("bolus-risen", rise=risen, keep=True), watch]
+        return [lead, *demyelination, closely]
+    risen = bolus_risen(case)
+    if risen:
+        return [lead, *risen, closely]
     profile = case.limits.profile
     bolus, goal = line(f"bolus-{profile}", keep=True), line(f"goal-{profile}", keep=True)
-    return [lead, bolus, goal, watch]
+    return [lead, bolus, goal, watch(case, "monitor-emergency")]
 
 
 def _harmful_restriction(case: Case) -> list[Line]:
@@ -312,34 +333,48 @@ def severe(case: Case) -> Finding:
     require_not_outranked(case)
     require(case.sodium.band is Band.SEVERE, "not-severe", na=shown_sodium(case))
     require(not too_mild(case), "severe-not-attributable")
-    latest, rise = latest_sodium(case), planned_rise(case)
-    fresh_for = case.limits.rising_fresh_hours
-    due = fresh_for - case.sodium.age
-    crisis = adrenal_crisis(case)
+    rise, crisis = planned_rise(case), adrenal_crisis(case)
+    due = case.limits.rising_fresh_hours - case.sodium.age
     return card(
         "warning" if rise and not crisis else "critical",
-        "adrenal" if crisis else f"{'rising' if rise else 'main'}-{case.limits.profile}",
+        "adrenal" if crisis else f"{_severe_variant(case, rise)}-{case.limits.profile}",
         why_=crisis,
         na=shown_sodium(case),
         age=ago(case.sodium.age),
         more_facts={"rise": rise.rise, "hours": in_hours(rise.over)} if rise else {},
-        time=at(case, latest.at + fresh_for),
         do=[
             line("check-symptoms", keep=True),
+            *shedding_lines(case),
+            *leading_risk(case),
             *lines_of({"severe-advice": inpatient(case)}),
-            monitoring(case),
+            monitoring(case, due if rise else None),
             *plan_lines(case),
             *cramp_lines(case),
         ],
         why=[*_band_reasons(case), *plan_advice(case)],
         offer=[
-            repeat_sodium(due, "urgent") if rise else repeat_sodium(priority="stat"),
+            *_severe_repeat(case, due if rise else None),
             *workup_suggestions(case, "urgent"),
             *plan_suggestions(case),
             *cramp_suggestions(case),
         ],
         drugs=suspects(case),
     )
+
+
+def _severe_variant(case: Case, rise: RatePair | None) -> str:
+    """Returns the summary: a card on the rate that leads says when sodium is measured (F31)."""
+    indicator = "warning" if rise else "critical"
+    if case.rate.level == indicator:
+        return "rate"
+    return "rising" if rise else "main"
+
+
+def _severe_repeat(case: Case, due: timedelta | None) -> list[Suggestion]:
+    """Returns the next sodium: at once, or when a rise under treatment makes it due."""
+    if due is None:
+        return [repeat_sodium(case, priority="stat")]
+    return [] if case.rate.rule else [repeat_sodium(case, due, "urgent")]
 
 
 def planned_rise(case: Case) -> RatePair | None:
@@ -369,7 +404,13 @@ def moderate(case: Case) -> Finding:
         why_=crisis,
         na=shown_sodium(case),
         drug_="".join(drugs[:1]),
-        do=[*plan_lines(case), *cramp_lines(case), monitoring(case)],
+        do=[
+            *shedding_lines(case),
+            *leading_risk(case),
+            *plan_lines(case),
+            *cramp_lines(case),
+            monitoring(case),
+        ],
         why=[*_band_reasons(case), *plan_advice(case)],
         offer=[
             *repeat_suggestions(case),
@@ -432,10 +473,10 @@ def _unexplained_symptom(case: Case) -> Finding:
             *lead,
             line("look-further", keep=True),
             *([] if is_offered else restriction_lines(case)),
-            monitoring(case),
+            monitoring(case, NOW),
         ],
         why=[w for w in (*symptom_lines(case), *background(case)) if w not in lead],
-        offer=[repeat_sodium(priority="urgent")],
+        offer=[repeat_sodium(case, priority="urgent")],
         drugs=suspects(case),
     )
 
@@ -461,7 +502,7 @@ def _symptom_variant(case: Case, symptom: str, near_normal: bool) -> str:
 
 def _symptom_drafts(case: Case, near_normal: bool) -> list[Suggestion]:
     """Returns the buttons; near normal no restriction, and tests only if they are due (S4)."""
-    drafts = [repeat_sodium(priority="urgent")] if same_day(case) else repeat_suggestions(case)
+    drafts = repeat_suggestions(case)
     if not near_normal or workup_due(case):
         drafts += workup_suggestions(case)
     drafts += stop_suggestions(case) if near_normal else plan_suggestions(case)
@@ -484,7 +525,7 @@ def mild(case: Case) -> Finding:
         # A drug that was started lately is news; so is one that may have been missed.
         new = started_within(case, case.sets.watched_tiers, case.limits.new_drug_days)
         require(new, "stable-chronic", na=shown_sodium(case))
-    fall, drugs, crisis = case.sodium.falling, suspects(case), adrenal_crisis(case)
+    fall, drugs, crisis = case.sodium.down, suspects(case), adrenal_crisis(case)
     return card(
         "critical" if crisis else "info",
         "adrenal" if crisis else _mild_variant(case),
@@ -512,7 +553,7 @@ def _mild_variant(case: Case) -> str:
     """Returns the summary that names harm by restriction, else a fall and the likely drug."""
     if case.restriction.verdict == "never":
         return "never"
-    if case.sodium.falling:
+    if case.sodium.down:
         return "falling-drug" if case.exposures.suspects else "falling"
     return "drug" if case.exposures.suspects else "main"
 
@@ -535,15 +576,15 @@ def _band_reasons(case: Case) -> list[Line]:
 def over_corrected(case: Case) -> Finding:
     """The card comes if sodium rose, or is rising, above the limit of the active profile."""
     worst = _worst_rise("RATE-OVER", case)
-    return _card(case, worst, _over_lines(case), case.limits.repeat_over_hours)
+    return _card(case, worst, [*_over_lines(case), rate_watch(case)])
 
 
 @chart_rule("RATE-NEAR")
 def near_limit(case: Case) -> Finding:
     """The card comes if sodium rose above the goal at high risk, or near the limit."""
     worst = _worst_rise("RATE-NEAR", case)
-    do: list[str | Line] = ["slow-down", *_raising_drugs(case), "count-potassium", "monitor-near"]
-    return _card(case, worst, do, case.limits.repeat_near_hours)
+    do = [line("slow-down"), *_raising_drugs(case), limit_line(case), rate_watch(case)]
+    return _card(case, worst, do)
 
 
 def _worst_rise(rule: str, case: Case) -> RatePair:
@@ -561,12 +602,14 @@ def _worst_rise(rule: str, case: Case) -> RatePair:
     return skip("samples-far-apart", average=rate.average_per_day)
 
 
-def _card(case: Case, worst: RatePair, do: list[str | Line], repeat_after: timedelta) -> Finding:
+def _card(case: Case, worst: RatePair, do: list[Line]) -> Finding:
     """Returns the card with every fact that one of the summaries may name."""
     rate, limit = case.rate, case.rate.limit
-    repeat = repeat_sodium(repeat_after - case.sodium.age, "urgent")
-    if rate.variant == "jump":
-        repeat = repeat_sodium(priority="stat")
+    repeat = repeat_sodium(case, rate_due(case), "urgent")
+    if rate.variant == "jump" or rate.jump is not None:
+        repeat = repeat_sodium(case, priority="stat")
+    ceiling = limit_line(case)
+    notes = rate.notes if rate.jump is None else dict.fromkeys((*rate.notes, "jump"))
     return card(
         rate.level or skip("other-rate-card"),
         rate.variant,
@@ -581,27 +624,31 @@ def _card(case: Case, worst: RatePair, do: list[str | Line], repeat_after: timed
         do=do,
         why=[
             _samples_line(case, worst),
-            *(line(f"note-{note}", keep=True) for note in rate.notes),
-            *([] if "acute-setting" in rate.notes else [limit_line(case)]),
+            *(line(f"note-{note}", keep=True) for note in notes),
+            *([] if ceiling in do or "acute-setting" in rate.notes else [ceiling]),
+            *contested_lines(case),
             *risk_lines(case),
         ],
         offer=[repeat],
     )
 
 
-def _over_lines(case: Case) -> list[str | Line]:
+def _over_lines(case: Case) -> list[Line]:
     """Returns what to do above the limit; a rise by dialysis or by a wrong sample comes first."""
     rate = case.rate
     if case.dialysis:
-        return [line("check-dialysate", keep=True), "neuro-checks", "monitor-over"]
+        return [line("check-dialysate", keep=True), line("neuro-checks")]
     if rate.variant == "jump":
-        return [line("repeat-first", keep=True), "stop-raising", "monitor-over"]
+        return [line("repeat-first", keep=True), line("stop-raising")]
+    if rate.variant == "contested":
+        hold = line("no-further-rise", keep=True)
+        return [hold, *_raising_drugs(case), line("neuro-checks")]
     if rate.level == "info":
-        return [line("review-raising", keep=True), *_raising_drugs(case), "monitor-over"]
+        return [line("review-raising", keep=True), *_raising_drugs(case)]
     stop = line("keep-down" if rate.variant == "was" else "stop-raising", keep=True)
     # After an acute onset no reflex lowers sodium again (F2).
-    relower = [] if rate.may_be_acute else ["relower"]
-    return [stop, *_raising_drugs(case), "consult", *relower, "neuro-checks", "monitor-over"]
+    relower = [] if rate.may_be_acute else [line("relower")]
+    return [stop, *_raising_drugs(case), line("consult"), *relower, line("neuro-checks")]
 
 
 def _raising_drugs(case: Case) -> list[Line]:

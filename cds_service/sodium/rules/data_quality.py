@@ -19,6 +19,7 @@ from cds_service.sodium.rules.follow_up import (
     monitoring,
     osmolality_suggestion,
     repeat_sodium,
+    watch,
     workup_suggestions,
 )
 from cds_service.sodium.rules.gates import (
@@ -79,7 +80,7 @@ def outdated(case: Case) -> Finding:
             symptom=first_symptom(case),
             do=["repeat-before", line("check-symptoms-now", keep=True)],
             why=why,
-            offer=[repeat_sodium(priority="stat")],
+            offer=[repeat_sodium(case, priority="stat")],
             drugs=drugs,
         )
     return card(
@@ -88,7 +89,7 @@ def outdated(case: Case) -> Finding:
         age=ago(case.sodium.age),
         do=["repeat-before"],
         why=why,
-        offer=[repeat_sodium(priority="urgent")],
+        offer=[repeat_sodium(case, priority="urgent")],
         drugs=drugs,
     )
 
@@ -123,7 +124,7 @@ def check_due(case: Case) -> Finding:
             line("started", drug=drug, date=date, keep=True),
             line("older-adult", age=str(age)),
         ],
-        offer=[repeat_sodium()],
+        offer=[repeat_sodium(case)],
     )
 
 
@@ -155,7 +156,7 @@ def glucose_shift(case: Case) -> Finding:
         glucose=shift.glucose,
         katz=shift.katz,
         hillier=shift.hillier,
-        do=["treat-glucose", "monitor-glucose"],
+        do=["treat-glucose", watch(case, "monitor-glucose", case.limits.repeat_near_hours)],
         why=[
             glucose_line("formulas", shift),
             *lines_of({"hillier-fits": shift.hillier_fits}),
@@ -163,7 +164,7 @@ def glucose_shift(case: Case) -> Finding:
             *result_lines(case),
             *symptom_lines(case),
         ],
-        offer=[repeat_sodium(case.limits.repeat_near_hours)],
+        offer=[repeat_sodium(case, case.limits.repeat_near_hours)],
     )
 
 
@@ -173,6 +174,7 @@ def _nearly_explained(case: Case, shift: GlucoseShift) -> Finding:
     limits, unexplained = case.limits, []
     if case.symptoms.severe and not emergency(case):
         unexplained = [line("not-by-sodium", symptom=first_symptom(case), keep=True)]
+    due = limits.repeat_near_hours - case.sodium.age
     return card(
         "warning",
         "nearly",
@@ -183,11 +185,11 @@ def _nearly_explained(case: Case, shift: GlucoseShift) -> Finding:
         do=[
             *unexplained,
             line("treat-glucose-first", keep=True),
-            "monitor-glucose-near",
+            watch(case, "monitor-glucose-near", due),
             *plan_lines(case),
         ],
         why=[*symptom_lines(case), limit_line(case), *background(case)],
-        offer=[repeat_sodium(limits.repeat_near_hours - case.sodium.age, "urgent")],
+        offer=[repeat_sodium(case, due, "urgent")],
         drugs=suspects(case),
     )
 
@@ -208,7 +210,7 @@ def direct_value_higher(case: Case) -> Finding:
         indirect=other.shown,
         do=[line("use-direct", keep=True), "repeat-both", "monitor-artifact", *plan],
         why=[*symptom_lines(case), *background(case)],
-        offer=[repeat_sodium(priority="stat" if case.symptoms.severe else "urgent")],
+        offer=[repeat_sodium(case, priority="stat" if case.symptoms.severe else "urgent")],
         drugs=suspects(case),
     )
 
@@ -228,7 +230,7 @@ def direct_value_is_lower(case: Case) -> Finding:
         indirect=other.shown,
         do=[line("repeat-now", keep=True), line("if-lower", na=latest.shown, keep=True)],
         why=[*symptom_lines(case), *result_lines(case)],
-        offer=[repeat_sodium(priority="stat")],
+        offer=[repeat_sodium(case, priority="stat")],
     )
 
 
@@ -312,7 +314,7 @@ def implausible(case: Case) -> Finding:
             *plan_lines(case),
         ],
         why=[*symptom_lines(case), *acute_lines(case), *background(case)],
-        offer=[repeat_sodium(priority="stat"), *workup_suggestions(case, "urgent")],
+        offer=[repeat_sodium(case, priority="stat"), *workup_suggestions(case, "urgent")],
         drugs=suspects(case),
     )
 
@@ -345,7 +347,7 @@ def _not_used(case: Case, why: Unused) -> Finding:
             used,
             *(symptom_lines(case) if replaces_band else []),
         ],
-        offer=[repeat_sodium(priority="stat" if replaces_band else "routine")],
+        offer=[repeat_sodium(case, priority="stat" if replaces_band else "routine")],
     )
 
 
@@ -357,6 +359,8 @@ def jump(case: Case) -> Finding:
     """
     pair = case.rate.jump or skip("no-jump")
     require(not (pair.rise < 0 and sodium_card_leads(case)), "danger-leads")
+    critical = case.rate.rule == "RATE-OVER" and case.rate.level == "critical"
+    require(not critical, "rate-leads")  # "act now" and "before acting" are no one voice (F31)
     end = at(case, pair.end.at, pair.end.day_only)
     samples = line("jump-samples", from_=pair.base, to=pair.end.shown, time=end, keep=True)
     return card(
@@ -370,7 +374,7 @@ def jump(case: Case) -> Finding:
             *_glucose_of_the_jump(case),
             *(symptom_lines(case) if case.sodium.low else []),
         ],
-        offer=[repeat_sodium(priority="stat")],
+        offer=[repeat_sodium(case, priority="stat")],
     )
 
 

@@ -7,16 +7,19 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from cds_service.engine.finding import DraftLabs, Suggestion
-from cds_service.engine.wording import ago, joined
+from cds_service.engine.finding import DraftLabs, Line, Suggestion
+from cds_service.engine.rule import line
+from cds_service.engine.wording import AGO_IN_HOURS, joined
 from cds_service.knowledge.names import Analyte, AnalyteSet
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band, band_of
-from cds_service.sodium.rules.gates import inpatient
+from cds_service.sodium.rules.gates import at, inpatient, on_day, shedding_water
 from cds_service.sodium.volume import Volume
 
 Priority = Literal["routine", "urgent", "stat"]
 NOW = timedelta(0)
+NOW_WORD = "now"
+RATE_OVER = "RATE-OVER"
 SODIUM = (Analyte.SODIUM,)
 MONITORING_OUTSIDE = {
     Band.SEVERE: "monitor-severe-outpatient",
@@ -27,46 +30,91 @@ MONITORING_OUTSIDE = {
 # ---- the next sodium ----
 
 
-def repeat_sodium(after: timedelta = NOW, priority: Priority = "routine") -> Suggestion:
-    """Returns the draft of the next sodium: at once ("stat"), today, or after a span of time."""
+def repeat_sodium(case: Case, after: timedelta = NOW, priority: Priority = "routine") -> Suggestion:
+    """Returns the draft of the next sodium: at once ("stat"), today, or at a time (F31, F32)."""
     if priority == "stat":
-        return Suggestion("repeat-sodium-stat", (DraftLabs(SODIUM, "stat"),), recommended=True)
+        draw = DraftLabs(SODIUM, "stat")
+        return Suggestion("repeat-sodium-stat", (draw,), recommended=True, within=NOW)
     if after <= NOW:
-        return Suggestion("repeat-sodium-now", (DraftLabs(SODIUM, priority),))
+        return Suggestion("repeat-sodium-now", (DraftLabs(SODIUM, priority),), within=NOW)
     draw = DraftLabs(SODIUM, priority, after)
-    return Suggestion("repeat-sodium", (draw,), {"after": ago(after)})
+    return Suggestion("repeat-sodium", (draw,), {"when": _when(case, after)}, within=after)
+
+
+def watch(case: Case, key: str, after: timedelta = NOW) -> Line:
+    """Returns the line with the time of the next sodium, and how often from then on (F31)."""
+    after = max(after, NOW)
+    return line(key, within=after, next_=_when(case, after) if after else NOW_WORD)
 
 
 def repeat_suggestions(case: Case) -> list[Suggestion]:
     """Returns the next sodium by setting, band and symptoms; none if a rate card drafts it."""
     if case.rate.rule:
         return []
-    if case.doubtful:
-        return [repeat_sodium(priority="urgent")]
+    after, priority = _due(case)
+    return [repeat_sodium(case, after, priority)]
+
+
+def monitoring(case: Case, after: timedelta | None = None) -> Line:
+    """Returns the line that says when sodium is measured, and how often from there on."""
+    if case.rate.rule:
+        return rate_watch(case)
+    if shedding_water(case) is not None and after is None:
+        return watch(case, "monitor-shedding", _due(case)[0])
+    if diabetic_crisis(case) and after is None:
+        return watch(case, "monitor-severe", _due(case)[0])
+    severe = case.sodium.band is Band.SEVERE
+    due = NOW if severe else _due(case)[0]
+    due = due if after is None else after
+    if inpatient(case):
+        return watch(case, "monitor-severe" if severe else "monitor-inpatient", due)
+    mild = "monitor-symptom" if has_symptom(case) else "monitor-silent"
+    return watch(case, MONITORING_OUTSIDE.get(case.sodium.band, mild), due)
+
+
+def rate_watch(case: Case) -> Line:
+    """Returns the line on the next sodium while a card on the rate is shown."""
+    over = case.rate.rule == RATE_OVER
+    return watch(case, "monitor-over" if over else "monitor-near", rate_due(case))
+
+
+def rate_due(case: Case) -> timedelta:
+    """Returns when sodium is due while it rises too fast or near its limit; a jump is repeated."""
     limits = case.limits
+    if case.rate.variant == "jump" or case.rate.jump is not None:
+        return NOW
+    interval = limits.repeat_near_hours
+    if case.rate.rule == RATE_OVER:
+        interval = limits.repeat_over_hours
+    return max(interval - case.sodium.age, NOW)
+
+
+def _due(case: Case) -> tuple[timedelta, Priority]:
+    """Returns when the next sodium is due without a card on the rate, and how urgent it is."""
+    if case.doubtful:
+        return NOW, "urgent"
+    limits = case.limits
+    if shedding_water(case) is not None:
+        return limits.repeat_over_hours - case.sodium.age, "urgent"
     if diabetic_crisis(case):
-        return [repeat_sodium(limits.repeat_near_hours - case.sodium.age, "urgent")]
+        return limits.repeat_near_hours - case.sodium.age, "urgent"
     if case.sodium.band is not Band.MILD:
-        return [repeat_sodium(limits.repeat_daily_hours - case.sodium.age, "urgent")]
+        return limits.repeat_daily_hours - case.sodium.age, "urgent"
+    if same_day(case):
+        return NOW, "urgent"
     if inpatient(case):
         interval = limits.repeat_daily_hours
     elif has_symptom(case):
         interval = limits.repeat_symptom_days
     else:
         interval = limits.repeat_silent_days
-    priority: Priority = "urgent" if same_day(case) else "routine"
-    return [repeat_sodium(interval - case.sodium.age, priority)]
+    return interval - case.sodium.age, "routine"
 
 
-def monitoring(case: Case) -> str:
-    """Returns the line that says how often sodium is measured from here on."""
-    band = case.sodium.band
-    if case.rate.rule or diabetic_crisis(case):
-        return "monitor-severe"
-    if inpatient(case):
-        return "monitor-severe" if band is Band.SEVERE else "monitor-inpatient"
-    mild = "monitor-symptom" if has_symptom(case) else "monitor-silent"
-    return MONITORING_OUTSIDE.get(band, mild)
+def _when(case: Case, after: timedelta) -> str:
+    """Returns a time ahead as a card says it: "today 14:00", "tomorrow 07:45", "on 27 Nov"."""
+    moment = case.snapshot.now + after
+    return at(case, moment) if after <= AGO_IN_HOURS else on_day(case, moment)
 
 
 def diabetic_crisis(case: Case) -> bool:

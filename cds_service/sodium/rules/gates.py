@@ -30,6 +30,8 @@ from cds_service.sodium.glucose import GlucoseShift
 from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_edges
 from cds_service.sodium.volume import Volume
 
+MIDNIGHT = " 00:00"
+
 # ---- the gates ----
 
 
@@ -338,7 +340,8 @@ def symptom_lines(case: Case) -> list[Line]:
     lines = []
     recorded = (*symptoms.severe, *symptoms.moderate, *symptoms.mild)
     if recorded:
-        lines.append(line("symptoms-recorded", symptoms=joined("symptom", recorded), keep=True))
+        shown = joined("symptom", [with_time(case, symptom) for symptom in recorded])
+        lines.append(line("symptoms-recorded", symptoms=shown, keep=True))
     lines += cause_lines(case)
     if symptoms.gcs_impaired:
         lines.append(line("symptoms-scale", points=str(symptoms.gcs), keep=True))
@@ -357,6 +360,23 @@ def cause_lines(case: Case) -> list[Line]:
     symptom, cause = joined("symptom", symptoms.explained), symptoms.better_cause
     cause = joined("evidence", [cause])
     return [line("better-cause", symptom=symptom, cause=cause, keep=True)]
+
+
+def with_time(case: Case, symptom: str) -> str:
+    """Returns a symptom with the time of its newest record, if it has one (F32).
+
+    Midnight is how a record keeps a day without a clock.
+    """
+    times = [
+        problem.since
+        for problem in case.snapshot.problems
+        if symptom in problem.concepts and problem.active and problem.since is not None
+    ]
+    if not times:
+        return symptom
+    newest = at(case, max(times))
+    shown = day_of(case, max(times)) if newest.endswith(MIDNIGHT) else newest
+    return f"{symptom}@{shown}"
 
 
 def acute_lines(case: Case) -> list[Line]:
@@ -400,11 +420,61 @@ def fall_lines(case: Case) -> list[Line]:
 
 
 def limit_line(case: Case) -> Line:
-    """Returns the correction limit of the active profile (N1)."""
-    day, first = case.limits.rate_limit_day, case.limits.rate_limit_first_day
-    if day == first:
-        return line("limit", limit=day)
-    return line("limit-first-day", limit=day, first=first)
+    """Returns the ceiling of these 24 h in figures with its time, else the limit (N1, F32)."""
+    ceiling, profile, latest = case.rate.ceiling, case.limits.profile, case.rate.latest
+    passed = ceiling is not None and latest is not None and latest.value > ceiling.value
+    # After too fast a rise a later, higher ceiling would read as leave to go on.
+    if ceiling is None or latest is None or (rising_too_fast(case) and not passed):
+        day, first = case.limits.rate_limit_day, case.limits.rate_limit_first_day
+        if day == first:
+            return line(f"limit-{profile}", limit=day)
+        return line(f"limit-{profile}", limit=day, first=first)
+    return line(
+        f"ceiling-passed-{profile}" if passed else f"ceiling-{profile}",
+        ceiling=ceiling.value,
+        until=at(case, ceiling.until),
+        limit=ceiling.limit,
+        keep=True,
+    )
+
+
+def bolus_risen(case: Case) -> list[Line]:
+    """Returns what replaces a bolus line once the allowance of 24 h is nearly used (F31)."""
+    rate, limits = case.rate, case.limits
+    if rising_too_fast(case):
+        risen = rate.worst.rise if rate.worst else rate.rise_now
+        return [line("bolus-risen", rise=risen, keep=True)]
+    least = limits.raise_warning_risk_from if case.risk.high else limits.raise_warning_from
+    if rate.rise_now < least:
+        return []
+    return [line("bolus-nearly-risen", rise=rate.rise_now, keep=True)]
+
+
+def shedding_water(case: Case) -> Decimal | None:
+    """Returns the urine osmolality if it shows that the kidney sheds water (F27).
+
+    It does below 100 mOsm/kg, or below 150 if urine sodium is low too. Mild low sodium is left out.
+    """
+    limits, mild = case.limits, case.sodium.band is Band.MILD
+    osmolality = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.shedding_urine_hours)
+    if osmolality is None or mild or not case.sodium.low:
+        return None
+    salt = case.readings.latest(Analyte.URINE_SODIUM, limits.shedding_urine_hours)
+    little_salt = salt is not None and salt.below(limits.urine_sodium_from)
+    below = limits.shedding_urine_below if little_salt else limits.dilute_urine_below
+    return osmolality.value if osmolality.below(below) else None
+
+
+def shedding_lines(case: Case) -> list[Line]:
+    """Returns that sodium may rise fast by itself, as it does in dilute urine (F27)."""
+    osmolality = shedding_water(case)
+    return [] if osmolality is None else [line("shedding-water", value=osmolality, keep=True)]
+
+
+def contested_lines(case: Case) -> list[Line]:
+    """Returns that the limit of 8 is contested: only in its profile, and not at high risk (F34)."""
+    contested = case.limits.rate_contested_margin > 0 and not case.risk.high
+    return lines_of({"limit-contested": contested}, keep=True)
 
 
 def doubt_lines(case: Case) -> list[Line]:

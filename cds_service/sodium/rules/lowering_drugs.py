@@ -216,7 +216,7 @@ def _variant(case: Case, group: str, drug: DrugMatch) -> str:
         return "aging"
     if group == "C" and not _seizures_by_bupropion(case, drug):
         return "check"
-    return "falling" if case.sodium.falling else "main"
+    return "falling" if case.sodium.down else "main"
 
 
 def _advice(case: Case, group: str, drug: DrugMatch) -> list[Line]:

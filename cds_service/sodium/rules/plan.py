@@ -32,6 +32,7 @@ from cds_service.sodium.rules.gates import (
     recorded,
     rises_fast,
     rising_too_fast,
+    shedding_water,
     unconfirmed,
 )
 from cds_service.sodium.rules.measured import measured_lines
@@ -94,7 +95,7 @@ def background(case: Case) -> list[Line]:
         *doubt_lines(case),
         *volume_lines(case),
         *measured_lines(case),
-        *risk_lines(case),
+        *([] if risk_leads(case) else risk_lines(case)),
         *_further_reasons(case),
         *drug_lines(case),
     ]
@@ -216,6 +217,19 @@ def volume_lines(case: Case) -> list[Line]:
     ]
 
 
+def leading_risk(case: Case) -> list[Line]:
+    """Returns the risk of osmotic demyelination for the face of a card that is not mild (F27)."""
+    if not risk_leads(case):
+        return []
+    thiamine = any(reason in case.sets.needs_thiamine for reason in case.risk.reasons)
+    return [*risk_lines(case), *lines_of({"thiamine": thiamine}, keep=True)]
+
+
+def risk_leads(case: Case) -> bool:
+    """Returns whether the risk is told among what to do: below the mild band (F27)."""
+    return case.risk.high and case.sodium.band is not Band.MILD
+
+
 def risk_lines(case: Case) -> list[Line]:
     """Returns a high risk of osmotic demyelination with its reasons."""
     if not case.risk.high:
@@ -236,7 +250,8 @@ def crisis_lines(case: Case) -> list[Line]:
 def _volume_treatment(case: Case) -> list[Line]:
     """Returns what the volume status needs beside fluid restriction."""
     status = case.volume.status
-    treat = TREAT_WHILE_RISING if rising_too_fast(case) else TREAT
+    rises = rising_too_fast(case) or shedding_water(case) is not None  # F27: no saline by reflex
+    treat = TREAT_WHILE_RISING if rises else TREAT
     if status in treat:
         return [line(treat[status])]
     if case.volume.evidence == VOMITING_ALONE:

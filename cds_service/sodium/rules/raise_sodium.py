@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import ago, in_hours, number
+from cds_service.engine.wording import ago, in_hours, joined, number
 from cds_service.knowledge.names import DrugClass
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
@@ -20,6 +20,7 @@ from cds_service.sodium.rules.gates import (
     may_be_unusable_within,
     on_day,
     require_low,
+    with_time,
 )
 from cds_service.sodium.rules.order_helpers import (
     acute_liver_failure,
@@ -542,9 +543,10 @@ def _saline_card(
 
 
 def _symptoms(case: Case) -> list[Line]:
-    recorded = [f"symptom:{s}" for s in (*case.symptoms.severe, *case.symptoms.moderate)]
+    recorded = (*case.symptoms.severe, *case.symptoms.moderate)
     if recorded:
-        return [line("symptoms-recorded", symptoms="|".join(recorded))]
+        shown = joined("symptom", [with_time(case, symptom) for symptom in recorded])
+        return [line("symptoms-recorded", symptoms=shown)]
     return [line("symptoms-none")] if _problems_read(case) else []
 
 

@@ -267,4 +267,6 @@ def _word(part: str) -> str:
         "line": words.lines,
     }
     kind, colon, key = part.partition(":")
-    return tables[kind][key] if colon and kind in tables else part
+    key, _, time = key.partition("@")
+    word = tables[kind][key] if colon and kind in tables else part
+    return f"{word} ({time})" if time else word

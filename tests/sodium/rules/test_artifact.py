@@ -113,7 +113,7 @@ def test_f14_in_a_hyperosmolar_state_sodium_is_due_soon_and_no_card_speaks_of_sa
     card = fired(case)["PV-MOD"]
     assert ("monitor-severe" in keys(card)) is is_crisis
     assert ("salty-food" in keys(card)) is not is_crisis
-    assert card.suggestions[0].facts["after"] == ("2 h" if is_crisis else "22 h")
+    assert card.suggestions[0].within == timedelta(hours=2 if is_crisis else 22)
 
 
 @pytest.mark.parametrize("na", ["124", "131"])

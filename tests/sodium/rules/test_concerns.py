@@ -33,6 +33,7 @@ from tests.sodium.rules.orders import all_scenes, restriction, saline, selected,
 Concern = Literal["names missing sodium", "without sodium", "with sodium", "none"]
 MENU = Path(__file__).parents[2] / "golden" / "menu.json"
 RAISING, HOURLY = ("hypertonic", "concentrate"), ("isotonic", "hypotonic")
+ALSO_RAISING = {"bicarbonate", "potassium", "sodium-phosphate", "urea"}  # F22
 LOW_SODIUM = {"hyponatremia", "siadh"}
 
 
@@ -53,6 +54,11 @@ def defined(order: Order) -> Concern:
     lithium_for_another_reason = treating[:1] == ["lithium"] and order.reasons.isdisjoint(
         LOW_SODIUM
     )
+    balanced_given = order.balanced and (
+        order.route == "iv" or order.balanced_volume_ml is not None
+    )
+    if systemic and (balanced_given or ALSO_RAISING & classes):
+        return "with sodium"
     watched = systemic and any(drug.group or drug.cls == "desmopressin" for drug in order.drugs)
     treats = systemic and treating and not lithium_for_another_reason
     return "with sodium" if watched or treats else "none"

@@ -171,9 +171,9 @@ def test_f2_in_an_acute_setting_no_limit_and_no_goal_holds_unless_the_risk_is_hi
     assert acute is not None
     assert risky is not None
     assert low is not None
-    assert "limit" in keys(plain)
-    assert "limit" not in keys(acute)
-    assert {"limit", "risk-aasld"} <= set(keys(risky))
+    assert "ceiling-aasld" in keys(plain)
+    assert not any(key.startswith(("limit", "ceiling")) for key in keys(acute))
+    assert {"ceiling-aasld", "risk-aasld"} <= set(keys(risky))
     assert "risk-aasld" not in keys(low)  # in an acute setting a low value is no risk by itself
 
 

@@ -178,18 +178,20 @@ def test_a_planned_rise_under_treatment_turns_the_severe_card_into_a_warning(
     assert fired(case)["PV-SEV"].indicator == indicator
 
 
-def test_the_next_sodium_is_due_from_the_draw_even_if_its_clock_is_ahead() -> None:
+def test_the_next_sodium_is_due_from_now_if_the_clock_of_the_draw_is_ahead() -> None:
     drawn = sodium("117", hours=-1, age=timedelta(0))
     case = a_case("117", sodium=drawn, rate=rising("4"))
-    assert summary(fired(case)["PV-SEV"]).endswith("next sodium by today 17:00")
+    assert "Monitor: sodium today 16:00, then every 2-4 h." in detail(fired(case)["PV-SEV"])
 
 
 def test_the_rising_card_names_the_time_of_the_next_sodium() -> None:
     case = a_case("117", sodium=sodium("117", hours=1), rate=rising("4"))
     card = fired(case)["PV-SEV"]
     assert summary(card) == (
-        "Severe low sodium 117 mmol/L, rising 4 in 4 h under treatment: next sodium by today 15:00"
+        "Severe low sodium 117 mmol/L, rising 4 in 4 h under treatment: keep the pace"
     )
+    assert "Monitor: sodium today 15:00, then every 2-4 h." in detail(card)
+    assert card.suggestions[0].facts == {"when": "today 15:00"}
     draft = card.suggestions[0].actions[0]
     assert isinstance(draft, DraftLabs)
     assert draft.after == timedelta(hours=3)
@@ -210,16 +212,14 @@ def test_a_moderate_card_names_the_likely_drug() -> None:
     found = fired(a_case("123", exposures=on(exposure("sertraline", "ssri", "probable"))))
     card = found["PV-MOD"]
     assert card.indicator == "warning"
-    assert summary(card) == (
-        "Moderate low sodium 123 mmol/L: find cause, review sertraline, repeat within 24 h"
-    )
+    assert summary(card) == "Moderate low sodium 123 mmol/L: find the cause, review sertraline"
     assert card.drugs == ("sertraline",)
     assert "review-gently" in keys(card)
 
 
 def test_a_moderate_card_without_a_drug_names_none() -> None:
     card = fired(a_case("123"))["PV-MOD"]
-    assert summary(card) == "Moderate low sodium 123 mmol/L: find cause, repeat within 24 h"
+    assert summary(card) == "Moderate low sodium 123 mmol/L: find the cause"
 
 
 def test_a_preliminary_result_is_called_so_on_the_card() -> None:
@@ -287,7 +287,7 @@ def test_beside_a_card_on_the_rise_the_sodium_card_orders_no_repeat_of_its_own()
     )
     found = fired(a_case("123", rate=rate))
     assert not any(k.startswith("repeat") for k in kinds(found["PV-MOD"]))
-    assert "monitor-severe" in keys(found["PV-MOD"])
+    assert "monitor-over" in keys(found["PV-MOD"])
     assert any(k.startswith("repeat") for k in kinds(found["RATE-OVER"]))
 
 

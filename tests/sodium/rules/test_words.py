@@ -23,7 +23,7 @@ from cds_service.knowledge.names import Unused
 from cds_service.sodium.acute_setting import AcuteSetting
 from cds_service.sodium.case import Case
 from cds_service.sodium.consciousness import ComaScale, Encephalopathy
-from cds_service.sodium.correction_rate import RateVariant, RateView
+from cds_service.sodium.correction_rate import Ceiling, RateVariant, RateView
 from cds_service.sodium.glucose import Pseudo
 from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.restriction import Restriction
@@ -141,9 +141,25 @@ def rates() -> Iterator[RateView]:
     yield RateView(average_per_day=Decimal("4.8"))
     yield RateView(assessable=True, now=rise("4.25", 4), limit=Decimal(8))
     yield RateView(jump=rise("14", 3))
+    over = rise("14", 3, "112")
+    yield RateView(
+        jump=over, level="critical", rule="RATE-OVER", variant="fast", worst=over, limit=Decimal(8)
+    )
     yield RateView(jump=rise("-14", 3, "140"))
     pair = rise("18.125", 23.75, gap=timedelta(hours=47.5))
     yield RateView(level="info", rule="RATE-OVER", variant="acute", worst=pair, limit=Decimal(16))
+    for level, most in product(("warning", "critical"), ("131", "112")):
+        ceiling = Ceiling(value=Decimal(most), until=NOW + timedelta(hours=5), limit=Decimal(8))
+        yield RateView(
+            level=level,  # type: ignore[arg-type]
+            rule="RATE-OVER",
+            variant="fast",
+            worst=pair,
+            now=pair,
+            limit=Decimal(8),
+            ceiling=ceiling,
+            latest=pair.end,
+        )
     for variant, notes in product(get_args(RateVariant), (NOTES[:4], NOTES[4:8], NOTES[8:])):
         worst = replace(pair, observed=variant != "estimated")
         parts: dict[str, Any] = {
@@ -213,6 +229,7 @@ def gallery() -> Iterator[Case]:
         yield from drowsy_cases(na, base)
         yield from rising_cases(na, base)
         yield from lowered_cases(na, base)
+        yield from shedding_cases(na, base)
         yield from planned_cases(na, base)
         yield from treated_cases(na, base)
         if na == "131":
@@ -286,6 +303,14 @@ def lowered_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
             parts = {"rate": rate, "relowered": True, "exposures": DRUGS[1]}
             yield a_case(na, **base, **parts, risk=OdsRisk(reasons=("malnutrition",)))
             yield a_case(na, **base, **parts, symptoms=SEVERE)
+
+
+def shedding_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
+    """Dilute urine, with each reason for which sodium must rise slowly (F27)."""
+    for symptoms, reason in product((Symptoms(), SEVERE), ("malnutrition", "cirrhosis")):
+        risk = OdsRisk(reasons=(reason,))
+        urine = {"urine-osmolality": "60"}
+        yield a_case(na, **base, symptoms=symptoms, risk=risk, readings=urine)
 
 
 def planned_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:

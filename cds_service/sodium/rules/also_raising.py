@@ -1,0 +1,100 @@
+"""An order that is given for something else raises sodium too, while it rises too fast (F22)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from cds_service.engine.finding import Finding, Indicator
+from cds_service.engine.rule import card, line, require, skip
+from cds_service.engine.wording import in_hours, number
+from cds_service.knowledge.names import Analyte, DrugClass, DrugName
+from cds_service.sodium.case import Case
+from cds_service.sodium.correction_rate import RatePair
+from cds_service.sodium.rules.book import order_rule
+from cds_service.sodium.rules.follow_up import rate_due, repeat_sodium
+from cds_service.sodium.rules.order_helpers import drug_of, is_systemic, saline_name
+from cds_service.sodium.rules.plan import risk_lines
+from cds_service.sodium.snapshot import Order
+
+BALANCED = "balanced"  # a variant of the summary: the fluid has no name of its own
+
+
+def also_raising(order: Order) -> str:
+    """Returns what a card calls an order that raises sodium beside its purpose; "" for others."""
+    if not is_systemic(order):
+        return ""
+    drug = drug_of(
+        order,
+        DrugClass.BICARBONATE,
+        DrugClass.POTASSIUM,
+        DrugClass.SODIUM_PHOSPHATE,
+        DrugClass.UREA,
+    )
+    if drug is not None:
+        return drug.name
+    saline = order.saline
+    if saline is not None and saline.kind == "salt-tablet":
+        return DrugName.SODIUM_CHLORIDE
+    if saline is not None and saline.kind == "isotonic":
+        return saline_name(order) if _may_be_large(order, saline.volume_ml) else ""
+    large = order.balanced and _may_be_large(order, order.balanced_volume_ml)
+    return BALANCED if large else ""
+
+
+def _may_be_large(order: Order, volume_ml: Decimal | None) -> bool:
+    return volume_ml is not None or order.route == "iv"
+
+
+@order_rule("OS-RAISE", also_raising, otherwise="not-raising")
+def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
+    """Speaks while sodium rises too fast, or has reached the goal of the day (F22)."""
+    pair = _rise(case) or skip("not-rising-fast")
+    _require_enough(case, order)
+    needed = _potassium_needed(case, order)
+    loud = case.rate.level in ("warning", "critical") and not needed
+    indicator: Indicator = "warning" if loud else "info"
+    named = drug != BALANCED
+    return card(
+        indicator,
+        "needed" if needed else ("main" if named else BALANCED),
+        drug=drug if named else "",
+        rise=number(pair.rise, (case.rate.limit, case.limits.rate_goal)),
+        hours=in_hours(pair.span),
+        do=[line("count-it" if needed else "hold-or-count", keep=True)],
+        why=[line("sodium-and-potassium"), *risk_lines(case)],
+        offer=[repeat_sodium(case, rate_due(case), "urgent")],
+    )
+
+
+def _rise(case: Case) -> RatePair | None:
+    """Returns the rise that is at the level of a warning, or has reached the goal of the day."""
+    rate, limits = case.rate, case.limits
+    if rate.level in ("warning", "critical"):
+        return rate.worst
+    least = limits.raise_warning_risk_from if case.risk.high else limits.raise_warning_from
+    reached = rate.level is not None and rate.rise_now >= least
+    return rate.now if reached else None
+
+
+def _require_enough(case: Case, order: Order) -> None:
+    """Skips a small infusion, and potassium by mouth in a small dose; unknown amounts count."""
+    volume = order.balanced_volume_ml if order.balanced else None
+    if order.saline is not None and order.saline.kind == "isotonic":
+        volume = order.saline.volume_ml
+    small = volume is not None and volume < case.limits.isotonic_ml_from
+    if drug_of(order, DrugClass.BICARBONATE, DrugClass.SODIUM_PHOSPHATE, DrugClass.UREA):
+        return
+    dose = order.daily_dose_mg
+    if drug_of(order, DrugClass.POTASSIUM):
+        by_mouth = order.route != "iv" and dose is not None
+        small = by_mouth and dose is not None and dose < case.limits.raise_potassium_mg_from
+    require(not small, "small-volume")
+
+
+def _potassium_needed(case: Case, order: Order) -> bool:
+    """Tells whether potassium is so low that it has to be given all the same."""
+    if drug_of(order, DrugClass.POTASSIUM) is None:
+        return False
+    window = case.limits.demyelination_potassium_hours
+    potassium = case.readings.latest(Analyte.POTASSIUM, window)
+    return potassium is not None and potassium.below(case.limits.raise_potassium_needed_below)

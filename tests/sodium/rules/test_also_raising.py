@@ -1,0 +1,78 @@
+"""F22: orders that raise sodium beside their purpose, while it rises too fast."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from tests.sodium.patients import Story, problem, result
+from tests.sodium.rules.orders import Scene, saline, selected, table
+
+# 112 to 122 in 20 h: above the limit; 108 to 114 in 12 h: the goal is reached at high risk.
+FAST = Story(
+    sodium="122", sodium_hours=1, setting="inpatient", results=(result("sodium", 112, 21),)
+)
+NEAR = Story(
+    sodium="114",
+    sodium_hours=1,
+    setting="inpatient",
+    results=(result("sodium", 108, 13),),
+    problems=(problem("alcohol-use-disorder"),),
+)
+LOW_POTASSIUM = result("potassium", "2.9", 3)
+KCL = selected("potassium chloride", route="iv")
+RINGER = replace(saline("0.9", "isotonic"), saline=None, balanced=True)
+
+
+def speaks(order: object, story: Story, how: str, says: str) -> Scene:
+    return Scene(says=f"F22: {says}", order=order, story=story, fires={"OS-RAISE": how})  # type: ignore[arg-type]
+
+
+def silent(order: object, story: Story, says: str) -> Scene:
+    return Scene(says=f"F22: {says}", order=order, story=story)  # type: ignore[arg-type]
+
+
+SCENES = (
+    speaks(selected("sodium bicarbonate", route="iv"), FAST, "warning main", "bicarbonate"),
+    speaks(selected("urea"), FAST, "warning main", "urea"),
+    speaks(selected("sodium phosphates", route="iv"), FAST, "warning main", "sodium phosphate"),
+    speaks(
+        selected("potassium phosphate", route="iv"), FAST, "warning main", "potassium phosphate"
+    ),
+    speaks(KCL, FAST, "warning main", "potassium by vein"),
+    speaks(saline("0.9", "isotonic"), FAST, "warning main", "isotonic saline"),
+    speaks(RINGER, FAST, "warning balanced", "balanced fluid"),
+    speaks(
+        saline(None, "salt-tablet", None, route="systemic"), FAST, "warning main", "salt tablets"
+    ),
+    speaks(selected("potassium chloride", dose="2982"), FAST, "warning main", "40 mmol by mouth"),
+    silent(selected("potassium chloride", dose="2981"), FAST, "less than 40 mmol by mouth"),
+    speaks(selected("potassium chloride"), FAST, "warning main", "an unknown dose by mouth"),
+    silent(saline("0.9", "isotonic", "499"), FAST, "less than 500 mL"),
+    silent(replace(RINGER, balanced_volume_ml=result("sodium", 499).value), FAST, "a small Ringer"),
+    speaks(
+        KCL,
+        replace(FAST, results=(*FAST.results, LOW_POTASSIUM)),
+        "info needed",
+        "potassium that is needed counts all the same",
+    ),
+    speaks(
+        KCL,
+        replace(FAST, results=(*FAST.results, result("potassium", "3.0", 3))),
+        "warning main",
+        "potassium at 3.0 is not so low",
+    ),
+    speaks(KCL, NEAR, "info main", "the goal of the day is reached at high risk"),
+    speaks(KCL, replace(NEAR, problems=()), "info main", "6 in a day at usual risk"),
+    silent(KCL, replace(NEAR, sodium="113.9", problems=()), "below 6 in a day at usual risk"),
+    silent(KCL, replace(FAST, results=()), "nothing rises"),
+)
+
+
+@table(SCENES)
+def test_orders_that_raise_sodium_too(scene: Scene) -> None:
+    scene.check()
+
+
+def test_f22_isotonic_saline_beside_a_rise_is_named_by_its_strength() -> None:
+    found = Scene(says="", order=saline("0.9", "isotonic"), story=FAST).findings()["OS-RAISE"]
+    assert found.facts["drug"] == "0.9% saline"
