@@ -502,7 +502,7 @@ def test_a_story_of_a_failing_search_fails_that_search_alone(client: FlaskClient
 
 def test_outside_demo_mode_there_is_no_chart(tmp_path: Path) -> None:
     registry = tmp_path / "clients.toml"
-    registry.write_text("", encoding="utf-8")
+    registry.write_text("[clients.mercy]\n", encoding="utf-8")
     settings = Settings(mode="development", data_dir=tmp_path, clients_file=registry)
     app = create_app(settings)
     with app.test_client() as plain:
