@@ -10,7 +10,7 @@ PORT ?= 8642
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sbom test coverage check-long golden facts mutate bench lint format lock wheel-test clean
+.PHONY: help demo serve sbom test coverage check-long golden replay-export facts mutate bench lint format lock wheel-test clean
 
 help: ## Say what each command does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ check-long: $(DEV) ## Run the long checks too (fuzzing, large tables); their fig
 
 golden: $(DEV) ## Compare 28,000 answers with the golden record (QUICK=1, AGAINST=checkout, WRITE=1)
 	@$(BIN)/python -m tests.golden $(if $(QUICK),--quick) $(if $(WRITE),--write) $(if $(AGAINST),--against "$(AGAINST)")
+
+replay-export: $(RUN) ## Count the cards that the hook calls in DIR=folder would have brought
+	@$(BIN)/cds-service replay-export "$(DIR)"
 
 facts: $(DEV) ## Record which $$names the rules fill in each text of hooks/
 	@$(BIN)/python -m tests.facts

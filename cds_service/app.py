@@ -134,7 +134,9 @@ def _runtime(settings: Settings, base: Foundation, registry: Callable[[], Regist
     pseudonyms = Pseudonyms(base.secret)
     suppression = None
     if settings.suppression and settings.mode != "demo":
-        suppression = Suppression(ShownTable(database), pseudonyms)
+        overrides = base.pipeline.knowledge.overrides.items()
+        cared_for = {code for code, reason in overrides if reason.rests_team}
+        suppression = Suppression(ShownTable(database), pseudonyms, cared_for)
     return Runtime(
         settings=settings,
         pipeline=base.pipeline,

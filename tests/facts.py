@@ -79,6 +79,8 @@ class Recorder:
             self.note("summary", outcome.rule, outcome.variant, rule.summary, outcome.facts)
             for line in (*outcome.do, *outcome.why):
                 self.note("lines", outcome.rule, line.key, rule.lines, line.facts)
+                for key in _lines_in(line.facts):
+                    self.note("lines", outcome.rule, key, {}, {})
             for suggestion in outcome.suggestions:
                 self.note("suggestions", outcome.rule, suggestion.kind, {}, suggestion.facts)
                 for key in _lines_in(suggestion.facts):

@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors", "knowledge", "metrics", "terminology", "engine", "sodium", "protocol", "trust",
         "feedback", "records", "orders",
     },
+    "backtest": {"errors", "knowledge", "protocol", "feedback"},
     "web": {
         "errors", "knowledge", "settings", "telemetry", "metrics", "engine", "protocol", "trust",
         "store", "feedback", "records", "pipeline",
@@ -46,8 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli": {
         "errors", "knowledge", "settings", "telemetry", "metrics", "terminology", "engine",
-        "protocol", "trust", "store", "feedback", "records", "orders", "pipeline", "web", "demo",
-        "app",
+        "protocol", "trust", "store", "feedback", "records", "orders", "pipeline", "backtest",
+        "web", "demo", "app",
     },
 }  # fmt: skip
 ONLY_IN = {

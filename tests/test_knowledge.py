@@ -112,6 +112,7 @@ def test_every_number_is_read_by_the_code() -> None:
 def test_every_citation_and_override_reason_is_used() -> None:
     rules = knowledge().rules.values()
     cited = {key for rule in rules for key in rule.sources}
+    cited |= {key for one in knowledge().words.contested.values() for key in one.sources}
     texts = "\n".join(
         path.read_text(encoding="utf-8") for path in default_hooks_dir().rglob("*.toml")
     )
@@ -367,7 +368,7 @@ MISTAKES = {
     ),
     "a concept set from nowhere": (
         "knowledge/concept-sets.toml",
-        'source = "stopp-v2"',
+        'source = "stopp-v3"',
         'source = "stopp-v9"',
         ["[stopp]", "source 'stopp-v9' is not known"],
     ),

@@ -120,7 +120,7 @@ SPANS = [
     edge(
         "low_again_hours",
         "two low values a day apart are worth a work-up",
-        lambda h: view(sodium("134"), sodium("134", 2 + h)),
+        lambda h: view(sodium("134"), sodium("134", 2 + h), problem("R25.2", 2)),
         offered("work-up"),
         24,
         24 - 1 / 60,
@@ -128,7 +128,7 @@ SPANS = [
     edge(
         "new_drug_days",
         "a new suspect drug ends the silence on a long steady sodium",
-        lambda h: view(*(sodium("131", t) for t in (2, 720, 1700)), taking("sertraline", h / 24)),
+        lambda h: view(*(sodium("131", t) for t in (2, 720, 1700)), taking("mirtazapine", h / 24)),
         head("sodiumMild info"),
         14 * DAY,
     ),
@@ -438,7 +438,11 @@ REPEATS = {
         4,
     ),
     "vaptan_recheck_hours": (select(draft(TOLVAPTAN_15), sodium("124")), "sodium", 6),
-    "drug_recheck_days": (select(SERTRALINE, sodium("132")), "sodium in 1-2 weeks", 7 * DAY),
+    "drug_recheck_days": (
+        select(SERTRALINE, sodium("132"), inpatient=False),
+        "sodium in 1-2 weeks",
+        7 * DAY,
+    ),
 }
 
 

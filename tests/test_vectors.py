@@ -111,7 +111,8 @@ CONTAINED = named(
 
 B6 = [
     view("1", sodium("136")),
-    view("2", sodium("135"), cards="sodiumMild info"),
+    view("2", sodium("132"), cards="sodiumMild info"),
+    view("2-135", sodium("135")),
     view("2-european", sodium("135"), profile="european"),
     view("3-126", sodium("126"), cards="sodiumMild info"),
     view("3-125.5", sodium("125.5"), cards="sodiumModerate warning", says=("125.5",)),
@@ -339,11 +340,12 @@ B6 = [
 ]
 
 E4 = [
+    view("41", sodium("134"), problem("J96.01", 0)),
     view(
-        "41",
-        sodium("134"),
+        "41-132",
+        sodium("132"),
         problem("J96.01", 0),
-        cards="sodiumMildSymptomatic warning",
+        cards="sodiumMild info",
         says=("too mild",),
         never=("3% saline",),
     ),

@@ -24,6 +24,7 @@ class Commands(click.Group):
         "check": "knowledge:check",
         "replay": "replay:replay",
         "explain": "replay:explain",
+        "replay-export": "replay_export:replay_export",
         "diff-stories": "stories:diff_stories",
         "basis": "knowledge:basis",
         "review": "review:review",

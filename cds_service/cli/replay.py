@@ -110,7 +110,7 @@ def explain(
     body = decode(request.read().removeprefix(codecs.BOM_UTF8))
     if not isinstance(body, dict):
         raise BadRequest("The body is not a JSON object.")
-    service = _service_of_hook(pipeline, str(body.get("hook")))
+    service = service_of_hook(pipeline, str(body.get("hook")))
     try:
         evaluation = evaluate(pipeline, service, body, _instant(at), Client(profile=profile))
     except ServiceError as error:
@@ -124,7 +124,8 @@ def explain(
     _print_reasons(reasons)
 
 
-def _service_of_hook(pipeline: Pipeline, hook: str) -> str:
+def service_of_hook(pipeline: Pipeline, hook: str) -> str:
+    """Returns the id of the service that answers a hook; BadRequest if there is none."""
     for service in pipeline.knowledge.services.values():
         if service.hook == hook:
             return service.id

@@ -24,8 +24,11 @@ from cds_service.engine.finding import (
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.terminology.types import RecordText
 
+FACE_BULLETS = 4  # before "More": what is read in ten seconds (F37)
 FIRST_PART = 600  # characters: what to do, why, what was not checked (design.md "Card text")
 DETAIL_LIMIT = 1500
+SUMMARY_BELOW = 140  # characters (CDS Hooks, card.summary)
+_ASIDE = re.compile(r",[^()]*\)")  # "118 (glucose-corrected, measured 110)"
 TOPIC_PATH = "/CodeSystem/hyponatremia-topic"
 OVERRIDE_PATH = "/CodeSystem/hyponatremia-override"
 UUID_BYTES = 16
@@ -71,8 +74,18 @@ class Phrases:
         }
 
     def summary(self, finding: Finding) -> str:
-        """Returns the headline of a finding."""
-        return self.fill(self.rules[finding.rule].summary[finding.variant], finding.facts)
+        """Returns the headline of a finding, shortened if a client would refuse its length.
+
+        First what a comma adds within brackets is left out, then the end; both are in the detail.
+        """
+        template = self.rules[finding.rule].summary[finding.variant]
+        text = self.fill(template, finding.facts)
+        if len(text) < SUMMARY_BELOW:
+            return text
+        text = _ASIDE.sub(")", text)
+        if len(text) < SUMMARY_BELOW:
+            return text
+        return text[: SUMMARY_BELOW - 2].rpartition(" ")[0] + "…"
 
     def line(self, rule: str, line: Line) -> str:
         """Returns one line of a card: the rule's own words, or else those that cards share."""
@@ -173,8 +186,11 @@ class Writer:
 
         Lines of `why` are left out from the end until the text is short enough.
         """
+        told = [self._phrases.summary(other) for other in finding.absorbed]
         do = [self._phrases.line(finding.rule, line) for line in finding.do]
-        do += [self._phrases.summary(other) for other in finding.absorbed]
+        # The headlines of other findings are not hidden behind a long list of advice.
+        place = max(FACE_BULLETS - len(told), 1)
+        do = [*do[:place], *told, *do[place:]]
         why = [(self._phrases.line(finding.rule, line), line.keep) for line in finding.why]
         trend = f"{self._words.card.trend}: {context.trend}" if context.trend else ""
         unchecked = self._unchecked(context)
@@ -191,19 +207,19 @@ class Writer:
             del why[spare[-1]]
 
     def _assembled(self, do: list[str], why: list[str], unchecked: str) -> str:
-        """What fits into the first part, what was not checked, and the rest under "More"."""
-        lines = [f"- {words}" for words in do]
-        reasons = [f"- {words}" for words in why]
+        """Returns what is read in ten seconds, what was not checked, and the rest under "More"."""
+        lines, more = do[:FACE_BULLETS], do[FACE_BULLETS:]
         used = sum(map(len, lines)) + len(unchecked)
         first = 0
-        while first < len(reasons) and used + len(reasons[first]) <= FIRST_PART:
-            used += len(reasons[first])
+        room = FACE_BULLETS - len(lines)
+        while first < min(room, len(why)) and used + len(why[first]) <= FIRST_PART:
+            used += len(why[first])
             first += 1
-        first = max(first, 1)
-        blocks = [lines, reasons[:first], [unchecked] if unchecked else []]
-        if reasons[first:]:
-            blocks += [[self._words.card.more], reasons[first:]]
-        return "\n\n".join("\n".join(block) for block in blocks if block)
+        more += why[first:]
+        blocks = [_bullets(lines), _bullets(why[:first]), unchecked]
+        if more:
+            blocks += [self._words.card.more, _bullets(more)]
+        return "\n\n".join(block for block in blocks if block)
 
     def _basis(self, rule_id: str) -> str:
         return f"{self._settings.base_url}/basis#{rule_id}"
@@ -263,6 +279,10 @@ class Writer:
         keyed = f"{self._settings.tenant}\x1f{text}".encode()
         digest = hmac.digest(self._settings.secret, keyed, "sha256")
         return str(uuid.UUID(bytes=digest[:UUID_BYTES], version=4))
+
+
+def _bullets(lines: list[str]) -> str:
+    return "\n".join(f"- {words}" for words in lines)
 
 
 # ---- words out of a record become harmless (docs/security.md, T-48)

@@ -104,10 +104,18 @@ def _slot_place(group: tuple[str, Slot]) -> int:
 
 
 def _merged(findings: list[Finding], rules: Mapping[str, RuleWords]) -> Finding:
-    """Returns the first critical finding, or else the first, with the others as its bullets."""
+    """Returns the first critical finding, or else the first, with the others as its bullets.
+
+    What a bullet holds back is no bullet beside it either.
+    """
     lead = next((f for f in findings if f.indicator == "critical"), findings[0])
-    held_back = rules[lead.rule].holds_back
-    others = [f for f in findings if f is not lead and f.rule not in held_back]
+    held_back = set(rules[lead.rule].holds_back)
+    others: list[Finding] = []
+    for finding in findings:
+        if finding is not lead and finding.rule not in held_back:
+            others.append(finding)
+            held_back.update(rules[finding.rule].holds_back)
+    others = [finding for finding in others if finding.rule not in held_back]
     others.sort(key=lambda finding: finding.indicator != "critical")
     return replace(lead, absorbed=(*lead.absorbed, *others))
 

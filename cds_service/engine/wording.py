@@ -106,6 +106,13 @@ def day_name(local: datetime, today: datetime) -> str:
     return day if local.year == today.year else f"{day} {local.year}"
 
 
+def month_name(moment: datetime, now: datetime, zone: timedelta | None) -> str:
+    """Returns a month as people say it: "Aug", or "Aug 2025" if it is not of this year."""
+    local, today = local_time(moment, zone), local_time(now, zone)
+    month = MONTHS[local.month - 1]
+    return month if local.year == today.year else f"{month} {local.year}"
+
+
 def joined(table: str, keys: Iterable[str]) -> str:
     """Returns keys of one table of words.toml as one fact, as in "symptom:coma|symptom:seizure"."""
     return "|".join(f"{table}:{key}" for key in keys)

@@ -1,7 +1,9 @@
-"""Keeps away a card that its reader has answered, unless the patient gets worse (B.5 rule 5).
+"""Keeps away a card that says nothing new, unless the patient gets worse (B.5 rule 5, F51).
 
-In doubt the card is shown: if the call names no user, if no feedback is surely this user's, or if
-the store does not answer in time.
+A card rests for the reader who has answered it; for the whole team if one of them takes care of
+it; and an unchanged info card for the reader who saw it a few hours ago. In doubt the card is
+shown: if the call names no user, if no feedback is surely this user's, or if the store does not
+answer in time.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
 from datetime import datetime, timedelta
@@ -86,9 +88,12 @@ class Suppression:
     busy, the store is not read, so that no call queues behind an outage.
     """
 
-    def __init__(self, table: ShownTable, pseudonyms: Pseudonyms) -> None:
+    def __init__(
+        self, table: ShownTable, pseudonyms: Pseudonyms, cared_for: Set[str] = frozenset()
+    ) -> None:
         self._table = table
         self.pseudonyms = pseudonyms
+        self._cared_for = cared_for  # codes of override-reasons.toml that rest a card for the team
         self._lock = threading.Lock()
         self._pid = 0
         self._pool: ThreadPoolExecutor | None = None
@@ -96,16 +101,24 @@ class Suppression:
 
     def memory(self, who: Who, now: datetime) -> Memory:
         """Returns what this user has answered about this patient, read when a card needs it."""
-        return Memory(who=who, now=now, pseudonyms=self.pseudonyms, ask=self._begin)
+        return Memory(
+            who=who,
+            now=now,
+            pseudonyms=self.pseudonyms,
+            ask=self._begin,
+            cared_for=self._cared_for,
+        )
 
-    def _begin(self, who: Who, since: datetime) -> Future[list[ShownCard]] | None:
+    def _begin(
+        self, who: Who, since: datetime, unanswered_since: datetime
+    ) -> Future[list[ShownCard]] | None:
         """Starts to read the store; returns None if the call has no user or the store is busy."""
         if not who.user or not self._table.usable:
             return None
         pool, free = self._threads()
         if not free.acquire(blocking=False):
             return None
-        answer = pool.submit(self._table.answered, who.tenant, who.patient, since)
+        answer = pool.submit(self._table.shown, who.tenant, who.patient, since, unanswered_since)
         answer.add_done_callback(lambda _: free.release())
         return answer
 
@@ -125,7 +138,8 @@ class Memory(Struct, kw_only=True):
     who: Who
     now: datetime
     pseudonyms: Pseudonyms
-    ask: Callable[[Who, datetime], Future[list[ShownCard]] | None]
+    ask: Callable[[Who, datetime, datetime], Future[list[ShownCard]] | None]
+    cared_for: Set[str] = frozenset()
     suppressed: list[Finding] = field(default_factory=list)
     unknown: bool = False  # the store did not answer in time; cards were shown
     _shown: list[ShownCard] | None = None
@@ -145,21 +159,43 @@ class Memory(Struct, kw_only=True):
         present = self.grounds_of(card, case, topic)
         if present.indicator == "critical" or not self.who.user:
             return True
-        earliest = self.now - window(case)
-        shown_cards = self._read(case.limits, seconds)
-        for shown, answered_at in answered_by(shown_cards, self.who.user, case.limits):
-            in_time = earliest <= answered_at <= self.now
-            if in_time and still_covers(_grounds_of(shown), present, card.slot, case.limits):
-                self.suppressed.append(card)
-                return False
+        limits, shown_cards = case.limits, self._read(case.limits, seconds)
+        answered = any(
+            still_covers(_grounds_of(shown), present, card.slot, limits)
+            for shown in self._answered(shown_cards, case)
+        )
+        if answered or any(
+            says_nothing_new(_grounds_of(shown), present, card.slot, limits)
+            for shown in self._seen(shown_cards, limits)
+        ):
+            self.suppressed.append(card)
+            return False
         return True
 
+    def _answered(self, shown_cards: Sequence[ShownCard], case: Case) -> Iterator[ShownCard]:
+        """Yields the showings that this user has answered, or that the team takes care of."""
+        earliest = self.now - window(case)
+        for shown, answered_at in answered_by(shown_cards, self.who.user, case.limits):
+            if earliest <= answered_at <= self.now:
+                yield shown
+        rested = self.now - case.limits.suppression_team_hours
+        yield from (s for s in shown_cards if cared_for_since(s, self.cared_for, rested))
+
+    def _seen(self, shown_cards: Sequence[ShownCard], limits: Limits) -> Iterator[ShownCard]:
+        """Yields what was shown to this user a few hours ago."""
+        earliest = self.now - limits.suppression_repeat_hours
+        for shown in shown_cards:
+            if shown.user_hash == self.who.user and earliest <= shown.issued_at <= self.now:
+                yield shown
+
     def _read(self, limits: Limits, seconds: float) -> list[ShownCard]:
-        """Returns the cards that were shown and answered; reads the store once."""
+        """Returns the cards that were shown; reads the store once."""
         if self._shown is not None:
             return self._shown
         longest = max(limits.suppression_inpatient_hours, limits.suppression_outpatient_days)
-        answer = self.ask(self.who, self.now - longest - _LATE)
+        answer = self.ask(
+            self.who, self.now - longest - _LATE, self.now - limits.suppression_repeat_hours
+        )
         self._shown, self.unknown = [], True
         if answer is not None:
             with contextlib.suppress(NotInTime, StoreUnavailable):
@@ -177,6 +213,8 @@ def answered_by(
     """
     by_feedback: dict[tuple[str, datetime, datetime], list[ShownCard]] = {}
     for one in shown:
+        if one.outcome_at is None or one.received_at is None:
+            continue
         key = (one.card, one.outcome_at, one.received_at)
         by_feedback.setdefault(key, []).append(one)
     for (_, outcome_at, received_at), showings in by_feedback.items():
@@ -189,6 +227,29 @@ def answered_by(
         ]
         if all(s.user_hash == user for s in shortly_before):
             yield before[-1], at
+
+
+def cared_for_since(shown: ShownCard, reasons: Set[str], earliest: datetime) -> bool:
+    """Returns True if a member of the team has taken care of what this card says (F51).
+
+    A suggestion was accepted, or the reason says that it is managed.
+    """
+    if shown.outcome_at is None or shown.received_at is None:
+        return False
+    at = min(shown.outcome_at, shown.received_at)
+    if at < earliest or shown.issued_at > at + _CLOCKS_DIFFER:
+        return False
+    return shown.outcome == "accepted" or shown.reason in reasons
+
+
+def says_nothing_new(then: Grounds, now: Grounds, slot: str, limits: Limits) -> bool:
+    """Returns True if an info card repeats another one; a rise would be news too (F51)."""
+    if then.indicator != "info" or now.indicator != "info":
+        return False
+    rise = (now.sodium or Decimal(0)) - (then.sodium or Decimal(0))  # a fall: `still_covers`
+    if rise >= limits.suppression_release_fall:
+        return False
+    return still_covers(then, now, slot, limits)
 
 
 def still_covers(then: Grounds, now: Grounds, slot: str, limits: Limits) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -28,7 +29,8 @@ for what a card fills in from the record.
 
 def basis_text(knowledge: Knowledge) -> str:
     """Returns the whole document; the same knowledge always gives the same text."""
-    parts = [_HEAD, _contents(knowledge), _reviews(knowledge.reviews), _flags(knowledge)]
+    parts = [_HEAD, f"{evidence_sentence(knowledge)}\n", _contents(knowledge)]
+    parts += [_contested(knowledge), _reviews(knowledge.reviews), _flags(knowledge)]
     parts += [part for service in in_order(knowledge) for part in _service(service, knowledge)]
     parts += [
         f"## Lines that several cards share\n\n{_list(knowledge.words.lines)}",
@@ -62,7 +64,12 @@ def review_rows(reviews: Reviews) -> list[tuple[str, str]]:
 
 
 def _contents(knowledge: Knowledge) -> str:
-    titles = ["Review", "Evidence flags", *(service.title for service in in_order(knowledge))]
+    titles = [
+        "What is contested",
+        "Review",
+        "Evidence flags",
+        *(service.title for service in in_order(knowledge)),
+    ]
     titles += ["Lines that several cards share", "Suggestions", "Numbers", "Sources"]
     return "\n".join(f"- [{title}](#{_anchor(title)})" for title in titles) + "\n"
 
@@ -74,6 +81,28 @@ def _anchor(title: str) -> str:
 def _reviews(reviews: Reviews) -> str:
     rows = [(f"`{name}`", state) for name, state in review_rows(reviews)]
     return f"## Review\n\n{_table(('File', 'State'), rows)}"
+
+
+def evidence_counts(knowledge: Knowledge) -> Mapping[str, int]:
+    """Returns how many numbers have each evidence flag; a profile's own number counts too."""
+    numbers = [n for t in knowledge.thresholds.values() for n in (t, *t.profiles.values())]
+    found = Counter(number.evidence for number in numbers)
+    return {flag: found[flag] for flag in knowledge.words.evidence_flags}
+
+
+def evidence_sentence(knowledge: Knowledge) -> str:
+    """Returns on what the numbers rest, as the first thing that a reader should know."""
+    counts = evidence_counts(knowledge)
+    told = ", ".join(f"{number} {flag}" for flag, number in counts.items())
+    return f"Of {sum(counts.values())} numbers, by evidence: {told}."
+
+
+def _contested(knowledge: Knowledge) -> str:
+    rows = [
+        f"- {one.text} {'; '.join(_cited(knowledge.citations[key]) for key in one.sources)}.\n"
+        for one in knowledge.words.contested.values()
+    ]
+    return f"## What is contested\n\n{''.join(rows)}"
 
 
 def _flags(knowledge: Knowledge) -> str:
@@ -144,10 +173,19 @@ def _decided(code: str, anchor: str) -> str:
 
 def _citations(knowledge: Knowledge) -> str:
     rows = [
-        (c.short, str(c.year), f"[{c.title}]({c.url})" if c.url else c.title, c.note)
+        (
+            c.short,
+            c.author,
+            str(c.year),
+            f"[{c.title}]({c.url})" if c.url else c.title,
+            c.publisher,
+            c.note,
+        )
         for c in knowledge.citations.values()
     ]
-    return f"## Sources\n\n{_table(('Short', 'Year', 'Title', 'Note'), rows)}"
+    return (
+        f"## Sources\n\n{_table(('Short', 'Author', 'Year', 'Title', 'Publisher', 'Note'), rows)}"
+    )
 
 
 def _list(texts: Mapping[str, str]) -> str:

@@ -232,6 +232,9 @@ def _missing_words(knowledge: Knowledge) -> Iterator[str]:
         ("symptoms", symptoms, words.symptoms, "a card may name it (knowledge/concept-sets.toml)"),
         ("evidence", evidence, words.evidence, "a card may name it (knowledge/concept-sets.toml)"),
     )
+    for key, one in words.contested.items():
+        place = f"knowledge/words.toml: [contested.{key}]"
+        yield from _unknown(place, "sources", one.sources, knowledge.citations)
     for table, names, known, why in needed:
         for name in sorted(set(names) - set(known)):
             yield f"knowledge/words.toml: [{table}] has no '{name}': add its words, because {why}"

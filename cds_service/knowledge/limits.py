@@ -107,6 +107,21 @@ class Limits(Struct, frozen=True, kw_only=True):
     stable_values: Decimal
     stable_days: timedelta
     stable_range: Decimal
+    # Stable chronic low sodium (F21, F46).
+    stable_gap_days: timedelta
+    stable_lowest_days: timedelta
+    stable_higher_from: Decimal
+    stable_higher_days: timedelta
+    stable_quiet_from: Decimal
+    long_known_from: Decimal
+    long_known_days: timedelta
+    # Near normal (F51).
+    near_normal_from: Decimal
+    near_normal_fall_from: Decimal
+    near_normal_fall_hours: timedelta
+    near_normal_drug_days: timedelta
+    near_normal_event_days: timedelta
+    near_normal_again_days: timedelta
     trend_arrow_from: Decimal
     # Correction rate (B.0.8, M10).
     rate_limit_day: Decimal
@@ -364,6 +379,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     refill_after_days: timedelta
     refill_sodium_below: Decimal
     drug_recheck_days: timedelta
+    ward_recheck_hours: timedelta
+    ward_morning_hours: timedelta
+    lowering_loop_below: Decimal
     combination_warning_to: Decimal
     combination_sodium_days: timedelta
     baseline_outpatient_days: timedelta
@@ -375,6 +393,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     suppression_outpatient_days: timedelta
     suppression_release_fall: Decimal
     suppression_shared_minutes: timedelta
+    suppression_team_hours: timedelta
+    suppression_repeat_hours: timedelta
 
 
 def limits_of(profile: str, thresholds: dict[str, Threshold]) -> Limits:

@@ -337,6 +337,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     comfort_words: ProblemSet  # F30
     comfort_confirmed: ProblemSet
     # plan (B.2)
+    says_itself: ProblemSet  # the record names the volume status itself (F37)
     cirrhosis_by_signs: ProblemSet  # cirrhosis only beside one of `cirrhosis_signs` (S16)
     cirrhosis_signs: ProblemSet
     heart_failure: ProblemSet
@@ -387,6 +388,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     workup_emergency: AnalyteSet
     workup_first: AnalyteSet
     workup_second: AnalyteSet
+    workup_after_repeat: AnalyteSet  # in mild low sodium only once a repeat was low too (F51)
     cramp_labs: AnalyteSet
     artifact_labs: AnalyteSet
     # how an order is recorded: FHIR codes

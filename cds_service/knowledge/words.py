@@ -19,6 +19,8 @@ class Citation(Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     year: int
     short: str  # as a card names it: "AASLD 2021"
+    author: str = ""
+    publisher: str = ""
     url: str | None = None
     note: str = ""
 
@@ -94,6 +96,13 @@ class CardWords(Struct, frozen=True, forbid_unknown_fields=True):
     no_code: str  # of an order that names neither a code system nor a medicine
 
 
+class Contested(Struct, frozen=True, forbid_unknown_fields=True):
+    """A question on which guidelines and trials disagree (F35)."""
+
+    text: str
+    sources: list[str]  # keys of citations.toml
+
+
 class SharedWords(Struct, frozen=True, forbid_unknown_fields=True):
     """words.toml: what cards of both services share."""
 
@@ -102,6 +111,7 @@ class SharedWords(Struct, frozen=True, forbid_unknown_fields=True):
     card: CardWords
     source_label: dict[str, str]  # by profile
     evidence_flags: dict[Evidence, str]  # what each flag means, for /basis
+    contested: dict[str, Contested]  # for /basis
     symptoms: dict[str, str]  # condition concept -> words on a card
     evidence: dict[str, str]  # volume and risk evidence -> words on a card
     sources: dict[str, str]  # prefetch key -> "current medicines"
@@ -120,6 +130,7 @@ class OverrideReason(Struct, frozen=True, forbid_unknown_fields=True):
 
     display: str
     system: str = ""  # empty: our own code system
+    rests_team: bool = False  # whoever gives it takes care: the card rests for the team (F51)
 
 
 class Review(Struct, frozen=True, forbid_unknown_fields=True):

@@ -53,7 +53,7 @@ class SodiumView(Struct, frozen=True, kw_only=True):
     other_method: Sample | None = None  # laboratory and point of care disagree (S3)
     falling: Fall | None = None  # B.0.8 "Falling"
     acute: Fall | None = None  # M3
-    stable_chronic: bool = False  # B.5 rule 6 as far as samples go
+    stable_since: datetime | None = None  # F46: since when low and unchanged; None if it is not
 
     @property
     def down(self) -> Fall | None:
@@ -92,7 +92,7 @@ def sodium_view(
         other_method=series.other_method,
         falling=falling(series.samples, latest, limits),
         acute=acute_fall(series.samples, latest, corrected, limits),
-        stable_chronic=stable_chronic(series.samples, limits),
+        stable_since=stable_since(series.samples, limits),
     )
 
 
@@ -227,16 +227,43 @@ def _largest_fall(
     return Fall(amount=amount, over=latest.at - start.at, start=start)
 
 
-def stable_chronic(samples: Sequence[Sample], limits: Limits) -> bool:
-    """Whether the newest values have been mild, close together and many for long (B.5 rule 6)."""
-    run: list[Sample] = []
-    for sample in reversed(samples):
-        if sample.comparator or band_of(sample.value, limits) is not Band.MILD:
+def fall_within(
+    samples: Sequence[Sample], latest: Sample, window: timedelta, least: Decimal
+) -> Fall | None:
+    """Returns the drop to `latest` since the highest value of the window, if it is large enough."""
+    fall = _largest_fall([s for s in samples if not s.comparator], latest, window, {})
+    return fall if fall is not None and fall.amount >= least else None
+
+
+def stable_since(samples: Sequence[Sample], limits: Limits) -> datetime | None:
+    """Returns since when sodium has been low and unchanged; None if it is not (F46, B.5 rule 6).
+
+    The values are close together and without a long gap. The newest is not the lowest of the year,
+    and it did not fall from a higher value of the last months.
+    """
+    if not samples or samples[-1].comparator:
+        return None
+    newest, run = samples[-1], _like_values(samples, limits)
+    begun = run[-1].at
+    if len(run) < limits.stable_values or newest.at - begun < limits.stable_days:
+        return None
+    for sample in samples[:-1]:
+        age, higher = newest.at - sample.at, sample.value - newest.value
+        if age <= limits.stable_higher_days and higher >= limits.stable_higher_from:
+            return None
+    year = [s.value for s in samples[:-1] if newest.at - s.at <= limits.stable_lowest_days]
+    return begun if newest.value >= min(year) else None
+
+
+def _like_values(samples: Sequence[Sample], limits: Limits) -> list[Sample]:
+    """Returns the low values like the newest, newest first, until a long gap or another value."""
+    run = [samples[-1]]
+    for sample in reversed(samples[:-1]):
+        if sample.comparator or band_of(sample.value, limits) is Band.NORMAL:
             break
         values = [sample.value, *(s.value for s in run)]
-        if max(values) - min(values) > limits.stable_range:
+        too_long = run[-1].at - sample.at > limits.stable_gap_days
+        if too_long or max(values) - min(values) > limits.stable_range:
             break
         run.append(sample)
-    if not run or len(run) < limits.stable_values:
-        return False
-    return run[0].at - run[-1].at >= limits.stable_days
+    return run

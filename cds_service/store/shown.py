@@ -1,8 +1,10 @@
-"""Reads the cards that were shown and answered, for suppression after feedback."""
+"""Reads the cards that were shown, and how they were answered, for suppression."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -12,7 +14,10 @@ from cds_service.store.tables import FEEDBACK, ISSUED
 
 
 class ShownCard(Struct, frozen=True, kw_only=True):
-    """One time that a card was shown, and one feedback on it; columns of ISSUED and FEEDBACK."""
+    """One time that a card was shown, with one feedback on it or none.
+
+    The fields are columns of ISSUED and FEEDBACK.
+    """
 
     card: str
     issued_at: datetime
@@ -26,12 +31,20 @@ class ShownCard(Struct, frozen=True, kw_only=True):
     band: str
     symptom_hashes: str
     result_hash: str
-    outcome_at: datetime
-    received_at: datetime
+    outcome_at: datetime | None = None  # None: no feedback
+    received_at: datetime | None = None
+    outcome: str | None = None  # accepted or overridden
+    content: Mapping[str, Any] | None = None
+
+    @property
+    def reason(self) -> str:
+        """The code of our own CodeSystem that the feedback gives as its reason; else empty."""
+        reason = (self.content or {}).get("reason", {})
+        return "" if reason.get("system") else str(reason.get("code", ""))
 
 
-# The query behind `ShownTable.answered`; made once, because that takes longer than running it.
-ANSWERED_CARDS = (
+# The query behind `ShownTable.shown`; made once, because that takes longer than running it.
+SHOWN_CARDS = (
     sa.select(
         ISSUED.c.card,
         ISSUED.c.issued_at,
@@ -47,21 +60,33 @@ ANSWERED_CARDS = (
         ISSUED.c.result_hash,
         FEEDBACK.c.outcome_at,
         FEEDBACK.c.received_at,
+        FEEDBACK.c.outcome,
+        FEEDBACK.c.content,
     )
-    .join(FEEDBACK, sa.and_(FEEDBACK.c.tenant == ISSUED.c.tenant, FEEDBACK.c.card == ISSUED.c.card))
+    .outerjoin(
+        FEEDBACK,
+        sa.and_(
+            FEEDBACK.c.tenant == ISSUED.c.tenant,
+            FEEDBACK.c.card == ISSUED.c.card,
+            # Only these say that the reader has seen the card and decided; in doubt it is shown.
+            FEEDBACK.c.outcome.in_(("accepted", "overridden")),
+        ),
+    )
     .where(
         ISSUED.c.tenant == sa.bindparam("tenant"),
         ISSUED.c.patient_hash == sa.bindparam("patient_hash"),
         ISSUED.c.issued_at >= sa.bindparam("since"),
-        # Only these say that the reader has seen the card and decided; in doubt it is shown.
-        FEEDBACK.c.outcome.in_(("accepted", "overridden")),
+        # Without an answer only a showing of the last hours counts.
+        sa.or_(
+            FEEDBACK.c.card.is_not(None), ISSUED.c.issued_at >= sa.bindparam("unanswered_since")
+        ),
     )
     .order_by(ISSUED.c.issued_at)
 )
 
 
 class ShownTable:
-    """The cards that were answered."""
+    """The cards that were shown."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -71,12 +96,20 @@ class ShownTable:
         """True if the database works as far as we know."""
         return not self._database.problem
 
-    def answered(self, tenant: str, patient_hash: str, since: datetime) -> list[ShownCard]:
+    def shown(
+        self, tenant: str, patient_hash: str, since: datetime, unanswered_since: datetime
+    ) -> list[ShownCard]:
         """Returns each showing since then of a card with feedback, oldest first.
 
-        A showing is returned once for each feedback on its card.
+        A showing is returned once for each feedback on its card. A showing without feedback is
+        returned if it is of the time since `unanswered_since`.
         """
-        wanted = {"tenant": tenant, "patient_hash": patient_hash, "since": since}
+        wanted = {
+            "tenant": tenant,
+            "patient_hash": patient_hash,
+            "since": since,
+            "unanswered_since": unanswered_since,
+        }
         with self._database.transaction() as connection:
-            rows = connection.execute(ANSWERED_CARDS, wanted).all()
+            rows = connection.execute(SHOWN_CARDS, wanted).all()
         return [ShownCard(**row._mapping) for row in rows]

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, render_template, url_for
 from markupsafe import Markup, escape
 
-from cds_service.knowledge.basis import anchor, decisions_text, in_order, linked, review_rows
+from cds_service.knowledge.basis import (
+    anchor,
+    decisions_text,
+    evidence_sentence,
+    in_order,
+    linked,
+    review_rows,
+)
 from cds_service.web.runtime import runtime
 
 if TYPE_CHECKING:
@@ -49,6 +56,7 @@ def basis() -> str:
         services=in_order(knowledge),
         reviews=review_rows(knowledge.reviews),
         profiles=list(knowledge.limits),
+        evidence=evidence_sentence(knowledge),
         demo=here.settings.mode == "demo",
     )
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import copy
 
-from tests.fhir_resources import Call, sodium, taking
+from msgspec.structs import replace
+
+from cds_service.cli.replay import answer_story, offline_pipeline
+from cds_service.demo.stories import Story
+from cds_service.engine.cards import CardContext, CardSettings, Phrases, Writer
+from cds_service.engine.finding import Finding, Line
+from cds_service.errors import ServiceError
+from cds_service.knowledge.load import default_hooks_dir
+from tests.fhir_resources import Call, pipeline, sodium, taking
 
 
 def test_clients_of_one_service_each_get_the_label_of_their_own_profile() -> None:
@@ -28,3 +36,57 @@ def test_a_card_says_nothing_of_the_patient_before() -> None:
     )
     assert "128" not in str(other)
     assert "sertraline" not in str(other).lower()
+
+
+def test_f37_at_most_four_bullets_stand_before_more(stories: dict[str, Story]) -> None:
+    offline = offline_pipeline(default_hooks_dir())
+    longest = 0
+    for story in stories.values():
+        try:
+            cards = answer_story(offline, story).cards
+        except ServiceError:
+            continue
+        for card in cards:
+            face, _, more = card["detail"].partition("\n\n**More**")
+            bullets = [line for line in face.splitlines() if line.startswith("- ")]
+            assert 1 <= len(bullets) <= 4, story.name
+            longest = max(longest, len(bullets) + more.count("\n- "))
+    assert longest > 4
+
+
+def test_f37_the_headline_of_another_finding_stands_before_more() -> None:
+    many = tuple(Line("look-further", {"symptom": str(number)}) for number in range(6))
+    age = {"na": "128", "age": "40 d"}
+    other = Finding(rule="PV-AGE", indicator="info", variant="main", facts=age, do=())
+    lead = Finding(
+        rule="PV-MILD",
+        indicator="info",
+        variant="main",
+        facts={"na": "131"},
+        do=many,
+        absorbed=(other,),
+    )
+    known = pipeline().knowledge
+    service = known.services["hyponatremia-patient-view"]
+    address = "http://cds.test"
+    settings = CardSettings(base_url=address, terminology_base=address, secret=b"s")
+    about = CardContext(patient_id="p", trend="", missing={}, unrecognised=0, newest=())
+    card = Writer(known, service, settings, "aasld").card(lead, about, lambda *_: [])
+    face, _, more = card["detail"].partition("**More**")
+    assert "Last sodium 128 mmol/L is 40 d old" in face
+    assert len([line for line in face.splitlines() if line.startswith("- ")]) == 4
+    assert len([line for line in more.splitlines() if line.startswith("- ")]) == 3
+
+
+def test_a_headline_that_a_client_would_refuse_is_shortened_at_its_least_important() -> None:
+    here = pipeline().knowledge
+    phrases = Phrases(here, here.services["hyponatremia-patient-view"])
+    facts = {"na": "124.4 (glucose-corrected, measured 118)", "symptom": "confusion"}
+    found = Finding(rule="PV-ENC", indicator="critical", variant="main", facts=facts)
+    assert "measured 118" in phrases.summary(found)
+    long = replace(found, facts=facts | {"symptom": "x" * 55})
+    assert "Sodium 124.4 (glucose-corrected) mmol/L" in phrases.summary(long)
+    assert phrases.summary(long).endswith("may be brain edema, examine now")
+    longest = replace(found, facts=facts | {"symptom": "a symptom with a long name, " * 9})
+    assert 100 < len(phrases.summary(longest)) < 140
+    assert phrases.summary(longest).endswith("…")

@@ -25,7 +25,7 @@ from cds_service.store.engine import Database
 from cds_service.store.feedback import FeedbackTable
 from cds_service.store.figures import FigureTables, answer_query, count_query, showing_query
 from cds_service.store.recorder import insert_calls
-from cds_service.store.shown import ANSWERED_CARDS
+from cds_service.store.shown import SHOWN_CARDS
 from tests.feedback.simulated import fill
 from tests.store.test_recorder import a_call
 
@@ -221,7 +221,12 @@ def plan(database: Database, query: sa.Select[Any]) -> str:
     [
         (showing_query("mercy", SHOWN), ["issued_time"]),
         (answer_query("mercy", SHOWN), ["feedback_received", "issued_card"]),
-        (ANSWERED_CARDS.params(tenant="mercy", patient_hash="p", since=SHOWN), ["issued_patient"]),
+        (
+            SHOWN_CARDS.params(
+                tenant="mercy", patient_hash="p", since=SHOWN, unanswered_since=SHOWN
+            ),
+            ["issued_patient"],
+        ),
     ],
     ids=["showings", "answers", "suppression"],
 )

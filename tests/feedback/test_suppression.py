@@ -136,11 +136,13 @@ def topics(app: Flask, call: dict[str, Any]) -> list[str]:
     return [card["source"]["topic"]["code"] for card in response.get_json()["cards"]]
 
 
-def answer(app: Flask, call: dict[str, Any], at: datetime, outcome: str = "overridden") -> None:
+def answer(
+    app: Flask, call: dict[str, Any], at: datetime, outcome: str = "overridden", **more: Any
+) -> None:
     cards = app.test_client().post(PATIENT_VIEW, json=call).get_json()["cards"]
     settle(app)
     for card in cards:
-        sent = feedback(card["uuid"], outcome, at)
+        sent = feedback(card["uuid"], outcome, at, **more)
         assert app.test_client().post(f"{PATIENT_VIEW}/feedback", json=sent).status_code == 200
 
 
@@ -154,15 +156,90 @@ def sodium_changed(call: dict[str, Any], by: float) -> dict[str, Any]:
     return call
 
 
-@pytest.mark.parametrize("outcome", ["overridden", "accepted"])
 def test_an_answered_card_stays_away_from_its_reader_only(
-    app: Flask, stories: dict[str, Story], outcome: str
+    app: Flask, stories: dict[str, Story]
 ) -> None:
     story = stories["cramps-in-siadh"]
     assert topics(app, a_call(story)) == ["sodiumMildSymptomatic"]
-    answer(app, a_call(story), NOW, outcome)
+    answer(app, a_call(story), NOW)
     assert topics(app, a_call(story)) == []
     assert topics(app, a_call(story, user="Practitioner/8")) == ["sodiumMildSymptomatic"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "rests"),
+    [
+        ("accepted", "", True),
+        ("overridden", "already-managed", True),
+        ("overridden", "specialist-plan", True),
+        ("overridden", "benefit-outweighs", False),
+        ("overridden", "", False),
+    ],
+)
+def test_f51_a_card_that_someone_takes_care_of_rests_for_the_team_for_8_hours(
+    app: Flask, stories: dict[str, Story], clock: Clock, outcome: str, reason: str, rests: bool
+) -> None:
+    story, given = stories["cramps-in-siadh"], {"overrideReason": {"reason": {"code": reason}}}
+    answer(app, a_call(story), NOW, outcome, **(given if reason else {}))
+    colleague = "Practitioner/8"
+    clock.now = NOW + timedelta(hours=8)
+    assert (topics(app, a_call(story, clock.now, colleague)) == []) is rests
+    clock.now = NOW + timedelta(hours=8, minutes=1)
+    assert topics(app, a_call(story, clock.now, colleague)) == ["sodiumMildSymptomatic"]
+
+
+def test_f51_what_is_worse_ends_the_rest_of_the_team(app: Flask, stories: dict[str, Story]) -> None:
+    story = stories["cramps-in-siadh"]
+    answer(app, a_call(story), NOW, "accepted")
+    worse = sodium_changed(a_call(story, user="Practitioner/8"), -2)
+    assert topics(app, worse) == ["sodiumMildSymptomatic"]
+
+
+def test_f51_a_reason_of_another_code_system_rests_nothing(
+    app: Flask, stories: dict[str, Story]
+) -> None:
+    foreign = {"reason": {"code": "already-managed", "system": "http://ehr.example/reasons"}}
+    story = stories["cramps-in-siadh"]
+    answer(app, a_call(story), NOW, overrideReason=foreign)
+    assert topics(app, a_call(story, user="Practitioner/8")) == ["sodiumMildSymptomatic"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "change", "user", "again"),
+    [
+        (12, 0, "Practitioner/7", False),
+        (12.1, 0, "Practitioner/7", True),
+        (1, 0, "Practitioner/8", True),
+        (1, 0, "", True),
+        (1, -1.9, "Practitioner/7", False),
+        (1, -2, "Practitioner/7", True),
+        (1, 1.9, "Practitioner/7", False),
+        (1, 2, "Practitioner/7", True),
+    ],
+)
+def test_f51_an_unchanged_info_card_is_not_repeated_to_its_user_within_12_hours(
+    app: Flask,
+    stories: dict[str, Story],
+    clock: Clock,
+    hours: float,
+    change: float,
+    user: str,
+    again: bool,
+) -> None:
+    story = stories["outdated-result"]
+    first = app.test_client().post(PATIENT_VIEW, json=a_call(story)).get_json()["cards"]
+    assert [card["indicator"] for card in first] == ["info"]
+    settle(app)
+    clock.now = NOW + timedelta(hours=hours)
+    call = a_call(story, clock.now, user)
+    assert bool(topics(app, sodium_changed(call, change) if change else call)) is again
+
+
+def test_f51_a_warning_is_repeated_until_it_is_answered(
+    app: Flask, stories: dict[str, Story]
+) -> None:
+    story = stories["cramps-in-siadh"]
+    assert topics(app, a_call(story)) == topics(app, a_call(story)) == ["sodiumMildSymptomatic"]
 
 
 def test_silence_after_feedback_is_explained(app: Flask, stories: dict[str, Story]) -> None:

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from cds_service.cli.knowledge import basis
-from cds_service.knowledge.basis import anchor, basis_text, entries
+from cds_service.knowledge.basis import anchor, basis_text, entries, evidence_counts
 from cds_service.knowledge.load import Knowledge
 from cds_service.web.pages import decided
 from tests.fhir_resources import pipeline
@@ -108,3 +108,30 @@ def test_a_place_in_a_source_stays_text_but_for_its_codes(app: Flask) -> None:
     with app.test_request_context():
         told = decided(f"M9 <b>, B12, S{99}")  # what has no entry stays as it is
         assert told == f'<a href="/clinical-decisions#m9">M9</a> &lt;b&gt;, B12, S{99}'
+
+
+def test_f35_the_basis_begins_with_the_evidence_and_says_what_is_contested(
+    knowledge: Knowledge, client: FlaskClient
+) -> None:
+    page = unescape(client.get("/basis").get_data(as_text=True))
+    counts = evidence_counts(knowledge)
+    assert counts["design"] > counts["verified"] > 0
+    told = ", ".join(f"{number} {flag}" for flag, number in counts.items())
+    assert told in page
+    assert page.index(told) < page.index('Contents"')
+    for one in knowledge.words.contested.values():
+        assert one.text in page
+
+
+def test_f35_every_source_has_author_year_publisher_and_link(knowledge: Knowledge) -> None:
+    own = {"design", "source-article-1", "source-article-2"}  # nothing outside to point at
+    for key, source in knowledge.citations.items():
+        assert source.author, key
+        assert source.publisher, key
+        assert source.year, key
+        assert source.url or key in own, key
+
+
+def test_f35_the_source_articles_are_never_the_first_source_of_a_rule(knowledge: Knowledge) -> None:
+    first = {words.sources[0] for words in knowledge.rules.values()}
+    assert not {key for key in first if key.startswith("source-article")}

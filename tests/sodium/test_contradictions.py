@@ -89,8 +89,18 @@ def test_cramps_are_no_reason_to_stop_a_diuretic_that_must_not_stop(
 
 
 def test_guidance_on_cirrhosis_is_not_cited_as_if_it_were_on_heart_failure() -> None:
-    assert "at the bedside (AASLD 2021, EASL 2018)" in shown(sodium("123"), *ASCITES)
-    assert "at the bedside (figure from cirrhosis guidance)" in shown(sodium("123"), FAILURE)
+    assert "at the bedside (AASLD 2021)" in shown(sodium("123"), *ASCITES)
+    assert "at the bedside (figure from cirrhosis, AASLD 2021)" in shown(sodium("123"), FAILURE)
+
+
+def test_f35_a_restriction_says_what_guidelines_do_not_share() -> None:
+    cramps = problem("R25.2", 2)
+    mild, moderate = shown(sodium("130"), *ASCITES, cramps), shown(sodium("123"), *ASCITES)
+    assert "(source article; guidelines restrict at 125 or below)" in mild
+    assert "guidelines restrict at 125 or below" not in moderate
+    assert "FRESH-UP 2025" in shown(sodium("123"), FAILURE)
+    assert "FRESH-UP 2025" not in moderate
+    assert "did not change 30-day outcome (HIT 2025" in moderate
 
 
 def test_salty_food_is_not_advised_beside_a_vaptan() -> None:
@@ -169,8 +179,8 @@ def test_dilute_urine_with_little_sodium_is_no_volume_depletion() -> None:
 
 def test_severe_symptoms_are_too_mild_a_sodium_to_explain_with_high_glucose_too() -> None:
     card = cards(sodium("131"), lab("glucose", "300"), problem("J96.01", 0, visit=True))[0]
-    assert card.head == "sodiumMildSymptomatic warning"
-    assert "too mild to be the likely cause" in card.summary
+    assert card.head == "sodiumMild info"
+    assert "too mild to be the likely" in card.detail
 
 
 def test_no_severe_symptoms_is_not_said_of_a_patient_with_an_impaired_glasgow_score() -> None:

@@ -132,7 +132,7 @@ def contradictions(cards: list[Card]) -> list[tuple[str, str]]:
     return [pair for pair in OPPOSITES if all(re.search(half, text) for half in pair)]
 
 
-thorough = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @thorough

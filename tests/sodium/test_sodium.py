@@ -521,20 +521,40 @@ def test_a_fall_with_another_explanation_is_not_acute() -> None:
 
 
 @pytest.mark.parametrize(
-    ("results", "stable"),
+    ("results", "since"),
     [
-        ([("131", 60), ("133", 30), ("134", 0)], True),
-        ([("131", 59.5), ("133", 30), ("134", 0)], False),
-        ([("131", 60), ("134.1", 30), ("134", 0)], False),
-        ([("131", 60), ("134", 0)], False),
-        ([("125", 60), ("126", 30), ("127", 0)], False),
-        ([("120", 90), ("131", 61), ("133", 30), ("134", 0)], True),
+        ([("131", 60), ("133", 30), ("134", 0)], 60),
+        # F46: three values over 30 days
+        ([("131", 30), ("133", 15), ("134", 0)], 30),
+        ([("131", 29.9), ("133", 15), ("134", 0)], None),
+        ([("131", 60), ("134", 0)], None),
+        # within 3 of each other: another value before it does not count
+        ([("130.9", 60), ("133", 40), ("132", 20), ("133.9", 0)], 60),
+        ([("130.8", 60), ("133", 40), ("132", 20), ("133.9", 0)], 40),
+        ([("136", 60), ("133", 40), ("132", 20), ("134", 0)], 40),
+        # F46: no gap of more than 90 days
+        ([("131", 135), ("132", 45), ("131", 15), ("131", 0)], 135),
+        ([("131", 135.1), ("132", 45), ("131", 15), ("131", 0)], 45),
+        ([("126", 602), ("130", 600), ("132", 0.5), ("132", 0)], None),
+        # F46: not below every other value of a year
+        ([("132", 80), ("133", 40), ("132", 0)], 80),
+        ([("132", 80), ("133", 40), ("131.9", 0)], None),
+        ([("131.9", 365), ("132", 80), ("133", 40), ("131.9", 0)], 80),
+        ([("131.8", 366), ("132", 80), ("133", 40), ("131.9", 0)], None),
+        # F46: none that is 4 higher within 120 days
+        ([("136", 120), ("132", 80), ("133", 40), ("132", 0)], None),
+        ([("136", 120.1), ("132", 80), ("133", 40), ("132", 0)], 80),
+        ([("135.9", 120), ("132", 80), ("133", 40), ("132", 0)], 80),
+        # across bands, and after lower values
+        ([("125", 60), ("126", 30), ("127", 0)], 60),
+        ([("120", 90), ("131", 61), ("133", 30), ("134", 0)], 61),
     ],
 )
-def test_a_mild_low_sodium_is_stable_after_many_like_values(
-    results: list[tuple[str, float]], stable: bool
+def test_f46_a_low_sodium_is_stable_after_many_like_values(
+    results: list[tuple[str, float]], since: float | None
 ) -> None:
-    assert view(*(lab(v, timedelta(days=d)) for v, d in results)).stable_chronic is stable
+    stable = view(*(lab(v, timedelta(days=d)) for v, d in results)).stable_since
+    assert stable == (None if since is None else NOW - timedelta(days=since))
 
 
 # ---- wild input ------------------------------------------------------------------------------------------

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import ago, in_hours, joined, number
+from cds_service.engine.wording import ago, in_hours, joined, month_name, number
 from cds_service.knowledge.names import Problem, Sign
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
@@ -16,6 +16,7 @@ from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.follow_up import (
     NOW,
     emergency_workup,
+    has_symptom,
     monitoring,
     rate_due,
     rate_watch,
@@ -40,6 +41,7 @@ from cds_service.sodium.rules.gates import (
     first_symptom,
     in_use,
     inpatient,
+    latest_sodium,
     limit_line,
     lines_of,
     names_bolus,
@@ -74,6 +76,9 @@ from cds_service.sodium.rules.plan import (
     risk_lines,
     stop_suggestions,
 )
+from cds_service.sodium.sodium import fall_within
+
+LISTS = ("medications", "conditions")
 
 # ---- what leads every band ----
 
@@ -205,7 +210,7 @@ def re_lowered(case: Case) -> Finding:
     if episode is None or not case.relowered:
         skip("no-over-correction")
     require(not rising_too_fast(case) or case.rate.variant == "was", "rate-leads")
-    relowered_due = case.limits.repeat_near_hours - case.sodium.age
+    relowered_due = NOW if case.doubtful else case.limits.repeat_near_hours - case.sodium.age
     until = day_of(case, episode.end.at + case.limits.rate_remembered_days)
     return card(
         "warning",
@@ -332,7 +337,7 @@ def severe(case: Case) -> Finding:
     require_low_sodium(case)
     require_not_outranked(case)
     require(case.sodium.band is Band.SEVERE, "not-severe", na=shown_sodium(case))
-    require(not too_mild(case), "severe-not-attributable")
+    require(long_known_since(case) is None, "long-known", na=shown_sodium(case))
     rise, crisis = planned_rise(case), adrenal_crisis(case)
     due = case.limits.rising_fresh_hours - case.sodium.age
     return card(
@@ -343,6 +348,7 @@ def severe(case: Case) -> Finding:
         age=ago(case.sodium.age),
         more_facts={"rise": rise.rise, "hours": in_hours(rise.over)} if rise else {},
         do=[
+            *unexplained_symptom(case),
             line("check-symptoms", keep=True),
             *shedding_lines(case),
             *leading_risk(case),
@@ -351,7 +357,7 @@ def severe(case: Case) -> Finding:
             *plan_lines(case),
             *cramp_lines(case),
         ],
-        why=[*_band_reasons(case), *plan_advice(case)],
+        why=[*_band_reasons(case, critical=not rise), *plan_advice(case, critical=not rise)],
         offer=[
             *_severe_repeat(case, due if rise else None),
             *workup_suggestions(case, "urgent"),
@@ -389,31 +395,38 @@ def planned_rise(case: Case) -> RatePair | None:
 
 @chart_rule("PV-MOD")
 def moderate(case: Case) -> Finding:
-    """The card comes in the moderate band, unless osmolality speaks against low sodium (M6 a)."""
+    """The card comes in the moderate band, unless osmolality speaks against low sodium (M6 a).
+
+    A value that has long been known and is unchanged is no reason for haste (F21).
+    """
     require_low_sodium(case)
     require_not_outranked(case)
     require_no_doubt_leads(case)
-    require(case.sodium.band is Band.MODERATE, "not-moderate", na=shown_sodium(case))
-    require(not too_mild(case), "severe-not-attributable")
+    known, crisis = long_known_since(case), adrenal_crisis(case)
+    in_band = case.sodium.band is Band.MODERATE
+    require(in_band or known, "not-moderate", na=shown_sodium(case))
     require(not osmolality_normal(case), "osmolality-normal")
-    drugs, crisis = suspects(case), adrenal_crisis(case)
-    usual = "drug" if drugs else "main"
+    drugs = suspects(case)
+    variant = "drug" if drugs else "main"
+    usual: Indicator = "info" if known else "warning"
     return card(
-        "critical" if crisis else "warning",
-        "adrenal" if crisis else usual,
+        "critical" if crisis else usual,
+        "adrenal" if crisis else f"known-{variant}" if known else variant,
         why_=crisis,
         na=shown_sodium(case),
         drug_="".join(drugs[:1]),
+        more_facts={"since": _month(case, known)} if known else {},
         do=[
+            *unexplained_symptom(case),
             *shedding_lines(case),
             *leading_risk(case),
             *plan_lines(case),
             *cramp_lines(case),
-            monitoring(case),
+            monitoring(case, long_known=known is not None),
         ],
-        why=[*_band_reasons(case), *plan_advice(case)],
+        why=[*_unsaid(case, _band_reasons(case)), *plan_advice(case)],
         offer=[
-            *repeat_suggestions(case),
+            *repeat_suggestions(case, long_known=known is not None),
             *workup_suggestions(case),
             *plan_suggestions(case),
             *cramp_suggestions(case),
@@ -422,121 +435,153 @@ def moderate(case: Case) -> Finding:
     )
 
 
+def long_known_since(case: Case) -> datetime | None:
+    """Returns since when a moderately low sodium is known and unchanged; None if it is news (F21).
+
+    A symptom, a new suspect drug, a doubtful result or a list that was not read is news.
+    """
+    since, limits, latest = case.sodium.stable_since, case.limits, case.sodium.latest
+    if since is None or latest is None or not case.snapshot.complete(*LISTS):
+        return None
+    below_mild = case.sodium.band in (Band.MODERATE, Band.SEVERE)
+    if not below_mild or in_use(case) < limits.long_known_from:
+        return None
+    if latest.at - since <= limits.long_known_days:
+        return None
+    new_drug = started_within(case, case.sets.watched_tiers, limits.new_drug_days)
+    is_news = has_symptom(case) or new_drug or case.doubtful or case.rate.rule
+    return None if is_news else since
+
+
+def unexplained_symptom(case: Case) -> list[Line]:
+    """Returns that a severe symptom has another cause; near normal this is left out (F51)."""
+    if not too_mild(case) or near_normal(case):
+        return []
+    further = line("look-further", symptom=first_symptom(case), keep=True)
+    if not case.symptoms.better_cause:
+        return [further]
+    # A seizure in alcohol withdrawal: the cause first, and the risk of a fast rise (F15).
+    return [*cause_lines(case), *risk_lines(case), further]
+
+
+def _unsaid(case: Case, why: list[Line]) -> list[Line]:
+    """Returns these lines without those that `unexplained_symptom` says already."""
+    return [told for told in why if told not in unexplained_symptom(case)]
+
+
+def near_normal(case: Case) -> bool:
+    """Returns whether the measured sodium is so near normal that most cards are noise (F51)."""
+    return latest_sodium(case).value >= case.limits.near_normal_from
+
+
+def _month(case: Case, since: datetime) -> str:
+    return month_name(since, case.snapshot.now, case.snapshot.zone)
+
+
 @chart_rule("PV-MILD-SYMP")
 def mild_with_symptoms(case: Case) -> Finding:
-    """The card comes in the mild band with a symptom, or with one that it does not explain (M2)."""
+    """The card comes in the mild band with a symptom that low sodium may cause (M2, F51)."""
     require_low_sodium(case)
     require_not_outranked(case)
     require_no_doubt_leads(case)
-    if too_mild(case):
-        return _unexplained_symptom(case)
     require(case.sodium.band is Band.MILD, "not-mild", na=shown_sodium(case))
     symptom = _leading_symptom(case)
-    require(symptom or case.symptoms.fall_or_fracture, "no-symptom")
-    near_normal = in_use(case) >= case.limits.mild_workup_below
+    require(symptom or _fell(case), "no-symptom")
+    informs = in_use(case) >= case.limits.mild_workup_below or too_mild(case)
     crisis = adrenal_crisis(case)
-    usual: Indicator = "info" if near_normal else "warning"
+    usual: Indicator = "info" if informs else "warning"
     return card(
         "critical" if crisis else usual,
-        "adrenal" if crisis else _symptom_variant(case, symptom, near_normal),
+        "adrenal" if crisis else _symptom_variant(case, symptom, informs),
         why_=crisis,
         na=shown_sodium(case),
         symptom=symptom,
         do=[
+            *unexplained_symptom(case),
             *lines_of({"same-day": same_day(case)}, keep=True),
             *plan_lines(case),
             *cramp_lines(case),
             monitoring(case),
         ],
         why=[
-            *_band_reasons(case),
+            *_unsaid(case, _band_reasons(case)),
             "no-hypertonic",
             *plan_advice(case),
             *lines_of({"cramp-mechanism": case.symptoms.cramp}),  # S1-2 to S1-4
         ],
-        offer=_symptom_drafts(case, near_normal),
+        offer=_symptom_drafts(case, informs),
         drugs=suspects(case),
     )
 
 
-def _unexplained_symptom(case: Case) -> Finding:
-    """Severe symptoms at a sodium too high to explain them: look further, no bolus (M2)."""
-    is_offered = case.restriction.verdict == "offer"
-    # A seizure in alcohol withdrawal: the cause first, and the risk of a fast rise (F15).
-    lead = [*cause_lines(case), *risk_lines(case)] if case.symptoms.better_cause else []
-    return card(
-        "warning",
-        "too-mild",
-        na=shown_sodium(case),
-        symptom=first_symptom(case),
-        do=[
-            *lead,
-            line("look-further", keep=True),
-            *([] if is_offered else restriction_lines(case)),
-            monitoring(case, NOW),
-        ],
-        why=[w for w in (*symptom_lines(case), *background(case)) if w not in lead],
-        offer=[repeat_sodium(case, priority="urgent")],
-        drugs=suspects(case),
-    )
+def _fell(case: Case) -> bool:
+    """Returns whether a fall or fracture counts; near normal only a recent one does (F51)."""
+    if not near_normal(case):
+        return case.symptoms.fall_or_fracture
+    window = case.limits.near_normal_event_days
+    return bool(case.problems.happened(case.sets.fall_or_fracture, window))
 
 
 def _leading_symptom(case: Case) -> str:
-    """Returns the symptom of the summary; cramps lead, because the card answers them."""
+    """Returns the symptom of the summary that this sodium may cause; cramps lead (S15).
+
+    The card answers cramps. A severe symptom is not explained by mild low sodium (M2).
+    """
     symptoms = case.symptoms
-    if symptoms.cramp and not symptoms.severe:
+    if symptoms.cramp:
         return joined("symptom", [Problem.CRAMP])
-    recorded = (*symptoms.severe, *symptoms.moderate, *symptoms.mild)
-    return joined("symptom", recorded[:1])
+    return joined("symptom", (*symptoms.moderate, *symptoms.mild)[:1])
 
 
-def _symptom_variant(case: Case, symptom: str, near_normal: bool) -> str:
+def _symptom_variant(case: Case, symptom: str, informs: bool) -> str:
     """Returns the summary that names what to do, if the plan is plain."""
     if not symptom:
         return "fall"
     verdict = case.restriction.verdict
-    if verdict == "offer" and not near_normal:
+    if verdict == "offer" and not informs:
         return "restrict"
     return "never" if verdict == "never" else "main"
 
 
-def _symptom_drafts(case: Case, near_normal: bool) -> list[Suggestion]:
-    """Returns the buttons; near normal no restriction, and tests only if they are due (S4)."""
+def _symptom_drafts(case: Case, informs: bool) -> list[Suggestion]:
+    """Returns the buttons; information offers no restriction, and tests only if due (S4)."""
     drafts = repeat_suggestions(case)
-    if not near_normal or workup_due(case):
+    if not informs or workup_due(case):
         drafts += workup_suggestions(case)
-    drafts += stop_suggestions(case) if near_normal else plan_suggestions(case)
+    drafts += stop_suggestions(case) if informs else plan_suggestions(case)
     return drafts + cramp_suggestions(case)
 
 
 @chart_rule("PV-MILD")
 def mild(case: Case) -> Finding:
-    """The card comes in the mild band without symptoms, unless it has long been stable (S18)."""
+    """The card comes in the mild band without symptoms, unless it is no news (S18, F21, F51)."""
     require_low_sodium(case)
     require_not_outranked(case)
     require_no_doubt_leads(case)
     require(case.sodium.band is Band.MILD, "not-mild", na=shown_sodium(case))
-    has_symptom = _leading_symptom(case) or case.symptoms.fall_or_fracture
-    require(not has_symptom, "symptoms-lead")
+    require(not (_leading_symptom(case) or _fell(case)), "symptoms-lead")
     require(not osmolality_normal(case), "osmolality-normal")
     usual_in_pregnancy = case.pregnant and in_use(case) >= case.limits.pregnancy_mild_below
     require(not usual_in_pregnancy, "pregnancy", na=shown_sodium(case))
-    if case.sodium.stable_chronic and case.snapshot.complete("medications", "conditions"):
-        # A drug that was started lately is news; so is one that may have been missed.
-        new = started_within(case, case.sets.watched_tiers, case.limits.new_drug_days)
-        require(new, "stable-chronic", na=shown_sodium(case))
-    fall, drugs, crisis = case.sodium.down, suspects(case), adrenal_crisis(case)
+    if case.snapshot.complete(*LISTS):
+        # A drug that may have been missed would be news.
+        require(not _quiet_near_normal(case), "near-normal", na=shown_sodium(case))
+        require(not _quiet_chronic(case), "stable-chronic", na=shown_sodium(case))
+    fall, since, drugs = case.sodium.down, case.sodium.stable_since, suspects(case)
+    crisis = adrenal_crisis(case)
     return card(
         "critical" if crisis else "info",
         "adrenal" if crisis else _mild_variant(case),
         why_=crisis,
         na=shown_sodium(case),
-        more_facts={"fall": fall.amount, "over": ago(fall.over)} if fall else {},
+        more_facts={
+            **({"fall": fall.amount, "over": ago(fall.over)} if fall else {}),
+            **({"since": _month(case, since)} if since else {}),
+        },
         drug_="".join(drugs[:1]),
-        do=[*plan_lines(case), monitoring(case)],
+        do=[*unexplained_symptom(case), *plan_lines(case), monitoring(case)],
         why=[
-            *symptom_lines(case),
-            *background(case),
+            *_unsaid(case, [*symptom_lines(case), *background(case)]),
             *fall_lines(case),
             *plan_advice(case),
         ],
@@ -549,23 +594,62 @@ def mild(case: Case) -> Finding:
     )
 
 
+def _quiet_near_normal(case: Case) -> bool:
+    """Returns whether a sodium near normal is noise (F51).
+
+    It is not if sodium fell, if a drug that often lowers it is new, if such a drug is taken and
+    this is the first low value after a normal one, or if two methods disagree.
+    """
+    limits, samples, latest = case.limits, case.sodium.samples, latest_sodium(case)
+    if not near_normal(case) or case.sodium.other_method is not None:
+        return False
+    window, least = limits.near_normal_fall_hours, limits.near_normal_fall_from
+    fell = fall_within(samples, latest, window, least)
+    new = started_within(case, case.sets.check_tiers, limits.near_normal_drug_days)
+    before = max((s for s in samples if s.at < latest.at), key=lambda s: s.at, default=None)
+    first_low = (
+        before is not None
+        and not case.is_low(before)
+        and latest.at - before.at <= limits.near_normal_again_days
+    )
+    return not (fell or new or (first_low and _strong_drugs(case)))
+
+
+def _quiet_chronic(case: Case) -> bool:
+    """Returns whether a stable value is no news (F21, S18).
+
+    Lower values, and any value beside a drug that often lowers sodium, are told until the reader
+    has answered. A drug of the second tier is news if it is new.
+    """
+    if case.sodium.stable_since is None or in_use(case) < case.limits.stable_quiet_from:
+        return False
+    new = started_within(case, case.sets.watched_tiers, case.limits.new_drug_days)
+    return not (new or _strong_drugs(case))
+
+
+def _strong_drugs(case: Case) -> list[str]:
+    """Returns the drugs that the patient takes and that often lower sodium (tier T1)."""
+    return [e.drug.name for e in case.exposures.active if e.drug.tier in case.sets.check_tiers]
+
+
 def _mild_variant(case: Case) -> str:
     """Returns the summary that names harm by restriction, else a fall and the likely drug."""
     if case.restriction.verdict == "never":
         return "never"
-    if case.sodium.down:
-        return "falling-drug" if case.exposures.suspects else "falling"
-    return "drug" if case.exposures.suspects else "main"
+    trend = "falling" if case.sodium.down else "stable" if case.sodium.stable_since else ""
+    if case.exposures.suspects:
+        return f"{trend}-drug" if trend else "drug"
+    return trend or "main"
 
 
-def _band_reasons(case: Case) -> list[Line]:
+def _band_reasons(case: Case, *, critical: bool = False) -> list[Line]:
     """Returns what the card of each band with a symptom or below mild rests on."""
     return [
         *symptom_lines(case),
         *background(case),
         *cramp_background(case),
         limit_line(case),
-        *fall_lines(case),
+        *([] if critical else fall_lines(case)),
     ]
 
 
@@ -591,8 +675,10 @@ def _worst_rise(rule: str, case: Case) -> RatePair:
     """Returns the rise that the card of this rule is about; skip if its card does not come."""
     rate = case.rate
     if rate.rule == rule and rate.worst:
-        told = rate.variant == "was" and isinstance(re_lowered(case), Finding)
-        require(not told, "relowered-leads")
+        was = rate.variant == "was"
+        require(not (was and isinstance(re_lowered(case), Finding)), "relowered-leads")
+        # A bolus and "do not let it rise again" are not one voice (F31).
+        require(not (was and case.sodium.acute), "acute-leads")
         return rate.worst
     require(not rate.rule, "other-rate-card")
     if rate.assessable:

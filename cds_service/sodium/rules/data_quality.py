@@ -144,6 +144,8 @@ def glucose_shift(case: Case) -> Finding:
     """The card comes alone if glucose explains the low sodium (M5), or nearly does (F14)."""
     latest = latest_sodium(case)
     require(measured_low(case), "not-low", na=latest.shown)
+    near_normal = latest.value >= case.limits.near_normal_from  # F51: silent
+    require(not near_normal, "near-normal", na=latest.shown)
     shift = case.glucose or skip("no-glucose-shift")
     require(case.rate.jump is None, "unconfirmed-leads")
     if glucose_leads(case):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
-
-from msgspec.structs import replace
 
 from cds_service.engine.finding import DraftLabs, Line, Suggestion
 from cds_service.engine.rule import line
 from cds_service.engine.wording import AGO_IN_HOURS, joined
-from cds_service.knowledge.names import Analyte, AnalyteSet
+from cds_service.knowledge.names import Analyte
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band, band_of
 from cds_service.sodium.rules.gates import at, inpatient, on_day, shedding_water
@@ -47,35 +46,43 @@ def watch(case: Case, key: str, after: timedelta = NOW) -> Line:
     return line(key, within=after, next_=_when(case, after) if after else NOW_WORD)
 
 
-def repeat_suggestions(case: Case) -> list[Suggestion]:
-    """Returns the next sodium by setting, band and symptoms; none if a rate card drafts it."""
+def repeat_suggestions(case: Case, *, long_known: bool = False) -> list[Suggestion]:
+    """Returns the next sodium by setting, band and symptoms; none if a rate card drafts it.
+
+    A value that has long been known is followed as a mild one (F21).
+    """
     if case.rate.rule:
         return []
-    after, priority = _due(case)
+    after, priority = _due(case, long_known=long_known)
     return [repeat_sodium(case, after, priority)]
 
 
-def monitoring(case: Case, after: timedelta | None = None) -> Line:
-    """Returns the line that says when sodium is measured, and how often from there on."""
+def monitoring(case: Case, after: timedelta | None = None, *, long_known: bool = False) -> Line:
+    """Returns the line that says when sodium is measured, and how often from there on.
+
+    Severe low sodium is measured at once, unless `after` says when a planned rise makes it due.
+    """
+    severe = case.sodium.band is Band.SEVERE and not long_known
+    first = NOW if severe and after is None else after
     if case.rate.rule:
-        return rate_watch(case)
+        return rate_watch(case, first)
+    due = _due(case, long_known=long_known)[0] if first is None else first
     if shedding_water(case) is not None and after is None:
-        return watch(case, "monitor-shedding", _due(case)[0])
+        return watch(case, "monitor-shedding", due)
     if diabetic_crisis(case) and after is None:
-        return watch(case, "monitor-severe", _due(case)[0])
-    severe = case.sodium.band is Band.SEVERE
-    due = NOW if severe else _due(case)[0]
-    due = due if after is None else after
+        return watch(case, "monitor-severe", due)
     if inpatient(case):
         return watch(case, "monitor-severe" if severe else "monitor-inpatient", due)
     mild = "monitor-symptom" if has_symptom(case) else "monitor-silent"
-    return watch(case, MONITORING_OUTSIDE.get(case.sodium.band, mild), due)
+    band = None if long_known else case.sodium.band
+    return watch(case, MONITORING_OUTSIDE.get(band, mild) if band else mild, due)
 
 
-def rate_watch(case: Case) -> Line:
+def rate_watch(case: Case, first: timedelta | None = None) -> Line:
     """Returns the line on the next sodium while a card on the rate is shown."""
     over = case.rate.rule == RATE_OVER
-    return watch(case, "monitor-over" if over else "monitor-near", rate_due(case))
+    due = rate_due(case) if first is None else min(first, rate_due(case))
+    return watch(case, "monitor-over" if over else "monitor-near", due)
 
 
 def rate_due(case: Case) -> timedelta:
@@ -89,7 +96,7 @@ def rate_due(case: Case) -> timedelta:
     return max(interval - case.sodium.age, NOW)
 
 
-def _due(case: Case) -> tuple[timedelta, Priority]:
+def _due(case: Case, *, long_known: bool = False) -> tuple[timedelta, Priority]:
     """Returns when the next sodium is due without a card on the rate, and how urgent it is."""
     if case.doubtful:
         return NOW, "urgent"
@@ -98,7 +105,7 @@ def _due(case: Case) -> tuple[timedelta, Priority]:
         return limits.repeat_over_hours - case.sodium.age, "urgent"
     if diabetic_crisis(case):
         return limits.repeat_near_hours - case.sodium.age, "urgent"
-    if case.sodium.band is not Band.MILD:
+    if case.sodium.band is not Band.MILD and not long_known:
         return limits.repeat_daily_hours - case.sodium.age, "urgent"
     if same_day(case):
         return NOW, "urgent"
@@ -147,20 +154,32 @@ def same_day(case: Case) -> bool:
 
 
 def workup_suggestions(case: Case, priority: Priority = "routine") -> list[Suggestion]:
-    """Returns the first and the second set of tests, each without what was measured lately."""
-    window, second = _workup_window(case), case.sets.workup_second
-    if case.volume.status is Volume.ADRENAL:  # known already, or measured: no cortisol (F5)
-        second = replace(second, members=[a for a in second.members if a != Analyte.CORTISOL])
+    """Returns the first tests, then more tests, each without what was measured lately.
+
+    In mild low sodium some of them wait until a repeat was low too (F51). If adrenal failure is
+    known or measured, no cortisol is drawn before it is treated (F5).
+    """
+    window, sets = _workup_window(case), case.sets
+    more: Sequence[str] = sets.workup_second.members
+    if case.sodium.band is Band.MILD and not _repeat_was_low(case):
+        more = [test for test in more if test not in sets.workup_after_repeat]
+    if case.volume.status is Volume.ADRENAL:
+        more = [test for test in more if test != Analyte.CORTISOL]
     return [
-        *_missing(case, "workup", case.sets.workup_first, window, priority),
-        *_missing(case, "workup-second", second, window, priority),
+        *_missing(case, "workup", sets.workup_first.members, window, priority),
+        *_missing(case, "workup-second", more, window, priority),
     ]
+
+
+def _repeat_was_low(case: Case) -> bool:
+    """Returns whether the sample before the latest was low too."""
+    return len(case.sodium.samples) > 1 and case.is_low(case.sodium.samples[-2])
 
 
 def emergency_workup(case: Case) -> list[Suggestion]:
     """Returns the tests that have to be drawn before treatment changes them."""
     window = _workup_window(case)
-    return _missing(case, "workup-stat", case.sets.workup_emergency, window, "stat")
+    return _missing(case, "workup-stat", case.sets.workup_emergency.members, window, "stat")
 
 
 def osmolality_suggestion(case: Case) -> Suggestion:
@@ -173,7 +192,7 @@ def cramp_labs(case: Case) -> list[Suggestion]:
     limits = case.limits
     inside, outside = limits.cramp_labs_inpatient_days, limits.cramp_labs_outpatient_days
     window = inside if inpatient(case) else outside
-    return _missing(case, "cramp-labs", case.sets.cramp_labs, window, "routine")
+    return _missing(case, "cramp-labs", case.sets.cramp_labs.members, window, "routine")
 
 
 def workup_due(case: Case) -> bool:
@@ -197,10 +216,10 @@ def _workup_window(case: Case) -> timedelta:
 
 
 def _missing(
-    case: Case, kind: str, panel: AnalyteSet, window: timedelta, priority: Priority
+    case: Case, kind: str, panel: Sequence[str], window: timedelta, priority: Priority
 ) -> list[Suggestion]:
     """Returns a button for those tests of the panel that were not measured within the window."""
-    wanted = tuple(a for a in panel.members if not _measured(case, a, window))
+    wanted = tuple(a for a in panel if not _measured(case, a, window))
     return [_labs(kind, wanted, priority)] if wanted else []
 
 

@@ -13,11 +13,13 @@ from decimal import Decimal
 from cds_service.engine.finding import Line
 from cds_service.engine.rule import line, require, skip
 from cds_service.engine.wording import (
+    DAY,
     ago,
     doubted_by_lipids,
     glucose_corrected,
     in_hours,
     joined,
+    local_time,
     when,
 )
 from cds_service.knowledge.names import Analyte, DrugClass, Problem, Sign, TierSet, Unused
@@ -177,6 +179,17 @@ def on_day(case: Case, moment: datetime) -> str:
     """Returns the day of a moment for a sentence: "on 27 Nov", "yesterday"."""
     day = day_of(case, moment)
     return day if day.isalpha() else f"on {day}"
+
+
+def next_morning(case: Case) -> datetime:
+    """Returns when blood is next drawn on the morning round, by the clocks of the patient (F45)."""
+    snapshot, latest = case.snapshot, case.sodium.latest
+    offset = latest.at.utcoffset() if latest is not None else None
+    zone = snapshot.zone if snapshot.zone is not None else offset
+    local = local_time(snapshot.now, zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    morning = midnight + case.limits.ward_morning_hours
+    return morning if morning > local else morning + DAY
 
 
 def measured_low(case: Case) -> bool:

@@ -38,7 +38,8 @@ from cds_service.sodium.rules.order_helpers import (
     is_systemic,
     latest_within,
     may_remove,
-    recheck_in_weeks,
+    on_the_ward,
+    recheck,
     recorded_or_reason,
     remove,
     result_doubts,
@@ -92,6 +93,8 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         require_low(case)
     if drug.cls == DrugClass.LOOP:
         require(not _loop_diuretic_treats(case), "loop-treats")
+        clearly_low = sodium_below(case, case.limits.lowering_loop_below)
+        require(case.sodium.falling or clearly_low, "loop-no-news", na=latest.shown)
     _require_more_than_a_refill(case, order, drug)
     indicator = _indicator(case, group, drug)
     return card(
@@ -133,7 +136,7 @@ def _earlier_low(case: Case, drug: DrugMatch) -> Finding | None:
         more_facts={"date": at(case, max(dates), day_only=True)} if dates else {},
         do=["before-and-after", "watch-for"],
         why=beers_lines(case, drug),
-        offer=[*([] if actionable(case) else [baseline()]), recheck_in_weeks(case)],
+        offer=[*([] if actionable(case) else [baseline()]), recheck(case, drug=drug)],
     )
 
 
@@ -232,7 +235,7 @@ def _advice(case: Case, group: str, drug: DrugMatch) -> list[Line]:
     elif sodium_below(case, case.limits.lowering_warning_below):
         lines.append(line("another-drug-or-wait", drug=drug.name))
     else:  # only then one may wait a week for the next sodium
-        lines.append(line("another-drug", drug=drug.name))
+        lines.append(line(on_the_ward(case, "another-drug"), drug=drug.name))
     if drug.cls in case.sets.antidepressants:
         harmful = _bupropion_harms(case)
         lines.append(line("no-bupropion" if harmful else "antidepressant-options"))
@@ -274,7 +277,7 @@ def _buttons(case: Case, order: Order, drug: DrugMatch, *, removable: bool) -> l
         buttons.append(remove(order, drug.name))
     if sodium_below(case, case.limits.lowering_warning_below):
         buttons.append(sodium_today())
-    return [*buttons, recheck_in_weeks(case)]
+    return [*buttons, recheck(case, order, drug)]
 
 
 # Desmopressin while sodium is low: contraindicated, but a treatment in some (OS-DDAVP, M13)
@@ -285,7 +288,6 @@ DESMOPRESSIN_ADVICE = {
     "main": (
         line("contraindicated", keep=True),
         line("replacement-keep", keep=True),
-        line("schedule"),
     ),
 }
 
@@ -319,7 +321,11 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
         purpose,
         drug=drug.name,
         na=latest.shown,
-        do=[*_repeat_first(case), *DESMOPRESSIN_ADVICE[purpose]],
+        do=[
+            *_repeat_first(case),
+            *DESMOPRESSIN_ADVICE[purpose],
+            *([line(on_the_ward(case, "schedule"))] if purpose == "main" else []),
+        ],
         why=["label-low-sodium", *forbidden, *result_doubts(case)],
         offer=_desmopressin_buttons(case, order, drug, purpose),
     )
@@ -342,9 +348,9 @@ def _against_the_label(case: Case, order: Order, drug: DrugMatch) -> Finding:
         "warning",
         "label",
         drug=drug.name,
-        do=[*lines, line("replacement-keep", keep=True), line("schedule")],
+        do=[*lines, line("replacement-keep", keep=True), line(on_the_ward(case, "schedule"))],
         why=[],
-        offer=[sodium_today(), recheck_in_weeks(case)],
+        offer=[sodium_today(), recheck(case, order, drug)],
     )
 
 
@@ -371,7 +377,7 @@ def _desmopressin_buttons(
         ]
     )
     removal = [remove(order, drug.name)] if may_remove(case) and not needed else []
-    return [*removal, sodium_today(), recheck_in_weeks(case)]
+    return [*removal, sodium_today(), recheck(case, order, drug)]
 
 
 # A strong drug is started beside another one, or without a baseline (OS-COMBO, OS-BASE)
@@ -391,13 +397,13 @@ def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
     at_risk = is_older(case) or _little_room(case)
     return card(
         lower_if_aging(case, "warning" if at_risk else "info"),
-        "low" if case.sodium.low else "main",
+        "low" if case.sodium.low else on_the_ward(case, "main"),
         drugs=[drug.name, partners[0]],
         drug_=drug.name,
         partner=partners[0],
-        do=["sodium-then-again", "watch-for"],
+        do=[on_the_ward(case, "sodium-then-again"), "watch-for"],
         why=["weeks-after-second", *beers_lines(case, drug)],
-        offer=[*([] if actionable(case) else [baseline()]), recheck_in_weeks(case)],
+        offer=[*([] if actionable(case) else [baseline()]), recheck(case, order, drug)],
     )
 
 
@@ -420,7 +426,7 @@ def _strong_drug(case: Case, drugs: Iterable[DrugMatch]) -> DrugMatch:
 
 
 @order_rule("OS-BASE", watched_drugs_of, otherwise="no-strong-drug")
-def no_baseline(case: Case, _order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
+def no_baseline(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     """Speaks if an older patient starts a strong drug, and no recent sodium is a baseline."""
     limits, latest = case.limits, case.sodium.latest
     drug = _strong_drug(case, drugs)
@@ -436,7 +442,7 @@ def no_baseline(case: Case, _order: Order, drugs: tuple[DrugMatch, ...]) -> Find
         drug=drug.name,
         years=str(case.age_years),
         more_facts={"age": ago(case.sodium.age)} if latest else {},
-        do=["baseline-then-again", "watch-for"],
+        do=[on_the_ward(case, "baseline-then-again"), "watch-for"],
         why=beers_lines(case, drug) or ["label-baseline"],
-        offer=[baseline(), recheck_in_weeks(case)],
+        offer=[baseline(), recheck(case, order, drug)],
     )

@@ -17,10 +17,13 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Sample
 from cds_service.sodium.rules.gates import (
+    at,
     below_plausible,
     cirrhosis,
     direct_value_lower,
     doubt_lines,
+    inpatient,
+    next_morning,
     recorded,
 )
 from cds_service.sodium.snapshot import Missing, Order
@@ -252,10 +255,29 @@ def sodium_today() -> Suggestion:
     return Suggestion("repeat-sodium-now", (DraftLabs((Analyte.SODIUM,), "urgent"),))
 
 
-def recheck_in_weeks(case: Case) -> Suggestion:
-    """Returns the button that draws sodium one to two weeks after a start or change."""
-    draw = DraftLabs((Analyte.SODIUM,), "routine", case.limits.drug_recheck_days)
-    return Suggestion("recheck-sodium-weeks", (draw,))
+def recheck(case: Case, order: Order | None = None, drug: DrugMatch | None = None) -> Suggestion:
+    """Returns the button that draws sodium again after a start or change.
+
+    In the clinic that is one to two weeks later. In hospital it is hours later if a drug that often
+    lowers sodium is new or is infused, and otherwise the next morning (F45).
+    """
+    limits = case.limits
+    if not inpatient(case):
+        draw = DraftLabs((Analyte.SODIUM,), "routine", limits.drug_recheck_days)
+        return Suggestion("recheck-sodium-weeks", (draw,))
+    new = drug is not None and drug.tier in case.sets.check_tiers and taken(case, drug) is None
+    if new or (order is not None and order.route == "iv"):
+        after = limits.ward_recheck_hours
+        draw = DraftLabs((Analyte.SODIUM,), "routine", after)
+        return Suggestion("recheck-sodium-hours", (draw,), {"hours": in_hours(after)})
+    morning = next_morning(case)
+    draw = DraftLabs((Analyte.SODIUM,), "routine", morning - case.snapshot.now)
+    return Suggestion("recheck-sodium-morning", (draw,), {"time": at(case, morning)})
+
+
+def on_the_ward(case: Case, key: str) -> str:
+    """Returns the key of a line, which in hospital speaks of hours and not of weeks (F45)."""
+    return f"{key}-ward" if inpatient(case) else key
 
 
 def baseline() -> Suggestion:

@@ -43,6 +43,7 @@ RESTRICTING = ("offer", "ordered")
 FLUID_ORDERS = ("NutritionOrder", "ServiceRequest")
 NEAR_NORMAL = "withheld-near-normal"
 CONDITIONAL = "withheld-volume-unknown"
+REVIEW_ORDERED = "never-but-ordered"
 UNKNOWN_DATA = ("-unread", "-age-unknown")
 MAY_BE_DRY = frozenset({"withheld-brain-undated", "withheld-conditions-unread"})
 NO_VAPTAN = frozenset({"withheld-pregnancy", "withheld-dialysis", "never-vaptan"})
@@ -124,21 +125,24 @@ def _fluid_line(key: str, order: Order) -> Line:
 
 
 def restriction_lines(case: Case) -> list[Line]:
-    """Returns the verdict on fluid restriction: every reason if it harms, else the leading one."""
+    """Returns the verdict on fluid restriction in one line: its leading reason (F51)."""
     restriction = case.restriction
     if restriction.verdict == "ordered":
         against = restriction.adrenal or restriction.reasons[:1]
         return [line("restriction-ordered"), *against]
     if restriction.verdict == "never":
-        return [*restriction.reasons, *restriction.adrenal]
+        return [*_harm(case), *restriction.adrenal]
     if restriction.verdict != "offer":
         return list(restriction.adrenal) or _leading_reason(case)
+    if case.symptoms.severe:
+        return []  # a severe symptom comes first, whatever its cause
     severe = case.sodium.band is Band.SEVERE
     # The prefetch holds no such orders, so that an existing restriction may have been missed.
     unread = not any(case.snapshot.complete(source) for source in FLUID_ORDERS)
     return [
         *lines_of({"restriction-severe": severe}, keep=True),
         line(_offer(case), ml=case.limits.fluid_ml_day, keep=True),
+        *lines_of({"restriction-heart-failure": heart_failure(case)}),
         *lines_of({"restriction-orders-unread": unread}, keep=True),
     ]
 
@@ -146,7 +150,7 @@ def restriction_lines(case: Case) -> list[Line]:
 def restriction_suggestions(case: Case) -> list[Suggestion]:
     """Returns the draft of a fluid restriction, only if the verdict offers it."""
     restriction = case.restriction
-    if restriction.verdict != "offer":
+    if restriction.verdict != "offer" or case.symptoms.severe:
         return []
     caveats = dict.fromkeys(restriction.caveats)
     if restriction.likely_insufficient:
@@ -165,9 +169,18 @@ def _offer(case: Case) -> str:
         return "restriction-euvolemic"
     if not cirrhosis(case):
         return "restriction-overload-other"
-    # Above it only the source article restricts; the guidelines do not.
-    by_guideline = in_use(case) < case.limits.stop_diuretics_below
-    return "restriction-overload" if by_guideline else "restriction-overload-article"
+    # The article alone restricts in the mild band (F35).
+    return "restriction-overload-mild" if _mildly_low(case) else "restriction-overload"
+
+
+def _mildly_low(case: Case) -> bool:
+    return in_use(case) >= case.limits.stop_diuretics_below
+
+
+def _harm(case: Case) -> list[Line]:
+    """Returns the first reason why restriction harms, and that it is ordered all the same."""
+    reasons = case.restriction.reasons
+    return [*reasons[:1], *(r for r in reasons[1:] if r.key == REVIEW_ORDERED)]
 
 
 def _leading_reason(case: Case) -> list[Line]:
@@ -186,10 +199,10 @@ def _leading_reason(case: Case) -> list[Line]:
 def _further_reasons(case: Case) -> list[Line]:
     """Returns the reasons that do not lead; conditional words are shown only if they lead."""
     restriction = case.restriction
-    if restriction.verdict == "never":
-        return []
-    is_ordered = restriction.verdict == "ordered"
-    leading = restriction.reasons[:1] if is_ordered else _leading_reason(case)
+    leading = {
+        "never": _harm(case),
+        "ordered": list(restriction.reasons[:1]),
+    }.get(restriction.verdict, _leading_reason(case))
     shown = [(reason.key, reason.facts) for reason in (*restriction.adrenal, *leading)]
     further = [r for r in restriction.reasons if r.key != CONDITIONAL]
     return [r for r in further if (r.key, r.facts) not in shown]
@@ -211,8 +224,11 @@ def volume_lines(case: Case) -> list[Line]:
     if volume.evidence == VOMITING_ALONE:
         return [line("volume-vomiting", keep=True)]
     evidence = joined("evidence", volume.evidence)
+    # What is recorded in the same words needs no conclusion (F37).
+    recorded_so = volume.evidence[0] in case.sets.says_itself
+    key = "volume-recorded" if recorded_so else f"volume-{volume.status}"
     return [
-        line(f"volume-{volume.status}", evidence=evidence, keep=True),
+        line(key, evidence=evidence, keep=True),
         *lines_of({"siadh-pattern": volume.by_labs}, keep=True),
     ]
 
@@ -285,7 +301,7 @@ def diuretics_to_stop(case: Case) -> list[Exposure]:
 
 def stop_suggestions(case: Case) -> list[Suggestion]:
     """Returns one button for each diuretic whose prescriptions a click may safely stop."""
-    if rising_too_fast(case) or _no_stop_because(case):
+    if rises_fast(case) or _no_stop_because(case):
         return []
     buttons = []
     for exposure in diuretics_to_stop(case):
@@ -302,7 +318,7 @@ def _stop_lines(case: Case, diuretics: list[Exposure]) -> list[Line]:
     """Returns which diuretics should stop, and why a stop is not offered."""
     if not diuretics:
         return []
-    if rising_too_fast(case):
+    if rises_fast(case):
         # Without a diuretic the kidney sheds water, and sodium rises faster still.
         names = sorted(exposure.drug.name for exposure in diuretics)
         return [line("stop-rising", drugs=", ".join(names))]
@@ -475,8 +491,10 @@ def _cramp_treatment(case: Case) -> Line:
 # ---- further advice ----
 
 
-def plan_advice(case: Case) -> list[Line]:
+def plan_advice(case: Case, *, critical: bool = False) -> list[Line]:
     """Returns the articles' advice, the first to go when a card grows too long (S9).
+
+    A critical card has no room for what holds for everybody (F37).
 
     What changes care comes first, rationale last. What raises sodium further has no place on a
     card that says it rose too fast.
@@ -489,11 +507,11 @@ def plan_advice(case: Case) -> list[Line]:
             "restriction-insufficient": restriction.likely_insufficient,
             "restriction-watch": restriction.verdict in RESTRICTING,
             f"vaptan-{case.limits.profile}": may_rise and _vaptan_may_help(case, against),
-            "avoid-water": may_rise and _water_may_harm(case, against),
+            "avoid-water": not critical and may_rise and _water_may_harm(case, against),
             "salty-food": may_rise and _salt_may_help(case, against),
             "hypovolemia-watch": case.volume.status is Volume.HYPO,
-            "treat-cause-cirrhosis": liver,
-            "treat-cause": not liver,
+            "treat-cause-cirrhosis": liver and not critical,
+            "treat-cause": not liver and not critical,
         }
     )
 

@@ -35,9 +35,7 @@ SCENES = (
         order=FUROSEMIDE,
         story=liver("120", results=(replace(result("sodium", 138, 2.2), method="poc"),)),
     ),
-    Scene(
-        says="at 126 without cramps it is silent", order=FUROSEMIDE, story=liver("126"), fires=CHECK
-    ),
+    Scene(says="F51: at 126 without cramps it is silent", order=FUROSEMIDE, story=liver("126")),
     Scene(
         says="european: the limit is 125",
         order=FUROSEMIDE,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timedelta
 
+import pytest
 from msgspec.structs import replace
 
-from cds_service.engine.finding import DraftLabs, Line
-from cds_service.sodium.snapshot import Missing, Patient
+from cds_service.engine.finding import DraftLabs, Line, Suggestion
+from cds_service.sodium.rules.gates import next_morning
+from cds_service.sodium.snapshot import Missing, Order, Patient, Snapshot
 from cds_service.terminology.types import RecordText
 from tests.sodium.patients import Story, drug, order, problem, result
-from tests.sodium.rules.orders import Scene, saline, selected, table
+from tests.sodium.rules.cases import a_case
+from tests.sodium.rules.orders import Scene, all_scenes, saline, selected, table
 
 OLD = Patient(birth_date=date(1954, 3, 1))  # 72
 YOUNG = Patient(birth_date=date(1986, 3, 1))  # 40
@@ -277,6 +280,42 @@ SCENES = (
         says="furosemide in SIADH",
         order=selected("furosemide"),
         story=at("124", problems=(problem("siadh", days=9),)),
+    ),
+    Scene(
+        says="F51: furosemide at 126 that does not fall is no news",
+        order=selected("furosemide"),
+        story=at("126"),
+    ),
+    Scene(
+        says="F51: furosemide at 125.9 is told",
+        order=selected("furosemide"),
+        story=at("125.9"),
+        fires={"OS-LOW": "info check"},
+    ),
+    Scene(
+        says="F51: furosemide at 130 after a fall of 4 is told",
+        order=selected("furosemide"),
+        story=at("130", results=(result("sodium", 134, 40),)),
+        fires={"OS-LOW": "info check"},
+    ),
+    Scene(
+        says="F51: furosemide at 130 after a fall of 3.9 is no news",
+        order=selected("furosemide"),
+        story=at("130", results=(result("sodium", 133.9, 40),)),
+    ),
+    Scene(
+        says="F45: on the ward an SSRI means sodium within a day, not in weeks",
+        order=SERTRALINE,
+        story=ward("132"),
+        fires={"OS-LOW": "info main"},
+        shows=("another-drug-ward",),
+    ),
+    Scene(
+        says="F45: on the ward a combination means sodium within a day, not in weeks",
+        order=SERTRALINE,
+        story=ward("138", orders=(order("hydrochlorothiazide", days=300),)),
+        fires={"OS-COMBO": "info main-ward"},
+        shows=("sodium-then-again-ward",),
     ),
     Scene(
         says="furosemide without a reason to hold back is info",
@@ -696,3 +735,67 @@ def test_words_of_the_record_stay_record_text() -> None:
     scene = next(s for s in SCENES if s.says.startswith("vector 37"))
     line = next(x for x in scene.findings()["OS-LOW"].why if x.key == "matched-by-name")
     assert line.facts == {"words": RecordText("hydroCHLOROthiazide 25 mg tab")}
+
+
+WARD = [scene for scene in all_scenes() if scene.story.setting == "inpatient"]
+
+
+@pytest.mark.parametrize("scene", WARD, ids=lambda scene: scene.says)
+def test_f45_in_hospital_no_card_about_an_order_waits_for_weeks(scene: Scene) -> None:
+    for finding in scene.findings().values():
+        assert "recheck-sodium-weeks" not in [s.kind for s in finding.suggestions]
+        keys = {line.key for line in (*finding.do, *finding.why)}
+        assert keys.isdisjoint(
+            {"another-drug", "sodium-then-again", "baseline-then-again", "schedule"}
+        )
+        assert (finding.rule, finding.variant) != ("OS-COMBO", "main")
+
+
+def recheck_of(story: Story, draft: Order) -> Suggestion:
+    scene = Scene(says="", order=draft, story=story)
+    return scene.findings()["OS-LOW"].suggestions[-1]
+
+
+@pytest.mark.parametrize(
+    ("story", "draft", "kind", "after"),
+    [
+        (at("132"), SERTRALINE, "recheck-sodium-weeks", timedelta(days=7)),
+        (ward("132"), SERTRALINE, "recheck-sodium-hours", timedelta(hours=12)),
+        (
+            ward("132"),
+            selected("valproate", route="iv"),
+            "recheck-sodium-hours",
+            timedelta(hours=12),
+        ),
+        (ward("132"), selected("valproate"), "recheck-sodium-morning", timedelta(hours=18)),
+        (
+            ward("132", orders=(order("sertraline", days=30),)),
+            SERTRALINE,
+            "recheck-sodium-morning",
+            timedelta(hours=18),
+        ),
+    ],
+)
+def test_f45_the_next_sodium_after_a_drug(
+    story: Story, draft: Order, kind: str, after: timedelta
+) -> None:
+    recheck = recheck_of(story, draft)
+    assert recheck.kind == kind
+    draw = recheck.actions[0]
+    assert isinstance(draw, DraftLabs)
+    assert draw.after == after
+
+
+@pytest.mark.parametrize(
+    ("now", "zone", "morning"),
+    [
+        ("2026-11-15T05:59:00+00:00", 0, "2026-11-15T06:00:00+00:00"),
+        ("2026-11-15T06:00:00+00:00", 0, "2026-11-16T06:00:00+00:00"),
+        ("2026-11-15T23:00:00+00:00", 9, "2026-11-17T06:00:00+09:00"),
+        ("2026-11-15T12:00:00+00:00", -6, "2026-11-16T06:00:00-06:00"),
+    ],
+)
+def test_f45_the_next_morning_is_that_of_the_patient(now: str, zone: int, morning: str) -> None:
+    moment = datetime.fromisoformat(now)
+    snapshot = Snapshot(now=moment, zone=timedelta(hours=zone))
+    assert next_morning(a_case(snapshot=snapshot)) == datetime.fromisoformat(morning)

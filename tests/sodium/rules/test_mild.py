@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from cds_service.engine.finding import DraftLabs, Line
+from cds_service.sodium.case import Case
 from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.restriction import Restriction
+from cds_service.sodium.snapshot import Missing
 from cds_service.sodium.volume import Volume
-from tests.sodium.cases import sample
+from tests.sodium.cases import NOW, sample
 from tests.sodium.rules.cases import (
     a_case,
     detail,
@@ -21,12 +24,14 @@ from tests.sodium.rules.cases import (
     kinds,
     offer,
     on,
+    problem,
     reason,
     sodium,
     summary,
     volume,
 )
 
+LONG_AGO = NOW - timedelta(days=70)
 CRAMP = Symptoms(mild=("cramp",), cramp=True)
 
 
@@ -41,7 +46,7 @@ def test_cramps_with_siadh_offer_restriction_and_the_other_causes() -> None:
         == "Mild low sodium 131 mmol/L with muscle cramp: fluid restriction, if not dry at the bedside"
     )
     assert {"fluid-restriction", "cramp-labs", "workup"} <= set(kinds(card))
-    assert any("Expert panel 2013, European guideline 2014" in line for line in detail(card))
+    assert any("figure of the source article and AASLD 2021" in line for line in detail(card))
 
 
 def test_cramps_are_never_called_proven() -> None:
@@ -114,21 +119,41 @@ def test_a_fall_counts_without_any_other_symptom() -> None:
 
 
 @pytest.mark.parametrize(
-    ("na", "profile"), [("134", "aasld"), ("127", "aasld"), ("128", "european")]
+    ("na", "profile", "rule"),
+    [
+        ("132.9", "aasld", "PV-MILD"),
+        ("127", "aasld", "PV-MILD"),
+        ("132", "european", "PV-MILD"),
+        ("128", "european", "PV-MOD"),
+    ],
 )
-def test_a_severe_symptom_that_sodium_does_not_explain_says_look_further(
-    na: str, profile: str
+def test_f51_a_severe_symptom_that_sodium_does_not_explain_is_one_line(
+    na: str, profile: str, rule: str
 ) -> None:
     failing = Symptoms(severe=("respiratory-failure",))
-    found = fired(a_case(na, profile=profile, symptoms=failing, restriction=offer()))
-    assert list(found) == ["PV-MILD-SYMP"]
-    card = found["PV-MILD-SYMP"]
-    assert card.indicator == "warning"
-    assert summary(card) == (
-        f"Sodium {na} mmol/L with acute respiratory failure: too mild to be the likely cause, look further"
+    harm = Restriction(
+        verdict="never", reasons=(Line("never-severe", {"symptom": "symptom:coma"}),)
     )
-    assert not any("3%" in line or "Limit all fluids" in line for line in detail(card))
-    assert kinds(card) == ["repeat-sodium-now"]
+    found = fired(a_case(na, profile=profile, symptoms=failing, restriction=harm))
+    assert list(found) == [rule]
+    lines = detail(found[rule])
+    assert "Look for another cause of the acute respiratory failure first" in lines[0]
+    assert not any("3%" in line or "Limit all fluids" in line for line in lines)
+    if rule == "PV-MILD":
+        assert found[rule].indicator == "info"
+
+
+def test_f51_near_normal_a_severe_symptom_that_sodium_does_not_explain_is_silent() -> None:
+    case = a_case("133", symptoms=Symptoms(severe=("respiratory-failure",)))
+    assert fired(case) == {}
+    assert reason("PV-MILD", case) == "near-normal"
+
+
+def test_f51_beside_a_severe_symptom_of_another_cause_cramps_are_information() -> None:
+    both = Symptoms(severe=("respiratory-failure",), mild=("cramp",), cramp=True)
+    card = fired(a_case("131", symptoms=both))["PV-MILD-SYMP"]
+    assert card.indicator == "info"
+    assert keys(card)[0] == "look-further"
 
 
 @pytest.mark.parametrize(
@@ -160,27 +185,146 @@ def test_a_silent_mild_value_is_information_with_trend_and_drug(
     assert summary(card) == text
 
 
-def test_a_long_stable_mild_value_is_silent() -> None:
-    stable = sodium("131", stable_chronic=True)
-    case = a_case("131", sodium=stable)
-    assert fired(case) == {}
-    assert reason("PV-MILD", case) == "stable-chronic"
+@pytest.mark.parametrize(("na", "fires"), [("130", False), ("131", False), ("129.9", True)])
+def test_f21_a_long_stable_mild_value_is_silent_from_130_on(na: str, fires: bool) -> None:
+    case = a_case(na, sodium=sodium(na, stable_since=LONG_AGO))
+    assert bool(fired(case)) is fires
+    if not fires:
+        assert reason("PV-MILD", case) == "stable-chronic"
+        return
+    card = fired(case)["PV-MILD"]
+    assert card.indicator == "info"
+    assert (
+        summary(card) == f"Mild low sodium {na} mmol/L, unchanged since Sep: is the cause settled?"
+    )
 
 
 @pytest.mark.parametrize(
     ("days", "tier", "fires"),
-    [(13, "T1", True), (13, "T2", True), (15, "T1", False), (13, "T3", False)],
+    [
+        (13, "T1", True),
+        (2000, "T1", True),  # F21: a drug that often lowers sodium is told however long it is taken
+        (13, "T2", True),
+        (15, "T2", False),
+        (13, "T3", False),
+    ],
 )
-def test_a_new_suspect_drug_breaks_the_silence_of_a_stable_value(
+def test_f21_a_suspect_drug_breaks_the_silence_of_a_stable_value(
     days: float, tier: str, fires: bool
 ) -> None:
-    new = exposure("sertraline", "ssri", days=days, tier=tier)
-    case = a_case("131", sodium=sodium("131", stable_chronic=True), exposures=on(new))
+    taken = exposure("sertraline", "ssri", days=days, tier=tier)
+    case = a_case("131", sodium=sodium("131", stable_since=LONG_AGO), exposures=on(taken))
     assert bool(fired(case)) is fires
+    if fires:
+        text = "Mild low sodium 131 mmol/L, unchanged since Sep; possible cause: sertraline"
+        assert summary(fired(case)["PV-MILD"]) == text
+
+
+def long_known(na: str, days: float = 91, **more: Any) -> Case:
+    profile = more.pop("profile", "aasld")
+    since = NOW - timedelta(hours=2, days=days)
+    return a_case(
+        na, profile=profile, sodium=sodium(na, profile=profile, stable_since=since), **more
+    )
+
+
+def test_f21_a_moderate_value_that_is_long_known_is_no_reason_for_haste() -> None:
+    card = fired(long_known("124", setting="outpatient"))["PV-MOD"]
+    assert card.indicator == "info"
+    assert (
+        summary(card)
+        == "Sodium 124 mmol/L, long known (unchanged since Aug): is the cause settled?"
+    )
+    assert not any("24 h" in text and "Monitor" in text for text in detail(card))
+    draft = card.suggestions[0].actions[0]
+    assert isinstance(draft, DraftLabs)
+    assert draft.after == timedelta(days=14) - timedelta(hours=2)
+    drug = on(exposure("citalopram", "ssri", days=900))
+    named = fired(long_known("124", exposures=drug))["PV-MOD"]
+    assert "long known (unchanged since Aug); possible cause: citalopram" in summary(named)
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        {"days": 90},
+        {"symptoms": CRAMP},
+        {"symptoms": Symptoms(fall_or_fracture=True)},
+        {"exposures": on(exposure("citalopram", "ssri", days=13))},
+        {"missing": {"medications": Missing.TRUNCATED}},
+        {"missing": {"conditions": Missing.FAILED}},
+    ],
+)
+def test_f21_what_is_new_keeps_a_moderate_value_a_warning(news: dict[str, Any]) -> None:
+    assert fired(long_known("124", **news))["PV-MOD"].indicator == "warning"
+
+
+@pytest.mark.parametrize(
+    ("na", "profile", "rule"),
+    [
+        ("120", "aasld", "PV-MOD info"),
+        ("119.9", "aasld", "PV-SEV critical"),
+        ("120", "european", "PV-MOD info"),
+        ("119.9", "european", "PV-SEV critical"),
+        ("128", "european", "PV-MOD info"),
+    ],
+)
+def test_f21_long_known_begins_at_120(na: str, profile: str, rule: str) -> None:
+    found = fired(long_known(na, profile=profile))
+    assert [f"{f.rule} {f.indicator}" for f in found.values()] == [rule]
+
+
+STRONG = exposure("sertraline", "ssri", days=400)
+
+
+@pytest.mark.parametrize(
+    ("parts", "fires"),
+    [
+        ({}, False),
+        ({"na": "132.9"}, True),
+        # fell by 4 within 48 h
+        ({"before": (-50, "137")}, True),
+        ({"before": (-50, "136.9")}, False),
+        ({"before": (-50.1, "137")}, False),
+        # a drug of the first tier is new
+        ({"drug": exposure("sertraline", "ssri", days=30)}, True),
+        ({"drug": exposure("sertraline", "ssri", days=31)}, False),
+        ({"drug": exposure("mirtazapine", "antidepressant-fewer", tier="T2", days=5)}, False),
+        # first low value after a normal one within 14 days, with a drug of the first tier
+        ({"drug": STRONG, "before": (-2 - 14 * 24, "136")}, True),
+        ({"drug": STRONG, "before": (-3 - 14 * 24, "136")}, False),
+        ({"drug": STRONG, "before": (-100, "135")}, False),
+        ({"before": (-100, "136")}, False),
+        ({"missing": {"medications": Missing.FAILED}}, True),
+        ({"missing": {"conditions": Missing.FAILED}}, True),
+    ],
+)
+def test_f51_near_normal_only_what_is_new_is_told(parts: dict[str, Any], fires: bool) -> None:
+    na = parts.get("na", "133")
+    now = sample(-2, na)
+    samples = (sample(*parts["before"]), now) if "before" in parts else (now,)
+    case = a_case(
+        na,
+        sodium=sodium(na, samples=samples, latest=now),
+        exposures=on(parts["drug"]) if "drug" in parts else on(),
+        missing=parts.get("missing", {}),
+    )
+    assert bool(fired(case)) is fires
+    if not fires:
+        assert reason("PV-MILD", case) == "near-normal"
+
+
+@pytest.mark.parametrize(
+    ("na", "days", "fires"), [("133", 30, True), ("133", 31, False), ("132.9", 31, True)]
+)
+def test_f51_near_normal_a_fall_counts_for_a_month(na: str, days: float, fires: bool) -> None:
+    fell = problem("fall", since=NOW - timedelta(days=days))
+    case = a_case(na, problems=(fell,), symptoms=Symptoms(fall_or_fracture=True))
+    assert ("PV-MILD-SYMP" in fired(case)) is fires
 
 
 def test_a_symptom_breaks_the_silence_of_a_stable_value() -> None:
-    case = a_case("131", sodium=sodium("131", stable_chronic=True), symptoms=CRAMP)
+    case = a_case("131", sodium=sodium("131", stable_since=LONG_AGO), symptoms=CRAMP)
     assert list(fired(case)) == ["PV-MILD-SYMP"]
 
 

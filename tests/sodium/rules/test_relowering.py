@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from cds_service.engine.finding import Finding
 from tests.sodium.patients import Story, problem, result
-from tests.sodium.rules.cases import fired, keys, kinds, summary
+from tests.sodium.rules.cases import fired, keys, kinds, reason, summary
 from tests.sodium.rules.orders import Scene, saline, selected, table, water
 
 # 107 to 128 in 12 h, three days ago; lowered from 130 to 118 in the last 20 h.
@@ -48,7 +48,7 @@ def test_f4_a_fall_on_day_three_is_planned_and_no_acute_one() -> None:
     assert list(cards) == ["PV-RELOWERED"]
     card = cards["PV-RELOWERED"]
     assert card.indicator == "warning"
-    assert summary(card).startswith("Sodium 118 mmol/L, re-lowered after a rise of 21 on ")
+    assert summary(card).startswith("Sodium 118, re-lowered after a rise of 21 on ")
     assert {"keep-down", "neuro-checks-until"} <= set(keys(card))
     assert not any("bolus" in key or "acute" in key for key in keys(card))
     assert all(kind.startswith("repeat-sodium") for kind in kinds(card))
@@ -164,3 +164,12 @@ SCENES = (
 @table(SCENES)
 def test_f4_orders_after_an_over_correction(scene: Scene) -> None:
     scene.check()
+
+
+@pytest.mark.parametrize(("risen", "rule"), [(113, "RATE-NEAR"), (116, "RATE-OVER")])
+def test_f31_after_a_new_acute_fall_no_card_says_not_to_let_sodium_rise(
+    risen: float, rule: str
+) -> None:
+    story = series((26, 140), (18.5, 105), (3, risen), (0.5, 107))
+    assert "PV-ACUTE" in found(story)
+    assert reason(rule, story.case()) == "acute-leads"

@@ -123,7 +123,7 @@ def test_an_acute_fall_with_a_seizure_is_shown_by_both_rules() -> None:
         ("125", "aasld", "PV-MOD"),
         ("125.5", "aasld", "PV-MOD"),
         ("126", "aasld", "PV-MILD"),
-        ("135", "aasld", "PV-MILD"),
+        ("132.9", "aasld", "PV-MILD"),
         ("124.9", "european", "PV-SEV"),
         ("125", "european", "PV-MOD"),
         ("129.9", "european", "PV-MOD"),
@@ -297,3 +297,27 @@ def test_beside_an_acute_fall_no_conditional_restriction_is_shown() -> None:
     )
     case = a_case("128", sodium=sodium("128", acute=fall("14", 20)), restriction=unknown)
     assert "withheld-volume-unknown" not in keys(fired(case)["PV-ACUTE"])
+
+
+FILLER = {"falls", "falls-cramp", "avoid-water", "treat-cause", "treat-cause-cirrhosis"}
+
+
+def test_f37_a_critical_card_holds_nothing_that_is_true_of_everybody() -> None:
+    at_risk = Symptoms(falls_risk=True)
+    critical = fired(a_case("118", symptoms=at_risk))["PV-SEV"]
+    assert critical.indicator == "critical"
+    assert FILLER.isdisjoint(keys(critical))
+    warning = fired(a_case("123", symptoms=at_risk))["PV-MOD"]
+    assert {"falls", "avoid-water", "treat-cause"} <= set(keys(warning))
+
+
+@pytest.mark.parametrize(
+    ("profile", "text"),
+    [
+        ("aasld", "Rise at most 8 mmol/L in 24 h (AASLD 2021)."),
+        ("european", "then 8 in each 24 h (European guideline 2014)."),
+    ],
+)
+def test_f37_the_limit_names_its_guideline(profile: str, text: str) -> None:
+    lines = detail(fired(a_case("118", profile=profile))["PV-SEV"])
+    assert any(text in line for line in lines)

@@ -104,6 +104,7 @@ DRUGS = (
         exposure("desmopressin", "desmopressin", "may-worsen"),
     ),
 )
+LONG_TAKEN = exposure("sertraline", "ssri", "possible-chronic", days=900)
 PROBLEMS = (
     (),
     (problem("cirrhosis"),),
@@ -204,7 +205,8 @@ def views(na: str, profile: str) -> Iterator[SodiumView]:
     yield replace(plain, newest_rejected=Rejected(why=Unused.UNIT, shown="1", unit="", at=long_ago))
     yield replace(plain, acute=fall("14.25", 47.5))
     yield replace(plain, falling=fall("14.25", 70), samples=(sample(-40, "131"), *plain.samples))
-    yield replace(plain, stable_chronic=True)
+    yield replace(plain, stable_since=NOW - timedelta(days=40))
+    yield replace(plain, stable_since=long_ago)
     yield replace(plain, freshness=Freshness.AGING, age=timedelta(hours=47))
     yield replace(plain, freshness=Freshness.STALE, age=timedelta(days=100))
     yield replace(plain, other_method=sample(-1, "131"))
@@ -232,6 +234,7 @@ def gallery() -> Iterator[Case]:
         yield from shedding_cases(na, base)
         yield from planned_cases(na, base)
         yield from treated_cases(na, base)
+        yield from stable_cases(na, base)
         if na == "131":
             yield from shifted_cases(na, base)
 
@@ -273,6 +276,15 @@ def drowsy_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
         yield a_case(na, **base, symptoms=better, risk=OdsRisk(reasons=("malnutrition",)))
 
 
+def stable_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
+    """Low sodium that has been the same for long, with and without a drug that lowers it."""
+    for days, drugs in product((40, 200), (on(), DRUGS[1], on(LONG_TAKEN))) if na else ():
+        since = NOW - timedelta(days=days)
+        stable = sodium(na, profile=base["profile"], stable_since=since)
+        yield a_case(na, **base, sodium=stable, exposures=drugs)
+        yield a_case(na, **base, sodium=stable, exposures=drugs, missing={"conditions": "failed"})
+
+
 def undated_cases(base: dict[str, Any]) -> Iterator[Case]:
     """Older adults without a sodium: the start of a drug, or the list of medicines, is not known."""
     undated = on(exposure("sertraline", "ssri", None, days=None))
@@ -303,6 +315,9 @@ def lowered_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
             parts = {"rate": rate, "relowered": True, "exposures": DRUGS[1]}
             yield a_case(na, **base, **parts, risk=OdsRisk(reasons=("malnutrition",)))
             yield a_case(na, **base, **parts, symptoms=SEVERE)
+            if na and told:
+                fell = sodium(na, profile=base["profile"], acute=fall("14", 20))
+                yield a_case(na, **base, **parts, sodium=fell)
 
 
 def shedding_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
@@ -446,8 +461,8 @@ def test_every_shared_line_is_used_by_a_card_or_named_in_another_module() -> Non
     used |= {
         part.removeprefix("line:")
         for f in seen()[0]
-        for s in f.suggestions
-        for part in spread(s.facts)
+        for facts in (*(s.facts for s in f.suggestions), *(x.facts for x in (*f.do, *f.why)))
+        for part in spread(facts)
     }
     source = "".join(p.read_text(encoding="utf-8") for p in PACKAGE.rglob("*.py"))
     unused = {
