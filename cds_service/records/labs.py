@@ -208,7 +208,7 @@ def _result(
         time=taken,
         before=None if taken else drawn_before(observation, context.zone, context.now),
         status=observation.status.strip().lower(),
-        method="poc" if lab.poc or test.bedside or _is_poc(observation, context) else "lab",
+        method="poc" if _is_bedside(observation, test, context) else "lab",
         urine=_is_urine(observation, context),
         identity=_first_identifier(observation),
         specimen=specimen.reference.strip(),
@@ -273,6 +273,14 @@ def _first_identifier(observation: Resource) -> str:
         if identifier.value.strip():
             return f"{identifier.system.strip()}|{identifier.value.strip()}"
     return ""
+
+
+def _is_bedside(observation: Resource, test: Test, context: ReadContext) -> bool:
+    """Whether it is of whole blood or the point of care; a site that says so decides (F47)."""
+    if test.lab is not None and test.lab.by_site:
+        return test.lab.poc
+    poc = test.lab is not None and test.lab.poc
+    return poc or test.bedside or _is_poc(observation, context)
 
 
 def _is_poc(observation: Resource, context: ReadContext) -> bool:

@@ -16,12 +16,20 @@ from cds_service.errors import TerminologyError
 from cds_service.knowledge.load import Knowledge
 from cds_service.knowledge.words import Terms
 from cds_service.records.rxnorm_files import read_index
-from cds_service.terminology.codes import CodeIndex, IndexedProduct, LabResolver, canonical
+from cds_service.terminology.codes import (
+    CodeIndex,
+    IndexedProduct,
+    LabClass,
+    LabResolver,
+    canonical,
+)
 from cds_service.terminology.types import Coded, Coding
 from cds_service.terminology.vocabulary import NO_LOCAL_CODES, LocalCodes
 
 _KEYS = ("system", "code")
 _MEANINGS = ("ingredient", "analyte")
+_CLASS = "class"  # of a laboratory code: lab or poc (F47)
+_CLASSES: dict[str, LabClass] = {"lab": "lab", "poc": "poc"}
 _SEPARATORS = re.compile(r"([\\,|$])")  # of a FHIR token list
 _ASKED = re.compile(r"([?&]code=)([^&]*)")
 _Key = tuple[str, str]
@@ -39,13 +47,15 @@ class SiteCodes(Struct, frozen=True, kw_only=True):
 
 def site_codes(terms: Terms, index: Path | None = None, codes: Path | None = None) -> SiteCodes:
     """Read and check both files; TerminologyError names the file, and the line if it has lines."""
-    labs, drugs, asked = _local_codes(codes, terms) if codes is not None else ({}, {}, {})
+    read = _local_codes(codes, terms) if codes is not None else _Read()
     found = read_index(index) if index is not None else None
     products = _of_known_drugs(found.products, terms) if found is not None else {}
     return SiteCodes(
-        local=LocalCodes(labs=labs, drugs=drugs, products=products),
+        local=LocalCodes(
+            labs=read.labs, lab_classes=read.classes, drugs=read.drugs, products=products
+        ),
         release=found.release if found is not None else None,
-        asked={key: tuple(tokens) for key, tokens in asked.items()},
+        asked={key: tuple(tokens) for key, tokens in read.asked.items()},
     )
 
 
@@ -81,13 +91,18 @@ def _of_known_drugs(
     return kept
 
 
-def _local_codes(
-    path: Path, terms: Terms
-) -> tuple[dict[_Key, str], dict[_Key, list[str]], dict[str, dict[str, None]]]:
-    """Laboratory codes, drug codes, and what to search for; a drug code may have several lines."""
-    labs: dict[_Key, str] = {}
-    drugs: dict[_Key, list[str]] = {}
-    asked: dict[str, dict[str, None]] = {}
+class _Read(Struct):
+    """What the file of local codes says."""
+
+    labs: dict[_Key, str] = field(default_factory=dict)
+    classes: dict[_Key, LabClass] = field(default_factory=dict)
+    drugs: dict[_Key, list[str]] = field(default_factory=dict)
+    asked: dict[str, dict[str, None]] = field(default_factory=dict)  # what to search for
+
+
+def _local_codes(path: Path, terms: Terms) -> _Read:
+    """Reads laboratory codes with their class, and drug codes, which may have several lines."""
+    read = _Read()
     shipped = _Shipped(terms)
     for place, row in _rows(path):
         key = canonical(row["system"]), row["code"]
@@ -98,16 +113,26 @@ def _local_codes(
             raise TerminologyError(f"{place}: '{ingredient}' is no ingredient of sodium-drugs.toml")
         if analyte and analyte not in terms.labs:
             raise TerminologyError(f"{place}: '{analyte}' is no analyte of labs.toml")
-        if shipped.contradicts(key, ingredient or analyte) or labs.get(key, analyte) != analyte:
+        if shipped.contradicts(key, ingredient or analyte) or (
+            read.labs.get(key, analyte) != analyte
+        ):
             raise TerminologyError(f"{place}: the code has another meaning already")
         if ingredient:
-            drugs.setdefault(key, []).append(ingredient)
-        else:
-            labs[key] = analyte
-            asked.setdefault(terms.labs[analyte].prefetch, {})[
-                _token(row["system"], row["code"])
-            ] = None
-    return labs, drugs, asked
+            read.drugs.setdefault(key, []).append(ingredient)
+            continue
+        read.labs[key] = analyte
+        _add_class(read, key, row[_CLASS].lower(), place)
+        tokens = read.asked.setdefault(terms.labs[analyte].prefetch, {})
+        tokens[_token(row["system"], row["code"])] = None
+    return read
+
+
+def _add_class(read: _Read, key: _Key, stated: str, place: str) -> None:
+    """Keeps the class that a row states; a row without one leaves it to LOINC beside the code."""
+    if stated not in ("", *_CLASSES):
+        raise TerminologyError(f"{place}: '{stated}' is no class; allowed: lab, poc")
+    if stated:
+        read.classes[key] = _CLASSES[stated]
 
 
 def _token(system: str, code: str) -> str:
@@ -158,4 +183,4 @@ def _row(place: str, columns: list[str], cells: list[str]) -> dict[str, str]:
     if len(cells) != len(columns):
         raise TerminologyError(f"{place}: {len(cells)} cells, but {len(columns)} columns")
     values = {column: cell.strip() for column, cell in zip(columns, cells, strict=True)}
-    return dict.fromkeys(_MEANINGS, "") | values
+    return dict.fromkeys((*_MEANINGS, _CLASS), "") | values

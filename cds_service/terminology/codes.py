@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Literal
 
 from msgspec import Struct
 
@@ -187,18 +188,28 @@ class CodeIndex:
 # ---- laboratory tests
 
 
+LabClass = Literal["lab", "poc"]
+
+
 class LabMatch(Struct, frozen=True):
-    """An analyte, and whether the code means whole blood or point of care."""
+    """An analyte, and whether the code means whole blood or point of care.
+
+    A site's own word on it stands above the words of a result (F47).
+    """
 
     analyte: str
     poc: bool = False
+    by_site: bool = False
 
 
 class LabResolver:
     """LOINC codes of labs.toml and a site's local ones; a name does not tell the specimen."""
 
     def __init__(
-        self, labs: Mapping[str, Lab], local_codes: Mapping[tuple[str, str], str] | None = None
+        self,
+        labs: Mapping[str, Lab],
+        local_codes: Mapping[tuple[str, str], str] | None = None,
+        local_classes: Mapping[tuple[str, str], LabClass] | None = None,
     ) -> None:
         self._labs = labs
         self._codes: dict[tuple[str, str], LabMatch] = {
@@ -206,9 +217,15 @@ class LabResolver:
             for key, lab in labs.items()
             for code in lab.loinc
         }
+        self._unclassed: set[tuple[str, str]] = set()  # local codes that leave the class to others
+        classes = local_classes or {}
         for (system, code), analyte in (local_codes or {}).items():
+            key = canonical(system), code.strip()
+            stated = classes.get((system, code))
             if analyte in labs:
-                self._codes[canonical(system), code.strip()] = LabMatch(analyte)
+                self._codes[key] = LabMatch(analyte, stated == "poc", by_site=stated is not None)
+            if stated is None:
+                self._unclassed.add(key)
 
     def unit(self, analyte: str, *recorded: str) -> str:
         """Returns the first unit that labs.toml knows, else the first that is given (C.1.2)."""
@@ -219,13 +236,17 @@ class LabResolver:
         )
 
     def resolve(self, coded: Coded) -> LabMatch | None:
-        """The analyte of an Observation's code; None where no coding is known or two disagree."""
-        known = [self._match(c.system, c.code.strip()) for c in coded.codings]
-        found = [match for match in known if match is not None]
-        if len({match.analyte for match in found}) != 1:
-            return None
-        return LabMatch(found[0].analyte, all(match.poc for match in found))
+        """The analyte of an Observation's code; None where no coding is known or two disagree.
 
-    def _match(self, system: str, code: str) -> LabMatch | None:
-        """The analyte of one coding; a code without a system is looked for among those of LOINC."""
-        return self._codes.get((canonical(system) or LOINC, code))
+        Its class is the site's if it gives one, else that of LOINC codes beside it (F47).
+        """
+        known = [(canonical(c.system) or LOINC, c.code.strip()) for c in coded.codings]
+        found = [(key, self._codes[key]) for key in known if key in self._codes]
+        if len({match.analyte for _, match in found}) != 1:
+            return None
+        analyte = found[0][1].analyte
+        by_site = [match for _, match in found if match.by_site]
+        if by_site:
+            return LabMatch(analyte, all(match.poc for match in by_site), by_site=True)
+        classed = [match for key, match in found if key not in self._unclassed]
+        return LabMatch(analyte, bool(classed) and all(match.poc for match in classed))

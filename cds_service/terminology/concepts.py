@@ -34,7 +34,7 @@ class _Excluded(Struct, frozen=True):
 
 
 class ConceptMatcher:
-    """Codes decide; words count only where no code does, and never beside a negation."""
+    """Codes that we know decide, else words, and never beside a negation (F39)."""
 
     def __init__(
         self,
@@ -76,10 +76,10 @@ class ConceptMatcher:
             if system in self._icd10_systems:
                 found.update(self._icd10.of(code))
                 with_text.update(self._icd10_with_text.of(code))
-                decided = decided or bool(code)
+                decided |= self._icd10.knows(code) or self._icd10_with_text.knows(code)
             elif system == ICD9:
                 found.update(self._icd9.of(code))
-                decided = decided or bool(code)
+                decided |= self._icd9.knows(code)
             elif system == SNOMED and code in self._snomed:
                 found.update(self._snomed[code])
                 decided = True
@@ -115,6 +115,12 @@ class _Prefixes:
                     self._exact.setdefault(code[1:], []).append(key)
                 elif not code.startswith("!"):
                     self._prefixes.setdefault(code, []).append(key)
+
+    def knows(self, code: str) -> bool:
+        """Whether a pattern names this code, be it to leave it out."""
+        if any(code[:length] in self._prefixes for length in range(1, len(code) + 1)):
+            return True
+        return code in self._exact or any(code in left_out for left_out in self._excluded.values())
 
     def of(self, code: str) -> set[str]:
         """Returns the concepts of one code without dots, upper case."""

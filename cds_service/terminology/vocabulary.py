@@ -23,6 +23,7 @@ from cds_service.terminology.codes import (
     RXNORM,
     SNOMED,
     IndexedProduct,
+    LabClass,
     LabMatch,
     LabResolver,
 )
@@ -64,6 +65,7 @@ class LocalCodes(Struct, frozen=True, kw_only=True):
     """What one site adds: its own codes, and the product codes of its RxNorm import (D.6)."""
 
     labs: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (system, code) -> analyte
+    lab_classes: Mapping[tuple[str, str], LabClass] = field(default_factory=dict)  # (F47)
     drugs: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)  # -> ingredients
     products: Mapping[str, IndexedProduct] = field(default_factory=dict)
 
@@ -144,7 +146,7 @@ def vocabulary(
         fluids.text,
         ICD10_FAMILY | {ICD10PCS},
     )
-    labs = LabResolver(terms.labs, local.labs)
+    labs = LabResolver(terms.labs, local.labs, local.lab_classes)
     reading = _code_lists(order_words)
     restrictions = RestrictionMatcher(fluids)
     never = flat(fluids.saline.tests_not_given)

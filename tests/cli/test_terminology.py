@@ -257,6 +257,10 @@ def test_a_laboratory_that_knows_only_its_own_codes_is_asked_for_them(tmp_path: 
             "codes.csv, line 2: the code has another",
         ),
         ('system,code,analyte\nx,"1,sodium\n', "codes.csv, line 2: "),
+        (
+            "system,code,analyte,class\nx,1,sodium,poc\nx,2,sodium,blood\n",
+            "codes.csv, line 3: 'blood' is no class; allowed: lab, poc",
+        ),
     ],
 )
 def test_a_broken_file_of_codes_stops_the_start_and_names_file_and_line(

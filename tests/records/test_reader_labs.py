@@ -14,6 +14,7 @@ from cds_service.records.fhir_types import as_resources
 from cds_service.records.prefetch import Source
 from cds_service.records.reader import CallRecords, read_snapshot
 from cds_service.sodium.snapshot import LabResult, Missing, Snapshot
+from cds_service.terminology.codes import LabClass
 from cds_service.terminology.vocabulary import LocalCodes, vocabulary
 
 Read = Callable[..., Snapshot]
@@ -478,6 +479,33 @@ def test_an_observation_in_the_form_of_dstu1_makes_the_source_unreadable_and_not
 
 
 # ---- local codes
+
+
+@pytest.mark.parametrize(
+    ("stated", "words", "method"),
+    [
+        ({}, "Sodium", "lab"),
+        ({}, "Sodium, Whole Blood", "poc"),
+        ({}, "Natrium (Blutgas)", "poc"),
+        ({("http://mimic", "50824"): "poc"}, "Sodium", "poc"),
+        ({("http://mimic", "50824"): "lab"}, "Sodium, Whole Blood", "lab"),
+    ],
+)
+def test_f47_the_method_of_a_local_code(
+    stated: dict[tuple[str, str], LabClass],
+    words: str,
+    method: str,
+    terms: Terms,
+    order_words: OrderWords,
+    fluids: Fluids,
+) -> None:
+    local = LocalCodes(labs={("http://mimic", "50824"): "sodium"}, lab_classes=stated)
+    known = vocabulary(terms, fluids, order_words, local)
+    code = {"coding": [{"system": "http://mimic", "code": "50824", "display": words}]}
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    sources = {"x": Source(state="satisfied", resources=as_resources((observation(code=code),)))}
+    records = CallRecords(patient_id="p", now=now, sources=sources)
+    assert only(read_snapshot(records, known)).method == method
 
 
 def test_a_local_code_counts_once_the_site_has_mapped_it(

@@ -93,6 +93,27 @@ def test_a_site_adds_local_codes(terms: Terms) -> None:
     assert local.resolve(Coded(text="Sodium")) is None
 
 
+def test_f47_a_local_code_has_the_class_that_the_site_gives_else_that_of_the_loinc_beside_it(
+    terms: Terms,
+) -> None:
+    plain, gas, serum = ("x", "plain"), ("x", "gas"), ("x", "serum")
+    local = LabResolver(
+        terms.labs, dict.fromkeys((plain, gas, serum), "sodium"), {gas: "poc", serum: "lab"}
+    )
+
+    def poc(*codings: tuple[str, str]) -> bool | None:
+        match = local.resolve(Coded(codings=tuple(Coding(*coding) for coding in codings)))
+        return match.poc if match is not None else None
+
+    assert (poc(plain), poc(gas), poc(serum)) == (False, True, False)
+    assert poc(plain, (LOINC, "2947-0")) is True
+    assert poc(plain, (LOINC, "2951-2")) is False
+    assert poc(plain, (LOINC, "2947-0"), (LOINC, "2951-2")) is False
+    assert poc(serum, (LOINC, "2947-0")) is False
+    assert poc(gas, (LOINC, "2951-2")) is True
+    assert poc(gas, (LOINC, "2823-3")) is None
+
+
 @pytest.mark.parametrize(
     "unit",
     [
