@@ -379,6 +379,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     beers_drugs: DrugSet  # named by the Beers criteria without their class
     cyp3a_moderate: DrugSet
     cyp3a_inducers: DrugSet
+    new_weak_drugs: DrugSet  # weakly linked, yet suspects while they are new
     # tiers of sodium-drugs.toml
     lowering_tiers: TierSet
     weak_tiers: TierSet  # named only if the site wants them

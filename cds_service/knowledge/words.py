@@ -385,6 +385,7 @@ class SalineWords(Struct, frozen=True, forbid_unknown_fields=True):
 
     terms: list[str]  # name the salt and leave the strength open
     shorthands: dict[str, Decimal]  # name it with its strength: "ns" -> 0.9
+    spelled: dict[str, Decimal]  # numbers in words: "three" percent
     spoken: list[str]  # words of a fluid, not of a chemical: by vein where no route is given
     abbreviated: list[str]  # behind the name of a drug as often a nasal spray
     links: list[str]  # between a drug and the fluid that carries it

@@ -304,15 +304,23 @@ def _last_before(case: Case, start: datetime) -> Sample | None:
 
 
 def _suspects(case: Case, active: Iterable[Exposure]) -> tuple[Exposure, ...]:
-    """At most three, the likeliest first; weakly linked drugs only if the site wants them."""
-    limits, value = case.limits, case.effective_sodium
+    """At most three, the likeliest first; weakly linked drugs only if the site wants them.
+
+    Some of those are named all the same if they are new and no stronger drug is suspected (F29).
+    """
+    limits, value, weak_tiers = case.limits, case.effective_sodium, case.sets.weak_tiers
     weak_too = limits.weak_suspects_included and value and value < limits.weak_suspects_below
-    likely: list[tuple[int, str, str, Exposure]] = []
-    for exposure in active:
-        drug, attribution = exposure.drug, exposure.attribution
-        if attribution not in LIKELIHOOD:
-            continue
-        if weak_too or drug.tier not in case.sets.weak_tiers:
-            likely.append((LIKELIHOOD.index(attribution), drug.tier, drug.name, exposure))
-    likely.sort(key=lambda ranked: ranked[:-1])
-    return tuple(exposure for *_, exposure in likely[: int(limits.suspects_to)])
+    likely = [e for e in active if e.attribution in LIKELIHOOD]
+    named = [e for e in likely if weak_too or e.drug.tier not in weak_tiers]
+    if not named:
+        named = [e for e in likely if _is_new_and_weak(case, e)]
+    named.sort(key=lambda e: (LIKELIHOOD.index(e.attribution), e.drug.tier, e.drug.name))
+    return tuple(named[: int(limits.suspects_to)])
+
+
+def _is_new_and_weak(case: Case, exposure: Exposure) -> bool:
+    """Whether a weakly linked drug was started shortly before sodium fell (F29)."""
+    since, first_low = exposure.since, case.first_low
+    if exposure.drug.name not in case.sets.new_weak_drugs or since is None or first_low is None:
+        return False
+    return timedelta(0) <= first_low - since <= case.limits.probable_start_days

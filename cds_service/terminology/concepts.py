@@ -177,7 +177,7 @@ class RestrictionMatcher:
             if token in self._abbreviated and (at == 0 or not text.tokens[at - 1][0].isdigit()):
                 volume = volume_after(text, at + 1)
                 if volume is not None and self._least <= volume <= self._most:
-                    return True
+                    return not self._before.ends_before(text, at)
         return False
 
     def _restricts(self, text: str) -> bool:

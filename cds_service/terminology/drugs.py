@@ -110,7 +110,7 @@ class DrugResolver:
         if place.route == "local" and drugs:
             place = Place("systemic", place.kinds)
         count = max(1, findings.count, len(findings.found), len(product.ingredients))
-        balanced = self._fluids.balanced(product, place)
+        balanced = None if fluid.hypotonic else self._fluids.balanced(product, place)
         is_fluid = fluid.is_salt or fluid.hypotonic or balanced is not None
         is_known = bool(findings.found) or findings.known or is_fluid
         name = _first_name(product)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from decimal import Decimal
 
@@ -58,6 +59,15 @@ class SalineText:
         self._spoken, self._abbreviated = frozenset(saline.spoken), flat(saline.abbreviated)
         self._plain = frozenset(token for word in fluids.text.plain for token in words(word).tokens)
         self._per_mmol = fluids.numbers.gram_per_100_ml_of_one_mmol_per_ml.value
+        self._spelled = saline.spelled
+        self._spelled_percent = re.compile(rf"\b({'|'.join(saline.spelled)})\b(?= ?-? ?%)")
+
+    def in_figures(self, name: str) -> Words:
+        """Returns the words of a name with its percent in figures: "three percent" (F23)."""
+        read = words(name)
+        if self._spelled.keys().isdisjoint(read.tokens):
+            return read
+        return words(self._spelled_percent.sub(lambda m: str(self._spelled[m[1]]), read.folded))
 
     def salt(self, name: Words) -> tuple[SaltHit, ...]:
         """Returns where the name speaks of sodium chloride."""
@@ -213,7 +223,7 @@ class FluidReader:
 
     def read(self, product: Product, place: Place, ingredients: Collection[str]) -> FluidReading:
         """Returns the fluid in an order; `ingredients` are those recognised in it."""
-        names = tuple(words(name) for name in _names(product))
+        names = tuple(self._text.in_figures(name) for name in _names(product))
         order = _Order(
             product=product,
             place=place,

@@ -246,7 +246,7 @@ def test_explain_lists_each_dropped_result_and_its_time_and_value_only_if_asked(
 
 
 def test_a_client_that_wants_no_small_cards_is_still_told_of_a_dropped_result() -> None:
-    body = prefetched(VIEWED, low(3, **NO_TIME), sodium("133", 5))
+    body = prefetched(VIEWED, low(3, **NO_TIME), sodium("131", 5))
     client = Client(explain_missing_data=True)
     for wanted, topic in (("info", "sodiumMild"), ("warning", "sodiumNotChecked")):
         quiet = replace(client, min_indicator=wanted)

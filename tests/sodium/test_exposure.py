@@ -305,7 +305,19 @@ def test_at_most_three_suspects_the_likeliest_and_strongest_first() -> None:
 
 
 def test_weakly_linked_drugs_are_no_suspects_by_default() -> None:
-    assert exposures_of(order("omeprazole", days=10), sodium=128).suspects == ()
+    assert exposures_of(order("theophylline", days=10), sodium=128).suspects == ()
+    assert exposures_of(order("omeprazole", days=40), sodium=128).suspects == ()
+
+
+def test_f29_a_weak_drug_is_named_while_it_is_new_and_no_stronger_one_is_suspected() -> None:
+    def named(*orders: Order) -> list[str]:
+        return [e.drug.name for e in exposures_of(*orders, sodium=128).suspects]
+
+    assert named(order("ciprofloxacin", days=7)) == ["ciprofloxacin"]
+    assert named(order("pembrolizumab", days=29)) == ["pembrolizumab"]
+    assert named(order("omeprazole", days=31)) == []
+    assert named(order("ciprofloxacin", days=7), order("sertraline", days=400)) == ["sertraline"]
+    assert named(order("ciprofloxacin", days=7), order("furosemide", days=400)) == ["furosemide"]
 
 
 def test_acceptance_vector_12_names_carbamazepine_as_possible_chronic() -> None:

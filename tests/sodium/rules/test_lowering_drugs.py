@@ -324,6 +324,17 @@ SCENES = (
         fires={"OS-LOW": "info check"},
     ),
     Scene(
+        says="F29: trimethoprim, alone or as co-trimoxazole, is info",
+        order=selected("trimethoprim"),
+        story=at("124"),
+        fires={"OS-LOW": "info check"},
+    ),
+    Scene(
+        says="F29: ciprofloxacin gives no card of its own",
+        order=selected("ciprofloxacin"),
+        story=at("124"),
+    ),
+    Scene(
         says="oxytocin at 118",
         order=selected("oxytocin", route="iv"),
         story=ward("118"),
