@@ -114,13 +114,14 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """Starts nginx in front of `cds-service serve` in development mode."""
     folder = tmp_path_factory.mktemp("nginx")
     port = free_port("127.0.0.1")
-    (folder / "clients.toml").write_text("")
+    (folder / "clients.toml").write_text("[clients.mercy]\n")
     environment = {
+        "CDS_MODE": "development",
         "CDS_CLIENTS_FILE": f"{folder}/clients.toml",
         "CDS_DATA_DIR": f"{folder}/data",
         "CDS_PORT": str(port),
         "CDS_DRAIN_SECONDS": "0",
-        "CDS_CORS_ORIGINS": '["https://ehr.example"]',
+        "CDS_CORS_ORIGINS": "https://ehr.example",
     }
     service = subprocess.Popen(
         [sys.executable, "-m", "cds_service", "serve"],
