@@ -270,6 +270,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     order_chain_days: timedelta
     administration_hours: timedelta
     stop_unknown_days: timedelta
+    harm_near_days: timedelta
+    earlier_low_below: Decimal
+    earlier_low_days: timedelta
     stopped_days: timedelta
     running_fluid_days: timedelta
     probable_start_days: timedelta

@@ -435,6 +435,9 @@ class TextWords(Struct, frozen=True, forbid_unknown_fields=True):
     combination: list[str]  # words that say "more than one ingredient"
     plain: list[str]  # salts, forms and units: no second ingredient beside a name
     problem_before: list[str]  # before a problem: it is not present
+    problem_once: list[str]  # of these, what says that it was once (F24)
+    not_blamed: list[str]  # beside low sodium: the drug that is named is not its cause (F24)
+    classes: dict[str, list[str]]  # drug class -> how a problem calls it (F24)
     problem_between: list[str]  # may stand between a negation and the problem
     problem_after: list[str]
     problem_decoys: list[str]  # phrases that contain the word of a problem and mean something else

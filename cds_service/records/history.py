@@ -59,13 +59,15 @@ def allergy(resource: Resource, context: ReadContext) -> Allergy | None:
     said += [Coded(text=note.text) for note in resource.note if note.text.strip()]
     drugs = context.vocabulary.resolve(Product(concepts=substances)).drugs
     named = context.vocabulary.problems(said).concepts
-    if not drugs and not named:
+    blames = context.vocabulary.blame((*substances, *said)).classes
+    if not (drugs or named or blames):
         return None
     return Allergy(
         drugs=drugs,
         concepts=named,
         active=not codes(first_concept(resource.clinical_status)) & lists.inactive,
         recorded=_when(resource.recorded_date, context),
+        blames=blames,
     )
 
 

@@ -30,8 +30,9 @@ def problem(condition: Resource, context: ReadContext) -> Problem | None:
     lists = context.vocabulary.code_lists
     if codes(first_concept(condition.verification_status)) & lists.refuted:
         return None
-    match = context.vocabulary.problems(concepts(condition.code))
-    if not match.concepts:
+    coded = concepts(condition.code)
+    match, blame = context.vocabulary.problems(coded), context.vocabulary.blame(coded)
+    if not (match.concepts or blame.classes):
         return None
     return Problem(
         concepts=match.concepts,
@@ -39,6 +40,8 @@ def problem(condition: Resource, context: ReadContext) -> Problem | None:
         encounter_diagnosis=_of_this_encounter(condition, context),
         since=_since(condition, context),
         by_text=match.by_text,
+        low_sodium=blame.low_sodium,
+        blames=blame.classes,
     )
 
 

@@ -14,6 +14,7 @@ from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Analyte, ConceptSet, ConceptSets
 from cds_service.knowledge.words import Lab
 from cds_service.sodium.acute_setting import AcuteSetting, acute_setting, acute_settings
+from cds_service.sodium.blamed import blamed_lately
 from cds_service.sodium.consciousness import Encephalopathy, encephalopathy
 from cds_service.sodium.correction_rate import RateView, rate_view
 from cds_service.sodium.exposure import Exposures, exposures, running_fluids
@@ -306,13 +307,8 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def blamed(self) -> frozenset[str]:
-        """The drug classes of which a clinician recorded an adverse effect."""
-        window = self.limits.recent_start_days
-        classes: set[str] = set()
-        for concept, blamed in self.sets.adverse_effects.items():
-            if self.problems.has_current(concept, window):
-                classes.update(blamed.members)
-        return frozenset(classes)
+        """The drug classes that a clinician lately blamed for low sodium (F24)."""
+        return blamed_lately(self)
 
     @cached_property
     def restriction(self) -> Restriction:

@@ -115,6 +115,10 @@ class Problems:
         counted = (problem.concepts for problem in self._problems if counts(problem))
         return wanted.among(reasons.union(*counted))
 
+    def current_ones(self, window: timedelta) -> list[Problem]:
+        """Returns the entries that are active, and recent or of this encounter."""
+        return [problem for problem in self._problems if self._is_current(problem, window)]
+
     def _is_current(self, problem: Problem, window: timedelta) -> bool:
         if not problem.active:
             return False

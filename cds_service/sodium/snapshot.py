@@ -65,6 +65,8 @@ class Problem(Struct, frozen=True, kw_only=True):
     since: datetime | None  # onset, else recorded
     by_text: bool = False  # matched by words, not by code
     done: bool = False  # a Procedure: `since` is when it ended, as far as that is known
+    low_sodium: bool = False  # its codes or words say that sodium is or was low (F24)
+    blames: frozenset[str] = frozenset()  # drug classes that its words blame for it (F24)
 
 
 class Allergy(Struct, frozen=True, kw_only=True):
@@ -74,6 +76,7 @@ class Allergy(Struct, frozen=True, kw_only=True):
     concepts: frozenset[str]  # its reactions and its own words, as keys of conditions.toml
     active: bool = True
     recorded: datetime | None = None
+    blames: frozenset[str] = frozenset()  # drug classes that it blames for low sodium (F24)
 
 
 class Order(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from cds_service.knowledge.words import Drug, Fluids
 from cds_service.terminology.codes import RXNORM, CodeIndex, IndexedProduct, canonical
 from cds_service.terminology.names import FormReader, NameMatch, NameReader, Place
 from cds_service.terminology.saline import SALT, FluidReader, FluidReading
-from cds_service.terminology.text import Phrases, flat, words
+from cds_service.terminology.text import Phrases, Words, flat, words
 from cds_service.terminology.types import (
     Coded,
     Coding,
@@ -131,6 +131,10 @@ class DrugResolver:
             unrecognised=RecordText(name) if name and not is_known else None,
             steps=(*findings.steps, *_fluid_steps(fluid, balanced), f"route: {place.route}"),
         )
+
+    def classes_named(self, text: Words) -> frozenset[str]:
+        """Returns the classes of all drugs that a text names, even beside "avoid" (F24)."""
+        return frozenset(self._drugs[name].cls for name in self._names.mentioned(text))
 
     def _gather(self, product: Product) -> _Findings:
         findings = _Findings()

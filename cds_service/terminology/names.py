@@ -164,6 +164,11 @@ class NameReader:
             tuple(found.items()), self._count(text, kept, len(found)) if kept else 0, not kept
         )
 
+    def mentioned(self, text: Words) -> frozenset[str]:
+        """The ingredients that a text names, whatever the words around them say."""
+        hits = self._every.find(text)
+        return frozenset(named.ingredient for hit in hits for named in hit.found)
+
     def _count(self, text: Words, kept: list[Hit[_Named]], named: int) -> int:
         """Ingredients the text holds at least; doubt counts one more and costs a one-click stop."""
         more = any(n.several for hit in kept for n in hit.found) and named == 1

@@ -9,8 +9,9 @@ from functools import lru_cache
 
 from msgspec import Struct, field
 
-from cds_service.knowledge.names import Analyte
+from cds_service.knowledge.names import Analyte, Problem
 from cds_service.knowledge.words import Concept, Fluids, OrderWords, Terms
+from cds_service.terminology.blame import Blame, BlameReader
 from cds_service.terminology.codes import (
     ATC,
     ICD9,
@@ -94,6 +95,7 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     limits_fluid: Callable[[Coded, Decimal], bool]  # a nutrient of a diet, and its amount
     is_test: Callable[[Coded], bool]  # a service that gives no saline into a vein
     concept: Callable[[Coded], ConceptMatch]
+    blame: Callable[[tuple[Coded, ...]], Blame]  # low sodium, and the drugs that caused it (F24)
     procedure: Callable[[Coded], ConceptMatch]
     test: Callable[[Coded], Test]
     unit: Callable[[str, str, str], str]  # analyte, code, unit as recorded -> the one to read
@@ -121,6 +123,7 @@ def _together(matches: Iterable[ConceptMatch]) -> ConceptMatch:
     )
 
 
+_LOW_SODIUM = frozenset({Problem.HYPONATREMIA, Problem.SIADH})
 NO_LOCAL_CODES = LocalCodes()
 _NO_CONCEPT = ConceptMatch()
 _REMEMBERED = 2048  # of each kind per worker, forgotten oldest first
@@ -132,6 +135,7 @@ def vocabulary(
     """Returns the vocabulary of one deployment; building it takes a while, using it does not."""
     drugs = DrugResolver(terms.drugs, fluids, local.drugs, local.products)
     concepts = ConceptMatcher(terms.concepts, fluids.text)
+    blames = BlameReader(terms.concepts, _LOW_SODIUM, fluids.text, drugs)
     procedures = ConceptMatcher(
         {
             key: Concept(
@@ -162,6 +166,7 @@ def vocabulary(
         limits_fluid=remembering(restrictions.limits),
         is_test=remembering(lambda code: any(never.find(words(name)) for name in texts_of(code))),
         concept=remembering(concepts.match_with_evidence),
+        blame=remembering(blames.read),
         procedure=remembering(procedures.match_with_evidence),
         test=remembering(lambda code: _test(code, labs, reading)),
         unit=remembering(labs.unit),

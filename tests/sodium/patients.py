@@ -101,7 +101,11 @@ def result(
 
 
 def problem(
-    *names: str, days: float | None = 1, active: bool = True, encounter: bool = False
+    *names: str,
+    days: float | None = 1,
+    active: bool = True,
+    encounter: bool = False,
+    blames: Iterable[str] = (),
 ) -> Problem:
     """A recorded problem, so many days old; None: undated."""
     return Problem(
@@ -109,6 +113,8 @@ def problem(
         active=active,
         encounter_diagnosis=encounter,
         since=None if days is None else ago(days=days),
+        low_sodium=not {"hyponatremia", "siadh"}.isdisjoint(names),
+        blames=frozenset(blames),
     )
 
 

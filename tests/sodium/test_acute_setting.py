@@ -29,8 +29,11 @@ def setting_of(story: Story) -> str:
     return found.name if found else ""
 
 
-def with_problem(*names: str, days: float | None, **more: bool) -> str:
-    return setting_of(Story(problems=(problem(*names, days=days, **more),)))
+def with_problem(
+    *names: str, days: float | None, active: bool = True, encounter: bool = False
+) -> str:
+    entry = problem(*names, days=days, active=active, encounter=encounter)
+    return setting_of(Story(problems=(entry,)))
 
 
 def with_order(drug: str, days: float | None, **more: object) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from decimal import Decimal
 
 from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
+from cds_service.sodium.blamed import earlier_harm
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import ONE_LOWER
@@ -30,6 +30,7 @@ from cds_service.sodium.rules.gates import (
     shown_sodium,
 )
 from cds_service.sodium.rules.order_helpers import (
+    allergies_unread,
     baseline,
     beers_lines,
     beside,
@@ -115,40 +116,22 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
 
 
 def _earlier_low(case: Case, drug: DrugMatch) -> Finding | None:
-    """Returns the card if sodium was once low with this class of drug, and is not low now (F24)."""
-    blaming = [c for c, classes in case.sets.adverse_effects.items() if drug.cls in classes]
-    found = [p for p in case.snapshot.problems if not p.concepts.isdisjoint(blaming)]
-    low = (p for p in case.snapshot.problems if Problem.HYPONATREMIA in p.concepts)
-    found += [p for p in low if p.since and _was_taken(case, drug.cls, p.since)]
-    told = [
-        allergy
-        for allergy in case.snapshot.allergies
-        if Problem.HYPONATREMIA in allergy.concepts
-        and any(d.cls == drug.cls for d in allergy.drugs)
-    ]
-    if not (found or told) or taken(case, drug):
+    """Returns the card if sodium was once low with this drug, and is not low now (F24)."""
+    if taken(case, drug):
         return None
-    dates = [p.since for p in found if p.since] + [a.recorded for a in told if a.recorded]
+    harm = earlier_harm(case, drug)
+    if harm is None:
+        return None
+    variant = "earlier" if harm.low_sodium else "effect"
     return card(
         "info",
-        "earlier" if dates else "earlier-undated",
+        variant if harm.at else f"{variant}-undated",
         drug=drug.name,
-        more_facts={"date": at(case, max(dates), day_only=True)} if dates else {},
-        do=["before-and-after", "watch-for"],
-        why=beers_lines(case, drug),
+        more_facts={"date": at(case, harm.at, day_only=True)} if harm.at else {},
+        do=["before-and-after" if harm.low_sodium else "which-effect", "watch-for"],
+        why=[*beers_lines(case, drug), *allergies_unread(case, drug)],
         offer=[*([] if actionable(case) else [baseline()]), recheck(case, drug=drug)],
     )
-
-
-def _was_taken(case: Case, drug_class: str, moment: datetime) -> bool:
-    """Tells whether an order of this class covers the moment, as far as its dates are known."""
-    for order in case.listed:
-        if order.begun is None or not any(d.cls == drug_class for d in order.drugs):
-            continue
-        ended = order.end or order.begun + case.limits.stop_unknown_days
-        if order.begun <= moment <= (case.snapshot.now if case.is_active(order) else ended):
-            return True
-    return False
 
 
 def alert_group(case: Case, order: Order, drug: DrugMatch) -> str:
@@ -263,8 +246,8 @@ def _why(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
     clearly_low = sodium_below(case, case.limits.lowering_warning_below)
     advised = drug.cls in case.sets.stopp and not _decongests(case, drug)
     if clearly_low and is_older(case) and advised:
-        return [*lines, line(f"stopp-{drug.cls}")]
-    return [*lines, *beers_lines(case, drug)]
+        return [*lines, line(f"stopp-{drug.cls}"), *allergies_unread(case, drug)]
+    return [*lines, *beers_lines(case, drug), *allergies_unread(case, drug)]
 
 
 def _buttons(case: Case, order: Order, drug: DrugMatch, *, removable: bool) -> list[Suggestion]:
@@ -402,7 +385,7 @@ def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
         drug_=drug.name,
         partner=partners[0],
         do=[on_the_ward(case, "sodium-then-again"), "watch-for"],
-        why=["weeks-after-second", *beers_lines(case, drug)],
+        why=["weeks-after-second", *beers_lines(case, drug), *allergies_unread(case, drug)],
         offer=[*([] if actionable(case) else [baseline()]), recheck(case, order, drug)],
     )
 
@@ -443,6 +426,6 @@ def no_baseline(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
         years=str(case.age_years),
         more_facts={"age": ago(case.sodium.age)} if latest else {},
         do=[on_the_ward(case, "baseline-then-again"), "watch-for"],
-        why=beers_lines(case, drug) or ["label-baseline"],
+        why=[*(beers_lines(case, drug) or [line("label-baseline")]), *allergies_unread(case, drug)],
         offer=[baseline(), recheck(case, order, drug)],
     )

@@ -11,6 +11,7 @@ from cds_service.engine.finding import (
     RemoveDraft,
     Suggestion,
 )
+from cds_service.engine.rule import line
 from cds_service.engine.wording import in_hours, number
 from cds_service.knowledge.names import Analyte, DrugClass, Problem
 from cds_service.sodium.case import Case
@@ -100,6 +101,12 @@ def raising_name(order: Order) -> str:
         return saline_name(order)
     vaptan = vaptan_of(order)
     return vaptan.name if vaptan else ""
+
+
+def allergies_unread(case: Case, drug: DrugMatch) -> list[Line]:
+    """Returns the line that a reaction to a strong drug may be on a list that is not read (F24)."""
+    unread = case.snapshot.missing.get("AllergyIntolerance") is Missing.NOT_READ
+    return [line("allergies-unread")] if unread and drug.tier == "T1" else []
 
 
 def sodium_unread(case: Case) -> bool:

@@ -601,18 +601,125 @@ SCENES = (
         story=ward("138", orders=(order("furosemide", days=200),)),
     ),
     # -- F24: what happened with such a drug before
+    *(
+        Scene(
+            says=f"F24: an adverse effect of a diuretic 700 days ago, {says}",
+            order=selected("hydrochlorothiazide"),
+            story=at("139", problems=(problem("adverse-effect-diuretic", days=700), *more)),
+            fires={"OS-LOW": "info earlier"},
+            shows=("before-and-after",),
+        )
+        for says, more in (
+            ("low sodium as a problem 14 days later", (problem("hyponatremia", days=686),)),
+            ("SIADH as a problem on that day", (problem("siadh", days=700),)),
+        )
+    ),
+    *(
+        Scene(
+            says=f"F24: an adverse effect of a diuretic 700 days ago, sodium {na} {days} days ago",
+            order=selected("hydrochlorothiazide"),
+            story=at(
+                "139",
+                problems=(problem("adverse-effect-diuretic", days=700),),
+                results=(result("sodium", na, 24 * days),),
+            ),
+            fires={"OS-LOW": f"info {variant}"},
+            shows=(line,),
+        )
+        for na, days, variant, line in (
+            (131, 714, "earlier", "before-and-after"),
+            (131, 715, "effect", "which-effect"),
+            (140, 700, "effect", "which-effect"),
+        )
+    ),
     Scene(
-        says="F24: an adverse effect of a diuretic two years ago, sodium 139 now",
+        says="F24: an adverse effect of a diuretic, low sodium as a problem 15 days later",
         order=selected("hydrochlorothiazide"),
-        story=at("139", problems=(problem("adverse-effect-diuretic", days=700),)),
+        story=at(
+            "139",
+            problems=(
+                problem("adverse-effect-diuretic", days=700),
+                problem("hyponatremia", days=685),
+            ),
+        ),
+        fires={"OS-LOW": "info effect"},
+        shows=("which-effect",),
+        hides=("before-and-after",),
+    ),
+    Scene(
+        says="F24: an adverse effect of a diuretic without a date",
+        order=selected("hydrochlorothiazide"),
+        story=at("139", problems=(problem("adverse-effect-diuretic", days=None),)),
+        fires={"OS-LOW": "info effect-undated"},
+    ),
+    Scene(
+        says="F24: one entry with the code of the effect and of low sodium",
+        order=selected("hydrochlorothiazide"),
+        story=at("139", problems=(problem("adverse-effect-diuretic", "hyponatremia", days=None),)),
+        fires={"OS-LOW": "info earlier-undated"},
+    ),
+    Scene(
+        says="F24: an entry whose words blame an SSRI, and another SSRI is ordered",
+        order=SERTRALINE,
+        story=at("139", problems=(problem("hyponatremia", days=500, blames=["ssri"]),)),
         fires={"OS-LOW": "info earlier"},
         shows=("before-and-after",),
     ),
     Scene(
-        says="F24: the same without a date",
-        order=selected("hydrochlorothiazide"),
-        story=at("139", problems=(problem("adverse-effect-diuretic", days=None),)),
-        fires={"OS-LOW": "info earlier-undated"},
+        says="F24: an entry whose words blame a thiazide, and an SSRI is ordered",
+        order=SERTRALINE,
+        story=at("139", problems=(problem("hyponatremia", days=500, blames=["thiazide"]),)),
+    ),
+    *(
+        Scene(
+            says=f"F24: sodium {na} {days} days ago while {name} was taken, and it was stopped",
+            order=SERTRALINE,
+            story=at(
+                "139",
+                results=(result("sodium", na, 24 * days),),
+                orders=(order(name, days=420, ended=30.5, status="stopped"),),
+            ),
+            fires=fires,
+        )
+        for na, days, name, fires in (
+            ("125.9", 400, "sertraline", {"OS-LOW": "info earlier"}),
+            (126, 400, "sertraline", {}),
+            (112, 31, "sertraline", {"OS-LOW": "info earlier"}),
+            (112, 421, "sertraline", {}),
+            (112, 400, "citalopram", {}),
+        )
+    ),
+    Scene(
+        says="F24: a very low sodium that glucose explains",
+        order=SERTRALINE,
+        story=at(
+            "139",
+            results=(result("sodium", 124, 24 * 400), result("glucose", 700, 24 * 400)),
+            orders=(order("sertraline", days=420, ended=380, status="stopped"),),
+        ),
+    ),
+    Scene(
+        says="F24: the allergy list is not read",
+        order=SERTRALINE,
+        story=at("129", missing={"AllergyIntolerance": Missing.NOT_READ}),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+        shows=("allergies-unread",),
+    ),
+    Scene(
+        says="F24: the allergy list is read",
+        order=SERTRALINE,
+        story=at("129"),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+        hides=("allergies-unread",),
+    ),
+    Scene(
+        says="F24: of a weaker drug nothing is said about the allergy list",
+        order=selected("mirtazapine"),
+        story=at("129", missing={"AllergyIntolerance": Missing.NOT_READ}),
+        fires={"OS-LOW": "info check"},
+        hides=("allergies-unread",),
     ),
     Scene(
         says="F24: an adverse effect of another class",
@@ -623,7 +730,7 @@ SCENES = (
         says="F24: an adverse effect of an SNRI",
         order=selected("venlafaxine"),
         story=at("139", problems=(problem("adverse-effect-snri", days=700),)),
-        fires={"OS-LOW": "info earlier"},
+        fires={"OS-LOW": "info effect"},
     ),
     Scene(
         says="F24: low sodium was recorded while an SSRI was taken",

@@ -49,7 +49,9 @@ def test_f24_no_stop_is_offered_for_what_was_stopped() -> None:
 def test_f24_an_allergy_entry_that_names_low_sodium_counts_for_its_class_of_drugs() -> None:
     def told(*names: str) -> Story:
         allergy = Allergy(
-            drugs=tuple(drug(name) for name in names), concepts=frozenset({"hyponatremia"})
+            drugs=tuple(drug(name) for name in names),
+            concepts=frozenset({"hyponatremia"}),
+            blames=frozenset(drug(name).cls for name in names),
         )
         return Story(sodium="139", allergies=(allergy,))
 

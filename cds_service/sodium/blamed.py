@@ -1,0 +1,96 @@
+"""Drugs that the record blames for low sodium: by an entry, or by a value while they were taken.
+
+A code of an adverse effect, such as T50.2X5A, names the drug and not the harm (F24).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from cds_service.knowledge.names import Problem as Concept
+from cds_service.sodium.snapshot import Problem
+from cds_service.terminology.types import DrugMatch
+
+if TYPE_CHECKING:
+    from cds_service.sodium.case import Case
+
+
+class Harm(Struct, frozen=True, kw_only=True):
+    """What happened with a drug of this class before: low sodium, or an effect of unknown kind."""
+
+    low_sodium: bool
+    at: datetime | None = None
+
+
+def blamed_lately(case: Case) -> frozenset[str]:
+    """Returns the drug classes that a recent, active entry blames for low sodium."""
+    classes: set[str] = set()
+    for entry in case.problems.current_ones(case.limits.recent_start_days):
+        classes |= entry.blames
+        if _says_low(case, entry):
+            classes |= _adverse(case, entry)
+    return frozenset(classes)
+
+
+def earlier_harm(case: Case, drug: DrugMatch) -> Harm | None:
+    """Returns what the record says of an earlier harm by this class of drug (F24)."""
+    entries = case.snapshot.problems
+    adverse = [p for p in entries if drug.cls in _adverse(case, p)]
+    low = [p.since for p in entries if drug.cls in p.blames]
+    low += [p.since for p in adverse if _says_low(case, p)]
+    low += [p.since for p in entries if _was_low_on(case, p, drug)]
+    low += [a.recorded for a in case.snapshot.allergies if drug.cls in a.blames]
+    low += _measured(case, drug)
+    dates = low or [p.since for p in adverse]
+    if not dates:
+        return None
+    return Harm(low_sodium=bool(low), at=max((d for d in dates if d), default=None))
+
+
+def _adverse(case: Case, entry: Problem) -> set[str]:
+    """Returns the classes of which the code of this entry says that they had an adverse effect."""
+    effects = case.sets.adverse_effects.items()
+    return {cls for code, blamed in effects if code in entry.concepts for cls in blamed.members}
+
+
+def _says_low(case: Case, entry: Problem) -> bool:
+    """Whether the entry itself, or a problem or result near its date, says that sodium was low."""
+    if entry.low_sodium or entry.since is None:
+        return entry.low_sodium
+    dates = [p.since for p in case.snapshot.problems if p.low_sodium and p.since]
+    dates += [s.at for s in case.series.samples if case.is_low(s)]
+    return any(abs(date - entry.since) <= case.limits.harm_near_days for date in dates)
+
+
+def _was_low_on(case: Case, entry: Problem, drug: DrugMatch) -> bool:
+    """Whether low sodium was recorded while a drug of this class was taken."""
+    if entry.since is None or Concept.HYPONATREMIA not in entry.concepts:
+        return False
+    return _was_taken(case, entry.since, drug.cls)
+
+
+def _measured(case: Case, drug: DrugMatch) -> list[datetime]:
+    """Returns when sodium was very low, not lately, while this very drug was taken."""
+    limits, now = case.limits, case.snapshot.now
+    return [
+        sample.at
+        for sample in case.series.samples
+        if case.corrected.get(sample, sample.value) < limits.earlier_low_below
+        and now - sample.at > limits.earlier_low_days
+        and _was_taken(case, sample.at, drug.cls, drug.name)
+    ]
+
+
+def _was_taken(case: Case, moment: datetime, drug_class: str, name: str = "") -> bool:
+    """Tells whether an order of this class covers the moment, as far as its dates are known."""
+    for order in case.listed:
+        known = any(d.cls == drug_class and name in ("", d.name) for d in order.drugs)
+        if order.begun is None or not known:
+            continue
+        ended = order.end or order.begun + case.limits.stop_unknown_days
+        if order.begun <= moment <= (case.snapshot.now if case.is_active(order) else ended):
+            return True
+    return False
