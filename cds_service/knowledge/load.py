@@ -43,7 +43,10 @@ LOINC = "http://loinc.org"
 SERVICES = "services.toml"
 RULE_FILES = ("chart.toml", "orders.toml")
 # The files of drug names (F29).
-LANGUAGES = ("da", "de", "en", "es", "fr", "it", "ja", "nl", "no", "pl", "pt", "sv", "zh")
+LANGUAGES = (
+    *("ar", "bg", "da", "de", "el", "en", "es", "fr", "it", "ja", "ko"),
+    *("nl", "no", "pl", "pt", "ru", "sv", "uk", "zh"),
+)
 KNOWLEDGE_FILES = (
     "citations",
     "concept-sets",

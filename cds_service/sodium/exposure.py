@@ -41,6 +41,7 @@ class Exposures(Struct, frozen=True, kw_only=True):
 
     active: tuple[Exposure, ...] = ()  # every recognised drug, treatment drugs too
     suspects: tuple[Exposure, ...] = ()  # possible causes, at most three, best first
+    more_suspects: tuple[Exposure, ...] = ()  # those of watched tiers beyond the three (F29)
     worsening: tuple[Exposure, ...] = ()  # started while sodium was already low (F50)
     on_hold: tuple[DrugMatch, ...] = ()
 
@@ -62,13 +63,15 @@ def exposures(case: Case) -> Exposures:
         if exposure is not None:
             active.append(exposure)
     taken = {exposure.drug.name for exposure in active}
+    suspects, most = _suspects(case, active), int(case.limits.suspects_to)
     for name, listed in by_drug.items():
         held = [drug for drug, order in listed if order.status == ON_HOLD]
         if held and name not in taken:
             on_hold[name] = held[-1]
     return Exposures(
         active=tuple(active),
-        suspects=_suspects(case, active),
+        suspects=suspects[:most],
+        more_suspects=tuple(e for e in suspects[most:] if e.drug.tier in case.sets.watched_tiers),
         worsening=tuple(e for e in active if e.attribution == "may-worsen"),
         on_hold=tuple(on_hold.values()),
     )
@@ -304,7 +307,7 @@ def _last_before(case: Case, start: datetime) -> Sample | None:
 
 
 def _suspects(case: Case, active: Iterable[Exposure]) -> tuple[Exposure, ...]:
-    """At most three, the likeliest first; weakly linked drugs only if the site wants them.
+    """The likeliest first; weakly linked drugs only if the site wants them.
 
     Some of those are named all the same if they are new and no stronger drug is suspected (F29).
     """
@@ -315,7 +318,7 @@ def _suspects(case: Case, active: Iterable[Exposure]) -> tuple[Exposure, ...]:
     if not named:
         named = [e for e in likely if _is_new_and_weak(case, e)]
     named.sort(key=lambda e: (LIKELIHOOD.index(e.attribution), e.drug.tier, e.drug.name))
-    return tuple(named[: int(limits.suspects_to)])
+    return tuple(named)
 
 
 def _is_new_and_weak(case: Case, exposure: Exposure) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cds_service.sodium.exposure import Exposures
+from cds_service.sodium.rules.gates import drug_lines
 from cds_service.sodium.snapshot import Order
 from tests.sodium.patients import Story, ago, order, problem, result
 
@@ -302,6 +303,18 @@ def test_at_most_three_suspects_the_likeliest_and_strongest_first() -> None:
         "haloperidol",
         "hydrochlorothiazide",
     ]
+
+
+def test_f29_every_strong_or_moderate_suspect_beyond_three_is_named_too() -> None:
+    names = ("sertraline", "hydrochlorothiazide", "desmopressin", "dosulepin", "omeprazole")
+    story = Story(sodium=124, orders=tuple(order(name, days=900) for name in names))
+    found = story.case().exposures
+    assert len(found.suspects) == 3
+    assert [e.drug.name for e in found.more_suspects] == ["dosulepin"]
+    said = [line for line in drug_lines(story.case()) if line.key == "drugs-possible"]
+    assert [dict(line.facts) for line in said] == [{"drugs": "dosulepin"}]
+    three = Story(sodium=124, orders=tuple(order(name, days=900) for name in names[:3])).case()
+    assert not [line for line in drug_lines(three) if line.key == "drugs-possible"]
 
 
 def test_weakly_linked_drugs_are_no_suspects_by_default() -> None:

@@ -49,7 +49,7 @@ NOT_BLAMING = (
 )
 
 
-@pytest.mark.parametrize(("text", "classes"), BLAMING.items(), ids=lambda x: str(x))
+@pytest.mark.parametrize(("text", "classes"), BLAMING.items(), ids=list(BLAMING))
 def test_words_blame_a_drug_for_low_sodium(text: str, classes: set[str], known: Vocabulary) -> None:
     assert known.blame((Coded(text=text),)) == Blame(True, frozenset(classes))
 

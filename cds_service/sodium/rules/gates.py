@@ -539,6 +539,8 @@ def glucose_line(key: str, shift: GlucoseShift, *, keep: bool = False) -> Line:
 def drug_lines(case: Case) -> list[Line]:
     """Returns each suspect with start and likelihood, what may worsen it (F50), what is on hold."""
     lines = [_suspect_line(case, e) for e in case.exposures.suspects if e.attribution]
+    others = ", ".join(e.drug.name for e in case.exposures.more_suspects)
+    lines += [line("drugs-possible", drugs=others, keep=True)] if others else []
     begun = [(e.drug.name, e.since) for e in case.exposures.worsening if e.since]
     if begun:
         drugs = ", ".join(f"{drug} ({at(case, since, day_only=True)})" for drug, since in begun)
