@@ -467,6 +467,21 @@ class Restriction(Struct, frozen=True, forbid_unknown_fields=True):
     text: list[str]
     before: list[str]  # directly before the words: it ends, or was never ordered
     anywhere: list[str]  # it is not an order to restrict
+    plain: list[str]  # words beside it that say no more (F23)
+
+
+class EndingWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """By which words an order ends what it names (F23)."""
+
+    verbs: list[str]  # before a name, or the last words
+    after: list[str]  # directly after a name
+    between: list[str]  # may stand between them and the name
+    closing: list[str]  # may be the last words behind a verb
+    starting: list[str]  # the order begins something too
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
 
 
 class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
@@ -480,4 +495,5 @@ class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
     balanced: BalancedWords
     forms: Forms
     text: TextWords
+    ending: EndingWords
     restriction: Restriction

@@ -216,6 +216,7 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
     authored = _authored(resource, context)
     effective_start, effective_end = _effective(resource, context)
     wanted = not resource.do_not_perform
+    restricts, plainly = _restricts_fluid(resource, kind, context)
     return Order(
         reference=identity(resource),
         kind=kind,
@@ -224,7 +225,8 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         ingredient_count=known.ingredient_count,
         saline=known.saline if wanted else None,
         route=known.route,
-        fluid_restriction=wanted and not known.drugs and _restricts_fluid(resource, kind, context),
+        fluid_restriction=wanted and not known.drugs and restricts,
+        restricts_plainly=plainly,
         fluid_name=_fluid_name(medicine, known),
         hypotonic=known.hypotonic and wanted,
         hypotonic_volume_ml=known.hypotonic_volume_ml,
@@ -316,12 +318,10 @@ def _about(resource: Resource, kind: Kind, context: ReadContext) -> frozenset[st
     return context.vocabulary.problems(concepts(resource.code)).concepts
 
 
-def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> bool:
-    """Whether an order restricts fluid, by code or by words (C.6)."""
+def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> tuple[bool, bool]:
+    """Whether an order restricts fluid, by code or by words (C.6), and says no more (F23)."""
     diet = resource.oral_diet or OralDiet()
     modifiers = [nutrient.modifier for nutrient in diet.nutrient]
-    if any(_limits_fluid(nutrient, context) for nutrient in diet.nutrient):
-        return True
     medication = resource.medication_codeable_concept
     coded = concepts(diet.type, resource.code, resource.order_detail, medication, *modifiers)
     texts = [diet.instruction.strip()]
@@ -331,7 +331,10 @@ def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> bo
         texts.append(instruction_text(instructions_of(resource)))
     if kind in ("nutrition", "service"):
         texts += [note.text.strip() for note in resource.note]
-    return context.vocabulary.restricts(coded, tuple(filter(None, texts)))
+    said = tuple(filter(None, texts))
+    by_amount = any(_limits_fluid(nutrient, context) for nutrient in diet.nutrient)
+    known = context.vocabulary
+    return by_amount or known.restricts(coded, said), known.restricts_plainly(coded, said)
 
 
 def _limits_fluid(nutrient: Nutrient, context: ReadContext) -> bool:

@@ -90,6 +90,7 @@ class Order(Struct, frozen=True, kw_only=True):
     saline: Saline | None = None
     route: Route = "unknown"
     fluid_restriction: bool = False
+    restricts_plainly: bool = True  # no word beside the restriction is unknown (F23)
     fluid_name: RecordText | None = None  # what an order of saline or hypotonic fluid is called
     hypotonic: bool = False  # dextrose 5 % or free water (OS-HYPOTONIC)
     hypotonic_volume_ml: Decimal | None = None

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from cds_service.knowledge.words import Concept, Fluids, TextWords
 from cds_service.terminology.codes import ICD9, ICD10_FAMILY, SNOMED, canonical
+from cds_service.terminology.endings import Endings
 from cds_service.terminology.text import Negation, Phrases, Words, flat, words
 from cds_service.terminology.types import Coded, texts_of
 from cds_service.terminology.units import volume_after
@@ -149,18 +150,41 @@ class RestrictionMatcher:
             flat(restriction.before),
             flat(restriction.anywhere),
         )
+        self._endings = Endings(fluids.ending)
+        self._plain = frozenset(token for word in restriction.plain for token in words(word).tokens)
 
     def match(self, concepts: Iterable[Coded], texts: Iterable[str] = ()) -> bool:
         """Whether any concept or text (instructions, notes) of one order restricts fluid."""
-        names = list(texts)
-        for coded in concepts:
-            if any(
-                canonical(c.system) == SNOMED and c.code.strip() in self._codes
-                for c in coded.codings
-            ):
-                return True
-            names.extend(texts_of(coded))
-        return any(self._restricts(text) for text in names)
+        coded, prose = list(concepts), list(texts)
+        names = [name for one in coded for name in texts_of(one)]
+        if any(self._ended(words(name)) for name in (*names, *prose)):
+            return False
+        return any(map(self._by_code, coded)) or any(map(self._restricts, (*names, *prose)))
+
+    def is_plain(self, concepts: Iterable[Coded], texts: Iterable[str] = ()) -> bool:
+        """Whether an order says no more than that it restricts fluid: every word is known (F23)."""
+        names = [name for one in concepts for name in texts_of(one)]
+        return all(self._says_no_more(words(name)) for name in (*names, *texts))
+
+    def _says_no_more(self, text: Words) -> bool:
+        hits = self._text.find(text)
+        inside = {at for hit in hits for at in range(hit.start, hit.end)}
+        rest = [token for at, token in enumerate(text.tokens) if at not in inside]
+        return all(t in self._plain or t[0].isdigit() or t == "%" for t in rest)
+
+    def _by_code(self, coded: Coded) -> bool:
+        codes = [c.code.strip() for c in coded.codings if canonical(c.system) == SNOMED]
+        return not self._codes.isdisjoint(codes)
+
+    def _ended(self, text: Words) -> bool:
+        """Whether one text of the order ends the restriction (F23)."""
+        if self._endings.is_bare_end(text):
+            return True
+        hits = self._text.find(text)
+        about = bool(hits) or not self._abbreviated.isdisjoint(text.tokens)
+        if about and self._endings.is_end(text):
+            return True
+        return bool(hits) and all(self._endings.ends(text, hit) for hit in hits)
 
     def limits(self, nutrient: Coded, volume_ml: Decimal) -> bool:
         """Whether an amount of a nutrient of a diet restricts fluid: "Fluid, 1000 mL" (F23)."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from cds_service.knowledge.names import DrugClass
 from cds_service.knowledge.words import Drug, Fluids
 from cds_service.terminology.codes import RXNORM, CodeIndex, IndexedProduct, canonical
+from cds_service.terminology.endings import Endings
 from cds_service.terminology.names import FormReader, NameMatch, NameReader, Place
 from cds_service.terminology.saline import SALT, FluidReader, FluidReading
 from cds_service.terminology.text import Phrases, Words, flat, words
@@ -87,7 +88,8 @@ class DrugResolver:
         self._drugs = drugs
         self._codes = CodeIndex(drugs, local_codes, products)
         self._forms = FormReader(fluids.forms)
-        self._names = NameReader(drugs, fluids.text, self._forms)
+        self._endings = Endings(fluids.ending)
+        self._names = NameReader(drugs, fluids.text, self._forms, self._endings)
         self._fluids = FluidReader(fluids, self._codes, self._forms)
         vaptans = fluids.vaptans
         self._adpkd = _Label(frozenset(vaptans.adpkd), flat(vaptans.adpkd_words))
@@ -100,6 +102,8 @@ class DrugResolver:
 
     def resolve(self, product: Product) -> Resolution:
         """Returns what the order is: ingredients, saline, route, and what stayed unknown."""
+        if self._is_end(product):
+            return Resolution(steps=("the order ends what it names",))
         product = self._with_official_names(product)
         findings = self._gather(product)
         place = self._forms.read(product)
@@ -135,6 +139,13 @@ class DrugResolver:
     def classes_named(self, text: Words) -> frozenset[str]:
         """Returns the classes of all drugs that a text names, even beside "avoid" (F24)."""
         return frozenset(self._drugs[name].cls for name in self._names.mentioned(text))
+
+    def _is_end(self, product: Product) -> bool:
+        """Whether the order ends a drug or a fluid, by its name or by all of its sig (F23)."""
+        if self._endings.is_bare_end(words(product.instructions)):
+            return True
+        names = (words(name) for one in product.concepts for name in texts_of(one))
+        return any(self._endings.is_end(name) for name in names)
 
     def _gather(self, product: Product) -> _Findings:
         findings = _Findings()

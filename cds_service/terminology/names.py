@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from cds_service.knowledge.words import Drug, Forms, TextWords
 from cds_service.terminology.codes import SNOMED, canonical
+from cds_service.terminology.endings import Endings
 from cds_service.terminology.text import Hit, Negation, Phrases, Words, flat, words
 from cds_service.terminology.types import Evidence, Product, Route, texts_of
 
@@ -104,7 +105,9 @@ class _Named(Struct, frozen=True):
 class NameReader:
     """Names, salts, spellings, abbreviations and brands of sodium-drugs.toml, as whole words."""
 
-    def __init__(self, drugs: Mapping[str, Drug], text: TextWords, forms: FormReader) -> None:
+    def __init__(
+        self, drugs: Mapping[str, Drug], text: TextWords, forms: FormReader, endings: Endings
+    ) -> None:
         every: dict[str, list[_Named]] = {}
         for key, drug in drugs.items():
             for name in (key, *drug.names):
@@ -125,7 +128,7 @@ class NameReader:
             phrase_ends=_SENTENCE,
             skipped_after=self._plain,
         )
-        self._forms = forms
+        self._forms, self._endings = forms, endings
 
     def official(self, name: str) -> NameMatch:
         """An RxNorm display: parts around " / ", each led by its ingredient, brands in brackets."""
@@ -154,7 +157,7 @@ class NameReader:
             return NameMatch()
         if self._anywhere.find(text):
             return NameMatch(negated=True)
-        kept = self._negation.kept(text, hits)
+        kept = [h for h in self._negation.kept(text, hits) if not self._endings.ends(text, h)]
         found: dict[str, Evidence] = {}
         for hit in kept:
             for named in hit.found:

@@ -92,6 +92,9 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     # With a memory each, as the concepts of a site's records repeat:
     resolve: Callable[[Product], Resolution]
     restricts: Callable[[tuple[Coded, ...], tuple[str, ...]], bool]  # concepts, words
+    restricts_plainly: Callable[
+        [tuple[Coded, ...], tuple[str, ...]], bool
+    ]  # and says no more (F23)
     limits_fluid: Callable[[Coded, Decimal], bool]  # a nutrient of a diet, and its amount
     is_test: Callable[[Coded], bool]  # a service that gives no saline into a vein
     concept: Callable[[Coded], ConceptMatch]
@@ -163,6 +166,7 @@ def vocabulary(
         stop_classes=frozenset(order_words.stop.classes),
         resolve=remembering(drugs.resolve),
         restricts=remembering(restrictions.match),
+        restricts_plainly=remembering(restrictions.is_plain),
         limits_fluid=remembering(restrictions.limits),
         is_test=remembering(lambda code: any(never.find(words(name)) for name in texts_of(code))),
         concept=remembering(concepts.match_with_evidence),

@@ -11,6 +11,7 @@ import pytest
 from cds_service.knowledge.load import LANGUAGES, Knowledge, default_hooks_dir
 from cds_service.knowledge.words import Fluids, NameList, Terms
 from cds_service.terminology.drugs import DrugResolver
+from cds_service.terminology.endings import Endings
 from cds_service.terminology.names import FormReader, NameReader
 from cds_service.terminology.text import Phrases, words
 from cds_service.terminology.types import Coded, Product
@@ -116,6 +117,6 @@ def test_a_phrase_is_found_by_look_ups_and_not_by_going_through_a_list() -> None
 
 
 def test_a_reader_of_names_has_the_endings_of_the_knowledge(terms: Terms, fluids: Fluids) -> None:
-    reader = NameReader(terms.drugs, fluids.text, FormReader(fluids.forms))
+    reader = NameReader(terms.drugs, fluids.text, FormReader(fluids.forms), Endings(fluids.ending))
     assert dict(reader.free("Paroxetinhydrochlorid").ingredients) == {"paroxetine": "text"}
     assert not reader.free("Hydrochlorid").ingredients

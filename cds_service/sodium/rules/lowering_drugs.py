@@ -41,6 +41,7 @@ from cds_service.sodium.rules.order_helpers import (
     may_remove,
     on_the_ward,
     recheck,
+    rechecks,
     recorded_or_reason,
     remove,
     result_doubts,
@@ -97,19 +98,20 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         clearly_low = sodium_below(case, case.limits.lowering_loop_below)
         require(case.sodium.falling or clearly_low, "loop-no-news", na=latest.shown)
     _require_more_than_a_refill(case, order, drug)
-    indicator = _indicator(case, group, drug)
+    indicator, advice = _indicator(case, group, drug), _advice(case, group, drug)
     return card(
         lower_if_aging(case, indicator),
         _variant(case, group, drug),
         drug=drug.name,
         na=latest.shown,
         more_facts={"age": ago(case.sodium.age)} if aging_sodium(case) else {},
-        do=[*_repeat_first(case), *_advice(case, group, drug)],
+        do=[*_repeat_first(case), *advice],
         why=_why(case, order, drug),
         offer=_buttons(
             case,
             order,
             drug,
+            advice,
             removable=group == "A" and indicator != "info" and not _decongests(case, drug),
         ),
     )
@@ -250,17 +252,20 @@ def _why(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
     return [*lines, *beers_lines(case, drug), *allergies_unread(case, drug)]
 
 
-def _buttons(case: Case, order: Order, drug: DrugMatch, *, removable: bool) -> list[Suggestion]:
-    """Returns a removal only for a new start, and never with a seizure code (M12)."""
+def _buttons(
+    case: Case, order: Order, drug: DrugMatch, advice: list[Line], *, removable: bool
+) -> list[Suggestion]:
+    """Returns a removal only for a new start, never with a seizure code (M12); sodium as said."""
     if not actionable(case):
         return [sodium_today()]
     buttons = []
     new_start = removable and not taken(case, drug)
     if new_start and may_remove(case) and not case.symptoms.seizure:
         buttons.append(remove(order, drug.name))
-    if sodium_below(case, case.limits.lowering_warning_below):
+    later = rechecks(case, order, drug, advice)
+    if not later or sodium_below(case, case.limits.lowering_warning_below):
         buttons.append(sodium_today())
-    return [*buttons, recheck(case, order, drug)]
+    return [*buttons, *later]
 
 
 # Desmopressin while sodium is low: contraindicated, but a treatment in some (OS-DDAVP, M13)
@@ -333,7 +338,7 @@ def _against_the_label(case: Case, order: Order, drug: DrugMatch) -> Finding:
         drug=drug.name,
         do=[*lines, line("replacement-keep", keep=True), line(on_the_ward(case, "schedule"))],
         why=[],
-        offer=[sodium_today(), recheck(case, order, drug)],
+        offer=[sodium_today(), *rechecks(case, order, drug, [line("schedule")])],
     )
 
 
@@ -360,7 +365,7 @@ def _desmopressin_buttons(
         ]
     )
     removal = [remove(order, drug.name)] if may_remove(case) and not needed else []
-    return [*removal, sodium_today(), recheck(case, order, drug)]
+    return [*removal, sodium_today(), *rechecks(case, order, drug, [line("schedule")])]
 
 
 # A strong drug is started beside another one, or without a baseline (OS-COMBO, OS-BASE)

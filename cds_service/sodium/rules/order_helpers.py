@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -280,6 +281,17 @@ def recheck(case: Case, order: Order | None = None, drug: DrugMatch | None = Non
     morning = next_morning(case)
     draw = DraftLabs((Analyte.SODIUM,), "routine", morning - case.snapshot.now)
     return Suggestion("recheck-sodium-morning", (draw,), {"time": at(case, morning)})
+
+
+# Lines that name the next sodium: today, daily, or within days.
+SOON = frozenset({"check-not-delay", "decongestion", "another-drug-or-wait", "schedule"})
+
+
+def rechecks(case: Case, order: Order, drug: DrugMatch, said: Iterable[Line]) -> list[Suggestion]:
+    """Returns the button of a later sodium unless the card itself names an earlier one (F45)."""
+    if not inpatient(case) and any(line.key in SOON for line in said):
+        return []
+    return [recheck(case, order, drug)]
 
 
 def on_the_ward(case: Case, key: str) -> str:

@@ -76,6 +76,8 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
     else:
         key, why = "vaptan", _new_vaptan(case, order)
     removal = Suggestion("remove-restriction", (RemoveDraft(order.reference),))
+    # Words that are not understood may end the restriction or change it (F23).
+    offer = [removal] if case.age_years is not None and order.restricts_plainly else []
     adrenal = adrenal_grounds(case)
     grounds = (*adrenal, *fluid_grounds(case))
     if grounds and not why:
@@ -85,7 +87,7 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
             why_=grounds[0].names,
             do=[line("do-adrenal-first" if adrenal else "do-fluid", keep=True), "examine-volume"],
             why=[ground.line for ground in grounds],
-            offer=[] if case.age_years is None else [removal],
+            offer=offer,
         )
     require_recorded(case, why, "not-harmful")
     return card(
@@ -94,7 +96,7 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
         why_=why,
         do=[line(f"do-{key}", keep=True), "examine-volume"],
         why=[line(f"because-{key}", why=why), *(ground.line for ground in grounds)],
-        offer=[] if case.age_years is None else [removal],
+        offer=offer,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -210,3 +211,16 @@ def test_a_summary_begins_with_what_was_ordered(rule: str) -> None:
     fixed = ("Fluid restriction", "Salt tablets", "Balanced fluid", "Hypotonic fluid")
     for text in service().rules[rule].summary.values():
         assert text.startswith(("$drug", *fixed)), text
+
+
+def test_f45_no_button_is_later_than_what_its_card_says() -> None:
+    """A card that says today, daily or within days offers no sodium in weeks alone."""
+    soon = re.compile(r"\b(?:today|daily|within (?:days|\d+ days))\b")
+    late = [
+        (finding.rule, [text_of(finding.rule, line) for line in lines(finding)])
+        for finding in outcomes()[0]
+        if any(s.kind == "recheck-sodium-weeks" for s in finding.suggestions)
+        and any(soon.search(text_of(finding.rule, line)) for line in lines(finding))
+        and not any("weeks" in text_of(finding.rule, line) for line in lines(finding))
+    ]
+    assert late == []

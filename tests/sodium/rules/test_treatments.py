@@ -49,6 +49,12 @@ SCENES = (
         shows=("do-hypo", "because-hypo"),
     ),
     Scene(
+        says="F23: restriction in hypovolemia, by an order with words that are not understood",
+        order=replace(restriction(), restricts_plainly=False),
+        story=ward(problem("hypovolemia", days=3)),
+        fires={"OS-FR": "warning main"},
+    ),
+    Scene(
         says="restriction after a brain injury",
         order=restriction(),
         story=ward(problem("tbi", days=9)),
