@@ -53,8 +53,12 @@ class DrugClass(StrEnum):
 
     ANTIPSYCHOTIC = "antipsychotic"
     BACLOFEN = "baclofen"
+    BARBITURATE = "barbiturate"
     BICARBONATE = "bicarbonate"
+    CALCIUM_BLOCKER = "calcium-blocker"
+    CYP3A_INDUCER = "cyp3a-inducer"
     CYP3A_INHIBITOR = "cyp3a-inhibitor"
+    CYP3A_MODERATE = "cyp3a-moderate"
     DEMECLOCYCLINE = "demeclocycline"
     DESMOPRESSIN = "desmopressin"
     LITHIUM = "lithium"

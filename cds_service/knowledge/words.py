@@ -356,6 +356,8 @@ class FluidNumbers(Struct, frozen=True, forbid_unknown_fields=True):
     concentrate_from_percent: FluidNumber
     inhaled_to_percent: FluidNumber
     flush_volume_ml: FluidNumber
+    carrier_from_ml: FluidNumber
+    mixture_above_percent: FluidNumber
     restriction_from_ml: FluidNumber
     restriction_to_ml: FluidNumber
     gram_per_100_ml_of_one_mmol_per_ml: FluidNumber
@@ -406,6 +408,19 @@ class HypotonicWords(Struct, frozen=True, forbid_unknown_fields=True):
 
     phrases: list[str]
     not_after: list[str]  # "in" before the phrase makes it the carrier of another drug
+    no_sodium: list[str]  # of the mixtures of saline: those that add no sodium
+
+
+class MixingWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """How an order says that one fluid is put into another (F23)."""
+
+    to_total: list[str]  # before the volume of the whole bag
+    joints: list[str]  # between the parts
+    water: list[str]
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
 
 
 class BalancedWords(Struct, frozen=True, forbid_unknown_fields=True):
@@ -492,6 +507,7 @@ class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
     vaptans: VaptanProducts
     saline: SalineWords
     hypotonic: HypotonicWords
+    mixing: MixingWords
     balanced: BalancedWords
     forms: Forms
     text: TextWords

@@ -230,6 +230,7 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         fluid_name=_fluid_name(medicine, known),
         hypotonic=known.hypotonic and wanted,
         hypotonic_volume_ml=known.hypotonic_volume_ml,
+        carries=known.carries,
         balanced=known.balanced and wanted,
         balanced_volume_ml=known.balanced_volume_ml,
         unrecognised=known.unrecognised,

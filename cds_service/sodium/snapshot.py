@@ -94,6 +94,7 @@ class Order(Struct, frozen=True, kw_only=True):
     fluid_name: RecordText | None = None  # what an order of saline or hypotonic fluid is called
     hypotonic: bool = False  # dextrose 5 % or free water (OS-HYPOTONIC)
     hypotonic_volume_ml: Decimal | None = None
+    carries: bool = False  # that fluid carries a drug, which a removal would take away (F23)
     balanced: bool = False  # Lactated Ringer's and its like: volume given (M9), no saline order
     balanced_volume_ml: Decimal | None = None
     unrecognised: RecordText | None = None  # a medication that nothing could be made of

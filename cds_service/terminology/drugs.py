@@ -125,6 +125,7 @@ class DrugResolver:
             ingredient_count=count,
             saline=fluid.saline,
             hypotonic=fluid.hypotonic,
+            carries=fluid.carries,
             balanced=balanced is not None,
             balanced_volume_ml=balanced.volume_ml if balanced is not None else None,
             hypotonic_volume_ml=fluid.volume_ml if fluid.hypotonic else None,

@@ -11,6 +11,7 @@ from msgspec import Struct
 from cds_service.knowledge.names import DrugName
 from cds_service.knowledge.words import FluidProduct, Fluids, SalineKind
 from cds_service.terminology.codes import RXNORM, CodeIndex, canonical
+from cds_service.terminology.mixtures import Mixture, MixtureReader
 from cds_service.terminology.names import FormReader, Place
 from cds_service.terminology.text import Hit, Phrases, Words, flat, words
 from cds_service.terminology.types import Coded, Product, Route, Saline, texts_of
@@ -176,6 +177,7 @@ class FluidReading(Struct, frozen=True, kw_only=True):
     volume_ml: Decimal | None = None
     route: Route = "unknown"
     is_salt: bool = False
+    carries: bool = False  # hypotonic fluid that carries a drug: no button removes it (F23)
     step: str = ""
 
 
@@ -209,6 +211,8 @@ class FluidReader:
             flat(fluids.restriction.text),
         )
         self._balanced = flat(fluids.balanced.phrases)
+        self._mixtures = MixtureReader(fluids, self._salt_percent)
+        self._with_sodium = flat(set(saline.mixtures).difference(fluids.hypotonic.no_sodium))
         self._carrying = frozenset(
             token for word in fluids.hypotonic.not_after for token in words(word).tokens
         )
@@ -219,6 +223,8 @@ class FluidReader:
         self._inhaled_to = numbers.inhaled_to_percent.value
         self._isotonic_from = numbers.isotonic_from_percent.value
         self._flush_ml = numbers.flush_volume_ml.value
+        self._mixture_above = numbers.mixture_above_percent.value
+        self._carrier_from = numbers.carrier_from_ml.value
         self._per_mmol = numbers.gram_per_100_ml_of_one_mmol_per_ml.value
 
     def read(self, product: Product, place: Place, ingredients: Collection[str]) -> FluidReading:
@@ -231,6 +237,9 @@ class FluidReader:
             volume=_volume(product, names),
             others=tuple(i for i in ingredients if i not in self._additive_names),
         )
+        mixture = None if order.others else self._mixtures.read(product, names)
+        if mixture is not None:
+            return self._of_mixture(order, mixture)
         known = self._by_code(product)
         if known is not None:
             return self._of_product(known, order)
@@ -242,10 +251,43 @@ class FluidReader:
             if not salt:
                 continue
             if order.others or self._text.is_mixture(name) or self._text.carries(name, salt):
+                kind = self._kind(self._text.stated(name, salt))
+                if kind == "hypotonic" and self._is_large_carrier(order, name):
+                    return _carrier(order)
                 step = "sodium chloride beside another drug: no saline order"
                 return FluidReading(is_salt=True, step=step)
             return self._judge(order, self._text.stated(name, salt))
         return self._without_salt(order)
+
+    def _salt_percent(self, text: Words) -> tuple[bool, Decimal | None]:
+        salt = self._text.salt(text)
+        return bool(salt), self._text.stated(text, salt).percent if salt else None
+
+    def _of_mixture(self, order: _Order, mixture: Mixture) -> FluidReading:
+        """A bag by its own strength; by that of the salt, and without an amount, if unknown."""
+        percent = mixture.percent
+        weak = percent is not None and self._mixture_above < percent < self._hypertonic_from
+        kind = (
+            "hypertonic"
+            if weak
+            else self._kind(Stated(mixture.strongest if percent is None else percent))
+        )
+        if order.place.route == "local" or order.mentions(self._flush) or kind is None:
+            return FluidReading(is_salt=True, step="a mixture, no saline order")
+        counted = percent is not None and not weak
+        saline = Saline(
+            kind=kind,
+            percent=mixture.strongest if percent is None else percent,
+            volume_ml=mixture.volume_ml,
+            ordered_ml=order.product.ordered_ml or mixture.volume_ml if counted else None,
+            mixture="computed" if counted else "weak" if weak else "unknown",
+        )
+        return _found(saline, "iv", f"{kind} saline, mixed")
+
+    def _is_large_carrier(self, order: _Order, name: Words) -> bool:
+        """Whether the fluid is large enough to count beside the drug that it carries (F23)."""
+        large = order.volume is not None and order.volume >= self._carrier_from
+        return large and order.place.route in ("iv", "unknown") and not self._with_sodium.find(name)
 
     def balanced(self, product: Product, place: Place) -> FluidReading | None:
         """Lactated Ringer's and its like, with its volume if known; None for another fluid."""
@@ -345,17 +387,26 @@ class FluidReader:
 
     def _without_salt(self, order: _Order) -> FluidReading:
         small = order.volume is not None and order.volume <= self._flush_ml
-        if order.others or order.place.route == "local" or small:
+        if order.place.route == "local" or small:
             return FluidReading()
-        if any(self._is_water(name) for name in order.names):
+        for name in order.names:
+            hit = next(iter(self._water.find(name)), None)
+            if hit is None or self._restriction.find(name):
+                continue
+            after_in = hit.start > 0 and name.tokens[hit.start - 1] in self._carrying
+            if order.others or after_in or self._text.is_mixture(name):
+                if self._is_large_carrier(order, name):
+                    return _carrier(order)
+                continue
             return FluidReading(hypotonic=True, volume_ml=order.volume, step="water without sodium")
         return FluidReading()
 
-    def _is_water(self, name: Words) -> bool:
-        hit = next(iter(self._water.find(name)), None)
-        if hit is None or self._text.is_mixture(name) or self._restriction.find(name):
-            return False
-        return hit.start == 0 or name.tokens[hit.start - 1] not in self._carrying
+
+def _carrier(order: _Order) -> FluidReading:
+    """Hypotonic fluid of a large volume that carries a drug."""
+    return FluidReading(
+        hypotonic=True, volume_ml=order.volume, carries=True, step="hypotonic fluid with a drug"
+    )
 
 
 def _found(saline: Saline, route: Route, step: str) -> FluidReading:

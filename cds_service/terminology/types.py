@@ -75,6 +75,9 @@ class Saline(Struct, frozen=True, kw_only=True):
     percent: Decimal | None = None
     volume_ml: Decimal | None = None  # of the dose, or else of the bag
     ordered_ml: Decimal | None = None  # what the order gives in all; None if it does not say (F9)
+    # Put into a bag: `percent` is that of the bag, or of what was put in if that is all we know;
+    # a weak one is stronger than 0.9 % and weaker than what is sold as hypertonic.
+    mixture: Literal["", "computed", "weak", "unknown"] = ""
 
 
 Route = Literal["iv", "systemic", "local", "unknown"]
@@ -89,6 +92,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
     saline: Saline | None = None
     hypotonic: bool = False  # dextrose 5 % in water, free water, 0.45 % and weaker saline
     hypotonic_volume_ml: Decimal | None = None
+    carries: bool = False  # the hypotonic fluid carries a drug (F23)
     balanced: bool = False  # Lactated Ringer's and its like: isotonic, and no saline
     balanced_volume_ml: Decimal | None = None
     route: Route = "unknown"

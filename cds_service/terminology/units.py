@@ -150,7 +150,8 @@ def _volume_at(text: Words, at: int) -> Decimal | None:
     if before >= 0 and "/" in text.gap(before, at - 1):
         return None
     behind = [token for token in text.tokens[at + 1 : at + 3] if token not in ("per", "pro")]
-    if behind and behind[0] in _PER_TIME:
+    is_glucose = behind[:1] == ["d"] and behind[1:] and behind[1][0].isdigit()  # "1 L D5W"
+    if behind and behind[0] in _PER_TIME and not is_glucose:
         return None
     return number * factor
 

@@ -118,8 +118,9 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
 
 
 def _removal(case: Case, order: Order) -> list[Suggestion]:
-    """Returns the removal of hypotonic fluid below the mild band, if the record was read (F23)."""
-    if not may_remove(case) or case.sodium.band is Band.MILD:
+    """Returns the removal of hypotonic fluid alone below the mild band, if all was read (F23)."""
+    mixed = order.carries or (order.saline is not None and order.saline.mixture)
+    if mixed or not may_remove(case) or case.sodium.band is Band.MILD:
         return []
     return [remove(order, saline_name(order) or f"drugclass:{SalineName.HYPOTONIC_FLUID}")]
 

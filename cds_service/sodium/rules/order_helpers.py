@@ -55,14 +55,23 @@ def concentrated_saline(order: Order) -> Saline | None:
     return saline if saline and saline.kind == "concentrate" else None
 
 
+def is_kept_mixture(order: Order) -> bool:
+    """Tells whether the saline is in a bag that is not known to be hypertonic as sold (F23)."""
+    return order.saline is not None and order.saline.mixture in ("unknown", "weak")
+
+
 def saline_name(order: Order) -> str:
-    """Returns the saline as "3% saline", or as its class if the order has no strength."""
+    """Returns the saline as "3% saline", or as its class if the order has no strength.
+
+    A bag that is mixed has its own strength in its name; if that is not known, that of its salt.
+    """
     if order.saline is None:
         return ""
     if order.saline.percent is None:
         return f"drugclass:saline-{order.saline.kind}"
     percent = order.saline.percent
-    return f"{number(percent, (percent,))}% saline"
+    name = f"{number(percent, (percent,))}% saline"
+    return f"{name} mixture" if order.saline.mixture else name
 
 
 def vaptan_of(order: Order) -> DrugMatch | None:

@@ -87,17 +87,22 @@ def single_bolus(case: Case, saline: Saline) -> Line:
 
 
 def bolus_fluid(case: Case, saline: Saline) -> str:
-    """Returns the saline that a bolus is made of; 3% if the strength is not known."""
-    percent = saline.percent or case.limits.bolus_percent
+    """Returns the saline that a bolus is made of; 3% if the strength is not known, or is mixed."""
+    percent = _strength(saline) or case.limits.bolus_percent
     return f"{number(percent, (percent,))}% saline"
 
 
 def _share(case: Case, saline: Saline) -> Decimal:
     """Returns how much of a volume of 3% saline is given in this strength (F10)."""
-    limits, percent = case.limits, saline.percent
+    limits, percent = case.limits, _strength(saline)
     if percent is None or limits.bolus_same_percent_from <= percent <= limits.bolus_percent:
         return ONE
     return (limits.bolus_percent / percent).quantize(TENTH, ROUND_HALF_UP)
+
+
+def _strength(saline: Saline) -> Decimal | None:
+    """Returns the strength; None for a bag that is too weak for a bolus, or not computed (F23)."""
+    return None if saline.mixture in ("weak", "unknown") else saline.percent
 
 
 def _whole(volume: Decimal) -> Decimal:

@@ -28,6 +28,7 @@ from cds_service.sodium.rules.order_helpers import (
     concentrated_saline,
     for_polycystic_kidney,
     hypertonic_saline,
+    is_kept_mixture,
     keep_and_check,
     latest_within,
     may_protect_the_brain,
@@ -270,7 +271,7 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
 def _may_remove_raising(case: Case, order: Order) -> bool:
     """Tells whether to offer a removal: never of saline that may protect the brain (F11)."""
     kept = case.symptoms.icp_indication or may_protect_the_brain(case)
-    return may_remove(case) and not (hypertonic_saline(order) and kept)
+    return may_remove(case) and not (hypertonic_saline(order) and (kept or is_kept_mixture(order)))
 
 
 def _rise_that_counts(case: Case) -> RatePair | None:
@@ -498,7 +499,7 @@ def _moderate_symptom(case: Case) -> bool:
 
 
 def _removal(case: Case, order: Order) -> list[Suggestion]:
-    kept = may_protect_the_brain(case) or not may_remove(case)
+    kept = may_protect_the_brain(case) or not may_remove(case) or is_kept_mixture(order)
     return [] if kept else [remove(order, saline_name(order))]
 
 

@@ -19,6 +19,7 @@ from cds_service.sodium.rules.order_helpers import (
     first_evidence,
     for_low_sodium,
     for_polycystic_kidney,
+    is_systemic,
     other_drafts,
     remove,
     sodium_at_once,
@@ -26,6 +27,7 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_today,
     taken,
     vaptan_of,
+    watched_drugs_of,
 )
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
@@ -91,6 +93,47 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
         drug=vaptan.name,
         do=["ask-specialist"],
         why=["pregnancy-lowers"],
+        offer=[sodium_today()],
+    )
+
+
+def interacting_drug_of(order: Order) -> tuple[DrugMatch, ...]:
+    """Returns what may change the effect of a vaptan, unless it lowers sodium: other rules ask."""
+    classes = (
+        DrugClass.CYP3A_INHIBITOR,
+        DrugClass.CYP3A_MODERATE,
+        DrugClass.CYP3A_INDUCER,
+        DrugClass.CALCIUM_BLOCKER,
+        DrugClass.BARBITURATE,
+    )
+    if not is_systemic(order) or watched_drugs_of(order) or vaptan_of(order):
+        return ()
+    return tuple(drug for drug in order.drugs if drug.cls in classes)
+
+
+@order_rule("OS-VAP-CYP", interacting_drug_of, otherwise="no-interaction", without_sodium=True)
+def beside_a_vaptan(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
+    """Speaks if a CYP3A inhibitor or inducer is ordered while a vaptan is taken (F19)."""
+    vaptans = case.exposures.of(DrugClass.VAPTAN)
+    require(vaptans, "no-vaptan-taken")
+    moderate, inducers = case.sets.cyp3a_moderate, case.sets.cyp3a_inducers
+    kinds = {
+        "strong": [d.name for d in drugs if d.cls == DrugClass.CYP3A_INHIBITOR],
+        "moderate": [d.name for d in drugs if d.name in moderate],
+        "inducer": [d.name for d in drugs if d.name in inducers],
+    }
+    found = next(((kind, names[0]) for kind, names in kinds.items() if names), None)
+    if found is None:
+        skip("no-interaction")
+    kind, name = found
+    return card(
+        "warning",
+        kind,
+        drugs=[name, vaptans[0].drug.name],
+        drug_=name,
+        partner=vaptans[0].drug.name,
+        do=[line(f"do-{kind}", keep=True)],
+        why=["label-inducer" if kind == "inducer" else "label-inhibitor"],
         offer=[sodium_today()],
     )
 

@@ -34,6 +34,9 @@ Concern = Literal["names missing sodium", "without sodium", "with sodium", "none
 MENU = Path(__file__).parents[2] / "golden" / "menu.json"
 RAISING, HOURLY = ("hypertonic", "concentrate"), ("isotonic", "hypotonic")
 ALSO_RAISING = {"bicarbonate", "potassium", "sodium-phosphate", "urea"}  # F22
+INTERACTING = {  # F19: beside a vaptan
+    *("cyp3a-inhibitor", "cyp3a-moderate", "cyp3a-inducer", "calcium-blocker", "barbiturate")
+}
 LOW_SODIUM = {"hyponatremia", "siadh"}
 
 
@@ -41,9 +44,12 @@ def defined(order: Order) -> Concern:
     """The definition: what an order must hold so that any rule can speak about it."""
     systemic = order.kind == "medication" and order.route != "local"
     saline_kind = order.saline.kind if order.saline else ""
+    watched = systemic and any(drug.group or drug.cls == "desmopressin" for drug in order.drugs)
     classes = {drug.cls for drug in order.drugs} if systemic else set()
     if "vaptan" in classes or (systemic and saline_kind in RAISING):
         return "names missing sodium"
+    if INTERACTING & classes and not watched:
+        return "without sodium"
     if order.fluid_restriction or saline_kind == "salt-tablet" or "baclofen" in classes:
         return "without sodium"
     if order.route != "local" and (order.hypotonic or saline_kind in HOURLY):
@@ -59,7 +65,6 @@ def defined(order: Order) -> Concern:
     )
     if systemic and (balanced_given or ALSO_RAISING & classes):
         return "with sodium"
-    watched = systemic and any(drug.group or drug.cls == "desmopressin" for drug in order.drugs)
     treats = systemic and treating and not lithium_for_another_reason
     return "with sodium" if watched or treats else "none"
 
@@ -101,6 +106,8 @@ def differing(orders: Iterable[Order]) -> list[str]:
         (selected("demeclocycline"), "with sodium"),
         (selected("lithium"), "none"),
         (selected("lithium", reasons=["hyponatremia"]), "with sodium"),
+        (selected("clarithromycin"), "without sodium"),
+        (selected("carbamazepine"), "with sodium"),
         (selected("omeprazole"), "none"),
         (selected("doxepin", route="local"), "none"),
         (selected(), "none"),

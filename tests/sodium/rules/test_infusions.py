@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec.structs import replace
 
+from cds_service.sodium.snapshot import Order
 from tests.sodium.patients import Story, order, problem, result
-from tests.sodium.rules.orders import Scene, saline, table, water
+from tests.sodium.rules.orders import Kind, Scene, saline, table, water
 
 SIADH = problem("siadh", days=10)
 ASCITES = problem("ascites", days=10)
@@ -15,7 +18,42 @@ PATTERN = (result("urine-osmolality", 400), result("urine-sodium", 60))
 EUVOLEMIC = Story(sodium="128", setting="inpatient", problems=(SIADH,))
 LOW = Story(sodium="128", setting="inpatient")
 
+
+def mixed(percent: str, kind: Kind, ml: str | None, *, known: bool = True) -> Order:
+    """A bag into which sodium chloride is put."""
+    draft = saline(percent, kind, ml)
+    assert draft.saline is not None
+    mixture: Literal["computed", "unknown"] = "computed" if known else "unknown"
+    return replace(draft, saline=replace(draft.saline, mixture=mixture))
+
+
 SCENES = (
+    Scene(
+        says="F23: a litre of dextrose that carries a drug: no removal",
+        order=replace(water(), carries=True),
+        story=Story(sodium="125.9", setting="inpatient"),
+        fires={"OS-HYPOTONIC": "warning water"},
+    ),
+    Scene(
+        says="F23: 23.4 % made up to 3 % is 3 % saline, and may be removed",
+        order=mixed("3", "hypertonic", "500"),
+        story=Story(sodium="131", setting="inpatient"),
+        fires={"OS-HTS-MILD": "warning main"},
+        removes=True,
+    ),
+    Scene(
+        says="F23: 5.85 % in a bag that is not known: no removal, no amount",
+        order=mixed("5.85", "hypertonic", None, known=False),
+        story=Story(sodium="131", setting="inpatient"),
+        fires={"OS-HTS-MILD": "warning main"},
+        hides=("ordered-amount", "ordered-amount-plain", "ordered-boluses"),
+    ),
+    Scene(
+        says="F23: 5.85 % 40 mL made up to 500 mL is hypotonic, and no button removes it",
+        order=mixed("0.47", "hypotonic", "500"),
+        story=Story(sodium="125.9", setting="inpatient"),
+        fires={"OS-HYPOTONIC": "warning main"},
+    ),
     Scene(
         says="F23: a litre of dextrose at 125.9: removal",
         order=water(),

@@ -28,7 +28,45 @@ def tablets(dose: str) -> Order:
     return replace(TOLVAPTAN, dose_mg=Decimal(dose))
 
 
+ON_TOLVAPTAN = Story(sodium="126", setting="inpatient", orders=(order("tolvaptan", days=3),))
+
 SCENES = (
+    # -- F19 from the other side: a drug is ordered beside a vaptan that is taken
+    *(
+        Scene(
+            says=f"F19: {name} while tolvaptan is taken",
+            order=selected(name),
+            story=ON_TOLVAPTAN,
+            fires={"OS-VAP-CYP": f"warning {kind}"},
+            shows=(f"do-{kind}",),
+        )
+        for name, kind in [
+            ("ritonavir", "strong"),
+            ("indinavir", "strong"),
+            ("fluconazole", "moderate"),
+            ("diltiazem", "moderate"),
+            ("grapefruit juice", "moderate"),
+            ("rifampicin", "inducer"),
+            ("phenobarbital", "inducer"),
+        ]
+    ),
+    Scene(
+        says="F19: amlodipine changes no vaptan",
+        order=selected("amlodipine"),
+        story=ON_TOLVAPTAN,
+    ),
+    Scene(
+        says="F19: clarithromycin without a vaptan",
+        order=selected("clarithromycin"),
+        story=Story(sodium="126", setting="inpatient"),
+    ),
+    Scene(
+        says="F19: both are drafted, and the card of the vaptan speaks",
+        order=selected("fluconazole"),
+        story=Story(
+            sodium="126", setting="inpatient", drafts=(selected("tolvaptan", reference="M/2"),)
+        ),
+    ),
     # -- F19
     Scene(
         says="F19: below 120 a start is a warning with the goal",
