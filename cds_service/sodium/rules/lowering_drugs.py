@@ -314,7 +314,11 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
             *DESMOPRESSIN_ADVICE[purpose],
             *([line(on_the_ward(case, "schedule"))] if purpose == "main" else []),
         ],
-        why=["label-low-sodium", *forbidden, *result_doubts(case)],
+        why=[
+            *(["label-low-sodium"] if purpose == "main" else []),
+            *forbidden,
+            *result_doubts(case),
+        ],
         offer=_desmopressin_buttons(case, order, drug, purpose),
     )
 
@@ -343,11 +347,14 @@ def _against_the_label(case: Case, order: Order, drug: DrugMatch) -> Finding:
 
 
 def _purpose(case: Case, order: Order) -> str:
-    """Returns "replacement", "bleeding" (a single dose), or "main" for nocturia and others."""
+    """Returns "replacement", "bleeding" (one dose, or by vein), or "main" for all else."""
     if recorded_or_reason(case, order, Problem.DIABETES_INSIPIDUS):
         return "replacement"
     bleeding = recorded_or_reason(case, order, Problem.BLEEDING_DISORDER)
-    return "bleeding" if bleeding and order.single_dose else "main"
+    by_vein = order.route == "iv"
+    if by_vein and (recorded(case, Problem.CKD_4_5) or case.dialysis):  # uremic bleeding
+        bleeding = bleeding or recorded(case, Problem.GI_BLEED, Problem.HEMORRHAGE)
+    return "bleeding" if bleeding and (order.single_dose or by_vein) else "main"
 
 
 def _desmopressin_buttons(

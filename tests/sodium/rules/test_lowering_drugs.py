@@ -774,6 +774,33 @@ SCENES = (
         fires={"OS-DDAVP": "info bleeding"},
     ),
     Scene(
+        says="M13: by vein in hemophilia, with no word that it is one dose",
+        order=selected("desmopressin", route="iv"),
+        story=ward("131", problems=(problem("bleeding-disorder", days=4000),)),
+        fires={"OS-DDAVP": "info bleeding"},
+        hides=("label-low-sodium",),
+    ),
+    Scene(
+        says="M13: by vein for a uremic bleeding",
+        order=selected("desmopressin", route="iv"),
+        story=ward("128", problems=(problem("ckd-4-5", days=900), problem("gi-bleed", days=1))),
+        fires={"OS-DDAVP": "info bleeding"},
+    ),
+    Scene(
+        says="M13: a bleeding without kidney failure",
+        order=selected("desmopressin", route="iv"),
+        story=ward("128", problems=(problem("gi-bleed", days=1),)),
+        fires={"OS-DDAVP": "critical main"},
+        shows=("label-low-sodium",),
+    ),
+    Scene(
+        says="M13: in diabetes insipidus no label forbids it",
+        order=selected("desmopressin"),
+        story=ward("131", problems=(problem("diabetes-insipidus", days=900),)),
+        fires={"OS-DDAVP": "info replacement"},
+        hides=("label-low-sodium",),
+    ),
+    Scene(
         says="hemophilia and daily doses: warned, not removed",
         order=selected("desmopressin"),
         story=at("131", problems=(problem("bleeding-disorder", days=4000),)),
