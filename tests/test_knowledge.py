@@ -68,6 +68,7 @@ TOPICS = frozenset(
         "baclofenCirrhosis",
         "saltTabletsOverload",
         "fluidRestrictionHarm",
+        "ureaEncephalopathy",
         "demeclocycline",
         "sodiumNotChecked",
     }

@@ -76,6 +76,7 @@ class DrugName(StrEnum):
 
     BUPROPION = "bupropion"
     CONIVAPTAN = "conivaptan"
+    PICOSULFATE = "picosulfate"
     SODIUM_CHLORIDE = "sodium chloride"
     TOLVAPTAN = "tolvaptan"
 

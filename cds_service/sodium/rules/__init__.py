@@ -2,6 +2,7 @@
 
 from cds_service.sodium.rules import (
     also_raising,
+    cautions,
     danger,
     data_quality,
     infusions,
@@ -13,6 +14,7 @@ from cds_service.sodium.rules import (
 
 __all__ = [
     "also_raising",
+    "cautions",
     "danger",
     "data_quality",
     "infusions",

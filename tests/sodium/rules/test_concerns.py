@@ -63,6 +63,8 @@ def defined(order: Order) -> Concern:
     balanced_given = order.balanced and (
         order.route == "iv" or order.balanced_volume_ml is not None
     )
+    if systemic and any(drug.name == "picosulfate" for drug in order.drugs):
+        return "with sodium"
     if systemic and (balanced_given or ALSO_RAISING & classes):
         return "with sodium"
     treats = systemic and treating and not lithium_for_another_reason

@@ -1,0 +1,72 @@
+"""F29: picosulfate and urea harm in some patients, whatever they are given for."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from cds_service.sodium.snapshot import Patient
+from tests.sodium.patients import Story, order, problem
+from tests.sodium.rules.orders import Scene, selected, table
+
+PREPARATION, UREA = selected("picosulfate"), selected("urea")
+AT_65, AT_64 = Patient(birth_date=date(1961, 3, 1)), Patient(birth_date=date(1962, 3, 1))
+SCENES = (
+    Scene(
+        says="F29: picosulfate at 134",
+        order=PREPARATION,
+        story=Story(sodium=134),
+        fires={"OS-BOWEL": "warning low"},
+        shows=("peg-electrolyte",),
+    ),
+    Scene(says="F29: picosulfate at 138 at 50", order=PREPARATION, story=Story(sodium=138)),
+    Scene(
+        says="F29: picosulfate beside a thiazide at 138",
+        order=PREPARATION,
+        story=Story(sodium=138, orders=(order("hydrochlorothiazide"),)),
+        fires={"OS-BOWEL": "info main"},
+        shows=("also-lowering",),
+    ),
+    Scene(
+        says="F29: picosulfate beside a weaker drug at 138",
+        order=PREPARATION,
+        story=Story(sodium=138, orders=(order("mirtazapine"),)),
+    ),
+    Scene(
+        says="F29: picosulfate at the age from which drugs lower sodium more",
+        order=PREPARATION,
+        story=Story(sodium=138, patient=AT_65),
+        fires={"OS-BOWEL": "info main"},
+    ),
+    Scene(
+        says="F29: picosulfate a year before that age",
+        order=PREPARATION,
+        story=Story(sodium=138, patient=AT_64),
+    ),
+    Scene(
+        says="F29: an isotonic preparation at 134",
+        order=selected("macrogol bowel prep"),
+        story=Story(sodium=134, patient=AT_65),
+    ),
+    Scene(
+        says="F29: urea with hepatic encephalopathy",
+        order=UREA,
+        story=Story(sodium=123, problems=(problem("encephalopathy", "cirrhosis"),)),
+        fires={"OS-UREA": "warning main"},
+        shows=("ammonia",),
+    ),
+    Scene(
+        says="F29: urea after hepatic encephalopathy that is over",
+        order=UREA,
+        story=Story(sodium=123, problems=(problem("encephalopathy", active=False),)),
+    ),
+    Scene(
+        says="F29: urea in SIADH",
+        order=UREA,
+        story=Story(sodium=127, problems=(problem("siadh"),)),
+    ),
+)
+
+
+@table(SCENES)
+def test_orders_that_harm_in_some_patients(scene: Scene) -> None:
+    scene.check()
