@@ -40,6 +40,7 @@ COMPUTED: Mapping[str, tuple[str, ...]] = {
     "hypovolemia-rising": (),
     "stop-doubtful": (),
     "review-decongestion": ("drugs",),
+    "review-heart-failure-dry": ("drugs",),
     "withheld-volume-conflict": ("evidence", "against"),
     "withheld-creatinine-rise": ("from", "value"),
     **{

@@ -201,6 +201,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     rising_fresh_hours: timedelta
     # Plan (B.2, M14, B.4).
     stop_diuretics_below: Decimal
+    thiazide_hold_below: Decimal  # F18
     workup_inpatient_hours: timedelta
     workup_outpatient_days: timedelta
     osmolality_recent_days: timedelta

@@ -170,6 +170,7 @@ class Sign(StrEnum):
     BUN_CREATININE_HIGH = "bun-creatinine-high"
     CALCIUM_HIGH = "calcium-high"
     CORTISOL_LOW = "cortisol-low"
+    CREATININE_RISE = "creatinine-rise"
     DIALYSIS = "dialysis"
     GLUCOSE_LOW = "glucose-low"
     HYPOTENSION = "hypotension"
@@ -349,6 +350,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     cirrhosis_signs: ProblemSet
     heart_failure: ProblemSet
     acute_congestion: ProblemSet  # F48
+    volume_lost: ProblemSet  # a thiazide is held in heart failure too (F18)
     fluid_losses: ProblemSet
     same_day: ProblemSet  # beside cramps: to be assessed today (S8)
     no_baclofen: ProblemSet  # ever recorded (S15)

@@ -247,7 +247,8 @@ def _hints(case: Case) -> tuple[str, ...]:
         "protein": reached(Analyte.TOTAL_PROTEIN, limits.protein_from),
         "myeloma": any(p.active and Problem.MYELOMA in p.concepts for p in problems),
     }
-    return tuple(hint for hint, present in hints.items() if present)
+    found = [hint for hint, present in hints.items() if present]
+    return tuple(hint for hint in found if hint != "myeloma" or "protein" not in found)
 
 
 def _is_truly_low(latest: Sample, case: Case) -> bool:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from cds_service.sodium.case import Case
 
 REQUIRED_SOURCES = ("patient", "sodium", "conditions", "medications")
+# Reasons that speak of restriction as a choice: left out while sodium rises too fast (F4).
+RESTRICTING_WORDS = frozenset({"text-hyper-mild", "withheld-volume-unknown"})
 HELPED = frozenset({Volume.HYPER, Volume.EUV})  # restriction helps in no other state (M9)
 # The volume statuses in which restriction harms, with the last part of the keys of their lines.
 HARMED = {
@@ -78,6 +80,8 @@ def restriction(case: Case) -> Restriction:
         shifted = case.glucose is not None and case.glucose.explained
         return replace(found, reasons=(Line("withheld-glucose-shift"),) if shifted else ())
     against = (*found.adrenal, *found.fluid, *_withheld(case), *found.red_flags)
+    if _rising(case):
+        against = tuple(reason for reason in against if reason.key not in RESTRICTING_WORDS)
     if ordered:
         return replace(found, verdict="ordered", reasons=against)
     if _not_wanted(case):
@@ -253,8 +257,6 @@ def _by_state(case: Case) -> Iterator[Line]:
 
 def _by_sodium(case: Case) -> Iterator[Line]:
     limits, value = case.limits, case.effective_sodium
-    rising = case.rate.rule == "RATE-OVER" or case.rate.level in ("warning", "critical")
-    remembered = case.rate.episode is not None  # F4: restriction would raise sodium again
     reasons = {
         "withheld-sodium-old": value is None or _too_old(case),
         "withheld-sodium-doubtful": case.sodium.latest is not None and case.doubtful,
@@ -262,7 +264,7 @@ def _by_sodium(case: Case) -> Iterator[Line]:
         "withheld-hypertonic": case.pseudo is not None and case.pseudo.is_hypertonic,
         "withheld-glucose-shift": case.glucose is not None and case.glucose.explained,
         "withheld-acute": case.sodium.acute is not None,
-        "withheld-rate": rising or remembered,
+        "withheld-rate": _rising(case),
     }
     for key, holds in reasons.items():
         if holds:
@@ -273,6 +275,12 @@ def _by_sodium(case: Case) -> Iterator[Line]:
         if case.glucose is not None and latest is not None:
             shown = glucose_corrected(value, latest.shown, (edge,))
         yield Line("withheld-near-normal", {"value": shown})
+
+
+def _rising(case: Case) -> bool:
+    """Whether sodium rises too fast, or did lately: restriction would raise it again (F4)."""
+    rising = case.rate.rule == "RATE-OVER" or case.rate.level in ("warning", "critical")
+    return rising or case.rate.episode is not None
 
 
 def _too_old(case: Case) -> bool:
@@ -321,7 +329,14 @@ def _kidney(case: Case, window: timedelta) -> Iterator[Line]:
         yield Line("withheld-creatinine-rise", facts)
     high = [r for r in bun_creatinine(case, window) if r > case.limits.bun_creatinine_above]
     if high:
-        yield Line("withheld-bun-creatinine", {"value": number(max(high))})
+        # Beside signs of overload the ratio may be high because the heart gives too little flow.
+        volume = case.volume
+        flow = volume.status is Volume.HYPER or volume.hint or volume.against
+        acute = case.problems.current(case.sets.acute_congestion, case.limits.overload_recent_days)
+        if flow or acute:
+            yield Line("withheld-bun-creatinine-flow", {"value": number(max(high))})
+        else:
+            yield Line("withheld-bun-creatinine", {"value": number(max(high))})
 
 
 def _weight(case: Case, window: timedelta) -> Iterator[Line]:

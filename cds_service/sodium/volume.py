@@ -253,13 +253,14 @@ def _on_diuretic(case: Case) -> bool:
 
 
 def ods_risk(case: Case) -> OdsRisk:
-    """Returns why sodium must rise more slowly in this patient (B.0.6, S10)."""
+    """Returns why sodium must rise more slowly in this patient, each reason once (B.0.6, S10)."""
     limits, sets, problems, readings = case.limits, case.sets, case.problems, case.readings
     reasons = list(problems.active(sets.demyelination_risk))
     reasons += problems.current(sets.low_potassium, limits.demyelination_hypokalemia_days)
     potassium = readings.latest(Analyte.POTASSIUM, limits.demyelination_potassium_hours)
-    if potassium is not None and potassium.below(limits.demyelination_potassium_below):
-        reasons.append(Sign.POTASSIUM_LOW)
+    low = potassium is not None and potassium.below(limits.demyelination_potassium_below)
+    if low and not problems.current(sets.low_potassium, limits.demyelination_hypokalemia_days):
+        reasons.append(Sign.POTASSIUM_LOW)  # the code says the same
     index = readings.latest(Analyte.BMI, limits.demyelination_bmi_days)
     if index is not None and index.below(limits.demyelination_bmi_below):
         reasons.append(Sign.BMI_LOW)

@@ -277,7 +277,7 @@ def test_a_brain_injury_without_a_date_withholds_it(concept: str) -> None:
     [
         ("systolic", "99.9", "withheld-systolic-low"),
         ("heart-rate", "110.1", "withheld-heart-rate-high"),
-        ("bun", "25", "withheld-bun-creatinine"),
+        ("bun", "25", "withheld-bun-creatinine-flow"),
     ],
 )
 @pytest.mark.parametrize(
@@ -593,3 +593,34 @@ def test_birthdays_and_time_zones_do_not_turn_an_offer_into_an_error() -> None:
     leap = replace(OFFERED, patient=Patient(birth_date=date(1960, 2, 29)), zone=timedelta(hours=14))
     assert verdict(leap).verdict == "offer"
     assert leap.case().age_years == 66
+
+
+# ---- one voice about volume, and while sodium rises (F4, F40)
+
+
+@pytest.mark.parametrize(
+    ("problems", "key"),
+    [
+        ((SIADH,), "withheld-bun-creatinine"),
+        ((SIADH, problem("acute-congestion", days=29.9)), "withheld-bun-creatinine-flow"),
+        ((SIADH, problem("acute-congestion", days=30.1)), "withheld-bun-creatinine"),
+        ((SIADH, problem("heart-failure", days=400)), "withheld-bun-creatinine-flow"),
+        ((problem("fluid-overload", days=2),), "withheld-bun-creatinine-flow"),
+    ],
+)
+def test_f40_beside_overload_a_high_ratio_is_low_flow_or_dryness(
+    problems: tuple[Problem, ...], key: str
+) -> None:
+    ratio = (result("bun", 42), result("creatinine", "1.6"), result("systolic", 120))
+    story = Story(sodium=122, setting="inpatient", problems=problems, results=ratio)
+    assert [line.key for line in verdict(story).red_flags] == [key]
+
+
+@pytest.mark.parametrize(("earlier", "key"), [("119", "withheld-rate"), ("127", "text-hyper-mild")])
+def test_f4_while_sodium_rises_too_fast_nothing_speaks_of_drinking_less(
+    earlier: str, key: str
+) -> None:
+    risen = with_results(replace(INPATIENT, sodium=131), result("sodium", earlier, 20))
+    assert [line.key for line in verdict(risen).reasons][:1] == [key]
+    unknown = replace(risen, problems=())
+    assert ("withheld-volume-unknown" in reasons(unknown)) is (key != "withheld-rate")

@@ -44,6 +44,13 @@ OPPOSITES: tuple[tuple[str, str], ...] = (
     (r"may be a lab artifact", r"3% saline 1[05]0 mL"),
     (r"possible emergency", r"No severe symptoms recorded"),
     (r"ordered already|already ordered", r"Draft: total fluids"),
+    (r"fluid-overloaded|fluid overload|acute heart failure", r"ratio .* suggests volume depletion"),
+    (
+        r"too fast, act now|still too high|rise again",
+        r"water restriction and monitoring|limit all fluids",
+    ),
+    (r"\*\*Stop or hold", r"too fast, act now|still too high"),
+    (r"low potassium", r"low potassium, low potassium"),
 )
 # Cards of these topics on the chart say how often sodium is measured.
 WATCHED = frozenset(
@@ -71,7 +78,7 @@ series = st.lists(
 problems = st.lists(
     st.sampled_from(
         ["R56.9", "R40.20", "R41.0", "R11.2", "G93.6", "E22.2", "E86.0", "K74.60", "R18.8", "I50.9",
-         "F10.20", "E43", "I60.9", "E27.1", "N18.6", "R25.2", "Z33.1", "T43.621A"]
+         "F10.20", "E43", "I60.9", "E27.1", "N18.6", "R25.2", "Z33.1", "T43.621A", "I50.23", "J81.0", "E87.6", "E87.70"]
     ),
     max_size=4,
     unique=True,
@@ -80,7 +87,7 @@ results = st.lists(
     st.sampled_from(
         [("urine-osmolality", "60"), ("urine-osmolality", "500"), ("urine-sodium", "15"),
          ("urine-sodium", "60"), ("potassium", "2.4"), ("glucose", "500"), ("gcs", "7"),
-         ("serum-osmolality", "300"), ("systolic", "85")]
+         ("serum-osmolality", "300"), ("systolic", "85"), ("bun", "60"), ("creatinine", "1.2")]
     ),
     max_size=3,
     unique_by=lambda pair: pair[0],

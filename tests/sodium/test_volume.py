@@ -368,3 +368,10 @@ def test_f7_vomiting_with_another_sign_of_depletion_is_volume_depletion() -> Non
     siadh = problem("siadh")
     assert status(VOMITING, problem("diarrhea"), siadh).status is Volume.HYPO
     assert status(VOMITING, siadh, results=UREA_HIGH).status is Volume.HYPO
+
+
+def test_low_potassium_by_code_and_by_result_is_one_reason() -> None:
+    story = Story(problems=(problem("hypokalemia", days=1),), results=(result("potassium", "2.4"),))
+    assert story.case().risk.reasons == ("hypokalemia",)
+    story = Story(problems=(problem("hypokalemia", days=8),), results=(result("potassium", "2.4"),))
+    assert story.case().risk.reasons == ("potassium-low",)

@@ -67,6 +67,7 @@ from cds_service.sodium.rules.plan import (
     cramp_suggestions,
     crisis_lines,
     fluid_lines,
+    held_lines,
     leading_risk,
     plan_advice,
     plan_lines,
@@ -183,6 +184,7 @@ def acute_fall(case: Case) -> Finding:
             *((bolus_risen(case) or [bolus]) if names_bolus(case) else []),
             *fluid_lines(case),
             "acute-stop",
+            *held_lines(case),
             watch(case, "monitor-acute"),
             *shedding_lines(case),
             *_face_risk(case),
@@ -192,7 +194,7 @@ def acute_fall(case: Case) -> Finding:
         why=[
             *symptom_lines(case),
             *setting_lines(case),
-            *_acute_background(case),
+            *_unsaid(case, _acute_background(case)),
         ],
         offer=[repeat_sodium(case, priority="stat"), *emergency_workup(case)],
         drugs=suspects(case),
@@ -350,6 +352,7 @@ def severe(case: Case) -> Finding:
         do=[
             *unexplained_symptom(case),
             line("check-symptoms", keep=True),
+            *held_lines(case),
             *shedding_lines(case),
             *leading_risk(case),
             *lines_of({"severe-advice": inpatient(case)}),
@@ -357,7 +360,10 @@ def severe(case: Case) -> Finding:
             *plan_lines(case),
             *cramp_lines(case),
         ],
-        why=[*_band_reasons(case, critical=not rise), *plan_advice(case, critical=not rise)],
+        why=[
+            *_unsaid(case, _band_reasons(case, critical=not rise)),
+            *plan_advice(case, critical=not rise),
+        ],
         offer=[
             *_severe_repeat(case, due if rise else None),
             *workup_suggestions(case, "urgent"),
@@ -418,6 +424,7 @@ def moderate(case: Case) -> Finding:
         more_facts={"since": _month(case, known)} if known else {},
         do=[
             *unexplained_symptom(case),
+            *held_lines(case),
             *shedding_lines(case),
             *leading_risk(case),
             *plan_lines(case),
@@ -465,8 +472,9 @@ def unexplained_symptom(case: Case) -> list[Line]:
 
 
 def _unsaid(case: Case, why: list[Line]) -> list[Line]:
-    """Returns these lines without those that `unexplained_symptom` says already."""
-    return [told for told in why if told not in unexplained_symptom(case)]
+    """Returns these lines without those that the card says among what to do."""
+    said = [*unexplained_symptom(case), *held_lines(case)]
+    return [told for told in why if told not in said]
 
 
 def near_normal(case: Case) -> bool:
@@ -499,6 +507,7 @@ def mild_with_symptoms(case: Case) -> Finding:
         do=[
             *unexplained_symptom(case),
             *lines_of({"same-day": same_day(case)}, keep=True),
+            *held_lines(case),
             *plan_lines(case),
             *cramp_lines(case),
             monitoring(case),
@@ -579,7 +588,12 @@ def mild(case: Case) -> Finding:
             **({"since": _month(case, since)} if since else {}),
         },
         drug_="".join(drugs[:1]),
-        do=[*unexplained_symptom(case), *plan_lines(case), monitoring(case)],
+        do=[
+            *unexplained_symptom(case),
+            *held_lines(case),
+            *plan_lines(case),
+            monitoring(case),
+        ],
         why=[
             *_unsaid(case, [*symptom_lines(case), *background(case)]),
             *fall_lines(case),

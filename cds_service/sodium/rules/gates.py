@@ -427,7 +427,12 @@ def names_bolus(case: Case) -> bool:
 
 
 def fall_lines(case: Case) -> list[Line]:
-    """Returns that even mild low sodium goes with falls, if the patient may fall (S1-15, S2-17)."""
+    """Returns that even mild low sodium goes with falls, if the patient may fall (S1-15, S2-17).
+
+    A patient who is acutely ill has other worries (F37).
+    """
+    if case.sodium.band is Band.SEVERE or case.restriction.red_flags or decongesting(case):
+        return []
     risk, cramp = case.symptoms.falls_risk, case.symptoms.cramp
     return lines_of({"falls-cramp": risk and cramp, "falls": risk and not cramp})
 

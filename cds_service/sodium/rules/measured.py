@@ -15,7 +15,7 @@ from cds_service.sodium.rules.gates import at
 
 def measured_lines(case: Case) -> list[Line]:
     """Returns the results that change what is thought or done, the most telling first."""
-    return [*_kidney(case), *_potassium(case), *_hormones(case), *_others(case)]
+    return [*_kidney(case), *potassium_lines(case), *_hormones(case), *_others(case)]
 
 
 def _kidney(case: Case) -> list[Line]:
@@ -29,14 +29,15 @@ def _kidney(case: Case) -> list[Line]:
     return []
 
 
-def _potassium(case: Case) -> list[Line]:
+def potassium_lines(case: Case, *, high: bool = True) -> list[Line]:
+    """Returns a low potassium, which is replaced and counted, or, if wanted, a high one."""
     limits = case.limits
     potassium = case.readings.latest(Analyte.POTASSIUM, limits.adrenal_potassium_hours)
     if potassium is None:
         return []
     if potassium.below(limits.potassium_told_below):
         return [_told(case, "measured-potassium-low", potassium)]
-    if potassium.above(limits.adrenal_potassium_above):
+    if high and potassium.above(limits.adrenal_potassium_above):
         return [_told(case, "measured-potassium-high", potassium)]
     return []
 

@@ -14,6 +14,7 @@ from cds_service.engine.rule import line
 from cds_service.engine.wording import joined, number
 from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Problem, Sign
 from cds_service.sodium.case import Case
+from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
 from cds_service.sodium.exposure import Exposure, is_hypertonic
 from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.follow_up import cramp_labs, diabetic_crisis, has_mild_symptom
@@ -35,9 +36,10 @@ from cds_service.sodium.rules.gates import (
     shedding_water,
     unconfirmed,
 )
-from cds_service.sodium.rules.measured import measured_lines
+from cds_service.sodium.rules.measured import measured_lines, potassium_lines
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
+from cds_service.terminology.types import DrugMatch
 
 RESTRICTING = ("offer", "ordered")
 FLUID_ORDERS = ("NutritionOrder", "ServiceRequest")
@@ -390,18 +392,70 @@ def review_lines(case: Case, leave_out: Collection[str] = ()) -> list[Line]:
     """Returns how to review what may cause or worsen it, but for what should stop (DRUG, F50)."""
     groups: dict[str, list[str]] = {}
     reviewed = (*case.exposures.suspects, *case.exposures.worsening)
+    left_out = {*leave_out, *(exposure.drug.name for exposure in held_thiazides(case))}
     for drug in (exposure.drug for exposure in reviewed):
-        if drug.name in leave_out:
-            continue
-        key = "review-need"
-        if drug.cls in case.sets.never_abruptly:
-            key = "review-gently"
-        elif drug.cls == DrugClass.THIAZIDE and decongesting(case):
-            key = "review-decongestion"
-        elif drug.cls in case.sets.diuretics and heart_failure(case):
-            key = "review-heart-failure"
-        groups.setdefault(key, []).append(drug.name)
+        if drug.name not in left_out:
+            groups.setdefault(_review_key(case, drug), []).append(drug.name)
     return [line(key, drugs=", ".join(drugs)) for key, drugs in groups.items()]
+
+
+def _review_key(case: Case, drug: DrugMatch) -> str:
+    """Returns the line that says how a drug is reviewed."""
+    if drug.cls in case.sets.never_abruptly:
+        return "review-gently"
+    if drug.cls == DrugClass.THIAZIDE and decongesting(case):
+        return "review-decongestion"
+    if drug.cls not in case.sets.diuretics or not heart_failure(case):
+        return "review-need"
+    dry = not decongesting(case) and _volume_lost(case)
+    return "review-heart-failure-dry" if dry else "review-heart-failure"
+
+
+# ---- a thiazide in heart failure that does harm (F18, F48)
+
+
+def held_lines(case: Case) -> list[Line]:
+    """Returns that a thiazide is held in heart failure too, with its signs and potassium (F18).
+
+    While sodium rises too fast, stopping it is left to the specialists.
+    """
+    held = held_thiazides(case)
+    if not held:
+        return []
+    drugs = ", ".join(exposure.drug.name for exposure in held)
+    if rises_fast(case):
+        return [line("stop-rising", drugs=drugs)]
+    signs = _volume_lost(case)
+    hold = line("thiazide-hold-sodium", drugs=drugs, keep=True)
+    if signs:
+        hold = line("thiazide-hold", drugs=drugs, evidence=joined("evidence", signs), keep=True)
+    return [hold, *potassium_lines(case, high=False)]
+
+
+def held_thiazides(case: Case) -> list[Exposure]:
+    """Returns the thiazides that are held although heart failure is recorded or treated (F18).
+
+    In acute heart failure a low sodium alone is no reason, because they drain the lungs (F48).
+    """
+    acute = decongesting(case)
+    if not acute and not heart_failure(case):
+        return []
+    low = not acute and in_use(case) < case.limits.thiazide_hold_below
+    if not low and not _volume_lost(case):
+        return []
+    thiazides = case.exposures.of(DrugClass.THIAZIDE)
+    return [exposure for exposure in thiazides if exposure.attribution != "unlikely"]
+
+
+def _volume_lost(case: Case) -> tuple[str, ...]:
+    """Returns the signs that volume is lacking: in acute heart failure none of the kidney."""
+    window, problems = red_flag_window(case), case.problems
+    signs = problems.current(case.sets.volume_lost, window)
+    if low_systolic(case, window) is not None and Sign.HYPOTENSION not in signs:
+        signs += (Sign.HYPOTENSION,)
+    if not decongesting(case) and creatinine_rise(case, window) is not None:
+        signs += (Sign.CREATININE_RISE,)
+    return signs
 
 
 # ---- cramps ----

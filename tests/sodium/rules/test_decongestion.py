@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from cds_service.engine.finding import RemoveDraft, StopOrder
 from cds_service.sodium.rules.gates import decongesting, heart_failure
 from cds_service.sodium.snapshot import Order
-from tests.sodium.patients import Story, order, problem
+from tests.sodium.patients import Story, order, problem, result
 from tests.sodium.rules.cases import detail, fired
 from tests.sodium.rules.orders import Scene, selected, table
 
@@ -94,6 +94,104 @@ def test_f48_an_old_code_or_a_tablet_is_no_acute_heart_failure(more: dict[str, A
     story = replace(WARD, orders=(THIAZIDE,))
     assert not decongesting(replace(story, **more).case())
     assert THIAZIDE.reference in stops(replace(story, **more))
+
+
+FAILING = problem("heart-failure", days=400)
+HYPOVOLEMIA = problem("hypovolemia", days=0.5)
+
+
+def holds(story: Story) -> bool:
+    assert "Consider stopping" not in said(story)
+    assert stops(story) == []
+    return "**Stop or hold hydrochlorothiazide now**" in said(story)
+
+
+@pytest.mark.parametrize(
+    ("more", "held"),
+    [
+        ({"sodium": "124.9"}, True),
+        ({"sodium": "125"}, False),
+        ({"sodium": "131", "problems": (FAILING, HYPOVOLEMIA)}, True),
+        ({"sodium": "131", "problems": (FAILING, problem("hypotension", days=0.9))}, True),
+        ({"sodium": "131", "problems": (FAILING, problem("hypotension", days=1.1))}, False),
+        ({"sodium": "131", "problems": (FAILING, problem("vomiting", days=0.5))}, False),
+        ({"sodium": "131", "results": (result("systolic", "99.9"),)}, True),
+        ({"sodium": "131", "results": (result("systolic", "100"),)}, False),
+        ({"sodium": "131", "results": (result("creatinine", "1", 30), result("creatinine", "1.3"))},
+         True),
+        ({"sodium": "131", "results": (result("creatinine", "1", 30), result("creatinine", "1.2"))},
+         False),
+    ],
+)  # fmt: skip
+def test_f18_in_heart_failure_a_thiazide_that_harms_is_held(
+    more: dict[str, Any], held: bool
+) -> None:
+    story = replace(WARD, problems=(FAILING,), orders=(THIAZIDE, FUROSEMIDE))
+    story = replace(story, **more)
+    assert holds(story) is held
+    lost = held and more["sodium"] != "124.9"
+    assert ("no stop suggested" in said(story)) is not lost
+
+
+@pytest.mark.parametrize("name", ["metolazone", "chlorthalidone", "indapamide"])
+def test_f18_each_thiazide_type_is_held_on_every_card_of_low_sodium(name: str) -> None:
+    failing = replace(WARD, problems=(FAILING,), orders=(taking(name),))
+    for sodium in ("112", "124"):
+        assert f"**Stop or hold {name} now**" in said(replace(failing, sodium=sodium))
+    fell = replace(failing, sodium="123", results=(result("sodium", "136", 30),))
+    assert f"**Stop or hold {name} now**" in said(fell)
+
+
+def test_f18_the_hold_leads_with_its_signs_and_the_potassium() -> None:
+    dry = replace(
+        WARD,
+        sodium="114",
+        problems=(FAILING, HYPOVOLEMIA),
+        orders=(THIAZIDE, FUROSEMIDE),
+        results=(result("systolic", 82), result("potassium", "2.4")),
+    )
+    face = detail(fired(dry.case())["PV-SEV"])[:4]
+    assert "(dehydration or hypovolemia, hypotension), in heart failure too" in face[1]
+    assert face[2].startswith("Potassium 2.4 mmol/L")
+    assert said(dry).count("Potassium 2.4") == 1
+    assert "Review furosemide with the heart failure team: volume may be lacking" in said(dry)
+    assert "no stop suggested" not in said(dry)
+    fair = replace(dry, results=(result("potassium", "5.6"),))
+    assert not any(
+        words.startswith("Potassium") for words in detail(fired(fair.case())["PV-SEV"])[:4]
+    )
+
+
+@pytest.mark.parametrize("more", ACUTE.values(), ids=ACUTE)
+@pytest.mark.parametrize(
+    ("sign", "held"),
+    [
+        ({}, False),
+        ({"problems": (HYPOVOLEMIA,)}, True),
+        ({"results": (result("systolic", 84),)}, True),
+        ({"results": (result("creatinine", "1", 30), result("creatinine", "1.3"))}, False),
+    ],
+    ids=["none", "hypovolemia", "hypotension", "creatinine"],
+)
+def test_f48_in_acute_heart_failure_only_lost_volume_or_pressure_holds_a_thiazide(
+    more: dict[str, Any], sign: dict[str, Any], held: bool
+) -> None:
+    story = replace(WARD, sodium="118", orders=(THIAZIDE,))
+    story = replace(story, **more)
+    story = replace(
+        story,
+        problems=(*story.problems, *sign.get("problems", ())),
+        results=sign.get("results", ()),
+    )
+    assert holds(story) is held
+    assert ("part of decongestion" in said(story)) is not held
+
+
+def test_f18_while_sodium_rises_too_fast_a_hold_is_left_to_nephrology() -> None:
+    story = replace(WARD, problems=(FAILING,), orders=(THIAZIDE,))
+    story = replace(story, results=(result("sodium", "112", 22),))
+    assert "hydrochlorothiazide: stopping may speed a rise" in said(story)
+    assert "Stop or hold" not in said(story)
 
 
 METOLAZONE, BACLOFEN = selected("metolazone"), selected("baclofen", dose="10")

@@ -13,7 +13,7 @@ from cds_service.sodium.glucose import Pseudo
 from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.results import Freshness
-from tests.sodium.cases import limits
+from tests.sodium.cases import NOW, limits
 from tests.sodium.rules.cases import (
     a_case,
     detail,
@@ -24,6 +24,7 @@ from tests.sodium.rules.cases import (
     keys,
     kinds,
     on,
+    problem,
     reason,
     rise,
     sodium,
@@ -321,3 +322,12 @@ def test_f37_a_critical_card_holds_nothing_that_is_true_of_everybody() -> None:
 def test_f37_the_limit_names_its_guideline(profile: str, text: str) -> None:
     lines = detail(fired(a_case("118", profile=profile))["PV-SEV"])
     assert any(text in line for line in lines)
+
+
+def test_f37_an_acutely_ill_patient_is_not_told_of_falls() -> None:
+    old = Symptoms(falls_risk=True)
+    assert "falls" in keys(fired(a_case("124", symptoms=old))["PV-MOD"])
+    shock = Restriction(red_flags=(Line("withheld-red-flag"),))
+    assert "falls" not in keys(fired(a_case("124", symptoms=old, restriction=shock))["PV-MOD"])
+    acute = (problem("acute-congestion", since=NOW),)
+    assert "falls" not in keys(fired(a_case("124", symptoms=old, problems=acute))["PV-MOD"])
