@@ -39,6 +39,7 @@ COMPUTED: Mapping[str, tuple[str, ...]] = {
     "never-neuro": ("evidence",),
     "hypovolemia-rising": (),
     "stop-doubtful": (),
+    "cirrhosis-kidney-albumin": (),
     "review-decongestion": ("drugs",),
     "review-heart-failure-dry": ("drugs",),
     "withheld-volume-conflict": ("evidence", "against"),

@@ -20,6 +20,8 @@ from tests.fhir_resources import (
     medicine,
     named,
     pipeline,
+    problem,
+    restriction_order,
     sodium,
     taking,
 )
@@ -244,3 +246,44 @@ def test_an_optional_key_that_failed_is_named_on_the_card_and_withholds_nothing(
     assert "Not checked: procedures (error of the record server)" in card.text
     assert (card.restricts, card.stops) == (other.restricts, other.stops)
     assert "Not checked" not in other.text
+
+
+RESTRICTED = named(
+    "ServiceRequest",
+    status="active",
+    intent="order",
+    subject=SUBJECT,
+    code={"text": "Fluid restriction 1 L/day"},
+)
+LIFT = "**Running: Fluid restriction 1 L/day**: lift it?"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "problem_codes", "lifted"),
+    [("119", (), True), ("127", ("E22.2",), False), ("127", ("E22.2", "I95.9"), True)],
+    ids=["rises too fast", "nothing against it", "hypotension"],
+)
+def test_a_running_fluid_restriction_is_named_if_it_harms(
+    earlier: str, problem_codes: tuple[str, ...], lifted: bool
+) -> None:
+    record = (
+        sodium(earlier, 22),
+        sodium("129", 1),
+        *(problem(code, 0) for code in problem_codes),
+        RESTRICTED,
+    )
+    cards = Call(record=record, optional=("ServiceRequest",)).cards()
+    text = "\n".join(card.detail for card in cards)
+    assert (LIFT in text) is lifted
+    assert ("already ordered" in text) is (not lifted)
+    assert (LIFT in cards[0].detail) is lifted
+    unread = "\n".join(card.detail for card in Call(record=record).cards())
+    assert "Running" not in unread
+
+
+def test_a_running_restriction_without_words_has_no_name() -> None:
+    order = restriction_order("active")
+    order["oralDiet"]["type"] = [coded(SNOMED, "226208002")]
+    record = (sodium("119", 22), sodium("129", 1), order)
+    (card, *_) = Call(record=record, optional=("NutritionOrder",)).cards()
+    assert "**Running: a fluid restriction**: lift it?" in card.detail

@@ -85,6 +85,7 @@ class Problem(StrEnum):
     """The problems that Python names one by one; each is a table of conditions.toml."""
 
     ACUTE_HEART_FAILURE = "acute-heart-failure"
+    ACUTE_KIDNEY_INJURY = "acute-kidney-injury"
     ADPKD = "adpkd"
     ADRENAL_CRISIS = "adrenal-crisis"
     ANURIA = "anuria"
@@ -174,7 +175,10 @@ class Sign(StrEnum):
     DIALYSIS = "dialysis"
     GLUCOSE_LOW = "glucose-low"
     HYPOTENSION = "hypotension"
+    MYXEDEMA_COMA = "myxedema-coma"
+    PITUITARY_DISEASE = "pituitary-disease"
     PITUITARY_SURGERY = "pituitary-surgery"
+    POSTPARTUM_HEMORRHAGE = "postpartum-hemorrhage"
     POTASSIUM_HIGH = "potassium-high"
     POTASSIUM_LOW = "potassium-low"
     SIADH_PATTERN = "siadh-pattern"
@@ -320,6 +324,11 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     subarachnoid: ProblemSet
     adrenal: ProblemSet
     pituitary_surgery: ProblemSet  # F5
+    pituitary_disease: ProblemSet  # F5, as the next four
+    pituitary_bleeding: ProblemSet
+    myxedema: ProblemSet
+    obstruction: ProblemSet
+    weak_kidney: ProblemSet
     hypovolemia: ProblemSet
     brain_injury: ProblemSet
     overload: ProblemSet
@@ -368,6 +377,8 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     lithium: ClassSet
     checkpoint_inhibitors: ClassSet  # F5
     glucocorticoids: ClassSet
+    potassium_raising: ClassSet  # F5
+    potassium_raising_drugs: DrugSet  # F5
     any_duration: ClassSet  # suspects however long they were taken
     never_abruptly: ClassSet
     raising_drugs: ClassSet

@@ -216,7 +216,9 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
     authored = _authored(resource, context)
     effective_start, effective_end = _effective(resource, context)
     wanted = not resource.do_not_perform
-    restricts, plainly = _restricts_fluid(resource, kind, context)
+    said_so, plainly = _restricts_fluid(resource, kind, context)
+    restricts = wanted and not known.drugs and said_so
+    name = _fluid_name(medicine, known)
     return Order(
         reference=identity(resource),
         kind=kind,
@@ -225,9 +227,9 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         ingredient_count=known.ingredient_count,
         saline=known.saline if wanted else None,
         route=known.route,
-        fluid_restriction=wanted and not known.drugs and restricts,
+        fluid_restriction=restricts,
         restricts_plainly=plainly,
-        fluid_name=_fluid_name(medicine, known),
+        fluid_name=_restriction_name(resource) if restricts and name is None else name,
         hypotonic=known.hypotonic and wanted,
         hypotonic_volume_ml=known.hypotonic_volume_ml,
         carries=known.carries,
@@ -336,6 +338,14 @@ def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> tu
     by_amount = any(_limits_fluid(nutrient, context) for nutrient in diet.nutrient)
     known = context.vocabulary
     return by_amount or known.restricts(coded, said), known.restricts_plainly(coded, said)
+
+
+def _restriction_name(resource: Resource) -> RecordText | None:
+    """What an order of fluid restriction is called, such as "Fluid restriction 1 L/day"."""
+    diet = resource.oral_diet or OralDiet()
+    said = [text for one in concepts(resource.code, diet.type) for text in texts_of(one)]
+    named = next(filter(None, (text.strip() for text in said)), "")
+    return RecordText(named) if named else None
 
 
 def _limits_fluid(nutrient: Nutrient, context: ReadContext) -> bool:

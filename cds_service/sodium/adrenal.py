@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from cds_service.engine.finding import Line
 from cds_service.engine.wording import number
-from cds_service.knowledge.names import Analyte, Sign
+from cds_service.knowledge.names import Analyte, Problem, Sign
+from cds_service.sodium.depletion import creatinine_rise, red_flag_window
 from cds_service.sodium.exposure import ON_HOLD, ended_at, taken_within
 from cds_service.sodium.results import Reading
 
@@ -59,7 +60,8 @@ def adrenal_grounds(case: Case) -> tuple[Ground, ...]:
     """
     limits = case.limits
     drawn = case.readings.within(Analyte.CORTISOL, limits.adrenal_cortisol_excludes_days)
-    if any(r.at_least(limits.adrenal_cortisol_excludes_from) for r in drawn):
+    high = [r for r in drawn if r.at_least(limits.adrenal_cortisol_excludes_from)]
+    if any(not _on_glucocorticoid(case, r.at) for r in high):
         return ()
     return tuple(_grounds(case))
 
@@ -67,7 +69,7 @@ def adrenal_grounds(case: Case) -> tuple[Ground, ...]:
 def _grounds(case: Case) -> Iterator[Ground]:
     limits, sets, problems = case.limits, case.sets, case.problems
     potassium = high_potassium(case)
-    if potassium is not None and not problems.active(sets.kidney_failure):
+    if potassium is not None and not kidney_explains(case):
         value = {"value": number(potassium.value, (limits.adrenal_potassium_above,))}
         words = f"evidence:{Sign.POTASSIUM_HIGH}"
         yield Ground(line=Line("withheld-adrenal-potassium", value), names=words)
@@ -78,10 +80,65 @@ def _grounds(case: Case) -> Iterator[Ground]:
     if problems.happened(sets.pituitary_surgery, limits.brain_injury_days):
         words = f"evidence:{Sign.PITUITARY_SURGERY}"
         yield Ground(line=Line("withheld-adrenal-pituitary"), names=words)
+    dependent = _dependent(case)
+    if dependent:
+        evidence = {"evidence": "|".join(dependent)}
+        yield Ground(line=Line("withheld-adrenal-dependent", evidence), names=dependent[0])
+    if problems.happened(sets.pituitary_bleeding, limits.postpartum_days):
+        words = f"evidence:{Sign.POSTPARTUM_HEMORRHAGE}"
+        yield Ground(line=Line("withheld-adrenal-postpartum"), names=words)
+    if problems.current(sets.myxedema, limits.measured_days):
+        words = f"evidence:{Sign.MYXEDEMA_COMA}"
+        yield Ground(line=Line("withheld-adrenal-myxedema"), names=words)
     steroid = _long_course_ended(case)
     if steroid:
         words = f"evidence:{Sign.STEROID_ENDED}"
         yield Ground(line=Line("withheld-adrenal-steroid", {"drug": steroid}), names=words)
+
+
+def kidney_explains(case: Case) -> bool:
+    """Returns whether the kidneys explain a high potassium: failing, or weak with a drug (F5)."""
+    limits, sets, problems = case.limits, case.sets, case.problems
+    if problems.active(sets.kidney_failure):
+        return True
+    creatinine = case.readings.latest(Analyte.CREATININE, limits.measured_days)
+    filtration = case.readings.latest(Analyte.EGFR, limits.measured_days)
+    failing = (
+        creatinine is not None and creatinine.above(limits.creatinine_told_above),
+        filtration is not None and filtration.below(limits.egfr_told_below),
+        problems.current(sets.obstruction, limits.measured_days),
+    )
+    if any(failing):
+        return True
+    rises = creatinine_rise(case, red_flag_window(case)) is not None
+    weak = rises or problems.active(sets.weak_kidney)
+    return bool(weak) and any(
+        drug.cls in sets.potassium_raising or drug.name in sets.potassium_raising_drugs
+        for drug in (exposure.drug for exposure in case.exposures.active)
+    )
+
+
+def _dependent(case: Case) -> tuple[str, ...]:
+    """Returns why the patient lives on a glucocorticoid that may fail now, as facts of a card (F5).
+
+    It may fail by vomiting; with a pituitary disease or after surgery there it may be too little.
+    """
+    limits, sets, problems = case.limits, case.sets, case.problems
+    taken = case.exposures.of(*sets.glucocorticoids.members)
+    pituitary: tuple[str, ...] = ()
+    if problems.active(sets.pituitary_disease):
+        pituitary = (f"evidence:{Sign.PITUITARY_DISEASE}",)
+    elif problems.active(sets.pituitary_surgery):
+        pituitary = (f"evidence:{Sign.PITUITARY_SURGERY}",)
+    named = (*(e.drug.name for e in taken[:1]), *pituitary)
+    long_taken = any(
+        e.since is not None and case.snapshot.now - e.since >= limits.adrenal_steroid_course_days
+        for e in taken
+    )
+    vomits = problems.has_current(Problem.VOMITING, limits.severe_symptom_hours)
+    if vomits and (pituitary or long_taken):
+        return (*named, f"evidence:{Sign.VOMITING}")
+    return named if taken and pituitary else ()
 
 
 def high_potassium(case: Case) -> Reading | None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from cds_service.engine.finding import Line
 from cds_service.engine.wording import glucose_corrected, number
 from cds_service.knowledge.names import Analyte, Sign
-from cds_service.sodium.adrenal import Ground, adrenal_grounds
+from cds_service.sodium.adrenal import Ground, adrenal_grounds, high_potassium, kidney_explains
 from cds_service.sodium.depletion import (
     bun_creatinine,
     creatinine_rise,
@@ -59,6 +59,7 @@ class Restriction(Struct, frozen=True, kw_only=True):
     reasons: tuple[Line, ...] = ()
     caveats: tuple[str, ...] = ()
     likely_insufficient: bool = False  # N4
+    running: tuple[Line, ...] = ()  # the restrictions that run now, to be lifted
     adrenal: tuple[Line, ...] = ()  # think of adrenal failure first (F5), with any verdict
     fluid: tuple[Line, ...] = ()  # fluid is part of the treatment (F6), with any verdict
     red_flags: tuple[Line, ...] = ()  # signs of volume depletion (M9), with any verdict but offer
@@ -66,16 +67,17 @@ class Restriction(Struct, frozen=True, kw_only=True):
 
 def restriction(case: Case) -> Restriction:
     """Returns the verdict of B.2's matrix: an action only if nothing speaks against it."""
+    running = _running_orders(case)
     found = Restriction(
+        running=tuple(map(_running_line, running)),
         adrenal=_lines(adrenal_grounds(case)),
         fluid=_lines(fluid_grounds(case)),
         red_flags=tuple(_red_flags(case)),
     )
     never = tuple(_never(case))
-    ordered = _already_ordered(case)
+    ordered = running or any(order.fluid_restriction for order in case.snapshot.drafts)
     if never:
-        review = (Line("never-but-ordered", keep=True),) if ordered else ()
-        return replace(found, verdict="never", reasons=never + review)
+        return replace(found, verdict="never", reasons=never)
     if not case.sodium.low:
         shifted = case.glucose is not None and case.glucose.explained
         return replace(found, reasons=(Line("withheld-glucose-shift"),) if shifted else ())
@@ -175,11 +177,15 @@ def _vaptan(case: Case) -> str:
     return next(iter((*taken, *drafted)), "")
 
 
-def _already_ordered(case: Case) -> bool:
-    if any(order.fluid_restriction for order in case.snapshot.drafts):
-        return True
+def _running_orders(case: Case) -> list[Order]:
     active = case.sets.active_statuses
-    return any(o.fluid_restriction and o.status in active for o in case.snapshot.exposures)
+    return [o for o in case.snapshot.exposures if o.fluid_restriction and o.status in active]
+
+
+def _running_line(order: Order) -> Line:
+    if order.fluid_name is None:
+        return Line("restriction-running-unnamed", keep=True)
+    return Line("restriction-running", {"order": order.fluid_name}, keep=True)
 
 
 def _not_wanted(case: Case) -> bool:
@@ -250,6 +256,10 @@ def _by_state(case: Case) -> Iterator[Line]:
     words = case.problems.active(case.sets.comfort_words)
     if case.comfort_care or case.problems.active(case.sets.comfort_care) or words:
         yield Line("withheld-comfort-care")
+    potassium = high_potassium(case)
+    coded = case.problems.active(case.sets.kidney_failure)
+    if potassium is not None and not coded and kidney_explains(case):
+        yield Line("withheld-potassium", {"value": number(potassium.value)})
     urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.dilute_urine_days)
     if urine is not None and urine.below(case.limits.dilute_urine_below):
         yield Line("withheld-dilute-urine", {"value": number(urine.value)})

@@ -91,7 +91,7 @@ class Order(Struct, frozen=True, kw_only=True):
     route: Route = "unknown"
     fluid_restriction: bool = False
     restricts_plainly: bool = True  # no word beside the restriction is unknown (F23)
-    fluid_name: RecordText | None = None  # what an order of saline or hypotonic fluid is called
+    fluid_name: RecordText | None = None  # an order of fluid, or of its restriction, is called so
     hypotonic: bool = False  # dextrose 5 % or free water (OS-HYPOTONIC)
     hypotonic_volume_ml: Decimal | None = None
     carries: bool = False  # that fluid carries a drug, which a removal would take away (F23)

@@ -481,10 +481,13 @@ def test_a_restriction_that_is_already_ordered_is_told_what_speaks_against_it() 
     assert reasons(story) == ["withheld-systolic-low"]
 
 
-def test_a_restriction_that_is_already_ordered_and_harms_is_to_be_reviewed() -> None:
+def test_a_restriction_that_is_already_ordered_and_harms_is_to_be_lifted() -> None:
     story = Story(problems=(problem("sah"),), orders=(fluid_restriction(),))
     assert verdict(story).verdict == "never"
-    assert reasons(story) == ["never-csw", "never-but-ordered"]
+    assert reasons(story) == ["never-csw"]
+    assert [line.key for line in verdict(story).running] == ["restriction-running-unnamed"]
+    ended = replace(story, orders=(fluid_restriction("completed"),))
+    assert verdict(ended).running == ()
 
 
 # ---- acceptance vectors ----------

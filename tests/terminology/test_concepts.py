@@ -209,7 +209,7 @@ def test_f39_a_code_that_no_table_knows_leaves_the_words(
 # Concepts that have an ICD-10 code and none in ICD-9-CM, because it has no code as narrow as they are.
 WITHOUT_ICD9 = """
 adrenal-crisis edema-generalized hypovolemic-shock somnolence stupor myelinolysis psychological-factors prolonged-exercise
-neurosurgery recent-surgery labor coma-scale adverse-effect-snri
+neurosurgery recent-surgery labor coma-scale adverse-effect-snri myxedema-coma
 """
 
 
@@ -255,6 +255,7 @@ aspiration copd asthma pulmonary-edema pulmonary-embolism overdose
 rhabdomyolysis tumor-lysis
 cardiomyopathy acute-congestion pregnancy-ended comfort-words do-not-resuscitate
 acute-liver-failure brain-tumor head-injury hepatic-failure ischemic-stroke neurosurgery
+myxedema-coma pituitary-disease postpartum-hemorrhage ckd-1-3 urinary-obstruction
 """
 
 

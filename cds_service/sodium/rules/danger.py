@@ -75,6 +75,7 @@ from cds_service.sodium.rules.plan import (
     restriction_lines,
     review_lines,
     risk_lines,
+    running_restriction,
     stop_suggestions,
 )
 from cds_service.sodium.sodium import fall_within
@@ -142,6 +143,7 @@ def possible_brain_edema(case: Case) -> Finding:
         do=[
             line("examine-now" if bolus else "examine-now-no-bolus", keep=True),
             *crisis_lines(case),
+            *case.restriction.adrenal,
             *bolus,
             watch(case, "sodium-now"),
             *shedding_lines(case),
@@ -156,7 +158,7 @@ def possible_brain_edema(case: Case) -> Finding:
             *_demyelination(case),
             *lines_of({"stop-hypotonic": _may_stop_hypotonic(case)}),
             *setting_lines(case),
-            *_harmful_restriction(case),
+            *(told for told in _harmful_restriction(case) if told not in case.restriction.adrenal),
             *_acute_background(case),
         ],
         offer=[repeat_sodium(case, priority="stat"), *emergency_workup(case)],
@@ -681,7 +683,8 @@ def over_corrected(case: Case) -> Finding:
 def near_limit(case: Case) -> Finding:
     """The card comes if sodium rose above the goal at high risk, or near the limit."""
     worst = _worst_rise("RATE-NEAR", case)
-    do = [line("slow-down"), *_raising_drugs(case), limit_line(case), rate_watch(case)]
+    raising = [*_raising_drugs(case), *running_restriction(case)]
+    do = [line("slow-down"), *raising, limit_line(case), rate_watch(case)]
     return _card(case, worst, do)
 
 
@@ -736,19 +739,20 @@ def _card(case: Case, worst: RatePair, do: list[Line]) -> Finding:
 def _over_lines(case: Case) -> list[Line]:
     """Returns what to do above the limit; a rise by dialysis or by a wrong sample comes first."""
     rate = case.rate
+    raising = [*_raising_drugs(case), *running_restriction(case)]
     if case.dialysis:
         return [line("check-dialysate", keep=True), line("neuro-checks")]
     if rate.variant == "jump":
         return [line("repeat-first", keep=True), line("stop-raising")]
     if rate.variant == "contested":
         hold = line("no-further-rise", keep=True)
-        return [hold, *_raising_drugs(case), line("neuro-checks")]
+        return [hold, *raising, line("neuro-checks")]
     if rate.level == "info":
-        return [line("review-raising", keep=True), *_raising_drugs(case)]
+        return [line("review-raising", keep=True), *raising]
     stop = line("keep-down" if rate.variant == "was" else "stop-raising", keep=True)
     # After an acute onset no reflex lowers sodium again (F2).
     relower = [] if rate.may_be_acute else [line("relower")]
-    return [stop, *_raising_drugs(case), line("consult"), *relower, line("neuro-checks")]
+    return [stop, *raising, line("consult"), *relower, line("neuro-checks")]
 
 
 def _raising_drugs(case: Case) -> list[Line]:

@@ -45,7 +45,6 @@ RESTRICTING = ("offer", "ordered")
 FLUID_ORDERS = ("NutritionOrder", "ServiceRequest")
 NEAR_NORMAL = "withheld-near-normal"
 CONDITIONAL = "withheld-volume-unknown"
-REVIEW_ORDERED = "never-but-ordered"
 UNKNOWN_DATA = ("-unread", "-age-unknown")
 MAY_BE_DRY = frozenset({"withheld-brain-undated", "withheld-conditions-unread"})
 NO_VAPTAN = frozenset({"withheld-pregnancy", "withheld-dialysis", "never-vaptan"})
@@ -79,6 +78,7 @@ def plan_lines(case: Case) -> list[Line]:
         *lines_of({"adrenal-crisis": crisis}, keep=True),
         *fluid_lines(case),
         *restriction_lines(case),
+        *lines_of({"cirrhosis-kidney-albumin": _kidney_fails_in_cirrhosis(case)}, keep=True),
         *([] if crisis else _volume_treatment(case)),
         *_stop_lines(case, diuretics),
         *review_lines(case, leave_out=[exposure.drug.name for exposure in diuretics]),
@@ -131,9 +131,9 @@ def restriction_lines(case: Case) -> list[Line]:
     restriction = case.restriction
     if restriction.verdict == "ordered":
         against = restriction.adrenal or restriction.reasons[:1]
-        return [line("restriction-ordered"), *against]
+        return [*_ordered_lines(case), *against]
     if restriction.verdict == "never":
-        return [*_harm(case), *restriction.adrenal]
+        return [*_harm(case), *restriction.running[:1], *restriction.adrenal]
     if restriction.verdict != "offer":
         return list(restriction.adrenal) or _leading_reason(case)
     if case.symptoms.severe:
@@ -179,10 +179,22 @@ def _mildly_low(case: Case) -> bool:
     return in_use(case) >= case.limits.stop_diuretics_below
 
 
+def _ordered_lines(case: Case) -> list[Line]:
+    """Returns that a restriction runs: to be lifted, if anything speaks against it."""
+    restriction = case.restriction
+    if restriction.reasons and restriction.running:
+        return list(restriction.running[:1])
+    return [line("restriction-ordered")]
+
+
+def running_restriction(case: Case) -> list[Line]:
+    """Returns the restriction that runs while sodium rises too fast, to be lifted."""
+    return list(case.restriction.running[:1]) if rises_fast(case) else []
+
+
 def _harm(case: Case) -> list[Line]:
-    """Returns the first reason why restriction harms, and that it is ordered all the same."""
-    reasons = case.restriction.reasons
-    return [*reasons[:1], *(r for r in reasons[1:] if r.key == REVIEW_ORDERED)]
+    """Returns the first reason why restriction harms."""
+    return list(case.restriction.reasons[:1])
 
 
 def _leading_reason(case: Case) -> list[Line]:
@@ -279,9 +291,19 @@ def _volume_treatment(case: Case) -> list[Line]:
         return [line("hypovolemia-losses" if lost else "hypovolemia-replace")]
     if status is Volume.EUV:
         return _after_restriction(case)
-    if status is Volume.HYPER and case.sodium.band is Band.SEVERE and cirrhosis(case):
+    severe = case.sodium.band is Band.SEVERE and cirrhosis(case)
+    if status is Volume.HYPER and severe and not _kidney_fails_in_cirrhosis(case):
         return [line("overload-albumin")]
     return []
+
+
+def _kidney_fails_in_cirrhosis(case: Case) -> bool:
+    """Returns whether creatinine rises in cirrhosis with a severely low sodium (M14)."""
+    if case.sodium.band is not Band.SEVERE or not cirrhosis(case) or rises_fast(case):
+        return False
+    window = red_flag_window(case)
+    injured = case.problems.has_current(Problem.ACUTE_KIDNEY_INJURY, window)
+    return injured or creatinine_rise(case, window) is not None
 
 
 def _after_restriction(case: Case) -> list[Line]:

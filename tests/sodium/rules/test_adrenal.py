@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from cds_service.engine.finding import Finding
-from cds_service.sodium.snapshot import Order
+from cds_service.sodium.snapshot import Order, Problem
 from cds_service.sodium.volume import Volume
 from tests.sodium.patients import Story, fluid_restriction, order, problem, result
 from tests.sodium.rules.cases import detail, fired
@@ -28,11 +28,22 @@ def ward(*, sodium: str = "124", **more: Any) -> Story:
     return replace(story, problems=(SIADH, *more.get("problems", ())))
 
 
+HYDROCORTISONE = order("hydrocortisone", days=200)
+ADENOMA, VOMITING = problem("pituitary-disease", days=900), problem("vomiting", days=1)
+SHEEHAN = problem("postpartum-hemorrhage", "pregnancy-ended", days=41.9)
+MYXEDEMA = problem("myxedema-coma", days=6.9)
+ON_STEROID = "withheld-adrenal-dependent"
 GROUNDS = {
     "high potassium": ("withheld-adrenal-potassium", ward(results=(POTASSIUM,))),
     "checkpoint inhibitor": ("withheld-adrenal-checkpoint", ward(orders=(CHECKPOINT,))),
     "pituitary surgery": ("withheld-adrenal-pituitary", ward(problems=(PITUITARY,))),
     "steroid ended": ("withheld-adrenal-steroid", ward(orders=(STEROID,))),
+    "pituitary and steroid": (
+        ON_STEROID,
+        ward(orders=(HYDROCORTISONE,), problems=(ADENOMA,)),
+    ),
+    "postpartum hemorrhage": ("withheld-adrenal-postpartum", ward(problems=(SHEEHAN,))),
+    "myxedema coma": ("withheld-adrenal-myxedema", ward(problems=(MYXEDEMA,))),
 }
 
 
@@ -58,7 +69,7 @@ def test_f5_each_ground_withholds_restriction_and_says_think_adrenal(
     assert verdict.verdict in ("text", "never")
     assert [line.key for line in verdict.adrenal] == [key]
     assert "**Think adrenal**" in said(story)
-    assert "ortisol first, hydrocortisone if unwell; no fluid restriction, no vaptan" in said(story)
+    assert "no fluid restriction, no vaptan" in said(story)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +125,8 @@ def test_f5_a_recent_normal_cortisol_lifts_the_grounds(
     key: str, story: Story, cortisol: str, hours: float, lifts: bool
 ) -> None:
     measured = replace(story, results=(*story.results, result("cortisol", cortisol, hours)))
-    assert bool(measured.case().restriction.adrenal) is not lifts, key
+    # What was taken by mouth is measured too: such a cortisol lifts nothing.
+    assert bool(measured.case().restriction.adrenal) is (not lifts or key == ON_STEROID), key
 
 
 @pytest.mark.parametrize(
@@ -261,3 +273,79 @@ def test_scene(scene: Scene) -> None:
 def test_f5_a_restriction_that_is_ordered_already_is_told_of_the_ground() -> None:
     story = ward(results=(POTASSIUM,), orders=(fluid_restriction(),))
     assert "potassium 5.6" in said(story)
+
+
+@pytest.mark.parametrize(
+    ("orders", "problems", "grounds"),
+    [
+        ((HYDROCORTISONE,), (VOMITING,), ["withheld-adrenal-dependent"]),
+        ((order("prednisone", days=21),), (VOMITING,), ["withheld-adrenal-dependent"]),
+        ((order("prednisone", days=20.9),), (VOMITING,), []),
+        ((HYDROCORTISONE,), (problem("vomiting", days=4),), []),
+        ((HYDROCORTISONE,), (), []),
+        ((), (ADENOMA, VOMITING), ["withheld-adrenal-dependent"]),
+        ((), (ADENOMA,), []),
+        ((), (problem("postpartum-hemorrhage", "pregnancy-ended", days=42.1),), []),
+        ((), (problem("myxedema-coma", days=7.1),), []),
+    ],
+)
+def test_f5_who_lives_on_a_steroid_and_vomits_may_lack_it(
+    orders: tuple[Order, ...], problems: tuple[Problem, ...], grounds: list[str]
+) -> None:
+    story = ward(orders=orders, problems=problems)
+    assert [line.key for line in story.case().restriction.adrenal] == grounds
+
+
+def test_f5_the_card_names_the_steroid_and_why_it_may_fail() -> None:
+    words = said(ward(orders=(HYDROCORTISONE,), problems=(ADENOMA, VOMITING)))
+    assert "**Think adrenal** (hydrocortisone, pituitary disease, vomiting)" in words
+    assert "hydrocortisone before levothyroxine" in said(ward(problems=(MYXEDEMA,)))
+
+
+def test_f5_a_cortisol_out_of_the_tablet_excludes_nothing() -> None:
+    drawn = result("cortisol", "18", 24)
+    story = ward(orders=(HYDROCORTISONE,), problems=(ADENOMA,), results=(drawn,))
+    assert story.case().restriction.adrenal
+    assert not replace(story, orders=(), problems=(SHEEHAN,)).case().restriction.adrenal
+
+
+RAISED = (result("potassium", "5.7"),)
+SPIRONOLACTONE, TRIMETHOPRIM = order("spironolactone"), order("trimethoprim")
+WEAK = problem("ckd-1-3", days=900)
+
+
+@pytest.mark.parametrize(
+    ("more", "explained"),
+    [
+        ({"results": (result("creatinine", "4.1", 160),)}, True),
+        ({"results": (result("creatinine", "4", 160),)}, False),
+        ({"results": (result("creatinine", "9", 24 * 7 + 0.1),)}, False),
+        ({"results": (result("egfr", "14.9", 160),)}, True),
+        ({"results": (result("egfr", "15", 160),)}, False),
+        ({"problems": (problem("urinary-obstruction", days=6.9),)}, True),
+        ({"problems": (problem("urinary-obstruction", days=7.1),)}, False),
+        ({"problems": (WEAK,)}, False),
+        ({"orders": (SPIRONOLACTONE,)}, False),
+        ({"problems": (WEAK,), "orders": (SPIRONOLACTONE,)}, True),
+        ({"problems": (WEAK,), "orders": (TRIMETHOPRIM,)}, True),
+        ({"problems": (WEAK,), "orders": (order("lisinopril"),)}, True),
+        ({"problems": (WEAK,), "orders": (order("ciprofloxacin"),)}, False),
+        ({"problems": (problem("acute-kidney-injury"),), "orders": (SPIRONOLACTONE,)}, True),
+        ({"results": (result("creatinine", "1", 30), result("creatinine", "1.3")),
+          "orders": (SPIRONOLACTONE,)}, True),
+        ({"results": (result("creatinine", "1", 30), result("creatinine", "1.2")),
+          "orders": (SPIRONOLACTONE,)}, False),
+    ],
+)  # fmt: skip
+def test_f5_a_potassium_that_the_kidney_explains_is_no_adrenal_failure(
+    more: dict[str, Any], explained: bool
+) -> None:
+    story = ward(
+        results=(*RAISED, *more.get("results", ())),
+        problems=more.get("problems", ()),
+        orders=more.get("orders", ()),
+    )
+    verdict = story.case().restriction
+    assert bool(verdict.adrenal) is not explained
+    assert verdict.verdict == "text"
+    assert ("withheld-potassium" in [line.key for line in verdict.reasons]) is explained

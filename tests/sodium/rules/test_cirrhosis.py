@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
-from cds_service.sodium.snapshot import Missing, Patient
+from cds_service.sodium.rules.plan import plan_lines
+from cds_service.sodium.snapshot import LabResult, Missing, Patient
 from tests.sodium.patients import Story, order, problem, result
 from tests.sodium.rules.orders import Scene, selected, table
 
@@ -164,3 +166,39 @@ SCENES = (
 @table(SCENES)
 def test_drugs_in_cirrhosis(scene: Scene) -> None:
     scene.check()
+
+
+ROSE = (result("creatinine", "1", 40), result("creatinine", "1.3", 2))
+
+
+@pytest.mark.parametrize(
+    ("sodium", "concept", "results", "named"),
+    [
+        ("119.9", "cirrhosis", ROSE, True),
+        ("120", "cirrhosis", ROSE, False),
+        ("119.9", "heart-failure", ROSE, False),
+        ("119.9", "cirrhosis", ROSE[:1], False),
+        ("119.9", "cirrhosis", (*ROSE, result("sodium", "110", 20)), False),
+    ],
+)
+def test_m14_in_cirrhosis_with_kidney_injury_albumin_is_the_volume(
+    sodium: str, concept: str, results: tuple[LabResult, ...], named: bool
+) -> None:
+    ascites = problem("ascites", days=5)
+    story = Story(
+        sodium=sodium, setting="inpatient", problems=(problem(concept), ascites), results=results
+    )
+    said = [line.key for line in plan_lines(story.case())]
+    assert ("cirrhosis-kidney-albumin" in said) is named
+    assert not (named and "overload-albumin" in said)
+
+
+def test_m14_a_recorded_kidney_injury_is_one() -> None:
+    story = Story(
+        sodium="118",
+        setting="inpatient",
+        problems=(problem("cirrhosis"), problem("acute-kidney-injury", days=0.9)),
+    )
+    assert "cirrhosis-kidney-albumin" in [line.key for line in plan_lines(story.case())]
+    old = replace(story, problems=(problem("cirrhosis"), problem("acute-kidney-injury", days=1.1)))
+    assert "cirrhosis-kidney-albumin" not in [line.key for line in plan_lines(old.case())]
