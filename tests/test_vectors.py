@@ -373,7 +373,14 @@ E4 = [
         cards="raiseOvercorrection warning",
         says=("with severe symptoms",),
     ),
-    select("49-saline", SALINE, sodium("128"), lab("glucose", "600"), cards="glucoseShift warning"),
+    select(
+        "49-saline",
+        SALINE,
+        sodium("128"),
+        lab("glucose", "600"),
+        cards="glucoseShift warning",
+        removes=True,
+    ),
     select(
         "49-tolvaptan",
         TOLVAPTAN,

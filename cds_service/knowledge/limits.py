@@ -260,6 +260,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     demyelination_potassium_below: Decimal
     raise_potassium_needed_below: Decimal  # F22
     raise_potassium_mg_from: Decimal  # F22
+    dialysis_sodium_below: Decimal  # F26
     demyelination_potassium_hours: timedelta
     demyelination_hypokalemia_days: timedelta
     demyelination_bmi_below: Decimal
@@ -309,6 +310,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     dilute_urine_below: Decimal
     shedding_urine_below: Decimal  # F27
     shedding_urine_hours: timedelta  # F27
+    rising_urine_below: Decimal  # F27
     dilute_urine_days: timedelta
     insufficient_osmolality_above: Decimal
     insufficient_ratio_above: Decimal

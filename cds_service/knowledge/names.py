@@ -82,7 +82,7 @@ class DrugName(StrEnum):
 
 
 class Problem(StrEnum):
-    """The problems that Python names one by one; each is a table of conditions.toml."""
+    """The problems and procedures that Python names: tables of conditions.toml, procedures.toml."""
 
     ACUTE_HEART_FAILURE = "acute-heart-failure"
     ACUTE_KIDNEY_INJURY = "acute-kidney-injury"
@@ -95,6 +95,7 @@ class Problem(StrEnum):
     CONFUSION = "confusion"
     CRAMP = "cramp"
     DIABETES_INSIPIDUS = "diabetes-insipidus"
+    DIALYSIS_SESSION = "dialysis-session"
     ENCEPHALOPATHY = "encephalopathy"
     GI_BLEED = "gi-bleed"
     HEADACHE = "headache"
@@ -163,6 +164,7 @@ class MissingSince(StrEnum):
 class Sign(StrEnum):
     """Evidence that a rule names by itself; each is a key of words.toml [evidence]."""
 
+    ACUTE_CONGESTION = "acute-congestion"
     ACUTE_FALL = "acute-fall"
     ADPKD = "adpkd"
     ADRENAL = "adrenal"
@@ -213,7 +215,7 @@ def check_names(knowledge: Knowledge) -> None:
         (Analyte, "labs.toml", terms.labs),
         (DrugClass, "words.toml [drug_classes]", knowledge.words.drug_classes),
         (DrugName, "sodium-drugs.toml", terms.drugs),
-        (Problem, "conditions.toml", terms.concepts),
+        (Problem, "conditions.toml", {**terms.concepts, **terms.procedures}),
         (OrderTemplate, "orders.toml [templates]", knowledge.orders.templates),
         (Unused, "words.toml [unused]", knowledge.words.unused),
         (Missing, "words.toml [missing]", knowledge.words.missing),

@@ -315,10 +315,11 @@ def _reasons(resource: Resource, context: ReadContext) -> frozenset[str]:
 
 
 def _about(resource: Resource, kind: Kind, context: ReadContext) -> frozenset[str]:
-    """The concepts of what an order that is no medicine orders, such as comfort care."""
+    """The concepts of what an order that is no medicine is about: comfort care, dialysis."""
     if kind == "medication":
         return frozenset()
-    return context.vocabulary.problems(concepts(resource.code)).concepts
+    coded, vocabulary = list(concepts(resource.code)), context.vocabulary
+    return vocabulary.problems(coded).concepts | vocabulary.procedures(coded).concepts
 
 
 def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> tuple[bool, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,6 +15,9 @@ from cds_service.sodium.snapshot import Problem, Snapshot
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
+
+
+MIDNIGHT, DAY = time(0), timedelta(days=1)
 
 
 class Problems:
@@ -48,6 +51,21 @@ class Problems:
         """Returns the same without the problems and reasons that mean one of these concepts."""
         kept = (p for p in self._problems if p.concepts.isdisjoint(concepts))
         return Problems(self._now, kept, self._reasons.difference(concepts))
+
+    def since(self, moment: datetime, concepts: Collection[str]) -> Problems:
+        """Returns the same without the problems of these concepts that are certainly older.
+
+        A day without a clock is kept at midnight, so the problem may be of any hour of that day.
+        """
+
+        def is_older(problem: Problem) -> bool:
+            since = problem.since
+            if since is None or problem.concepts.isdisjoint(concepts):
+                return False
+            by_day = MIDNIGHT in (since.time(), since.astimezone(moment.tzinfo).time())
+            return (since + DAY if by_day else since) < moment
+
+        return Problems(self._now, (p for p in self._problems if not is_older(p)), self._reasons)
 
     def active(self, wanted: ConceptSet) -> tuple[str, ...]:
         """Returns members that are active, at any date, or a reason."""
@@ -138,6 +156,7 @@ class Symptoms(Struct, frozen=True, kw_only=True):
     attributable: bool = False  # SEV-A
     explained: tuple[str, ...] = ()  # severe symptoms for which the record holds another cause
     better_cause: str = ""  # the first such cause (F15)
+    before_rise: tuple[str, ...] = ()  # severe ones from before an over-correction: history (F4)
     brain_edema: bool = False  # cerebral edema, herniation or raised ICP, recent
     moderate: tuple[str, ...] = ()  # MODS
     recent: tuple[str, ...] = ()  # those of `moderate` that are of these days (F1, F3)
@@ -159,7 +178,9 @@ def symptoms(case: Case) -> Symptoms:
     limits, sets, problems = case.limits, case.sets, case.problems
     scale = coma_scale(case, limits.severe_symptom_hours)
     recorded = problems.without(sets.coma_scale_codes.members) if sedated(case) else problems
-    severe = _severe(case, recorded, scale)
+    begun = _rise_began(case)
+    present = recorded if begun is None else recorded.since(begun, sets.severe.members)
+    severe = _severe(case, present, scale)
     causes = _better_causes(case, severe)
     # What has another cause never leads the card.
     severe = tuple(sorted(severe, key=lambda symptom: symptom in causes))
@@ -171,6 +192,7 @@ def symptoms(case: Case) -> Symptoms:
         attributable=_attributable(case, [s for s in severe if s not in causes]),
         explained=tuple(causes),
         better_cause=next(iter(causes.values()), ""),
+        before_rise=_but(severe, _severe(case, recorded, None)) if begun else (),
         brain_edema=edema,
         moderate=_but(severe, recorded.current(sets.moderate, limits.symptom_days)),
         recent=_but(severe, recorded.current(sets.moderate, limits.severe_symptom_hours)),
@@ -186,6 +208,19 @@ def symptoms(case: Case) -> Symptoms:
         gcs_impaired=_impaired(case, scale),
         gcs_sedated=scale is not None and scale.sedated,
     )
+
+
+def _rise_began(case: Case) -> datetime | None:
+    """Returns when an over-correction began that still holds, at its lowest sodium; else None (F4).
+
+    A severe symptom from before it is history. A rise in doubt leaves every symptom an emergency.
+    """
+    rate, value = case.rate, case.effective_sodium
+    pair = rate.worst if rate.rule == "RATE-OVER" else rate.episode
+    if pair is None or value is None or not pair.observed or rate.jump is not None:
+        return None
+    still_up = value - pair.base > case.limits.rate_goal
+    return pair.start.at if still_up and not pair.start.day_only else None
 
 
 def _impaired(case: Case, scale: ComaScale | None) -> bool:

@@ -261,7 +261,9 @@ def _by_state(case: Case) -> Iterator[Line]:
     if potassium is not None and not coded and kidney_explains(case):
         yield Line("withheld-potassium", {"value": number(potassium.value)})
     urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.dilute_urine_days)
-    if urine is not None and urine.below(case.limits.dilute_urine_below):
+    # "Address the intake" is not for a sodium that rises too fast (F27).
+    rising = case.rate.rule == "RATE-OVER" or case.rate.episode is not None
+    if urine is not None and urine.below(case.limits.dilute_urine_below) and not rising:
         yield Line("withheld-dilute-urine", {"value": number(urine.value)})
 
 

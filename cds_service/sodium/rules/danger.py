@@ -8,7 +8,7 @@ from decimal import Decimal
 from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, joined, month_name, number
-from cds_service.knowledge.names import Problem, Sign
+from cds_service.knowledge.names import Analyte, DrugClass, Problem, Sign
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.results import Band
@@ -45,8 +45,10 @@ from cds_service.sodium.rules.gates import (
     limit_line,
     lines_of,
     names_bolus,
+    never_stop_lines,
     on_day,
     osmolality_normal,
+    past_symptoms,
     require_low_sodium,
     require_no_doubt_leads,
     require_not_outranked,
@@ -101,6 +103,7 @@ def sodium_emergency(case: Case) -> Finding:
         do=[
             *_emergency_lines(case),
             *crisis_lines(case),
+            *never_stop_lines(case),
             *shedding_lines(case),
             *leading_risk(case),
             *fluid_lines(case),
@@ -146,6 +149,7 @@ def possible_brain_edema(case: Case) -> Finding:
             *case.restriction.adrenal,
             *bolus,
             watch(case, "sodium-now"),
+            *never_stop_lines(case),
             *shedding_lines(case),
             *_face_risk(case),
             what,
@@ -185,7 +189,7 @@ def acute_fall(case: Case) -> Finding:
             *unbelieved_lines(case),
             *((bolus_risen(case) or [bolus]) if names_bolus(case) else []),
             *fluid_lines(case),
-            "acute-stop",
+            *_stop_steps(case),
             *held_lines(case),
             watch(case, "monitor-acute"),
             *shedding_lines(case),
@@ -232,6 +236,12 @@ def re_lowered(case: Case) -> Finding:
     )
 
 
+def _stop_steps(case: Case) -> list[Line]:
+    """Returns what to stop in an acute fall; desmopressin is never the culprit to stop (F1)."""
+    never = never_stop_lines(case)
+    return [line("stop-hypotonic"), *never] if never else [line("acute-stop")]
+
+
 def _single_bolus(case: Case) -> list[Line]:
     """Returns the one bolus that a senior may decide on (F1).
 
@@ -241,6 +251,9 @@ def _single_bolus(case: Case) -> list[Line]:
     risen = bool(bolus_risen(case)) or case.rate.episode is not None
     if not names_bolus(case) or risen or osmolality_normal(case):
         return []
+    if case.sodium.acute and Problem.VOMITING in case.symptoms.recent:
+        # The European profile calls vomiting severe at this sodium, so that PV-SYMP leads (S20).
+        return [line("bolus-now", keep=True)]
     return [line(f"single-bolus-{case.limits.profile}", keep=True)]
 
 
@@ -727,6 +740,7 @@ def _card(case: Case, worst: RatePair, do: list[Line]) -> Finding:
         do=do,
         why=[
             _samples_line(case, worst),
+            *past_symptoms(case),
             *(line(f"note-{note}", keep=True) for note in notes),
             *([] if ceiling in do or "acute-setting" in rate.notes else [ceiling]),
             *contested_lines(case),
@@ -752,7 +766,25 @@ def _over_lines(case: Case) -> list[Line]:
     stop = line("keep-down" if rate.variant == "was" else "stop-raising", keep=True)
     # After an acute onset no reflex lowers sodium again (F2).
     relower = [] if rate.may_be_acute else [line("relower")]
-    return [stop, *raising, line("consult"), *relower, line("neuro-checks")]
+    brake = [] if rate.may_be_acute or rate.variant == "was" else _brake_lines(case)
+    steps = brake or [line("consult"), *relower]
+    return [stop, *raising, *steps, line("neuro-checks")]
+
+
+def _brake_lines(case: Case) -> list[Line]:
+    """Returns that the kidney sheds water, so that sodium rises further, and what brakes it (F27).
+
+    Beside a vaptan desmopressin does little.
+    """
+    limits = case.limits
+    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.shedding_urine_hours)
+    if urine is None or not urine.below(limits.rising_urine_below):
+        return []
+    vaptans = case.exposures.of(DrugClass.VAPTAN)
+    if not vaptans:
+        return [line("brake", value=urine.value, keep=True)]
+    drug = vaptans[0].drug.name
+    return [line("brake-vaptan", value=urine.value, drug=drug, keep=True)]
 
 
 def _raising_drugs(case: Case) -> list[Line]:

@@ -39,6 +39,7 @@ from cds_service.sodium.rules.gates import (
     limit_line,
     lines_of,
     measured_low,
+    never_stop_lines,
     recently_unusable,
     require_actionable,
     require_low,
@@ -69,7 +70,7 @@ def outdated(case: Case) -> Finding:
     require_low(case)
     require(not actionable(case), "recent-enough")
     require_not_stale(case)
-    why = [*symptom_lines(case), *drug_lines(case)]
+    why = [*symptom_lines(case), *drug_lines(case), *never_stop_lines(case)]
     drugs = suspects(case)
     if case.symptoms.severe:
         return card(
@@ -190,7 +191,7 @@ def _nearly_explained(case: Case, shift: GlucoseShift) -> Finding:
             watch(case, "monitor-glucose-near", due),
             *plan_lines(case),
         ],
-        why=[*symptom_lines(case), limit_line(case), *background(case)],
+        why=[*symptom_lines(case), limit_line(case), *background(case), *never_stop_lines(case)],
         offer=[repeat_sodium(case, due, "urgent")],
         drugs=suspects(case),
     )
@@ -211,7 +212,7 @@ def direct_value_higher(case: Case) -> Finding:
         direct=latest.shown,
         indirect=other.shown,
         do=[line("use-direct", keep=True), "repeat-both", "monitor-artifact", *plan],
-        why=[*symptom_lines(case), *background(case)],
+        why=[*symptom_lines(case), *background(case), *never_stop_lines(case)],
         offer=[repeat_sodium(case, priority="stat" if case.symptoms.severe else "urgent")],
         drugs=suspects(case),
     )
@@ -315,7 +316,7 @@ def implausible(case: Case) -> Finding:
             monitoring(case),
             *plan_lines(case),
         ],
-        why=[*symptom_lines(case), *acute_lines(case), *background(case)],
+        why=[*symptom_lines(case), *acute_lines(case), *background(case), *never_stop_lines(case)],
         offer=[repeat_sodium(case, priority="stat"), *workup_suggestions(case, "urgent")],
         drugs=suspects(case),
     )

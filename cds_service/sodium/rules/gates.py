@@ -355,7 +355,7 @@ def symptom_lines(case: Case) -> list[Line]:
     if recorded:
         shown = joined("symptom", [with_time(case, symptom) for symptom in recorded])
         lines.append(line("symptoms-recorded", symptoms=shown, keep=True))
-    lines += cause_lines(case)
+    lines += [*past_symptoms(case), *cause_lines(case)]
     if symptoms.gcs_impaired:
         lines.append(line("symptoms-scale", points=str(symptoms.gcs), keep=True))
     elif symptoms.gcs_sedated:
@@ -363,6 +363,14 @@ def symptom_lines(case: Case) -> list[Line]:
     if not lines and case.snapshot.complete("conditions"):
         lines.append(line("symptoms-none"))
     return lines
+
+
+def past_symptoms(case: Case) -> list[Line]:
+    """Returns the severe symptoms that are older than an over-correction (F4)."""
+    if not case.symptoms.before_rise:
+        return []
+    past = [with_time(case, symptom) for symptom in case.symptoms.before_rise]
+    return [line("symptoms-before-rise", symptoms=joined("symptom", past), keep=True)]
 
 
 def cause_lines(case: Case) -> list[Line]:
@@ -493,6 +501,27 @@ def contested_lines(case: Case) -> list[Line]:
     """Returns that the limit of 8 is contested: only in its profile, and not at high risk (F34)."""
     contested = case.limits.rate_contested_margin > 0 and not case.risk.high
     return lines_of({"limit-contested": contested}, keep=True)
+
+
+def never_stop_lines(case: Case) -> list[Line]:
+    """Returns that desmopressin, if the patient takes it, is never stopped abruptly (F1)."""
+    taken = case.exposures.of(DrugClass.DESMOPRESSIN)
+    return lines_of({"never-stop-desmopressin": taken}, keep=True)
+
+
+def acute_congestion(case: Case) -> str:
+    """Returns recorded acute heart failure or pulmonary edema, as a fact of a card; else ""."""
+    window = case.limits.overload_recent_days
+    recent = case.problems.current(case.sets.acute_congestion, window)
+    return joined("evidence", [Sign.ACUTE_CONGESTION]) if recent else ""
+
+
+def overload(case: Case) -> str:
+    """Returns the congestion that a load of sodium and volume worsens; "" without (F48)."""
+    acute = acute_congestion(case)
+    if acute or case.volume.status is not Volume.HYPER:
+        return acute
+    return joined("evidence", case.volume.evidence[:1])
 
 
 def doubt_lines(case: Case) -> list[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 
 from cds_service.engine.finding import DraftLabs, Finding, Suggestion
@@ -12,7 +13,10 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
+    acute_congestion,
+    at,
     latest_sodium,
+    overload,
     require_actionable,
     require_low,
     require_recorded,
@@ -20,7 +24,6 @@ from cds_service.sodium.rules.gates import (
 )
 from cds_service.sodium.rules.order_helpers import (
     beside,
-    first_evidence,
     may_remove,
     remove,
     saline_name,
@@ -31,6 +34,14 @@ from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import Saline
 
 OWN_FLAG = "withheld-isotonic-fluid"  # the red flag that isotonic fluid raises by itself
+# Red flags that a congested heart raises too (F48).
+BY_CONGESTION = (
+    OWN_FLAG,
+    "withheld-bun-creatinine",
+    "withheld-bun-creatinine-flow",
+    "withheld-creatinine-rise",
+    "withheld-heart-rate-high",
+)
 
 
 def isotonic_infusion(order: Order) -> Saline | None:
@@ -72,26 +83,38 @@ def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
     _require_no_need_of_volume(case)
     evidence = volume.kept_water or joined("evidence", volume.evidence)
     certain = f"evidence:{Problem.SIADH}" in evidence.split("|") or _concentrated_urine(case)
-    urine = DraftLabs((Analyte.URINE_OSMOLALITY, Analyte.URINE_SODIUM), "urgent")
+    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.urine_labs_hours)
+    known = line("check-urine-first")
+    draw = DraftLabs((Analyte.URINE_OSMOLALITY, Analyte.URINE_SODIUM), "urgent")
+    offer = [Suggestion("urine-labs", (draw,))]
+    if urine is not None:
+        known, offer = line("urine-known", value=urine.value, time=at(case, urine.at)), []
     return card(
         "warning" if certain else "info",
+        "main" if urine is None else "known",
         drug=saline_name(order),
-        do=["check-urine-first", line("if-not-depleted", keep=True)],
+        more_facts={} if urine is None else {"value": urine.value},
+        do=[known, line("if-not-depleted", keep=True)],
         why=[line("judged-euvolemic", evidence=evidence), "salt-leaves-water-stays"],
-        offer=[Suggestion("urine-labs", (urine,))],
+        offer=offer,
     )
 
 
 @order_rule("OS-ISO-HYPER", isotonic_infusion, otherwise="not-isotonic")
 def isotonic_in_overload(case: Case, order: Order, saline: Saline) -> Finding:
-    """Speaks if isotonic saline adds sodium and water to an overloaded patient."""
+    """Speaks if isotonic saline adds sodium and water to an overloaded patient (F48).
+
+    In acute congestion kidney function and heart rate alone are no sign that volume is needed.
+    """
     _require_large_in_low_sodium(case, saline.volume_ml)
-    require_recorded(case, case.volume.status is Volume.HYPER, "not-overloaded")
-    _require_no_need_of_volume(case)
+    condition = overload(case)
+    require_recorded(case, condition, "not-overloaded")
+    congested = acute_congestion(case)
+    _require_no_need_of_volume(case, BY_CONGESTION if congested else (OWN_FLAG,))
     return card(
-        "info",
+        "warning" if congested else "info",
         drug=saline_name(order),
-        condition=first_evidence(case),
+        condition=condition,
         do=["examine-volume", "daily-weight"],
         why=["salt-load"],
     )
@@ -134,9 +157,9 @@ def _require_large_in_low_sodium(case: Case, volume_ml: Decimal | None) -> None:
     require_low(case)
 
 
-def _require_no_need_of_volume(case: Case) -> None:
-    """Skips if a red flag, other than that of this fluid itself, says volume may be needed (M9)."""
-    flags = [flag for flag in case.restriction.red_flags if flag.key != OWN_FLAG]
+def _require_no_need_of_volume(case: Case, but: Collection[str] = (OWN_FLAG,)) -> None:
+    """Skips if a red flag, but for these, says volume may be needed (M9)."""
+    flags = [flag for flag in case.restriction.red_flags if flag.key not in but]
     require(not flags, "red-flag")
 
 

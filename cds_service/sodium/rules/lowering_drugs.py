@@ -22,6 +22,7 @@ from cds_service.sodium.rules.gates import (
     decongesting,
     inpatient,
     latest_sodium,
+    never_stop_lines,
     recently_unusable,
     recorded,
     require_low,
@@ -242,6 +243,7 @@ def _why(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
         lines.append(line("sodium-falls", amount=fall.amount, over=ago(fall.over)))
     if others:
         lines.append(line("other-lowering", drugs=", ".join(others)))
+        lines += never_stop_lines(case)
     if order.partners:
         lines.append(line("contains", drug=drug.name, partners=", ".join(order.partners)))
     lines.extend(result_doubts(case))
@@ -303,7 +305,8 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     loud = lower_if_aging(case, "critical" if profound else "warning")
     partners = beside(case, order, *case.sets.forbidden_with_desmopressin.members)
     names = ", ".join(partner.name for partner in partners)
-    forbidden = [line("label-partners", drugs=names)] if names else []
+    # Nocturia is no purpose in diabetes insipidus.
+    forbidden = [line("label-partners", drugs=names)] if names and purpose == "main" else []
     return card(
         loud if purpose == "main" else "info",
         purpose,
@@ -397,7 +400,12 @@ def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
         drug_=drug.name,
         partner=partners[0],
         do=[on_the_ward(case, "sodium-then-again"), "watch-for"],
-        why=["weeks-after-second", *beers_lines(case, drug), *allergies_unread(case, drug)],
+        why=[
+            "weeks-after-second",
+            *never_stop_lines(case),
+            *beers_lines(case, drug),
+            *allergies_unread(case, drug),
+        ],
         offer=[*([] if actionable(case) else [baseline()]), recheck(case, order, drug)],
     )
 

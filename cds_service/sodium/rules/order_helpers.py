@@ -237,16 +237,6 @@ def may_protect_the_brain(case: Case) -> bool:
     )
 
 
-def treat_first(order: Order) -> list[Line]:
-    """Returns the line that opens every card on hypertonic saline: no card delays a rescue (M4).
-
-    A concentrate is never the rescue: its line names the fluid to choose (F36).
-    """
-    if not hypertonic_saline(order):
-        return []
-    return [Line("concentrate-first" if concentrated_saline(order) else "treat-first", keep=True)]
-
-
 def keep_and_check(case: Case) -> Suggestion:
     """Returns the button of a card that supports hypertonic saline: keep it, sodium after (M4)."""
     after = case.limits.raising_recheck_hours

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import ago, in_hours, joined, number
-from cds_service.knowledge.names import DrugClass
+from cds_service.engine.wording import ago, in_hours, number
+from cds_service.knowledge.names import Analyte, DrugClass
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.glucose import Pseudo
@@ -19,8 +20,9 @@ from cds_service.sodium.rules.gates import (
     glucose_line,
     may_be_unusable_within,
     on_day,
+    overload,
     require_low,
-    with_time,
+    symptom_lines,
 )
 from cds_service.sodium.rules.order_helpers import (
     acute_liver_failure,
@@ -41,7 +43,6 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_after,
     sodium_at_once,
     sodium_unread,
-    treat_first,
 )
 from cds_service.sodium.rules.ordered_amount import EUROPEAN, bolus_line, single_bolus, too_much
 from cds_service.sodium.rules.plan import restriction_suggestions, risk_lines
@@ -57,6 +58,64 @@ RISEN_STEP = {
     "remembered": "no-further-rise",
     "remembered-severe": "demyelination",
 }  # what to do, by the variant of OS-HTS-OVER
+
+
+def treat_first(case: Case, order: Order) -> list[Line]:
+    """Returns the line that opens a card on hypertonic saline: no card delays a rescue (M4).
+
+    If saline cannot be the rescue, the line says what coma fits instead. A concentrate is never the
+    rescue: its line names the fluid to choose (F36).
+    """
+    if not hypertonic_saline(order):
+        return []
+    if concentrated_saline(order):
+        return [line("concentrate-first", keep=True)]
+    return _other_rescue(case, order) or [line("treat-first", keep=True)]
+
+
+def _other_rescue(case: Case, order: Order) -> list[Line]:
+    """Returns what a coma fits if saline would not help it; empty if saline may be the rescue.
+
+    That is so with a sodium that is not low once it is corrected for glucose, in a blood that is
+    not dilute, and while an over-correction is too large. It is not so with brain edema (F11), or
+    if no sodium is fresh.
+    """
+    if latest_within(case, case.limits.hypertonic_sodium_hours) is None or case.doubtful:
+        return []
+    if case.symptoms.icp_indication or case.symptoms.brain_edema:
+        return []
+    shift, artefact = case.glucose, case.pseudo
+    if shift is not None and not case.sodium.low:
+        osmolality = _high_osmolality(case)
+        if osmolality is None:
+            return [line("coma-fits-glucose", glucose=shift.glucose, keep=True)]
+        return [line("coma-fits-osmolality", keep=True, glucose=shift.glucose, value=osmolality)]
+    if artefact is not None and artefact.kind == "shift":
+        agent, value = ", ".join(artefact.drugs), artefact.shown
+        return [line("coma-fits-shift", value=value, agent=agent, keep=True)]
+    pair = _rise_that_counts(case)
+    if pair is not None and _still_too_high(case, order, pair):
+        return [line("coma-after-rise", rise=_shown_rise(case, pair.rise), keep=True)]
+    if case.sodium.measured is Band.NORMAL:
+        return [line("coma-not-sodium", keep=True)]
+    return []
+
+
+def _still_too_high(case: Case, order: Order, pair: RatePair) -> bool:
+    """Tells whether sodium is above the limit of the day, without a severe symptom since then."""
+    if case.symptoms.severe:
+        return False
+    still = case.rate.rule == "RATE-OVER" and case.rate.variant == "still"
+    return still or _rise_variant(case, order, pair) == "over"
+
+
+def _high_osmolality(case: Case) -> Decimal | None:
+    """Returns the measured osmolality of these hours if it is above normal."""
+    near = case.limits.osmolality_near_hours
+    measured = case.readings.latest(Analyte.SERUM_OSMOLALITY, near)
+    high = measured is not None and measured.at_least(case.limits.hypertonic_from)
+    return measured.value if measured is not None and high else None
+
 
 # Hypertonic saline or a vaptan: is the sodium fresh, is it true, and does it rise fast already?
 
@@ -81,8 +140,8 @@ def no_fresh_sodium(case: Case, order: Order, drug: str) -> Finding:
             drug=drug,
             na=case.sodium.latest.shown if case.sodium.latest else "",
             age=ago(case.sodium.age),
-            do=[*treat_first(order), "send-now"],
-            why=[*_symptoms(case), *risk_lines(case)],
+            do=[*treat_first(case, order), "send-now"],
+            why=[*symptom_lines(case), *risk_lines(case)],
             offer=[sodium_at_once(order), *_removal_in_mild(case, order)],
         )
     # A card never speaks of a bolus of a vaptan or of a concentrate.
@@ -104,7 +163,7 @@ def no_fresh_sodium(case: Case, order: Order, drug: str) -> Finding:
         variant,
         drug=drug,
         more_facts=facts,
-        do=[*too_much(case, order, one_bolus=True), *treat_first(order), "send-now"],
+        do=[*too_much(case, order, one_bolus=True), *treat_first(case, order), "send-now"],
         why=[known],
         offer=[sodium_at_once(order)],
     )
@@ -140,9 +199,12 @@ def explained_by_glucose(case: Case, order: Order, drug: str) -> Finding:
         drug=drug,
         na=latest.shown,
         glucose=shift.glucose,
-        do=[*treat_first(order), "lower-glucose-first"],
-        why=[glucose_line("glucose-corrected", shift)],
-        offer=[_sodium_with_the_order(case, order, supported=_is_rescue(case, order))],
+        do=[*treat_first(case, order), "lower-glucose-first"],
+        why=[glucose_line("glucose-corrected", shift), *symptom_lines(case)],
+        offer=[
+            _sodium_with_the_order(case, order, supported=_is_rescue(case, order)),
+            *_removal_unless_neurological(case, order),
+        ],
     )
 
 
@@ -165,7 +227,7 @@ def may_be_artefact(case: Case, order: Order, drug: str) -> Finding:
         drug=drug,
         na=latest.shown,
         more_facts=facts.get(variant, {}),
-        do=[*treat_first(order), advice],
+        do=[*treat_first(case, order), advice],
         why=[line("artefact-osmolality", value=artefact.shown)] if artefact.explains else [],
         offer=[_sodium_with_the_order(case, order, supported=_is_rescue(case, order))],
     )
@@ -209,7 +271,7 @@ def raised_twice(case: Case, order: Order, drug: str) -> Finding:
         drugs=[drug, partner],
         drug_=drug,
         partner=partner,
-        do=[*treat_first(order), step],
+        do=[*treat_first(case, order), step],
         why=["label-no-combination", "count-potassium"],
         offer=offer,
     )
@@ -249,7 +311,7 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
         more_facts=facts,
         do=[
             *too_much(case, order, one_bolus=False),
-            *treat_first(order),
+            *treat_first(case, order),
             RISEN_STEP[variant],
             "recheck-often",
         ],
@@ -261,6 +323,8 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
                 na=pair.end.shown,
                 hours=in_hours(pair.over),
             ),
+            *symptom_lines(case),
+            *_dialysis_lines(case),
             *risk_lines(case),
             "count-potassium",
         ],
@@ -329,7 +393,7 @@ def _day_limit(case: Case) -> Decimal:
 def _is_rescue(case: Case, order: Order) -> bool:
     """Tells whether the order may be the rescue from severe symptoms."""
     saline = hypertonic_saline(order) and not concentrated_saline(order)
-    return bool(saline and case.symptoms.severe)
+    return bool(saline and case.symptoms.severe and not _other_rescue(case, order))
 
 
 def _sodium_with_the_order(case: Case, order: Order, *, supported: bool) -> Suggestion:
@@ -382,12 +446,20 @@ def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
         case,
         order,
         "info" if supported or not _problems_read(case) else "warning",
-        "main" if _problems_read(case) else "unread",
+        _unrecorded_variant(case),
         supported=supported,
         do=do,
         why=_watch(case),
         na=latest.shown,
+        more_facts={"points": str(case.symptoms.gcs)} if case.symptoms.gcs_impaired else {},
     )
+
+
+def _unrecorded_variant(case: Case) -> str:
+    """Returns the summary: a lowered coma scale is not called "no severe symptoms" (F1)."""
+    if case.symptoms.gcs_impaired:
+        return "scale"
+    return "main" if _problems_read(case) else "unread"
 
 
 @order_rule("OS-HTS-MILD", hypertonic_saline, otherwise="not-hypertonic")
@@ -400,7 +472,7 @@ def mild(case: Case, order: Order, _saline: Saline) -> Finding:
     require(case.sodium.acute is None, "not-mild", na=latest.shown)
     require(not _mild_when_last_known(case, order), "old-sodium")
     if acute_liver_failure(case):
-        why = [*_symptoms(case), *result_doubts(case)]
+        why = [*symptom_lines(case), *result_doubts(case)]
         return _saline_card(
             case, order, "info", "liver", do=["liver-target"], why=why, na=latest.shown
         )
@@ -410,7 +482,7 @@ def mild(case: Case, order: Order, _saline: Saline) -> Finding:
         "warning",
         "main" if _problems_read(case) else "unread",
         do=["find-the-cause"],
-        why=[*_symptoms(case), *risk_lines(case), *result_doubts(case)],
+        why=[*symptom_lines(case), *risk_lines(case), *result_doubts(case)],
         offer=[
             *_removal_in_mild(case, order),
             *workup_suggestions(case)[:1],
@@ -443,14 +515,13 @@ def not_low(case: Case, order: Order, _saline: Saline) -> Finding:
     fresh = case.limits.hypertonic_sodium_hours
     latest = latest_within(case, fresh) or skip("no-recent-sodium")
     require(case.sodium.measured is Band.NORMAL, "low", na=latest.shown)
-    neurological = case.symptoms.neuro_code or case.symptoms.severe
     return _saline_card(
         case,
         order,
         "warning",
         do=[line("pressure-keep", keep=True), "confirm-indication"],
-        why=_symptoms(case),
-        offer=[] if neurological else _removal(case, order),
+        why=symptom_lines(case),
+        offer=_removal_unless_neurological(case, order),
         na=latest.shown,
         age=ago(case.sodium.age),
     )
@@ -503,6 +574,12 @@ def _removal(case: Case, order: Order) -> list[Suggestion]:
     return [] if kept else [remove(order, saline_name(order))]
 
 
+def _removal_unless_neurological(case: Case, order: Order) -> list[Suggestion]:
+    """Returns the removal of saline if nothing neurological is recorded (M4, F11)."""
+    neurological = case.symptoms.neuro_code or case.symptoms.severe
+    return [] if neurological or not hypertonic_saline(order) else _removal(case, order)
+
+
 def _guardrails(case: Case, saline: Saline) -> list[Line]:
     """Returns how to give the saline and when to stop, by the profile in use (A.3)."""
     goal = case.limits.rate_goal
@@ -524,6 +601,7 @@ def _saline_card(
     why: Iterable[str | Line],
     offer: Iterable[Suggestion] = (),
     supported: bool = False,
+    more_facts: Mapping[str, Fact] = MappingProxyType({}),
     **facts: Fact | Decimal,
 ) -> Finding:
     """Returns a card with what all on hypertonic saline share: name, first lines, button (M4).
@@ -531,28 +609,24 @@ def _saline_card(
     A card that does not support the order keeps it by no button (F11). An order of too much is at
     least a warning (F9).
     """
-    amount = too_much(case, order, one_bolus=supported)
+    amount, congestion = too_much(case, order, one_bolus=supported), overload(case)
+    wet = [line("overload-caution", condition=congestion, keep=True)] if congestion else []
     return card(
         "warning" if amount and indicator == "info" else indicator,
         variant,
         drug=saline_name(order),
-        more_facts=facts,
-        do=[*amount, *treat_first(order), *do],
+        more_facts={**facts, **more_facts},
+        do=[*amount, *treat_first(case, order), *wet, *do],
         why=why,
         offer=[keep_and_check(case) if supported else sodium_after(case), *offer],
     )
 
 
-def _symptoms(case: Case) -> list[Line]:
-    recorded = (*case.symptoms.severe, *case.symptoms.moderate)
-    if recorded:
-        shown = joined("symptom", [with_time(case, symptom) for symptom in recorded])
-        return [line("symptoms-recorded", symptoms=shown)]
-    return [line("symptoms-none")] if _problems_read(case) else []
-
-
 def _watch(case: Case) -> list[str | Line]:
     """Returns what goes with giving it: symptoms, risk, doubts, and what else raises sodium."""
-    dialysis = [line("note-dialysis", keep=True)] if case.dialysis else []
-    known = (*_symptoms(case), *dialysis, *risk_lines(case), *result_doubts(case))
+    known = (*symptom_lines(case), *_dialysis_lines(case), *risk_lines(case), *result_doubts(case))
     return [*known, "count-potassium", "formula-underestimates"]
+
+
+def _dialysis_lines(case: Case) -> list[Line]:
+    return [line("note-dialysis", keep=True)] if case.dialysis else []

@@ -19,9 +19,13 @@ from cds_service.sodium.rules.gates import (
     ever_recorded,
     heart_failure,
     in_use,
+    latest_sodium,
     recorded,
+    require_actionable,
     require_recorded,
+    require_unexplained_by_glucose,
     shown_sodium,
+    symptom_lines,
 )
 from cds_service.sodium.rules.order_helpers import (
     beside,
@@ -32,12 +36,13 @@ from cds_service.sodium.rules.order_helpers import (
     other_drafts,
     recorded_or_reason,
     remove,
+    sodium_after,
     sodium_today,
     taken,
     vaptan_of,
     watched_drugs_of,
 )
-from cds_service.sodium.rules.plan import egfr
+from cds_service.sodium.rules.plan import egfr, risk_lines
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
@@ -59,6 +64,35 @@ def salt_tablets(case: Case, _order: Order, _salt: bool) -> Finding:
         condition=condition,
         do=["reconsider-salt", "daily-weight"],
         why=[line("judged-overloaded", evidence=condition)],
+    )
+
+
+def is_dialysis(order: Order) -> bool:
+    """Tells whether the order is about hemodialysis, hemofiltration or the like (F26)."""
+    return order.kind == "service" and Problem.DIALYSIS_SESSION in order.about
+
+
+@order_rule("OS-DIALYSIS", is_dialysis, otherwise="no-dialysis")
+def dialysis(case: Case, _order: Order, _dialysis: bool) -> Finding:
+    """Speaks if dialysis meets a sodium so low that usual dialysate raises it too fast (F26)."""
+    latest_sodium(case)
+    require_unexplained_by_glucose(case)
+    require_actionable(case)
+    limits, value = case.limits, case.effective_sodium
+    low_enough = value is not None and value < limits.dialysis_sodium_below
+    require(low_enough, "not-so-low", na=shown_sodium(case))
+    most = case.rate.limit or limits.rate_limit_day
+    return card(
+        "warning",
+        na=shown_sodium(case),
+        limit=most,
+        do=[
+            line("dialysate-low", keep=True),
+            line("dialysis-sodium", limit=most, keep=True),
+            line("dialysis-urgent"),
+        ],
+        why=[*symptom_lines(case), *risk_lines(case)],
+        offer=[sodium_after(case)],
     )
 
 

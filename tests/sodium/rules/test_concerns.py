@@ -68,7 +68,8 @@ def defined(order: Order) -> Concern:
     if systemic and (balanced_given or ALSO_RAISING & classes):
         return "with sodium"
     treats = systemic and treating and not lithium_for_another_reason
-    return "with sodium" if watched or treats else "none"
+    dialysis = order.kind == "service" and "dialysis-session" in order.about
+    return "with sodium" if any((watched, treats, dialysis)) else "none"
 
 
 def derived(order: Order) -> Concern:

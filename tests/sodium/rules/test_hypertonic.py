@@ -100,7 +100,7 @@ SCENES = (
         says="a reduced coma scale makes it info",
         order=saline(),
         story=ward("122", results=(result("gcs", 12),)),
-        fires={"OS-HTS-ASX": "info main"},
+        fires={"OS-HTS-ASX": "info scale"},
     ),
     Scene(
         says="mild with confusion: no removal",
@@ -180,7 +180,8 @@ SCENES = (
         story=ward("140"),
         fires={"OS-HTS-NONE": "warning main"},
         removes=True,
-        shows=("treat-first", "pressure-keep"),
+        shows=("coma-not-sodium", "pressure-keep"),
+        hides=("treat-first",),
     ),
     Scene(
         says="140 with any neurological code, however old: no removal",
@@ -534,14 +535,15 @@ def test_f11_the_first_button_draws_sodium_and_keeps_the_order_only_on_a_card_th
             assert not (first.recommended and finding.rule in AGAINST)
 
 
-def test_f36_every_card_opens_with_treat_first_or_with_what_a_concentrate_is() -> None:
+def test_f36_every_card_opens_with_treat_first_or_with_what_is_the_rescue_instead() -> None:
     for scene in SCENES:
         saline = scene.order.saline
         concentrate = saline is not None and saline.kind == "concentrate"
-        first = "concentrate-first" if concentrate else "treat-first"
+        rescue = ("treat-first", "coma-not-sodium", "coma-after-rise")
+        first = ("concentrate-first",) if concentrate else rescue
         for finding in scene.findings().values():
             opening = [line for line in finding.do if not line.key.startswith("ordered-")]
-            assert opening[0].key == first
+            assert opening[0].key in first
             assert opening[0].keep
 
 
@@ -603,7 +605,7 @@ def test_f9_the_rise_follows_from_body_water() -> None:
 def test_f9_a_card_on_a_fast_rise_begins_with_the_amount() -> None:
     story = ward("121", results=(result("sodium", 112, 21),))
     card = Scene(says="", order=ordered("500"), story=story).findings()["OS-HTS-OVER"]
-    assert [line.key for line in card.do][:2] == ["ordered-amount-plain", "treat-first"]
+    assert [line.key for line in card.do][:2] == ["ordered-amount-plain", "coma-after-rise"]
 
 
 def test_f9_without_a_sodium_of_the_day_only_the_boluses_are_said() -> None:

@@ -78,7 +78,7 @@ SCENES = (
         says="a SIADH pattern without the code is info",
         order=NORMAL_SALINE,
         story=Story(sodium="128", setting="inpatient", results=PATTERN),
-        fires={"OS-ISO": "info main"},
+        fires={"OS-ISO": "info known"},
     ),
     Scene(
         says="a SIADH pattern with urine above 500 is a warning",
@@ -88,7 +88,7 @@ SCENES = (
             setting="inpatient",
             results=(result("urine-osmolality", 501), result("urine-sodium", 60)),
         ),
-        fires={"OS-ISO": "warning main"},
+        fires={"OS-ISO": "warning known"},
     ),
     Scene(says="vector 26: a flush", order=saline("0.9", "isotonic", "10"), story=EUVOLEMIC),
     Scene(says="a carrier of 250 mL", order=saline("0.9", "isotonic", "250"), story=EUVOLEMIC),

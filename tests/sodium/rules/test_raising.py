@@ -227,7 +227,9 @@ SCENES = (
         order=saline(),
         story=Story(sodium="128", setting="inpatient", results=(result("glucose", 600),)),
         fires={"OS-HTS-GLU": "warning main"},
-        shows=("treat-first", "glucose-corrected"),
+        removes=True,
+        shows=("coma-fits-glucose", "glucose-corrected"),
+        hides=("treat-first",),
     ),
     Scene(
         says="vector 49: 128 with glucose 600, tolvaptan",
@@ -335,8 +337,8 @@ SCENES = (
             orders=(order("mannitol", days=0.2),),
         ),
         fires={"OS-HTS-PSEUDO": "warning shift", "OS-HTS-ASX": "warning main"},
-        shows=("treat-first", "not-for-the-number"),
-        hides=("confirm-direct",),
+        shows=("coma-fits-shift", "not-for-the-number"),
+        hides=("confirm-direct", "treat-first"),
     ),
     Scene(
         says="F49: an osmolal gap says nothing against the order",

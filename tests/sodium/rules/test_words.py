@@ -269,6 +269,10 @@ def drowsy_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
     for setting in settings:
         yield a_case(na, **base, sodium=torn, acute_setting=setting, symptoms=SEVERE)
         yield a_case(na, **base, sodium=torn, acute_setting=setting)
+    vomits = Symptoms(moderate=("vomiting",), recent=("vomiting",))
+    on_tablets = on(exposure("desmopressin", "desmopressin"))
+    vomiting = {"encephalopathy": replace(both, symptoms=("vomiting",)), "symptoms": vomits}
+    yield a_case(na, **base, **vomiting, sodium=torn, exposures=on_tablets)
     down = RateView(jump=rise("-14", 3, "140"))
     yield a_case(na, **base, sodium=torn, rate=down)
     for better in (EXPLAINED, SEDATED):
@@ -297,6 +301,11 @@ def rising_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
         parts = {"rate": rate, "dialysis": dialysis}
         yield a_case(na, **base, **parts, exposures=DRUGS[1], symptoms=SEVERE)
         yield a_case(na, **base, **parts, risk=OdsRisk(reasons=("malnutrition",)))
+    over = RateView(level="critical", rule="RATE-OVER", variant="fast", worst=rise("10"))
+    past = Symptoms(before_rise=("seizure",))
+    for drugs in DRUGS[:2]:
+        urine = {"urine-osmolality": "60"}
+        yield a_case(na, **base, rate=over, readings=urine, exposures=drugs, symptoms=past)
 
 
 def lowered_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
