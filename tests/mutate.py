@@ -55,10 +55,15 @@ class Mutant:
 def mutants_of(name: str, threshold: Threshold) -> Iterator[Mutant]:
     """One step up and one down for the value, and for each profile's own number where it differs."""
     common = frozenset(PROFILES) - threshold.profiles.keys()
-    if common:
-        yield from _steps(name, "value", threshold.value, threshold.unit, common)
-    for profile, own in threshold.profiles.items():
-        yield from _steps(name, profile, own.value, threshold.unit, frozenset({profile}))
+    places = [("value", threshold.value, common)] if common else []
+    places += [(p, own.value, frozenset({p})) for p, own in threshold.profiles.items()]
+    for place, number, profiles in places:
+        for mutant in _steps(name, place, number, threshold.unit, profiles):
+            # The start refuses a number out of its range, so no test has to.
+            too_low = threshold.least is not None and mutant.now < threshold.least
+            too_high = threshold.most is not None and mutant.now > threshold.most
+            if not (too_low or too_high):
+                yield mutant
 
 
 def _steps(
@@ -176,7 +181,8 @@ def _work(shard: int, shards: int, report: Path, only: str) -> int:
     plugin = Mutation(every[shard::shards], report)
     paths = [path for path in TESTS if (ROOT / path).exists()]
     arguments = [
-        "--noconftest",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
         "-p",
         "no:cacheprovider",
         "-p",

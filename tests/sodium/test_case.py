@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from cds_service.knowledge.names import AnalyteSet, ClassSet, ConceptSet, DrugSet, ProblemSet
 from cds_service.sodium.case import Case, assess
+from cds_service.sodium.rules.book import Gate, closed
 from cds_service.sodium.snapshot import (
     LabResult,
     Missing,
@@ -360,3 +361,17 @@ def test_f30_comfort_care_in_words_needs_a_code_beside_it(
 def test_f30_in_words_alone_comfort_care_withholds_restriction() -> None:
     story = Story(sodium="124", problems=(problem("siadh", days=5), WORDS))
     assert [r.key for r in story.case().restriction.reasons] == ["withheld-comfort-care"]
+
+
+@pytest.mark.parametrize(
+    ("days", "gate"), [(1, "under-age"), (0, None), (-364, None), (-366, None)]
+)
+def test_an_adult_is_eighteen_on_the_day(days: int, gate: str | None) -> None:
+    case = Story(sodium="118").case()
+    now = case.snapshot.now
+    born = now.date().replace(year=now.year - 18) + timedelta(days=days)
+    patient = replace(case.snapshot.patient, birth_date=born)
+    snapshot = replace(case.snapshot, patient=patient)
+    aged = assess(snapshot, case.limits, case.sets, case.labs)
+    gates: tuple[Gate, ...] = ("under-age",)
+    assert closed(aged, gates) == gate

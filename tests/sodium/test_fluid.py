@@ -328,7 +328,15 @@ def test_f52_a_pressure_is_low_by_its_trend_and_not_by_its_worst_minute(
     assert (verdict(pressures(*values)).verdict == "text") is withheld
 
 
-@pytest.mark.parametrize(("values", "withheld"), [((80, 130, 85), False), ((112, 130, 85), True)])
+@pytest.mark.parametrize(
+    ("values", "withheld"),
+    [
+        ((80, 130, 85), False),
+        ((112, 130, 85), True),
+        ((111, 111), True),
+        ((110, 110), False),
+    ],
+)
 def test_f52_a_heart_rate_is_fast_by_its_trend(values: tuple[int, ...], withheld: bool) -> None:
     rates = (result("heart-rate", v, 3 - i) for i, v in enumerate(values))
     assert (verdict(with_results(BARE, *rates)).verdict == "text") is withheld

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cds_service.sodium.wording import trend_line
 from tests.sodium.patients import Story, problem, result
 from tests.sodium.rules.cases import fired, keys
 
@@ -26,6 +27,15 @@ def test_f33_down_needs_a_newest_value_below_the_one_before(now: float, down: bo
     case = series((60, 136), (20, 130), (1, now)).case()
     assert case.sodium.falling is not None
     assert (case.sodium.down is not None) is down
+
+
+@pytest.mark.parametrize(
+    ("now", "arrow"), [(128, "↓"), (128.1, ""), (132, "↑"), (131.9, ""), (130, "")]
+)
+def test_f33_an_arrow_needs_a_step_of_two(now: float, arrow: str) -> None:
+    case = series((20, 130), (1, now)).case()
+    line = trend_line(case.sodium.samples, case.snapshot.now, None, case.limits)
+    assert ("↓" if "↓" in line else "↑" if "↑" in line else "") == arrow
 
 
 def test_f33_a_refuted_lone_value_is_no_height_to_fall_from() -> None:
