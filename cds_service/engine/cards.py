@@ -184,7 +184,8 @@ class Writer:
     def _detail(self, finding: Finding, context: CardContext) -> str:
         """Returns what to do, why, what was not checked; then the way to the basis.
 
-        Lines of `why` are left out from the end until the text is short enough.
+        Until the text is short enough, lines are left out from the end: of `why`, then what stands
+        under "More" of `do`, then those of `why` that are kept otherwise.
         """
         told = [self._phrases.summary(other) for other in finding.absorbed]
         do = [self._phrases.line(finding.rule, line) for line in finding.do]
@@ -201,10 +202,15 @@ class Writer:
         while True:
             reasons = [words for words, _ in why]
             text = self._assembled(do, [trend, *reasons] if trend else reasons, unchecked) + close
-            spare = [place for place, (_, keep) in enumerate(why) if not keep]
-            if len(text) <= DETAIL_LIMIT or not spare:
+            if len(text) <= DETAIL_LIMIT or not (why or do[FACE_BULLETS:]):
                 return text
-            del why[spare[-1]]
+            spare = [place for place, (_, keep) in enumerate(why) if not keep]
+            if spare:
+                del why[spare[-1]]
+            elif do[FACE_BULLETS:]:
+                del do[-1]
+            else:
+                del why[-1]
 
     def _assembled(self, do: list[str], why: list[str], unchecked: str) -> str:
         """Returns what is read in ten seconds, what was not checked, and the rest under "More"."""

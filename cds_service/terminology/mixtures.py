@@ -33,6 +33,9 @@ class _Part(Struct, frozen=True):
     is_total: bool = False  # its volume is that of the whole bag
 
 
+MOST_ML = 1_000_000  # beyond any bag: no volume
+
+
 class MixtureReader:
     """Reads the parts of a bag from a name, or from the ingredients of a Medication."""
 
@@ -83,7 +86,7 @@ class MixtureReader:
         parts = []
         for item, strength in product.ingredients:
             factor = MILLILITERS.get(strength.numerator_unit.strip().lower()) if strength else None
-            if strength is None or factor is None:
+            if strength is None or factor is None or not _is_volume(strength.numerator):
                 continue
             part = self._part(words(" ".join(texts_of(item))))
             parts.append(
@@ -118,3 +121,7 @@ class MixtureReader:
             return _Part(percent, None, is_salt=True, is_named=True)
         water = bool(self._water.find(text))
         return _Part(NO_SODIUM if water else None, None, is_named=water)
+
+
+def _is_volume(number: Decimal) -> bool:
+    return number.is_finite() and 0 < number < MOST_ML

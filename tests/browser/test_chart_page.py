@@ -32,7 +32,7 @@ def _call(page: Page, kind: str) -> Locator:
 
 def test_the_list_filters_as_one_types(open_page: Open) -> None:
     page = open_page("/")
-    page.get_by_label("Filter by name, problem or drug").fill("tolvaptan clarithromycin")
+    page.get_by_label("Filter by name, problem or drug").fill("third day of the vaptan")
     expect(page.get_by_text("1 patient", exact=True)).to_be_visible()
     page.get_by_role("link", name=re.compile("Paul Leclerc")).click()
     expect(page.get_by_role("heading", name="Paul Leclerc")).to_be_visible()

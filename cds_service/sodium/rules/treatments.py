@@ -7,6 +7,7 @@ from cds_service.engine.rule import card, line, require
 from cds_service.engine.wording import number
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
 from cds_service.sodium.adrenal import adrenal_grounds
+from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.restriction import HARMED, fluid_grounds
 from cds_service.sodium.results import Freshness
@@ -123,7 +124,8 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
             why=[ground.line for ground in grounds],
             offer=offer,
         )
-    require_recorded(case, why, "not-harmful")
+    read = case.medicines_known  # a medicine may need fluid (F6)
+    require_recorded(case, why, "not-harmful" if read else MEDICINES_UNREAD)
     return card(
         "critical" if status in (Volume.CSW, Volume.ADRENAL) else "warning",
         "vaptan" if key == "vaptan" else "main",

@@ -115,7 +115,8 @@ def interacting_drug_of(order: Order) -> tuple[DrugMatch, ...]:
 def beside_a_vaptan(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     """Speaks if a CYP3A inhibitor or inducer is ordered while a vaptan is taken (F19)."""
     vaptans = case.exposures.of(DrugClass.VAPTAN)
-    require(vaptans, "no-vaptan-taken")
+    read = case.medicines_known
+    require(vaptans, "no-vaptan-taken" if read else MEDICINES_UNREAD)
     moderate, inducers = case.sets.cyp3a_moderate, case.sets.cyp3a_inducers
     kinds = {
         "strong": [d.name for d in drugs if d.cls == DrugClass.CYP3A_INHIBITOR],

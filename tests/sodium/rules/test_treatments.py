@@ -33,6 +33,11 @@ SCENES = (
         story=ward(missing={"conditions": Missing.TIMEOUT}),
     ),
     Scene(
+        says="F6: restriction with an unread list of medicines: lithium may be on it",
+        order=restriction(),
+        story=ward(missing={"medications": Missing.TIMEOUT}),
+    ),
+    Scene(
         says="vector 52: restriction in adrenal insufficiency",
         order=restriction(),
         story=ward(problem("adrenal", days=2000)),

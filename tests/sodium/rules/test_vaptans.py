@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from cds_service.sodium.snapshot import Order, Patient
+from cds_service.sodium.snapshot import Missing, Order, Patient
 from tests.sodium.patients import Story, ago, drug, order, problem, result
 from tests.sodium.rules.orders import Scene, restriction, selected, table
 
@@ -49,6 +49,11 @@ SCENES = (
             ("rifampicin", "inducer"),
             ("phenobarbital", "inducer"),
         ]
+    ),
+    Scene(
+        says="F19: clarithromycin with an unread list of medicines: a vaptan may be on it",
+        order=selected("clarithromycin"),
+        story=replace(ON_TOLVAPTAN, orders=(), missing={"medications": Missing.TIMEOUT}),
     ),
     Scene(
         says="F19: amlodipine changes no vaptan",
