@@ -85,7 +85,7 @@ class Burden(Struct, kw_only=True):
 
 
 def burden(answers: Iterable[Answer], limits: Limits) -> Burden:
-    """Returns the figures of the answers of one profile, whatever their order."""
+    """Counts the answers of one profile; they may come in any order."""
     figures = Burden()
     seen: dict[str, list[tuple[Answer, SeenCard]]] = {}
     for answer in sorted(answers, key=lambda a: a.at):

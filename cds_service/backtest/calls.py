@@ -26,7 +26,7 @@ _PERIODS = frozenset({"effectivePeriod", "period"})
 
 
 class RecordedCall(Struct, frozen=True, kw_only=True):
-    """One recorded call, or why there is none at its place."""
+    """A recorded call, or the reason why its place in the file holds no call."""
 
     where: str  # "ward-3/calls.ndjson:17"
     body: dict[str, Any] = {}
@@ -75,7 +75,7 @@ def _calls_of(path: Path, name: str) -> Iterator[RecordedCall]:
 
 
 def _decoded(text: bytes) -> object:
-    """Returns the JSON of a text, or the error that says that it is none."""
+    """Returns the value that a JSON text holds; a broken text gives the error instead."""
     try:
         return decode(text.strip().removeprefix(codecs.BOM_UTF8))
     except BadRequest as error:
@@ -125,7 +125,7 @@ def _times(value: object) -> Iterator[datetime]:
 
 
 def _instant(value: object) -> datetime | None:
-    """Returns an instant with its zone; a day or a time without a zone is none."""
+    """Returns an instant with its zone; None if the text lacks a time or a zone."""
     if not isinstance(value, str):
         return None
     try:

@@ -125,7 +125,7 @@ def explain(
 
 
 def service_of_hook(pipeline: Pipeline, hook: str) -> str:
-    """Returns the id of the service that answers a hook; BadRequest if there is none."""
+    """Returns the id of the service that answers a hook; BadRequest if no service does."""
     for service in pipeline.knowledge.services.values():
         if service.hook == hook:
             return service.id

@@ -145,7 +145,7 @@ def _without_orders(call: Call) -> Call:
 
 
 def with_sodium(call: Call, value: Decimal) -> Call | None:
-    """Returns the call with another newest sodium; None if there is none to change."""
+    """Returns the call with another newest sodium; None if the call holds no sodium."""
     body = copy.deepcopy(call.body)
     newest = _newest_sodium(body)
     if newest is None:

@@ -184,8 +184,8 @@ class Writer:
     def _detail(self, finding: Finding, context: CardContext) -> str:
         """Returns what to do, why, what was not checked; then the way to the basis.
 
-        Until the text is short enough, lines are left out from the end: of `why`, then what stands
-        under "More" of `do`, then those of `why` that are kept otherwise.
+        Until the text is short enough, lines are left out from the end: first those of `why` that
+        may go, then those of `do` under "More", then the other lines of `why`.
         """
         told = [self._phrases.summary(other) for other in finding.absorbed]
         do = [self._phrases.line(finding.rule, line) for line in finding.do]

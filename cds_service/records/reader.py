@@ -286,10 +286,10 @@ def _missing(
 
 
 def _warned(source: Source, lists: CodeLists) -> Missing | None:
-    """Why an answer with nothing but warnings is not "there is none"; None if it is.
+    """Returns why an answer of warnings alone is not an empty result; None if it is one.
 
-    Epic says by a code that there is none, or that the user may not see all. Oracle Health leaves
-    out what it cannot write as FHIR and says so without a code.
+    Epic says by a code that nothing was found, or that the user may not see all. Oracle Health
+    leaves out what it cannot write as FHIR and says so without a code.
     """
     if not source.said:
         return None

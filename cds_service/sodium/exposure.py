@@ -94,7 +94,7 @@ def taken_within(case: Case, classes: ConceptSet, window: timedelta) -> tuple[st
 def stopped_lately(case: Case, tiers: ConceptSet, window: timedelta) -> list[tuple[str, Order]]:
     """Returns drugs of these tiers that were stopped within the window, with an order (F24).
 
-    A drug that is taken or on hold is none of them.
+    A drug that is taken or on hold is left out.
     """
     kept = {e.drug.name for e in case.exposures.active}
     kept.update(drug.name for drug in case.exposures.on_hold)

@@ -1,4 +1,4 @@
-"""SQLite files of ours: nobody else reads them, and one that is gone or replaced is noticed."""
+"""Keeps our SQLite files private, and notices a file that was deleted or replaced."""
 
 from __future__ import annotations
 

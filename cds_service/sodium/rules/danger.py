@@ -303,7 +303,10 @@ def _acute_background(case: Case) -> list[Line]:
 
 
 def _face_risk(case: Case) -> list[Line]:
-    """Returns the risk of demyelination; a very low sodium alone is none in an acute fall (F2)."""
+    """Returns the risk of demyelination (F2).
+
+    In an acute fall a very low sodium alone does not count.
+    """
     acute = case.sodium.acute is not None or case.acute_setting is not None
     if acute and set(case.risk.reasons) <= {Sign.SODIUM_VERY_LOW}:
         return []

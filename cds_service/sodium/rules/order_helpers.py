@@ -252,7 +252,7 @@ def sodium_after(case: Case) -> Suggestion:
 
 
 def sodium_at_once(order: Order) -> Suggestion:
-    """Returns the button that draws sodium at once, whatever becomes of the order."""
+    """Returns the button that draws sodium at once; it neither keeps nor removes the order."""
     kind = "add-sodium-now" if hypertonic_saline(order) else "repeat-sodium-stat"
     return Suggestion(kind, (DraftLabs((Analyte.SODIUM,), "stat"),), recommended=True)
 

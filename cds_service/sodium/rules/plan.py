@@ -137,7 +137,7 @@ def restriction_lines(case: Case) -> list[Line]:
     if restriction.verdict != "offer":
         return list(restriction.adrenal) or _leading_reason(case)
     if case.symptoms.severe:
-        return []  # a severe symptom comes first, whatever its cause
+        return []  # a severe symptom comes first, also with another cause
     severe = case.sodium.band is Band.SEVERE
     # The prefetch holds no such orders, so that an existing restriction may have been missed.
     unread = not any(case.snapshot.complete(source) for source in FLUID_ORDERS)
