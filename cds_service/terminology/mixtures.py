@@ -33,7 +33,9 @@ class _Part(Struct, frozen=True):
     is_total: bool = False  # its volume is that of the whole bag
 
 
-MOST_ML = 1_000_000  # beyond any bag: no volume
+# Numbers beyond these are no volume and no percent; a sum of them could not be computed.
+MOST_ML = 1_000_000
+MOST_PERCENT = 100
 
 
 class MixtureReader:
@@ -97,7 +99,8 @@ class MixtureReader:
     def _of_name(self, name: Words) -> Iterator[_Part]:
         """Returns the parts of a name; a part without a fluid or a volume is an additive."""
         for text, is_total in self._segments(name):
-            part, volume = self._part(text), volume_of(text)
+            part, written = self._part(text), volume_of(text)
+            volume = written if written is not None and _is_volume(written) else None
             if part.is_named or volume is not None:
                 yield _Part(part.percent, volume, part.is_salt, part.is_named, is_total)
 
@@ -117,6 +120,8 @@ class MixtureReader:
 
     def _part(self, text: Words) -> _Part:
         is_salt, percent = self._percent_of(text)
+        if percent is not None and percent > MOST_PERCENT:
+            percent = None
         if is_salt:
             return _Part(percent, None, is_salt=True, is_named=True)
         water = bool(self._water.find(text))

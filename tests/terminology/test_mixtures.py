@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cds_service.terminology.drugs import DrugResolver
 from cds_service.terminology.types import Coded, Product, Resolution, Strength
@@ -127,3 +129,29 @@ def test_a_large_hypotonic_carrier_is_a_fluid_too(
 ) -> None:
     found = read(resolver, text)
     assert (found.hypotonic, found.carries) == (carries, carries)
+
+
+NUMBERS = st.sampled_from(
+    ["9" * 32, "1" + "0" * 40, "0." + "9" * 40, "9" * 4000, "1e400", "-3", "0", "3", "1,5"]
+)
+BAGS = st.sampled_from(
+    [
+        "sodium chloride {0}% {1} mL in glucose 5% {2} mL",
+        "NaCl {0} % {1} ml ad {2} ml Glucose 5%",
+        "sodium chloride {0}% {1} mL + sterile water {2} L",
+        "potassium chloride {0} mmol in glucose 5% {1} mL",
+        "sodium chloride {0}% {1} mL",
+    ]
+)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(bag=BAGS, numbers=st.tuples(NUMBERS, NUMBERS, NUMBERS))
+def test_a_bag_with_a_number_that_cannot_be_is_read_without_arithmetic(
+    resolver: DrugResolver, bag: str, numbers: tuple[str, str, str]
+) -> None:
+    """A percent of 32 digits was a crash of the whole call once."""
+    saline = read(resolver, bag.format(*numbers)).saline
+    assert saline is None or saline.mixture != "computed" or (saline.percent or 0) <= 100
