@@ -211,3 +211,16 @@ def test_f32_a_button_says_when() -> None:
 def test_f32_symptoms_carry_their_time() -> None:
     card = Call(record=(sodium("124", 1), problem("R41.0", 0))).cards()[0]
     assert "confusion (today 08:00)" in card.detail
+
+
+def test_f31_what_a_bullet_holds_back_is_no_bullet_beside_it() -> None:
+    """Saline and a vaptan after an over-correction: no "give now" beside "do not raise again"."""
+    call = Call(
+        record=(sodium("108", 90), sodium("133", 31), sodium("118", 2.5)),
+        drafts=(draft(SALINE_3, ml=100), draft(TOLVAPTAN_15)),
+        selected=2,
+        inpatient=True,
+    )
+    text = everything(call.cards())
+    assert "Do not raise sodium again" in text
+    assert "If present, give now" not in text
