@@ -162,8 +162,18 @@ def draft(resource: Resource, context: ReadContext) -> Order:
     """
     unknown: Kind = "medication" if _has_medication(resource) else "other"
     kind = KINDS.get(kind_of(resource), unknown)
-    fluid = _fluid_of_service(resource, context) if kind == "service" else None
-    return fluid or _order(resource, kind, context)
+    if kind != "service":
+        return _order(resource, kind, context)
+    fluid = _fluid_of_service(resource, context)
+    return fluid or _service(resource, context)
+
+
+def _service(resource: Resource, context: ReadContext) -> Order:
+    """A service as its order; one without a code and without a word may be any, dialysis too."""
+    order = _order(resource, "service", context)
+    named = any(map(_names_something, concepts(resource.code, resource.order_detail)))
+    nameless = not (named or order.fluid_restriction or resource.do_not_perform)
+    return replace(order, unidentified=order.unidentified or nameless)
 
 
 def _fluid_of_service(resource: Resource, context: ReadContext) -> Order | None:

@@ -49,10 +49,11 @@ EXCUSES = (
     ),
     Excuse(
         "other words or another code name another thing",
-        rf"({MEDICINE}|{DRAFT}\.medicationCodeableConcept)(\.coding\[\]\.code)?",
-        "text in its place|garbled|a number",
+        rf"({MEDICINE}|{DRAFT}\.(code|medicationCodeableConcept))(\.coding\[\]\.code|\.text)?",
+        "text in its place|garbled|a number|another code|resolved, refuted",
     ),
     Excuse("a resource of another type is another thing", rf"{RECORD}|{DRAFT}", "another type"),
+    Excuse("a type that FHIR does not have is another thing", rf"{DRAFT}\.resourceType", "garbled"),
     Excuse(
         "a prescription without a medicine: nothing is chosen yet",
         rf"{DRAFT}\.medicationCodeableConcept",

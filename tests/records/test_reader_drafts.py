@@ -537,3 +537,24 @@ def test_f23_an_order_set_that_points_to_what_it_does_not_hold_was_not_read(read
     group = {**an_order_set("#lacking"), "contained": [order(id="inner")]}
     snapshot = read(drafts=(group,), selections=("RequestGroup/set",))
     assert snapshot.drafts[0].unread
+
+
+@pytest.mark.parametrize(
+    ("code", "unidentified"),
+    [
+        ({"text": "Hemodialysis"}, False),
+        ({"coding": [{"code": "2951-2"}]}, False),
+        ({"text": " "}, True),
+        ({"coding": [{}]}, True),
+        (True, True),
+        (None, True),
+    ],
+)
+def test_a_service_without_a_code_and_without_a_word_may_be_any(
+    read: Read, code: object, unidentified: bool
+) -> None:
+    service: dict[str, Any] = {"resourceType": "ServiceRequest", "id": "s1", "code": code}
+    service["subject"] = {"reference": "Patient/p"}
+    sent = {name: value for name, value in service.items() if value is not None}
+    (found,) = read(drafts=(sent,), selections=("ServiceRequest/s1",)).drafts
+    assert found.unidentified is unidentified
