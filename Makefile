@@ -10,7 +10,7 @@ PORT ?= 8642
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sbom test coverage check-long golden replay-export facts mutate bench lint format lock wheel-test clean
+.PHONY: help demo serve sbom test coverage check-long golden replay-export facts mutate bench attack lint format lock wheel-test clean
 
 help: ## Say what each command does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ bench: $(DEV) $(LEAN)/.ready ## Measure, and write bench/RESULTS.md: ratios to t
 	@$(LEAN)/bin/python bench/reader.py
 	@$(LEAN)/bin/python bench/live_reads.py
 	@PYTHONPATH=. $(BIN)/python bench/report.py
+
+attack: $(DEV) ## Attack a service of our own on 127.0.0.1, a table of figures (ONLY="name ...", JSON=1)
+	@$(BIN)/python -m tests.attack $(ONLY) $(if $(JSON),--json)
 
 lint: $(DEV) ## Style, types, knowledge
 	@$(BIN)/ruff check .

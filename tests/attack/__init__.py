@@ -1,0 +1,1 @@
+"""Attacks on a service of our own, one module each: `make attack` runs them and prints a table."""
