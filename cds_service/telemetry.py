@@ -2,20 +2,28 @@
 
 A field that is not in `FIELDS` is dropped before it is written. Values are closed sets, counts,
 durations and our own ids. Exceptions are named by class, because their texts may hold URLs.
+A call never waits for the log and never fails because of it (`log_writer`).
 """
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import logging
 import secrets
 import sys
+import threading
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+from cds_service.log_writer import LogWriter
+
+_STANDARD_ERROR = 2
+_FLUSH_S = 0.5
 
 FIELDS = frozenset(
     {
@@ -54,6 +62,9 @@ FIELDS = frozenset(
 )
 
 
+_writer: list[LogWriter] = []  # of this process, if its log goes to standard error
+
+
 def _line(_: WrappedLogger, level: str, event: EventDict) -> str:
     """Returns one event as JSON: its allowed fields, its level and the time."""
     line = {name: value for name, value in event.items() if name in FIELDS}
@@ -63,16 +74,66 @@ def _line(_: WrappedLogger, level: str, event: EventDict) -> str:
 
 
 def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
-    """Sends our log to `stream` (by default standard error), one JSON object a line."""
+    """Sends our log to standard error, one JSON object a line; to `stream` at once if one is given.
+
+    In the first case, what libraries log and errors that end a thread go the same way.
+    """
     # These libraries put URLs, and so patient ids, into their messages.
     for name in ("urllib3", "requests", "werkzeug"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[_line],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=stream or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=stream or _standard_error()),
         cache_logger_on_first_use=False,
     )
+    if stream is None:
+        logging.basicConfig(handlers=[_FromLibraries(logging.WARNING)], force=True)
+        threading.excepthook = _log_end_of_thread
+
+
+def _standard_error() -> TextIO:
+    """Returns a stream to standard error that neither blocks nor raises an error."""
+    # Without it (`2>&-`) another file may have its number.
+    descriptor = _STANDARD_ERROR if sys.__stderr__ is not None else None
+    if not _writer:
+        atexit.register(flush_log)
+    _writer[:] = [LogWriter(descriptor, _lost_line)]
+    return cast(TextIO, _writer[0])  # structlog calls write and flush only
+
+
+def _lost_line(number: int) -> str:
+    return _line(None, "error", {"event": "log-lost", "count": number}) + "\n"
+
+
+def log_problem() -> str:
+    """Returns what is wrong with the log of this process, in fixed words; empty if nothing is."""
+    return _writer[0].problem if _writer else ""
+
+
+def flush_log(seconds: float = _FLUSH_S) -> None:
+    """Waits at most so long until all lines of this process are written."""
+    if _writer:
+        _writer[0].close(seconds)
+
+
+class _FromLibraries(logging.Handler):
+    """Logs that a library warned of something, without its words: they may hold patient data."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Takes one record; `logging` calls this."""
+        kind = record.exc_info[0] if record.exc_info else None
+        log().warning(
+            "library",
+            module=record.name,
+            line=record.lineno,
+            error=kind.__name__ if kind else None,
+        )
+
+
+def _log_end_of_thread(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None:
+        log_crash(ended.exc_value, "none")
 
 
 def log() -> FilteringBoundLogger:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from cds_service.app import create_app
 from cds_service.errors import DataUnavailable
@@ -262,7 +263,7 @@ def test_the_status_of_a_failed_read_is_in_the_line_of_the_call_and_its_address_
             "context": {"userId": "Practitioner/1", "patientId": "p1"},
         }
         answer = app.test_client().post(f"/cds-services/{VIEW}", json=body)
-    configure_logging()
+    structlog.reset_defaults()
     assert answer.status_code == 200
     line = next(json.loads(x) for x in stream.getvalue().splitlines() if '"event": "call"' in x)
     assert line["statuses"] == {"conditions": 500}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import multiprocessing
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -73,3 +75,28 @@ def test_workers_that_were_forked_do_not_share_their_ids() -> None:
     with fork.Pool(1) as one, fork.Pool(1) as other:
         ids = [pool.apply(fresh_id, (128,)) for pool in (one, other)]
     assert len({*ids, fresh_id(128)}) == 3
+
+
+LIBRARIES = """
+import logging, threading
+from cds_service.telemetry import configure_logging
+configure_logging()
+logging.getLogger("asyncio").error("SENTINEL")
+def end() -> None:
+    raise ValueError("SENTINEL")
+thread = threading.Thread(target=end)
+thread.start()
+thread.join()
+"""
+
+
+def test_what_libraries_and_dying_threads_say_is_logged_without_their_words() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIBRARIES], capture_output=True, text=True, check=True
+    )
+    logged = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(line["event"], line.get("module")) for line in logged] == [
+        ("library", "asyncio"),
+        ("crash", "__main__"),
+    ]
+    assert "SENTINEL" not in done.stderr

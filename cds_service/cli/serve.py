@@ -50,7 +50,7 @@ from cds_service.app import Foundation, create_app, foundation, front_for, refus
 from cds_service.cli.process import Lifeline, forbid_core_dumps
 from cds_service.cli.run import HEADER_MS, bound_socket, load_later, tune_collector
 from cds_service.settings import Settings, settings_from_environment, unknown_variables
-from cds_service.telemetry import configure_logging, log
+from cds_service.telemetry import configure_logging, flush_log, log
 from cds_service.web.front import Front
 
 # docs/decisions/0002 gives the reasons.
@@ -236,6 +236,7 @@ class Worker:
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Runs when the last request has its answer."""
         self._front.__rsgi_del__(loop)
+        flush_log()
 
     def _announce(self) -> None:
         """Shows on /ready that the whole service is about to stop."""

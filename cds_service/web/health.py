@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from flask import Blueprint, Response, request
 
+from cds_service.telemetry import log_problem
 from cds_service.web.front import STOPPING
 from cds_service.web.messages import unstored
 from cds_service.web.runtime import Runtime, runtime
@@ -42,6 +43,8 @@ def degraded(here: Runtime) -> list[str]:
         reasons.append(f"database: {here.database.problem}")
     if here.recorder.problem:
         reasons.append(f"record of calls: {here.recorder.problem}")
+    if problem := log_problem():
+        reasons.append(f"log: {problem}")
     if here.registry().outdated:
         reasons.append("client registry: its file is broken, an older one is in force")
     # Without a name: anybody may ask for this page, and the log says which server it is.

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 
 from cds_service.records.breaker import Breaker, Probe
 from cds_service.records.client import FhirClient
@@ -62,7 +63,7 @@ def lines() -> Iterator[Callable[[], list[dict[str, str]]]]:
     stream = io.StringIO()
     configure_logging(stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    configure_logging()
+    structlog.reset_defaults()
 
 
 def test_one_patient_never_opens_it_however_often_the_chart_is_tried(scene: Scene) -> None:
