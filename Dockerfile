@@ -1,8 +1,8 @@
 # syntax=docker/dockerfile:1
 # The first stage installs from the hashed lock, the second holds only what runs. docs/container.md says how to use it.
 #
-# The base is pinned by tag, so that a rebuild brings the security updates of its patch releases. For a build that
-# can be repeated bit by bit give its digest: --build-arg PYTHON_IMAGE=python:3.13-slim-trixie@sha256:...
+# The base is named by tag, so that a rebuild brings the security updates of its patch releases. `make pin-base` adds
+# its digest here, for a build that can be repeated bit by bit.
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build

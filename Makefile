@@ -10,7 +10,7 @@ PORT ?= 8642
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sbom test coverage check-long golden replay-export facts mutate bench attack lint format lock wheel-test clean
+.PHONY: help demo serve sbom audit release pin-base test coverage check-long golden replay-export facts mutate bench attack lint format lock wheel-test clean
 
 help: ## Say what each command does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -67,9 +67,18 @@ wheel-test: $(DEV) ## Build the wheel and run the suite against it, with the sou
 	@sh tests/against_wheel.sh $(BIN)/python
 
 sbom: $(DEV) ## Write dist/sbom.json (CycloneDX) and docs/licenses.md: what the service is made of
-	@mkdir -p dist
 	@$(BIN)/python tests/licenses.py > docs/licenses.md
-	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/sbom.json
+	@$(BIN)/python deploy/release/sbom.py dist/sbom.json
+
+# Exit code 75: no source of advisories could be reached, so nothing was audited.
+audit: $(DEV) ## Ask whether a locked package has a known vulnerability (needs the network)
+	@$(BIN)/python deploy/release/audit.py
+
+release: $(DEV) ## Build wheel, sdist, SBOM, provenance and checksums into dist/ (RELEASE_KEY=file signs)
+	@$(BIN)/python deploy/release/build.py make $(if $(RELEASE_KEY),--key "$(RELEASE_KEY)")
+
+pin-base: ## Write the digest of the base image into the Dockerfile (needs skopeo or docker, and its registry)
+	@sh deploy/release/pin-base.sh
 
 # The image installs requirements.lock and nothing else, so it holds the driver for PostgreSQL too.
 lock: $(DEV) ## Refresh the lock files from pyproject.toml (needs uv)

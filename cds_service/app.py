@@ -25,7 +25,7 @@ from cds_service.records.client import FhirClient
 from cds_service.records.searches import long_searches
 from cds_service.records.site_codes import asking_for, site_codes
 from cds_service.settings import Settings
-from cds_service.store.engine import Database, open_database, sqlite_url
+from cds_service.store.engine import Database, open_database, refuse_unchecked, sqlite_url
 from cds_service.store.feedback import FeedbackTable
 from cds_service.store.recorder import Recorder
 from cds_service.store.shown import ShownTable
@@ -65,6 +65,8 @@ class Foundation(Struct, frozen=True, kw_only=True):
 def foundation(settings: Settings) -> Foundation:
     """Makes everything that takes a while; ConfigurationError if the service must not start."""
     refuse_unsafe(settings)
+    if settings.mode == "production":
+        refuse_unchecked(settings.database_url)
     knowledge = load_knowledge(settings.hooks_dir)
     if settings.require_signed:
         refuse_unsigned(knowledge.reviews)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cds_service.errors import SettingsError
@@ -43,7 +43,12 @@ class Settings(BaseSettings):
     deadline_ms: int = Field(
         1500, ge=300, le=5000, description="Time for one hook call with live reads"
     )
-    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite below data_dir")
+    database_url_file: Path | None = Field(
+        None, description="File with the database URL, so that no environment holds its password"
+    )
+    database_url: str = Field(
+        "", validate_default=True, description="SQLAlchemy URL; empty: SQLite below data_dir"
+    )
     data_dir: Path = Field(Path("data"), description="Folder for the SQLite file and the secret")
     secret_file: Path | None = Field(
         None, description="File with the secret for card uuids; empty: made in data_dir"
@@ -129,6 +134,23 @@ class Settings(BaseSettings):
         if value not in PROFILES:
             raise ValueError(f"use one of {', '.join(PROFILES)}")
         return value
+
+    @field_validator("database_url", mode="before")
+    @classmethod
+    def _read_from_its_file(cls, value: object, info: ValidationInfo) -> object:
+        """Returns the URL that CDS_DATABASE_URL_FILE holds, if that is set."""
+        path = info.data.get("database_url_file")
+        if path is None:
+            return value
+        if value:
+            raise ValueError("give CDS_DATABASE_URL or CDS_DATABASE_URL_FILE, not both")
+        try:
+            written = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise ValueError("the file that CDS_DATABASE_URL_FILE names cannot be read") from None
+        if not written:
+            raise ValueError("the file that CDS_DATABASE_URL_FILE names is empty")
+        return written
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -60,3 +60,25 @@ def test_a_misspelt_setting_is_named_with_the_one_that_is_meant() -> None:
     found = unknown_variables(["CDS_REPLAY_STRICKT", "CDS_MODE", "PATH", "CDS_SERVICE_HOST"])
     assert found["CDS_REPLAY_STRICKT"] == "CDS_REPLAY_STRICT"
     assert set(found) == {"CDS_REPLAY_STRICKT", "CDS_SERVICE_HOST"}
+
+
+@pytest.mark.parametrize(
+    ("held", "url", "told"),
+    [
+        ("postgresql://u:p4711@db/cds", "sqlite://", "not both"),
+        (None, "", "cannot be read"),
+        ("\n", "", "is empty"),
+    ],
+)
+def test_a_wrong_file_of_the_database_url_is_one_line_without_its_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, held: str | None, url: str, told: str
+) -> None:
+    path = tmp_path / "url"
+    if held is not None:
+        path.write_text(held)
+    monkeypatch.setenv("CDS_DATABASE_URL_FILE", str(path))
+    with pytest.raises(SettingsError) as caught:
+        settings_from_environment(database_url=url)
+    assert str(caught.value).startswith("CDS_DATABASE_URL: ")
+    assert told in str(caught.value)
+    assert "4711" not in str(caught.value)

@@ -374,6 +374,12 @@ def another_database(folder: Path) -> str:
     return f"sqlite:///{folder / 'other.db'}"
 
 
+def another_database_in_a_file(folder: Path) -> Path:
+    path = folder / "database-url"
+    path.write_text(another_database(folder) + "\n", encoding="utf-8")
+    return path
+
+
 def beside(folder: Path) -> Path:
     return folder / "beside"
 
@@ -394,6 +400,7 @@ EFFECTS: dict[str, tuple[Callable[[Path], object], Look]] = {
     "profile": (same("european"), an_answer),
     "deadline_ms": (same(2500), the_deadline),
     "database_url": (another_database, files_of_its_own),
+    "database_url_file": (another_database_in_a_file, files_of_its_own),
     "data_dir": (beside, files_of_its_own),
     "secret_file": (a_secret, an_answer),
     "max_body_bytes": (same(10_000), a_long_body),

@@ -112,6 +112,7 @@ def demo(
             port=port,
             data_dir=Path(folder),
             database_url="",
+            database_url_file=None,
             public_url=base,
             explain=explain,
             demo_public=demo_public,

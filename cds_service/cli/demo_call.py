@@ -61,13 +61,24 @@ FHIR_BASE = click.option(
 
 
 def fhir_token() -> Secret | None:
-    """Returns the bearer token for the FHIR server, if DEMO_FHIR_TOKEN holds one."""
-    value = os.environ.get(_TOKEN_VARIABLE, "").strip()
+    """Returns the bearer token for the FHIR server, if DEMO_FHIR_TOKEN or its file holds one."""
+    value = os.environ.get(_TOKEN_VARIABLE, "").strip() or _token_of_file()
     if not value:
         return None
     if not (value.isascii() and value.isprintable()):
         raise click.UsageError(f"{_TOKEN_VARIABLE} is not a token.")
     return Secret(value)
+
+
+def _token_of_file() -> str:
+    """Returns the text of the file that DEMO_FHIR_TOKEN_FILE names; empty if it is not set."""
+    path = os.environ.get(f"{_TOKEN_VARIABLE}_FILE", "")
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise click.UsageError(f"{_TOKEN_VARIABLE}_FILE cannot be read.") from None
 
 
 def ca_bundle() -> str | None:

@@ -46,7 +46,8 @@ def load(base: str, names: tuple[str, ...], wait: int, as_json: bool) -> None:
     the server has another person under one of these ids, the run stops before anything of that
     story is written. All patients are invented, and labelled as test data (HTEST).
 
-    The server needs no preparation. If it wants a token, put it into the variable DEMO_FHIR_TOKEN.
+    The server needs no preparation. If it wants a token, put it into the variable DEMO_FHIR_TOKEN,
+    or its file into DEMO_FHIR_TOKEN_FILE.
     Plain http is for this machine and private networks.
 
     \b

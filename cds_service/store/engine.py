@@ -35,6 +35,7 @@ _WIRE_LIMITS = {
     "tcp_user_timeout": 5000,
     "application_name": "hyponatremia-cds",
 }
+_THIS_MACHINE = ("", "127.0.0.1", "localhost", "::1")
 _BUSY_MS = 5000
 _MS = 1000
 _WAL_PAUSE_S = 0.02
@@ -155,6 +156,33 @@ def open_database(url: str) -> Database:
     finally:
         database.engine.dispose()  # the workers open connections of their own
     return database
+
+
+def refuse_unchecked(url: str) -> None:
+    """Raises SettingsError if the database is on another machine and nothing checks which one.
+
+    Without `sslmode=verify-full` anybody between the two machines can answer in its place. A URL
+    that cannot be read passes: `open_database` names that fault better.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return
+    if parsed.get_backend_name() == "sqlite" or parsed.query.get("sslmode") == "verify-full":
+        return
+    hosts = [parsed.host or "", *_hosts(parsed.query.get("host"))]
+    hosts += _hosts(parsed.query.get("hostaddr"))
+    if not all(host in _THIS_MACHINE or host.startswith("/") for host in hosts):
+        raise SettingsError(
+            "CDS_DATABASE_URL: production checks the certificate of a database on another machine; "
+            "add ?sslmode=verify-full&sslrootcert=/path/ca.pem"
+        )
+
+
+def _hosts(value: str | tuple[str, ...] | None) -> list[str]:
+    """Returns the hosts that one parameter of the URL names."""
+    texts = (value,) if isinstance(value, str) else value or ()
+    return [host for text in texts for host in text.split(",")]
 
 
 def _keep_private(path: Path) -> None:

@@ -274,6 +274,21 @@ def test_the_token_comes_from_the_environment_and_is_never_shown(
     assert "lines" not in out + err
 
 
+def test_the_token_may_be_in_a_file(
+    run: Run, store: FhirStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store.habits = Habits(token="sentinel-4711")
+    arguments = ("demo", "load", "--fhir-base", store.base, "--story", "acute-fall")
+    path = tmp_path / "token"
+    monkeypatch.setenv("DEMO_FHIR_TOKEN_FILE", str(path))
+    code, _, err = run(*arguments)
+    assert (code, "DEMO_FHIR_TOKEN_FILE cannot be read" in err) == (2, True)
+    path.write_text("sentinel-4711\n")
+    code, out, err = run(*arguments)
+    assert code == 0
+    assert "sentinel" not in out + err
+
+
 @pytest.mark.parametrize("version", ["1.0.2", "3.0.2", "5.0.0"])
 def test_a_server_that_speaks_another_fhir_is_refused_at_once(
     run: Run, store: FhirStore, version: str

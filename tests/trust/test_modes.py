@@ -15,6 +15,7 @@ from cds_service.app import create_app
 from cds_service.errors import ConfigurationError, RegistryError, SettingsError
 from cds_service.settings import Settings
 from cds_service.trust.keyset import SANDBOX_JWK
+from cds_service.web.runtime import runtime_of
 from tests.trust.tokens import ISSUER, written
 
 GOOD = f'[clients.mercy]\nissuer = "{ISSUER}"\njwks_url = "https://ehr.example/jwks"\n'
@@ -48,6 +49,17 @@ def test_production_starts_with_what_it_needs(tmp_path: Path) -> None:
         ({"ca_bundle": Path(__file__)}, "CDS_CA_BUNDLE"),
         ({"terminology_base": "http://cds.example/fhir"}, "CDS_TERMINOLOGY_BASE"),
         ({"database_url": "postgresql://db/cds"}, "CDS_SECRET_FILE"),
+        *(
+            ({"database_url": f"postgresql://{url}", "secret_file": Path("s")}, "CDS_DATABASE_URL")
+            for url in (
+                "u:p@db/cds",
+                "u:p@db/cds?sslmode=require",
+                "u:p@db/cds?sslmode=verify-ca",
+                "/cds?host=10.0.0.9",
+                "localhost/cds?host=/run/postgresql,db",
+                "localhost/cds?hostaddr=10.0.0.9",
+            )
+        ),
         ({"cors_origins": ("http://ehr.example",)}, "CDS_CORS_ORIGINS"),
         ({"cors_origins": ("*",)}, "CDS_CORS_ORIGINS"),
         ({"cors_origins": ("https://.*",)}, "CDS_CORS_ORIGINS"),
@@ -62,6 +74,32 @@ def test_what_is_unsafe_does_not_start(tmp_path: Path, changed: dict[str, Any], 
         create_app(settings(tmp_path, **changed))
     assert str(caught.value).startswith(named)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "u@127.0.0.1:1/cds",
+        "u@localhost:1/cds",
+        "/cds?host=/nowhere",
+        "u@db.invalid:1/cds?sslmode=verify-full",
+    ],
+)
+def test_a_database_that_is_here_or_checked_is_taken(tmp_path: Path, url: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s" * 64)
+    app = create_app(settings(tmp_path, database_url=f"postgresql://{url}", secret_file=secret))
+    assert app.test_client().get("/ready").status_code == 200  # degraded: nothing answers there
+    runtime_of(app).recorder.close(0)
+    runtime_of(app).database.close()
+
+
+def test_an_unchecked_database_is_refused_in_production_only(tmp_path: Path) -> None:
+    app = create_app(
+        settings(tmp_path, mode="development", database_url="postgresql://u@db.invalid:1/cds")
+    )
+    runtime_of(app).recorder.close(0)
+    runtime_of(app).database.close()
 
 
 def test_a_demo_beyond_this_machine_needs_its_flag(tmp_path: Path) -> None:
