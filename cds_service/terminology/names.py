@@ -175,7 +175,8 @@ class NameReader:
     def _count(self, text: Words, kept: list[Hit[_Named]], named: int) -> int:
         """Ingredients the text holds at least; doubt counts one more and costs a one-click stop."""
         more = any(n.several for hit in kept for n in hit.found) and named == 1
-        more = more or any(self._neighbour(text, kept, hit) for hit in kept)
+        taken = {at for hit in kept for at in range(hit.start, hit.end)}
+        more = more or any(self._neighbour(text, taken, hit) for hit in kept)
         if named == 1:
             more = (
                 more
@@ -184,9 +185,8 @@ class NameReader:
             )
         return named + more
 
-    def _neighbour(self, text: Words, kept: list[Hit[_Named]], hit: Hit[_Named]) -> bool:
+    def _neighbour(self, text: Words, taken: set[int], hit: Hit[_Named]) -> bool:
         """Whether an unknown word is joined to a name, as in "quinapril/hydrochlorothiazide"."""
-        taken = {at for other in kept for at in range(other.start, other.end)}
         for inner, step in ((hit.start, -1), (hit.end - 1, 1)):
             outer = self._joined_to(text, inner, step)
             if (
