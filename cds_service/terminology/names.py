@@ -82,6 +82,7 @@ def _texts(product: Product) -> Iterator[str]:
 
 
 SHORTEST_NAME = 4  # letters of a word that may be an unknown second ingredient
+_REACH = 20  # salts, doses and forms between two joined names
 _BRACKETS = re.compile(r"\[[^\]]*\]")
 _JOINED = re.compile(r"^\s*[/+&]\s*$|^\s*-\s*$")
 _SENTENCE = re.compile(r"[.;\n]")
@@ -200,7 +201,9 @@ class NameReader:
     def _joined_to(self, text: Words, inner: int, step: int) -> int | None:
         """The word that a stroke or "and" joins to word `inner`, beyond salts, doses and forms."""
         outer = inner + step
-        while 0 <= outer < len(text.tokens):
+        for _ in range(_REACH):
+            if not 0 <= outer < len(text.tokens):
+                return None
             token = text.tokens[outer]
             if token in self._joining:
                 return outer + step if 0 <= outer + step < len(text.tokens) else None
