@@ -44,7 +44,7 @@ Items: TypeAlias = Annotated[tuple[T, ...], Meta(max_length=MAX_ITEMS)]
 Some: TypeAlias = Annotated[tuple[T, ...], Meta(max_length=MAX_CONCEPTS)]  # concepts and their kin
 
 
-class Form(Struct, rename="camel", frozen=True, gc=False):
+class Form(Struct, rename="camel", frozen=True, gc=False, omit_defaults=True):
     """Some members of an object in FHIR; the others are passed over."""
 
 
