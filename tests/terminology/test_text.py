@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
-
 import pytest
 
 from cds_service.terminology.drugs import DrugResolver
 from cds_service.terminology.text import LONGEST, Phrases, fold, words
 from cds_service.terminology.types import Coded, Product
-
-
-@contextmanager
-def counted() -> Iterator[Callable[[], int]]:
-    """Counts the calls of functions, also of built-in ones: the same on any machine."""
-    calls = 0
-
-    def count(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        yield lambda: calls
-    finally:
-        sys.setprofile(before)
+from tests.counting import counted
 
 
 def work(resolver: DrugResolver, text: str) -> int:
