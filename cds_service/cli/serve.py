@@ -58,7 +58,7 @@ from cds_service.settings import Settings, settings_from_environment, unknown_va
 from cds_service.telemetry import configure_logging, flush_log, log
 from cds_service.web.front import Front
 
-# docs/decisions/0002 gives the reasons.
+# docs/decisions/0002 and 0009 give the reasons.
 _HEADER_BYTES = 65536
 _BACKLOG = 4096
 _CONNECTIONS = 4096
