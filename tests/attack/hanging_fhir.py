@@ -93,7 +93,7 @@ def run(folder: Path) -> Iterator[Figure]:
         yield Figure(what="calls of y with prefetch", value=calls, least=10)
         yield Figure(what="  of them not answered 200", value=beside.failed, most=0)
         yield Figure(what="  slowest", value=beside.slowest_ms, unit="ms", most=_MOST_MS)
-        in_words = sum(one.status in (412, 503) for one in answers)
+        in_words = sum(one.status in (412, 429, 503) for one in answers)
         yield Figure(what="calls of x refused in words", value=in_words, least=len(answers))
         yield Figure(what="  slowest", value=max(one.ms for one in answers), unit="ms")
 
