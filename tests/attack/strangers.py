@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from tests.attack.target import Answer, Target, serving
 from tests.trust.tokens import BASE, token, written
 
 _SECONDS = 8
+_EACH_S = 0.3
 _OK = http.client.OK
 _MOST_MS = 2000  # the attacker has the same two cores
 _PATH = f"/cds-services/{VIEW}"
@@ -37,9 +39,9 @@ _BYTE = {"chunked": b"1\r\n \r\n"}
 class Strangers(threading.Thread):
     """So many connections that each send a head, and then a byte now and then; all in one thread."""
 
-    def __init__(self, port: int, count: int, way: str, each_s: float = 0.3) -> None:
+    def __init__(self, port: int, count: int, way: str, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(daemon=True)
-        self._port, self._count, self._each_s = port, count, each_s
+        self._port, self._count, self._tls = port, count, tls
         self._head, self._byte = WAYS[way].encode(), _BYTE.get(way, b" ")
         self._done = threading.Event()
         self.opened = 0
@@ -51,13 +53,15 @@ class Strangers(threading.Thread):
             held = [one for one in held if _sent(one, self._byte)]
             missing = self._count - len(held)
             held += [one for one in map(self._new, range(missing)) if one is not None]
-            self._done.wait(self._each_s)
+            self._done.wait(_EACH_S)
         for one in held:
             one.close()
 
     def _new(self, _: int) -> socket.socket | None:
         with contextlib.suppress(OSError):
             made = socket.create_connection(("127.0.0.1", self._port), timeout=2)
+            if self._tls is not None:
+                made = self._tls.wrap_socket(made, server_hostname="localhost")
             made.sendall(self._head)
             made.setblocking(False)
             self.opened += 1
@@ -83,7 +87,7 @@ def _sent(connection: socket.socket, byte: bytes) -> bool:
     try:
         if connection.recv(4096) == b"":
             raise ConnectionError
-    except BlockingIOError:
+    except (BlockingIOError, ssl.SSLWantReadError):
         pass
     except OSError:
         connection.close()
