@@ -47,6 +47,7 @@ mutate: $(DEV) ## Shift every number of thresholds.toml: a test must notice (som
 # bench/servers.py and bench/json_parsers.py compare candidates that the project does not install; each says which.
 bench: $(DEV) $(LEAN)/.ready ## Measure, and write bench/RESULTS.md: ratios to the floor and to Node (ten minutes, on a quiet machine)
 	@PYTHONPATH=. $(LEAN)/bin/python bench/service.py --write
+	@PYTHONPATH=. $(LEAN)/bin/python bench/worst.py --write
 	@$(LEAN)/bin/python bench/reader.py
 	@$(LEAN)/bin/python bench/live_reads.py
 	@PYTHONPATH=. $(BIN)/python bench/report.py

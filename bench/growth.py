@@ -14,7 +14,7 @@ from http.client import HTTPConnection
 import traffic
 from deployment import PATH, service
 
-from cds_service.records.reader import MAX_RESOURCES
+from cds_service.records.bounds import MAX_RESOURCES
 
 COUNTS = (10, 50, 100, 250, 500, 1000, 2000, 3500, 5000)
 ROUNDS, MS = 5, 1000

@@ -76,6 +76,10 @@ def measured(bodies: list[bytes]) -> dict[str, float]:
     return {stage: statistics.mean(times) * MICRO for stage, times in best.items()}
 
 
+def _parts(request: Any, client: Any, gathered: Any) -> Any:
+    return pipeline._parts(request, client, gathered, Deadline.after(1))
+
+
 def _call(watch: Stopwatch, answering: pipeline.Pipeline, client: Any, body: bytes) -> None:
     """One call by its stages, as `Pipeline.answer` takes them."""
     knowledge = answering.knowledge
@@ -85,7 +89,7 @@ def _call(watch: Stopwatch, answering: pipeline.Pipeline, client: Any, body: byt
     )
     ask = pipeline.ask_for(knowledge.services[SERVICE], request, client)
     gathered = watch.time("prefetch, key by key", gather, ask, answering._fhir, Deadline.after(1))
-    parts = watch.time("references", pipeline._parts, request, client, gathered)
+    parts = watch.time("references", _parts, request, client, gathered)
     watch.time("references wanted", wanted_references, parts)
     snapshot = watch.time("resources to snapshot", read_snapshot, parts, answering._vocabulary)
     limits = knowledge.limits[client.profile]
@@ -93,7 +97,7 @@ def _call(watch: Stopwatch, answering: pipeline.Pipeline, client: Any, body: byt
         "work out the case", assess, snapshot, limits, knowledge.sets, knowledge.terms.labs
     )
     call = pipeline._Call(request=request, client=client, gathered=gathered, parts=parts, case=case)
-    outcomes = watch.time("ask the rules", answering._judged, call)
+    outcomes = watch.time("ask the rules", answering._judged, call, Deadline.after(1))
     rules = knowledge.services[SERVICE].rules
     chosen = watch.time("choose cards", partial(triage, age_known=True), outcomes, rules)
     answer = watch.time(

@@ -22,6 +22,7 @@ from cds_service.knowledge.load import load_knowledge
 from cds_service.knowledge.review import refuse_unsigned
 from cds_service.pipeline import Options, Pipeline
 from cds_service.records.client import FhirClient
+from cds_service.records.pool import ReadLimits
 from cds_service.records.searches import long_searches
 from cds_service.records.site_codes import asking_for, site_codes
 from cds_service.settings import Settings
@@ -37,9 +38,9 @@ from cds_service.trust.modes import refuse_unsafe, registry_of
 from cds_service.trust.registry import Registry
 from cds_service.trust.replay import ReplayGuard
 from cds_service.web import errors, health, hooks, terminology
-from cds_service.web.access import held_off
+from cds_service.web.access import address, claimed_by, held_off, wants_body
 from cds_service.web.cors import allow_browsers
-from cds_service.web.front import Front, FrontLimits
+from cds_service.web.front import Door, Front, FrontLimits
 from cds_service.web.messages import marks
 from cds_service.web.pages import basis_page, start_page
 from cds_service.web.runtime import Runtime, runtime_of, utc_now
@@ -161,15 +162,27 @@ def front_for(app: Flask, settings: Settings) -> Front:
     """Returns the application behind its front."""
     limits = FrontLimits(body_bytes=settings.max_body_bytes, threads=settings.threads)
     here = runtime_of(app)
-    closing = here.recorder.close
-    if settings.proxies is None:  # the address of a caller is not known
-        return Front(app.wsgi_app, limits, closing)
-    return Front(app.wsgi_app, limits, closing, holds_off=partial(held_off, here))
+    taking = frozenset(
+        f"/cds-services/{name}{more}"
+        for name in here.pipeline.knowledge.services
+        for more in ("", "/feedback")
+    )
+    door = Door(
+        holds_off=partial(held_off, here),
+        wants_body=partial(wants_body, here, app.url_map, taking),
+        address=partial(address, here),
+        caller=claimed_by,
+    )
+    return Front(app.wsgi_app, limits, here.recorder.close, door)
 
 
 def _fhir_client(settings: Settings) -> FhirClient:
     try:
-        return FhirClient(ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None)
+        half = settings.threads // 2
+        # Of the threads that answer calls, some stay free for calls that read nothing.
+        limits = ReadLimits(calls_waiting=half + half // 2, calls_waiting_of_one=half)
+        ca_bundle = str(settings.ca_bundle) if settings.ca_bundle else None
+        return FhirClient(limits, ca_bundle=ca_bundle)
     except OSError:
         raise SettingsError("CDS_CA_BUNDLE: cannot be read as certificates in PEM") from None
 

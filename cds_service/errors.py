@@ -15,6 +15,7 @@
   - UnsupportedMedia       415  content type or content encoding
   - TooManyRequests        429
   - Overloaded             503  more work than this worker takes on
+    - OutOfTime                 ... or than it could do before the call's deadline
   - StoreUnavailable       503  what must be kept cannot be kept now
   - NoRuleAsked            500  our bug: an answer without cards would look like an all-clear
 * ConfigurationError            the service does not start (exit code 78)
@@ -137,6 +138,18 @@ class Overloaded(ServiceError):
 
     status = 503
     code = "transient"
+
+
+class OutOfTime(Overloaded):
+    """The deadline of the call has passed, so that nobody waits for its answer."""
+
+    code = "timeout"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The call could not be worked out by its deadline; nothing was checked. The service is "
+            "busy, or the call holds far more than a usual one."
+        )
 
 
 class NoRuleAsked(ServiceError):

@@ -18,7 +18,7 @@ from cds_service import metrics
 from cds_service.engine.cards import CardContext, CardSettings, Phrases, Writer, explanation
 from cds_service.engine.finding import URGENCY, Finding, Line, Outcome, Silence, Suggestion
 from cds_service.engine.triage import Keep, keep_all, one_time, still_shown, triage
-from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked
+from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked, OutOfTime
 from cds_service.feedback.census import Seen
 from cds_service.feedback.suppression import Memory
 from cds_service.knowledge.limits import NotingLimits
@@ -32,12 +32,14 @@ from cds_service.protocol.request import Drafts, HookRequest, without_orders
 from cds_service.protocol.wire import encode
 from cds_service.records.breaker import Pause
 from cds_service.records.client import FhirClient
+from cds_service.records.cut import may_be_large, small_enough, within_limits
 from cds_service.records.drafts import sent_drafts
 from cds_service.records.fhir_types import as_resource
 from cds_service.records.gather import Ask, Gathered, gather, unavailable, unidentified
 from cds_service.records.prefetch import Source, as_prefetched
 from cds_service.records.reader import (
     ENCOUNTER,
+    SODIUM,
     CallRecords,
     draft_of_another_patient,
     full_urls,
@@ -140,7 +142,25 @@ class Pipeline:
         if request.lacks and not client.explain_missing_data:
             raise without_orders(request.hook, hook.drafts, request.lacks)
         request = _with_encounter(request, client)
-        if not self._may_concern_a_rule(request, hook, seen):
+        try:
+            return self._in_time(request, client, deadline, memory, seen)
+        except OutOfTime:
+            if not client.explain_missing_data:
+                raise
+            return self._too_late(request, client)
+
+    def _in_time(
+        self,
+        request: HookRequest,
+        client: Client,
+        deadline: Deadline,
+        memory: Memory | None,
+        seen: Seen,
+    ) -> Evaluation:
+        """Returns the cards, or raises OutOfTime as soon as the deadline has passed."""
+        hook = HOOKS[request.hook]
+        deadline.keep()
+        if not self._may_concern_a_rule(request, hook, seen, deadline):
             return Evaluation(cards=[], reason=self._words("no-order-concerned"))
         with metrics.timed("read"):
             call = self._read(request, client, deadline)
@@ -153,11 +173,21 @@ class Pipeline:
             return self._unreadable(call, lacking)
         return self._by_rules(call, deadline, memory)
 
+    def _too_late(self, request: HookRequest, client: Client) -> Evaluation:
+        """Returns the card that says that a call could not be worked out by its deadline."""
+        known = self.knowledge
+        unread = Snapshot(now=request.received, missing={SODIUM: Missing.TOO_MUCH})
+        case = assess(unread, known.limits[client.profile], known.sets, known.terms.labs)
+        parts = CallRecords(patient_id=request.patient_id, now=request.received)
+        nothing = Gathered(sources={}, reads=self._fhir.reads(None, Deadline.after(0)))
+        call = _Call(request=request, client=client, gathered=nothing, parts=parts, case=case)
+        return self._unreadable(call, "sodium")
+
     def _by_rules(self, call: _Call, deadline: Deadline, memory: Memory | None) -> Evaluation:
         """Asks the rules, picks at most two cards, and makes sure that silence hides nothing."""
         client = call.client
         with metrics.timed("judge"):
-            outcomes = self._judged(call)
+            outcomes = self._judged(call, deadline)
             chosen = triage(
                 outcomes,
                 self._service(call.request).rules,
@@ -234,7 +264,9 @@ class Pipeline:
         """Returns since when FHIR servers have been left alone because they kept failing."""
         return self._fhir.pauses()
 
-    def _may_concern_a_rule(self, request: HookRequest, hook: Hook, seen: Seen) -> bool:
+    def _may_concern_a_rule(
+        self, request: HookRequest, hook: Hook, seen: Seen, deadline: Deadline
+    ) -> bool:
         """Whether a rule may have something to say: decided from the drafts alone, before any read.
 
         It is true for a hook about the chart and if no order could be read. It raises BadRequest if
@@ -247,8 +279,9 @@ class Pipeline:
             patient_id=request.patient_id,
             now=request.received,
             urls=full_urls((bundle,)),
-            drafts=sent_drafts(bundle),
+            drafts=sent_drafts(bundle, large=may_be_large((request.body,))),
             selections=request.selections,
+            keep_time=deadline.keep,
         )
         another = draft_of_another_patient(parts)
         if another is not None:
@@ -264,12 +297,15 @@ class Pipeline:
         """Reads everything the call can know; Medications of orders come in the same deadline."""
         ask = ask_for(self._service(request), request, client)
         gathered = gather(ask, self._fhir, deadline)
-        parts = _parts(request, client, gathered)
+        large = may_be_large(_bodies(request, gathered))
+        gathered = replace(gathered, sources=within_limits(gathered.sources, large=large))
+        parts = _parts(request, client, gathered, deadline)
         wanted = wanted_references(parts)
         if wanted:
             read = tuple(gathered.reads.get_many(wanted).values())
             medications = Source(state="satisfied", origin="live", resources=read)
-            parts = replace(parts, sources={**gathered.sources, "referenced": medications})
+            referenced = within_limits({"referenced": medications}, large=True)
+            parts = replace(parts, sources={**parts.sources, **referenced})
         knowledge = self.knowledge
         case = assess(
             self._snapshot(parts, HOOKS[request.hook]),
@@ -286,7 +322,7 @@ class Pipeline:
         every = tuple(order.reference for order in snapshot.drafts)
         return replace(snapshot, selected=every, every_draft_counts=False)
 
-    def _judged(self, call: _Call) -> tuple[Outcome, ...]:
+    def _judged(self, call: _Call, deadline: Deadline) -> tuple[Outcome, ...]:
         """Returns what each rule of the hook says, in order of precedence; no rule is an error."""
         hook, case = HOOKS[call.request.hook], call.case
         rules = rules_of(self._service(call.request))
@@ -295,6 +331,7 @@ class Pipeline:
             outcomes = [BOOK.chart[rule](case) for rule in rules]
         judged: list[tuple[Order, list[Outcome]]] = []
         for order in {order.reference: order for order in selected(case.snapshot)}.values():
+            deadline.keep()
             judged.append((order, [BOOK.order[rule].judge(case, order) for rule in rules]))
         outcomes += _said_once([said for _, said in _each_once(judged)])
         if not outcomes:
@@ -467,10 +504,21 @@ def _lacking(call: _Call, hook: Hook) -> Unlooked | None:
     return None
 
 
-def _parts(request: HookRequest, client: Client, gathered: Gathered) -> CallRecords:
+def _bodies(request: HookRequest, gathered: Gathered) -> tuple[bytes, ...]:
+    """All the JSON of a call as it came."""
+    pages = (body for source in gathered.sources.values() for body in source.bodies)
+    return (request.body or encode({"prefetch": request.prefetch}), *pages)
+
+
+def _parts(
+    request: HookRequest, client: Client, gathered: Gathered, deadline: Deadline
+) -> CallRecords:
     base = client.base_for(request.fhir_server)
     bundle = as_resource(request.draft_bundle)
     zone = request.received.astimezone(client.time_zone).utcoffset() if client.time_zone else None
+    bodies = _bodies(request, gathered)
+    large = may_be_large(bodies)
+    urls = full_urls((bundle, *map(as_prefetched, request.prefetch.values())))
     return CallRecords(
         patient_id=request.patient_id,
         now=request.received,
@@ -478,13 +526,11 @@ def _parts(request: HookRequest, client: Client, gathered: Gathered) -> CallReco
         zone=zone,
         bases=client.names_of(base),
         sources=gathered.sources,
-        urls=full_urls((bundle, *map(as_prefetched, request.prefetch.values()))),
-        drafts=sent_drafts(bundle),
+        urls=small_enough(urls, large=large),
+        drafts=sent_drafts(bundle, large=large),
         selections=request.selections,
-        bodies=(
-            request.body or encode({"prefetch": request.prefetch}),
-            *(body for source in gathered.sources.values() for body in source.bodies),
-        ),
+        bodies=bodies,
+        keep_time=deadline.keep,
     )
 
 

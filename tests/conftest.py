@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -17,8 +18,10 @@ from werkzeug.serving import make_server
 from cds_service.app import create_app
 from cds_service.demo.pages import demo_pages
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
+from cds_service.errors import OutOfTime
 from cds_service.settings import Settings
 from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
+from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Registry
 from tests.databases import Server, postgresql
 
@@ -37,6 +40,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, figure in report.user_properties:
             if name == "figure":
                 terminalreporter.write_line(str(figure))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patience() -> Iterator[None]:
+    """In this process no call is late by less than a minute: no test is about a busy machine."""
+
+    def keep(deadline: Deadline) -> None:
+        if time.monotonic() > deadline.at + 60:
+            raise OutOfTime
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Deadline, "keep", keep)
+        yield
 
 
 NOW = datetime.fromisoformat(

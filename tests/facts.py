@@ -60,7 +60,10 @@ COMPUTED: Mapping[str, tuple[str, ...]] = {
 }
 # What the pipeline and the writer of cards say themselves.
 PIPELINE_SILENCE = ("no-order-concerned", "deceased", "under-age", "comfort-care")
-PIPELINE_LINES: Mapping[str, tuple[str, ...]] = {"unrecognised": ("count",)}
+PIPELINE_LINES: Mapping[str, tuple[str, ...]] = {
+    "unrecognised": ("count",),
+    "orders-not-read": ("count",),
+}
 UNREADABLE = ("why", "drug", "code")
 
 

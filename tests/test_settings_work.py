@@ -171,7 +171,7 @@ def who_is_held_off(site: Site) -> bool:
         for _ in range(200):
             client.post(PATIENT_VIEW, json={}, headers={"Authorization": "Bearer a.b.c"})
         front = front_for(app, site.settings())
-        return front._holds_off(_Scope())  # type: ignore[arg-type]  # it reads these two members
+        return front._door.holds_off(_Scope())  # type: ignore[arg-type]  # it reads these two members
 
 
 class _Scope:

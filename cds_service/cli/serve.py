@@ -47,16 +47,21 @@ from granian.server.mp import MPServer
 
 from cds_service import metrics
 from cds_service.app import Foundation, create_app, foundation, front_for, refuse_wrong
-from cds_service.cli.process import Lifeline, forbid_core_dumps
+from cds_service.cli.process import (
+    Lifeline,
+    allow_connections,
+    forbid_core_dumps,
+    share_arenas,
+)
 from cds_service.cli.run import HEADER_MS, bound_socket, load_later, tune_collector
 from cds_service.settings import Settings, settings_from_environment, unknown_variables
 from cds_service.telemetry import configure_logging, flush_log, log
 from cds_service.web.front import Front
 
-# docs/decisions/0002 gives the reasons.
+# docs/decisions/0002 and 0009 give the reasons.
 _HEADER_BYTES = 65536
-_BACKLOG = 1024
-_CONNECTIONS = 512
+_BACKLOG = 4096
+_CONNECTIONS = 4096
 STOP_S = 30
 _IDLE_S = HEADER_MS / 1000 + 0.5  # an idle connection is closed after this time
 _FIRST_REQUEST_S = 1.0  # a connection that was just accepted gets this time to bring its request
@@ -81,6 +86,8 @@ def serve(workers: int) -> None:
     """
     configure_logging()
     forbid_core_dumps()
+    allow_connections(_CONNECTIONS)
+    share_arenas()
     settings = settings_from_environment()
     for name, meant in unknown_variables(os.environ).items():
         reason = f"{name} is no setting; it does nothing."

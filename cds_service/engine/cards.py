@@ -56,6 +56,7 @@ class CardContext(Struct, frozen=True, kw_only=True):
     because: Mapping[str, str] = {}  # the same in words, if more is known than the key says
     unrecognised: int  # orders with a code and no name
     newest: tuple[str, ...]  # identifies the newest result: another result, another uuid
+    not_read: int = 0  # orders beyond the number that one call is asked about
     unused: str = ""  # why a result was not used that may be the newest: a key of words.toml
 
 
@@ -179,6 +180,9 @@ class Writer:
         if context.unrecognised:
             count = {"count": str(context.unrecognised)}
             sentences.append(self._phrases.fill(self._words.lines["unrecognised"], count))
+        if context.not_read:
+            count = {"count": str(context.not_read)}
+            sentences.append(self._phrases.fill(self._words.lines["orders-not-read"], count))
         return " ".join(sentences)
 
     def _detail(self, finding: Finding, context: CardContext) -> str:

@@ -153,6 +153,7 @@ class Missing(StrEnum):
     WARNED = "warned"  # the server gave a warning in place of results
     HIDDEN = "hidden"  # the record holds more than the user of the call may see
     UNUSABLE = "unusable"  # it came, and something in it could not be used
+    TOO_MUCH = "too-much"  # the call could not be worked out by its deadline
 
 
 class MissingSince(StrEnum):

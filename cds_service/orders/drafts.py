@@ -24,7 +24,8 @@ from cds_service.errors import KnowledgeError
 from cds_service.knowledge.names import OrderTemplate
 from cds_service.knowledge.words import DietTemplate, DrugTemplate, Lab, OrderWords, Term
 from cds_service.orders import r4b
-from cds_service.records.fhir_types import MAX_TEXT, Resource, tolerant
+from cds_service.records.bounds import MAX_TEXT
+from cds_service.records.fhir_types import Resource, tolerant
 from cds_service.records.medications import may_stop
 from cds_service.terminology.codes import LOINC
 

@@ -17,7 +17,7 @@ from urllib3.util import parse_url
 from cds_service import metrics
 from cds_service.records.breaker import Breaker, Later, Pause, Probe, after
 from cds_service.records.fhir_types import Resource
-from cds_service.records.pool import Job, ReadLimits, ReadPool, ServerQueue, wait_for
+from cds_service.records.pool import Job, ReadLimits, ReadPool, ServerQueue, WaitingCalls, wait_for
 from cds_service.records.prefetch import without_repeats
 from cds_service.records.reading import (
     Access,
@@ -42,6 +42,7 @@ __all__ = ["Access", "FhirClient", "Read", "Reads", "Wanted"]
 _VITALS_CATEGORY = "vital-signs,exam,survey"
 _TYPE_AND_ID = 2
 _PROBE_S = 2.0
+CROWDED = "too many calls of this client wait for its FHIR server"
 _SALT = secrets.token_bytes(16)  # patients are counted by numbers that only this process can make
 
 
@@ -99,6 +100,7 @@ class _Process:
         self._clock = clock
         self._later = later
         self.pool = ReadPool(limits)
+        self.waiting = WaitingCalls(limits)
         self._servers: dict[tuple[str, str, bool], Server] = {}
 
     def server(self, access: Access) -> Server:
@@ -165,13 +167,23 @@ class Reads:
 
     def all(self, wanted: Sequence[Wanted]) -> dict[str, Read]:
         """Read everything in parallel, the first in the list first, and answer by the deadline."""
-        access, pool, limits = self._access, self._process.pool, self._process.limits
+        access = self._access
         if access is None:
             return {one.key: _unread(one, Missing.UNREACHABLE) for one in wanted}
         server = self._process.server(access)
         health = self._admitted(server) if wanted else None
         if health is None:
             return _counted({one.key: _unread(one, Missing.LEFT_ALONE) for one in wanted})
+        with self._process.waiting.one(access.client) as room:
+            if not room:
+                return _counted({one.key: _crowded(one) for one in wanted})
+            return self._read(wanted, server, access, health)
+
+    def _read(
+        self, wanted: Sequence[Wanted], server: Server, access: Access, health: CallHealth
+    ) -> dict[str, Read]:
+        """Start every read and wait for them."""
+        pool, limits = self._process.pool, self._process.limits
         started = []
         for one in (part for whole in wanted for part in _parts(whole, server, access, limits)):
             call = OutgoingCall(self._deadline, allow_private=access.allow_private)
@@ -261,6 +273,11 @@ def _unread(wanted: Wanted, why: Missing) -> Read:
     """What is left of a key that is not read: the pages that the prefetch brought."""
     missing = Missing.TRUNCATED if wanted.so_far else why
     return Read(key=wanted.key, resources=wanted.so_far, missing=missing)
+
+
+def _crowded(wanted: Wanted) -> Read:
+    """A key that is not read, because too many calls of its client wait already."""
+    return replace(_unread(wanted, Missing.TIMEOUT), note=CROWDED)
 
 
 def _answer(reading: PendingRead, job: Job[None] | None) -> Read:

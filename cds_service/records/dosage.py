@@ -11,8 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from cds_service.records.bounds import MAX_ITEMS
 from cds_service.records.fhir_types import (
-    MAX_ITEMS,
     NO_DISPENSE,
     NO_PERIOD,
     NO_QUANTITY,

@@ -6,20 +6,22 @@ If not every selection leads to a draft that was read, every draft counts as sel
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.protocol.references import type_and_id
-from cds_service.records.fhir_types import Resource, kind_of
+from cds_service.records.bounds import MAX_DRAFTS, MAX_ITEMS, MAX_SELECTED
+from cds_service.records.cut import is_cut, is_too_large
+from cds_service.records.fhir_types import Entry, Resource, kind_of
 from cds_service.records.medications import KINDS
 from cds_service.records.prefetch import OLDER_NAMES
 from cds_service.records.read_context import Owner, Person, identity
 from cds_service.sodium.snapshot import Order
 
-MAX_DRAFTS = 2000  # T-45; what lies beyond counts as one draft that could not be read
+_BEYOND = "#beyond"  # stands for all orders beyond a limit: one that was not read
 _ORDER_SETS = frozenset({"RequestGroup", "RequestOrchestration"})
 # What an EHR sends beside its drafts so that they can be read by themselves.
 _NO_ORDERS = frozenset(
@@ -45,6 +47,7 @@ class Chosen(Struct, frozen=True):
     orders: tuple[Order, ...] = ()
     selected: tuple[str, ...] = ()
     every: bool = False  # a selection led to no draft: all are selected
+    not_read: int = 0  # orders beyond a limit; one of them may concern a rule
 
 
 class _Draft(Struct, frozen=True):
@@ -57,14 +60,16 @@ class _Draft(Struct, frozen=True):
     inside: str = ""  # its id, if it lies inside an order set
 
 
-def sent_drafts(bundle: Resource | None) -> tuple[SentDraft, ...]:
-    """The entries of draftOrders in their order."""
+def sent_drafts(bundle: Resource | None, *, large: bool) -> tuple[SentDraft, ...]:
+    """The entries of draftOrders in their order; in a `large` call one may be too large."""
     entries = bundle.entry if bundle is not None else ()
-    sent = [
-        SentDraft(entry.resource, entry.full_url) if entry is not None else SentDraft(None)
-        for entry in entries[:MAX_DRAFTS]
-    ]
-    return tuple([*sent, SentDraft(None)] if len(entries) > MAX_DRAFTS else sent)
+    return tuple([_sent(entry, large=large) for entry in entries])
+
+
+def _sent(entry: Entry | None, *, large: bool) -> SentDraft:
+    if entry is None or (large and entry.resource is not None and is_too_large(entry.resource)):
+        return SentDraft(None)
+    return SentDraft(entry.resource, entry.full_url)
 
 
 def draft_of_another(sent: Sequence[SentDraft], me: Person) -> int | None:
@@ -97,14 +102,29 @@ def choose(
         for name in draft.names:
             by_name.setdefault(name, []).append(at)
     named, lost = _selected(selections, drafts, by_name)
-    unnamed = [at for at in range(len(drafts)) if at not in named]
-    orders = _orders(drafts, by_name, read)
-    chosen = [orders[at].reference for at in (range(len(drafts)) if lost else named)]
-    if _lost_medicines(lost) > sum(_may_be_a_medicine(drafts[at]) for at in unnamed):
-        # A selection that leads nowhere may mean a draft that none names; here one is lacking.
-        nowhere = Order(reference="#0", kind="other", unread=True)
-        return Chosen((*orders, nowhere), (*chosen, nowhere.reference), every=True)
-    return Chosen(tuple(orders), tuple(chosen), every=bool(lost))
+    every = list(range(len(drafts)))
+    picked = every if lost else named
+    read_at, not_read = _as_far_as_read(picked, every)
+    by_place = _orders(drafts, read_at, by_name, read)
+    chosen = [by_place[at].reference for at in picked[:MAX_SELECTED]]
+    orders = [*by_place.values()]
+    unnamed = set(every).difference(named)
+    # A selection that leads nowhere may mean a draft that none names, unless one is lacking.
+    lacking = _lost_medicines(lost) > sum(_may_be_a_medicine(drafts[at]) for at in unnamed)
+    for name, counts in (("#0", lacking), (_BEYOND, not_read)):
+        if counts:
+            orders.append(Order(reference=name, kind="other", unread=True))
+            chosen.append(name)
+    return Chosen(tuple(orders), tuple(chosen), every=bool(lost), not_read=not_read)
+
+
+def _as_far_as_read(picked: list[int], every: list[int]) -> tuple[list[int], int]:
+    """Which drafts are read, the selected ones first; and how many are not, or not asked about."""
+    selected = set(picked[:MAX_SELECTED])
+    others = [at for at in every if at not in selected][: MAX_DRAFTS - len(selected)]
+    read = selected.union(others)
+    beyond = set(every).difference(read).union(picked[MAX_SELECTED:])
+    return sorted(read), len(beyond)
 
 
 def _drafts(sent: Sequence[SentDraft], me: Person) -> Iterator[_Draft]:
@@ -168,11 +188,16 @@ def _selected(
     selections: Sequence[str], drafts: Sequence[_Draft], by_name: dict[str, list[int]]
 ) -> tuple[list[int], list[str]]:
     """The drafts that are named, in the order of the names, and the names that lead to none."""
-    waiting = [_today(selection) for selection in selections] or [""]
+    names = [_today(selection) for selection in selections[:MAX_ITEMS]] or [""]
+    waiting = deque([*names, *[""] * (len(selections) > MAX_ITEMS)])
     found: dict[int, None] = {}
     lost: list[str] = []
+    seen: set[str] = set()
     while waiting:
-        name = waiting.pop(0)
+        name = waiting.popleft()
+        if name in seen:
+            continue
+        seen.add(name)
         hits = by_name.get(name, [])
         if not hits:
             lost.append(name)
@@ -200,21 +225,26 @@ def _members(draft: _Draft) -> list[str]:
 
 
 def _orders(
-    drafts: Sequence[_Draft], by_name: dict[str, list[int]], read: Callable[[Resource], Order]
-) -> list[Order]:
-    """Each draft as an order; a set whose orders did not all come was not read."""
+    drafts: Sequence[_Draft],
+    wanted: Sequence[int],
+    by_name: dict[str, list[int]],
+    read: Callable[[Resource], Order],
+) -> dict[int, Order]:
+    """The wanted drafts as orders; a set whose orders did not all come was not read."""
     count = Counter(draft.own_name for draft in drafts)
-    orders = []
-    for draft in drafts:
+    orders = {}
+    for at in wanted:
+        draft = drafts[at]
         alone = bool(draft.own_name) and count[draft.own_name] == 1
         place = f"#{draft.place}.{draft.inside}" if draft.inside else f"#{draft.place}"
         reference = draft.own_name if alone else place
         if draft.resource is None:
-            orders.append(Order(reference=reference, kind="other", unread=True))
+            orders[at] = Order(reference=reference, kind="other", unread=True)
             continue
         order = read(draft.resource)
-        unread = order.unread or any(name not in by_name for name in _members(draft))
-        orders.append(replace(order, reference=reference, unread=unread))
+        cut = order.unread or is_cut(draft.resource)
+        unread = cut or any(name not in by_name for name in _members(draft))
+        orders[at] = replace(order, reference=reference, unread=unread)
     return orders
 
 

@@ -19,13 +19,18 @@ from typing import Annotated, Any, TypeAlias, TypedDict, TypeVar, cast
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field, inspect
 
+from cds_service.errors import BadRequest, BodyTooLarge
 from cds_service.protocol.wire import decode, decoder
+from cds_service.records.bounds import (
+    MAX_CODINGS,
+    MAX_CONCEPTS,
+    MAX_ITEMS,
+    MAX_TEXT,
+    MAX_VALUES,
+)
 from cds_service.terminology.codes import canonical
 from cds_service.terminology.types import Coded, Coding
 
-# Technical bounds, not clinical ones (T-45): longer words are cut, longer lists read to here.
-MAX_TEXT = 1000
-MAX_ITEMS = 2000
 _MAX_DIGITS = 64  # of a number as it prints
 _MAX_EXPONENT = 12
 _PLAIN_BELOW = 10**_MAX_EXPONENT
@@ -36,9 +41,10 @@ _ODD = (msgspec.MsgspecError, RecursionError, UnicodeError)
 T = TypeVar("T")
 Text: TypeAlias = Annotated[str, Meta(max_length=MAX_TEXT)]
 Items: TypeAlias = Annotated[tuple[T, ...], Meta(max_length=MAX_ITEMS)]
+Some: TypeAlias = Annotated[tuple[T, ...], Meta(max_length=MAX_CONCEPTS)]  # concepts and their kin
 
 
-class Form(Struct, rename="camel", frozen=True, gc=False):
+class Form(Struct, rename="camel", frozen=True, gc=False, omit_defaults=True):
     """Some members of an object in FHIR; the others are passed over."""
 
 
@@ -56,12 +62,12 @@ class RecordedCoding(Form, frozen=True):
 class Concept(Form, frozen=True):
     """A CodeableConcept as it was sent."""
 
-    coding: Items[RecordedCoding] = ()
+    coding: Annotated[tuple[RecordedCoding, ...], Meta(max_length=MAX_CODINGS)] = ()
     text: Text = ""
 
 
 # One object, a list of them, or bare words: FHIR's versions differ in this most of all.
-Concepts: TypeAlias = Concept | Items[Concept] | Text | None
+Concepts: TypeAlias = Concept | Some[Concept] | Text | None
 
 
 class Quantity(Form, frozen=True):
@@ -264,7 +270,7 @@ class Ingredient(Form, frozen=True):
 class OldProduct(Form, frozen=True):
     """DSTU2's Medication.product."""
 
-    ingredient: Items[Ingredient] = ()
+    ingredient: Some[Ingredient] = ()
 
 
 class DeviceName(Form, frozen=True):
@@ -316,7 +322,7 @@ class Resource(Form, frozen=True):
     resource_type: Text = ""
     id: Text = ""
     meta: ResourceMeta | None = None
-    contained: Items[Resource] = ()
+    contained: Some[Resource] = ()
     identifier: Items[Identifier] = ()
     clinical_status: Concepts = None
     verification_status: Concepts = None
@@ -328,9 +334,9 @@ class Resource(Form, frozen=True):
     type: Concepts = None
     code: Concepts = None
     # R5's `medication`: what is no object reads as an empty one, never as absent.
-    medication: Choice | Items[Choice] | Text | UnsetType | None = UNSET
-    medication_codeable_concept: Choice | Items[Choice] | Text | None = None
-    medication_reference: Choice | Items[Choice] | Text | None = None
+    medication: Choice | Some[Choice] | Text | UnsetType | None = UNSET
+    medication_codeable_concept: Choice | Some[Choice] | Text | None = None
+    medication_reference: Choice | Some[Choice] | Text | None = None
     # Whose it is. What is no object reads as an empty one too: without a subject it would be ours.
     subject: Reference | None = None
     patient: Reference | None = None
@@ -356,9 +362,9 @@ class Resource(Form, frozen=True):
     reason_code: Concepts = None
     reason_codeable_concept: Concepts = None
     reason_for_use_codeable_concept: Concepts = None
-    reason_reference: Reference | Items[Reference] | None = None
-    reason: Reason | Items[Reason] | Text | None = None
-    indication: Reference | Items[Reference] | None = None
+    reason_reference: Reference | Some[Reference] | None = None
+    reason: Reason | Some[Reason] | Text | None = None
+    indication: Reference | Some[Reference] | None = None
     note: Items[Note] = ()
     dosage_instruction: Instruction | Items[Instruction] | None = None
     dosage: Instruction | Items[Instruction] | None = None
@@ -410,7 +416,7 @@ class Resource(Form, frozen=True):
     oral_diet: OralDiet | None = None
     form: Concepts = None
     dose_form: Concepts = None
-    ingredient: Items[Ingredient] = ()
+    ingredient: Some[Ingredient] = ()
     product: OldProduct | None = None
     device_name: Items[DeviceName] = ()
 
@@ -443,7 +449,14 @@ _CALL, _RESOURCE = decoder(HookCall), decoder(Resource)
 
 
 def decode_call(body: bytes) -> Any:
-    """The body of a hook call, its prefetch as resources; BadRequest if it is not strict JSON."""
+    """The body of a hook call, its prefetch as resources.
+
+    It raises BadRequest if the body is not strict JSON, and BodyTooLarge if it holds too much.
+    """
+    if values_in(body) > MAX_VALUES:
+        raise BodyTooLarge(
+            f"The body holds more than {MAX_VALUES} objects, lists and members; nothing was read."
+        )
     if _is_utf8(body):  # which the decoder does not check in what it passes over
         try:
             return _CALL.decode(body)
@@ -457,13 +470,23 @@ def decode_call(body: bytes) -> Any:
 
 
 def decode_resource(body: bytes) -> Resource | None:
-    """A resource or a Bundle as a server sent it; BadRequest if it is not strict JSON."""
+    """A resource or a Bundle as a server sent it; BadRequest if it is not strict JSON.
+
+    One that holds too much raises BadRequest too: it is not read, whatever its server means by it.
+    """
+    if values_in(body) > MAX_VALUES:
+        raise BadRequest("The page holds more objects, lists and members than are read.")
     if _is_utf8(body):
         try:
             return _RESOURCE.decode(body)
         except _ODD:
             pass
     return as_resource(decode(body))
+
+
+def values_in(body: bytes) -> int:
+    """How many objects, lists and members a body has at most; decoded, each takes its memory."""
+    return body.count(b",") + body.count(b"{") + body.count(b"[") if len(body) > MAX_VALUES else 0
 
 
 def _is_utf8(body: bytes) -> bool:
@@ -518,6 +541,7 @@ class _Shape(Struct, frozen=True):
     flag: bool = False
     text: bool = False
     longest: int | None = None  # of a text
+    most: int | None = None  # items of a list
     object: Any = None  # the type of its objects
     single: bool = False  # it may be one object by itself
     several: bool = False  # it may be a list
@@ -556,7 +580,7 @@ class _Shape(Struct, frozen=True):
             listed = []
         if self.keeps_gaps:
             return [tolerant(self.object, v) if isinstance(v, dict) else None for v in listed]
-        objects = [one for one in listed[:MAX_ITEMS] if isinstance(one, dict)]
+        objects = [one for one in listed[: self.most or MAX_ITEMS] if isinstance(one, dict)]
         return [tolerant(self.object, one) for one in objects]
 
 
@@ -592,7 +616,12 @@ def _shape(member: inspect.Field) -> _Shape:
 def _shape_of_list(listed: inspect.VarTupleType) -> dict[str, Any]:
     types = _alternatives(listed.item_type)
     (item,) = [one for one in types if isinstance(one, inspect.StructType)]
-    return {"object": item.cls, "several": True, "keeps_gaps": len(types) > 1}
+    return {
+        "object": item.cls,
+        "several": True,
+        "keeps_gaps": len(types) > 1,
+        "most": listed.max_length,
+    }
 
 
 def _alternatives(one: inspect.Type) -> tuple[inspect.Type, ...]:

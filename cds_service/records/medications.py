@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
 
+from cds_service.records.bounds import MAX_CONCEPTS
 from cds_service.records.dosage import Dosage, amount, dosage, instruction_text, instructions_of
 from cds_service.records.fhir_types import (
     NO_DISPENSE,
@@ -89,11 +90,13 @@ class Medicine(Struct):
     form: Coded | None = None
     wanted: list[str] = field(default_factory=list)  # "Medication/7", referred to and not at hand
     lost: bool = False  # a reference led to no Medication at hand
+    cut: bool = False  # it has more ingredients than are read
 
     @property
     def unread(self) -> bool:
-        """Whether all that the order says of its medication is a reference that leads nowhere."""
-        return self.lost and not (self.concepts or self.ingredients or self.displays)
+        """Whether it is a reference that leads nowhere and no more, or was not read to its end."""
+        nameless = not (self.concepts or self.ingredients or self.displays)
+        return self.cut or (self.lost and nameless)
 
     @property
     def code_system(self) -> str:
@@ -481,7 +484,8 @@ def _note_lost(reference: Reference, index: Index, medicine: Medicine) -> None:
 def _take(
     ingredient: Ingredient, holder: Resource, index: Index, medicine: Medicine, depth: int
 ) -> None:
-    if ingredient.is_active is False:
+    medicine.cut = medicine.cut or len(medicine.ingredients) >= MAX_CONCEPTS
+    if ingredient.is_active is False or medicine.cut:
         return
     item = ingredient.item or Choice()
     ratios = filled(ingredient.strength, ingredient.strength_ratio)
@@ -496,6 +500,7 @@ def _take(
         _take_names(reference, inner)
         _follow(reference, holder, index, inner, depth)
         medicine.wanted += inner.wanted
+        medicine.cut = medicine.cut or inner.cut
         named = inner.concepts or inner.displays
         medicine.ingredients += [(coded, strength) for coded in named]
         medicine.ingredients += inner.ingredients

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from msgspec import Struct, field
@@ -29,6 +30,8 @@ class ReadLimits(Struct, frozen=True, kw_only=True):
       about the server. Then it is asked in the background after `probe_s` (up to `longest_probe_s`
       if it fails again), and each `open_s` one call of each of `failed_patients` patients is let
       through. If no call wants it for `forgotten_s`, the pause ends
+    * `calls_waiting` calls may wait for their FHIR servers at once, `calls_waiting_of_one` of one
+      client: each holds a thread, and calls with prefetch need the others
     * `references`: single resources read for one call beyond its prefetch keys
     """
 
@@ -50,9 +53,33 @@ class ReadLimits(Struct, frozen=True, kw_only=True):
     forgotten_s: float = 600.0
     fair_wait_s: float = 0.2
     references: int = 50
+    calls_waiting: int = 12
+    calls_waiting_of_one: int = 8
 
 
 _T = TypeVar("_T")
+
+
+class WaitingCalls:
+    """Counts the calls that wait for a FHIR server, so that one client's never take all threads."""
+
+    def __init__(self, limits: ReadLimits) -> None:
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._by_client: Counter[str] = Counter()
+
+    @contextmanager
+    def one(self, client: str) -> Iterator[bool]:
+        """Counts one call of a client while the block runs; gives False if there is no room."""
+        with self._lock:
+            room = self._by_client.total() < self._limits.calls_waiting
+            room = room and self._by_client[client] < self._limits.calls_waiting_of_one
+            self._by_client[client] += room
+        try:
+            yield room
+        finally:
+            with self._lock:
+                self._by_client[client] -= room
 
 
 class ServerQueue(Struct, eq=False):

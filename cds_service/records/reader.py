@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from msgspec import UNSET, Struct, field
 
 from cds_service.knowledge.names import Analyte
+from cds_service.records.bounds import MAX_RESOURCES
 from cds_service.records.drafts import SentDraft, choose, draft_of_another
 from cds_service.records.fhir_types import (
     NO_RESOURCE,
@@ -54,7 +55,6 @@ from cds_service.sodium.snapshot import (
 from cds_service.terminology.vocabulary import CodeLists, Vocabulary
 
 PATIENT, ENCOUNTER, SODIUM = "patient", "encounter", "sodium"  # keys of the prefetch
-MAX_RESOURCES = 2000  # T-45; a source that reaches beyond is incomplete
 _READ = frozenset({"Observation", "Condition", *HISTORY})
 _R5_ORDERS = frozenset({"MedicationRequest", "MedicationStatement", "MedicationAdministration"})
 
@@ -78,6 +78,7 @@ class CallRecords(Struct, frozen=True, kw_only=True, dict=True):
     drafts: tuple[SentDraft, ...] = ()
     selections: tuple[str, ...] = ()
     bodies: tuple[bytes, ...] = ()
+    keep_time: Callable[[], object] = bool  # raises OutOfTime once the call is late
 
     @cached_property
     def by_kind(self) -> Mapping[str, Sequence[Resource]]:
@@ -150,17 +151,26 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
     tally = _Tally(missing=_missing(records, found, vocabulary.code_lists))
     for source, resources in _bounded(records, tally).items():
         for resource in resources:
+            records.keep_time()
             _read(resource, source, me, context, tally)
     if _has_results_but_no_sodium(records, vocabulary):
         tally.lacks(SODIUM, Missing.FAILED)
     stay = visit(_encounter(records, me, tally), context)
     if stay.assumed:
         tally.missing.setdefault(ENCOUNTER, Missing.FAILED)
-    drafts = choose(records.drafts, records.selections, me, lambda one: draft(one, context))
+
+    def read_draft(resource: Resource) -> Order:
+        records.keep_time()
+        return draft(resource, context)
 
     def read_exposures() -> tuple[Order, ...]:
-        orders = [exposure(resource, context) for resource in _once(tally.listed)]
+        orders = []
+        for resource in _once(tally.listed):
+            records.keep_time()
+            orders.append(exposure(resource, context))
         return tuple([order for order in orders if order is not None])
+
+    drafts = choose(records.drafts, records.selections, me, read_draft)
 
     return Snapshot(
         now=records.now,
@@ -181,6 +191,7 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         drafts=drafts.orders,
         selected=drafts.selected,
         every_draft_counts=drafts.every,
+        orders_not_read=drafts.not_read,
         missing=tally.missing,
         dropped_foreign=tally.foreign,
     )

@@ -171,6 +171,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
     drafts: tuple[Order, ...] = ()  # draftOrders, selected ones among them
     selected: tuple[str, ...] = ()  # references of the selected drafts
     every_draft_counts: bool = False  # a selection led to no draft, so that all are selected
+    orders_not_read: int = 0  # beyond the number of orders that one call is asked about
     missing: Mapping[str, Missing] = field(default_factory=dict)  # prefetch key -> why
     dropped_foreign: int = 0  # resources of another patient, left out
 

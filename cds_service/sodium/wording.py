@@ -32,6 +32,7 @@ def card_context(case: Case, patient_id: str, cards: Iterable[Finding]) -> CardC
             if why not in (Missing.NOT_APPLICABLE, Missing.NOT_READ)
         },
         unrecognised=snapshot.unrecognised,
+        not_read=snapshot.orders_not_read,
         newest=newest,
         unused=unused_reason(case, cards),
     )

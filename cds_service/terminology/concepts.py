@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from msgspec import Struct
@@ -116,23 +116,27 @@ class _Prefixes:
                     self._exact.setdefault(code[1:], []).append(key)
                 elif not code.startswith("!"):
                     self._prefixes.setdefault(code, []).append(key)
+        self._longest = max(map(len, self._prefixes), default=0)
 
     def knows(self, code: str) -> bool:
         """Whether a pattern names this code, be it to leave it out."""
-        if any(code[:length] in self._prefixes for length in range(1, len(code) + 1)):
+        if any(beginning in self._prefixes for beginning in self._beginnings(code)):
             return True
         return code in self._exact or any(code in left_out for left_out in self._excluded.values())
 
     def of(self, code: str) -> set[str]:
         """Returns the concepts of one code without dots, upper case."""
         found = set(self._exact.get(code, ()))
-        for length in range(1, len(code) + 1):
+        for beginning in self._beginnings(code):
             found.update(
-                key
-                for key in self._prefixes.get(code[:length], ())
-                if code not in self._excluded[key]
+                key for key in self._prefixes.get(beginning, ()) if code not in self._excluded[key]
             )
         return found
+
+    def _beginnings(self, code: str) -> Iterator[str]:
+        """Yields what may be a pattern: a code may be as long as a text."""
+        for length in range(1, min(len(code), self._longest) + 1):
+            yield code[:length]
 
 
 class RestrictionMatcher:

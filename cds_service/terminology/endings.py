@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 from cds_service.knowledge.words import EndingWords
 from cds_service.terminology.text import Hit, T, Words, flat, words
@@ -25,14 +26,13 @@ class Endings:
         if first == len(text.tokens) or self._starting.find(text):
             return False
         begins = any(self._verbs.starts_at(text, at) for at in range(first + 1))
-        return begins or self._closes(text)
+        return begins or self._closes(text, 0, len(text.tokens))
 
-    def _closes(self, text: Words) -> bool:
-        """Whether a text closes with such a word, "today" and its like left out."""
-        last = len(text.tokens)
-        while last > 0 and text.tokens[last - 1] in self._closing:
+    def _closes(self, text: Words, first: int, last: int) -> bool:
+        """Whether the words `first` to `last`-1 close with such a word, "today" left out."""
+        while last > first and text.tokens[last - 1] in self._closing:
             last -= 1
-        return any(phrases.ends_before(text, last) for phrases in (self._verbs, self._after))
+        return any(phrases.ends_before(text, last, first) for phrases in (self._verbs, self._after))
 
     def is_bare_end(self, text: Words) -> bool:
         """Whether a text says nothing but that something ends, as "Stop infusion now" does."""
@@ -50,8 +50,12 @@ class Endings:
         for at in range(hit.end, last + 1):
             if self._after.starts_at(text, at) and not self._is_parted(text, hit.end, at):
                 return True
-        rest = text.folded[text.spans[hit.end - 1][1] :]
-        return self._closes(words(_SENTENCE.split(rest)[0]))
+        return self._closes(text, hit.end, self._end_of_sentence(text, hit.end))
+
+    def _end_of_sentence(self, text: Words, start: int) -> int:
+        """Returns the word after the sentence in which word `start`-1 ends."""
+        stop = _SENTENCE.search(text.folded, text.spans[start - 1][1])
+        return len(text.tokens) if stop is None else bisect_left(text.spans, (stop.start(), 0))
 
     def _is_parted(self, text: Words, left: int, right: int) -> bool:
         """Whether a sentence ends between the words left-1 and right."""

@@ -82,6 +82,7 @@ def _texts(product: Product) -> Iterator[str]:
 
 
 SHORTEST_NAME = 4  # letters of a word that may be an unknown second ingredient
+_REACH = 20  # salts, doses and forms between two joined names
 _BRACKETS = re.compile(r"\[[^\]]*\]")
 _JOINED = re.compile(r"^\s*[/+&]\s*$|^\s*-\s*$")
 _SENTENCE = re.compile(r"[.;\n]")
@@ -175,7 +176,8 @@ class NameReader:
     def _count(self, text: Words, kept: list[Hit[_Named]], named: int) -> int:
         """Ingredients the text holds at least; doubt counts one more and costs a one-click stop."""
         more = any(n.several for hit in kept for n in hit.found) and named == 1
-        more = more or any(self._neighbour(text, kept, hit) for hit in kept)
+        taken = {at for hit in kept for at in range(hit.start, hit.end)}
+        more = more or any(self._neighbour(text, taken, hit) for hit in kept)
         if named == 1:
             more = (
                 more
@@ -184,9 +186,8 @@ class NameReader:
             )
         return named + more
 
-    def _neighbour(self, text: Words, kept: list[Hit[_Named]], hit: Hit[_Named]) -> bool:
+    def _neighbour(self, text: Words, taken: set[int], hit: Hit[_Named]) -> bool:
         """Whether an unknown word is joined to a name, as in "quinapril/hydrochlorothiazide"."""
-        taken = {at for other in kept for at in range(other.start, other.end)}
         for inner, step in ((hit.start, -1), (hit.end - 1, 1)):
             outer = self._joined_to(text, inner, step)
             if (
@@ -200,7 +201,9 @@ class NameReader:
     def _joined_to(self, text: Words, inner: int, step: int) -> int | None:
         """The word that a stroke or "and" joins to word `inner`, beyond salts, doses and forms."""
         outer = inner + step
-        while 0 <= outer < len(text.tokens):
+        for _ in range(_REACH):
+            if not 0 <= outer < len(text.tokens):
+                return None
             token = text.tokens[outer]
             if token in self._joining:
                 return outer + step if 0 <= outer + step < len(text.tokens) else None

@@ -145,7 +145,9 @@ class SalineText:
 
     def _unknown_words(self, name: Words) -> list[int]:
         """Returns where words stand that may be the name of a drug."""
-        return [at for at in range(len(name.tokens)) if self._unknown(name, at)]
+        additives = {at for hit in self._additives.find(name) for at in range(hit.start, hit.end)}
+        others = (at for at in range(len(name.tokens)) if at not in additives)
+        return [at for at in others if self._unknown(name, at)]
 
     def _linked(self, name: Words, at: int) -> bool:
         return name.tokens[at - 1] in self._links or not _LINKING.isdisjoint(name.gap(at - 1, at))
@@ -154,8 +156,6 @@ class SalineText:
         """Whether this word may be the name of a drug."""
         word = name.tokens[at]
         if len(word) < SHORTEST_DRUG or not word.isalpha() or word in self._plain:
-            return False
-        if any(hit.start <= at < hit.end for hit in self._additives.find(name)):
             return False
         return not (self._filler.starts_at(name, at) or self._forms.is_form_word(word))
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 T = TypeVar("T")
 
 LONGEST = 1000  # characters of one text that are read: a name is shorter, a hostile text is not
+_GROWN = 4
 REMEMBERED = 200  # characters of a text that is kept for the next time
 _Stem: TypeAlias = tuple[int, tuple[str, ...], tuple[T, ...]]  # rank, words, meanings
 _STEM = 4  # letters by which stems of one word are found
@@ -65,14 +66,16 @@ def fold(text: str) -> str:
 
 
 def _without_accents(text: str) -> str:
-    parted = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    # One sign may stand for eighteen: a text of such signs is no name, and is read to here.
+    plain = unicodedata.normalize("NFKC", text)[: _GROWN * LONGEST]
+    parted = unicodedata.normalize("NFKD", plain.casefold())
     kept = "".join([c for c in parted if c in _VOICED or not unicodedata.combining(c)])
     return unicodedata.normalize("NFC", kept).translate(_LETTERS)
 
 
 def words(text: str) -> Words:
     """Returns the words of a text; letters and digits part, so that "25mg" is two."""
-    return _remembered(text) if len(text) <= REMEMBERED else _read(text)
+    return _remembered(text) if len(text) <= REMEMBERED else _in_use(text[: LONGEST + 1])
 
 
 def _read(text: str) -> Words:
@@ -82,6 +85,8 @@ def _read(text: str) -> Words:
 
 
 _remembered = lru_cache(maxsize=4096)(_read)
+# One order looks a dozen times at its name: a long one is kept for as long as that takes.
+_in_use = lru_cache(maxsize=16)(_read)
 
 
 class Phrases(Generic[T]):
@@ -119,16 +124,16 @@ class Phrases(Generic[T]):
         self._stem_lengths = sorted({min(len(key), _STEM) for key in self._stems})
         lengths = [len(t) for by in exact.values() for t in by] + [len(t) for t, _ in stems]
         self._longest = max(lengths, default=0)
+        # The words with which a phrase can end; None if they cannot be listed.
+        ends = frozenset(t[-1] for by in exact.values() for t in by)
+        self._last = None if stems or self._endings else ends
 
     def find(self, text: Words) -> tuple[Hit[T], ...]:
         """Returns every phrase in the text: leftmost first, at each place the longest."""
         hits: list[Hit[T]] = []
-        end, exact, stems = 0, self._exact, bool(self._stems)
-        starts = [
-            at
-            for at, word in enumerate(text.tokens)
-            if word in exact or (stems and self._stems_at(word)) or self._bare(word) in exact
-        ]
+        end = 0
+        begins = self._may_begin if self._stems or self._endings else self._exact.__contains__
+        starts = [at for at, word in enumerate(text.tokens) if begins(word)]
         for at in starts:
             hit = self._at(text.tokens, at) if at >= end else None
             if hit is not None:
@@ -136,11 +141,21 @@ class Phrases(Generic[T]):
                 end = hit.end
         return tuple(hits)
 
-    def ends_before(self, text: Words, at: int) -> bool:
-        """Whether a phrase ends directly before word `at`."""
+    def _may_begin(self, word: str) -> bool:
+        """Whether a phrase may begin with this word."""
+        if word in self._exact or word in self._stems:
+            return True
+        if any(word[:length] in self._stems for length in self._stem_lengths):
+            return True
+        return word.endswith(self._endings) and self._bare(word) in self._exact
+
+    def ends_before(self, text: Words, at: int, first: int = 0) -> bool:
+        """Whether a phrase, of the words from `first` on, ends directly before word `at`."""
+        if at <= first or (self._last is not None and text.tokens[at - 1] not in self._last):
+            return False
         return any(
             hit.end == at
-            for start in range(max(0, at - self._longest), at)
+            for start in range(max(first, at - self._longest), at)
             for hit in self._all_at(text.tokens, start)
         )
 

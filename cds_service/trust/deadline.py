@@ -6,6 +6,8 @@ import time
 
 from msgspec import Struct
 
+from cds_service.errors import OutOfTime
+
 
 class Deadline(Struct, frozen=True):
     """A moment of `time.monotonic`; made once for a call, when its request line is read."""
@@ -20,6 +22,11 @@ class Deadline(Struct, frozen=True):
     def left(self) -> float:
         """Returns the seconds that are left, never less than 0."""
         return max(0.0, self.at - time.monotonic())
+
+    def keep(self) -> None:
+        """Raises OutOfTime if it is too late to go on: its caller no longer waits."""
+        if self.passed:
+            raise OutOfTime
 
     @property
     def passed(self) -> bool:

@@ -104,12 +104,7 @@ def prove(
     before.
     """
     algorithm, kid = _header(token.header)
-    issuer = token.claims.get("iss")
-    client = (
-        registry.issued_by(issuer, token.claims.get("tenant")) if isinstance(issuer, str) else None
-    )
-    if client is None:
-        raise Refused(Reason.ISSUER)
+    client = _claimed(token, registry)
     credentials = client.credentials
     exact = (*audiences, *credentials.audiences)
     accepted = _with_and_without_slash(exact)
@@ -128,6 +123,34 @@ def prove(
         expires=datetime.fromtimestamp(claims["exp"] + LEEWAY_S, UTC),
         slash=not set(_named(claims.get("aud"))) & set(exact),
     )
+
+
+def is_plausible(
+    authorization: str | None, audiences: tuple[str, ...], registry: Registry, now: datetime
+) -> bool:
+    """Returns False if a header holds no token that `prove` can accept; it looks at no signature.
+
+    So a call without a token, or with a plainly wrong one, is refused before its body is read.
+    """
+    try:
+        token = read_token(authorization)
+        algorithm, _ = _header(token.header)
+        credentials = _claimed(token, registry).credentials
+        accepted = _with_and_without_slash((*audiences, *credentials.audiences))
+        _cheap(token, algorithm, credentials, accepted, now)
+    except Refused:
+        return False
+    return True
+
+
+def _claimed(token: Token, registry: Registry) -> Client:
+    """Returns the client that a token names; nothing is proven yet."""
+    issuer = token.claims.get("iss")
+    if isinstance(issuer, str):
+        client = registry.issued_by(issuer, token.claims.get("tenant"))
+        if client is not None:
+            return client
+    raise Refused(Reason.ISSUER)
 
 
 def verified_by(token: Token, keys: KeySet) -> bool:

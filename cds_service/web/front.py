@@ -1,4 +1,4 @@
-"""Reads each body under a deadline and a cap, then calls the WSGI application in a thread.
+"""Reads each body that is wanted, within limits, then calls the WSGI application in a thread.
 
 It is an RSGI application for granian (docs/decisions/0002). A slow client costs a coroutine and
 never a thread. GET requests have threads of their own, so that /health answers while every hook
@@ -21,6 +21,8 @@ from msgspec import Struct
 from cds_service.errors import Overloaded, ServiceError, TooManyRequests
 from cds_service.protocol.documents import FHIR_JSON, outcome_of
 from cds_service.protocol.wire import encode
+from cds_service.trust.throttle import UNKNOWN
+from cds_service.web.intake import Intake, IntakeLimits, Refusal, Turns
 from cds_service.web.worker_threads import WorkerThreads
 
 if TYPE_CHECKING:
@@ -41,18 +43,30 @@ REFUSED = "cds.refused"
 _STACK_BYTES = 16 * 1024 * 1024  # deep JSON cannot overflow it
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _BUSY = Overloaded("The service is busy; try again in a second.")
+_CROWDED = TooManyRequests("This address sends too many bodies at once; try again in a second.")
+_GZIP_SIZE = 4  # the last bytes of a gzip member say how long it is unpacked
 _HELD_OFF = TooManyRequests("Tokens from this address keep failing; try again in a few seconds.")
 
 
-class FrontLimits(Struct, frozen=True, kw_only=True):
+class FrontLimits(IntakeLimits, frozen=True, kw_only=True):
     """How much one worker takes on; these numbers are technical, not clinical."""
 
-    body_seconds: float = 2.0
-    body_bytes: int = 2_000_000
-    held_bytes: int = 64_000_000  # bodies in memory at once
     threads: int = 16
     read_threads: int = 4
     waiting: int = 64  # requests that may wait for a thread
+    late_seconds: float = 5.0  # the longest deadline: whoever called no longer waits
+
+
+class Door(Struct, frozen=True, kw_only=True):
+    """What the front asks about a request before it reads its body."""
+
+    holds_off: Callable[[Scope], bool] = lambda scope: False  # refused unread
+    wants_body: Callable[[Scope], bool] = lambda scope: True  # else its answer needs no body
+    address: Callable[[Scope], str] = lambda scope: UNKNOWN
+    caller: Callable[[Scope], str] = lambda scope: UNKNOWN  # as it says, which nothing proves
+
+
+OPEN = Door()
 
 
 class Front:
@@ -63,17 +77,15 @@ class Front:
         app: WSGIApplication,
         limits: FrontLimits,
         closing: Callable[[], object] = lambda: None,
-        holds_off: Callable[[Scope], bool] = lambda scope: False,
+        door: Door = OPEN,
     ) -> None:
-        """Prepares a worker, which calls `closing` when its last request has its answer.
-
-        A request with a body is refused unread and without a thread if `holds_off` is true for it.
-        """
+        """Prepares a worker, which calls `closing` when its last request has its answer."""
         self._app = app
         self._limits = limits
         self._closing = closing
-        self._holds_off = holds_off
-        self._bytes_left = limits.held_bytes
+        self._door = door
+        self._intake = Intake(limits)
+        self._turns = Turns(limits)
         self.ready = True  # False: /ready says 503
         self.closing_connections = False  # True: each answer is the last on its connection
 
@@ -99,12 +111,14 @@ class Front:
         received = time.monotonic()
         if scope.proto != "http":
             return
-        answer: Answer | None
-        if scope.method not in _SAFE and self._holds_off(scope):
+        notes: dict[str, Any] = {RECEIVED: received}
+        if scope.method in _SAFE:
+            answer = await self._run(scope, b"", notes)
+        elif self._door.holds_off(scope):
             # The connection stays: a new one for each call would cost more than the refusal.
             answer = _at_once(_HELD_OFF)
         else:
-            answer = await self._answer(scope, protocol, received)
+            answer = await self._answer(scope, protocol, notes)
         if answer is None:
             answer = _at_once(_BUSY, ("connection", "close"))
         status, headers, content = answer
@@ -112,23 +126,28 @@ class Front:
             headers.append(("connection", "close"))
         protocol.response_bytes(status, headers, content)
 
-    async def _answer(self, scope: Scope, protocol: HTTPProtocol, received: float) -> Answer | None:
+    async def _answer(
+        self, scope: Scope, protocol: HTTPProtocol, notes: dict[str, Any]
+    ) -> Answer | None:
         """Reads the body and runs the application, or returns None if there is no room for it."""
-        notes: dict[str, Any] = {RECEIVED: received}
-        chunked = "transfer-encoding" in scope.headers
-        held = self._limits.body_bytes if chunked else _content_length(scope)
-        if held > self._limits.body_bytes:
+        length = _content_length(scope)
+        if length is not None and length > self._limits.body_bytes:
             return await self._run(scope, b"", notes | {REFUSED: 413})
-        if held > self._bytes_left:
-            return None
-        self._bytes_left -= held
-        try:
-            body, refused = await self._body(protocol, chunked) if held else (b"", 0)
-            if refused:
-                notes[REFUSED] = refused
-            return await self._run(scope, body, notes)
-        finally:
-            self._bytes_left += held
+        if not self._door.wants_body(scope):
+            whole = await self._intake.drop(protocol)  # first, or the answer would not arrive
+            return _last_if(not whole, await self._run(scope, b"", notes))
+        address = self._door.address(scope)
+        if self._intake.is_crowded(address):
+            return _at_once(_CROWDED, ("connection", "close"))
+        async with self._intake.body(protocol, length, address) as body:
+            if isinstance(body, Refusal):
+                if body.status == Overloaded.status:
+                    return None
+                return await self._run(scope, b"", notes | {REFUSED: body.status})
+            size = _size(scope, body, self._limits.body_bytes)
+            left = notes[RECEIVED] + self._limits.late_seconds - time.monotonic()
+            async with self._turns.turn(size, self._door.caller(scope), left) as came:
+                return await self._run(scope, body, notes) if came else None
 
     async def _run(self, scope: Scope, body: bytes, notes: dict[str, Any]) -> Answer | None:
         """Calls the application in a thread; returns None if too many calls wait already."""
@@ -136,35 +155,13 @@ class Front:
             notes[STOPPING] = True
         refused = REFUSED in notes
         threads = self._page_threads if refused or scope.method in _SAFE else self._hook_threads
-        answer = await threads.run(self._call, scope, body, notes)
-        if answer is not None and refused:
-            answer[1].append(("connection", "close"))  # the rest of the body is never read
-        return answer
-
-    async def _body(self, protocol: HTTPProtocol, chunked: bool) -> tuple[bytes, int]:
-        """Returns the body, and the status that refuses it if it is late, too large or broken."""
-        try:
-            async with asyncio.timeout(self._limits.body_seconds):
-                body = await self._chunks(protocol) if chunked else await protocol()
-        except TimeoutError:
-            return b"", 408
-        except RuntimeError:
-            return b"", 400  # the client broke off
-        if len(body) > self._limits.body_bytes:
-            return b"", 413
-        return body, 0
-
-    async def _chunks(self, protocol: HTTPProtocol) -> bytes:
-        """Returns a chunked body, and stops reading as soon as it is too large."""
-        body = bytearray()
-        async for chunk in protocol:
-            body += chunk
-            if len(body) > self._limits.body_bytes:
-                break
-        return bytes(body)
+        # The rest of a refused body is never read.
+        return _last_if(refused, await threads.run(self._call, scope, body, notes))
 
     def _call(self, scope: Scope, body: bytes, notes: dict[str, Any]) -> Answer:
-        """Calls the WSGI application and joins its answer."""
+        """Calls the WSGI application and joins its answer; not if its caller no longer waits."""
+        if time.monotonic() > notes[RECEIVED] + self._limits.late_seconds:
+            return _at_once(_BUSY)
         head: list[tuple[int, Headers]] = []
 
         def start(
@@ -182,9 +179,26 @@ class Front:
         return (*head[0], content)
 
 
-def _content_length(scope: Scope) -> int:
+def _content_length(scope: Scope) -> int | None:
+    """Returns what the head promises; None if the body comes in chunks."""
+    if "transfer-encoding" in scope.headers:
+        return None
     length = scope.headers.get("content-length") or "0"
     return int(length) if length.isdigit() else 0
+
+
+def _size(scope: Scope, body: bytes, most: int) -> int:
+    """Returns how large a body is once it is unpacked, as far as it says so itself."""
+    if "gzip" not in (scope.headers.get("content-encoding") or ""):
+        return len(body)
+    return min(most, max(len(body), int.from_bytes(body[-_GZIP_SIZE:], "little")))
+
+
+def _last_if(last: bool, answer: Answer | None) -> Answer | None:
+    """Returns the answer, which is the last on its connection if that is wanted."""
+    if answer is not None and last:
+        answer[1].append(("connection", "close"))
+    return answer
 
 
 def _at_once(error: ServiceError, *more: tuple[str, str]) -> Answer:

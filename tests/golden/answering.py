@@ -103,6 +103,7 @@ class Service:
             public_url="http://cds.test",
             explain=True,
             queue_size=100_000,
+            deadline_ms=5000,  # nothing is read live, so a busy machine must not decide an answer
             fluid_restriction_resource=_FLUID_ORDERS.get(kind, "NutritionOrder"),
         )
         registry = _demo_registry() if kind == "demo" else None

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from cds_service.errors import BadRequest
 from cds_service.orders.drafts import OrderContext, stopped
 from cds_service.protocol.wire import decode, encode
+from cds_service.records.bounds import MAX_RESOURCES
 from cds_service.records.drafts import SentDraft
 from cds_service.records.fhir_types import as_resources
 from cds_service.records.prefetch import Source
 from cds_service.records.reader import (
-    MAX_RESOURCES,
     CallRecords,
     order_resource,
     read_snapshot,
