@@ -1,4 +1,4 @@
-"""A process of `serve` writes no core dump, and does not live on without its parent."""
+"""A process of `serve` writes no core dump, does not outlive its parent, and ends in time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import ctypes
 import os
 import resource
 import sys
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -21,6 +23,22 @@ def forbid_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def end_within(seconds: float, last: Callable[[], object]) -> None:
+    """Ends this process after so long, whatever its threads wait for; `last` is what it still does.
+
+    A process waits at its end for the threads of its pools, and one of them may hang in a read.
+    """
+
+    def end() -> None:
+        time.sleep(seconds)
+        try:
+            last()
+        finally:
+            os._exit(0)
+
+    threading.Thread(target=end, name="end", daemon=True).start()
 
 
 class Lifeline:

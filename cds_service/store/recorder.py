@@ -141,7 +141,7 @@ class Recorder:
         if thread is not None and thread.is_alive():
             with contextlib.suppress(queue.Full):
                 self._queue.put_nowait(None)
-            thread.join(_END_S)
+            thread.join(min(_END_S, seconds))
         if not written:
             log().error("queue", reason="rows of calls were lost at the stop", count=self.waiting)
 

@@ -39,6 +39,7 @@ STOPPING = "cds.stopping"  # the worker is about to stop
 REFUSED = "cds.refused"
 
 _STACK_BYTES = 16 * 1024 * 1024  # deep JSON cannot overflow it
+_CLOSING_S = 5.0
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _BUSY = Overloaded("The service is busy; try again in a second.")
 _HELD_OFF = TooManyRequests("Tokens from this address keep failing; try again in a few seconds.")
@@ -62,11 +63,12 @@ class Front:
         self,
         app: WSGIApplication,
         limits: FrontLimits,
-        closing: Callable[[], object] = lambda: None,
+        closing: Callable[[float], object] = lambda seconds: None,
         holds_off: Callable[[Scope], bool] = lambda scope: False,
     ) -> None:
         """Prepares a worker, which calls `closing` when its last request has its answer.
 
+        `closing` gets the seconds that it may take.
         A request with a body is refused unread and without a thread if `holds_off` is true for it.
         """
         self._app = app
@@ -92,7 +94,11 @@ class Front:
         """Ends the threads when the last request has its answer."""
         self._hook_threads.close()
         self._page_threads.close()
-        self._closing()
+        self.close(_CLOSING_S)
+
+    def close(self, seconds: float) -> None:
+        """Writes what waits to be written, in so many seconds."""
+        self._closing(seconds)
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answers one request."""
