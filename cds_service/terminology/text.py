@@ -81,7 +81,8 @@ def _read(text: str) -> Words:
     return Words(folded, tuple(m.group() for m in found), tuple(m.span() for m in found))
 
 
-_remembered = lru_cache(maxsize=4096)(_read)
+# One name is read a dozen times in a row. Words of a record are not kept longer than that.
+_remembered = lru_cache(maxsize=16)(_read)
 
 
 class Phrases(Generic[T]):

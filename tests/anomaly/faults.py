@@ -21,10 +21,16 @@ ERRORS: dict[str, Callable[[], Exception]] = {
     "connect": lambda: OSError(errno.ECONNREFUSED, "Connection refused"),
     "look-up": lambda: socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
     "thread": lambda: RuntimeError("can't start new thread"),
-    "database": lambda: sqlite3.OperationalError("unable to open database file"),
-    "statement": lambda: sqlite3.OperationalError("disk I/O error"),
-    "commit": lambda: sqlite3.OperationalError("disk I/O error"),  # fsync fails in it
+    "database": lambda: _sqlite("unable to open database file", sqlite3.SQLITE_CANTOPEN),
+    "statement": lambda: _sqlite("disk I/O error", sqlite3.SQLITE_IOERR),
+    "commit": lambda: _sqlite("disk I/O error", sqlite3.SQLITE_IOERR_FSYNC),
 }
+
+
+def _sqlite(text: str, code: int) -> Exception:
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorcode = code
+    return error
 
 
 class Faults:
