@@ -133,7 +133,10 @@ def _runtime(settings: Settings, base: Foundation, registry: Callable[[], Regist
     database = _database(settings)
     if database.problem:
         log().error("degraded", reason=f"database: {database.problem}")
-    used_tokens = database.engine if settings.database_url else used_tokens_file(settings.data_dir)
+    if settings.database_url:
+        used_tokens = UsedTokens(database.engine, database.desk)
+    else:
+        used_tokens = UsedTokens(used_tokens_file(settings.data_dir))
     pseudonyms = Pseudonyms(base.secret)
     suppression = None
     if settings.suppression and settings.mode != "demo":
@@ -144,7 +147,7 @@ def _runtime(settings: Settings, base: Foundation, registry: Callable[[], Regist
         settings=settings,
         pipeline=base.pipeline,
         registry=registry,
-        gate=_gate(settings, registry, UsedTokens(used_tokens)),
+        gate=_gate(settings, registry, used_tokens),
         inbox=Inbox(FeedbackTable(database), comments=settings.keep_comments_days > 0),
         database=database,
         recorder=Recorder(database, settings.queue_size),

@@ -68,6 +68,7 @@ COUNTERS = {
     ),
     "cds_queue_lost": ("Calls whose rows the database refused for good.", ()),
     "cds_queue_failures": ("Failed attempts to write rows; they stay in the queue.", ()),
+    "cds_store_late": ("Times that a call or feedback stopped waiting for the database.", ()),
     "cds_log_lost": ("Lines of the log that could not be written.", ()),
     "cds_held_off": ("Calls refused unread because tokens from their address kept failing.", ()),
     "cds_key_fetches": (

@@ -15,6 +15,7 @@ import yaml
 from click import Command, Context, Group
 
 from cds_service.cli import cli
+from cds_service.cli.serve import STOP_S
 from cds_service.settings import Settings
 from cds_service.web.front import FrontLimits
 
@@ -190,8 +191,8 @@ def test_the_service_runs_in_development_mode_and_starts_after_what_it_needs() -
         "service_completed_successfully"
     }
     assert services()["upgrade"]["depends_on"] == {"db": {"condition": "service_healthy"}}
-    # 30 s for the calls in flight (docs/decisions/0002), and some to write what is in the queue.
-    assert int(cds["stop_grace_period"].removesuffix("s")) > 30
+    drain = Settings.model_fields["drain_seconds"].default
+    assert int(cds["stop_grace_period"].removesuffix("s")) > drain + STOP_S
 
 
 def test_the_demo_container_needs_no_other_container() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import signal
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +19,7 @@ from granian.server.embed import Server
 
 from cds_service.app import create_app, front_for
 from cds_service.cli import EX_CONFIG, Commands
+from cds_service.cli.process import end_within
 from cds_service.cli.run import HEADER_MS, bound_socket, free_port, load_later, tune_collector
 from cds_service.demo.fhir_server import FHIR_PATH, SERVERS
 from cds_service.demo.pages import demo_pages
@@ -29,6 +32,7 @@ from cds_service.web.front import Front
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # recognised here, bound only with --demo-public
+_STOP_S = 1.9
 _SALINE, _CRAMPS = "saline-3-percent-mild", "cramps-in-siadh"
 
 
@@ -131,7 +135,7 @@ def demo(
         tune_collector()
         click.echo(_welcome(base, bases))
         with asyncio.Runner(loop_factory=_event_loop()) as runner:
-            runner.run(_serve(front_for(app, settings), host, port))
+            runner.run(_serve(front_for(app, settings), host, port, Path(folder)))
     click.echo("\nStopped; the temporary store is deleted.")
 
 
@@ -157,8 +161,11 @@ def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(front: Front, host: str, port: int) -> None:
-    """Serves in this process until Ctrl-C or SIGTERM; requests in flight are answered first."""
+async def _serve(front: Front, host: str, port: int, folder: Path) -> None:
+    """Serves in this process until Ctrl-C or SIGTERM; requests in flight are answered first.
+
+    If one of them hangs, the process ends all the same, after it has deleted this folder.
+    """
     server = Server(
         front,
         host,
@@ -168,9 +175,14 @@ async def _serve(front: Front, host: str, port: int) -> None:
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS),
         log_enabled=False,
     )
+
+    def stop() -> None:
+        end_within(_STOP_S, partial(shutil.rmtree, folder, ignore_errors=True))
+        server.stop()  # type: ignore[no-untyped-call]
+
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, server.stop)
+        loop.add_signal_handler(name, stop)
     load_later(loop)
     await server.serve()
 

@@ -15,6 +15,9 @@ All workers accept from one socket that belongs to the main process, so a queued
 another worker. SIGINT (Ctrl-C), a second SIGTERM, and SIGTERM if CDS_DRAIN_SECONDS is 0 stop at
 once, after the calls in flight: the workers then get SIGUSR2.
 
+However it stops, all processes have ended STOP_S after the drain (or after SIGINT), whatever is
+under way: a call that hangs is cut.
+
 `Server` sets two private members of granian and overrides one private method (see
 `_init_shared_socket`), because granian has no public way to pass it a socket. So pyproject.toml
 allows only the minor release of granian that this was tested with, and tests/cli/test_granian.py
@@ -25,6 +28,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import multiprocessing
 import os
 import signal
 import socket
@@ -50,6 +54,7 @@ from cds_service.app import Foundation, create_app, foundation, front_for, refus
 from cds_service.cli.process import (
     Lifeline,
     allow_connections,
+    end_within,
     forbid_core_dumps,
     share_arenas,
 )
@@ -62,10 +67,14 @@ from cds_service.web.front import Front
 _HEADER_BYTES = 65536
 _BACKLOG = 4096
 _CONNECTIONS = 4096
-STOP_S = 30
+STOP_S = 2  # from the end of the drain, or from SIGINT, to the end of the last process
+_REPLACED_S = 30  # a worker that is replaced may take so long for the calls that it has begun
+_CALLS_S = 1.5  # what calls in flight get of STOP_S; rows and lines of the log get the next two
+_ROWS_S = 0.1
+_LINES_S = 0.1
 _IDLE_S = HEADER_MS / 1000 + 0.5  # an idle connection is closed after this time
-_FIRST_REQUEST_S = 1.0  # a connection that was just accepted gets this time to bring its request
-_POLL_S = 0.5
+_FIRST_REQUEST_S = 0.5  # a connection that was just accepted gets this time to bring its request
+_POLL_S = 0.1
 
 
 # Made before the first fork and shared by all workers; a worker that was spawned makes its own.
@@ -133,7 +142,7 @@ def _serve(settings: Settings, workers: int, listener: socket.socket) -> None:
         backlog=_BACKLOG,
         backpressure=_CONNECTIONS,
         workers=workers,
-        workers_kill_timeout=STOP_S,
+        workers_kill_timeout=_REPLACED_S,
         log_enabled=False,
         respawn_failed_workers=True,
     ).serve(target_loader=load, wrap_loader=False)  # type: ignore[arg-type]  # an RSGI object need not be callable
@@ -201,7 +210,13 @@ class Server(MPServer):
                 os.kill(worker.inner.pid, number)
 
     def _stop_now(self) -> None:
+        self.workers_kill_timeout = STOP_S
+        end_within(STOP_S, self._kill_workers)  # if this process waits for one that it replaces
         super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
+
+    def _kill_workers(self) -> None:
+        for child in multiprocessing.active_children():
+            child.kill()
 
 
 class Worker:
@@ -233,11 +248,13 @@ class Worker:
         self._front.__rsgi_init__(loop)
         load_later(loop)
         if self._lifeline is not None:
-            self._lifeline.watch(loop, partial(self._stop_orphaned, loop))
-        if not self._drain_s or sys.platform != "linux":
+            self._lifeline.watch(loop, self._stop_at_once)
+        if sys.platform != "linux":
+            return
+        loop.add_signal_handler(signal.SIGUSR2, self._stop_at_once)
+        if not self._drain_s:
             return
         loop.add_signal_handler(signal.SIGUSR1, self._announce)
-        loop.add_signal_handler(signal.SIGUSR2, self._stop)
         loop.add_signal_handler(signal.SIGTERM, self._leave, loop)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -255,20 +272,33 @@ class Worker:
         self._front.closing_connections = True
 
     def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Leaves new connections to other workers, and stops when its own are done or idle."""
+        """Leaves new connections to other workers, and stops when its own are done or idle.
+
+        If the whole service stops, balancers have had the drain to leave, and this gets no more
+        time than a request needs that is on its way.
+        """
         if self._leaving:
             self._stop()
             return
         self._leaving = True
-        self._close_after_answers()
+        rest_s = _FIRST_REQUEST_S
+        if self._front.ready:  # only this worker is replaced
+            self._close_after_answers()
+            rest_s = max(rest_s, self._closing_since + self._idle_s - time.monotonic())
+        else:
+            end_within(_CALLS_S, self._last)
         _accept_no_more(self._listener)
-        rest_s = self._closing_since + self._idle_s - time.monotonic()
-        loop.call_later(max(_FIRST_REQUEST_S, rest_s), self._stop)
+        loop.call_later(rest_s, self._stop)
 
-    def _stop_orphaned(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Stops as usual, but without a parent that would end a call that hangs."""
-        loop.call_later(STOP_S, os._exit, 1)
+    def _stop_at_once(self) -> None:
+        """Stops after the calls in flight, and does not wait for one that hangs."""
+        end_within(_CALLS_S, self._last)
         self._stop()
+
+    def _last(self) -> None:
+        """Writes what waits to be written, while calls that are not answered hang."""
+        self._front.close(_ROWS_S)
+        flush_log(_LINES_S)
 
     def _stop(self) -> None:
         self._leaving = True  # from here on the listener is granian's to close

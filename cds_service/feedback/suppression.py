@@ -9,10 +9,8 @@ answer in time.
 from __future__ import annotations
 
 import contextlib
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -30,7 +28,6 @@ from cds_service.store.shown import ShownCard, ShownTable
 _BANDS = tuple(Band)  # from normal to severe
 _CLOCKS_DIFFER = timedelta(minutes=2)  # an EHR's clock may be so far behind ours
 _LATE = timedelta(days=1)  # a card may be answered so long after it was shown
-_STORE_THREADS = 4
 
 
 class Who(Struct, frozen=True, kw_only=True):
@@ -82,11 +79,7 @@ def grounds(card: Finding, case: Case, topic: str, pseudonyms: Pseudonyms) -> Gr
 
 
 class Suppression:
-    """Looks up, for one deployment, what its users have answered.
-
-    The store is read in a few threads, so that a call can stop waiting for it. If all of them are
-    busy, the store is not read, so that no call queues behind an outage.
-    """
+    """Looks up, for one deployment, what its users have answered."""
 
     def __init__(
         self, table: ShownTable, pseudonyms: Pseudonyms, cared_for: Set[str] = frozenset()
@@ -94,10 +87,6 @@ class Suppression:
         self._table = table
         self.pseudonyms = pseudonyms
         self._cared_for = cared_for  # codes of override-reasons.toml that rest a card for the team
-        self._lock = threading.Lock()
-        self._pid = 0
-        self._pool: ThreadPoolExecutor | None = None
-        self._free = threading.Semaphore(_STORE_THREADS)
 
     def memory(self, who: Who, now: datetime) -> Memory:
         """Returns what this user has answered about this patient, read when a card needs it."""
@@ -112,24 +101,10 @@ class Suppression:
     def _begin(
         self, who: Who, since: datetime, unanswered_since: datetime
     ) -> Future[list[ShownCard]] | None:
-        """Starts to read the store; returns None if the call has no user or the store is busy."""
-        if not who.user or not self._table.usable:
+        """Starts to read the store; returns None if the call has no user or the store is down."""
+        if not who.user:
             return None
-        pool, free = self._threads()
-        if not free.acquire(blocking=False):
-            return None
-        answer = pool.submit(self._table.shown, who.tenant, who.patient, since, unanswered_since)
-        answer.add_done_callback(lambda _: free.release())
-        return answer
-
-    def _threads(self) -> tuple[ThreadPoolExecutor, threading.Semaphore]:
-        """Returns the threads of this process, because threads do not survive a fork."""
-        with self._lock:
-            if self._pool is None or self._pid != os.getpid():
-                self._pid = os.getpid()
-                self._pool = ThreadPoolExecutor(_STORE_THREADS, "suppression")
-                self._free = threading.Semaphore(_STORE_THREADS)
-            return self._pool, self._free
+        return self._table.begin(who.tenant, who.patient, since, unanswered_since)
 
 
 class Memory(Struct, kw_only=True):

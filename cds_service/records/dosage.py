@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -32,6 +31,7 @@ from cds_service.records.fhir_types import (
     listed,
 )
 from cds_service.records.times import moment
+from cds_service.terminology.remembering import remembering
 from cds_service.terminology.types import Coded
 from cds_service.terminology.units import MILLIGRAMS, MILLILITERS
 from cds_service.terminology.vocabulary import CodeLists
@@ -60,7 +60,6 @@ _TIME_WORDS = {
 }
 Measure = Literal["mg", "ml"]
 _FACTORS: Mapping[Measure, Mapping[str, Decimal]] = {"mg": MILLIGRAMS, "ml": MILLILITERS}
-_REMEMBERED = 1024  # units
 
 
 class Dosage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -284,7 +283,7 @@ def amount(quantity: Quantity, measure: Measure) -> Decimal | None:
     return value * factor if value is not None else None
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@remembering
 def _factor(code: str, unit: str, measure: Measure) -> Decimal | None:
     """The factor from a unit, by its code or else by its name, to that of the measure."""
     factors = _FACTORS[measure]
@@ -323,7 +322,7 @@ def ml_per_day(rate: Rate) -> Decimal | None:
     return None
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@remembering
 def _time_unit(word: str) -> tuple[Decimal, Decimal] | None:
     """A unit of time by its UCUM code or its English name."""
     unit = word.strip().lower()

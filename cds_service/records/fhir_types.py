@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from functools import cache, lru_cache
+from functools import cache
 from typing import Annotated, Any, TypeAlias, TypedDict, TypeVar, cast
 
 import msgspec
@@ -35,7 +35,6 @@ _MAX_DIGITS = 64  # of a number as it prints
 _MAX_EXPONENT = 12
 _PLAIN_BELOW = 10**_MAX_EXPONENT
 _NO_CODE = "data-absent-reason"  # a coding of this system says that there is no code
-_REMEMBERED = 4096  # concepts repeat from call to call (docs/decisions/0006)
 _ODD = (msgspec.MsgspecError, RecursionError, UnicodeError)
 
 T = TypeVar("T")
@@ -645,7 +644,6 @@ def kind_of(resource: Resource) -> str:
     return resource.resource_type.strip()
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def concept(recorded: Concept) -> Coded | None:
     """A CodeableConcept in plain form; None if it holds neither a code nor a word."""
     codings = tuple([c for c in map(_coding, recorded.coding) if c is not None])
@@ -678,7 +676,6 @@ def first_concept(member: Concept | tuple[Concept, ...] | str | None) -> Coded |
     return concept(member) if member is not None else None
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def codes(coded: Coded | None) -> frozenset[str]:
     """Codes and text of a concept in lower case, for small closed lists such as clinicalStatus."""
     if coded is None:

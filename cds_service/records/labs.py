@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from functools import lru_cache
 
 from msgspec import Struct
 
@@ -24,10 +23,10 @@ from cds_service.records.fhir_types import (
 from cds_service.records.read_context import ReadContext
 from cds_service.records.times import drawn_before, moment, result_time
 from cds_service.sodium.snapshot import DroppedResult, LabResult, Problem
+from cds_service.terminology.remembering import remembering
 from cds_service.terminology.units import decimal_of
 from cds_service.terminology.vocabulary import Test
 
-_REMEMBERED = 1024
 _WRONG = frozenset({"entered-in-error", "cancelled"})
 _LONGEST = 100  # characters of a number with its unit; a longer text is a comment
 _SHOWN = 40  # characters of an unreadable value that `explain` shows
@@ -296,7 +295,7 @@ def _is_poc(observation: Resource, context: ReadContext) -> bool:
     return _speaks_of(" ".join(words), context.vocabulary.code_lists.poc_words)
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@remembering
 def _speaks_of(text: str, words: frozenset[str]) -> bool:
     return any(word in text for word in words)
 

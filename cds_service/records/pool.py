@@ -87,7 +87,7 @@ class ServerQueue(Struct, eq=False):
 
     running: int = 0
     patients: Counter[int] = field(default_factory=Counter)  # their running reads
-    waiting: deque[tuple[int, Callable[[], None]]] = field(default_factory=deque)
+    waiting: deque[tuple[int, Callable[[], bool]]] = field(default_factory=deque)
 
 
 class Job(Struct, Generic[_T], frozen=True):
@@ -110,11 +110,16 @@ class ReadPool:
     def start(
         self, queue: ServerQueue, call: OutgoingCall, work: Callable[[], _T], patient: int = 0
     ) -> Job[_T] | None:
-        """Begin `work` now or when its queue is free; None where too many wait already."""
+        """Begin `work` now or when its queue is free; None if too many wait or no thread starts."""
         job: Job[_T] = Job(call, Future())
 
-        def run() -> None:
-            self._threads.submit(work).add_done_callback(done)
+        def run() -> bool:
+            try:
+                self._threads.submit(work).add_done_callback(done)
+            except RuntimeError:  # no more threads can be started now
+                self._finished(queue, patient)
+                return False
+            return True
 
         def done(future: Future[_T]) -> None:
             self._finished(queue, patient)
@@ -132,8 +137,7 @@ class ReadPool:
                 return job
             else:
                 return None
-        run()
-        return job
+        return job if run() else None
 
     def close(self) -> None:
         """Take no more work; what runs goes on to its end."""
@@ -155,7 +159,7 @@ class ReadPool:
         if not queue.patients[patient]:
             del queue.patients[patient]
 
-    def _line_up(self, queue: ServerQueue, patient: int, run: Callable[[], None]) -> None:
+    def _line_up(self, queue: ServerQueue, patient: int, run: Callable[[], bool]) -> None:
         queue.waiting.append((patient, run))
         if queue not in self._queues:
             self._queues.append(queue)
@@ -168,7 +172,7 @@ class ReadPool:
         if run is not None:
             run()
 
-    def _next(self) -> Callable[[], None] | None:
+    def _next(self) -> Callable[[], bool] | None:
         """The work whose turn it is, counted as running; queues take turns."""
         for _ in range(len(self._queues)):
             queue = self._queues.popleft()

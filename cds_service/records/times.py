@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
-from functools import lru_cache
 
 from msgspec.structs import replace
 
 from cds_service.records.fhir_types import NO_PERIOD, NO_REPEAT, NO_TIMING, Resource
 from cds_service.sodium.snapshot import Moment
+from cds_service.terminology.remembering import remembering
 
 _DAY = re.compile(r"(?:1[89]|2\d)\d\d-\d\d-\d\d", re.ASCII)
 # EHRs and converters write "+0000", "+00" or "Z+02:00", a blank for the T, and a decimal comma.
@@ -26,7 +26,6 @@ _MICROSECONDS = 6  # digits of a second that a datetime holds
 # The world's clocks span 26 hours: a day that has begun somewhere is at most 14 hours ahead of UTC.
 _AHEAD = timedelta(hours=14)
 _WHOLE_DAY = timedelta(days=1)
-_REMEMBERED = 2048
 
 
 def moment(value: str, zone: timedelta | None, now: datetime) -> Moment | None:
@@ -45,7 +44,7 @@ def moment(value: str, zone: timedelta | None, now: datetime) -> Moment | None:
     return replace(at, at=now) if now < at.at <= now + _AHEAD else at
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@remembering
 def _moment(value: str, zone: timedelta | None) -> Moment | None:
     """What a dateTime says, whenever it is read. The same time is in many places of one chart."""
     if len(value) <= _DAY_LENGTH:

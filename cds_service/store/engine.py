@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.store.desk import Desk
 from cds_service.store.files import WatchedFile, file_of, make_private
 from cds_service.store.schema import is_usable, known_revisions, migrate, revision
 
@@ -33,6 +34,9 @@ _SERVER_LIMITS = {
 _WIRE_LIMITS = {
     "connect_timeout": 2,
     "tcp_user_timeout": 5000,
+    "keepalives_idle": 5,  # the host behind an address may be another one since
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
     "application_name": "hyponatremia-cds",
 }
 _THIS_MACHINE = ("", "127.0.0.1", "localhost", "::1")
@@ -53,6 +57,7 @@ class Database:
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
         self.problem: Problem = ""
+        self.desk = Desk(self._note_silence)
         self._schema_seen = False
         self._file = WatchedFile(engine)
         self._lock = threading.Lock()
@@ -101,6 +106,9 @@ class Database:
         if known == "does not take writes":
             self.problem = known  # only a write can show that it is over
         return True
+
+    def _note_silence(self) -> None:
+        self.problem = "unreachable"  # until a transaction succeeds
 
     def close(self) -> None:
         """Closes all connections."""
@@ -205,7 +213,10 @@ def make_engine(url: str, *, patient: bool = False) -> sa.Engine:
             wire: dict[str, object] = dict(_WIRE_LIMITS)
             if not patient:
                 wire["options"] = _STATEMENT_LIMIT
-            return sa.create_engine(parsed, connect_args=wire, **_SERVER_LIMITS)
+            engine = sa.create_engine(parsed, connect_args=wire, **_SERVER_LIMITS)
+            if not patient:
+                _give_up_silent_servers(engine)
+            return engine
         engine = sa.create_engine(parsed)
     except ImportError:
         raise SettingsError(
@@ -216,6 +227,15 @@ def make_engine(url: str, *, patient: bool = False) -> sa.Engine:
     # FULL makes an acknowledged feedback survive a power cut.
     prepare_connections(engine, busy_ms=_BUSY_MS, synchronous="FULL")
     return engine
+
+
+def _give_up_silent_servers(engine: sa.Engine) -> None:
+    from cds_service.store.postgresql import BoundedConnection  # its driver may not be installed
+
+    def connect(_: object, __: object, arguments: list[str], options: dict[str, Any]) -> object:
+        return BoundedConnection.connect(*arguments, **options)
+
+    sa.event.listen(engine, "do_connect", connect)
 
 
 def prepare_connections(engine: sa.Engine, *, busy_ms: int, synchronous: str) -> None:
@@ -238,8 +258,8 @@ def _switch_to_wal(connection: sqlite3.Connection, until: float) -> None:
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(_WAL_PAUSE_S)
         else:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypedDict
 
 import sqlalchemy as sa
 
 from cds_service.errors import BadRequest
+from cds_service.store.desk import FEEDBACK_S
 from cds_service.store.engine import Database, RowRefused
 from cds_service.store.statements import insert_new
 from cds_service.store.tables import FEEDBACK
@@ -51,11 +53,14 @@ class FeedbackTable:
         if not rows:
             return 0
         try:
-            with self._database.transaction() as connection:
-                statement = insert_new(connection, FEEDBACK)
-                return sum(connection.execute(statement, dict(row)).rowcount for row in rows)
+            return self._database.desk.ask(partial(self._add, rows), FEEDBACK_S)
         except RowRefused:
             raise BadRequest("An item of 'feedback' holds text that cannot be stored.") from None
+
+    def _add(self, rows: Sequence[FeedbackRow]) -> int:
+        with self._database.transaction() as connection:
+            statement = insert_new(connection, FEEDBACK)
+            return sum(connection.execute(statement, dict(row)).rowcount for row in rows)
 
     def count(self, tenant: str) -> int:
         """Returns the number of items that this tenant has sent."""

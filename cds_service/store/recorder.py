@@ -83,6 +83,7 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._pid = 0
         self._pending: list[CallRecord] = []
+        self._threadless = False
         self._dropped_at = float("-inf")
         self.dropped = 0
 
@@ -103,8 +104,14 @@ class Recorder:
                 return
             if self._pid:
                 self._database.reopen()
-            self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads can be started now; the next call tries again
+                self._threadless = True
+                metrics.count("cds_queue_failures")
+                return
+            self._thread, self._threadless = thread, False
             self._pid = os.getpid()
 
     @property
@@ -115,14 +122,14 @@ class Recorder:
     @property
     def waiting(self) -> int:
         """The number of calls whose rows are not written yet."""
-        return self._queue.qsize() + len(self._pending)
+        return self._queue.unfinished_tasks
 
     @property
     def problem(self) -> str:
         """The reason why the record of calls is not complete; empty if it is."""
         if time.monotonic() - self._dropped_at < _RECENT_S:
             return "rows of calls were dropped"
-        return ""
+        return "rows wait, because no thread can be started" if self._threadless else ""
 
     def flush(self, seconds: float) -> bool:
         """Waits at most so long until everything is written; returns True if it is."""
@@ -136,14 +143,15 @@ class Recorder:
     def close(self, seconds: float = 5.0) -> None:
         """Waits at most so long for the rows that are left, and ends the thread."""
         thread = self._thread if self._pid == os.getpid() else None
-        written = thread is None or self.flush(seconds)
+        written = self.flush(seconds) if thread is not None else not self.waiting
+        left = self.waiting
         self._stop.set()
         if thread is not None and thread.is_alive():
             with contextlib.suppress(queue.Full):
                 self._queue.put_nowait(None)
-            thread.join(_END_S)
+            thread.join(min(_END_S, seconds))
         if not written:
-            log().error("queue", reason="rows of calls were lost at the stop", count=self.waiting)
+            log().error("queue", reason="rows of calls were lost at the stop", count=left)
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE_S
@@ -154,12 +162,18 @@ class Recorder:
                 if not self._stop.is_set():
                     self._database.ping()
             elif self._write(self._pending):
-                self._pending, pause = [], _FIRST_PAUSE_S
+                self._forget_written()
+                pause = _FIRST_PAUSE_S
             else:
                 metrics.count("cds_queue_failures")
                 self._stop.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
             metrics.show("cds_store_up", 0 if self._database.problem else 1)
+
+    def _forget_written(self) -> None:
+        for _ in self._pending:
+            self._queue.task_done()
+        self._pending = []
 
     def _take(self) -> bool:
         """Fills the batch from the queue; returns False if no row came within the idle time."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -91,10 +93,14 @@ class ShownTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @property
-    def usable(self) -> bool:
-        """True if the database works as far as we know."""
-        return not self._database.problem
+    def begin(
+        self, tenant: str, patient_hash: str, since: datetime, unanswered_since: datetime
+    ) -> Future[list[ShownCard]] | None:
+        """Starts `shown`, or returns None if the database does not work as far as we know."""
+        if self._database.problem:
+            return None
+        work = partial(self.shown, tenant, patient_hash, since, unanswered_since)
+        return self._database.desk.begin(work)
 
     def shown(
         self, tenant: str, patient_hash: str, since: datetime, unanswered_since: datetime

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.store.desk import Desk
 from cds_service.store.engine import prepare_connections
 from cds_service.store.files import WatchedFile, make_private
 from cds_service.store.statements import insert_new
 from cds_service.store.tables import USED_TOKENS
 
 _FILE = "replay.db"
-_BUSY_MS = 500
+_BUSY_MS = 250  # below what a call waits, so that the reason of a failure is known
 _PURGE_EVERY = timedelta(minutes=1)
 
 
 class UsedTokens:
     """The table of used token identifiers."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, desk: Desk | None = None) -> None:
+        """`desk` is that of the database if this table is in one that has other tables too."""
         self._engine = engine
+        self._desk = desk or Desk()
         self._file = WatchedFile(engine)
         self._lock = threading.Lock()
         self._next_purge: datetime | None = None
@@ -33,6 +37,13 @@ class UsedTokens:
 
         Raises StoreUnavailable on an outage.
         """
+        return self._desk.ask(partial(self._first_use, tenant, digest, expires, now))
+
+    def forget(self, tenant: str, digest: str) -> None:
+        """Makes an identifier new again. Raises StoreUnavailable on an outage."""
+        self._desk.ask(partial(self._forget, tenant, digest))
+
+    def _first_use(self, tenant: str, digest: str, expires: datetime, now: datetime) -> bool:
         row = {"tenant": tenant, "digest": digest, "expires": expires}
         if self._file.is_another:
             raise StoreUnavailable("FileGone")  # the other workers may write into another file
@@ -45,8 +56,7 @@ class UsedTokens:
             raise StoreUnavailable(type(error).__name__) from None
         return taken == 1
 
-    def forget(self, tenant: str, digest: str) -> None:
-        """Makes an identifier new again. Raises StoreUnavailable on an outage."""
+    def _forget(self, tenant: str, digest: str) -> None:
         c = USED_TOKENS.c
         try:
             with self._engine.begin() as connection:

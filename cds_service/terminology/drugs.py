@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,6 +12,7 @@ from cds_service.knowledge.words import Drug, Fluids
 from cds_service.terminology.codes import RXNORM, CodeIndex, IndexedProduct, canonical
 from cds_service.terminology.endings import Endings
 from cds_service.terminology.names import FormReader, NameMatch, NameReader, Place
+from cds_service.terminology.remembering import remembering
 from cds_service.terminology.saline import SALT, FluidReader, FluidReading
 from cds_service.terminology.text import Phrases, Words, flat, words
 from cds_service.terminology.types import (
@@ -223,6 +224,49 @@ class DrugResolver:
                 )
             )
         return tuple(kept)
+
+
+def remembering_products(
+    resolve: Callable[[Product], Resolution],
+) -> Callable[[Product], Resolution]:
+    """Returns the resolver with a memory without names of a record: each call gives its own."""
+
+    def nameless(product: Product) -> tuple[Resolution, tuple[int | None, ...]]:
+        found = resolve(product)
+        names = _names(product)
+        said = _said(found)
+        places = tuple(
+            names.index(one.value) if one and one.value in names else None for one in said
+        )
+        kept = [one if at is None else None for one, at in zip(said, places, strict=True)]
+        return _saying(found, kept), places
+
+    remembered = remembering(nameless)
+
+    def named(product: Product) -> Resolution:
+        found, places = remembered(product)
+        if not any(at is not None for at in places):
+            return found
+        names = _names(product)
+        known = zip(_said(found), places, strict=True)
+        return _saying(found, [one if at is None else RecordText(names[at]) for one, at in known])
+
+    return named
+
+
+def _names(product: Product) -> list[str]:
+    return [name for item in _items(product) for name in texts_of(item)]
+
+
+def _said(found: Resolution) -> list[RecordText | None]:
+    """Returns the words of a record in a resolution: what is unrecognised, then what matched."""
+    return [found.unrecognised, *(drug.matched for drug in found.drugs)]
+
+
+def _saying(found: Resolution, said: Sequence[RecordText | None]) -> Resolution:
+    """Returns the resolution with these words in it, in the order of `_said`."""
+    drugs = (replace(drug, matched=text) for drug, text in zip(found.drugs, said[1:], strict=True))
+    return replace(found, unrecognised=said[0], drugs=tuple(drugs))
 
 
 def _items(product: Product) -> Iterator[Coded]:

@@ -15,7 +15,6 @@ T = TypeVar("T")
 
 LONGEST = 1000  # characters of one text that are read: a name is shorter, a hostile text is not
 _GROWN = 4
-REMEMBERED = 200  # characters of a text that is kept for the next time
 _Stem: TypeAlias = tuple[int, tuple[str, ...], tuple[T, ...]]  # rank, words, meanings
 _STEM = 4  # letters by which stems of one word are found
 # Kana run together to words, while each Han sign is a word of its own: neither has blanks.
@@ -75,7 +74,7 @@ def _without_accents(text: str) -> str:
 
 def words(text: str) -> Words:
     """Returns the words of a text; letters and digits part, so that "25mg" is two."""
-    return _remembered(text) if len(text) <= REMEMBERED else _in_use(text[: LONGEST + 1])
+    return _remembered(text[: LONGEST + 1])
 
 
 def _read(text: str) -> Words:
@@ -84,9 +83,8 @@ def _read(text: str) -> Words:
     return Words(folded, tuple(m.group() for m in found), tuple(m.span() for m in found))
 
 
-_remembered = lru_cache(maxsize=4096)(_read)
-# One order looks a dozen times at its name: a long one is kept for as long as that takes.
-_in_use = lru_cache(maxsize=16)(_read)
+# One name is read a dozen times in a row. Words of a record are not kept longer than that.
+_remembered = lru_cache(maxsize=16)(_read)
 
 
 class Phrases(Generic[T]):

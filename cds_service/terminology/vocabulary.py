@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from functools import lru_cache
 
 from msgspec import Struct, field
 
@@ -29,7 +28,8 @@ from cds_service.terminology.codes import (
     LabResolver,
 )
 from cds_service.terminology.concepts import ConceptMatch, ConceptMatcher, RestrictionMatcher
-from cds_service.terminology.drugs import DrugResolver
+from cds_service.terminology.drugs import DrugResolver, remembering_products
+from cds_service.terminology.remembering import remembering
 from cds_service.terminology.text import flat, words
 from cds_service.terminology.types import Coded, Coding, Product, Resolution, texts_of
 
@@ -129,7 +129,6 @@ def _together(matches: Iterable[ConceptMatch]) -> ConceptMatch:
 _LOW_SODIUM = frozenset({Problem.HYPONATREMIA, Problem.SIADH})
 NO_LOCAL_CODES = LocalCodes()
 _NO_CONCEPT = ConceptMatch()
-_REMEMBERED = 2048  # of each kind per worker, forgotten oldest first
 
 
 def vocabulary(
@@ -157,14 +156,13 @@ def vocabulary(
     reading = _code_lists(order_words)
     restrictions = RestrictionMatcher(fluids)
     never = flat(fluids.saline.tests_not_given)
-    remembering = lru_cache(maxsize=_REMEMBERED)
     return Vocabulary(
         drugs=drugs,
         concepts=concepts,
         labs=labs,
         code_lists=reading,
         stop_classes=frozenset(order_words.stop.classes),
-        resolve=remembering(drugs.resolve),
+        resolve=remembering_products(drugs.resolve),
         restricts=remembering(restrictions.match),
         restricts_plainly=remembering(restrictions.is_plain),
         limits_fluid=remembering(restrictions.limits),

@@ -20,6 +20,7 @@ from cds_service.trust.keyset import left_out
 from cds_service.trust.registry import Registry
 
 LOOK_EVERY_S = 1.0
+_TRY_AGAIN_S = 10.0  # the file may be sound, and reading it have failed: too many open files, say
 
 _Stamp = tuple[int, int, int] | None  # inode, size, time of change; None: no such file
 
@@ -55,6 +56,8 @@ class CurrentRegistry:
         self._lock = threading.Lock()
         self._seen = _stamps([path])
         self._changing: dict[Path, _Stamp] = {}  # what the last look found, if it was new
+        self._broken = ""  # what is wrong with the file; "" if it is in force
+        self._try_again = float("inf")
         self._registry = self._load()
         self._watch_new()
         self._next_look = clock() + LOOK_EVERY_S
@@ -72,8 +75,9 @@ class CurrentRegistry:
         self._next_look = self._clock() + LOOK_EVERY_S
         seen = _stamps(self._seen)
         if seen == self._seen:
-            return
-        if seen != self._changing:
+            if self._clock() < self._try_again:
+                return
+        elif seen != self._changing:
             self._changing = seen
             return
         # Noted before the file is read: a change during the reading is seen at the next look.
@@ -81,13 +85,20 @@ class CurrentRegistry:
         try:
             self._registry = self._load()
         except RegistryError as error:
-            self._registry = replace(self._registry, outdated=True)
-            self._report(
-                f"The client registry changed and is broken; the old one stays in force. {error}"
-            )
+            self._keep_old(str(error))
         else:
+            self._broken, self._try_again = "", float("inf")
             self._watch_new()
             self._report("The client registry changed and is in force.")
+
+    def _keep_old(self, why: str) -> None:
+        self._registry = replace(self._registry, outdated=True)
+        self._try_again = self._clock() + _TRY_AGAIN_S
+        if why != self._broken:
+            self._broken = why
+            self._report(
+                f"The client registry changed and is broken; the old one stays in force. {why}"
+            )
 
     def _load(self) -> Registry:
         registry = self._read()

@@ -41,6 +41,7 @@ STOPPING = "cds.stopping"  # the worker is about to stop
 REFUSED = "cds.refused"
 
 _STACK_BYTES = 16 * 1024 * 1024  # deep JSON cannot overflow it
+_CLOSING_S = 5.0
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _BUSY = Overloaded("The service is busy; try again in a second.")
 _CROWDED = TooManyRequests("This address sends too many bodies at once; try again in a second.")
@@ -76,10 +77,13 @@ class Front:
         self,
         app: WSGIApplication,
         limits: FrontLimits,
-        closing: Callable[[], object] = lambda: None,
+        closing: Callable[[float], object] = lambda seconds: None,
         door: Door = OPEN,
     ) -> None:
-        """Prepares a worker, which calls `closing` when its last request has its answer."""
+        """Prepares a worker, which calls `closing` when its last request has its answer.
+
+        `closing` gets the seconds that it may take.
+        """
         self._app = app
         self._limits = limits
         self._closing = closing
@@ -104,7 +108,11 @@ class Front:
         """Ends the threads when the last request has its answer."""
         self._hook_threads.close()
         self._page_threads.close()
-        self._closing()
+        self.close(_CLOSING_S)
+
+    def close(self, seconds: float) -> None:
+        """Writes what waits to be written, in so many seconds."""
+        self._closing(seconds)
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answers one request."""
