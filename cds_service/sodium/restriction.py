@@ -70,7 +70,7 @@ def restriction(case: Case) -> Restriction:
     running = _running_orders(case)
     found = Restriction(
         running=tuple(map(_running_line, running)),
-        adrenal=_lines(adrenal_grounds(case)),
+        adrenal=_adrenal(case),
         fluid=_lines(fluid_grounds(case)),
         red_flags=tuple(_red_flags(case)),
     )
@@ -97,6 +97,11 @@ def restriction(case: Case) -> Restriction:
         caveats=tuple(_caveats(case)),
         likely_insufficient=_likely_insufficient(case),
     )
+
+
+def _adrenal(case: Case) -> tuple[Line, ...]:
+    """Returns that adrenal failure is likely; where it is recorded, the card says so already."""
+    return () if case.volume.status is Volume.ADRENAL else _lines(adrenal_grounds(case))
 
 
 def _lines(grounds: Iterable[Ground]) -> tuple[Line, ...]:

@@ -113,7 +113,7 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
     removal = Suggestion("remove-restriction", (RemoveDraft(order.reference),))
     # Words that are not understood may end the restriction or change it (F23).
     offer = [removal] if case.age_years is not None and order.restricts_plainly else []
-    adrenal = adrenal_grounds(case)
+    adrenal = () if status is Volume.ADRENAL else adrenal_grounds(case)
     grounds = (*adrenal, *fluid_grounds(case))
     if grounds and not why:
         return card(
