@@ -237,6 +237,7 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         ingredient_count=known.ingredient_count,
         saline=known.saline if wanted else None,
         route=known.route,
+        irrigation=known.irrigation,
         fluid_restriction=restricts,
         restricts_plainly=plainly,
         fluid_name=_restriction_name(resource) if restricts and name is None else name,

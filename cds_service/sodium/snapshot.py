@@ -89,6 +89,7 @@ class Order(Struct, frozen=True, kw_only=True):
     ingredient_count: int = 1
     saline: Saline | None = None
     route: Route = "unknown"
+    irrigation: bool = False  # it rinses a hollow organ, which takes some of it up (F13)
     fluid_restriction: bool = False
     restricts_plainly: bool = True  # no word beside the restriction is unknown (F23)
     fluid_name: RecordText | None = None  # an order of fluid, or of its restriction, is called so

@@ -28,6 +28,7 @@ from cds_service.terminology.types import (
 _STRENGTH: Mapping[Evidence, int] = {"code": 0, "display": 1, "text": 2, "brand": 3}
 _TIERS = ("T1", "T2", "T3", "TREAT", "OTHER")
 _KEPT_SILENT = frozenset({SALT})  # named only where the order is a saline order
+_IRRIGATED = "bladder"  # a kind of local form of fluids.toml: every irrigation
 
 
 class _Label(Struct, frozen=True):
@@ -130,6 +131,7 @@ class DrugResolver:
             balanced_volume_ml=balanced.volume_ml if balanced is not None else None,
             hypotonic_volume_ml=fluid.volume_ml if fluid.hypotonic else None,
             route=fluid.route if place.route == "unknown" else place.route,
+            irrigation=_IRRIGATED in place.kinds,
             adpkd=is_vaptan and self._adpkd.fits(product),
             hyponatremia_product=is_vaptan and self._hyponatremia.fits(product),
             code_only=not is_known and not name and _has_code(product),

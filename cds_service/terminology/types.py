@@ -96,6 +96,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
     balanced: bool = False  # Lactated Ringer's and its like: isotonic, and no saline
     balanced_volume_ml: Decimal | None = None
     route: Route = "unknown"
+    irrigation: bool = False  # it rinses a hollow organ, which takes some of it up (F13)
     adpkd: bool = False
     hyponatremia_product: bool = False
     code_only: bool = False  # a code and no name, and the code is unknown

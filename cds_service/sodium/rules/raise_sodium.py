@@ -242,6 +242,7 @@ def _doubt(case: Case, artefact: Pseudo) -> tuple[str, Line] | None:
         "direct-ise": ("methods", line("use-direct")),
         "shift": ("shift", line("not-for-the-number")),
         "osmolality": ("main", line("confirm-direct")),
+        "isotonic": ("main", line("confirm-direct")),
     }
     return doubts.get(artefact.kind)
 
