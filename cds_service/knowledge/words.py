@@ -485,6 +485,16 @@ class Restriction(Struct, frozen=True, forbid_unknown_fields=True):
     plain: list[str]  # words beside it that say no more (F23)
 
 
+class DrinkingWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """How an order asks a patient to drink much; negations are those of a restriction (F23)."""
+
+    text: list[str]
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
 class EndingWords(Struct, frozen=True, forbid_unknown_fields=True):
     """By which words an order ends what it names (F23)."""
 
@@ -513,3 +523,4 @@ class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
     text: TextWords
     ending: EndingWords
     restriction: Restriction
+    drinking: DrinkingWords

@@ -172,7 +172,8 @@ def _service(resource: Resource, context: ReadContext) -> Order:
     """A service as its order; one without a code and without a word may be any, dialysis too."""
     order = _order(resource, "service", context)
     named = any(map(_names_something, concepts(resource.code, resource.order_detail)))
-    nameless = not (named or order.fluid_restriction or resource.do_not_perform)
+    about_fluid = order.fluid_restriction or order.asks_to_drink
+    nameless = not (named or about_fluid or resource.do_not_perform)
     return replace(order, unidentified=order.unidentified or nameless)
 
 
@@ -228,7 +229,8 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
     wanted = not resource.do_not_perform
     said_so, plainly = _restricts_fluid(resource, kind, context)
     restricts = wanted and not known.drugs and said_so
-    name = _fluid_name(medicine, known)
+    drinks = wanted and not known.drugs and not said_so and _asks_to_drink(resource, kind, context)
+    about_fluid, name = restricts or drinks, _fluid_name(medicine, known)
     return Order(
         reference=identity(resource),
         kind=kind,
@@ -240,7 +242,8 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         irrigation=known.irrigation,
         fluid_restriction=restricts,
         restricts_plainly=plainly,
-        fluid_name=_restriction_name(resource) if restricts and name is None else name,
+        asks_to_drink=drinks,
+        fluid_name=name or (_about_fluid_name(resource, kind, context) if about_fluid else None),
         hypotonic=known.hypotonic and wanted,
         hypotonic_volume_ml=known.hypotonic_volume_ml,
         carries=known.carries,
@@ -335,6 +338,20 @@ def _about(resource: Resource, kind: Kind, context: ReadContext) -> frozenset[st
 
 def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> tuple[bool, bool]:
     """Whether an order restricts fluid, by code or by words (C.6), and says no more (F23)."""
+    coded, said = _fluid_words(resource, kind)
+    nutrients = (resource.oral_diet or OralDiet()).nutrient
+    by_amount = any(_limits_fluid(nutrient, context) for nutrient in nutrients)
+    known = context.vocabulary
+    return by_amount or known.restricts(coded, said), known.restricts_plainly(coded, said)
+
+
+def _asks_to_drink(resource: Resource, kind: Kind, context: ReadContext) -> bool:
+    """Whether an order asks the patient to drink much, as "push fluids" does."""
+    return context.vocabulary.asks_to_drink(*_fluid_words(resource, kind))
+
+
+def _fluid_words(resource: Resource, kind: Kind) -> tuple[tuple[Coded, ...], tuple[str, ...]]:
+    """The concepts and the words of an order that may be about what a patient drinks."""
     diet = resource.oral_diet or OralDiet()
     modifiers = [nutrient.modifier for nutrient in diet.nutrient]
     medication = resource.medication_codeable_concept
@@ -346,17 +363,20 @@ def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> tu
         texts.append(instruction_text(instructions_of(resource)))
     if kind in ("nutrition", "service"):
         texts += [note.text.strip() for note in resource.note]
-    said = tuple(filter(None, texts))
-    by_amount = any(_limits_fluid(nutrient, context) for nutrient in diet.nutrient)
+    return tuple(coded), tuple(filter(None, texts))
+
+
+def _about_fluid_name(resource: Resource, kind: Kind, context: ReadContext) -> RecordText | None:
+    """What an order about drinking is called: its words that say so, else its amount, its name."""
+    coded, said = _fluid_words(resource, kind)
+    names = [text.strip() for one in coded for text in texts_of(one)]
+    texts = [text for text in (*names, *said) if text]
     known = context.vocabulary
-    return by_amount or known.restricts(coded, said), known.restricts_plainly(coded, said)
-
-
-def _restriction_name(resource: Resource) -> RecordText | None:
-    """What an order of fluid restriction is called, such as "Fluid restriction 1 L/day"."""
-    diet = resource.oral_diet or OralDiet()
-    said = [text for one in concepts(resource.code, diet.type) for text in texts_of(one)]
-    named = next(filter(None, (text.strip() for text in said)), "")
+    told = [t for t in texts if known.restricts((), (t,)) or known.asks_to_drink((), (t,))]
+    nutrients = (resource.oral_diet or OralDiet()).nutrient
+    limited = [n.amount for n in nutrients if n.amount is not None and _limits_fluid(n, context)]
+    amounts = [f"{one.value} {one.unit or one.code}" for one in limited]
+    named = next(iter((*told, *amounts, *names)), "")
     return RecordText(named) if named else None
 
 

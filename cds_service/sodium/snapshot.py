@@ -92,6 +92,7 @@ class Order(Struct, frozen=True, kw_only=True):
     irrigation: bool = False  # it rinses a hollow organ, which takes some of it up (F13)
     fluid_restriction: bool = False
     restricts_plainly: bool = True  # no word beside the restriction is unknown (F23)
+    asks_to_drink: bool = False  # the patient is to drink much: "push fluids"
     fluid_name: RecordText | None = None  # an order of fluid, or of its restriction, is called so
     hypotonic: bool = False  # dextrose 5 % or free water (OS-HYPOTONIC)
     hypotonic_volume_ml: Decimal | None = None

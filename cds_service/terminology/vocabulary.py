@@ -28,7 +28,12 @@ from cds_service.terminology.codes import (
     LabMatch,
     LabResolver,
 )
-from cds_service.terminology.concepts import ConceptMatch, ConceptMatcher, RestrictionMatcher
+from cds_service.terminology.concepts import (
+    ConceptMatch,
+    ConceptMatcher,
+    DrinkingMatcher,
+    RestrictionMatcher,
+)
 from cds_service.terminology.drugs import DrugResolver
 from cds_service.terminology.text import flat, words
 from cds_service.terminology.types import Coded, Coding, Product, Resolution, texts_of
@@ -95,6 +100,7 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     restricts_plainly: Callable[
         [tuple[Coded, ...], tuple[str, ...]], bool
     ]  # and says no more (F23)
+    asks_to_drink: Callable[[tuple[Coded, ...], tuple[str, ...]], bool]  # "push fluids"
     limits_fluid: Callable[[Coded, Decimal], bool]  # a nutrient of a diet, and its amount
     is_test: Callable[[Coded], bool]  # a service that gives no saline into a vein
     concept: Callable[[Coded], ConceptMatch]
@@ -155,7 +161,7 @@ def vocabulary(
     )
     labs = LabResolver(terms.labs, local.labs, local.lab_classes)
     reading = _code_lists(order_words)
-    restrictions = RestrictionMatcher(fluids)
+    restrictions, drinking = RestrictionMatcher(fluids), DrinkingMatcher(fluids)
     never = flat(fluids.saline.tests_not_given)
     remembering = lru_cache(maxsize=_REMEMBERED)
     return Vocabulary(
@@ -167,6 +173,7 @@ def vocabulary(
         resolve=remembering(drugs.resolve),
         restricts=remembering(restrictions.match),
         restricts_plainly=remembering(restrictions.is_plain),
+        asks_to_drink=remembering(drinking.match),
         limits_fluid=remembering(restrictions.limits),
         is_test=remembering(lambda code: any(never.find(words(name)) for name in texts_of(code))),
         concept=remembering(concepts.match_with_evidence),

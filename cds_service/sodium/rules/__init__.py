@@ -10,6 +10,7 @@ from cds_service.sodium.rules import (
     raise_sodium,
     treatments,
     vaptans,
+    water,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "raise_sodium",
     "treatments",
     "vaptans",
+    "water",
 ]

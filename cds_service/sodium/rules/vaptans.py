@@ -29,6 +29,7 @@ from cds_service.sodium.rules.order_helpers import (
     vaptan_of,
     watched_drugs_of,
 )
+from cds_service.sodium.rules.plan import fluid_orders_unread
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
@@ -274,7 +275,11 @@ def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
         drug=vaptan.name,
         more_facts={"na": latest.shown} if _goal(case) else {},
         do=[*_first_dose(case, order, vaptan), *dangers, *do],
-        why=[f"indicated-{case.limits.profile}", "too-fast"],
+        why=[
+            f"indicated-{case.limits.profile}",
+            "too-fast",
+            *([] if _restricted(case, order) else fluid_orders_unread(case)),
+        ],
         offer=[Suggestion("sodium-after-start", (draw,), {"hours": in_hours(recheck)})],
     )
 

@@ -258,7 +258,7 @@ def test_f13_after_irrigation_no_card_calls_the_low_sodium_an_artefact(na: str, 
     found = fired(a_case(na, pseudo=IRRIGANT))
     assert list(found) == [rule]
     words = " ".join(detail(found[rule]))
-    assert "danger is real" in words
+    assert "the danger is real" in words
     assert "285 (today 07:00)" in words
     assert "artifact" not in words
 

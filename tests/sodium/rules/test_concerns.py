@@ -69,7 +69,10 @@ def defined(order: Order) -> Concern:
         return "with sodium"
     treats = systemic and treating and not lithium_for_another_reason
     dialysis = order.kind == "service" and "dialysis-session" in order.about
-    return "with sodium" if any((watched, treats, dialysis)) else "none"
+    by_vein = systemic and order.route in ("iv", "unknown") and "mannitol" in classes
+    rinses = systemic and order.irrigation and bool({"mannitol", "osmotic-agent"} & classes)
+    moves_water = by_vein or rinses or order.asks_to_drink
+    return "with sodium" if any((watched, treats, dialysis, moves_water)) else "none"
 
 
 def derived(order: Order) -> Concern:
@@ -112,6 +115,10 @@ def differing(orders: Iterable[Order]) -> list[str]:
         (selected("clarithromycin"), "without sodium"),
         (selected("carbamazepine"), "with sodium"),
         (selected("omeprazole"), "none"),
+        (selected("mannitol", route="iv"), "with sodium"),
+        (selected("mannitol"), "none"),
+        (selected("glycine"), "none"),
+        (Order(reference="ServiceRequest/1", kind="service", asks_to_drink=True), "with sodium"),
         (selected("doxepin", route="local"), "none"),
         (selected(), "none"),
         (Order(reference="ServiceRequest/1", kind="service"), "none"),
