@@ -495,6 +495,21 @@ class DrinkingWords(Struct, frozen=True, forbid_unknown_fields=True):
     why: str
 
 
+class DoseWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """How an order says in words how much a day brings (F19)."""
+
+    tablets: list[str]
+    times: list[str]  # "x" in "4 x 15 mg"
+    spans: list[str]  # behind "x 4" it is a number of days or doses
+    days: list[str]  # behind "2 x" it is a number a day
+    counts: dict[str, Decimal]  # numbers in words
+    daily: dict[str, Decimal]  # "bid": two times a day
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
 class EndingWords(Struct, frozen=True, forbid_unknown_fields=True):
     """By which words an order ends what it names (F23)."""
 
@@ -524,3 +539,4 @@ class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
     ending: EndingWords
     restriction: Restriction
     drinking: DrinkingWords
+    doses: DoseWords

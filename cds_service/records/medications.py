@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
 from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
 
-from cds_service.records.dosage import Dosage, amount, dosage, instruction_text, instructions_of
+from cds_service.knowledge.names import DrugClass
+from cds_service.records.dosage import (
+    Dosage,
+    amount,
+    dosage,
+    first_day_mg,
+    instruction_text,
+    instructions_of,
+)
 from cds_service.records.fhir_types import (
     NO_DISPENSE,
     NO_PERIOD,
@@ -261,7 +270,7 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         authored=authored,
         duration_days=doses.duration_days,
         daily_dose_mg=doses.daily_dose_mg,
-        dose_mg=doses.dose_mg,
+        first_day_mg=_first_day_mg(resource, medicine, known, context),
         single_dose=doses.single_dose,
         reasons=_reasons(resource, context),
         about=_about(resource, kind, context),
@@ -269,6 +278,17 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         adpkd=known.adpkd,
         hyponatremia_product=known.hyponatremia_product,
     )
+
+
+def _first_day_mg(
+    resource: Resource, medicine: Medicine, known: Resolution, context: ReadContext
+) -> Decimal | None:
+    """What the first day of a single vaptan brings; a rule asks it of no other order."""
+    if known.ingredient_count != 1 or [d.cls for d in known.drugs] != [DrugClass.VAPTAN]:
+        return None
+    said = (*medicine.concepts, *(item for item, _ in medicine.ingredients), *medicine.displays)
+    names = [name for coded in said for name in texts_of(coded)]
+    return first_day_mg(resource, names, context.vocabulary)
 
 
 def _status(resource: Resource, context: ReadContext) -> str:

@@ -111,7 +111,7 @@ class Order(Struct, frozen=True, kw_only=True):
     authored: datetime | None = None
     duration_days: Decimal | None = None
     daily_dose_mg: Decimal | None = None
-    dose_mg: Decimal | None = None  # the largest single dose
+    first_day_mg: Decimal | None = None  # by its first instruction, its words, or its name
     single_dose: bool = False
     reasons: frozenset[str] = frozenset()  # concepts of reasonCode
     about: frozenset[str] = frozenset()  # concepts of what is ordered, if it is no medicine

@@ -34,6 +34,7 @@ from cds_service.terminology.concepts import (
     DrinkingMatcher,
     RestrictionMatcher,
 )
+from cds_service.terminology.doses import DoseReader
 from cds_service.terminology.drugs import DrugResolver
 from cds_service.terminology.text import flat, words
 from cds_service.terminology.types import Coded, Coding, Product, Resolution, texts_of
@@ -101,6 +102,7 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
         [tuple[Coded, ...], tuple[str, ...]], bool
     ]  # and says no more (F23)
     asks_to_drink: Callable[[tuple[Coded, ...], tuple[str, ...]], bool]  # "push fluids"
+    doses: DoseReader
     limits_fluid: Callable[[Coded, Decimal], bool]  # a nutrient of a diet, and its amount
     is_test: Callable[[Coded], bool]  # a service that gives no saline into a vein
     concept: Callable[[Coded], ConceptMatch]
@@ -174,6 +176,7 @@ def vocabulary(
         restricts=remembering(restrictions.match),
         restricts_plainly=remembering(restrictions.is_plain),
         asks_to_drink=remembering(drinking.match),
+        doses=DoseReader(fluids.doses),
         limits_fluid=remembering(restrictions.limits),
         is_test=remembering(lambda code: any(never.find(words(name)) for name in texts_of(code))),
         concept=remembering(concepts.match_with_evidence),
