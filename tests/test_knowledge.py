@@ -30,6 +30,8 @@ NUMBERS, WORDS = "knowledge/thresholds.toml", "knowledge/words.toml"
 TOPICS = frozenset(
     {
         "dialysisLowSodium",
+        "fluidsEncouraged",
+        "osmoticAgent",
         "sodiumEmergency",
         "sodiumEncephalopathy",
         "sodiumSevere",

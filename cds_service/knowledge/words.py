@@ -308,6 +308,7 @@ class ReadingWords(Struct, frozen=True, forbid_unknown_fields=True):
     sodium_words: list[str]  # a result of unknown code with one of these words may be sodium
     not_blood_words: list[str]  # ... but not with one of these
     hemolyzed_words: list[str]  # in what stands in place of a value
+    untestable_words: list[str]  # behind a coma scale: the verbal part could not be tested (F43)
     no_results: list[str]  # codes by which a server says that no result exists
     hidden_results: list[str]  # ... that say: there is more than the user may see
     panels: list[str]  # LOINC codes whose components are read

@@ -39,6 +39,7 @@ class LabResult(Struct, frozen=True, kw_only=True):
     status: str  # FHIR status, trimmed, lower case
     method: Literal["lab", "poc"] = "lab"
     urine: bool = False  # the specimen says so
+    untestable: bool = False  # a coma scale under a tube, "10T": its verbal part counts 1 (F43)
     identity: str = ""  # identifier of the result, else ""
     specimen: str = ""
     updated: datetime | None = None

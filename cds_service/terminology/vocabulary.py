@@ -60,6 +60,7 @@ class CodeLists(Struct, frozen=True, kw_only=True):
     sodium_words: frozenset[str]
     not_blood_words: frozenset[str]
     hemolyzed_words: frozenset[str]
+    untestable_words: frozenset[str]
     no_results: frozenset[str]
     hidden_results: frozenset[str]
     panels: frozenset[str]
@@ -236,6 +237,7 @@ def _code_lists(order_words: OrderWords) -> CodeLists:
         sodium_words=frozenset(table.sodium_words),
         not_blood_words=frozenset(table.not_blood_words),
         hemolyzed_words=frozenset(table.hemolyzed_words),
+        untestable_words=frozenset(table.untestable_words),
         no_results=frozenset(table.no_results),
         hidden_results=frozenset(table.hidden_results),
         panels=frozenset(table.panels),

@@ -360,6 +360,8 @@ def symptom_lines(case: Case) -> list[Line]:
         lines.append(line("symptoms-scale", points=str(symptoms.gcs), keep=True))
     elif symptoms.gcs_sedated:
         lines.append(line("symptoms-scale-sedated", points=str(symptoms.gcs), keep=True))
+    elif symptoms.gcs_untestable:
+        lines.append(line("symptoms-scale-untestable", points=str(symptoms.gcs), keep=True))
     if not lines and case.snapshot.complete("conditions"):
         lines.append(line("symptoms-none"))
     return lines

@@ -7,19 +7,23 @@ from cds_service.engine.rule import card, line
 from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, DrugClass
 from cds_service.sodium.case import Case
+from cds_service.sodium.restriction import HELPED
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import osmolality_suggestion
 from cds_service.sodium.rules.gates import (
     at,
+    in_use,
     latest_sodium,
     require_actionable,
     require_low,
     require_recorded,
     require_unexplained_by_glucose,
+    rises_fast,
     shown_sodium,
 )
 from cds_service.sodium.rules.order_helpers import is_systemic
 from cds_service.sodium.rules.plan import (
+    RESTRICTING,
     fluid_orders_unread,
     restriction_suggestions,
     volume_lines,
@@ -27,6 +31,7 @@ from cds_service.sodium.rules.plan import (
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import DrugMatch
 
+NO_RESTRICTION_BY_VAPTAN = "never-vaptan"  # the patient is to drink to thirst
 OSMOTIC = (DrugClass.MANNITOL, DrugClass.OSMOTIC_AGENT)
 
 
@@ -87,14 +92,31 @@ def drinking(case: Case, _order: Order, _drinks: bool) -> Finding:
     latest_sodium(case)
     require_actionable(case)
     require_low(case)
-    restriction = case.restriction
-    running = restriction.verdict == "ordered" and not restriction.reasons
-    require_recorded(case, running or restriction.verdict == "offer", "no-restriction-wanted")
+    require_recorded(case, _water_is_in_excess(case), "water-may-be-needed")
+    restriction, ml = case.restriction, case.limits.fluid_ml_day
+    limited = restriction.verdict in RESTRICTING
     return card(
         "warning",
         na=shown_sodium(case),
         why_=joined("evidence", case.volume.evidence[:1]),
-        do=[line("limit-instead", ml=case.limits.fluid_ml_day, keep=True), *restriction.running],
+        do=[
+            line("limit-instead", ml=ml, keep=True) if limited else line("no-more", keep=True),
+            *restriction.running,
+        ],
         why=[*volume_lines(case), *fluid_orders_unread(case)],
         offer=restriction_suggestions(case),
     )
+
+
+def _water_is_in_excess(case: Case) -> bool:
+    """Tells whether more water harms: SIADH or overload, and nothing says that fluid is needed.
+
+    It is so in an acute fall too, where no restriction is offered.
+    """
+    restriction = case.restriction
+    needed = (restriction.fluid, restriction.adrenal, restriction.red_flags)
+    if case.volume.status not in HELPED or any(needed) or rises_fast(case):
+        return False
+    if any(reason.key == NO_RESTRICTION_BY_VAPTAN for reason in restriction.reasons):
+        return False
+    return in_use(case) < case.limits.restriction_near_normal_from

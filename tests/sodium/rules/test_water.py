@@ -95,6 +95,27 @@ SCENES = (
         fires={"OS-DRINK": "warning main"},
         shows=("limit-instead", "restriction-running"),
     ),
+    Scene(
+        says="push fluids in SIADH after an acute fall: no restriction is offered, and no more water",
+        order=drink(),
+        story=ward("124", SIADH, results=(result("sodium", 134, 30),)),
+        fires={"OS-DRINK": "warning main"},
+        shows=("no-more",),
+        hides=("limit-instead",),
+    ),
+    Scene(
+        says="push fluids in mild SIADH without a symptom: no more water",
+        order=drink(),
+        story=ward("132.9", SIADH),
+        fires={"OS-DRINK": "warning main"},
+        shows=("no-more",),
+    ),
+    Scene(says="push fluids in SIADH at 133: silent", order=drink(), story=ward("133", SIADH)),
+    Scene(
+        says="push fluids in SIADH beside a new vaptan: drinking is right",
+        order=drink(),
+        story=ward("124", SIADH, orders=(order("tolvaptan", days=0.5),)),
+    ),
     Scene(says="push fluids in SIADH at 138: silent", order=drink(), story=ward("138", SIADH)),
     Scene(
         says="push fluids in SIADH beside lithium, which needs fluid: silent",

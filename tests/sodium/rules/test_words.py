@@ -74,6 +74,7 @@ EXPLAINED = Symptoms(
     severe=("respiratory-failure",), explained=("respiratory-failure",), better_cause="pneumonia"
 )
 SEDATED = Symptoms(gcs=6, gcs_sedated=True)
+UNDER_TUBE = Symptoms(gcs=10, gcs_untestable=True)
 SYMPTOMS = (
     Symptoms(),
     CRAMP,
@@ -278,7 +279,7 @@ def drowsy_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
     yield a_case(na, **base, **vomiting, sodium=torn, exposures=on_tablets)
     down = RateView(jump=rise("-14", 3, "140"))
     yield a_case(na, **base, sodium=torn, rate=down)
-    for better in (EXPLAINED, SEDATED):
+    for better in (EXPLAINED, SEDATED, UNDER_TUBE):
         yield a_case(na, **base, symptoms=better)
         yield a_case(na, **base, symptoms=better, risk=OdsRisk(reasons=("malnutrition",)))
 
