@@ -31,6 +31,7 @@ TOPICS = frozenset(
     {
         "dialysisLowSodium",
         "fluidsEncouraged",
+        "hypertonicSodiumSalt",
         "osmoticAgent",
         "sodiumEmergency",
         "sodiumEncephalopathy",

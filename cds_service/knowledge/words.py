@@ -496,6 +496,26 @@ class DrinkingWords(Struct, frozen=True, forbid_unknown_fields=True):
     why: str
 
 
+class StrongSaltWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """One sodium salt that may be as strong as hypertonic saline."""
+
+    names: list[str]
+    gram_per_100_ml_of_one_mmol_per_ml: Decimal
+    percent: Decimal | None = None  # as it is sold; None: the order says it
+    volume_ml: Decimal | None = None  # of the bag as it is sold
+
+
+class StrongSalts(Struct, frozen=True, forbid_unknown_fields=True):
+    """Sodium salts beside 3 % saline, and from which strength on they count (F22)."""
+
+    from_mmol_per_ml: Decimal
+    salts: dict[str, StrongSaltWords]
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
 class DoseWords(Struct, frozen=True, forbid_unknown_fields=True):
     """How an order says in words how much a day brings (F19)."""
 
@@ -541,3 +561,4 @@ class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
     restriction: Restriction
     drinking: DrinkingWords
     doses: DoseWords
+    strong_salts: StrongSalts

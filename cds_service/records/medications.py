@@ -137,7 +137,7 @@ class Medicine(Struct):
 
 
 def _is_known(found: Resolution) -> bool:
-    fluid = found.saline is not None or found.hypotonic or found.balanced
+    fluid = any((found.saline, found.hypotonic, found.balanced, found.strong_salt))
     return fluid or bool(found.drugs)
 
 
@@ -251,6 +251,7 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         irrigation=known.irrigation,
         fluid_restriction=restricts,
         restricts_plainly=plainly,
+        strong_salt=known.strong_salt if wanted else None,
         asks_to_drink=drinks,
         fluid_name=name or (_about_fluid_name(resource, kind, context) if about_fluid else None),
         hypotonic=known.hypotonic and wanted,

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from cds_service.knowledge.names import Missing as Missing
 from cds_service.knowledge.names import Unused
-from cds_service.terminology.types import DrugMatch, RecordText, Route, Saline
+from cds_service.terminology.types import DrugMatch, RecordText, Route, Saline, StrongSalt
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -93,6 +93,7 @@ class Order(Struct, frozen=True, kw_only=True):
     irrigation: bool = False  # it rinses a hollow organ, which takes some of it up (F13)
     fluid_restriction: bool = False
     restricts_plainly: bool = True  # no word beside the restriction is unknown (F23)
+    strong_salt: StrongSalt | None = None  # bicarbonate 8.4 % and its like (F22)
     asks_to_drink: bool = False  # the patient is to drink much: "push fluids"
     fluid_name: RecordText | None = None  # an order of fluid, or of its restriction, is called so
     hypotonic: bool = False  # dextrose 5 % or free water (OS-HYPOTONIC)

@@ -13,6 +13,7 @@ from cds_service.terminology.codes import RXNORM, CodeIndex, IndexedProduct, can
 from cds_service.terminology.endings import Endings
 from cds_service.terminology.names import FormReader, NameMatch, NameReader, Place
 from cds_service.terminology.saline import SALT, FluidReader, FluidReading
+from cds_service.terminology.strong_salts import StrongSaltReader
 from cds_service.terminology.text import Phrases, Words, flat, words
 from cds_service.terminology.types import (
     Coded,
@@ -92,6 +93,7 @@ class DrugResolver:
         self._endings = Endings(fluids.ending)
         self._names = NameReader(drugs, fluids.text, self._forms, self._endings)
         self._fluids = FluidReader(fluids, self._codes, self._forms)
+        self._strong_salts = StrongSaltReader(fluids)
         vaptans = fluids.vaptans
         self._adpkd = _Label(frozenset(vaptans.adpkd), flat(vaptans.adpkd_words))
         self._hyponatremia = _Label(
@@ -116,7 +118,8 @@ class DrugResolver:
             place = Place("systemic", place.kinds)
         count = max(1, findings.count, len(findings.found), len(product.ingredients))
         balanced = None if fluid.hypotonic else self._fluids.balanced(product, place)
-        is_fluid = fluid.is_salt or fluid.hypotonic or balanced is not None
+        strong = None if fluid.saline else self._strong_salts.read(product, place)
+        is_fluid = any((fluid.is_salt, fluid.hypotonic, balanced, strong))
         is_known = bool(findings.found) or findings.known or is_fluid
         name = _first_name(product)
         is_vaptan = any(drug.cls == DrugClass.VAPTAN for drug in drugs)
@@ -132,6 +135,7 @@ class DrugResolver:
             hypotonic_volume_ml=fluid.volume_ml if fluid.hypotonic else None,
             route=fluid.route if place.route == "unknown" else place.route,
             irrigation=_IRRIGATED in place.kinds,
+            strong_salt=strong,
             adpkd=is_vaptan and self._adpkd.fits(product),
             hyponatremia_product=is_vaptan and self._hyponatremia.fits(product),
             code_only=not is_known and not name and _has_code(product),
