@@ -30,6 +30,9 @@ NUMBERS, WORDS = "knowledge/thresholds.toml", "knowledge/words.toml"
 TOPICS = frozenset(
     {
         "dialysisLowSodium",
+        "fluidsEncouraged",
+        "hypertonicSodiumSalt",
+        "osmoticAgent",
         "sodiumEmergency",
         "sodiumEncephalopathy",
         "sodiumSevere",

@@ -181,6 +181,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     hypertonic_from: Decimal
     osmolal_gap_above: Decimal
     water_shift_hours: timedelta
+    water_shift_slow_days: timedelta
+    water_shift_osmolality_hours: timedelta
+    water_shift_fall_to: Decimal
     bun_per_osmole: Decimal
     ethanol_per_osmole: Decimal
     direct_ise_from: Decimal

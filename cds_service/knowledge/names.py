@@ -61,9 +61,12 @@ class DrugClass(StrEnum):
     CYP3A_MODERATE = "cyp3a-moderate"
     DEMECLOCYCLINE = "demeclocycline"
     DESMOPRESSIN = "desmopressin"
+    IMINOSTILBENE = "iminostilbene"
     LITHIUM = "lithium"
     LOOP = "loop"
+    MANNITOL = "mannitol"
     MRA = "mra"
+    OSMOTIC_AGENT = "osmotic-agent"
     POTASSIUM = "potassium"
     SODIUM_PHOSPHATE = "sodium-phosphate"
     THIAZIDE = "thiazide"
@@ -97,6 +100,7 @@ class Problem(StrEnum):
     DIABETES_INSIPIDUS = "diabetes-insipidus"
     DIALYSIS_SESSION = "dialysis-session"
     ENCEPHALOPATHY = "encephalopathy"
+    EPILEPSY = "epilepsy"
     GI_BLEED = "gi-bleed"
     HEADACHE = "headache"
     HEMORRHAGE = "hemorrhage"
@@ -386,6 +390,9 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     never_abruptly: ClassSet
     raising_drugs: ClassSet
     water_shift: ClassSet  # they lower sodium in a blood that is not dilute (F13)
+    water_shift_slow: DrugSet  # of them, those that stay in the blood for days
+    water_shift_any_route: DrugSet  # of them, those that count also without a vein
+    maltose: DrugSet  # of them, those that some glucose meters take for glucose
     sedatives: ClassSet
     heart_failure_drugs: ClassSet  # F18
     heart_failure_trio: ClassSet  # all three

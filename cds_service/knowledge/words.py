@@ -308,6 +308,7 @@ class ReadingWords(Struct, frozen=True, forbid_unknown_fields=True):
     sodium_words: list[str]  # a result of unknown code with one of these words may be sodium
     not_blood_words: list[str]  # ... but not with one of these
     hemolyzed_words: list[str]  # in what stands in place of a value
+    untestable_words: list[str]  # behind a coma scale: the verbal part could not be tested (F43)
     no_results: list[str]  # codes by which a server says that no result exists
     hidden_results: list[str]  # ... that say: there is more than the user may see
     panels: list[str]  # LOINC codes whose components are read
@@ -485,6 +486,51 @@ class Restriction(Struct, frozen=True, forbid_unknown_fields=True):
     plain: list[str]  # words beside it that say no more (F23)
 
 
+class DrinkingWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """How an order asks a patient to drink much; negations are those of a restriction (F23)."""
+
+    text: list[str]
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
+class StrongSaltWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """One sodium salt that may be as strong as hypertonic saline."""
+
+    names: list[str]
+    gram_per_100_ml_of_one_mmol_per_ml: Decimal
+    percent: Decimal | None = None  # as it is sold; None: the order says it
+    volume_ml: Decimal | None = None  # of the bag as it is sold
+
+
+class StrongSalts(Struct, frozen=True, forbid_unknown_fields=True):
+    """Sodium salts beside 3 % saline, and from which strength on they count (F22)."""
+
+    from_mmol_per_ml: Decimal
+    salts: dict[str, StrongSaltWords]
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
+class DoseWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """How an order says in words how much a day brings (F19)."""
+
+    tablets: list[str]
+    times: list[str]  # "x" in "4 x 15 mg"
+    spans: list[str]  # behind "x 4" it is a number of days or doses
+    days: list[str]  # behind "2 x" it is a number a day
+    counts: dict[str, Decimal]  # numbers in words
+    daily: dict[str, Decimal]  # "bid": two times a day
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
 class EndingWords(Struct, frozen=True, forbid_unknown_fields=True):
     """By which words an order ends what it names (F23)."""
 
@@ -513,3 +559,6 @@ class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
     text: TextWords
     ending: EndingWords
     restriction: Restriction
+    drinking: DrinkingWords
+    doses: DoseWords
+    strong_salts: StrongSalts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -32,9 +31,11 @@ from cds_service.records.fhir_types import (
 )
 from cds_service.records.times import moment
 from cds_service.terminology.remembering import remembering
+from cds_service.terminology.doses import DoseReader
+from cds_service.terminology.text import words as read_words
 from cds_service.terminology.types import Coded
 from cds_service.terminology.units import MILLIGRAMS, MILLILITERS
-from cds_service.terminology.vocabulary import CodeLists
+from cds_service.terminology.vocabulary import CodeLists, Vocabulary
 
 _DAY = timedelta(days=1)
 # Definitions of units, nothing a clinician could argue about; a month counts 30 days, a year 365.
@@ -69,7 +70,6 @@ class Dosage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     end: datetime | None = None
     duration_days: Decimal | None = None
     daily_dose_mg: Decimal | None = None
-    dose_mg: Decimal | None = None
     volume_ml: Decimal | None = None
     ordered_ml: Decimal | None = None  # in all, for one day at most (F9)
     single_dose: bool = False
@@ -94,7 +94,6 @@ def dosage(order: Resource, lists: CodeLists, zone: timedelta | None, now: datet
         end=end,
         duration_days=_duration(order, repeats, start, end),
         daily_dose_mg=_daily_dose(given[0], lists) if len(given) == 1 else None,
-        dose_mg=_dose(given),
         volume_ml=_volume(order, given),
         ordered_ml=_ordered(order, given, lists),
         single_dose=all(_is_once(timing, lists) for timing in timings),
@@ -164,17 +163,37 @@ def _daily_dose(instruction: Instruction, lists: CodeLists) -> Decimal | None:
     return dose * times if times is not None else None
 
 
-_MG = re.compile(r"(\d+(?:[.,]\d+)?) ?mg\b(?! ?/)", re.IGNORECASE)
+def first_day_mg(order: Resource, names: Sequence[str], vocabulary: Vocabulary) -> Decimal | None:
+    """What the first day brings by the first instruction: in mg, in tablets, or in words (F19).
+
+    Without an amount it is what a name of the product says, times how often a day.
+    """
+    reader, lists = vocabulary.doses, vocabulary.code_lists
+    found = [reader.strength(read_words(name)) for name in names]
+    strength = next((mg for mg in found if mg is not None), None)
+    given = instructions_of(order)
+    if not given:
+        return strength
+    first, text = given[0], read_words(instruction_text(given[:1]))
+    times = _times_a_day(first.timing or NO_TIMING, lists) or reader.times(text)
+    quantities = dose_quantities(first)
+    known = _largest([_mg_of(one, strength, reader) for one in quantities])
+    if known is not None:
+        return known * max(times, Decimal(1))
+    said = None if quantities else reader.day(text, strength)
+    if said is not None or quantities or strength is None:
+        return said
+    return strength * max(times, Decimal(1))
 
 
-def _dose(given: Sequence[Instruction]) -> Decimal | None:
-    """The largest single dose: of the quantities, else of the words, as in "30 mg once daily"."""
-    quantities = [quantity for one in given for quantity in dose_quantities(one)]
-    known = _largest([amount(quantity, "mg") for quantity in quantities])
-    if known is not None or quantities:
+def _mg_of(quantity: Quantity, strength: Decimal | None, reader: DoseReader) -> Decimal | None:
+    """A dose in mg, or a number of tablets of this strength."""
+    known = amount(quantity, "mg")
+    count = exact(quantity.value)
+    if known is not None or strength is None or count is None or quantity.comparator.strip():
         return known
-    said = _MG.findall(instruction_text(given))
-    return _largest([Decimal(mg.replace(",", ".")) for mg in said])
+    counts_tablets = any(map(reader.is_tablet, (quantity.unit, quantity.code)))
+    return count * strength if counts_tablets else None
 
 
 def _times_a_day(timing: Timing, lists: CodeLists) -> Decimal | None:

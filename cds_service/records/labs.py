@@ -40,6 +40,9 @@ _WRITTEN = re.compile(
 )
 
 
+_LETTERS = re.compile(r"[a-z]+")
+
+
 class Observed(Struct, frozen=True, kw_only=True):
     """What one Observation says."""
 
@@ -199,10 +202,13 @@ def _result(
     taken = result_time(observation, context.zone, context.now)
     specimen = observation.specimen or NO_REFERENCE
     own = observation.id.strip()
+    untestable = lab.analyte == Analyte.GCS and _is_untestable(observation, value, context)
+    unit = context.vocabulary.unit(lab.analyte, value.code, value.unit)
     return LabResult(
         analyte=lab.analyte,
         value=value.number,
-        unit=context.vocabulary.unit(lab.analyte, value.code, value.unit),
+        unit="" if untestable else unit,
+        untestable=untestable,
         comparator=value.comparator,
         time=taken,
         before=None if taken else drawn_before(observation, context.zone, context.now),
@@ -214,6 +220,17 @@ def _result(
         updated=changed.at if changed is not None else None,
         reference=f"Observation/{own}" if own else "",
     )
+
+
+def _is_untestable(observation: Resource, value: _Value, context: ReadContext) -> bool:
+    """Whether a coma scale says that speech could not be tested: "10T", or a part of it (F43)."""
+    known = context.vocabulary.code_lists.untestable_words
+    said = [value.unit]
+    for part in observation.component:
+        written = part.value_string if isinstance(part.value_string, str) else ""
+        answers = (part.value_codeable_concept, part.data_absent_reason)
+        said += [written.lstrip("0123456789 "), *(words_of(first_concept(a)) for a in answers)]
+    return any(not known.isdisjoint(_LETTERS.findall(text.lower())) for text in said)
 
 
 def _value(holder: Resource | Component) -> _Value | None:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
 from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
 
+from cds_service.knowledge.names import DrugClass
 from cds_service.records.bounds import MAX_CONCEPTS
-from cds_service.records.dosage import Dosage, amount, dosage, instruction_text, instructions_of
+from cds_service.records.dosage import (
+    Dosage,
+    amount,
+    dosage,
+    first_day_mg,
+    instruction_text,
+    instructions_of,
+)
 from cds_service.records.fhir_types import (
     NO_DISPENSE,
     NO_PERIOD,
@@ -131,7 +140,7 @@ class Medicine(Struct):
 
 
 def _is_known(found: Resolution) -> bool:
-    fluid = found.saline is not None or found.hypotonic or found.balanced
+    fluid = any((found.saline, found.hypotonic, found.balanced, found.strong_salt))
     return fluid or bool(found.drugs)
 
 
@@ -175,7 +184,8 @@ def _service(resource: Resource, context: ReadContext) -> Order:
     """A service as its order; one without a code and without a word may be any, dialysis too."""
     order = _order(resource, "service", context)
     named = any(map(_names_something, concepts(resource.code, resource.order_detail)))
-    nameless = not (named or order.fluid_restriction or resource.do_not_perform)
+    about_fluid = order.fluid_restriction or order.asks_to_drink
+    nameless = not (named or about_fluid or resource.do_not_perform)
     return replace(order, unidentified=order.unidentified or nameless)
 
 
@@ -231,7 +241,8 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
     wanted = not resource.do_not_perform
     said_so, plainly = _restricts_fluid(resource, kind, context)
     restricts = wanted and not known.drugs and said_so
-    name = _fluid_name(medicine, known)
+    drinks = wanted and not known.drugs and not said_so and _asks_to_drink(resource, kind, context)
+    about_fluid, name = restricts or drinks, _fluid_name(medicine, known)
     return Order(
         reference=identity(resource),
         kind=kind,
@@ -240,9 +251,12 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         ingredient_count=known.ingredient_count,
         saline=known.saline if wanted else None,
         route=known.route,
+        irrigation=known.irrigation,
         fluid_restriction=restricts,
         restricts_plainly=plainly,
-        fluid_name=_restriction_name(resource) if restricts and name is None else name,
+        strong_salt=known.strong_salt if wanted else None,
+        asks_to_drink=drinks,
+        fluid_name=name or (_about_fluid_name(resource, kind, context) if about_fluid else None),
         hypotonic=known.hypotonic and wanted,
         hypotonic_volume_ml=known.hypotonic_volume_ml,
         carries=known.carries,
@@ -260,7 +274,7 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         authored=authored,
         duration_days=doses.duration_days,
         daily_dose_mg=doses.daily_dose_mg,
-        dose_mg=doses.dose_mg,
+        first_day_mg=_first_day_mg(resource, medicine, known, context),
         single_dose=doses.single_dose,
         reasons=_reasons(resource, context),
         about=_about(resource, kind, context),
@@ -268,6 +282,17 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         adpkd=known.adpkd,
         hyponatremia_product=known.hyponatremia_product,
     )
+
+
+def _first_day_mg(
+    resource: Resource, medicine: Medicine, known: Resolution, context: ReadContext
+) -> Decimal | None:
+    """What the first day of a single vaptan brings; a rule asks it of no other order."""
+    if known.ingredient_count != 1 or [d.cls for d in known.drugs] != [DrugClass.VAPTAN]:
+        return None
+    said = (*medicine.concepts, *(item for item, _ in medicine.ingredients), *medicine.displays)
+    names = [name for coded in said for name in texts_of(coded)]
+    return first_day_mg(resource, names, context.vocabulary)
 
 
 def _status(resource: Resource, context: ReadContext) -> str:
@@ -337,6 +362,20 @@ def _about(resource: Resource, kind: Kind, context: ReadContext) -> frozenset[st
 
 def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> tuple[bool, bool]:
     """Whether an order restricts fluid, by code or by words (C.6), and says no more (F23)."""
+    coded, said = _fluid_words(resource, kind)
+    nutrients = (resource.oral_diet or OralDiet()).nutrient
+    by_amount = any(_limits_fluid(nutrient, context) for nutrient in nutrients)
+    known = context.vocabulary
+    return by_amount or known.restricts(coded, said), known.restricts_plainly(coded, said)
+
+
+def _asks_to_drink(resource: Resource, kind: Kind, context: ReadContext) -> bool:
+    """Whether an order asks the patient to drink much, as "push fluids" does."""
+    return context.vocabulary.asks_to_drink(*_fluid_words(resource, kind))
+
+
+def _fluid_words(resource: Resource, kind: Kind) -> tuple[tuple[Coded, ...], tuple[str, ...]]:
+    """The concepts and the words of an order that may be about what a patient drinks."""
     diet = resource.oral_diet or OralDiet()
     modifiers = [nutrient.modifier for nutrient in diet.nutrient]
     medication = resource.medication_codeable_concept
@@ -348,17 +387,20 @@ def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> tu
         texts.append(instruction_text(instructions_of(resource)))
     if kind in ("nutrition", "service"):
         texts += [note.text.strip() for note in resource.note]
-    said = tuple(filter(None, texts))
-    by_amount = any(_limits_fluid(nutrient, context) for nutrient in diet.nutrient)
+    return tuple(coded), tuple(filter(None, texts))
+
+
+def _about_fluid_name(resource: Resource, kind: Kind, context: ReadContext) -> RecordText | None:
+    """What an order about drinking is called: its words that say so, else its amount, its name."""
+    coded, said = _fluid_words(resource, kind)
+    names = [text.strip() for one in coded for text in texts_of(one)]
+    texts = [text for text in (*names, *said) if text]
     known = context.vocabulary
-    return by_amount or known.restricts(coded, said), known.restricts_plainly(coded, said)
-
-
-def _restriction_name(resource: Resource) -> RecordText | None:
-    """What an order of fluid restriction is called, such as "Fluid restriction 1 L/day"."""
-    diet = resource.oral_diet or OralDiet()
-    said = [text for one in concepts(resource.code, diet.type) for text in texts_of(one)]
-    named = next(filter(None, (text.strip() for text in said)), "")
+    told = [t for t in texts if known.restricts((), (t,)) or known.asks_to_drink((), (t,))]
+    nutrients = (resource.oral_diet or OralDiet()).nutrient
+    limited = [n.amount for n in nutrients if n.amount is not None and _limits_fluid(n, context)]
+    amounts = [f"{one.value} {one.unit or one.code}" for one in limited]
+    named = next(iter((*told, *amounts, *names)), "")
     return RecordText(named) if named else None
 
 

@@ -42,6 +42,11 @@ def acute_setting_before(case: Case, moment: datetime) -> AcuteSetting | None:
     return next(iter(_before(case, moment)), None)
 
 
+def irrigated_before(case: Case, moment: datetime) -> bool:
+    """Whether irrigation fluid may have been taken up within its time before this moment (F13)."""
+    return any(setting.name in case.sets.acute_irrigation for setting in _before(case, moment))
+
+
 def _before(case: Case, moment: datetime) -> list[AcuteSetting]:
     """Returns the settings in whose time this moment is, the newest first, undated ones last."""
     near = [
@@ -59,6 +64,7 @@ def acute_settings(case: Case) -> tuple[AcuteSetting, ...]:
         *_events(case, sets.acute_settings, limits.acute_setting_hours),
         *_events(case, sets.acute_irrigation, limits.acute_irrigation_hours),
         *_drugs(case),
+        *_irrigations(case),
         *_polydipsia(case),
     )
 
@@ -86,6 +92,15 @@ def _drugs(case: Case) -> Iterator[AcuteSetting]:
             by_vein = drug.name not in sets.acute_by_vein or order.route != "systemic"
             if drug.name in sets.acute_drugs and by_vein:
                 yield AcuteSetting(name=drug.name, shown=drug.name, since=begun, window=window)
+
+
+def _irrigations(case: Case) -> Iterator[AcuteSetting]:
+    """Yields irrigation with glycine, sorbitol or mannitol that is an order and no procedure."""
+    sets, window = case.sets, case.limits.acute_irrigation_hours
+    for order in case.listed:
+        if order.irrigation and any(drug.cls in sets.water_shift for drug in order.drugs):
+            for name in sets.acute_irrigation.members[:1]:
+                yield _problem(name, order.begun, window)
 
 
 def _polydipsia(case: Case) -> Iterator[AcuteSetting]:

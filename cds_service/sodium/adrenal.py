@@ -54,16 +54,33 @@ def _glucocorticoids(case: Case) -> list[Order]:
 
 
 def adrenal_grounds(case: Case) -> tuple[Ground, ...]:
-    """Returns what makes adrenal failure likely enough to exclude it first (F5).
+    """Returns what makes adrenal failure likely enough to exclude it first, in one line (F5).
 
-    A recent cortisol that is high enough lifts all of them.
+    A recent cortisol that is high enough lifts all of it.
     """
     limits = case.limits
     drawn = case.readings.within(Analyte.CORTISOL, limits.adrenal_cortisol_excludes_days)
     high = [r for r in drawn if r.at_least(limits.adrenal_cortisol_excludes_from)]
     if any(not _on_glucocorticoid(case, r.at) for r in high):
         return ()
-    return tuple(_grounds(case))
+    found = tuple(_grounds(case))
+    return found if len(found) <= 1 else (_together(case, found),)
+
+
+def _together(case: Case, grounds: tuple[Ground, ...]) -> Ground:
+    """Returns several grounds as one: a card says "think adrenal" once, and names them (F37)."""
+    named = dict.fromkeys(
+        part
+        for ground in grounds
+        for part in str(ground.line.facts.get("evidence", ground.names)).split("|")
+    )
+    myxedema = any(ground.names == f"evidence:{Sign.MYXEDEMA_COMA}" for ground in grounds)
+    shown = "|".join(list(named)[: int(case.limits.suspects_to)])
+    said = Line(
+        "withheld-adrenal-several-myxedema" if myxedema else "withheld-adrenal-several",
+        {"evidence": shown},
+    )
+    return Ground(line=said, names=grounds[0].names)
 
 
 def _grounds(case: Case) -> Iterator[Ground]:

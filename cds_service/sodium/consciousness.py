@@ -22,6 +22,12 @@ class ComaScale(Struct, frozen=True, kw_only=True):
     points: int
     at: datetime
     sedated: bool  # sedation explains it, so that it is no symptom (F43)
+    untestable: bool = False  # "10T": nor is it one if speech could not be tested
+
+    @property
+    def is_symptom(self) -> bool:
+        """Whether a low scale says something of the patient (F43)."""
+        return not (self.sedated or self.untestable)
 
 
 class Encephalopathy(Struct, frozen=True, kw_only=True):
@@ -38,7 +44,12 @@ def coma_scale(case: Case, window: timedelta) -> ComaScale | None:
     reading = case.readings.latest(Analyte.GCS, window)
     if reading is None or not reading.exact or reading.value < LOWEST_GCS:
         return None
-    return ComaScale(points=int(reading.value), at=reading.at, sedated=sedated(case))
+    return ComaScale(
+        points=int(reading.value),
+        at=reading.at,
+        sedated=sedated(case),
+        untestable=reading.untestable,
+    )
 
 
 def sedated(case: Case) -> bool:
@@ -92,7 +103,7 @@ def encephalopathy(case: Case) -> Encephalopathy | None:
 def impaired_scale(case: Case) -> ComaScale | None:
     """Returns a coma scale of today from 9 to 14 that no sedation explains, else None."""
     scale = coma_scale(case, case.limits.encephalopathy_gcs_hours)
-    if scale is None or scale.sedated:
+    if scale is None or not scale.is_symptom:
         return None
     return scale if case.limits.gcs_coma_to < scale.points <= case.limits.gcs_impaired_to else None
 

@@ -107,11 +107,13 @@ def stopped_lately(case: Case, tiers: ConceptSet, window: timedelta) -> list[tup
     return sorted(found.items())
 
 
-def given_within(case: Case, classes: ConceptSet, window: timedelta) -> tuple[str, ...]:
-    """Returns the drugs of these classes that are given now, or were surely given in the window."""
+def given_within(
+    case: Case, counts: Callable[[DrugMatch, Order], bool], window: timedelta
+) -> tuple[str, ...]:
+    """Returns the drugs that count and are given now, or were surely given in the window."""
     given: dict[str, None] = {}
     for order in case.listed:
-        names = [drug.name for drug in order.drugs if drug.cls in classes]
+        names = [drug.name for drug in order.drugs if counts(drug, order)]
         last = order.end or order.begun
         runs = order.status in case.sets.active_statuses and case.is_active(order)
         if names and (runs or (last is not None and case.snapshot.now - last <= window)):

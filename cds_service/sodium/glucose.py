@@ -13,11 +13,14 @@ from msgspec.structs import replace
 from cds_service.engine.wording import number
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Analyte, Problem
+from cds_service.sodium.acute_setting import irrigated_before
 from cds_service.sodium.exposure import given_within
 from cds_service.sodium.results import Band, Reading, Sample, band_of, drawn
+from cds_service.terminology.types import DrugMatch
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
+    from cds_service.sodium.snapshot import Order
 
 SODIUM_AND_ANION = 2  # each sodium ion comes with a negative one: both are osmoles
 
@@ -38,18 +41,27 @@ class Pseudo(Struct, frozen=True, kw_only=True):
     """Why the measured sodium may be an artefact, or no sign of too much water.
 
     Above the normal osmolality the sodium is no artefact. Then it is "shift" with a drug that draws
-    water out of the cells (F13), else "gap": something unknown is in the blood (F49).
+    water out of the cells (F13), else "gap": something unknown is in the blood (F49). With such a
+    drug and a normal osmolality it is "isotonic". After irrigation it is "irrigant": its water and
+    its solute are taken up together, and the brain is in danger at any osmolality.
     """
 
-    kind: Literal["osmolality", "direct-ise", "hint", "shift", "gap"]
+    kind: Literal["osmolality", "direct-ise", "hint", "shift", "isotonic", "irrigant", "gap"]
     shown: str  # the value it rests on: an osmolality or the direct sodium, which is in use (F12)
     hints: tuple[str, ...] = ()  # "triglyceride", "protein", "myeloma": one bullet each
     drugs: tuple[str, ...] = ()  # what shifts water
+    at: datetime | None = None  # when the osmolality beside a drug or an irrigation was measured
+    day_only: bool = False
 
     @property
     def explains(self) -> bool:
         """Whether the sodium in use then says nothing of too much water (M6, F13)."""
-        return self.kind in ("osmolality", "shift")
+        return self.kind in ("osmolality", "shift", "isotonic")
+
+    @property
+    def is_normal(self) -> bool:
+        """Whether a normal osmolality speaks against low sodium (M6 a, F13)."""
+        return self.kind in ("osmolality", "isotonic")
 
     @property
     def by_lipids(self) -> bool:
@@ -60,6 +72,11 @@ class Pseudo(Struct, frozen=True, kw_only=True):
     def is_hypertonic(self) -> bool:
         """Whether the osmolality is above normal."""
         return self.kind in ("shift", "gap")
+
+    @property
+    def not_dilute(self) -> bool:
+        """Whether the blood is not dilute, so that no water is in excess for certain (F13)."""
+        return self.kind in ("shift", "gap", "isotonic", "irrigant")
 
 
 class GlucosePair(Struct, frozen=True, kw_only=True):
@@ -173,27 +190,70 @@ def pseudo(case: Case) -> Pseudo | None:
 
 def _by_osmolality(latest: Sample, case: Case) -> Pseudo | None:
     """Returns what the measured osmolality near a low sodium says of it (M6, F13, F49)."""
-    limits = case.limits
+    limits, irrigated = case.limits, irrigated_before(case, latest.at)
+    agents = () if irrigated else osmotic_agents(case)
+    known = bool(agents or irrigated)
+    window = limits.water_shift_osmolality_hours if known else limits.osmolality_near_hours
     exact = [r for r in case.readings.all(Analyte.SERUM_OSMOLALITY) if r.exact]
-    measured = _nearest(latest, exact, limits.osmolality_near_hours)
-    own = None if measured is None else _own_sodium(measured, case)
-    if measured is None or own is None:
+    measured = _nearest(latest, exact, window)
+    if measured is None:
         return None
-    effective = _effective_osmolality(measured, own, case)
-    hypertonic = effective is None or effective >= limits.pseudo_osmolality_from
-    agents = given_within(case, case.sets.water_shift, limits.water_shift_hours)
-    if agents and hypertonic and measured.value >= limits.hypertonic_from:
-        return Pseudo(kind="shift", shown=number(measured.value), drugs=agents)
-    if effective is None:
+    own = _own_sodium(measured, case)
+    if known:
+        return _beside_solute(latest, measured, agents, case)
+    effective = None if own is None else _effective_osmolality(measured, own, case)
+    if own is None or effective is None:
         return None
     if effective > limits.hypertonic_from:
         unexplained = effective - SODIUM_AND_ANION * own.value > limits.osmolal_gap_above
         return Pseudo(kind="gap", shown=number(measured.value)) if unexplained else None
-    is_artifact = own == latest and latest.method == "lab" and not agents
+    is_artifact = own == latest and latest.method == "lab"
     if not is_artifact or effective < limits.pseudo_osmolality_from:
         return None
     edges = (limits.pseudo_osmolality_from, limits.hypertonic_from)
     return Pseudo(kind="osmolality", shown=number(effective, edges))
+
+
+def osmotic_agents(case: Case) -> tuple[str, ...]:
+    """Returns what was given and draws water out of the cells, or makes sodium read low (F13)."""
+    sets, limits = case.sets, case.limits
+
+    def counts(drug: DrugMatch, order: Order) -> bool:
+        in_blood = order.route in ("iv", "unknown") or drug.name in sets.water_shift_any_route
+        return drug.cls in sets.water_shift and in_blood and not order.irrigation
+
+    def stays(drug: DrugMatch, order: Order) -> bool:
+        return drug.name in sets.water_shift_slow and counts(drug, order)
+
+    lately = given_within(case, counts, limits.water_shift_hours)
+    slow = given_within(case, stays, limits.water_shift_slow_days)
+    return tuple(dict.fromkeys((*lately, *slow)))
+
+
+def _beside_solute(
+    latest: Sample, measured: Reading, agents: tuple[str, ...], case: Case
+) -> Pseudo | None:
+    """Returns what an osmolality says of a low sodium beside a drug or an irrigation (F13).
+
+    Nothing, if it is low without urea, or if sodium fell since: then the drug is not all of it.
+    """
+    limits, own = case.limits, _own_sodium(measured, case) or latest
+    if own.value - latest.value > limits.water_shift_fall_to:
+        return None
+    effective = _effective_osmolality(measured, own, case)
+    hypertonic = measured.value >= limits.hypertonic_from
+    if effective is None and not hypertonic:
+        return None
+    if effective is not None and effective < limits.pseudo_osmolality_from:
+        return None
+    kind: Literal["shift", "isotonic", "irrigant"] = "shift" if hypertonic else "isotonic"
+    return Pseudo(
+        kind=kind if agents else "irrigant",
+        shown=number(measured.value),
+        drugs=agents,
+        at=measured.at,
+        day_only=measured.day_only,
+    )
 
 
 def _own_sodium(osmolality: Reading, case: Case) -> Sample | None:

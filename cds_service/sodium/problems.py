@@ -171,6 +171,7 @@ class Symptoms(Struct, frozen=True, kw_only=True):
     gcs: int | None = None
     gcs_impaired: bool = False  # 9 to 14: counts as a symptom for hypertonic saline (M4)
     gcs_sedated: bool = False  # sedation explains the scale: it is no symptom (F43)
+    gcs_untestable: bool = False  # speech could not be tested: it is none either
 
 
 def symptoms(case: Case) -> Symptoms:
@@ -207,6 +208,7 @@ def symptoms(case: Case) -> Symptoms:
         gcs=scale.points if scale else None,
         gcs_impaired=_impaired(case, scale),
         gcs_sedated=scale is not None and scale.sedated,
+        gcs_untestable=scale is not None and scale.untestable,
     )
 
 
@@ -224,7 +226,7 @@ def _rise_began(case: Case) -> datetime | None:
 
 
 def _impaired(case: Case, scale: ComaScale | None) -> bool:
-    if scale is None or scale.sedated:
+    if scale is None or not scale.is_symptom:
         return False
     return case.limits.gcs_coma_to < scale.points <= case.limits.gcs_impaired_to
 
@@ -239,7 +241,7 @@ def _severe(case: Case, problems: Problems, scale: ComaScale | None) -> tuple[st
     window = limits.severe_symptom_hours
     recent = {c for c in problems.current(sets.severe, window) if c not in sets.only_as_diagnosis}
     recent.update(problems.diagnosed(sets.only_as_diagnosis, window))
-    if scale is not None and not scale.sedated and scale.points <= limits.gcs_coma_to:
+    if scale is not None and scale.is_symptom and scale.points <= limits.gcs_coma_to:
         recent.add(names.Problem.COMA)
     return sets.severe.among(frozenset(recent)) + _severe_vomiting(case, window)
 

@@ -27,7 +27,7 @@ from cds_service.sodium.exposure import taken_or_drafted, taken_within
 from cds_service.sodium.results import Band, Freshness, measurable, paired
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
-from cds_service.terminology.types import DrugMatch
+from cds_service.terminology.types import DrugMatch, RecordText
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
@@ -60,6 +60,7 @@ class Restriction(Struct, frozen=True, kw_only=True):
     caveats: tuple[str, ...] = ()
     likely_insufficient: bool = False  # N4
     running: tuple[Line, ...] = ()  # the restrictions that run now, to be lifted
+    running_names: tuple[RecordText, ...] = ()  # what they are called, each once
     adrenal: tuple[Line, ...] = ()  # think of adrenal failure first (F5), with any verdict
     fluid: tuple[Line, ...] = ()  # fluid is part of the treatment (F6), with any verdict
     red_flags: tuple[Line, ...] = ()  # signs of volume depletion (M9), with any verdict but offer
@@ -70,7 +71,8 @@ def restriction(case: Case) -> Restriction:
     running = _running_orders(case)
     found = Restriction(
         running=tuple(map(_running_line, running)),
-        adrenal=_lines(adrenal_grounds(case)),
+        running_names=tuple(dict.fromkeys(o.fluid_name for o in running if o.fluid_name)),
+        adrenal=_adrenal(case),
         fluid=_lines(fluid_grounds(case)),
         red_flags=tuple(_red_flags(case)),
     )
@@ -97,6 +99,11 @@ def restriction(case: Case) -> Restriction:
         caveats=tuple(_caveats(case)),
         likely_insufficient=_likely_insufficient(case),
     )
+
+
+def _adrenal(case: Case) -> tuple[Line, ...]:
+    """Returns that adrenal failure is likely; where it is recorded, the card says so already."""
+    return () if case.volume.status is Volume.ADRENAL else _lines(adrenal_grounds(case))
 
 
 def _lines(grounds: Iterable[Ground]) -> tuple[Line, ...]:
@@ -273,7 +280,7 @@ def _by_sodium(case: Case) -> Iterator[Line]:
         "withheld-sodium-old": value is None or _too_old(case),
         "withheld-sodium-doubtful": case.sodium.latest is not None and case.doubtful,
         "withheld-pseudo": case.pseudo is not None and case.pseudo.kind == "osmolality",
-        "withheld-hypertonic": case.pseudo is not None and case.pseudo.is_hypertonic,
+        "withheld-hypertonic": case.pseudo is not None and case.pseudo.not_dilute,
         "withheld-glucose-shift": case.glucose is not None and case.glucose.explained,
         "withheld-acute": case.sodium.acute is not None,
         "withheld-rate": _rising(case),

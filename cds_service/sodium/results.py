@@ -245,6 +245,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     day_only: bool = False
     comparator: str = ""
     specimen: str = ""
+    untestable: bool = False  # a coma scale whose verbal part could not be tested (F43)
 
     @property
     def until(self) -> datetime:
@@ -332,6 +333,7 @@ def _reading(result: LabResult, lab: Lab | None) -> Reading | None:
         day_only=result.time.day_only,
         comparator=result.comparator,
         specimen=result.specimen,
+        untestable=result.untestable,
     )
 
 

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from cds_service.knowledge.names import Missing as Missing
 from cds_service.knowledge.names import Unused
-from cds_service.terminology.types import DrugMatch, RecordText, Route, Saline
+from cds_service.terminology.types import DrugMatch, RecordText, Route, Saline, StrongSalt
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -39,6 +39,7 @@ class LabResult(Struct, frozen=True, kw_only=True):
     status: str  # FHIR status, trimmed, lower case
     method: Literal["lab", "poc"] = "lab"
     urine: bool = False  # the specimen says so
+    untestable: bool = False  # a coma scale under a tube, "10T": its verbal part counts 1 (F43)
     identity: str = ""  # identifier of the result, else ""
     specimen: str = ""
     updated: datetime | None = None
@@ -89,8 +90,11 @@ class Order(Struct, frozen=True, kw_only=True):
     ingredient_count: int = 1
     saline: Saline | None = None
     route: Route = "unknown"
+    irrigation: bool = False  # it rinses a hollow organ, which takes some of it up (F13)
     fluid_restriction: bool = False
     restricts_plainly: bool = True  # no word beside the restriction is unknown (F23)
+    strong_salt: StrongSalt | None = None  # bicarbonate 8.4 % and its like (F22)
+    asks_to_drink: bool = False  # the patient is to drink much: "push fluids"
     fluid_name: RecordText | None = None  # an order of fluid, or of its restriction, is called so
     hypotonic: bool = False  # dextrose 5 % or free water (OS-HYPOTONIC)
     hypotonic_volume_ml: Decimal | None = None
@@ -109,7 +113,7 @@ class Order(Struct, frozen=True, kw_only=True):
     authored: datetime | None = None
     duration_days: Decimal | None = None
     daily_dose_mg: Decimal | None = None
-    dose_mg: Decimal | None = None  # the largest single dose
+    first_day_mg: Decimal | None = None  # by its first instruction, its words, or its name
     single_dose: bool = False
     reasons: frozenset[str] = frozenset()  # concepts of reasonCode
     about: frozenset[str] = frozenset()  # concepts of what is ordered, if it is no medicine

@@ -215,3 +215,32 @@ class RestrictionMatcher:
         if self._abbreviates(read):
             return True
         return any(not self._before.ends_before(read, hit.start) for hit in self._text.find(read))
+
+
+class DrinkingMatcher:
+    """Recognises an order to drink much, such as "push fluids"; education does not count."""
+
+    def __init__(self, fluids: Fluids) -> None:
+        self._text = flat(fluids.drinking.text)
+        self._before, self._anywhere = (
+            flat(fluids.restriction.before),
+            flat(fluids.restriction.anywhere),
+        )
+        self._endings = Endings(fluids.ending)
+
+    def match(self, concepts: Iterable[Coded], texts: Iterable[str] = ()) -> bool:
+        """Whether any concept or text of one order asks the patient to drink much."""
+        names = [name for one in concepts for name in texts_of(one)]
+        said = [words(name) for name in (*names, *texts)]
+        if any(self._endings.is_bare_end(text) for text in said):
+            return False
+        return any(map(self._asks, said))
+
+    def _asks(self, text: Words) -> bool:
+        if self._anywhere.find(text) or self._endings.is_end(text):
+            return False
+        hits = self._text.find(text)
+        return any(
+            not (self._before.ends_before(text, hit.start) or self._endings.ends(text, hit))
+            for hit in hits
+        )

@@ -14,6 +14,7 @@ from cds_service.terminology.endings import Endings
 from cds_service.terminology.names import FormReader, NameMatch, NameReader, Place
 from cds_service.terminology.remembering import remembering
 from cds_service.terminology.saline import SALT, FluidReader, FluidReading
+from cds_service.terminology.strong_salts import StrongSaltReader
 from cds_service.terminology.text import Phrases, Words, flat, words
 from cds_service.terminology.types import (
     Coded,
@@ -29,6 +30,7 @@ from cds_service.terminology.types import (
 _STRENGTH: Mapping[Evidence, int] = {"code": 0, "display": 1, "text": 2, "brand": 3}
 _TIERS = ("T1", "T2", "T3", "TREAT", "OTHER")
 _KEPT_SILENT = frozenset({SALT})  # named only where the order is a saline order
+_IRRIGATED = "bladder"  # a kind of local form of fluids.toml: every irrigation
 
 
 class _Label(Struct, frozen=True):
@@ -92,6 +94,7 @@ class DrugResolver:
         self._endings = Endings(fluids.ending)
         self._names = NameReader(drugs, fluids.text, self._forms, self._endings)
         self._fluids = FluidReader(fluids, self._codes, self._forms)
+        self._strong_salts = StrongSaltReader(fluids)
         vaptans = fluids.vaptans
         self._adpkd = _Label(frozenset(vaptans.adpkd), flat(vaptans.adpkd_words))
         self._hyponatremia = _Label(
@@ -116,7 +119,8 @@ class DrugResolver:
             place = Place("systemic", place.kinds)
         count = max(1, findings.count, len(findings.found), len(product.ingredients))
         balanced = None if fluid.hypotonic else self._fluids.balanced(product, place)
-        is_fluid = fluid.is_salt or fluid.hypotonic or balanced is not None
+        strong = None if fluid.saline else self._strong_salts.read(product, place)
+        is_fluid = any((fluid.is_salt, fluid.hypotonic, balanced, strong))
         is_known = bool(findings.found) or findings.known or is_fluid
         name = _first_name(product)
         is_vaptan = any(drug.cls == DrugClass.VAPTAN for drug in drugs)
@@ -131,6 +135,8 @@ class DrugResolver:
             balanced_volume_ml=balanced.volume_ml if balanced is not None else None,
             hypotonic_volume_ml=fluid.volume_ml if fluid.hypotonic else None,
             route=fluid.route if place.route == "unknown" else place.route,
+            irrigation=_IRRIGATED in place.kinds,
+            strong_salt=strong,
             adpkd=is_vaptan and self._adpkd.fits(product),
             hyponatremia_product=is_vaptan and self._hyponatremia.fits(product),
             code_only=not is_known and not name and _has_code(product),

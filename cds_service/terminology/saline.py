@@ -63,12 +63,11 @@ class SalineText:
         self._spelled = saline.spelled
         self._spelled_percent = re.compile(rf"\b({'|'.join(saline.spelled)})\b(?= ?-? ?%)")
 
-    def in_figures(self, name: str) -> Words:
+    def in_figures(self, name: Words) -> Words:
         """Returns the words of a name with its percent in figures: "three percent" (F23)."""
-        read = words(name)
-        if self._spelled.keys().isdisjoint(read.tokens):
-            return read
-        return words(self._spelled_percent.sub(lambda m: str(self._spelled[m[1]]), read.folded))
+        if self._spelled.keys().isdisjoint(name.tokens):
+            return name
+        return words(self._spelled_percent.sub(lambda m: str(self._spelled[m[1]]), name.folded))
 
     def salt(self, name: Words) -> tuple[SaltHit, ...]:
         """Returns where the name speaks of sodium chloride."""
@@ -229,7 +228,7 @@ class FluidReader:
 
     def read(self, product: Product, place: Place, ingredients: Collection[str]) -> FluidReading:
         """Returns the fluid in an order; `ingredients` are those recognised in it."""
-        names = tuple(self._text.in_figures(name) for name in _names(product))
+        names = tuple(self._text.in_figures(words(name)) for name in _names(product))
         order = _Order(
             product=product,
             place=place,
@@ -260,6 +259,7 @@ class FluidReader:
         return self._without_salt(order)
 
     def _salt_percent(self, text: Words) -> tuple[bool, Decimal | None]:
+        text = self._text.in_figures(text)
         salt = self._text.salt(text)
         return bool(salt), self._text.stated(text, salt).percent if salt else None
 

@@ -80,6 +80,14 @@ class Saline(Struct, frozen=True, kw_only=True):
     mixture: Literal["", "computed", "weak", "unknown"] = ""
 
 
+class StrongSalt(Struct, frozen=True, kw_only=True):
+    """A sodium salt that is as strong as hypertonic saline and is none (F22)."""
+
+    name: str  # a key of fluids.toml [strong_salts.salts]
+    mmol_per_ml: Decimal  # sodium
+    ordered_ml: Decimal | None = None
+
+
 Route = Literal["iv", "systemic", "local", "unknown"]
 
 
@@ -96,6 +104,8 @@ class Resolution(Struct, frozen=True, kw_only=True):
     balanced: bool = False  # Lactated Ringer's and its like: isotonic, and no saline
     balanced_volume_ml: Decimal | None = None
     route: Route = "unknown"
+    irrigation: bool = False  # it rinses a hollow organ, which takes some of it up (F13)
+    strong_salt: StrongSalt | None = None
     adpkd: bool = False
     hyponatremia_product: bool = False
     code_only: bool = False  # a code and no name, and the code is unknown

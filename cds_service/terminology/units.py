@@ -70,7 +70,6 @@ _IN_TEXT = {
     **dict.fromkeys(("litre", "litres"), ML_PER_L),
 }
 _PER_TIME = frozenset({"h", "hr", "hrs", "hour", "hours", "min", "minute", "day", "kg", "d", "std"})
-_SPELLED = {"two": Decimal(2), "three": Decimal(3), "five": Decimal(5)}  # "three percent"
 _PER_VOLUME = 5  # words from the amount to the volume unit in "30 mg per 1 ml"
 
 
@@ -100,7 +99,7 @@ def percent_of_ratio(strength: Strength, percent_per_mmol_ml: Decimal) -> Decima
 def percent_at(text: Words, at: int, percent_per_mmol_ml: Decimal) -> Decimal | None:
     """Returns the percent that words state: "3 %", "30 mg/ml", "154 meq/l", "3 g/100 ml"."""
     tokens = text.tokens
-    number = _SPELLED.get(tokens[at], decimal_of(tokens[at])) if at + 1 < len(tokens) else None
+    number = decimal_of(tokens[at]) if at + 1 < len(tokens) else None
     if number is None:
         return None
     if tokens[at + 1] == "%":

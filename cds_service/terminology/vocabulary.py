@@ -27,7 +27,13 @@ from cds_service.terminology.codes import (
     LabMatch,
     LabResolver,
 )
-from cds_service.terminology.concepts import ConceptMatch, ConceptMatcher, RestrictionMatcher
+from cds_service.terminology.concepts import (
+    ConceptMatch,
+    ConceptMatcher,
+    DrinkingMatcher,
+    RestrictionMatcher,
+)
+from cds_service.terminology.doses import DoseReader
 from cds_service.terminology.drugs import DrugResolver, remembering_products
 from cds_service.terminology.remembering import remembering
 from cds_service.terminology.text import flat, words
@@ -54,6 +60,7 @@ class CodeLists(Struct, frozen=True, kw_only=True):
     sodium_words: frozenset[str]
     not_blood_words: frozenset[str]
     hemolyzed_words: frozenset[str]
+    untestable_words: frozenset[str]
     no_results: frozenset[str]
     hidden_results: frozenset[str]
     panels: frozenset[str]
@@ -95,6 +102,8 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     restricts_plainly: Callable[
         [tuple[Coded, ...], tuple[str, ...]], bool
     ]  # and says no more (F23)
+    asks_to_drink: Callable[[tuple[Coded, ...], tuple[str, ...]], bool]  # "push fluids"
+    doses: DoseReader
     limits_fluid: Callable[[Coded, Decimal], bool]  # a nutrient of a diet, and its amount
     is_test: Callable[[Coded], bool]  # a service that gives no saline into a vein
     concept: Callable[[Coded], ConceptMatch]
@@ -154,7 +163,7 @@ def vocabulary(
     )
     labs = LabResolver(terms.labs, local.labs, local.lab_classes)
     reading = _code_lists(order_words)
-    restrictions = RestrictionMatcher(fluids)
+    restrictions, drinking = RestrictionMatcher(fluids), DrinkingMatcher(fluids)
     never = flat(fluids.saline.tests_not_given)
     return Vocabulary(
         drugs=drugs,
@@ -165,6 +174,8 @@ def vocabulary(
         resolve=remembering_products(drugs.resolve),
         restricts=remembering(restrictions.match),
         restricts_plainly=remembering(restrictions.is_plain),
+        asks_to_drink=remembering(drinking.match),
+        doses=DoseReader(fluids.doses),
         limits_fluid=remembering(restrictions.limits),
         is_test=remembering(lambda code: any(never.find(words(name)) for name in texts_of(code))),
         concept=remembering(concepts.match_with_evidence),
@@ -224,6 +235,7 @@ def _code_lists(order_words: OrderWords) -> CodeLists:
         sodium_words=frozenset(table.sodium_words),
         not_blood_words=frozenset(table.not_blood_words),
         hemolyzed_words=frozenset(table.hemolyzed_words),
+        untestable_words=frozenset(table.untestable_words),
         no_results=frozenset(table.no_results),
         hidden_results=frozenset(table.hidden_results),
         panels=frozenset(table.panels),

@@ -223,23 +223,62 @@ def test_the_volume_of_an_infusion(read: Read, elements: dict[str, Any], ml: int
     assert round(saline.volume_ml) == ml
 
 
+def tablets(count: int, unit: str = "tablet", **more: Any) -> dict[str, Any]:
+    """An instruction that counts."""
+    return {"doseAndRate": [{"doseQuantity": {"value": count, "unit": unit}}], **more}
+
+
+BID = {"timing": {"repeat": {"frequency": 2, "period": 1, "periodUnit": "d"}}}
+TABLET = "tolvaptan 15 mg oral tablet"
+
+
 @pytest.mark.parametrize(
-    ("instruction", "mg"),
+    ("name", "instructions", "mg"),
     [
-        ({"doseAndRate": [{"doseQuantity": {"value": 30, "unit": "mg"}}]}, 30),
-        ({"text": "30 mg once daily"}, 30),
-        ({"text": "7,5 mg"}, Decimal("7.5")),
-        ({"text": "30 mg/ml, as told"}, None),
-        (
-            {"text": "15 mg", "doseAndRate": [{"doseQuantity": {"value": 1, "unit": "tablet"}}]},
-            None,
-        ),
+        ("tolvaptan", [tablets(30, "mg")], 30),
+        ("tolvaptan", [{"text": "30 mg once daily"}], 30),
+        ("tolvaptan", [{"text": "7,5 mg"}], Decimal("7.5")),
+        ("tolvaptan", [{"text": "30 mg/ml, as told"}], None),
+        ("tolvaptan", [{"text": "as told"}], None),
+        ("tolvaptan", [], None),
+        # by the name alone
+        ("Samsca 60 mg", [], 60),
+        ("Samsca 15 mg", [], 15),
+        ("tolvaptan 4 x 15 mg", [], 60),
+        (TABLET, [{"text": "once daily"}], 15),
+        (TABLET, [BID], 30),
+        # tablets of the strength that the name gives
+        (TABLET, [tablets(1)], 15),
+        (TABLET, [tablets(4)], 60),
+        (TABLET, [tablets(1, "TAB", **BID)], 30),
+        (TABLET, [tablets(1, "puff")], None),
+        (TABLET, [{"text": "take 2 tablets by mouth once daily"}], 30),
+        (TABLET, [{"text": "1 tablet bid"}], 30),
+        (TABLET, [{"text": "1-0-1"}], 30),
+        (TABLET, [{"text": "1-0-0"}], 15),
+        ("tolvaptan", [tablets(4)], None),
+        # in words
+        ("tolvaptan", [{"text": "4 x 15 mg"}], 60),
+        ("tolvaptan", [{"text": "15 mg x 4"}], 60),
+        ("tolvaptan", [{"text": "15 mg x 4 days"}], 15),
+        ("tolvaptan", [{"text": "15 mg x 1 dose"}], 15),
+        ("tolvaptan", [{"text": "two 15 mg tablets daily"}], 30),
+        ("tolvaptan", [{"text": "4 tablets of 15 mg"}], 60),
+        ("tolvaptan", [{"text": "15 mg twice daily"}], 30),
+        ("tolvaptan", [{"text": "15 mg 2 x daily"}], 30),
+        ("tolvaptan", [{"text": "vier Tabletten 15 mg"}], 60),
+        # the first day is not the last one
+        ("tolvaptan", [{"text": "15 mg on day 1, then 30 mg"}], 15),
+        ("tolvaptan", [tablets(15, "mg"), tablets(60, "mg")], 15),
+        # no other drug is asked
+        ("sertraline 50 mg", [tablets(2)], None),
     ],
 )
-def test_f19_what_is_given_at_once(
-    read: Read, instruction: dict[str, Any], mg: Decimal | None
+def test_f19_what_the_first_day_brings(
+    read: Read, name: str, instructions: list[dict[str, Any]], mg: Decimal | None
 ) -> None:
-    assert only(read(order(dosageInstruction=[instruction]))).dose_mg == mg
+    draft = order(medicationCodeableConcept={"text": name}, dosageInstruction=instructions)
+    assert only(read(draft)).first_day_mg == mg
 
 
 ML_500 = {"value": 500, "unit": "mL"}

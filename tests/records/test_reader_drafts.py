@@ -21,6 +21,7 @@ from cds_service.records.reader import (
     read_snapshot,
 )
 from cds_service.sodium.snapshot import Order, Snapshot
+from cds_service.terminology.types import RecordText
 from cds_service.terminology.vocabulary import Vocabulary
 
 Read = Callable[..., Snapshot]
@@ -518,6 +519,55 @@ def test_f23_a_restriction_in_every_form(
     read: Read, draft: dict[str, Any], restricts: bool
 ) -> None:
     assert read(drafts=(draft,)).drafts[0].fluid_restriction is restricts
+
+
+@pytest.mark.parametrize(
+    ("draft", "drinks"),
+    [
+        (service("Push fluids"), True),
+        (service("Force fluids 3 L/day"), True),
+        (service("Nursing order", orderDetail=[{"text": "encourage oral fluids"}]), True),
+        (service("Nursing order", note=[{"text": "encourage PO fluids q2h while awake"}]), True),
+        (diet(oralDiet={"instruction": "Increase fluid intake to 3 L"}), True),
+        (order(medicationCodeableConcept={"text": "Encourage fluids"}), True),
+        (service("Trinkmenge steigern"), True),
+        (service("Estimular la ingesta de líquidos"), True),
+        (service("飲水励行"), True),
+        (service("Do not push fluids"), False),
+        (service("Stop push fluids"), False),
+        (service("Patient education, increase fluid intake teaching"), False),
+        (service("Fluid restriction 1 L, do not encourage fluids"), False),
+        (service("Regular diet"), False),
+        (order(dosageInstruction=[{"text": "take with plenty of water"}]), False),
+    ],
+)
+def test_f23_an_order_to_drink_much_in_every_form(
+    read: Read, draft: dict[str, Any], drinks: bool
+) -> None:
+    found = read(drafts=(draft,)).drafts[0]
+    assert found.asks_to_drink is drinks
+    assert not (found.asks_to_drink and found.fluid_restriction)
+    assert (found.fluid_name is not None) is (drinks or found.fluid_restriction)
+
+
+@pytest.mark.parametrize(
+    ("draft", "name"),
+    [
+        (service("Fluid restriction 1.2 L"), "Fluid restriction 1.2 L"),
+        (
+            service("Diet order", note=[{"text": "restrict fluids to 1 L"}]),
+            "restrict fluids to 1 L",
+        ),
+        (diet(nutrient(1000)), "1000 mL"),
+        (diet(oralDiet={"instruction": "Increase fluid intake"}), "Increase fluid intake"),
+        (service("Nursing order", orderDetail=[{"text": "push fluids"}]), "push fluids"),
+    ],
+)
+def test_f23_an_order_about_drinking_is_named_by_the_words_that_say_so(
+    read: Read, draft: dict[str, Any], name: str
+) -> None:
+    found = read(drafts=(draft,)).drafts[0]
+    assert found.fluid_name == RecordText(name)
 
 
 def test_f23_an_order_inside_an_order_set_is_read_and_selected(read: Read) -> None:

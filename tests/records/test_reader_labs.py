@@ -586,3 +586,43 @@ def test_the_unit_is_taken_from_its_code_or_from_its_text_whichever_is_known(
     read: Read, quantity: dict[str, Any], unit: str
 ) -> None:
     assert only(read(observation(valueQuantity=quantity))).unit == unit
+
+
+def scale(value: dict[str, Any], **elements: Any) -> dict[str, Any]:
+    """A Glasgow coma scale."""
+    return observation("9269-2", **({"valueQuantity": None} | value | elements))
+
+
+VERBAL = {"coding": [{"system": LOINC, "code": "9270-0"}]}
+NOT_TESTED = {"valueInteger": 11}
+
+
+@pytest.mark.parametrize(
+    ("sent", "points", "untestable"),
+    [
+        (scale({"valueString": "10T"}), 10, True),
+        (scale({"valueString": "11 T"}), 11, True),
+        (scale({"valueString": "10 NT"}), 10, True),
+        (scale({"valueString": "3 (intubated)"}), 3, True),
+        (scale({"valueString": "not tested"}), None, None),
+        (scale({"valueString": "10 intubated"}), 10, True),
+        (scale({"valueQuantity": {"value": 10, "unit": "T"}}), 10, True),
+        (scale(NOT_TESTED, component=[{"code": VERBAL, "valueString": "1T"}]), 11, True),
+        (scale(NOT_TESTED, component=[{"code": VERBAL, "valueCodeableConcept": {"text": "Intubated"}}]), 11, True),
+        (scale(NOT_TESTED, component=[{"code": VERBAL, "dataAbsentReason": {"text": "ETT"}}]), 11, True),
+        (scale(NOT_TESTED, component=[{"code": VERBAL, "valueInteger": 1}]), 11, False),
+        (scale({"valueString": "10"}), 10, False),
+        (scale({"valueQuantity": {"value": 10, "unit": "{score}"}}), 10, False),
+        (observation(valueQuantity=None, valueString="128 T"), 128, False),
+    ],
+)  # fmt: skip
+def test_f43_a_coma_scale_under_a_tube_is_read_and_says_so(
+    read: Read, sent: dict[str, Any], points: int | None, untestable: bool | None
+) -> None:
+    found = read(sent).labs
+    if points is None:
+        assert found == ()
+        return
+    (lab,) = found
+    assert (int(lab.value), lab.untestable) == (points, untestable)
+    assert not (untestable and lab.unit)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cds_service.sodium.case import Case, assess
 from cds_service.sodium.glucose import (
@@ -19,6 +20,7 @@ from cds_service.sodium.glucose import (
     glucose_shift,
 )
 from cds_service.sodium.snapshot import LabResult, Order, Problem
+from cds_service.terminology.types import Route
 from tests.sodium.cases import LABS, NOW, hours_ago, lab, limits, snapshot
 from tests.sodium.patients import drug, sets
 
@@ -305,12 +307,19 @@ def infused(name: str, *, hours: float | None, status: str = "completed") -> dic
 def test_f13_with_a_drug_that_shifts_water_a_high_osmolality_is_no_artefact(name: str) -> None:
     results = (lab("120"), osmolality("315"), bun("20"), glucose("110"))
     found = suspicion(*results, **infused(name, hours=10))
-    assert found == Pseudo(kind="shift", shown="315", drugs=(name,))
+    assert found == Pseudo(kind="shift", shown="315", drugs=(name,), at=NOW)
 
 
 @pytest.mark.parametrize(
-    ("measured", "hours", "kind"),
-    [("295", 24, "shift"), ("294.9", 24, None), ("301", 24.1, "gap"), ("301", None, "gap")],
+    ("measured", "hours", "kind"),  # urea takes 5 of it away
+    [
+        ("295", 24, "shift"),
+        ("294.9", 24, "isotonic"),
+        ("280", 24, "isotonic"),
+        ("279.9", 24, None),
+        ("301", 24.1, "gap"),
+        ("301", None, "gap"),
+    ],
 )
 def test_f13_the_drug_was_given_within_a_day_and_the_osmolality_is_high(
     measured: str, hours: float | None, kind: str | None
@@ -343,9 +352,133 @@ def test_without_urea_glucose_or_a_low_sodium_osmolality_tells_nothing(
     assert suspicion(*results) is None
 
 
-def test_under_mannitol_a_normal_osmolality_tells_nothing() -> None:
+def test_f13_beside_such_a_drug_a_normal_osmolality_needs_urea_and_glucose() -> None:
     results = (lab("125"), osmolality("290"), bun("14"), NORMAL_GLUCOSE)
-    assert suspicion(*results, **infused("mannitol", hours=1)) is None
+    found = suspicion(*results, **infused("mannitol", hours=1))
+    assert found is not None
+    assert (found.kind, found.explains) == ("isotonic", True)
+    assert suspicion(*results[:2], NORMAL_GLUCOSE, **infused("mannitol", hours=1)) is None
+    assert suspicion(*results[:3], **infused("mannitol", hours=1)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "hours", "kind"),
+    [
+        ("mannitol", 24, "shift"),
+        ("mannitol", 24.1, "gap"),
+        ("icodextrin", 168, "shift"),
+        ("icodextrin", 168.1, "gap"),
+        ("intravenous immunoglobulin", 168, "shift"),
+        ("intravenous immunoglobulin", 168.1, "gap"),
+    ],
+)
+def test_f13_what_stays_in_the_blood_counts_for_a_week(name: str, hours: float, kind: str) -> None:
+    results = (lab("120"), osmolality("310"), bun("14"), NORMAL_GLUCOSE)
+    found = suspicion(*results, **infused(name, hours=hours))
+    assert (found.kind if found else None) == kind
+
+
+@pytest.mark.parametrize(("hours", "kind"), [(6, "shift"), (6.1, None)])
+def test_f13_the_osmolality_may_be_six_hours_from_the_sodium(
+    hours: float, kind: str | None
+) -> None:
+    found = suspicion(lab("120"), osmolality("310", hours), **infused("mannitol", hours=10))
+    assert (found.kind if found else None) == kind
+    assert found is None or found.at == NOW - timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(("before", "kind"), [("124", "shift"), ("124.1", None)])
+def test_f13_if_sodium_fell_since_the_osmolality_the_drug_does_not_explain_it(
+    before: str, kind: str | None
+) -> None:
+    results = (lab("120"), hours_ago(before, 5), osmolality("310", 5))
+    found = suspicion(*results, **infused("mannitol", hours=10))
+    assert (found.kind if found else None) == kind
+
+
+def by_route(name: str, route: Route, **more: Any) -> dict[str, Any]:
+    """A drug of the medication list by one route, given five hours ago."""
+    order = Order(
+        reference="MedicationAdministration/1",
+        drugs=(drug(name),),
+        status="completed",
+        start=NOW - timedelta(hours=5),
+        route=route,
+        **more,
+    )
+    return {"read_exposures": lambda: (order,)}
+
+
+@pytest.mark.parametrize(
+    ("name", "route", "kind"),
+    [
+        ("mannitol", "iv", "shift"),
+        ("mannitol", "systemic", "gap"),
+        ("sorbitol", "systemic", "gap"),
+        ("glycine", "systemic", "gap"),
+        ("iodinated contrast", "systemic", "gap"),
+        ("intravenous immunoglobulin", "systemic", "gap"),
+        ("glycerol", "systemic", "shift"),
+        ("icodextrin", "systemic", "shift"),
+    ],
+)
+def test_f13_the_route_decides_whether_it_comes_into_the_blood(
+    name: str, route: Route, kind: str
+) -> None:
+    results = (lab("120"), osmolality("315"), bun("20"), glucose("110"))
+    found = suspicion(*results, **by_route(name, route))
+    assert (found.kind if found else None) == kind
+
+
+TURP = Problem(
+    concepts=frozenset({"irrigation"}),
+    active=True,
+    encounter_diagnosis=False,
+    since=NOW - timedelta(hours=5),
+    done=True,
+)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        by_route("glycine", "systemic", irrigation=True),
+        by_route("sorbitol", "systemic", irrigation=True),
+        by_route("mannitol", "systemic", irrigation=True),
+        {"problems": (TURP,)},
+        {"problems": (TURP,), **by_route("mannitol", "iv")},
+    ],
+    ids=["glycine", "sorbitol", "mannitol", "procedure", "procedure and mannitol"],
+)
+@pytest.mark.parametrize("measured", ["285", "310"])
+def test_f13_after_irrigation_no_osmolality_explains_an_acute_fall(
+    record: dict[str, Any], measured: str
+) -> None:
+    results = (lab("118"), hours_ago("139", 8), osmolality(measured), bun("14"), NORMAL_GLUCOSE)
+    case = case_of(*results, **record)
+    assert case.pseudo is not None
+    assert (case.pseudo.kind, case.pseudo.explains) == ("irrigant", False)
+    assert case.sodium.acute is not None
+    assert case.acute_setting is not None
+
+
+def test_f13_the_irrigation_of_the_day_before_says_nothing() -> None:
+    old = replace(TURP, since=NOW - timedelta(hours=24.1))
+    results = (lab("125"), osmolality("290"), bun("14"), NORMAL_GLUCOSE)
+    found = suspicion(*results, problems=(old,))
+    assert found is not None
+    assert found.kind == "osmolality"
+    near = suspicion(*results, problems=(replace(TURP, since=NOW - timedelta(hours=24)),))
+    assert near is not None
+    assert near.kind == "irrigant"
+
+
+def test_f13_with_immunoglobulin_an_acute_fall_to_a_normal_osmolality_is_explained() -> None:
+    results = (lab("118"), hours_ago("139", 20), osmolality("285"), bun("14"), NORMAL_GLUCOSE)
+    case = case_of(*results, **infused("intravenous immunoglobulin", hours=3))
+    assert case.sodium.acute is None
+    low = (*results[:2], osmolality("260"), *results[3:])
+    assert case_of(*low, **infused("intravenous immunoglobulin", hours=3)).sodium.acute is not None
 
 
 @pytest.mark.parametrize(

@@ -308,6 +308,15 @@ def test_f43_under_sedation_a_low_coma_scale_is_no_symptom(drug: str, points: in
     assert not awake.gcs_sedated
 
 
+@pytest.mark.parametrize("points", [3, 8, 10, 11])
+def test_f43_a_coma_scale_without_speech_is_no_symptom_and_is_told(points: int) -> None:
+    under_tube = replace(result("gcs", points), untestable=True)
+    found = symptoms_of(Story(sodium=118, results=(under_tube,)))
+    assert (found.severe, found.gcs_impaired) == ((), False)
+    assert (found.gcs, found.gcs_untestable) == (points, True)
+    assert not scaled(points).gcs_untestable
+
+
 def test_f43_sedation_counts_while_active_and_for_one_day_after() -> None:
     def ended(hours: float) -> bool:
         given = order("propofol", days=3, status="completed", ended=hours / 24)

@@ -88,8 +88,17 @@ def test_a_bag_as_it_is_sold_is_no_mixture(resolver: DrugResolver, text: str) ->
     assert saline.mixture == ""
 
 
-def test_the_parts_of_a_compounded_bag_are_its_ingredients(resolver: DrugResolver) -> None:
-    parts = [("sodium chloride 23.4% injection", 64), ("sterile water for injection", 436)]
+@pytest.mark.parametrize(
+    ("salt", "ml", "percent"),
+    [
+        ("sodium chloride 23.4% injection", 64, "3.00"),
+        ("sodium chloride five percent injection", 250, "2.50"),
+    ],
+)
+def test_the_parts_of_a_compounded_bag_are_its_ingredients(
+    resolver: DrugResolver, salt: str, ml: int, percent: str
+) -> None:
+    parts = [(salt, ml), ("sterile water for injection", 500 - ml)]
     whole = Strength(
         numerator=Decimal(0), numerator_unit="mL", denominator=Decimal(500), denominator_unit="mL"
     )
@@ -108,7 +117,7 @@ def test_the_parts_of_a_compounded_bag_are_its_ingredients(resolver: DrugResolve
     product = Product(concepts=(Coded(text="Compounded IV"),), ingredients=ingredients)
     saline = resolver.resolve(product).saline
     assert saline is not None
-    assert (saline.kind, saline.percent) == ("hypertonic", Decimal("3.00"))
+    assert (saline.kind, saline.percent) == ("hypertonic", Decimal(percent))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from cds_service.sodium.rules import (
     infusions,
     lowering_drugs,
     raise_sodium,
+    strong_salts,
     treatments,
     vaptans,
+    water,
 )
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "infusions",
     "lowering_drugs",
     "raise_sodium",
+    "strong_salts",
     "treatments",
     "vaptans",
+    "water",
 ]

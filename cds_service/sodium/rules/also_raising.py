@@ -32,6 +32,8 @@ def also_raising(order: Order) -> str:
     )
     if drug is not None:
         return drug.name
+    if order.strong_salt is not None:
+        return order.strong_salt.name
     saline = order.saline
     if saline is not None and saline.kind == "salt-tablet":
         return DrugName.SODIUM_CHLORIDE
@@ -82,7 +84,8 @@ def _require_enough(case: Case, order: Order) -> None:
     if order.saline is not None and order.saline.kind == "isotonic":
         volume = order.saline.volume_ml
     small = volume is not None and volume < case.limits.isotonic_ml_from
-    if drug_of(order, DrugClass.BICARBONATE, DrugClass.SODIUM_PHOSPHATE, DrugClass.UREA):
+    strong = order.strong_salt is not None
+    if strong or drug_of(order, DrugClass.BICARBONATE, DrugClass.SODIUM_PHOSPHATE, DrugClass.UREA):
         return
     dose = order.daily_dose_mg
     if drug_of(order, DrugClass.POTASSIUM):

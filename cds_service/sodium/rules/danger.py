@@ -147,7 +147,7 @@ def possible_brain_edema(case: Case) -> Finding:
             line("examine-now" if bolus else "examine-now-no-bolus", keep=True),
             *crisis_lines(case),
             *case.restriction.adrenal,
-            *bolus,
+            *(bolus or _nearly_used(case)),
             watch(case, "sodium-now"),
             *never_stop_lines(case),
             *shedding_lines(case),
@@ -255,6 +255,18 @@ def _single_bolus(case: Case) -> list[Line]:
         # The European profile calls vomiting severe at this sodium, so that PV-SYMP leads (S20).
         return [line("bolus-now", keep=True)]
     return [line(f"single-bolus-{case.limits.profile}", keep=True)]
+
+
+def _nearly_used(case: Case) -> list[Line]:
+    """Returns that the allowance of 24 h is nearly used, where a bolus would have been named (F31).
+
+    Above the limit the card on the rate says what is to be done.
+    """
+    if not names_bolus(case) or osmolality_normal(case):
+        return []
+    if rising_too_fast(case) or case.rate.episode is not None:
+        return []
+    return bolus_risen(case)
 
 
 def _demyelination(case: Case) -> list[Line]:

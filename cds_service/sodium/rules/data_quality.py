@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import NoReturn
 
-from cds_service.engine.finding import Finding, Line
+from cds_service.engine.finding import Fact, Finding, Line
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, number
 from cds_service.knowledge.names import Unused
@@ -40,6 +40,7 @@ from cds_service.sodium.rules.gates import (
     lines_of,
     measured_low,
     never_stop_lines,
+    osmolality_time,
     recently_unusable,
     require_actionable,
     require_low,
@@ -248,14 +249,18 @@ def artifact(case: Case) -> Finding:
     require_actionable(case)
     if pseudo.is_hypertonic:
         return _hypertonic(case, pseudo)
-    require(_replaces_band_card(case), "band-card-tells")
+    require(pseudo.is_normal and _replaces_band_card(case), "band-card-tells")
+    because = line("because-osmolality", value=pseudo.shown, keep=True)
     return card(
         "info",
+        "isotonic" if pseudo.drugs else "main",
         na=shown_sodium(case),
         value=pseudo.shown,
+        more_facts=_agent(case, pseudo),
         do=[line("confirm", keep=True), "monitor-artifact"],
         why=[
-            line("because-osmolality", value=pseudo.shown, keep=True),
+            *([] if pseudo.drugs else [because]),
+            *_meter_lines(case, pseudo),
             *result_lines(case),
             *symptom_lines(case),
         ],
@@ -265,20 +270,33 @@ def artifact(case: Case) -> Finding:
 
 def _hypertonic(case: Case, pseudo: Pseudo) -> Finding:
     """Returns the card of a true low sodium beside a high osmolality (F13, F49)."""
-    is_mild, drugs = case.sodium.band is Band.MILD, ", ".join(pseudo.drugs)
+    is_mild = case.sodium.band is Band.MILD
     lead = line("hypertonic-gap", keep=True)
     if pseudo.kind == "shift":
-        lead = line("hypertonic-shift", drugs=drugs, keep=True)
+        lead = line("hypertonic-shift", drugs=", ".join(pseudo.drugs), keep=True)
     return card(
         "info" if pseudo.kind == "gap" or is_mild else "warning",
         pseudo.kind,
         na=shown_sodium(case),
         value=pseudo.shown,
-        more_facts={"drug": drugs} if drugs else {},
+        more_facts=_agent(case, pseudo),
         do=[lead, "find-osmoles", "monitor-osmolality"],
-        why=[*result_lines(case), *symptom_lines(case)],
+        why=[*_meter_lines(case, pseudo), *result_lines(case), *symptom_lines(case)],
         offer=[osmolality_suggestion(case)],
     )
+
+
+def _agent(case: Case, pseudo: Pseudo) -> dict[str, Fact]:
+    """Returns the drugs that shift water, and when the osmolality was measured (F13)."""
+    if not pseudo.drugs:
+        return {}
+    return {"drug": ", ".join(pseudo.drugs), "time": osmolality_time(case, pseudo)}
+
+
+def _meter_lines(case: Case, pseudo: Pseudo) -> list[Line]:
+    """Returns that bedside meters may take maltose for glucose (F13)."""
+    maltose = [drug for drug in pseudo.drugs if drug in case.sets.maltose]
+    return [line("meters", drug=", ".join(maltose), keep=True)] if maltose else []
 
 
 def _replaces_band_card(case: Case) -> bool:

@@ -28,7 +28,7 @@ from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import low_systolic, red_flag_window
 from cds_service.sodium.exposure import Exposure, stopped_lately
-from cds_service.sodium.glucose import GlucoseShift
+from cds_service.sodium.glucose import GlucoseShift, Pseudo
 from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_edges
 from cds_service.sodium.volume import Volume
 
@@ -250,7 +250,7 @@ def lipids(case: Case) -> bool:
 
 def osmolality_normal(case: Case) -> bool:
     """Returns whether the effective osmolality speaks against low sodium (M6 a)."""
-    return case.pseudo is not None and case.pseudo.kind == "osmolality"
+    return case.pseudo is not None and case.pseudo.is_normal
 
 
 def water_shift(case: Case) -> bool:
@@ -360,6 +360,8 @@ def symptom_lines(case: Case) -> list[Line]:
         lines.append(line("symptoms-scale", points=str(symptoms.gcs), keep=True))
     elif symptoms.gcs_sedated:
         lines.append(line("symptoms-scale-sedated", points=str(symptoms.gcs), keep=True))
+    elif symptoms.gcs_untestable:
+        lines.append(line("symptoms-scale-untestable", points=str(symptoms.gcs), keep=True))
     if not lines and case.snapshot.complete("conditions"):
         lines.append(line("symptoms-none"))
     return lines
@@ -540,11 +542,27 @@ def doubt_lines(case: Case) -> list[Line]:
     pseudo = case.pseudo
     if pseudo is None:
         return lines
-    if pseudo.kind == "osmolality":
-        lines.append(line("doubt-osmolality", value=pseudo.shown, keep=True))
+    lines += _osmolality_doubts(case, pseudo)
     if pseudo.kind == "direct-ise":
         return lines
     return lines + [line(f"doubt-hint-{hint}", keep=True) for hint in pseudo.hints]
+
+
+def _osmolality_doubts(case: Case, pseudo: Pseudo) -> list[Line]:
+    """Returns that the blood is not dilute; after irrigation this is no comfort (F13)."""
+    value, drug, time = pseudo.shown, ", ".join(pseudo.drugs), osmolality_time(case, pseudo)
+    if pseudo.kind == "osmolality":
+        return [line("doubt-osmolality", value=value, keep=True)]
+    if pseudo.kind == "isotonic":
+        return [line("doubt-isotonic", value=value, time=time, drug=drug, keep=True)]
+    if pseudo.kind == "irrigant":
+        return [line("doubt-irrigant", value=value, time=time, keep=True)]
+    return []
+
+
+def osmolality_time(case: Case, pseudo: Pseudo) -> str:
+    """Returns when the osmolality was measured, as a card writes it (F13)."""
+    return "" if pseudo.at is None else at(case, pseudo.at, pseudo.day_only)
 
 
 def result_lines(case: Case) -> list[Line]:

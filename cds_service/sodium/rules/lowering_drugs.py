@@ -99,10 +99,10 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         clearly_low = sodium_below(case, case.limits.lowering_loop_below)
         require(case.sodium.falling or clearly_low, "loop-no-news", na=latest.shown)
     _require_more_than_a_refill(case, order, drug)
-    indicator, advice = _indicator(case, group, drug), _advice(case, group, drug)
+    indicator, advice = _indicator(case, group, drug), _advice(case, order, group, drug)
     return card(
         lower_if_aging(case, indicator),
-        _variant(case, group, drug),
+        _variant(case, order, group, drug),
         drug=drug.name,
         na=latest.shown,
         more_facts={"age": ago(case.sodium.age)} if aging_sodium(case) else {},
@@ -200,15 +200,33 @@ def _other_strong_drugs(case: Case, drug: DrugMatch) -> list[str]:
     return [other.name for other in others if other.name != drug.name]
 
 
-def _variant(case: Case, group: str, drug: DrugMatch) -> str:
+def _variant(case: Case, order: Order, group: str, drug: DrugMatch) -> str:
     if aging_sodium(case):
         return "aging"
+    if group == "C" and _is_chosen(case, order, drug):
+        return "choice"
     if group == "C" and not _seizures_by_bupropion(case, drug):
         return "check"
     return "falling" if case.sodium.down else "main"
 
 
-def _advice(case: Case, group: str, drug: DrugMatch) -> list[Line]:
+def _is_chosen(case: Case, order: Order, drug: DrugMatch) -> bool:
+    """Tells whether carbamazepine or its like is started by mouth: no drug of an emergency."""
+    by_mouth = drug.cls == DrugClass.IMINOSTILBENE and order.route != "iv"
+    return by_mouth and not taken(case, drug)
+
+
+def _antiseizure_options(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
+    """Returns which drugs against seizures lower sodium less, if it is ordered for seizures."""
+    for_seizures = case.symptoms.seizure or Problem.EPILEPSY in order.reasons
+    chosen = _is_chosen(case, order, drug)
+    return [line("antiseizure-options")] if chosen and for_seizures else []
+
+
+def _advice(case: Case, order: Order, group: str, drug: DrugMatch) -> list[Line]:
+    if group == "C" and _is_chosen(case, order, drug):
+        needed = line("antiseizure-choice", keep=True, drug=drug.name)
+        return [needed, *_antiseizure_options(case, order, drug)]
     if _seizures_by_bupropion(case, drug):
         return [line("bupropion-seizures", keep=True)]
     if _decongests(case, drug):
@@ -225,7 +243,7 @@ def _advice(case: Case, group: str, drug: DrugMatch) -> list[Line]:
     if drug.cls in case.sets.antidepressants:
         harmful = _bupropion_harms(case)
         lines.append(line("no-bupropion" if harmful else "antidepressant-options"))
-    return [*lines, line("watch-for")]
+    return [*lines, *_antiseizure_options(case, order, drug), line("watch-for")]
 
 
 def _bupropion_harms(case: Case) -> bool:

@@ -283,7 +283,9 @@ def recheck(case: Case, order: Order | None = None, drug: DrugMatch | None = Non
 
 
 # Lines that name the next sodium: today, daily, or within days.
-SOON = frozenset({"check-not-delay", "decongestion", "another-drug-or-wait", "schedule"})
+SOON = frozenset(
+    {"check-not-delay", "antiseizure-choice", "decongestion", "another-drug-or-wait", "schedule"}
+)
 
 
 def rechecks(case: Case, order: Order, drug: DrugMatch, said: Iterable[Line]) -> list[Suggestion]:

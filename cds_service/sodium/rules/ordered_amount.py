@@ -15,7 +15,7 @@ from cds_service.sodium.rules.order_helpers import (
     latest_within,
 )
 from cds_service.sodium.snapshot import Order
-from cds_service.terminology.types import Saline
+from cds_service.terminology.types import Saline, StrongSalt
 
 EUROPEAN = "european"
 ML_PER_L = Decimal(1000)
@@ -32,19 +32,36 @@ def too_much(case: Case, order: Order, *, one_bolus: bool) -> list[Line]:
         return []
     if saline.ordered_ml is None or saline.percent is None:
         return []
+    return amount_lines(case, saline.ordered_ml, saline.percent, one_bolus=one_bolus)
+
+
+def as_percent(case: Case, salt: StrongSalt) -> Decimal:
+    """Returns the percent of sodium chloride that holds as much sodium (F22)."""
+    return salt.mmol_per_ml * ML_PER_L / case.limits.sodium_per_percent
+
+
+def same_as_bolus(case: Case, salt: StrongSalt) -> Decimal:
+    """Returns the volume that holds as much sodium as one bolus of 3 % saline, in mL (F22)."""
     limits = case.limits
-    boluses = saline.ordered_ml * saline.percent / (limits.bolus_ml * limits.bolus_percent)
-    rise, kg = _rise(case, saline.ordered_ml, saline.percent), weight_kg(case)
+    return _whole(limits.bolus_ml * limits.bolus_percent / as_percent(case, salt))
+
+
+def amount_lines(
+    case: Case, ordered_ml: Decimal, percent: Decimal, *, one_bolus: bool
+) -> list[Line]:
+    """Returns a line if this volume of this strength is above three boluses, or above the rise."""
+    limits = case.limits
+    boluses = ordered_ml * percent / (limits.bolus_ml * limits.bolus_percent)
+    rise, kg = _rise(case, ordered_ml, percent), weight_kg(case)
     left = (case.rate.limit or limits.rate_limit_day) - max(case.rate.rise_now, Decimal(0))
     if boluses <= limits.ordered_boluses_above and (rise is None or rise <= left):
         return []
-    volume = saline.ordered_ml
     if rise is None:
-        said = line("ordered-boluses", keep=True, volume=volume, boluses=boluses)
+        said = line("ordered-boluses", keep=True, volume=ordered_ml, boluses=boluses)
         return [said] if one_bolus else []
     key = "ordered-amount" if one_bolus else "ordered-amount-plain"
     kg = kg or limits.body_weight_assumed_kg
-    return [line(key, keep=True, volume=volume, boluses=boluses, rise=rise, kg=kg)]
+    return [line(key, keep=True, volume=ordered_ml, boluses=boluses, rise=rise, kg=kg)]
 
 
 def _rise(case: Case, volume_ml: Decimal, percent: Decimal) -> Decimal | None:

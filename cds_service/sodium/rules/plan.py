@@ -39,7 +39,7 @@ from cds_service.sodium.rules.gates import (
 from cds_service.sodium.rules.measured import measured_lines, potassium_lines
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
-from cds_service.terminology.types import DrugMatch
+from cds_service.terminology.types import DrugMatch, RecordText
 
 RESTRICTING = ("offer", "ordered")
 FLUID_ORDERS = ("NutritionOrder", "ServiceRequest")
@@ -131,7 +131,7 @@ def restriction_lines(case: Case) -> list[Line]:
     restriction = case.restriction
     if restriction.verdict == "ordered":
         against = restriction.adrenal or restriction.reasons[:1]
-        return [*_ordered_lines(case), *against]
+        return [*_ordered_lines(case), *(against or drinking_lines(case))]
     if restriction.verdict == "never":
         return [*_harm(case), *restriction.running[:1], *restriction.adrenal]
     if restriction.verdict != "offer":
@@ -139,14 +139,29 @@ def restriction_lines(case: Case) -> list[Line]:
     if case.symptoms.severe:
         return []  # a severe symptom comes first, also with another cause
     severe = case.sodium.band is Band.SEVERE
-    # The prefetch holds no such orders, so that an existing restriction may have been missed.
-    unread = not any(case.snapshot.complete(source) for source in FLUID_ORDERS)
     return [
         *lines_of({"restriction-severe": severe}, keep=True),
         line(_offer(case), ml=case.limits.fluid_ml_day, keep=True),
+        *drinking_lines(case),
         *lines_of({"restriction-heart-failure": heart_failure(case)}),
-        *lines_of({"restriction-orders-unread": unread}, keep=True),
+        *fluid_orders_unread(case),
     ]
+
+
+def drinking_lines(case: Case) -> list[Line]:
+    """Returns the orders to drink much that are active beside a restriction, by name (F23)."""
+    active = case.sets.active_statuses
+    running = [o for o in case.snapshot.exposures if o.asks_to_drink and o.status in active]
+    named = next((order.fluid_name for order in running if order.fluid_name), None)
+    if named is not None:
+        return [line("drinking-running", order=named, keep=True)]
+    return lines_of({"drinking-running-unnamed": running}, keep=True)
+
+
+def fluid_orders_unread(case: Case) -> list[Line]:
+    """Returns that an existing fluid order may have been missed: the prefetch holds none."""
+    unread = not any(case.snapshot.complete(source) for source in FLUID_ORDERS)
+    return lines_of({"restriction-orders-unread": unread}, keep=True)
 
 
 def restriction_suggestions(case: Case) -> list[Suggestion]:
@@ -180,11 +195,17 @@ def _mildly_low(case: Case) -> bool:
 
 
 def _ordered_lines(case: Case) -> list[Line]:
-    """Returns that a restriction runs: to be lifted, if anything speaks against it."""
+    """Returns that a restriction runs, by its name: to be lifted, if anything speaks against it."""
     restriction = case.restriction
     if restriction.reasons and restriction.running:
         return list(restriction.running[:1])
-    return [line("restriction-ordered")]
+    names = restriction.running_names
+    if not names:
+        return [line("restriction-ordered")]
+    orders = RecordText(", ".join(name.value for name in names))
+    if len(names) > 1:
+        return [line("restriction-ordered-several", orders=orders, keep=True)]
+    return [line("restriction-ordered-named", order=orders)]
 
 
 def running_restriction(case: Case) -> list[Line]:

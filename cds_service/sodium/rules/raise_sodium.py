@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import ago, in_hours, number
+from cds_service.engine.wording import ago, in_hours, joined, number
 from cds_service.knowledge.names import Analyte, DrugClass
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
@@ -19,6 +19,7 @@ from cds_service.sodium.rules.follow_up import workup_suggestions
 from cds_service.sodium.rules.gates import (
     glucose_line,
     may_be_unusable_within,
+    names_bolus,
     on_day,
     overload,
     require_low,
@@ -241,6 +242,7 @@ def _doubt(case: Case, artefact: Pseudo) -> tuple[str, Line] | None:
         "direct-ise": ("methods", line("use-direct")),
         "shift": ("shift", line("not-for-the-number")),
         "osmolality": ("main", line("confirm-direct")),
+        "isotonic": ("main", line("confirm-direct")),
     }
     return doubts.get(artefact.kind)
 
@@ -440,26 +442,37 @@ def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
         do.append(single_bolus(case, saline))
     if acute:
         do.append(line("acute-fall"))
-    do.append(line("number-alone"))
     supported = any([acute, severe_band, symptom, acute_liver_failure(case)])
+    variant, facts = _unrecorded_summary(case)
     return _saline_card(
         case,
         order,
         "info" if supported or not _problems_read(case) else "warning",
-        _unrecorded_variant(case),
+        variant,
         supported=supported,
         do=do,
         why=_watch(case),
         na=latest.shown,
-        more_facts={"points": str(case.symptoms.gcs)} if case.symptoms.gcs_impaired else {},
+        more_facts=facts,
     )
 
 
-def _unrecorded_variant(case: Case) -> str:
-    """Returns the summary: a lowered coma scale is not called "no severe symptoms" (F1)."""
+def _unrecorded_summary(case: Case) -> tuple[str, dict[str, Fact]]:
+    """Returns the summary and its facts: what makes the number count comes first (F1, F2).
+
+    Without any of it the number alone is no indication, and the headline says so before "give now".
+    """
+    fall, setting = case.sodium.acute, case.acute_setting
+    if fall is not None:
+        return "acute", {"fall": number(fall.amount), "hours": in_hours(fall.over)}
+    if setting is not None:
+        return "setting", {"setting": setting.shown}
     if case.symptoms.gcs_impaired:
-        return "scale"
-    return "main" if _problems_read(case) else "unread"
+        return "scale", {"points": str(case.symptoms.gcs)}
+    found = case.encephalopathy
+    if found is not None and found.symptoms and names_bolus(case):
+        return "symptom", {"symptom": joined("symptom", found.symptoms[:1])}
+    return "main" if _problems_read(case) else "unread", {}
 
 
 @order_rule("OS-HTS-MILD", hypertonic_saline, otherwise="not-hypertonic")

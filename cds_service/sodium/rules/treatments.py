@@ -46,7 +46,7 @@ from cds_service.sodium.rules.order_helpers import (
 from cds_service.sodium.rules.plan import egfr, risk_lines
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
-from cds_service.terminology.types import DrugMatch
+from cds_service.terminology.types import DrugMatch, RecordText
 
 
 def is_salt_tablet(order: Order) -> bool:
@@ -113,7 +113,7 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
     removal = Suggestion("remove-restriction", (RemoveDraft(order.reference),))
     # Words that are not understood may end the restriction or change it (F23).
     offer = [removal] if case.age_years is not None and order.restricts_plainly else []
-    adrenal = adrenal_grounds(case)
+    adrenal = () if status is Volume.ADRENAL else adrenal_grounds(case)
     grounds = (*adrenal, *fluid_grounds(case))
     if grounds and not why:
         return card(
@@ -121,8 +121,15 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
             "adrenal" if adrenal else "fluid",
             why_=grounds[0].names,
             do=[line("do-adrenal-first" if adrenal else "do-fluid", keep=True), "examine-volume"],
-            why=[ground.line for ground in grounds],
+            why=[*(ground.line for ground in grounds), *case.restriction.running[:1]],
             offer=offer,
+        )
+    if not why and case.restriction.verdict == "ordered" and case.restriction.running:
+        return card(
+            "info",
+            "running",
+            do=[line("keep-one", keep=True), *_active_already(case)],
+            why=[],
         )
     read = case.medicines_known  # a medicine may need fluid (F6)
     require_recorded(case, why, "not-harmful" if read else MEDICINES_UNREAD)
@@ -131,9 +138,19 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
         "vaptan" if key == "vaptan" else "main",
         why_=why,
         do=[line(f"do-{key}", keep=True), "examine-volume"],
-        why=[line(f"because-{key}", why=why), *(ground.line for ground in grounds)],
+        why=[
+            line(f"because-{key}", why=why),
+            *(ground.line for ground in grounds),
+            *case.restriction.running[:1],
+        ],
         offer=offer,
     )
+
+
+def _active_already(case: Case) -> list[Line]:
+    """Returns the restrictions that are active, by their names if these are readable."""
+    names = [name.value for name in case.restriction.running_names]
+    return [line("active-already", order=RecordText(", ".join(names)))] if names else []
 
 
 def _new_vaptan(case: Case, order: Order) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from cds_service.engine.finding import DraftLabs, Finding, Line, Suggestion
+from cds_service.engine.finding import DraftLabs, Fact, Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import DAY, ago, in_days, in_hours, joined, ratio
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem, Sign
@@ -29,6 +29,7 @@ from cds_service.sodium.rules.order_helpers import (
     vaptan_of,
     watched_drugs_of,
 )
+from cds_service.sodium.rules.plan import fluid_orders_unread
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
@@ -265,16 +266,20 @@ def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     do: list[str | Line] = ["start-in-hospital", "no-restriction-first-day", "sodium-early"]
     if _restricted(case, order):
         do.insert(0, line("restriction-also-ordered", keep=True))
-    dangers = [*_goal(case), *_potassium(case)]
+    dangers, dose = [*_goal(case), *_potassium(case)], _first_dose(case, order, vaptan)
     recheck = case.limits.vaptan_recheck_hours
     draw = DraftLabs((Analyte.SODIUM,), "urgent", recheck)
     return card(
-        "warning" if outside or dangers else "info",
-        _start_variant(case, outside),
+        "warning" if outside or dangers or dose else "info",
+        "dose" if dose and not _goal(case) else _start_variant(case, outside),
         drug=vaptan.name,
-        more_facts={"na": latest.shown} if _goal(case) else {},
-        do=[*_first_dose(case, order, vaptan), *dangers, *do],
-        why=[f"indicated-{case.limits.profile}", "too-fast"],
+        more_facts={"na": latest.shown} if _goal(case) else _dose_facts(dose),
+        do=[*dose, *dangers, *do],
+        why=[
+            f"indicated-{case.limits.profile}",
+            "too-fast",
+            *([] if _restricted(case, order) else fluid_orders_unread(case)),
+        ],
         offer=[Suggestion("sodium-after-start", (draw,), {"hours": in_hours(recheck)})],
     )
 
@@ -304,11 +309,16 @@ def _potassium(case: Case) -> list[Line]:
 
 
 def _first_dose(case: Case, order: Order, vaptan: DrugMatch) -> list[Line]:
-    """Returns that the first dose is too high, if the order says how much is given at once."""
-    dose, usual = order.dose_mg, case.limits.tolvaptan_start_mg
+    """Returns that the first day is too much, if the order says how much it brings (F19)."""
+    dose, usual = order.first_day_mg, case.limits.tolvaptan_start_mg
     if vaptan.name != DrugName.TOLVAPTAN or dose is None or dose <= usual:
         return []
     return [line("dose-too-high", keep=True, dose=dose, usual=usual)]
+
+
+def _dose_facts(dose: list[Line]) -> dict[str, Fact]:
+    """Returns the facts of the summary about a first day that is too much."""
+    return dict(dose[0].facts) if dose else {}
 
 
 def _restricted(case: Case, order: Order) -> bool:

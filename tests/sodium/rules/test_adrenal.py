@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -349,3 +350,47 @@ def test_f5_a_potassium_that_the_kidney_explains_is_no_adrenal_failure(
     assert bool(verdict.adrenal) is not explained
     assert verdict.verdict == "text"
     assert ("withheld-potassium" in [line.key for line in verdict.reasons]) is explained
+
+
+def together(names: tuple[str, ...], *problems: Problem) -> Story:
+    """A patient with several of the grounds."""
+    stories = [GROUNDS[name][1] for name in names]
+    return ward(
+        results=tuple(dict.fromkeys(r for story in stories for r in story.results)),
+        orders=tuple(dict.fromkeys(o for story in stories for o in story.orders)),
+        problems=(*(p for story in stories for p in story.problems), *problems),
+    )
+
+
+SEVERAL = [names for size in (2, 3) for names in combinations(GROUNDS, size)]
+
+
+@pytest.mark.parametrize("names", SEVERAL, ids=" + ".join)
+def test_f37_several_grounds_say_think_adrenal_once_and_name_what_they_are(
+    names: tuple[str, ...],
+) -> None:
+    for sodium in ("118", "124", "131"):
+        story = replace(together(names), sodium=sodium)
+        assert said(story).casefold().count("think adrenal") == 1
+        assert ("before levothyroxine" in said(story)) is ("myxedema coma" in names)
+    first = said(together(names[:1]))
+    assert first != said(together(names))
+
+
+@pytest.mark.parametrize("names", SEVERAL[:6], ids=" + ".join)
+def test_f37_an_order_beside_several_grounds_says_think_adrenal_once(
+    names: tuple[str, ...],
+) -> None:
+    for draft in (restriction(), selected("tolvaptan")):
+        cards = Scene(says="", order=draft, story=together(names)).findings()
+        lines = [line.key for finding in cards.values() for line in (*finding.do, *finding.why)]
+        assert sum(key.startswith("withheld-adrenal-") for key in lines) == 1
+
+
+@pytest.mark.parametrize("names", [(), ("high potassium",), SEVERAL[0]], ids=" + ".join)
+def test_f37_recorded_adrenal_failure_is_told_once_whatever_points_to_it(
+    names: tuple[str, ...],
+) -> None:
+    words = said(together(names, problem("adrenal", days=900))).casefold()
+    assert words.count("think adrenal") + words.count("treat as adrenal crisis") == 1
+    assert "do not restrict fluids" in words

@@ -215,7 +215,9 @@ def test_f12_very_high_triglycerides_lead_the_card_of_the_band(na: str, rule: st
     assert "lipids" not in summary(fired(a_case(na, pseudo=protein))[rule])
 
 
-SHIFT = Pseudo(kind="shift", shown="315", drugs=("mannitol",))
+SHIFT = Pseudo(kind="shift", shown="315", drugs=("mannitol",), at=NOW - timedelta(hours=5))
+ISOTONIC = Pseudo(kind="isotonic", shown="285", drugs=("icodextrin",), at=NOW - timedelta(hours=5))
+IRRIGANT = Pseudo(kind="irrigant", shown="285", at=NOW - timedelta(hours=5))
 GAP = Pseudo(kind="gap", shown="325")
 
 
@@ -227,8 +229,38 @@ def test_f13_a_water_shift_replaces_the_card_of_the_band(na: str, indicator: str
     assert list(found) == ["PV-PSEUDO"]
     card = found["PV-PSEUDO"]
     assert card.indicator == indicator
-    assert summary(card) == f"Sodium {na} with osmolality 315: mannitol, not water excess"
+    assert summary(card) == (
+        f"Sodium {na} with osmolality 315 (today 07:00): mannitol, not water excess"
+    )
     assert not any("artifact" in line for line in detail(card))
+    assert "meters" not in keys(card)
+
+
+@pytest.mark.parametrize(("na", "told"), [("131", True), ("124", True), ("118", False)])
+def test_f13_a_normal_osmolality_beside_such_a_drug_names_the_drug_and_the_time(
+    na: str, told: bool
+) -> None:
+    found = fired(a_case(na, pseudo=ISOTONIC))
+    assert ("PV-PSEUDO" in found) is told
+    card = next(iter(found.values()))
+    words = " ".join([summary(card), *detail(card)])
+    assert "285" in words
+    assert "today 07:00" in words
+    assert "icodextrin" in words
+    if told:
+        assert list(found) == ["PV-PSEUDO"]
+        assert "confirm by direct ISE" in summary(card)
+        assert "meters" in keys(card)
+
+
+@pytest.mark.parametrize(("na", "rule"), [("131", "PV-MILD"), ("124", "PV-MOD"), ("118", "PV-SEV")])
+def test_f13_after_irrigation_no_card_calls_the_low_sodium_an_artefact(na: str, rule: str) -> None:
+    found = fired(a_case(na, pseudo=IRRIGANT))
+    assert list(found) == [rule]
+    words = " ".join(detail(found[rule]))
+    assert "the danger is real" in words
+    assert "285 (today 07:00)" in words
+    assert "artifact" not in words
 
 
 @pytest.mark.parametrize(("edema", "bolus"), [(False, False), (True, True)])

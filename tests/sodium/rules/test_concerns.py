@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -26,11 +27,13 @@ from cds_service.records.fhir_types import as_resources
 from cds_service.records.reader import CallRecords, read_snapshot
 from cds_service.sodium.rules.book import BOOK, can_judge_without_sodium
 from cds_service.sodium.snapshot import Order
+from cds_service.terminology.types import StrongSalt
 from cds_service.terminology.vocabulary import Vocabulary, vocabulary
 from tests.sodium.patients import drugs
 from tests.sodium.rules.orders import all_scenes, restriction, saline, selected, water
 
 Concern = Literal["names missing sodium", "without sodium", "with sodium", "none"]
+LACTATE = StrongSalt(name="sodium lactate", mmol_per_ml=Decimal(1))
 MENU = Path(__file__).parents[2] / "golden" / "menu.json"
 RAISING, HOURLY = ("hypertonic", "concentrate"), ("isotonic", "hypotonic")
 ALSO_RAISING = {"bicarbonate", "potassium", "sodium-phosphate", "urea"}  # F22
@@ -69,7 +72,11 @@ def defined(order: Order) -> Concern:
         return "with sodium"
     treats = systemic and treating and not lithium_for_another_reason
     dialysis = order.kind == "service" and "dialysis-session" in order.about
-    return "with sodium" if any((watched, treats, dialysis)) else "none"
+    by_vein = systemic and order.route in ("iv", "unknown") and "mannitol" in classes
+    rinses = systemic and order.irrigation and bool({"mannitol", "osmotic-agent"} & classes)
+    moves_water = by_vein or rinses or order.asks_to_drink
+    moves_water = moves_water or (systemic and order.strong_salt is not None)
+    return "with sodium" if any((watched, treats, dialysis, moves_water)) else "none"
 
 
 def derived(order: Order) -> Concern:
@@ -112,6 +119,11 @@ def differing(orders: Iterable[Order]) -> list[str]:
         (selected("clarithromycin"), "without sodium"),
         (selected("carbamazepine"), "with sodium"),
         (selected("omeprazole"), "none"),
+        (selected("mannitol", route="iv"), "with sodium"),
+        (replace(selected(), strong_salt=LACTATE), "with sodium"),
+        (selected("mannitol"), "none"),
+        (selected("glycine"), "none"),
+        (Order(reference="ServiceRequest/1", kind="service", asks_to_drink=True), "with sodium"),
         (selected("doxepin", route="local"), "none"),
         (selected(), "none"),
         (Order(reference="ServiceRequest/1", kind="service"), "none"),

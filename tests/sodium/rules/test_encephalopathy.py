@@ -192,6 +192,22 @@ def test_f1_while_sodium_rises_too_fast_no_bolus_is_an_option(profile: str) -> N
     assert card.do[0].key == "examine-now-no-bolus"
 
 
+@pytest.mark.parametrize(("before", "nearly"), [("116", True), ("116.1", False)])
+def test_f31_near_the_allowance_of_the_day_it_says_that_it_is_nearly_used(
+    before: str, nearly: bool
+) -> None:
+    card = card_of(CONFUSED, sodium="122", results=(result("sodium", before, 20),))
+    assert card is not None
+    assert ("bolus-nearly-risen" in keys(card)) is nearly
+    assert ("single-bolus-aasld" in keys(card)) is not nearly
+
+
+def test_f31_above_the_limit_the_card_on_the_rate_says_what_to_do() -> None:
+    card = card_of(CONFUSED, sodium="119", results=(result("sodium", "106", 20),))
+    assert card is not None
+    assert "bolus-risen" not in keys(card)
+
+
 @pytest.mark.parametrize("days", [3.0, 6.0])
 def test_f4_after_an_over_correction_symptoms_may_be_demyelination_and_no_bolus_is_named(
     days: float,

@@ -14,6 +14,7 @@ from cds_service.engine.finding import DraftLabs, Fact
 from cds_service.sodium.snapshot import Missing, Order, Patient
 from tests.sodium.patients import Story, problem, result
 from tests.sodium.rules.orders import Scene, saline, table
+from tests.sodium.rules.test_order_select_words import service, shown
 
 SEIZURE = problem("seizure", days=0.2, encounter=True)
 COMA = problem("coma", days=0.2, encounter=True)
@@ -61,14 +62,14 @@ SCENES = (
         order=saline(),
         story=ward("112"),
         fires={"OS-HTS-ASX": "info main"},
-        shows=("treat-first", "give-aasld", "number-alone"),
+        shows=("treat-first", "give-aasld", "symptoms-none"),
         hides=("acute-fall", "single-bolus"),
     ),
     Scene(
         says="vector 45: 122 with confusion is info",
         order=saline(),
         story=ward("122", problems=(CONFUSION,)),
-        fires={"OS-HTS-ASX": "info main"},
+        fires={"OS-HTS-ASX": "info symptom"},
         shows=("symptoms-recorded",),
     ),
     Scene(
@@ -112,8 +113,26 @@ SCENES = (
         says="mild, but it fell by 10 within a day: acute, info, no removal",
         order=saline(),
         story=ward("130", results=(result("sodium", 140, 20),)),
-        fires={"OS-HTS-ASX": "info main"},
+        fires={"OS-HTS-ASX": "info acute"},
         shows=("acute-fall",),
+    ),
+    Scene(
+        says="122 after labor of today: likely acute, and the headline does not call it a number",
+        order=saline(),
+        story=ward("122", problems=(problem("labor", days=0.5),)),
+        fires={"OS-HTS-ASX": "warning setting"},
+    ),
+    Scene(
+        says="122, and the labor is three days old: the number alone is no indication",
+        order=saline(),
+        story=ward("122", problems=(problem("labor", days=3),)),
+        fires={"OS-HTS-ASX": "warning main"},
+    ),
+    Scene(
+        says="122 with nausea alone: the number alone is no indication",
+        order=saline(),
+        story=ward("122", problems=(problem("nausea", days=0.2, encounter=True),)),
+        fires={"OS-HTS-ASX": "info main"},
     ),
     Scene(
         says="mild in SIADH at 128: work-up and fluid restriction are offered beside",
@@ -221,7 +240,7 @@ SCENES = (
         says="european: 122 with confusion gets the single bolus",
         order=saline(),
         story=ward("122", problems=(CONFUSION,)),
-        fires={"OS-HTS-ASX": "info main"},
+        fires={"OS-HTS-ASX": "info symptom"},
         shows=("single-bolus",),
         profile="european",
     ),
@@ -613,3 +632,20 @@ def test_f9_without_a_sodium_of_the_day_only_the_boluses_are_said() -> None:
         says="", order=ordered("1000"), story=ward("112", sodium_hours=25), profile="aasld"
     )
     assert [line.key for line in scene.findings()["OS-HTS-OLD"].do][:1] == ["ordered-boluses"]
+
+
+def headline(story: Story, **more: Any) -> str:
+    """The summary of the card as a reader sees it."""
+    scene = Scene(says="", order=saline(), story=story, **more)
+    finding = scene.findings()["OS-HTS-ASX"]
+    return shown(service().rules[finding.rule].summary[finding.variant], finding.facts)
+
+
+def test_a_reader_of_the_headline_alone_does_not_take_it_for_a_permission() -> None:
+    words = headline(ward("112"))
+    assert words.index("no indication") < words.index("give now")
+    unread = headline(ward("122", missing={"conditions": Missing.TRUNCATED}))
+    assert unread.index("no indication") < unread.index("give now")
+    acute = headline(ward("130", results=(result("sodium", 140, 20),)))
+    assert "no indication" not in acute
+    assert acute.index("acute") < acute.index("give now")

@@ -210,7 +210,7 @@ def test_the_longest_summary_stays_under_140_characters(rule: str) -> None:
 def test_a_summary_begins_with_what_was_ordered(rule: str) -> None:
     fixed = ("Fluid restriction", "Salt tablets", "Balanced fluid", "Hypotonic fluid", "Dialysis")
     for text in service().rules[rule].summary.values():
-        assert text.startswith(("$drug", *fixed)), text
+        assert text.startswith(("$drug", "Fluids encouraged", *fixed)), text
 
 
 def test_f45_no_button_is_later_than_what_its_card_says() -> None:

@@ -24,8 +24,8 @@ DANGER = {"OS-VAP-GEN": "warning danger"}
 
 
 def tablets(dose: str) -> Order:
-    """A draft of tolvaptan with so many milligrams at once."""
-    return replace(TOLVAPTAN, dose_mg=Decimal(dose))
+    """A draft of tolvaptan with so many milligrams on the first day."""
+    return replace(TOLVAPTAN, first_day_mg=Decimal(dose))
 
 
 ON_TOLVAPTAN = Story(sodium="126", setting="inpatient", orders=(order("tolvaptan", days=3),))
@@ -176,8 +176,20 @@ SCENES = (
         says="F19: a first dose of 15.1 mg",
         order=tablets("15.1"),
         story=LOW,
-        fires=START,
-        shows=("dose-too-high",),
+        fires={"OS-VAP-GEN": "warning dose"},
+        shows=("dose-too-high", "start-in-hospital"),
+    ),
+    Scene(
+        says="F19: a first dose of 60 mg at 118: the danger leads, and the dose is told",
+        order=tablets("60"),
+        story=Story(sodium="118", setting="inpatient"),
+        fires=DANGER,
+        shows=("dose-too-high", "goal-very-low"),
+    ),
+    Scene(
+        says="F19: 60 mg of who takes it for days is no first dose",
+        order=tablets("60"),
+        story=ON_TOLVAPTAN,
     ),
     Scene(
         says="F19: a first dose of 15 mg",
@@ -188,7 +200,7 @@ SCENES = (
     ),
     Scene(
         says="F19: conivaptan has a loading dose of its own",
-        order=replace(selected("conivaptan"), dose_mg=Decimal(20)),
+        order=replace(selected("conivaptan"), first_day_mg=Decimal(20)),
         story=LOW,
         fires=START,
         hides=("dose-too-high",),

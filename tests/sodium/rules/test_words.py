@@ -35,6 +35,7 @@ from cds_service.sodium.volume import OdsRisk, Volume
 from cds_service.terminology.types import RecordText, Saline
 from tests.sodium.cases import NOW, sample
 from tests.sodium.rules.cases import (
+    HOUR,
     a_case,
     detail,
     exposure,
@@ -73,6 +74,7 @@ EXPLAINED = Symptoms(
     severe=("respiratory-failure",), explained=("respiratory-failure",), better_cause="pneumonia"
 )
 SEDATED = Symptoms(gcs=6, gcs_sedated=True)
+UNDER_TUBE = Symptoms(gcs=10, gcs_untestable=True)
 SYMPTOMS = (
     Symptoms(),
     CRAMP,
@@ -133,7 +135,9 @@ VOLUMES = [
 ABOUT = rise("18.125", 24, observed=False, gap=timedelta(hours=47.5))
 PSEUDOS = (None, Pseudo(kind="osmolality", shown="289.5"), Pseudo(kind="direct-ise", shown="138.5"),
            Pseudo(kind="gap", shown="319.5"),
-           Pseudo(kind="shift", shown="315.5", drugs=("mannitol", "intravenous immunoglobulin")),
+           Pseudo(kind="shift", shown="315.5", drugs=("mannitol", "intravenous immunoglobulin"), at=NOW - HOUR),
+           Pseudo(kind="isotonic", shown="285.5", drugs=("icodextrin", "iodinated contrast"), at=NOW - HOUR),
+           Pseudo(kind="irrigant", shown="285.5", at=NOW - HOUR),
            Pseudo(kind="hint", shown="", hints=("triglyceride", "protein", "myeloma")))  # fmt: skip
 
 
@@ -275,7 +279,7 @@ def drowsy_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
     yield a_case(na, **base, **vomiting, sodium=torn, exposures=on_tablets)
     down = RateView(jump=rise("-14", 3, "140"))
     yield a_case(na, **base, sodium=torn, rate=down)
-    for better in (EXPLAINED, SEDATED):
+    for better in (EXPLAINED, SEDATED, UNDER_TUBE):
         yield a_case(na, **base, symptoms=better)
         yield a_case(na, **base, symptoms=better, risk=OdsRisk(reasons=("malnutrition",)))
 

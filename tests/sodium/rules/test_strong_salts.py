@@ -1,0 +1,101 @@
+"""F22: sodium salts as strong as hypertonic saline that are no 3 % saline."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from cds_service.sodium.snapshot import Order
+from cds_service.terminology.types import StrongSalt
+from tests.sodium.patients import Story, problem, result
+from tests.sodium.rules.orders import Scene, selected, table
+
+SEIZURE = problem("seizure", days=0.2, encounter=True)
+
+
+def salt(name: str = "sodium bicarbonate", strength: str = "1", ml: str | None = "50") -> Order:
+    """A draft of such a salt."""
+    known = ("sodium bicarbonate",) if name == "sodium bicarbonate" else ()
+    volume = None if ml is None else Decimal(ml)
+    strong = StrongSalt(name=name, mmol_per_ml=Decimal(strength), ordered_ml=volume)
+    return replace(selected(*known, route="iv"), strong_salt=strong)
+
+
+def ward(sodium: str, *problems: Any, **more: Any) -> Story:
+    """An inpatient whose sodium is two hours old."""
+    return Story(sodium=sodium, setting="inpatient", problems=problems, **more)
+
+
+SCENES = (
+    Scene(
+        says="bicarbonate 8.4 % with a seizure at 114: guardrails as of 3 % saline",
+        order=salt(),
+        story=ward("114", SEIZURE),
+        fires={"OS-SALTS": "info severe"},
+        shows=("same-as-bolus", "sodium-after-each"),
+        hides=("count-as-saline", "ordered-amount"),
+    ),
+    Scene(
+        says="bicarbonate 8.4 % 250 mL with a seizure at 114: too much at once",
+        order=salt(ml="250"),
+        story=ward("114", SEIZURE),
+        fires={"OS-SALTS": "warning severe"},
+        shows=("ordered-amount", "same-as-bolus"),
+    ),
+    Scene(
+        says="bicarbonate 8.4 % for acidosis at 120: it counts as hypertonic saline",
+        order=salt(),
+        story=ward("120"),
+        fires={"OS-SALTS": "warning main"},
+        shows=("same-as-bolus", "count-as-saline"),
+    ),
+    Scene(
+        says="a bag of hypertonic saline with starch at 122 is six boluses",
+        order=salt("hypertonic saline with starch or dextran", "1.232", "250"),
+        story=ward("122"),
+        fires={"OS-SALTS": "warning main"},
+        shows=("ordered-amount-plain", "same-as-bolus"),
+    ),
+    Scene(
+        says="molar lactate without a volume at 122",
+        order=salt("sodium lactate", "1", None),
+        story=ward("122"),
+        fires={"OS-SALTS": "warning main"},
+        hides=("ordered-amount-plain",),
+    ),
+    Scene(says="bicarbonate 8.4 % at 126: silent", order=salt(), story=ward("126")),
+    Scene(says="bicarbonate 8.4 % at 138: silent", order=salt(), story=ward("138")),
+    Scene(
+        says="bicarbonate 8.4 % at 130 after an acute fall",
+        order=salt(),
+        story=ward("130", results=(result("sodium", 140, 20),)),
+        fires={"OS-SALTS": "warning main"},
+    ),
+    Scene(
+        says="while sodium rises too fast OS-RAISE speaks of lactate and its like too",
+        order=salt("sodium lactate"),
+        story=ward("122", results=(result("sodium", 110, 20),)),
+        fires={"OS-RAISE": "warning main"},
+    ),
+)
+
+
+@table(SCENES)
+def test_sodium_salts_as_strong_as_hypertonic_saline(scene: Scene) -> None:
+    scene.check()
+
+
+@pytest.mark.parametrize(
+    ("profile", "strength", "volume"),
+    [("aasld", "1", "51"), ("european", "1", "77"), ("aasld", "1.232", "42"), ("aasld", "2", "26")],
+)
+def test_f22_so_much_of_it_is_one_bolus_of_3_percent_saline(
+    profile: str, strength: str, volume: str
+) -> None:
+    scene = Scene(
+        says="", order=salt(strength=strength), story=ward("114", SEIZURE), profile=profile
+    )
+    assert scene.findings()["OS-SALTS"].facts["volume"] == volume

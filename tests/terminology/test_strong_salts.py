@@ -1,0 +1,46 @@
+"""F22: which orders are a sodium salt as strong as hypertonic saline, and how strong."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from cds_service.terminology.drugs import DrugResolver
+from cds_service.terminology.types import Coded, Product
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "mmol", "ml"),
+    [
+        ("sodium bicarbonate 8.4 % 50 mL syringe IV", "sodium bicarbonate", "1", "50"),
+        ("sodium bicarbonate 1 mEq/mL injection 50 mL", "sodium bicarbonate", "1", "50"),
+        ("sodium bicarbonate 84 mg/mL IV 100 mL", "sodium bicarbonate", "1", "100"),
+        ("Natriumhydrogencarbonat 8,4 % Infusionslösung 100 mL", "sodium bicarbonate", "1", "100"),
+        ("sodium bicarbonate 4.2 % injection", "sodium bicarbonate", "0.5", None),
+        ("sodium bicarbonate 1.4 % 500 mL infusion", None, None, None),
+        ("sodium bicarbonate 150 mEq in dextrose 5 % 1000 mL", None, None, None),
+        ("sodium bicarbonate 8.4 % 150 mL in D5W 850 mL", None, None, None),
+        ("sodium bicarbonate 650 mg tablet", None, None, None),
+        ("sodium bicarbonate", None, None, None),
+        ("sodium acetate 2 mEq/mL IV 20 mL", "sodium acetate", "2", "20"),
+        ("sodium lactate 11.2 % infusion", "sodium lactate", "1", None),
+        ("sodium lactate 1 mmol/mL injection 100 mL", "sodium lactate", "1", "100"),
+        ("lactated Ringer's 1000 mL IV", None, None, None),
+        ("HyperHAES 250 mL", "hypertonic saline with starch or dextran", "1.23", "250"),
+        ("HyperHAES", "hypertonic saline with starch or dextran", "1.23", "250"),
+        ("RescueFlow infusion", "hypertonic saline with starch or dextran", "1.23", "250"),
+        ("hetastarch 6 % in 0.9 % saline 500 mL", None, None, None),
+        ("sodium chloride 3 % 250 mL", None, None, None),
+    ],
+)
+def test_a_strong_salt_is_read_with_its_strength_and_volume(
+    resolver: DrugResolver, text: str, name: str | None, mmol: str | None, ml: str | None
+) -> None:
+    found = resolver.resolve(Product(concepts=(Coded(text=text),))).strong_salt
+    if name is None:
+        assert found is None
+        return
+    assert found is not None
+    assert (found.name, found.ordered_ml) == (name, None if ml is None else Decimal(ml))
+    assert round(found.mmol_per_ml, 2) == Decimal(str(mmol))
