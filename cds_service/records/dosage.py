@@ -30,8 +30,8 @@ from cds_service.records.fhir_types import (
     listed,
 )
 from cds_service.records.times import moment
-from cds_service.terminology.remembering import remembering
 from cds_service.terminology.doses import DoseReader
+from cds_service.terminology.remembering import remembering
 from cds_service.terminology.text import words as read_words
 from cds_service.terminology.types import Coded
 from cds_service.terminology.units import MILLIGRAMS, MILLILITERS
