@@ -185,6 +185,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     water_shift_osmolality_hours: timedelta
     water_shift_fall_to: Decimal
     bun_per_osmole: Decimal
+    glucose_per_osmole: Decimal
     ethanol_per_osmole: Decimal
     direct_ise_from: Decimal
     pseudo_hint_hours: timedelta

@@ -41,6 +41,7 @@ from cds_service.sodium.rules.gates import (
     measured_low,
     never_stop_lines,
     osmolality_time,
+    osmole_lines,
     recently_unusable,
     require_actionable,
     require_low,
@@ -280,7 +281,7 @@ def _hypertonic(case: Case, pseudo: Pseudo) -> Finding:
         na=shown_sodium(case),
         value=pseudo.shown,
         more_facts=_agent(case, pseudo),
-        do=[lead, "find-osmoles", "monitor-osmolality"],
+        do=[lead, *osmole_lines(case), "find-osmoles", "monitor-osmolality"],
         why=[*_meter_lines(case, pseudo), *result_lines(case), *symptom_lines(case)],
         offer=[osmolality_suggestion(case)],
     )

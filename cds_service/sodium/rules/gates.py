@@ -23,12 +23,12 @@ from cds_service.engine.wording import (
     when,
 )
 from cds_service.knowledge.names import Analyte, DrugClass, Problem, Sign, TierSet, Unused
-from cds_service.sodium.adrenal import high_potassium
+from cds_service.sodium.adrenal import high_potassium, kidney_explains
 from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
-from cds_service.sodium.depletion import low_systolic, red_flag_window
+from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
 from cds_service.sodium.exposure import Exposure, stopped_lately
-from cds_service.sodium.glucose import GlucoseShift, Pseudo
+from cds_service.sodium.glucose import SODIUM_AND_ANION, GlucoseShift, Pseudo
 from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_edges
 from cds_service.sodium.volume import Volume
 
@@ -256,6 +256,39 @@ def osmolality_normal(case: Case) -> bool:
 def water_shift(case: Case) -> bool:
     """Returns whether mannitol or its like lowers sodium in a blood that is not dilute (F13)."""
     return case.pseudo is not None and case.pseudo.kind == "shift"
+
+
+def hypertonic_by_glucose(case: Case) -> bool:
+    """Returns whether sodium and its glucose alone make an osmolality above normal (M5, F13)."""
+    shift, latest = case.glucose, case.sodium.latest
+    if shift is None or latest is None:
+        return False
+    by_glucose = shift.glucose / case.limits.glucose_per_osmole
+    return SODIUM_AND_ANION * latest.value + by_glucose >= case.limits.hypertonic_from
+
+
+def not_dilute(case: Case) -> bool:
+    """Returns whether water has left the cells, by glucose or by mannitol and its like (F13)."""
+    return water_shift(case) or hypertonic_by_glucose(case)
+
+
+def osmole_lines(case: Case) -> list[Line]:
+    """Returns that what draws water out of the cells is stopped; failing kidneys keep it (F13)."""
+    if case.pseudo is None or not water_shift(case):
+        return []
+    agents = ", ".join(case.pseudo.drugs)
+    return [
+        line("stop-osmole", drugs=agents, keep=True),
+        *lines_of({"dialyze-osmole": _kidneys_fail(case)}, keep=True),
+    ]
+
+
+def _kidneys_fail(case: Case) -> bool:
+    """Returns whether what the kidneys shed stays in the blood: failing, injured, or no urine."""
+    problems, window = case.problems, red_flag_window(case)
+    acute = problems.has_current(Problem.ACUTE_KIDNEY_INJURY, window)
+    injured = acute or creatinine_rise(case, window) is not None
+    return injured or kidney_explains(case) or case.dialysis or recorded(case, Problem.ANURIA)
 
 
 def emergency(case: Case) -> bool:

@@ -17,10 +17,14 @@ from cds_service.sodium.results import Band, Sample
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import workup_suggestions
 from cds_service.sodium.rules.gates import (
+    first_symptom,
     glucose_line,
+    hypertonic_by_glucose,
     may_be_unusable_within,
     names_bolus,
+    not_dilute,
     on_day,
+    osmole_lines,
     overload,
     require_low,
     symptom_lines,
@@ -83,23 +87,52 @@ def _other_rescue(case: Case, order: Order) -> list[Line]:
     """
     if latest_within(case, case.limits.hypertonic_sodium_hours) is None or case.doubtful:
         return []
-    if case.symptoms.icp_indication or case.symptoms.brain_edema:
+    if _brain_swells(case):
         return []
-    shift, artefact = case.glucose, case.pseudo
-    if shift is not None and not case.sodium.low:
-        osmolality = _high_osmolality(case)
-        if osmolality is None:
-            return [line("coma-fits-glucose", glucose=shift.glucose, keep=True)]
-        return [line("coma-fits-osmolality", keep=True, glucose=shift.glucose, value=osmolality)]
-    if artefact is not None and artefact.kind == "shift":
-        agent, value = ", ".join(artefact.drugs), artefact.shown
-        return [line("coma-fits-shift", value=value, agent=agent, keep=True)]
+    shifted = _fits_shift(case)
+    if shifted is not None:
+        return [shifted]
     pair = _rise_that_counts(case)
     if pair is not None and _still_too_high(case, order, pair):
         return [line("coma-after-rise", rise=_shown_rise(case, pair.rise), keep=True)]
     if case.sodium.measured is Band.NORMAL:
         return [line("coma-not-sodium", keep=True)]
     return []
+
+
+def _brain_swells(case: Case) -> bool:
+    return case.symptoms.icp_indication or case.symptoms.brain_edema
+
+
+def _fits_shift(case: Case) -> Line | None:
+    """Returns what a symptom fits if water left the cells, by its name if one is recorded (F13).
+
+    It is None if the blood is dilute.
+    """
+    shift, artefact = case.glucose, case.pseudo
+    if shift is not None and (not case.sodium.low or hypertonic_by_glucose(case)):
+        osmolality = _high_osmolality(case)
+        if osmolality is None:
+            return _fits(case, "coma-fits-glucose", glucose=shift.glucose)
+        return _fits(case, "coma-fits-osmolality", glucose=shift.glucose, value=osmolality)
+    if artefact is not None and artefact.kind == "shift":
+        agent, value = ", ".join(artefact.drugs), artefact.shown
+        return _fits(case, "coma-fits-shift", value=value, agent=agent)
+    return None
+
+
+FITS_NONE = {
+    "coma-fits-glucose": "coma-fits-glucose-none",
+    "coma-fits-osmolality": "coma-fits-osmolality-none",
+    "coma-fits-shift": "coma-fits-shift-none",
+}  # the same line if no severe symptom is recorded
+
+
+def _fits(case: Case, key: str, **facts: Fact | Decimal) -> Line:
+    symptom = first_symptom(case)
+    if not symptom:
+        return line(FITS_NONE[key], keep=True, **facts)
+    return line(key, keep=True, symptom=symptom, **facts)
 
 
 def _still_too_high(case: Case, order: Order, pair: RatePair) -> bool:
@@ -194,7 +227,8 @@ def explained_by_glucose(case: Case, order: Order, drug: str) -> Finding:
     """Speaks if glucose explains the low value: the number is then no reason for the order (M5)."""
     latest = _sodium_behind_the_order(case, order)
     shift = case.glucose or skip("no-glucose-shift")
-    require(shift.explained and case.sodium.measured is not Band.NORMAL, "no-glucose-shift")
+    by_glucose = shift.explained or hypertonic_by_glucose(case)
+    require(by_glucose and case.sodium.measured is not Band.NORMAL, "no-glucose-shift")
     return card(
         "warning",
         drug=drug,
@@ -222,15 +256,21 @@ def may_be_artefact(case: Case, order: Order, drug: str) -> Finding:
         "methods": {"indirect": other.shown if other else ""},
         "shift": {"value": artefact.shown, "agent": ", ".join(artefact.drugs)},
     }
+    shifted = variant == "shift"
+    # Saline does not help in a blood that is not dilute (F13).
+    removal = _removal_unless_neurological(case, order) if shifted else []
     return card(
         "warning",
         variant,
         drug=drug,
         na=latest.shown,
         more_facts=facts.get(variant, {}),
-        do=[*treat_first(case, order), advice],
+        do=[*treat_first(case, order), *(osmole_lines(case) if shifted else []), advice],
         why=[line("artefact-osmolality", value=artefact.shown)] if artefact.explains else [],
-        offer=[_sodium_with_the_order(case, order, supported=_is_rescue(case, order))],
+        offer=[
+            _sodium_with_the_order(case, order, supported=_is_rescue(case, order)),
+            *removal,
+        ],
     )
 
 
@@ -412,6 +452,7 @@ def _sodium_with_the_order(case: Case, order: Order, *, supported: bool) -> Sugg
 def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     """Speaks if severe symptoms are recorded: guardrails, and nothing that reads as a stop."""
     latest = _low_sodium(case, order)
+    _require_dilute(case)
     require(case.symptoms.severe, "no-severe-symptom")
     if case.symptoms.icp_indication:
         require(_more_than_raised_pressure(case), "intracranial-pressure")
@@ -433,6 +474,7 @@ def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
 def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     """Speaks if sodium is moderately or severely low, or fell quickly, without severe symptoms."""
     latest = _low_sodium(case, order)
+    _require_dilute(case)
     _require_no_other_reason(case)
     acute = case.sodium.acute is not None
     require(acute or case.sodium.band is not Band.MILD, "mild-band", na=latest.shown)
@@ -559,6 +601,11 @@ def _recent_low_sodium(case: Case) -> Sample:
     latest = latest_within(case, recent) or skip("no-recent-sodium")
     require_low(case)
     return latest
+
+
+def _require_dilute(case: Case) -> None:
+    """Skips if water has left the cells, and no brain edema is a reason of its own (F13)."""
+    require(_brain_swells(case) or not not_dilute(case), "not-dilute")
 
 
 def _require_no_other_reason(case: Case) -> None:

@@ -72,7 +72,7 @@ SCENES = (
         story=ward("121", results=(GLUCOSE,)),
         fires={"OS-HTS-GLU": "warning main"},
         removes=True,
-        shows=("coma-fits-glucose",),
+        shows=("coma-fits-glucose-none",),
     ),
     Scene(
         says="M4: corrected to 134 it is low: the escape line stays",

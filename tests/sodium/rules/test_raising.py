@@ -228,7 +228,7 @@ SCENES = (
         story=Story(sodium="128", setting="inpatient", results=(result("glucose", 600),)),
         fires={"OS-HTS-GLU": "warning main"},
         removes=True,
-        shows=("coma-fits-glucose", "glucose-corrected"),
+        shows=("coma-fits-glucose-none", "glucose-corrected"),
         hides=("treat-first",),
     ),
     Scene(
@@ -336,8 +336,9 @@ SCENES = (
             results=(result("serum-osmolality", 315), result("bun", 14), result("glucose", 100)),
             orders=(order("mannitol", days=0.2, route="iv"),),
         ),
-        fires={"OS-HTS-PSEUDO": "warning shift", "OS-HTS-ASX": "warning main"},
-        shows=("coma-fits-shift", "not-for-the-number"),
+        fires={"OS-HTS-PSEUDO": "warning shift"},
+        removes=True,
+        shows=("coma-fits-shift-none", "stop-osmole", "not-for-the-number"),
         hides=("confirm-direct", "treat-first"),
     ),
     Scene(

@@ -1,0 +1,138 @@
+"""A blood that is not dilute: saline is no treatment, and no line says so and its opposite (F13)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cds_service.sodium.snapshot import Order
+from tests.sodium.patients import Story, order, problem, result
+from tests.sodium.rules.cases import fired, keys
+from tests.sodium.rules.orders import Scene, saline, selected, table
+
+HIGH = (result("serum-osmolality", 324), result("bun", 58), result("glucose", 110))
+AGENTS = ("mannitol", "glycerol", "sorbitol", "intravenous immunoglobulin", "iodinated contrast")
+SEVERE = ("somnolence", "coma", "seizure", "stupor")
+SHIFT = {"OS-HTS-PSEUDO": "warning shift"}
+
+
+def shifted(*problems: Any, agent: str = "mannitol", **more: Any) -> Story:
+    """Sodium 119 with an osmolality of 324 under a drug that draws water out of the cells."""
+    running: tuple[Order, ...] = (order(agent, days=0.2, route="iv"),)
+    return Story(
+        sodium="119", setting="inpatient", results=HIGH, orders=running, problems=problems, **more
+    )
+
+
+def hyperglycemia(*problems: Any, sodium: str = "112", osmolality: str = "") -> Story:
+    """Low sodium beside a glucose of 1300."""
+    measured = (result("serum-osmolality", osmolality),) if osmolality else ()
+    return Story(
+        sodium=sodium,
+        setting="inpatient",
+        results=(result("glucose", 1300), *measured),
+        problems=problems,
+    )
+
+
+SCENES = (
+    *(
+        Scene(
+            says=f"F13: {name} with a high osmolality and {symptom}: no bolus, no order is kept",
+            order=saline(),
+            story=shifted(problem(symptom, days=0.05, encounter=True), agent=name),
+            fires=SHIFT,
+            shows=("coma-fits-shift", "stop-osmole"),
+            hides=("treat-first", "sodium-after-each", "dialyze-osmole"),
+        )
+        for name in AGENTS
+        for symptom in SEVERE
+    ),
+    Scene(
+        says="F13: without a symptom the line does not say that there is one, and the order may go",
+        order=saline(),
+        story=shifted(),
+        fires=SHIFT,
+        removes=True,
+        shows=("coma-fits-shift-none", "stop-osmole"),
+        hides=("coma-fits-shift", "treat-first"),
+    ),
+    *(
+        Scene(
+            says=f"F13: {told} keeps mannitol in the blood: dialysis is named",
+            order=saline(),
+            story=shifted(problem(told, days=0.5)),
+            fires=SHIFT,
+            removes=True,
+            shows=("stop-osmole", "dialyze-osmole"),
+        )
+        for told in ("acute-kidney-injury", "anuria", "dialysis")
+    ),
+    Scene(
+        says="F13: brain edema is a reason of its own, mannitol or not",
+        order=saline(),
+        story=shifted(problem("cerebral-edema", days=0.1), problem("coma", days=0.05)),
+        fires={"OS-HTS-SEV": "info main"},
+        shows=("treat-first", "sodium-after-each"),
+        hides=("coma-fits-shift",),
+    ),
+    Scene(
+        says="F13: an osmolality of 280 under mannitol is not high: the bolus stays",
+        order=saline(),
+        story=Story(
+            sodium="112",
+            setting="inpatient",
+            results=(result("serum-osmolality", 250), result("bun", 14), result("glucose", 100)),
+            orders=(order("mannitol", days=0.2),),
+            problems=(problem("seizure", days=0.05, encounter=True),),
+        ),
+        fires={"OS-HTS-SEV": "info main"},
+        shows=("treat-first", "sodium-after-each"),
+    ),
+    Scene(
+        says="F13: 112 with glucose 1300 is hypertonic (296), though corrected it is still low",
+        order=saline(),
+        story=hyperglycemia(problem("somnolence", days=0.05, encounter=True)),
+        fires={"OS-HTS-GLU": "warning main"},
+        shows=("coma-fits-glucose",),
+        hides=("treat-first", "sodium-after-each"),
+    ),
+    Scene(
+        says="F13: without a symptom the osmolality is named as what coma would fit",
+        order=saline(),
+        story=hyperglycemia(sodium="114", osmolality="301"),
+        fires={"OS-HTS-GLU": "warning main", "OS-HTS-MILD": "warning main"},
+        removes=True,
+        shows=("coma-fits-osmolality-none",),
+        hides=("treat-first",),
+    ),
+    Scene(
+        says="F13: 105 with glucose 1300 is not hypertonic: the rescue stays",
+        order=saline(),
+        story=hyperglycemia(problem("seizure", days=0.05, encounter=True), sodium="105"),
+        fires={"OS-HTS-SEV": "info main"},
+        shows=("treat-first", "sodium-after-each"),
+    ),
+    Scene(
+        says="F13: a vaptan is not for a water shift either",
+        order=selected("tolvaptan"),
+        story=shifted(),
+        fires={"OS-HTS-PSEUDO": "warning shift", "OS-VAP-GEN": "warning danger"},
+    ),
+)
+
+
+@table(SCENES)
+def test_orders_in_a_blood_that_is_not_dilute(scene: Scene) -> None:
+    scene.check()
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_the_chart_says_to_stop_what_draws_the_water(agent: str) -> None:
+    card = fired(shifted(problem("acute-kidney-injury", days=0.5), agent=agent).case())["PV-PSEUDO"]
+    assert keys(card)[:3] == ["hypertonic-shift", "stop-osmole", "dialyze-osmole"]
+
+
+def test_the_chart_names_no_dialysis_where_the_kidneys_work() -> None:
+    assert "dialyze-osmole" not in keys(fired(shifted().case())["PV-PSEUDO"])
