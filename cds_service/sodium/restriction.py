@@ -97,7 +97,7 @@ def restriction(case: Case) -> Restriction:
         found,
         verdict="offer",
         caveats=tuple(_caveats(case)),
-        likely_insufficient=_likely_insufficient(case),
+        likely_insufficient=likely_insufficient(case) is not None,
     )
 
 
@@ -426,15 +426,23 @@ def _caveats(case: Case) -> Iterator[str]:
         yield "caveat-glucose"
 
 
-def _likely_insufficient(case: Case) -> bool:
-    """Whether the urine is so concentrated that restriction alone is likely to fail (N4)."""
+class Insufficient(Struct, frozen=True):
+    """What in the urine foretells that restriction alone is likely to fail (N4)."""
+
+    by: Literal["osmolality", "ratio"]  # the last part of the key of its summary
+    value: Decimal
+
+
+def likely_insufficient(case: Case) -> Insufficient | None:
+    """Returns why the urine is so concentrated that restriction alone is likely to fail (N4)."""
     limits, latest, readings = case.limits, case.sodium.latest, case.readings
     window = limits.urine_labs_hours
     osmolality = readings.latest(Analyte.URINE_OSMOLALITY, window)
     if osmolality is not None and osmolality.above(limits.insufficient_osmolality_above):
-        return True
+        return Insufficient("osmolality", osmolality.value)
     sodium = readings.latest(Analyte.URINE_SODIUM, window)
     potassium = readings.latest(Analyte.URINE_POTASSIUM, window)
     if latest is None or sodium is None or potassium is None:
-        return False
-    return (sodium.value + potassium.value) / latest.value > limits.insufficient_ratio_above
+        return None
+    share = (sodium.value + potassium.value) / latest.value
+    return Insufficient("ratio", share) if share > limits.insufficient_ratio_above else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from cds_service.engine.finding import Finding, Indicator
+from cds_service.engine.finding import Finding, Indicator, Line
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import in_hours, number
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName
@@ -12,19 +12,35 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import rate_due, repeat_sodium
-from cds_service.sodium.rules.order_helpers import drug_of, is_systemic, saline_name
+from cds_service.sodium.rules.order_helpers import (
+    drug_of,
+    is_systemic,
+    remove_restriction,
+    saline_name,
+)
 from cds_service.sodium.rules.plan import risk_lines
 from cds_service.sodium.snapshot import Order
 
-BALANCED = "balanced"  # a variant of the summary: the fluid has no name of its own
+# Variants of the summary: the order has no name of its own.
+BALANCED = "balanced"
+RESTRICTION = "restriction"
+ANY_AMOUNT = (
+    DrugClass.LOOP,
+    DrugClass.BICARBONATE,
+    DrugClass.SODIUM_PHOSPHATE,
+    DrugClass.UREA,
+)  # raise sodium in any amount that is ordered
 
 
 def also_raising(order: Order) -> str:
     """Returns what a card calls an order that raises sodium beside its purpose; "" for others."""
+    if order.fluid_restriction:
+        return RESTRICTION
     if not is_systemic(order):
         return ""
     drug = drug_of(
         order,
+        DrugClass.LOOP,
         DrugClass.BICARBONATE,
         DrugClass.POTASSIUM,
         DrugClass.SODIUM_PHOSPHATE,
@@ -55,17 +71,43 @@ def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
     needed = _potassium_needed(case, order)
     loud = case.rate.level in ("warning", "critical") and not needed
     indicator: Indicator = "warning" if loud else "info"
-    named = drug != BALANCED
+    unnamed = drug if drug in (BALANCED, RESTRICTION) else ""
+    restricts = drug == RESTRICTION
     return card(
         indicator,
-        "needed" if needed else ("main" if named else BALANCED),
-        drug=drug if named else "",
+        "needed" if needed else (unnamed or "main"),
+        drug="" if unnamed else drug,
         rise=number(pair.rise, (case.rate.limit, case.limits.rate_goal)),
         hours=in_hours(pair.span),
-        do=[line("count-it" if needed else "hold-or-count", keep=True)],
-        why=[line("sodium-and-potassium"), *risk_lines(case)],
-        offer=[repeat_sodium(case, rate_due(case), "urgent")],
+        do=[line(_step(order, needed=needed), keep=True), *_above_limit(case)],
+        why=[*([] if restricts else _how(order)), *risk_lines(case)],
+        offer=[
+            *(remove_restriction(case, order) if restricts and loud else []),
+            repeat_sodium(case, rate_due(case), "urgent"),
+        ],
     )
+
+
+def _step(order: Order, *, needed: bool) -> str:
+    """Returns the line that says what to do with the order."""
+    if order.fluid_restriction:
+        return "hold-restriction"
+    if needed:
+        return "count-it"
+    return "loop-and-water" if drug_of(order, DrugClass.LOOP) else "hold-or-count"
+
+
+def _how(order: Order) -> list[str]:
+    """Returns how the order raises sodium."""
+    return ["loop-sheds-water" if drug_of(order, DrugClass.LOOP) else "sodium-and-potassium"]
+
+
+def _above_limit(case: Case) -> list[Line]:
+    """Returns that the limit of the day is passed, so that sodium may have to be lowered again."""
+    over = case.rate.rule == "RATE-OVER" and case.rate.level in ("warning", "critical")
+    if not over or case.rate.may_be_acute:
+        return []
+    return [line("above-limit", limit=case.rate.limit, keep=True)]
 
 
 def _rise(case: Case) -> RatePair | None:
@@ -85,7 +127,7 @@ def _require_enough(case: Case, order: Order) -> None:
         volume = order.saline.volume_ml
     small = volume is not None and volume < case.limits.isotonic_ml_from
     strong = order.strong_salt is not None
-    if strong or drug_of(order, DrugClass.BICARBONATE, DrugClass.SODIUM_PHOSPHATE, DrugClass.UREA):
+    if strong or order.fluid_restriction or drug_of(order, *ANY_AMOUNT):
         return
     dose = order.daily_dose_mg
     if drug_of(order, DrugClass.POTASSIUM):

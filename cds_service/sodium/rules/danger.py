@@ -781,7 +781,7 @@ def _over_lines(case: Case) -> list[Line]:
     stop = line("keep-down" if rate.variant == "was" else "stop-raising", keep=True)
     # After an acute onset no reflex lowers sodium again (F2).
     relower = [] if rate.may_be_acute else [line("relower")]
-    brake = [] if rate.may_be_acute or rate.variant == "was" else _brake_lines(case)
+    brake = [] if rate.variant == "was" else _brake_lines(case)
     steps = brake or [line("consult"), *relower]
     return [stop, *raising, *steps, line("neuro-checks")]
 
@@ -793,8 +793,10 @@ def _brake_lines(case: Case) -> list[Line]:
     """
     limits = case.limits
     urine = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.shedding_urine_hours)
-    if urine is None or not urine.below(limits.rising_urine_below):
+    if urine is None or not urine.below(limits.rising_urine_below) or "acute" in case.rate.notes:
         return []
+    if case.rate.may_be_acute:  # a setting is no proof: compulsive drinking lasts for years (F2)
+        return [line("consult"), line("brake-if-chronic", value=urine.value, keep=True)]
     vaptans = case.exposures.of(DrugClass.VAPTAN)
     if not vaptans:
         return [line("brake", value=urine.value, keep=True)]

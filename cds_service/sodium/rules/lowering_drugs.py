@@ -28,6 +28,7 @@ from cds_service.sodium.rules.gates import (
     require_low,
     require_not_stale,
     require_unexplained_by_glucose,
+    rises_fast,
     shown_sodium,
 )
 from cds_service.sodium.rules.order_helpers import (
@@ -95,6 +96,7 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     if not case.sodium.falling:
         require_low(case)
     if drug.cls == DrugClass.LOOP:
+        require(not rises_fast(case), "loop-raises")
         require(not _loop_diuretic_treats(case), "loop-treats")
         clearly_low = sodium_below(case, case.limits.lowering_loop_below)
         require(case.sodium.falling or clearly_low, "loop-no-news", na=latest.shown)
@@ -405,6 +407,9 @@ def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
     kinds = _strong_kinds(case)
     drug = _strong_drug(case, drugs)
     require(not sodium_unread(case), "sodium-unread")
+    if drug.cls == DrugClass.DESMOPRESSIN:  # it may be given to brake a rise (F4)
+        rises = case.rate.rise_now >= case.limits.clamp_rise_from
+        require(not (rises or rises_fast(case)), "re-lowering")
     others = beside(case, order, *kinds)
     partners = [other.name for other in others if kinds[other.cls] != kinds[drug.cls]]
     reason = "no-partner" if case.medicines_known else MEDICINES_UNREAD

@@ -237,6 +237,16 @@ def may_protect_the_brain(case: Case) -> bool:
     )
 
 
+def remove_restriction(case: Case, order: Order) -> list[Suggestion]:
+    """Returns the removal of a fluid restriction.
+
+    Words that are not understood may end the restriction or change it (F23).
+    """
+    if case.age_years is None or not order.restricts_plainly:
+        return []
+    return [Suggestion("remove-restriction", (RemoveDraft(order.reference),))]
+
+
 def keep_and_check(case: Case) -> Suggestion:
     """Returns the button of a card that supports hypertonic saline: keep it, sodium after (M4)."""
     after = case.limits.raising_recheck_hours

@@ -333,7 +333,7 @@ def _after_restriction(case: Case) -> list[Line]:
         return []
     if case.restriction.verdict not in RESTRICTING:
         return []
-    return [line("euvolemia-next-no-salt" if _salt_harms(case) else "euvolemia-next")]
+    return [line("euvolemia-next-no-salt" if salt_harms(case) else "euvolemia-next")]
 
 
 # ---- diuretics that should stop ----
@@ -637,9 +637,9 @@ def _water_may_harm(case: Case, against: frozenset[str]) -> bool:
 def _salt_may_help(case: Case, against: frozenset[str]) -> bool:
     if case.volume.status not in SALT_HELPS or "never-vaptan" in against:
         return False
-    return not _salt_harms(case) and not diabetic_crisis(case)
+    return not salt_harms(case) and not diabetic_crisis(case)
 
 
-def _salt_harms(case: Case) -> bool:
+def salt_harms(case: Case) -> bool:
     """Returns whether heart, liver or kidney would hold the salt; a weak hint at it counts too."""
     return heart_failure(case) or cirrhosis(case) or case.dialysis or bool(case.volume.hint)

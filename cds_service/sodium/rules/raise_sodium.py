@@ -111,13 +111,13 @@ def _fits_shift(case: Case) -> Line | None:
     """
     shift, artefact = case.glucose, case.pseudo
     if shift is not None and (not case.sodium.low or hypertonic_by_glucose(case)):
-        osmolality = _high_osmolality(case)
+        osmolality, glucose = _high_osmolality(case), {"glucose": number(shift.glucose)}
         if osmolality is None:
-            return _fits(case, "coma-fits-glucose", glucose=shift.glucose)
-        return _fits(case, "coma-fits-osmolality", glucose=shift.glucose, value=osmolality)
+            return _fits(case, "coma-fits-glucose", glucose)
+        return _fits(case, "coma-fits-osmolality", {**glucose, "value": number(osmolality)})
     if artefact is not None and artefact.kind == "shift":
-        agent, value = ", ".join(artefact.drugs), artefact.shown
-        return _fits(case, "coma-fits-shift", value=value, agent=agent)
+        facts = {"value": artefact.shown, "agent": ", ".join(artefact.drugs)}
+        return _fits(case, "coma-fits-shift", facts)
     return None
 
 
@@ -128,11 +128,11 @@ FITS_NONE = {
 }  # the same line if no severe symptom is recorded
 
 
-def _fits(case: Case, key: str, **facts: Fact | Decimal) -> Line:
+def _fits(case: Case, key: str, facts: Mapping[str, str]) -> Line:
     symptom = first_symptom(case)
     if not symptom:
-        return line(FITS_NONE[key], keep=True, **facts)
-    return line(key, keep=True, symptom=symptom, **facts)
+        return Line(FITS_NONE[key], facts, keep=True)
+    return Line(key, {**facts, "symptom": symptom}, keep=True)
 
 
 def _still_too_high(case: Case, order: Order, pair: RatePair) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from cds_service.engine.finding import Finding, Line, RemoveDraft, Suggestion
-from cds_service.engine.rule import card, line, require
+from cds_service.engine.finding import Finding, Line
+from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import number
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
 from cds_service.sodium.adrenal import adrenal_grounds
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
-from cds_service.sodium.restriction import HARMED, fluid_grounds
+from cds_service.sodium.restriction import HARMED, fluid_grounds, likely_insufficient
 from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
@@ -37,13 +37,14 @@ from cds_service.sodium.rules.order_helpers import (
     other_drafts,
     recorded_or_reason,
     remove,
+    remove_restriction,
     sodium_after,
     sodium_today,
     taken,
     vaptan_of,
     watched_drugs_of,
 )
-from cds_service.sodium.rules.plan import egfr, risk_lines
+from cds_service.sodium.rules.plan import egfr, risk_lines, salt_harms
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, RecordText
@@ -110,9 +111,7 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
         key, why = HARMED[status], first_evidence(case)
     else:
         key, why = "vaptan", _new_vaptan(case, order)
-    removal = Suggestion("remove-restriction", (RemoveDraft(order.reference),))
-    # Words that are not understood may end the restriction or change it (F23).
-    offer = [removal] if case.age_years is not None and order.restricts_plainly else []
+    offer = remove_restriction(case, order)
     adrenal = () if status is Volume.ADRENAL else adrenal_grounds(case)
     grounds = (*adrenal, *fluid_grounds(case))
     if grounds and not why:
@@ -131,6 +130,8 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
             do=[line("keep-one", keep=True), *_active_already(case)],
             why=[],
         )
+    if not why and _may_fail(case):
+        return _likely_to_fail(case)
     read = case.medicines_known  # a medicine may need fluid (F6)
     require_recorded(case, why, "not-harmful" if read else MEDICINES_UNREAD)
     return card(
@@ -151,6 +152,29 @@ def _active_already(case: Case) -> list[Line]:
     """Returns the restrictions that are active, by their names if these are readable."""
     names = [name.value for name in case.restriction.running_names]
     return [line("active-already", order=RecordText(", ".join(names)))] if names else []
+
+
+def _may_fail(case: Case) -> bool:
+    """Tells whether the urine foretells that restriction alone does not raise this sodium (N4).
+
+    In overload it has other purposes, and while sodium rises another card speaks.
+    """
+    euvolemic = case.volume.status in (Volume.EUV, Volume.UNKNOWN)
+    rises = case.rate.level is not None or case.rate.episode is not None
+    current = actionable(case) and case.sodium.low
+    return euvolemic and current and not rises and likely_insufficient(case) is not None
+
+
+def _likely_to_fail(case: Case) -> Finding:
+    """Returns the card of a restriction that does no harm, and that alone is likely to fail."""
+    why = likely_insufficient(case) or skip("not-harmful")
+    return card(
+        "info",
+        f"insufficient-{why.by}",
+        value=why.value,
+        do=[line("next-step-no-salt" if salt_harms(case) else "next-step", keep=True)],
+        why=["why-insufficient", *symptom_lines(case)],
+    )
 
 
 def _new_vaptan(case: Case, order: Order) -> str:
