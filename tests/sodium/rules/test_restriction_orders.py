@@ -68,7 +68,7 @@ SCENES = (
     Scene(
         says="F22: above the goal at high risk it is a warning below the limit too",
         order=restriction(),
-        story=rising(115, 109, problem("alcohol-use-disorder")),
+        story=rising(116, 109, problem("alcohol-use-disorder")),
         fires={"OS-RAISE": "warning restriction"},
         removes=True,
         hides=("above-limit",),
