@@ -8,15 +8,8 @@ from msgspec.structs import replace
 
 from tests.sodium.patients import Story, order, problem, result
 from tests.sodium.rules.cases import fired, keys
+from tests.sodium.rules.charts import rising, shed
 from tests.sodium.rules.orders import Scene, restriction, saline, selected, table
-
-
-def rising(now: float = 122, start: float = 112, *problems: Any, **more: Any) -> Story:
-    """Sodium rose within 20 h, and the last value is an hour old."""
-    before = (result("sodium", start, 21), *more.pop("results", ()))
-    return Story(
-        sodium=now, sodium_hours=1, setting="inpatient", results=before, problems=problems, **more
-    )
 
 
 def urine(osmolality: str, sodium: str = "90", potassium: str = "40", na: str = "124") -> Story:
@@ -165,8 +158,7 @@ def test_orders_of_a_restriction(scene: Scene) -> None:
 
 def rate_card(*problems: Any, osmolality: str = "62") -> list[str]:
     """The lines of the card on a rise of 13 in 20 h."""
-    story = rising(124, 111, *problems, results=(result("urine-osmolality", osmolality),))
-    return keys(fired(story.case())["RATE-OVER"])
+    return keys(fired(shed(osmolality, *problems).case())["RATE-OVER"])
 
 
 def test_compulsive_drinking_does_not_hide_that_water_is_shed() -> None:

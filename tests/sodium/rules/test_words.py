@@ -55,6 +55,7 @@ from tests.sodium.rules.cases import (
     template_of,
     volume,
 )
+from tests.sodium.rules.charts import CHARTS
 
 LONGEST_DRUG = "hydrochlorothiazide"
 PACKAGE = Path(cds_service.__file__).parent
@@ -220,7 +221,8 @@ def views(na: str, profile: str) -> Iterator[SodiumView]:
 
 
 def gallery() -> Iterator[Case]:
-    """Cases that walk through every branch, one or two parts at a time."""
+    """Cases that walk through every branch, one or two parts at a time; then charts of stories."""
+    yield from (story.case() for story in CHARTS)
     for profile, na, setting in product(("aasld", "european"), VALUES, ("inpatient", "outpatient")):
         base: dict[str, Any] = {"profile": profile, "setting": setting}
         for view, symptoms in product(views(na, profile), SYMPTOMS):
