@@ -357,6 +357,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     pregnancy: ProblemSet
     dialysis: ProblemSet
     pregnancy_ended: ProblemSet  # F20
+    obstetric: ProblemSet  # childbirth, in which a seizure may be eclampsia
     comfort_care: ProblemSet
     comfort_words: ProblemSet  # F30
     comfort_confirmed: ProblemSet
@@ -379,6 +380,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     diuretics: ClassSet
     vaptans: ClassSet
     antidiuretics: ClassSet  # F7
+    kept_in_a_rise: ClassSet  # hold water back, so that stopping them speeds a rise
     cytotoxics: ClassSet
     aquaretics: ClassSet  # F6
     lithium: ClassSet
@@ -386,6 +388,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     glucocorticoids: ClassSet
     potassium_raising: ClassSet  # F5
     potassium_raising_drugs: DrugSet  # F5
+    kidney_held: ClassSet  # held in kidney injury, also as the partner of a thiazide
     any_duration: ClassSet  # suspects however long they were taken
     never_abruptly: ClassSet
     raising_drugs: ClassSet
@@ -402,6 +405,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     beers: ClassSet
     stopp: ClassSet
     # ingredients
+    obstetric_drugs: DrugSet  # infused in labor
     encephalopathy_drugs: DrugSet  # F17
     hydrated_drugs: DrugSet  # F6
     hydrated_by_vein: DrugSet  # of them, those that count only as an infusion

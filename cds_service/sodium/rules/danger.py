@@ -52,6 +52,7 @@ from cds_service.sodium.rules.gates import (
     require_low_sodium,
     require_no_doubt_leads,
     require_not_outranked,
+    rises_fast,
     rising_too_fast,
     setting_lines,
     shedding_lines,
@@ -108,11 +109,12 @@ def sodium_emergency(case: Case) -> Finding:
             *leading_risk(case),
             *fluid_lines(case),
             *_harmful_restriction(case),
+            *lines_of({"eclampsia": _may_be_eclampsia(case)}, keep=True),
             "cause-later",
         ],
         why=[
             *symptom_lines(case),
-            limit_line(case),
+            *_limit_if_adapted(case),
             *acute_lines(case),
             *lines_of({"stop-hypotonic": _may_stop_hypotonic(case)}, keep=True),
             *setting_lines(case),
@@ -310,8 +312,22 @@ def _acute_background(case: Case) -> list[Line]:
     lines = background(case)
     if set(case.risk.reasons) <= {Sign.SODIUM_VERY_LOW}:
         lines = [told for told in lines if told not in risk_lines(case)]
+    return [*_limit_if_adapted(case), *lines]
+
+
+def _limit_if_adapted(case: Case) -> list[Line]:
+    """Returns the ceiling of the rise, unless the onset was likely under two days (F2)."""
     adapted = case.risk.high or case.acute_setting is None
-    return [*([limit_line(case)] if adapted else []), *lines]
+    return [limit_line(case)] if adapted else []
+
+
+def _may_be_eclampsia(case: Case) -> bool:
+    """Returns whether a seizure comes in pregnancy, in labor or shortly after it."""
+    sets, problems, limits = case.sets, case.problems, case.limits
+    ended = problems.happened(sets.pregnancy_ended, limits.postpartum_days)
+    labor = problems.current(sets.obstetric, limits.postpartum_days)
+    infused = [e for e in case.exposures.active if e.drug.name in sets.obstetric_drugs]
+    return case.symptoms.seizure_recent and bool(case.pregnant or ended or labor or infused)
 
 
 def _face_risk(case: Case) -> list[Line]:
@@ -443,7 +459,8 @@ def moderate(case: Case) -> Finding:
     require(in_band or known, "not-moderate", na=shown_sodium(case))
     require(not osmolality_normal(case), "osmolality-normal")
     drugs = suspects(case)
-    variant = "drug" if drugs else "main"
+    # A headline does not ask to review what would speed a rise if it were stopped (F4).
+    variant = "drug" if drugs and not rises_fast(case) else "main"
     usual: Indicator = "info" if known else "warning"
     return card(
         "critical" if crisis else usual,
@@ -681,7 +698,7 @@ def _mild_variant(case: Case) -> str:
     if case.restriction.verdict == "never":
         return "never"
     trend = "falling" if case.sodium.down else "stable" if case.sodium.stable_since else ""
-    if case.exposures.suspects:
+    if case.exposures.suspects and not rises_fast(case):
         return f"{trend}-drug" if trend else "drug"
     return trend or "main"
 
@@ -711,7 +728,7 @@ def over_corrected(case: Case) -> Finding:
 def near_limit(case: Case) -> Finding:
     """The card comes if sodium rose above the goal at high risk, or near the limit."""
     worst = _worst_rise("RATE-NEAR", case)
-    raising = [*_raising_drugs(case), *running_restriction(case)]
+    raising = [*_raising_drugs(case), *running_restriction(case), *_keep_antidiuretics(case)]
     do = [line("slow-down"), *raising, limit_line(case), rate_watch(case)]
     return _card(case, worst, do)
 
@@ -768,7 +785,7 @@ def _card(case: Case, worst: RatePair, do: list[Line]) -> Finding:
 def _over_lines(case: Case) -> list[Line]:
     """Returns what to do above the limit; a rise by dialysis or by a wrong sample comes first."""
     rate = case.rate
-    raising = [*_raising_drugs(case), *running_restriction(case)]
+    raising = [*_raising_drugs(case), *running_restriction(case), *_keep_antidiuretics(case)]
     if case.dialysis:
         return [line("check-dialysate", keep=True), line("neuro-checks")]
     if rate.variant == "jump":
@@ -810,6 +827,14 @@ def _raising_drugs(case: Case) -> list[Line]:
     if not taken:
         return []
     return [line("raising-drugs", drugs=", ".join(e.drug.name for e in taken), keep=True)]
+
+
+def _keep_antidiuretics(case: Case) -> list[Line]:
+    """Returns that what holds water back is not stopped now: sodium would rise faster still."""
+    taken = case.exposures.of(*case.sets.kept_in_a_rise.members)
+    if not taken:
+        return []
+    return [line("keep-antidiuretic", drugs=", ".join(e.drug.name for e in taken), keep=True)]
 
 
 def _samples_line(case: Case, pair: RatePair) -> Line:

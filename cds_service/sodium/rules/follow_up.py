@@ -9,10 +9,10 @@ from typing import Literal
 from cds_service.engine.finding import DraftLabs, Line, Suggestion
 from cds_service.engine.rule import line
 from cds_service.engine.wording import AGO_IN_HOURS, joined
-from cds_service.knowledge.names import Analyte
+from cds_service.knowledge.names import Analyte, Problem
 from cds_service.sodium.case import Case
-from cds_service.sodium.results import Band, band_of
-from cds_service.sodium.rules.gates import at, inpatient, on_day, shedding_water
+from cds_service.sodium.results import URINE, Band, band_of
+from cds_service.sodium.rules.gates import at, inpatient, on_day, recorded, shedding_water
 from cds_service.sodium.volume import Volume
 
 Priority = Literal["routine", "urgent", "stat"]
@@ -219,8 +219,18 @@ def _missing(
     case: Case, kind: str, panel: Sequence[str], window: timedelta, priority: Priority
 ) -> list[Suggestion]:
     """Returns a button for those tests of the panel that were not measured within the window."""
-    wanted = tuple(a for a in panel if not _measured(case, a, window))
+    useless = makes_no_urine(case)
+    wanted = tuple(
+        analyte
+        for analyte in panel
+        if not _measured(case, analyte, window) and not (useless and analyte.startswith(URINE))
+    )
     return [_labs(kind, wanted, priority)] if wanted else []
+
+
+def makes_no_urine(case: Case) -> bool:
+    """Returns whether urine says nothing of sodium: on dialysis, or with anuria recorded (F26)."""
+    return case.dialysis or recorded(case, Problem.ANURIA)
 
 
 def _measured(case: Case, analyte: str, window: timedelta) -> bool:

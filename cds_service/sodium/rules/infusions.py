@@ -12,6 +12,7 @@ from cds_service.knowledge.names import Analyte, DrugClass, Problem, SalineName
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import order_rule
+from cds_service.sodium.rules.follow_up import makes_no_urine
 from cds_service.sodium.rules.gates import (
     acute_congestion,
     at,
@@ -87,6 +88,8 @@ def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
     known = line("check-urine-first")
     draw = DraftLabs((Analyte.URINE_OSMOLALITY, Analyte.URINE_SODIUM), "urgent")
     offer = [Suggestion("urine-labs", (draw,))]
+    if makes_no_urine(case):
+        offer = []
     if urine is not None:
         known, offer = line("urine-known", value=urine.value, time=at(case, urine.at)), []
     return card(

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 from cds_service.engine.finding import Line
 from cds_service.engine.rule import line
 from cds_service.engine.wording import number
 from cds_service.knowledge.names import Analyte
 from cds_service.sodium.case import Case
-from cds_service.sodium.results import Reading
+from cds_service.sodium.depletion import low_systolic, red_flag_window
+from cds_service.sodium.results import Reading, paired
 from cds_service.sodium.rules.gates import at
 
 
 def measured_lines(case: Case) -> list[Line]:
     """Returns the results that change what is thought or done, the most telling first."""
-    return [*_kidney(case), *potassium_lines(case), *_hormones(case), *_others(case)]
+    return [
+        *_pressure(case),
+        *_kidney(case),
+        *potassium_lines(case),
+        *_hormones(case),
+        *_others(case),
+    ]
 
 
 def _kidney(case: Case) -> list[Line]:
     limits = case.limits
+    if case.dialysis:
+        return []  # known, and the plan speaks of dialysis
     creatinine = case.readings.latest(Analyte.CREATININE, limits.measured_days)
     if creatinine is not None and creatinine.above(limits.creatinine_told_above):
         return [_told(case, "measured-creatinine", creatinine)]
@@ -38,7 +48,8 @@ def potassium_lines(case: Case, *, high: bool = True) -> list[Line]:
     if potassium.below(limits.potassium_told_below):
         return [_told(case, "measured-potassium-low", potassium)]
     if high and potassium.above(limits.adrenal_potassium_above):
-        return [_told(case, "measured-potassium-high", potassium)]
+        ending = "dialysis" if case.dialysis else "high"
+        return [_told(case, f"measured-potassium-{ending}", potassium)]
     return []
 
 
@@ -69,8 +80,37 @@ def _others(case: Case) -> list[Line]:
     for analyte, window in plain.items():
         reading = case.readings.latest(analyte, window)
         if reading is not None:
-            lines.append(_told(case, f"measured-{analyte}", reading, keep=False))
+            by_ethanol = _by_ethanol(case, reading) if analyte == Analyte.SERUM_OSMOLALITY else None
+            lines.append(by_ethanol or _told(case, f"measured-{analyte}", reading, keep=False))
     return lines
+
+
+def _by_ethanol(case: Case, osmolality: Reading) -> Line | None:
+    """Returns that ethanol explains an osmolality that is not low: the blood is dilute (M6)."""
+    limits = case.limits
+    drawn = case.readings.all(Analyte.ETHANOL)
+    ethanol = paired(osmolality, drawn, limits.osmolality_near_hours)
+    if ethanol is None or osmolality.below(limits.pseudo_osmolality_from):
+        return None
+    share = ethanol.value / limits.ethanol_per_osmole
+    if osmolality.value - share >= limits.pseudo_osmolality_from:
+        return None
+    return line(
+        "measured-serum-osmolality-ethanol",
+        value=osmolality.value,
+        time=at(case, osmolality.at, osmolality.day_only),
+        ethanol=ethanol.value,
+        share=number(share.quantize(Decimal(1))),
+        keep=True,
+    )
+
+
+def _pressure(case: Case) -> list[Line]:
+    """Returns a low pressure that no reason against restriction tells of already (M9)."""
+    systolic = low_systolic(case, red_flag_window(case))
+    if systolic is None or case.restriction.verdict != "never":
+        return []
+    return [line("measured-systolic", value=systolic, keep=True)]
 
 
 def _told(case: Case, key: str, reading: Reading, *, keep: bool = True) -> Line:

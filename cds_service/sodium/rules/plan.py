@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from cds_service.engine.finding import (
     DraftOrder,
@@ -13,6 +13,7 @@ from cds_service.engine.finding import (
 from cds_service.engine.rule import line
 from cds_service.engine.wording import joined, number
 from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Problem, Sign
+from cds_service.sodium.adrenal import high_potassium
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
 from cds_service.sodium.exposure import Exposure, is_hypertonic
@@ -75,6 +76,7 @@ def plan_lines(case: Case) -> list[Line]:
     crisis = bool(adrenal_crisis(case))
     return [
         *artifact,
+        *_dialysis_first(case),
         *lines_of({"adrenal-crisis": crisis}, keep=True),
         *fluid_lines(case),
         *restriction_lines(case),
@@ -83,6 +85,13 @@ def plan_lines(case: Case) -> list[Line]:
         *_stop_lines(case, diuretics),
         *review_lines(case, leave_out=[exposure.drug.name for exposure in diuretics]),
     ]
+
+
+def _dialysis_first(case: Case) -> list[Line]:
+    """Returns that on dialysis the water leaves by dialysis, as slowly as sodium allows (F26)."""
+    if not case.dialysis or case.sodium.band is Band.MILD:
+        return []
+    return [line("dialysis-team", limit=case.rate.limit or case.limits.rate_limit_day, keep=True)]
 
 
 def plan_suggestions(case: Case) -> list[Suggestion]:
@@ -414,11 +423,36 @@ def _is_combination(orders: list[Order]) -> bool:
 
 
 def _combination_line(case: Case, exposure: Exposure) -> Line:
-    partners = {partner for order in running(case, exposure) for partner in order.partners}
-    drug = exposure.drug.name
-    if not partners:
-        return line("stop-combination-unnamed", drug=drug, keep=True)
-    return line("stop-combination", drug=drug, partner=", ".join(sorted(partners)), keep=True)
+    """Returns that a product holds more than the drug: its partner alone, or neither of them."""
+    orders = running(case, exposure)
+    partners = sorted({partner for order in orders for partner in order.partners})
+    facts = {"drug": exposure.drug.name}
+    if partners:
+        facts["partner"] = ", ".join(partners)
+    key = "stop-combination" if partners else "stop-combination-unnamed"
+    dangers = _partner_dangers(case, [drug for order in orders for drug in order.drugs])
+    if not dangers:
+        return Line(key, facts, keep=True)
+    named = dangers[: int(case.limits.suspects_to)]
+    return Line(f"{key}-danger", {**facts, "evidence": joined("evidence", named)}, keep=True)
+
+
+def _partner_dangers(case: Case, drugs: Iterable[DrugMatch]) -> tuple[str, ...]:
+    """Returns what forbids to go on with the partner: lost volume, kidney injury, potassium.
+
+    A partner that is not known counts as one that lowers the pressure.
+    """
+    sets, window = case.sets, red_flag_window(case)
+    classes = [drug.cls for drug in drugs]
+    dangers = dict.fromkeys(_pressure_lost(case))
+    if any(cls in sets.kidney_held for cls in classes):
+        injured = case.problems.has_current(Problem.ACUTE_KIDNEY_INJURY, window)
+        dangers |= {Sign.CREATININE_RISE: None} if creatinine_rise(case, window) else {}
+        dangers |= {Problem.ACUTE_KIDNEY_INJURY: None} if injured else {}
+    raises = any(cls in sets.potassium_raising for cls in classes)
+    if raises and high_potassium(case) is not None:
+        dangers[Sign.POTASSIUM_HIGH] = None
+    return tuple(dangers)
 
 
 def _no_stop_because(case: Case) -> str:
@@ -437,13 +471,19 @@ def review_lines(case: Case, leave_out: Collection[str] = ()) -> list[Line]:
     reviewed = (*case.exposures.suspects, *case.exposures.worsening)
     left_out = {*leave_out, *(exposure.drug.name for exposure in held_thiazides(case))}
     for drug in (exposure.drug for exposure in reviewed):
-        if drug.name not in left_out:
+        said_with_the_rise = case.rate.rule and drug.cls in case.sets.kept_in_a_rise
+        if drug.name not in left_out and not said_with_the_rise:
             groups.setdefault(_review_key(case, drug), []).append(drug.name)
     return [line(key, drugs=", ".join(drugs)) for key, drugs in groups.items()]
 
 
 def _review_key(case: Case, drug: DrugMatch) -> str:
-    """Returns the line that says how a drug is reviewed."""
+    """Returns the line that says how a drug is reviewed.
+
+    While sodium rises too fast, stopping what lowers it would speed the rise (F4).
+    """
+    if rises_fast(case):
+        return "keep-antidiuretic" if drug.cls in case.sets.kept_in_a_rise else "stop-rising"
     if drug.cls in case.sets.never_abruptly:
         return "review-gently"
     if drug.cls == DrugClass.THIAZIDE and decongesting(case):
@@ -490,12 +530,18 @@ def held_thiazides(case: Case) -> list[Exposure]:
     return [exposure for exposure in thiazides if exposure.attribution != "unlikely"]
 
 
-def _volume_lost(case: Case) -> tuple[str, ...]:
-    """Returns the signs that volume is lacking: in acute heart failure none of the kidney."""
+def _pressure_lost(case: Case) -> tuple[str, ...]:
+    """Returns the signs that volume or pressure is lacking now."""
     window, problems = red_flag_window(case), case.problems
     signs = problems.current(case.sets.volume_lost, window)
     if low_systolic(case, window) is not None and Sign.HYPOTENSION not in signs:
         signs += (Sign.HYPOTENSION,)
+    return signs
+
+
+def _volume_lost(case: Case) -> tuple[str, ...]:
+    """Returns the signs that volume is lacking: in acute heart failure none of the kidney."""
+    window, signs = red_flag_window(case), _pressure_lost(case)
     if not decongesting(case) and creatinine_rise(case, window) is not None:
         signs += (Sign.CREATININE_RISE,)
     return signs
@@ -574,7 +620,9 @@ def egfr(case: Case) -> Reading | None:
 
 def _cramp_treatment(case: Case) -> Line:
     limits, kidney = case.limits, egfr(case)
-    if case.dialysis or (kidney and kidney.below(limits.baclofen_egfr_avoid_below)):
+    if case.dialysis:
+        return line("cramp-dialysis")
+    if kidney and kidney.below(limits.baclofen_egfr_avoid_below):
         return line("cramp-albumin-only")
     weak = kidney is not None and kidney.below(limits.baclofen_egfr_from)
     return line(
@@ -607,8 +655,8 @@ def plan_advice(case: Case, *, critical: bool = False) -> list[Line]:
             "avoid-water": not critical and may_rise and _water_may_harm(case, against),
             "salty-food": may_rise and _salt_may_help(case, against),
             "hypovolemia-watch": case.volume.status is Volume.HYPO,
-            "treat-cause-cirrhosis": liver and not critical,
-            "treat-cause": not liver and not critical,
+            "treat-cause-cirrhosis": liver and may_rise and not critical,
+            "treat-cause": not liver and may_rise and not critical,
         }
     )
 
