@@ -278,6 +278,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     stop_unknown_days: timedelta
     harm_near_days: timedelta
     earlier_low_below: Decimal
+    rechallenge_below: Decimal
     earlier_low_days: timedelta
     stopped_days: timedelta
     running_fluid_days: timedelta

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cds_service.knowledge.names import Problem as Concept
+from cds_service.sodium.results import Sample
 from cds_service.sodium.snapshot import Problem
 from cds_service.terminology.types import DrugMatch
 
@@ -23,6 +24,8 @@ class Harm(Struct, frozen=True, kw_only=True):
 
     low_sodium: bool
     at: datetime | None = None
+    lowest: Sample | None = None  # the lowest sodium that belongs to it
+    cause_known: bool = True  # False: sodium was very low once, and nothing says with what
 
 
 def blamed_lately(case: Case) -> frozenset[str]:
@@ -43,11 +46,36 @@ def earlier_harm(case: Case, drug: DrugMatch) -> Harm | None:
     low += [p.since for p in adverse if _says_low(case, p)]
     low += [p.since for p in entries if _was_low_on(case, p, drug)]
     low += [a.recorded for a in case.snapshot.allergies if drug.cls in a.blames]
-    low += _measured(case, drug)
+    measured = _measured(case, drug)
+    low += [s.at for s in measured]
     dates = low or [p.since for p in adverse]
     if not dates:
+        return _unexplained(case, drug)
+    # With a drug that is named, any value of that time or before may be its work.
+    lowest = measured if measured or not low else _very_low(case)
+    return Harm(
+        low_sodium=bool(low),
+        at=max((d for d in dates if d), default=None),
+        lowest=min(lowest, key=lambda s: s.value, default=None),
+    )
+
+
+def _unexplained(case: Case, drug: DrugMatch) -> Harm | None:
+    """Returns a profoundly low sodium of the past of which no record names the cause (F24)."""
+    if drug.tier not in case.sets.check_tiers:
         return None
-    return Harm(low_sodium=bool(low), at=max((d for d in dates if d), default=None))
+    found = [s for s in _very_low(case) if s.value < case.limits.severe_below]
+    lowest = min(found, key=lambda s: s.value, default=None)
+    if lowest is None or _explained_otherwise(case, lowest):
+        return None
+    return Harm(low_sodium=True, at=lowest.at, lowest=lowest, cause_known=False)
+
+
+def _explained_otherwise(case: Case, sample: Sample) -> bool:
+    """Whether a drug of another class that lowers sodium was taken then, and so may be it."""
+    tiers = case.sets.check_tiers
+    classes = {d.cls for order in case.listed for d in order.drugs if d.tier in tiers}
+    return any(_was_taken(case, sample.at, cls) for cls in classes)
 
 
 def _adverse(case: Case, entry: Problem) -> set[str]:
@@ -72,15 +100,23 @@ def _was_low_on(case: Case, entry: Problem, drug: DrugMatch) -> bool:
     return _was_taken(case, entry.since, drug.cls)
 
 
-def _measured(case: Case, drug: DrugMatch) -> list[datetime]:
-    """Returns when sodium was very low, not lately, while this very drug was taken."""
+def _measured(case: Case, drug: DrugMatch) -> list[Sample]:
+    """Returns when sodium was very low, not lately, while such a drug was taken.
+
+    Drugs that often lower sodium do so as a class; of others only this very drug counts.
+    """
+    name = "" if drug.tier in case.sets.check_tiers else drug.name
+    return [s for s in _very_low(case) if _was_taken(case, s.at, drug.cls, name)]
+
+
+def _very_low(case: Case) -> list[Sample]:
+    """Returns the very low values of the past; younger ones belong to the present illness."""
     limits, now = case.limits, case.snapshot.now
     return [
-        sample.at
+        sample
         for sample in case.series.samples
         if case.corrected.get(sample, sample.value) < limits.earlier_low_below
         and now - sample.at > limits.earlier_low_days
-        and _was_taken(case, sample.at, drug.cls, drug.name)
     ]
 
 

@@ -9,7 +9,7 @@ from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
-from cds_service.sodium.blamed import earlier_harm
+from cds_service.sodium.blamed import Harm, earlier_harm
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import ONE_LOWER
@@ -43,6 +43,7 @@ from cds_service.sodium.rules.order_helpers import (
     may_remove,
     on_the_ward,
     recheck,
+    recheck_in_hours,
     rechecks,
     recorded_or_reason,
     remove,
@@ -87,7 +88,7 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     """Speaks if sodium is low or falling; its level depends on drug, sodium and patient (M12)."""
     drug = min(drugs, key=lambda d: (alert_group(case, order, d), d.tier))
     group = alert_group(case, order, drug)
-    earlier = next(filter(None, (_earlier_low(case, d) for d in drugs)), None)
+    earlier = next(filter(None, (_earlier_low(case, order, d) for d in drugs)), None)
     if earlier is not None and not (case.sodium.low or case.sodium.falling):
         return earlier
     latest = latest_sodium(case)
@@ -120,23 +121,54 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     )
 
 
-def _earlier_low(case: Case, drug: DrugMatch) -> Finding | None:
+def _earlier_low(case: Case, order: Order, drug: DrugMatch) -> Finding | None:
     """Returns the card if sodium was once low with this drug, and is not low now (F24)."""
     if taken(case, drug):
         return None
     harm = earlier_harm(case, drug)
     if harm is None:
         return None
-    variant = "earlier" if harm.low_sodium else "effect"
+    again = _brings_it_back(case, drug, harm)
+    date = {"date": at(case, harm.at, day_only=True)} if harm.at else {}
+    na = {"na": harm.lowest.shown} if harm.lowest and (again or not harm.cause_known) else {}
+    removable = again and alert_group(case, order, drug) == "A" and not case.symptoms.seizure
     return card(
-        "info",
-        variant if harm.at else f"{variant}-undated",
+        "warning" if again else "info",
+        _earlier_variant(harm, again=again),
         drug=drug.name,
-        more_facts={"date": at(case, harm.at, day_only=True)} if harm.at else {},
-        do=["before-and-after" if harm.low_sodium else "which-effect", "watch-for"],
+        more_facts={**date, **na},
+        do=[*_earlier_steps(case, drug, harm, again=again), "watch-for"],
         why=[*beers_lines(case, drug), *allergies_unread(case, drug)],
-        offer=[*([] if actionable(case) else [baseline()]), recheck(case, drug=drug)],
+        offer=[
+            *([remove(order, drug.name)] if removable and may_remove(case) else []),
+            *([] if actionable(case) else [baseline()]),
+            recheck_in_hours(case) if again else recheck(case, drug=drug),
+        ],
     )
+
+
+def _brings_it_back(case: Case, drug: DrugMatch, harm: Harm) -> bool:
+    """Tells whether sodium was so low with such a drug that a new dose is a danger (F24)."""
+    if drug.tier not in case.sets.check_tiers or harm.lowest is None or harm.at is None:
+        return False
+    return harm.cause_known and harm.lowest.value < case.limits.rechallenge_below
+
+
+def _earlier_variant(harm: Harm, *, again: bool) -> str:
+    if again:
+        return "again"
+    if not harm.cause_known:
+        return "earlier-unknown"
+    variant = "earlier" if harm.low_sodium else "effect"
+    return variant if harm.at else f"{variant}-undated"
+
+
+def _earlier_steps(case: Case, drug: DrugMatch, harm: Harm, *, again: bool) -> list[str]:
+    """Returns what to do; a thiazide lowers sodium again within hours."""
+    if again:
+        back = ["single-dose"] if drug.cls == DrugClass.THIAZIDE else []
+        return [on_the_ward(case, "another-or-early"), *back]
+    return ["before-and-after" if harm.low_sodium else "which-effect"]
 
 
 def alert_group(case: Case, order: Order, drug: DrugMatch) -> str:
@@ -261,6 +293,9 @@ def _why(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
     fall, others = case.sodium.falling, _other_strong_drugs(case, drug)
     if fall:
         lines.append(line("sodium-falls", amount=fall.amount, over=ago(fall.over)))
+    harm = None if taken(case, drug) else earlier_harm(case, drug)
+    if harm and harm.lowest and _brings_it_back(case, drug, harm):
+        lines.append(line("fell-with-such", na=harm.lowest.shown, keep=True))
     if others:
         lines.append(line("other-lowering", drugs=", ".join(others)))
         lines += never_stop_lines(case)

@@ -284,12 +284,17 @@ def recheck(case: Case, order: Order | None = None, drug: DrugMatch | None = Non
         return Suggestion("recheck-sodium-weeks", (draw,))
     new = drug is not None and drug.tier in case.sets.check_tiers and taken(case, drug) is None
     if new or (order is not None and order.route == "iv"):
-        after = limits.ward_recheck_hours
-        draw = DraftLabs((Analyte.SODIUM,), "routine", after)
-        return Suggestion("recheck-sodium-hours", (draw,), {"hours": in_hours(after)})
+        return recheck_in_hours(case)
     morning = next_morning(case)
     draw = DraftLabs((Analyte.SODIUM,), "routine", morning - case.snapshot.now)
     return Suggestion("recheck-sodium-morning", (draw,), {"time": at(case, morning)})
+
+
+def recheck_in_hours(case: Case) -> Suggestion:
+    """Returns the button that draws sodium hours after the start of a drug."""
+    after = case.limits.ward_recheck_hours
+    draw = DraftLabs((Analyte.SODIUM,), "routine", after)
+    return Suggestion("recheck-sodium-hours", (draw,), {"hours": in_hours(after)})
 
 
 # Lines that name the next sodium: today, daily, or within days.

@@ -729,9 +729,11 @@ SCENES = (
         for na, days, name, fires in (
             ("125.9", 400, "sertraline", {"OS-LOW": "info earlier"}),
             (126, 400, "sertraline", {}),
-            (112, 31, "sertraline", {"OS-LOW": "info earlier"}),
-            (112, 421, "sertraline", {}),
-            (112, 400, "citalopram", {}),
+            (125, 400, "sertraline", {"OS-LOW": "info earlier"}),
+            (126, 400, "citalopram", {}),
+            (125, 400, "citalopram", {"OS-LOW": "info earlier"}),
+            (119, 421, "sertraline", {"OS-LOW": "info earlier-unknown"}),
+            (120, 421, "sertraline", {}),
         )
     ),
     Scene(
