@@ -353,6 +353,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     red_flags: ProblemSet
     hyperglycemic_crisis: ProblemSet
     volume_illness: ProblemSet  # F6
+    insipidus: ProblemSet  # the kidney sheds water as soon as desmopressin wears off
     cirrhosis: ProblemSet
     pregnancy: ProblemSet
     dialysis: ProblemSet

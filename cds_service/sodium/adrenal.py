@@ -76,20 +76,15 @@ def _together(case: Case, grounds: tuple[Ground, ...]) -> Ground:
     )
     myxedema = any(ground.names == f"evidence:{Sign.MYXEDEMA_COMA}" for ground in grounds)
     shown = "|".join(list(named)[: int(case.limits.suspects_to)])
-    said = Line(
-        "withheld-adrenal-several-myxedema" if myxedema else "withheld-adrenal-several",
-        {"evidence": shown},
-    )
-    return Ground(line=said, names=grounds[0].names)
+    key = "withheld-adrenal-several-myxedema" if myxedema else "withheld-adrenal-several"
+    if on_glucocorticoid(case) and not myxedema:
+        key = "withheld-adrenal-replaced"
+    return Ground(line=Line(key, {"evidence": shown}), names=grounds[0].names)
 
 
 def _grounds(case: Case) -> Iterator[Ground]:
     limits, sets, problems = case.limits, case.sets, case.problems
-    potassium = high_potassium(case)
-    if potassium is not None and not kidney_explains(case):
-        value = {"value": number(potassium.value, (limits.adrenal_potassium_above,))}
-        words = f"evidence:{Sign.POTASSIUM_HIGH}"
-        yield Ground(line=Line("withheld-adrenal-potassium", value), names=words)
+    yield from _by_potassium(case)
     inhibitors = taken_within(case, sets.checkpoint_inhibitors, limits.adrenal_checkpoint_days)
     if inhibitors:
         drug = {"drug": inhibitors[0]}
@@ -100,7 +95,8 @@ def _grounds(case: Case) -> Iterator[Ground]:
     dependent = _dependent(case)
     if dependent:
         evidence = {"evidence": "|".join(dependent)}
-        yield Ground(line=Line("withheld-adrenal-dependent", evidence), names=dependent[0])
+        ending = "replaced" if on_glucocorticoid(case) else "dependent"
+        yield Ground(line=Line(f"withheld-adrenal-{ending}", evidence), names=dependent[0])
     if problems.happened(sets.pituitary_bleeding, limits.postpartum_days):
         words = f"evidence:{Sign.POSTPARTUM_HEMORRHAGE}"
         yield Ground(line=Line("withheld-adrenal-postpartum"), names=words)
@@ -111,6 +107,43 @@ def _grounds(case: Case) -> Iterator[Ground]:
     if steroid:
         words = f"evidence:{Sign.STEROID_ENDED}"
         yield Ground(line=Line("withheld-adrenal-steroid", {"drug": steroid}), names=words)
+
+
+def _by_potassium(case: Case) -> Iterator[Ground]:
+    """Yields a high potassium that neither kidneys nor a drug under a glucocorticoid explain."""
+    potassium = high_potassium(case)
+    if potassium is None or kidney_explains(case) or drug_explains(case):
+        return
+    facts = {"value": number(potassium.value, (case.limits.adrenal_potassium_above,))}
+    key, drugs = "withheld-adrenal-potassium", potassium_drugs(case)
+    if drugs:
+        key, facts["drug"] = "withheld-adrenal-potassium-drug", drugs[0]
+    yield Ground(line=Line(key, facts), names=f"evidence:{Sign.POTASSIUM_HIGH}")
+
+
+def on_glucocorticoid(case: Case) -> str:
+    """Returns the glucocorticoid that is taken, under which cortisol says nothing, or ""."""
+    taken = case.exposures.of(*case.sets.glucocorticoids.members)
+    return taken[0].drug.name if taken else ""
+
+
+def potassium_drugs(case: Case) -> tuple[str, ...]:
+    """Returns the drugs that are taken and raise potassium."""
+    sets = case.sets
+    return tuple(
+        drug.name
+        for drug in (exposure.drug for exposure in case.exposures.active)
+        if drug.cls in sets.potassium_raising or drug.name in sets.potassium_raising_drugs
+    )
+
+
+def drug_explains(case: Case) -> bool:
+    """Returns whether a drug explains a high potassium: no adrenal gland fails under cortisone.
+
+    With adrenal insufficiency on record a glucocorticoid may be too little.
+    """
+    known = case.problems.active(case.sets.adrenal)
+    return bool(potassium_drugs(case) and on_glucocorticoid(case)) and not known
 
 
 def kidney_explains(case: Case) -> bool:
@@ -129,10 +162,7 @@ def kidney_explains(case: Case) -> bool:
         return True
     rises = creatinine_rise(case, red_flag_window(case)) is not None
     weak = rises or problems.active(sets.weak_kidney)
-    return bool(weak) and any(
-        drug.cls in sets.potassium_raising or drug.name in sets.potassium_raising_drugs
-        for drug in (exposure.drug for exposure in case.exposures.active)
-    )
+    return bool(weak and potassium_drugs(case))
 
 
 def _dependent(case: Case) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.knowledge.limits import Limits
-from cds_service.knowledge.names import Analyte, ConceptSet, ConceptSets
+from cds_service.knowledge.names import Analyte, ConceptSet, ConceptSets, DrugClass
 from cds_service.knowledge.words import Lab
 from cds_service.sodium.acute_setting import AcuteSetting, acute_setting, acute_settings
 from cds_service.sodium.blamed import blamed_lately
@@ -221,6 +221,19 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     def dialysis(self) -> bool:
         """Whether dialysis is recorded as active."""
         return bool(self.problems.active(self.sets.dialysis))
+
+    @cached_property
+    def replaces_hormone(self) -> bool:
+        """Whether desmopressin is taken for central diabetes insipidus, and the urine shows it."""
+        taken = any(
+            drug.cls == DrugClass.DESMOPRESSIN and self.is_active(order)
+            for order in self.listed
+            for drug in order.drugs
+        )
+        if not taken or not self.problems.active(self.sets.insipidus):
+            return False
+        urine = self.readings.latest(Analyte.URINE_OSMOLALITY, self.limits.dilute_urine_days)
+        return urine is None or not urine.below(self.limits.dilute_urine_below)
 
     @cached_property
     def comfort_care(self) -> bool:

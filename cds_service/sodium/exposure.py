@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from cds_service.knowledge.limits import Limits
-from cds_service.knowledge.names import ConceptSet
+from cds_service.knowledge.names import ConceptSet, DrugClass
 from cds_service.sodium.results import Sample, measurable
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import DrugMatch
@@ -264,7 +264,7 @@ def _attribution(
     limits, first_low = case.limits, case.first_low
     if drug.tier not in case.sets.lowering_tiers or first_low is None:
         return None
-    if drug.cls in case.blamed:
+    if drug.cls in case.blamed or (drug.cls == DrugClass.DESMOPRESSIN and case.replaces_hormone):
         return "probable"
     recent = drug.cls in case.sets.any_duration
     if since is not None:

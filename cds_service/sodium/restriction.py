@@ -12,9 +12,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.engine.finding import Line
-from cds_service.engine.wording import glucose_corrected, number
+from cds_service.engine.wording import glucose_corrected, joined, number
 from cds_service.knowledge.names import Analyte, Sign
-from cds_service.sodium.adrenal import Ground, adrenal_grounds, high_potassium, kidney_explains
+from cds_service.sodium.adrenal import (
+    Ground,
+    adrenal_grounds,
+    drug_explains,
+    high_potassium,
+    kidney_explains,
+    potassium_drugs,
+)
 from cds_service.sodium.depletion import (
     bun_creatinine,
     creatinine_rise,
@@ -121,6 +128,9 @@ def _drugs_that_need_fluid(case: Case) -> Iterator[Ground]:
         yield Ground(line=Line("withheld-lithium", {"drug": drug}), names=drug)
     for drug in taken_or_drafted(case, partial(_hydrated, case), window)[:1]:
         yield Ground(line=Line("withheld-hydrated", {"drug": drug}), names=drug)
+    if case.problems.active(sets.insipidus):
+        words = joined("evidence", sets.insipidus.members)
+        yield Ground(line=Line("withheld-insipidus"), names=words)
     for drug in taken_or_drafted(case, lambda drug, _: drug.cls in sets.aquaretics, day)[:1]:
         yield Ground(line=Line("withheld-aquaretic", {"drug": drug}), names=drug)
 
@@ -263,15 +273,23 @@ def _by_state(case: Case) -> Iterator[Line]:
     words = case.problems.active(case.sets.comfort_words)
     if case.comfort_care or case.problems.active(case.sets.comfort_care) or words:
         yield Line("withheld-comfort-care")
-    potassium = high_potassium(case)
-    coded = case.problems.active(case.sets.kidney_failure)
-    if potassium is not None and not coded and kidney_explains(case):
-        yield Line("withheld-potassium", {"value": number(potassium.value)})
+    yield from _by_potassium(case)
     urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.dilute_urine_days)
     # "Address the intake" is not for a sodium that rises too fast (F27).
     rising = case.rate.rule == "RATE-OVER" or case.rate.episode is not None
     if urine is not None and urine.below(case.limits.dilute_urine_below) and not rising:
         yield Line("withheld-dilute-urine", {"value": number(urine.value)})
+
+
+def _by_potassium(case: Case) -> Iterator[Line]:
+    potassium = high_potassium(case)
+    if potassium is None or case.problems.active(case.sets.kidney_failure):
+        return
+    value = {"value": number(potassium.value)}
+    if kidney_explains(case):
+        yield Line("withheld-potassium", value)
+    elif drug_explains(case):
+        yield Line("withheld-potassium-drug", {**value, "drug": potassium_drugs(case)[0]})
 
 
 def _by_sodium(case: Case) -> Iterator[Line]:

@@ -10,6 +10,7 @@ from cds_service.engine.finding import DraftLabs, Line, Suggestion
 from cds_service.engine.rule import line
 from cds_service.engine.wording import AGO_IN_HOURS, joined
 from cds_service.knowledge.names import Analyte, Problem
+from cds_service.sodium.adrenal import on_glucocorticoid
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import URINE, Band, band_of
 from cds_service.sodium.rules.gates import at, inpatient, on_day, recorded, shedding_water
@@ -163,7 +164,7 @@ def workup_suggestions(case: Case, priority: Priority = "routine") -> list[Sugge
     more: Sequence[str] = sets.workup_second.members
     if case.sodium.band is Band.MILD and not _repeat_was_low(case):
         more = [test for test in more if test not in sets.workup_after_repeat]
-    if case.volume.status is Volume.ADRENAL:
+    if case.volume.status is Volume.ADRENAL or on_glucocorticoid(case):
         more = [test for test in more if test != Analyte.CORTISOL]
     return [
         *_missing(case, "workup", sets.workup_first.members, window, priority),

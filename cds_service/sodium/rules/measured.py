@@ -9,6 +9,7 @@ from cds_service.engine.finding import Line
 from cds_service.engine.rule import line
 from cds_service.engine.wording import number
 from cds_service.knowledge.names import Analyte
+from cds_service.sodium.adrenal import potassium_drugs
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import low_systolic, red_flag_window
 from cds_service.sodium.results import Reading, paired
@@ -48,6 +49,9 @@ def potassium_lines(case: Case, *, high: bool = True) -> list[Line]:
     if potassium.below(limits.potassium_told_below):
         return [_told(case, "measured-potassium-low", potassium)]
     if high and potassium.above(limits.adrenal_potassium_above):
+        drugs = potassium_drugs(case)
+        if drugs and not case.dialysis:
+            return [_told(case, "measured-potassium-drug", potassium, drug=drugs[0])]
         ending = "dialysis" if case.dialysis else "high"
         return [_told(case, f"measured-potassium-{ending}", potassium)]
     return []
@@ -113,6 +117,7 @@ def _pressure(case: Case) -> list[Line]:
     return [line("measured-systolic", value=systolic, keep=True)]
 
 
-def _told(case: Case, key: str, reading: Reading, *, keep: bool = True) -> Line:
+def _told(case: Case, key: str, reading: Reading, *, keep: bool = True, drug: str = "") -> Line:
     value = reading.comparator + number(reading.value)
-    return line(key, keep=keep, value=value, time=at(case, reading.at, reading.day_only))
+    facts = {"value": value, "time": at(case, reading.at, reading.day_only)}
+    return Line(key, {**facts, "drug": drug} if drug else facts, keep=keep)

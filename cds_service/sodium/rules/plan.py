@@ -13,7 +13,7 @@ from cds_service.engine.finding import (
 from cds_service.engine.rule import line
 from cds_service.engine.wording import joined, number
 from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Problem, Sign
-from cds_service.sodium.adrenal import high_potassium
+from cds_service.sodium.adrenal import high_potassium, on_glucocorticoid
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
 from cds_service.sodium.exposure import Exposure, is_hypertonic
@@ -53,7 +53,6 @@ WATER_COUNTS = (Volume.UNKNOWN, Volume.HYPER, Volume.EUV)
 SALT_HELPS = (Volume.HYPO, Volume.EUV)
 TREAT = {
     Volume.CSW: "salt-wasting-replace",
-    Volume.ADRENAL: "adrenal-treat",
     Volume.NEURO: "neuro-advice",
 }
 TREAT_WHILE_RISING = {**TREAT, Volume.CSW: "neuro-advice", Volume.HYPO: "hypovolemia-rising"}
@@ -83,8 +82,19 @@ def plan_lines(case: Case) -> list[Line]:
         *lines_of({"cirrhosis-kidney-albumin": _kidney_fails_in_cirrhosis(case)}, keep=True),
         *([] if crisis else _volume_treatment(case)),
         *_stop_lines(case, diuretics),
+        *insipidus_lines(case),
         *review_lines(case, leave_out=[exposure.drug.name for exposure in diuretics]),
     ]
+
+
+def insipidus_lines(case: Case) -> list[Line]:
+    """Returns that in central diabetes insipidus desmopressin is the cause, and how to give less.
+
+    While sodium rises too fast, the card on the rate says that it is not to be stopped.
+    """
+    if not case.replaces_hormone or rises_fast(case):
+        return []
+    return [line("insipidus-dose", keep=True), line("insipidus-aquaresis", keep=True)]
 
 
 def _dialysis_first(case: Case) -> list[Line]:
@@ -273,7 +283,7 @@ def volume_lines(case: Case) -> list[Line]:
     key = "volume-recorded" if recorded_so else f"volume-{volume.status}"
     return [
         line(key, evidence=evidence, keep=True),
-        *lines_of({"siadh-pattern": volume.by_labs}, keep=True),
+        *lines_of({"siadh-pattern": volume.by_labs and not case.replaces_hormone}, keep=True),
     ]
 
 
@@ -304,7 +314,15 @@ def crisis_lines(case: Case) -> list[Line]:
         return [line("adrenal-crisis", keep=True)]
     if case.volume.status is not Volume.ADRENAL:
         return []
-    return [line(TREAT[Volume.ADRENAL], keep=True)]
+    return [_adrenal_treatment(case)]
+
+
+def _adrenal_treatment(case: Case) -> Line:
+    """Returns what recorded adrenal failure needs; under a glucocorticoid no test tells it."""
+    drug = on_glucocorticoid(case)
+    return (
+        line("adrenal-replaced", drug=drug, keep=True) if drug else line("adrenal-treat", keep=True)
+    )
 
 
 def _volume_treatment(case: Case) -> list[Line]:
@@ -312,6 +330,8 @@ def _volume_treatment(case: Case) -> list[Line]:
     status = case.volume.status
     rises = rising_too_fast(case) or shedding_water(case) is not None  # F27: no saline by reflex
     treat = TREAT_WHILE_RISING if rises else TREAT
+    if status is Volume.ADRENAL:
+        return [_adrenal_treatment(case)]
     if status in treat:
         return [line(treat[status])]
     if case.volume.evidence == VOMITING_ALONE:
@@ -472,7 +492,8 @@ def review_lines(case: Case, leave_out: Collection[str] = ()) -> list[Line]:
     left_out = {*leave_out, *(exposure.drug.name for exposure in held_thiazides(case))}
     for drug in (exposure.drug for exposure in reviewed):
         said_with_the_rise = case.rate.rule and drug.cls in case.sets.kept_in_a_rise
-        if drug.name not in left_out and not said_with_the_rise:
+        told = insipidus_lines(case) and drug.cls == DrugClass.DESMOPRESSIN
+        if drug.name not in left_out and not (told or said_with_the_rise):
             groups.setdefault(_review_key(case, drug), []).append(drug.name)
     return [line(key, drugs=", ".join(drugs)) for key, drugs in groups.items()]
 
@@ -685,6 +706,8 @@ def _water_may_harm(case: Case, against: frozenset[str]) -> bool:
 def _salt_may_help(case: Case, against: frozenset[str]) -> bool:
     if case.volume.status not in SALT_HELPS or "never-vaptan" in against:
         return False
+    if case.replaces_hormone:
+        return False  # the dose is the cause, and not too little salt
     return not salt_harms(case) and not diabetic_crisis(case)
 
 

@@ -60,6 +60,33 @@ def seized(*problems: Any, sodium: str = "118", **more: Any) -> Story:
     )
 
 
+def insipid(*problems: Any, osmolality: str = "610", **more: Any) -> Story:
+    """Central diabetes insipidus on desmopressin, sodium 124, with the osmolality of the urine."""
+    taken = (order("desmopressin", days=900), *more.pop("orders", ()))
+    urine = (result("urine-osmolality", osmolality), result("urine-sodium", "70"))
+    blood = (result("serum-osmolality", 256), *more.pop("results", ()))
+    insipidus = problem("diabetes-insipidus", days=900)
+    return Story(
+        sodium="124",
+        setting="inpatient",
+        problems=(insipidus, *problems),
+        results=(*urine, *blood),
+        orders=taken,
+        **more,
+    )
+
+
+def potassium_high(*drugs: str, problems: tuple[Any, ...] = (), sodium: str = "123") -> Story:
+    """Sodium 123 and potassium 6.1 under these drugs, as long as a week."""
+    taken = tuple(order(name, days=8) for name in drugs)
+    measured = (result("potassium", "6.1"), result("creatinine", "0.9"))
+    return Story(
+        sodium=sodium, setting="inpatient", results=measured, orders=taken, problems=problems
+    )
+
+
+PITUITARY = problem("pituitary-disease", days=900)
+ADRENAL = problem("adrenal", days=900)
 UNNAMED = replace(order("hydrochlorothiazide"), ingredient_count=2)
 CHARTS: tuple[Story, ...] = (
     shed("62", problem("psychogenic-polydipsia")),
@@ -71,4 +98,16 @@ CHARTS: tuple[Story, ...] = (
     dialyzed("129", problem("cramp", days=0.5), problem("cirrhosis", days=900)),
     drunk("297", "330"),
     seized(problem("labor", days=0.2)),
+    insipid(),
+    insipid(ADRENAL, orders=(order("hydrocortisone", days=900),)),
+    potassium_high("trimethoprim", "prednisone"),
+    potassium_high("trimethoprim"),
+    potassium_high("hydrocortisone", problems=(PITUITARY,)),
+    potassium_high(problems=(problem("myxedema-coma", days=1),)),
+    potassium_high("lisinopril", problems=(problem("acute-kidney-injury", days=0.5),)),
+    Story(
+        sodium="123",
+        setting="inpatient",
+        problems=(PITUITARY, problem("vomiting", days=0.5)),
+    ),
 )

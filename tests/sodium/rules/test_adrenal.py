@@ -33,7 +33,7 @@ HYDROCORTISONE = order("hydrocortisone", days=200)
 ADENOMA, VOMITING = problem("pituitary-disease", days=900), problem("vomiting", days=1)
 SHEEHAN = problem("postpartum-hemorrhage", "pregnancy-ended", days=41.9)
 MYXEDEMA = problem("myxedema-coma", days=6.9)
-ON_STEROID = "withheld-adrenal-dependent"
+ON_STEROID = "withheld-adrenal-replaced"
 GROUNDS = {
     "high potassium": ("withheld-adrenal-potassium", ward(results=(POTASSIUM,))),
     "checkpoint inhibitor": ("withheld-adrenal-checkpoint", ward(orders=(CHECKPOINT,))),
@@ -279,8 +279,8 @@ def test_f5_a_restriction_that_is_ordered_already_is_told_of_the_ground() -> Non
 @pytest.mark.parametrize(
     ("orders", "problems", "grounds"),
     [
-        ((HYDROCORTISONE,), (VOMITING,), ["withheld-adrenal-dependent"]),
-        ((order("prednisone", days=21),), (VOMITING,), ["withheld-adrenal-dependent"]),
+        ((HYDROCORTISONE,), (VOMITING,), ["withheld-adrenal-replaced"]),
+        ((order("prednisone", days=21),), (VOMITING,), ["withheld-adrenal-replaced"]),
         ((order("prednisone", days=20.9),), (VOMITING,), []),
         ((HYDROCORTISONE,), (problem("vomiting", days=4),), []),
         ((HYDROCORTISONE,), (), []),

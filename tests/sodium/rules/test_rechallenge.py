@@ -63,6 +63,14 @@ SCENES = (
         hides=("single-dose",),
     ),
     Scene(
+        says="F24: in hospital the next sodium is hours away",
+        order=selected("sertraline"),
+        story=replace(before("citalopram"), setting="inpatient"),
+        fires=AGAIN,
+        removes=True,
+        shows=("another-or-early-ward",),
+    ),
+    Scene(
         says="F24: 125 is no danger as 124.9 is, and stays information",
         order=selected("indapamide"),
         story=before("hydrochlorothiazide", "125"),
