@@ -188,6 +188,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     glucose_per_osmole: Decimal
     ethanol_per_osmole: Decimal
     direct_ise_from: Decimal
+    methods_osmolality_hours: timedelta
+    methods_apart_days: timedelta
+    cytotoxic_after_days: timedelta
     pseudo_hint_hours: timedelta
     triglyceride_from: Decimal
     protein_from: Decimal

@@ -32,6 +32,7 @@ from cds_service.sodium.restriction import Restriction, restriction
 from cds_service.sodium.results import Band, Readings, Sample, Series, band_of, series_of
 from cds_service.sodium.snapshot import Missing, Order, Snapshot
 from cds_service.sodium.sodium import Fall, SodiumView, sodium_view
+from cds_service.sodium.spurious import without_spurious
 from cds_service.sodium.volume import OdsRisk, VolumeStatus, ods_risk, volume_status
 
 ADMINISTRATION = "MedicationAdministration/"
@@ -53,8 +54,8 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def series(self) -> Series:
-        """The usable sodium results."""
-        return series_of(self.snapshot, self.limits, self.labs)
+        """The usable sodium results, without what another result of the same tube disproves."""
+        return without_spurious(series_of(self.snapshot, self.limits, self.labs), self)
 
     @cached_property
     def sodium(self) -> SodiumView:

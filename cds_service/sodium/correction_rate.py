@@ -143,6 +143,7 @@ class SodiumRises(Struct, frozen=True, dict=True):
     samples: tuple[Sample, ...]  # oldest first
     glucose: Mapping[Sample, Decimal]  # mg/dL, of the samples that have one
     limits: Limits
+    methods_apart: bool = False  # the laboratory's method reads falsely low (F12)
 
     @cached_property
     def times(self) -> tuple[datetime, ...]:
@@ -166,12 +167,16 @@ class SodiumRises(Struct, frozen=True, dict=True):
             yield from self.estimated(end, window, length)
         yield from self.average(end)
 
+    def comparable(self, start: Sample, end: Sample) -> bool:
+        """Returns whether a difference may be a change: not between a false and a true method."""
+        return not self.methods_apart or start.method == end.method
+
     def measured(
         self, starts: Iterable[Sample], end: Sample, window: Window = "day"
     ) -> Iterator[RatePair]:
         """Returns the rise or fall to `end` from each of these samples that can be one (F12)."""
         for start in starts:
-            if not same_state(start, end, self.limits):
+            if self.comparable(start, end) and not same_state(start, end, self.limits):
                 yield self._pair((start, end), start.at, window)
 
     def estimated(self, end: Sample, window: Window, length: timedelta) -> Iterator[RatePair]:
@@ -179,7 +184,8 @@ class SodiumRises(Struct, frozen=True, dict=True):
         begins = end.at - length
         for before, after in self._brackets(end, begins):
             used = (before, end) if after == end else (before, after, end)
-            yield self._pair(used, begins, window)
+            if all(self.comparable(sample, end) for sample in used):
+                yield self._pair(used, begins, window)
 
     def average(self, end: Sample) -> Iterator[RatePair]:
         """Returns the rise since a sample that is too old for an estimate, not for an average."""
@@ -188,6 +194,8 @@ class SodiumRises(Struct, frozen=True, dict=True):
             return
         before = self.samples[place - 1]
         apart = end.at - before.at
+        if not self.comparable(before, end):
+            return
         if self.limits.rate_bridge_hours < apart <= self.limits.rate_average_hours:
             yield self._pair((before, end), before.at, "average")
 
@@ -642,7 +650,7 @@ def rate_view(case: Case) -> RateView:
     if not exact:
         return RateView(limit=limits.rate_limit_day)
     glucose = {sample: pair.glucose for sample, pair in case.glucose_pairs.items()}
-    rises = SodiumRises(exact, glucose, limits)
+    rises = SodiumRises(exact, glucose, limits, _methods_apart(case))
     last = exact[-1]
     latest = case.series.latest
     if latest is None or latest not in reversed(exact):
@@ -659,6 +667,8 @@ def rate_view(case: Case) -> RateView:
 
     largest = _largest_in_a_day(pairs)
     jumped_from = unbelieved_change(exact, limits) if last in ends else None
+    if jumped_from is not None and not rises.comparable(jumped_from, last):
+        jumped_from = None
     view = RateView(
         assessable=largest is not None,
         now=largest,
@@ -670,6 +680,12 @@ def rate_view(case: Case) -> RateView:
         ceiling=rules.ceiling,
     )
     return _with_card(view, [*present, *map(rules.later, lately)])
+
+
+def _methods_apart(case: Case) -> bool:
+    """Whether a laboratory value of these days was falsely low, as others may be (F12)."""
+    window = case.limits.methods_apart_days
+    return any(case.snapshot.now - s.at <= window for s in case.series.falsely_low)
 
 
 def _largest_in_a_day(pairs: Iterable[RatePair]) -> RatePair | None:
@@ -795,6 +811,29 @@ def _confirmed(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
 
 
 def _alone(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
+    """Whether both neighbors refute it: they agree, and are near, or a repeat confirmed them."""
+    return _near_neighbors_refute(samples, place, limits) or _repeats_refute(samples, place, limits)
+
+
+def _repeats_refute(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
+    """Whether sodium was normal before, and two values after it are as before within hours.
+
+    No sodium rises so fast that it can have been so low.
+    """
+    sample, after = samples[place], _next(samples, place)
+    before = next(_earlier(samples, place, limits.acute_fall_hours), None)
+    if before is None or after is None or after.at - sample.at > limits.jump_hours:
+        return False
+    if before.value < limits.acute_normal_from or not _jump(sample, after, limits):
+        return False
+    if abs(before.value - after.value) > limits.jump_agree_within:
+        return False
+    near = limits.jump_confirm_hours
+    repeats = [s for s in samples[place + 1 :] if after.at < s.at <= after.at + near]
+    return bool(repeats) and abs(repeats[0].value - after.value) <= limits.jump_agree_within
+
+
+def _near_neighbors_refute(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
     """Whether it is far from both neighbors, which agree and are close in time."""
     window = limits.jump_lone_hours
     sample, after = samples[place], _next(samples, place)

@@ -121,6 +121,27 @@ def given_within(
     return tuple(given)
 
 
+def given_before(case: Case) -> list[tuple[str, datetime]]:
+    """Returns the cytotoxic drugs that were given once, are completed, and may be the cause (F24).
+
+    They were given before sodium was low, within a cycle, and are not taken now.
+    """
+    window, active = case.limits.cytotoxic_after_days, {e.drug.name for e in case.exposures.active}
+    latest, found = case.series.latest, dict[str, datetime]()
+    if latest is None:
+        return []
+    for order in case.listed:
+        last = ended_at(order) or order.begun
+        if last is None or order.begun is None or order.begun > latest.at:
+            continue
+        if case.is_active(order) or case.snapshot.now - last > window:
+            continue
+        for drug in order.drugs:
+            if drug.cls in case.sets.cytotoxics and drug.name not in active:
+                found[drug.name] = max(last, found.get(drug.name, last))
+    return sorted(found.items(), key=lambda given: given[1], reverse=True)
+
+
 def running_fluids(case: Case) -> tuple[Order, ...]:
     """Returns the hypotonic and hypertonic infusions that run now (F28).
 

@@ -107,7 +107,7 @@ def glucose_pairs(
     corrects nothing (F41).
     """
     readings = [reading for reading in glucose if not reading.comparator.startswith("<")]
-    known = [r for r in readings if not _contaminated(r, readings, limits)]
+    known = [r for r in readings if not contaminated(r, readings, limits)]
     if not known:
         return {}
     pairs = {}
@@ -119,8 +119,8 @@ def glucose_pairs(
     return pairs
 
 
-def _contaminated(reading: Reading, readings: Iterable[Reading], limits: Limits) -> bool:
-    """Whether a glucose is far above the ones before and after it, as from an infusion (F41)."""
+def contaminated(reading: Reading, readings: Iterable[Reading], limits: Limits) -> bool:
+    """Returns whether a glucose is far above those before and after, as by an infusion (F41)."""
     if reading.day_only:
         return False
     others = [r for r in readings if not r.day_only]
@@ -323,6 +323,13 @@ def _is_truly_low(latest: Sample, case: Case) -> bool:
 
 
 # ---- whether a reading belongs to a sodium
+
+
+def drawn_together(sample: Sample, reading: Reading) -> bool:
+    """Returns whether a sodium and a reading are of one specimen, or of one instant."""
+    if _same_specimen(sample, reading):
+        return True
+    return sample.at == reading.at and not (sample.day_only or reading.day_only)
 
 
 def _nearest(sample: Sample, readings: Iterable[Reading], window: timedelta) -> Reading | None:

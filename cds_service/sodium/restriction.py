@@ -30,7 +30,7 @@ from cds_service.sodium.depletion import (
     red_flag_window,
     weight_loss,
 )
-from cds_service.sodium.exposure import taken_or_drafted, taken_within
+from cds_service.sodium.exposure import given_within, taken_or_drafted, taken_within
 from cds_service.sodium.results import Band, Freshness, measurable, paired
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
@@ -126,7 +126,8 @@ def _drugs_that_need_fluid(case: Case) -> Iterator[Ground]:
     sets, window, day = case.sets, case.limits.volume_drug_hours, case.limits.vaptan_hours
     for drug in taken_or_drafted(case, lambda drug, _: drug.cls in sets.lithium, window)[:1]:
         yield Ground(line=Line("withheld-lithium", {"drug": drug}), names=drug)
-    for drug in taken_or_drafted(case, partial(_hydrated, case), window)[:1]:
+    drafted = [d.name for o in case.snapshot.drafts for d in o.drugs if _hydrated(case, d, o)]
+    for drug in (*given_within(case, partial(_hydrated, case), window), *drafted)[:1]:
         yield Ground(line=Line("withheld-hydrated", {"drug": drug}), names=drug)
     if case.problems.active(sets.insipidus):
         words = joined("evidence", sets.insipidus.members)

@@ -71,6 +71,7 @@ from cds_service.sodium.rules.plan import (
     crisis_lines,
     fluid_lines,
     held_lines,
+    irrigation_lines,
     leading_risk,
     plan_advice,
     plan_lines,
@@ -147,6 +148,7 @@ def possible_brain_edema(case: Case) -> Finding:
         points=str(found.scale.points) if found.scale else "",
         do=[
             line("examine-now" if bolus else "examine-now-no-bolus", keep=True),
+            *irrigation_lines(case),
             *crisis_lines(case),
             *case.restriction.adrenal,
             *(bolus or _nearly_used(case)),
@@ -190,6 +192,7 @@ def acute_fall(case: Case) -> Finding:
             *crisis_lines(case),
             *unbelieved_lines(case),
             *((bolus_risen(case) or [bolus]) if names_bolus(case) else []),
+            *irrigation_lines(case),
             *fluid_lines(case),
             *_stop_steps(case),
             *held_lines(case),
@@ -352,17 +355,18 @@ def _emergency_lines(case: Case) -> list[Line]:
     """Returns the bolus only if sodium is the likely cause and has not risen too fast (F4)."""
     lead = line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
     closely = watch(case, "monitor-severe")
+    first = [lead, *irrigation_lines(case)]
     if not case.symptoms.attributable or not names_bolus(case):
-        return [lead, closely]
+        return [*first, closely]
     demyelination = _demyelination(case)
     if demyelination:
-        return [lead, *demyelination, closely]
+        return [*first, *demyelination, closely]
     risen = bolus_risen(case)
     if risen:
-        return [lead, *risen, closely]
+        return [*first, *risen, closely]
     profile = case.limits.profile
     bolus, goal = line(f"bolus-{profile}", keep=True), line(f"goal-{profile}", keep=True)
-    return [lead, bolus, goal, watch(case, "monitor-emergency")]
+    return [*first, bolus, goal, watch(case, "monitor-emergency")]
 
 
 def _harmful_restriction(case: Case) -> list[Line]:
@@ -698,7 +702,7 @@ def _mild_variant(case: Case) -> str:
     if case.restriction.verdict == "never":
         return "never"
     trend = "falling" if case.sodium.down else "stable" if case.sodium.stable_since else ""
-    if case.exposures.suspects and not rises_fast(case):
+    if suspects(case) and not rises_fast(case):
         return f"{trend}-drug" if trend else "drug"
     return trend or "main"
 
@@ -709,7 +713,8 @@ def _band_reasons(case: Case, *, critical: bool = False) -> list[Line]:
         *symptom_lines(case),
         *background(case),
         *cramp_background(case),
-        limit_line(case),
+        # A ceiling is for a sodium that is believed (M6 a).
+        *([] if osmolality_normal(case) else [limit_line(case)]),
         *([] if critical else fall_lines(case)),
     ]
 

@@ -27,7 +27,7 @@ from cds_service.sodium.adrenal import high_potassium, kidney_explains
 from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
-from cds_service.sodium.exposure import Exposure, stopped_lately
+from cds_service.sodium.exposure import Exposure, given_before, stopped_lately
 from cds_service.sodium.glucose import SODIUM_AND_ANION, GlucoseShift, Pseudo
 from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_edges
 from cds_service.sodium.volume import Volume
@@ -630,6 +630,7 @@ def drug_lines(case: Case) -> list[Line]:
     if begun:
         drugs = ", ".join(f"{drug} ({at(case, since, day_only=True)})" for drug, since in begun)
         lines.append(line("drug-may-worsen", drugs=drugs, keep=True))
+    lines += [_given_line(case, drug, when) for drug, when in given_before(case)]
     for drug, order in stopped_lately(case, case.sets.check_tiers, case.limits.stopped_days):
         ended = order.end and at(case, order.end, day_only=True)
         dated = line("drug-stopped", drug=drug, date=ended, keep=True) if ended else None
@@ -640,6 +641,13 @@ def drug_lines(case: Case) -> list[Line]:
         shown = held[: int(case.limits.suspects_to)]
         lines.append(line("drug-on-hold", drugs=", ".join(shown)))
     return lines
+
+
+def _given_line(case: Case, drug: str, moment: datetime) -> Line:
+    """Returns a cytotoxic drug that was given and completed; some make the kidney lose salt."""
+    loses = drug in case.sets.salt_losing_drugs
+    key = "drug-given-salt-loss" if loses else "drug-given"
+    return line(key, drug=drug, date=at(case, moment, day_only=True), keep=True)
 
 
 def _suspect_line(case: Case, suspect: Exposure) -> Line:
@@ -660,4 +668,5 @@ def started_within(
 
 def suspects(case: Case) -> list[str]:
     """Returns the names of the drugs that may be the cause, the most likely first."""
-    return [exposure.drug.name for exposure in case.exposures.suspects]
+    named = [exposure.drug.name for exposure in case.exposures.suspects]
+    return named or [drug for drug, _ in given_before(case)]

@@ -77,6 +77,7 @@ def plan_lines(case: Case) -> list[Line]:
         *artifact,
         *_dialysis_first(case),
         *lines_of({"adrenal-crisis": crisis}, keep=True),
+        *irrigation_lines(case),
         *fluid_lines(case),
         *restriction_lines(case),
         *lines_of({"cirrhosis-kidney-albumin": _kidney_fails_in_cirrhosis(case)}, keep=True),
@@ -134,6 +135,21 @@ def fluid_lines(case: Case) -> list[Line]:
     if rising_too_fast(case) or case.relowered:
         return strong
     return [*weak, *strong]
+
+
+def irrigation_lines(case: Case) -> list[Line]:
+    """Returns the irrigation that runs, by its solute: its water goes into the blood (F2, F28)."""
+    now, window = case.snapshot.now, case.limits.acute_irrigation_hours
+    running = [
+        drug.name
+        for order in case.snapshot.exposures
+        if order.irrigation
+        and case.is_active(order)
+        and (order.begun is None or now - order.begun <= window)
+        for drug in order.drugs
+        if drug.cls in case.sets.water_shift
+    ]
+    return [line("running-irrigation", drug=drug, keep=True) for drug in dict.fromkeys(running)]
 
 
 def _fluid_line(key: str, order: Order) -> Line:

@@ -85,6 +85,30 @@ def potassium_high(*drugs: str, problems: tuple[Any, ...] = (), sodium: str = "1
     )
 
 
+def irrigated(*problems: Any, hours: float = 5, status: str = "active") -> Story:
+    """Irrigation with glycine since some hours; sodium fell to 106."""
+    rinse = order("glycine", days=hours / 24, route="local", status=status)
+    return Story(
+        sodium="106",
+        setting="inpatient",
+        results=(result("sodium", "139", 30),),
+        problems=problems,
+        orders=(replace(rinse, irrigation=True),),
+    )
+
+
+def treated(drug: str, days: float, status: str = "completed", **more: Any) -> Story:
+    """A cytotoxic drug that was given once, so many days ago; sodium is 121."""
+    given = replace(order(drug, days=days, route="iv", status=status), single_dose=True)
+    return Story(
+        sodium="121",
+        setting="inpatient",
+        results=(result("sodium", "138", 24 * (days + 3)), *more.pop("results", ())),
+        orders=(given,),
+        **more,
+    )
+
+
 PITUITARY = problem("pituitary-disease", days=900)
 ADRENAL = problem("adrenal", days=900)
 UNNAMED = replace(order("hydrochlorothiazide"), ingredient_count=2)
@@ -98,6 +122,9 @@ CHARTS: tuple[Story, ...] = (
     dialyzed("129", problem("cramp", days=0.5), problem("cirrhosis", days=900)),
     drunk("297", "330"),
     seized(problem("labor", days=0.2)),
+    irrigated(problem("confusion", days=0.04)),
+    treated("cisplatin", 9),
+    treated("vincristine", 5),
     insipid(),
     insipid(ADRENAL, orders=(order("hydrocortisone", days=900),)),
     potassium_high("trimethoprim", "prednisone"),
