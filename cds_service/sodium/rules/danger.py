@@ -320,7 +320,9 @@ def _acute_background(case: Case) -> list[Line]:
 
 def _limit_if_adapted(case: Case) -> list[Line]:
     """Returns the ceiling of the rise, unless the onset was likely under two days (F2)."""
-    adapted = case.risk.high or case.acute_setting is None
+    setting = case.acute_setting
+    # Compulsive drinking lasts for years, and proves no short onset.
+    adapted = case.risk.high or setting is None or setting.lasts
     return [limit_line(case)] if adapted else []
 
 

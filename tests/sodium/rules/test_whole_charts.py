@@ -188,6 +188,10 @@ def test_an_emergency_that_is_likely_acute_shows_no_ceiling() -> None:
     assert limits_of(seized()) == ["ceiling-aasld"]
 
 
+def test_compulsive_drinking_proves_no_short_onset_and_keeps_the_ceiling() -> None:
+    assert limits_of(seized(problem("psychogenic-polydipsia", days=900))) == ["ceiling-aasld"]
+
+
 def test_high_risk_keeps_the_ceiling_in_an_acute_setting() -> None:
     story = seized(
         problem("stimulant-poisoning", days=0.3),
