@@ -174,7 +174,7 @@ class Reads:
         health = self._admitted(server) if wanted else None
         if health is None:
             return _counted({one.key: _unread(one, Missing.LEFT_ALONE) for one in wanted})
-        with self._process.waiting.one(access.client) as room:
+        with self._process.waiting.one(access.client, access.base) as room:
             if not room:
                 return _counted({one.key: _crowded(one) for one in wanted})
             return self._read(wanted, server, access, health)

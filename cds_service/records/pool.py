@@ -30,8 +30,8 @@ class ReadLimits(Struct, frozen=True, kw_only=True):
       about the server. Then it is asked in the background after `probe_s` (up to `longest_probe_s`
       if it fails again), and each `open_s` one call of each of `failed_patients` patients is let
       through. If no call wants it for `forgotten_s`, the pause ends
-    * `calls_waiting` calls may wait for their FHIR servers at once, `calls_waiting_of_one` of one
-      client: each holds a thread, and calls with prefetch need the others
+    * `calls_waiting` calls may wait for their FHIR servers at once, `calls_waiting_of_one` for one
+      server: each holds a thread, and calls with prefetch need the others
     * `references`: single resources read for one call beyond its prefetch keys
     """
 
@@ -61,25 +61,26 @@ _T = TypeVar("_T")
 
 
 class WaitingCalls:
-    """Counts the calls that wait for a FHIR server, so that one client's never take all threads."""
+    """Counts the calls that wait for FHIR servers, so that those for one never take all threads."""
 
     def __init__(self, limits: ReadLimits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
-        self._by_client: Counter[str] = Counter()
+        self._by_server: Counter[tuple[str, str]] = Counter()
 
     @contextmanager
-    def one(self, client: str) -> Iterator[bool]:
-        """Counts one call of a client while the block runs; gives False if there is no room."""
+    def one(self, client: str, base: str) -> Iterator[bool]:
+        """Counts one call to a client's server while the block runs; False if there is no room."""
+        server = (client, base)
         with self._lock:
-            room = self._by_client.total() < self._limits.calls_waiting
-            room = room and self._by_client[client] < self._limits.calls_waiting_of_one
-            self._by_client[client] += room
+            room = self._by_server.total() < self._limits.calls_waiting
+            room = room and self._by_server[server] < self._limits.calls_waiting_of_one
+            self._by_server[server] += room
         try:
             yield room
         finally:
             with self._lock:
-                self._by_client[client] -= room
+                self._by_server[server] -= room
 
 
 class ServerQueue(Struct, eq=False):

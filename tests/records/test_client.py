@@ -584,7 +584,8 @@ def test_a_refusal_is_no_failure_of_the_server(
 
 
 def test_a_stuck_server_holds_its_own_lane_only(serve: Callable[[Behaviour], Stub]) -> None:
-    client = FhirClient(ReadLimits(threads=12, in_flight=4, waiting=8))
+    many = {"calls_waiting": 40, "calls_waiting_of_one": 40}
+    client = FhirClient(ReadLimits(threads=12, in_flight=4, waiting=8, **many))
     stuck, well = serve(hang), serve(says(bundle("1")))
     stuck_reads = client.reads(access(stuck), Deadline.after(SHORT_S))
     with ThreadPoolExecutor(30) as callers:

@@ -16,11 +16,11 @@ from cds_service.trust.deadline import Deadline
 LIMITS = ReadLimits(calls_waiting=3, calls_waiting_of_one=2)
 
 
-def test_t52_calls_of_one_client_never_wait_in_all_threads() -> None:
+def test_t52_calls_for_one_server_never_wait_in_all_threads() -> None:
     waiting = WaitingCalls(LIMITS)
 
     def enters(stack: ExitStack, client: str) -> bool:
-        return stack.enter_context(waiting.one(client))
+        return stack.enter_context(waiting.one(client, "https://fhir.example"))
 
     with ExitStack() as calls:
         assert [enters(calls, "x") for _ in range(3)] == [True, True, False]
