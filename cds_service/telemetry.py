@@ -23,7 +23,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 from cds_service.log_writer import LogWriter
 
 _STANDARD_ERROR = 2
-_FLUSH_S = 0.3
+_FLUSH_S = 0.1
 
 FIELDS = frozenset(
     {
