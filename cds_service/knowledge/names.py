@@ -354,6 +354,8 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     hyperglycemic_crisis: ProblemSet
     volume_illness: ProblemSet  # F6
     insipidus: ProblemSet  # the kidney sheds water as soon as desmopressin wears off
+    losing_illness: ProblemSet  # recent losses of blood or fluid
+    lasting_losses: ProblemSet  # active, at any date
     cirrhosis: ProblemSet
     pregnancy: ProblemSet
     dialysis: ProblemSet
@@ -455,7 +457,8 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
         settings = (self.acute_settings, self.acute_irrigation, *drinking)
         thirst = (self.cannot_drink, self.cannot_swallow)
         told = (*volume, *overload, *risk, *lungs, *fits, *settings, *thirst)
-        return (*told, self.brain_injury, self.siadh, self.volume_illness)
+        losses = (self.volume_illness, self.losing_illness, self.lasting_losses)
+        return (*told, *losses, self.brain_injury, self.siadh)
 
     def by_name(self) -> Iterator[tuple[str, ConceptSet]]:
         """Returns every set with the name of its table."""

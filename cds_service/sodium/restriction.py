@@ -158,6 +158,17 @@ def _illness_that_needs_fluid(case: Case) -> Iterator[Ground]:
     for concept in case.problems.current(wanted, window) or case.problems.undated(wanted):
         words = f"evidence:{concept}"
         yield Ground(line=Line("withheld-volume-illness", {"evidence": words}), names=words)
+    for concept in _losses(case):
+        words = f"evidence:{concept}"
+        yield Ground(line=Line("withheld-losses", {"evidence": words}), names=words)
+
+
+def _losses(case: Case) -> tuple[str, ...]:
+    """Returns what loses blood, fluid or salt: recent, undated, or lasting while it is active."""
+    limits, sets, problems = case.limits, case.sets, case.problems
+    recent = problems.current(sets.losing_illness, limits.volume_illness_days)
+    undated = problems.undated(sets.losing_illness)
+    return (*(recent or undated), *problems.active(sets.lasting_losses))
 
 
 def highest_calcium(case: Case) -> tuple[Decimal | None, bool]:

@@ -256,8 +256,106 @@ rhabdomyolysis tumor-lysis
 cardiomyopathy acute-congestion pregnancy-ended comfort-words do-not-resuscitate
 acute-liver-failure brain-tumor head-injury hepatic-failure ischemic-stroke neurosurgery
 myxedema-coma pituitary-disease postpartum-hemorrhage ckd-1-3 urinary-obstruction
+bleeding organ-injury bowel-obstruction peritonitis burns lasting-bowel-loss cystic-fibrosis
 """
 
 
 def test_the_rules_find_every_concept_they_name(terms: Terms) -> None:
     assert set(terms.concepts) == set(CONTRACT.split())
+
+
+BLED = {"hemorrhage", "gi-bleed", "bleeding", "organ-injury"}
+
+
+@pytest.mark.parametrize(
+    "bleeding",
+    [
+        *(icd(code) for code in (
+            "K25.4", "K26.0", "K27.6", "K28.2", "K29.01", "K29.91", "K31.811", "K22.6", "K55.21", "K57.31", "K57.13", "K62.5",
+            "K66.1", "I71.30", "S36.039A", "S35.11XA", "D62", "R58", "O72.1",
+        )),
+        *(coded(SNOMED, code) for code in ("15902003", "64121000", "12847006", "74474003")),
+        coded(ICD10, "I85.0"),
+        coded(ICD9, "531.40"),
+        coded(SNOMED, "999999", "Chronic gastric ulcer with hemorrhage"),
+        icd("K25.9", "Magenulkus, blutend"),
+        *(said(text) for text in (
+            "Bleeding duodenal ulcer", "Retroperitoneal haemorrhage", "Ruptured AAA", "Rectal bleeding", "Postoperative bleeding",
+            "Magenblutung", "Nachblutung nach Tonsillektomie", "Hémorragie digestive", "Ulcère gastrique hémorragique", "Saignement actif",
+            "Hemorragia digestiva alta", "Sangrado activo", "Emorragia gastrointestinale", "Sanguinamento attivo", "Sangramento digestivo",
+            "Maagbloeding", "Blødende mavesår", "Gastrointestinal blödning", "Krwawienie z przewodu pokarmowego",
+            "Желудочно-кишечное кровотечение", "Шлункова кровотеча", "消化管出血", "出血性胃潰瘍", "上消化道出血", "위장관출혈",
+        )),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_bleeding_is_known_by_its_codes_and_by_the_words_of_many_languages(
+    bleeding: Coded, matcher: ConceptMatcher
+) -> None:
+    assert matcher.match(bleeding) & BLED
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        icd("K25.9", "Gastric ulcer, unspecified as acute or chronic, without hemorrhage or perforation"),
+        icd("K57.30", "Diverticulosis of large intestine without perforation or abscess without bleeding"),
+        icd("I85.00", "Esophageal varices without bleeding"),
+        coded(ICD9, "531.90", "Gastric ulcer without mention of hemorrhage, perforation or obstruction"),
+        icd("I71.40", "Abdominal aortic aneurysm, without rupture, unspecified"),
+        icd("S36.039D", "Laceration of spleen, subsequent encounter"),
+        icd("H43.10", "Vitreous hemorrhage, unspecified eye"),
+        icd("I69.00", "Unspecified sequelae of nontraumatic subarachnoid hemorrhage"),
+        *(said(text) for text in (
+            "Bleeding disorder", "Bleeding risk assessment", "At risk of bleeding", "History of GI bleed", "no evidence of bleeding",
+            "Postmenopausal bleeding", "Subconjunctival haemorrhage", "Splinter haemorrhages", "Hereditary hemorrhagic telangiectasia",
+            "Hemorrhoids", "Subarachnoid haemorrhage", "Nontraumatic subarachnoid hemorrhage", "Hirnblutung", "Cerebral haemorrhage",
+            "Ulcus ventriculi ohne Angabe einer Blutung", "sans saignement", "sin sangrado", "senza sanguinamento", "出血を伴わない胃潰瘍",
+            "Ruptured Achilles tendon", "Premature rupture of membranes",
+        )),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_bleeding_that_is_negated_small_or_in_the_brain_is_none(
+    other: Coded, matcher: ConceptMatcher
+) -> None:
+    assert not matcher.match(other) & BLED
+
+
+@pytest.mark.parametrize(
+    ("problem", "concept"),
+    [
+        (icd("K56.609"), "bowel-obstruction"),
+        (said("Paralytischer Ileus"), "bowel-obstruction"),
+        (said("腸閉塞"), "bowel-obstruction"),
+        (icd("T31.20"), "burns"),
+        (said("Second degree burns of trunk"), "burns"),
+        (icd("Z93.2", "Ileostomy status"), "lasting-bowel-loss"),
+        (icd("K91.2"), "lasting-bowel-loss"),
+        (said("Kurzdarmsyndrom"), "lasting-bowel-loss"),
+        (icd("E84.0"), "cystic-fibrosis"),
+        (icd("K65.0"), "peritonitis"),
+    ],
+)
+def test_losses_into_the_bowel_the_skin_or_a_stoma_are_known(
+    problem: Coded, concept: str, matcher: ConceptMatcher
+) -> None:
+    assert concept in matcher.match(problem)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        icd("Z93.3", "Colostomy status"),
+        icd("T21.01XD"),
+        icd("K59.00", "Constipation"),
+        said("Heartburn"),
+        said("Burning pain in feet"),
+        said("Burn-out"),
+        icd("Z14.1", "Cystic fibrosis carrier"),
+    ],
+    ids=str,
+)
+def test_what_loses_no_fluid_is_not_among_the_losses(other: Coded, matcher: ConceptMatcher) -> None:
+    losses = {"bowel-obstruction", "burns", "lasting-bowel-loss", "cystic-fibrosis"}
+    assert not matcher.match(other) & losses

@@ -43,6 +43,13 @@ GROUNDS = {
         ward(results=(result("calcium", "11.2", 24), result("serum-albumin", 3, 24))),
     ),
     "rhabdomyolysis": ("withheld-volume-illness", ward(problem("rhabdomyolysis", days=13.9))),
+    "words of bleeding": ("withheld-losses", ward(problem("bleeding", days=13.9))),
+    "injured organ": ("withheld-losses", ward(problem("organ-injury", days=1))),
+    "ileus": ("withheld-losses", ward(problem("bowel-obstruction", days=3))),
+    "peritonitis": ("withheld-losses", ward(problem("peritonitis", days=3))),
+    "burns": ("withheld-losses", ward(problem("burns", days=None))),
+    "ileostomy of years ago": ("withheld-losses", ward(problem("lasting-bowel-loss", days=3000))),
+    "cystic fibrosis": ("withheld-losses", ward(problem("cystic-fibrosis", days=3000))),
     "tumor lysis": ("withheld-volume-illness", ward(problem("tumor-lysis", days=None))),
 }  # fmt: skip
 
@@ -72,6 +79,9 @@ def test_f6_each_ground_withholds_restriction_with_its_reason(key: str, story: S
         ward(results=(result("calcium", "12.1", 24), result("serum-albumin", "4.2", 24))),
         ward(results=(result("calcium", "12", 24, comparator="<"),)),
         ward(problem("rhabdomyolysis", days=14.1)),
+        ward(problem("bleeding", days=14.1)),
+        ward(problem("burns", days=1, active=False)),
+        ward(problem("lasting-bowel-loss", days=3000, active=False)),
     ],
 )  # fmt: skip
 def test_f6_beyond_its_edge_a_ground_does_not_count(story: Story) -> None:
