@@ -202,6 +202,7 @@ class SalineName(StrEnum):
     HYPERTONIC = "saline-hypertonic"
     CONCENTRATE = "saline-concentrate"
     ISOTONIC = "saline-isotonic"
+    ISOTONIC_CARRIER = "saline-carrier"
     HYPOTONIC = "saline-hypotonic"
     HYPOTONIC_FLUID = "hypotonic-fluid"
 

@@ -255,6 +255,7 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         fluid_restriction=restricts,
         restricts_plainly=plainly,
         strong_salt=known.strong_salt if wanted else None,
+        isotonic_carrier_ml=known.isotonic_carrier_ml if wanted else None,
         asks_to_drink=drinks,
         fluid_name=name or (_about_fluid_name(resource, kind, context) if about_fluid else None),
         hypotonic=known.hypotonic and wanted,

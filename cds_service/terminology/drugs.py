@@ -137,6 +137,7 @@ class DrugResolver:
             route=fluid.route if place.route == "unknown" else place.route,
             irrigation=_IRRIGATED in place.kinds,
             strong_salt=strong,
+            isotonic_carrier_ml=fluid.isotonic_carrier_ml,
             adpkd=is_vaptan and self._adpkd.fits(product),
             hyponatremia_product=is_vaptan and self._hyponatremia.fits(product),
             code_only=not is_known and not name and _has_code(product),

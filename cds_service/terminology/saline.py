@@ -177,6 +177,7 @@ class FluidReading(Struct, frozen=True, kw_only=True):
     route: Route = "unknown"
     is_salt: bool = False
     carries: bool = False  # hypotonic fluid that carries a drug: no button removes it (F23)
+    isotonic_carrier_ml: Decimal | None = None  # of a day: isotonic saline that carries a drug
     step: str = ""
 
 
@@ -254,7 +255,8 @@ class FluidReader:
                 if kind == "hypotonic" and self._is_large_carrier(order, name):
                     return _carrier(order)
                 step = "sodium chloride beside another drug: no saline order"
-                return FluidReading(is_salt=True, step=step)
+                carried = self._carrier_ml(order, name) if kind == "isotonic" else None
+                return FluidReading(is_salt=True, isotonic_carrier_ml=carried, step=step)
             return self._judge(order, self._text.stated(name, salt))
         return self._without_salt(order)
 
@@ -288,6 +290,14 @@ class FluidReader:
         """Whether the fluid is large enough to count beside the drug that it carries (F23)."""
         large = order.volume is not None and order.volume >= self._carrier_from
         return large and order.place.route in ("iv", "unknown") and not self._with_sodium.find(name)
+
+    def _carrier_ml(self, order: _Order, name: Words) -> Decimal | None:
+        """What isotonic saline that carries a drug brings a day; None if that is little."""
+        if order.place.route not in ("iv", "unknown") or self._text.is_mixture(name):
+            return None
+        volumes = [order.volume, order.product.ordered_ml]
+        most = max([ml for ml in volumes if ml is not None], default=None)
+        return most if most is not None and most >= self._carrier_from else None
 
     def balanced(self, product: Product, place: Place) -> FluidReading | None:
         """Lactated Ringer's and its like, with its volume if known; None for another fluid."""

@@ -106,6 +106,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
     route: Route = "unknown"
     irrigation: bool = False  # it rinses a hollow organ, which takes some of it up (F13)
     strong_salt: StrongSalt | None = None
+    isotonic_carrier_ml: Decimal | None = None  # of a day: saline that carries a drug (F23)
     adpkd: bool = False
     hyponatremia_product: bool = False
     code_only: bool = False  # a code and no name, and the code is unknown

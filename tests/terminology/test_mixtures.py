@@ -164,3 +164,22 @@ def test_a_bag_with_a_number_that_cannot_be_is_read_without_arithmetic(
     """A percent of 32 digits was a crash of the whole call once."""
     saline = read(resolver, bag.format(*numbers)).saline
     assert saline is None or saline.mixture != "computed" or (saline.percent or 0) <= 100
+
+
+@pytest.mark.parametrize(
+    ("text", "ml", "carried"),
+    [
+        ("vancomycin 1 g in sodium chloride 0.9 % 250 mL", 500, 500),
+        ("vancomycin 1 g in sodium chloride 0.9 % 250 mL", 250, None),
+        ("vancomycin 1 g in sodium chloride 0.9 % 500 mL", None, 500),
+        ("ceftriaxone 2 g in NS 100 mL", None, None),
+        ("vancomycin 1 g in dextrose 5 % 500 mL", None, None),
+        ("sodium chloride 0.9 % 1000 mL", None, None),
+    ],
+)
+def test_f23_isotonic_saline_that_carries_a_drug_counts_by_the_day(
+    resolver: DrugResolver, text: str, ml: int | None, carried: int | None
+) -> None:
+    given = None if ml is None else Decimal(ml)
+    found = resolver.resolve(Product(concepts=(Coded(text=text),), ordered_ml=given))
+    assert found.isotonic_carrier_ml == carried

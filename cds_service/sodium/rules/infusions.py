@@ -46,8 +46,13 @@ BY_CONGESTION = (
 
 
 def isotonic_infusion(order: Order) -> Saline | None:
-    """Returns the isotonic saline of the order; skips if it cannot be a large volume."""
+    """Returns the isotonic saline of the order; skips if it cannot be a large volume.
+
+    Saline that carries a drug counts by what it brings a day (F23).
+    """
     saline = order.saline
+    if saline is None and order.isotonic_carrier_ml is not None and order.route != "local":
+        return Saline(kind="isotonic", volume_ml=order.isotonic_carrier_ml)
     if saline is None or saline.kind != "isotonic" or order.route == "local":
         return None
     _require_may_be_large(order, saline.volume_ml)
@@ -74,6 +79,11 @@ def _hypotonic_ml(order: Order) -> Decimal | None:
     return order.hypotonic_volume_ml
 
 
+def _isotonic_name(order: Order) -> str:
+    """Returns what a card calls the isotonic saline, alone or as a carrier."""
+    return saline_name(order) or f"drugclass:{SalineName.ISOTONIC_CARRIER}"
+
+
 @order_rule("OS-ISO", isotonic_infusion, otherwise="not-isotonic")
 def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
     """Speaks if isotonic saline is given in SIADH: it may lower sodium further."""
@@ -95,7 +105,7 @@ def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
     return card(
         "warning" if certain else "info",
         "main" if urine is None else "known",
-        drug=saline_name(order),
+        drug=_isotonic_name(order),
         more_facts={} if urine is None else {"value": urine.value},
         do=[known, line("if-not-depleted", keep=True)],
         why=[line("judged-euvolemic", evidence=evidence), "salt-leaves-water-stays"],
@@ -116,7 +126,7 @@ def isotonic_in_overload(case: Case, order: Order, saline: Saline) -> Finding:
     _require_no_need_of_volume(case, BY_CONGESTION if congested else (OWN_FLAG,))
     return card(
         "warning" if congested else "info",
-        drug=saline_name(order),
+        drug=_isotonic_name(order),
         condition=condition,
         do=["examine-volume", "daily-weight"],
         why=["salt-load"],

@@ -76,6 +76,8 @@ def defined(order: Order) -> Concern:
     rinses = systemic and order.irrigation and bool({"mannitol", "osmotic-agent"} & classes)
     moves_water = by_vein or rinses or order.asks_to_drink
     moves_water = moves_water or (systemic and order.strong_salt is not None)
+    carries_salt = order.route != "local" and order.isotonic_carrier_ml is not None
+    moves_water = moves_water or (carries_salt and not saline_kind)
     return "with sodium" if any((watched, treats, dialysis, moves_water)) else "none"
 
 
@@ -121,6 +123,7 @@ def differing(orders: Iterable[Order]) -> list[str]:
         (selected("omeprazole"), "none"),
         (selected("mannitol", route="iv"), "with sodium"),
         (replace(selected(), strong_salt=LACTATE), "with sodium"),
+        (replace(selected(), isotonic_carrier_ml=Decimal(500)), "with sodium"),
         (selected("mannitol"), "none"),
         (selected("glycine"), "none"),
         (Order(reference="ServiceRequest/1", kind="service", asks_to_drink=True), "with sodium"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal
 
 from msgspec.structs import replace
 
 from cds_service.sodium.snapshot import Order
 from tests.sodium.patients import Story, order, problem, result
-from tests.sodium.rules.orders import Kind, Scene, saline, table, water
+from tests.sodium.rules.orders import Kind, Scene, saline, selected, table, water
 
 SIADH = problem("siadh", days=10)
 ASCITES = problem("ascites", days=10)
@@ -27,7 +28,26 @@ def mixed(percent: str, kind: Kind, ml: str | None, *, known: bool = True) -> Or
     return replace(draft, saline=replace(draft.saline, mixture=mixture))
 
 
+CARRIER = replace(selected(route="iv"), isotonic_carrier_ml=Decimal(500))
+OVERLOADED = Story(sodium="128", setting="inpatient", problems=(problem("ascites", days=10),))
 SCENES = (
+    Scene(
+        says="F23: saline that carries a drug, 500 mL a day in SIADH",
+        order=CARRIER,
+        story=EUVOLEMIC,
+        fires={"OS-ISO": "warning main"},
+    ),
+    Scene(
+        says="F23: saline that carries a drug, 500 mL a day in overload",
+        order=CARRIER,
+        story=OVERLOADED,
+        fires={"OS-ISO-HYPER": "info main"},
+    ),
+    Scene(
+        says="F23: saline that carries a drug at 138: silent",
+        order=CARRIER,
+        story=Story(sodium="138", setting="inpatient", problems=(SIADH,)),
+    ),
     Scene(
         says="F23: a litre of dextrose that carries a drug: no removal",
         order=replace(water(), carries=True),
