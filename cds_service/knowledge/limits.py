@@ -227,6 +227,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     repeat_daily_hours: timedelta
     repeat_symptom_days: timedelta
     repeat_silent_days: timedelta
+    repeat_low_days: timedelta
+    repeat_low_below: Decimal
     # Sodium check after starting a drug (PV-DRUGCHK).
     drugcheck_age_years: Decimal
     drugcheck_started_days: timedelta
@@ -266,6 +268,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     # Risk of osmotic demyelination (B.0.6).
     demyelination_potassium_below: Decimal
     raise_potassium_needed_below: Decimal  # F22
+    raise_counts_below: Decimal  # F22
     raise_potassium_mg_from: Decimal  # F22
     dialysis_sodium_below: Decimal  # F26
     demyelination_potassium_hours: timedelta

@@ -52,6 +52,8 @@ class DrugClass(StrEnum):
     """The drug classes that Python names; each is a key of words.toml [drug_classes]."""
 
     ANTIPSYCHOTIC = "antipsychotic"
+    OXYTOCIN = "oxytocin"
+    VASOPRESSIN = "vasopressin"
     BACLOFEN = "baclofen"
     BARBITURATE = "barbiturate"
     BICARBONATE = "bicarbonate"
@@ -61,6 +63,7 @@ class DrugClass(StrEnum):
     CYP3A_MODERATE = "cyp3a-moderate"
     DEMECLOCYCLINE = "demeclocycline"
     DESMOPRESSIN = "desmopressin"
+    GLUCOCORTICOID = "glucocorticoid"
     IMINOSTILBENE = "iminostilbene"
     LITHIUM = "lithium"
     LOOP = "loop"
@@ -177,6 +180,7 @@ class Sign(StrEnum):
     BMI_LOW = "bmi-low"
     BUN_CREATININE_HIGH = "bun-creatinine-high"
     CALCIUM_HIGH = "calcium-high"
+    CORTISOL_GIVEN = "cortisol-given"
     CORTISOL_LOW = "cortisol-low"
     CREATININE_RISE = "creatinine-rise"
     DIALYSIS = "dialysis"
@@ -396,6 +400,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     any_duration: ClassSet  # suspects however long they were taken
     never_abruptly: ClassSet
     raising_drugs: ClassSet
+    shed_water_when_stopped: ClassSet  # F27
     water_shift: ClassSet  # they lower sodium in a blood that is not dilute (F13)
     water_shift_slow: DrugSet  # of them, those that stay in the blood for days
     water_shift_any_route: DrugSet  # of them, those that count also without a vein

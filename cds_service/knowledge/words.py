@@ -355,6 +355,8 @@ class FluidNumbers(Struct, frozen=True, forbid_unknown_fields=True):
     hypertonic_from_percent: FluidNumber
     isotonic_from_percent: FluidNumber
     concentrate_from_percent: FluidNumber
+    molar_from_percent: FluidNumber
+    molar_to_percent: FluidNumber
     inhaled_to_percent: FluidNumber
     flush_volume_ml: FluidNumber
     carrier_from_ml: FluidNumber
@@ -372,6 +374,12 @@ class FluidProduct(Struct, frozen=True, forbid_unknown_fields=True):
     never: str = ""  # why it is no saline order: "flush", "inhaled", ...
     percent: Decimal | None = None
     volume_ml: Decimal | None = None
+
+
+class DesmopressinProducts(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a product of desmopressin says that it stops a bleeding (M13)."""
+
+    hemostatic_words: list[str]
 
 
 class VaptanProducts(Struct, frozen=True, forbid_unknown_fields=True):
@@ -410,6 +418,7 @@ class HypotonicWords(Struct, frozen=True, forbid_unknown_fields=True):
     phrases: list[str]
     not_after: list[str]  # "in" before the phrase makes it the carrier of another drug
     no_sodium: list[str]  # of the mixtures of saline: those that add no sodium
+    large_only: list[str]  # water that dissolves a drug unless much of it is given
 
 
 class MixingWords(Struct, frozen=True, forbid_unknown_fields=True):
@@ -551,6 +560,7 @@ class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
     numbers: FluidNumbers
     products: dict[str, FluidProduct]  # RxNorm code -> product
     vaptans: VaptanProducts
+    desmopressin: DesmopressinProducts
     saline: SalineWords
     hypotonic: HypotonicWords
     mixing: MixingWords

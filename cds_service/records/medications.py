@@ -282,6 +282,7 @@ def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
         stoppable=_is_stoppable(resource, known, context),
         adpkd=known.adpkd,
         hyponatremia_product=known.hyponatremia_product,
+        hemostatic=known.hemostatic,
     )
 
 

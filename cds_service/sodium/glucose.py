@@ -43,10 +43,14 @@ class Pseudo(Struct, frozen=True, kw_only=True):
     Above the normal osmolality the sodium is no artefact. Then it is "shift" with a drug that draws
     water out of the cells (F13), else "gap": something unknown is in the blood (F49). With such a
     drug and a normal osmolality it is "isotonic". After irrigation it is "irrigant": its water and
-    its solute are taken up together, and the brain is in danger at any osmolality.
+    its solute are taken up together, and the brain is in danger at any osmolality. It is
+    "unproven" if the osmolality is not low, and urea or glucose is not known: it may be an artefact
+    or a solute (M6).
     """
 
-    kind: Literal["osmolality", "direct-ise", "hint", "shift", "isotonic", "irrigant", "gap"]
+    kind: Literal[
+        "osmolality", "direct-ise", "hint", "shift", "isotonic", "irrigant", "gap", "unproven"
+    ]
     shown: str  # the value it rests on: an osmolality or the direct sodium, which is in use (F12)
     hints: tuple[str, ...] = ()  # "triglyceride", "protein", "myeloma": one bullet each
     drugs: tuple[str, ...] = ()  # what shifts water
@@ -66,7 +70,17 @@ class Pseudo(Struct, frozen=True, kw_only=True):
     @property
     def by_lipids(self) -> bool:
         """Whether triglycerides alone can make the number wrong (F12)."""
-        return self.kind == "hint" and "triglyceride" in self.hints
+        return self.kind in ("hint", "unproven") and "triglyceride" in self.hints
+
+    @property
+    def speaks_against_water(self) -> bool:
+        """Whether an osmolality says that too much water is not, or not surely, the cause."""
+        return self.explains or self.is_undiluted
+
+    @property
+    def is_undiluted(self) -> bool:
+        """Whether the measured osmolality is not low, for a reason that is not proven (M6)."""
+        return self.kind == "unproven"
 
     @property
     def is_hypertonic(self) -> bool:
@@ -201,9 +215,11 @@ def _by_osmolality(latest: Sample, case: Case) -> Pseudo | None:
     own = _own_sodium(measured, case)
     if known:
         return _beside_solute(latest, measured, agents, case)
-    effective = None if own is None else _effective_osmolality(measured, own, case)
-    if own is None or effective is None:
+    if own is None:
         return None
+    effective = _effective_osmolality(measured, own, case)
+    if effective is None:
+        return _unproven(measured, own, case)
     if effective > limits.hypertonic_from:
         unexplained = effective - SODIUM_AND_ANION * own.value > limits.osmolal_gap_above
         return Pseudo(kind="gap", shown=number(measured.value)) if unexplained else None
@@ -242,7 +258,9 @@ def _beside_solute(
         return None
     effective = _effective_osmolality(measured, own, case)
     hypertonic = measured.value >= limits.hypertonic_from
-    if effective is None and not hypertonic:
+    if effective is None and not hypertonic and agents:
+        return _unproven(measured, own, case)
+    if effective is None and measured.value < limits.pseudo_osmolality_from:
         return None
     if effective is not None and effective < limits.pseudo_osmolality_from:
         return None
@@ -254,6 +272,21 @@ def _beside_solute(
         at=measured.at,
         day_only=measured.day_only,
     )
+
+
+def _unproven(measured: Reading, own: Sample, case: Case) -> Pseudo | None:
+    """Returns what an osmolality says that is not low, while urea or glucose is not known.
+
+    Near a normal sodium usual urea and glucose explain it, so that it has to be far above.
+    """
+    limits, pair = case.limits, case.glucose_pairs.get(own)
+    if pair is not None and pair.glucose >= limits.glucose_shift_from:
+        return None  # glucose is the solute
+    left = measured.value - _known_osmoles(own, case)
+    far = left - SODIUM_AND_ANION * own.value > limits.osmolal_gap_above
+    if left < limits.pseudo_osmolality_from or not far or not case.is_low(own):
+        return None
+    return Pseudo(kind="unproven", shown=number(measured.value, (limits.pseudo_osmolality_from,)))
 
 
 def _own_sodium(osmolality: Reading, case: Case) -> Sample | None:
@@ -277,16 +310,23 @@ def _effective_osmolality(measured: Reading, own: Sample, case: Case) -> Decimal
     if pair is None or pair.glucose >= limits.glucose_shift_from:
         return None
 
-    def nearest(analyte: Analyte) -> Decimal | None:
-        exact = [reading for reading in case.readings.all(analyte) if reading.exact]
-        reading = _nearest(own, exact, limits.osmolality_near_hours)
-        return None if reading is None else reading.value
-
-    urea = nearest(Analyte.BUN)
-    if urea is None:
+    if _measured_with(own, Analyte.BUN, case) is None:
         return None
-    ethanol = nearest(Analyte.ETHANOL) or Decimal(0)
-    return measured.value - urea / limits.bun_per_osmole - ethanol / limits.ethanol_per_osmole
+    return measured.value - _known_osmoles(own, case)
+
+
+def _known_osmoles(own: Sample, case: Case) -> Decimal:
+    """What urea and ethanol add to the osmolality, as far as they were measured with it."""
+    limits = case.limits
+    urea = _measured_with(own, Analyte.BUN, case) or Decimal(0)
+    ethanol = _measured_with(own, Analyte.ETHANOL, case) or Decimal(0)
+    return urea / limits.bun_per_osmole + ethanol / limits.ethanol_per_osmole
+
+
+def _measured_with(own: Sample, analyte: Analyte, case: Case) -> Decimal | None:
+    exact = [reading for reading in case.readings.all(analyte) if reading.exact]
+    reading = _nearest(own, exact, case.limits.osmolality_near_hours)
+    return None if reading is None else reading.value
 
 
 def _hints(case: Case) -> tuple[str, ...]:

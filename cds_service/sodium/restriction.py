@@ -311,6 +311,7 @@ def _by_sodium(case: Case) -> Iterator[Line]:
         "withheld-sodium-doubtful": case.sodium.latest is not None and case.doubtful,
         "withheld-pseudo": case.pseudo is not None and case.pseudo.kind == "osmolality",
         "withheld-hypertonic": case.pseudo is not None and case.pseudo.not_dilute,
+        "withheld-undiluted": case.pseudo is not None and case.pseudo.is_undiluted,
         "withheld-glucose-shift": case.glucose is not None and case.glucose.explained,
         "withheld-acute": case.sodium.acute is not None,
         "withheld-rate": _rising(case),

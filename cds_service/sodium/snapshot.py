@@ -123,6 +123,7 @@ class Order(Struct, frozen=True, kw_only=True):
     )
     adpkd: bool = False  # a tolvaptan product for polycystic kidney disease, or of unknown purpose
     hyponatremia_product: bool = False  # a tolvaptan product labelled for low sodium
+    hemostatic: bool = False  # desmopressin in the dose that stops a bleeding
 
     @property
     def begun(self) -> datetime | None:

@@ -100,6 +100,7 @@ class DrugResolver:
         self._hyponatremia = _Label(
             frozenset(vaptans.hyponatremia), flat(vaptans.hyponatremia_words)
         )
+        self._hemostatic = _Label(frozenset(), flat(fluids.desmopressin.hemostatic_words))
         self._rank = {
             name: (_TIERS.index(drug.tier), at) for at, (name, drug) in enumerate(drugs.items())
         }
@@ -123,6 +124,7 @@ class DrugResolver:
         is_fluid = any((fluid.is_salt, fluid.hypotonic, balanced, strong))
         is_known = bool(findings.found) or findings.known or is_fluid
         name = _first_name(product)
+        is_desmopressin = any(drug.cls == DrugClass.DESMOPRESSIN for drug in drugs)
         is_vaptan = any(drug.cls == DrugClass.VAPTAN for drug in drugs)
         return Resolution(
             drugs=drugs,
@@ -140,6 +142,7 @@ class DrugResolver:
             isotonic_carrier_ml=fluid.isotonic_carrier_ml,
             adpkd=is_vaptan and self._adpkd.fits(product),
             hyponatremia_product=is_vaptan and self._hyponatremia.fits(product),
+            hemostatic=is_desmopressin and self._hemostatic.fits(product),
             code_only=not is_known and not name and _has_code(product),
             unrecognised=RecordText(name) if name and not is_known else None,
             steps=(*findings.steps, *_fluid_steps(fluid, balanced), f"route: {place.route}"),

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cds_service.knowledge.names import DrugName
 from cds_service.knowledge.words import FluidProduct, Fluids, SalineKind
@@ -17,6 +18,7 @@ from cds_service.terminology.text import Hit, Phrases, Words, flat, words
 from cds_service.terminology.types import Coded, Product, Route, Saline, texts_of
 from cds_service.terminology.units import (
     MASS_UNITS,
+    decimal_of,
     infused_of,
     percent_at,
     percent_of_ratio,
@@ -27,6 +29,8 @@ SHORTEST_DRUG = 4  # letters of a word that may be the drug which a fluid carrie
 REACH = 8  # words between the salt and its percent
 _VOLUMES = frozenset({"ml", "l"})
 _LINKING = frozenset("/+")
+_GRAMS = frozenset({"g", "gram", "grams", "gramm", "gr", "г", "克"})
+PER_100_ML = 100
 
 SaltHit = Hit[Decimal | None]
 
@@ -100,12 +104,32 @@ class SalineText:
         for at in range(start, min(len(name.tokens), start + REACH)):
             percent = percent_at(name, at, self._per_mmol)
             if percent is not None:
-                behind = name.tokens[at + 2 : at + 3]
-                return None if self._glucose.intersection(behind) else percent
+                return None if self._is_of_glucose(name, at + 2) else percent
             token = name.tokens[at]
             if not (token in _VOLUMES or token[0].isdigit() or self._filler.starts_at(name, at)):
                 return None
         return None
+
+    def _is_of_glucose(self, name: Words, at: int) -> bool:
+        """Whether a percent before this word is that of glucose, which then has no other.
+
+        It is so in "5 % dextrose", and not in "NaCl 0.45 % + glucose 2.5 %".
+        """
+        if name.tokens[at : at + 1] and name.tokens[at] in self._glucose:
+            return percent_at(name, at + 1, self._per_mmol) is None
+        return False
+
+    def grams(self, name: Words, salt: tuple[SaltHit, ...]) -> Decimal | None:
+        """Returns how much salt is put into a bag: "+ NaCl 4 g"; None if it is not said in gram."""
+        for hit in salt:
+            amount = decimal_of(name.tokens[hit.end]) if hit.end + 1 < len(name.tokens) else None
+            if amount is not None and name.tokens[hit.end + 1] in _GRAMS:
+                return amount
+        return None
+
+    def is_sugar(self, text: Words, hit: Hit[bool]) -> bool:
+        """Whether a phrase names glucose, and no product of its own."""
+        return not self._glucose.isdisjoint(text.tokens[hit.start : hit.end])
 
     def _before(self, name: Words, hit: SaltHit) -> Decimal | None:
         at = hit.start - 1
@@ -211,6 +235,7 @@ class FluidReader:
             flat(fluids.restriction.text),
         )
         self._balanced = flat(fluids.balanced.phrases)
+        self._large_water = flat(fluids.hypotonic.large_only)
         self._mixtures = MixtureReader(fluids, self._salt_percent)
         self._with_sodium = flat(set(saline.mixtures).difference(fluids.hypotonic.no_sodium))
         self._carrying = frozenset(
@@ -220,6 +245,7 @@ class FluidReader:
         numbers = fluids.numbers
         self._concentrate_from = numbers.concentrate_from_percent.value
         self._hypertonic_from = numbers.hypertonic_from_percent.value
+        self._molar = (numbers.molar_from_percent.value, numbers.molar_to_percent.value)
         self._inhaled_to = numbers.inhaled_to_percent.value
         self._isotonic_from = numbers.isotonic_from_percent.value
         self._flush_ml = numbers.flush_volume_ml.value
@@ -257,8 +283,16 @@ class FluidReader:
                 step = "sodium chloride beside another drug: no saline order"
                 carried = self._carrier_ml(order, name) if kind == "isotonic" else None
                 return FluidReading(is_salt=True, isotonic_carrier_ml=carried, step=step)
-            return self._judge(order, self._text.stated(name, salt))
+            return self._judge(order, self._stated(order, name, salt))
         return self._without_salt(order)
+
+    def _stated(self, order: _Order, name: Words, salt: tuple[SaltHit, ...]) -> Stated:
+        """The strength that a name says, or that its grams of salt make in its volume."""
+        stated = self._text.stated(name, salt)
+        grams = None if stated.percent is not None else self._text.grams(name, salt)
+        if grams is None or not order.volume or not self._water.find(name):
+            return stated
+        return replace(stated, percent=PER_100_ML * grams / order.volume)
 
     def _salt_percent(self, text: Words) -> tuple[bool, Decimal | None]:
         text = self._text.in_figures(text)
@@ -378,7 +412,7 @@ class FluidReader:
         if volume is not None and small and kind == "isotonic":
             return "flush volume"
         strong = kind in ("hypertonic", "concentrate")
-        inhaled = percent is None or percent <= self._inhaled_to
+        inhaled = percent is None or (percent <= self._inhaled_to and not self._is_molar(percent))
         if volume is not None and volume < self._flush_ml and strong and inhaled:
             return "" if by_vein else "strong saline in the volume of a nebulizer, no route"
         # 3 % with potassium is one bag all the same (F23); a concentrate is an additive there.
@@ -386,23 +420,36 @@ class FluidReader:
             return "a concentrate beside another electrolyte: no hypertonic saline order"
         return ""
 
+    def _is_molar(self, percent: Decimal) -> bool:
+        """Whether it is the additive of 1 mmol/mL."""
+        least, most = self._molar
+        return least <= percent <= most
+
     def _kind(self, stated: Stated) -> SalineKind | None:
         if stated.percent is None:
             return "hypertonic" if stated.hypertonic else None
-        if stated.percent >= self._concentrate_from:
+        if stated.percent >= self._concentrate_from or self._is_molar(stated.percent):
             return "concentrate"
         if stated.percent >= self._hypertonic_from:
             return "hypertonic"
         return "isotonic" if stated.percent >= self._isotonic_from else "hypotonic"
+
+    def _hypotonic_in(self, order: _Order, name: Words) -> tuple[Hit[bool], ...]:
+        """Returns the phrases of hypotonic fluid; water for injection only in a large volume."""
+        large = order.volume is not None and order.volume >= self._carrier_from
+        return self._water.find(name) or (self._large_water.find(name) if large else ())
 
     def _without_salt(self, order: _Order) -> FluidReading:
         small = order.volume is not None and order.volume <= self._flush_ml
         if order.place.route == "local" or small:
             return FluidReading()
         for name in order.names:
-            hit = next(iter(self._water.find(name)), None)
+            hits = self._hypotonic_in(order, name)
+            hit = next(iter(hits), None)
             if hit is None or self._restriction.find(name):
                 continue
+            if order.mentions(self._balanced) and all(self._text.is_sugar(name, h) for h in hits):
+                return FluidReading()  # Ringer or Plasmalyte with glucose is isotonic
             after_in = hit.start > 0 and name.tokens[hit.start - 1] in self._carrying
             if order.others or after_in or self._text.is_mixture(name):
                 if self._is_large_carrier(order, name):

@@ -109,6 +109,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
     isotonic_carrier_ml: Decimal | None = None  # of a day: saline that carries a drug (F23)
     adpkd: bool = False
     hyponatremia_product: bool = False
+    hemostatic: bool = False  # desmopressin in the dose that stops a bleeding
     code_only: bool = False  # a code and no name, and the code is unknown
     unrecognised: RecordText | None = None  # a name that matches nothing we know
     steps: tuple[str, ...] = ()  # for `terminology lookup`: which step found what

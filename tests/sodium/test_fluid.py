@@ -215,6 +215,9 @@ def test_a_suspected_artefact_withholds_it_and_a_mere_hint_does_not() -> None:
     artefact = with_results(OFFERED, *(result(analyte, value) for analyte, value in measured))
     assert "withheld-pseudo" in reasons(artefact)
     assert verdict(with_problems(OFFERED, problem("myeloma"))).verdict == "offer"
+    unproven = with_results(OFFERED, result("serum-osmolality", 290))
+    assert "withheld-undiluted" in reasons(unproven)
+    assert verdict(with_results(OFFERED, result("serum-osmolality", 265))).verdict == "offer"
     gap = (result("serum-osmolality", 320), *(result(a, v) for a, v in measured[1:]))
     assert "withheld-hypertonic" in reasons(with_results(OFFERED, *gap))
 

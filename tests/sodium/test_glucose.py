@@ -249,8 +249,9 @@ def test_osmolality_must_be_near_the_sodium(hours: float, known: bool) -> None:
 
 @pytest.mark.parametrize(("hours", "known"), [(4, True), (4.1, False)])
 def test_urea_must_be_near_the_sodium(hours: float, known: bool) -> None:
-    results = (lab("125"), osmolality("295"), bun("14", hours), NORMAL_GLUCOSE)
-    assert (suspicion(*results) is not None) is known
+    found = suspicion(lab("125"), osmolality("295"), bun("14", hours), NORMAL_GLUCOSE)
+    assert found is not None
+    assert found.kind == ("osmolality" if known else "unproven")
 
 
 def test_f49_an_osmolality_of_another_sodium_makes_no_artefact() -> None:
@@ -339,17 +340,36 @@ def test_f13_urea_alone_makes_no_high_osmolality_under_mannitol() -> None:
 @pytest.mark.parametrize(
     "results",
     [
-        (lab("125"), osmolality("295"), NORMAL_GLUCOSE),
-        (lab("125"), osmolality("295"), bun("14")),
+        (lab("125"), osmolality("274.9"), NORMAL_GLUCOSE),
+        (lab("130"), osmolality("280"), NORMAL_GLUCOSE),
+        (lab("125"), osmolality("295"), glucose("200")),
         (lab("125"), osmolality("295"), bun("14"), glucose("200")),
         (lab("138"), osmolality("295"), bun("14"), NORMAL_GLUCOSE),
+        (lab("138"), osmolality("310")),
     ],
-    ids=["urea unknown", "glucose unknown", "glucose high", "sodium not low"],
+    ids=["osmolality low", "usual urea", "glucose high", "urea known", "not low", "nothing known"],
 )
-def test_without_urea_glucose_or_a_low_sodium_osmolality_tells_nothing(
+def test_with_a_low_osmolality_high_glucose_or_no_low_sodium_osmolality_tells_nothing(
     results: tuple[LabResult, ...],
 ) -> None:
     assert suspicion(*results) is None
+
+
+@pytest.mark.parametrize(
+    ("na", "measured", "more"),
+    [
+        ("122", "292", (NORMAL_GLUCOSE,)),
+        ("122", "292", (bun("14"),)),
+        ("113", "275", ()),
+        ("130", "280.1", (NORMAL_GLUCOSE,)),
+        ("113", "340", (NORMAL_GLUCOSE,)),
+    ],
+)
+def test_m6_a_measured_osmolality_that_is_not_low_counts_also_without_urea_or_glucose(
+    na: str, measured: str, more: tuple[LabResult, ...]
+) -> None:
+    found = suspicion(lab(na), osmolality(measured), *more)
+    assert found == Pseudo(kind="unproven", shown=measured)
 
 
 def test_f13_beside_such_a_drug_a_normal_osmolality_needs_urea_and_glucose() -> None:

@@ -330,3 +330,22 @@ def test_no_input_raises(
 
 def test_every_route_code_leads_to_a_kind_of_place(fluids: Fluids) -> None:
     assert set(fluids.forms.route_codes.values()) <= {"iv", "systemic", *fluids.forms.local}
+
+
+@pytest.mark.parametrize(
+    ("name", "hemostatic"),
+    [
+        ("Octim 150 micrograms/dose nasal spray", True),
+        ("Octostim 15 mikrog/ml", True),
+        ("Stimate 1.5 mg/mL nasal spray", True),
+        ("DDAVP 0.3 mcg/kg IV", True),
+        ("Minirin 0.2 mg tablets", False),
+        ("Noqdirna 25 microgram", False),
+        ("Octim", True),
+        ("sertraline 50 mg", False),
+    ],
+)
+def test_desmopressin_against_bleeding_is_known_by_its_product(
+    name: str, hemostatic: bool, resolver: DrugResolver
+) -> None:
+    assert resolver.resolve(Product(concepts=(Coded(text=name),))).hemostatic is hemostatic

@@ -241,3 +241,74 @@ def test_the_salt_itself_is_named_only_in_a_saline_order(resolver: DrugResolver)
 
     assert [d.cls for d in ordered.drugs] == ["sodium-chloride"]
     assert flush.drugs == ()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NaCl 0,45 % + Glucose 2,5 % 1000 ml",
+        "Sodium chloride 0.45 % / glucose 2.5 % 1000 ml",
+        "Natriumchlorid 0,45 % Glucose 2,5 % Infusionslösung 1000 ml",
+        "Glucose 2,5 % + NaCl 0,45 % 1000 ml",
+        "Cloruro de sodio 0,45 % + glucosa 2,5 % 1000 ml",
+        "Dextrose 5 % and sodium chloride 0.45 % 1000 mL",
+        "Glucosé 5 % 1000 ml + NaCl 4 g + KCl 2 g",
+        "Glucose 10% 500 ml",
+        "Dextrose 10 % in water 1000 mL",
+        "Glukose 100 mg/ml 1000 ml",
+        "Water for injections 1000 ml IV",
+        "Wasser für Injektionszwecke 500 ml",
+        "Polyionique B26 1000 ml",
+        "Glucion 5% 1000 ml",
+        "Sterofundin BG-5 1000 ml",
+        "Maintelyte 1000 ml",
+        "Plasma-Lyte 56 and 5% dextrose 1000 ml",
+        "Isolyte P in 5% dextrose 500 ml",
+    ],
+)
+def test_hypotonic_fluid_is_known_in_any_order_of_its_parts(
+    name: str, resolver: DrugResolver
+) -> None:
+    assert resolver.resolve(Product(concepts=(Coded(text=name),))).hypotonic
+
+
+@pytest.mark.parametrize(
+    ("name", "balanced"),
+    [
+        ("Plasmalyte Glucos 50 mg/ml 1000 ml", True),
+        ("Plasma-Lyte 148 and 5% dextrose 1000 ml", True),
+        ("Lactated Ringer's and 5 % dextrose 1000 mL", True),
+        ("Glucose 5% + NaCl 0,9% 1000 ml", False),
+        ("Glucosé 5 % 1000 ml + NaCl 9 g", False),
+        ("Water for injections 10 ml", False),
+        ("Water for injections 499 ml", False),
+        ("Glucose 50% 50 ml", False),
+        ("Glucose 10% 50 ml", False),
+    ],
+)
+def test_isotonic_or_small_fluid_is_not_hypotonic(
+    name: str, balanced: bool, resolver: DrugResolver
+) -> None:
+    found = resolver.resolve(Product(concepts=(Coded(text=name),)))
+    assert not found.hypotonic
+    assert found.balanced is balanced
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("NaCl 5,85 % 20 ml (1 mmol/ml) konz.", "concentrate"),
+        ("Natriumchlorid 5,85 % Infusionslösungskonzentrat", "concentrate"),
+        ("Sodium chloride 5.8 % 20 ml", "concentrate"),
+        ("Sodium chloride 5 % 500 ml", "hypertonic"),
+        ("Sodium chloride 6 % 500 ml", "hypertonic"),
+        ("Slow Sodium 600 mg MR tablets", "salt-tablet"),
+        ("Slow-Sodium 600mg modified release", "salt-tablet"),
+        ("Slow-K 600 mg", None),
+    ],
+)
+def test_a_molar_additive_is_a_concentrate_and_slow_sodium_is_salt(
+    name: str, kind: str | None, resolver: DrugResolver
+) -> None:
+    saline = resolver.resolve(Product(concepts=(Coded(text=name),))).saline
+    assert (saline.kind if saline else None) == kind

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from cds_service.engine.finding import Finding, Indicator, Line
-from cds_service.engine.rule import card, line, require, skip
+from cds_service.engine.rule import card, line, require
 from cds_service.engine.wording import in_hours, number
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
+from cds_service.sodium.results import Band, Freshness
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import rate_due, repeat_sodium
+from cds_service.sodium.rules.gates import shown_sodium
 from cds_service.sodium.rules.order_helpers import (
     drug_of,
     is_systemic,
@@ -20,6 +23,7 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.rules.plan import risk_lines
 from cds_service.sodium.snapshot import Order
+from cds_service.sodium.volume import Volume
 
 # Variants of the summary: the order has no name of its own.
 BALANCED = "balanced"
@@ -50,6 +54,9 @@ def also_raising(order: Order) -> str:
         return drug.name
     if order.strong_salt is not None:
         return order.strong_salt.name
+    cortisol = drug_of(order, DrugClass.GLUCOCORTICOID)
+    if cortisol is not None and order.route == "iv":
+        return cortisol.name
     saline = order.saline
     if saline is not None and saline.kind == "salt-tablet":
         return DrugName.SODIUM_CHLORIDE
@@ -66,7 +73,9 @@ def _may_be_large(order: Order, volume_ml: Decimal | None) -> bool:
 @order_rule("OS-RAISE", also_raising, otherwise="not-raising")
 def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
     """Speaks while sodium rises too fast, or has reached the goal of the day (F22)."""
-    pair = _rise(case) or skip("not-rising-fast")
+    pair = _rise(case)
+    if pair is None or drug_of(order, DrugClass.GLUCOCORTICOID):
+        return _before_a_rise(case, order, drug)
     _require_enough(case, order)
     needed = _potassium_needed(case, order)
     loud = case.rate.level in ("warning", "critical") and not needed
@@ -108,6 +117,63 @@ def _above_limit(case: Case) -> list[Line]:
     if not over or case.rate.may_be_acute:
         return []
     return [line("above-limit", limit=case.rate.limit, keep=True)]
+
+
+def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
+    """Speaks before any rise if one will be fast: no objection, but it is counted (F22)."""
+    _require_enough(case, order)
+    diuresis = _opens_diuresis(case, order)
+    require(diuresis or _counts(case, order), "not-rising-fast")
+    potassium = bool(drug_of(order, DrugClass.POTASSIUM))
+    fluid = drug == BALANCED
+    variant = "diuresis" if diuresis else "counts"
+    return card(
+        "info",
+        f"{variant}-balanced" if fluid else variant,
+        drug="" if fluid else drug,
+        na=shown_sodium(case),
+        limit=case.rate.limit or case.limits.rate_limit_day,
+        do=[
+            line("diuresis-ready" if diuresis else "count-it", keep=True),
+            *([line("potassium-counts")] if potassium and not diuresis else []),
+        ],
+        why=[line("water-then-shed" if diuresis else "sodium-and-potassium"), *risk_lines(case)],
+        offer=[repeat_sodium(case, _soon(case), "urgent")],
+    )
+
+
+def _soon(case: Case) -> timedelta:
+    return max(case.limits.repeat_near_hours - case.sodium.age, timedelta(0))
+
+
+def _opens_diuresis(case: Case, order: Order) -> bool:
+    """Tells whether cortisol in adrenal failure, or lost volume, makes the kidney shed water."""
+    latest, band = case.sodium.latest, case.sodium.band
+    if latest is None or not case.sodium.low or band is Band.MILD:
+        return False
+    if drug_of(order, DrugClass.GLUCOCORTICOID):
+        return case.volume.status is Volume.ADRENAL
+    isotonic = order.balanced or (order.saline is not None and order.saline.kind == "isotonic")
+    return isotonic and case.volume.status in (Volume.ADRENAL, Volume.HYPO) and _very_low(case)
+
+
+def _counts(case: Case, order: Order) -> bool:
+    """Tells whether sodium is very low and the risk of demyelination high (F22).
+
+    In SIADH isotonic fluid lowers sodium: OS-ISO says so.
+    """
+    if order.fluid_restriction or not _very_low(case) or not case.risk.high:
+        return False
+    if drug_of(order, DrugClass.GLUCOCORTICOID, DrugClass.LOOP):
+        return False
+    isotonic = order.balanced or (order.saline is not None and order.saline.kind == "isotonic")
+    return not (isotonic and case.volume.status in (Volume.EUV, Volume.CONFLICT))
+
+
+def _very_low(case: Case) -> bool:
+    value = case.effective_sodium
+    fresh = case.sodium.freshness is Freshness.CURRENT
+    return fresh and value is not None and value < case.limits.raise_counts_below
 
 
 def _rise(case: Case) -> RatePair | None:

@@ -62,6 +62,8 @@ from cds_service.sodium.rules.gates import (
     symptom_lines,
     too_mild,
     unbelieved_lines,
+    undiluted,
+    undiluted_lines,
 )
 from cds_service.sodium.rules.plan import (
     background,
@@ -254,7 +256,7 @@ def _single_bolus(case: Case) -> list[Line]:
     against low sodium.
     """
     risen = bool(bolus_risen(case)) or case.rate.episode is not None
-    if not names_bolus(case) or risen or osmolality_normal(case):
+    if not names_bolus(case) or risen or osmolality_normal(case) or undiluted(case):
         return []
     if case.sodium.acute and Problem.VOMITING in case.symptoms.recent:
         # The European profile calls vomiting severe at this sodium, so that PV-SYMP leads (S20).
@@ -526,7 +528,7 @@ def unexplained_symptom(case: Case) -> list[Line]:
 
 def _unsaid(case: Case, why: list[Line]) -> list[Line]:
     """Returns these lines without those that the card says among what to do."""
-    said = [*unexplained_symptom(case), *held_lines(case)]
+    said = [*unexplained_symptom(case), *held_lines(case), *undiluted_lines(case)]
     return [told for told in why if told not in said]
 
 

@@ -247,6 +247,7 @@ def artifact(case: Case) -> Finding:
     pseudo = case.pseudo
     if pseudo is None or pseudo.kind in ("hint", "direct-ise") or explained_by_glucose(case):
         skip("no-artifact")
+    require(not pseudo.is_undiluted, "band-card-tells")
     require_actionable(case)
     if pseudo.is_hypertonic:
         return _hypertonic(case, pseudo)

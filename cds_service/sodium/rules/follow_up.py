@@ -13,7 +13,14 @@ from cds_service.knowledge.names import Analyte, Problem
 from cds_service.sodium.adrenal import on_glucocorticoid
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import URINE, Band, band_of
-from cds_service.sodium.rules.gates import at, inpatient, on_day, recorded, shedding_water
+from cds_service.sodium.rules.gates import (
+    at,
+    inpatient,
+    on_day,
+    recorded,
+    shedding_water,
+    will_shed_water,
+)
 from cds_service.sodium.volume import Volume
 
 Priority = Literal["routine", "urgent", "stat"]
@@ -73,7 +80,9 @@ def monitoring(case: Case, after: timedelta | None = None, *, long_known: bool =
     if diabetic_crisis(case) and after is None:
         return watch(case, "monitor-severe", due)
     if inpatient(case):
-        return watch(case, "monitor-severe" if severe else "monitor-inpatient", due)
+        often = "monitor-severe" if severe else "monitor-near"
+        closely = severe or (after is None and not long_known and moves(case))
+        return watch(case, often if closely else "monitor-inpatient", due)
     mild = "monitor-symptom" if has_symptom(case) else "monitor-silent"
     band = None if long_known else case.sodium.band
     return watch(case, MONITORING_OUTSIDE.get(band, mild) if band else mild, due)
@@ -107,7 +116,9 @@ def _due(case: Case, *, long_known: bool = False) -> tuple[timedelta, Priority]:
     if diabetic_crisis(case):
         return limits.repeat_near_hours - case.sodium.age, "urgent"
     if case.sodium.band is not Band.MILD and not long_known:
-        return limits.repeat_daily_hours - case.sodium.age, "urgent"
+        closely = inpatient(case) and moves(case)
+        interval = limits.repeat_near_hours if closely else limits.repeat_daily_hours
+        return interval - case.sodium.age, "urgent"
     if same_day(case):
         return NOW, "urgent"
     if inpatient(case):
@@ -115,8 +126,24 @@ def _due(case: Case, *, long_known: bool = False) -> tuple[timedelta, Priority]:
     elif has_symptom(case):
         interval = limits.repeat_symptom_days
     else:
-        interval = limits.repeat_silent_days
+        value = case.effective_sodium
+        news = not long_known and case.sodium.stable_since is None
+        low = news and value is not None and value < limits.repeat_low_below
+        interval = limits.repeat_low_days if low else limits.repeat_silent_days
     return interval - case.sodium.age, "routine"
+
+
+def moves(case: Case) -> bool:
+    """Returns whether a sodium below the mild band falls on, or will rise by itself (F27).
+
+    It falls on also if the first value is a little older than two days. It rises once volume or
+    cortisol is given, or a thiazide or an antidiuretic was stopped.
+    """
+    if case.sodium.band is Band.MILD:
+        return False
+    fall, recent = case.sodium.down, case.limits.falling_recent_hours
+    falls = fall is not None and fall.over <= recent
+    return falls or case.volume.status is Volume.HYPO or bool(will_shed_water(case))
 
 
 def _when(case: Case, after: timedelta) -> str:

@@ -253,6 +253,19 @@ def osmolality_normal(case: Case) -> bool:
     return case.pseudo is not None and case.pseudo.is_normal
 
 
+def undiluted(case: Case) -> bool:
+    """Returns whether the measured osmolality is not low, and the reason is not proven (M6)."""
+    return case.pseudo is not None and case.pseudo.is_undiluted
+
+
+def undiluted_lines(case: Case) -> list[Line]:
+    """Returns that the measured osmolality is not low, and what is to be done first (M6)."""
+    pseudo = case.pseudo
+    if pseudo is None or not pseudo.is_undiluted:
+        return []
+    return [line(f"osmolality-{pseudo.kind}", value=pseudo.shown, keep=True)]
+
+
 def water_shift(case: Case) -> bool:
     """Returns whether mannitol or its like lowers sodium in a blood that is not dilute (F13)."""
     return case.pseudo is not None and case.pseudo.kind == "shift"
@@ -529,7 +542,35 @@ def shedding_water(case: Case) -> Decimal | None:
 def shedding_lines(case: Case) -> list[Line]:
     """Returns that sodium may rise fast by itself, as it does in dilute urine (F27)."""
     osmolality = shedding_water(case)
-    return [] if osmolality is None else [line("shedding-water", value=osmolality, keep=True)]
+    if osmolality is not None:
+        return [line("shedding-water", value=osmolality, keep=True)]
+    cause = will_shed_water(case)
+    return [line("will-shed-water", cause=cause, keep=True)] if cause else []
+
+
+def will_shed_water(case: Case) -> str:
+    """Returns what will make the kidney shed water, as a fact of a card; else "" (F27).
+
+    It is cortisol that begins in adrenal failure, or a thiazide or an antidiuretic that was
+    stopped lately.
+    """
+    if not case.sodium.low or case.sodium.band is Band.MILD:
+        return ""
+    if case.volume.status is Volume.ADRENAL:
+        return joined("evidence", [Sign.CORTISOL_GIVEN]) if _cortisol_begins(case) else ""
+    window, sheds = case.limits.diuretic_washout_hours, case.sets.shed_water_when_stopped
+    for name, order in stopped_lately(case, case.sets.check_tiers, window):
+        if any(drug.name == name and drug.cls in sheds for drug in order.drugs):
+            return name
+    return ""
+
+
+def _cortisol_begins(case: Case) -> bool:
+    """Returns whether a glucocorticoid is new, or a crisis asks for it."""
+    window = case.limits.volume_drug_hours
+    given = case.exposures.of(*case.sets.glucocorticoids.members)
+    new = [e for e in given if e.since and case.snapshot.now - e.since <= window]
+    return bool(new) or bool(adrenal_crisis(case))
 
 
 def contested_lines(case: Case) -> list[Line]:
@@ -575,7 +616,7 @@ def doubt_lines(case: Case) -> list[Line]:
     pseudo = case.pseudo
     if pseudo is None:
         return lines
-    lines += _osmolality_doubts(case, pseudo)
+    lines += [*_osmolality_doubts(case, pseudo), *undiluted_lines(case)]
     if pseudo.kind == "direct-ise":
         return lines
     return lines + [line(f"doubt-hint-{hint}", keep=True) for hint in pseudo.hints]
@@ -624,6 +665,9 @@ def glucose_line(key: str, shift: GlucoseShift, *, keep: bool = False) -> Line:
 def drug_lines(case: Case) -> list[Line]:
     """Returns each suspect with start and likelihood, what may worsen it (F50), what is on hold."""
     lines = [_suspect_line(case, e) for e in case.exposures.suspects if e.attribution]
+    antidiuretics = ", ".join(e.drug.name for e in case.exposures.of(DrugClass.VASOPRESSIN))
+    if antidiuretics:
+        lines.append(line("rises-when-stopped", drug=antidiuretics, keep=True))
     others = ", ".join(e.drug.name for e in case.exposures.more_suspects)
     lines += [line("drugs-possible", drugs=others, keep=True)] if others else []
     begun = [(e.drug.name, e.since) for e in case.exposures.worsening if e.since]

@@ -11,6 +11,7 @@ from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, DrugClass, Problem, SalineName
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band
+from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import makes_no_urine
 from cds_service.sodium.rules.gates import (
@@ -21,7 +22,9 @@ from cds_service.sodium.rules.gates import (
     require_actionable,
     require_low,
     require_recorded,
+    setting_lines,
     shown_sodium,
+    symptom_lines,
 )
 from cds_service.sodium.rules.order_helpers import (
     beside,
@@ -34,6 +37,8 @@ from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import Saline
 
+# In these states isotonic saline replaces no lost volume. An unknown one needs an acute setting.
+NO_VOLUME_LOST = (Volume.EUV, Volume.CONFLICT, Volume.UNKNOWN)
 OWN_FLAG = "withheld-isotonic-fluid"  # the red flag that isotonic fluid raises by itself
 # Red flags that a congested heart raises too (F48).
 BY_CONGESTION = (
@@ -88,6 +93,10 @@ def _isotonic_name(order: Order) -> str:
 def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
     """Speaks if isotonic saline is given in SIADH: it may lower sodium further."""
     _require_large_in_low_sodium(case, saline.volume_ml)
+    acute = acute_state(case)
+    if acute is not None and acute.symptom and case.volume.status in NO_VOLUME_LOST:
+        _require_no_need_of_volume(case)
+        return _isotonic_beside_symptoms(case, order, acute)
     volume = case.volume
     water_kept = volume.status is Volume.EUV or volume.kept_water  # beside vomiting too (F7)
     require_recorded(case, water_kept, "not-siadh")
@@ -110,6 +119,20 @@ def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
         do=[known, line("if-not-depleted", keep=True)],
         why=[line("judged-euvolemic", evidence=evidence), "salt-leaves-water-stays"],
         offer=offer,
+    )
+
+
+def _isotonic_beside_symptoms(case: Case, order: Order, acute: AcuteState) -> Finding:
+    """Returns that isotonic fluid is no treatment of symptoms that may be brain edema (F1)."""
+    return card(
+        "warning",
+        "symptom",
+        drug=saline_name(order),
+        na=shown_sodium(case),
+        symptom=acute.symptom,
+        do=[*acute.lines(), "if-not-depleted"],
+        why=setting_lines(case),
+        offer=[sodium_now(case)],
     )
 
 
@@ -141,7 +164,9 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
     require(not rising and case.rate.episode is None, "re-lowering")
     require(not beside(case, order, DrugClass.DESMOPRESSIN), "clamp")
     require(not _glucose_needs_it(case), "glucose")
-    drug = saline_name(order)
+    drug, acute = saline_name(order), acute_state(case)
+    if acute is not None:
+        return _hypotonic_while_acute(case, order, acute)
     return card(
         "warning",
         "main" if drug else "water",
@@ -153,10 +178,30 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
     )
 
 
-def _removal(case: Case, order: Order) -> list[Suggestion]:
-    """Returns the removal of hypotonic fluid alone below the mild band, if all was read (F23)."""
+def _hypotonic_while_acute(case: Case, order: Order, acute: AcuteState) -> Finding:
+    """Returns the card on hypotonic fluid in an acute fall, or beside symptoms of low sodium."""
+    drug = saline_name(order)
+    return card(
+        acute.indicator,
+        acute.variant if drug else f"{acute.variant}-water",
+        drug=drug,
+        na=shown_sodium(case),
+        more_facts=acute.facts or {"symptom": acute.symptom},
+        do=[line("no-hypotonic", keep=True), *acute.lines()],
+        why=["free-water", *symptom_lines(case)],
+        offer=[*_removal(case, order, acute=True), sodium_now(case)],
+    )
+
+
+def _removal(case: Case, order: Order, *, acute: bool = False) -> list[Suggestion]:
+    """Returns the removal of hypotonic fluid alone, if all was read (F23).
+
+    In the mild band it is offered only in an acute fall, or beside symptoms.
+    """
     mixed = order.carries or (order.saline is not None and order.saline.mixture)
-    if mixed or not may_remove(case) or case.sodium.band is Band.MILD:
+    if mixed or not may_remove(case):
+        return []
+    if case.sodium.band is Band.MILD and not acute:
         return []
     return [remove(order, saline_name(order) or f"drugclass:{SalineName.HYPOTONIC_FLUID}")]
 

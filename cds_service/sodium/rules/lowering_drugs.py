@@ -14,6 +14,7 @@ from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import ONE_LOWER
 from cds_service.sodium.results import Freshness
+from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import has_symptom
 from cds_service.sodium.rules.gates import (
@@ -50,6 +51,7 @@ from cds_service.sodium.rules.order_helpers import (
     result_doubts,
     saline_beside,
     sodium_below,
+    sodium_next_day,
     sodium_today,
     sodium_unread,
     taken,
@@ -102,7 +104,10 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         clearly_low = sodium_below(case, case.limits.lowering_loop_below)
         require(case.sodium.falling or clearly_low, "loop-no-news", na=latest.shown)
     _require_more_than_a_refill(case, order, drug)
+    acute = acute_state(case)
     indicator, advice = _indicator(case, group, drug), _advice(case, order, group, drug)
+    if acute is not None and acute.fall is not None:
+        return _while_acute(case, order, drug, acute, (group, indicator))
     return card(
         lower_if_aging(case, indicator),
         _variant(case, order, group, drug),
@@ -118,6 +123,35 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
             advice,
             removable=group == "A" and indicator != "info" and not _decongests(case, drug),
         ),
+    )
+
+
+def _while_acute(
+    case: Case, order: Order, drug: DrugMatch, acute: AcuteState, usual: tuple[str, Indicator]
+) -> Finding:
+    """Returns the card in an acute fall: its interval and its urgency hold for each drug (F3)."""
+    group, indicator = usual
+    calm = drug.cls in case.sets.antiepileptics or drug.cls == DrugClass.ANTIPSYCHOTIC
+    treats = _seizures_by_bupropion(case, drug) or _decongests(case, drug)
+    fluid = [line("oxytocin-fluid", keep=True)] if drug.cls == DrugClass.OXYTOCIN else []
+    vital = [line("vital-only", drug=drug.name)]
+    removal = group == "A" and not (treats or taken(case, drug) or case.symptoms.seizure)
+    return card(
+        indicator if calm or indicator == "critical" else "warning",
+        "acute",
+        drug=drug.name,
+        na=shown_sodium(case),
+        more_facts=acute.facts,
+        do=[
+            *acute.lines(),
+            *fluid,
+            *(_advice(case, order, group, drug) if treats else vital),
+        ],
+        why=_why(case, order, drug),
+        offer=[
+            *([remove(order, drug.name)] if removal and may_remove(case) else []),
+            sodium_now(case),
+        ],
     )
 
 
@@ -329,7 +363,11 @@ def _buttons(
 
 DESMOPRESSIN_ADVICE = {
     "replacement": (line("replacement-never-stop", keep=True), line("check-sodium-dose")),
-    "bleeding": (line("bleeding-limit-fluid", keep=True), line("check-sodium-dose")),
+    "bleeding": (
+        line("bleeding-limit-fluid", keep=True),
+        line("bleeding-check", keep=True),
+        line("bleeding-other-means"),
+    ),
     "main": (
         line("contraindicated", keep=True),
         line("replacement-keep", keep=True),
@@ -346,8 +384,10 @@ def desmopressin_of(order: Order) -> DrugMatch | None:
 def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     """Speaks if sodium is low; as info in replacement therapy and in single doses for bleeding."""
     purpose = _purpose(case, order)
-    if purpose == "main" and not case.sodium.low:
+    if not case.sodium.low and purpose == "main":
         return _against_the_label(case, order, drug)
+    if not case.sodium.low and purpose == "bleeding":
+        return _before_a_hemostatic_dose(case, order, drug)
     latest, limits = latest_sodium(case), case.limits
     require_not_stale(case)
     require_unexplained_by_glucose(case)
@@ -362,12 +402,14 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     names = ", ".join(partner.name for partner in partners)
     # Nocturia is no purpose in diabetes insipidus.
     forbidden = [line("label-partners", drugs=names)] if names and purpose == "main" else []
+    acute = acute_state(case) if purpose == "bleeding" else None
     return card(
-        loud if purpose == "main" else "info",
+        {"main": loud, "replacement": "info"}.get(purpose, lower_if_aging(case, "warning")),
         purpose,
         drug=drug.name,
         na=latest.shown,
         do=[
+            *(acute.lines() if acute else []),
             *_repeat_first(case),
             *DESMOPRESSIN_ADVICE[purpose],
             *([line(on_the_ward(case, "schedule"))] if purpose == "main" else []),
@@ -375,10 +417,28 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
         why=[
             *(["label-low-sodium"] if purpose == "main" else []),
             *forbidden,
+            *(_also_taken(case, drug) if purpose == "bleeding" else []),
             *result_doubts(case),
         ],
         offer=_desmopressin_buttons(case, order, drug, purpose),
     )
+
+
+def _before_a_hemostatic_dose(case: Case, order: Order, drug: DrugMatch) -> Finding:
+    """Speaks of the dose that stops a bleeding also at a normal sodium: it falls within hours."""
+    return card(
+        "info",
+        "hemostatic",
+        drug=drug.name,
+        do=[line("bleeding-limit-fluid", keep=True), line("bleeding-check", keep=True)],
+        why=[line("hemostatic-dose"), *_also_taken(case, drug)],
+        offer=[*([] if actionable(case) else [baseline()]), sodium_next_day(case)],
+    )
+
+
+def _also_taken(case: Case, drug: DrugMatch) -> list[Line]:
+    others = _other_strong_drugs(case, drug)
+    return [line("other-lowering", drugs=", ".join(others))] if others else []
 
 
 def _against_the_label(case: Case, order: Order, drug: DrugMatch) -> Finding:
@@ -406,6 +466,8 @@ def _against_the_label(case: Case, order: Order, drug: DrugMatch) -> Finding:
 
 def _purpose(case: Case, order: Order) -> str:
     """Returns "replacement", "bleeding" (one dose, or by vein), or "main" for all else."""
+    if order.hemostatic:
+        return "bleeding"
     if recorded_or_reason(case, order, Problem.DIABETES_INSIPIDUS):
         return "replacement"
     bleeding = recorded_or_reason(case, order, Problem.BLEEDING_DISORDER)
@@ -419,6 +481,9 @@ def _desmopressin_buttons(
     case: Case, order: Order, drug: DrugMatch, purpose: str
 ) -> list[Suggestion]:
     """Returns a removal only for a new start, never in replacement, bleeding, neurosurgery."""
+    if purpose == "bleeding" and actionable(case):
+        acute = case.sodium.acute is not None
+        return [sodium_now(case) if acute else sodium_today(), sodium_next_day(case)]
     if purpose != "main" or not actionable(case):
         return [sodium_today()]
     needed = any(
@@ -441,6 +506,7 @@ def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
     """Speaks if a strong drug of another kind is active or drafted beside the order (S17)."""
     kinds = _strong_kinds(case)
     drug = _strong_drug(case, drugs)
+    require(not _stops_a_bleeding(case, order, drug), "single-dose")
     require(not sodium_unread(case), "sodium-unread")
     if drug.cls == DrugClass.DESMOPRESSIN:  # it may be given to brake a rise (F4)
         rises = case.rate.rise_now >= case.limits.clamp_rise_from
@@ -468,6 +534,11 @@ def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
     )
 
 
+def _stops_a_bleeding(case: Case, order: Order, drug: DrugMatch) -> bool:
+    """Tells whether it is desmopressin against a bleeding: its own card says when to measure."""
+    return drug.cls == DrugClass.DESMOPRESSIN and _purpose(case, order) == "bleeding"
+
+
 def _little_room(case: Case) -> bool:
     """Tells whether a sodium of the last weeks leaves little room for a fall."""
     recent = latest_within(case, case.limits.combination_sodium_days)
@@ -491,6 +562,7 @@ def no_baseline(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
     """Speaks if an older patient starts a strong drug, and no recent sodium is a baseline."""
     limits, latest = case.limits, case.sodium.latest
     drug = _strong_drug(case, drugs)
+    require(not _stops_a_bleeding(case, order, drug), "single-dose")
     require(not sodium_unread(case), "sodium-unread")
     require(not recently_unusable(case), "sodium-unusable")
     require(is_older(case), "younger")

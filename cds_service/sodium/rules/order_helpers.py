@@ -272,6 +272,13 @@ def sodium_today() -> Suggestion:
     return Suggestion("repeat-sodium-now", (DraftLabs((Analyte.SODIUM,), "urgent"),))
 
 
+def sodium_next_day(case: Case) -> Suggestion:
+    """Returns the button that draws sodium the next morning."""
+    morning = next_morning(case)
+    draw = DraftLabs((Analyte.SODIUM,), "routine", morning - case.snapshot.now)
+    return Suggestion("recheck-sodium-morning", (draw,), {"time": at(case, morning)})
+
+
 def recheck(case: Case, order: Order | None = None, drug: DrugMatch | None = None) -> Suggestion:
     """Returns the button that draws sodium again after a start or change.
 
@@ -285,9 +292,7 @@ def recheck(case: Case, order: Order | None = None, drug: DrugMatch | None = Non
     new = drug is not None and drug.tier in case.sets.check_tiers and taken(case, drug) is None
     if new or (order is not None and order.route == "iv"):
         return recheck_in_hours(case)
-    morning = next_morning(case)
-    draw = DraftLabs((Analyte.SODIUM,), "routine", morning - case.snapshot.now)
-    return Suggestion("recheck-sodium-morning", (draw,), {"time": at(case, morning)})
+    return sodium_next_day(case)
 
 
 def recheck_in_hours(case: Case) -> Suggestion:

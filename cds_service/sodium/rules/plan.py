@@ -36,6 +36,8 @@ from cds_service.sodium.rules.gates import (
     rising_too_fast,
     shedding_water,
     unconfirmed,
+    undiluted,
+    undiluted_lines,
 )
 from cds_service.sodium.rules.measured import measured_lines, potassium_lines
 from cds_service.sodium.snapshot import Order
@@ -70,7 +72,7 @@ def plan_lines(case: Case) -> list[Line]:
         return [line("plan-artifact")]
     if unconfirmed(case):
         return [line("plan-unconfirmed", keep=True)]
-    artifact = lines_of({"lipids-lead": lipids(case)}, keep=True)
+    artifact = [*lines_of({"lipids-lead": lipids(case)}, keep=True), *undiluted_lines(case)]
     diuretics = diuretics_to_stop(case)
     crisis = bool(adrenal_crisis(case))
     return [
@@ -164,6 +166,8 @@ def _fluid_line(key: str, order: Order) -> Line:
 def restriction_lines(case: Case) -> list[Line]:
     """Returns the verdict on fluid restriction in one line: its leading reason (F51)."""
     restriction = case.restriction
+    if undiluted(case) and restriction.verdict == "text":
+        return list(restriction.adrenal)  # the line about the osmolality leads (M6)
     if restriction.verdict == "ordered":
         against = restriction.adrenal or restriction.reasons[:1]
         return [*_ordered_lines(case), *(against or drinking_lines(case))]

@@ -65,6 +65,15 @@ RISEN_STEP = {
 }  # what to do, by the variant of OS-HTS-OVER
 
 
+# The summary of OS-HTS-PSEUDO where saline may be the rescue, by the usual one.
+RESCUE_SUMMARY = {
+    "main": "rescue",
+    "lipids": "rescue",
+    "unproven": "unproven-rescue",
+}
+UNDILUTED = ("unproven", "unproven-rescue")
+
+
 def treat_first(case: Case, order: Order) -> list[Line]:
     """Returns the line that opens a card on hypertonic saline: no card delays a rescue (M4).
 
@@ -249,12 +258,13 @@ def may_be_artefact(case: Case, order: Order, drug: str) -> Finding:
     latest = _sodium_behind_the_order(case, order)
     artefact = case.pseudo or skip("no-artefact")
     variant, advice = _doubt(case, artefact) or skip("no-artefact")
-    if variant in ("main", "lipids") and _is_rescue(case, order):
-        variant = "rescue"
+    if _is_rescue(case, order):
+        variant = RESCUE_SUMMARY.get(variant, variant)
     other = case.sodium.other_method
     facts = {
         "methods": {"indirect": other.shown if other else ""},
         "shift": {"value": artefact.shown, "agent": ", ".join(artefact.drugs)},
+        **{key: {"value": artefact.shown} for key in UNDILUTED},
     }
     shifted = variant == "shift"
     # Saline does not help in a blood that is not dilute (F13).
@@ -283,6 +293,7 @@ def _doubt(case: Case, artefact: Pseudo) -> tuple[str, Line] | None:
         "shift": ("shift", line("not-for-the-number")),
         "osmolality": ("main", line("confirm-direct")),
         "isotonic": ("main", line("confirm-direct")),
+        "unproven": ("unproven", line("prove-solute", keep=True)),
     }
     return doubts.get(artefact.kind)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from cds_service.engine.finding import Finding, Line
+from cds_service.engine.finding import Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import number
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
 from cds_service.sodium.adrenal import adrenal_grounds
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
+from cds_service.sodium.glucose import Pseudo
 from cds_service.sodium.restriction import HARMED, fluid_grounds, likely_insufficient
 from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.book import order_rule
@@ -27,6 +28,7 @@ from cds_service.sodium.rules.gates import (
     require_unexplained_by_glucose,
     shown_sodium,
     symptom_lines,
+    undiluted_lines,
 )
 from cds_service.sodium.rules.order_helpers import (
     beside,
@@ -123,6 +125,8 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
             why=[*(ground.line for ground in grounds), *case.restriction.running[:1]],
             offer=offer,
         )
+    if case.pseudo is not None and case.pseudo.speaks_against_water and not why:
+        return _not_dilute(case, case.pseudo, offer)
     if not why and case.restriction.verdict == "ordered" and case.restriction.running:
         return card(
             "info",
@@ -174,6 +178,18 @@ def _likely_to_fail(case: Case) -> Finding:
         value=why.value,
         do=[line("next-step-no-salt" if salt_harms(case) else "next-step", keep=True)],
         why=["why-insufficient", *symptom_lines(case)],
+    )
+
+
+def _not_dilute(case: Case, pseudo: Pseudo, offer: list[Suggestion]) -> Finding:
+    """Returns the card on a restriction in a blood that is not dilute, or not surely (M6)."""
+    return card(
+        "warning",
+        "osmolality",
+        value=pseudo.shown,
+        do=[line("do-prove-dilution", keep=True)],
+        why=[*undiluted_lines(case), *symptom_lines(case)],
+        offer=offer,
     )
 
 

@@ -23,6 +23,12 @@ KCL = selected("potassium chloride", route="iv")
 RINGER = replace(saline("0.9", "isotonic"), saline=None, balanced=True)
 
 
+VERY_LOW = Story(sodium="119", setting="inpatient", problems=(problem("alcohol-use-disorder"),))
+ADDISON = Story(sodium="114", setting="inpatient", problems=(problem("adrenal", days=900),))
+DRY = Story(sodium="119", setting="inpatient", problems=(problem("hypovolemia"),))
+CORTISOL = selected("hydrocortisone", route="iv")
+
+
 def speaks(order: object, story: Story, how: str, says: str) -> Scene:
     return Scene(says=f"F22: {says}", order=order, story=story, fires={"OS-RAISE": how})  # type: ignore[arg-type]
 
@@ -65,6 +71,31 @@ SCENES = (
     speaks(KCL, replace(NEAR, problems=()), "info main", "6 in a day at usual risk"),
     silent(KCL, replace(NEAR, sodium="113.9", problems=()), "below 6 in a day at usual risk"),
     silent(KCL, replace(FAST, results=()), "nothing rises"),
+    speaks(KCL, VERY_LOW, "info counts", "below 120 at high risk potassium is counted at once"),
+    speaks(RINGER, VERY_LOW, "info counts-balanced", "below 120 at high risk so is Ringer"),
+    speaks(selected("urea"), VERY_LOW, "info counts", "below 120 at high risk so is urea"),
+    silent(KCL, replace(VERY_LOW, sodium="120"), "at 120 nothing is counted before a rise"),
+    silent(KCL, replace(VERY_LOW, problems=()), "at usual risk nothing is counted before it"),
+    silent(
+        selected("potassium chloride", dose="2981"), VERY_LOW, "a small dose by mouth at high risk"
+    ),
+    Scene(
+        says="F22: in SIADH isotonic saline lowers sodium, and is not counted",
+        order=saline("0.9", "isotonic"),
+        story=replace(VERY_LOW, problems=(*VERY_LOW.problems, problem("siadh", days=3))),
+        fires={"OS-ISO": "warning main"},
+    ),
+    speaks(CORTISOL, ADDISON, "info diuresis", "hydrocortisone in adrenal failure"),
+    speaks(CORTISOL, replace(ADDISON, sodium="125"), "info diuresis", "hydrocortisone at 125"),
+    silent(CORTISOL, replace(ADDISON, sodium="127"), "hydrocortisone at a mildly low sodium"),
+    silent(CORTISOL, replace(ADDISON, problems=()), "hydrocortisone without adrenal failure"),
+    silent(
+        selected("hydrocortisone", route="systemic"), ADDISON, "hydrocortisone by mouth every day"
+    ),
+    speaks(saline("0.9", "isotonic"), ADDISON, "info diuresis", "saline in adrenal failure"),
+    speaks(saline("0.9", "isotonic"), DRY, "info diuresis", "saline in volume depletion"),
+    speaks(RINGER, DRY, "info diuresis-balanced", "Ringer in volume depletion"),
+    silent(saline("0.9", "isotonic"), replace(DRY, sodium="120"), "saline at 120"),
 )
 
 

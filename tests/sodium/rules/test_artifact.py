@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from cds_service.engine.finding import Line
 from cds_service.sodium.correction_rate import RateView
 from cds_service.sodium.glucose import Pseudo
 from cds_service.sodium.problems import Symptoms
+from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.results import Freshness, Rejected
 from cds_service.sodium.sodium import SodiumView
 from cds_service.sodium.volume import Volume
@@ -219,6 +221,9 @@ SHIFT = Pseudo(kind="shift", shown="315", drugs=("mannitol",), at=NOW - timedelt
 ISOTONIC = Pseudo(kind="isotonic", shown="285", drugs=("icodextrin",), at=NOW - timedelta(hours=5))
 IRRIGANT = Pseudo(kind="irrigant", shown="285", at=NOW - timedelta(hours=5))
 GAP = Pseudo(kind="gap", shown="325")
+CONDITIONAL = Restriction(
+    verdict="text", reasons=(Line("withheld-volume-unknown", {"ml": "1000"}),)
+)
 
 
 @pytest.mark.parametrize(
@@ -271,6 +276,17 @@ def test_f13_under_a_water_shift_a_bolus_is_only_for_brain_edema(edema: bool, bo
     found = fired(a_case("118", pseudo=SHIFT, symptoms=symptoms))
     assert list(found) == ["PV-SYMP", "PV-PSEUDO"]
     assert ("bolus-aasld" in keys(found["PV-SYMP"])) is bolus
+
+
+@pytest.mark.parametrize(("na", "rule"), [("115", "PV-SEV"), ("123", "PV-MOD"), ("131", "PV-MILD")])
+def test_m6_an_osmolality_that_is_not_low_leads_the_plan(na: str, rule: str) -> None:
+    words = "**Measured osmolality 292 is not low**: urea, ethanol and a direct sodium"
+    case = a_case(na, pseudo=Pseudo(kind="unproven", shown="292"), restriction=CONDITIONAL)
+    found = fired(case)
+    assert list(found) == [rule]
+    lines = detail(found[rule])
+    assert sum(told.startswith(words) for told in lines) == 1
+    assert not any("limit all fluids" in told for told in lines)
 
 
 @pytest.mark.parametrize(("na", "rule"), [("115", "PV-SEV"), ("123", "PV-MOD"), ("131", "PV-MILD")])

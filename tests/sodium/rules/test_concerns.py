@@ -66,9 +66,9 @@ def defined(order: Order) -> Concern:
     balanced_given = order.balanced and (
         order.route == "iv" or order.balanced_volume_ml is not None
     )
-    if systemic and any(drug.name == "picosulfate" for drug in order.drugs):
-        return "with sodium"
-    if systemic and (balanced_given or ALSO_RAISING & classes):
+    picosulfate = any(drug.name == "picosulfate" for drug in order.drugs)
+    cortisol_by_vein = order.route == "iv" and "glucocorticoid" in classes
+    if systemic and (balanced_given or ALSO_RAISING & classes or cortisol_by_vein or picosulfate):
         return "with sodium"
     treats = systemic and treating and not lithium_for_another_reason
     dialysis = order.kind == "service" and "dialysis-session" in order.about

@@ -818,20 +818,44 @@ SCENES = (
         says="a single dose in hemophilia",
         order=replace(selected("desmopressin", route="iv"), single_dose=True),
         story=ward("131", problems=(problem("bleeding-disorder", days=4000),)),
-        fires={"OS-DDAVP": "info bleeding"},
+        fires={"OS-DDAVP": "warning bleeding"},
     ),
     Scene(
         says="M13: by vein in hemophilia, with no word that it is one dose",
         order=selected("desmopressin", route="iv"),
         story=ward("131", problems=(problem("bleeding-disorder", days=4000),)),
-        fires={"OS-DDAVP": "info bleeding"},
+        fires={"OS-DDAVP": "warning bleeding"},
         hides=("label-low-sodium",),
     ),
     Scene(
         says="M13: by vein for a uremic bleeding",
         order=selected("desmopressin", route="iv"),
         story=ward("128", problems=(problem("ckd-4-5", days=900), problem("gi-bleed", days=1))),
-        fires={"OS-DDAVP": "info bleeding"},
+        fires={"OS-DDAVP": "warning bleeding"},
+    ),
+    *(
+        Scene(
+            says=f"M13: a product against bleeding, sodium {na}: {fired}",
+            order=replace(selected("desmopressin"), hemostatic=True),
+            story=at(na, orders=(order("sertraline", days=300),)),
+            fires={"OS-DDAVP": fired},
+            shows=("bleeding-limit-fluid", "bleeding-check", "other-lowering"),
+            hides=("schedule", "contraindicated"),
+        )
+        for na, fired in (("131", "warning bleeding"), ("139", "info hemostatic"))
+    ),
+    Scene(
+        says="M13: desmopressin for nocturia beside an SSRI is still a combination",
+        order=selected("desmopressin"),
+        story=at("139", orders=(order("sertraline", days=300),)),
+        fires={"OS-COMBO": "info main"},
+    ),
+    Scene(
+        says="M13: a dose against bleeding in an acute fall: sodium now",
+        order=replace(selected("desmopressin", route="iv"), hemostatic=True),
+        story=replace(ward("127"), results=(result("sodium", 136, 20),)),
+        fires={"OS-DDAVP": "warning bleeding"},
+        shows=("order-acute", "bleeding-limit-fluid"),
     ),
     Scene(
         says="M13: a bleeding without kidney failure",

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from cds_service.sodium.rules.book import BOOK
 from cds_service.sodium.snapshot import Missing
 from tests.sodium.patients import Story, ago, order, problem, result
-from tests.sodium.rules.orders import Scene, saline, selected, table
+from tests.sodium.rules.orders import Scene, restriction, saline, selected, table
 
 SEIZURE = problem("seizure", days=0.2, encounter=True)
 CIRRHOSIS = problem("cirrhosis", days=400)
@@ -266,6 +266,73 @@ SCENES = (
         ),
         fires={"OS-HTS-PSEUDO": "warning main", "OS-HTS-ASX": "warning main"},
         shows=("treat-first", "artefact-osmolality"),
+    ),
+    *(
+        Scene(
+            says=f"M6: osmolality 292 without a urea: {says} waits for it",
+            order=chosen,
+            story=Story(
+                sodium="122",
+                setting="inpatient",
+                results=(result("serum-osmolality", 292), result("glucose", 100)),
+            ),
+            fires=fires,
+            shows=(*shown, "prove-solute"),
+        )
+        for says, chosen, fires, shown in (
+            (
+                "3 % saline",
+                saline(),
+                {"OS-HTS-PSEUDO": "warning unproven", "OS-HTS-ASX": "warning main"},
+                ("treat-first",),
+            ),
+            (
+                "tolvaptan",
+                selected("tolvaptan"),
+                {"OS-HTS-PSEUDO": "warning unproven", "OS-VAP-GEN": "info main"},
+                (),
+            ),
+        )
+    ),
+    Scene(
+        says="M6: an osmolality of 265 is low, with or without a urea",
+        order=saline(),
+        story=Story(
+            sodium="122",
+            setting="inpatient",
+            results=(result("serum-osmolality", 265), result("glucose", 100)),
+        ),
+        fires={"OS-HTS-ASX": "warning main"},
+    ),
+    Scene(
+        says="M6: a seizure does not wait for the urea",
+        order=saline(),
+        story=Story(
+            sodium="118",
+            setting="inpatient",
+            results=(result("serum-osmolality", 292),),
+            problems=(problem("seizure", days=0.2, encounter=True),),
+        ),
+        fires={"OS-HTS-PSEUDO": "warning unproven-rescue", "OS-HTS-SEV": "info main"},
+        shows=("treat-first",),
+    ),
+    *(
+        Scene(
+            says=f"M6: fluid restriction, osmolality {measured}",
+            order=restriction(),
+            story=Story(
+                sodium="122",
+                setting="inpatient",
+                results=(result("serum-osmolality", measured), result("glucose", 100), *urea),
+            ),
+            fires=fires,
+            removes=bool(fires),
+        )
+        for measured, urea, fires in (
+            (292, (), {"OS-FR": "warning osmolality"}),
+            (290, (result("bun", 14),), {"OS-FR": "warning osmolality"}),
+            (265, (), {}),
+        )
     ),
     Scene(
         says="severe symptoms: a possible artefact is no reason to hold a bolus back",

@@ -139,6 +139,7 @@ PSEUDOS = (None, Pseudo(kind="osmolality", shown="289.5"), Pseudo(kind="direct-i
            Pseudo(kind="shift", shown="315.5", drugs=("mannitol", "intravenous immunoglobulin"), at=NOW - HOUR),
            Pseudo(kind="isotonic", shown="285.5", drugs=("icodextrin", "iodinated contrast"), at=NOW - HOUR),
            Pseudo(kind="irrigant", shown="285.5", at=NOW - HOUR),
+           Pseudo(kind="unproven", shown="292.5", hints=("triglyceride",)),
            Pseudo(kind="hint", shown="", hints=("triglyceride", "protein", "myeloma")))  # fmt: skip
 
 
