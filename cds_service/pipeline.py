@@ -319,8 +319,8 @@ class Pipeline:
         snapshot = read_snapshot(parts, self._vocabulary)
         if hook.drafts != "all":
             return snapshot
-        every = tuple(order.reference for order in snapshot.drafts)
-        return replace(snapshot, selected=every, every_draft_counts=False)
+        # Without selections every draft counts, up to the number that is read.
+        return replace(snapshot, every_draft_counts=False)
 
     def _judged(self, call: _Call, deadline: Deadline) -> tuple[Outcome, ...]:
         """Returns what each rule of the hook says, in order of precedence; no rule is an error."""

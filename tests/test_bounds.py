@@ -180,6 +180,16 @@ def test_a_card_says_how_many_orders_were_not_read() -> None:
     assert "Not read: 7 more orders of this call." in found.cards[0]["detail"]
 
 
+def test_signing_asks_about_as_many_orders_and_the_rest_is_no_silence() -> None:
+    def signed(count: int) -> Body:
+        context = {"draftOrders": bodies.bundle(harmless(count))}
+        value = bodies.call("order-sign", {}, context, lowest=CALM)
+        return Body("hyponatremia-order-sign", value)
+
+    assert summary(answer(signed(MAX_SELECTED))) == ""
+    assert "could not be read" in summary(answer(signed(MAX_SELECTED + 1)))
+
+
 def test_drafts_beyond_the_limit_are_no_silence_although_none_of_them_is_selected() -> None:
     assert summary(answer(ordered(harmless(MAX_DRAFTS), 1))) == ""
     assert "could not be read" in summary(answer(ordered(harmless(MAX_DRAFTS + 1), 1)))
