@@ -417,7 +417,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     obstetric_drugs: DrugSet  # infused in labor
     encephalopathy_drugs: DrugSet  # F17
     hydrated_drugs: DrugSet  # F6
-    salt_losing_drugs: DrugSet  # cytotoxic drugs after which the kidney may lose salt
+    salt_losing_drugs: DrugSet  # the kidney may lose salt under them, or after them
     hydrated_by_vein: DrugSet  # of them, those that count only as an infusion
     hydrated_at_high_dose: DrugSet  # of them, those that count only at a high dose
     beers_drugs: DrugSet  # named by the Beers criteria without their class

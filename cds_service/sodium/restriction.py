@@ -30,7 +30,13 @@ from cds_service.sodium.depletion import (
     red_flag_window,
     weight_loss,
 )
-from cds_service.sodium.exposure import given_within, taken_or_drafted, taken_within
+from cds_service.sodium.exposure import (
+    LIKELIHOOD,
+    given_before,
+    given_within,
+    taken_or_drafted,
+    taken_within,
+)
 from cds_service.sodium.results import Band, Freshness, measurable, paired
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
@@ -286,11 +292,21 @@ def _by_state(case: Case) -> Iterator[Line]:
     if case.comfort_care or case.problems.active(case.sets.comfort_care) or words:
         yield Line("withheld-comfort-care")
     yield from _by_potassium(case)
+    for drug in salt_losers(case)[:1]:
+        yield Line("withheld-salt-loss", {"drug": drug})
     urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.dilute_urine_days)
     # "Address the intake" is not for a sodium that rises too fast (F27).
     rising = case.rate.rule == "RATE-OVER" or case.rate.episode is not None
     if urine is not None and urine.below(case.limits.dilute_urine_below) and not rising:
         yield Line("withheld-dilute-urine", {"value": number(urine.value)})
+
+
+def salt_losers(case: Case) -> tuple[str, ...]:
+    """Returns the likely causes under which the kidney may lose salt, and volume with it (F6)."""
+    wanted = case.sets.salt_losing_drugs
+    taken = [e.drug.name for e in case.exposures.active if e.attribution in LIKELIHOOD]
+    given = [drug for drug, _ in given_before(case)]
+    return tuple(drug for drug in (*taken, *given) if drug in wanted)
 
 
 def _by_potassium(case: Case) -> Iterator[Line]:

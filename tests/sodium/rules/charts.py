@@ -125,6 +125,9 @@ CHARTS: tuple[Story, ...] = (
     irrigated(problem("confusion", days=0.04)),
     treated("cisplatin", 9),
     treated("vincristine", 5),
+    treated(
+        "cisplatin", 9, results=(result("urine-osmolality", "410"), result("urine-sodium", "96"))
+    ),
     insipid(),
     insipid(ADRENAL, orders=(order("hydrocortisone", days=900),)),
     potassium_high("trimethoprim", "prednisone"),

@@ -68,7 +68,7 @@ def test_f6_each_ground_withholds_restriction_with_its_reason(key: str, story: S
     "story",
     [
         ward(orders=(ended("lithium", 48.1),)),
-        ward(orders=(ended("cisplatin", 48.1, route="iv"),)),
+        ward(orders=(ended("methotrexate", 48.1, route="iv", dose="500"),)),
         ward(orders=(order("cyclophosphamide", days=1, route="systemic"),)),
         ward(orders=(order("methotrexate", days=1, route="systemic"),)),
         ward(orders=(order("methotrexate", days=1, route="iv", dose="499"),)),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from tests.sodium.patients import order, problem
+from cds_service.engine.finding import DraftOrder
+from tests.sodium.patients import Story, order, problem, result
 from tests.sodium.rules.cases import fired, keys
 from tests.sodium.rules.charts import irrigated, treated
 from tests.sodium.rules.orders import Scene, restriction, table
@@ -78,6 +79,44 @@ def test_a_drug_that_is_taken_leads_the_headline() -> None:
     card = fired(both.case())["PV-MOD"]
     assert card.facts["drug"] == "sertraline"
     assert "drug-given" in keys(card)
+
+
+# ---- a drug under which the kidney loses salt
+
+
+SIADH_LIKE = (
+    result("urine-osmolality", "410"),
+    result("urine-sodium", "96"),
+    result("serum-osmolality", 259),
+)
+
+
+def offered(story: Story) -> bool:
+    """Whether a button drafts a fluid restriction."""
+    card = fired(story.case())["PV-MOD"]
+    return any(isinstance(a, DraftOrder) for s in card.suggestions for a in s.actions)
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        pytest.param(treated("cisplatin", 9, results=SIADH_LIKE), id="cisplatin"),
+        pytest.param(
+            replace(
+                treated("vincristine", 30, results=SIADH_LIKE),
+                orders=(order("trimethoprim", days=7),),
+            ),
+            id="trimethoprim",
+        ),
+    ],
+)
+def test_urine_that_looks_like_siadh_may_be_salt_loss(story: Story) -> None:
+    assert "withheld-salt-loss" in keys(fired(story.case())["PV-MOD"])
+    assert not offered(story)
+
+
+def test_vincristine_keeps_water_and_not_salt() -> None:
+    assert offered(treated("vincristine", 5, results=SIADH_LIKE))
 
 
 # ---- irrigation that runs
