@@ -464,7 +464,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
         thirst = (self.cannot_drink, self.cannot_swallow)
         told = (*volume, *overload, *risk, *lungs, *fits, *settings, *thirst)
         losses = (self.volume_illness, self.losing_illness, self.lasting_losses)
-        return (*told, *losses, self.brain_injury, self.siadh)
+        return (*told, *losses, self.brain_injury, self.siadh, self.insipidus)
 
     def by_name(self) -> Iterator[tuple[str, ConceptSet]]:
         """Returns every set with the name of its table."""
