@@ -275,7 +275,7 @@ def test_a_running_fluid_restriction_is_named_if_it_harms(
     cards = Call(record=record, optional=("ServiceRequest",)).cards()
     text = "\n".join(card.detail for card in cards)
     assert (LIFT in text) is lifted
-    assert ("already ordered" in text) is (not lifted)
+    assert ("runs already" in text) is (not lifted)
     assert (LIFT in cards[0].detail) is lifted
     unread = "\n".join(card.detail for card in Call(record=record).cards())
     assert "Running" not in unread

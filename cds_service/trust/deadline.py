@@ -10,14 +10,19 @@ from cds_service.errors import OutOfTime
 
 
 class Deadline(Struct, frozen=True):
-    """A moment of `time.monotonic`; made once for a call, when its request line is read."""
+    """Two moments of `time.monotonic`; made once for a call, when its request line is read.
+
+    Reads end at `at`, so that what they brought can still be worked out by `answer_by`.
+    """
 
     at: float
+    answer_by: float
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
         """Returns the deadline that is so many seconds from now."""
-        return cls(time.monotonic() + seconds)
+        moment = time.monotonic() + seconds
+        return cls(moment, moment)
 
     def left(self) -> float:
         """Returns the seconds that are left, never less than 0."""
@@ -25,7 +30,7 @@ class Deadline(Struct, frozen=True):
 
     def keep(self) -> None:
         """Raises OutOfTime if it is too late to go on: its caller no longer waits."""
-        if self.passed:
+        if time.monotonic() >= self.answer_by:
             raise OutOfTime
 
     @property

@@ -112,7 +112,7 @@ PAIRS = [
     ("OS-VAP-CONTRA", "OS-VAP-LIVER"),
     ("OS-HTS-SEV", "OS-HTS-OLD"),
     ("OS-HTS-OLD", "OS-VAP-LIVER"),
-    ("OS-HTS-GLU", "OS-HTS-MILD"),
+    ("OS-HTS-GLU", "OS-HTS-NONE"),
     ("OS-HTS-PSEUDO", "OS-HTS-NONE"),
     ("OS-HTS-NONE", "OS-HTS-MILD"),
     ("OS-HTS-MILD", "OS-HTS-ASX"),

@@ -96,6 +96,11 @@ EXCUSES = (
         reason="current medicines were not read in full",
     ),
     Excuse(
+        "explain says that laboratory results, which no rule needs to speak, were not read",
+        r"prefetch(\.labs.*)?",
+        reason="laboratory results were not read in full",
+    ),
+    Excuse(
         "explain says that the start of a drug is not known",
         rf"{RECORD}\.authoredOn",
         reason="its start is not known",

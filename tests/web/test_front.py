@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -54,6 +55,12 @@ def app(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
     return [b"%d" % len(environ["wsgi.input"].read())]
 
 
+def in_a_loop(work: Coroutine[Any, Any, Any]) -> Any:
+    """Runs it in a thread of its own: the browser tests of this process have a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
 def served(limits: FrontLimits, door: Door, work: Callable[[Front], Awaitable[Any]]) -> Any:
     """What comes of some requests to one front."""
 
@@ -66,7 +73,7 @@ def served(limits: FrontLimits, door: Door, work: Callable[[Front], Awaitable[An
         finally:
             front.__rsgi_del__(loop)
 
-    return asyncio.run(run())
+    return in_a_loop(run())
 
 
 def answered(front: Front, sender: Sender, scope: Scope) -> asyncio.Task[None]:
@@ -182,7 +189,7 @@ def test_large_bodies_take_turns_small_ones_do_not_wait_and_no_caller_has_all_th
             worker(turns, "small", 10, "x"),
         )
 
-    asyncio.run(work())
+    in_a_loop(work())
     assert log == ["x1", "y1", "small", "x3 did not come", "x2"]
 
 
@@ -198,7 +205,7 @@ def test_a_turn_is_given_back_however_the_work_ends() -> None:
                 continue
         return came
 
-    assert asyncio.run(work()) == [True, True, True]
+    assert in_a_loop(work()) == [True, True, True]
 
 
 def test_a_client_that_breaks_off_is_a_refusal_and_its_memory_is_free_again() -> None:
@@ -213,4 +220,4 @@ def test_a_client_that_breaks_off_is_a_refusal_and_its_memory_is_free_again() ->
             pass
         return found, intake._left
 
-    assert asyncio.run(work()) == (Refusal(400), IntakeLimits().held_bytes)
+    assert in_a_loop(work()) == (Refusal(400), IntakeLimits().held_bytes)

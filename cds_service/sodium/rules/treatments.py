@@ -136,8 +136,7 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
         )
     if not why and _may_fail(case):
         return _likely_to_fail(case)
-    read = case.medicines_known  # a medicine may need fluid (F6)
-    require_recorded(case, why, "not-harmful" if read else MEDICINES_UNREAD)
+    require_recorded(case, why, _nothing_against(case))
     return card(
         "critical" if status in (Volume.CSW, Volume.ADRENAL) else "warning",
         "vaptan" if key == "vaptan" else "main",
@@ -150,6 +149,13 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
         ],
         offer=offer,
     )
+
+
+def _nothing_against(case: Case) -> str:
+    """Returns why a restriction has no card: nothing speaks against it, as far as was read."""
+    if not case.medicines_known:
+        return MEDICINES_UNREAD  # a medicine may need fluid (F6)
+    return "not-harmful" if case.snapshot.complete("labs") else "labs-unread"
 
 
 def _active_already(case: Case) -> list[Line]:

@@ -9,7 +9,7 @@ from cds_service.engine.finding import Silence
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD, PROBLEMS_UNREAD
 from cds_service.sodium.snapshot import Missing, Order
 from tests.sodium.patients import Story, order, problem
-from tests.sodium.rules.orders import Scene, saline, selected, table
+from tests.sodium.rules.orders import Scene, restriction, saline, selected, table
 
 CIRRHOSIS = problem("cirrhosis", days=400)
 NO_PROBLEMS = {"conditions": Missing.FAILED}
@@ -49,6 +49,12 @@ def test_medicines_that_were_not_read_may_forbid_a_vaptan() -> None:
     assert found == MEDICINES_UNREAD
 
 
+def test_results_that_were_not_read_may_speak_against_a_restriction() -> None:
+    story = Story(sodium="128")
+    assert reason(restriction(), "OS-FR", story, {"labs": Missing.TIMEOUT}) == "labs-unread"
+    assert reason(restriction(), "OS-FR", story, {}) == "not-harmful"
+
+
 def reason(drafted: Order, rule: str, story: Story, missing: dict[str, Missing]) -> str:
     """Why the rule is silent; "" if it speaks."""
     scene = Scene(says="", order=drafted, story=replace(story, missing=missing))
@@ -62,6 +68,11 @@ SCENES = (
         order=selected("tolvaptan"),
         story=Story(sodium="138", missing={"medications": Missing.TIMEOUT}),
         fires={"OS-VAP-NONE": "warning main"},
+    ),
+    Scene(
+        says="a fluid restriction, and laboratory results that were not read",
+        order=restriction(),
+        story=Story(sodium="128", missing={"labs": Missing.TIMEOUT}),
     ),
     Scene(
         says="baclofen in cirrhosis whose dose is not given",
