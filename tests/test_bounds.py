@@ -229,10 +229,10 @@ def test_work_that_is_late_ends_at_every_step_and_is_never_silence(name: str) ->
     body, looks = CALLS[name](), 0
     whole = answer(body, PLAIN)
     assert whole.cards
-    while (told := answer(body, TOLD, Ticking(at=LATER, looks=[looks]))).cards != whole.cards:
+    while (told := answer(body, TOLD, Ticking(LATER, LATER, [looks]))).cards != whole.cards:
         assert "more came than could be read in time" in summary(told)
         with pytest.raises(OutOfTime):
-            answer(body, PLAIN, Ticking(at=LATER, looks=[looks]))
+            answer(body, PLAIN, Ticking(LATER, LATER, [looks]))
         looks += 1
     assert looks > 10, "the deadline is looked at too seldom"
 
