@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from cds_service import metrics
 from cds_service.engine.cards import CardContext, CardSettings, Phrases, Writer, explanation
-from cds_service.engine.finding import URGENCY, Finding, Line, Outcome, Suggestion
+from cds_service.engine.finding import URGENCY, Finding, Line, Outcome, Silence, Suggestion
 from cds_service.engine.triage import Keep, keep_all, one_time, still_shown, triage
 from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked
 from cds_service.feedback.census import Seen
@@ -75,6 +75,7 @@ HOOKS: dict[str, Hook] = {
     "order-select": Hook(
         drafts="selected", gates=("deceased", "under-age"), unreadable="OS-UNREADABLE"
     ),
+    "order-sign": Hook(drafts="all", gates=("deceased", "under-age"), unreadable="OS-UNREADABLE"),
 }
 
 
@@ -295,8 +296,7 @@ class Pipeline:
         judged: list[tuple[Order, list[Outcome]]] = []
         for order in {order.reference: order for order in selected(case.snapshot)}.values():
             judged.append((order, [BOOK.order[rule].judge(case, order) for rule in rules]))
-        for _, said in _each_once(judged):
-            outcomes += said
+        outcomes += _said_once([said for _, said in _each_once(judged)])
         if not outcomes:
             raise NoRuleAsked
         return tuple(_in_its_slot(outcome, rules) for outcome in outcomes)
@@ -506,6 +506,27 @@ def _each_once(
         elif _urgency(one[1]) > _urgency(kept[at][1]):
             kept[at] = one
     return kept
+
+
+def _said_once(judged: Sequence[list[Outcome]]) -> list[Outcome]:
+    """Returns the outcomes of all orders, each rule about the same drugs once: where it is worst.
+
+    Two drugs that are dangerous together are one finding, also if both are ordered now.
+    """
+    kept: dict[tuple[str, frozenset[str]], Finding] = {}
+    several = [o for said in judged for o in said if isinstance(o, Finding) and len(o.drugs) > 1]
+    for finding in sorted(several, key=lambda one: -URGENCY[one.indicator]):
+        kept.setdefault((finding.rule, frozenset(finding.drugs)), finding)
+    return [_unless_said(outcome, kept) for said in judged for outcome in said]
+
+
+def _unless_said(outcome: Outcome, kept: Mapping[tuple[str, frozenset[str]], Finding]) -> Outcome:
+    if not isinstance(outcome, Finding):
+        return outcome
+    first = kept.get((outcome.rule, frozenset(outcome.drugs)), outcome)
+    if first is outcome:
+        return outcome
+    return Silence(outcome.rule, "said-for-the-other-order", {}, outcome.order)
 
 
 def _urgency(outcomes: Iterable[Outcome]) -> int:

@@ -211,20 +211,20 @@ MISTAKES = {
     ),
     "a rule on a hook that we do not serve": (
         ORDERS,
-        'hooks = ["order-select"]',
-        'hooks = ["order-select", "order-sgin"]',
+        'hooks = ["order-select", "order-sign"]',
+        'hooks = ["order-select", "order-sign", "order-sgin"]',
         ["OS-HTS-OVER", "order-sgin", "HOOKS"],
     ),
     "a service that no rule speaks for": (
         ORDERS,
-        'hooks = ["order-select"]',
+        'hooks = ["order-select", "order-sign"]',
         "hooks = []",
         ["hyponatremia-order-select", "no rule speaks", "orders.toml"],
     ),
     "a rule about orders on the hook of the chart": (
         ORDERS,
-        'hooks = ["order-select"]',
-        'hooks = ["order-select", "patient-view"]',
+        'hooks = ["order-select", "order-sign"]',
+        'hooks = ["order-select", "order-sign", "patient-view"]',
         ["OS-HTS-OVER", "patient-view"],
     ),
     "a rule that holds back none": (

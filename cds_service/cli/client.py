@@ -220,7 +220,7 @@ def _settings_of_the_ehr(added: Client, settings: Settings, knowledge: Knowledge
         f"                 cds-service prefetch-table --client {added.name}",
         "  scopes         read access to Patient, Encounter, Observation, Condition and "
         "MedicationRequest,",
-        "                 and for order-select the scope for unsigned orders",
+        "                 and for order-select and order-sign the scope for unsigned orders",
         f"  time-out       above {added.deadline_ms} ms, which is when this service answers "
         "at the latest",
         "",

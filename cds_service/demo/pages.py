@@ -201,10 +201,12 @@ def _groups() -> dict[str, list[tuple[str, str]]]:
 
 
 def _story_order(story: Story, now: datetime) -> str:
-    """Returns the name of the order that this story is about, or "" if it only opens a chart."""
+    """Returns the names of the orders that this story is about, or "" if it only opens a chart."""
     drafts = story.request["context"].get("draftOrders", {}).get("entry", [])
     orders = chart_of((entry["resource"] for entry in drafts), now, ()).drafts
-    return orders[0].name if orders else ""
+    if "selections" in story.request["context"]:
+        orders = orders[:1]
+    return " and ".join(order.name for order in orders)
 
 
 def _story(name: str) -> Story:

@@ -73,6 +73,45 @@ def test_an_order_of_the_story_is_warned_of_and_removed_by_the_suggestion(open_p
     expect(card.locator(".receipts .ok")).to_contain_text("feedback stored")
 
 
+def test_signing_asks_about_all_drafts_and_a_card_holds_it_once(open_page: Open) -> None:
+    page = open_page("/chart/saline-3-percent-mild")
+    sign = page.locator("#sign")
+    expect(sign).to_be_disabled()
+    page.get_by_role("button", name="Order it").click()
+    expect(page.locator("#cards-order-select article.card")).to_have_count(1)
+    with page.expect_request("**/hyponatremia-order-sign") as sent:
+        sign.click()
+    context = json.loads(sent.value.post_data or "")["context"]
+    assert ("selections" in context, len(context["draftOrders"]["entry"])) == (False, 1)
+    held = page.locator("#cards-order-sign article.card").first
+    expect(held.get_by_role("heading")).to_contain_text("3% saline")
+    expect(sign).to_have_text("Sign all the same")
+    expect(page.locator("#drafts .draft")).to_have_count(1)
+    sign.click()
+    expect(page.locator("#drafts .draft")).to_have_count(0)
+    expect(page.locator("#status")).to_contain_text("Signed all the same")
+    expect(sign).to_be_disabled()
+
+
+def test_an_order_that_nothing_speaks_against_is_signed_at_once(open_page: Open) -> None:
+    page = open_page("/chart/normal-sodium")
+    page.get_by_label("or type a drug").fill("metformin")
+    page.get_by_role("button", name="Order", exact=True).click()
+    page.locator("#sign").click()
+    expect(page.locator("#status")).to_contain_text("Signed: the service had nothing to say")
+    expect(page.locator("#drafts .draft")).to_have_count(0)
+
+
+def test_a_change_of_the_drafts_is_asked_about_anew(open_page: Open) -> None:
+    page = open_page("/chart/saline-3-percent-mild")
+    page.get_by_role("button", name="Order it").click()
+    page.locator("#sign").click()
+    expect(page.locator("#sign")).to_have_text("Sign all the same")
+    page.get_by_label("or type a drug").fill("metformin")
+    page.get_by_role("button", name="Order", exact=True).click()
+    expect(page.locator("#sign")).to_have_text("Sign the draft orders")
+
+
 def test_a_card_is_overridden_with_a_reason(open_page: Open) -> None:
     page = open_page("/chart/cramps-in-siadh")
     card = _cards(page).first

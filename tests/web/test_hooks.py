@@ -49,8 +49,10 @@ def test_discovery_lists_the_services_wherever_a_slash_was_pasted(
     assert listed == sorted((service.id, service.hook) for service in declared)
     assert {("hyponatremia-order-select", "order-select")} <= set(listed)
     assert {("hyponatremia-patient-view", "patient-view")} <= set(listed)
+    assert {("hyponatremia-order-sign", "order-sign")} <= set(listed)
+    versions = {service["hook"]: service["hookVersion"] for service in services}
+    assert versions == {"patient-view": "1.0", "order-select": "1.0", "order-sign": "1.1"}
     for service in services:
-        assert service["hookVersion"] == "1.0"
         assert service["version"].startswith("3.0.0")
         assert service["title"]
         assert "dults" in service["usageRequirements"]

@@ -10,10 +10,11 @@ import { everything, localReader, serverReader } from "./record.js";
 const $ = (id) => document.getElementById(id);
 const page = $("ehr").dataset;
 const FHIR = `${location.origin}/demo/fhir`;
-const titles = { "patient-view": "on opening the chart", "order-select": "for the order" };
+const titles = { "patient-view": "on opening the chart", "order-select": "for the order", "order-sign": "for all orders, before they are signed" };
+const busy = { "patient-view": "Opening the chart …", "order-select": "Checking the order …", "order-sign": "Checking all orders …" };
 const fromServer = serverReader(FHIR);
 const client = new Client(`${location.origin}/cds-services`, (exchange) => showExchange($("exchange"), exchange));
-const orders = new Orders($("drafts"), () => { redraw(); remember(); });
+const orders = new Orders($("drafts"), () => { redraw(); remember(); unsigned(); });
 
 let who = { patientId: page.patient, encounterId: page.encounter };
 let own = null; // resources of an own case; null: the story
@@ -28,18 +29,19 @@ async function callHook(hook, extra = {}) {
   const round = (rounds[hook] = (rounds[hook] ?? 0) + 1);
   const place = section(hook);
   place.setAttribute("aria-busy", "true");
-  later(hook === "patient-view" ? "Opening the chart …" : "Checking the order …");
+  later(busy[hook]);
   const context = { userId: page.user, patientId: who.patientId, ...(who.encounterId && { encounterId: who.encounterId }), ...extra };
   const answers = [];
   const { services, discovery } = await client.services(hook);
   for (const service of services) answers.push([service, await callService(service, context)]);
   if (!services.length) answers.push([null, { ...discovery, ok: false, problem: discovery.problem ?? `Discovery lists no service for ${hook}.` }]);
-  if (round !== rounds[hook]) return;
+  if (round !== rounds[hook]) return null;
   const shown = (await Promise.all(answers.map(([service, exchange]) => elements(service, exchange)))).flat();
-  if (round !== rounds[hook]) return;
+  if (round !== rounds[hook]) return null;
   place.removeAttribute("aria-busy");
   place.replaceChildren(el("h3", { className: "hook-title", textContent: titles[hook].replace(/^./, (letter) => letter.toUpperCase()) }), ...shown);
   tellCount(hook, answers, shown.length);
+  return answers;
 }
 
 async function callService(service, context) {
@@ -79,7 +81,7 @@ function tellCount(hook, answers, count) {
 function section(hook) {
   const id = `cards-${hook}`;
   if (!$(id)) $("cards").append(el("div", { id }));
-  if (hook === "order-select") $("cards").prepend($(id)); // the newest question first
+  if (hook !== "patient-view") $("cards").prepend($(id)); // the newest question first
   return $(id);
 }
 
@@ -93,6 +95,33 @@ function checkOrder() {
   if (!draft) return;
   titles["order-select"] = `for the order ${orderName(draft)}`;
   callHook("order-select", { selections: [selected], draftOrders: orders.bundle });
+}
+
+// Signing: the first press asks about all drafts together; a card holds it, and the second press signs all the same.
+let held = false;
+
+function unsigned() {
+  held = false;
+  $("sign").disabled = !orders.bundle.entry.length;
+  $("sign").textContent = "Sign the draft orders";
+}
+
+async function sign() {
+  if (held) return signed("Signed all the same. This page only plays at it: nothing was sent anywhere.");
+  const answers = await callHook("order-sign", { draftOrders: orders.bundle });
+  if (!answers) return;
+  if (answers.every(([, exchange]) => exchange.ok && !exchange.response?.cards?.length)) {
+    return signed("Signed: the service had nothing to say. This page only plays at it: nothing was sent anywhere.");
+  }
+  held = true;
+  $("sign").textContent = "Sign all the same";
+}
+
+function signed(words) {
+  selected = null;
+  orders.clear();
+  section("order-select").replaceChildren();
+  later(words);
 }
 
 /** Draws the chart again with the draft orders on the plot's time axis. */
@@ -161,7 +190,7 @@ async function reopen(words) {
   selected = null;
   orders.clear();
   await drawn;
-  section("order-select").replaceChildren();
+  for (const hook of ["order-select", "order-sign"]) section(hook).replaceChildren();
   $("own-status").textContent = words;
   remember();
   await callHook("patient-view");
@@ -245,9 +274,11 @@ $("story-order")?.addEventListener("click", async () => {
   const call = await fromDemo(`/demo/stories/${page.story}/request`);
   if (!call) return;
   for (const { resource } of call.context.draftOrders.entry) orders.add(resource, who);
+  if (!call.context.selections) return sign(); // the story is about the moment of signing
   selected = call.context.selections[0];
   checkOrder();
 });
+$("sign").addEventListener("click", sign);
 $("modes").addEventListener("change", () => {
   remember();
   callHook("patient-view");
