@@ -45,7 +45,7 @@ mutate: $(DEV) ## Shift every number of thresholds.toml: a test must notice (som
 	@$(BIN)/python -m tests.mutate
 
 # bench/servers.py and bench/json_parsers.py compare candidates that the project does not install; each says which.
-bench: $(DEV) $(LEAN)/.ready ## Measure, and write bench/RESULTS.md: ratios to the floor and to Node (ten minutes, on a quiet machine)
+bench: $(DEV) $(LEAN)/.ready bench/node/node_modules/.ready ## Measure, and write bench/RESULTS.md: ratios to the floor and to Node (ten minutes, on a quiet machine)
 	@PYTHONPATH=. $(LEAN)/bin/python bench/service.py --write
 	@PYTHONPATH=. $(LEAN)/bin/python bench/worst.py --write
 	@$(LEAN)/bin/python bench/reader.py
@@ -115,6 +115,10 @@ $(DEV): $(RUN) requirements-dev.lock
 	@echo "Installing what the tests need (once) ..."
 	@$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
+
+# The peer of the measurements, as package-lock.json pins it; without Node there is no peer, and the table says so.
+bench/node/node_modules/.ready: bench/node/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then npm ci --prefix bench/node --no-audit --no-fund --silent && touch $@; fi
 
 # What a deployment installs and nothing more, to measure: libraries look for others, and load them where they are.
 $(LEAN)/.ready: $(BIN)/python requirements.lock pyproject.toml

@@ -199,6 +199,8 @@ def node() -> Iterator[tuple[Running, str] | None]:
     if shutil.which("node") is None:
         yield None
         return
+    if not (NODE.parent / "node_modules" / "express").is_dir():
+        raise SystemExit("The peer is not installed: run `npm ci --prefix bench/node`.")
     port = free_port()
     with running(["node", str(NODE), str(port)], port) as server:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:

@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import growth
+import instructions
 import stages
 import traffic
 from deployment import PATH, Keys, Running, floor, node, service
@@ -217,6 +218,8 @@ def report(rows: list[Case], grown: list[growth.Series], rounds: int, seconds: f
         f"**{ratio:.2f} times** the slowest read ({one:.0f} ms).",
         "## Where the time goes",
         "\n".join(stages.table([traffic.usual(seed) for seed in range(PATIENTS)])),
+        "## Instructions",
+        instructions.told_if_counted(),
         "## Growth",
         growth.words(grown),
         "![p50 latency against the number of Observations and of orders](growth.svg)",
