@@ -141,7 +141,7 @@ class Overloaded(ServiceError):
 
 
 class OutOfTime(Overloaded):
-    """The deadline of the call has passed, so that nobody waits for its answer."""
+    """The deadline of the call has passed: its caller has stopped waiting for the answer."""
 
     code = "timeout"
 

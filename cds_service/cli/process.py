@@ -50,7 +50,7 @@ def share_arenas() -> None:
 
 
 def end_within(seconds: float, last: Callable[[], object]) -> None:
-    """Ends this process after so long, whatever its threads wait for; `last` is what it still does.
+    """Ends this process after these seconds, even if a thread hangs; `last` is called before.
 
     A process waits at its end for the threads of its pools, and one of them may hang in a read.
     """

@@ -171,7 +171,7 @@ class Symptoms(Struct, frozen=True, kw_only=True):
     gcs: int | None = None
     gcs_impaired: bool = False  # 9 to 14: counts as a symptom for hypertonic saline (M4)
     gcs_sedated: bool = False  # sedation explains the scale: it is no symptom (F43)
-    gcs_untestable: bool = False  # speech could not be tested: it is none either
+    gcs_untestable: bool = False  # speech could not be tested, for example under a tube
 
 
 def symptoms(case: Case) -> Symptoms:
