@@ -190,10 +190,13 @@ def _fhir_client(settings: Settings) -> FhirClient:
         raise SettingsError("CDS_CA_BUNDLE: cannot be read as certificates in PEM") from None
 
 
-def card_secret(settings: Settings) -> bytes:
-    """Returns the secret behind card uuids, from its file; it is made once beside the store."""
+def card_secret(settings: Settings, *, make: bool = True) -> bytes:
+    """Returns the secret behind card uuids, from its file; it is made once beside the store.
+
+    Without `make` it raises SettingsError if the file is not there.
+    """
     path = settings.secret_file or settings.data_dir / _SECRET_NAME
-    if settings.secret_file is None and not path.exists():
+    if make and settings.secret_file is None and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_secret(path)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import sys
 import tempfile
@@ -9,6 +10,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TextIO
 
 import click
 from msgspec import Struct
@@ -16,6 +18,7 @@ from msgspec import Struct
 from cds_service.cli.db import open_database
 from cds_service.errors import RegistryError, SettingsError, StoreUnavailable
 from cds_service.feedback.figures import clients_of
+from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.knowledge.load import Knowledge, load_knowledge
 from cds_service.protocol.request import Secret
 from cds_service.records.client import Access, FhirClient
@@ -280,6 +283,38 @@ def test(
     _show_delivered(tested)
     if not good:
         raise SystemExit(1)
+
+
+@client.command("arm")
+@click.argument("name")
+@click.argument("patients", type=click.File(encoding="utf-8"))
+@click.option("--tenant", default="", help="The tenant of its tokens, if it has several.")
+@REGISTRY_FILE
+def arm(name: str, patients: TextIO, tenant: str, path: Path | None) -> None:
+    """Print the arm of each patient of a randomised trial.
+
+    PATIENTS is a file with one patient id on each line; "-" reads standard input. It prints CSV:
+    the id, and `shown` or `shadow` as the client's shadow_share decides. It uses the secret of the
+    deployment (CDS_SECRET_FILE), so run it on the machine of the service. The output names
+    patients: treat it as patient data.
+    """
+    from cds_service.app import card_secret  # brings Flask, which the other commands do without
+
+    settings = settings_from_environment()
+    registry = _load_registry(_registry_path(path, settings), settings)
+    chosen = _client_named(registry, name)
+    if not chosen.shadow_share or chosen.shadow:
+        raise click.BadParameter("has no shadow_share, so it has no arms", param_hint="NAME")
+    if tenant not in chosen.credentials.tenants and (tenant or chosen.credentials.tenants):
+        known = ", ".join(chosen.credentials.tenants) or "none"
+        raise click.BadParameter(f"its tenants are: {known}", param_hint="--tenant")
+    places = Pseudonyms(card_secret(settings, make=False))
+    owner = chosen.for_tenant(tenant) if tenant else chosen
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("patient", "arm"))
+    for patient_id in filter(None, map(str.strip, patients)):
+        place = places.place(owner.tenant, patient_id.removeprefix("Patient/"))
+        writer.writerow((patient_id, owner.for_patient(place).arm))
 
 
 def _show_delivered(tested: Client) -> None:

@@ -13,12 +13,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from cds_service.cli.db import open_database
+from cds_service.feedback.arms import Arms
 from cds_service.feedback.figures import Figures, Reasons, RuleFigures, figures
 from cds_service.feedback.report_html import report_page
 from cds_service.feedback.report_table import (
+    ARM_COLUMNS,
     CLIENT_COLUMNS,
     COLUMNS,
     REASONS,
+    arm_rows,
     client_cells,
     leading_reason,
     report_csv,
@@ -112,6 +115,8 @@ def _print(counted: Figures, console: Console) -> None:
         )
     if counted.clients:
         console.print("", _clients(counted), sep="\n")
+    if counted.arms:
+        console.print("", _arms(counted.arms), sep="\n")
     for client in counted.clients:
         for warning in client.warnings:
             console.print(f"[bold]Warning:[/bold] {escape(warning)}")
@@ -143,6 +148,21 @@ def _clients(counted: Figures) -> Table:
         table.add_column(name, justify="left" if name == CLIENT_COLUMNS[0] else "right")
     for client in counted.clients:
         table.add_row(*client_cells(client))
+    return table
+
+
+def _arms(both: Arms) -> Table:
+    table = Table(
+        title="Shown and shadow",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
+    for name in ARM_COLUMNS:
+        table.add_column(name, justify="left" if name == ARM_COLUMNS[0] else "right")
+    for row in arm_rows(both):
+        table.add_row(*row)
     return table
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 
 from msgspec import Struct, field
 
+from cds_service.feedback.arms import Arms, arms
 from cds_service.feedback.reasons import foreign_system
 from cds_service.store.feedback import COMMENTED
 from cds_service.store.figures import Answer, Delivered, FigureTables, Showing
@@ -114,6 +115,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     unmatched: int  # feedback on cards that we never sent, as far as we know
     earlier: int  # feedback on cards from before the period
     clients: tuple[ClientFigures, ...] = ()
+    arms: Arms | None = None  # None: no client had a shadow_share
 
     @property
     def total(self) -> RuleFigures:
@@ -152,10 +154,12 @@ def figures(
     start = datetime.combine(since, time(), UTC)
     rules: dict[tuple[str, str], RuleFigures] = {}
     clients: list[ClientFigures] = []
+    both: list[Arms] = []
     unmatched = earlier = 0
     for tenant in tenants:
         _count(rules, tables, tenant, since)
         clients += clients_of(tables, tenant, since)
+        both += filter(None, [arms(tables.arm_calls(tenant, start), now)])
         cards = _cards(rules, tables.showings(tenant, start))
         for answer in tables.answers(tenant, start):
             if answer.card in cards:
@@ -174,7 +178,15 @@ def figures(
         unmatched=unmatched,
         earlier=earlier,
         clients=tuple(clients),
+        arms=_together(both),
     )
+
+
+def _together(both: Sequence[Arms]) -> Arms | None:
+    total = Arms()
+    for one in both:
+        total.add(one)
+    return total if both else None
 
 
 def clients_of(tables: FigureTables, tenant: str, since: date) -> list[ClientFigures]:

@@ -45,6 +45,32 @@ class Line(Struct, frozen=True):
     style: str
 
 
+class Interval(Struct, frozen=True):
+    """One row of a chart of differences, with the interval in which the truth may be."""
+
+    name: str
+    value: float
+    least: float
+    most: float
+
+
+def intervals(title: str, rows: Sequence[Interval]) -> Markup:
+    """Returns differences on one scale around zero, each as a dot with its interval."""
+    reach = max((abs(end) for row in rows for end in (row.least, row.most)), default=0) or 1
+    middle = _LABELS + (WIDTH - _LABELS - _NUMBERS) / 2
+    scale = (WIDTH - _LABELS - _NUMBERS) / 2 / reach
+    drawn = [svg.line("grid", middle, 0, middle, _ROW * len(rows))]
+    for number, row in enumerate(rows):
+        height = _ROW * (number + 0.5)
+        words = f"{row.name}: {row.value:+.1f} ({row.least:+.1f} to {row.most:+.1f})"
+        drawn.append(svg.text("name", _LABELS - 10, height, row.name))
+        ends = [(middle + scale * end, height) for end in (row.least, row.most)]
+        drawn.append(svg.polyline("line blue", ends))
+        drawn.append(svg.dot("dot blue", middle + scale * row.value, height, 4, words))
+        drawn.append(svg.text("number", WIDTH - _NUMBERS + 6, height, f"{row.value:+.1f}"))
+    return _drawing(title, _ROW * len(rows), drawn)
+
+
 def bars(title: str, rows: Sequence[Bar]) -> Markup:
     """Returns horizontal bars on one scale, each with its total; tooltips show the parts."""
     longest = max((row.total for row in rows), default=0) or 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 
 _LENGTH = 32  # hex digits: 128 bits
+_DRAWN = 8  # bytes
 
 
 class Pseudonyms:
@@ -13,6 +14,7 @@ class Pseudonyms:
     def __init__(self, secret: bytes) -> None:
         # A key of its own, so that no hash here can equal one that goes out on a card.
         self._key = hmac.digest(secret, b"pseudonyms", "sha256")
+        self._arms = hmac.digest(secret, b"arms", "sha256")
 
     def of(self, *parts: str) -> str:
         """Returns the hash of these texts together; their order and borders matter."""
@@ -27,3 +29,13 @@ class Pseudonyms:
     def user(self, tenant: str, base: str, user_id: str | None) -> str:
         """Returns the hash of one user; empty if the call names none."""
         return self.of("user", tenant, base, user_id) if user_id else ""
+
+    def place(self, tenant: str, patient_id: str) -> float:
+        """Returns the place of one patient between 0 and 1, which decides the arm of a trial.
+
+        It is even over patients, always the same for one of them, and says nothing of the other
+        hashes. The FHIR base is not in it, because one server may be called by several names.
+        """
+        text = f"{len(tenant)}:{tenant}\x1f{patient_id}".encode("utf-8", "replace")
+        drawn = hmac.digest(self._arms, text, "sha256")[:_DRAWN]
+        return int.from_bytes(drawn, "big") / float(1 << 8 * _DRAWN)

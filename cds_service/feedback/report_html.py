@@ -9,13 +9,17 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from cds_service.feedback.arms import Arms
 from cds_service.feedback.figures import Figures, RuleFigures, Week
-from cds_service.feedback.plots import Bar, Line, Part, bars, trend
+from cds_service.feedback.plots import Bar, Interval, Line, Part, bars, intervals, trend
 from cds_service.feedback.report_table import (
+    ARM_COLUMNS,
+    ARM_NOTES,
     CLIENT_COLUMNS,
     COLUMNS,
     NOTES,
     REASONS,
+    arm_rows,
     client_cells,
     duration,
     percent,
@@ -55,7 +59,10 @@ def report_page(figures: Figures, names: Mapping[str, str] | None = None) -> str
         client_columns=CLIENT_COLUMNS,
         client_rows=[client_cells(client) for client in figures.clients],
         warnings=[text for client in figures.clients for text in client.warnings],
-        notes=NOTES,
+        arm_columns=ARM_COLUMNS,
+        arm_rows=arm_rows(figures.arms) if figures.arms else [],
+        arm_differences=_arm_differences(figures.arms) if figures.arms else Markup(),
+        notes=NOTES + (ARM_NOTES if figures.arms else ()),
     )
 
 
@@ -91,6 +98,17 @@ def _outcome_bars(figures: Figures) -> Markup:
             )
             rows.append(Bar(f"{rule.rule} · {rule.profile}", parts))
     return bars("Cards by rule and what became of them", rows) if rows else Markup()
+
+
+def _arm_differences(both: Arms) -> Markup:
+    """Draws for each rule how much more often it fired later in the arm with cards."""
+    rows = []
+    for rule in both.rules[:_MOST_RULES]:
+        found = both.difference(rule)
+        if found is not None:
+            rows.append(Interval(f"later: {rule}", found.points, found.least, found.most))
+    title = "Fired later: shown minus shadow, in percentage points, with 95 % interval"
+    return intervals(title, rows) if rows else Markup()
 
 
 def _trend_of_showings(weeks: list[tuple[date, Week]]) -> Markup:

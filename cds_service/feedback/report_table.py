@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+from cds_service.feedback.arms import FOLLOWED, Arms, Difference
 from cds_service.feedback.figures import ClientFigures, Figures, RuleFigures
 
 REASONS = "Override reasons"
@@ -32,6 +33,15 @@ CLIENT_COLUMNS = (
     "Unreadable",
     "Selected orders",
     "Recognised",
+)
+ARM_COLUMNS = ("Patients by arm", "Shown", "Shadow", "Difference (95 % interval)")
+ARM_NOTES = (
+    "Arms: clients with a shadow_share. Chance decides for each patient, and the patient stays in "
+    "the arm. In the shadow arm rules are asked and recorded, and nothing is shown.",
+    f"Later: another call fired this rule within {FOLLOWED.days} days after the first finding "
+    "about the patient. A patient who is not seen again counts as free of it: look at 'seen again'.",
+    "The interval is Newcombe's. One that includes 0 shows no difference; looking at many rules, "
+    "one in twenty excludes 0 by chance. Say before the start which line decides.",
 )
 NOTES = (
     "Fired: calls in which the rule had something to say; "
@@ -91,6 +101,35 @@ def client_cells(client: ClientFigures) -> tuple[str, ...]:
     )
 
 
+def arm_rows(both: Arms) -> list[tuple[str, ...]]:
+    """Returns the rows of both arms, in the order of ARM_COLUMNS: whole numbers, then outcomes."""
+    arms = (both.shown, both.shadow)
+    rows: list[tuple[str, ...]] = [
+        ("patients", *(f"{arm.patients:,}" for arm in arms), ""),
+        ("calls", *(f"{arm.calls:,}" for arm in arms), ""),
+        ("times a card was shown", *(f"{arm.cards:,}" for arm in arms), ""),
+        ("patients with a finding", *(_share(arm.found, arm.patients) for arm in arms), ""),
+        (f"followed for {FOLLOWED.days} days", *(f"{arm.followed:,}" for arm in arms), ""),
+        ("seen again", *(_share(arm.seen_again, arm.followed) for arm in arms), ""),
+    ]
+    for rule in both.rules:
+        counts = [_share(arm.later[rule], arm.followed) for arm in arms]
+        rows.append((f"later: {rule}", *counts, _difference(both.difference(rule))))
+    if both.moved:
+        rows.append((f"not counted: {both.moved} patients whose arm was changed", "", "", ""))
+    return rows
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} ({100 * part / whole:.1f}%)" if whole else f"{part:,}"
+
+
+def _difference(found: Difference | None) -> str:
+    if found is None:
+        return "–"
+    return f"{found.points:+.1f} ({found.least:+.1f} to {found.most:+.1f})"
+
+
 def leading_reason(rule: RuleFigures) -> str:
     """Returns the most frequent reason, and how many others there are."""
     if not rule.reasons:
@@ -119,12 +158,30 @@ def report_csv(figures: Figures) -> str:
     for client in figures.clients:
         counts_of = zip(CLIENT_COLUMNS[1:], client_cells(client)[1:], strict=True)
         rows += [("all", f"{client.client}: {name}", "", count) for name, count in counts_of]
+    rows += _arm_lines(figures.arms)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(("Week", *COLUMNS[:-1], "Median seconds"))
     for row in rows:
         writer.writerow(_as_text(str(cell)) for cell in row)
     return text.getvalue()
+
+
+def _arm_lines(both: Arms | None) -> list[tuple[object, ...]]:
+    if both is None:
+        return []
+    lines: list[tuple[object, ...]] = []
+    for name, arm in (("shown", both.shown), ("shadow", both.shadow)):
+        counts = {
+            "patients": arm.patients,
+            "calls": arm.calls,
+            "times a card was shown": arm.cards,
+            "patients with a finding": arm.found,
+            "followed": arm.followed,
+            "seen again": arm.seen_again,
+        } | {f"later {rule}": arm.later[rule] for rule in both.rules}
+        lines += [("all", f"arm {name}: {what}", "", number) for what, number in counts.items()]
+    return lines
 
 
 def duration(seconds: float | None) -> str:

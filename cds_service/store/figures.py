@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from cds_service.store.engine import Database
-from cds_service.store.tables import CENSUS, FEEDBACK, ISSUED, TALLY
+from cds_service.store.tables import AUDIT, CENSUS, FEEDBACK, ISSUED, TALLY
 
 _AT_ONCE = 5000  # rows in memory
 
@@ -34,6 +34,16 @@ class Delivered(NamedTuple):
     sodium_read: int
     orders_recognised: int
     orders_unrecognised: int
+
+
+class ArmCall(NamedTuple):
+    """One call about a patient of a randomised roll-out."""
+
+    patient: str
+    at: datetime
+    arm: str  # "shown" or "shadow"
+    fired: str  # rules
+    cards: int
 
 
 class Showing(NamedTuple):
@@ -78,6 +88,10 @@ class FigureTables:
         """Yields what each client of this tenant brought, over all days and services."""
         yield from (Delivered._make(row) for row in self._rows(delivered_query(tenant, since)))
 
+    def arm_calls(self, tenant: str, since: datetime) -> Iterator[ArmCall]:
+        """Yields the calls about patients of a randomised roll-out, oldest first."""
+        yield from (ArmCall._make(row) for row in self._rows(arm_query(tenant, since)))
+
     def showings(self, tenant: str, since: datetime) -> Iterator[Showing]:
         """Yields the cards that were sent, oldest first."""
         yield from (Showing._make(row) for row in self._rows(showing_query(tenant, since)))
@@ -104,6 +118,14 @@ def delivered_query(tenant: str, since: date) -> sa.Select[Any]:
     sums = (sa.func.sum(c[name]) for name in Delivered._fields[1:])
     of_period = sa.select(c.client, *sums).where(c.tenant == tenant, c.day >= since)
     return of_period.group_by(c.client).order_by(c.client)
+
+
+def arm_query(tenant: str, since: datetime) -> sa.Select[Any]:
+    """Returns the query behind `arm_calls`."""
+    c = AUDIT.c
+    columns = (c.patient_hash, c.at, c.arm, c.fired, c.cards)
+    period = (c.tenant == tenant, c.at >= since, c.arm != "")
+    return sa.select(*columns).where(*period).order_by(c.at)
 
 
 def showing_query(tenant: str, since: datetime) -> sa.Select[Any]:

@@ -110,6 +110,8 @@ AUDIT = sa.Table(
     sa.Column("sources", sa.JSON, nullable=False),  # state of each prefetch key
     sa.Column("knowledge", sa.String(64), nullable=False),
     sa.Column("milliseconds", sa.Integer, nullable=False),
+    # "shown" or "shadow", the arm of the patient, if the client has a shadow_share.
+    sa.Column("arm", sa.String(8), nullable=False, server_default=""),
     sa.Index("audit_time", "tenant", "at"),
 )
 

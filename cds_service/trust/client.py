@@ -28,6 +28,7 @@ ExtraSource = Literal[
     "Flag",
 ]
 Indicator = Literal["info", "warning", "critical"]
+Arm = Literal["", "shown", "shadow"]
 
 UNREGISTERED = "The FHIR server of this call is not among this client's fhir_bases in clients.toml."
 UNNAMED = "The FHIR server of this call was not named: start the demo with --fhir-base and its URL."
@@ -106,6 +107,8 @@ class Client(Struct, frozen=True, kw_only=True):
     min_indicator: Indicator = "info"  # cards below it are not shown
     card_limits: CardLimits = ALL
     shadow: bool = False  # evaluate and record, answer no cards (T-72)
+    shadow_share: float = 0.0  # this share of the patients is answered as in shadow mode
+    arm: Arm = ""  # of the patient of this call, if the client has a shadow_share
     explain: bool = False  # add why, and why not, to each answer as an extension
     suppression: bool = True  # an overridden card stays away until the patient gets worse
     # Calls a second in one worker, and twice as many at once; 0: no limit.
@@ -135,6 +138,17 @@ class Client(Struct, frozen=True, kw_only=True):
     def names_of(self, base: str | None) -> tuple[str, ...]:
         """Returns the names under which references of this client may mean a registered base."""
         return (base, *self.habits.also_known_as) if base else ()
+
+    def for_patient(self, place: float) -> Client:
+        """Returns this client as it answers about one patient, whose place is from 0 to 1.
+
+        A place below `shadow_share` is in shadow. A patient keeps the place, so a smaller share
+        only takes patients out of shadow, and a larger one only adds some.
+        """
+        if self.shadow or not self.shadow_share:
+            return self
+        hidden = place < self.shadow_share
+        return replace(self, shadow=hidden, arm="shadow" if hidden else "shown")
 
     def for_tenant(self, tenant: str) -> Client:
         """Returns this client for one of its tenants, with the FHIR bases of that one (T-30)."""

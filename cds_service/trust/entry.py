@@ -76,6 +76,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     plain_text_detail: bool = False
     no_links: bool = False
     shadow: bool = False
+    shadow_share: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
     explain: bool = False
     suppression: bool = True
     rate_limit: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = DEFAULT_RATE
@@ -115,6 +116,7 @@ def read_client(
             no_links=entry.no_links,
         ),
         shadow=entry.shadow,
+        shadow_share=entry.shadow_share,
         explain=entry.explain,
         suppression=entry.suppression,
         rate_limit=entry.rate_limit,

@@ -40,6 +40,13 @@ class CallLog(Struct, kw_only=True):
     evaluation: Evaluation | None = None
 
 
+def in_its_arm(here: Runtime, client: Client, patient_id: str) -> Client:
+    """Returns the client as it answers about this patient: in shadow if it draws the patient so."""
+    if not client.shadow_share:
+        return client
+    return client.for_patient(here.pseudonyms.place(client.tenant, patient_id))
+
+
 def begin(
     here: Runtime, call: HookRequest, client: Client, tenant: str, correlation: str
 ) -> CallLog:
@@ -124,6 +131,7 @@ def _record(here: Runtime, entry: CallLog, status: int, milliseconds: int) -> Ca
         "fired": " ".join(fired),
         "suppressed": " ".join(suppressed),
         "shadow": entry.client.shadow,
+        "arm": entry.client.arm,
         "sources": {key: source.state for key, source in evaluation.sources.items()},
         "knowledge": here.pipeline.knowledge.sha256,
         "milliseconds": milliseconds,

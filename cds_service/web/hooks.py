@@ -66,7 +66,8 @@ def call(service_id: str) -> Response:
         decode_call(body), service.id, service.hook, here.clock(), body, drafts
     )
     g.correlation = correlation = correlation_id(hook_call.hook_instance)
-    client = proven or _unproven(here, hook_call)
+    registered = proven or _unproven(here, hook_call)
+    client = call_log.in_its_arm(here, registered, hook_call.patient_id)
     tenant = proven.tenant if proven else ANONYMOUS
     answer_by = began + client.deadline_ms / _MS
     deadline = Deadline(answer_by - _ANSWER_S, answer_by)

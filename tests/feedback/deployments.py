@@ -20,13 +20,16 @@ PATIENT_VIEW = "/cds-services/hyponatremia-patient-view"
 
 
 def deployment(
-    folder: Path, url: str = "", clock: Callable[[], datetime] = lambda: NOW, **settings: Any
+    folder: Path,
+    url: str = "",
+    clock: Callable[[], datetime] = lambda: NOW,
+    entry: str = "",
+    **settings: Any,
 ) -> Flask:
-    """The service with an empty registry of clients."""
+    """The service with one client that has no keys; `entry` is for more lines of it."""
     clients = folder / "clients.toml"
-    clients.write_text(
-        "[clients.mercy]\nfhir_bases = ['https://fhir.mercy.example/r4']\n", encoding="utf-8"
-    )
+    bases = "'https://fhir.mercy.example/r4', 'https://old.mercy.example/r4'"
+    clients.write_text(f"[clients.mercy]\nfhir_bases = [{bases}]\n{entry}", encoding="utf-8")
     return create_app(
         Settings(
             mode="development",
