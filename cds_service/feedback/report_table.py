@@ -39,7 +39,8 @@ ARM_NOTES = (
     "Arms: clients with a shadow_share. Chance decides for each patient, and the patient stays in "
     "the arm. In the shadow arm rules are asked and recorded, and nothing is shown.",
     f"Later: another call fired this rule within {FOLLOWED.days} days after the first finding "
-    "about the patient. A patient who is not seen again counts as free of it: look at 'seen again'.",
+    "about the patient. A patient who is not seen again counts as free of it; see also "
+    "'seen again'.",
     "The interval is Newcombe's. One that includes 0 shows no difference; looking at many rules, "
     "one in twenty excludes 0 by chance. Say before the start which line decides.",
 )
