@@ -6,7 +6,7 @@ triage picks at most two, and `cards` writes them. What could not be read is nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from string import Template
 from typing import Any, Literal
@@ -63,9 +63,10 @@ _LOOKUP_S = 0.15  # a store that takes longer to say what was answered is not wa
 class Hook(Struct, frozen=True, kw_only=True):
     """How one hook of CDS Hooks is answered."""
 
-    drafts: Drafts  # "selected" and "all": its rules look at these orders; "none": at the chart
+    drafts: Drafts  # "selected" and "all": its rules look at these orders; "none": at the patient
     gates: tuple[Gate, ...]  # patients for whom it has no cards
     unreadable: str  # the rule whose card says that something could not be checked
+    going_home: bool = False  # of the rules about the patient: those about discharge
 
 
 HOOKS: dict[str, Hook] = {
@@ -78,6 +79,12 @@ HOOKS: dict[str, Hook] = {
         drafts="selected", gates=("deceased", "under-age"), unreadable="OS-UNREADABLE"
     ),
     "order-sign": Hook(drafts="all", gates=("deceased", "under-age"), unreadable="OS-UNREADABLE"),
+    "encounter-discharge": Hook(
+        drafts="none",
+        gates=("deceased", "under-age", "comfort-care"),
+        unreadable="DC-UNREADABLE",
+        going_home=True,
+    ),
 }
 
 
@@ -241,8 +248,9 @@ class Pipeline:
             return frozenset()
         noting = NotingLimits(case.limits)
         again = assess(case.snapshot, noting.limits, case.sets, case.labs)
-        if rule in BOOK.chart:
-            BOOK.chart[rule](again)
+        about_patient = BOOK.about_patient(rule)
+        if about_patient is not None:
+            about_patient(again)
         elif rule in BOOK.order:
             for order in selected(case.snapshot):
                 BOOK.order[rule].judge(again, order)
@@ -328,7 +336,8 @@ class Pipeline:
         rules = rules_of(self._service(call.request))
         outcomes: list[Outcome] = []
         if hook.drafts == "none":
-            outcomes = [BOOK.chart[rule](case) for rule in rules]
+            judges = [BOOK.about_patient(rule) for rule in rules]
+            outcomes = [judge(case) for judge in judges if judge is not None]
         judged: list[tuple[Order, list[Outcome]]] = []
         for order in {order.reference: order for order in selected(case.snapshot)}.values():
             deadline.keep()
@@ -590,25 +599,24 @@ def check_rules(knowledge: Knowledge) -> None:
     """Raises KnowledgeError unless every rule has its words, its function and a hook."""
     for service in knowledge.services.values():
         _check_service(service)
-    coded = {*BOOK.chart, *BOOK.order, *(h.unreadable for h in HOOKS.values())}
+    coded = {*BOOK.chart, *BOOK.discharge, *BOOK.order, *(h.unreadable for h in HOOKS.values())}
     for name, file in knowledge.rule_files.items():
         for rule, words in file.rules.items():
             _check_rule(f"{name}: [rules.{rule}]", rule, words.hooks)
     for rule in sorted(coded - set(knowledge.rules)):
         raise KnowledgeError(
-            f"chart.toml, orders.toml: the rule {rule} has no words: add a table [rules.{rule}]"
+            f"{', '.join(knowledge.rule_files)}: the rule {rule} has no words: "
+            f"add a table [rules.{rule}]"
         )
 
 
 def _check_rule(place: str, rule: str, hooks: Iterable[str]) -> None:
     """Checks that every hook of a rule has its row, and that the rule looks at what it is about."""
     for hook in hooks:
-        chart = _row(hook, place).drafts == "none"
-        coded = set(BOOK.chart if chart else BOOK.order)
-        if rule not in coded | {HOOKS[hook].unreadable}:
-            about = "the chart" if chart else "orders"
+        row = _row(hook, place)
+        if rule not in {*_rules_of_kind(row), row.unreadable}:
             raise KnowledgeError(
-                f"{place} speaks on '{hook}' and is no rule about {about}: declare it in "
+                f"{place} speaks on '{hook}' and is no rule about {_kind(row)}: declare it in "
                 "cds_service/sodium/rules/"
             )
 
@@ -619,11 +627,11 @@ def _check_service(service: Service) -> None:
     if not rules_of(service):
         raise KnowledgeError(
             f"{place}: no rule speaks on the hook '{service.hook}': add it to `hooks` at the top "
-            "of chart.toml or orders.toml"
+            "of chart.toml, orders.toml or discharge.toml"
         )
     if unreadable not in service.rules:
         raise KnowledgeError(f"{place}: [rules.{unreadable}] does not speak on '{service.hook}'")
-    coded = BOOK.chart if HOOKS[service.hook].drafts == "none" else BOOK.order
+    coded = _rules_of_kind(HOOKS[service.hook])
     for rule in service.leaves_out:
         if rule not in coded or rule in service.rules:
             why = "asked all the same" if rule in service.rules else "no rule that it could ask"
@@ -634,6 +642,19 @@ def _check_service(service: Service) -> None:
             f"{place} does not ask {', '.join(unasked)}, so that its silence would say nothing: "
             f"add '{service.hook}' to their `hooks`, or name them in `leavesOut` if that is meant"
         )
+
+
+def _rules_of_kind(hook: Hook) -> Collection[str]:
+    """Returns the ids of the rules that a hook may ask, in their order."""
+    if hook.drafts != "none":
+        return BOOK.order
+    return BOOK.discharge if hook.going_home else BOOK.chart
+
+
+def _kind(hook: Hook) -> str:
+    if hook.drafts != "none":
+        return "orders"
+    return "discharge" if hook.going_home else "the chart"
 
 
 def _row(hook: str, place: str) -> Hook:

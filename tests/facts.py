@@ -27,6 +27,7 @@ from cds_service.pipeline import HOOKS, Pipeline
 from cds_service.records.client import FhirClient
 from cds_service.sodium.rules.book import BOOK
 from tests.sodium.rules.orders import all_scenes
+from tests.sodium.rules.test_discharge import DISCHARGES
 from tests.sodium.rules.test_words import gallery
 
 Table = dict[str, dict[str, frozenset[str]]]
@@ -119,6 +120,9 @@ def recorded(fixtures: Path | None = None) -> Table:
     recorder = Recorder(knowledge)
     for case in gallery():
         recorder.hear(rule(case) for rule in BOOK.chart.values())
+    for going_home in DISCHARGES:
+        case = going_home.case()
+        recorder.hear(rule(case) for rule in BOOK.discharge.values())
     for scene in all_scenes():
         recorder.hear(scene.outcomes().values())
     for story in load_stories(fixtures or default_fixtures_dir()).values():

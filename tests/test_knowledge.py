@@ -30,6 +30,9 @@ NUMBERS, WORDS = "knowledge/thresholds.toml", "knowledge/words.toml"
 TOPICS = frozenset(
     {
         "dialysisLowSodium",
+        "dischargeAfterOvercorrection",
+        "dischargeLowSodium",
+        "dischargeNewDrug",
         "fluidsEncouraged",
         "hypertonicSodiumSalt",
         "osmoticAgent",

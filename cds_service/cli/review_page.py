@@ -71,7 +71,11 @@ def review_page(
         name: _number(knowledge, by_id[f"number {name}"], threshold, readers.get(name, ()))
         for name, threshold in knowledge.thresholds.items()
     }
-    titles = {"chart.toml": "Opening a chart", "orders.toml": "Selecting an order"}
+    titles = {
+        "chart.toml": "Opening a chart",
+        "orders.toml": "Selecting an order",
+        "discharge.toml": "Going home",
+    }
     parts = [
         Part(
             file=file,

@@ -91,6 +91,7 @@ def chart(name: str) -> Response:
         user=USER,
         profile=_limits().profile,
         order=_story_order(story, now),
+        leaving=story.request["hook"] == "encounter-discharge",
         **_drawn(story.resources_at(now), now),
     )
 

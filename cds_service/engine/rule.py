@@ -76,12 +76,21 @@ class RuleBook(Generic[C, O]):
 
     def __init__(self, finish: Callable[[C, O, Finding], Finding]) -> None:
         self.chart: dict[str, ChartJudge[C]] = {}
+        self.discharge: dict[str, ChartJudge[C]] = {}
         self.order: dict[str, OrderRule[C, O]] = {}
         self._finish = finish  # adds what each card about an order of this domain says
 
     def chart_rule(self, rule: str) -> Callable[[Callable[[C], Finding]], ChartJudge[C]]:
         """Declares a rule about the patient's chart."""
+        return self._declared(rule, self.chart)
 
+    def discharge_rule(self, rule: str) -> Callable[[Callable[[C], Finding]], ChartJudge[C]]:
+        """Declares a rule about what has to be settled before the patient goes home."""
+        return self._declared(rule, self.discharge)
+
+    def _declared(
+        self, rule: str, table: dict[str, ChartJudge[C]]
+    ) -> Callable[[Callable[[C], Finding]], ChartJudge[C]]:
         def declare(judge: Callable[[C], Finding]) -> ChartJudge[C]:
             @wraps(judge)
             def outcome(case: C) -> Outcome:
@@ -90,7 +99,7 @@ class RuleBook(Generic[C, O]):
                 except Skip as skipped:
                     return Silence(rule, skipped.reason, skipped.facts)
 
-            self.chart[rule] = outcome
+            table[rule] = outcome
             return outcome
 
         return declare
@@ -132,6 +141,10 @@ class RuleBook(Generic[C, O]):
             return outcome
 
         return declare
+
+    def about_patient(self, rule: str) -> ChartJudge[C] | None:
+        """Returns the rule about the chart or about discharge that has this id."""
+        return self.chart.get(rule) or self.discharge.get(rule)
 
     def concerning(self, order: O) -> list[OrderRule[C, O]]:
         """Returns the rules that can have something to say of the order, whoever the patient is."""

@@ -213,7 +213,7 @@ CODE = re.compile(
     r"(?<![\w.#*-])(?:"
     r"B\.5 rule [1-9]|B scope|[A-E]\.[0-9]+(?:\.[0-9]+)*"
     r"|S[12]-[1-9][0-9]?|M10 [a-f]|[MNS][1-9][0-9]?|F(?:[1-9]|[1-4][0-9]|5[0-3])"
-    r"|MON|FALL|CRAMP|DRUG"
+    r"|MON|FALL|CRAMP|DRUG|DISCHARGE"
     r")(?![\w*-]|\.[0-9])"
 )
 _ENTRY = re.compile(r"^#+ (.+)\n\n", re.MULTILINE)

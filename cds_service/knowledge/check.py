@@ -66,7 +66,7 @@ _DEFINED = {
     "cls": "define it in knowledge/words.toml [drug_classes]",
     "drug": "define it in knowledge/sodium-drugs.toml",
     "drug class": "define it in knowledge/words.toml [drug_classes]",
-    "holds_back": "it is no [rules.<id>] of chart.toml or orders.toml",
+    "holds_back": "it is no [rules.<id>] of chart.toml, orders.toml or discharge.toml",
     "intent": "knowledge/orders.toml [reading] order_intents has those of FHIR",
     "overrides": "define it in knowledge/override-reasons.toml",
     "problem": "define it in knowledge/conditions.toml or knowledge/procedures.toml",
@@ -101,7 +101,7 @@ def _problems(knowledge: Knowledge) -> Iterator[str]:
     files = knowledge.rule_files
     known = {rule for file in files.values() for rule in file.rules}
     if len(known) < sum(len(file.rules) for file in files.values()):
-        yield f"{' and '.join(files)}: a rule is in both files"
+        yield f"{', '.join(files)}: a rule is in two of these files"
     for name, file in files.items():
         for rule, words in file.rules.items():
             place = f"{name}: [rules.{rule}]"
@@ -352,8 +352,9 @@ def _idle_texts(idle: Mapping[str, list[str]], facts: Facts) -> str:
     recorded = {name.partition(".")[0] for kind in facts.values() for name in kind}
     rules = [place.partition("[rules.")[2].rstrip("]") for place in idle if "[rules." in place]
     steps = [
-        f'declare {rule} with @chart_rule("{rule}") or @order_rule("{rule}", ...) in '
-        "cds_service/sodium/rules/"
+        f'declare {rule} with @chart_rule("{rule}"), @discharge_rule("{rule}") or '
+        f'@order_rule("{rule}", ...) '
+        "in cds_service/sodium/rules/"
         for rule in rules
         if rule not in recorded
     ]

@@ -229,6 +229,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     repeat_silent_days: timedelta
     repeat_low_days: timedelta
     repeat_low_below: Decimal
+    # Discharge (DISCHARGE).
+    discharge_low_below: Decimal
+    discharge_fall_from: Decimal
+    discharge_repeat_days: timedelta
+    discharge_steady_hours: timedelta
+    discharge_steady_within: Decimal
     # Sodium check after starting a drug (PV-DRUGCHK).
     drugcheck_age_years: Decimal
     drugcheck_started_days: timedelta

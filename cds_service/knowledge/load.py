@@ -41,7 +41,7 @@ from cds_service.knowledge.words import (
 T = TypeVar("T")
 LOINC = "http://loinc.org"
 SERVICES = "services.toml"
-RULE_FILES = ("chart.toml", "orders.toml")
+RULE_FILES = ("chart.toml", "orders.toml", "discharge.toml")
 # The files of drug names (F29).
 LANGUAGES = (
     *("ar", "bg", "da", "de", "el", "en", "es", "fr", "it", "ja", "ko"),

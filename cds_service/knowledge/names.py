@@ -401,6 +401,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     never_abruptly: ClassSet
     raising_drugs: ClassSet
     shed_water_when_stopped: ClassSet  # F27
+    stay_only: ClassSet  # meant for the stay, and not to go home with the patient unnoticed
     water_shift: ClassSet  # they lower sodium in a blood that is not dilute (F13)
     water_shift_slow: DrugSet  # of them, those that stay in the blood for days
     water_shift_any_route: DrugSet  # of them, those that count also without a vein

@@ -26,7 +26,7 @@ class Citation(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RuleWords(Struct, frozen=True, forbid_unknown_fields=True):
-    """One rule and the words of its card: one table `[rules.<id>]` of chart.toml or orders.toml."""
+    """One rule and the words of its card: one table `[rules.<id>]` of a rule file."""
 
     topic: str  # a key of topics.toml
     when: str  # in plain words, for /basis
@@ -50,7 +50,7 @@ class RuleWords(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RuleFile(Struct, frozen=True, forbid_unknown_fields=True):
-    """chart.toml or orders.toml: rules in order of precedence, and where they speak."""
+    """A rule file, such as chart.toml: rules in order of precedence, and where they speak."""
 
     hooks: list[str]
     slot: Slot

@@ -341,6 +341,7 @@ class Resource(Form, frozen=True):
     patient: Reference | None = None
     encounter: Reference | None = None
     context: Reference | None = None
+    period: Period | None = None  # of an Encounter
     effective_date_time: Text = ""
     effective_instant: Text = ""
     effective_period: Period | None = None

@@ -114,6 +114,7 @@ class Visit(Struct, frozen=True, kw_only=True):
     setting: Setting
     assumed: bool
     reasons: frozenset[str] = frozenset()
+    since: datetime | None = None
 
 
 def visit(encounter: Resource | None, context: ReadContext) -> Visit:
@@ -124,12 +125,19 @@ def visit(encounter: Resource | None, context: ReadContext) -> Visit:
         return Visit(setting="inpatient", assumed=True)
     lists = context.vocabulary.code_lists
     classes = _class_codes(encounter)
-    reasons = _reasons(encounter, context)
+    reasons, since = _reasons(encounter, context), _begun(encounter, context)
     if classes & lists.inpatient_classes:
-        return Visit(setting="inpatient", assumed=False, reasons=reasons)
+        return Visit(setting="inpatient", assumed=False, reasons=reasons, since=since)
     if classes & lists.outpatient_classes:
-        return Visit(setting="outpatient", assumed=False, reasons=reasons)
-    return Visit(setting="inpatient", assumed=True, reasons=reasons)
+        return Visit(setting="outpatient", assumed=False, reasons=reasons, since=since)
+    return Visit(setting="inpatient", assumed=True, reasons=reasons, since=since)
+
+
+def _begun(encounter: Resource, context: ReadContext) -> datetime | None:
+    """When the encounter began; a start that cannot be read or lies ahead counts as missing."""
+    start = (encounter.period or NO_PERIOD).start.strip()
+    begun = first_day(start, context.zone, context.now) if start else None
+    return begun if begun is not None and begun <= context.now else None
 
 
 def _class_codes(encounter: Resource) -> frozenset[str]:

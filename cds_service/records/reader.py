@@ -181,6 +181,7 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
             deceased=died,
         ),
         setting=stay.setting,
+        stay_since=stay.since,
         labs=tuple(tally.labs),
         dropped=tuple(tally.dropped),
         problems=tuple(tally.problems),

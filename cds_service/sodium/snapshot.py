@@ -167,6 +167,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
     zone: timedelta | None = None  # offset for dates on cards; None: that of the newest result
     patient: Patient = Patient()
     setting: Setting = "outpatient"
+    stay_since: datetime | None = None  # when the encounter in context began, if it says so
     labs: tuple[LabResult, ...] = ()
     dropped: tuple[DroppedResult, ...] = ()  # what is or may be sodium and is not in `labs`
     problems: tuple[Problem, ...] = ()

@@ -93,6 +93,25 @@ def test_signing_asks_about_all_drafts_and_a_card_holds_it_once(open_page: Open)
     expect(sign).to_be_disabled()
 
 
+def test_the_moment_of_discharge_says_who_measures_next(open_page: Open) -> None:
+    page = open_page("/chart/discharge-at-128")
+    with page.expect_request("**/hyponatremia-encounter-discharge") as sent:
+        page.get_by_role("button", name="Discharge the patient").click()
+    context = json.loads(sent.value.post_data or "")["context"]
+    assert set(context) == {"userId", "patientId", "encounterId"}
+    card = page.locator("#cards-encounter-discharge article.card")
+    expect(card).to_have_count(1)
+    expect(card.get_by_role("heading")).to_contain_text("say who repeats it, and when")
+    card.get_by_role("button", name=re.compile("^Repeat sodium on")).click()
+    expect(page.locator("#drafts .draft")).to_have_count(1)
+
+
+def test_a_discharge_with_nothing_to_settle_says_so(open_page: Open) -> None:
+    page = open_page("/chart/discharge-steady-at-131")
+    page.get_by_role("button", name="Discharge the patient").click()
+    expect(page.locator("#cards-encounter-discharge .nothing")).to_be_visible()
+
+
 def test_an_order_that_nothing_speaks_against_is_signed_at_once(open_page: Open) -> None:
     page = open_page("/chart/normal-sodium")
     page.get_by_label("or type a drug").fill("metformin")

@@ -191,6 +191,7 @@ class Story(Struct, frozen=True, kw_only=True):
     patient: Patient = ADULT
     missing: dict[str, Missing] = field(default_factory=dict)
     zone: timedelta | None = None
+    stay_days: float | None = None  # so many days ago the stay began
 
     def snapshot(self) -> Snapshot:
         """What the reader would hand over."""
@@ -209,6 +210,7 @@ class Story(Struct, frozen=True, kw_only=True):
             read_exposures=lambda: self.orders,
             drafts=self.drafts,
             missing=self.missing,
+            stay_since=None if self.stay_days is None else ago(days=self.stay_days),
         )
 
     def case(self, profile: str = "aasld") -> Case:

@@ -51,7 +51,12 @@ def test_discovery_lists_the_services_wherever_a_slash_was_pasted(
     assert {("hyponatremia-patient-view", "patient-view")} <= set(listed)
     assert {("hyponatremia-order-sign", "order-sign")} <= set(listed)
     versions = {service["hook"]: service["hookVersion"] for service in services}
-    assert versions == {"patient-view": "1.0", "order-select": "1.0", "order-sign": "1.1"}
+    assert versions == {
+        "patient-view": "1.0",
+        "order-select": "1.0",
+        "order-sign": "1.1",
+        "encounter-discharge": "1.0",
+    }
     for service in services:
         assert service["version"].startswith("3.0.0")
         assert service["title"]

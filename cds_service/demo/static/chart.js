@@ -10,8 +10,8 @@ import { everything, localReader, serverReader } from "./record.js";
 const $ = (id) => document.getElementById(id);
 const page = $("ehr").dataset;
 const FHIR = `${location.origin}/demo/fhir`;
-const titles = { "patient-view": "on opening the chart", "order-select": "for the order", "order-sign": "for all orders, before they are signed" };
-const busy = { "patient-view": "Opening the chart …", "order-select": "Checking the order …", "order-sign": "Checking all orders …" };
+const titles = { "patient-view": "on opening the chart", "order-select": "for the order", "order-sign": "for all orders, before they are signed", "encounter-discharge": "before discharge" };
+const busy = { "patient-view": "Opening the chart …", "order-select": "Checking the order …", "order-sign": "Checking all orders …", "encounter-discharge": "Checking the stay …" };
 const fromServer = serverReader(FHIR);
 const client = new Client(`${location.origin}/cds-services`, (exchange) => showExchange($("exchange"), exchange));
 const orders = new Orders($("drafts"), () => { redraw(); remember(); unsigned(); });
@@ -190,7 +190,7 @@ async function reopen(words) {
   selected = null;
   orders.clear();
   await drawn;
-  for (const hook of ["order-select", "order-sign"]) section(hook).replaceChildren();
+  for (const hook of ["order-select", "order-sign", "encounter-discharge"]) section(hook).replaceChildren();
   $("own-status").textContent = words;
   remember();
   await callHook("patient-view");
@@ -279,6 +279,7 @@ $("story-order")?.addEventListener("click", async () => {
   checkOrder();
 });
 $("sign").addEventListener("click", sign);
+$("discharge").addEventListener("click", () => callHook("encounter-discharge"));
 $("modes").addEventListener("change", () => {
   remember();
   callHook("patient-view");

@@ -1,4 +1,4 @@
-"""The rules about sodium: `chart_rule` and `order_rule` declare one each, `BOOK` holds them all."""
+"""The rules about sodium: each is declared by its kind, and `BOOK` holds them all."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def matched_by_name(order: Order, finding: Finding) -> Finding:
 
 BOOK: RuleBook[Case, Order] = RuleBook(finish=finished)
 chart_rule, order_rule = BOOK.chart_rule, BOOK.order_rule
+discharge_rule = BOOK.discharge_rule
 
 
 def can_judge_without_sodium(orders: Iterable[Order]) -> bool:

@@ -1,0 +1,245 @@
+"""What is settled before a patient goes home: a rise, a low sodium, a new drug (DISCHARGE)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from cds_service.engine.finding import Finding, Indicator, Line
+from cds_service.engine.rule import card, line, require, skip
+from cds_service.engine.wording import ago, in_days, in_hours, month_name, number
+from cds_service.knowledge.names import Missing
+from cds_service.sodium.blind_spots import MEDICINES_UNREAD
+from cds_service.sodium.case import Case
+from cds_service.sodium.correction_rate import RatePair
+from cds_service.sodium.exposure import Exposure
+from cds_service.sodium.results import Band
+from cds_service.sodium.rules.book import discharge_rule
+from cds_service.sodium.rules.follow_up import NOW, RATE_OVER, rate_due, repeat_sodium, watch
+from cds_service.sodium.rules.gates import (
+    at,
+    day_of,
+    in_use,
+    latest_sodium,
+    lines_of,
+    on_day,
+    osmolality_normal,
+    require_unexplained_by_glucose,
+    result_lines,
+    shown_sodium,
+    undiluted_lines,
+)
+from cds_service.sodium.rules.plan import risk_lines
+from cds_service.sodium.stay import Stay
+
+REPEAT_BY = "repeat-by"
+ORDER_SOURCES = ("NutritionOrder", "ServiceRequest")  # where a fluid restriction is ordered
+NOT_STEADY_YET = ("severe", "old")  # variants of DC-LOW that repeat sodium before the patient goes
+
+
+# ---- sodium rose too fast
+
+
+@discharge_rule("DC-OVER")
+def over_corrected(case: Case) -> Finding:
+    """The card comes if sodium rises too fast now, or did within the last week."""
+    variant, pair = _rise(case)
+    limits, rate = case.limits, case.rate
+    due = limits.repeat_daily_hours if variant == "was" else rate_due(case)
+    until = day_of(case, pair.end.at + limits.rate_remembered_days)
+    first = [] if variant == "was" else [line("stay", keep=True)]
+    return card(
+        "critical" if variant != "was" and rate.level == "critical" else "warning",
+        variant,
+        rise=number(pair.rise, (rate.limit, limits.rate_goal)),
+        hours=in_hours(pair.span),
+        limit=rate.limit,
+        date=on_day(case, pair.end.at),
+        until=until,
+        do=[
+            *first,
+            watch(case, REPEAT_BY, due),
+            line("come-back", until=until, keep=True),
+            *_meant_to_stop(case),
+            line("examine"),
+        ],
+        why=[*risk_lines(case), *_what_is_uncertain(case)],
+        offer=[repeat_sodium(case, due, "urgent")],
+    )
+
+
+def _rise(case: Case) -> tuple[str, RatePair]:
+    """Returns the rise that is not over yet, with its summary; skips if there is none."""
+    rate = case.rate
+    serious = rate.level in ("warning", "critical")
+    if rate.worst is not None and serious and rate.variant != "was":
+        if rate.variant == "jump" or rate.jump is not None:
+            return "jump", rate.worst
+        return ("now" if rate.rule == RATE_OVER else "near"), rate.worst
+    past = rate.episode or (rate.worst if serious else None)
+    return ("was", past) if past is not None else skip("no-over-correction")
+
+
+# ---- sodium is low, or not settled
+
+
+@discharge_rule("DC-LOW")
+def low(case: Case) -> Finding:
+    """The card comes if sodium is low at discharge, fell in the stay, or is still treated."""
+    latest, stay, limits = latest_sodium(case), Stay(case), case.limits
+    age = ago(case.sodium.age)
+    require(case.sodium.age <= limits.stale_outpatient_days, "too-old", na=latest.shown, age=age)
+    require_unexplained_by_glucose(case)
+    require(not osmolality_normal(case), "osmolality-normal")
+    variant = _variant(case, stay)
+    due, lowest, since = _due(case, variant), stay.lowest, case.sodium.stable_since
+    return card(
+        _indicator(case, variant),
+        variant,
+        na=shown_sodium(case),
+        age=age,
+        fall=stay.fall,
+        lowest=lowest.shown if lowest is not None else latest.shown,
+        since=month_name(since, case.snapshot.now, case.snapshot.zone) if since else "",
+        do=[
+            *_first_steps(variant),
+            watch(case, REPEAT_BY, due),
+            *_meant_to_stop(case),
+            line("letter"),
+            line("warn-patient"),
+        ],
+        why=[*_evidence(case, stay, variant), *_what_is_uncertain(case)],
+        offer=[repeat_sodium(case, due, "urgent" if due <= NOW else "routine")],
+    )
+
+
+def _variant(case: Case, stay: Stay) -> str:
+    """Returns which summary the card has; skips if sodium is settled."""
+    limits, value = case.limits, in_use(case)
+    below = value < limits.discharge_low_below
+    if case.sodium.age > limits.stale_inpatient_hours:
+        unsettled = below or (case.sodium.low and stay.fell)
+        return "old" if unsettled else _settled(case, "old-and-not-low")
+    if case.sodium.band is Band.SEVERE:
+        return "severe"
+    if below:
+        return "known" if case.sodium.stable_since and not stay.fell else "low"
+    if stay.fell:
+        return "fall"
+    if stay.was_low and case.sodium.low and not stay.steady:
+        return "open"
+    treated = bool(stay.treatments) or bool(case.restriction.running)
+    lowest = stay.lowest
+    was_low = lowest is not None and case.is_low(lowest)
+    return "treated" if treated and was_low else _settled(case, "settled")
+
+
+def _settled(case: Case, reason: str) -> str:
+    return skip(reason, na=shown_sodium(case), age=ago(case.sodium.age))
+
+
+def _indicator(case: Case, variant: str) -> Indicator:
+    if variant == "severe":
+        return "critical"
+    fell_low = variant == "fall" and case.sodium.low
+    return "warning" if variant in ("low", "old") or fell_low else "info"
+
+
+def _due(case: Case, variant: str) -> timedelta:
+    """Returns when sodium is due: before leaving, within days below the limit, else in a week."""
+    limits = case.limits
+    if variant in NOT_STEADY_YET or case.doubtful:
+        return NOW
+    soon = variant in ("low", "open")
+    interval = limits.repeat_low_days if soon else limits.discharge_repeat_days
+    return max(interval - case.sodium.age, NOW)
+
+
+def _first_steps(variant: str) -> list[Line]:
+    steps = {"senior-first": variant == "severe", "before-leaving": variant == "old"}
+    return lines_of(steps, keep=True)
+
+
+def _evidence(case: Case, stay: Stay, variant: str) -> list[Line]:
+    lines = lines_of({"readmission": in_use(case) < case.limits.discharge_low_below})
+    highest = stay.highest
+    if variant == "fall" and highest is not None:
+        time = at(case, highest.at, highest.day_only)
+        lines.insert(0, line("highest", highest=highest.shown, time=time, keep=True))
+    return lines
+
+
+# ---- a new drug
+
+
+@discharge_rule("DC-DRUG")
+def new_drug(case: Case) -> Finding:
+    """The card comes if a drug that often lowers sodium was begun in the stay and goes on."""
+    stay = Stay(case)
+    begun = [e for e in stay.new_drugs if not _checked_since(case, stay, e)]
+    if not begun and stay.new_drugs:
+        skip("already-checked")
+    if not begun:
+        require(case.medicines_known, MEDICINES_UNREAD)
+        skip("no-new-drug")
+    unsettled = case.sodium.low or stay.fell
+    due = max(_weeks_on(case, begun), case.limits.repeat_daily_hours)
+    names = [e.drug.name for e in begun[: int(case.limits.suspects_to)]]
+    return card(
+        "warning" if unsettled else "info",
+        "low" if unsettled else "main",
+        drugs=names,
+        more_facts={"drugs": ", ".join(names)},
+        na=shown_sodium(case),
+        do=[
+            *lines_of({"decide": unsettled}, keep=True),
+            watch(case, REPEAT_BY, due),
+            line("warn-patient"),
+        ],
+        why=[_started(case, begun), line("shows-late"), *_what_is_uncertain(case)],
+        offer=[repeat_sodium(case, due)],
+    )
+
+
+def _checked_since(case: Case, stay: Stay, drug: Exposure) -> bool:
+    """Whether a week or more after the start sodium was normal and had not fallen."""
+    latest, limits = case.sodium.latest, case.limits
+    if latest is None or drug.since is None or case.sodium.low or stay.fell:
+        return False
+    return latest.at - drug.since >= limits.drug_recheck_days
+
+
+def _weeks_on(case: Case, begun: Sequence[Exposure]) -> timedelta:
+    """Returns the time until the first of these drugs has been taken for a week."""
+    first = min(e.since for e in begun if e.since is not None)
+    return first + case.limits.drug_recheck_days - case.snapshot.now
+
+
+def _started(case: Case, begun: Sequence[Exposure]) -> Line:
+    dated = [(e.drug.name, e.since) for e in begun if e.since is not None]
+    drugs = ", ".join(f"{drug} ({at(case, since, day_only=True)})" for drug, since in dated)
+    return line("started", drugs=drugs, keep=True)
+
+
+# ---- what several of these cards say
+
+
+def _meant_to_stop(case: Case) -> list[Line]:
+    """Returns what was begun for the stay and would go home: drugs, infusions, a restriction."""
+    treatments = Stay(case).treatments
+    lines = [line("stop-drugs", drugs="|".join(treatments), keep=True)] if treatments else []
+    for name in case.restriction.running_names[:1]:
+        lines.append(Line("stop-restriction", {"order": name}, keep=True))
+    if case.restriction.running and not case.restriction.running_names:
+        lines.append(line("stop-restriction-unnamed", keep=True))
+    return lines
+
+
+def _what_is_uncertain(case: Case) -> list[Line]:
+    """Returns what the cards could not know: the start of the stay, orders of fluid, the result."""
+    lines = [*undiluted_lines(case), *result_lines(case)]
+    if not Stay(case).known:
+        days = in_days(case.limits.drugcheck_started_days)
+        lines.append(line("stay-start-unknown", days=days, keep=True))
+    unread = [case.snapshot.missing.get(key) is Missing.NOT_READ for key in ORDER_SOURCES]
+    return [*lines, *lines_of({"restriction-not-read": all(unread)}, keep=True)]

@@ -1,0 +1,360 @@
+"""Discharge: each rule on both sides of its edge, and what goes home with the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from string import Template
+
+import pytest
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from cds_service.engine.cards import Phrases
+from cds_service.engine.finding import Finding, Outcome, Silence
+from cds_service.knowledge.names import Missing
+from cds_service.sodium.case import Case
+from cds_service.sodium.rules.book import BOOK
+from cds_service.sodium.snapshot import LabResult, Order
+from cds_service.terminology.types import RecordText, Saline
+from tests.fhir_resources import pipeline
+from tests.sodium.patients import Story, fluid_restriction, isotonic, order, problem, result
+
+LONGEST = ("hydrochlorothiazide", "bendroflumethiazide", "oxcarbazepine")
+NOT_READ = {"NutritionOrder": Missing.NOT_READ, "ServiceRequest": Missing.NOT_READ}
+
+
+def na(value: str, hours: float) -> LabResult:
+    return result("sodium", value, hours)
+
+
+def begun(name: str, days: float) -> Order:
+    return order(name, days=days, reference=f"MedicationRequest/{name}")
+
+
+def inpatient(sodium: str, *earlier: LabResult, **more: object) -> Story:
+    """A patient whose stay began ten days ago, with a sodium of two hours ago."""
+    base = Story(sodium=sodium, results=earlier, setting="inpatient", stay_days=10)
+    return replace(base, **more)
+
+
+class Discharge(Struct, frozen=True, kw_only=True):
+    """One patient who goes home; `fires` maps each rule that speaks to "indicator variant"."""
+
+    says: str
+    story: Story
+    fires: Mapping[str, str] = field(default_factory=dict)
+    shows: tuple[str, ...] = ()  # keys of lines that must be there
+    hides: tuple[str, ...] = ()
+    profile: str = "aasld"
+
+    def case(self) -> Case:
+        return self.story.case(self.profile)
+
+    def outcomes(self) -> list[Outcome]:
+        case = self.case()
+        return [rule(case) for rule in BOOK.discharge.values()]
+
+    def findings(self) -> list[Finding]:
+        return [outcome for outcome in self.outcomes() if isinstance(outcome, Finding)]
+
+
+FAST = (na("112", 26), na("116", 14))  # then 123 two hours ago
+PAST = (na("112", 98), na("123", 80), na("124", 60))  # up 11 within 18 h, three days ago
+ONGOING = inpatient("138", na("137", 30), orders=(begun("tolvaptan", 3),))
+
+DISCHARGES = [
+    # sodium below 130
+    Discharge(
+        says="129.9",
+        story=inpatient("129.9", missing=NOT_READ),
+        fires={"DC-LOW": "warning low"},
+        shows=("repeat-by", "letter", "readmission", "restriction-not-read"),
+        hides=("stay-start-unknown",),
+    ),
+    Discharge(says="130 and steady", story=inpatient("130", na("130", 26), na("131", 50))),
+    Discharge(
+        says="severe band",
+        story=inpatient("119"),
+        fires={"DC-LOW": "critical severe"},
+        shows=("senior-first",),
+    ),
+    Discharge(says="edge of the severe band", story=inpatient("120"), fires={"DC-LOW": "warning low"}),
+    Discharge(
+        says="profound by the European profile",
+        story=inpatient("124"),
+        profile="european",
+        fires={"DC-LOW": "critical severe"},
+    ),
+    Discharge(
+        says="128 for months",
+        story=inpatient("128", *(na("128", 24 * days) for days in (20, 50, 90)), stay_days=2),
+        fires={"DC-LOW": "info known"},
+    ),
+    Discharge(
+        says="128 three days old",
+        story=inpatient("128", sodium_hours=72),
+        fires={"DC-LOW": "warning low"},
+    ),
+    Discharge(
+        says="128 older than that",
+        story=inpatient("128", sodium_hours=73),
+        fires={"DC-LOW": "warning old"},
+        shows=("before-leaving",),
+    ),
+    Discharge(says="an old 132", story=inpatient("132", sodium_hours=90)),
+    Discharge(says="128 older than any rule looks", story=inpatient("128", sodium_hours=24 * 91)),
+    Discharge(says="no sodium at all", story=Story(sodium=None, setting="inpatient", stay_days=10)),
+    Discharge(
+        says="glucose explains it",
+        story=inpatient("125", result("glucose", 900)),
+    ),
+    Discharge(
+        says="an osmolality that is not low",
+        story=inpatient("128", result("serum-osmolality", 290), result("bun", 14), result("glucose", 100)),
+    ),
+    Discharge(
+        says="such an osmolality without a urea proves nothing",
+        story=inpatient("128", result("serum-osmolality", 285)),
+        fires={"DC-LOW": "warning low"},
+        shows=("osmolality-unproven",),
+    ),
+    # a fall in the stay
+    Discharge(
+        says="fallen by 5",
+        story=inpatient("136", na("141", 60), na("138", 30)),
+        fires={"DC-LOW": "info fall"},
+        shows=("highest",),
+    ),
+    Discharge(says="fallen by 4.9", story=inpatient("136", na("140.9", 60), na("138", 30))),
+    Discharge(
+        says="fallen to a low value",
+        story=inpatient("133", na("139", 60), na("136", 30)),
+        fires={"DC-LOW": "warning fall"},
+    ),
+    Discharge(says="to a value that is not near low", story=inpatient("138", na("144", 60))),
+    Discharge(
+        says="from high sodium, which was treated: it counts from 145",
+        story=inpatient("137", na("158", 90), na("150", 60), na("142", 30)),
+        fires={"DC-LOW": "info fall"},
+    ),
+    Discharge(
+        says="the high value is older than the stay",
+        story=inpatient("136", na("141", 24 * 11), na("136", 40)),
+    ),
+    Discharge(
+        says="the stay without a start: thirty days count",
+        story=inpatient("136", na("141", 24 * 11), na("137", 40), stay_days=None),
+        fires={"DC-LOW": "info fall"},
+        shows=("stay-start-unknown",),
+    ),
+    # correction that is not finished
+    Discharge(
+        says="was 128, is 132 and still moves",
+        story=inpatient("132", na("128", 60), na("129", 30)),
+        fires={"DC-LOW": "info open"},
+    ),
+    Discharge(
+        says="was 128, is 132 and steady", story=inpatient("132", na("128", 60), na("130", 26))
+    ),
+    Discharge(
+        says="was 130 at least", story=inpatient("134", na("130", 60), na("131", 30))
+    ),
+    Discharge(
+        says="treatment goes on",
+        story=inpatient("136", na("129", 90), na("136", 30), orders=(begun("tolvaptan", 3),)),
+        fires={"DC-LOW": "info treated"},
+        shows=("stop-drugs",),
+    ),
+    Discharge(says="the same drug, and sodium was never low", story=ONGOING),
+    Discharge(
+        says="a vaptan from before the stay",
+        story=inpatient("136", na("129", 90), na("136", 30), orders=(begun("tolvaptan", 30),)),
+    ),
+    Discharge(
+        says="a restriction that still runs",
+        story=inpatient(
+            "136",
+            na("129", 90),
+            na("136", 30),
+            orders=(replace(fluid_restriction(), fluid_name=RecordText("Fluids max 1 L")),),
+        ),
+        fires={"DC-LOW": "info treated"},
+        shows=("stop-restriction",),
+    ),
+    Discharge(
+        says="a restriction without a name, and saline that runs",
+        story=inpatient(
+            "128",
+            orders=(
+                fluid_restriction(),
+                replace(isotonic("500"), saline=Saline(kind="hypertonic", percent=Decimal(3))),
+            ),
+        ),
+        fires={"DC-LOW": "warning low"},
+        shows=("stop-restriction-unnamed", "stop-drugs"),
+    ),
+    Discharge(
+        says="desmopressin that brakes a rise",
+        story=inpatient("128", orders=(begun("desmopressin", 1),)),
+        fires={"DC-LOW": "warning low"},
+        shows=("stop-drugs",),
+    ),
+    Discharge(
+        says="desmopressin that replaces a hormone",
+        story=inpatient(
+            "128",
+            orders=(begun("desmopressin", 1),),
+            problems=(problem("diabetes-insipidus"),),
+        ),
+        fires={"DC-LOW": "warning low"},
+        hides=("stop-drugs",),
+    ),
+    # a rise
+    Discharge(
+        says="rises too fast now",
+        story=inpatient("123", *FAST),
+        fires={"DC-OVER": "critical now", "DC-LOW": "warning low"},
+        shows=("stay", "come-back", "examine"),
+    ),
+    Discharge(
+        says="rises as it may",
+        story=inpatient("117", na("113", 26), na("115", 14)),
+        fires={"DC-LOW": "critical severe"},
+    ),
+    Discharge(
+        says="up 7 within 6 hours from a low base",
+        story=inpatient("121", na("114", 8)),
+        fires={"DC-OVER": "warning near", "DC-LOW": "warning low"},
+    ),
+    Discharge(
+        says="rose too fast three days ago",
+        story=inpatient("125", *PAST),
+        fires={"DC-OVER": "warning was", "DC-LOW": "warning low"},
+        shows=("come-back",),
+        hides=("stay",),
+    ),
+    Discharge(
+        says="rose too fast eight days ago",
+        story=inpatient("131", na("131", 26), na("112", 220), na("123", 200), na("131", 180)),
+    ),
+    Discharge(
+        says="a jump that no second sample confirms",
+        story=inpatient("133", na("118", 5)),
+        fires={"DC-OVER": "warning jump", "DC-LOW": "info open"},
+    ),
+    # a new drug
+    Discharge(
+        says="sertraline since four days",
+        story=inpatient("139", na("139", 60), orders=(begun("sertraline", 4),)),
+        fires={"DC-DRUG": "info main"},
+        shows=("shows-late", "started", "repeat-by"),
+    ),
+    Discharge(
+        says="sertraline since before the stay",
+        story=inpatient("139", orders=(begun("sertraline", 10.1),)),
+    ),
+    Discharge(
+        says="a week on the drug, and sodium as before",
+        story=inpatient("139", na("139", 230), orders=(begun("sertraline", 7.1),)),
+    ),
+    Discharge(
+        says="a week on the drug, and sodium fell",
+        story=inpatient("135.8", na("142", 230), orders=(begun("sertraline", 7.1),)),
+        fires={"DC-LOW": "info fall", "DC-DRUG": "warning low"},
+        shows=("decide",),
+    ),
+    Discharge(
+        says="six days on the drug",
+        story=inpatient("139", na("139", 230), orders=(begun("sertraline", 6.9),)),
+        fires={"DC-DRUG": "info main"},
+    ),
+    Discharge(
+        says="three new drugs and a low sodium",
+        story=inpatient("128", orders=tuple(begun(name, 3) for name in LONGEST)),
+        fires={"DC-LOW": "warning low", "DC-DRUG": "warning low"},
+    ),
+    Discharge(
+        says="a drug that seldom lowers sodium",
+        story=inpatient("139", orders=(begun("omeprazole", 4),)),
+    ),
+    Discharge(
+        says="stopped again in the stay",
+        story=inpatient(
+            "139", orders=(replace(begun("sertraline", 4), status="stopped"),)
+        ),
+    ),
+    Discharge(
+        says="the medicine list was not read",
+        story=inpatient("139", missing={"medications": Missing.TIMEOUT}),
+    ),
+]  # fmt: skip
+IDS = [one.says for one in DISCHARGES]
+
+
+@pytest.mark.parametrize("one", DISCHARGES, ids=IDS)
+def test_each_rule_speaks_on_its_side_of_the_edge(one: Discharge) -> None:
+    found = {f.rule: f"{f.indicator} {f.variant}" for f in one.findings()}
+    silent = {s.rule: s.reason for s in one.outcomes() if isinstance(s, Silence)}
+    assert found == dict(one.fires), silent
+    keys = {line.key for f in one.findings() for line in (*f.do, *f.why)}
+    assert set(one.shows) <= keys, keys
+    assert not keys & set(one.hides), keys
+
+
+def test_silence_about_drugs_is_no_silence_if_the_list_was_not_read() -> None:
+    [unread] = [one for one in DISCHARGES if one.says == "the medicine list was not read"]
+    reasons = {s.rule: s.reason for s in unread.outcomes() if isinstance(s, Silence)}
+    assert reasons["DC-DRUG"] == "medicines-unread"
+
+
+def _phrases() -> Phrases:
+    knowledge = pipeline().knowledge
+    return Phrases(knowledge, knowledge.services["hyponatremia-encounter-discharge"])
+
+
+@pytest.mark.parametrize("one", [one for one in DISCHARGES if one.fires], ids=lambda one: one.says)
+def test_every_text_is_filled_and_short_enough_to_read(one: Discharge) -> None:
+    phrases = _phrases()
+    for finding in one.findings():
+        words = phrases.rules[finding.rule]
+        assert finding.indicator in words.indicators
+        assert len(phrases.summary(finding)) < 140
+        for line in (*finding.do, *finding.why):
+            template = words.lines.get(line.key) or phrases.words.lines[line.key]
+            assert set(Template(template).get_identifiers()) == set(line.facts), line.key
+            assert len(phrases.line(finding.rule, line)) <= 125, line.key
+
+
+@pytest.mark.parametrize("rule", BOOK.discharge)
+def test_every_word_of_a_rule_is_used(rule: str) -> None:
+    words = _phrases().rules[rule]
+    found = [f for one in DISCHARGES for f in one.findings() if f.rule == rule]
+    silent = {
+        s.reason
+        for one in DISCHARGES
+        for s in one.outcomes()
+        if isinstance(s, Silence) and s.rule == rule
+    }
+    assert set(words.summary) == {f.variant for f in found}
+    assert set(words.lines) <= {line.key for f in found for line in (*f.do, *f.why)}
+    assert set(words.silence) <= silent
+
+
+@pytest.mark.parametrize(
+    ("sodium", "hours", "label"),
+    [
+        ("128", 2, "Repeat sodium on 18 Nov"),
+        ("119", 2, "Repeat sodium now"),
+        ("128", 73, "Repeat sodium now"),
+    ],
+)
+def test_the_button_measures_by_the_day_that_the_card_says(
+    sodium: str, hours: float, label: str
+) -> None:
+    [finding] = Discharge(says="", story=inpatient(sodium, sodium_hours=hours)).findings()
+    [button] = finding.suggestions
+    text = _phrases().fill(_phrases().words.suggestions[button.kind].label, button.facts)
+    assert text.startswith(label)
+    [told] = [line for line in finding.do if line.key == "repeat-by"]
+    assert told.within == button.within
