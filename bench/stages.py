@@ -91,14 +91,15 @@ def _call(watch: Stopwatch, answering: pipeline.Pipeline, client: Any, body: byt
     gathered = watch.time("prefetch, key by key", gather, ask, answering._fhir, Deadline.after(1))
     parts = watch.time("references", _parts, request, client, gathered)
     watch.time("references wanted", wanted_references, parts)
-    snapshot = watch.time("resources to snapshot", read_snapshot, parts, answering._vocabulary)
+    snapshot = watch.time("resources to snapshot", read_snapshot, parts, answering.vocabulary)
     limits = knowledge.limits[client.profile]
     case = watch.time(
         "work out the case", assess, snapshot, limits, knowledge.sets, knowledge.terms.labs
     )
     call = pipeline._Call(request=request, client=client, gathered=gathered, parts=parts, case=case)
-    outcomes = watch.time("ask the rules", answering._judged, call, Deadline.after(1))
-    rules = knowledge.services[SERVICE].rules
+    service = knowledge.services[SERVICE]
+    outcomes = watch.time("ask the rules", pipeline.outcomes_of, case, service)
+    rules = service.rules
     chosen = watch.time("choose cards", partial(triage, age_known=True), outcomes, rules)
     answer = watch.time(
         "write cards and orders, check them", answering._answered, call, chosen, outcomes

@@ -23,6 +23,7 @@
   - RegistryError               clients.toml is inconsistent
   - SettingsError               a CDS_... variable is missing or wrong
   - TerminologyError            an RxNorm release, its index, or a file of local codes is wrong
+* BacktestError                 an export or the folder of a backtest is not usable (exit code 65)
 * StoryError                    a folder of fixtures/ is not a story
 * UploadError                   a FHIR server did not take the stories (`cds-service demo load`)
 
@@ -188,6 +189,10 @@ class SettingsError(ConfigurationError):
 
 class TerminologyError(ConfigurationError):
     """An RxNorm release, its index, or a file of local codes is wrong; the text names the file."""
+
+
+class BacktestError(Exception):
+    """An export or the folder of a backtest cannot be used; the text names the file."""
 
 
 class StoryError(Exception):

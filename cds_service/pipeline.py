@@ -6,7 +6,7 @@ triage picks at most two, and `cards` writes them. What could not be read is nev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from string import Template
 from typing import Any, Literal
@@ -100,6 +100,17 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     reason: str = ""  # why no rule was asked at all
 
 
+class Decision(Struct, frozen=True, kw_only=True):
+    """What the rules make of one case before any word is written: cards, or why there is none."""
+
+    shown: tuple[Finding, ...] = ()  # at most two, the more urgent first
+    chosen: tuple[Finding, ...] = ()  # the same before the client's own choice of rules
+    rested: tuple[Finding, ...] = ()  # this user has answered them already (B.5 rule 5)
+    outcomes: tuple[Outcome, ...] = ()
+    gate: Gate | None = None  # why no rule was asked
+    unlooked: Unlooked | None = None  # what could not be checked, so that silence would hide it
+
+
 class Options(Struct, frozen=True, kw_only=True):
     """What a deployment may change about answering."""
 
@@ -122,7 +133,7 @@ class Pipeline:
         self._settings = settings
         self._fhir = fhir
         self._options = options or Options()
-        self._vocabulary: Vocabulary = vocabulary(
+        self.vocabulary: Vocabulary = vocabulary(
             knowledge.terms, knowledge.fluids, knowledge.orders, self._options.local_codes
         )
         self._orders = orders(
@@ -172,45 +183,94 @@ class Pipeline:
         with metrics.timed("read"):
             call = self._read(request, client, deadline)
             seen.case, seen.orders = call.case, selected(call.case.snapshot)
-        gate = closed(call.case, hook.gates)
-        if gate:
-            return self._without_rules(call, gate)
-        lacking = _lacking(call, hook)
+        with metrics.timed("judge"):
+            decision = self.decide(
+                call.case,
+                self._service(request),
+                client,
+                lacks_orders=bool(request.lacks),
+                keep=self._keep(call, memory, deadline),
+                keep_time=deadline.keep,
+            )
+        if decision.gate is not None:
+            return self._without_rules(call, decision.gate)
+        if decision.unlooked is not None:
+            return self._unreadable(call, decision.unlooked)
+        with metrics.timed("write"):
+            answered = self._answered(call, [*decision.shown], decision.outcomes)
+        return replace(answered, suppressed=decision.rested)
+
+    # ---- from a record to a decision, as a hook call and `cds-service backtest` both go
+
+    def snapshot(self, records: CallRecords, hook: str) -> Snapshot:
+        """Returns what rules may know of these records on a hook."""
+        snapshot = read_snapshot(records, self.vocabulary)
+        if HOOKS[hook].drafts != "all":
+            return snapshot
+        # Without selections every draft counts, up to the number that is read.
+        return replace(snapshot, every_draft_counts=False)
+
+    def case(self, snapshot: Snapshot, profile: str) -> Case:
+        """Returns the case that the rules judge under a profile."""
+        known = self.knowledge
+        return assess(snapshot, known.limits[profile], known.sets, known.terms.labs)
+
+    def decide(
+        self,
+        case: Case,
+        service: Service,
+        client: Client,
+        *,
+        lacks_orders: bool = False,
+        keep: Keep = keep_all,
+        keep_time: Callable[[], object] = bool,
+    ) -> Decision:
+        """Asks the rules, picks at most two cards, and makes sure that silence hides nothing.
+
+        `keep` says which cards are not rested; `keep_time` raises OutOfTime once it is too late.
+        """
+        hook = HOOKS[service.hook]
+        gate = closed(case, hook.gates)
+        if gate is not None:
+            return Decision(gate=gate)
+        lacking = _lacking(case.snapshot, hook, lacks_orders=lacks_orders)
         if lacking is not None:
-            return self._unreadable(call, lacking)
-        return self._by_rules(call, deadline, memory)
+            return Decision(unlooked=lacking)
+        outcomes = outcomes_of(case, service, keep_time)
+        rested: list[Finding] = []
+
+        def kept(card: Finding) -> bool:
+            if keep(card):
+                return True
+            rested.append(card)
+            return False
+
+        chosen = triage(
+            outcomes,
+            service.rules,
+            age_known=case.age_years is not None,
+            critical_only=case.comfort_care,
+            keep=kept,
+        )
+        shown = one_time(still_shown(chosen, client.disabled_rules, client.min_indicator))
+        silent = not shown and not rested
+        hidden = unlooked(case, outcomes, client.disabled_rules, silent=silent)
+        return Decision(
+            shown=tuple(shown),
+            chosen=tuple(chosen),
+            rested=tuple(rested),
+            outcomes=outcomes,
+            unlooked=hidden,
+        )
 
     def _too_late(self, request: HookRequest, client: Client) -> Evaluation:
         """Returns the card that says that a call could not be worked out by its deadline."""
-        known = self.knowledge
         unread = Snapshot(now=request.received, missing={SODIUM: Missing.TOO_MUCH})
-        case = assess(unread, known.limits[client.profile], known.sets, known.terms.labs)
+        case = self.case(unread, client.profile)
         parts = CallRecords(patient_id=request.patient_id, now=request.received)
         nothing = Gathered(sources={}, reads=self._fhir.reads(None, Deadline.after(0)))
         call = _Call(request=request, client=client, gathered=nothing, parts=parts, case=case)
         return self._unreadable(call, "sodium")
-
-    def _by_rules(self, call: _Call, deadline: Deadline, memory: Memory | None) -> Evaluation:
-        """Asks the rules, picks at most two cards, and makes sure that silence hides nothing."""
-        client = call.client
-        with metrics.timed("judge"):
-            outcomes = self._judged(call, deadline)
-            chosen = triage(
-                outcomes,
-                self._service(call.request).rules,
-                age_known=call.case.age_years is not None,
-                critical_only=call.case.comfort_care,
-                keep=self._keep(call, memory, deadline),
-            )
-        shown = one_time(still_shown(chosen, client.disabled_rules, client.min_indicator))
-        suppressed = tuple(memory.suppressed) if memory else ()
-        silent = not shown and not suppressed
-        hidden = unlooked(call.case, outcomes, client.disabled_rules, silent=silent)
-        if hidden is not None:
-            return self._unreadable(call, hidden)
-        with metrics.timed("write"):
-            answered = self._answered(call, shown, outcomes)
-        return replace(answered, suppressed=suppressed)
 
     def explain(
         self, evaluation: Evaluation, service: str, *, with_values: bool = False
@@ -296,10 +356,8 @@ class Pipeline:
             raise BadRequest(f"Draft order {another} names another patient than the context.")
         if wanted_references(parts):
             return True
-        seen.orders = picked = selected(self._snapshot(parts, hook))
-        return not picked or any(
-            order.unread or order.unidentified or BOOK.concerning(order) for order in picked
-        )
+        seen.orders = picked = selected(self.snapshot(parts, request.hook))
+        return may_concern_a_rule(picked)
 
     def _read(self, request: HookRequest, client: Client, deadline: Deadline) -> _Call:
         """Reads everything the call can know; Medications of orders come in the same deadline."""
@@ -314,38 +372,8 @@ class Pipeline:
             medications = Source(state="satisfied", origin="live", resources=read)
             referenced = within_limits({"referenced": medications}, large=True)
             parts = replace(parts, sources={**parts.sources, **referenced})
-        knowledge = self.knowledge
-        case = assess(
-            self._snapshot(parts, HOOKS[request.hook]),
-            knowledge.limits[client.profile],
-            knowledge.sets,
-            knowledge.terms.labs,
-        )
+        case = self.case(self.snapshot(parts, request.hook), client.profile)
         return _Call(request=request, client=client, gathered=gathered, parts=parts, case=case)
-
-    def _snapshot(self, parts: CallRecords, hook: Hook) -> Snapshot:
-        snapshot = read_snapshot(parts, self._vocabulary)
-        if hook.drafts != "all":
-            return snapshot
-        # Without selections every draft counts, up to the number that is read.
-        return replace(snapshot, every_draft_counts=False)
-
-    def _judged(self, call: _Call, deadline: Deadline) -> tuple[Outcome, ...]:
-        """Returns what each rule of the hook says, in order of precedence; no rule is an error."""
-        hook, case = HOOKS[call.request.hook], call.case
-        rules = rules_of(self._service(call.request))
-        outcomes: list[Outcome] = []
-        if hook.drafts == "none":
-            judges = [BOOK.about_patient(rule) for rule in rules]
-            outcomes = [judge(case) for judge in judges if judge is not None]
-        judged: list[tuple[Order, list[Outcome]]] = []
-        for order in {order.reference: order for order in selected(case.snapshot)}.values():
-            deadline.keep()
-            judged.append((order, [BOOK.order[rule].judge(case, order) for rule in rules]))
-        outcomes += _said_once([said for _, said in _each_once(judged)])
-        if not outcomes:
-            raise NoRuleAsked
-        return tuple(_in_its_slot(outcome, rules) for outcome in outcomes)
 
     def _keep(self, call: _Call, memory: Memory | None, deadline: Deadline) -> Keep:
         """Which cards this user has not answered, as the client would be shown them."""
@@ -385,7 +413,7 @@ class Pipeline:
         finding = Finding(
             rule=HOOKS[call.request.hook].unreadable,
             indicator="info",
-            variant="main" if what == "sodium" else what,
+            variant=unread_variant(what),
             do=(Line("check-chart" if what == "sodium" else f"check-{what}"),),
             facts={
                 "why": self._why(call, what, why),
@@ -470,6 +498,37 @@ class _Call(Struct, frozen=True, kw_only=True):
     case: Case
 
 
+def outcomes_of(
+    case: Case, service: Service, keep_time: Callable[[], object] = bool
+) -> tuple[Outcome, ...]:
+    """Returns what each rule of the hook says, in order of precedence; no rule is an error."""
+    rules = rules_of(service)
+    outcomes: list[Outcome] = []
+    if HOOKS[service.hook].drafts == "none":
+        judges = [BOOK.about_patient(rule) for rule in rules]
+        outcomes = [judge(case) for judge in judges if judge is not None]
+    judged: list[tuple[Order, list[Outcome]]] = []
+    for order in {order.reference: order for order in selected(case.snapshot)}.values():
+        keep_time()
+        judged.append((order, [BOOK.order[rule].judge(case, order) for rule in rules]))
+    outcomes += _said_once([said for _, said in _each_once(judged)])
+    if not outcomes:
+        raise NoRuleAsked
+    return tuple(_in_its_slot(outcome, rules) for outcome in outcomes)
+
+
+def unread_variant(what: Unlooked) -> str:
+    """Returns which card says that something could not be checked."""
+    return "main" if what == "sodium" else what
+
+
+def may_concern_a_rule(picked: Sequence[Order]) -> bool:
+    """Whether a rule may have something to say of the selected orders: true if none was read."""
+    return not picked or any(
+        order.unread or order.unidentified or BOOK.concerning(order) for order in picked
+    )
+
+
 def rules_of(service: Service) -> dict[str, RuleWords]:
     """Returns the rules that a service asks: all but the one with which it says what is missing."""
     unreadable = HOOKS[service.hook].unreadable
@@ -503,12 +562,12 @@ def _with_encounter(request: HookRequest, client: Client) -> HookRequest:
     return request
 
 
-def _lacking(call: _Call, hook: Hook) -> Unlooked | None:
+def _lacking(snapshot: Snapshot, hook: Hook, *, lacks_orders: bool) -> Unlooked | None:
     """Returns what the rules need and did not get, if anything."""
-    orders_picked = selected(call.case.snapshot)
-    if call.request.lacks or (hook.drafts != "none" and not orders_picked):
+    orders_picked = selected(snapshot)
+    if lacks_orders or (hook.drafts != "none" and not orders_picked):
         return "orders"
-    if sodium_missing(call.case.snapshot) and not can_judge_without_sodium(orders_picked):
+    if sodium_missing(snapshot) and not can_judge_without_sodium(orders_picked):
         return "sodium"
     return None
 

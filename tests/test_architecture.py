@@ -36,7 +36,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors", "knowledge", "metrics", "terminology", "engine", "sodium", "protocol", "trust",
         "feedback", "records", "orders",
     },
-    "backtest": {"errors", "knowledge", "protocol", "feedback"},
+    "backtest": {
+        "errors", "knowledge", "terminology", "engine", "sodium", "protocol", "trust", "feedback",
+        "records", "pipeline",
+    },
     "web": {
         "errors", "knowledge", "settings", "telemetry", "metrics", "engine", "protocol", "trust",
         "store", "feedback", "records", "pipeline",

@@ -10,8 +10,15 @@ from typing import ClassVar
 
 import click
 
-from cds_service.errors import ConfigurationError, ServiceError, StoryError, UploadError
+from cds_service.errors import (
+    BacktestError,
+    ConfigurationError,
+    ServiceError,
+    StoryError,
+    UploadError,
+)
 
+EX_DATA = 65  # sysexits.h: what was given to read cannot be used
 EX_CONFIG = 78  # sysexits.h: the configuration is wrong
 
 
@@ -25,6 +32,7 @@ class Commands(click.Group):
         "replay": "replay:replay",
         "explain": "replay:explain",
         "replay-export": "replay_export:replay_export",
+        "backtest": "backtest:backtest",
         "diff-stories": "stories:diff_stories",
         "basis": "knowledge:basis",
         "review": "review:review",
@@ -74,6 +82,9 @@ def main() -> None:
     except ConfigurationError as error:
         click.echo(f"cds-service: {error}", err=True)
         sys.exit(EX_CONFIG)
+    except BacktestError as error:
+        click.echo(f"cds-service: {error}", err=True)
+        sys.exit(EX_DATA)
     except StoryError as error:
         click.echo(f"cds-service: {error}", err=True)
         sys.exit(2)

@@ -38,7 +38,7 @@ FIXTURES_FOLDER = click.option(
 _PATIENCE_S = 600  # no EHR waits for what is answered here, and nothing is read live
 _COLORS = {"info": "blue", "warning": "yellow", "critical": "red"}
 # These cards go to no EHR, so a constant secret is enough, and a story always prints the same.
-_SETTINGS = CardSettings(
+SETTINGS = CardSettings(
     base_url="http://127.0.0.1:8642",
     terminology_base="http://127.0.0.1:8642/fhir",
     secret=b"replayed on the command line",
@@ -163,7 +163,7 @@ def _print_reasons(reasons: Mapping[str, Any]) -> None:
 
 def offline_pipeline(hooks: Path, *, check_facts: bool = True) -> Pipeline:
     """Returns a pipeline over a hooks folder that reads no FHIR server."""
-    return Pipeline(load_knowledge(hooks, check_facts=check_facts), _SETTINGS, FhirClient())
+    return Pipeline(load_knowledge(hooks, check_facts=check_facts), SETTINGS, FhirClient())
 
 
 def evaluate(

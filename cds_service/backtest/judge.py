@@ -1,0 +1,341 @@
+"""The rules of the service over the history of one patient: each moment with its cards.
+
+A moment goes the way of a hook call, from the records of that moment to `Pipeline.decide`; there is
+no other copy of any rule. Only the words of a card are not written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cds_service.backtest.moments import CHART, PICKED, Moment, Wanted, moments_of
+from cds_service.backtest.orders import CourseReader
+from cds_service.backtest.quick import Look, Quick
+from cds_service.backtest.rested import Rested
+from cds_service.backtest.rows import (
+    AGE_BANDS,
+    NO_AGE,
+    CardRow,
+    Held,
+    Knowledge,
+    PieceCounts,
+    Row,
+    Stratum,
+    more,
+    patient_key,
+)
+from cds_service.backtest.spool import Person
+from cds_service.backtest.stays import Stay, stay_at
+from cds_service.backtest.timeline import CURRENT, NONE, Asked, Record, Timeline
+from cds_service.engine.finding import Finding
+from cds_service.feedback.pseudonyms import Pseudonyms
+from cds_service.knowledge.load import Service
+from cds_service.pipeline import (
+    HOOKS,
+    Decision,
+    Pipeline,
+    may_concern_a_rule,
+    selected,
+    unread_variant,
+)
+from cds_service.records.drafts import SentDraft
+from cds_service.records.prefetch import Source, query
+from cds_service.records.reader import CallRecords
+from cds_service.records.times import birth_date
+from cds_service.sodium.case import Case
+from cds_service.sodium.rules.book import BOOK
+from cds_service.trust.client import Client
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """What is judged, and how."""
+
+    pipelines: Mapping[Knowledge, Pipeline]  # the new knowledge, and perhaps the old one
+    clients: tuple[Client, ...]  # one for each profile
+    wanted: Wanted
+    names: Pseudonyms
+    every: bool = False  # no moment is left out
+    quiet: timedelta = timedelta(0)
+    suppression: bool = False  # whether unchanged cards rest for a reader who has seen them
+
+
+class _Call(Struct, frozen=True, kw_only=True):
+    """One moment, ready to be judged."""
+
+    records: CallRecords
+    row: Row
+
+
+class Judge:
+    """Judges one patient after the other; it holds nothing of the one before."""
+
+    def __init__(self, task: Task, medication: Callable[[str], bytes | None]) -> None:
+        self._task = task
+        self._medication = medication
+        new = task.pipelines["new"]
+        self._courses = CourseReader(new.vocabulary)
+        self._quick = Quick(task.pipelines.values(), [one.profile for one in task.clients])
+        self._asked = asked_by(_service(new, CHART), task.clients[0])
+
+    def person(self, person: Person) -> tuple[list[Row], PieceCounts]:
+        """Returns the rows of a patient by time, and what they came to."""
+        begun = time.process_time()
+        counts = PieceCounts(patients=1)
+        look = self._look(person)
+        looked = time.process_time()
+        counts.seconds["quick"] = looked - begun
+        rows: list[Row] = []
+        if look is not None and not look.possible and self._task.wanted.only_results:
+            self._count_left_out(person, look.times, counts)
+        else:
+            timeline = Timeline(person, self._courses, counts, self._medication)
+            rows = list(_Moments(self._task, self._asked, timeline, look, counts).rows(person))
+        counts.with_moment = int(bool(counts.moments))
+        counts.seconds["judge"] = time.process_time() - looked
+        return rows, counts
+
+    def _look(self, person: Person) -> Look | None:
+        """Returns the moments of results at which a card is possible; None if it may be any."""
+        if self._task.every:
+            return None
+        return self._quick.look(person.of("sodium"), person.of("glucose"))
+
+    def _count_left_out(
+        self, person: Person, times: Sequence[datetime], counts: PieceCounts
+    ) -> None:
+        """Counts the moments of a patient of whom none is judged."""
+        counts.with_sodium = int(bool(times))
+        counts.results = len(times)
+        kept = [at for at in times if self._task.wanted.holds(at)]
+        if kept:
+            stays = self._courses.stays(person.of("Encounter"))
+            strata = _Strata(_birth(person), stays, counts, self._task.names)
+            for at in kept:
+                strata.count("result", at)
+
+
+class _Moments:
+    """The moments of one patient, one after the other."""
+
+    def __init__(
+        self,
+        task: Task,
+        asked: Asked,
+        timeline: Timeline,
+        look: Look | None,
+        counts: PieceCounts,
+    ) -> None:
+        self._task = task
+        self._asked = asked
+        self._timeline = timeline
+        self._look = look
+        self._counts = counts
+        self._rested = Rested(quiet=task.quiet, suppression=task.suppression, names=task.names)
+
+    def rows(self, person: Person) -> Iterator[Row]:
+        """Yields the rows of all moments, by time."""
+        timeline, counts = self._timeline, self._counts
+        sodium = timeline.series["sodium"]
+        counts.with_sodium = int(bool(sodium.known))
+        counts.results = len(set(sodium.times))
+        counts.admissions = sum(stay.inpatient for stay in timeline.stays)
+        birth = _birth(person)
+        strata = _Strata(birth, timeline.stays, counts, self._task.names)
+        key = patient_key(self._task.names, timeline.id)
+        for moment in moments_of(timeline, self._task.wanted):
+            drugs = self._concerned(moment)
+            if drugs is None:
+                continue
+            strata.count(moment.kind, moment.at, moment)
+            if self._is_left_out(moment):
+                continue
+            more(counts.judged, moment.kind)
+            row = Row(
+                patient=key,
+                at=moment.at,
+                kind=moment.kind,
+                hook=moment.hook,
+                profile="",
+                user=self._task.names.of("user", moment.user) if moment.user else "",
+                ordered=drugs,
+                age_band=age_band(birth, moment.at),
+            )
+            yield from self._judged(self._call(moment, row))
+
+    def _is_left_out(self, moment: Moment) -> bool:
+        look = self._look
+        return look is not None and moment.kind == "result" and moment.at not in look.possible
+
+    def _concerned(self, moment: Moment) -> tuple[str, ...] | None:
+        """Returns the drugs of the orders of a moment; None if no rule can speak of any of them."""
+        if moment.hook == CHART:
+            return ()
+        held = self._timeline.medications
+        known = {CURRENT: Source(state="satisfied", resources=held)} if held else {}
+        alone = self._records(moment, None, known)
+        orders = selected(self._task.pipelines["new"].snapshot(alone, moment.hook))
+        self._counts.orders += moment.hook == PICKED and any(map(BOOK.concerning, orders))
+        if not may_concern_a_rule(orders):
+            return None
+        return tuple(dict.fromkeys(drug.name for order in orders for drug in order.drugs))
+
+    def _call(self, moment: Moment, row: Row) -> _Call:
+        own = frozenset(order.reference for order in moment.orders)
+        record: Record = self._timeline.at(moment.at, self._asked, without=own or NONE)
+        for guess in record.guessed:
+            more(self._counts.guessed, guess)
+        return _Call(
+            records=self._records(moment, record.encounter_id, record.sources),
+            row=replace(row, guessed=tuple(sorted(record.guessed))),
+        )
+
+    def _records(
+        self, moment: Moment, encounter_id: str | None, sources: Mapping[str, Source]
+    ) -> CallRecords:
+        zone = self._task.clients[0].time_zone
+        picked = HOOKS[moment.hook].drafts == "selected"
+        return CallRecords(
+            patient_id=self._timeline.id,
+            now=moment.at,
+            encounter_id=encounter_id,
+            zone=moment.at.astimezone(zone).utcoffset() if zone is not None else None,
+            sources=sources,
+            drafts=tuple([SentDraft(order.as_draft()) for order in moment.orders]),
+            selections=tuple([order.reference for order in moment.orders]) if picked else (),
+        )
+
+    def _judged(self, call: _Call) -> Iterator[Row]:
+        """Yields a row for each profile and version of the knowledge that says anything."""
+        for knowledge, pipeline in self._task.pipelines.items():
+            snapshot = pipeline.snapshot(call.records, call.row.hook)
+            row = replace(call.row, knowledge=knowledge, setting=snapshot.setting)
+            for client in self._task.clients:
+                case = pipeline.case(snapshot, client.profile)
+                found = self._decided(pipeline, client, case, replace(row, profile=client.profile))
+                if found.cards or found.unread:
+                    yield found
+
+    def _decided(self, pipeline: Pipeline, client: Client, case: Case, row: Row) -> Row:
+        service = _service(pipeline, row.hook)
+        keep = self._rested.keeper(case, service, client, row)
+        decision = pipeline.decide(case, service, client, keep=keep)
+        if decision.gate is not None:
+            more(self._counts.gated, decision.gate)
+            return row
+        latest = case.sodium.latest
+        return replace(
+            row,
+            unread=decision.unlooked or "",
+            sodium=latest.value if latest is not None else None,
+            sodium_at=latest.at if latest is not None else None,
+            level=case.sodium.band.value if latest is not None else "",
+            cards=tuple(self._cards(service, client, case, decision, row)),
+        )
+
+    def _cards(
+        self, service: Service, client: Client, case: Case, decision: Decision, row: Row
+    ) -> Iterator[CardRow]:
+        """Yields what is shown, then what would have been without the client's own choice."""
+        if decision.unlooked is not None:
+            if client.explain_missing_data:
+                rule = HOOKS[service.hook].unreadable
+                topic, variant = service.rules[rule].topic, unread_variant(decision.unlooked)
+                yield CardRow(rule=rule, variant=variant, indicator="info", topic=topic)
+            return
+        for finding in decision.shown:
+            card = _card(service, finding)
+            held: Held = self._rested.quieted(card, row)
+            if not held:
+                self._rested.note(finding, case, card.topic, row)
+            yield replace(card, held=held or ("shadow" if client.shadow else ""))
+        shown = {finding.rule for finding in decision.shown}
+        for finding in decision.chosen:
+            if finding.rule not in shown:
+                yield replace(_card(service, finding), held="disabled")
+        for finding in decision.rested:
+            yield replace(_card(service, finding), held="suppressed")
+
+
+class _Strata(Struct, frozen=True):
+    """Counts the moments of one patient by setting, age and month."""
+
+    birth: date | None
+    stays: Sequence[Stay]
+    counts: PieceCounts
+    names: Pseudonyms
+
+    def count(self, kind: str, at: datetime, moment: Moment | None = None) -> None:
+        """Counts one moment; the first one of a patient counts the patient too."""
+        stay = stay_at(self.stays, at)
+        inpatient = stay is not None and stay.inpatient
+        band = age_band(self.birth, at)
+        if not self.counts.moments:
+            more(self.counts.patients_by_age, band)
+        more(self.counts.moments, kind)
+        self.counts.count(
+            Stratum(
+                kind=kind,  # type: ignore[arg-type]
+                setting="inpatient" if inpatient else "outpatient",
+                age_band=band,
+                month=f"{at:%Y-%m}",
+            )
+        )
+        if moment is not None and moment.user:
+            more(self.counts.users, f"{self.names.of('user', moment.user)}|{at:%Y-%m-%d}")
+
+
+def asked_by(service: Service, client: Client) -> Asked:
+    """Returns what a service asks of a record for a client."""
+    context = {"patientId": "any", "encounterId": "any"}
+    asked = [query(key, template, context) for key, template in service.prefetch.items()]
+    return Asked(
+        enough={one.key: one.enough for one in asked if one is not None and one.enough is not None},
+        optional=tuple(service.optional),
+        listed=tuple(client.extra_sources),
+    )
+
+
+def age_band(birth: date | None, at: datetime) -> str:
+    """Returns the band of an age at a moment."""
+    if birth is None:
+        return NO_AGE
+    years = at.year - birth.year - ((at.month, at.day) < (birth.month, birth.day))
+    return next((name for name, below in AGE_BANDS if years < below), NO_AGE)
+
+
+class _Born(Struct, rename="camel"):
+    birth_date: str = ""
+
+
+_born = msgspec.json.Decoder(_Born).decode
+
+
+def _birth(person: Person) -> date | None:
+    for line in person.of("Patient"):
+        try:
+            return birth_date(_born(line).birth_date.strip())
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+    return None
+
+
+def _service(pipeline: Pipeline, hook: str) -> Service:
+    return next(s for s in pipeline.knowledge.services.values() if s.hook == hook)
+
+
+def _card(service: Service, finding: Finding) -> CardRow:
+    return CardRow(
+        rule=finding.rule,
+        variant=finding.variant,
+        indicator=finding.indicator,
+        topic=service.rules[finding.rule].topic,
+        slot=finding.slot,
+        drugs=finding.drugs,
+        merged=tuple(one.rule for one in finding.absorbed),
+    )

@@ -1,0 +1,382 @@
+"""What a backtest leaves behind: one row for each judged moment, with its cards, and the counts.
+
+A run is a folder. `run.json` holds its settings and totals, without any patient. Everything about
+patients is below `private/`, which only its owner may read:
+
+* `private/key`: the secret behind the keyed hashes of patients and users;
+* `private/spool/`: the lines of the export that a rule can look at, by patient (`spool.py`);
+* `private/rows/0007.ndjson`: the rows of the patients of piece 7, and `0007.json` their counts.
+
+`read_run` reads it all again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from cds_service.backtest.spool import Person, Spool
+from cds_service.errors import BacktestError
+from cds_service.feedback.pseudonyms import Pseudonyms
+
+MomentKind = Literal["result", "admission", "order", "open", "date"]
+KINDS: tuple[MomentKind, ...] = ("result", "admission", "order", "open", "date")
+Indicator = Literal["info", "warning", "critical"]
+Knowledge = Literal["new", "old"]
+# Why a card is not shown: the client's entry, a reader who has seen it already, --quiet-days.
+Held = Literal["", "disabled", "suppressed", "quiet", "shadow"]
+# What of a moment had to be guessed, because the export does not say it.
+Guess = Literal["known-since", "order-status", "condition-date", "encounter"]
+GUESSES: tuple[Guess, ...] = ("known-since", "order-status", "condition-date", "encounter")
+AGE_BANDS: tuple[tuple[str, int], ...] = (  # each with the age below which it ends, in years
+    ("0-17", 18),
+    ("18-39", 40),
+    ("40-64", 65),
+    ("65-79", 80),
+    ("80+", 200),
+)
+NO_AGE = "unknown"
+_FORMAT = 1
+
+
+class CardRow(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One card that the rules made at a moment; `held` says why it is not shown."""
+
+    rule: str  # "PV-MILD"
+    variant: str
+    indicator: Indicator
+    topic: str
+    slot: str = ""
+    drugs: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()  # rules that became lines of this card
+    held: Held = ""
+
+    @property
+    def shown(self) -> bool:
+        """Whether a clinician would have seen it."""
+        return not self.held
+
+
+class Row(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One moment of one patient, judged under one profile by one version of the knowledge."""
+
+    patient: str  # keyed hash
+    at: datetime
+    kind: MomentKind
+    hook: str
+    profile: str
+    knowledge: Knowledge = "new"
+    cards: tuple[CardRow, ...] = ()
+    unread: str = ""  # what could not be checked, so that the service would answer 412
+    user: str = ""  # keyed hash; who opened the chart, if the list of openings says it
+    ordered: tuple[str, ...] = ()  # drugs of the selected orders
+    setting: Literal["inpatient", "outpatient"] = "outpatient"
+    age_band: str = NO_AGE
+    sodium: Decimal | None = None  # mmol/L, the newest usable one
+    sodium_at: datetime | None = None
+    level: str = ""  # its band under the profile: normal, mild, moderate, severe
+    guessed: tuple[Guess, ...] = ()
+
+    @property
+    def month(self) -> str:
+        """The month of the moment, as in "2026-03"."""
+        return f"{self.at:%Y-%m}"
+
+    @property
+    def shown(self) -> tuple[CardRow, ...]:
+        """The cards that a clinician would have seen."""
+        return tuple(card for card in self.cards if card.shown)
+
+
+class Stratum(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The patients and moments of one kind that figures are counted against."""
+
+    kind: MomentKind
+    setting: str
+    age_band: str
+    month: str
+
+
+class PieceCounts(Struct, kw_only=True, rename="camel"):
+    """What one piece of the patients came to."""
+
+    patients: int = 0
+    with_sodium: int = 0
+    with_moment: int = 0
+    patients_by_age: dict[str, int] = field(default_factory=dict)  # with a moment, at their first
+    results: int = 0
+    admissions: int = 0
+    orders: int = 0  # of a watched drug or fluid
+    moments: dict[str, int] = field(default_factory=dict)  # by kind
+    judged: dict[str, int] = field(default_factory=dict)  # by kind; the others were left out
+    gated: dict[str, int] = field(default_factory=dict)  # moments without cards for such patients
+    guessed: dict[str, int] = field(default_factory=dict)  # judged moments, by what was guessed
+    broken: int = 0  # lines that no reader could make a resource of
+    duplicate: int = 0  # the same resource again, or an older version of it
+    undated: int = 0  # resources without any time, at no moment known
+    strata: dict[str, int] = field(default_factory=dict)  # "kind|setting|age|month" -> moments
+    users: dict[str, int] = field(default_factory=dict)  # hash of a user|day -> openings
+    seconds: dict[str, float] = field(default_factory=dict)  # CPU, by step
+
+    def count(self, stratum: Stratum, number: int = 1) -> None:
+        """Counts moments of a stratum."""
+        key = "|".join((stratum.kind, stratum.setting, stratum.age_band, stratum.month))
+        more(self.strata, key, number)
+
+    def add(self, other: PieceCounts) -> None:
+        """Adds the counts of another piece."""
+        for name in self.__struct_fields__:
+            own, added = getattr(self, name), getattr(other, name)
+            if isinstance(own, int):
+                setattr(self, name, own + added)
+                continue
+            for key, number in added.items():
+                own[key] = own.get(key, 0) + number
+
+    def by_stratum(self) -> dict[Stratum, int]:
+        """Returns the moments of each stratum."""
+        found = {}
+        for key, number in self.strata.items():
+            kind, setting, age_band, month = key.split("|")
+            stratum = Stratum(kind=kind, setting=setting, age_band=age_band, month=month)  # type: ignore[arg-type]
+            found[stratum] = number
+        return found
+
+
+class Totals(Struct, kw_only=True, rename="camel"):
+    """What the run as a whole read and did; nothing in it is about a single patient."""
+
+    files: int = 0
+    bytes_read: int = 0
+    lines: int = 0
+    kept: int = 0  # lines that a rule can look at
+    broken: int = 0
+    duplicate: int = 0
+    unknown: int = 0  # Observations whose code is no test that a rule uses
+    undated: int = 0
+    ownerless: int = 0  # resources that name no patient
+    other: dict[str, int] = field(default_factory=dict)  # lines of types that no rule reads
+    kinds: dict[str, int] = field(default_factory=dict)  # lines by resource type
+    patients: int = 0
+    with_sodium: int = 0
+    with_moment: int = 0
+    results: int = 0
+    admissions: int = 0
+    orders: int = 0
+    moments: dict[str, int] = field(default_factory=dict)
+    judged: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)  # no rule can have a card there
+    guessed: dict[str, int] = field(default_factory=dict)
+    cards: dict[str, int] = field(default_factory=dict)  # shown, "profile|knowledge"
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def guessed_share(self, guess: Guess) -> float:
+        """Returns in which share of the judged moments something was guessed, from 0 to 1."""
+        judged = sum(self.judged.values())
+        return self.guessed.get(guess, 0) / judged if judged else 0.0
+
+
+class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was asked of a run; rows that were made for other settings are made anew."""
+
+    export: str
+    moments: tuple[str, ...] = ("results",)
+    profiles: tuple[str, ...] = ()
+    since: date | None = None
+    until: date | None = None
+    at: datetime | None = None
+    opens: str = ""  # hash of the list of openings
+    client: str = ""
+    client_entry: str = ""  # hash of the client's entry
+    quiet_days: float = 0
+    suppression: bool = False
+    every: bool = False  # --all: no moment is left out
+    hooks: str = ""  # hash of the knowledge
+    against: str = ""  # hash of the knowledge that it is compared with
+    local_codes: str = ""  # hash of CDS_LOCAL_CODES
+    min_cell: int = 10
+    pieces: int = 1
+    version: str = ""
+
+
+class RunFile(Struct, kw_only=True, rename="camel"):
+    """run.json."""
+
+    settings: Settings
+    totals: Totals = field(default_factory=Totals)
+    finished: bool = False
+    broken: list[str] = field(default_factory=list)  # the first of them: file and line
+    format: int = _FORMAT
+
+
+class Folder(Struct, frozen=True):
+    """The places of a run."""
+
+    root: Path
+
+    @property
+    def run_file(self) -> Path:
+        """Settings and totals."""
+        return self.root / "run.json"
+
+    @property
+    def private(self) -> Path:
+        """Everything about patients."""
+        return self.root / "private"
+
+    @property
+    def key_file(self) -> Path:
+        """The secret of the keyed hashes."""
+        return self.private / "key"
+
+    @property
+    def spool(self) -> Path:
+        """The kept lines."""
+        return self.private / "spool"
+
+    @property
+    def rows(self) -> Path:
+        """The rows by piece."""
+        return self.private / "rows"
+
+    def rows_of(self, piece: int) -> Path:
+        """The rows of one piece."""
+        return self.rows / f"{piece:04}.ndjson"
+
+    def counts_of(self, piece: int) -> Path:
+        """The counts of one piece; if it is there, the piece is done."""
+        return self.rows / f"{piece:04}.json"
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """A finished run: its settings, counts, rows and spooled lines."""
+
+    folder: Folder
+    file: RunFile
+    counts: PieceCounts
+    spool: Spool
+    names: Pseudonyms
+
+    @property
+    def settings(self) -> Settings:
+        """What was asked of it."""
+        return self.file.settings
+
+    @property
+    def totals(self) -> Totals:
+        """What it read and did."""
+        return self.file.totals
+
+    @property
+    def strata(self) -> Mapping[Stratum, int]:
+        """The moments by kind, setting, age and month, those that were left out among them."""
+        return self.counts.by_stratum()
+
+    @property
+    def pieces(self) -> range:
+        """The numbers of its pieces; a patient is in one of them."""
+        return range(self.settings.pieces)
+
+    def rows(self, piece: int | None = None) -> Iterator[Row]:
+        """Yields the rows of a piece, or all, patient by patient and by time."""
+        for number in self.pieces if piece is None else (piece,):
+            yield from read_rows(self.folder.rows_of(number))
+
+    def people(self, piece: int) -> Iterator[Person]:
+        """Yields the patients of a piece with their spooled lines."""
+        return self.spool.people(piece)
+
+    def key_of(self, patient_id: str) -> str:
+        """Returns the keyed hash by which rows name a patient."""
+        return patient_key(self.names, patient_id)
+
+
+def more(counts: dict[str, int], key: str, number: int = 1) -> None:
+    """Adds to the count of a key."""
+    counts[key] = counts.get(key, 0) + number
+
+
+def patient_key(names: Pseudonyms, patient_id: str) -> str:
+    """Returns the keyed hash of a patient of the export."""
+    return names.of("patient", patient_id)
+
+
+def read_run(root: Path) -> Run:
+    """Returns the run of a folder; BacktestError if there is none, or if it did not end."""
+    folder = Folder(root)
+    file = read_run_file(folder)
+    if not file.finished:
+        raise BacktestError(
+            f"{root}: this run did not end. Start the same command again: it goes on."
+        )
+    counts = PieceCounts()
+    for piece in range(file.settings.pieces):
+        counts.add(read_counts(folder.counts_of(piece)))
+    return Run(
+        folder=folder,
+        file=file,
+        counts=counts,
+        spool=Spool(folder.spool, file.settings.pieces),
+        names=Pseudonyms(folder.key_file.read_bytes()),
+    )
+
+
+def read_run_file(folder: Folder) -> RunFile:
+    """Returns settings and totals; BacktestError if they cannot be read."""
+    try:
+        return _RUN.decode(folder.run_file.read_bytes())
+    except FileNotFoundError:
+        raise BacktestError(
+            f"{folder.root}: there is no run.json: name the --output of `cds-service backtest`."
+        ) from None
+    except msgspec.MsgspecError:
+        raise BacktestError(
+            f"{folder.run_file}: it is of another version of this program: run it anew in an "
+            "empty folder."
+        ) from None
+
+
+def write_run_file(folder: Folder, file: RunFile) -> None:
+    """Writes run.json, whole or not at all."""
+    write_whole(folder.run_file, msgspec.json.format(_ENCODER.encode(file), indent=2) + b"\n")
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Yields the rows of a file."""
+    with path.open("rb") as file:
+        for line in file:
+            yield _ROW.decode(line)
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Writes rows, one a line, whole or not at all."""
+    write_whole(path, b"".join(_ENCODER.encode(row) + b"\n" for row in rows))
+
+
+def read_counts(path: Path) -> PieceCounts:
+    """Returns the counts of a piece."""
+    return _COUNTS.decode(path.read_bytes())
+
+
+def write_counts(path: Path, counts: PieceCounts) -> None:
+    """Writes the counts of a piece, whole or not at all."""
+    write_whole(path, _ENCODER.encode(counts))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that it is there with all its content, or not at all."""
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+_ROW = msgspec.json.Decoder(Row)
+_COUNTS = msgspec.json.Decoder(PieceCounts)
+_RUN = msgspec.json.Decoder(RunFile)

@@ -1,0 +1,172 @@
+"""Which lines of an export a rule can look at, and under which key of the prefetch each would come.
+
+A line is decoded as far as this needs. What a code means is asked of the service's own vocabulary,
+once for each code, so that no list of codes is copied and a site's local codes count.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct
+
+from cds_service.errors import BadRequest
+from cds_service.knowledge.words import Lab
+from cds_service.protocol.references import type_and_id
+from cds_service.records.fhir_types import (
+    NO_REFERENCE,
+    Resource,
+    decode_resource,
+    first_concept,
+    kind_of,
+)
+from cds_service.records.medications import KINDS
+from cds_service.records.prefetch import OLDER_NAMES
+from cds_service.terminology.vocabulary import Vocabulary
+
+# Resources about a patient that a rule, or the outcome after a card, can look at.
+READ = frozenset(
+    {
+        *("Patient", "Encounter", "Observation", "Condition", "Procedure", "AllergyIntolerance"),
+        *("Flag", *KINDS, *(older for names in OLDER_NAMES.values() for older in names)),
+    }
+)
+SHARED = "Medication"  # belongs to no patient
+BROKEN, UNKNOWN, OWNERLESS, OTHER = "broken", "unknown", "ownerless", "other"
+_ABSENT = Raw(b"")
+_MOST_CODES = 100_000  # distinct codes that are remembered
+_URN = "urn:uuid:"
+
+
+class _Reference(Struct):
+    reference: str = ""
+
+
+class _Line(Struct, rename="camel"):
+    """What sifting looks at; a line of another shape is read as the service reads it."""
+
+    resource_type: str = ""
+    id: str = ""
+    code: Raw = _ABSENT
+    subject: _Reference | None = None
+    patient: _Reference | None = None
+
+
+class _Coded(Struct):
+    """An Observation that consists of its code."""
+
+    code: Raw
+    resourceType: str = "Observation"  # noqa: N815  # as FHIR writes it
+
+
+class Kept(Struct, frozen=True):
+    """A line that is kept: its key, and the id of its patient (of a Medication: its own)."""
+
+    key: str
+    owner: str
+
+
+class Left(Struct, frozen=True):
+    """A line that is not kept, and why."""
+
+    why: str
+    kind: str = ""
+
+
+class Sifter:
+    """Sorts the lines of an export; it holds nothing of a patient."""
+
+    def __init__(self, vocabulary: Vocabulary, labs: dict[str, Lab]) -> None:
+        self._vocabulary = vocabulary
+        self._labs = labs
+        self._keys: dict[bytes, str] = {}
+        self._decode = msgspec.json.Decoder(_Line).decode
+        self.unread: dict[bytes, int] = {}  # codes that may mean sodium and are not known
+
+    def sort(self, line: bytes) -> Kept | Left:
+        """Returns what becomes of one line."""
+        try:
+            read = self._decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return self._sort_odd(line)
+        kind = read.resource_type
+        if kind == "Observation":
+            key = self._key(bytes(read.code))
+        elif kind in READ:
+            key = kind
+        elif kind == SHARED:
+            return Kept(kind, read.id) if read.id else Left(OWNERLESS, kind)
+        else:
+            return Left(OTHER, kind)
+        if not key:
+            return Left(UNKNOWN, kind)
+        if kind == "Patient":
+            owner = read.id
+        else:
+            named = read.subject or read.patient
+            owner = patient_id(named.reference) if named is not None else ""
+        return Kept(key, owner) if owner else Left(OWNERLESS, kind)
+
+    def taken_unread(self) -> dict[bytes, int]:
+        """Returns how often each unknown code that may mean sodium came since the last call."""
+        found = {code: number for code, number in self.unread.items() if number}
+        self.unread = dict.fromkeys(self.unread, 0)
+        return found
+
+    def _sort_odd(self, line: bytes) -> Kept | Left:
+        """Sorts a line of an unusual shape, as the service reads it."""
+        try:
+            read = decode_resource(line)
+        except BadRequest:
+            return Left(BROKEN)
+        kind = kind_of(read) if read is not None else ""
+        if read is None or not kind:
+            return Left(BROKEN)
+        own = read.id.strip()
+        if kind == SHARED:
+            return Kept(kind, own) if own else Left(OWNERLESS, kind)
+        if kind not in READ:
+            return Left(OTHER, kind)
+        key = self._key_of(read) if kind == "Observation" else kind
+        if not key:
+            return Left(UNKNOWN, kind)
+        named = read.subject or read.patient or NO_REFERENCE
+        owner = own if kind == "Patient" else patient_id(named.reference)
+        return Kept(key, owner) if owner else Left(OWNERLESS, kind)
+
+    def _key(self, code: bytes) -> str:
+        """Returns under which key of the prefetch a result of this code comes; "": under none."""
+        key = self._keys.get(code)
+        if key is None:
+            if len(self._keys) >= _MOST_CODES:
+                self._keys.clear()
+            key = self._keys[code] = self._asked(code)
+        if not key and code in self.unread:
+            self.unread[code] += 1
+        return key
+
+    def _asked(self, code: bytes) -> str:
+        if not code:
+            return ""
+        read = decode_resource(msgspec.json.encode(_Coded(Raw(code))))
+        concept = first_concept(read.code) if read is not None else None
+        if concept is not None and self._vocabulary.test(concept).maybe_sodium:
+            self.unread.setdefault(code, 0)
+        return self._key_of(read) if read is not None else ""
+
+    def _key_of(self, observation: Resource) -> str:
+        code = first_concept(observation.code)
+        if code is None:
+            return ""
+        test = self._vocabulary.test(code)
+        if test.lab is not None:
+            return self._labs[test.lab.analyte].prefetch or "labs"
+        return "vitals" if test.panel else "labs" if test.problem else ""
+
+
+def patient_id(reference: str) -> str:
+    """Returns the id of the patient that a reference names; "" if it names none."""
+    kind, own = type_and_id(reference)
+    if own:
+        return own if kind in ("", "Patient") else ""
+    bare = reference.strip()
+    return bare[len(_URN) :] if bare.lower().startswith(_URN) else ""

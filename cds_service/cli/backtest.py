@@ -1,0 +1,422 @@
+"""`cds-service backtest` runs the rules over the history of a hospital."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from cds_service.backtest.export import Export, find_export
+from cds_service.backtest.judge import Task
+from cds_service.backtest.local import Work, pieces_for, run
+from cds_service.backtest.moments import Wanted
+from cds_service.backtest.rows import GUESSES, Folder, Knowledge, RunFile, Settings, Totals
+from cds_service.backtest.sift import Sifter
+from cds_service.cli.replay import HOOKS_FOLDER, SETTINGS, print_json
+from cds_service.errors import RegistryError
+from cds_service.feedback.pseudonyms import Pseudonyms
+from cds_service.knowledge.limits import PROFILES
+from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.pipeline import Options, Pipeline
+from cds_service.records.client import FhirClient
+from cds_service.records.site_codes import SiteCodes, asking_for, site_codes
+from cds_service.settings import Settings as Environment
+from cds_service.settings import settings_from_environment
+from cds_service.trust.registry import Client, Registry
+
+EX_USAGE = 64  # sysexits.h
+EX_INTERRUPTED = 130  # as a shell has it after Ctrl-C
+_SOURCES = ("results", "admissions", "orders")
+_GUESSED = {
+    "known-since": "when a result was known (no `issued`, or one that is a later load)",
+    "order-status": "whether an order was still current (its end is not in the export)",
+    "condition-date": "when a problem was noted (no recordedDate)",
+    "encounter": "when an encounter ended (no period.end)",
+}
+
+
+class _Group(click.Group):
+    """`backtest EXPORT` is `backtest run EXPORT`: a name that is no command is an export."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts "run" before an export."""
+        helps = {"-h", "--help"}
+        if args and args[0] not in self.commands and not (args[0] in helps and len(args) == 1):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; what was typed wrong ends with the exit code of sysexits.h."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            error.show()
+            ctx.exit(EX_USAGE)
+
+
+@click.group("backtest", cls=_Group)
+def backtest() -> None:
+    """Run the rules over a hospital's history, before they are switched on.
+
+    `cds-service backtest EXPORT --output FOLDER` says how many cards there would have been, at
+    which moments, and for whom. EXPORT is what sites have: FHIR Bulk Data (NDJSON, also .gz), a
+    folder of Bundles, or Parquet. No FHIR server is called, and nothing leaves this machine.
+
+    \b
+    Examples:
+      cds-service backtest export/ --output run1
+      cds-service backtest export/ --output run2 --moments orders,admissions --since 2025-01-01
+      cds-service backtest run --help
+    """
+
+
+def _moments(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the kinds of moments; "results,orders" may be given in one word."""
+    given = tuple(dict.fromkeys(part for one in value for part in one.split(",") if part))
+    for one in given:
+        if one not in _SOURCES and not one.lower().endswith(".csv"):
+            raise click.BadParameter(
+                f"'{one}' is neither one of {', '.join(_SOURCES)} nor a .csv of chart openings."
+            )
+    return given
+
+
+@backtest.command("run")
+@click.argument("export", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the run; an empty or a new one, or one to go on with.",
+)
+@click.option(
+    "--moments",
+    multiple=True,
+    callback=_moments,
+    help="results (default), admissions, orders, or a .csv of chart openings with the columns "
+    "patient, at, user; several with commas.",
+)
+@click.option("--at", metavar="INSTANT", help="One moment for all patients: 2026-11-20T09:00:00Z.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="First day of the moments.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day of the moments.")
+@click.option(
+    "--profile",
+    "profiles",
+    type=click.Choice(PROFILES),
+    multiple=True,
+    help="Guideline profile; may be given twice. Default: all, or the client's own.",
+)
+@HOOKS_FOLDER
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Another hooks/ folder to compare with: the old knowledge.",
+)
+@click.option(
+    "--client",
+    "client_name",
+    help="A client of clients.toml: its profile, disabled rules and suppression count.",
+)
+@click.option(
+    "--clients",
+    "clients_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The registry. Default: CDS_CLIENTS_FILE.",
+)
+@click.option(
+    "--local-codes",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="CSV of the site's own codes. Default: CDS_LOCAL_CODES.",
+)
+@click.option(
+    "--quiet-days",
+    type=click.FloatRange(0, 366),
+    default=0,
+    help="After a card, its rule rests so many days for its patient (critical cards never do).",
+)
+@click.option("--all", "every", is_flag=True, help="Judge the moments too that cannot get a card.")
+@click.option("--jobs", type=click.IntRange(1, 256), help="Processes. Default: one for each core.")
+@click.option(
+    "--min-cell",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    help="No figure about fewer patients leaves the folder private/.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what the run came to as JSON.")
+def run_backtest(export: Path, output: Path, as_json: bool, jobs: int | None, **given: Any) -> None:
+    """Judge every moment of EXPORT, and write its rows and counts to a folder.
+
+    Only what was known at a moment is seen: results by `issued`, problems by `recordedDate`, orders
+    with the status that they had. What had to be guessed is counted and printed. After Ctrl-C the
+    same command goes on where it was; another choice of moments or rules needs no second sift.
+
+    \b
+    Exit codes: 0 done, 64 usage, 65 the export cannot be used, 78 configuration, 130 interrupted.
+
+    \b
+    Examples:
+      cds-service backtest export/ --output run1 --moments results,orders
+      cds-service backtest export/ --output run1 --hooks hooks-new/ --against hooks/
+      cds-service backtest export/ --output run1 --moments openings.csv --client ward-ehr
+    """
+    asked = _Asked(**given)
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        work = _work(find_export(export), Folder(output), asked, jobs or os.cpu_count() or 1)
+        with _progress() as progress:
+            file = run(work, progress)
+    except KeyboardInterrupt:
+        click.echo("Interrupted. The same command goes on where it was.", err=True)
+        sys.exit(EX_INTERRUPTED)
+    if as_json:
+        print_json({"run": str(output), **msgspec.to_builtins(file)})
+    else:
+        _print(file, output)
+
+
+class _Asked(Struct, frozen=True, kw_only=True):
+    """The options of a run."""
+
+    moments: tuple[str, ...]
+    at: str | None
+    since: datetime | None
+    until: datetime | None
+    profiles: tuple[str, ...]
+    hooks: Path | None
+    against: Path | None
+    client_name: str | None
+    clients_file: Path | None
+    local_codes: Path | None
+    quiet_days: float
+    every: bool
+    min_cell: int
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The kinds of moments; results if nothing else is asked for."""
+        named = tuple(one for one in self.moments if one in _SOURCES)
+        return named if named or self.opens or self.at else ("results",)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What is judged, as run.json says it."""
+        others = (("opens", self.opens), ("at", self.at))
+        return (*self.sources, *(name for name, given in others if given))
+
+    @property
+    def opens(self) -> Path | None:
+        """The list of chart openings."""
+        listed = [Path(one) for one in self.moments if one not in _SOURCES]
+        if len(listed) > 1:
+            raise click.BadParameter("give one list of openings", param_hint="--moments")
+        if listed and not listed[0].is_file():
+            raise click.BadParameter(f"there is no file {listed[0]}", param_hint="--moments")
+        return listed[0] if listed else None
+
+    @property
+    def instant(self) -> datetime | None:
+        """The moment of --at."""
+        if self.at is None:
+            return None
+        try:
+            at = datetime.fromisoformat(self.at)
+        except ValueError:
+            at = None
+        if at is None or at.tzinfo is None:
+            raise click.BadParameter(
+                "give an instant with its zone, as in 2026-11-20T09:00:00Z", param_hint="--at"
+            )
+        return at.astimezone(UTC)
+
+
+def _interrupted(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _work(export: Export, folder: Folder, asked: _Asked, jobs: int) -> Work:
+    """Returns the run that is asked for, with knowledge and clients that were checked."""
+    environment = settings_from_environment()
+    export = replace(export, opens=asked.opens)
+    pipelines: dict[Knowledge, Pipeline] = {"new": _pipeline(asked.hooks, asked, environment)}
+    if asked.against is not None:
+        pipelines["old"] = _pipeline(asked.against, asked, environment)
+    client = _client(asked, environment)
+    profiles = asked.profiles or ((client.profile,) if asked.client_name else PROFILES)
+    clients = tuple(replace(client, profile=profile) for profile in dict.fromkeys(profiles))
+    wanted = Wanted(
+        results="results" in asked.sources,
+        admissions="admissions" in asked.sources,
+        orders="orders" in asked.sources,
+        opens=asked.opens is not None,
+        at=asked.instant,
+        since=asked.since.date() if asked.since else None,
+        until=asked.until.date() if asked.until else None,
+    )
+    new = pipelines["new"]
+    known = new.knowledge
+    codes = asked.local_codes or environment.local_codes
+    settings = Settings(
+        export=str(export.root),
+        moments=asked.named,
+        profiles=tuple(one.profile for one in clients),
+        since=wanted.since,
+        until=wanted.until,
+        at=wanted.at,
+        opens=_hash(asked.opens),
+        client=asked.client_name or "",
+        client_entry=_hash_of(repr(clients)) if asked.client_name else "",
+        quiet_days=asked.quiet_days,
+        suppression=_rests(asked, client),
+        every=asked.every,
+        hooks=known.sha256,
+        against=pipelines["old"].knowledge.sha256 if asked.against is not None else "",
+        local_codes=_hash(codes) + _hash(environment.rxnorm_index),
+        min_cell=asked.min_cell,
+        pieces=pieces_for(export),
+        version=version("hyponatremia-cds"),
+    )
+
+    def task(secret: bytes) -> Task:
+        return Task(
+            pipelines=pipelines,
+            clients=clients,
+            wanted=wanted,
+            names=Pseudonyms(secret),
+            every=asked.every,
+            quiet=timedelta(days=asked.quiet_days),
+            suppression=settings.suppression,
+        )
+
+    return Work(
+        export=export,
+        folder=folder,
+        settings=settings,
+        sifter=partial(Sifter, new.vocabulary, known.terms.labs),
+        task=task,
+        jobs=jobs,
+    )
+
+
+def _rests(asked: _Asked, client: Client) -> bool:
+    """Whether the rest of unchanged cards is simulated: if a client is named that wants it."""
+    return asked.client_name is not None and client.suppression
+
+
+def _pipeline(hooks: Path | None, asked: _Asked, environment: Environment) -> Pipeline:
+    knowledge = load_knowledge(hooks or default_hooks_dir())
+    site: SiteCodes = site_codes(
+        knowledge.terms, environment.rxnorm_index, asked.local_codes or environment.local_codes
+    )
+    options = Options(local_codes=site.local)
+    return Pipeline(asking_for(knowledge, site), SETTINGS, FhirClient(), options)
+
+
+def _client(asked: _Asked, environment: Environment) -> Client:
+    if asked.client_name is None:
+        return Client()
+    path = asked.clients_file or environment.clients_file
+    if path is None:
+        raise RegistryError("--client: name the registry with --clients or CDS_CLIENTS_FILE.")
+    clients = {one.name: one for one in Registry.load(path, allow_http=True).clients}
+    if asked.client_name not in clients:
+        raise RegistryError(
+            f"{path.name}: there is no client '{asked.client_name}'; there are: "
+            f"{', '.join(clients)}"
+        )
+    return clients[asked.client_name]
+
+
+def _hash(path: Path | None) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path is not None else ""
+
+
+def _hash_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_STEPS = {"sift": "1/2 Sifting", "judge": "2/2 Judging"}
+_MEGA = 1_000_000
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int, int], None]]:
+    """Yields what shows how far a run is; without a terminal, one line for each step and tenth."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[shown]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def progress(step: str, done: int, total: int, counted: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(_STEPS[step], total=total, completed=done, shown="")
+            task = next(one for one in bars.tasks if one.id == tasks[step])
+            seconds = task.elapsed or 0.0
+            rate = counted / seconds if seconds else 0.0
+            what = "lines" if step == "sift" else "moments"
+            shown = f"{counted:,} {what}, {rate:,.0f} a second"
+            bars.update(tasks[step], completed=done, total=total, shown=shown)
+
+        yield progress
+
+
+def _print(file: RunFile, output: Path) -> None:
+    """Prints what a run came to."""
+    console, totals = Console(highlight=False), file.totals
+    read = f"{totals.lines:,} lines of {totals.files:,} files ({totals.bytes_read / _MEGA:,.0f} MB)"
+    console.print(f"\n[bold]Read[/bold]  {read}; {totals.kept:,} kept")
+    for name, number in (
+        ("broken", totals.broken),
+        ("duplicate", totals.duplicate),
+        ("of no known test", totals.unknown),
+        ("without a patient", totals.ownerless),
+        ("without any time", totals.undated),
+    ):
+        if number:
+            console.print(f"  {name}: {number:,}")
+    for place in file.broken:
+        console.print(f"    broken: {place}", markup=False)
+    console.print(
+        f"[bold]Patients[/bold]  {totals.patients:,}; with a sodium {totals.with_sodium:,}; "
+        f"with a moment {totals.with_moment:,}"
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Moments")
+    for name in ("All", "Judged", "Cannot get a card"):
+        table.add_column(name, justify="right")
+    for kind, number in sorted(totals.moments.items()):
+        judged = totals.judged.get(kind, 0)
+        table.add_row(kind, f"{number:,}", f"{judged:,}", f"{number - judged:,}")
+    console.print(table)
+    _print_guesses(console, totals)
+    console.print(f"\nRows and spool: {output}/private (about patients). Totals: {output}/run.json")
+
+
+def _print_guesses(console: Console, totals: Totals) -> None:
+    console.print("[bold]Guessed[/bold] (share of the judged moments)")
+    for guess in GUESSES:
+        console.print(f"  {_GUESSED[guess]}: {100 * totals.guessed_share(guess):.1f} %")
