@@ -39,10 +39,11 @@ from cds_service.trust.registry import Registry
 from cds_service.trust.replay import ReplayGuard
 from cds_service.web import errors, health, hooks, terminology
 from cds_service.web.access import address, claimed_by, held_off, wants_body
+from cds_service.web.basis import basis_page
 from cds_service.web.cors import allow_browsers
 from cds_service.web.front import Door, Front, FrontLimits
 from cds_service.web.messages import marks
-from cds_service.web.pages import basis_page, start_page
+from cds_service.web.pages import start_page
 from cds_service.web.runtime import Runtime, runtime_of, utc_now
 
 _SECRET_BYTES = 32

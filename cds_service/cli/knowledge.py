@@ -9,8 +9,12 @@ from pathlib import Path
 import click
 
 from cds_service.cli.replay import HOOKS_FOLDER, offline_pipeline, print_json
+from cds_service.cli.review_examples import shown_examples
+from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.errors import SettingsError
 from cds_service.knowledge.basis import basis_text
+from cds_service.knowledge.examples import NAME as EXAMPLES
+from cds_service.knowledge.examples import examples_text
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
 from cds_service.knowledge.review import Reviews, sign_line
 from cds_service.records.searches import long_searches
@@ -116,24 +120,37 @@ def _print_reviews(reviews: Reviews) -> None:
 def basis(write: bool, only_check: bool, hooks: Path | None, document: Path) -> None:
     """Print the basis of every card as Markdown.
 
-    It lists the rules, words, numbers and sources of hooks/.
+    It lists the rules, words, numbers and sources of hooks/. Beside the document it writes
+    clinical-examples.json: the card that a story gives for each rule, for the pages /basis/<rule>.
 
     \b
     Examples:
       cds-service basis > basis.md
       cds-service basis --write
     """
-    text = basis_text(load_knowledge(hooks or default_hooks_dir()))
-    if write:
-        try:
-            document.write_text(text, encoding="utf-8")
-        except OSError:
-            raise SettingsError(f"{document}: cannot be written") from None
-        click.echo(f"Written: {document}.")
-    elif only_check:
-        _compare(document, text)
-    else:
-        sys.stdout.write(text)
+    folder = hooks or default_hooks_dir()
+    if not (write or only_check):
+        sys.stdout.write(basis_text(load_knowledge(folder)))
+        return
+    pipeline = offline_pipeline(folder)
+    stories = load_stories(default_fixtures_dir())
+    texts = {
+        document: basis_text(pipeline.knowledge),
+        document.with_name(EXAMPLES): examples_text(shown_examples(pipeline, stories)),
+    }
+    for path, text in texts.items():
+        if write:
+            _write(path, text)
+        else:
+            _compare(path, text)
+
+
+def _write(document: Path, text: str) -> None:
+    try:
+        document.write_text(text, encoding="utf-8")
+    except OSError:
+        raise SettingsError(f"{document}: cannot be written") from None
+    click.echo(f"Written: {document}.")
 
 
 def _compare(document: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,17 +12,19 @@ from typing import Any
 
 from msgspec import Struct
 
-from cds_service.cli.replay import evaluate
+from cds_service.cli.replay import answer_story, evaluate
 from cds_service.demo.pages import formulary
 from cds_service.demo.stories import Story
 from cds_service.engine.finding import Finding
 from cds_service.errors import ServiceError
+from cds_service.knowledge.examples import Examples, InStory, RuleExample
 from cds_service.knowledge.load import Service
 from cds_service.pipeline import HOOKS, Evaluation, Pipeline
 from cds_service.trust.registry import Client
 
 _VALUES = (90, 95, 100, 105, 112, 118, 123, 128, 133, 138, 145, 150, 165, 175, 200)  # in a story
 _STEPS = 30  # so many mmol/L up and down
+BASIS_LINE = re.compile(r"\n+\[Basis of this card\].*\Z", re.DOTALL)
 _LONGEST = timedelta(days=120)
 _HOUR = timedelta(hours=1)
 
@@ -86,6 +89,55 @@ def _example(
         leads=evaluation.returned[place].rule == rule,
         numbers=pipeline.numbers_read(evaluation, rule),
         edges=tuple(_edges(pipeline, rule, call)),
+    )
+
+
+# ---- the cards of the stories, for the pages /basis/<rule>
+
+
+def shown_examples(pipeline: Pipeline, stories: Mapping[str, Story]) -> Examples:
+    """Returns for each rule the card of its first story, and all stories in which it speaks."""
+    spoken: dict[str, list[tuple[InStory, Evaluation, int]]] = {}
+    for story in stories.values():
+        evaluation = answer_story(pipeline, story)
+        for place, lead in enumerate(evaluation.returned):
+            for finding in (lead, *lead.absorbed):
+                told = _in_story(story, leads=finding is lead)
+                spoken.setdefault(finding.rule, []).append((told, evaluation, place))
+    rules = {
+        rule: _shown(pipeline, rule, spoken[rule])
+        for rule in pipeline.knowledge.rules
+        if rule in spoken
+    }
+    return Examples(knowledge=pipeline.knowledge.sha256, rules=rules)
+
+
+def _in_story(story: Story, *, leads: bool) -> InStory:
+    file = story.file
+    return InStory(
+        story=story.name, title=file.title, why=file.why, profile=file.profile, leads=leads
+    )
+
+
+def _shown(
+    pipeline: Pipeline, rule: str, spoken: list[tuple[InStory, Evaluation, int]]
+) -> RuleExample:
+    """Returns the plainest card: the rule's own if there is one, with the fewest other lines."""
+    told, evaluation, place = min(
+        spoken, key=lambda one: (not one[0].leads, len(one[1].returned[one[2]].absorbed))
+    )
+    card = evaluation.cards[place]
+    read = [pipeline.numbers_read(each, rule) for _, each, _ in spoken]
+    return RuleExample(
+        story=told.story,
+        profile=told.profile,
+        indicator=card["indicator"],
+        summary=card["summary"],
+        detail=BASIS_LINE.sub("", card["detail"]),
+        buttons=[suggestion["label"] for suggestion in card.get("suggestions", [])],
+        leads=told.leads,
+        numbers=sorted(frozenset().union(*read)),
+        stories=list({one.story: one for one, _, _ in reversed(spoken)}.values())[::-1],
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from msgspec import Struct
 
-from cds_service.cli.review_examples import Example
+from cds_service.cli.review_examples import BASIS_LINE, Example
 from cds_service.knowledge.answers import FORMAT, Item, Saved, is_stale, items_of
 from cds_service.knowledge.basis import review_rows
 from cds_service.knowledge.limits import Cited, Threshold
@@ -21,7 +20,6 @@ from cds_service.knowledge.review import text_sha256
 from cds_service.knowledge.words import Citation, RuleWords
 from cds_service.web.pages import rendered
 
-_BASIS = re.compile(r"\n+\[Basis of this card\].*\Z", re.DOTALL)
 _OFTEN = 4  # a number that more than a quarter of the rules read is shown once, below
 
 
@@ -184,7 +182,7 @@ def _rule(
     read = sorted(example.numbers & set(numbers)) if example is not None else []
     few = len(knowledge.rules) / _OFTEN
     cited = [knowledge.citations[key] for key in words.sources]
-    detail = _BASIS.sub("", str(example.card["detail"])) if example is not None else ""
+    detail = BASIS_LINE.sub("", str(example.card["detail"])) if example is not None else ""
     return Rule(
         item=item,
         name=item.title.partition(":")[0],

@@ -29,6 +29,10 @@ def _assert_nothing_serious(page: Page) -> None:
     [
         ("/", 360, True),
         ("/basis", 360, False),
+        ("/basis?q=sodium+130", 360, True),
+        ("/basis/RATE-OVER", 360, False),
+        ("/basis/DC-LOW", 1440, True),
+        ("/basis/numbers?evidence=verified", 1440, False),
         ("/clinical-decisions", 360, True),
         ("/chart/rising-too-fast", 360, False),
         ("/chart/normal-sodium", 1440, True),
