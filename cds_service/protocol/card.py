@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cds_service.protocol.wire import encode
+
 _INDICATORS = frozenset({"info", "warning", "critical"})
 _BEHAVIORS = frozenset({"at-most-one", "any"})
 _ABSOLUTE = re.compile(r"https?://[^\s]+")
@@ -54,7 +56,7 @@ def _card_problems(card: Mapping[str, Any]) -> Iterator[str]:
         yield from _address_problems(link, "link")
         if link.get("type") != "absolute":
             yield "link"
-    empty = _empty_member(card)
+    empty = _empty_member(card) if _may_hold_nothing(card) else None
     if empty is not None:
         yield f"card{empty} is empty"
 
@@ -98,6 +100,12 @@ def _action_problems(action: Mapping[str, Any]) -> Iterator[str]:
 def _coding_problems(coding: Mapping[str, Any], what: str) -> Iterator[str]:
     if not (coding.get("code") and coding.get("system") and coding.get("display")):
         yield f"{what} lacks code, system or display"
+
+
+def _may_hold_nothing(card: Mapping[str, Any]) -> bool:
+    """Whether the JSON of a card has the signs of an empty member, in a text or for certain."""
+    written = encode(card)
+    return any(sign in written for sign in (b"null", b'""', b"[]", b"{}"))
 
 
 def _empty_member(value: object) -> str | None:

@@ -70,9 +70,14 @@ class Dosage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     end: datetime | None = None
     duration_days: Decimal | None = None
     daily_dose_mg: Decimal | None = None
+    single_dose: bool = False
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What one order says of how its product is given, which helps to recognise the product."""
+
     volume_ml: Decimal | None = None
     ordered_ml: Decimal | None = None  # in all, for one day at most (F9)
-    single_dose: bool = False
     routes: tuple[Coded, ...] = ()
     words: str = ""
 
@@ -81,11 +86,7 @@ def dosage(order: Resource, lists: CodeLists, zone: timedelta | None, now: datet
     """The dosage of an order, a statement or an administration."""
     given = instructions_of(order)
     if not given:
-        return Dosage(
-            duration_days=_duration(order, [], None, None),
-            volume_ml=_volume(order, []),
-            ordered_ml=_ordered(order, [], lists),
-        )
+        return Dosage(duration_days=_duration(order, [], None, None))
     timings = [one.timing or NO_TIMING for one in given]
     repeats = [timing.repeat or NO_REPEAT for timing in timings]
     start, end = _bounds(repeats, zone, now)
@@ -94,9 +95,17 @@ def dosage(order: Resource, lists: CodeLists, zone: timedelta | None, now: datet
         end=end,
         duration_days=_duration(order, repeats, start, end),
         daily_dose_mg=_daily_dose(given[0], lists) if len(given) == 1 else None,
-        volume_ml=_volume(order, given),
-        ordered_ml=_ordered(order, given, lists),
         single_dose=all(_is_once(timing, lists) for timing in timings),
+    )
+
+
+def given_as(order: Resource, lists: CodeLists) -> Given:
+    """How the product of an order, a statement or an administration is given."""
+    given = instructions_of(order)
+    doses = [_largest([amount(q, "ml") for q in dose_quantities(one)]) for one in given]
+    return Given(
+        volume_ml=_volume(order, given, doses),
+        ordered_ml=_ordered(order, given, doses, lists),
         routes=concepts(*(one.route for one in given)),
         words=instruction_text(given),
     )
@@ -223,40 +232,51 @@ def _is_once(timing: Timing, lists: CodeLists) -> bool:
     return isinstance(timing.event, list) and len(timing.event) == 1 and repeat == NO_REPEAT
 
 
-def _volume(order: Resource, given: Sequence[Instruction]) -> Decimal | None:
+def _volume(
+    order: Resource, given: Sequence[Instruction], doses: Sequence[Decimal | None]
+) -> Decimal | None:
     """The largest volume among the doses; else the dispensed quantity; else rate times duration."""
-    doses = [quantity for one in given for quantity in dose_quantities(one)]
-    volume = _largest([amount(quantity, "ml") for quantity in doses])
+    volume = _largest(doses)
     if volume is None:
-        dispensed = (order.dispense_request or NO_DISPENSE).quantity
-        volume = amount(dispensed or NO_QUANTITY, "ml")
+        volume = _dispensed(order)
     if volume is None:
         volume = _largest([_infused(one) for one in given])
     return volume
 
 
-def _ordered(order: Resource, given: Sequence[Instruction], lists: CodeLists) -> Decimal | None:
+def _ordered(
+    order: Resource,
+    given: Sequence[Instruction],
+    doses: Sequence[Decimal | None],
+    lists: CodeLists,
+) -> Decimal | None:
     """What the order gives in all: doses times their number, else rates times their duration.
 
     Without either it is the dispensed quantity. An open rate has no amount (F9).
     """
-    known = [ml for one in given if (ml := _given_ml(one, lists)) is not None]
-    if known:
-        return sum(known, Decimal(0))
-    return amount((order.dispense_request or NO_DISPENSE).quantity or NO_QUANTITY, "ml")
+    each = [_given_ml(one, dose, lists) for one, dose in zip(given, doses, strict=True)]
+    known = [ml for ml in each if ml is not None]
+    return sum(known, Decimal(0)) if known else _dispensed(order)
 
 
-def _given_ml(instruction: Instruction, lists: CodeLists) -> Decimal | None:
-    dose = _largest([amount(quantity, "ml") for quantity in dose_quantities(instruction)])
+def _dispensed(order: Resource) -> Decimal | None:
+    quantity = (order.dispense_request or NO_DISPENSE).quantity
+    return amount(quantity, "ml") if quantity is not None else None
+
+
+def _given_ml(instruction: Instruction, dose: Decimal | None, lists: CodeLists) -> Decimal | None:
     if dose is not None:
         return dose * _doses(instruction, lists)
+    rates = _rates(instruction)
+    daily = _largest([ml_per_day(rate) for rate in rates]) if rates else None
+    if daily is None:
+        return None
     repeat = (instruction.timing or NO_TIMING).repeat or NO_REPEAT
     lasting = days(repeat.bounds_duration)
     if lasting is None:
         unit = str(repeat.duration_unit or repeat.duration_units or "")
         lasting = days(Quantity(value=repeat.duration, unit=unit))
-    daily = _largest([ml_per_day(rate) for rate in _rates(instruction)])
-    return daily * lasting if daily is not None and lasting is not None else None
+    return daily * lasting if lasting is not None else None
 
 
 def _doses(instruction: Instruction, lists: CodeLists) -> Decimal:
@@ -278,7 +298,8 @@ def _largest(amounts: Sequence[Decimal | None]) -> Decimal | None:
 
 def _infused(instruction: Instruction) -> Decimal | None:
     """mL of a rate over its stated duration; an open infusion runs for one day at least."""
-    daily = _largest([ml_per_day(rate) for rate in _rates(instruction)])
+    rates = _rates(instruction)
+    daily = _largest([ml_per_day(rate) for rate in rates]) if rates else None
     if daily is None:
         return None
     repeat = (instruction.timing or NO_TIMING).repeat or NO_REPEAT

@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from cds_service.knowledge.names import DrugClass
 from cds_service.records.bounds import MAX_CONCEPTS
 from cds_service.records.dosage import (
-    Dosage,
+    Given,
     amount,
     dosage,
     first_day_mg,
+    given_as,
     instruction_text,
     instructions_of,
 )
@@ -113,28 +114,28 @@ class Medicine(Struct):
         coded = (*self.concepts, *(item for item, _ in self.ingredients))
         return next((c.system for one in coded for c in one.codings if c.code), "")
 
-    def resolved(self, doses: Dosage, context: ReadContext) -> Resolution:
+    def resolved(self, given: Given, context: ReadContext) -> Resolution:
         """What the vocabulary makes of it; words beside the concepts count if these say nothing."""
-        known = self._resolved(self.concepts, doses, context)
+        known = self._resolved(self.concepts, given, context)
         if self.displays and not _is_known(known):
-            known = self._resolved([*self.concepts, *self.displays], doses, context)
+            known = self._resolved([*self.concepts, *self.displays], given, context)
         if self.hints and not _is_known(known):
             every = [*self.concepts, *self.displays, *self.hints]
-            hinted = self._resolved(every, doses, context)
+            hinted = self._resolved(every, given, context)
             return hinted if _is_known(hinted) else known
         return known
 
-    def _resolved(self, concepts: list[Coded], doses: Dosage, context: ReadContext) -> Resolution:
+    def _resolved(self, concepts: list[Coded], given: Given, context: ReadContext) -> Resolution:
         if not concepts and not self.ingredients:
             return Resolution()
         product = Product(
             concepts=tuple(concepts),
             ingredients=tuple(self.ingredients),
-            routes=doses.routes,
+            routes=given.routes,
             form=self.form,
-            instructions=doses.words,
-            volume_ml=doses.volume_ml,
-            ordered_ml=doses.ordered_ml,
+            instructions=given.words,
+            volume_ml=given.volume_ml,
+            ordered_ml=given.ordered_ml,
         )
         return context.vocabulary.resolve(product)
 
@@ -162,7 +163,7 @@ def exposure(resource: Resource, context: ReadContext) -> Order | None:
         return None
     if _intent(resource, context) in lists.ignored_intents or _was_not_given(resource):
         return None
-    order = _order(resource, kind, context)
+    order = _listed(resource, kind, context)
     nameless = kind == "medication" and not _has_medication(resource)
     return replace(order, unidentified=True) if nameless else order
 
@@ -194,8 +195,8 @@ def _fluid_of_service(resource: Resource, context: ReadContext) -> Order | None:
     said = list(concepts(resource.code, resource.order_detail))
     if any(context.vocabulary.is_test(one) for one in said):
         return None
-    doses = dosage(resource, context.vocabulary.code_lists, context.zone, context.now)
-    known = Medicine(concepts=said).resolved(doses, context)
+    given = given_as(resource, context.vocabulary.code_lists)
+    known = Medicine(concepts=said).resolved(given, context)
     if known.saline is None or resource.do_not_perform:
         return None
     order = _order(resource, "service", context)
@@ -233,9 +234,48 @@ def _was_not_given(resource: Resource) -> bool:
 
 
 def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
-    doses = dosage(resource, context.vocabulary.code_lists, context.zone, context.now)
+    medicine, known = _product(resource, kind, context)
+    return _whole(resource, kind, medicine, known, context)
+
+
+def _listed(resource: Resource, kind: Kind, context: ReadContext) -> Order:
+    """One order of the medication list; no more than its name of one that no rule looks at."""
+    medicine, known = _product(resource, kind, context)
+    if kind != "medication" or _matters(known) or _is_about_fluid(resource, kind, context):
+        return _whole(resource, kind, medicine, known, context)
+    return Order(
+        reference=identity(resource),
+        kind=kind,
+        unrecognised=known.unrecognised,
+        unread=medicine.unread,
+        unidentified=_says_nothing(resource, kind, medicine, known),
+        code_system=medicine.code_system,
+        status=_status(resource, context),
+        intent=_intent(resource, context),
+    )
+
+
+def _matters(known: Resolution) -> bool:
+    """Whether a rule may look at a product, or a card may say that it could not be recognised."""
+    rinses_or_carries = known.irrigation or known.isotonic_carrier_ml is not None
+    return _is_known(known) or known.code_only or rinses_or_carries
+
+
+def _is_about_fluid(resource: Resource, kind: Kind, context: ReadContext) -> bool:
+    restricts, _ = _restricts_fluid(resource, kind, context)
+    return restricts or _asks_to_drink(resource, kind, context)
+
+
+def _product(resource: Resource, kind: Kind, context: ReadContext) -> tuple[Medicine, Resolution]:
+    given = given_as(resource, context.vocabulary.code_lists)
     medicine = medicine_of(resource, context.index) if kind == "medication" else Medicine()
-    known = medicine.resolved(doses, context)
+    return medicine, medicine.resolved(given, context)
+
+
+def _whole(
+    resource: Resource, kind: Kind, medicine: Medicine, known: Resolution, context: ReadContext
+) -> Order:
+    doses = dosage(resource, context.vocabulary.code_lists, context.zone, context.now)
     authored = _authored(resource, context)
     effective_start, effective_end = _effective(resource, context)
     wanted = not resource.do_not_perform
@@ -434,7 +474,7 @@ def may_stop(order: Resource) -> bool:
 
 def points_elsewhere(order: Resource) -> bool:
     """Whether an order points to a Medication."""
-    return any(_references(one) for one in _choices(order))
+    return any(one.reference and _references(one) for one in _choices(order))
 
 
 def medicine_of(order: Resource, index: Index) -> Medicine:

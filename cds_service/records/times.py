@@ -101,6 +101,9 @@ def result_time(observation: Resource, zone: timedelta | None, now: datetime) ->
     `issued` says nothing if the effective time is a year or a month that ended before it: an old
     result that is reported late would become new.
     """
+    at_once = moment(observation.effective_date_time, zone, now)
+    if at_once is not None:
+        return at_once
     for value in _effective(observation):
         taken = moment(value, zone, now)
         if taken is not None:

@@ -403,6 +403,8 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         cannot lead to a worse verdict.
         """
         limits, samples = self.limits, self.rises.samples
+        if not self.rises.glucose and spread(samples) < self.least_rise:
+            return []
         ends = tuple(ends)
         highest = max((end.value for end in ends), default=Decimal(0))
         lowest = LowestOfKind(samples)
@@ -742,6 +744,8 @@ def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
     They jumped within hours without confirmation, or are far from both their neighbors. `samples`
     are exact, oldest first.
     """
+    if _all_agree(samples, limits):
+        return frozenset()
     doubted = []
     for place, sample in enumerate(samples):
         # Confirmation is looked at first, because nearly always the value before confirms.
@@ -753,7 +757,20 @@ def doubtful(samples: Sequence[Sample], limits: Limits) -> frozenset[Sample]:
 
 def believed(samples: Sequence[Sample], limits: Limits) -> tuple[Sample, ...]:
     """Returns the samples without the lone values that both neighbors refute (F33)."""
+    if _all_agree(samples, limits):
+        return tuple(samples)
     return tuple(s for i, s in enumerate(samples) if not _alone(samples, i, limits))
+
+
+def _all_agree(samples: Sequence[Sample], limits: Limits) -> bool:
+    """Whether no two values are far enough apart for a jump, as in most charts."""
+    return spread(samples) <= min(limits.jump_above, limits.jump_lone_above)
+
+
+def spread(samples: Sequence[Sample]) -> Decimal:
+    """Returns the difference between the highest and the lowest value, mmol/L."""
+    values = [sample.value for sample in samples]
+    return max(values) - min(values) if values else Decimal(0)
 
 
 def unbelieved_change(samples: Sequence[Sample], limits: Limits) -> Sample | None:

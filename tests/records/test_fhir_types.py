@@ -19,7 +19,7 @@ from cds_service.errors import BadRequest
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.protocol.wire import decode, encode
 from cds_service.records import fhir_types, medications
-from cds_service.records.dosage import Dosage, dosage
+from cds_service.records.dosage import Dosage, dosage, given_as
 from cds_service.records.fhir_types import (
     Concept,
     Entry,
@@ -369,6 +369,7 @@ def test_one_odd_member_costs_itself_and_not_the_dose(spoil: Any, lists: CodeLis
     found = dosage(resource(order), lists, None, NOW)
     assert isinstance(found, Dosage)
     assert found.daily_dose_mg == Decimal(50)
-    assert found.words == "one in the morning"
-    assert [route.text for route in found.routes] == ["oral"]
+    given = given_as(resource(order), lists)
+    assert given.words == "one in the morning"
+    assert [route.text for route in given.routes] == ["oral"]
     assert msgspec.json.encode(found.duration_days) == msgspec.json.encode(Decimal(29))
