@@ -93,6 +93,7 @@ def _problems(knowledge: Knowledge) -> Iterator[str]:
         yield from _limit_problems(limits)
     yield from _word_problems(knowledge)
     yield from _set_problems(knowledge)
+    yield from _history_problems(knowledge)
     if not knowledge.services:
         yield "services.toml: it holds no service: expected one table [services.<id>] for each"
     for service in knowledge.services.values():
@@ -137,8 +138,15 @@ def _number_problems(knowledge: Knowledge) -> Iterator[str]:
         for profile, cited in threshold.profiles.items():
             own = f"knowledge/thresholds.toml: [{name}.profiles.{profile}]"
             yield from _cited_problems(own, cited, allowed, knowledge)
-    for name, number in asdict(knowledge.fluids.numbers).items():
-        place = f"knowledge/fluids.toml: [numbers.{name}]"
+    numbers = {
+        f"knowledge/{file}.toml: [numbers.{name}]": number
+        for file, listed in (
+            ("fluids", asdict(knowledge.fluids.numbers)),
+            ("history", asdict(knowledge.history.numbers)),
+        )
+        for name, number in listed.items()
+    }
+    for place, number in numbers.items():
         if number.unit not in knowledge.units:
             yield _no_unit(place, number.unit, knowledge.units)
         else:
@@ -179,6 +187,21 @@ def _limit_problems(limits: Limits) -> Iterator[str]:
         limit = getattr(limits, name)
         if limit <= type(limit)(0):
             yield f"{place} {name} must be more than 0"
+
+
+def _history_problems(knowledge: Knowledge) -> Iterator[str]:
+    history, classes = knowledge.history, knowledge.words.drug_classes
+    numbers = asdict(history.numbers).items()
+    cited = {f"[numbers.{name}]": number.source for name, number in numbers}
+    cited["[disposition]"] = history.disposition.source
+    cited |= {f"[worklist.{name}]": words.source for name, words in history.worklist.items()}
+    for place, source in cited.items():
+        yield from _unknown(
+            f"knowledge/history.toml: {place}", "source", [source], knowledge.citations
+        )
+    for name, words in history.worklist.items():
+        place = f"knowledge/history.toml: [worklist.{name}]"
+        yield from _unknown(place, "drug class", [*words.first, *words.second], classes)
 
 
 def _set_problems(knowledge: Knowledge) -> Iterator[str]:

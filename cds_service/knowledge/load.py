@@ -25,6 +25,7 @@ from cds_service.knowledge.words import (
     Concept,
     Drug,
     Fluids,
+    History,
     Lab,
     NameList,
     OrderWords,
@@ -52,6 +53,7 @@ KNOWLEDGE_FILES = (
     "concept-sets",
     "conditions",
     "fluids",
+    "history",
     "labs",
     *(f"names-{language}" for language in LANGUAGES),
     "orders",
@@ -91,6 +93,7 @@ class Knowledge(Struct, frozen=True, kw_only=True):
     fluids: Fluids
     sets: ConceptSets
     orders: OrderWords
+    history: History
     units: Mapping[str, Unit]
     thresholds: Mapping[str, Threshold]
     limits: Mapping[str, Limits]  # by profile
@@ -141,6 +144,7 @@ def load_knowledge(hooks: Path, *, check_facts: bool = True) -> Knowledge:
         fluids=_whole(texts, "knowledge/fluids.toml", Fluids),
         sets=_whole(texts, "knowledge/concept-sets.toml", ConceptSets),
         orders=_whole(texts, "knowledge/orders.toml", OrderWords),
+        history=_whole(texts, "knowledge/history.toml", History),
         units=_tables(texts, "knowledge/units.toml", Unit),
         thresholds=thresholds,
         limits={profile: limits_of(profile, thresholds) for profile in PROFILES},

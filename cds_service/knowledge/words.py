@@ -332,6 +332,53 @@ class OrderWords(Struct, frozen=True, forbid_unknown_fields=True):
     reading: ReadingWords
 
 
+# ---- history: what a backtest looks for
+
+
+class HistoryNumbers(Struct, frozen=True, forbid_unknown_fields=True):
+    """The numbers that say what counts as an outcome of a card."""
+
+    fall_below: FluidNumber
+    fall_within_days: FluidNumber
+    before_days: FluidNumber
+    again_days: FluidNumber
+    episode_days: FluidNumber
+
+
+class Disposition(Struct, frozen=True, forbid_unknown_fields=True):
+    """Codes by which an Encounter says that the patient died or was moved, in lower case."""
+
+    died: list[str]
+    transferred: list[str]
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
+class WorklistWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """One list of patients for a quality team."""
+
+    title: str
+    days: Decimal
+    todo: str
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+    longest_days: Decimal = Decimal(0)  # older ones are history; 0: there is no such limit
+    first: list[str] = []  # drug classes, of which one is taken with one of `second`
+    second: list[str] = []
+
+
+class History(Struct, frozen=True, forbid_unknown_fields=True):
+    """All of history.toml."""
+
+    numbers: HistoryNumbers
+    disposition: Disposition
+    worklist: dict[str, WorklistWords]
+
+
 # ---- fluids: saline, water, dose forms and the words of a text
 
 
