@@ -3,7 +3,7 @@
     python -m tests.exports OUT --patients 10000 --seed 7 [--thick 0.1] [--dirt 0.02] [--gzip]
 
 The same seed gives the same patients, whatever the number of processes. `OUT` holds the NDJSON files
-and manifest.json; `OUT/truth/events.csv` and `OUT/truth/unknown.json` say what a backtest has to find.
+and manifest.json; `OUT/truth/events.csv` and `OUT/truth/unknown.csv` say what a backtest has to find.
 
 Sodium at first presentation follows Hawkins, Clin Chim Acta 2003;337:169 (120,137 patients): below
 136, below 116 and above 145 mmol/L are 7.2, 0.03 and 0.72 % in community care, 21, 0.17 and 0.53 % in
@@ -503,8 +503,10 @@ def write_export(
         "error": [],
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    listed = [[kind, code, n] for (kind, code), n in sorted(unknown.items())]
-    (folder / "truth" / "unknown.json").write_text(json.dumps(listed), encoding="utf-8")
+    with (folder / "truth" / "unknown.csv").open("w", newline="", encoding="utf-8") as truth:
+        table = csv.writer(truth)
+        table.writerow(("kind", "code", "times"))
+        table.writerows((kind, code, n) for (kind, code), n in sorted(unknown.items()))
     return files.total
 
 

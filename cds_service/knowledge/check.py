@@ -193,6 +193,7 @@ def _history_problems(knowledge: Knowledge) -> Iterator[str]:
     history, classes = knowledge.history, knowledge.words.drug_classes
     numbers = asdict(history.numbers).items()
     cited = {f"[numbers.{name}]": number.source for name, number in numbers}
+    cited["[windows]"] = history.windows.source
     cited["[disposition]"] = history.disposition.source
     cited |= {f"[worklist.{name}]": words.source for name, words in history.worklist.items()}
     for place, source in cited.items():

@@ -345,6 +345,16 @@ class HistoryNumbers(Struct, frozen=True, forbid_unknown_fields=True):
     episode_days: FluidNumber
 
 
+class Windows(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long after a card it is looked at what happened."""
+
+    hours: list[int]
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
 class Disposition(Struct, frozen=True, forbid_unknown_fields=True):
     """Codes by which an Encounter says that the patient died or was moved, in lower case."""
 
@@ -375,6 +385,7 @@ class History(Struct, frozen=True, forbid_unknown_fields=True):
     """All of history.toml."""
 
     numbers: HistoryNumbers
+    windows: Windows
     disposition: Disposition
     worklist: dict[str, WorklistWords]
 

@@ -1,0 +1,169 @@
+"""What chart reviewers thought of the cards that were drawn for them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from cds_service.errors import BacktestError
+from cds_service.feedback.arms import wilson
+
+FORMAT = "hyponatremia-cds chart review 1"
+Agreement = Literal["", "yes", "no", "unsure"]
+Use = Literal["", "useful", "known", "needless", "harmful"]
+AGREEMENTS: Mapping[Agreement, str] = {
+    "yes": "The card was right",
+    "no": "The card was wrong",
+    "unsure": "The chart does not tell",
+}
+USES: Mapping[Use, str] = {
+    "useful": "It would have helped",
+    "known": "Right, but already known or managed",
+    "needless": "Right, but of no use here",
+    "harmful": "Following it could have harmed",
+}
+_PERCENT = 100
+
+
+class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one reviewer thought of one card."""
+
+    agree: Agreement = ""
+    use: Use = ""
+    comment: str = ""
+
+
+class Answers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file that the form saved."""
+
+    format: str
+    sample: str  # which drawing of which run
+    reviewer: str = ""
+    date: str = ""
+    answers: dict[str, Answer] = {}
+
+
+class Share(Struct, frozen=True):
+    """A share with its 95 % interval, in percent."""
+
+    number: int
+    whole: int
+
+    @property
+    def percent(self) -> float:
+        """The share itself."""
+        return _PERCENT * self.number / self.whole if self.whole else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's interval."""
+        low, high = wilson(self.number, self.whole) if self.whole else (0.0, 1.0)
+        return _PERCENT * max(0.0, low), _PERCENT * min(1.0, high)
+
+
+class Reviewed(Struct, frozen=True, kw_only=True):
+    """The answers of all reviewers together."""
+
+    drawn: int
+    reviewers: int
+    answered: int  # cards that anybody judged
+    agreements: dict[str, int]  # answers
+    uses: dict[str, int]
+    comments: int
+    by_rule: dict[str, Share] = field(default_factory=dict)  # agreed, of those that were judged
+    kappa: float | None = None  # of two reviewers
+    both: int = 0  # cards that both judged
+
+    @property
+    def agreed(self) -> Share:
+        """The answers that the card was right, of those that say yes or no."""
+        yes = self.agreements.get("yes", 0)
+        return Share(yes, yes + self.agreements.get("no", 0))
+
+    @property
+    def useful(self) -> Share:
+        """The answers that the card would have helped."""
+        return Share(self.uses.get("useful", 0), sum(self.uses.values()))
+
+
+def read_answers(path: Path) -> Answers:
+    """Returns a file of answers in JSON or TOML; BacktestError if it is none."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise BacktestError(f"{path}: it cannot be read: {error.strerror}") from None
+    try:
+        read = msgspec.toml.decode(text, type=Answers) if path.suffix == ".toml" else _json(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BacktestError(f"{path}: this is no file of answers: {error}") from None
+    if read.format != FORMAT:
+        raise BacktestError(f"{path}: its format is '{read.format}', and not '{FORMAT}'")
+    return read
+
+
+_json = msgspec.json.Decoder(Answers).decode
+
+
+def reviewed(files: Sequence[Answers], rules: Mapping[str, str], sample: str) -> Reviewed:
+    """Returns what all reviewers thought; `rules` has the rule of each card that was drawn.
+
+    BacktestError if answers are about another drawing, because their cards are others.
+    """
+    for one in files:
+        if one.sample != sample:
+            raise BacktestError(
+                "These answers are about another drawing of cards: draw none anew between the "
+                "form and its answers."
+            )
+    given = [
+        (card, answer)
+        for one in files
+        for card, answer in one.answers.items()
+        if card in rules and answer.agree
+    ]
+    uses = Counter(str(answer.use) for _, answer in given if answer.use)
+    kappa, both = _kappa(files)
+    return Reviewed(
+        drawn=len(rules),
+        reviewers=len(files),
+        answered=len({card for card, _ in given}),
+        agreements=dict(Counter(str(answer.agree) for _, answer in given)),
+        uses=dict(uses),
+        comments=sum(
+            bool(answer.comment.strip()) for one in files for answer in one.answers.values()
+        ),
+        by_rule=_by_rule(given, rules),
+        kappa=kappa,
+        both=both,
+    )
+
+
+def _by_rule(given: Sequence[tuple[str, Answer]], rules: Mapping[str, str]) -> dict[str, Share]:
+    found: dict[str, list[bool]] = {}
+    for card, answer in given:
+        if answer.agree in ("yes", "no"):
+            found.setdefault(rules[card], []).append(answer.agree == "yes")
+    return {rule: Share(sum(said), len(said)) for rule, said in sorted(found.items())}
+
+
+def _kappa(files: Sequence[Answers]) -> tuple[float | None, int]:
+    """Returns Cohen's kappa of the first two reviewers, and of how many cards."""
+    if len(files) < 2:  # noqa: PLR2004  # agreement needs two
+        return None, 0
+    one, other = files[0].answers, files[1].answers
+    both = [
+        (one[card].agree, other[card].agree)
+        for card in one.keys() & other.keys()
+        if one[card].agree and other[card].agree
+    ]
+    if not both:
+        return None, 0
+    same = sum(a == b for a, b in both) / len(both)
+    first, second = Counter(a for a, _ in both), Counter(b for _, b in both)
+    by_chance = sum(first[word] * second[word] for word in first) / len(both) ** 2
+    return ((same - by_chance) / (1 - by_chance) if by_chance < 1 else 1.0), len(both)
