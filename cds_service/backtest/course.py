@@ -28,7 +28,7 @@ from cds_service.records.read_context import identity
 from cds_service.records.reader import CallRecords, read_snapshot
 from cds_service.sodium.case import assess
 from cds_service.sodium.correction_rate import SodiumRises, first_or_lowest
-from cds_service.sodium.results import Band, Sample, band_of
+from cds_service.sodium.results import Band, Sample, Series, band_of
 from cds_service.sodium.snapshot import Order, Snapshot
 from cds_service.terminology.vocabulary import Vocabulary
 
@@ -108,12 +108,22 @@ class Course(Struct, frozen=True, kw_only=True, dict=True):
         return replace(self.knowledge.limits[profile], lookback_days=_ALL_TIME)
 
     @cached_property
-    def samples(self) -> tuple[Sample, ...]:
-        """Every usable sodium, oldest first; which are usable is the same under all profiles."""
+    def _series(self) -> Series:
+        """The sodium results; which are usable is the same under all profiles."""
         profile = next(iter(self.knowledge.limits))
         knowledge = self.knowledge
         case = assess(self.snapshot, self.limits(profile), knowledge.sets, knowledge.terms.labs)
-        return case.series.samples
+        return case.series
+
+    @property
+    def rejected(self) -> list[str]:
+        """Why each result of sodium that no rule can use is not used."""
+        return [result.why.value for result in self._series.rejected]
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """Every usable sodium, oldest first."""
+        return self._series.samples
 
     @cached_property
     def exact(self) -> tuple[Sample, ...]:

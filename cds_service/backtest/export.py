@@ -11,6 +11,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +19,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from cds_service.backtest.parquet import parquet_lines
+from cds_service.backtest.times import when
 from cds_service.errors import BacktestError
 
 LINES = (".ndjson", ".jsonl")
@@ -44,6 +46,7 @@ class Export(Struct, frozen=True, kw_only=True):
     root: Path
     files: tuple[Path, ...]
     promised: dict[Path, int]
+    made: datetime | None = None  # as its manifest says; nothing is known later
     opens: Path | None = None  # the list of chart openings beside it
 
     @property
@@ -116,7 +119,9 @@ def find_export(root: Path) -> Export:
             f"{root}: there is nothing to read: files of an export end in .ndjson, .ndjson.gz, "
             ".json or .parquet."
         )
-    return Export(root=root, files=tuple(files), promised=promised)
+    times = [when(manifest.transactionTime) for manifest in manifests.values()]
+    made = max((time.at for time in times if time is not None), default=None)
+    return Export(root=root, files=tuple(files), promised=promised, made=made)
 
 
 def _promised(place: Path, manifest: _Manifest, files: Iterable[Path]) -> dict[Path, int]:

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from cds_service.backtest.cells import Cell, Dimension, cells_of
 from cds_service.backtest.outcome import (
     ANY,
+    REJECTED,
     Followed,
     Outcomes,
     Preceded,
@@ -145,15 +146,15 @@ def report_of(
 ) -> Report:
     """Returns the figures of a run."""
     counts = run.counts.outcomes
+    head = f"{REJECTED}|"
     rejected = {
-        key.partition("|")[2]: number for key, number in counts.items() if key.startswith("reject|")
+        key.removeprefix(head): number for key, number in counts.items() if key.startswith(head)
     }
-    told = {key: number for key, number in counts.items() if not key.startswith("reject|")}
     least = run.settings.min_cell
     return Report(
         run=run,
         cells=tuple(cells_of(run)),
-        outcomes=read_outcomes(told),
+        outcomes=read_outcomes(counts),
         unknown=tuple(one for one in unknown if one.times >= least),
         reviewed=reviewed,
         rejected=rejected,

@@ -14,8 +14,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cds_service.backtest.course import Course
 from cds_service.backtest.moments import CHART, PICKED, Moment, Wanted, moments_of
 from cds_service.backtest.orders import CourseReader
+from cds_service.backtest.outcome import count_outcomes
 from cds_service.backtest.quick import Look, Quick
 from cds_service.backtest.rested import Rested
 from cds_service.backtest.rows import (
@@ -46,7 +48,7 @@ from cds_service.pipeline import (
 )
 from cds_service.records.drafts import SentDraft
 from cds_service.records.prefetch import Source, query
-from cds_service.records.reader import CallRecords
+from cds_service.records.reader import SODIUM, CallRecords
 from cds_service.records.times import birth_date
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.book import BOOK
@@ -63,6 +65,7 @@ class Task(Struct, frozen=True, kw_only=True):
     every: bool = False  # no moment is left out
     quiet: timedelta = timedelta(0)
     suppression: bool = False  # whether unchanged cards rest for a reader who has seen them
+    until: datetime | None = None  # when the export was made; nothing is known later
 
 
 class _Call(Struct, frozen=True, kw_only=True):
@@ -91,14 +94,26 @@ class Judge:
         looked = time.process_time()
         counts.seconds["quick"] = looked - begun
         rows: list[Row] = []
+        timeline: Timeline | None = None
         if look is not None and not look.possible and self._task.wanted.only_results:
             self._count_left_out(person, look.times, counts)
         else:
             timeline = Timeline(person, self._courses, counts, self._medication)
             rows = list(_Moments(self._task, self._asked, timeline, look, counts).rows(person))
+        judged = time.process_time()
         counts.with_moment = int(bool(counts.moments))
-        counts.seconds["judge"] = time.process_time() - looked
+        counts.seconds["judge"] = judged - looked
+        if timeline is not None and timeline.series[SODIUM].known:
+            counts.outcomes = self._outcomes(timeline, rows)
+        counts.seconds["outcome"] = time.process_time() - judged
         return rows, counts
+
+    def _outcomes(self, timeline: Timeline, rows: Sequence[Row]) -> dict[str, int]:
+        """Returns what followed the cards of a patient, and what no card preceded."""
+        new = self._task.pipelines["new"]
+        course = Course(timeline=timeline, knowledge=new.knowledge, vocabulary=new.vocabulary)
+        profiles = [client.profile for client in self._task.clients]
+        return count_outcomes(course, rows, profiles, self._task.pipelines, self._task.until)
 
     def _look(self, person: Person) -> Look | None:
         """Returns the moments of results at which a card is possible; None if it may be any."""

@@ -47,7 +47,7 @@ LEAST_PIECES, MOST_PIECES = 16, 4096
 _PACKED = 8  # how many times its size a compressed file has
 _FLUSH = 32 << 20
 _NAMED = 20  # broken lines that are named
-_MOST_UNREAD = 5_000  # distinct codes that may mean sodium and are not known
+_MOST_UNKNOWN = 20_000  # distinct concepts that nothing is known of
 _PART = ".json"
 
 Progress = Callable[[str, int, int, int], None]  # step, done, of how many, things counted
@@ -63,7 +63,7 @@ class Part(Struct, kw_only=True):
     other: dict[str, int] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     broken: list[int] = field(default_factory=list)  # the places of the first
-    unread: dict[str, int] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
     spooled: int = 0
     seconds: float = 0.0
 
@@ -264,7 +264,7 @@ def sift_job(job: Job) -> Part:
             part.broken.append(place)
     writer.flush()
     part.spooled = writer.size
-    part.unread = {code.decode("utf-8", "replace"): n for code, n in sifter.taken_unread().items()}
+    part.unknown = sifter.unknown.taken()
     part.seconds = time.process_time() - begun
     write_whole(_part_file(work, job), msgspec.json.encode(part))
     return part
@@ -366,7 +366,7 @@ def judge_piece(piece: int) -> PieceCounts:
 def _totals(work: Work, parts: Sequence[Part]) -> tuple[Totals, list[str]]:
     """Returns the totals of the run, and where its first broken lines are."""
     totals = Totals(files=len(work.export.files), bytes_read=sum(part.size for part in parts))
-    unread: dict[str, int] = {}
+    unknown: dict[str, int] = {}
     sifting = 0.0
     for part in parts:
         totals.lines += part.lines
@@ -377,9 +377,9 @@ def _totals(work: Work, parts: Sequence[Part]) -> tuple[Totals, list[str]]:
                 setattr(totals, why, getattr(totals, why) + number)
         _add(totals.other, part.other)
         _add(totals.kinds, part.kinds)
-        _add(unread, part.unread)
-    most = sorted(unread.items(), key=lambda one: (-one[1], one[0]))[:_MOST_UNREAD]
-    write_whole(work.folder.private / "unread-codes.json", msgspec.json.encode(dict(most)))
+        _add(unknown, part.unknown)
+    most = sorted(unknown.items(), key=lambda one: (-one[1], one[0]))[:_MOST_UNKNOWN]
+    write_whole(work.folder.unknown_file, msgspec.json.encode(dict(most)))
     counts = PieceCounts()
     for piece in range(work.settings.pieces):
         counts.add(read_counts(work.folder.counts_of(piece)))

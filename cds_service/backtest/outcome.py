@@ -6,6 +6,7 @@ Keys are texts with bars, so that one dictionary of numbers travels from every p
   rule is a repeat); `...|0|repeat`, and `...|0|patients`;
 * `card|profile|knowledge|rule|24|over`: first cards after which it happened within 24 h;
   `...|24|followed` says of how many; `...|24|lowest=118` how low sodium was then;
+* `reject|unit`: results of sodium that no rule can use, by the reason;
 * `event|profile|knowledge|fall|any|n`: events; `...|fall|PV-MOD|n` those that a card of this rule
   preceded; `...|fall|PV-MOD|lead=7` how many whole hours before.
 """
@@ -22,7 +23,7 @@ from msgspec import Struct, field
 from cds_service.backtest.course import Course, Event
 from cds_service.backtest.rows import CardRow, Row
 
-CARD, EVENT = "card", "event"
+CARD, EVENT, REJECTED = "card", "event", "reject"
 ANY = "any"
 _HOUR = timedelta(hours=1)
 
@@ -61,6 +62,7 @@ def count_outcomes(
             _count_cards(counts, f"{CARD}|{head}", course, group, events, until)
             for event in events:
                 _count_event(counts, f"{EVENT}|{head}|{event.kind}", event, group)
+    counts.update(f"{REJECTED}|{why}" for why in course.rejected)
     return counts
 
 
@@ -197,7 +199,10 @@ def read_outcomes(counts: dict[str, int]) -> Outcomes:
     cards: dict[tuple[str, str, str], dict[int, dict[str, int]]] = {}
     events: dict[tuple[str, str, str], dict[str, dict[str, int]]] = {}
     for key, number in counts.items():
-        what, profile, knowledge, name, part, item = key.split("|")
+        what, *place = key.split("|")
+        if what == REJECTED:
+            continue
+        profile, knowledge, name, part, item = place
         if what == CARD:
             hours = cards.setdefault((profile, knowledge, name), {})
             hours.setdefault(int(part), {})[item] = number

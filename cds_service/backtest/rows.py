@@ -122,6 +122,7 @@ class PieceCounts(Struct, kw_only=True, rename="camel"):
     undated: int = 0  # resources without any time, at no moment known
     strata: dict[str, int] = field(default_factory=dict)  # "kind|setting|age|month" -> moments
     users: dict[str, int] = field(default_factory=dict)  # hash of a user|day -> openings
+    outcomes: dict[str, int] = field(default_factory=dict)  # its keys: outcome.py
     seconds: dict[str, float] = field(default_factory=dict)  # CPU, by step
 
     def count(self, stratum: Stratum, number: int = 1) -> None:
@@ -201,6 +202,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
     against: str = ""  # hash of the knowledge that it is compared with
     local_codes: str = ""  # hash of CDS_LOCAL_CODES
     min_cell: int = 10
+    made: datetime | None = None  # when the export was made, if its manifest says it
     pieces: int = 1
     version: str = ""
 
@@ -244,6 +246,11 @@ class Folder(Struct, frozen=True):
     def rows(self) -> Path:
         """The rows by piece."""
         return self.private / "rows"
+
+    @property
+    def unknown_file(self) -> Path:
+        """What was not understood, by kind and concept."""
+        return self.private / "unknown.json"
 
     def rows_of(self, piece: int) -> Path:
         """The rows of one piece."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
+from cds_service.backtest.unknown import Unknowns
 from cds_service.errors import BadRequest
 from cds_service.knowledge.words import Lab
 from cds_service.protocol.references import type_and_id
@@ -21,6 +22,7 @@ from cds_service.records.fhir_types import (
 )
 from cds_service.records.medications import KINDS
 from cds_service.records.prefetch import OLDER_NAMES
+from cds_service.records.reader import SODIUM
 from cds_service.terminology.vocabulary import Vocabulary
 
 # Resources about a patient that a rule, or the outcome after a card, can look at.
@@ -47,6 +49,8 @@ class _Line(Struct, rename="camel"):
     resource_type: str = ""
     id: str = ""
     code: Raw = _ABSENT
+    medication_codeable_concept: Raw = _ABSENT
+    value_quantity: Raw = _ABSENT
     subject: _Reference | None = None
     patient: _Reference | None = None
 
@@ -80,7 +84,8 @@ class Sifter:
         self._labs = labs
         self._keys: dict[bytes, str] = {}
         self._decode = msgspec.json.Decoder(_Line).decode
-        self.unread: dict[bytes, int] = {}  # codes that may mean sodium and are not known
+        self._maybe_sodium: set[bytes] = set()  # codes that are not known, and may mean it
+        self.unknown = Unknowns(vocabulary, labs)
 
     def sort(self, line: bytes) -> Kept | Left:
         """Returns what becomes of one line."""
@@ -99,6 +104,7 @@ class Sifter:
             return Left(OTHER, kind)
         if not key:
             return Left(UNKNOWN, kind)
+        self._note(key, read)
         if kind == "Patient":
             owner = read.id
         else:
@@ -106,11 +112,14 @@ class Sifter:
             owner = patient_id(named.reference) if named is not None else ""
         return Kept(key, owner) if owner else Left(OWNERLESS, kind)
 
-    def taken_unread(self) -> dict[bytes, int]:
-        """Returns how often each unknown code that may mean sodium came since the last call."""
-        found = {code: number for code, number in self.unread.items() if number}
-        self.unread = dict.fromkeys(self.unread, 0)
-        return found
+    def _note(self, key: str, read: _Line) -> None:
+        """Notes a unit, a drug or a problem that nothing is known of."""
+        if key == SODIUM:
+            self.unknown.note("unit", bytes(read.value_quantity))
+        elif key == "Condition":
+            self.unknown.note("problem", bytes(read.code))
+        elif bytes(read.medication_codeable_concept):
+            self.unknown.note("drug", bytes(read.medication_codeable_concept))
 
     def _sort_odd(self, line: bytes) -> Kept | Left:
         """Sorts a line of an unusual shape, as the service reads it."""
@@ -140,8 +149,8 @@ class Sifter:
             if len(self._keys) >= _MOST_CODES:
                 self._keys.clear()
             key = self._keys[code] = self._asked(code)
-        if not key and code in self.unread:
-            self.unread[code] += 1
+        if not key and code in self._maybe_sodium:
+            self.unknown.note("sodium", code)
         return key
 
     def _asked(self, code: bytes) -> str:
@@ -150,7 +159,7 @@ class Sifter:
         read = decode_resource(msgspec.json.encode(_Coded(Raw(code))))
         concept = first_concept(read.code) if read is not None else None
         if concept is not None and self._vocabulary.test(concept).maybe_sodium:
-            self.unread.setdefault(code, 0)
+            self._maybe_sodium.add(code)
         return self._key_of(read) if read is not None else ""
 
     def _key_of(self, observation: Resource) -> str:

@@ -290,6 +290,7 @@ def _work(export: Export, folder: Folder, asked: _Asked, jobs: int) -> Work:
         against=pipelines["old"].knowledge.sha256 if asked.against is not None else "",
         local_codes=_hash(codes) + _hash(environment.rxnorm_index),
         min_cell=asked.min_cell,
+        made=export.made,
         pieces=pieces_for(export),
         version=version("hyponatremia-cds"),
     )
@@ -303,6 +304,7 @@ def _work(export: Export, folder: Folder, asked: _Asked, jobs: int) -> Work:
             every=asked.every,
             quiet=timedelta(days=asked.quiet_days),
             suppression=settings.suppression,
+            until=export.made,
         )
 
     return Work(
