@@ -143,7 +143,7 @@ class Person:
         share, factor = DRUGS[name][2:]
         if self.rng.random() >= min(0.6, share * math.exp((self.age - 60) / 40)):
             return
-        begun = NOW - self._within(HISTORY)
+        begun = NOW - self._within(3 * HISTORY)
         order = self._order(DRUGS[name][:2], begun)
         if self.rng.random() < 0.4:
             self._end(order, begun + (NOW - begun) * self.rng.random())
@@ -226,7 +226,7 @@ class Person:
             if value is not None:
                 self._judge_course(seen, when, value)
                 seen.append((when, value))
-            if number == 0 and self.level < 130:
+            if number == 0 and self.level < 133:
                 self._treat(when)
             hours = rng.choice((4, 6, 8, 12, 24))
             when += timedelta(hours=hours, minutes=rng.randrange(40))
@@ -240,7 +240,7 @@ class Person:
     def _treat(self, when: datetime) -> None:
         """Stops a drug, restricts fluid or orders saline; each may be forgotten."""
         rng = self.rng
-        for name in (n for n in STOPPED_IF_LOW if n in self.active and rng.random() < 0.5):
+        for name in (n for n in STOPPED_IF_LOW if n in self.active and rng.random() < 0.7):
             stop = when + timedelta(hours=rng.uniform(1, 20))
             order = self.active.pop(name)
             if order["authoredOn"] < self._text(when):
@@ -291,7 +291,7 @@ class Person:
         """Writes down a rise within 24 h, and a fall below 120 mmol/L."""
         day = [before for at, before in seen if when - at <= DAY]
         if day and value - min(day) >= RISE_FROM:
-            self._event("rise-24h", when, str(value - min(day)))
+            self._event("rise-24h", when, f"{value - min(day)} from {min(day)}")
         if value < SEVERE_BELOW and (not seen or seen[-1][1] >= SEVERE_BELOW):
             self._event("below-120", when, str(value))
 

@@ -27,8 +27,18 @@ from cds_service.backtest.export import Export, find_export
 from cds_service.backtest.judge import Task
 from cds_service.backtest.local import Work, pieces_for, run
 from cds_service.backtest.moments import Wanted
-from cds_service.backtest.rows import GUESSES, Folder, Knowledge, RunFile, Settings, Totals
+from cds_service.backtest.results import write_results
+from cds_service.backtest.rows import (
+    GUESSES,
+    Folder,
+    Knowledge,
+    RunFile,
+    Settings,
+    Totals,
+    read_run,
+)
 from cds_service.backtest.sift import Sifter
+from cds_service.cli.backtest_report import ROWS, report, show_files
 from cds_service.cli.replay import HOOKS_FOLDER, SETTINGS, print_json
 from cds_service.errors import RegistryError
 from cds_service.feedback.pseudonyms import Pseudonyms
@@ -160,8 +170,11 @@ def _moments(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> t
     show_default=True,
     help="No figure about fewer patients leaves the folder private/.",
 )
+@ROWS
 @click.option("--json", "as_json", is_flag=True, help="Print what the run came to as JSON.")
-def run_backtest(export: Path, output: Path, as_json: bool, jobs: int | None, **given: Any) -> None:
+def run_backtest(
+    export: Path, output: Path, as_json: bool, jobs: int | None, rows: bool, **given: Any
+) -> None:
     """Judge every moment of EXPORT, and write its rows and counts to a folder.
 
     Only what was known at a moment is seen: results by `issued`, problems by `recordedDate`, orders
@@ -186,10 +199,13 @@ def run_backtest(export: Path, output: Path, as_json: bool, jobs: int | None, **
     except KeyboardInterrupt:
         click.echo("Interrupted. The same command goes on where it was.", err=True)
         sys.exit(EX_INTERRUPTED)
+    new = work.task(b"").pipelines["new"]
+    files = write_results(read_run(output), new.knowledge, new.vocabulary, rows=rows)
     if as_json:
-        print_json({"run": str(output), **msgspec.to_builtins(file)})
+        print_json({"run": str(output), **msgspec.to_builtins(file), "files": [*map(str, files)]})
     else:
         _print(file, output)
+        show_files(files)
 
 
 class _Asked(Struct, frozen=True, kw_only=True):
@@ -422,3 +438,6 @@ def _print_guesses(console: Console, totals: Totals) -> None:
     console.print("[bold]Guessed[/bold] (share of the judged moments)")
     for guess in GUESSES:
         console.print(f"  {_GUESSED[guess]}: {100 * totals.guessed_share(guess):.1f} %")
+
+
+backtest.add_command(report)

@@ -30,6 +30,7 @@ class Bar(Struct, frozen=True):
 
     name: str
     parts: tuple[Part, ...]
+    shown: str = ""  # what is written behind the bar; "": its total
 
     @property
     def total(self) -> float:
@@ -88,11 +89,17 @@ def _bar(row: Bar, top: float, scale: float) -> Iterator[Markup]:
         words = f"{row.name}: {part.name} {part.value:g}"
         yield svg.rect(part.style, left, top + (_ROW - _BAR) / 2, width, _BAR, words)
         left += width
-    yield svg.text("number", left + 6, middle, f"{row.total:,.0f}")
+    yield svg.text("number", left + 6, middle, row.shown or f"{row.total:,.0f}")
 
 
-def trend(title: str, marks: Sequence[str], lines: Sequence[Line], unit: str = "") -> Markup:
-    """Returns lines over the same marks (weeks), on a scale from zero."""
+def trend(
+    title: str,
+    marks: Sequence[str],
+    lines: Sequence[Line],
+    unit: str = "",
+    each: str = "week of",
+) -> Markup:
+    """Returns lines over the same marks (by default weeks), on a scale from zero."""
     highest = max((v for line in lines for v in line.values if v is not None), default=0)
     step = _step(highest)
     top = max(step, -(-highest // step) * step)
@@ -114,7 +121,7 @@ def trend(title: str, marks: Sequence[str], lines: Sequence[Line], unit: str = "
         known = [(n, value) for n, value in enumerate(line.values) if value is not None]
         drawn.append(svg.polyline(f"line {line.style}", [place(n, value) for n, value in known]))
         for n, value in known:
-            words = f"{line.name}, week of {marks[n]}: {value:g}"
+            words = f"{line.name}, {each} {marks[n]}: {value:g}"
             drawn.append(svg.dot(f"dot {line.style}", *place(n, value), 3, words))
     return _drawing(title, _TREND_HEIGHT, drawn)
 

@@ -1,0 +1,484 @@
+"""The report of a run as one HTML page, which loads nothing, prints on A4, and names no patient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+from msgspec import Struct
+
+from cds_service.backtest.cells import Cell, Dimension
+from cds_service.backtest.figures import Base, Changed, Report, bases_of, happened
+from cds_service.backtest.outcome import Preceded, RuleOutcome
+from cds_service.backtest.reviewed import AGREEMENTS, USES, Reviewed, Share
+from cds_service.backtest.rows import AGE_BANDS, GUESSES, NO_AGE, Guess
+from cds_service.feedback.plots import Bar, Line, Part, bars, trend
+from cds_service.knowledge.load import Knowledge
+
+INDICATORS = ("critical", "warning", "info")
+_HUNDRED = 100
+_MOST_RULES = 16  # in a plot; the table has all
+_MOST_UNKNOWN = 40  # in the table; the file has all
+_STYLES = ("blue", "other", "yes", "no")
+HAPPENED_WORDS: Mapping[str, str] = {
+    "repeated": "sodium repeated",
+    "over": "rose over the limit",
+    "fell": "fell below {fall}",
+    "stopped": "named drug stopped",
+    "restricted": "fluid restricted",
+    "saline": "saline ordered",
+    "died": "died",
+    "transferred": "transferred",
+}
+EVENT_WORDS: Mapping[str, str] = {
+    "over-correction": "Sodium rose faster than the limit",
+    "fall": "Sodium fell below {fall} mmol/L",
+    "low-at-discharge": "Left hospital with low sodium",
+}
+GUESSED_WORDS: Mapping[Guess, str] = {
+    "known-since": "when a result was known: no time of issue, or one of a later load",
+    "order-status": "whether an order was still current: the export does not say when it ended",
+    "condition-date": "when a problem was noted: no recordedDate",
+    "encounter": "when an encounter ended: no end of its period",
+}
+
+
+class Table(Struct, frozen=True, kw_only=True):
+    """A table; the first column is of names, the others of numbers."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    about: Mapping[str, str] = {}  # in words, what a name in the first column is
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """What the page says of one profile."""
+
+    name: str
+    tiles: tuple[tuple[str, str], ...]
+    noisiest: tuple[tuple[str, str, str], ...]  # rule, what it is about, how many
+    by_rule: Markup
+    rules: Table
+    burden: Table
+    by_setting: Markup
+    by_age: Markup
+    outcomes: tuple[Table, ...]
+    events: Table
+    foretold: tuple[tuple[str, Table], ...]
+    changed: Table | None
+
+
+def report_page(report: Report, knowledge: Knowledge) -> str:
+    """Returns the whole page."""
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
+    )
+    run, words = report.run, _Words(report, knowledge)
+    return templates.get_template("report.html").render(
+        settings=run.settings,
+        totals=run.totals,
+        min_cell=run.settings.min_cell,
+        period=_period(report),
+        profiles=[words.profile(name) for name in report.profiles],
+        months=_months(report),
+        month_styles=list(zip(report.profiles, _STYLES, strict=False)),
+        indicators=INDICATORS,
+        fall=words.fall,
+        reviewed=_reviewed(report.reviewed, run.settings.min_cell),
+        unknown=_unknown(report),
+        unknown_more=max(0, len(report.unknown) - _MOST_UNKNOWN),
+        trust=_trust(report, knowledge),
+        guessed=[(GUESSED_WORDS[g], _percent_of(run.totals.guessed_share(g))) for g in GUESSES],
+        signed=knowledge.reviews.complete,
+        days=knowledge.history.numbers,
+        compares=report.compares,
+    )
+
+
+class _Words(Struct, frozen=True):
+    """Puts the figures of a profile into words and plots."""
+
+    report: Report
+    knowledge: Knowledge
+
+    @property
+    def fall(self) -> str:
+        """The sodium below which a fall counts."""
+        return f"{self.knowledge.history.numbers.fall_below.value.normalize():f}"
+
+    @property
+    def _windows(self) -> list[int]:
+        """How many hours after a card it is looked at what happened; figures.csv has them all."""
+        return self.knowledge.history.windows.hours
+
+    def profile(self, name: str) -> Profile:
+        """Returns everything about a profile."""
+        report = self.report
+        return Profile(
+            name=name,
+            tiles=tuple(self._tiles(name)),
+            noisiest=tuple(self._noisy(cell) for cell in report.noisiest(name)),
+            by_rule=self._by_rule(name),
+            rules=self._rules(name),
+            burden=self._burden(name),
+            by_setting=self._by(name, "setting", ("inpatient", "outpatient")),
+            by_age=self._by(name, "age", [*(band for band, _ in AGE_BANDS), NO_AGE]),
+            outcomes=tuple(self._outcomes(name, hours) for hours in self._windows[1:]),
+            events=self._events(name),
+            foretold=tuple(self._foretold(name)),
+            changed=self._changed(name) if report.compares else None,
+        )
+
+    def about(self, rule: str) -> str:
+        """Returns in words what a rule is about."""
+        words = self.knowledge.rules.get(rule)
+        return self.knowledge.topics[words.topic] if words is not None else ""
+
+    def _tiles(self, profile: str) -> Iterable[tuple[str, str]]:
+        report, totals = self.report, self.report.run.totals
+        whole = report.cell(profile)
+        yield _rate(whole.patients if whole else 0, totals.patients), "of 100 patients get a card"
+        base = next((one for one in bases_of(report.run)[2:] if not one.missing), None)
+        if base is not None:
+            cards = report.cards(profile, base)
+            yield _rate(cards, base.number), f"cards for each 100 {base.name}"
+        for indicator in INDICATORS[:2]:
+            cell = report.cell(profile, indicator=indicator)
+            about = cell.patients if cell else 0
+            yield _rate(about, totals.patients), f"of 100 patients get a {indicator} one"
+        rules = report.rule_outcomes(profile)
+        first, again = sum(r.first for r in rules), sum(r.repeats for r in rules)
+        yield _percent(again, first + again), "of the cards repeat a card of the days before"
+
+    def _noisy(self, cell: Cell) -> tuple[str, str, str]:
+        rate = _rate(cell.cards, self.report.run.totals.patients)
+        return cell.name, self.about(cell.name), f"{rate} cards for each 100 patients"
+
+    def _by_rule(self, profile: str) -> Markup:
+        report = self.report
+        rows = []
+        for cell in report.noisiest(profile, _MOST_RULES):
+            parts = self._parts(profile, "rule", cell)
+            rows.append(Bar(cell.name, parts, _rate(cell.cards, report.run.totals.patients)))
+        return bars("Cards for each 100 patients, by rule", rows) if rows else Markup()
+
+    def _parts(self, profile: str, dimension: Dimension, cell: Cell) -> tuple[Part, ...]:
+        """Returns the cards of a bar by indicator; what is hidden is drawn as one part."""
+        found = {
+            indicator: self.report.cell(profile, dimension, cell.name, indicator)
+            for indicator in INDICATORS
+        }
+        parts = [Part(name, one.cards, name) for name, one in found.items() if one and one.cards]
+        told = sum(part.value for part in parts)
+        rest = (cell.cards or 0) - told
+        return (*parts, Part("not told apart", rest, "none")) if rest > 0 else tuple(parts)
+
+    def _rules(self, profile: str) -> Table:
+        report, totals = self.report, self.report.run.totals
+        told = {rule.rule: rule for rule in report.rule_outcomes(profile)}
+        cells = sorted(
+            report.table(profile, "rule"), key=lambda c: (c.cards is None, -(c.cards or 0), c.name)
+        )
+        moments = sum(totals.moments.values())
+        rows = []
+        for cell in cells:
+            rule = told.get(cell.name)
+            levels = [report.cell(profile, "rule", cell.name, i) for i in INDICATORS]
+            rows.append(
+                (
+                    cell.name,
+                    self._number(cell.cards),
+                    *(self._number(one.cards) if one else "0" for one in levels),
+                    self._number(cell.patients),
+                    _rate(cell.cards, totals.patients),
+                    _rate(cell.cards, moments),
+                    _percent(rule.repeats, rule.first + rule.repeats) if rule else "–",
+                    f"{cell.held:,}" if cell.held else "–",
+                )
+            )
+        return Table(
+            columns=(
+                "Rule", "Cards", "Critical", "Warning", "Info", "Patients", "per 100 patients",
+                "per 100 moments", "Repeats", "Kept back",
+            ),
+            rows=tuple(rows),
+            about={cell.name: self.about(cell.name) for cell in cells},
+        )  # fmt: skip
+
+    def _number(self, number: int | None) -> str:
+        return f"{number:,}" if number is not None else f"<{self.report.run.settings.min_cell}"
+
+    def _burden(self, profile: str) -> Table:
+        report = self.report
+        return Table(
+            columns=("For each 100", "Number", "Cards", "Cards per 100", "Critical or warning"),
+            rows=tuple(self._burden_row(profile, base) for base in bases_of(report.run)),
+        )
+
+    def _burden_row(self, profile: str, base: Base) -> tuple[str, ...]:
+        if base.missing:
+            return base.name, "–", "–", "–", base.missing
+        report = self.report
+        cards = report.cards(profile, base)
+        loud = [report.cell(profile, base.dimension, base.cell, i) for i in INDICATORS[:2]]
+        hidden = any(cell is not None and cell.hidden for cell in loud)
+        number = None if hidden else sum(cell.cards or 0 for cell in loud if cell is not None)
+        return (
+            base.name,
+            f"{base.number:,}",
+            self._number(cards),
+            _rate(cards, base.number),
+            _rate(number, base.number),
+        )
+
+    def _by(self, profile: str, dimension: Dimension, names: Sequence[str]) -> Markup:
+        """Draws cards for each 100 moments of each setting or age."""
+        rows = []
+        for name in names:
+            cell = self.report.cell(profile, dimension, name)
+            if cell is None or not cell.moments:
+                continue
+            scale = _HUNDRED / cell.moments
+            parts = tuple(
+                Part(part.name, round(part.value * scale, 2), part.style)
+                for part in self._parts(profile, dimension, cell)
+            )
+            rows.append(Bar(name, parts, _rate(cell.cards, cell.moments)))
+        return bars(f"Cards for each 100 moments, by {dimension}", rows) if rows else Markup()
+
+    # ---- outcomes
+
+    def _outcomes(self, profile: str, hours: int) -> Table:
+        rows = [self._outcome_row(one, hours) for one in self.report.rule_outcomes(profile)]
+        words = [text.format(fall=self.fall) for text in HAPPENED_WORDS.values()]
+        return Table(
+            columns=(f"Within {hours} h", "First cards", *words, "Lowest", "Highest"),
+            rows=tuple(row for row in rows if row),
+            about={rule.rule: self.about(rule.rule) for rule in self.report.rule_outcomes(profile)},
+        )
+
+    def _outcome_row(self, rule: RuleOutcome, hours: int) -> tuple[str, ...]:
+        window = next((one for one in rule.windows if one.hours == hours), None)
+        if window is None or window.cards < self.report.run.settings.min_cell:
+            return ()
+        shares = []
+        for what in HAPPENED_WORDS:
+            number, whole = happened(window, what)
+            shares.append(self._share(number, whole))
+        few = self.report.small(window.happened.get("repeated", 0))
+        values = ("–", "–") if few else (_value(window.lowest), _value(window.highest))
+        return (rule.rule, f"{window.cards:,}", *shares, *values)
+
+    def _share(self, number: int, whole: int) -> str:
+        if not whole:
+            return "–"
+        if self.report.small(number) or self.report.small(whole):
+            return self._number(None)
+        return f"{_HUNDRED * number / whole:.1f}%"
+
+    def _events(self, profile: str) -> Table:
+        rows = [self._event_row(one) for one in self.report.events(profile)]
+        return Table(
+            columns=(
+                "What happened", "How often", "A card came before", "No card before",
+                "Median lead time",
+            ),
+            rows=tuple(rows),
+        )  # fmt: skip
+
+    def _event_row(self, event: Preceded) -> tuple[str, ...]:
+        name = EVENT_WORDS[event.kind].format(fall=self.fall)
+        if self.report.small(event.events):
+            return name, self._number(None), "–", "–", "–"
+        lead = _hours(event.lead_hours) if not self.report.small(event.preceded) else "–"
+        return (
+            name,
+            f"{event.events:,}",
+            self._share(event.preceded, event.events),
+            self._number(None if self.report.small(event.missed) else event.missed),
+            lead,
+        )
+
+    def _foretold(self, profile: str) -> Iterable[tuple[str, Table]]:
+        """Yields for each kind of event the rules that came before it, and what they foretell."""
+        followed = {"over-correction": "over", "fall": "fell"}
+        for event in self.report.events(profile):
+            if event.kind not in followed or self.report.small(event.events):
+                continue
+            rules = {rule.rule: rule for rule in self.report.rule_outcomes(profile)}
+            rows = [
+                self._foretold_row(one, rules[one.rule], followed[event.kind])
+                for one in self.report.preceded_by(profile, event.kind)
+                if one.rule in rules
+            ]
+            if rows:
+                yield EVENT_WORDS[event.kind].format(fall=self.fall), Table(
+                    columns=(
+                        "Rule", "Came before it", "Median lead time",
+                        *(f"First cards followed by it within {h} h" for h in self._windows[1:]),
+                    ),
+                    rows=tuple(rows),
+                )  # fmt: skip
+
+    def _foretold_row(self, one: Preceded, rule: RuleOutcome, what: str) -> tuple[str, ...]:
+        windows = {window.hours: window for window in rule.windows}
+        shares = []
+        for hours in self._windows[1:]:
+            window = windows.get(hours)
+            number, whole = happened(window, what) if window is not None else (0, 0)
+            shares.append(self._share(number, whole))
+        few = self.report.small(one.preceded)
+        lead = "–" if few else _hours(one.lead_hours)
+        return (one.rule, self._share(one.preceded, one.events), lead, *shares)
+
+    # ---- another version of the knowledge
+
+    def _changed(self, profile: str) -> Table:
+        changed = self.report.changed(profile)
+        return Table(
+            columns=("Rule", "Cards before", "Cards now", "Difference"),
+            rows=tuple(self._changed_row(one) for one in changed),
+            about={one.rule: self.about(one.rule) for one in changed},
+        )
+
+    def _changed_row(self, one: Changed) -> tuple[str, ...]:
+        difference = one.difference
+        shown = "–" if difference is None else f"{difference:+,}" if difference else "0"
+        return one.rule, self._number(one.old), self._number(one.new), shown
+
+
+# ---- the parts that are the same for all profiles
+
+
+def _period(report: Report) -> str:
+    months = sorted({stratum.month for stratum in report.run.strata})
+    if not months:
+        return "no moment"
+    return months[0] if len(months) == 1 else f"{months[0]} to {months[-1]}"
+
+
+def _months(report: Report) -> Markup:
+    """Draws cards for each 100 moments by month, a line for each profile."""
+    names = sorted({stratum.month for stratum in report.run.strata})
+    lines = []
+    for profile, style in zip(report.profiles, _STYLES, strict=False):
+        cells = {cell.name: cell for cell in report.table(profile, "month")}
+        values = [_plotted(cells.get(name)) for name in names]
+        lines.append(Line(profile, tuple(values), style))
+    if len(names) < 2 or not any(v is not None for line in lines for v in line.values):  # noqa: PLR2004
+        return Markup()
+    return trend("Cards for each 100 moments, by month", names, lines, each="in")
+
+
+def _plotted(cell: Cell | None) -> float | None:
+    rate = cell.per_100(cell.moments) if cell is not None else None
+    return round(rate, 1) if rate is not None else None
+
+
+def _reviewed(found: Reviewed | None, min_cell: int) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    agreements = [
+        (words, found.agreements.get(name, 0)) for name, words in AGREEMENTS.items() if name
+    ]
+    uses = [(words, found.uses.get(name, 0)) for name, words in USES.items() if name]
+    styles = ("yes", "no", "none"), ("yes", "blue", "none", "no")
+    drawn = [
+        bars(title, [_answer_bar(words, n, s) for (words, n), s in zip(rows, style, strict=True)])
+        for title, rows, style in (
+            ("Was the card right?", agreements, styles[0]),
+            ("What use would it have been?", uses, styles[1]),
+        )
+    ]
+    by_rule = [
+        (rule, f"{share.number} of {share.whole}", _interval(share))
+        for rule, share in found.by_rule.items()
+        if share.whole >= min_cell
+    ]
+    return {
+        "found": found,
+        "agreed": _interval(found.agreed),
+        "useful": _interval(found.useful),
+        "plots": drawn,
+        "by_rule": by_rule,
+        "kappa": f"{found.kappa:.2f}" if found.kappa is not None else "",
+    }
+
+
+def _answer_bar(words: str, number: int, style: str) -> Bar:
+    return Bar(words, (Part("answers", number, style),))
+
+
+def _interval(share: Share) -> str:
+    if not share.whole:
+        return "no answer"
+    low, high = share.interval
+    return f"{share.percent:.0f}% (95 % interval {low:.0f} to {high:.0f}%)"
+
+
+def _unknown(report: Report) -> list[tuple[str, str, str, str, str]]:
+    return [
+        (one.kind, one.name or "–", one.code or "–", one.system or "–", f"{one.times:,}")
+        for one in report.unknown[:_MOST_UNKNOWN]
+    ]
+
+
+def _trust(report: Report, knowledge: Knowledge) -> list[tuple[str, str]]:
+    """Returns what a reader must know before relying on a figure: what, and how often."""
+    totals, counts = report.run.totals, report.run.counts
+    found = [
+        ("lines that are no resource", totals.broken),
+        ("resources that came twice", totals.duplicate),
+        ("resources that name no patient", totals.ownerless),
+        ("resources without any time, which no moment sees", totals.undated),
+        ("Observations that no rule looks at", totals.unknown),
+    ]
+    found += [
+        (f"sodium results not used: {knowledge.words.unused.get(why, why)}", number)
+        for why, number in sorted(report.rejected.items(), key=lambda one: -one[1])
+    ]
+    found += [
+        (f"moments of patients who get no cards: {why}", number)
+        for why, number in sorted(counts.gated.items())
+    ]
+    told = [(words, _few(number, report)) for words, number in found if number]
+    for profile in report.profiles:
+        for cell in report.table(profile, "unread"):
+            number = _few(cell.cards or 0, report) if not cell.hidden else _few(1, report)
+            told.append(
+                (f"moments with an error in place of a card ({profile}): {cell.name}", number)
+            )
+    return told
+
+
+def _few(number: int, report: Report) -> str:
+    return f"<{report.run.settings.min_cell}" if report.small(number) else f"{number:,}"
+
+
+# ---- numbers as words
+
+
+def _rate(number: int | None, whole: int) -> str:
+    if number is None or not whole:
+        return "–"
+    rate = _HUNDRED * number / whole
+    return f"{rate:.1f}" if rate >= 1 or not rate else f"{rate:.2f}"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{_HUNDRED * part / whole:.0f}%" if whole else "–"
+
+
+def _percent_of(share: float) -> str:
+    return f"{_HUNDRED * share:.1f}%"
+
+
+def _value(number: float | None) -> str:
+    return f"{number:.0f}" if number is not None else "–"
+
+
+def _hours(number: float | None) -> str:
+    return f"{number:.0f} h" if number is not None else "–"

@@ -1,0 +1,202 @@
+"""The files of a run: no small figure and no patient leaves private/, and the draft of codes loads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cds_service.backtest.cells import Cell, hide_small
+from cds_service.backtest.results import FIGURES, LOCAL_CODES, PAGE, UNKNOWN
+from cds_service.backtest.rows import Run, read_run
+from cds_service.backtest.unknown import Unknown, local_codes_draft, unknown_csv, unknowns
+from cds_service.cli import cli
+from cds_service.records.site_codes import site_codes
+from tests.backtest.judged import people, sifter
+from tests.backtest.small_exports import order, patient, result, stay, write_export
+from tests.fhir_resources import pipeline
+
+LOCAL = "urn:oid:1.2.3"
+
+
+def test_codes_units_names_and_problems_that_mean_nothing_are_counted() -> None:
+    local = {"coding": [{"system": LOCAL, "code": "NA"}], "text": "Natrium (Plasma)"}
+    resources = [
+        result(124, 0, code="2951-2") | {"code": local},
+        result(124, 1) | {"valueQuantity": {"value": 124, "unit": "mmol/kg"}},
+        order("0", "", 0) | {"medicationCodeableConcept": {"coding": [{"system": LOCAL, "code": "X9"}]}},
+        order("312941", "sertraline 50 MG Oral Tablet", 0),
+        order("198440", "acetaminophen 500 MG Oral Tablet", 0),
+        {"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/p1"},
+         "code": {"coding": [{"system": LOCAL, "code": "D7"}]}},
+        {"resourceType": "Condition", "id": "d", "subject": {"reference": "Patient/p1"},
+         "code": {"coding": [{"system": "http://snomed.info/sct", "code": "38341003"}]}},
+    ]  # fmt: skip
+    sifter().unknown.taken()
+    people([*resources, *resources[:1]])
+    found = unknowns(sifter().unknown.taken(), pipeline().vocabulary)
+    assert [(one.kind, one.code, one.times) for one in found] == [
+        ("sodium", "NA", 2), ("unit", "mmol/kg", 1), ("drug", "X9", 1), ("problem", "D7", 1),
+    ]  # fmt: skip
+    assert (found[0].analyte, found[0].lab_class) == ("sodium", "lab")
+
+
+ODD = [
+    Unknown(kind="sodium", system=LOCAL, code="NA,1", name='=cmd("x")', times=40, analyte="sodium", lab_class="poc"),
+    Unknown(kind="drug", system="", code="X9", name="HCTZ, 25", times=12),
+    Unknown(kind="drug", system="", code="", name="a name without a code", times=12),
+    Unknown(kind="problem", system=LOCAL, code="D7", name="", times=11),
+]  # fmt: skip
+
+
+def test_the_draft_of_local_codes_changes_nothing_until_a_line_was_checked(tmp_path: Path) -> None:
+    path, terms = tmp_path / "codes.csv", pipeline().knowledge.terms
+    path.write_text(local_codes_draft(ODD), encoding="utf-8")
+    assert site_codes(terms, codes=path).local.labs == {}
+    checked = path.read_text(encoding="utf-8").replace(f"#{LOCAL},", f"{LOCAL},")
+    path.write_text(checked.replace("#,X9,,", ",X9,hydrochlorothiazide,"), encoding="utf-8")
+    local = site_codes(terms, codes=path).local
+    assert local.labs == {(LOCAL, "NA,1"): "sodium"}
+    assert local.lab_classes == {(LOCAL, "NA,1"): "poc"}
+    assert local.drugs == {("", "X9"): ["hydrochlorothiazide"]}
+
+
+def test_no_cell_of_the_lists_is_a_formula_for_a_spreadsheet() -> None:
+    for text in (unknown_csv(ODD), local_codes_draft(ODD)):
+        cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
+        assert '\'=cmd("x")' in cells
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
+
+
+# ---- nothing below the smallest cell
+
+
+def cell(name: str, cards: int, indicator: str = "", dimension: Any = "rule") -> Cell:
+    return Cell(
+        profile="aasld", knowledge="new", dimension=dimension, name=name, indicator=indicator,
+        cards=cards, patients=cards, moments=1000,
+    )  # fmt: skip
+
+
+def told(cells: Iterable[Cell]) -> dict[str, int | None]:
+    return {f"{one.name} {one.indicator}".strip(): one.cards for one in hide_small(cells, 10)}
+
+
+def test_a_single_small_cell_takes_the_next_smallest_with_it() -> None:
+    """Otherwise the total minus the others would tell it."""
+    assert told([cell("A", 500), cell("B", 40), cell("C", 3)]) == {"A": 500, "B": None, "C": None}
+
+
+def test_two_small_cells_hide_each_other() -> None:
+    found = told([cell("A", 500), cell("B", 9), cell("C", 3), cell("D", 0)])
+    assert found == {"A": 500, "B": None, "C": None, "D": 0}
+
+
+def test_the_indicators_of_one_rule_do_not_tell_a_small_one() -> None:
+    cells = [cell("A", 100, "critical"), cell("A", 50, "warning"), cell("A", 4, "info")]
+    assert told(cells) == {"A critical": 100, "A warning": None, "A info": None}
+
+
+def _export(folder: Path, low: int) -> Path:
+    """So many patients with low sodium, and forty with a normal one; one of ninety years."""
+    resources: list[dict[str, Any]] = []
+    for n in range(low + 40):
+        own = f"own-id-{n}"
+        born = "1930-01-01" if n == 0 else "1960-01-01"
+        resources += [patient(own, birthDate=born), stay(-2, 60, of=own)]
+        resources += [result(128 if n < low else 140, 0, of=own), result(139, 40, of=own)]
+    return write_export(folder, resources)
+
+
+def _run(folder: Path, low: int, *more: str) -> tuple[Path, Run]:
+    export, output = _export(folder / "export", low), folder / "run"
+    asked = ["backtest", str(export), "--output", str(output), "--jobs", "1", *more]
+    done = CliRunner().invoke(cli, asked)
+    assert done.exit_code == 0, done.output
+    return output, read_run(output)
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    return _run(tmp_path_factory.mktemp("results"), 30, "--rows", "--profile", "aasld")
+
+
+def figures(folder: Path) -> list[dict[str, str]]:
+    with (folder / FIGURES).open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_figures_count_cards_against_patients_and_results(small_run: tuple[Path, Run]) -> None:
+    lines = figures(small_run[0])
+
+    def number(table: str, name: str, what: str = "cards") -> tuple[str, str, str]:
+        (line,) = [
+            one for one in lines
+            if (one["table"], one["name"], one["what"], one["indicator"]) == (table, name, what, "")
+        ]  # fmt: skip
+        return line["number"], line["of"], line["per 100"]
+
+    assert number("burden", "patients") == ("30", "70", "42.86")
+    assert number("burden", "sodium results") == ("30", "140", "21.43")
+    assert number("setting", "inpatient") == ("30", "140", "21.43")
+    assert number("all", "", "patients") == ("30", "70", "42.86")
+
+
+def test_no_figure_about_few_patients_is_in_a_file_that_may_be_shown(
+    small_run: tuple[Path, Run],
+) -> None:
+    """One patient of the thirty is of another age: neither that age nor its complement is told."""
+    for line in figures(small_run[0]):
+        if line["what"] == "patients" and line["number"].isdigit():
+            assert int(line["number"]) == 0 or int(line["number"]) >= 10, line
+    ages = {
+        line["name"]: line["number"]
+        for line in figures(small_run[0])
+        if (line["table"], line["what"], line["indicator"]) == ("age", "patients", "")
+    }
+    assert ages["80+"] == "<10"
+    assert ages["65-79"] == "<10"
+
+
+def test_no_shared_file_names_a_patient_and_the_key_is_apart(small_run: tuple[Path, Run]) -> None:
+    folder, run = small_run
+    for name in (PAGE, FIGURES, UNKNOWN, LOCAL_CODES, "run.json", "rows.csv"):
+        text = (folder / name).read_text(encoding="utf-8")
+        assert "own-id" not in text, name
+        assert name == "rows.csv" or run.key_of("own-id-0") not in text, name
+    rows = (folder / "rows.csv").read_text(encoding="utf-8")
+    assert run.key_of("own-id-3") in rows
+    for path in (folder / "rows.csv", run.folder.key_file):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_has_no_script(
+    small_run: tuple[Path, Run],
+) -> None:
+    page = (small_run[0] / PAGE).read_text(encoding="utf-8")
+    assert not re.findall(r"(?:src|href)\s*=", page)
+    assert "<script" not in page
+    assert "default-src 'none'" in page
+    assert "42.9" in page
+
+
+def test_the_report_can_be_written_again_from_the_folder(small_run: tuple[Path, Run]) -> None:
+    folder = small_run[0]
+    before = (folder / PAGE).read_bytes()
+    (folder / PAGE).unlink()
+    done = CliRunner().invoke(cli, ["backtest", "report", str(folder), "--json"])
+    assert done.exit_code == 0, done.output
+    assert str(folder / PAGE) in json.loads(done.stdout)["files"]
+    assert (folder / PAGE).read_bytes() == before
+
+
+def test_a_folder_that_holds_no_run_is_refused_in_one_line(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["backtest", "report", str(tmp_path)])
+    assert "there is no run.json" in str(done.exception)
