@@ -411,11 +411,14 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     heart_failure_trio: ClassSet  # all three
     antidepressants: ClassSet
     antiepileptics: ClassSet
+    against_infection: ClassSet  # never held up
+    needed_now: ClassSet  # often given at once, so that no card asks to wait
     forbidden_with_desmopressin: ClassSet
     beers: ClassSet
     stopp: ClassSet
     # ingredients
     obstetric_drugs: DrugSet  # infused in labor
+    carried_in_saline: DrugSet  # F23
     encephalopathy_drugs: DrugSet  # F17
     hydrated_drugs: DrugSet  # F6
     salt_losing_drugs: DrugSet  # the kidney may lose salt under them, or after them

@@ -163,6 +163,12 @@ def running_fluids(case: Case) -> tuple[Order, ...]:
     )
 
 
+def is_diluent(case: Case, order: Order) -> bool:
+    """Whether hypotonic fluid carries a drug that may need it as its diluent (F23)."""
+    known = case.sets.carried_in_saline
+    return order.carries and not (order.drugs and all(d.name in known for d in order.drugs))
+
+
 def _is_infusion(order: Order, limits: Limits) -> bool:
     """Whether an order is hypertonic, or hypotonic of no small volume."""
     volume = order.hypotonic_volume_ml

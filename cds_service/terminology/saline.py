@@ -166,6 +166,10 @@ class SalineText:
         others = behind.split(" / ")[1:]
         return any(self._unknown_words(words(part)) for part in others)
 
+    def names_a_dose(self, name: Words) -> bool:
+        """Whether a word that may be a drug has an amount of mass behind it (F23)."""
+        return any(_has_dose(name, at) for at in self._unknown_words(name))
+
     def _unknown_words(self, name: Words) -> list[int]:
         """Returns where words stand that may be the name of a drug."""
         additives = {at for hit in self._additives.find(name) for at in range(hit.start, hit.end)}
@@ -322,15 +326,21 @@ class FluidReader:
 
     def _is_large_carrier(self, order: _Order, name: Words) -> bool:
         """Whether the fluid is large enough to count beside the drug that it carries (F23)."""
-        large = order.volume is not None and order.volume >= self._carrier_from
+        most = _most_a_day(order)
+        large = most is not None and most >= self._carrier_from
         return large and order.place.route in ("iv", "unknown") and not self._with_sodium.find(name)
+
+    def _has_other_ingredient(self, product: Product) -> bool:
+        """Whether an ingredient is neither glucose, water nor an electrolyte (F23)."""
+        named = [[words(n) for n in texts_of(item)] for item, _ in product.ingredients]
+        known = (self._text.is_additive, self._water.find)
+        return any(names and not any(k(n) for n in names for k in known) for names in named)
 
     def _carrier_ml(self, order: _Order, name: Words) -> Decimal | None:
         """What isotonic saline that carries a drug brings a day; None if that is little."""
         if order.place.route not in ("iv", "unknown") or self._text.is_mixture(name):
             return None
-        volumes = [order.volume, order.product.ordered_ml]
-        most = max([ml for ml in volumes if ml is not None], default=None)
+        most = _most_a_day(order)
         return most if most is not None and most >= self._carrier_from else None
 
     def balanced(self, product: Product, place: Place) -> FluidReading | None:
@@ -451,7 +461,9 @@ class FluidReader:
             if order.mentions(self._balanced) and all(self._text.is_sugar(name, h) for h in hits):
                 return FluidReading()  # Ringer or Plasmalyte with glucose is isotonic
             after_in = hit.start > 0 and name.tokens[hit.start - 1] in self._carrying
-            if order.others or after_in or self._text.is_mixture(name):
+            carries = order.others or after_in or self._text.names_a_dose(name)
+            carries = carries or self._has_other_ingredient(order.product)
+            if carries or self._text.is_mixture(name):
                 if self._is_large_carrier(order, name):
                     return _carrier(order)
                 continue
@@ -462,8 +474,17 @@ class FluidReader:
 def _carrier(order: _Order) -> FluidReading:
     """Hypotonic fluid of a large volume that carries a drug."""
     return FluidReading(
-        hypotonic=True, volume_ml=order.volume, carries=True, step="hypotonic fluid with a drug"
+        hypotonic=True,
+        volume_ml=_most_a_day(order),
+        carries=True,
+        step="hypotonic fluid with a drug",
     )
+
+
+def _most_a_day(order: _Order) -> Decimal | None:
+    """How much one dose brings, or all doses of a day, if that is more (F23)."""
+    volumes = [order.volume, order.product.ordered_ml]
+    return max([ml for ml in volumes if ml is not None], default=None)
 
 
 def _found(saline: Saline, route: Route, step: str) -> FluidReading:

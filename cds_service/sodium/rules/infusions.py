@@ -10,6 +10,7 @@ from cds_service.engine.rule import card, line, require
 from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, DrugClass, Problem, SalineName
 from cds_service.sodium.case import Case
+from cds_service.sodium.exposure import is_diluent
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
@@ -165,6 +166,8 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
     require(not beside(case, order, DrugClass.DESMOPRESSIN), "clamp")
     require(not _glucose_needs_it(case), "glucose")
     drug, acute = saline_name(order), acute_state(case)
+    if is_diluent(case, order):
+        return _diluent(case, order, acute)
     if acute is not None:
         return _hypotonic_while_acute(case, order, acute)
     return card(
@@ -175,6 +178,26 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
         do=["choose-isotonic", "deliberate"],
         why=["free-water"],
         offer=[*_removal(case, order), sodium_today()],
+    )
+
+
+def _diluent(case: Case, order: Order, acute: AcuteState | None) -> Finding:
+    """Returns that the diluent of a drug is free water; it is never exchanged by a card (F23)."""
+    drug = next((d.name for d in order.drugs if d.name not in case.sets.carried_in_saline), "")
+    volume = _hypotonic_ml(order)
+    much = volume is None or volume >= case.limits.carrier_warning_ml_from
+    return card(
+        "warning" if much or acute is not None else "info",
+        "diluent" if drug else "diluent-water",
+        drug=drug,
+        na=shown_sodium(case),
+        do=[
+            line("keep-diluent", keep=True),
+            *(acute.lines() if acute is not None else []),
+            line("count-diluent"),
+        ],
+        why=["free-water"],
+        offer=[sodium_now(case) if acute is not None else sodium_today()],
     )
 
 

@@ -134,7 +134,7 @@ def _while_acute(
     calm = drug.cls in case.sets.antiepileptics or drug.cls == DrugClass.ANTIPSYCHOTIC
     treats = _seizures_by_bupropion(case, drug) or _decongests(case, drug)
     fluid = [line("oxytocin-fluid", keep=True)] if drug.cls == DrugClass.OXYTOCIN else []
-    vital = [line("vital-only", drug=drug.name)]
+    vital = _needed_now(case, drug) or [line("vital-only", drug=drug.name)]
     removal = group == "A" and not (treats or taken(case, drug) or case.symptoms.seizure)
     return card(
         indicator if calm or indicator == "critical" else "warning",
@@ -273,7 +273,8 @@ def _variant(case: Case, order: Order, group: str, drug: DrugMatch) -> str:
         return "aging"
     if group == "C" and _is_chosen(case, order, drug):
         return "choice"
-    if group == "C" and not _seizures_by_bupropion(case, drug):
+    calm = group == "C" or drug.cls in case.sets.against_infection
+    if calm and not _seizures_by_bupropion(case, drug):
         return "check"
     return "falling" if case.sodium.down else "main"
 
@@ -301,10 +302,27 @@ def _advice(case: Case, order: Order, group: str, drug: DrugMatch) -> list[Line]
         return [line("decongestion", keep=True, drug=drug.name)]
     if group == "C":
         return [line("check-not-delay", keep=True)]
-    lines = []
+    return _elective_advice(case, order, drug)
+
+
+def _needed_now(case: Case, drug: DrugMatch) -> list[Line]:
+    """Returns that a drug which is often needed at once does not wait for sodium (M12)."""
+    if drug.cls in case.sets.against_infection:
+        return [line("infection-not-delay", keep=True)]
+    if drug.cls in case.sets.needed_now and not taken(case, drug):
+        return [line("another-or-now", drug=drug.name, keep=True)]
+    return []
+
+
+def _elective_advice(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
+    """Returns what to do with a drug that is given in no emergency, as far as the order tells."""
+    clearly_low = sodium_below(case, case.limits.lowering_warning_below)
+    lines = _needed_now(case, drug) if clearly_low else []
+    if lines:
+        return [*lines, line("watch-for")]
     if taken(case, drug) and drug.cls in case.sets.never_abruptly:
         lines.append(line("not-abruptly", keep=True, drug=drug.name))
-    elif sodium_below(case, case.limits.lowering_warning_below):
+    elif clearly_low:
         lines.append(line("another-drug-or-wait", drug=drug.name))
     else:  # only then one may wait a week for the next sodium
         lines.append(line(on_the_ward(case, "another-drug"), drug=drug.name))

@@ -304,7 +304,10 @@ def recheck_in_hours(case: Case) -> Suggestion:
 
 # Lines that name the next sodium: today, daily, or within days.
 SOON = frozenset(
-    {"check-not-delay", "antiseizure-choice", "decongestion", "another-drug-or-wait", "schedule"}
+    {
+        *("check-not-delay", "antiseizure-choice", "decongestion", "schedule"),
+        *("another-drug-or-wait", "infection-not-delay", "another-or-now"),
+    }
 )
 
 

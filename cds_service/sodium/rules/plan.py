@@ -16,7 +16,7 @@ from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Probl
 from cds_service.sodium.adrenal import high_potassium, on_glucocorticoid
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
-from cds_service.sodium.exposure import Exposure, is_hypertonic
+from cds_service.sodium.exposure import Exposure, is_diluent, is_hypertonic
 from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.follow_up import cramp_labs, diabetic_crisis, has_mild_symptom
 from cds_service.sodium.rules.gates import (
@@ -132,7 +132,11 @@ def fluid_lines(case: Case) -> list[Line]:
     After a rise that was too fast it may be meant to lower sodium again.
     """
     running = case.running_fluids
-    weak = [_fluid_line("running-hypotonic", o) for o in running if not is_hypertonic(o)]
+    weak = [
+        _fluid_line("running-diluent" if is_diluent(case, o) else "running-hypotonic", o)
+        for o in running
+        if not is_hypertonic(o)
+    ]
     strong = [_fluid_line("running-hypertonic", o) for o in running if is_hypertonic(o)]
     if rising_too_fast(case) or case.relowered:
         return strong

@@ -52,7 +52,7 @@ SCENES = (
         says="F23: a litre of dextrose that carries a drug: no removal",
         order=replace(water(), carries=True),
         story=Story(sodium="125.9", setting="inpatient"),
-        fires={"OS-HYPOTONIC": "warning water"},
+        fires={"OS-HYPOTONIC": "warning diluent-water"},
     ),
     Scene(
         says="F23: 23.4 % made up to 3 % is 3 % saline, and may be removed",
