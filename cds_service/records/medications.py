@@ -73,6 +73,7 @@ KINDS: dict[str, Kind] = {
     "DiagnosticOrder": "service",
     "ReferralRequest": "service",
 }
+_ENDED = frozenset({"stopped", "completed"})
 _DEPTH = 2  # a Medication's ingredient may be a Medication of its own, and no deeper (D.4)
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 # MedicationRequest.intent in R4, a required binding that the model does not check.
@@ -323,7 +324,26 @@ def _whole(
         adpkd=known.adpkd,
         hyponatremia_product=known.hyponatremia_product,
         hemostatic=known.hemostatic,
+        stopped_for_low=_ended_for_low(resource, context),
+        changed=_changed(resource, context) if known.drugs else None,
     )
+
+
+def _ended_for_low(resource: Resource, context: ReadContext) -> bool:
+    """Whether the record says that an order was ended or is on hold because of low sodium (F24)."""
+    if resource.status_reason is None and resource.reason_ended is None:
+        return False
+    return context.vocabulary.blame(
+        concepts(resource.status_reason, resource.reason_ended)
+    ).low_sodium
+
+
+def _changed(resource: Resource, context: ReadContext) -> datetime | None:
+    """When the record of an ended order was last changed, which most often was its end (F24)."""
+    if resource.meta is None or resource.status.strip().lower() not in _ENDED:
+        return None
+    changed = moment(resource.meta.last_updated, context.zone, context.now)
+    return changed.at if changed is not None else None
 
 
 def _first_day_mg(

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from cds_service.knowledge.names import Problem as Concept
 from cds_service.sodium.results import Sample
-from cds_service.sodium.snapshot import Problem
+from cds_service.sodium.snapshot import Order, Problem
 from cds_service.terminology.types import DrugMatch
 
 if TYPE_CHECKING:
@@ -46,13 +46,14 @@ def earlier_harm(case: Case, drug: DrugMatch) -> Harm | None:
     low += [p.since for p in adverse if _says_low(case, p)]
     low += [p.since for p in entries if _was_low_on(case, p, drug)]
     low += [a.recorded for a in case.snapshot.allergies if drug.cls in a.blames]
+    low += [o.end or o.changed for o in case.listed if _was_stopped_for_low(case, o, drug)]
     measured = _measured(case, drug)
     low += [s.at for s in measured]
     dates = low or [p.since for p in adverse]
     if not dates:
         return _unexplained(case, drug)
     # With a drug that is named, any value of that time or before may be its work.
-    lowest = measured if measured or not low else _very_low(case)
+    lowest = measured if measured or not low else _very_low(case, drug)
     return Harm(
         low_sodium=bool(low),
         at=max((d for d in dates if d), default=None),
@@ -64,7 +65,8 @@ def _unexplained(case: Case, drug: DrugMatch) -> Harm | None:
     """Returns a profoundly low sodium of the past of which no record names the cause (F24)."""
     if drug.tier not in case.sets.check_tiers:
         return None
-    found = [s for s in _very_low(case) if s.value < case.limits.severe_below]
+    found = [s for s in _very_low(case, drug) if s.value < case.limits.severe_below]
+    found = [s for s in found if case.snapshot.now - s.at > case.limits.earlier_low_days]
     lowest = min(found, key=lambda s: s.value, default=None)
     if lowest is None or _explained_otherwise(case, lowest):
         return None
@@ -101,23 +103,55 @@ def _was_low_on(case: Case, entry: Problem, drug: DrugMatch) -> bool:
 
 
 def _measured(case: Case, drug: DrugMatch) -> list[Sample]:
-    """Returns when sodium was very low, not lately, while such a drug was taken.
+    """Returns when sodium was very low while such a drug was taken.
 
     Drugs that often lower sodium do so as a class; of others only this very drug counts.
     """
-    name = "" if drug.tier in case.sets.check_tiers else drug.name
-    return [s for s in _very_low(case) if _was_taken(case, s.at, drug.cls, name)]
+    name = _as_class(case, drug)
+    return [s for s in _very_low(case, drug) if _was_taken(case, s.at, drug.cls, name)]
 
 
-def _very_low(case: Case) -> list[Sample]:
-    """Returns the very low values of the past; younger ones belong to the present illness."""
+def _as_class(case: Case, drug: DrugMatch) -> str:
+    """Returns "" for a drug that lowers sodium as its whole class does, else its own name."""
+    return "" if drug.tier in case.sets.check_tiers else drug.name
+
+
+def _was_stopped_for_low(case: Case, order: Order, drug: DrugMatch) -> bool:
+    """Whether the record says that such a drug was ended or put on hold for low sodium (F24)."""
+    if not order.stopped_for_low:
+        return False
+    name = _as_class(case, drug)
+    return any(d.cls == drug.cls and name in ("", d.name) for d in order.drugs)
+
+
+def _very_low(case: Case, drug: DrugMatch) -> list[Sample]:
+    """Returns the very low values of the past.
+
+    While sodium is still low, and such a drug is still taken, the younger ones belong to the
+    present illness. Else the drug was stopped, or sodium has recovered.
+    """
     limits, now = case.limits, case.snapshot.now
+    present = case.sodium.low and bool(case.exposures.of(drug.cls))
     return [
         sample
         for sample in case.series.samples
         if case.corrected.get(sample, sample.value) < limits.earlier_low_below
-        and now - sample.at > limits.earlier_low_days
+        and not (present and now - sample.at <= limits.earlier_low_days)
     ]
+
+
+def _last_known(case: Case, order: Order, moment: datetime) -> datetime | None:
+    """Returns until when an order without an end was surely or likely taken (F24).
+
+    An end that was recorded shortly after the moment is the answer to it.
+    """
+    if order.begun is None:
+        return None
+    likely = order.begun + case.limits.stop_unknown_days
+    changed = order.changed
+    if changed is None or changed - moment > case.limits.harm_near_days:
+        return likely
+    return max(likely, changed)
 
 
 def _was_taken(case: Case, moment: datetime, drug_class: str, name: str = "") -> bool:
@@ -126,7 +160,8 @@ def _was_taken(case: Case, moment: datetime, drug_class: str, name: str = "") ->
         known = any(d.cls == drug_class and name in ("", d.name) for d in order.drugs)
         if order.begun is None or not known:
             continue
-        ended = order.end or order.begun + case.limits.stop_unknown_days
-        if order.begun <= moment <= (case.snapshot.now if case.is_active(order) else ended):
+        ended = order.end or _last_known(case, order, moment)
+        until = case.snapshot.now if case.is_active(order) else ended
+        if until is not None and order.begun <= moment <= until:
             return True
     return False

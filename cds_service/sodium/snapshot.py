@@ -123,6 +123,8 @@ class Order(Struct, frozen=True, kw_only=True):
     )
     adpkd: bool = False  # a tolvaptan product for polycystic kidney disease, or of unknown purpose
     hyponatremia_product: bool = False  # a tolvaptan product labelled for low sodium
+    stopped_for_low: bool = False  # its end names low sodium as the reason (F24)
+    changed: datetime | None = None  # an ended order of a drug: its record was last changed
     hemostatic: bool = False  # desmopressin in the dose that stops a bleeding
 
     @property

@@ -48,6 +48,36 @@ def names(found: Order) -> list[str]:
     return [drug.name for drug in found.drugs]
 
 
+# ---- why and when it was ended
+
+
+@pytest.mark.parametrize(
+    ("elements", "for_low"),
+    [
+        ({"statusReason": {"text": "Thiazide-induced hyponatremia, Na 119"}}, True),
+        ({"statusReason": [{"text": "hyponatraemia"}]}, True),
+        ({"statusReason": {"coding": [{"system": "http://snomed.info/sct", "code": "89627008"}]}}, True),
+        ({"reasonEnded": {"text": "SIADH"}}, True),
+        ({"statusReason": {"text": "no longer needed"}}, False),
+        ({"statusReason": {"text": "no hyponatremia, patient preference"}}, False),
+        ({}, False),
+    ],
+)  # fmt: skip
+def test_the_reason_of_an_end_may_be_low_sodium(
+    read: Read, elements: dict[str, Any], for_low: bool
+) -> None:
+    found = only(read(order(status="stopped", **elements)))
+    assert found.stopped_for_low is for_low
+
+
+def test_an_ended_order_keeps_when_its_record_changed(read: Read) -> None:
+    stamp = {"meta": {"lastUpdated": "2026-11-20T10:00:00Z"}}
+    ended = only(read(order(status="stopped", **stamp)))
+    assert ended.changed is not None
+    assert ended.changed.isoformat() == "2026-11-20T10:00:00+00:00"
+    assert only(read(order(**stamp))).changed is None
+
+
 # ---- what is never an exposure
 
 

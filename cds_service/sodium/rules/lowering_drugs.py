@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago
@@ -63,6 +65,9 @@ from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
 
 
+AGAIN = "again"  # the variant of a drug with which sodium was profoundly low before (F24)
+
+
 def aging_sodium(case: Case) -> bool:
     """Tells whether the latest sodium is too old to act on, but not too old to speak of (M17)."""
     return case.sodium.freshness is Freshness.AGING
@@ -108,6 +113,8 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     indicator, advice = _indicator(case, group, drug), _advice(case, order, group, drug)
     if acute is not None and acute.fall is not None:
         return _while_acute(case, order, drug, acute, (group, indicator))
+    if earlier is not None and earlier.variant == AGAIN:
+        return _again_while_low(case, earlier, indicator)
     return card(
         lower_if_aging(case, indicator),
         _variant(case, order, group, drug),
@@ -123,6 +130,19 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
             advice,
             removable=group == "A" and indicator != "info" and not _decongests(case, drug),
         ),
+    )
+
+
+def _again_while_low(case: Case, earlier: Finding, usual: Indicator) -> Finding:
+    """Returns the card of a drug that is begun again before sodium has recovered from it (F24)."""
+    indicator: Indicator = "critical" if usual == "critical" else "warning"
+    now = [sodium_today()] if actionable(case) else []
+    return replace(
+        earlier,
+        indicator=indicator,
+        do=(*_repeat_first(case), *earlier.do),
+        why=(*earlier.why, *result_doubts(case)),
+        suggestions=(*earlier.suggestions, *now),
     )
 
 
@@ -190,7 +210,7 @@ def _brings_it_back(case: Case, drug: DrugMatch, harm: Harm) -> bool:
 
 def _earlier_variant(harm: Harm, *, again: bool) -> str:
     if again:
-        return "again"
+        return AGAIN
     if not harm.cause_known:
         return "earlier-unknown"
     variant = "earlier" if harm.low_sodium else "effect"
@@ -469,6 +489,9 @@ def _against_the_label(case: Case, order: Order, drug: DrugMatch) -> Finding:
         lines.append(line("label-partners", drugs=", ".join(p.name for p in partners)))
     if weak or recorded(case, Problem.CKD_4_5) or case.dialysis:
         lines.append(line("label-kidney", limit=case.limits.desmopressin_egfr_below))
+    harm = None if taken(case, drug) else earlier_harm(case, drug)
+    if harm is not None and harm.cause_known and harm.low_sodium:
+        lines.insert(0, line("label-history", keep=True))
     require(lines, "not-low", na=shown_sodium(case))
     require(order.route != "iv", "clamp")
     require(not _is_refill(case, order, drug), "refill", drug=drug.name)

@@ -38,6 +38,23 @@ def allergy(*classes: str) -> Allergy:
     )
 
 
+def lately(
+    days: float,
+    past: str = "hydrochlorothiazide",
+    *,
+    began: float = 90,
+    now: str = "137",
+    sodium_hours: float = 6,
+    changed: Any = None,
+    **more: Any,
+) -> Story:
+    """Sodium fell to 119 so many days ago on this drug, which was stopped without a date."""
+    stopped = replace(order(past, days=began, status="stopped"), changed=changed)
+    low = result("sodium", 119, 24 * days)
+    return Story(sodium=now, sodium_hours=sodium_hours, results=(low,), orders=(stopped,), **more)
+
+
+REASON = replace(order("hydrochlorothiazide", days=400, status="stopped"), stopped_for_low=True)
 AGAIN = {"OS-LOW": "warning again"}
 SCENES = (
     *(
@@ -124,12 +141,108 @@ SCENES = (
         story=before("", "120"),
     ),
     Scene(
-        says="F24: at a low sodium the card of low sodium tells of it",
+        says="F24: the earlier value leads also at a low sodium",
         order=selected("indapamide"),
         story=replace(before("hydrochlorothiazide", now="129"), sodium_hours=2),
+        fires=AGAIN,
+        removes=True,
+    ),
+    Scene(
+        says="PH12: begun again at 133, five days after it was stopped for 119",
+        order=selected("hydrochlorothiazide"),
+        story=lately(5, now="133", sodium_hours=2, setting="inpatient"),
+        fires=AGAIN,
+        removes=True,
+        shows=("another-or-early-ward",),
+    ),
+    Scene(
+        says="F24: a strong drug again at 119 is critical still",
+        order=selected("hydrochlorothiazide"),
+        story=lately(5, now="119", sodium_hours=2),
+        fires={"OS-LOW": "critical again"},
+        removes=True,
+    ),
+    *(
+        Scene(
+            says=f"Q10: {new} again {days} days after a 119 on a drug of its class, now 137",
+            order=selected(new),
+            story=lately(days, past),
+            fires=AGAIN,
+            removes=True,
+        )
+        for days in (6.5, 15, 29, 32)
+        for past, new in (
+            ("hydrochlorothiazide", "hydrochlorothiazide"),
+            ("hydrochlorothiazide", "chlorthalidone"),
+            ("sertraline", "escitalopram"),
+            ("carbamazepine", "oxcarbazepine"),
+        )
+    ),
+    Scene(
+        says="F24: while it is taken and sodium is low, the low value is the present illness",
+        order=selected("escitalopram"),
+        story=Story(
+            sodium="128",
+            results=(result("sodium", 122, 24 * 3),),
+            orders=(order("sertraline", days=20),),
+        ),
         fires={"OS-LOW": "warning main"},
         removes=True,
-        shows=("fell-with-such",),
+    ),
+    Scene(
+        says="F24: the recovered value of a drug that is still taken counts",
+        order=selected("escitalopram"),
+        story=Story(
+            sodium="137",
+            results=(result("sodium", 119, 24 * 12),),
+            orders=(order("sertraline", days=20),),
+        ),
+        fires=AGAIN,
+        removes=True,
+    ),
+    Scene(
+        says="F24: a reason of the stop names low sodium, and no value is on record",
+        order=selected("indapamide"),
+        story=Story(sodium="138", sodium_hours=30, orders=(REASON,)),
+        fires={"OS-LOW": "info earlier-undated"},
+        shows=("before-and-after",),
+    ),
+    Scene(
+        says="F24: a reason of the stop, its date, and a 119 on record",
+        order=selected("indapamide"),
+        story=Story(
+            sodium="138",
+            sodium_hours=30,
+            results=(result("sodium", 119, 24 * 6),),
+            orders=(replace(REASON, changed=ago(days=5)),),
+        ),
+        fires=AGAIN,
+        removes=True,
+    ),
+    Scene(
+        says="F24: the stop of another drug says nothing of this one",
+        order=selected("sertraline"),
+        story=Story(sodium="138", sodium_hours=30, orders=(REASON,)),
+    ),
+    Scene(
+        says="F24: taken for a year, and stopped within days after a 119",
+        order=selected("indapamide"),
+        story=lately(60, began=400, changed=ago(days=55)),
+        fires=AGAIN,
+        removes=True,
+    ),
+    Scene(
+        says="F24: taken a year ago, and its record changed long after the 119",
+        order=selected("indapamide"),
+        story=lately(60, began=400, changed=ago(days=40)),
+        fires={"OS-LOW": "info earlier-unknown"},
+    ),
+    Scene(
+        says="PH12: desmopressin again after a 119 with it",
+        order=selected("desmopressin"),
+        story=lately(12, "desmopressin"),
+        fires={"OS-DDAVP": "warning label"},
+        shows=("label-history",),
     ),
     Scene(
         says="F24: what is taken already is not started again",
