@@ -64,7 +64,6 @@ from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
 
-
 AGAIN = "again"  # the variant of a drug with which sodium was profoundly low before (F24)
 
 

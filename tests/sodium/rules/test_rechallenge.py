@@ -156,6 +156,19 @@ SCENES = (
         shows=("another-or-early-ward",),
     ),
     Scene(
+        says="F24: in an acute fall the earlier value stands beside it",
+        order=selected("hydrochlorothiazide"),
+        story=Story(
+            sodium="126",
+            setting="inpatient",
+            results=(result("sodium", 136, 20), result("sodium", 114, 24 * 60)),
+            orders=(order("hydrochlorothiazide", days=80, ended=59, status="stopped"),),
+        ),
+        fires={"OS-LOW": "warning acute"},
+        removes=True,
+        shows=("fell-with-such", "order-acute"),
+    ),
+    Scene(
         says="F24: a strong drug again at 119 is critical still",
         order=selected("hydrochlorothiazide"),
         story=lately(5, now="119", sodium_hours=2),
