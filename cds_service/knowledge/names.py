@@ -207,6 +207,7 @@ class SalineName(StrEnum):
     CONCENTRATE = "saline-concentrate"
     ISOTONIC = "saline-isotonic"
     ISOTONIC_CARRIER = "saline-carrier"
+    BALANCED = "balanced-fluid"
     HYPOTONIC = "saline-hypotonic"
     HYPOTONIC_FLUID = "hypotonic-fluid"
 

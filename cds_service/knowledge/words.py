@@ -563,6 +563,22 @@ class DrinkingWords(Struct, frozen=True, forbid_unknown_fields=True):
     why: str
 
 
+class TubeWaterWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """How an order gives water by a feeding tube (F23)."""
+
+    sure: list[str]  # water that goes down a tube by its own words
+    water: list[str]  # water by a tube only if a tube is named too
+    tube: list[str]
+    never: list[str]  # in such a text it is no order of water
+    every: list[str]  # before a number of hours
+    hours: list[str]
+    joining: list[str]  # between an amount and the water, or after a comma
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
 class StrongSaltWords(Struct, frozen=True, forbid_unknown_fields=True):
     """One sodium salt that may be as strong as hypertonic saline."""
 
@@ -628,5 +644,6 @@ class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
     ending: EndingWords
     restriction: Restriction
     drinking: DrinkingWords
+    tube_water: TubeWaterWords
     doses: DoseWords
     strong_salts: StrongSalts

@@ -242,6 +242,16 @@ class OralDiet(Form, frozen=True):
     instruction: Text = ""
 
 
+class EnteralFormula(Form, frozen=True):
+    """NutritionOrder.enteralFormula."""
+
+    base_formula_type: Concepts = None
+    base_formula_product_name: Text = ""
+    additive_type: Concepts = None
+    additive_product_name: Text = ""
+    administration_instruction: Text = ""
+
+
 class Note(Form, frozen=True):
     """An Annotation."""
 
@@ -416,6 +426,7 @@ class Resource(Form, frozen=True):
     order_detail: Concepts = None
     # NutritionOrder, Medication, Device
     oral_diet: OralDiet | None = None
+    enteral_formula: EnteralFormula | None = None
     form: Concepts = None
     dose_form: Concepts = None
     ingredient: Some[Ingredient] = ()

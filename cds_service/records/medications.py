@@ -198,12 +198,23 @@ def _fluid_of_service(resource: Resource, context: ReadContext) -> Order | None:
         return None
     given = given_as(resource, context.vocabulary.code_lists)
     known = Medicine(concepts=said).resolved(given, context)
-    if known.saline is None or resource.do_not_perform:
+    fluid = known.saline is not None or known.hypotonic or known.balanced
+    if not fluid or resource.do_not_perform:
         return None
     order = _order(resource, "service", context)
-    if order.fluid_restriction:
+    if order.fluid_restriction or order.tube_water:
         return None
-    return replace(order, kind="medication", saline=known.saline, route=known.route)
+    return replace(
+        order,
+        kind="medication",
+        saline=known.saline,
+        hypotonic=known.hypotonic,
+        hypotonic_volume_ml=known.hypotonic_volume_ml,
+        carries=known.carries,
+        balanced=known.balanced,
+        balanced_volume_ml=known.balanced_volume_ml,
+        route=known.route,
+    )
 
 
 def _says_nothing(resource: Resource, kind: Kind, medicine: Medicine, known: Resolution) -> bool:
@@ -284,7 +295,7 @@ def _whole(
     restricts = wanted and not known.drugs and said_so
     drinks = wanted and not known.drugs and not said_so and _asks_to_drink(resource, kind, context)
     about_fluid, name = restricts or drinks, _fluid_name(medicine, known)
-    return Order(
+    order = Order(
         reference=identity(resource),
         kind=kind,
         drugs=known.drugs if wanted else (),
@@ -327,6 +338,47 @@ def _whole(
         stopped_for_low=_ended_for_low(resource, context),
         changed=_changed(resource, context) if known.drugs else None,
     )
+    by_tube = wanted and not (known.drugs or known.saline or about_fluid)
+    return _with_tube_water(order, resource, doses, context) if by_tube else order
+
+
+def _with_tube_water(
+    order: Order, resource: Resource, doses: Dosage, context: ReadContext
+) -> Order:
+    """The order as hypotonic fluid, by the amount of a day, if it gives water by a tube (F23)."""
+    texts = _tube_texts(resource, order.kind)
+    water = context.vocabulary.tube_water(texts, resource.enteral_formula is not None)
+    if water is None:
+        return order
+    amounts = [
+        ml for ml in (water.daily_ml, doses.ordered_ml, order.hypotonic_volume_ml) if ml is not None
+    ]
+    return replace(
+        order,
+        tube_water=True,
+        hypotonic=True,
+        hypotonic_volume_ml=max(amounts, default=None),
+        route="systemic",
+        unidentified=False,
+        fluid_name=order.fluid_name or next(map(RecordText, texts), None),
+    )
+
+
+def _tube_texts(resource: Resource, kind: Kind) -> tuple[str, ...]:
+    """The words of an order that may name a tube and the water in it."""
+    coded, said = _fluid_words(resource, kind)
+    names = [text.strip() for one in coded for text in texts_of(one)]
+    if kind == "medication":
+        given = instructions_of(resource)
+        routes = concepts(*(one.route for one in given))
+        said = (*said, instruction_text(given), *(t for one in routes for t in texts_of(one)))
+    formula = resource.enteral_formula
+    if formula is not None:
+        types = concepts(formula.base_formula_type, formula.additive_type)
+        names += [text for one in types for text in texts_of(one)]
+        names += [formula.base_formula_product_name, formula.additive_product_name]
+        said = (formula.administration_instruction, *said)
+    return tuple(dict.fromkeys(text.strip() for text in (*said, *names) if text.strip()))
 
 
 def _ended_for_low(resource: Resource, context: ReadContext) -> bool:

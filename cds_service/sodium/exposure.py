@@ -152,7 +152,7 @@ def running_fluids(case: Case) -> tuple[Order, ...]:
     return tuple(
         order
         for order in case.snapshot.exposures
-        if order.kind == "medication"
+        if (order.kind == "medication" or order.tube_water)
         and order.route != "local"
         and order.status in case.sets.active_statuses
         and order.intent in case.sets.given_intents

@@ -99,6 +99,7 @@ class Order(Struct, frozen=True, kw_only=True):
     fluid_name: RecordText | None = None  # an order of fluid, or of its restriction, is called so
     hypotonic: bool = False  # dextrose 5 % or free water (OS-HYPOTONIC)
     hypotonic_volume_ml: Decimal | None = None
+    tube_water: bool = False  # it is water by a feeding tube, by the amount of a day (F23)
     carries: bool = False  # that fluid carries a drug, which a removal would take away (F23)
     balanced: bool = False  # Lactated Ringer's and its like: volume given (M9), no saline order
     balanced_volume_ml: Decimal | None = None

@@ -37,6 +37,7 @@ from cds_service.terminology.doses import DoseReader
 from cds_service.terminology.drugs import DrugResolver, remembering_products
 from cds_service.terminology.remembering import remembering
 from cds_service.terminology.text import flat, words
+from cds_service.terminology.tube_water import TubeWater, TubeWaterReader
 from cds_service.terminology.types import Coded, Coding, Product, Resolution, texts_of
 
 
@@ -103,6 +104,7 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
         [tuple[Coded, ...], tuple[str, ...]], bool
     ]  # and says no more (F23)
     asks_to_drink: Callable[[tuple[Coded, ...], tuple[str, ...]], bool]  # "push fluids"
+    tube_water: Callable[[tuple[str, ...], bool], TubeWater | None]  # words; for a tube in any case
     doses: DoseReader
     limits_fluid: Callable[[Coded, Decimal], bool]  # a nutrient of a diet, and its amount
     is_test: Callable[[Coded], bool]  # a service that gives no saline into a vein
@@ -175,6 +177,7 @@ def vocabulary(
         restricts=remembering(restrictions.match),
         restricts_plainly=remembering(restrictions.is_plain),
         asks_to_drink=remembering(drinking.match),
+        tube_water=remembering(TubeWaterReader(fluids).read),
         doses=DoseReader(fluids.doses),
         limits_fluid=remembering(restrictions.limits),
         is_test=remembering(lambda code: any(never.find(words(name)) for name in texts_of(code))),

@@ -52,11 +52,15 @@ BY_CONGESTION = (
 
 
 def isotonic_infusion(order: Order) -> Saline | None:
-    """Returns the isotonic saline of the order; skips if it cannot be a large volume.
+    """Returns the isotonic fluid of the order; skips if it cannot be a large volume.
 
-    Saline that carries a drug counts by what it brings a day (F23).
+    Saline that carries a drug counts by what it brings a day (F23). Lactated Ringer's and its like
+    hold no more sodium than saline: where the kidney keeps the water, they lower sodium as well.
     """
     saline = order.saline
+    if saline is None and order.balanced and order.route != "local":
+        _require_may_be_large(order, order.balanced_volume_ml)
+        return Saline(kind="isotonic", volume_ml=order.balanced_volume_ml)
     if saline is None and order.isotonic_carrier_ml is not None and order.route != "local":
         return Saline(kind="isotonic", volume_ml=order.isotonic_carrier_ml)
     if saline is None or saline.kind != "isotonic" or order.route == "local":
@@ -86,8 +90,9 @@ def _hypotonic_ml(order: Order) -> Decimal | None:
 
 
 def _isotonic_name(order: Order) -> str:
-    """Returns what a card calls the isotonic saline, alone or as a carrier."""
-    return saline_name(order) or f"drugclass:{SalineName.ISOTONIC_CARRIER}"
+    """Returns what a card calls the isotonic fluid: saline, alone or as a carrier, or balanced."""
+    unnamed = SalineName.BALANCED if order.balanced else SalineName.ISOTONIC_CARRIER
+    return saline_name(order) or f"drugclass:{unnamed}"
 
 
 @order_rule("OS-ISO", isotonic_infusion, otherwise="not-isotonic")
@@ -128,7 +133,7 @@ def _isotonic_beside_symptoms(case: Case, order: Order, acute: AcuteState) -> Fi
     return card(
         "warning",
         "symptom",
-        drug=saline_name(order),
+        drug=_isotonic_name(order),
         na=shown_sodium(case),
         symptom=acute.symptom,
         do=[*acute.lines(), "if-not-depleted"],
@@ -170,6 +175,8 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
         return _diluent(case, order, acute)
     if acute is not None:
         return _hypotonic_while_acute(case, order, acute)
+    if order.tube_water:
+        return _water_by_tube(case, order)
     return card(
         "warning",
         "main" if drug else "water",
@@ -178,6 +185,19 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
         do=["choose-isotonic", "deliberate"],
         why=["free-water"],
         offer=[*_removal(case, order), sodium_today()],
+    )
+
+
+def _water_by_tube(case: Case, order: Order) -> Finding:
+    """Returns that water by a feeding tube is free water; the feed is never taken away (F23)."""
+    return card(
+        "warning",
+        "tube",
+        na=shown_sodium(case),
+        ml=_hypotonic_ml(order) or Decimal(0),
+        do=[line("tube-cut", keep=True), "deliberate"],
+        why=["free-water"],
+        offer=[sodium_today()],
     )
 
 
@@ -221,7 +241,7 @@ def _removal(case: Case, order: Order, *, acute: bool = False) -> list[Suggestio
 
     In the mild band it is offered only in an acute fall, or beside symptoms.
     """
-    mixed = order.carries or (order.saline is not None and order.saline.mixture)
+    mixed = order.carries or order.tube_water or (order.saline is not None and order.saline.mixture)
     if mixed or not may_remove(case):
         return []
     if case.sodium.band is Band.MILD and not acute:

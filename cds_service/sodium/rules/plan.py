@@ -132,15 +132,18 @@ def fluid_lines(case: Case) -> list[Line]:
     After a rise that was too fast it may be meant to lower sodium again.
     """
     running = case.running_fluids
-    weak = [
-        _fluid_line("running-diluent" if is_diluent(case, o) else "running-hypotonic", o)
-        for o in running
-        if not is_hypertonic(o)
-    ]
+    weak = [_fluid_line(_running_weak(case, o), o) for o in running if not is_hypertonic(o)]
     strong = [_fluid_line("running-hypertonic", o) for o in running if is_hypertonic(o)]
     if rising_too_fast(case) or case.relowered:
         return strong
     return [*weak, *strong]
+
+
+def _running_weak(case: Case, order: Order) -> str:
+    """Returns the line on hypotonic fluid that runs: by a tube, as a diluent, or by itself."""
+    if order.tube_water:
+        return "running-tube"
+    return "running-diluent" if is_diluent(case, order) else "running-hypotonic"
 
 
 def irrigation_lines(case: Case) -> list[Line]:

@@ -29,6 +29,15 @@ def mixed(percent: str, kind: Kind, ml: str | None, *, known: bool = True) -> Or
 
 
 CARRIER = replace(selected(route="iv"), isotonic_carrier_ml=Decimal(500))
+RINGER = Order(
+    reference="MedicationRequest/draft",
+    status="draft",
+    route="iv",
+    balanced=True,
+    balanced_volume_ml=Decimal(1000),
+)
+TUBE = replace(water("1500"), route="systemic", tube_water=True)
+CONCENTRATED = (result("urine-osmolality", 690), result("urine-sodium", 90))
 OVERLOADED = Story(sodium="128", setting="inpatient", problems=(problem("ascites", days=10),))
 SCENES = (
     Scene(
@@ -42,6 +51,82 @@ SCENES = (
         order=CARRIER,
         story=OVERLOADED,
         fires={"OS-ISO-HYPER": "info main"},
+    ),
+    Scene(
+        says="A17: Ringer's lactate in SIADH with urine 690 warns as saline does",
+        order=RINGER,
+        story=Story(sodium="122", setting="inpatient", problems=(SIADH,), results=CONCENTRATED),
+        fires={"OS-ISO": "warning known"},
+        shows=("if-not-depleted",),
+    ),
+    Scene(
+        says="A17: Ringer's lactate in overload",
+        order=RINGER,
+        story=OVERLOADED,
+        fires={"OS-ISO-HYPER": "info main"},
+    ),
+    Scene(
+        says="PH16: a bolus of Ringer's lactate in septic shock is silent",
+        order=RINGER,
+        story=Story(
+            sodium="124",
+            setting="inpatient",
+            problems=(SIADH, problem("sepsis", days=0.1), problem("shock", days=0.1)),
+        ),
+    ),
+    Scene(
+        says="A17: 250 mL of Ringer's lactate are small",
+        order=replace(RINGER, balanced_volume_ml=Decimal(250)),
+        story=EUVOLEMIC,
+    ),
+    Scene(
+        says="A17: Ringer's lactate beside symptoms that may be brain edema is called by its name",
+        order=RINGER,
+        story=Story(
+            sodium="122",
+            setting="inpatient",
+            problems=(problem("prolonged-exercise", days=0.1), problem("confusion", days=0.05)),
+        ),
+        fires={"OS-ISO": "warning symptom"},
+    ),
+    Scene(
+        says="PH18: 1.5 L of water a day by tube at 126",
+        order=TUBE,
+        story=Story(sodium="126", setting="inpatient"),
+        fires={"OS-HYPOTONIC": "warning tube"},
+        shows=("tube-cut",),
+    ),
+    Scene(
+        says="PH18: below the mild band water by tube has no removal, as a feed may go with it",
+        order=TUBE,
+        story=Story(sodium="121", setting="inpatient"),
+        fires={"OS-HYPOTONIC": "warning tube"},
+    ),
+    Scene(
+        says="PH18: small flushes keep a tube open",
+        order=replace(TUBE, hypotonic_volume_ml=Decimal(180)),
+        story=Story(sodium="121", setting="inpatient"),
+    ),
+    Scene(
+        says="PH18: water by tube without an amount is silent",
+        order=replace(TUBE, hypotonic_volume_ml=None),
+        story=Story(sodium="121", setting="inpatient"),
+    ),
+    Scene(
+        says="PH18: water by tube at a high sodium is its treatment",
+        order=TUBE,
+        story=Story(sodium="152", setting="inpatient"),
+    ),
+    Scene(
+        says="PH18: water by tube after an over-correction lowers sodium on purpose",
+        order=TUBE,
+        story=Story(sodium="125", setting="inpatient", results=(result("sodium", 112, 18),)),
+    ),
+    Scene(
+        says="PH18: water by tube in an acute fall",
+        order=TUBE,
+        story=Story(sodium="124", setting="inpatient", results=(result("sodium", 135, 20),)),
+        fires={"OS-HYPOTONIC": "warning acute-water"},
     ),
     Scene(
         says="F23: saline that carries a drug at 138: silent",

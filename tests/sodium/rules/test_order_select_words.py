@@ -208,7 +208,14 @@ def test_the_longest_summary_stays_under_140_characters(rule: str) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_summary_begins_with_what_was_ordered(rule: str) -> None:
-    fixed = ("Fluid restriction", "Salt tablets", "Balanced fluid", "Hypotonic fluid", "Dialysis")
+    fixed = (
+        "Fluid restriction",
+        "Salt tablets",
+        "Balanced fluid",
+        "Hypotonic fluid",
+        "Dialysis",
+        "Water by tube",
+    )
     for text in service().rules[rule].summary.values():
         assert text.startswith(("$drug", "Fluids encouraged", *fixed)), text
 

@@ -382,6 +382,7 @@ def shifted_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
         strong = Order(reference="MedicationRequest/2", saline=saline, fluid_name=name)
         yield a_case(na, **base, running_fluids=(weak, strong))
         yield a_case(na, **base, running_fluids=(replace(weak, carries=True),))
+        yield a_case(na, **base, running_fluids=(replace(weak, tube_water=True),))
     nearly = sodium("118.25", profile=base["profile"], katz="134.25")
     shift = glucose("1112.5", "134.25", "142.35", explained=False)
     for symptoms in SYMPTOMS:
