@@ -64,6 +64,7 @@ class DrugClass(StrEnum):
     DEMECLOCYCLINE = "demeclocycline"
     DESMOPRESSIN = "desmopressin"
     GLUCOCORTICOID = "glucocorticoid"
+    GLUCOCORTICOID_INHALED = "glucocorticoid-inhaled"
     IMINOSTILBENE = "iminostilbene"
     LITHIUM = "lithium"
     LOOP = "loop"

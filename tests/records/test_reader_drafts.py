@@ -608,3 +608,37 @@ def test_a_service_without_a_code_and_without_a_word_may_be_any(
     sent = {name: value for name, value in service.items() if value is not None}
     (found,) = read(drafts=(sent,), selections=("ServiceRequest/s1",)).drafts
     assert found.unidentified is unidentified
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"resourceType": "ServiceRequest", "code": {"text": "Free water flush 250 mL via PEG every 4 hours"}},
+        {
+            "resourceType": "NutritionOrder",
+            "enteralFormula": {
+                "baseFormulaProductName": "Osmolite 1.5",
+                "administrationInstruction": "Osmolite 1.5 at 45 mL/h, free water flush 250 mL every 4 h",
+            },
+        },
+        {
+            "resourceType": "MedicationRequest",
+            "medicationCodeableConcept": {"text": "sterile water 250 mL every 4 hours"},
+            "dosageInstruction": [{"route": {"text": "Nasogastric"}}],
+        },
+    ],
+)  # fmt: skip
+def test_water_by_a_feeding_tube_counts_by_the_day(read: Read, elements: dict[str, Any]) -> None:
+    draft = {"id": "w", "status": "draft", "intent": "order", **elements}
+    found = read(drafts=(draft,), selections=("w",)).drafts[0]
+    assert (found.tube_water, found.hypotonic, found.hypotonic_volume_ml) == (True, True, 1500)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("Dextrose 5% 1000 mL IV", "hypotonic"), ("Lactated Ringer's 1000 mL IV", "balanced")],
+)
+def test_a_service_that_gives_a_fluid_is_that_fluid(read: Read, text: str, what: str) -> None:
+    draft = {"resourceType": "ServiceRequest", "id": "s", "status": "draft", "code": {"text": text}}
+    found = read(drafts=(draft,), selections=("s",)).drafts[0]
+    assert (found.kind, getattr(found, what), found.route) == ("medication", True, "iv")

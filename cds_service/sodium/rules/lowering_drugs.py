@@ -15,6 +15,7 @@ from cds_service.sodium.blamed import Harm, earlier_harm
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import ONE_LOWER
+from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
@@ -502,6 +503,57 @@ def _against_the_label(case: Case, order: Order, drug: DrugMatch) -> Finding:
         why=[],
         offer=[sodium_today(), *rechecks(case, order, drug, [line("schedule")])],
     )
+
+
+# What label and boxed warning forbid beside desmopressin for nocturia is selected (F25)
+
+
+def loop_of(order: Order) -> DrugMatch | None:
+    """Returns the loop diuretic of the order."""
+    return drug_of(order, DrugClass.LOOP)
+
+
+def glucocorticoid_of(order: Order) -> DrugMatch | None:
+    """Returns the glucocorticoid of the order; by vein it is for an emergency."""
+    if order.route == "iv":
+        return None
+    return drug_of(order, DrugClass.GLUCOCORTICOID, DrugClass.GLUCOCORTICOID_INHALED)
+
+
+@order_rule("OS-LOOP-DDAVP", loop_of, otherwise="no-loop-diuretic")
+def loop_beside_desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
+    """Speaks if a loop diuretic is ordered for a patient who takes desmopressin for nocturia."""
+    return _beside_desmopressin(case, order, drug)
+
+
+@order_rule("OS-CORT-DDAVP", glucocorticoid_of, otherwise="no-glucocorticoid", without_sodium=True)
+def glucocorticoid_beside_desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
+    """Speaks if a glucocorticoid is ordered for a patient who takes desmopressin for nocturia."""
+    return _beside_desmopressin(case, order, drug)
+
+
+def _beside_desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
+    """Returns that the two are contraindicated together; replacement and a brake go on (F25)."""
+    known = [e for e in case.exposures.of(DrugClass.DESMOPRESSIN) if _is_for_nocturia(e)]
+    reason = "no-desmopressin-taken" if case.medicines_known else MEDICINES_UNREAD
+    require(known, reason)
+    require(not recorded(case, Problem.DIABETES_INSIPIDUS), "replacement")
+    rises = case.rate.rise_now >= case.limits.clamp_rise_from or rises_fast(case)
+    require(not rises, "re-lowering")
+    require(not taken(case, drug), "already-taken")
+    return card(
+        "warning",
+        drug=drug.name,
+        partner=known[0].drug.name,
+        do=[line("one-of-both", drug=drug.name, keep=True), line("replacement-goes-on")],
+        why=["boxed-warning"],
+        offer=[sodium_today()],
+    )
+
+
+def _is_for_nocturia(exposure: Exposure) -> bool:
+    """Tells whether an order of desmopressin is neither into a vein nor against a bleeding."""
+    return any(not (o.route == "iv" or o.hemostatic or o.single_dose) for o in exposure.orders)
 
 
 def _purpose(case: Case, order: Order) -> str:

@@ -51,6 +51,9 @@ def defined(order: Order) -> Concern:
     classes = {drug.cls for drug in order.drugs} if systemic else set()
     if "vaptan" in classes or (systemic and saline_kind in RAISING):
         return "names missing sodium"
+    steroids = {"glucocorticoid", "glucocorticoid-inhaled"} & classes
+    if steroids and order.route != "iv":
+        return "without sodium"
     if INTERACTING & classes and not watched:
         return "without sodium"
     if order.fluid_restriction or saline_kind == "salt-tablet" or "baclofen" in classes:
@@ -121,6 +124,10 @@ def differing(orders: Iterable[Order]) -> list[str]:
         (selected("clarithromycin"), "without sodium"),
         (selected("carbamazepine"), "with sodium"),
         (selected("omeprazole"), "none"),
+        (selected("prednisone"), "without sodium"),
+        (selected("budesonide"), "without sodium"),
+        (selected("prednisone", route="local"), "none"),
+        (selected("hydrocortisone", route="iv"), "with sodium"),
         (selected("mannitol", route="iv"), "with sodium"),
         (replace(selected(), strong_salt=LACTATE), "with sodium"),
         (replace(selected(), isotonic_carrier_ml=Decimal(500)), "with sodium"),
