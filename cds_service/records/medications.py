@@ -275,7 +275,9 @@ def _matters(known: Resolution) -> bool:
 
 def _is_about_fluid(resource: Resource, kind: Kind, context: ReadContext) -> bool:
     restricts, _ = _restricts_fluid(resource, kind, context)
-    return restricts or _asks_to_drink(resource, kind, context)
+    if restricts or _asks_to_drink(resource, kind, context):
+        return True
+    return context.vocabulary.tube_water(_tube_texts(resource, kind), False) is not None
 
 
 def _product(resource: Resource, kind: Kind, context: ReadContext) -> tuple[Medicine, Resolution]:
