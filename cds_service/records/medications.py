@@ -341,20 +341,18 @@ def _whole(
         changed=_changed(resource, context) if known.drugs else None,
     )
     by_tube = wanted and not (known.drugs or known.saline or about_fluid)
-    return _with_tube_water(order, resource, doses, context) if by_tube else order
+    return _with_tube_water(order, resource, context) if by_tube else order
 
 
-def _with_tube_water(
-    order: Order, resource: Resource, doses: Dosage, context: ReadContext
-) -> Order:
+def _with_tube_water(order: Order, resource: Resource, context: ReadContext) -> Order:
     """The order as hypotonic fluid, by the amount of a day, if it gives water by a tube (F23)."""
     texts = _tube_texts(resource, order.kind)
     water = context.vocabulary.tube_water(texts, resource.enteral_formula is not None)
     if water is None:
         return order
-    amounts = [
-        ml for ml in (water.daily_ml, doses.ordered_ml, order.hypotonic_volume_ml) if ml is not None
-    ]
+    ordered = given_as(resource, context.vocabulary.code_lists).ordered_ml
+    known = (water.daily_ml, ordered, order.hypotonic_volume_ml)
+    amounts = [ml for ml in known if ml is not None]
     return replace(
         order,
         tube_water=True,
