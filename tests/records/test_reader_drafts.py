@@ -631,7 +631,11 @@ def test_a_service_without_a_code_and_without_a_word_may_be_any(
 def test_water_by_a_feeding_tube_counts_by_the_day(read: Read, elements: dict[str, Any]) -> None:
     draft = {"id": "w", "status": "draft", "intent": "order", **elements}
     found = read(drafts=(draft,), selections=("w",)).drafts[0]
-    assert (found.tube_water, found.hypotonic, found.hypotonic_volume_ml) == (True, True, 1500)
+    assert (found.tube_water, found.hypotonic, found.hypotonic_volume_ml) == (
+        True,
+        True,
+        Decimal(1500),
+    )
 
 
 @pytest.mark.parametrize(

@@ -375,5 +375,5 @@ def test_an_order_of_the_list_without_any_medicine_is_not_identified(read: Read)
 
 def test_water_by_a_tube_that_runs_is_known_by_the_amount_of_a_day(read: Read) -> None:
     found = only(read(order(medicationCodeableConcept={"text": "water 250 mL per NG tube q4h"})))
-    assert (found.tube_water, found.hypotonic_volume_ml) == (True, 1500)
+    assert (found.tube_water, found.hypotonic_volume_ml) == (True, Decimal(1500))
     assert found.fluid_name is not None
