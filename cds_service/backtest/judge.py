@@ -119,7 +119,7 @@ class Judge:
         """Returns the moments of results at which a card is possible; None if it may be any."""
         if self._task.every:
             return None
-        return self._quick.look(person.of("sodium"), person.of("glucose"))
+        return self._quick.look(person.id, person.of("sodium"), person.of("glucose"))
 
     def _count_left_out(
         self, person: Person, times: Sequence[datetime], counts: PieceCounts
