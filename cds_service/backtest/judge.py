@@ -189,7 +189,7 @@ class _Moments:
 
     def _concerned(self, moment: Moment) -> tuple[str, ...] | None:
         """Returns the drugs of the orders of a moment; None if no rule can speak of any of them."""
-        if moment.hook == CHART:
+        if not moment.orders:
             return ()
         held = self._timeline.medications
         known = {CURRENT: Source(state="satisfied", resources=held)} if held else {}

@@ -43,7 +43,7 @@ from cds_service.backtest.spool import LINES, Spool, piece_of, write_part
 from cds_service.errors import BacktestError
 
 PIECE_BYTES = 16 << 20
-LEAST_PIECES, MOST_PIECES = 16, 4096
+LEAST_PIECES, MOST_PIECES = 16, 16_384
 _PACKED = 8  # how many times its size a compressed file has
 _FLUSH = 32 << 20
 _NAMED = 20  # broken lines that are named
@@ -94,7 +94,7 @@ class Work(Struct, frozen=True, kw_only=True):
     def sieve(self) -> Sieve:
         """Returns what its spool depends on."""
         settings = self.settings
-        both = f"{settings.hooks} {settings.local_codes} {settings.version}"
+        both = f"{settings.hooks} {settings.against} {settings.local_codes} {settings.version}"
         return Sieve(files=fingerprint(self.export), pieces=settings.pieces, vocabulary=both)
 
 
@@ -199,14 +199,23 @@ def _workers(jobs: int) -> Iterator[Workers]:
     if jobs <= 1:
         yield Workers(None)
         return
-    quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends them
-    pool = get_context("fork").Pool(jobs, initializer=signal.signal, initargs=quiet)
+    pool = get_context("fork").Pool(jobs, initializer=_leave_signals)
+    done = False
     try:
         yield Workers(pool)
-        pool.close()
+        done = True
     finally:
-        pool.terminate()
+        if done:
+            pool.close()
+        else:
+            pool.terminate()
         pool.join()
+
+
+def _leave_signals() -> None:
+    """Leaves Ctrl-C to the parent, which ends this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _work() -> Work:

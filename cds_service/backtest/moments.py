@@ -13,6 +13,7 @@ from cds_service.backtest.timeline import Timeline
 from cds_service.backtest.times import LONG_AGO
 
 CHART, PICKED, SIGNED = "patient-view", "order-select", "order-sign"
+DISCHARGE = "encounter-discharge"
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -30,6 +31,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     results: bool = False
     admissions: bool = False
+    discharges: bool = False
     orders: bool = False
     opens: bool = False
     at: datetime | None = None
@@ -39,7 +41,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     @property
     def only_results(self) -> bool:
         """Whether the results are the only moments."""
-        others = (self.admissions, self.orders, self.opens, self.at)
+        others = (self.admissions, self.discharges, self.orders, self.opens, self.at)
         return self.results and not any(others)
 
     def holds(self, at: datetime) -> bool:
@@ -70,6 +72,9 @@ def _of_the_chart(timeline: Timeline, wanted: Wanted) -> Iterator[Moment]:
     if wanted.admissions:
         starts = dict.fromkeys(stay.start for stay in timeline.stays if stay.inpatient)
         yield from (Moment(at=at, kind="admission") for at in starts)
+    if wanted.discharges:
+        ends = [stay.end for stay in timeline.stays if stay.inpatient and not stay.guessed]
+        yield from (Moment(at=at, kind="discharge", hook=DISCHARGE) for at in dict.fromkeys(ends))
     if wanted.opens:
         yield from (Moment(at=o.at, kind="open", user=o.user) for o in timeline.openings)
     if wanted.at is not None:
@@ -84,4 +89,4 @@ def _of_orders(timeline: Timeline) -> Iterator[Moment]:
             yield Moment(at=order.since, kind="order", hook=PICKED, orders=(order,))
             by_time.setdefault(order.since, []).append(order)
     for at, orders in by_time.items():
-        yield Moment(at=at, kind="order", hook=SIGNED, orders=tuple(orders))
+        yield Moment(at=at, kind="signing", hook=SIGNED, orders=tuple(orders))

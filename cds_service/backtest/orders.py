@@ -8,7 +8,7 @@ them says it for certain, the order is marked as guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -140,10 +140,14 @@ class CourseReader:
         lasts: dict[str, datetime] = {}
         for one in supplies:
             lasts[one.order] = max(one.until, lasts.get(one.order, LONG_AGO))
-        return [
-            self._past(order, since, _next_of(order, written[place + 1 :]), lasts, discharged)
-            for place, (since, order) in enumerate(written)
-        ]
+        following: dict[frozenset[str], datetime] = {}  # by drug
+        found = []
+        for since, order in reversed(written):
+            drug = _drug(order)
+            found.append(self._past(order, since, following.get(drug), lasts, discharged))
+            if drug:
+                following[drug] = since
+        return found[::-1]
 
     def _past(
         self,
@@ -198,12 +202,6 @@ def _changed(order: Resource) -> datetime | None:
     """Returns when the record of an order last changed: it had ended by then."""
     stored = when(order.meta.last_updated) if order.meta is not None else None
     return stored.at if stored is not None else None
-
-
-def _next_of(order: Resource, later: Sequence[tuple[datetime, Resource]]) -> datetime | None:
-    """Returns when the next order of the same drug was written."""
-    drug = _drug(order)
-    return next((at for at, one in later if drug and _drug(one) == drug), None)
 
 
 def _drug(order: Resource) -> frozenset[str]:

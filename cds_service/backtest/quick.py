@@ -241,7 +241,8 @@ class Quick:
             if len(self._methods) >= _MOST_KEPT:
                 self._methods.clear()
             found = {_method_of(one, code) for one in self._pipelines}
-            known = self._methods[code] = found.pop() if len(found) == 1 else _EITHER
+            known = "" if "" in found else found.pop() if len(found) == 1 else _EITHER
+            self._methods[code] = known
         specimen = read.specimen or _Reference()
         display = specimen.display.lower()
         if not known or specimen.reference.startswith("#"):

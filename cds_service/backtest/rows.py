@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 from msgspec import Struct, field
@@ -25,8 +25,9 @@ from cds_service.backtest.spool import Person, Spool
 from cds_service.errors import BacktestError
 from cds_service.feedback.pseudonyms import Pseudonyms
 
-MomentKind = Literal["result", "admission", "order", "open", "date"]
-KINDS: tuple[MomentKind, ...] = ("result", "admission", "order", "open", "date")
+# "order": each order as it is picked; "signing": those of one instant as they are signed together.
+MomentKind = Literal["result", "admission", "discharge", "order", "signing", "open", "date"]
+KINDS: tuple[MomentKind, ...] = get_args(MomentKind)
 Indicator = Literal["info", "warning", "critical"]
 Knowledge = Literal["new", "old"]
 # Why a card is not shown: the client's entry, a reader who has seen it already, --quiet-days.

@@ -6,6 +6,8 @@ once for each code, so that no list of codes is copied and a site's local codes 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -23,7 +25,7 @@ from cds_service.records.fhir_types import (
 from cds_service.records.medications import KINDS
 from cds_service.records.prefetch import OLDER_NAMES
 from cds_service.records.reader import SODIUM
-from cds_service.terminology.vocabulary import Vocabulary
+from cds_service.terminology.vocabulary import Test, Vocabulary
 
 # Resources about a patient that a rule, or the outcome after a card, can look at.
 READ = frozenset(
@@ -79,9 +81,14 @@ class Left(Struct, frozen=True):
 class Sifter:
     """Sorts the lines of an export; it holds nothing of a patient."""
 
-    def __init__(self, vocabulary: Vocabulary, labs: dict[str, Lab]) -> None:
-        self._vocabulary = vocabulary
-        self._labs = labs
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        labs: Mapping[str, Lab],
+        *others: tuple[Vocabulary, Mapping[str, Lab]],
+    ) -> None:
+        # What any knowledge reads that judges is kept.
+        self._known = ((vocabulary, labs), *others)
         self._keys: dict[bytes, str] = {}
         self._decode = msgspec.json.Decoder(_Line).decode
         self._maybe_sodium: set[bytes] = set()  # codes that are not known, and may mean it
@@ -94,6 +101,8 @@ class Sifter:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return self._sort_odd(line)
         kind = read.resource_type
+        if not kind:
+            return Left(BROKEN)
         if kind == "Observation":
             key = self._key(bytes(read.code))
         elif kind in READ:
@@ -123,6 +132,8 @@ class Sifter:
 
     def _sort_odd(self, line: bytes) -> Kept | Left:
         """Sorts a line of an unusual shape, as the service reads it."""
+        if not line.startswith(b"{"):
+            return Left(BROKEN)
         try:
             read = decode_resource(line)
         except BadRequest:
@@ -158,7 +169,7 @@ class Sifter:
             return ""
         read = decode_resource(msgspec.json.encode(_Coded(Raw(code))))
         concept = first_concept(read.code) if read is not None else None
-        if concept is not None and self._vocabulary.test(concept).maybe_sodium:
+        if concept is not None and self._known[0][0].test(concept).maybe_sodium:
             self._maybe_sodium.add(code)
         return self._key_of(read) if read is not None else ""
 
@@ -166,10 +177,14 @@ class Sifter:
         code = first_concept(observation.code)
         if code is None:
             return ""
-        test = self._vocabulary.test(code)
-        if test.lab is not None:
-            return self._labs[test.lab.analyte].prefetch or "labs"
-        return "vitals" if test.panel else "labs" if test.problem else ""
+        keys = (_key_in(vocabulary.test(code), labs) for vocabulary, labs in self._known)
+        return next(filter(None, keys), "")
+
+
+def _key_in(test: Test, labs: Mapping[str, Lab]) -> str:
+    if test.lab is not None:
+        return labs[test.lab.analyte].prefetch or "labs"
+    return "vitals" if test.panel else "labs" if test.problem else ""
 
 
 def patient_id(reference: str) -> str:

@@ -6,7 +6,8 @@ import hashlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,12 +21,13 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.table import Table
 
 from cds_service.backtest.export import Export, find_export
 from cds_service.backtest.judge import Task
-from cds_service.backtest.local import Work, pieces_for, run
+from cds_service.backtest.local import Progress, Work, pieces_for, run
 from cds_service.backtest.moments import Wanted
 from cds_service.backtest.results import write_results
 from cds_service.backtest.rows import (
@@ -53,7 +55,7 @@ from cds_service.trust.registry import Client, Registry
 
 EX_USAGE = 64  # sysexits.h
 EX_INTERRUPTED = 130  # as a shell has it after Ctrl-C
-_SOURCES = ("results", "admissions", "orders")
+_SOURCES = ("results", "admissions", "discharges", "orders")
 _GUESSED = {
     "known-since": "when a result was known (no `issued`, or one that is a later load)",
     "order-status": "whether an order was still current (its end is not in the export)",
@@ -120,8 +122,8 @@ def _moments(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> t
     "--moments",
     multiple=True,
     callback=_moments,
-    help="results (default), admissions, orders, or a .csv of chart openings with the columns "
-    "patient, at, user; several with commas.",
+    help="results (default), admissions, discharges, orders, or a .csv of chart openings with the "
+    "columns patient, at, user; several with commas.",
 )
 @click.option("--at", metavar="INSTANT", help="One moment for all patients: 2026-11-20T09:00:00Z.")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="First day of the moments.")
@@ -280,6 +282,7 @@ def _work(export: Export, folder: Folder, asked: _Asked, jobs: int) -> Work:
     wanted = Wanted(
         results="results" in asked.sources,
         admissions="admissions" in asked.sources,
+        discharges="discharges" in asked.sources,
         orders="orders" in asked.sources,
         opens=asked.opens is not None,
         at=asked.instant,
@@ -311,6 +314,9 @@ def _work(export: Export, folder: Folder, asked: _Asked, jobs: int) -> Work:
         version=version("hyponatremia-cds"),
     )
 
+    olds = [one for name, one in pipelines.items() if name == "old"]
+    others = [(one.vocabulary, one.knowledge.terms.labs) for one in olds]
+
     def task(secret: bytes) -> Task:
         return Task(
             pipelines=pipelines,
@@ -327,7 +333,7 @@ def _work(export: Export, folder: Folder, asked: _Asked, jobs: int) -> Work:
         export=export,
         folder=folder,
         settings=settings,
-        sifter=partial(Sifter, new.vocabulary, known.terms.labs),
+        sifter=partial(Sifter, new.vocabulary, known.terms.labs, *others),
         task=task,
         jobs=jobs,
     )
@@ -375,9 +381,12 @@ _MEGA = 1_000_000
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int, int, int], None]]:
-    """Yields what shows how far a run is; without a terminal, one line for each step and tenth."""
-    console = Console(stderr=True)
+def _progress() -> Iterator[Progress]:
+    """Yields what shows how far a run is: bars in a terminal, else a line for each tenth."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield _Lines()
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -386,20 +395,56 @@ def _progress() -> Iterator[Callable[[str, int, int, int], None]]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
+    with Bars(*columns, console=console) as bars:
+        tasks: dict[str, TaskID] = {}
+        rate = _Rate()
 
         def progress(step: str, done: int, total: int, counted: int) -> None:
             if step not in tasks:
                 tasks[step] = bars.add_task(_STEPS[step], total=total, completed=done, shown="")
-            task = next(one for one in bars.tasks if one.id == tasks[step])
-            seconds = task.elapsed or 0.0
-            rate = counted / seconds if seconds else 0.0
-            what = "lines" if step == "sift" else "moments"
-            shown = f"{counted:,} {what}, {rate:,.0f} a second"
+            shown = rate.shown(step, counted)
             bars.update(tasks[step], completed=done, total=total, shown=shown)
 
         yield progress
+
+
+class _Rate:
+    """How many lines or moments a second each step has done so far."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, float] = {}
+
+    def seconds(self, step: str) -> float:
+        """Returns how long a step has been going on."""
+        return time.monotonic() - self._begun.setdefault(step, time.monotonic())
+
+    def shown(self, step: str, counted: int) -> str:
+        """Returns what was counted, and how much of it in a second."""
+        seconds = self.seconds(step)
+        rate = f", {counted / seconds:,.0f} a second" if seconds >= 1 else ""
+        return f"{counted:,} {'lines' if step == 'sift' else 'moments'}{rate}"
+
+
+class _Lines:
+    """Writes a line to standard error after each tenth of a step, as a log file wants it."""
+
+    def __init__(self) -> None:
+        self._rate = _Rate()
+        self._told: dict[str, int] = {}
+        self._from: dict[str, int] = {}
+
+    def __call__(self, step: str, done: int, total: int, counted: int) -> None:
+        """Tells how far a step is, if that is news."""
+        tenth = 10 * done // total if total else 10
+        begun = self._from.setdefault(step, done)
+        if self._told.setdefault(step, tenth) == tenth:
+            self._rate.seconds(step)
+            return
+        self._told[step] = tenth
+        seconds = self._rate.seconds(step)
+        left = seconds * (total - done) / max(1, done - begun)
+        told = f"{_STEPS[step]}: {10 * tenth} %, {self._rate.shown(step, counted)}"
+        click.echo(f"{told}, {left:,.0f} s left" if done < total else told, err=True)
 
 
 def _print(file: RunFile, output: Path) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 from cds_service.backtest.judge import Judge, Task
 from cds_service.backtest.moments import Wanted
+from cds_service.backtest.orders import CourseReader
 from cds_service.backtest.rows import Knowledge, PieceCounts, Row
 from cds_service.backtest.sift import SHARED, Kept, Sifter
 from cds_service.backtest.spool import Person
+from cds_service.backtest.timeline import Timeline
 from cds_service.cli.replay import offline_pipeline
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.knowledge.limits import PROFILES
@@ -20,7 +22,7 @@ from cds_service.pipeline import Pipeline
 from cds_service.trust.client import Client
 
 NAMES = Pseudonyms(b"a test")
-EVERY = Wanted(results=True, admissions=True, orders=True, opens=True)
+EVERY = Wanted(results=True, admissions=True, discharges=True, orders=True, opens=True)
 RESULTS = Wanted(results=True)
 
 
@@ -57,6 +59,12 @@ def people(resources: Iterable[Mapping[str, Any]]) -> tuple[list[Person], dict[s
             person = found.setdefault(kept.owner, Person(kept.owner))
             person.lines.setdefault(kept.key, []).append(line)
     return [found[who] for who in sorted(found)], shared
+
+
+def timeline(resources: Iterable[Mapping[str, Any]]) -> Timeline:
+    """The record of the one patient that these resources are about."""
+    (person,), shared = people(resources)
+    return Timeline(person, CourseReader(pipeline().vocabulary), PieceCounts(), shared.get)
 
 
 def judged(
