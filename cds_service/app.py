@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
@@ -37,7 +38,8 @@ from cds_service.trust.keys import KeyCache, fetch_keys
 from cds_service.trust.modes import refuse_unsafe, registry_of
 from cds_service.trust.registry import Registry
 from cds_service.trust.replay import ReplayGuard
-from cds_service.web import errors, health, hooks, terminology
+from cds_service.trust.smart import SmartServers
+from cds_service.web import errors, health, hooks, smart, terminology
 from cds_service.web.access import address, claimed_by, held_off, wants_body
 from cds_service.web.basis import basis_page
 from cds_service.web.cors import allow_browsers
@@ -47,7 +49,7 @@ from cds_service.web.pages import start_page
 from cds_service.web.runtime import Runtime, runtime_of, utc_now
 
 _SECRET_BYTES = 32
-_SERVICE = (hooks.blueprint, health.blueprint, terminology.blueprint, basis_page)
+_SERVICE = (hooks.blueprint, health.blueprint, terminology.blueprint, basis_page, smart.blueprint)
 _SECRET_NAME = "card-secret"  # noqa: S105  # a file's name
 
 
@@ -153,6 +155,8 @@ def _runtime(settings: Settings, base: Foundation, registry: Callable[[], Regist
         database=database,
         recorder=Recorder(database, settings.queue_size),
         pseudonyms=pseudonyms,
+        smart=SmartServers(str(settings.ca_bundle) if settings.ca_bundle else None),
+        launch_secret=hmac.digest(base.secret, b"smart launch", "sha256"),
         suppression=suppression,
         rxnorm_release=base.rxnorm_release,
     )

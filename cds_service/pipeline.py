@@ -459,7 +459,8 @@ class Pipeline:
         def actions(suggestion: Suggestion, text: str) -> list[dict[str, Any]]:
             return self._orders.actions_for(suggestion, context, text)
 
-        settings = replace(self._settings, tenant=client.tenant)
+        app = f"{self._settings.base_url}/smart/{client.name}/launch" if client.smart else ""
+        settings = replace(self._settings, tenant=client.tenant, smart_url=app)
         writer = Writer(self.knowledge, self._service(request), settings, client.profile)
         about: CardContext = card_context(call.case, request.patient_id, findings)
         because = {key: self._why(call, key, Missing(why)) for key, why in about.missing.items()}

@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "terminology": {"knowledge"},
     "engine": {"knowledge", "terminology"},
     "sodium": {"engine", "knowledge", "terminology"},
+    "chart": {"svg", "knowledge", "engine", "sodium"},
     "protocol": {"errors", "knowledge"},
     "trust": {"errors", "knowledge", "settings", "telemetry", "metrics", "protocol"},
     "store": {"errors", "telemetry", "metrics"},
@@ -42,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "web": {
         "errors", "knowledge", "settings", "telemetry", "metrics", "engine", "protocol", "trust",
-        "store", "feedback", "records", "pipeline",
+        "store", "feedback", "records", "pipeline", "chart",
     },
     "demo": {"svg", "errors", "knowledge", "protocol", "trust", "records", "web"},
     "app": {
@@ -56,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
 }  # fmt: skip
 ONLY_IN = {
+    "authlib": {"trust"},
     "flask": {"web", "demo", "app"},
     "fhir": {"orders"},  # the distribution fhir.resources
     "requests": {"records", "trust"},

@@ -45,6 +45,7 @@ class CardSettings(Struct, frozen=True, kw_only=True):
     secret: bytes
     tenant: str = ""
     demo: bool = False
+    smart_url: str = ""  # where the client's EHR launches our SMART app; "": no link to it
 
 
 class CardContext(Struct, frozen=True, kw_only=True):
@@ -159,11 +160,21 @@ class Writer:
         card["overrideReasons"] = [self._override(key) for key in rule.overrides]
         cited = [self._knowledge.citations[key] for key in rule.sources]
         card["links"] = [
-            {"label": source.short, "url": source.url, "type": "absolute"}
-            for source in cited
-            if source.url
+            *self._app_link(finding.rule),
+            *(
+                {"label": source.short, "url": source.url, "type": "absolute"}
+                for source in cited
+                if source.url
+            ),
         ]
         return {name: value for name, value in card.items() if value}
+
+    def _app_link(self, rule: str) -> list[dict[str, str]]:
+        """Returns the link to the SMART app; its appContext names the rule, and no patient."""
+        url = self._settings.smart_url
+        label = self._words.card.smart
+        link = {"label": label, "url": url, "type": "smart", "appContext": rule}
+        return [link] if url else []
 
     def _unchecked(self, context: CardContext) -> str:
         """Says what could not be looked at, and which orders may be anything; or nothing."""

@@ -89,6 +89,8 @@ class CardWords(Struct, frozen=True, forbid_unknown_fields=True):
 
     not_checked: str
     basis: str  # of the link to /basis
+    smart: str  # of the link to the SMART app
+    room: str  # in the app: how far sodium may still rise, and until when
     trend: str  # before the last values
     more: str  # above what does not fit into the first part
     unnamed_order: str  # in place of the drug, if no drug of the order is known

@@ -54,7 +54,8 @@ def _card_problems(card: Mapping[str, Any]) -> Iterator[str]:
         yield from _coding_problems(reason, "override reason")
     for link in card.get("links", ()):
         yield from _address_problems(link, "link")
-        if link.get("type") != "absolute":
+        smart = link.get("type") == "smart"
+        if not smart and (link.get("type") != "absolute" or "appContext" in link):
             yield "link"
     empty = _empty_member(card) if _may_hold_nothing(card) else None
     if empty is not None:

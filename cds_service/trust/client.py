@@ -28,6 +28,18 @@ ExtraSource = Literal[
     "Flag",
 ]
 Indicator = Literal["info", "warning", "critical"]
+
+
+class SmartLaunch(Struct, frozen=True, kw_only=True):
+    """How the EHR of a client opens our SMART app."""
+
+    client_id: str  # as the EHR has registered the app; a public client with PKCE
+    scopes: tuple[str, ...] = ()  # none given: those that the queries of the service need
+    # Origins of authorization servers, beside that of the FHIR base.
+    authorization_servers: tuple[str, ...] = ()
+    frame_ancestors: tuple[str, ...] = ()  # origins of pages that may show the app in a frame
+
+
 Arm = Literal["", "shown", "shadow"]
 
 UNREGISTERED = "The FHIR server of this call is not among this client's fhir_bases in clients.toml."
@@ -106,6 +118,7 @@ class Client(Struct, frozen=True, kw_only=True):
     disabled_rules: frozenset[str] = frozenset()
     min_indicator: Indicator = "info"  # cards below it are not shown
     card_limits: CardLimits = ALL
+    smart: SmartLaunch | None = None  # None: no app, and no link to it on cards
     shadow: bool = False  # evaluate and record, answer no cards (T-72)
     shadow_share: float = 0.0  # this share of the patients is answered as in shadow mode
     arm: Arm = ""  # of the patient of this call, if the client has a shadow_share

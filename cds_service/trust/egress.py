@@ -69,6 +69,8 @@ def _urls(client: Client) -> Iterable[str]:
         yield from bases
     if client.credentials.jwks_url:
         yield client.credentials.jwks_url
+    if client.smart is not None:
+        yield from client.smart.authorization_servers
 
 
 def look_up(host: str, port: int) -> Iterable[str]:

@@ -23,6 +23,7 @@ from cds_service.trust.client import (
     ExtraSource,
     Indicator,
     ServerHabits,
+    SmartLaunch,
 )
 from cds_service.trust.guard import canonical_base
 from cds_service.trust.keyset import ALGORITHMS, BadKeySet, KeySet, key_set, read_key_set
@@ -37,6 +38,15 @@ _Key = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 _Tenant = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern="^[!-~]+$")]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _Token = Annotated[str, msgspec.Meta(max_length=128, pattern="^[A-Za-z0-9:/._|,-]*$")]
+
+
+class SmartEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The table `smart_launch` of an entry."""
+
+    client_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern="^[!-~]+$")]
+    scopes: tuple[Annotated[str, msgspec.Meta(max_length=128, pattern="^[!-~]+$")], ...] = ()
+    authorization_servers: tuple[str, ...] = ()
+    frame_ancestors: tuple[str, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -75,6 +85,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     selection_behavior_any_only: bool = False
     plain_text_detail: bool = False
     no_links: bool = False
+    smart_launch: SmartEntry | None = None
     shadow: bool = False
     shadow_share: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
     explain: bool = False
@@ -115,6 +126,7 @@ def read_client(
             plain_text_detail=entry.plain_text_detail,
             no_links=entry.no_links,
         ),
+        smart=_smart(f"{where}.smart_launch", entry.smart_launch, allow_http),
         shadow=entry.shadow,
         shadow_share=entry.shadow_share,
         explain=entry.explain,
@@ -148,6 +160,19 @@ def read_base(where: str, written: str, allow_http: bool) -> str:
 
 def _bases(where: str, written: Iterable[str], allow_http: bool) -> tuple[str, ...]:
     return tuple(read_base(where, base, allow_http) for base in written)
+
+
+def _smart(where: str, entry: SmartEntry | None, allow_http: bool) -> SmartLaunch | None:
+    if entry is None:
+        return None
+    return SmartLaunch(
+        client_id=entry.client_id,
+        scopes=entry.scopes,
+        authorization_servers=_origins(
+            f"{where}.authorization_servers", entry.authorization_servers, allow_http
+        ),
+        frame_ancestors=_origins(f"{where}.frame_ancestors", entry.frame_ancestors, allow_http),
+    )
 
 
 def _habits(where: str, entry: Entry) -> ServerHabits:

@@ -17,6 +17,7 @@ from cds_service.store.engine import Database
 from cds_service.store.recorder import Recorder
 from cds_service.trust.gate import Gate
 from cds_service.trust.registry import Registry
+from cds_service.trust.smart import SmartServers
 
 EXTENSION = "hyponatremia-cds"
 
@@ -37,6 +38,8 @@ class Runtime(Struct, frozen=True, kw_only=True):
     database: Database
     recorder: Recorder
     pseudonyms: Pseudonyms
+    smart: SmartServers
+    launch_secret: bytes  # signs what a browser keeps during a launch of the SMART app
     suppression: Suppression | None = None  # None: answered cards are shown again
     rxnorm_release: date | None = None  # of the site's RxNorm index, if it has one
     clock: Callable[[], datetime] = utc_now

@@ -1,0 +1,303 @@
+"""Draws a view as SVG: sodium with bands and corridor; medicines, doses and events below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from markupsafe import Markup
+from msgspec import Struct
+
+from cds_service import svg
+from cds_service.chart.view import Bar, Event, Point, View
+from cds_service.engine.wording import MONTHS, local_time, number
+
+_GRID = 5  # mmol/L between two lines
+_AIR = 2  # mmol/L above and below what is drawn
+_ROW = 18
+_NEAR = 5  # mmol/L: a value so near the limit has its label below, where the limit's is not
+_CHARACTER = 6.4
+_DOT = 4.5
+_SHORTEST = timedelta(hours=24)
+_AHEAD = 0.06  # of the time shown, beyond now, if no corridor reaches further
+_MOST_ROWS = 8
+_METHODS = {"lab": "laboratory", "poc": "blood gas or bedside"}
+
+
+class Shape(Struct, frozen=True):
+    """Width and height of the drawing without its rows, in its own units."""
+
+    name: str
+    width: int
+    height: int
+    ticks: int  # at most so many on the axis of time
+
+
+WIDE, NARROW = Shape("wide", 860, 330, 9), Shape("narrow", 340, 300, 4)
+_LEFT, _RIGHT, _TOP, _AXIS = 34, 72, 16, 26
+
+
+class Marked(Struct, frozen=True):
+    """One row below the plot."""
+
+    name: str
+    kind: str
+    bars: tuple[Bar, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+def draw(view: View, span: timedelta | None, shape: Shape, rows: Sequence[Marked]) -> Markup:
+    """Returns the drawing of one stretch of time; words from records are escaped."""
+    return _Picture(view, span, shape, rows).markup()
+
+
+def rows_of(view: View, events: Sequence[Event]) -> list[Marked]:
+    """Returns the rows below the plot: each medicine once, then doses by name, then events."""
+    named: dict[tuple[str, str], list[Bar]] = {}
+    for bar in view.bars:
+        named.setdefault((bar.name, bar.kind), []).append(bar)
+    rows = [Marked(name, kind, tuple(bars)) for (name, kind), bars in named.items()]
+    if events:
+        rows.append(Marked("events", "event", events=tuple(events)))
+    return rows[-_MOST_ROWS:]
+
+
+class _Picture:
+    """One stretch of time in one shape."""
+
+    def __init__(
+        self, view: View, span: timedelta | None, shape: Shape, rows: Sequence[Marked]
+    ) -> None:
+        self._view, self._shape, self._rows = view, shape, rows
+        self._end = self._last_moment(span)
+        self._start = view.now - span if span else self._first_moment()
+        inside = [p for p in view.points if p.at >= self._start]
+        before = [p for p in view.points if p.at < self._start][-1:]
+        self._points, self._line = inside, [*before, *inside]
+        self._floor, self._top = self._scale()
+        self._right = float(shape.width - _RIGHT)
+        self._base = float(shape.height - _AXIS)
+
+    def _first_moment(self) -> datetime:
+        now = self._view.now
+        return min([p.at for p in self._view.points] + [now - _SHORTEST])
+
+    def _last_moment(self, span: timedelta | None) -> datetime:
+        view = self._view
+        shown = span or view.now - self._first_moment()
+        ends = [view.now + shown * _AHEAD]
+        if view.corridor is not None:
+            ends.append(view.corridor.until + shown * _AHEAD)
+        return max(ends)
+
+    def _scale(self) -> tuple[int, int]:
+        """Returns the lowest and the highest value of the scale."""
+        values = [float(v) for p in self._line for v in (p.value, p.corrected) if v is not None]
+        corridor, edges = self._view.corridor, dict(self._view.edges)
+        if corridor is not None:
+            values += [float(corridor.base), float(corridor.limit)]
+        values += [float(edges["moderate"]), float(edges["mild"])]
+        low, high = min(values) - _AIR, max(values) + _AIR
+        return int(low // _GRID * _GRID), int(-(-high // _GRID) * _GRID)
+
+    def markup(self) -> Markup:
+        """Returns the whole drawing."""
+        height = self._shape.height + len(self._rows) * _ROW
+        title = f"Sodium over time: {len(self._points)} values in this stretch"
+        drawing = svg.drawing(
+            f"plot {self._shape.name}", title, self._shape.width, height, self._parts()
+        )
+        # The dots can be reached, so that this is a group and not one picture.
+        return Markup(str(drawing).replace('role="img"', 'role="group"', 1))  # noqa: S704  # ours
+
+    def _parts(self) -> Iterator[Markup]:
+        yield from self._bands()
+        yield from self._corridor_area()
+        yield from self._grid()
+        yield from self._times()
+        yield from self._corridor_lines()
+        yield from self._now()
+        for number_of_row, row in enumerate(self._rows, 1):
+            yield from self._row(row, self._base + _AXIS + number_of_row * _ROW - 8)
+        yield from self._series()
+
+    def _x(self, at: datetime) -> float:
+        share = (at - self._start) / (self._end - self._start)
+        return _LEFT + max(0.0, min(1.0, share)) * (self._right - _LEFT)
+
+    def _y(self, value: Decimal | float) -> float:
+        share = (float(value) - self._floor) / (self._top - self._floor)
+        return self._base - max(0.0, min(1.0, share)) * (self._base - _TOP)
+
+    def _bands(self) -> Iterator[Markup]:
+        lower = float(self._floor)
+        for name, edge in self._view.edges:
+            upper = float(edge)
+            if upper > lower:
+                top, bottom = self._y(upper), self._y(lower)
+                yield svg.rect(f"band {name}", _LEFT, top, self._right - _LEFT, bottom - top)
+                if bottom - top >= _ROW:
+                    yield svg.text("band-name", self._right + 5, (top + bottom) / 2 + 4, name)
+                lower = upper
+
+    def _grid(self) -> Iterator[Markup]:
+        for value in range(self._floor, self._top + 1, _GRID):
+            y = self._y(value)
+            yield svg.line("grid", _LEFT, y, self._right, y)
+            yield svg.text("tick end", _LEFT - 5, y + 4, str(value))
+
+    def _times(self) -> Iterator[Markup]:
+        for at, words in ticks(self._start, self._end, self._view.zone, self._shape.ticks):
+            x = self._x(at)
+            yield svg.line("tick-mark", x, self._base, x, self._base + 4)
+            yield svg.text("tick middle", x, self._base + 17, words)
+
+    def _now(self) -> Iterator[Markup]:
+        x = self._x(self._view.now)
+        yield svg.line("now", x, _TOP, x, self._base)
+        yield svg.text("now-name middle", x, _TOP - 4, "now")
+
+    def _corridor_area(self) -> Iterator[Markup]:
+        corridor = self._view.corridor
+        if corridor is not None:
+            left, right = self._x(corridor.since), self._x(corridor.until)
+            top, bottom = self._y(corridor.goal), self._y(corridor.base)
+            words = f"goal: {number(corridor.base)} to {number(corridor.goal)} mmol/L"
+            yield svg.rect("goal", left, top, right - left, bottom - top, words)
+
+    def _corridor_lines(self) -> Iterator[Markup]:
+        corridor = self._view.corridor
+        if corridor is None:
+            return
+        left, right = self._x(corridor.since), self._x(corridor.until)
+        base, limit = self._y(corridor.base), self._y(corridor.limit)
+        yield svg.line("base-line", left, base, right, base)
+        yield svg.line("limit", left, limit, right, limit)
+        yield svg.line("until", right, limit, right, self._base)
+        words = f"limit {number(corridor.limit)} until {corridor.until_words}"
+        room = right - _LEFT
+        if len(words) * _CHARACTER > room:
+            words = f"limit {number(corridor.limit)}"
+        yield svg.text("limit-name end", right, limit - 6, words)
+
+    def _series(self) -> Iterator[Markup]:
+        exact = [p for p in self._line if p.exact and p.at >= self._start]
+        for method in _METHODS:
+            places = [(self._x(p.at), self._y(p.value)) for p in exact if p.method == method]
+            if places:
+                yield svg.polyline(f"series {method}", places)
+        corrected = [(self._x(p.at), self._y(p.corrected)) for p in exact if p.corrected]
+        if corrected:
+            yield svg.polyline("series corrected", corrected)
+        for place in corrected:
+            yield svg.dot("dot corrected", *place, _DOT - 1, "corrected for glucose")
+        last = self._points[-1] if self._points else None
+        for point in self._points:
+            yield self._dot(point, reached=point is last)
+        yield from self._labels()
+
+    def _dot(self, point: Point, *, reached: bool) -> Markup:
+        """Returns a value that the pointer and the keyboard reach."""
+        return Markup(
+            '<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="{:g}" role="img" tabindex="{}" '
+            'aria-label="{}"><title>{}</title></circle>'
+        ).format(
+            point.method,
+            self._x(point.at),
+            self._y(point.value),
+            _DOT,
+            0 if reached else -1,
+            words_of(point),
+            words_of(point),
+        )
+
+    def _labels(self) -> Iterator[Markup]:
+        """Yields the values above their dots, from the newest back, where there is room."""
+        last = float("inf")
+        for point in reversed(self._points):
+            x = self._x(point.at)
+            if last - x >= len(point.shown) * _CHARACTER + 8:
+                y = self._y(point.value)
+                below = self._is_near_limit(point)
+                yield svg.text("value middle", x, y + 20 if below else y - 9, point.shown)
+                last = x
+
+    def _is_near_limit(self, point: Point) -> bool:
+        corridor = self._view.corridor
+        if corridor is None or point.at < corridor.since:
+            return False
+        return abs(point.value - corridor.limit) < _NEAR and point.value <= corridor.limit
+
+    def _row(self, row: Marked, y: float) -> Iterator[Markup]:
+        for bar in row.bars:
+            yield from self._bar(bar, row, y)
+        for event in row.events:
+            if event.at >= self._start:
+                yield svg.text(f"event {event.kind} middle", self._x(event.at), y + 4, "◆")
+        label = _fitted(row.name, self._right - _LEFT)
+        yield svg.text(f"row-name {row.kind}", _LEFT, y + 5, label)
+
+    def _bar(self, bar: Bar, row: Marked, y: float) -> Iterator[Markup]:
+        if row.kind == "dose":
+            if bar.start is not None and bar.start >= self._start:
+                yield svg.text("event dose middle", self._x(bar.start), y + 4, "▲")
+            return
+        left = self._x(bar.start) if bar.start is not None else float(_LEFT)
+        right = self._x(bar.end if bar.end is not None else self._view.now)
+        if (bar.end or self._view.now) >= self._start:
+            since = f"since {_day(bar.start, self._view.zone)}" if bar.start else "start not known"
+            until = f", until {_day(bar.end, self._view.zone)}" if bar.end else ""
+            style = f"bar {row.kind}{' suspect' if bar.suspect else ''}"
+            words = f"{bar.name}, {since}{until}"
+            yield svg.rect(style, left, y - 4, max(right - left, 3.0), 11, words)
+
+
+def words_of(point: Point) -> str:
+    """Returns a value as it is read out: value, band, time, method, and what was corrected."""
+    parts = [f"{point.shown} mmol/L", point.band, point.time, _METHODS[point.method]]
+    if point.corrected is not None:
+        parts.append(f"{number(point.corrected)} corrected for glucose")
+    if point.status not in ("final", "amended", "corrected"):
+        parts.append(point.status)
+    return ", ".join(parts)
+
+
+def _fitted(words: str, width: float) -> str:
+    most = int(width / _CHARACTER)
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def _day(at: datetime, zone: timedelta | None) -> str:
+    local = local_time(at, zone)
+    return f"{local.day} {MONTHS[local.month - 1]}"
+
+
+# ---- the axis of time
+
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_STEPS = (
+    *(_HOUR * n for n in (1, 2, 3, 4, 6, 12)),
+    *(_DAY * n for n in (1, 2, 3, 5, 10, 15, 30, 60, 120, 180, 365, 730, 1825, 3650)),
+)
+
+
+def ticks(
+    start: datetime, end: datetime, zone: timedelta | None, most: int
+) -> Iterator[tuple[datetime, str]]:
+    """Yields moments on full hours or days by the clocks of the patient, and their words."""
+    step = next((s for s in _STEPS if (end - start) / s <= most), _STEPS[-1])
+    local = local_time(start, zone)
+    at = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    while at <= local_time(end, zone):
+        if at >= local:
+            yield at, _tick(at, step)
+        at += step
+
+
+def _tick(at: datetime, step: timedelta) -> str:
+    if step >= _DAY * 365:
+        return str(at.year)
+    if step >= _DAY or (at.hour, at.minute) == (0, 0):
+        return f"{at.day} {MONTHS[at.month - 1]}"
+    return f"{at:%H:%M}"
