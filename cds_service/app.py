@@ -26,7 +26,7 @@ from cds_service.records.client import FhirClient
 from cds_service.records.pool import ReadLimits
 from cds_service.records.searches import long_searches
 from cds_service.records.site_codes import asking_for, site_codes
-from cds_service.settings import Settings
+from cds_service.settings import Settings, refuse_missing_files
 from cds_service.store.engine import Database, open_database, refuse_unchecked, sqlite_url
 from cds_service.store.feedback import FeedbackTable
 from cds_service.store.recorder import Recorder
@@ -71,6 +71,7 @@ def foundation(settings: Settings) -> Foundation:
     refuse_unsafe(settings)
     if settings.mode == "production":
         refuse_unchecked(settings.database_url)
+    refuse_missing_files(settings)
     knowledge = load_knowledge(settings.hooks_dir)
     if settings.require_signed:
         refuse_unsigned(knowledge.reviews)
@@ -127,8 +128,22 @@ def create_app(
     app.after_request(marks(demo=settings.mode == "demo"))
     allow_browsers(app, settings, registry)
     app.wsgi_app = _OneSlash(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
-    log().info("ready", mode=settings.mode, knowledge=base.pipeline.knowledge.sha256[:16])
+    _log_ready(runtime)
     return app
+
+
+def _log_ready(here: Runtime) -> None:
+    """Logs what runs here, for whoever starts it or looks for a difference between nodes."""
+    knowledge = here.pipeline.knowledge
+    log().info(
+        "ready",
+        url=here.settings.base_url,
+        mode=here.settings.mode,
+        clients=[client.name for client in here.registry().clients],
+        store=here.database.shown,
+        knowledge=knowledge.sha256[:16],
+        reviewed=knowledge.reviews.complete,
+    )
 
 
 def _runtime(settings: Settings, base: Foundation, registry: Callable[[], Registry]) -> Runtime:

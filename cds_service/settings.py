@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import os
+import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cds_service.errors import SettingsError
@@ -17,6 +20,14 @@ from cds_service.knowledge.load import default_hooks_dir
 
 Mode = Literal["demo", "development", "production"]
 DEFAULT_PORT = 8642
+_PREFIX = "CDS_"
+_OF_COMMANDS = ("CDS_TEST_ACCESS_TOKEN",)  # read by one command, and no setting of the service
+# An orchestrator sets these in every container beside a service that it calls "cds" or "cds-...".
+_OF_AN_ORCHESTRATOR = re.compile(
+    r"CDS_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+_EMPTY_HAS_A_MEANING = "empty: "
 
 
 class Settings(BaseSettings):
@@ -75,7 +86,8 @@ class Settings(BaseSettings):
         False, description="Add why, and why not, to every answer as an extension"
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Exact origins that browsers may call from, separated by commas"
+        (),
+        description="Exact origins that browsers may call from, separated by commas; empty: none",
     )
     discovery_auth: Literal["open", "required"] = Field(
         "open", description="Whether discovery needs a token too"
@@ -128,6 +140,17 @@ class Settings(BaseSettings):
         "0: none",
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_empty(cls, value: object, info: ValidationInfo) -> object:
+        """Reads an empty value as the default, if the description says what empty means."""
+        if not isinstance(value, str) or value.strip():
+            return value
+        field = cls.model_fields[str(info.field_name)]
+        if _EMPTY_HAS_A_MEANING not in (field.description or ""):
+            raise ValueError("it is set and empty; give it a value, or unset it")
+        return field.default
+
     @field_validator("profile")
     @classmethod
     def _known_profile(cls, value: str) -> str:
@@ -173,23 +196,65 @@ class Settings(BaseSettings):
         return (self.terminology_base or f"{self.base_url}/fhir").rstrip("/")
 
 
+_FILES = ("clients_file", "ca_bundle", "rxnorm_index", "local_codes", "secret_file")
+
+
 def settings_from_environment(**overrides: object) -> Settings:
-    """Reads the CDS_... variables; SettingsError names a wrong variable, never its value."""
+    """Reads the CDS_... variables; SettingsError names each wrong or unknown one in one line.
+
+    It never shows a value, which may be a secret.
+    """
+    problems = [_unknown(name, meant) for name, meant in unknown_variables(os.environ).items()]
+    if problems:
+        raise SettingsError("; ".join(problems))
     try:
         # pydantic checks the values that the command line gives.
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "CDS_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(f"{name}: {first['msg']}") from None
+        raise SettingsError("; ".join(map(_told, error.errors()))) from None
 
 
-def unknown_variables(names: Iterable[str]) -> dict[str, str]:
-    """Returns the names that look like settings and are none, each with the setting it is near to.
+def refuse_missing_files(settings: Settings) -> None:
+    """Raises SettingsError if a variable names a file or folder that is not there."""
+    for name in _FILES:
+        path: Path | None = getattr(settings, name)
+        if path is not None and not path.is_file():
+            what = "is no file that can be read" if path.exists() else "does not exist"
+            raise SettingsError(f"{_variable(name)}: {path} {what}")
+    for name in ("hooks_dir", "data_dir"):
+        folder: Path = getattr(settings, name)
+        if not folder.is_dir() and (name == "hooks_dir" or folder.exists()):
+            what = "is no folder" if folder.exists() else "does not exist"
+            raise SettingsError(f"{_variable(name)}: {folder} {what}")
 
-    They are no reason to stop: an orchestrator adds CDS_SERVICE_HOST and more if it calls the
-    service "cds".
-    """
-    known = [f"CDS_{name.upper()}" for name in Settings.model_fields]
-    unknown = sorted(name for name in names if name.startswith("CDS_") and name not in known)
-    return {name: "".join(get_close_matches(name, known, n=1)) for name in unknown}
+
+def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the CDS_... variables that are no setting, each with the setting it is near to."""
+    known = [_variable(name) for name in Settings.model_fields]
+    unknown = sorted(
+        name
+        for name, value in environment.items()
+        if name.upper().startswith(_PREFIX)
+        and name.upper() not in (*known, *_OF_COMMANDS)
+        and not _is_an_orchestrators(name, value)
+    )
+    return {name: "".join(get_close_matches(name.upper(), known, n=1)) for name in unknown}
+
+
+def _is_an_orchestrators(name: str, value: str) -> bool:
+    return bool(_OF_AN_ORCHESTRATOR.fullmatch(name) or _ADDRESS.match(value))
+
+
+def _variable(name: object) -> str:
+    return f"{_PREFIX}{name}".upper()
+
+
+def _unknown(name: str, meant: str) -> str:
+    advice = f"did you mean {meant}?" if meant else "docs/settings.md lists them all"
+    return f"{name}: there is no such setting; {advice}"
+
+
+def _told(error: ErrorDetails) -> str:
+    """Returns one problem that pydantic found, in words that do not hold the value."""
+    words = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    return f"{_variable(error['loc'][0])}: {words.partition(', unable')[0]}"

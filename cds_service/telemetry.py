@@ -11,10 +11,14 @@ import atexit
 import hashlib
 import json
 import logging
+import os
+import platform
 import secrets
 import sys
 import threading
 from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
 from typing import Any, TextIO, cast
 
 import structlog
@@ -58,6 +62,13 @@ FIELDS = frozenset(
         "reason",  # one of our own fixed texts
         "server",  # host and port of a registered URL
         "shadow",  # the cards were not sent
+        "release",
+        "node",  # the name of the machine
+        "worker",  # the id of its process
+        "url",  # under which EHRs reach the service, from the settings
+        "clients",  # names of the registry
+        "store",
+        "reviewed",  # every file of hooks/ is signed
     }
 )
 
@@ -68,9 +79,21 @@ _writer: list[LogWriter] = []  # of this process, if its log goes to standard er
 def _line(_: WrappedLogger, level: str, event: EventDict) -> str:
     """Returns one event as JSON: its allowed fields, its level and the time."""
     line = {name: value for name, value in event.items() if name in FIELDS}
+    line |= _origin() | {"worker": os.getpid()}
     line["level"] = level
     line["time"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return json.dumps(line, default=repr)
+
+
+@cache
+def release() -> str:
+    """Returns the release that runs."""
+    return version("hyponatremia-cds")
+
+
+@cache
+def _origin() -> dict[str, str]:
+    return {"release": release(), "node": platform.node()}
 
 
 def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:

@@ -23,7 +23,9 @@ def open_database(*, any_schema: bool = False) -> tuple[Settings, Database]:
     """
     settings = settings_from_environment()
     if not settings.database_url and not settings.data_dir.is_dir():
-        raise SettingsError("CDS_DATA_DIR: there is no such folder; nothing has been stored yet")
+        raise SettingsError(
+            f"CDS_DATA_DIR: {settings.data_dir.absolute()} does not exist; nothing is stored yet"
+        )
     url = settings.database_url or sqlite_url(settings.data_dir)
     database = Database(make_engine(url, patient=True))
     click.get_current_context().call_on_close(database.close)

@@ -59,8 +59,8 @@ from cds_service.cli.process import (
     share_arenas,
 )
 from cds_service.cli.run import HEADER_MS, bound_socket, load_later, tune_collector
-from cds_service.settings import Settings, settings_from_environment, unknown_variables
-from cds_service.telemetry import configure_logging, flush_log, log
+from cds_service.settings import Settings, settings_from_environment
+from cds_service.telemetry import configure_logging, flush_log
 from cds_service.web.front import Front
 
 # docs/decisions/0002 and 0009 give the reasons.
@@ -98,9 +98,6 @@ def serve(workers: int) -> None:
     allow_connections(_CONNECTIONS)
     share_arenas()
     settings = settings_from_environment()
-    for name, meant in unknown_variables(os.environ).items():
-        reason = f"{name} is no setting; it does nothing."
-        log().warning("unknown-setting", reason=f"{reason} Is {meant} meant?" if meant else reason)
     _base[:] = [foundation(settings)]
     # A wrong configuration stops here, once, instead of in every worker.
     refuse_wrong(settings, _base[0])

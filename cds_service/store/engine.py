@@ -67,6 +67,13 @@ class Database:
         """True for a file of our own, which needs no operator."""
         return self.engine.dialect.name == "sqlite"
 
+    @property
+    def shown(self) -> str:
+        """Which database this is, without its user and its password."""
+        url = self.engine.url
+        kind = url.get_backend_name()
+        return f"{kind} {url.database}" if not url.host else f"{kind} {url.host}/{url.database}"
+
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
         """Gives a connection whose work is committed at the end, or not at all.

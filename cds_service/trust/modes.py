@@ -23,6 +23,9 @@ def refuse_unsafe(settings: Settings) -> None:
     for refused, text in _refusals(settings):
         if refused:
             raise SettingsError(text)
+    for name in ("public_url", "terminology_base"):
+        if getattr(settings, name) and canonical_base(getattr(settings, name)) is None:
+            raise SettingsError(f"CDS_{name.upper()}: give a URL such as https://cds.hospital.org")
     for origin in settings.cors_origins:
         if not _ORIGIN.fullmatch(origin):
             raise SettingsError(
