@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
+from cds_service.backtest.judge import asked_by
 from cds_service.backtest.results import write_results
-from cds_service.backtest.rows import Run, read_run
-from cds_service.cli.replay import HOOKS_FOLDER, print_json
-from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
-from cds_service.terminology.vocabulary import Vocabulary, vocabulary
+from cds_service.backtest.reviewed import Reviewed, read_answers, reviewed
+from cds_service.backtest.rows import Run, read_run, write_whole
+from cds_service.backtest.sample import charts, draw, read_drawing, write_drawing
+from cds_service.cli.backtest_form import form_page
+from cds_service.cli.replay import HOOKS_FOLDER, offline_pipeline, print_json
+from cds_service.knowledge.load import default_hooks_dir
+from cds_service.pipeline import Pipeline
+from cds_service.trust.client import Client
 
+FORM, ANSWERS = "review.html", "answers.json"
+_OWNER_ONLY = 0o600
 FOLDER = click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 ROWS = click.option(
     "--rows",
@@ -25,36 +33,96 @@ ROWS = click.option(
 @click.command("report")
 @FOLDER
 @ROWS
+@click.option(
+    "--sample",
+    type=click.IntRange(1, 1000),
+    help="Draw so many cards for chart review, and write the form for it.",
+)
+@click.option(
+    "--profile", help="Whose cards are drawn. Default: the first profile of the run.", default=""
+)
+@click.option(
+    "--answers",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    help="The answers of a reviewer; give one for each reviewer. They become part of the page.",
+)
 @HOOKS_FOLDER
 @click.option("--json", "as_json", is_flag=True, help="Print the names of the files as JSON.")
-def report(folder: Path, rows: bool, hooks: Path | None, as_json: bool) -> None:
-    """Write the page and the figures of a run anew.
+def report(
+    folder: Path,
+    rows: bool,
+    sample: int | None,
+    profile: str,
+    answers: tuple[Path, ...],
+    hooks: Path | None,
+    as_json: bool,
+) -> None:
+    """Write the page and the figures of a run anew, and let charts be reviewed.
 
     FOLDER is the --output of `cds-service backtest`. report.html is one page without network, which
     prints; figures.csv has all its numbers and more; not-understood.csv lists codes and names of
     which nothing is known, and local-codes.csv drafts CDS_LOCAL_CODES. No file outside of private/
     names a patient, or tells a figure about fewer patients than --min-cell.
 
+    --sample writes private/review.html: cards that were drawn by chance, with the sodium before
+    them. It names patients, so that their charts can be opened. Its answers come back by --answers.
+
     \b
     Examples:
-      cds-service backtest report run1
       cds-service backtest report run1 --rows
+      cds-service backtest report run1 --sample 50
+      cds-service backtest report run1 --answers ada.json --answers ben.json
     """
     run = read_run(folder)
-    known, words = _knowledge(run, hooks)
-    show_files(write_results(run, known, words, rows=rows), as_json=as_json)
+    pipeline = _pipeline(run, hooks)
+    files = []
+    if sample is not None:
+        files.append(_write_form(run, sample, profile or run.settings.profiles[0], pipeline))
+    found = _reviewed(run, answers)
+    files[:0] = write_results(
+        run, pipeline.knowledge, pipeline.vocabulary, reviewed=found, rows=rows
+    )
+    show_files(files, as_json=as_json)
 
 
-def _knowledge(run: Run, hooks: Path | None) -> tuple[Knowledge, Vocabulary]:
-    """Returns the knowledge for names and words; the figures are those of the run in any case."""
-    known = load_knowledge(hooks or default_hooks_dir())
-    if known.sha256 != run.settings.hooks:
+def _write_form(run: Run, number: int, profile: str, pipeline: Pipeline) -> Path:
+    """Writes the form for chart review into the folder that only its owner reads."""
+    if profile not in run.settings.profiles:
+        known = ", ".join(run.settings.profiles)
+        raise click.BadParameter(f"the run has {known}", param_hint="--profile")
+    drawing = draw(run, number, profile)
+    write_drawing(run, drawing)
+    held = charts(run, drawing, pipeline, lambda service: asked_by(service, Client()))
+    path = run.folder.private / FORM
+    write_whole(path, form_page(drawing, held, pipeline).encode())
+    path.chmod(_OWNER_ONLY)
+    return path
+
+
+def _reviewed(run: Run, answers: Sequence[Path]) -> Reviewed | None:
+    """Returns what reviewers thought; the answers of earlier times stay in the folder."""
+    kept = run.folder.private / ANSWERS
+    if answers:
+        given = [read_answers(path) for path in answers]
+        drawing = read_drawing(run)
+        found = reviewed(given, drawing.rules, drawing.sample)
+        write_whole(kept, msgspec.json.encode(found))
+        kept.chmod(_OWNER_ONLY)
+        return found
+    return msgspec.json.decode(kept.read_bytes(), type=Reviewed) if kept.exists() else None
+
+
+def _pipeline(run: Run, hooks: Path | None) -> Pipeline:
+    """Returns the rules for names and words; the figures are those of the run in any case."""
+    pipeline = offline_pipeline(hooks or default_hooks_dir())
+    if pipeline.knowledge.sha256 != run.settings.hooks:
         click.echo(
             "Warning: hooks/ has changed since the run. The figures are those of the run; names of "
             "rules and lists are of today. Run it anew, or name its hooks/ with --hooks.",
             err=True,
         )
-    return known, vocabulary(known.terms, known.fluids, known.orders)
+    return pipeline
 
 
 def show_files(files: Sequence[Path], *, as_json: bool = False) -> None:

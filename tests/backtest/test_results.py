@@ -15,9 +15,12 @@ from click.testing import CliRunner
 
 from cds_service.backtest.cells import Cell, hide_small
 from cds_service.backtest.results import FIGURES, LOCAL_CODES, PAGE, UNKNOWN
+from cds_service.backtest.reviewed import FORMAT, Answer, Answers, read_answers, reviewed
 from cds_service.backtest.rows import Run, read_run
+from cds_service.backtest.sample import draw, read_drawing, shares_of, write_drawing
 from cds_service.backtest.unknown import Unknown, local_codes_draft, unknown_csv, unknowns
 from cds_service.cli import cli
+from cds_service.errors import BacktestError
 from cds_service.records.site_codes import site_codes
 from tests.backtest.judged import people, sifter
 from tests.backtest.small_exports import order, patient, result, stay, write_export
@@ -200,3 +203,100 @@ def test_the_report_can_be_written_again_from_the_folder(small_run: tuple[Path, 
 def test_a_folder_that_holds_no_run_is_refused_in_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["backtest", "report", str(tmp_path)])
     assert "there is no run.json" in str(done.exception)
+
+
+# ---- chart review
+
+
+def _drawn(run: Run, number: int) -> list[str]:
+    drawing = draw(run, number, "aasld")
+    write_drawing(run, drawing)
+    return [card.id for card in drawing.cards]
+
+
+def _answers(folder: Path, path: Path, given: dict[str, dict[str, str]], **more: str) -> Path:
+    sample = json.loads((folder / "private" / "sample.json").read_bytes())["sample"]
+    content = {"format": FORMAT, "sample": sample, "reviewer": "Ada", "answers": given} | more
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_the_same_cards_are_drawn_again_and_no_more_than_there_are(
+    small_run: tuple[Path, Run],
+) -> None:
+    run = small_run[1]
+    assert _drawn(run, 12) == _drawn(run, 12)
+    assert len(_drawn(run, 12)) == 12
+    assert len(_drawn(run, 200)) == 30
+
+
+def test_every_rule_has_a_card_in_the_drawing() -> None:
+    shares = shares_of({"PV-MILD": 900, "PV-MOD": 99, "RATE-OVER": 1}, 20)
+    assert shares == {"PV-MILD": 18, "PV-MOD": 1, "RATE-OVER": 1}
+    assert shares_of({"A": 2, "B": 1}, 20) == {"A": 2, "B": 1}
+
+
+def test_the_form_shows_the_card_of_the_moment_with_the_patient_and_is_for_its_owner_only(
+    small_run: tuple[Path, Run],
+) -> None:
+    folder, _ = small_run
+    done = CliRunner().invoke(cli, ["backtest", "report", str(folder), "--sample", "12"])
+    assert done.exit_code == 0, done.output
+    form = folder / "private" / "review.html"
+    text = form.read_text(encoding="utf-8")
+    assert form.stat().st_mode & 0o077 == 0
+    assert len(re.findall(r"Patient <b>own-id-\d+</b>", text)) == 12
+    assert text.count("Moderate low sodium 128 mmol/L") + text.count("low sodium 128 mmol/L") >= 12
+    assert "cannot be written again" not in text
+
+
+def test_the_answers_of_two_reviewers_come_back_into_the_page(
+    small_run: tuple[Path, Run], tmp_path: Path
+) -> None:
+    folder, run = small_run
+    cards = _drawn(run, 20)
+    ada = {card: {"agree": "yes", "use": "useful"} for card in cards[:16]}
+    ada |= {cards[16]: {"agree": "no", "use": "harmful", "comment": "own-id-3: on dialysis"}}
+    ben = {card: {"agree": "yes"} for card in cards[:15]} | {cards[16]: {"agree": "no"}}
+    files = [
+        str(_answers(folder, tmp_path / f"{name}.json", given))
+        for name, given in (("ada", ada), ("ben", ben))
+    ]
+    asked = ["backtest", "report", str(folder), "--answers", files[0], "--answers", files[1]]
+    done = CliRunner().invoke(cli, asked)
+    assert done.exit_code == 0, done.output
+    page = (folder / PAGE).read_text(encoding="utf-8")
+    assert "2 reviewers judged 17 of 20 cards" in page
+    assert "<b>94% (95 % interval 80 to 98%)</b>" in page
+    assert "Cohen&#39;s kappa: <b>1.00</b>" in page or "kappa: <b>1.00</b>" in page
+    assert "own-id-3" not in page
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ({"sample": "of another run"}, "another drawing"),
+        ({"format": "knowledge review 1"}, "its format is"),
+        ({"answers": {"x": {"agree": "perhaps"}}}, "Invalid enum value 'perhaps'"),
+    ],
+)
+def test_answers_that_do_not_belong_here_are_refused(
+    small_run: tuple[Path, Run], tmp_path: Path, broken: dict[str, Any], says: str
+) -> None:
+    folder, run = small_run
+    _drawn(run, 5)
+    path = _answers(folder, tmp_path / "a.json", {}, **broken)
+    with pytest.raises(BacktestError, match=says):
+        reviewed([read_answers(path)], read_drawing(run).rules, read_drawing(run).sample)
+
+
+def test_kappa_is_cohens() -> None:
+    """Both say yes of 20 cards, no of 15, and differ on 15: 0.7 observed, 0.5 by chance."""
+    pairs = [("yes", "yes")] * 20 + [("yes", "no")] * 5 + [("no", "yes")] * 10 + [("no", "no")] * 15
+    files = [
+        Answers(format=FORMAT, sample="s", answers={str(n): Answer(agree=p[side]) for n, p in enumerate(pairs)})  # type: ignore[arg-type]
+        for side in (0, 1)
+    ]  # fmt: skip
+    found = reviewed(files, {str(n): "PV-MOD" for n in range(50)}, "s")
+    assert found.kappa == pytest.approx(0.4)
+    assert found.both == 50
