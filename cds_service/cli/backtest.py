@@ -41,6 +41,7 @@ from cds_service.backtest.rows import (
 )
 from cds_service.backtest.sift import Sifter
 from cds_service.cli.backtest_report import ROWS, report, show_files
+from cds_service.cli.backtest_worklist import worklist
 from cds_service.cli.replay import HOOKS_FOLDER, SETTINGS, print_json
 from cds_service.errors import RegistryError
 from cds_service.feedback.pseudonyms import Pseudonyms
@@ -486,3 +487,4 @@ def _print_guesses(console: Console, totals: Totals) -> None:
 
 
 backtest.add_command(report)
+backtest.add_command(worklist)

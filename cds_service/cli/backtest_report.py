@@ -75,7 +75,7 @@ def report(
       cds-service backtest report run1 --answers ada.json --answers ben.json
     """
     run = read_run(folder)
-    pipeline = _pipeline(run, hooks)
+    pipeline = pipeline_of(run, hooks)
     files = []
     if sample is not None:
         files.append(_write_form(run, sample, profile or run.settings.profiles[0], pipeline))
@@ -113,7 +113,7 @@ def _reviewed(run: Run, answers: Sequence[Path]) -> Reviewed | None:
     return msgspec.json.decode(kept.read_bytes(), type=Reviewed) if kept.exists() else None
 
 
-def _pipeline(run: Run, hooks: Path | None) -> Pipeline:
+def pipeline_of(run: Run, hooks: Path | None) -> Pipeline:
     """Returns the rules for names and words; the figures are those of the run in any case."""
     pipeline = offline_pipeline(hooks or default_hooks_dir())
     if pipeline.knowledge.sha256 != run.settings.hooks:

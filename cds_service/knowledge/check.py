@@ -203,6 +203,8 @@ def _history_problems(knowledge: Knowledge) -> Iterator[str]:
     for name, words in history.worklist.items():
         place = f"knowledge/history.toml: [worklist.{name}]"
         yield from _unknown(place, "drug class", [*words.first, *words.second], classes)
+        rules = [words.rule] if words.rule else []
+        yield from _unknown(place, "holds_back", rules, knowledge.rules)
 
 
 def _set_problems(knowledge: Knowledge) -> Iterator[str]:

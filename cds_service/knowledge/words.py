@@ -381,6 +381,7 @@ class WorklistWords(Struct, frozen=True, forbid_unknown_fields=True):
     longest_days: Decimal = Decimal(0)  # older ones are history; 0: there is no such limit
     first: list[str] = []  # drug classes, of which one is taken with one of `second`
     second: list[str] = []
+    rule: str = ""  # which has something to say of the patient
 
 
 class History(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,106 @@
+"""`cds-service backtest worklist` lists patients for a quality team, as of one day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from cds_service.backtest.rows import read_run, write_whole
+from cds_service.backtest.worklist import LISTS, Entry, Lister, worklist_csv, worklist_of
+from cds_service.cli.backtest_report import FOLDER, pipeline_of
+from cds_service.cli.replay import HOOKS_FOLDER, print_json
+from cds_service.knowledge.load import Knowledge
+
+WORKLIST = "worklist.csv"
+_OWNER_ONLY = 0o600
+
+
+@click.command("worklist")
+@FOLDER
+@click.option(
+    "--at",
+    "moment",
+    default="export",
+    show_default=True,
+    metavar="MOMENT",
+    help="'export' (when it was made), 'now', or an instant such as 2026-11-20T09:00:00Z.",
+)
+@click.option("--profile", default="", help="Guideline profile. Default: the run's first.")
+@HOOKS_FOLDER
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+def worklist(folder: Path, moment: str, profile: str, hooks: Path | None, as_json: bool) -> None:
+    """List patients whom a quality team should look at.
+
+    It reads the spool of a run, so that the export is not read again: an SSRI or SNRI with a
+    thiazide and no sodium for long, low sodium that was not repeated, low sodium at discharge
+    without another one, sodium that rises too fast today. What counts is in
+    hooks/knowledge/history.toml. The list names patients: it is private/worklist.csv, and only
+    numbers are printed.
+
+    \b
+    Examples:
+      cds-service backtest worklist run1
+      cds-service backtest worklist run1 --at 2026-11-20T09:00:00Z
+    """
+    run = read_run(folder)
+    at = _instant(moment, run.settings.made)
+    pipeline = pipeline_of(run, hooks)
+    chosen = profile or run.settings.profiles[0]
+    if chosen not in pipeline.knowledge.limits:
+        known = ", ".join(pipeline.knowledge.limits)
+        raise click.BadParameter(f"there are {known}", param_hint="--profile")
+    lister = Lister(pipeline, chosen, at)
+    console = Console(stderr=True)
+    pieces = track(
+        run.pieces, "Looking", console=console, disable=as_json or not console.is_terminal
+    )
+    entries = worklist_of(run, lister, pieces)
+    path = run.folder.private / WORKLIST
+    write_whole(path, worklist_csv(entries, pipeline.knowledge.history.worklist).encode())
+    path.chmod(_OWNER_ONLY)
+    _show(entries, pipeline.knowledge, at, path, as_json=as_json)
+
+
+def _instant(moment: str, made: datetime | None) -> datetime:
+    """Returns the moment of the list."""
+    if moment == "export" and made is not None:
+        return made
+    if moment == "now":
+        return datetime.now(UTC)
+    hint = "give 'now', or an instant with its zone, as in 2026-11-20T09:00:00Z"
+    if moment == "export":
+        raise click.BadParameter(
+            f"the export does not say when it was made: {hint}", param_hint="--at"
+        )
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        raise click.BadParameter(hint, param_hint="--at") from None
+    if at.tzinfo is None:
+        raise click.BadParameter(hint, param_hint="--at")
+    return at
+
+
+def _show(
+    entries: list[Entry], knowledge: Knowledge, at: datetime, path: Path, *, as_json: bool
+) -> None:
+    counts = Counter(entry.listed for entry in entries)
+    if as_json:
+        listed = {name: counts[name] for name in LISTS}
+        print_json({"at": at.isoformat(), "patients": listed, "file": str(path)})
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(f"On {at:%-d %B %Y, %H:%M}")
+    table.add_column("Patients", justify="right")
+    table.add_column("To do")
+    for name in LISTS:
+        words = knowledge.history.worklist[name]
+        table.add_row(words.title, f"{counts[name]:,}", words.todo)
+    Console(highlight=False).print(table)
+    click.echo(f"Written: {path}. It names patients.")
