@@ -24,6 +24,7 @@ from cds_service.backtest.rows import PieceCounts, Row, Run, write_whole
 from cds_service.backtest.spool import Person
 from cds_service.backtest.timeline import Asked, Timeline
 from cds_service.errors import BacktestError
+from cds_service.feedback.plots import Measured
 from cds_service.knowledge.load import Service
 from cds_service.pipeline import Pipeline
 from cds_service.sodium.results import Sample
@@ -62,8 +63,8 @@ class Chart(Struct, frozen=True, kw_only=True):
 
     drawn: Drawn
     patient_id: str
-    before: tuple[Sample, ...]
-    after: tuple[Sample, ...]
+    before: tuple[Measured, ...]
+    after: tuple[Measured, ...]
     calls: tuple[dict[str, Any], ...]  # hook calls of this moment; one of them brings the card
 
 
@@ -175,13 +176,17 @@ def _chart(
     return Chart(
         drawn=card,
         patient_id=person.id,
-        before=tuple(known),
-        after=tuple(course.between(at, at + _AFTER)),
+        before=_measured(known),
+        after=_measured(course.between(at, at + _AFTER)),
         calls=tuple(
             hook_call(moment, timeline, raw, service, asked(service))
             for moment in _moments(card.row, timeline)
         ),
     )
+
+
+def _measured(samples: Iterable[Sample]) -> tuple[Measured, ...]:
+    return tuple([Measured(one.at, float(one.value), one.shown) for one in samples])
 
 
 def _moments(row: Row, timeline: Timeline) -> list[Moment]:

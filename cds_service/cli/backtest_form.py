@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,17 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from msgspec import Struct
 
-from cds_service import svg
 from cds_service.backtest.reviewed import AGREEMENTS, FORMAT, USES
 from cds_service.backtest.sample import Chart, Drawing, moment_words
 from cds_service.cli.replay import evaluate
 from cds_service.errors import ServiceError
+from cds_service.feedback.plots import Measured, course
 from cds_service.knowledge.load import Knowledge
 from cds_service.pipeline import Pipeline
-from cds_service.sodium.results import Sample
 from cds_service.trust.client import Client
 from cds_service.web.pages import rendered
 
 _BASIS = re.compile(r"\n+\[Basis of this card\].*\Z", re.DOTALL)
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _EDGE = 460, 130, 40, 16, 26  # pixels
-_LEAST_SPAN = 6  # mmol/L
 _SHOWN_VALUES = 12
 
 
@@ -81,7 +77,7 @@ def _item(chart: Chart, profile: str, pipeline: Pipeline) -> Item:
         age=drawn.row.age_band,
         card=card,
         detail=Markup(rendered(detail)),  # noqa: S704  # raw HTML is off in our own renderer
-        before=_plot(chart.before, drawn.row.at),
+        before=course("Sodium before this moment", chart.before, drawn.row.at),
         values=_values(chart.before[-_SHOWN_VALUES:]),
         after=_values(chart.after[:_SHOWN_VALUES]),
     )
@@ -107,34 +103,6 @@ def _card(chart: Chart, profile: str, pipeline: Pipeline) -> Mapping[str, Any] |
     return None
 
 
-def _values(samples: Sequence[Sample]) -> str:
+def _values(measured: Sequence[Measured]) -> str:
     """Returns values with their times, as in "139 (1 Nov 08:00) · 124 (2 Nov 07:30)"."""
-    return " · ".join(f"{sample.shown} ({sample.at:%-d %b %H:%M})" for sample in samples)
-
-
-def _plot(samples: Sequence[Sample], at: datetime) -> Markup:
-    """Draws sodium over the days up to the moment of the card, which is the right edge."""
-    if not samples:
-        return Markup()
-    values = [float(sample.value) for sample in samples]
-    middle, span = (max(values) + min(values)) / 2, max(_LEAST_SPAN, max(values) - min(values))
-    first = samples[0].at
-    whole = max((at - first).total_seconds(), 1.0)
-
-    def place(sample: Sample) -> tuple[float, float]:
-        x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * (sample.at - first).total_seconds() / whole
-        share = (float(sample.value) - middle) / span + 0.5
-        return x, _HEIGHT - _EDGE - (_HEIGHT - 2 * _EDGE) * share
-
-    points = [place(sample) for sample in samples]
-    drawn = [svg.line("now", _WIDTH - _RIGHT, 8, _WIDTH - _RIGHT, _HEIGHT - 8)]
-    drawn.append(svg.polyline("line", points))
-    for sample, (x, y) in zip(samples, points, strict=True):
-        drawn.append(svg.dot("dot", x, y, 3.5, f"{sample.shown}, {moment_words(sample.at)}"))
-    x, y = points[-1]
-    drawn.append(svg.text("last", x - 6, y - 13, samples[-1].shown))
-    if len(samples) > 1:
-        x, y = points[0]
-        drawn.append(svg.text("first", x, y - 13, samples[0].shown))
-    drawn.append(svg.text("day", _LEFT, _HEIGHT - 8, f"{first:%-d %b}"))
-    return svg.drawing("plot", "Sodium before this moment", _WIDTH, _HEIGHT, drawn)
+    return " · ".join(f"{one.shown} ({one.at:%-d %b %H:%M})" for one in measured)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from markupsafe import Markup
 from msgspec import Struct
@@ -12,6 +13,8 @@ from cds_service import svg
 WIDTH = 900
 _ROW, _BAR, _LABELS, _NUMBERS = 26, 16, 250, 60  # pixels
 _TREND_HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 240, 52, 34, 14, 16
+_COURSE_WIDTH, _COURSE_HEIGHT, _EDGE = 460, 130, 26
+_LEAST_SPAN = 6  # of a course, so that a small change looks small
 _MOST_MARKS = 12  # week labels under a trend
 _STEPS = (1, 2, 2.5, 5, 10)
 _TICKS = 4
@@ -124,6 +127,44 @@ def trend(
             words = f"{line.name}, {each} {marks[n]}: {value:g}"
             drawn.append(svg.dot(f"dot {line.style}", *place(n, value), 3, words))
     return _drawing(title, _TREND_HEIGHT, drawn)
+
+
+class Measured(Struct, frozen=True):
+    """A value at a time, and how it is written."""
+
+    at: datetime
+    value: float
+    shown: str
+
+
+def course(title: str, points: Sequence[Measured], until: datetime) -> Markup:
+    """Returns a value over time up to a moment, which is a dashed line at the right edge."""
+    if not points:
+        return Markup()
+    values = [point.value for point in points]
+    middle = (max(values) + min(values)) / 2
+    span = max(_LEAST_SPAN, max(values) - min(values))
+    whole = max((until - points[0].at).total_seconds(), 1.0)
+    right = _COURSE_WIDTH - _EDGE
+
+    def place(point: Measured) -> tuple[float, float]:
+        passed = (point.at - points[0].at).total_seconds() / whole
+        share = (point.value - middle) / span + 0.5
+        height = _COURSE_HEIGHT - _EDGE - (_COURSE_HEIGHT - 2 * _EDGE) * share
+        return _EDGE + (right - _EDGE) * passed, height
+
+    places = [place(point) for point in points]
+    drawn = [svg.line("now", right, 8, right, _COURSE_HEIGHT - 8)]
+    drawn.append(svg.polyline("line", places))
+    for point, (x, y) in zip(points, places, strict=True):
+        drawn.append(svg.dot("dot", x, y, 3.5, f"{point.shown}, {point.at:%-d %B %Y, %H:%M}"))
+    x, y = places[-1]
+    drawn.append(svg.text("last", x - 6, y - 13, points[-1].shown))
+    if len(points) > 1:
+        x, y = places[0]
+        drawn.append(svg.text("first", x, y - 13, points[0].shown))
+    drawn.append(svg.text("day", _EDGE, _COURSE_HEIGHT - 8, f"{points[0].at:%-d %b}"))
+    return svg.drawing("plot", title, _COURSE_WIDTH, _COURSE_HEIGHT, drawn)
 
 
 def _step(highest: float) -> float:
