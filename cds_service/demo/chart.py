@@ -242,8 +242,15 @@ class _Lines:
         for choice in listed(order.medication_reference):
             target = choice.reference
             reference = target.reference if isinstance(target, Reference) else target or ""
-            words = words or self._medications.get(reference.removeprefix("Medication/"), "")
+            words = words or self._referred(order, reference)
         return words
+
+    def _referred(self, order: Resource, reference: str) -> str:
+        """Returns the name of the Medication that a reference means, in the order or beside it."""
+        if not reference.startswith("#"):
+            return self._medications.get(reference.removeprefix("Medication/"), "")
+        inside = (one for one in order.contained if one.id == reference.removeprefix("#"))
+        return next((_words(one.code) for one in inside), "")
 
 
 def _taken(result: Result) -> datetime:

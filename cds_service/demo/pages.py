@@ -18,9 +18,10 @@ from flask import Blueprint, Response, render_template, request
 from cds_service.demo import fhir_server
 from cds_service.demo.chart import Chart, Result, chart_of
 from cds_service.demo.fhir_server import SERVERS, STORIES, kept_stories
+from cds_service.demo.listing import grouped
 from cds_service.demo.plot import HOUR, NARROW, WIDE, Mark, Plot, Point, band_name, draw, legend
 from cds_service.demo.stories import Story
-from cds_service.errors import BadRequest, NotFound
+from cds_service.errors import BadRequest
 from cds_service.knowledge.limits import Limits
 from cds_service.web.messages import json_body, refuse_by_head, unstored
 from cds_service.web.pages import rendered
@@ -66,13 +67,14 @@ def patients() -> Response:
     """Shows the stories as a list of patients, and the addresses that a tester needs."""
     here, stories = runtime(), kept_stories()
     now = here.clock()
-    rows = [(story, chart_of(story.resources_at(now), now, ())) for story in stories.values()]
     knowledge = here.pipeline.knowledge
+    groups = grouped(stories.values(), knowledge, now)
     return _page(
         "patients.html",
         base=here.settings.base_url,
         first=[stories[name] for name in START_WITH if name in stories],
-        rows=sorted(rows, key=lambda row: row[1].name.split()[-1]),
+        groups=groups,
+        count=len(stories),
         reviewed=knowledge.reviews.complete,
     )
 
@@ -81,7 +83,9 @@ def patients() -> Response:
 def chart(name: str) -> Response:
     """Shows one patient's chart."""
     here = runtime()
-    story = _story(name)
+    story = kept_stories().get(name)
+    if story is None:
+        return _unknown()
     now = here.clock()
     return _page(
         "chart.html",
@@ -210,11 +214,11 @@ def _story_order(story: Story, now: datetime) -> str:
     return " and ".join(order.name for order in orders)
 
 
-def _story(name: str) -> Story:
-    try:
-        return kept_stories()[name]
-    except KeyError:
-        raise NotFound("There is no such patient. All are listed at /.") from None
+def _unknown() -> Response:
+    """Returns the page for a patient who is not there."""
+    response = _page("unknown.html")
+    response.status_code = 404
+    return response
 
 
 def _page(template: str, **values: Any) -> Response:

@@ -32,10 +32,89 @@ def _call(page: Page, kind: str) -> Locator:
 
 def test_the_list_filters_as_one_types(open_page: Open) -> None:
     page = open_page("/")
-    page.get_by_label("Filter by name, problem or drug").fill("third day of the vaptan")
-    expect(page.get_by_text("1 patient", exact=True)).to_be_visible()
+    page.get_by_label(re.compile("^Find a patient")).fill("third day of the vaptan")
+    expect(page.locator("#count")).to_have_text(re.compile("^1 of [0-9]+ patients$"))
     page.get_by_role("link", name=re.compile("Paul Leclerc")).click()
     expect(page.get_by_role("heading", name="Paul Leclerc")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("3%", "3 % saline for sodium 132, no severe symptoms"),
+        ("hypertonic mild", "3 % saline for sodium 132, no severe symptoms"),
+        ("zoloft", "Going home with a sodium of 128"),
+    ],
+)
+def test_a_patient_is_found_by_brand_and_strength(words: str, name: str, open_page: Open) -> None:
+    page = open_page("/")
+    page.get_by_label(re.compile("^Find a patient")).fill(words)
+    expect(page.locator("#patients li:visible").filter(has_text=name)).to_have_count(1)
+    group = page.locator("#patients .group:visible").first
+    expect(group.locator(".count")).to_have_text(re.compile(r"^\d+ of \d+$"))
+
+
+def test_patients_are_grouped_with_sodium_and_level(open_page: Open) -> None:
+    page = open_page("/")
+    group = page.locator(".group").filter(
+        has=page.get_by_role("heading", name="Sodium rises too fast")
+    )
+    row = group.locator("li").filter(has_text="Sodium 118 to 127 in 24 hours")
+    expect(row.locator(".tags")).to_contain_text("sodium 127 mmol/L")
+    expect(row.locator(".level")).to_have_text("critical")
+
+
+def test_an_unknown_patient_is_a_page(open_page: Open) -> None:
+    page = open_page("/chart/nobody", expected=("404",))
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such patient")
+    page.get_by_role("link", name="All patients").click()
+    expect(page.locator("#patients")).to_be_visible()
+
+
+def test_cards_live_and_die_with_their_draft(open_page: Open) -> None:
+    page = open_page("/chart/saline-3-percent-mild")
+    page.get_by_role("button", name="Order it").click()
+    places = page.locator("#cards-order-select .of-draft")
+    expect(places.locator("article.card h4")).to_contain_text(["3% saline"])
+    page.get_by_label("or type a drug").fill("sertraline")
+    page.get_by_role("button", name="Order", exact=True).click()
+    expect(places).to_have_count(2)
+    expect(places.nth(0).locator("article.card h4")).to_contain_text("sertraline")
+    expect(places.nth(1).locator("article.card h4").first).to_contain_text("3% saline")
+    page.locator("#drafts").get_by_role("button", name="Remove sertraline").click()
+    expect(places).to_have_count(1)
+    places.get_by_role("button", name=re.compile("^Remove")).first.click()
+    expect(page.locator("#drafts .draft")).to_have_count(0)
+    done = places.locator("article.card").first
+    expect(done.locator(".receipts .ok")).to_contain_text("feedback stored")
+    expect(done.locator(".detail")).to_be_hidden()  # folded to its headline
+
+
+def test_an_own_case_hides_the_sentence_of_the_story_and_lists_what_changed(
+    open_page: Open,
+) -> None:
+    page = open_page("/chart/normal-sodium")
+    expect(page.locator("#story")).to_be_visible()
+    page.get_by_text("Edit the story's sodium values").click()
+    page.get_by_label("Sodium, mmol/L").first.fill("124.25")
+    page.get_by_role("button", name="Show what changes").click()
+    expect(page.locator("#story")).to_be_hidden()
+    expect(page.locator("#own-changes")).to_contain_text("Before: 139")
+    expect(page.locator("#own-changes")).to_contain_text("After: 124.25")
+    expect(page.locator("#cards-title")).to_be_in_viewport()
+    page.get_by_role("button", name="Back to the story").click()
+    expect(page.locator("#story")).to_be_visible()
+    expect(page.locator("#own-changes")).to_be_hidden()
+
+
+def test_json_that_breaks_says_line_and_column(open_page: Open) -> None:
+    page = open_page("/chart/normal-sodium")
+    page.get_by_text("Paste a Bundle").click()
+    page.get_by_label("FHIR R4 Bundle (JSON)").fill('{\n  "resourceType": "Bundle",\n  oops\n}')
+    page.get_by_role("button", name="Use this Bundle").click()
+    expect(page.locator("#own-status")).to_have_text(
+        "This is not JSON: it breaks at line 3, column 3."
+    )
 
 
 def test_opening_a_chart_shows_the_card_of_its_story(open_page: Open) -> None:

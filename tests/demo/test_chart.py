@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 
 from cds_service.app import create_app
 from cds_service.demo.chart import chart_of, years
+from cds_service.demo.listing import grouped
 from cds_service.demo.pages import demo_pages, formulary
 from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, axis, band_name, draw, legend
 from cds_service.demo.stories import default_fixtures_dir, load_stories
@@ -106,8 +107,27 @@ def test_a_chart_shows_problems_medicines_and_results(client: FlaskClient) -> No
         assert words in page
 
 
-def test_a_chart_that_does_not_exist_is_not_found(client: FlaskClient) -> None:
-    assert client.get("/chart/nobody").status_code == 404
+def test_a_chart_that_does_not_exist_is_a_page_that_says_so(client: FlaskClient) -> None:
+    answer = client.get("/chart/nobody")
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+    assert "There is no such patient" in answer.get_data(as_text=True)
+
+
+def test_every_story_is_in_one_group(client: FlaskClient) -> None:
+    listed = grouped(STORIES.values(), load_knowledge(default_hooks_dir()), NOW)
+    names = [row.story.name for _, rows in listed for row in rows]
+    assert sorted(names) == sorted(STORIES)
+
+
+def test_a_medicine_inside_its_order_is_named(client: FlaskClient) -> None:
+    order = {
+        "resourceType": "MedicationRequest",
+        "status": "active",
+        "contained": [{"resourceType": "Medication", "id": "m1", "code": {"text": "Zoloft 50"}}],
+        "medicationReference": {"reference": "#m1"},
+    }
+    found = chart_of([order], NOW, ())
+    assert [item.name for item in found.medicines] == ["Zoloft 50"]
 
 
 def test_the_story_of_an_order_offers_that_order(client: FlaskClient) -> None:

@@ -14,20 +14,23 @@ const titles = { "patient-view": "on opening the chart", "order-select": "for th
 const busy = { "patient-view": "Opening the chart …", "order-select": "Checking the order …", "order-sign": "Checking all orders …", "encounter-discharge": "Checking the stay …" };
 const fromServer = serverReader(FHIR);
 const client = new Client(`${location.origin}/cds-services`, (exchange) => showExchange($("exchange"), exchange));
-const orders = new Orders($("drafts"), () => { redraw(); remember(); unsigned(); });
+const orders = new Orders($("drafts"), () => { redraw(); remember(); unsigned(); prune(); });
 
 let who = { patientId: page.patient, encounterId: page.encounter };
 let own = null; // resources of an own case; null: the story
 let kept = {}; // that case as the address has it
 let selected = null; // reference of the order that was picked last
-const rounds = {}; // the newest call of each hook: an older answer that comes late is dropped
+let acting = false; // a suggestion of a card changes the orders now
+const rounds = {}; // the newest call of each place for cards: an older answer that comes late is dropped
 
 const mode = () => document.querySelector("input[name=mode]:checked").value;
 const later = (words) => { $("status").textContent = words; };
 
-async function callHook(hook, extra = {}) {
-  const round = (rounds[hook] = (rounds[hook] ?? 0) + 1);
-  const place = section(hook);
+/** Calls a hook and shows its cards; those of a draft order are in a place of their own. */
+async function callHook(hook, extra = {}, { draft = "", title = titles[hook] } = {}) {
+  const key = draft || hook;
+  const round = (rounds[key] = (rounds[key] ?? 0) + 1);
+  const place = draft ? placeOf(draft) : section(hook);
   place.setAttribute("aria-busy", "true");
   later(busy[hook]);
   const context = { userId: page.user, patientId: who.patientId, ...(who.encounterId && { encounterId: who.encounterId }), ...extra };
@@ -35,12 +38,12 @@ async function callHook(hook, extra = {}) {
   const { services, discovery } = await client.services(hook);
   for (const service of services) answers.push([service, await callService(service, context)]);
   if (!services.length) answers.push([null, { ...discovery, ok: false, problem: discovery.problem ?? `Discovery lists no service for ${hook}.` }]);
-  if (round !== rounds[hook]) return null;
+  if (round !== rounds[key]) return null;
   const shown = (await Promise.all(answers.map(([service, exchange]) => elements(service, exchange)))).flat();
-  if (round !== rounds[hook]) return null;
+  if (round !== rounds[key]) return null;
   place.removeAttribute("aria-busy");
-  place.replaceChildren(el("h3", { className: "hook-title", textContent: titles[hook].replace(/^./, (letter) => letter.toUpperCase()) }), ...shown);
-  tellCount(hook, answers, shown.length);
+  place.replaceChildren(el("h3", { className: "hook-title", textContent: title.replace(/^./, (letter) => letter.toUpperCase()) }), ...shown);
+  tellCount(title, answers, shown.length);
   return answers;
 }
 
@@ -56,7 +59,11 @@ async function elements(service, exchange) {
   const cards = Array.isArray(exchange.response?.cards) ? exchange.response.cards : [];
   const texts = cards.length ? await details(cards) : [];
   const made = cards.map((card, n) => cardElement(card, texts[n], {
-    take: (suggestion) => suggestion.actions?.forEach((action) => orders.apply(action, who)),
+    take: (suggestion) => {
+      acting = true;
+      suggestion.actions?.forEach((action) => orders.apply(action, who));
+      acting = false;
+    },
     tell: (item) => client.feedback(service.id, item),
   }));
   return made.length ? made : [nothing(exchange.response)];
@@ -71,11 +78,11 @@ function nothing(response) {
     reasons.length ? el("details", {}, el("summary", { textContent: "Why not" }), el("ul", {}, ...reasons)) : null);
 }
 
-function tellCount(hook, answers, count) {
+function tellCount(title, answers, count) {
   const failed = answers.some(([, exchange]) => !exchange.ok);
   const cards = answers.reduce((sum, [, exchange]) => sum + (exchange.response?.cards?.length ?? 0), 0);
   if (failed || !count) later("The service could not check this patient.");
-  else later(`${cards === 1 ? "1 card" : `${cards || "No"} cards`} ${titles[hook]}.`);
+  else later(`${cards === 1 ? "1 card" : `${cards || "No"} cards`} ${title}.`);
 }
 
 function section(hook) {
@@ -85,16 +92,43 @@ function section(hook) {
   return $(id);
 }
 
+const referenceOf = (resource) => `${resource.resourceType}/${resource.id}`;
+
+/** Where the cards of one draft order are: the newest order first. */
+function placeOf(draft) {
+  const found = [...section("order-select").children].find((place) => place.dataset.draft === draft);
+  if (found) return found;
+  const made = el("div", { className: "of-draft" });
+  made.dataset.draft = draft;
+  section("order-select").prepend(made);
+  return made;
+}
+
+/** Cards live and die with their draft order; those that acted on it fold to their headline and what was sent. */
+function prune() {
+  const drafts = new Set(orders.drafts.map(referenceOf));
+  for (const place of [...section("order-select").children]) {
+    if (drafts.has(place.dataset.draft)) continue;
+    rounds[place.dataset.draft] = (rounds[place.dataset.draft] ?? 0) + 1; // an answer under way comes too late
+    if (!acting) place.remove();
+    else for (const card of place.querySelectorAll(".card")) card.classList.add("closed");
+  }
+}
+
 function order(resource) {
   selected = orders.add(resource, who);
   checkOrder();
 }
 
-function checkOrder() {
-  const draft = orders.drafts.find((r) => `${r.resourceType}/${r.id}` === selected);
+function checkOrder(reference = selected) {
+  const draft = orders.drafts.find((r) => referenceOf(r) === reference);
   if (!draft) return;
-  titles["order-select"] = `for the order ${orderName(draft)}`;
-  callHook("order-select", { selections: [selected], draftOrders: orders.bundle });
+  const title = `for the order ${orderName(draft)}`;
+  callHook("order-select", { selections: [reference], draftOrders: orders.bundle }, { draft: reference, title });
+}
+
+function checkOrders() {
+  for (const draft of orders.drafts) checkOrder(referenceOf(draft));
 }
 
 // Signing: the first press asks about all drafts together; a card holds it, and the second press signs all the same.
@@ -169,6 +203,7 @@ async function useCase(state, words) {
     kept = state.bundle ? { bundle: asBundle(resources) } : { sodium: state.sodium };
     own = resources;
     who = { patientId: pieces.patientId, encounterId: pieces.encounterId };
+    compare(state.sodium);
     await reopen(left ? `${words} Left out, as no part of this chart: ${left} of the Bundle's entries.` : words);
     return true;
   } catch (error) {
@@ -177,11 +212,22 @@ async function useCase(state, words) {
   }
 }
 
+/** Lists the sodium values of the story beside those of the case, and brings what changed into sight. */
+function compare(sodium) {
+  const place = $("own-changes");
+  place.hidden = !Array.isArray(sodium);
+  if (place.hidden) return;
+  const words = (values) => values.map(({ value, hours }) => `${value} (${hours} h ago)`).join(", ") || "none";
+  const line = (name, values) => el("li", {}, el("b", { textContent: name }), ` ${words(values)}`);
+  place.replaceChildren(line("Before:", storyRows()), line("After:", sodium));
+}
+
 function asBundle(resources) {
   return { resourceType: "Bundle", type: "collection", entry: resources.map((resource) => ({ resource })) };
 }
 
 async function reopen(words) {
+  $("story").hidden = own !== null;
   $("own-flag").hidden = own === null;
   $("own-trouble").hidden = true;
   for (const radio of document.querySelectorAll("input[name=mode]")) radio.disabled = own !== null && radio.value !== "prefetch";
@@ -218,24 +264,39 @@ $("own-add").addEventListener("click", () => {
   $("own-rows").prepend(row);
   row.querySelector("input").focus();
 });
-$("own-apply").addEventListener("click", () => {
+$("own-apply").addEventListener("click", async () => {
   const sodium = rowValues($("own-rows").children);
   if (!sodium) {
     $("own-status").textContent = "Each value needs a number of mmol/L from 0 to 250, and how many hours ago it was taken.";
     return;
   }
-  useCase({ sodium }, "Shown with these values. The address of this page brings the case back.");
+  const shown = await useCase({ sodium }, "Shown with these values. The address of this page brings the case back.");
+  if (shown) $("cards-title").scrollIntoView({ block: "start" });
 });
 $("own-use").addEventListener("click", () => {
   try {
     const bundle = JSON.parse($("own-text").value);
     useCase({ bundle }, "Shown with this Bundle. The address of this page brings the case back.");
-  } catch {
-    $("own-status").textContent = $("own-text").value.trim() ? "This is not JSON." : "Paste a Bundle first.";
+  } catch (error) {
+    $("own-status").textContent = $("own-text").value.trim() ? `This is not JSON${placeIn($("own-text"), error)}.` : "Paste a Bundle first.";
   }
 });
+/** Where JSON breaks, as line and column of a text field, and the field's cursor set there. */
+function placeIn(field, error) {
+  const told = /line (\d+) column (\d+)/.exec(error.message);
+  const position = /position (\d+)/.exec(error.message);
+  if (!told && !position) return ": it ends too early";
+  const before = position ? field.value.slice(0, Number(position[1])).split("\n") : null;
+  const [line, column] = told ? told.slice(1).map(Number) : [before.length, before.at(-1).length + 1];
+  const at = field.value.split("\n").slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, 0) + column - 1;
+  field.focus();
+  field.setSelectionRange(at, Math.min(at + 1, field.value.length));
+  return `: it breaks at line ${line}, column ${column}`;
+}
+
 $("own-reset").addEventListener("click", () => {
   own = null;
+  compare(null);
   kept = {};
   fillEditor(storyRows());
   reopen("Back to the story.");
@@ -283,7 +344,7 @@ $("discharge").addEventListener("click", () => callHook("encounter-discharge"));
 $("modes").addEventListener("change", () => {
   remember();
   callHook("patient-view");
-  checkOrder();
+  checkOrders();
 });
 
 async function start() {
@@ -318,7 +379,7 @@ function reorder({ orders: entries, selected: reference }) {
   if (!entries?.length) return;
   orders.restore(entries, who);
   selected = reference;
-  checkOrder();
+  checkOrders();
 }
 
 addEventListener("hashchange", () => location.reload()); // somebody pasted the address of another case

@@ -7,16 +7,20 @@ export function orderName(resource) {
   return named?.text ?? named?.coding?.[0]?.display ?? resource.resourceType;
 }
 
-/** What an order says beyond its name: dose, amount, when. */
+const amount = (quantity) => quantity && `${quantity.value} ${(quantity.unit ?? "").replace(/[{}]/g, "")}`.trim();
+
+/** What an order says beyond its name: dose or volume, rate, how often, route, when. */
 export function orderDetail(resource) {
   const dosage = resource.dosageInstruction?.[0];
   const dose = dosage?.doseAndRate?.[0]?.doseQuantity;
   const times = dosage?.timing?.repeat?.period === 1 && dosage.timing.repeat.periodUnit === "d" ? dosage.timing.repeat.frequency : null;
   const due = resource.occurrenceDateTime?.match(/^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}))?/);
+  const rate = dosage?.doseAndRate?.[0]?.rateQuantity;
   const parts = [
-    dosage?.text ?? (dose && `${dose.value} ${(dose.unit ?? "").replace(/[{}]/g, "")}`),
+    dosage?.text ?? amount(dose),
+    !dosage?.text && rate && `at ${amount(rate)}`,
     !dosage?.text && times && `${times} × daily`,
-    dosage?.route?.text,
+    dosage?.route?.text ?? dosage?.route?.coding?.[0]?.display,
     resource.oralDiet?.instruction,
     due && `due ${due[1]} ${due[2] ?? ""}`.trim(),
   ];

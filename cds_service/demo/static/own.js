@@ -66,7 +66,7 @@ export function valueRow(value, hours) {
   const number = (label, amount, step, most) => el("input", { type: "number", value: amount, step, min: "0", max: most, required: true, "aria-label": label });
   const remove = el("button", { type: "button", textContent: "Remove", "aria-label": "Remove this value" });
   const row = el("tr", {},
-    el("td", {}, number("Sodium, mmol/L", value, "0.1", "250")),
+    el("td", {}, number("Sodium, mmol/L", value, "0.01", "250")),
     el("td", {}, number("Hours ago", hours, "any", "1000000")),
     el("td", {}, remove));
   remove.addEventListener("click", () => {

@@ -1,16 +1,26 @@
 // The filter of the list of patients. Without this script the list is simply complete.
 const box = document.getElementById("filter");
-const rows = [...document.querySelectorAll("#patients > li")];
+const groups = [...document.querySelectorAll("#patients .group")];
 
 function show() {
   const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const seen = rows.filter((row) => {
-    const text = row.textContent.toLowerCase();
-    row.hidden = !words.every((word) => text.includes(word));
-    return !row.hidden;
-  });
-  document.getElementById("count").textContent = `${seen.length} patient${seen.length === 1 ? "" : "s"}`;
-  document.getElementById("none").hidden = seen.length > 0;
+  let seen = 0;
+  let all = 0;
+  for (const group of groups) {
+    const rows = [...group.querySelectorAll("li[data-words]")];
+    const found = rows.filter((row) => {
+      const text = `${row.textContent} ${row.dataset.words}`.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+      return !row.hidden;
+    });
+    group.hidden = found.length === 0;
+    group.querySelector(".count").textContent = found.length < rows.length ? `${found.length} of ${rows.length}` : `${rows.length}`;
+    seen += found.length;
+    all += rows.length;
+  }
+  const patients = all === 1 ? "patient" : "patients";
+  document.getElementById("count").textContent = seen < all ? `${seen} of ${all} ${patients}` : `${all} ${patients}`;
+  document.getElementById("none").hidden = seen > 0;
 }
 
 box.addEventListener("input", show);
