@@ -113,10 +113,6 @@ def _lines_in(facts: Mapping[str, Fact]) -> Iterator[str]:
 def recorded(fixtures: Path | None = None) -> Table:
     """Returns the facts of every text that rules, pipeline and cards show."""
     knowledge = load_knowledge(default_hooks_dir(), check_facts=False)
-    settings = CardSettings(
-        base_url="http://127.0.0.1", terminology_base="http://127.0.0.1/fhir", secret=b"facts"
-    )
-    pipeline = Pipeline(knowledge, settings, FhirClient())
     recorder = Recorder(knowledge)
     for case in gallery():
         recorder.hear(rule(case) for rule in BOOK.chart.values())
@@ -125,10 +121,20 @@ def recorded(fixtures: Path | None = None) -> Table:
         recorder.hear(rule(case) for rule in BOOK.discharge.values())
     for scene in all_scenes():
         recorder.hear(scene.outcomes().values())
-    for story in load_stories(fixtures or default_fixtures_dir()).values():
-        recorder.hear(answer_story(pipeline, _with_prefetch(story, knowledge)).outcomes)
+    hear_stories(recorder, fixtures or default_fixtures_dir())
     _add_what_no_rule_says(recorder)
     return recorder.facts
+
+
+def hear_stories(recorder: Recorder, fixtures: Path) -> None:
+    """Notes the facts of each text that the answers to the stories use."""
+    settings = CardSettings(
+        base_url="http://127.0.0.1", terminology_base="http://127.0.0.1/fhir", secret=b"facts"
+    )
+    pipeline = Pipeline(recorder.knowledge, settings, FhirClient())
+    for story in load_stories(fixtures).values():
+        whole = _with_prefetch(story, recorder.knowledge)
+        recorder.hear(answer_story(pipeline, whole).outcomes)
 
 
 def _with_prefetch(story: Story, knowledge: Knowledge) -> Story:

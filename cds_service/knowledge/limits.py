@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any, cast
 
 from msgspec import Struct
-from msgspec.structs import fields
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.words import Evidence
@@ -425,7 +424,7 @@ def limits_of(profile: str, thresholds: dict[str, Threshold]) -> Limits:
     """Returns the numbers of one profile; each table needs its field, and each field its table."""
     if profile not in PROFILES:
         raise KnowledgeError(f"unknown profile '{profile}': use one of {', '.join(PROFILES)}")
-    wanted = {f.name for f in fields(Limits)} - {"profile"}
+    wanted = set(Limits.__struct_fields__) - {"profile"}
     for name in sorted(wanted ^ set(thresholds)):
         known = "has no table" if name in wanted else "is no threshold of this service"
         raise KnowledgeError(f"knowledge/thresholds.toml: '{name}' {known}")
