@@ -99,7 +99,8 @@ def gather(ask: Ask, fhir: FhirClient, deadline: Deadline) -> Gathered:
                 asked, ask.prefetch, names, ask.client.habits.null_means == "none"
             )
     sources |= {key: _NOT_READ for key in ask.optional if key not in extras}
-    sources |= _sent_within_another(ask, sources)
+    older = _older_table(ask)
+    sources |= _sent_within_another(ask, sources, older)
     wanted = [
         _wanted(asked, sources[key], ask.now)
         for key, asked in queries.items()
@@ -110,27 +111,31 @@ def gather(ask: Ask, fhir: FhirClient, deadline: Deadline) -> Gathered:
     for key, read in reads.all(wanted).items():
         sources[key] = _after(sources[key], read)
     return Gathered(
-        sources=sources | _missing_with_another(ask, sources),
+        sources=sources | _missing_with_another(sources, older),
         reads=reads,
         unreachable=None if isinstance(access, Access) else access,
         pause=reads.pause,
     )
 
 
-def _sent_within_another(ask: Ask, sources: Mapping[str, Source]) -> dict[str, Source]:
+def _sent_within_another(
+    ask: Ask, sources: Mapping[str, Source], older: Mapping[str, str]
+) -> dict[str, Source]:
     """Returns the keys of PART_OF that came within the key that they belong to."""
     return {
         key: _within(whole, sources[whole])
-        for key, whole in _older_table(ask).items()
+        for key, whole in older.items()
         if sources[whole].origin == "prefetch" and not _leaves_out(ask, whole, key)
     }
 
 
-def _missing_with_another(ask: Ask, sources: Mapping[str, Source]) -> dict[str, Source]:
+def _missing_with_another(
+    sources: Mapping[str, Source], older: Mapping[str, str]
+) -> dict[str, Source]:
     """Returns the keys of PART_OF that are missing with the key that they belong to: one reason."""
     return {
         key: _within(whole, sources[key])
-        for key, whole in _older_table(ask).items()
+        for key, whole in older.items()
         if sources[key].missing and sources[whole].missing
     }
 

@@ -325,6 +325,8 @@ def _is_urine(observation: Resource, context: ReadContext) -> bool:
     reference = observation.specimen.reference.strip()
     specimen = context.index.get(reference, observation) if reference else None
     kind = first_concept(specimen.type) if specimen is not None else None
+    if kind is None and not words[0]:
+        return False
     if kind is not None:
         words += [words_of(kind), *(c.code for c in kind.codings)]
     return _speaks_of(" ".join(words), context.vocabulary.code_lists.urine_words)

@@ -153,8 +153,10 @@ class Index(Struct, frozen=True):
             return contained(holder, reference)
         name = relative(reference, self.bases)
         found = self.known.get(reference) or self.known.get(name)
+        if found is not None or not holder.contained:
+            return found
         # Some write "Medication/m1" for what is contained as "#m1".
-        return found or next((one for one in holder.contained if identity(one) == name != ""), None)
+        return next((one for one in holder.contained if identity(one) == name != ""), None)
 
 
 class ReadContext(Struct, frozen=True, kw_only=True):
