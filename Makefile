@@ -6,11 +6,12 @@ BIN  := $(VENV)/bin
 RUN  := $(VENV)/.run-ready
 DEV  := $(VENV)/.dev-ready
 LEAN := .venv-bench
+SPARK := .venv-spark
 PORT ?= 8642
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sbom audit release pin-base test coverage check-long golden replay-export facts mutate bench attack lint format lock wheel-test clean
+.PHONY: help demo serve sbom audit release pin-base test coverage check-long golden replay-export facts mutate bench bench-backtest check-spark attack lint format lock wheel-test clean
 
 help: ## Say what each command does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -52,6 +53,14 @@ bench: $(DEV) $(LEAN)/.ready bench/node/node_modules/.ready ## Measure, and writ
 	@$(LEAN)/bin/python bench/live_reads.py
 	@PYTHONPATH=. $(BIN)/python bench/report.py
 
+# On 50,000 thin and 5,000 thick patients it takes some ten minutes; PATIENTS=1000000 is the size of the goals.
+bench-backtest: $(DEV) ## Measure `cds-service backtest` beside its goals (PATIENTS=50000 THICK=5000 CUMULUS=1)
+	@PYTHONPATH=. $(BIN)/python bench/backtest.py $(if $(PATIENTS),--patients $(PATIENTS)) $(if $(THICK),--thick $(THICK)) $(if $(CUMULUS),--cumulus)
+
+# PySpark is large and needs Java 17, so that it has an environment of its own.
+check-spark: $(SPARK)/.ready ## Compare the rows of a backtest on Spark with those of one machine (needs Java 17)
+	@PYSPARK_PYTHON=$(CURDIR)/$(SPARK)/bin/python $(SPARK)/bin/python -m pytest tests/backtest/test_spark.py
+
 attack: $(DEV) ## Attack a service of our own on 127.0.0.1, a table of figures (ONLY="name ...", JSON=1)
 	@$(BIN)/python -m tests.attack $(ONLY) $(if $(JSON),--json)
 
@@ -87,9 +96,17 @@ lock: $(DEV) ## Refresh the lock files from pyproject.toml (needs uv)
 	  pyproject.toml --group build --extra postgresql -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 	  pyproject.toml --group dev -o requirements-dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
+	  pyproject.toml --group dev --extra spark -o requirements-spark.lock
+
+$(SPARK)/.ready: $(BIN)/python requirements-spark.lock pyproject.toml
+	@$(BIN)/python -m venv --clear $(SPARK)
+	@$(SPARK)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements-spark.lock
+	@$(SPARK)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
 
 clean: ## Remove what these commands made
-	rm -rf $(VENV) $(LEAN) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) $(LEAN) $(SPARK) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
 # The first Python from 3.14 down to 3.11 that can make a virtual environment.
 $(BIN)/python:

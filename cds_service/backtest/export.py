@@ -170,6 +170,11 @@ def _kind(path: Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
+def is_lines(path: Path) -> bool:
+    """Whether a file holds a resource a line, compressed or not."""
+    return _kind(path) in LINES
+
+
 def _is_compressed(path: Path) -> bool:
     return path.suffix.lower() == ".gz"
 

@@ -129,7 +129,7 @@ class Judge:
         counts.results = len(times)
         kept = [at for at in times if self._task.wanted.holds(at)]
         if kept:
-            stays = self._courses.stays(person.of("Encounter"))
+            stays = self._courses.stays(sorted(person.of("Encounter")))
             strata = _Strata(_birth(person), stays, counts, self._task.names)
             for at in kept:
                 strata.count("result", at)
@@ -332,7 +332,7 @@ _born = msgspec.json.Decoder(_Born).decode
 
 
 def _birth(person: Person) -> date | None:
-    for line in person.of("Patient"):
+    for line in sorted(person.of("Patient")):
         try:
             return birth_date(_born(line).birth_date.strip())
         except (msgspec.MsgspecError, UnicodeDecodeError):

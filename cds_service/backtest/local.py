@@ -22,8 +22,9 @@ import msgspec
 from msgspec import Struct, field
 
 from cds_service.backtest.export import Export, Job, line_number, lines_of
-from cds_service.backtest.judge import Judge, Task
+from cds_service.backtest.judge import Judge
 from cds_service.backtest.opens import OPEN, listed_openings
+from cds_service.backtest.recipe import Knowing
 from cds_service.backtest.rows import (
     Folder,
     PieceCounts,
@@ -86,8 +87,7 @@ class Work(Struct, frozen=True, kw_only=True):
     export: Export
     folder: Folder
     settings: Settings
-    sifter: Callable[[], Sifter]
-    task: Callable[[bytes], Task]  # of the secret behind the hashes
+    known: Knowing
     jobs: int = 1
 
     @property
@@ -117,7 +117,7 @@ def pieces_for(export: Export) -> int:
 
 def run(work: Work, progress: Progress) -> RunFile:
     """Makes the rows of a run, or goes on with it, and returns what run.json says."""
-    _prepare(work)
+    prepare(work)
     file = RunFile(settings=work.settings)
     write_run_file(work.folder, file)
     global _WORK, _SIFTER  # forked processes find them here
@@ -126,7 +126,7 @@ def run(work: Work, progress: Progress) -> RunFile:
         parts = _sift(work, workers, progress)
         _check_promises(work, parts)
         _judge(work, workers, progress)
-    file.totals, file.broken = _totals(work, parts)
+    file.totals, file.broken = totals_of(work, parts), list(_broken(work, parts))
     file.finished = True
     write_run_file(work.folder, file)
     return file
@@ -135,7 +135,7 @@ def run(work: Work, progress: Progress) -> RunFile:
 # ---- the folder
 
 
-def _prepare(work: Work) -> None:
+def prepare(work: Work) -> None:
     """Makes the folder, or cleans it of what belongs to other settings."""
     folder = work.folder
     if folder.root.exists() and not folder.run_file.exists() and any(folder.root.iterdir()):
@@ -227,7 +227,7 @@ def _sifter() -> Sifter:
     """Returns the sifter of this process, which has learned its codes."""
     global _SIFTER
     if _SIFTER is None:
-        _SIFTER = _work().sifter()
+        _SIFTER = _work().known.sifter()
     return _SIFTER
 
 
@@ -260,15 +260,9 @@ def sift_job(job: Job) -> Part:
     work, begun = _work(), time.process_time()
     sifter, part, writer = _sifter(), Part(size=job.size), _Writer(work, job)
     for found, text, place in _sorted(sifter, job):
-        part.lines += 1
+        counted(part, found)
         if isinstance(found, Kept):
-            part.kept += 1
-            more(part.kinds, found.key)
             writer.add(found, text)
-            continue
-        more(part.left, found.why)
-        if found.why == OTHER:
-            more(part.other, found.kind)
         elif found.why == BROKEN and len(part.broken) < _NAMED:
             part.broken.append(place)
     writer.flush()
@@ -277,6 +271,18 @@ def sift_job(job: Job) -> Part:
     part.seconds = time.process_time() - begun
     write_whole(_part_file(work, job), msgspec.json.encode(part))
     return part
+
+
+def counted(part: Part, found: Kept | Left) -> None:
+    """Counts what became of one line."""
+    part.lines += 1
+    if isinstance(found, Kept):
+        part.kept += 1
+        more(part.kinds, found.key)
+        return
+    more(part.left, found.why)
+    if found.why == OTHER:
+        more(part.other, found.kind)
 
 
 def _sorted(sifter: Sifter, job: Job) -> Iterator[tuple[Kept | Left, bytes, int]]:
@@ -358,7 +364,7 @@ def judge_piece(piece: int) -> PieceCounts:
     """Writes the rows of one piece, and what it came to."""
     work = _work()
     spool = Spool(work.folder.spool, work.settings.pieces)
-    judge = Judge(work.task(work.folder.key_file.read_bytes()), spool.medication)
+    judge = Judge(work.known.task(work.folder.key_file.read_bytes()), spool.medication)
     counts, rows = PieceCounts(), []
     for person in spool.people(piece):
         found, came_to = judge.person(person)
@@ -372,8 +378,8 @@ def judge_piece(piece: int) -> PieceCounts:
 # ---- totals
 
 
-def _totals(work: Work, parts: Sequence[Part]) -> tuple[Totals, list[str]]:
-    """Returns the totals of the run, and where its first broken lines are."""
+def totals_of(work: Work, parts: Sequence[Part]) -> Totals:
+    """Returns the totals of the run, and keeps what was not understood."""
     totals = Totals(files=len(work.export.files), bytes_read=sum(part.size for part in parts))
     unknown: dict[str, int] = {}
     sifting = 0.0
@@ -400,7 +406,7 @@ def _totals(work: Work, parts: Sequence[Part]) -> tuple[Totals, list[str]]:
     for kind, number in counts.moments.items():
         totals.left_out[kind] = number - counts.judged.get(kind, 0)
     totals.seconds = {"sift": sifting} | counts.seconds
-    return totals, list(_broken(work, parts))
+    return totals
 
 
 def _add(counts: dict[str, int], others: dict[str, int]) -> None:

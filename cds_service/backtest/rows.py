@@ -367,6 +367,11 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
     write_whole(path, b"".join(_ENCODER.encode(row) + b"\n" for row in rows))
 
 
+def encode_row(row: Row) -> bytes:
+    """Returns a row as it is written."""
+    return _ENCODER.encode(row)
+
+
 def read_counts(path: Path) -> PieceCounts:
     """Returns the counts of a piece."""
     return _COUNTS.decode(path.read_bytes())

@@ -109,7 +109,7 @@ class Timeline:
         self.patient = next(iter(self._decoded(person, "Patient")), None)
         self.series = {key: self._series(person, key) for key in LABS}
         self.openings = openings(person.of(OPEN))
-        self.stays = courses.stays(person.of("Encounter"))
+        self.stays = courses.stays(sorted(person.of("Encounter")))
         self._encounters: dict[str, Resource] = {}
         self.conditions = [_condition(one) for one in self._decoded(person, "Condition")]
         orders = self._decoded(person, *REQUESTS)
@@ -134,7 +134,7 @@ class Timeline:
     def _decoded(self, person: Person, *kinds: str) -> list[Resource]:
         """Returns the resources of these kinds, each once: of two versions the newer one."""
         kept: dict[str, Resource] = {}
-        for line in person.of(*kinds):
+        for line in sorted(person.of(*kinds)):  # however the files were cut and read
             try:
                 read = decode_resource(line)
             except BadRequest:

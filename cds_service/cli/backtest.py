@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -26,30 +26,23 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from cds_service.backtest.export import Export, find_export
-from cds_service.backtest.judge import Task
 from cds_service.backtest.local import Progress, Work, pieces_for, run
 from cds_service.backtest.moments import Wanted
+from cds_service.backtest.recipe import Recipe
 from cds_service.backtest.results import write_results
 from cds_service.backtest.rows import (
     GUESSES,
     Folder,
-    Knowledge,
     RunFile,
     Settings,
     Totals,
     read_run,
 )
-from cds_service.backtest.sift import Sifter
 from cds_service.cli.backtest_report import ROWS, report, show_files
 from cds_service.cli.backtest_worklist import worklist
-from cds_service.cli.replay import HOOKS_FOLDER, SETTINGS, print_json
+from cds_service.cli.replay import HOOKS_FOLDER, print_json
 from cds_service.errors import RegistryError
-from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.knowledge.limits import PROFILES
-from cds_service.knowledge.load import default_hooks_dir, load_knowledge
-from cds_service.pipeline import Options, Pipeline
-from cds_service.records.client import FhirClient
-from cds_service.records.site_codes import SiteCodes, asking_for, site_codes
 from cds_service.settings import Settings as Environment
 from cds_service.settings import settings_from_environment
 from cds_service.trust.registry import Client, Registry
@@ -173,10 +166,23 @@ def _moments(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> t
     show_default=True,
     help="No figure about fewer patients leaves the folder private/.",
 )
+@click.option(
+    "--spark",
+    "master",
+    metavar="MASTER",
+    help="Run on Spark: local[4], spark://host:7077, yarn. Needs the extra [spark]; see "
+    "docs/backtest.md, from when it pays.",
+)
 @ROWS
 @click.option("--json", "as_json", is_flag=True, help="Print what the run came to as JSON.")
 def run_backtest(
-    export: Path, output: Path, as_json: bool, jobs: int | None, rows: bool, **given: Any
+    export: Path,
+    output: Path,
+    as_json: bool,
+    jobs: int | None,
+    rows: bool,
+    master: str | None,
+    **given: Any,
 ) -> None:
     """Judge every moment of EXPORT, and write its rows and counts to a folder.
 
@@ -198,11 +204,11 @@ def run_backtest(
     try:
         work = _work(find_export(export), Folder(output), asked, jobs or os.cpu_count() or 1)
         with _progress() as progress:
-            file = run(work, progress)
+            file = run(work, progress) if master is None else _on_spark(work, master, progress)
     except KeyboardInterrupt:
         click.echo("Interrupted. The same command goes on where it was.", err=True)
         sys.exit(EX_INTERRUPTED)
-    new = work.task(b"").pipelines["new"]
+    new = work.known.pipelines["new"]
     files = write_results(read_run(output), new.knowledge, new.vocabulary, rows=rows)
     if as_json:
         print_json({"run": str(output), **msgspec.to_builtins(file), "files": [*map(str, files)]})
@@ -266,6 +272,13 @@ class _Asked(Struct, frozen=True, kw_only=True):
         return at.astimezone(UTC)
 
 
+def _on_spark(work: Work, master: str, progress: Progress) -> RunFile:
+    """Makes the run on Spark, of which nothing is loaded otherwise."""
+    spark = importlib.import_module("cds_service.backtest.spark")
+    file: RunFile = spark.write_run(work, master, progress)
+    return file
+
+
 def _interrupted(_: int, __: FrameType | None) -> None:
     raise KeyboardInterrupt
 
@@ -274,12 +287,36 @@ def _work(export: Export, folder: Folder, asked: _Asked, jobs: int) -> Work:
     """Returns the run that is asked for, with knowledge and clients that were checked."""
     environment = settings_from_environment()
     export = replace(export, opens=asked.opens)
-    pipelines: dict[Knowledge, Pipeline] = {"new": _pipeline(asked.hooks, asked, environment)}
-    if asked.against is not None:
-        pipelines["old"] = _pipeline(asked.against, asked, environment)
+    recipe = _recipe(asked, environment, export.made)
+    known = recipe.loaded()
+    wanted, client = recipe.wanted, asked.client_name
+    settings = Settings(
+        export=str(export.root),
+        moments=asked.named,
+        profiles=tuple(one.profile for one in recipe.clients),
+        since=wanted.since,
+        until=wanted.until,
+        at=wanted.at,
+        opens=_hash(asked.opens),
+        client=client or "",
+        client_entry=_hash_of(repr(recipe.client)) if client is not None else "",
+        quiet_days=asked.quiet_days,
+        suppression=recipe.suppression,
+        every=asked.every,
+        hooks=known.hash("new"),
+        against=known.hash("old"),
+        local_codes=_hash(recipe.local_codes) + _hash(recipe.rxnorm_index),
+        min_cell=asked.min_cell,
+        made=export.made,
+        pieces=pieces_for(export),
+        version=version("hyponatremia-cds"),
+    )
+    return Work(export=export, folder=folder, settings=settings, known=known, jobs=jobs)
+
+
+def _recipe(asked: _Asked, environment: Environment, made: datetime | None) -> Recipe:
     client = _client(asked, environment)
     profiles = asked.profiles or ((client.profile,) if asked.client_name else PROFILES)
-    clients = tuple(replace(client, profile=profile) for profile in dict.fromkeys(profiles))
     wanted = Wanted(
         results="results" in asked.sources,
         admissions="admissions" in asked.sources,
@@ -290,68 +327,20 @@ def _work(export: Export, folder: Folder, asked: _Asked, jobs: int) -> Work:
         since=asked.since.date() if asked.since else None,
         until=asked.until.date() if asked.until else None,
     )
-    new = pipelines["new"]
-    known = new.knowledge
-    codes = asked.local_codes or environment.local_codes
-    settings = Settings(
-        export=str(export.root),
-        moments=asked.named,
-        profiles=tuple(one.profile for one in clients),
-        since=wanted.since,
-        until=wanted.until,
-        at=wanted.at,
-        opens=_hash(asked.opens),
-        client=asked.client_name or "",
-        client_entry=_hash_of(repr(clients)) if asked.client_name else "",
+    return Recipe(
+        wanted=wanted,
+        profiles=profiles,
+        client=client,
+        hooks=asked.hooks,
+        against=asked.against,
+        local_codes=asked.local_codes or environment.local_codes,
+        rxnorm_index=environment.rxnorm_index,
         quiet_days=asked.quiet_days,
-        suppression=_rests(asked, client),
+        # The rest of unchanged cards is simulated if a client is named that wants it.
+        suppression=asked.client_name is not None and client.suppression,
         every=asked.every,
-        hooks=known.sha256,
-        against=pipelines["old"].knowledge.sha256 if asked.against is not None else "",
-        local_codes=_hash(codes) + _hash(environment.rxnorm_index),
-        min_cell=asked.min_cell,
-        made=export.made,
-        pieces=pieces_for(export),
-        version=version("hyponatremia-cds"),
+        until=made,
     )
-
-    olds = [one for name, one in pipelines.items() if name == "old"]
-    others = [(one.vocabulary, one.knowledge.terms.labs) for one in olds]
-
-    def task(secret: bytes) -> Task:
-        return Task(
-            pipelines=pipelines,
-            clients=clients,
-            wanted=wanted,
-            names=Pseudonyms(secret),
-            every=asked.every,
-            quiet=timedelta(days=asked.quiet_days),
-            suppression=settings.suppression,
-            until=export.made,
-        )
-
-    return Work(
-        export=export,
-        folder=folder,
-        settings=settings,
-        sifter=partial(Sifter, new.vocabulary, known.terms.labs, *others),
-        task=task,
-        jobs=jobs,
-    )
-
-
-def _rests(asked: _Asked, client: Client) -> bool:
-    """Whether the rest of unchanged cards is simulated: if a client is named that wants it."""
-    return asked.client_name is not None and client.suppression
-
-
-def _pipeline(hooks: Path | None, asked: _Asked, environment: Environment) -> Pipeline:
-    knowledge = load_knowledge(hooks or default_hooks_dir())
-    site: SiteCodes = site_codes(
-        knowledge.terms, environment.rxnorm_index, asked.local_codes or environment.local_codes
-    )
-    options = Options(local_codes=site.local)
-    return Pipeline(asking_for(knowledge, site), SETTINGS, FhirClient(), options)
 
 
 def _client(asked: _Asked, environment: Environment) -> Client:
