@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }  # fmt: skip
 ONLY_IN = {
     "authlib": {"trust"},
-    "flask": {"web", "demo", "app"},
+    "flask": {"web", "demo", "app", "backtest"},  # there, the what-if page alone
     "fhir": {"orders"},  # the distribution fhir.resources
     "requests": {"records", "trust"},
     "sqlalchemy": {"store"},

@@ -178,8 +178,11 @@ def hide_small(cells: Iterable[Cell], min_cell: int) -> list[Cell]:
             line = (cell.profile, cell.knowledge, cell.dimension, cell.name)
             lines.setdefault(line, []).append(place)
     hidden: set[int] = set()
-    for places in (*tables.values(), *lines.values(), *tables.values()):
-        hidden |= _hidden(cells, places, hidden, min_cell)
+    known = -1
+    while known < len(hidden):  # what one table hides, another may tell
+        known = len(hidden)
+        for places in (*tables.values(), *lines.values()):
+            hidden |= _hidden(cells, places, hidden, min_cell)
     return [_without_count(cell) if n in hidden else cell for n, cell in enumerate(cells)]
 
 

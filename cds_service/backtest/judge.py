@@ -66,6 +66,7 @@ class Task(Struct, frozen=True, kw_only=True):
     quiet: timedelta = timedelta(0)
     suppression: bool = False  # whether unchanged cards rest for a reader who has seen them
     until: datetime | None = None  # when the export was made; nothing is known later
+    with_outcomes: bool = True  # what followed the cards is counted too
 
 
 class _Call(Struct, frozen=True, kw_only=True):
@@ -103,7 +104,7 @@ class Judge:
         judged = time.process_time()
         counts.with_moment = int(bool(counts.moments))
         counts.seconds["judge"] = judged - looked
-        if timeline is not None and timeline.series[SODIUM].known:
+        if self._task.with_outcomes and timeline is not None and timeline.series[SODIUM].known:
             counts.outcomes = self._outcomes(timeline, rows)
         counts.seconds["outcome"] = time.process_time() - judged
         return rows, counts

@@ -216,11 +216,12 @@ class _Words(Struct, frozen=True):
         return Table(
             columns=("For each 100", "Number", "Cards", "Cards per 100", "Critical or warning"),
             rows=tuple(self._burden_row(profile, base) for base in bases_of(report.run)),
+            about={base.name: base.missing for base in bases_of(report.run) if base.missing},
         )
 
     def _burden_row(self, profile: str, base: Base) -> tuple[str, ...]:
         if base.missing:
-            return base.name, "–", "–", "–", base.missing
+            return base.name, "–", "–", "–", "–"
         report = self.report
         cards = report.cards(profile, base)
         loud = [report.cell(profile, base.dimension, base.cell, i) for i in INDICATORS[:2]]
@@ -252,12 +253,13 @@ class _Words(Struct, frozen=True):
     # ---- outcomes
 
     def _outcomes(self, profile: str, hours: int) -> Table:
-        rows = [self._outcome_row(one, hours) for one in self.report.rule_outcomes(profile)]
+        rules = sorted(self.report.rule_outcomes(profile), key=lambda one: (-one.first, one.rule))
+        rows = [self._outcome_row(one, hours) for one in rules]
         words = [text.format(fall=self.fall) for text in HAPPENED_WORDS.values()]
         return Table(
             columns=(f"Within {hours} h", "First cards", *words, "Lowest", "Highest"),
             rows=tuple(row for row in rows if row),
-            about={rule.rule: self.about(rule.rule) for rule in self.report.rule_outcomes(profile)},
+            about={rule.rule: self.about(rule.rule) for rule in rules},
         )
 
     def _outcome_row(self, rule: RuleOutcome, hours: int) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ from cds_service.backtest.rows import (
     read_run,
 )
 from cds_service.cli.backtest_report import ROWS, report, show_files
+from cds_service.cli.backtest_serve import serve
 from cds_service.cli.backtest_worklist import worklist
 from cds_service.cli.replay import HOOKS_FOLDER, print_json
 from cds_service.errors import RegistryError
@@ -476,4 +477,5 @@ def _print_guesses(console: Console, totals: Totals) -> None:
 
 
 backtest.add_command(report)
+backtest.add_command(serve)
 backtest.add_command(worklist)

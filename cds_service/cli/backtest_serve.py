@@ -1,0 +1,139 @@
+"""`cds-service backtest serve` opens the what-if page of a run, on this machine only."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import timedelta
+from multiprocessing import get_context
+from pathlib import Path
+
+import click
+
+from cds_service.backtest.judge import Task
+from cds_service.backtest.moments import Wanted
+from cds_service.backtest.rows import Run, read_run
+from cds_service.backtest.whatif import Again, Moved, PieceChange
+from cds_service.cli.backtest_report import FOLDER
+from cds_service.cli.replay import HOOKS_FOLDER, SETTINGS
+from cds_service.errors import BacktestError
+from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.pipeline import Options, Pipeline
+from cds_service.records.client import FhirClient
+from cds_service.records.site_codes import asking_for, site_codes
+from cds_service.settings import settings_from_environment
+from cds_service.trust.client import Client
+
+_LOOPBACK = "127.0.0.1"
+
+
+@click.command("serve")
+@FOLDER
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8650,
+    show_default=True,
+    help="Port on 127.0.0.1; 0: any free one.",
+)
+@click.option("--jobs", type=click.IntRange(1, 256), help="Processes. Default: one for each core.")
+@HOOKS_FOLDER
+@click.option(
+    "--local-codes",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The site's own codes, as the run had them. Default: CDS_LOCAL_CODES.",
+)
+def serve(
+    folder: Path, port: int, jobs: int | None, hooks: Path | None, local_codes: Path | None
+) -> None:
+    """Open the what-if page of a run, for a browser on this machine.
+
+    Filters answer at once. If one number of thresholds.toml is moved, the patients whom it concerns
+    are judged again from the spool: after seconds there is an estimate with its interval, and then
+    the number itself. Nothing in hooks/ is changed. Only this machine can open the page, and no
+    patient is in it, in an address or in a log. Ctrl-C ends it.
+
+    \b
+    Example:
+      cds-service backtest serve run1
+    """
+    from werkzeug.serving import make_server
+
+    from cds_service.backtest.explorer import Explorer, Jobs, create_app
+
+    run = read_run(folder)
+    task = task_of(run, hooks, local_codes)
+    number = jobs or os.cpu_count() or 1
+    global _AGAIN  # forked processes find it here
+    _AGAIN = Again(run, task)
+    # The processes are made before any thread is.
+    quiet = (signal.SIGINT, signal.SIG_IGN)
+    with get_context("fork").Pool(number, initializer=signal.signal, initargs=quiet) as pool:
+        held = Jobs(pool, change_piece, note_piece, number)
+        explorer = Explorer(run, task.pipelines["new"].knowledge, held)
+        server = make_server(_LOOPBACK, port, create_app(explorer), threaded=True)
+        explorer.start()
+        click.echo(f"What-if page: http://{_LOOPBACK}:{server.server_port}/  (Ctrl-C ends it)")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            explorer.close()
+            server.server_close()
+
+
+_AGAIN: Again | None = None
+
+
+def _again() -> Again:
+    assert _AGAIN is not None  # noqa: S101  # set before any process is made
+    return _AGAIN
+
+
+def change_piece(job: tuple[Moved, int]) -> PieceChange:
+    """Judges one piece again, in a process of its own."""
+    return _again().change(*job)
+
+
+def note_piece(job: tuple[str, int]) -> None:
+    """Notes which numbers are compared with in one piece, in a process of its own."""
+    _again().note(*job)
+
+
+def task_of(run: Run, hooks: Path | None, local_codes: Path | None) -> Task:
+    """Returns what the run was judged by; BacktestError if it is not at hand any more."""
+    settings, environment = run.settings, settings_from_environment()
+    knowledge = load_knowledge(hooks or default_hooks_dir())
+    if knowledge.sha256 != settings.hooks:
+        raise BacktestError(
+            f"{run.folder.root}: hooks/ has changed since the run: name its folder with --hooks, "
+            "or run it anew."
+        )
+    if settings.client:
+        raise BacktestError(
+            f"{run.folder.root}: this run is that of one client; the page needs a run without."
+        )
+    site = site_codes(
+        knowledge.terms, environment.rxnorm_index, local_codes or environment.local_codes
+    )
+    options = Options(local_codes=site.local)
+    pipeline = Pipeline(asking_for(knowledge, site), SETTINGS, FhirClient(), options)
+    moments = frozenset(settings.moments)
+    return Task(
+        pipelines={"new": pipeline},
+        clients=tuple(Client(profile=profile) for profile in settings.profiles),
+        wanted=Wanted(
+            results="results" in moments,
+            admissions="admissions" in moments,
+            discharges="discharges" in moments,
+            orders="orders" in moments,
+            opens="opens" in moments,
+            at=settings.at,
+            since=settings.since,
+            until=settings.until,
+        ),
+        names=run.names,
+        every=settings.every,
+        quiet=timedelta(days=settings.quiet_days),
+    )
