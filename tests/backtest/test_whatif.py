@@ -33,7 +33,7 @@ from cds_service.errors import BacktestError
 from cds_service.knowledge.load import default_hooks_dir
 from tests.exports import write_export
 
-PATIENTS = 700
+PATIENTS = 400
 LOWER = Moved(profile="aasld", number="mild_below", value=130)
 
 
@@ -179,8 +179,8 @@ def test_the_page_tells_figures_and_moves_a_number(page: FlaskClient, run: Run, 
     shown = page.get("/figures?profile=aasld").get_json()
     cards = places_of(run.rows(), "aasld")
     assert (shown["cards"], shown["moments"]) == (cards.total(), sum(run.strata.values()))
-    inpatients = page.get("/figures?profile=aasld&setting=inpatient").get_json()
-    assert 0 < inpatients["cards"] < shown["cards"]
+    clinic = page.get("/figures?profile=aasld&setting=outpatient").get_json()
+    assert 0 < clinic["cards"] < shown["cards"]
     moved = page.post("/what-if", json={"profile": "aasld", "number": "mild_below", "value": 130})
     assert moved.status_code == 202
     found = answered(page)
