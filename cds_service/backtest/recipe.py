@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -51,6 +52,12 @@ class Recipe(Struct, frozen=True, kw_only=True):
         client = replace(self.client, credentials=NO_CREDENTIALS)
         return tuple(replace(client, profile=one) for one in dict.fromkeys(self.profiles))
 
+    @property
+    def codes(self) -> str:
+        """Returns a hash of the site's own codes and of its RxNorm index; "" without them."""
+        files = (self.local_codes, self.rxnorm_index)
+        return "".join(file_hash(path) for path in files if path is not None)
+
     def loaded(self) -> Knowing:
         """Returns what judges: it takes a second to build, and holds nothing of a patient."""
         pipelines: dict[Knowledge, Pipeline] = {"new": self._pipeline(self.hooks)}
@@ -94,3 +101,8 @@ class Knowing(Struct, frozen=True, kw_only=True):
             suppression=recipe.suppression,
             until=recipe.until,
         )
+
+
+def file_hash(path: Path) -> str:
+    """Returns a short hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -306,7 +306,7 @@ def _work(export: Export, folder: Folder, asked: _Asked, jobs: int) -> Work:
         every=asked.every,
         hooks=known.hash("new"),
         against=known.hash("old"),
-        local_codes=_hash(recipe.local_codes) + _hash(recipe.rxnorm_index),
+        local_codes=recipe.codes,
         min_cell=asked.min_cell,
         made=export.made,
         pieces=pieces_for(export),

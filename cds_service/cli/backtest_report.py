@@ -9,18 +9,24 @@ import click
 import msgspec
 
 from cds_service.backtest.judge import asked_by
+from cds_service.backtest.recipe import Recipe
 from cds_service.backtest.results import write_results
 from cds_service.backtest.reviewed import Reviewed, read_answers, reviewed
 from cds_service.backtest.rows import Run, read_run, write_whole
 from cds_service.backtest.sample import charts, draw, read_drawing, write_drawing
 from cds_service.cli.backtest_form import form_page
-from cds_service.cli.replay import HOOKS_FOLDER, offline_pipeline, print_json
-from cds_service.knowledge.load import default_hooks_dir
+from cds_service.cli.replay import HOOKS_FOLDER, print_json
 from cds_service.pipeline import Pipeline
+from cds_service.settings import settings_from_environment
 from cds_service.trust.client import Client
 
 FORM, ANSWERS = "review.html", "answers.json"
 _OWNER_ONLY = 0o600
+LOCAL_CODES = click.option(
+    "--local-codes",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The site's own codes, as the run had them. Default: CDS_LOCAL_CODES.",
+)
 FOLDER = click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 ROWS = click.option(
     "--rows",
@@ -48,6 +54,7 @@ ROWS = click.option(
     help="The answers of a reviewer; give one for each reviewer. They become part of the page.",
 )
 @HOOKS_FOLDER
+@LOCAL_CODES
 @click.option("--json", "as_json", is_flag=True, help="Print the names of the files as JSON.")
 def report(
     folder: Path,
@@ -56,6 +63,7 @@ def report(
     profile: str,
     answers: tuple[Path, ...],
     hooks: Path | None,
+    local_codes: Path | None,
     as_json: bool,
 ) -> None:
     """Write the page and the figures of a run anew, and let charts be reviewed.
@@ -75,7 +83,7 @@ def report(
       cds-service backtest report run1 --answers ada.json --answers ben.json
     """
     run = read_run(folder)
-    pipeline = pipeline_of(run, hooks)
+    pipeline = pipeline_of(run, hooks, local_codes)
     files = []
     if sample is not None:
         files.append(_write_form(run, sample, profile or run.settings.profiles[0], pipeline))
@@ -113,16 +121,23 @@ def _reviewed(run: Run, answers: Sequence[Path]) -> Reviewed | None:
     return msgspec.json.decode(kept.read_bytes(), type=Reviewed) if kept.exists() else None
 
 
-def pipeline_of(run: Run, hooks: Path | None) -> Pipeline:
+def pipeline_of(run: Run, hooks: Path | None, local_codes: Path | None = None) -> Pipeline:
     """Returns the rules for names and words; the figures are those of the run in any case."""
-    pipeline = offline_pipeline(hooks or default_hooks_dir())
-    if pipeline.knowledge.sha256 != run.settings.hooks:
+    environment = settings_from_environment()
+    recipe = Recipe(
+        hooks=hooks,
+        local_codes=local_codes or environment.local_codes,
+        rxnorm_index=environment.rxnorm_index,
+    )
+    known = recipe.loaded()
+    if (known.hash("new"), recipe.codes) != (run.settings.hooks, run.settings.local_codes):
         click.echo(
-            "Warning: hooks/ has changed since the run. The figures are those of the run; names of "
-            "rules and lists are of today. Run it anew, or name its hooks/ with --hooks.",
+            "Warning: hooks/ or the local codes are not those of the run. The figures are those of "
+            "the run; names of rules, lists and cards for review are of today. Name what it had "
+            "with --hooks and --local-codes, or run it anew.",
             err=True,
         )
-    return pipeline
+    return known.pipelines["new"]
 
 
 def show_files(files: Sequence[Path], *, as_json: bool = False) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -12,17 +12,13 @@ import click
 
 from cds_service.backtest.judge import Task
 from cds_service.backtest.moments import Wanted
+from cds_service.backtest.recipe import Recipe
 from cds_service.backtest.rows import Run, read_run
 from cds_service.backtest.whatif import Again, Moved, PieceChange
-from cds_service.cli.backtest_report import FOLDER
-from cds_service.cli.replay import HOOKS_FOLDER, SETTINGS
+from cds_service.cli.backtest_report import FOLDER, LOCAL_CODES
+from cds_service.cli.replay import HOOKS_FOLDER
 from cds_service.errors import BacktestError
-from cds_service.knowledge.load import default_hooks_dir, load_knowledge
-from cds_service.pipeline import Options, Pipeline
-from cds_service.records.client import FhirClient
-from cds_service.records.site_codes import asking_for, site_codes
 from cds_service.settings import settings_from_environment
-from cds_service.trust.client import Client
 
 _LOOPBACK = "127.0.0.1"
 
@@ -38,11 +34,7 @@ _LOOPBACK = "127.0.0.1"
 )
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes. Default: one for each core.")
 @HOOKS_FOLDER
-@click.option(
-    "--local-codes",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The site's own codes, as the run had them. Default: CDS_LOCAL_CODES.",
-)
+@LOCAL_CODES
 def serve(
     folder: Path, port: int, jobs: int | None, hooks: Path | None, local_codes: Path | None
 ) -> None:
@@ -71,6 +63,7 @@ def serve(
     with get_context("fork").Pool(number, initializer=signal.signal, initargs=quiet) as pool:
         held = Jobs(pool, change_piece, note_piece, number)
         explorer = Explorer(run, task.pipelines["new"].knowledge, held)
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # requests are written nowhere
         server = make_server(_LOOPBACK, port, create_app(explorer), threaded=True)
         explorer.start()
         click.echo(f"What-if page: http://{_LOOPBACK}:{server.server_port}/  (Ctrl-C ends it)")
@@ -104,25 +97,12 @@ def note_piece(job: tuple[str, int]) -> None:
 def task_of(run: Run, hooks: Path | None, local_codes: Path | None) -> Task:
     """Returns what the run was judged by; BacktestError if it is not at hand any more."""
     settings, environment = run.settings, settings_from_environment()
-    knowledge = load_knowledge(hooks or default_hooks_dir())
-    if knowledge.sha256 != settings.hooks:
-        raise BacktestError(
-            f"{run.folder.root}: hooks/ has changed since the run: name its folder with --hooks, "
-            "or run it anew."
-        )
     if settings.client:
         raise BacktestError(
             f"{run.folder.root}: this run is that of one client; the page needs a run without."
         )
-    site = site_codes(
-        knowledge.terms, environment.rxnorm_index, local_codes or environment.local_codes
-    )
-    options = Options(local_codes=site.local)
-    pipeline = Pipeline(asking_for(knowledge, site), SETTINGS, FhirClient(), options)
     moments = frozenset(settings.moments)
-    return Task(
-        pipelines={"new": pipeline},
-        clients=tuple(Client(profile=profile) for profile in settings.profiles),
+    recipe = Recipe(
         wanted=Wanted(
             results="results" in moments,
             admissions="admissions" in moments,
@@ -133,7 +113,22 @@ def task_of(run: Run, hooks: Path | None, local_codes: Path | None) -> Task:
             since=settings.since,
             until=settings.until,
         ),
-        names=run.names,
+        profiles=settings.profiles,
+        hooks=hooks,
+        local_codes=local_codes or environment.local_codes,
+        rxnorm_index=environment.rxnorm_index,
+        quiet_days=settings.quiet_days,
         every=settings.every,
-        quiet=timedelta(days=settings.quiet_days),
     )
+    known = recipe.loaded()
+    if known.hash("new") != settings.hooks:
+        raise BacktestError(
+            f"{run.folder.root}: hooks/ has changed since the run: name its folder with --hooks, "
+            "or run it anew."
+        )
+    if recipe.codes != settings.local_codes:
+        raise BacktestError(
+            f"{run.folder.root}: the run had other local codes: name them with --local-codes (and "
+            "the RxNorm index with CDS_RXNORM_INDEX), or run it anew."
+        )
+    return known.task(run.folder.key_file.read_bytes())

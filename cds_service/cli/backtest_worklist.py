@@ -13,7 +13,7 @@ from rich.table import Table
 
 from cds_service.backtest.rows import read_run, write_whole
 from cds_service.backtest.worklist import LISTS, Entry, Lister, worklist_csv, worklist_of
-from cds_service.cli.backtest_report import FOLDER, pipeline_of
+from cds_service.cli.backtest_report import FOLDER, LOCAL_CODES, pipeline_of
 from cds_service.cli.replay import HOOKS_FOLDER, print_json
 from cds_service.knowledge.load import Knowledge
 
@@ -33,8 +33,16 @@ _OWNER_ONLY = 0o600
 )
 @click.option("--profile", default="", help="Guideline profile. Default: the run's first.")
 @HOOKS_FOLDER
+@LOCAL_CODES
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def worklist(folder: Path, moment: str, profile: str, hooks: Path | None, as_json: bool) -> None:
+def worklist(
+    folder: Path,
+    moment: str,
+    profile: str,
+    hooks: Path | None,
+    local_codes: Path | None,
+    as_json: bool,
+) -> None:
     """List patients whom a quality team should look at.
 
     It reads the spool of a run, so that the export is not read again: an SSRI or SNRI with a
@@ -50,7 +58,7 @@ def worklist(folder: Path, moment: str, profile: str, hooks: Path | None, as_jso
     """
     run = read_run(folder)
     at = _instant(moment, run.settings.made)
-    pipeline = pipeline_of(run, hooks)
+    pipeline = pipeline_of(run, hooks, local_codes)
     chosen = profile or run.settings.profiles[0]
     if chosen not in pipeline.knowledge.limits:
         known = ", ".join(pipeline.knowledge.limits)

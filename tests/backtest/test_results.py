@@ -107,6 +107,23 @@ def test_the_indicators_of_one_rule_do_not_tell_a_small_one() -> None:
     assert told(cells) == {"A critical": 100, "A warning": None, "A info": None}
 
 
+def test_what_one_table_hides_is_not_told_by_another() -> None:
+    """Two rules with few warnings hide each other; then the criticals of each must be hidden too."""
+    cells = [
+        cell("A", 47, "critical"), cell("A", 9, "warning"),
+        cell("B", 60, "critical"), cell("B", 8, "warning"),
+        cell("C", 70, "critical"),
+    ]  # fmt: skip
+    found = told(cells)
+    assert found == {
+        "A critical": None,
+        "A warning": None,
+        "B critical": None,
+        "B warning": None,
+        "C critical": 70,
+    }
+
+
 def _export(folder: Path, low: int) -> Path:
     """So many patients with low sodium, and forty with a normal one; one of ninety years."""
     resources: list[dict[str, Any]] = []
