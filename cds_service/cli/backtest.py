@@ -80,7 +80,7 @@ class _Group(click.Group):
 
 @click.group("backtest", cls=_Group)
 def backtest() -> None:
-    """Run the rules over a hospital's history, before they are switched on.
+    """Run the rules over a hospital's own history.
 
     `cds-service backtest EXPORT --output FOLDER` says how many cards there would have been, at
     which moments, and for whom. EXPORT is what sites have: FHIR Bulk Data (NDJSON, also .gz), a
@@ -185,7 +185,7 @@ def run_backtest(
     master: str | None,
     **given: Any,
 ) -> None:
-    """Judge every moment of EXPORT, and write its rows and counts to a folder.
+    """Judge every moment of EXPORT, and write the report.
 
     Only what was known at a moment is seen: results by `issued`, problems by `recordedDate`, orders
     with the status that they had. What had to be guessed is counted and printed. After Ctrl-C the

@@ -66,7 +66,7 @@ def report(
     local_codes: Path | None,
     as_json: bool,
 ) -> None:
-    """Write the page and the figures of a run anew, and let charts be reviewed.
+    """Write the page of a run anew, and let charts be reviewed.
 
     FOLDER is the --output of `cds-service backtest`. report.html is one page without network, which
     prints; figures.csv has all its numbers and more; not-understood.csv lists codes and names of
