@@ -325,6 +325,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     restriction_glucose_from: Decimal
     restriction_glucose_hours: timedelta
     dilute_urine_below: Decimal
+    polydipsia_urine_below: Decimal  # F27
     shedding_urine_below: Decimal  # F27
     shedding_urine_hours: timedelta  # F27
     rising_urine_below: Decimal  # F27

@@ -186,6 +186,7 @@ class Sign(StrEnum):
     CREATININE_RISE = "creatinine-rise"
     DIALYSIS = "dialysis"
     GLUCOSE_LOW = "glucose-low"
+    HEART_RATE_HIGH = "heart-rate-high"
     HYPOTENSION = "hypotension"
     MYXEDEMA_COMA = "myxedema-coma"
     PITUITARY_DISEASE = "pituitary-disease"
@@ -358,6 +359,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     low_potassium: ProblemSet
     # fluid restriction (M9, M15)
     red_flags: ProblemSet
+    shock: ProblemSet  # pressure is lacking: no urine pattern overrules it
     hyperglycemic_crisis: ProblemSet
     volume_illness: ProblemSet  # F6
     insipidus: ProblemSet  # the kidney sheds water as soon as desmopressin wears off
@@ -470,6 +472,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
         thirst = (self.cannot_drink, self.cannot_swallow)
         told = (*volume, *overload, *risk, *lungs, *fits, *settings, *thirst)
         losses = (self.volume_illness, self.losing_illness, self.lasting_losses)
+        losses = (*losses, self.shock)
         return (*told, *losses, self.brain_injury, self.siadh, self.insipidus)
 
     def by_name(self) -> Iterator[tuple[str, ConceptSet]]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.engine.finding import Line
-from cds_service.engine.wording import glucose_corrected, joined, number
+from cds_service.engine.wording import glucose_corrected, joined, number, when
 from cds_service.knowledge.names import Analyte, Sign
 from cds_service.sodium.adrenal import (
     Ground,
@@ -134,12 +134,33 @@ def _drugs_that_need_fluid(case: Case) -> Iterator[Ground]:
         yield Ground(line=Line("withheld-lithium", {"drug": drug}), names=drug)
     drafted = [d.name for o in case.snapshot.drafts for d in o.drugs if _hydrated(case, d, o)]
     for drug in (*given_within(case, partial(_hydrated, case), window), *drafted)[:1]:
-        yield Ground(line=Line("withheld-hydrated", {"drug": drug}), names=drug)
+        yield Ground(line=_hydration(case, drug, drafted=drug in drafted), names=drug)
     if case.problems.active(sets.insipidus):
         words = joined("evidence", sets.insipidus.members)
         yield Ground(line=Line("withheld-insipidus"), names=words)
     for drug in taken_or_drafted(case, lambda drug, _: drug.cls in sets.aquaretics, day)[:1]:
         yield Ground(line=Line("withheld-aquaretic", {"drug": drug}), names=drug)
+
+
+def _hydration(case: Case, drug: str, *, drafted: bool) -> Line:
+    """Returns that a drug needs its fluid; of an older order that is listed no dose is known."""
+    orders = [
+        o for o in case.listed if any(d.name == drug and _hydrated(case, d, o) for d in o.drugs)
+    ]
+    begun = max([o.begun for o in orders if o.begun is not None], default=None)
+    if drafted or begun is None or any(_given_lately(case, order) for order in orders):
+        return Line("withheld-hydrated", {"drug": drug})
+    date = when(begun, case.snapshot.now, case.snapshot.zone, day_only=True)
+    return Line("withheld-hydrated-listed", {"drug": drug, "date": date})
+
+
+def _given_lately(case: Case, order: Order) -> bool:
+    """Whether a dose of the last two days is on record: the order began or ended then."""
+    window, now = case.limits.volume_drug_hours, case.snapshot.now
+    return any(
+        moment is None or now - moment <= window
+        for moment in (order.begun, order.end or order.begun)
+    )
 
 
 def _hydrated(case: Case, drug: DrugMatch, order: Order) -> bool:
@@ -294,10 +315,17 @@ def _by_state(case: Case) -> Iterator[Line]:
     yield from _by_potassium(case)
     for drug in salt_losers(case)[:1]:
         yield Line("withheld-salt-loss", {"drug": drug})
-    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.dilute_urine_days)
+    yield from _by_dilute_urine(case)
+
+
+def _by_dilute_urine(case: Case) -> Iterator[Line]:
+    """Returns that much water is drunk, or little solute eaten: the intake is the matter."""
+    limits = case.limits
+    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.dilute_urine_days)
+    most = limits.polydipsia_urine_below if case.volume.drinks else limits.dilute_urine_below
     # "Address the intake" is not for a sodium that rises too fast (F27).
     rising = case.rate.rule == "RATE-OVER" or case.rate.episode is not None
-    if urine is not None and urine.below(case.limits.dilute_urine_below) and not rising:
+    if urine is not None and urine.below(most) and not rising:
         yield Line("withheld-dilute-urine", {"value": number(urine.value)})
 
 

@@ -46,6 +46,8 @@ class VolumeStatus(Struct, frozen=True, kw_only=True):
     kept_water: str = ""  # or what says that water is kept, as a fact of a card (F7)
     hint: tuple[str, ...] = ()  # weak signs of overload under EUV or UNKNOWN
     low_solute: bool = False  # UNKNOWN: urine sodium is low, the patient dry or eats too little
+    shock: tuple[str, ...] = ()  # UNKNOWN: pressure or pulse contradict the urine (M9)
+    drinks: str = ""  # UNKNOWN: recorded polydipsia with a nearly dilute urine, as a fact (F27)
     by_labs: bool = False  # EUV from urine chemistry alone: "SIADH pattern; ... not excluded"
 
 
@@ -145,8 +147,32 @@ def _euvolemic(case: Case, weak: tuple[str, ...]) -> VolumeStatus:
     pattern = () if weak else _siadh_pattern(case)
     if not siadh and not pattern:
         return VolumeStatus(status=Volume.UNKNOWN, hint=weak)
+    if not siadh and (shock := _shock(case)):
+        return VolumeStatus(shock=shock)
+    if not siadh and (drinks := _drinks(case)):
+        return VolumeStatus(drinks=drinks)
     evidence = siadh + pattern
     return VolumeStatus(status=Volume.EUV, evidence=evidence, hint=weak, by_labs=not siadh)
+
+
+def _shock(case: Case) -> tuple[str, ...]:
+    """Returns a low pressure, and a fast pulse beside it, which the urine alone cannot overrule."""
+    window = red_flag_window(case)
+    coded = case.problems.current(case.sets.shock, window)
+    if low_systolic(case, window) is None and not coded:
+        return ()
+    signs = coded or (Sign.HYPOTENSION,)
+    return (*signs, Sign.HEART_RATE_HIGH) if fast_heart(case, window) is not None else signs
+
+
+def _drinks(case: Case) -> str:
+    """Returns recorded polydipsia if the urine is so little concentrated that water explains it."""
+    sets, limits = case.sets, case.limits
+    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.urine_labs_hours)
+    if urine is None or not urine.below(limits.polydipsia_urine_below):
+        return ""
+    named = case.problems.active(sets.compulsive_drinking) + case.problems.active(sets.polydipsia)
+    return joined("evidence", named[:1])
 
 
 def _overload(case: Case) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, joined, month_name, number
-from cds_service.knowledge.names import Analyte, DrugClass, Problem, Sign
+from cds_service.knowledge.names import DrugClass, Problem, Sign
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.results import Band
@@ -58,12 +58,14 @@ from cds_service.sodium.rules.gates import (
     shedding_lines,
     shown_sodium,
     started_within,
+    still_shedding,
     suspects,
     symptom_lines,
     too_mild,
     unbelieved_lines,
     undiluted,
     undiluted_lines,
+    will_shed_water,
 )
 from cds_service.sodium.rules.plan import (
     background,
@@ -627,6 +629,8 @@ def mild(case: Case) -> Finding:
     require(not osmolality_normal(case), "osmolality-normal")
     usual_in_pregnancy = case.pregnant and in_use(case) >= case.limits.pregnancy_mild_below
     require(not usual_in_pregnancy, "pregnancy", na=shown_sodium(case))
+    too_fast = rising_too_fast(case) and case.rate.level in ("warning", "critical")
+    require(adrenal_crisis(case) or not too_fast, "rate-leads")
     if case.snapshot.complete(*LISTS):
         # A drug that may have been missed would be news.
         require(not _quiet_near_normal(case), "near-normal", na=shown_sodium(case))
@@ -738,8 +742,24 @@ def near_limit(case: Case) -> Finding:
     """The card comes if sodium rose above the goal at high risk, or near the limit."""
     worst = _worst_rise("RATE-NEAR", case)
     raising = [*_raising_drugs(case), *running_restriction(case), *_keep_antidiuretics(case)]
-    do = [line("slow-down"), *raising, limit_line(case), rate_watch(case)]
+    by_itself = _by_itself(case)
+    slow = [] if by_itself and not raising and case.medicines_known else [line("slow-down")]
+    do = [*by_itself, *slow, *raising, limit_line(case), rate_watch(case)]
     return _card(case, worst, do)
+
+
+def _by_itself(case: Case) -> list[Line]:
+    """Returns that the kidney sheds water or soon will, and what is done about a vaptan (F27)."""
+    urine, vaptans = still_shedding(case), case.exposures.of(DrugClass.VAPTAN)
+    if vaptans:
+        drug = vaptans[0].drug.name
+        if urine is None:
+            return [line("hold-vaptan", drug=drug, keep=True)]
+        return [line("hold-vaptan-shedding", drug=drug, value=urine, keep=True)]
+    if urine is not None:
+        return [line("sheds-water", value=urine, keep=True)]
+    cause = will_shed_water(case)
+    return [line("will-shed-water", cause=cause, keep=True)] if cause else []
 
 
 def _worst_rise(rule: str, case: Case) -> RatePair:
@@ -801,14 +821,14 @@ def _over_lines(case: Case) -> list[Line]:
         return [line("repeat-first", keep=True), line("stop-raising")]
     if rate.variant == "contested":
         hold = line("no-further-rise", keep=True)
-        return [hold, *raising, line("neuro-checks")]
+        return [hold, *_by_itself(case), *raising, line("neuro-checks")]
     if rate.level == "info":
-        return [line("review-raising", keep=True), *raising]
+        return [line("review-raising", keep=True), *_by_itself(case), *raising]
     stop = line("keep-down" if rate.variant == "was" else "stop-raising", keep=True)
     # After an acute onset no reflex lowers sodium again (F2).
     relower = [] if rate.may_be_acute else [line("relower")]
     brake = [] if rate.variant == "was" else _brake_lines(case)
-    steps = brake or [line("consult"), *relower]
+    steps = brake if still_shedding(case) is not None else [*brake, line("consult"), *relower]
     return [stop, *raising, *steps, line("neuro-checks")]
 
 
@@ -817,17 +837,14 @@ def _brake_lines(case: Case) -> list[Line]:
 
     Beside a vaptan desmopressin does little.
     """
-    limits = case.limits
-    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.shedding_urine_hours)
-    if urine is None or not urine.below(limits.rising_urine_below) or "acute" in case.rate.notes:
-        return []
+    urine, vaptans = still_shedding(case), case.exposures.of(DrugClass.VAPTAN)
+    if urine is None:
+        return [line("hold-vaptan", drug=e.drug.name, keep=True) for e in vaptans[:1]]
     if case.rate.may_be_acute:  # a setting is no proof: compulsive drinking lasts for years (F2)
-        return [line("consult"), line("brake-if-chronic", value=urine.value, keep=True)]
-    vaptans = case.exposures.of(DrugClass.VAPTAN)
+        return [line("consult"), line("brake-if-chronic", value=urine, keep=True)]
     if not vaptans:
-        return [line("brake", value=urine.value, keep=True)]
-    drug = vaptans[0].drug.name
-    return [line("brake-vaptan", value=urine.value, drug=drug, keep=True)]
+        return [line("brake", value=urine, keep=True)]
+    return [line("brake-vaptan", value=urine, drug=vaptans[0].drug.name, keep=True)]
 
 
 def _raising_drugs(case: Case) -> list[Line]:

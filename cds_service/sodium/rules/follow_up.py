@@ -18,6 +18,7 @@ from cds_service.sodium.rules.gates import (
     inpatient,
     on_day,
     recorded,
+    rises_by_itself,
     shedding_water,
     will_shed_water,
 )
@@ -90,9 +91,9 @@ def monitoring(case: Case, after: timedelta | None = None, *, long_known: bool =
 
 def rate_watch(case: Case, first: timedelta | None = None) -> Line:
     """Returns the line on the next sodium while a card on the rate is shown."""
-    over = case.rate.rule == RATE_OVER
+    closely = case.rate.rule == RATE_OVER or rises_by_itself(case)
     due = rate_due(case) if first is None else min(first, rate_due(case))
-    return watch(case, "monitor-over" if over else "monitor-near", due)
+    return watch(case, "monitor-over" if closely else "monitor-near", due)
 
 
 def rate_due(case: Case) -> timedelta:
@@ -101,7 +102,7 @@ def rate_due(case: Case) -> timedelta:
     if case.rate.variant == "jump" or case.rate.jump is not None:
         return NOW
     interval = limits.repeat_near_hours
-    if case.rate.rule == RATE_OVER:
+    if case.rate.rule == RATE_OVER or rises_by_itself(case):
         interval = limits.repeat_over_hours
     return max(interval - case.sodium.age, NOW)
 
@@ -137,13 +138,14 @@ def moves(case: Case) -> bool:
     """Returns whether a sodium below the mild band falls on, or will rise by itself (F27).
 
     It falls on also if the first value is a little older than two days. It rises once volume or
-    cortisol is given, or a thiazide or an antidiuretic was stopped.
+    cortisol is given, a thiazide or an antidiuretic was stopped, or water is no longer drunk.
     """
     if case.sodium.band is Band.MILD:
         return False
     fall, recent = case.sodium.down, case.limits.falling_recent_hours
     falls = fall is not None and fall.over <= recent
-    return falls or case.volume.status is Volume.HYPO or bool(will_shed_water(case))
+    unclear = bool(case.volume.shock or case.volume.drinks)
+    return falls or unclear or case.volume.status is Volume.HYPO or bool(will_shed_water(case))
 
 
 def _when(case: Case, after: timedelta) -> str:

@@ -548,6 +548,25 @@ def shedding_lines(case: Case) -> list[Line]:
     return [line("will-shed-water", cause=cause, keep=True)] if cause else []
 
 
+def still_shedding(case: Case) -> Decimal | None:
+    """Returns the urine osmolality if the kidney sheds water while sodium rises (F27).
+
+    After a rise that is a higher limit than in a sodium that is low and steady. It says nothing on
+    dialysis, and after a documented acute fall a fast rise is wanted.
+    """
+    limits = case.limits
+    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.shedding_urine_hours)
+    if urine is None or not urine.below(limits.rising_urine_below):
+        return None
+    return None if case.dialysis or "acute" in case.rate.notes else urine.value
+
+
+def rises_by_itself(case: Case) -> bool:
+    """Returns whether sodium goes on rising without any treatment, so that 4 h are too long."""
+    shed = still_shedding(case) if case.rate.rule else shedding_water(case)
+    return shed is not None
+
+
 def will_shed_water(case: Case) -> str:
     """Returns what will make the kidney shed water, as a fact of a card; else "" (F27).
 

@@ -17,6 +17,7 @@ from cds_service.sodium.adrenal import high_potassium, on_glucocorticoid
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
 from cds_service.sodium.exposure import Exposure, is_diluent, is_hypertonic
+from cds_service.sodium.restriction import salt_losers
 from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.follow_up import cramp_labs, diabetic_crisis, has_mild_symptom
 from cds_service.sodium.rules.gates import (
@@ -79,6 +80,7 @@ def plan_lines(case: Case) -> list[Line]:
         *artifact,
         *_dialysis_first(case),
         *lines_of({"adrenal-crisis": crisis}, keep=True),
+        *unclear_volume(case),
         *irrigation_lines(case),
         *fluid_lines(case),
         *restriction_lines(case),
@@ -105,6 +107,21 @@ def _dialysis_first(case: Case) -> list[Line]:
     if not case.dialysis or case.sodium.band is Band.MILD:
         return []
     return [line("dialysis-team", limit=case.rate.limit or case.limits.rate_limit_day, keep=True)]
+
+
+def unclear_volume(case: Case) -> list[Line]:
+    """Returns what the urine alone would have judged wrongly: shock, or water that was drunk."""
+    volume = case.volume
+    if volume.shock:
+        evidence, losers = joined("evidence", volume.shock), salt_losers(case)
+        if losers:
+            return [line("volume-shock-salt", evidence=evidence, drug=losers[0], keep=True)]
+        return [line("volume-shock", evidence=evidence, keep=True)]
+    window = case.limits.urine_labs_hours
+    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, window) if volume.drinks else None
+    if urine is None or rises_fast(case):
+        return []
+    return [line("polydipsia", evidence=volume.drinks, value=urine.value, keep=True)]
 
 
 def plan_suggestions(case: Case) -> list[Suggestion]:

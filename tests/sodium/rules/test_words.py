@@ -31,7 +31,7 @@ from cds_service.sodium.results import Freshness, Rejected
 from cds_service.sodium.rules.book import BOOK
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.sodium import SodiumView
-from cds_service.sodium.volume import OdsRisk, Volume
+from cds_service.sodium.volume import OdsRisk, Volume, VolumeStatus
 from cds_service.terminology.types import RecordText, Saline
 from tests.sodium.cases import NOW, sample
 from tests.sodium.rules.cases import (
@@ -132,6 +132,24 @@ VOLUMES = [
     *(volume(v, "traumatic-sah", "vomiting") for v in Volume if v is not Volume.UNKNOWN),
     volume(Volume.EUV, "siadh-pattern", by_labs=True),
     volume(Volume.HYPO, "hypovolemia"),
+]
+UNCLEAR = [
+    VolumeStatus(shock=("orthostatic-hypotension", "heart-rate-high")),
+    VolumeStatus(drinks="evidence:psychogenic-polydipsia"),
+]
+SHEDDING = [
+    RateView(
+        level="warning", rule="RATE-NEAR", variant="near", worst=rise("6.25"), limit=Decimal(8)
+    ),
+    RateView(
+        level="warning", rule="RATE-OVER", variant="contested", worst=rise("9.25"), limit=Decimal(8)
+    ),
+    RateView(
+        level="critical", rule="RATE-OVER", variant="fast", worst=rise("12.25"), limit=Decimal(8)
+    ),
+    RateView(
+        level="info", rule="RATE-OVER", variant="acute", worst=rise("12.25"), limit=Decimal(8)
+    ),
 ]
 ABOUT = rise("18.125", 24, observed=False, gap=timedelta(hours=47.5))
 PSEUDOS = (None, Pseudo(kind="osmolality", shown="289.5"), Pseudo(kind="direct-ise", shown="138.5"),
@@ -342,6 +360,11 @@ def shedding_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
         risk = OdsRisk(reasons=(reason,))
         urine = {"urine-osmolality": "60"}
         yield a_case(na, **base, symptoms=symptoms, risk=risk, readings=urine)
+    drugs = (on(), on(exposure("tolvaptan", "vaptan", None, tier="TREAT")))
+    for rate, taken, urine in product(SHEDDING, drugs, ({}, {"urine-osmolality": "90"})):
+        yield a_case(na, **base, rate=rate, exposures=taken, readings=urine)
+    for status in UNCLEAR:
+        yield a_case(na, **base, volume=status, readings={"urine-osmolality": "180"})
 
 
 def planned_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
