@@ -416,6 +416,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     antidepressants: ClassSet
     antiepileptics: ClassSet
     against_infection: ClassSet  # never held up
+    needed_treatments: ClassSet  # reviewed with their prescriber only
     needed_now: ClassSet  # often given at once, so that no card asks to wait
     forbidden_with_desmopressin: ClassSet
     beers: ClassSet
@@ -471,8 +472,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
         settings = (self.acute_settings, self.acute_irrigation, *drinking)
         thirst = (self.cannot_drink, self.cannot_swallow)
         told = (*volume, *overload, *risk, *lungs, *fits, *settings, *thirst)
-        losses = (self.volume_illness, self.losing_illness, self.lasting_losses)
-        losses = (*losses, self.shock)
+        losses = (self.volume_illness, self.losing_illness, self.lasting_losses, self.shock)
         return (*told, *losses, self.brain_injury, self.siadh, self.insipidus)
 
     def by_name(self) -> Iterator[tuple[str, ConceptSet]]:

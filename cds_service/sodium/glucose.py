@@ -259,7 +259,8 @@ def _beside_solute(
     effective = _effective_osmolality(measured, own, case)
     hypertonic = measured.value >= limits.hypertonic_from
     if effective is None and not hypertonic and agents:
-        return _unproven(measured, own, case)
+        unproven = _unproven(measured, own, case)
+        return None if unproven is None else replace(unproven, drugs=agents)
     if effective is None and measured.value < limits.pseudo_osmolality_from:
         return None
     if effective is not None and effective < limits.pseudo_osmolality_from:

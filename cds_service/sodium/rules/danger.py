@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
+from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, joined, month_name, number
 from cds_service.knowledge.names import DrugClass, Problem, Sign
@@ -39,6 +39,7 @@ from cds_service.sodium.rules.gates import (
     emergency,
     fall_lines,
     first_symptom,
+    headline_drugs,
     in_use,
     inpatient,
     latest_sodium,
@@ -85,6 +86,8 @@ from cds_service.sodium.rules.plan import (
     risk_lines,
     running_restriction,
     stop_suggestions,
+    strong_fluid_lines,
+    weak_fluid_lines,
 )
 from cds_service.sodium.sodium import fall_within
 
@@ -112,7 +115,7 @@ def sodium_emergency(case: Case) -> Finding:
             *never_stop_lines(case),
             *shedding_lines(case),
             *leading_risk(case),
-            *fluid_lines(case),
+            *strong_fluid_lines(case),
             *_harmful_restriction(case),
             *lines_of({"eclampsia": _may_be_eclampsia(case)}, keep=True),
             "cause-later",
@@ -361,7 +364,7 @@ def _emergency_lines(case: Case) -> list[Line]:
     """Returns the bolus only if sodium is the likely cause and has not risen too fast (F4)."""
     lead = line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
     closely = watch(case, "monitor-severe")
-    first = [lead, *irrigation_lines(case)]
+    first = [lead, *irrigation_lines(case), *weak_fluid_lines(case)]
     if not case.symptoms.attributable or not names_bolus(case):
         return [*first, closely]
     demyelination = _demyelination(case)
@@ -470,15 +473,16 @@ def moderate(case: Case) -> Finding:
     require(not osmolality_normal(case), "osmolality-normal")
     drugs = suspects(case)
     # A headline does not ask to review what would speed a rise if it were stopped (F4).
-    variant = "drug" if drugs and not rises_fast(case) else "main"
+    variant = "drug" if headline_drugs(case) and not rises_fast(case) else "main"
+    variant = "undiluted" if undiluted(case) and not known else variant
     usual: Indicator = "info" if known else "warning"
     return card(
         "critical" if crisis else usual,
         "adrenal" if crisis else f"known-{variant}" if known else variant,
         why_=crisis,
         na=shown_sodium(case),
-        drug_="".join(drugs[:1]),
-        more_facts={"since": _month(case, known)} if known else {},
+        drug_="".join(headline_drugs(case)[:1]),
+        more_facts={**({"since": _month(case, known)} if known else {}), **_osmolality(case)},
         do=[
             *unexplained_symptom(case),
             *held_lines(case),
@@ -645,8 +649,9 @@ def mild(case: Case) -> Finding:
         more_facts={
             **({"fall": fall.amount, "over": ago(fall.over)} if fall else {}),
             **({"since": _month(case, since)} if since else {}),
+            **_osmolality(case),
         },
-        drug_="".join(drugs[:1]),
+        drug_="".join(headline_drugs(case)[:1]),
         do=[
             *unexplained_symptom(case),
             *held_lines(case),
@@ -705,12 +710,20 @@ def _strong_drugs(case: Case) -> list[str]:
     return [e.drug.name for e in case.exposures.active if e.drug.tier in case.sets.check_tiers]
 
 
+def _osmolality(case: Case) -> dict[str, Fact]:
+    """Returns the osmolality that is not low, for a headline that doubts the sodium (M6)."""
+    pseudo = case.pseudo
+    return {"value": pseudo.shown} if pseudo is not None and undiluted(case) else {}
+
+
 def _mild_variant(case: Case) -> str:
     """Returns the summary that names harm by restriction, else a fall and the likely drug."""
     if case.restriction.verdict == "never":
         return "never"
+    if undiluted(case):
+        return "undiluted"
     trend = "falling" if case.sodium.down else "stable" if case.sodium.stable_since else ""
-    if suspects(case) and not rises_fast(case):
+    if headline_drugs(case) and not rises_fast(case):
         return f"{trend}-drug" if trend else "drug"
     return trend or "main"
 
@@ -722,9 +735,14 @@ def _band_reasons(case: Case, *, critical: bool = False) -> list[Line]:
         *background(case),
         *cramp_background(case),
         # A ceiling is for a sodium that is believed (M6 a).
-        *([] if osmolality_normal(case) else [limit_line(case)]),
+        *([] if osmolality_normal(case) or _steady_outside(case) else [limit_line(case)]),
         *([] if critical else fall_lines(case)),
     ]
+
+
+def _steady_outside(case: Case) -> bool:
+    """Returns whether a mild value of the clinic does not rise: no ceiling of hours (F37)."""
+    return not (inpatient(case) or case.rate.rule) and case.sodium.band is Band.MILD
 
 
 # ---- the correction rate

@@ -76,6 +76,8 @@ def monitoring(case: Case, after: timedelta | None = None, *, long_known: bool =
     if case.rate.rule:
         return rate_watch(case, first)
     due = _due(case, long_known=long_known)[0] if first is None else first
+    if case.replaces_hormone and after is None and not long_known:
+        return watch(case, "monitor-insipidus", due)
     if shedding_water(case) is not None and after is None:
         return watch(case, "monitor-shedding", due)
     if diabetic_crisis(case) and after is None:
@@ -112,10 +114,9 @@ def _due(case: Case, *, long_known: bool = False) -> tuple[timedelta, Priority]:
     if case.doubtful:
         return NOW, "urgent"
     limits = case.limits
-    if shedding_water(case) is not None:
-        return limits.repeat_over_hours - case.sodium.age, "urgent"
-    if diabetic_crisis(case):
-        return limits.repeat_near_hours - case.sodium.age, "urgent"
+    moving = _moving_interval(case, long_known=long_known)
+    if moving is not None:
+        return moving - case.sodium.age, "urgent"
     if case.sodium.band is not Band.MILD and not long_known:
         closely = inpatient(case) and moves(case)
         interval = limits.repeat_near_hours if closely else limits.repeat_daily_hours
@@ -132,6 +133,19 @@ def _due(case: Case, *, long_known: bool = False) -> tuple[timedelta, Priority]:
         low = news and value is not None and value < limits.repeat_low_below
         interval = limits.repeat_low_days if low else limits.repeat_silent_days
     return interval - case.sodium.age, "routine"
+
+
+def _moving_interval(case: Case, *, long_known: bool) -> timedelta | None:
+    """Returns the interval of a sodium that moves by itself; None of one that does not.
+
+    In diabetes insipidus the dose is delayed, and sodium then rises with the dilute urine.
+    """
+    limits = case.limits
+    if case.replaces_hormone and not long_known:
+        return limits.repeat_near_hours if inpatient(case) else NOW
+    if shedding_water(case) is not None:
+        return limits.repeat_over_hours
+    return limits.repeat_near_hours if diabetic_crisis(case) else None
 
 
 def moves(case: Case) -> bool:

@@ -33,6 +33,7 @@ from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_e
 from cds_service.sodium.volume import Volume
 
 MIDNIGHT = " 00:00"
+PROTEIN = "protein"  # the hint at an artefact of which the value is told
 
 # ---- the gates ----
 
@@ -263,6 +264,9 @@ def undiluted_lines(case: Case) -> list[Line]:
     pseudo = case.pseudo
     if pseudo is None or not pseudo.is_undiluted:
         return []
+    if pseudo.drugs:
+        drugs = ", ".join(pseudo.drugs)
+        return [line("osmolality-unproven-drug", value=pseudo.shown, drug=drugs, keep=True)]
     return [line(f"osmolality-{pseudo.kind}", value=pseudo.shown, keep=True)]
 
 
@@ -638,7 +642,15 @@ def doubt_lines(case: Case) -> list[Line]:
     lines += [*_osmolality_doubts(case, pseudo), *undiluted_lines(case)]
     if pseudo.kind == "direct-ise":
         return lines
-    return lines + [line(f"doubt-hint-{hint}", keep=True) for hint in pseudo.hints]
+    return lines + [_hint(case, hint) for hint in pseudo.hints]
+
+
+def _hint(case: Case, hint: str) -> Line:
+    """Returns what can make sodium read low, with the protein if that was measured (M6)."""
+    protein = case.readings.latest(Analyte.TOTAL_PROTEIN, case.limits.pseudo_hint_hours)
+    if hint != PROTEIN or protein is None:
+        return line(f"doubt-hint-{hint}" if hint != PROTEIN else "doubt-hint-myeloma", keep=True)
+    return line("doubt-hint-protein", value=protein.value, keep=True)
 
 
 def _osmolality_doubts(case: Case, pseudo: Pseudo) -> list[Line]:
@@ -727,6 +739,23 @@ def started_within(
     """Returns the drugs of these tiers that were started within the window, with their start."""
     known = [(e.since, e) for e in case.exposures.active if e.since and e.drug.tier in tiers]
     return [(since, e) for since, e in known if case.snapshot.now - since <= window]
+
+
+def stronger_cause(case: Case) -> bool:
+    """Returns whether losses on record explain the sodium better than a weak suspect does (F8)."""
+    return bool(case.restriction.fluid) or case.volume.status is Volume.HYPO
+
+
+def headline_drugs(case: Case) -> list[str]:
+    """Returns the suspects that a headline may name.
+
+    A weakly linked drug gives way to losses on record, and every drug to a sodium that may be none.
+    """
+    named = case.exposures.suspects
+    weak = all(e.drug.tier in case.sets.weak_tiers for e in named)
+    if undiluted(case) or (named and weak and stronger_cause(case)):
+        return []
+    return suspects(case)
 
 
 def suspects(case: Case) -> list[str]:

@@ -23,7 +23,9 @@ from cds_service.sodium.rules.follow_up import has_symptom
 from cds_service.sodium.rules.gates import (
     actionable,
     at,
+    cirrhosis,
     decongesting,
+    in_use,
     inpatient,
     latest_sodium,
     never_stop_lines,
@@ -109,6 +111,7 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         clearly_low = sodium_below(case, case.limits.lowering_loop_below)
         require(case.sodium.falling or clearly_low, "loop-no-news", na=latest.shown)
     _require_more_than_a_refill(case, order, drug)
+    require(not _said_of_cirrhosis(case, drug), "diuretic-leads")
     acute = acute_state(case)
     indicator, advice = _indicator(case, group, drug), _advice(case, order, group, drug)
     if acute is not None and acute.fall is not None:
@@ -244,6 +247,19 @@ def _loop_diuretic_treats(case: Case) -> bool:
     """Tells whether a loop diuretic is a treatment: overload, SIADH, pulmonary edema."""
     treated = case.volume.status in (Volume.HYPER, Volume.EUV)
     return treated or recorded(case, Problem.ACUTE_HEART_FAILURE)
+
+
+def _said_of_cirrhosis(case: Case, drug: DrugMatch) -> bool:
+    """Tells whether OS-DIUR-CRAMP says to hold it: "not a reason to delay" would contradict."""
+    if alert_is_loud(drug) or not cirrhosis(case) or taken(case, drug):
+        return False
+    held = actionable(case) and in_use(case) < case.limits.stop_diuretics_below
+    return held and drug.cls in case.sets.diuretics
+
+
+def alert_is_loud(drug: DrugMatch) -> bool:
+    """Tells whether a drug has more to say than a check of sodium (M12)."""
+    return drug.group != "C"
 
 
 def _require_more_than_a_refill(case: Case, order: Order, drug: DrugMatch) -> None:

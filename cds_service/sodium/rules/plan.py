@@ -36,6 +36,7 @@ from cds_service.sodium.rules.gates import (
     rises_fast,
     rising_too_fast,
     shedding_water,
+    stronger_cause,
     unconfirmed,
     undiluted,
     undiluted_lines,
@@ -47,6 +48,7 @@ from cds_service.terminology.types import DrugMatch, RecordText
 
 RESTRICTING = ("offer", "ordered")
 FLUID_ORDERS = ("NutritionOrder", "ServiceRequest")
+LOSSES = "withheld-losses"
 NEAR_NORMAL = "withheld-near-normal"
 CONDITIONAL = "withheld-volume-unknown"
 UNKNOWN_DATA = ("-unread", "-age-unknown")
@@ -148,12 +150,21 @@ def fluid_lines(case: Case) -> list[Line]:
 
     After a rise that was too fast it may be meant to lower sodium again.
     """
-    running = case.running_fluids
-    weak = [_fluid_line(_running_weak(case, o), o) for o in running if not is_hypertonic(o)]
-    strong = [_fluid_line("running-hypertonic", o) for o in running if is_hypertonic(o)]
+    return [*weak_fluid_lines(case), *strong_fluid_lines(case)]
+
+
+def weak_fluid_lines(case: Case) -> list[Line]:
+    """Returns the hypotonic fluid that runs, which is stopped before anything else is given."""
     if rising_too_fast(case) or case.relowered:
-        return strong
-    return [*weak, *strong]
+        return []
+    weak = [order for order in case.running_fluids if not is_hypertonic(order)]
+    return [_fluid_line(_running_weak(case, order), order) for order in weak]
+
+
+def strong_fluid_lines(case: Case) -> list[Line]:
+    """Returns the hypertonic saline that runs."""
+    strong = [order for order in case.running_fluids if is_hypertonic(order)]
+    return [_fluid_line("running-hypertonic", order) for order in strong]
 
 
 def _running_weak(case: Case, order: Order) -> str:
@@ -196,7 +207,8 @@ def restriction_lines(case: Case) -> list[Line]:
         against = restriction.adrenal or restriction.reasons[:1]
         return [*_ordered_lines(case), *(against or drinking_lines(case))]
     if restriction.verdict == "never":
-        return [*_harm(case), *restriction.running[:1], *restriction.adrenal]
+        losses = [told for told in restriction.fluid if told.key == LOSSES]
+        return [*_harm(case), *losses[:1], *restriction.running[:1], *restriction.adrenal]
     if restriction.verdict != "offer":
         return list(restriction.adrenal) or _leading_reason(case)
     if case.symptoms.severe:
@@ -205,10 +217,18 @@ def restriction_lines(case: Case) -> list[Line]:
     return [
         *lines_of({"restriction-severe": severe}, keep=True),
         line(_offer(case), ml=case.limits.fluid_ml_day, keep=True),
+        *_likely_to_fail(case),
         *drinking_lines(case),
         *lines_of({"restriction-heart-failure": heart_failure(case)}),
         *fluid_orders_unread(case),
     ]
+
+
+def _likely_to_fail(case: Case) -> list[Line]:
+    """Returns the next step beside a restriction that is likely to fail by the urine (N4)."""
+    if not case.restriction.likely_insufficient:
+        return []
+    return [line("restriction-next-no-salt" if salt_harms(case) else "restriction-next", keep=True)]
 
 
 def drinking_lines(case: Case) -> list[Line]:
@@ -404,7 +424,7 @@ def _after_restriction(case: Case) -> list[Line]:
     """Returns the next step for SIADH, if fluid is restricted and sodium does not rise fast."""
     if case.sodium.band is Band.MILD or rises_fast(case):
         return []
-    if case.restriction.verdict not in RESTRICTING:
+    if case.restriction.verdict not in RESTRICTING or case.restriction.likely_insufficient:
         return []
     return [line("euvolemia-next-no-salt" if salt_harms(case) else "euvolemia-next")]
 
@@ -553,6 +573,10 @@ def _review_key(case: Case, drug: DrugMatch) -> str:
         return "review-gently"
     if drug.cls == DrugClass.THIAZIDE and decongesting(case):
         return "review-decongestion"
+    if drug.cls in case.sets.needed_treatments:
+        return "review-treatment"
+    if drug.tier in case.sets.weak_tiers and stronger_cause(case):
+        return "review-after-losses"
     if drug.cls not in case.sets.diuretics or not heart_failure(case):
         return "review-need"
     dry = not decongesting(case) and _volume_lost(case)
@@ -709,12 +733,13 @@ def plan_advice(case: Case, *, critical: bool = False) -> list[Line]:
     What changes care comes first, rationale last. What raises sodium further has no place on a
     card that says it rose too fast.
     """
+    if undiluted(case):
+        return []  # no advice rests on a sodium that may be an artifact (M6)
     restriction, liver = case.restriction, cirrhosis(case)
     may_rise = not rises_fast(case)
     against = frozenset(reason.key for reason in restriction.reasons)
     return lines_of(
         {
-            "restriction-insufficient": restriction.likely_insufficient,
             "restriction-watch": restriction.verdict in RESTRICTING,
             f"vaptan-{case.limits.profile}": may_rise and _vaptan_may_help(case, against),
             "avoid-water": not critical and may_rise and _water_may_harm(case, against),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cds_service.engine.finding import Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import number
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
-from cds_service.sodium.adrenal import adrenal_grounds
+from cds_service.sodium.adrenal import Ground, adrenal_grounds
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.glucose import Pseudo
@@ -50,6 +52,9 @@ from cds_service.sodium.rules.plan import egfr, risk_lines, salt_harms
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, RecordText
+
+# Grounds of F6 that water answers: the kidney loses it by a drug, or for want of the hormone.
+DRINK_TO_THIRST = ("withheld-lithium", "withheld-insipidus", "withheld-aquaretic")
 
 
 def is_salt_tablet(order: Order) -> bool:
@@ -121,7 +126,7 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
             "warning",
             "adrenal" if adrenal else "fluid",
             why_=grounds[0].names,
-            do=[line("do-adrenal-first" if adrenal else "do-fluid", keep=True), "examine-volume"],
+            do=[line(_fluid_step(grounds[0], adrenal), keep=True), "examine-volume"],
             why=[*(ground.line for ground in grounds), *case.restriction.running[:1]],
             offer=offer,
         )
@@ -149,6 +154,17 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
         ],
         offer=offer,
     )
+
+
+def _fluid_step(ground: Ground, adrenal: Sequence[Ground]) -> str:
+    """Returns what to do instead: hormone first, drink to thirst, or isotonic fluid into a vein.
+
+    Only a drug that makes the kidney lose water is answered by drinking: where blood, salt or
+    muscle is lost, water alone lowers sodium further.
+    """
+    if adrenal:
+        return "do-adrenal-first"
+    return "do-fluid" if ground.line.key in DRINK_TO_THIRST else "do-fluid-vein"
 
 
 def _nothing_against(case: Case) -> str:

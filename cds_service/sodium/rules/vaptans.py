@@ -49,6 +49,15 @@ def volume_depleted(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     )
 
 
+# What is done where the reason is not to be treated first; its key is that of the reason.
+INSTEAD = {
+    "inhibitor": "change-one",
+    "anuria": "not-give-anuria",
+    "thirst": "not-give-thirst",
+    "polycystic": "not-give-polycystic",
+}
+
+
 @order_rule("OS-VAP-CONTRA", vaptan_of, otherwise="no-vaptan")
 def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     """Speaks as critical; as a warning in pregnancy, beside some drugs, and for F5 (S11, F19)."""
@@ -59,7 +68,7 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
             "critical",
             drug=vaptan.name,
             why_=words,
-            do=["change-one" if key == "inhibitor" else "not-give"],
+            do=[INSTEAD.get(key, "not-give")],
             why=[f"contra-{key}"],
             offer=_removal(case, order, vaptan),
         )

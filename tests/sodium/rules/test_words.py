@@ -158,6 +158,7 @@ PSEUDOS = (None, Pseudo(kind="osmolality", shown="289.5"), Pseudo(kind="direct-i
            Pseudo(kind="isotonic", shown="285.5", drugs=("icodextrin", "iodinated contrast"), at=NOW - HOUR),
            Pseudo(kind="irrigant", shown="285.5", at=NOW - HOUR),
            Pseudo(kind="unproven", shown="292.5", hints=("triglyceride",)),
+           Pseudo(kind="unproven", shown="292.5", drugs=("intravenous immunoglobulin", "iodinated contrast")),
            Pseudo(kind="hint", shown="", hints=("triglyceride", "protein", "myeloma")))  # fmt: skip
 
 
@@ -363,6 +364,9 @@ def shedding_cases(na: str, base: dict[str, Any]) -> Iterator[Case]:
     drugs = (on(), on(exposure("tolvaptan", "vaptan", None, tier="TREAT")))
     for rate, taken, urine in product(SHEDDING, drugs, ({}, {"urine-osmolality": "90"})):
         yield a_case(na, **base, rate=rate, exposures=taken, readings=urine)
+    for name, cls, tier in (("lansoprazole", "ppi", "T3"), ("vinblastine", "cytotoxic", "T2")):
+        weak = on(exposure(name, cls, tier=tier))
+        yield a_case(na, **base, exposures=weak, volume=volume(Volume.HYPO, "gi-bleed"))
     for status in UNCLEAR:
         yield a_case(na, **base, volume=status, readings={"urine-osmolality": "180"})
 
