@@ -46,7 +46,7 @@ class VolumeStatus(Struct, frozen=True, kw_only=True):
     kept_water: str = ""  # or what says that water is kept, as a fact of a card (F7)
     hint: tuple[str, ...] = ()  # weak signs of overload under EUV or UNKNOWN
     low_solute: bool = False  # UNKNOWN: urine sodium is low, the patient dry or eats too little
-    shock: tuple[str, ...] = ()  # UNKNOWN: pressure or pulse contradict the urine (M9)
+    shock: tuple[str, ...] = ()  # UNKNOWN: the pressure is low, which no urine overrules (M9)
     drinks: str = ""  # UNKNOWN: recorded polydipsia with a nearly dilute urine, as a fact (F27)
     by_labs: bool = False  # EUV from urine chemistry alone: "SIADH pattern; ... not excluded"
 
@@ -142,13 +142,13 @@ def _urine_holds_sodium(case: Case) -> bool:
 
 
 def _euvolemic(case: Case, weak: tuple[str, ...]) -> VolumeStatus:
-    """EUV by a recorded SIADH or by urine chemistry; else UNKNOWN."""
+    """EUV by a recorded SIADH or by urine chemistry; else UNKNOWN, also if the pressure is low."""
     siadh = case.strict_problems.current(case.sets.siadh, case.limits.siadh_days)
     pattern = () if weak else _siadh_pattern(case)
+    if not (siadh or weak) and (shock := _shock(case)):
+        return VolumeStatus(shock=shock)
     if not siadh and not pattern:
         return VolumeStatus(status=Volume.UNKNOWN, hint=weak)
-    if not siadh and (shock := _shock(case)):
-        return VolumeStatus(shock=shock)
     if not siadh and (drinks := _drinks(case)):
         return VolumeStatus(drinks=drinks)
     evidence = siadh + pattern

@@ -25,6 +25,7 @@ from cds_service.sodium.rules.gates import (
     at,
     cirrhosis,
     decongesting,
+    heart_failure,
     in_use,
     inpatient,
     latest_sodium,
@@ -111,7 +112,7 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         clearly_low = sodium_below(case, case.limits.lowering_loop_below)
         require(case.sodium.falling or clearly_low, "loop-no-news", na=latest.shown)
     _require_more_than_a_refill(case, order, drug)
-    require(not _said_of_cirrhosis(case, drug), "diuretic-leads")
+    require(not _said_of_cirrhosis(case, order, drug), "diuretic-leads")
     acute = acute_state(case)
     indicator, advice = _indicator(case, group, drug), _advice(case, order, group, drug)
     if acute is not None and acute.fall is not None:
@@ -249,17 +250,16 @@ def _loop_diuretic_treats(case: Case) -> bool:
     return treated or recorded(case, Problem.ACUTE_HEART_FAILURE)
 
 
-def _said_of_cirrhosis(case: Case, drug: DrugMatch) -> bool:
-    """Tells whether OS-DIUR-CRAMP says to hold it: "not a reason to delay" would contradict."""
-    if alert_is_loud(drug) or not cirrhosis(case) or taken(case, drug):
+def _said_of_cirrhosis(case: Case, order: Order, drug: DrugMatch) -> bool:
+    """Tells whether OS-DIUR-CRAMP says to hold it: "not a reason to delay" would contradict.
+
+    Into a vein, or beside heart failure, it may be for the lungs, and is not held up.
+    """
+    if drug.group != "C" or drug.cls not in case.sets.diuretics or taken(case, drug):
         return False
+    for_lungs = order.route == "iv" or heart_failure(case)
     held = actionable(case) and in_use(case) < case.limits.stop_diuretics_below
-    return held and drug.cls in case.sets.diuretics
-
-
-def alert_is_loud(drug: DrugMatch) -> bool:
-    """Tells whether a drug has more to say than a check of sodium (M12)."""
-    return drug.group != "C"
+    return held and cirrhosis(case) and not for_lungs
 
 
 def _require_more_than_a_refill(case: Case, order: Order, drug: DrugMatch) -> None:

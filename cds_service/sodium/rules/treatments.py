@@ -295,12 +295,7 @@ def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
             "heart-failure-text" if heart_failure(case) else "hold-diuretic",
             "kidney-and-potassium",
         ],
-        why=[
-            line(
-                f"guidance-{case.limits.profile}",
-                limit=case.limits.stop_diuretics_below,
-            )
-        ],
+        why=[f"guidance-{case.limits.profile}"],
         offer=offer,
     )
 

@@ -89,6 +89,10 @@ def test_f6_beyond_its_edge_a_ground_does_not_count(story: Story) -> None:
     assert story.case().restriction.verdict == "offer"
 
 
+# PH17: water is no answer to lost blood, salt or muscle; only these are answered by drinking.
+DRINK_TO_THIRST = {"withheld-lithium", "withheld-aquaretic"}
+
+
 def restricted(says: str, key: str, story: Story) -> Scene:
     return Scene(
         says=says,
@@ -96,7 +100,8 @@ def restricted(says: str, key: str, story: Story) -> Scene:
         story=story,
         fires={"OS-FR": "warning fluid"},
         removes=True,
-        shows=("do-fluid", key),
+        shows=("do-fluid" if key in DRINK_TO_THIRST else "do-fluid-vein", key),
+        hides=("do-fluid-vein" if key in DRINK_TO_THIRST else "do-fluid",),
     )
 
 

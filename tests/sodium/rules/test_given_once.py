@@ -34,7 +34,8 @@ SCENES = (
         story=treated("cisplatin", 9, "active"),
         fires={"OS-FR": "warning fluid"},
         removes=True,
-        shows=("withheld-hydrated",),
+        shows=("withheld-hydrated-listed",),
+        hides=("withheld-hydrated",),
     ),
 )
 

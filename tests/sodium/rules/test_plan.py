@@ -368,7 +368,11 @@ def test_vaptans_are_mentioned_with_the_caution_of_the_profile(profile: str, key
 def test_a_restriction_that_is_likely_to_fail_says_so() -> None:
     siadh = volume(Volume.EUV, "siadh")
     shown = card(a_case("123", volume=siadh, restriction=offer(likely_insufficient=True)))
-    assert "restriction-insufficient" in keys(shown)
+    assert "restriction-next" in keys(shown)
+    assert "euvolemia-next" not in keys(shown)
+    lungs = volume(Volume.EUV, "siadh", hint=("ckd-4-5",))
+    salted = card(a_case("123", volume=lungs, restriction=offer(likely_insufficient=True)))
+    assert "restriction-next-no-salt" in keys(salted)
 
 
 @pytest.mark.parametrize(

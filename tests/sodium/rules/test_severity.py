@@ -188,9 +188,7 @@ def test_the_next_sodium_is_due_from_now_if_the_clock_of_the_draw_is_ahead() -> 
 def test_the_rising_card_names_the_time_of_the_next_sodium() -> None:
     case = a_case("117", sodium=sodium("117", hours=1), rate=rising("4"))
     card = fired(case)["PV-SEV"]
-    assert summary(card) == (
-        "Severe low sodium 117 mmol/L, rising 4 in 4 h under treatment: keep the pace"
-    )
+    assert summary(card) == "Severe low sodium 117 mmol/L, rising 4 in 4 h: keep the pace"
     assert "Monitor: sodium today 15:00, then every 2-4 h." in detail(card)
     assert card.suggestions[0].facts == {"when": "today 15:00"}
     draft = card.suggestions[0].actions[0]

@@ -102,7 +102,7 @@ def test_another_cause_is_not_stopped_by_reflex_either() -> None:
 
 def test_without_a_rise_the_cause_is_reviewed() -> None:
     story = Story(sodium="122", setting="inpatient", orders=(order("terlipressin", days=1),))
-    assert "review-need" in keys(card(story))
+    assert "review-treatment" in keys(card(story))
     assert "keep-antidiuretic" not in keys(card(story))
 
 
