@@ -67,6 +67,8 @@ def test_water_without_an_amount(text: str) -> None:
         "Encourage water",
         "sterile water 1000 mL bladder irrigation",
         "chest tube to water seal",
+        "PEG 3350 238 g in 2 L water",
+        "NG tube lavage with 500 mL tap water",
         "Low fat diet",
     ],
 )

@@ -117,7 +117,8 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     indicator, advice = _indicator(case, group, drug), _advice(case, order, group, drug)
     if acute is not None and acute.fall is not None:
         return _while_acute(case, order, drug, acute, (group, indicator))
-    if earlier is not None and earlier.variant == AGAIN:
+    may_wait = group == "A" and not _decongests(case, drug)
+    if earlier is not None and earlier.variant == AGAIN and may_wait:
         return _again_while_low(case, earlier, indicator)
     return card(
         lower_if_aging(case, indicator),
@@ -190,6 +191,7 @@ def _earlier_low(case: Case, order: Order, drug: DrugMatch) -> Finding | None:
     date = {"date": at(case, harm.at, day_only=True)} if harm.at else {}
     na = {"na": harm.lowest.shown} if harm.lowest and (again or not harm.cause_known) else {}
     removable = again and alert_group(case, order, drug) == "A" and not case.symptoms.seizure
+    removable = removable and not _decongests(case, drug)
     return card(
         "warning" if again else "info",
         _earlier_variant(harm, again=again),

@@ -169,6 +169,32 @@ SCENES = (
         shows=("fell-with-such", "order-acute"),
     ),
     Scene(
+        says="F48: again in acute heart failure it is part of decongestion, and is not removed",
+        order=selected("hydrochlorothiazide"),
+        story=lately(
+            5,
+            now="129",
+            sodium_hours=2,
+            setting="inpatient",
+            problems=(problem("acute-congestion", days=1, encounter=True),),
+        ),
+        fires={"OS-LOW": "warning main"},
+        shows=("decongestion", "fell-with-such"),
+    ),
+    Scene(
+        says="M12: carbamazepine again for seizures keeps its own words",
+        order=selected("carbamazepine"),
+        story=lately(
+            5,
+            "oxcarbazepine",
+            now="129",
+            sodium_hours=2,
+            problems=(problem("seizure", days=3),),
+        ),
+        fires={"OS-LOW": "info choice"},
+        shows=("antiseizure-choice", "fell-with-such"),
+    ),
+    Scene(
         says="F24: a strong drug again at 119 is critical still",
         order=selected("hydrochlorothiazide"),
         story=lately(5, now="119", sodium_hours=2),
