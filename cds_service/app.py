@@ -31,6 +31,7 @@ from cds_service.store.engine import Database, open_database, refuse_unchecked, 
 from cds_service.store.feedback import FeedbackTable
 from cds_service.store.recorder import Recorder
 from cds_service.store.shown import ShownTable
+from cds_service.store.switches import Switches
 from cds_service.store.used_tokens import UsedTokens, used_tokens_file
 from cds_service.telemetry import log
 from cds_service.trust.gate import Gate
@@ -169,6 +170,7 @@ def _runtime(settings: Settings, base: Foundation, registry: Callable[[], Regist
         inbox=Inbox(FeedbackTable(database), comments=settings.keep_comments_days > 0),
         database=database,
         recorder=Recorder(database, settings.queue_size),
+        switches=Switches(database),
         pseudonyms=pseudonyms,
         smart=SmartServers(str(settings.ca_bundle) if settings.ca_bundle else None),
         launch_secret=hmac.digest(base.secret, b"smart launch", "sha256"),

@@ -80,6 +80,7 @@ COUNTERS = {
 GAUGES = {
     "cds_queue_depth": ("Calls whose rows wait to be written.", "livesum"),
     "cds_store_up": ("1 where every worker can use the database, else 0.", "livemin"),
+    "cds_switched_off": ('Rules that `cds-service off` keeps off now; "all" is one.', "livemax"),
     "cds_breakers_open": ("FHIR servers that are not read because they kept failing.", "livesum"),
 }
 

@@ -57,6 +57,7 @@ from cds_service.terminology.vocabulary import NO_LOCAL_CODES, LocalCodes, Vocab
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client
 
+EVERY_RULE = "all"
 _LOOKUP_S = 0.15  # a store that takes longer to say what was answered is not waited for
 
 
@@ -97,7 +98,8 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     outcomes: tuple[Outcome, ...] = ()
     suppressed: tuple[Finding, ...] = ()  # this user has answered them already (B.5 rule 5)
     case: Case | None = None
-    reason: str = ""  # why no rule was asked at all
+    reason: str = ""  # why no rule was asked, or why nothing of what they found is shown
+    off: tuple[str, ...] = ()  # rules that found something and are switched off; or EVERY_RULE
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -107,6 +109,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     chosen: tuple[Finding, ...] = ()  # the same before the client's own choice of rules
     rested: tuple[Finding, ...] = ()  # this user has answered them already (B.5 rule 5)
     outcomes: tuple[Outcome, ...] = ()
+    off: tuple[str, ...] = ()  # rules that found something and are switched off
     gate: Gate | None = None  # why no rule was asked
     unlooked: Unlooked | None = None  # what could not be checked, so that silence would hide it
 
@@ -159,6 +162,8 @@ class Pipeline:
         hook = HOOKS[request.hook]
         if request.lacks and not client.explain_missing_data:
             raise without_orders(request.hook, hook.drafts, request.lacks)
+        if client.all_off:
+            return Evaluation(cards=[], reason=self._words("switched-off"), off=(EVERY_RULE,))
         request = _with_encounter(request, client)
         try:
             return self._in_time(request, client, deadline, memory, seen)
@@ -198,7 +203,8 @@ class Pipeline:
             return self._unreadable(call, decision.unlooked)
         with metrics.timed("write"):
             answered = self._answered(call, [*decision.shown], decision.outcomes)
-        return replace(answered, suppressed=decision.rested)
+        reason = self._words("rules-switched-off") if decision.off and not answered.cards else ""
+        return replace(answered, suppressed=decision.rested, off=decision.off, reason=reason)
 
     # ---- from a record to a decision, as a hook call and `cds-service backtest` both go
 
@@ -252,14 +258,15 @@ class Pipeline:
             critical_only=case.comfort_care,
             keep=kept,
         )
-        shown = one_time(still_shown(chosen, client.disabled_rules, client.min_indicator))
+        shown = one_time(still_shown(chosen, client.not_shown, client.min_indicator))
         silent = not shown and not rested
-        hidden = unlooked(case, outcomes, client.disabled_rules, silent=silent)
+        hidden = unlooked(case, outcomes, client.not_shown, silent=silent)
         return Decision(
             shown=tuple(shown),
             chosen=tuple(chosen),
             rested=tuple(rested),
             outcomes=outcomes,
+            off=tuple(dict.fromkeys(o.rule for o in outcomes if _is_off(o, client))),
             unlooked=hidden,
         )
 
@@ -296,6 +303,7 @@ class Pipeline:
             head={
                 "knowledge": self.knowledge.sha256[:16],
                 "sources": {key: source.shown for key, source in evaluation.sources.items()},
+                "switchedOff": [*evaluation.off],
             },
             record=record,
             with_values=with_values,
@@ -382,7 +390,7 @@ class Pipeline:
         rules, client = self._service(call.request).rules, call.client
 
         def keep(card: Finding) -> bool:
-            shown = still_shown([card], client.disabled_rules, client.min_indicator)
+            shown = still_shown([card], client.not_shown, client.min_indicator)
             seconds = min(_LOOKUP_S, deadline.left())
             return not shown or memory.keeps(
                 shown[0], call.case, rules[shown[0].rule].topic, seconds
@@ -516,6 +524,10 @@ def outcomes_of(
     if not outcomes:
         raise NoRuleAsked
     return tuple(_in_its_slot(outcome, rules) for outcome in outcomes)
+
+
+def _is_off(outcome: Outcome, client: Client) -> bool:
+    return isinstance(outcome, Finding) and outcome.rule in client.rules_off
 
 
 def unread_variant(what: Unlooked) -> str:

@@ -42,6 +42,7 @@ FIELDS = frozenset(
         "code",  # FHIR issue type of an error
         "cards",  # topic codes
         "suppressed",  # rules of cards that this user has answered
+        "off",  # rules that found something and are switched off; "all": none was asked
         "indicators",
         "sources",  # per prefetch key: satisfied, empty, failed, absent
         "statuses",  # per prefetch key: the HTTP status of a read that failed

@@ -60,7 +60,14 @@ COMPUTED: Mapping[str, tuple[str, ...]] = {
     **{f"caveat-{what}": () for what in ("creatinine", "glucose", "insufficient", "labs")},
 }
 # What the pipeline and the writer of cards say themselves.
-PIPELINE_SILENCE = ("no-order-concerned", "deceased", "under-age", "comfort-care")
+PIPELINE_SILENCE = (
+    "no-order-concerned",
+    "deceased",
+    "under-age",
+    "comfort-care",
+    "switched-off",
+    "rules-switched-off",
+)
 PIPELINE_LINES: Mapping[str, tuple[str, ...]] = {
     "unrecognised": ("count",),
     "orders-not-read": ("count",),

@@ -41,6 +41,8 @@ class Commands(click.Group):
         "client": "client:client",
         "terminology": "terminology:terminology",
         "report": "report:report",
+        "off": "switch:off",
+        "on": "switch:on",
         "db": "db:db",
     }
 

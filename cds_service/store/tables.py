@@ -144,3 +144,17 @@ CENSUS = sa.Table(
     sa.Column("orders_recognised", sa.Integer, nullable=False),
     sa.Column("orders_unrecognised", sa.Integer, nullable=False),
 )
+
+# What was switched off and on, one row for each change; the newest of a rule and client counts.
+# `tenant` is a client of clients.toml, or empty for all.
+SWITCH = sa.Table(
+    "switch",
+    METADATA,
+    sa.Column("tenant", sa.String(128), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("rule", sa.String(64), nullable=False),  # or "all"
+    sa.Column("off", sa.Boolean, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("by", sa.String(128), nullable=False),  # user and machine
+)

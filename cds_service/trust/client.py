@@ -116,6 +116,8 @@ class Client(Struct, frozen=True, kw_only=True):
     time_zone: zoneinfo.ZoneInfo | None = None  # None: the offset of the newest result
     explain_missing_data: bool = False  # an info card instead of a 412
     disabled_rules: frozenset[str] = frozenset()
+    rules_off: frozenset[str] = frozenset()  # by `cds-service off`, for this client or for all
+    all_off: bool = False  # no rule is asked at all
     min_indicator: Indicator = "info"  # cards below it are not shown
     card_limits: CardLimits = ALL
     smart: SmartLaunch | None = None  # None: no app, and no link to it on cards
@@ -127,6 +129,11 @@ class Client(Struct, frozen=True, kw_only=True):
     # Calls a second in one worker, and twice as many at once; 0: no limit.
     rate_limit: int = DEFAULT_RATE
     refusal: str = UNREGISTERED  # what the analyst reads about a FHIR server that is not called
+
+    @property
+    def not_shown(self) -> frozenset[str]:
+        """The rules whose cards this client does not get, by its own choice or switched off."""
+        return self.disabled_rules | self.rules_off
 
     @property
     def tenant(self) -> str:

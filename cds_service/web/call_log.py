@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Response, g, request
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cds_service import metrics
 from cds_service.engine.finding import Finding
@@ -17,6 +18,7 @@ from cds_service.feedback.suppression import Memory, Who, grounds
 from cds_service.pipeline import Evaluation
 from cds_service.protocol.request import HookRequest
 from cds_service.store.recorder import CallRecord, Count, Tally
+from cds_service.store.switches import ALL
 from cds_service.telemetry import fresh_id
 from cds_service.trust.client import Client
 from cds_service.trust.guard import canonical_base
@@ -41,7 +43,13 @@ class CallLog(Struct, kw_only=True):
 
 
 def in_its_arm(here: Runtime, client: Client, patient_id: str) -> Client:
-    """Returns the client as it answers about this patient: in shadow if it draws the patient so."""
+    """Returns the client as it answers about this patient now.
+
+    That is without what is switched off, and in shadow if it draws the patient so.
+    """
+    off = here.switches.rules_off(client.name)
+    if off:
+        client = replace(client, all_off=ALL in off, rules_off=off - {ALL})
     if not client.shadow_share:
         return client
     return client.for_patient(here.pseudonyms.place(client.tenant, patient_id))

@@ -49,6 +49,9 @@ def degraded(here: Runtime) -> list[str]:
         reasons.append("client registry: its file is broken, an older one is in force")
     # Without a name: anybody may ask for this page, and the log says which server it is.
     reasons += [f"live reads: a FHIR server is {p.words()}" for p in here.pipeline.pauses()]
+    reasons += [f"red switch: {one.words}" for one in here.switches.current()]
+    if not here.switches.known:
+        reasons.append("red switch: what is switched off could not be read yet")
     if here.gate.replay.resting:
         reasons.append("used tokens: only this worker's own are known")
     return reasons

@@ -139,6 +139,7 @@ def _log_call(entry: call_log.CallLog, evaluation: Evaluation, began: float) -> 
         status=200,
         shadow=client.shadow,
         suppressed=[finding.rule for finding in evaluation.suppressed],
+        off=evaluation.off,
         cards=[card["source"]["topic"]["code"] for card in evaluation.cards],
         indicators=[card["indicator"] for card in evaluation.cards],
         sources={key: source.state for key, source in sources.items()},

@@ -15,6 +15,7 @@ from cds_service.pipeline import Pipeline
 from cds_service.settings import Settings
 from cds_service.store.engine import Database
 from cds_service.store.recorder import Recorder
+from cds_service.store.switches import Switches
 from cds_service.trust.gate import Gate
 from cds_service.trust.registry import Registry
 from cds_service.trust.smart import SmartServers
@@ -37,6 +38,7 @@ class Runtime(Struct, frozen=True, kw_only=True):
     inbox: Inbox
     database: Database
     recorder: Recorder
+    switches: Switches
     pseudonyms: Pseudonyms
     smart: SmartServers
     launch_secret: bytes  # signs what a browser keeps during a launch of the SMART app

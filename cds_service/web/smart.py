@@ -194,7 +194,7 @@ def _chart(here: Runtime, client: Client, started: Started, opened: Opened) -> R
     if arm.shadow:
         raise LaunchFailed("This EHR is in shadow mode: advice is recorded and not shown.")
     call = _call(here, started, opened, patient)
-    asked = replace(client, explain_missing_data=True, suppression=False)
+    asked = replace(arm, explain_missing_data=True, suppression=False)
     evaluation = here.pipeline.answer(call, asked, Deadline.after(_PATIENCE_S))
     log().info("smart", client=client.name, cards=[one["indicator"] for one in evaluation.cards])
     return Response(render_template("smart.html", **_values(here, call, evaluation, opened)))
