@@ -40,9 +40,9 @@ def older_release(engine: sa.Engine) -> Write:
         record = a_call(call)
         with engine.begin() as connection:
             for table, row in (("audit", record.audit), *(("issued", r) for r in record.issued)):
-                known = then.tables[table]
-                own = {name: row[name] for name in known.columns.keys() if name in row}
-                connection.execute(sa.insert(known).values(own))
+                columns = {column.name for column in then.tables[table].columns}
+                own = {name: value for name, value in row.items() if name in columns}
+                connection.execute(sa.insert(then.tables[table]).values(own))
 
     return write
 
