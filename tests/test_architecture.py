@@ -45,7 +45,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors", "knowledge", "settings", "telemetry", "metrics", "engine", "protocol", "trust",
         "store", "feedback", "records", "pipeline", "chart",
     },
-    "demo": {"svg", "errors", "knowledge", "protocol", "trust", "records", "web"},
+    "demo": {
+        "errors", "knowledge", "telemetry", "engine", "protocol", "trust", "records", "chart", "web",
+    },
     "app": {
         "errors", "knowledge", "settings", "telemetry", "engine", "trust", "store", "feedback",
         "records", "pipeline", "web",

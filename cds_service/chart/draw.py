@@ -52,14 +52,16 @@ def draw(view: View, span: timedelta | None, shape: Shape, rows: Sequence[Marked
     return _Picture(view, span, shape, rows).markup()
 
 
-def rows_of(view: View, events: Sequence[Event]) -> list[Marked]:
-    """Returns the rows below the plot: each medicine once, then doses by name, then events."""
+def rows_of(view: View, events: Sequence[Event], drafts: Sequence[str] = ()) -> list[Marked]:
+    """Returns the rows below the plot: each medicine once, doses by name, events, draft orders."""
     named: dict[tuple[str, str], list[Bar]] = {}
     for bar in view.bars:
         named.setdefault((bar.name, bar.kind), []).append(bar)
     rows = [Marked(name, kind, tuple(bars)) for (name, kind), bars in named.items()]
     if events:
         rows.append(Marked("events", "event", events=tuple(events)))
+    now = view.now
+    rows += [Marked(name, "draft", events=(Event(now, name, "draft"),)) for name in drafts]
     return rows[-_MOST_ROWS:]
 
 
@@ -200,10 +202,11 @@ class _Picture:
     def _dot(self, point: Point, *, reached: bool) -> Markup:
         """Returns a value that the pointer and the keyboard reach."""
         return Markup(
-            '<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="{:g}" role="img" tabindex="{}" '
+            '<circle class="dot {} {}" cx="{:.1f}" cy="{:.1f}" r="{:g}" role="img" tabindex="{}" '
             'aria-label="{}"><title>{}</title></circle>'
         ).format(
             point.method,
+            point.band,
             self._x(point.at),
             self._y(point.value),
             _DOT,

@@ -49,6 +49,7 @@ class Point(Struct, frozen=True, kw_only=True):
     status: str
     exact: bool
     corrected: Decimal | None = None  # by Katz, if glucose is high
+    reference: str = ""  # "Observation/7"
 
 
 class Corridor(Struct, frozen=True, kw_only=True):
@@ -78,7 +79,7 @@ class Event(Struct, frozen=True):
 
     at: datetime
     words: str  # words, or keys of words.toml as a fact of a card has them
-    kind: Literal["symptom", "rise"]
+    kind: Literal["symptom", "rise", "draft"]
 
 
 class Row(Struct, frozen=True):
@@ -147,6 +148,7 @@ def _point(case: Case, sample: Sample, zone: timedelta | None) -> Point:
         status=sample.status,
         exact=sample.exact,
         corrected=case.corrected.get(sample),
+        reference=sample.reference,
     )
 
 

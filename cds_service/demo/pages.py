@@ -6,7 +6,7 @@ The page's own script fetches the cards over the public interface, as any EHR wo
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -16,15 +16,17 @@ import msgspec
 from flask import Blueprint, Response, render_template, request
 
 from cds_service.demo import fhir_server
-from cds_service.demo.chart import Chart, Result, chart_of
+from cds_service.demo.chart import chart_of
 from cds_service.demo.fhir_server import SERVERS, STORIES, kept_stories
 from cds_service.demo.listing import grouped
-from cds_service.demo.plot import HOUR, NARROW, WIDE, Mark, Plot, Point, band_name, draw, legend
+from cds_service.demo.shown import patient_view, shown_case
 from cds_service.demo.stories import Story
+from cds_service.engine.cards import Phrases
 from cds_service.errors import BadRequest
 from cds_service.knowledge.limits import Limits
 from cds_service.web.messages import json_body, refuse_by_head, unstored
 from cds_service.web.pages import rendered
+from cds_service.web.plots import plotted
 from cds_service.web.runtime import runtime
 
 blueprint = Blueprint("chart", __name__)
@@ -39,8 +41,6 @@ _POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types ehr"
 )
-_MOLAR = ("mmol/l", "meq/l")
-_DRAWN = ("final", "amended", "corrected", "preliminary", "")
 
 
 def demo_pages(stories: Mapping[str, Story]) -> list[Blueprint]:
@@ -142,54 +142,22 @@ def _member(name: str) -> object:
 
 def _drawn(resources: Iterable[object], now: datetime) -> dict[str, Any]:
     """Returns the values that the templates of a chart need."""
-    limits = _limits()
-    record = chart_of(resources, now, runtime().pipeline.knowledge.terms.labs["sodium"].loinc)
+    here = runtime()
+    listed = [one for one in resources if isinstance(one, dict)]
+    record = chart_of(listed, now, here.pipeline.knowledge.terms.labs["sodium"].loinc)
     values: dict[str, Any] = {
         "chart": record,
         "now": now,
-        "limits": limits,
-        "window": limits.rate_window_hours // HOUR,
-        "band": lambda value: band_name(value, limits),
-        "drawable": lambda result: _point(result, now) is not None,
+        "limits": _limits(),
+        "bands": {},
+        "view": None,
     }
-    points = [point for result in record.sodium if (point := _point(result, now))]
-    if points:
-        points.sort(key=lambda point: point.at)
-        plot = Plot(points=points, marks=list(_marks(record, now)), now=now, limits=limits)
-        values["plots"] = [draw(plot, WIDE), draw(plot, NARROW)]
-        values["legend"] = legend(plot)
-        values["allowed"] = plot.allowed
+    view = shown_case(here, listed, record, now)
+    if view is not None:
+        phrases = Phrases(here.pipeline.knowledge, patient_view(here))
+        values |= plotted(view, phrases, [item.name for item in record.drafts])
+        values["bands"] = {point.reference: point.band for point in view.points}
     return values
-
-
-def _marks(record: Chart, now: datetime) -> Iterator[Mark]:
-    """Yields orders and doses for the plot; equal doses of one medicine share a row."""
-    for item in record.medicines:
-        if item.since:
-            yield Mark(item.since, f"{item.name}, since {item.since:%d %b %Y}")
-    for item in record.drafts:
-        yield Mark(now, f"draft: {item.name}", "draft")
-    for words, (last, *earlier) in _past_doses(record, now).items():
-        count = f"{len(earlier) + 1} doses" if earlier else f"{utc(last):%d %b %H:%M}"
-        yield Mark(last, f"{count}: {words}", "dose", tuple(earlier))
-
-
-def _past_doses(record: Chart, now: datetime) -> dict[str, list[datetime]]:
-    """Returns the times of doses by medicine and amount, newest first as in the record."""
-    doses: dict[str, list[datetime]] = {}
-    for item in record.doses:
-        if item.since and item.since <= now:
-            words = f"{item.name} {item.detail}".strip()
-            doses.setdefault(words, []).append(item.since)
-    return doses
-
-
-def _point(result: Result, now: datetime) -> Point | None:
-    """Returns a point if a result is a plain number in mmol/L and not in the future."""
-    plain = result.unit.lower() in _MOLAR and not result.comparator and result.status in _DRAWN
-    if not plain or result.amount is None or result.at is None or result.at > now:
-        return None
-    return Point(result.at, result.amount)
 
 
 def _limits() -> Limits:

@@ -16,11 +16,8 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from markupsafe import Markup
 from msgspec.structs import asdict, replace
 
-from cds_service.chart.draw import NARROW, WIDE, draw, rows_of
-from cds_service.chart.view import Event, View, spans, view_of
+from cds_service.chart.view import view_of
 from cds_service.engine.cards import Phrases
-from cds_service.engine.finding import Fact
-from cds_service.engine.wording import number, when
 from cds_service.errors import NotFound, ServiceError
 from cds_service.knowledge.load import Service
 from cds_service.pipeline import Evaluation
@@ -33,13 +30,13 @@ from cds_service.trust.deadline import Deadline
 from cds_service.trust.smart import LaunchFailed, Opened, Started, authorization_url, begin
 from cds_service.web.call_log import in_its_arm
 from cds_service.web.pages import rendered
+from cds_service.web.plots import plotted
 from cds_service.web.runtime import Runtime, runtime
 
 HOOK = "patient-view"
 LAUNCH_S = 600  # a user logs in and consents within this time
 _PATIENCE_S = 8.0  # a page may wait longer than a hook
 _COOKIE_LETTERS = 12  # of the state: two launches in one browser do not mix
-_DEFAULT_SPAN = "7 days"
 _BASIC = ("openid", "fhirUser")
 _NO_FRAME = "'none'"
 
@@ -236,40 +233,8 @@ def _values(
         "view": view,
         "missing": _missing(phrases, evaluation),
         "demo": here.settings.mode == "demo",
-        **(_drawn(view, phrases) if view is not None else {}),
+        **(plotted(view, phrases) if view is not None else {}),
     }
-
-
-def _drawn(view: View, phrases: Phrases) -> dict[str, Any]:
-    events = [replace_words(event, phrases) for event in view.events]
-    rows = rows_of(view, events)
-    corridor = view.corridor
-    room = ""
-    if corridor is not None and corridor.left is not None:
-        facts: dict[str, Fact] = {
-            "until": corridor.until_words,
-            "left": number(corridor.left),
-            "ceiling": number(corridor.limit),
-        }
-        room = phrases.fill(phrases.words.card.room, facts)
-    return {
-        "plots": {
-            name: (draw(view, span, WIDE, rows), draw(view, span, NARROW, rows))
-            for name, span in spans(view).items()
-        },
-        "chosen": _DEFAULT_SPAN,
-        "goal": f"{number(corridor.base)} to {number(corridor.goal)}" if corridor else "",
-        "room": room,
-        "limit": phrases.fill(phrases.words.lines[view.limit.key], view.limit.facts)
-        if view.limit is not None
-        else "",
-        "events": [(event.words, when(event.at, view.now, view.zone, False)) for event in events],
-    }
-
-
-def replace_words(event: Event, phrases: Phrases) -> Event:
-    """Returns the event with its words as a card writes them."""
-    return Event(event.at, phrases.fill("$words", {"words": event.words}), event.kind)
 
 
 def _card(card: Mapping[str, Any]) -> dict[str, Any]:

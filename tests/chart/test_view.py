@@ -121,7 +121,7 @@ def test_each_value_of_the_stretch_is_drawn_inside_and_can_be_read_out(
     since = NOW - length if length else None
     wanted = [p for p in found.points if since is None or p.at >= since]
     dots = re.findall(
-        r'<circle class="dot lab" cx="([\d.]+)" cy="([\d.]+)"[^>]*aria-label="([^"]+)"', drawing
+        r'<circle class="dot lab \w+" cx="([\d.]+)" cy="([\d.]+)"[^>]*aria-label="([^"]+)"', drawing
     )
     assert len(dots) == len(wanted)
     for x, y, words in dots:

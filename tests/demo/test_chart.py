@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from cds_service.app import create_app
 from cds_service.demo.chart import chart_of, years
 from cds_service.demo.listing import grouped
 from cds_service.demo.pages import demo_pages, formulary
-from cds_service.demo.plot import NARROW, WIDE, Mark, Plot, Point, axis, band_name, draw, legend
 from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.settings import Settings
@@ -24,7 +23,6 @@ from cds_service.web.pages import rendered
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 STORIES = load_stories(default_fixtures_dir())
-LIMITS = load_knowledge(default_hooks_dir()).limits["aasld"]
 SODIUM = ("2951-2",)
 HOSTILE = "<img src=x onerror=alert(1)>\"'&</svg><script>alert(2)</script>"
 
@@ -39,14 +37,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
     )
     with app.test_client() as test_client:
         yield test_client
-
-
-def _hours_ago(hours: float, value: float) -> Point:
-    return Point(NOW - timedelta(hours=hours), value)
-
-
-def _plot(*points: Point, marks: tuple[Mark, ...] = ()) -> Plot:
-    return Plot(points=points, marks=marks, now=NOW, limits=LIMITS)
 
 
 def _sodium(value: object, at: str = "2026-11-20T08:00:00Z", **more: object) -> dict[str, Any]:
@@ -176,7 +166,7 @@ def test_hostile_names_are_text(client: FlaskClient) -> None:
         assert "<img" not in pieces[piece]
         assert "<script" not in pieces[piece]
     assert "&lt;img" in pieces["banner"]
-    assert pieces["sodium"].count("</svg>") == 2
+    assert pieces["sodium"].count("</svg>") == 8
 
 
 @pytest.mark.parametrize(
@@ -262,74 +252,53 @@ def test_age_is_completed_years() -> None:
     assert years(born, datetime(2026, 11, 21, tzinfo=UTC).date()) == 68
 
 
-def test_what_cannot_be_compared_is_in_the_table_and_not_in_the_plot(client: FlaskClient) -> None:
-    resources = [
-        _sodium(131),
+ME = {"resourceType": "Patient", "id": "p1", "birthDate": "1950-01-01"}
+
+
+def _pieces(client: FlaskClient, *resources: dict[str, Any]) -> dict[str, Any]:
+    """The parts of the chart of one patient with these resources."""
+    mine = [one | {"subject": {"reference": "Patient/p1"}} for one in resources]
+    answer = client.post("/demo/chart", json={"resources": [ME, *mine]})
+    pieces: dict[str, Any] = answer.get_json()
+    return pieces
+
+
+def test_what_no_rule_uses_is_in_the_table_and_not_in_the_plot(client: FlaskClient) -> None:
+    drawn = _pieces(
+        client,
+        _sodium(131, id="o1"),
         _sodium(135, id="o2", valueQuantity={"value": 135, "unit": "mg/dL"}),
-        _sodium(120, id="o3", valueQuantity={"value": 120, "unit": "mmol/L", "comparator": "<"}),
         _sodium(125, id="o4", status="entered-in-error"),
-        _sodium(126, id="o5", at="2026-11-20T09:30:00Z"),
-    ]
-    drawn = client.post("/demo/chart", json={"resources": resources}).get_json()["sodium"]
-    assert drawn.count("<circle") == 2, "one value, in two shapes"
-    assert drawn.count("not drawn") == 4
+        _sodium(126, id="o5", at="2026-11-20T13:30:00Z"),
+    )["sodium"]
+    assert drawn.count('<circle class="dot lab mild"') == 8, (
+        "one value, in four times and two shapes"
+    )
+    assert drawn.count("not used") == 3
     assert "135 mg/dL" in drawn
 
 
 # The plot --------------------------------------------------------------------------------------------------
 
 
-def test_the_rise_that_is_allowed_counts_from_the_lowest_value_of_the_last_day() -> None:
-    plot = _plot(
-        _hours_ago(40, 110), _hours_ago(23, 118), _hours_ago(10, 121), _hours_ago(0.5, 127)
-    )
-    assert plot.allowed == (_hours_ago(23, 118), 126)
+def test_the_plot_has_the_corridor_of_the_card(client: FlaskClient) -> None:
+    page = client.get("/chart/near-the-limit").get_data(as_text=True)
+    assert "Room left until today 20:00: 1 mmol/L (not above 124)" in page
+    assert "limit 124 until today 20:00" in page
+    over = client.get("/chart/rising-too-fast").get_data(as_text=True)
+    assert "Room left" not in over
 
 
-@pytest.mark.parametrize(
-    "points",
-    [
-        (_hours_ago(30, 120),),  # nothing in the last day
-        (_hours_ago(20, 139), _hours_ago(2, 140)),  # not low
-    ],
-)
-def test_without_a_fresh_low_value_no_limit_is_drawn(points: tuple[Point, ...]) -> None:
-    plot = _plot(*points)
-    assert plot.allowed is None
-    assert 'class="limit"' not in draw(plot, WIDE)
-
-
-@pytest.mark.parametrize("shape", [WIDE, NARROW])
-def test_the_limit_is_to_be_seen_however_long_the_past_is(shape: Any) -> None:
-    drawn = draw(_plot(_hours_ago(24 * 400, 139), _hours_ago(20, 131)), shape)
-    (left, right) = re.findall(
-        r'<line class="limit" x1="([\d.]+)" y1="[\d.]+" x2="([\d.]+)"', drawn
-    )[0]
-    assert float(right) - float(left) > 20
-    assert "limit 139 (131 + 8 in 24 h)" in drawn
-
-
-def test_a_value_is_not_written_over_the_limit() -> None:
-    drawn = draw(_plot(_hours_ago(20, 118), _hours_ago(10, 125), _hours_ago(1, 125)), WIDE)
-    dots = re.findall(r'<circle class="[^"]+" cx="([\d.]+)" cy="([\d.]+)"', drawn)
-    labels = {
-        x: float(y)
-        for x, y in re.findall(r'<text class="value middle" x="([\d.]+)" y="([\d.]+)"', drawn)
+def test_draft_orders_are_marked_at_now_and_change_no_value(client: FlaskClient) -> None:
+    draft = {
+        "resourceType": "MedicationRequest",
+        "status": "draft",
+        "medicationCodeableConcept": {"text": "Zoloft 50"},
     }
-    below = [labels[x] > float(y) for x, y in reversed(dots)]
-    assert below == [False, True, True]
-
-
-def test_the_legend_names_what_is_drawn_and_nothing_else() -> None:
-    quiet = legend(_plot(_hours_ago(1, 139)))
-    assert [style for style, _ in quiet] == ["mild", "moderate"]
-    marks = (
-        Mark(NOW, "sertraline", "draft"),
-        *[Mark(NOW - timedelta(days=n), f"drug {n}") for n in range(6)],
-    )
-    full = dict(legend(_plot(_hours_ago(1, 117), marks=marks)))
-    assert list(full) == ["mild", "moderate", "severe", "limit", "start", "draft", "more"]
-    assert full["more"] == "2 earlier ones not marked"
+    drawn = _pieces(client, _sodium(131), draft)["sodium"]
+    assert 'class="event draft middle"' in drawn
+    assert "Zoloft 50" in drawn
+    assert drawn.count("<circle") == _pieces(client, _sodium(131))["sodium"].count("<circle")
 
 
 def _given(at: str, **more: object) -> dict[str, Any]:
@@ -343,113 +312,32 @@ def _given(at: str, **more: object) -> dict[str, Any]:
     return given | more
 
 
-def test_doses_that_were_given_are_marked_in_one_row_for_each_medicine(client: FlaskClient) -> None:
-    pieces = client.post(
-        "/demo/chart",
-        json={
-            "resources": [
-                _sodium(118, "2026-11-19T09:00:00Z"),
-                _given("2026-11-19T10:00:00Z"),
-                _given("", effectivePeriod={"start": "2026-11-19T11:00:00Z"}),
-                _given("2026-11-19T12:00:00Z", status="not-done"),
-                _given("2026-11-19T13:00:00Z", wasNotGiven=True),
-                _given("2026-11-20T10:00:00Z"),  # an hour ahead
-                _given(
-                    "2026-11-20T07:00:00Z",
-                    medicationCodeableConcept=None,
-                    dosage={"text": "half a tablet"},
-                ),
-                _given("no time"),
-            ]
-        },
-    ).get_json()
-    wide = pieces["sodium"].partition('class="plot narrow"')[0]
-    assert wide.count('class="mark dose middle"') == 3
-    assert "2 doses: 3 % saline 100 mL" in wide
-    assert "20 Nov 07:00: Unnamed medicine half a tablet" in wide
+def test_doses_that_were_given_are_marked_and_listed(client: FlaskClient) -> None:
+    pieces = _pieces(
+        client,
+        _sodium(118, "2026-11-19T09:00:00Z"),
+        _given("2026-11-19T10:00:00Z", id="a1"),
+        _given("", id="a2", effectivePeriod={"start": "2026-11-19T11:00:00Z"}),
+        _given("2026-11-19T12:00:00Z", id="a3", status="not-done"),
+        _given("2026-11-20T10:00:00Z", id="a4"),  # an hour ahead
+    )
+    wide = pieces["sodium"].partition('id="span-2"')[2].partition('class="plot narrow"')[0]
+    assert wide.count('class="event dose middle"') >= 2
+    assert "3% saline" in wide
     table = pieces["record"].partition('id="doses-table"')[2].partition("</table>")[0]
-    assert table.count("<time") == 4, "the record lists every dose, also a future one"
+    assert table.count("<time") == 3, "the record lists every dose, also a future one"
 
 
-@pytest.mark.parametrize("shape", [WIDE, NARROW])
-def test_words_of_a_row_are_not_written_over_its_signs(shape: Any) -> None:
-    doses = tuple(NOW - timedelta(hours=hours) for hours in (2, 4, 500))
-    drawn = draw(
-        _plot(_hours_ago(20, 118), marks=(Mark(NOW, "tolvaptan 15 mg: 4 doses", "dose", doses),)),
-        shape,
-    )
-    signs = [float(x) for x in re.findall(r'<text class="mark dose middle" x="([\d.]+)"', drawn)]
-    assert len(signs) == 4, "three doses, and one sign for those before the axis"
-    ((end, x),) = re.findall(r'<text class="mark dose( end)?" x="([\d.]+)"', drawn)
-    assert (float(x) < min(signs)) if end else (float(x) > max(signs))
-
-
-@pytest.mark.parametrize(
-    ("value", "band"),
-    [
-        (119.9, "severe"),
-        (120, "moderate"),
-        (125.5, "moderate"),
-        (126, "mild"),
-        (135, "mild"),
-        (135.1, "not low"),
-    ],
-)
-def test_bands_are_those_of_the_profile(value: float, band: str) -> None:
-    assert band_name(value, LIMITS) == band
-
-
-@pytest.mark.parametrize("shape", [WIDE, NARROW])
-def test_every_value_stands_inside_the_picture_and_low_is_low(shape: Any) -> None:
-    points = [
-        _hours_ago(24 * 200, 139),
-        _hours_ago(60, 128),
-        _hours_ago(40, 124),
-        _hours_ago(20, 118),
-        _hours_ago(1, 127),
-    ]
-    drawn = draw(
-        _plot(*points, marks=(Mark(NOW - timedelta(days=4000), "carbamazepine, since 2015"),)),
-        shape,
-    )
-    dots = [
-        (float(x), float(y))
-        for x, y in re.findall(r'<circle class="[^"]+" cx="([\d.]+)" cy="([\d.]+)"', drawn)
-    ]
-    dots.reverse()
-    assert [x for x, _ in dots] == sorted(x for x, _ in dots), "time runs to the right"
-    assert max(dots, key=lambda d: d[1]) == dots[3], "the lowest value is drawn lowest"
-    assert all(0 < x < shape.width and 0 < y < shape.height for x, y in dots)
-    assert "carbamazepine" in drawn
-
-
-def test_a_hostile_medicine_cannot_leave_its_text_element() -> None:
-    drawn = draw(_plot(_hours_ago(1, 130), marks=(Mark(NOW, HOSTILE, "draft"),)), WIDE)
+def test_a_hostile_medicine_cannot_leave_its_text_element(client: FlaskClient) -> None:
+    order = {
+        "resourceType": "MedicationRequest",
+        "status": "draft",
+        "medicationCodeableConcept": {"text": HOSTILE},
+    }
+    drawn = _pieces(client, _sodium(130), order)["sodium"]
     assert "<script" not in drawn
     assert "<img" not in drawn
-    assert drawn.count("<svg") == 1
-
-
-def test_a_long_past_and_a_busy_present_get_scales_of_their_own() -> None:
-    instants = [NOW - timedelta(days=300), NOW - timedelta(hours=30), NOW - timedelta(hours=2)]
-    found = axis(instants, NOW, 0, 100)
-    assert found.broken
-    assert found.place(instants[0]) < 38 < found.place(instants[1])
-    assert max(found.ticks(10))[1] == "now"
-
-
-def test_a_long_past_is_told_in_days_and_not_in_hours() -> None:
-    instants = [NOW - timedelta(days=30), NOW - timedelta(hours=30), NOW - timedelta(hours=2)]
-    words = [word for x, word in axis(instants, NOW, 0, 400).ticks(60) if x < 150]
-    assert "30 d ago" in words
-    assert all(word.endswith(" d ago") for word in words)
-
-
-def test_a_short_series_is_drawn_to_one_scale() -> None:
-    found = axis([NOW - timedelta(hours=24), NOW], NOW, 0, 100)
-    assert not found.broken
-    assert found.place(NOW - timedelta(hours=12)) == pytest.approx(50)
-    assert found.place(NOW - timedelta(days=900)) == pytest.approx(0), "older marks are at the edge"
+    assert drawn.count("<svg") == 8
 
 
 # Markdown --------------------------------------------------------------------------------------------------

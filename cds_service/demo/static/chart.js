@@ -5,6 +5,7 @@ import { el, rendered } from "./dom.js";
 import { showExchange } from "./exchange.js";
 import { Orders, orderName } from "./orders.js";
 import { fromAddress, isCase, resourcesOf, rowValues, toAddress, valueRow } from "./own.js";
+import { readable } from "/static/plot.js";
 import { everything, localReader, serverReader } from "./record.js";
 
 const $ = (id) => document.getElementById(id);
@@ -168,8 +169,10 @@ async function draw() {
   const pieces = await piecesOf([...(own ?? await everything(fromServer, page.patient)), ...orders.drafts]);
   if (pieces.problem) return;
   const open = document.querySelector(".values")?.open;
+  const span = document.querySelector("input[name=span]:checked")?.value;
   $("banner").replaceChildren(rendered(pieces.banner));
   $("sodium").replaceChildren(rendered(pieces.sodium));
+  readable($("sodium"), span);
   $("record").replaceChildren(rendered(pieces.record));
   if (open !== undefined && document.querySelector(".values")) document.querySelector(".values").open = open;
 }
@@ -348,6 +351,7 @@ $("modes").addEventListener("change", () => {
 });
 
 async function start() {
+  readable($("sodium"));
   fillEditor(storyRows());
   let state = null;
   try {
