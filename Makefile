@@ -39,8 +39,9 @@ golden: $(DEV) ## Compare 28,000 answers with the golden record (QUICK=1, AGAINS
 replay-export: $(RUN) ## Count the cards that the hook calls in DIR=folder would have brought
 	@$(BIN)/cds-service replay-export "$(DIR)"
 
-facts: $(DEV) ## Record which $$names the rules fill in each text of hooks/
+facts: $(DEV) ## Record which $$names the rules fill in each text of hooks/, and docs/openapi.yaml as JSON
 	@$(BIN)/python -m tests.facts
+	@$(BIN)/python -m tests.openapi
 
 mutate: $(DEV) ## Shift every number of thresholds.toml: a test must notice (some minutes)
 	@$(BIN)/python -m tests.mutate

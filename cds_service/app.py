@@ -46,11 +46,19 @@ from cds_service.web.basis import basis_page
 from cds_service.web.cors import allow_browsers
 from cds_service.web.front import Door, Front, FrontLimits
 from cds_service.web.messages import marks
+from cds_service.web.openapi import openapi_page
 from cds_service.web.pages import start_page
 from cds_service.web.runtime import Runtime, runtime_of, utc_now
 
 _SECRET_BYTES = 32
-_SERVICE = (hooks.blueprint, health.blueprint, terminology.blueprint, basis_page, smart.blueprint)
+_SERVICE = (
+    hooks.blueprint,
+    health.blueprint,
+    terminology.blueprint,
+    basis_page,
+    openapi_page,
+    smart.blueprint,
+)
 _SECRET_NAME = "card-secret"  # noqa: S105  # a file's name
 
 

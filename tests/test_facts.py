@@ -192,7 +192,7 @@ def test_make_facts_says_in_one_line_what_stops_it(
     monkeypatch.setattr(facts, "default_hooks_dir", lambda: Path("nowhere"))
     assert facts.main() == 1
     said = capsys.readouterr().err
-    assert said.startswith("make facts: nowhere/ is not a hooks folder")
+    assert said.startswith("make facts: nowhere is not a hooks folder")
     assert said.count("\n") == 1
 
 

@@ -10,9 +10,11 @@ from typing import ClassVar
 
 import click
 
+from cds_service.cli.manners import Group, show_no_traceback
 from cds_service.errors import (
     BacktestError,
     ConfigurationError,
+    InputError,
     ServiceError,
     StoryError,
     UploadError,
@@ -22,7 +24,16 @@ EX_DATA = 65  # sysexits.h: what was given to read cannot be used
 EX_CONFIG = 78  # sysexits.h: the configuration is wrong
 
 
-class Commands(click.Group):
+_EXIT_CODES: dict[type[Exception], int] = {
+    ConfigurationError: EX_CONFIG,
+    BacktestError: EX_DATA,
+    InputError: EX_DATA,
+    StoryError: 2,
+    UploadError: 1,
+}
+
+
+class Commands(Group):
     """Imports the module of a command only when the command is called."""
 
     commands_by_name: ClassVar[dict[str, str]] = {
@@ -78,24 +89,21 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Runs a command. Our errors become one line and an exit code; a closed pipe is no error."""
+    """Runs a command. Every error becomes one line and an exit code; a closed pipe is no error."""
+    show_no_traceback()
     try:
         cli()
-    except ConfigurationError as error:
+    except tuple(_EXIT_CODES) as error:
         click.echo(f"cds-service: {error}", err=True)
-        sys.exit(EX_CONFIG)
-    except BacktestError as error:
-        click.echo(f"cds-service: {error}", err=True)
-        sys.exit(EX_DATA)
-    except StoryError as error:
-        click.echo(f"cds-service: {error}", err=True)
-        sys.exit(2)
-    except UploadError as error:
-        click.echo(f"cds-service: {error}", err=True)
-        sys.exit(1)
+        sys.exit(next(code for kind, code in _EXIT_CODES.items() if isinstance(error, kind)))
     except ServiceError as error:
         click.echo(f"cds-service: {error.status}: {error.message}", err=True)
         sys.exit(1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"cds-service: {error.filename}: {error.strerror}", err=True)
+        sys.exit(EX_DATA)

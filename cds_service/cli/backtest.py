@@ -41,6 +41,7 @@ from cds_service.backtest.rows import (
 from cds_service.cli.backtest_report import ROWS, report, show_files
 from cds_service.cli.backtest_serve import serve
 from cds_service.cli.backtest_worklist import worklist
+from cds_service.cli.manners import Group
 from cds_service.cli.replay import HOOKS_FOLDER, print_json
 from cds_service.errors import RegistryError
 from cds_service.knowledge.limits import PROFILES
@@ -59,7 +60,7 @@ _GUESSED = {
 }
 
 
-class _Group(click.Group):
+class _Group(Group):
     """`backtest EXPORT` is `backtest run EXPORT`: a name that is no command is an export."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

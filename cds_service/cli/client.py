@@ -16,6 +16,7 @@ import click
 from msgspec import Struct
 
 from cds_service.cli.db import open_database
+from cds_service.cli.manners import Group, did_you_mean
 from cds_service.errors import RegistryError, SettingsError, StoreUnavailable
 from cds_service.feedback.figures import clients_of
 from cds_service.feedback.pseudonyms import Pseudonyms
@@ -75,7 +76,7 @@ REGISTRY_FILE = click.option(
 )
 
 
-@click.group("client")
+@click.group("client", cls=Group)
 def client() -> None:
     """Register CDS clients (EHRs) and test their tokens.
 
@@ -391,7 +392,9 @@ def _records_are_read(
     site = site_codes(knowledge.terms, codes=settings.local_codes)
     services = asking_for(knowledge, site).services
     if service not in services:
-        raise click.BadParameter("there is no such service", param_hint="--service")
+        raise click.BadParameter(
+            f"there is no such service{did_you_mean(service, services)}", param_hint="--service"
+        )
     ask = Ask(
         templates=services[service].prefetch,
         optional=services[service].optional,
@@ -444,8 +447,10 @@ def _client_named(registry: Registry, name: str) -> Client:
     for registered in registry.clients:
         if registered.name == name:
             return registered
-    known = ", ".join(registered.name for registered in registry.clients) or "none"
-    raise click.BadParameter(f"there is no such client; there are: {known}", param_hint="NAME")
+    known = [registered.name for registered in registry.clients]
+    raise click.BadParameter(
+        f"there is no such client{did_you_mean(name, known)}", param_hint="NAME"
+    )
 
 
 _APP = "hyponatremia-cds"

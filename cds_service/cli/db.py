@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from cds_service.cli.manners import Group
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.store.engine import BEHIND, Database, make_engine, sqlite_url
@@ -36,7 +37,7 @@ def open_database(*, any_schema: bool = False) -> tuple[Settings, Database]:
     raise SettingsError("CDS_DATABASE_URL: the database does not answer")
 
 
-@click.group("db")
+@click.group("db", cls=Group)
 def db() -> None:
     """Look after the database of the service.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,14 +16,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from cds_service.cli.manners import did_you_mean, json_of
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.engine.cards import CardSettings
-from cds_service.errors import BadRequest, ServiceError, StoryError
+from cds_service.errors import BadRequest, InputError, ServiceError, StoryError
 from cds_service.knowledge.limits import PROFILES
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.pipeline import HOOKS, Evaluation, Pipeline
 from cds_service.protocol.request import hook_request
-from cds_service.protocol.wire import decode, encode
+from cds_service.protocol.wire import encode
 from cds_service.records.client import FhirClient
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client
@@ -72,7 +72,8 @@ def replay(
     console = Console(highlight=False)
     if only_list:
         for story in stories:
-            console.print(f"[bold]{story.name}[/bold]  {story.file.title}")
+            # One line each, whatever the width: a pipe has none.
+            console.print(f"[bold]{story.name}[/bold]  {story.file.title}", soft_wrap=True)
         return
     # A new rule is tried out before `make facts` has recorded its texts.
     pipeline = offline_pipeline(hooks or default_hooks_dir(), check_facts=False)
@@ -108,9 +109,7 @@ def explain(
       cds-service explain fixtures/cramps-in-siadh/request.json --at 2026-11-20T09:00:00Z
     """
     pipeline = offline_pipeline(hooks or default_hooks_dir())
-    body = decode(request.read().removeprefix(codecs.BOM_UTF8))
-    if not isinstance(body, dict):
-        raise BadRequest("The body is not a JSON object.")
+    body = _hook_call(request)
     service = service_of_hook(pipeline, str(body.get("hook")))
     try:
         evaluation = evaluate(pipeline, service, body, _instant(at), Client(profile=profile))
@@ -123,6 +122,19 @@ def explain(
         return
     print_cards(evaluation.cards)
     _print_reasons(reasons)
+
+
+def _hook_call(file: BinaryIO) -> dict[str, Any]:
+    """Returns the hook call in a file; InputError says what the file is instead."""
+    body = json_of(file)
+    if not isinstance(body, dict):
+        raise InputError("this is no JSON object; give a hook call, as the EHR sends it")
+    if "resourceType" in body:
+        raise InputError(
+            f"this is a FHIR {body['resourceType']} and no hook call, which has the members hook, "
+            "hookInstance, context and prefetch; `cds-service demo request STORY` prints one"
+        )
+    return body
 
 
 def service_of_hook(pipeline: Pipeline, hook: str) -> str:
@@ -191,7 +203,7 @@ def chosen_stories(fixtures: Path, names: tuple[str, ...] = ()) -> list[Story]:
     stories = load_stories(fixtures)
     for name in names:
         if name not in stories:
-            raise StoryError(f"there is no story '{name}'; there are: {', '.join(stories)}")
+            raise StoryError(f"there is no story '{name}'{did_you_mean(name, stories)}")
     return [stories[name] for name in names] if names else list(stories.values())
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from msgspec.structs import asdict
 
+from cds_service.cli.manners import Group
 from cds_service.cli.replay import FIXTURES_FOLDER, HOOKS_FOLDER, offline_pipeline, print_json
 from cds_service.cli.review_examples import examples
 from cds_service.cli.review_page import review_page
@@ -31,7 +32,7 @@ _MOST_NAMED = 6
 SAVED = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.group("review", invoke_without_command=True)
+@click.group("review", cls=Group, invoke_without_command=True)
 @click.option(
     "--out",
     type=SAVED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import socket
 import threading
@@ -44,8 +45,12 @@ def bound_socket(host: str, port: int, option: str = "--port") -> socket.socket:
         raise click.ClickException(
             f"Port {port} needs more rights than this user has; try {option} 8643."
         ) from None
-    except OSError:
+    except OSError as error:
         bound.close()
+        if error.errno != errno.EADDRINUSE:
+            raise click.ClickException(
+                f"{host} cannot be listened on: it is no address of this machine."
+            ) from None
         raise click.ClickException(
             f"Port {port} on {host} is taken; try {option} {port + 1}."
         ) from None

@@ -6,12 +6,12 @@ import getpass
 import platform
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from difflib import get_close_matches
 
 import click
 import msgspec
 
 from cds_service.cli.db import open_database
+from cds_service.cli.manners import did_you_mean
 from cds_service.cli.replay import print_json
 from cds_service.errors import ConfigurationError
 from cds_service.knowledge.load import load_knowledge
@@ -113,13 +113,6 @@ def _refuse_unknown(rule: str, client: str, settings: Settings) -> None:
         raise click.BadParameter(
             f"there is no such client{did_you_mean(client, known)}", param_hint="--client"
         )
-
-
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """Returns the end of a sentence that names the nearest of the names that exist."""
-    names = list(known)
-    near = get_close_matches(given, names, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(names)}"
 
 
 def _clients(settings: Settings) -> Sequence[str]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from cds_service.cli.manners import Group
 from cds_service.cli.replay import HOOKS_FOLDER, print_json
 from cds_service.errors import TerminologyError
 from cds_service.knowledge.load import load_knowledge
@@ -33,7 +34,7 @@ _LOCAL = _file(
 )
 
 
-@click.group("terminology")
+@click.group("terminology", cls=Group)
 def terminology() -> None:
     """Add drug codes from RxNorm, and look up a code or a name."""
 

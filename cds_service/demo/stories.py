@@ -89,8 +89,10 @@ def default_fixtures_dir() -> Path:
 def load_stories(fixtures: Path) -> Mapping[str, Story]:
     """Returns all stories by name; StoryError names a folder that is not a story."""
     if not fixtures.is_dir():
-        raise StoryError(f"{fixtures.name}/ is not a folder of stories")
+        raise StoryError(f"{fixtures} is not a folder of stories")
     folders = sorted(path for path in fixtures.iterdir() if (path / "story.toml").is_file())
+    if not folders:
+        raise StoryError(f"{fixtures} holds no story: no folder in it has a story.toml")
     return {folder.name: load_story(folder) for folder in folders}
 
 

@@ -126,7 +126,7 @@ def load_knowledge(hooks: Path, *, check_facts: bool = True) -> Knowledge:
     """
     if not (hooks / "knowledge").is_dir():
         raise KnowledgeError(
-            f"{hooks.name}/ is not a hooks folder: it has no knowledge/ (see CDS_HOOKS_DIR)"
+            f"{hooks} is not a hooks folder: it has no knowledge/ (see CDS_HOOKS_DIR)"
         )
     texts = read_files(hooks)
     terms = Terms(

@@ -27,6 +27,8 @@ from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.settings import Settings
 from cds_service.trust.registry import Registry
+from tests.feedback.deployments import close, deployment
+from tests.openapi import SERVED, as_json
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 SHORT, LONG = 12, 500  # cases for each operation
@@ -50,6 +52,21 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Any:
     document = schemathesis.openapi.from_path(DOCUMENT)
     document.app = demo(tmp_path_factory.mktemp("openapi"))
     return document
+
+
+def test_the_description_that_is_served_is_that_of_the_docs() -> None:
+    made = SERVED.read_text(encoding="utf-8")
+    assert made == as_json(), "run `python -m tests.openapi`"
+
+
+def test_a_deployment_describes_itself_without_the_addresses_of_the_demo(tmp_path: Path) -> None:
+    app = deployment(tmp_path)
+    document = app.test_client().get("/openapi.json").get_json()
+    assert document["servers"] == [{"url": "http://cds.test"}]
+    served = {described(rule.rule) for rule in app.url_map.iter_rules()}
+    assert {re.sub(r"\{[^}]*\}", "{}", path) for path in document["paths"]} <= served
+    assert "/cds-services/{id}" in document["paths"]
+    close(app)
 
 
 def described(rule: str) -> str:

@@ -1,0 +1,36 @@
+"""Answers the description of all addresses as OpenAPI, for clients that are made from it."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from flask import Blueprint, Response
+
+from cds_service.protocol.wire import decode, encode
+from cds_service.telemetry import release
+from cds_service.web.runtime import runtime
+
+openapi_page = Blueprint("openapi", __name__)
+_OF_THE_DEMO = ("/demo", "/chart", "/static/demo")
+
+
+@openapi_page.get("/openapi.json")
+def openapi() -> Response:
+    """Returns docs/openapi.yaml as JSON with this service's own address, and without the demo's."""
+    here = runtime().settings
+    document = dict(_described())
+    document["servers"] = [{"url": here.base_url}]
+    document["info"] = document["info"] | {"version": release()}
+    if here.mode != "demo":
+        paths = document["paths"].items()
+        document["paths"] = {p: o for p, o in paths if not p.startswith(_OF_THE_DEMO)}
+    return Response(encode(document), mimetype="application/json")
+
+
+@cache
+def _described() -> dict[str, Any]:
+    file = resources.files("cds_service.web").joinpath("openapi.json")
+    described: dict[str, Any] = decode(file.read_bytes())
+    return described
