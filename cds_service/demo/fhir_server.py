@@ -19,6 +19,7 @@ from cds_service.demo.stories import Story
 from cds_service.errors import BadRequest, NotFound, Overloaded, ServiceError
 from cds_service.protocol.documents import FHIR_JSON
 from cds_service.protocol.wire import encode
+from cds_service.trust.registry import AS_EPIC, AS_EUROPEAN
 from cds_service.web.messages import JSON, unstored
 from cds_service.web.runtime import runtime
 
@@ -198,6 +199,8 @@ SERVERS = {
     "fhir": "answers at once",
     "fhir-slow": "problems and medicines come too late",
     "fhir-broken": "answers every read with an error",
+    AS_EUROPEAN: "answers at once, to a client of the European profile",
+    AS_EPIC: "answers at once, to a client with the limits of Epic",
 }
 _ANY_SERVER = f"<any({', '.join(map(repr, SERVERS))}):server>"
 _LATE = frozenset({"Condition", "MedicationRequest"})

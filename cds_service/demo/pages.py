@@ -103,10 +103,12 @@ def chart(name: str) -> Response:
 @blueprint.post("/demo/chart")
 def drawn_chart() -> Response:
     """Answers with the parts of a chart as HTML, for the resources in the body."""
-    resources = _member("resources")
+    body = _body()
+    resources, shown_as = body.get("resources"), body.get("as")
     if not isinstance(resources, list) or len(resources) > MOST_RESOURCES:
         raise BadRequest("Send an object with the list 'resources', of at most 2000.")
-    drawn = _drawn(resources, runtime().clock())
+    name = shown_as if isinstance(shown_as, str) and shown_as in SERVERS else "fhir"
+    drawn = _drawn(resources, runtime().clock(), name)
     answer = {
         piece: render_template(f"chart-{piece}.html", **drawn)
         for piece in ("banner", "sodium", "record")
@@ -119,7 +121,7 @@ def drawn_chart() -> Response:
 @blueprint.post("/demo/markdown")
 def markdown() -> Response:
     """Answers with the Markdown texts in the body as HTML."""
-    texts = _member("texts")
+    texts = _body().get("texts")
     listed: list[Any] = texts if isinstance(texts, list) else [None]
     if len(listed) > MOST_TEXTS or not all(isinstance(text, str) for text in listed):
         raise BadRequest("Send an object with the list 'texts', of at most 20 strings.")
@@ -132,27 +134,27 @@ def orders() -> Response:
     return unstored({key: entry.resource() for key, entry in formulary().items()})
 
 
-def _member(name: str) -> object:
-    """Returns one member of the JSON object in the body, or None if it is missing."""
+def _body() -> dict[str, Any]:
+    """Returns the JSON object in the body; an empty one for what is no object."""
     limit = runtime().settings.max_body_bytes
     refuse_by_head(request, limit)
     body = json_body(request, limit)
-    return body.get(name) if isinstance(body, dict) else None
+    return body if isinstance(body, dict) else {}
 
 
-def _drawn(resources: Iterable[object], now: datetime) -> dict[str, Any]:
-    """Returns the values that the templates of a chart need."""
+def _drawn(resources: Iterable[object], now: datetime, server: str = "fhir") -> dict[str, Any]:
+    """Returns the values that the templates of a chart need, as for the client of a demo server."""
     here = runtime()
     listed = [one for one in resources if isinstance(one, dict)]
     record = chart_of(listed, now, here.pipeline.knowledge.terms.labs["sodium"].loinc)
     values: dict[str, Any] = {
         "chart": record,
         "now": now,
-        "limits": _limits(),
         "bands": {},
         "view": None,
     }
-    view = shown_case(here, listed, record, now)
+    client = here.registry().client_for(f"{here.settings.base_url}/demo/{server}", None)
+    view = shown_case(here, client, listed, record, now)
     if view is not None:
         phrases = Phrases(here.pipeline.knowledge, patient_view(here))
         values |= plotted(view, phrases, [item.name for item in record.drafts])

@@ -15,7 +15,7 @@ from cds_service.knowledge.load import Service
 from cds_service.protocol.references import type_and_id
 from cds_service.protocol.request import HookRequest
 from cds_service.telemetry import fresh_id
-from cds_service.trust.client import ExtraSource
+from cds_service.trust.client import Client, ExtraSource
 from cds_service.trust.deadline import Deadline
 from cds_service.web.runtime import Runtime
 
@@ -44,7 +44,11 @@ def patient_view(here: Runtime) -> Service:
 
 
 def shown_case(
-    here: Runtime, resources: Iterable[Mapping[str, Any]], record: Chart, now: datetime
+    here: Runtime,
+    client: Client,
+    resources: Iterable[Mapping[str, Any]],
+    record: Chart,
+    now: datetime,
 ) -> View | None:
     """Returns the view of the chart; None if these resources make no patient that can be judged."""
     _, patient = type_and_id(record.patient_id)
@@ -61,7 +65,6 @@ def shown_case(
         received=now,
         prefetch=_prefetch(resources, record),
     )
-    client = here.registry().client_for(None, None)
     asked = replace(client, explain_missing_data=True, extra_sources=_MORE)
     try:
         case = here.pipeline.answer(call, asked, Deadline.after(_PATIENCE_S)).case

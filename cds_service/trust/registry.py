@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cds_service.errors import BadRequest, RegistryError
+from cds_service.protocol.limits import CardLimits
 from cds_service.protocol.wire import decode
 from cds_service.trust.client import (
     DEFAULT_DEADLINE_MS,
@@ -72,7 +73,8 @@ class Registry(Struct, frozen=True, kw_only=True):
 
         `bases` are the demo's own server and those of --fhir-base. Raises RegistryError for a
         base that is not a plain http(s) URL. Calls with the issuer of the public sandbox get
-        missing data explained on a card, because the sandbox shows an error as "all clear".
+        missing data explained on a card, because the sandbox shows an error as "all clear". A base
+        that ends in AS_EUROPEAN or AS_EPIC is answered as for such a client.
         """
         visitor = Client(
             fhir_bases=tuple(read_base("--fhir-base", base, allow_http=True) for base in bases),
@@ -86,7 +88,9 @@ class Registry(Struct, frozen=True, kw_only=True):
         )
         sandbox = replace(visitor, issuer=SANDBOX_ISSUER, explain_missing_data=True)
         return cls(
-            anonymous=visitor, anonymous_by_issuer=MappingProxyType({SANDBOX_ISSUER: sandbox})
+            clients=tuple(_shown_as(visitor, base) for base in visitor.fhir_bases if _kind(base)),
+            anonymous=visitor,
+            anonymous_by_issuer=MappingProxyType({SANDBOX_ISSUER: sandbox}),
         )
 
     @classmethod
@@ -187,6 +191,30 @@ def claimed_issuer(authorization: str | None) -> str | None:
         return None
     issuer = claims.get("iss") if isinstance(claims, dict) else None
     return issuer if isinstance(issuer, str) else None
+
+
+# What the demo's page can show an answer as, by the last part of the FHIR base that a call names.
+AS_EUROPEAN, AS_EPIC = "fhir-european", "fhir-epic"
+
+
+def _kind(base: str) -> str:
+    name = base.rpartition("/")[2]
+    return name if name in (AS_EUROPEAN, AS_EPIC) else ""
+
+
+def _shown_as(visitor: Client, base: str) -> Client:
+    """Returns the caller of the demo as another client: European, or with the limits of Epic."""
+    kind = _kind(base)
+    named = replace(visitor, name=kind, fhir_bases=(base,))
+    if kind == AS_EUROPEAN:
+        return replace(named, profile="european")
+    limits = CardLimits(
+        accepts_update=False,
+        one_action_per_suggestion=True,
+        selection_behavior_any_only=True,
+        plain_text_detail=True,
+    )
+    return replace(named, card_limits=limits)
 
 
 def _anonymous(defaults: Defaults) -> Client:

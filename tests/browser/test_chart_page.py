@@ -107,6 +107,21 @@ def test_an_own_case_hides_the_sentence_of_the_story_and_lists_what_changed(
     expect(page.locator("#own-changes")).to_be_hidden()
 
 
+def test_answers_can_be_shown_as_for_epic_and_for_the_european_profile(open_page: Open) -> None:
+    page = open_page("/chart/near-the-limit")
+    expect(page.locator(".room")).to_contain_text("not above 124")
+    expect(_cards(page).first.locator(".detail li")).not_to_have_count(0)
+    page.get_by_label("Show the answers as for").select_option("fhir-epic")
+    expect(_cards(page).first.locator(".detail li")).to_have_count(0)  # plain text has no list
+    expect(_cards(page).first.locator(".detail")).to_contain_text("• Slow down")
+    page.get_by_label("Show the answers as for").select_option("fhir-european")
+    expect(page.locator(".room")).to_contain_text("not above 126")
+    expect(_cards(page).first.locator(".source")).to_contain_text("European 2014 profile")
+    page.wait_for_function("location.hash.startsWith('#case=')")
+    again = open_page(page.evaluate("location.pathname + location.hash"))
+    expect(again.locator(".room")).to_contain_text("not above 126")
+
+
 def test_json_that_breaks_says_line_and_column(open_page: Open) -> None:
     page = open_page("/chart/normal-sodium")
     page.get_by_text("Paste a Bundle").click()

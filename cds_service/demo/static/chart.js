@@ -24,6 +24,7 @@ let selected = null; // reference of the order that was picked last
 let acting = false; // a suggestion of a card changes the orders now
 const rounds = {}; // the newest call of each place for cards: an older answer that comes late is dropped
 
+const shownAs = () => $("as").value;
 const mode = () => document.querySelector("input[name=mode]:checked").value;
 const later = (words) => { $("status").textContent = words; };
 
@@ -50,9 +51,10 @@ async function callHook(hook, extra = {}, { draft = "", title = titles[hook] } =
 
 async function callService(service, context) {
   const how = own ? "prefetch" : mode();
-  if (how !== "prefetch") return client.call(service, { context, fhirServer: `${location.origin}/demo/${how}`, note: `live reads from /demo/${how}` });
+  const live = how === "fhir" ? shownAs() : how;
+  if (how !== "prefetch") return client.call(service, { context, fhirServer: `${location.origin}/demo/${live}`, note: `live reads from /demo/${live}` });
   const prefetch = await prefetched(service, context, own ? localReader(own) : fromServer);
-  return client.call(service, { context, fhirServer: FHIR, prefetch, note: own ? "prefetch, own case" : "prefetch" });
+  return client.call(service, { context, fhirServer: `${location.origin}/demo/${shownAs()}`, prefetch, note: own ? "prefetch, own case" : "prefetch" });
 }
 
 async function elements(service, exchange) {
@@ -183,7 +185,7 @@ async function piecesOf(resources) {
     const answer = await fetch("/demo/chart", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ resources }),
+      body: JSON.stringify({ resources, as: shownAs() }),
     });
     const drawn = await answer.json();
     return answer.ok ? drawn : { problem: drawn.issue?.[0]?.details?.text ?? `The chart could not be drawn (${answer.status}).` };
@@ -249,7 +251,7 @@ async function reopen(words) {
 let written = Promise.resolve();
 function remember() {
   written = written.then(async () => {
-    const state = { ...kept, ...(orders.kept.length && { orders: orders.kept, selected }), ...(mode() !== "prefetch" && { mode: mode() }) };
+    const state = { ...kept, ...(orders.kept.length && { orders: orders.kept, selected }), ...(mode() !== "prefetch" && { mode: mode() }), ...(shownAs() !== "fhir" && { as: shownAs() }) };
     history.replaceState(null, "", Object.keys(state).length ? await toAddress(state) : location.pathname);
   });
 }
@@ -349,6 +351,12 @@ $("modes").addEventListener("change", () => {
   callHook("patient-view");
   checkOrders();
 });
+$("as").addEventListener("change", () => {
+  remember();
+  redraw();
+  callHook("patient-view");
+  checkOrders();
+});
 
 async function start() {
   readable($("sodium"));
@@ -360,6 +368,10 @@ async function start() {
     $("own-trouble").textContent = "The address holds no case that could be read; this is the story.";
   }
   $("own-trouble").hidden = $("own-trouble").textContent === "";
+  if ([...$("as").options].some(({ value }) => value === state?.as)) {
+    $("as").value = state.as;
+    redraw();
+  }
   if (!state) return callHook("patient-view");
   if (!isCase(state)) return resume(state);
   if (Array.isArray(state.sodium)) fillEditor(state.sodium.map(({ value, hours }) => ({ value: String(value), hours: String(hours) })));

@@ -11,7 +11,7 @@ export async function fromAddress(hash) {
   if (!text) return null;
   const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
   const state = JSON.parse(await inflated(bytes));
-  if (!isCase(state) && !state?.orders && !state?.mode) throw new Error("no case");
+  if (!isCase(state) && !state?.orders && !state?.mode && !state?.as) throw new Error("no case");
   if (!(state.orders ?? []).every(isOrder)) throw new Error("no orders");
   return state;
 }
