@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from cds_service.backtest.sample import draw, read_drawing, shares_of, write_dra
 from cds_service.backtest.unknown import Unknown, local_codes_draft, unknown_csv, unknowns
 from cds_service.cli import cli
 from cds_service.errors import BacktestError
+from cds_service.knowledge.load import default_hooks_dir
 from cds_service.records.site_codes import site_codes
 from tests.backtest.judged import people, sifter
 from tests.backtest.small_exports import order, patient, result, stay, write_export
@@ -317,3 +319,42 @@ def test_kappa_is_cohens() -> None:
     found = reviewed(files, {str(n): "PV-MOD" for n in range(50)}, "s")
     assert found.kappa == pytest.approx(0.4)
     assert found.both == 50
+
+
+# ---- what cards are counted against
+
+
+def test_chart_openings_give_cards_for_each_100_opens_and_clinician_days(tmp_path: Path) -> None:
+    """Thirty patients with low sodium and forty others: each chart is opened by two users on one day."""
+    opens = tmp_path / "opens.csv"
+    lines = [
+        f"own-id-{n},2026-03-01T1{hour}:00:00Z,user-{hour}" for n in range(70) for hour in (2, 3)
+    ]
+    opens.write_text("\n".join(("patient,at,user", *lines)) + "\n", encoding="utf-8")
+    folder, _ = _run(tmp_path, 30, "--moments", f"results,{opens}", "--profile", "aasld")
+    burden = {
+        line["name"]: (line["number"], line["of"], line["per 100"])
+        for line in figures(folder)
+        if line["table"] == "burden"
+    }
+    assert burden["chart opens"] == ("60", "140", "42.86")
+    assert burden["clinician days"] == ("60", "2", "3000.00")
+    assert burden["sodium results"] == ("30", "140", "21.43")
+    assert "admissions" not in burden
+    page = (folder / PAGE).read_text(encoding="utf-8")
+    assert "give --moments admissions" in page
+    assert "user-2" not in page + (folder / FIGURES).read_text(encoding="utf-8")
+
+
+def test_another_version_of_the_knowledge_is_compared_by_rule(tmp_path: Path) -> None:
+    """With the old numbers 128 mmol/L was normal."""
+    old = shutil.copytree(default_hooks_dir(), tmp_path / "hooks")
+    numbers = old / "knowledge" / "thresholds.toml"
+    text = numbers.read_text(encoding="utf-8")
+    head, _, tail = text.partition("[mild_below]\nvalue = 135")
+    numbers.write_text(f"{head}[mild_below]\nvalue = 127{tail}", encoding="utf-8")
+    folder, _ = _run(tmp_path, 30, "--against", str(old), "--profile", "aasld")
+    page = (folder / PAGE).read_text(encoding="utf-8")
+    changes = page.partition("What the new knowledge changes")[2].partition("<h2>")[0]
+    cells = re.findall(r"<td>([^<]*)</td>", changes)
+    assert cells == ["0", "30", "+30"]
