@@ -89,6 +89,13 @@ class Cube:
             if of == profile and all(not v or place[n] == v for n, v in wanted.items()):
                 yield place, held
 
+    def people(self, profile: str, wanted: Mapping[str, str]) -> Counter[str]:
+        """Returns the number of patients with such cards, by rule."""
+        found: dict[str, set[int]] = {}
+        for place, held in self.cards(profile, wanted):
+            found.setdefault(place["rule"], set()).update(held)
+        return Counter({rule: len(people) for rule, people in found.items()})
+
     def moments(self, wanted: Mapping[str, str]) -> int:
         """Returns at how many moments such cards could come."""
         return sum(
@@ -230,8 +237,13 @@ class Explorer:
         before, after = change.counts(wanted)
         estimate = change.difference(wanted)
         least = self.run.settings.min_cell
+        held = self.cube.people(asked.moved.profile, wanted)
         rows = [
-            {"rule": rule, "before": _told(before[rule], least), "after": _told(after[rule], least)}
+            {
+                "rule": rule,
+                "before": _told(before[rule], held[rule], least),
+                "after": _told(after[rule], change.people[rule], least),
+            }
             for rule in sorted(before | after, key=lambda r: (-abs(after[r] - before[r]), r))
         ]
         patients = change.patients or 1
@@ -254,8 +266,9 @@ class Explorer:
         }
 
 
-def _told(number: int, least: int) -> str:
-    return f"<{least}" if 0 < number < least else f"{number:,}"
+def _told(cards: int, people: int, least: int) -> str:
+    """Returns a number of cards; few cards, or cards about few patients, are not told."""
+    return f"<{least}" if cards and min(cards, people) < least else f"{cards:,}"
 
 
 def _plot(rules: list[str], told: Mapping[str, Counter[str]], patients: int) -> str:

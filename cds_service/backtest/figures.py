@@ -172,6 +172,7 @@ def bases_of(run: Run) -> list[Base]:
         Base(name="patients with a sodium", number=totals.with_sodium),
         _of_kind("sodium results", "result", moments, "give --moments results"),
         _of_kind("admissions", "admission", moments, "give --moments admissions"),
+        _of_kind("discharges", "discharge", moments, "give --moments discharges"),
         _of_kind("orders that a rule is about", "order", moments, "give --moments orders"),
         _of_kind("chart opens", "open", moments, opens),
         Base(
@@ -232,7 +233,7 @@ def _cell_lines(report: Report, cell: Cell) -> Iterator[Line]:
     yield (*head, "cards", cell.cards, cell.moments)
     yield (*head, "patients", cell.patients, report.run.totals.patients)
     if cell.held:
-        yield (*head, "cards kept back", cell.held, None)
+        yield (*head, "cards kept back", None if report.small(cell.held) else cell.held, None)
 
 
 def _burden_lines(report: Report, profile: str) -> Iterator[Line]:
@@ -250,12 +251,13 @@ def _by_rule(report: Report, profile: str) -> Iterable[Preceded]:
 def _outcome_lines(report: Report, rule: RuleOutcome) -> Iterator[Line]:
     head = (rule.profile, rule.knowledge, "outcome", rule.rule, "")
     yield (*head, "first cards", rule.first, None)
-    yield (*head, "repeats", rule.repeats, None)
+    yield (*head, "repeats", None if report.small(rule.repeats) else rule.repeats, None)
     for window in rule.windows:
         for what in HAPPENED:
             number, whole = happened(window, what)
-            told = None if report.small(number) else number
-            yield (*head, f"{what} within {window.hours} h", told, whole)
+            few = report.small(number) or report.small(whole)
+            told = (None, None) if few else (number, whole)
+            yield (*head, f"{what} within {window.hours} h", *told)
 
 
 def happened(window: Followed, what: str) -> tuple[int, int]:

@@ -195,8 +195,8 @@ class _Words(Struct, frozen=True):
                     self._number(cell.patients),
                     _rate(cell.cards, totals.patients),
                     _rate(cell.cards, moments),
-                    _percent(rule.repeats, rule.first + rule.repeats) if rule else "–",
-                    f"{cell.held:,}" if cell.held else "–",
+                    self._share(rule.repeats, rule.first + rule.repeats) if rule else "–",
+                    _few(cell.held, report) if cell.held else "–",
                 )
             )
         return Table(

@@ -51,6 +51,7 @@ class PieceChange(Struct, frozen=True, kw_only=True):
     again: int  # patients who were judged again
     before: dict[str, int]  # by place, its parts joined by bars
     after: dict[str, int]
+    people: dict[str, int]  # patients with a card after, by rule
 
 
 class Reads(Struct, frozen=True, kw_only=True):
@@ -132,18 +133,25 @@ class Again:
         reads = self.read(moved.profile, piece)
         before: Counter[str] = Counter()
         after: Counter[str] = Counter()
+        people: Counter[str] = Counter()
         patients = again = 0
         for place, person in enumerate(self._run.people(piece)):
             old = places_of(rows.get(self._run.key_of(person.id), ()), moved.profile)
             patients += 1
             before += old
-            if reads is not None and not _reads(reads, place, moved.number):
-                after += old
-                continue
-            again += 1
-            after += places_of(judge.person(person)[0], moved.profile)
+            new = old
+            if reads is None or _reads(reads, place, moved.number):
+                again += 1
+                new = places_of(judge.person(person)[0], moved.profile)
+            after += new
+            people.update(by_rule(new, {}).keys())
         return PieceChange(
-            piece=piece, patients=patients, again=again, before=dict(before), after=dict(after)
+            piece=piece,
+            patients=patients,
+            again=again,
+            before=dict(before),
+            after=dict(after),
+            people=dict(people),
         )
 
     def _judge(self, limits: Limits, profile: str) -> Judge:
@@ -235,6 +243,14 @@ class Change(Struct, kw_only=True):
             before += by_rule(one.before, wanted)
             after += by_rule(one.after, wanted)
         return before, after
+
+    @property
+    def people(self) -> Counter[str]:
+        """The patients with a card after, by rule."""
+        found: Counter[str] = Counter()
+        for one in self.done:
+            found.update(one.people)
+        return found
 
     def difference(self, wanted: Mapping[str, str]) -> Estimate:
         """Returns how many more cards there are for 100 patients, with the 95 % interval.

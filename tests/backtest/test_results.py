@@ -176,8 +176,8 @@ def test_no_figure_about_few_patients_is_in_a_file_that_may_be_shown(
 ) -> None:
     """One patient of the thirty is of another age: neither that age nor its complement is told."""
     for line in figures(small_run[0]):
-        if line["what"] == "patients" and line["number"].isdigit():
-            assert int(line["number"]) == 0 or int(line["number"]) >= 10, line
+        for number in (line["number"], line["of"]):
+            assert not number.isdigit() or int(number) == 0 or int(number) >= 10, line
     ages = {
         line["name"]: line["number"]
         for line in figures(small_run[0])
