@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
-from cds_service.backtest.figures import figures_csv, report_of
+from cds_service.backtest.figures import Report, figures_csv, report_of
 from cds_service.backtest.page import report_page
 from cds_service.backtest.reviewed import Reviewed
 from cds_service.backtest.rows import Row, Run, write_whole
@@ -28,6 +29,13 @@ _AT_ONCE = 50_000
 _OWNER_ONLY = 0o600
 
 
+class Results(Struct, frozen=True):
+    """The files that were written, the page first, and what they say."""
+
+    files: tuple[Path, ...]
+    report: Report
+
+
 def write_results(
     run: Run,
     knowledge: Knowledge,
@@ -35,8 +43,8 @@ def write_results(
     *,
     reviewed: Reviewed | None = None,
     rows: bool = False,
-) -> list[Path]:
-    """Writes the files into the folder of a run, and returns them, the page first.
+) -> Results:
+    """Writes the files into the folder of a run.
 
     What is about few patients, or may name one, is below `private/` only.
     """
@@ -53,8 +61,8 @@ def write_results(
     }
     for path, text in files.items():
         write_whole(path, text.encode())
-    told = [path for path in files if path.parent == root]
-    return [*told, write_all_rows(run)] if rows else told
+    told = tuple(path for path in files if path.parent == root)
+    return Results((*told, write_all_rows(run)) if rows else told, report)
 
 
 def not_understood(run: Run, vocabulary: Vocabulary) -> list[Unknown]:

@@ -211,12 +211,14 @@ def run_backtest(
         click.echo("Interrupted. The same command goes on where it was.", err=True)
         sys.exit(EX_INTERRUPTED)
     new = work.known.pipelines["new"]
-    files = write_results(read_run(output), new.knowledge, new.vocabulary, rows=rows)
+    results = write_results(read_run(output), new.knowledge, new.vocabulary, rows=rows)
     if as_json:
-        print_json({"run": str(output), **msgspec.to_builtins(file), "files": [*map(str, files)]})
+        print_json(
+            {"run": str(output), **msgspec.to_builtins(file), "files": [*map(str, results.files)]}
+        )
     else:
         _print(file, output)
-        show_files(files)
+        show_files(results.files, results.report)
 
 
 class _Asked(Struct, frozen=True, kw_only=True):

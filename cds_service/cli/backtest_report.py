@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import msgspec
 
+from cds_service.backtest.figures import Report
 from cds_service.backtest.judge import asked_by
 from cds_service.backtest.recipe import Recipe
 from cds_service.backtest.results import write_results
@@ -88,10 +90,8 @@ def report(
     if sample is not None:
         files.append(_write_form(run, sample, profile or run.settings.profiles[0], pipeline))
     found = _reviewed(run, answers)
-    files[:0] = write_results(
-        run, pipeline.knowledge, pipeline.vocabulary, reviewed=found, rows=rows
-    )
-    show_files(files, as_json=as_json)
+    results = write_results(run, pipeline.knowledge, pipeline.vocabulary, reviewed=found, rows=rows)
+    show_files([*results.files, *files], results.report, as_json=as_json)
 
 
 def _write_form(run: Run, number: int, profile: str, pipeline: Pipeline) -> Path:
@@ -140,11 +140,19 @@ def pipeline_of(run: Run, hooks: Path | None, local_codes: Path | None = None) -
     return known.pipelines["new"]
 
 
-def show_files(files: Sequence[Path], *, as_json: bool = False) -> None:
-    """Prints what was written."""
+def show_files(files: Sequence[Path], report: Report, *, as_json: bool = False) -> None:
+    """Prints what was written, and what an analyst looks at first."""
     if as_json:
         print_json({"files": [str(path) for path in files]})
         return
+    patients = report.run.totals.patients
+    for profile in report.profiles:
+        told = [f"{c.name} {c.per_100(patients) or 0:.1f}" for c in report.noisiest(profile)]
+        rules = ", ".join(told) or "no rule about enough patients"
+        click.echo(f"Noisiest under {profile}, cards for each 100 patients: {rules}")
+    counts = Counter(one.kind for one in report.unknown)
+    unread = ", ".join(f"{number} of {kind}" for kind, number in counts.items())
+    click.echo(f"Codes, units and names that were not understood: {unread or 'none'}")
     for path in files:
         click.echo(f"Written: {path}")
     click.echo(f"Open {files[0]} with a browser; it needs no network.")
