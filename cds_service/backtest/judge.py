@@ -6,7 +6,6 @@ no other copy of any rule. Only the words of a card are not written.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
@@ -89,11 +88,8 @@ class Judge:
 
     def person(self, person: Person) -> tuple[list[Row], PieceCounts]:
         """Returns the rows of a patient by time, and what they came to."""
-        begun = time.process_time()
         counts = PieceCounts(patients=1)
         look = self._look(person)
-        looked = time.process_time()
-        counts.seconds["quick"] = looked - begun
         rows: list[Row] = []
         timeline: Timeline | None = None
         if look is not None and not look.possible and self._task.wanted.only_results:
@@ -101,12 +97,9 @@ class Judge:
         else:
             timeline = Timeline(person, self._courses, counts, self._medication)
             rows = list(_Moments(self._task, self._asked, timeline, look, counts).rows(person))
-        judged = time.process_time()
         counts.with_moment = int(bool(counts.moments))
-        counts.seconds["judge"] = judged - looked
         if self._task.with_outcomes and timeline is not None and timeline.series[SODIUM].known:
             counts.outcomes = self._outcomes(timeline, rows)
-        counts.seconds["outcome"] = time.process_time() - judged
         return rows, counts
 
     def _outcomes(self, timeline: Timeline, rows: Sequence[Row]) -> dict[str, int]:

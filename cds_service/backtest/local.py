@@ -6,10 +6,13 @@ stopped goes on where it was. Nothing grows with the size of the export but the 
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import os
 import secrets
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -50,6 +53,7 @@ _FLUSH = 32 << 20
 _NAMED = 20  # broken lines that are named
 _MOST_UNKNOWN = 20_000  # distinct concepts that nothing is known of
 _PART = ".json"
+_LOOK_S = 1.0  # how often a worker looks whether its parent lives
 
 Progress = Callable[[str, int, int, int], None]  # step, done, of how many, things counted
 
@@ -122,6 +126,8 @@ def run(work: Work, progress: Progress) -> RunFile:
     write_run_file(work.folder, file)
     global _WORK, _SIFTER  # forked processes find them here
     _WORK, _SIFTER = work, None
+    gc.collect()
+    gc.freeze()  # the knowledge stays until the end, and is shared by the processes
     with _workers(work.jobs) as workers:
         parts = _sift(work, workers, progress)
         _check_promises(work, parts)
@@ -199,7 +205,7 @@ def _workers(jobs: int) -> Iterator[Workers]:
     if jobs <= 1:
         yield Workers(None)
         return
-    pool = get_context("fork").Pool(jobs, initializer=_leave_signals)
+    pool = get_context("fork").Pool(jobs, initializer=_begin_worker, initargs=(os.getpid(),))
     done = False
     try:
         yield Workers(pool)
@@ -212,10 +218,17 @@ def _workers(jobs: int) -> Iterator[Workers]:
         pool.join()
 
 
-def _leave_signals() -> None:
-    """Leaves Ctrl-C to the parent, which ends this process."""
+def _begin_worker(parent: int) -> None:
+    """Leaves Ctrl-C to the parent, which ends this process; without a parent it ends by itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _work() -> Work:
@@ -362,7 +375,7 @@ def _judge(work: Work, workers: Workers, progress: Progress) -> None:
 
 def judge_piece(piece: int) -> PieceCounts:
     """Writes the rows of one piece, and what it came to."""
-    work = _work()
+    work, begun = _work(), time.process_time()
     spool = Spool(work.folder.spool, work.settings.pieces)
     judge = Judge(work.known.task(work.folder.key_file.read_bytes()), spool.medication)
     counts, rows = PieceCounts(), []
@@ -371,6 +384,7 @@ def judge_piece(piece: int) -> PieceCounts:
         rows += found
         counts.add(came_to)
     write_rows(work.folder.rows_of(piece), rows)
+    counts.seconds["judge"] = time.process_time() - begun
     write_counts(work.folder.counts_of(piece), counts)
     return counts
 

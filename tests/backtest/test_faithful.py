@@ -56,9 +56,20 @@ def _call(moment: Moment, timeline: Timeline, raw: Mapping[str, Resource]) -> di
     return {"hook": moment.hook, "hookInstance": instance, "context": context, "prefetch": prefetch}
 
 
+# What the export knows of later, by the member in which the record of the moment lacks it.
+LATER = {
+    "deceased_date_time": ("deceasedDateTime", "deceasedBoolean"),
+    "abatement_date_time": ("abatementDateTime",),
+    "clinical_status": ("clinicalStatus",),
+}
+
+
 def _as_it_was(read: Any, raw: Mapping[str, Resource]) -> Resource:
-    """The whole resource with the status that it had."""
+    """The whole resource with the status that it had, and without what came later."""
     whole = dict(raw[f"{read.resource_type}/{read.id}"])
+    for member, names in LATER.items():
+        if not getattr(read, member):
+            whole = {name: value for name, value in whole.items() if name not in names}
     return whole | ({"status": read.status} if read.status else {})
 
 
