@@ -1,15 +1,15 @@
 """Which moments of results cannot get a card: seen from numbers alone, before anything is decoded.
 
-A card on a chart needs one of these: the newest sodium is low; sodium changed by as much as the
-smallest limit within the longest time that a rule looks back; laboratory and bedside differ; a
-result is odd; a glucose is high enough to shift sodium; or no sodium was measured for as long as
-the rule on new drugs asks for. A moment is left out only if none of them holds under any profile
-that is judged. All numbers are read from the limits, and what a code, a unit or a word means is
-asked of the service's vocabulary.
+A card on a chart needs one of these: the newest sodium is low; sodium rose by as much as the
+smallest limit that can hold for such a rise, or jumped; laboratory and bedside differ; a result of
+these days, or the newest of all, is odd; a glucose of these days is high enough to shift sodium; or
+no sodium was measured for as long as the rule on new drugs asks for. A moment is left out only if
+none of them holds under any profile that is judged. All numbers are read from the limits, and what
+a code, a unit or a word means is asked of the service's vocabulary.
 
-Whatever is not plain is left to the rules: a result that the reader may take otherwise than as its
-number at its time makes every moment of its patient possible. `--all` judges every moment, and must
-give the same rows.
+A result is odd if the reader may take it otherwise than as its number at its time. What is more
+than odd, because it may make the whole series count as not read, makes every moment of its patient
+possible. `--all` judges every moment, and must give the same rows.
 """
 
 from __future__ import annotations
@@ -22,13 +22,23 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from cds_service.backtest.times import DAY, LOADED, instant, since_of
+from cds_service.backtest.times import (
+    DAY,
+    LATER,
+    LOADED,
+    end_of,
+    instant,
+    known_since,
+    since_of,
+)
 from cds_service.errors import BadRequest
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Analyte
 from cds_service.pipeline import Pipeline
 from cds_service.records.bounds import MAX_CODINGS, MAX_TEXT, RESOURCE_BYTES
+from cds_service.records.cut import is_cut, is_too_large
 from cds_service.records.fhir_types import decode_resource, first_concept
+from cds_service.records.times import result_time
 from cds_service.terminology.units import factor
 
 _LAB, _BEDSIDE, _EITHER = "lab", "bedside", "either"
@@ -50,7 +60,13 @@ class Bounds(Struct, frozen=True, kw_only=True):
     """The numbers of all profiles that decide whether a card is possible."""
 
     low: float  # mmol/L; a sodium up to this may be low
-    least: float  # mmol/L; a smaller change is none of a rule
+    least: float  # mmol/L; a smaller rise is none of a rule
+    over: float  # mmol/L; the same for a rise that counts only above its limit: from here ...
+    recovered: float  # mmol/L; ... if sodium is normal now, and was not below this
+    settled: float  # mmol/L; above this sodium is normal for the rate
+    recent: timedelta  # a rise that ended longer ago is no more told
+    jump: float  # mmol/L; a smaller jump is none
+    jump_reach: timedelta
     apart: float  # mmol/L; two methods that differ less agree
     reach: timedelta  # as far back as a change counts
     beside: timedelta  # results so near in time may stand for one another
@@ -66,6 +82,12 @@ def bounds_of(every: Sequence[Limits]) -> Bounds:
     return Bounds(
         low=float(max(one.mild_below for one in every)),
         least=float(min(_least(one) for one in every)) - _ROUNDED,
+        over=float(min(_over(one) for one in every)) - _ROUNDED,
+        recovered=float(max(one.rate_recovered_base_from for one in every)) + _ROUNDED,
+        settled=float(max(one.rate_normal_above for one in every)),
+        recent=max(_recent(one) for one in every),
+        jump=float(min(min(one.jump_above, one.jump_day_above) for one in every)) - _ROUNDED,
+        jump_reach=max(max(one.jump_hours, one.jump_day_hours) for one in every),
         apart=float(min(one.methods_apart_from for one in every)) - _ROUNDED,
         reach=max(_reach(one) for one in every),
         beside=max(max(one.lab_wins_minutes, one.same_sample_minutes) for one in every),
@@ -77,6 +99,10 @@ def bounds_of(every: Sequence[Limits]) -> Bounds:
     )
 
 
+def _over(limits: Limits) -> Decimal:
+    return min(limits.rate_limit_day, limits.rate_limit_first_day, limits.rate_limit_two_days)
+
+
 def _least(limits: Limits) -> Decimal:
     return min(
         limits.rate_limit_day,
@@ -84,17 +110,20 @@ def _least(limits: Limits) -> Decimal:
         limits.rate_limit_two_days,
         limits.rate_goal,
         limits.rate_near_from,
-        limits.jump_above,
-        limits.jump_day_above,
     )
+
+
+def _recent(limits: Limits) -> timedelta:
+    return max(limits.rate_earlier_hours, limits.rate_now_hours)
 
 
 def _reach(limits: Limits) -> timedelta:
     """Returns how far before a moment a rise to one of its recent results may have begun."""
-    newest = max(limits.rate_earlier_hours, limits.rate_now_hours)
     longest = max(limits.rate_long_window_hours, limits.rate_window_hours)
     jumps = max(limits.jump_hours, limits.jump_day_hours)
-    return newest + max(longest + limits.rate_bridge_hours, limits.rate_average_hours, jumps)
+    return _recent(limits) + max(
+        longest + limits.rate_bridge_hours, limits.rate_average_hours, jumps
+    )
 
 
 class _Reference(Struct):
@@ -140,14 +169,19 @@ class Odd(Exception):  # no error: the rules are to look
     """A result is not plain."""
 
 
+class Unclear(Exception):  # the same of all results of a patient
+    """A result may decide how the whole series is read."""
+
+
 class Sample(Struct, frozen=True):
-    """One plain sodium: since when it was known, when it was drawn, and its value."""
+    """One sodium: since when it was known, when it was drawn, and its value if that is plain."""
 
     since: datetime
     drawn: datetime
-    value: float
+    value: float | None
     specimen: str = ""
     method: str = _LAB
+    odd: bool = False
 
 
 class Sweet(Struct, frozen=True):
@@ -178,9 +212,9 @@ class Quick:
             return None  # a result could come so late that a new drug is a reason for a card
         try:
             samples = self._samples(f"Patient/{who}", sodium)
-            sweet = list(self._sweet(glucose))
-        except Odd:
+        except Unclear:
             return None
+        sweet = [found for line in glucose if (found := self._sweet(line)) is not None]
         return Look(
             tuple(dict.fromkeys(one.since for one in samples)),
             frozenset(_possible(samples, sweet, self._bounds)),
@@ -189,30 +223,47 @@ class Quick:
     # ---- sodium
 
     def _samples(self, owner: str, lines: Sequence[bytes]) -> list[Sample]:
-        """Returns the results by when they became known; Odd if one of them is not plain."""
+        """Returns the results by when they became known; Unclear if only the rules can tell."""
         samples: list[Sample] = []
-        identities: set[str] = set()
+        ids: set[str] = set()
+        draws: dict[str, int] = {}  # identifier of a draw -> the place of its first result
         for line in lines:
+            found = self._told(owner, line)
+            if found is None:
+                continue
+            sample, own, draw = found
+            if own in ids:
+                raise Unclear  # two versions of one result
+            ids.add(own)
+            if draw and draw in draws:
+                first = draws[draw]
+                samples[first] = replace(samples[first], odd=True)
+                sample = replace(sample, odd=True)
+            draws.setdefault(draw, len(samples))
+            samples.append(sample)
+        return sorted(samples, key=lambda one: (one.since, one.drawn))
+
+    def _told(self, owner: str, line: bytes) -> tuple[Sample, str, str] | None:
+        """Returns one result with its id and the identifier of its draw; None if it is never seen.
+
+        It is never seen if it cannot be read, or has no time at all.
+        """
+        try:
             read = self._read(line)
-            if read.subject.reference != owner or read.status not in _FINAL:
-                raise Odd
-            names = _names(read)
-            if not names.isdisjoint(identities):
-                raise Odd
-            identities |= names
-            samples.append(self._sample(read))
-        samples.sort(key=lambda one: (one.since, one.drawn))
-        return samples
+            if read.subject.reference == owner and read.status in _FINAL:
+                return self._sample(read), read.id, _draw(read)
+        except Odd:
+            pass
+        return _told_oddly(owner, line)
 
     def _read(self, line: bytes) -> _Result:
-        if len(line) > RESOURCE_BYTES:
-            raise Odd
         try:
             read = self._decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise Odd from None
         code = bytes(read.code)
-        if len(code) >= MAX_TEXT or code.count(b"{") > MAX_CODINGS or bytes(read.contained):
+        large = len(line) > RESOURCE_BYTES or len(code) >= MAX_TEXT
+        if large or code.count(b"{") > MAX_CODINGS or bytes(read.contained):
             raise Odd
         return read
 
@@ -245,7 +296,9 @@ class Quick:
             self._methods[code] = known
         specimen = read.specimen or _Reference()
         display = specimen.display.lower()
-        if not known or specimen.reference.startswith("#"):
+        if not known:
+            raise Unclear  # not every knowledge takes it for a sodium
+        if specimen.reference.startswith("#"):
             raise Odd
         if any(word in display for lists in self._lists for word in lists.urine_words):
             raise Odd
@@ -263,27 +316,59 @@ class Quick:
 
     # ---- glucose
 
-    def _sweet(self, lines: Sequence[bytes]) -> Iterator[Sweet]:
-        """Yields each glucose that is not plainly too low to shift sodium."""
-        for line in lines:
+    def _sweet(self, line: bytes) -> Sweet | None:
+        """Returns a glucose that is not plainly too low to shift sodium."""
+        try:
             read = self._read(line)
-            quantity = read.value_quantity
-            drawn = instant(read.effective_date_time)
-            if drawn is None:
-                raise Odd
-            factors = self._factors_of(Analyte.GLUCOSE, quantity)
-            value = _plain_number(quantity)
-            if not all(factors) or max(factors) * value >= self._bounds.sweet:
-                yield Sweet(drawn, _specimen(read))
+            drawn, value = instant(read.effective_date_time), _plain_number(read.value_quantity)
+        except Odd:
+            return _sweet_oddly(line)
+        if drawn is None:
+            return _sweet_oddly(line)
+        factors = self._factors_of(Analyte.GLUCOSE, read.value_quantity)
+        if all(factors) and max(factors) * value < self._bounds.sweet:
+            return None
+        return Sweet(drawn, _specimen(read))
 
 
-def _names(read: _Result) -> set[str]:
-    """Returns by what a second result would be the same one."""
-    names = {f"Observation/{read.id}"}
+def _told_oddly(owner: str, line: bytes) -> tuple[Sample, str, str] | None:
+    """Returns a result that is not plain, by the service's own reading of it."""
+    try:
+        read = decode_resource(line)
+    except BadRequest:
+        return None
+    if read is None or read.subject is None or read.subject.reference != owner:
+        raise Unclear  # of another patient, as far as the reader can tell
+    if is_cut(read) or is_too_large(read) or read.contained:
+        raise Unclear
+    since, drawn = known_since(read), result_time(read, None, LATER)
+    if since is None:
+        return None
+    if drawn is None:
+        raise Unclear  # it may be newer than any other
+    named = read.identifier[0] if read.identifier else None
+    draw = f"{named.system.strip()}|{named.value.strip()}" if named and named.value.strip() else ""
+    return Sample(since[0], end_of(drawn), None, odd=True), read.id, draw
+
+
+def _sweet_oddly(line: bytes) -> Sweet | None:
+    try:
+        read = decode_resource(line)
+    except BadRequest:
+        return None
+    drawn = result_time(read, None, LATER) if read is not None else None
+    if read is None or drawn is None:
+        return None  # without a time it belongs to no sodium
+    specimen = read.specimen.reference.strip() if read.specimen is not None else ""
+    return Sweet(end_of(drawn), specimen)
+
+
+def _draw(read: _Result) -> str:
+    """Returns the identifier by which two results are of one draw."""
     first = read.identifier[0] if read.identifier else None
-    if first is not None and first.value.strip():
-        names.add(f"{first.system.strip()}|{first.value.strip()}")
-    return names
+    if first is None or not first.value.strip():
+        return ""
+    return f"{first.system.strip()}|{first.value.strip()}"
 
 
 def _specimen(read: _Result) -> str:
@@ -330,37 +415,102 @@ def _possible(
     samples: Sequence[Sample], sweet: Sequence[Sweet], bounds: Bounds
 ) -> Iterator[datetime]:
     """Yields the moments at which a card is possible; `samples` by when they became known."""
-    values = [one.value for one in samples]
-    if not values:
-        return
-    if len({one.method for one in samples}) > 1 or samples[0].method == _EITHER:
-        bounds = replace(bounds, least=min(bounds.least, bounds.apart))
-    if not sweet and min(values) > bounds.low and max(values) - min(values) < bounds.least:
+    if not samples or _is_quiet(samples, sweet, bounds):
         return
     specimens = {one.specimen for one in sweet if one.specimen}
     shifted = [one.drawn for one in sweet]
     shifted += [one.drawn for one in samples if one.specimen in specimens]
-    near, far = -bounds.sweet_near, bounds.reach + bounds.sweet_near
-    newest = samples[0].drawn
+    methods = {one.method for one in samples}
+    mixed = len(methods) > 1 or _EITHER in methods
+    near, far = -bounds.sweet_near - DAY, bounds.reach + bounds.sweet_near + DAY
+    known = _Known(bounds, mixed)
     for place, sample in enumerate(samples):
-        newest = max(newest, sample.drawn)
+        known.add(sample)
         if samples[place + 1 : place + 2] and samples[place + 1].since == sample.since:
             continue  # of several results of one instant the last one sees all
         now = sample.since
-        is_shifted = any(near <= now - at <= far for at in shifted)
-        if is_shifted or _may_speak(samples, place, newest, bounds):
+        if any(near <= now - at <= far for at in shifted) or known.may_speak(now):
             yield now
 
 
-def _may_speak(samples: Sequence[Sample], place: int, newest: datetime, bounds: Bounds) -> bool:
-    """Whether what was known at a moment holds a low newest value or a change."""
-    begins, beside = samples[place].since - bounds.reach, newest - bounds.beside
-    highest = lowest = samples[place].value
-    while place >= 0 and samples[place].since >= min(begins, beside):
-        sample = samples[place]
-        if sample.drawn >= beside and sample.value <= bounds.low:
+def _is_quiet(samples: Sequence[Sample], sweet: Sequence[Sweet], bounds: Bounds) -> bool:
+    """Whether nothing of a patient is odd, high in glucose, low, or changed: the usual case."""
+    if sweet or any(one.odd or one.method == _EITHER for one in samples):
+        return False
+    values = [one.value for one in samples if one.value is not None]
+    return min(values) > bounds.low and max(values) - min(values) < min(bounds.least, bounds.apart)
+
+
+class _Known:
+    """What was known of a series so far."""
+
+    def __init__(self, bounds: Bounds, mixed: bool) -> None:
+        self._bounds = bounds
+        self._mixed = mixed
+        self._plain: list[Sample] = []  # those with a value, by when they became known
+        self._odd: list[datetime] = []  # when odd ones were drawn, or until when
+        self._newest: datetime | None = None  # of those that are not odd
+
+    def add(self, sample: Sample) -> None:
+        """Takes in the next result."""
+        if sample.value is not None:
+            self._plain.append(sample)
+        if sample.odd:
+            self._odd.append(sample.drawn)
+        elif self._newest is None or sample.drawn > self._newest:
+            self._newest = sample.drawn
+
+    def may_speak(self, now: datetime) -> bool:
+        """Whether a card is possible at a moment."""
+        newest, bounds = self._newest, self._bounds
+        if newest is None or any(
+            at + DAY >= newest or now - at <= bounds.reach + DAY for at in self._odd
+        ):
             return True
-        if sample.drawn >= begins:
-            highest, lowest = max(highest, sample.value), min(lowest, sample.value)
-        place -= 1
-    return highest - lowest >= bounds.least
+        begins = min(now - bounds.reach, newest - 2 * bounds.beside - bounds.jump_reach)
+        window: list[tuple[datetime, float]] = []
+        for sample in reversed(self._plain):
+            if sample.since < begins:
+                break  # it was drawn even earlier
+            if sample.drawn >= begins and sample.value is not None:
+                window.append((sample.drawn, sample.value))
+        return self._is_low(window, newest) or self._has_changed(sorted(window), now, newest)
+
+    def _is_low(self, window: Sequence[tuple[datetime, float]], newest: datetime) -> bool:
+        """Whether the newest value, or one that may stand for it, is low."""
+        beside = newest - self._bounds.beside
+        return any(value <= self._bounds.low for at, value in window if at >= beside)
+
+    def _has_changed(
+        self, window: Sequence[tuple[datetime, float]], now: datetime, newest: datetime
+    ) -> bool:
+        """Whether methods differ, or values jumped, or rose; `window` by when they were drawn."""
+        bounds = self._bounds
+        values = [value for _, value in window]
+        if max(values) - min(values) < min(bounds.least, bounds.apart):
+            return False
+        beside = newest - 2 * bounds.beside
+        if self._mixed and _range(window, beside) >= bounds.apart:
+            return True
+        if _range(window, beside - bounds.jump_reach) >= bounds.jump:
+            return True
+        at_last = [value for at, value in window if at >= newest - bounds.beside]
+        return self._has_risen(window, now - bounds.recent, min(at_last) > bounds.settled)
+
+    def _has_risen(
+        self, window: Sequence[tuple[datetime, float]], recent: datetime, settled: bool
+    ) -> bool:
+        """Whether a value of these days is so far above an earlier one that a rule may speak."""
+        bounds = self._bounds
+        lowest = window[0][1]
+        for at, value in window:
+            harmless = settled and lowest >= bounds.recovered
+            if at >= recent and value - lowest >= (bounds.over if harmless else bounds.least):
+                return True
+            lowest = min(lowest, value)
+        return False
+
+
+def _range(window: Sequence[tuple[datetime, float]], begins: datetime) -> float:
+    values = [value for at, value in window if at >= begins]
+    return max(values) - min(values)

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cds_service.backtest.quick import Bounds, Quick, bounds_of
+from cds_service.backtest.quick import Bounds, Look, Quick, bounds_of
 from cds_service.knowledge.limits import PROFILES
-from tests.backtest.judging import judged, people, pipeline
-from tests.backtest.small_exports import Resource, condition, patient, result, sertraline
+from tests.backtest.judging import judged, people, pipeline, timeline
+from tests.backtest.small_exports import START, Resource, condition, patient, result, sertraline
 
 Record = list[Resource]
 LAB, BEDSIDE, GLUCOSE = "2951-2", "2947-0", "2345-7"
@@ -33,12 +33,19 @@ def bounds() -> Bounds:
 def lost(record: Record, given: Bounds | None = None) -> set[datetime]:
     """The moments with a row that the filter leaves out."""
     rows, _ = judged(record, every=True)
+    look = look_at(record, given)
+    return set() if look is None else {row.at for row in rows} - set(look.possible)
+
+
+def look_at(record: Record, given: Bounds | None = None) -> Look | None:
+    """What the numbers say; the moments are those that are judged without a filter."""
     (person,), _ = people(record)
-    quick = Quick([pipeline()], PROFILES, given)
-    look = quick.look(person.id, person.of("sodium"), person.of("glucose"))
-    if look is None:
-        return set()
-    return {row.at for row in rows} - set(look.possible)
+    look = Quick([pipeline()], PROFILES, given).look(
+        person.id, person.of("sodium"), person.of("glucose")
+    )
+    if look is not None:
+        assert sorted(look.times) == sorted(set(timeline(record).series["sodium"].times))
+    return look
 
 
 def at_the_band(rng: random.Random) -> Record:
@@ -56,6 +63,26 @@ def at_the_goal(rng: random.Random) -> Record:
     rise = rng.choice((6, 6.1, 6.2))
     end = max(135.1, round(base + rise, 1))
     return [patient(), AT_RISK, result(base, 0), result(end, rng.uniform(12, 23))]
+
+
+def fell_back(rng: random.Random) -> Record:
+    """Sodium rose above the goal, and is a little lower since, in a patient at risk."""
+    top = rng.uniform(18, 23)
+    newest = result(135.2, top + rng.uniform(10, 20), late=0.5)
+    return [patient(), AT_RISK, result(129.5, 0), result(rng.choice((136, 136.5)), top), newest]
+
+
+def above_the_limit(rng: random.Random) -> Record:
+    """Sodium was nearly normal, and rose by just more than the limit, in a patient at risk."""
+    base = rng.choice((131, 132.5))
+    rise = rng.choice((8.1, 8.2, 8.5))
+    return [patient(), AT_RISK, result(base, 0), result(base + rise, rng.uniform(12, 23))]
+
+
+def a_jump(rng: random.Random) -> Record:
+    """Sodium fell within hours to a normal value, by more than it can."""
+    fall = rng.choice((12.1, 12.5, 13))
+    return [patient(), result(137 + fall, 0), result(137, rng.uniform(1, 3.5))]
 
 
 def long_before(rng: random.Random) -> Record:
@@ -103,6 +130,10 @@ Broken = Callable[[Bounds], Bounds]
 CLAUSES: dict[str, tuple[Callable[[random.Random], Record], Broken]] = {
     "low": (at_the_band, lambda b: replace(b, low=b.low - 0.05)),
     "least": (at_the_goal, lambda b: replace(b, least=b.least + 0.05)),
+    "recovered": (at_the_goal, lambda b: replace(b, recovered=128.0)),
+    "over": (above_the_limit, lambda b: replace(b, over=b.over + 0.6)),
+    "jump": (a_jump, lambda b: replace(b, jump=math.inf)),
+    "recent": (fell_back, lambda b: replace(b, recent=timedelta(hours=1))),
     "reach": (long_before, lambda b: replace(b, reach=timedelta(hours=110))),
     "sweet": (after_high_glucose, lambda b: replace(b, sweet=math.inf)),
     "apart": (two_methods, lambda b: replace(b, apart=math.inf)),
@@ -171,6 +202,17 @@ def test_an_odd_result_is_left_to_the_rules(odd: str) -> None:
     assert lost(record) == set()
 
 
+def test_an_odd_result_of_long_ago_makes_no_moment_of_today_possible() -> None:
+    for odd, record in odd_results().items():
+        later = [result(139 + n % 2, 900 + 100 * n, late=2) for n in range(5)]
+        look = look_at([*record, *later])
+        if look is not None:
+            late = [at for at in look.times if at >= START + timedelta(hours=900)]
+            assert look.possible.isdisjoint(late), odd
+        assert lost([*record, *later]) == set(), odd
+    assert look_at([*odd_results()["a bound"], *later]) is not None
+
+
 def test_the_odd_results_bring_rows_that_numbers_alone_would_not_show() -> None:
     silent = {odd for odd, record in odd_results().items() if not judged(record, every=True)[0]}
     may_be_silent = {"without a time"}  # it counts from when it was issued
@@ -178,6 +220,41 @@ def test_the_odd_results_bring_rows_that_numbers_alone_would_not_show() -> None:
 
 
 # ---- everything at once
+
+
+def as_text(one: Resource) -> Resource:
+    number = one["valueQuantity"]["value"]
+    return {k: v for k, v in one.items() if k != "valueQuantity"} | {"valueString": str(number)}
+
+
+def as_bound(one: Resource) -> Resource:
+    return one | {"valueQuantity": one["valueQuantity"] | {"comparator": "<"}}
+
+
+def of_unknown_unit(one: Resource) -> Resource:
+    return one | {"valueQuantity": one["valueQuantity"] | {"unit": "mg/dL", "code": "mg/dL"}}
+
+
+def of_a_day(one: Resource) -> Resource:
+    return one | {"effectiveDateTime": one["effectiveDateTime"][:10]}
+
+
+def without_issue(one: Resource) -> Resource:
+    return {k: v for k, v in one.items() if k != "issued"}
+
+
+SHAPES = (
+    as_text,
+    as_bound,
+    of_unknown_unit,
+    of_a_day,
+    without_issue,
+    lambda one: one | {"status": "preliminary"},
+    lambda one: one | {"status": "entered-in-error"},
+    lambda one: one | {"identifier": [{"system": "lab", "value": "7"}]},
+    lambda one: one | {"device": {"display": "blood gas analyzer"}},
+    lambda one: one | {"valueQuantity": {"value": 13.9}},
+)
 
 
 def anything(rng: random.Random) -> Record:
@@ -192,9 +269,9 @@ def anything(rng: random.Random) -> Record:
         at += rng.choice((0.01, 0.4, 1, 6, 20, 30, 50, 100, 900)) * rng.uniform(0.8, 1.2)
         value = min(152.0, max(112.0, value + rng.gauss(0, 2.5)))
         code = rng.choice((LAB, LAB, LAB, BEDSIDE))
-        record.append(
-            result(round(value, rng.choice((0, 1))), at, code=code, late=rng.choice((0.5, 1, 30)))
-        )
+        late = rng.choice((0.5, 1, 30))
+        one = result(round(value, rng.choice((0, 1))), at, code=code, late=late)
+        record.append(rng.choice(SHAPES)(one) if rng.random() < 0.2 else one)
         if rng.random() < 0.2:
             near = at + rng.uniform(-3, 3)
             record.append(result(rng.choice((90, 199, 201, 480, 900)), near, code=GLUCOSE))
