@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, get_args
 
 import click
 from msgspec import Struct
@@ -21,29 +24,32 @@ from cds_service.errors import RegistryError, SettingsError, StoreUnavailable
 from cds_service.feedback.figures import clients_of
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.knowledge.load import Knowledge, load_knowledge
+from cds_service.knowledge.names import Analyte
 from cds_service.protocol.request import Secret
 from cds_service.records.client import Access, FhirClient
 from cds_service.records.gather import Ask, gather
 from cds_service.records.prefetch import Source
+from cds_service.records.reader import CallRecords, read_snapshot
 from cds_service.records.site_codes import asking_for, site_codes
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.store.figures import FigureTables
-from cds_service.trust.client import Client
+from cds_service.terminology.vocabulary import Vocabulary, vocabulary
+from cds_service.trust.client import Client, Vendor
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.egress import Destination, Unusable, addresses_of, destinations
 from cds_service.trust.jwt import LONGEST_LIFE_S, Refused, prove, read_token
 from cds_service.trust.keys import KeyCache
 from cds_service.trust.keyset import KeySet
 from cds_service.trust.modes import refuse_unknown_rules
-from cds_service.trust.registry import Registry
+from cds_service.trust.registry import CLIENT_NAME, Registry, client_names
 
 _FILE_MODE = 0o600
 _LATELY_DAYS = 7
+_LONGEST_SHOWN = 200
 _TEST_S = 10.0
 OTHER = "other"
 # Limits that the software of a vendor has at every site (docs/security.md, docs/ehr/).
 _LIMITS = {
-    OTHER: (),
     "epic": (
         "accepts_update = false",
         "one_action_per_suggestion = true",
@@ -96,20 +102,28 @@ class NewClient(Struct, frozen=True, kw_only=True):
     vendor: str = OTHER
 
 
+def _or_asked(_: click.Context, option: click.Parameter, value: str | None, question: str) -> str:
+    """Returns the value of an option, or asks for it."""
+    return _asked(question, option.opts[0]) if value is None else value
+
+
 @client.command("add")
 @click.option(
     "--name",
-    prompt="Short name (a-z, 0-9, -)",
+    callback=partial(_or_asked, question="Short name (a-z, 0-9, -)"),
     help="The name in logs and reports, such as mercy-epic.",
 )
-@click.option("--issuer", prompt="'iss' of its tokens", help="Often the URL of its FHIR server.")
+@click.option(
+    "--issuer",
+    callback=partial(_or_asked, question="'iss' of its tokens"),
+    help="Often the URL of its FHIR server.",
+)
 @click.option("--jwks-url", default=None, help="The URL at which it publishes its public keys.")
 @click.option("--jwks-file", default=None, help="Its public keys as a file beside clients.toml.")
 @click.option(
     "--fhir-base",
-    prompt="Base URL of its FHIR R4 server (empty: none)",
     default="",
-    help="The server to read from, if the prefetch lacks something.",
+    help="Base URL of its FHIR R4 server, to read what the prefetch lacks.",
 )
 @click.option(
     "--audience",
@@ -118,10 +132,10 @@ class NewClient(Struct, frozen=True, kw_only=True):
 )
 @click.option(
     "--vendor",
-    type=click.Choice(list(_LIMITS)),
-    prompt="Its software",
+    type=click.Choice([OTHER, *filter(None, get_args(Vendor))]),
     default=OTHER,
-    help="Adds the limits that its software has.",
+    show_default=True,
+    help="Its software: adds the limits that it has, and names the right table of queries.",
 )
 @REGISTRY_FILE
 def add(
@@ -140,10 +154,14 @@ def add(
     file is replaced only if the whole registry is sound with the new entry; a running service reads
     it within a second.
     """
+    if not re.fullmatch(CLIENT_NAME, name):
+        raise click.BadParameter(
+            f"use a-z, 0-9 and '-' only, as in {_suggested(name)}", param_hint="--name"
+        )
     if jwks_url is None and jwks_file is None:
-        jwks_url = click.prompt("URL of its public keys (JWKS; empty: from a file)", default="")
+        jwks_url = _asked("URL of its public keys (JWKS; empty: from a file)", "--jwks-url", "")
     if not jwks_url and not jwks_file:
-        jwks_file = click.prompt("File with its public keys (JWKS)")
+        jwks_file = _asked("File with its public keys (JWKS)", "--jwks-file")
     settings = settings_from_environment()
     new = NewClient(
         name=name,
@@ -155,9 +173,36 @@ def add(
         vendor=vendor,
     )
     target = _registry_path(path, settings)
+    _refuse_taken(name, target)
     added = _append(target, new, settings)
     click.echo(f"clients.{name} is in {target.name}.\n")
     click.echo(_settings_of_the_ehr(added, settings, load_knowledge(settings.hooks_dir)))
+
+
+def _asked(question: str, option: str, default: str | None = None) -> str:
+    """Asks for a value; UsageError names its option if there is nobody to ask."""
+    try:
+        return str(click.prompt(question, default=default))
+    except click.Abort:
+        raise click.UsageError(f"{question}: give {option}.") from None
+
+
+def _refuse_taken(name: str, path: Path) -> None:
+    """Raises BadParameter if there is a client of this name; says if it makes a folder."""
+    if not path.exists():
+        if not path.absolute().parent.is_dir():
+            click.echo(f"Making the folder {path.absolute().parent}.", err=True)
+        return
+    if name in client_names(path):
+        raise click.BadParameter(
+            f"there is a client of this name already; change its entry in {path.name}",
+            param_hint="--name",
+        )
+
+
+def _suggested(name: str) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")
+    return plain[:64] or "mercy-epic"
 
 
 def _append(path: Path, new: NewClient, settings: Settings) -> Client:
@@ -191,7 +236,9 @@ def entry_text(new: NewClient) -> str:
         lines.append(f"fhir_bases = [{_quoted(new.fhir_base)}]")
     if new.audience:
         lines.append(f"audiences = [{_quoted(new.audience)}]")
-    return "\n".join([*lines, *_LIMITS[new.vendor]]) + "\n"
+    if new.vendor != OTHER:
+        lines.append(f"vendor = {_quoted(new.vendor)}")
+    return "\n".join([*lines, *_LIMITS.get(new.vendor, ())]) + "\n"
 
 
 def _quoted(text: str) -> str:
@@ -205,7 +252,9 @@ def _settings_of_the_ehr(added: Client, settings: Settings, knowledge: Knowledge
     credentials = added.credentials
     base = settings.base_url
     audiences = ", ".join(credentials.audiences) or "the URL of the service that is called"
-    lines = ["On the EHR's side, type in:", f"  discovery      {base}/cds-services"]
+    lines = ["On the EHR's side, type in:"]
+    if added.vendor != "epic":  # Epic does not read it
+        lines.append(f"  discovery      {base}/cds-services")
     for service in knowledge.services.values():
         lines.append(f"  {service.hook:<14} {base}/cds-services/{service.id}")
     lines += [
@@ -220,7 +269,8 @@ def _settings_of_the_ehr(added: Client, settings: Settings, knowledge: Knowledge
     if credentials.subject:
         lines.append(f"  JWT 'sub'      {credentials.subject}")
     lines += [
-        "  prefetch       as discovery says; for EHRs that do not read it:",
+        "  prefetch       "
+        + ("" if added.vendor == "epic" else "as discovery says; for EHRs that do not read it:"),
         f"                 cds-service prefetch-table --client {added.name}",
         "  scopes         read access to Patient, Encounter, Observation, Condition and "
         "MedicationRequest,",
@@ -229,7 +279,10 @@ def _settings_of_the_ehr(added: Client, settings: Settings, knowledge: Knowledge
         "at the latest",
         "",
         f"Then: cds-service client test {added.name} --token <a token of the EHR>",
+        f"      cds-service client probe {added.name} --patient <the id of a test patient>",
     ]
+    if not settings.public_url:
+        lines += ["", "These URLs are of this machine: set CDS_PUBLIC_URL to the one EHRs reach."]
     return "\n".join(lines)
 
 
@@ -283,6 +336,34 @@ def test(
         good = _records_are_read(tested, service, patient, access_token, settings) and good
     _show_delivered(tested)
     if not good:
+        raise SystemExit(1)
+
+
+@client.command("probe")
+@click.argument("name")
+@click.option("--patient", required=True, help="The id of a test patient of that FHIR server.")
+@click.option("--service", default="hyponatremia-patient-view", show_default=True)
+@click.option(
+    "--access-token",
+    envvar="CDS_TEST_ACCESS_TOKEN",
+    help="The token to read with ('access_token' of a call's fhirAuthorization).",
+)
+@REGISTRY_FILE
+def probe(
+    name: str, patient: str, service: str, access_token: str | None, path: Path | None
+) -> None:
+    """Read one test patient as a hook call would, and say what came.
+
+    For each query it shows how many resources came, in which form the server takes it, and what is
+    behind a failure: cut, refused (scopes), slow, a next link to another server, a private address
+    without allow_private, a certificate. Then it shows how much of it the rules can use. It prints
+    counts, no value of the record. Without --access-token it reads an open server
+    (open_access = true). Exit code 1 if a hook call would lack something.
+    """
+    settings = settings_from_environment()
+    registry = _load_registry(_registry_path(path, settings), settings)
+    probed = _client_named(registry, name)
+    if not _records_are_read(probed, service, patient, access_token, settings):
         raise SystemExit(1)
 
 
@@ -372,7 +453,9 @@ def _token_passes(token: str, tested: Client, registry: Registry, url: str) -> b
         )
     except Refused as refusal:
         why = _WHY_REFUSED.get(refusal.reason, refusal.reason)
-        return _report(False, f"the token is refused: {why}")
+        _report(False, f"the token is refused: {why}")
+        _show_side_by_side(token, tested, url)
+        return False
     if proven.client.name != tested.name:
         return _report(False, f"the token passes, but as clients.{proven.client.name}")
     _report(True, f"the token passes for {url}")
@@ -380,6 +463,52 @@ def _token_passes(token: str, tested: Client, registry: Registry, url: str) -> b
         click.echo("  Its 'aud' differs from that URL by a slash at the end, which is accepted.")
     bases = ", ".join(proven.client.fhir_bases) or "nothing live"
     return _report(True, f"what it may read: {bases}")
+
+
+def _show_side_by_side(text: str, tested: Client, url: str) -> None:
+    """Prints what the token says beside what is accepted here; nothing if it is no JWT."""
+    try:
+        token = read_token(f"Bearer {text}")
+    except Refused:
+        return
+    credentials, claims, now = tested.credentials, token.claims, datetime.now(UTC)
+    keys = credentials.keys or KeyCache().keys(
+        credentials.jwks_url, "", allow_private=tested.allow_private
+    )
+    rows = [
+        ("alg", token.header.get("alg"), " or ".join(credentials.algorithms)),
+        ("kid", token.header.get("kid"), " or ".join(keys.keys) if keys else "keys not fetched"),
+        ("jku", token.header.get("jku"), " or ".join(("left out", *credentials.jku))),
+        ("iss", claims.get("iss"), credentials.issuer),
+        ("aud", claims.get("aud"), " or ".join((url, *credentials.audiences))),
+        ("iat", _time_of(claims.get("iat")), f"not after {now:%H:%M:%S} UTC, our clock"),
+        ("exp", _time_of(claims.get("exp")), f"after now, within {LONGEST_LIFE_S} s of iat"),
+        ("jti", claims.get("jti"), "any text, new in each token"),
+        ("tenant", claims.get("tenant"), " or ".join(credentials.tenants) or "anything"),
+        ("sub", claims.get("sub"), credentials.subject or "anything"),
+    ]
+    click.echo("  In the token, and below it what is accepted here:")
+    for name, given, accepted in rows:
+        click.echo(f"    {name:<7} {_shown(given)}\n            {accepted}")
+    click.echo(
+        "  The accepted 'aud' follows CDS_PUBLIC_URL (or CDS_HOST and CDS_PORT) of this terminal; "
+        "they must be those of the service."
+    )
+
+
+def _shown(value: object) -> str:
+    """Returns a claim on one line; what could move a cursor is left out."""
+    text = "missing" if value is None else str(value)
+    return "".join(c for c in text if c.isprintable())[:_LONGEST_SHOWN]
+
+
+def _time_of(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return value
+    try:
+        return f"{datetime.fromtimestamp(float(value), UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, OSError, ValueError):
+        return value
 
 
 def _records_are_read(
@@ -415,6 +544,8 @@ def _records_are_read(
     fhir.close()
     keys = (*ask.templates, *tested.extra_sources)
     shown = [_report_source(key, sources[key], forms.get(key)) for key in keys]
+    known = vocabulary(knowledge.terms, knowledge.fluids, knowledge.orders, site.local)
+    _show_usable(ask, sources, known)
     within = seconds * 1000 < tested.deadline_ms
     in_time = _report(within, f"all of it in {seconds:.1f} s (deadline_ms {tested.deadline_ms})")
     return in_time and all(shown)
@@ -424,6 +555,26 @@ def _report_source(key: str, source: Source, form: str | None) -> bool:
     asked = f", asked {form}" if form else ""
     why = "" if source.missing is None else f": {source.shown}"
     return _report(source.holds_the_newest, f"{key}: {len(source.resources)} resources{asked}{why}")
+
+
+def _show_usable(ask: Ask, sources: Mapping[str, Source], known: Vocabulary) -> None:
+    """Prints how much of what came the rules can use; only counts."""
+    records = CallRecords(
+        patient_id=ask.patient_id,
+        now=ask.now or datetime.now(UTC),
+        bases=ask.client.names_of(ask.client.base_for(ask.fhir_server)),
+        sources=sources,
+    )
+    snapshot = read_snapshot(records, known)
+    sodium = sum(lab.analyte == Analyte.SODIUM for lab in snapshot.labs)
+    orders = len(snapshot.exposures)
+    click.echo(
+        f"  The rules can use {sodium} sodium results ({len(snapshot.dropped)} not: their code, "
+        f"unit, time or status), "
+        f"and {orders - snapshot.unrecognised} of {orders} medication orders."
+    )
+    if snapshot.dropped_foreign:
+        click.echo(f"  {snapshot.dropped_foreign} resources are of another patient.")
 
 
 def _report(good: bool, text: str) -> bool:

@@ -10,6 +10,7 @@ import click
 from msgspec import Struct, field
 
 from cds_service.cli.client import REGISTRY_FILE
+from cds_service.cli.manners import did_you_mean
 from cds_service.cli.replay import print_json
 from cds_service.knowledge.load import Service, load_knowledge
 from cds_service.pipeline import HOOKS
@@ -194,7 +195,7 @@ def _recipient(named: str, path: Path | None, settings: Settings) -> Recipient:
         client = clients[named]
         return Recipient(
             title=f"clients.{named}",
-            vendor=VENDORS["generic"],
+            vendor=VENDORS[client.vendor or "generic"],
             names={key: names[0] for key, names in client.prefetch_aliases.items() if names},
             services=client.services,
             optional=client.extra_sources,
@@ -202,8 +203,9 @@ def _recipient(named: str, path: Path | None, settings: Settings) -> Recipient:
         )
     if named in VENDORS:
         return Recipient(title=VENDORS[named].title, vendor=VENDORS[named])
-    known = ", ".join([*clients, *VENDORS])
-    raise click.BadParameter(f"no such client; there are: {known}", param_hint="--client")
+    raise click.BadParameter(
+        f"no such client{did_you_mean(named, [*clients, *VENDORS])}", param_hint="--client"
+    )
 
 
 def _services(settings: Settings, recipient: Recipient, wanted: str | None) -> list[Service]:

@@ -109,7 +109,10 @@ def gather(ask: Ask, fhir: FhirClient, deadline: Deadline) -> Gathered:
     access = ask.access
     reads = fhir.reads(access if isinstance(access, Access) else None, deadline, ask.patient_id)
     for key, read in reads.all(wanted).items():
-        sources[key] = _after(sources[key], read)
+        after = _after(sources[key], read)
+        if not isinstance(access, Access) and after.missing is not None:
+            after = replace(after, note=after.note or access)
+        sources[key] = after
     return Gathered(
         sources=sources | _missing_with_another(sources, older),
         reads=reads,
@@ -320,7 +323,8 @@ def _cause(what: Unlooked, why: Missing, gathered: Gathered, client: Client) -> 
     if gathered.unreachable is not None:
         return _WHY_UNREACHABLE[gathered.unreachable] or client.refusal
     if source.note:
-        return f"The FHIR server did not give it all{_with_status(source)}: {source.note}."
+        it = "it all" if source.resources else "it"
+        return f"The FHIR server did not give {it}{_with_status(source)}: {source.note}."
     return f"The FHIR server did not give it{_with_status(source)}."
 
 

@@ -188,6 +188,12 @@ class Source(Struct, frozen=True, kw_only=True):
         return self.missing in (None, Missing.OLDER, Missing.NOT_APPLICABLE)
 
     @property
+    def lack(self) -> str:
+        """Returns why it is not all that was asked for; empty if it is all."""
+        expected = (None, Missing.NOT_READ, Missing.NOT_APPLICABLE)
+        return "" if self.missing in expected else str(self.missing)
+
+    @property
     def shown(self) -> str:
         """Returns the state as an explanation shows it: "failed: failed, status 500"."""
         origin = "" if self.origin == "none" else f" ({self.origin})"

@@ -351,7 +351,8 @@ class PendingRead:
             fetched = self._fetch(url, sent)
         if fetched.failure is not None:
             missing = Missing.TIMEOUT if fetched.failure is Failure.TIME else Missing.FAILED
-            return Refusal(missing, 0 if fetched.status in _OK else fetched.status)
+            status = 0 if fetched.status in _OK else fetched.status
+            return Refusal(missing, status, note=fetched.cause)
         if fetched.status in _REFUSED:
             return Refusal(Missing.REFUSED, fetched.status)
         if fetched.status not in _OK:

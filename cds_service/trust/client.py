@@ -27,6 +27,7 @@ ExtraSource = Literal[
     "AllergyIntolerance",
     "Flag",
 ]
+Vendor = Literal["", "epic", "oracle-health", "athenahealth"]
 Indicator = Literal["info", "warning", "critical"]
 
 
@@ -100,6 +101,7 @@ class Client(Struct, frozen=True, kw_only=True):
 
     name: str = "anonymous"
     anonymous: bool = True
+    vendor: Vendor = ""  # the maker of its EHR; it says which table of queries its analyst gets
     issuer: str = ""
     credentials: Credentials = NO_CREDENTIALS
     claimed_tenant: str = ""  # from the token of this call, if the client has tenants

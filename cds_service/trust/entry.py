@@ -24,6 +24,7 @@ from cds_service.trust.client import (
     Indicator,
     ServerHabits,
     SmartLaunch,
+    Vendor,
 )
 from cds_service.trust.guard import canonical_base
 from cds_service.trust.keyset import ALGORITHMS, BadKeySet, KeySet, key_set, read_key_set
@@ -52,6 +53,7 @@ class SmartEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One client as it is written; docs/ehr/ and clients.example.toml explain each key."""
 
+    vendor: Vendor = ""
     issuer: _Text = ""
     jwks_file: str = ""
     jwks_url: str = ""
@@ -103,6 +105,7 @@ def read_client(
     return Client(
         name=name,
         anonymous=False,
+        vendor=entry.vendor,
         issuer=entry.issuer,
         credentials=_credentials(where, entry, folder, allow_http),
         services=entry.services,

@@ -12,12 +12,21 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.util import parse_url
 
 from cds_service.telemetry import log
-from cds_service.trust.outgoing import OutgoingCall, running
+from cds_service.trust.outgoing import (
+    NoSuchName,
+    NotAllowed,
+    OutgoingCall,
+    PrivateAddress,
+    running,
+)
 
 _READ_AT_ONCE = 65536
 
 # Fixed texts for the log: the messages of the exceptions themselves hold URLs.
-NO_CONNECTION = "no connection: no such name, nobody answers there, or the address is not allowed"
+NO_CONNECTION = "no connection: its address does not answer"
+NO_NAME = "no connection: the name server does not know its name"
+NOT_ALLOWED = "no connection: the service never calls its address"
+PRIVATE = "no connection: its address is private, and the client's entry has no allow_private"
 NO_TLS = "TLS: no agreement with the server"
 BROKE_OFF = "the connection broke off, or what came is no HTTP"
 # By the numbers of OpenSSL's X509_V_ERR_...
@@ -35,6 +44,14 @@ _CERTIFICATE_FAULTS = {
     21: _UNKNOWN_AUTHORITY,
     62: _OTHER_NAME,
     64: _OTHER_NAME,
+}
+
+
+_NO_CONNECTION = {  # the narrower class first
+    NoSuchName: NO_NAME,
+    PrivateAddress: PRIVATE,
+    NotAllowed: NOT_ALLOWED,
+    NewConnectionError: NO_CONNECTION,
 }
 
 
@@ -57,6 +74,7 @@ class Fetched(Struct, frozen=True):
     failure: Failure | None = None
     cache_control: str = ""
     retry_after: str = ""
+    cause: str = ""  # why there was no answer: one of the fixed texts above
 
 
 class Sent(Struct, frozen=True):
@@ -114,7 +132,7 @@ def _fetch(
         failure = _time_or_broken(call)
         if failure is Failure.BROKEN and not call.reused:
             log().warning("fetch", server=parse_url(url).netloc, reason=cause_of(error))
-        return Fetched(0, b"", failure)
+        return Fetched(0, b"", failure, cause=cause_of(error) if failure is Failure.BROKEN else "")
     # The rest of a body is not read: the connection is not worth that after an early end.
     try:
         return _read_body(response, call, max_bytes)
@@ -162,8 +180,9 @@ def cause_of(error: BaseException) -> str:
             return _CERTIFICATE_FAULTS.get(one.verify_code, _BAD_CERTIFICATE)
         if isinstance(one, ssl.SSLError):
             return NO_TLS
-        if isinstance(one, NewConnectionError):
-            return NO_CONNECTION
+        for kind, text in _NO_CONNECTION.items():
+            if isinstance(one, kind):
+                return text
         seen.append(one)
         waiting += [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]
     return BROKE_OFF

@@ -158,6 +158,18 @@ class _Session(requests.Session):
         return None
 
 
+class NoSuchName(NewConnectionError):
+    """The name server knows no address of this name."""
+
+
+class NotAllowed(NewConnectionError):
+    """The name has addresses, and the service calls none of them."""
+
+
+class PrivateAddress(NotAllowed):
+    """It would call one of them if the client's entry had `allow_private`."""
+
+
 class _Guarded(HTTPConnection):
     """Checks the address before it connects, and gives its socket to the current call."""
 
@@ -174,9 +186,13 @@ class _Guarded(HTTPConnection):
         try:
             answers = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError):
-            raise NewConnectionError(self, "no such name") from None
+            raise NoSuchName(self, "no such name") from None
         addresses = dict.fromkeys(str(address[0]) for *_, address in answers)
-        return [ip for ip in addresses if address_allowed(ip, allow_private=call.allow_private)]
+        allowed = [ip for ip in addresses if address_allowed(ip, allow_private=call.allow_private)]
+        if not allowed:
+            private = any(address_allowed(ip, allow_private=True) for ip in addresses)
+            raise (PrivateAddress if private else NotAllowed)(self, "no allowed address")
+        return allowed
 
     def _connected(self, call: OutgoingCall, addresses: list[str]) -> socket.socket:
         for tried, address in enumerate(addresses):

@@ -46,8 +46,11 @@ _LARGEST_BYTES = 4_000_000
 _NO_CLIENT = "holds no client; add one with 'cds-service client add'."
 
 
+CLIENT_NAME = "^[a-z0-9][a-z0-9-]{0,63}$"
+
+
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    clients: dict[Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,63}$")], object] = {}
+    clients: dict[Annotated[str, msgspec.Meta(pattern=CLIENT_NAME)], object] = {}
 
 
 _STRANGER = Client()
@@ -215,6 +218,11 @@ def _shown_as(visitor: Client, base: str) -> Client:
         plain_text_detail=True,
     )
     return replace(named, card_limits=limits)
+
+
+def client_names(path: Path) -> tuple[str, ...]:
+    """Returns the names in clients.toml, whatever else it holds; RegistryError if it is no TOML."""
+    return tuple(converted(path.name, _parsed(path), _File).clients)
 
 
 def _anonymous(defaults: Defaults) -> Client:

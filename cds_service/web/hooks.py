@@ -145,5 +145,7 @@ def _log_call(entry: call_log.CallLog, evaluation: Evaluation, began: float) -> 
         sources={key: source.state for key, source in sources.items()},
         origins={key: source.origin for key, source in sources.items()},
         statuses={key: source.status for key, source in sources.items() if source.status},
+        missing={key: why for key, source in sources.items() if (why := source.lack)},
+        causes={key: source.note for key, source in sources.items() if source.note},
         milliseconds=round((time.monotonic() - began) * _MS, 1),
     )

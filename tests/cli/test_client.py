@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from cds_service.cli import cli
 from cds_service.cli.client import NewClient, client, entry_text
 from cds_service.errors import RegistryError
 from cds_service.protocol.limits import CardLimits
@@ -64,7 +66,7 @@ def test_add_writes_an_entry_and_prints_what_the_analyst_types_in(registry: Path
 
 
 def test_add_prompts_for_values_that_are_not_given(registry: Path) -> None:
-    typed = "anne\nhttps://anne.example/r4\n\n\n\nmercy.json\n"
+    typed = "anne\nhttps://anne.example/r4\n\nmercy.json\n"
     result = run("add", typed=typed)
     assert result.exit_code == 0, result.output
     anne = Registry.load(registry).clients[1]
@@ -73,9 +75,50 @@ def test_add_prompts_for_values_that_are_not_given(registry: Path) -> None:
     assert anne.card_limits == CardLimits()
 
 
+def test_what_cannot_be_asked_for_is_named_and_nothing_is_aborted(registry: Path) -> None:
+    before = registry.read_bytes()
+    result = run("add", "--name", "anne", "--issuer", "https://anne.example/r4")
+    assert result.exit_code == 2
+    assert "Aborted" not in result.output
+    assert "give --jwks-url" in result.output
+    assert registry.read_bytes() == before
+
+
 @pytest.mark.parametrize(
-    ("flags", "typed"), [(("--vendor", "epic"), "\n"), ((), "https://anne.example/r4\nepic\n")]
+    ("name", "told"),
+    [
+        ("Saint Anne", "use a-z, 0-9 and '-' only, as in saint-anne"),
+        ("mercy", "there is a client of this name already; change its entry in clients.toml"),
+    ],
 )
+def test_a_name_that_cannot_be_added_is_told_in_words(registry: Path, name: str, told: str) -> None:
+    result = run(
+        "add", "--name", name, "--issuer", "https://a.example", "--jwks-file", "mercy.json"
+    )
+    assert result.exit_code == 2
+    assert told in " ".join(result.output.replace("│", " ").split())
+
+
+def test_without_a_public_url_the_urls_are_said_to_be_of_this_machine(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CDS_PUBLIC_URL")
+    monkeypatch.setenv("CDS_MODE", "development")
+    result = run(*ANNE, "--jwks-file", "mercy.json")
+    assert "set CDS_PUBLIC_URL" in result.output
+
+
+def test_a_client_of_epic_gets_the_table_of_epic_and_no_discovery(registry: Path) -> None:
+    named = ("--issuer", "https://anne.example/r4", "--jwks-file", "mercy.json")
+    added = run("add", "--name", "anne", *named, "--vendor", "epic")
+    assert "discovery" not in added.output
+    assert Registry.load(registry).clients[1].vendor == "epic"
+    table = CliRunner().invoke(cli, ["prefetch-table", "--client", "anne"])
+    assert "Prefetch Property Name" in table.output
+    assert "docs/ehr/epic.md" in table.output
+
+
+@pytest.mark.parametrize(("flags", "typed"), [(("--vendor", "epic"), "")])
 def test_vendor_epic_sets_the_limits_of_epic(
     registry: Path, flags: tuple[str, ...], typed: str
 ) -> None:
@@ -179,8 +222,37 @@ def test_a_token_that_would_not_pass_is_explained(
     result = run("test", "mercy", "--token", said)
     assert result.exit_code == 1
     assert "refused" in result.output
-    assert why in result.output.rpartition("refused")[2]
+    assert why in result.output.partition("refused")[2].partition("\n")[0]
     assert said not in result.output
+
+
+def test_a_refused_token_is_shown_beside_what_is_accepted(registry: Path) -> None:
+    said = token(aud="https://typed.example/wrong")
+    shown = run("test", "mercy", "--token", said).output
+    for line in ("https://typed.example/wrong", AUDIENCE, ISSUER, "ES384", "CDS_PUBLIC_URL"):
+        assert line in shown
+    assert f"{datetime.now(UTC):%Y-%m-%d}" in shown, "the times of the token"
+    assert said.rpartition(".")[2] not in shown, "no signature"
+
+
+def test_the_probe_tells_a_private_address_and_how_much_the_rules_can_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDS_MODE", "development")
+    with picky(RECORDS, lambda asked: None) as server:
+        file = live_entry(tmp_path, server)
+        asked = ("probe", "mercy", "--file", file, "--patient", "p1", "--access-token", "t")
+        good = run(*asked)
+        Path(file).write_text(Path(file).read_text().replace("allow_private = true", ""))
+        private = run(*asked)
+    assert good.exit_code == 0, good.output
+    assert "The rules can use 2 sodium results (0 not" in good.output
+    assert "117" not in good.output
+    assert private.exit_code == 1
+    assert (
+        "✗ sodium: 0 resources: failed: failed, no connection: its address is private, and the"
+        in (private.output)
+    )
 
 
 def test_the_token_of_another_client_does_not_pass_for_this_one(registry: Path) -> None:

@@ -19,7 +19,16 @@ from structlog.testing import capture_logs
 
 from cds_service.cli.run import free_port
 from cds_service.trust.deadline import Deadline
-from cds_service.trust.fetch import BROKE_OFF, NO_CONNECTION, NO_TLS, Failure, fetch
+from cds_service.trust.fetch import (
+    BROKE_OFF,
+    NO_CONNECTION,
+    NO_NAME,
+    NO_TLS,
+    NOT_ALLOWED,
+    PRIVATE,
+    Failure,
+    fetch,
+)
 from cds_service.trust.outgoing import OutgoingCall, guarded_session, tls_context
 
 ASKED = "/r4/Observation?patient=Jane-Roe"
@@ -88,19 +97,20 @@ def server(pem: Path | None) -> Iterator[int]:
         thread.join()
 
 
-def told(url: str, authority: Path | None = None) -> list[str]:
+def told(url: str, authority: Path | None = None, *, allow_private: bool = True) -> list[str]:
     """The reasons in the log after one read of this URL; each names the server and nothing else of it."""
     session = guarded_session(1, tls_context(str(authority) if authority else None))
     try:
         with capture_logs() as lines:
             fetched = fetch(
-                session, url, {}, OutgoingCall(Deadline.after(5), allow_private=True), 1000
+                session, url, {}, OutgoingCall(Deadline.after(5), allow_private=allow_private), 1000
             )
     finally:
         session.close()
     assert "Jane" not in str(lines)
     assert all(f"//{line['server']}/" in url for line in lines)
     assert (fetched.failure is Failure.BROKEN) == bool(lines)
+    assert [fetched.cause] * len(lines) == [line["reason"] for line in lines]
     return [line["reason"] for line in lines]
 
 
@@ -144,6 +154,18 @@ def test_http_where_tls_is_spoken_and_the_other_way_round(tmp_path: Path) -> Non
         assert told(f"http://127.0.0.1:{port}{ASKED}") == [BROKE_OFF]
 
 
-@pytest.mark.parametrize("host", ["no-such-name.invalid", "127.0.0.1", "169.254.169.254"])
-def test_no_name_nobody_there_and_no_allowed_address(host: str) -> None:
-    assert told(f"http://{host}:{free_port('127.0.0.1')}{ASKED}") == [NO_CONNECTION]
+@pytest.mark.parametrize(
+    ("host", "private", "cause"),
+    [
+        ("no-such-name.invalid", True, NO_NAME),
+        ("127.0.0.1", True, NO_CONNECTION),
+        ("127.0.0.1", False, PRIVATE),
+        ("169.254.169.254", True, NOT_ALLOWED),
+        ("169.254.169.254", False, NOT_ALLOWED),
+    ],
+)
+def test_no_name_nobody_there_and_no_allowed_address_are_told_apart(
+    host: str, private: bool, cause: str
+) -> None:
+    url = f"http://{host}:{free_port('127.0.0.1')}{ASKED}"
+    assert told(url, allow_private=private) == [cause]
