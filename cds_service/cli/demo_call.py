@@ -18,6 +18,7 @@ from jwt.algorithms import ECAlgorithm
 from cds_service.cli.replay import chosen_stories, print_cards, print_json
 from cds_service.demo.stories import Story, default_fixtures_dir
 from cds_service.demo.upload import remark
+from cds_service.engine.cards import EXTENSION_NAME
 from cds_service.errors import BadRequest, RegistryError
 from cds_service.protocol.request import Secret
 from cds_service.protocol.wire import decode, encode
@@ -160,7 +161,9 @@ def call(name: str, base: str, service_url: str, key_file: Path | None, as_json:
     if as_json:
         sys.stdout.write(answer.decode(errors="replace") + "\n")
     elif status == _OK:
-        print_cards(decode(answer)["cards"])
+        answered = decode(answer)
+        explained = answered.get("extension", {}).get(EXTENSION_NAME, {})
+        print_cards(answered["cards"], explained.get("reason", ""))
     if status != _OK:
         click.echo(f"cds-service: {service_url} answered {status}{_why(answer)}", err=True)
         raise SystemExit(1)

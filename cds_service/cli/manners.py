@@ -16,7 +16,7 @@ from cds_service.errors import BadRequest, InputError
 from cds_service.protocol.wire import decode
 
 EX_SOFTWARE = 70  # sysexits.h: an error of the program
-_NEAR = 0.5  # of difflib; a name that is less alike is not what was meant
+_NEAR = 0.6  # of difflib; a name that is less alike is not what was meant
 _BOM = b"\xef\xbb\xbf"
 
 

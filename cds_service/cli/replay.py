@@ -212,10 +212,12 @@ def print_json(value: object) -> None:
     sys.stdout.write(encode(value).decode() + "\n")
 
 
-def print_cards(cards: list[dict[str, Any]]) -> None:
-    """Prints each card as a panel in the terminal, or says that there is no card."""
+def print_cards(cards: list[dict[str, Any]], reason: str = "") -> None:
+    """Prints each card as a panel in the terminal; without one the reason, if it is known."""
     console = Console(highlight=False)
-    if not cards:
+    if not cards and reason:
+        console.print(f"  No card: {reason}.", style="yellow")
+    elif not cards:
         console.print("  No card: looked, and found nothing to say.", style="green")
     for card in cards:
         _print_card(console, card)
