@@ -14,6 +14,7 @@ from flask import Blueprint, Flask
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cds_service import metrics
 from cds_service.engine.cards import CardSettings
 from cds_service.errors import SettingsError
 from cds_service.feedback.inbox import Inbox
@@ -33,7 +34,7 @@ from cds_service.store.recorder import Recorder
 from cds_service.store.shown import ShownTable
 from cds_service.store.switches import Switches
 from cds_service.store.used_tokens import UsedTokens, used_tokens_file
-from cds_service.telemetry import log
+from cds_service.telemetry import log, release
 from cds_service.trust.gate import Gate
 from cds_service.trust.keys import KeyCache, fetch_keys
 from cds_service.trust.modes import refuse_unsafe, registry_of
@@ -49,6 +50,7 @@ from cds_service.web.messages import marks
 from cds_service.web.openapi import openapi_page
 from cds_service.web.pages import start_page
 from cds_service.web.runtime import Runtime, runtime_of, utc_now
+from cds_service.web.trace import trace
 
 _SECRET_BYTES = 32
 _SERVICE = (
@@ -131,6 +133,7 @@ def create_app(
     app = Flask("cds_service", static_folder="web/static", template_folder="web/templates")
     app.url_map.merge_slashes = False  # no redirect: a preflight does not follow one
     runtime.install(app)
+    trace(app)  # before all else that may log
     errors.register(app)
     for blueprint in (*_SERVICE, *pages):
         app.register_blueprint(blueprint)
@@ -138,6 +141,9 @@ def create_app(
     allow_browsers(app, settings, registry)
     app.wsgi_app = _OneSlash(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     _log_ready(runtime)
+    knowledge = base.pipeline.knowledge
+    signed = "yes" if knowledge.reviews.complete else "no"
+    metrics.show("cds_build_info", 1, release(), knowledge.sha256[:16], signed)
     return app
 
 

@@ -28,6 +28,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.
 # name: (what it counts, labels)
 COUNTERS = {
     "cds_calls": ("Hook calls answered, by HTTP status.", ("service", "status")),
+    "cds_client_calls": ("Hook calls answered, by client and HTTP status.", ("client", "status")),
     "cds_cards": ("Cards sent, by rule and indicator.", ("rule", "indicator")),
     "cds_cards_suppressed": ("Cards that stayed away after feedback, by rule.", ("rule",)),
     "cds_suppression_unknown": (
@@ -77,11 +78,29 @@ COUNTERS = {
     ),
     "cds_replay_degraded": ("Calls whose token only this worker could check for replay.", ()),
 }
-GAUGES = {
-    "cds_queue_depth": ("Calls whose rows wait to be written.", "livesum"),
-    "cds_store_up": ("1 where every worker can use the database, else 0.", "livemin"),
-    "cds_switched_off": ('Rules that `cds-service off` keeps off now; "all" is one.', "livemax"),
-    "cds_breakers_open": ("FHIR servers that are not read because they kept failing.", "livesum"),
+GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "cds_build_info": (
+        "1, labelled by release, hash of hooks/, and whether all of it is signed.",
+        "livemax",
+        ("release", "knowledge", "reviewed"),
+    ),
+    "cds_registry_broken": (
+        "1 while clients.toml is broken, else 0.",
+        "livemax",
+        (),
+    ),
+    "cds_queue_depth": ("Calls whose rows wait to be written.", "livesum", ()),
+    "cds_store_up": ("1 where every worker can use the database, else 0.", "livemin", ()),
+    "cds_switched_off": (
+        "Rules that `cds-service off` keeps off now.",
+        "livemax",
+        (),
+    ),
+    "cds_breakers_open": (
+        "FHIR servers that are not read because they kept failing.",
+        "livesum",
+        (),
+    ),
 }
 
 
@@ -97,8 +116,8 @@ class _Meters:
             for name, (text, labels) in COUNTERS.items()
         }
         self.gauges: dict[str, Gauge] = {
-            name: Gauge(name, text, registry=mine, multiprocess_mode=mode)  # type: ignore[arg-type]
-            for name, (text, mode) in GAUGES.items()
+            name: Gauge(name, text, labels, registry=mine, multiprocess_mode=mode)  # type: ignore[arg-type]
+            for name, (text, mode, labels) in GAUGES.items()
         }
         self.seconds = Histogram(
             "cds_call_seconds",
@@ -143,10 +162,14 @@ def count(name: str, *labels: str, times: int = 1) -> None:
     counter.inc(times)
 
 
-def show(name: str, value: float) -> None:
-    """Sets one of `GAUGES`."""
-    if _meters is not None:
-        _meters.gauges[name].set(value)
+def show(name: str, value: float, *labels: str) -> None:
+    """Sets one of `GAUGES`; the labels are in the order given there."""
+    if _meters is None:
+        return
+    gauge = _meters.gauges[name]
+    if labels:
+        gauge = gauge.labels(*labels)
+    gauge.set(value)
 
 
 def move(name: str, step: float) -> None:

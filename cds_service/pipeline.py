@@ -561,6 +561,7 @@ def ask_for(service: Service, request: HookRequest, client: Client) -> Ask:
         odd_token=request.odd_token,
         client=client,
         now=request.received,
+        trace=request.trace,
     )
 
 

@@ -16,6 +16,8 @@ import platform
 import secrets
 import sys
 import threading
+from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -65,6 +67,8 @@ FIELDS = frozenset(
         "reason",  # one of our own fixed texts
         "server",  # host and port of a registered URL
         "shadow",  # the cards were not sent
+        "request",  # X-Request-ID of the caller, or ours
+        "trace",  # the id of a W3C trace
         "release",
         "node",  # the name of the machine
         "worker",  # the id of its process
@@ -76,16 +80,35 @@ FIELDS = frozenset(
 )
 
 
+# What every line of one request says: whose it is. A thread begins each request anew.
+_about: ContextVar[Mapping[str, str]] = ContextVar("about", default={})  # noqa: B039  # never changed
 _writer: list[LogWriter] = []  # of this process, if its log goes to standard error
 
 
 def _line(_: WrappedLogger, level: str, event: EventDict) -> str:
     """Returns one event as JSON: its allowed fields, its level and the time."""
     line = {name: value for name, value in event.items() if name in FIELDS}
-    line |= _origin() | {"worker": os.getpid()}
+    for name, value in (*_about.get().items(), *_origin().items()):
+        line.setdefault(name, value)
+    line["worker"] = os.getpid()
     line["level"] = level
     line["time"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return json.dumps(line, default=repr)
+
+
+def begin_lines(**about: str) -> None:
+    """Says what every line of the request says that this thread begins to answer."""
+    _about.set(about)
+
+
+def name_in_lines(**more: str) -> None:
+    """Adds to what every line of this request says."""
+    _about.set({**_about.get(), **more})
+
+
+def whose() -> str:
+    """Returns the name of the client of this request, or "unknown"; it is one of the registry."""
+    return _about.get().get("client") or "unknown"
 
 
 @cache

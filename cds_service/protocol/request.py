@@ -58,6 +58,7 @@ class HookRequest(Struct, frozen=True, kw_only=True):
     token: Secret | None = None
     odd_token: bool = False  # `fhirAuthorization` came, and holds no token that can be used
     prefetch: Mapping[str, object] = field(default_factory=dict)
+    trace: Mapping[str, str] = field(default_factory=dict)  # headers for what is read for this call
     body: bytes = b""  # as received: prefetched resources are read in part (fhir.shape)
 
     def __repr__(self) -> str:

@@ -50,6 +50,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     odd_token: bool = False  # one came, and cannot be used
     client: Client = field(default_factory=Client)
     now: datetime | None = None  # the time of the call
+    trace: Mapping[str, str] = field(default_factory=dict)  # headers that name the call
 
     @property
     def access(self) -> Access | Unreachable:
@@ -67,6 +68,7 @@ class Ask(Struct, frozen=True, kw_only=True):
             token=self.token,
             allow_private=self.client.allow_private,
             habits=self.client.habits,
+            trace=self.trace,
         )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from codecs import BOM_UTF8
+from collections.abc import Mapping
 
 import requests
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 from requests.utils import requote_uri
 
@@ -58,6 +59,7 @@ class Access(Struct, frozen=True, kw_only=True):
     token: Secret | None
     allow_private: bool = False
     habits: ServerHabits = USUAL_HABITS
+    trace: Mapping[str, str] = field(default_factory=dict)  # headers that name the call
 
 
 class Server(Struct, frozen=True):
@@ -165,7 +167,7 @@ class PendingRead:
         self._server = server
         self._wanted = wanted
         self._access = access
-        self._headers = headers_of(access.token)
+        self._headers = {**access.trace, **headers_of(access.token)}
         self._call = call
         self._limits = limits
         self._health = health

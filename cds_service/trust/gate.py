@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec import Struct, field
 
 from cds_service.errors import Forbidden, TooManyRequests, Unauthorized
-from cds_service.telemetry import log
+from cds_service.telemetry import log, name_in_lines
 from cds_service.trust.client import Client
 from cds_service.trust.jwt import Proven, Reason, Refused, prove, read_token, verified_by
 from cds_service.trust.keys import KeyCache
@@ -64,6 +64,7 @@ class Gate(Struct, frozen=True, kw_only=True):
             if not self.replay.is_new(proven.client.tenant, proven.jti, proven.expires, now):
                 raise Refused(Reason.REPLAY, proven.client.name)
         except Refused as refusal:
+            name_in_lines(client=refusal.client)
             log().warning(
                 "unauthorized",
                 correlation=request.correlation,

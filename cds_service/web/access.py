@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from flask import Response, g, request
 
 from cds_service import metrics
+from cds_service.telemetry import name_in_lines
 from cds_service.trust.client import Client
 from cds_service.trust.gate import AccessRequest
 from cds_service.trust.jwt import Proven, is_plausible
@@ -46,6 +47,8 @@ def discovery_client(here: Runtime) -> Client | None:
 
 
 def _admit(here: Runtime, service: str, paths: tuple[str, ...]) -> Client | None:
+    if service:
+        name_in_lines(service=service)
     presented = AccessRequest(
         authorization=request.environ.get("HTTP_AUTHORIZATION"),
         # From the settings, never from Host or X-Forwarded-Host (T-26).
@@ -62,6 +65,7 @@ def _admit(here: Runtime, service: str, paths: tuple[str, ...]) -> Client | None
     if proven is None:
         return None
     g.token = proven
+    name_in_lines(client=proven.client.name)
     return proven.client
 
 

@@ -19,7 +19,7 @@ from cds_service.pipeline import Evaluation
 from cds_service.protocol.request import HookRequest
 from cds_service.store.recorder import CallRecord, Count, Tally
 from cds_service.store.switches import ALL
-from cds_service.telemetry import fresh_id
+from cds_service.telemetry import fresh_id, name_in_lines, whose
 from cds_service.trust.client import Client
 from cds_service.trust.guard import canonical_base
 from cds_service.web.runtime import Runtime, runtime
@@ -62,6 +62,7 @@ def begin(
 
     `tenant` is proven, or ANONYMOUS if this deployment takes no tokens.
     """
+    name_in_lines(client=client.name)
     base = canonical_base(call.fhir_server) or ""
     names = here.pseudonyms
     who = Who(
@@ -86,6 +87,8 @@ def finish(response: Response) -> Response:
     seconds = now - g.get("began", now)
     service = _unread_service(here) if entry is None else entry.call.service
     metrics.count("cds_calls", service, str(response.status_code))
+    metrics.count("cds_client_calls", whose(), str(response.status_code))
+    metrics.show("cds_registry_broken", int(here.registry().outdated))
     metrics.took("total", seconds)
     if entry is not None:
         _count_cards(entry)

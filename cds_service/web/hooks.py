@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, Response, g, request
+from msgspec.structs import replace
 
 from cds_service import metrics
 from cds_service.engine.cards import EXTENSION_NAME
@@ -31,6 +32,7 @@ from cds_service.web.access import (
 from cds_service.web.front import RECEIVED
 from cds_service.web.messages import json_body, raw_body, refuse_by_head, unstored
 from cds_service.web.runtime import Runtime, runtime
+from cds_service.web.trace import passed_on
 
 blueprint = Blueprint("hooks", __name__)
 blueprint.after_request(call_log.finish)
@@ -65,6 +67,7 @@ def call(service_id: str) -> Response:
     hook_call = hook_request(
         decode_call(body), service.id, service.hook, here.clock(), body, drafts
     )
+    hook_call = replace(hook_call, trace=passed_on())
     g.correlation = correlation = correlation_id(hook_call.hook_instance)
     registered = proven or _unproven(here, hook_call)
     client = call_log.in_its_arm(here, registered, hook_call.patient_id)
