@@ -57,8 +57,8 @@ class Proxy:
 
 
 @contextmanager
-def nginx(folder: Path, upstream: int) -> Iterator[Proxy]:
-    """Returns the shipped file with other paths, another port and another name of the upstream."""
+def nginx(folder: Path, *upstreams: str) -> Iterator[Proxy]:
+    """Starts the shipped file with other paths, another port and other names of the upstreams."""
     found = shutil.which("nginx")
     if found is None:
         if os.environ.get("CI") == "true":
@@ -74,7 +74,7 @@ def nginx(folder: Path, upstream: int) -> Iterator[Proxy]:
     for old, new in (
         ("/tmp/", f"{folder}/"),  # noqa: S108  # the container's tmpfs; first, for it holds the folder too
         ("/tls/", f"{folder}/"),
-        ("cds:8642", f"127.0.0.1:{upstream}"),
+        ("server cds:8642;", " ".join(f"server {one};" for one in upstreams)),
         ("listen 8443", f"listen 127.0.0.1:{port}"),
     ):
         assert old in text
@@ -130,7 +130,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     )
     try:
         started(service, f"http://127.0.0.1:{port}")  # type: ignore[arg-type]  # its output is not read
-        with nginx(folder, port) as running:
+        with nginx(folder, f"127.0.0.1:{port}") as running:
             yield running
     finally:
         service.send_signal(signal.SIGTERM)
@@ -238,8 +238,10 @@ def test_only_what_the_service_reads_goes_through(tmp_path: Path) -> None:
         "Cookie": "a=b",
         "User-Agent": "an EHR",
         "X-Original-URL": "/metrics",
+        "X-Request-ID": "ehr-request-0001",
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     }
-    with nginx(tmp_path, server.server_address[1]) as proxy:
+    with nginx(tmp_path, f"127.0.0.1:{server.server_address[1]}") as proxy:
         assert (
             proxy.post(f"/cds-services/{VIEW}", data=iter([b"{", b"}"]), headers=sent).status_code
             == 204
@@ -254,11 +256,53 @@ def test_only_what_the_service_reads_goes_through(tmp_path: Path) -> None:
         "host",
         "accept",
         "x-forwarded-for",
+        "x-request-id",
+        "traceparent",
     }
+    assert seen["x-request-id"] == "ehr-request-0001"
     assert seen["x-forwarded-for"] == "127.0.0.1", "what nginx saw, not what the client claims"
     assert seen["content-length"] == "2"  # chunked by the client, whole for the service
     assert down.status_code == 502
     assert down.json()["issue"][0]["code"] == "transient"
+
+
+def test_a_node_that_restarts_costs_no_call_and_a_call_that_was_sent_is_sent_once(
+    tmp_path: Path,
+) -> None:
+    taken: list[str] = []
+
+    class Node(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            taken.append(self.headers["X-Request-ID"])
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers["X-Request-ID"].startswith("cut"):
+                self.close_connection = True  # as a node that is killed in the midst of a call
+                return
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    nodes = [HTTPServer(("127.0.0.1", 0), Node) for _ in range(2)]
+    for node in nodes:
+        Thread(target=node.serve_forever, daemon=True).start()
+    stopped = f"127.0.0.1:{free_port('127.0.0.1')}"
+    alive = [f"127.0.0.1:{node.server_address[1]}" for node in nodes]
+
+    def status(through: Proxy, name: str) -> int:
+        headers = {"X-Request-ID": name, "Content-Type": "application/json"}
+        return through.post(f"/cds-services/{VIEW}", data=b"{}", headers=headers).status_code
+
+    with nginx(tmp_path, stopped, *alive) as running:
+        answers = [status(running, f"call-{number:04}") for number in range(20)]
+        cut = status(running, "cut-00000001")
+    for node in nodes:
+        node.shutdown()
+        node.server_close()
+    assert answers == [204] * 20
+    assert cut == 502
+    assert len(taken) == len(set(taken)) == 21
 
 
 def test_the_certificate_is_for_this_machine_and_kept_while_it_is_good(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def run(folder: Path) -> Iterator[Figure]:
     (folder / "nginx").mkdir()
     with (
         serving(folder, registry(folder), **settings) as target,
-        nginx(folder / "nginx", target.port) as proxy,
+        nginx(folder / "nginx", f"127.0.0.1:{target.port}") as proxy,
     ):
         tls = ssl.create_default_context(cafile=str(proxy.certificate))
         for way in WAYS:
