@@ -50,6 +50,7 @@ from cds_service.sodium.rules.gates import (
     on_day,
     osmolality_normal,
     past_symptoms,
+    recorded_cause,
     require_low_sodium,
     require_no_doubt_leads,
     require_not_outranked,
@@ -472,14 +473,12 @@ def moderate(case: Case) -> Finding:
     require(in_band or known, "not-moderate", na=shown_sodium(case))
     require(not osmolality_normal(case), "osmolality-normal")
     drugs = suspects(case)
-    # A headline does not ask to review what would speed a rise if it were stopped (F4).
-    variant = "drug" if headline_drugs(case) and not rises_fast(case) else "main"
-    variant = "undiluted" if undiluted(case) and not known else variant
+    variant = _moderate_variant(case, known=known is not None)
     usual: Indicator = "info" if known else "warning"
     return card(
         "critical" if crisis else usual,
         "adrenal" if crisis else f"known-{variant}" if known else variant,
-        why_=crisis,
+        why_=crisis or recorded_cause(case),
         na=shown_sodium(case),
         drug_="".join(headline_drugs(case)[:1]),
         more_facts={**({"since": _month(case, known)} if known else {}), **_osmolality(case)},
@@ -501,6 +500,19 @@ def moderate(case: Case) -> Finding:
         ],
         drugs=drugs,
     )
+
+
+def _moderate_variant(case: Case, *, known: bool) -> str:
+    """Returns the summary: a doubt, else the likely drug, else what is recorded and likely."""
+    # A headline does not ask to review what would speed a rise if it were stopped (F4).
+    drug = bool(headline_drugs(case)) and not rises_fast(case)
+    if known:
+        return "drug" if drug else "main"
+    if undiluted(case):
+        return "undiluted"
+    if drug:
+        return "drug"
+    return "cause" if recorded_cause(case) and not rises_fast(case) else "main"
 
 
 def long_known_since(case: Case) -> datetime | None:
@@ -644,7 +656,7 @@ def mild(case: Case) -> Finding:
     return card(
         "critical" if crisis else "info",
         "adrenal" if crisis else _mild_variant(case),
-        why_=crisis,
+        why_=crisis or recorded_cause(case),
         na=shown_sodium(case),
         more_facts={
             **({"fall": fall.amount, "over": ago(fall.over)} if fall else {}),
@@ -725,7 +737,9 @@ def _mild_variant(case: Case) -> str:
     trend = "falling" if case.sodium.down else "stable" if case.sodium.stable_since else ""
     if headline_drugs(case) and not rises_fast(case):
         return f"{trend}-drug" if trend else "drug"
-    return trend or "main"
+    if trend:
+        return trend
+    return "cause" if recorded_cause(case) and not rises_fast(case) else "main"
 
 
 def _band_reasons(case: Case, *, critical: bool = False) -> list[Line]:

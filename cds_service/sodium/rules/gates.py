@@ -33,6 +33,7 @@ from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_e
 from cds_service.sodium.volume import Volume
 
 MIDNIGHT = " 00:00"
+LOSSES = "withheld-losses"  # the ground that blood, fluid or salt is lost (F6)
 PROTEIN = "protein"  # the hint at an artefact of which the value is told
 
 # ---- the gates ----
@@ -744,6 +745,17 @@ def started_within(
 def stronger_cause(case: Case) -> bool:
     """Returns whether losses on record explain the sodium better than a weak suspect does (F8)."""
     return bool(case.restriction.fluid) or case.volume.status is Volume.HYPO
+
+
+def recorded_cause(case: Case) -> str:
+    """Returns what is on record and explains the sodium by itself, as a fact of a headline.
+
+    It is polydipsia with a nearly dilute urine (F27), or what loses blood, fluid or salt (F6).
+    """
+    if case.volume.drinks:
+        return case.volume.drinks
+    losses = [told for told in case.restriction.fluid if told.key == LOSSES]
+    return str(losses[0].facts["evidence"]) if losses else ""
 
 
 def headline_drugs(case: Case) -> list[str]:

@@ -21,6 +21,7 @@ from cds_service.sodium.restriction import salt_losers
 from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.follow_up import cramp_labs, diabetic_crisis, has_mild_symptom
 from cds_service.sodium.rules.gates import (
+    LOSSES,
     adrenal_crisis,
     cirrhosis,
     decongesting,
@@ -48,7 +49,6 @@ from cds_service.terminology.types import DrugMatch, RecordText
 
 RESTRICTING = ("offer", "ordered")
 FLUID_ORDERS = ("NutritionOrder", "ServiceRequest")
-LOSSES = "withheld-losses"
 NEAR_NORMAL = "withheld-near-normal"
 CONDITIONAL = "withheld-volume-unknown"
 UNKNOWN_DATA = ("-unread", "-age-unknown")

@@ -263,17 +263,34 @@ SCENES = (
         order=selected("sertraline"),
         story=Story(sodium="138", sodium_hours=30, orders=(REASON,)),
     ),
-    Scene(
-        says="F24: taken for a year, and stopped within days after a 119",
-        order=selected("indapamide"),
-        story=lately(60, began=400, changed=ago(days=55)),
-        fires=AGAIN,
-        removes=True,
+    *(
+        Scene(
+            says=f"F24: taken for a year, and stopped {days} days after a 119",
+            order=selected("indapamide"),
+            story=lately(60, began=400, changed=ago(days=60 - days)),
+            fires=AGAIN,
+            removes=True,
+        )
+        for days in (5, 13.9)
+    ),
+    *(
+        Scene(
+            says=f"F24: taken a year ago, and its record changed {days} days after the 119",
+            order=selected("indapamide"),
+            story=lately(60, began=400, changed=ago(days=60 - days)),
+            fires={"OS-LOW": "info earlier-unknown"},
+        )
+        for days in (14.1, 40)
     ),
     Scene(
-        says="F24: taken a year ago, and its record changed long after the 119",
-        order=selected("indapamide"),
-        story=lately(60, began=400, changed=ago(days=40)),
+        says="F24: a 114 of 29.9 days ago without a cause belongs to the present illness",
+        order=selected("hydrochlorothiazide"),
+        story=Story(sodium="138", sodium_hours=30, results=(result("sodium", 114, 24 * 29.9),)),
+    ),
+    Scene(
+        says="F24: a 114 of 30.1 days ago without a cause is told",
+        order=selected("hydrochlorothiazide"),
+        story=Story(sodium="138", sodium_hours=30, results=(result("sodium", 114, 24 * 30.1),)),
         fires={"OS-LOW": "info earlier-unknown"},
     ),
     Scene(

@@ -140,6 +140,7 @@ def test_recorded_polydipsia_is_no_siadh(osmolality: float) -> None:
     assert story.case().volume.status is Volume.UNKNOWN
     told = keys(card(story, "PV-MOD"))
     assert {"polydipsia", "monitor-near"} <= set(told)
+    assert "polydipsia on record, a likely cause" in summary(card(story, "PV-MOD"))
     assert not {"siadh-pattern", "restriction-euvolemic", "euvolemia-next"} & set(told)
 
 
@@ -167,6 +168,9 @@ def test_a_weak_suspect_gives_way_to_losses_on_record(problems: Any) -> None:
     story = ward("122", problems=problems, orders=(order("omeprazole", days=20),))
     found = card(story, "PV-MOD")
     assert "omeprazole" not in summary(found)
+    assert ("fistula on record, a likely cause" in summary(found)) is (
+        problems[0].concepts == {"lasting-bowel-loss"}
+    )
     assert "review-after-losses" in keys(found)
 
 
