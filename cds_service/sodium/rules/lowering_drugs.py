@@ -25,6 +25,7 @@ from cds_service.sodium.rules.gates import (
     at,
     cirrhosis,
     decongesting,
+    ever_recorded,
     heart_failure,
     in_use,
     inpatient,
@@ -555,7 +556,7 @@ def _beside_desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     known = [e for e in case.exposures.of(DrugClass.DESMOPRESSIN) if _is_for_nocturia(e)]
     reason = "no-desmopressin-taken" if case.medicines_known else MEDICINES_UNREAD
     require(known, reason)
-    require(not recorded(case, Problem.DIABETES_INSIPIDUS), "replacement")
+    require(not _may_replace_the_hormone(case), "replacement")
     rises = case.rate.rise_now >= case.limits.clamp_rise_from or rises_fast(case)
     require(not rises, "re-lowering")
     require(not taken(case, drug), "already-taken")
@@ -567,6 +568,20 @@ def _beside_desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
         why=["boxed-warning"],
         offer=[sodium_today()],
     )
+
+
+def _may_replace_the_hormone(case: Case) -> bool:
+    """Tells whether diabetes insipidus is recorded, or a disease that often comes with it.
+
+    Whoever has lost the pituitary takes both drugs for life, and not every chart has the code.
+    """
+    sets = case.sets
+    wanted = (
+        *sets.insipidus.members,
+        *sets.pituitary_disease.members,
+        *sets.pituitary_surgery.members,
+    )
+    return ever_recorded(case, *wanted)
 
 
 def _is_for_nocturia(exposure: Exposure) -> bool:

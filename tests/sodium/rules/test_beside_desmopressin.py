@@ -54,6 +54,16 @@ SCENES = (
         )
         for drug in ("prednisone", "bumetanide")
     ),
+    *(
+        Scene(
+            says=f"F25: with {known} on record it may replace the hormone",
+            order=selected("hydrocortisone"),
+            story=clinic(
+                problems=(problem(known, days=2000, active=known != "pituitary-surgery"),)
+            ),
+        )
+        for known in ("pituitary-disease", "pituitary-surgery")
+    ),
     Scene(
         says="F25: desmopressin by vein is no treatment of nocturia",
         order=selected("furosemide"),
