@@ -46,7 +46,7 @@ class VolumeStatus(Struct, frozen=True, kw_only=True):
     kept_water: str = ""  # or what says that water is kept, as a fact of a card (F7)
     hint: tuple[str, ...] = ()  # weak signs of overload under EUV or UNKNOWN
     low_solute: bool = False  # UNKNOWN: urine sodium is low, the patient dry or eats too little
-    shock: tuple[str, ...] = ()  # UNKNOWN: the pressure is low, which no urine overrules (M9)
+    shock: tuple[str, ...] = ()  # UNKNOWN, EUV: a low pressure, which no urine overrules (M9)
     drinks: str = ""  # UNKNOWN: recorded polydipsia with a nearly dilute urine, as a fact (F27)
     by_labs: bool = False  # EUV from urine chemistry alone: "SIADH pattern; ... not excluded"
 
@@ -145,14 +145,17 @@ def _euvolemic(case: Case, weak: tuple[str, ...]) -> VolumeStatus:
     """EUV by a recorded SIADH or by urine chemistry; else UNKNOWN, also if the pressure is low."""
     siadh = case.strict_problems.current(case.sets.siadh, case.limits.siadh_days)
     pattern = () if weak else _siadh_pattern(case)
-    if not (siadh or weak) and (shock := _shock(case)):
+    shock = () if weak else _shock(case)
+    if shock and not siadh:
         return VolumeStatus(shock=shock)
     if not siadh and not pattern:
         return VolumeStatus(status=Volume.UNKNOWN, hint=weak)
     if not siadh and (drinks := _drinks(case)):
         return VolumeStatus(drinks=drinks)
     evidence = siadh + pattern
-    return VolumeStatus(status=Volume.EUV, evidence=evidence, hint=weak, by_labs=not siadh)
+    return VolumeStatus(
+        status=Volume.EUV, evidence=evidence, hint=weak, shock=shock, by_labs=not siadh
+    )
 
 
 def _shock(case: Case) -> tuple[str, ...]:

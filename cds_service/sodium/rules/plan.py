@@ -343,7 +343,7 @@ def volume_lines(case: Case) -> list[Line]:
         return [line("volume-vomiting", keep=True)]
     evidence = joined("evidence", volume.evidence)
     # What is recorded in the same words needs no conclusion (F37).
-    recorded_so = volume.evidence[0] in case.sets.says_itself
+    recorded_so = volume.evidence[0] in case.sets.says_itself or bool(volume.shock)
     key = "volume-recorded" if recorded_so else f"volume-{volume.status}"
     return [
         line(key, evidence=evidence, keep=True),

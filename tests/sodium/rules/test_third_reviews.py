@@ -109,6 +109,15 @@ def test_a_low_pressure_is_not_overruled_by_the_urine() -> None:
     assert "siadh-pattern" not in keys(card(story, "PV-MOD"))
 
 
+def test_a_recorded_siadh_is_not_called_likely_beside_a_low_pressure() -> None:
+    story = ward("121", *urine(480, 90), *SHOCK, problems=(problem("siadh", days=20),))
+    assert story.case().volume.status is Volume.EUV
+    assert face(story, "PV-MOD")[0] == "volume-shock"
+    told = keys(card(story, "PV-MOD"))
+    assert {"volume-recorded", "monitor-near"} <= set(told)
+    assert "volume-euv" not in told
+
+
 def test_the_same_urine_with_a_good_pressure_is_a_siadh_pattern() -> None:
     story = ward("121", *urine(480, 90), result("systolic", 130, 1), result("heart-rate", 70, 1))
     assert story.case().volume.status is Volume.EUV
