@@ -232,6 +232,12 @@ GROUNDS: dict[str, Ground] = {
     "F6 illness": Ground(
         restricted(), restricts, lambda: concepts(sets().volume_illness.members, 5)
     ),
+    "F6 acute illness": Ground(
+        in_siadh(), restricts, lambda: concepts(sets().acute_volume_illness.members, 2)
+    ),
+    "F6 sickle cell disease": Ground(
+        restricted(), restricts, lambda: concepts(sets().hydration_illness.members, 4000)
+    ),
     "F6 aquaretic": Ground(
         restricted(), restricts, lambda: drugs(*sets().aquaretics.members, days=40)
     ),

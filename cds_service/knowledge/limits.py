@@ -360,6 +360,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     albumin_usual: Decimal
     calcium_per_albumin: Decimal
     volume_illness_days: timedelta
+    acute_volume_illness_days: timedelta
     pregnancy_days: timedelta
     # Selected orders (B.3, M4, M12, M13, S11 to S17).
     hypertonic_sodium_hours: timedelta

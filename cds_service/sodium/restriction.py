@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -96,7 +96,8 @@ def restriction(case: Case) -> Restriction:
     if not case.sodium.low:
         shifted = case.glucose is not None and case.glucose.explained
         return replace(found, reasons=(Line("withheld-glucose-shift"),) if shifted else ())
-    against = (*found.adrenal, *found.fluid, *_withheld(case), *found.red_flags)
+    flags = [flag for flag in found.red_flags if not _is_said(flag, found.fluid)]
+    against = (*found.adrenal, *found.fluid, *_withheld(case), *flags)
     if _rising(case):
         against = tuple(reason for reason in against if reason.key not in RESTRICTING_WORDS)
     if ordered:
@@ -121,6 +122,12 @@ def _adrenal(case: Case) -> tuple[Line, ...]:
 
 def _lines(grounds: Iterable[Ground]) -> tuple[Line, ...]:
     return tuple(replace(ground.line, keep=True) for ground in grounds)
+
+
+def _is_said(flag: Line, fluid: Sequence[Line]) -> bool:
+    """Whether an illness that is a red flag is named already as one that needs fluid."""
+    evidence = flag.facts.get("evidence")
+    return evidence is not None and any(line.facts.get("evidence") == evidence for line in fluid)
 
 
 def fluid_grounds(case: Case) -> tuple[Ground, ...]:
@@ -181,13 +188,30 @@ def _illness_that_needs_fluid(case: Case) -> Iterator[Ground]:
         key = "withheld-calcium-corrected" if corrected else "withheld-calcium"
         value = {"value": number(calcium, (limits.calcium_high_from,))}
         yield Ground(line=Line(key, value), names=f"evidence:{Sign.CALCIUM_HIGH}")
-    window, wanted = limits.volume_illness_days, sets.volume_illness
-    for concept in case.problems.current(wanted, window) or case.problems.undated(wanted):
-        words = f"evidence:{concept}"
-        yield Ground(line=Line("withheld-volume-illness", {"evidence": words}), names=words)
-    for concept in _losses(case):
-        words = f"evidence:{concept}"
-        yield Ground(line=Line("withheld-losses", {"evidence": words}), names=words)
+    recorded = {
+        "withheld-volume-illness": _treated_with_fluid(case),
+        "withheld-hydration": case.problems.active(sets.hydration_illness),
+        "withheld-losses": _losses(case),
+    }
+    for key, concepts in recorded.items():
+        for words in (f"evidence:{concept}" for concept in concepts):
+            yield Ground(line=Line(key, {"evidence": words}), names=words)
+
+
+def _treated_with_fluid(case: Case) -> tuple[str, ...]:
+    """Returns the illnesses of which much fluid is the treatment: recent, or without a date.
+
+    In overload the acute ones do not say so: there they are red flags and no more.
+    """
+    limits, sets, problems = case.limits, case.sets, case.problems
+    windows = [(sets.volume_illness, limits.volume_illness_days)]
+    if case.volume.status is not Volume.HYPER:
+        days = max(red_flag_window(case), limits.acute_volume_illness_days)
+        windows.append((sets.acute_volume_illness, days))
+    found: list[str] = []
+    for wanted, days in windows:
+        found += problems.current(wanted, days) or problems.undated(wanted)
+    return tuple(found)
 
 
 def _losses(case: Case) -> tuple[str, ...]:

@@ -50,6 +50,10 @@ GROUNDS = {
     "burns": ("withheld-losses", ward(problem("burns", days=None))),
     "ileostomy of years ago": ("withheld-losses", ward(problem("lasting-bowel-loss", days=3000))),
     "cystic fibrosis": ("withheld-losses", ward(problem("cystic-fibrosis", days=3000))),
+    "acute pancreatitis": ("withheld-volume-illness", ward(problem("pancreatitis", days=2.9))),
+    "ketoacidosis": ("withheld-volume-illness", ward(problem("hyperglycemic-crisis", days=1))),
+    "sepsis": ("withheld-volume-illness", ward(problem("sepsis", days=1))),
+    "sickle cell disease": ("withheld-hydration", ward(problem("sickle-cell", days=3000))),
     "tumor lysis": ("withheld-volume-illness", ward(problem("tumor-lysis", days=None))),
 }  # fmt: skip
 
@@ -79,6 +83,8 @@ def test_f6_each_ground_withholds_restriction_with_its_reason(key: str, story: S
         ward(results=(result("calcium", "12.1", 24), result("serum-albumin", "4.2", 24))),
         ward(results=(result("calcium", "12", 24, comparator="<"),)),
         ward(problem("rhabdomyolysis", days=14.1)),
+        ward(problem("pancreatitis", days=3.1)),
+        ward(problem("sickle-cell", days=3000, active=False)),
         ward(problem("bleeding", days=14.1)),
         ward(problem("burns", days=1, active=False)),
         ward(problem("lasting-bowel-loss", days=3000, active=False)),
@@ -112,6 +118,11 @@ SCENES = (
         if says != "lithium drafted"
     ),
     restricted("F6: restriction on the third day of a vaptan", "withheld-aquaretic", ward(orders=(order("tolvaptan", days=2.5),))),
+    Scene(
+        says="F6: restriction in heart failure with sepsis: no warning",
+        order=restriction(),
+        story=replace(WARD, problems=(problem("acute-heart-failure", days=0.5), problem("sepsis", days=0.5))),
+    ),
     Scene(
         says="F6: restriction two days after the last lithium",
         order=restriction(),
