@@ -16,7 +16,7 @@ COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY cds_service ./cds_service
 COPY hooks ./hooks
 COPY fixtures ./fixtures
-COPY docs/clinical-decisions.md ./docs/clinical-decisions.md
+COPY docs/clinical-decisions.md docs/clinical-examples.json ./docs/
 # The build backend comes from the lock too, and goes again. Bytecode is made once, here, and trusted as it is:
 # a read-only root could not keep what is compiled at a start.
 RUN pip --python /opt/venv/bin/python install --no-compile --no-deps --no-build-isolation --no-index . \

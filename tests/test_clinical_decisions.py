@@ -152,8 +152,12 @@ def test_a_card_number_that_rests_on_our_own_decision_says_which() -> None:
         assert result or not own or name in {"trend_arrow_from", "suppression_shared_minutes"}, name
 
 
-def test_the_document_goes_into_the_wheel_the_source_archive_and_the_image() -> None:
-    name = "docs/clinical-decisions.md"
+# What the basis pages are made of, beside the rules themselves.
+DOCUMENTS = ("docs/clinical-decisions.md", "docs/clinical-examples.json")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_document_goes_into_the_wheel_the_source_archive_and_the_image(name: str) -> None:
     written = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     targets = written["tool"]["hatch"]["build"]["targets"]
     assert all(name in targets[target]["only-include"] for target in ("wheel", "sdist"))
@@ -161,7 +165,14 @@ def test_the_document_goes_into_the_wheel_the_source_archive_and_the_image() -> 
 
 
 @pytest.mark.skipif(not (ROOT / "Dockerfile").is_file(), reason="builds from the source folder")
-def test_the_image_is_built_with_the_document() -> None:
-    assert "COPY docs/clinical-decisions.md" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_image_is_built_with_the_document(name: str) -> None:
+    copied = [
+        word
+        for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+        if line.startswith("COPY ")
+        for word in line.split()
+    ]
     let_in = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
-    assert "!docs/clinical-decisions.md" in let_in
+    assert name in copied
+    assert f"!{name}" in let_in
