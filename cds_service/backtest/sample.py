@@ -32,6 +32,13 @@ from cds_service.sodium.results import Sample
 SAMPLE = "sample.json"
 _OWNER_ONLY = 0o600
 _BEFORE, _AFTER = timedelta(days=30), timedelta(days=7)
+# Members that a resource did not have yet, if the record of the moment has them not.
+_LATER = {
+    "deceasedBoolean": "deceased_boolean",
+    "deceasedDateTime": "deceased_date_time",
+    "abatementDateTime": "abatement_date_time",
+    "clinicalStatus": "clinical_status",
+}
 _INSTANCE = "00000000-0000-4000-8000-000000000000"
 
 
@@ -244,12 +251,14 @@ def hook_call(
 
 
 def _as_it_was(resources: Iterable[Any], raw: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns whole resources with the status that they had then."""
+    """Returns whole resources as they were then: with that status, and without what came later."""
     found = []
     for one in resources:
         whole = raw.get(f"{one.resource_type}/{one.id}")
         if whole is not None:
-            found.append(whole | ({"status": one.status} if one.status else {}))
+            later = {name for name, member in _LATER.items() if not getattr(one, member)}
+            then = {name: value for name, value in whole.items() if name not in later}
+            found.append(then | ({"status": one.status} if one.status else {}))
     return found
 
 

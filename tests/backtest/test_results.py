@@ -127,12 +127,13 @@ def test_what_one_table_hides_is_not_told_by_another() -> None:
 
 
 def _export(folder: Path, low: int) -> Path:
-    """So many patients with low sodium, and forty with a normal one; one of ninety years."""
+    """So many patients with low sodium, who died later, and forty with a normal one; one is ninety."""
     resources: list[dict[str, Any]] = []
     for n in range(low + 40):
         own = f"own-id-{n}"
         born = "1930-01-01" if n == 0 else "1960-01-01"
-        resources += [patient(own, birthDate=born), stay(-2, 60, of=own)]
+        died = {"deceasedDateTime": "2026-04-01T00:00:00Z"} if n < low else {}
+        resources += [patient(own, birthDate=born, **died), stay(-2, 60, of=own)]
         resources += [result(128 if n < low else 140, 0, of=own), result(139, 40, of=own)]
     return write_export(folder, resources)
 
