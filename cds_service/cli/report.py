@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
+from msgspec import to_builtins
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from cds_service.cli.db import open_database
+from cds_service.cli.manners import did_you_mean
 from cds_service.feedback.arms import Arms
 from cds_service.feedback.figures import Figures, Reasons, RuleFigures, figures
 from cds_service.feedback.report_html import report_page
@@ -26,9 +29,12 @@ from cds_service.feedback.report_table import (
     leading_reason,
     report_csv,
     row_cells,
+    usage_words,
 )
 from cds_service.knowledge.load import Knowledge, load_knowledge
+from cds_service.pipeline import HOOKS
 from cds_service.store.figures import FigureTables
+from cds_service.telemetry import release
 
 _DAYS = 90
 _FILE_WIDTH = 160  # characters
@@ -44,7 +50,7 @@ _TEXT_COLUMNS = 2  # at the left
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "html"]),
+    type=click.Choice(["table", "csv", "html", "json"]),
     default="table",
     show_default=True,
 )
@@ -52,9 +58,15 @@ _TEXT_COLUMNS = 2  # at the left
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
 )
 @click.option(
-    "--tenant", help="One client only, by its name in clients.toml; default: all together."
+    "--client",
+    "--tenant",
+    "tenant",
+    help="One client only, by its name in clients.toml; default: all together.",
 )
-def report(since: datetime | None, form: str, output: Path | None, tenant: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def report(
+    since: datetime | None, form: str, output: Path | None, tenant: str | None, as_json: bool
+) -> None:
     """Show how often each rule fired, and what users did.
 
     The report holds no patient data. The HTML page has plots and prints well.
@@ -62,6 +74,7 @@ def report(since: datetime | None, form: str, output: Path | None, tenant: str |
     \b
     Examples:
       cds-service report
+      cds-service report --client mercy --json
       cds-service report --since 2026-10-01 --format html --output report.html
     """
     settings, database = open_database()
@@ -71,9 +84,14 @@ def report(since: datetime | None, form: str, output: Path | None, tenant: str |
     tables = FigureTables(database)
     tenants = tables.tenants()
     if tenant is not None and tenant not in tenants:
-        raise click.BadParameter("nothing is stored for this client", param_hint="--tenant")
+        raise click.BadParameter(
+            f"nothing is stored for this client{did_you_mean(tenant, tenants)}",
+            param_hint="--client",
+        )
     chosen = [tenant] if tenant is not None else tenants
-    counted = figures(tables, chosen, first, now, _reasons(knowledge))
+    unreadable = sorted({hook.unreadable for hook in HOOKS.values()})
+    counted = figures(tables, chosen, first, now, _reasons(knowledge), unreadable)
+    form = "json" if as_json else form
     if form == "table" and output is None:
         _print(counted, Console(highlight=False))
         return
@@ -82,6 +100,8 @@ def report(since: datetime | None, form: str, output: Path | None, tenant: str |
         text = report_page(counted, topics)
     elif form == "csv":
         text = report_csv(counted)
+    elif form == "json":
+        text = _json(counted)
     else:
         plain = io.StringIO()
         _print(counted, Console(file=plain, width=_FILE_WIDTH, highlight=False))
@@ -91,6 +111,29 @@ def report(since: datetime | None, form: str, output: Path | None, tenant: str |
         return
     output.write_text(text, encoding="utf-8", newline="")
     click.echo(f"Written: {output}")
+
+
+def _json(counted: Figures) -> str:
+    """Returns the figures as one JSON object; names of members are those of the figures."""
+    usage = to_builtins(counted.usage) | {
+        "cards_per_100_charts": counted.usage.cards_per_100_charts,
+        "knowledge": sorted(counted.usage.knowledge),
+    }
+    rules = []
+    for rule in counted.rules:
+        row = to_builtins(rule) | {"median_seconds": rule.median_seconds}
+        rules.append({name: row[name] for name in row if name not in ("seconds", "weeks")})
+    found = {
+        "release": release(),
+        "since": counted.since.isoformat(),
+        "until": counted.until.isoformat(),
+        "usage": usage,
+        "rules": rules,
+        "clients": [to_builtins(client) for client in counted.clients],
+        "unmatched": counted.unmatched,
+        "earlier": counted.earlier,
+    }
+    return json.dumps(found, indent=1) + "\n"
 
 
 def _reasons(knowledge: Knowledge) -> Reasons:
@@ -105,6 +148,7 @@ def _reasons(knowledge: Knowledge) -> Reasons:
 
 
 def _print(counted: Figures, console: Console) -> None:
+    console.print(usage_words(counted.usage), "", sep="\n")
     if not counted.rules:
         console.print(f"No rule has fired since {counted.since:%-d %B %Y}.")
     else:

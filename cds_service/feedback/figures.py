@@ -106,6 +106,33 @@ class ClientFigures(Struct, frozen=True, kw_only=True):
         return tuple(found)
 
 
+class Usage(Struct, kw_only=True):
+    """What the cards are compared with: the calls, charts and users of the period."""
+
+    calls: int = 0
+    charts: int = 0
+    users: int = 0
+    shadow: int = 0
+    unchecked: int = 0
+    indicators: Counter[str] = field(default_factory=Counter)  # of the cards that were sent
+    knowledge: set[str] = field(default_factory=set)  # hashes of hooks/
+
+    @property
+    def cards_per_100_charts(self) -> float | None:
+        """Returns how many cards were sent for each hundred charts, or None without a chart."""
+        return 100 * self.indicators.total() / self.charts if self.charts else None
+
+    def add(
+        self, tables: FigureTables, tenant: str, since: datetime, unreadable: Sequence[str]
+    ) -> None:
+        """Adds one tenant; its patients and users are no other tenant's."""
+        used = tables.used(tenant, since, unreadable)
+        for name, number in used._asdict().items():
+            setattr(self, name, getattr(self, name) + number)
+        self.indicators.update(tables.indicators(tenant, since))
+        self.knowledge |= tables.knowledge(tenant, since)
+
+
 class Figures(Struct, frozen=True, kw_only=True):
     """All figures of the report, before its layout."""
 
@@ -115,6 +142,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     unmatched: int  # feedback on cards that we never sent, as far as we know
     earlier: int  # feedback on cards from before the period
     clients: tuple[ClientFigures, ...] = ()
+    usage: Usage = field(default_factory=Usage)
     arms: Arms | None = None  # None: no client had a shadow_share
 
     @property
@@ -148,15 +176,25 @@ class _Card(Struct):
 
 
 def figures(
-    tables: FigureTables, tenants: Iterable[str], since: date, now: datetime, reasons: Reasons
+    tables: FigureTables,
+    tenants: Iterable[str],
+    since: date,
+    now: datetime,
+    reasons: Reasons,
+    unreadable: Sequence[str] = (),
 ) -> Figures:
-    """Returns the figures of these tenants together, since the beginning of a day (UTC)."""
+    """Returns the figures of these tenants together, since the beginning of a day (UTC).
+
+    `unreadable` are the rules whose cards say that something could not be checked.
+    """
+    usage = Usage()
     start = datetime.combine(since, time(), UTC)
     rules: dict[tuple[str, str], RuleFigures] = {}
     clients: list[ClientFigures] = []
     both: list[Arms] = []
     unmatched = earlier = 0
     for tenant in tenants:
+        usage.add(tables, tenant, start, unreadable)
         _count(rules, tables, tenant, since)
         clients += clients_of(tables, tenant, since)
         both += filter(None, [arms(tables.arm_calls(tenant, start), now)])
@@ -178,6 +216,7 @@ def figures(
         unmatched=unmatched,
         earlier=earlier,
         clients=tuple(clients),
+        usage=usage,
         arms=_together(both),
     )
 

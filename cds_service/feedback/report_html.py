@@ -10,13 +10,14 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from cds_service.feedback.arms import Arms
-from cds_service.feedback.figures import Figures, RuleFigures, Week
+from cds_service.feedback.figures import Figures, RuleFigures, Usage, Week
 from cds_service.feedback.plots import Bar, Interval, Line, Part, bars, intervals, trend
 from cds_service.feedback.report_table import (
     ARM_COLUMNS,
     ARM_NOTES,
     CLIENT_COLUMNS,
     COLUMNS,
+    INDICATORS,
     NOTES,
     REASONS,
     arm_rows,
@@ -45,7 +46,7 @@ def report_page(figures: Figures, names: Mapping[str, str] | None = None) -> str
     reasons = total.reasons.most_common()
     return templates.get_template("report.html").render(
         period=f"{figures.since:%-d %B %Y} to {figures.until:%-d %B %Y, %H:%M} UTC",
-        tiles=_tiles(total, figures.unmatched),
+        tiles=[*_usage_tiles(figures.usage), *_tiles(total, figures.unmatched)],
         outcome_styles=_OUTCOMES,
         outcomes=_outcome_bars(figures),
         shown_by_week=_trend_of_showings(weeks),
@@ -64,6 +65,18 @@ def report_page(figures: Figures, names: Mapping[str, str] | None = None) -> str
         arm_differences=_arm_differences(figures.arms) if figures.arms else Markup(),
         notes=NOTES + (ARM_NOTES if figures.arms else ()),
     )
+
+
+def _usage_tiles(usage: Usage) -> list[tuple[str, str]]:
+    rate = usage.cards_per_100_charts
+    return [
+        (f"{usage.calls:,}", "calls"),
+        (f"{usage.charts:,}", "different charts"),
+        (f"{usage.users:,}", "different users"),
+        ("–" if rate is None else f"{rate:.1f}", "cards per 100 charts"),
+        *((f"{usage.indicators[name]:,}", f"{name} cards") for name in INDICATORS),
+        (percent(usage.unchecked, usage.calls), "of calls could not be checked"),
+    ]
 
 
 def _tiles(total: RuleFigures, unmatched: int) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import csv
 import io
 
 from cds_service.feedback.arms import FOLLOWED, Arms, Difference
-from cds_service.feedback.figures import ClientFigures, Figures, RuleFigures
+from cds_service.feedback.figures import ClientFigures, Figures, RuleFigures, Usage
 
 REASONS = "Override reasons"
 COLUMNS = (
@@ -63,6 +63,21 @@ NOTES = (
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+INDICATORS = ("critical", "warning", "info")
+
+
+def usage_words(usage: Usage) -> str:
+    """Returns in one sentence what the cards are compared with."""
+    rate = usage.cards_per_100_charts
+    sent = ", ".join(f"{usage.indicators[name]:,} {name}" for name in INDICATORS)
+    per_100 = f"; {rate:.1f} per 100 charts" if rate is not None else ""
+    lacking = f"{usage.unchecked:,} calls ({percent(usage.unchecked, usage.calls)})"
+    return (
+        f"{usage.calls:,} calls, {usage.shadow:,} in shadow mode; {usage.charts:,} charts, "
+        f"{usage.users:,} users. Cards sent: {sent}{per_100}. Could not be checked: {lacking}."
+    )
 
 
 def row_cells(rule: RuleFigures) -> tuple[str, ...]:

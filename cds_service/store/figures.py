@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from cds_service.store.engine import Database
 from cds_service.store.tables import AUDIT, CENSUS, FEEDBACK, ISSUED, TALLY
 
+_UNAVAILABLE = 412
 _AT_ONCE = 5000  # rows in memory
 
 
@@ -34,6 +35,16 @@ class Delivered(NamedTuple):
     sodium_read: int
     orders_recognised: int
     orders_unrecognised: int
+
+
+class Used(NamedTuple):
+    """How the service was used: what the cards are compared with."""
+
+    calls: int
+    charts: int  # different patients
+    users: int  # different users, as far as calls name them
+    shadow: int  # calls that were answered without their cards
+    unchecked: int  # calls in which something needed could not be checked: 412, or a card says so
 
 
 class ArmCall(NamedTuple):
@@ -88,6 +99,25 @@ class FigureTables:
         """Yields what each client of this tenant brought, over all days and services."""
         yield from (Delivered._make(row) for row in self._rows(delivered_query(tenant, since)))
 
+    def used(self, tenant: str, since: datetime, unreadable: Iterable[str]) -> Used:
+        """Counts calls; `unreadable` are the rules that say that something is not checked."""
+        (row,) = self._rows(used_query(tenant, since, unreadable))  # read to its end
+        return Used._make(row)
+
+    def indicators(self, tenant: str, since: datetime) -> dict[str, int]:
+        """Returns how many cards were sent with each indicator."""
+        c = ISSUED.c
+        query = sa.select(c.indicator, sa.func.count()).where(
+            c.tenant == tenant, c.issued_at >= since
+        )
+        return {str(name): int(n) for name, n in self._rows(query.group_by(c.indicator))}
+
+    def knowledge(self, tenant: str, since: datetime) -> set[str]:
+        """Returns the hashes of hooks/ with which calls were answered."""
+        c = AUDIT.c
+        query = sa.select(c.knowledge).distinct().where(c.tenant == tenant, c.at >= since)
+        return {str(row[0]) for row in self._rows(query)}
+
     def arm_calls(self, tenant: str, since: datetime) -> Iterator[ArmCall]:
         """Yields the calls about patients of a randomised roll-out, oldest first."""
         yield from (ArmCall._make(row) for row in self._rows(arm_query(tenant, since)))
@@ -118,6 +148,20 @@ def delivered_query(tenant: str, since: date) -> sa.Select[Any]:
     sums = (sa.func.sum(c[name]) for name in Delivered._fields[1:])
     of_period = sa.select(c.client, *sums).where(c.tenant == tenant, c.day >= since)
     return of_period.group_by(c.client).order_by(c.client)
+
+
+def used_query(tenant: str, since: datetime, unreadable: Iterable[str]) -> sa.Select[Any]:
+    """Returns the query behind `used`."""
+    c = AUDIT.c
+    unchecked = sa.or_(c.status == _UNAVAILABLE, *(c.fired.like(f"%{one}%") for one in unreadable))
+    count, distinct = sa.func.count(), sa.func.count(sa.distinct(c.patient_hash))
+    users = sa.func.count(sa.distinct(sa.func.nullif(c.user_hash, "")))
+    columns: list[Any] = [count, distinct, users, _how_many(c.shadow), _how_many(unchecked)]
+    return sa.select(*columns).where(c.tenant == tenant, c.at >= since)
+
+
+def _how_many(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
 
 
 def arm_query(tenant: str, since: datetime) -> sa.Select[Any]:

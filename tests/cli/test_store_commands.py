@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,6 +49,16 @@ def test_csv_goes_to_standard_output_and_one_client_can_be_chosen() -> None:
     assert run("report", "--format", "csv", "--tenant", "mercy").startswith("Week,Rule,Profile")
     result = CliRunner().invoke(cli, ["report", "--tenant", "nobody"])
     assert result.exit_code == 2
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_figures_come_as_json_with_what_they_are_compared_with() -> None:
+    found = json.loads(run("report", "--client", "mercy", "--json"))
+    assert found["release"]
+    assert {"calls", "charts", "users", "unchecked", "cards_per_100_charts"} <= set(found["usage"])
+    assert sum(rule["returned"] for rule in found["rules"]) == sum(
+        found["usage"]["indicators"].values()
+    )
 
 
 @pytest.mark.usefixtures("filled")

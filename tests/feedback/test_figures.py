@@ -20,7 +20,7 @@ from cds_service.feedback.figures import (
     figures,
 )
 from cds_service.feedback.report_html import report_page
-from cds_service.feedback.report_table import report_csv
+from cds_service.feedback.report_table import report_csv, usage_words
 from cds_service.store.engine import Database
 from cds_service.store.feedback import FeedbackTable
 from cds_service.store.figures import FigureTables, answer_query, count_query, showing_query
@@ -262,3 +262,44 @@ def test_a_year_of_two_hundred_thousand_cards_takes_seconds(database: Database) 
     assert found.total.cards == 200_000
     assert found.total.accepted + found.total.overridden == 50_000
     assert len(page) < 200_000
+
+
+def call(database: Database, name: str, tenant: str = "mercy", **changed: Any) -> None:
+    """Stores a call, with the cards that it brought."""
+    record = a_call(name, tenant=tenant, cards=changed.pop("sent", 0))
+    audit = dict(record.audit) | {"at": SHOWN, "fired": ""} | changed
+    issued = [dict(row) | {"issued_at": SHOWN} for row in record.issued]
+    with database.transaction() as connection:
+        insert_calls(connection, [type(record)(audit=audit, issued=issued)])
+
+
+def test_cards_are_compared_with_calls_charts_and_users(database: Database) -> None:
+    call(database, "1", patient_hash="p1", user_hash="u1", sent=2)
+    call(database, "2", patient_hash="p1", user_hash="u2")
+    call(database, "3", patient_hash="p2", user_hash="", status=412)
+    call(database, "4", patient_hash="p3", user_hash="u1", fired="PV-MILD PV-UNREADABLE")
+    call(database, "5", patient_hash="p4", user_hash="u1", shadow=True, knowledge="other")
+    call(database, "6", "anne", patient_hash="p1", user_hash="u1")
+    call(database, "0", patient_hash="p9", at=SHOWN - timedelta(days=30))
+    tables = FigureTables(database)
+    usage = figures(tables, ["mercy", "anne"], SINCE, NOW, REASONS, ["PV-UNREADABLE"]).usage
+    assert (usage.calls, usage.charts, usage.users) == (6, 5, 3)
+    assert (usage.shadow, usage.unchecked) == (1, 2)
+    assert dict(usage.indicators) == {"info": 2}
+    assert usage.cards_per_100_charts == pytest.approx(40)
+    assert usage.knowledge == {"k", "other"}
+    one = figures(tables, ["anne"], SINCE, NOW, REASONS).usage
+    assert (one.calls, one.charts, one.cards_per_100_charts) == (1, 1, 0)
+
+
+def test_the_report_says_what_the_cards_are_compared_with(database: Database) -> None:
+    call(database, "1", patient_hash="p1", user_hash="u1", sent=1)
+    call(database, "2", patient_hash="p2", user_hash="u1", status=412)
+    counted = figures(FigureTables(database), ["mercy"], SINCE, NOW, REASONS)
+    assert usage_words(counted.usage) == (
+        "2 calls, 0 in shadow mode; 2 charts, 1 users. Cards sent: 0 critical, 0 warning, 1 info; "
+        "50.0 per 100 charts. Could not be checked: 1 calls (50%)."
+    )
+    page = report_page(counted)
+    for words in ("cards per 100 charts", "different users", "of calls could not be checked"):
+        assert words in page
