@@ -467,6 +467,10 @@ class SalineWords(Struct, frozen=True, forbid_unknown_fields=True):
     electrolytes: list[str]  # additives beside which strong saline is no hypertonic saline order
     mixtures: list[str]  # other electrolytes and nutrition: never a saline order
     tests_not_given: list[str]  # in the words of a service: no saline is given into a vein (F23)
+    service_fluids: list[str]  # by these words a service names a fluid
+    service_measures: list[str]  # before them: it measures, or tells when to call
+    service_forbids: list[str]  # before them: it forbids
+    service_gives: list[str]  # before them: it gives, unless a word before forbids it
     flush: list[str]
     tablet: list[str]
     oral: list[str]  # never given by vein, at any strength

@@ -194,7 +194,7 @@ def _service(resource: Resource, context: ReadContext) -> Order:
 def _fluid_of_service(resource: Resource, context: ReadContext) -> Order | None:
     """A service that gives saline, such as "Administer 3% saline 150 mL", as its order (F23)."""
     said = list(concepts(resource.code, resource.order_detail))
-    if any(context.vocabulary.is_test(one) for one in said):
+    if any(context.vocabulary.gives_no_fluid(one) for one in said):
         return None
     given = given_as(resource, context.vocabulary.code_lists)
     known = Medicine(concepts=said).resolved(given, context)

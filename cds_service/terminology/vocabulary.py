@@ -36,7 +36,8 @@ from cds_service.terminology.concepts import (
 from cds_service.terminology.doses import DoseReader
 from cds_service.terminology.drugs import DrugResolver, remembering_products
 from cds_service.terminology.remembering import remembering
-from cds_service.terminology.text import flat, words
+from cds_service.terminology.services import ServiceReader
+from cds_service.terminology.text import words
 from cds_service.terminology.tube_water import TubeWater, TubeWaterReader
 from cds_service.terminology.types import Coded, Coding, Product, Resolution, texts_of
 
@@ -107,7 +108,7 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     tube_water: Callable[[tuple[str, ...], bool], TubeWater | None]  # words; for a tube in any case
     doses: DoseReader
     limits_fluid: Callable[[Coded, Decimal], bool]  # a nutrient of a diet, and its amount
-    is_test: Callable[[Coded], bool]  # a service that gives no saline into a vein
+    gives_no_fluid: Callable[[Coded], bool]  # a service that tests, measures or forbids (F23)
     concept: Callable[[Coded], ConceptMatch]
     blame: Callable[[tuple[Coded, ...]], Blame]  # low sodium, and the drugs that caused it (F24)
     procedure: Callable[[Coded], ConceptMatch]
@@ -166,7 +167,6 @@ def vocabulary(
     labs = LabResolver(terms.labs, local.labs, local.lab_classes)
     reading = _code_lists(order_words)
     restrictions, drinking = RestrictionMatcher(fluids), DrinkingMatcher(fluids)
-    never = flat(fluids.saline.tests_not_given)
     return Vocabulary(
         drugs=drugs,
         concepts=concepts,
@@ -180,7 +180,7 @@ def vocabulary(
         tube_water=remembering(TubeWaterReader(fluids).read),
         doses=DoseReader(fluids.doses),
         limits_fluid=remembering(restrictions.limits),
-        is_test=remembering(lambda code: any(never.find(words(name)) for name in texts_of(code))),
+        gives_no_fluid=remembering(ServiceReader(fluids.saline).gives_no_fluid),
         concept=remembering(concepts.match_with_evidence),
         blame=remembering(blames.read),
         procedure=remembering(procedures.match_with_evidence),
