@@ -352,6 +352,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     adrenal_potassium_hours: timedelta
     adrenal_checkpoint_days: timedelta
     adrenal_steroid_course_days: timedelta
+    adrenal_steroid_renewed_days: timedelta
+    adrenal_steroid_order_days: timedelta
     adrenal_steroid_ended_days: timedelta
     volume_drug_hours: timedelta
     methotrexate_high_mg: Decimal
@@ -394,6 +396,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     conivaptan_days_max: timedelta
     isotonic_osmolality_above: Decimal
     clamp_rise_from: Decimal
+    free_water_sodium_above: Decimal
     clamp_saline_hours: timedelta
     low_glucose_below: Decimal
     low_glucose_hours: timedelta

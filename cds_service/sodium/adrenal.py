@@ -200,28 +200,45 @@ def _long_course_ended(case: Case) -> str:
     """Returns the glucocorticoid that ended lately after a long course, or "".
 
     Orders that follow each other without a long gap are one course. A course that was stopped
-    without an end, or is on hold, counts as long as it may have ended lately.
+    without an end, or is on hold, counts as long as it may have ended lately. An order that says
+    neither its start nor its length may renew an older course, so less of it is enough.
     """
     orders = [o for o in _glucocorticoids(case) if o.begun is not None]
     if not orders or any(case.is_active(order) for order in orders):
         return ""
     orders.sort(key=lambda order: order.begun or case.snapshot.now)
-    last = orders[-1]
+    last, limits = orders[-1], case.limits
     end = _latest_end(case, last)
-    if case.snapshot.now - end > case.limits.adrenal_steroid_ended_days:
+    if case.snapshot.now - end > limits.adrenal_steroid_ended_days:
         return ""
-    if end - _course_began(case, orders) < case.limits.adrenal_steroid_course_days:
+    renews = _may_renew(last)
+    needed = limits.adrenal_steroid_renewed_days if renews else limits.adrenal_steroid_course_days
+    if end - _course_began(case, orders) < needed:
         return ""
     wanted = case.sets.glucocorticoids
     return next(drug.name for drug in last.drugs if drug.cls in wanted)
 
 
+def _may_renew(order: Order) -> bool:
+    """Whether an order says when it was written, and neither its start nor its length."""
+    written = order.authored is not None and order.begun == order.authored == order.start
+    lasting = order.route not in ("iv", "local") and not order.single_dose
+    return written and lasting and ended_at(order) is None
+
+
 def _latest_end(case: Case, order: Order) -> datetime:
-    """Returns when a stopped order ended; without a word of it, as late as it may have been."""
+    """Returns when a stopped order ended; without a word of it, as late as it may have been.
+
+    The last change of the record of a stopped order is most often its end, unless it is so old
+    that it was changed for another reason.
+    """
     now, begun = case.snapshot.now, order.begun or case.snapshot.now
     known = ended_at(order)
     if known is not None and order.status != ON_HOLD:
         return min(known, now)
+    changed = order.changed
+    if changed is not None and begun <= changed <= begun + case.limits.adrenal_steroid_order_days:
+        return min(changed, now)
     return min(now, begun + case.limits.stop_unknown_days)
 
 

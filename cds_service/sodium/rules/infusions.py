@@ -16,6 +16,7 @@ from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import makes_no_urine
 from cds_service.sodium.rules.gates import (
+    actionable,
     acute_congestion,
     at,
     latest_sodium,
@@ -27,16 +28,21 @@ from cds_service.sodium.rules.gates import (
     shown_sodium,
     symptom_lines,
 )
+from cds_service.sodium.rules.lowering_drugs import desmopressin_of, desmopressin_purpose
 from cds_service.sodium.rules.order_helpers import (
     beside,
     may_remove,
+    other_drafts,
+    recorded_or_reason,
     remove,
+    saline_beside,
     saline_name,
+    sodium_next_day,
     sodium_today,
 )
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
-from cds_service.terminology.types import Saline
+from cds_service.terminology.types import DrugMatch, Saline
 
 # In these states isotonic saline replaces no lost volume. An unknown one needs an acute setting.
 NO_VOLUME_LOST = (Volume.EUV, Volume.CONFLICT, Volume.UNKNOWN)
@@ -164,12 +170,27 @@ def isotonic_in_overload(case: Case, order: Order, saline: Saline) -> Finding:
 
 @order_rule("OS-HYPOTONIC", hypotonic_infusion, otherwise="not-hypotonic")
 def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
-    """Speaks if hypotonic fluid may lower a low sodium further, unless that is its purpose (F4)."""
-    _require_large_in_low_sodium(case, _hypotonic_ml(order))
+    """Speaks if hypotonic fluid may lower a low sodium further, unless that is its purpose (F4).
+
+    Beside a drug under which the kidney keeps all water it speaks before sodium has fallen (F25).
+    """
+    keeper = _water_keeper(case, order)
+    is_low = _low_now(case)
+    if keeper is None or is_low or order.tube_water:
+        _require_large_in_low_sodium(case, _hypotonic_ml(order))
+    else:
+        _require_large_in_sodium_not_high(case, _hypotonic_ml(order))
     rising = case.rate.level is not None or case.rate.rise_now >= case.limits.clamp_rise_from
     require(not rising and case.rate.episode is None, "re-lowering")
-    require(not beside(case, order, DrugClass.DESMOPRESSIN), "clamp")
+    require(not (is_low and _is_clamp(case, order)), "clamp")
     require(not _glucose_needs_it(case), "glucose")
+    if keeper is not None and not is_low:
+        return _beside_water_keeper(case, order, keeper)
+    return _in_low_sodium(case, order, keeper)
+
+
+def _in_low_sodium(case: Case, order: Order, keeper: DrugMatch | None) -> Finding:
+    """Returns the card on hypotonic fluid at a low sodium, by what it is and what is beside it."""
     drug, acute = saline_name(order), acute_state(case)
     if is_diluent(case, order):
         return _diluent(case, order, acute)
@@ -177,6 +198,8 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
         return _hypotonic_while_acute(case, order, acute)
     if order.tube_water:
         return _water_by_tube(case, order)
+    if keeper is not None:
+        return _beside_water_keeper(case, order, keeper)
     return card(
         "warning",
         "main" if drug else "water",
@@ -186,6 +209,61 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
         why=["free-water"],
         offer=[*_removal(case, order), sodium_today()],
     )
+
+
+def _water_keeper(case: Case, order: Order) -> DrugMatch | None:
+    """Returns the drug, beside the order or in it, under which the kidney keeps water (F25).
+
+    In diabetes insipidus it replaces the hormone, and fluid belongs to it.
+    """
+    if recorded_or_reason(case, order, Problem.DIABETES_INSIPIDUS):
+        return None
+    wanted = case.sets.antidiuretics
+    within = [drug for drug in order.drugs if drug.cls in wanted]
+    return next(iter((*beside(case, order, *wanted.members), *within)), None)
+
+
+def _is_clamp(case: Case, order: Order) -> bool:
+    """Tells whether desmopressin beside the order may brake a rise of sodium (S13).
+
+    It does beside hypertonic saline, and by vein if no bleeding is the reason.
+    """
+    active = [o for e in case.exposures.of(DrugClass.DESMOPRESSIN) for o in e.orders]
+    given = [*active, *(d for d in other_drafts(case, order) if desmopressin_of(d))]
+    if not given:
+        return False
+    purposes = [(desmopressin_purpose(case, one), one.route == "iv") for one in given]
+    planned = any(aim == "replacement" or (aim == "main" and vein) for aim, vein in purposes)
+    return planned or bool(saline_beside(case, order, case.limits.clamp_saline_hours))
+
+
+def _beside_water_keeper(case: Case, order: Order, keeper: DrugMatch) -> Finding:
+    """Returns that the fluid, and not the drug beside it, is what to change (F25)."""
+    drug = saline_name(order)
+    keeps = is_diluent(case, order)
+    return card(
+        "warning",
+        "kept" if drug else "kept-water",
+        drug=drug,
+        partner=keeper.name,
+        do=[
+            line("keep-diluent" if keeps else "isotonic-and-little", keep=True),
+            line("keeper-goes-on", drug=keeper.name),
+            line("insipidus-differs"),
+        ],
+        why=["free-water"],
+        offer=[*_removal_while_kept(case, order), sodium_today(), sodium_next_day(case)],
+    )
+
+
+def _removal_while_kept(case: Case, order: Order) -> list[Suggestion]:
+    """Returns the removal at a low sodium alone: before it has fallen the prescriber decides."""
+    return _removal(case, order) if _low_now(case) else []
+
+
+def _low_now(case: Case) -> bool:
+    """Tells whether a sodium that is recent enough to act on is low."""
+    return case.sodium.low and actionable(case)
 
 
 def _water_by_tube(case: Case, order: Order) -> Finding:
@@ -251,11 +329,23 @@ def _removal(case: Case, order: Order, *, acute: bool = False) -> list[Suggestio
 
 def _require_large_in_low_sodium(case: Case, volume_ml: Decimal | None) -> None:
     """Skips unless a large volume meets a low sodium; an unknown volume is taken as large."""
-    small = volume_ml is not None and volume_ml < case.limits.isotonic_ml_from
-    require(not small, "small-volume")
+    _require_large(case, volume_ml)
     latest_sodium(case)
     require_actionable(case)
     require_low(case)
+
+
+def _require_large_in_sodium_not_high(case: Case, volume_ml: Decimal | None) -> None:
+    """Skips unless a large volume meets a sodium that is not high, or not known."""
+    _require_large(case, volume_ml)
+    latest = case.sodium.latest
+    high = latest is not None and latest.value > case.limits.free_water_sodium_above
+    require(not high, "not-low", na=shown_sodium(case))
+
+
+def _require_large(case: Case, volume_ml: Decimal | None) -> None:
+    small = volume_ml is not None and volume_ml < case.limits.isotonic_ml_from
+    require(not small, "small-volume")
 
 
 def _require_no_need_of_volume(case: Case, but: Collection[str] = (OWN_FLAG,)) -> None:

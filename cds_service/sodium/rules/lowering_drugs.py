@@ -440,7 +440,7 @@ def desmopressin_of(order: Order) -> DrugMatch | None:
 @order_rule("OS-DDAVP", desmopressin_of, otherwise="no-desmopressin")
 def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     """Speaks if sodium is low; as info in replacement therapy and in single doses for bleeding."""
-    purpose = _purpose(case, order)
+    purpose = desmopressin_purpose(case, order)
     if not case.sodium.low and purpose == "main":
         return _against_the_label(case, order, drug)
     if not case.sodium.low and purpose == "bleeding":
@@ -589,7 +589,7 @@ def _is_for_nocturia(exposure: Exposure) -> bool:
     return any(not (o.route == "iv" or o.hemostatic or o.single_dose) for o in exposure.orders)
 
 
-def _purpose(case: Case, order: Order) -> str:
+def desmopressin_purpose(case: Case, order: Order) -> str:
     """Returns "replacement", "bleeding" (one dose, or by vein), or "main" for all else."""
     if order.hemostatic:
         return "bleeding"
@@ -661,7 +661,7 @@ def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
 
 def _stops_a_bleeding(case: Case, order: Order, drug: DrugMatch) -> bool:
     """Tells whether it is desmopressin against a bleeding: its own card says when to measure."""
-    return drug.cls == DrugClass.DESMOPRESSIN and _purpose(case, order) == "bleeding"
+    return drug.cls == DrugClass.DESMOPRESSIN and desmopressin_purpose(case, order) == "bleeding"
 
 
 def _little_room(case: Case) -> bool:

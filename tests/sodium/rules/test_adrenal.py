@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import combinations
 from typing import Any
 
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 from cds_service.engine.finding import Finding
 from cds_service.sodium.snapshot import Order, Problem
 from cds_service.sodium.volume import Volume
-from tests.sodium.patients import Story, fluid_restriction, order, problem, result
+from tests.sodium.patients import Story, ago, fluid_restriction, order, problem, result
 from tests.sodium.rules.cases import detail, fired
 from tests.sodium.rules.orders import Scene, restriction, selected, table
 
@@ -109,6 +110,51 @@ def test_f5_a_long_course_without_an_end_may_have_ended_lately(status: str) -> N
     assert ward(orders=(order("prednisone", days=60, status=status),)).case().restriction.adrenal
     old = order("prednisone", days=130, status=status)
     assert ward(orders=(old,)).case().restriction.adrenal == ()
+
+
+def prescribed(days: float, *, changed: float | None = None, **more: Any) -> Order:
+    """Prednisone of which only the day of writing is known, and perhaps the last change."""
+    written = order("prednisone", days=days, status="stopped")
+    last = None if changed is None else ago(days=changed)
+    return replace(written, authored=written.start, changed=last, **more)
+
+
+@pytest.mark.parametrize(
+    "steroid",
+    [
+        prescribed(240, changed=5),
+        prescribed(20, changed=5),
+        prescribed(20),
+        prescribed(15, changed=5),
+        prescribed(60, changed=29.9),
+        prescribed(371, changed=5),
+    ],
+    ids=["W05", "P07", "no change known", "ten days", "just lately", "a year"],
+)
+def test_f5_a_steroid_stopped_lately_is_named_and_cortisol_comes_first(steroid: Order) -> None:
+    verdict = ward(orders=(steroid,)).case().restriction
+    assert (verdict.verdict, [line.key for line in verdict.adrenal]) == (
+        "text",
+        ["withheld-adrenal-steroid"],
+    )
+    assert "prednisone ended lately. Cortisol first" in said(ward(orders=(steroid,)))
+
+
+@pytest.mark.parametrize(
+    "steroid",
+    [
+        prescribed(14.9, changed=5),
+        prescribed(60, changed=30.1),
+        prescribed(371.1, changed=5),
+        prescribed(20, changed=5, duration_days=Decimal(5)),
+        prescribed(20, changed=5, start=ago(days=19)),
+        prescribed(20, changed=5, route="iv"),
+        prescribed(20, changed=5, single_dose=True),
+    ],
+    ids=["burst", "long ago", "older than a year", "five days", "start told", "by vein", "once"],
+)
+def test_f5_a_short_or_old_course_of_a_steroid_is_no_ground(steroid: Order) -> None:
+    assert ward(orders=(steroid,)).case().restriction.verdict == "offer"
 
 
 @pytest.mark.parametrize("concept", ["ckd-4-5", "dialysis"])

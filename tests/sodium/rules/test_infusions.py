@@ -39,6 +39,12 @@ RINGER = Order(
 TUBE = replace(water("1500"), route="systemic", tube_water=True)
 CONCENTRATED = (result("urine-osmolality", 690), result("urine-sodium", 90))
 OVERLOADED = Story(sodium="128", setting="inpatient", problems=(problem("ascites", days=10),))
+BY_VEIN = order("desmopressin", days=1, route="iv")
+WILLEBRAND = problem("bleeding-disorder", days=4000)
+DRAFTED = selected("desmopressin", route="iv", reference="MedicationRequest/other")
+THREE_PERCENT = replace(saline(), reference="MedicationRequest/other")
+KEPT = {"OS-HYPOTONIC": "warning kept"}
+KEPT_LINES = ("isotonic-and-little", "keeper-goes-on", "insipidus-differs")
 SCENES = (
     Scene(
         says="F23: saline that carries a drug, 500 mL a day in SIADH",
@@ -293,9 +299,118 @@ SCENES = (
         ),
     ),
     Scene(
-        says="desmopressin is active: a clamp",
+        says="desmopressin by vein is active at a low sodium, no bleeding: it may be a clamp",
         order=water(),
-        story=replace(LOW, orders=(order("desmopressin", days=1, route="iv"),)),
+        story=replace(LOW, orders=(BY_VEIN,)),
+    ),
+    Scene(
+        says="F25: with a bleeding disorder it is no clamp",
+        order=HALF,
+        story=replace(LOW, sodium="133", orders=(BY_VEIN,), problems=(WILLEBRAND,)),
+        fires=KEPT,
+        shows=KEPT_LINES,
+    ),
+    Scene(
+        says="F25: below 130 the bag may be removed",
+        order=HALF,
+        story=replace(LOW, sodium="125", orders=(BY_VEIN,), problems=(WILLEBRAND,)),
+        fires=KEPT,
+        removes=True,
+    ),
+    Scene(
+        says="F25: beside 3 % saline it is a clamp, for a bleeding too",
+        order=water(),
+        story=replace(LOW, orders=(BY_VEIN,), drafts=(THREE_PERCENT,), problems=(WILLEBRAND,)),
+    ),
+    *(
+        Scene(
+            says=f"F25: half-normal saline beside {drug}, sodium 138",
+            order=HALF,
+            story=replace(LOW, sodium="138", orders=(order(drug, days=0.1, route="iv"),)),
+            fires=KEPT,
+            shows=KEPT_LINES,
+        )
+        for drug in ("desmopressin", "vasopressin", "oxytocin")
+    ),
+    Scene(
+        says="F25: desmopressin is drafted in the same session",
+        order=water(),
+        story=replace(LOW, sodium="138", drafts=(DRAFTED,), problems=(WILLEBRAND,)),
+        fires={"OS-HYPOTONIC": "warning kept-water"},
+        shows=KEPT_LINES,
+    ),
+    Scene(
+        says="F25: the evening tablet, sodium 128",
+        order=water(),
+        story=replace(LOW, orders=(order("desmopressin", days=60),)),
+        fires={"OS-HYPOTONIC": "warning kept-water"},
+    ),
+    Scene(
+        says="F25: no sodium on record",
+        order=water(),
+        story=replace(LOW, sodium=None, orders=(BY_VEIN,)),
+        fires={"OS-HYPOTONIC": "warning kept-water"},
+    ),
+    Scene(
+        says="F25: sodium 145 is not high",
+        order=HALF,
+        story=replace(LOW, sodium="145", orders=(BY_VEIN,)),
+        fires=KEPT,
+    ),
+    Scene(
+        says="F25: a high sodium needs free water",
+        order=HALF,
+        story=replace(LOW, sodium="145.1", orders=(BY_VEIN,)),
+    ),
+    *(
+        Scene(
+            says=f"F25: in diabetes insipidus fluid belongs to desmopressin, sodium {sodium}",
+            order=HALF,
+            story=replace(
+                LOW,
+                sodium=sodium,
+                orders=(BY_VEIN,),
+                problems=(problem("diabetes-insipidus", days=900),),
+            ),
+        )
+        for sodium in ("128", "138")
+    ),
+    Scene(
+        says="F25: a small bag beside desmopressin",
+        order=water("499"),
+        story=replace(LOW, sodium="138", orders=(BY_VEIN,)),
+    ),
+    Scene(
+        says="F25: low glucose needs dextrose beside desmopressin too",
+        order=water(),
+        story=replace(LOW, sodium="138", orders=(BY_VEIN,), results=(result("glucose", 60),)),
+    ),
+    Scene(
+        says="F25: sodium rose by 16 to 136: desmopressin and water brake it",
+        order=water(),
+        story=replace(LOW, sodium="136", orders=(BY_VEIN,), results=(result("sodium", 120, 20),)),
+    ),
+    Scene(
+        says="F25: desmopressin that ended last week keeps no water",
+        order=HALF,
+        story=replace(
+            LOW,
+            sodium="138",
+            orders=(order("desmopressin", days=9, ended=7, route="iv", status="completed"),),
+        ),
+    ),
+    Scene(
+        says="F25: water by a feeding tube is judged at a low sodium alone",
+        order=TUBE,
+        story=replace(LOW, sodium="138", orders=(order("desmopressin", days=60),)),
+    ),
+    Scene(
+        says="F25: the diluent of a drug is kept beside desmopressin",
+        order=replace(water(), carries=True),
+        story=replace(LOW, sodium="138", orders=(BY_VEIN,)),
+        fires={"OS-HYPOTONIC": "warning kept-water"},
+        shows=("keep-diluent", "keeper-goes-on"),
+        hides=("isotonic-and-little",),
     ),
     Scene(
         says="low glucose needs dextrose",
