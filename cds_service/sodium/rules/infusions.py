@@ -248,8 +248,8 @@ def _beside_water_keeper(case: Case, order: Order, keeper: DrugMatch) -> Finding
         partner=keeper.name,
         do=[
             line("keep-diluent" if keeps else "isotonic-and-little", keep=True),
-            line("keeper-goes-on", drug=keeper.name),
-            line("insipidus-differs"),
+            line("keeper-needed" if _low_now(case) else "keeper-goes-on", drug=keeper.name),
+            *([] if keeper.cls == DrugClass.OXYTOCIN else [line("insipidus-differs")]),
         ],
         why=["free-water"],
         offer=[*_removal_while_kept(case, order), sodium_today(), sodium_next_day(case)],

@@ -43,8 +43,9 @@ BY_VEIN = order("desmopressin", days=1, route="iv")
 WILLEBRAND = problem("bleeding-disorder", days=4000)
 DRAFTED = selected("desmopressin", route="iv", reference="MedicationRequest/other")
 THREE_PERCENT = replace(saline(), reference="MedicationRequest/other")
+INSIPIDUS = ("insipidus-differs",)
 KEPT = {"OS-HYPOTONIC": "warning kept"}
-KEPT_LINES = ("isotonic-and-little", "keeper-goes-on", "insipidus-differs")
+KEPT_LINES = ("isotonic-and-little", "keeper-goes-on")
 SCENES = (
     Scene(
         says="F23: saline that carries a drug, 500 mL a day in SIADH",
@@ -308,7 +309,8 @@ SCENES = (
         order=HALF,
         story=replace(LOW, sodium="133", orders=(BY_VEIN,), problems=(WILLEBRAND,)),
         fires=KEPT,
-        shows=KEPT_LINES,
+        shows=("isotonic-and-little", "keeper-needed"),
+        hides=("keeper-goes-on",),
     ),
     Scene(
         says="F25: below 130 the bag may be removed",
@@ -328,7 +330,8 @@ SCENES = (
             order=HALF,
             story=replace(LOW, sodium="138", orders=(order(drug, days=0.1, route="iv"),)),
             fires=KEPT,
-            shows=KEPT_LINES,
+            shows=(*KEPT_LINES, *(() if drug == "oxytocin" else INSIPIDUS)),
+            hides=INSIPIDUS if drug == "oxytocin" else (),
         )
         for drug in ("desmopressin", "vasopressin", "oxytocin")
     ),

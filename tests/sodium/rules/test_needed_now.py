@@ -107,8 +107,8 @@ SCENES = (
         says="PH07: oxytocin goes into isotonic fluid",
         order=carrier("oxytocin"),
         story=ward("131"),
-        fires={"OS-HYPOTONIC": "warning water", "OS-LOW": "info check"},
-        shows=("choose-isotonic",),
+        fires={"OS-HYPOTONIC": "warning kept-water", "OS-LOW": "info check"},
+        shows=("isotonic-and-little",),
     ),
     Scene(
         says="PH08: potassium in dextrose is maintenance fluid",
