@@ -19,6 +19,7 @@ from cds_service.sodium.rules.follow_up import NOW, RATE_OVER, rate_due, repeat_
 from cds_service.sodium.rules.gates import (
     at,
     day_of,
+    drug_lines,
     in_use,
     latest_sodium,
     lines_of,
@@ -92,7 +93,7 @@ def low(case: Case) -> Finding:
     require_unexplained_by_glucose(case)
     require(not osmolality_normal(case), "osmolality-normal")
     variant = _variant(case, stay)
-    due, lowest, since = _due(case, variant), stay.lowest, case.sodium.stable_since
+    due, lowest, since = _due(case, stay, variant), stay.lowest, case.sodium.stable_since
     return card(
         _indicator(case, variant),
         variant,
@@ -103,6 +104,7 @@ def low(case: Case) -> Finding:
         since=month_name(since, case.snapshot.now, case.snapshot.zone) if since else "",
         do=[
             *_first_steps(variant),
+            *_culprit(case, stay),
             watch(case, REPEAT_BY, due),
             *_meant_to_stop(case),
             line("letter"),
@@ -145,11 +147,21 @@ def _indicator(case: Case, variant: str) -> Indicator:
     return "warning" if variant in ("low", "old") or fell_low else "info"
 
 
-def _due(case: Case, variant: str) -> timedelta:
-    """Returns when sodium is due: before leaving, within days below the limit, else in a week."""
+def _culprit(case: Case, stay: Stay) -> list[Line]:
+    """Returns the drugs that may be the cause and would go on; one of the stay has its own card."""
+    told = {*(e.drug.name for e in stay.new_drugs), *stay.treatments}
+    suspects = case.exposures.suspects if case.sodium.low else ()
+    drugs = [e.drug.name for e in suspects if e.drug.name not in told]
+    return [line("culprit", drugs="|".join(drugs), keep=True)] if drugs else []
+
+
+def _due(case: Case, stay: Stay, variant: str) -> timedelta:
+    """Returns when sodium is due: before leaving, in days (sooner after a fall), in a week."""
     limits = case.limits
     if variant in NOT_STEADY_YET or case.doubtful:
         return NOW
+    if variant == "low" and stay.fell:
+        return max(limits.repeat_daily_hours - case.sodium.age, NOW)
     soon = variant in ("low", "open")
     interval = limits.repeat_low_days if soon else limits.discharge_repeat_days
     return max(interval - case.sodium.age, NOW)
@@ -162,6 +174,8 @@ def _first_steps(variant: str) -> list[Line]:
 
 def _evidence(case: Case, stay: Stay, variant: str) -> list[Line]:
     lines = lines_of({"readmission": in_use(case) < case.limits.discharge_low_below})
+    if _culprit(case, stay):
+        lines = [*drug_lines(case), *lines]
     highest = stay.highest
     if variant == "fall" and highest is not None:
         time = at(case, highest.at, highest.day_only)

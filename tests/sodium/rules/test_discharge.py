@@ -119,6 +119,41 @@ DISCHARGES = [
         fires={"DC-LOW": "warning low"},
         shows=("osmolality-unproven",),
     ),
+    # a drug that may be the cause
+    Discharge(
+        says="a thiazide from before the stay",
+        story=inpatient("126", na("129", 26), orders=(begun("hydrochlorothiazide", 60),)),
+        fires={"DC-LOW": "warning low"},
+        shows=("culprit",),
+    ),
+    Discharge(
+        says="three of them with long names",
+        story=inpatient("126", na("129", 26), orders=tuple(begun(name, 60) for name in LONGEST)),
+        fires={"DC-LOW": "warning low"},
+        shows=("culprit",),
+    ),
+    Discharge(
+        says="an antidepressant from the day before the stay, and a fall",
+        story=inpatient("126", na("131", 60), na("128", 30), orders=(begun("escitalopram", 11),)),
+        fires={"DC-LOW": "warning low"},
+        shows=("culprit", "drug-possible-recent"),
+    ),
+    Discharge(
+        says="a drug of the stay has the card of new drugs",
+        story=inpatient("126", na("129", 26), orders=(begun("escitalopram", 5),)),
+        fires={"DC-LOW": "warning low", "DC-DRUG": "warning low"},
+        hides=("culprit",),
+    ),
+    Discharge(
+        says="a thiazide that was stopped",
+        story=inpatient(
+            "126",
+            na("129", 26),
+            orders=(replace(begun("hydrochlorothiazide", 60), status="stopped"),),
+        ),
+        fires={"DC-LOW": "warning low"},
+        hides=("culprit",),
+    ),
     # a fall in the stay
     Discharge(
         says="fallen by 5",
