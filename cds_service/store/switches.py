@@ -114,12 +114,13 @@ class Switches:
         self._off: tuple[Switched, ...] = ()
         self._read_at = float("-inf")
         self._asked_at = float("-inf")
+        self._first_asked = float("inf")
         self._asked: Future[tuple[Switched, ...]] | None = None
 
     @property
     def known(self) -> bool:
-        """False until the table could be read for the first time."""
-        return self._read_at > float("-inf")
+        """False if the table could not be read for some seconds, and never before."""
+        return self._read_at > float("-inf") or self._clock() - self._first_asked < _STALE_S
 
     def current(self) -> tuple[Switched, ...]:
         """Returns what is off now."""
@@ -146,6 +147,7 @@ class Switches:
             now = self._clock()
             if self._asked is None and now >= self._asked_at + _LOOK_EVERY_S:
                 self._asked_at = now
+                self._first_asked = min(self._first_asked, now)
                 self._asked = self._database.desk.begin(self._table.off_now)
             return self._asked
 

@@ -228,6 +228,8 @@ def test_a_store_that_hangs_costs_one_call_a_moment_and_no_other_anything(
     for _ in range(50):
         assert switches.current() == ()
     assert waited == [pytest.approx(0.15)]
+    assert switches.known, "a moment after the start nothing is wrong yet"
+    clock.now += 10
     assert not switches.known
 
 
