@@ -179,7 +179,7 @@ def symptoms(case: Case) -> Symptoms:
     limits, sets, problems = case.limits, case.sets, case.problems
     scale = coma_scale(case, limits.severe_symptom_hours)
     recorded = problems.without(sets.coma_scale_codes.members) if sedated(case) else problems
-    begun = _rise_began(case)
+    begun = rise_began(case)
     present = recorded if begun is None else recorded.since(begun, sets.severe.members)
     severe = _severe(case, present, scale)
     causes = _better_causes(case, severe)
@@ -212,7 +212,7 @@ def symptoms(case: Case) -> Symptoms:
     )
 
 
-def _rise_began(case: Case) -> datetime | None:
+def rise_began(case: Case) -> datetime | None:
     """Returns when an over-correction began that still holds, at its lowest sodium; else None (F4).
 
     A severe symptom from before it is history. A rise in doubt leaves every symptom an emergency.

@@ -10,7 +10,9 @@ from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, joined, month_name, number
 from cds_service.knowledge.names import DrugClass, Problem, Sign
 from cds_service.sodium.case import Case
+from cds_service.sodium.consciousness import Encephalopathy
 from cds_service.sodium.correction_rate import RatePair
+from cds_service.sodium.problems import rise_began
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.follow_up import (
@@ -141,6 +143,7 @@ def possible_brain_edema(case: Case) -> Finding:
     require(not emergency(case), "emergency-leads")
     require(not below_plausible(case), "implausible-leads", na=shown_sodium(case))
     found = case.encephalopathy or skip("no-such-symptom")
+    require(not _is_from_before_the_rise(case, found), "rate-leads")
     bolus = _single_bolus(case)
     what, scale = _what_made_it(case)
     by_scale = found.scale and (
@@ -180,6 +183,18 @@ def possible_brain_edema(case: Case) -> Finding:
         offer=[repeat_sodium(case, priority="stat"), *emergency_workup(case)],
         drugs=suspects(case),
     )
+
+
+def _is_from_before_the_rise(case: Case, found: Encephalopathy) -> bool:
+    """Returns whether the symptoms were recorded before a rise that is still too fast (F4).
+
+    The danger is then demyelination. A coma scale, an acute fall or a crisis speaks all the same.
+    """
+    began = rise_began(case) if rising_too_fast(case) and case.rate.level == "critical" else None
+    if began is None or found.since is None or found.since > began:
+        return False
+    anew = (found.scale, case.sodium.acute, case.acute_setting, adrenal_crisis(case))
+    return not any(anew)
 
 
 @chart_rule("PV-ACUTE")

@@ -123,6 +123,13 @@ CHARTS: tuple[Story, ...] = (
     drunk("297", "330"),
     seized(problem("labor", days=0.2)),
     irrigated(problem("confusion", days=0.04)),
+    Story(
+        sodium="122",
+        sodium_hours=0,
+        setting="inpatient",
+        problems=(problem("confusion", days=0.95),),
+        results=(result("sodium", "112", 21),),
+    ),
     treated("cisplatin", 9),
     treated("vincristine", 5),
     treated(

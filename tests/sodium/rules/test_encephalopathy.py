@@ -186,7 +186,7 @@ def test_f2_an_undated_setting_is_named_without_a_time() -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_f1_while_sodium_rises_too_fast_no_bolus_is_an_option(profile: str) -> None:
     risen = {"results": (result("sodium", "106", 20),)}
-    card = card_of(CONFUSED, sodium="119", profile=profile, **risen)
+    card = card_of(problem("confusion", days=0.1), sodium="119", profile=profile, **risen)
     assert card is not None
     assert "bolus" not in " ".join(detail(card))
     assert card.do[0].key == "examine-now-no-bolus"
@@ -203,9 +203,27 @@ def test_f31_near_the_allowance_of_the_day_it_says_that_it_is_nearly_used(
 
 
 def test_f31_above_the_limit_the_card_on_the_rate_says_what_to_do() -> None:
-    card = card_of(CONFUSED, sodium="119", results=(result("sodium", "106", 20),))
+    newly = problem("confusion", days=0.1)
+    card = card_of(newly, sodium="119", results=(result("sodium", "106", 20),))
     assert card is not None
     assert "bolus-risen" not in keys(card)
+
+
+@pytest.mark.parametrize(("hours", "speaks"), [(22, False), (21, False), (20, True), (1, True)])
+@pytest.mark.parametrize("name", ["confusion", "vomiting"])
+def test_f4_what_was_recorded_before_a_rise_that_is_too_fast_is_no_brain_edema(
+    name: str, hours: float, speaks: bool
+) -> None:
+    recorded, risen = problem(name, days=hours / 24), (result("sodium", "112", 21),)
+    found = fired(case_of(recorded, results=risen, sodium="122", sodium_hours=0))
+    assert found["RATE-OVER"].indicator == "critical"
+    assert ("PV-ENC" in found) is speaks
+
+
+def test_f4_a_coma_scale_of_today_speaks_beside_such_a_rise() -> None:
+    recorded, risen = problem("confusion", days=22 / 24), result("sodium", "112", 21)
+    again = (risen, result("gcs", 13, 1))
+    assert "PV-ENC" in fired(case_of(recorded, results=again, sodium="122", sodium_hours=0))
 
 
 @pytest.mark.parametrize("days", [3.0, 6.0])
