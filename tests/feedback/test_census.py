@@ -26,6 +26,7 @@ from cds_service.web.runtime import runtime_of
 from tests.conftest import NOW
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close, deployment, settle
 from tests.store.test_recorder import a_call as a_record
+from tests.store.test_way_back import bring_to, older_release
 
 ORDER_SELECT = "/cds-services/hyponatremia-order-select"
 BASE = "https://fhir.mercy.example/r4"
@@ -233,11 +234,8 @@ def test_a_database_of_the_release_before_keeps_its_rows_and_gets_the_new_table(
     if kind == "postgresql":
         url = request.getfixturevalue("postgres").fresh("before_census")
     engine = make_engine(url)
-    upgrade(engine)
-    with engine.begin() as connection:  # as revision 0003 left it, with a call
-        insert_calls(connection, [a_record("old")])
-        connection.execute(sa.text("DROP TABLE census"))
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
+    bring_to(engine, "0003")
+    older_release(engine)("old")
     upgrade(engine)
     opened = open_database(url)
     with opened.transaction() as connection:
