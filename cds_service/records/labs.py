@@ -88,6 +88,20 @@ def observed(observation: Resource, context: ReadContext, *, asked_sodium: bool)
     return Observed(labs=labs, problem=problem, dropped=_dropped(observation, why, context))
 
 
+def says_no_test(observation: Resource, context: ReadContext) -> bool:
+    """Whether it cannot be read what was measured: there is no code, and no word that we know.
+
+    A search by codes brings no such result unless its code was spoilt on the way.
+    """
+    code = first_concept(observation.code)
+    if code is None:
+        return True
+    if any(coding.code for coding in code.codings):
+        return False
+    test = context.vocabulary.test(code)
+    return test.lab is None and not (test.panel or test.problem)
+
+
 def foreign_sodium(
     observation: Resource, context: ReadContext, *, asked_sodium: bool
 ) -> DroppedResult | None:

@@ -22,7 +22,7 @@ from cds_service.records.fhir_types import (
     whole_resources,
 )
 from cds_service.records.history import HISTORY, allergy, flagged, procedure
-from cds_service.records.labs import foreign_sodium, observed, stray_sodium
+from cds_service.records.labs import foreign_sodium, observed, says_no_test, stray_sodium
 from cds_service.records.medications import (
     KINDS,
     draft,
@@ -339,6 +339,8 @@ def _read(resource: Resource, source: str, me: Person, context: ReadContext, tal
         tally.lacks(source, Missing.VERSION)
     elif kind == "Observation":
         result = observed(resource, context, asked_sodium=source == SODIUM)
+        if source != SODIUM and says_no_test(resource, context):
+            tally.lacks(source, Missing.TRUNCATED)
         tally.labs += result.labs
         tally.loses(result.dropped)
         tally.problems += [result.problem] if result.problem is not None else []

@@ -62,11 +62,16 @@ def earlier_harm(case: Case, drug: DrugMatch) -> Harm | None:
 
 
 def _unexplained(case: Case, drug: DrugMatch) -> Harm | None:
-    """Returns a profoundly low sodium of the past of which no record names the cause (F24)."""
+    """Returns a profoundly low sodium of the past of which no record names the cause (F24).
+
+    One of the last weeks is of the present illness, unless the past medicines were not read in
+    full: the cause may be among them.
+    """
     if drug.tier not in case.sets.check_tiers:
         return None
     found = [s for s in _very_low(case, drug) if s.value < case.limits.severe_below]
-    found = [s for s in found if case.snapshot.now - s.at > case.limits.earlier_low_days]
+    if case.snapshot.complete_alone("pastMedications"):
+        found = [s for s in found if case.snapshot.now - s.at > case.limits.earlier_low_days]
     lowest = min(found, key=lambda s: s.value, default=None)
     if lowest is None or _explained_otherwise(case, lowest):
         return None

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from cds_service.backtest import results
 from cds_service.backtest.cells import Cell, hide_small
 from cds_service.backtest.results import FIGURES, LOCAL_CODES, PAGE, UNKNOWN
 from cds_service.backtest.reviewed import FORMAT, Answer, Answers, read_answers, reviewed
@@ -190,14 +191,23 @@ def test_no_figure_about_few_patients_is_in_a_file_that_may_be_shown(
 
 def test_no_shared_file_names_a_patient_and_the_key_is_apart(small_run: tuple[Path, Run]) -> None:
     folder, run = small_run
-    for name in (PAGE, FIGURES, UNKNOWN, LOCAL_CODES, "run.json", "rows.csv"):
+    for name in (PAGE, FIGURES, UNKNOWN, LOCAL_CODES, "run.json"):
         text = (folder / name).read_text(encoding="utf-8")
         assert "own-id" not in text, name
-        assert name == "rows.csv" or run.key_of("own-id-0") not in text, name
-    rows = (folder / "rows.csv").read_text(encoding="utf-8")
-    assert run.key_of("own-id-3") in rows
-    for path in (folder / "rows.csv", run.folder.key_file):
+        assert run.key_of("own-id-0") not in text, name
+    (rows,) = folder.glob("rows.*")  # Parquet if pyarrow is installed, else CSV
+    assert b"own-id" not in rows.read_bytes()
+    for path in (rows, run.folder.key_file):
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_rows_of_a_table_of_text_name_patients_by_their_key(small_run: tuple[Path, Run]) -> None:
+    rows = results._as_csv(small_run[1])
+    text = rows.read_text(encoding="utf-8")
+    if rows.with_suffix(".parquet").exists():
+        rows.unlink()  # of two tables of one run a reader takes the wrong one
+    assert small_run[1].key_of("own-id-3") in text
+    assert "own-id" not in text
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_has_no_script(

@@ -73,7 +73,7 @@ def test_the_more_urgent_card_comes_first() -> None:
 @pytest.mark.parametrize(
     ("fired", "lead"),
     [
-        ([("PV-ACUTE", "critical"), ("PV-SYMP", "critical")], "PV-SYMP"),
+        ([("PV-ENC", "critical"), ("PV-SYMP", "critical")], "PV-SYMP"),
         ([("DQ-PLAUS", "warning"), ("PV-SYMP", "critical")], "PV-SYMP"),
         ([("PV-SYMP", "warning"), ("PV-ACUTE", "critical")], "PV-ACUTE"),
         ([("PV-DRUGCHK", "info"), ("PV-AGE", "info")], "PV-AGE"),

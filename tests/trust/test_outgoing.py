@@ -98,7 +98,9 @@ def test_a_name_without_an_address_is_a_failure_like_any_other(
         raise socket.gaierror("no such name")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    assert get(session, "http://fhir.example/") == Fetched(0, b"", Failure.BROKEN)
+    found = get(session, "http://fhir.example/")
+    assert (found.failure, found.body) == (Failure.BROKEN, b"")
+    assert found.cause == "no connection: the name server does not know its name"
 
 
 def test_a_session_used_outside_a_call_connects_to_nothing(
@@ -205,7 +207,9 @@ def test_a_connection_that_breaks_at_its_first_use_is_not_tried_again(
 ) -> None:
     with server(lambda connection: None, whole_answer) as url:
         call = OutgoingCall(Deadline.after(2), allow_private=True)
-        assert fetch(session, url, {}, call, 1000) == Fetched(0, b"", Failure.BROKEN)
+        found = fetch(session, url, {}, call, 1000)
+        assert (found.failure, found.body) == (Failure.BROKEN, b"")
+        assert found.cause == "the connection broke off, or what came is no HTTP"
 
 
 def test_a_secret_shows_itself_to_nobody_but_who_asks() -> None:

@@ -111,7 +111,8 @@ def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
         return _isotonic_beside_symptoms(case, order, acute)
     volume = case.volume
     water_kept = volume.status is Volume.EUV or volume.kept_water  # beside vomiting too (F7)
-    require_recorded(case, water_kept, "not-siadh")
+    all_read = case.snapshot.complete("labs")
+    require_recorded(case, water_kept, "not-siadh" if all_read else "siadh-unread")
     _require_no_need_of_volume(case)
     evidence = volume.kept_water or joined("evidence", volume.evidence)
     certain = f"evidence:{Problem.SIADH}" in evidence.split("|") or _concentrated_urine(case)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from cds_service.knowledge.names import Missing
 from cds_service.sodium.snapshot import Order
 from tests.sodium.patients import Story, order, problem, result
 from tests.sodium.rules.orders import Kind, Scene, saline, selected, table, water
@@ -47,6 +48,11 @@ INSIPIDUS = ("insipidus-differs",)
 KEPT = {"OS-HYPOTONIC": "warning kept"}
 KEPT_LINES = ("isotonic-and-little", "keeper-goes-on")
 SCENES = (
+    Scene(
+        says="Ringer's lactate, and the urine results that would show SIADH were not read",
+        order=RINGER,
+        story=Story(sodium="124", setting="inpatient", missing={"labs": Missing.TIMEOUT}),
+    ),
     Scene(
         says="F23: saline that carries a drug, 500 mL a day in SIADH",
         order=CARRIER,

@@ -55,6 +55,11 @@ def test_results_that_were_not_read_may_speak_against_a_restriction() -> None:
     assert reason(restriction(), "OS-FR", story, {}) == "not-harmful"
 
 
+def test_results_that_were_not_read_may_show_siadh() -> None:
+    assert reason(FLUID, "OS-ISO", Story(sodium="124"), {"labs": Missing.TIMEOUT}) == "siadh-unread"
+    assert reason(FLUID, "OS-ISO", Story(sodium="124"), {}) == "not-siadh"
+
+
 def reason(drafted: Order, rule: str, story: Story, missing: dict[str, Missing]) -> str:
     """Why the rule is silent; "" if it speaks."""
     scene = Scene(says="", order=drafted, story=replace(story, missing=missing))
