@@ -7,9 +7,11 @@ from pathlib import Path
 
 import yaml
 
+import cds_service
+
 ROOT = Path(__file__).parents[1]
 WRITTEN = ROOT / "docs" / "openapi.yaml"
-SERVED = ROOT / "cds_service" / "web" / "openapi.json"
+SERVED = Path(cds_service.__file__).parent / "web" / "openapi.json"  # of the wheel, if it is tested
 
 
 def as_json() -> str:
