@@ -103,7 +103,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """What the rules make of one case before any word is written: cards, or why there is none."""
+    """What the rules make of one case before any word is written: cards, or why no rule speaks."""
 
     shown: tuple[Finding, ...] = ()  # at most two, the more urgent first
     chosen: tuple[Finding, ...] = ()  # the same before the client's own choice of rules

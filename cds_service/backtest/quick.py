@@ -60,12 +60,12 @@ class Bounds(Struct, frozen=True, kw_only=True):
     """The numbers of all profiles that decide whether a card is possible."""
 
     low: float  # mmol/L; a sodium up to this may be low
-    least: float  # mmol/L; a smaller rise is none of a rule
+    least: float  # mmol/L; no rule speaks of a smaller rise
     over: float  # mmol/L; the same for a rise that counts only above its limit: from here ...
     recovered: float  # mmol/L; ... if sodium is normal now, and was not below this
     settled: float  # mmol/L; above this sodium is normal for the rate
     recent: timedelta  # a rise that ended longer ago is no more told
-    jump: float  # mmol/L; a smaller jump is none
+    jump: float  # mmol/L; no rule speaks of a smaller jump
     jump_reach: timedelta
     apart: float  # mmol/L; two methods that differ less agree
     reach: timedelta  # as far back as a change counts

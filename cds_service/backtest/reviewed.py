@@ -92,7 +92,7 @@ class Reviewed(Struct, frozen=True, kw_only=True):
 
 
 def read_answers(path: Path) -> Answers:
-    """Returns a file of answers in JSON or TOML; BacktestError if it is none."""
+    """Reads a file of answers in JSON or TOML; BacktestError if it is something else."""
     try:
         text = path.read_bytes()
     except OSError as error:

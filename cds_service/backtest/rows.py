@@ -316,7 +316,7 @@ def patient_key(names: Pseudonyms, patient_id: str) -> str:
 
 
 def read_run(root: Path) -> Run:
-    """Returns the run of a folder; BacktestError if there is none, or if it did not end."""
+    """Returns the run of a folder; BacktestError if it holds no run, or one that did not end."""
     folder = Folder(root)
     file = read_run_file(folder)
     if not file.finished:

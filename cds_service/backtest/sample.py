@@ -129,7 +129,7 @@ def write_drawing(run: Run, drawing: Drawing) -> Path:
 
 
 def read_drawing(run: Run) -> Drawing:
-    """Returns the drawing of a run; BacktestError if there is none."""
+    """Returns the drawing of a run; BacktestError if no cards were drawn."""
     try:
         return _drawing((run.folder.private / SAMPLE).read_bytes())
     except FileNotFoundError:

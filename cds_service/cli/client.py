@@ -180,7 +180,7 @@ def add(
 
 
 def _asked(question: str, option: str, default: str | None = None) -> str:
-    """Asks for a value; UsageError names its option if there is nobody to ask."""
+    """Asks for a value; UsageError names its option if no terminal is there to ask at."""
     try:
         return str(click.prompt(question, default=default))
     except click.Abort:

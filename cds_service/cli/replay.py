@@ -72,7 +72,7 @@ def replay(
     console = Console(highlight=False)
     if only_list:
         for story in stories:
-            # One line each, whatever the width: a pipe has none.
+            # A pipe has no width, so that each story has one line.
             console.print(f"[bold]{story.name}[/bold]  {story.file.title}", soft_wrap=True)
         return
     # A new rule is tried out before `make facts` has recorded its texts.
