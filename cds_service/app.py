@@ -20,6 +20,7 @@ from cds_service.errors import SettingsError
 from cds_service.feedback.inbox import Inbox
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.feedback.suppression import Suppression
+from cds_service.knowledge.languages import only_signed
 from cds_service.knowledge.load import load_knowledge
 from cds_service.knowledge.review import refuse_unsigned
 from cds_service.pipeline import Options, Pipeline
@@ -86,6 +87,7 @@ def foundation(settings: Settings) -> Foundation:
     knowledge = load_knowledge(settings.hooks_dir)
     if settings.require_signed:
         refuse_unsigned(knowledge.reviews)
+        knowledge = only_signed(knowledge)
     secret = card_secret(settings)
     card_settings = CardSettings(
         base_url=settings.base_url,
@@ -109,7 +111,7 @@ def refuse_wrong(settings: Settings, base: Foundation) -> None:
 
     Nothing stays open and no thread runs, because a fork comes next.
     """
-    registry_of(settings, base.rules)
+    registry_of(settings, base.rules, base.pipeline.languages)
     _database(settings).close()
     if not settings.database_url:
         used_tokens_file(settings.data_dir).dispose()
@@ -128,7 +130,7 @@ def create_app(
     `pages` holds what is served at `/` and around it; a demo gives its own.
     """
     base = base or foundation(settings)
-    registry = registry or registry_of(settings, base.rules)
+    registry = registry or registry_of(settings, base.rules, base.pipeline.languages)
     runtime = replace(_runtime(settings, base, registry), clock=clock)
     app = Flask("cds_service", static_folder="web/static", template_folder="web/templates")
     app.url_map.merge_slashes = False  # no redirect: a preflight does not follow one

@@ -17,14 +17,16 @@ from msgspec.structs import replace
 from cds_service import metrics
 from cds_service.engine.cards import CardContext, CardSettings, Phrases, Writer, explanation
 from cds_service.engine.finding import URGENCY, Finding, Line, Outcome, Silence, Suggestion
+from cds_service.engine.speech import translations
 from cds_service.engine.triage import Keep, keep_all, one_time, still_shown, triage
 from cds_service.errors import BadRequest, KnowledgeError, NoRuleAsked, OutOfTime
 from cds_service.feedback.census import Seen
 from cds_service.feedback.suppression import Memory
+from cds_service.knowledge.languages import ENGLISH
 from cds_service.knowledge.limits import NotingLimits
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.knowledge.names import MissingSince
-from cds_service.knowledge.words import RuleWords
+from cds_service.knowledge.words import RuleWords, SharedWords
 from cds_service.orders.drafts import OrderContext, orders
 from cds_service.protocol.card import check_cards
 from cds_service.protocol.limits import obey
@@ -139,9 +141,13 @@ class Pipeline:
         self.vocabulary: Vocabulary = vocabulary(
             knowledge.terms, knowledge.fluids, knowledge.orders, self._options.local_codes
         )
-        self._orders = orders(
-            knowledge.orders, knowledge.terms.labs, datetime(2000, 1, 1, tzinfo=UTC)
-        )
+        self._translations = translations(knowledge)
+        spoken = {code: one.knowledge for code, one in self._translations.items()}
+        sample = datetime(2000, 1, 1, tzinfo=UTC)
+        self._orders = {
+            code: orders(known.orders, known.terms.labs, sample)
+            for code, known in {ENGLISH: knowledge, **spoken}.items()
+        }
 
     def answer(
         self,
@@ -205,6 +211,27 @@ class Pipeline:
             answered = self._answered(call, [*decision.shown], decision.outcomes)
         reason = self._words("rules-switched-off") if decision.off and not answered.cards else ""
         return replace(answered, suppressed=decision.rested, off=decision.off, reason=reason)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that cards can speak, English first."""
+        return (ENGLISH, *self._translations)
+
+    def language_of(self, asked: str, client: Client) -> str:
+        """Returns the language of a client's cards: the one of its entry, else the one asked for.
+
+        The registry comes first, because a site signs for the words that its clinicians read.
+        """
+        wanted = client.language or asked
+        return wanted if wanted in self._translations else ENGLISH
+
+    def service_in(self, service: str, language: str) -> Service:
+        """Returns a service with the words of a language."""
+        return self._known_in(language).services[service]
+
+    def _known_in(self, language: str) -> Knowledge:
+        translation = self._translations.get(language)
+        return translation.knowledge if translation is not None else self.knowledge
 
     # ---- from a record to a decision, as a hook call and `cds-service backtest` both go
 
@@ -411,34 +438,26 @@ class Pipeline:
         unusable = call.case.sodium.unusable if what == "sodium" else None
         if unusable is not None:
             why = Missing.UNUSABLE
-        code = self._code_words(snapshot)
         if not call.client.explain_missing_data:
             if what == "unidentified":
-                raise unidentified(code)
+                raise unidentified(_code_words(snapshot, self.knowledge.words))
             told = self.knowledge.words.unused[unusable.why] if unusable is not None else ""
             raise unavailable(what, why, call.gathered, call.client, told)
         drugs = [order.drugs[0].name for order in selected(snapshot) if order.drugs]
+        words = self._known_in(self.language_of(call.request.language, call.client)).words
         finding = Finding(
             rule=HOOKS[call.request.hook].unreadable,
             indicator="info",
             variant=unread_variant(what),
             do=(Line("check-chart" if what == "sodium" else f"check-{what}"),),
             facts={
-                "why": self._why(call, what, why),
-                "drug": drugs[0] if drugs else self.knowledge.words.card.unnamed_order,
-                "code": code,
+                "why": _filled(words.missing, self._why(call, what, why)),
+                "drug": drugs[0] if drugs else words.card.unnamed_order,
+                "code": _code_words(snapshot, words),
             },
             drugs=tuple(drugs),
         )
         return self._answered(call, [finding], ())
-
-    def _code_words(self, snapshot: Snapshot) -> str:
-        """Says of which code system the first order is that could not be identified."""
-        words = self.knowledge.words
-        systems = [order.code_system for order in selected(snapshot) if order.unidentified]
-        if not systems or not systems[0]:
-            return words.card.no_code
-        return words.code_systems.get(systems[0], words.card.unknown_code)
 
     def _answered(
         self, call: _Call, findings: list[Finding], outcomes: tuple[Outcome, ...]
@@ -464,12 +483,20 @@ class Pipeline:
             resource_of=lambda reference: order_resource(parts, reference),
         )
 
+        language = self.language_of(request.language, client)
+
         def actions(suggestion: Suggestion, text: str) -> list[dict[str, Any]]:
-            return self._orders.actions_for(suggestion, context, text)
+            return self._orders[language].actions_for(suggestion, context, text)
 
         app = f"{self._settings.base_url}/smart/{client.name}/launch" if client.smart else ""
         settings = replace(self._settings, tenant=client.tenant, smart_url=app)
-        writer = Writer(self.knowledge, self._service(request), settings, client.profile)
+        writer = Writer(
+            self.knowledge,
+            self._service(request),
+            settings,
+            client.profile,
+            self._translations.get(language),
+        )
         about: CardContext = card_context(call.case, request.patient_id, findings)
         because = {key: self._why(call, key, Missing(why)) for key, why in about.missing.items()}
         about = replace(about, because=because)
@@ -478,17 +505,16 @@ class Pipeline:
         check_cards(cards)
         return replace(evaluation, cards=cards)
 
-    def _why(self, call: _Call, key: str, why: Missing) -> str:
-        """Returns why a source is missing as a card says it, with a status or a time if known."""
+    def _why(self, call: _Call, key: str, why: Missing) -> Line:
+        """Returns why a source is missing: a key of `missing`, with a status or a time if known."""
         words, source = self.knowledge.words.missing, call.gathered.sources.get(key)
         pause = call.gathered.pause
         if why is Missing.LEFT_ALONE and pause is not None:
             since = f"{pause.since.astimezone(call.client.time_zone or UTC):%H:%M %Z}"
-            known = {"since": since, "calls": str(pause.calls)}
-            return Template(words[MissingSince.LEFT_ALONE]).substitute(known)
+            return Line(MissingSince.LEFT_ALONE, {"since": since, "calls": str(pause.calls)})
         if source is not None and source.status and f"{why.value}-status" in words:
-            return Template(words[f"{why.value}-status"]).substitute(status=source.status)
-        return words[why.value]
+            return Line(f"{why.value}-status", {"status": str(source.status)})
+        return Line(why.value)
 
     def _service(self, request: HookRequest) -> Service:
         return self.knowledge.services[request.service]
@@ -505,6 +531,18 @@ class _Call(Struct, frozen=True, kw_only=True):
     gathered: Gathered
     parts: CallRecords
     case: Case
+
+
+def _filled(words: Mapping[str, str], line: Line) -> str:
+    return Template(words[line.key]).substitute(line.facts)
+
+
+def _code_words(snapshot: Snapshot, words: SharedWords) -> str:
+    """Says of which code system the first order is that could not be identified."""
+    systems = [order.code_system for order in selected(snapshot) if order.unidentified]
+    if not systems or not systems[0]:
+        return words.card.no_code
+    return words.code_systems.get(systems[0], words.card.unknown_code)
 
 
 def outcomes_of(

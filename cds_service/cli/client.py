@@ -23,6 +23,7 @@ from cds_service.cli.manners import Group, did_you_mean
 from cds_service.errors import RegistryError, SettingsError, StoreUnavailable
 from cds_service.feedback.figures import clients_of
 from cds_service.feedback.pseudonyms import Pseudonyms
+from cds_service.knowledge.languages import ENGLISH, only_signed
 from cds_service.knowledge.load import Knowledge, load_knowledge
 from cds_service.knowledge.names import Analyte
 from cds_service.protocol.request import Secret
@@ -40,7 +41,7 @@ from cds_service.trust.egress import Destination, Unusable, addresses_of, destin
 from cds_service.trust.jwt import LONGEST_LIFE_S, Refused, prove, read_token
 from cds_service.trust.keys import KeyCache
 from cds_service.trust.keyset import KeySet
-from cds_service.trust.modes import refuse_unknown_rules
+from cds_service.trust.modes import refuse_unknown_names
 from cds_service.trust.registry import CLIENT_NAME, Registry, client_names
 
 _FILE_MODE = 0o600
@@ -323,7 +324,9 @@ def test(
     settings = settings_from_environment()
     registry = _load_registry(_registry_path(path, settings), settings)
     tested = _client_named(registry, name)
-    refuse_unknown_rules(registry, load_knowledge(settings.hooks_dir).rules)
+    known = load_knowledge(settings.hooks_dir)
+    known = only_signed(known) if settings.require_signed else known
+    refuse_unknown_names(registry, known.rules, (ENGLISH, *known.languages))
     _report(True, f"the entry clients.{name} is sound")
     good = _keys_are_usable(tested)
     if token is None:

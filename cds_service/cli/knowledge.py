@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from cds_service.errors import SettingsError
 from cds_service.knowledge.basis import basis_text
 from cds_service.knowledge.examples import NAME as EXAMPLES
 from cds_service.knowledge.examples import examples_text
+from cds_service.knowledge.languages import missing_words
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
 from cds_service.knowledge.review import Reviews, sign_line
 from cds_service.records.searches import long_searches
@@ -35,8 +37,9 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
     """Check the knowledge files in hooks/.
 
     It checks their form, sources and words, and that each name they use is defined. If something is
-    wrong, it ends with exit code 78 and one line that names the file and the key. It warns if a
-    search is too long for some servers, with the codes of CDS_LOCAL_CODES.
+    wrong, it ends with exit code 78 and one line that names the file and the key. It lists the
+    texts that a language lacks. It warns if a search is too long for some servers, with the codes
+    of CDS_LOCAL_CODES.
 
     \b
     Example, after reading knowledge/thresholds.toml:
@@ -73,6 +76,7 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
                 "reviewed": reviews.complete,
                 "unsigned": reviews.unsigned,
                 "changed": reviews.changed,
+                "languages": _missing(knowledge),
                 "warnings": warnings,
             }
         )
@@ -80,6 +84,8 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
     click.echo("hooks/ is sound: " + ", ".join(f"{n} {what}" for what, n in counts.items()) + ".")
     click.echo(f"SHA-256 {knowledge.sha256}")
     _print_reviews(reviews)
+    for code, missing in _missing(knowledge).items():
+        _print_language(knowledge.languages[code].head.name, code, missing)
     for sentence in warnings:
         click.echo(f"Warning: {sentence}.", err=True)
 
@@ -89,6 +95,21 @@ def _warnings(knowledge: Knowledge) -> tuple[str, ...]:
     site = site_codes(knowledge.terms, codes=settings_from_environment().local_codes)
     services = asking_for(knowledge, site).services.values()
     return long_searches(service.prefetch for service in services)
+
+
+def _missing(knowledge: Knowledge) -> dict[str, list[str]]:
+    """Returns the texts that each language lacks, so that cards show them in English."""
+    return {code: missing_words(knowledge, one) for code, one in knowledge.languages.items()}
+
+
+def _print_language(name: str, code: str, missing: Sequence[str]) -> None:
+    """Prints which texts of a language are missing."""
+    if not missing:
+        click.echo(f"  {name} ({code}): all texts are there")
+        return
+    click.echo(f"  {name} ({code}): {len(missing)} texts are missing, cards show them in English:")
+    for path in missing:
+        click.echo(f"    {path}")
 
 
 def _print_reviews(reviews: Reviews) -> None:

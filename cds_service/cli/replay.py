@@ -52,12 +52,14 @@ SETTINGS = CardSettings(
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the CDS Hooks answers, one JSON object a line."
 )
+@click.option("--language", default="", metavar="CODE", help='Of the cards, such as "de".')
 @HOOKS_FOLDER
 @FIXTURES_FOLDER
 def replay(
     names: tuple[str, ...],
     only_list: bool,
     as_json: bool,
+    language: str,
     hooks: Path | None,
     fixtures: Path | None,
 ) -> None:
@@ -66,6 +68,7 @@ def replay(
     \b
     Examples:
       cds-service replay cramps-in-siadh
+      cds-service replay cramps-in-siadh --language de
       cds-service replay --json saline-3-percent-mild | python -m json.tool
     """
     stories = chosen_stories(fixtures or default_fixtures_dir(), names)
@@ -77,8 +80,11 @@ def replay(
         return
     # A new rule is tried out before `make facts` has recorded its texts.
     pipeline = offline_pipeline(hooks or default_hooks_dir(), check_facts=False)
+    if language and language not in pipeline.languages:
+        spoken = ", ".join(pipeline.languages)
+        raise click.BadParameter(f"cards speak {spoken}", param_hint="--language")
     for story in stories:
-        cards = answer_story(pipeline, story).cards
+        cards = answer_story(pipeline, story, language).cards
         if as_json:
             print_json({"story": story.name, "cards": cards})
             continue
@@ -188,12 +194,14 @@ def evaluate(
     return pipeline.answer(request, client, Deadline.after(_PATIENCE_S))
 
 
-def answer_story(pipeline: Pipeline, story: Story) -> Evaluation:
+def answer_story(pipeline: Pipeline, story: Story, language: str = "") -> Evaluation:
     """Answers the call of a story at the story's own time, under its own profile."""
     if story.file.service not in pipeline.knowledge.services:
         raise StoryError(f"{story.name}/story.toml: there is no service '{story.file.service}'")
     client = Client(
-        profile=story.file.profile, explain_missing_data=story.file.explain_missing_data
+        profile=story.file.profile,
+        explain_missing_data=story.file.explain_missing_data,
+        language=language,
     )
     return evaluate(pipeline, story.file.service, story.request, story.file.now, client)
 

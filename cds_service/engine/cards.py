@@ -21,6 +21,7 @@ from cds_service.engine.finding import (
     Silence,
     Suggestion,
 )
+from cds_service.engine.speech import Speech, Translation
 from cds_service.knowledge.load import Knowledge, Service
 from cds_service.terminology.types import RecordText
 
@@ -28,7 +29,8 @@ FACE_BULLETS = 4  # before "More": what is read in ten seconds (F37)
 FIRST_PART = 600  # characters: what to do, why, what was not checked (design.md "Card text")
 DETAIL_LIMIT = 1500
 SUMMARY_BELOW = 140  # characters (CDS Hooks, card.summary)
-_ASIDE = re.compile(r",[^()]*\)")  # "118 (glucose-corrected, measured 110)"
+# "118 (glucose-corrected, measured 110)"; a comma before decimals has no blank behind it.
+_ASIDE = re.compile(r", [^()]*\)")
 TOPIC_PATH = "/CodeSystem/hyponatremia-topic"
 OVERRIDE_PATH = "/CodeSystem/hyponatremia-override"
 UUID_BYTES = 16
@@ -54,7 +56,7 @@ class CardContext(Struct, frozen=True, kw_only=True):
     patient_id: str
     trend: str  # the last values as one line
     missing: Mapping[str, str]  # what could not be looked at, and why: keys of words.toml
-    because: Mapping[str, str] = {}  # the same in words, if more is known than the key says
+    because: Mapping[str, Line] = {}  # the same with a status or a time, if that is known
     unrecognised: int  # orders with a code and no name
     newest: tuple[str, ...]  # identifies the newest result: another result, another uuid
     not_read: int = 0  # orders beyond the number that one call is asked about
@@ -64,9 +66,14 @@ class CardContext(Struct, frozen=True, kw_only=True):
 class Phrases:
     """Fills the words of hooks/ for the rules of one service."""
 
-    def __init__(self, knowledge: Knowledge, service: Service) -> None:
+    def __init__(
+        self, knowledge: Knowledge, service: Service, speech: Speech | None = None
+    ) -> None:
+        """Takes the words of one language; without `speech` facts stay as rules write them."""
         self.words = knowledge.words
         self.rules = service.rules
+        self.citations = knowledge.citations
+        self._speech = speech
         self._tables: Mapping[str, Mapping[str, str]] = {
             "symptom": self.words.symptoms,
             "evidence": self.words.evidence,
@@ -112,25 +119,41 @@ class Phrases:
         if isinstance(fact, RecordText):
             return defuse(fact.value)
         if ":" not in fact:
-            return fact
+            return self.said(fact)
         shown = []
         for part in fact.split("|"):
             kind, _, key = part.partition(":")
             key, _, time = key.partition("@")
-            words = self._tables[kind][key] if kind in self._tables else part
-            shown.append(f"{words} ({time})" if time else words)
+            words = self._tables[kind][key] if kind in self._tables else self.said(part)
+            shown.append(f"{words} ({self.said(time)})" if time else words)
         return ", ".join(shown)
+
+    def said(self, fact: str) -> str:
+        """Returns numbers, times and names as the language writes them."""
+        return self._speech.said(fact) if self._speech is not None else fact
 
 
 class Writer:
     """Writes the cards of one service for one profile; it remembers nothing of a patient."""
 
     def __init__(
-        self, knowledge: Knowledge, service: Service, settings: CardSettings, profile: str
+        self,
+        knowledge: Knowledge,
+        service: Service,
+        settings: CardSettings,
+        profile: str,
+        translation: Translation | None = None,
     ) -> None:
+        """Prepares the cards of a service; without a translation they are in English."""
+        self._english = self._phrases = Phrases(knowledge, service)
+        self._note = ""
+        if translation is not None:
+            knowledge = translation.knowledge
+            service = knowledge.services[service.id]
+            self._phrases = Phrases(knowledge, service, translation.speech)
+            self._note = translation.note
         self._knowledge = knowledge
         self._words = knowledge.words
-        self._phrases = Phrases(knowledge, service)
         self._service = service
         self._settings = settings
         self._profile = profile
@@ -176,71 +199,40 @@ class Writer:
         link = {"label": label, "url": url, "type": "smart", "appContext": rule}
         return [link] if url else []
 
-    def _unchecked(self, context: CardContext) -> str:
-        """Says what could not be looked at, and which orders may be anything; or nothing."""
-        sentences = []
-        missing = [
-            f"{self._words.sources[key]} ({context.because.get(key) or self._words.missing[why]})"
-            for key, why in context.missing.items()
-            if key in self._words.sources
-        ]
-        if missing:
-            sentences.append(f"{self._words.card.not_checked}: {', '.join(missing)}.")
-        if context.unused:
-            sentences.append(self._words.unused[context.unused])
-        if context.unrecognised:
-            count = {"count": str(context.unrecognised)}
-            sentences.append(self._phrases.fill(self._words.lines["unrecognised"], count))
-        if context.not_read:
-            count = {"count": str(context.not_read)}
-            sentences.append(self._phrases.fill(self._words.lines["orders-not-read"], count))
-        return " ".join(sentences)
-
     def _detail(self, finding: Finding, context: CardContext) -> str:
         """Returns what to do, why, what was not checked; then the way to the basis.
 
-        Until the text is short enough, lines are left out from the end: first those of `why` that
-        may go, then those of `do` under "More", then the other lines of `why`.
+        Which lines there is room for is decided once, by their English words: a reader of any
+        language gets the same lines, at the same place.
         """
-        told = [self._phrases.summary(other) for other in finding.absorbed]
-        do = [self._phrases.line(finding.rule, line) for line in finding.do]
-        # The headlines of other findings are not hidden behind a long list of advice.
-        place = max(FACE_BULLETS - len(told), 1)
-        do = [*do[:place], *told, *do[place:]]
-        why = [(self._phrases.line(finding.rule, line), line.keep) for line in finding.why]
-        trend = f"{self._words.card.trend}: {context.trend}" if context.trend else ""
-        unchecked = self._unchecked(context)
-        sources = self._service.rules[finding.rule].sources
-        named = ", ".join(self._knowledge.citations[key].short for key in sources)
-        basis = f"[{self._words.card.basis}]({self._basis(finding.rule)})"
-        close = f"\n\n{basis}: {named}. {self._words.footer}"
-        while True:
-            reasons = [words for words, _ in why]
-            text = self._assembled(do, [trend, *reasons] if trend else reasons, unchecked) + close
-            if len(text) <= DETAIL_LIMIT or not (why or do[FACE_BULLETS:]):
-                return text
-            spare = [place for place, (_, keep) in enumerate(why) if not keep]
-            if spare:
-                del why[spare[-1]]
-            elif do[FACE_BULLETS:]:
-                del do[-1]
-            else:
-                del why[-1]
+        told = self._told(finding, context, self._phrases)
+        if self._phrases is self._english:
+            return told.written(_layout(told))
+        text = told.written(_layout(self._told(finding, context, self._english)))
+        return f"{text} {self._note}" if self._note else text
 
-    def _assembled(self, do: list[str], why: list[str], unchecked: str) -> str:
-        """Returns what is read in ten seconds, what was not checked, and the rest under "More"."""
-        lines, more = do[:FACE_BULLETS], do[FACE_BULLETS:]
-        used = sum(map(len, lines)) + len(unchecked)
-        first = 0
-        room = FACE_BULLETS - len(lines)
-        while first < min(room, len(why)) and used + len(why[first]) <= FIRST_PART:
-            used += len(why[first])
-            first += 1
-        more += why[first:]
-        blocks = [_bullets(lines), _bullets(why[:first]), unchecked]
-        if more:
-            blocks += [self._words.card.more, _bullets(more)]
-        return "\n\n".join(block for block in blocks if block)
+    def _told(self, finding: Finding, context: CardContext, phrases: Phrases) -> _Told:
+        words, rule = phrases.words, finding.rule
+        absorbed = [phrases.summary(other) for other in finding.absorbed]
+        do = [phrases.line(rule, line) for line in finding.do]
+        # The headlines of other findings are not hidden behind a long list of advice.
+        place = max(FACE_BULLETS - len(absorbed), 1)
+        why = [phrases.line(rule, line) for line in finding.why]
+        kept: list[bool | None] = [line.keep for line in finding.why]
+        if context.trend:
+            why = [f"{words.card.trend}: {phrases.said(context.trend)}", *why]
+            kept = [None, *kept]
+        sources = phrases.rules[rule].sources
+        named = ", ".join(phrases.citations[key].short for key in sources)
+        basis = f"[{words.card.basis}]({self._basis(rule)})"
+        return _Told(
+            do=[*do[:place], *absorbed, *do[place:]],
+            why=why,
+            kept=kept,
+            unchecked=_unchecked(context, phrases),
+            more=words.card.more,
+            close=f"\n\n{basis}: {named}. {words.footer}",
+        )
 
     def _basis(self, rule_id: str) -> str:
         return f"{self._settings.base_url}/basis#{rule_id}"
@@ -300,6 +292,97 @@ class Writer:
         keyed = f"{self._settings.tenant}\x1f{text}".encode()
         digest = hmac.digest(self._settings.secret, keyed, "sha256")
         return str(uuid.UUID(bytes=digest[:UUID_BYTES], version=4))
+
+
+class _Layout(Struct, frozen=True):
+    """Which lines a card has room for, by their places, and which of them come before "More"."""
+
+    do: list[int]
+    why: list[int]
+    first: int  # so many lines of `why` are in the first part
+
+
+class _Told(Struct, frozen=True):
+    """All that the detail of a card could say, in one language."""
+
+    do: list[str]
+    why: list[str]
+    kept: list[bool | None]  # of each line of `why`: whether it goes last; None: it always stays
+    unchecked: str
+    more: str
+    close: str
+
+    def written(self, layout: _Layout) -> str:
+        """Returns what is read in ten seconds, what was not checked, and the rest under "More"."""
+        do = [self.do[place] for place in layout.do]
+        why = [self.why[place] for place in layout.why]
+        more = do[FACE_BULLETS:] + why[layout.first :]
+        blocks = [_bullets(do[:FACE_BULLETS]), _bullets(why[: layout.first]), self.unchecked]
+        if more:
+            blocks += [self.more, _bullets(more)]
+        return "\n\n".join(block for block in blocks if block) + self.close
+
+
+def _layout(told: _Told) -> _Layout:
+    """Returns the lines that a card has room for.
+
+    Until the text is short enough, lines are left out from the end: first those of `why` that
+    may go, then those of `do` under "More", then the other lines of `why`.
+    """
+    do, why = list(range(len(told.do))), list(range(len(told.why)))
+    while True:
+        layout = _Layout(do, why, _in_first_part(told, do, why))
+        may_go = [place for place in why if told.kept[place] is not None]
+        if len(told.written(layout)) <= DETAIL_LIMIT or not (may_go or do[FACE_BULLETS:]):
+            return layout
+        spare = [place for place in may_go if not told.kept[place]]
+        if spare:
+            why.remove(spare[-1])
+        elif do[FACE_BULLETS:]:
+            del do[-1]
+        else:
+            why.remove(may_go[-1])
+
+
+def _in_first_part(told: _Told, do: list[int], why: list[int]) -> int:
+    """Returns how many lines of `why` fit into what is read in ten seconds."""
+    shown = do[:FACE_BULLETS]
+    used = sum(len(told.do[place]) for place in shown) + len(told.unchecked)
+    first = 0
+    room = FACE_BULLETS - len(shown)
+    while first < min(room, len(why)) and used + len(told.why[why[first]]) <= FIRST_PART:
+        used += len(told.why[why[first]])
+        first += 1
+    return first
+
+
+def _unchecked(context: CardContext, phrases: Phrases) -> str:
+    """Says what could not be looked at, and which orders may be anything; or nothing."""
+    words = phrases.words
+    sentences = []
+    missing = [
+        f"{words.sources[key]} ({_because(context, key, phrases)})"
+        for key in context.missing
+        if key in words.sources
+    ]
+    if missing:
+        sentences.append(f"{words.card.not_checked}: {', '.join(missing)}.")
+    if context.unused:
+        sentences.append(words.unused[context.unused])
+    if context.unrecognised:
+        count = {"count": str(context.unrecognised)}
+        sentences.append(phrases.fill(words.lines["unrecognised"], count))
+    if context.not_read:
+        count = {"count": str(context.not_read)}
+        sentences.append(phrases.fill(words.lines["orders-not-read"], count))
+    return " ".join(sentences)
+
+
+def _because(context: CardContext, key: str, phrases: Phrases) -> str:
+    missing, known = phrases.words.missing, context.because.get(key)
+    if known is None:
+        return missing[context.missing[key]]
+    return phrases.fill(missing[known.key], known.facts)
 
 
 def _bullets(lines: list[str]) -> str:

@@ -1,4 +1,7 @@
-"""Numbers and times as cards show them. The functions are pure."""
+"""Numbers and times as cards show them. The functions are pure.
+
+What they write is a notation too: `speech` reads it and writes it in another language.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,12 @@ MINUTE = timedelta(minutes=1)
 AGO_IN_HOURS = timedelta(hours=48)  # an older moment reads more easily in days
 MOST_DIGITS = 12  # a longer number is no result; it is shown in powers of ten
 NEAR_DAYS = {-1: "tomorrow", 0: "today", 1: "yesterday"}  # by how many days ago
+# Parts of the notation that `speech` reads.
+NOW_WORD = "now"
+SALINE = "% saline"  # behind its strength
+MIXTURE = " mixture"  # behind the name of a bag that is mixed
+CORRECTED = "(glucose-corrected, measured {measured})"
+LIPIDS = "(lipids: direct ISE first)"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -43,12 +52,17 @@ def number(value: Decimal, edges: Collection[Decimal] = ()) -> str:
 
 def glucose_corrected(corrected: Decimal, measured: str, edges: Collection[Decimal] = ()) -> str:
     """Returns a sodium with what was done to it: "118 (glucose-corrected, measured 110)" (F41)."""
-    return f"{number(corrected, edges)} (glucose-corrected, measured {measured})"
+    return f"{number(corrected, edges)} {CORRECTED.format(measured=measured)}"
 
 
 def doubted_by_lipids(measured: str) -> str:
     """Returns a sodium that very high triglycerides may make read low (F12)."""
-    return f"{measured} (lipids: direct ISE first)"
+    return f"{measured} {LIPIDS}"
+
+
+def saline_of(percent: Decimal, *, mixed: bool = False) -> str:
+    """Returns saline by its strength: "3% saline", or "0.47% saline mixture"."""
+    return f"{number(percent, (percent,))}{SALINE}{MIXTURE if mixed else ''}"
 
 
 def _side(value: Decimal, edge: Decimal) -> int:

@@ -17,9 +17,10 @@ from msgspec.structs import asdict, replace
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.check import check_references, facts_problems
+from cds_service.knowledge.languages import Language, language_of
 from cds_service.knowledge.limits import PROFILES, Limits, Threshold, Unit, limits_of
 from cds_service.knowledge.names import ConceptSets, check_names
-from cds_service.knowledge.review import Reviews, review_state
+from cds_service.knowledge.review import Reviews, review_state, translation_of
 from cds_service.knowledge.words import (
     Citation,
     Concept,
@@ -101,6 +102,7 @@ class Knowledge(Struct, frozen=True, kw_only=True):
     overrides: Mapping[str, OverrideReason]
     topics: Mapping[str, str]
     words: SharedWords
+    languages: Mapping[str, Language]  # by code, beside English
     reviews: Reviews
     sha256: str  # of all files: which knowledge gave a card
 
@@ -152,6 +154,11 @@ def load_knowledge(hooks: Path, *, check_facts: bool = True) -> Knowledge:
         overrides=_tables(texts, "knowledge/override-reasons.toml", OverrideReason),
         topics=_whole(texts, "knowledge/topics.toml", dict[str, str]),
         words=_whole(texts, "knowledge/words.toml", SharedWords),
+        languages={
+            translation_of(name): language_of(name, _parse(texts, name))
+            for name in texts
+            if translation_of(name)
+        },
         reviews=review_state(texts),
         sha256=_digest(texts),
     )
@@ -174,9 +181,10 @@ def read_files(hooks: Path) -> dict[str, str]:
             continue
         if path.is_dir() or path.suffix == ".md":
             continue
-        if name not in FILES:
+        if name not in FILES and not translation_of(name):
             raise KnowledgeError(
-                f"{name}: no such file is read; hooks/ may hold {', '.join(FILES)}"
+                f"{name}: no such file is read; hooks/ may hold {', '.join(FILES)}, and "
+                "knowledge/words-<language>.toml"
             )
         try:
             texts[name] = path.read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
@@ -14,6 +15,7 @@ from cds_service.errors import KnowledgeError
 from cds_service.knowledge.words import Review
 
 REVIEWED = "knowledge/reviewed.toml"
+_TRANSLATION = re.compile(r"knowledge/words-([a-z]{2})\.toml")
 _BLANK_NAME, _BLANK_ROLE = "FIRST AND LAST NAME", "ROLE"  # what `sign_line` leaves to fill in
 
 
@@ -26,8 +28,22 @@ class Reviews(Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Whether every file carries a signature that fits its text."""
-        return not self.changed and not self.unsigned
+        """Whether every file carries a signature that fits its text; of translations none needs to.
+
+        A card in a language that is not signed says so itself.
+        """
+        return not self.open
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The files without a valid signature, but for translations; what changed comes last."""
+        return tuple(n for n in (*self.unsigned, *self.changed) if not translation_of(n))
+
+
+def translation_of(name: str) -> str:
+    """Returns the language of a file knowledge/words-<language>.toml, "" for any other file."""
+    found = _TRANSLATION.fullmatch(name)
+    return found[1] if found else ""
 
 
 def text_sha256(text: str) -> str:
@@ -56,8 +72,9 @@ def refuse_unsigned(reviews: Reviews) -> None:
     """Stops a start with unsigned knowledge and names the files (CDS_REQUIRE_SIGNED)."""
     if reviews.complete:
         return
-    changed = [f"{name} (changed since)" for name in reviews.changed]
-    named = ", ".join([*reviews.unsigned, *changed])
+    named = ", ".join(
+        f"{name} (changed since)" if name in reviews.changed else name for name in reviews.open
+    )
     raise KnowledgeError(f"CDS_REQUIRE_SIGNED: not clinically reviewed: {named}")
 
 

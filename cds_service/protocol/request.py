@@ -59,6 +59,7 @@ class HookRequest(Struct, frozen=True, kw_only=True):
     odd_token: bool = False  # `fhirAuthorization` came, and holds no token that can be used
     prefetch: Mapping[str, object] = field(default_factory=dict)
     trace: Mapping[str, str] = field(default_factory=dict)  # headers for what is read for this call
+    language: str = ""  # that the call asks for; "": none that cards can speak
     body: bytes = b""  # as received: prefetched resources are read in part (fhir.shape)
 
     def __repr__(self) -> str:

@@ -115,6 +115,7 @@ class Client(Struct, frozen=True, kw_only=True):
     extra_sources: tuple[ExtraSource, ...] = ()
     profile: str = USUAL.profile
     deadline_ms: int = USUAL.deadline_ms
+    language: str = ""  # of its cards; "": the one that a call asks for, else English
     time_zone: zoneinfo.ZoneInfo | None = None  # None: the offset of the newest result
     explain_missing_data: bool = False  # an info card instead of a 412
     disabled_rules: frozenset[str] = frozenset()

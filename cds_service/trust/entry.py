@@ -78,6 +78,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     # Without these two, CDS_PROFILE and CDS_DEADLINE_MS count.
     profile: str = ""
     deadline_ms: Annotated[int, msgspec.Meta(ge=300, le=5000)] | None = None
+    language: Annotated[str, msgspec.Meta(pattern="^([a-z]{2})?$")] = ""
     time_zone: str = ""
     explain_missing_data: bool = False
     disabled_rules: tuple[_Name, ...] = ()
@@ -118,6 +119,7 @@ def read_client(
         extra_sources=entry.extra_sources,
         profile=entry.profile or defaults.profile,
         deadline_ms=entry.deadline_ms or defaults.deadline_ms,
+        language=entry.language,
         time_zone=_zone(where, entry.time_zone),
         explain_missing_data=entry.explain_missing_data,
         disabled_rules=frozenset(entry.disabled_rules),

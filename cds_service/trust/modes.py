@@ -94,17 +94,19 @@ def _is_https(url: str) -> bool:
     return url.startswith("https://") and canonical_base(url) is not None
 
 
-def registry_of(settings: Settings, rules: Iterable[str]) -> Callable[[], Registry]:
+def registry_of(
+    settings: Settings, rules: Iterable[str], languages: Iterable[str]
+) -> Callable[[], Registry]:
     """Returns the function that gives the registry in force; RegistryError if its file is broken.
 
-    `rules` are those of hooks/, which `disabled_rules` may name.
+    `rules` and `languages` are those of hooks/, which `disabled_rules` and `language` may name.
     """
     if settings.clients_file is None:
         return partial(Registry.empty, defaults_of(settings))
     return CurrentRegistry(
         settings.clients_file,
         report=lambda text: log().warning("registry", reason=text),
-        check=partial(refuse_unknown_rules, rules=frozenset(rules)),
+        check=partial(refuse_unknown_names, rules=frozenset(rules), languages=frozenset(languages)),
         allow_http=settings.mode != "production",
         need_keys=settings.mode == "production",
         defaults=defaults_of(settings),
@@ -116,13 +118,20 @@ def defaults_of(settings: Settings) -> Defaults:
     return Defaults(profile=settings.profile, deadline_ms=settings.deadline_ms)
 
 
-def refuse_unknown_rules(registry: Registry, rules: Iterable[str]) -> None:
-    """Raises RegistryError if a client disables a rule that does not exist.
+def refuse_unknown_names(
+    registry: Registry, rules: Iterable[str], languages: Iterable[str]
+) -> None:
+    """Raises RegistryError if a client names a rule or a language that hooks/ does not have.
 
-    The rule that was meant would stay on.
+    The rule that was meant would stay on, and its clinicians would read English.
     """
-    known = frozenset(rules)
+    known, spoken = frozenset(rules), frozenset(languages)
     for client in registry.clients:
+        if client.language and client.language not in spoken:
+            raise RegistryError(
+                f"clients.{client.name}.language: cards speak {', '.join(sorted(spoken))}; with "
+                "CDS_REQUIRE_SIGNED only the languages that are signed"
+            )
         if client.disabled_rules - known:
             raise RegistryError(
                 f"clients.{client.name}.disabled_rules: names a rule that hooks/ does not have"

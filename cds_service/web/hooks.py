@@ -45,12 +45,14 @@ _MS = 1000
 
 @blueprint.get("/cds-services", strict_slashes=False)
 def discover() -> Response:
-    """Lists the services of this deployment, the same for every caller."""
+    """Lists the services of this deployment, in the language of the caller."""
     here = runtime()
-    discovery_client(here)
-    knowledge = here.pipeline.knowledge
-    note = "" if knowledge.reviews.complete else UNSIGNED
-    return unstored(discovery(knowledge.services.values(), note))
+    client = discovery_client(here) or Client()
+    pipeline = here.pipeline
+    language = pipeline.language_of(_asked_language(pipeline.languages), client)
+    services = [pipeline.service_in(name, language) for name in pipeline.knowledge.services]
+    note = "" if pipeline.knowledge.reviews.complete else UNSIGNED
+    return _in_language(unstored(discovery(services, note)), language)
 
 
 @blueprint.post("/cds-services/<service_id>", strict_slashes=False)
@@ -67,7 +69,8 @@ def call(service_id: str) -> Response:
     hook_call = hook_request(
         decode_call(body), service.id, service.hook, here.clock(), body, drafts
     )
-    hook_call = replace(hook_call, trace=passed_on())
+    asked = _asked_language(here.pipeline.languages)
+    hook_call = replace(hook_call, trace=passed_on(), language=asked)
     g.correlation = correlation = correlation_id(hook_call.hook_instance)
     registered = proven or _unproven(here, hook_call)
     client = call_log.in_its_arm(here, registered, hook_call.patient_id)
@@ -85,7 +88,7 @@ def call(service_id: str) -> Response:
     answer: dict[str, Any] = {"cards": [] if client.shadow else evaluation.cards}
     if here.settings.explain or client.explain:
         answer["extension"] = {EXTENSION_NAME: here.pipeline.explain(evaluation, service.id)}
-    return unstored(answer)
+    return _in_language(unstored(answer), here.pipeline.language_of(asked, client))
 
 
 @blueprint.post("/cds-services/<service_id>/feedback", strict_slashes=False)
@@ -112,6 +115,24 @@ def _log_refused(refused: Sequence[RefusedItem], service: str, tenant: str) -> N
         log().warning(
             "feedback-refused", client=tenant, service=service, count=number, reason=reason
         )
+
+
+def _asked_language(spoken: Sequence[str]) -> str:
+    """Returns the one of our languages that `Accept-Language` prefers, "" if it names none.
+
+    A regional form counts as its language, which Werkzeug's own match does only if no language
+    of the header fits in full.
+    """
+    if "HTTP_ACCEPT_LANGUAGE" not in request.environ:
+        return ""
+    wanted = [tag.partition("-")[0].lower() for tag, share in request.accept_languages if share > 0]
+    return next((tag for tag in wanted if tag in spoken), "")
+
+
+def _in_language(response: Response, language: str) -> Response:
+    response.headers["Content-Language"] = language
+    response.vary.add("Accept-Language")
+    return response
 
 
 def _service(here: Runtime, service_id: str) -> Service:

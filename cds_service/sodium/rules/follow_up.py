@@ -8,7 +8,7 @@ from typing import Literal
 
 from cds_service.engine.finding import DraftLabs, Line, Suggestion
 from cds_service.engine.rule import line
-from cds_service.engine.wording import AGO_IN_HOURS, joined
+from cds_service.engine.wording import AGO_IN_HOURS, NOW_WORD, joined
 from cds_service.knowledge.names import Analyte, Problem
 from cds_service.sodium.adrenal import on_glucocorticoid
 from cds_service.sodium.case import Case
@@ -26,7 +26,6 @@ from cds_service.sodium.volume import Volume
 
 Priority = Literal["routine", "urgent", "stat"]
 NOW = timedelta(0)
-NOW_WORD = "now"
 RATE_OVER = "RATE-OVER"
 SODIUM = (Analyte.SODIUM,)
 MONITORING_OUTSIDE = {

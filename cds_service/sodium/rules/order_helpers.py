@@ -13,7 +13,7 @@ from cds_service.engine.finding import (
     Suggestion,
 )
 from cds_service.engine.rule import line
-from cds_service.engine.wording import in_hours, number
+from cds_service.engine.wording import in_hours, saline_of
 from cds_service.knowledge.names import Analyte, DrugClass, Problem
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
@@ -70,8 +70,7 @@ def saline_name(order: Order) -> str:
     if order.saline.percent is None:
         return f"drugclass:saline-{order.saline.kind}"
     percent = order.saline.percent
-    name = f"{number(percent, (percent,))}% saline"
-    return f"{name} mixture" if order.saline.mixture else name
+    return saline_of(percent, mixed=bool(order.saline.mixture))
 
 
 def vaptan_of(order: Order) -> DrugMatch | None:

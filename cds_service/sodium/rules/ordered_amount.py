@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from cds_service.engine.finding import Line
 from cds_service.engine.rule import line
-from cds_service.engine.wording import number
+from cds_service.engine.wording import saline_of
 from cds_service.knowledge.names import Analyte
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.order_helpers import (
@@ -106,7 +106,7 @@ def single_bolus(case: Case, saline: Saline) -> Line:
 def bolus_fluid(case: Case, saline: Saline) -> str:
     """Returns the saline that a bolus is made of; 3% if the strength is not known, or is mixed."""
     percent = _strength(saline) or case.limits.bolus_percent
-    return f"{number(percent, (percent,))}% saline"
+    return saline_of(percent)
 
 
 def _share(case: Case, saline: Saline) -> Decimal:
