@@ -53,6 +53,7 @@ from cds_service.web.pages import start_page
 from cds_service.web.runtime import Runtime, runtime_of, utc_now
 from cds_service.web.trace import trace
 
+Pages = Sequence[Blueprint]
 _SECRET_BYTES = 32
 _SERVICE = (
     hooks.blueprint,
@@ -121,7 +122,7 @@ def create_app(
     settings: Settings,
     *,
     base: Foundation | None = None,
-    pages: Sequence[Blueprint] = (start_page,),
+    pages: Pages = (start_page,),
     registry: Callable[[], Registry] | None = None,
     clock: Callable[[], datetime] = utc_now,
 ) -> Flask:

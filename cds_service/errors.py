@@ -60,6 +60,10 @@ class Unauthorized(ServiceError):
     status = 401
     code = "login"
 
+    def __init__(self, message: str, why: str = "") -> None:
+        super().__init__(message)
+        self.why = why  # for the log and the workbench, never for the caller
+
 
 class Forbidden(ServiceError):
     """The caller is known, and may not do this."""

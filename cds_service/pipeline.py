@@ -194,6 +194,8 @@ class Pipeline:
         with metrics.timed("read"):
             call = self._read(request, client, deadline)
             seen.case, seen.orders = call.case, selected(call.case.snapshot)
+            seen.sources = {key: one.shown for key, one in call.gathered.sources.items()}
+            seen.reads = call.gathered.reads.made
         with metrics.timed("judge"):
             decision = self.decide(
                 call.case,

@@ -50,7 +50,7 @@ from granian.net import SocketHolder  # type: ignore[attr-defined]  # not in its
 from granian.server.mp import MPServer
 
 from cds_service import metrics
-from cds_service.app import Foundation, create_app, foundation, front_for, refuse_wrong
+from cds_service.app import Foundation, Pages, create_app, foundation, front_for, refuse_wrong
 from cds_service.cli.process import (
     Lifeline,
     allow_connections,
@@ -62,6 +62,7 @@ from cds_service.cli.run import HEADER_MS, bound_socket, load_later, tune_collec
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.telemetry import configure_logging, flush_log
 from cds_service.web.front import Front
+from cds_service.web.pages import start_page
 
 # docs/decisions/0002 and 0009 give the reasons.
 _HEADER_BYTES = 65536
@@ -149,9 +150,19 @@ def make_worker(listener: int, lifeline: Lifeline | None = None) -> Worker:
     """Returns one worker's application; the server calls it in the worker's process."""
     configure_logging()
     settings = settings_from_environment()
-    front = front_for(create_app(settings, base=_base[0] if _base else None), settings)
+    base = _base[0] if _base else None
+    front = front_for(create_app(settings, base=base, pages=_pages(settings)), settings)
     tune_collector()
     return Worker(front, listener, settings.drain_seconds, _IDLE_S, lifeline)
+
+
+def _pages(settings: Settings) -> Pages:
+    """Returns the pages at `/` and around it; the workbench is among them in development only."""
+    if settings.mode != "development":
+        return (start_page,)
+    from cds_service.demo.pages import development_pages  # production never imports the demo
+
+    return development_pages()
 
 
 class _PolledEvent(threading.Event):

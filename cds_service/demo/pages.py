@@ -15,9 +15,10 @@ from typing import Any, Literal
 import msgspec
 from flask import Blueprint, Response, render_template, request
 
-from cds_service.demo import fhir_server
+from cds_service.demo import fhir_server, workbench
 from cds_service.demo.chart import chart_of
 from cds_service.demo.fhir_server import SERVERS, STORIES, kept_stories
+from cds_service.demo.html import files, html_page
 from cds_service.demo.listing import grouped
 from cds_service.demo.shown import patient_view, shown_case
 from cds_service.demo.stories import Story
@@ -25,7 +26,7 @@ from cds_service.engine.cards import Phrases
 from cds_service.errors import BadRequest
 from cds_service.knowledge.limits import Limits
 from cds_service.web.messages import json_body, refuse_by_head, unstored
-from cds_service.web.pages import rendered
+from cds_service.web.pages import rendered, start_page
 from cds_service.web.plots import plotted
 from cds_service.web.runtime import runtime
 
@@ -35,25 +36,18 @@ MOST_RESOURCES = 2000
 USER = "Practitioner/demo-clinician"
 # The stories that the start page offers first.
 START_WITH = ("cramps-in-siadh", "saline-3-percent-mild", "rising-too-fast")
-# Own scripts and styles only, requests to this server only, HTML only through one named policy.
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types ehr"
-)
 
 
 def demo_pages(stories: Mapping[str, Story]) -> list[Blueprint]:
     """Returns the pages of the demo over these stories, for `create_app(pages=...)`."""
-    files = Blueprint(
-        "demo_files",
-        __name__,
-        template_folder="templates",
-        static_folder="static",
-        static_url_path="/static/demo",
-    )
-    files.record(lambda setup: setup.app.extensions.update({STORIES: stories}))
-    return [files, blueprint, fhir_server.blueprint]
+    served = files()
+    served.record(lambda setup: setup.app.extensions.update({STORIES: stories}))
+    return [served, blueprint, fhir_server.blueprint, workbench.blueprint]
+
+
+def development_pages() -> list[Blueprint]:
+    """Returns the pages for people who connect an EHR to a service in development mode."""
+    return [start_page, files(), workbench.blueprint]
 
 
 @blueprint.app_template_filter("utc")
@@ -69,7 +63,7 @@ def patients() -> Response:
     now = here.clock()
     knowledge = here.pipeline.knowledge
     groups = grouped(stories.values(), knowledge, now)
-    return _page(
+    return html_page(
         "patients.html",
         base=here.settings.base_url,
         first=[stories[name] for name in START_WITH if name in stories],
@@ -87,7 +81,7 @@ def chart(name: str) -> Response:
     if story is None:
         return _unknown()
     now = here.clock()
-    return _page(
+    return html_page(
         "chart.html",
         story=story,
         groups=_groups(),
@@ -186,15 +180,8 @@ def _story_order(story: Story, now: datetime) -> str:
 
 def _unknown() -> Response:
     """Returns the page for a patient who is not there."""
-    response = _page("unknown.html")
+    response = html_page("unknown.html")
     response.status_code = 404
-    return response
-
-
-def _page(template: str, **values: Any) -> Response:
-    response = Response(render_template(template, demo=True, **values), mimetype="text/html")
-    response.headers["Content-Security-Policy"] = _POLICY
-    response.headers["Cache-Control"] = "no-store"
     return response
 
 

@@ -18,7 +18,7 @@ from cds_service.protocol.wire import decode
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 class ExpectedCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,7 +98,7 @@ def load_stories(fixtures: Path) -> Mapping[str, Story]:
 
 def load_story(folder: Path) -> Story:
     """Returns one story; StoryError names the file that is missing or wrong."""
-    if not _NAME.fullmatch(folder.name):
+    if not NAME.fullmatch(folder.name):
         raise StoryError(f"{folder.name}: a story's folder is named in lower case, with hyphens")
     try:
         table = tomllib.loads((folder / "story.toml").read_text(encoding="utf-8"))

@@ -5,11 +5,13 @@ A client that never brings one gets 200 and no cards, which looks like an all-cl
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from cds_service.knowledge.names import Analyte, Unused
+from cds_service.protocol.live_read import LiveRead
 from cds_service.sodium.case import Case
 from cds_service.sodium.snapshot import Order
 
@@ -21,6 +23,8 @@ class Seen(Struct, kw_only=True):
 
     case: Case | None = None  # None: no record was looked at
     orders: tuple[Order, ...] = ()  # the selected ones
+    sources: Mapping[str, str] = field(default_factory=dict)  # prefetch key -> what became of it
+    reads: Sequence[LiveRead] = ()  # what was asked of the FHIR server
 
     @property
     def sodium(self) -> Sodium:

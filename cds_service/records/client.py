@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from urllib3.util import parse_url
 
 from cds_service import metrics
+from cds_service.protocol.live_read import LiveRead
 from cds_service.records.breaker import Breaker, Later, Pause, Probe, after
 from cds_service.records.fhir_types import Resource
 from cds_service.records.pool import Job, ReadLimits, ReadPool, ServerQueue, WaitingCalls, wait_for
@@ -164,6 +165,11 @@ class Reads:
         if self._access is None or self._health is not None:
             return None
         return self._process.server(self._access).breaker.pause
+
+    @property
+    def made(self) -> Sequence[LiveRead]:
+        """Every request that was sent for this call until now."""
+        return () if self._health is None else self._health.reads
 
     def all(self, wanted: Sequence[Wanted]) -> dict[str, Read]:
         """Read everything in parallel, the first in the list first, and answer by the deadline."""

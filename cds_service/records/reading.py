@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 
@@ -12,6 +13,7 @@ from requests.utils import requote_uri
 
 from cds_service import metrics
 from cds_service.errors import BadRequest
+from cds_service.protocol.live_read import LiveRead
 from cds_service.protocol.request import Secret
 from cds_service.records.breaker import Breaker
 from cds_service.records.fhir_types import Resource, decode_resource
@@ -124,6 +126,7 @@ class CallHealth:
     def __init__(self, breaker: Breaker, fair_wait_s: float) -> None:
         self._breaker = breaker
         self._fair_wait_s = fair_wait_s
+        self.reads: list[LiveRead] = []  # in the order in which they were sent
         self.answered = False
         self.waited = False  # a read was sent with enough time to answer it
         self.failed = False
@@ -367,7 +370,17 @@ class PendingRead:
         time_to_wait = self._call.deadline.left()
         self._health.sent(time_to_wait)
         headers = {**self._headers, "Content-Type": _FORM} if sent else self._headers
+        read = LiveRead(
+            key=self.key,
+            method=sent.method if sent else "GET",
+            url=url,
+            sent=sent.body if sent else b"",
+            began=time.monotonic(),
+        )
+        self._health.reads.append(read)
         fetched = fetch(self._server.session, url, headers, self._call, self._bytes_left, sent)
+        read.ended, read.status = time.monotonic(), fetched.status
+        read.body, read.cause = fetched.body, fetched.cause or (fetched.failure or "")
         self._health.got(fetched, time_to_wait)
         self._bytes_left -= len(fetched.body)
         return fetched

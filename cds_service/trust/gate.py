@@ -74,7 +74,7 @@ class Gate(Struct, frozen=True, kw_only=True):
             )
             if refusal.reason not in _NO_FAULT:
                 self.failures.failed(request.address)
-            raise Unauthorized(REFUSAL) from None
+            raise Unauthorized(REFUSAL, refusal.reason.value) from None
         self.failures.passed(request.address)
         if proven.slash and proven.client.name not in self.slashes:
             self.slashes.add(proven.client.name)

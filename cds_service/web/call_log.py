@@ -40,6 +40,7 @@ class CallLog(Struct, kw_only=True):
     correlation: str
     seen: Seen = field(default_factory=Seen)
     evaluation: Evaluation | None = None
+    record: CallRecord | None = None  # the rows, once they are made
 
 
 def in_its_arm(here: Runtime, client: Client, patient_id: str) -> Client:
@@ -92,7 +93,8 @@ def finish(response: Response) -> Response:
     metrics.took("total", seconds)
     if entry is not None:
         _count_cards(entry)
-        here.recorder.put(_record(here, entry, response.status_code, round(seconds * _MS)))
+        entry.record = _record(here, entry, response.status_code, round(seconds * _MS))
+        here.recorder.put(entry.record)
     return response
 
 

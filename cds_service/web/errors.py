@@ -39,7 +39,7 @@ def correlation() -> str:
 def register(app: Flask) -> None:
     """Turns errors of this service, errors of Flask and bugs into OperationOutcomes."""
     app.before_request(_refused_by_front)
-    app.register_error_handler(ServiceError, _answer)
+    app.register_error_handler(ServiceError, refused)
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(Exception, _crash)
 
@@ -51,7 +51,9 @@ def _refused_by_front() -> None:
         raise _OURS.get(status) or BadRequest("The body broke off.")
 
 
-def _answer(error: ServiceError) -> Response:
+def refused(error: ServiceError) -> Response:
+    """Returns the answer to a request that ended with this error."""
+    g.error = error
     log().warning(
         "refused",
         correlation=correlation(),
@@ -73,7 +75,7 @@ def _answer(error: ServiceError) -> Response:
 
 def _from_http(error: HTTPException) -> Response:
     ours = _OURS.get(error.code or 0, BadRequest("The request could not be read."))
-    response = _answer(ours)
+    response = refused(ours)
     allowed = getattr(error, "valid_methods", None)
     if allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, Response, g, request
+from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service import metrics
@@ -18,6 +19,7 @@ from cds_service.knowledge.load import Service
 from cds_service.pipeline import HOOKS, Evaluation
 from cds_service.protocol.documents import discovery
 from cds_service.protocol.request import HookRequest, hook_request
+from cds_service.protocol.wire import decode
 from cds_service.records.fhir_types import decode_call
 from cds_service.telemetry import correlation_id, log
 from cds_service.trust.deadline import Deadline
@@ -30,7 +32,7 @@ from cds_service.web.access import (
     hook_client,
 )
 from cds_service.web.front import RECEIVED
-from cds_service.web.messages import json_body, raw_body, refuse_by_head, unstored
+from cds_service.web.messages import raw_body, refuse_by_head, unstored
 from cds_service.web.runtime import Runtime, runtime
 from cds_service.web.trace import passed_on
 
@@ -61,18 +63,37 @@ def call(service_id: str) -> Response:
     began: float = request.environ.get(RECEIVED) or time.monotonic()
     g.began = began
     here = runtime()
-    service = _service(here, service_id)
+    service = named_service(here, service_id)
     refuse_by_head(request, here.settings.max_body_bytes)
     proven = hook_client(here, service.id)
-    body = raw_body(request, here.settings.max_body_bytes)
+    g.body = body = raw_body(request, here.settings.max_body_bytes)
+    caller = Caller(
+        proven=proven,
+        issuer=claimed_issuer(request.environ.get("HTTP_AUTHORIZATION")),
+        language=_asked_language(here.pipeline.languages),
+    )
+    return answered(here, service, body, caller)
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """Who sent a hook call, as far as its head says."""
+
+    proven: Client | None  # None: this deployment takes no tokens
+    issuer: str | None  # a claim without proof
+    language: str  # one of ours, "" if it asks for none
+
+
+def answered(here: Runtime, service: Service, body: bytes, caller: Caller) -> Response:
+    """Answers the hook call in `body`; `g.began` is the monotonic time at which it came."""
+    proven, asked = caller.proven, caller.language
+    began: float = g.began
     drafts = HOOKS[service.hook].drafts
     hook_call = hook_request(
         decode_call(body), service.id, service.hook, here.clock(), body, drafts
     )
-    asked = _asked_language(here.pipeline.languages)
     hook_call = replace(hook_call, trace=passed_on(), language=asked)
     g.correlation = correlation = correlation_id(hook_call.hook_instance)
-    registered = proven or _unproven(here, hook_call)
+    registered = proven or _unproven(here, hook_call, caller.issuer)
     client = call_log.in_its_arm(here, registered, hook_call.patient_id)
     tenant = proven.tenant if proven else ANONYMOUS
     answer_by = began + client.deadline_ms / _MS
@@ -95,10 +116,11 @@ def call(service_id: str) -> Response:
 def feedback(service_id: str) -> Response:
     """Stores what users did with cards, and answers only once it is stored."""
     here = runtime()
-    service = _service(here, service_id)
+    service = named_service(here, service_id)
     refuse_by_head(request, FEEDBACK_LIMIT)
     client = feedback_client(here, service.id)
-    received = feedback_items(json_body(request, FEEDBACK_LIMIT), here.clock())
+    g.body = raw_body(request, FEEDBACK_LIMIT)
+    received = feedback_items(decode(g.body), here.clock())
     tenant = client.tenant if client else ANONYMOUS
     stored = here.inbox.keep(service.id, received.items, here.clock(), tenant)
     log().info("feedback", service=service.id, count=stored, status=200)
@@ -135,7 +157,8 @@ def _in_language(response: Response, language: str) -> Response:
     return response
 
 
-def _service(here: Runtime, service_id: str) -> Service:
+def named_service(here: Runtime, service_id: str) -> Service:
+    """Returns the service of this id, or raises NotFound."""
     try:
         return here.pipeline.knowledge.services[service_id]
     except KeyError:
@@ -144,9 +167,8 @@ def _service(here: Runtime, service_id: str) -> Service:
         ) from None
 
 
-def _unproven(here: Runtime, hook_call: HookRequest) -> Client:
+def _unproven(here: Runtime, hook_call: HookRequest, issuer: str | None) -> Client:
     """Returns the client whose FHIR server the call names; no token proves it."""
-    issuer = claimed_issuer(request.environ.get("HTTP_AUTHORIZATION"))
     client = here.registry().client_for(hook_call.fhir_server, issuer)
     here.gate.allow(client, hook_call.service)
     return client

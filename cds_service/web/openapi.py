@@ -13,7 +13,8 @@ from cds_service.telemetry import release
 from cds_service.web.runtime import runtime
 
 openapi_page = Blueprint("openapi", __name__)
-_OF_THE_DEMO = ("/demo", "/chart", "/static/demo")
+_OF_THE_DEMO = ("/demo", "/chart")
+_OF_DEVELOPERS = ("/workbench", "/static/demo")  # in a demo too
 
 
 @openapi_page.get("/openapi.json")
@@ -23,9 +24,11 @@ def openapi() -> Response:
     document = dict(_described())
     document["servers"] = [{"url": here.base_url}]
     document["info"] = document["info"] | {"version": release()}
-    if here.mode != "demo":
+    elsewhere = {"demo": (), "development": _OF_THE_DEMO}
+    left_out = elsewhere.get(here.mode, _OF_THE_DEMO + _OF_DEVELOPERS)
+    if left_out:
         paths = document["paths"].items()
-        document["paths"] = {p: o for p, o in paths if not p.startswith(_OF_THE_DEMO)}
+        document["paths"] = {p: o for p, o in paths if not p.startswith(left_out)}
     return Response(encode(document), mimetype="application/json")
 
 

@@ -130,6 +130,13 @@ def test_json_that_breaks_says_line_and_column(open_page: Open) -> None:
     expect(page.locator("#own-status")).to_have_text(
         "This is not JSON: it breaks at line 3, column 3."
     )
+    # A browser names no place for these two.
+    page.get_by_label("FHIR R4 Bundle (JSON)").fill('{\n  "entry": oops\n}')
+    page.get_by_role("button", name="Use this Bundle").click()
+    expect(page.locator("#own-status")).to_contain_text("breaks at line 2, column 12.")
+    page.get_by_label("FHIR R4 Bundle (JSON)").fill('{\n  "entry": [')
+    page.get_by_role("button", name="Use this Bundle").click()
+    expect(page.locator("#own-status")).to_contain_text("ends too early, at line 2, column 13.")
 
 
 def test_opening_a_chart_shows_the_card_of_its_story(open_page: Open) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 from flask import Flask
 
-from cds_service.app import create_app
+from cds_service.app import Pages, create_app
 from cds_service.demo.stories import Story
 from cds_service.settings import Settings
+from cds_service.web.pages import start_page
 from cds_service.web.runtime import runtime_of
 from tests.conftest import NOW
 
@@ -24,6 +25,7 @@ def deployment(
     url: str = "",
     clock: Callable[[], datetime] = lambda: NOW,
     entry: str = "",
+    pages: Pages = (start_page,),
     **settings: Any,
 ) -> Flask:
     """The service with one client that has no keys; `entry` is for more lines of it."""
@@ -39,6 +41,7 @@ def deployment(
             public_url="http://cds.test",
             **settings,
         ),
+        pages=pages,
         clock=clock,
     )
 

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.schemas import (
 )
 
 from cds_service.app import create_app
-from cds_service.demo.pages import demo_pages
+from cds_service.demo.pages import demo_pages, development_pages
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.settings import Settings
@@ -60,7 +60,7 @@ def test_the_description_that_is_served_is_that_of_the_docs() -> None:
 
 
 def test_a_deployment_describes_itself_without_the_addresses_of_the_demo(tmp_path: Path) -> None:
-    app = deployment(tmp_path)
+    app = deployment(tmp_path, pages=development_pages())
     document = app.test_client().get("/openapi.json").get_json()
     assert document["servers"] == [{"url": "http://cds.test"}]
     served = {described(rule.rule) for rule in app.url_map.iter_rules()}

@@ -3,6 +3,7 @@ import { cardElement, details, failureElement } from "./cards.js";
 import { Client, prefetched } from "./client.js";
 import { el, rendered } from "./dom.js";
 import { showExchange } from "./exchange.js";
+import { placeIn } from "./json.js";
 import { Orders, orderName } from "./orders.js";
 import { fromAddress, isCase, resourcesOf, rowValues, toAddress, valueRow } from "./own.js";
 import { readable } from "/static/plot.js";
@@ -282,22 +283,10 @@ $("own-use").addEventListener("click", () => {
   try {
     const bundle = JSON.parse($("own-text").value);
     useCase({ bundle }, "Shown with this Bundle. The address of this page brings the case back.");
-  } catch (error) {
-    $("own-status").textContent = $("own-text").value.trim() ? `This is not JSON${placeIn($("own-text"), error)}.` : "Paste a Bundle first.";
+  } catch {
+    $("own-status").textContent = $("own-text").value.trim() ? `This is not JSON${placeIn($("own-text"))}.` : "Paste a Bundle first.";
   }
 });
-/** Where JSON breaks, as line and column of a text field, and the field's cursor set there. */
-function placeIn(field, error) {
-  const told = /line (\d+) column (\d+)/.exec(error.message);
-  const position = /position (\d+)/.exec(error.message);
-  if (!told && !position) return ": it ends too early";
-  const before = position ? field.value.slice(0, Number(position[1])).split("\n") : null;
-  const [line, column] = told ? told.slice(1).map(Number) : [before.length, before.at(-1).length + 1];
-  const at = field.value.split("\n").slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, 0) + column - 1;
-  field.focus();
-  field.setSelectionRange(at, Math.min(at + 1, field.value.length));
-  return `: it breaks at line ${line}, column ${column}`;
-}
 
 $("own-reset").addEventListener("click", () => {
   own = null;
