@@ -194,6 +194,7 @@ def _welcome(base: str, bases: tuple[str, ...]) -> str:
   open         {base}/
   discovery    {base}/cds-services
   FHIR server  {base}{FHIR_PATH}{more}
+  every call   {base}/workbench
 
 Try it in another terminal. A warning against 3 % saline in mild low sodium:
 

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, render_template
+from flask import Blueprint, current_app, render_template
 
 from cds_service.web.runtime import runtime
 
@@ -29,6 +29,7 @@ def start() -> str:
         services=knowledge.services.values(),
         reviewed=knowledge.reviews.complete,
         demo=here.settings.mode == "demo",
+        workbench="workbench.workbench" in current_app.view_functions,
     )
 
 
