@@ -563,7 +563,7 @@ def outcomes_of(
     outcomes += _said_once([said for _, said in _each_once(judged)])
     if not outcomes:
         raise NoRuleAsked
-    return tuple(_in_its_slot(outcome, rules) for outcome in outcomes)
+    return tuple([_in_its_slot(o, rules) if isinstance(o, Finding) else o for o in outcomes])
 
 
 def _is_off(outcome: Outcome, client: Client) -> bool:
@@ -702,10 +702,8 @@ def _urgency(outcomes: Iterable[Outcome]) -> int:
     return max(found, default=-1)
 
 
-def _in_its_slot(outcome: Outcome, rules: Mapping[str, RuleWords]) -> Outcome:
-    if not isinstance(outcome, Finding):
-        return outcome
-    return replace(outcome, slot=rules[outcome.rule].slot_of(outcome.variant))
+def _in_its_slot(finding: Finding, rules: Mapping[str, RuleWords]) -> Finding:
+    return replace(finding, slot=rules[finding.rule].slot_of(finding.variant))
 
 
 def check_rules(knowledge: Knowledge) -> None:

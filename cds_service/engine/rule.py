@@ -198,6 +198,8 @@ def _line(line_or_key: str | Line) -> Line:
 
 def _shown(facts: Mapping[str, Fact | Decimal]) -> dict[str, Fact]:
     """Returns facts as a card shows them; a number gets at most one decimal."""
+    if not facts:
+        return {}
     return {
         name.rstrip("_"): number(fact) if isinstance(fact, Decimal) else fact
         for name, fact in facts.items()

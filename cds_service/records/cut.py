@@ -20,14 +20,21 @@ _Named = Concept | tuple[Concept, ...] | str | UnsetType | None
 
 def is_cut(resource: Resource) -> bool:
     """Whether a name in a resource, or in what it contains, was not read to its end."""
-    if _is_cut(resource.code) or _is_cut(resource.medication_codeable_concept):
+    for named in (
+        resource.code,
+        resource.medication_codeable_concept,
+        resource.medication_reference,
+        resource.medication,
+    ):
+        if named is not None and named is not UNSET and _is_cut(named):
+            return True
+    contained, ingredients = resource.contained, resource.ingredient
+    if not contained and not ingredients:
+        return False
+    if max(len(contained), len(ingredients)) >= MAX_CONCEPTS:
         return True
-    if _is_cut(resource.medication_reference) or _is_cut(resource.medication):
-        return True
-    if max(len(resource.contained), len(resource.ingredient)) >= MAX_CONCEPTS:
-        return True
-    return any(map(is_cut, resource.contained)) or any(
-        _is_cut(one.item) or _is_cut(one.item_codeable_concept) for one in resource.ingredient
+    return any(map(is_cut, contained)) or any(
+        _is_cut(one.item) or _is_cut(one.item_codeable_concept) for one in ingredients
     )
 
 

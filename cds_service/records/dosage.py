@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
@@ -103,9 +103,11 @@ def given_as(order: Resource, lists: CodeLists) -> Given:
     """How the product of an order, a statement or an administration is given."""
     given = instructions_of(order)
     doses = [_largest([amount(q, "ml") for q in dose_quantities(one)]) for one in given]
+    dispensed, flows = _dispensed(order), [_daily_ml(one) for one in given]
+    amounts = zip(given, doses, flows, strict=True)
     return Given(
-        volume_ml=_volume(order, given, doses),
-        ordered_ml=_ordered(order, given, doses, lists),
+        volume_ml=_volume(given, doses, dispensed, flows),
+        ordered_ml=_ordered(amounts, dispensed, lists),
         routes=concepts(*(one.route for one in given)),
         words=instruction_text(given),
     )
@@ -233,30 +235,34 @@ def _is_once(timing: Timing, lists: CodeLists) -> bool:
 
 
 def _volume(
-    order: Resource, given: Sequence[Instruction], doses: Sequence[Decimal | None]
+    given: Sequence[Instruction],
+    doses: Sequence[Decimal | None],
+    dispensed: Decimal | None,
+    flows: Sequence[Decimal | None],
 ) -> Decimal | None:
     """The largest volume among the doses; else the dispensed quantity; else rate times duration."""
     volume = _largest(doses)
     if volume is None:
-        volume = _dispensed(order)
+        volume = dispensed
     if volume is None:
-        volume = _largest([_infused(one) for one in given])
+        infused = zip(given, flows, strict=True)
+        volume = _largest([_infused(one, daily) for one, daily in infused if daily is not None])
     return volume
 
 
 def _ordered(
-    order: Resource,
-    given: Sequence[Instruction],
-    doses: Sequence[Decimal | None],
+    amounts: Iterable[tuple[Instruction, Decimal | None, Decimal | None]],
+    dispensed: Decimal | None,
     lists: CodeLists,
 ) -> Decimal | None:
     """What the order gives in all: doses times their number, else rates times their duration.
 
-    Without either it is the dispensed quantity. An open rate has no amount (F9).
+    Without either it is the dispensed quantity. An open rate has no amount (F9). `amounts` are the
+    instructions, each with its dose and with what its rate gives in a day, in mL.
     """
-    each = [_given_ml(one, dose, lists) for one, dose in zip(given, doses, strict=True)]
+    each = [_given_ml(one, dose, daily, lists) for one, dose, daily in amounts]
     known = [ml for ml in each if ml is not None]
-    return sum(known, Decimal(0)) if known else _dispensed(order)
+    return sum(known, Decimal(0)) if known else dispensed
 
 
 def _dispensed(order: Resource) -> Decimal | None:
@@ -264,11 +270,11 @@ def _dispensed(order: Resource) -> Decimal | None:
     return amount(quantity, "ml") if quantity is not None else None
 
 
-def _given_ml(instruction: Instruction, dose: Decimal | None, lists: CodeLists) -> Decimal | None:
+def _given_ml(
+    instruction: Instruction, dose: Decimal | None, daily: Decimal | None, lists: CodeLists
+) -> Decimal | None:
     if dose is not None:
         return dose * _doses(instruction, lists)
-    rates = _rates(instruction)
-    daily = _largest([ml_per_day(rate) for rate in rates]) if rates else None
     if daily is None:
         return None
     repeat = (instruction.timing or NO_TIMING).repeat or NO_REPEAT
@@ -296,12 +302,13 @@ def _largest(amounts: Sequence[Decimal | None]) -> Decimal | None:
     return max([amount for amount in amounts if amount is not None], default=None)
 
 
-def _infused(instruction: Instruction) -> Decimal | None:
+def _daily_ml(instruction: Instruction) -> Decimal | None:
+    """The mL of a day at the rate of an infusion, the largest if it names several."""
+    return _largest([ml_per_day(rate) for rate in _rates(instruction)])
+
+
+def _infused(instruction: Instruction, daily: Decimal) -> Decimal:
     """mL of a rate over its stated duration; an open infusion runs for one day at least."""
-    rates = _rates(instruction)
-    daily = _largest([ml_per_day(rate) for rate in rates]) if rates else None
-    if daily is None:
-        return None
     repeat = (instruction.timing or NO_TIMING).repeat or NO_REPEAT
     lasting = days(repeat.bounds_duration)
     return daily if lasting is None else daily * lasting
@@ -323,7 +330,6 @@ def amount(quantity: Quantity, measure: Measure) -> Decimal | None:
     return value * factor if value is not None else None
 
 
-@remembering
 def _factor(code: str, unit: str, measure: Measure) -> Decimal | None:
     """The factor from a unit, by its code or else by its name, to that of the measure."""
     factors = _FACTORS[measure]

@@ -338,6 +338,8 @@ def _is_urine(observation: Resource, context: ReadContext) -> bool:
     words = [observation.specimen.display.strip().lower()]
     reference = observation.specimen.reference.strip()
     specimen = context.index.get(reference, observation) if reference else None
+    if specimen is None and not words[0]:
+        return False
     kind = first_concept(specimen.type) if specimen is not None else None
     if kind is None and not words[0]:
         return False

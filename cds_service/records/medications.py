@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
@@ -58,6 +58,8 @@ from cds_service.terminology.types import (
 )
 
 Kind = Literal["medication", "nutrition", "service", "other"]
+FluidWords: TypeAlias = tuple[tuple[Coded, ...], tuple[str, ...]]  # concepts, words
+_NO_DIET = OralDiet()
 
 KINDS: dict[str, Kind] = {
     "MedicationRequest": "medication",
@@ -247,14 +249,15 @@ def _was_not_given(resource: Resource) -> bool:
 
 def _order(resource: Resource, kind: Kind, context: ReadContext) -> Order:
     medicine, known = _product(resource, kind, context)
-    return _whole(resource, kind, medicine, known, context)
+    return _whole(resource, kind, medicine, known, _fluid_words(resource, kind), context)
 
 
 def _listed(resource: Resource, kind: Kind, context: ReadContext) -> Order:
     """One order of the medication list; no more than its name of one that no rule looks at."""
     medicine, known = _product(resource, kind, context)
-    if kind != "medication" or _matters(known) or _is_about_fluid(resource, kind, context):
-        return _whole(resource, kind, medicine, known, context)
+    about = _fluid_words(resource, kind)
+    if kind != "medication" or _matters(known) or _is_about_fluid(resource, kind, about, context):
+        return _whole(resource, kind, medicine, known, about, context)
     return Order(
         reference=identity(resource),
         kind=kind,
@@ -273,11 +276,13 @@ def _matters(known: Resolution) -> bool:
     return _is_known(known) or known.code_only or rinses_or_carries
 
 
-def _is_about_fluid(resource: Resource, kind: Kind, context: ReadContext) -> bool:
-    restricts, _ = _restricts_fluid(resource, kind, context)
-    if restricts or _asks_to_drink(resource, kind, context):
+def _is_about_fluid(
+    resource: Resource, kind: Kind, about: FluidWords, context: ReadContext
+) -> bool:
+    if _restricts_fluid(resource, about, context) or context.vocabulary.asks_to_drink(*about):
         return True
-    return context.vocabulary.tube_water(_tube_texts(resource, kind), False) is not None
+    texts = _tube_texts(resource, kind, about)
+    return context.vocabulary.tube_water(texts, False) is not None
 
 
 def _product(resource: Resource, kind: Kind, context: ReadContext) -> tuple[Medicine, Resolution]:
@@ -287,15 +292,20 @@ def _product(resource: Resource, kind: Kind, context: ReadContext) -> tuple[Medi
 
 
 def _whole(
-    resource: Resource, kind: Kind, medicine: Medicine, known: Resolution, context: ReadContext
+    resource: Resource,
+    kind: Kind,
+    medicine: Medicine,
+    known: Resolution,
+    about: FluidWords,
+    context: ReadContext,
 ) -> Order:
     doses = dosage(resource, context.vocabulary.code_lists, context.zone, context.now)
     authored = _authored(resource, context)
     effective_start, effective_end = _effective(resource, context)
     wanted = not resource.do_not_perform
-    said_so, plainly = _restricts_fluid(resource, kind, context)
-    restricts = wanted and not known.drugs and said_so
-    drinks = wanted and not known.drugs and not said_so and _asks_to_drink(resource, kind, context)
+    may_be = wanted and not known.drugs  # of a drug it is not asked whether it restricts fluid
+    restricts = may_be and _restricts_fluid(resource, about, context)
+    drinks = may_be and not restricts and context.vocabulary.asks_to_drink(*about)
     about_fluid, name = restricts or drinks, _fluid_name(medicine, known)
     order = Order(
         reference=identity(resource),
@@ -307,11 +317,11 @@ def _whole(
         route=known.route,
         irrigation=known.irrigation,
         fluid_restriction=restricts,
-        restricts_plainly=plainly,
+        restricts_plainly=not restricts or context.vocabulary.restricts_plainly(*about),
         strong_salt=known.strong_salt if wanted else None,
         isotonic_carrier_ml=known.isotonic_carrier_ml if wanted else None,
         asks_to_drink=drinks,
-        fluid_name=name or (_about_fluid_name(resource, kind, context) if about_fluid else None),
+        fluid_name=name or (_about_fluid_name(resource, about, context) if about_fluid else None),
         hypotonic=known.hypotonic and wanted,
         hypotonic_volume_ml=known.hypotonic_volume_ml,
         carries=known.carries,
@@ -341,12 +351,14 @@ def _whole(
         changed=_changed(resource, context) if known.drugs else None,
     )
     by_tube = wanted and not (known.drugs or known.saline or about_fluid)
-    return _with_tube_water(order, resource, context) if by_tube else order
+    return _with_tube_water(order, resource, about, context) if by_tube else order
 
 
-def _with_tube_water(order: Order, resource: Resource, context: ReadContext) -> Order:
+def _with_tube_water(
+    order: Order, resource: Resource, about: FluidWords, context: ReadContext
+) -> Order:
     """The order as hypotonic fluid, by the amount of a day, if it gives water by a tube (F23)."""
-    texts = _tube_texts(resource, order.kind)
+    texts = _tube_texts(resource, order.kind, about)
     water = context.vocabulary.tube_water(texts, resource.enteral_formula is not None)
     if water is None:
         return order
@@ -364,9 +376,9 @@ def _with_tube_water(order: Order, resource: Resource, context: ReadContext) -> 
     )
 
 
-def _tube_texts(resource: Resource, kind: Kind) -> tuple[str, ...]:
+def _tube_texts(resource: Resource, kind: Kind, about: FluidWords) -> tuple[str, ...]:
     """The words of an order that may name a tube and the water in it."""
-    coded, said = _fluid_words(resource, kind)
+    coded, said = about
     names = [text.strip() for one in coded for text in texts_of(one)]
     if kind == "medication":
         given = instructions_of(resource)
@@ -474,23 +486,16 @@ def _about(resource: Resource, kind: Kind, context: ReadContext) -> frozenset[st
     return vocabulary.problems(coded).concepts | vocabulary.procedures(coded).concepts
 
 
-def _restricts_fluid(resource: Resource, kind: Kind, context: ReadContext) -> tuple[bool, bool]:
-    """Whether an order restricts fluid, by code or by words (C.6), and says no more (F23)."""
-    coded, said = _fluid_words(resource, kind)
-    nutrients = (resource.oral_diet or OralDiet()).nutrient
+def _restricts_fluid(resource: Resource, about: FluidWords, context: ReadContext) -> bool:
+    """Whether an order restricts fluid, by code or by words (C.6)."""
+    nutrients = resource.oral_diet.nutrient if resource.oral_diet is not None else ()
     by_amount = any(_limits_fluid(nutrient, context) for nutrient in nutrients)
-    known = context.vocabulary
-    return by_amount or known.restricts(coded, said), known.restricts_plainly(coded, said)
+    return by_amount or context.vocabulary.restricts(*about)
 
 
-def _asks_to_drink(resource: Resource, kind: Kind, context: ReadContext) -> bool:
-    """Whether an order asks the patient to drink much, as "push fluids" does."""
-    return context.vocabulary.asks_to_drink(*_fluid_words(resource, kind))
-
-
-def _fluid_words(resource: Resource, kind: Kind) -> tuple[tuple[Coded, ...], tuple[str, ...]]:
+def _fluid_words(resource: Resource, kind: Kind) -> FluidWords:
     """The concepts and the words of an order that may be about what a patient drinks."""
-    diet = resource.oral_diet or OralDiet()
+    diet = resource.oral_diet or _NO_DIET
     modifiers = [nutrient.modifier for nutrient in diet.nutrient]
     medication = resource.medication_codeable_concept
     coded = concepts(diet.type, resource.code, resource.order_detail, medication, *modifiers)
@@ -504,9 +509,11 @@ def _fluid_words(resource: Resource, kind: Kind) -> tuple[tuple[Coded, ...], tup
     return tuple(coded), tuple(filter(None, texts))
 
 
-def _about_fluid_name(resource: Resource, kind: Kind, context: ReadContext) -> RecordText | None:
+def _about_fluid_name(
+    resource: Resource, about: FluidWords, context: ReadContext
+) -> RecordText | None:
     """What an order about drinking is called: its words that say so, else its amount, its name."""
-    coded, said = _fluid_words(resource, kind)
+    coded, said = about
     names = [text.strip() for one in coded for text in texts_of(one)]
     texts = [text for text in (*names, *said) if text]
     known = context.vocabulary
@@ -546,6 +553,10 @@ def may_stop(order: Resource) -> bool:
 
 def points_elsewhere(order: Resource) -> bool:
     """Whether an order points to a Medication."""
+    if order.medication_reference is None and order.medication is UNSET:
+        named = order.medication_codeable_concept
+        if isinstance(named, Choice) and named.reference is None:
+            return False  # the usual order: its concept, and nothing else
     return any(one.reference and _references(one) for one in _choices(order))
 
 

@@ -151,6 +151,8 @@ class Index(Struct, frozen=True):
         """What a reference inside `holder` points to; None if it is not at hand."""
         if reference.startswith("#"):
             return contained(holder, reference)
+        if not self.known and not holder.contained:
+            return None  # as in most calls, which send no resource that others point to
         name = relative(reference, self.bases)
         found = self.known.get(reference) or self.known.get(name)
         if found is not None or not holder.contained:

@@ -375,6 +375,8 @@ def is_unreadable(resource: Resource, kind: str) -> bool:
     Older and newer shapes that the reader knows (MedicationOrder, R5's CodeableReference) are not.
     """
     if kind == "Observation":
+        if resource.name is None:
+            return False
         return bool(listed(resource.name)) and not listed(resource.code)  # DSTU1
     if kind == "MedicationPrescription":
         return True  # DSTU1

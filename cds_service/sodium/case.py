@@ -10,6 +10,7 @@ from functools import cached_property
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cds_service.engine.wording import doubted_by_lipids, glucose_corrected
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Analyte, ConceptSet, ConceptSets, DrugClass
 from cds_service.knowledge.words import Lab
@@ -29,7 +30,15 @@ from cds_service.sodium.glucose import (
 )
 from cds_service.sodium.problems import Problems, Symptoms, symptoms
 from cds_service.sodium.restriction import Restriction, restriction
-from cds_service.sodium.results import Band, Readings, Sample, Series, band_of, series_of
+from cds_service.sodium.results import (
+    Band,
+    Readings,
+    Sample,
+    Series,
+    band_edges,
+    band_of,
+    series_of,
+)
 from cds_service.sodium.snapshot import Missing, Order, Snapshot
 from cds_service.sodium.sodium import Fall, SodiumView, sodium_view
 from cds_service.sodium.spurious import without_spurious
@@ -118,6 +127,20 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
             return None
         return self.glucose.katz if self.glucose else self.sodium.latest.value
 
+    @cached_property
+    def shown_sodium(self) -> str:
+        """The latest sodium as a card writes it; empty without one.
+
+        If high glucose lowers it, but not alone, the corrected value leads (F14).
+        """
+        latest, shift = self.sodium.latest, self.glucose
+        if latest is None:
+            return ""
+        if shift is not None and not shift.explained:
+            return glucose_corrected(shift.katz, latest.shown, band_edges(self.limits))
+        by_lipids = self.pseudo is not None and self.pseudo.by_lipids
+        return doubted_by_lipids(latest.shown) if by_lipids else latest.shown
+
     @property
     def doubtful(self) -> bool:
         """Whether the latest sodium is to be repeated before an order rests on it."""
@@ -173,7 +196,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def strict_problems(self) -> Problems:
         """The problems that an action may rest on."""
-        return Problems.strict(self.snapshot, self.sets.no_overload.members)
+        return Problems.strict(self.snapshot, self.sets.no_overload.names)
 
     @cached_property
     def readings(self) -> Readings:
@@ -267,10 +290,10 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
 
     def _mentions(self, wanted: ConceptSet) -> bool:
         """Whether any of these problems is in the record at all, active or not."""
-        members = wanted.members
-        if not self.snapshot.encounter_reasons.isdisjoint(members):
+        names = wanted.names
+        if not self.snapshot.encounter_reasons.isdisjoint(names):
             return True
-        return any(not problem.concepts.isdisjoint(members) for problem in self.snapshot.problems)
+        return any(not problem.concepts.isdisjoint(names) for problem in self.snapshot.problems)
 
     # ---- medicines and fluid
 
@@ -280,8 +303,8 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
 
         An order without a drug of ours is left out.
         """
-        given = (*self.sets.active_statuses.members, *self.sets.stopped_statuses.members)
-        intents = self.sets.given_intents.members
+        given = self.sets.active_statuses.names | self.sets.stopped_statuses.names
+        intents = self.sets.given_intents.names
         return tuple(
             order
             for order in self.snapshot.exposures

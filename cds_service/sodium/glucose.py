@@ -204,11 +204,14 @@ def pseudo(case: Case) -> Pseudo | None:
 
 def _by_osmolality(latest: Sample, case: Case) -> Pseudo | None:
     """Returns what the measured osmolality near a low sodium says of it (M6, F13, F49)."""
-    limits, irrigated = case.limits, irrigated_before(case, latest.at)
+    limits = case.limits
+    exact = [r for r in case.readings.all(Analyte.SERUM_OSMOLALITY) if r.exact]
+    if not exact:
+        return None  # the usual case: medicines and procedures need not be read for it
+    irrigated = irrigated_before(case, latest.at)
     agents = () if irrigated else osmotic_agents(case)
     known = bool(agents or irrigated)
     window = limits.water_shift_osmolality_hours if known else limits.osmolality_near_hours
-    exact = [r for r in case.readings.all(Analyte.SERUM_OSMOLALITY) if r.exact]
     measured = _nearest(latest, exact, window)
     if measured is None:
         return None

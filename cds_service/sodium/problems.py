@@ -32,6 +32,11 @@ class Problems:
         self._reasons = reasons
         self._mentioned = reasons.union(*(problem.concepts for problem in self._problems))
 
+    @property
+    def names_nothing(self) -> bool:
+        """Whether the record has no problem that a rule knows."""
+        return not self._mentioned
+
     @classmethod
     def of(cls, snapshot: Snapshot) -> Problems:
         """Returns everything that is recorded, with the reasons of drafted orders."""
@@ -128,7 +133,7 @@ class Problems:
         reasons: frozenset[str] = frozenset(),
     ) -> tuple[str, ...]:
         """Returns the wanted concepts of the problems that count, and those that are a reason."""
-        if self._mentioned.isdisjoint(wanted.members):
+        if self._mentioned.isdisjoint(wanted.names):
             return ()
         counted = (problem.concepts for problem in self._problems if counts(problem))
         return wanted.among(reasons.union(*counted))
@@ -178,16 +183,18 @@ def symptoms(case: Case) -> Symptoms:
     """Returns the symptoms that are recorded now (B.0.4, M1, M2, M4, M12, S15, S20, F15, F43)."""
     limits, sets, problems = case.limits, case.sets, case.problems
     scale = coma_scale(case, limits.severe_symptom_hours)
-    recorded = problems.without(sets.coma_scale_codes.members) if sedated(case) else problems
+    old = case.age_years is not None and case.age_years >= limits.falls_age_years
+    if problems.names_nothing and scale is None:
+        return Symptoms(falls_risk=old)
+    recorded = problems.without(sets.coma_scale_codes.names) if sedated(case) else problems
     begun = rise_began(case)
-    present = recorded if begun is None else recorded.since(begun, sets.severe.members)
+    present = recorded if begun is None else recorded.since(begun, sets.severe.names)
     severe = _severe(case, present, scale)
     causes = _better_causes(case, severe)
     # What has another cause never leads the card.
     severe = tuple(sorted(severe, key=lambda symptom: symptom in causes))
     edema = bool(problems.current(sets.brain_edema, limits.icp_days))
     fell = problems.happened(sets.fall_or_fracture, limits.fall_days)
-    old = case.age_years is not None and case.age_years >= limits.falls_age_years
     return Symptoms(
         severe=severe,
         attributable=_attributable(case, [s for s in severe if s not in causes]),

@@ -300,11 +300,15 @@ class Readings:
 
     def within(self, analyte: str, window: timedelta) -> tuple[Reading, ...]:
         """Returns the values that may be younger than the window, oldest first."""
+        if analyte not in self._recorded:
+            return ()
         now = self._snapshot.now
         return tuple([r for r in self.all(analyte) if now - r.until <= window])
 
     def latest(self, analyte: str, window: timedelta) -> Reading | None:
         """Returns the newest value that may be younger than the window."""
+        if analyte not in self._recorded:
+            return None
         young = self.within(analyte, window)
         return young[-1] if young else None
 
@@ -394,13 +398,14 @@ class Series(Struct, frozen=True, kw_only=True):
 def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Series:
     """Returns the sodium series (B.0.1, S2, S3); the order of the results does not matter."""
     rejected = [_lost(result, snapshot, limits) for result in snapshot.dropped]
+    edges = band_edges(limits)
     usable: list[tuple[LabResult, Sample]] = []
     for result in snapshot.labs:
         if result.analyte != Analyte.SODIUM:
             continue
         why = rejection(result, labs[Analyte.SODIUM], snapshot, limits)
         if why is None and result.time is not None:
-            usable.append((result, _sample(result, result.time, limits)))
+            usable.append((result, _sample(result, result.time, edges, limits)))
         elif why is not None:
             rejected.append(_rejected(result, why))
     single, same = _one_per_draw(usable, limits)
@@ -425,10 +430,10 @@ def _unkept(sample: Sample, why: Unused) -> Rejected:
     return Rejected(why=why, shown=sample.shown, unit="", at=sample.at, day_only=sample.day_only)
 
 
-def _sample(result: LabResult, time: Moment, limits: Limits) -> Sample:
+def _sample(result: LabResult, time: Moment, edges: tuple[Decimal, ...], limits: Limits) -> Sample:
     return Sample(
         value=result.value,
-        shown=result.comparator + _shown(result.value, band_edges(limits)),
+        shown=result.comparator + _shown(result.value, edges),
         at=time.at,
         method=result.method,
         status=usable_status(result.status) or "",

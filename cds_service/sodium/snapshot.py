@@ -198,8 +198,13 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
 
     def complete(self, *sources: str) -> bool:
         """Whether every one of these sources was read to its end, with those that belong to it."""
-        parts = (key for key, whole in PART_OF.items() if whole in sources)
-        return all(map(self.complete_alone, (*sources, *parts)))
+        return self._cut.isdisjoint(sources)
+
+    @cached_property
+    def _cut(self) -> frozenset[str]:
+        """The keys that were not read to their end, and those of which they are a part."""
+        cut = frozenset(key for key in self.missing if not self.complete_alone(key))
+        return cut.union(whole for part, whole in PART_OF.items() if part in cut)
 
     def complete_alone(self, source: str) -> bool:
         """Whether one key was read to its end: current medicines, if past ones say nothing."""

@@ -186,9 +186,10 @@ def _overload(case: Case) -> tuple[str, ...]:
 
 def _weak_overload(case: Case) -> tuple[str, ...]:
     """Problems of overload that are too old or too unspecific to be evidence."""
-    sets, strong = case.sets, _overload(case)
+    sets = case.sets
     signs = (sets.overload, sets.overload_recent, sets.overload_weak)
     active = [concept for sign in signs for concept in case.strict_problems.active(sign)]
+    strong = _overload(case) if active else ()
     return tuple([concept for concept in active if concept not in strong])
 
 
@@ -209,15 +210,18 @@ def low_urine_sodium(case: Case) -> bool:
     Without the lists of problems and medicines it could be explained away.
     """
     limits = case.limits
-    if not _lists_read(case) or _on_diuretic(case) or _dilute(case):
-        return False
     urine = case.readings.latest(Analyte.URINE_SODIUM, limits.urine_labs_hours)
-    return urine is not None and urine.below(limits.urine_sodium_from)
+    if urine is None or not urine.below(limits.urine_sodium_from):
+        return False
+    return _lists_read(case) and not _on_diuretic(case) and not _dilute(case)
 
 
 def _urea_high(case: Case) -> bool:
     """Whether urea is high for the creatinine, and nothing but lack of fluid explains it (F40)."""
     limits, sets, problems = case.limits, case.sets, case.problems
+    ratios = bun_creatinine(case, limits.urine_labs_hours)
+    if not ratios or ratios[-1] <= limits.bun_creatinine_above:
+        return False
     if not _lists_read(case) or _on_diuretic(case):
         return False
     if problems.active(sets.kidney_failure) or problems.active(sets.bleeding_gut):
@@ -225,10 +229,7 @@ def _urea_high(case: Case) -> bool:
     if case.exposures.of(*sets.glucocorticoids.members):
         return False
     urine = case.readings.latest(Analyte.URINE_SODIUM, limits.urine_labs_hours)
-    if urine is not None and urine.at_least(limits.urine_sodium_from):
-        return False
-    ratios = bun_creatinine(case, limits.urine_labs_hours)
-    return bool(ratios) and ratios[-1] > limits.bun_creatinine_above
+    return urine is None or not urine.at_least(limits.urine_sodium_from)
 
 
 def _circulation_suffers(case: Case) -> bool:
@@ -256,9 +257,9 @@ def _siadh_pattern(case: Case) -> tuple[str, ...]:
     limits, latest = case.limits, case.sodium.latest
     if latest is None or not case.is_low(latest):
         return ()
-    if not _lists_read(case) or _on_diuretic(case):
-        return ()
     if not _urine_holds_sodium(case):
+        return ()
+    if not _lists_read(case) or _on_diuretic(case):
         return ()
     window = limits.urine_labs_hours
     urine = [

@@ -18,13 +18,15 @@ Gate = Literal["deceased", "under-age", "comfort-care"]  # keys of `silence` in 
 
 def closed(case: Case, gates: Collection[Gate]) -> Gate | None:
     """Returns why this patient gets no cards at all, or None (M15)."""
-    young = case.age_years is not None and case.age_years < case.limits.adult_years
-    holds: dict[Gate, bool] = {
-        "deceased": case.snapshot.patient.deceased,
-        "under-age": young,
-        "comfort-care": case.comfort_care,
-    }
-    return next((gate for gate in gates if holds[gate]), None)
+    return next((gate for gate in gates if _holds(case, gate)), None)
+
+
+def _holds(case: Case, gate: Gate) -> bool:
+    if gate == "deceased":
+        return case.snapshot.patient.deceased
+    if gate == "under-age":
+        return case.age_years is not None and case.age_years < case.limits.adult_years
+    return case.comfort_care
 
 
 def finished(case: Case, order: Order, finding: Finding) -> Finding:

@@ -15,8 +15,6 @@ from cds_service.engine.rule import line, require, skip
 from cds_service.engine.wording import (
     DAY,
     ago,
-    doubted_by_lipids,
-    glucose_corrected,
     in_hours,
     joined,
     local_time,
@@ -29,7 +27,7 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
 from cds_service.sodium.exposure import Exposure, given_before, stopped_lately
 from cds_service.sodium.glucose import SODIUM_AND_ANION, GlucoseShift, Pseudo
-from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_edges
+from cds_service.sodium.results import Band, Freshness, Rejected, Sample
 from cds_service.sodium.volume import Volume
 
 MIDNIGHT = " 00:00"
@@ -67,6 +65,13 @@ def require_low(case: Case) -> None:
 
 def require_low_sodium(case: Case) -> None:
     """Skips unless a card may rest on the latest sodium being low: measured, real and recent."""
+    if (
+        case.sodium.low
+        and measured_low(case)
+        and actionable(case)
+        and not explained_by_glucose(case)
+    ):
+        return  # most rules ask this, and a reason is put into words only if one is needed
     latest_sodium(case)
     require(measured_low(case), "not-low", na=shown_sodium(case))
     require_unexplained_by_glucose(case)
@@ -200,16 +205,8 @@ def measured_low(case: Case) -> bool:
 
 
 def shown_sodium(case: Case) -> str:
-    """Returns the latest sodium as a card writes it; empty without one.
-
-    If high glucose lowers it, but not alone, the corrected value leads (F14).
-    """
-    latest, shift = case.sodium.latest, case.glucose
-    if latest is None:
-        return ""
-    if shift is None or shift.explained:
-        return doubted_by_lipids(latest.shown) if lipids(case) else latest.shown
-    return glucose_corrected(shift.katz, latest.shown, band_edges(case.limits))
+    """Returns the latest sodium as a card writes it; empty without one."""
+    return case.shown_sodium
 
 
 def in_use(case: Case) -> Decimal:
