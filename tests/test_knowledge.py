@@ -243,7 +243,7 @@ MISTAKES = {
         VIEW,
         '\nslot = "rate"',
         '\nslot = "rates"',
-        ["DQ-DELTA", "slot", "allowed: order, rate, sodium"],
+        ["DQ-DELTA", "slot", "allowed: medicine, order, rate, sodium"],
     ),
     "a variant without its slot": (
         VIEW,

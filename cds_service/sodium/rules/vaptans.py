@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 
 from cds_service.engine.finding import DraftLabs, Fact, Finding, Line, Suggestion
@@ -61,7 +63,7 @@ INSTEAD = {
 @order_rule("OS-VAP-CONTRA", vaptan_of, otherwise="no-vaptan")
 def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     """Speaks as critical; as a warning in pregnancy, beside some drugs, and for F5 (S11, F19)."""
-    contraindication = _contraindication(case, order)
+    contraindication = next(contraindications(case, order), None)
     if contraindication:
         key, words = contraindication
         return card(
@@ -84,9 +86,9 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
             offer=[sodium_today()],
         )
     require(case.pregnant or case.snapshot.complete_alone("medications"), MEDICINES_UNREAD)
-    interaction = _interaction(case, order)
-    if interaction and not case.pregnant:
-        key, name = interaction
+    changed = interaction(case, order)
+    if changed and not case.pregnant:
+        key, name = changed
         return card(
             "warning",
             key,
@@ -149,7 +151,7 @@ def beside_a_vaptan(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> F
     )
 
 
-def _interaction(case: Case, order: Order) -> tuple[str, str] | None:
+def interaction(case: Case, order: Order) -> tuple[str, str] | None:
     """Returns the first drug beside the vaptan that changes its effect (F19)."""
     known = {"moderate": case.sets.cyp3a_moderate, "inducer": case.sets.cyp3a_inducers}
     taken_now = [e.drug.name for e in case.exposures.active]
@@ -161,26 +163,25 @@ def _interaction(case: Case, order: Order) -> tuple[str, str] | None:
     return None
 
 
-def _contraindication(case: Case, order: Order) -> tuple[str, str] | None:
-    """Returns the first reason that holds, and its words on the card."""
+def contraindications(case: Case, order: Order) -> Iterator[tuple[str, str]]:
+    """Yields each reason of the label that holds, with its words on the card (S11, F19)."""
     if case.volume.status is Volume.ADRENAL:
-        return "adrenal", f"evidence:{Sign.ADRENAL}"
+        yield "adrenal", f"evidence:{Sign.ADRENAL}"
     if case.dialysis:
-        return "anuria", f"evidence:{Sign.DIALYSIS}"
-    if recorded(case, Problem.ANURIA):
-        return "anuria", f"evidence:{Sign.ANURIA}"
+        yield "anuria", f"evidence:{Sign.DIALYSIS}"
+    elif recorded(case, Problem.ANURIA):
+        yield "anuria", f"evidence:{Sign.ANURIA}"
     if case.symptoms.attributable:
-        return "severe", f"symptom:{case.symptoms.severe[0]}"
+        yield "severe", f"symptom:{case.symptoms.severe[0]}"
     thirst = case.problems.current(case.sets.cannot_drink, case.limits.symptom_days)
     thirst = thirst or case.problems.active(case.sets.cannot_swallow)
     if thirst:
-        return "thirst", f"evidence:{thirst[0]}"
+        yield "thirst", f"evidence:{thirst[0]}"
     inhibitors = beside(case, order, DrugClass.CYP3A_INHIBITOR)
     if inhibitors:
-        return "inhibitor", inhibitors[0].name
+        yield "inhibitor", inhibitors[0].name
     if order.hyponatremia_product and recorded(case, Problem.ADPKD):
-        return "polycystic", f"evidence:{Sign.ADPKD}"
-    return None
+        yield "polycystic", f"evidence:{Sign.ADPKD}"
 
 
 @order_rule("OS-VAP-SEV", vaptan_of, otherwise="no-vaptan")
@@ -203,7 +204,7 @@ def liver(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     """Speaks if a liver disease is recorded that tolvaptan can make worse (label; S1-6)."""
     _require_for_low_sodium(case, order)
     require(vaptan.name == DrugName.TOLVAPTAN, "not-tolvaptan")
-    diseases = [d for d in case.sets.liver_disease.members if recorded(case, d)]
+    diseases = liver_diseases(case)
     require(diseases, "no-liver-disease")
     return card(
         "warning",
@@ -215,14 +216,17 @@ def liver(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     )
 
 
+def liver_diseases(case: Case) -> list[str]:
+    """Returns the recorded liver diseases that tolvaptan can make worse."""
+    return [d for d in case.sets.liver_disease.members if recorded(case, d)]
+
+
 @order_rule("OS-VAP-DUR", vaptan_of, otherwise="no-vaptan")
 def duration(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     """Speaks if the course is longer than the label allows."""
     _require_for_low_sodium(case, order)
     require(not order.adpkd or for_low_sodium(order), "polycystic")
-    limits = case.limits
-    is_conivaptan = vaptan.name == DrugName.CONIVAPTAN
-    longest = limits.conivaptan_days_max if is_conivaptan else limits.tolvaptan_days_max
+    longest = longest_course(case, vaptan)
     spans = [order.duration_days] if order.duration_days is not None else []
     if order.start and order.end:
         spans.append(Decimal((order.end - order.start) // DAY))
@@ -241,6 +245,13 @@ def duration(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
         do=[line("limit-course", limit=in_days(longest))],
         why=["label-liver-injury" if vaptan.name == DrugName.TOLVAPTAN else "label-days"],
     )
+
+
+def longest_course(case: Case, vaptan: DrugMatch) -> timedelta:
+    """Returns how long the label lets this vaptan be taken."""
+    limits = case.limits
+    is_conivaptan = vaptan.name == DrugName.CONIVAPTAN
+    return limits.conivaptan_days_max if is_conivaptan else limits.tolvaptan_days_max
 
 
 @order_rule("OS-VAP-NONE", vaptan_of, otherwise="no-vaptan")

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import replace
 
+from cds_service.terminology.types import Saline
 from tests.sodium.patients import Story, order, problem, result
+
+SEIZURE = problem("seizure", days=0.03, encounter=True)
+SALINE_3 = replace(
+    order("sodium chloride", days=0.1, route="iv", reference="MedicationRequest/2"),
+    saline=Saline(kind="hypertonic", percent=Decimal(3), volume_ml=Decimal(500)),
+)
 
 
 def rising(now: float = 122, start: float = 112, *problems: Any, **more: Any) -> Story:
@@ -109,6 +117,31 @@ def treated(drug: str, days: float, status: str = "completed", **more: Any) -> S
     )
 
 
+def on_vaptan(*partners: Any, sodium: str = "131", days: float = 3, **more: Any) -> Story:
+    """Tolvaptan since some days on the ward, beside other orders."""
+    vaptan = replace(order("tolvaptan", days=days), hyponatremia_product=True)
+    return Story(sodium=sodium, setting="inpatient", orders=(vaptan, *partners), **more)
+
+
+# What speaks against a vaptan that is taken: the card of PV-VAPTAN and DC-VAPTAN, and its first line.
+ON_VAPTAN: tuple[tuple[str, str, Story], ...] = (
+    ("warning strong", "on-vaptan-strong", on_vaptan(order("clarithromycin", days=0.4))),
+    ("warning strong", "on-vaptan-strong", on_vaptan(order("ritonavir"), sodium="139")),
+    ("warning moderate", "on-vaptan-moderate", on_vaptan(order("fluconazole", days=0.4))),
+    ("warning inducer", "on-vaptan-inducer", on_vaptan(order("rifampicin", days=0.4))),
+    ("warning inducer", "on-vaptan-inducer", on_vaptan(order("carbamazepine", days=0.4))),
+    ("warning saline", "on-vaptan-saline", on_vaptan(SALINE_3)),
+    ("warning contra", "on-vaptan-depleted", on_vaptan(problems=(problem("hypovolemia"),))),
+    ("warning contra", "on-vaptan-thirst", on_vaptan(problems=(problem("dysphagia"),))),
+    ("warning contra", "on-vaptan-adrenal", on_vaptan(problems=(problem("adrenal"),))),
+    ("warning contra", "on-vaptan-severe", on_vaptan(sodium="118", problems=(SEIZURE,))),
+    ("warning adrenal", "on-vaptan-cortisol", on_vaptan(results=(result("potassium", "5.9"),))),
+    ("warning pregnancy", "on-vaptan-pregnancy", on_vaptan(problems=(problem("pregnancy"),))),
+    ("warning liver", "on-vaptan-liver", on_vaptan(problems=(problem("cirrhosis", days=90),))),
+    ("info contra", "on-vaptan-anuria", on_vaptan(problems=(problem("anuria"),))),
+    ("info contra", "on-vaptan-polycystic", on_vaptan(problems=(problem("adpkd", days=900),))),
+    ("info long", "on-vaptan-long", on_vaptan(days=31)),
+)
 PITUITARY = problem("pituitary-disease", days=900)
 ADRENAL = problem("adrenal", days=900)
 UNNAMED = replace(order("hydrochlorothiazide"), ingredient_count=2)
@@ -147,4 +180,5 @@ CHARTS: tuple[Story, ...] = (
         setting="inpatient",
         problems=(PITUITARY, problem("vomiting", days=0.5)),
     ),
+    *(story for _, _, story in ON_VAPTAN),
 )

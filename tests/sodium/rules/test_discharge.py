@@ -19,6 +19,7 @@ from cds_service.sodium.snapshot import LabResult, Order
 from cds_service.terminology.types import RecordText, Saline
 from tests.fhir_resources import pipeline
 from tests.sodium.patients import Story, fluid_restriction, isotonic, order, problem, result
+from tests.sodium.rules.charts import ON_VAPTAN, on_vaptan
 
 LONGEST = ("hydrochlorothiazide", "bendroflumethiazide", "oxcarbazepine")
 NOT_READ = {"NutritionOrder": Missing.NOT_READ, "ServiceRequest": Missing.NOT_READ}
@@ -26,6 +27,10 @@ NOT_READ = {"NutritionOrder": Missing.NOT_READ, "ServiceRequest": Missing.NOT_RE
 
 def na(value: str, hours: float) -> LabResult:
     return result("sodium", value, hours)
+
+
+def taken(story: Story) -> set[str]:
+    return {drug.name for one in story.orders for drug in one.drugs}
 
 
 def begun(name: str, days: float) -> Order:
@@ -64,6 +69,23 @@ PAST = (na("112", 98), na("123", 80), na("124", 60))  # up 11 within 18 h, three
 ONGOING = inpatient("138", na("137", 30), orders=(begun("tolvaptan", 3),))
 
 DISCHARGES = [
+    # a vaptan that is taken, and what speaks against it; a stay of ten days began before it
+    *(
+        Discharge(
+            says=f"vaptan: {key}",
+            story=replace(story, sodium="138", results=(na("138", 30), na("137", 60))),
+            fires={"DC-VAPTAN": fires},
+            shows=(key,),
+        )
+        for fires, key, story in ON_VAPTAN
+        if fires != "warning adrenal" and story.sodium != "118" and "carbamazepine" not in taken(story)
+    ),
+    Discharge(
+        says="vaptan, sodium low, potassium high",
+        story=on_vaptan(results=(result("potassium", "5.9"), na("137", 600))),
+        fires={"DC-VAPTAN": "warning adrenal", "DC-LOW": "warning fall"},
+        shows=("on-vaptan-cortisol",),
+    ),
     # sodium below 130
     Discharge(
         says="129.9",
