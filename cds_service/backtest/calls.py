@@ -16,10 +16,10 @@ from msgspec import Struct
 
 from cds_service.errors import BadRequest
 from cds_service.protocol.wire import decode
+from cds_service.records.recording import AT
 
 LINES = (".ndjson", ".jsonl")  # one call a line
 WHOLE = (".json",)  # one call, or a list of calls
-AT = "at"  # the member that says when a call was made; no part of CDS Hooks
 # Members of FHIR that say when something of the record came into being.
 _DATED = frozenset({"effectiveDateTime", "issued", "authoredOn", "recordedDate", "dateTime"})
 _PERIODS = frozenset({"effectivePeriod", "period"})

@@ -42,6 +42,7 @@ class Commands(Group):
         "check": "knowledge:check",
         "replay": "replay:replay",
         "explain": "replay:explain",
+        "record": "record:record",
         "replay-export": "replay_export:replay_export",
         "backtest": "backtest:backtest",
         "diff-stories": "stories:diff_stories",

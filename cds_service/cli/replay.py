@@ -16,6 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from cds_service.backtest.calls import RecordedCall, recorded_calls
 from cds_service.cli.manners import did_you_mean, json_of
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.engine.cards import CardSettings
@@ -26,6 +27,7 @@ from cds_service.pipeline import HOOKS, Evaluation, Pipeline
 from cds_service.protocol.request import hook_request
 from cds_service.protocol.wire import encode
 from cds_service.records.client import FhirClient
+from cds_service.records.recording import AT, RECORDED
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client
 
@@ -47,7 +49,7 @@ SETTINGS = CardSettings(
 
 
 @click.command("replay")
-@click.argument("names", metavar="[STORY]...", nargs=-1)
+@click.argument("names", metavar="[STORY|FILE|DIR]...", nargs=-1)
 @click.option("--list", "only_list", is_flag=True, help="List the stories and stop.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the CDS Hooks answers, one JSON object a line."
@@ -65,13 +67,21 @@ def replay(
 ) -> None:
     """Show the cards of one STORY, of several, or of all.
 
+    A FILE or DIR holds recorded hook calls (`cds-service record`): each is answered as of its own
+    moment, for the client that its recording names. Give "./name" for a folder that is named like a
+    story.
+
     \b
     Examples:
       cds-service replay cramps-in-siadh
       cds-service replay cramps-in-siadh --language de
+      cds-service replay calls/0001-patient-view.json
       cds-service replay --json saline-3-percent-mild | python -m json.tool
     """
-    stories = chosen_stories(fixtures or default_fixtures_dir(), names)
+    paths = [Path(name) for name in names if _is_path(name)]
+    names = tuple(name for name in names if not _is_path(name))
+    fixtures = fixtures or default_fixtures_dir()
+    stories = chosen_stories(fixtures, names) if names or not paths else []
     console = Console(highlight=False)
     if only_list:
         for story in stories:
@@ -90,20 +100,81 @@ def replay(
             continue
         console.print(f"\n[bold]{story.name}[/bold]  {story.file.title}")
         print_cards(cards)
+    wrong = [_replay_file(pipeline, path, language, as_json=as_json) for path in paths]
+    if any(wrong):
+        sys.exit(1)
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name is one of a file or folder: a story's name has neither slash nor point."""
+    return "/" in name or "." in name or Path(name).is_dir()
+
+
+def _replay_file(pipeline: Pipeline, path: Path, language: str, *, as_json: bool) -> bool:
+    """Shows the cards of recorded calls; True if one could not be answered."""
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file")
+    console, wrong = Console(highlight=False), False
+    for call in recorded_calls(path):
+        reason, cards = call.wrong, list[dict[str, Any]]()
+        try:
+            if not reason:
+                cards = answer_recorded(pipeline, call, language).cards
+        except ServiceError as error:
+            reason = f"{error.status}: {error.message}"
+        wrong = wrong or bool(reason)
+        if as_json:
+            print_json({"call": call.where} | ({"wrong": reason} if reason else {"cards": cards}))
+            continue
+        console.print(f"\n[bold]{call.where}[/bold]  {call.at or ''}")
+        if reason:
+            console.print(f"  {reason}", style="red")
+        else:
+            print_cards(cards)
+    return wrong
+
+
+def answer_recorded(pipeline: Pipeline, call: RecordedCall, language: str = "") -> Evaluation:
+    """Answers a recorded call as of its moment, for the client that its recording names."""
+    assert call.at is not None  # noqa: S101  # a call without a moment is `wrong`
+    service = service_of_hook(pipeline, str(call.body.get("hook")))
+    client = recorded_client(call.body)
+    if language:
+        client = msgspec.structs.replace(client, language=language)
+    return evaluate(pipeline, service, call.body, call.at, client)
+
+
+def recorded_client(body: Mapping[str, Any]) -> Client:
+    """Returns the client for which a call was answered, as far as its recording says."""
+    extension = body.get("extension")
+    about = extension.get(RECORDED) if isinstance(extension, dict) else None
+    if not isinstance(about, dict):
+        return Client()
+    profile, language = about.get("profile"), about.get("language")
+    return Client(
+        profile=profile if profile in PROFILES else PROFILES[0],
+        language=language if isinstance(language, str) else "",
+        explain_missing_data=about.get("explainMissingData") is True,
+    )
 
 
 @click.command("explain")
 @click.argument("request", metavar="REQUEST.json", type=click.File("rb"))
 @click.option(
-    "--at", metavar="INSTANT", help="Evaluate as of this time (ISO 8601 with zone); default: now."
+    "--at",
+    metavar="INSTANT",
+    help="Evaluate as of this time (ISO 8601 with zone); default: of a recorded call its own, else "
+    "now.",
 )
 @click.option(
-    "--profile", type=click.Choice(PROFILES), default=PROFILES[0], help="Guideline profile."
+    "--profile",
+    type=click.Choice(PROFILES),
+    help="Guideline profile; default: that of a recorded call, else aasld.",
 )
 @HOOKS_FOLDER
 @click.option("--json", "as_json", is_flag=True, help="Print cards and explanation as JSON.")
 def explain(
-    request: BinaryIO, at: str | None, profile: str, hooks: Path | None, as_json: bool
+    request: BinaryIO, at: str | None, profile: str | None, hooks: Path | None, as_json: bool
 ) -> None:
     """Show why a hook call gets its cards, and no others.
 
@@ -117,8 +188,11 @@ def explain(
     pipeline = offline_pipeline(hooks or default_hooks_dir())
     body = _hook_call(request)
     service = service_of_hook(pipeline, str(body.get("hook")))
+    client = recorded_client(body)
+    if profile:
+        client = msgspec.structs.replace(client, profile=profile)
     try:
-        evaluation = evaluate(pipeline, service, body, _instant(at), Client(profile=profile))
+        evaluation = evaluate(pipeline, service, body, _instant(at or body.get(AT)), client)
     except ServiceError as error:
         click.echo(f"{error.status}: {error.message}")
         sys.exit(1)
@@ -151,11 +225,11 @@ def service_of_hook(pipeline: Pipeline, hook: str) -> str:
     raise BadRequest("The member 'hook' names no hook that this service answers.")
 
 
-def _instant(at: str | None) -> datetime:
+def _instant(at: object) -> datetime:
     if at is None:
         return datetime.now(UTC)
     try:
-        instant = datetime.fromisoformat(at)
+        instant = datetime.fromisoformat(str(at))
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:

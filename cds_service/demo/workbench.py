@@ -328,6 +328,7 @@ def _replaced(kept: KeptCall) -> Replaced:
     about = {
         "service": service.id,
         "profile": client.profile,
+        "language": here.pipeline.language_of(kept.language, client),
         "explainMissingData": client.explain_missing_data,
         "status": kept.status,
     }

@@ -465,7 +465,7 @@ def with_live_reads(body: Mapping[str, Any], reads: Sequence[LiveRead]) -> dict[
         if "/" not in key:
             held[key] = _joined(held.get(key), all_)
     if followed:
-        medicines = held.get("medications")
+        medicines = held.get("medications") or {"resourceType": "Bundle"}
         held["medications"] = _joined(medicines, followed)
     return {**body, "prefetch": held} if held else dict(body)
 
