@@ -238,6 +238,9 @@ GROUNDS: dict[str, Ground] = {
     "F6 sickle cell disease": Ground(
         restricted(), restricts, lambda: concepts(sets().hydration_illness.members, 4000)
     ),
+    "M9 needs a dilute urine": Ground(
+        in_siadh(), restricts, lambda: concepts(sets().dilute_urine_illness.members, 4000)
+    ),
     "F6 aquaretic": Ground(
         restricted(), restricts, lambda: drugs(*sets().aquaretics.members, days=40)
     ),

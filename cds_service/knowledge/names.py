@@ -372,6 +372,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     volume_illness: ProblemSet  # F6
     acute_volume_illness: ProblemSet  # of the first days, if volume is not too much
     hydration_illness: ProblemSet  # active, at any date
+    dilute_urine_illness: ProblemSet  # active, at any date: stones, cysts
     insipidus: ProblemSet  # the kidney sheds water as soon as desmopressin wears off
     losing_illness: ProblemSet  # recent losses of blood or fluid
     lasting_losses: ProblemSet  # active, at any date
@@ -483,7 +484,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
         thirst = (self.cannot_drink, self.cannot_swallow)
         told = (*volume, *overload, *risk, *lungs, *fits, *settings, *thirst)
         losses = (self.volume_illness, self.losing_illness, self.lasting_losses, self.shock)
-        fluid = (self.acute_volume_illness, self.hydration_illness)
+        fluid = (self.acute_volume_illness, self.hydration_illness, self.dilute_urine_illness)
         return (*told, *losses, *fluid, self.brain_injury, self.siadh, self.insipidus)
 
     def by_name(self) -> Iterator[tuple[str, ConceptSet]]:

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 REQUIRED_SOURCES = ("patient", "sodium", "conditions", "medications")
 # Reasons that speak of restriction as a choice: left out while sodium rises too fast (F4).
 RESTRICTING_WORDS = frozenset({"text-hyper-mild", "withheld-volume-unknown"})
+# Stones and cysts: no button and no words against drinking, and no warning of an order.
+CONCENTRATED = "withheld-concentrated-urine"
 HELPED = frozenset({Volume.HYPER, Volume.EUV})  # restriction helps in no other state (M9)
 # The volume statuses in which restriction harms, with the last part of the keys of their lines.
 HARMED = {
@@ -336,6 +338,9 @@ def _by_state(case: Case) -> Iterator[Line]:
     words = case.problems.active(case.sets.comfort_words)
     if case.comfort_care or case.problems.active(case.sets.comfort_care) or words:
         yield Line("withheld-comfort-care")
+    stones = case.problems.active(case.sets.dilute_urine_illness)
+    if stones:
+        yield Line("withheld-concentrated-urine", {"evidence": _named(stones)})
     yield from _by_potassium(case)
     for drug in salt_losers(case)[:1]:
         yield Line("withheld-salt-loss", {"drug": drug})

@@ -245,9 +245,14 @@ def test_pregnancy_withholds_it_and_so_does_one_without_a_date(
 
 @pytest.mark.parametrize(
     ("concept", "key"),
-    [("dialysis", "withheld-dialysis"), ("comfort-care", "withheld-comfort-care")],
+    [
+        ("dialysis", "withheld-dialysis"),
+        ("comfort-care", "withheld-comfort-care"),
+        ("kidney-stone", "withheld-concentrated-urine"),
+        ("adpkd", "withheld-concentrated-urine"),
+    ],
 )
-def test_dialysis_and_comfort_care_withhold_it(concept: str, key: str) -> None:
+def test_dialysis_comfort_care_and_what_needs_a_dilute_urine_withhold_it(concept: str, key: str) -> None:
     assert reasons(with_problems(OFFERED, problem(concept, days=None))) == [key]
 
 

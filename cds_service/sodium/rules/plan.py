@@ -17,7 +17,7 @@ from cds_service.sodium.adrenal import high_potassium, on_glucocorticoid
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
 from cds_service.sodium.exposure import Exposure, is_diluent, is_hypertonic
-from cds_service.sodium.restriction import salt_losers
+from cds_service.sodium.restriction import CONCENTRATED, salt_losers
 from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.follow_up import cramp_labs, diabetic_crisis, has_mild_symptom
 from cds_service.sodium.rules.gates import (
@@ -52,7 +52,9 @@ FLUID_ORDERS = ("NutritionOrder", "ServiceRequest")
 NEAR_NORMAL = "withheld-near-normal"
 CONDITIONAL = "withheld-volume-unknown"
 UNKNOWN_DATA = ("-unread", "-age-unknown")
-MAY_BE_DRY = frozenset({"withheld-brain-undated", "withheld-conditions-unread"})
+MAY_BE_DRY = frozenset(
+    {"withheld-brain-undated", "withheld-conditions-unread", CONCENTRATED}
+)
 NO_VAPTAN = frozenset({"withheld-pregnancy", "withheld-dialysis", "never-vaptan"})
 WATER_COUNTS = (Volume.UNKNOWN, Volume.HYPER, Volume.EUV)
 SALT_HELPS = (Volume.HYPO, Volume.EUV)

@@ -7,7 +7,7 @@ from cds_service.engine.rule import card, line
 from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, DrugClass
 from cds_service.sodium.case import Case
-from cds_service.sodium.restriction import HELPED
+from cds_service.sodium.restriction import CONCENTRATED, HELPED
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import osmolality_suggestion
 from cds_service.sodium.rules.gates import (
@@ -31,7 +31,8 @@ from cds_service.sodium.rules.plan import (
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import DrugMatch
 
-NO_RESTRICTION_BY_VAPTAN = "never-vaptan"  # the patient is to drink to thirst
+# The patient is to drink to thirst, or needs a dilute urine.
+MAY_DRINK = frozenset({"never-vaptan", CONCENTRATED})
 OSMOTIC = (DrugClass.MANNITOL, DrugClass.OSMOTIC_AGENT)
 
 
@@ -117,6 +118,6 @@ def _water_is_in_excess(case: Case) -> bool:
     needed = (restriction.fluid, restriction.adrenal, restriction.red_flags)
     if case.volume.status not in HELPED or any(needed) or rises_fast(case):
         return False
-    if any(reason.key == NO_RESTRICTION_BY_VAPTAN for reason in restriction.reasons):
+    if any(reason.key in MAY_DRINK for reason in restriction.reasons):
         return False
     return in_use(case) < case.limits.restriction_near_normal_from

@@ -124,6 +124,11 @@ SCENES = (
         story=replace(WARD, problems=(problem("acute-heart-failure", days=0.5), problem("sepsis", days=0.5))),
     ),
     Scene(
+        says="M9: restriction in SIADH with kidney stones: no warning",
+        order=restriction(),
+        story=ward(problem("kidney-stone", days=3000)),
+    ),
+    Scene(
         says="F6: restriction two days after the last lithium",
         order=restriction(),
         story=ward(orders=(ended("lithium", 48.1),)),
