@@ -92,6 +92,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     unrepeated_stale_days: timedelta
     # Trend of the series (B.0.8 "Falling", B.5 rule 6, M3, S18).
     falling_step_from: Decimal  # F33
+    steep_fall_from: Decimal  # F27
+    steep_fall_hours: timedelta  # F27
     falling_recent_from: Decimal
     falling_recent_hours: timedelta
     falling_long_from: Decimal
@@ -325,6 +327,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     restriction_glucose_from: Decimal
     restriction_glucose_hours: timedelta
     dilute_urine_below: Decimal
+    siadh_potassium_below: Decimal  # M8
+    shedding_sodium_below: Decimal  # F27
     polydipsia_urine_below: Decimal  # F27
     shedding_urine_below: Decimal  # F27
     shedding_urine_hours: timedelta  # F27

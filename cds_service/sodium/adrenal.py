@@ -222,21 +222,26 @@ def _long_course_ended(case: Case) -> str:
 def _may_renew(order: Order) -> bool:
     """Whether an order says when it was written, and neither its start nor its length."""
     written = order.authored is not None and order.begun == order.authored == order.start
-    lasting = order.route not in ("iv", "local") and not order.single_dose
-    return written and lasting and ended_at(order) is None
+    return written and _may_last(order) and ended_at(order) is None
+
+
+def _may_last(order: Order) -> bool:
+    return order.route not in ("iv", "local") and not order.single_dose
 
 
 def _latest_end(case: Case, order: Order) -> datetime:
     """Returns when a stopped order ended; without a word of it, as late as it may have been.
 
     The last change of the record of a stopped order is most often its end, unless it is so old
-    that it was changed for another reason.
+    that it was changed for another reason. If that is unknown too, it may have been taken to now.
     """
     now, begun = case.snapshot.now, order.begun or case.snapshot.now
     known = ended_at(order)
     if known is not None and order.status != ON_HOLD:
         return min(known, now)
     changed = order.changed
+    if changed is None and _may_last(order):
+        return now
     if changed is not None and begun <= changed <= begun + case.limits.adrenal_steroid_order_days:
         return min(changed, now)
     return min(now, begun + case.limits.stop_unknown_days)

@@ -109,13 +109,15 @@ def _unusable(series: Series, now: datetime, limits: Limits) -> Rejected | None:
     """The newest result that is or may be sodium, is not used, and hides what is newest.
 
     It hides nothing if it was certainly drawn before the newest result that is used, or so long ago
-    that no rule would speak of it.
+    that no rule would speak of it. Before a direct measurement of nearly the same time it may be
+    the laboratory's, which disagrees (F12).
     """
     latest = series.latest
     oldest = now - max(limits.stale_outpatient_days, limits.unrepeated_stale_days)
     if latest is not None:
         # A day without a clock began up to a day earlier in another zone.
-        oldest = max(oldest, latest.at - DAY if latest.day_only else latest.at)
+        near = limits.lab_wins_minutes if latest.method == "poc" else timedelta(0)
+        oldest = max(oldest, latest.at - (DAY if latest.day_only else near))
     hiding = [
         result
         for result in series.rejected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ class VolumeStatus(Struct, frozen=True, kw_only=True):
     low_solute: bool = False  # UNKNOWN: urine sodium is low, the patient dry or eats too little
     shock: tuple[str, ...] = ()  # UNKNOWN, EUV: a low pressure, which no urine overrules (M9)
     drinks: str = ""  # UNKNOWN: recorded polydipsia with a nearly dilute urine, as a fact (F27)
+    potassium: Decimal | None = None  # UNKNOWN: so low that the urine is no SIADH pattern, mmol/L
     by_labs: bool = False  # EUV from urine chemistry alone: "SIADH pattern; ... not excluded"
 
 
@@ -148,10 +150,10 @@ def _euvolemic(case: Case, weak: tuple[str, ...]) -> VolumeStatus:
     shock = () if weak else _shock(case)
     if shock and not siadh:
         return VolumeStatus(shock=shock)
-    if not siadh and not pattern:
-        return VolumeStatus(status=Volume.UNKNOWN, hint=weak)
-    if not siadh and (drinks := _drinks(case)):
-        return VolumeStatus(drinks=drinks)
+    if not siadh:
+        drinks, potassium = _drinks(case), _low_potassium(case) if pattern else None
+        if drinks or potassium is not None or not pattern:
+            return VolumeStatus(hint=weak, drinks=drinks, potassium=potassium)
     evidence = siadh + pattern
     return VolumeStatus(
         status=Volume.EUV, evidence=evidence, hint=weak, shock=shock, by_labs=not siadh
@@ -166,6 +168,14 @@ def _shock(case: Case) -> tuple[str, ...]:
         return ()
     signs = coded or (Sign.HYPOTENSION,)
     return (*signs, Sign.HEART_RATE_HIGH) if fast_heart(case, window) is not None else signs
+
+
+def _low_potassium(case: Case) -> Decimal | None:
+    """Returns a potassium, mmol/L, so low that a diuretic or vomiting may have made this urine."""
+    potassium = case.readings.latest(Analyte.POTASSIUM, case.limits.urine_labs_hours)
+    if potassium is None or not potassium.below(case.limits.siadh_potassium_below):
+        return None
+    return potassium.value
 
 
 def _drinks(case: Case) -> str:

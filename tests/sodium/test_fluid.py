@@ -252,7 +252,9 @@ def test_pregnancy_withholds_it_and_so_does_one_without_a_date(
         ("adpkd", "withheld-concentrated-urine"),
     ],
 )
-def test_dialysis_comfort_care_and_what_needs_a_dilute_urine_withhold_it(concept: str, key: str) -> None:
+def test_dialysis_comfort_care_and_what_needs_a_dilute_urine_withhold_it(
+    concept: str, key: str
+) -> None:
     assert reasons(with_problems(OFFERED, problem(concept, days=None))) == [key]
 
 

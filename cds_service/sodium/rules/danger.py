@@ -25,6 +25,7 @@ from cds_service.sodium.rules.follow_up import (
     repeat_sodium,
     repeat_suggestions,
     same_day,
+    steep_fall_lines,
     watch,
     workup_due,
     workup_suggestions,
@@ -500,6 +501,7 @@ def moderate(case: Case) -> Finding:
         do=[
             *unexplained_symptom(case),
             *held_lines(case),
+            *([] if known else steep_fall_lines(case)),
             *shedding_lines(case),
             *leading_risk(case),
             *plan_lines(case),
@@ -596,6 +598,7 @@ def mild_with_symptoms(case: Case) -> Finding:
             *unexplained_symptom(case),
             *lines_of({"same-day": same_day(case)}, keep=True),
             *held_lines(case),
+            *steep_fall_lines(case),
             *plan_lines(case),
             *cramp_lines(case),
             monitoring(case),
@@ -749,6 +752,8 @@ def _mild_variant(case: Case) -> str:
         return "never"
     if undiluted(case):
         return "undiluted"
+    if case.volume.drinks and not rises_fast(case):
+        return "cause"
     trend = "falling" if case.sodium.down else "stable" if case.sodium.stable_since else ""
     if headline_drugs(case) and not rises_fast(case):
         return f"{trend}-drug" if trend else "drug"

@@ -8,8 +8,8 @@ from typing import Literal
 
 from cds_service.engine.finding import DraftLabs, Line, Suggestion
 from cds_service.engine.rule import line
-from cds_service.engine.wording import AGO_IN_HOURS, NOW_WORD, joined
-from cds_service.knowledge.names import Analyte, Problem
+from cds_service.engine.wording import AGO_IN_HOURS, NOW_WORD, ago, joined
+from cds_service.knowledge.names import Analyte, Problem, Sign
 from cds_service.sodium.adrenal import on_glucocorticoid
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import URINE, Band, band_of
@@ -22,6 +22,7 @@ from cds_service.sodium.rules.gates import (
     shedding_water,
     will_shed_water,
 )
+from cds_service.sodium.sodium import Fall, fall_within
 from cds_service.sodium.volume import Volume
 
 Priority = Literal["routine", "urgent", "stat"]
@@ -116,22 +117,26 @@ def _due(case: Case, *, long_known: bool = False) -> tuple[timedelta, Priority]:
     moving = _moving_interval(case, long_known=long_known)
     if moving is not None:
         return moving - case.sodium.age, "urgent"
-    if case.sodium.band is not Band.MILD and not long_known:
-        closely = inpatient(case) and moves(case)
-        interval = limits.repeat_near_hours if closely else limits.repeat_daily_hours
-        return interval - case.sodium.age, "urgent"
-    if same_day(case):
+    mild = case.sodium.band is Band.MILD or long_known
+    if mild and same_day(case):
         return NOW, "urgent"
+    if inpatient(case) and not long_known and moves(case):
+        return limits.repeat_near_hours - case.sodium.age, "urgent"
+    if not mild:
+        return limits.repeat_daily_hours - case.sodium.age, "urgent"
+    return _routine_interval(case, long_known=long_known) - case.sodium.age, "routine"
+
+
+def _routine_interval(case: Case, *, long_known: bool) -> timedelta:
+    """Returns the interval of a mild or long known sodium that does not move."""
+    limits, value = case.limits, case.effective_sodium
     if inpatient(case):
-        interval = limits.repeat_daily_hours
-    elif has_symptom(case):
-        interval = limits.repeat_symptom_days
-    else:
-        value = case.effective_sodium
-        news = not long_known and case.sodium.stable_since is None
-        low = news and value is not None and value < limits.repeat_low_below
-        interval = limits.repeat_low_days if low else limits.repeat_silent_days
-    return interval - case.sodium.age, "routine"
+        return limits.repeat_daily_hours
+    if has_symptom(case):
+        return limits.repeat_symptom_days
+    news = not long_known and case.sodium.stable_since is None
+    low = news and value is not None and value < limits.repeat_low_below
+    return limits.repeat_low_days if low else limits.repeat_silent_days
 
 
 def _moving_interval(case: Case, *, long_known: bool) -> timedelta | None:
@@ -148,17 +153,39 @@ def _moving_interval(case: Case, *, long_known: bool) -> timedelta | None:
 
 
 def moves(case: Case) -> bool:
-    """Returns whether a sodium below the mild band falls on, or will rise by itself (F27).
+    """Returns whether a sodium falls steeply, or below the mild band falls on or will rise (F27).
 
     It falls on also if the first value is a little older than two days. It rises once volume or
     cortisol is given, a thiazide or an antidiuretic was stopped, or water is no longer drunk.
     """
+    if steep_fall(case) is not None:
+        return True
     if case.sodium.band is Band.MILD:
         return False
-    fall, recent = case.sodium.down, case.limits.falling_recent_hours
+    fall, recent, volume = case.sodium.down, case.limits.falling_recent_hours, case.volume
     falls = fall is not None and fall.over <= recent
-    unclear = bool(case.volume.shock or case.volume.drinks)
-    return falls or unclear or case.volume.status is Volume.HYPO or bool(will_shed_water(case))
+    unclear = volume.shock or volume.drinks or volume.potassium is not None
+    # Its replacement raises sodium, in a patient whom a fast rise harms (F22).
+    replaced = Sign.POTASSIUM_LOW in case.risk.reasons
+    return bool(
+        falls or unclear or replaced or volume.status is Volume.HYPO or will_shed_water(case)
+    )
+
+
+def steep_fall(case: Case) -> Fall | None:
+    """Returns the fall of the last day that is too steep to wait for tomorrow, at any value."""
+    limits, sodium = case.limits, case.sodium
+    if sodium.latest is None or not sodium.low or sodium.down is None:
+        return None
+    return fall_within(
+        sodium.samples, sodium.latest, limits.steep_fall_hours, limits.steep_fall_from
+    )
+
+
+def steep_fall_lines(case: Case) -> list[Line]:
+    """Returns a steep fall, in hospital, for a card whose headline does not name one."""
+    fall = steep_fall(case) if inpatient(case) and not case.rate.rule else None
+    return [line("steep-fall", fall=fall.amount, over=ago(fall.over), keep=True)] if fall else []
 
 
 def _when(case: Case, after: timedelta) -> str:

@@ -529,9 +529,11 @@ def bolus_risen(case: Case) -> list[Line]:
 def shedding_water(case: Case) -> Decimal | None:
     """Returns the urine osmolality if it shows that the kidney sheds water (F27).
 
-    It does below 100 mOsm/kg, or below 150 if urine sodium is low too. Mild low sodium is left out.
+    It does below 100 mOsm/kg, or below 150 if urine sodium is low too. A sodium from which no fast
+    rise harms is left out.
     """
     limits, mild = case.limits, case.sodium.band is Band.MILD
+    mild = mild or in_use(case) >= limits.shedding_sodium_below
     osmolality = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.shedding_urine_hours)
     if osmolality is None or mild or not case.sodium.low:
         return None
@@ -755,6 +757,17 @@ def recorded_cause(case: Case) -> str:
     return str(losses[0].facts["evidence"]) if losses else ""
 
 
+def _drinks_much(case: Case) -> bool:
+    """Returns whether the urine is so dilute that no drug that holds water is the cause (F27).
+
+    While sodium rises, it is the end of another cause.
+    """
+    limits = case.limits
+    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.dilute_urine_days)
+    dilute = urine is not None and urine.below(limits.dilute_urine_below)
+    return bool(case.volume.drinks) or (dilute and not case.rate.rule)
+
+
 def headline_drugs(case: Case) -> list[str]:
     """Returns the suspects that a headline may name.
 
@@ -762,7 +775,7 @@ def headline_drugs(case: Case) -> list[str]:
     """
     named = case.exposures.suspects
     weak = all(e.drug.tier in case.sets.weak_tiers for e in named)
-    if undiluted(case) or (named and weak and stronger_cause(case)):
+    if undiluted(case) or _drinks_much(case) or (named and weak and stronger_cause(case)):
         return []
     return suspects(case)
 

@@ -52,9 +52,7 @@ FLUID_ORDERS = ("NutritionOrder", "ServiceRequest")
 NEAR_NORMAL = "withheld-near-normal"
 CONDITIONAL = "withheld-volume-unknown"
 UNKNOWN_DATA = ("-unread", "-age-unknown")
-MAY_BE_DRY = frozenset(
-    {"withheld-brain-undated", "withheld-conditions-unread", CONCENTRATED}
-)
+MAY_BE_DRY = frozenset({"withheld-brain-undated", "withheld-conditions-unread", CONCENTRATED})
 NO_VAPTAN = frozenset({"withheld-pregnancy", "withheld-dialysis", "never-vaptan"})
 WATER_COUNTS = (Volume.UNKNOWN, Volume.HYPER, Volume.EUV)
 SALT_HELPS = (Volume.HYPO, Volume.EUV)
@@ -121,10 +119,14 @@ def unclear_volume(case: Case) -> list[Line]:
         if losers:
             return [line("volume-shock-salt", evidence=evidence, drug=losers[0], keep=True)]
         return [line("volume-shock", evidence=evidence, keep=True)]
+    if volume.potassium is not None:
+        return [line("volume-potassium", value=volume.potassium, keep=True)]
     window = case.limits.urine_labs_hours
     urine = case.readings.latest(Analyte.URINE_OSMOLALITY, window) if volume.drinks else None
     if urine is None or rises_fast(case):
         return []
+    if case.sodium.band is Band.MILD:
+        return [line("polydipsia-mild", evidence=volume.drinks, value=urine.value, keep=True)]
     return [line("polydipsia", evidence=volume.drinks, value=urine.value, keep=True)]
 
 

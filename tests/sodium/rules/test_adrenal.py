@@ -107,8 +107,18 @@ def test_f5_orders_that_follow_each_other_are_one_course() -> None:
 
 @pytest.mark.parametrize("status", ["stopped", "on-hold"])
 def test_f5_a_long_course_without_an_end_may_have_ended_lately(status: str) -> None:
-    assert ward(orders=(order("prednisone", days=60, status=status),)).case().restriction.adrenal
-    old = order("prednisone", days=130, status=status)
+    for days in (60, 200, 730):
+        old = order("prednisone", days=days, status=status)
+        assert ward(orders=(old,)).case().restriction.adrenal, days
+
+
+@pytest.mark.parametrize("given", [{"route": "iv"}, {"route": "local"}, {"changed": 40.0}])
+def test_f5_an_old_order_that_cannot_have_lasted_until_now_is_no_course(
+    given: dict[str, Any],
+) -> None:
+    changed = given.pop("changed", None)
+    old = order("prednisone", days=130, status="stopped", **given)
+    old = replace(old, changed=None if changed is None else ago(days=changed))
     assert ward(orders=(old,)).case().restriction.adrenal == ()
 
 

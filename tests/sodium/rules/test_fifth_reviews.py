@@ -1,0 +1,133 @@
+"""What the fifth pair of reviews found on charts: steep falls, low potassium, water that is drunk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cds_service.sodium.volume import Volume
+from tests.sodium.patients import Story, order, problem, result
+from tests.sodium.rules.cases import fired, keys, summary
+
+NAUSEA = problem("nausea", days=0.2)
+
+
+def ward(sodium: str, *results: Any, **more: Any) -> Story:
+    """An inpatient with one low sodium and these results."""
+    return Story(sodium=sodium, setting="inpatient", results=results, **more)
+
+
+def urine(osmolality: float, sodium: float = 64) -> tuple[Any, ...]:
+    """Urine of two hours ago."""
+    return (result("urine-osmolality", osmolality), result("urine-sodium", sodium))
+
+
+def face(story: Story, rule: str) -> list[str]:
+    """The keys of the first four lines of the finding."""
+    return [line.key for line in fired(story.case())[rule].do][:4]
+
+
+def monitoring(story: Story, rule: str) -> str:
+    """The key of the line on the next sodium."""
+    return next(key for key in keys(fired(story.case())[rule]) if key.startswith("monitor-"))
+
+
+# ---- a steep fall in hospital is measured again within hours, at any value
+
+
+@pytest.mark.parametrize(
+    ("sodium", "before", "rule"),
+    [("127", 132, "PV-MILD"), ("128", 133, "PV-MILD"), ("124", 129, "PV-MOD")],
+)
+def test_a_fall_of_five_within_a_day_is_measured_again_in_hours(
+    sodium: str, before: float, rule: str
+) -> None:
+    story = ward(sodium, result("sodium", before, 25))
+    assert monitoring(story, rule) == "monitor-near"
+
+
+def test_it_leads_a_card_that_has_another_headline() -> None:
+    story = ward("127", result("sodium", 132, 25), problems=(NAUSEA,))
+    assert face(story, "PV-MILD-SYMP")[0] == "steep-fall"
+    assert monitoring(story, "PV-MILD-SYMP") == "monitor-near"
+    assert "steep-fall" in face(ward("123", result("sodium", 128, 20)), "PV-MOD")
+
+
+@pytest.mark.parametrize(
+    "results",
+    [(result("sodium", 131.9, 25),), (result("sodium", 132, 26.1),)],
+    ids=["less than five", "more than a day"],
+)
+def test_a_slower_fall_of_a_mild_value_is_due_tomorrow(results: Any) -> None:
+    story = ward("127", *results, problems=(NAUSEA,))
+    assert monitoring(story, "PV-MILD-SYMP") == "monitor-inpatient"
+    assert "steep-fall" not in keys(fired(story.case())["PV-MILD-SYMP"])
+
+
+def test_a_value_that_turned_up_again_does_not_fall() -> None:
+    story = ward("127", result("sodium", 133, 20), result("sodium", 125, 8))
+    found = fired(story.case())
+    assert all("steep-fall" not in keys(finding) for finding in found.values())
+
+
+def test_a_low_potassium_that_is_replaced_raises_sodium_within_hours() -> None:
+    story = ward("121", result("potassium", 2.5))
+    assert monitoring(story, "PV-MOD") == "monitor-near"
+    assert monitoring(ward("121", result("potassium", 4)), "PV-MOD") == "monitor-inpatient"
+
+
+# ---- SIADH leaves potassium alone
+
+
+def test_the_urine_of_siadh_with_a_very_low_potassium_is_no_siadh() -> None:
+    story = ward("121", *urine(430), result("potassium", 2.9))
+    volume = story.case().volume
+    assert (volume.status, volume.evidence) == (Volume.UNKNOWN, ())
+    assert story.case().restriction.verdict == "text"
+    assert "volume-potassium" in face(story, "PV-MOD")
+    assert "siadh-pattern" not in keys(fired(story.case())["PV-MOD"])
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        ward("121", *urine(430), result("potassium", 3)),
+        ward("121", *urine(430), result("potassium", 2.9, 49)),
+        ward("121", *urine(430), result("potassium", 2.5), problems=(problem("siadh", days=9),)),
+    ],
+    ids=["at the edge", "old", "SIADH on record"],
+)
+def test_beyond_its_edge_potassium_says_nothing_against_siadh(story: Story) -> None:
+    assert story.case().volume.status is Volume.EUV
+    assert story.case().restriction.verdict == "offer"
+
+
+# ---- water that is drunk: no drug that holds water makes a dilute urine
+
+RISPERIDONE = order("risperidone", days=400)
+DRINKS = (problem("schizophrenia", days=900), problem("polydipsia", days=900))
+
+
+def test_recorded_polydipsia_with_a_dilute_urine_leads_the_headline() -> None:
+    story = ward("129", *urine(74, 40), problems=DRINKS, orders=(RISPERIDONE,))
+    assert "polydipsia" in summary(fired(story.case())["PV-MILD"])
+    assert "risperidone" not in summary(fired(story.case())["PV-MILD"])
+    assert "polydipsia-mild" in face(story, "PV-MILD")
+
+
+@pytest.mark.parametrize(("osmolality", "named"), [(74, False), (100, True), (420, True)])
+def test_a_headline_names_a_drug_only_if_the_urine_is_not_dilute(
+    osmolality: float, named: bool
+) -> None:
+    story = ward("129", *urine(osmolality, 40), orders=(order("citalopram", days=40),))
+    assert ("citalopram" in summary(fired(story.case())["PV-MILD"])) is named
+
+
+@pytest.mark.parametrize(("sodium", "told"), [("124", True), ("125", False), ("129", False)])
+def test_a_sodium_that_no_fast_rise_harms_needs_no_desmopressin_at_hand(
+    sodium: str, told: bool
+) -> None:
+    story = ward(sodium, *urine(74, 40), problems=DRINKS)
+    found = fired(story.case(profile="european"))
+    assert any("shedding-water" in keys(finding) for finding in found.values()) is told
