@@ -50,6 +50,7 @@ from cds_service.web.front import Door, Front, FrontLimits
 from cds_service.web.messages import marks
 from cds_service.web.openapi import openapi_page
 from cds_service.web.pages import start_page
+from cds_service.web.reference import reference_page
 from cds_service.web.runtime import Runtime, runtime_of, utc_now
 from cds_service.web.trace import trace
 
@@ -61,6 +62,7 @@ _SERVICE = (
     terminology.blueprint,
     basis_page,
     openapi_page,
+    reference_page,
     smart.blueprint,
 )
 _SECRET_NAME = "card-secret"  # noqa: S105  # a file's name

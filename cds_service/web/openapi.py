@@ -19,7 +19,12 @@ _OF_DEVELOPERS = ("/workbench", "/static/demo")  # in a demo too
 
 @openapi_page.get("/openapi.json")
 def openapi() -> Response:
-    """Returns docs/openapi.yaml as JSON with this service's own address, and without the demo's."""
+    """Returns docs/openapi.yaml as JSON."""
+    return Response(encode(described_here()), mimetype="application/json")
+
+
+def described_here() -> dict[str, Any]:
+    """Returns the description with this service's own address, and without the demo's."""
     here = runtime().settings
     document = dict(_described())
     document["servers"] = [{"url": here.base_url}]
@@ -29,7 +34,7 @@ def openapi() -> Response:
     if left_out:
         paths = document["paths"].items()
         document["paths"] = {p: o for p, o in paths if not p.startswith(left_out)}
-    return Response(encode(document), mimetype="application/json")
+    return document
 
 
 @cache

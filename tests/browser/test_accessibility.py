@@ -34,6 +34,8 @@ def _assert_nothing_serious(page: Page) -> None:
         ("/basis/DC-LOW", 1440, True),
         ("/basis/numbers?evidence=verified", 1440, False),
         ("/clinical-decisions", 360, True),
+        ("/reference", 360, True),
+        ("/reference", 1440, False),
         ("/chart/rising-too-fast", 360, False),
         ("/chart/normal-sodium", 1440, True),
     ],

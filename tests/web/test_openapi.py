@@ -69,6 +69,32 @@ def test_a_deployment_describes_itself_without_the_addresses_of_the_demo(tmp_pat
     close(app)
 
 
+def test_the_reference_shows_every_address_of_the_description_without_the_network(
+    app: Flask, tmp_path: Path
+) -> None:
+    document = app.test_client().get("/openapi.json").get_json()
+    answer = app.test_client().get("/reference")
+    page = answer.get_data(as_text=True)
+    for path, methods in document["paths"].items():
+        for method, one in methods.items():
+            assert f"{method.upper()} {path}</a>" in page
+            assert f'id="{one["operationId"]}"' in page
+            shown = page.partition(f'id="{one["operationId"]}"')[2].partition("</section>")[0]
+            told = [status for row in re.findall("<dt>(.*?)</dt>", shown) for status in row.split()]
+            assert sorted(told) == sorted(one["responses"]), (method, path)
+    for name in document["components"]["schemas"]:
+        assert f'id="schema-{name}"' in page
+    assert "$ref" not in page
+    assert "`" not in page
+    linked = set(re.findall(r'href="#([^"]+)"', page))
+    assert linked <= set(re.findall(r'id="([^"]+)"', page)), "a link leads nowhere"
+    assert not re.findall(r'(?:src|href)="https?://', page), "something comes from the network"
+    assert "<script" not in page
+    other = deployment(tmp_path)
+    assert "/demo/chart" not in other.test_client().get("/reference").get_data(as_text=True)
+    close(other)
+
+
 def described(rule: str) -> str:
     """A Flask rule as OpenAPI writes it; what the parameters are called does not matter."""
     return re.sub(r"<[^>]*>", "{}", rule)
