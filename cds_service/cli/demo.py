@@ -24,6 +24,7 @@ from cds_service.cli.run import HEADER_MS, bound_socket, free_port, load_later, 
 from cds_service.demo.fhir_server import FHIR_PATH, SERVERS
 from cds_service.demo.pages import demo_pages
 from cds_service.demo.stories import default_fixtures_dir, load_stories
+from cds_service.demo.test_ehr import new_test_ehr
 from cds_service.settings import DEFAULT_PORT, settings_from_environment
 from cds_service.telemetry import configure_logging
 from cds_service.trust.modes import defaults_of
@@ -126,10 +127,13 @@ def demo(
             for origin in (base, f"http://localhost:{port}")
             for name in SERVERS
         ]
-        registry = Registry.demo(*own, *bases, defaults=defaults_of(settings))
+        test_ehr = new_test_ehr()
+        registry = Registry.demo(
+            *own, *bases, defaults=defaults_of(settings), test_ehr=test_ehr.public
+        )
         app = create_app(
             settings,
-            pages=demo_pages(load_stories(default_fixtures_dir())),
+            pages=demo_pages(load_stories(default_fixtures_dir()), test_ehr),
             registry=lambda: registry,
         )
         tune_collector()

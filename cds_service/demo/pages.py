@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, current_app, render_template, request
 
 from cds_service.demo import fhir_server, workbench
 from cds_service.demo.chart import chart_of
@@ -22,9 +22,11 @@ from cds_service.demo.html import files, html_page
 from cds_service.demo.listing import grouped
 from cds_service.demo.shown import patient_view, shown_case
 from cds_service.demo.stories import Story
+from cds_service.demo.test_ehr import TestEhr
 from cds_service.engine.cards import Phrases
-from cds_service.errors import BadRequest
+from cds_service.errors import BadRequest, NotFound
 from cds_service.knowledge.limits import Limits
+from cds_service.trust.registry import TEST_ISSUER
 from cds_service.web.messages import json_body, refuse_by_head, unstored
 from cds_service.web.pages import rendered, start_page
 from cds_service.web.plots import plotted
@@ -33,15 +35,20 @@ from cds_service.web.runtime import runtime
 blueprint = Blueprint("chart", __name__)
 MOST_TEXTS = 20
 MOST_RESOURCES = 2000
+_TEST_EHR = "hyponatremia-cds demo test EHR"
 USER = "Practitioner/demo-clinician"
 # The stories that the start page offers first.
 START_WITH = ("cramps-in-siadh", "saline-3-percent-mild", "rising-too-fast")
 
 
-def demo_pages(stories: Mapping[str, Story]) -> list[Blueprint]:
-    """Returns the pages of the demo over these stories, for `create_app(pages=...)`."""
+def demo_pages(stories: Mapping[str, Story], test_ehr: TestEhr | None = None) -> list[Blueprint]:
+    """Returns the pages of the demo over these stories, for `create_app(pages=...)`.
+
+    With a test EHR, which the registry must know too, the chart page can sign its calls.
+    """
     served = files()
-    served.record(lambda setup: setup.app.extensions.update({STORIES: stories}))
+    kept = {STORIES: stories, _TEST_EHR: test_ehr}
+    served.record(lambda setup: setup.app.extensions.update(kept))
     return [served, blueprint, fhir_server.blueprint, workbench.blueprint]
 
 
@@ -120,6 +127,16 @@ def markdown() -> Response:
     if len(listed) > MOST_TEXTS or not all(isinstance(text, str) for text in listed):
         raise BadRequest("Send an object with the list 'texts', of at most 20 strings.")
     return unstored({"html": [rendered(text) for text in listed]})
+
+
+@blueprint.get("/demo/test-ehr")
+def test_ehr() -> Response:
+    """Answers with the key of the test EHR, which this demo made for its own page."""
+    made: TestEhr | None = current_app.extensions[_TEST_EHR]
+    if made is None:
+        raise NotFound("This demo has no test EHR.")
+    base = runtime().settings.base_url
+    return unstored({"issuer": TEST_ISSUER, "base": base, "key": dict(made.private)})
 
 
 @blueprint.get("/demo/formulary")

@@ -54,7 +54,7 @@ class Gate(Struct, frozen=True, kw_only=True):
         Forbidden or TooManyRequests.
         """
         registry = self.registry()
-        if not registry.asks_for_tokens:
+        if not registry.wants_proof(request.authorization):
             if self.demo and request.authorization:
                 self._note_sandbox_token(request)
             return None

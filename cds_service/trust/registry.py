@@ -29,6 +29,7 @@ from cds_service.trust.client import (
 )
 from cds_service.trust.entry import SANDBOX_ISSUER, converted, read_base, read_client
 from cds_service.trust.guard import canonical_base
+from cds_service.trust.keyset import KeySet
 
 __all__ = [
     "DEFAULT_DEADLINE_MS",
@@ -61,6 +62,8 @@ class Registry(Struct, frozen=True, kw_only=True):
 
     clients: tuple[Client, ...] = ()
     anonymous: Client = _STRANGER
+    # Of a demo: the clients that a token may prove. A call without a token of theirs is anonymous.
+    may_prove: tuple[Client, ...] = ()
     anonymous_by_issuer: Mapping[str, Client] = field(default_factory=dict)
     files: tuple[Path, ...] = ()  # the key sets that clients.toml names; they are watched too
     outdated: bool = False  # the file has changed since, and is broken
@@ -71,13 +74,16 @@ class Registry(Struct, frozen=True, kw_only=True):
         return cls(anonymous=_anonymous(defaults))
 
     @classmethod
-    def demo(cls, *bases: str, defaults: Defaults = USUAL) -> Registry:
+    def demo(
+        cls, *bases: str, defaults: Defaults = USUAL, test_ehr: KeySet | None = None
+    ) -> Registry:
         """Returns the demo's registry: anonymous callers, and the FHIR servers of `bases`.
 
         `bases` are the demo's own server and those of --fhir-base. Raises RegistryError for a
         base that is not a plain http(s) URL. Calls with the issuer of the public sandbox get
         missing data explained on a card, because the sandbox shows an error as "all clear". A base
-        that ends in AS_EUROPEAN or AS_EPIC is answered as for such a client.
+        that ends in AS_EUROPEAN or AS_EPIC is answered as for such a client. With the keys of a
+        test EHR its tokens prove it, a tenant for each of these kinds of client.
         """
         visitor = Client(
             fhir_bases=tuple(read_base("--fhir-base", base, allow_http=True) for base in bases),
@@ -93,6 +99,7 @@ class Registry(Struct, frozen=True, kw_only=True):
         return cls(
             clients=tuple(_shown_as(visitor, base) for base in visitor.fhir_bases if _kind(base)),
             anonymous=visitor,
+            may_prove=_test_ehrs(visitor, test_ehr) if test_ehr is not None else (),
             anonymous_by_issuer=MappingProxyType({SANDBOX_ISSUER: sandbox}),
         )
 
@@ -146,12 +153,20 @@ class Registry(Struct, frozen=True, kw_only=True):
         """True if calls must carry a token, which is so if one client can prove who it is."""
         return any(client.credentials.usable for client in self.clients)
 
+    def wants_proof(self, authorization: str | None) -> bool:
+        """True if a call must prove who sends it: always, or because it says so itself."""
+        if self.asks_for_tokens:
+            return True
+        issuer = claimed_issuer(authorization) if self.may_prove else None
+        return any(client.credentials.issuer == issuer for client in self.may_prove)
+
     def issued_by(self, issuer: str, tenant: object) -> Client | None:
         """Returns the client whose tokens name this issuer.
 
         If several clients share an issuer, the tenant of the token chooses.
         """
-        usable = [client for client in self.clients if client.credentials.usable]
+        known = (*self.clients, *self.may_prove)
+        usable = [client for client in known if client.credentials.usable]
         candidates = [client for client in usable if client.credentials.issuer == issuer]
         if len(candidates) == 1:
             return candidates[0]
@@ -218,6 +233,25 @@ def _shown_as(visitor: Client, base: str) -> Client:
         plain_text_detail=True,
     )
     return replace(named, card_limits=limits)
+
+
+TEST_ISSUER = "https://test-ehr.invalid"
+
+
+def _test_ehrs(visitor: Client, keys: KeySet) -> tuple[Client, ...]:
+    """Returns the test EHR, once for each kind of client; the tenant of its token chooses."""
+    made = []
+    for kind in ("", AS_EUROPEAN, AS_EPIC):
+        bases = tuple(base for base in visitor.fhir_bases if _kind(base) == kind)
+        shown = _shown_as(visitor, bases[0]) if kind and bases else visitor
+        tenants = {kind or "fhir": bases}
+        credentials = Credentials(issuer=TEST_ISSUER, keys=keys, tenants=tenants)
+        made.append(
+            replace(
+                shown, name="test-ehr", anonymous=False, issuer=TEST_ISSUER, credentials=credentials
+            )
+        )
+    return tuple(made)
 
 
 def client_names(path: Path) -> tuple[str, ...]:

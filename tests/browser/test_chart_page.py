@@ -122,6 +122,35 @@ def test_answers_can_be_shown_as_for_epic_and_for_the_european_profile(open_page
     expect(again.locator(".room")).to_contain_text("not above 126")
 
 
+def test_a_call_is_seen_with_and_without_a_token(open_page: Open) -> None:
+    page = open_page("/chart/cramps-in-siadh", expected=("401",))
+    summary = _cards(page).locator("h4")
+    expect(summary).to_contain_text("Mild low sodium 131")
+    expect(_call(page, "patient-view")).not_to_contain_text("token")
+    page.get_by_role("radio", name=re.compile("^Signed: ")).check()
+    expect(_call(page, "patient-view")).to_contain_text("with a token (JWT)")
+    expect(_call(page, "patient-view")).to_contain_text("200")
+    expect(summary).to_contain_text("Mild low sodium 131")
+    _cards(page).get_by_role("button", name="Dismiss").click()
+    expect(_cards(page).locator(".receipts")).to_contain_text("feedback stored")
+    page.get_by_label("Show the answers as for").select_option("fhir-epic")
+    expect(summary).to_contain_text("Mild low sodium 131")
+    expect(_cards(page).locator(".detail strong")).to_have_count(
+        0
+    )  # the tenant of the token is Epic's
+    page.get_by_role("radio", name=re.compile("^Signed by a stranger")).check()
+    expect(page.locator("article.failure")).to_contain_text("(401)")
+    page.get_by_role("radio", name=re.compile("^No token")).check()
+    expect(summary).to_contain_text("Mild low sodium 131")
+    seen = page.context.new_page()
+    seen.goto(page.url.partition("/chart")[0] + "/workbench")
+    rows = seen.locator("#timeline > li")
+    for words in ("Token refused: ", "Token of test-ehr, tenant fhir-epic: signature"):
+        row = rows.filter(has_text="401" if "refused" in words else "test-ehr").first
+        row.locator("summary").first.click()
+        expect(row).to_contain_text(words)
+
+
 def test_json_that_breaks_says_line_and_column(open_page: Open) -> None:
     page = open_page("/chart/normal-sodium")
     page.get_by_text("Paste a Bundle").click()

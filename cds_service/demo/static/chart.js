@@ -6,6 +6,7 @@ import { showExchange } from "./exchange.js";
 import { placeIn } from "./json.js";
 import { Orders, orderName } from "./orders.js";
 import { fromAddress, isCase, resourcesOf, rowValues, toAddress, valueRow } from "./own.js";
+import { signer } from "./token.js";
 import { readable } from "/static/plot.js";
 import { everything, localReader, serverReader } from "./record.js";
 
@@ -15,7 +16,7 @@ const FHIR = `${location.origin}/demo/fhir`;
 const titles = { "patient-view": "on opening the chart", "order-select": "for the order", "order-sign": "for all orders, before they are signed", "encounter-discharge": "before discharge" };
 const busy = { "patient-view": "Opening the chart …", "order-select": "Checking the order …", "order-sign": "Checking all orders …", "encounter-discharge": "Checking the stay …" };
 const fromServer = serverReader(FHIR);
-const client = new Client(`${location.origin}/cds-services`, (exchange) => showExchange($("exchange"), exchange));
+const client = new Client(`${location.origin}/cds-services`, (exchange) => showExchange($("exchange"), exchange), authorization);
 const orders = new Orders($("drafts"), () => { redraw(); remember(); unsigned(); prune(); });
 
 let who = { patientId: page.patient, encounterId: page.encounter };
@@ -27,7 +28,20 @@ const rounds = {}; // the newest call of each place for cards: an older answer t
 
 const shownAs = () => $("as").value;
 const mode = () => document.querySelector("input[name=mode]:checked").value;
+const caller = () => document.querySelector("input[name=caller]:checked").value;
 const later = (words) => { $("status").textContent = words; };
+
+/** The token of a call to this address, if the page is to send one. */
+const signing = signer().catch(() => null);
+async function authorization(url) {
+  if (caller() === "nobody") return null;
+  return (await signing)(caller(), url, shownAs());
+}
+
+signing.then((sign) => {
+  for (const radio of document.querySelectorAll("input[name=caller]")) radio.disabled = !sign && radio.value !== "nobody";
+  $("caller-note").hidden = Boolean(sign);
+});
 
 /** Calls a hook and shows its cards; those of a draft order are in a place of their own. */
 async function callHook(hook, extra = {}, { draft = "", title = titles[hook] } = {}) {
@@ -337,6 +351,10 @@ $("sign").addEventListener("click", sign);
 $("discharge").addEventListener("click", () => callHook("encounter-discharge"));
 $("modes").addEventListener("change", () => {
   remember();
+  callHook("patient-view");
+  checkOrders();
+});
+$("callers").addEventListener("change", () => {
   callHook("patient-view");
   checkOrders();
 });

@@ -5,9 +5,10 @@ const PATIENCE_MS = 10_000;
 
 /** A client for the CDS services at `discovery`. It calls `onBegin` as an exchange begins, and what that returns at its end. */
 export class Client {
-  constructor(discovery, onBegin) {
+  constructor(discovery, onBegin, authorize = async () => null) {
     this.discovery = discovery;
     this.onBegin = onBegin;
+    this.authorize = authorize; // the Authorization header of a call to this address, or null
   }
 
   /** The services for a hook, and the exchange that listed them; it is repeated only if it failed. */
@@ -37,9 +38,11 @@ export class Client {
     const done = { kind, method, url, request, note, ok: false, status: 0, response: null };
     const ended = this.onBegin(done);
     try {
+      const authorization = request ? await this.authorize(url) : null;
+      if (authorization) done.note = [note, "with a token (JWT)"].filter(Boolean).join(", ");
       const answer = await fetch(url, {
         method,
-        headers: { Accept: "application/json", ...(request && { "Content-Type": "application/json" }) },
+        headers: { Accept: "application/json", ...(request && { "Content-Type": "application/json" }), ...(authorization && { Authorization: authorization }) },
         body: request && JSON.stringify(request),
         signal: AbortSignal.timeout(PATIENCE_MS),
       });
