@@ -11,7 +11,7 @@ PORT ?= 8642
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sbom audit release pin-base test coverage check-long golden replay-export facts mutate bench bench-backtest check-spark attack lint format lock wheel-test clean
+.PHONY: help demo serve sbom audit release pin-base test coverage check-long monkey golden replay-export facts mutate bench bench-backtest check-spark attack lint format lock wheel-test clean
 
 help: ## Say what each command does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ coverage: $(DEV) ## Measure which branches of engine, sodium and trust the tests
 
 check-long: $(DEV) ## Run the long checks too (fuzzing, large tables); their figures stand at the end
 	@HYPOTHESIS_PROFILE=searching $(BIN)/python -m pytest -n auto --dist loadfile
+
+monkey: $(DEV) ## Let a monkey loose on the chart page and the workbench (MINUTES=10 SEED=1; needs Chromium)
+	@PYTHONPATH=. $(BIN)/python -m tests.browser.monkey $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 golden: $(DEV) ## Compare 28,000 answers with the golden record (QUICK=1, AGAINST=checkout, WRITE=1)
 	@$(BIN)/python -m tests.golden $(if $(QUICK),--quick) $(if $(WRITE),--write) $(if $(AGAINST),--against "$(AGAINST)")

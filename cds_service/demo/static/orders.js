@@ -110,7 +110,7 @@ export class Orders {
         this.list.closest("section").querySelector("#formulary").focus(); // the button is gone
       });
       const words = el("span", {}, el("b", { textContent: name }), " ", el("span", { className: "quiet", textContent: [orderDetail(resource), from].filter(Boolean).join(" · ") }));
-      return el("li", { className: "draft" }, words, button);
+      return el("li", { className: "draft", "data-reference": reference }, words, button);
     });
     this.list.replaceChildren(...(rows.length ? rows : [el("li", { className: "empty", textContent: "None yet." })]));
     this.changed();
