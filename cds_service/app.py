@@ -22,6 +22,7 @@ from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.feedback.suppression import Suppression
 from cds_service.knowledge.languages import only_signed
 from cds_service.knowledge.load import load_knowledge
+from cds_service.knowledge.regulatory import load_regulatory
 from cds_service.knowledge.review import refuse_unsigned
 from cds_service.pipeline import Options, Pipeline
 from cds_service.records.client import FhirClient
@@ -88,6 +89,7 @@ def foundation(settings: Settings) -> Foundation:
         refuse_unchecked(settings.database_url)
     refuse_missing_files(settings)
     knowledge = load_knowledge(settings.hooks_dir)
+    load_regulatory(settings.hooks_dir, knowledge)
     if settings.require_signed:
         refuse_unsigned(knowledge.reviews)
         knowledge = only_signed(knowledge)

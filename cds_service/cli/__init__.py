@@ -48,6 +48,7 @@ class Commands(Group):
         "diff-stories": "stories:diff_stories",
         "basis": "knowledge:basis",
         "review": "review:review",
+        "regulatory": "regulatory:regulatory",
         "stories": "stories:stories",
         "prefetch-table": "prefetch_table:prefetch_table",
         "client": "client:client",

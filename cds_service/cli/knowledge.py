@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from cds_service.cli.regulatory import NAME as REGULATORY
+from cds_service.cli.regulatory import pages_of, write_pages
 from cds_service.cli.replay import HOOKS_FOLDER, offline_pipeline, print_json
 from cds_service.cli.review_examples import shown_examples
 from cds_service.demo.stories import default_fixtures_dir, load_stories
@@ -18,6 +20,7 @@ from cds_service.knowledge.examples import NAME as EXAMPLES
 from cds_service.knowledge.examples import examples_text
 from cds_service.knowledge.languages import missing_words
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
+from cds_service.knowledge.regulatory import load_regulatory
 from cds_service.knowledge.review import Reviews, sign_line
 from cds_service.records.searches import long_searches
 from cds_service.records.site_codes import asking_for, site_codes
@@ -57,6 +60,7 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
         text = (folder / to_sign).read_text(encoding="utf-8")
         click.echo(sign_line(to_sign, text, date.today()), nl=False)
         return
+    load_regulatory(folder, knowledge)
     counts = {
         "services": len(knowledge.services),
         "rules": len(knowledge.rules),
@@ -142,7 +146,8 @@ def basis(write: bool, only_check: bool, hooks: Path | None, document: Path) -> 
     """Print the basis of every card as Markdown.
 
     It lists the rules, words, numbers and sources of hooks/. Beside the document it writes
-    clinical-examples.json: the card that a story gives for each rule, for the pages /basis/<rule>.
+    clinical-examples.json: the card that a story gives for each rule, for the pages /basis/<rule>;
+    and, if there is a folder regulatory beside it, the pages of `cds-service regulatory`.
 
     \b
     Examples:
@@ -164,6 +169,9 @@ def basis(write: bool, only_check: bool, hooks: Path | None, document: Path) -> 
             _write(path, text)
         else:
             _compare(path, text)
+    beside = document.parent / REGULATORY
+    if write and beside.is_dir():
+        write_pages(pages_of(pipeline.knowledge, folder), beside)
 
 
 def _write(document: Path, text: str) -> None:

@@ -172,14 +172,14 @@ def load_knowledge(hooks: Path, *, check_facts: bool = True) -> Knowledge:
 def read_files(hooks: Path) -> dict[str, str]:
     """Returns the text of each TOML file, by its name below hooks/; an unknown one is an error.
 
-    Notes in Markdown may be beside them.
+    Notes in Markdown may be beside them, and regulatory/, from which no card is made.
     """
     texts = {}
     for path in sorted(hooks.rglob("*")):
         name = path.relative_to(hooks).as_posix()
         if name.startswith("."):  # a mounted ConfigMap keeps its older versions there
             continue
-        if path.is_dir() or path.suffix == ".md":
+        if path.is_dir() or path.suffix == ".md" or name.startswith("regulatory/"):
             continue
         if name not in FILES and not translation_of(name):
             raise KnowledgeError(

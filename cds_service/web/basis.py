@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
@@ -26,7 +27,12 @@ from cds_service.knowledge.basis import (
 )
 from cds_service.knowledge.examples import RuleExample, examples
 from cds_service.knowledge.load import Knowledge
+from cds_service.knowledge.regulatory import load_regulatory
+from cds_service.knowledge.regulatory_text import File
+from cds_service.knowledge.regulatory_text import source_attributes as attributes_of
 from cds_service.knowledge.words import RuleWords
+from cds_service.protocol.wire import encode
+from cds_service.telemetry import release
 from cds_service.web.pages import rendered
 from cds_service.web.runtime import runtime
 
@@ -124,6 +130,22 @@ def words_page() -> Response:
 def sources() -> Response:
     """Shows the guidelines, labels and papers."""
     return _page("basis-sources.html")
+
+
+@basis_page.get("/source-attributes.json")
+def source_attributes() -> Response:
+    """Returns the source attributes of ONC HTI-1 for each rule, for EHRs that show them."""
+    found = _source_attributes(runtime().settings.hooks_dir, _knowledge().sha256)
+    return Response(found, mimetype="application/json")
+
+
+@cache
+def _source_attributes(hooks: Path, _sha256: str) -> bytes:
+    """Returns the document; it is the same for as long as hooks/ is."""
+    knowledge = _knowledge()
+    read = load_regulatory(hooks, knowledge)
+    file = File(knowledge=knowledge, regulatory=read, examples=examples())
+    return encode(attributes_of(file, release()))
 
 
 def _knowledge() -> Knowledge:

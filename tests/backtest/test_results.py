@@ -300,6 +300,15 @@ def test_the_answers_of_two_reviewers_come_back_into_the_page(
     assert "<b>94% (95 % interval 80 to 98%)</b>" in page
     assert "Cohen&#39;s kappa: <b>1.00</b>" in page or "kappa: <b>1.00</b>" in page
     assert "own-id-3" not in page
+    file = tmp_path / "file"
+    asked = ["regulatory", "--write", "--backtest", str(folder), "--output", str(file)]
+    done = CliRunner().invoke(cli, asked)
+    assert done.exit_code == 0, done.output
+    summary = (file / "validation.md").read_text(encoding="utf-8")
+    assert "| Patients | 70 |" in summary
+    assert "| The card was right | 31 of 33 (95 % interval 80 to 98 %) |" in summary
+    assert "| Agreement of two reviewers (kappa) | 1.00 |" in summary
+    assert "own-id-3" not in summary
 
 
 @pytest.mark.parametrize(
