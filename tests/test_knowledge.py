@@ -20,6 +20,7 @@ from cds_service.errors import ConfigurationError, KnowledgeError
 from cds_service.knowledge import names
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
+from cds_service.knowledge.regulatory import load_regulatory
 from cds_service.pipeline import HOOKS
 from tests.fhir_resources import pipeline
 
@@ -497,14 +498,14 @@ def _files() -> Iterator[str]:
 def test_a_missing_file_stops_the_start(file: str, hooks: Path) -> None:
     (hooks / file).unlink()
     with pytest.raises(KnowledgeError, match=re.escape(file)):
-        load_knowledge(hooks)
+        load_regulatory(hooks, load_knowledge(hooks))
 
 
 @pytest.mark.parametrize("file", list(_files()))
 def test_a_file_that_is_not_utf8_stops_the_start(file: str, hooks: Path) -> None:
     (hooks / file).write_bytes(b'title = "\xff"')
     with pytest.raises(KnowledgeError, match=re.escape(file)):
-        load_knowledge(hooks)
+        load_regulatory(hooks, load_knowledge(hooks))
 
 
 def test_a_folder_that_holds_no_knowledge_is_named(tmp_path: Path) -> None:
