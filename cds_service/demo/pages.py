@@ -219,6 +219,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: str = ""  # RxNorm; for a diet, SNOMED CT
     type: Literal["MedicationRequest", "NutritionOrder"] = "MedicationRequest"
     dose: float = 0
+    rate: float = 0  # of an infusion, in place of a dose
     unit: str = ""
     times: int = 1  # a day
     route: str = ""
@@ -237,16 +238,19 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.code:
             concept = {"coding": [_coding(_RXNORM, self.code, self.name)]} | concept
         order["medicationCodeableConcept"] = concept
-        if self.dose:
+        if self.dose or self.rate:
             order["dosageInstruction"] = [self._dosage()]
         return order
 
     def _dosage(self) -> dict[str, Any]:
-        quantity = {"value": self.dose, "unit": self.unit, "system": _UCUM, "code": self.unit}
+        amount = self.rate or self.dose
+        quantity = {"value": amount, "unit": self.unit, "system": _UCUM, "code": self.unit}
         dosage: dict[str, Any] = {
-            "timing": {"repeat": {"frequency": self.times, "period": 1, "periodUnit": "d"}},
-            "doseAndRate": [{"doseQuantity": quantity}],
+            "doseAndRate": [{"rateQuantity" if self.rate else "doseQuantity": quantity}]
         }
+        if not self.rate:
+            repeat = {"frequency": self.times, "period": 1, "periodUnit": "d"}
+            dosage["timing"] = {"repeat": repeat}
         if self.route:
             dosage["route"] = {"text": self.route}
         return dosage

@@ -551,6 +551,8 @@ def test_a_draft_says_what_it_orders(open_page: Open) -> None:
     page = open_page("/chart/cramps-in-siadh")
     page.get_by_label("Pick an order").select_option("saline-3")
     expect(page.locator("#drafts .draft")).to_contain_text("250 mL, 1 × daily, intravenous")
+    page.get_by_label("Pick an order").select_option("saline-3-infusion")
+    expect(page.locator("#drafts")).to_contain_text("at 20 mL/h, intravenous")
     _cards(page).get_by_role("button", name=re.compile("total fluids")).click()
     expect(page.locator("#drafts")).to_contain_text("max 1000 mL per 24 h")
 
