@@ -222,6 +222,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     baclofen_egfr_avoid_below: Decimal
     baclofen_egfr_days: timedelta
     baclofen_sodium_from: Decimal
+    urea_egfr_below: Decimal
+    urea_bun_above: Decimal
     # Repeats (MON, S6, M10 e).
     repeat_over_hours: timedelta
     repeat_near_hours: timedelta

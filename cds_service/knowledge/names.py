@@ -390,6 +390,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     cirrhosis_signs: ProblemSet
     heart_failure: ProblemSet
     acute_congestion: ProblemSet  # F48
+    holds_salt: ProblemSet  # at any date: a warning against a sodium load
     volume_lost: ProblemSet  # a thiazide is held in heart failure too (F18)
     fluid_losses: ProblemSet
     same_day: ProblemSet  # beside cramps: to be assessed today (S8)

@@ -606,6 +606,16 @@ class StrongSalts(Struct, frozen=True, forbid_unknown_fields=True):
     why: str
 
 
+class EffervescentWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """How an order says that a tablet fizzes: it then holds much sodium."""
+
+    phrases: list[str]
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
 class DoseWords(Struct, frozen=True, forbid_unknown_fields=True):
     """How an order says in words how much a day brings (F19)."""
 
@@ -654,3 +664,4 @@ class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
     tube_water: TubeWaterWords
     doses: DoseWords
     strong_salts: StrongSalts
+    effervescent: EffervescentWords

@@ -320,6 +320,7 @@ def _whole(
         restricts_plainly=not restricts or context.vocabulary.restricts_plainly(*about),
         strong_salt=known.strong_salt if wanted else None,
         isotonic_carrier_ml=known.isotonic_carrier_ml if wanted else None,
+        effervescent=known.effervescent and wanted,
         asks_to_drink=drinks,
         fluid_name=name or (_about_fluid_name(resource, about, context) if about_fluid else None),
         hypotonic=known.hypotonic and wanted,

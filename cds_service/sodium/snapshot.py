@@ -95,6 +95,7 @@ class Order(Struct, frozen=True, kw_only=True):
     restricts_plainly: bool = True  # no word beside the restriction is unknown (F23)
     strong_salt: StrongSalt | None = None  # bicarbonate 8.4 % and its like (F22)
     isotonic_carrier_ml: Decimal | None = None  # of a day: saline that carries a drug (F23)
+    effervescent: bool = False  # a tablet that fizzes, which holds much sodium
     asks_to_drink: bool = False  # the patient is to drink much: "push fluids"
     fluid_name: RecordText | None = None  # an order of fluid, or of its restriction, is called so
     hypotonic: bool = False  # dextrose 5 % or free water (OS-HYPOTONIC)

@@ -95,6 +95,7 @@ class DrugResolver:
         self._names = NameReader(drugs, fluids.text, self._forms, self._endings)
         self._fluids = FluidReader(fluids, self._codes, self._forms)
         self._strong_salts = StrongSaltReader(fluids)
+        self._effervescent = flat(fluids.effervescent.phrases)
         vaptans = fluids.vaptans
         self._adpkd = _Label(frozenset(vaptans.adpkd), flat(vaptans.adpkd_words))
         self._hyponatremia = _Label(
@@ -140,6 +141,7 @@ class DrugResolver:
             irrigation=_IRRIGATED in place.kinds,
             strong_salt=strong,
             isotonic_carrier_ml=fluid.isotonic_carrier_ml,
+            effervescent=self._fizzes(product),
             adpkd=is_vaptan and self._adpkd.fits(product),
             hyponatremia_product=is_vaptan and self._hyponatremia.fits(product),
             hemostatic=is_desmopressin and self._hemostatic.fits(product),
@@ -158,6 +160,12 @@ class DrugResolver:
             return True
         names = (words(name) for one in product.concepts for name in texts_of(one))
         return any(self._endings.is_end(name) for name in names)
+
+    def _fizzes(self, product: Product) -> bool:
+        """Whether a name of the order, or its form, says that the tablet is effervescent."""
+        forms = [product.form] if product.form is not None else []
+        said = (name for one in (*_items(product), *forms) for name in texts_of(one))
+        return any(self._effervescent.find(words(name)) for name in said)
 
     def _gather(self, product: Product) -> _Findings:
         findings = _Findings()

@@ -107,6 +107,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
     irrigation: bool = False  # it rinses a hollow organ, which takes some of it up (F13)
     strong_salt: StrongSalt | None = None
     isotonic_carrier_ml: Decimal | None = None  # of a day: saline that carries a drug (F23)
+    effervescent: bool = False  # a tablet that fizzes, which holds much sodium
     adpkd: bool = False
     hyponatremia_product: bool = False
     hemostatic: bool = False  # desmopressin in the dose that stops a bleeding

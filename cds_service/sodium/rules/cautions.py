@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from cds_service.engine.finding import Finding
-from cds_service.engine.rule import card, line, require
-from cds_service.knowledge.names import DrugClass, DrugName, Problem
+from decimal import Decimal
+
+from cds_service.engine.finding import Fact, Finding
+from cds_service.engine.rule import card, line, require, skip
+from cds_service.engine.wording import joined
+from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import actionable, recorded, require_recorded, shown_sodium
@@ -14,7 +17,9 @@ from cds_service.sodium.rules.order_helpers import (
     is_older,
     is_systemic,
     sodium_today,
+    taken,
 )
+from cds_service.sodium.rules.plan import egfr
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import DrugMatch
 
@@ -49,13 +54,44 @@ def urea_of(order: Order) -> DrugMatch | None:
 
 @order_rule("OS-UREA", urea_of, otherwise="no-urea")
 def urea_in_encephalopathy(case: Case, order: Order, drug: DrugMatch) -> Finding:
-    """Speaks if hepatic encephalopathy is recorded, of which urea is a source of ammonia."""
-    require_recorded(case, recorded(case, Problem.ENCEPHALOPATHY), "no-encephalopathy")
+    """Speaks if hepatic encephalopathy is recorded, which urea feeds, or if the kidneys fail."""
+    kidney = _kidneys_keep_urea(case, drug)
+    if recorded(case, Problem.ENCEPHALOPATHY):
+        return card(
+            "warning",
+            drug=drug.name,
+            do=[line("avoid-urea", keep=True)],
+            why=["ammonia", *(["stays-in-blood"] if kidney else [])],
+        )
+    require_recorded(case, kidney, "no-encephalopathy")
+    variant, facts = kidney or skip("no-encephalopathy")
     return card(
         "warning",
-        "main",
+        variant,
         drug=drug.name,
-        do=[line("avoid-urea", keep=True)],
-        why=["ammonia"],
-        offer=[],
+        more_facts=facts,
+        do=[line("ask-nephrology-first", keep=True)],
+        why=["stays-in-blood"],
     )
+
+
+def _kidneys_keep_urea(case: Case, drug: DrugMatch) -> tuple[str, dict[str, Fact | Decimal]] | None:
+    """Returns the variant and the facts if the kidneys are too weak for urea; else None.
+
+    A high BUN counts before the first dose alone, as urea raises it.
+    """
+    limits, readings = case.limits, case.readings
+    failing = case.problems.active(case.sets.kidney_failure)
+    filtration = egfr(case)
+    if failing:
+        return "kidney", {"condition": joined("evidence", failing[-1:])}
+    if filtration is not None and filtration.below(limits.urea_egfr_below):
+        return "filtration", {"value": filtration.value}
+    creatinine = readings.latest(Analyte.CREATININE, limits.measured_days)
+    if creatinine is not None and creatinine.above(limits.creatinine_told_above):
+        return "creatinine", {"value": creatinine.value}
+    nitrogen = readings.latest(Analyte.BUN, limits.measured_days)
+    high = nitrogen is not None and nitrogen.above(limits.urea_bun_above)
+    if nitrogen is None or not high or taken(case, drug):
+        return None
+    return "nitrogen", {"value": nitrogen.value}

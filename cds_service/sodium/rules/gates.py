@@ -615,6 +615,15 @@ def acute_congestion(case: Case) -> str:
     return joined("evidence", [Sign.ACUTE_CONGESTION]) if recent else ""
 
 
+def holds_salt(case: Case) -> str:
+    """Returns the first active diagnosis under which the body holds salt, as a fact; else "".
+
+    It is a low bar, for a warning in words alone: no age of the diagnosis is too old.
+    """
+    problems = case.problems.without(case.sets.no_overload.members)
+    return joined("evidence", problems.active(case.sets.holds_salt)[:1])
+
+
 def overload(case: Case) -> str:
     """Returns the congestion that a load of sodium and volume worsens; "" without (F48)."""
     acute = acute_congestion(case)

@@ -19,6 +19,7 @@ from cds_service.sodium.rules.gates import (
     actionable,
     acute_congestion,
     at,
+    holds_salt,
     latest_sodium,
     overload,
     require_actionable,
@@ -153,19 +154,22 @@ def _isotonic_beside_symptoms(case: Case, order: Order, acute: AcuteState) -> Fi
 def isotonic_in_overload(case: Case, order: Order, saline: Saline) -> Finding:
     """Speaks if isotonic saline adds sodium and water to an overloaded patient (F48).
 
-    In acute congestion kidney function and heart rate alone are no sign that volume is needed.
+    In acute congestion kidney function and heart rate alone are no sign that volume is needed. If
+    the volume status is not known, a diagnosis under which the body holds salt is enough.
     """
     _require_large_in_low_sodium(case, saline.volume_ml)
-    condition = overload(case)
-    require_recorded(case, condition, "not-overloaded")
+    condition, unknown = overload(case), case.volume.status is Volume.UNKNOWN
+    held = holds_salt(case) if unknown and not condition else ""
+    require_recorded(case, condition or held, "not-overloaded")
     congested = acute_congestion(case)
     _require_no_need_of_volume(case, BY_CONGESTION if congested else (OWN_FLAG,))
     return card(
         "warning" if congested else "info",
+        "diagnosis" if held else "main",
         drug=_isotonic_name(order),
-        condition=condition,
-        do=["examine-volume", "daily-weight"],
-        why=["salt-load"],
+        condition=condition or held,
+        do=["examine-volume", *(["least-volume"] if held else []), "daily-weight"],
+        why=[line("recorded-active", evidence=held) if held else line("salt-load")],
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cds_service.engine.finding import Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import number
+from cds_service.engine.wording import joined, number
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
 from cds_service.sodium.adrenal import Ground, adrenal_grounds
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
@@ -22,10 +22,13 @@ from cds_service.sodium.rules.gates import (
     direct_value_lower,
     ever_recorded,
     heart_failure,
+    holds_salt,
     in_use,
     latest_sodium,
+    overload,
     recorded,
     require_actionable,
+    require_low,
     require_recorded,
     require_unexplained_by_glucose,
     shown_sodium,
@@ -54,6 +57,8 @@ from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, RecordText
 
 # Grounds of F6 that water answers: the kidney loses it by a drug, or for want of the hormone.
+SALT_TREATS = (Volume.CSW, Volume.ADRENAL, Volume.HYPO)  # salt is part of their treatment
+EFFERVESCENT = "effervescent"  # has no name on a card
 DRINK_TO_THIRST = ("withheld-lithium", "withheld-insipidus", "withheld-aquaretic")
 
 
@@ -64,15 +69,71 @@ def is_salt_tablet(order: Order) -> bool:
 
 @order_rule("OS-SALT", is_salt_tablet, otherwise="no-salt-tablet", without_sodium=True)
 def salt_tablets(case: Case, _order: Order, _salt: bool) -> Finding:
-    """Speaks if salt tablets are ordered for an overloaded patient."""
-    require_recorded(case, case.volume.status is Volume.HYPER, "not-overloaded")
-    condition = first_evidence(case)
+    """Speaks if salt tablets are ordered in overload, or if a diagnosis says that salt is held.
+
+    Restriction is offered only in judged overload; for a warning the diagnosis is enough.
+    """
+    require(case.volume.status not in SALT_TREATS, "salt-is-treatment")
+    if case.volume.status is Volume.HYPER:
+        condition = first_evidence(case)
+        return card(
+            "warning",
+            drugs=[DrugName.SODIUM_CHLORIDE],
+            condition=condition,
+            do=["reconsider-salt", "daily-weight"],
+            why=[line("judged-overloaded", evidence=condition)],
+        )
+    condition = holds_salt(case)
+    require_recorded(case, condition, "no-salt-held")
     return card(
         "warning",
+        "diagnosis",
         drugs=[DrugName.SODIUM_CHLORIDE],
         condition=condition,
-        do=["reconsider-salt", "daily-weight"],
-        why=[line("judged-overloaded", evidence=condition)],
+        do=[line("salt-restricted", keep=True), *_volume_too(case), "daily-weight"],
+        why=[line("recorded-active", evidence=condition)],
+    )
+
+
+def _volume_too(case: Case) -> list[Line]:
+    """Returns that signs of lost volume are recorded too, which need fluid and no tablets."""
+    if case.volume.status is not Volume.CONFLICT:
+        return []
+    return [line("volume-lost-too", evidence=joined("evidence", case.volume.evidence[:2]))]
+
+
+def salt_load_of(order: Order) -> str:
+    """Returns what brings much sodium by mouth beside its purpose; "" for every other order."""
+    if order.kind != "medication" or is_salt_tablet(order):
+        return ""
+    bicarbonate = drug_of(order, DrugClass.BICARBONATE)
+    if bicarbonate is not None and order.route == "systemic" and order.strong_salt is None:
+        return bicarbonate.name
+    fizzes = order.effervescent and drug_of(order, DrugClass.POTASSIUM) is None
+    return EFFERVESCENT if fizzes else ""
+
+
+@order_rule("OS-LOAD", salt_load_of, otherwise="no-salt-load")
+def salt_load(case: Case, _order: Order, drug: str) -> Finding:
+    """Speaks if bicarbonate by mouth or effervescent tablets meet a diagnosis that holds salt.
+
+    It informs: bicarbonate may be needed. While sodium rises too fast another card counts it.
+    """
+    latest_sodium(case)
+    require_actionable(case)
+    require_low(case)
+    require(case.volume.status not in SALT_TREATS, "salt-is-treatment")
+    fizzes = drug == EFFERVESCENT
+    require(fizzes or case.rate.level not in ("warning", "critical"), "raise-leads")
+    condition = overload(case) or holds_salt(case)
+    require_recorded(case, condition, "no-salt-held")
+    return card(
+        "info",
+        "fizzes" if fizzes else "main",
+        drug="" if fizzes else drug,
+        condition=condition,
+        do=[line("plain-tablets" if fizzes else "weigh-bicarbonate", keep=True), "daily-weight"],
+        why=[line("recorded-active", evidence=condition)],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from cds_service.sodium.snapshot import Patient
-from tests.sodium.patients import Story, order, problem
+from tests.sodium.patients import Story, order, problem, result
 from tests.sodium.rules.orders import Scene, selected, table
 
 PREPARATION, UREA = selected("picosulfate"), selected("urea")
@@ -63,6 +63,49 @@ SCENES = (
         says="F29: urea in SIADH",
         order=UREA,
         story=Story(sodium=127, problems=(problem("siadh"),)),
+    ),
+    *(
+        Scene(
+            says=f"P09: urea with {held}",
+            order=UREA,
+            story=Story(sodium=123, problems=(problem(held, days=900),)),
+            fires={"OS-UREA": "warning kidney"},
+            shows=("ask-nephrology-first", "stays-in-blood"),
+        )
+        for held in ("ckd-4-5", "dialysis")
+    ),
+    Scene(
+        says="urea in stage 3 of chronic kidney disease",
+        order=UREA,
+        story=Story(sodium=123, problems=(problem("ckd-1-3", days=900),)),
+    ),
+    *(
+        Scene(
+            says=f"urea with {analyte} {value}",
+            order=UREA,
+            story=Story(sodium=123, results=(result(analyte, value),)),
+            fires={"OS-UREA": f"warning {variant}"} if variant else {},
+        )
+        for analyte, value, variant in (
+            ("egfr", 29, "filtration"),
+            ("egfr", 30, ""),
+            ("creatinine", "4.1", "creatinine"),
+            ("creatinine", 4, ""),
+            ("bun", 81, "nitrogen"),
+            ("bun", 80, ""),
+        )
+    ),
+    Scene(
+        says="urea goes on at a BUN of 96, which it raises",
+        order=UREA,
+        story=Story(sodium=123, results=(result("bun", 96),), orders=(order("urea", days=10),)),
+    ),
+    Scene(
+        says="urea with hepatic encephalopathy and dialysis: both are told",
+        order=UREA,
+        story=Story(sodium=123, problems=(problem("encephalopathy"), problem("dialysis"))),
+        fires={"OS-UREA": "warning main"},
+        shows=("ammonia", "stays-in-blood"),
     ),
 )
 

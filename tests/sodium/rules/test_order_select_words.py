@@ -211,6 +211,7 @@ def test_a_summary_begins_with_what_was_ordered(rule: str) -> None:
     fixed = (
         "Fluid restriction",
         "Salt tablets",
+        "Effervescent tablets",
         "Balanced fluid",
         "Hypotonic fluid",
         "Dialysis",
