@@ -66,7 +66,7 @@ SCENES = (
     ),
     *(
         Scene(
-            says=f"P09: urea with {held}",
+            says=f"F29: urea with {held}",
             order=UREA,
             story=Story(sodium=123, problems=(problem(held, days=900),)),
             fires={"OS-UREA": "warning kidney"},

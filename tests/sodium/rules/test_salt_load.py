@@ -24,7 +24,7 @@ def ward(*problems: object, **more: object) -> Story:
 HELD = ("ascites", "nephrotic", "dialysis", "fluid-overload", "decompensated-cirrhosis")
 SCENES = (
     Scene(
-        says="N18: salt tablets in heart failure of years, not judged overloaded",
+        says="F53: salt tablets in heart failure of years, not judged overloaded",
         order=TABLET,
         story=ward(OLD_HEART),
         fires={"OS-SALT": "warning diagnosis"},
@@ -32,7 +32,7 @@ SCENES = (
     ),
     *(
         Scene(
-            says=f"S4: salt tablets with {held} of years",
+            says=f"F53: salt tablets with {held} of years",
             order=TABLET,
             story=ward(problem(held, days=900)),
             fires={"OS-SALT": "warning diagnosis"},
@@ -78,7 +78,7 @@ SCENES = (
         story=ward(OLD_HEART, problem("adrenal", days=900)),
     ),
     Scene(
-        says="S3: a liter of isotonic saline in old heart failure",
+        says="F53: a liter of isotonic saline in old heart failure",
         order=LITER,
         story=ward(OLD_HEART),
         fires={"OS-ISO-HYPER": "info diagnosis"},
