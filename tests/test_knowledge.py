@@ -244,7 +244,7 @@ MISTAKES = {
         VIEW,
         '\nslot = "rate"',
         '\nslot = "rates"',
-        ["DQ-DELTA", "slot", "allowed: medicine, order, rate, sodium"],
+        ["DQ-DELTA", "slot", "allowed: beside, order, rate, sodium"],
     ),
     "a variant without its slot": (
         VIEW,

@@ -115,6 +115,7 @@ class Problem(StrEnum):
     HYPOTENSION = "hypotension"
     MYELOMA = "myeloma"
     NAUSEA = "nausea"
+    NEPHROTIC = "nephrotic"
     SIADH = "siadh"
     SPASTICITY = "spasticity"
     VOMITING = "vomiting"

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 Evidence = Literal["verified", "secondary", "unverified", "design"]
 Indicator = Literal["info", "warning", "critical"]
-Slot = Literal["sodium", "rate", "medicine", "order"]  # findings of one slot share a card
+Slot = Literal["sodium", "rate", "beside", "order"]  # findings of one slot share a card
 
 
 class Citation(Struct, frozen=True, forbid_unknown_fields=True):

@@ -346,7 +346,16 @@ def _suspects(case: Case, active: Iterable[Exposure]) -> tuple[Exposure, ...]:
     named = [e for e in likely if weak_too or e.drug.tier not in weak_tiers]
     if not named:
         named = [e for e in likely if _is_new_and_weak(case, e)]
-    named.sort(key=lambda e: (LIKELIHOOD.index(e.attribution), e.drug.tier, e.drug.name))
+    # Beside a thiazide a loop diuretic is seldom the cause (F48).
+    last = DrugClass.LOOP if any(e.drug.cls == DrugClass.THIAZIDE for e in named) else ""
+    named.sort(
+        key=lambda e: (
+            e.drug.cls == last,
+            LIKELIHOOD.index(e.attribution),
+            e.drug.tier,
+            e.drug.name,
+        )
+    )
     return tuple(named)
 
 

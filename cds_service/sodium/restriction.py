@@ -314,7 +314,7 @@ def _by_volume(case: Case) -> Iterator[Line]:
     if undated:
         yield Line("withheld-brain-undated", {"evidence": _named(undated)})
     mild = case.sodium.band is Band.MILD
-    if volume.status is Volume.HYPER and mild and not _symptom(case):
+    if volume.status is Volume.HYPER and mild and not _symptom(case) and not case.dialysis:
         yield Line("text-hyper-mild")
 
 

@@ -78,6 +78,7 @@ from cds_service.sodium.rules.plan import (
     cramp_lines,
     cramp_suggestions,
     crisis_lines,
+    dialysis_lines,
     fluid_lines,
     held_lines,
     irrigation_lines,
@@ -145,21 +146,19 @@ def possible_brain_edema(case: Case) -> Finding:
     require(not below_plausible(case), "implausible-leads", na=shown_sodium(case))
     found = case.encephalopathy or skip("no-such-symptom")
     require(not _is_from_before_the_rise(case, found), "rate-leads")
-    bolus = _single_bolus(case)
+    bolus, crisis = _single_bolus(case), adrenal_crisis(case)
     what, scale = _what_made_it(case)
-    by_scale = found.scale and (
-        not found.symptoms or found.scale.points <= case.limits.gcs_critical_to
-    )
-    crisis, usual = adrenal_crisis(case), "scale" if by_scale else "main"
+    risen = _after_a_rise(case, found)
     return card(
-        "critical" if found.critical or crisis else "warning",
-        "adrenal" if crisis else usual,
+        "critical" if (found.critical or crisis) and not risen else "warning",
+        "adrenal" if crisis else "risen" if risen else _made_by(case, found),
         why_=crisis,
         na=shown_sodium(case),
         symptom=joined("symptom", found.symptoms[:2]),
         points=str(found.scale.points) if found.scale else "",
         do=[
-            line("examine-now" if bolus else "examine-now-no-bolus", keep=True),
+            _examine(case, bolus=bool(bolus), risen=risen),
+            *dialysis_lines(case),
             *irrigation_lines(case),
             *crisis_lines(case),
             *case.restriction.adrenal,
@@ -186,6 +185,34 @@ def possible_brain_edema(case: Case) -> Finding:
     )
 
 
+def _made_by(case: Case, found: Encephalopathy) -> str:
+    """Returns the summary: the coma scale leads if there is no symptom, or if it is low."""
+    if found.scale is None:
+        return "main"
+    low = found.scale.points <= case.limits.gcs_critical_to
+    return "scale" if low or not found.symptoms else "main"
+
+
+def _examine(case: Case, *, bolus: bool, risen: bool) -> Line:
+    """Returns what is examined; on dialysis uremia may be the cause, after a rise demyelination."""
+    dialysis = "-dialysis" if case.dialysis else ""
+    if risen:
+        return line(f"examine-risen{dialysis}", keep=True)
+    return line(f"examine-now{dialysis}{'' if bolus else '-no-bolus'}", keep=True)
+
+
+def _after_a_rise(case: Case, found: Encephalopathy) -> bool:
+    """Returns whether sodium has risen too fast: the symptom is then hardly brain edema (F4)."""
+    too_fast = rising_too_fast(case) and case.rate.level in ("warning", "critical")
+    return too_fast and not _speaks_anew(case, found)
+
+
+def _speaks_anew(case: Case, found: Encephalopathy) -> bool:
+    """Returns whether a coma scale, an acute fall or setting, or a crisis speaks by itself."""
+    acute = case.sodium.acute or case.acute_setting
+    return bool(found.scale or acute or adrenal_crisis(case))
+
+
 def _is_from_before_the_rise(case: Case, found: Encephalopathy) -> bool:
     """Returns whether the symptoms were recorded before a rise that is still too fast (F4).
 
@@ -194,8 +221,7 @@ def _is_from_before_the_rise(case: Case, found: Encephalopathy) -> bool:
     began = rise_began(case) if rising_too_fast(case) and case.rate.level == "critical" else None
     if began is None or found.since is None or found.since > began:
         return False
-    anew = (found.scale, case.sodium.acute, case.acute_setting, adrenal_crisis(case))
-    return not any(anew)
+    return not _speaks_anew(case, found)
 
 
 @chart_rule("PV-ACUTE")
@@ -217,6 +243,7 @@ def acute_fall(case: Case) -> Finding:
             *unbelieved_lines(case),
             *((bolus_risen(case) or [bolus]) if names_bolus(case) else []),
             *irrigation_lines(case),
+            *dialysis_lines(case),
             *fluid_lines(case),
             *_stop_steps(case),
             *held_lines(case),
@@ -383,16 +410,16 @@ def _emergency_lines(case: Case) -> list[Line]:
     closely = watch(case, "monitor-severe")
     first = [lead, *irrigation_lines(case), *weak_fluid_lines(case)]
     if not case.symptoms.attributable or not names_bolus(case):
-        return [*first, closely]
+        return [*first, *dialysis_lines(case), closely]
     demyelination = _demyelination(case)
     if demyelination:
-        return [*first, *demyelination, closely]
+        return [*first, *demyelination, *dialysis_lines(case), closely]
     risen = bolus_risen(case)
     if risen:
-        return [*first, *risen, closely]
+        return [*first, *risen, *dialysis_lines(case), closely]
     profile = case.limits.profile
     bolus, goal = line(f"bolus-{profile}", keep=True), line(f"goal-{profile}", keep=True)
-    return [*first, bolus, goal, watch(case, "monitor-emergency")]
+    return [*first, bolus, goal, *dialysis_lines(case), watch(case, "monitor-emergency")]
 
 
 def _harmful_restriction(case: Case) -> list[Line]:
@@ -854,13 +881,18 @@ def _card(case: Case, worst: RatePair, do: list[Line]) -> Finding:
         why=[
             _samples_line(case, worst),
             *past_symptoms(case),
-            *(line(f"note-{note}", keep=True) for note in notes),
+            *(line(f"note-{note}", keep=True) for note in notes if not _is_told(note, do)),
             *([] if ceiling in do or "acute-setting" in rate.notes else [ceiling]),
             *contested_lines(case),
             *risk_lines(case),
         ],
         offer=[repeat],
     )
+
+
+def _is_told(note: str, do: list[Line]) -> bool:
+    """Returns whether what to do says already what a note says: the dialysate is to be checked."""
+    return note == "dialysis" and any(told.key == "check-dialysate" for told in do)
 
 
 def _over_lines(case: Case) -> list[Line]:

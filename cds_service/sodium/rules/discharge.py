@@ -19,6 +19,7 @@ from cds_service.sodium.rules.follow_up import NOW, RATE_OVER, rate_due, repeat_
 from cds_service.sodium.rules.gates import (
     at,
     day_of,
+    drains,
     drug_lines,
     in_use,
     latest_sodium,
@@ -151,7 +152,8 @@ def _culprit(case: Case, stay: Stay) -> list[Line]:
     """Returns the drugs that may be the cause and would go on; one of the stay has its own card."""
     told = {*(e.drug.name for e in stay.new_drugs), *stay.treatments}
     suspects = case.exposures.suspects if case.sodium.low else ()
-    drugs = [e.drug.name for e in suspects if e.drug.name not in told]
+    asked = [e.drug for e in suspects if not drains(case, e.drug)]
+    drugs = [drug.name for drug in asked if drug.name not in told]
     return [line("culprit", drugs="|".join(drugs), keep=True)] if drugs else []
 
 

@@ -29,6 +29,7 @@ from cds_service.sodium.exposure import Exposure, given_before, stopped_lately
 from cds_service.sodium.glucose import SODIUM_AND_ANION, GlucoseShift, Pseudo
 from cds_service.sodium.results import Band, Freshness, Rejected, Sample
 from cds_service.sodium.volume import Volume
+from cds_service.terminology.types import DrugMatch
 
 MIDNIGHT = " 00:00"
 LOSSES = "withheld-losses"  # the ground that blood, fluid or salt is lost (F6)
@@ -150,6 +151,53 @@ def decongesting(case: Case) -> bool:
         return True
     loops = case.exposures.of(DrugClass.LOOP)
     return any(o.route == "iv" and case.is_active(o) for loop in loops for o in loop.orders)
+
+
+def pressure_lost(case: Case) -> tuple[str, ...]:
+    """Returns the signs that volume or pressure is lacking now."""
+    window, problems = red_flag_window(case), case.problems
+    signs = problems.current(case.sets.volume_lost, window)
+    if low_systolic(case, window) is not None and Sign.HYPOTENSION not in signs:
+        signs += (Sign.HYPOTENSION,)
+    return signs
+
+
+def volume_lost(case: Case) -> tuple[str, ...]:
+    """Returns the signs that volume is lacking: in acute heart failure none of the kidney."""
+    window, signs = red_flag_window(case), pressure_lost(case)
+    if not decongesting(case) and creatinine_rise(case, window) is not None:
+        signs += (Sign.CREATININE_RISE,)
+    return signs
+
+
+def liver_forbids_diuretics(case: Case) -> bool:
+    """Returns whether cirrhosis comes with a sodium at which guidance stops every diuretic."""
+    return cirrhosis(case) and in_use(case) < case.limits.stop_diuretics_below
+
+
+def overloaded(case: Case) -> bool:
+    """Returns whether salt and water are held, by the judged volume or in nephrotic syndrome."""
+    return case.volume.status is Volume.HYPER or recorded(case, Problem.NEPHROTIC)
+
+
+def is_drain(case: Case, drug: DrugMatch) -> bool:
+    """Returns whether a diuretic is the treatment of what is on record, also if volume lacks now.
+
+    It is a loop diuretic in overload or nephrotic syndrome, in cirrhosis an aldosterone antagonist
+    too, and in heart failure both. A thiazide lowers sodium in all of them.
+    """
+    if drug.cls not in case.sets.diuretics or drug.cls == DrugClass.THIAZIDE:
+        return False
+    if heart_failure(case):
+        return True
+    if liver_forbids_diuretics(case):
+        return False
+    return overloaded(case) and (drug.cls == DrugClass.LOOP or cirrhosis(case))
+
+
+def drains(case: Case, drug: DrugMatch) -> bool:
+    """Returns whether a diuretic drains an overload now, and is no cause to look for (F48)."""
+    return is_drain(case, drug) and (decongesting(case) or not volume_lost(case))
 
 
 def adrenal_crisis(case: Case) -> str:
@@ -704,7 +752,10 @@ def glucose_line(key: str, shift: GlucoseShift, *, keep: bool = False) -> Line:
 
 def drug_lines(case: Case) -> list[Line]:
     """Returns each suspect with start and likelihood, what may worsen it (F50), what is on hold."""
-    lines = [_suspect_line(case, e) for e in case.exposures.suspects if e.attribution]
+    suspected = [e for e in case.exposures.suspects if e.attribution]
+    lines = [_suspect_line(case, e) for e in suspected if not drains(case, e.drug)]
+    drained = ", ".join(e.drug.name for e in suspected if drains(case, e.drug))
+    lines += [line("drug-drains", drugs=drained)] if drained else []
     antidiuretics = ", ".join(e.drug.name for e in case.exposures.of(DrugClass.VASOPRESSIN))
     if antidiuretics:
         lines.append(line("rises-when-stopped", drug=antidiuretics, keep=True))
@@ -781,12 +832,17 @@ def headline_drugs(case: Case) -> list[str]:
     """Returns the suspects that a headline may name.
 
     A weakly linked drug gives way to losses on record, and every drug to a sodium that may be none.
+    A diuretic that drains an overload is its treatment; a thiazide begun beside it is named (F48).
     """
-    named = case.exposures.suspects
+    suspected = case.exposures.suspects
+    named = [e for e in suspected if not drains(case, e.drug)]
     weak = all(e.drug.tier in case.sets.weak_tiers for e in named)
     if undiluted(case) or _drinks_much(case) or (named and weak and stronger_cause(case)):
         return []
-    return suspects(case)
+    if len(named) == len(suspected):
+        return suspects(case)
+    added = [e for e in case.exposures.worsening if e.drug.cls == DrugClass.THIAZIDE]
+    return [e.drug.name for e in (named or added)]
 
 
 def suspects(case: Case) -> list[str]:

@@ -33,10 +33,10 @@ def _kidney(case: Case) -> list[Line]:
         return []  # known, and the plan speaks of dialysis
     creatinine = case.readings.latest(Analyte.CREATININE, limits.measured_days)
     if creatinine is not None and creatinine.above(limits.creatinine_told_above):
-        return [_told(case, "measured-creatinine", creatinine)]
+        return [told(case, "measured-creatinine", creatinine)]
     filtration = case.readings.latest(Analyte.EGFR, limits.measured_days)
     if filtration is not None and filtration.below(limits.egfr_told_below):
-        return [_told(case, "measured-egfr", filtration)]
+        return [told(case, "measured-egfr", filtration)]
     return []
 
 
@@ -47,24 +47,40 @@ def potassium_lines(case: Case, *, high: bool = True) -> list[Line]:
     if potassium is None:
         return []
     if potassium.below(limits.potassium_told_below):
-        return [_told(case, "measured-potassium-low", potassium)]
+        return [told(case, "measured-potassium-low", potassium)]
     if high and potassium.above(limits.adrenal_potassium_above):
-        drugs = potassium_drugs(case)
-        if drugs and not case.dialysis:
-            return [_told(case, "measured-potassium-drug", potassium, drug=drugs[0])]
-        ending = "dialysis" if case.dialysis else "high"
-        return [_told(case, f"measured-potassium-{ending}", potassium)]
+        return _high_potassium(case, potassium)
     return []
+
+
+def _high_potassium(case: Case, potassium: Reading) -> list[Line]:
+    """Returns a high potassium; before dialysis it is usual, and an urgent one is in the plan."""
+    if case.dialysis:
+        by_plan = urgent_potassium(case) is None
+        return [told(case, "measured-potassium-dialysis", potassium)] if by_plan else []
+    drugs = potassium_drugs(case)
+    if drugs:
+        return [told(case, "measured-potassium-drug", potassium, drug=drugs[0])]
+    return [told(case, "measured-potassium-high", potassium)]
+
+
+def urgent_potassium(case: Case) -> Reading | None:
+    """Returns a potassium that does not wait for the next planned dialysis."""
+    limits = case.limits
+    potassium = case.readings.latest(Analyte.POTASSIUM, limits.adrenal_potassium_hours)
+    if potassium is None or not potassium.at_least(limits.dialysis_potassium_from):
+        return None
+    return potassium
 
 
 def _hormones(case: Case) -> list[Line]:
     limits, lines = case.limits, []
     tsh = case.readings.latest(Analyte.TSH, limits.tsh_told_days)
     if tsh is not None and tsh.above(limits.tsh_told_above):
-        lines.append(_told(case, "measured-tsh", tsh))
+        lines.append(told(case, "measured-tsh", tsh))
     cortisol = case.readings.latest(Analyte.CORTISOL, limits.adrenal_cortisol_days)
     if cortisol is not None:
-        lines.append(_told(case, "measured-cortisol", cortisol))
+        lines.append(told(case, "measured-cortisol", cortisol))
     return lines
 
 
@@ -74,7 +90,7 @@ def _others(case: Case) -> list[Line]:
     if calcium is not None and (
         calcium.above(limits.calcium_told_above) or calcium.below(limits.calcium_told_below)
     ):
-        lines.append(_told(case, "measured-calcium", calcium))
+        lines.append(told(case, "measured-calcium", calcium))
     plain: dict[Analyte, timedelta] = {
         Analyte.LITHIUM: limits.measured_days,
         Analyte.SERUM_OSMOLALITY: limits.urine_labs_hours,
@@ -85,7 +101,7 @@ def _others(case: Case) -> list[Line]:
         reading = case.readings.latest(analyte, window)
         if reading is not None:
             by_ethanol = _by_ethanol(case, reading) if analyte == Analyte.SERUM_OSMOLALITY else None
-            lines.append(by_ethanol or _told(case, f"measured-{analyte}", reading, keep=False))
+            lines.append(by_ethanol or told(case, f"measured-{analyte}", reading, keep=False))
     return lines
 
 
@@ -117,7 +133,8 @@ def _pressure(case: Case) -> list[Line]:
     return [line("measured-systolic", value=systolic, keep=True)]
 
 
-def _told(case: Case, key: str, reading: Reading, *, keep: bool = True, drug: str = "") -> Line:
+def told(case: Case, key: str, reading: Reading, *, keep: bool = True, drug: str = "") -> Line:
+    """Returns the line with a result and its time, and the drug that explains it, if given."""
     value = reading.comparator + number(reading.value)
     facts = {"value": value, "time": at(case, reading.at, reading.day_only)}
     return Line(key, {**facts, "drug": drug} if drug else facts, keep=keep)

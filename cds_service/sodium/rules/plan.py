@@ -15,13 +15,14 @@ from cds_service.engine.wording import joined, number
 from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Problem, Sign
 from cds_service.sodium.adrenal import high_potassium, on_glucocorticoid
 from cds_service.sodium.case import Case
-from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
+from cds_service.sodium.depletion import creatinine_rise, red_flag_window
 from cds_service.sodium.exposure import Exposure, is_diluent, is_hypertonic
 from cds_service.sodium.restriction import CONCENTRATED, salt_losers
 from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.follow_up import cramp_labs, diabetic_crisis, has_mild_symptom
 from cds_service.sodium.rules.gates import (
     LOSSES,
+    acute_congestion,
     adrenal_crisis,
     cirrhosis,
     decongesting,
@@ -30,9 +31,13 @@ from cds_service.sodium.rules.gates import (
     ever_recorded,
     heart_failure,
     in_use,
+    is_drain,
     lines_of,
     lipids,
+    liver_forbids_diuretics,
     osmolality_normal,
+    overloaded,
+    pressure_lost,
     recorded,
     rises_fast,
     rising_too_fast,
@@ -41,8 +46,14 @@ from cds_service.sodium.rules.gates import (
     unconfirmed,
     undiluted,
     undiluted_lines,
+    volume_lost,
 )
-from cds_service.sodium.rules.measured import measured_lines, potassium_lines
+from cds_service.sodium.rules.measured import (
+    measured_lines,
+    potassium_lines,
+    told,
+    urgent_potassium,
+)
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, RecordText
@@ -80,7 +91,7 @@ def plan_lines(case: Case) -> list[Line]:
     crisis = bool(adrenal_crisis(case))
     return [
         *artifact,
-        *_dialysis_first(case),
+        *dialysis_lines(case),
         *lines_of({"adrenal-crisis": crisis}, keep=True),
         *unclear_volume(case),
         *irrigation_lines(case),
@@ -104,11 +115,21 @@ def insipidus_lines(case: Case) -> list[Line]:
     return [line("insipidus-dose", keep=True), line("insipidus-aquaresis", keep=True)]
 
 
-def _dialysis_first(case: Case) -> list[Line]:
-    """Returns that on dialysis the water leaves by dialysis, as slowly as sodium allows (F26)."""
-    if not case.dialysis or case.sodium.band is Band.MILD:
+def dialysis_lines(case: Case) -> list[Line]:
+    """Returns that on dialysis the water leaves by dialysis, as slowly as sodium allows (F26).
+
+    A potassium that cannot wait for the next session is told with it. Above the limit of the rise
+    the card on the rate tells of the dialysate.
+    """
+    if not case.dialysis:
         return []
-    return [line("dialysis-team", limit=case.rate.limit or case.limits.rate_limit_day, keep=True)]
+    potassium = urgent_potassium(case)
+    if rising_too_fast(case) or in_use(case) >= case.limits.dialysis_sodium_below:
+        return [told(case, "dialysis-potassium", potassium)] if potassium else []
+    limit = case.rate.limit or case.limits.rate_limit_day
+    if potassium is None:
+        return [line("dialysis-team", limit=limit, keep=True)]
+    return [line("dialysis-team-potassium", limit=limit, value=potassium.value, keep=True)]
 
 
 def unclear_volume(case: Case) -> list[Line]:
@@ -469,7 +490,7 @@ def _stop_lines(case: Case, diuretics: list[Exposure]) -> list[Line]:
     single = [e.drug.name for e in diuretics if e not in combined]
     if not single:
         return lines
-    key = "stop-cirrhosis" if _liver_forbids_diuretics(case) else "stop-thiazide"
+    key = "stop-cirrhosis" if liver_forbids_diuretics(case) else "stop-thiazide"
     lines.append(line(key, drugs=", ".join(single), keep=True))
     withheld = _no_stop_because(case)
     return [*lines, line(withheld)] if withheld else lines
@@ -492,18 +513,13 @@ def _should_stop(case: Case, exposure: Exposure) -> bool:
         return False
     if drug.cls == DrugClass.THIAZIDE and decongesting(case):
         return False
-    if _liver_forbids_diuretics(case):
+    if liver_forbids_diuretics(case):
         return True
     if drug.cls != DrugClass.THIAZIDE or exposure.attribution == "unlikely":
         return False
     if case.sodium.band is not Band.MILD or case.volume.status is Volume.HYPO:
         return True
     return has_mild_symptom(case) and in_use(case) < case.limits.mild_workup_below
-
-
-def _liver_forbids_diuretics(case: Case) -> bool:
-    """Returns whether cirrhosis comes with a sodium at which guidance stops every diuretic."""
-    return cirrhosis(case) and in_use(case) < case.limits.stop_diuretics_below
 
 
 def _is_combination(orders: list[Order]) -> bool:
@@ -532,7 +548,7 @@ def _partner_dangers(case: Case, drugs: Iterable[DrugMatch]) -> tuple[str, ...]:
     """
     sets, window = case.sets, red_flag_window(case)
     classes = [drug.cls for drug in drugs]
-    dangers = dict.fromkeys(_pressure_lost(case))
+    dangers = dict.fromkeys(pressure_lost(case))
     if any(cls in sets.kidney_held for cls in classes):
         injured = case.problems.has_current(Problem.ACUTE_KIDNEY_INJURY, window)
         dangers |= {Sign.CREATININE_RISE: None} if creatinine_rise(case, window) else {}
@@ -575,16 +591,27 @@ def _review_key(case: Case, drug: DrugMatch) -> str:
         return "keep-antidiuretic" if drug.cls in case.sets.kept_in_a_rise else "stop-rising"
     if drug.cls in case.sets.never_abruptly:
         return "review-gently"
-    if drug.cls == DrugClass.THIAZIDE and decongesting(case):
-        return "review-decongestion"
+    if drug.cls in case.sets.diuretics:
+        return _review_diuretic(case, drug)
     if drug.cls in case.sets.needed_treatments:
         return "review-treatment"
     if drug.tier in case.sets.weak_tiers and stronger_cause(case):
         return "review-after-losses"
-    if drug.cls not in case.sets.diuretics or not heart_failure(case):
+    return "review-need"
+
+
+def _review_diuretic(case: Case, drug: DrugMatch) -> str:
+    """Returns the line on a diuretic: where it drains an overload it is the treatment (F48)."""
+    failing = heart_failure(case)
+    if drug.cls == DrugClass.THIAZIDE and decongesting(case):
+        by_heart = failing or acute_congestion(case) or not overloaded(case)
+        return "review-decongestion" if by_heart else "review-beside-loop"
+    if drug.tier in case.sets.weak_tiers and stronger_cause(case):
+        return "review-after-losses"
+    if not failing and not is_drain(case, drug):
         return "review-need"
-    dry = not decongesting(case) and _volume_lost(case)
-    return "review-heart-failure-dry" if dry else "review-heart-failure"
+    dry = "-dry" if not decongesting(case) and volume_lost(case) else ""
+    return f"review-{'heart-failure' if failing else 'overload'}{dry}"
 
 
 # ---- a thiazide in heart failure that does harm (F18, F48)
@@ -601,7 +628,7 @@ def held_lines(case: Case) -> list[Line]:
     drugs = ", ".join(exposure.drug.name for exposure in held)
     if rises_fast(case):
         return [line("stop-rising", drugs=drugs)]
-    signs = _volume_lost(case)
+    signs = volume_lost(case)
     hold = line("thiazide-hold-sodium", drugs=drugs, keep=True)
     if signs:
         hold = line("thiazide-hold", drugs=drugs, evidence=joined("evidence", signs), keep=True)
@@ -617,27 +644,10 @@ def held_thiazides(case: Case) -> list[Exposure]:
     if not acute and not heart_failure(case):
         return []
     low = not acute and in_use(case) < case.limits.thiazide_hold_below
-    if not low and not _volume_lost(case):
+    if not low and not volume_lost(case):
         return []
     thiazides = case.exposures.of(DrugClass.THIAZIDE)
     return [exposure for exposure in thiazides if exposure.attribution != "unlikely"]
-
-
-def _pressure_lost(case: Case) -> tuple[str, ...]:
-    """Returns the signs that volume or pressure is lacking now."""
-    window, problems = red_flag_window(case), case.problems
-    signs = problems.current(case.sets.volume_lost, window)
-    if low_systolic(case, window) is not None and Sign.HYPOTENSION not in signs:
-        signs += (Sign.HYPOTENSION,)
-    return signs
-
-
-def _volume_lost(case: Case) -> tuple[str, ...]:
-    """Returns the signs that volume is lacking: in acute heart failure none of the kidney."""
-    window, signs = red_flag_window(case), _pressure_lost(case)
-    if not decongesting(case) and creatinine_rise(case, window) is not None:
-        signs += (Sign.CREATININE_RISE,)
-    return signs
 
 
 # ---- cramps ----

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import Saline
 from tests.sodium.patients import Story, order, problem, result
 
@@ -49,6 +50,19 @@ def dialyzed(sodium: str = "121", *problems: Any, **more: Any) -> Story:
         results=(result("potassium", "6.4"), result("creatinine", "11.2")),
         problems=(problem("dialysis", days=900), *problems),
         **more,
+    )
+
+
+def drained(*found: Any) -> Story:
+    """Sodium 128 beside a loop diuretic by vein, with more orders and problems."""
+    orders = tuple(one for one in found if isinstance(one, Order))
+    loop = order("bumetanide", days=1, route="iv", reference="MedicationRequest/4")
+    recorded = tuple(one for one in found if not isinstance(one, Order))
+    earlier = (result("sodium", "135", 600), result("sodium", "131", 30))
+    if any(drug.cls == "thiazide" for one in orders for drug in one.drugs):
+        orders = (*orders, loop)
+    return Story(
+        sodium="128", setting="inpatient", results=earlier, orders=orders, problems=recorded
     )
 
 
@@ -152,6 +166,20 @@ CHARTS: tuple[Story, ...] = (
     two_in_one("lisinopril", problem("hypovolemia", days=0.5), systolic=84),
     rising(orders=(order("terlipressin", days=1, route="iv"),)),
     dialyzed(),
+    dialyzed("128"),
+    replace(dialyzed("120"), results=()),
+    replace(dialyzed("130", problem("fluid-overload")), results=(result("potassium", "5.7"),)),
+    dialyzed("113", problem("confusion", days=0.04)),
+    replace(
+        dialyzed("122", problem("confusion", days=0.04)), results=(result("sodium", "116", 20),)
+    ),
+    replace(
+        dialyzed("123", problem("confusion", days=0.04)), results=(result("sodium", "112", 14),)
+    ),
+    rising(122, 112, problem("confusion", days=0.04)),
+    drained(order("furosemide", days=1), problem("fluid-overload")),
+    drained(order("furosemide", days=1), problem("nephrotic"), problem("hypotension", days=0.2)),
+    drained(order("metolazone", days=1), problem("nephrotic")),
     dialyzed("129", problem("cramp", days=0.5), problem("cirrhosis", days=900)),
     drunk("297", "330"),
     seized(problem("labor", days=0.2)),

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cds_service.engine.finding import RemoveDraft, StopOrder
+from cds_service.engine.finding import Finding, RemoveDraft, StopOrder
+from cds_service.sodium.rules.book import BOOK
 from cds_service.sodium.rules.gates import decongesting, heart_failure
 from cds_service.sodium.snapshot import Order
 from tests.sodium.patients import Story, order, problem, result
-from tests.sodium.rules.cases import detail, fired
+from tests.sodium.rules.cases import detail, fired, keys, summary
 from tests.sodium.rules.orders import Scene, selected, table
 
 CIRRHOSIS = (problem("cirrhosis", days=400), problem("ascites", days=60))
@@ -236,3 +237,65 @@ def test_scene(scene: Scene) -> None:
         return
     actions = [a for f in scene.findings().values() for s in f.suggestions for a in s.actions]
     assert not any(isinstance(action, RemoveDraft) for action in actions)
+
+
+NEPHROTIC = (problem("nephrotic", days=20), problem("edema-generalized", days=5))
+LOOP = taking("furosemide", route="iv", days=20)
+FELL = (result("sodium", "135", 600), result("sodium", "131", 30))
+DRAINED: dict[str, dict[str, Any]] = {
+    "nephrotic": {"problems": NEPHROTIC},
+    "kidney disease": {"problems": (problem("ckd-4-5", days=900), problem("fluid-overload"))},
+    "ascites": {"problems": CIRRHOSIS},
+    "heart failure": {"problems": (problem("acute-heart-failure"),)},
+}
+
+
+def face(story: Story) -> str:
+    (card,) = fired(story.case()).values()
+    return summary(card)
+
+
+@pytest.mark.parametrize("more", DRAINED.values(), ids=DRAINED)
+def test_f48_a_loop_diuretic_that_drains_an_overload_is_no_cause_to_look_for(
+    more: dict[str, Any],
+) -> None:
+    story = replace(WARD, sodium="128", results=FELL, orders=(LOOP,), **more)
+    assert "no stop suggested" in said(story)
+    assert "Review the need" not in said(story)
+    assert "probable cause" not in said(story)
+    assert "furosemide" not in face(story)
+    going = [rule(story.case()) for rule in BOOK.discharge.values()]
+    assert not any("culprit" in keys(found) for found in going if isinstance(found, Finding))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"problems": (problem("ckd-4-5", days=900),)},
+        {"problems": (*NEPHROTIC, problem("hypotension", days=0.5))},
+    ],
+    ids=["nothing recorded", "kidney disease alone", "volume lacks"],
+)
+def test_f48_without_an_overload_or_with_lost_volume_the_loop_diuretic_is_reviewed(
+    more: dict[str, Any],
+) -> None:
+    tablet = taking("furosemide", days=20)
+    story = replace(WARD, sodium="128", results=FELL, orders=(tablet,), **more)
+    assert "no stop suggested" not in said(story)
+    assert "Review" in said(story)
+    assert "drains" not in " ".join(
+        line for found in fired(story.case()).values() for line in keys(found)
+    )
+
+
+def test_f48_beside_a_loop_diuretic_the_thiazide_is_the_suspect() -> None:
+    metolazone = taking("metolazone", days=1.2)
+    story = replace(WARD, sodium="128", results=FELL, orders=(LOOP, metolazone), problems=NEPHROTIC)
+    assert "metolazone" in face(story)
+    assert "metolazone beside a loop diuretic: the likelier cause" in said(story)
+    old = (taking("bumetanide", days=2), taking("chlorthalidone", days=200))
+    both = replace(WARD, sodium="128", results=FELL, orders=old)
+    assert "chlorthalidone" in face(both)
+    failing = replace(story, problems=(problem("acute-heart-failure"),))
+    assert "metolazone: part of decongestion" in said(failing)

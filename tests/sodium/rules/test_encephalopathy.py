@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.engine.finding import Finding
+from cds_service.engine.triage import SLOTS
 from cds_service.sodium.case import Case, assess
 from cds_service.sodium.rules.gates import in_use
 from tests.sodium.patients import Story, order, problem, result
-from tests.sodium.rules.cases import detail, fired, keys, kinds, reason, summary
+from tests.sodium.rules.cases import detail, fired, keys, kinds, reason, slot, summary
 from tests.sodium.rules.test_any_record import knowledge, snapshots
 
 CONFUSED, VOMITING = problem("confusion"), problem("vomiting")
@@ -189,7 +190,66 @@ def test_f1_while_sodium_rises_too_fast_no_bolus_is_an_option(profile: str) -> N
     card = card_of(problem("confusion", days=0.1), sodium="119", profile=profile, **risen)
     assert card is not None
     assert "bolus" not in " ".join(detail(card))
-    assert card.do[0].key == "examine-now-no-bolus"
+    assert card.do[0].key == "examine-risen"
+    assert (card.indicator, card.variant) == ("warning", "risen")
+
+
+def test_f4_a_symptom_during_a_slower_rise_asks_for_demyelination_and_comes_second() -> None:
+    """On dialysis the rise is a warning: the card of brain edema came before it (cold review)."""
+    session, confused = problem("dialysis", days=900), problem("confusion", days=0.04)
+    risen = {"results": (result("sodium", "112", 14), result("potassium", "6.9"))}
+    found = fired(case_of(session, confused, sodium="123", **risen))
+    card, rate = found["PV-ENC"], found["RATE-OVER"]
+    assert (rate.indicator, card.indicator, card.variant) == ("warning", "warning", "risen")
+    assert [line.key for line in card.do[:2]] == [
+        "examine-risen-dialysis",
+        "dialysis-potassium",
+    ]
+    assert SLOTS.index(slot(card)) > SLOTS.index(slot(rate))
+    assert keys(rate).count("check-dialysate") == 1
+    assert "note-dialysis" not in keys(rate)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", ["confusion", "seizure"])
+def test_f26_the_cards_of_danger_tell_how_a_dialysis_patient_is_dialyzed(
+    name: str, profile: str
+) -> None:
+    """They had one line on potassium under "More", and nothing on the dialysate (cold review)."""
+    symptom, session = problem(name, days=0.04, encounter=True), problem("dialysis", days=900)
+    high = {"results": (result("potassium", "6.9"),)}
+    found = fired(case_of(session, symptom, sodium="112", profile=profile, **high))
+    card = found["PV-SYMP" if name == "seizure" else "PV-ENC"]
+    assert "dialysis-team-potassium" in [line.key for line in card.do[:4]]
+    assert not any(key.startswith("measured-potassium") for key in keys(card))
+    fell = {"results": (result("sodium", "126", 30), result("potassium", "6.9"))}
+    acute = fired(case_of(session, sodium="112", profile=profile, **fell))["PV-ACUTE"]
+    assert "dialysis-team-potassium" in [line.key for line in acute.do[:4]]
+
+
+@pytest.mark.parametrize(
+    ("sodium", "potassium", "plan", "measured"),
+    [
+        ("128", "5.6", "", "measured-potassium-dialysis"),
+        ("128", "5.9", "", "measured-potassium-dialysis"),
+        ("128", "6", "dialysis-potassium", ""),
+        ("125", "5.6", "", "measured-potassium-dialysis"),
+        ("124.9", "5.6", "dialysis-team", "measured-potassium-dialysis"),
+        ("124.9", "6", "dialysis-team-potassium", ""),
+    ],
+)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_f26_before_a_planned_dialysis_a_usual_sodium_and_potassium_wait_for_the_plan(
+    sodium: str, potassium: str, plan: str, measured: str, profile: str
+) -> None:
+    session, drunk = problem("dialysis", days=900), problem("fluid-overload", days=0.1)
+    story = {"results": (result("potassium", potassium),), "profile": profile}
+    (card,) = fired(case_of(session, drunk, sodium=sodium, **story)).values()
+    said = [line.key for line in (*card.do, *card.why)]
+    told = [key for key in said if key.startswith(("dialysis-", "measured-potassium"))]
+    assert told == [key for key in (plan, measured) if key]
+    assert "text-hyper-mild" not in said
+    assert "withheld-dialysis" in said
 
 
 @pytest.mark.parametrize(("before", "nearly"), [("116", True), ("116.1", False)])
