@@ -197,8 +197,8 @@ def test_f1_while_sodium_rises_too_fast_no_bolus_is_an_option(profile: str) -> N
 def test_f4_a_symptom_during_a_slower_rise_asks_for_demyelination_and_comes_second() -> None:
     """On dialysis the rise is a warning: the card of brain edema came before it (cold review)."""
     session, confused = problem("dialysis", days=900), problem("confusion", days=0.04)
-    risen = {"results": (result("sodium", "112", 14), result("potassium", "6.9"))}
-    found = fired(case_of(session, confused, sodium="123", **risen))
+    risen = (result("sodium", "112", 14), result("potassium", "6.9"))
+    found = fired(case_of(session, confused, sodium="123", results=risen))
     card, rate = found["PV-ENC"], found["RATE-OVER"]
     assert (rate.indicator, card.indicator, card.variant) == ("warning", "warning", "risen")
     assert [line.key for line in card.do[:2]] == [
@@ -243,8 +243,9 @@ def test_f26_before_a_planned_dialysis_a_usual_sodium_and_potassium_wait_for_the
     sodium: str, potassium: str, plan: str, measured: str, profile: str
 ) -> None:
     session, drunk = problem("dialysis", days=900), problem("fluid-overload", days=0.1)
-    story = {"results": (result("potassium", potassium),), "profile": profile}
-    (card,) = fired(case_of(session, drunk, sodium=sodium, **story)).values()
+    high = (result("potassium", potassium),)
+    case = case_of(session, drunk, sodium=sodium, results=high, profile=profile)
+    (card,) = fired(case).values()
     said = [line.key for line in (*card.do, *card.why)]
     told = [key for key in said if key.startswith(("dialysis-", "measured-potassium"))]
     assert told == [key for key in (plan, measured) if key]
