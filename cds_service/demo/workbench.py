@@ -331,6 +331,7 @@ def _replaced(kept: KeptCall) -> Replaced:
         "language": here.pipeline.language_of(kept.language, client),
         "explainMissingData": client.explain_missing_data,
         "status": kept.status,
+        "sources": dict(kept.sources),
     }
     body = with_live_reads(kept.request, kept.reads)
     return _bench().replacer.replaced(body, kept.at, keys, about)

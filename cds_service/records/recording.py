@@ -11,17 +11,18 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from codecs import BOM_UTF8
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from msgspec import Struct, field, inspect
 
 from cds_service.errors import BadRequest
 from cds_service.protocol.live_read import LiveRead
-from cds_service.protocol.wire import decode
+from cds_service.protocol.wire import decode, encode
 from cds_service.records.fhir_types import Form, Quantity, RecordedCoding, Resource
 
 AT = "at"  # the member that says when a call was made; no part of CDS Hooks
@@ -457,38 +458,58 @@ def with_live_reads(body: Mapping[str, Any], reads: Sequence[LiveRead]) -> dict[
     prefetch = body.get("prefetch")
     held = dict(prefetch) if isinstance(prefetch, dict) else {}
     pages: dict[str, list[Any]] = {}
+    followed: list[Any] = []
     for read in reads:
-        if read.status in _OK and read.body:
-            pages.setdefault(read.key, []).append(_decoded(read.body))
-    followed = [page for key, all_ in pages.items() if "/" in key for page in all_]
+        if read.status not in _OK or not read.body:
+            continue
+        page = _decoded(read.body)
+        if "/" in read.key:
+            followed.append(page)
+        else:
+            pages.setdefault(read.key, []).append(page)
+    asked = {unquote(read.url) for read in reads}
     for key, all_ in pages.items():
-        if "/" not in key:
-            held[key] = _joined(held.get(key), all_)
+        first = held.get(key)
+        # A first page that was sent is gone on with; all else that was sent has been read anew.
+        goes_on = [first] if _next_of(first) else []
+        held[key] = _joined([*goes_on, *all_], asked)
     if followed:
-        medicines = held.get("medications") or {"resourceType": "Bundle"}
-        held["medications"] = _joined(medicines, followed)
+        held["medications"] = _joined([held.get("medications") or _EMPTY, *followed], asked)
     return {**body, "prefetch": held} if held else dict(body)
+
+
+_EMPTY: Mapping[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
 
 
 def _decoded(body: bytes) -> Any:
     try:
-        return decode(body.removeprefix(b"\xef\xbb\xbf"))
+        return decode(body.removeprefix(BOM_UTF8))
     except BadRequest:
         return None
 
 
-def _joined(first: Any, pages: Sequence[Any]) -> Any:
-    """Returns the pages of one search as one Bundle, or one resource as it is."""
-    only = pages[0] if len(pages) == 1 else None
-    if first is None and isinstance(only, dict) and only.get("resourceType") != "Bundle":
-        return only
-    whole = [page for page in ([first] if first else []) + list(pages) if isinstance(page, dict)]
-    entries: list[Any] = []
+def _joined(pages: Sequence[Any], asked: Collection[str]) -> Any:
+    """Returns the pages of one search as one Bundle, or one resource as it is.
+
+    A next link that was not `asked` says that there is more.
+    """
+    whole = [page for page in pages if isinstance(page, dict)]
+    if len(whole) == 1 and whole[0].get("resourceType") != "Bundle":
+        return whole[0]
+    entries: dict[object, Any] = {}
     for page in whole:
         is_bundle = page.get("resourceType") == "Bundle"
-        entries += (page.get("entry") or []) if is_bundle else [{"resource": page}]
-    joined: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "entry": entries}
-    links = whole[-1].get("link") if whole else None
-    if isinstance(links, list):
-        joined["link"] = links
+        for entry in (page.get("entry") or []) if is_bundle else [{"resource": page}]:
+            entries.setdefault(encode(entry), entry)  # a search that was repeated brings it again
+    joined: dict[str, Any] = {**_EMPTY, "entry": list(entries.values())}
+    more = [link for page in whole for link in _next_of(page)]
+    if any(unquote(str(link.get("url"))) not in asked for link in more):
+        joined["link"] = [{"relation": "next", "url": "urn:uuid:not-kept"}]
     return joined
+
+
+def _next_of(page: Any) -> list[Mapping[str, Any]]:
+    """Returns the next links of a Bundle."""
+    links = page.get("link") if isinstance(page, dict) else None
+    listed = links if isinstance(links, list) else []
+    return [one for one in listed if isinstance(one, dict) and one.get("relation") == "next"]

@@ -53,9 +53,13 @@ LOOK = """() => {
   const open = (place) => place.querySelector(".card:not(.closed), .nothing") !== null;
   const lost = places.filter((place) => !drafts.has(place.dataset.draft) && open(place));
   const loose = [...document.querySelectorAll("#cards-order-select .card")].filter((card) => !card.closest(".of-draft"));
+  const room = document.documentElement.clientWidth;
+  const wide = document.documentElement.scrollWidth > room;
+  const past = (e) => e.getBoundingClientRect().right > room + 0.5 && !e.closest(".wide, .json, pre, svg");
+  const named = (e) => `${e.tagName} ${e.id} ${e.className} "${e.textContent.trim().slice(0, 40)}"`;
   return {
     lost: [...lost.map((place) => place.dataset.draft ?? "?"), ...loose.map((card) => card.textContent.slice(0, 80))],
-    width: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    wide: wide ? [...document.querySelectorAll("body *")].filter(past).map(named).slice(0, 5) : null,
   };
 }"""
 
@@ -132,13 +136,17 @@ class Monkey:
             seen = self.page.evaluate(LOOK)
         except Error:
             return  # it goes to another page just now
-        if seen["lost"]:
-            self.page.wait_for_timeout(50)
-            seen = self.page.evaluate(LOOK)
+        if seen["lost"] or seen["wide"] is not None:
+            try:
+                self.page.wait_for_load_state()  # a page whose style is not there yet is wide
+                self.page.wait_for_timeout(300)
+                seen = self.page.evaluate(LOOK)
+            except Error:
+                return
         if seen["lost"]:
             self.trouble.append(f"cards without their draft: {seen['lost']}")
-        if seen["width"] > 0:
-            self.trouble.append(f"the page is {seen['width']} px wider than its window")
+        if seen["wide"] is not None:
+            self.trouble.append(f"{self.page.url} is wider than its window: {seen['wide']}")
         if self.trouble:
             raise Found("; ".join(self.trouble))
 

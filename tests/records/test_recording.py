@@ -266,11 +266,14 @@ def _read(key: str, value: object, status: int = 200) -> LiveRead:
 
 
 def test_what_was_read_live_becomes_the_prefetch() -> None:
-    page = {"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Observation"}}]}
+    def page(number: int) -> dict[str, Any]:
+        resource = {"resourceType": "Observation", "id": str(number)}
+        return {"resourceType": "Bundle", "entry": [{"resource": resource}]}
+
     reads = [
         _read("patient", {"resourceType": "Patient", "id": "7"}),
-        _read("sodium", page),
-        _read("sodium", page | {"link": [{"relation": "next", "url": "x"}]}),
+        _read("sodium", page(1)),
+        _read("sodium", page(2) | {"link": [{"relation": "next", "url": "x"}]}),
         _read("labs", {"resourceType": "OperationOutcome"}, status=500),
         _read("Medication/9", {"resourceType": "Medication", "id": "9"}),
     ]
@@ -281,3 +284,30 @@ def test_what_was_read_live_becomes_the_prefetch() -> None:
     assert "labs" not in call["prefetch"]
     assert call["prefetch"]["medications"]["entry"][0]["resource"]["id"] == "9"
     assert call["prefetch"]["glucose"] is None
+
+
+def test_pages_that_were_all_read_are_whole_and_what_was_read_anew_replaces_what_was_sent() -> None:
+    one = {
+        "resourceType": "Bundle",
+        "entry": [{"resource": {"resourceType": "Condition", "id": "1"}}],
+    }
+    two = {
+        "resourceType": "Bundle",
+        "entry": [{"resource": {"resourceType": "Condition", "id": "2"}}],
+    }
+    goes_on = [{"relation": "next", "url": "https://ehr.test/Condition?page=2&x=%7C"}]
+    second = LiveRead(
+        key="conditions",
+        method="GET",
+        url="https://ehr.test/Condition?page=2&x=|",
+        began=1,
+        ended=2,
+        status=200,
+        body=encode(two),
+    )
+    sent = {"conditions": one | {"link": goes_on}, "sodium": {"resourceType": "OperationOutcome"}}
+    call = with_live_reads({"prefetch": sent}, [second, second, _read("sodium", one)])
+    conditions = call["prefetch"]["conditions"]
+    assert [entry["resource"]["id"] for entry in conditions["entry"]] == ["1", "2"]
+    assert "link" not in conditions
+    assert call["prefetch"]["sodium"]["entry"] == one["entry"]
