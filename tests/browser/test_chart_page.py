@@ -547,6 +547,22 @@ def test_doses_are_marked_on_the_plot_and_listed(open_page: Open) -> None:
     expect(_plot(page).locator(".event.dose")).to_have_count(2)  # the time shown is still all
 
 
+def test_what_is_pressed_before_the_script_is_there_is_not_lost(open_page: Open) -> None:
+    """A monkey found it: the form was sent in place of an order, and the order was lost."""
+    page = open_page("/chart/cramps-in-siadh")
+    page.route("**/chart.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
+    page.reload()
+    waits = page.locator("[data-waits]")
+    assert waits.count() >= 5
+    for button in waits.all():
+        expect(button).to_be_disabled()
+    page.get_by_label("or type a drug").fill("sertraline")
+    page.get_by_label("or type a drug").press("Enter")  # a form without script would be sent
+    page.unroute("**/chart.js")
+    page.reload()
+    expect(page.get_by_role("button", name="Order", exact=True)).to_be_enabled()
+
+
 def test_a_draft_says_what_it_orders(open_page: Open) -> None:
     page = open_page("/chart/cramps-in-siadh")
     page.get_by_label("Pick an order").select_option("saline-3")

@@ -365,6 +365,9 @@ $("as").addEventListener("change", () => {
   checkOrders();
 });
 
+// Until this script listens, a press would be lost (or send a form): such buttons wait for it.
+for (const button of document.querySelectorAll("[data-waits]")) button.disabled = false;
+
 async function start() {
   readable($("sodium"));
   fillEditor(storyRows());

@@ -148,4 +148,5 @@ $("forget").addEventListener("click", async () => {
   }
 });
 
+$("forget").disabled = false; // it waited for this script
 poll();
