@@ -444,6 +444,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     hydrated_at_high_dose: DrugSet  # of them, those that count only at a high dose
     beers_drugs: DrugSet  # named by the Beers criteria without their class
     cyp3a_moderate: DrugSet
+    raised_by_cyp3a: DrugSet  # cytotoxics of which a strong inhibitor makes more (F3)
     cyp3a_inducers: DrugSet
     new_weak_drugs: DrugSet  # weakly linked, yet suspects while they are new
     # tiers of sodium-drugs.toml
@@ -455,6 +456,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     workup_emergency: AnalyteSet
     workup_first: AnalyteSet
     workup_second: AnalyteSet
+    workup_adrenal: AnalyteSet  # where a card says "cortisol first" (F5)
     workup_after_repeat: AnalyteSet  # in mild low sodium only once a repeat was low too (F51)
     cramp_labs: AnalyteSet
     artifact_labs: AnalyteSet

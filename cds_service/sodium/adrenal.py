@@ -58,13 +58,18 @@ def adrenal_grounds(case: Case) -> tuple[Ground, ...]:
 
     A recent cortisol that is high enough lifts all of it.
     """
-    limits = case.limits
-    drawn = case.readings.within(Analyte.CORTISOL, limits.adrenal_cortisol_excludes_days)
-    high = [r for r in drawn if r.at_least(limits.adrenal_cortisol_excludes_from)]
-    if any(not _on_glucocorticoid(case, r.at) for r in high):
+    if high_cortisol(case) is not None:
         return ()
     found = tuple(_grounds(case))
     return found if len(found) <= 1 else (_together(case, found),)
+
+
+def high_cortisol(case: Case) -> Reading | None:
+    """Returns a recent cortisol so high that adrenal failure is unlikely, drawn without a drug."""
+    limits = case.limits
+    drawn = case.readings.within(Analyte.CORTISOL, limits.adrenal_cortisol_excludes_days)
+    high = [r for r in drawn if r.at_least(limits.adrenal_cortisol_excludes_from)]
+    return next((r for r in reversed(high) if not _on_glucocorticoid(case, r.at)), None)
 
 
 def _together(case: Case, grounds: tuple[Ground, ...]) -> Ground:

@@ -17,6 +17,7 @@ from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.follow_up import (
     NOW,
+    cortisol_suggestions,
     emergency_workup,
     has_symptom,
     monitoring,
@@ -238,7 +239,7 @@ def acute_fall(case: Case) -> Finding:
         hours=in_hours(fall.over),
         na=shown_sodium(case),
         do=[
-            line("acute-danger", keep=True),
+            _acute_danger(case),
             *crisis_lines(case),
             *unbelieved_lines(case),
             *((bolus_risen(case) or [bolus]) if names_bolus(case) else []),
@@ -251,7 +252,7 @@ def acute_fall(case: Case) -> Finding:
             *shedding_lines(case),
             *_face_risk(case),
             *_harmful_restriction(case),
-            *review_lines(case),
+            *review_lines(case, leave_out=[] if never_stop_lines(case) else headline_drugs(case)),
         ],
         why=[
             *symptom_lines(case),
@@ -292,10 +293,60 @@ def re_lowered(case: Case) -> Finding:
     )
 
 
+def _acute_danger(case: Case) -> Line:
+    """Returns that symptoms are looked for, with those that are recorded already."""
+    symptoms = case.symptoms
+    found = joined("symptom", (*symptoms.severe, *symptoms.moderate, *symptoms.mild)[:2])
+    if not found:
+        return line("acute-danger", keep=True)
+    return line("acute-danger-symptom", symptom=found, keep=True)
+
+
 def _stop_steps(case: Case) -> list[Line]:
     """Returns what to stop in an acute fall; desmopressin is never the culprit to stop (F1)."""
     never = never_stop_lines(case)
-    return [line("stop-hypotonic"), *never] if never else [line("acute-stop")]
+    if never:
+        return [line("stop-hypotonic"), *never]
+    culprit = _culprit(case)
+    if culprit is None:
+        return [line("acute-stop")]
+    key, drugs = _how_to_stop(case, culprit), ", ".join(_culprits(case))
+    raising = _raised_by(case, culprit)
+    if raising:
+        ending = "-given-raised" if key == "acute-stop-given" else "-raised"
+        return [line(f"acute-stop{ending}", drugs=drugs, partner=raising, keep=True)]
+    return [line(key, drugs=drugs, keep=True)]
+
+
+def _culprit(case: Case) -> str | None:
+    return next(iter(headline_drugs(case)), None)
+
+
+def _culprits(case: Case) -> list[str]:
+    """Returns the drugs that the step names: those that are stopped in the way of the likeliest."""
+    named = headline_drugs(case)
+    alike = [drug for drug in named if _how_to_stop(case, drug) == _how_to_stop(case, named[0])]
+    return alike[:1] if _raised_by(case, named[0]) else alike
+
+
+def _how_to_stop(case: Case, name: str) -> str:
+    """Returns the line on the drug: given and over, risen after it, never abruptly, or stopped."""
+    taken = next((e.drug for e in case.exposures.active if e.drug.name == name), None)
+    if taken is None:
+        return "acute-stop-given"
+    sets = case.sets
+    ways = {
+        "acute-stop-rising": taken.cls in sets.kept_in_a_rise,
+        "acute-stop-gently": taken.cls in sets.never_abruptly,
+        "acute-stop-needed": taken.cls in sets.needed_treatments,
+    }
+    return next((key for key, holds in ways.items() if holds), "acute-stop-culprit")
+
+
+def _raised_by(case: Case, name: str) -> str:
+    """Returns what the patient takes that raises the exposure to this drug, or ""."""
+    inhibitors = case.exposures.of(DrugClass.CYP3A_INHIBITOR)
+    return inhibitors[0].drug.name if inhibitors and name in case.sets.raised_by_cyp3a else ""
 
 
 def _single_bolus(case: Case) -> list[Line]:
@@ -469,6 +520,7 @@ def severe(case: Case) -> Finding:
         ],
         offer=[
             *_severe_repeat(case, due if rise else None),
+            *cortisol_suggestions(case),
             *workup_suggestions(case, "urgent"),
             *plan_suggestions(case),
             *cramp_suggestions(case),
@@ -538,6 +590,7 @@ def moderate(case: Case) -> Finding:
         why=[*_unsaid(case, _band_reasons(case)), *plan_advice(case)],
         offer=[
             *repeat_suggestions(case, long_known=known is not None),
+            *cortisol_suggestions(case),
             *workup_suggestions(case),
             *plan_suggestions(case),
             *cramp_suggestions(case),
@@ -672,7 +725,7 @@ def _symptom_variant(case: Case, symptom: str, informs: bool) -> str:
 
 def _symptom_drafts(case: Case, informs: bool) -> list[Suggestion]:
     """Returns the buttons; information offers no restriction, and tests only if due (S4)."""
-    drafts = repeat_suggestions(case)
+    drafts = [*repeat_suggestions(case), *cortisol_suggestions(case)]
     if not informs or workup_due(case):
         drafts += workup_suggestions(case)
     drafts += stop_suggestions(case) if informs else plan_suggestions(case)
@@ -722,6 +775,7 @@ def mild(case: Case) -> Finding:
         ],
         offer=[
             *repeat_suggestions(case),
+            *cortisol_suggestions(case),
             *(workup_suggestions(case) if workup_due(case) else []),
             *plan_suggestions(case),
         ],

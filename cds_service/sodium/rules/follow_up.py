@@ -235,10 +235,24 @@ def workup_suggestions(case: Case, priority: Priority = "routine") -> list[Sugge
         more = [test for test in more if test not in sets.workup_after_repeat]
     if case.volume.status is Volume.ADRENAL or on_glucocorticoid(case):
         more = [test for test in more if test != Analyte.CORTISOL]
+    if cortisol_suggestions(case):
+        more = [test for test in more if test not in sets.workup_adrenal]
     return [
         *_missing(case, "workup", sets.workup_first.members, window, priority),
         *_missing(case, "workup-second", more, window, priority),
     ]
+
+
+def cortisol_suggestions(case: Case) -> list[Suggestion]:
+    """Returns the button that a card with "cortisol first" needs, in every band (F5).
+
+    Under a glucocorticoid no test tells it.
+    """
+    asked = case.restriction.adrenal or case.volume.shock
+    if not asked or case.volume.status is Volume.ADRENAL or on_glucocorticoid(case):
+        return []
+    tests = case.sets.workup_adrenal.members
+    return _missing(case, "workup-adrenal", tests, _workup_window(case), "urgent")
 
 
 def _repeat_was_low(case: Case) -> bool:
@@ -249,7 +263,10 @@ def _repeat_was_low(case: Case) -> bool:
 def emergency_workup(case: Case) -> list[Suggestion]:
     """Returns the tests that have to be drawn before treatment changes them."""
     window = _workup_window(case)
-    return _missing(case, "workup-stat", case.sets.workup_emergency.members, window, "stat")
+    return [
+        *_missing(case, "workup-stat", case.sets.workup_emergency.members, window, "stat"),
+        *cortisol_suggestions(case),
+    ]
 
 
 def osmolality_suggestion(case: Case) -> Suggestion:
@@ -288,12 +305,20 @@ def _workup_window(case: Case) -> timedelta:
 def _missing(
     case: Case, kind: str, panel: Sequence[str], window: timedelta, priority: Priority
 ) -> list[Suggestion]:
-    """Returns a button for those tests of the panel that were not measured within the window."""
-    useless = makes_no_urine(case)
+    """Returns a button for those tests of the panel that were not measured within the window.
+
+    A hormone is not measured again as long as the last one still tells of today.
+    """
+    useless, limits = makes_no_urine(case), case.limits
+    lasting: dict[str, timedelta] = {
+        Analyte.CORTISOL: limits.adrenal_cortisol_excludes_days,
+        Analyte.TSH: limits.tsh_told_days,
+    }
     wanted = tuple(
         analyte
         for analyte in panel
-        if not _measured(case, analyte, window) and not (useless and analyte.startswith(URINE))
+        if not _measured(case, analyte, max(window, lasting.get(analyte, NOW)))
+        and not (useless and analyte.startswith(URINE))
     )
     return [_labs(kind, wanted, priority)] if wanted else []
 

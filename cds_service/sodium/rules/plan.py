@@ -13,7 +13,7 @@ from cds_service.engine.finding import (
 from cds_service.engine.rule import line
 from cds_service.engine.wording import joined, number
 from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Problem, Sign
-from cds_service.sodium.adrenal import high_potassium, on_glucocorticoid
+from cds_service.sodium.adrenal import high_cortisol, high_potassium, on_glucocorticoid
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import creatinine_rise, red_flag_window
 from cds_service.sodium.exposure import Exposure, is_diluent, is_hypertonic
@@ -372,8 +372,24 @@ def volume_lines(case: Case) -> list[Line]:
     key = "volume-recorded" if recorded_so else f"volume-{volume.status}"
     return [
         line(key, evidence=evidence, keep=True),
-        *lines_of({"siadh-pattern": volume.by_labs and not case.replaces_hormone}, keep=True),
+        *([_siadh_pattern(case)] if volume.by_labs and not case.replaces_hormone else []),
     ]
+
+
+def _siadh_pattern(case: Case) -> Line:
+    """Returns the pattern of SIADH with what else may be the cause, as far as hormones tell."""
+    cortisol = high_cortisol(case)
+    tsh = case.readings.latest(Analyte.TSH, case.limits.tsh_told_days)
+    if tsh is not None and tsh.above(case.limits.tsh_told_above):
+        tsh = None
+    if cortisol is not None and tsh is not None:
+        both = "siadh-pattern-both"
+        return line(both, keep=True, cortisol=cortisol.value, tsh=tsh.value)
+    if cortisol is not None:
+        return line("siadh-pattern-cortisol", cortisol=cortisol.value, keep=True)
+    if tsh is not None:
+        return line("siadh-pattern-tsh", tsh=tsh.value, keep=True)
+    return line("siadh-pattern", keep=True)
 
 
 def leading_risk(case: Case) -> list[Line]:

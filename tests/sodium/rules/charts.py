@@ -53,6 +53,20 @@ def dialyzed(sodium: str = "121", *problems: Any, **more: Any) -> Story:
     )
 
 
+def acute(*orders: Order, **more: Any) -> Story:
+    """Sodium fell from 128 to 118 within a day, beside these orders."""
+    earlier = (result("sodium", "138", 170), result("sodium", "128", 25))
+    return Story(sodium="118", setting="inpatient", results=earlier, orders=orders, **more)
+
+
+def siadh_by_urine(*hormones: str, **more: Any) -> Story:
+    """The urine of SIADH at 127, with a cortisol of 17 or a TSH of 2.1 of yesterday."""
+    known = {"cortisol": "17", "tsh": "2.1"}
+    measured = (result("urine-osmolality", "430"), result("urine-sodium", "66"))
+    drawn = tuple(result(name, known[name], 24) for name in hormones)
+    return Story(sodium="127", setting="inpatient", results=(*measured, *drawn), **more)
+
+
 def drained(*found: Any) -> Story:
     """Sodium 128 beside a loop diuretic by vein, with more orders and problems."""
     orders = tuple(one for one in found if isinstance(one, Order))
@@ -177,6 +191,25 @@ CHARTS: tuple[Story, ...] = (
         dialyzed("123", problem("confusion", days=0.04)), results=(result("sodium", "112", 14),)
     ),
     rising(122, 112, problem("confusion", days=0.04)),
+    *(
+        acute(*(order(name, days=3, reference=f"M/{name}") for name in names))
+        for names in (
+            ("hydrochlorothiazide",),
+            ("sertraline",),
+            ("terlipressin",),
+            ("cyclophosphamide",),
+            ("nivolumab",),
+            ("vincristine", "voriconazole"),
+        )
+    ),
+    acute(replace(order("vincristine", days=6, route="iv", status="completed"), single_dose=True)),
+    acute(
+        replace(order("vincristine", days=6, route="iv", status="completed"), single_dose=True),
+        order("voriconazole", days=9, reference="M/voriconazole"),
+        problems=(problem("headache", days=0.1),),
+    ),
+    *(siadh_by_urine(*hormones) for hormones in ((), ("cortisol",), ("tsh",), ("cortisol", "tsh"))),
+    replace(siadh_by_urine(), orders=(order("prednisone", days=400, ended=9, status="completed"),)),
     drained(order("furosemide", days=1), problem("fluid-overload")),
     drained(order("furosemide", days=1), problem("nephrotic"), problem("hypotension", days=0.2)),
     drained(order("metolazone", days=1), problem("nephrotic")),

@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cds_service.engine.finding import DraftLabs, DraftOrder, Finding
-from tests.sodium.patients import Story, order, problem
+from tests.sodium.patients import Story, order, problem, result
 from tests.sodium.rules.cases import detail, fired, keys
-from tests.sodium.rules.charts import ADRENAL, PITUITARY, insipid, potassium_high, rising
+from tests.sodium.rules.charts import (
+    ADRENAL,
+    PITUITARY,
+    insipid,
+    potassium_high,
+    rising,
+    siadh_by_urine,
+)
 from tests.sodium.rules.orders import Scene, restriction, table
 
 SCENES = (
@@ -127,3 +135,67 @@ def test_without_such_a_drug_potassium_points_to_the_gland() -> None:
 def test_recorded_adrenal_failure_is_no_effect_of_a_drug() -> None:
     found = fired(potassium_high("lisinopril", "hydrocortisone", problems=(ADRENAL,)).case())
     assert found["PV-MOD"].variant == "adrenal"
+
+
+STEROID_ENDED = order("prednisone", days=400, ended=9, status="completed")
+HIGH_POTASSIUM = result("potassium", "5.9")
+NAUSEATED = problem("nausea", days=0.5)
+
+
+def ordered_tests(story: Story) -> list[list[str]]:
+    """The tests of each button of the sodium card."""
+    (found,) = (one for rule, one in fired(story.case()).items() if rule.startswith("PV-"))
+    labs = [a for s in found.suggestions for a in s.actions if isinstance(a, DraftLabs)]
+    return [list(draft.analytes) for draft in labs if draft.analytes != ("sodium",)]
+
+
+@pytest.mark.parametrize("sodium", ["110", "118", "124", "126", "131"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"orders": (STEROID_ENDED,)},
+        {"orders": (STEROID_ENDED,), "problems": (NAUSEATED,)},
+        {"orders": (STEROID_ENDED,), "problems": (problem("confusion", days=0.1),)},
+        {"results": (HIGH_POTASSIUM,)},
+        {"results": (HIGH_POTASSIUM, result("sodium", "139", 30))},
+    ],
+)
+def test_f5_a_card_that_says_cortisol_first_has_the_button_for_it(
+    sodium: str, more: dict[str, Any]
+) -> None:
+    story = Story(sodium=sodium, setting="inpatient", **more)
+    assert ["cortisol", "tsh"] in ordered_tests(story)
+    told = [test for button in ordered_tests(story) for test in button]
+    assert told.count("cortisol") == 1
+    assert told.count("tsh") == 1
+    known = (*more.get("results", ()), result("tsh", "2.1", 200))
+    assert ["cortisol"] in ordered_tests(replace(story, results=known))
+
+
+def test_f5_without_a_ground_or_under_a_glucocorticoid_there_is_no_such_button() -> None:
+    plain = Story(sodium="131", setting="inpatient")
+    assert ["cortisol", "tsh"] not in ordered_tests(plain)
+    taken = (order("hydrocortisone", days=200),)
+    replaced = replace(plain, orders=taken, problems=(problem("pituitary-disease", days=900),))
+    assert not [t for button in ordered_tests(replaced) for t in button if t == "cortisol"]
+
+
+@pytest.mark.parametrize(
+    ("hormones", "key"),
+    [
+        ((), "siadh-pattern"),
+        ((("cortisol", "17", 24),), "siadh-pattern-cortisol"),
+        ((("cortisol", "14.9", 24),), "siadh-pattern"),
+        ((("cortisol", "17", 24 * 7.1),), "siadh-pattern"),
+        ((("tsh", "2.1", 24 * 30),), "siadh-pattern-tsh"),
+        ((("tsh", "10.1", 24),), "siadh-pattern"),
+        ((("cortisol", "17", 24), ("tsh", "2.1", 24)), "siadh-pattern-both"),
+    ],
+)
+def test_f5_the_siadh_pattern_names_as_open_what_no_hormone_tells(
+    hormones: tuple[tuple[str, str, float], ...], key: str
+) -> None:
+    story = siadh_by_urine()
+    drawn = tuple(result(name, value, hours) for name, value, hours in hormones)
+    found = fired(replace(story, results=(*story.results, *drawn)).case())["PV-MILD"]
+    assert [k for k in keys(found) if k.startswith("siadh-pattern")] == [key]
