@@ -88,7 +88,7 @@ class Monkey:
         self.page.on("response", self._response)
         self.page.on("dialog", lambda dialog: dialog.dismiss())
         context.on("page", self._close_others)
-        self.page.goto(base)
+        self.page.goto(base, timeout=60_000)  # the first page of a machine with other work
         links = self.page.locator("#patients a.patient").all()
         self.charts = [str(link.get_attribute("href")) for link in links]
 
