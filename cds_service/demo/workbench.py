@@ -262,7 +262,7 @@ def _access(response: Response) -> str:
 
 
 def _answer_again(here: Runtime, first: KeptCall, body: bytes) -> KeptCall:
-    """Answers a body as the client of another call; nothing of it is counted or stored."""
+    """Answers a body as the client of another call; it leaves no rows and is not counted."""
     if first.kind != "hook":
         raise BadRequest("Only hook calls can be sent again.")
     if first.proven is None and here.registry().asks_for_tokens:

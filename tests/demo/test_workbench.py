@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 
 from cds_service.app import create_app
+from cds_service.cli import cli
 from cds_service.cli.serve import _pages
 from cds_service.demo.calls import KeptCall, Workbench
 from cds_service.demo.pages import demo_pages, development_pages
@@ -182,6 +186,19 @@ def test_a_story_needs_a_name_that_is_a_folder(
     asked = {"name": name, "title": "t", "why": "w"}
     answer = client.post(f"/workbench/calls/{_newest(client)}/story", json=asked)
     assert answer.status_code == 400
+
+
+def test_a_saved_story_is_replayed_with_the_cards_of_its_call(
+    client: FlaskClient, stories: dict[str, Story], tmp_path: Path
+) -> None:
+    answer = client.post(PATIENT_VIEW, json=_story(stories)).get_json()
+    asked = {"name": "saved", "title": "Saved", "why": "It was saved."}
+    saved = client.post(f"/workbench/calls/{_newest(client)}/story", json=asked)
+    zipfile.ZipFile(io.BytesIO(saved.data)).extractall(tmp_path)
+    assert "cramps-in-siadh" not in (tmp_path / "saved" / "request.json").read_text()
+    command = ["replay", "saved", "--json", "--fixtures", str(tmp_path)]
+    cards = json.loads(CliRunner().invoke(cli, command).stdout)["cards"]
+    assert [card["summary"] for card in cards] == [card["summary"] for card in answer["cards"]]
 
 
 def _kept(size: int = 10) -> KeptCall:
