@@ -97,7 +97,7 @@ pin-base: ## Write the digest of the base image into the Dockerfile (needs skope
 # The image installs requirements.lock and nothing else, so it holds the driver for PostgreSQL too.
 lock: $(DEV) ## Refresh the lock files from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
-	  pyproject.toml --group build --extra postgresql -o requirements.lock
+	  pyproject.toml --group build --extra otel --extra postgresql -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 	  pyproject.toml --group dev -o requirements-dev.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from functools import partial
+from itertools import product
 from pathlib import Path
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -16,16 +17,16 @@ from msgspec.structs import replace
 
 from cds_service import metrics
 from cds_service.engine.cards import CardSettings
-from cds_service.errors import SettingsError
-from cds_service.feedback.inbox import Inbox
+from cds_service.errors import DataUnavailable, SettingsError
+from cds_service.feedback.inbox import OUTCOMES, Inbox
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.feedback.suppression import Suppression
 from cds_service.knowledge.languages import only_signed
-from cds_service.knowledge.load import load_knowledge
+from cds_service.knowledge.load import Knowledge, load_knowledge
 from cds_service.knowledge.regulatory import load_regulatory
 from cds_service.knowledge.review import refuse_unsigned
 from cds_service.pipeline import Options, Pipeline
-from cds_service.records.client import FhirClient
+from cds_service.records.client import READ_OUTCOMES, FhirClient
 from cds_service.records.pool import ReadLimits
 from cds_service.records.searches import long_searches
 from cds_service.records.site_codes import asking_for, site_codes
@@ -149,9 +150,22 @@ def create_app(
     app.wsgi_app = _OneSlash(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     _log_ready(runtime)
     knowledge = base.pipeline.knowledge
+    _begin_counts(knowledge)
     signed = "yes" if knowledge.reviews.complete else "no"
     metrics.show("cds_build_info", 1, release(), knowledge.sha256[:16], signed)
     return app
+
+
+def _begin_counts(knowledge: Knowledge) -> None:
+    """Lets every series that an alarm looks at exist before its first event."""
+    metrics.begin("cds_calls", *product(knowledge.services, metrics.STATUSES))
+    metrics.begin("cds_fhir_reads", *((outcome,) for outcome in READ_OUTCOMES))
+    metrics.begin("cds_feedback", *((outcome,) for outcome in OUTCOMES))
+    metrics.begin("cds_key_fetches", *((outcome,) for outcome in ("ok", "failed", "refused")))
+    kinds: list[type[DataUnavailable]] = [DataUnavailable, *DataUnavailable.__subclasses__()]
+    metrics.begin("cds_data_unavailable", *((kind.code,) for kind in kinds))
+    for rule, words in knowledge.rules.items():
+        metrics.begin("cds_cards", *((rule, indicator) for indicator in words.indicators))
 
 
 def _log_ready(here: Runtime) -> None:

@@ -1,7 +1,8 @@
 """Counts and times for Prometheus; labels are closed sets without data of callers or patients.
 
 Counting starts with `enable`. Then each worker writes to files in a folder of this host, and the
-process that watches over the workers sums them up and serves them on a port of their own.
+process that watches over the workers sums them up and serves them on a port of their own. The same
+numbers go to an OpenTelemetry collector from workers that have one (`otlp`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from cds_service import otlp
 from cds_service.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ Stage = Literal["read", "judge", "write", "total"]
 _ROOM_BYTES = 16_000_000
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name for it
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5)
+
+UNKNOWN_CLIENT = "unknown"
+# The answers to hook calls that alarms look at.
+STATUSES = ("200", "400", "401", "403", "408", "412", "413", "429", "500", "503")
 
 # name: (what it counts, labels)
 COUNTERS = {
@@ -154,6 +160,8 @@ def forget(folder: Path) -> None:
 
 def count(name: str, *labels: str, times: int = 1) -> None:
     """Adds to one of `COUNTERS`; the labels are in the order given there."""
+    if otlp.is_on():
+        otlp.add(name, dict(zip(COUNTERS[name][1], labels, strict=True)), times)
     if _meters is None:
         return
     counter = _meters.counters[name]
@@ -162,8 +170,29 @@ def count(name: str, *labels: str, times: int = 1) -> None:
     counter.inc(times)
 
 
+def begin(name: str, *series: tuple[str, ...]) -> None:
+    """Lets series of one of `COUNTERS` exist before their first event, with 0.
+
+    Prometheus' increase() does not see the event with which a series begins.
+    """
+    if _meters is None:
+        return
+    for labels in series:
+        _meters.counters[name].labels(*labels)
+
+
+def begin_clients(names: Iterable[str]) -> None:
+    """Lets all series of these clients exist; call it whenever the registry is read."""
+    for name in (*names, UNKNOWN_CLIENT):
+        begin("cds_client_calls", *((name, status) for status in STATUSES))
+        begin("cds_sodium", *((name, state) for state in ("none", "unreadable", "read")))
+        begin("cds_selected_orders", (name, "recognised"), (name, "unrecognised"))
+
+
 def show(name: str, value: float, *labels: str) -> None:
     """Sets one of `GAUGES`; the labels are in the order given there."""
+    if otlp.is_on():
+        otlp.show(name, dict(zip(GAUGES[name][2], labels, strict=True)), value)
     if _meters is None:
         return
     gauge = _meters.gauges[name]
@@ -174,12 +203,15 @@ def show(name: str, value: float, *labels: str) -> None:
 
 def move(name: str, step: float) -> None:
     """Adds to one of `GAUGES`."""
+    otlp.move(name, step)
     if _meters is not None:
         _meters.gauges[name].inc(step)
 
 
 def took(stage: Stage, seconds: float) -> None:
     """Notes how long one hook call spent in this stage."""
+    if otlp.is_on():
+        otlp.took("cds_call_seconds", {"stage": stage}, seconds, _SECONDS)
     if _meters is not None:
         _meters.seconds.labels(stage).observe(seconds)
 
@@ -189,7 +221,8 @@ def timed(stage: Stage) -> Iterator[None]:
     """Notes how long the block inside takes, even if it raises an error."""
     began = time.perf_counter()
     try:
-        yield
+        with otlp.span(stage):
+            yield
     finally:
         took(stage, time.perf_counter() - began)
 

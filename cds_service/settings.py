@@ -121,6 +121,11 @@ class Settings(BaseSettings):
     metrics_dir: Path | None = Field(
         None, description="Folder for the workers' counts; empty: a temporary one"
     )
+    otlp_url: str = Field(
+        "",
+        description="URL of an OpenTelemetry collector (OTLP over HTTP), such as "
+        "http://127.0.0.1:4318; empty: no traces and metrics are sent. It needs the extra [otel]",
+    )
     keep_issued_days: int = Field(
         400, ge=31, description="Days that issued cards are kept by `db prune`"
     )
@@ -156,6 +161,13 @@ class Settings(BaseSettings):
     def _known_profile(cls, value: str) -> str:
         if value not in PROFILES:
             raise ValueError(f"use one of {', '.join(PROFILES)}")
+        return value
+
+    @field_validator("otlp_url")
+    @classmethod
+    def _of_a_collector(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
+            raise ValueError("give an http or https URL without a query: http://127.0.0.1:4318")
         return value
 
     @field_validator("database_url", mode="before")

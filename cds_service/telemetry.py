@@ -111,6 +111,11 @@ def whose() -> str:
     return _about.get().get("client") or "unknown"
 
 
+def service_in_lines() -> str:
+    """Returns the CDS service that this request calls, or "" if none of ours."""
+    return _about.get().get("service", "")
+
+
 @cache
 def release() -> str:
     """Returns the release that runs."""

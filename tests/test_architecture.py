@@ -18,7 +18,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "svg": set(),
     "knowledge": {"errors"},
     "settings": {"errors", "knowledge"},
-    "metrics": {"errors"},
+    "otlp": {"errors"},
+    "metrics": {"errors", "otlp"},
     "log_writer": {"metrics"},
     "telemetry": {"errors", "settings", "log_writer"},
     "terminology": {"knowledge"},
@@ -30,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"errors", "telemetry", "metrics"},
     "feedback": {"svg", "errors", "knowledge", "metrics", "engine", "sodium", "protocol", "store"},
     "records": {
-        "errors", "knowledge", "telemetry", "metrics", "terminology", "sodium", "protocol", "trust",
+        "otlp", "errors", "knowledge", "telemetry", "metrics", "terminology", "sodium", "protocol", "trust",
     },
     "orders": {"errors", "knowledge", "terminology", "engine", "protocol", "records"},
     "pipeline": {
@@ -42,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "records", "pipeline",
     },
     "web": {
-        "errors", "knowledge", "settings", "telemetry", "metrics", "engine", "protocol", "trust",
+        "otlp", "errors", "knowledge", "settings", "telemetry", "metrics", "engine", "protocol", "trust",
         "store", "feedback", "records", "pipeline", "chart",
     },
     "demo": {
@@ -53,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "records", "pipeline", "web",
     },
     "cli": {
-        "errors", "knowledge", "settings", "telemetry", "metrics", "terminology", "engine",
+        "otlp", "errors", "knowledge", "settings", "telemetry", "metrics", "terminology", "engine",
         "protocol", "trust", "store", "feedback", "records", "orders", "pipeline", "backtest",
         "web", "demo", "app",
     },
@@ -70,6 +71,7 @@ ONLY_IN = {
     "markdown_it": {"web"},
     "pydantic_settings": {"settings"},
     "prometheus_client": {"metrics"},
+    "opentelemetry": {"otlp"},
 }
 PURE = {"sodium", "terminology"}
 # How a record of values is declared (docs/decisions/0007); neither JSON nor conversion is among it.

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import pytest
 
+import cds_service
+from cds_service.cli import cli
 from cds_service.metrics import COUNTERS, GAUGES
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = Path(cds_service.__file__).parent
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 DASHBOARD = ROOT / "deploy" / "dashboards" / "hyponatremia-cds.json"
 SECONDS = "cds_call_seconds"
@@ -87,13 +92,55 @@ def test_the_dashboard_names_only_alarms_that_exist() -> None:
     assert named <= known
 
 
+def runbooks() -> dict[str, str]:
+    """Returns the entry of each alarm in docs/runbooks.md, by the anchor of its heading."""
+    text = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
+    parts = re.split(r"^## (\w+)$", text, flags=re.MULTILINE)[1:]
+    return {name.lower(): entry for name, entry in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def test_each_alarm_leads_to_its_runbook_and_no_runbook_is_left_over() -> None:
+    for rule in alerts():
+        assert rule["annotations"]["runbook_url"] == f"docs/runbooks.md#{rule['alert'].lower()}"
+    assert list(runbooks()) == [rule["alert"].lower() for rule in alerts()]
+
+
+@pytest.mark.parametrize("name", runbooks())
+def test_a_runbook_says_what_it_means_where_to_look_what_to_do_and_whom_to_call(name: str) -> None:
+    entry = runbooks()[name]
+    assert re.findall(r"^\* \*\*(\w+)\*\*: \S", entry, re.MULTILINE) == [
+        *("Means", "Look", "Do", "Call"),
+    ]
+    assert "`" in entry.partition("**Look**")[2].partition("**Do**")[0], "a first command"
+
+
+def test_a_runbook_names_only_commands_options_and_log_lines_that_exist() -> None:
+    text = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
+    for line in re.findall(r"cds-service ([a-z][^`]*)", text):
+        command: click.Command = cli
+        words = line.split()
+        context = click.Context(cli)
+        while words and isinstance(command, click.Group) and re.fullmatch(r"[a-z-]+", words[0]):
+            found = command.get_command(context, words.pop(0))
+            assert found is not None, line
+            command = found
+        options = {name for one in command.params for name in one.opts}
+        assert {word for word in words if word.startswith("--")} <= options, line
+    source = "".join(path.read_text("utf-8") for path in PACKAGE.rglob("*.py"))
+    events = re.findall(r'"event": "(?:\(([a-z|-]+)\)|([a-z-]+))"', text)
+    for event in {one for pair in events for one in "|".join(pair).split("|") if one}:
+        assert re.search(rf'log\(\)\.\w+\(\s*"{event}"', source), event
+
+
 def test_prometheus_accepts_the_alarm_rules_and_their_examples_hold() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
+        assert not os.environ.get("CI"), "promtool is missing (Debian's package prometheus)"
         pytest.skip("promtool is not installed (Debian's package prometheus)")
     for arguments in (
         ["check", "rules", str(ALERTS)],
         ["test", "rules", str(ALERTS.with_name("alerts.test.yaml"))],
+        ["test", "rules", str(ALERTS.with_name("alerts-of-days.test.yaml"))],
     ):
         done = subprocess.run(
             [promtool, *arguments], capture_output=True, text=True, check=False, timeout=60

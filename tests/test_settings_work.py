@@ -44,6 +44,7 @@ from cds_service.trust.replay import ReplayGuard
 from cds_service.web.front import Front
 from cds_service.web.runtime import runtime_of
 from tests.cli.test_servers import started
+from tests.collector import collecting
 from tests.conftest import NOW
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close, feedback
 from tests.feedback.simulated import fill
@@ -299,6 +300,17 @@ def whether_metrics_are_served(site: Site) -> bool:
         return _answers(f"http://127.0.0.1:{METRICS}") == 200
 
 
+def what_a_collector_gets(site: Site) -> list[str]:
+    """The addresses to which a service sends, until it has stopped; no start without the extra."""
+    with collecting(OTLP) as collector:
+        try:
+            with a_server(site, drain_seconds=0) as (base, _):
+                _answers(f"{base}/health")
+        except AssertionError:
+            return ["no start"]
+    return sorted({path for path, _ in collector.bodies})
+
+
 def where_metrics_are(site: Site) -> list[str]:
     """The addresses at which the metrics port answers."""
     with a_server(site, metrics_port=METRICS):
@@ -336,6 +348,7 @@ def _answers(url: str) -> int | None:
 
 
 METRICS = free_port("127.0.0.1")
+OTLP = free_port("127.0.0.1")
 
 
 def other_hooks(folder: Path) -> Path:
@@ -420,6 +433,7 @@ EFFECTS: dict[str, tuple[Callable[[Path], object], Look]] = {
     "metrics_port": (same(METRICS), whether_metrics_are_served),
     "metrics_host": (same("127.0.0.2"), where_metrics_are),
     "metrics_dir": (beside, files_of_the_metrics),
+    "otlp_url": (same(f"http://127.0.0.1:{OTLP}"), what_a_collector_gets),
     "keep_issued_days": (same(31), left_after_prune),
     "keep_feedback_days": (same(31), left_after_prune),
     "keep_comments_days": (same(0), a_comment),

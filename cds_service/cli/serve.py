@@ -49,7 +49,7 @@ from granian.http import HTTP1Settings
 from granian.net import SocketHolder  # type: ignore[attr-defined]  # not in its __all__
 from granian.server.mp import MPServer
 
-from cds_service import metrics
+from cds_service import metrics, otlp
 from cds_service.app import Foundation, Pages, create_app, foundation, front_for, refuse_wrong
 from cds_service.cli.process import (
     Lifeline,
@@ -60,7 +60,7 @@ from cds_service.cli.process import (
 )
 from cds_service.cli.run import HEADER_MS, bound_socket, load_later, tune_collector
 from cds_service.settings import Settings, settings_from_environment
-from cds_service.telemetry import configure_logging, flush_log
+from cds_service.telemetry import configure_logging, flush_log, release
 from cds_service.web.front import Front
 from cds_service.web.pages import start_page
 
@@ -73,6 +73,7 @@ _REPLACED_S = 30  # a worker that is replaced may take so long for the calls tha
 _CALLS_S = 1.5  # what calls in flight get of STOP_S; rows and lines of the log get the next two
 _ROWS_S = 0.1
 _LINES_S = 0.1
+_SPANS_S = 0.1
 _IDLE_S = HEADER_MS / 1000 + 0.5  # an idle connection is closed after this time
 _FIRST_REQUEST_S = 0.5  # a connection that was just accepted gets this time to bring its request
 _POLL_S = 0.1
@@ -101,6 +102,8 @@ def serve(workers: int) -> None:
     settings = settings_from_environment()
     _base[:] = [foundation(settings)]
     # A wrong configuration stops here, once, instead of in every worker.
+    if settings.otlp_url:
+        otlp.refuse_missing()
     refuse_wrong(settings, _base[0])
     with bound_socket(settings.host, settings.port, "CDS_PORT") as listener, _metrics(settings):
         _serve(settings, workers, listener)
@@ -150,6 +153,7 @@ def make_worker(listener: int, lifeline: Lifeline | None = None) -> Worker:
     """Returns one worker's application; the server calls it in the worker's process."""
     configure_logging()
     settings = settings_from_environment()
+    _send_to_collector(settings)
     base = _base[0] if _base else None
     front = front_for(create_app(settings, base=base, pages=_pages(settings)), settings)
     tune_collector()
@@ -163,6 +167,13 @@ def _pages(settings: Settings) -> Pages:
     from cds_service.demo.pages import development_pages  # production never imports the demo
 
     return development_pages()
+
+
+def _send_to_collector(settings: Settings) -> None:
+    """Begins to send traces and metrics, in each worker, because its threads survive no fork."""
+    if settings.otlp_url:
+        bundle = str(settings.ca_bundle) if settings.ca_bundle else None
+        otlp.enable(settings.otlp_url, release(), bundle)
 
 
 class _PolledEvent(threading.Event):
@@ -268,6 +279,7 @@ class Worker:
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Runs when the last request has its answer."""
         self._front.__rsgi_del__(loop)
+        otlp.close(_SPANS_S)
         flush_log()
 
     def _announce(self) -> None:
@@ -306,6 +318,7 @@ class Worker:
     def _last(self) -> None:
         """Writes what waits to be written, while calls that are not answered hang."""
         self._front.close(_ROWS_S)
+        otlp.close(_SPANS_S)
         flush_log(_LINES_S)
 
     def _stop(self) -> None:

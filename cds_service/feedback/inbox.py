@@ -36,7 +36,8 @@ _BLANK_BEFORE_OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d*$)", re.ASCII)
 # The specification has the first two. Earlier drafts, and vendors, say more precisely how a user
 # did not follow a card; that is stored as it was said, and any other word as "other".
 Outcome = Literal["accepted", "overridden", "ignored", "dismissed", "rejected", "other"]
-_KNOWN: Mapping[str, Outcome] = {name: name for name in get_args(Outcome)}
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+_KNOWN: Mapping[str, Outcome] = {name: name for name in OUTCOMES}
 
 
 class FeedbackItem(Struct, frozen=True, kw_only=True):

@@ -43,6 +43,7 @@ __all__ = ["Access", "FhirClient", "Read", "Reads", "Wanted"]
 _VITALS_CATEGORY = "vital-signs,exam,survey"
 _TYPE_AND_ID = 2
 _PROBE_S = 2.0
+READ_OUTCOMES = ("ok", *(missing.value for missing in Missing))
 CROWDED = "too many calls of this client wait for its FHIR server"
 _SALT = secrets.token_bytes(16)  # patients are counted by numbers that only this process can make
 

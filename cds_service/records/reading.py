@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from requests.utils import requote_uri
 
-from cds_service import metrics
+from cds_service import metrics, otlp
 from cds_service.errors import BadRequest
 from cds_service.protocol.live_read import LiveRead
 from cds_service.protocol.request import Secret
@@ -49,6 +49,14 @@ _TOO_MANY = 429
 _UNAVAILABLE = 503
 _SERVER_ERROR = 500
 _FORM = "application/x-www-form-urlencoded"
+# A reference of a record may name anything as its type, so that others are not told.
+_TYPES = frozenset(
+    {
+        *("AllergyIntolerance", "Condition", "Encounter", "Flag", "Medication"),
+        *("MedicationAdministration", "MedicationRequest", "MedicationStatement"),
+        *("NutritionOrder", "Observation", "Patient", "Procedure", "ServiceRequest"),
+    }
+)
 _LEAST_S = 0.05  # no search is repeated if less time is left
 _FORMS = 4  # refusals in a row: as written, without the optional parameters, halved, halved again
 
@@ -378,12 +386,25 @@ class PendingRead:
             began=time.monotonic(),
         )
         self._health.reads.append(read)
-        fetched = fetch(self._server.session, url, headers, self._call, self._bytes_left, sent)
+        with otlp.span("fhir-read", headers.get(otlp.TRACE_PARENT, "")) as span:
+            if span.traceparent:
+                headers = {**headers, otlp.TRACE_PARENT: span.traceparent}
+            fetched = fetch(self._server.session, url, headers, self._call, self._bytes_left, sent)
+            self._describe(span, fetched)
         read.ended, read.status = time.monotonic(), fetched.status
         read.body, read.cause = fetched.body, fetched.cause or (fetched.failure or "")
         self._health.got(fetched, time_to_wait)
         self._bytes_left -= len(fetched.body)
         return fetched
+
+    def _describe(self, span: otlp.Span, fetched: Fetched) -> None:
+        """Says what was read and how that ended, without any address."""
+        expected = self._wanted.expected
+        span.note("cds.client", self._access.client)
+        span.note("cds.resource_type", expected if expected in _TYPES else "other")
+        span.note("cds.outcome", fetched.failure.value if fetched.failure else "ok")
+        if fetched.status:
+            span.note("http.response.status_code", fetched.status)
 
     def _waits_and_retries(self, fetched: Fetched) -> bool:
         """Wait as long as a busy server wants, once; False if it does not say, or for too long."""

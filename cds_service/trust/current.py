@@ -14,6 +14,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from cds_service import metrics
 from cds_service.errors import RegistryError
 from cds_service.trust.client import USUAL, Defaults
 from cds_service.trust.keyset import left_out
@@ -103,6 +104,7 @@ class CurrentRegistry:
     def _load(self) -> Registry:
         registry = self._read()
         self._check(registry)
+        metrics.begin_clients(client.name for client in registry.clients)
         for client in registry.clients:
             keys = client.credentials.keys
             if keys is not None and keys.left_out:

@@ -31,6 +31,22 @@ def value(text: str, metric: str) -> float:
     return sum(map(float, found))
 
 
+BEFORE_THE_FIRST_EVENT = [
+    'cds_calls_total{service="hyponatremia-patient-view",status="500"}',
+    'cds_calls_total{service="hyponatremia-order-sign",status="401"}',
+    'cds_client_calls_total{client="mercy",status="412"}',
+    'cds_client_calls_total{client="unknown",status="401"}',
+    'cds_sodium_total{client="mercy",state="read"}',
+    'cds_selected_orders_total{client="mercy",state="recognised"}',
+    'cds_cards_total{indicator="critical",rule="PV-SYMP"}',
+    'cds_feedback_total{outcome="accepted"}',
+    'cds_key_fetches_total{outcome="failed"}',
+    'cds_data_unavailable_total{cause="timeout"}',
+    'cds_fhir_reads_total{outcome="ok"}',
+    "cds_feedback_refused_total",
+]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_counts_are_right_with_one_worker_and_with_several(
     workers: int, tmp_path: Path, stories: dict[str, Story]
@@ -40,6 +56,7 @@ def test_counts_are_right_with_one_worker_and_with_several(
         tmp_path, port, {"CDS_METRICS_PORT": str(metrics_port)}, ("--workers", str(workers))
     )
     base, call = f"http://127.0.0.1:{port}", a_call(stories["cramps-in-siadh"], datetime.now(UTC))
+    first = requests.get(f"http://127.0.0.1:{metrics_port}/metrics", timeout=10).text
     try:
         for _ in range(30):
             assert requests.post(
@@ -54,6 +71,8 @@ def test_counts_are_right_with_one_worker_and_with_several(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+    for series in BEFORE_THE_FIRST_EVENT:
+        assert f"\n{series} 0.0\n" in first, "an alarm would not see its first event"
     assert value(text, "cds_calls_total") == 31
     assert 'cds_calls_total{service="hyponatremia-patient-view",status="400"} 1.0' in text
     assert value(text, "cds_call_seconds_count") >= 31
