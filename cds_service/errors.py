@@ -33,6 +33,7 @@ Texts are fixed and speak to the analyst who reads them; what a caller sent is n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -45,6 +46,7 @@ class ServiceError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+        self.causes: Mapping[str, str] = {}  # per prefetch key: the code of what lies behind it
 
 
 class BadRequest(ServiceError):

@@ -33,11 +33,12 @@ from cds_service.protocol.limits import obey
 from cds_service.protocol.request import Drafts, HookRequest, without_orders
 from cds_service.protocol.wire import encode
 from cds_service.records.breaker import Pause
+from cds_service.records.causes import shown
 from cds_service.records.client import FhirClient
 from cds_service.records.cut import may_be_large, small_enough, within_limits
 from cds_service.records.drafts import sent_drafts
 from cds_service.records.fhir_types import as_resource
-from cds_service.records.gather import Ask, Gathered, gather, unavailable, unidentified
+from cds_service.records.gather import Ask, Gathered, code_of, gather, unavailable, unidentified
 from cds_service.records.prefetch import Source, as_prefetched
 from cds_service.records.reader import (
     ENCOUNTER,
@@ -331,7 +332,7 @@ class Pipeline:
             reason=evaluation.reason,
             head={
                 "knowledge": self.knowledge.sha256[:16],
-                "sources": {key: source.shown for key, source in evaluation.sources.items()},
+                "sources": {key: shown(source) for key, source in evaluation.sources.items()},
                 "switchedOff": [*evaluation.off],
             },
             record=record,
@@ -445,6 +446,7 @@ class Pipeline:
                 raise unidentified(_code_words(snapshot, self.knowledge.words))
             told = self.knowledge.words.unused[unusable.why] if unusable is not None else ""
             raise unavailable(what, why, call.gathered, call.client, told)
+        cause = code_of(what, why, call.gathered)
         drugs = [order.drugs[0].name for order in selected(snapshot) if order.drugs]
         words = self._known_in(self.language_of(call.request.language, call.client)).words
         finding = Finding(
@@ -452,6 +454,7 @@ class Pipeline:
             indicator="info",
             variant=unread_variant(what),
             do=(Line("check-chart" if what == "sodium" else f"check-{what}"),),
+            why=(Line("cause", {"cause": cause}),) if cause else (),
             facts={
                 "why": _filled(words.missing, self._why(call, what, why)),
                 "drug": drugs[0] if drugs else words.card.unnamed_order,

@@ -49,7 +49,7 @@ FIELDS = frozenset(
         "sources",  # per prefetch key: satisfied, empty, failed, absent
         "statuses",  # per prefetch key: the HTTP status of a read that failed
         "missing",  # per prefetch key: why it is not all
-        "causes",  # per prefetch key: what lies behind that, in one of our own fixed texts
+        "causes",  # per prefetch key: the code of what lies behind that
         "key",  # a prefetch key
         "origins",  # per prefetch key: prefetch, live, none
         "foreign",  # resources of another patient that were left out

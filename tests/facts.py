@@ -176,7 +176,8 @@ def _add_what_no_rule_says(recorder: Recorder) -> None:
         for variant in rule.summary:
             recorder.note("summary", hook.unreadable, variant, rule.summary, UNREADABLE)
         for key in rule.lines:
-            recorder.note("lines", hook.unreadable, key, rule.lines, ())
+            filled = ("cause",) if key == "cause" else ()
+            recorder.note("lines", hook.unreadable, key, rule.lines, filled)
 
 
 def _written() -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -27,6 +27,7 @@ from cds_service.knowledge.languages import ENGLISH, only_signed
 from cds_service.knowledge.load import Knowledge, load_knowledge
 from cds_service.knowledge.names import Analyte
 from cds_service.protocol.request import Secret
+from cds_service.records.causes import shown as shown_with_cause
 from cds_service.records.client import Access, FhirClient
 from cds_service.records.gather import Ask, gather
 from cds_service.records.prefetch import Source
@@ -556,7 +557,7 @@ def _records_are_read(
 
 def _report_source(key: str, source: Source, form: str | None) -> bool:
     asked = f", asked {form}" if form else ""
-    why = "" if source.missing is None else f": {source.shown}"
+    why = "" if source.missing is None else f": {shown_with_cause(source)}"
     return _report(source.holds_the_newest, f"{key}: {len(source.resources)} resources{asked}{why}")
 
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from cds_service.errors import DataLeftAlone, DataRefused, DataTooSlow, DataUnavailable
 from cds_service.protocol.request import Secret
 from cds_service.records.breaker import Pause
+from cds_service.records.causes import cause
 from cds_service.records.client import Access, FhirClient, Read, Reads, Wanted
 from cds_service.records.fhir_types import Issue, decode_resource
 from cds_service.records.prefetch import (
@@ -292,10 +293,21 @@ def unavailable(
     """
     if what == "orders":
         return DataUnavailable(_NEEDED[what])
+    code = code_of(what, why, gathered)
     if why is Missing.UNUSABLE:
-        return DataUnavailable(f"{_UNUSABLE} {told}")
-    needed = _PARTLY if what == "sodium" and why in _IN_PART else _NEEDED[what]
-    return _KIND.get(why, DataUnavailable)(f"{needed} {_cause(what, why, gathered, client)}")
+        error = DataUnavailable(f"{_UNUSABLE} {told} (cause: {code})")
+    else:
+        needed = _PARTLY if what == "sodium" and why in _IN_PART else _NEEDED[what]
+        told = f"{needed} {_cause(what, why, gathered, client)} (cause: {code})"
+        error = _KIND.get(why, DataUnavailable)(told)
+    error.causes = {what: code}
+    return error
+
+
+def code_of(what: Unlooked, why: Missing, gathered: Gathered) -> str:
+    """Returns the code of why `what` is missing; empty if `what` is no source."""
+    source = gathered.sources.get(what, ABSENT)
+    return cause(replace(source, missing=why)) if what in gathered.sources else ""
 
 
 def unidentified(code: str) -> DataUnavailable:

@@ -45,6 +45,7 @@ _CERTIFICATE_FAULTS = {
     62: _OTHER_NAME,
     64: _OTHER_NAME,
 }
+CERTIFICATE_FAULTS = (*_CERTIFICATE_FAULTS.values(), _BAD_CERTIFICATE)
 
 
 _NO_CONNECTION = {  # the narrower class first

@@ -60,6 +60,7 @@ def refused(error: ServiceError) -> Response:
         status=error.status,
         code=error.code,
         reason=error.message,
+        **({"causes": dict(error.causes)} if error.causes else {}),
     )
     refused_token = isinstance(error, Unauthorized)
     # All refused tokens get the same body; the id goes into a header only (OWN-15).

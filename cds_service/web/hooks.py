@@ -20,6 +20,7 @@ from cds_service.pipeline import HOOKS, Evaluation
 from cds_service.protocol.documents import discovery
 from cds_service.protocol.request import HookRequest, hook_request
 from cds_service.protocol.wire import decode
+from cds_service.records.causes import cause
 from cds_service.records.fhir_types import decode_call
 from cds_service.telemetry import correlation_id, log
 from cds_service.trust.deadline import Deadline
@@ -192,6 +193,6 @@ def _log_call(entry: call_log.CallLog, evaluation: Evaluation, began: float) -> 
         origins={key: source.origin for key, source in sources.items()},
         statuses={key: source.status for key, source in sources.items() if source.status},
         missing={key: why for key, source in sources.items() if (why := source.lack)},
-        causes={key: source.note for key, source in sources.items() if source.note},
+        causes={key: code for key, source in sources.items() if (code := cause(source))},
         milliseconds=round((time.monotonic() - began) * _MS, 1),
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,14 @@ from structlog.testing import capture_logs
 from cds_service.app import create_app
 from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
+from cds_service.records.causes import CODES
 from cds_service.settings import Settings
 from tests.conftest import NOW
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close
+from tests.picky_server import picky
+from tests.trust.test_causes import certificate, server
 
-PRIVATE = "no connection: its address is private, and the client's entry has no allow_private"
+PAGE = Path(__file__).parents[2] / "docs" / "reading-records.md"
 
 
 def asked(folder: Path, base: str, call: dict[str, Any], entry: str) -> tuple[Any, dict[str, Any]]:
@@ -44,26 +50,88 @@ def without_sodium(story: Story, base: str, change: dict[str, Any]) -> dict[str,
     return {key: value for key, value in call.items() if value is not None}
 
 
-@pytest.mark.parametrize(
-    ("change", "cause", "said"),
-    [
-        ({}, PRIVATE, PRIVATE),
-        ({"fhirAuthorization": None}, "no-token", "The call carries no 'fhirAuthorization'"),
-    ],
-)
-def test_the_same_cause_is_in_the_error_the_explanation_and_the_log(
-    change: dict[str, Any], cause: str, said: str, stories: dict[str, Story], tmp_path: Path
+CLOSED = f"http://127.0.0.1:{free_port('127.0.0.1')}/r4"
+NO_TOKEN: dict[str, Any] = {"fhirAuthorization": None}
+OPEN = "allow_private = true\n"
+# What the call changes, the registry's entry, what the server answers, and the code of the cause.
+KINDS: dict[str, tuple[dict[str, Any], str, int | None, str]] = {
+    "a private address": ({}, "", None, "private-address"),
+    "a server that is not registered": (
+        {"fhirServer": "https://other.example/r4"},
+        OPEN,
+        None,
+        "not-registered",
+    ),
+    "a call without a server": ({"fhirServer": None}, OPEN, None, "no-fhir-server"),
+    "a call without a token": (NO_TOKEN, OPEN, None, "no-token"),
+    "a token that cannot be used": ({"fhirAuthorization": {"x": 1}}, OPEN, None, "odd-token"),
+    "nothing at the address": ({}, OPEN, None, "no-connection"),
+    "a token that is refused": ({}, OPEN, 401, "token-refused"),
+    "a status": ({}, OPEN, 500, "status-500"),
+}
+OF_NO_CLIENT = ("not-registered", "no-fhir-server")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_code_names_the_cause_in_the_error_the_card_the_explanation_and_the_log(
+    kind: str, stories: dict[str, Story], tmp_path: Path
 ) -> None:
-    base = f"http://127.0.0.1:{free_port('127.0.0.1')}/r4"
-    call = without_sodium(stories["cramps-in-siadh"], base, change)
-    refused, _ = asked(tmp_path, base, call, "")
+    change, entry, status, code = KINDS[kind]
+    with _server(status) as base:
+        call = without_sodium(stories["cramps-in-siadh"], base, change)
+        refused, refusal = asked(tmp_path, base, call, entry)
+        answered, line = asked(tmp_path, base, call, entry + "explain_missing_data = true\n")
     assert refused.status_code == 412
-    assert said in refused.get_json()["issue"][0]["details"]["text"]
-    answered, line = asked(tmp_path, base, call, "explain_missing_data = true")
+    text = refused.get_json()["issue"][0]["details"]["text"]
+    assert text.endswith(f"(cause: {code})"), text
+    assert refusal["causes"] == {"sodium": code}
+    if code in OF_NO_CLIENT:
+        assert answered.status_code == 412, (
+            "without a token the call is of no client that wants a card"
+        )
+        return
+    (card,) = answered.get_json()["cards"]
+    assert f"For the EHR team: cause {code}." in card["detail"]
     (explained,) = answered.get_json()["extension"].values()
-    assert explained["sources"]["sodium"].endswith(cause)
-    assert line["causes"]["sodium"] == cause
-    assert line["missing"]["sodium"] in ("failed", "unreachable")
+    assert explained["sources"]["sodium"].endswith(code)
+    assert line["causes"]["sodium"] == code
+
+
+@contextmanager
+def _server(status: int | None) -> Iterator[str]:
+    if status is None:
+        yield CLOSED
+        return
+    with picky([], lambda asked: status) as server:
+        yield server.base
+
+
+def test_a_certificate_that_is_not_accepted_has_its_code(
+    stories: dict[str, Story], tmp_path: Path
+) -> None:
+    with server(certificate(tmp_path, "127.0.0.1", -1)) as port:
+        base = f"https://127.0.0.1:{port}/r4"
+        call = without_sodium(stories["cramps-in-siadh"], base, {})
+        refused, refusal = asked(tmp_path, base, call, OPEN)
+    assert refusal["causes"] == {"sodium": "certificate"}
+    assert "TLS: the certificate" in refused.get_json()["issue"][0]["details"]["text"]
+
+
+def test_an_error_in_the_prefetch_that_no_read_mends_has_the_code_of_the_read(
+    stories: dict[str, Story], tmp_path: Path
+) -> None:
+    call = without_sodium(stories["cramps-in-siadh"], CLOSED, NO_TOKEN)
+    call["prefetch"]["sodium"] = {"resourceType": "OperationOutcome", "issue": []}
+    _, refusal = asked(tmp_path, CLOSED, call, OPEN)
+    assert refusal["causes"] == {"sodium": "no-token"}
+
+
+@pytest.mark.skipif(not PAGE.is_file(), reason="a wheel has no docs")
+def test_the_page_explains_every_code_and_no_other() -> None:
+    section = PAGE.read_text(encoding="utf-8").split("\n### Codes of a cause\n")[1]
+    table = section.split("\n\nThese answers")[0]
+    written = re.findall(r"^\| `([a-z-]+)(?:-[0-9]+)?` \|", table, re.MULTILINE)
+    assert sorted(written) == sorted(CODES)
 
 
 @pytest.mark.parametrize(

@@ -590,5 +590,5 @@ def test_facts_out_of_the_record_stay_marked_as_such() -> None:
 
 
 def test_the_card_that_sodium_could_not_be_checked_has_its_line() -> None:
-    assert set(service().rules["PV-UNREADABLE"].lines) == {"check-chart"}
+    assert set(service().rules["PV-UNREADABLE"].lines) == {"check-chart", "cause"}
     assert names(service().rules["PV-UNREADABLE"].summary["main"]) == {"why"}
