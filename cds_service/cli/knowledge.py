@@ -18,7 +18,7 @@ from cds_service.errors import SettingsError
 from cds_service.knowledge.basis import basis_text
 from cds_service.knowledge.examples import NAME as EXAMPLES
 from cds_service.knowledge.examples import examples_text
-from cds_service.knowledge.languages import missing_words
+from cds_service.knowledge.languages import Language, missing_words
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
 from cds_service.knowledge.regulatory import load_regulatory
 from cds_service.knowledge.review import Reviews, sign_line
@@ -80,7 +80,10 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
                 "reviewed": reviews.complete,
                 "unsigned": reviews.unsigned,
                 "changed": reviews.changed,
-                "languages": _missing(knowledge),
+                "languages": {
+                    code: {"missing": missing_words(knowledge, one), "unfit": _unfit(one)}
+                    for code, one in knowledge.languages.items()
+                },
                 "warnings": warnings,
             }
         )
@@ -88,8 +91,8 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
     click.echo("hooks/ is sound: " + ", ".join(f"{n} {what}" for what, n in counts.items()) + ".")
     click.echo(f"SHA-256 {knowledge.sha256}")
     _print_reviews(reviews)
-    for code, missing in _missing(knowledge).items():
-        _print_language(knowledge.languages[code].head.name, code, missing)
+    for language in knowledge.languages.values():
+        _print_language(language, missing_words(knowledge, language))
     for sentence in warnings:
         click.echo(f"Warning: {sentence}.", err=True)
 
@@ -101,19 +104,22 @@ def _warnings(knowledge: Knowledge) -> tuple[str, ...]:
     return long_searches(service.prefetch for service in services)
 
 
-def _missing(knowledge: Knowledge) -> dict[str, list[str]]:
-    """Returns the texts that each language lacks, so that cards show them in English."""
-    return {code: missing_words(knowledge, one) for code, one in knowledge.languages.items()}
+def _unfit(language: Language) -> dict[str, str]:
+    return {".".join(path): why for path, why in language.unfit.items()}
 
 
-def _print_language(name: str, code: str, missing: Sequence[str]) -> None:
-    """Prints which texts of a language are missing."""
-    if not missing:
-        click.echo(f"  {name} ({code}): all texts are there")
+def _print_language(language: Language, missing: Sequence[str]) -> None:
+    """Prints which texts of a language cards show in English, and why."""
+    unfit = _unfit(language)
+    name = f"  {language.head.name} ({language.code})"
+    if not missing and not unfit:
+        click.echo(f"{name}: all texts are there")
         return
-    click.echo(f"  {name} ({code}): {len(missing)} texts are missing, cards show them in English:")
+    click.echo(f"{name}: {len(missing) + len(unfit)} texts are shown in English:")
     for path in missing:
-        click.echo(f"    {path}")
+        click.echo(f"    {path}: missing")
+    for path, why in unfit.items():
+        click.echo(f"    {path}: {why}")
 
 
 def _print_reviews(reviews: Reviews) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, get_args
 from msgspec.structs import asdict, replace
 
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.languages import language_problems
 from cds_service.knowledge.limits import PROFILES, Cited, Limits, Unit
 from cds_service.knowledge.names import (
     AnalyteSet,
@@ -109,7 +108,6 @@ def _problems(knowledge: Knowledge) -> Iterator[str]:
             place = f"{name}: [rules.{rule}]"
             yield from _rule_problems(knowledge, place, words)
             yield from _unknown(place, "holds_back", words.holds_back, known)
-    yield from language_problems(knowledge, SUMMARY_LIMIT)
 
 
 def _key_problems(table: str, templates: Iterable[str], keys: tuple[str, ...]) -> Iterator[str]:

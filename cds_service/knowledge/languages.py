@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 ENGLISH = "en"
 MONTHS_IN_A_YEAR = 12
+SUMMARY_BELOW = 140  # characters (CDS Hooks, card.summary)
 Path = tuple[str, ...]  # of a text: ("rules", "PV-MILD", "summary", "main")
 
 # The tables of words.toml that a card shows, each with words by key.
@@ -43,7 +44,6 @@ _TABLES = (
     *("source_label", "symptoms", "evidence", "sources", "missing", "unused", "code_systems"),
     *("drug_classes", "labs", "lines"),
 )
-_NAMES = ("citations", "drugs")  # where the English name may be the right one in any language
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
@@ -87,6 +87,7 @@ class Language(Struct, frozen=True, kw_only=True):
     head: LanguageHead
     speech: SpeechWords
     texts: Mapping[Path, str]
+    unfit: Mapping[Path, str] = {}  # why a text is not shown, by its path
 
 
 def language_of(name: str, table: Mapping[str, Any]) -> Language:
@@ -160,7 +161,7 @@ def _named_texts(knowledge: Knowledge) -> dict[Path, str]:
     texts |= {("citations", key): one.short for key, one in knowledge.citations.items()}
     labs = knowledge.terms.labs.items()
     texts |= {("tests", key): lab.title for key, lab in labs if lab.order}
-    return texts | {("drugs", name): name for name in knowledge.terms.drugs}
+    return texts | {("drugs", name): name for name in _names(knowledge)}
 
 
 def _order_texts(words: OrderWords) -> dict[Path, str]:
@@ -183,46 +184,55 @@ def _service_texts(services: Mapping[str, Service]) -> dict[Path, str]:
 def missing_words(knowledge: Knowledge, language: Language) -> list[str]:
     """Returns the paths of the texts that a language lacks, so that they are shown in English.
 
-    A citation may keep its English name in any language: it is not listed.
+    A citation may keep its English name in any language: it is not listed. Nor is a text that does
+    not fit: it has a reason of its own.
     """
     return [
         ".".join(path)
         for path in english_texts(knowledge)
-        if path not in language.texts and path[0] != "citations"
+        if path not in language.texts and path not in language.unfit and path[0] != "citations"
     ]
 
 
 # ---- whether a translation may be shown
 
 
-def language_problems(knowledge: Knowledge, summary_limit: int) -> Iterator[str]:
-    """Says which translated text fits no English one, and which says another number than it."""
+def fitted(language: Language, knowledge: Knowledge) -> Language:
+    """Returns a language with the texts that may be shown in place of the English ones.
+
+    The others are left out, with the reason in `unfit`. The most common one is that the English
+    text has changed since, so that an old number could be shown.
+    """
     english = english_texts(knowledge)
-    for language in knowledge.languages.values():
-        for path, text in language.texts.items():
-            place = f"knowledge/words-{language.code}.toml: {'.'.join(path)}"
-            if path not in english:
-                yield f"{place}: there is no such text in English"
-                continue
-            yield from _text_problems(place, text, english[path], language)
-            if "summary" in path and len(text) > summary_limit:
-                yield f"{place}: {len(text)} characters, at most {summary_limit}"
+    fits: dict[Path, str] = {}
+    unfit: dict[Path, str] = {}
+    for path, text in language.texts.items():
+        why = _misfit(path, text, english.get(path), language.speech.decimal)
+        if why:
+            unfit[path] = why
+        else:
+            fits[path] = text
+    return replace(language, texts=fits, unfit=unfit)
 
 
-def _text_problems(place: str, text: str, english: str, language: Language) -> Iterator[str]:
+def _misfit(path: Path, text: str, english: str | None, decimal: str) -> str:
+    """Returns why a text may not be shown, "" if it may."""
+    if english is None:
+        return "there is no such text in English"
     if not text.strip():
-        yield f"{place}: the text is empty"
+        return "the text is empty"
     if not Template(text).is_valid():
-        yield f"{place}: a '$' that is no $name"
-        return
+        return "a '$' that is no $name"
     if re.search(r"<[A-Za-z/!]", text):
-        yield f"{place}: HTML is not allowed in card text"
-    wanted, names = names_in(english), names_in(text)
-    if names != wanted:
-        shown = ", ".join(f"${name}" for name in sorted(wanted)) or "no $name"
-        yield f"{place}: it must hold the same names as the English text: {shown}"
-    if numbers_in(text, language.speech.decimal) != numbers_in(english):
-        yield f"{place}: its numbers differ from those of the English text: {english}"
+        return "HTML is not allowed in card text"
+    if names_in(text) != names_in(english):
+        shown = ", ".join(f"${name}" for name in sorted(names_in(english))) or "no $name"
+        return f"it must hold the same names as the English text: {shown}"
+    if numbers_in(text, decimal) != numbers_in(english):
+        return f"its numbers differ from those of the English text: {english}"
+    if "summary" in path and len(text) >= SUMMARY_BELOW:
+        return f"{len(text)} characters, fewer than {SUMMARY_BELOW} are allowed"
+    return ""
 
 
 def names_in(text: str) -> set[str]:
@@ -277,8 +287,12 @@ def in_language(knowledge: Knowledge, language: Language) -> Knowledge:
 
 
 def drug_names(knowledge: Knowledge, language: Language) -> dict[str, str]:
-    """Returns what the language calls each ingredient of sodium-drugs.toml."""
-    return _table(language.texts, "drugs", {name: name for name in knowledge.terms.drugs})
+    """Returns what the language calls each ingredient, and each strong salt of fluids.toml."""
+    return _table(language.texts, "drugs", {name: name for name in _names(knowledge)})
+
+
+def _names(knowledge: Knowledge) -> list[str]:
+    return [*dict.fromkeys((*knowledge.terms.drugs, *knowledge.fluids.strong_salts.salts))]
 
 
 def _table(texts: Mapping[Path, str], table: str, english: Mapping[str, str]) -> dict[str, str]:

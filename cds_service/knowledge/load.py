@@ -17,7 +17,7 @@ from msgspec.structs import asdict, replace
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.check import check_references, facts_problems
-from cds_service.knowledge.languages import Language, language_of
+from cds_service.knowledge.languages import Language, fitted, language_of
 from cds_service.knowledge.limits import PROFILES, Limits, Threshold, Unit, limits_of
 from cds_service.knowledge.names import ConceptSets, check_names
 from cds_service.knowledge.review import Reviews, review_state, translation_of
@@ -162,6 +162,8 @@ def load_knowledge(hooks: Path, *, check_facts: bool = True) -> Knowledge:
         reviews=review_state(texts),
         sha256=_digest(texts),
     )
+    languages = {code: fitted(one, knowledge) for code, one in knowledge.languages.items()}
+    knowledge = replace(knowledge, languages=languages)
     check_references(knowledge)
     check_names(knowledge)
     for problem in facts_problems(knowledge) if check_facts else ():

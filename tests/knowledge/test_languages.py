@@ -12,7 +12,13 @@ from click.testing import CliRunner
 
 from cds_service.cli.knowledge import check
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge.languages import ENGLISH, missing_words, numbers_in, only_signed
+from cds_service.knowledge.languages import (
+    ENGLISH,
+    in_language,
+    missing_words,
+    numbers_in,
+    only_signed,
+)
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
 from cds_service.knowledge.review import REVIEWED, Reviews
 
@@ -67,30 +73,53 @@ def test_what_a_language_lacks_is_english_and_check_lists_it(hooks: Path) -> Non
     assert {"symptoms.seizure", "rules.PV-MILD.summary.main", "drugs.sertraline"} <= set(lacking)
     told = CliRunner().invoke(check, ["--hooks", str(hooks)])
     assert told.exit_code == 0
-    assert f"Dansk (da): {len(lacking)} texts are missing" in told.output
+    assert f"Dansk (da): {len(lacking)} texts are shown in English" in told.output
     assert "symptoms.seizure" in told.output
+
+
+@pytest.mark.parametrize(
+    ("more", "path", "problem"),
+    [
+        ('[symptoms]\nkoma = "koma"\n', "symptoms.koma", "there is no such text in English"),
+        ('[card]\nmore = " "\n', "card.more", "the text is empty"),
+        ('[card]\nmore = "50 $ mere"\n', "card.more", "a '$' that is no $name"),
+        ('[card]\nmore = "<b>Mere</b>"\n', "card.more", "HTML is not allowed"),
+        ('[card]\nroom = "Plads: $left"\n', "card.room", "$ceiling, $left, $until"),
+        (
+            '[rules.OS-HTS-SEV.lines]\nlook-further = "Ved $na mmol/l og 3 tegn."\n',
+            "rules.OS-HTS-SEV.lines.look-further",
+            "its numbers differ",
+        ),
+        (
+            '[rules.PV-MILD.summary]\nmain = "Natrium $na ' + "meget " * 30 + '"\n',
+            "rules.PV-MILD.summary.main",
+            "characters",
+        ),
+    ],
+)
+def test_a_text_that_does_not_fit_is_shown_in_english_and_check_says_why(
+    hooks: Path, more: str, path: str, problem: str
+) -> None:
+    """An English text may change, and its number with it, before its translations do."""
+    known = written(hooks, more)
+    danish = known.languages["da"]
+    assert tuple(path.split(".")) not in danish.texts
+    assert in_language(known, danish).words.card == known.words.card
+    told = CliRunner().invoke(check, ["--hooks", str(hooks)])
+    assert told.exit_code == 0
+    (line,) = [line for line in told.output.splitlines() if f" {path}: " in line]
+    assert problem in line
 
 
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
-        ('[symptoms]\nkoma = "koma"\n', "symptoms.koma: there is no such text in English"),
-        ('[card]\nmore = " "\n', "card.more: the text is empty"),
-        ('[card]\nmore = "<b>Mere</b>"\n', "card.more: HTML is not allowed"),
-        ('[card]\nroom = "Plads: $left (ikke over $ceiling)"\n', "$ceiling, $left, $until"),
-        (
-            '[rules.OS-HTS-SEV.lines]\nlook-further = "Ved $na mmol/l og 3 tegn."\n',
-            "rules.OS-HTS-SEV.lines.look-further: its numbers differ",
-        ),
-        (
-            '[rules.PV-MILD.summary]\nmain = "Natrium $na ' + "meget " * 30 + '"\n',
-            "rules.PV-MILD.summary.main",
-        ),
         ("[lines]\nfalls = 3\n", "lines.falls must be a text"),
         ("[speech.more]\nx = 1\n", "[speech]"),
+        ("[card", "words-da.toml"),
     ],
 )
-def test_a_wrong_text_stops_the_start_and_is_named(hooks: Path, more: str, problem: str) -> None:
+def test_a_broken_file_stops_the_start_and_is_named(hooks: Path, more: str, problem: str) -> None:
     with pytest.raises(KnowledgeError, match=re.escape(problem)):
         written(hooks, more)
 
