@@ -55,6 +55,7 @@ class DrugClass(StrEnum):
     ANTIPSYCHOTIC = "antipsychotic"
     OXYTOCIN = "oxytocin"
     VASOPRESSIN = "vasopressin"
+    CYTOTOXIC = "cytotoxic"
     BACLOFEN = "baclofen"
     BARBITURATE = "barbiturate"
     BICARBONATE = "bicarbonate"

@@ -9,6 +9,7 @@ from cds_service.engine.finding import DraftLabs, Finding, Suggestion
 from cds_service.engine.rule import card, line, require
 from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, DrugClass, Problem, SalineName
+from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import is_diluent
 from cds_service.sodium.results import Band
@@ -32,6 +33,7 @@ from cds_service.sodium.rules.gates import (
 from cds_service.sodium.rules.lowering_drugs import desmopressin_of, desmopressin_purpose
 from cds_service.sodium.rules.order_helpers import (
     beside,
+    drug_of,
     may_remove,
     other_drafts,
     recorded_or_reason,
@@ -41,12 +43,20 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_next_day,
     sodium_today,
 )
+from cds_service.sodium.rules.plan import BESIDE, fluid_beside
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, Saline
 
 # In these states isotonic saline replaces no lost volume. An unknown one needs an acute setting.
 NO_VOLUME_LOST = (Volume.EUV, Volume.CONFLICT, Volume.UNKNOWN)
+# Under these the kidney keeps water: the rule of an order sees the order alone.
+KEEPERS = (
+    DrugClass.DESMOPRESSIN,
+    DrugClass.VASOPRESSIN,
+    DrugClass.OXYTOCIN,
+    DrugClass.CYTOTOXIC,
+)
 OWN_FLAG = "withheld-isotonic-fluid"  # the red flag that isotonic fluid raises by itself
 # Red flags that a congested heart raises too (F48).
 BY_CONGESTION = (
@@ -213,6 +223,31 @@ def _in_low_sodium(case: Case, order: Order, keeper: DrugMatch | None) -> Findin
         do=["choose-isotonic", "deliberate"],
         why=["free-water"],
         offer=[*_removal(case, order), sodium_today()],
+    )
+
+
+def water_keeper_of(order: Order) -> DrugMatch | None:
+    """Returns the drug of the order under which the kidney keeps water."""
+    return drug_of(order, *KEEPERS)
+
+
+@order_rule("OS-KEEPER", water_keeper_of, otherwise="no-water-keeper")
+def water_keeper_beside_fluid(case: Case, order: Order, drug: DrugMatch) -> Finding:
+    """Speaks if such a drug is ordered while hypotonic fluid runs, before sodium falls (F28)."""
+    require(not recorded_or_reason(case, order, Problem.DIABETES_INSIPIDUS), "replacement")
+    running = [told for told in fluid_beside(case, drug) if told.key in BESIDE.values()]
+    require(running, "nothing-runs" if case.medicines_known else MEDICINES_UNREAD)
+    require(not (case.sodium.low or case.sodium.falling), "low-named")
+    _require_large_in_sodium_not_high(case, None)
+    rising = case.rate.level is not None or case.rate.rise_now >= case.limits.clamp_rise_from
+    require(not rising and case.rate.episode is None, "re-lowering")
+    require(not _glucose_needs_it(case), "glucose")
+    return card(
+        "warning",
+        drug=drug.name,
+        do=[*running, line("keeper-may-begin", drug=drug.name, keep=True)],
+        why=["free-water"],
+        offer=[sodium_today(), sodium_next_day(case)],
     )
 
 

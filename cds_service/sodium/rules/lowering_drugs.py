@@ -64,7 +64,7 @@ from cds_service.sodium.rules.order_helpers import (
     taken,
     watched_drugs_of,
 )
-from cds_service.sodium.rules.plan import egfr
+from cds_service.sodium.rules.plan import egfr, fluid_beside
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
@@ -116,6 +116,9 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     require(not _said_of_cirrhosis(case, order, drug), "diuretic-leads")
     acute = acute_state(case)
     indicator, advice = _indicator(case, group, drug), _advice(case, order, group, drug)
+    running = fluid_beside(case, drug) if actionable(case) else []
+    if running and indicator == "info":
+        indicator = "warning"  # the drug may be needed, and the fluid is not (F28)
     if acute is not None and acute.fall is not None:
         return _while_acute(case, order, drug, acute, (group, indicator))
     may_wait = group == "A" and not _decongests(case, drug)
@@ -127,7 +130,7 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         drug=drug.name,
         na=latest.shown,
         more_facts={"age": ago(case.sodium.age)} if aging_sodium(case) else {},
-        do=[*_repeat_first(case), *advice],
+        do=[*_repeat_first(case), *running, *advice],
         why=_why(case, order, drug),
         offer=_buttons(
             case,
@@ -170,6 +173,7 @@ def _while_acute(
         more_facts=acute.facts,
         do=[
             *acute.lines(),
+            *fluid_beside(case, drug),
             *fluid,
             *(_advice(case, order, group, drug) if treats else vital),
         ],
@@ -468,6 +472,7 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
         do=[
             *(acute.lines() if acute else []),
             *_repeat_first(case),
+            *fluid_beside(case, drug),
             *DESMOPRESSIN_ADVICE[purpose],
             *([line(on_the_ward(case, "schedule"))] if purpose == "main" else []),
         ],

@@ -64,6 +64,10 @@ NEAR_NORMAL = "withheld-near-normal"
 CONDITIONAL = "withheld-volume-unknown"
 UNKNOWN_DATA = ("-unread", "-age-unknown")
 MAY_BE_DRY = frozenset({"withheld-brain-undated", "withheld-conditions-unread", CONCENTRATED})
+BESIDE = {
+    "running-hypotonic": "running-hypotonic-beside",
+    "running-hypotonic-unnamed": "running-hypotonic-beside-unnamed",
+}  # the same fluid on the card of an order that may lower sodium
 NO_VAPTAN = frozenset({"withheld-pregnancy", "withheld-dialysis", "never-vaptan"})
 WATER_COUNTS = (Volume.UNKNOWN, Volume.HYPER, Volume.EUV)
 SALT_HELPS = (Volume.HYPO, Volume.EUV)
@@ -190,6 +194,24 @@ def strong_fluid_lines(case: Case) -> list[Line]:
     """Returns the hypertonic saline that runs."""
     strong = [order for order in case.running_fluids if is_hypertonic(order)]
     return [_fluid_line("running-hypertonic", order) for order in strong]
+
+
+def fluid_beside(case: Case, drug: DrugMatch) -> list[Line]:
+    """Returns the hypotonic fluid that runs, for the card of an order that may lower sodium (F28).
+
+    A loop diuretic sheds water. In central diabetes insipidus the fluid belongs to desmopressin.
+    """
+    replaced = drug.cls == DrugClass.DESMOPRESSIN and recorded(case, Problem.DIABETES_INSIPIDUS)
+    if drug.cls == DrugClass.LOOP or replaced:
+        return []
+    return [_line_beside(told, drug) for told in weak_fluid_lines(case)]
+
+
+def _line_beside(told: Line, drug: DrugMatch) -> Line:
+    """Returns the line of hypotonic fluid with the drug; a diluent and a tube keep their own."""
+    if told.key not in BESIDE:
+        return told
+    return Line(BESIDE[told.key], {**told.facts, "drug": drug.name}, keep=True)
 
 
 def _running_weak(case: Case, order: Order) -> str:
