@@ -418,6 +418,9 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     any_duration: ClassSet  # suspects however long they were taken
     never_abruptly: ClassSet
     raising_drugs: ClassSet
+    osmole_by_peritoneum: DrugSet  # F13: needed for long, a small fall is expected
+    osmole_in_courses: DrugSet
+    counted_in_a_rise: ClassSet  # F22
     shed_water_when_stopped: ClassSet  # F27
     stay_only: ClassSet  # meant for the stay, and not to go home with the patient unnoticed
     water_shift: ClassSet  # they lower sodium in a blood that is not dilute (F13)

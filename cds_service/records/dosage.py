@@ -78,6 +78,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     volume_ml: Decimal | None = None
     ordered_ml: Decimal | None = None  # in all, for one day at most (F9)
+    rate_ml_h: Decimal | None = None  # the fastest of its rates
     routes: tuple[Coded, ...] = ()
     words: str = ""
 
@@ -108,9 +109,16 @@ def given_as(order: Resource, lists: CodeLists) -> Given:
     return Given(
         volume_ml=_volume(given, doses, dispensed, flows),
         ordered_ml=_ordered(amounts, dispensed, lists),
+        rate_ml_h=_hourly(flows),
         routes=concepts(*(one.route for one in given)),
         words=instruction_text(given),
     )
+
+
+def _hourly(flows: Sequence[Decimal | None]) -> Decimal | None:
+    """The fastest rate in mL/h, of the mL a day of each instruction."""
+    fastest = _largest(flows)
+    return None if fastest is None else fastest / _DAYS["h"][1]
 
 
 def instructions_of(order: Resource) -> Sequence[Instruction]:

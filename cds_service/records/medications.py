@@ -139,6 +139,7 @@ class Medicine(Struct):
             instructions=given.words,
             volume_ml=given.volume_ml,
             ordered_ml=given.ordered_ml,
+            rate_ml_h=given.rate_ml_h,
         )
         return context.vocabulary.resolve(product)
 
@@ -149,8 +150,9 @@ def _is_known(found: Resolution) -> bool:
 
 
 def _fluid_name(medicine: Medicine, known: Resolution) -> RecordText | None:
-    """What an order of saline or hypotonic fluid is called in the record."""
-    if known.saline is None and not known.hypotonic:
+    """What an order of saline, isotonic or hypotonic fluid is called in the record."""
+    carries_salt = known.isotonic_carrier_ml is not None
+    if not (known.saline or known.hypotonic or known.balanced or carries_salt):
         return None
     names = (name for coded in (*medicine.concepts, *medicine.displays) for name in texts_of(coded))
     return next(map(RecordText, names), None)

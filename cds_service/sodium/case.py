@@ -18,7 +18,7 @@ from cds_service.sodium.acute_setting import AcuteSetting, acute_setting, acute_
 from cds_service.sodium.blamed import blamed_lately
 from cds_service.sodium.consciousness import Encephalopathy, encephalopathy
 from cds_service.sodium.correction_rate import RateView, rate_view
-from cds_service.sodium.exposure import Exposures, exposures, running_fluids
+from cds_service.sodium.exposure import Exposures, exposures, raising_fluids, running_fluids
 from cds_service.sodium.glucose import (
     GlucosePair,
     GlucoseShift,
@@ -329,6 +329,11 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     def running_fluids(self) -> tuple[Order, ...]:
         """The infusions that are not isotonic and run now (F28)."""
         return running_fluids(self)
+
+    @cached_property
+    def raising_fluids(self) -> tuple[Order, ...]:
+        """The isotonic infusions that run now, which add sodium in a rise (F22)."""
+        return raising_fluids(self)
 
     @property
     def medicines_known(self) -> bool:

@@ -148,19 +148,49 @@ def running_fluids(case: Case) -> tuple[Order, ...]:
     An order that is not so new may have been forgotten on the list, and a small volume carries a
     drug.
     """
-    limits, now = case.limits, case.snapshot.now
     return tuple(
         order
         for order in case.snapshot.exposures
-        if (order.kind == "medication" or order.tube_water)
-        and order.route != "local"
-        and order.status in case.sets.active_statuses
-        and order.intent in case.sets.given_intents
-        and (order.hypotonic or (order.saline is not None and order.saline.kind in NOT_ISOTONIC))
-        and (order.begun is None or timedelta(0) <= now - order.begun <= limits.running_fluid_days)
-        and (order.end is None or order.end >= now)
-        and _is_infusion(order, limits)
+        if (order.hypotonic or (order.saline is not None and order.saline.kind in NOT_ISOTONIC))
+        and _runs_now(case, order)
+        and _is_infusion(order, case.limits)
     )
+
+
+def raising_fluids(case: Case) -> tuple[Order, ...]:
+    """Returns the isotonic infusions that run now: in a rise they add sodium (F22).
+
+    They are saline, alone or as the carrier of a drug, and lactated Ringer's and its like, of no
+    small volume. Without a time they count, as hypotonic fluid does.
+    """
+    limits = case.limits
+    return tuple(
+        order
+        for order in case.snapshot.exposures
+        if order.kind == "medication" and _is_isotonic(order, limits) and _runs_now(case, order)
+    )
+
+
+def _is_isotonic(order: Order, limits: Limits) -> bool:
+    """Whether an order is isotonic fluid into a vein, and no small volume of it."""
+    if order.isotonic_carrier_ml is not None:
+        return True
+    saline = order.saline if order.saline and order.saline.kind == "isotonic" else None
+    if saline is None and not order.balanced:
+        return False
+    volume = saline.volume_ml if saline is not None else order.balanced_volume_ml
+    if volume is None or not measurable(volume):
+        return order.route == "iv"
+    return volume >= limits.isotonic_ml_from
+
+
+def _runs_now(case: Case, order: Order) -> bool:
+    """Whether an infusion is active, not ended, and not so old that it may be forgotten (F28)."""
+    limits, now = case.limits, case.snapshot.now
+    young = order.begun is None or timedelta(0) <= now - order.begun <= limits.running_fluid_days
+    active = order.status in case.sets.active_statuses and order.intent in case.sets.given_intents
+    reaches = (order.kind == "medication" or order.tube_water) and order.route != "local"
+    return reaches and active and young and (order.end is None or order.end >= now)
 
 
 def is_diluent(case: Case, order: Order) -> bool:

@@ -19,6 +19,7 @@ from cds_service.terminology.types import Coded, Product, Route, Saline, texts_o
 from cds_service.terminology.units import (
     MASS_UNITS,
     decimal_of,
+    hourly_of,
     infused_of,
     percent_at,
     percent_of_ratio,
@@ -320,6 +321,7 @@ class FluidReader:
             percent=mixture.strongest if percent is None else percent,
             volume_ml=mixture.volume_ml,
             ordered_ml=order.product.ordered_ml or mixture.volume_ml if counted else None,
+            rate_ml_h=_rate(order.product, order.names),
             mixture="computed" if counted else "weak" if weak else "unknown",
         )
         return _found(saline, "iv", f"{kind} saline, mixed")
@@ -366,7 +368,11 @@ class FluidReader:
         # The name of a product gives the size of its bag, not what is ordered of it.
         ordered = _ordered(order.product, ())
         saline = Saline(
-            kind=known.kind, percent=known.percent, volume_ml=volume, ordered_ml=ordered
+            kind=known.kind,
+            percent=known.percent,
+            volume_ml=volume,
+            ordered_ml=ordered,
+            rate_ml_h=_rate(order.product, order.names),
         )
         return _found(saline, "systemic" if known.kind == "salt-tablet" else "iv", "RxNorm product")
 
@@ -406,6 +412,7 @@ class FluidReader:
             percent=stated.percent,
             volume_ml=order.volume,
             ordered_ml=_ordered(order.product, order.names),
+            rate_ml_h=_rate(order.product, order.names),
         )
         return _found(saline, "iv" if by_vein else "unknown", f"{kind} saline")
 
@@ -517,6 +524,14 @@ def _ordered(product: Product, names: tuple[Words, ...]) -> Decimal | None:
         if found:
             return max(found)
     return None
+
+
+def _rate(product: Product, names: tuple[Words, ...]) -> Decimal | None:
+    """Returns how fast the order runs in mL/h: as recorded, by its instructions or its name."""
+    if product.rate_ml_h is not None and product.rate_ml_h > 0:
+        return product.rate_ml_h
+    said = [hourly_of(text) for text in (words(product.instructions), *names)]
+    return next((rate for rate in said if rate is not None and rate > 0), None)
 
 
 def _names(product: Product) -> Iterator[str]:

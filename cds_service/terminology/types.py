@@ -55,6 +55,7 @@ class Product(Struct, frozen=True, kw_only=True):
     instructions: str = ""  # dosage text
     volume_ml: Decimal | None = None  # from dose or quantity, where it is a volume
     ordered_ml: Decimal | None = None  # from dose and times, quantity, or rate and time (F9)
+    rate_ml_h: Decimal | None = None  # as the order records it
 
 
 class DrugMatch(Struct, frozen=True, kw_only=True):
@@ -75,6 +76,7 @@ class Saline(Struct, frozen=True, kw_only=True):
     percent: Decimal | None = None
     volume_ml: Decimal | None = None  # of the dose, or else of the bag
     ordered_ml: Decimal | None = None  # what the order gives in all; None if it does not say (F9)
+    rate_ml_h: Decimal | None = None  # how fast it runs, by the order or its words (F9)
     # Put into a bag: `percent` is that of the bag, or of what was put in if that is all we know;
     # a weak one is stronger than 0.9 % and weaker than what is sold as hypertonic.
     mixture: Literal["", "computed", "weak", "unknown"] = ""

@@ -140,6 +140,17 @@ def infused_of(text: Words) -> Decimal | None:
     return max(found, default=None)
 
 
+_HOURLY = re.compile(
+    r"(\d+(?:\.\d+)?) ?(?:ml|cc) ?(?:/|per|pro|par) ?"
+    r"(?:hours?|hrs?|h|std|stunde|heure|hora|ora|uur|timme|time)\b"
+)  # 30 mL/h
+
+
+def hourly_of(text: Words) -> Decimal | None:
+    """Returns the largest rate of a text in mL/h: "at 30 mL/h"."""
+    return max((Decimal(rate) for rate in _HOURLY.findall(text.folded)), default=None)
+
+
 def _volume_at(text: Words, at: int) -> Decimal | None:
     factor = _IN_TEXT.get(text.tokens[at])
     number = decimal_of(text.tokens[at - 1])

@@ -12,6 +12,7 @@ from cds_service.knowledge.names import DrugClass, Problem, Sign
 from cds_service.sodium.case import Case
 from cds_service.sodium.consciousness import Encephalopathy
 from cds_service.sodium.correction_rate import RatePair
+from cds_service.sodium.exposure import is_hypertonic
 from cds_service.sodium.problems import rise_began
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import chart_rule
@@ -96,6 +97,7 @@ from cds_service.sodium.rules.plan import (
     weak_fluid_lines,
 )
 from cds_service.sodium.sodium import fall_within
+from cds_service.terminology.types import RecordText
 
 LISTS = ("medications", "conditions")
 
@@ -986,11 +988,31 @@ def _brake_lines(case: Case) -> list[Line]:
 
 
 def _raising_drugs(case: Case) -> list[Line]:
-    """Returns the drugs of the patient that raise sodium, by name."""
-    taken = case.exposures.of(*case.sets.raising_drugs.members)
+    """Returns what the patient is given that raises sodium, by name: fluids, then drugs (F22).
+
+    A fluid that a line of its own names is not told again as a drug.
+    """
+    strong = [order for order in case.running_fluids if is_hypertonic(order)]
+    named = {order.reference for order in (*strong, *case.raising_fluids)}
+    lines = [*strong_fluid_lines(case), *_isotonic_lines(case)]
+    classes = (*case.sets.raising_drugs.members, *case.sets.counted_in_a_rise.members)
+    taken = [
+        exposure.drug.name
+        for exposure in case.exposures.of(*classes)
+        if any(order.reference not in named for order in exposure.orders)
+    ]
     if not taken:
-        return []
-    return [line("raising-drugs", drugs=", ".join(e.drug.name for e in taken), keep=True)]
+        return lines
+    return [*lines, line("raising-drugs", drugs=", ".join(taken), keep=True)]
+
+
+def _isotonic_lines(case: Case) -> list[Line]:
+    """Returns the isotonic infusions that run, in one line (F22)."""
+    running = case.raising_fluids
+    names = dict.fromkeys(order.fluid_name.value for order in running if order.fluid_name)
+    if names:
+        return [line("raising-fluids", fluids=RecordText("; ".join(names)), keep=True)]
+    return [line("raising-fluids-unnamed", keep=True)] if running else []
 
 
 def _keep_antidiuretics(case: Case) -> list[Line]:

@@ -40,6 +40,7 @@ from cds_service.sodium.rules.gates import (
     lines_of,
     measured_low,
     never_stop_lines,
+    only_expected_osmoles,
     osmolality_time,
     osmole_lines,
     recently_unusable,
@@ -272,17 +273,22 @@ def artifact(case: Case) -> Finding:
 
 def _hypertonic(case: Case, pseudo: Pseudo) -> Finding:
     """Returns the card of a true low sodium beside a high osmolality (F13, F49)."""
-    is_mild = case.sodium.band is Band.MILD
+    expected = only_expected_osmoles(case) and not case.symptoms.severe
+    informs = pseudo.kind == "gap" or case.sodium.band is Band.MILD or expected
     lead = line("hypertonic-gap", keep=True)
     if pseudo.kind == "shift":
         lead = line("hypertonic-shift", drugs=", ".join(pseudo.drugs), keep=True)
     return card(
-        "info" if pseudo.kind == "gap" or is_mild else "warning",
+        "info" if informs else "warning",
         pseudo.kind,
         na=shown_sodium(case),
         value=pseudo.shown,
         more_facts=_agent(case, pseudo),
-        do=[lead, *osmole_lines(case), "find-osmoles", "monitor-osmolality"],
+        do=[
+            lead,
+            *osmole_lines(case),
+            *(["monitor-expected"] if expected else ["find-osmoles", "monitor-osmolality"]),
+        ],
         why=[*_meter_lines(case, pseudo), *result_lines(case), *symptom_lines(case)],
         offer=[osmolality_suggestion(case)],
     )

@@ -6,7 +6,7 @@ Each rule passes its gates in an order of its own: the first that does not hold 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -26,7 +26,12 @@ from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
 from cds_service.sodium.exposure import Exposure, given_before, stopped_lately
-from cds_service.sodium.glucose import SODIUM_AND_ANION, GlucoseShift, Pseudo
+from cds_service.sodium.glucose import (
+    SODIUM_AND_ANION,
+    GlucoseShift,
+    Pseudo,
+    osmotic_agents,
+)
 from cds_service.sodium.results import Band, Freshness, Rejected, Sample
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
@@ -336,14 +341,72 @@ def not_dilute(case: Case) -> bool:
 
 
 def osmole_lines(case: Case) -> list[Line]:
-    """Returns that what draws water out of the cells is stopped; failing kidneys keep it (F13)."""
+    """Returns what is done about what draws water out of the cells (F13).
+
+    A single dose is stopped, and failing kidneys keep it. What is needed for long goes on, as
+    icodextrin in peritoneal dialysis, and a course of immunoglobulin.
+    """
     if case.pseudo is None or not water_shift(case):
         return []
-    agents = ", ".join(case.pseudo.drugs)
+    long_needed = expected_osmoles(case, case.pseudo.drugs)
+    single = [drug for drug in case.pseudo.drugs if drug not in long_needed]
+    return [*_single_osmole_lines(case, single), *_lasting_osmole_lines(case, long_needed)]
+
+
+def expected_osmoles(case: Case, drugs: Iterable[str]) -> list[str]:
+    """Returns those of the drugs that are needed for long, so that a small fall is expected.
+
+    Immunoglobulin is one no longer if sodium is far lower, or if failing kidneys keep its sugar.
+    """
+    sets = case.sets
+    small = in_use(case) >= case.limits.osmole_expected_from and not _kidneys_fail(case)
     return [
-        line("stop-osmole", drugs=agents, keep=True),
-        *lines_of({"dialyze-osmole": _kidneys_fail(case)}, keep=True),
+        drug
+        for drug in drugs
+        if drug in sets.osmole_by_peritoneum or (small and drug in sets.osmole_in_courses)
     ]
+
+
+def only_expected_osmoles(case: Case) -> bool:
+    """Returns whether nothing but such drugs shifts water, and the fall is a small one (F13)."""
+    drugs = case.pseudo.drugs if case.pseudo is not None else ()
+    small = in_use(case) >= case.limits.osmole_expected_from
+    return bool(drugs) and small and expected_osmoles(case, drugs) == list(drugs)
+
+
+def _single_osmole_lines(case: Case, drugs: list[str]) -> list[Line]:
+    if not drugs:
+        return []
+    stop = line("stop-osmole", drugs=", ".join(drugs), keep=True)
+    if case.dialysis:
+        return [stop, line("dialysis-clears-osmole", keep=True)]
+    return [stop, *lines_of({"dialyze-osmole": _kidneys_fail(case)}, keep=True)]
+
+
+def _lasting_osmole_lines(case: Case, drugs: list[str]) -> list[Line]:
+    if not drugs:
+        return []
+    dwell = any(drug in case.sets.osmole_by_peritoneum for drug in drugs)
+    key = "osmole-expected-dwell" if dwell else "osmole-expected"
+    if in_use(case) < case.limits.osmole_expected_from:
+        key = "osmole-more-dwell"
+    return [line(key, drugs=", ".join(drugs), keep=True)]
+
+
+def osmole_unmeasured(case: Case) -> list[Line]:
+    """Returns that icodextrin or its like may lower the number, if no osmolality tells (F13)."""
+    latest, limits = case.sodium.latest, case.limits
+    if latest is None or case.pseudo is not None:
+        return []
+    window = case.sodium.age + limits.water_shift_osmolality_hours
+    if case.readings.latest(Analyte.SERUM_OSMOLALITY, window) is not None:
+        return []
+    drugs = expected_osmoles(case, osmotic_agents(case))
+    if not drugs:
+        return []
+    dwell = any(drug in case.sets.osmole_by_peritoneum for drug in drugs)
+    key = "osmole-unmeasured-dwell" if dwell else "osmole-unmeasured"
+    return [line(key, drugs=", ".join(drugs), keep=True)]
 
 
 def _kidneys_fail(case: Case) -> bool:
@@ -351,7 +414,7 @@ def _kidneys_fail(case: Case) -> bool:
     problems, window = case.problems, red_flag_window(case)
     acute = problems.has_current(Problem.ACUTE_KIDNEY_INJURY, window)
     injured = acute or creatinine_rise(case, window) is not None
-    return injured or kidney_explains(case) or case.dialysis or recorded(case, Problem.ANURIA)
+    return injured or kidney_explains(case) or recorded(case, Problem.ANURIA)
 
 
 def emergency(case: Case) -> bool:

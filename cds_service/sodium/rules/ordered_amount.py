@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from cds_service.engine.finding import Line
@@ -19,6 +20,8 @@ from cds_service.terminology.types import Saline, StrongSalt
 
 EUROPEAN = "european"
 ML_PER_L = Decimal(1000)
+ABOVE = ("ordered-rate-above", "ordered-rate-unknown")
+HOURS_OF_DAY = Decimal(24)
 ONE, TENTH = Decimal(1), Decimal("0.1")
 
 
@@ -30,9 +33,40 @@ def too_much(case: Case, order: Order, *, one_bolus: bool) -> list[Line]:
     saline = hypertonic_saline(order)
     if saline is None or concentrated_saline(order):
         return []
+    if _runs_slowly(case, saline):
+        return [told for told in rate_lines(case, order) if told.key in ABOVE]
     if saline.ordered_ml is None or saline.percent is None:
         return []
     return amount_lines(case, saline.ordered_ml, saline.percent, one_bolus=one_bolus)
+
+
+def rate_lines(case: Case, order: Order) -> list[Line]:
+    """Returns by how much saline that runs for hours raises sodium in a day; else nothing (F9).
+
+    A drip is no number of boluses. Without a recent sodium, or its strength, nothing is computed.
+    """
+    saline, limits = hypertonic_saline(order), case.limits
+    if saline is None or concentrated_saline(order) or not _runs_slowly(case, saline):
+        return []
+    rate, percent = saline.rate_ml_h or ONE, saline.percent
+    in_day = rate * HOURS_OF_DAY
+    volume = in_day if saline.ordered_ml is None else min(saline.ordered_ml, in_day)
+    rise = None if percent is None else _rise(case, volume, percent)
+    if rise is None:
+        return [line("ordered-rate-unknown", rate=rate, keep=True)]
+    left = (case.rate.limit or limits.rate_limit_day) - max(case.rate.rise_now, Decimal(0))
+    key = "ordered-rate-above" if rise > left else "ordered-rate"
+    kg = weight_kg(case) or limits.body_weight_assumed_kg
+    hours = _whole(max(ONE, volume / rate))
+    return [line(key, keep=True, rate=rate, rise=rise, hours=hours, kg=kg)]
+
+
+def _runs_slowly(case: Case, saline: Saline) -> bool:
+    """Tells whether saline runs at a rate for longer than a bolus does."""
+    if saline.rate_ml_h is None:
+        return False
+    hours = Decimal(case.limits.drip_hours_above / timedelta(hours=1))
+    return saline.ordered_ml is None or saline.ordered_ml > hours * saline.rate_ml_h
 
 
 def as_percent(case: Case, salt: StrongSalt) -> Decimal:

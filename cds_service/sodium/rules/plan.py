@@ -36,6 +36,7 @@ from cds_service.sodium.rules.gates import (
     lipids,
     liver_forbids_diuretics,
     osmolality_normal,
+    osmole_unmeasured,
     overloaded,
     pressure_lost,
     recorded,
@@ -95,6 +96,7 @@ def plan_lines(case: Case) -> list[Line]:
     crisis = bool(adrenal_crisis(case))
     return [
         *artifact,
+        *osmole_unmeasured(case),
         *dialysis_lines(case),
         *lines_of({"adrenal-crisis": crisis}, keep=True),
         *unclear_volume(case),
@@ -191,9 +193,15 @@ def weak_fluid_lines(case: Case) -> list[Line]:
 
 
 def strong_fluid_lines(case: Case) -> list[Line]:
-    """Returns the hypertonic saline that runs."""
+    """Returns the hypertonic saline that runs: to be stopped while sodium rises too fast (F28).
+
+    Against pressure in the skull it may go on: its rate is checked.
+    """
     strong = [order for order in case.running_fluids if is_hypertonic(order)]
-    return [_fluid_line("running-hypertonic", order) for order in strong]
+    too_fast = rising_too_fast(case) and case.rate.level in ("warning", "critical")
+    stops = too_fast and not (case.symptoms.icp_indication or case.symptoms.brain_edema)
+    key = "running-hypertonic-stop" if stops else "running-hypertonic"
+    return [_fluid_line(key, order) for order in strong]
 
 
 def fluid_beside(case: Case, drug: DrugMatch) -> list[Line]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, joined, number
-from cds_service.knowledge.names import Analyte, DrugClass
+from cds_service.knowledge.names import Analyte, DrugClass, Problem
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.glucose import Pseudo
@@ -26,6 +26,7 @@ from cds_service.sodium.rules.gates import (
     on_day,
     osmole_lines,
     overload,
+    recorded,
     require_low,
     symptom_lines,
 )
@@ -49,7 +50,13 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_at_once,
     sodium_unread,
 )
-from cds_service.sodium.rules.ordered_amount import EUROPEAN, bolus_line, single_bolus, too_much
+from cds_service.sodium.rules.ordered_amount import (
+    EUROPEAN,
+    bolus_line,
+    rate_lines,
+    single_bolus,
+    too_much,
+)
 from cds_service.sodium.rules.plan import restriction_suggestions, risk_lines
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import Saline
@@ -84,7 +91,15 @@ def treat_first(case: Case, order: Order) -> list[Line]:
         return []
     if concentrated_saline(order):
         return [line("concentrate-first", keep=True)]
-    return _other_rescue(case, order) or [line("treat-first", keep=True)]
+    other = _other_rescue(case, order)
+    return other or [line("treat-first", keep=True), *_clamp_lines(case, order)]
+
+
+def _clamp_lines(case: Case, order: Order) -> list[Line]:
+    """Returns what belongs to desmopressin beside hypertonic saline: no free water (F9)."""
+    replaced = recorded(case, Problem.DIABETES_INSIPIDUS)
+    clamp = not replaced and case.sodium.low and beside(case, order, DrugClass.DESMOPRESSIN)
+    return [line("clamp-no-water", keep=True)] if clamp else []
 
 
 def _other_rescue(case: Case, order: Order) -> list[Line]:
@@ -681,13 +696,14 @@ def _saline_card(
     least a warning (F9).
     """
     amount, congestion = too_much(case, order, one_bolus=supported), overload(case)
+    within = [] if amount else rate_lines(case, order)
     wet = [line("overload-caution", condition=congestion, keep=True)] if congestion else []
     return card(
         "warning" if amount and indicator == "info" else indicator,
         variant,
         drug=saline_name(order),
         more_facts={**facts, **more_facts},
-        do=[*amount, *treat_first(case, order), *wet, *do],
+        do=[*amount, *treat_first(case, order), *within, *wet, *do],
         why=why,
         offer=[keep_and_check(case) if supported else sodium_after(case), *offer],
     )

@@ -8,8 +8,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from cds_service.sodium.snapshot import Order
-from cds_service.terminology.types import Saline
-from tests.sodium.patients import Story, order, problem, result
+from cds_service.terminology.types import RecordText, Saline
+from tests.sodium.patients import Story, isotonic, order, problem, result
 
 SEIZURE = problem("seizure", days=0.03, encounter=True)
 SALINE_3 = replace(
@@ -173,7 +173,42 @@ ON_VAPTAN: tuple[tuple[str, str, Story], ...] = (
 PITUITARY = problem("pituitary-disease", days=900)
 ADRENAL = problem("adrenal", days=900)
 UNNAMED = replace(order("hydrochlorothiazide"), ingredient_count=2)
+CARRIED = replace(
+    order("potassium chloride", days=0.5, route="iv"),
+    isotonic_carrier_ml=Decimal(1000),
+    fluid_name=RecordText("potassium chloride 40 mmol in sodium chloride 0.9% 1000 mL"),
+)
+THREE_PERCENT = replace(
+    order("sodium chloride", days=0.5, route="iv"),
+    saline=Saline(kind="hypertonic", percent=Decimal(3), volume_ml=Decimal(500)),
+    fluid_name=RecordText("sodium chloride 3% 500 mL"),
+)
+
+
+def too_fast(*running: Order, **more: Any) -> Story:
+    """An inpatient whose sodium rose by 12 in 20 h, with these orders."""
+    base = (result("sodium", 112, 22),)
+    return Story(sodium="124", setting="inpatient", results=base, orders=running, **more)
+
+
+def osmolar(agent: str, sodium: str = "128", osmolality: str = "310", *problems: Any) -> Story:
+    """A lasting osmole, as icodextrin in peritoneal dialysis; no osmolality is measured if it is ""."""
+    usual = (result("bun", 22), result("glucose", 100))
+    measured = (*usual, result("serum-osmolality", osmolality)) if osmolality else usual
+    given = order(agent, days=2, route="iv")
+    return Story(sodium=sodium, results=measured, orders=(given,), problems=problems)
+
+
 CHARTS: tuple[Story, ...] = (
+    osmolar("icodextrin"),
+    osmolar("icodextrin", "122"),
+    osmolar("icodextrin", "128", ""),
+    osmolar("intravenous immunoglobulin"),
+    osmolar("intravenous immunoglobulin", "128", ""),
+    osmolar("mannitol", "128", "310", problem("dialysis", days=900)),
+    too_fast(CARRIED),
+    too_fast(THREE_PERCENT),
+    too_fast(replace(THREE_PERCENT, fluid_name=None), isotonic("1000")),
     shed("62", problem("psychogenic-polydipsia")),
     two_in_one("lisinopril", potassium="5.9"),
     replace(two_in_one("lisinopril", systolic=84), orders=(UNNAMED,)),

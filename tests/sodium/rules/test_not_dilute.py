@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cds_service.sodium.snapshot import Order
 from tests.sodium.patients import Story, order, problem, result
@@ -67,7 +68,16 @@ SCENES = (
             removes=True,
             shows=("stop-osmole", "dialyze-osmole"),
         )
-        for told in ("acute-kidney-injury", "anuria", "dialysis")
+        for told in ("acute-kidney-injury", "anuria", "ckd-4-5")
+    ),
+    Scene(
+        says="F13: on dialysis the next session removes mannitol",
+        order=saline(),
+        story=shifted(problem("dialysis", days=900)),
+        fires=SHIFT,
+        removes=True,
+        shows=("stop-osmole", "dialysis-clears-osmole"),
+        hides=("dialyze-osmole",),
     ),
     Scene(
         says="F13: brain edema is a reason of its own, mannitol or not",
@@ -136,3 +146,58 @@ def test_the_chart_says_to_stop_what_draws_the_water(agent: str) -> None:
 
 def test_the_chart_names_no_dialysis_where_the_kidneys_work() -> None:
     assert "dialyze-osmole" not in keys(fired(shifted().case())["PV-PSEUDO"])
+
+
+PERITONEAL = problem("dialysis", days=900)
+
+
+def dwelling(sodium: str = "128", *, agent: str = "icodextrin", measured: bool = True) -> Story:
+    """A patient of peritoneal dialysis who has had icodextrin for months, with an osmolality."""
+    results = (result("serum-osmolality", 310), result("bun", 22), result("glucose", 100))
+    return Story(
+        sodium=sodium,
+        results=results if measured else (),
+        problems=(PERITONEAL,) if agent == "icodextrin" else (),
+        orders=(order(agent, days=2, route="iv" if agent != "icodextrin" else "unknown"),),
+    )
+
+
+def test_icodextrin_goes_on_and_its_small_effect_is_expected() -> None:
+    card = fired(dwelling().case())["PV-PSEUDO"]
+    told = keys(card)
+    assert card.indicator == "info"
+    assert told[:3] == ["hypertonic-shift", "osmole-expected-dwell", "monitor-expected"]
+    assert {"stop-osmole", "dialyze-osmole", "monitor-osmolality"}.isdisjoint(told)
+
+
+def test_a_larger_fall_is_more_than_icodextrin_alone() -> None:
+    card = fired(dwelling("124.9").case())["PV-PSEUDO"]
+    told = keys(card)
+    assert card.indicator == "warning"
+    assert {"osmole-more-dwell", "monitor-osmolality"} <= set(told)
+    assert "stop-osmole" not in told
+
+
+def test_a_course_of_immunoglobulin_goes_on() -> None:
+    told = keys(fired(dwelling(agent="intravenous immunoglobulin").case())["PV-PSEUDO"])
+    assert "osmole-expected" in told
+    assert "stop-osmole" not in told
+
+
+@pytest.mark.parametrize(
+    ("agent", "key"),
+    [
+        ("icodextrin", "osmole-unmeasured-dwell"),
+        ("intravenous immunoglobulin", "osmole-unmeasured"),
+    ],
+)
+def test_without_an_osmolality_the_drug_is_named(agent: str, key: str) -> None:
+    cards = fired(dwelling(agent=agent, measured=False).case())
+    assert key in {k for card in cards.values() for k in keys(card)}
+
+
+def test_an_osmolality_that_is_low_leaves_it_out() -> None:
+    story = dwelling(measured=False)
+    low = (result("serum-osmolality", 262), result("bun", 14), result("glucose", 100))
+    cards = fired(replace(story, results=low).case())
+    assert "osmole-unmeasured-dwell" not in {k for card in cards.values() for k in keys(card)}
