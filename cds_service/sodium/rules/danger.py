@@ -994,25 +994,26 @@ def _raising_drugs(case: Case) -> list[Line]:
     """
     strong = [order for order in case.running_fluids if is_hypertonic(order)]
     named = {order.reference for order in (*strong, *case.raising_fluids)}
-    lines = [*strong_fluid_lines(case), *_isotonic_lines(case)]
     classes = (*case.sets.raising_drugs.members, *case.sets.counted_in_a_rise.members)
     taken = [
         exposure.drug.name
         for exposure in case.exposures.of(*classes)
         if any(order.reference not in named for order in exposure.orders)
     ]
-    if not taken:
-        return lines
-    return [*lines, line("raising-drugs", drugs=", ".join(taken), keep=True)]
+    return [*strong_fluid_lines(case), *_isotonic_and_drugs(case, ", ".join(taken))]
 
 
-def _isotonic_lines(case: Case) -> list[Line]:
-    """Returns the isotonic infusions that run, in one line (F22)."""
+def _isotonic_and_drugs(case: Case, drugs: str) -> list[Line]:
+    """Returns the isotonic infusions that run and the drugs, in one line: more follows (F22)."""
     running = case.raising_fluids
     names = dict.fromkeys(order.fluid_name.value for order in running if order.fluid_name)
+    fluids = RecordText("; ".join(names))
+    if names and drugs:
+        return [line("raising-fluids-drugs", fluids=fluids, drugs=drugs, keep=True)]
     if names:
-        return [line("raising-fluids", fluids=RecordText("; ".join(names)), keep=True)]
-    return [line("raising-fluids-unnamed", keep=True)] if running else []
+        return [line("raising-fluids", fluids=fluids, keep=True)]
+    told = [line("raising-fluids-unnamed", keep=True)] if running else []
+    return [*told, *([line("raising-drugs", drugs=drugs, keep=True)] if drugs else [])]
 
 
 def _keep_antidiuretics(case: Case) -> list[Line]:

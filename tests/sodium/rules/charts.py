@@ -207,6 +207,9 @@ CHARTS: tuple[Story, ...] = (
     osmolar("intravenous immunoglobulin", "128", ""),
     osmolar("mannitol", "128", "310", problem("dialysis", days=900)),
     too_fast(CARRIED),
+    too_fast(
+        CARRIED, replace(order("potassium chloride", days=1), reference="MedicationRequest/8")
+    ),
     too_fast(THREE_PERCENT),
     too_fast(replace(THREE_PERCENT, fluid_name=None), isotonic("1000")),
     shed("62", problem("psychogenic-polydipsia")),

@@ -79,3 +79,10 @@ def test_three_percent_within_the_limit_is_only_checked() -> None:
     lines = told(story, "PV-SEV")
     assert "running-hypertonic" in lines
     assert "running-hypertonic-stop" not in lines
+
+
+def test_fluid_and_drugs_are_one_line_so_that_the_brake_stays_on_the_face() -> None:
+    by_mouth = replace(order("potassium chloride", days=1), reference="MedicationRequest/8")
+    lines = told(too_fast(CARRIED, by_mouth))
+    assert lines["raising-fluids-drugs"]["drugs"] == "potassium chloride"
+    assert {"raising-fluids", "raising-drugs"}.isdisjoint(lines)
