@@ -67,6 +67,8 @@ def one_time(cards: Iterable[Finding]) -> list[Finding]:
     It is the earliest, and of two equal ones that of the first card.
     """
     cards = list(cards)
+    if not cards:
+        return cards
     lines = [line for card in cards for line in card.do if line.within is not None]
     buttons = [s for card in cards for s in card.suggestions if s.within is not None]
     spare_lines, spare_buttons = _all_but_earliest(lines), _all_but_earliest(buttons)

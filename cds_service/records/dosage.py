@@ -105,10 +105,13 @@ def given_as(order: Resource, lists: CodeLists) -> Given:
     given = instructions_of(order)
     doses = [_largest([amount(q, "ml") for q in dose_quantities(one)]) for one in given]
     dispensed, flows = _dispensed(order), [_daily_ml(one) for one in given]
-    amounts = zip(given, doses, flows, strict=True)
+    volume = ordered = dispensed
+    if any(ml is not None for ml in (*doses, *flows)):  # no tablet has a volume
+        volume = _volume(given, doses, dispensed, flows)
+        ordered = _ordered(zip(given, doses, flows, strict=True), dispensed, lists)
     return Given(
-        volume_ml=_volume(given, doses, dispensed, flows),
-        ordered_ml=_ordered(amounts, dispensed, lists),
+        volume_ml=volume,
+        ordered_ml=ordered,
         rate_ml_h=_hourly(flows),
         routes=concepts(*(one.route for one in given)),
         words=instruction_text(given),

@@ -503,10 +503,9 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         """
         window, high = self.limits.rate_window_hours, self.limits.glucose_shift_from
         begins = self.case.snapshot.now - window
+        young, glucose = self.rises.since(begins), self.rises.glucose
         counted = [
-            s
-            for s in self.rises.samples
-            if s.at > begins and s not in self.doubted and self.rises.glucose.get(s, 0) < high
+            s for s in young if s.at > begins and s not in self.doubted and glucose.get(s, 0) < high
         ]
         lowest = min(reversed(counted), key=lambda s: s.value, default=None)
         if lowest is None:
@@ -658,8 +657,11 @@ def rate_view(case: Case) -> RateView:
     if latest is None or latest not in reversed(exact):
         latest = last
     rules = RateRules(case=case, rises=rises, latest=latest, history=history)
+    if len(exact) == 1:  # there is nothing to compare it with
+        return RateView(limit=limits.rate_limit_day, latest=latest, ceiling=rules.ceiling)
 
-    ends = [s for s in dict.fromkeys((last, latest)) if now - s.at <= limits.rate_now_hours]
+    both = (last,) if latest is last else dict.fromkeys((last, latest))
+    ends = [s for s in both if now - s.at <= limits.rate_now_hours]
     recent = rises.since(now - limits.rate_earlier_hours)
     remembered = rises.since(now - limits.rate_remembered_days)
     pairs = [pair for end in ends for pair in rises.to(end)]

@@ -114,9 +114,11 @@ def given_within(
     given: dict[str, None] = {}
     for order in case.listed:
         names = [drug.name for drug in order.drugs if counts(drug, order)]
+        if not names:
+            continue
         last = order.end or order.begun
         runs = order.status in case.sets.active_statuses and case.is_active(order)
-        if names and (runs or (last is not None and case.snapshot.now - last <= window)):
+        if runs or (last is not None and case.snapshot.now - last <= window):
             given.update(dict.fromkeys(names))
     return tuple(given)
 
@@ -130,15 +132,16 @@ def given_before(case: Case) -> list[tuple[str, datetime]]:
     latest, found = case.series.latest, dict[str, datetime]()
     if latest is None:
         return []
+    cytotoxics = case.sets.cytotoxics
     for order in case.listed:
-        last = ended_at(order) or order.begun
-        if last is None or order.begun is None or order.begun > latest.at:
+        names = [d.name for d in order.drugs if d.cls in cytotoxics and d.name not in active]
+        if not names or order.begun is None or order.begun > latest.at:
             continue
+        last = ended_at(order) or order.begun
         if case.is_active(order) or case.snapshot.now - last > window:
             continue
-        for drug in order.drugs:
-            if drug.cls in case.sets.cytotoxics and drug.name not in active:
-                found[drug.name] = max(last, found.get(drug.name, last))
+        for name in names:
+            found[name] = max(last, found.get(name, last))
     return sorted(found.items(), key=lambda given: given[1], reverse=True)
 
 
@@ -217,10 +220,11 @@ def taken_or_drafted(
     case: Case, counts: Callable[[DrugMatch, Order], bool], window: timedelta
 ) -> tuple[str, ...]:
     """Returns the drugs that count, taken within the window or in a draft of this session."""
-    listed = [o for o in case.listed if o.status == ON_HOLD or _may_reach(case, o, window)]
-    drafted = [o for o in case.snapshot.drafts if o.route != "local"]
-    names = [d.name for o in (*listed, *drafted) for d in o.drugs if counts(d, o)]
-    return tuple(dict.fromkeys(names))
+    found = [(o, d.name) for o in case.listed for d in o.drugs if counts(d, o)]
+    listed = [name for o, name in found if o.status == ON_HOLD or _may_reach(case, o, window)]
+    drafts = [o for o in case.snapshot.drafts if o.route != "local"]
+    drafted = [d.name for o in drafts for d in o.drugs if counts(d, o)]
+    return tuple(dict.fromkeys((*listed, *drafted)))
 
 
 def ended_at(order: Order) -> datetime | None:

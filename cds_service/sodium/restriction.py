@@ -470,12 +470,11 @@ def _weight(case: Case, window: timedelta) -> Iterator[Line]:
 
 def _volume_given(case: Case, window: timedelta) -> Iterator[Line]:
     """Isotonic fluid, ordered or drafted; an order without a volume counts as continuous."""
-    running = [order for order in case.snapshot.exposures if _running(case, order, window)]
+    listed = [order for order in case.snapshot.exposures if _isotonic(order)]
+    running = [order for order in listed if _running(case, order, window)]
     is_continuous = False
     total = Decimal(0)
-    for order in (*running, *case.snapshot.drafts):
-        if not _isotonic(order):
-            continue
+    for order in (*running, *filter(_isotonic, case.snapshot.drafts)):
         volume = order.saline.volume_ml if order.saline else order.balanced_volume_ml
         if volume is None or not measurable(volume):
             is_continuous = True
