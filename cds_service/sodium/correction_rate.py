@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -414,7 +414,12 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
             at_once = limits.lab_wins_minutes
         place = 0
         verdicts = []
+        # Without glucose no rise to a value is larger than that from the lowest value before it.
+        least = self.least_rise - THOUSANDTH  # a rise is rounded
+        lows = [*accumulate((sample.value for sample in samples), min)]
         for end in ends:
+            if not self.rises.glucose and end.value - lows[self.rises.place_of(end)] < least:
+                continue
             while samples[place].at < end.at - at_once:
                 if highest - samples[place].value >= self.least_rise:
                     lowest.add(place, self._kind(samples[place]))
@@ -831,17 +836,24 @@ def _confirmed(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
 
 def _alone(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
     """Whether both neighbors refute it: they agree, and are near, or a repeat confirmed them."""
-    return _near_neighbors_refute(samples, place, limits) or _repeats_refute(samples, place, limits)
+    sample, after = samples[place], _next(samples, place)
+    if after is None:
+        return False
+    if abs(sample.value - after.value) <= min(limits.jump_lone_above, limits.jump_above):
+        return False  # the next value agrees
+    if _near_neighbors_refute(samples, place, after, limits):
+        return True
+    return _repeats_refute(samples, place, after, limits)
 
 
-def _repeats_refute(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
+def _repeats_refute(samples: Sequence[Sample], place: int, after: Sample, limits: Limits) -> bool:
     """Whether sodium was normal before, and two values after it are as before within hours.
 
-    No sodium rises so fast that it can have been so low.
+    No sodium rises so fast that it can have been so low. `after` is the next value.
     """
-    sample, after = samples[place], _next(samples, place)
+    sample = samples[place]
     before = next(_earlier(samples, place, limits.acute_fall_hours), None)
-    if before is None or after is None or after.at - sample.at > limits.jump_hours:
+    if before is None or after.at - sample.at > limits.jump_hours:
         return False
     if before.value < limits.acute_normal_from or not _jump(sample, after, limits):
         return False
@@ -852,12 +864,13 @@ def _repeats_refute(samples: Sequence[Sample], place: int, limits: Limits) -> bo
     return bool(repeats) and abs(repeats[0].value - after.value) <= limits.jump_agree_within
 
 
-def _near_neighbors_refute(samples: Sequence[Sample], place: int, limits: Limits) -> bool:
+def _near_neighbors_refute(
+    samples: Sequence[Sample], place: int, after: Sample, limits: Limits
+) -> bool:
     """Whether it is far from both neighbors, which agree and are close in time."""
-    window = limits.jump_lone_hours
-    sample, after = samples[place], _next(samples, place)
+    window, sample = limits.jump_lone_hours, samples[place]
     before = next(_earlier(samples, place, window), None)
-    if before is None or after is None or after.at - before.at > window:
+    if before is None or after.at - before.at > window:
         return False
     off = min(abs(sample.value - before.value), abs(sample.value - after.value))
     return (
