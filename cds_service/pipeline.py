@@ -246,10 +246,10 @@ class Pipeline:
         # Without selections every draft counts, up to the number that is read.
         return replace(snapshot, every_draft_counts=False)
 
-    def case(self, snapshot: Snapshot, profile: str) -> Case:
-        """Returns the case that the rules judge under a profile."""
-        known = self.knowledge
-        return assess(snapshot, known.limits[profile], known.sets, known.terms.labs)
+    def case(self, snapshot: Snapshot, profile: str, *, worded: bool = True) -> Case:
+        """Returns the case that the rules judge under a profile; `worded` as in Case."""
+        known, limits = self.knowledge, self.knowledge.limits[profile]
+        return assess(snapshot, limits, known.sets, known.terms.labs, worded=worded)
 
     def decide(
         self,

@@ -225,7 +225,7 @@ class _Moments:
             snapshot = pipeline.snapshot(call.records, call.row.hook)
             row = replace(call.row, knowledge=knowledge, setting=snapshot.setting)
             for client in self._task.clients:
-                case = pipeline.case(snapshot, client.profile)
+                case = pipeline.case(snapshot, client.profile, worded=False)
                 found = self._decided(pipeline, client, case, replace(row, profile=client.profile))
                 if found.cards or found.unread:
                     yield found

@@ -58,6 +58,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     limits: Limits
     sets: ConceptSets
     labs: Mapping[str, Lab]
+    worded: bool = True  # False: cards are counted and not shown, and need no lines and buttons
 
     # ---- sodium, and what may explain it
 
@@ -358,6 +359,13 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
         return restriction(self)
 
 
-def assess(snapshot: Snapshot, limits: Limits, sets: ConceptSets, labs: Mapping[str, Lab]) -> Case:
+def assess(
+    snapshot: Snapshot,
+    limits: Limits,
+    sets: ConceptSets,
+    labs: Mapping[str, Lab],
+    *,
+    worded: bool = True,
+) -> Case:
     """Returns the case of a snapshot. It is pure, and no part of it raises on any snapshot."""
-    return Case(snapshot=snapshot, limits=limits, sets=sets, labs=labs)
+    return Case(snapshot=snapshot, limits=limits, sets=sets, labs=labs, worded=worded)

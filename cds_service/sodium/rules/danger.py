@@ -498,9 +498,13 @@ def severe(case: Case) -> Finding:
     require(long_known_since(case) is None, "long-known", na=shown_sodium(case))
     rise, crisis = planned_rise(case), adrenal_crisis(case)
     due = case.limits.rising_fresh_hours - case.sodium.age
+    indicator: Indicator = "warning" if rise and not crisis else "critical"
+    variant = "adrenal" if crisis else f"{_severe_variant(case, rise)}-{case.limits.profile}"
+    if not case.worded:
+        return card(indicator, variant, do=(), drugs=suspects(case))
     return card(
-        "warning" if rise and not crisis else "critical",
-        "adrenal" if crisis else f"{_severe_variant(case, rise)}-{case.limits.profile}",
+        indicator,
+        variant,
         why_=crisis,
         na=shown_sodium(case),
         age=ago(case.sodium.age),
@@ -570,11 +574,15 @@ def moderate(case: Case) -> Finding:
     require(in_band or known, "not-moderate", na=shown_sodium(case))
     require(not osmolality_normal(case), "osmolality-normal")
     drugs = suspects(case)
-    variant = _moderate_variant(case, known=known is not None)
     usual: Indicator = "info" if known else "warning"
+    indicator: Indicator = "critical" if crisis else usual
+    variant = _moderate_variant(case, known=known is not None)
+    variant = "adrenal" if crisis else f"known-{variant}" if known else variant
+    if not case.worded:
+        return card(indicator, variant, do=(), drugs=drugs)
     return card(
-        "critical" if crisis else usual,
-        "adrenal" if crisis else f"known-{variant}" if known else variant,
+        indicator,
+        variant,
         why_=crisis or recorded_cause(case),
         na=shown_sodium(case),
         drug_="".join(headline_drugs(case)[:1]),
@@ -670,9 +678,13 @@ def mild_with_symptoms(case: Case) -> Finding:
     informs = in_use(case) >= case.limits.mild_workup_below or too_mild(case)
     crisis = adrenal_crisis(case)
     usual: Indicator = "info" if informs else "warning"
+    indicator: Indicator = "critical" if crisis else usual
+    variant = "adrenal" if crisis else _symptom_variant(case, symptom, informs)
+    if not case.worded:
+        return card(indicator, variant, do=(), drugs=suspects(case))
     return card(
-        "critical" if crisis else usual,
-        "adrenal" if crisis else _symptom_variant(case, symptom, informs),
+        indicator,
+        variant,
         why_=crisis,
         na=shown_sodium(case),
         symptom=symptom,
@@ -753,9 +765,13 @@ def mild(case: Case) -> Finding:
         require(not _quiet_chronic(case), "stable-chronic", na=shown_sodium(case))
     fall, since, drugs = case.sodium.down, case.sodium.stable_since, suspects(case)
     crisis = adrenal_crisis(case)
+    indicator: Indicator = "critical" if crisis else "info"
+    variant = "adrenal" if crisis else _mild_variant(case)
+    if not case.worded:
+        return card(indicator, variant, do=(), drugs=drugs)
     return card(
-        "critical" if crisis else "info",
-        "adrenal" if crisis else _mild_variant(case),
+        indicator,
+        variant,
         why_=crisis or recorded_cause(case),
         na=shown_sodium(case),
         more_facts={

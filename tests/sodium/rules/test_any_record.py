@@ -151,6 +151,26 @@ def test_the_parts_of_a_case_are_the_same_in_any_order(
         assert asked[part] == expected[part], part
 
 
+@settings(max_examples=250, deadline=None)
+@given(snapshot=snapshots, profile=st.sampled_from(["aasld", "european"]))
+def test_a_card_that_is_only_counted_is_the_card_that_is_shown(snapshot: Any, profile: str) -> None:
+    known, cards = knowledge(), {}
+    for worded in (True, False):
+        limits = known.limits[profile]
+        case = assess(snapshot, limits, known.sets, known.terms.labs, worded=worded)
+        answers = outcomes(case)
+        age_known = case.age_years is not None
+        shown = triage(answers, service().rules, age_known=age_known)
+        cards[worded] = ([told(card) for card in shown], [a.rule for a in answers])
+    assert cards[False] == cards[True]
+
+
+def told(card: Finding) -> tuple[object, ...]:
+    """What a row of a backtest keeps of a card."""
+    merged = tuple(told(one) for one in card.absorbed)
+    return card.rule, card.variant, card.indicator, card.slot, card.drugs, merged
+
+
 def tell(finding: Finding) -> None:
     assert len(summary(finding)) < 140
     assert all(detail(finding))
