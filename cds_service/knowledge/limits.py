@@ -92,6 +92,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     unrepeated_stale_days: timedelta
     # Trend of the series (B.0.8 "Falling", B.5 rule 6, M3, S18).
     falling_step_from: Decimal  # F33
+    glucose_leads_from: Decimal  # F14
     steep_fall_from: Decimal  # F27
     steep_fall_hours: timedelta  # F27
     falling_recent_from: Decimal

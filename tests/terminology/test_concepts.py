@@ -252,7 +252,7 @@ adverse-effect-diuretic adverse-effect-iminostilbene
 stimulant-poisoning prolonged-exercise labor bowel-preparation irrigation recent-surgery
 psychogenic-polydipsia psychological-factors schizophrenia coma-scale cardiac-arrest pneumonia
 aspiration copd asthma pulmonary-edema pulmonary-embolism overdose
-rhabdomyolysis tumor-lysis sickle-cell kidney-stone cystinuria
+rhabdomyolysis tumor-lysis sickle-cell kidney-stone cystinuria salt-losing-tubulopathy
 cardiomyopathy acute-congestion pregnancy-ended comfort-words do-not-resuscitate
 acute-liver-failure brain-tumor head-injury hepatic-failure ischemic-stroke neurosurgery
 myxedema-coma pituitary-disease postpartum-hemorrhage ckd-1-3 urinary-obstruction

@@ -29,6 +29,7 @@ from cds_service.sodium.rules.gates import (
     require_unexplained_by_glucose,
     result_lines,
     shown_sodium,
+    still_shedding,
     undiluted_lines,
 )
 from cds_service.sodium.rules.plan import risk_lines
@@ -60,6 +61,7 @@ def over_corrected(case: Case) -> Finding:
         until=until,
         do=[
             *first,
+            *_brake(case, variant),
             watch(case, REPEAT_BY, due),
             line("come-back", until=until, keep=True),
             *_meant_to_stop(case),
@@ -68,6 +70,18 @@ def over_corrected(case: Case) -> Finding:
         why=[*risk_lines(case), *_what_is_uncertain(case)],
         offer=[repeat_sodium(case, due, "urgent")],
     )
+
+
+def _brake(case: Case, variant: str) -> list[Line]:
+    """Returns that sodium goes on rising by itself, as the chart says it (F27)."""
+    urine = still_shedding(case) if variant == "now" else None
+    return [] if urine is None else [line("brake", value=urine, keep=True)]
+
+
+def _not_home_yet(case: Case) -> bool:
+    """Returns whether the card on a rise keeps the patient here: no word on who measures later."""
+    serious = case.rate.worst is not None and case.rate.level in ("warning", "critical")
+    return serious and case.rate.variant != "was"
 
 
 def _rise(case: Case) -> tuple[str, RatePair]:
@@ -93,6 +107,7 @@ def low(case: Case) -> Finding:
     require(case.sodium.age <= limits.stale_outpatient_days, "too-old", na=latest.shown, age=age)
     require_unexplained_by_glucose(case)
     require(not osmolality_normal(case), "osmolality-normal")
+    require(not _not_home_yet(case), "rate-leads")
     variant = _variant(case, stay)
     due, lowest, since = _due(case, stay, variant), stay.lowest, case.sodium.stable_since
     return card(
@@ -154,7 +169,11 @@ def _culprit(case: Case, stay: Stay) -> list[Line]:
     suspects = case.exposures.suspects if case.sodium.low else ()
     asked = [e.drug for e in suspects if not drains(case, e.drug)]
     drugs = [drug.name for drug in asked if drug.name not in told]
-    return [line("culprit", drugs="|".join(drugs), keep=True)] if drugs else []
+    if not drugs:
+        return []
+    named = ", ".join(dict.fromkeys(drugs))
+    gently = any(drug.cls in case.sets.never_abruptly for drug in asked if drug.name in drugs)
+    return [line("culprit-gently" if gently else "culprit", drugs=named, keep=True)]
 
 
 def _due(case: Case, stay: Stay, variant: str) -> timedelta:
@@ -243,7 +262,7 @@ def _started(case: Case, begun: Sequence[Exposure]) -> Line:
 def _meant_to_stop(case: Case) -> list[Line]:
     """Returns what was begun for the stay and would go home: drugs, infusions, a restriction."""
     treatments = Stay(case).treatments
-    lines = [line("stop-drugs", drugs="|".join(treatments), keep=True)] if treatments else []
+    lines = [line("stop-drugs", drugs=", ".join(treatments), keep=True)] if treatments else []
     for name in case.restriction.running_names[:1]:
         lines.append(Line("stop-restriction", {"order": name}, keep=True))
     if case.restriction.running and not case.restriction.running_names:

@@ -32,7 +32,7 @@ from cds_service.sodium.glucose import (
     Pseudo,
     osmotic_agents,
 )
-from cds_service.sodium.results import Band, Freshness, Rejected, Sample
+from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_of
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
 
@@ -279,10 +279,18 @@ def explained_by_glucose(case: Case) -> bool:
 
 
 def glucose_leads(case: Case) -> bool:
-    """Returns whether sodium is only mildly low once it is corrected for glucose (F14)."""
-    if explained_by_glucose(case) or case.glucose is None or case.sodium.band is not Band.MILD:
+    """Returns whether sodium is only mildly low once it is corrected for glucose (F14).
+
+    It leads too if the formula that fits so high a glucose better makes the sodium normal, and not
+    if glucose explains only a small part of a fall.
+    """
+    shift = case.glucose
+    if explained_by_glucose(case) or shift is None or case.sodium.band is not Band.MILD:
         return False
-    return case.sodium.measured is not Band.MILD
+    if shift.katz - latest_sodium(case).value < case.limits.glucose_leads_from:
+        return False
+    normal = shift.hillier_fits and band_of(shift.hillier, case.limits) is Band.NORMAL
+    return normal or case.sodium.measured is not Band.MILD
 
 
 def direct_value_used(case: Case) -> bool:

@@ -332,9 +332,11 @@ def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     known = cirrhosis(case)
     require(known or not taken(case, drug), "no-cirrhosis")
     require_recorded(case, known, "no-cirrhosis")
-    require(not taken(case, drug), "already-taken")
     real = actionable(case) and not direct_value_lower(case)
-    if not real or in_use(case) >= case.limits.stop_diuretics_below:
+    stops = real and in_use(case) < case.limits.stop_diuretics_below
+    # What the chart says to stop is not raised or renewed either.
+    require(stops or not taken(case, drug), "already-taken")
+    if not stops:
         require(case.symptoms.cramp, "no-reason-to-stop")
         return card(
             "info",
@@ -346,6 +348,7 @@ def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         )
     offer = [sodium_today()]
     kept = heart_failure(case) or (drug.cls == DrugClass.THIAZIDE and decongesting(case))
+    kept = kept or taken(case, drug) is not None
     if may_remove(case) and not kept and order.route != "iv":
         offer.insert(0, remove(order, drug.name))
     return card(

@@ -64,8 +64,15 @@ SCENES = (
     Scene(
         says="a refill of the diuretic",
         order=FUROSEMIDE,
-        story=liver("124", CRAMP, orders=(order("furosemide", days=20),)),
+        story=liver("126", CRAMP, orders=(order("furosemide", days=20),)),
         fires=CHECK,
+    ),
+    Scene(
+        says="a refill of a diuretic that the chart says to stop: words only",
+        order=FUROSEMIDE,
+        story=liver("124", CRAMP, orders=(order("furosemide", days=20),)),
+        fires={"OS-DIUR-CRAMP": "warning main"},
+        shows=("hold-diuretic",),
     ),
     Scene(
         says="heart failure beside cirrhosis: words only",

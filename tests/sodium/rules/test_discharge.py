@@ -152,19 +152,19 @@ DISCHARGES = [
         says="three of them with long names",
         story=inpatient("126", na("129", 26), orders=tuple(begun(name, 60) for name in LONGEST)),
         fires={"DC-LOW": "warning low"},
-        shows=("culprit",),
+        shows=("culprit-gently",),
     ),
     Discharge(
         says="an antidepressant from the day before the stay, and a fall",
         story=inpatient("126", na("131", 60), na("128", 30), orders=(begun("escitalopram", 11),)),
         fires={"DC-LOW": "warning low"},
-        shows=("culprit", "drug-possible-recent"),
+        shows=("culprit-gently", "drug-possible-recent"),
     ),
     Discharge(
         says="a drug of the stay has the card of new drugs",
         story=inpatient("126", na("129", 26), orders=(begun("escitalopram", 5),)),
         fires={"DC-LOW": "warning low", "DC-DRUG": "warning low"},
-        hides=("culprit",),
+        hides=("culprit", "culprit-gently"),
     ),
     Discharge(
         says="a thiazide that was stopped",
@@ -174,7 +174,7 @@ DISCHARGES = [
             orders=(replace(begun("hydrochlorothiazide", 60), status="stopped"),),
         ),
         fires={"DC-LOW": "warning low"},
-        hides=("culprit",),
+        hides=("culprit", "culprit-gently"),
     ),
     # a fall in the stay
     Discharge(
@@ -271,8 +271,14 @@ DISCHARGES = [
     Discharge(
         says="rises too fast now",
         story=inpatient("123", *FAST),
-        fires={"DC-OVER": "critical now", "DC-LOW": "warning low"},
+        fires={"DC-OVER": "critical now"},
         shows=("stay", "come-back", "examine"),
+    ),
+    Discharge(
+        says="rises too fast and the kidney sheds water: the rescue is on this card too",
+        story=inpatient("123", *FAST, result("urine-osmolality", 60)),
+        fires={"DC-OVER": "critical now"},
+        shows=("stay", "brake", "come-back"),
     ),
     Discharge(
         says="rises as it may",
@@ -282,7 +288,7 @@ DISCHARGES = [
     Discharge(
         says="up 7 within 6 hours from a low base",
         story=inpatient("121", na("114", 8)),
-        fires={"DC-OVER": "warning near", "DC-LOW": "warning low"},
+        fires={"DC-OVER": "warning near"},
     ),
     Discharge(
         says="rose too fast three days ago",
@@ -298,7 +304,7 @@ DISCHARGES = [
     Discharge(
         says="a jump that no second sample confirms",
         story=inpatient("133", na("118", 5)),
-        fires={"DC-OVER": "warning jump", "DC-LOW": "info open"},
+        fires={"DC-OVER": "warning jump"},
     ),
     # a new drug
     Discharge(

@@ -1,4 +1,4 @@
-"""What the fifth pair of reviews found on charts: steep falls, low potassium, water that is drunk."""
+"""What the fifth and sixth reviews found: steep falls, potassium, water that is drunk, glucose."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from cds_service.sodium.volume import Volume
 from tests.sodium.patients import Story, order, problem, result
 from tests.sodium.rules.cases import fired, keys, summary
+from tests.sodium.rules.orders import Scene, selected, table
 
 NAUSEA = problem("nausea", days=0.2)
 
@@ -131,3 +132,81 @@ def test_a_sodium_that_no_fast_rise_harms_needs_no_desmopressin_at_hand(
     story = ward(sodium, *urine(74, 40), problems=DRINKS)
     found = fired(story.case(profile="european"))
     assert any("shedding-water" in keys(finding) for finding in found.values()) is told
+
+
+# ---- a drug that raises potassium is not "given if it is needed" at a high one
+
+
+SCENES = tuple(
+    Scene(
+        says=f"{name} at a potassium of {potassium}",
+        order=selected(name),
+        story=ward("127", result("potassium", potassium)),
+        fires={"OS-LOW": f"info {variant}"},
+        shows=("potassium-first" if first else "check-not-delay",),
+        hides=("check-not-delay" if first else "potassium-first",),
+    )
+    for name in ("spironolactone", "trimethoprim")
+    for potassium, variant, first in (("5.5", "check", False), ("5.6", "main", True))
+    if name == "spironolactone" or first
+)
+
+
+@table(SCENES)
+def test_a_high_potassium_comes_before_a_drug_that_raises_it(scene: Scene) -> None:
+    scene.check()
+
+
+# ---- glucose: the formula that fits better makes the sodium normal
+
+
+@pytest.mark.parametrize(("glucose", "leads"), [(560, True), (390, False)])
+def test_a_very_high_glucose_leads_a_sodium_that_one_formula_leaves_mildly_low(
+    glucose: float, leads: bool
+) -> None:
+    sodium = "127" if leads else "130"
+    story = ward(sodium, result("glucose", glucose, 2), result("sodium", 138, 24 * 69))
+    assert ("PV-GLU" in fired(story.case())) is leads
+    assert ("PV-MILD" in fired(story.case())) is not leads
+
+
+@pytest.mark.parametrize(("glucose", "leads"), [(216, False), (340, False), (360, True)])
+def test_a_glucose_that_explains_little_of_the_fall_does_not_lead(
+    glucose: float, leads: bool
+) -> None:
+    story = ward("125", result("glucose", glucose, 2), result("sodium", 138, 24 * 69))
+    found = fired(story.case())
+    assert ("PV-GLU" in found) is leads
+    assert ("PV-MILD" in found) is not leads
+
+
+# ---- Gitelman, Bartter: the kidney loses salt
+
+
+@pytest.mark.parametrize("days", [3, 4000])
+def test_a_salt_losing_tubulopathy_gets_no_restriction(days: float) -> None:
+    story = ward("130", problems=(problem("salt-losing-tubulopathy", days=days),))
+    assert story.case().volume.status is Volume.CSW
+    assert story.case().restriction.verdict == "never"
+
+
+# ---- in cirrhosis a diuretic that the chart says to stop is not raised or renewed
+
+
+@pytest.mark.parametrize("dose", ["100", "200"])
+@pytest.mark.parametrize(("sodium", "warned"), [("121", True), ("130", False)])
+def test_a_diuretic_that_is_taken_is_warned_of_in_cirrhosis(
+    dose: str, sodium: str, warned: bool
+) -> None:
+    given = Scene(
+        says="raised",
+        order=selected("spironolactone", dose=dose),
+        story=ward(
+            sodium,
+            problems=(problem("decompensated-cirrhosis", days=200),),
+            orders=(order("spironolactone", days=200, dose="100"),),
+        ),
+    )
+    found = given.findings()
+    assert ("OS-DIUR-CRAMP" in found) is warned
+    assert not any("check-not-delay" in keys(finding) for finding in found.values()) or not warned
