@@ -65,7 +65,6 @@ SCENES = (
         says="a refill of the diuretic",
         order=FUROSEMIDE,
         story=liver("126", CRAMP, orders=(order("furosemide", days=20),)),
-        fires=CHECK,
     ),
     Scene(
         says="a refill of a diuretic that the chart says to stop: words only",
