@@ -18,7 +18,7 @@ HALF_SALINE = Order(
     intent="order",
     route="iv",
     hypotonic=True,
-    fluid_name=RecordText("sodium chloride 0.45 % 150 mL/h"),
+    fluid_name=RecordText("0.45% saline 150 mL/h"),
 )
 
 
