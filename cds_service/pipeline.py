@@ -103,6 +103,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     case: Case | None = None
     reason: str = ""  # why no rule was asked, or why nothing of what they found is shown
     off: tuple[str, ...] = ()  # rules that found something and are switched off; or EVERY_RULE
+    kinds: Mapping[str, str] = field(default_factory=dict)  # of the suggestions, by uuid
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -508,7 +509,7 @@ class Pipeline:
         written = [writer.card(finding, about, actions) for finding in findings]
         cards = obey(written, client.card_limits)
         check_cards(cards)
-        return replace(evaluation, cards=cards)
+        return replace(evaluation, cards=cards, kinds=writer.kinds)
 
     def _why(self, call: _Call, key: str, why: Missing) -> Line:
         """Returns why a source is missing: a key of `missing`, with a status or a time if known."""

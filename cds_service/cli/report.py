@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import os
+import re
 import sys
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import click
@@ -21,23 +25,31 @@ from cds_service.feedback.figures import Figures, Reasons, RuleFigures, figures
 from cds_service.feedback.report_html import report_page
 from cds_service.feedback.report_table import (
     ARM_COLUMNS,
+    CHOSEN_COLUMNS,
     CLIENT_COLUMNS,
     COLUMNS,
+    NARROW_COLUMNS,
+    NARROW_NOTE,
     REASONS,
     arm_rows,
+    as_text,
+    chosen_rows,
     client_cells,
     leading_reason,
+    narrow_cells,
     report_csv,
     row_cells,
     usage_words,
 )
 from cds_service.knowledge.load import Knowledge, load_knowledge
 from cds_service.pipeline import HOOKS
-from cds_service.store.figures import FigureTables
+from cds_service.store.feedback import COMMENT
+from cds_service.store.figures import ALWAYS, FigureTables
 from cds_service.telemetry import release
 
 _DAYS = 90
 _FILE_WIDTH = 160  # characters
+_WIDE = 150  # from here on the table with all columns is readable
 _TEXT_COLUMNS = 2  # at the left
 
 
@@ -46,6 +58,11 @@ _TEXT_COLUMNS = 2  # at the left
     "--since",
     type=click.DateTime(["%Y-%m-%d"]),
     help=f"First day (UTC), as in 2026-11-01. Default: {_DAYS} days ago.",
+)
+@click.option(
+    "--until",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Last day (UTC), as in 2026-12-31; feedback that came later counts. Default: today.",
 )
 @click.option(
     "--format",
@@ -64,8 +81,20 @@ _TEXT_COLUMNS = 2  # at the left
     help="One client only, by its name in clients.toml; default: all together.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--comments",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the comments of users to this CSV file, which only its owner can read: they may "
+    "name patients. The report itself never holds one.",
+)
 def report(
-    since: datetime | None, form: str, output: Path | None, tenant: str | None, as_json: bool
+    since: datetime | None,
+    until: datetime | None,
+    form: str,
+    output: Path | None,
+    tenant: str | None,
+    as_json: bool,
+    comments: Path | None,
 ) -> None:
     """Show how often each rule fired, and what users did.
 
@@ -75,7 +104,8 @@ def report(
     Examples:
       cds-service report
       cds-service report --client mercy --json
-      cds-service report --since 2026-10-01 --format html --output report.html
+      cds-service report --since 2026-10-01 --until 2026-12-31 --format html --output q4.html
+      cds-service report --since 2026-10-01 --comments comments.csv
     """
     settings, database = open_database()
     knowledge = load_knowledge(settings.hooks_dir)
@@ -90,27 +120,78 @@ def report(
         )
     chosen = [tenant] if tenant is not None else tenants
     unreadable = sorted({hook.unreadable for hook in HOOKS.values()})
-    counted = figures(tables, chosen, first, now, _reasons(knowledge), unreadable)
+    last = until.date() if until else None
+    if last is not None and last < first:
+        raise click.BadParameter(f"it is before {first:%Y-%m-%d}", param_hint="--until")
+    if comments is not None:
+        _write_comments(tables, chosen, (first, last), comments)
+        return
+    keeping = [kind for kind, one in knowledge.words.suggestions.items() if one.keeps_order]
+    counted = figures(
+        tables,
+        chosen,
+        first,
+        now,
+        _reasons(knowledge),
+        unreadable,
+        until=last,
+        keeping=keeping,
+    )
+    labels = _labels(knowledge)
     form = "json" if as_json else form
     if form == "table" and output is None:
-        _print(counted, Console(highlight=False))
+        show_figures(counted, Console(highlight=False), labels)
         return
-    if form == "html":
-        topics = {rule: knowledge.topics[words.topic] for rule, words in knowledge.rules.items()}
-        text = report_page(counted, topics)
-    elif form == "csv":
-        text = report_csv(counted)
-    elif form == "json":
-        text = _json(counted)
-    else:
-        plain = io.StringIO()
-        _print(counted, Console(file=plain, width=_FILE_WIDTH, highlight=False))
-        text = plain.getvalue()
+    text = _text(counted, form, knowledge)
     if output is None:
         sys.stdout.write(text)
         return
     output.write_text(text, encoding="utf-8", newline="")
     click.echo(f"Written: {output}")
+
+
+def _text(counted: Figures, form: str, knowledge: Knowledge) -> str:
+    """Returns the report in one of its forms."""
+    labels = _labels(knowledge)
+    if form == "html":
+        topics = {rule: knowledge.topics[words.topic] for rule, words in knowledge.rules.items()}
+        return report_page(counted, topics, labels)
+    if form == "csv":
+        return report_csv(counted)
+    if form == "json":
+        return _json(counted)
+    plain = io.StringIO()
+    show_figures(counted, Console(file=plain, width=_FILE_WIDTH, highlight=False), labels)
+    return plain.getvalue()
+
+
+def _labels(knowledge: Knowledge) -> dict[str, str]:
+    """Returns what each kind of suggestion is called, with "..." for what a card fills in."""
+    words = knowledge.words.suggestions.items()
+    return {kind: re.sub(r"\$\w+", "...", one.label) for kind, one in words}
+
+
+def _write_comments(
+    tables: FigureTables, tenants: Sequence[str], days: tuple[date, date | None], path: Path
+) -> None:
+    """Writes every comment of the period that is still kept, with its rule and outcome."""
+    first, last = (datetime.combine(day, time(), UTC) if day else None for day in days)
+    end = last + timedelta(days=1) if last else ALWAYS
+    text, number = io.StringIO(), 0
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(("Client", "Day", "Rule", "Outcome", "Reason", "Comment"))
+    for tenant in tenants:
+        for answer, rule in tables.comments(tenant, first or ALWAYS, end):
+            if COMMENT in answer.content:
+                reason = (answer.content.get("reason") or {}).get("code", "")
+                cells = (tenant, f"{answer.outcome_at:%Y-%m-%d}", rule, answer.outcome, reason)
+                writer.writerow(map(as_text, (*cells, answer.content[COMMENT])))
+                number += 1
+    private = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(private, "w", encoding="utf-8", newline="") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text.getvalue())
+    click.echo(f"Written: {path}, {number} comments. They may name patients.")
 
 
 def _json(counted: Figures) -> str:
@@ -122,6 +203,7 @@ def _json(counted: Figures) -> str:
     rules = []
     for rule in counted.rules:
         row = to_builtins(rule) | {"median_seconds": rule.median_seconds}
+        row["accepted_interval"] = rule.accepted_interval
         rules.append({name: row[name] for name in row if name not in ("seconds", "weeks")})
     found = {
         "release": release(),
@@ -147,12 +229,13 @@ def _reasons(knowledge: Knowledge) -> Reasons:
     return words
 
 
-def _print(counted: Figures, console: Console) -> None:
+def show_figures(counted: Figures, console: Console, labels: Mapping[str, str]) -> None:
+    """Prints the report; `labels` by kind of suggestion. Below 150 columns it has fewer columns."""
     console.print(usage_words(counted.usage), "", sep="\n")
     if not counted.rules:
         console.print(f"No rule has fired since {counted.since:%-d %B %Y}.")
     else:
-        console.print(_table(counted), "", _why(counted), "", sep="\n")
+        _print_rules(counted, console, labels)
     if counted.unmatched:
         console.print(
             f"{counted.unmatched} feedback on cards that are not known here: not counted above."
@@ -177,6 +260,38 @@ def _table(counted: Figures) -> Table:
         table.add_row(*_short(rule))
     table.add_section()
     table.add_row(*_short(counted.total), style="bold")
+    return table
+
+
+def _print_rules(counted: Figures, console: Console, labels: Mapping[str, str]) -> None:
+    if console.width < _WIDE:
+        console.print(_narrow(counted), "", NARROW_NOTE, "", sep="\n")
+    else:
+        console.print(_table(counted), "", sep="\n")
+    if counted.total.chosen:
+        console.print(_chosen(counted, labels), "", sep="\n")
+    console.print(_why(counted), "", sep="\n")
+
+
+def _narrow(counted: Figures) -> Table:
+    """Returns the table for 80 columns: fewer columns, and no heading over several lines."""
+    title = f"What became of the cards since {counted.since:%-d %B %Y} (UTC)"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in NARROW_COLUMNS:
+        table.add_column(
+            name, no_wrap=name != "Rule", justify="left" if name == "Rule" else "right"
+        )
+    for rule in counted.rules:
+        table.add_row(*narrow_cells(rule))
+    table.add_section()
+    table.add_row(*narrow_cells(counted.total), style="bold")
+    return table
+
+
+def _chosen(counted: Figures, labels: Mapping[str, str]) -> Table:
+    table = Table(*CHOSEN_COLUMNS, box=None, pad_edge=False, header_style="bold")
+    for row in chosen_rows(counted.total, labels):
+        table.add_row(*row)
     return table
 
 

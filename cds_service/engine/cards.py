@@ -157,6 +157,7 @@ class Writer:
         self._service = service
         self._settings = settings
         self._profile = profile
+        self.kinds: dict[str, str] = {}  # of the suggestions that were written, by uuid
 
     def card(self, finding: Finding, context: CardContext, actions: ActionWriter) -> dict[str, Any]:
         """Returns one card, complete but for the last check of `protocol.card`."""
@@ -174,6 +175,7 @@ class Writer:
             written = self._suggestion(suggestion, f"{card_id}/{place}", actions)
             if written["actions"]:
                 offered[place] = written
+                self.kinds[written["uuid"]] = suggestion.kind
         if offered:
             card["suggestions"] = list(offered.values())
             # Buttons that exclude each other can only be chosen one at a time.

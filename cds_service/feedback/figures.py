@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 
 from msgspec import Struct, field
 
-from cds_service.feedback.arms import Arms, arms
+from cds_service.feedback.arms import Arms, arms, wilson
 from cds_service.feedback.reasons import foreign_system
 from cds_service.store.feedback import COMMENTED
-from cds_service.store.figures import Answer, Delivered, FigureTables, Showing
+from cds_service.store.figures import ALWAYS, Answer, Delivered, FigureTables, Showing
 
 ANSWER_WITHIN = timedelta(hours=24)  # issue 6: "no feedback within 24 h"
 NO_REASON = "no reason given"
@@ -48,8 +48,10 @@ class RuleFigures(Struct, kw_only=True):
     returned: int = 0
     suppressed: int = 0
     cards: int = 0
-    accepted: int = 0
+    accepted: int = 0  # by a suggestion that changes something
+    kept: int = 0  # by one that keeps the order, and no other
     overridden: int = 0
+    chosen: Counter[str] = field(default_factory=Counter)  # suggestions, by kind; "": not known
     others: Counter[str] = field(default_factory=Counter)  # "ignored", "dismissed", ...
     late: int = 0  # of those, answered later than 24 h after it was first shown
     unanswered: int = 0  # no feedback within 24 h, nor later
@@ -57,6 +59,16 @@ class RuleFigures(Struct, kw_only=True):
     reasons: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)  # from the last showing to the answer
     weeks: dict[date, Week] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> int:
+        """The number of cards that were accepted, kept or overridden."""
+        return self.accepted + self.kept + self.overridden
+
+    @property
+    def accepted_interval(self) -> tuple[float, float] | None:
+        """Wilson's 95 % interval of the share that was accepted, from 0 to 1."""
+        return wilson(self.accepted, self.answered) if self.answered else None
 
     @property
     def silent_for_a_day(self) -> int:
@@ -123,14 +135,19 @@ class Usage(Struct, kw_only=True):
         return 100 * self.indicators.total() / self.charts if self.charts else None
 
     def add(
-        self, tables: FigureTables, tenant: str, since: datetime, unreadable: Sequence[str]
+        self,
+        tables: FigureTables,
+        tenant: str,
+        period: tuple[datetime, datetime],
+        unreadable: Sequence[str],
     ) -> None:
         """Adds one tenant; its patients and users are no other tenant's."""
-        used = tables.used(tenant, since, unreadable)
+        since, until = period
+        used = tables.used(tenant, since, unreadable, until)
         for name, number in used._asdict().items():
             setattr(self, name, getattr(self, name) + number)
-        self.indicators.update(tables.indicators(tenant, since))
-        self.knowledge |= tables.knowledge(tenant, since)
+        self.indicators.update(tables.indicators(tenant, since, until))
+        self.knowledge |= tables.knowledge(tenant, since, until)
 
 
 class Figures(Struct, frozen=True, kw_only=True):
@@ -153,6 +170,7 @@ class Figures(Struct, frozen=True, kw_only=True):
             for name in _SUMMED:
                 setattr(total, name, getattr(total, name) + getattr(one, name))
             total.reasons.update(one.reasons)
+            total.chosen.update(one.chosen)
             total.others.update(one.others)
             total.seconds.extend(one.seconds)
             for monday, week in one.weeks.items():
@@ -164,14 +182,15 @@ class Figures(Struct, frozen=True, kw_only=True):
 
 
 _SUMMED = (
-    "fired", "returned", "suppressed", "cards", "accepted", "overridden", "late", "unanswered",
-    "open",
+    "fired", "returned", "suppressed", "cards", "accepted", "kept", "overridden", "late",
+    "unanswered", "open",
 )  # fmt: skip
 
 
 class _Card(Struct):
     figures: RuleFigures
     shown: list[datetime]
+    kinds: dict[str, str]  # of its suggestions, by uuid
     answers: list[Answer] = field(default_factory=list)
 
 
@@ -182,36 +201,44 @@ def figures(
     now: datetime,
     reasons: Reasons,
     unreadable: Sequence[str] = (),
+    *,
+    until: date | None = None,
+    keeping: Collection[str] = (),
 ) -> Figures:
-    """Returns the figures of these tenants together, since the beginning of a day (UTC).
+    """Returns the figures of these tenants together, from one day to another (UTC), both whole.
 
-    `unreadable` are the rules whose cards say that something could not be checked.
+    `unreadable` are the rules whose cards say that something could not be checked, `keeping` the
+    kinds of suggestions that keep the order. Feedback counts also if it came after the period.
     """
     usage = Usage()
     start = datetime.combine(since, time(), UTC)
+    last = until or date.max
+    end = datetime.combine(until + timedelta(days=1), time(), UTC) if until else ALWAYS
     rules: dict[tuple[str, str], RuleFigures] = {}
     clients: list[ClientFigures] = []
     both: list[Arms] = []
     unmatched = earlier = 0
     for tenant in tenants:
-        usage.add(tables, tenant, start, unreadable)
-        _count(rules, tables, tenant, since)
-        clients += clients_of(tables, tenant, since)
-        both += filter(None, [arms(tables.arm_calls(tenant, start), now)])
-        cards = _cards(rules, tables.showings(tenant, start))
+        usage.add(tables, tenant, (start, end), unreadable)
+        _count(rules, tables, tenant, (since, last))
+        clients += clients_of(tables, tenant, since, last)
+        both += filter(None, [arms(tables.arm_calls(tenant, start, end), now)])
+        cards = _cards(rules, tables.showings(tenant, start, end))
         for answer in tables.answers(tenant, start):
             if answer.card in cards:
                 cards[answer.card].answers.append(answer)
+            elif answer.outcome_at >= end:
+                continue
             elif answer.known:
                 earlier += 1
             else:
                 unmatched += 1
         for card in cards.values():
-            _settle(card, now, reasons)
+            _settle(card, now, reasons, keeping)
     ordered = sorted(rules.values(), key=lambda r: (-r.returned, r.rule, r.profile))
     return Figures(
         since=since,
-        until=now,
+        until=min(now, end - timedelta(seconds=1)),
         rules=tuple(ordered),
         unmatched=unmatched,
         earlier=earlier,
@@ -228,9 +255,11 @@ def _together(both: Sequence[Arms]) -> Arms | None:
     return total if both else None
 
 
-def clients_of(tables: FigureTables, tenant: str, since: date) -> list[ClientFigures]:
+def clients_of(
+    tables: FigureTables, tenant: str, since: date, until: date = date.max
+) -> list[ClientFigures]:
     """Returns what the clients of one tenant brought; without tokens all are of the tenant ""."""
-    return [_client(tenant, delivered) for delivered in tables.delivered(tenant, since)]
+    return [_client(tenant, delivered) for delivered in tables.delivered(tenant, since, until)]
 
 
 def _client(tenant: str, delivered: Delivered) -> ClientFigures:
@@ -252,9 +281,12 @@ def _of(rules: dict[tuple[str, str], RuleFigures], rule: str, profile: str) -> R
 
 
 def _count(
-    rules: dict[tuple[str, str], RuleFigures], tables: FigureTables, tenant: str, since: date
+    rules: dict[tuple[str, str], RuleFigures],
+    tables: FigureTables,
+    tenant: str,
+    period: tuple[date, date],
 ) -> None:
-    for count in tables.counts(tenant, since):
+    for count in tables.counts(tenant, *period):
         one = _of(rules, count.rule, count.profile)
         one.fired += count.fired
         one.returned += count.returned
@@ -269,17 +301,18 @@ def _cards(
     for showing in showings:
         card = cards.get(showing.card)
         if card is None:
-            cards[showing.card] = _Card(
-                _of(rules, showing.rule, showing.profile), [showing.issued_at]
-            )
+            offered = showing.suggestions if isinstance(showing.suggestions, dict) else {}
+            figures_of = _of(rules, showing.rule, showing.profile)
+            cards[showing.card] = _Card(figures_of, [showing.issued_at], offered)
         else:
             card.shown.append(showing.issued_at)
     return cards
 
 
-def _settle(card: _Card, now: datetime, reasons: Reasons) -> None:
+def _settle(card: _Card, now: datetime, reasons: Reasons, keeping: Collection[str]) -> None:
     """Counts one card as accepted if any answer was, else by the reason of its last override.
 
+    A card of which only a suggestion that keeps the order was taken was not followed: it is `kept`.
     A card that was neither accepted nor overridden counts by the last word on it.
     """
     one, first = card.figures, card.shown[0]
@@ -300,8 +333,13 @@ def _settle(card: _Card, now: datetime, reasons: Reasons) -> None:
     answer = decided[0]
     week = one.weeks.setdefault(_monday(answer.outcome_at.date()), Week())
     if accepted:
-        one.accepted += 1
-        week.accepted += 1
+        kinds = _taken(card, accepted)
+        one.chosen.update(kinds)
+        if kinds and kinds <= set(keeping):
+            one.kept += 1
+        else:
+            one.accepted += 1
+            week.accepted += 1
     else:
         one.overridden += 1
         week.overridden += 1
@@ -310,6 +348,12 @@ def _settle(card: _Card, now: datetime, reasons: Reasons) -> None:
     if before:
         taken = answer.outcome_at - before[-1]
         one.seconds.append(max(0.0, taken.total_seconds()))
+
+
+def _taken(card: _Card, accepted: Iterable[Answer]) -> set[str]:
+    """Returns the kinds of the suggestions that were taken; "" is one that we cannot name."""
+    ids = {one for answer in accepted for one in answer.content.get("suggestions", ())}
+    return {card.kinds.get(one, "") for one in ids}
 
 
 def _reason(answer: Answer, reasons: Reasons) -> str:

@@ -15,12 +15,15 @@ from cds_service.feedback.plots import Bar, Interval, Line, Part, bars, interval
 from cds_service.feedback.report_table import (
     ARM_COLUMNS,
     ARM_NOTES,
+    CHOSEN_COLUMNS,
     CLIENT_COLUMNS,
     COLUMNS,
     INDICATORS,
     NOTES,
     REASONS,
+    accepted_of_answered,
     arm_rows,
+    chosen_rows,
     client_cells,
     duration,
     percent,
@@ -29,17 +32,25 @@ from cds_service.feedback.report_table import (
 
 _OUTCOMES = (
     ("accepted", "yes"),
+    ("order kept", "kept"),
     ("overridden", "no"),
     ("another outcome", "other"),
     ("no feedback", "none"),
     ("still open", "open"),
 )
-_MOST_RULES = 25  # in the plot; the table has all
+_MOST_ARM_RULES = 25  # in the plot of both arms; the table has all
 _REASONS_AT = COLUMNS.index(REASONS)  # the page shows the reasons in a table of their own
 
 
-def report_page(figures: Figures, names: Mapping[str, str] | None = None) -> str:
-    """Returns the whole page; `names` says in words what a rule is about."""
+def report_page(
+    figures: Figures,
+    names: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> str:
+    """Returns the whole page.
+
+    `names` says in words what a rule is about, `labels` what a kind of suggestion is called.
+    """
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     total = figures.total
     weeks = sorted(total.weeks.items())
@@ -52,8 +63,13 @@ def report_page(figures: Figures, names: Mapping[str, str] | None = None) -> str
         shown_by_week=_trend_of_showings(weeks),
         overridden_by_week=_trend_of_overrides(weeks),
         reasons=_reason_bars(reasons),
-        columns=_without_reasons(COLUMNS),
-        rows=[_without_reasons(row_cells(rule)) for rule in (*figures.rules, total)],
+        columns=(*_without_reasons(COLUMNS), "Accepted of answered"),
+        rows=[
+            (*_without_reasons(row_cells(rule)), accepted_of_answered(rule))
+            for rule in (*figures.rules, total)
+        ],
+        chosen_columns=CHOSEN_COLUMNS,
+        chosen_rows=chosen_rows(total, labels or {}),
         names=names or {},
         reason_columns=["Rule", "Profile", *(reason for reason, _ in reasons)],
         reason_rows=_reason_rows(figures, total),
@@ -80,12 +96,13 @@ def _usage_tiles(usage: Usage) -> list[tuple[str, str]]:
 
 
 def _tiles(total: RuleFigures, unmatched: int) -> list[tuple[str, str]]:
-    answered = total.accepted + total.overridden
+    answered = total.answered
     settled = total.cards - total.open
     return [
         (f"{total.cards:,}", "different cards shown"),
         (f"{total.returned:,}", "times a card was shown"),
         (percent(total.accepted, answered), "of answered cards accepted"),
+        (percent(total.kept, answered), "of answered cards: order kept"),
         (percent(total.overridden, answered), "of answered cards overridden"),
         (percent(total.silent_for_a_day, settled), "without feedback within 24 h"),
         (duration(total.median_seconds), "median time to action"),
@@ -97,9 +114,10 @@ def _outcome_bars(figures: Figures) -> Markup:
     """Draws a bar for each rule with cards; the plot is empty without such a rule."""
     rows: list[Bar] = []
     for rule in figures.rules:
-        if rule.cards and len(rows) < _MOST_RULES:
+        if rule.cards:
             counts = (
                 rule.accepted,
+                rule.kept,
                 rule.overridden,
                 rule.others.total(),
                 rule.unanswered,
@@ -116,7 +134,7 @@ def _outcome_bars(figures: Figures) -> Markup:
 def _arm_differences(both: Arms) -> Markup:
     """Draws for each rule how much more often it fired later in the arm with cards."""
     rows = []
-    for rule in both.rules[:_MOST_RULES]:
+    for rule in both.rules[:_MOST_ARM_RULES]:
         found = both.difference(rule)
         if found is not None:
             rows.append(Interval(f"later: {rule}", found.points, found.least, found.most))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 
 from cds_service.feedback.arms import FOLLOWED, Arms, Difference
 from cds_service.feedback.figures import ClientFigures, Figures, RuleFigures, Usage
@@ -17,6 +18,7 @@ COLUMNS = (
     "Suppressed",
     "Cards",
     "Accepted",
+    "Kept the order",
     "Overridden",
     REASONS,
     "Other outcomes",
@@ -51,7 +53,10 @@ NOTES = (
     "had answered it and the patient was no worse; critical cards never stay away.",
     "Cards: different cards. Opening a chart again on the same facts shows the same card again.",
     "A card counts as accepted if anybody accepted it, else as overridden if anybody did; "
-    "the last reason counts.",
+    "the last reason counts. Kept the order: only a suggestion that keeps the order was taken, "
+    "so that the card was not followed.",
+    "Accepted of answered: of the cards that were accepted, kept or overridden, with Wilson's "
+    "95 % interval. A wide one says that the numbers are too small to judge the rule.",
     "Other outcomes: cards on which the EHR only said another word, such as ignored or dismissed. "
     "Such a card is shown again.",
     "No feedback in 24 h: from its first showing. "
@@ -61,6 +66,9 @@ NOTES = (
     "came that no rule can use, or it could not be had. Recognised: its drug or fluid is known.",
     "Weeks begin on Monday, UTC. Many EHRs send no feedback when a card is simply left alone.",
 )
+CHOSEN_COLUMNS = ("What was accepted", "Cards")
+_USUAL_PROFILE = "aasld"
+_NOT_KNOWN = "a button that is not known here (of an earlier release)"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -94,6 +102,7 @@ def row_cells(rule: RuleFigures) -> tuple[str, ...]:
         str(rule.suppressed),
         str(rule.cards),
         str(rule.accepted),
+        str(rule.kept),
         str(rule.overridden),
         reasons,
         others,
@@ -101,6 +110,36 @@ def row_cells(rule: RuleFigures) -> tuple[str, ...]:
         str(rule.open),
         duration(rule.median_seconds),
     )
+
+
+NARROW_COLUMNS = ("Rule", "Fired", "Shown", "Cards", "Accepted of answered", "Kept", "No", "Silent")
+NARROW_NOTE = (
+    "Kept: only a button that keeps the order. No: overridden. Silent: no feedback in 24 h."
+)
+
+
+def narrow_cells(rule: RuleFigures) -> tuple[str, ...]:
+    """Returns the cells of a row that 80 columns hold, in the order of NARROW_COLUMNS."""
+    name = rule.rule if rule.profile in ("", _USUAL_PROFILE) else f"{rule.rule} ({rule.profile})"
+    numbers = (rule.fired, rule.returned, rule.cards)
+    answers = (rule.kept, rule.overridden, rule.silent_for_a_day)
+    return (name, *map(str, numbers), accepted_of_answered(rule), *map(str, answers))
+
+
+def accepted_of_answered(rule: RuleFigures) -> str:
+    """Returns the share of answered cards that were accepted, with its 95 % interval."""
+    interval = rule.accepted_interval
+    if interval is None:
+        return "–"
+    least, most = (round(100 * share) for share in interval)
+    return f"{rule.accepted} of {rule.answered} ({max(0, least)}-{min(100, most)}%)"
+
+
+def chosen_rows(total: RuleFigures, labels: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Returns which suggestions were taken, the most frequent first; `labels` by kind."""
+    return [
+        (labels.get(kind, _NOT_KNOWN), str(number)) for kind, number in total.chosen.most_common()
+    ]
 
 
 def client_cells(client: ClientFigures) -> tuple[str, ...]:
@@ -168,9 +207,13 @@ def report_csv(figures: Figures) -> str:
         cells = row_cells(rule)[:-1]
         rows.append(("all", *cells, "" if seconds is None else f"{seconds:.0f}"))
         for monday, week in sorted(rule.weeks.items()):
-            counts = ("", week.returned, "", "", week.accepted, week.overridden, "", "", "", "", "")
+            counts = ("", week.returned, "", "", week.accepted, "", week.overridden, *[""] * 5)
             rows.append((monday, rule.rule, rule.profile, *counts))
     rows.append(("all", "feedback on unknown cards", "", figures.unmatched))
+    rows += [
+        ("all", f"accepted: {kind or 'unknown'}", "", number)
+        for kind, number in figures.total.chosen.items()
+    ]
     for client in figures.clients:
         counts_of = zip(CLIENT_COLUMNS[1:], client_cells(client)[1:], strict=True)
         rows += [("all", f"{client.client}: {name}", "", count) for name, count in counts_of]
@@ -179,7 +222,7 @@ def report_csv(figures: Figures) -> str:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(("Week", *COLUMNS[:-1], "Median seconds"))
     for row in rows:
-        writer.writerow(_as_text(str(cell)) for cell in row)
+        writer.writerow(as_text(str(cell)) for cell in row)
     return text.getvalue()
 
 
@@ -218,5 +261,6 @@ def percent(part: int, whole: int) -> str:
     return f"{round(100 * part / whole)}%" if whole else "–"
 
 
-def _as_text(cell: str) -> str:
+def as_text(cell: str) -> str:
+    """Returns a cell that no spreadsheet takes for a formula (T-65)."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -82,6 +82,7 @@ class SuggestionWords(Struct, frozen=True, forbid_unknown_fields=True):
     label: str
     description: str
     excludes: list[str] = []  # kinds that make no sense together with this one
+    keeps_order: bool = False  # who takes it keeps the order that the card is about
 
 
 class CardWords(Struct, frozen=True, forbid_unknown_fields=True):

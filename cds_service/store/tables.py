@@ -82,7 +82,7 @@ ISSUED = sa.Table(
     sa.Column("band", sa.String(16), nullable=False),
     sa.Column("symptom_hashes", sa.Text, nullable=False),
     sa.Column("result_hash", sa.String(32), nullable=False),
-    sa.Column("suggestions", sa.JSON, nullable=False),  # their uuids
+    sa.Column("suggestions", sa.JSON, nullable=False),  # uuid: kind; before 0.1: their uuids
     sa.Column("knowledge", sa.String(64), nullable=False),  # SHA-256 of hooks/
     sa.Index("issued_time", "tenant", "issued_at"),
     sa.Index("issued_card", "tenant", "card", "issued_at"),

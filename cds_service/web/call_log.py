@@ -201,7 +201,8 @@ def _issued(
     here: Runtime, entry: CallLog, call_id: str, finding: Finding, card: dict[str, Any]
 ) -> dict[str, Any]:
     """Returns the row of one card."""
-    case = entry.evaluation.case if entry.evaluation else None
+    assert entry.evaluation is not None  # noqa: S101  # a card is always of one
+    case = entry.evaluation.case
     assert case is not None  # noqa: S101  # a card is always about a case
     topic = card["source"]["topic"]["code"]
     if entry.memory:
@@ -226,6 +227,9 @@ def _issued(
         "band": rests.band,
         "symptom_hashes": " ".join(sorted(rests.symptoms)),
         "result_hash": rests.result,
-        "suggestions": [s["uuid"] for s in card.get("suggestions", ())],
+        "suggestions": {
+            s["uuid"]: entry.evaluation.kinds.get(s["uuid"], "")
+            for s in card.get("suggestions", ())
+        },
         "knowledge": here.pipeline.knowledge.sha256,
     }

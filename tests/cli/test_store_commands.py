@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from cds_service.cli import cli
 from cds_service.errors import SettingsError
 from cds_service.store.engine import open_database, sqlite_url
+from cds_service.store.feedback import FeedbackTable
 from tests.databases import Server
 from tests.feedback.simulated import fill
 
@@ -49,6 +51,38 @@ def test_csv_goes_to_standard_output_and_one_client_can_be_chosen() -> None:
     assert run("report", "--format", "csv", "--tenant", "mercy").startswith("Week,Rule,Profile")
     result = CliRunner().invoke(cli, ["report", "--tenant", "nobody"])
     assert result.exit_code == 2
+
+
+def test_comments_go_to_a_file_that_only_its_owner_reads_and_never_into_the_report(
+    filled: Path,
+) -> None:
+    database = open_database(sqlite_url(filled))
+    now = datetime.now(UTC)
+    said = {"comment": "=Jane Roe, room 4", "reason": {"code": "other"}}
+    row = {"tenant": "mercy", "card": "c", "digest": "d", "service": "s", "outcome": "overridden"}
+    FeedbackTable(database).add([row | {"outcome_at": now, "received_at": now, "content": said}])  # type: ignore[list-item]
+    database.close()
+    path = filled / "comments.csv"
+    told = run("report", "--comments", str(path))
+    assert "1 comments. They may name patients." in told
+    assert "Jane" not in told
+    assert path.stat().st_mode & 0o077 == 0
+    line = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))[-1]
+    assert line[0] == "mercy"
+    assert line[3:] == ["overridden", "other", "'=Jane Roe, room 4"]
+    assert "Jane" not in run("report", "--format", "html")
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_last_day_of_the_report_cannot_be_before_its_first() -> None:
+    asked = ["report", "--since", "2026-10-01", "--until", "2026-09-01"]
+    assert CliRunner().invoke(cli, asked).exit_code == 2
+    assert (
+        json.loads(run("report", "--until", "2020-01-01", "--since", "2019-01-01", "--json"))[
+            "rules"
+        ]
+        == []
+    )
 
 
 @pytest.mark.usefixtures("filled")

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from rich.console import Console
 
+from cds_service.cli.report import show_figures
 from cds_service.feedback.figures import (
     NO_REASON,
     ONLY_COMMENT,
@@ -20,7 +22,7 @@ from cds_service.feedback.figures import (
     figures,
 )
 from cds_service.feedback.report_html import report_page
-from cds_service.feedback.report_table import report_csv, usage_words
+from cds_service.feedback.report_table import accepted_of_answered, report_csv, usage_words
 from cds_service.store.engine import Database
 from cds_service.store.feedback import FeedbackTable
 from cds_service.store.figures import FigureTables, answer_query, count_query, showing_query
@@ -303,3 +305,82 @@ def test_the_report_says_what_the_cards_are_compared_with(database: Database) ->
     page = report_page(counted)
     for words in ("cards per 100 charts", "different users", "of calls could not be checked"):
         assert words in page
+
+
+KINDS = {"s-keep": "keep-sodium-1h", "s-remove": "remove-draft", "s-labs": "workup"}
+KEEPING = ("keep-sodium-1h",)
+
+
+def show_with(database: Database, card: str, suggestions: Any, at: datetime = SHOWN) -> None:
+    """Stores a card with its suggestions, as a call does."""
+    record = a_call(f"{card}-{at:%d%H%M%S}", tenant="mercy")
+    issued = [dict(record.issued[0]) | {"card": card, "issued_at": at, "suggestions": suggestions}]
+    with database.transaction() as connection:
+        insert_calls(connection, [type(record)(audit=record.audit, issued=issued)])
+
+
+def took(database: Database, card: str, *suggestions: str) -> None:
+    content = {"suggestions": list(suggestions)}
+    answer(database, card, "accepted", timedelta(minutes=1), content)
+
+
+def test_a_card_of_which_only_the_order_was_kept_is_no_success_and_each_button_is_counted(
+    database: Database,
+) -> None:
+    for card in ("kept", "removed", "both", "old", "foreign"):
+        show_with(database, card, ["s-keep"] if card == "old" else KINDS)
+    took(database, "kept", "s-keep")
+    took(database, "removed", "s-remove")
+    took(database, "both", "s-keep", "s-labs")
+    took(database, "old", "s-keep")  # of a release that kept no kinds
+    took(database, "foreign", "no-suggestion-of-ours")
+    tables = FigureTables(database)
+    total = figures(tables, ["mercy"], SINCE, NOW, REASONS, keeping=KEEPING).total
+    assert (total.accepted, total.kept, total.overridden) == (4, 1, 0)
+    assert total.chosen == {"keep-sodium-1h": 2, "remove-draft": 1, "workup": 1, "": 2}
+    page = report_page(figures(tables, ["mercy"], SINCE, NOW, REASONS, keeping=KEEPING), {}, LABELS)
+    assert "Keep order, add sodium in ... h" in page
+    assert "a button that is not known here" in page
+    assert "of answered cards: order kept" in page
+
+
+LABELS = {"keep-sodium-1h": "Keep order, add sodium in ... h"}
+
+
+def test_few_answers_have_a_wide_interval(database: Database) -> None:
+    for number in range(5):
+        show(database, f"c{number}")
+        answer(database, f"c{number}", "accepted", timedelta(minutes=1), {"suggestions": ["x"]})
+    total = report(database).total
+    assert accepted_of_answered(total) == "5 of 5 (57-100%)"
+
+
+def test_a_quarter_can_be_reported_and_later_feedback_on_its_cards_counts(
+    database: Database,
+) -> None:
+    show(database, "inside")
+    show(database, "after", SHOWN + timedelta(days=1))
+    answer(database, "inside", "overridden", timedelta(days=3))
+    answer(database, "after", "overridden", timedelta(days=1, hours=1))
+    call(database, "in", patient_hash="p")
+    call(database, "later", patient_hash="p", at=SHOWN + timedelta(days=2))
+    tables = FigureTables(database)
+    found = figures(tables, ["mercy"], SINCE, NOW, REASONS, until=SHOWN.date())
+    assert (found.total.cards, found.total.returned, found.total.overridden) == (1, 1, 1)
+    assert (found.unmatched, found.earlier) == (0, 0)
+    assert found.usage.calls == 1
+    assert f"{found.until:%Y-%m-%d}" == "2026-11-16"
+
+
+def test_the_report_is_readable_in_80_columns(database: Database) -> None:
+    for number in range(12):
+        show(database, f"c{number}")
+        answer(database, f"c{number}", "accepted", timedelta(minutes=1), {"suggestions": ["x"]})
+    text = io.StringIO()
+    show_figures(report(database), Console(file=text, width=80), {})
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in text.getvalue()
+    head = next(line for line in lines if line.startswith("Rule"))
+    assert " ".join(head.split()) == "Rule Fired Shown Cards Accepted of answered Kept No Silent"
+    assert sum("12 of 12 (76-100%)" in line for line in lines) == 2, "the rule, and all rules"
