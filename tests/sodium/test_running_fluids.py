@@ -93,4 +93,5 @@ def test_f28_after_a_rise_that_was_too_fast_water_may_be_meant() -> None:
     text = " ".join(card.text for card in Call(record=(*risen, taking(DEXTROSE, 0.1))).cards())
     assert "hypotonic, stop" not in text
     saline = " ".join(card.text for card in Call(record=(*risen, taking(SALINE, 0.1))).cards())
-    assert "check its rate" in saline
+    assert "Stop now: " in saline
+    assert "check its rate" not in saline
