@@ -1,6 +1,9 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Each sets up what it needs.
 # `make help` lists all of them.
 
+# Some containers set it; without compiled files, every process that a test starts compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN  := $(VENV)/bin
 RUN  := $(VENV)/.run-ready

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -15,12 +16,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
+from cds_service import pipeline
 from cds_service.app import create_app
 from cds_service.demo.pages import demo_pages
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.errors import OutOfTime
 from cds_service.settings import Settings
 from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
+from cds_service.terminology.vocabulary import Vocabulary, vocabulary
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Registry
 from tests.databases import Server, postgresql
@@ -55,6 +58,25 @@ def patience() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def same_words() -> Iterator[None]:
+    """Equal knowledge makes equal vocabularies, which take most of a start: each is made once."""
+    made: list[tuple[tuple[Any, ...], Vocabulary]] = []
+
+    def once(*given: Any) -> Vocabulary:
+        for before, words in made:
+            if before == given:
+                return words
+        words = vocabulary(*given)
+        made[KEPT_VOCABULARIES:] = [(given, words)]
+        return words
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "vocabulary", once)
+        yield
+
+
+KEPT_VOCABULARIES = 7  # and the last one; the shipped hooks/ come first
 NOW = datetime.fromisoformat(
     "2027-03-28T02:30:15+02:00"
 )  # months after the stories, and not in UTC

@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.patience import PATIENCE_S
+
 FOLDER = Path(__file__).parents[1] / "deploy" / "kubernetes"
 OVERLAYS = ("sqlite", "postgresql")
 
@@ -23,7 +25,11 @@ def rendered(folder: Path) -> list[Manifest]:
     if kubectl is None:
         pytest.skip("kubectl is not installed")
     done = subprocess.run(
-        [kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False, timeout=60
+        [kubectl, "kustomize", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     return [msgspec.yaml.decode(text) for text in done.stdout.split("\n---\n")]

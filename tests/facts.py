@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -28,7 +28,7 @@ from cds_service.records.client import FhirClient
 from cds_service.sodium.rules.book import BOOK
 from tests.sodium.rules.orders import all_scenes
 from tests.sodium.rules.test_discharge import DISCHARGES
-from tests.sodium.rules.test_words import gallery
+from tests.sodium.rules.test_words import PARTS, Part, gallery
 
 Table = dict[str, dict[str, frozenset[str]]]
 KINDS = ("summary", "lines", "silence", "suggestions")
@@ -117,11 +117,11 @@ def _lines_in(facts: Mapping[str, Fact]) -> Iterator[str]:
             yield part.removeprefix("line:")
 
 
-def recorded(fixtures: Path | None = None) -> Table:
-    """Returns the facts of every text that rules, pipeline and cards show."""
+def recorded(fixtures: Path | None = None, parts: Sequence[Part] = PARTS) -> Table:
+    """Returns the facts of every text that rules, pipeline and cards show, in parts of the gallery."""
     knowledge = load_knowledge(default_hooks_dir(), check_facts=False)
     recorder = Recorder(knowledge)
-    for case in gallery():
+    for case in gallery(parts):
         recorder.hear(rule(case) for rule in BOOK.chart.values())
     for going_home in DISCHARGES:
         case = going_home.case()

@@ -6,6 +6,7 @@ import re
 import tokenize
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,12 @@ ABSENT = re.compile(
 NO_CODE = {"S1-42"}
 
 
-def _words(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def _words(path: Path) -> tuple[tuple[int, str], ...]:
+    return tuple(_read(path))
+
+
+def _read(path: Path) -> Iterator[tuple[int, str]]:
     """Returns the lines written for humans: comments, strings, and all lines of a Markdown page."""
     if path.suffix == ".py":
         yield from _python(path)
@@ -52,6 +58,7 @@ def _python(path: Path) -> Iterator[tuple[int, str]]:
             yield from enumerate(text.splitlines(), token.start[0])
 
 
+@cache
 def _files() -> list[Path]:
     found = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
     return sorted(p for p in found if p.suffix in {".py", ".toml", ".md"} and p != Path(__file__))

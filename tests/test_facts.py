@@ -25,10 +25,13 @@ from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.terminology.vocabulary import vocabulary
 from tests import facts
 from tests.facts import KINDS, as_toml, recorded
+from tests.sodium.rules.test_words import parts_of_this_run
 
 
 def test_the_record_of_facts_is_current() -> None:
-    assert FACTS.read_text(encoding="utf-8") == as_toml(recorded()), "run `make facts`"
+    """If `make facts` changes nothing and this still fails, SOME_PARTS of the gallery lacks a part."""
+    current = as_toml(recorded(parts=parts_of_this_run()))
+    assert FACTS.read_text(encoding="utf-8") == current, "run `make facts`"
 
 
 def test_every_text_of_the_record_is_in_hooks() -> None:

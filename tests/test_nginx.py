@@ -17,13 +17,15 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 import requests
 
 from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
-from tests.cli.test_servers import START_S, started
+from tests.cli.test_servers import started
+from tests.patience import PATIENCE_S, until
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "deploy" / "nginx" / "nginx.conf"
@@ -43,15 +45,17 @@ class Proxy:
         return f"https://localhost:{self.port}"
 
     def get(self, path: str, **more: object) -> requests.Response:
-        return requests.get(self.url + path, verify=str(self.certificate), timeout=20, **more)  # type: ignore[arg-type]
+        given: dict[str, Any] = {"verify": str(self.certificate), "timeout": PATIENCE_S}
+        return requests.get(self.url + path, **given | more)  # noqa: S113  # it is among them
 
     def post(self, path: str, **more: object) -> requests.Response:
-        return requests.post(self.url + path, verify=str(self.certificate), timeout=30, **more)  # type: ignore[arg-type]
+        given: dict[str, Any] = {"verify": str(self.certificate), "timeout": PATIENCE_S}
+        return requests.post(self.url + path, **given | more)  # noqa: S113  # it is among them
 
     def raw(self) -> ssl.SSLSocket:
         context = ssl.create_default_context(cafile=str(self.certificate))
         return context.wrap_socket(
-            socket.create_connection(("localhost", self.port), timeout=20),
+            socket.create_connection(("localhost", self.port), timeout=PATIENCE_S),
             server_hostname="localhost",
         )
 
@@ -92,21 +96,20 @@ def nginx(folder: Path, *upstreams: str) -> Iterator[Proxy]:
         yield Proxy(port, folder / "certificate.pem")
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(START_S)
+        process.wait(PATIENCE_S)
         log.close()
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + START_S
-    while time.monotonic() < until:
+    def listens() -> bool:
         assert process.poll() is None, "nginx refuses our configuration"
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S).close()
         except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("nginx did not start")
+            return False
+        return True
+
+    until(listens)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +137,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
             yield running
     finally:
         service.send_signal(signal.SIGTERM)
-        assert service.wait(START_S) == 0
+        assert service.wait(PATIENCE_S) == 0
 
 
 def test_a_hook_call_gets_its_cards_over_tls(proxy: Proxy, stories: dict[str, Story]) -> None:
@@ -153,7 +156,7 @@ def test_a_hook_call_gets_its_cards_over_tls(proxy: Proxy, stories: dict[str, St
         f"{proxy.url}/cds-services/{VIEW}",
         headers={"Origin": "https://ehr.example", "Access-Control-Request-Method": "POST"},
         verify=str(proxy.certificate),
-        timeout=20,
+        timeout=PATIENCE_S,
     )
     assert preflight.headers["Access-Control-Allow-Origin"] == "https://ehr.example"
     assert "Server" not in answer.headers or "/" not in answer.headers["Server"]

@@ -17,6 +17,7 @@ import pytest
 import cds_service
 from cds_service.cli import cli
 from cds_service.metrics import COUNTERS, GAUGES
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(cds_service.__file__).parent
@@ -143,6 +144,6 @@ def test_prometheus_accepts_the_alarm_rules_and_their_examples_hold() -> None:
         ["test", "rules", str(ALERTS.with_name("alerts-of-days.test.yaml"))],
     ):
         done = subprocess.run(
-            [promtool, *arguments], capture_output=True, text=True, check=False, timeout=60
+            [promtool, *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE_S
         )
         assert done.returncode == 0, done.stdout + done.stderr

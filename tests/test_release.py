@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonValidator
 
 ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / "deploy" / "release"
@@ -49,6 +47,10 @@ def packages(bom: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_the_sbom_is_valid_and_names_no_folder_of_this_machine(bom: dict[str, Any]) -> None:
+    # Its grammars take seconds to load, and every process of the suite imports this module.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonValidator
+
     text = json.dumps(bom)
     assert JsonValidator(SchemaVersion.V1_6).validate_str(text) is None
     assert str(ROOT) not in text

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 import uuid
@@ -44,10 +43,12 @@ from cds_service.trust.replay import ReplayGuard
 from cds_service.web.front import Front
 from cds_service.web.runtime import runtime_of
 from tests.cli.test_servers import started
+from tests.cli.typed import run
 from tests.collector import collecting
 from tests.conftest import NOW
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close, feedback
 from tests.feedback.simulated import fill
+from tests.patience import PATIENCE_S, until
 from tests.store.test_retention import a_feedback
 from tests.trust.tokens import BASE, token, written
 
@@ -205,7 +206,7 @@ def an_answered_card(site: Site) -> list[str]:
         given = feedback(
             first["uuid"], "overridden", NOW, overrideReason={"reason": {"code": "already-managed"}}
         )
-        runtime_of(app).recorder.flush(10)
+        runtime_of(app).recorder.flush(PATIENCE_S)
         assert client.post(f"{PATIENT_VIEW}/feedback", json=given).status_code == 200
         return [card["source"]["topic"]["code"] for card in ask(client)["cards"]]
 
@@ -246,11 +247,8 @@ def left_after_prune(site: Site) -> dict[str, int]:
     _audit_rows(database, now)
     database.engine.dispose()
     environment = {f"CDS_{name.upper()}": str(value) for name, value in site.changed.items()}
-    done = subprocess.run(
-        [sys.executable, "-m", "cds_service", "db", "prune"],
-        env=os.environ | environment | {"CDS_DATA_DIR": str(folder)},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    done = run("db", "prune", CDS_DATA_DIR=str(folder), **environment)
+    assert done.returncode == 0, done.stderr
     words = done.stdout.removeprefix("Deleted: ").rstrip(".\n").split(", ")
     return {word.partition(" ")[2]: int(word.partition(" ")[0]) for word in words}
 
@@ -292,7 +290,7 @@ def a_server(site: Site, **more: object) -> Iterator[tuple[str, subprocess.Popen
         yield started(process, base), process  # type: ignore[arg-type]  # its output is not read
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE_S)
 
 
 def whether_metrics_are_served(site: Site) -> bool:
@@ -326,20 +324,22 @@ def files_of_the_metrics(site: Site) -> bool:
 
 
 def what_ready_says_after_sigterm(site: Site) -> int | None:
-    """503 while calls are still answered; None if the service is gone at once."""
+    """503 while calls are still answered; None if the service just ends."""
     with a_server(site) as (base, process):
         process.send_signal(signal.SIGTERM)
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            status = _answers(f"{base}/ready")
-            if status != 200:
-                return status
-    return 200
+        said: list[int | None] = [200]
+
+        def leaves_or_is_gone() -> bool:
+            said.append(_answers(f"{base}/ready"))
+            return 503 in said or process.poll() is not None
+
+        until(leaves_or_is_gone)
+    return 503 if 503 in said else None
 
 
 def _answers(url: str) -> int | None:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  # ours
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:  # noqa: S310  # ours
             return int(answer.status)
     except urllib.error.HTTPError as refused:
         return refused.code
@@ -439,7 +439,7 @@ EFFECTS: dict[str, tuple[Callable[[Path], object], Look]] = {
     "keep_comments_days": (same(0), a_comment),
     "keep_audit_days": (same(31), left_after_prune),
     "threads": (same(3), hook_threads),
-    "drain_seconds": (same(5), what_ready_says_after_sigterm),
+    "drain_seconds": (same(60), what_ready_says_after_sigterm),
 }
 
 

@@ -35,6 +35,7 @@ from cds_service.web.health import degraded
 from cds_service.web.runtime import runtime_of
 from tests.anomaly.faults import ERRORS, failing, sqlite_can_fail
 from tests.cluster.load import fhir_server
+from tests.patience import PATIENCE_S
 from tests.store.test_recorder import rows
 from tests.trust.tokens import BASE, VIEW, token, written
 
@@ -188,7 +189,7 @@ Operation = Callable[[Fresh, str, int, bool], int]
 def call_body(fhir: str) -> dict[str, Any]:
     """Returns a hook call without prefetch: it reads everything from the FHIR server."""
     body: dict[str, Any] = requests.get(
-        f"{fhir.removesuffix('/demo/fhir')}/demo/stories/{STORY}/request", timeout=20
+        f"{fhir.removesuffix('/demo/fhir')}/demo/stories/{STORY}/request", timeout=PATIENCE_S
     ).json()
     del body["prefetch"]
     return body | {"fhirServer": fhir}

@@ -25,7 +25,7 @@ FLAGS = [
     "--disable-sync",
 ]
 _ADDRESS = re.compile(r"open\s+(http://\S+?)/\s")
-PATIENCE_MS = 15_000
+PATIENCE_MS = 300_000  # a busy machine; what takes longer hangs
 
 Open = Callable[..., Page]
 

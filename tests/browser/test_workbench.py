@@ -16,24 +16,25 @@ from playwright.sync_api import Locator, Page, expect
 
 from cds_service.demo.stories import load_story
 from tests.browser.conftest import PATIENCE_MS, Open
+from tests.patience import PATIENCE_S
 
 expect.set_options(timeout=PATIENCE_MS)
 SERVICE = "hyponatremia-patient-view"
 
 
 def _story(demo: str, name: str) -> dict[str, Any]:
-    asked = requests.get(f"{demo}/demo/stories/{name}/request", timeout=10).json()
+    asked = requests.get(f"{demo}/demo/stories/{name}/request", timeout=PATIENCE_S).json()
     return dict(asked)
 
 
 def _call(demo: str, body: object, service: str = SERVICE) -> requests.Response:
-    return requests.post(f"{demo}/cds-services/{service}", json=body, timeout=10)
+    return requests.post(f"{demo}/cds-services/{service}", json=body, timeout=PATIENCE_S)
 
 
 @pytest.fixture
 def page(open_page: Open, demo: str) -> Page:
     """The workbench after one call with a prefetch and one with live reads, the second on top."""
-    requests.post(f"{demo}/workbench/forget", json={}, timeout=10)
+    requests.post(f"{demo}/workbench/forget", json={}, timeout=PATIENCE_S)
     call = _story(demo, "cramps-in-siadh")
     assert _call(demo, call).status_code == 200
     del call["prefetch"]
@@ -87,7 +88,7 @@ def test_new_calls_come_on_top_by_themselves(page: Page, demo: str) -> None:
     _call(demo, {"hook": "patient-view"})
     expect(_rows(page)).to_have_count(3)
     expect(_rows(page).first).to_contain_text("400")
-    requests.get(f"{demo}/cds-services", timeout=10)
+    requests.get(f"{demo}/cds-services", timeout=PATIENCE_S)
     expect(_rows(page).first).to_contain_text("discovery")
 
 

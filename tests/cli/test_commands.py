@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,21 +14,7 @@ from click.testing import CliRunner
 from cds_service.cli import Commands, cli
 from cds_service.demo.stories import default_fixtures_dir
 from cds_service.knowledge.load import default_hooks_dir
-
-
-def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    import os
-
-    command = [sys.executable, "-m", "cds_service", *arguments]
-    return subprocess.run(  # our own command line
-        command,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=os.environ | environment,
-    )
+from tests.cli.typed import run, run_alone
 
 
 @pytest.fixture
@@ -62,7 +46,7 @@ def test_no_line_in_a_list_of_commands_is_cut(group: click.Group) -> None:
 
 
 def test_check_finds_our_hooks_sound() -> None:
-    result = run("check", "--json")
+    result = run_alone("check", "--json")
     assert result.returncode == 0
     assert json.loads(result.stdout)["sound"] is True
 
@@ -116,7 +100,7 @@ def test_unsound_hooks_end_with_78_and_name_file_and_key(
 
 
 def test_replay_shows_a_card_as_text_and_as_json() -> None:
-    shown = run("replay", "cramps-in-siadh")
+    shown = run_alone("replay", "cramps-in-siadh")
     assert shown.returncode == 0
     assert "1000 mL" in shown.stdout
     line = json.loads(run("replay", "--json", "cramps-in-siadh").stdout)
@@ -128,7 +112,7 @@ def test_replay_says_when_there_is_no_card() -> None:
 
 
 def test_an_unknown_story_is_one_line_that_lists_the_known_ones() -> None:
-    result = run("replay", "no-such-story")
+    result = run_alone("replay", "no-such-story")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "cramps-in-siadh" in result.stderr
@@ -136,7 +120,7 @@ def test_an_unknown_story_is_one_line_that_lists_the_known_ones() -> None:
 
 def test_explain_says_why_a_rule_did_not_fire() -> None:
     request = default_fixtures_dir() / "normal-sodium" / "request.json"
-    result = run("explain", str(request), "--at", "2026-11-20T09:00:00Z", "--json")
+    result = run_alone("explain", str(request), "--at", "2026-11-20T09:00:00Z", "--json")
     assert result.returncode == 0
     because = {
         row["rule"]: row["because"] for row in json.loads(result.stdout)["explanation"]["silent"]
@@ -161,7 +145,7 @@ def test_explain_refuses_a_body_that_is_not_a_hook_call(body: str, code: int) ->
 
 
 def test_the_demo_keeps_to_this_machine() -> None:
-    result = run("demo", "--host", "0.0.0.0")  # noqa: S104  # that is what is refused
+    result = run_alone("demo", "--host", "0.0.0.0")  # noqa: S104  # that is what is refused
     assert result.returncode == 78
     assert "--demo-public" in result.stderr
 
@@ -173,20 +157,20 @@ def test_a_busy_port_is_one_clear_line() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        result = run("demo", "--port", str(port))
+        result = run_alone("demo", "--port", str(port))
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert f"Port {port}" in result.stderr
 
 
 def test_a_fhir_base_that_is_not_http_is_refused() -> None:
-    result = run("demo", "--port", "0", "--fhir-base", "file:///etc/passwd")
+    result = run_alone("demo", "--port", "0", "--fhir-base", "file:///etc/passwd")
     assert result.returncode == 78
     assert "--fhir-base" in result.stderr
 
 
 def test_a_wrong_setting_names_the_variable_and_not_its_value() -> None:
-    result = run("serve", CDS_PORT="secret-value")
+    result = run_alone("serve", CDS_PORT="secret-value")
     assert result.returncode == 78
     assert "CDS_PORT" in result.stderr
     assert "secret-value" not in result.stderr

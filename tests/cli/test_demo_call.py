@@ -16,9 +16,10 @@ import requests
 from cds_service.cli.demo_call import signed_token
 from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
-from tests.cli.test_commands import run
-from tests.cli.test_servers import START_S, started
+from tests.cli.test_servers import started
+from tests.cli.typed import run, run_alone
 from tests.fhir_store import FhirStore, fhir_store
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def service(folder: Path) -> Iterator[str]:
     )
     yield started(process, f"http://127.0.0.1:{port}")  # type: ignore[arg-type]  # its output is not read
     process.send_signal(signal.SIGTERM)
-    assert process.wait(START_S) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def _files(folder: Path) -> tuple[str, ...]:
@@ -75,7 +76,7 @@ def test_a_call_with_the_key_gets_the_cards_of_the_story_read_live(
         "--service-url",
         service,
     )
-    result = run(*arguments, "--key-file", key)
+    result = run_alone(*arguments, "--key-file", key)
     assert result.returncode == 0, result.stderr
     assert "1000 mL" in result.stdout
     as_json = json.loads(run(*arguments, "--key-file", key, "--json").stdout)
@@ -101,7 +102,8 @@ def test_a_token_of_the_generated_registry_counts_once(
     call = json.loads(run("demo", "request", "cramps-in-siadh", "--fhir-base", records.base).stdout)
     url = f"{service}/cds-services/hyponatremia-patient-view"
     said = [
-        requests.post(url, json=call, headers=headers, timeout=30).status_code for _ in range(2)
+        requests.post(url, json=call, headers=headers, timeout=PATIENCE_S).status_code
+        for _ in range(2)
     ]
     assert said == [200, 401]
 

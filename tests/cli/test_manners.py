@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from cds_service.cli import cli, main
 from cds_service.cli.run import bound_socket
 from cds_service.demo.stories import default_fixtures_dir, load_stories
+from tests.patience import PATIENCE_S
 
 
 def ended(
@@ -126,7 +127,11 @@ main()
 
 def test_an_error_of_the_program_is_one_line_without_its_text() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert done.returncode == 70
     assert "Traceback" not in done.stderr

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import socket
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +22,7 @@ from cds_service.demo.stories import Story
 from cds_service.errors import SettingsError
 from tests.feedback.deployments import PATIENT_VIEW, a_call, feedback
 from tests.feedback.test_kept import serve
+from tests.patience import PATIENCE_S, until
 
 
 def value(text: str, metric: str) -> float:
@@ -60,17 +60,18 @@ def test_counts_are_right_with_one_worker_and_with_several(
     try:
         for _ in range(30):
             assert requests.post(
-                base + PATIENT_VIEW, json=call, timeout=10
+                base + PATIENT_VIEW, json=call, timeout=PATIENCE_S
             ).ok  # a new connection each time
-        assert requests.post(base + PATIENT_VIEW, json={}, timeout=10).status_code == 400
+        assert requests.post(base + PATIENT_VIEW, json={}, timeout=PATIENCE_S).status_code == 400
         late = feedback("Jane-Roe-card", "overridden", stories["cramps-in-siadh"].file.now)
-        assert requests.post(f"{base}{PATIENT_VIEW}/feedback", json=late, timeout=10).ok
-        time.sleep(0.5)
-        text = requests.get(f"http://127.0.0.1:{metrics_port}/metrics", timeout=10).text
-        assert requests.get(f"{base}/metrics", timeout=10).status_code == 404  # T-70
+        assert requests.post(f"{base}{PATIENT_VIEW}/feedback", json=late, timeout=PATIENCE_S).ok
+        metrics = f"http://127.0.0.1:{metrics_port}/metrics"
+        until(lambda: value(requests.get(metrics, timeout=PATIENCE_S).text, "cds_queue_depth") == 0)
+        text = requests.get(metrics, timeout=PATIENCE_S).text
+        assert requests.get(f"{base}/metrics", timeout=PATIENCE_S).status_code == 404  # T-70
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(PATIENCE_S)
     for series in BEFORE_THE_FIRST_EVENT:
         assert f"\n{series} 0.0\n" in first, "an alarm would not see its first event"
     assert value(text, "cds_calls_total") == 31

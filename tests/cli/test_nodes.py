@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from cds_service.store.engine import make_engine, upgrade
 from cds_service.store.tables import FEEDBACK, USED_TOKENS
 from tests.databases import Server
 from tests.feedback.deployments import feedback
+from tests.patience import until
 from tests.trust.served import PATH, Node, a_call, served
 from tests.trust.tokens import token, written
 
@@ -109,9 +109,7 @@ def test_a_card_that_was_answered_at_one_node_stays_away_at_both(
     sent = feedback(shown["uuid"], "overridden", datetime.now(UTC))
     assert here.post(sent, path=f"{PATH}/feedback").status_code == 200
     # The row of a card is written soon after its answer; only then is the feedback matched to it.
-    until = time.monotonic() + 20
-    while topics(here, call) and time.monotonic() < until:
-        time.sleep(0.1)
+    until(lambda: not topics(here, call))
     assert [topics(node, call) for node in (a, b)] == [[], []]
     call["context"]["userId"] = "Practitioner/8"
     assert [topics(node, call) for node in (a, b)] == [["sodiumMildSymptomatic"]] * 2

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +14,8 @@ import pytest
 
 from cds_service.cli.run import free_port
 from tests.cli.test_servers import started
+from tests.patience import PATIENCE_S, until
 
-WAIT_S = 60
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -36,7 +35,7 @@ def parent(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     started(process, f"http://127.0.0.1:{port}")  # type: ignore[arg-type]  # its output is not read
     yield port, process
     process.kill()
-    process.wait(WAIT_S)
+    process.wait(PATIENCE_S)
 
 
 def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
@@ -58,10 +57,7 @@ def test_workers_end_and_the_port_is_free_when_their_parent_is_killed(
     workers = workers_of(process)
     assert len(workers) >= 2
     process.send_signal(signal.SIGKILL)
-    until = time.monotonic() + WAIT_S
-    while any(map(is_running, workers)) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not [pid for pid in workers if is_running(pid)]
+    until(lambda: not any(map(is_running, workers)))
     socket.create_server(("127.0.0.1", port)).close()
 
 

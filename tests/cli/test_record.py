@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from cds_service.cli import cli
 from cds_service.demo.stories import Story, default_fixtures_dir
 from tests.conftest import NOW
+from tests.patience import PATIENCE_S
 
 REQUEST = default_fixtures_dir() / "cramps-in-siadh" / "request.json"
 SECRET = "NEVER-WRITE-THIS-TOKEN"
@@ -53,7 +54,7 @@ def test_calls_of_a_running_service_are_recorded_with_what_it_read_live(
 ) -> None:
     call = json.loads(json.dumps(stories["cramps-in-siadh"].request_at(NOW), default=float))
     del call["prefetch"]
-    requests.post(f"{server}/workbench/forget", json={}, timeout=10)
+    requests.post(f"{server}/workbench/forget", json={}, timeout=PATIENCE_S)
     answer = requests.post(
         f"{server}/cds-services/hyponatremia-patient-view",
         json=call
@@ -61,7 +62,7 @@ def test_calls_of_a_running_service_are_recorded_with_what_it_read_live(
             "fhirServer": f"{server}/demo/fhir",
             "fhirAuthorization": {"access_token": SECRET, "token_type": "Bearer"},
         },
-        timeout=10,
+        timeout=PATIENCE_S,
     ).json()
     made = _run("record", tmp_path, "--from", server)
     assert made.exit_code == 0, made.output

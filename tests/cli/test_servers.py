@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,19 +16,20 @@ import pytest
 import requests
 
 from cds_service.cli.run import free_port
-
-START_S = 30
+from tests.patience import PATIENCE_S, until
 
 
 def started(process: subprocess.Popen[str], base: str) -> str:
-    until = time.monotonic() + START_S
-    while time.monotonic() < until:
+    """Waits until the server answers, as long as that takes; fails as soon as its process ends."""
+
+    def answers() -> bool:
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
         with contextlib.suppress(requests.ConnectionError):
-            if requests.get(f"{base}/health", timeout=2).ok:
-                return base
-        time.sleep(0.05)
-    raise AssertionError("the server did not start")
+            return requests.get(f"{base}/health", timeout=PATIENCE_S).ok
+        return False
+
+    until(answers)
+    return base
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subpro
         )
         yield started(process, f"http://127.0.0.1:{port}"), process
         process.send_signal(signal.SIGINT)
-        assert process.wait(START_S) == 0
+        assert process.wait(PATIENCE_S) == 0
     result = log.read_text()
     assert "Stopped" in result
     assert "Traceback" not in result
@@ -63,7 +63,7 @@ def test_the_printed_lines_work_when_pasted(
     ):
         line = curl_line(base, story, service)
         done = subprocess.run(  # noqa: S602 a line of the documentation
-            line, shell=True, capture_output=True, text=True, timeout=30, check=True
+            line, shell=True, capture_output=True, text=True, timeout=PATIENCE_S, check=True
         )
         assert words in done.stdout
 
@@ -72,11 +72,11 @@ def test_a_hook_reads_from_the_server_it_runs_in_without_waiting_for_itself(
     demo: tuple[str, subprocess.Popen[str]],
 ) -> None:
     base, _ = demo
-    call = requests.get(f"{base}/demo/stories/cramps-in-siadh/request", timeout=5).json()
+    call = requests.get(f"{base}/demo/stories/cramps-in-siadh/request", timeout=PATIENCE_S).json()
     del call["prefetch"]
     call["fhirServer"] = f"{base}/demo/fhir"
     url = f"{base}/cds-services/hyponatremia-patient-view"
-    answers = [requests.post(url, json=call, timeout=10) for _ in range(3)]
+    answers = [requests.post(url, json=call, timeout=PATIENCE_S) for _ in range(3)]
     assert [a.status_code for a in answers] == [200, 200, 200]
     assert answers[-1].json()["cards"]
 
@@ -88,13 +88,13 @@ def test_four_bodies_that_never_come_do_not_stop_the_service_and_are_ended(
     host, port = base.removeprefix("http://").split(":")
     stalled = []
     for _ in range(24):
-        sock = socket.create_connection((host, int(port)), timeout=10)
+        sock = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
         sock.sendall(
             b"POST /cds-services/hyponatremia-patient-view HTTP/1.1\r\nHost: x\r\n"
             b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
         )
         stalled.append(sock)
-    assert requests.get(f"{base}/health", timeout=2).status_code == 200
+    assert requests.get(f"{base}/health", timeout=PATIENCE_S).status_code == 200
     first = stalled[0].recv(200)
     assert first.startswith(b"HTTP/1.1 408")
     for sock in stalled:
@@ -105,7 +105,7 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_read(
     demo: tuple[str, subprocess.Popen[str]],
 ) -> None:
     base, _ = demo
-    connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=PATIENCE_S)
     connection.putrequest("POST", "/cds-services/hyponatremia-patient-view")
     connection.putheader("Content-Type", "application/json")
     connection.putheader("Content-Length", "50000000")
@@ -122,13 +122,16 @@ def test_a_chunked_body_is_counted_and_read(demo: tuple[str, subprocess.Popen[st
     url = f"{base}/cds-services/hyponatremia-patient-view"
     headers = {"Content-Type": "application/json"}
     assert (
-        requests.post(url, data=iter([b"{", b"}"]), headers=headers, timeout=10).status_code == 400
+        requests.post(url, data=iter([b"{", b"}"]), headers=headers, timeout=PATIENCE_S).status_code
+        == 400
     )
     endless = (b" " * 65536 for _ in range(40))
     with contextlib.suppress(
         requests.ConnectionError
     ):  # the answer may come before the end of our sending
-        assert requests.post(url, data=endless, headers=headers, timeout=10).status_code == 413
+        assert (
+            requests.post(url, data=endless, headers=headers, timeout=PATIENCE_S).status_code == 413
+        )
 
 
 def test_t42_a_compressed_body_is_read_and_a_bomb_is_refused(
@@ -137,11 +140,11 @@ def test_t42_a_compressed_body_is_read_and_a_bomb_is_refused(
     base, _ = demo
     url = f"{base}/cds-services/hyponatremia-patient-view"
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-    call = requests.get(f"{base}/demo/stories/cramps-in-siadh/request", timeout=10).content
-    answer = requests.post(url, data=gzip.compress(call), headers=headers, timeout=10)
+    call = requests.get(f"{base}/demo/stories/cramps-in-siadh/request", timeout=PATIENCE_S).content
+    answer = requests.post(url, data=gzip.compress(call), headers=headers, timeout=PATIENCE_S)
     assert answer.json()["cards"]
     bomb = gzip.compress(bytes(60_000_000))
-    assert requests.post(url, data=bomb, headers=headers, timeout=10).status_code == 413
+    assert requests.post(url, data=bomb, headers=headers, timeout=PATIENCE_S).status_code == 413
 
 
 def test_t77_a_request_hidden_in_another_is_not_answered(
@@ -154,7 +157,7 @@ def test_t77_a_request_hidden_in_another_is_not_answered(
         b"POST /cds-services/hyponatremia-patient-view HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     )
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
         connection.sendall(head + hidden)
         said = b""
         while part := connection.recv(65536):

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,8 @@ import requests
 
 from cds_service.cli.run import free_port
 from cds_service.knowledge.load import default_hooks_dir
-from tests.cli.test_servers import START_S, started
+from tests.cli.test_servers import started
+from tests.patience import PATIENCE_S, until
 
 # Each would cost time at the start or memory in every worker, and most deployments never need it.
 _NOT_NEEDED = {
@@ -112,7 +112,11 @@ def test_a_start_imports_no_library_that_most_calls_do_not_need(environ: dict[st
 def test_a_worker_imports_what_a_stop_needs_before_a_stop_is_offered() -> None:
     """The import takes a third of a second, so a worker does it beside the first answers."""
     done = subprocess.run(
-        [sys.executable, "-c", _WORKER], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", _WORKER],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
     )
     assert done.stdout.split() == ["True"]
 
@@ -149,15 +153,12 @@ def test_new_workers_serve_the_knowledge_that_the_start_checked(
         before = _workers(process.pid)
         (hooks / "knowledge" / "orders.toml").write_text("half a line")
         process.send_signal(signal.SIGHUP)
-        until = time.monotonic() + START_S
-        while _workers(process.pid) & before and time.monotonic() < until:
-            time.sleep(0.05)
-        assert not _workers(process.pid) & before
-        assert requests.get(f"{base}/ready", timeout=5).ok
-        assert requests.get(f"{base}/cds-services", timeout=5).json()["services"]
+        until(lambda: _workers(process.pid) and not _workers(process.pid) & before)
+        assert requests.get(f"{base}/ready", timeout=PATIENCE_S).ok
+        assert requests.get(f"{base}/cds-services", timeout=PATIENCE_S).json()["services"]
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(START_S) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def _workers(pid: int) -> set[str]:

@@ -17,18 +17,15 @@ import pytest
 import requests
 
 from cds_service.cli.run import free_port
-from cds_service.cli.serve import STOP_S
 from cds_service.store.engine import make_engine, upgrade
 from tests.cli.test_log_faults import CALL, log_to
 from tests.cli.test_process import is_running, workers_of
 from tests.cli.test_servers import started
 from tests.databases import Server
+from tests.patience import PATIENCE_S
 
 PATIENT_VIEW = "/cds-services/hyponatremia-patient-view"
 DRAIN_S = 1
-SLOW_MACHINE_S = (
-    8.0  # a wait without a limit is far longer: each of these hangs until its peer ends
-)
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -75,7 +72,7 @@ def half_sent(port: int) -> socket.socket:
 
 def call_until_it_ends(url: str, body: object) -> None:
     try:
-        requests.post(url, json=body, timeout=60)
+        requests.post(url, json=body, timeout=PATIENCE_S)
     except requests.RequestException:
         return  # the stop cut it
 
@@ -96,7 +93,7 @@ def test_a_stop_does_not_wait_for_what_hangs(
         base = f"http://127.0.0.1:{port}{PATIENT_VIEW}"
         for n in range(60):  # the pipe of the log is full
             body: object = CALL | {"hookInstance": f"d1577c69-dfbe-44ad-ba6d-3e05e953b2{n:02}"}
-            assert requests.post(base, json=body, timeout=20).status_code == 200
+            assert requests.post(base, json=body, timeout=PATIENCE_S).status_code == 200
         stack.enter_context(postgres.frozen())
         reading = {key: CALL[key] for key in ("hook", "hookInstance", "context")}
         feedback = {
@@ -114,7 +111,7 @@ def test_a_stop_does_not_wait_for_what_hangs(
         workers = workers_of(process)  # type: ignore[arg-type]
         began = time.monotonic()
         process.send_signal(number)
-        process.wait(drain_s + STOP_S + SLOW_MACHINE_S)
+        process.wait(PATIENCE_S)  # without a limit it ends when its peers do, which is never
         took = time.monotonic() - began
         record_property("figure", f"{number.name}: ended {took - drain_s:.1f} s after the drain")
         assert process.returncode == 0

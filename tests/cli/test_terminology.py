@@ -18,7 +18,7 @@ from cds_service.demo.fhir_server import MemoryServer, Query
 from cds_service.errors import TerminologyError
 from cds_service.records.prefetch import fill
 from cds_service.settings import Settings
-from tests.cli.test_commands import run
+from tests.cli.typed import run, run_alone
 from tests.fhir_resources import BASE, NOW, VIEW, instant, named
 from tests.rrf import files, zipped
 
@@ -278,7 +278,9 @@ def test_a_broken_file_of_codes_stops_the_start_and_names_file_and_line(
 def test_serve_ends_with_78_if_the_index_is_broken(tmp_path: Path) -> None:
     index = tmp_path / "index.json"
     index.write_text("{", encoding="utf-8")
-    result = run("serve", CDS_MODE="demo", CDS_RXNORM_INDEX=str(index), CDS_DATA_DIR=str(tmp_path))
+    result = run_alone(
+        "serve", CDS_MODE="demo", CDS_RXNORM_INDEX=str(index), CDS_DATA_DIR=str(tmp_path)
+    )
     assert result.returncode == EX_CONFIG
     assert result.stderr.splitlines()[-1].endswith(
         "index.json: cannot be read as an RxNorm index; import RxNorm again"

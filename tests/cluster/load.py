@@ -27,9 +27,9 @@ from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
 from tests.cli.test_servers import started
 from tests.feedback.deployments import PATIENT_VIEW, a_call, feedback
+from tests.patience import PATIENCE_S, until
 
 ORDER_SELECT = "/cds-services/hyponatremia-order-select"
-CALL_S = 10
 
 
 class Node:
@@ -88,7 +88,7 @@ class Node:
     def wait(self) -> int:
         """The exit code, when it has stopped."""
         assert self.process is not None
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
 
 class Balancer:
@@ -109,10 +109,7 @@ class Balancer:
 
     def wait_for_all(self) -> None:
         """Wait until every node is in service again."""
-        until = time.monotonic() + 30
-        while len(self._in) < len(self._nodes) and time.monotonic() < until:
-            time.sleep(0.05)
-        assert len(self._in) == len(self._nodes)
+        until(lambda: len(self._in) == len(self._nodes))
 
     def __enter__(self) -> Balancer:
         self._thread.start()
@@ -129,7 +126,7 @@ class Balancer:
 
 def _ready(node: Node) -> bool:
     try:
-        return requests.get(f"{node.base}/ready", timeout=2).status_code == 200
+        return requests.get(f"{node.base}/ready", timeout=PATIENCE_S).status_code == 200
     except requests.RequestException:
         return False
 
@@ -202,7 +199,7 @@ class Caller(threading.Thread):
 
     def _post(self, node: Node, path: str, body: object) -> tuple[int, bytes]:
         connection = self._held.setdefault(
-            node.port, http.client.HTTPConnection("127.0.0.1", node.port, timeout=CALL_S)
+            node.port, http.client.HTTPConnection("127.0.0.1", node.port, timeout=PATIENCE_S)
         )
         if connection.sock is not None and wait_for_read(connection.sock, 0):
             connection.close()  # closed by the node while nothing was asked: what every pool looks for
@@ -223,7 +220,7 @@ def asks_of(stories: Mapping[str, Story], fhir_server: str, node: Node) -> list[
     view = a_call(stories["cramps-in-siadh"], now) | {"fhirServer": fhir_server}
     select = a_call(stories["saline-3-percent-mild"], now) | {"fhirServer": fhir_server}
     live = requests.get(
-        f"{fhir_server.removesuffix('/fhir')}/stories/cramps-in-siadh/request", timeout=5
+        f"{fhir_server.removesuffix('/fhir')}/stories/cramps-in-siadh/request", timeout=PATIENCE_S
     ).json()
     live = {name: value for name, value in live.items() if name != "prefetch"} | {
         "fhirServer": fhir_server
@@ -239,7 +236,7 @@ def asks_of(stories: Mapping[str, Story], fhir_server: str, node: Node) -> list[
 
 
 def _expected(node: Node, path: str, body: object) -> list[str]:
-    answer = requests.post(node.base + path, json=body, timeout=CALL_S)
+    answer = requests.post(node.base + path, json=body, timeout=PATIENCE_S)
     assert answer.status_code == 200, answer.text
     return topics(answer.content)
 
@@ -275,7 +272,7 @@ def fhir_server() -> Iterator[str]:
         yield f"{started(process, f'http://127.0.0.1:{port}')}/demo/fhir"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
 
 
 @contextmanager
@@ -296,4 +293,4 @@ def _end(processes: list[subprocess.Popen[str]]) -> None:
             process.terminate()
     for process in processes:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(60)
+            process.wait(PATIENCE_S)

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from tests.conftest import NOW
+from tests.patience import PATIENCE_S
 
 NAMES = [
     name
@@ -34,7 +35,7 @@ def test_live_reads_give_the_same_cards_as_prefetch(
     story = stories[name]
     url = f"{server}/cds-services/{story.file.service}"
     call = json.loads(json.dumps(story.request_at(NOW), default=float))
-    with_prefetch = requests.post(url, json=call, timeout=10)
+    with_prefetch = requests.post(url, json=call, timeout=PATIENCE_S)
     del call["prefetch"]
     token = {
         "access_token": "a-token",
@@ -46,7 +47,7 @@ def test_live_reads_give_the_same_cards_as_prefetch(
     live = requests.post(
         url,
         json=call | {"fhirServer": f"{server}/demo/fhir", "fhirAuthorization": token},
-        timeout=10,
+        timeout=PATIENCE_S,
     )
     assert (with_prefetch.status_code, live.status_code) == (200, 200)
     assert cards_of(live.json()) == cards_of(with_prefetch.json())
@@ -55,7 +56,7 @@ def test_live_reads_give_the_same_cards_as_prefetch(
 def test_the_answer_explains_itself_without_values(server: str, stories: dict[str, Story]) -> None:
     call = json.loads(json.dumps(stories["normal-sodium"].request_at(NOW), default=float))
     answer = requests.post(
-        f"{server}/cds-services/hyponatremia-patient-view", json=call, timeout=10
+        f"{server}/cds-services/hyponatremia-patient-view", json=call, timeout=PATIENCE_S
     ).json()
     told_why = answer["extension"]["org.hyponatremia-cds.explanation"]
     assert told_why["sources"]["sodium"] == "satisfied (prefetch)"

@@ -16,6 +16,7 @@ from cds_service.settings import Settings
 from cds_service.web.pages import start_page
 from cds_service.web.runtime import runtime_of
 from tests.conftest import NOW
+from tests.patience import PATIENCE_S
 
 PATIENT_VIEW = "/cds-services/hyponatremia-patient-view"
 
@@ -68,7 +69,7 @@ def feedback(card: str, outcome: str, at: datetime, **more: Any) -> dict[str, An
 
 def settle(app: Flask) -> None:
     """Wait until the rows of all calls are written."""
-    assert runtime_of(app).recorder.flush(10)
+    assert runtime_of(app).recorder.flush(PATIENCE_S)
 
 
 def close(app: Flask) -> None:

@@ -28,6 +28,7 @@ from cds_service.store.recorder import insert_calls
 from cds_service.trust.client import Client
 from cds_service.web.runtime import runtime_of
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close, deployment
+from tests.patience import PATIENCE_S
 from tests.store.test_recorder import a_call as a_row
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -87,7 +88,7 @@ def calls(tmp_path: Path, stories: dict[str, Story]) -> Callable[..., list[tuple
                 body = json.loads(text.replace(story.patient_id, patient)) | {"fhirServer": base}
                 answer = app.test_client().post(PATIENT_VIEW, json=body)
                 shown.append(len(answer.get_json()["cards"]))
-                assert here.recorder.flush(10)
+                assert here.recorder.flush(PATIENCE_S)
         rows = FigureTables(here.database).arm_calls("", NOW - timedelta(days=9999))
         found = list(zip(shown, rows, strict=True))
         close(app)
@@ -121,7 +122,7 @@ def test_without_a_shadow_share_no_call_has_an_arm(
     app = deployment(tmp_path)
     here = runtime_of(app)
     app.test_client().post(PATIENT_VIEW, json=a_call(stories["severe-without-symptoms"]))
-    assert here.recorder.flush(10)
+    assert here.recorder.flush(PATIENCE_S)
     assert not list(FigureTables(here.database).arm_calls("", NOW - timedelta(days=9999)))
     close(app)
 

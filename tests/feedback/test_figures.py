@@ -252,15 +252,11 @@ def test_the_counts_go_by_their_key(database: Database) -> None:
 
 
 @pytest.mark.long
-def test_a_year_of_two_hundred_thousand_cards_takes_seconds(database: Database) -> None:
-    import time
-
+def test_a_year_of_two_hundred_thousand_cards_is_counted(database: Database) -> None:
     fill(database, "mercy", cards=200_000, answers=50_000, until=NOW)
-    began = time.perf_counter()
     tables = FigureTables(database)
     found = figures(tables, ["mercy"], (NOW - timedelta(days=365)).date(), NOW, {})
     page = report_page(found)
-    assert time.perf_counter() - began < 30  # about 5 on a laptop
     assert found.total.cards == 200_000
     assert found.total.accepted + found.total.overridden == 50_000
     assert len(page) < 200_000

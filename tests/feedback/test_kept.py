@@ -12,7 +12,9 @@ import time
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -27,6 +29,7 @@ from tests.cli.test_servers import started
 from tests.conftest import NOW
 from tests.databases import Server
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close, deployment, feedback, settle
+from tests.patience import PATIENCE_S, until
 
 
 def serve(
@@ -61,10 +64,14 @@ def post_until_dead(port: int, kept: list[str]) -> None:
             card = str(uuid.uuid4())
             body = feedback(card, "overridden", datetime.now(UTC))
             answered = session.post(
-                f"http://127.0.0.1:{port}{PATIENT_VIEW}/feedback", json=body, timeout=5
+                f"http://127.0.0.1:{port}{PATIENT_VIEW}/feedback", json=body, timeout=PATIENCE_S
             )
             if answered.status_code == 200:
                 kept.append(card)
+
+
+def _at_least(items: list[Any], number: int) -> bool:
+    return len(items) >= number
 
 
 def kill_again_and_again(folder: Path, kills: int, environment: dict[str, str], url: str) -> None:
@@ -75,9 +82,7 @@ def kill_again_and_again(folder: Path, kills: int, environment: dict[str, str], 
         senders = [threading.Thread(target=post_until_dead, args=(port, kept)) for _ in range(3)]
         for sender in senders:
             sender.start()
-        wanted, until = len(kept) + 5, time.monotonic() + 20
-        while len(kept) < wanted and time.monotonic() < until:
-            time.sleep(0.01)
+        until(partial(_at_least, kept, len(kept) + 5))
         time.sleep(0.013 * (n % 7))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -113,9 +118,11 @@ def test_a_stop_writes_what_is_queued(tmp_path: Path, stories: dict[str, Story])
     process = serve(tmp_path, port, {})
     call = a_call(stories["cramps-in-siadh"], datetime.now(UTC))
     for _ in range(20):
-        assert requests.post(f"http://127.0.0.1:{port}{PATIENT_VIEW}", json=call, timeout=5).ok
+        assert requests.post(
+            f"http://127.0.0.1:{port}{PATIENT_VIEW}", json=call, timeout=PATIENCE_S
+        ).ok
     process.send_signal(signal.SIGTERM)
-    process.wait(30)
+    process.wait(PATIENCE_S)
     engine = make_engine(sqlite_url(tmp_path / "data"))
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM audit").scalar() == 20
@@ -153,13 +160,12 @@ def test_a_database_that_stops_under_load_fails_no_hook_and_loses_nothing_acknow
     threads = [threading.Thread(target=work) for work in (call_hooks, call_hooks, send_feedback)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    until(partial(_at_least, kept, 5))
     postgres.stop()
-    time.sleep(1.5)
+    called = len(hooks)
+    until(lambda: refused and _at_least(hooks, called + 20))
     postgres.start()
-    acknowledged, until = len(kept), time.monotonic() + 20
-    while len(kept) < acknowledged + 5 and time.monotonic() < until:
-        time.sleep(0.05)
+    until(partial(_at_least, kept, len(kept) + 5))
     done.set()
     for thread in threads:
         thread.join()

@@ -21,12 +21,13 @@ from cds_service.records.client import Access, FhirClient, Read, Wanted
 from cds_service.records.pool import ReadLimits
 from cds_service.sodium.snapshot import Missing
 from cds_service.trust.deadline import Deadline
+from tests.patience import PATIENCE_S, until
 
 TOKEN = "sentinel-token-4711"
+SOME_S = 3.0  # one in which a sound server answers, also on a busy machine
 SHORT_S = 0.4  # a deadline that the misbehaving servers run into
-LONG_S = 20.0  # one that nobody should come near
+LONG_S = PATIENCE_S  # one that nobody should come near
 BOMB = gzip.compress(b"[" + b" " * 50_000_000, 1)
-SLACK_S = 1.0  # a busy machine; the promise is the deadline
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -132,7 +133,9 @@ def ids(read: Read) -> list[str]:
 
 def drip(handler: Handler, first: bytes) -> None:
     handler.wfile.write(first)
-    while not handler.server.stopping.wait(0.02):
+    for _ in range(int(PATIENCE_S / 0.02)):
+        if handler.server.stopping.wait(0.02):
+            return
         handler.wfile.write(b"a")
 
 
@@ -149,7 +152,7 @@ def drip_headers(handler: Handler) -> None:
 
 
 def hang(handler: Handler) -> None:
-    handler.server.stopping.wait()
+    handler.server.stopping.wait(PATIENCE_S)  # who waits for its end reads a broken answer
 
 
 def status(code: int) -> Behaviour:
@@ -177,10 +180,7 @@ def gzip_bomb(handler: Handler) -> None:
 def test_a_server_that_never_finishes_is_left_at_the_deadline(
     serve: Callable[[Behaviour], Stub], client: FhirClient, behave: Behaviour
 ) -> None:
-    stub = serve(behave)
-    began = time.monotonic()
-    answer = read(client, stub, seconds=SHORT_S)
-    assert time.monotonic() - began < SHORT_S + SLACK_S
+    answer = read(client, serve(behave), seconds=SHORT_S)
     assert answer == Read(key="sodium", missing=Missing.TIMEOUT)
 
 
@@ -190,10 +190,7 @@ def test_its_threads_are_free_again_soon_after(
 ) -> None:
     stub = serve(behave)
     read(client, stub, seconds=0.1)
-    pool, deadline = client._mine.pool, Deadline.after(SLACK_S)
-    while pool._running and not deadline.passed:
-        time.sleep(0.01)
-    assert pool._running == 0
+    until(lambda: client._mine.pool._running == 0)
 
 
 @pytest.mark.parametrize(
@@ -282,9 +279,7 @@ def test_an_endless_redirect_body_does_not_hold_us(
     def behave(handler: Handler) -> None:
         drip(handler, b"HTTP/1.1 302 Found\r\nLocation: /fhir/x\r\nContent-Length: 100000\r\n\r\n")
 
-    began = time.monotonic()
     assert read(client, serve(behave), seconds=SHORT_S).missing is not None
-    assert time.monotonic() - began < SHORT_S + SLACK_S
 
 
 def test_pages_are_followed_with_the_token(
@@ -462,17 +457,16 @@ def test_without_a_server_everything_is_unreachable(client: FhirClient) -> None:
 
 
 def test_reads_run_side_by_side(serve: Callable[[Behaviour], Stub], client: FhirClient) -> None:
+    together = threading.Barrier(5)
+
     def slow(handler: Handler) -> None:
-        time.sleep(0.2)
+        together.wait(PATIENCE_S)  # none is answered before all have come
         handler.say(bundle("1"))
 
     stub = serve(slow)
     wanted = [search(f"key{n}", f"Observation?n={n}") for n in range(5)]
-    began = time.monotonic()
     answers = client.reads(access(stub), Deadline.after(LONG_S)).all(wanted)
-    took = time.monotonic() - began
     assert all(answer.missing is None for answer in answers.values())
-    assert took < 0.2 * 5 * 0.7
 
 
 def test_one_slow_source_costs_only_itself(
@@ -482,9 +476,7 @@ def test_one_slow_source_costs_only_itself(
         lambda handler: hang(handler) if "n=3" in handler.path else handler.say(bundle("1"))
     )
     wanted = [search(f"key{n}", f"Observation?n={n}") for n in range(5)]
-    began = time.monotonic()
-    answers = client.reads(access(stub), Deadline.after(SHORT_S)).all(wanted)
-    assert time.monotonic() - began < SHORT_S + SLACK_S
+    answers = client.reads(access(stub), Deadline.after(SOME_S)).all(wanted)
     assert [key for key, answer in answers.items() if answer.missing] == ["key3"]
 
 

@@ -12,6 +12,7 @@ from cds_service.records.client import CROWDED, Access, FhirClient, Wanted
 from cds_service.records.pool import ReadLimits, WaitingCalls
 from cds_service.sodium.snapshot import Missing
 from cds_service.trust.deadline import Deadline
+from tests.patience import PATIENCE_S
 
 LIMITS = ReadLimits(calls_waiting=3, calls_waiting_of_one=2)
 
@@ -54,7 +55,7 @@ def test_a_call_beyond_that_is_told_at_once_and_not_after_its_deadline() -> None
     wanted = [Wanted(key="sodium", url="Observation?patient=7", expected="Observation")]
     with ThreadPoolExecutor(1) as pool:
         stuck = pool.submit(fhir.reads(access, Deadline.after(30), "p1").all, wanted)
-        assert Silent.came.acquire(timeout=20)
+        assert Silent.came.acquire(timeout=PATIENCE_S)
         told = fhir.reads(access, Deadline.after(30), "p2").all(wanted)["sodium"]
         assert not stuck.done()
         assert (told.missing, told.note) == (Missing.TIMEOUT, CROWDED)

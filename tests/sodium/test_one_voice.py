@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.fhir_resources import (
     SALINE_3,
     TOLVAPTAN_15,
@@ -140,9 +141,10 @@ def contradictions(cards: list[Card]) -> list[tuple[str, str]]:
 
 
 thorough = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+enough = settings(thorough, max_examples=examples(80, 400))
 
 
-@thorough
+@enough
 @given(calls(orders=False))
 def test_f31_no_answer_about_a_chart_contradicts_itself(call: Call) -> None:
     assert contradictions(call.cards()) == []
@@ -154,7 +156,7 @@ def test_f31_no_answer_about_orders_contradicts_itself(call: Call) -> None:
     assert contradictions(call.cards()) == []
 
 
-@thorough
+@enough
 @given(calls(orders=False))
 def test_f31_an_answer_has_one_monitoring_interval_and_one_next_sodium(call: Call) -> None:
     cards = call.cards()

@@ -105,10 +105,8 @@ def test_a_frozen_postgresql_costs_a_call_a_moment_and_comes_back_without_a_rest
         assert shown.begin("mercy", "p", NOW, NOW) is None
         recorder.put(a_call("during"))
         until(lambda: database.desk.resting)
-        began = time.monotonic()
-        for n in range(200):
+        for n in range(200):  # these do not wait, or they would be "NotInTime"
             assert refused(partial(is_new, f"during {n}")) == "LeftAlone"
-        assert time.monotonic() - began < 200 * desks.CALL_S / 2, "these do not wait"
         assert refused(lambda: feedback.add([a_feedback("during", 1)])) == "LeftAlone"
     until(lambda: not database.desk.resting)
     until(lambda: database.ping())

@@ -18,7 +18,8 @@ import requests
 
 from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
-from tests.cli.test_servers import START_S, started
+from tests.cli.test_servers import started
+from tests.patience import PATIENCE_S
 from tests.trust.tokens import BASE, VIEW, token
 
 PATH = f"/cds-services/{VIEW}"
@@ -46,7 +47,7 @@ class Node:
             self.address + path,
             json=body,
             headers={"Authorization": f"Bearer {bearer}", **names},
-            timeout=20,
+            timeout=PATIENCE_S,
         )
 
 
@@ -73,7 +74,7 @@ def served(folder: Path, registry: Path, **environment: str) -> Iterator[Node]:
         yield Node(started(process, f"http://127.0.0.1:{port}"), log)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(START_S)
+        process.wait(PATIENCE_S)
 
 
 def a_call(story: Story, patient: str) -> dict[str, Any]:

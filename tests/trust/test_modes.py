@@ -16,6 +16,7 @@ from cds_service.errors import ConfigurationError, RegistryError, SettingsError
 from cds_service.settings import Settings
 from cds_service.trust.keyset import SANDBOX_JWK
 from cds_service.web.runtime import runtime_of
+from tests.patience import PATIENCE_S
 from tests.trust.tokens import ISSUER, written
 
 GOOD = f'[clients.mercy]\nissuer = "{ISSUER}"\njwks_url = "https://ehr.example/jwks"\n'
@@ -147,7 +148,7 @@ def started(folder: Path, **environment: str) -> subprocess.CompletedProcess[str
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
     return subprocess.run(
         [sys.executable, "-m", "cds_service", "serve"],
-        capture_output=True, text=True, timeout=60, check=False, env=kept | environment,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=kept | environment,
     )  # fmt: skip
 
 

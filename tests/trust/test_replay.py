@@ -16,6 +16,7 @@ from cds_service.store.engine import open_database
 from cds_service.store.tables import USED_TOKENS
 from cds_service.store.used_tokens import UsedTokens, used_tokens_file
 from cds_service.trust.replay import OwnTokens, ReplayGuard
+from tests.patience import PATIENCE_S
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SOON = NOW + timedelta(minutes=6)
@@ -85,7 +86,7 @@ def test_t23_of_several_processes_with_the_same_tokens_each_token_gets_in_once(
         )
         for _ in range(3)
     ]
-    assert sum(int(process.communicate(timeout=60)[0]) for process in running) == 200
+    assert sum(int(process.communicate(timeout=PATIENCE_S)[0]) for process in running) == 200
 
 
 def test_t23_a_shared_database_has_the_table_by_its_migration(tmp_path: Path) -> None:

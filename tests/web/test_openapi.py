@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,6 @@ from tests.openapi import SERVED, as_json
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 SHORT, LONG = 12, 500  # cases for each operation
 RAW_SHORT, RAW_LONG = 150, 20_000
-HANGS_S = 30.0  # no measure of speed: what takes so long hangs
 CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance]
 
 # An address of the demo that fails on purpose answers 500; it is no bug of the service.
@@ -145,9 +143,7 @@ def _exercise(operation: Any, mode: Any, cases: int, made: list[int]) -> None:
     @given(case=operation.as_strategy(generation_mode=mode))
     def call(case: Any) -> None:
         made[0] += 1
-        began = time.monotonic()
         response = case.call()
-        assert time.monotonic() - began < HANGS_S
         if ON_PURPOSE not in case.formatted_path:
             case.validate_response(response, checks=CHECKS)
 
@@ -211,14 +207,12 @@ def throw(app: Flask, story: Story, number: int) -> None:
     )
     @given(body=spoilt(whole), path=st.sampled_from(paths))
     def call(body: bytes, path: str) -> None:
-        began = time.monotonic()
         answer = client.post(path, data=body, content_type="application/json")
         assert answer.status_code < 500
         assert (
             answer.status_code == 200
             or answer.get_json(force=True)["resourceType"] == "OperationOutcome"
         )
-        assert time.monotonic() - began < HANGS_S
 
     call()
 

@@ -26,6 +26,7 @@ from cds_service.records.client import FhirClient
 from cds_service.settings import Settings
 from cds_service.telemetry import configure_logging
 from cds_service.web.runtime import runtime_of
+from tests.patience import PATIENCE_S
 from tests.trust.tokens import forged, token
 
 NAME, MRN, PATIENT, TOKEN = (
@@ -114,7 +115,7 @@ def written(
     root.setLevel(logging.DEBUG)
 
     def everything() -> str:
-        assert runtime_of(app).recorder.flush(5)  # what is written behind the answer
+        assert runtime_of(app).recorder.flush(PATIENCE_S)  # what is written behind the answer
         out, err = capfd.readouterr()
         kept = [
             p.read_bytes().decode("latin-1") for p in (folder / "data").rglob("*") if p.is_file()
@@ -305,10 +306,10 @@ def test_t45_ten_times_the_entries_take_about_ten_times_as_long(
         }
         text = json.dumps(body, separators=(",", ":"))
         assert len(text) < 2_000_000
-        began = time.perf_counter()
+        began = time.process_time()  # other processes do not count
         answer = client.post(SERVICE, data=text, content_type="application/json")
         assert answer.status_code in (200, 400, 412)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     seconds(10)
     few, many = min(seconds(4_000) for _ in range(3)), min(seconds(40_000) for _ in range(3))
