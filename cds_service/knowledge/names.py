@@ -447,6 +447,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     hydrated_by_vein: DrugSet  # of them, those that count only as an infusion
     hydrated_at_high_dose: DrugSet  # of them, those that count only at a high dose
     beers_drugs: DrugSet  # named by the Beers criteria without their class
+    tapered_partners: ClassSet  # partners in a product with a diuretic (M14)
     cyp3a_moderate: DrugSet
     raised_by_cyp3a: DrugSet  # cytotoxics of which a strong inhibitor makes more (F3)
     cyp3a_inducers: DrugSet

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from decimal import Decimal
 
-from cds_service.engine.finding import DraftLabs, Finding, Suggestion
+from cds_service.engine.finding import DraftLabs, Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require
 from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, DrugClass, Problem, SalineName
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import is_diluent
+from cds_service.sodium.restriction import likely_insufficient
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
@@ -43,7 +44,7 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_next_day,
     sodium_today,
 )
-from cds_service.sodium.rules.plan import BESIDE, fluid_beside
+from cds_service.sodium.rules.plan import BESIDE, after_failure, fluid_beside
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, Saline
@@ -140,10 +141,22 @@ def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
         "main" if urine is None else "known",
         drug=_isotonic_name(order),
         more_facts={} if urine is None else {"value": urine.value},
-        do=[known, line("if-not-depleted", keep=True)],
+        do=[known, line("if-not-depleted", keep=True), *_instead(case)],
         why=[line("judged-euvolemic", evidence=evidence), "salt-leaves-water-stays"],
         offer=offer,
     )
+
+
+def _instead(case: Case) -> list[Line]:
+    """Returns what is given in SIADH instead, if nothing but this order speaks against it."""
+    restriction = case.restriction
+    against = [reason for reason in restriction.reasons if reason.key != OWN_FLAG]
+    if against or restriction.verdict not in ("offer", "text", "ordered"):
+        return []
+    after = [after_failure(case)] if likely_insufficient(case) is not None else []
+    if restriction.verdict == "ordered":
+        return after
+    return [line("instead", ml=case.limits.fluid_ml_day, keep=True), *after]
 
 
 def _isotonic_beside_symptoms(case: Case, order: Order, acute: AcuteState) -> Finding:

@@ -354,7 +354,9 @@ def _advice(case: Case, order: Order, group: str, drug: DrugMatch) -> list[Line]
     if _decongests(case, drug):
         return [line("decongestion", keep=True, drug=drug.name)]
     if group == "C":
-        return [line("check-not-delay", keep=True)]
+        soon = order.route == "iv" or drug.cls in case.sets.cytotoxics or inpatient(case)
+        soon = soon or sodium_below(case, case.limits.lowering_warning_below)
+        return [line("check-not-delay" if soon else "check-not-delay-clinic", keep=True)]
     return _elective_advice(case, order, drug)
 
 

@@ -13,7 +13,12 @@ from cds_service.engine.finding import (
 from cds_service.engine.rule import line
 from cds_service.engine.wording import joined, number
 from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Problem, Sign
-from cds_service.sodium.adrenal import high_cortisol, high_potassium, on_glucocorticoid
+from cds_service.sodium.adrenal import (
+    high_cortisol,
+    high_potassium,
+    kidney_explains,
+    on_glucocorticoid,
+)
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import creatinine_rise, red_flag_window
 from cds_service.sodium.exposure import Exposure, is_diluent, is_hypertonic
@@ -64,6 +69,8 @@ FLUID_ORDERS = ("NutritionOrder", "ServiceRequest")
 NEAR_NORMAL = "withheld-near-normal"
 CONDITIONAL = "withheld-volume-unknown"
 UNKNOWN_DATA = ("-unread", "-age-unknown")
+ISOTONIC_ORDERED = "withheld-isotonic-fluid"
+LEADING_STATES = frozenset({"withheld-pregnancy", "withheld-postpartum", "withheld-dialysis"})
 MAY_BE_DRY = frozenset({"withheld-brain-undated", "withheld-conditions-unread", CONCENTRATED})
 BESIDE = {
     "running-hypotonic": "running-hypotonic-beside",
@@ -281,9 +288,12 @@ def restriction_lines(case: Case) -> list[Line]:
 
 def _likely_to_fail(case: Case) -> list[Line]:
     """Returns the next step beside a restriction that is likely to fail by the urine (N4)."""
-    if not case.restriction.likely_insufficient:
-        return []
-    return [line("restriction-next-no-salt" if salt_harms(case) else "restriction-next", keep=True)]
+    return [after_failure(case)] if case.restriction.likely_insufficient else []
+
+
+def after_failure(case: Case) -> Line:
+    """Returns what is planned where restriction alone is likely to fail (N4)."""
+    return line("restriction-next-no-salt" if salt_harms(case) else "restriction-next", keep=True)
 
 
 def drinking_lines(case: Case) -> list[Line]:
@@ -363,8 +373,17 @@ def _leading_reason(case: Case) -> list[Line]:
     weighty = [
         r for r in restriction.reasons if r.key != CONDITIONAL and not r.key.endswith(UNKNOWN_DATA)
     ]
+    # Fluid that is ordered is no sign of the patient, and gives way to a state that forbids it.
+    signs = [flag for flag in restriction.red_flags if flag.key != ISOTONIC_ORDERED]
+    state = [r for r in restriction.reasons if r.key in LEADING_STATES]
     candidates = (
-        restriction.fluid or restriction.red_flags or near_normal or weighty or restriction.reasons
+        restriction.fluid
+        or signs
+        or state
+        or restriction.red_flags
+        or near_normal
+        or weighty
+        or restriction.reasons
     )
     return list(candidates[:1])
 
@@ -579,12 +598,26 @@ def _combination_line(case: Case, exposure: Exposure) -> Line:
     facts = {"drug": exposure.drug.name}
     if partners:
         facts["partner"] = ", ".join(partners)
-    key = "stop-combination" if partners else "stop-combination-unnamed"
+    key = f"stop-combination{_of_partner(case, orders)}"
     dangers = _partner_dangers(case, [drug for order in orders for drug in order.drugs])
     if not dangers:
         return Line(key, facts, keep=True)
     named = dangers[: int(case.limits.suspects_to)]
     return Line(f"{key}-danger", {**facts, "evidence": joined("evidence", named)}, keep=True)
+
+
+def _of_partner(case: Case, orders: list[Order]) -> str:
+    """Returns the part of the key that says whether the partner is known, and may not end fast.
+
+    A partner of which no class is known may be a beta-blocker.
+    """
+    partners = {partner for order in orders for partner in order.partners}
+    if not partners:
+        return "-unnamed"
+    known = {drug.name: drug.cls for order in orders for drug in order.drugs}
+    tapered = case.sets.tapered_partners
+    plain = all(name in known and known[name] not in tapered for name in partners)
+    return "" if plain else "-tapered"
 
 
 def _partner_dangers(case: Case, drugs: Iterable[DrugMatch]) -> tuple[str, ...]:
@@ -841,5 +874,14 @@ def _salt_may_help(case: Case, against: frozenset[str]) -> bool:
 
 
 def salt_harms(case: Case) -> bool:
-    """Returns whether heart, liver or kidney would hold the salt; a weak hint at it counts too."""
-    return heart_failure(case) or cirrhosis(case) or case.dialysis or bool(case.volume.hint)
+    """Returns whether heart, liver, kidney or pressure forbid salt; a weak hint counts too."""
+    held = heart_failure(case) or cirrhosis(case) or case.dialysis or bool(case.volume.hint)
+    kidney = recorded(case, Problem.CKD_4_5, Problem.NEPHROTIC) or kidney_explains(case)
+    return held or kidney or severe_pressure(case)
+
+
+def severe_pressure(case: Case) -> bool:
+    """Returns whether the pressure is so high that no salt is advised."""
+    window, limit = red_flag_window(case), case.limits.systolic_severe_from
+    pressures = case.readings.within(Analyte.SYSTOLIC, window)
+    return any(reading.at_least(limit) for reading in pressures)

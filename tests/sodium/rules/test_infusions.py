@@ -66,6 +66,25 @@ SCENES = (
         fires={"OS-ISO-HYPER": "info main"},
     ),
     Scene(
+        says="N4: in SIADH with urine 690 the card says what is given instead, and that it may fail",
+        order=saline("0.9", "isotonic", "1000"),
+        story=Story(sodium="122", setting="inpatient", problems=(SIADH,), results=CONCENTRATED),
+        fires={"OS-ISO": "warning known"},
+        shows=("instead", "restriction-next"),
+    ),
+    Scene(
+        says="N4: in pregnancy no restriction is named instead of isotonic fluid",
+        order=saline("0.9", "isotonic", "1000"),
+        story=Story(
+            sodium="122",
+            setting="inpatient",
+            problems=(SIADH, problem("pregnancy", days=90)),
+            results=CONCENTRATED,
+        ),
+        fires={"OS-ISO": "warning known"},
+        hides=("instead", "restriction-next"),
+    ),
+    Scene(
         says="A17: Ringer's lactate in SIADH with urine 690 warns as saline does",
         order=RINGER,
         story=Story(sodium="122", setting="inpatient", problems=(SIADH,), results=CONCENTRATED),

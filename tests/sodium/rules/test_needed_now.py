@@ -30,6 +30,29 @@ def carrier(*names: str, ml: str = "500") -> Order:
 
 SCENES = (
     Scene(
+        says="M12: mirtazapine in the clinic is checked in a week or two",
+        order=selected("mirtazapine"),
+        story=Story(sodium="132"),
+        fires={"OS-LOW": "info check"},
+        shows=("check-not-delay-clinic",),
+        hides=("check-not-delay",),
+    ),
+    Scene(
+        says="M12: the same in hospital, today and after the first doses",
+        order=selected("mirtazapine"),
+        story=ward("132"),
+        fires={"OS-LOW": "info check"},
+        shows=("check-not-delay",),
+        hides=("check-not-delay-clinic",),
+    ),
+    Scene(
+        says="M12: cyclophosphamide in the day clinic, today and after the first doses",
+        order=selected("cyclophosphamide"),
+        story=Story(sodium="132"),
+        fires={"OS-LOW": "info check"},
+        shows=("check-not-delay",),
+    ),
+    Scene(
         says="A14: linezolid in sepsis at 124 and falling is no reason to delay",
         order=selected("linezolid", route="iv"),
         story=ward("124", problems=(SEPSIS,), results=FALLING),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cds_service.engine.finding import DraftOrder, Line, StopOrder
 from cds_service.knowledge.names import OrderTemplate
@@ -16,6 +17,8 @@ from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.rules.plan import plan_lines, plan_suggestions
 from cds_service.sodium.sodium import SodiumView
 from cds_service.sodium.volume import OdsRisk, Volume
+from tests.sodium.patients import Story, isotonic, result
+from tests.sodium.patients import problem as coded
 from tests.sodium.rules.cases import (
     a_case,
     detail,
@@ -32,6 +35,7 @@ from tests.sodium.rules.cases import (
     sodium,
     volume,
 )
+from tests.sodium.rules.charts import two_in_one
 
 CIRRHOSIS = (problem("cirrhosis"), problem("ascites"))
 FAILURE = (problem("heart-failure", encounter_diagnosis=True),)
@@ -428,3 +432,51 @@ def test_a_weighty_reason_replaces_the_conditional_words(key: str) -> None:
     shown = card(a_case("123", restriction=withheld("withheld-volume-unknown", key)))
     assert shown.do[0].key == key
     assert "withheld-volume-unknown" not in keys(shown)
+
+
+TWO_IN_ONE = {
+    "lisinopril": "stop-combination",
+    "amlodipine": "stop-combination",
+    "metoprolol": "stop-combination-tapered",
+    "clonidine": "stop-combination-tapered",
+}
+
+
+@pytest.mark.parametrize(("partner", "key"), TWO_IN_ONE.items())
+def test_m14_words_on_a_beta_blocker_come_only_beside_one(partner: str, key: str) -> None:
+    """They came beside lisinopril, with no beta-blocker on the list (cold review)."""
+    found = fired(two_in_one(partner).case())["PV-MOD"]
+    assert [k for k in keys(found) if k.startswith("stop-combination")] == [key]
+
+
+SALTY = Story(sodium="128", problems=(coded("siadh"),), setting="inpatient")
+
+
+@pytest.mark.parametrize(
+    ("more", "advised"),
+    [
+        ({}, True),
+        ({"results": (result("systolic", "179"),)}, True),
+        ({"results": (result("systolic", "180"),)}, False),
+        ({"problems": (coded("siadh"), coded("ckd-4-5", days=900))}, False),
+        ({"problems": (coded("siadh"), coded("nephrotic", days=900))}, False),
+        ({"results": (result("creatinine", "4.1"),)}, False),
+    ],
+)
+def test_s9_no_salt_is_advised_at_a_severe_pressure_or_to_failing_kidneys(
+    more: dict[str, Any], advised: bool
+) -> None:
+    (found,) = fired(replace(SALTY, **more).case()).values()
+    assert ("salty-food" in keys(found)) is advised
+
+
+def test_f23_pregnancy_leads_over_isotonic_fluid_that_is_ordered() -> None:
+    expecting = coded("pregnancy", days=90)
+    story = Story(
+        sodium="125", setting="inpatient", problems=(expecting,), orders=(isotonic(None),)
+    )
+    (found,) = fired(story.case()).values()
+    assert next(k for k in keys(found) if k.startswith("withheld")) == "withheld-pregnancy"
+    low = replace(story, results=(result("systolic", "84"),))
+    (shocked,) = fired(low.case()).values()
+    assert next(k for k in keys(shocked) if k.startswith("withheld")) == "withheld-systolic-low"
