@@ -9,6 +9,7 @@ from datetime import date, datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
+from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Blueprint, Flask
@@ -147,7 +148,7 @@ def create_app(
         app.register_blueprint(blueprint)
     app.after_request(marks(demo=settings.mode == "demo"))
     allow_browsers(app, settings, registry)
-    app.wsgi_app = _OneSlash(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
+    app.wsgi_app = _Addressed(app.wsgi_app, urlsplit(settings.base_url).path)  # type: ignore[method-assign]  # Flask's documented way
     _log_ready(runtime)
     knowledge = base.pipeline.knowledge
     _begin_counts(knowledge)
@@ -284,15 +285,21 @@ def _gate(settings: Settings, registry: Callable[[], Registry], used: UsedTokens
     return Gate(registry=registry, keys=keys, replay=replay, demo=settings.mode == "demo")
 
 
-class _OneSlash:
-    """Reads `//` in a path as `/`: discovery URLs are often pasted with a slash at the end."""
+class _Addressed:
+    """Reads `//` in a path as `/`, and links below the path of the public URL.
 
-    def __init__(self, inner: WSGIApplication) -> None:
+    Discovery URLs are often pasted with a slash at the end. A proxy that serves the service at
+    https://host/cds/ takes that path away, and only the public URL tells of it.
+    """
+
+    def __init__(self, inner: WSGIApplication, below: str) -> None:
         self._inner = inner
+        self._below = below
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = str(environ.get("PATH_INFO", ""))
         while "//" in path:
             path = path.replace("//", "/")
         environ["PATH_INFO"] = path
+        environ["SCRIPT_NAME"] = self._below
         return self._inner(environ, start_response)

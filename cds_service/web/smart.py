@@ -137,7 +137,7 @@ def _cookie(state: str) -> str:
 
 
 def _path(name: str) -> str:
-    return f"/smart/{name}/"
+    return f"{request.script_root}/smart/{name}/"
 
 
 def _remember(here: Runtime, name: str, response: Response, started: Started) -> None:
