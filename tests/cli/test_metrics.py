@@ -56,7 +56,7 @@ def test_counts_are_right_with_one_worker_and_with_several(
         tmp_path, port, {"CDS_METRICS_PORT": str(metrics_port)}, ("--workers", str(workers))
     )
     base, call = f"http://127.0.0.1:{port}", a_call(stories["cramps-in-siadh"], datetime.now(UTC))
-    first = requests.get(f"http://127.0.0.1:{metrics_port}/metrics", timeout=10).text
+    first = requests.get(f"http://127.0.0.1:{metrics_port}/metrics", timeout=PATIENCE_S).text
     try:
         for _ in range(30):
             assert requests.post(
