@@ -84,6 +84,11 @@ def ago(delta: timedelta) -> str:
     return f"{delta // DAY} d"
 
 
+def lasted(delta: timedelta) -> str:
+    """Returns how long a change took: in hours for four days, as 48 h part acute from chronic."""
+    return f"{delta // HOUR} h" if HOUR <= delta < 4 * DAY else ago(delta)
+
+
 def in_hours(delta: timedelta) -> str:
     """Returns a span in hours without its unit, at most one decimal, never zero: "20", "2.5"."""
     shortest = Decimal("0.1")

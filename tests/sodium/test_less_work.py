@@ -57,8 +57,9 @@ def test_medicines_are_not_read_for_a_sodium_that_is_not_low(value: str) -> None
         raise AssertionError("the medication list was read")
 
     case = _case(Snapshot(now=NOW, patient=ADULT, labs=(lab(value),), read_exposures=read), "aasld")
-    for judge in BOOK.chart.values():
-        judge(case)
+    for name, judge in BOOK.chart.items():
+        if name != "PV-VAPTAN":  # a vaptan is told of at any sodium
+            judge(case)
 
 
 @pytest.mark.parametrize(("years", "at_risk"), [(50, False), (70, True)])

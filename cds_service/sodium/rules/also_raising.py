@@ -78,7 +78,7 @@ def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
         return _before_a_rise(case, order, drug)
     _require_enough(case, order)
     needed = _potassium_needed(case, order)
-    loud = case.rate.level in ("warning", "critical") and not needed
+    loud = case.rate.level in ("warning", "critical") and (not needed or _no_room(case, pair))
     indicator: Indicator = "warning" if loud else "info"
     unnamed = drug if drug in (BALANCED, RESTRICTION) else ""
     restricts = drug == RESTRICTION
@@ -88,7 +88,7 @@ def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
         drug="" if unnamed else drug,
         rise=number(pair.rise, (case.rate.limit, case.limits.rate_goal)),
         hours=in_hours(pair.span),
-        do=[line(_step(order, needed=needed), keep=True), *_above_limit(case)],
+        do=[line(_step(order, needed=needed), keep=True), *_above_limit(case, pair)],
         why=[*([] if restricts else _how(order)), *risk_lines(case)],
         offer=[
             *(remove_restriction(case, order) if restricts and loud else []),
@@ -111,12 +111,18 @@ def _how(order: Order) -> list[str]:
     return ["loop-sheds-water" if drug_of(order, DrugClass.LOOP) else "sodium-and-potassium"]
 
 
-def _above_limit(case: Case) -> list[Line]:
-    """Returns that the limit of the day is passed, so that sodium may have to be lowered again."""
-    over = case.rate.rule == "RATE-OVER" and case.rate.level in ("warning", "critical")
-    if not over or case.rate.may_be_acute:
+def _no_room(case: Case, pair: RatePair) -> bool:
+    """Tells whether the rise has reached the limit, so that whatever raises sodium passes it."""
+    return case.rate.limit is not None and pair.rise >= case.rate.limit
+
+
+def _above_limit(case: Case, pair: RatePair) -> list[Line]:
+    """Returns that the limit of the day is passed or reached: sodium may have to be lowered."""
+    if case.rate.level not in ("warning", "critical") or case.rate.may_be_acute:
         return []
-    return [line("above-limit", limit=case.rate.limit, keep=True)]
+    if case.rate.rule == "RATE-OVER":
+        return [line("above-limit", limit=case.rate.limit, keep=True)]
+    return [line("at-limit", limit=case.rate.limit, keep=True)] if _no_room(case, pair) else []
 
 
 def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import ago, in_hours, joined, month_name, number
+from cds_service.engine.wording import ago, in_hours, joined, lasted, month_name, number
 from cds_service.knowledge.names import DrugClass, Problem, Sign
 from cds_service.sodium.case import Case
 from cds_service.sodium.consciousness import Encephalopathy
@@ -94,6 +94,7 @@ from cds_service.sodium.rules.plan import (
     running_restriction,
     stop_suggestions,
     strong_fluid_lines,
+    volume_plan,
     weak_fluid_lines,
 )
 from cds_service.sodium.sodium import fall_within
@@ -166,6 +167,7 @@ def possible_brain_edema(case: Case) -> Finding:
             *crisis_lines(case),
             *case.restriction.adrenal,
             *(bolus or _nearly_used(case)),
+            *([] if crisis else volume_plan(case)),
             watch(case, "sodium-now"),
             *never_stop_lines(case),
             *shedding_lines(case),
@@ -183,7 +185,11 @@ def possible_brain_edema(case: Case) -> Finding:
             *(told for told in _harmful_restriction(case) if told not in case.restriction.adrenal),
             *_acute_background(case),
         ],
-        offer=[repeat_sodium(case, priority="stat"), *emergency_workup(case)],
+        offer=[
+            repeat_sodium(case, priority="stat"),
+            *emergency_workup(case),
+            *(stop_suggestions(case) if volume_plan(case) else []),
+        ],
         drugs=suspects(case),
     )
 
@@ -775,7 +781,7 @@ def mild(case: Case) -> Finding:
         why_=crisis or recorded_cause(case),
         na=shown_sodium(case),
         more_facts={
-            **({"fall": fall.amount, "over": ago(fall.over)} if fall else {}),
+            **({"fall": fall.amount, "over": lasted(fall.over)} if fall else {}),
             **({"since": _month(case, since)} if since else {}),
             **_osmolality(case),
         },

@@ -169,11 +169,16 @@ def _culprit(case: Case, stay: Stay) -> list[Line]:
     suspects = case.exposures.suspects if case.sodium.low else ()
     asked = [e.drug for e in suspects if not drains(case, e.drug)]
     drugs = [drug.name for drug in asked if drug.name not in told]
-    if not drugs:
-        return []
-    named = ", ".join(dict.fromkeys(drugs))
-    gently = any(drug.cls in case.sets.never_abruptly for drug in asked if drug.name in drugs)
-    return [line("culprit-gently" if gently else "culprit", drugs=named, keep=True)]
+    gently = {drug.name for drug in asked if drug.cls in case.sets.never_abruptly}
+    groups = {
+        "culprit": [drug for drug in drugs if drug not in gently],
+        "culprit-gently": [drug for drug in drugs if drug in gently],
+    }
+    return [
+        line(key, drugs=", ".join(dict.fromkeys(named)), keep=True)
+        for key, named in groups.items()
+        if named
+    ]
 
 
 def _due(case: Case, stay: Stay, variant: str) -> timedelta:

@@ -8,13 +8,14 @@ from typing import Literal
 
 from cds_service.engine.finding import DraftLabs, Line, Suggestion
 from cds_service.engine.rule import line
-from cds_service.engine.wording import AGO_IN_HOURS, NOW_WORD, ago, joined
+from cds_service.engine.wording import AGO_IN_HOURS, NOW_WORD, joined, lasted
 from cds_service.knowledge.names import Analyte, Problem, Sign
 from cds_service.sodium.adrenal import on_glucocorticoid
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import URINE, Band, band_of
 from cds_service.sodium.rules.gates import (
     at,
+    in_use,
     inpatient,
     on_day,
     recorded,
@@ -161,7 +162,9 @@ def moves(case: Case) -> bool:
     if steep_fall(case) is not None:
         return True
     if case.sodium.band is Band.MILD:
-        return False
+        # Sodium rises once volume is restored, most from the lower values.
+        dry = case.volume.status is Volume.HYPO or bool(case.volume.shock)
+        return dry and in_use(case) < case.limits.repeat_low_below
     fall, recent, volume = case.sodium.down, case.limits.falling_recent_hours, case.volume
     falls = fall is not None and fall.over <= recent
     unclear = volume.shock or volume.drinks or volume.potassium is not None
@@ -185,7 +188,7 @@ def steep_fall(case: Case) -> Fall | None:
 def steep_fall_lines(case: Case) -> list[Line]:
     """Returns a steep fall, in hospital, for a card whose headline does not name one."""
     fall = steep_fall(case) if inpatient(case) and not case.rate.rule else None
-    return [line("steep-fall", fall=fall.amount, over=ago(fall.over), keep=True)] if fall else []
+    return [line("steep-fall", fall=fall.amount, over=lasted(fall.over), keep=True)] if fall else []
 
 
 def _when(case: Case, after: timedelta) -> str:

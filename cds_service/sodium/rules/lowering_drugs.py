@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import ago
+from cds_service.engine.wording import ago, lasted
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
 from cds_service.sodium.adrenal import high_potassium
 from cds_service.sodium.blamed import Harm, earlier_harm
@@ -353,6 +353,8 @@ def _advice(case: Case, order: Order, group: str, drug: DrugMatch) -> list[Line]
         return [*_needed_now(case, drug), line("watch-for")]
     if _decongests(case, drug):
         return [line("decongestion", keep=True, drug=drug.name)]
+    if group == "C" and drug.name in case.sets.hydrated_drugs and order.route == "iv":
+        return [line("isotonic-hydration", drug=drug.name, keep=True)]
     if group == "C":
         soon = order.route == "iv" or drug.cls in case.sets.cytotoxics or inpatient(case)
         soon = soon or sodium_below(case, case.limits.lowering_warning_below)
@@ -405,7 +407,7 @@ def _why(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
     lines = []
     fall, others = case.sodium.falling, _other_strong_drugs(case, drug)
     if fall:
-        lines.append(line("sodium-falls", amount=fall.amount, over=ago(fall.over)))
+        lines.append(line("sodium-falls", amount=fall.amount, over=lasted(fall.over)))
     harm = None if taken(case, drug) else earlier_harm(case, drug)
     if harm and harm.lowest and _brings_it_back(case, drug, harm):
         lines.append(line("fell-with-such", na=harm.lowest.shown, keep=True))

@@ -501,6 +501,13 @@ def _volume_treatment(case: Case) -> list[Line]:
     return []
 
 
+def volume_plan(case: Case) -> list[Line]:
+    """Returns isotonic fluid and the diuretic to stop, if volume is lost by more than vomiting."""
+    if case.volume.status is not Volume.HYPO or case.volume.evidence == VOMITING_ALONE:
+        return []
+    return [*_volume_treatment(case), *_stop_lines(case, diuretics_to_stop(case))]
+
+
 def _kidney_fails_in_cirrhosis(case: Case) -> bool:
     """Returns whether creatinine rises in cirrhosis with a severely low sodium (M14)."""
     if case.sodium.band is not Band.SEVERE or not cirrhosis(case) or rises_fast(case):

@@ -58,8 +58,29 @@ SCENES = (
     speaks(
         KCL,
         replace(FAST, results=(*FAST.results, LOW_POTASSIUM)),
+        "warning needed",
+        "potassium that is needed beyond the limit is a warning",
+    ),
+    speaks(
+        KCL,
+        replace(NEAR, results=(*NEAR.results, LOW_POTASSIUM)),
         "info needed",
         "potassium that is needed counts all the same",
+    ),
+    Scene(
+        says="F22: needed potassium exactly at the limit: no room is left",
+        order=KCL,
+        story=replace(FAST, sodium="120", results=(*FAST.results, LOW_POTASSIUM)),
+        fires={"OS-RAISE": "warning needed"},
+        shows=("at-limit",),
+        hides=("above-limit",),
+    ),
+    Scene(
+        says="F22: needed potassium just below the limit",
+        order=KCL,
+        story=replace(FAST, sodium="119.9", results=(*FAST.results, LOW_POTASSIUM)),
+        fires={"OS-RAISE": "info needed"},
+        hides=("at-limit", "above-limit"),
     ),
     speaks(
         KCL,

@@ -152,7 +152,7 @@ DISCHARGES = [
         says="three of them with long names",
         story=inpatient("126", na("129", 26), orders=tuple(begun(name, 60) for name in LONGEST)),
         fires={"DC-LOW": "warning low"},
-        shows=("culprit-gently",),
+        shows=("culprit", "culprit-gently"),
     ),
     Discharge(
         says="an antidepressant from the day before the stay, and a fall",

@@ -66,6 +66,14 @@ def test_a_slower_fall_of_a_mild_value_is_due_tomorrow(results: Any) -> None:
     assert "steep-fall" not in keys(fired(story.case())["PV-MILD-SYMP"])
 
 
+@pytest.mark.parametrize(("sodium", "key"), [("126", "monitor-near"), ("131", "monitor-inpatient")])
+def test_a_low_sodium_without_volume_rises_within_hours_once_it_is_restored(
+    sodium: str, key: str
+) -> None:
+    story = ward(sodium, problems=(problem("hypovolemia", days=0.5),))
+    assert monitoring(story, "PV-MILD") == key
+
+
 def test_a_value_that_turned_up_again_does_not_fall() -> None:
     story = ward("127", result("sodium", 133, 20), result("sodium", 125, 8))
     found = fired(story.case())
@@ -210,3 +218,25 @@ def test_a_diuretic_that_is_taken_is_warned_of_in_cirrhosis(
     found = given.findings()
     assert ("OS-DIUR-CRAMP" in found) is warned
     assert not any("check-not-delay" in keys(finding) for finding in found.values()) or not warned
+
+
+# ---- a symptom that may be brain edema does not hide the lost volume
+
+
+def test_vomiting_in_a_dry_patient_on_a_thiazide_keeps_the_plan_of_lost_volume() -> None:
+    story = ward(
+        "123",
+        problems=(problem("vomiting", days=0.3), problem("hypovolemia", days=0.3)),
+        orders=(order("hydrochlorothiazide", days=30),),
+    )
+    finding = fired(story.case())["PV-ENC"]
+    assert {"hypovolemia-losses", "stop-thiazide"} <= set(keys(finding))
+    assert any(suggestion.kind.startswith("stop") for suggestion in finding.suggestions)
+
+
+@pytest.mark.parametrize(("hours", "told"), [(68, "68 h"), (24 * 60, "60 d")])
+def test_a_fall_is_told_in_hours_while_that_parts_acute_from_chronic(
+    hours: float, told: str
+) -> None:
+    story = ward("128", result("sodium", 136, hours + 2))
+    assert told in summary(fired(story.case())["PV-MILD"])

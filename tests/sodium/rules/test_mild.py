@@ -166,14 +166,14 @@ def test_f51_beside_a_severe_symptom_of_another_cause_cramps_are_information() -
         ),
         (
             {"sodium": sodium("131", falling=fall("6", 70))},
-            "Mild low sodium 131 mmol/L, down 6 in 2 d: look for a cause and repeat",
+            "Mild low sodium 131 mmol/L, down 6 in 70 h: look for a cause and repeat",
         ),
         (
             {
                 "sodium": sodium("131", falling=fall("6", 70)),
                 "exposures": on(exposure("sertraline", "ssri")),
             },
-            "Mild low sodium 131 mmol/L, down 6 in 2 d; possible cause: sertraline",
+            "Mild low sodium 131 mmol/L, down 6 in 70 h; possible cause: sertraline",
         ),
     ],
 )

@@ -91,7 +91,7 @@ SCENES = (
         says="F22: needed potassium above the limit: the limit is named",
         order=selected("potassium chloride", route="iv"),
         story=rising(results=(result("potassium", "2.4"),)),
-        fires={"OS-RAISE": "info needed"},
+        fires={"OS-RAISE": "warning needed"},
         shows=("count-it", "above-limit"),
     ),
     Scene(
