@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cds_service.sodium.volume import Volume
 from tests.sodium.patients import Story, order, problem, result
@@ -227,7 +228,7 @@ def test_vomiting_in_a_dry_patient_on_a_thiazide_keeps_the_plan_of_lost_volume()
     story = ward(
         "123",
         problems=(problem("vomiting", days=0.3), problem("hypovolemia", days=0.3)),
-        orders=(order("hydrochlorothiazide", days=30),),
+        orders=(replace(order("hydrochlorothiazide", days=30), stoppable=True),),
     )
     finding = fired(story.case())["PV-ENC"]
     assert {"hypovolemia-losses", "stop-thiazide"} <= set(keys(finding))
