@@ -23,11 +23,13 @@ from cds_service.engine.cards import CardSettings
 from cds_service.errors import BadRequest, InputError, ServiceError, StoryError
 from cds_service.knowledge.limits import PROFILES
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
-from cds_service.pipeline import HOOKS, Evaluation, Pipeline
+from cds_service.pipeline import HOOKS, Evaluation, Options, Pipeline
 from cds_service.protocol.request import hook_request
 from cds_service.protocol.wire import encode
 from cds_service.records.client import FhirClient
 from cds_service.records.recording import AT, RECORDED
+from cds_service.records.site_codes import asking_for, site_codes
+from cds_service.settings import settings_from_environment
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client
 
@@ -179,13 +181,14 @@ def explain(
     """Show why a hook call gets its cards, and no others.
 
     REQUEST.json is the hook call ("-" for standard input). Only its prefetch is read; no FHIR
-    server is called. The output shows values of the request: protect it like the patient's record.
+    server is called. The site's own codes are known as to the service (CDS_LOCAL_CODES).
+    The output shows values of the request: protect it like the patient's record.
 
     \b
     Example:
       cds-service explain fixtures/cramps-in-siadh/request.json --at 2026-11-20T09:00:00Z
     """
-    pipeline = offline_pipeline(hooks or default_hooks_dir())
+    pipeline = site_pipeline(hooks or default_hooks_dir())
     body = _hook_call(request)
     service = service_of_hook(pipeline, str(body.get("hook")))
     client = recorded_client(body)
@@ -256,6 +259,14 @@ def _print_reasons(reasons: Mapping[str, Any]) -> None:
 def offline_pipeline(hooks: Path, *, check_facts: bool = True) -> Pipeline:
     """Returns a pipeline over a hooks folder that reads no FHIR server."""
     return Pipeline(load_knowledge(hooks, check_facts=check_facts), SETTINGS, FhirClient())
+
+
+def site_pipeline(hooks: Path) -> Pipeline:
+    """Returns one that knows the site's own codes, as the service does (CDS_LOCAL_CODES)."""
+    settings, knowledge = settings_from_environment(), load_knowledge(hooks)
+    site = site_codes(knowledge.terms, settings.rxnorm_index, settings.local_codes)
+    options = Options(local_codes=site.local)
+    return Pipeline(asking_for(knowledge, site), SETTINGS, FhirClient(), options)
 
 
 def evaluate(

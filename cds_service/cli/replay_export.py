@@ -19,9 +19,9 @@ from cds_service.backtest.calls import RecordedCall, call_files, recorded_calls
 from cds_service.cli.replay import (
     HOOKS_FOLDER,
     evaluate,
-    offline_pipeline,
     print_json,
     service_of_hook,
+    site_pipeline,
 )
 from cds_service.errors import BadRequest, ServiceError
 from cds_service.feedback.pseudonyms import Pseudonyms
@@ -72,7 +72,7 @@ def replay_export(
       cds-service replay-export calls/
       cds-service replay-export calls/ --profile aasld --json > burden.json
     """
-    pipeline = offline_pipeline(hooks or default_hooks_dir())
+    pipeline = site_pipeline(hooks or default_hooks_dir())
     chosen = tuple(dict.fromkeys(profiles)) or PROFILES
     run = _Run({profile: [] for profile in chosen})
     for call in _with_progress(folder):

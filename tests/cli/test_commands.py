@@ -128,6 +128,18 @@ def test_explain_says_why_a_rule_did_not_fire() -> None:
     assert "139" in because["PV-MILD"]
 
 
+def test_explain_knows_the_codes_of_the_site(tmp_path: Path) -> None:
+    request = (default_fixtures_dir() / "cramps-in-siadh" / "request.json").read_text()
+    body = json.loads(request.replace("2951-2", "NA-1").replace("http://loinc.org", "urn:site"))
+    saved, codes = tmp_path / "call.json", tmp_path / "codes.csv"
+    saved.write_text(json.dumps(body))
+    codes.write_text("system,code,ingredient,analyte\nurn:site,NA-1,,sodium\n")
+    asked = ("explain", str(saved), "--at", "2026-11-20T09:00:00Z", "--json")
+    known = run_alone(*asked, CDS_LOCAL_CODES=str(codes))
+    assert run_alone(*asked).returncode == 1, "without the list the sodium is not known"
+    assert json.loads(known.stdout)["cards"], known.stderr
+
+
 def test_explain_reads_a_file_that_begins_with_a_byte_order_mark(tmp_path: Path) -> None:
     request = default_fixtures_dir() / "normal-sodium" / "request.json"
     saved = tmp_path / "call.json"

@@ -176,13 +176,15 @@ def moves(case: Case) -> bool:
 
 
 def steep_fall(case: Case) -> Fall | None:
-    """Returns the fall of the last day that is too steep to wait for tomorrow, at any value."""
-    limits, sodium = case.limits, case.sodium
-    if sodium.latest is None or not sodium.low or sodium.down is None:
+    """Returns the fall of the last day that is too steep to wait for tomorrow, at any value.
+
+    Two methods may differ as much, so that it is judged by one.
+    """
+    limits, sodium, latest = case.limits, case.sodium, case.sodium.latest
+    if latest is None or not sodium.low or sodium.down is None:
         return None
-    return fall_within(
-        sodium.samples, sodium.latest, limits.steep_fall_hours, limits.steep_fall_from
-    )
+    samples = [sample for sample in sodium.samples if sample.method == latest.method]
+    return fall_within(samples, latest, limits.steep_fall_hours, limits.steep_fall_from)
 
 
 def steep_fall_lines(case: Case) -> list[Line]:

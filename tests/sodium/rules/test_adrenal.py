@@ -112,13 +112,16 @@ def test_f5_a_long_course_without_an_end_may_have_ended_lately(status: str) -> N
         assert ward(orders=(old,)).case().restriction.adrenal, days
 
 
-@pytest.mark.parametrize("given", [{"route": "iv"}, {"route": "local"}, {"changed": 40.0}])
-def test_f5_an_old_order_that_cannot_have_lasted_until_now_is_no_course(
-    given: dict[str, Any],
-) -> None:
-    changed = given.pop("changed", None)
-    old = order("prednisone", days=130, status="stopped", **given)
-    old = replace(old, changed=None if changed is None else ago(days=changed))
+@pytest.mark.parametrize(
+    "old",
+    [
+        order("prednisone", days=130, status="stopped", route="iv"),
+        order("prednisone", days=130, status="stopped", route="local"),
+        replace(order("prednisone", days=130, status="stopped"), changed=ago(days=40)),
+    ],
+    ids=["by vein", "local", "changed long ago"],
+)
+def test_f5_an_old_order_that_cannot_have_lasted_until_now_is_no_course(old: Order) -> None:
     assert ward(orders=(old,)).case().restriction.adrenal == ()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from cds_service.sodium.rules.gates import hypertonic_by_glucose
 from cds_service.sodium.volume import Volume
 from tests.sodium.patients import Story, order, problem, result
 from tests.sodium.rules.cases import fired, keys, summary
@@ -73,6 +74,13 @@ def test_a_low_sodium_without_volume_rises_within_hours_once_it_is_restored(
 ) -> None:
     story = ward(sodium, problems=(problem("hypovolemia", days=0.5),))
     assert monitoring(story, "PV-MILD") == key
+
+
+def test_two_methods_that_differ_are_no_steep_fall() -> None:
+    gas = replace(result("sodium", 133, 20), method="poc")
+    assert all(
+        "steep-fall" not in keys(finding) for finding in fired(ward("127", gas).case()).values()
+    )
 
 
 def test_a_value_that_turned_up_again_does_not_fall() -> None:
@@ -187,6 +195,15 @@ def test_a_glucose_that_explains_little_of_the_fall_does_not_lead(
     found = fired(story.case())
     assert ("PV-GLU" in found) is leads
     assert ("PV-MILD" in found) is not leads
+
+
+@pytest.mark.parametrize(("glucose", "hypertonic"), [(701, False), (703, True)])
+def test_each_osmole_of_glucose_is_eighteen_milligrams_in_a_deciliter(
+    glucose: float, hypertonic: bool
+) -> None:
+    # Twice 128 mmol/L, and 39 mOsm/kg of glucose, make 295.
+    story = ward("128", result("glucose", glucose, 2))
+    assert hypertonic_by_glucose(story.case()) is hypertonic
 
 
 # ---- Gitelman, Bartter: the kidney loses salt

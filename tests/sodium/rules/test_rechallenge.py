@@ -88,6 +88,13 @@ SCENES = (
         shows=("another-or-early-ward",),
     ),
     Scene(
+        says="F24: 124.9 is a danger, whose drug comes back",
+        order=selected("indapamide"),
+        story=before("hydrochlorothiazide", "124.9"),
+        fires=AGAIN,
+        removes=True,
+    ),
+    Scene(
         says="F24: 125 is no danger as 124.9 is, and stays information",
         order=selected("indapamide"),
         story=before("hydrochlorothiazide", "125"),
