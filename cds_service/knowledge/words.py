@@ -92,6 +92,7 @@ class CardWords(Struct, frozen=True, forbid_unknown_fields=True):
     basis: str  # of the link to /basis
     smart: str  # of the link to the SMART app
     room: str  # in the app: how far sodium may still rise, and until when
+    no_room: str  # the same if it may rise no further
     trend: str  # before the last values
     more: str  # above what does not fit into the first part
     unnamed_order: str  # in place of the drug, if no drug of the order is known

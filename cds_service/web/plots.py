@@ -46,15 +46,14 @@ def _chosen(view: View) -> str:
 
 
 def _room(view: View, phrases: Phrases) -> str:
-    corridor = view.corridor
-    if corridor is None or corridor.left is None:
+    """Returns how far sodium may still rise, or that it may not: an empty place would say free."""
+    corridor, card = view.corridor, phrases.words.card
+    if corridor is None:
         return ""
-    facts: dict[str, Fact] = {
-        "until": corridor.until_words,
-        "left": number(corridor.left),
-        "ceiling": number(corridor.limit),
-    }
-    return phrases.fill(phrases.words.card.room, facts)
+    facts: dict[str, Fact] = {"until": corridor.until_words, "ceiling": number(corridor.limit)}
+    if corridor.left is not None:
+        return phrases.fill(card.room, {**facts, "left": number(corridor.left)})
+    return phrases.fill(card.no_room, facts) if corridor.until > view.now else ""
 
 
 def _in_words(event: Event, phrases: Phrases) -> Event:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 
 import pytest
 from msgspec.structs import replace
 
 from cds_service.chart.draw import NARROW, WIDE, draw, rows_of, ticks
 from cds_service.chart.view import Corridor, View, spans, view_of
+from cds_service.engine.cards import Phrases
+from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.terminology.types import Saline
+from cds_service.web.plots import plotted
 from tests.sodium.cases import NOW
 from tests.sodium.patients import Story, ago, order, problem, result
 
@@ -26,6 +30,13 @@ def series(*points: tuple[float, str], **more: object) -> Story:
 
 def view(story: Story, profile: str = "aasld") -> View:
     return view_of(story.case(profile))
+
+
+@cache
+def phrases() -> Phrases:
+    """The words of the shipped hooks/."""
+    knowledge = load_knowledge(default_hooks_dir())
+    return Phrases(knowledge, knowledge.services["hyponatremia-patient-view"])
 
 
 def corridor(story: Story, profile: str = "aasld") -> Corridor:
@@ -50,6 +61,22 @@ def test_base_and_limit_are_those_of_the_profile() -> None:
 def test_after_too_fast_a_rise_no_room_is_left_and_the_corridor_is_that_of_the_rise() -> None:
     found = corridor(series((20, "112"), (10, "117"), (1, "123")))
     assert (found.base, found.limit, found.left) == (Decimal(112), Decimal(120), None)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (((20, "112"), (10, "117"), (1, "123")), "No room left until"),
+        (((23.9, "112"), (23, "117"), (1, "119")), "Room left until"),
+        (((26, "112"), (7, "121"), (1, "121")), ""),
+    ],
+    ids=["over", "below", "over, but its day has ended"],
+)
+def test_the_page_says_how_much_room_is_left_or_none(
+    values: tuple[tuple[float, str], ...], says: str
+) -> None:
+    shown = plotted(view(series(*values)), phrases())["room"]
+    assert shown.startswith(says) if says else shown == ""
 
 
 def test_a_normal_sodium_has_no_corridor() -> None:
