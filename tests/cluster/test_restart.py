@@ -190,7 +190,7 @@ def test_a_worker_that_is_killed_is_replaced_and_the_other_answers_meanwhile(
 ) -> None:
     one = Node(tmp_path, settings(tmp_path, fhir, ""), ("--workers", "2"))
     with running(one):
-        time.sleep(1)  # both have to be there
+        until(lambda: len(one.workers()) == 2)
         victim, survivor = one.workers()
         os.kill(victim, signal.SIGKILL)
         for ask in asks_of(stories, fhir, one)[:3] * 5:
