@@ -210,7 +210,7 @@ def test_a_newer_sample_without_a_result_is_said_beside_the_card_of_the_older_on
     assert "The newest sodium sample gave no result (hemolyzed)." in cards[0]["detail"]
     assert came_of(VIEWED, spoilt, NORMAL) == [
         "412 Sodium could not be checked, although results came. "
-        "The newest sodium sample gave no result (hemolyzed)."
+        "The newest sodium sample gave no result (hemolyzed). (cause: unusable)"
     ]
 
 

@@ -170,10 +170,10 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_with_normal_sodium_no_order_is_read(read: list[str]) -> None:
-    call = Call(record=(sodium("139"), taking("sertraline"), taking("hydrochlorothiazide")))
-    assert call.cards() == []
-    assert read == []
+def test_with_normal_sodium_each_order_is_read_once_in_search_of_a_vaptan(read: list[str]) -> None:
+    orders = (taking("sertraline"), taking("hydrochlorothiazide"))
+    assert Call(record=(sodium("139"), *orders)).cards() == []
+    assert sorted(read) == sorted(str(order["id"]) for order in orders)
 
 
 def test_with_low_sodium_each_order_is_read_once_and_the_drug_is_named(read: list[str]) -> None:
