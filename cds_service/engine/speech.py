@@ -1,7 +1,7 @@
 """Facts in another language: reads what `wording` writes, and writes it as the language does.
 
 Rules know one language. Their facts are a small notation of numbers, times, spans and names (see
-docs/decisions/0016); whatever is not of the notation stays as it is. The functions are pure.
+docs/decisions/0016); a text that is not in the notation stays as it is. The functions are pure.
 """
 
 from __future__ import annotations

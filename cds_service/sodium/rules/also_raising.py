@@ -112,7 +112,7 @@ def _how(order: Order) -> list[str]:
 
 
 def _no_room(case: Case, pair: RatePair) -> bool:
-    """Tells whether the rise has reached the limit, so that whatever raises sodium passes it."""
+    """Tells whether the rise has reached the limit, so that any further rise passes it."""
     return case.rate.limit is not None and pair.rise >= case.rate.limit
 
 
