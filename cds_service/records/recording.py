@@ -367,7 +367,7 @@ def _link(link: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _moved(value: str, days: timedelta) -> str | None:
-    """Returns a date or an instant so many days earlier, as precise as it was; None for another text.
+    """Returns a date or an instant so many days earlier, as precise as before; None for any other.
 
     A month moves by the days from its middle, and a year by the whole years.
     """

@@ -46,7 +46,7 @@ def _chosen(view: View) -> str:
 
 
 def _room(view: View, phrases: Phrases) -> str:
-    """Returns how far sodium may still rise, or that it may not rise; an empty place would mislead."""
+    """Returns how far sodium may still rise, also if that is nothing: a gap would mislead."""
     corridor, card = view.corridor, phrases.words.card
     if corridor is None:
         return ""

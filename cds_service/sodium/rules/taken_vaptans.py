@@ -109,7 +109,7 @@ def _too_long(case: Case, taken: Exposure) -> Iterator[Danger]:
 
 
 def _found(case: Case, unread: str) -> tuple[Exposure, list[Danger]]:
-    """Returns the vaptan that is taken, with its dangers; skips if no vaptan or no danger is found."""
+    """Returns the vaptan that is taken, and its dangers; skips if there is no vaptan or danger."""
     vaptans = case.exposures.of(DrugClass.VAPTAN)
     require(vaptans, "no-vaptan-taken" if case.medicines_known else unread)
     known = {exposure.drug.name: _dangers(case, exposure) for exposure in vaptans}
