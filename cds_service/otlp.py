@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from cds_service.errors import SettingsError
 
@@ -64,18 +64,13 @@ class Span(Protocol):
     ) -> None: ...
 
 
-class _Nothing:
-    """The span of a process that sends none."""
-
-    traceparent = ""
-
-    def note(self, name: str, value: Value) -> None:
-        return
+class _Block:
+    """What ends with its `with` block, also if that fails."""
 
     def end(self) -> None:
         return
 
-    def __enter__(self) -> Span:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -84,13 +79,22 @@ class _Nothing:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.end()
+
+
+class _Nothing(_Block):
+    """The span of a process that sends none."""
+
+    traceparent = ""
+
+    def note(self, name: str, value: Value) -> None:
         return
 
 
 _NOTHING = _Nothing()
 
 
-class _Timed:
+class _Timed(_Block):
     """A span that is sent; work that begins in its thread before it ends is a part of it."""
 
     def __init__(self, tracer: Any, name: str, parent: str, *, serves: bool) -> None:
@@ -116,17 +120,6 @@ class _Timed:
     def end(self) -> None:
         self._detach(self._token)
         self._span.end()
-
-    def __enter__(self) -> Span:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.end()
 
 
 class _Exporter:
