@@ -12,7 +12,7 @@ from cds_service.engine.finding import Line
 from cds_service.engine.wording import number
 from cds_service.knowledge.names import Analyte, Problem, Sign
 from cds_service.sodium.depletion import creatinine_rise, red_flag_window
-from cds_service.sodium.exposure import ON_HOLD, ended_at, taken_within
+from cds_service.sodium.exposure import COMPLETED, ON_HOLD, ended_at, taken_within
 from cds_service.sodium.results import Reading
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def _long_course_ended(case: Case) -> str:
         return ""
     orders.sort(key=lambda order: order.begun or case.snapshot.now)
     last, limits = orders[-1], case.limits
-    end = _latest_end(case, last)
+    end = _course_ended(case, last)
     if case.snapshot.now - end > limits.adrenal_steroid_ended_days:
         return ""
     renews = _may_renew(last)
@@ -234,19 +234,31 @@ def _may_last(order: Order) -> bool:
     return order.route not in ("iv", "local") and not order.single_dose
 
 
+def _course_ended(case: Case, newest: Order) -> datetime:
+    """Returns the latest end of the newest order: of one without any date of it, now.
+
+    An order that is completed was given as long as it was written for: at most a year.
+    """
+    undated = ended_at(newest) is None and newest.changed is None
+    if not undated or not _may_last(newest):
+        return _latest_end(case, newest)
+    now, begun = case.snapshot.now, newest.begun or case.snapshot.now
+    if newest.status == COMPLETED:
+        return min(now, begun + case.limits.adrenal_steroid_order_days)
+    return now
+
+
 def _latest_end(case: Case, order: Order) -> datetime:
     """Returns when a stopped order ended; without a word of it, as late as it may have been.
 
     The last change of the record of a stopped order is most often its end, unless it is so old
-    that it was changed for another reason. If that is unknown too, it may have been taken to now.
+    that it was changed for another reason.
     """
     now, begun = case.snapshot.now, order.begun or case.snapshot.now
     known = ended_at(order)
     if known is not None and order.status != ON_HOLD:
         return min(known, now)
     changed = order.changed
-    if changed is None and _may_last(order):
-        return now
     if changed is not None and begun <= changed <= begun + case.limits.adrenal_steroid_order_days:
         return min(changed, now)
     return min(now, begun + case.limits.stop_unknown_days)

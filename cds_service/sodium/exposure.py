@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Attribution = Literal["probable", "possible-recent", "possible-chronic", "may-worsen", "unlikely"]
 LIKELIHOOD = ("probable", "possible-recent", "possible-chronic")  # the likeliest first
 ON_HOLD = "on-hold"
+COMPLETED = "completed"
 NOT_ISOTONIC = ("hypotonic", "hypertonic", "concentrate")
 LONGEST_DAYS = Decimal(36500)  # a recorded duration beyond a century must not overflow a date
 

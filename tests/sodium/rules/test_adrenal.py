@@ -118,11 +118,21 @@ def test_f5_a_long_course_without_an_end_may_have_ended_lately(status: str) -> N
         order("prednisone", days=130, status="stopped", route="iv"),
         order("prednisone", days=130, status="stopped", route="local"),
         replace(order("prednisone", days=130, status="stopped"), changed=ago(days=40)),
+        order("prednisone", days=366 + 31, status="completed"),
     ],
-    ids=["by vein", "local", "changed long ago"],
+    ids=["by vein", "local", "changed long ago", "completed, of more than a year ago"],
 )
 def test_f5_an_old_order_that_cannot_have_lasted_until_now_is_no_course(old: Order) -> None:
     assert ward(orders=(old,)).case().restriction.adrenal == ()
+
+
+def test_f5_an_undated_order_of_years_ago_makes_no_long_course_of_a_short_one() -> None:
+    old = order("prednisone", days=900, status="stopped", reference="MedicationRequest/8")
+    burst = order("prednisone", days=9, ended=4, status="completed")
+    assert ward(orders=(old, burst)).case().restriction.adrenal == ()
+    assert (
+        ward(orders=(order("prednisone", days=380, status="completed"),)).case().restriction.adrenal
+    )
 
 
 def prescribed(days: float, *, changed: float | None = None, **more: Any) -> Order:
