@@ -20,7 +20,7 @@ DOCUMENT = ROOT / "docs" / "clinical-decisions.md"
 FOLDERS = ["cds_service", "hooks", "docs", "tests"]
 PROSE = re.compile(r"^(?:where|why|note|usageRequirements|when) = (.+)$|(?:^|\s)(#.*)$")
 ABSENT = re.compile(
-    r"\b(?:design|data|house|clinical|backtest|peers|trials|style)\.md\b|reference/|source-articles"
+    r"\b(?:design|data|house|clinical|peers|trials|style)\.md\b|reference/|source-articles"
 )
 # What looks like a code and is none: pages of a journal.
 NO_CODE = {"S1-42"}
