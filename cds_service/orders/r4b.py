@@ -14,9 +14,17 @@ from typing import Any
 from cds_service.protocol.wire import encode
 
 # Each start must know that our drafts are valid R4, and validating them takes long. So a test
-# validates the drafts of this release, and their SHA-256 is here. A start that builds the same
-# drafts, byte for byte, relies on that; a site that changed hooks/ builds and validates others.
-KNOWN_VALID = "6672475e132839a8b0477517b0a607278fec081c01e69cc917c6ee686e430225"
+# validates the drafts of this release in each language, and their SHA-256 is here. A start that
+# builds the same drafts, byte for byte, relies on that; a site that changed hooks/ builds and
+# validates others.
+KNOWN_VALID = frozenset(
+    {
+        "57b75cd144fdc45c9c98e54bde30552385611e9c5d113b7b818b28efe26167ca",
+        "6672475e132839a8b0477517b0a607278fec081c01e69cc917c6ee686e430225",
+        "beaa1333a8da5e91832d7999442a574ba17c9a897c85a661b1813b8061eb48e2",
+        "d9add39e3cb12e44756e2e109703ba48c1a6d8a07658e757a7654a811ebdddd6",
+    }
+)
 _SOME_ORDER = {
     "resourceType": "MedicationRequest",
     "status": "active",
@@ -35,7 +43,7 @@ _SOME_ORDER = {
 
 def known_valid(drafts: Iterable[Mapping[str, Any]]) -> bool:
     """Whether exactly these drafts, in this order, were validated when this release was made."""
-    return digest(drafts) == KNOWN_VALID
+    return digest(drafts) in KNOWN_VALID
 
 
 def digest(drafts: Iterable[Mapping[str, Any]]) -> str:

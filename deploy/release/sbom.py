@@ -59,6 +59,7 @@ def whole(base: str, system: Path | None) -> Part:
     edges[root] = sorted(ref for ref, part in parts.items() if normal(part["name"]) in direct)
     for ref, part in sorted(parts.items()):
         _add_hashes(part, run[normal(part["name"])]["hashes"])
+        _add_licence(part)
         bundled = [*bundled_in(part["name"], ref), *shared_in(part["name"], ref)]
         if bundled:
             part["components"] = bundled
@@ -126,6 +127,13 @@ def _add_hashes(part: Part, hashes: list[str]) -> None:
     properties.extend(
         {"name": f"{OURS}:requirements.lock:sha256", "value": value} for value in sorted(hashes)
     )
+
+
+def _add_licence(part: Part) -> None:
+    """Adds the words of a package about its licence, if the generator did not understand them."""
+    said = metadata.metadata(part["name"]).get("License")
+    if said and not part.get("licenses"):
+        part["licenses"] = [{"license": {"name": said, "acknowledgement": "declared"}}]
 
 
 def bundled_in(name: str, owner: str) -> Iterator[Part]:

@@ -143,7 +143,7 @@ def test_results_of_the_first_draft_version_are_never_all_clear(client: FlaskCli
     )
     status, (text,) = answer(client, call(DSTU2, sodium=first))
     assert status == 412
-    assert text.endswith("The results are of another FHIR version than R4.")
+    assert text.endswith("The results are of another FHIR version than R4. (cause: fhir-version)")
 
 
 @pytest.mark.parametrize(
