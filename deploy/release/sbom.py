@@ -131,7 +131,7 @@ def _add_hashes(part: Part, hashes: list[str]) -> None:
 
 def _add_licence(part: Part) -> None:
     """Adds the words of a package about its licence, if the generator did not understand them."""
-    said = metadata.metadata(part["name"]).get("License")
+    said = next(iter(metadata.metadata(part["name"]).get_all("License") or ()), "")
     if said and not part.get("licenses"):
         part["licenses"] = [{"license": {"name": said, "acknowledgement": "declared"}}]
 
