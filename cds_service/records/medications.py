@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, TypeAlias
@@ -45,7 +45,7 @@ from cds_service.records.fhir_types import (
 )
 from cds_service.records.read_context import Index, ReadContext, identity, relative
 from cds_service.records.times import moment
-from cds_service.sodium.snapshot import Order
+from cds_service.sodium.snapshot import Named, Order
 from cds_service.terminology.codes import canonical
 from cds_service.terminology.types import (
     Coded,
@@ -60,6 +60,7 @@ from cds_service.terminology.types import (
 Kind = Literal["medication", "nutrition", "service", "other"]
 FluidWords: TypeAlias = tuple[tuple[Coded, ...], tuple[str, ...]]  # concepts, words
 _NO_DIET = OralDiet()
+_NOT_SAID = Given()
 
 KINDS: dict[str, Kind] = {
     "MedicationRequest": "medication",
@@ -156,6 +157,22 @@ def _fluid_name(medicine: Medicine, known: Resolution) -> RecordText | None:
         return None
     names = (name for coded in (*medicine.concepts, *medicine.displays) for name in texts_of(coded))
     return next(map(RecordText, names), None)
+
+
+def named(resources: Iterable[Resource], context: ReadContext) -> Named:
+    """What the orders of the medication list name, without their dosage, which costs most.
+
+    A route or a sig can only take a drug from an order, so that no drug is left out here.
+    """
+    classes, nameless = set[str](), False
+    for resource in resources:
+        if KINDS.get(kind_of(resource)) != "medication":
+            continue
+        medicine = medicine_of(resource, context.index)
+        known = medicine.resolved(_NOT_SAID, context)
+        classes.update(drug.cls for drug in known.drugs)
+        nameless = nameless or medicine.unread or not (_is_known(known) or known.unrecognised)
+    return Named(classes=frozenset(classes), nameless=nameless)
 
 
 def exposure(resource: Resource, context: ReadContext) -> Order | None:

@@ -28,6 +28,7 @@ from cds_service.records.medications import (
     draft,
     exposure,
     medicine_of,
+    named,
     points_elsewhere,
 )
 from cds_service.records.prefetch import Source
@@ -163,13 +164,6 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         records.keep_time()
         return draft(resource, context)
 
-    def read_exposures() -> tuple[Order, ...]:
-        orders = []
-        for resource in _once(tally.listed):
-            records.keep_time()
-            orders.append(exposure(resource, context))
-        return tuple([order for order in orders if order is not None])
-
     drafts = choose(records.drafts, records.selections, me, read_draft)
 
     return Snapshot(
@@ -188,7 +182,8 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         encounter_reasons=stay.reasons,
         allergies=tuple(tally.allergies),
         flags=frozenset(tally.flags),
-        read_exposures=read_exposures,
+        read_named=lambda: named(tally.listed, context),
+        read_exposures=lambda: _exposures(_once(tally.listed), records, context),
         drafts=drafts.orders,
         selected=drafts.selected,
         every_draft_counts=drafts.every,
@@ -196,6 +191,17 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         missing=tally.missing,
         dropped_foreign=tally.foreign,
     )
+
+
+def _exposures(
+    listed: Iterable[Resource], records: CallRecords, context: ReadContext
+) -> tuple[Order, ...]:
+    """The orders of the medication list that were or are given."""
+    orders = []
+    for resource in listed:
+        records.keep_time()
+        orders.append(exposure(resource, context))
+    return tuple(order for order in orders if order is not None)
 
 
 def _once(orders: Iterable[Resource]) -> list[Resource]:

@@ -339,9 +339,12 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     @property
     def medicines_known(self) -> bool:
         """Whether it is known of each current medicine what it is."""
+        if not self.snapshot.complete_alone("medications"):
+            return False
+        if not self.snapshot.named.nameless:
+            return True
         nameless = (o for o in self.snapshot.exposures if o.unidentified or o.unread)
-        whole = self.snapshot.complete_alone("medications")
-        return whole and not any(map(self.is_active, nameless))
+        return not any(map(self.is_active, nameless))
 
     @cached_property
     def exposures(self) -> Exposures:

@@ -164,6 +164,13 @@ class Patient(Struct, frozen=True, kw_only=True):
     deceased: bool = False
 
 
+class Named(Struct, frozen=True, kw_only=True):
+    """What the orders of the medication list name, whatever their status, route and dose are."""
+
+    classes: frozenset[str] = frozenset()  # of all drugs; saline and other fluids may be left out
+    nameless: bool = False  # an order may be a medicine that is not known by name or code
+
+
 class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
     """Everything a rule may know. `missing` names what it must not take for absent."""
 
@@ -178,6 +185,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
     encounter_reasons: frozenset[str] = frozenset()  # concepts of Encounter.reasonCode
     allergies: tuple[Allergy, ...] = ()  # empty if the client's entry does not list them
     flags: frozenset[str] = frozenset()  # concepts of active Flags; the same
+    read_named: Callable[[], Named] | None = None  # None: the orders are read whole for it
     read_exposures: Callable[[], tuple[Order, ...]] = tuple  # most patients' are never needed
     drafts: tuple[Order, ...] = ()  # draftOrders, selected ones among them
     selected: tuple[str, ...] = ()  # references of the selected drafts
@@ -190,6 +198,18 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
     def exposures(self) -> tuple[Order, ...]:
         """The medication list: active, on hold, completed, stopped."""
         return self.read_exposures()
+
+    @cached_property
+    def named(self) -> Named:
+        """What the medication list names: it costs a third of reading the orders whole (PV-VAPTAN).
+
+        It is enough to know that a drug is not on the list.
+        """
+        if self.read_named is not None:
+            return self.read_named()
+        classes = frozenset(drug.cls for order in self.exposures for drug in order.drugs)
+        nameless = any(order.unidentified or order.unread for order in self.exposures)
+        return Named(classes=classes, nameless=nameless)
 
     @property
     def unrecognised(self) -> int:

@@ -14,9 +14,11 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from cds_service.cli.replay import answer_story
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.errors import BadRequest
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.knowledge.names import DrugClass
 from cds_service.protocol.wire import decode, encode
 from cds_service.records import fhir_types, medications
 from cds_service.records.dosage import Dosage, dosage, given_as
@@ -35,7 +37,7 @@ from cds_service.records.read_context import ReadContext
 from cds_service.records.reader import CallRecords, order_resource
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.vocabulary import CodeLists, vocabulary
-from tests.fhir_resources import Call, sodium, taking
+from tests.fhir_resources import Call, pipeline, sodium, taking
 from tests.records.test_reader_hostile import FULL, JSON, PLACES, places, put
 
 STORIES = dict(load_stories(default_fixtures_dir()))
@@ -170,10 +172,33 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_with_normal_sodium_each_order_is_read_once_in_search_of_a_vaptan(read: list[str]) -> None:
+def test_with_normal_sodium_and_no_vaptan_on_the_list_no_order_is_read(read: list[str]) -> None:
     orders = (taking("sertraline"), taking("hydrochlorothiazide"))
     assert Call(record=(sodium("139"), *orders)).cards() == []
+    assert read == []
+
+
+def test_with_normal_sodium_a_vaptan_on_the_list_is_read_and_judged(read: list[str]) -> None:
+    orders = (taking("sertraline"), taking("tolvaptan"), taking("clarithromycin"))
+    (card, *_) = Call(record=(sodium("139"), *orders)).cards()
+    assert "clarithromycin" in card.summary.lower()
     assert sorted(read) == sorted(str(order["id"]) for order in orders)
+
+
+def test_what_a_list_is_said_to_name_leaves_out_no_drug_and_no_unknown_medicine() -> None:
+    """A patient whose list seems to name no vaptan is never asked about one (PV-VAPTAN)."""
+    seen: set[str] = set()
+    for name, story in STORIES.items():
+        case = answer_story(pipeline(), story).case
+        if case is None:
+            continue
+        orders = case.snapshot.exposures
+        classes = {drug.cls for order in orders if not order.saline for drug in order.drugs}
+        assert classes <= case.snapshot.named.classes, name
+        if any(order.unidentified or order.unread for order in orders):
+            assert case.snapshot.named.nameless, name
+        seen |= classes
+    assert DrugClass.VAPTAN in seen, "no story lists a vaptan, so that this test shows nothing"
 
 
 def test_with_low_sodium_each_order_is_read_once_and_the_drug_is_named(read: list[str]) -> None:

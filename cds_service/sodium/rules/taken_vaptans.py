@@ -110,7 +110,8 @@ def _too_long(case: Case, taken: Exposure) -> Iterator[Danger]:
 
 def _found(case: Case, unread: str) -> tuple[Exposure, list[Danger]]:
     """Returns the vaptan that is taken, and its dangers; skips if there is no vaptan or danger."""
-    vaptans = case.exposures.of(DrugClass.VAPTAN)
+    listed = DrugClass.VAPTAN in case.snapshot.named.classes
+    vaptans = case.exposures.of(DrugClass.VAPTAN) if listed else ()
     require(vaptans, "no-vaptan-taken" if case.medicines_known else unread)
     known = {exposure.drug.name: _dangers(case, exposure) for exposure in vaptans}
     found = [exposure for exposure in vaptans if known[exposure.drug.name]]

@@ -22,7 +22,7 @@ from cds_service.sodium.problems import Symptoms
 from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.results import Freshness, Sample, band_of
 from cds_service.sodium.rules.book import BOOK
-from cds_service.sodium.snapshot import LabResult, Order, Patient, Problem, Setting, Snapshot
+from cds_service.sodium.snapshot import LabResult, Named, Order, Patient, Problem, Setting, Snapshot
 from cds_service.sodium.sodium import Fall, SodiumView
 from cds_service.sodium.volume import OdsRisk, Volume, VolumeStatus
 from cds_service.terminology.types import DrugMatch, RecordText
@@ -111,6 +111,9 @@ def a_case(na: str = "131", **parts: Any) -> Case:
     }
     case = assess(parts.pop("snapshot", snapshot), limits(profile), sets(), labs())
     vars(case).update(base | parts)  # given here, so that they are not worked out
+    taken = case.exposures.active
+    named = Named(classes=frozenset(exposure.drug.cls for exposure in taken), nameless=True)
+    vars(case.snapshot).setdefault("named", named)
     return case
 
 
