@@ -15,7 +15,7 @@ from cds_service.cli.review import review
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.knowledge.review import REVIEWED
 from tests.browser.conftest import PATIENCE_MS
-from tests.browser.test_accessibility import _assert_nothing_serious
+from tests.browser.test_accessibility import _assert_nothing_found
 
 expect.set_options(timeout=PATIENCE_MS)
 TOPICS = "knowledge/topics.toml"
@@ -168,13 +168,13 @@ def test_what_is_agreed_can_be_hidden_and_a_commented_rule_stays(open_review: Op
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_axe_finds_nothing_serious_and_nothing_runs_off_the_side(
+def test_axe_finds_nothing_and_nothing_runs_off_the_side(
     width: int, open_review: OpenReview
 ) -> None:
     page = open_review(width=width)
     agree(page, "rule PV-MOD")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    _assert_nothing_serious(page)
+    _assert_nothing_found(page)
 
 
 def test_it_prints_each_rule_without_the_buttons(open_review: OpenReview) -> None:
