@@ -23,18 +23,18 @@ demo: $(RUN) ## Start the service with synthetic patients on 127.0.0.1:$(PORT)
 	@exec $(BIN)/cds-service demo --port $(PORT)
 
 test: $(DEV) ## Run the test suite (a few minutes)
-	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not long"
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not long"
 
 # Above the tests of these folders, the commands that alone reach a part of them.
 coverage: $(DEV) ## Measure which branches of engine, sodium and trust the tests reach: at least 95 %
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n auto --dist loadfile -m "not long" \
+	@$(BIN)/coverage run -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not long" \
 	  tests/engine tests/sodium tests/trust tests/cli/test_client.py tests/cli/test_egress.py
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=95
 
 check-long: $(DEV) ## Run the long checks too (fuzzing, large tables); their figures stand at the end
-	@HYPOTHESIS_PROFILE=searching $(BIN)/python -m pytest -n auto --dist loadfile
+	@HYPOTHESIS_PROFILE=searching $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 monkey: $(DEV) ## Let a monkey loose on the chart page and the workbench (MINUTES=10 SEED=1; needs Chromium)
 	@PYTHONPATH=. $(BIN)/python -m tests.browser.monkey $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))

@@ -18,4 +18,4 @@ cd "$work"
 export PYTHONPATH="$work/site:$work"
 "$python" -c "import cds_service, sys; sys.exit(not cds_service.__file__.startswith('$work/site'))"
 "$python" -m cds_service check
-"$python" -m pytest -q -n auto --dist loadfile -m "not long" tests
+"$python" -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "not long" tests

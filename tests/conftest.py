@@ -38,6 +38,21 @@ hypothesis.settings.register_profile("searching", derandomize=False)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
+# Their tests wait for browsers and processes of their own: begun last, they would end alone.
+BEGUN_FIRST = ("tests/browser/", "tests/smart/", "tests/cli/", "tests/cluster/", "tests/test_facts")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two test processes for each core, since half of the time a test waits for another process."""
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the slow files, so that all processes end at about the same time."""
+    items.sort(key=lambda item: not item.nodeid.startswith(BEGUN_FIRST))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Prints the figures that long tests record, also if other processes ran them."""
     for report in terminalreporter.getreports("passed"):

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -212,9 +213,9 @@ def test_a_card_is_whole_and_not_too_long(spoken: Translation) -> None:
 
 @cache
 def findings() -> tuple[Finding, ...]:
-    """Every finding of the scenes of the rules."""
+    """Every finding of the scenes of the rules, and of each third case of the gallery."""
     outcomes: list[Outcome] = []
-    for case in gallery():
+    for case in islice(gallery(), 0, None, 3):
         outcomes += [rule(case) for rule in BOOK.chart.values()]
     for going_home in DISCHARGES:
         outcomes += [rule(going_home.case()) for rule in BOOK.discharge.values()]
