@@ -191,9 +191,15 @@ def _log_end_of_thread(ended: threading.ExceptHookArgs) -> None:
 
 
 def log() -> FilteringBoundLogger:
-    """Returns the logger of the service."""
+    """Returns the logger of the service; a command has none, because it says what it finds."""
+    if not structlog.is_configured():
+        structlog.configure(processors=[_dropped])  # its default writes to standard output
     logger: FilteringBoundLogger = structlog.get_logger()
     return logger
+
+
+def _dropped(_: WrappedLogger, __: str, ___: EventDict) -> EventDict:
+    raise structlog.DropEvent
 
 
 def log_crash(error: BaseException, correlation: str) -> None:

@@ -76,10 +76,22 @@ _WHY_REFUSED = {
 }
 
 
-REGISTRY_FILE = click.option(
-    "--file",
-    "path",
-    type=click.Path(path_type=Path, dir_okay=False),
+def _or_of_settings(_: click.Context, __: click.Parameter, value: Path | None) -> Path:
+    """Returns the file that is given or that CDS_CLIENTS_FILE names, before anything is asked."""
+    chosen = value or settings_from_environment().clients_file
+    if chosen is None:
+        raise click.UsageError(
+            "name the registry, as in --file clients.toml, or set CDS_CLIENTS_FILE as for the "
+            "service."
+        )
+    return chosen
+
+
+_FILE = partial(click.option, "--file", "path", type=click.Path(path_type=Path, dir_okay=False))
+REGISTRY_FILE = _FILE(help="The registry. Default: CDS_CLIENTS_FILE.")
+_NAMED_FILE = _FILE(
+    is_eager=True,
+    callback=_or_of_settings,
     help="The registry. Default: CDS_CLIENTS_FILE.",
 )
 
@@ -139,7 +151,7 @@ def _or_asked(_: click.Context, option: click.Parameter, value: str | None, ques
     show_default=True,
     help="Its software: adds the limits that it has, and names the right table of queries.",
 )
-@REGISTRY_FILE
+@_NAMED_FILE
 def add(
     name: str,
     issuer: str,
@@ -148,13 +160,13 @@ def add(
     fhir_base: str,
     audience: str,
     vendor: str,
-    path: Path | None,
+    path: Path,
 ) -> None:
     """Add one client to clients.toml.
 
     It prompts for values that are not given, and prints what the EHR's analyst must type in. The
     file is replaced only if the whole registry is sound with the new entry; a running service reads
-    it within a second.
+    it within two seconds.
     """
     if not re.fullmatch(CLIENT_NAME, name):
         raise click.BadParameter(
@@ -174,10 +186,9 @@ def add(
         audience=audience,
         vendor=vendor,
     )
-    target = _registry_path(path, settings)
-    _refuse_taken(name, target)
-    added = _append(target, new, settings)
-    click.echo(f"clients.{name} is in {target.name}.\n")
+    _refuse_taken(name, path)
+    added = _append(path, new, settings)
+    click.echo(f"clients.{name} is in {path.name}.\n")
     click.echo(_settings_of_the_ehr(added, settings, load_knowledge(settings.hooks_dir)))
 
 
@@ -254,31 +265,41 @@ def _settings_of_the_ehr(added: Client, settings: Settings, knowledge: Knowledge
     credentials = added.credentials
     base = settings.base_url
     audiences = ", ".join(credentials.audiences) or "the URL of the service that is called"
-    lines = ["On the EHR's side, type in:"]
-    if added.vendor != "epic":  # Epic does not read it
-        lines.append(f"  discovery      {base}/cds-services")
-    for service in knowledge.services.values():
-        lines.append(f"  {service.hook:<14} {base}/cds-services/{service.id}")
-    lines += [
-        f"  feedback       {base}/cds-services/<service>/feedback",
-        f"  JWT 'aud'      {audiences}",
-        f"  JWT 'iss'      {credentials.issuer}",
-        f"  JWT 'alg'      one of {', '.join(credentials.algorithms)}",
-        f"  JWT 'jku'      {' or '.join(credentials.jku) or 'left out'}",
-        f"  JWT life       at most {LONGEST_LIFE_S // 60} minutes; "
-        "kid, iat, exp and a new jti in each",
+    by_discovery = added.vendor != "epic"  # Epic does not read it
+    rows = [("discovery", f"{base}/cds-services")] if by_discovery else []
+    rows += [
+        (service.hook, f"{base}/cds-services/{service.id}")
+        for service in knowledge.services.values()
+    ]
+    rows += [
+        ("feedback", f"{base}/cds-services/<service>/feedback"),
+        ("JWT 'aud'", audiences),
+        ("JWT 'iss'", credentials.issuer),
+        ("JWT 'alg'", f"one of {', '.join(credentials.algorithms)}"),
+        ("JWT 'jku'", " or ".join(credentials.jku) or "left out"),
+        (
+            "JWT life",
+            f"at most {LONGEST_LIFE_S // 60} minutes; kid, iat, exp and a new jti in each",
+        ),
     ]
     if credentials.subject:
-        lines.append(f"  JWT 'sub'      {credentials.subject}")
-    lines += [
-        "  prefetch       "
-        + ("" if added.vendor == "epic" else "as discovery says; for EHRs that do not read it:"),
-        f"                 cds-service prefetch-table --client {added.name}",
-        "  scopes         read access to Patient, Encounter, Observation, Condition and "
-        "MedicationRequest,",
-        "                 and for order-select and order-sign the scope for unsigned orders",
-        f"  time-out       above {added.deadline_ms} ms, which is when this service answers "
-        "at the latest",
+        rows.append(("JWT 'sub'", credentials.subject))
+    if by_discovery:
+        rows.append(("prefetch", "as discovery says; for EHRs that do not read it:"))
+    rows += [
+        ("" if by_discovery else "prefetch", f"cds-service prefetch-table --client {added.name}"),
+        ("scopes", "read access to Patient, Encounter, Observation, Condition and"),
+        ("", "MedicationRequest, and for order-select and order-sign the scope for"),
+        ("", "unsigned orders"),
+        (
+            "time-out",
+            f"above {added.deadline_ms} ms, which is when this service answers at the latest",
+        ),
+    ]
+    wide = max(len(label) for label, _ in rows)
+    lines = [
+        "On the EHR's side, type in:",
+        *(f"  {label:<{wide}}  {text}" for label, text in rows),
         "",
         f"Then: cds-service client test {added.name} --token <a token of the EHR>",
         f"      cds-service client probe {added.name} --patient <the id of a test patient>",
@@ -307,14 +328,14 @@ def _settings_of_the_ehr(added: Client, settings: Settings, knowledge: Knowledge
     envvar="CDS_TEST_ACCESS_TOKEN",
     help="The token for these searches ('access_token' of a call's fhirAuthorization).",
 )
-@REGISTRY_FILE
+@_NAMED_FILE
 def test(
     name: str,
     token: str | None,
     service: str,
     patient: str,
     access_token: str | None,
-    path: Path | None,
+    path: Path,
 ) -> None:
     """Test a client's entry, its keys, a token, and its FHIR server.
 
@@ -323,7 +344,7 @@ def test(
     gives, and in which form it takes the search. Exit code 1 if something would be refused.
     """
     settings = settings_from_environment()
-    registry = _load_registry(_registry_path(path, settings), settings)
+    registry = _load_registry(path, settings)
     tested = _client_named(registry, name)
     known = load_knowledge(settings.hooks_dir)
     known = only_signed(known) if settings.require_signed else known
@@ -332,10 +353,11 @@ def test(
     good = _keys_are_usable(tested)
     if token is None:
         click.echo("  Give one of its tokens with --token to have its claims checked.")
+        good = _may_be_called(tested) and good
     else:
         given = sys.stdin.read() if token == "-" else token  # noqa: S105  # a dash is no secret
         url = f"{settings.base_url}/cds-services/{service}"
-        good = _token_passes(given.strip(), tested, registry, url) and good
+        good = _token_passes(_bare(given), tested, registry, url) and good
     if patient:
         good = _records_are_read(tested, service, patient, access_token, settings) and good
     _show_delivered(tested)
@@ -352,10 +374,8 @@ def test(
     envvar="CDS_TEST_ACCESS_TOKEN",
     help="The token to read with ('access_token' of a call's fhirAuthorization).",
 )
-@REGISTRY_FILE
-def probe(
-    name: str, patient: str, service: str, access_token: str | None, path: Path | None
-) -> None:
+@_NAMED_FILE
+def probe(name: str, patient: str, service: str, access_token: str | None, path: Path) -> None:
     """Read one test patient as a hook call would, and say what came.
 
     For each query it shows how many resources came, in which form the server takes it, and what is
@@ -365,7 +385,7 @@ def probe(
     (open_access = true). Exit code 1 if a hook call would lack something.
     """
     settings = settings_from_environment()
-    registry = _load_registry(_registry_path(path, settings), settings)
+    registry = _load_registry(path, settings)
     probed = _client_named(registry, name)
     if not _records_are_read(probed, service, patient, access_token, settings):
         raise SystemExit(1)
@@ -375,8 +395,8 @@ def probe(
 @click.argument("name")
 @click.argument("patients", type=click.File(encoding="utf-8"))
 @click.option("--tenant", default="", help="The tenant of its tokens, if it has several.")
-@REGISTRY_FILE
-def arm(name: str, patients: TextIO, tenant: str, path: Path | None) -> None:
+@_NAMED_FILE
+def arm(name: str, patients: TextIO, tenant: str, path: Path) -> None:
     """Print the arm of each patient of a randomised trial.
 
     PATIENTS is a file with one patient id on each line; "-" reads standard input. It prints CSV:
@@ -387,7 +407,7 @@ def arm(name: str, patients: TextIO, tenant: str, path: Path | None) -> None:
     from cds_service.app import card_secret  # brings Flask, which the other commands do without
 
     settings = settings_from_environment()
-    registry = _load_registry(_registry_path(path, settings), settings)
+    registry = _load_registry(path, settings)
     chosen = _client_named(registry, name)
     if not chosen.shadow_share or chosen.shadow:
         raise click.BadParameter("has no shadow_share, so it has no arms", param_hint="NAME")
@@ -465,8 +485,30 @@ def _token_passes(token: str, tested: Client, registry: Registry, url: str) -> b
     _report(True, f"the token passes for {url}")
     if proven.slash:
         click.echo("  Its 'aud' differs from that URL by a slash at the end, which is accepted.")
-    bases = ", ".join(proven.client.fhir_bases) or "nothing live"
-    return _report(True, f"what it may read: {bases}")
+    return _may_be_called(proven.client)
+
+
+def _bare(given: str) -> str:
+    """Returns the token itself, if it was copied with the name of its header or its scheme."""
+    text = re.sub(r"(?i)^\s*authorization:", "", given).strip()
+    return re.sub(r"(?i)^bearer\s+", "", text)
+
+
+def _may_be_called(named: Client) -> bool:
+    """Reports the FHIR servers, and those whose address the service would refuse to call."""
+    good = _report(True, f"what it may read: {', '.join(named.fhir_bases) or 'nothing live'}")
+    for destination in destinations(Registry(clients=(named,))):
+        if destination.address:  # a name is looked up by `client probe`
+            good = _is_called(destination) and good
+    return good
+
+
+def _is_called(destination: Destination) -> bool:
+    try:
+        addresses_of(destination)
+    except Unusable as problem:
+        return _report(False, str(problem))
+    return True
 
 
 def _show_side_by_side(text: str, tested: Client, url: str) -> None:
@@ -538,7 +580,11 @@ def _records_are_read(
         now=datetime.now(UTC),
     )
     if not isinstance(ask.access, Access):
-        return _report(False, "its FHIR server wants a token: give --access-token")
+        return _report(
+            False,
+            "its FHIR server wants a token: give --access-token, or open_access = true in the "
+            "entry if it reads without one",
+        )
     fhir = FhirClient(ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None)
     # Without the deadline of a call: a slow server is shown too.
     began = time.monotonic()
@@ -558,7 +604,9 @@ def _records_are_read(
 def _report_source(key: str, source: Source, form: str | None) -> bool:
     asked = f", asked {form}" if form else ""
     why = "" if source.missing is None else f": {shown_with_cause(source)}"
-    return _report(source.holds_the_newest, f"{key}: {len(source.resources)} resources{asked}{why}")
+    number = len(source.resources)
+    found = f"{number} resource{'' if number == 1 else 's'}"
+    return _report(source.holds_the_newest, f"{key}: {found}{asked}{why}")
 
 
 def _show_usable(ask: Ask, sources: Mapping[str, Source], known: Vocabulary) -> None:
@@ -584,13 +632,6 @@ def _show_usable(ask: Ask, sources: Mapping[str, Source], known: Vocabulary) -> 
 def _report(good: bool, text: str) -> bool:
     click.echo(("✓ " if good else "✗ ") + text)
     return good
-
-
-def _registry_path(path: Path | None, settings: Settings) -> Path:
-    chosen = path or settings.clients_file
-    if chosen is None:
-        raise click.UsageError("Name the registry with --file or CDS_CLIENTS_FILE.")
-    return chosen
 
 
 def _load_registry(path: Path, settings: Settings) -> Registry:
@@ -625,8 +666,8 @@ _MADE_BY = "# Made by `cds-service client egress` from the registry of clients; 
         "a NetworkPolicy by the addresses that the names have now."
     ),
 )
-@REGISTRY_FILE
-def egress(kind: str, path: Path | None) -> None:
+@_NAMED_FILE
+def egress(kind: str, path: Path) -> None:
     """Print firewall rules for the servers we call.
 
     These are the FHIR servers and key sets of clients.toml; database and name server are not in it.
@@ -635,9 +676,7 @@ def egress(kind: str, path: Path | None) -> None:
     policy, if a name has no address or one that the service refuses to call.
     """
     settings = settings_from_environment()
-    registry = Registry.load(
-        _registry_path(path, settings), allow_http=settings.mode != "production"
-    )
+    registry = Registry.load(path, allow_http=settings.mode != "production")
     wanted = destinations(registry)
     if kind == "cilium":
         text = _cilium(wanted)

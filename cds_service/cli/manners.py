@@ -49,7 +49,16 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     """Returns the end of a sentence that names the nearest of the names that exist, or all."""
     names = list(known)
     near = get_close_matches(given, names, n=1, cutoff=_NEAR)
-    return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(names) or 'none'}"
+    if near:
+        return f"; did you mean {near[0]}?"
+    parts = [name for name in names if given and given.casefold() in name.casefold()]
+    if parts:
+        return f"; did you mean {_one_of(parts)}?"
+    return f"; there are: {', '.join(names) or 'none'}"
+
+
+def _one_of(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def json_of(file: BinaryIO) -> Any:

@@ -51,8 +51,9 @@ def bound_socket(host: str, port: int, option: str = "--port") -> socket.socket:
             raise click.ClickException(
                 f"{host} cannot be listened on: it is no address of this machine."
             ) from None
+        by_make = f" (make demo PORT={port + 1})" if option == "--port" else ""
         raise click.ClickException(
-            f"Port {port} on {host} is taken; try {option} {port + 1}."
+            f"Port {port} on {host} is taken; try {option} {port + 1}{by_make}."
         ) from None
     return bound
 

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
 from msgspec import Struct, field
@@ -114,9 +115,11 @@ class ReadPool:
         """Begin `work` now or when its queue is free; None if too many wait or no thread starts."""
         job: Job[_T] = Job(call, Future())
 
+        about = copy_context()  # whose call it is, for the lines of the log
+
         def run() -> bool:
             try:
-                self._threads.submit(work).add_done_callback(done)
+                self._threads.submit(about.run, work).add_done_callback(done)
             except RuntimeError:  # no more threads can be started now
                 self._finished(queue, patient)
                 return False

@@ -1,14 +1,16 @@
 """Keeps the registry in force: clients.toml is read again if it changed, unless it is broken.
 
 A file that is being written may be cut at a place where it is sound and lacks half of the clients.
-So a change is read when two looks, a second apart, find the same file.
+So a change is read when two looks, a second apart, find the same file. A call looks, so a service
+without calls does not: after a pause one look is enough if the file is older than two seconds.
+Else the first call would still be answered for a client that was taken out an hour ago.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -21,9 +23,12 @@ from cds_service.trust.keyset import left_out
 from cds_service.trust.registry import Registry
 
 LOOK_EVERY_S = 1.0
+_RESTS_S = 2.0  # a file that was last written so long ago is whole
 _TRY_AGAIN_S = 10.0  # the file may be sound, and reading it have failed: too many open files, say
 
-_Stamp = tuple[int, int, int] | None  # inode, size, time of change; None: no such file
+# Inode, size, times of the last change of its text and of its inode, which no copy keeps; None: no
+# such file.
+_Stamp = tuple[int, int, int, int] | None
 
 
 class CurrentRegistry:
@@ -42,6 +47,7 @@ class CurrentRegistry:
         defaults: Defaults = USUAL,
         check: Callable[[Registry], None] = lambda registry: None,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """Reads the file at once, and raises RegistryError if it is broken.
 
@@ -54,6 +60,7 @@ class CurrentRegistry:
         )
         self._check = check
         self._clock = clock
+        self._wall = wall
         self._lock = threading.Lock()
         self._seen = _stamps([path])
         self._changing: dict[Path, _Stamp] = {}  # what the last look found, if it was new
@@ -78,7 +85,7 @@ class CurrentRegistry:
         if seen == self._seen:
             if self._clock() < self._try_again:
                 return
-        elif seen != self._changing:
+        elif seen != self._changing and not self._rest(seen):
             self._changing = seen
             return
         # Noted before the file is read: a change during the reading is seen at the next look.
@@ -91,6 +98,11 @@ class CurrentRegistry:
             self._broken, self._try_again = "", float("inf")
             self._watch_new()
             self._report("The client registry changed and is in force.")
+
+    def _rest(self, seen: Mapping[Path, _Stamp]) -> bool:
+        """Whether these files were all written some time ago; a clock that is off says no."""
+        before = (self._wall() - _RESTS_S) * 1e9
+        return all(stamp is None or stamp[3] < before for stamp in seen.values())
 
     def _keep_old(self, why: str) -> None:
         self._registry = replace(self._registry, outdated=True)
@@ -132,5 +144,10 @@ def _stamps(paths: Iterable[Path]) -> dict[Path, _Stamp]:
         except OSError:
             stamps[path] = None
         else:
-            stamps[path] = (status.st_ino, status.st_size, status.st_mtime_ns)
+            stamps[path] = (
+                status.st_ino,
+                status.st_size,
+                status.st_mtime_ns,
+                status.st_ctime_ns,
+            )
     return stamps

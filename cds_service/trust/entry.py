@@ -159,7 +159,9 @@ def read_base(where: str, written: str, allow_http: bool) -> str:
             f"{where}: not a plain URL (https, no query, no user, no '%', no dot segments)."
         )
     if base.startswith("http:") and not allow_http:
-        raise RegistryError(f"{where}: http is for development only; use https.")
+        raise RegistryError(
+            f"{where}: http is for development only (CDS_MODE=development); use https."
+        )
     return base
 
 

@@ -255,6 +255,39 @@ def test_the_probe_tells_a_private_address_and_how_much_the_rules_can_use(
     )
 
 
+def test_a_private_address_is_told_before_the_first_read(tmp_path: Path) -> None:
+    file = written(tmp_path, 'fhir_bases = ["https://10.1.2.3/r4"]\n')
+    asked = ("test", "mercy", "--file", str(file))
+    refused = run(*asked)
+    file.write_text(file.read_text() + "allow_private = true\n")
+    allowed = run(*asked)
+    assert refused.exit_code == 1
+    assert "✗ 10.1.2.3: has the address 10.1.2.3" in refused.output
+    assert "without allow_private" in refused.output
+    assert allowed.exit_code == 0, allowed.output
+
+
+@pytest.mark.parametrize("form", ["Bearer {}", "Authorization: Bearer {}", " bearer  {}\n"])
+def test_a_token_may_be_copied_with_its_header(registry: Path, form: str) -> None:
+    result = run("test", "mercy", "--token", form.format(token()))
+    assert "✓ the token passes" in result.output, result.output
+
+
+def test_the_registry_is_named_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CDS_CLIENTS_FILE", raising=False)
+    result = run("add", typed="mercy\nhttps://mercy.example/r4\nhttps://mercy.example/jwks\n")
+    assert result.exit_code == 2
+    assert "--file clients.toml, or set CDS_CLIENTS_FILE" in " ".join(result.output.split())
+    assert "Short name" not in result.output, "four answers would have been lost"
+
+
+def test_a_server_that_wants_a_token_names_both_ways_out(tmp_path: Path) -> None:
+    file = written(tmp_path, 'fhir_bases = ["https://fhir.mercy.example/r4"]\n')
+    result = run("probe", "mercy", "--file", str(file), "--patient", "p1")
+    assert result.exit_code == 1
+    assert "--access-token, or open_access = true" in result.output
+
+
 def test_the_token_of_another_client_does_not_pass_for_this_one(registry: Path) -> None:
     (registry.parent / "anne.json").write_text(
         json.dumps({"keys": [public_jwk("ES384/2", alg="ES384")]})

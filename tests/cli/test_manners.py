@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import cli, main
-from cds_service.cli.run import bound_socket
+from cds_service.cli.run import bound_socket, free_port
 from cds_service.demo.stories import default_fixtures_dir, load_stories
 from tests.patience import PATIENCE_S
 
@@ -38,6 +38,14 @@ def ended(
         (
             ("replay", "cramps-in-siad"),
             "there is no story 'cramps-in-siad'; did you mean cramps-in-siadh?",
+        ),
+        (
+            ("replay", "tsh"),
+            "there is no story 'tsh'; did you mean kidney-failure-tsh?",
+        ),
+        (
+            ("replay", "siadh"),
+            "did you mean cramps-in-siadh, isotonic-saline-in-siadh or push-fluids-in-siadh?",
         ),
         (("off", "PV-MILDE"), "did you mean PV-MILD?"),
     ],
@@ -109,6 +117,22 @@ def test_a_file_that_may_not_be_written_is_one_line(
     assert code != 0
     assert str(page) in said
     assert "Traceback" not in said
+
+
+def test_a_command_prints_its_result_and_no_line_of_a_log() -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "cds_service", "demo", "load", "--json", "--wait", "0"),
+            *("--fhir-base", f"http://127.0.0.1:{free_port('127.0.0.1')}/fhir"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 1
+    assert done.stdout == "", "a script reads JSON from there"
+    assert "no FHIR server there" in done.stderr
 
 
 PROGRAM = """

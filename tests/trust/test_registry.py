@@ -216,7 +216,7 @@ def rewrite(path: Path, text: str) -> None:
 
 def test_a_change_takes_effect_within_two_seconds_and_is_reported(tmp_path: Path) -> None:
     path, said, clock = written(tmp_path, FULL), list[str](), Clock()
-    holder = CurrentRegistry(path, report=said.append, clock=clock)
+    holder = CurrentRegistry(path, report=said.append, clock=clock, wall=clock)
     before = holder.current()
     rewrite(path, FULL.replace("800", "900"))
     assert holder.current() is before
@@ -229,7 +229,7 @@ def test_a_change_takes_effect_within_two_seconds_and_is_reported(tmp_path: Path
 
 def test_a_broken_or_removed_file_keeps_the_old_registry_and_says_so_once(tmp_path: Path) -> None:
     path, said, clock = written(tmp_path, FULL), list[str](), Clock()
-    holder = CurrentRegistry(path, report=said.append, clock=clock)
+    holder = CurrentRegistry(path, report=said.append, clock=clock, wall=clock)
     before = holder.current()
     rewrite(path, FULL.replace("800", "80"))
     holder.current()
@@ -253,7 +253,7 @@ def test_a_broken_or_removed_file_keeps_the_old_registry_and_says_so_once(tmp_pa
 
 def test_a_file_that_is_still_being_written_is_not_read(tmp_path: Path) -> None:
     path, said, clock = written(tmp_path, FULL), list[str](), Clock()
-    holder = CurrentRegistry(path, report=said.append, clock=clock)
+    holder = CurrentRegistry(path, report=said.append, clock=clock, wall=clock)
     whole = FULL + '\n[clients.anne]\nfhir_bases = ["https://fhir.ruth.example/r4"]\n'
     for clock.now in (1.0, 2.0, 3.0):
         rewrite(path, f"# {clock.now}")  # sound, and without a client
@@ -262,6 +262,19 @@ def test_a_file_that_is_still_being_written_is_not_read(tmp_path: Path) -> None:
     for clock.now in (4.0, 5.0):
         now = holder.current()
     assert [client.name for client in now.clients] == ["mercy", "saint-anne", "anne"]
+    assert len(said) == 1
+
+
+def test_the_first_call_after_a_pause_meets_the_file_that_is_there(tmp_path: Path) -> None:
+    path, said, clock = written(tmp_path, FULL), list[str](), Clock()
+
+    def an_hour_later() -> float:
+        return path.stat().st_ctime + 3600
+
+    holder = CurrentRegistry(path, report=said.append, clock=clock, wall=an_hour_later)
+    rewrite(path, FULL.partition("[clients.saint-anne]")[0])
+    clock.now = 3600.0
+    assert [client.name for client in holder.current().clients] == ["mercy"]
     assert len(said) == 1
 
 
@@ -316,7 +329,7 @@ def test_whatever_becomes_of_the_file_the_old_registry_stays_in_force(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     path, said, clock = written(tmp_path, FULL), list[str](), Clock()
-    holder = CurrentRegistry(path, report=said.append, clock=clock)
+    holder = CurrentRegistry(path, report=said.append, clock=clock, wall=clock)
     before = holder.current()
     damage(path)
     for clock.now in (1.0, 2.0, 3.0):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from cds_service.app import create_app
@@ -16,6 +19,7 @@ from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
 from cds_service.records.causes import CODES
 from cds_service.settings import Settings
+from cds_service.telemetry import configure_logging
 from tests.conftest import NOW
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close
 from tests.picky_server import picky
@@ -24,8 +28,10 @@ from tests.trust.test_causes import certificate, server
 PAGE = Path(__file__).parents[2] / "docs" / "reading-records.md"
 
 
-def asked(folder: Path, base: str, call: dict[str, Any], entry: str) -> tuple[Any, dict[str, Any]]:
-    """Returns the answer of a service with one client, and the log line of the call."""
+def asked(
+    folder: Path, base: str, call: dict[str, Any], entry: str, *, quiet: bool = True
+) -> tuple[Any, dict[str, Any]]:
+    """Returns the answer of a service with one client, and the log line of the call if `quiet`."""
     clients = folder / "clients.toml"
     clients.write_text(f"[clients.mercy]\nfhir_bases = ['{base}']\nexplain = true\n{entry}")
     app = create_app(
@@ -34,10 +40,10 @@ def asked(folder: Path, base: str, call: dict[str, Any], entry: str) -> tuple[An
         ),
         clock=lambda: NOW,
     )
-    with capture_logs() as lines:
+    with capture_logs() if quiet else nullcontext([]) as lines:
         answer = app.test_client().post(PATIENT_VIEW, json=call)
     close(app)
-    line = next(one for one in lines if one["event"] in ("call", "refused"))
+    line = next((one for one in lines if one["event"] in ("call", "refused")), {})
     return answer, dict(line)
 
 
@@ -95,6 +101,24 @@ def test_one_code_names_the_cause_in_the_error_the_card_the_explanation_and_the_
     (explained,) = answered.get_json()["extension"].values()
     assert explained["sources"]["sodium"].endswith(code)
     assert line["causes"]["sodium"] == code
+
+
+def test_the_line_of_a_read_says_whose_call_it_was(
+    stories: dict[str, Story], tmp_path: Path
+) -> None:
+    stream = io.StringIO()
+    configure_logging(stream)
+    try:
+        asked(tmp_path, CLOSED, without_sodium(stories["seizure"], CLOSED, {}), OPEN, quiet=False)
+    finally:
+        structlog.reset_defaults()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    call = next(line for line in lines if line["event"] in ("call", "refused"))
+    reads = [line for line in lines if line["event"] == "fetch"]
+    assert reads, "nothing answers at that address"
+    for read in reads:
+        for name in ("request", "service"):
+            assert read.get(name) == call[name], name
 
 
 @contextmanager
