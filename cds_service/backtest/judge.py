@@ -34,6 +34,7 @@ from cds_service.backtest.rows import (
 from cds_service.backtest.spool import Person
 from cds_service.backtest.stays import Stay, stay_at
 from cds_service.backtest.timeline import CURRENT, NONE, Asked, Record, Timeline
+from cds_service.backtest.watched import Watched
 from cds_service.engine.finding import Finding
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.knowledge.load import Service
@@ -83,6 +84,7 @@ class Judge:
         self._medication = medication
         new = task.pipelines["new"]
         self._courses = CourseReader(new.vocabulary)
+        self._watched = Watched(task.pipelines.values(), medication)
         self._quick = Quick(task.pipelines.values(), [one.profile for one in task.clients])
         self._asked = asked_by(_service(new, CHART), task.clients[0])
 
@@ -113,7 +115,10 @@ class Judge:
         """Returns the moments of results at which a card is possible; None if it may be any."""
         if self._task.every:
             return None
-        return self._quick.look(person.id, person.of("sodium"), person.of("glucose"))
+        look = self._quick.look(person.id, person.of("sodium"), person.of("glucose"))
+        if look is None or self._watched.is_ordered(person):
+            return None
+        return look
 
     def _count_left_out(
         self, person: Person, times: Sequence[datetime], counts: PieceCounts

@@ -3,8 +3,9 @@
 A card on a chart needs one of these: the newest sodium is low; sodium rose by as much as the
 smallest limit that can hold for such a rise, or jumped; laboratory and bedside differ; a result of
 these days, or the newest of all, is odd; a glucose of these days is high enough to shift sodium; or
-no sodium was measured for as long as the rule on new drugs asks for. A moment is left out only if
-none of them holds under any profile that is judged. All numbers are read from the limits, and what
+no sodium was measured for as long as the rule on new drugs asks for. (A drug of which a rule speaks
+at any sodium is looked for in `watched`.) A moment is left out only if none of them holds under any
+profile that is judged. All numbers are read from the limits, and what
 a code, a unit or a word means is asked of the service's vocabulary.
 
 A result is odd if the reader may take it otherwise than as its number at its time. What is more

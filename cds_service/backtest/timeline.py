@@ -120,7 +120,7 @@ class Timeline:
             for kind in person.lines
             if kind in _EXTRA
         }
-        self.medications = self._medications(orders, medication)
+        self.medications = medications_of(self.id, orders, medication)
         every = [*orders, *self.medications, *(c.resource for c in self.conditions)]
         self._odd = any(map(_is_odd, every)) or any(
             _is_odd(known.resource) for series in self.series.values() for known in series.known
@@ -153,22 +153,6 @@ class Timeline:
         found = [_result(one) for one in self._decoded(person, key)]
         self._counts.undated += sum(one is None for one in found)
         return Series([one for one in found if one is not None])
-
-    def _medications(
-        self, orders: Sequence[Resource], medication: Callable[[str], bytes | None]
-    ) -> tuple[Resource, ...]:
-        """Returns the Medications that orders point to, and those that these are made of."""
-        found: dict[str, Resource | None] = {}
-        while True:
-            have = tuple(one for one in found.values() if one is not None)
-            source = Source(state="satisfied", resources=(*orders, *have))
-            records = CallRecords(patient_id=self.id, now=LATER, sources={CURRENT: source})
-            wanted = [name for name in wanted_references(records) if name not in found]
-            if not wanted:
-                return have
-            for name in wanted:
-                line = medication(name.partition("/")[2])
-                found[name] = decode_resource(line) if line is not None else None
 
     def stay(self, now: datetime) -> Stay | None:
         """Returns the Encounter in which a chart would be opened at a moment."""
@@ -231,6 +215,23 @@ class Timeline:
     def _extra(self, kind: str, now: datetime) -> Source:
         series = self.extra.get(kind)
         return _source([k.resource for k in series.newest(now, _ALL)]) if series else _EMPTY
+
+
+def medications_of(
+    patient_id: str, orders: Sequence[Resource], medication: Callable[[str], bytes | None]
+) -> tuple[Resource, ...]:
+    """Returns the Medications that orders point to, and those that these are made of."""
+    found: dict[str, Resource | None] = {}
+    while True:
+        have = tuple(one for one in found.values() if one is not None)
+        source = Source(state="satisfied", resources=(*orders, *have))
+        records = CallRecords(patient_id=patient_id, now=LATER, sources={CURRENT: source})
+        wanted = [name for name in wanted_references(records) if name not in found]
+        if not wanted:
+            return have
+        for name in wanted:
+            line = medication(name.partition("/")[2])
+            found[name] = decode_resource(line) if line is not None else None
 
 
 _ALL = 10**9

@@ -18,7 +18,15 @@ from msgspec.structs import replace
 from cds_service.backtest.quick import Bounds, Look, Quick, bounds_of
 from cds_service.knowledge.limits import PROFILES
 from tests.backtest.judging import judged, people, pipeline, timeline
-from tests.backtest.small_exports import START, Resource, condition, patient, result, sertraline
+from tests.backtest.small_exports import (
+    START,
+    Resource,
+    condition,
+    order,
+    patient,
+    result,
+    sertraline,
+)
 
 Record = list[Resource]
 LAB, BEDSIDE, GLUCOSE = "2951-2", "2947-0", "2345-7"
@@ -150,6 +158,36 @@ def test_no_card_is_lost_at_the_edge_of_a_clause(clause: str) -> None:
         assert lost(record) == set(), record
         cards += bool(judged(record, every=True)[0])
     assert clause == "one-glucose" or cards, "the records of this clause bring no card"
+
+
+def _tolvaptan(form: str) -> Record:
+    """An order of tolvaptan that names it in one of the ways of FHIR, with its Medication."""
+    ordered = order("849501", "tolvaptan 15 MG Oral Tablet", -60)
+    medication = {"code": ordered["medicationCodeableConcept"], "resourceType": "Medication"}
+    if form == "code":
+        return [ordered]
+    del ordered["medicationCodeableConcept"]
+    if form == "contained":
+        inside = {
+            "medicationReference": {"reference": "#m"},
+            "contained": [medication | {"id": "m"}],
+        }
+        return [ordered | inside]
+    return [
+        ordered | {"medicationReference": {"reference": "Medication/m7"}},
+        medication | {"id": "m7"},
+    ]
+
+
+@pytest.mark.parametrize("form", ["code", "contained", "reference"])
+def test_a_drug_of_which_a_rule_speaks_at_any_sodium_is_left_to_the_rules(form: str) -> None:
+    record = [
+        patient(), result(139, 0), *_tolvaptan(form),
+        order("197516", "clarithromycin 250 MG Oral Tablet", -10),
+    ]  # fmt: skip
+    rows, _ = judged(record)
+    assert [card.rule for row in rows for card in row.cards][:1] == ["PV-VAPTAN"]
+    assert rows == judged(record, every=True)[0]
 
 
 @pytest.mark.parametrize("clause", CLAUSES)

@@ -30,6 +30,9 @@ from cds_service.sodium.rules.vaptans import (
 )
 from cds_service.sodium.volume import Volume
 
+# Of these drugs a rule speaks at any sodium: a backtest leaves out no moment of who takes them.
+AT_ANY_SODIUM = frozenset[str]({DrugClass.VAPTAN})
+
 
 class Danger(Struct, frozen=True, kw_only=True):
     """One reason why a vaptan that is taken is not to go on as it is."""
@@ -110,8 +113,8 @@ def _too_long(case: Case, taken: Exposure) -> Iterator[Danger]:
 
 def _found(case: Case, unread: str) -> tuple[Exposure, list[Danger]]:
     """Returns the vaptan that is taken, and its dangers; skips if there is no vaptan or danger."""
-    listed = DrugClass.VAPTAN in case.snapshot.named.classes
-    vaptans = case.exposures.of(DrugClass.VAPTAN) if listed else ()
+    listed = not AT_ANY_SODIUM.isdisjoint(case.snapshot.named.classes)
+    vaptans = case.exposures.of(*AT_ANY_SODIUM) if listed else ()
     require(vaptans, "no-vaptan-taken" if case.medicines_known else unread)
     known = {exposure.drug.name: _dangers(case, exposure) for exposure in vaptans}
     found = [exposure for exposure in vaptans if known[exposure.drug.name]]
