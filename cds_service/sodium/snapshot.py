@@ -205,7 +205,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
 
         It is enough to know that a drug is not on the list.
         """
-        if self.read_named is not None:
+        if self.read_named is not None and "exposures" not in vars(self):
             return self.read_named()
         classes = frozenset(drug.cls for order in self.exposures for drug in order.drugs)
         nameless = any(order.unidentified or order.unread for order in self.exposures)
