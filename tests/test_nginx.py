@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import socket
-import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import pytest
 import requests
@@ -25,91 +20,22 @@ import requests
 from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
 from tests.cli.test_servers import started
-from tests.patience import PATIENCE_S, until
+from tests.patience import PATIENCE_S
+from tests.proxy import CONF, Proxy, nginx
+from tests.web.heads import (
+    CHUNKED,
+    HIDDEN,
+    REFUSED,
+    REFUSED_BY_THE_SERVICE,
+    UNKNOWN_CODINGS,
+    answers,
+    get,
+    post,
+)
 
 ROOT = Path(__file__).parents[1]
-CONF = ROOT / "deploy" / "nginx" / "nginx.conf"
 VIEW = "hyponatremia-patient-view"
 pytestmark = pytest.mark.skipif(not CONF.is_file(), reason="a wheel has no deploy/")
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """A proxy is a running nginx with the service behind it."""
-
-    port: int
-    certificate: Path
-
-    @property
-    def url(self) -> str:
-        return f"https://localhost:{self.port}"
-
-    def get(self, path: str, **more: object) -> requests.Response:
-        given: dict[str, Any] = {"verify": str(self.certificate), "timeout": PATIENCE_S}
-        return requests.get(self.url + path, **given | more)  # noqa: S113  # it is among them
-
-    def post(self, path: str, **more: object) -> requests.Response:
-        given: dict[str, Any] = {"verify": str(self.certificate), "timeout": PATIENCE_S}
-        return requests.post(self.url + path, **given | more)  # noqa: S113  # it is among them
-
-    def raw(self) -> ssl.SSLSocket:
-        context = ssl.create_default_context(cafile=str(self.certificate))
-        return context.wrap_socket(
-            socket.create_connection(("localhost", self.port), timeout=PATIENCE_S),
-            server_hostname="localhost",
-        )
-
-
-@contextmanager
-def nginx(folder: Path, *upstreams: str) -> Iterator[Proxy]:
-    """Starts the shipped file with other paths, another port and other names of the upstreams."""
-    found = shutil.which("nginx")
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI must test behind nginx too: install Debian's package nginx")
-        pytest.skip("nginx is not installed")
-    port = free_port("127.0.0.1")
-    subprocess.run(
-        [sys.executable, ROOT / "deploy/nginx/certificate.py", folder],
-        check=True,
-        capture_output=True,
-    )
-    text = CONF.read_text(encoding="utf-8")
-    for old, new in (
-        ("/tmp/", f"{folder}/"),  # noqa: S108  # the container's tmpfs; first, for it holds the folder too
-        ("/tls/", f"{folder}/"),
-        ("server cds:8642;", " ".join(f"server {one};" for one in upstreams)),
-        ("listen 8443", f"listen 127.0.0.1:{port}"),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "nginx.conf").write_text(text)
-    log = (folder / "nginx.log").open("w")
-    # In the container all of nginx is one user; as root, its workers could not write here.
-    options = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
-    process = subprocess.Popen(
-        [found, "-c", f"{folder}/nginx.conf", "-p", str(folder), "-e", "stderr", "-g", options],
-        stderr=log,
-    )
-    try:
-        _wait_for(port, process)
-        yield Proxy(port, folder / "certificate.pem")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE_S)
-        log.close()
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    def listens() -> bool:
-        assert process.poll() is None, "nginx refuses our configuration"
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S).close()
-        except OSError:
-            return False
-        return True
-
-    until(listens)
 
 
 @pytest.fixture(scope="module")
@@ -162,19 +88,61 @@ def test_a_hook_call_gets_its_cards_over_tls(proxy: Proxy, stories: dict[str, St
     assert "Server" not in answer.headers or "/" not in answer.headers["Server"]
 
 
-def test_t77_a_request_with_two_lengths_is_refused_by_the_proxy(proxy: Proxy) -> None:
-    hidden = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    head = (
-        f"POST /cds-services/{VIEW} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-    ).encode()
+@pytest.mark.parametrize("name", REFUSED)
+def test_t77_a_doubtful_head_is_refused_by_the_proxy(proxy: Proxy, name: str) -> None:
     with proxy.raw() as connection:
-        connection.sendall(head + hidden)
-        said = b""
-        while part := connection.recv(65536):
-            said += part
-    assert said.startswith(b"HTTP/1.1 400")
-    assert said.count(b"HTTP/1.1") == 1
+        (status,) = answers(connection, REFUSED[name] + HIDDEN)
+    assert status == (501 if name in UNKNOWN_CODINGS else 400)
+
+
+def test_t77_a_request_with_two_lengths_is_refused_by_the_proxy(proxy: Proxy) -> None:
+    """The service behind it would take the chunks, and close: only the proxy refuses."""
+    lines = ("Content-Length: 6", "Transfer-Encoding: chunked")
+    for order in (lines, lines[::-1]):
+        with proxy.raw() as connection:
+            assert answers(connection, post("Host: a", *order, body=CHUNKED) + HIDDEN) == [400]
+
+
+@pytest.mark.parametrize("name", REFUSED_BY_THE_SERVICE)
+def test_t77_behind_the_proxy_the_service_refuses_what_nginx_lets_through(
+    proxy: Proxy, name: str
+) -> None:
+    with proxy.raw() as connection:
+        # nginx knows where the first request ends: the second is one of its own.
+        assert answers(connection, REFUSED_BY_THE_SERVICE[name] + HIDDEN) == [400, 200]
+
+
+def test_t77_a_bare_lf_hides_nothing_behind_the_proxy(proxy: Proxy) -> None:
+    chunk = post("Host: a", "Transfer-Encoding: chunked", body=CHUNKED.replace("2\r\n", "2\n"))
+    for sent, wanted in ((get("Host: a").replace(b"\r\n", b"\n"), [200, 200]), (chunk, [400, 200])):
+        with proxy.raw() as connection:
+            assert answers(connection, sent + HIDDEN) == wanted
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (REFUSED["an unknown coding"], 501),
+        (get("Host: a").replace(b"HTTP/1.1", b"HTTP/3.0"), 505),
+        (get("Host: a", "X-Y: " + "z" * 20000), 400),
+        (get("Host: a").replace(b"GET", b"TRACE"), 405),
+    ],
+    ids=["coding", "version", "long header", "method"],
+)
+def test_what_only_the_proxy_refuses_is_an_outcome_too(
+    proxy: Proxy, sent: bytes, status: int
+) -> None:
+    with proxy.raw() as connection:
+        connection.sendall(sent)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == status
+        assert json.load(answer)["resourceType"] == "OperationOutcome"
+
+
+def test_plain_http_on_the_port_of_tls_gets_an_outcome(proxy: Proxy) -> None:
+    answer = requests.get(f"http://localhost:{proxy.port}/health", timeout=PATIENCE_S)
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, "invalid")
 
 
 @pytest.mark.parametrize("path", ["/cds-services/..%2f..%2fetc%2fpasswd", "/cds-services/%00"])

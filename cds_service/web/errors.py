@@ -18,7 +18,7 @@ from cds_service.errors import (
 from cds_service.protocol.documents import FHIR_JSON, operation_outcome, outcome_of
 from cds_service.protocol.wire import encode
 from cds_service.telemetry import fresh_id, log, log_crash
-from cds_service.web.front import REFUSED
+from cds_service.web.front import FAULT, REFUSED
 
 _OURS: dict[int, ServiceError] = {
     404: NotFound("There is nothing at this address. CDS services are listed at /cds-services."),
@@ -45,10 +45,11 @@ def register(app: Flask) -> None:
 
 
 def _refused_by_front() -> None:
-    """Refuses a body that the front did not read to its end; the front itself makes no answer."""
+    """Refuses a request that the front did not read to its end; it makes no answer itself."""
     status = request.environ.get(REFUSED)
     if status is not None:
-        raise _OURS.get(status) or BadRequest("The body broke off.")
+        fault = request.environ.get(FAULT, "The body broke off.")
+        raise _OURS.get(status) or BadRequest(fault)
 
 
 def refused(error: ServiceError) -> Response:

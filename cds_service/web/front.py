@@ -22,6 +22,7 @@ from cds_service.errors import Overloaded, ServiceError, TooManyRequests
 from cds_service.protocol.documents import FHIR_JSON, outcome_of
 from cds_service.protocol.wire import encode
 from cds_service.trust.throttle import UNKNOWN
+from cds_service.web.head import fault_of
 from cds_service.web.intake import Intake, IntakeLimits, Refusal, Turns
 from cds_service.web.worker_threads import WorkerThreads
 
@@ -37,8 +38,9 @@ Answer = tuple[int, Headers, bytes]
 # Keys of the WSGI environ that the application reads.
 RECEIVED = "cds.received"  # monotonic time at which the request line was read
 STOPPING = "cds.stopping"  # the worker is about to stop
-# 400, 408 or 413: the body was not read to its end, and the application answers with this status.
+# 400, 408 or 413: the request was not read to its end, and the application answers so.
 REFUSED = "cds.refused"
+FAULT = "cds.fault"  # beside REFUSED: what is wrong with the head, in words for the caller
 
 _STACK_BYTES = 16 * 1024 * 1024  # deep JSON cannot overflow it
 _CLOSING_S = 5.0
@@ -120,7 +122,9 @@ class Front:
         if scope.proto != "http":
             return
         notes: dict[str, Any] = {RECEIVED: received}
-        if scope.method in _SAFE:
+        if fault := fault_of(scope):
+            answer = await self._run(scope, b"", notes | {REFUSED: 400, FAULT: fault})
+        elif scope.method in _SAFE:
             answer = await self._run(scope, b"", notes)
         elif self._door.holds_off(scope):
             # The connection stays: a new one for each call would cost more than the refusal.

@@ -13,7 +13,7 @@ from tests.attack.attack import Attack, Figure
 from tests.attack.bodies import VIEW, usual
 from tests.attack.strangers import WAYS, Strangers, registry, told
 from tests.attack.target import Answer, serving
-from tests.test_nginx import nginx
+from tests.proxy import nginx
 from tests.trust.tokens import BASE, token
 
 _COUNT, _SECONDS = 240, 5

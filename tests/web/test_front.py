@@ -42,10 +42,12 @@ class Scope:
     """The head of a request."""
 
     proto, scheme, query_string, server = "http", "http", "", "127.0.0.1:1"
+    http_version = "1.1"
 
     def __init__(self, length: int | None, path: str = "/", client: str = "192.0.2.1:9") -> None:
         chunked = {"transfer-encoding": "chunked"}
-        self.headers = chunked if length is None else {"content-length": str(length)}
+        self.headers = {"host": "cds.example"}
+        self.headers |= chunked if length is None else {"content-length": str(length)}
         self.method, self.path, self.client = "POST", path, client
 
 
