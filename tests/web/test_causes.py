@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,11 @@ def asked(
         ),
         clock=lambda: NOW,
     )
-    with capture_logs() if quiet else nullcontext([]) as lines:
+    kept: AbstractContextManager[Any] = capture_logs() if quiet else nullcontext([])
+    with kept as lines:
         answer = app.test_client().post(PATIENT_VIEW, json=call)
     close(app)
-    line = next((one for one in lines if one["event"] in ("call", "refused")), {})
+    line: dict[str, Any] = next((one for one in lines if one["event"] in ("call", "refused")), {})
     return answer, dict(line)
 
 
