@@ -14,7 +14,7 @@ PORT ?= 8642
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sbom audit release pin-base test coverage check-long monkey golden replay-export facts mutate bench bench-backtest check-spark attack lint format lock wheel-test clean
+.PHONY: help demo serve sbom audit release pin-base test coverage check-long monkey golden replay-export facts mutate bench bench-backtest check-spark steady attack lint format lock wheel-test clean
 
 help: ## Say what each command does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,9 @@ bench-backtest: $(DEV) ## Measure `cds-service backtest` beside its goals (PATIE
 # PySpark is large and needs Java 17, so that it has an environment of its own.
 check-spark: $(SPARK)/.ready ## Compare the rows of a backtest on Spark with those of one machine (needs Java 17)
 	@PYSPARK_PYTHON=$(CURDIR)/$(SPARK)/bin/python $(SPARK)/bin/python -m pytest tests/backtest/test_spark.py
+
+steady: $(DEV) ## Call a node 200 times a second for ten minutes while it is disturbed (RATE=200 SECONDS=600; quiet machine)
+	@PYTHONPATH=.:bench $(BIN)/python bench/steady.py $(if $(RATE),--rate $(RATE)) $(if $(SECONDS),--seconds $(SECONDS))
 
 attack: $(DEV) ## Attack a service of our own on 127.0.0.1, a table of figures (ONLY="name ...", JSON=1)
 	@$(BIN)/python -m tests.attack $(ONLY) $(if $(JSON),--json)
