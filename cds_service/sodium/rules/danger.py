@@ -98,6 +98,7 @@ from cds_service.sodium.rules.plan import (
     weak_fluid_lines,
 )
 from cds_service.sodium.sodium import fall_within
+from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import RecordText
 
 LISTS = ("medications", "conditions")
@@ -120,7 +121,6 @@ def sodium_emergency(case: Case) -> Finding:
         symptom=first_symptom(case),
         do=[
             *_emergency_lines(case),
-            *crisis_lines(case),
             *never_stop_lines(case),
             *shedding_lines(case),
             *leading_risk(case),
@@ -464,10 +464,13 @@ def _has_recent_symptom(case: Case) -> bool:
 
 
 def _emergency_lines(case: Case) -> list[Line]:
-    """Returns the bolus only if sodium is the likely cause and has not risen too fast (F4)."""
+    """Returns the bolus only if sodium is the likely cause and has not risen too fast (F4).
+
+    In adrenal failure hydrocortisone comes before it (F5), and the next sodium before its goal.
+    """
     lead = line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
-    closely = watch(case, "monitor-severe")
-    first = [lead, *irrigation_lines(case), *weak_fluid_lines(case)]
+    closely, adrenal = watch(case, "monitor-severe"), crisis_lines(case)
+    first = [lead, *adrenal, *irrigation_lines(case), *weak_fluid_lines(case)]
     if not case.symptoms.attributable or not names_bolus(case):
         return [*first, *dialysis_lines(case), closely]
     demyelination = _demyelination(case)
@@ -478,7 +481,10 @@ def _emergency_lines(case: Case) -> list[Line]:
         return [*first, *risen, *dialysis_lines(case), closely]
     profile = case.limits.profile
     bolus, goal = line(f"bolus-{profile}", keep=True), line(f"goal-{profile}", keep=True)
-    return [*first, bolus, goal, *dialysis_lines(case), watch(case, "monitor-emergency")]
+    closely = watch(case, "monitor-emergency")
+    if adrenal:
+        return [*first, bolus, *dialysis_lines(case), closely, goal]
+    return [*first, bolus, goal, *dialysis_lines(case), closely]
 
 
 def _harmful_restriction(case: Case) -> list[Line]:
@@ -504,6 +510,8 @@ def severe(case: Case) -> Finding:
     require(long_known_since(case) is None, "long-known", na=shown_sodium(case))
     rise, crisis = planned_rise(case), adrenal_crisis(case)
     due = case.limits.rising_fresh_hours - case.sodium.age
+    advice = lines_of({"severe-advice": inpatient(case)})
+    adrenal = case.volume.status is Volume.ADRENAL  # its treatment is on the face, and advice waits
     indicator: Indicator = "warning" if rise and not crisis else "critical"
     variant = "adrenal" if crisis else f"{_severe_variant(case, rise)}-{case.limits.profile}"
     if not case.worded:
@@ -521,10 +529,11 @@ def severe(case: Case) -> Finding:
             *held_lines(case),
             *shedding_lines(case),
             *leading_risk(case),
-            *lines_of({"severe-advice": inpatient(case)}),
+            *([] if adrenal else advice),
             monitoring(case, due if rise else None),
             *plan_lines(case),
             *cramp_lines(case),
+            *(advice if adrenal else []),
         ],
         why=[
             *_unsaid(case, _band_reasons(case, critical=not rise)),

@@ -14,6 +14,7 @@ from cds_service.sodium.adrenal import on_glucocorticoid
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import URINE, Band, band_of
 from cds_service.sodium.rules.gates import (
+    adrenal_crisis,
     at,
     in_use,
     inpatient,
@@ -157,9 +158,10 @@ def moves(case: Case) -> bool:
     """Returns whether a sodium falls steeply, or below the mild band falls on or will rise (F27).
 
     It falls on also if the first value is a little older than two days. It rises once volume or
-    cortisol is given, a thiazide or an antidiuretic was stopped, or water is no longer drunk.
+    cortisol is given, a thiazide or an antidiuretic was stopped, or water is no longer drunk. In an
+    adrenal crisis it rises with the first hydrocortisone, from any value (F5).
     """
-    if steep_fall(case) is not None:
+    if steep_fall(case) is not None or adrenal_crisis(case):
         return True
     if case.sodium.band is Band.MILD:
         # Sodium rises once volume is restored, most from the lower values.

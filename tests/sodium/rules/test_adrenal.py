@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from cds_service.engine.cards import FACE_BULLETS
 from cds_service.engine.finding import Finding
+from cds_service.knowledge.limits import PROFILES
 from cds_service.sodium.snapshot import Order, Problem
 from cds_service.sodium.volume import Volume
 from tests.sodium.patients import Story, ago, fluid_restriction, order, problem, result
@@ -263,6 +265,27 @@ def test_f5_adrenal_failure_without_a_sign_is_no_crisis(known: bool, sign: dict[
     problems = (*((ADDISON,) if known else ()), *sign.get("problems", ()))
     results = (*(() if known else (LOW_CORTISOL,)), *sign.get("results", ()))
     assert card(ward(problems=problems, results=results)).indicator == "warning"
+
+
+AGAIN_WITHIN_HOURS = {
+    f"monitor-{key}" for key in ("near", "severe", "shedding", "emergency", "acute")
+}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("sodium", ["116", "122", "127", "132"])
+@pytest.mark.parametrize("vomits", [False, True])
+def test_f5_the_face_of_the_card_says_how_adrenal_failure_is_treated(
+    profile: str, sodium: str, vomits: bool
+) -> None:
+    """In a crisis sodium rises with the first hydrocortisone: it is measured again within hours."""
+    problems = (ADDISON, *((VOMITING,) if vomits else ()))
+    (found,) = fired(ward(sodium=sodium, problems=problems).case(profile)).values()
+    face = [line.key for line in found.do[:FACE_BULLETS]]
+    assert {"adrenal-crisis", "adrenal-treat"} & set(face), face
+    monitored = {line.key for line in found.do if line.key.startswith("monitor-")}
+    if vomits:
+        assert monitored <= AGAIN_WITHIN_HOURS, monitored
 
 
 def test_f5_no_words_of_a_vaptan_or_of_drinking_less_beside_a_ground() -> None:
