@@ -14,7 +14,7 @@ PORT ?= 8642
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sbom audit release pin-base test coverage check-long monkey golden replay-export facts mutate bench bench-backtest check-spark steady attack lint format lock wheel-test clean
+.PHONY: help demo serve sbom audit release pin-base test coverage check-long monkey rolling golden replay-export facts mutate bench bench-backtest check-spark steady attack lint format lock wheel-test clean
 
 help: ## Say what each command does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ check-long: $(DEV) ## Run the long checks too (fuzzing, large tables); their fig
 
 monkey: $(DEV) ## Let a monkey loose on the chart page and the workbench (MINUTES=10 SEED=1; needs Chromium)
 	@PYTHONPATH=. $(BIN)/python -m tests.browser.monkey $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+rolling: $(DEV) ## Restart two nodes in turn behind nginx under load, count lost calls (SECONDS=45 RATE=15)
+	@PYTHONPATH=. $(BIN)/python -m tests.cluster.rolling $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE))
 
 golden: $(DEV) ## Compare 28,000 answers with the golden record (QUICK=1, AGAINST=checkout, WRITE=1)
 	@$(BIN)/python -m tests.golden $(if $(QUICK),--quick) $(if $(WRITE),--write) $(if $(AGAINST),--against "$(AGAINST)")

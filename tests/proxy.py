@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -72,10 +73,11 @@ def nginx(
         capture_output=True,
     )
     text = CONF.read_text(encoding="utf-8")
+    shipped = re.findall(r"server cds:8642\b[^;]*;", text)
     for old, new in (
         ("/tmp/", f"{folder}/"),  # noqa: S108  # the container's tmpfs; first, for it holds the folder too
         ("/tls/", f"{folder}/"),
-        ("server cds:8642;", " ".join(f"server {one};" for one in upstreams)),
+        (shipped[0], " ".join(shipped[0].replace("cds:8642", one) for one in upstreams)),
         ("listen 8443", f"listen 127.0.0.1:{port}"),
         *below,
     ):

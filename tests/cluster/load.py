@@ -13,23 +13,48 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import requests
+import sqlalchemy as sa
 from urllib3.util import wait_for_read
 
 from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
+from cds_service.store.engine import make_engine
+from cds_service.store.tables import FEEDBACK
 from tests.cli.test_servers import started
 from tests.feedback.deployments import PATIENT_VIEW, a_call, feedback
 from tests.patience import PATIENCE_S, until
 
 ORDER_SELECT = "/cds-services/hyponatremia-order-select"
+
+
+def settings(folder: Path, fhir: str, url: str, drain_s: int = 2) -> dict[str, str]:
+    """Two nodes share all of this: one database, one registry, one secret."""
+    clients = folder / "clients.toml"
+    clients.write_text(
+        f"[clients.mercy]\nfhir_bases = ['{fhir}', 'https://fhir.mercy.example/r4']\nopen_access = true\n"
+        "allow_private = true\nrate_limit = 10000\ndeadline_ms = 5000\n",  # a slow machine is not what is tried here
+        encoding="utf-8",
+    )
+    secret = folder / "secret"
+    secret.write_text("s" * 64)
+    return {"CDS_CLIENTS_FILE": str(clients), "CDS_SECRET_FILE": str(secret), "CDS_DATABASE_URL": url,
+            "CDS_DATA_DIR": str(folder), "CDS_DRAIN_SECONDS": str(drain_s)}  # fmt: skip
+
+
+def stored(url: str) -> list[str]:
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        cards = list(connection.execute(sa.select(FEEDBACK.c.card)).scalars())
+    engine.dispose()
+    return cards
 
 
 class Node:
@@ -159,14 +184,26 @@ class Tally:
         return round(1000 * took[int(len(took) * 0.99)], 1) if took else 0.0
 
 
+class Target(Protocol):
+    """Whatever is called at a port of this machine."""
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+
+
 class Caller(threading.Thread):
-    """Calls without a pause over keep-alive connections, one to each node, and never repeats a call."""
+    """Calls without a pause over keep-alive connections, one to each port, and never repeats a call."""
 
     def __init__(
-        self, balancer: Balancer, asks: Sequence[Ask], tally: Tally, done: threading.Event
+        self,
+        pick: Callable[[], Target],
+        asks: Sequence[Ask],
+        tally: Tally,
+        done: threading.Event,
     ) -> None:
         super().__init__()
-        self._balancer = balancer
+        self._pick = pick
         self._asks = itertools.cycle(asks)
         self._tally = tally
         self._done = done
@@ -175,32 +212,40 @@ class Caller(threading.Thread):
     def run(self) -> None:
         """Calls until it has to stop."""
         while not self._done.wait(0.01):
-            self._once(next(self._asks), self._balancer.pick())
+            self.call()
+        self.close()
+
+    def close(self) -> None:
+        """Closes what it held."""
         for connection in self._held.values():
             connection.close()
 
-    def _once(self, ask: Ask, node: Node) -> None:
+    def connect(self, port: int) -> http.client.HTTPConnection:
+        """Returns a new connection to this port."""
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+
+    def call(self) -> None:
+        """Makes the next call, and notes what became of it."""
+        ask, port = next(self._asks), self._pick().port
         body, card = ask.body, ""
         if ask.topics is None:
             card = str(uuid.uuid4())
             body = feedback(card, "overridden", datetime.now(UTC))
         sent, began = time.time(), time.perf_counter()
         try:
-            status, answer = self._post(node, ask.path, body)
+            status, answer = self._post(port, ask.path, body)
         except (OSError, http.client.HTTPException) as error:
-            self._held.pop(node.port).close()
-            self._tally.lost.append(f"{ask.name} {type(error).__name__} {node.port} {sent}")
+            self._held.pop(port).close()
+            self._tally.lost.append(f"{ask.name} {type(error).__name__} {port} {sent}")
             return
         self._tally.seconds.append((sent, time.perf_counter() - began))
         if status != 200 or (ask.topics is not None and topics(answer) != ask.topics):
-            self._tally.lost.append(f"{ask.name} {status} {answer[:300]!r}")
+            self._tally.lost.append(f"{ask.name} {status} {sent} {answer[:300]!r}")
         elif card:
             self._tally.acknowledged.append(card)
 
-    def _post(self, node: Node, path: str, body: object) -> tuple[int, bytes]:
-        connection = self._held.setdefault(
-            node.port, http.client.HTTPConnection("127.0.0.1", node.port, timeout=PATIENCE_S)
-        )
+    def _post(self, port: int, path: str, body: object) -> tuple[int, bytes]:
+        connection = self._held.get(port) or self._held.setdefault(port, self.connect(port))
         if connection.sock is not None and wait_for_read(connection.sock, 0):
             connection.close()  # closed by the node while nothing was asked: what every pool looks for
         connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
@@ -246,7 +291,7 @@ def load(balancer: Balancer, asks: Sequence[Ask], callers: int) -> Iterator[Tall
     """Constant load while something happens to the nodes."""
     tally, done = Tally(), threading.Event()
     shifted = [[*asks[n % len(asks) :], *asks[: n % len(asks)]] for n in range(callers)]
-    threads = [Caller(balancer, each, tally, done) for each in shifted]
+    threads = [Caller(balancer.pick, each, tally, done) for each in shifted]
     with balancer:
         for thread in threads:
             thread.start()
