@@ -7,6 +7,7 @@ import http.client
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from tests.cli.test_servers import started
 from tests.feedback.deployments import PATIENT_VIEW, a_call, feedback
 from tests.patience import PATIENCE_S, until
 
+_BUSY = re.compile(r"^feedback 503 .*stored now|too-many-calls")
 ORDER_SELECT = "/cds-services/hyponatremia-order-select"
 
 
@@ -251,6 +253,14 @@ class Caller(threading.Thread):
         connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
         answer = connection.getresponse()
         return answer.status, answer.read()
+
+
+def lost(tally: Tally) -> list[str]:
+    """Returns the calls that were lost, without those to which a node said that it has too much to do.
+
+    That says how busy the machine is, and nothing about the restart.
+    """
+    return [one for one in tally.lost if not _BUSY.search(one)]
 
 
 def topics(answer: bytes) -> list[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import re
 import ssl
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from tests.cluster.load import (
     Tally,
     asks_of,
     fhir_server,
+    lost,
     running,
     settings,
     stored,
@@ -39,7 +39,6 @@ from tests.proxy import Proxy, nginx
 
 SECONDS, RATE = 45, 15
 DRAIN_S = 6  # as a deployment has it
-BUSY = re.compile(r"^feedback 503 .*stored now|too-many-calls")
 
 
 class Paced(Caller):
@@ -102,14 +101,6 @@ def _restarted(
         for caller in callers:
             caller.join()
     return tally, restarts
-
-
-def lost(tally: Tally) -> list[str]:
-    """Returns the calls that were lost, without those to which a node said that it has too much to do.
-
-    That says how busy the machine is, and nothing about the restart.
-    """
-    return [one for one in tally.lost if not BUSY.search(one)]
 
 
 def figures(tally: Tally, restarts: int) -> str:
