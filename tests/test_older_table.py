@@ -106,7 +106,10 @@ def test_a_bundle_that_says_by_its_link_that_it_is_narrow_is_not_taken_for_wide(
 def test_a_key_of_the_older_table_that_failed_is_named_once() -> None:
     call = replace(LOW, left_out=("vitals", "pastMedications"), failing=("labs", "medications"))
     (card,) = call.cards()
-    assert "other laboratory results (error of the record server)" in card.text
+    assert (
+        "Not checked (error of the record server): other laboratory results, current medicines."
+        in card.text
+    )
     assert "vital signs" not in card.text
     assert "past medicines" not in card.text
 

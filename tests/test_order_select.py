@@ -38,7 +38,7 @@ def test_a_fluid_restriction_with_an_unread_problem_list_is_not_met_with_silence
         record=record, drafts=(restriction_order(),), failing=("conditions",), explain_missing=True
     )
     card = told.cards()[0]
-    assert card.summary.startswith("this order: the problem list could not be checked")
+    assert card.summary.startswith("This order: the problem list could not be checked")
     assert "subarachnoid" in card.detail
 
 
@@ -62,7 +62,7 @@ def test_triamterene_with_hydrochlorothiazide_is_judged_by_the_thiazide() -> Non
     card = Call(record=(sodium("128"),), drafts=(draft(generic),), age=72).cards()[0]
 
     assert card.head == "sodiumLoweringDrug warning"
-    assert card.summary.startswith("hydrochlorothiazide ")
+    assert card.summary.startswith("Hydrochlorothiazide ")
 
 
 def test_normal_saline_written_without_its_zero_is_not_hypertonic() -> None:

@@ -325,7 +325,7 @@ B6 = [
         failing=("sodium",),
         explain_missing=True,
         cards="sodiumNotChecked info",
-        says=("sertraline",),
+        says=("Sertraline",),
     ),
     select(
         "39-saline",

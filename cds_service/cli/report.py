@@ -142,7 +142,7 @@ def report(
     if form == "table" and output is None:
         show_figures(counted, Console(highlight=False), labels)
         return
-    text = _text(counted, form, knowledge)
+    text = _text(counted, form, knowledge, tenant or "")
     if output is None:
         sys.stdout.write(text)
         return
@@ -150,12 +150,12 @@ def report(
     click.echo(f"Written: {output}")
 
 
-def _text(counted: Figures, form: str, knowledge: Knowledge) -> str:
+def _text(counted: Figures, form: str, knowledge: Knowledge, client: str) -> str:
     """Returns the report in one of its forms."""
     labels = _labels(knowledge)
     if form == "html":
         topics = {rule: knowledge.topics[words.topic] for rule, words in knowledge.rules.items()}
-        return report_page(counted, topics, labels)
+        return report_page(counted, topics, labels, client)
     if form == "csv":
         return report_csv(counted)
     if form == "json":

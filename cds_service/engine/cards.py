@@ -88,7 +88,7 @@ class Phrases:
         First what a comma adds within brackets is left out, then the end; both are in the detail.
         """
         template = self.rules[finding.rule].summary[finding.variant]
-        text = self.fill(template, finding.facts)
+        text = sentence(self.fill(template, finding.facts))
         if len(text) < SUMMARY_BELOW:
             return text
         text = _ASIDE.sub(")", text)
@@ -99,7 +99,7 @@ class Phrases:
     def line(self, rule: str, line: Line) -> str:
         """Returns one line of a card: the rule's own words, or else those that cards share."""
         template = self.rules[rule].lines.get(line.key) or self.words.lines[line.key]
-        return self.fill(template, line.facts)
+        return sentence(self.fill(template, line.facts))
 
     def silence(self, silence: Silence, *, with_values: bool = True) -> str:
         """Returns why a rule did not fire; without values nothing of the patient is in it."""
@@ -215,7 +215,7 @@ class Writer:
 
     def _told(self, finding: Finding, context: CardContext, phrases: Phrases) -> _Told:
         words, rule = phrases.words, finding.rule
-        absorbed = [phrases.summary(other) for other in finding.absorbed]
+        absorbed = [_ended(phrases.summary(other)) for other in finding.absorbed]
         do = [phrases.line(rule, line) for line in finding.do]
         # The headlines of other findings are not hidden behind a long list of advice.
         place = max(FACE_BULLETS - len(absorbed), 1)
@@ -361,14 +361,7 @@ def _in_first_part(told: _Told, do: list[int], why: list[int]) -> int:
 def _unchecked(context: CardContext, phrases: Phrases) -> str:
     """Says what could not be looked at, and which orders may be anything; or nothing."""
     words = phrases.words
-    sentences = []
-    missing = [
-        f"{words.sources[key]} ({_because(context, key, phrases)})"
-        for key in context.missing
-        if key in words.sources
-    ]
-    if missing:
-        sentences.append(f"{words.card.not_checked}: {', '.join(missing)}.")
+    sentences = _missing(context, phrases)
     if context.unused:
         sentences.append(words.unused[context.unused])
     if context.unrecognised:
@@ -380,11 +373,41 @@ def _unchecked(context: CardContext, phrases: Phrases) -> str:
     return " ".join(sentences)
 
 
+def _missing(context: CardContext, phrases: Phrases) -> list[str]:
+    """Says what could not be looked at; a reason that several share is said once."""
+    words = phrases.words
+    by_reason: dict[str, list[str]] = {}
+    for key in context.missing:
+        if key in words.sources:
+            by_reason.setdefault(_because(context, key, phrases), []).append(words.sources[key])
+    label = words.card.not_checked
+    single = [f"{names[0]} ({why})" for why, names in by_reason.items() if len(names) == 1]
+    return [
+        *(
+            f"{label} ({why}): {', '.join(names)}."
+            for why, names in by_reason.items()
+            if len(names) > 1
+        ),
+        *([f"{label}: {', '.join(single)}."] if single else []),
+    ]
+
+
 def _because(context: CardContext, key: str, phrases: Phrases) -> str:
     missing, known = phrases.words.missing, context.because.get(key)
     if known is None:
         return missing[context.missing[key]]
     return phrases.fill(missing[known.key], known.facts)
+
+
+def sentence(text: str) -> str:
+    """Returns a text with a capital letter at its begin; "pH" and "mTOR" stay as they are."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.islower() else text
+
+
+def _ended(headline: str) -> str:
+    """Returns a headline as a line among sentences."""
+    return headline if headline.endswith((".", "!", "?", "…")) else f"{headline}."
 
 
 def _bullets(lines: list[str]) -> str:

@@ -11,7 +11,8 @@ from msgspec import Struct
 from cds_service import svg
 
 WIDTH = 900
-_ROW, _BAR, _LABELS, _NUMBERS = 26, 16, 250, 60  # pixels
+_ROW, _BAR, _LABELS, _NUMBERS = 26, 16, 350, 60  # pixels
+_LETTERS = 50  # of a label; more would leave the drawing
 _TREND_HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 240, 52, 34, 14, 16
 _COURSE_WIDTH, _COURSE_HEIGHT, _EDGE = 460, 130, 26
 _LEAST_SPAN = 6  # of a course, so that a small change looks small
@@ -67,7 +68,7 @@ def intervals(title: str, rows: Sequence[Interval]) -> Markup:
     for number, row in enumerate(rows):
         height = _ROW * (number + 0.5)
         words = f"{row.name}: {row.value:+.1f} ({row.least:+.1f} to {row.most:+.1f})"
-        drawn.append(svg.text("name", _LABELS - 10, height, row.name))
+        drawn.append(svg.text("name", _LABELS - 10, height, _fitting(row.name)))
         ends = [(middle + scale * end, height) for end in (row.least, row.most)]
         drawn.append(svg.polyline("line blue", ends))
         drawn.append(svg.dot("dot blue", middle + scale * row.value, height, 4, words))
@@ -85,7 +86,7 @@ def bars(title: str, rows: Sequence[Bar]) -> Markup:
 
 def _bar(row: Bar, top: float, scale: float) -> Iterator[Markup]:
     middle = top + _ROW / 2
-    yield svg.text("name", _LABELS - 10, middle, row.name)
+    yield svg.text("name", _LABELS - 10, middle, _fitting(row.name))
     left = float(_LABELS)
     for part in row.parts:
         width = part.value * scale
@@ -93,6 +94,10 @@ def _bar(row: Bar, top: float, scale: float) -> Iterator[Markup]:
         yield svg.rect(part.style, left, top + (_ROW - _BAR) / 2, width, _BAR, words)
         left += width
     yield svg.text("number", left + 6, middle, row.shown or f"{row.total:,.0f}")
+
+
+def _fitting(label: str) -> str:
+    return label if len(label) <= _LETTERS else f"{label[: _LETTERS - 1].rstrip()}…"
 
 
 def trend(

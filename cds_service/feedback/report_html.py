@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -29,6 +29,9 @@ from cds_service.feedback.report_table import (
     percent,
     row_cells,
 )
+from cds_service.telemetry import release
+
+SHOWN_DIGITS = 16  # of a hash, as in the log
 
 _OUTCOMES = (
     ("accepted", "yes"),
@@ -46,20 +49,26 @@ def report_page(
     figures: Figures,
     names: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
+    client: str = "",
 ) -> str:
     """Returns the whole page.
 
-    `names` says in words what a rule is about, `labels` what a kind of suggestion is called.
+    `names` says in words what a rule is about, `labels` what a kind of suggestion is called, and
+    `client` whose cards these are, if not those of all.
     """
+    names = names or {}
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     total = figures.total
     weeks = sorted(total.weeks.items())
     reasons = total.reasons.most_common()
     return templates.get_template("report.html").render(
         period=f"{figures.since:%-d %B %Y} to {figures.until:%-d %B %Y, %H:%M} UTC",
+        client=f"client {client}" if client else "all clients",
+        release=release(),
+        knowledge=_knowledge(figures.usage.knowledge),
         tiles=[*_usage_tiles(figures.usage), *_tiles(total, figures.unmatched)],
         outcome_styles=_OUTCOMES,
-        outcomes=_outcome_bars(figures),
+        outcomes=_outcome_bars(figures, names),
         shown_by_week=_trend_of_showings(weeks),
         overridden_by_week=_trend_of_overrides(weeks),
         reasons=_reason_bars(reasons),
@@ -70,7 +79,7 @@ def report_page(
         ],
         chosen_columns=CHOSEN_COLUMNS,
         chosen_rows=chosen_rows(total, labels or {}),
-        names=names or {},
+        names=names,
         reason_columns=["Rule", "Profile", *(reason for reason, _ in reasons)],
         reason_rows=_reason_rows(figures, total),
         client_columns=CLIENT_COLUMNS,
@@ -87,6 +96,7 @@ def _usage_tiles(usage: Usage) -> list[tuple[str, str]]:
     rate = usage.cards_per_100_charts
     return [
         (f"{usage.calls:,}", "calls"),
+        (f"{usage.shadow:,}", "of them in shadow mode"),
         (f"{usage.charts:,}", "different charts"),
         (f"{usage.users:,}", "different users"),
         ("–" if rate is None else f"{rate:.1f}", "cards per 100 charts"),
@@ -110,9 +120,16 @@ def _tiles(total: RuleFigures, unmatched: int) -> list[tuple[str, str]]:
     ]
 
 
-def _outcome_bars(figures: Figures) -> Markup:
+def _knowledge(hashes: Iterable[str]) -> str:
+    """Returns with which hooks/ the calls were answered, as `/health` and the log name it."""
+    shown = ", ".join(sorted(one[:SHOWN_DIGITS] for one in hashes))
+    return f"hooks/ {shown}" if shown else "no call"
+
+
+def _outcome_bars(figures: Figures, names: Mapping[str, str]) -> Markup:
     """Draws a bar for each rule with cards; the plot is empty without such a rule."""
     rows: list[Bar] = []
+    several = len({rule.profile for rule in figures.rules}) > 1
     for rule in figures.rules:
         if rule.cards:
             counts = (
@@ -127,7 +144,9 @@ def _outcome_bars(figures: Figures) -> Markup:
                 Part(name, count, style)
                 for (name, style), count in zip(_OUTCOMES, counts, strict=True)
             )
-            rows.append(Bar(f"{rule.rule} · {rule.profile}", parts))
+            about = names.get(rule.rule, "")
+            profile = rule.profile if several else ""
+            rows.append(Bar(" · ".join(filter(None, (rule.rule, about, profile))), parts))
     return bars("Cards by rule and what became of them", rows) if rows else Markup()
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import re
+from contextlib import suppress
+from typing import Any
 
 from msgspec.structs import replace
 
 from cds_service.cli.replay import answer_story, offline_pipeline
 from cds_service.demo.stories import Story
-from cds_service.engine.cards import CardContext, CardSettings, Phrases, Writer
-from cds_service.engine.finding import Finding, Line
+from cds_service.engine.cards import CardContext, CardSettings, Phrases, Writer, sentence
+from cds_service.engine.finding import Finding, Line, Silence
 from cds_service.errors import ServiceError
 from cds_service.knowledge.load import default_hooks_dir
 from tests.fhir_resources import Call, pipeline, sodium, taking
@@ -76,6 +79,60 @@ def test_f37_the_headline_of_another_finding_stands_before_more() -> None:
     assert "Last sodium 128 mmol/L is 40 d old" in face
     assert len([line for line in face.splitlines() if line.startswith("- ")]) == 4
     assert len([line for line in more.splitlines() if line.startswith("- ")]) == 3
+
+
+def test_headlines_and_lines_are_sentences_that_begin_with_a_capital_letter(
+    stories: dict[str, Story],
+) -> None:
+    """A drug's name is written small in hooks/; "pH" and "mTOR" are not."""
+    cards = _cards_of(stories)
+    begun = [words for card in cards for words in (card["summary"], *_lines_of(card))]
+    assert len(begun) > 300
+    assert [words for words in begun if words.split(" ")[0].islower()] == []
+    headlines = {card["summary"] for card in cards}
+    assert "Sertraline can lower sodium; latest 129 mmol/L and falling" in headlines
+    assert sentence("pH 7.2 and an mTOR inhibitor") == "pH 7.2 and an mTOR inhibitor"
+
+
+def test_the_headline_of_another_finding_is_a_sentence_among_sentences(
+    stories: dict[str, Story],
+) -> None:
+    lines = [line for card in _cards_of(stories) for line in _lines_of(card)]
+    open_ended = re.compile(r"([.!?:…)]|[↑↓→]|\d)\**$")
+    assert [line for line in lines if not open_ended.search(line)] == []
+
+
+def test_a_reason_that_several_sources_share_is_said_once() -> None:
+    keys = ("vitals", "conditions", "medications")
+    (card, *_) = Call(record=(sodium("128"),), failing=keys).cards()
+    assert (
+        "Not checked (error of the record server): vital signs, problem list, current medicines."
+        in card.detail
+    )
+    assert card.detail.count("record server") == 1
+    (card, *_) = Call(record=(sodium("128"),), failing=("conditions",)).cards()
+    assert "Not checked: problem list (error of the record server)." in card.detail
+
+
+def test_without_a_sodium_no_rule_says_that_the_newest_one_is_fine() -> None:
+    said = {
+        one.rule: one.reason for one in Call().evaluation().outcomes if isinstance(one, Silence)
+    }
+    told = {rule: said[rule] for rule in ("DQ-UNIT", "DQ-PLAUS", "DQ-DELTA", "RATE-OVER")}
+    assert set(told.values()) == {"no-sodium"}, told
+
+
+def _cards_of(stories: dict[str, Story]) -> list[dict[str, Any]]:
+    offline = offline_pipeline(default_hooks_dir())
+    cards = []
+    for story in stories.values():
+        with suppress(ServiceError):
+            cards += answer_story(offline, story).cards
+    return cards
+
+
+def _lines_of(card: dict[str, Any]) -> list[str]:
+    return [line[2:].lstrip("*") for line in card["detail"].split("\n") if line.startswith("- ")]
 
 
 def test_a_headline_that_a_client_would_refuse_is_shortened_at_its_least_important() -> None:

@@ -444,13 +444,13 @@ NAMED: dict[str, Body] = {
 @pytest.mark.parametrize("form", NAMED)
 def test_a_medicine_is_known_by_whatever_names_it(form: str) -> None:
     (card,) = Call(record=LOW, drafts=(ordered(**copy.deepcopy(NAMED[form])),)).cards()
-    assert card.summary.startswith("sertraline")
+    assert card.summary.startswith("Sertraline")
 
 
 def test_a_medicine_is_read_whatever_the_type_of_its_order() -> None:
     order = PICKED | {"resourceType": "VendorPrescription"}
     (card,) = Call(record=LOW, drafts=(order,)).cards()
-    assert card.summary.startswith("sertraline")
+    assert card.summary.startswith("Sertraline")
 
 
 # ---- any damage to any element of the orders

@@ -126,7 +126,7 @@ def test_no_drug_is_to_be_stopped_that_may_speed_a_rise_that_is_too_fast(
     text = shown(*RISEN, *cause, taking("indapamide", 30))
     assert "Consider stopping" not in text
     assert "Stop diuretics" not in text
-    assert "indapamide: stopping may speed a rise that is too fast already" in text
+    assert "Indapamide: stopping may speed a rise that is too fast already" in text
 
 
 def test_volume_is_not_simply_restored_while_sodium_rises_too_fast() -> None:

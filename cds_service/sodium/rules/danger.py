@@ -930,6 +930,7 @@ def _by_itself(case: Case) -> list[Line]:
 
 def _worst_rise(rule: str, case: Case) -> RatePair:
     """Returns the rise that the card of this rule is about; skip if its card does not come."""
+    latest_sodium(case)
     rate = case.rate
     if rate.rule == rule and rate.worst:
         was = rate.variant == "was"

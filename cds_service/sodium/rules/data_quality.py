@@ -351,6 +351,8 @@ def implausible(case: Case) -> Finding:
 def _not_used(case: Case, why: Unused) -> Finding:
     """Returns that the newest value is not used, and which one is."""
     rejected = case.sodium.newest_rejected
+    if rejected is None:
+        latest_sodium(case)
     if rejected is None or rejected.why != why:
         skip(f"no-{why}")
     require(shown_as_unusable(case, rejected), "rejected-old")
@@ -386,6 +388,7 @@ def jump(case: Case) -> Finding:
 
     A fall that makes a card of danger is told there, with the repeat (F3).
     """
+    latest_sodium(case)
     pair = case.rate.jump or skip("no-jump")
     require(not (pair.rise < 0 and sodium_card_leads(case)), "danger-leads")
     critical = case.rate.rule == "RATE-OVER" and case.rate.level == "critical"
