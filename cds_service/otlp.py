@@ -179,9 +179,7 @@ def refuse_missing() -> None:
         except ModuleNotFoundError:
             found = None
         if found is None:
-            raise SettingsError(
-                "CDS_OTLP_URL needs the extra [otel]: pip install 'hyponatremia-cds[otel]'"
-            )
+            raise SettingsError("CDS_OTLP_URL needs the extra [otel] (docs/operations.md)")
 
 
 def enable(url: str, release: str, ca_bundle: str | None = None) -> None:

@@ -46,6 +46,14 @@ def test_a_document_names_only_tests_that_exist(name: str) -> None:
     assert named - TESTS == set()
 
 
+def test_nothing_tells_one_to_install_our_name_from_a_registry() -> None:
+    """We are not on PyPI: who takes that name there would be installed in hospitals."""
+    told = re.compile(r"pip3? install [^\n]*['\" ]hyponatremia-cds\b")
+    places = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("cds_service/**/*.py")]
+    assert len(places) > 100
+    assert [str(path) for path in places if told.search(path.read_text())] == []
+
+
 def test_every_threat_has_a_test_or_a_reason() -> None:
     rows = dict(
         re.findall(r"^\| (T-\d\d) \| [^|]+ \| ([^|]+) \|$", text("security.md"), re.MULTILINE)

@@ -15,6 +15,7 @@ from cds_service.pipeline import Pipeline
 from tests import fhir_resources as records
 
 STORIES = load_stories(default_fixtures_dir())
+URN = re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,15 @@ def test_shifted_cards_are_the_same_cards(story: Story, pipeline: Pipeline) -> N
     )
     cards = evaluate(pipeline, story.file.service, story.request_at(later), later, client).cards
     assert [_head(card) for card in cards] == [(e.topic, e.indicator) for e in story.file.cards]
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+def test_testers_copy_draft_orders_that_a_validator_accepts(story: Story) -> None:
+    """FHIR wants a `fullUrl` in each entry of such a Bundle, and no two alike."""
+    entries = story.request["context"].get("draftOrders", {}).get("entry", [])
+    urls = [entry.get("fullUrl", "") for entry in entries]
+    assert [url for url in urls if not URN.fullmatch(url)] == []
+    assert len(set(urls)) == len(urls)
 
 
 def test_no_story_holds_a_real_looking_identifier() -> None:

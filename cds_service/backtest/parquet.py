@@ -24,7 +24,7 @@ def parquet_lines(path: Path) -> Iterator[bytes]:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise BacktestError(
-            f"{path}: to read Parquet install the extra: pip install 'hyponatremia-cds[parquet]'"
+            f"{path}: to read Parquet install the extra [parquet] (docs/operations.md)"
         ) from None
     try:
         file = parquet.ParquetFile(path)

@@ -300,7 +300,7 @@ def session(master: str) -> Session:
         importlib.import_module("pandas")
     except ImportError:
         raise BacktestError(
-            "--spark needs the extra, and Java 17 or newer: pip install 'hyponatremia-cds[spark]'"
+            "--spark needs the extra [spark], and Java 17 or newer: see docs/operations.md"
         ) from None
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = sql.SparkSession.builder.master(master).appName("cds-service backtest")

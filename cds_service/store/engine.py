@@ -227,7 +227,8 @@ def make_engine(url: str, *, patient: bool = False) -> sa.Engine:
         engine = sa.create_engine(parsed)
     except ImportError:
         raise SettingsError(
-            "CDS_DATABASE_URL: the driver is not installed; install hyponatremia-cds[postgresql]"
+            "CDS_DATABASE_URL: the driver is not installed; install the extra [postgresql] "
+            "(docs/operations.md)"
         ) from None
     except sa.exc.SQLAlchemyError as error:
         raise _unopened(error) from None

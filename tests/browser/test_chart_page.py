@@ -36,6 +36,16 @@ def test_the_list_filters_as_one_types(open_page: Open) -> None:
     expect(page.locator("#count")).to_have_text(re.compile("^1 of [0-9]+ patients$"))
     page.get_by_role("link", name=re.compile("Paul Leclerc")).click()
     expect(page.get_by_role("heading", name="Paul Leclerc")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_label(re.compile("^Find a patient"))).to_have_value("third day of the vaptan")
+    expect(page.locator("#count")).to_have_text(re.compile("^1 of "))
+
+
+def test_a_list_with_a_filter_can_be_sent_as_a_link(open_page: Open) -> None:
+    page = open_page("/#100%25")
+    expect(page.get_by_label(re.compile("^Find a patient"))).to_have_value("100%")
+    page = open_page("/#%E2%9")
+    expect(page.locator("#count")).to_have_text(re.compile("^[0-9]+ patients$"))
 
 
 @pytest.mark.parametrize(
@@ -213,6 +223,7 @@ def test_signing_asks_about_all_drafts_and_a_card_holds_it_once(open_page: Open)
         sign.click()
     context = json.loads(sent.value.post_data or "")["context"]
     assert ("selections" in context, len(context["draftOrders"]["entry"])) == (False, 1)
+    assert context["draftOrders"]["entry"][0]["fullUrl"].startswith("urn:uuid:")
     held = page.locator("#cards-order-sign article.card").first
     expect(held.get_by_role("heading")).to_contain_text("3% saline")
     expect(sign).to_have_text("Sign all the same")

@@ -32,12 +32,12 @@ export class Orders {
   constructor(list, changed) {
     this.list = list;
     this.changed = changed;
-    this.entries = []; // {reference, resource, from}
+    this.entries = []; // {reference, url, resource, from}
   }
 
   /** The drafts as a FHIR Bundle; changes of orders that were signed before are not drafts. */
   get bundle() {
-    const entry = this.entries.filter((e) => e.kind === "create").map(({ resource }) => ({ resource }));
+    const entry = this.entries.filter((e) => e.kind === "create").map(({ url, resource }) => ({ fullUrl: url, resource }));
     return { resourceType: "Bundle", type: "collection", entry };
   }
 
@@ -71,7 +71,8 @@ export class Orders {
 
   keep(kind, resource, from) {
     const reference = `${resource.resourceType}/${resource.id}`;
-    this.entries = [...this.entries.filter((e) => e.reference !== reference), { kind, reference, resource, from }];
+    const url = this.entries.find((e) => e.reference === reference)?.url ?? `urn:uuid:${uuid()}`;
+    this.entries = [...this.entries.filter((e) => e.reference !== reference), { kind, reference, url, resource, from }];
     this.show();
     return reference;
   }

@@ -23,5 +23,20 @@ function show() {
   document.getElementById("none").hidden = seen > 0;
 }
 
-box.addEventListener("input", show);
-show(); // browsers keep what was typed when one comes back to the page
+// What was typed is in the address, so that Back and a link bring it; behind the "#" no server sees it.
+box.addEventListener("input", () => {
+  history.replaceState(null, "", box.value ? `#${encodeURIComponent(box.value)}` : location.pathname);
+  show();
+});
+
+function comeBack() {
+  try {
+    box.value = decodeURIComponent(location.hash.slice(1));
+  } catch {
+    box.value = ""; // somebody cut the address within a letter
+  }
+  show();
+}
+
+window.addEventListener("hashchange", comeBack);
+window.addEventListener("pageshow", comeBack);
