@@ -37,7 +37,9 @@ def test_the_list_filters_as_one_types(open_page: Open) -> None:
     page.get_by_role("link", name=re.compile("Paul Leclerc")).click()
     expect(page.get_by_role("heading", name="Paul Leclerc")).to_be_visible()
     page.go_back()
-    expect(page.get_by_label(re.compile("^Find a patient"))).to_have_value("third day of the vaptan")
+    expect(page.get_by_label(re.compile("^Find a patient"))).to_have_value(
+        "third day of the vaptan"
+    )
     expect(page.locator("#count")).to_have_text(re.compile("^1 of "))
 
 
