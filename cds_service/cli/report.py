@@ -155,7 +155,7 @@ def _text(counted: Figures, form: str, knowledge: Knowledge, client: str) -> str
     labels = _labels(knowledge)
     if form == "html":
         topics = {rule: knowledge.topics[words.topic] for rule, words in knowledge.rules.items()}
-        return report_page(counted, topics, labels, client)
+        return report_page(counted, topics, labels, client, release())
     if form == "csv":
         return report_csv(counted)
     if form == "json":

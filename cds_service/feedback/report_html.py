@@ -29,7 +29,6 @@ from cds_service.feedback.report_table import (
     percent,
     row_cells,
 )
-from cds_service.telemetry import release
 
 SHOWN_DIGITS = 16  # of a hash, as in the log
 
@@ -50,11 +49,12 @@ def report_page(
     names: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     client: str = "",
+    release: str = "",
 ) -> str:
     """Returns the whole page.
 
     `names` says in words what a rule is about, `labels` what a kind of suggestion is called, and
-    `client` whose cards these are, if not those of all.
+    `client` whose cards these are, if not those of all; `release` counted them.
     """
     names = names or {}
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
@@ -64,7 +64,7 @@ def report_page(
     return templates.get_template("report.html").render(
         period=f"{figures.since:%-d %B %Y} to {figures.until:%-d %B %Y, %H:%M} UTC",
         client=f"client {client}" if client else "all clients",
-        release=release(),
+        release=release,
         knowledge=_knowledge(figures.usage.knowledge),
         tiles=[*_usage_tiles(figures.usage), *_tiles(total, figures.unmatched)],
         outcome_styles=_OUTCOMES,
