@@ -82,7 +82,7 @@ def _explained_otherwise(case: Case, sample: Sample) -> bool:
     """Whether a drug of another class that lowers sodium was taken then, and so may be it."""
     tiers = case.sets.check_tiers
     classes = {d.cls for order in case.listed for d in order.drugs if d.tier in tiers}
-    return any(_was_taken(case, sample.at, cls) for cls in classes)
+    return any(taken_at(case, sample.at, cls) for cls in classes)
 
 
 def _adverse(case: Case, entry: Problem) -> set[str]:
@@ -104,7 +104,7 @@ def _was_low_on(case: Case, entry: Problem, drug: DrugMatch) -> bool:
     """Whether low sodium was recorded while a drug of this class was taken."""
     if entry.since is None or Concept.HYPONATREMIA not in entry.concepts:
         return False
-    return _was_taken(case, entry.since, drug.cls)
+    return taken_at(case, entry.since, drug.cls)
 
 
 def _measured(case: Case, drug: DrugMatch) -> list[Sample]:
@@ -113,7 +113,7 @@ def _measured(case: Case, drug: DrugMatch) -> list[Sample]:
     Drugs that often lower sodium do so as a class; of others only this very drug counts.
     """
     name = _as_class(case, drug)
-    return [s for s in _very_low(case, drug) if _was_taken(case, s.at, drug.cls, name)]
+    return [s for s in _very_low(case, drug) if taken_at(case, s.at, drug.cls, name)]
 
 
 def _as_class(case: Case, drug: DrugMatch) -> str:
@@ -159,7 +159,7 @@ def _last_known(case: Case, order: Order, moment: datetime) -> datetime | None:
     return max(likely, changed)
 
 
-def _was_taken(case: Case, moment: datetime, drug_class: str, name: str = "") -> bool:
+def taken_at(case: Case, moment: datetime, drug_class: str, name: str = "") -> bool:
     """Tells whether an order of this class covers the moment, as far as its dates are known."""
     for order in case.listed:
         known = any(d.cls == drug_class and name in ("", d.name) for d in order.drugs)

@@ -129,10 +129,15 @@ def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
     """Speaks before any rise if one will be fast: no objection, but it is counted (F22)."""
     _require_enough(case, order)
     diuresis = _opens_diuresis(case, order)
+    dilute = None if diuresis else _urine_that_salt_lets_flow(case, order)
+    if dilute is not None:
+        return _solute(case, drug, dilute)
     require(diuresis or _counts(case, order), "not-rising-fast")
     potassium = bool(drug_of(order, DrugClass.POTASSIUM))
     fluid = drug == BALANCED
     variant = "diuresis" if diuresis else "counts"
+    # Litres of isotonic fluid are right only if volume is lost, which nothing here says.
+    step = "hold-or-count" if _is_isotonic(order) else "count-it"
     return card(
         "info",
         f"{variant}-balanced" if fluid else variant,
@@ -140,12 +145,45 @@ def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
         na=shown_sodium(case),
         limit=case.rate.limit or case.limits.rate_limit_day,
         do=[
-            line("diuresis-ready" if diuresis else "count-it", keep=True),
+            line("diuresis-ready" if diuresis else step, keep=True),
             *([line("potassium-counts")] if potassium and not diuresis else []),
         ],
         why=[line("water-then-shed" if diuresis else "sodium-and-potassium"), *risk_lines(case)],
         offer=[repeat_sodium(case, _soon(case), "urgent")],
     )
+
+
+def _solute(case: Case, drug: str, urine: Decimal) -> Finding:
+    """Returns that salt ends a diet without solute: the kidney then sheds water (F22, F27)."""
+    fluid = drug == BALANCED
+    return card(
+        "warning",
+        "solute-balanced" if fluid else "solute",
+        drug="" if fluid else drug,
+        na=shown_sodium(case),
+        value=urine,
+        limit=case.rate.limit or case.limits.rate_limit_day,
+        do=[line("solute-hold", keep=True), line("solute-watch", keep=True)],
+        why=[line("solute-opens"), *risk_lines(case)],
+        offer=[repeat_sodium(case, _soon(case), "urgent")],
+    )
+
+
+def _urine_that_salt_lets_flow(case: Case, order: Order) -> Decimal | None:
+    """Returns the osmolality of a dilute urine, if isotonic fluid is given and no volume is lost.
+
+    So it is in who eats little or drinks a lot: the solute of the fluid lets the water flow out.
+    """
+    if not _is_isotonic(order) or not _very_low(case) or case.volume.shock:
+        return None
+    limits = case.limits
+    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.urine_labs_hours)
+    below = limits.polydipsia_urine_below if case.volume.drinks else limits.dilute_urine_below
+    return urine.value if urine is not None and urine.below(below) else None
+
+
+def _is_isotonic(order: Order) -> bool:
+    return order.balanced or (order.saline is not None and order.saline.kind == "isotonic")
 
 
 def _soon(case: Case) -> timedelta:
@@ -159,8 +197,8 @@ def _opens_diuresis(case: Case, order: Order) -> bool:
         return False
     if drug_of(order, DrugClass.GLUCOCORTICOID):
         return case.volume.status is Volume.ADRENAL
-    isotonic = order.balanced or (order.saline is not None and order.saline.kind == "isotonic")
-    return isotonic and case.volume.status in (Volume.ADRENAL, Volume.HYPO) and _very_low(case)
+    needed = case.volume.status in (Volume.ADRENAL, Volume.HYPO)
+    return _is_isotonic(order) and needed and _very_low(case)
 
 
 def _counts(case: Case, order: Order) -> bool:
@@ -172,8 +210,7 @@ def _counts(case: Case, order: Order) -> bool:
         return False
     if drug_of(order, DrugClass.GLUCOCORTICOID, DrugClass.LOOP):
         return False
-    isotonic = order.balanced or (order.saline is not None and order.saline.kind == "isotonic")
-    return not (isotonic and case.volume.status in (Volume.EUV, Volume.CONFLICT))
+    return not (_is_isotonic(order) and case.volume.status in (Volume.EUV, Volume.CONFLICT))
 
 
 def _very_low(case: Case) -> bool:

@@ -50,6 +50,7 @@ from cds_service.sodium.rules.gates import (
     latest_sodium,
     limit_line,
     lines_of,
+    low_glucose_lines,
     names_bolus,
     never_stop_lines,
     on_day,
@@ -161,6 +162,7 @@ def possible_brain_edema(case: Case) -> Finding:
         symptom=joined("symptom", found.symptoms[:2]),
         points=str(found.scale.points) if found.scale else "",
         do=[
+            *low_glucose_lines(case),
             _examine(case, bolus=bool(bolus), risen=risen),
             *dialysis_lines(case),
             *irrigation_lines(case),
@@ -247,6 +249,7 @@ def acute_fall(case: Case) -> Finding:
         hours=in_hours(fall.over),
         na=shown_sodium(case),
         do=[
+            *low_glucose_lines(case),
             _acute_danger(case),
             *crisis_lines(case),
             *unbelieved_lines(case),
@@ -470,7 +473,13 @@ def _emergency_lines(case: Case) -> list[Line]:
     """
     lead = line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
     closely, adrenal = watch(case, "monitor-severe"), crisis_lines(case)
-    first = [lead, *adrenal, *irrigation_lines(case), *weak_fluid_lines(case)]
+    first = [
+        *low_glucose_lines(case),
+        lead,
+        *adrenal,
+        *irrigation_lines(case),
+        *weak_fluid_lines(case),
+    ]
     if not case.symptoms.attributable or not names_bolus(case):
         return [*first, *dialysis_lines(case), closely]
     demyelination = _demyelination(case)
@@ -524,6 +533,7 @@ def severe(case: Case) -> Finding:
         age=ago(case.sodium.age),
         more_facts={"rise": rise.rise, "hours": in_hours(rise.over)} if rise else {},
         do=[
+            *(low_glucose_lines(case) if has_symptom(case) else []),
             *unexplained_symptom(case),
             line("check-symptoms", keep=True),
             *held_lines(case),
@@ -605,6 +615,7 @@ def moderate(case: Case) -> Finding:
         do=[
             *unexplained_symptom(case),
             *held_lines(case),
+            *(low_glucose_lines(case) if has_symptom(case) else []),
             *([] if known else steep_fall_lines(case)),
             *shedding_lines(case),
             *leading_risk(case),
@@ -705,6 +716,7 @@ def mild_with_symptoms(case: Case) -> Finding:
         symptom=symptom,
         do=[
             *unexplained_symptom(case),
+            *low_glucose_lines(case),
             *lines_of({"same-day": same_day(case)}, keep=True),
             *held_lines(case),
             *steep_fall_lines(case),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from cds_service.engine.finding import Finding, Indicator, Line
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_days, in_hours, month_name, number
-from cds_service.knowledge.names import Missing
+from cds_service.knowledge.names import DrugClass, Missing
+from cds_service.sodium.blamed import earlier_harm, taken_at
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
@@ -214,8 +215,15 @@ def _evidence(case: Case, stay: Stay, variant: str) -> list[Line]:
 
 @discharge_rule("DC-DRUG")
 def new_drug(case: Case) -> Finding:
-    """The card comes if a drug that often lowers sodium was begun in the stay and goes on."""
+    """The card comes if a drug that often lowers sodium was begun in the stay and goes on.
+
+    A drug with which sodium was low before, or in this stay, leads: it goes home by default.
+    """
     stay = Stay(case)
+    told = isinstance(low(case), Finding)
+    culprits: Mapping[str, Exposure] = {} if told else _culprits(case, stay)
+    if culprits:
+        return _goes_home(case, stay, culprits)
     begun = [e for e in stay.new_drugs if not _checked_since(case, stay, e)]
     if not begun and stay.new_drugs:
         skip("already-checked")
@@ -223,6 +231,8 @@ def new_drug(case: Case) -> Finding:
         require(case.medicines_known, MEDICINES_UNREAD)
         skip("no-new-drug")
     unsettled = case.sodium.low or stay.fell
+    gently = any(e.drug.cls in case.sets.never_abruptly for e in begun)
+    late = any(e.drug.cls in case.sets.antidepressants for e in begun)
     due = max(_weeks_on(case, begun), case.limits.repeat_daily_hours)
     names = [e.drug.name for e in begun[: int(case.limits.suspects_to)]]
     return card(
@@ -232,11 +242,63 @@ def new_drug(case: Case) -> Finding:
         more_facts={"drugs": ", ".join(names)},
         na=shown_sodium(case),
         do=[
-            *lines_of({"decide": unsettled}, keep=True),
+            *lines_of({"decide-gently" if gently else "decide": unsettled}, keep=True),
             watch(case, REPEAT_BY, due),
             line("warn-patient"),
         ],
-        why=[_started(case, begun), line("shows-late"), *_what_is_uncertain(case)],
+        why=[
+            _started(case, begun),
+            *lines_of({"shows-late": late}),
+            *_what_is_uncertain(case),
+        ],
+        offer=[repeat_sodium(case, due)],
+    )
+
+
+def _culprits(case: Case, stay: Stay) -> dict[str, Exposure]:
+    """Returns the drugs that go home though sodium was low with them, by name (F24)."""
+    taken = [e for e in case.exposures.active if e.drug.tier in case.sets.check_tiers]
+    own = [e for e in taken if e.drug.cls not in case.sets.stay_only and not drains(case, e.drug)]
+    return {e.drug.name: e for e in own if _is_blamed(case, e) or _was_low_with(case, stay, e)}
+
+
+def _is_blamed(case: Case, taken: Exposure) -> bool:
+    """Whether the record says that this drug, or its class, lowered sodium before."""
+    harm = earlier_harm(case, taken.drug)
+    return harm is not None and harm.low_sodium and harm.cause_known
+
+
+def _was_low_with(case: Case, stay: Stay, taken: Exposure) -> bool:
+    """Whether sodium of this stay was low while the drug was taken, and had not long been so."""
+    lowest = stay.lowest
+    if lowest is None or not stay.was_low or case.sodium.stable_since is not None:
+        return False
+    return taken_at(case, lowest.at, taken.drug.cls)
+
+
+def _goes_home(case: Case, stay: Stay, culprits: Mapping[str, Exposure]) -> Finding:
+    """Returns the card on drugs that are to be stopped or changed before the patient leaves."""
+    names = list(culprits)[: int(case.limits.suspects_to)]
+    gently = [name for name in names if culprits[name].drug.cls in case.sets.never_abruptly]
+    plainly = [name for name in names if name not in gently]
+    lowest = stay.lowest if stay.was_low else None
+    serious = lowest is not None and stay.value(lowest) < case.limits.rechallenge_below
+    recorded = any(_is_blamed(case, culprits[name]) for name in names)
+    due = max(case.limits.discharge_repeat_days - case.sodium.age, NOW)
+    thiazide = any(culprits[name].drug.cls == DrugClass.THIAZIDE for name in names)
+    return card(
+        "warning" if serious or recorded else "info",
+        "culprit" if lowest is not None else "blamed",
+        drugs=names,
+        more_facts={"drugs": ", ".join(names)},
+        lowest=lowest.shown if lowest is not None else "",
+        do=[
+            *([line("home", drugs=", ".join(plainly), keep=True)] if plainly else []),
+            *([line("home-gently", drugs=", ".join(gently), keep=True)] if gently else []),
+            watch(case, REPEAT_BY, due),
+            line("warn-patient"),
+        ],
+        why=[*lines_of({"single-dose": thiazide}), *_what_is_uncertain(case)],
         offer=[repeat_sodium(case, due)],
     )
 

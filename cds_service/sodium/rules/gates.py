@@ -225,6 +225,21 @@ def adrenal_crisis(case: Case) -> str:
     return joined("evidence", [failure, found[0]]) if found else ""
 
 
+def low_glucose_lines(case: Case) -> list[Line]:
+    """Returns a low glucose, which causes the same symptoms and is treated within minutes (F1)."""
+    glucose = case.readings.latest(Analyte.GLUCOSE, case.limits.low_glucose_hours)
+    if glucose is None or not glucose.below(case.limits.low_glucose_below):
+        return []
+    return [
+        line(
+            "glucose-low",
+            value=glucose.value,
+            time=at(case, glucose.at, glucose.day_only),
+            keep=True,
+        )
+    ]
+
+
 def at(case: Case, moment: datetime, day_only: bool = False) -> str:
     """Returns a time as the cards of this call write it."""
     return when(moment, case.snapshot.now, case.snapshot.zone, day_only)

@@ -29,6 +29,15 @@ DRY = Story(sodium="119", setting="inpatient", problems=(problem("hypovolemia"),
 CORTISOL = selected("hydrocortisone", route="iv")
 
 
+def urine(osmolality: str) -> Story:
+    """A very low sodium with this osmolality of urine, and nothing that is known to be lost."""
+    results = (result("urine-osmolality", osmolality, 3),)
+    return Story(sodium="118", setting="inpatient", results=results)
+
+
+DILUTE = urine("99")
+
+
 def speaks(order: object, story: Story, how: str, says: str) -> Scene:
     return Scene(says=f"F22: {says}", order=order, story=story, fires={"OS-RAISE": how})  # type: ignore[arg-type]
 
@@ -92,6 +101,23 @@ SCENES = (
     speaks(KCL, replace(NEAR, problems=()), "info main", "6 in a day at usual risk"),
     silent(KCL, replace(NEAR, sodium="113.9", problems=()), "below 6 in a day at usual risk"),
     silent(KCL, replace(FAST, results=()), "nothing rises"),
+    speaks(saline("0.9", "isotonic"), DILUTE, "warning solute", "salt into a dilute urine"),
+    speaks(RINGER, DILUTE, "warning solute-balanced", "Ringer into a dilute urine"),
+    silent(saline("0.9", "isotonic"), urine("100"), "a urine that is not dilute"),
+    silent(KCL, DILUTE, "potassium into a dilute urine, at no high risk"),
+    silent(saline("0.9", "isotonic"), replace(DILUTE, sodium="120"), "dilute urine from 120 on"),
+    speaks(
+        saline("0.9", "isotonic"),
+        replace(urine("199"), problems=(problem("psychogenic-polydipsia", days=900),)),
+        "warning solute",
+        "recorded polydipsia and a urine below 200",
+    ),
+    speaks(
+        saline("0.9", "isotonic"),
+        replace(DILUTE, problems=(problem("hypovolemia"),)),
+        "info diuresis",
+        "lost volume is restored all the same",
+    ),
     speaks(KCL, VERY_LOW, "info counts", "below 120 at high risk potassium is counted at once"),
     speaks(RINGER, VERY_LOW, "info counts-balanced", "below 120 at high risk so is Ringer"),
     speaks(selected("urea"), VERY_LOW, "info counts", "below 120 at high risk so is urea"),

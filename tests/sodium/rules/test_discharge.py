@@ -306,6 +306,49 @@ DISCHARGES = [
         story=inpatient("133", na("118", 5)),
         fires={"DC-OVER": "warning jump"},
     ),
+    # a drug with which sodium was low goes home
+    Discharge(
+        says="a thiazide that lowered sodium in this stay is ordered again",
+        story=inpatient(
+            "132", na("131", 27), na("127", 75), na("119", 140),
+            orders=(replace(begun("hydrochlorothiazide", 300), status="active"),),
+        ),
+        fires={"DC-DRUG": "warning culprit"},
+        shows=("home", "single-dose", "repeat-by"),
+        hides=("home-gently",),
+    ),
+    Discharge(
+        says="sertraline went on through a low sodium of this stay",
+        story=inpatient(
+            "136", na("136", 27), na("128", 140), orders=(begun("sertraline", 60),)
+        ),
+        fires={"DC-DRUG": "info culprit"},
+        shows=("home-gently",),
+        hides=("home", "single-dose"),
+    ),
+    Discharge(
+        says="sodium of this stay was never below the limit for discharge",
+        story=inpatient(
+            "136", na("136", 27), na("130", 140), orders=(begun("sertraline", 60),)
+        ),
+    ),
+    Discharge(
+        says="sodium was low before the drug was begun, in this stay",
+        story=inpatient(
+            "136", na("136", 27), na("128", 200), orders=(begun("sertraline", 4),)
+        ),
+        fires={"DC-DRUG": "info main"},
+        hides=("home-gently",),
+    ),
+    Discharge(
+        says="the record blames the thiazide that goes home",
+        story=inpatient(
+            "139", na("139", 60), orders=(begun("hydrochlorothiazide", 60),),
+            problems=(problem("hyponatremia", days=30, blames=("thiazide",)),),
+        ),
+        fires={"DC-DRUG": "warning blamed"},
+        shows=("home",),
+    ),
     # a new drug
     Discharge(
         says="sertraline since four days",
@@ -325,7 +368,15 @@ DISCHARGES = [
         says="a week on the drug, and sodium fell",
         story=inpatient("135.8", na("142", 230), orders=(begun("sertraline", 7.1),)),
         fires={"DC-LOW": "info fall", "DC-DRUG": "warning low"},
+        shows=("decide-gently", "shows-late"),
+        hides=("decide",),
+    ),
+    Discharge(
+        says="a week on a thiazide, and sodium fell",
+        story=inpatient("135.8", na("142", 230), orders=(begun("indapamide", 7.1),)),
+        fires={"DC-LOW": "info fall", "DC-DRUG": "warning low"},
         shows=("decide",),
+        hides=("decide-gently", "shows-late"),
     ),
     Discharge(
         says="six days on the drug",
