@@ -11,17 +11,23 @@ WORKDIR /src
 # Without pip in it: nothing can be installed into the finished environment.
 RUN python -m venv --without-pip /opt/venv
 COPY requirements.lock ./
-RUN pip --python /opt/venv/bin/python install --no-compile --no-deps --require-hashes -r requirements.lock
+# Two build secrets, both optional and in no layer: `ca`, the certificates of a proxy that looks into TLS, and `pip`, a
+# pip.conf that names the site's own index. `make image CA=file PIP_CONF=file` passes them.
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca --mount=type=secret,id=pip,target=/run/secrets/pip \
+    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi \
+    && if [ -s /run/secrets/pip ]; then export PIP_CONFIG_FILE=/run/secrets/pip; fi \
+    && pip --python /opt/venv/bin/python install --no-compile --no-deps --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY cds_service ./cds_service
 COPY hooks ./hooks
 COPY fixtures ./fixtures
 COPY docs/clinical-decisions.md docs/clinical-examples.json ./docs/
-# The build backend comes from the lock too, and goes again. Bytecode is made once, here, and trusted as it is:
-# a read-only root could not keep what is compiled at a start.
+COPY deploy/image/compile.py ./deploy/image/
+# The build backend comes from the lock too, and goes again. Bytecode of what the service imports is made once, here,
+# and trusted as it is: a read-only root could not keep what is compiled at a start.
 RUN pip --python /opt/venv/bin/python install --no-compile --no-deps --no-build-isolation --no-index . \
     && pip --python /opt/venv/bin/python uninstall --yes --quiet hatchling editables pathspec pluggy trove-classifiers \
-    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv
+    && /opt/venv/bin/python -B deploy/image/compile.py
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="hyponatremia-cds" \
@@ -29,12 +35,16 @@ LABEL org.opencontainers.image.title="hyponatremia-cds" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.documentation="docs/container.md"
 # Folders that volumes are mounted on take their owner from here. The base comes without bytecode of the standard
-# library: importing the service as root writes what it needs, and no more.
+# library: importing the service as root writes what it needs, and no more. What the base brings to install packages
+# goes, and so does each right to become another user: the service needs neither.
 RUN --mount=type=bind,from=build,source=/opt/venv,target=/opt/venv \
-    useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin cds \
+    useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin cds \
     && install -d -o cds -g cds -m 0750 /data /registry /ehr /tls \
     && PATH=/opt/venv/bin:$PATH python -c "import cds_service.cli.serve, cds_service.cli.demo, psycopg; \
-       from cds_service.orders import r4b; r4b.load_for_stops(); from cds_service.demo import chart"
+       from cds_service.orders import r4b; r4b.load_for_stops(); from cds_service.demo import chart" \
+    && rm -rf /usr/local/lib/python3*/site-packages/pip* /usr/local/lib/python3*/ensurepip /usr/local/bin/pip* \
+       /usr/lib/python3/dist-packages/pip* /usr/bin/pip* \
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     CDS_DATA_DIR=/data CDS_HOST=0.0.0.0 CDS_PORT=8642

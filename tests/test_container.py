@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,8 +61,58 @@ def test_everything_in_the_image_comes_from_the_hashed_lock() -> None:
     assert not [
         rest
         for name, rest in stages()[-1]
-        if name == "RUN" and re.search(r"\bpip\b|apt-get|curl|wget", rest)
+        if name == "RUN" and re.search(r"\bpip3? |apt-get|curl|wget", rest)
     ]
+
+
+def test_the_image_holds_no_pip_and_nobody_can_become_another_user() -> None:
+    run = " ".join(rest for name, rest in stages()[-1] if name == "RUN")
+    assert "find / -xdev -type f -perm /6000 -exec chmod a-s {} +" in run
+    for gone in ("site-packages/pip*", "ensurepip", "/usr/local/bin/pip*"):
+        assert gone in run
+    assert "venv --without-pip /opt/venv" in " ".join(rest for _, rest in stages()[1])
+
+
+def test_certificates_and_index_of_a_site_are_secrets_of_the_build() -> None:
+    """A build argument would stand in the history of the image."""
+    [install] = [rest for name, rest in stages()[1] if name == "RUN" and "--require-hashes" in rest]
+    for name in ("ca", "pip"):
+        assert f"--mount=type=secret,id={name},target=/run/secrets/{name}" in install
+    assert not [rest for stage in stages()[1:] for name, rest in stage if name == "ARG"]
+
+
+@pytest.mark.parametrize("there", ["docker", "podman", "buildah", ""])
+def test_the_image_is_built_by_whatever_is_at_hand(there: str, tmp_path: Path) -> None:
+    for name in ("docker", "podman", "buildah"):
+        tool = tmp_path / name
+        works = name == there or (there == "podman" and name == "buildah")
+        if name == "docker":  # it is there without an engine
+            tool.write_text(
+                f"#!/bin/sh\n[ $1 = info ] && exit {0 if works else 1}\necho docker $@\n"
+            )
+        elif works:
+            tool.write_text(f"#!/bin/sh\necho {name} $@\n")
+        if tool.exists():
+            tool.chmod(0o755)
+    for needed in ("sh", "dirname"):
+        (tmp_path / needed).symlink_to(shutil.which(needed) or "")
+    script = ROOT / "deploy/image/build.sh"
+    done = subprocess.run(
+        [shutil.which("sh") or "", str(script), "cds:1", "/etc/site.pem", "", "python@sha256:0"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    if not there:
+        assert done.returncode == 69
+        assert "install one of them" in done.stderr
+        return
+    command = done.stdout.splitlines()[-1]
+    assert command.startswith(f"{there} build --tag cds:1 ")
+    assert "--secret id=ca,src=/etc/site.pem" in command
+    assert "id=pip" not in command
+    assert command.endswith("--build-arg PYTHON_IMAGE=python@sha256:0 .")
+    assert ("--format docker" in command) == (there != "docker")
 
 
 def test_the_build_backend_does_not_stay_in_the_image_and_nothing_else_goes() -> None:
