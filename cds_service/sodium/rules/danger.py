@@ -522,7 +522,7 @@ def severe(case: Case) -> Finding:
     advice = lines_of({"severe-advice": inpatient(case)})
     adrenal = case.volume.status is Volume.ADRENAL  # its treatment is on the face, and advice waits
     indicator: Indicator = "warning" if rise and not crisis else "critical"
-    variant = "adrenal" if crisis else f"{_severe_variant(case, rise)}-{case.limits.profile}"
+    variant = "adrenal" if crisis else _severe_variant(case, rise)
     if not case.worded:
         return card(indicator, variant, do=(), drugs=suspects(case))
     return card(
@@ -531,7 +531,10 @@ def severe(case: Case) -> Finding:
         why_=crisis,
         na=shown_sodium(case),
         age=ago(case.sodium.age),
-        more_facts={"rise": rise.rise, "hours": in_hours(rise.over)} if rise else {},
+        more_facts={
+            **({"rise": rise.rise, "hours": in_hours(rise.over)} if rise else {}),
+            **_osmolality(case),
+        },
         do=[
             *(low_glucose_lines(case) if has_symptom(case) else []),
             *unexplained_symptom(case),
@@ -561,11 +564,16 @@ def severe(case: Case) -> Finding:
 
 
 def _severe_variant(case: Case, rise: RatePair | None) -> str:
-    """Returns the summary: a card on the rate that leads says when sodium is measured (F31)."""
-    indicator = "warning" if rise else "critical"
+    """Returns the summary: a card on the rate that leads says when sodium is measured (F31).
+
+    A measured osmolality that is not low puts the number itself in doubt (M6).
+    """
+    indicator, profile = "warning" if rise else "critical", case.limits.profile
     if case.rate.level == indicator:
-        return "rate"
-    return "rising" if rise else "main"
+        return f"rate-{profile}"
+    if rise:
+        return f"rising-{profile}"
+    return "undiluted" if undiluted(case) or osmolality_normal(case) else f"main-{profile}"
 
 
 def _severe_repeat(case: Case, due: timedelta | None) -> list[Suggestion]:
@@ -869,7 +877,8 @@ def _strong_drugs(case: Case) -> list[str]:
 def _osmolality(case: Case) -> dict[str, Fact]:
     """Returns the osmolality that is not low, for a headline that doubts the sodium (M6)."""
     pseudo = case.pseudo
-    return {"value": pseudo.shown} if pseudo is not None and undiluted(case) else {}
+    doubted = undiluted(case) or osmolality_normal(case)
+    return {"value": pseudo.shown} if pseudo is not None and doubted else {}
 
 
 def _mild_variant(case: Case) -> str:

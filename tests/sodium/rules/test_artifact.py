@@ -155,6 +155,8 @@ def test_normal_osmolality_is_only_a_line_where_it_matters_more(
     found = fired(a_case(na, pseudo=OSMOLALITY, restriction=offer(), **parts))
     assert list(found) == [rule]
     assert "doubt-osmolality" in keys(found[rule])
+    if rule == "PV-SEV":
+        assert "osmolality 289 is not low" in summary(found[rule])
     assert not any(k.startswith("fluid-restriction") for k in kinds(found[rule]))
 
 
@@ -287,6 +289,7 @@ def test_m6_an_osmolality_that_is_not_low_leads_the_plan(na: str, rule: str) -> 
     lines = detail(found[rule])
     assert sum(told.startswith(words) for told in lines) == 1
     assert not any("limit all fluids" in told for told in lines)
+    assert "osmolality 292 is not low" in summary(found[rule]), "the headline doubts the number"
 
 
 @pytest.mark.parametrize(("na", "rule"), [("115", "PV-SEV"), ("123", "PV-MOD"), ("131", "PV-MILD")])
