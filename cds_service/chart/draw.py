@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -10,14 +10,15 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from cds_service import svg
-from cds_service.chart.view import Bar, Event, Point, View
+from cds_service.chart.labels import Box, Crowd, Label
+from cds_service.chart.view import Bar, Corridor, Event, Point, View
 from cds_service.engine.wording import MONTHS, local_time, number
 
 _GRID = 5  # mmol/L between two lines
 _AIR = 2  # mmol/L above and below what is drawn
 _ROW = 18
-_NEAR = 5  # mmol/L: a value so near the limit has its label below, where the limit's is not
 _CHARACTER = 6.4
+_STEP = 12.0  # between two places that are tried for the words of the limit
 _DOT = 4.5
 _SHORTEST = timedelta(hours=24)
 _AHEAD = 0.06  # of the time shown, beyond now, if no corridor reaches further
@@ -73,17 +74,26 @@ class _Picture:
     ) -> None:
         self._view, self._shape, self._rows = view, shape, rows
         self._end = self._last_moment(span)
-        self._start = view.now - span if span else self._first_moment()
+        self._start = self._first_shown(span)
         inside = [p for p in view.points if p.at >= self._start]
         before = [p for p in view.points if p.at < self._start][-1:]
         self._points, self._line = inside, [*before, *inside]
         self._floor, self._top = self._scale()
         self._right = float(shape.width - _RIGHT)
         self._base = float(shape.height - _AXIS)
+        self._curves = self._drawn_curves()
 
     def _first_moment(self) -> datetime:
         now = self._view.now
         return min([p.at for p in self._view.points] + [now - _SHORTEST])
+
+    def _first_shown(self, span: timedelta | None) -> datetime:
+        """Returns where the stretch begins: a corridor that began shortly before is seen whole."""
+        start = self._view.now - span if span else self._first_moment()
+        corridor = self._view.corridor
+        if span is None or corridor is None or corridor.since < start - span:
+            return start
+        return min(start, corridor.since - span * _AHEAD)
 
     def _last_moment(self, span: timedelta | None) -> datetime:
         view = self._view
@@ -177,27 +187,36 @@ class _Picture:
         yield svg.line("base-line", left, base, right, base)
         yield svg.line("limit", left, limit, right, limit)
         yield svg.line("until", right, limit, right, self._base)
-        words = f"limit {number(corridor.limit)} until {corridor.until_words}"
-        room = right - _LEFT
-        if len(words) * _CHARACTER > room:
-            words = f"limit {number(corridor.limit)}"
-        yield svg.text("limit-name end", right, limit - 6, words)
 
     def _series(self) -> Iterator[Markup]:
-        exact = [p for p in self._line if p.exact and p.at >= self._start]
-        for method in _METHODS:
-            places = [(self._x(p.at), self._y(p.value)) for p in exact if p.method == method]
-            if places:
-                yield svg.polyline(f"series {method}", places)
-        corrected = [(self._x(p.at), self._y(p.corrected)) for p in exact if p.corrected]
-        if corrected:
-            yield svg.polyline("series corrected", corrected)
-        for place in corrected:
-            yield svg.dot("dot corrected", *place, _DOT - 1, "corrected for glucose")
+        for style, places in self._curves.items():
+            yield svg.polyline(f"series {style}", places)
+        for point in self._points:
+            if point.exact and point.corrected is not None:
+                place = self._x(point.at), self._y(point.corrected)
+                yield svg.dot("dot corrected", *place, _DOT - 1, "corrected for glucose")
         last = self._points[-1] if self._points else None
         for point in self._points:
             yield self._dot(point, reached=point is last)
         yield from self._labels()
+
+    def _drawn_curves(self) -> Mapping[str, list[tuple[float, float]]]:
+        """Returns the corners of each curve: one a method, and the corrected values."""
+        exact = [point for point in self._view.points if point.exact]
+        values = {name: [(p.at, p.value) for p in exact if p.method == name] for name in _METHODS}
+        values["corrected"] = [(p.at, p.corrected) for p in exact if p.corrected is not None]
+        curves = {style: self._inside(found) for style, found in values.items()}
+        return {style: places for style, places in curves.items() if places}
+
+    def _inside(self, values: Sequence[tuple[datetime, Decimal]]) -> list[tuple[float, float]]:
+        """Returns the corners in this stretch, and where the curve enters it."""
+        inside = [(at, value) for at, value in values if at >= self._start]
+        before = [(at, value) for at, value in values if at < self._start][-1:]
+        if before and inside:
+            (begun, first), (ended, last) = before[0], inside[0]
+            share = Decimal((self._start - begun) / (ended - begun))
+            inside = [(self._start, first + (last - first) * share), *inside]
+        return [(self._x(at), self._y(value)) for at, value in inside]
 
     def _dot(self, point: Point, *, reached: bool) -> Markup:
         """Returns a value that the pointer and the keyboard reach."""
@@ -216,21 +235,71 @@ class _Picture:
         )
 
     def _labels(self) -> Iterator[Markup]:
-        """Yields the values above their dots, from the newest back, where there is room."""
-        last = float("inf")
-        for point in reversed(self._points):
-            x = self._x(point.at)
-            if last - x >= len(point.shown) * _CHARACTER + 8:
-                y = self._y(point.value)
-                below = self._is_near_limit(point)
-                yield svg.text("value middle", x, y + 20 if below else y - 9, point.shown)
-                last = x
+        """Yields values and limit where no curve, point or other words are; the newest first."""
+        crowd = self._crowd()
+        newest_first = self._points[::-1]
+        for point in newest_first[:1]:
+            yield from self._value(point, crowd)
+        yield from self._limit_name(crowd)
+        for point in newest_first[1:]:
+            yield from self._value(point, crowd)
 
-    def _is_near_limit(self, point: Point) -> bool:
+    def _crowd(self) -> Crowd:
+        """Returns what words must not cover; names of bands are beside the plot."""
+        within = Box(_LEFT, 0.0, self._right + _DOT, self._base)
+        crowd = Crowd(self._curves.values(), within)
+        for point in self._points:
+            crowd.add_point((self._x(point.at), self._y(point.value)), _DOT + 1)
+            if point.corrected is not None:
+                crowd.add_point((self._x(point.at), self._y(point.corrected)), _DOT)
+        crowd.add(Label("now", self._x(self._view.now), _TOP - 4))
         corridor = self._view.corridor
-        if corridor is None or point.at < corridor.since:
-            return False
-        return abs(point.value - corridor.limit) < _NEAR and point.value <= corridor.limit
+        if corridor is not None:
+            left, right = self._x(corridor.since), self._x(corridor.until)
+            limit, base = self._y(corridor.limit), self._y(corridor.base)
+            crowd.add_line((left, limit), (right, limit))
+            crowd.add_line((left, base), (right, base))
+            crowd.add_line((right, limit), (right, self._base))
+        return crowd
+
+    def _value(self, point: Point, crowd: Crowd) -> Iterator[Markup]:
+        x, y = self._x(point.at), self._y(point.value)
+        aside = len(point.shown) * _CHARACTER / 2 + _DOT + 5
+        above, below = [(x, y - 9), (x + aside, y - 6)], [(x, y + 19), (x + aside, y + 15)]
+        beside = [(x - aside, y - 6), (x - aside, y + 15), (x + aside, y + 4)]
+        places = [*above, *below, *beside]
+        placed = crowd.first_free(Label(point.shown, *place) for place in places)
+        if placed is not None:
+            yield svg.text("value middle", placed.x, placed.y, placed.words)
+
+    def _limit_name(self, crowd: Crowd) -> Iterator[Markup]:
+        corridor = self._view.corridor
+        if corridor is None:
+            return
+        limit = f"limit {number(corridor.limit)}"
+        placed = crowd.first_free(
+            Label(words, x, y)
+            for words in (f"{limit} until {corridor.until_words}", limit)
+            for y in self._beside(corridor.limit)
+            for x in self._along(corridor, words)
+        )
+        if placed is not None:
+            yield svg.text("limit-name middle", placed.x, placed.y, placed.words)
+
+    def _beside(self, limit: Decimal) -> tuple[float, ...]:
+        """Returns the lines of writing that a reader takes for those of the limit."""
+        y = self._y(limit)
+        return (y - 6, y + 16, y - 20, y + 30)
+
+    def _along(self, corridor: Corridor, words: str) -> Iterator[float]:
+        """Yields middles of the words from the end of the limit to its beginning, then further."""
+        left, right = self._x(corridor.since), self._x(corridor.until)
+        half = Label(words, 0, 0).box.right
+        x = right - half
+        while x - half >= left - 2 * half:
+            yield x
+            x -= _STEP
+        yield right + half + 4
 
     def _row(self, row: Marked, y: float) -> Iterator[Markup]:
         for bar in row.bars:

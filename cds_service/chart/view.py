@@ -17,10 +17,9 @@ from cds_service.engine.finding import Line
 from cds_service.engine.wording import in_hours, number, when
 from cds_service.knowledge.names import Analyte
 from cds_service.sodium.case import ADMINISTRATION, Case
-from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.exposure import Exposure, ended_at, is_hypertonic
-from cds_service.sodium.results import Sample, band_of, drawn
-from cds_service.sodium.rules.gates import limit_line, rising_too_fast
+from cds_service.sodium.results import Band, Sample, band_of, drawn
+from cds_service.sodium.rules.room import limit_line, room_of
 from cds_service.sodium.snapshot import Order
 
 # What is shown beside sodium, in this order.
@@ -61,7 +60,7 @@ class Corridor(Struct, frozen=True, kw_only=True):
     until_words: str
     goal: Decimal  # the most of the goal
     limit: Decimal  # the most of the limit
-    left: Decimal | None  # from the newest value to the limit; None: no room to speak of
+    left: Decimal | None  # from the newest value to the limit; None: sodium is not to rise
 
 
 class Bar(Struct, frozen=True, kw_only=True):
@@ -100,6 +99,8 @@ class View(Struct, frozen=True, kw_only=True):
     points: tuple[Point, ...] = ()
     left_out: int = 0  # results that no rule may use
     corridor: Corridor | None = None
+    corrected_now: bool = False  # how sodium rises in these 24 h matters more than the days before
+    no_rise: bool = False  # sodium is not to rise, whether or not a corridor can be drawn
     limit: Line | None = None  # the words that the cards have for it
     bars: tuple[Bar, ...] = ()
     events: tuple[Event, ...] = ()
@@ -117,7 +118,7 @@ def view_of(case: Case) -> View:
     zone = snapshot.zone
     if zone is None and case.sodium.latest is not None:
         zone = case.sodium.latest.at.utcoffset()
-    samples = sorted(case.sodium.samples, key=drawn)
+    samples, room = sorted(case.sodium.samples, key=drawn), room_of(case)
     return View(
         now=snapshot.now,
         zone=zone,
@@ -130,11 +131,19 @@ def view_of(case: Case) -> View:
         points=tuple([_point(case, sample, zone) for sample in samples]),
         left_out=len(case.sodium.rejected),
         corridor=_corridor(case, zone),
+        corrected_now=_is_corrected_now(case),
+        no_rise=room is not None and room.left is None,
         limit=limit_line(case) if case.sodium.low else None,
         bars=tuple(_bars(case)),
         events=tuple(sorted(_events(case), key=lambda event: event.at)),
         others=tuple(_others(case, zone)),
     )
+
+
+def _is_corrected_now(case: Case) -> bool:
+    """Returns whether a correction is under way or due: sodium rises fast, or is below mild."""
+    mild = case.sodium.band in (Band.MILD, Band.NORMAL)
+    return room_of(case) is not None and (bool(case.rate.rule) or not mild)
 
 
 def _point(case: Case, sample: Sample, zone: timedelta | None) -> Point:
@@ -153,45 +162,19 @@ def _point(case: Case, sample: Sample, zone: timedelta | None) -> Point:
 
 
 def _corridor(case: Case, zone: timedelta | None) -> Corridor | None:
-    """Returns the corridor that the cards speak of: after too fast a rise that of the rise."""
-    ceiling, latest, pair = case.rate.ceiling, case.rate.latest, case.rate.worst
-    if rising_too_fast(case) and pair is not None:
-        return _of_rise(case, pair, zone)
-    if ceiling is None or latest is None or not (case.sodium.low or case.rate.rule):
+    """Returns the corridor that the cards speak of; after too fast a rise that of the rise."""
+    room = room_of(case)
+    ceiling = (room.ceiling or room.past) if room is not None else None
+    if room is None or ceiling is None:
         return None
-    since = ceiling.until - case.limits.rate_window_hours
-    room = ceiling.value - latest.value
-    left = room if room >= 0 else None
-    return _between(
-        case, ceiling.value - ceiling.limit, ceiling.limit, (since, ceiling.until), zone, left
-    )
-
-
-def _of_rise(case: Case, pair: RatePair, zone: timedelta | None) -> Corridor:
-    limits = case.limits
-    since = pair.base_at or pair.start.at
-    length = limits.rate_window_hours
-    if pair.window == "two-days":
-        length = limits.rate_long_window_hours
-    return _between(case, pair.base, case.rate.limit, (since, since + length), zone, None)
-
-
-def _between(
-    case: Case,
-    base: Decimal,
-    limit: Decimal,
-    times: tuple[datetime, datetime],
-    zone: timedelta | None,
-    left: Decimal | None,
-) -> Corridor:
     return Corridor(
-        base=base,
-        since=times[0],
-        until=times[1],
-        until_words=when(times[1], case.snapshot.now, zone, False),
-        goal=base + min(case.limits.rate_goal, limit),
-        limit=base + limit,
-        left=left,
+        base=ceiling.base,
+        since=ceiling.since,
+        until=ceiling.until,
+        until_words=when(ceiling.until, case.snapshot.now, zone, False),
+        goal=ceiling.base + min(case.limits.rate_goal, ceiling.limit),
+        limit=ceiling.value,
+        left=room.left,
     )
 
 

@@ -93,6 +93,7 @@ class CardWords(Struct, frozen=True, forbid_unknown_fields=True):
     smart: str  # of the link to the SMART app
     room: str  # in the app: how far sodium may still rise, and until when
     no_room: str  # the same if it may rise no further
+    no_room_now: str  # the same if no value and no time can be named
     trend: str  # before the last values
     more: str  # above what does not fit into the first part
     unnamed_order: str  # in place of the drug, if no drug of the order is known

@@ -70,8 +70,14 @@ class Ceiling(Struct, frozen=True, kw_only=True):
     """What sodium must not pass in these 24 h: the lowest value in them, plus the limit (F32)."""
 
     value: Decimal  # mmol/L
+    since: datetime  # when the value was drawn from which it is counted
     until: datetime
     limit: Decimal
+
+    @property
+    def base(self) -> Decimal:
+        """The value from which it is counted."""
+        return self.value - self.limit
 
 
 class RateView(Struct, frozen=True, kw_only=True):
@@ -516,7 +522,8 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         if lowest is None:
             return None
         limit = self._day_limit(lowest)
-        return Ceiling(value=lowest.value + limit, until=lowest.at + window, limit=limit)
+        until = lowest.at + window
+        return Ceiling(value=lowest.value + limit, since=lowest.at, until=until, limit=limit)
 
     def limit_of(self, pair: RatePair) -> Decimal:
         """Returns the limit for this pair; the first day of an episode may have its own (M10 d)."""

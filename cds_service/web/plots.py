@@ -11,7 +11,7 @@ from cds_service.engine.cards import Phrases
 from cds_service.engine.finding import Fact
 from cds_service.engine.wording import number, when
 
-_DEFAULT_SPAN = "7 days"
+_USUAL_SPAN, _DAY = "7 days", "24 h"
 
 
 def plotted(view: View, phrases: Phrases, drafts: Sequence[str] = ()) -> dict[str, Any]:
@@ -36,24 +36,24 @@ def plotted(view: View, phrases: Phrases, drafts: Sequence[str] = ()) -> dict[st
 
 
 def _chosen(view: View) -> str:
-    """Returns the shortest usual stretch that holds the newest value, and all of them otherwise."""
-    latest = view.latest
-    if latest is None or view.now - latest.at <= (
-        spans(view)[_DEFAULT_SPAN] or view.now - latest.at
-    ):
-        return _DEFAULT_SPAN
+    """Returns the day if the rise of these 24 h matters, else the shortest that shows a value."""
+    latest, known = view.latest, spans(view)
+    for name in (_DAY, _USUAL_SPAN) if view.corrected_now else (_USUAL_SPAN,):
+        length = known[name]
+        if latest is None or length is None or view.now - latest.at <= length:
+            return name
     return "all"
 
 
 def _room(view: View, phrases: Phrases) -> str:
     """Returns how far sodium may still rise, also if that is nothing: a gap would mislead."""
     corridor, card = view.corridor, phrases.words.card
-    if corridor is None:
-        return ""
+    if corridor is None or corridor.until <= view.now:
+        return card.no_room_now if view.no_rise else ""
     facts: dict[str, Fact] = {"until": corridor.until_words, "ceiling": number(corridor.limit)}
-    if corridor.left is not None:
-        return phrases.fill(card.room, {**facts, "left": number(corridor.left)})
-    return phrases.fill(card.no_room, facts) if corridor.until > view.now else ""
+    if corridor.left is None:
+        return phrases.fill(card.no_room, facts)
+    return phrases.fill(card.room, {**facts, "left": number(corridor.left)})
 
 
 def _in_words(event: Event, phrases: Phrases) -> Event:

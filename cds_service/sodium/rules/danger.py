@@ -48,7 +48,6 @@ from cds_service.sodium.rules.gates import (
     in_use,
     inpatient,
     latest_sodium,
-    limit_line,
     lines_of,
     low_glucose_lines,
     names_bolus,
@@ -98,6 +97,7 @@ from cds_service.sodium.rules.plan import (
     volume_plan,
     weak_fluid_lines,
 )
+from cds_service.sodium.rules.room import hold_line, limit_line, plain_limit, room_of
 from cds_service.sodium.sodium import fall_within
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import RecordText
@@ -520,11 +520,15 @@ def severe(case: Case) -> Finding:
     rise, crisis = planned_rise(case), adrenal_crisis(case)
     due = case.limits.rising_fresh_hours - case.sodium.age
     advice = lines_of({"severe-advice": inpatient(case)})
-    adrenal = case.volume.status is Volume.ADRENAL  # its treatment is on the face, and advice waits
     indicator: Indicator = "warning" if rise and not crisis else "critical"
     variant = "adrenal" if crisis else _severe_variant(case, rise)
     if not case.worded:
         return card(indicator, variant, do=(), drugs=suspects(case))
+    reasons = _unsaid(case, _band_reasons(case, critical=not rise))
+    # While a correction is under way, how far it may go is read in ten seconds.
+    pace = [told for told in reasons if rise and told == limit_line(case)]
+    # Advice waits if the treatment of adrenal failure or the pace is on the face.
+    waits = case.volume.status is Volume.ADRENAL or bool(pace)
     return card(
         indicator,
         variant,
@@ -539,17 +543,18 @@ def severe(case: Case) -> Finding:
             *(low_glucose_lines(case) if has_symptom(case) else []),
             *unexplained_symptom(case),
             line("check-symptoms", keep=True),
+            *pace,
             *held_lines(case),
             *shedding_lines(case),
             *leading_risk(case),
-            *([] if adrenal else advice),
+            *([] if waits else advice),
             monitoring(case, due if rise else None),
             *plan_lines(case),
             *cramp_lines(case),
-            *(advice if adrenal else []),
+            *(advice if waits else []),
         ],
         why=[
-            *_unsaid(case, _band_reasons(case, critical=not rise)),
+            *(told for told in reasons if told not in pace),
             *plan_advice(case, critical=not rise),
         ],
         offer=[
@@ -931,7 +936,8 @@ def near_limit(case: Case) -> Finding:
     raising = [*_raising_drugs(case), *running_restriction(case), *_keep_antidiuretics(case)]
     by_itself = _by_itself(case)
     slow = [] if by_itself and not raising and case.medicines_known else [line("slow-down")]
-    do = [*by_itself, *slow, *raising, limit_line(case), rate_watch(case)]
+    # How far sodium may still rise is read in ten seconds, before names that can be many.
+    do = [*by_itself, *slow, limit_line(case), *raising, rate_watch(case)]
     return _card(case, worst, do)
 
 
@@ -970,33 +976,49 @@ def _worst_rise(rule: str, case: Case) -> RatePair:
 def _card(case: Case, worst: RatePair, do: list[Line]) -> Finding:
     """Returns the card with every fact that one of the summaries may name."""
     rate, limit = case.rate, case.rate.limit
+    left = max(limit - rate.rise_now, Decimal(0))
     repeat = repeat_sodium(case, rate_due(case), "urgent")
     if rate.variant == "jump" or rate.jump is not None:
         repeat = repeat_sodium(case, priority="stat")
-    ceiling = limit_line(case)
+    ceiling = _limit_if_untold(case, do)
     notes = rate.notes if rate.jump is None else dict.fromkeys((*rate.notes, "jump"))
     return card(
         rate.level or skip("other-rate-card"),
-        rate.variant,
+        _rate_variant(case, left),
         # A rise is never rounded onto the limit or the goal.
         rise=number(worst.rise, (limit, case.limits.rate_goal)),
         average=number(worst.per_day, (limit,)),
         hours=in_hours(worst.span),
         gap=in_hours(worst.gap),
         limit=limit,
-        left=max(limit - rate.rise_now, Decimal(0)),
+        left=left,
         na=shown_sodium(case) or worst.end.shown,
         do=do,
         why=[
             _samples_line(case, worst),
             *past_symptoms(case),
             *(line(f"note-{note}", keep=True) for note in notes if not _is_told(note, do)),
-            *([] if ceiling in do or "acute-setting" in rate.notes else [ceiling]),
+            *([] if "acute-setting" in rate.notes else ceiling),
             *contested_lines(case),
             *risk_lines(case),
         ],
         offer=[repeat],
     )
+
+
+def _rate_variant(case: Case, left: Decimal) -> str:
+    """Returns the summary; it says what is left only if that is the room until a moment (F32)."""
+    room, variant = room_of(case), case.rate.variant
+    if variant != "near" or (room is not None and room.left == left):
+        return variant
+    return "near-earlier"
+
+
+def _limit_if_untold(case: Case, do: list[Line]) -> list[Line]:
+    """Returns the ceiling, or the limit alone if what to do names the value and the time."""
+    if any("ceiling" in told.facts for told in do):
+        return [] if limit_line(case) in do else [plain_limit(case)]
+    return [told for told in [limit_line(case)] if told not in do]
 
 
 def _is_told(note: str, do: list[Line]) -> bool:
@@ -1009,15 +1031,15 @@ def _over_lines(case: Case) -> list[Line]:
     rate = case.rate
     raising = [*_raising_drugs(case), *running_restriction(case), *_keep_antidiuretics(case)]
     if case.dialysis:
-        return [line("check-dialysate", keep=True), line("neuro-checks")]
+        return [line("check-dialysate", keep=True), limit_line(case), line("neuro-checks")]
     if rate.variant == "jump":
-        return [line("repeat-first", keep=True), line("stop-raising")]
+        return [line("repeat-first", keep=True), hold_line(case, "stop-raising", keep=False)]
     if rate.variant == "contested":
-        hold = line("no-further-rise", keep=True)
+        hold = hold_line(case, "no-further-rise")
         return [hold, *_by_itself(case), *raising, line("neuro-checks")]
     if rate.level == "info":
-        return [line("review-raising", keep=True), *_by_itself(case), *raising]
-    stop = line("keep-down" if rate.variant == "was" else "stop-raising", keep=True)
+        return [hold_line(case, "review-raising"), *_by_itself(case), *raising]
+    stop = hold_line(case, "keep-down" if rate.variant == "was" else "stop-raising")
     # After an acute onset no reflex lowers sodium again (F2).
     relower = [] if rate.may_be_acute else [line("relower")]
     brake = [] if rate.variant == "was" else _brake_lines(case)

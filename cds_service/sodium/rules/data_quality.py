@@ -36,7 +36,6 @@ from cds_service.sodium.rules.gates import (
     glucose_leads,
     glucose_line,
     latest_sodium,
-    limit_line,
     lines_of,
     measured_low,
     never_stop_lines,
@@ -57,6 +56,7 @@ from cds_service.sodium.rules.gates import (
     symptom_lines,
 )
 from cds_service.sodium.rules.plan import background, plan_lines
+from cds_service.sodium.rules.room import limit_line
 from cds_service.terminology.types import RecordText
 
 SHOWN_AT_MOST = 12  # characters of a recorded number or unit, so that the summary stays whole

@@ -629,25 +629,6 @@ def fall_lines(case: Case) -> list[Line]:
     return lines_of({"falls-cramp": risk and cramp, "falls": risk and not cramp})
 
 
-def limit_line(case: Case) -> Line:
-    """Returns the ceiling of these 24 h in figures with its time, else the limit (N1, F32)."""
-    ceiling, profile, latest = case.rate.ceiling, case.limits.profile, case.rate.latest
-    passed = ceiling is not None and latest is not None and latest.value > ceiling.value
-    # After too fast a rise a later, higher ceiling would read as leave to go on.
-    if ceiling is None or latest is None or (rising_too_fast(case) and not passed):
-        day, first = case.limits.rate_limit_day, case.limits.rate_limit_first_day
-        if day == first:
-            return line(f"limit-{profile}", limit=day)
-        return line(f"limit-{profile}", limit=day, first=first)
-    return line(
-        f"ceiling-passed-{profile}" if passed else f"ceiling-{profile}",
-        ceiling=ceiling.value,
-        until=at(case, ceiling.until),
-        limit=ceiling.limit,
-        keep=True,
-    )
-
-
 def bolus_risen(case: Case) -> list[Line]:
     """Returns what replaces a bolus line once the allowance of 24 h is nearly used (F31)."""
     rate, limits = case.rate, case.limits

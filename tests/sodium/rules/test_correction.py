@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cds_service.sodium.correction_rate import RateView
+from cds_service.sodium.correction_rate import Ceiling, RateView
 from cds_service.sodium.volume import OdsRisk
-from tests.sodium.cases import limits
+from tests.sodium.cases import NOW, limits
 from tests.sodium.rules.cases import (
     a_case,
     detail,
@@ -24,6 +24,14 @@ from tests.sodium.rules.cases import (
     rise,
     slot,
     summary,
+)
+
+# One mmol/L above the newest value of the rises below.
+CEILING = Ceiling(
+    value=rise("7").end.value + 1,
+    since=NOW - timedelta(hours=20),
+    until=NOW + timedelta(hours=4),
+    limit=Decimal(8),
 )
 
 
@@ -88,8 +96,12 @@ def test_each_kind_of_over_correction_has_its_words(rate: RateView, text: str) -
     ("rate", "text"),
     [
         (
-            near("near", now=rise("7"), worst=rise("7")),
+            near("near", now=rise("7"), worst=rise("7"), ceiling=CEILING, latest=rise("7").end),
             "Sodium up 7 mmol/L in 20 h: 1 mmol/L left before the 8/24 h limit",
+        ),
+        (
+            near("near", now=rise("7"), worst=rise("7")),
+            "Sodium rose 7 mmol/L in 20 h, near the limit of 8/24 h: check pace",
         ),
         (
             near("goal", "warning", worst=rise("7")),
@@ -155,12 +167,12 @@ def test_in_dialysis_the_dialysate_is_checked_and_nothing_is_stopped() -> None:
         "RATE-OVER"
     ]
     assert "check-dialysate" in keys(card)
-    assert "stop-raising" not in keys(card)
+    assert not {"stop-raising", "stop-raising-until"} & set(keys(card))
 
 
 def test_after_lowering_the_card_warns_of_another_rise() -> None:
     card = fired(a_case("117", rate=over("was", "warning")))["RATE-OVER"]
-    assert keys(card)[0] == "keep-down"
+    assert keys(card)[0] == "keep-down-until"
 
 
 @pytest.mark.parametrize(

@@ -174,9 +174,22 @@ def rates() -> Iterator[RateView]:
     )
     yield RateView(jump=rise("-14", 3, "140"))
     pair = rise("18.125", 23.75, gap=timedelta(hours=47.5))
-    yield RateView(level="info", rule="RATE-OVER", variant="acute", worst=pair, limit=Decimal(16))
+    for notes in ((), ("acute",)):  # the limit is told with its time, or is less strict
+        yield RateView(
+            level="info",
+            rule="RATE-OVER",
+            variant="acute",
+            worst=pair,
+            limit=Decimal(16),
+            notes=notes,
+        )
     for level, most in product(("warning", "critical"), ("131", "112")):
-        ceiling = Ceiling(value=Decimal(most), until=NOW + timedelta(hours=5), limit=Decimal(8))
+        ceiling = Ceiling(
+            value=Decimal(most),
+            since=NOW - timedelta(hours=19),
+            until=NOW + timedelta(hours=5),
+            limit=Decimal(8),
+        )
         yield RateView(
             level=level,  # type: ignore[arg-type]
             rule="RATE-OVER",

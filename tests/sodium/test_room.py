@@ -1,0 +1,229 @@
+"""How much room is left: plot and cards name one value and one time, and one "none" (F32, F4)."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from cds_service.chart.view import view_of
+from cds_service.cli.replay import evaluate
+from cds_service.cli.stories import prefetch_of
+from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
+from cds_service.engine.cards import FACE_BULLETS, Phrases
+from cds_service.knowledge.languages import ENGLISH
+from cds_service.pipeline import Evaluation
+from cds_service.sodium.results import Band
+from cds_service.trust.registry import Client
+from cds_service.web.plots import plotted
+from tests.examples import examples
+from tests.fhir_resources import (
+    NOW,
+    SALINE_3,
+    VIEW,
+    Call,
+    pipeline,
+    problem,
+    sodium,
+    sodiums,
+    taking,
+)
+from tests.sodium.test_one_voice import calls
+
+# The value and the time of a card, in each way in which a card writes them.
+_WAYS = (
+    re.compile(r"Ceiling: not above (?P<value>[\d.]+) mmol/L before (?P<until>[\w ]+ \d\d:\d\d)"),
+    re.compile(
+        r"Ceiling passed: (?P<value>[\d.]+) mmol/L was the most until (?P<until>[\w ]+ \d\d:\d\d)"
+    ),
+    re.compile(
+        r"no further rise before (?P<until>[\w ]+ \d\d:\d\d)\W+ceiling (?P<value>[\d.]+) mmol/L",
+        re.IGNORECASE,
+    ),
+    re.compile(r"ceiling (?P<value>[\d.]+) mmol/L before (?P<until>[\w ]+ \d\d:\d\d)"),
+)
+_LEFT = re.compile(r"Room left until ([\w ]+ \d\d:\d\d): ([\d.]+) mmol/L \(not above ([\d.]+)\)")
+_NONE = re.compile(r"No room left until ([\w ]+ \d\d:\d\d) \(not above ([\d.]+)\)")
+# What a card says in place of a value and a time, if no rise is wanted and its day is over.
+_HOLDS = re.compile(
+    r"Stop what raises sodium|[Nn]o further rise|not let sodium rise|[Rr]eview what raises"
+    r"|Ceiling passed|sodium is measured again|Check the dialysate"
+)
+_RATE_CARDS = ("overcorrection", "correctionNearLimit")
+
+
+@cache
+def phrases(language: str = ENGLISH) -> Phrases:
+    """The words of the cards that come when a chart is opened."""
+    known = pipeline()._known_in(language)
+    speech = pipeline()._translations[language].speech if language != ENGLISH else None
+    return Phrases(known, known.services[VIEW], speech)
+
+
+def room(found: Evaluation, language: str = ENGLISH) -> str:
+    """What the plot says."""
+    assert found.case is not None
+    said: str = plotted(view_of(found.case), phrases(language))["room"]
+    return said
+
+
+def bullets(detail: str) -> list[str]:
+    """The bullets of a card, those before "More" first."""
+    return [line[2:] for line in detail.splitlines() if line.startswith("- ")]
+
+
+def named(texts: list[str]) -> set[tuple[str, str]]:
+    """Each value with its time that these texts name."""
+    found = [way.search(text) for text in texts for way in _WAYS]
+    return {(one["value"], one["until"].strip()) for one in found if one}
+
+
+def compare(found: Evaluation) -> None:
+    """Plot and cards of one chart must say the same."""
+    plot, texts = room(found), [card["detail"] for card in found.cards]
+    left, none = _LEFT.fullmatch(plot), _NONE.fullmatch(plot)
+    wanted = {(left[3], left[1])} if left else {(none[2], none[1])} if none else set()
+    on_cards = named(texts)
+    assert on_cards <= wanted, f"plot: {plot or 'nothing'}; cards: {on_cards}"
+    rate = [card for card in found.cards if card["source"]["topic"]["code"] in _RATE_CARDS]
+    for card in rate:
+        face = bullets(card["detail"])[:FACE_BULLETS]
+        assert named(face) == wanted, f"plot: {plot or 'nothing'}; read in ten seconds: {face}"
+        headline = re.search(r"([\d.]+) mmol/L left before", card["summary"])
+        if headline:
+            assert left, plot
+            assert headline[1] == left[2], plot
+        if plot and not left and card["source"]["topic"]["code"] == "overcorrection":
+            assert any(_HOLDS.search(line) for line in face), face
+
+
+def chart_of(story: Story) -> Evaluation:
+    """The answer when the chart of this story's patient is opened."""
+    knowledge = pipeline().knowledge
+    opened = replace(story, file=replace(story.file, service=VIEW))
+    context = {
+        name: value
+        for name, value in story.request["context"].items()
+        if name in ("userId", "patientId", "encounterId")
+    }
+    opened = replace(opened, request={"context": context})
+    body = {
+        "hook": "patient-view",
+        "hookInstance": "6a2f1ef5-3b1f-4c40-9e2d-5f0d6f0c1a11",
+        "context": context,
+        "prefetch": prefetch_of(opened, knowledge),
+    }
+    client = Client(profile=story.file.profile, explain_missing_data=True)
+    return evaluate(pipeline(), VIEW, body, story.file.now, client)
+
+
+@pytest.mark.parametrize("name", load_stories(default_fixtures_dir()))
+def test_plot_and_cards_of_a_story_name_one_room(name: str) -> None:
+    found = chart_of(load_stories(default_fixtures_dir())[name])
+    if found.case is not None:
+        compare(found)
+
+
+rising = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(104, 138)),
+    min_size=2,
+    max_size=5,
+    unique_by=lambda point: point[0],
+)
+
+
+@settings(
+    max_examples=examples(150, 1500), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+@given(
+    points=rising,
+    more=st.lists(st.sampled_from(["F10.20", "R56.9", "R41.0", "N18.6", "E22.2"]), max_size=2),
+    profile=st.sampled_from(["aasld", "european"]),
+)
+def test_plot_and_cards_of_any_rise_name_one_room(
+    points: list[tuple[int, int]], more: list[str], profile: str
+) -> None:
+    record = [sodium(str(value), hours + 0.25) for hours, value in sorted(points, reverse=True)]
+    record += [problem(code, 0) for code in dict.fromkeys(more)]
+    found = Call(record=tuple(record), profile=profile).evaluation()
+    if found.case is not None:
+        compare(found)
+
+
+@settings(
+    max_examples=examples(100, 1000), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+@given(calls(orders=False))
+def test_plot_and_cards_of_any_chart_name_one_room(call: Call) -> None:
+    found = call.evaluation()
+    if found.case is not None:
+        compare(found)
+
+
+@pytest.mark.parametrize(
+    ("points", "says"),
+    [
+        ((118, 127), ("No room left until today 22:00 (not above 126)", "no further rise before today 22:00** (ceiling 126 mmol/L)")),
+        ((112, 119), ("Room left until today 22:00: 1 mmol/L (not above 120)", "1 mmol/L left before the 8/24 h limit")),
+    ],
+    ids=["over", "near"],
+)  # fmt: skip
+def test_the_room_of_a_rise_is_on_the_plot_and_on_the_card(
+    points: tuple[int, int], says: tuple[str, str]
+) -> None:
+    found = Call(
+        record=sodiums((0, str(points[0])), (10, str(points[1])), first_hours=1)
+    ).evaluation()
+    assert room(found) == says[0]
+    assert any(says[1] in f"{card['summary']}\n{card['detail']}" for card in found.cards)
+
+
+def test_after_the_day_of_the_rise_no_room_is_left_and_no_time_is_named() -> None:
+    """A ceiling that counts from the newest value would read as leave to go on."""
+    found = Call(record=sodiums((0, "118"), (23, "127"), first_hours=3)).evaluation()
+    assert room(found).startswith("No room left: sodium rose too fast")
+    assert "**Stop what raises sodium**" in found.cards[0]["detail"]
+
+
+def test_sodium_that_was_lowered_again_has_no_room() -> None:
+    found = Call(
+        record=sodiums((0, "107"), (12, "128"), (66, "130"), (85, "118"), first_hours=1)
+    ).evaluation()
+    assert "re-lowered after a rise" in found.cards[0]["summary"]
+    assert room(found).startswith("No room left: sodium rose too fast")
+
+
+@pytest.mark.parametrize("language", ["de", "fr", "es"])
+@pytest.mark.parametrize("newest", ["127", "125"], ids=["over", "near"])
+def test_each_language_names_the_same_value_and_time(language: str, newest: str) -> None:
+    call = Call(record=sodiums((0, "118"), (10, newest), first_hours=1))
+    client = Client(profile=call.profile, language=language)
+    found = evaluate(pipeline(), VIEW, call.body(), NOW, client)
+    assert found.case is not None
+    corridor = view_of(found.case).corridor
+    assert corridor is not None
+    until = phrases(language).said(corridor.until_words)
+    plot = room(found, language)
+    face = [line for card in found.cards for line in bullets(card["detail"])[:FACE_BULLETS]]
+    assert until in plot
+    assert "126" in plot
+    assert any(until in line and "126" in line for line in face), face
+
+
+def test_while_a_very_low_sodium_rises_as_planned_the_room_is_read_first() -> None:
+    saline = taking(SALINE_3, 0.2)
+    found = Call(record=(*sodiums((0, "115"), (7, "118"), first_hours=1), saline)).evaluation()
+    face = bullets(found.cards[0]["detail"])[:FACE_BULLETS]
+    assert named(face) == {("123", "tomorrow 01:00")}
+    assert any(line.startswith("Running: ") for line in face), face
+
+
+def test_a_band_card_below_mild_names_the_room_of_the_plot() -> None:
+    found = Call(record=(sodium("117", 2),)).evaluation()
+    assert found.case is not None
+    assert found.case.sodium.band is Band.SEVERE
+    assert named([found.cards[0]["detail"]]) == {("125", "tomorrow 07:00")}
