@@ -177,6 +177,66 @@ def test_the_time_that_is_shown_can_be_chosen(page: Page, site: Site) -> None:
     expect(bars).to_have_count(2)  # sertraline and tolvaptan
 
 
+def test_goal_and_limit_are_drawn_from_the_same_base(page: Page, site: Site) -> None:
+    opened(page, site, "near-the-limit")
+    plot = page.locator(".span:not([hidden]) .plot.wide")
+    expect(plot.locator(".goal title")).to_have_text("goal: 116 to 122 mmol/L")
+    goal, limit, base = (
+        plot.locator(name).bounding_box() for name in (".goal", ".limit", ".base-line")
+    )
+    assert goal is not None
+    assert limit is not None
+    assert base is not None
+    assert limit["y"] < goal["y"], "the limit lies above the goal"
+    assert abs(goal["y"] + goal["height"] - base["y"]) < 2, "the goal begins at the base"
+    expect(page.locator(".legend .key-goal")).to_have_text("goal: 116 to 122")
+
+
+@pytest.mark.parametrize(
+    ("patient", "drawn", "words"),
+    [
+        ("blood-gas-reads-higher", (".dot.lab", ".dot.poc"), "blood gas or bedside"),
+        ("partly-glucose", (".dot.lab", ".dot.corrected"), "corrected for glucose"),
+        ("isotonic-saline-in-siadh", (".dot.lab",), "620 mOsm/kg"),
+        ("seizure", (".event.symptom",), "seizure"),
+        ("rising-too-fast", (".event.dose", ".event.rise"), "rise of 9 mmol/L in 23.5 h"),
+        ("discharge-at-128", (".bar.lowers.suspect", ".bar.treats"), "possible cause"),
+    ],
+    ids=["methods apart", "glucose", "urine", "symptom", "doses and over-correction", "drugs"],
+)
+def test_what_belongs_to_sodium_is_drawn_and_said_in_words(
+    patient: str, drawn: tuple[str, ...], words: str, page: Page, site: Site
+) -> None:
+    opened(page, site, patient)
+    page.get_by_label("all", exact=True).check()
+    plot = page.locator(".span:not([hidden]) .plot.wide")
+    for name in drawn:
+        expect(plot.locator(name)).not_to_have_count(0)
+    expect(page.locator(".tables, .now, .legend").filter(has_text=words)).not_to_have_count(0)
+
+
+def test_it_prints_the_plot_and_leaves_out_what_is_pressed(page: Page, site: Site) -> None:
+    opened(page, site, "near-the-limit")
+    page.emulate_media(media="print")
+    expect(page.locator(".spans")).to_be_hidden()
+    expect(page.locator(".readout")).to_be_hidden()
+    expect(page.locator(".room")).to_be_visible()
+    expect(page.locator(".span:not([hidden]) .plot").filter(visible=True)).to_have_count(1)
+    assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_a_screen_reader_finds_the_parts_by_name_and_the_values_in_a_table(
+    page: Page, site: Site
+) -> None:
+    opened(page, site, "near-the-limit")
+    for name in ("Sodium now", "Chart of sodium", "Decision support"):
+        expect(page.get_by_role("region", name=name, exact=True)).to_be_visible()
+    expect(page.get_by_role("group", name=re.compile("Sodium over time: 3 values"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^123 mmol/L, moderate, today"))).to_be_visible()
+    values = page.get_by_role("region", name="Sodium values")
+    expect(values.get_by_role("row").nth(1)).to_contain_text("123")
+
+
 def test_the_app_opens_in_the_frame_of_the_ehr(page: Page, site: Site) -> None:
     page.goto(f"{site.ehr}/ehr/chart?patient=rising-too-fast&app={site.launch}")
     frame = page.frame_locator("#app")
@@ -235,16 +295,41 @@ def test_a_user_who_refuses_gets_a_page_that_says_so(page: Page, site: Site) -> 
     expect(page.locator(".note")).to_contain_text("gave no leave")
 
 
-@pytest.mark.parametrize(("width", "dark"), [(360, True), (900, False), (1440, True)])
+@pytest.mark.parametrize(
+    ("patient", "width", "dark"),
+    [
+        ("discharge-at-128", 360, True),
+        ("discharge-at-128", 900, False),
+        ("discharge-at-128", 1440, True),
+        ("rising-too-fast", 360, False),
+        ("normal-sodium", 1440, False),
+        ("sertraline-without-sodium", 360, True),
+        ("blood-gas-reads-higher", 900, True),
+        ("partly-glucose", 360, False),
+    ],
+)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
-    width: int, dark: bool, browser: Browser, site: Site
+    patient: str, width: int, dark: bool, browser: Browser, site: Site
 ) -> None:
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
     )
     page = context.new_page()
-    opened(page, site, "discharge-at-128")
+    opened(page, site, patient)
     problems = [(v["id"], v["impact"]) for v in Axe().run(page).response["violations"]]
     assert problems == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
+
+
+def test_axe_finds_nothing_on_the_page_that_says_why_no_chart_is_shown(
+    page: Page, site: Site
+) -> None:
+    for address in (
+        site.launch + "?iss=https://evil.example/fhir&launch=1",
+        f"{site.service}/smart/mercy/app?code=x&state=y",
+    ):
+        page.goto(address)
+        expect(page.get_by_role("heading", level=1)).to_have_text("The chart could not be opened")
+        problems = [(v["id"], v["impact"]) for v in Axe().run(page).response["violations"]]
+        assert problems == [], address

@@ -45,7 +45,7 @@ def room_of(case: Case) -> Room | None:
 
 def _is_no_matter_of_hours(case: Case) -> bool:
     """Returns whether sodium is not believed (M6 a), or mild and steady in the clinic (F37)."""
-    if case.rate.rule or case.sodium.acute:
+    if case.rate.rule or case.sodium.acute or emergency(case):
         return False
     mild_outside = case.sodium.band is Band.MILD and not inpatient(case)
     return osmolality_normal(case) or mild_outside
