@@ -21,7 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 
 CLIENT = "sodium-app"
-KINDS = ("Patient", "Encounter", "Observation", "Condition", "MedicationRequest", "Medication")
+KINDS = (
+    *("Patient", "Encounter", "Observation", "Condition"),
+    *("MedicationRequest", "Medication", "MedicationAdministration"),
+)
 SCOPES = ("openid", "fhirUser", "launch", "launch/patient", *(f"patient/{k}.rs" for k in KINDS))
 LOGIN = """<!doctype html><title>EHR</title><form method="post">{% csrf_token %}{{ form }}
 <button type="submit">Log in</button></form>"""
