@@ -95,6 +95,7 @@ class RateView(Struct, frozen=True, kw_only=True):
     jump: RatePair | None = None  # DQ-DELTA
     episode: RatePair | None = None  # the over-correction that is still remembered (F4)
     latest: Sample | None = None  # the sample that counts as the present
+    day_limit: Decimal = Decimal(0)  # of these 24 h, whatever rose before: what every card says
     ceiling: Ceiling | None = None  # None: no sample of the last 24 h to count from
 
     @property
@@ -506,7 +507,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         worst = max(held, key=lambda v: v.rank, default=None)
         return worst.pair if worst else None
 
-    @property
+    @cached_property
     def ceiling(self) -> Ceiling | None:
         """The ceiling counted from the lowest value of the last 24 h; the newest of equals (F32).
 
@@ -524,6 +525,11 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         limit = self._day_limit(lowest)
         until = lowest.at + window
         return Ceiling(value=lowest.value + limit, since=lowest.at, until=until, limit=limit)
+
+    @property
+    def day_limit(self) -> Decimal:
+        """The limit of these 24 h: that of the ceiling, else of a day that begins now."""
+        return self.ceiling.limit if self.ceiling else self._day_limit(self.latest)
 
     def limit_of(self, pair: RatePair) -> Decimal:
         """Returns the limit for this pair; the first day of an episode may have its own (M10 d)."""
@@ -660,8 +666,9 @@ def rate_view(case: Case) -> RateView:
     limits, now = case.limits, case.snapshot.now
     history = ordered(case.series.samples)
     exact = believed(tuple([s for s in history if s.exact]), limits)
-    if not exact:
-        return RateView(limit=limits.rate_limit_day)
+    if not exact:  # no earlier value is known, so that this day is the first
+        first = limits.rate_limit_first_day
+        return RateView(limit=first, day_limit=first)
     glucose = {sample: pair.glucose for sample, pair in case.glucose_pairs.items()}
     rises = SodiumRises(exact, glucose, limits, _methods_apart(case))
     last = exact[-1]
@@ -670,7 +677,12 @@ def rate_view(case: Case) -> RateView:
         latest = last
     rules = RateRules(case=case, rises=rises, latest=latest, history=history)
     if len(exact) == 1:  # there is nothing to compare it with
-        return RateView(limit=limits.rate_limit_day, latest=latest, ceiling=rules.ceiling)
+        return RateView(
+            limit=rules.day_limit,
+            latest=latest,
+            day_limit=rules.day_limit,
+            ceiling=rules.ceiling,
+        )
 
     both = (last,) if latest is last else dict.fromkeys((last, latest))
     ends = [s for s in both if now - s.at <= limits.rate_now_hours]
@@ -688,11 +700,12 @@ def rate_view(case: Case) -> RateView:
     view = RateView(
         assessable=largest is not None,
         now=largest,
-        limit=rules.limit_of(largest) if largest else limits.rate_limit_day,
+        limit=rules.limit_of(largest) if largest else rules.day_limit,
         average_per_day=_last_average(rises, recent),
         jump=rises.change(jumped_from, last) if jumped_from else None,
         episode=rules.episode([*present, *past]),
         latest=latest,
+        day_limit=rules.day_limit,
         ceiling=rules.ceiling,
     )
     return _with_card(view, [*present, *map(rules.later, lately)])

@@ -14,7 +14,7 @@ from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.results import Band, Freshness
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import rate_due, repeat_sodium
-from cds_service.sodium.rules.gates import shown_sodium
+from cds_service.sodium.rules.gates import EUROPEAN, shown_sodium
 from cds_service.sodium.rules.order_helpers import (
     drug_of,
     is_systemic,
@@ -22,6 +22,7 @@ from cds_service.sodium.rules.order_helpers import (
     saline_name,
 )
 from cds_service.sodium.rules.plan import risk_lines
+from cds_service.sodium.rules.room import day_limit, rise_limit
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 
@@ -86,7 +87,7 @@ def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
         indicator,
         "needed" if needed else (unnamed or "main"),
         drug="" if unnamed else drug,
-        rise=number(pair.rise, (case.rate.limit, case.limits.rate_goal)),
+        rise=number(pair.rise, (rise_limit(case), case.limits.rate_goal)),
         hours=in_hours(pair.span),
         do=[line(_step(order, needed=needed), keep=True), *_above_limit(case, pair)],
         why=[*([] if restricts else _how(order)), *risk_lines(case)],
@@ -113,7 +114,7 @@ def _how(order: Order) -> list[str]:
 
 def _no_room(case: Case, pair: RatePair) -> bool:
     """Tells whether the rise has reached the limit, so that any further rise passes it."""
-    return case.rate.limit is not None and pair.rise >= case.rate.limit
+    return pair.rise >= rise_limit(case)
 
 
 def _above_limit(case: Case, pair: RatePair) -> list[Line]:
@@ -121,8 +122,8 @@ def _above_limit(case: Case, pair: RatePair) -> list[Line]:
     if case.rate.level not in ("warning", "critical") or case.rate.may_be_acute:
         return []
     if case.rate.rule == "RATE-OVER":
-        return [line("above-limit", limit=case.rate.limit, keep=True)]
-    return [line("at-limit", limit=case.rate.limit, keep=True)] if _no_room(case, pair) else []
+        return [line("above-limit", limit=rise_limit(case), keep=True)]
+    return [line("at-limit", limit=rise_limit(case), keep=True)] if _no_room(case, pair) else []
 
 
 def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
@@ -135,7 +136,8 @@ def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
     require(diuresis or _counts(case, order), "not-rising-fast")
     potassium = bool(drug_of(order, DrugClass.POTASSIUM))
     fluid = drug == BALANCED
-    variant = "diuresis" if diuresis else "counts"
+    counts = "counts-european" if case.limits.profile == EUROPEAN else "counts"
+    variant = "diuresis" if diuresis else counts
     # Litres of isotonic fluid are right only if volume is lost, which nothing here says.
     step = "hold-or-count" if _is_isotonic(order) else "count-it"
     return card(
@@ -143,7 +145,7 @@ def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
         f"{variant}-balanced" if fluid else variant,
         drug="" if fluid else drug,
         na=shown_sodium(case),
-        limit=case.rate.limit or case.limits.rate_limit_day,
+        limit=day_limit(case),
         do=[
             line("diuresis-ready" if diuresis else step, keep=True),
             *([line("potassium-counts")] if potassium and not diuresis else []),
@@ -162,7 +164,7 @@ def _solute(case: Case, drug: str, urine: Decimal) -> Finding:
         drug="" if fluid else drug,
         na=shown_sodium(case),
         value=urine,
-        limit=case.rate.limit or case.limits.rate_limit_day,
+        limit=day_limit(case),
         do=[line("solute-hold", keep=True), line("solute-watch", keep=True)],
         why=[line("solute-opens"), *risk_lines(case)],
         offer=[repeat_sodium(case, _soon(case), "urgent")],

@@ -37,6 +37,7 @@ from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
 
 MIDNIGHT = " 00:00"
+EUROPEAN = "european"  # the profile whose words differ
 LOSSES = "withheld-losses"  # the ground that blood, fluid or salt is lost (F6)
 PROTEIN = "protein"  # the hint at an artefact of which the value is told
 

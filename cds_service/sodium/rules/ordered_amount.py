@@ -10,15 +10,16 @@ from cds_service.engine.rule import line
 from cds_service.engine.wording import saline_of
 from cds_service.knowledge.names import Analyte
 from cds_service.sodium.case import Case
+from cds_service.sodium.rules.gates import EUROPEAN
 from cds_service.sodium.rules.order_helpers import (
     concentrated_saline,
     hypertonic_saline,
     latest_within,
 )
+from cds_service.sodium.rules.room import day_limit
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import Saline, StrongSalt
 
-EUROPEAN = "european"
 ML_PER_L = Decimal(1000)
 ABOVE = ("ordered-rate-above", "ordered-rate-unknown")
 HOURS_OF_DAY = Decimal(24)
@@ -54,7 +55,7 @@ def rate_lines(case: Case, order: Order) -> list[Line]:
     rise = None if percent is None else _rise(case, volume, percent)
     if rise is None:
         return [line("ordered-rate-unknown", rate=rate, keep=True)]
-    left = (case.rate.limit or limits.rate_limit_day) - max(case.rate.rise_now, Decimal(0))
+    left = day_limit(case) - max(case.rate.rise_now, Decimal(0))
     key = "ordered-rate-above" if rise > left else "ordered-rate"
     kg = weight_kg(case) or limits.body_weight_assumed_kg
     hours = _whole(max(ONE, volume / rate))
@@ -87,7 +88,7 @@ def amount_lines(
     limits = case.limits
     boluses = ordered_ml * percent / (limits.bolus_ml * limits.bolus_percent)
     rise, kg = _rise(case, ordered_ml, percent), weight_kg(case)
-    left = (case.rate.limit or limits.rate_limit_day) - max(case.rate.rise_now, Decimal(0))
+    left = day_limit(case) - max(case.rate.rise_now, Decimal(0))
     if boluses <= limits.ordered_boluses_above and (rise is None or rise <= left):
         return []
     if rise is None:
@@ -133,8 +134,18 @@ def bolus_line(case: Case, saline: Saline) -> Line:
 
 def single_bolus(case: Case, saline: Saline) -> Line:
     """Returns the single bolus of the European guideline for moderately severe symptoms."""
-    volume = _whole(case.limits.bolus_large_ml * _share(case, saline))
-    return line("single-bolus", drug=bolus_fluid(case, saline), volume=volume)
+    limits, kg, share = case.limits, weight_kg(case), _share(case, saline)
+    volume = limits.bolus_large_ml * share
+    if kg is not None and kg < limits.bolus_small_kg_below:
+        volume = min(volume, limits.bolus_ml_per_kg * share * kg)
+    fluid = bolus_fluid(case, saline)
+    return line("single-bolus", keep=True, drug=fluid, volume=_whole(volume))
+
+
+def after_each_bolus(case: Case) -> Line:
+    """Returns that sodium is measured after each bolus; in Europe before a second one."""
+    european = case.limits.profile == EUROPEAN
+    return line("sodium-after-each-european" if european else "sodium-after-each")
 
 
 def bolus_fluid(case: Case, saline: Saline) -> str:

@@ -26,6 +26,7 @@ from cds_service.sodium.restriction import CONCENTRATED, salt_losers
 from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.follow_up import cramp_labs, diabetic_crisis, has_mild_symptom
 from cds_service.sodium.rules.gates import (
+    EUROPEAN,
     LOSSES,
     acute_congestion,
     adrenal_crisis,
@@ -60,6 +61,7 @@ from cds_service.sodium.rules.measured import (
     told,
     urgent_potassium,
 )
+from cds_service.sodium.rules.room import day_limit
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, RecordText
@@ -139,7 +141,7 @@ def dialysis_lines(case: Case) -> list[Line]:
     potassium = urgent_potassium(case)
     if rising_too_fast(case) or in_use(case) >= case.limits.dialysis_sodium_below:
         return [told(case, "dialysis-potassium", potassium)] if potassium else []
-    limit = case.rate.limit or case.limits.rate_limit_day
+    limit = day_limit(case)
     if potassium is None:
         return [line("dialysis-team", limit=limit, keep=True)]
     return [line("dialysis-team-potassium", limit=limit, value=potassium.value, keep=True)]
@@ -459,7 +461,10 @@ def risk_lines(case: Case) -> list[Line]:
     if not case.risk.high:
         return []
     reasons = joined("evidence", case.risk.reasons)
-    return [line(f"risk-{case.limits.profile}", evidence=reasons, keep=True)]
+    # The limit of the European profile is the same at every risk; the one for the liver is lower.
+    liver = case.limits.profile == EUROPEAN and cirrhosis(case)
+    key = f"risk-{case.limits.profile}"
+    return [line(f"{key}-cirrhosis" if liver else key, evidence=reasons, keep=True)]
 
 
 def crisis_lines(case: Case) -> list[Line]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 
+from msgspec.structs import replace
+
 from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, joined, number
@@ -17,6 +19,7 @@ from cds_service.sodium.results import Band, Sample
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import workup_suggestions
 from cds_service.sodium.rules.gates import (
+    EUROPEAN,
     first_symptom,
     glucose_line,
     hypertonic_by_glucose,
@@ -51,13 +54,14 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_unread,
 )
 from cds_service.sodium.rules.ordered_amount import (
-    EUROPEAN,
+    after_each_bolus,
     bolus_line,
     rate_lines,
     single_bolus,
     too_much,
 )
 from cds_service.sodium.rules.plan import restriction_suggestions, risk_lines
+from cds_service.sodium.rules.room import day_limit, limit_line, rise_limit
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import Saline
 
@@ -363,7 +367,7 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
     variant = _rise_variant(case, order, pair)
     facts: dict[str, Fact | Decimal] = {"rise": _shown_rise(case, pair.rise)}
     if variant in ("over", "goal", "near", "earlier"):
-        facts["limit"] = _day_limit(case)
+        facts["limit"] = rise_limit(case)
     if variant in ("earlier", "remembered"):
         facts["hours"] = in_hours(pair.over)
     if variant.startswith("remembered"):
@@ -433,14 +437,14 @@ def _rise_variant(case: Case, order: Order, pair: RatePair) -> str:
         return "severe"
     if pair is not case.rate.now:
         return "earlier"
-    if pair.rise > _day_limit(case):
+    if pair.rise > rise_limit(case):
         return "over"
     return "goal" if case.risk.high and pair.rise > case.limits.rate_goal else "near"
 
 
 def _rise_indicator(case: Case, pair: RatePair) -> Indicator:
     """Returns critical only if the card on the rate is critical too: doubt lowers both."""
-    over = pair.rise > _day_limit(case) and pair.base < case.limits.rate_danger_base_below
+    over = pair.rise > rise_limit(case) and pair.base < case.limits.rate_danger_base_below
     if over and case.rate.level == "critical" and not case.symptoms.severe:
         return "critical"
     return "warning"
@@ -450,12 +454,7 @@ def _shown_rise(case: Case, rise: Decimal) -> str:
     """Returns a rise that does not seem to reach a limit by rounding."""
     limits = case.limits
     least = (limits.raise_warning_from, limits.raise_warning_risk_from)
-    return number(rise, (_day_limit(case), limits.rate_goal, *least))
-
-
-def _day_limit(case: Case) -> Decimal:
-    """Returns the limit of the rise in 24 hours that is in force."""
-    return case.rate.limit or case.limits.rate_limit_day
+    return number(rise, (rise_limit(case), limits.rate_goal, *least))
 
 
 def _is_rescue(case: Case, order: Order) -> bool:
@@ -485,14 +484,16 @@ def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     do = _guardrails(case, saline)
     if not case.symptoms.attributable:
         do.append(line("look-further", na=latest.shown))
+    slowly = case.limits.profile == EUROPEAN and case.risk.high
     return _saline_card(
         case,
         order,
         "info",
+        "risk" if slowly else "main",
         supported=True,
         do=do,
         why=_watch(case),
-        limit=_day_limit(case),
+        limit=day_limit(case),
     )
 
 
@@ -507,7 +508,8 @@ def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     severe_band, symptom = case.sodium.band is Band.SEVERE, _moderate_symptom(case)
     do = _guardrails(case, saline)
     if all([case.limits.profile == EUROPEAN, severe_band, symptom]):
-        do.append(single_bolus(case, saline))
+        # One bolus is due; the repeated ones are for severe symptoms, which may come (N11).
+        do = [single_bolus(case, saline), *do[1:], _if_severe(do[0])]
     if acute:
         do.append(line("acute-fall"))
     supported = any([acute, severe_band, symptom, acute_liver_failure(case)])
@@ -668,13 +670,29 @@ def _removal_unless_neurological(case: Case, order: Order) -> list[Suggestion]:
 
 def _guardrails(case: Case, saline: Saline) -> list[Line]:
     """Returns how to give the saline and when to stop, by the profile in use (A.3)."""
-    goal = case.limits.rate_goal
     lines = [bolus_line(case, saline)]
     if saline.percent is None:
         lines.append(line("strength-unknown", keep=True))
-    lines.append(line("stop-when", keep=True, limit=_day_limit(case), goal=goal))
-    lines.append(line("sodium-after-each"))
-    return lines
+    return [*lines, _stop_line(case), after_each_bolus(case)]
+
+
+def _stop_line(case: Case) -> Line:
+    """Returns when to stop, with the limit of the chart's card and its ceiling (F31, F32)."""
+    limits = case.limits
+    if limits.profile != EUROPEAN:
+        return line("stop-when", keep=True, limit=day_limit(case), goal=limits.rate_goal)
+    said = limit_line(case)
+    if said.key == "ceiling-european":
+        facts = {**said.facts, "later": number(limits.rate_limit_day)}
+        return Line("stop-when-ceiling", facts, keep=True)
+    day, first = limits.rate_limit_day, limits.rate_limit_first_day
+    return line("stop-when-european", keep=True, first=first, limit=day)
+
+
+def _if_severe(bolus: Line) -> Line:
+    """Returns the bolus of severe symptoms for a patient who has none yet."""
+    key = "give-european-severe" if bolus.key == "give-european" else bolus.key
+    return replace(bolus, key=key, keep=False)
 
 
 def _saline_card(

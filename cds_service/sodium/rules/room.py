@@ -77,6 +77,22 @@ def _after_the_rise(case: Case) -> Room:
     return Room(left=None, ceiling=ceiling if passed else None, past=rose_to)
 
 
+def day_limit(case: Case) -> Decimal:
+    """Returns how far sodium may rise in these 24 h: the same on every card of one record (F31)."""
+    room = room_of(case)
+    if room is not None and room.ceiling is not None and _is_of_a_day(case, room.ceiling):
+        return room.ceiling.limit
+    return case.rate.day_limit or case.limits.rate_limit_day
+
+
+def rise_limit(case: Case) -> Decimal:
+    """Returns the limit of 24 h by which the rise is judged; the one of 48 h is none."""
+    worst = case.rate.worst
+    if worst is not None and worst.window == "two-days":
+        return day_limit(case)
+    return case.rate.limit or case.limits.rate_limit_day
+
+
 def limit_line(case: Case) -> Line:
     """Returns the ceiling of these 24 h in figures with its time, else the limit (N1, F32)."""
     room, profile = room_of(case), case.limits.profile

@@ -16,8 +16,14 @@ from cds_service.sodium.rules.gates import (
     symptom_lines,
 )
 from cds_service.sodium.rules.order_helpers import is_systemic, sodium_after
-from cds_service.sodium.rules.ordered_amount import amount_lines, as_percent, same_as_bolus
+from cds_service.sodium.rules.ordered_amount import (
+    after_each_bolus,
+    amount_lines,
+    as_percent,
+    same_as_bolus,
+)
 from cds_service.sodium.rules.plan import risk_lines
+from cds_service.sodium.rules.room import day_limit
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import StrongSalt
 
@@ -38,7 +44,7 @@ def strong_salt(case: Case, _order: Order, salt: StrongSalt) -> Finding:
     low = case.sodium.band is not Band.MILD or case.sodium.acute is not None
     require(low or case.symptoms.severe, "mild-band", na=shown_sodium(case))
     severe = bool(case.symptoms.severe)
-    limit, volume = case.rate.limit or case.limits.rate_limit_day, same_as_bolus(case, salt)
+    limit, volume = day_limit(case), same_as_bolus(case, salt)
     percent = as_percent(case, salt)
     ordered = salt.ordered_ml
     amount = amount_lines(case, ordered, percent, one_bolus=severe) if ordered else []
@@ -52,7 +58,7 @@ def strong_salt(case: Case, _order: Order, salt: StrongSalt) -> Finding:
         do=[
             *amount,
             line("same-as-bolus", volume=volume, bolus=case.limits.bolus_ml, keep=True),
-            line("sodium-after-each") if severe else line("count-as-saline", limit=limit),
+            after_each_bolus(case) if severe else line("count-as-saline", limit=limit),
         ],
         why=[*symptom_lines(case), *risk_lines(case)],
         offer=[sodium_after(case)],

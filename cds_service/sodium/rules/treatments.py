@@ -52,6 +52,7 @@ from cds_service.sodium.rules.order_helpers import (
     watched_drugs_of,
 )
 from cds_service.sodium.rules.plan import egfr, risk_lines, salt_harms
+from cds_service.sodium.rules.room import day_limit
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, RecordText
@@ -151,7 +152,7 @@ def dialysis(case: Case, _order: Order, _dialysis: bool) -> Finding:
     limits, value = case.limits, case.effective_sodium
     low_enough = value is not None and value < limits.dialysis_sodium_below
     require(low_enough, "not-so-low", na=shown_sodium(case))
-    most = case.rate.limit or limits.rate_limit_day
+    most = day_limit(case)
     return card(
         "warning",
         na=shown_sodium(case),

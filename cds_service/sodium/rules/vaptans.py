@@ -15,7 +15,7 @@ from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band, Freshness
 from cds_service.sodium.rules.book import order_rule
-from cds_service.sodium.rules.gates import inpatient, recorded, require_recorded
+from cds_service.sodium.rules.gates import EUROPEAN, inpatient, overload, recorded, require_recorded
 from cds_service.sodium.rules.order_helpers import (
     beside,
     first_evidence,
@@ -276,7 +276,8 @@ def not_low(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     """Speaks if a vaptan is new: it is started in hospital and without fluid restriction.
 
-    A very low sodium, a high risk of demyelination and a high potassium make it a warning (F19).
+    A very low sodium, a high risk of demyelination and a high potassium make it a warning (F19). So
+    does profound low sodium in the European profile: its guideline recommends against a vaptan.
     """
     _require_for_low_sodium(case, order)
     latest = case.sodium.latest or skip("no-sodium")
@@ -287,14 +288,16 @@ def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     if _restricted(case, order):
         do.insert(0, line("restriction-also-ordered", keep=True))
     dangers, dose = [*_goal(case), *_potassium(case)], _first_dose(case, order, vaptan)
+    variant = "dose" if dose and not _goal(case) else _start_variant(case, outside)
+    advised = _european_advice(case)
     recheck = case.limits.vaptan_recheck_hours
     draw = DraftLabs((Analyte.SODIUM,), "urgent", recheck)
     return card(
-        "warning" if outside or dangers or dose else "info",
-        "dose" if dose and not _goal(case) else _start_variant(case, outside),
+        "warning" if outside or dangers or dose or _against(case) else "info",
+        variant,
         drug=vaptan.name,
-        more_facts={"na": latest.shown} if _goal(case) else _dose_facts(dose),
-        do=[*dose, *dangers, *do],
+        more_facts=_dose_facts(dose) if variant == "dose" else _sodium_fact(variant, latest.shown),
+        do=[*advised, *dose, *dangers, *do],
         why=[
             f"indicated-{case.limits.profile}",
             "too-fast",
@@ -305,9 +308,45 @@ def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 
 
 def _start_variant(case: Case, outside: bool) -> str:
+    band = case.sodium.band
+    if case.limits.profile == EUROPEAN and band in EUROPEAN_SUMMARY:
+        return f"danger-{EUROPEAN_SUMMARY[band]}" if _goal(case) else EUROPEAN_SUMMARY[band]
     if _goal(case):
         return "danger-outpatient" if outside else "danger"
     return "outpatient" if outside else "main"
+
+
+def _sodium_fact(variant: str, shown: str) -> dict[str, Fact]:
+    """Returns the sodium for the summaries that name it."""
+    return {} if variant in ("main", "outpatient") else {"na": shown}
+
+
+# How the summary calls what the European guideline says of vaptans, by the band.
+EUROPEAN_SUMMARY = {Band.SEVERE: "profound", Band.MODERATE: "moderate"}
+EUROPEAN_LINES = {
+    Band.SEVERE: "against-profound",
+    Band.MODERATE: "against-moderate",
+    Band.MILD: "against-mild",
+}
+
+
+def _against(case: Case) -> bool:
+    """Tells whether the guideline of the profile recommends against a vaptan at this sodium."""
+    return case.limits.profile == EUROPEAN and case.sodium.band is Band.SEVERE
+
+
+def _european_advice(case: Case) -> list[Line]:
+    """Returns what the European guideline says of vaptans in this band, and what it gives instead.
+
+    Its alternatives are for SIADH: not for an overload, nor if volume or salt is lost.
+    """
+    if case.limits.profile != EUROPEAN or case.sodium.band not in EUROPEAN_LINES:
+        return []
+    said = [line(EUROPEAN_LINES[case.sodium.band], keep=True)]
+    fits = case.volume.status in (Volume.EUV, Volume.UNKNOWN) and not overload(case)
+    if fits and case.sodium.band is not Band.MILD:
+        said.append(line("european-instead", keep=True))
+    return said
 
 
 def _goal(case: Case) -> list[Line]:

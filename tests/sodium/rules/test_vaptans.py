@@ -394,8 +394,8 @@ SCENES = (
         says="the european profile does not recommend vaptans",
         order=TOLVAPTAN,
         story=LOW,
-        fires=START,
-        shows=("indicated-european",),
+        fires={"OS-VAP-GEN": "warning profound"},
+        shows=("indicated-european", "against-profound"),
         profile="european",
     ),
     Scene(
