@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import click
+from msgspec import to_builtins
 
 from cds_service.cli.manners import Group
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings, settings_from_environment
 from cds_service.store.engine import BEHIND, Database, make_engine, sqlite_url
 from cds_service.store.engine import upgrade as upgrade_schema
-from cds_service.store.retention import Cutoffs, contents
+from cds_service.store.retention import Contents, Cutoffs, contents
 from cds_service.store.retention import prune as prune_rows
 from cds_service.store.schema import is_usable
 
@@ -77,19 +79,27 @@ def prune() -> None:
     click.echo("Deleted: " + ", ".join(f"{n} {what}" for what, n in deleted.items()) + ".")
 
 
-@db.command("status")
-def status() -> None:
-    """Print the schema and the number of rows.
-
-    Exit code 1 if the schema is neither this release's nor a later one's.
-    """
-    _, database = open_database(any_schema=True)
-    stored = contents(database)
+def _show_status(stored: Contents) -> None:
     click.echo(f"Schema: {stored.schema or 'none'}; this release works with {stored.newest}.")
     for table, rows in stored.rows.items():
         line = f"{table}: {rows} rows"
         if oldest := stored.oldest.get(table):
             line += f", oldest {oldest:%Y-%m-%d}"
         click.echo(line)
+
+
+@db.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def status(as_json: bool) -> None:
+    """Print the schema and the number of rows.
+
+    Exit code 1 if the schema is neither this release's nor a later one's.
+    """
+    _, database = open_database(any_schema=True)
+    stored = contents(database)
+    if as_json:
+        click.echo(json.dumps(to_builtins(stored), indent=1))
+    else:
+        _show_status(stored)
     if not is_usable(stored.schema):
         raise SystemExit(1)

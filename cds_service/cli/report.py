@@ -115,7 +115,9 @@ def report(
     tenants = tables.tenants()
     if tenant is not None and tenant not in tenants:
         raise click.BadParameter(
-            f"nothing is stored for this client{did_you_mean(tenant, tenants)}",
+            f"nothing is stored for this client{did_you_mean(tenant, tenants)}"
+            if tenants
+            else "no call is stored yet",
             param_hint="--client",
         )
     chosen = [tenant] if tenant is not None else tenants
@@ -270,7 +272,8 @@ def _print_rules(counted: Figures, console: Console, labels: Mapping[str, str]) 
         console.print(_table(counted), "", sep="\n")
     if counted.total.chosen:
         console.print(_chosen(counted, labels), "", sep="\n")
-    console.print(_why(counted), "", sep="\n")
+    if counted.total.reasons:
+        console.print(_why(counted), "", sep="\n")
 
 
 def _narrow(counted: Figures) -> Table:

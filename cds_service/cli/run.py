@@ -43,7 +43,7 @@ def bound_socket(host: str, port: int, option: str = "--port") -> socket.socket:
     except PermissionError:
         bound.close()
         raise click.ClickException(
-            f"Port {port} needs more rights than this user has; try {option} 8643."
+            f"Port {port} needs more rights than this user has; try {_typed(option, 8643)}."
         ) from None
     except OSError as error:
         bound.close()
@@ -51,11 +51,16 @@ def bound_socket(host: str, port: int, option: str = "--port") -> socket.socket:
             raise click.ClickException(
                 f"{host} cannot be listened on: it is no address of this machine."
             ) from None
-        by_make = f" (make demo PORT={port + 1})" if option == "--port" else ""
         raise click.ClickException(
-            f"Port {port} on {host} is taken; try {option} {port + 1}{by_make}."
+            f"Port {port} on {host} is taken; try {_typed(option, port + 1)}."
         ) from None
     return bound
+
+
+def _typed(option: str, port: int) -> str:
+    """Returns another port as it is typed: an option of the demo, or else a variable."""
+    named = f"{option} {port} (make demo PORT={port})"
+    return named if option.startswith("--") else f"{option}={port}"
 
 
 def free_port(host: str) -> int:

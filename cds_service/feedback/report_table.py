@@ -81,11 +81,16 @@ def usage_words(usage: Usage) -> str:
     rate = usage.cards_per_100_charts
     sent = ", ".join(f"{usage.indicators[name]:,} {name}" for name in INDICATORS)
     per_100 = f"; {rate:.1f} per 100 charts" if rate is not None else ""
-    lacking = f"{usage.unchecked:,} calls ({percent(usage.unchecked, usage.calls)})"
+    lacking = f"{_many(usage.unchecked, 'call')} ({percent(usage.unchecked, usage.calls)})"
     return (
-        f"{usage.calls:,} calls, {usage.shadow:,} in shadow mode; {usage.charts:,} charts, "
-        f"{usage.users:,} users. Cards sent: {sent}{per_100}. Could not be checked: {lacking}."
+        f"{_many(usage.calls, 'call')}, {usage.shadow:,} in shadow mode; "
+        f"{_many(usage.charts, 'chart')}, {_many(usage.users, 'user')}. "
+        f"Cards sent: {sent}{per_100}. Could not be checked: {lacking}."
     )
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def row_cells(rule: RuleFigures) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def test_cards_live_and_die_with_their_draft(open_page: Open) -> None:
     page.get_by_label("or type a drug").fill("sertraline")
     page.get_by_role("button", name="Order", exact=True).click()
     expect(places).to_have_count(2)
-    expect(places.nth(0).locator("article.card h4")).to_contain_text("sertraline")
+    expect(places.nth(0).locator("article.card h4")).to_contain_text("Sertraline")
     expect(places.nth(1).locator("article.card h4").first).to_contain_text("3% saline")
     page.locator("#drafts").get_by_role("button", name="Remove sertraline").click()
     expect(places).to_have_count(1)
@@ -313,7 +313,7 @@ def test_a_drug_is_picked_from_the_menu_or_typed(open_page: Open) -> None:
     expect(_plot(page).locator(".row-name.draft")).to_contain_text("carbamazepine")
     page.get_by_label("or type a drug").fill("citalopram 20 mg tablet")
     page.get_by_role("button", name="Order", exact=True).click()
-    expect(page.locator("#cards-order-select article h4").first).to_contain_text("citalopram")
+    expect(page.locator("#cards-order-select article h4").first).to_contain_text("Citalopram")
     expect(page.locator("#drafts .draft")).to_have_count(2)
 
 

@@ -173,6 +173,7 @@ def test_a_busy_port_is_one_clear_line() -> None:
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert f"Port {port}" in result.stderr
+    assert f"--port {port + 1} (make demo PORT={port + 1})" in result.stderr
 
 
 def test_a_fhir_base_that_is_not_http_is_refused() -> None:

@@ -111,5 +111,6 @@ def test_a_port_that_is_taken_names_the_variable_to_change(
         }.items():
             monkeypatch.setenv(name, value)
         done = CliRunner().invoke(cli, ["serve"])
+        other = taken.getsockname()[1] + 1
     assert done.exit_code == 1
-    assert f"try {variable} " in done.output
+    assert f"try {variable}={other}." in done.output

@@ -98,6 +98,8 @@ def test_the_figures_come_as_json_with_what_they_are_compared_with() -> None:
 @pytest.mark.usefixtures("filled")
 def test_status_counts_the_rows_and_prune_the_deleted_ones() -> None:
     assert "issued: 500 rows" in run("db", "status")
+    told = json.loads(run("db", "status", "--json"))
+    assert (told["schema"], told["rows"]["issued"]) == (told["newest"], 500)
     assert "0 issued" in run("db", "prune")
 
 

@@ -295,8 +295,8 @@ def test_the_report_says_what_the_cards_are_compared_with(database: Database) ->
     call(database, "2", patient_hash="p2", user_hash="u1", status=412)
     counted = figures(FigureTables(database), ["mercy"], SINCE, NOW, REASONS)
     assert usage_words(counted.usage) == (
-        "2 calls, 0 in shadow mode; 2 charts, 1 users. Cards sent: 0 critical, 0 warning, 1 info; "
-        "50.0 per 100 charts. Could not be checked: 1 calls (50%)."
+        "2 calls, 0 in shadow mode; 2 charts, 1 user. Cards sent: 0 critical, 0 warning, 1 info; "
+        "50.0 per 100 charts. Could not be checked: 1 call (50%)."
     )
     page = report_page(counted, client="mercy", release="0.1.0")
     for words in (

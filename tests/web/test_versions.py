@@ -196,7 +196,7 @@ def test_clients_that_show_errors_as_all_clear_get_a_card_instead(telling: Flask
     response = telling.test_client().post("/cds-services/hyponatremia-order-select", json=body)
     (card,) = response.get_json()["cards"]
     assert card["indicator"] == "info"
-    assert card["summary"].startswith("sertraline: current medicines could not be checked")
+    assert card["summary"].startswith("Sertraline: current medicines could not be checked")
     assert "record version not supported" in card["summary"]
 
 
