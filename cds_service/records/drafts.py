@@ -16,7 +16,7 @@ from cds_service.protocol.references import type_and_id
 from cds_service.records.bounds import MAX_DRAFTS, MAX_ITEMS, MAX_SELECTED
 from cds_service.records.cut import is_cut, is_too_large
 from cds_service.records.fhir_types import Entry, Resource, kind_of
-from cds_service.records.medications import KINDS
+from cds_service.records.medications import KINDS, Kind
 from cds_service.records.prefetch import OLDER_NAMES
 from cds_service.records.read_context import Owner, Person, identity
 from cds_service.sodium.snapshot import Order
@@ -32,6 +32,9 @@ _NO_ORDERS = frozenset(
 )
 _TODAY = {older: name for name, olders in OLDER_NAMES.items() for older in olders}
 _URN = "urn:"
+# Selections of these kinds that lead nowhere are told. Of services few concern a rule, and an EHR
+# that does not send its laboratory orders would get an error at each of them.
+_LOOKED_AT: tuple[Kind, ...] = ("medication", "nutrition")
 
 
 class SentDraft(Struct, frozen=True):
@@ -110,7 +113,9 @@ def choose(
     orders = [*by_place.values()]
     unnamed = set(every).difference(named)
     # A selection that leads nowhere may mean a draft that none names, unless one is lacking.
-    lacking = _lost_medicines(lost) > sum(_may_be_a_medicine(drafts[at]) for at in unnamed)
+    lacking = any(
+        _lost(lost, kind) > sum(_may_be(drafts[at], kind) for at in unnamed) for kind in _LOOKED_AT
+    )
     for name, counts in (("#0", lacking), (_BEYOND, not_read)):
         if counts:
             orders.append(Order(reference=name, kind="other", unread=True))
@@ -248,9 +253,9 @@ def _orders(
     return orders
 
 
-def _lost_medicines(lost: Sequence[str]) -> int:
-    return sum(KINDS.get(name.partition("/")[0]) == "medication" for name in lost)
+def _lost(names: Sequence[str], kind: Kind) -> int:
+    return sum(KINDS.get(name.partition("/")[0]) == kind for name in names)
 
 
-def _may_be_a_medicine(draft: _Draft) -> bool:
-    return draft.resource is None or KINDS.get(kind_of(draft.resource)) == "medication"
+def _may_be(draft: _Draft, kind: Kind) -> bool:
+    return draft.resource is None or KINDS.get(kind_of(draft.resource)) == kind

@@ -10,7 +10,7 @@ from msgspec import Struct
 from tests.oracles.asking import Answer
 from tests.oracles.damage import Damage
 
-LISTS = r"prefetch\.(sodium|glucose|labs|conditions|medications)"
+LISTS = r"prefetch\.(sodium|glucose|labs|conditions|medications|pastMedications)"
 RECORD = rf"{LISTS}\.entry\[\]\.resource"
 DRAFT = r"context\.draftOrders\.entry\[\]\.resource"
 MEDICINE = rf"{RECORD}\.(code|medicationCodeableConcept)"
@@ -99,6 +99,26 @@ EXCUSES = (
         "explain says that laboratory results, which no rule needs to speak, were not read",
         r"prefetch(\.labs.*)?",
         reason="laboratory results were not read in full",
+    ),
+    Excuse(
+        "a past order whose status cannot be read counts as taken now, and explain says so",
+        r"prefetch\.pastMedications\.entry\[\]\.resource\.status",
+        reason="the drug is taken already",
+    ),
+    Excuse(
+        "a past order that names no medicine; no rule can tell what was taken (known limit)",
+        r"prefetch\.pastMedications\.entry\[\]\.resource\.medicationCodeableConcept.*",
+        reason="a recent sodium is there",
+    ),
+    Excuse(
+        "the low result of an earlier episode is lost: the newest one is read (known limit)",
+        r"prefetch\.sodium\.entry\[\](\.resource)?",
+        reason="a recent sodium is there",
+    ),
+    Excuse(
+        "an older result of the stay is lost: the newest one is read and is not low (known limit)",
+        r"prefetch\.sodium\.entry\[\].*",
+        reason="did not fall in the stay",
     ),
     Excuse(
         "explain says that the start of a drug is not known",

@@ -403,6 +403,9 @@ def test_the_resource_behind_an_order_is_found_again(parts_of: Callable[..., Cal
         ((order(),), ("MedicationRequest/m1", "MedicationRequest/m2"), True),
         ((order(), order(id="m3")), ("MedicationRequest/m1", "MedicationRequest/m2"), False),
         ((order(), order(id="m3", resourceType="Basic")), ("m1", "MedicationRequest/m2"), True),
+        ((order(),), ("MedicationRequest/m1", "NutritionOrder/diet"), True),
+        ((order(), order(id="m3")), ("MedicationRequest/m1", "NutritionOrder/diet"), True),
+        ((order(),), ("MedicationRequest/m1", "ServiceRequest/laboratory"), False),
     ],
 )
 def test_more_selections_than_drafts_that_they_may_mean_leave_an_order_unread(
