@@ -60,7 +60,9 @@ def rows_of(view: View, events: Sequence[Event], drafts: Sequence[str] = ()) -> 
         named.setdefault((bar.name, bar.kind), []).append(bar)
     rows = [Marked(name, kind, tuple(bars)) for (name, kind), bars in named.items()]
     if events:
-        rows.append(Marked("events", "event", events=tuple(events)))
+        # A sign without words would have to be looked up; the newest is named first.
+        names = "; ".join(dict.fromkeys(event.words for event in reversed(events)))
+        rows.append(Marked(names, "event", events=tuple(events)))
     now = view.now
     rows += [Marked(name, "draft", events=(Event(now, name, "draft"),)) for name in drafts]
     return rows[-_MOST_ROWS:]

@@ -49,3 +49,30 @@ def test_no_page_is_wider_than_a_telephone_or_too_long_to_look_through(
     if path == "/basis":
         page.set_viewport_size({"width": 1440, "height": 900})
         assert page.evaluate("document.documentElement.scrollHeight") < 6000
+
+
+def test_the_index_counts_the_numbers_by_evidence_and_leads_to_them(open_page: Open) -> None:
+    page = open_page("/basis")
+    tile = page.get_by_role("link", name=re.compile("verified")).first
+    expect(tile).to_be_in_viewport()
+    tile.click()
+    expect(page).to_have_url(re.compile(r"/basis/numbers\?evidence="))
+    expect(page.locator("tbody tr")).not_to_have_count(0)
+
+
+def test_the_page_of_a_rule_has_its_card_numbers_evidence_stories_and_who_signed(
+    open_page: Open,
+) -> None:
+    page = open_page("/basis/RATE-OVER")
+    expect(page.locator("article.card h3")).to_contain_text("Sodium rose 9 mmol/L")
+    for heading in ("Its numbers", "What it rests on", "Its stories", "Signed by"):
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    expect(page.get_by_role("rowheader", name="rate_steep_hours")).to_be_visible()
+
+
+def test_every_address_is_in_the_reference_and_its_description_can_be_read(open_page: Open) -> None:
+    page = open_page("/reference")
+    expect(page.locator("main")).to_contain_text("/cds-services")
+    described = page.request.get(page.url.replace("/reference", "/openapi.json")).json()
+    for path in described["paths"]:
+        expect(page.locator("main")).to_contain_text(path)

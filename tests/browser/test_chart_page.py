@@ -648,6 +648,40 @@ def test_no_page_is_wider_than_the_window(path: str, width: int, open_page: Open
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_long_name_of_a_draft_is_no_wider_than_a_telephone(open_page: Open) -> None:
+    """A monkey found it."""
+    page = open_page("/chart/cramps-in-siadh", width=360)
+    page.get_by_label("or type a drug").fill("a" * 60)
+    page.get_by_role("button", name="Order", exact=True).click()
+    expect(page.locator("#drafts .draft")).to_contain_text("a" * 60)
+    remove = page.locator("#drafts").get_by_role("button")
+    remove.scroll_into_view_if_needed()
+    expect(remove).to_be_in_viewport(ratio=1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_medicine_inside_its_order_is_named(open_page: Open) -> None:
+    page = open_page("/chart/normal-sodium")
+    page.get_by_text("Paste a Bundle").click()
+    contained = {
+        "resourceType": "Medication",
+        "id": "inside",
+        "code": {"text": "sertraline 50 mg tablet"},
+    }
+    order = {
+        "resourceType": "MedicationRequest",
+        "id": "m1",
+        "status": "active",
+        "intent": "order",
+        "contained": [contained],
+        "medicationReference": {"reference": "#inside"},
+        "subject": {"reference": "Patient/olga"},
+    }
+    _use(page, OLGA, _sodium(132, "Patient/olga"), order)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Olga Own")
+    expect(page.locator(".record")).to_contain_text("sertraline 50 mg tablet")
+
+
 def test_numbers_of_the_plot_are_in_a_table(open_page: Open) -> None:
     page = open_page("/chart/rising-too-fast")
     page.get_by_text("Values as a table").click()

@@ -97,3 +97,10 @@ def test_a_base_shortly_before_the_day_is_on_the_plot_of_24_hours(open_page: Ope
     dots = page.locator("#sodium .span:not([hidden]) svg.wide .dot[tabindex]")
     expect(dots).to_have_count(4)
     assert (dots.first.get_attribute("aria-label") or "").startswith("118 mmol/L")
+
+
+def test_events_are_named_beside_their_signs(open_page: Open) -> None:
+    page = open_page("/chart/rising-too-fast")
+    plot = page.locator("#sodium .span:not([hidden]) svg.wide")
+    expect(plot.locator(".event.rise")).to_have_count(1)
+    expect(plot.locator(".row-name.event")).to_have_text("rise of 9 mmol/L in 23.5 h")
