@@ -14,7 +14,7 @@ PORT ?= 8642
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sbom audit release image pin-base test coverage check-long monkey rolling golden replay-export facts mutate bench bench-backtest check-spark steady attack lint format lock wheel-test clean
+.PHONY: help demo serve sbom audit release image pin-base test coverage check-pythons check-long monkey rolling golden replay-export facts mutate bench bench-backtest check-spark steady attack lint format lock wheel-test clean
 
 help: ## Say what each command does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ demo: $(RUN) ## Start the service with synthetic patients on 127.0.0.1:$(PORT)
 
 test: $(DEV) ## Run the test suite (a few minutes)
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not long"
+
+check-pythons: $(DEV) ## Run a part of the suite on every other Python at hand, 3.11 to 3.14 (some minutes)
+	@sh tests/other_pythons.sh $(BIN)/python
 
 # Above the tests of these folders, the commands that alone reach a part of them.
 coverage: $(DEV) ## Measure which branches of engine, sodium and trust the tests reach: at least 95 %
@@ -122,7 +125,7 @@ $(SPARK)/.ready: $(BIN)/python requirements-spark.lock pyproject.toml
 	@touch $@
 
 clean: ## Remove what these commands made
-	rm -rf $(VENV) $(LEAN) $(SPARK) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) $(LEAN) $(SPARK) .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
 # The first Python from 3.14 down to 3.11 that can make a virtual environment.
 $(BIN)/python:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+import weakref
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -96,7 +97,11 @@ class Spool(Struct, frozen=True, dict=True):
     @cached_property
     def _medications(self) -> sqlite3.Connection | None:
         path = self.folder / _MEDICATIONS
-        return sqlite3.connect(f"file:{path}?mode=ro", uri=True) if path.exists() else None
+        if not path.exists():
+            return None
+        found = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        weakref.finalize(self, found.close)
+        return found
 
     @property
     def has_index(self) -> bool:

@@ -6,6 +6,7 @@ import io
 import json
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,7 @@ def test_t62_feedback_is_kept_under_the_tenant_of_the_token(door: Door, tmp_path
     for tenant in ("north", "south", "north"):
         said = token(tenant=tenant)
         assert call(client, {"feedback": [item]}, said, PATH + "/feedback").status_code == 200
-    with sqlite3.connect(tmp_path / "data" / "hyponatremia-cds.db") as database:
+    with closing(sqlite3.connect(tmp_path / "data" / "hyponatremia-cds.db")) as database:
         rows = database.execute("SELECT tenant FROM feedback ORDER BY tenant").fetchall()
     assert rows == [("mercy/north",), ("mercy/south",)]
 
