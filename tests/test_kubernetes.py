@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -17,6 +18,7 @@ from cds_service.app import create_app
 from cds_service.cli import cli
 from cds_service.cli.serve import STOP_S
 from cds_service.settings import Settings, settings_from_environment
+from cds_service.trust.client import Defaults
 from cds_service.trust.current import CurrentRegistry
 from cds_service.web.runtime import runtime_of
 from tests.deploy import FOLDER, OVERLAYS, Manifest, of_kind, pods, rendered
@@ -199,6 +201,49 @@ def test_many_nodes_share_a_database_and_are_never_all_down() -> None:
         assert [e["valueFrom"]["secretKeyRef"]["name"] for e in given] == [
             "hyponatremia-cds-database"
         ]
+
+
+def test_the_ingress_sends_what_the_service_takes_to_its_port(manifests: list[Manifest]) -> None:
+    [ingress] = of_kind(manifests, "Ingress")
+    [service] = of_kind(manifests, "Service")
+    said = {k.rpartition("/")[2]: v for k, v in ingress["metadata"]["annotations"].items()}
+    assert int(said["proxy-body-size"]) == Settings().max_body_bytes
+    assert int(said["proxy-read-timeout"]) * 1000 > Defaults().deadline_ms
+    assert said["proxy-next-upstream"] == "error", "a call that was sent is never sent twice"
+    [rule] = ingress["spec"]["rules"]
+    assert environment(manifests)["CDS_PUBLIC_URL"] == f"https://{rule['host']}"
+    assert [one["hosts"] for one in ingress["spec"]["tls"]] == [[rule["host"]]]
+    [path] = rule["http"]["paths"]
+    backend = path["backend"]["service"]
+    assert backend["name"] == service["metadata"]["name"]
+    assert backend["port"]["name"] in [port["name"] for port in service["spec"]["ports"]]
+
+
+def test_the_operator_has_the_alarms_that_are_tested(tmp_path: Path) -> None:
+    component = FOLDER / "components" / "prometheus-operator"
+    [rule] = [msgspec.yaml.decode((component / "prometheus-rule.yaml").read_bytes())]
+    alerts = msgspec.yaml.decode((FOLDER.parent / "prometheus" / "alerts.yaml").read_bytes())
+    assert rule["spec"] == alerts, "copy `groups:` of alerts.yaml below spec, two spaces further in"
+    kustomization = f"""
+resources: [{os.path.relpath(FOLDER / "overlays" / "postgresql", tmp_path)}]
+components: [{os.path.relpath(component, tmp_path)}]
+"""
+    (tmp_path / "kustomization.yaml").write_text(kustomization)
+    found = rendered(tmp_path)
+    assert of_kind(found, "PrometheusRule")
+    assert of_kind(found, "PodMonitor")
+
+
+def test_an_upgrade_can_be_applied_again_with_another_image() -> None:
+    """A Job cannot be changed, so whatever applies it must be told to make it anew."""
+    [job] = of_kind(rendered(FOLDER / "overlays" / "postgresql"), "Job")
+    chosen = "app.kubernetes.io/component=upgrade"
+    name, _, value = chosen.partition("=")
+    assert job["metadata"]["labels"][name] == value
+    assert job["metadata"]["annotations"]["kustomize.toolkit.fluxcd.io/force"] == "enabled"
+    assert "Force=true" in job["metadata"]["annotations"]["argocd.argoproj.io/sync-options"]
+    guide = (FOLDER.parents[1] / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert f"apply --force -k deploy/kubernetes/overlays/site -l {chosen}" in guide
 
 
 def test_a_single_node_never_shares_its_file() -> None:
