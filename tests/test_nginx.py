@@ -185,6 +185,24 @@ def test_no_call_meets_a_connection_that_the_service_has_just_closed(proxy: Prox
         assert [proxy.get("/ready").status_code for _ in range(4)] == [200] * 4
 
 
+def test_with_mutual_tls_a_caller_without_a_certificate_is_refused_in_words(tmp_path: Path) -> None:
+    key_line = "ssl_certificate_key /tls/key.pem;".replace("/tls/", f"{tmp_path}/")
+    lines = (f"ssl_client_certificate {tmp_path}/ehr-ca.pem;", "ssl_verify_client on;")
+    ehr = tmp_path / "ehr"
+    ehr.mkdir()
+    make = [sys.executable, f"{ROOT}/deploy/nginx/certificate.py", f"{ehr}", "ehr.example"]
+    subprocess.run(make, check=True, capture_output=True)
+    own = (f"{ehr}/certificate.pem", f"{ehr}/key.pem")
+    (tmp_path / "ehr-ca.pem").write_bytes(Path(own[0]).read_bytes())
+    nobody = f"127.0.0.1:{free_port('127.0.0.1')}"
+    with nginx(tmp_path, nobody, below=((key_line, "\n".join((key_line, *lines))),)) as proxy:
+        stranger, known = proxy.get("/health"), proxy.get("/health", cert=own)
+    assert (stranger.status_code, stranger.json()["issue"][0]["code"]) == (400, "invalid")
+    assert known.status_code == 502, "it passes the proxy; behind this one is no service"
+    guide = (ROOT / "docs" / "container.md").read_text(encoding="utf-8")
+    assert "\n".join(lines).replace(f"{tmp_path}/", "/tls/") in guide
+
+
 def test_only_what_the_service_reads_goes_through(tmp_path: Path) -> None:
     seen: dict[str, str] = {}
 
