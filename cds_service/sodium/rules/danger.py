@@ -41,6 +41,7 @@ from cds_service.sodium.rules.gates import (
     cause_lines,
     contested_lines,
     day_of,
+    drinking_lines,
     emergency,
     fall_lines,
     first_symptom,
@@ -92,6 +93,7 @@ from cds_service.sodium.rules.plan import (
     review_lines,
     risk_lines,
     running_restriction,
+    stop_lines,
     stop_suggestions,
     strong_fluid_lines,
     volume_plan,
@@ -171,6 +173,7 @@ def possible_brain_edema(case: Case) -> Finding:
             *(bolus or _nearly_used(case)),
             *([] if crisis else volume_plan(case)),
             watch(case, "sodium-now"),
+            *([] if volume_plan(case) and not crisis else stop_lines(case)),
             *never_stop_lines(case),
             *shedding_lines(case),
             *_face_risk(case),
@@ -190,7 +193,7 @@ def possible_brain_edema(case: Case) -> Finding:
         offer=[
             repeat_sodium(case, priority="stat"),
             *emergency_workup(case),
-            *(stop_suggestions(case) if volume_plan(case) else []),
+            *stop_suggestions(case),
         ],
         drugs=suspects(case),
     )
@@ -950,7 +953,7 @@ def _by_itself(case: Case) -> list[Line]:
             return [line("hold-vaptan", drug=drug, keep=True)]
         return [line("hold-vaptan-shedding", drug=drug, value=urine, keep=True)]
     if urine is not None:
-        return [line("sheds-water", value=urine, keep=True)]
+        return [line("sheds-water", value=urine, keep=True), *drinking_lines(case)]
     cause = will_shed_water(case)
     return [line("will-shed-water", cause=cause, keep=True)] if cause else []
 
@@ -1044,7 +1047,8 @@ def _over_lines(case: Case) -> list[Line]:
     relower = [] if rate.may_be_acute else [line("relower")]
     brake = [] if rate.variant == "was" else _brake_lines(case)
     steps = brake if still_shedding(case) is not None else [*brake, line("consult"), *relower]
-    return [stop, *raising, *steps, line("neuro-checks")]
+    drinking = drinking_lines(case) if brake else []
+    return [stop, *raising, *drinking, *steps, line("neuro-checks")]
 
 
 def _brake_lines(case: Case) -> list[Line]:

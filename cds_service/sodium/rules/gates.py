@@ -226,6 +226,19 @@ def adrenal_crisis(case: Case) -> str:
     return joined("evidence", [failure, found[0]]) if found else ""
 
 
+def drinks_compulsively(case: Case) -> str:
+    """Returns recorded compulsive drinking, as a fact of a card; else "" (F27)."""
+    sets, problems = case.sets, case.problems
+    named = problems.active(sets.compulsive_drinking) + problems.active(sets.polydipsia)
+    return joined("evidence", named[:1])
+
+
+def drinking_lines(case: Case) -> list[Line]:
+    """Returns that under desmopressin a patient who drinks compulsively is low again soon."""
+    drinks = drinks_compulsively(case)
+    return [line("drinks-locked", evidence=drinks, keep=True)] if drinks else []
+
+
 def low_glucose_lines(case: Case) -> list[Line]:
     """Returns a low glucose, which causes the same symptoms and is treated within minutes (F1)."""
     glucose = case.readings.latest(Analyte.GLUCOSE, case.limits.low_glucose_hours)

@@ -26,6 +26,8 @@ from cds_service.sodium.rules.gates import (
     at,
     cirrhosis,
     decongesting,
+    drinking_lines,
+    drinks_compulsively,
     ever_recorded,
     heart_failure,
     in_use,
@@ -473,8 +475,10 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     require_not_stale(case)
     require_unexplained_by_glucose(case)
     require_low(case)
-    require(case.rate.rise_now < limits.clamp_rise_from, "clamp")
-    require(case.rate.level is None, "clamp")
+    rises = case.rate.level is not None or case.rate.rise_now >= limits.clamp_rise_from
+    if rises and purpose == "main" and drinks_compulsively(case):
+        return _brake_of_a_drinker(case, drug)
+    require(not rises, "clamp")
     require(case.rate.episode is None, "re-lowering")  # F4
     require(not saline_beside(case, order, limits.clamp_saline_hours), "clamp")
     profound = sodium_below(case, limits.desmopressin_critical_below)
@@ -503,6 +507,19 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
             *result_doubts(case),
         ],
         offer=_desmopressin_buttons(case, order, drug, purpose),
+    )
+
+
+def _brake_of_a_drinker(case: Case, drug: DrugMatch) -> Finding:
+    """Speaks of the dose that brakes a rise: who drinks on under it is low again within hours."""
+    return card(
+        "warning",
+        "drinks",
+        drug=drug.name,
+        more_facts={"evidence": drinks_compulsively(case)},
+        do=drinking_lines(case),
+        why=[],
+        offer=[sodium_today()],
     )
 
 

@@ -554,6 +554,11 @@ def stop_suggestions(case: Case) -> list[Suggestion]:
     return buttons
 
 
+def stop_lines(case: Case) -> list[Line]:
+    """Returns which diuretics should stop, for a card that has no whole plan."""
+    return _stop_lines(case, diuretics_to_stop(case))
+
+
 def _stop_lines(case: Case, diuretics: list[Exposure]) -> list[Line]:
     """Returns which diuretics should stop, and why a stop is not offered."""
     if not diuretics:

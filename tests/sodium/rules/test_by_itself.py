@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from cds_service.knowledge.limits import PROFILES
 from cds_service.sodium.rules.follow_up import repeat_suggestions
 from tests.sodium.patients import Story, order, problem, result
 from tests.sodium.rules.cases import fired, keys
@@ -100,3 +101,27 @@ def test_p31_the_card_on_terlipressin_says_that_sodium_rises_once_it_is_stopped(
     taken = replace(WARD, orders=(order("terlipressin", days=2, route="iv"),))
     assert "rises-when-stopped" in told(taken)
     assert "rises-when-stopped" not in told(WARD)
+
+
+@pytest.mark.parametrize(
+    ("problems", "told_so"), [((), False), (("psychogenic-polydipsia",), True)]
+)
+def test_f27_a_brake_for_who_drinks_compulsively_needs_locked_water(
+    problems: tuple[str, ...], told_so: bool
+) -> None:
+    story = Story(
+        sodium="121",
+        setting="inpatient",
+        results=(result("sodium", 107, 20), result("urine-osmolality", 70, 1)),
+        problems=tuple(problem(name, days=900) for name in problems),
+    )
+    assert ("drinks-locked" in told(story)) is told_so
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_confused_patient_on_a_thiazide_is_told_to_stop_it_as_a_calm_one_is(profile: str) -> None:
+    """The card of possible brain edema dropped what the card of the calmer patient said."""
+    thiazide = order("hydrochlorothiazide", days=21)
+    story = replace(WARD, sodium="111", orders=(thiazide,), problems=(problem("confusion"),))
+    (card,) = fired(story.case(profile)).values()
+    assert "stop-thiazide" in keys(card)

@@ -898,6 +898,18 @@ SCENES = (
         shows=("label-partners",),
     ),
     Scene(
+        says="F27: who drinks compulsively is low again under the dose that brakes a rise",
+        order=selected("desmopressin", route="iv"),
+        story=Story(
+            sodium="121",
+            setting="inpatient",
+            results=(result("sodium", 107, 20),),
+            problems=(problem("psychogenic-polydipsia", days=900),),
+        ),
+        fires={"OS-DDAVP": "warning drinks"},
+        shows=("drinks-locked",),
+    ),
+    Scene(
         says="sodium rose by 4: a clamp",
         order=selected("desmopressin"),
         story=ward("124", results=(result("sodium", 120, 20),)),
