@@ -365,11 +365,23 @@ def water_shift(case: Case) -> bool:
 
 def hypertonic_by_glucose(case: Case) -> bool:
     """Returns whether sodium and its glucose alone make an osmolality above normal (M5, F13)."""
+    tonicity = _tonicity(case)
+    return tonicity is not None and tonicity >= case.limits.hypertonic_from
+
+
+def isotonic_by_glucose(case: Case) -> bool:
+    """Returns whether sodium and its glucose alone make an osmolality that is not low (F14)."""
+    tonicity = _tonicity(case)
+    return tonicity is not None and tonicity >= case.limits.pseudo_osmolality_from
+
+
+def _tonicity(case: Case) -> Decimal | None:
+    """Returns the osmolality in mOsm/kg that sodium and a high glucose make; None without one."""
     shift, latest = case.glucose, case.sodium.latest
     if shift is None or latest is None:
-        return False
+        return None
     by_glucose = shift.glucose / case.limits.glucose_per_osmole
-    return SODIUM_AND_ANION * latest.value + by_glucose >= case.limits.hypertonic_from
+    return SODIUM_AND_ANION * latest.value + by_glucose
 
 
 def not_dilute(case: Case) -> bool:

@@ -14,7 +14,7 @@ from cds_service.engine.wording import ago, in_hours, joined, number
 from cds_service.knowledge.names import Analyte, DrugClass, Problem
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
-from cds_service.sodium.glucose import Pseudo
+from cds_service.sodium.glucose import GlucoseShift, Pseudo
 from cds_service.sodium.results import Band, Sample
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import workup_suggestions
@@ -23,6 +23,8 @@ from cds_service.sodium.rules.gates import (
     first_symptom,
     glucose_line,
     hypertonic_by_glucose,
+    isotonic_by_glucose,
+    low_glucose_lines,
     may_be_unusable_within,
     names_bolus,
     not_dilute,
@@ -481,7 +483,10 @@ def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     require(case.symptoms.severe, "no-severe-symptom")
     if case.symptoms.icp_indication:
         require(_more_than_raised_pressure(case), "intracranial-pressure")
-    do = _guardrails(case, saline)
+    shift = case.glucose
+    if shift is not None and _explains_the_symptoms(case):
+        return _glucose_before_saline(case, order, shift)
+    do = [*low_glucose_lines(case), *_guardrails(case, saline)]
     if not case.symptoms.attributable:
         do.append(line("look-further", na=latest.shown))
     slowly = case.limits.profile == EUROPEAN and case.risk.high
@@ -494,6 +499,30 @@ def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
         do=do,
         why=_watch(case),
         limit=day_limit(case),
+    )
+
+
+def _explains_the_symptoms(case: Case) -> bool:
+    """Tells whether glucose keeps the blood from being dilute, and sodium is mild once corrected.
+
+    Below that a seizure may still be of the sodium, and the rescue is not withheld.
+    """
+    mild = case.sodium.band in (Band.MILD, Band.NORMAL)
+    return mild and isotonic_by_glucose(case) and not _brain_swells(case)
+
+
+def _glucose_before_saline(case: Case, order: Order, shift: GlucoseShift) -> Finding:
+    """Returns that the blood is not dilute: such symptoms are no brain edema by sodium (F14)."""
+    return card(
+        "warning",
+        "glucose",
+        drug=saline_name(order),
+        glucose=shift.glucose,
+        katz=shift.katz,
+        hillier=shift.hillier,
+        do=[line("glucose-before", keep=True), *too_much(case, order, one_bolus=True)],
+        why=[*symptom_lines(case), *risk_lines(case)],
+        offer=[sodium_after(case)],
     )
 
 

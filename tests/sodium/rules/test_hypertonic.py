@@ -53,6 +53,28 @@ SCENES = (
         hides=("look-further", "strength-unknown"),
     ),
     Scene(
+        says="F14: coma at 119 and glucose 900: the blood is not dilute, the glucose first",
+        order=saline(),
+        story=ward("119", problems=(COMA,), results=(result("glucose", 900, 0.5),)),
+        fires={"OS-HTS-SEV": "warning glucose"},
+        shows=("glucose-before",),
+        hides=("give-aasld",),
+    ),
+    Scene(
+        says="F14: at 119 and glucose 650 both make less than 275: guardrails",
+        order=saline(),
+        story=ward("119", problems=(COMA,), results=(result("glucose", 650, 0.5),)),
+        fires={"OS-HTS-SEV": "info main"},
+        hides=("glucose-before",),
+    ),
+    Scene(
+        says="F1: coma at 116 and glucose 30: the glucose is the first line",
+        order=saline(),
+        story=ward("116", problems=(COMA,), results=(result("glucose", 30, 0.5),)),
+        fires={"OS-HTS-SEV": "info main"},
+        shows=("glucose-low",),
+    ),
+    Scene(
         says="vector 23: brain edema and 132: silent, it is given for pressure",
         order=saline(),
         story=ward("132", problems=(EDEMA,)),
@@ -558,7 +580,7 @@ def test_f36_every_card_opens_with_treat_first_or_with_what_is_the_rescue_instea
     for scene in SCENES:
         saline = scene.order.saline
         concentrate = saline is not None and saline.kind == "concentrate"
-        rescue = ("treat-first", "coma-not-sodium", "coma-after-rise")
+        rescue = ("treat-first", "coma-not-sodium", "coma-after-rise", "glucose-before")
         first = ("concentrate-first",) if concentrate else rescue
         for finding in scene.findings().values():
             opening = [line for line in finding.do if not line.key.startswith("ordered-")]
