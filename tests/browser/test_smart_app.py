@@ -118,6 +118,7 @@ def opened(page: Page, site: Site, patient: str) -> Page:
     page.goto(f"{site.ehr}/ehr/window?patient={patient}&app={site.launch}")
     consent(page)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Sodium")
+    page.wait_for_load_state()  # the script that answers keys and pointer runs before
     return page
 
 
