@@ -55,7 +55,7 @@ def write_part(path: Path, buckets: Sequence[bytes | bytearray]) -> int:
     return size
 
 
-class Spool(Struct, frozen=True, dict=True):
+class Spool(Struct, frozen=True, dict=True, weakref=True):
     """The kept lines of one run."""
 
     folder: Path

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from cds_service.backtest.rows import read_run
 from cds_service.cli import cli
-from tests.backtest.small_exports import patient, result, stay, write_export
+from tests.backtest.small_exports import order, patient, result, stay, write_export
 
 
 def run(export: Path, output: Path, *more: str) -> Result:
@@ -41,6 +41,24 @@ def test_a_low_sodium_becomes_a_row_with_its_card_and_the_others_count(tmp_path:
     assert found.totals.moments == {"result": 3}
     assert found.totals.patients == 2
     assert sum(found.strata.values()) == 3
+
+
+def test_a_drug_that_an_order_names_by_a_reference_is_found_among_the_medications(
+    tmp_path: Path,
+) -> None:
+    sertraline = order("312941", "sertraline 50 MG Oral Tablet", -100)
+    coded = sertraline.pop("medicationCodeableConcept")
+    resources = [
+        patient(), result(138, -200), result(124, 0),
+        sertraline | {"medicationReference": {"reference": "Medication/m7"}},
+        {"resourceType": "Medication", "id": "m7", "code": coded},
+    ]  # fmt: skip
+    done = run(write_export(tmp_path / "export", resources), tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    rows = "".join(
+        path.read_text() for path in sorted((tmp_path / "run/private/rows").glob("*.ndjson"))
+    )
+    assert "sertraline" in rows
 
 
 def test_nothing_that_is_shared_names_a_patient(tmp_path: Path) -> None:
