@@ -44,8 +44,8 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 def _closed_with_its_pool(connection: Any, record: sa.pool.ConnectionPoolEntry) -> None:
     """Closes each connection when its pool is gone, as a process does that ends.
 
-    Python 3.13 warns of an SQLite connection that the collector finds open, in whatever test runs
-    at that moment. Not every test that makes an app disposes of its engine.
+    Python 3.13 warns of an SQLite connection that the collector finds open, in the test that runs
+    then. Not every test that makes an app disposes of its engine.
     """
     weakref.finalize(record, connection.close)
 

@@ -235,7 +235,7 @@ components: [{os.path.relpath(component, tmp_path)}]
 
 
 def test_an_upgrade_can_be_applied_again_with_another_image() -> None:
-    """A Job cannot be changed, so whatever applies it must be told to make it anew."""
+    """A Job cannot be changed, so each tool that applies it must be told to make it anew."""
     [job] = of_kind(rendered(FOLDER / "overlays" / "postgresql"), "Job")
     chosen = "app.kubernetes.io/component=upgrade"
     name, _, value = chosen.partition("=")

@@ -194,8 +194,10 @@ def test_with_mutual_tls_a_caller_without_a_certificate_is_refused_in_words(tmp_
     subprocess.run(make, check=True, capture_output=True)
     own = (f"{ehr}/certificate.pem", f"{ehr}/key.pem")
     (tmp_path / "ehr-ca.pem").write_bytes(Path(own[0]).read_bytes())
-    nobody = f"127.0.0.1:{free_port('127.0.0.1')}"
-    with nginx(tmp_path, nobody, below=((key_line, "\n".join((key_line, *lines))),)) as proxy:
+    unused_address = f"127.0.0.1:{free_port('127.0.0.1')}"
+    with nginx(
+        tmp_path, unused_address, below=((key_line, "\n".join((key_line, *lines))),)
+    ) as proxy:
         stranger, known = proxy.get("/health"), proxy.get("/health", cert=own)
     assert (stranger.status_code, stranger.json()["issue"][0]["code"]) == (400, "invalid")
     assert known.status_code == 502, "it passes the proxy; behind this one is no service"

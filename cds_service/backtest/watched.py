@@ -48,7 +48,7 @@ class Watched:
         self._known: dict[tuple[bytes, ...], bool] = {}
 
     def is_ordered(self, person: Person) -> bool:
-        """Whether any order of a patient, of whatever status, names such a drug."""
+        """Whether any order of a patient names such a drug, also one that has ended."""
         kinds = [kind for kind in person.lines if KINDS.get(kind) == "medication"]
         return any(self._names_one(line, person.id) for line in person.of(*kinds))
 

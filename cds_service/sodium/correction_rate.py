@@ -95,7 +95,7 @@ class RateView(Struct, frozen=True, kw_only=True):
     jump: RatePair | None = None  # DQ-DELTA
     episode: RatePair | None = None  # the over-correction that is still remembered (F4)
     latest: Sample | None = None  # the sample that counts as the present
-    day_limit: Decimal = Decimal(0)  # of these 24 h, whatever rose before: what every card says
+    day_limit: Decimal = Decimal(0)  # of these 24 h; an earlier rise does not change it
     ceiling: Ceiling | None = None  # None: no sample of the last 24 h to count from
 
     @property

@@ -165,7 +165,7 @@ class Patient(Struct, frozen=True, kw_only=True):
 
 
 class Named(Struct, frozen=True, kw_only=True):
-    """What the orders of the medication list name, whatever their status, route and dose are."""
+    """What the orders of the medication list name; status, route and dose are not looked at."""
 
     classes: frozenset[str] = frozenset()  # of all drugs; saline and other fluids may be left out
     nameless: bool = False  # an order may be a medicine that is not known by name or code

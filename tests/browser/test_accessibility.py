@@ -93,7 +93,7 @@ def test_axe_finds_nothing_when_the_patient_goes_home(dark: bool, open_page: Ope
 
 
 def test_axe_finds_nothing_on_the_page_of_an_unknown_patient(open_page: Open) -> None:
-    page = open_page("/chart/nobody", width=360, expected=("404",))
+    page = open_page("/chart/no-such-patient", width=360, expected=("404",))
     _assert_nothing_found(page)
 
 

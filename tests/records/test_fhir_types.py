@@ -21,6 +21,7 @@ from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.knowledge.names import DrugClass
 from cds_service.protocol.wire import decode, encode
 from cds_service.records import fhir_types, medications
+from cds_service.records.bounds import MAX_CONCEPTS
 from cds_service.records.dosage import Dosage, dosage, given_as
 from cds_service.records.fhir_types import (
     Concept,
@@ -199,6 +200,21 @@ def test_what_a_list_is_said_to_name_leaves_out_no_drug_and_no_unknown_medicine(
             assert case.snapshot.named.nameless, name
         seen |= classes
     assert DrugClass.VAPTAN in seen, "no story lists a vaptan, so that this test shows nothing"
+
+
+def test_a_medicine_of_which_not_every_ingredient_is_read_may_hold_a_vaptan() -> None:
+    """The list then does not say that no vaptan is taken."""
+    named = taking("sertraline")["medicationCodeableConcept"]
+    ingredients = [{"itemCodeableConcept": named}] * (MAX_CONCEPTS + 1)
+    inside = {"resourceType": "Medication", "id": "m", "ingredient": ingredients}
+    many = taking("sertraline") | {
+        "contained": [inside],
+        "medicationReference": {"reference": "#m"},
+    }
+    del many["medicationCodeableConcept"]
+    case = Call(record=(sodium("139"), many)).evaluation().case
+    assert case is not None
+    assert not case.medicines_known
 
 
 def test_with_low_sodium_each_order_is_read_once_and_the_drug_is_named(read: list[str]) -> None:

@@ -86,7 +86,7 @@ def day_limit(case: Case) -> Decimal:
 
 
 def rise_limit(case: Case) -> Decimal:
-    """Returns the limit of 24 h by which the rise is judged; the one of 48 h is none."""
+    """Returns the limit of 24 h by which the rise is judged, never that of 48 h."""
     worst = case.rate.worst
     if worst is not None and worst.window == "two-days":
         return day_limit(case)

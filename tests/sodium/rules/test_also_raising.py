@@ -112,6 +112,11 @@ SCENES = (
         "warning solute",
         "recorded polydipsia and a urine below 200",
     ),
+    silent(
+        saline("0.9", "isotonic"),
+        replace(DILUTE, results=(*DILUTE.results, result("systolic", 84, 1))),
+        "dilute urine beside a low pressure: the circulation may need it",
+    ),
     speaks(
         saline("0.9", "isotonic"),
         replace(DILUTE, problems=(problem("hypovolemia"),)),
