@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from cds_service.trust.client import Client
 MOST_CALLS = 100
 MOST_BYTES = 32_000_000
 _SHARE = 4  # one call has at most this part of the room
+_READ_TIMES = 8  # what was read from a body takes about so many times its bytes
 _IN_BROKEN_JSON = re.compile(rb'("access_token"\s*:\s*")[^"]*')
 HIDDEN_TOKEN = "(kept in memory, not shown)"  # noqa: S105  # stands in place of a token
 
@@ -78,13 +79,26 @@ class KeptCall(Struct, frozen=True, kw_only=True):
         return cards if isinstance(cards, list) else []
 
 
+class _Entry:
+    """One call that is kept; what it tells is worked out when a page first shows it."""
+
+    def __init__(self, number: int, size: int, make: Callable[[], KeptCall]) -> None:
+        self.number, self.size, self._make = number, size, make
+
+    def call(self) -> KeptCall:
+        """Returns the call with its number."""
+        made = replace(self._make(), number=self.number)
+        self._make = lambda: made  # what it was made from is held no longer
+        return made
+
+
 class Workbench:
     """Holds the newest calls of one worker; the oldest are dropped first."""
 
     def __init__(self, most_calls: int = MOST_CALLS, most_bytes: int = MOST_BYTES) -> None:
         self._most_calls, self._most_bytes = most_calls, most_bytes
         self._lock = threading.Lock()
-        self._calls: deque[tuple[KeptCall, int]] = deque()
+        self._calls: deque[_Entry] = deque()
         self._bytes = 0
         self._last = 0
         self.replacer = Replacer()  # one table, so that a patient of two calls stays one
@@ -103,19 +117,33 @@ class Workbench:
         if size > self._most_bytes // _SHARE:
             call = replace(call, body=b"", answer=b"", reads=(), explained={})
             size = call.size
+        return self._add(size, lambda: call).call()
+
+    def keep_unread(self, body: bytes, answer: bytes, make: Callable[[], KeptCall]) -> None:
+        """Keeps a call whose parts `make` returns, which a page asks for or the call is dropped.
+
+        A caller does not wait for a page that may never be opened.
+        """
+        size = len(body) * _READ_TIMES + len(answer)
+        if size > self._most_bytes // _SHARE:
+            self.keep(make())
+        else:
+            self._add(size, make)
+
+    def _add(self, size: int, make: Callable[[], KeptCall]) -> _Entry:
         with self._lock:
             self._last += 1
-            call = replace(call, number=self._last)
-            self._calls.append((call, size))
+            entry = _Entry(self._last, size, make)
+            self._calls.append(entry)
             self._bytes += size
             while len(self._calls) > self._most_calls or self._bytes > self._most_bytes:
-                self._bytes -= self._calls.popleft()[1]
-        return call
+                self._bytes -= self._calls.popleft().size
+        return entry
 
     def after(self, number: int) -> list[KeptCall]:
         """Returns the calls with a higher number, the oldest first."""
         with self._lock:
-            return [call for call, _ in self._calls if call.number > number]
+            return [entry.call() for entry in self._calls if entry.number > number]
 
     def find(self, number: int) -> KeptCall:
         """Returns a call, or raises NotFound if it is no longer kept."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import shlex
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -188,17 +190,21 @@ def _keep(response: Response) -> Response:
     """Keeps every request to discovery, hooks and feedback with its answer."""
     kind = _KINDS.get(request.endpoint or "")
     if kind is not None and request.method != "OPTIONS":
-        _bench().keep(_kept(runtime(), kind, response))
+        body, answer = g.get("body", b""), response.get_data()
+        _bench().keep_unread(body, answer, _kept(runtime(), kind, body, answer, response))
     return response
 
 
-def _kept(here: Runtime, kind: str, response: Response) -> KeptCall:
-    body, token = without_token(g.get("body", b""))
+def _kept(
+    here: Runtime, kind: str, raw: bytes, answer: bytes, response: Response
+) -> Callable[[], KeptCall]:
+    """Returns what makes the kept call, when the request itself is over."""
     entry: CallLog | None = g.get("call_log")
     proven = g.get("token")
     now = time.monotonic()
     began = g.get("began") or request.environ.get(RECEIVED) or now
-    return KeptCall(
+    seen = partial(
+        KeptCall,
         kind=kind,
         at=entry.call.received if entry else here.clock(),
         method=request.method,
@@ -208,14 +214,17 @@ def _kept(here: Runtime, kind: str, response: Response) -> KeptCall:
         access=_access(response),
         status=response.status_code,
         milliseconds=round((now - began) * _MS, 1),
-        body=body,
-        answer=response.get_data(),
-        token=token,
+        answer=answer,
         proven=proven.client if proven else None,
         issuer=claimed_issuer(request.environ.get("HTTP_AUTHORIZATION")),
         began=began,
-        **_told(here, entry),
     )
+
+    def made() -> KeptCall:
+        body, token = without_token(raw)
+        return seen(body=body, token=token, **_told(here, entry))
+
+    return made
 
 
 def _told(here: Runtime, entry: CallLog | None) -> dict[str, Any]:

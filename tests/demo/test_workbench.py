@@ -253,3 +253,26 @@ def test_a_demo_opened_to_other_machines_shows_it_there(
     answer = app.test_client().get("/workbench", environ_base={"REMOTE_ADDR": "10.0.0.7"})
     assert answer.status_code == 200
     close(app)
+
+
+def test_a_call_is_explained_when_a_page_first_shows_it_and_only_once() -> None:
+    bench, made = Workbench(), list[int]()
+
+    def make() -> KeptCall:
+        made.append(1)
+        return _kept()
+
+    bench.keep_unread(b"x" * 10, b"{}", make)
+    assert made == [], "the caller waited for a page that may never be opened"
+    assert [call.number for call in bench.after(0)] == [1]
+    assert bench.find(1).body == b"x" * 10
+    assert made == [1]
+
+
+def test_calls_that_no_page_has_shown_are_bounded_too() -> None:
+    bench = Workbench(most_calls=100, most_bytes=4000)
+    for _ in range(20):
+        bench.keep_unread(b"x" * 100, b"", lambda: _kept(100))
+    assert 0 < len(bench.after(0)) <= 5
+    bench.keep_unread(b"x" * 5000, b"", lambda: _kept(5000))
+    assert bench.find(21).body == b"", "one call may not push all others out"
