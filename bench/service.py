@@ -135,14 +135,17 @@ def cases(keys: Keys) -> list[Case]:
 
 def live(seconds: float) -> tuple[float, float, float]:
     """Returns p50 of a call that reads everything live, p50 of one read, and their ratio."""
-    with serving(LATENCY_MS / MS, 20) as base, service(fhir_base=base) as server:
-        bodies = []
-        for seed in range(PATIENTS):
-            call = json.loads(traffic.usual(seed)) | {"fhirServer": base, "prefetch": {}}
-            bodies.append(json.dumps(call).encode())
+    calls = [traffic.usual(seed) for seed in range(PATIENTS)]
+    with serving(LATENCY_MS / MS, calls) as base, service(fhir_base=base) as server:
+        bodies = [
+            json.dumps(json.loads(call) | {"fhirServer": base, "prefetch": {}}).encode()
+            for call in calls
+        ]
         waiting = requests(bodies, server.port, None, "")
         load(server.port, 1, 1, waiting)
-        times, _ = load(server.port, 1, seconds, waiting)
+        times, bad = load(server.port, 1, seconds, waiting)
+        if bad:
+            raise SystemExit(f"live: {bad} of {len(times)} answers were not 200")
     one = LATENCY_MS / MS
     middle = times[len(times) // 2]
     return middle * MS, one * MS, middle / one
