@@ -403,6 +403,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     vaptan_potassium_above: Decimal
     vaptan_potassium_hours: timedelta
     tolvaptan_start_mg: Decimal
+    tolvaptan_low_start_mg: Decimal
     tolvaptan_days_max: timedelta
     conivaptan_days_max: timedelta
     isotonic_osmolality_above: Decimal

@@ -17,7 +17,9 @@ from msgspec.structs import replace
 from cds_service.engine.finding import URGENCY, Indicator
 from cds_service.engine.wording import DAY, HOUR, ratio
 from cds_service.knowledge.limits import Limits
+from cds_service.knowledge.names import Analyte, DrugClass
 from cds_service.sodium.acute_setting import acute_setting_before
+from cds_service.sodium.exposure import is_hypertonic
 from cds_service.sodium.glucose import katz
 from cds_service.sodium.results import Band, Sample, band_of, drawn, ordered
 
@@ -88,6 +90,7 @@ class RateView(Struct, frozen=True, kw_only=True):
     worst: RatePair | None = None  # the pair that the card takes, by level
     level: Indicator | None = None  # None: no card
     rule: Literal["RATE-OVER", "RATE-NEAR", ""] = ""
+    presses: bool = False  # at this pace the limit is passed before the next usual sample
     variant: RateVariant = "near"
     limit: Decimal = Decimal(0)
     notes: tuple[str, ...] = ()  # keys of words: "methods-differ", "preliminary", ...
@@ -322,11 +325,13 @@ class Verdict(Struct, frozen=True, kw_only=True):
     variant: RateVariant = "near"
     notes: tuple[str, ...] = ()
     present: bool = True  # False: an earlier endpoint
+    driven: bool = False  # a warning by its pace alone: nothing was corrected too fast yet
 
     @property
     def is_remembered(self) -> bool:
         """Whether a later fall is planned: a warning or more that no sample puts in doubt (F4)."""
-        return self.level in ("warning", "critical") and "jump" not in self.notes
+        warns = self.level in ("warning", "critical") and not self.driven
+        return warns and "jump" not in self.notes
 
     @property
     def rank(self) -> tuple[int, bool, int, bool, Decimal]:
@@ -469,13 +474,24 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         if level is None:
             return Verdict(pair=pair, limit=limit, level=None, over=over)
         notes = self._notes(pair)
+        driven = level == "info" and not over and self._is_driven(pair)
+        if driven:
+            level = "warning"
         unsure = "methods-differ" in notes and rise <= limit + self.limits.rate_methods_margin
         if level == "critical" and (unsure or CAPPING.intersection(notes)):
             level = "warning"
         if not ACUTE.isdisjoint(notes):
             level = ONE_LOWER[level]
         variant = self._variant(pair, notes, level, over=over)
-        return Verdict(pair=pair, limit=limit, level=level, over=over, variant=variant, notes=notes)
+        return Verdict(
+            pair=pair,
+            limit=limit,
+            level=level,
+            over=over,
+            variant=variant,
+            notes=notes,
+            driven=driven,
+        )
 
     def later(self, verdict: Verdict) -> Verdict:
         """Returns what remains of a rise that ended before the last sample (M10 d)."""
@@ -573,6 +589,41 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
             return None
         steep = pair.observed and pair.over <= limits.rate_steep_hours
         return "warning" if steep and dangerous else "info"
+
+    def _is_driven(self, pair: RatePair) -> bool:
+        """Returns whether a rise from a low base presses, and what drives it goes on (F31)."""
+        low = pair.base < self.limits.rate_danger_base_below
+        return low and self.presses(pair) and self.driven
+
+    def presses(self, pair: RatePair) -> bool:
+        """Returns whether sodium passes its limit before the next usual sample at this pace (F31).
+
+        The pace is measured, up to the newest value, and the day of the rise lasts so long.
+        """
+        old = self.case.snapshot.now - pair.end.at > self.limits.rate_now_hours
+        if old or not pair.observed or pair.window != "day" or pair.end != self.latest:
+            return False
+        left, span = self.limit_of(pair) - pair.rise, pair.span
+        if pair.rise <= 0 or left < 0:
+            return False
+        until = span * float(left / pair.rise)
+        limits = self.limits
+        return until < limits.repeat_near_hours and span + until <= limits.rate_window_hours
+
+    @cached_property
+    def driven(self) -> bool:
+        """Whether something on record raises sodium now: an infusion, a vaptan, a dilute urine."""
+        case, limits = self.case, self.limits
+        fluids = (*case.raising_fluids, *filter(is_hypertonic, case.running_fluids))
+        urine = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.shedding_urine_hours)
+        dilute = urine is not None and urine.below(limits.rising_urine_below)
+        # The exposures look at the rate, so that the orders themselves are asked.
+        vaptan = any(
+            drug.cls == DrugClass.VAPTAN and case.is_active(order)
+            for order in case.listed
+            for drug in order.drugs
+        )
+        return bool(fluids) or vaptan or dilute
 
     def _contested(self, pair: RatePair) -> bool:
         """Whether panels would still allow the rise: usual risk, and no very low base (F34)."""
@@ -708,7 +759,10 @@ def rate_view(case: Case) -> RateView:
         day_limit=rules.day_limit,
         ceiling=rules.ceiling,
     )
-    return _with_card(view, [*present, *map(rules.later, lately)])
+    view = _with_card(view, [*present, *map(rules.later, lately)])
+    if view.worst is None or view.rule != "RATE-NEAR":
+        return view
+    return replace(view, presses=rules.presses(view.worst))
 
 
 def _methods_apart(case: Case) -> bool:

@@ -232,6 +232,18 @@ def rise_began(case: Case) -> datetime | None:
     return pair.start.at if still_up and not pair.start.day_only else None
 
 
+def pressing_rise_began(case: Case) -> datetime | None:
+    """Returns when a rise began that is about to pass its limit and is a warning; else None (F31).
+
+    Vomiting from before it is no reason to raise sodium further. A seizure or coma stays one.
+    """
+    rate = case.rate
+    if not rate.presses or rate.level != "warning" or rate.worst is None or rate.jump is not None:
+        return None
+    start = rate.worst.start
+    return None if start.day_only else start.at
+
+
 def _impaired(case: Case, scale: ComaScale | None) -> bool:
     if scale is None or not scale.is_symptom:
         return False
@@ -258,7 +270,10 @@ def _severe_vomiting(case: Case, window: timedelta) -> tuple[str, ...]:
     value = case.effective_sodium
     if value is None or value >= case.limits.vomiting_severe_below:
         return ()
-    return case.problems.current(case.sets.severe_when_profound, window)
+    counted, begun = case.problems, rise_began(case) or pressing_rise_began(case)
+    if begun is not None:
+        counted = counted.since(begun, case.sets.severe_when_profound.names)
+    return counted.current(case.sets.severe_when_profound, window)
 
 
 def _better_causes(case: Case, severe: Iterable[str]) -> dict[str, str]:

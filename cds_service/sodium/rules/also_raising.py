@@ -74,6 +74,8 @@ def _may_be_large(order: Order, volume_ml: Decimal | None) -> bool:
 @order_rule("OS-RAISE", also_raising, otherwise="not-raising")
 def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
     """Speaks while sodium rises too fast, or has reached the goal of the day (F22)."""
+    acute = drug == RESTRICTION and "acute" in case.rate.notes  # a rise is wanted (M10 c)
+    require(not acute, "water-stays-restricted")
     pair = _rise(case)
     if pair is None or drug_of(order, DrugClass.GLUCOCORTICOID):
         return _before_a_rise(case, order, drug)

@@ -13,9 +13,10 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.consciousness import Encephalopathy
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.exposure import is_hypertonic
-from cds_service.sodium.problems import rise_began
+from cds_service.sodium.problems import pressing_rise_began, rise_began
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import chart_rule
+from cds_service.sodium.rules.culprits import culprit_lines, culprit_step, culprits
 from cds_service.sodium.rules.follow_up import (
     NOW,
     cortisol_suggestions,
@@ -48,6 +49,7 @@ from cds_service.sodium.rules.gates import (
     headline_drugs,
     in_use,
     inpatient,
+    is_from_before,
     latest_sodium,
     lines_of,
     low_glucose_lines,
@@ -65,6 +67,7 @@ from cds_service.sodium.rules.gates import (
     setting_lines,
     shedding_lines,
     shown_sodium,
+    speaks_anew,
     started_within,
     still_shedding,
     suspects,
@@ -73,6 +76,7 @@ from cds_service.sodium.rules.gates import (
     unbelieved_lines,
     undiluted,
     undiluted_lines,
+    what_raises,
     will_shed_water,
 )
 from cds_service.sodium.rules.plan import (
@@ -84,6 +88,7 @@ from cds_service.sodium.rules.plan import (
     dialysis_lines,
     fluid_lines,
     held_lines,
+    insipidus_lines,
     irrigation_lines,
     leading_risk,
     plan_advice,
@@ -93,7 +98,6 @@ from cds_service.sodium.rules.plan import (
     review_lines,
     risk_lines,
     running_restriction,
-    stop_lines,
     stop_suggestions,
     strong_fluid_lines,
     volume_plan,
@@ -124,8 +128,8 @@ def sodium_emergency(case: Case) -> Finding:
         symptom=first_symptom(case),
         do=[
             *_emergency_lines(case),
-            *never_stop_lines(case),
             *shedding_lines(case),
+            *culprit_lines(case),
             *leading_risk(case),
             *strong_fluid_lines(case),
             *_harmful_restriction(case),
@@ -136,11 +140,15 @@ def sodium_emergency(case: Case) -> Finding:
             *symptom_lines(case),
             *_limit_if_adapted(case),
             *acute_lines(case),
-            *lines_of({"stop-hypotonic": _may_stop_hypotonic(case)}, keep=True),
+            *lines_of({"stop-hypotonic": _stops_hypotonic_too(case)}, keep=True),
             *setting_lines(case),
             *background(case),
         ],
-        offer=[repeat_sodium(case, priority="stat"), *emergency_workup(case)],
+        offer=[
+            repeat_sodium(case, priority="stat"),
+            *emergency_workup(case),
+            *stop_suggestions(case),
+        ],
         drugs=suspects(case),
     )
 
@@ -171,10 +179,10 @@ def possible_brain_edema(case: Case) -> Finding:
             *crisis_lines(case),
             *case.restriction.adrenal,
             *(bolus or _nearly_used(case)),
+            *never_stop_lines(case),
             *([] if crisis else volume_plan(case)),
             watch(case, "sodium-now"),
-            *([] if volume_plan(case) and not crisis else stop_lines(case)),
-            *never_stop_lines(case),
+            *_culprits_untold(case),
             *shedding_lines(case),
             *_face_risk(case),
             what,
@@ -185,7 +193,7 @@ def possible_brain_edema(case: Case) -> Finding:
             *cause_lines(case),
             *acute_lines(case),
             *_demyelination(case),
-            *lines_of({"stop-hypotonic": _may_stop_hypotonic(case)}),
+            *lines_of({"stop-hypotonic": _stops_hypotonic_too(case)}),
             *setting_lines(case),
             *(told for told in _harmful_restriction(case) if told not in case.restriction.adrenal),
             *_acute_background(case),
@@ -218,24 +226,17 @@ def _examine(case: Case, *, bolus: bool, risen: bool) -> Line:
 def _after_a_rise(case: Case, found: Encephalopathy) -> bool:
     """Returns whether sodium has risen too fast: the symptom is then hardly brain edema (F4)."""
     too_fast = rising_too_fast(case) and case.rate.level in ("warning", "critical")
-    return too_fast and not _speaks_anew(case, found)
-
-
-def _speaks_anew(case: Case, found: Encephalopathy) -> bool:
-    """Returns whether a coma scale, an acute fall or setting, or a crisis speaks by itself."""
-    acute = case.sodium.acute or case.acute_setting
-    return bool(found.scale or acute or adrenal_crisis(case))
+    return too_fast and not speaks_anew(case, found)
 
 
 def _is_from_before_the_rise(case: Case, found: Encephalopathy) -> bool:
-    """Returns whether the symptoms were recorded before a rise that is still too fast (F4).
+    """Returns whether the symptoms are older than a rise that is still too fast, or will be (F4).
 
-    The danger is then demyelination. A coma scale, an acute fall or a crisis speaks all the same.
+    The danger is then demyelination.
     """
-    began = rise_began(case) if rising_too_fast(case) and case.rate.level == "critical" else None
-    if began is None or found.since is None or found.since > began:
-        return False
-    return not _speaks_anew(case, found)
+    critical = rising_too_fast(case) and case.rate.level == "critical"
+    began = rise_began(case) if critical else pressing_rise_began(case)
+    return is_from_before(case, found, began)
 
 
 @chart_rule("PV-ACUTE")
@@ -266,7 +267,7 @@ def acute_fall(case: Case) -> Finding:
             *shedding_lines(case),
             *_face_risk(case),
             *_harmful_restriction(case),
-            *review_lines(case, leave_out=[] if never_stop_lines(case) else headline_drugs(case)),
+            *review_lines(case, leave_out=[] if never_stop_lines(case) else culprits(case)),
         ],
         why=[
             *symptom_lines(case),
@@ -321,46 +322,13 @@ def _stop_steps(case: Case) -> list[Line]:
     never = never_stop_lines(case)
     if never:
         return [line("stop-hypotonic"), *never]
-    culprit = _culprit(case)
-    if culprit is None:
-        return [line("acute-stop")]
-    key, drugs = _how_to_stop(case, culprit), ", ".join(_culprits(case))
-    raising = _raised_by(case, culprit)
-    if raising:
-        ending = "-given-raised" if key == "acute-stop-given" else "-raised"
-        return [line(f"acute-stop{ending}", drugs=drugs, partner=raising, keep=True)]
-    return [line(key, drugs=drugs, keep=True)]
+    return culprit_step(case) or [line("acute-stop")]
 
 
-def _culprit(case: Case) -> str | None:
-    return next(iter(headline_drugs(case)), None)
-
-
-def _culprits(case: Case) -> list[str]:
-    """Returns the drugs that the step names: those that are stopped in the way of the likeliest."""
-    named = headline_drugs(case)
-    alike = [drug for drug in named if _how_to_stop(case, drug) == _how_to_stop(case, named[0])]
-    return alike[:1] if _raised_by(case, named[0]) else alike
-
-
-def _how_to_stop(case: Case, name: str) -> str:
-    """Returns the line on the drug: given and over, risen after it, never abruptly, or stopped."""
-    taken = next((e.drug for e in case.exposures.active if e.drug.name == name), None)
-    if taken is None:
-        return "acute-stop-given"
-    sets = case.sets
-    ways = {
-        "acute-stop-rising": taken.cls in sets.kept_in_a_rise,
-        "acute-stop-gently": taken.cls in sets.never_abruptly,
-        "acute-stop-needed": taken.cls in sets.needed_treatments,
-    }
-    return next((key for key, holds in ways.items() if holds), "acute-stop-culprit")
-
-
-def _raised_by(case: Case, name: str) -> str:
-    """Returns what the patient takes that raises the exposure to this drug, or ""."""
-    inhibitors = case.exposures.of(DrugClass.CYP3A_INHIBITOR)
-    return inhibitors[0].drug.name if inhibitors and name in case.sets.raised_by_cyp3a else ""
+def _culprits_untold(case: Case) -> list[Line]:
+    """Returns the culprits for PV-ENC, whose plan for lost volume says what to stop already."""
+    told = [] if adrenal_crisis(case) else volume_plan(case)
+    return [culprit for culprit in culprit_lines(case) if culprit not in told]
 
 
 def _single_bolus(case: Case) -> list[Line]:
@@ -397,6 +365,12 @@ def _demyelination(case: Case) -> list[Line]:
         return []
     date = on_day(case, episode.end.at)
     return [line("over-corrected", date=date, rise=episode.rise, keep=True)]
+
+
+def _stops_hypotonic_too(case: Case) -> bool:
+    """Returns whether hypotonic fluid is to be stopped and no line on a culprit says so."""
+    said = any(told.key.startswith("acute-stop") for told in culprit_lines(case))
+    return _may_stop_hypotonic(case) and not said
 
 
 def _may_stop_hypotonic(case: Case) -> bool:
@@ -472,7 +446,8 @@ def _has_recent_symptom(case: Case) -> bool:
 def _emergency_lines(case: Case) -> list[Line]:
     """Returns the bolus only if sodium is the likely cause and has not risen too fast (F4).
 
-    In adrenal failure hydrocortisone comes before it (F5), and the next sodium before its goal.
+    In adrenal failure hydrocortisone comes before it (F5). That desmopressin is never stopped is
+    read before the next sodium.
     """
     lead = line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
     closely, adrenal = watch(case, "monitor-severe"), crisis_lines(case)
@@ -484,19 +459,22 @@ def _emergency_lines(case: Case) -> list[Line]:
         *weak_fluid_lines(case),
     ]
     if not case.symptoms.attributable or not names_bolus(case):
-        return [*first, *dialysis_lines(case), closely]
+        return [*first, *never_stop_lines(case), *dialysis_lines(case), closely]
     demyelination = _demyelination(case)
     if demyelination:
-        return [*first, *demyelination, *dialysis_lines(case), closely]
+        return [
+            *first,
+            *demyelination,
+            *never_stop_lines(case),
+            *dialysis_lines(case),
+            closely,
+        ]
     risen = bolus_risen(case)
     if risen:
-        return [*first, *risen, *dialysis_lines(case), closely]
-    profile = case.limits.profile
-    bolus, goal = line(f"bolus-{profile}", keep=True), line(f"goal-{profile}", keep=True)
+        return [*first, *risen, *never_stop_lines(case), *dialysis_lines(case), closely]
+    bolus = line(f"bolus-{case.limits.profile}", keep=True)
     closely = watch(case, "monitor-emergency")
-    if adrenal:
-        return [*first, bolus, *dialysis_lines(case), closely, goal]
-    return [*first, bolus, goal, *dialysis_lines(case), closely]
+    return [*first, bolus, *never_stop_lines(case), *dialysis_lines(case), closely]
 
 
 def _harmful_restriction(case: Case) -> list[Line]:
@@ -523,8 +501,9 @@ def severe(case: Case) -> Finding:
     rise, crisis = planned_rise(case), adrenal_crisis(case)
     due = case.limits.rising_fresh_hours - case.sodium.age
     advice = lines_of({"severe-advice": inpatient(case)})
-    indicator: Indicator = "warning" if rise and not crisis else "critical"
-    variant = "adrenal" if crisis else _severe_variant(case, rise)
+    watched = rise is not None or (case.rate.presses and case.rate.level == "warning")
+    indicator: Indicator = "warning" if watched and not crisis else "critical"
+    variant = "adrenal" if crisis else _severe_variant(case, rise, indicator)
     if not case.worded:
         return card(indicator, variant, do=(), drugs=suspects(case))
     reasons = _unsaid(case, _band_reasons(case, critical=not rise))
@@ -546,6 +525,7 @@ def severe(case: Case) -> Finding:
             *(low_glucose_lines(case) if has_symptom(case) else []),
             *unexplained_symptom(case),
             line("check-symptoms", keep=True),
+            *insipidus_lines(case),
             *pace,
             *held_lines(case),
             *shedding_lines(case),
@@ -571,12 +551,12 @@ def severe(case: Case) -> Finding:
     )
 
 
-def _severe_variant(case: Case, rise: RatePair | None) -> str:
+def _severe_variant(case: Case, rise: RatePair | None, indicator: Indicator) -> str:
     """Returns the summary: a card on the rate that leads says when sodium is measured (F31).
 
     A measured osmolality that is not low puts the number itself in doubt (M6).
     """
-    indicator, profile = "warning" if rise else "critical", case.limits.profile
+    profile = case.limits.profile
     if case.rate.level == indicator:
         return f"rate-{profile}"
     if rise:
@@ -630,6 +610,7 @@ def moderate(case: Case) -> Finding:
         more_facts={**({"since": _month(case, known)} if known else {}), **_osmolality(case)},
         do=[
             *unexplained_symptom(case),
+            *insipidus_lines(case),
             *held_lines(case),
             *(low_glucose_lines(case) if has_symptom(case) else []),
             *([] if known else steep_fall_lines(case)),
@@ -734,6 +715,7 @@ def mild_with_symptoms(case: Case) -> Finding:
             *unexplained_symptom(case),
             *low_glucose_lines(case),
             *lines_of({"same-day": same_day(case)}, keep=True),
+            *insipidus_lines(case),
             *held_lines(case),
             *steep_fall_lines(case),
             *plan_lines(case),
@@ -825,6 +807,7 @@ def mild(case: Case) -> Finding:
         drug_="".join(headline_drugs(case)[:1]),
         do=[
             *unexplained_symptom(case),
+            *insipidus_lines(case),
             *held_lines(case),
             *plan_lines(case),
             monitoring(case),
@@ -938,7 +921,13 @@ def near_limit(case: Case) -> Finding:
     worst = _worst_rise("RATE-NEAR", case)
     raising = [*_raising_drugs(case), *running_restriction(case), *_keep_antidiuretics(case)]
     by_itself = _by_itself(case)
-    slow = [] if by_itself and not raising and case.medicines_known else [line("slow-down")]
+    known = by_itself and not raising and case.medicines_known
+    slow = [] if known else [line("slow-down", what=what_raises(case))]
+    if case.rate.presses:
+        # The limit is a matter of hours: what runs is stopped first, and what comes is got ready.
+        ready = [] if by_itself else [line("urine-ready", keep=True)]
+        steps = [*by_itself, *(raising or slow), limit_line(case), *ready, rate_watch(case)]
+        return _card(case, worst, [*steps, *(slow if raising else [])])
     # How far sodium may still rise is read in ten seconds, before names that can be many.
     do = [*by_itself, *slow, limit_line(case), *raising, rate_watch(case)]
     return _card(case, worst, do)
@@ -1036,19 +1025,30 @@ def _over_lines(case: Case) -> list[Line]:
     if case.dialysis:
         return [line("check-dialysate", keep=True), limit_line(case), line("neuro-checks")]
     if rate.variant == "jump":
-        return [line("repeat-first", keep=True), hold_line(case, "stop-raising", keep=False)]
+        return [
+            line("repeat-first", keep=True),
+            hold_line(case, "stop-raising", keep=False, what=what_raises(case)),
+        ]
     if rate.variant == "contested":
-        hold = hold_line(case, "no-further-rise")
+        hold = hold_line(case, "no-further-rise", what=what_raises(case))
         return [hold, *_by_itself(case), *raising, line("neuro-checks")]
     if rate.level == "info":
-        return [hold_line(case, "review-raising"), *_by_itself(case), *raising]
-    stop = hold_line(case, "keep-down" if rate.variant == "was" else "stop-raising")
+        review = hold_line(case, "review-raising", what=what_raises(case))
+        return [review, *_by_itself(case), *raising]
+    stop = _stop_line(case)
     # After an acute onset no reflex lowers sodium again (F2).
     relower = [] if rate.may_be_acute else [line("relower")]
     brake = [] if rate.variant == "was" else _brake_lines(case)
     steps = brake if still_shedding(case) is not None else [*brake, line("consult"), *relower]
     drinking = drinking_lines(case) if brake else []
     return [stop, *raising, *drinking, *steps, line("neuro-checks")]
+
+
+def _stop_line(case: Case) -> Line:
+    """Returns that what raises sodium is stopped, or that sodium is not to rise again."""
+    if case.rate.variant == "was":
+        return hold_line(case, "keep-down")
+    return hold_line(case, "stop-raising", what=what_raises(case))
 
 
 def _brake_lines(case: Case) -> list[Line]:

@@ -95,7 +95,7 @@ def monitoring(case: Case, after: timedelta | None = None, *, long_known: bool =
 
 def rate_watch(case: Case, first: timedelta | None = None) -> Line:
     """Returns the line on the next sodium while a card on the rate is shown."""
-    closely = case.rate.rule == RATE_OVER or rises_by_itself(case)
+    closely = case.rate.rule == RATE_OVER or case.rate.presses or rises_by_itself(case)
     due = rate_due(case) if first is None else min(first, rate_due(case))
     return watch(case, "monitor-over" if closely else "monitor-near", due)
 
@@ -106,7 +106,7 @@ def rate_due(case: Case) -> timedelta:
     if case.rate.variant == "jump" or case.rate.jump is not None:
         return NOW
     interval = limits.repeat_near_hours
-    if case.rate.rule == RATE_OVER or rises_by_itself(case):
+    if case.rate.rule == RATE_OVER or case.rate.presses or rises_by_itself(case):
         interval = limits.repeat_over_hours
     return max(interval - case.sodium.age, NOW)
 

@@ -24,6 +24,7 @@ from cds_service.knowledge.names import Analyte, DrugClass, Problem, Sign, TierS
 from cds_service.sodium.adrenal import high_potassium, kidney_explains
 from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
+from cds_service.sodium.consciousness import Encephalopathy
 from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
 from cds_service.sodium.exposure import Exposure, given_before, stopped_lately
 from cds_service.sodium.glucose import (
@@ -32,6 +33,7 @@ from cds_service.sodium.glucose import (
     Pseudo,
     osmotic_agents,
 )
+from cds_service.sodium.problems import pressing_rise_began
 from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_of
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
@@ -98,7 +100,9 @@ def require_not_outranked(case: Case) -> None:
     """Skips if a card more urgent than that of the band leads."""
     require(not emergency(case), "emergency-leads")
     require(not below_plausible(case), "implausible-leads", na=shown_sodium(case))
-    require(case.encephalopathy is None, "encephalopathy-leads")
+    brain = case.encephalopathy
+    past = brain is not None and is_from_before(case, brain, pressing_rise_began(case))
+    require(brain is None or past, "encephalopathy-leads")
     require(case.sodium.acute is None, "acute-leads")
     require(not case.relowered, "re-lowered")
     require(not water_shift(case), "water-shift-leads")
@@ -226,6 +230,22 @@ def adrenal_crisis(case: Case) -> str:
     return joined("evidence", [failure, found[0]]) if found else ""
 
 
+def speaks_anew(case: Case, found: Encephalopathy) -> bool:
+    """Returns whether a coma scale, an acute fall or setting, or a crisis speaks by itself."""
+    acute = case.sodium.acute or case.acute_setting
+    return bool(found.scale or acute or adrenal_crisis(case))
+
+
+def is_from_before(case: Case, found: Encephalopathy, began: datetime | None) -> bool:
+    """Returns whether the symptoms were recorded before a rise that began then (F4, F31).
+
+    A coma scale, an acute fall or a crisis speaks all the same.
+    """
+    if began is None or found.since is None or found.since > began:
+        return False
+    return not speaks_anew(case, found)
+
+
 def drinks_compulsively(case: Case) -> str:
     """Returns recorded compulsive drinking, as a fact of a card; else "" (F27)."""
     sets, problems = case.sets, case.problems
@@ -237,6 +257,20 @@ def drinking_lines(case: Case) -> list[Line]:
     """Returns that under desmopressin a patient who drinks compulsively is low again soon."""
     drinks = drinks_compulsively(case)
     return [line("drinks-locked", evidence=drinks, keep=True)] if drinks else []
+
+
+def water_stays_restricted(case: Case) -> bool:
+    """Returns whether less water is right although sodium rises: too much of it was drunk (F27).
+
+    So it is in compulsive drinking, and after a documented acute fall, for which a rise is wanted.
+    """
+    return bool(drinks_compulsively(case)) or "acute" in case.rate.notes
+
+
+def what_raises(case: Case) -> str:
+    """Returns what raises sodium, as a fact of a line: a list, with fluid restriction or not."""
+    kept = water_stays_restricted(case)
+    return joined("line", ["what-raises-but-water" if kept else "what-raises"])
 
 
 def low_glucose_lines(case: Case) -> list[Line]:
@@ -684,11 +718,15 @@ def shedding_water(case: Case) -> Decimal | None:
     return osmolality.value if osmolality.below(below) else None
 
 
-def shedding_lines(case: Case) -> list[Line]:
-    """Returns that sodium may rise fast by itself, as it does in dilute urine (F27)."""
+def shedding_lines(case: Case, *, order: bool = False) -> list[Line]:
+    """Returns that sodium may rise fast by itself, as it does in dilute urine (F27).
+
+    The card of an order says it in fewer words.
+    """
     osmolality = shedding_water(case)
     if osmolality is not None:
-        return [line("shedding-water", value=osmolality, keep=True)]
+        key = "shedding-order" if order else "shedding-water"
+        return [line(key, value=osmolality, keep=True)]
     cause = will_shed_water(case)
     return [line("will-shed-water", cause=cause, keep=True)] if cause else []
 
@@ -880,6 +918,9 @@ def _given_line(case: Case, drug: str, moment: datetime) -> Line:
 
 def _suspect_line(case: Case, suspect: Exposure) -> Line:
     drug = suspect.drug.name
+    hormone = suspect.drug.cls == DrugClass.DESMOPRESSIN
+    if hormone and case.problems.active(case.sets.insipidus):
+        return line("drug-replaces", drug=drug, keep=True)
     if suspect.since is None:
         return line("drug-undated", drug=drug)
     date = at(case, suspect.since, day_only=True)

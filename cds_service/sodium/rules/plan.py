@@ -54,6 +54,7 @@ from cds_service.sodium.rules.gates import (
     undiluted,
     undiluted_lines,
     volume_lost,
+    water_stays_restricted,
 )
 from cds_service.sodium.rules.measured import (
     measured_lines,
@@ -115,7 +116,7 @@ def plan_lines(case: Case) -> list[Line]:
         *lines_of({"cirrhosis-kidney-albumin": _kidney_fails_in_cirrhosis(case)}, keep=True),
         *([] if crisis else _volume_treatment(case)),
         *_stop_lines(case, diuretics),
-        *insipidus_lines(case),
+        *_insipidus_aquaresis(case),
         *review_lines(case, leave_out=[exposure.drug.name for exposure in diuretics]),
     ]
 
@@ -123,11 +124,17 @@ def plan_lines(case: Case) -> list[Line]:
 def insipidus_lines(case: Case) -> list[Line]:
     """Returns that in central diabetes insipidus desmopressin is the cause, and how to give less.
 
-    While sodium rises too fast, the card on the rate says that it is not to be stopped.
+    It is read before the rest of the plan. While sodium rises too fast, the card on the rate says
+    that it is not to be stopped.
     """
-    if not case.replaces_hormone or rises_fast(case):
+    if not case.replaces_hormone or rises_fast(case) or osmolality_normal(case):
         return []
-    return [line("insipidus-dose", keep=True), line("insipidus-aquaresis", keep=True)]
+    return [] if unconfirmed(case) else [line("insipidus-dose", keep=True)]
+
+
+def _insipidus_aquaresis(case: Case) -> list[Line]:
+    """Returns that sodium rises fast once desmopressin wears off."""
+    return [line("insipidus-aquaresis", keep=True)] if insipidus_lines(case) else []
 
 
 def dialysis_lines(case: Case) -> list[Line]:
@@ -360,7 +367,8 @@ def _ordered_lines(case: Case) -> list[Line]:
 
 def running_restriction(case: Case) -> list[Line]:
     """Returns the restriction that runs while sodium rises too fast, to be lifted."""
-    return list(case.restriction.running[:1]) if rises_fast(case) else []
+    lifted = rises_fast(case) and not water_stays_restricted(case)
+    return list(case.restriction.running[:1]) if lifted else []
 
 
 def _harm(case: Case) -> list[Line]:
@@ -567,15 +575,24 @@ def _stop_lines(case: Case, diuretics: list[Exposure]) -> list[Line]:
         # Without a diuretic the kidney sheds water, and sodium rises faster still.
         names = sorted(exposure.drug.name for exposure in diuretics)
         return [line("stop-rising", drugs=", ".join(names))]
-    combined = [e for e in diuretics if _is_combination(running(case, e))]
-    lines = [_combination_line(case, exposure) for exposure in combined]
-    single = [e.drug.name for e in diuretics if e not in combined]
+    lines = combination_lines(case, diuretics)
+    single = [e.drug.name for e in diuretics if not is_combined(case, e)]
     if not single:
         return lines
     key = "stop-cirrhosis" if liver_forbids_diuretics(case) else "stop-thiazide"
     lines.append(line(key, drugs=", ".join(single), keep=True))
     withheld = _no_stop_because(case)
     return [*lines, line(withheld)] if withheld else lines
+
+
+def combination_lines(case: Case, diuretics: Iterable[Exposure]) -> list[Line]:
+    """Returns how those of the diuretics are stopped whose product holds another drug too."""
+    return [_combination_line(case, e) for e in diuretics if is_combined(case, e)]
+
+
+def is_combined(case: Case, exposure: Exposure) -> bool:
+    """Returns whether a product that runs holds this drug and another one."""
+    return _is_combination(running(case, exposure))
 
 
 def running(case: Case, exposure: Exposure) -> list[Order]:

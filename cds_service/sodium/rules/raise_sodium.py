@@ -20,6 +20,7 @@ from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import workup_suggestions
 from cds_service.sodium.rules.gates import (
     EUROPEAN,
+    drinking_lines,
     first_symptom,
     glucose_line,
     hypertonic_by_glucose,
@@ -33,6 +34,7 @@ from cds_service.sodium.rules.gates import (
     overload,
     recorded,
     require_low,
+    shedding_lines,
     symptom_lines,
 )
 from cds_service.sodium.rules.order_helpers import (
@@ -702,7 +704,9 @@ def _guardrails(case: Case, saline: Saline) -> list[Line]:
     lines = [bolus_line(case, saline)]
     if saline.percent is None:
         lines.append(line("strength-unknown", keep=True))
-    return [*lines, _stop_line(case), after_each_bolus(case)]
+    shedding = shedding_lines(case, order=True)
+    drinking = drinking_lines(case) if shedding else []
+    return [*lines, *shedding, _stop_line(case), *drinking, after_each_bolus(case)]
 
 
 def _stop_line(case: Case) -> Line:

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from cds_service.engine.finding import Line
+from cds_service.engine.finding import Fact, Line
 from cds_service.engine.rule import line
+from cds_service.engine.wording import number
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import Ceiling
 from cds_service.sodium.results import Band
@@ -120,10 +121,11 @@ def plain_limit(case: Case) -> Line:
     return line(key, limit=day) if day == first else line(key, limit=day, first=first)
 
 
-def hold_line(case: Case, key: str, *, keep: bool = True) -> Line:
+def hold_line(case: Case, key: str, *, what: str = "", keep: bool = True) -> Line:
     """Returns what holds sodium, with the value that it must not pass and until when."""
     room = room_of(case)
-    if room is None or room.ceiling is None:
-        return line(key, keep=keep)
-    ceiling, until = room.ceiling.value, at(case, room.ceiling.until)
-    return line(f"{key}-until", ceiling=ceiling, until=until, keep=keep)
+    facts: dict[str, Fact] = {"what": what} if what else {}
+    if room is not None and room.ceiling is not None:
+        key, facts["ceiling"] = f"{key}-until", number(room.ceiling.value)
+        facts["until"] = at(case, room.ceiling.until)
+    return Line(key, facts, keep=keep)

@@ -22,6 +22,7 @@ from cds_service.sodium.rules.order_helpers import (
     for_low_sodium,
     for_polycystic_kidney,
     is_systemic,
+    may_remove,
     other_drafts,
     remove,
     sodium_at_once,
@@ -210,8 +211,11 @@ def liver(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
         "warning",
         drug=vaptan.name,
         days=in_days(case.limits.tolvaptan_days_max),
-        do=["short-and-close"],
-        why=[line("liver-recorded", evidence=f"evidence:{diseases[0]}"), "liver-guidance"],
+        do=[*_european_advice(case)[:1], "short-and-close"],
+        why=[
+            line("liver-recorded", evidence=f"evidence:{diseases[0]}"),
+            "liver-guidance-european" if case.limits.profile == EUROPEAN else "liver-guidance",
+        ],
         offer=[sodium_today()],
     )
 
@@ -284,7 +288,7 @@ def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     require(case.sodium.low, "not-low", na=latest.shown)
     require(not taken(case, vaptan), "already-taken")
     outside = not inpatient(case)
-    do: list[str | Line] = ["start-in-hospital", "no-restriction-first-day", "sodium-early"]
+    do: list[str | Line] = ["start-in-hospital", "no-restriction-first-day", _early(case, vaptan)]
     if _restricted(case, order):
         do.insert(0, line("restriction-also-ordered", keep=True))
     dangers, dose = [*_goal(case), *_potassium(case)], _first_dose(case, order, vaptan)
@@ -296,14 +300,20 @@ def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
         "warning" if outside or dangers or dose or _against(case) else "info",
         variant,
         drug=vaptan.name,
-        more_facts=_dose_facts(dose) if variant == "dose" else _sodium_fact(variant, latest.shown),
-        do=[*advised, *dose, *dangers, *do],
+        more_facts={
+            **(_dose_facts(dose) if variant == "dose" else _sodium_fact(variant, latest.shown)),
+            **({"due": _due(case, vaptan)} if variant in SAYS_WHEN else {}),
+        },
+        do=[*advised, *dose, *dangers, *_low_start(case, order, vaptan), *do],
         why=[
             f"indicated-{case.limits.profile}",
             "too-fast",
             *([] if _restricted(case, order) else fluid_orders_unread(case)),
         ],
-        offer=[Suggestion("sodium-after-start", (draw,), {"hours": in_hours(recheck)})],
+        offer=[
+            *_removal_if_against(case, order, vaptan),
+            Suggestion("sodium-after-start", (draw,), {"hours": in_hours(recheck)}),
+        ],
     )
 
 
@@ -321,6 +331,8 @@ def _sodium_fact(variant: str, shown: str) -> dict[str, Fact]:
     return {} if variant in ("main", "outpatient") else {"na": shown}
 
 
+# The summaries that say when sodium is measured.
+SAYS_WHEN = frozenset({"main", "outpatient", "danger", "profound", "moderate"})
 # How the summary calls what the European guideline says of vaptans, by the band.
 EUROPEAN_SUMMARY = {Band.SEVERE: "profound", Band.MODERATE: "moderate"}
 EUROPEAN_LINES = {
@@ -372,12 +384,42 @@ def _first_dose(case: Case, order: Order, vaptan: DrugMatch) -> list[Line]:
     dose, usual = order.first_day_mg, case.limits.tolvaptan_start_mg
     if vaptan.name != DrugName.TOLVAPTAN or dose is None or dose <= usual:
         return []
-    return [line("dose-too-high", keep=True, dose=dose, usual=usual)]
+    due = _due(case, vaptan)
+    return [line("dose-too-high", keep=True, dose=dose, usual=usual, due=due)]
+
+
+def _by_european_label(case: Case, vaptan: DrugMatch) -> bool:
+    """Tells whether the European label is the one that counts: it is of tolvaptan alone."""
+    return case.limits.profile == EUROPEAN and vaptan.name == DrugName.TOLVAPTAN
+
+
+def _due(case: Case, vaptan: DrugMatch) -> str:
+    """Returns the hours after which sodium is measured by the label, as a fact of a card."""
+    return "6" if _by_european_label(case, vaptan) else "6-8"
+
+
+def _early(case: Case, vaptan: DrugMatch) -> str:
+    """Returns the line on the first sodium and how often from then on, by the label."""
+    return "sodium-early-european" if _by_european_label(case, vaptan) else "sodium-early"
+
+
+def _low_start(case: Case, order: Order, vaptan: DrugMatch) -> list[Line]:
+    """Returns the smaller first dose of the European label, unless the order has it already."""
+    low, dose = case.limits.tolvaptan_low_start_mg, order.first_day_mg
+    if not _by_european_label(case, vaptan) or (dose is not None and dose <= low):
+        return []
+    return [line("start-low", keep=True, low=low)]
+
+
+def _removal_if_against(case: Case, order: Order, vaptan: DrugMatch) -> list[Suggestion]:
+    """Returns the removal of a vaptan that the guideline of the profile recommends against."""
+    return [remove(order, vaptan.name)] if _against(case) and may_remove(case) else []
 
 
 def _dose_facts(dose: list[Line]) -> dict[str, Fact]:
     """Returns the facts of the summary about a first day that is too much."""
-    return dict(dose[0].facts) if dose else {}
+    facts = dict(dose[0].facts) if dose else {}
+    return {name: fact for name, fact in facts.items() if name != "due"}
 
 
 def _restricted(case: Case, order: Order) -> bool:

@@ -18,9 +18,11 @@ SALINE_3 = replace(
 )
 
 
-def rising(now: float = 122, start: float = 112, *problems: Any, **more: Any) -> Story:
-    """Sodium rose within 20 h, and the last value is an hour old."""
-    before = (result("sodium", start, 21), *more.pop("results", ()))
+def rising(
+    now: float = 122, start: float = 112, *problems: Any, hours: float = 20, **more: Any
+) -> Story:
+    """Sodium rose within so many hours, and the last value is an hour old."""
+    before = (result("sodium", start, hours + 1), *more.pop("results", ()))
     return Story(
         sodium=now, sodium_hours=1, setting="inpatient", results=before, problems=problems, **more
     )
@@ -283,4 +285,11 @@ CHARTS: tuple[Story, ...] = (
         problems=(PITUITARY, problem("vomiting", days=0.5)),
     ),
     *(story for _, _, story in ON_VAPTAN),
+    seized(
+        orders=(
+            order("indapamide", days=21),
+            order("citalopram", days=21, reference="MedicationRequest/2"),
+        )
+    ),
+    rising(121.5, 114, orders=(isotonic("1000"),), hours=9),
 )

@@ -124,4 +124,4 @@ def test_a_confused_patient_on_a_thiazide_is_told_to_stop_it_as_a_calm_one_is(pr
     thiazide = order("hydrochlorothiazide", days=21)
     story = replace(WARD, sodium="111", orders=(thiazide,), problems=(problem("confusion"),))
     (card,) = fired(story.case(profile)).values()
-    assert "stop-thiazide" in keys(card)
+    assert "acute-stop-culprit" in keys(card)

@@ -55,7 +55,7 @@ def analytes_of(finding: Finding) -> set[str]:
 def test_the_chart_names_the_disease_and_its_drug() -> None:
     found = moderate(insipid())
     assert {"insipidus-dose", "insipidus-aquaresis", "withheld-insipidus"} <= set(keys(found))
-    assert "probable cause" in " ".join(detail(found))
+    assert "replaces the missing hormone" in " ".join(detail(found))
     wrong = {"siadh-pattern", "euvolemia-next", "salty-food", "restriction-euvolemic"}
     assert not wrong & set(keys(found))
     assert drafts(found, DraftOrder) == []

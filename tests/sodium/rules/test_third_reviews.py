@@ -60,9 +60,9 @@ def test_what_raises_sodium_and_runs_is_reviewed_all_the_same() -> None:
     story = rising(*urine(70), orders=(order("urea", days=1),))
     assert face(story, "RATE-NEAR") == [
         "sheds-water",
-        "slow-down",
-        "ceiling-aasld",
         "raising-drugs",
+        "ceiling-aasld",
+        "monitor-over",
     ]
 
 
@@ -70,7 +70,7 @@ def test_what_raises_sodium_and_runs_is_reviewed_all_the_same() -> None:
 def test_without_a_dilute_urine_the_treatment_is_reviewed(results: Any) -> None:
     story = rising(*results)
     assert face(story, "RATE-NEAR")[0] == "slow-down"
-    assert "monitor-near" in keys(card(story, "RATE-NEAR"))
+    assert "sheds-water" not in keys(card(story, "RATE-NEAR"))
 
 
 def test_a_stopped_antidiuretic_is_named_before_the_urine_is_known() -> None:

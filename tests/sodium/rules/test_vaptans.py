@@ -395,6 +395,7 @@ SCENES = (
         order=TOLVAPTAN,
         story=LOW,
         fires={"OS-VAP-GEN": "warning profound"},
+        removes=True,
         shows=("indicated-european", "against-profound"),
         profile="european",
     ),
