@@ -16,7 +16,8 @@ PACKAGE = Path(cds_service.__file__).parent
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "svg": set(),
-    "knowledge": {"errors"},
+    "lazy": set(),
+    "knowledge": {"errors", "lazy"},
     "settings": {"errors", "knowledge"},
     "otlp": {"errors"},
     "metrics": {"errors", "otlp"},
@@ -24,22 +25,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "telemetry": {"errors", "settings", "log_writer"},
     "terminology": {"knowledge"},
     "engine": {"knowledge", "terminology"},
-    "sodium": {"engine", "knowledge", "terminology"},
+    "sodium": {"lazy", "engine", "knowledge", "terminology"},
     "chart": {"svg", "knowledge", "engine", "sodium"},
     "protocol": {"errors", "knowledge"},
     "trust": {"errors", "knowledge", "settings", "telemetry", "metrics", "protocol"},
     "store": {"errors", "telemetry", "metrics"},
     "feedback": {"svg", "errors", "knowledge", "metrics", "engine", "sodium", "protocol", "store"},
     "records": {
-        "otlp", "errors", "knowledge", "telemetry", "metrics", "terminology", "sodium", "protocol", "trust",
+        "lazy", "otlp", "errors", "knowledge", "telemetry", "metrics", "terminology", "sodium", "protocol", "trust",
     },
-    "orders": {"errors", "knowledge", "terminology", "engine", "protocol", "records"},
+    "orders": {"lazy", "errors", "knowledge", "terminology", "engine", "protocol", "records"},
     "pipeline": {
         "errors", "knowledge", "metrics", "terminology", "engine", "sodium", "protocol", "trust",
         "feedback", "records", "orders",
     },
     "backtest": {
-        "errors", "knowledge", "terminology", "engine", "sodium", "protocol", "trust", "feedback",
+        "lazy", "errors", "knowledge", "terminology", "engine", "sodium", "protocol", "trust", "feedback",
         "records", "pipeline",
     },
     "web": {
@@ -47,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "store", "feedback", "records", "pipeline", "chart",
     },
     "demo": {
-        "errors", "knowledge", "telemetry", "engine", "protocol", "trust", "records", "chart", "web",
+        "lazy", "errors", "knowledge", "telemetry", "engine", "protocol", "trust", "records", "chart", "web",
     },
     "app": {
         "errors", "knowledge", "settings", "telemetry", "engine", "trust", "store", "feedback",

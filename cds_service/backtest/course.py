@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -22,6 +21,7 @@ from cds_service.backtest.times import DAY, LATER, LONG_AGO, when
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.load import Knowledge
 from cds_service.knowledge.words import History
+from cds_service.lazy import cached_property
 from cds_service.records.fhir_types import Resource
 from cds_service.records.prefetch import Source
 from cds_service.records.read_context import identity

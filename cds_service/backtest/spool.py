@@ -15,10 +15,11 @@ import struct
 import weakref
 import zlib
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 
 from msgspec import Struct, field
+
+from cds_service.lazy import cached_property
 
 LINES = ".lines"
 _PLACE = struct.Struct("<Q")

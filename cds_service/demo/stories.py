@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from cds_service.errors import BadRequest, StoryError
+from cds_service.lazy import cached_property
 from cds_service.protocol.wire import decode
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})")

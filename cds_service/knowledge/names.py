@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.words import Evidence
+from cds_service.lazy import cached_property
 
 if TYPE_CHECKING:
     from cds_service.knowledge.load import Knowledge

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
 from string import Template
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ from cds_service.engine.finding import (
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge.names import OrderTemplate
 from cds_service.knowledge.words import DietTemplate, DrugTemplate, Lab, OrderWords, Term
+from cds_service.lazy import cached_property
 from cds_service.orders import r4b
 from cds_service.records.bounds import MAX_TEXT
 from cds_service.records.fhir_types import Resource, tolerant

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
 
 from msgspec import UNSET, Struct, field
 
 from cds_service.knowledge.names import Analyte
+from cds_service.lazy import cached_property
 from cds_service.records.bounds import MAX_RESOURCES
 from cds_service.records.drafts import SentDraft, choose, draft_of_another
 from cds_service.records.fhir_types import (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from decimal import Decimal
-from functools import cached_property
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,6 +13,7 @@ from cds_service.engine.wording import doubted_by_lipids, glucose_corrected
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Analyte, ConceptSet, ConceptSets, DrugClass
 from cds_service.knowledge.words import Lab
+from cds_service.lazy import cached_property
 from cds_service.sodium.acute_setting import AcuteSetting, acute_setting, acute_settings
 from cds_service.sodium.blamed import blamed_lately
 from cds_service.sodium.consciousness import Encephalopathy, encephalopathy

@@ -7,7 +7,6 @@ from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +17,7 @@ from cds_service.engine.finding import URGENCY, Indicator
 from cds_service.engine.wording import DAY, HOUR, ratio
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Analyte, DrugClass
+from cds_service.lazy import cached_property
 from cds_service.sodium.acute_setting import acute_setting_before
 from cds_service.sodium.exposure import is_hypertonic
 from cds_service.sodium.glucose import katz

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
 from typing import Literal
 
 from msgspec import Struct, field
 
 from cds_service.knowledge.names import Missing as Missing
 from cds_service.knowledge.names import Unused
+from cds_service.lazy import cached_property
 from cds_service.terminology.types import DrugMatch, RecordText, Route, Saline, StrongSalt
 
 

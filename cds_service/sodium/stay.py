@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from cds_service.knowledge.names import SalineName
+from cds_service.lazy import cached_property
 from cds_service.sodium.correction_rate import believed
 from cds_service.sodium.exposure import Exposure, is_hypertonic
 from cds_service.sodium.results import Sample
