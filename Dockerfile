@@ -6,7 +6,8 @@
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore SOURCE_DATE_EPOCH=1764547200
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1 \
+    SOURCE_DATE_EPOCH=1764547200
 WORKDIR /src
 # Without pip in it: nothing can be installed into the finished environment.
 RUN python -m venv --without-pip /opt/venv
@@ -22,31 +23,27 @@ COPY cds_service ./cds_service
 COPY hooks ./hooks
 COPY fixtures ./fixtures
 COPY docs/clinical-decisions.md docs/clinical-examples.json ./docs/
-COPY deploy/image/compile.py ./deploy/image/
+COPY deploy/image/compile.py deploy/image/root.py ./deploy/image/
 # The build backend comes from the lock too, and goes again. Bytecode of what the service imports is made once, here,
-# and trusted as it is: a read-only root could not keep what is compiled at a start.
+# and trusted as it is: a read-only root could not keep what is compiled at a start. Then what Python needs of the base
+# is laid out in a folder of its own.
 RUN pip --python /opt/venv/bin/python install --no-compile --no-deps --no-build-isolation --no-index . \
     && pip --python /opt/venv/bin/python uninstall --yes --quiet hatchling editables pathspec pluggy trove-classifiers \
-    && /opt/venv/bin/python -B deploy/image/compile.py
+    && /opt/venv/bin/python deploy/image/compile.py \
+    && /opt/venv/bin/python deploy/image/root.py /image \
+    && install -d -m 0750 /owned/data /owned/registry /owned/ehr /owned/tls
 
-FROM ${PYTHON_IMAGE}
+# Nothing of the base but what runs: no shell, no package manager, no pip, no program that could become another user.
+FROM scratch
 LABEL org.opencontainers.image.title="hyponatremia-cds" \
       org.opencontainers.image.description="FHIR-integrated CDS Hooks service for hyponatremia" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.documentation="docs/container.md"
-# Folders that volumes are mounted on take their owner from here. The base comes without bytecode of the standard
-# library: importing the service as root writes what it needs, and no more. What the base brings to install packages
-# goes, and so does each right to become another user: the service needs neither.
-RUN --mount=type=bind,from=build,source=/opt/venv,target=/opt/venv \
-    useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin cds \
-    && install -d -o cds -g cds -m 0750 /data /registry /ehr /tls \
-    && PATH=/opt/venv/bin:$PATH python -c "import cds_service.cli.serve, cds_service.cli.demo, psycopg; \
-       from cds_service.orders import r4b; r4b.load_for_stops(); from cds_service.demo import chart" \
-    && rm -rf /usr/local/lib/python3*/site-packages/pip* /usr/local/lib/python3*/ensurepip /usr/local/bin/pip* \
-       /usr/lib/python3/dist-packages/pip* /usr/bin/pip* \
-    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+COPY --from=build /image /
+# Folders that volumes are mounted on take their owner from here.
+COPY --from=build --chown=10001:10001 /owned /
 COPY --from=build /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     CDS_DATA_DIR=/data CDS_HOST=0.0.0.0 CDS_PORT=8642
 USER 10001:10001
 VOLUME /data

@@ -14,7 +14,7 @@ PORT ?= 8642
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sbom audit release image pin-base test coverage check-pythons check-long monkey rolling golden replay-export facts mutate bench bench-backtest check-spark steady attack lint format lock wheel-test clean
+.PHONY: help demo serve sbom audit release image try-image pin-base test coverage check-pythons check-long monkey rolling golden replay-export facts mutate bench bench-backtest check-spark steady attack lint format lock wheel-test clean
 
 help: ## Say what each command does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -105,6 +105,9 @@ release: $(DEV) ## Build wheel, sdist, SBOM, provenance and checksums into dist/
 
 image: ## Build the image with docker, podman or buildah (TAG=name:tag CA=file PIP_CONF=file BASE=image)
 	@sh deploy/image/build.sh "$(or $(TAG),hyponatremia-cds:local)" "$(CA)" "$(PIP_CONF)" "$(BASE)"
+
+try-image: $(DEV) ## Run the image read-only without capabilities, and look into it (TAG=name:tag; podman or docker)
+	@CDS_TEST_IMAGE="$(or $(TAG),hyponatremia-cds:local)" $(BIN)/python -m pytest -q tests/test_image.py
 
 pin-base: ## Write the digest of the base image into the Dockerfile (needs skopeo or docker, and its registry)
 	@sh deploy/release/pin-base.sh

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ import pytest
 from cds_service.cli.run import free_port
 
 _USER = "postgres"
+_CERTIFICATE = Path(__file__).parents[1] / "deploy" / "nginx" / "certificate.py"
 
 
 def server_tools() -> Path | None:
@@ -98,8 +100,8 @@ class Server:
 
 
 @contextmanager
-def postgresql() -> Iterator[Server]:
-    """A running server; skips the test where PostgreSQL is not installed, fails there in CI."""
+def made() -> Iterator[tuple[Server, Path]]:
+    """A server that is not started yet; skips the test without PostgreSQL, fails then in CI."""
     tools = server_tools()
     if tools is None:
         if os.environ.get("CI") == "true":
@@ -109,8 +111,36 @@ def postgresql() -> Iterator[Server]:
     server = Server(tools, folder)
     try:
         server.initialise()
-        server.start()
-        yield server
+        yield server, folder
         server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def postgresql() -> Iterator[Server]:
+    """A running server."""
+    with made() as (server, _):
+        server.start()
+        yield server
+
+
+def certified(folder: Path) -> Path:
+    """Returns a certificate for this machine, with its key beside it."""
+    folder.mkdir(exist_ok=True)
+    subprocess.run([sys.executable, _CERTIFICATE, folder], check=True, capture_output=True)
+    return folder / "certificate.pem"
+
+
+@contextmanager
+def postgresql_with_tls() -> Iterator[tuple[Server, Path]]:
+    """A running server that takes TLS, and the one authority that it is to be known by."""
+    with made() as (server, folder):
+        certificate, key = certified(folder / "tls"), folder / "tls" / "key.pem"
+        if os.geteuid() == 0:
+            for path in (folder / "tls", certificate, key):
+                shutil.chown(path, _USER, _USER)
+        with (folder / "data" / "postgresql.conf").open("a") as file:
+            file.write(f"ssl = on\nssl_cert_file = '{certificate}'\nssl_key_file = '{key}'\n")
+        server.start()
+        yield server, certificate

@@ -38,6 +38,9 @@ _WIRE_LIMITS = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "application_name": "hyponatremia-cds",
+    # A prepared statement belongs to one connection of the server; behind PgBouncer with pooled
+    # transactions the next client gets that connection, and its statement is there twice or never.
+    "prepare_threshold": None,
 }
 _THIS_MACHINE = ("", "127.0.0.1", "localhost", "::1")
 _BUSY_MS = 5000
@@ -45,6 +48,7 @@ _MS = 1000
 _WAL_PAUSE_S = 0.02
 _LARGEST_WAL_BYTES = 64_000_000  # what a checkpoint leaves of a log that grew beyond it
 _STATEMENT_LIMIT = "-c statement_timeout=5000"
+_NO_STATEMENT_LIMIT = "-c statement_timeout=0"  # the role may have one of its own
 
 
 class RowRefused(Exception):
@@ -217,9 +221,8 @@ def make_engine(url: str, *, patient: bool = False) -> sa.Engine:
             raise SettingsError("CDS_DATABASE_URL: use sqlite:///... or postgresql://...")
         if parsed.get_backend_name() != "sqlite":
             parsed = parsed.set(drivername=_POSTGRESQL)
-            wire: dict[str, object] = dict(_WIRE_LIMITS)
-            if not patient:
-                wire["options"] = _STATEMENT_LIMIT
+            options = _NO_STATEMENT_LIMIT if patient else _STATEMENT_LIMIT
+            wire = {**_WIRE_LIMITS, "options": options}
             engine = sa.create_engine(parsed, connect_args=wire, **_SERVER_LIMITS)
             if not patient:
                 _give_up_silent_servers(engine)

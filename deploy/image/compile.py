@@ -1,7 +1,9 @@
-"""Compiles what a process of the service imports, and nothing else: python compile.py
+"""Compiles what the service imports, and removes parts that it never does: python compile.py
 
-An image with a read-only root cannot keep bytecode that is made at a start. Bytecode of all that is
-installed would be 77 MB, most of it of modules that nothing here imports.
+An image with a read-only root cannot keep bytecode that is made at a start, and the base image
+brings none of the standard library. Bytecode of all that is installed would be 77 MB, most of it of
+modules that nothing here imports. Of two packages whole parts are for others: the models of two
+more FHIR versions, and the databases that CDS_DATABASE_URL refuses.
 """
 
 from __future__ import annotations
@@ -10,12 +12,20 @@ import compileall
 import importlib
 import pkgutil
 import sys
+import sysconfig
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
 import cds_service
 
-BESIDE = ("psycopg", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg")
+BESIDE = (
+    "psycopg", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg",
+    "multiprocessing.spawn", "multiprocessing.popen_fork", "multiprocessing.popen_spawn_posix",
+    "multiprocessing.resource_tracker", "runpy", "urllib.request",
+    "fhir.resources.R4B.nutritionorder", "fhir.resources.R4B.servicerequest",
+)  # fmt: skip
+# Folders of which only what was imported stays, with the folders below them that stay whole.
+PRUNED = {"fhir/resources": ("R4B",), "sqlalchemy/dialects": ("postgresql", "sqlite")}
 OPTIONAL = frozenset({"pyspark"})  # of another extra: not in the image
 
 
@@ -30,7 +40,9 @@ def main() -> int:
     r4b.load_for_stops()  # models that are loaded by need
     files = {str(getattr(module, "__file__", "") or "") for module in [*sys.modules.values()]}
     files |= {str(path) for path in Path(cds_service.__path__[0]).rglob("*.py")}
-    here = sorted(file for file in files if file.startswith(sys.prefix) and file.endswith(".py"))
+    _prune(files)
+    ours = (sys.prefix, sysconfig.get_path("stdlib"))
+    here = sorted(file for file in files if file.startswith(ours) and file.endswith(".py"))
     whole = all(
         compileall.compile_file(
             file, force=True, quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
@@ -39,6 +51,18 @@ def main() -> int:
     )
     sys.stdout.write(f"{len(here)} modules compiled.\n")
     return 0 if whole else 1
+
+
+def _prune(imported: set[str]) -> None:
+    """Removes the modules of others, unless they were imported."""
+    packages = Path(sysconfig.get_path("purelib"))
+    for name, whole in PRUNED.items():
+        for file in sorted((packages / name).rglob("*.py")):
+            if (
+                file.relative_to(packages / name).parts[0] not in whole
+                and str(file) not in imported
+            ):
+                file.unlink()
 
 
 def _imported(name: str) -> None:

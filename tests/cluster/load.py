@@ -176,9 +176,15 @@ class Tally:
         default_factory=list
     )  # when it was sent, how long it took
     lost: list[str] = field(default_factory=list)
+    unanswered: int = 0  # of those that were lost
     acknowledged: list[str] = field(
         default_factory=list
     )  # card ids of feedback that was answered 200
+
+    @property
+    def calls(self) -> int:
+        """How many were sent."""
+        return len(self.seconds) + self.unanswered
 
     def p99_ms(self, since: float = 0.0, until: float = float("inf")) -> float:
         """The slowest but one in a hundred of the calls sent in this time."""
@@ -238,6 +244,7 @@ class Caller(threading.Thread):
             status, answer = self._post(port, ask.path, body)
         except (OSError, http.client.HTTPException) as error:
             self._held.pop(port).close()
+            self._tally.unanswered += 1
             self._tally.lost.append(f"{ask.name} {type(error).__name__} {port} {sent}")
             return
         self._tally.seconds.append((sent, time.perf_counter() - began))

@@ -1,7 +1,8 @@
 """Two nodes restarted in turn behind the shipped nginx, under a constant load: `make rolling`.
 
 It says how many calls were lost (SECONDS=45 RATE=15), and its exit code is 1 if one was. A call is
-lost if it has no answer, another status than 200, or other cards than the same call had before.
+lost if it has no answer, another status than 200, or other cards than the same call had before. An
+answer that the node is busy counts too; the line says how many there were, and how busy the machine.
 Nodes share one PostgreSQL; calls with prefetch, calls with live reads and feedback take turns. No
 call is sent twice by the caller.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import os
 import ssl
 import sys
 import tempfile
@@ -105,13 +107,13 @@ def _restarted(
 
 def figures(tally: Tally, restarts: int) -> str:
     """Returns what is told of a run in one line."""
-    calls = len(tally.seconds) + len(tally.lost)
-    later = len(tally.lost) - len(lost(tally))
+    busy = len(tally.lost) - len(lost(tally))
     slowest = max((took for _, took in tally.seconds), default=0)
     return (
-        f"{calls} calls, {len(lost(tally))} lost, {restarts} restarts, "
+        f"{tally.calls} calls, {len(tally.lost)} lost, {restarts} restarts, "
         f"p99 {tally.p99_ms()} ms, slowest {1000 * slowest:.0f} ms"
-        + (f", {later} told that the node is busy" if later else "")
+        + (f", {busy} of the lost told that the node is busy" if busy else "")
+        + f"; {os.getloadavg()[0]:.1f} processes on {os.cpu_count()} cores"
     )
 
 
@@ -130,7 +132,7 @@ def main() -> int:
     with postgresql() as server, tempfile.TemporaryDirectory(prefix="cds-rolling-") as folder:
         url = server.fresh("rolled")
         tally, restarts = rolled(Path(folder), url, stories, chosen.seconds, chosen.rate)
-        wrong = [*lost(tally), *(f"feedback {card} was not kept" for card in unkept(tally, url))]
+        wrong = [*tally.lost, *(f"feedback {card} was not kept" for card in unkept(tally, url))]
     sys.stdout.write("\n".join([figures(tally, restarts), *wrong]) + "\n")
     return 1 if wrong else 0
 

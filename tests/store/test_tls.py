@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,42 +9,17 @@ import pytest
 import sqlalchemy as sa
 
 from cds_service.store.engine import make_engine, upgrade
-from tests.databases import Server, server_tools
+from tests.databases import certified, postgresql_with_tls
 
 CERTIFICATE = Path(__file__).parents[2] / "deploy" / "nginx" / "certificate.py"
 pytestmark = pytest.mark.skipif(not CERTIFICATE.is_file(), reason="a wheel has no deploy/")
 
 
-def certified(folder: Path) -> Path:
-    """Returns a certificate for this machine, with its key beside it."""
-    folder.mkdir(exist_ok=True)
-    subprocess.run([sys.executable, CERTIFICATE, folder], check=True, capture_output=True)
-    return folder / "certificate.pem"
-
-
 @pytest.fixture
 def url() -> Iterator[str]:
-    """The address of a server that takes TLS, with the one authority that it is to be known by."""
-    tools = server_tools()
-    if tools is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI must test on PostgreSQL too: install Debian's package postgresql")
-        pytest.skip("PostgreSQL is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="cds-pg-tls-"))
-    server = Server(tools, folder)
-    try:
-        server.initialise()
-        certificate, key = certified(folder / "tls"), folder / "tls" / "key.pem"
-        if os.geteuid() == 0:
-            for path in (folder / "tls", certificate, key):
-                shutil.chown(path, "postgres", "postgres")
-        with (folder / "data" / "postgresql.conf").open("a") as file:
-            file.write(f"ssl = on\nssl_cert_file = '{certificate}'\nssl_key_file = '{key}'\n")
-        server.start()
+    """The address of a server that takes TLS, with its authority."""
+    with postgresql_with_tls() as (server, certificate):
         yield f"{server.fresh('cds')}?sslmode=verify-full&sslrootcert={certificate}"
-        server.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_the_connection_is_encrypted_and_another_authority_is_refused(
