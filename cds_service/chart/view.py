@@ -19,7 +19,7 @@ from cds_service.knowledge.names import Analyte
 from cds_service.sodium.case import ADMINISTRATION, Case
 from cds_service.sodium.exposure import Exposure, ended_at, is_hypertonic
 from cds_service.sodium.results import Band, Sample, band_of, drawn
-from cds_service.sodium.rules.room import limit_line, room_of
+from cds_service.sodium.rules.room import NoLimit, limit_line, room_of
 from cds_service.sodium.snapshot import Order
 
 # What is shown beside sodium, in this order.
@@ -61,6 +61,7 @@ class Corridor(Struct, frozen=True, kw_only=True):
     goal: Decimal  # the most of the goal
     limit: Decimal  # the most of the limit
     left: Decimal | None  # from the newest value to the limit; None: sodium is not to rise
+    over: Decimal  # how far the newest value is above the limit
 
 
 class Bar(Struct, frozen=True, kw_only=True):
@@ -101,6 +102,7 @@ class View(Struct, frozen=True, kw_only=True):
     corridor: Corridor | None = None
     corrected_now: bool = False  # how sodium rises in these 24 h matters more than the days before
     no_rise: bool = False  # sodium is not to rise, whether or not a corridor can be drawn
+    no_limit: NoLimit = ""  # why no limit of hours is under way
     limit: Line | None = None  # the words that the cards have for it
     bars: tuple[Bar, ...] = ()
     events: tuple[Event, ...] = ()
@@ -132,7 +134,8 @@ def view_of(case: Case) -> View:
         left_out=len(case.sodium.rejected),
         corridor=_corridor(case, zone),
         corrected_now=_is_corrected_now(case),
-        no_rise=room is not None and room.left is None,
+        no_rise=room is not None and room.left is None and not room.no_limit,
+        no_limit=room.no_limit if room is not None else "",
         limit=limit_line(case) if case.sodium.low else None,
         bars=tuple(_bars(case)),
         events=tuple(sorted(_events(case), key=lambda event: event.at)),
@@ -143,7 +146,8 @@ def view_of(case: Case) -> View:
 def _is_corrected_now(case: Case) -> bool:
     """Returns whether a correction is under way or due: sodium rises fast, or is below mild."""
     mild = case.sodium.band in (Band.MILD, Band.NORMAL)
-    return room_of(case) is not None and (bool(case.rate.rule) or not mild)
+    room = room_of(case)
+    return room is not None and not room.no_limit and (bool(case.rate.rule) or not mild)
 
 
 def _point(case: Case, sample: Sample, zone: timedelta | None) -> Point:
@@ -175,6 +179,7 @@ def _corridor(case: Case, zone: timedelta | None) -> Corridor | None:
         goal=ceiling.base + min(case.limits.rate_goal, ceiling.limit),
         limit=ceiling.value,
         left=room.left,
+        over=room.over,
     )
 
 

@@ -42,7 +42,7 @@ Path = tuple[str, ...]  # of a text: ("rules", "PV-MILD", "summary", "main")
 # The tables of words.toml that a card shows, each with words by key.
 _TABLES = (
     *("source_label", "symptoms", "evidence", "sources", "missing", "unused", "code_systems"),
-    *("drug_classes", "labs", "lines"),
+    *("drug_classes", "labs", "lines", "plot"),
 )
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")

@@ -93,6 +93,7 @@ class CardWords(Struct, frozen=True, forbid_unknown_fields=True):
     smart: str  # of the link to the SMART app
     room: str  # in the app: how far sodium may still rise, and until when
     no_room: str  # the same if it may rise no further
+    no_room_over: str  # the same if it is above the limit
     no_room_now: str  # the same if no value and no time can be named
     trend: str  # before the last values
     more: str  # above what does not fit into the first part
@@ -125,6 +126,7 @@ class SharedWords(Struct, frozen=True, forbid_unknown_fields=True):
     code_systems: dict[str, str]  # canonical URI -> words for a code that is not known
     drug_classes: dict[str, str]
     labs: dict[str, str]  # analyte -> words on a card
+    plot: dict[str, str]  # what the chart of sodium says around its values
     lines: dict[str, str]
     silence: dict[str, str]
     suggestions: dict[str, SuggestionWords]

@@ -68,7 +68,7 @@ def test_after_too_fast_a_rise_no_room_is_left_and_the_corridor_is_that_of_the_r
     [
         (((20, "112"), (10, "117"), (1, "123")), "No room left until"),
         (((23.9, "112"), (23, "117"), (1, "119")), "Room left until"),
-        (((26, "112"), (7, "121"), (1, "121")), "No room left: sodium rose too fast"),
+        (((32, "112"), (9, "121"), (1, "121")), "No room left until tomorrow"),
     ],
     ids=["over", "below", "over, but its day has ended"],
 )

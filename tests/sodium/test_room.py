@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from cds_service.engine.cards import FACE_BULLETS, Phrases
 from cds_service.knowledge.languages import ENGLISH
 from cds_service.pipeline import Evaluation
 from cds_service.sodium.results import Band
+from cds_service.sodium.rules.room import room_of
 from cds_service.trust.registry import Client
 from cds_service.web.plots import plotted
 from tests.examples import examples
@@ -38,7 +40,7 @@ from tests.sodium.test_one_voice import calls
 _WAYS = (
     re.compile(r"Ceiling: not above (?P<value>[\d.]+) mmol/L before (?P<until>[\w ]+ \d\d:\d\d)"),
     re.compile(
-        r"Ceiling passed: (?P<value>[\d.]+) mmol/L was the most until (?P<until>[\w ]+ \d\d:\d\d)"
+        r"Ceiling passed by [\d.]+: (?P<value>[\d.]+) mmol/L was the most until (?P<until>[\w ]+ \d\d:\d\d)"
     ),
     re.compile(
         r"no further rise before (?P<until>[\w ]+ \d\d:\d\d)\W+ceiling (?P<value>[\d.]+) mmol/L",
@@ -47,13 +49,26 @@ _WAYS = (
     re.compile(r"ceiling (?P<value>[\d.]+) mmol/L before (?P<until>[\w ]+ \d\d:\d\d)"),
 )
 _LEFT = re.compile(r"Room left until ([\w ]+ \d\d:\d\d): ([\d.]+) mmol/L \(not above ([\d.]+)\)")
-_NONE = re.compile(r"No room left until ([\w ]+ \d\d:\d\d) \(not above ([\d.]+)\)")
-# What a card says in place of a value and a time, if no rise is wanted and its day is over.
-_HOLDS = re.compile(
-    r"Stop what raises sodium|[Nn]o further rise|not let sodium rise|[Rr]eview what raises"
-    r"|Ceiling passed|sodium is measured again|Check the dialysate"
+_NONE = re.compile(
+    r"No room left until ([\w ]+ \d\d:\d\d)(?:: already ([\d.]+) mmol/L over)?"
+    r" \(not above ([\d.]+)\)"
 )
+_NEXT = "No room left before the next sodium"
+_NO_LIMIT = re.compile(r"No limit of 24 h (is under way|applies|can be named)")
+# What a card says in place of a value and a time.
+_HOLDS = re.compile(
+    r"before the next sodium|sodium is measured again|Check the dialysate|[Rr]epeat"
+)
+_FREE = {
+    "acute": re.compile(r"no limit of 24 h applies|limit does not apply|limit is less strict"),
+    "steady": re.compile(r"no limit of 24 h is under way"),
+}
 _RATE_CARDS = ("overcorrection", "correctionNearLimit")
+# Cards on which a treatment that raises sodium is begun or goes on.
+_TREATED = (
+    *("sodiumSevere", "sodiumModerate", "sodiumEmergency", "sodiumEncephalopathy"),
+    *("sodiumAcuteFall", "sodiumMildSymptomatic"),
+)
 
 
 @cache
@@ -83,22 +98,48 @@ def named(texts: list[str]) -> set[tuple[str, str]]:
 
 
 def compare(found: Evaluation) -> None:
-    """Plot and cards of one chart must say the same."""
+    """Plot and cards of one chart must say the same, and each must say something."""
     plot, texts = room(found), [card["detail"] for card in found.cards]
     left, none = _LEFT.fullmatch(plot), _NONE.fullmatch(plot)
-    wanted = {(left[3], left[1])} if left else {(none[2], none[1])} if none else set()
+    wanted = {(left[3], left[1])} if left else {(none[3], none[1])} if none else set()
     on_cards = named(texts)
     assert on_cards <= wanted, f"plot: {plot or 'nothing'}; cards: {on_cards}"
-    rate = [card for card in found.cards if card["source"]["topic"]["code"] in _RATE_CARDS]
-    for card in rate:
-        face = bullets(card["detail"])[:FACE_BULLETS]
-        assert named(face) == wanted, f"plot: {plot or 'nothing'}; read in ten seconds: {face}"
-        headline = re.search(r"([\d.]+) mmol/L left before", card["summary"])
-        if headline:
-            assert left, plot
-            assert headline[1] == left[2], plot
-        if plot and not left and card["source"]["topic"]["code"] == "overcorrection":
-            assert any(_HOLDS.search(line) for line in face), face
+    assert found.case is not None
+    if found.case.sodium.low or found.case.rate.rule:
+        assert wanted or plot.startswith(_NEXT) or _NO_LIMIT.match(plot), plot or "no words"
+    for card in found.cards:
+        topic = card["source"]["topic"]["code"]
+        if topic in _RATE_CARDS:
+            compare_rise(plot, wanted, card)
+        elif topic in _TREATED:
+            compare_treated(found, plot, wanted)
+
+
+def compare_rise(plot: str, wanted: set[tuple[str, str]], card: dict[str, Any]) -> None:
+    """A card on the rise says in its first lines what the plot says."""
+    face = bullets(card["detail"])[:FACE_BULLETS]
+    left, none = _LEFT.fullmatch(plot), _NONE.fullmatch(plot)
+    assert named(face) == wanted, f"plot: {plot or 'nothing'}; read in ten seconds: {face}"
+    headline = re.search(r"([\d.]+) mmol/L left before", card["summary"])
+    if headline:
+        assert left, plot
+        assert headline[1] == left[2], plot
+    if none and none[2]:
+        over = rf"already {none[2]} over|passed by {none[2]}:"
+        assert any(re.search(over, line) for line in face), f"plot: {plot}; face: {face}"
+    if plot.startswith(_NEXT):
+        assert any(_HOLDS.search(line) for line in face), f"plot: {plot}; face: {face}"
+
+
+def compare_treated(found: Evaluation, plot: str, wanted: set[tuple[str, str]]) -> None:
+    """Beside a card on which sodium may be raised, some card names the room, or that none is."""
+    texts = "\n".join(card["detail"] for card in found.cards)
+    if wanted:
+        assert named(texts.splitlines()) == wanted, f"plot: {plot}; cards: {texts}"
+    free = room_of(found.case) if found.case is not None else None
+    says = _FREE.get(free.no_limit) if free is not None else None
+    if says is not None:
+        assert says.search(texts), f"plot: {plot}; cards: {texts}"
 
 
 def chart_of(story: Story) -> Evaluation:
@@ -167,7 +208,7 @@ def test_plot_and_cards_of_any_chart_name_one_room(call: Call) -> None:
 @pytest.mark.parametrize(
     ("points", "says"),
     [
-        ((118, 127), ("No room left until today 22:00 (not above 126)", "no further rise before today 22:00** (ceiling 126 mmol/L)")),
+        ((118, 127), ("No room left until tomorrow 01:00: already 1 mmol/L over (not above 126)", "no further rise before tomorrow 01:00** (ceiling 126 mmol/L, already 1 over)")),
         ((112, 119), ("Room left until today 22:00: 1 mmol/L (not above 120)", "1 mmol/L left before the 8/24 h limit")),
     ],
     ids=["over", "near"],
@@ -182,11 +223,30 @@ def test_the_room_of_a_rise_is_on_the_plot_and_on_the_card(
     assert any(says[1] in f"{card['summary']}\n{card['detail']}" for card in found.cards)
 
 
-def test_after_the_day_of_the_rise_no_room_is_left_and_no_time_is_named() -> None:
+@pytest.mark.parametrize(
+    ("hours", "plot", "card"),
+    [
+        (1.5, "No room left until today 11:00: already 1 mmol/L over (not above 126)", "no further rise before today 11:00** (ceiling 126 mmol/L, already 1 over)"),
+        (4.5, "No room left before the next sodium: it rose too fast", "no further rise before the next sodium**"),
+    ],
+    ids=["the limit of a day and an eighth", "a limit that is paid off"],
+)  # fmt: skip
+def test_after_the_day_of_the_rise_nothing_is_left_until_each_day_allows_it(
+    hours: float, plot: str, card: str
+) -> None:
     """A ceiling that counts from the newest value would read as leave to go on."""
-    found = Call(record=sodiums((0, "118"), (23, "127"), first_hours=3)).evaluation()
-    assert room(found).startswith("No room left: sodium rose too fast")
-    assert "**Stop what raises sodium**" in found.cards[0]["detail"]
+    found = Call(record=sodiums((0, "118"), (23.5, "127"), first_hours=hours)).evaluation()
+    assert room(found) == plot
+    assert card in found.cards[0]["detail"]
+
+
+def test_a_large_rise_has_no_room_for_days_and_each_full_day_allows_the_limit_once() -> None:
+    """From 107 a day allows 8: 115 on the first, 123 on the second."""
+    found = Call(record=sodiums((0, "107"), (12, "128"), first_hours=20)).evaluation()
+    assert room(found).startswith("No room left until"), room(found)
+    assert room(found).endswith("already 13 mmol/L over (not above 115)"), room(found)
+    later = Call(record=sodiums((0, "107"), (50, "128"), first_hours=2)).evaluation()
+    assert room(later).endswith("already 5 mmol/L over (not above 123)"), room(later)
 
 
 def test_sodium_that_was_lowered_again_has_no_room() -> None:
@@ -194,7 +254,8 @@ def test_sodium_that_was_lowered_again_has_no_room() -> None:
         record=sodiums((0, "107"), (12, "128"), (66, "130"), (85, "118"), first_hours=1)
     ).evaluation()
     assert "re-lowered after a rise" in found.cards[0]["summary"]
-    assert room(found).startswith("No room left: sodium rose too fast")
+    assert room(found).startswith("No room left until"), room(found)
+    assert room(found).endswith("(not above 118)"), room(found)
 
 
 @pytest.mark.parametrize("language", ["de", "fr", "es"])

@@ -103,7 +103,7 @@ from cds_service.sodium.rules.plan import (
     volume_plan,
     weak_fluid_lines,
 )
-from cds_service.sodium.rules.room import hold_line, limit_line, plain_limit, room_of
+from cds_service.sodium.rules.room import hold_line, likely_acute, limit_line, plain_limit, room_of
 from cds_service.sodium.sodium import fall_within
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import RecordText
@@ -298,7 +298,7 @@ def re_lowered(case: Case) -> Finding:
         rise=episode.rise,
         date=on_day(case, episode.end.at),
         do=[
-            line("keep-down", keep=True),
+            hold_line(case, "keep-down"),
             *_raising_drugs(case),
             line("neuro-checks-until", date=until, keep=True),
             watch(case, "monitor-relowered", relowered_due),
@@ -409,11 +409,10 @@ def _acute_background(case: Case) -> list[Line]:
 
 
 def _limit_if_adapted(case: Case) -> list[Line]:
-    """Returns the ceiling of the rise, unless the onset was likely under two days (F2)."""
-    setting = case.acute_setting
-    # Compulsive drinking lasts for years, and proves no short onset.
-    adapted = case.risk.high or setting is None or setting.lasts
-    return [limit_line(case)] if adapted else []
+    """Returns the ceiling of the rise; if the onset was likely under two days, that none holds."""
+    if likely_acute(case):
+        return [line("no-limit-acute", keep=True)]
+    return [limit_line(case)]
 
 
 def _may_be_eclampsia(case: Case) -> bool:

@@ -24,6 +24,7 @@ from cds_service.sodium.rules.gates import (
     shedding_water,
     will_shed_water,
 )
+from cds_service.sodium.rules.room import room_of
 from cds_service.sodium.sodium import Fall, fall_within
 from cds_service.sodium.volume import Volume
 
@@ -88,9 +89,18 @@ def monitoring(case: Case, after: timedelta | None = None, *, long_known: bool =
         often = "monitor-severe" if severe else "monitor-near"
         closely = severe or (after is None and not long_known and moves(case))
         return watch(case, often if closely else "monitor-inpatient", due)
-    mild = "monitor-symptom" if has_symptom(case) else "monitor-silent"
+    mild = _mild_outside(case)
     band = None if long_known else case.sodium.band
     return watch(case, MONITORING_OUTSIDE.get(band, mild) if band else mild, due)
+
+
+def _mild_outside(case: Case) -> str:
+    """Returns how a mild value of the clinic is followed; a treated one has no limit of hours."""
+    if not has_symptom(case):
+        return "monitor-silent"
+    room = room_of(case)
+    steady = room is not None and room.no_limit == "steady"
+    return "monitor-symptom-steady" if steady else "monitor-symptom"
 
 
 def rate_watch(case: Case, first: timedelta | None = None) -> Line:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -10,7 +12,7 @@ from cds_service.engine.finding import Fact, Line
 from cds_service.engine.rule import line
 from cds_service.engine.wording import number
 from cds_service.sodium.case import Case
-from cds_service.sodium.correction_rate import Ceiling
+from cds_service.sodium.correction_rate import Ceiling, RatePair
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.gates import (
     at,
@@ -20,36 +22,62 @@ from cds_service.sodium.rules.gates import (
     rising_too_fast,
 )
 
+NoLimit = Literal["", "acute", "steady", "doubted", "not-measured"]
+
 
 class Room(Struct, frozen=True, kw_only=True):
-    """How far sodium may still rise: a number, or nothing."""
+    """How far sodium may still rise and until when, or why no limit of hours is under way."""
 
-    left: Decimal | None  # from the newest value to the ceiling; None: it is not to rise
-    ceiling: Ceiling | None  # None: no value and no time can be named
-    past: Ceiling | None = None  # what was passed by a rise whose day is over
+    left: Decimal | None = None  # from the newest value to the ceiling; None: it is not to rise
+    ceiling: Ceiling | None = None  # None: no value and no time can be named
+    past: Ceiling | None = None  # what was passed by a rise whose time is over
+    over: Decimal = Decimal(0)  # how far sodium is above the ceiling
+    of_a_day: bool = True  # the ceiling is that of 24 h, as its words say
+    kept: bool = False  # the ceiling is the value that sodium has: it was lowered on purpose
+    no_limit: NoLimit = ""  # why none is under way; "": one is, or sodium is not to rise
 
 
 def room_of(case: Case) -> Room | None:
-    """Returns the room for a rise; None if no limit of hours is to be told (F2, F32, F37, M6 a)."""
+    """Returns the room for a rise; None if sodium is not low and did not rise too fast."""
     rate = case.rate
-    if not (case.sodium.low or rate.rule) or rate.may_be_acute or _is_no_matter_of_hours(case):
+    if not (case.sodium.low or rate.rule):
         return None
+    no_limit = _no_limit(case)
+    if no_limit:
+        return Room(no_limit=no_limit)
     if rising_too_fast(case):
         return _after_the_rise(case)
     if _lowered_on_purpose(case):
-        return Room(left=None, ceiling=None)
-    if rate.ceiling is None or rate.latest is None:
-        return None
-    left = rate.ceiling.value - rate.latest.value
-    return Room(left=left if left >= 0 else None, ceiling=rate.ceiling)
+        return _kept_where_it_is(case)
+    ceiling, latest = rate.ceiling, rate.latest
+    if ceiling is None or latest is None:
+        return Room(no_limit="not-measured")
+    left = ceiling.value - latest.value
+    if left >= 0:
+        return Room(left=left, ceiling=ceiling)
+    return Room(ceiling=ceiling, over=-left)
 
 
-def _is_no_matter_of_hours(case: Case) -> bool:
-    """Returns whether sodium is not believed (M6 a), or mild and steady in the clinic (F37)."""
-    if case.rate.rule or case.sodium.acute or emergency(case):
+def _no_limit(case: Case) -> NoLimit:
+    """Returns why no limit of hours is under way (F2, F37, M6 a); "" if one may be."""
+    if case.rate.may_be_acute or (likely_acute(case) and not rising_too_fast(case)):
+        return "acute"
+    if case.rate.rule or case.sodium.acute or emergency(case) or _lowered_on_purpose(case):
+        return ""
+    if osmolality_normal(case):
+        return "doubted"
+    return "steady" if case.sodium.band is Band.MILD and not inpatient(case) else ""
+
+
+def likely_acute(case: Case) -> bool:
+    """Returns whether the brain is in danger and has hardly adapted: no limit holds then (F2).
+
+    Compulsive drinking lasts for years, and proves no short onset.
+    """
+    setting = case.acute_setting
+    if setting is None or setting.lasts or case.risk.high:
         return False
-    mild_outside = case.sodium.band is Band.MILD and not inpatient(case)
-    return osmolality_normal(case) or mild_outside
+    return emergency(case) or bool(case.encephalopathy or case.sodium.acute)
 
 
 def _lowered_on_purpose(case: Case) -> bool:
@@ -58,30 +86,67 @@ def _lowered_on_purpose(case: Case) -> bool:
     return lowered and case.sodium.acute is None and not emergency(case)
 
 
-def _after_the_rise(case: Case) -> Room:
-    """Returns that nothing is left: until the day of the rise ends, and for now if it has ended.
+def _kept_where_it_is(case: Case) -> Room:
+    """Returns that sodium is not to rise above its newest value in the 24 h after it (F4)."""
+    latest, window = case.rate.latest, case.limits.rate_window_hours
+    if latest is None or latest.at + window <= case.snapshot.now:
+        return Room()
+    until = latest.at + window
+    kept = Ceiling(value=latest.value, since=latest.at, until=until, limit=Decimal(0))
+    return Room(ceiling=kept, of_a_day=False, kept=True)
 
-    A later, higher ceiling would read as leave to go on, unless sodium is above that one too.
+
+def _after_the_rise(case: Case) -> Room:
+    """Returns that nothing is left until the rise is again one that each day allows.
+
+    A later, higher ceiling would read as leave to go on. If that time is over too, the next sodium
+    decides.
     """
     rate, pair, limits = case.rate, case.rate.worst, case.limits
     if pair is None:
-        return Room(left=None, ceiling=None)
+        return Room()
     two_days = pair.window == "two-days"
     window = limits.rate_long_window_hours if two_days else limits.rate_window_hours
+    latest = rate.latest or pair.end
+    value = pair.end_value if latest == pair.end else latest.value
+    passed = _passed(case, pair, value, window)
+    was = rate.variant == "was"
+    over = Decimal(0) if was else max(value - passed.value, Decimal(0))
+    if passed.until > case.snapshot.now:
+        return Room(ceiling=passed, over=over, of_a_day=not two_days)
+    if was:
+        return _kept_where_it_is(case)
+    return Room(past=passed, over=over)
+
+
+def _passed(case: Case, pair: RatePair, value: Decimal, window: timedelta) -> Ceiling:
+    """Returns what sodium was not to pass by now, and until when nothing is left.
+
+    Each window since the base allows the limit once: its full ones are counted, the first always.
+    """
+    limit = case.rate.limit or case.limits.rate_limit_day
     since = pair.base_at or pair.start.at
-    until = since + window
-    rose_to = Ceiling(value=pair.base + rate.limit, since=since, until=until, limit=rate.limit)
-    if until > case.snapshot.now:
-        return Room(left=None, ceiling=rose_to)
-    latest, ceiling = rate.latest, rate.ceiling
-    passed = latest is not None and ceiling is not None and latest.value > ceiling.value
-    return Room(left=None, ceiling=ceiling if passed else None, past=rose_to)
+    full = max((case.snapshot.now - since) // window, 1)
+    begun = since + (full - 1) * window
+    ends = since + full * window
+    # When the limit of each window, added up, reaches the value that sodium has.
+    paid = since + window * float((value - pair.base) / limit)
+    until = max(ends, min(paid, ends + window))
+    return Ceiling(
+        value=pair.base + full * limit, since=begun, until=_whole_minute(until), limit=limit
+    )
+
+
+def _whole_minute(at: datetime) -> datetime:
+    """Returns the full minute that is not before this moment."""
+    rest = timedelta(seconds=at.second, microseconds=at.microsecond)
+    return at if not rest else at - rest + timedelta(minutes=1)
 
 
 def day_limit(case: Case) -> Decimal:
     """Returns how far sodium may rise in these 24 h: the same on every card of one record (F31)."""
     room = room_of(case)
-    if room is not None and room.ceiling is not None and _is_of_a_day(case, room.ceiling):
+    if room is not None and room.ceiling is not None and room.of_a_day:
         return room.ceiling.limit
     return case.rate.day_limit or case.limits.rate_limit_day
 
@@ -97,21 +162,24 @@ def rise_limit(case: Case) -> Decimal:
 def limit_line(case: Case) -> Line:
     """Returns the ceiling of these 24 h in figures with its time, else the limit (N1, F32)."""
     room, profile = room_of(case), case.limits.profile
-    ceiling = room.ceiling if room is not None else None
-    if room is None or ceiling is None or not _is_of_a_day(case, ceiling):
+    if room is None or room.ceiling is None:
         return plain_limit(case)
+    value, limit = room.ceiling.value, room.ceiling.limit
+    until = at(case, room.ceiling.until)
+    if room.kept:
+        return line("ceiling-kept", ceiling=value, until=until, keep=True)
+    if not room.of_a_day:
+        return plain_limit(case)
+    if not room.over:
+        return line(f"ceiling-{profile}", ceiling=value, until=until, limit=limit, keep=True)
     return line(
-        f"ceiling-passed-{profile}" if room.left is None else f"ceiling-{profile}",
-        ceiling=ceiling.value,
-        until=at(case, ceiling.until),
-        limit=ceiling.limit,
+        f"ceiling-passed-{profile}",
+        ceiling=value,
+        until=until,
+        limit=limit,
+        over=room.over,
         keep=True,
     )
-
-
-def _is_of_a_day(case: Case, ceiling: Ceiling) -> bool:
-    """Returns whether the ceiling is that of 24 h, as its words say, and not that of two days."""
-    return ceiling.until - ceiling.since == case.limits.rate_window_hours
 
 
 def plain_limit(case: Case) -> Line:
@@ -122,10 +190,18 @@ def plain_limit(case: Case) -> Line:
 
 
 def hold_line(case: Case, key: str, *, what: str = "", keep: bool = True) -> Line:
-    """Returns what holds sodium, with the value that it must not pass and until when."""
+    """Returns what holds sodium, with the value that it must not pass and until when.
+
+    How far it is above that value is told; if no time can be named, the next sodium is.
+    """
     room = room_of(case)
     facts: dict[str, Fact] = {"what": what} if what else {}
-    if room is not None and room.ceiling is not None:
-        key, facts["ceiling"] = f"{key}-until", number(room.ceiling.value)
-        facts["until"] = at(case, room.ceiling.until)
-    return Line(key, facts, keep=keep)
+    if room is None or room.no_limit:
+        return Line(key, facts, keep=keep)
+    if room.ceiling is None:
+        return Line(f"{key}-next", facts, keep=keep)
+    facts["ceiling"] = number(room.ceiling.value)
+    facts["until"] = at(case, room.ceiling.until)
+    if not room.over:
+        return Line(f"{key}-until", facts, keep=keep)
+    return Line(f"{key}-over", {**facts, "over": number(room.over)}, keep=keep)

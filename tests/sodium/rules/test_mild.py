@@ -347,7 +347,7 @@ def test_a_recent_osmolality_makes_a_second_work_up_needless() -> None:
     [
         ("inpatient", Symptoms(), "monitor-inpatient", 22),
         ("outpatient", Symptoms(), "monitor-silent", 14 * 24 - 2),
-        ("outpatient", CRAMP, "monitor-symptom", 3 * 24 - 2),
+        ("outpatient", CRAMP, "monitor-symptom-steady", 3 * 24 - 2),
     ],
 )
 def test_the_next_sodium_is_due_by_setting_and_symptom(

@@ -49,7 +49,7 @@ def test_f4_a_fall_on_day_three_is_planned_and_no_acute_one() -> None:
     card = cards["PV-RELOWERED"]
     assert card.indicator == "warning"
     assert summary(card).startswith("Sodium 118, re-lowered after a rise of 21 on ")
-    assert {"keep-down", "neuro-checks-until"} <= set(keys(card))
+    assert {"keep-down-until", "neuro-checks-until"} <= set(keys(card))
     assert not any("bolus" in key or "acute" in key for key in keys(card))
     assert all(kind.startswith("repeat-sodium") for kind in kinds(card))
 

@@ -183,6 +183,25 @@ def rates() -> Iterator[RateView]:
             limit=Decimal(16),
             notes=notes,
         )
+    # The newest value is no longer above the limit, or the time of the rise is over.
+    lower, long_ago = replace(pair.end, value=pair.base), NOW - timedelta(days=9)
+    old = replace(pair.end, at=long_ago)
+    variants = (
+        ("critical", "fast"),
+        ("warning", "contested"),
+        ("info", "acute"),
+        ("warning", "was"),
+    )
+    for level, variant in variants:
+        for latest, base_at in ((lower, pair.base_at), (old, long_ago)):
+            yield RateView(
+                level=level,  # type: ignore[arg-type]
+                rule="RATE-OVER",
+                variant=variant,  # type: ignore[arg-type]
+                worst=replace(pair, base_at=base_at),
+                limit=Decimal(16),
+                latest=latest,
+            )
     for level, most in product(("warning", "critical"), ("131", "112")):
         ceiling = Ceiling(
             value=Decimal(most),
