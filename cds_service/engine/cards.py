@@ -128,6 +128,10 @@ class Phrases:
             shown.append(f"{words} ({self.said(time)})" if time else words)
         return ", ".join(shown)
 
+    def plot(self, key: str, **facts: str) -> str:
+        """Returns words of the chart of sodium: those of words.toml [plot] with this key."""
+        return self.fill(getattr(self.words.plot, key), facts)
+
     def said(self, fact: str) -> str:
         """Returns numbers, times and names as the language writes them."""
         return self._speech.said(fact) if self._speech is not None else fact

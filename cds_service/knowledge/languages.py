@@ -42,7 +42,7 @@ Path = tuple[str, ...]  # of a text: ("rules", "PV-MILD", "summary", "main")
 # The tables of words.toml that a card shows, each with words by key.
 _TABLES = (
     *("source_label", "symptoms", "evidence", "sources", "missing", "unused", "code_systems"),
-    *("drug_classes", "labs", "lines", "plot"),
+    *("drug_classes", "labs", "lines"),
 )
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
@@ -135,6 +135,7 @@ def english_texts(knowledge: Knowledge) -> dict[Path, str]:
 def _shared_texts(words: SharedWords) -> dict[Path, str]:
     texts: dict[Path, str] = {("footer",): words.footer, ("demo_label",): words.demo_label}
     texts |= {("card", key): text for key, text in asdict(words.card).items()}
+    texts |= {("plot", key): text for key, text in asdict(words.plot).items()}
     for table in _TABLES:
         texts |= {(table, key): text for key, text in getattr(words, table).items()}
     for key, suggestion in words.suggestions.items():
@@ -306,6 +307,7 @@ def _words(texts: Mapping[Path, str], words: SharedWords) -> SharedWords:
         footer=texts.get(("footer",), words.footer),
         demo_label=texts.get(("demo_label",), words.demo_label),
         card=replace(words.card, **_table(texts, "card", asdict(words.card))),
+        plot=replace(words.plot, **_table(texts, "plot", asdict(words.plot))),
         suggestions={
             key: _suggestion(texts, key, suggestion)
             for key, suggestion in words.suggestions.items()

@@ -102,6 +102,15 @@ class CardWords(Struct, frozen=True, forbid_unknown_fields=True):
     no_code: str  # of an order that names neither a code system nor a medicine
 
 
+class PlotWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the chart of sodium says around its values: words.toml [plot]."""
+
+    no_limit_acute: str  # in place of the room: why no limit of hours is under way
+    no_limit_steady: str
+    no_limit_doubted: str
+    no_limit_not_measured: str
+
+
 class Contested(Struct, frozen=True, forbid_unknown_fields=True):
     """A question on which guidelines and trials disagree (F35)."""
 
@@ -115,6 +124,7 @@ class SharedWords(Struct, frozen=True, forbid_unknown_fields=True):
     footer: str
     demo_label: str
     card: CardWords
+    plot: PlotWords
     source_label: dict[str, str]  # by profile
     evidence_flags: dict[Evidence, str]  # what each flag means, for /basis
     contested: dict[str, Contested]  # for /basis
@@ -126,7 +136,6 @@ class SharedWords(Struct, frozen=True, forbid_unknown_fields=True):
     code_systems: dict[str, str]  # canonical URI -> words for a code that is not known
     drug_classes: dict[str, str]
     labs: dict[str, str]  # analyte -> words on a card
-    plot: dict[str, str]  # what the chart of sodium says around its values
     lines: dict[str, str]
     silence: dict[str, str]
     suggestions: dict[str, SuggestionWords]

@@ -49,7 +49,7 @@ def _room(view: View, phrases: Phrases) -> str:
     """Returns how far sodium may still rise, also if that is nothing: a gap would mislead."""
     corridor, card = view.corridor, phrases.words.card
     if view.no_limit:
-        return phrases.words.plot[f"no-limit-{view.no_limit}"]
+        return phrases.plot(f"no_limit_{view.no_limit}")
     if corridor is None or corridor.until <= view.now:
         return card.no_room_now if view.no_rise else ""
     facts: dict[str, Fact] = {"until": corridor.until_words, "ceiling": number(corridor.limit)}

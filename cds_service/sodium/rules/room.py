@@ -22,7 +22,7 @@ from cds_service.sodium.rules.gates import (
     rising_too_fast,
 )
 
-NoLimit = Literal["", "acute", "steady", "doubted", "not-measured"]
+NoLimit = Literal["", "acute", "steady", "doubted", "not_measured"]
 
 
 class Room(Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ def room_of(case: Case) -> Room | None:
         return _kept_where_it_is(case)
     ceiling, latest = rate.ceiling, rate.latest
     if ceiling is None or latest is None:
-        return Room(no_limit="not-measured")
+        return Room(no_limit="not_measured")
     left = ceiling.value - latest.value
     if left >= 0:
         return Room(left=left, ceiling=ceiling)
