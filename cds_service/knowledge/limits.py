@@ -380,6 +380,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     raising_case_hours: timedelta
     raising_recheck_hours: timedelta
     saline_kept_days: timedelta
+    hypertonic_supported_below: Decimal
     raise_warning_from: Decimal
     raise_warning_risk_from: Decimal
     bolus_percent: Decimal

@@ -215,6 +215,7 @@ class Concept(Struct, frozen=True, forbid_unknown_fields=True):
     icd9: list[str] = []  # ICD-9-CM prefixes without dots
     snomed: list[str] = []
     text: list[str] = []  # words in code.text or display, whole words, "*" at the end for a stem
+    yields_to: list[str] = []  # a code of both means only these, if the words name only these
     evidence: str = "verified"
     note: str = ""
 

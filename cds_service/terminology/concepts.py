@@ -56,6 +56,7 @@ class ConceptMatcher:
                 phrases.setdefault(phrase, []).append(key)
         self._phrases = Phrases(phrases)
         self._without_code = {k for k, c in concepts.items() if not (c.icd10 or c.snomed or c.icd9)}
+        self._yields_to = {key: frozenset(c.yields_to) for key, c in concepts.items()}
         self._negation = Negation(
             before=flat(text.problem_before),
             after=flat(text.problem_after),
@@ -85,6 +86,7 @@ class ConceptMatcher:
                 found.update(self._snomed[code])
                 decided = True
         named = {concept for name in texts_of(coded) for concept in self._named(words(name))}
+        found -= {key for key in found - named if named & found & self._yields_to[key]}
         by_code = found | (with_text & named)
         if decided:
             return ConceptMatch(

@@ -11,6 +11,7 @@ from cds_service.terminology.codes import ICD9, ICD10, ICD10CM, SNOMED
 from cds_service.terminology.concepts import ConceptMatcher
 from cds_service.terminology.types import Coded, Coding
 
+BOTH = {"nausea", "vomiting"}
 SEVERE = {"seizure", "coma", "stupor", "somnolence", "respiratory-failure", "arrest"}
 
 
@@ -359,3 +360,27 @@ def test_losses_into_the_bowel_the_skin_or_a_stoma_are_known(
 def test_what_loses_no_fluid_is_not_among_the_losses(other: Coded, matcher: ConceptMatcher) -> None:
     losses = {"bowel-obstruction", "burns", "lasting-bowel-loss", "cystic-fibrosis"}
     assert not matcher.match(other) & losses
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "wanted"),
+    [
+        ("R11", "", BOTH),
+        ("R11", "Nausea", {"nausea"}),
+        ("R11", "Übelkeit", {"nausea"}),
+        ("R11", "Nausées", {"nausea"}),
+        ("R11", "Vomiting", BOTH),
+        ("R11", "Nausea and vomiting", BOTH),
+        ("R11", "Übelkeit und Erbrechen", BOTH),
+        ("R11", "Nausées et vomissements", BOTH),
+        ("R11", "Náuseas y vómitos", BOTH),
+        ("R11", "Nausea, no vomiting", {"nausea"}),
+        ("R11.2", "Nausea with vomiting, unspecified", BOTH),
+        ("R11.10", "Vomiting, unspecified", {"vomiting"}),
+    ],
+)
+def test_f7_a_code_of_nausea_and_vomiting_is_of_nausea_alone_if_the_words_say_so(
+    matcher: ConceptMatcher, code: str, text: str, wanted: set[str]
+) -> None:
+    found = matcher.match(Coded(codings=(Coding(ICD10, code, ""),), text=text))
+    assert set(found) == wanted

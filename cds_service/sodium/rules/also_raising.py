@@ -22,7 +22,7 @@ from cds_service.sodium.rules.order_helpers import (
     saline_name,
 )
 from cds_service.sodium.rules.plan import risk_lines
-from cds_service.sodium.rules.room import day_limit, rise_limit
+from cds_service.sodium.rules.room import day_limit, limit_line, rise_limit
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 
@@ -91,7 +91,11 @@ def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
         drug="" if unnamed else drug,
         rise=number(pair.rise, (rise_limit(case), case.limits.rate_goal)),
         hours=in_hours(pair.span),
-        do=[line(_step(order, needed=needed), keep=True), *_above_limit(case, pair)],
+        do=[
+            line(_step(order, needed=needed), keep=True),
+            *_carried_salt(order),
+            *(_above_limit(case, pair) or _room(case)),
+        ],
         why=[*([] if restricts else _how(order)), *risk_lines(case)],
         offer=[
             *(remove_restriction(case, order) if restricts and loud else []),
@@ -128,6 +132,18 @@ def _above_limit(case: Case, pair: RatePair) -> list[Line]:
     return [line("at-limit", limit=rise_limit(case), keep=True)] if _no_room(case, pair) else []
 
 
+def _room(case: Case) -> list[Line]:
+    """Returns how far sodium may still rise, and until when."""
+    told = limit_line(case)
+    return [told] if "ceiling" in told.facts else []
+
+
+def _carried_salt(order: Order) -> list[Line]:
+    """Returns that the saline which carries the drug raises sodium too, and often more."""
+    volume = order.isotonic_carrier_ml
+    return [] if volume is None else [line("carrier-counts", volume=volume, keep=True)]
+
+
 def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
     """Speaks before any rise if one will be fast: no objection, but it is counted (F22)."""
     _require_enough(case, order)
@@ -150,6 +166,7 @@ def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
         limit=day_limit(case),
         do=[
             line("diuresis-ready" if diuresis else step, keep=True),
+            *_carried_salt(order),
             *([line("potassium-counts")] if potassium and not diuresis else []),
         ],
         why=[line("water-then-shed" if diuresis else "sodium-and-potassium"), *risk_lines(case)],

@@ -12,7 +12,7 @@ from cds_service.knowledge.names import DrugClass, Problem, Sign
 from cds_service.sodium.case import Case
 from cds_service.sodium.consciousness import Encephalopathy
 from cds_service.sodium.correction_rate import RatePair
-from cds_service.sodium.exposure import is_hypertonic
+from cds_service.sodium.exposure import is_hypertonic, stopped_lately
 from cds_service.sodium.problems import pressing_rise_began, rise_began
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import chart_rule
@@ -52,6 +52,7 @@ from cds_service.sodium.rules.gates import (
     is_from_before,
     latest_sodium,
     lines_of,
+    liver_forbids_diuretics,
     low_glucose_lines,
     names_bolus,
     never_stop_lines,
@@ -142,7 +143,7 @@ def sodium_emergency(case: Case) -> Finding:
             *acute_lines(case),
             *lines_of({"stop-hypotonic": _stops_hypotonic_too(case)}, keep=True),
             *setting_lines(case),
-            *background(case),
+            *(told for told in background(case) if told not in undiluted_lines(case)),
         ],
         offer=[
             repeat_sodium(case, priority="stat"),
@@ -257,7 +258,7 @@ def acute_fall(case: Case) -> Finding:
             _acute_danger(case),
             *crisis_lines(case),
             *unbelieved_lines(case),
-            *((bolus_risen(case) or [bolus]) if names_bolus(case) else []),
+            *((bolus_risen(case) or [bolus]) if _bolus_fits(case) else []),
             *irrigation_lines(case),
             *dialysis_lines(case),
             *fluid_lines(case),
@@ -306,6 +307,11 @@ def re_lowered(case: Case) -> Finding:
         why=[_samples_line(case, episode), *symptom_lines(case), *risk_lines(case)],
         offer=[repeat_sodium(case, relowered_due, "urgent")],
     )
+
+
+def _bolus_fits(case: Case) -> bool:
+    """Returns whether an acute fall names a bolus: not if osmolality speaks against low sodium."""
+    return names_bolus(case) and not (osmolality_normal(case) or undiluted(case))
 
 
 def _acute_danger(case: Case) -> Line:
@@ -455,6 +461,7 @@ def _emergency_lines(case: Case) -> list[Line]:
         lead,
         *adrenal,
         *irrigation_lines(case),
+        *undiluted_lines(case),
         *weak_fluid_lines(case),
     ]
     if not case.symptoms.attributable or not names_bolus(case):
@@ -509,7 +516,7 @@ def severe(case: Case) -> Finding:
     # While a correction is under way, how far it may go is read in ten seconds.
     pace = [told for told in reasons if rise and told == limit_line(case)]
     # Advice waits if the treatment of adrenal failure or the pace is on the face.
-    waits = case.volume.status is Volume.ADRENAL or bool(pace)
+    waits = case.volume.status is Volume.ADRENAL or bool(pace) or liver_forbids_diuretics(case)
     return card(
         indicator,
         variant,
@@ -919,7 +926,7 @@ def near_limit(case: Case) -> Finding:
     """The card comes if sodium rose above the goal at high risk, or near the limit."""
     worst = _worst_rise("RATE-NEAR", case)
     raising = [*_raising_drugs(case), *running_restriction(case), *_keep_antidiuretics(case)]
-    by_itself = _by_itself(case)
+    by_itself = [*_by_itself(case), *_stopped_antidiuretic(case)]
     known = by_itself and not raising and case.medicines_known
     slow = [] if known else [line("slow-down", what=what_raises(case))]
     if case.rate.presses:
@@ -944,6 +951,17 @@ def _by_itself(case: Case) -> list[Line]:
         return [line("sheds-water", value=urine, keep=True), *drinking_lines(case)]
     cause = will_shed_water(case)
     return [line("will-shed-water", cause=cause, keep=True)] if cause else []
+
+
+def _stopped_antidiuretic(case: Case) -> list[Line]:
+    """Returns that an antidiuretic which was stopped lately is why sodium rises (F4, F27)."""
+    window, kept = case.limits.diuretic_washout_hours, case.sets.kept_in_a_rise
+    names = [
+        name
+        for name, order in stopped_lately(case, case.sets.check_tiers, window)
+        if any(drug.name == name and drug.cls in kept for drug in order.drugs)
+    ]
+    return [line("stopped-antidiuretic", drugs=", ".join(names), keep=True)] if names else []
 
 
 def _worst_rise(rule: str, case: Case) -> RatePair:
@@ -1038,6 +1056,7 @@ def _over_lines(case: Case) -> list[Line]:
     # After an acute onset no reflex lowers sodium again (F2).
     relower = [] if rate.may_be_acute else [line("relower")]
     brake = [] if rate.variant == "was" else _brake_lines(case)
+    raising = [*raising, *([] if rate.variant == "was" else _stopped_antidiuretic(case))]
     steps = brake if still_shedding(case) is not None else [*brake, line("consult"), *relower]
     drinking = drinking_lines(case) if brake else []
     return [stop, *raising, *drinking, *steps, line("neuro-checks")]

@@ -7,13 +7,13 @@ from datetime import timedelta
 
 from cds_service.engine.finding import Finding, Indicator, Line
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import ago, in_days, in_hours, month_name, number
+from cds_service.engine.wording import ago, in_days, in_hours, joined, month_name, number
 from cds_service.knowledge.names import DrugClass, Missing
 from cds_service.sodium.blamed import earlier_harm, taken_at
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
-from cds_service.sodium.exposure import Exposure
+from cds_service.sodium.exposure import Exposure, stopped_lately
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import discharge_rule
 from cds_service.sodium.rules.follow_up import NOW, RATE_OVER, rate_due, repeat_sodium, watch
@@ -68,9 +68,16 @@ def over_corrected(case: Case) -> Finding:
             *_meant_to_stop(case),
             line("examine"),
         ],
-        why=[*risk_lines(case), *_what_is_uncertain(case)],
+        why=[*_risk(case, variant), *_what_is_uncertain(case)],
         offer=[repeat_sodium(case, due, "urgent")],
     )
+
+
+def _risk(case: Case, variant: str) -> list[Line]:
+    """Returns the risk of demyelination: after the rise without a goal, which is of no use then."""
+    if variant != "was" or not case.risk.high:
+        return risk_lines(case)
+    return [line("risk-then", evidence=joined("evidence", case.risk.reasons), keep=True)]
 
 
 def _brake(case: Case, variant: str) -> list[Line]:
@@ -122,6 +129,7 @@ def low(case: Case) -> Finding:
         do=[
             *_first_steps(variant),
             *_culprit(case, stay),
+            *_not_again(case, stay),
             watch(case, REPEAT_BY, due),
             *_meant_to_stop(case),
             line("letter"),
@@ -180,6 +188,25 @@ def _culprit(case: Case, stay: Stay) -> list[Line]:
         for key, named in groups.items()
         if named
     ]
+
+
+def _not_again(case: Case, stay: Stay) -> list[Line]:
+    """Returns the drugs that were stopped lately, with which sodium was low: not to be restarted.
+
+    In central diabetes insipidus desmopressin is needed again.
+    """
+    lowest = stay.lowest
+    if lowest is None or not stay.was_low:
+        return []
+    replaced = bool(case.problems.active(case.sets.insipidus))
+    stopped = stopped_lately(case, case.sets.check_tiers, case.limits.stopped_days)
+    names = [
+        drug.name
+        for name, order in stopped
+        for drug in order.drugs
+        if drug.name == name and not (replaced and drug.cls == DrugClass.DESMOPRESSIN)
+    ]
+    return [line("not-again", drugs=", ".join(names), keep=True)] if names else []
 
 
 def _due(case: Case, stay: Stay, variant: str) -> timedelta:

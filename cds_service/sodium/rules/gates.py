@@ -386,6 +386,8 @@ def undiluted_lines(case: Case) -> list[Line]:
     pseudo = case.pseudo
     if pseudo is None or not pseudo.is_undiluted:
         return []
+    if emergency(case) and names_bolus(case) and not bolus_risen(case):  # never delayed (F36)
+        return [line("osmolality-emergency", value=pseudo.shown, keep=True)]
     if pseudo.drugs:
         drugs = ", ".join(pseudo.drugs)
         return [line("osmolality-unproven-drug", value=pseudo.shown, drug=drugs, keep=True)]

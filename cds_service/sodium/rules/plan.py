@@ -104,6 +104,7 @@ def plan_lines(case: Case) -> list[Line]:
     artifact = [*lines_of({"lipids-lead": lipids(case)}, keep=True), *undiluted_lines(case)]
     diuretics = diuretics_to_stop(case)
     crisis = bool(adrenal_crisis(case))
+    stops, liver = _stop_lines(case, diuretics), liver_forbids_diuretics(case)
     return [
         *artifact,
         *osmole_unmeasured(case),
@@ -112,10 +113,11 @@ def plan_lines(case: Case) -> list[Line]:
         *unclear_volume(case),
         *irrigation_lines(case),
         *fluid_lines(case),
+        *(stops if liver else []),  # every diuretic is stopped first
         *restriction_lines(case),
         *lines_of({"cirrhosis-kidney-albumin": _kidney_fails_in_cirrhosis(case)}, keep=True),
         *([] if crisis else _volume_treatment(case)),
-        *_stop_lines(case, diuretics),
+        *([] if liver else stops),
         *_insipidus_aquaresis(case),
         *review_lines(case, leave_out=[exposure.drug.name for exposure in diuretics]),
     ]

@@ -55,6 +55,7 @@ from cds_service.sodium.rules.order_helpers import (
     saline_name,
     sodium_after,
     sodium_at_once,
+    sodium_below,
     sodium_unread,
 )
 from cds_service.sodium.rules.ordered_amount import (
@@ -543,7 +544,8 @@ def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
         do = [single_bolus(case, saline), *do[1:], _if_severe(do[0])]
     if acute:
         do.append(line("acute-fall"))
-    supported = any([acute, severe_band, symptom, acute_liver_failure(case)])
+    very_low = sodium_below(case, case.limits.hypertonic_supported_below)
+    supported = any([acute, very_low, symptom, acute_liver_failure(case)])
     variant, facts = _unrecorded_summary(case)
     return _saline_card(
         case,

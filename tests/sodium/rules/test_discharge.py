@@ -141,6 +141,36 @@ DISCHARGES = [
         fires={"DC-LOW": "warning low"},
         shows=("osmolality-unproven",),
     ),
+    # a drug that was stopped is not begun again at home
+    *(
+        Discharge(
+            says=f"F24: {drug} stopped in the stay, in which sodium was 121: {'told' if told else 'needed'}",
+            story=inpatient(
+                "131",
+                na("126", 96),
+                na("121", 139),
+                problems=(problem("diabetes-insipidus", days=900),) if not told else (),
+                orders=(order(drug, days=200, ended=5.5, status="stopped"),),
+                stay_days=6,
+            ),
+            fires={"DC-LOW": "info open"},
+            shows=("not-again",) if told else (),
+            hides=() if told else ("not-again",),
+        )
+        for drug, told in (("indapamide", True), ("desmopressin", False))
+    ),
+    Discharge(
+        says="F24: stopped weeks before",
+        story=inpatient(
+            "131",
+            na("126", 96),
+            na("121", 139),
+            orders=(order("indapamide", days=200, ended=20, status="stopped"),),
+            stay_days=6,
+        ),
+        fires={"DC-LOW": "info open"},
+        hides=("not-again",),
+    ),
     # a drug that may be the cause
     Discharge(
         says="a thiazide from before the stay",
@@ -296,6 +326,20 @@ DISCHARGES = [
         fires={"DC-OVER": "warning was", "DC-LOW": "warning low"},
         shows=("come-back",),
         hides=("stay",),
+    ),
+    Discharge(
+        says="F4: three days after it the high risk is told without the goal of its first day",
+        story=inpatient("125", *PAST, problems=(problem("alcohol-use-disorder", days=900),)),
+        fires={"DC-OVER": "warning was", "DC-LOW": "warning low"},
+        shows=("risk-then",),
+        hides=("risk-aasld",),
+    ),
+    Discharge(
+        says="F4: while it rises the goal is told",
+        story=inpatient("123", *FAST, problems=(problem("alcohol-use-disorder", days=900),)),
+        fires={"DC-OVER": "critical now"},
+        shows=("risk-aasld",),
+        hides=("risk-then",),
     ),
     Discharge(
         says="rose too fast eight days ago",

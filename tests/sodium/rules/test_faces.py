@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from cds_service.engine.finding import Finding, RemoveDraft, StopOrder
 from cds_service.sodium.snapshot import Order, Problem
 from tests.sodium.patients import Story, isotonic, order, problem, result
-from tests.sodium.rules.cases import fired, text_of
+from tests.sodium.rules.cases import fired, keys, text_of
 from tests.sodium.rules.charts import insipid, rising, seized
 from tests.sodium.rules.orders import Scene, saline, selected, table
 
@@ -154,13 +154,13 @@ def test_f1_without_symptoms_the_dose_comes_before_the_rest_of_the_plan(sodium: 
 # ---- F31: a rise that is about to pass its limit
 
 
-def rise(now: float, hours: float, *orders: Order, **more: Any) -> Story:
-    """Sodium rose from 115 in so many hours; the newest value is half an hour old."""
+def rise(now: float, hours: float, *orders: Order, base: str = "115", **more: Any) -> Story:
+    """Sodium rose in so many hours; the newest value is half an hour old."""
     return Story(
         sodium=now,
         sodium_hours=0.5,
         setting="inpatient",
-        results=(result("sodium", "115", hours + 0.5),),
+        results=(result("sodium", base, hours + 0.5), *more.pop("results", ())),
         orders=orders,
         **more,
     )
@@ -255,6 +255,10 @@ RESTRICTION = Order(
     reference="NutritionOrder/draft", kind="nutrition", fluid_restriction=True, status="draft"
 )
 
+CARRIED_DRAFT = replace(
+    selected("potassium chloride", route="iv"), isotonic_carrier_ml=Decimal(1000)
+)
+
 SCENES = (
     Scene(
         says="F27: hypertonic saline with a seizure and a dilute urine: sodium may rise by itself",
@@ -286,6 +290,34 @@ SCENES = (
         order=RESTRICTION,
         story=Story(sodium="133", sodium_hours=0.5, setting="inpatient", results=NORMAL),
         hides=("hold-restriction",),
+    ),
+    *(
+        Scene(
+            says=f"M4: {sodium} without a symptom: {'kept' if kept else 'doubted, and not kept'}",
+            order=saline(ml="150"),
+            story=replace(WARD, sodium=sodium),
+            fires={"OS-HTS-ASX": f"{'info' if kept else 'warning'} main"},
+            profile=profile,
+        )
+        for profile in ("aasld", "european")
+        for sodium, kept in (("119", True), ("121", False))
+    ),
+    Scene(
+        says="F22: potassium in a litre of saline near the limit: the litre and the room are told",
+        order=CARRIED_DRAFT,
+        story=rise(121, 13, base="112"),
+        fires={"OS-RAISE": "info main"},
+        shows=("carrier-counts", "ceiling-european"),
+        profile="european",
+    ),
+    Scene(
+        says="F22: potassium in little volume: the room alone",
+        order=replace(CARRIED_DRAFT, isotonic_carrier_ml=None),
+        story=rise(121, 13, base="112"),
+        fires={"OS-RAISE": "info main"},
+        shows=("ceiling-european",),
+        hides=("carrier-counts",),
+        profile="european",
     ),
     Scene(
         says="F34: below 125 the European card is against tolvaptan, and removes it",
@@ -349,3 +381,54 @@ def test_f34_the_removal_comes_first_and_takes_the_draft_of_the_vaptan() -> None
     scene = next(scene for scene in SCENES if scene.removes)
     first = scene.findings()["OS-VAP-GEN"].suggestions[0]
     assert first.actions == (RemoveDraft(TOLVAPTAN.reference),)
+
+
+def test_f4_a_3_percent_order_that_is_doubted_is_kept_by_no_button() -> None:
+    for scene in SCENES:
+        if scene.says.startswith("M4") and "doubted" in scene.says:
+            kinds = [each.kind for each in scene.findings()["OS-HTS-ASX"].suggestions]
+            assert "keep-sodium-1h" not in kinds, scene.says
+
+
+# ---- the probes of the same review
+
+TURP = (result("sodium", "138", 8), result("serum-osmolality", "288"))
+
+
+def test_f36_one_card_does_not_say_bolus_and_no_3_percent_yet() -> None:
+    story = seized(results=TURP)
+    card = fired(story.case("european"))["PV-SYMP"]
+    said = " ".join(text_of(card, line) for line in (*card.do, *card.why))
+    assert "3% saline 150 mL" in said
+    assert "3% saline yet" not in said
+    assert any("Measured osmolality 288 is not low" in words for words in face(card))
+
+
+def test_m6_without_such_a_symptom_no_bolus_is_named_beside_that_osmolality() -> None:
+    doubted = Story(sodium="118", setting="inpatient", results=TURP)
+    dilute = replace(doubted, results=TURP[:1])
+    assert "bolus-aasld" in keys(fired(dilute.case())["PV-ACUTE"])
+    assert "bolus-aasld" not in keys(fired(doubted.case())["PV-ACUTE"])
+
+
+def test_m14_in_cirrhosis_the_diuretics_to_stop_are_on_the_face() -> None:
+    story = Story(
+        sodium="122",
+        setting="inpatient",
+        problems=(CIRRHOSIS, problem("ascites", days=90)),
+        orders=(order("furosemide"), order("spironolactone", reference="MedicationRequest/2")),
+        results=(result("urine-osmolality", 420), result("sodium", "127", 240)),
+    )
+    card = fired(story.case("european"))["PV-SEV"]
+    assert any("Stop diuretics at this sodium" in words for words in face(card)), face(card)
+
+
+def test_f27_an_antidiuretic_that_was_stopped_is_named_as_why_sodium_rises() -> None:
+    stopped = order("desmopressin", days=200, ended=0.46, status="stopped")
+    for now, rule in ((126, "RATE-NEAR"), (129, "RATE-OVER")):
+        dilute = (result("urine-osmolality", 70, 0.6),)
+        card = fired(rise(now, 10, stopped, base="118", results=dilute).case("european"))[rule]
+        assert any("stopped lately, is why sodium rises" in words for words in face(card)), rule
+    other = order("hydrochlorothiazide", days=200, ended=0.46, status="stopped")
+    card = fired(rise(126, 10, other, base="118").case("european"))["RATE-NEAR"]
+    assert "stopped-antidiuretic" not in keys(card)
