@@ -139,9 +139,15 @@ def _room(case: Case) -> list[Line]:
 
 
 def _carried_salt(order: Order) -> list[Line]:
-    """Returns that the saline which carries the drug raises sodium too, and often more."""
-    volume = order.isotonic_carrier_ml
+    """Returns that the saline in which a drug is given raises sodium too, and often more."""
+    volume, saline = order.isotonic_carrier_ml, order.saline
+    if volume is None and saline is not None and _is_potassium(order):
+        volume = saline.volume_ml if saline.kind == "isotonic" else None
     return [] if volume is None else [line("carrier-counts", volume=volume, keep=True)]
+
+
+def _is_potassium(order: Order) -> bool:
+    return drug_of(order, DrugClass.POTASSIUM) is not None
 
 
 def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:

@@ -311,6 +311,14 @@ SCENES = (
         profile="european",
     ),
     Scene(
+        says="F22: so is the litre that shares the bag with the potassium",
+        order=replace(saline("0.9", "isotonic", "1000"), drugs=CARRIED_DRAFT.drugs),
+        story=rise(121, 13, base="112"),
+        fires={"OS-RAISE": "info main"},
+        shows=("carrier-counts", "ceiling-european"),
+        profile="european",
+    ),
+    Scene(
         says="F22: potassium in little volume: the room alone",
         order=replace(CARRIED_DRAFT, isotonic_carrier_ml=None),
         story=rise(121, 13, base="112"),
@@ -428,7 +436,7 @@ def test_f27_an_antidiuretic_that_was_stopped_is_named_as_why_sodium_rises() -> 
     for now, rule in ((126, "RATE-NEAR"), (129, "RATE-OVER")):
         dilute = (result("urine-osmolality", 70, 0.6),)
         card = fired(rise(now, 10, stopped, base="118", results=dilute).case("european"))[rule]
-        assert any("stopped lately, is why sodium rises" in words for words in face(card)), rule
+        assert any("Why sodium rises: desmopressin" in words for words in face(card)), rule
     other = order("hydrochlorothiazide", days=200, ended=0.46, status="stopped")
     card = fired(rise(126, 10, other, base="118").case("european"))["RATE-NEAR"]
     assert "stopped-antidiuretic" not in keys(card)
