@@ -50,7 +50,7 @@ from cds_service.records.reader import (
     read_snapshot,
     wanted_references,
 )
-from cds_service.sodium.blind_spots import Unlooked, sodium_missing, unlooked
+from cds_service.sodium.blind_spots import Unlooked, sodium_missing, unlooked, unused_sodium
 from cds_service.sodium.case import Case, assess
 from cds_service.sodium.results import Rejected
 from cds_service.sodium.rules.book import BOOK, Gate, can_judge_without_sodium, closed
@@ -439,7 +439,8 @@ class Pipeline:
         """Returns a card on what could not be read, or raises 412 if the client shows errors."""
         snapshot = call.case.snapshot
         why = snapshot.missing.get(what, Missing.FAILED)
-        unusable = call.case.sodium.unusable if what == "sodium" else None
+        going_home = HOOKS[call.request.hook].going_home
+        unusable = unused_sodium(call.case, going_home=going_home) if what == "sodium" else None
         if unusable is not None:
             why = Missing.UNUSABLE
         if not call.client.explain_missing_data:

@@ -135,6 +135,18 @@ def test_a_sodium_that_was_not_read_is_no_silence() -> None:
     assert card["summary"].startswith("Sodium could not be checked before discharge")
 
 
+def test_a_sodium_of_the_stay_that_cannot_be_read_is_no_silence_about_the_stay() -> None:
+    series = sodiums((0, "141"), (30, "136"), (58, "134"), first_hours=2)
+    assert heads(going_home(*series)) == [("dischargeLowSodium", "warning")]
+    series[0]["valueQuantity"] = {"value": 141, "unit": "furlong"}
+    with pytest.raises(DataUnavailable, match="its unit is not known"):
+        answer(going_home(*series))
+    told = text(going_home(*series), Client(explain_missing_data=True))
+    assert told.startswith("Sodium could not be checked before discharge: a result came")
+    before_the_stay = going_home(*series, stay_days=2)
+    assert heads(before_the_stay) == []
+
+
 def test_comfort_care_gets_no_card() -> None:
     body = going_home(sodium("118"), problem("385763009"))
     evaluation = answer(body)

@@ -608,6 +608,7 @@ class StrongSaltWords(Struct, frozen=True, forbid_unknown_fields=True):
     gram_per_100_ml_of_one_mmol_per_ml: Decimal
     percent: Decimal | None = None  # as it is sold; None: the order says it
     volume_ml: Decimal | None = None  # of the bag as it is sold
+    percent_unless_said: Decimal | None = None  # by vein without a strength it may be this one
 
 
 class StrongSalts(Struct, frozen=True, forbid_unknown_fields=True):

@@ -304,7 +304,8 @@ def judge(asked: Query, value: object) -> Source:
             state="failed",
             origin="prefetch" if resources else "none",
             resources=resources,
-            missing=_in_part(page) if resources else Missing.FAILED,
+            # The entry that cannot be read, or that is counted and absent, may be the newest.
+            missing=Missing.IN_PART if resources else Missing.FAILED,
         )
     if page.next_link is not None and not _has_enough(asked, resources):
         return Source(
@@ -320,11 +321,6 @@ def judge(asked: Query, value: object) -> Source:
         resources=resources,
         said=() if resources else page.said,
     )
-
-
-def _in_part(page: Page) -> Missing:
-    """Why results are missing: an entry that could not be read may be the newest of all."""
-    return Missing.TRUNCATED if page.whole else Missing.IN_PART
 
 
 def _judge_one(asked: Query, identity: str, value: object) -> Source:

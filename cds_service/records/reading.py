@@ -320,10 +320,9 @@ class PendingRead:
             if has_enough(mine, self._wanted.expected, enough):
                 return None if whole else Refusal(Missing.IN_PART, note=NOT_WHOLE)
             link, total = page.next_link, page.total
-        hidden = total is not None and total > len(mine)
-        if hidden:
-            return Refusal(Missing.FAILED, note=FEWER_THAN_TOTAL)
         lost = Missing.IN_PART if mine else Missing.FAILED  # it may be the newest that is lost
+        if total is not None and total > len(mine):
+            return Refusal(lost, note=FEWER_THAN_TOTAL)
         return None if whole else Refusal(lost, note=NOT_WHOLE)
 
     def _page(self, link: str, visited: set[str], held: int) -> Page | Refusal:

@@ -10,12 +10,15 @@ from cds_service.engine.finding import Outcome, Silence
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Analyte
 from cds_service.sodium.case import Case
+from cds_service.sodium.results import Rejected
 from cds_service.sodium.snapshot import Missing, Snapshot
+from cds_service.sodium.stay import Stay
 
 MEDICINES_UNREAD = (
     "medicines-unread"  # a rule's reason: its question cannot be answered without the list
 )
 PROBLEMS_UNREAD = "problems-unread"
+STAY_UNREAD = "stay-unread"  # a sodium of the stay could not be read: it may have been high or low
 # "order": a selected order or its medicine was not read; "unidentified": it was, and its code or
 # name is not known; "orders": the call brought none at all.
 Unlooked = Literal["sodium", "medications", "conditions", "order", "unidentified", "orders"]
@@ -44,6 +47,8 @@ def unlooked(
     if any(o.unidentified for o in selected):
         return "unidentified"
     reasons = {s.reason for s in silences if s.rule not in disabled}
+    if STAY_UNREAD in reasons:
+        return "sodium"
     if MEDICINES_UNREAD in reasons:
         return "medications"
     if PROBLEMS_UNREAD in reasons:
@@ -51,6 +56,12 @@ def unlooked(
     why = snapshot.missing.get(Analyte.SODIUM)
     cut = why is Missing.TRUNCATED and not _recent_seen(snapshot, case.limits)
     return "sodium" if cut or why is Missing.IN_PART else None
+
+
+def unused_sodium(case: Case, *, going_home: bool) -> Rejected | None:
+    """Returns the result that could not be used, and that silence would hide."""
+    stay = Stay(case).unread if going_home else None
+    return case.sodium.unusable or stay
 
 
 def sodium_missing(snapshot: Snapshot) -> bool:

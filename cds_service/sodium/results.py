@@ -36,6 +36,10 @@ TRUST = (
 
 # Results that are not used for these reasons hide nothing: any other may be the newest and low.
 HIDES_NOTHING = frozenset({Unused.STATUS, Unused.OLD})
+# Of these the record itself has no other value, or a later one in its place.
+NEVER_A_VALUE = frozenset(
+    {Unused.HEMOLYZED, Unused.NO_VALUE, Unused.PRELIMINARY, Unused.IDENTIFIER}
+)
 _BOUNDS = frozenset({"", "<", "<=", ">", ">="})
 
 

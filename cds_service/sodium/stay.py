@@ -12,7 +12,7 @@ from cds_service.knowledge.names import SalineName
 from cds_service.lazy import cached_property
 from cds_service.sodium.correction_rate import believed
 from cds_service.sodium.exposure import Exposure, is_hypertonic
-from cds_service.sodium.results import Sample
+from cds_service.sodium.results import HIDES_NOTHING, NEVER_A_VALUE, Rejected, Sample
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
@@ -39,6 +39,27 @@ class Stay(Struct, frozen=True, dict=True):
         """The sodium values of the stay that both neighbors allow, oldest first."""
         exact = [s for s in self.case.sodium.samples if not s.comparator and s.at >= self.since]
         return believed(exact, self.case.limits)
+
+    @cached_property
+    def _unused(self) -> tuple[Rejected, ...]:
+        """The results that may be of the stay and that no rule uses, oldest first."""
+        return tuple(
+            result
+            for result in self.case.sodium.rejected
+            if result.why not in HIDES_NOTHING
+            and (result.until is None or result.until >= self.since)
+        )
+
+    @property
+    def unread(self) -> Rejected | None:
+        """The newest of them that may have a value: what it says of the stay is not known."""
+        readable = [result for result in self._unused if result.why not in NEVER_A_VALUE]
+        return readable[-1] if readable else None
+
+    @property
+    def gave_no_value(self) -> bool:
+        """Whether a sample of the stay gave no value."""
+        return bool(self._unused)
 
     def value(self, sample: Sample) -> Decimal:
         """The sodium of a sample, corrected if glucose is high."""
@@ -96,9 +117,18 @@ class Stay(Struct, frozen=True, dict=True):
     @cached_property
     def new_drugs(self) -> tuple[Exposure, ...]:
         """The drugs that often lower sodium, were begun in the stay, and are meant to go on."""
-        sets = self.case.sets
-        begun = [e for e in self._begun if e.drug.tier in sets.check_tiers]
-        return tuple(e for e in begun if e.drug.cls not in sets.stay_only)
+        return tuple(e for e in self._begun if self._often_lowers(e))
+
+    @property
+    def undated_drugs(self) -> tuple[Exposure, ...]:
+        """The drugs of that kind of which the record does not say when they were begun."""
+        active = self.case.exposures.active
+        return tuple(e for e in active if e.since is None and self._often_lowers(e))
+
+    def _often_lowers(self, taken: Exposure) -> bool:
+        """Whether a drug often lowers sodium, and is not meant for the stay only."""
+        sets, drug = self.case.sets, taken.drug
+        return drug.tier in sets.check_tiers and drug.cls not in sets.stay_only
 
     @cached_property
     def treatments(self) -> tuple[str, ...]:

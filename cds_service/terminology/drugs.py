@@ -121,7 +121,8 @@ class DrugResolver:
             place = Place("systemic", place.kinds)
         count = max(1, findings.count, len(findings.found), len(product.ingredients))
         balanced = None if fluid.hypotonic else self._fluids.balanced(product, place)
-        strong = None if fluid.saline else self._strong_salts.read(product, place)
+        found = findings.found
+        strong = None if fluid.saline else self._strong_salts.read(product, place, found)
         is_fluid = any((fluid.is_salt, fluid.hypotonic, balanced, strong))
         is_known = bool(findings.found) or findings.known or is_fluid
         name = _first_name(product)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 
 from cds_service.knowledge.words import Fluids, StrongSaltWords
@@ -24,21 +24,50 @@ class StrongSaltReader:
         self._tablet = flat([*fluids.saline.tablet, *fluids.saline.oral])
         self._diluted = flat([*fluids.mixing.joints, *fluids.mixing.water, *fluids.saline.glucose])
 
-    def read(self, product: Product, place: Place) -> StrongSalt | None:
-        """Returns the salt with its strength; None if it is weak, diluted, or not for a vein."""
+    def read(
+        self, product: Product, place: Place, found: Collection[str] = ()
+    ) -> StrongSalt | None:
+        """Returns the salt with its strength; None if it is weak, diluted, or not for a vein.
+
+        An order that does not say it may be of the strength in which the salt is sold most often;
+        `found` are its drugs.
+        """
         if place.route not in ("iv", "unknown"):
             return None
-        for name in map(words, _names(product)):
-            hit = next(iter(self._names.find(name)), None)
-            if hit is None or self._tablet.find(name) or self._diluted.find(name):
-                continue
-            key = hit.found[0]
-            strength = self._strength(name, self._salts[key])
+        names = [*map(words, _names(product))]
+        named = [(name, key) for name in names if (key := self._undiluted(name)) is not None]
+        written = [(name, key, self._strength(name, self._salts[key])) for name, key in named]
+        for name, key, strength in written:
             if strength is not None and strength >= self._from:
                 ordered = product.ordered_ml or product.volume_ml or volume_of(name)
                 volume = ordered or self._salts[key].volume_ml
                 return StrongSalt(name=key, mmol_per_ml=strength, ordered_ml=volume)
-        return None
+        said = [*names, words(product.instructions)]
+        weak = any(strength is not None for _, _, strength in written)
+        if weak or place.route != "iv" or len(product.ingredients) > 1 or self._is_thinned(said):
+            return None
+        salts = [*(key for _, key in named), *found]
+        return next(filter(None, (self._unsaid(key, product.ordered_ml) for key in salts)), None)
+
+    def _undiluted(self, name: Words) -> str | None:
+        """Returns the salt that a name speaks of, if it is neither a tablet nor diluted."""
+        hit = next(iter(self._names.find(name)), None)
+        return None if hit is None or self._is_thinned([name]) else hit.found[0]
+
+    def _is_thinned(self, said: Iterable[Words]) -> bool:
+        """Whether words name a tablet, or a fluid in which it is diluted."""
+        return any(self._tablet.find(text) or self._diluted.find(text) for text in said)
+
+    def _unsaid(self, key: str, ordered_ml: Decimal | None) -> StrongSalt | None:
+        """Returns the salt in the strength that an order may mean if it states none."""
+        salt = self._salts.get(key)
+        percent = salt.percent_unless_said if salt is not None else None
+        if salt is None or percent is None:
+            return None
+        mmol = percent / salt.gram_per_100_ml_of_one_mmol_per_ml
+        return StrongSalt(
+            name=key, mmol_per_ml=mmol, ordered_ml=ordered_ml, assumed_percent=percent
+        )
 
     def _strength(self, name: Words, salt: StrongSaltWords) -> Decimal | None:
         """Returns the mmol of sodium in each mL: as written, else as it is sold."""

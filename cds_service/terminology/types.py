@@ -88,6 +88,7 @@ class StrongSalt(Struct, frozen=True, kw_only=True):
     name: str  # a key of fluids.toml [strong_salts.salts]
     mmol_per_ml: Decimal  # sodium
     ordered_ml: Decimal | None = None
+    assumed_percent: Decimal | None = None  # the order does not say how strong it is
 
 
 Route = Literal["iv", "systemic", "local", "unknown"]

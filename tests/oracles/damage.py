@@ -103,7 +103,8 @@ def _of_an_object(value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     if "coding" in value:
         yield "another code", {"coding": [{"system": "urn:oid:1.2.3", "code": "9"}]}
         yield "resolved, refuted", {"coding": [{"code": "resolved"}, {"code": "refuted"}]}
-        yield "words alone", {"text": value.get("text", "x")}
+        if "text" in value:  # a text of our own would name another thing
+            yield "words alone", {"text": value["text"]}
     if "resourceType" in value:
         yield "another type", {**value, "resourceType": "Basic"}
         for severity in SEVERITIES:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from tests.oracles.asking import Answer
 from tests.oracles.damage import Damage
 
-LISTS = r"prefetch\.(sodium|glucose|labs|conditions|medications|pastMedications)"
+LISTS = r"prefetch\.(sodium|glucose|labs|vitals|conditions|medications|pastMedications)"
 RECORD = rf"{LISTS}\.entry\[\]\.resource"
 DRAFT = r"context\.draftOrders\.entry\[\]\.resource"
 MEDICINE = rf"{RECORD}\.(code|medicationCodeableConcept)"
@@ -66,7 +66,7 @@ EXCUSES = (
     ),
     Excuse(
         "another number is another dose, volume or result",
-        rf"({DRAFT}\.dosageInstruction|{RECORD}\.valueQuantity).*",
+        rf"({DRAFT}\.dosageInstruction|{RECORD}\.(valueQuantity|dosageInstruction.*\.value)).*",
         "a number",
     ),
     Excuse(
@@ -116,9 +116,9 @@ EXCUSES = (
         reason="a recent sodium is there",
     ),
     Excuse(
-        "an older result of the stay is lost: the newest one is read and is not low (known limit)",
-        r"prefetch\.sodium\.entry\[\].*",
-        reason="did not fall in the stay",
+        "a sample of the stay gave no value, and explain says so; the newest one is not low",
+        r"prefetch\.sodium\.entry\[\]\.resource\..*",
+        reason="by those results of the stay that could be used",
     ),
     Excuse(
         "explain says that the start of a drug is not known",

@@ -108,6 +108,40 @@ def test_damage_to_any_one_element_is_not_silent(record_property: Figure) -> Non
     record_property("figure", tally.told)
 
 
+# Each kind of damage that was silent once: a request, a place, what happened to it.
+ONCE_SILENT = [
+    (
+        "bicarbonate-at-low-sodium",
+        "context.draftOrders.entry[].resource.medicationCodeableConcept.text",
+        "removed",
+    ),
+    (
+        "discharge-on-new-sertraline",
+        "prefetch.medications.entry[].resource.authoredOn",
+        "garbled",
+    ),
+    ("discharge-fallen-in-the-stay, two orders", "prefetch.sodium.entry[]", "removed"),
+    (
+        "discharge-fallen-in-the-stay",
+        "prefetch.sodium.entry[].resource.valueQuantity",
+        "unit 'furlong'",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "kind"), ONCE_SILENT, ids=[one[0] for one in ONCE_SILENT]
+)
+def test_damage_that_was_silent_once_is_not(name: str, place: str, kind: str) -> None:
+    asked, answer = speaking()[name]
+    tally = Tally()
+    for damage in damages(asked.body()):
+        if damage.place.name == place and damage.kind == kind:
+            tally.take(asked, answer.topics, damage)
+    assert tally.answers.total()
+    assert not tally.faults, shown(tally.faults)
+
+
 ODD: dict[str, object] = {"list": ["order"], "object": {"x": 1}, "number": 7, "nothing": None}
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from cds_service.terminology.drugs import DrugResolver
-from cds_service.terminology.types import Coded, Product
+from cds_service.terminology.types import Coded, Coding, Product
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,28 @@ def test_a_strong_salt_is_read_with_its_strength_and_volume(
     assert found is not None
     assert (found.name, found.ordered_ml) == (name, None if ml is None else Decimal(ml))
     assert round(found.mmol_per_ml, 2) == Decimal(str(mmol))
+
+
+VEIN = (Coded(text="intravenous"),)
+ATC = Coded(codings=(Coding(system="http://www.whocc.no/atc", code="B05XA02"),))
+
+
+@pytest.mark.parametrize(
+    ("concept", "sig", "asked"),
+    [
+        (ATC, "", True),
+        (Coded(text="sodium bicarbonate 50 mEq"), "", True),
+        (Coded(text="sodium bicarbonate"), "in 850 mL dextrose 5 %", False),
+        (Coded(text="sodium bicarbonate 150 mEq in dextrose 5 % 1000 mL"), "", False),
+        (Coded(text="sodium bicarbonate 1.4 %", codings=ATC.codings), "", False),
+        (Coded(text="compound sodium lactate"), "", False),
+    ],
+)
+def test_bicarbonate_by_vein_without_a_strength_may_be_the_strong_one(
+    resolver: DrugResolver, concept: Coded, sig: str, asked: bool
+) -> None:
+    by_vein = Product(concepts=(concept,), routes=VEIN, instructions=sig)
+    found = resolver.resolve(by_vein).strong_salt
+    assert (found is not None and found.assumed_percent == Decimal("8.4")) is asked
+    by_mouth = Product(concepts=(concept,), routes=(Coded(text="oral"),), instructions=sig)
+    assert resolver.resolve(by_mouth).strong_salt is None

@@ -10,7 +10,7 @@ from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_days, in_hours, joined, month_name, number
 from cds_service.knowledge.names import DrugClass, Missing
 from cds_service.sodium.blamed import earlier_harm, taken_at
-from cds_service.sodium.blind_spots import MEDICINES_UNREAD
+from cds_service.sodium.blind_spots import MEDICINES_UNREAD, STAY_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.exposure import Exposure, stopped_lately
@@ -101,7 +101,10 @@ def _rise(case: Case) -> tuple[str, RatePair]:
             return "jump", rate.worst
         return ("now" if rate.rule == RATE_OVER else "near"), rate.worst
     past = rate.episode or (rate.worst if serious else None)
-    return ("was", past) if past is not None else skip("no-over-correction")
+    if past is None:
+        require(Stay(case).unread is None, STAY_UNREAD)
+        skip("no-over-correction")
+    return "was", past
 
 
 # ---- sodium is low, or not settled
@@ -146,7 +149,7 @@ def _variant(case: Case, stay: Stay) -> str:
     below = value < limits.discharge_low_below
     if case.sodium.age > limits.stale_inpatient_hours:
         unsettled = below or (case.sodium.low and stay.fell)
-        return "old" if unsettled else _settled(case, "old-and-not-low")
+        return "old" if unsettled else _settled(case, stay, "old-and-not-low")
     if case.sodium.band is Band.SEVERE:
         return "severe"
     if below:
@@ -158,11 +161,13 @@ def _variant(case: Case, stay: Stay) -> str:
     treated = bool(stay.treatments) or bool(case.restriction.running)
     lowest = stay.lowest
     was_low = lowest is not None and case.is_low(lowest)
-    return "treated" if treated and was_low else _settled(case, "settled")
+    return "treated" if treated and was_low else _settled(case, stay, "settled")
 
 
-def _settled(case: Case, reason: str) -> str:
-    return skip(reason, na=shown_sodium(case), age=ago(case.sodium.age))
+def _settled(case: Case, stay: Stay, reason: str) -> str:
+    require(stay.unread is None, STAY_UNREAD, na=shown_sodium(case))
+    known = reason != "settled" or not stay.gave_no_value
+    skip(reason if known else "settled-as-read", na=shown_sodium(case), age=ago(case.sodium.age))
 
 
 def _indicator(case: Case, variant: str) -> Indicator:
@@ -256,6 +261,7 @@ def new_drug(case: Case) -> Finding:
         skip("already-checked")
     if not begun:
         require(case.medicines_known, MEDICINES_UNREAD)
+        require(not stay.undated_drugs, "start-not-known")
         skip("no-new-drug")
     unsettled = case.sodium.low or stay.fell
     gently = any(e.drug.cls in case.sets.never_abruptly for e in begun)

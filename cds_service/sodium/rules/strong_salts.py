@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from cds_service.engine.finding import Finding
+from decimal import Decimal
+
+from cds_service.engine.finding import Fact, Finding, Line
 from cds_service.engine.rule import card, line, require
+from cds_service.engine.wording import number
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import order_rule
@@ -44,22 +47,37 @@ def strong_salt(case: Case, _order: Order, salt: StrongSalt) -> Finding:
     low = case.sodium.band is not Band.MILD or case.sodium.acute is not None
     require(low or case.symptoms.severe, "mild-band", na=shown_sodium(case))
     severe = bool(case.symptoms.severe)
-    limit, volume = day_limit(case), same_as_bolus(case, salt)
+    limit, unsaid = day_limit(case), salt.assumed_percent is not None
+    # Of an assumed strength no amount is computed: that of the order may be right.
+    ordered = None if unsaid else salt.ordered_ml
     percent = as_percent(case, salt)
-    ordered = salt.ordered_ml
     amount = amount_lines(case, ordered, percent, one_bolus=severe) if ordered else []
     return card(
         "info" if severe and not amount else "warning",
-        "severe" if severe else "main",
+        ("severe" if severe else "main") + ("-unsaid" if unsaid else ""),
         drug=salt.name,
         na=shown_sodium(case),
-        volume=volume,
-        more_facts={"limit": limit} if severe else {},
+        volume=same_as_bolus(case, salt),
+        more_facts=_more_facts(salt, limit if severe else None),
         do=[
             *amount,
-            line("same-as-bolus", volume=volume, bolus=case.limits.bolus_ml, keep=True),
+            _as_bolus(case, salt),
             after_each_bolus(case) if severe else line("count-as-saline", limit=limit),
         ],
         why=[*symptom_lines(case), *risk_lines(case)],
         offer=[sodium_after(case)],
     )
+
+
+def _more_facts(salt: StrongSalt, limit: Decimal | None) -> dict[str, Fact]:
+    """Returns the limit of the day, and the strength that an order may mean that states none."""
+    told = {"limit": limit, "percent": salt.assumed_percent}
+    return {key: number(value) for key, value in told.items() if value is not None}
+
+
+def _as_bolus(case: Case, salt: StrongSalt) -> Line:
+    """Returns which volume counts as one bolus of 3 % saline."""
+    volume, bolus, percent = same_as_bolus(case, salt), case.limits.bolus_ml, salt.assumed_percent
+    if percent is None:
+        return line("same-as-bolus", volume=volume, bolus=bolus, keep=True)
+    return line("which-strength", volume=volume, bolus=bolus, percent=percent, keep=True)

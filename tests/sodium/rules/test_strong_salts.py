@@ -29,7 +29,29 @@ def ward(sodium: str, *problems: Any, **more: Any) -> Story:
     return Story(sodium=sodium, setting="inpatient", problems=problems, **more)
 
 
+UNSAID = StrongSalt(
+    name="sodium bicarbonate",
+    mmol_per_ml=Decimal(1),
+    ordered_ml=Decimal(500),
+    assumed_percent=Decimal("8.4"),
+)
+
 SCENES = (
+    Scene(
+        says="bicarbonate by vein at 120 that states no strength: which one, and no word on amounts",
+        order=replace(salt(), strong_salt=UNSAID),
+        story=ward("120"),
+        fires={"OS-SALTS": "warning main-unsaid"},
+        shows=("which-strength", "count-as-saline"),
+        hides=("same-as-bolus", "ordered-amount-plain"),
+    ),
+    Scene(
+        says="bicarbonate by vein with a seizure at 114 that states no strength",
+        order=replace(salt(), strong_salt=UNSAID),
+        story=ward("114", SEIZURE),
+        fires={"OS-SALTS": "info severe-unsaid"},
+        shows=("which-strength", "sodium-after-each"),
+    ),
     Scene(
         says="bicarbonate 8.4 % with a seizure at 114: guardrails as of 3 % saline",
         order=salt(),
