@@ -16,6 +16,7 @@ from cds_service.store.tables import METADATA
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _NUMBER = len("0001")
+_UPGRADE_LOCK = 0x6364735F  # any number that no other program takes in this database
 _REVISION = re.compile(r"\d{4}", re.ASCII)
 _VERSIONS = sa.Table(  # as alembic makes it
     "alembic_version",
@@ -56,8 +57,9 @@ def revision(connection: sa.Connection) -> str | None:
 def migrate(connection: sa.Connection) -> bool:
     """Brings the schema to the newest revision; returns False if the schema is not one of ours.
 
-    The schema of a later release is left as it is. An SQLite file is migrated completely or not at
-    all, because two services may start on one file, and each may be killed at any moment.
+    The schema of a later release is left as it is. A database is migrated completely or not at all,
+    by one process at a time, because two services may start on one file, two upgrades may be asked
+    of one server, and each may be killed at any moment.
     """
     sqlite = connection.dialect.name == "sqlite"
     if is_usable(revision(connection)):
@@ -65,6 +67,9 @@ def migrate(connection: sa.Connection) -> bool:
     if sqlite:
         # By itself sqlite3 begins a transaction before rows are changed, but not before tables are.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        # The pod of an older Job may still be at work; held until the transaction is over.
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
     present = revision(connection)  # another start may have made the tables meanwhile
     if is_usable(present):
         return True

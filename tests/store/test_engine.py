@@ -18,9 +18,10 @@ from cds_service.errors import SettingsError, StoreUnavailable
 from cds_service.store import schema
 from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
 from cds_service.store.recorder import insert_calls
-from cds_service.store.schema import known_revisions, newest_revision, revision
+from cds_service.store.schema import known_revisions, migrate, newest_revision, revision
 from cds_service.store.tables import AUDIT, METADATA
 from tests.databases import Server
+from tests.patience import until
 from tests.store.test_recorder import a_call
 
 
@@ -280,6 +281,25 @@ def test_two_starts_on_one_empty_sqlite_file_both_find_it_made(tmp_path: Path) -
             for started in [pool.submit(start), pool.submit(start)]:
                 started.result()
         assert _tables(url) == _made
+
+
+def test_two_upgrades_of_one_postgresql_wait_for_each_other(postgres: Server) -> None:
+    """The pod of an older Job may still be at work: the second one finds the tables made."""
+    url = postgres.fresh("twice")
+    first, second = make_engine(url, patient=True), make_engine(url, patient=True)
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        with first.begin() as connection:
+            assert migrate(connection)
+            other = pool.submit(upgrade, second)
+            until(lambda: connection.scalar(waiting))
+        other.result()
+    with second.connect() as connection:
+        assert revision(connection) == newest_revision()
+    for engine in (first, second):
+        engine.dispose()
 
 
 @pytest.mark.parametrize("dies_at", [2, 3, 5])
