@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import click
 from msgspec import to_builtins
@@ -47,14 +49,25 @@ def db() -> None:
     """
 
 
+def _tell_once() -> Callable[[], None]:
+    """Returns what says, at its first call, for what the upgrade waits."""
+
+    @cache
+    def tell() -> None:
+        click.echo("A table is in use, by a backup or a long query. Waiting for it.", err=True)
+
+    return tell
+
+
 @db.command("upgrade")
 def upgrade() -> None:
     """Bring the schema to this release's.
 
-    The service upgrades SQLite by itself; PostgreSQL needs this command.
+    The service upgrades SQLite by itself; PostgreSQL needs this command. Nodes of the older release
+    go on beside it; a table that a backup uses is waited for.
     """
     _, database = open_database(any_schema=True)
-    upgrade_schema(database.engine)
+    upgrade_schema(database.engine, _tell_once())
     click.echo(f"The schema is {contents(database).schema}.")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +18,12 @@ import sqlalchemy as sa
 from cds_service.errors import SettingsError, StoreUnavailable
 from cds_service.store.desk import Desk
 from cds_service.store.files import WatchedFile, file_of, make_private
-from cds_service.store.schema import is_usable, known_revisions, migrate, revision
+from cds_service.store.schema import is_held, is_usable, known_revisions, migrate, revision
 
 Problem = Literal["", "unreachable", "wrong schema", "does not take writes", "its file is gone"]
 BEHIND = "the schema of the database is not this release's; run `cds-service db upgrade`"
 FOREIGN = "the schema of the database is not of this service"
+HELD = "another transaction keeps a table in use, such as a backup; upgrade after it"
 
 _POSTGRESQL = "postgresql+psycopg"
 _SERVER_LIMITS = {
@@ -46,6 +47,8 @@ _THIS_MACHINE = ("", "127.0.0.1", "localhost", "::1")
 _BUSY_MS = 5000
 _MS = 1000
 _WAL_PAUSE_S = 0.02
+_UPGRADE_S = 1500  # less than the Job of deploy/kubernetes may take
+_UPGRADE_PAUSE_S = 2  # for all that waited behind an attempt
 _LARGEST_WAL_BYTES = 64_000_000  # what a checkpoint leaves of a log that grew beyond it
 _STATEMENT_LIMIT = "-c statement_timeout=5000"
 _NO_STATEMENT_LIMIT = "-c statement_timeout=0"  # the role may have one of its own
@@ -283,16 +286,33 @@ def sqlite_url(folder: Path) -> str:
     return f"sqlite:///{folder / 'hyponatremia-cds.db'}"
 
 
-def upgrade(engine: sa.Engine) -> None:
-    """Brings the schema to the newest revision, if it is not there or beyond it already."""
+def upgrade(engine: sa.Engine, on_wait: Callable[[], object] = lambda: None) -> None:
+    """Brings the schema to the newest revision, if it is not there or beyond it already.
+
+    A table of a server that somebody uses, such as a backup, is waited for in many short attempts,
+    because every node that writes would wait behind a long one. Calls `on_wait` after each of them.
+    """
+    end = time.monotonic() + _UPGRADE_S
+    while not _upgraded(engine):
+        if time.monotonic() > end:
+            raise SettingsError(f"CDS_DATABASE_URL: {HELD}")
+        on_wait()
+        time.sleep(_UPGRADE_PAUSE_S)
+
+
+def _upgraded(engine: sa.Engine) -> bool:
+    """Returns True after the migration, and False if a table is in use."""
     try:
         with engine.begin() as connection:
             if not migrate(connection):
                 raise SettingsError(f"CDS_DATABASE_URL: {FOREIGN}")
     except sa.exc.SQLAlchemyError as error:
-        raise _unopened(error) from None
+        if not is_held(error):
+            raise _unopened(error) from None
+        return False
     finally:
         engine.dispose()
+    return True
 
 
 def _refuse_other_schema(connection: sa.Connection) -> None:

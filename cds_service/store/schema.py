@@ -17,6 +17,8 @@ from cds_service.store.tables import METADATA
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _NUMBER = len("0001")
 _UPGRADE_LOCK = 0x6364735F  # any number that no other program takes in this database
+_LOCK_MS = 500  # whoever writes to a table waits behind the one who waits to change it
+_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code
 _REVISION = re.compile(r"\d{4}", re.ASCII)
 _VERSIONS = sa.Table(  # as alembic makes it
     "alembic_version",
@@ -54,12 +56,19 @@ def revision(connection: sa.Connection) -> str | None:
     return None if number is None else str(number)
 
 
+def is_held(error: sa.exc.SQLAlchemyError) -> bool:
+    """Returns True if a migration found a table in use, by a backup or a long query."""
+    code = getattr(error.orig, "sqlstate", "") if isinstance(error, sa.exc.DBAPIError) else ""
+    return bool(code == _LOCK_NOT_AVAILABLE)
+
+
 def migrate(connection: sa.Connection) -> bool:
     """Brings the schema to the newest revision; returns False if the schema is not one of ours.
 
     The schema of a later release is left as it is. A database is migrated completely or not at all,
     by one process at a time, because two services may start on one file, two upgrades may be asked
-    of one server, and each may be killed at any moment.
+    of one server, and each may be killed at any moment. Raises an error that `is_held` knows if
+    somebody uses a table of a server meanwhile.
     """
     sqlite = connection.dialect.name == "sqlite"
     if is_usable(revision(connection)):
@@ -68,6 +77,7 @@ def migrate(connection: sa.Connection) -> bool:
         # By itself sqlite3 begins a transaction before rows are changed, but not before tables are.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_LOCK_MS}")
         # The pod of an older Job may still be at work; held until the transaction is over.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
     present = revision(connection)  # another start may have made the tables meanwhile

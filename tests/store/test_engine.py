@@ -287,9 +287,7 @@ def test_two_upgrades_of_one_postgresql_wait_for_each_other(postgres: Server) ->
     """The pod of an older Job may still be at work: the second one finds the tables made."""
     url = postgres.fresh("twice")
     first, second = make_engine(url, patient=True), make_engine(url, patient=True)
-    waiting = sa.text(
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    )
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     with ThreadPoolExecutor(1) as pool:
         with first.begin() as connection:
             assert migrate(connection)

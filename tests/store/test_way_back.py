@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from cds_service.store.engine import make_engine, open_database, sqlite_url, upg
 from cds_service.store.recorder import insert_calls
 from cds_service.store.schema import known_revisions, revision
 from cds_service.store.tables import AUDIT, ISSUED
+from tests.patience import until
 from tests.store.test_recorder import a_call
 
 FIRST_WITH_CALLS = "0003"
@@ -47,20 +51,18 @@ def older_release(engine: sa.Engine) -> Write:
     return write
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Returns an empty database of each kind."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path)
+    return str(request.getfixturevalue("postgres").fresh("way_back"))
+
+
 @pytest.mark.parametrize("older", OLDER)
 def test_each_older_release_writes_beside_and_after_this_one_and_no_row_is_lost(
-    older: str,
-    kind: str,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
+    older: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = (
-        sqlite_url(tmp_path)
-        if kind == "sqlite"
-        else request.getfixturevalue("postgres").fresh("way_back")
-    )
     engine = make_engine(url)
     bring_to(engine, older)
     old_write = older_release(engine)
@@ -88,3 +90,41 @@ def test_each_older_release_writes_beside_and_after_this_one_and_no_row_is_lost(
     assert cards == len(calls)
     database.close()
     engine.dispose()
+
+
+@pytest.mark.parametrize("older", OLDER)
+def test_an_upgrade_that_waits_for_a_backup_holds_up_no_older_node(older: str, url: str) -> None:
+    old, backup, ours = make_engine(url), make_engine(url), make_engine(url, patient=True)
+    bring_to(old, older)
+    write, written, done, waits = older_release(old), itertools.count(1), threading.Event(), []
+    count = [0]
+
+    def serve() -> None:
+        while not done.is_set():
+            write(f"call-{count[0]}")
+            count[0] = next(written)
+
+    def more() -> None:
+        wanted = count[0] + 3
+        until(lambda: count[0] >= wanted or serving.done())
+
+    with ThreadPoolExecutor(2) as pool:
+        serving = pool.submit(serve)
+        try:
+            more()
+            with backup.connect() as connection:
+                connection.execute(sa.text("SELECT count(*) FROM audit"))  # as pg_dump: to the end
+                upgrading = pool.submit(upgrade, ours, lambda: waits.append(count[0]))
+                until(lambda: waits or upgrading.done() or serving.done())
+                more()
+            upgrading.result()
+            more()
+        finally:
+            done.set()
+        serving.result()
+    with ours.connect() as connection:
+        assert revision(connection) == known_revisions()[-1]
+        calls = connection.execute(sa.select(sa.func.count()).select_from(AUDIT)).scalar_one()
+    assert calls == count[0]
+    for engine in (old, backup, ours):
+        engine.dispose()
