@@ -331,6 +331,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     falls_risk: ProblemSet
     brain_edema: ProblemSet
     icp_injury: ProblemSet
+    eclampsia: ProblemSet
     seizure: ProblemSet
     neurological: ProblemSet
     # settings in which low sodium is acute (F2)

@@ -63,6 +63,8 @@ def urea_in_encephalopathy(case: Case, order: Order, drug: DrugMatch) -> Finding
             do=[line("avoid-urea", keep=True)],
             why=["ammonia", *(["stays-in-blood"] if kidney else [])],
         )
+    if case.pregnant:
+        return card("warning", "pregnancy", drug=drug.name, do=["ask-obstetrics"], why=["untried"])
     require_recorded(case, kidney, "no-encephalopathy")
     variant, facts = kidney or skip("no-encephalopathy")
     return card(

@@ -43,6 +43,7 @@ from cds_service.sodium.rules.gates import (
     contested_lines,
     day_of,
     drinking_lines,
+    eclampsia_lines,
     emergency,
     fall_lines,
     first_symptom,
@@ -56,6 +57,7 @@ from cds_service.sodium.rules.gates import (
     low_glucose_lines,
     names_bolus,
     never_stop_lines,
+    obstetric_lines,
     on_day,
     osmolality_normal,
     past_symptoms,
@@ -134,7 +136,7 @@ def sodium_emergency(case: Case) -> Finding:
             *leading_risk(case),
             *strong_fluid_lines(case),
             *_harmful_restriction(case),
-            *lines_of({"eclampsia": _may_be_eclampsia(case)}, keep=True),
+            *([] if eclampsia_lines(case) else obstetric_lines(case)),
             "cause-later",
         ],
         why=[
@@ -184,6 +186,7 @@ def possible_brain_edema(case: Case) -> Finding:
             *([] if crisis else volume_plan(case)),
             watch(case, "sodium-now"),
             *_culprits_untold(case),
+            *obstetric_lines(case),
             *shedding_lines(case),
             *_face_risk(case),
             what,
@@ -265,6 +268,7 @@ def acute_fall(case: Case) -> Finding:
             *_stop_steps(case),
             *held_lines(case),
             watch(case, "monitor-acute"),
+            *obstetric_lines(case),
             *shedding_lines(case),
             *_face_risk(case),
             *_harmful_restriction(case),
@@ -421,15 +425,6 @@ def _limit_if_adapted(case: Case) -> list[Line]:
     return [limit_line(case)]
 
 
-def _may_be_eclampsia(case: Case) -> bool:
-    """Returns whether a seizure comes in pregnancy, in labor or shortly after it."""
-    sets, problems, limits = case.sets, case.problems, case.limits
-    ended = problems.happened(sets.pregnancy_ended, limits.postpartum_days)
-    labor = problems.current(sets.obstetric, limits.postpartum_days)
-    infused = [e for e in case.exposures.active if e.drug.name in sets.obstetric_drugs]
-    return case.symptoms.seizure_recent and bool(case.pregnant or ended or labor or infused)
-
-
 def _face_risk(case: Case) -> list[Line]:
     """Returns the risk of demyelination (F2).
 
@@ -459,6 +454,7 @@ def _emergency_lines(case: Case) -> list[Line]:
     first = [
         *low_glucose_lines(case),
         lead,
+        *eclampsia_lines(case),
         *adrenal,
         *irrigation_lines(case),
         *undiluted_lines(case),

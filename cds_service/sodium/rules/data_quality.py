@@ -153,16 +153,22 @@ def glucose_shift(case: Case) -> Finding:
     shift = case.glucose or skip("no-glucose-shift")
     require(case.rate.jump is None, "unconfirmed-leads")
     if glucose_leads(case):
+        # The card of the emergency tells the glucose: no other treatment stands before it (F11).
+        require(not case.symptoms.brain_edema, "emergency-leads")
         return _nearly_explained(case, shift)
     require(shift.explained, "no-glucose-shift")
     require_not_stale(case)
+    swells = case.symptoms.brain_edema
+    first = [line("pressure-first", keep=True)] if swells else []
+    lower = line("pressure-glucose", glucose=shift.glucose) if swells else line("treat-glucose")
     return card(
-        "info",
+        "warning" if swells else "info",
+        "edema" if swells else "main",
         na=latest.shown,
         glucose=shift.glucose,
         katz=shift.katz,
         hillier=shift.hillier,
-        do=["treat-glucose", watch(case, "monitor-glucose", case.limits.repeat_near_hours)],
+        do=[*first, lower, watch(case, "monitor-glucose", case.limits.repeat_near_hours)],
         why=[
             glucose_line("formulas", shift),
             *lines_of({"hillier-fits": shift.hillier_fits}),

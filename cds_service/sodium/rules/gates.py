@@ -611,6 +611,30 @@ def symptom_lines(case: Case) -> list[Line]:
     return lines
 
 
+def eclampsia_lines(case: Case) -> list[Line]:
+    """Returns that recorded eclampsia has a treatment of its own (F54)."""
+    recorded_now = case.sets.eclampsia.among(frozenset(case.symptoms.severe))
+    return [line("eclampsia-recorded", keep=True)] if recorded_now else []
+
+
+def obstetric_lines(case: Case) -> list[Line]:
+    """Returns that a seizure may be eclampsia, or else that obstetrics is called (F54)."""
+    if eclampsia_lines(case):
+        return eclampsia_lines(case)
+    if case.symptoms.seizure_recent and _around_birth(case):
+        return [line("eclampsia", keep=True)]
+    return lines_of({"pregnant": case.pregnant}, keep=True)
+
+
+def _around_birth(case: Case) -> bool:
+    """Returns whether the patient is pregnant, in labor or shortly after it."""
+    sets, problems, limits = case.sets, case.problems, case.limits
+    ended = problems.happened(sets.pregnancy_ended, limits.postpartum_days)
+    labor = problems.current(sets.obstetric, limits.postpartum_days)
+    infused = [e for e in case.exposures.active if e.drug.name in sets.obstetric_drugs]
+    return bool(case.pregnant or ended or labor or infused)
+
+
 def past_symptoms(case: Case) -> list[Line]:
     """Returns the severe symptoms that are older than an over-correction (F4)."""
     if not case.symptoms.before_rise:

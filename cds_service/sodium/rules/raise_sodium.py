@@ -29,6 +29,7 @@ from cds_service.sodium.rules.gates import (
     may_be_unusable_within,
     names_bolus,
     not_dilute,
+    obstetric_lines,
     on_day,
     osmole_lines,
     overload,
@@ -484,8 +485,7 @@ def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     latest = _low_sodium(case, order)
     _require_dilute(case)
     require(case.symptoms.severe, "no-severe-symptom")
-    if case.symptoms.icp_indication:
-        require(_more_than_raised_pressure(case), "intracranial-pressure")
+    require(not _pressure_leads(case), "intracranial-pressure")
     shift = case.glucose
     if shift is not None and _explains_the_symptoms(case):
         return _glucose_before_saline(case, order, shift)
@@ -498,11 +498,70 @@ def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
         order,
         "info",
         "risk" if slowly else "main",
-        supported=True,
+        supported=not _eclampsia_alone(case),
         do=do,
         why=_watch(case),
         limit=day_limit(case),
     )
+
+
+def _eclampsia_alone(case: Case) -> bool:
+    """Tells whether the only severe symptom is an eclampsia that this sodium does not explain."""
+    eclampsia, symptoms = case.sets.eclampsia, case.symptoms
+    return not symptoms.attributable and all(s in eclampsia for s in symptoms.severe)
+
+
+@order_rule("OS-HTS-ICP", hypertonic_saline, otherwise="not-hypertonic")
+def for_pressure(case: Case, order: Order, _saline: Saline) -> Finding:
+    """Speaks if the saline is for the brain at a sodium that may be read as its reason (F11)."""
+    require(case.symptoms.icp_indication, "no-pressure")
+    require(not concentrated_saline(order), "concentrate")
+    latest = latest_within(case, case.limits.raising_case_hours) or skip("no-recent-sodium")
+    require(case.sodium.measured is not Band.NORMAL, "not-low", na=latest.shown)
+    doubt, low = _no_reason_by_water(case), case.sodium.band in (Band.MODERATE, Band.SEVERE)
+    require(doubt or low, "mild-band", na=latest.shown)
+    require(_pressure_leads(case) or not case.symptoms.severe, "severe-symptom")
+    swells = case.symptoms.brain_edema
+    low_lines = [line("pressure-low", keep=True, na=latest.shown, limit=day_limit(case))]
+    return _saline_card(
+        case,
+        order,
+        "info",
+        "main" if swells else "injury",
+        supported=swells,
+        do=[
+            line("pressure-team", keep=True),
+            *(low_lines if low and not doubt else []),
+            *doubt,
+        ],
+        why=[*symptom_lines(case), *risk_lines(case), *result_doubts(case)],
+        na=latest.shown,
+        why_=_reason_of_pressure(case),
+    )
+
+
+def _pressure_leads(case: Case) -> bool:
+    """Tells whether the pressure is the reason: no symptom of a low sodium beyond it (M4)."""
+    return case.symptoms.icp_indication and not _more_than_raised_pressure(case)
+
+
+def _no_reason_by_water(case: Case) -> list[Line]:
+    """Returns what makes the number no sign of too much water: glucose, or another solute."""
+    if case.glucose is not None:
+        return [line("pressure-glucose", keep=True, glucose=case.glucose.glucose)]
+    pseudo = case.pseudo
+    if pseudo is None or not (pseudo.explains or pseudo.not_dilute or pseudo.is_undiluted):
+        return []
+    return [line("pressure-osmolality", value=pseudo.shown)]
+
+
+def _reason_of_pressure(case: Case) -> Fact:
+    """Returns brain edema, herniation or the injury of the brain, as a fact of a card."""
+    sets, window = case.sets, case.limits.icp_days
+    swollen = case.problems.current(sets.brain_edema, window)
+    if swollen:
+        return joined("symptom", swollen[:1])
+    return joined("evidence", case.problems.dated(sets.icp_injury, window)[:1])
 
 
 def _explains_the_symptoms(case: Case) -> bool:
@@ -756,7 +815,7 @@ def _saline_card(
         variant,
         drug=saline_name(order),
         more_facts={**facts, **more_facts},
-        do=[*amount, *treat_first(case, order), *within, *wet, *do],
+        do=[*amount, *treat_first(case, order), *obstetric_lines(case), *within, *wet, *do],
         why=why,
         offer=[keep_and_check(case) if supported else sodium_after(case), *offer],
     )

@@ -292,4 +292,10 @@ CHARTS: tuple[Story, ...] = (
         )
     ),
     rising(121.5, 114, orders=(isotonic("1000"),), hours=9),
+    Story(
+        sodium="128",
+        setting="inpatient",
+        results=(result("glucose", 900, 1),),
+        problems=(problem("herniation", days=0.1, encounter=True),),
+    ),
 )

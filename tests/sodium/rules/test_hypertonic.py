@@ -197,9 +197,10 @@ SCENES = (
         fires={"OS-HTS-SEV": "info main"},
     ),
     Scene(
-        says="brain edema alone at 124: silent",
+        says="brain edema alone at 124: for the pressure",
         order=saline(),
         story=ward("124", problems=(EDEMA,)),
+        fires={"OS-HTS-ICP": "info main"},
     ),
     Scene(
         says="F10: another strength than 3 % has its own volumes",

@@ -255,6 +255,7 @@ SCENES = (
             results=(result("glucose", 600),),
             problems=(problem("cerebral-edema", days=1),),
         ),
+        fires={"OS-HTS-ICP": "info main"},
     ),
     Scene(
         says="normal effective osmolality: an artefact is likely",
