@@ -229,6 +229,12 @@ class Pipeline:
         wanted = client.language or asked
         return wanted if wanted in self._translations else ENGLISH
 
+    def phrases(self, service: str, language: str) -> Phrases:
+        """Returns the words of a language, for what is shown beside the cards."""
+        known, translation = self._known_in(language), self._translations.get(language)
+        speech = translation.speech if translation is not None else None
+        return Phrases(known, known.services[service], speech)
+
     def service_in(self, service: str, language: str) -> Service:
         """Returns a service with the words of a language."""
         return self._known_in(language).services[service]

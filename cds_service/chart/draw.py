@@ -12,18 +12,21 @@ from msgspec import Struct
 from cds_service import svg
 from cds_service.chart.labels import Box, Crowd, Label
 from cds_service.chart.view import Bar, Corridor, Event, Point, View
-from cds_service.engine.wording import MONTHS, local_time, number
+from cds_service.engine.cards import Phrases
+from cds_service.engine.wording import MONTHS, local_time, number, when
 
 _GRID = 5  # mmol/L between two lines
 _AIR = 2  # mmol/L above and below what is drawn
-_ROW = 18
+_ROW = 26  # a name, and below it what it names: letters on a dark bar are hard to read
+_LEAST_BAND = 18  # a band has its name beside it from this height on
 _CHARACTER = 6.4
 _STEP = 12.0  # between two places that are tried for the words of the limit
 _DOT = 4.5
 _SHORTEST = timedelta(hours=24)
 _AHEAD = 0.06  # of the time shown, beyond now, if no corridor reaches further
 _MOST_ROWS = 8
-_METHODS = {"lab": "laboratory", "poc": "blood gas or bedside"}
+_METHODS = ("lab", "poc")
+_SURE = ("final", "amended", "corrected")
 
 
 class Shape(Struct, frozen=True):
@@ -48,17 +51,24 @@ class Marked(Struct, frozen=True):
     events: tuple[Event, ...] = ()
 
 
-def draw(view: View, span: timedelta | None, shape: Shape, rows: Sequence[Marked]) -> Markup:
+def draw(
+    view: View, span: timedelta | None, shape: Shape, rows: Sequence[Marked], phrases: Phrases
+) -> Markup:
     """Returns the drawing of one stretch of time; words from records are escaped."""
-    return _Picture(view, span, shape, rows).markup()
+    return _Picture(view, span, shape, rows, phrases).markup()
 
 
-def rows_of(view: View, events: Sequence[Event], drafts: Sequence[str] = ()) -> list[Marked]:
+def rows_of(
+    view: View, events: Sequence[Event], phrases: Phrases, drafts: Sequence[str] = ()
+) -> list[Marked]:
     """Returns the rows below the plot: each medicine once, doses by name, events, draft orders."""
     named: dict[tuple[str, str], list[Bar]] = {}
     for bar in view.bars:
         named.setdefault((bar.name, bar.kind), []).append(bar)
-    rows = [Marked(name, kind, tuple(bars)) for (name, kind), bars in named.items()]
+    rows = [
+        Marked(_row_name(view, bars, phrases), kind, tuple(bars))
+        for (_, kind), bars in named.items()
+    ]
     if events:
         # A sign without words would have to be looked up; the newest is named first.
         names = "; ".join(dict.fromkeys(event.words for event in reversed(events)))
@@ -68,13 +78,28 @@ def rows_of(view: View, events: Sequence[Event], drafts: Sequence[str] = ()) -> 
     return rows[-_MOST_ROWS:]
 
 
+def _row_name(view: View, bars: Sequence[Bar], phrases: Phrases) -> str:
+    """Returns the name of a row; each dose in it has its amount and its time."""
+    name = name_of(bars[0], phrases)
+    if bars[0].kind != "dose":
+        return name
+    doses = sorted((bar.start, bar.amount) for bar in bars if bar.start is not None)
+    times = [f"{amount} {when(at, view.now, view.zone, False)}".strip() for at, amount in doses]
+    return f"{name}: {phrases.said('; '.join(times))}"
+
+
 class _Picture:
     """One stretch of time in one shape."""
 
     def __init__(
-        self, view: View, span: timedelta | None, shape: Shape, rows: Sequence[Marked]
+        self,
+        view: View,
+        span: timedelta | None,
+        shape: Shape,
+        rows: Sequence[Marked],
+        phrases: Phrases,
     ) -> None:
-        self._view, self._shape, self._rows = view, shape, rows
+        self._view, self._shape, self._rows, self._phrases = view, shape, rows, phrases
         self._end = self._last_moment(span)
         self._start = self._first_shown(span)
         inside = [p for p in view.points if p.at >= self._start]
@@ -118,7 +143,7 @@ class _Picture:
     def markup(self) -> Markup:
         """Returns the whole drawing."""
         height = self._shape.height + len(self._rows) * _ROW
-        title = f"Sodium over time: {len(self._points)} values in this stretch"
+        title = self._phrases.plot("title", count=str(len(self._points)))
         drawing = svg.drawing(
             f"plot {self._shape.name}", title, self._shape.width, height, self._parts()
         )
@@ -133,7 +158,7 @@ class _Picture:
         yield from self._corridor_lines()
         yield from self._now()
         for number_of_row, row in enumerate(self._rows, 1):
-            yield from self._row(row, self._base + _AXIS + number_of_row * _ROW - 8)
+            yield from self._row(row, self._base + _AXIS + number_of_row * _ROW - _ROW / 2)
         yield from self._series()
 
     def _x(self, at: datetime) -> float:
@@ -151,8 +176,9 @@ class _Picture:
             if upper > lower:
                 top, bottom = self._y(upper), self._y(lower)
                 yield svg.rect(f"band {name}", _LEFT, top, self._right - _LEFT, bottom - top)
-                if bottom - top >= _ROW:
-                    yield svg.text("band-name", self._right + 5, (top + bottom) / 2 + 4, name)
+                if bottom - top >= _LEAST_BAND:
+                    words = self._phrases.plot(name)
+                    yield svg.text("band-name", self._right + 5, (top + bottom) / 2 + 4, words)
                 lower = upper
 
     def _grid(self) -> Iterator[Markup]:
@@ -165,19 +191,20 @@ class _Picture:
         for at, words in ticks(self._start, self._end, self._view.zone, self._shape.ticks):
             x = self._x(at)
             yield svg.line("tick-mark", x, self._base, x, self._base + 4)
-            yield svg.text("tick middle", x, self._base + 17, words)
+            yield svg.text("tick middle", x, self._base + 17, self._phrases.said(words))
 
     def _now(self) -> Iterator[Markup]:
         x = self._x(self._view.now)
         yield svg.line("now", x, _TOP, x, self._base)
-        yield svg.text("now-name middle", x, _TOP - 4, "now")
+        yield svg.text("now-name middle", x, _TOP - 4, self._phrases.plot("now"))
 
     def _corridor_area(self) -> Iterator[Markup]:
         corridor = self._view.corridor
         if corridor is not None:
             left, right = self._x(corridor.since), self._x(corridor.until)
             top, bottom = self._y(corridor.goal), self._y(corridor.base)
-            words = f"goal: {number(corridor.base)} to {number(corridor.goal)} mmol/L"
+            low, high = number(corridor.base), number(corridor.goal)
+            words = self._phrases.plot("goal", low=low, high=high)
             yield svg.rect("goal", left, top, right - left, bottom - top, words)
 
     def _corridor_lines(self) -> Iterator[Markup]:
@@ -196,7 +223,7 @@ class _Picture:
         for point in self._points:
             if point.exact and point.corrected is not None:
                 place = self._x(point.at), self._y(point.corrected)
-                yield svg.dot("dot corrected", *place, _DOT - 1, "corrected for glucose")
+                yield svg.dot("dot corrected", *place, _DOT - 1, self._phrases.plot("corrected"))
         last = self._points[-1] if self._points else None
         for point in self._points:
             yield self._dot(point, reached=point is last)
@@ -232,8 +259,8 @@ class _Picture:
             self._y(point.value),
             _DOT,
             0 if reached else -1,
-            words_of(point),
-            words_of(point),
+            words_of(point, self._phrases),
+            words_of(point, self._phrases),
         )
 
     def _labels(self) -> Iterator[Markup]:
@@ -254,7 +281,7 @@ class _Picture:
             crowd.add_point((self._x(point.at), self._y(point.value)), _DOT + 1)
             if point.corrected is not None:
                 crowd.add_point((self._x(point.at), self._y(point.corrected)), _DOT)
-        crowd.add(Label("now", self._x(self._view.now), _TOP - 4))
+        crowd.add(Label(self._phrases.plot("now"), self._x(self._view.now), _TOP - 4))
         corridor = self._view.corridor
         if corridor is not None:
             left, right = self._x(corridor.since), self._x(corridor.until)
@@ -266,11 +293,12 @@ class _Picture:
 
     def _value(self, point: Point, crowd: Crowd) -> Iterator[Markup]:
         x, y = self._x(point.at), self._y(point.value)
-        aside = len(point.shown) * _CHARACTER / 2 + _DOT + 5
+        shown = self._phrases.said(point.shown)
+        aside = len(shown) * _CHARACTER / 2 + _DOT + 5
         above, below = [(x, y - 9), (x + aside, y - 6)], [(x, y + 19), (x + aside, y + 15)]
         beside = [(x - aside, y - 6), (x - aside, y + 15), (x + aside, y + 4)]
         places = [*above, *below, *beside]
-        placed = crowd.first_free(Label(point.shown, *place) for place in places)
+        placed = crowd.first_free(Label(shown, *place) for place in places)
         if placed is not None:
             yield svg.text("value middle", placed.x, placed.y, placed.words)
 
@@ -278,10 +306,12 @@ class _Picture:
         corridor = self._view.corridor
         if corridor is None:
             return
-        limit = f"limit {number(corridor.limit)}"
+        ceiling, until = number(corridor.limit), corridor.until_words
+        limit = self._phrases.plot("limit", ceiling=ceiling)
+        whole = self._phrases.plot("limit_until", ceiling=ceiling, until=until)
         placed = crowd.first_free(
             Label(words, x, y)
-            for words in (f"{limit} until {corridor.until_words}", limit)
+            for words in (whole, limit)
             for y in self._beside(corridor.limit)
             for x in self._along(corridor, words)
         )
@@ -304,37 +334,59 @@ class _Picture:
         yield right + half + 4
 
     def _row(self, row: Marked, y: float) -> Iterator[Markup]:
+        """Yields a name, and below it its bars and signs; `y` is between the two."""
         for bar in row.bars:
             yield from self._bar(bar, row, y)
         for event in row.events:
             if event.at >= self._start:
-                yield svg.text(f"event {event.kind} middle", self._x(event.at), y + 4, "◆")
-        label = _fitted(row.name, self._right - _LEFT)
-        yield svg.text(f"row-name {row.kind}", _LEFT, y + 5, label)
+                yield svg.text(f"event {event.kind} middle", self._x(event.at), y + 11, "◆")
+        label = _fitted(row.name, self._shape.width - _LEFT)
+        yield svg.text(f"row-name {row.kind}", _LEFT, y - 2, label)
 
     def _bar(self, bar: Bar, row: Marked, y: float) -> Iterator[Markup]:
         if row.kind == "dose":
             if bar.start is not None and bar.start >= self._start:
-                yield svg.text("event dose middle", self._x(bar.start), y + 4, "▲")
+                yield svg.text("event dose middle", self._x(bar.start), y + 11, "▲")
             return
         left = self._x(bar.start) if bar.start is not None else float(_LEFT)
         right = self._x(bar.end if bar.end is not None else self._view.now)
         if (bar.end or self._view.now) >= self._start:
-            since = f"since {_day(bar.start, self._view.zone)}" if bar.start else "start not known"
-            until = f", until {_day(bar.end, self._view.zone)}" if bar.end else ""
             style = f"bar {row.kind}{' suspect' if bar.suspect else ''}"
-            words = f"{bar.name}, {since}{until}"
-            yield svg.rect(style, left, y - 4, max(right - left, 3.0), 11, words)
+            words = f"{name_of(bar, self._phrases)}, {time_of(bar, self._view, self._phrases)}"
+            yield svg.rect(style, left, y + 2, max(right - left, 3.0), 8, words)
 
 
-def words_of(point: Point) -> str:
+def words_of(point: Point, phrases: Phrases) -> str:
     """Returns a value as it is read out: value, band, time, method, and what was corrected."""
-    parts = [f"{point.shown} mmol/L", point.band, point.time, _METHODS[point.method]]
+    value, time = phrases.said(f"{point.shown} mmol/L"), phrases.said(point.time)
+    parts = [value, phrases.plot(point.band), time, phrases.plot(point.method)]
     if point.corrected is not None:
-        parts.append(f"{number(point.corrected)} corrected for glucose")
-    if point.status not in ("final", "amended", "corrected"):
-        parts.append(point.status)
-    return ", ".join(parts)
+        parts.append(phrases.plot("corrected_value", value=number(point.corrected)))
+    status = status_of(point, phrases)
+    return ", ".join([*parts, status] if status else parts)
+
+
+def status_of(point: Point, phrases: Phrases) -> str:
+    """Returns what a reader must know of how sure a result is, or ""."""
+    if point.status in _SURE:
+        return ""
+    return phrases.plot("preliminary" if point.status == "preliminary" else "status_unknown")
+
+
+def name_of(bar: Bar, phrases: Phrases) -> str:
+    """Returns what a medicine or an infusion is called."""
+    return phrases.said(bar.name) or phrases.plot("fluid")
+
+
+def time_of(bar: Bar, view: View, phrases: Phrases) -> str:
+    """Returns since when a medicine is taken and until when, or when a dose was given."""
+    if bar.kind == "dose" and bar.start is not None:
+        given = phrases.plot("given", time=when(bar.start, view.now, view.zone, False))
+        return f"{phrases.said(bar.amount)}, {given}" if bar.amount else given
+    since = phrases.plot("start_unknown")
+    if bar.start is not None:
+        since = phrases.plot("since", date=_day(bar.start, view))
+    return f"{since}, {phrases.plot('until', date=_day(bar.end, view))}" if bar.end else since
 
 
 def _fitted(words: str, width: float) -> str:
@@ -342,9 +394,10 @@ def _fitted(words: str, width: float) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"
 
 
-def _day(at: datetime, zone: timedelta | None) -> str:
-    local = local_time(at, zone)
-    return f"{local.day} {MONTHS[local.month - 1]}"
+def _day(at: datetime, view: View) -> str:
+    local, today = local_time(at, view.zone), local_time(view.now, view.zone)
+    day = f"{local.day} {MONTHS[local.month - 1]}"
+    return day if local.year == today.year else f"{day} {local.year}"
 
 
 # ---- the axis of time

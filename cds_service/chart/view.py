@@ -67,11 +67,12 @@ class Corridor(Struct, frozen=True, kw_only=True):
 class Bar(Struct, frozen=True, kw_only=True):
     """A medicine or an infusion over its time, or one dose that was given."""
 
-    name: str
+    name: str  # "": a fluid without a name
     kind: BarKind
     start: datetime | None  # None: not known
     end: datetime | None  # None: goes on
     suspect: bool = False  # a possible cause of the low sodium
+    amount: str = ""  # of a dose, if it is known: "100 mL"
 
 
 class Event(Struct, frozen=True):
@@ -80,6 +81,7 @@ class Event(Struct, frozen=True):
     at: datetime
     words: str  # words, or keys of words.toml as a fact of a card has them
     kind: Literal["symptom", "rise", "draft"]
+    facts: Mapping[str, str] = {}  # of a rise
 
 
 class Row(Struct, frozen=True):
@@ -223,7 +225,18 @@ def _doses(case: Case) -> Iterator[Bar]:
     for order in case.snapshot.exposures:
         shown = is_hypertonic(order) or order.hypotonic or _concerns(case, order)
         if order.reference.startswith(ADMINISTRATION) and order.begun is not None and shown:
-            yield Bar(name=_fluid_name(order), kind="dose", start=order.begun, end=order.begun)
+            yield Bar(
+                name=_fluid_name(order),
+                kind="dose",
+                start=order.begun,
+                end=order.begun,
+                amount=_amount(order),
+            )
+
+
+def _amount(order: Order) -> str:
+    volume = order.saline.volume_ml if order.saline is not None else None
+    return f"{number(volume)} mL" if volume else ""
 
 
 def _concerns(case: Case, order: Order) -> bool:
@@ -232,12 +245,12 @@ def _concerns(case: Case, order: Order) -> bool:
 
 
 def _fluid_name(order: Order) -> str:
-    """Returns what an order is called: saline by its strength, a drug by its name."""
+    """Returns what an order is called, saline by its strength; "" if it has no name."""
     if order.saline is not None and order.saline.percent is not None:
         return f"{number(order.saline.percent)}% saline"
     if order.drugs:
         return order.drugs[0].name
-    return defuse(order.fluid_name.value) if order.fluid_name is not None else "fluid"
+    return defuse(order.fluid_name.value) if order.fluid_name is not None else ""
 
 
 # ---- events and other results
@@ -252,8 +265,8 @@ def _events(case: Case) -> Iterator[Event]:
             yield Event(problem.since, f"symptom:{known[0]}", "symptom")
     episode = case.rate.episode
     if episode is not None:
-        words = f"rise of {number(episode.rise)} mmol/L in {in_hours(episode.span)} h"
-        yield Event(episode.end.at, words, "rise")
+        facts = {"rise": number(episode.rise), "hours": in_hours(episode.span)}
+        yield Event(episode.end.at, "rise", "rise", facts)
 
 
 def _others(case: Case, zone: timedelta | None) -> Iterator[Row]:
@@ -271,10 +284,13 @@ def _others(case: Case, zone: timedelta | None) -> Iterator[Row]:
 
 
 def spans(view: View) -> Mapping[str, timedelta | None]:
-    """Returns the stretches of time that the chart can show, the shortest first; None: all."""
+    """Returns the stretches of time that the chart can show, the shortest first; None: all.
+
+    They are named by their keys in words.toml.
+    """
     return {
-        "24 h": timedelta(hours=24),
-        "7 days": timedelta(days=7),
-        "90 days": timedelta(days=90),
-        "all": None,
+        "span_1": timedelta(hours=24),
+        "span_7": timedelta(days=7),
+        "span_90": timedelta(days=90),
+        "span_all": None,
     }

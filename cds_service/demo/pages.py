@@ -23,10 +23,10 @@ from cds_service.demo.listing import grouped
 from cds_service.demo.shown import patient_view, shown_case
 from cds_service.demo.stories import Story
 from cds_service.demo.test_ehr import TestEhr
-from cds_service.engine.cards import Phrases
 from cds_service.errors import BadRequest, NotFound
 from cds_service.knowledge.limits import Limits
 from cds_service.trust.registry import TEST_ISSUER
+from cds_service.web.languages import asked_language
 from cds_service.web.messages import json_body, refuse_by_head, unstored
 from cds_service.web.pages import rendered, start_page
 from cds_service.web.plots import plotted
@@ -167,7 +167,9 @@ def _drawn(resources: Iterable[object], now: datetime, server: str = "fhir") -> 
     client = here.registry().client_for(f"{here.settings.base_url}/demo/{server}", None)
     view = shown_case(here, client, listed, record, now)
     if view is not None:
-        phrases = Phrases(here.pipeline.knowledge, patient_view(here))
+        language = here.pipeline.language_of(asked_language(here.pipeline.languages), client)
+        phrases = here.pipeline.phrases(patient_view(here).id, language)
+        values["language"] = language
         values |= plotted(view, phrases, [item.name for item in record.drafts])
         values["bands"] = {point.reference: point.band for point in view.points}
     return values

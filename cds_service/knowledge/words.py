@@ -109,6 +109,70 @@ class PlotWords(Struct, frozen=True, forbid_unknown_fields=True):
     no_limit_steady: str
     no_limit_doubted: str
     no_limit_not_measured: str
+    title: str
+    now: str
+    severe: str
+    moderate: str
+    mild: str
+    normal: str
+    lab: str
+    poc: str
+    corrected: str
+    corrected_value: str
+    preliminary: str
+    status_unknown: str
+    goal: str
+    limit: str
+    limit_until: str
+    limit_key: str
+    lowers: str
+    treats: str
+    dose: str
+    draft: str
+    symptom: str
+    too_fast: str
+    rise: str
+    since: str
+    start_unknown: str
+    until: str
+    given: str
+    suspect: str
+    fluid: str
+    time_shown: str
+    span_1: str
+    span_7: str
+    span_90: str
+    span_all: str
+    readout: str
+    values: str
+    app_title: str
+    app_female: str
+    app_male: str
+    app_now: str
+    app_chart: str
+    app_born: str
+    app_opened_by: str
+    app_from_card: str
+    app_cards: str
+    app_no_card: str
+    app_no_chart: str
+    app_offers: str
+    app_medicines: str
+    app_others: str
+    app_events: str
+    app_values: str
+    app_time: str
+    app_band: str
+    app_method: str
+    app_none: str
+    app_left_out: str
+    app_profile: str
+    app_not_reviewed: str
+    app_critical: str
+    app_warning: str
+    app_info: str
+    app_problem: str
+    app_nothing_checked: str
 
 
 class Contested(Struct, frozen=True, forbid_unknown_fields=True):

@@ -33,6 +33,7 @@ from cds_service.web.access import (
     hook_client,
 )
 from cds_service.web.front import RECEIVED
+from cds_service.web.languages import asked_language
 from cds_service.web.messages import raw_body, refuse_by_head, unstored
 from cds_service.web.runtime import Runtime, runtime
 from cds_service.web.trace import passed_on
@@ -52,7 +53,7 @@ def discover() -> Response:
     here = runtime()
     client = discovery_client(here) or Client()
     pipeline = here.pipeline
-    language = pipeline.language_of(_asked_language(pipeline.languages), client)
+    language = pipeline.language_of(asked_language(pipeline.languages), client)
     services = [pipeline.service_in(name, language) for name in pipeline.knowledge.services]
     note = "" if pipeline.knowledge.reviews.complete else UNSIGNED
     return _in_language(unstored(discovery(services, note)), language)
@@ -71,7 +72,7 @@ def call(service_id: str) -> Response:
     caller = Caller(
         proven=proven,
         issuer=claimed_issuer(request.environ.get("HTTP_AUTHORIZATION")),
-        language=_asked_language(here.pipeline.languages),
+        language=asked_language(here.pipeline.languages),
     )
     return answered(here, service, body, caller)
 
@@ -138,18 +139,6 @@ def _log_refused(refused: Sequence[RefusedItem], service: str, tenant: str) -> N
         log().warning(
             "feedback-refused", client=tenant, service=service, count=number, reason=reason
         )
-
-
-def _asked_language(spoken: Sequence[str]) -> str:
-    """Returns the one of our languages that `Accept-Language` prefers, "" if it names none.
-
-    A regional form counts as its language, which Werkzeug's own match does only if no language
-    of the header fits in full.
-    """
-    if "HTTP_ACCEPT_LANGUAGE" not in request.environ:
-        return ""
-    wanted = [tag.partition("-")[0].lower() for tag, share in request.accept_languages if share > 0]
-    return next((tag for tag in wanted if tag in spoken), "")
 
 
 def _in_language(response: Response, language: str) -> Response:

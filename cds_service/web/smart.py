@@ -21,6 +21,7 @@ from cds_service.engine.cards import Phrases
 from cds_service.errors import NotFound, ServiceError
 from cds_service.knowledge.load import Service
 from cds_service.pipeline import Evaluation
+from cds_service.protocol.documents import FHIR_JSON
 from cds_service.protocol.references import type_and_id
 from cds_service.protocol.request import HookRequest, Secret
 from cds_service.protocol.wire import decode
@@ -29,6 +30,8 @@ from cds_service.trust.client import Client, SmartLaunch
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.smart import LaunchFailed, Opened, Started, authorization_url, begin
 from cds_service.web.call_log import in_its_arm
+from cds_service.web.errors import refused
+from cds_service.web.languages import asked_language
 from cds_service.web.pages import rendered
 from cds_service.web.plots import plotted
 from cds_service.web.runtime import Runtime, runtime
@@ -39,8 +42,21 @@ _PATIENCE_S = 8.0  # a page may wait longer than a hook
 _COOKIE_LETTERS = 12  # of the state: two launches in one browser do not mix
 _BASIC = ("openid", "fhirUser")
 _NO_FRAME = "'none'"
+# Errors of an authorization server that are no refusal of the user (RFC 6749, 4.1.2.1).
+_OF_THE_SERVER = (
+    *("invalid_request", "unauthorized_client", "unsupported_response_type", "invalid_scope"),
+    *("server_error", "temporarily_unavailable"),
+)
 
 blueprint = Blueprint("smart", __name__)
+
+
+@blueprint.errorhandler(ServiceError)
+def refuse(failed: ServiceError) -> Response:
+    """Answers a person with a page, and a program with an OperationOutcome."""
+    if request.accept_mimetypes.best_match((FHIR_JSON, "text/html")) != "text/html":
+        return refused(failed)
+    return _secured(_problem(None, failed), None)
 
 
 @blueprint.get("/smart/<name>/launch")
@@ -54,7 +70,7 @@ def launch(name: str) -> Response:
     try:
         endpoints = here.smart.endpoints(client, base)
     except LaunchFailed as failed:
-        return _problem(client, failed)
+        return _secured(_problem(client, failed), client)
     where = authorization_url(
         started,
         endpoints,
@@ -172,12 +188,17 @@ def _started(here: Runtime, name: str) -> Started:
 
 
 def _code() -> str:
-    code = request.args.get("code", "")
-    if not code:
+    code, error = request.args.get("code", ""), request.args.get("error", "")
+    if code:
+        return code
+    if error in _OF_THE_SERVER:
         raise LaunchFailed(
-            "The EHR gave no leave to read the chart. Open the app again from the chart."
+            f"The EHR's authorization server refused the launch: {error}. Open the app again from "
+            "the chart. If it stays, show this page to the EHR's analyst."
         )
-    return code
+    raise LaunchFailed(
+        "The EHR gave no leave to read the chart. Open the app again from the chart."
+    )
 
 
 # ---- the page
@@ -194,7 +215,8 @@ def _chart(here: Runtime, client: Client, started: Started, opened: Opened) -> R
     asked = replace(arm, explain_missing_data=True, suppression=False)
     evaluation = here.pipeline.answer(call, asked, Deadline.after(_PATIENCE_S))
     log().info("smart", client=client.name, cards=[one["indicator"] for one in evaluation.cards])
-    return Response(render_template("smart.html", **_values(here, call, evaluation, opened)))
+    values = _values(here, asked, call, evaluation, opened)
+    return Response(render_template("smart.html", **values))
 
 
 def _call(here: Runtime, started: Started, opened: Opened, patient: str) -> HookRequest:
@@ -208,33 +230,51 @@ def _call(here: Runtime, started: Started, opened: Opened, patient: str) -> Hook
         received=here.clock(),
         encounter_id=encounter or None,
         user_id=f"{kind}/{user}" if kind else None,
+        language=asked_language(here.pipeline.languages),
         fhir_server=started.base,
         token=Secret(opened.token),
     )
 
 
 def _values(
-    here: Runtime, call: HookRequest, evaluation: Evaluation, opened: Opened
+    here: Runtime, client: Client, call: HookRequest, evaluation: Evaluation, opened: Opened
 ) -> dict[str, Any]:
     """Returns what the page shows; without a case it has the reason and no chart."""
-    knowledge = here.pipeline.knowledge
-    phrases = Phrases(knowledge, _service(here))
+    language = here.pipeline.language_of(call.language, client)
+    phrases = here.pipeline.phrases(call.service, language)
     case = evaluation.case
     view = view_of(case) if case is not None and not evaluation.reason else None
     return {
-        "knowledge": knowledge,
+        "language": language,
+        "say": phrases.plot,
+        "words": phrases.words,
+        "signed": here.pipeline.knowledge.reviews.complete,
         "patient": _patient(evaluation),
-        "born": case.snapshot.patient.birth_date if case is not None else None,
-        "sex": case.snapshot.patient.sex if case is not None else "",
-        "user": call.user_id or "",
+        "about": _about(phrases, call, evaluation, opened),
         "reason": evaluation.reason,
         "cards": [_card(card) for card in evaluation.cards],
-        "asked_for": opened.app_context,
         "view": view,
         "missing": _missing(phrases, evaluation),
         "demo": here.settings.mode == "demo",
         **(plotted(view, phrases) if view is not None else {}),
     }
+
+
+def _about(
+    phrases: Phrases, call: HookRequest, evaluation: Evaluation, opened: Opened
+) -> list[str]:
+    """Returns who the patient is, who opened the app, and from which card."""
+    told = []
+    case = evaluation.case
+    if case is not None and case.snapshot.patient.birth_date is not None:
+        told.append(phrases.plot("app_born", date=case.snapshot.patient.birth_date.isoformat()))
+    if case is not None and case.snapshot.patient.sex:
+        told.append(phrases.plot(f"app_{case.snapshot.patient.sex}"))
+    if call.user_id:
+        told.append(phrases.plot("app_opened_by", user=call.user_id))
+    if opened.app_context:
+        told.append(phrases.plot("app_from_card", card=opened.app_context))
+    return told
 
 
 def _card(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -284,15 +324,24 @@ def _name(name: object) -> str:
 # ---- answers
 
 
-def _problem(client: Client, failed: ServiceError) -> Response:
-    log().warning("smart", client=client.name, status=failed.status, reason=failed.message)
-    page = render_template("smart-problem.html", message=failed.message, demo=False)
+def _problem(client: Client | None, failed: ServiceError) -> Response:
+    """Returns a page in the language of the user; what the analyst needs stays English."""
+    name = client.name if client is not None else ""
+    log().warning("smart", client=name, status=failed.status, reason=failed.message)
+    here = runtime()
+    spoken = asked_language(here.pipeline.languages)
+    language = here.pipeline.language_of(spoken, client or Client())
+    say = here.pipeline.phrases(_service(here).id, language).plot
+    page = render_template(
+        "smart-problem.html", message=failed.message, say=say, language=language, demo=False
+    )
     return Response(page, status=failed.status)
 
 
-def _secured(response: Response, client: Client) -> Response:
+def _secured(response: Response, client: Client | None) -> Response:
     """Returns the answer with its headers: who may frame it, no store, own scripts only."""
-    frames = client.smart.frame_ancestors if client.smart is not None else ()
+    smart = client.smart if client is not None else None
+    frames = smart.frame_ancestors if smart is not None else ()
     response.headers["Content-Security-Policy"] = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
         f"base-uri 'none'; form-action 'none'; frame-ancestors {' '.join(frames) or _NO_FRAME}"

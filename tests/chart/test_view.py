@@ -90,7 +90,9 @@ def test_both_methods_and_the_glucose_corrected_values_are_apart() -> None:
     found = view(replace(story, results=(*story.results, gas, glucose)))
     assert [p.method for p in found.points] == ["lab", "poc", "lab"]
     assert [p.corrected is not None for p in found.points] == [False, False, True]
-    drawing = str(draw(found, timedelta(days=7), WIDE, rows_of(found, found.events)))
+    drawing = str(
+        draw(found, timedelta(days=7), WIDE, rows_of(found, found.events, phrases()), phrases())
+    )
     assert 'class="series lab"' in drawing
     assert 'class="series poc"' in drawing
     assert 'class="dot corrected"' in drawing
@@ -137,14 +139,14 @@ def test_osmolality_and_urine_are_beside_it_newest_first() -> None:
     assert [value for value, _ in row.values] == ["90", "420"]
 
 
-@pytest.mark.parametrize("span", ["24 h", "7 days", "90 days", "all"])
+@pytest.mark.parametrize("span", ["span_1", "span_7", "span_90", "span_all"])
 @pytest.mark.parametrize("shape", [WIDE, NARROW], ids=lambda shape: shape.name)
 def test_each_value_of_the_stretch_is_drawn_inside_and_can_be_read_out(
     span: str, shape: object
 ) -> None:
     found = view(series((24 * 200, "131"), (24 * 30, "128"), (60, "119"), (12, "121"), (1, "124")))
     length = spans(found)[span]
-    drawing = str(draw(found, length, shape, rows_of(found, found.events)))  # type: ignore[arg-type]
+    drawing = str(draw(found, length, shape, rows_of(found, found.events, phrases()), phrases()))  # type: ignore[arg-type]
     since = NOW - length if length else None
     wanted = [p for p in found.points if since is None or p.at >= since]
     dots = re.findall(

@@ -29,6 +29,7 @@ const rounds = {}; // the newest call of each place for cards: an older answer t
 const shownAs = () => $("as").value;
 const mode = () => document.querySelector("input[name=mode]:checked").value;
 const caller = () => document.querySelector("input[name=caller]:checked").value;
+$("to-chart").addEventListener("click", () => { $("sodium").scrollIntoView(); }); // the hash of the address is taken
 const later = (words) => { $("status").textContent = words; };
 
 /** The token of a call to this address, if the page is to send one. */
