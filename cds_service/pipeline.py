@@ -102,6 +102,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     suppressed: tuple[Finding, ...] = ()  # this user has answered them already (B.5 rule 5)
     case: Case | None = None
     reason: str = ""  # why no rule was asked, or why nothing of what they found is shown
+    closed: str = ""  # the key of that reason
     off: tuple[str, ...] = ()  # rules that found something and are switched off; or EVERY_RULE
     kinds: Mapping[str, str] = field(default_factory=dict)  # of the suggestions, by uuid
 
@@ -171,7 +172,7 @@ class Pipeline:
         if request.lacks and not client.explain_missing_data:
             raise without_orders(request.hook, hook.drafts, request.lacks)
         if client.all_off:
-            return Evaluation(cards=[], reason=self._words("switched-off"), off=(EVERY_RULE,))
+            return self._closed("switched-off", Evaluation(cards=[], off=(EVERY_RULE,)))
         request = _with_encounter(request, client)
         try:
             return self._in_time(request, client, deadline, memory, seen)
@@ -192,7 +193,7 @@ class Pipeline:
         hook = HOOKS[request.hook]
         deadline.keep()
         if not self._may_concern_a_rule(request, hook, seen, deadline):
-            return Evaluation(cards=[], reason=self._words("no-order-concerned"))
+            return self._closed("no-order-concerned", Evaluation(cards=[]))
         with metrics.timed("read"):
             call = self._read(request, client, deadline)
             seen.case, seen.orders = call.case, selected(call.case.snapshot)
@@ -213,8 +214,9 @@ class Pipeline:
             return self._unreadable(call, decision.unlooked)
         with metrics.timed("write"):
             answered = self._answered(call, [*decision.shown], decision.outcomes)
-        reason = self._words("rules-switched-off") if decision.off and not answered.cards else ""
-        return replace(answered, suppressed=decision.rested, off=decision.off, reason=reason)
+        answered = replace(answered, suppressed=decision.rested, off=decision.off)
+        hidden = decision.off and not answered.cards
+        return self._closed("rules-switched-off", answered) if hidden else answered
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -437,9 +439,8 @@ class Pipeline:
 
     def _without_rules(self, call: _Call, why: str) -> Evaluation:
         """Returns no card, and why no rule has to be asked: a key of `silence` in words.toml."""
-        return Evaluation(
-            cards=[], sources=call.gathered.sources, case=call.case, reason=self._words(why)
-        )
+        looked = Evaluation(cards=[], sources=call.gathered.sources, case=call.case)
+        return self._closed(why, looked)
 
     def _unreadable(self, call: _Call, what: Unlooked) -> Evaluation:
         """Returns a card on what could not be read, or raises 412 if the client shows errors."""
@@ -532,8 +533,9 @@ class Pipeline:
     def _service(self, request: HookRequest) -> Service:
         return self.knowledge.services[request.service]
 
-    def _words(self, silence: str) -> str:
-        return self.knowledge.words.silence[silence]
+    def _closed(self, silence: str, evaluation: Evaluation) -> Evaluation:
+        """Returns the evaluation with why it has no card: a key of `silence`, and its words."""
+        return replace(evaluation, reason=self.knowledge.words.silence[silence], closed=silence)
 
 
 class _Call(Struct, frozen=True, kw_only=True):

@@ -173,6 +173,18 @@ class PlotWords(Struct, frozen=True, forbid_unknown_fields=True):
     app_info: str
     app_problem: str
     app_nothing_checked: str
+    app_analyst: str
+    app_do_leave: str
+    app_do_over: str
+    app_do_patient: str
+    app_do_setup: str
+    app_do_trial: str
+    app_do_later: str
+    app_under_age: str
+    app_deceased: str
+    app_comfort_care: str
+    app_switched_off: str
+    app_rules_switched_off: str
 
 
 class Contested(Struct, frozen=True, forbid_unknown_fields=True):

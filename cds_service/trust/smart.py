@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode, urlsplit
 
 import jwt
@@ -39,11 +39,19 @@ _ID_TOKEN_ALGORITHMS = ("RS256", "RS384", "ES256", "ES384")
 _LEEWAY_S = 60
 
 
+# What a clinician can do about it: "app_do_..." in words.toml.
+Remedy = Literal["leave", "over", "patient", "setup", "trial", "later"]
+
+
 class LaunchFailed(ServiceError):
-    """The app cannot be opened; the text says what to do, to a clinician and the EHR's analyst."""
+    """The app cannot be opened; the text is for the EHR's analyst, `remedy` for the clinician."""
 
     status = 502
     code = "login"
+
+    def __init__(self, message: str, remedy: Remedy = "setup") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 class Endpoints(Struct, frozen=True, kw_only=True):
@@ -108,6 +116,19 @@ def authorization_url(
     return str(url)
 
 
+def _no_token(failed: Exception) -> LaunchFailed:
+    """Returns what a token endpoint's refusal means; a code of RFC 6749 says whose fault it is."""
+    said = getattr(failed, "error", "")
+    remedy: Remedy = "over" if said == "invalid_grant" else "setup"
+    if isinstance(failed, requests.RequestException):
+        remedy = "later"
+    return LaunchFailed(
+        "The EHR did not exchange the code for a token. If it stays, compare the client id and the "
+        "redirect URL with those of clients.toml.",
+        remedy,
+    )
+
+
 class SmartServers:
     """The authorization servers of all clients; all threads of a worker share what they said."""
 
@@ -150,11 +171,8 @@ class SmartServers:
                 code_verifier=started.verifier,
                 redirect_uri=redirect,
             )
-        except (AuthlibBaseError, requests.RequestException, ValueError):
-            raise LaunchFailed(
-                "The EHR did not exchange the code for a token. Open the app again from the chart; "
-                "if it stays, ask the analyst of the EHR for the client id and the redirect URL."
-            ) from None
+        except (AuthlibBaseError, requests.RequestException, ValueError) as failed:
+            raise _no_token(failed) from None
         return self._checked(client, started, endpoints, token)
 
     def _checked(
@@ -165,7 +183,8 @@ class SmartServers:
             raise LaunchFailed("The EHR gave no bearer token.")
         if not isinstance(patient, str) or not patient:
             raise LaunchFailed(
-                "The EHR named no patient. The app needs the scope 'launch' or 'launch/patient'."
+                "The EHR named no patient. The app needs the scope 'launch' or 'launch/patient'.",
+                "patient",
             )
         encounter = token.get("encounter")
         context = token.get("appContext")
@@ -195,18 +214,23 @@ class SmartServers:
                 leeway=_LEEWAY_S,
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},
             )
-        except (jwt.PyJWTError, StopIteration, ValueError):
-            raise LaunchFailed("The EHR's proof of who opens the app is not valid.") from None
+        except (jwt.PyJWTError, StopIteration, ValueError) as failed:
+            raise LaunchFailed(
+                "The EHR's proof of who opens the app is not valid.",
+                "over" if isinstance(failed, jwt.ExpiredSignatureError) else "setup",
+            ) from None
         if claims.get("nonce") != started.nonce:
-            raise LaunchFailed("The EHR's proof of who opens the app is of another launch.")
+            raise LaunchFailed("The EHR's proof of who opens the app is of another launch.", "over")
         user = claims.get("fhirUser")
         return user if isinstance(user, str) else ""
 
     def _discovered(self, client: Client, base: str) -> Endpoints | LaunchFailed:
         answer = self._get(client, base + WELL_KNOWN)
         if answer.failure is not None or answer.status != _OK:
+            down = answer.failure is not None or answer.status >= _SERVER_ERROR
             return LaunchFailed(
-                f"The EHR's FHIR server gave no smart-configuration (status {answer.status})."
+                f"The EHR's FHIR server gave no smart-configuration (status {answer.status}).",
+                "later" if down else "setup",
             )
         try:
             found = msgspec.json.decode(answer.body, type=Endpoints)

@@ -18,7 +18,7 @@ from msgspec.structs import asdict, replace
 
 from cds_service.chart.view import view_of
 from cds_service.engine.cards import Phrases
-from cds_service.errors import NotFound, ServiceError
+from cds_service.errors import DataRefused, NotFound, ServiceError
 from cds_service.knowledge.load import Service
 from cds_service.pipeline import Evaluation
 from cds_service.protocol.documents import FHIR_JSON
@@ -28,7 +28,14 @@ from cds_service.protocol.wire import decode
 from cds_service.telemetry import fresh_id, log
 from cds_service.trust.client import Client, SmartLaunch
 from cds_service.trust.deadline import Deadline
-from cds_service.trust.smart import LaunchFailed, Opened, Started, authorization_url, begin
+from cds_service.trust.smart import (
+    LaunchFailed,
+    Opened,
+    Remedy,
+    Started,
+    authorization_url,
+    begin,
+)
 from cds_service.web.call_log import in_its_arm
 from cds_service.web.errors import refused
 from cds_service.web.languages import asked_language
@@ -44,9 +51,12 @@ _BASIC = ("openid", "fhirUser")
 _NO_FRAME = "'none'"
 # Errors of an authorization server that are no refusal of the user (RFC 6749, 4.1.2.1).
 _OF_THE_SERVER = (
-    *("invalid_request", "unauthorized_client", "unsupported_response_type", "invalid_scope"),
-    *("server_error", "temporarily_unavailable"),
+    "invalid_request",
+    "unauthorized_client",
+    "unsupported_response_type",
+    "invalid_scope",
 )
+_DOWN = ("server_error", "temporarily_unavailable")
 
 blueprint = Blueprint("smart", __name__)
 
@@ -180,9 +190,8 @@ def _started(here: Runtime, name: str) -> Started:
         started = None
     if started is None or started.state != state:
         raise LaunchFailed(
-            "This browser began no such launch, or more than ten minutes ago. Open the app again "
-            "from the chart. If it stays, the browser keeps no cookies in a frame: open it in a "
-            "window of its own."
+            "This browser began no such launch, or more than ten minutes ago, or keeps no cookies.",
+            "over",
         )
     return started
 
@@ -192,13 +201,10 @@ def _code() -> str:
     if code:
         return code
     if error in _OF_THE_SERVER:
-        raise LaunchFailed(
-            f"The EHR's authorization server refused the launch: {error}. Open the app again from "
-            "the chart. If it stays, show this page to the EHR's analyst."
-        )
-    raise LaunchFailed(
-        "The EHR gave no leave to read the chart. Open the app again from the chart."
-    )
+        raise LaunchFailed(f"The EHR's authorization server refused the launch: {error}.")
+    if error in _DOWN:
+        raise LaunchFailed(f"The EHR's authorization server failed: {error}.", "later")
+    raise LaunchFailed("The EHR gave no leave to read the chart.", "leave")
 
 
 # ---- the page
@@ -207,10 +213,10 @@ def _code() -> str:
 def _chart(here: Runtime, client: Client, started: Started, opened: Opened) -> Response:
     kind, patient = type_and_id(opened.patient)
     if not patient or kind not in ("", "Patient"):
-        raise LaunchFailed("The EHR named a patient by something that is no FHIR id.")
+        raise LaunchFailed("The EHR named a patient by something that is no FHIR id.", "patient")
     arm = in_its_arm(here, client, patient)
     if arm.shadow:
-        raise LaunchFailed("This EHR is in shadow mode: advice is recorded and not shown.")
+        raise LaunchFailed("This EHR is in shadow mode: advice is recorded, not shown.", "trial")
     call = _call(here, started, opened, patient)
     asked = replace(arm, explain_missing_data=True, suppression=False)
     evaluation = here.pipeline.answer(call, asked, Deadline.after(_PATIENCE_S))
@@ -251,13 +257,19 @@ def _values(
         "signed": here.pipeline.knowledge.reviews.complete,
         "patient": _patient(evaluation),
         "about": _about(phrases, call, evaluation, opened),
-        "reason": evaluation.reason,
+        "reason": _why(phrases, evaluation),
         "cards": [_card(card) for card in evaluation.cards],
         "view": view,
         "missing": _missing(phrases, evaluation),
         "demo": here.settings.mode == "demo",
         **(plotted(view, phrases) if view is not None else {}),
     }
+
+
+def _why(phrases: Phrases, evaluation: Evaluation) -> str:
+    """Returns why there is no chart, "" if there is one."""
+    closed = evaluation.closed.replace("-", "_")
+    return phrases.plot(f"app_{closed}") if closed else ""
 
 
 def _about(
@@ -333,9 +345,21 @@ def _problem(client: Client | None, failed: ServiceError) -> Response:
     language = here.pipeline.language_of(spoken, client or Client())
     say = here.pipeline.phrases(_service(here).id, language).plot
     page = render_template(
-        "smart-problem.html", message=failed.message, say=say, language=language, demo=False
+        "smart-problem.html",
+        remedy=say(f"app_do_{_remedy(failed)}"),
+        message=failed.message,
+        say=say,
+        language=language,
+        demo=False,
     )
     return Response(page, status=failed.status)
+
+
+def _remedy(failed: ServiceError) -> Remedy:
+    """Returns what the user can do: what the EHR's analyst must mend is nothing to try again."""
+    if isinstance(failed, LaunchFailed):
+        return failed.remedy
+    return "setup" if isinstance(failed, DataRefused | NotFound) else "later"
 
 
 def _secured(response: Response, client: Client | None) -> Response:

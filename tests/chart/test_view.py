@@ -172,4 +172,4 @@ def test_words_of_a_record_stay_words() -> None:
     fluid = replace(order("sertraline", days=1), drugs=(), reference="MedicationAdministration/9")
     hostile = replace(fluid, hypotonic=True, fluid_name=None)
     found = view(series((1, "124"), orders=(hostile,)))
-    assert [bar.name for bar in found.bars] == ["fluid"]
+    assert [bar.name for bar in found.bars] == [""]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -25,71 +22,10 @@ from cds_service.trust.smart import (
     authorization_url,
     begin,
 )
+from tests.smart.told import KEY, Ehr
 
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 REDIRECT = "https://cds.example/smart/mercy/app"
-
-
-class Ehr:
-    """An EHR on this machine that says what a test tells it to say, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, list[str]]]] = []
-        self.answers: dict[str, tuple[int, bytes]] = {}
-        ehr = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self._answer({})
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                self._answer(parse_qs(body.decode()))
-
-            def _answer(self, form: dict[str, list[str]]) -> None:
-                ehr.asked.append((self.path, form))
-                status, text = ehr.answers.get(self.path, (404, b""))
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Says nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.origin = f"http://127.0.0.1:{self.server.server_port}"
-        self.base = f"{self.origin}/fhir"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.says(self.configuration())
-        self.answers["/jwks"] = (200, json.dumps(_keys(KEY)).encode())
-
-    def configuration(self, **other: Any) -> dict[str, Any]:
-        return {
-            "issuer": self.origin,
-            "jwks_uri": f"{self.origin}/jwks",
-            "authorization_endpoint": f"{self.origin}/authorize",
-            "token_endpoint": f"{self.origin}/token",
-            "code_challenge_methods_supported": ["S256"],
-        } | other
-
-    def says(self, configuration: object) -> None:
-        text = json.dumps(configuration).encode()
-        self.answers["/fhir/.well-known/smart-configuration"] = (200, text)
-
-    def gives(self, status: int = 200, **token: Any) -> None:
-        whole = {"access_token": "t", "token_type": "Bearer", "patient": "p1"} | token
-        self.answers["/token"] = (status, json.dumps(whole).encode())
-
-    def client(self, **more: Any) -> Client:
-        smart = SmartLaunch(client_id="sodium-app", **more)
-        return Client(name="mercy", fhir_bases=(self.base,), allow_private=True, smart=smart)
-
-
-def _keys(key: rsa.RSAPrivateKey) -> Mapping[str, Any]:
-    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
-    return {"keys": [public | {"kid": "k1", "use": "sig", "alg": "RS256"}]}
 
 
 @pytest.fixture
@@ -186,6 +122,32 @@ def test_a_token_that_cannot_be_used_opens_nothing(
     ehr.gives(**token)
     with pytest.raises(LaunchFailed, match=words):
         SmartServers().opened(ehr.client(), begin(ehr.base), "code", REDIRECT)
+
+
+@pytest.mark.parametrize(
+    ("status", "token", "remedy"),
+    [
+        (400, {"error": "invalid_grant"}, "over"),
+        (401, {"error": "invalid_client"}, "setup"),
+        (200, {"patient": None}, "patient"),
+        (200, {"token_type": "mac"}, "setup"),
+    ],
+)
+def test_a_launch_that_fails_says_what_helps(
+    status: int, token: dict[str, Any], remedy: str, ehr: Ehr
+) -> None:
+    ehr.gives(status, **token)
+    with pytest.raises(LaunchFailed) as failed:
+        SmartServers().opened(ehr.client(), begin(ehr.base), "code", REDIRECT)
+    assert failed.value.remedy == remedy
+
+
+@pytest.mark.parametrize(("status", "remedy"), [(503, "later"), (404, "setup")])
+def test_an_ehr_that_is_down_may_be_asked_again(status: int, remedy: str, ehr: Ehr) -> None:
+    ehr.answers["/fhir/.well-known/smart-configuration"] = (status, b"")
+    with pytest.raises(LaunchFailed) as failed:
+        SmartServers().endpoints(ehr.client(), ehr.base)
+    assert failed.value.remedy == remedy
 
 
 @pytest.mark.parametrize("answer", [(500, b""), (200, b"<html>"), (200, b"[]"), (400, b"{}")])
