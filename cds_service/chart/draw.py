@@ -71,7 +71,8 @@ def rows_of(
     ]
     if events:
         # A sign without words would have to be looked up; the newest is named first.
-        names = "; ".join(dict.fromkeys(event.words for event in reversed(events)))
+        told = (f"{e.words} ({when(e.at, view.now, view.zone, False)})" for e in reversed(events))
+        names = phrases.said("; ".join(dict.fromkeys(told)))
         rows.append(Marked(names, "event", events=tuple(events)))
     now = view.now
     rows += [Marked(name, "draft", events=(Event(now, name, "draft"),)) for name in drafts]
@@ -206,6 +207,22 @@ class _Picture:
             low, high = number(corridor.base), number(corridor.goal)
             words = self._phrases.plot("goal", low=low, high=high)
             yield svg.rect("goal", left, top, right - left, bottom - top, words)
+            yield from self._room_area(corridor)
+
+    def _room_area(self, corridor: Corridor) -> Iterator[Markup]:
+        """Yields what is left of the rise: from the newest value to the limit, until its end."""
+        box = self._room_box(corridor)
+        if box is not None:
+            words = room_words(corridor, self._phrases)
+            size = box.right - box.left, box.bottom - box.top
+            yield svg.rect("room-left", box.left, box.top, *size, words)
+
+    def _room_box(self, corridor: Corridor) -> Box | None:
+        latest = self._view.latest
+        if not corridor.left or latest is None or corridor.until <= self._view.now:
+            return None
+        left, right = self._x(max(latest.at, corridor.since)), self._x(corridor.until)
+        return Box(left, self._y(corridor.limit), right, self._y(latest.value))
 
     def _corridor_lines(self) -> Iterator[Markup]:
         corridor = self._view.corridor
@@ -272,6 +289,7 @@ class _Picture:
         yield from self._limit_name(crowd)
         for point in newest_first[1:]:
             yield from self._value(point, crowd)
+        yield from self._room_name(crowd)
 
     def _crowd(self) -> Crowd:
         """Returns what words must not cover; names of bands are beside the plot."""
@@ -318,6 +336,18 @@ class _Picture:
         if placed is not None:
             yield svg.text("limit-name middle", placed.x, placed.y, placed.words)
 
+    def _room_name(self, crowd: Crowd) -> Iterator[Markup]:
+        """Yields how much is left, inside of its area if the words fit there."""
+        corridor = self._view.corridor
+        box = self._room_box(corridor) if corridor is not None else None
+        if corridor is None or box is None:
+            return
+        words = room_words(corridor, self._phrases)
+        label = Label(words, (box.left + box.right) / 2, (box.top + box.bottom) / 2 + 4)
+        fits = label.box.left > box.left and label.box.right < box.right
+        if fits and box.bottom - box.top >= _LEAST_BAND and crowd.first_free([label]) is not None:
+            yield svg.text("room-name middle", label.x, label.y, words)
+
     def _beside(self, limit: Decimal) -> tuple[float, ...]:
         """Returns the lines of writing that a reader takes for those of the limit."""
         y = self._y(limit)
@@ -354,6 +384,12 @@ class _Picture:
             style = f"bar {row.kind}{' suspect' if bar.suspect else ''}"
             words = f"{name_of(bar, self._phrases)}, {time_of(bar, self._view, self._phrases)}"
             yield svg.rect(style, left, y + 2, max(right - left, 3.0), 8, words)
+
+
+def room_words(corridor: Corridor | None, phrases: Phrases) -> str:
+    """Returns how much room is left, "" if none is."""
+    left = corridor.left if corridor is not None else None
+    return phrases.plot("room", left=number(left)) if left else ""
 
 
 def words_of(point: Point, phrases: Phrases) -> str:

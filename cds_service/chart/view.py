@@ -76,7 +76,7 @@ class Bar(Struct, frozen=True, kw_only=True):
 
 
 class Event(Struct, frozen=True):
-    """Something that happened at a moment: a symptom, or the end of a rise that was too fast."""
+    """Something that happened at a moment: a symptom, or the end of a fast rise."""
 
     at: datetime
     words: str  # words, or keys of words.toml as a fact of a card has them

@@ -124,13 +124,14 @@ class PlotWords(Struct, frozen=True, forbid_unknown_fields=True):
     goal: str
     limit: str
     limit_until: str
+    room: str
     limit_key: str
     lowers: str
     treats: str
     dose: str
     draft: str
     symptom: str
-    too_fast: str
+    rise_end: str
     rise: str
     since: str
     start_unknown: str

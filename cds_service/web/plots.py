@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cds_service.chart.draw import NARROW, WIDE, draw, name_of, rows_of, status_of, time_of
+from cds_service.chart.draw import (
+    NARROW,
+    WIDE,
+    draw,
+    name_of,
+    room_words,
+    rows_of,
+    status_of,
+    time_of,
+)
 from cds_service.chart.view import Event, View, spans
 from cds_service.engine.cards import Phrases
 from cds_service.engine.finding import Fact
@@ -27,6 +36,7 @@ def plotted(view: View, phrases: Phrases, drafts: Sequence[str] = ()) -> dict[st
         },
         "chosen": _chosen(view),
         "goal": _goal(view, phrases),
+        "left": _left(view, phrases),
         "room": _room(view, phrases),
         "room_kind": _room_kind(view),
         "say": phrases.plot,
@@ -59,6 +69,13 @@ def _goal(view: View, phrases: Phrases) -> str:
     if corridor is None or corridor.goal <= corridor.base:
         return ""
     return phrases.plot("goal", low=number(corridor.base), high=number(corridor.goal))
+
+
+def _left(view: View, phrases: Phrases) -> str:
+    """Returns how much room the plot shows, "" if it shows none."""
+    corridor = view.corridor
+    over = corridor is None or corridor.until <= view.now
+    return "" if over else room_words(corridor, phrases)
 
 
 def _room_kind(view: View) -> str:

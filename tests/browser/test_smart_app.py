@@ -191,7 +191,7 @@ def test_goal_and_limit_are_drawn_from_the_same_base(page: Page, site: Site) -> 
     assert base is not None
     assert limit["y"] < goal["y"], "the limit lies above the goal"
     assert abs(goal["y"] + goal["height"] - base["y"]) < 2, "the goal begins at the base"
-    expect(page.locator(".legend .key-goal")).to_have_text("goal: 116 to 122")
+    expect(page.locator(".legend .key-goal")).to_have_text("goal: 116 to 122 mmol/L")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -83,7 +84,7 @@ def back(browser: FlaskClient, ehr: Ehr, query: str, language: str) -> TestRespo
     ],
 )
 def test_a_launch_that_is_refused_says_what_to_do_in_the_language_of_the_user(
-    query: str, token: dict[str, object], remedy: str, language: str, app: Flask, ehr: Ehr
+    query: str, token: dict[str, Any], remedy: str, language: str, app: Flask, ehr: Ehr
 ) -> None:
     ehr.gives(**token)
     answer = back(app.test_client(), ehr, query, language)

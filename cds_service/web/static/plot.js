@@ -4,7 +4,7 @@ const visible = (element) => element.getClientRects().length > 0;
 /** Brings the plots below `root` to life; `chosen` is the time that was shown before they were drawn anew. */
 export function readable(root, chosen = "") {
   const readout = root.querySelector(".readout");
-  const read = (dot) => { readout.textContent = dot.getAttribute("aria-label"); };
+  const read = (dot) => { readout.textContent = dot.getAttribute("aria-label"); readout.classList.add("read"); };
   const show = (id) => { for (const span of root.querySelectorAll(".span")) span.hidden = span.id !== id; };
   for (const radio of root.querySelectorAll("input[name=span]")) {
     if (radio.value === chosen) {
