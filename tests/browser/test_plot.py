@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -13,7 +15,7 @@ expect.set_options(timeout=PATIENCE_MS)
 _COVERED = """() => {
   const plot = [...document.querySelectorAll("#sodium .span:not([hidden]) svg.plot")]
     .find((one) => one.getClientRects().length > 0);
-  const words = [...plot.querySelectorAll(".value, .limit-name, .now-name, .band-name")];
+  const words = [...plot.querySelectorAll(".value, .limit-name, .room-name, .now-name, .band-name")];
   const box = (e) => { const b = e.getBBox(); return {l: b.x + 1, r: b.x + b.width - 1, t: b.y + 3, b: b.y + b.height - 3}; };
   const inside = (b, x, y, r) => x + r > b.l && x - r < b.r && y + r > b.t && y - r < b.b;
   const found = [];
@@ -103,4 +105,28 @@ def test_events_are_named_beside_their_signs(open_page: Open) -> None:
     page = open_page("/chart/rising-too-fast")
     plot = page.locator("#sodium .span:not([hidden]) svg.wide")
     expect(plot.locator(".event.rise")).to_have_count(1)
-    expect(plot.locator(".row-name.event")).to_have_text("rise of 9 mmol/L in 23.5 h")
+    told = plot.locator(".row-name.event")
+    expect(told).to_have_text(re.compile(r"^rise of 9 mmol/L in 23\.5 h \(.+ \d\d:\d\d\)$"))
+
+
+@pytest.mark.parametrize(
+    ("story", "left"),
+    [("near-the-limit", "1"), ("severe-without-symptoms", "8"), ("rising-too-fast", "")],
+)
+def test_what_is_left_of_the_rise_is_shaded_up_to_the_limit(
+    story: str, left: str, open_page: Open
+) -> None:
+    page = open_page(f"/chart/{story}")
+    plot = page.locator("#sodium .span:not([hidden]) svg.wide")
+    shaded, key = plot.locator(".room-left"), page.locator(".legend .key-room")
+    if not left:
+        expect(shaded).to_have_count(0)
+        expect(key).to_have_count(0)
+        return
+    expect(key).to_have_text(f"room left: {left} mmol/L")
+    expect(page.locator(".room.left")).to_contain_text(f": {left} mmol/L")
+    area, limit = shaded.bounding_box(), plot.locator(".limit").bounding_box()
+    assert area is not None
+    assert limit is not None
+    assert abs(area["y"] - limit["y"]) < 2
+    assert area["x"] + area["width"] <= limit["x"] + limit["width"] + 2
