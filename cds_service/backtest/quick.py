@@ -101,14 +101,22 @@ def bounds_of(every: Sequence[Limits]) -> Bounds:
 
 
 def _over(limits: Limits) -> Decimal:
-    return min(limits.rate_limit_day, limits.rate_limit_first_day, limits.rate_limit_two_days)
+    return min(
+        limits.rate_limit_day,
+        limits.rate_limit_first_day,
+        limits.rate_limit_first_day_risk,
+        limits.rate_limit_two_days,
+        limits.rate_limit_two_days_risk,
+    )
 
 
 def _least(limits: Limits) -> Decimal:
     return min(
         limits.rate_limit_day,
         limits.rate_limit_first_day,
+        limits.rate_limit_first_day_risk,
         limits.rate_limit_two_days,
+        limits.rate_limit_two_days_risk,
         limits.rate_goal,
         limits.rate_near_from,
     )

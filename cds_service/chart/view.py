@@ -19,7 +19,7 @@ from cds_service.knowledge.names import Analyte
 from cds_service.sodium.case import ADMINISTRATION, Case
 from cds_service.sodium.exposure import Exposure, ended_at, is_hypertonic
 from cds_service.sodium.results import Band, Sample, band_of, drawn
-from cds_service.sodium.rules.room import NoLimit, limit_line, room_of
+from cds_service.sodium.rules.room import NoLimit, ceiling_fact, limit_line, room_of
 from cds_service.sodium.snapshot import Order
 
 # What is shown beside sodium, in this order.
@@ -60,6 +60,7 @@ class Corridor(Struct, frozen=True, kw_only=True):
     until_words: str
     goal: Decimal  # the most of the goal
     limit: Decimal  # the most of the limit
+    limit_words: str  # as a card writes it, with what was done to it under a high glucose
     left: Decimal | None  # from the newest value to the limit; None: sodium is not to rise
     over: Decimal  # how far the newest value is above the limit
 
@@ -180,6 +181,7 @@ def _corridor(case: Case, zone: timedelta | None) -> Corridor | None:
         until_words=when(ceiling.until, case.snapshot.now, zone, False),
         goal=ceiling.base + min(case.limits.rate_goal, ceiling.limit),
         limit=ceiling.value,
+        limit_words=ceiling_fact(ceiling),
         left=room.left,
         over=room.over,
     )

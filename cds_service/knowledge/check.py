@@ -56,7 +56,9 @@ _RISING = (("severe_below", "moderate_below", "mild_below"), ("plausible_from", 
 _POSITIVE = (
     "rate_limit_day",
     "rate_limit_first_day",
+    "rate_limit_first_day_risk",
     "rate_limit_two_days",
+    "rate_limit_two_days_risk",
     "rate_window_hours",
     "fluid_ml_day",
 )

@@ -128,7 +128,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     # Correction rate (B.0.8, M10).
     rate_limit_day: Decimal
     rate_limit_first_day: Decimal
+    rate_limit_first_day_risk: Decimal
     rate_limit_two_days: Decimal
+    rate_limit_two_days_risk: Decimal
     rate_goal: Decimal
     rate_near_from: Decimal
     rate_steep_hours: timedelta
@@ -150,6 +152,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     relowered_from: Decimal  # F4
     rate_methods_margin: Decimal
     rate_least_minutes: timedelta
+    rate_slack_minutes: timedelta
     acute_normal_from: Decimal
     acute_onset_hours: timedelta
     acute_clean_days: timedelta

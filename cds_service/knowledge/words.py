@@ -108,6 +108,7 @@ class PlotWords(Struct, frozen=True, forbid_unknown_fields=True):
     no_limit_acute: str  # in place of the room: why no limit of hours is under way
     no_limit_steady: str
     no_limit_doubted: str
+    no_limit_unconfirmed: str
     no_limit_not_measured: str
     title: str
     now: str

@@ -30,7 +30,7 @@ THOUSANDTH = Decimal("0.001")  # M10 a
 DAY_HOURS = Decimal(24)
 
 Window = Literal["day", "two-days", "average"]
-GlucoseUse = Literal["", "corrected", "one-end"]
+GlucoseUse = Literal["", "corrected", "raised", "one-end"]
 RateVariant = Literal[
     "fast",
     "slow",
@@ -71,10 +71,11 @@ ACUTE: frozenset[str] = frozenset(ACUTE_VARIANTS)  # notes that lower the level 
 class Ceiling(Struct, frozen=True, kw_only=True):
     """What sodium must not pass in these 24 h: the lowest value in them, plus the limit (F32)."""
 
-    value: Decimal  # mmol/L
+    value: Decimal  # mmol/L, glucose-corrected if the newest glucose is high
     since: datetime  # when the value was drawn from which it is counted
     until: datetime
     limit: Decimal
+    measured: Decimal | None = None  # what is measured then at the newest glucose; None: the value
 
     @property
     def base(self) -> Decimal:
@@ -100,11 +101,19 @@ class RateView(Struct, frozen=True, kw_only=True):
     latest: Sample | None = None  # the sample that counts as the present
     day_limit: Decimal = Decimal(0)  # of these 24 h; an earlier rise does not change it
     ceiling: Ceiling | None = None  # None: no sample of the last 24 h to count from
+    shift: Decimal = Decimal(0)  # how far a high glucose lowers `latest`
+    unconfirmed: bool = False  # the lowest sodium of the day is the newest, and in doubt
+    by_glucose: RatePair | None = None  # what was measured as a rise while glucose fell (M10 c)
 
     @property
     def may_be_acute(self) -> bool:
         """Whether the onset was or may have been under two days, so that no limit holds (F2)."""
         return not ACUTE.isdisjoint(self.notes)
+
+    @property
+    def present(self) -> Decimal:
+        """The newest sodium, corrected if its glucose is high; zero without one."""
+        return self.latest.value + self.shift if self.latest else Decimal(0)
 
     @property
     def rise_now(self) -> Decimal:
@@ -124,6 +133,8 @@ class RatePair(Struct, frozen=True, kw_only=True):
     used: tuple[Sample, ...]  # oldest first; the first is the base, or the sample before it
     window: Window = "day"
     base_at: datetime | None = None
+    until: datetime | None = None  # when the window ends, if that is before the end
+    last: Decimal | None = None  # the sodium at the end, if the window ends before it
     glucose: GlucoseUse = ""  # Katz values, or a glucose that is high at one end only
 
     @property
@@ -133,13 +144,18 @@ class RatePair(Struct, frozen=True, kw_only=True):
 
     @property
     def end_value(self) -> Decimal:
-        """The sodium that the rise ends with, glucose-corrected if the base is."""
-        return self.base + self.rise
+        """The sodium at the end sample, glucose-corrected if the base is."""
+        return self.base + self.rise if self.last is None else self.last
 
     @property
     def span(self) -> timedelta:
         """The time of the rise, from the measured or estimated base to the end."""
-        return self.end.at - self.base_at if self.base_at else self.over
+        return (self.until or self.end.at) - self.base_at if self.base_at else self.over
+
+    @property
+    def measured_rise(self) -> Decimal:
+        """The rise as it was measured from the first sample to the last, without glucose."""
+        return self.used[-1].value - self.start.value
 
     @property
     def per_day(self) -> Decimal:
@@ -175,6 +191,7 @@ class SodiumRises(Struct, frozen=True, dict=True):
             first, past_last = bisect_left(self.times, end.at - length), self.place_of(end)
             yield from self.measured(self.samples[first:past_last], end, window)
             yield from self.estimated(end, window, length)
+            yield from self.passing(end, window, length)
         yield from self.average(end)
 
     def comparable(self, start: Sample, end: Sample) -> bool:
@@ -196,6 +213,31 @@ class SodiumRises(Struct, frozen=True, dict=True):
             used = (before, end) if after == end else (before, after, end)
             if all(self.comparable(sample, end) for sample in used):
                 yield self._pair(used, begins, window)
+
+    def passing(self, end: Sample, window: Window, length: timedelta) -> Iterator[RatePair]:
+        """Returns the rises in windows that begin with a sample and end shortly before `end`.
+
+        Where sodium leapt after the sample and hardly rose later, no other window shows the rise.
+        """
+        begins = end.at - length - self.limits.rate_slack_minutes
+        for before in self._befores(end):
+            after = bisect_right(self.times, before.at - length)
+            first = max(after, bisect_left(self.times, begins))
+            past_last = bisect_left(self.times, end.at - length)
+            for start in self.samples[first:past_last]:
+                used = (start, before, end)
+                if start != before and all(self.comparable(one, end) for one in used):
+                    yield self._passing(used, start.at + length, window)
+
+    def _befores(self, end: Sample) -> list[Sample]:
+        """The sample before `end`, and that of its method, near enough for an estimate."""
+        earlier = self.samples[: self.place_of(end)]
+        if not earlier:
+            return []
+        found = dict.fromkeys(
+            one for one in (earlier[-1], _of_method(end.method, reversed(earlier))) if one
+        )
+        return [one for one in found if end.at - one.at <= self.limits.rate_bridge_hours]
 
     def average(self, end: Sample) -> Iterator[RatePair]:
         """Returns the rise since a sample that is too old for an estimate, not for an average."""
@@ -244,13 +286,33 @@ class SodiumRises(Struct, frozen=True, dict=True):
         longest = self.limits.rate_bridge_hours
         return [(a, b) for a, b in pairs if moment < b.at <= end.at and b.at - a.at <= longest]
 
+    def _passing(
+        self, used: tuple[Sample, Sample, Sample], until: datetime, window: Window
+    ) -> RatePair:
+        start, before, end = used
+        glucose = self._glucose_use(used)
+        first, earlier, last = self._values(used, glucose)
+        share = ratio(until - before.at, end.at - before.at)
+        base = first.quantize(THOUSANDTH)
+        return RatePair(
+            base=base,
+            rise=(earlier + (last - earlier) * share - base).quantize(THOUSANDTH),
+            end=end,
+            over=end.at - start.at,
+            observed=False,
+            gap=end.at - until,  # so far a sample is from the estimate
+            used=used,
+            window=window,
+            base_at=start.at,
+            until=until,
+            last=last,
+            glucose=glucose,
+        )
+
     def _pair(self, used: tuple[Sample, ...], base_at: datetime, window: Window) -> RatePair:
         start, end = used[0], used[-1]
         glucose = self._glucose_use(used)
-        values = [s.value for s in used]
-        if glucose == "corrected":
-            # Below the limit glucose counts too, so that both ends are on one scale.
-            values = [katz(s.value, self.glucose[s], self.limits) for s in used]
+        values = self._values(used, glucose)
         observed = base_at == start.at
         base = values[0]
         if not observed:  # the value on the straight line between the first two samples
@@ -270,7 +332,11 @@ class SodiumRises(Struct, frozen=True, dict=True):
         )
 
     def _glucose_use(self, used: tuple[Sample, ...]) -> GlucoseUse:
-        """Katz values if glucose fell from high; else whether a shift may hide at one end."""
+        """Which scale tells the rise, the worse one in doubt (M10 c).
+
+        Katz values if glucose fell from high or rose to high; else whether a shift may hide at one
+        end.
+        """
         if not self.glucose:
             return ""
         known = [self.glucose.get(s) for s in used]
@@ -278,9 +344,42 @@ class SodiumRises(Struct, frozen=True, dict=True):
         if first is None or last is None:
             one_is_high = any(g is not None and g >= high for g in (first, last))
             return "one-end" if one_is_high else ""
-        if first < high or first - last < self.limits.glucose_fall_from:
+        raised = last >= high and last > first
+        fell = first >= high and first - last >= self.limits.glucose_fall_from
+        if not (raised or fell):
             return ""
+        if raised:
+            return "raised"
         return "one-end" if None in known else "corrected"
+
+    def _values(self, used: tuple[Sample, ...], glucose: GlucoseUse) -> list[Decimal]:
+        """The sodium of each sample, on the scale that tells the rise.
+
+        Below the limit glucose counts too, so that both ends are on one scale. If the glucose of
+        the base is not known, a high one at the end is held against the rise.
+        """
+        if glucose in ("corrected", "raised"):
+            return [self._corrected(s) for s in used]
+        values = [s.value for s in used]
+        if glucose == "one-end":
+            values[-1] = max(values[-1], self.effective(used[-1]))
+        return values
+
+    def _corrected(self, sample: Sample) -> Decimal:
+        """The Katz value of a sample, at any glucose; without one the measured value."""
+        glucose = self.glucose.get(sample)
+        return sample.value if glucose is None else katz(sample.value, glucose, self.limits)
+
+    def effective(self, sample: Sample) -> Decimal:
+        """The sodium of a sample, corrected if its glucose is high."""
+        high = self.glucose.get(sample, 0) >= self.limits.glucose_shift_from
+        return self._corrected(sample) if high else sample.value
+
+    def risen(self, start: Sample, end: Sample) -> Decimal:
+        """The change from one sample to another, on the scale that tells a rise."""
+        used = (start, end)
+        first, last = self._values(used, self._glucose_use(used))
+        return last - first
 
 
 def _of_method(method: str, samples: Iterable[Sample]) -> Sample | None:
@@ -399,7 +498,9 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         return min(
             limits.rate_limit_day,
             limits.rate_limit_first_day,
+            limits.rate_limit_first_day_risk,
             limits.rate_limit_two_days,
+            limits.rate_limit_two_days_risk,
             limits.rate_goal,
             limits.rate_near_from,
         )
@@ -436,11 +537,15 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
                 if highest - samples[place].value >= self.least_rise:
                     lowest.add(place, self._kind(samples[place]))
                 place += 1
-            places = lowest.since(end.at - limits.rate_window_hours)
+            begins = end.at - limits.rate_window_hours
+            places = lowest.since(begins)
             places += range(place, self.rises.place_of(end))
             starts = [samples[i] for i in places if end.value - samples[i].value >= self.least_rise]
+            if self.rises.effective(end) != end.value:  # corrected, any base may be the worst
+                starts = [s for s in self.rises.since(begins) if s.at < end.at]
             verdicts += self.verdicts(self.rises.measured(starts, end))
             verdicts += self.verdicts(self.rises.estimated(end, "day", limits.rate_window_hours))
+            verdicts += self.verdicts(self.rises.passing(end, "day", limits.rate_window_hours))
             verdicts += self.verdicts(self.rises.average(end))
         return verdicts
 
@@ -478,6 +583,8 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         if driven:
             level = "warning"
         unsure = "methods-differ" in notes and rise <= limit + self.limits.rate_methods_margin
+        # The tonicity that glucose added goes as glucose is treated.
+        unsure = unsure or ("glucose-raised" in notes and pair.measured_rise <= limit)
         if level == "critical" and (unsure or CAPPING.intersection(notes)):
             level = "warning"
         if not ACUTE.isdisjoint(notes):
@@ -524,23 +631,43 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         return worst.pair if worst else None
 
     @cached_property
-    def ceiling(self) -> Ceiling | None:
-        """The ceiling counted from the lowest value of the last 24 h; the newest of equals (F32).
+    def start_of_day(self) -> Sample | None:
+        """The sample of the last 24 h that leaves least room; the newest of equals (F32).
 
-        Values in doubt do not count, nor those that glucose makes low.
+        It is the lowest, on the scale of the newest sample: glucose can make an old value seem low.
         """
-        window, high = self.limits.rate_window_hours, self.limits.glucose_shift_from
-        begins = self.case.snapshot.now - window
-        young, glucose = self.rises.since(begins), self.rises.glucose
-        counted = [
-            s for s in young if s.at > begins and s not in self.doubted and glucose.get(s, 0) < high
-        ]
-        lowest = min(reversed(counted), key=lambda s: s.value, default=None)
-        if lowest is None:
+        begins = self.case.snapshot.now - self.limits.rate_window_hours
+        young = [s for s in self.rises.since(begins) if s.at > begins]
+        return min(reversed(young), key=self._left_after, default=None)
+
+    def _left_after(self, start: Sample) -> Decimal:
+        return self._day_limit(start) - self.rises.risen(start, self.latest)
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether the newest sodium is the lowest of the day, and needs a repeat.
+
+        An older value then makes no ceiling: it would be far above the true one if the newest is
+        right. The newest makes none either: it would ask to lower a sodium that never fell.
+        """
+        start = self.start_of_day
+        return start in self.doubted and start in (self.latest, self.rises.samples[-1])
+
+    @cached_property
+    def ceiling(self) -> Ceiling | None:
+        """What sodium may reach from the start of this day (F32)."""
+        start, latest = self.start_of_day, self.latest
+        if start is None or self.unconfirmed:
             return None
-        limit = self._day_limit(lowest)
-        until = lowest.at + window
-        return Ceiling(value=lowest.value + limit, since=lowest.at, until=until, limit=limit)
+        limit, left = self._day_limit(start), self._left_after(start)
+        present = self.rises.effective(latest)
+        return Ceiling(
+            value=present + left,
+            since=start.at,
+            until=start.at + self.limits.rate_window_hours,
+            limit=limit,
+            measured=latest.value + left if present != latest.value else None,
+        )
 
     @property
     def day_limit(self) -> Decimal:
@@ -551,16 +678,19 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         """Returns the limit for this pair; the first day of an episode may have its own (M10 d)."""
         limits = self.limits
         if pair.window == "two-days":
-            return limits.rate_limit_two_days
+            return two_days_limit(self.case)
         if pair.window == "day" and pair.gap <= limits.rate_estimated_hours:
             return self._day_limit(pair.start)
         return limits.rate_limit_day
 
     def _day_limit(self, start: Sample) -> Decimal:
-        limits = self.limits
-        if limits.rate_limit_first_day != limits.rate_limit_day and start in self.first_or_lowest:
-            return limits.rate_limit_first_day
-        return limits.rate_limit_day
+        first, later = self.first_limit, self.limits.rate_limit_day
+        return first if first != later and start in self.first_or_lowest else later
+
+    @cached_property
+    def first_limit(self) -> Decimal:
+        """The limit of the first day of an episode in this patient."""
+        return first_day_limit(self.case)
 
     def _allowed(self, base: Decimal, base_at: datetime, limit: Decimal) -> Decimal:
         """The highest sodium that the limit allows today: the limit each day, once at least."""
@@ -645,7 +775,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         if pair.end == self.latest:
             return pair.end_value
         glucose = self.rises.glucose.get(self.latest)
-        if glucose is None or pair.glucose != "corrected":
+        if glucose is None or pair.glucose not in ("corrected", "raised"):
             return self.latest.value
         return katz(self.latest.value, glucose, self.limits)
 
@@ -663,6 +793,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
             "jump": not self.doubted.isdisjoint(pair.used),
             "repeat-to-confirm": large_for_a_day(pair.start, pair.end, self.limits),
             "glucose-shift": pair.glucose == "corrected",
+            "glucose-raised": pair.glucose == "raised",
             "glucose-one-end": pair.glucose == "one-end",
             "estimated": pair.gap > self.limits.rate_estimated_hours,
             "dialysis": self.case.dialysis,
@@ -718,7 +849,7 @@ def rate_view(case: Case) -> RateView:
     history = ordered(case.series.samples)
     exact = believed(tuple([s for s in history if s.exact]), limits)
     if not exact:  # no earlier value is known, so that this day is the first
-        first = limits.rate_limit_first_day
+        first = first_day_limit(case)
         return RateView(limit=first, day_limit=first)
     glucose = {sample: pair.glucose for sample, pair in case.glucose_pairs.items()}
     rises = SodiumRises(exact, glucose, limits, _methods_apart(case))
@@ -733,6 +864,7 @@ def rate_view(case: Case) -> RateView:
             latest=latest,
             day_limit=rules.day_limit,
             ceiling=rules.ceiling,
+            shift=rises.effective(latest) - latest.value,
         )
 
     both = (last,) if latest is last else dict.fromkeys((last, latest))
@@ -758,11 +890,26 @@ def rate_view(case: Case) -> RateView:
         latest=latest,
         day_limit=rules.day_limit,
         ceiling=rules.ceiling,
+        shift=rises.effective(latest) - latest.value,
+        unconfirmed=rules.unconfirmed,
+        by_glucose=_by_glucose(pairs, limits),
     )
     view = _with_card(view, [*present, *map(rules.later, lately)])
     if view.worst is None or view.rule != "RATE-NEAR":
         return view
     return replace(view, presses=rules.presses(view.worst))
+
+
+def first_day_limit(case: Case) -> Decimal:
+    """Returns the limit of the first day of an episode, which is lower at high risk (M10 d)."""
+    limits = case.limits
+    return limits.rate_limit_first_day_risk if case.risk.high else limits.rate_limit_first_day
+
+
+def two_days_limit(case: Case) -> Decimal:
+    """Returns the limit of 48 h, which is lower at high risk (M10 d)."""
+    limits = case.limits
+    return limits.rate_limit_two_days_risk if case.risk.high else limits.rate_limit_two_days
 
 
 def _methods_apart(case: Case) -> bool:
@@ -774,6 +921,17 @@ def _methods_apart(case: Case) -> bool:
 def _largest_in_a_day(pairs: Iterable[RatePair]) -> RatePair | None:
     in_a_day = [pair for pair in pairs if pair.window == "day"]
     return max(in_a_day, key=lambda pair: (pair.rise, pair.start.at), default=None)
+
+
+def _by_glucose(pairs: Iterable[RatePair], limits: Limits) -> RatePair | None:
+    """Returns the largest measured rise of a day that a falling glucose explains (M10 c)."""
+    explained = [
+        pair
+        for pair in pairs
+        if pair.window == "day" and pair.observed and pair.glucose == "corrected"
+        if pair.rise < limits.rate_near_from <= pair.measured_rise
+    ]
+    return max(explained, key=lambda pair: pair.measured_rise, default=None)
 
 
 def _last_average(rises: SodiumRises, ends: Iterable[Sample]) -> Decimal | None:

@@ -94,7 +94,7 @@ def _room(view: View, phrases: Phrases) -> str:
         return phrases.plot(f"no_limit_{view.no_limit}")
     if corridor is None or corridor.until <= view.now:
         return card.no_room_now if view.no_rise else ""
-    facts: dict[str, Fact] = {"until": corridor.until_words, "ceiling": number(corridor.limit)}
+    facts: dict[str, Fact] = {"until": corridor.until_words, "ceiling": corridor.limit_words}
     if corridor.over:
         return phrases.fill(card.no_room_over, {**facts, "over": number(corridor.over)})
     if corridor.left is None:

@@ -214,6 +214,25 @@ def test_the_level_follows_rise_base_and_time(points: list[Point], level: str | 
 
 
 @pytest.mark.parametrize(
+    ("points", "level", "rise"),
+    [
+        ([(0, "112"), (2, "119"), (25, "121")], "critical", "8.913"),  # 121 is 0.087 an hour later
+        ([(0, "112"), (2, "119"), (25.1, "121")], None, "5.15"),  # too late to tell the value
+        ([(0, "118"), (23.9, "126"), (24.5, "126.6")], "critical", "8.433"),
+        ([(0, "118"), (23.9, "126"), (24.5, "126")], "info", "8"),
+        ([(0, "118"), (24.5, "126.5")], "critical", "8.327"),
+    ],
+)
+def test_the_worst_day_is_found_if_the_samples_are_not_a_day_apart(
+    points: list[Point], level: str | None, rise: str
+) -> None:
+    found = rate(*points)
+    assert (found.level, found.now and found.now.rise) == (level, Decimal(rise))
+    assert level is None or (found.worst == found.now and found.now is not None)
+    assert found.now is None or found.now.span <= timedelta(hours=24)
+
+
+@pytest.mark.parametrize(
     ("points", "level", "variant"),
     [
         ([(0, "112"), (12, "118")], "info", "near"),
@@ -242,7 +261,10 @@ def test_a_return_to_normal_from_a_mild_base_is_no_card(last: str, level: str | 
     [
         ("aasld", [(0, "110"), (1, "118"), (48, "126")], None, "near"),
         ("aasld", [(0, "110"), (1, "118"), (48, "126.1")], "critical", "two-days"),
-        ("aasld", [(0, "110"), (1, "118"), (48.5, "126.1")], None, "near"),
+        ("aasld", [(0, "110"), (1, "118"), (48.5, "126")], None, "near"),
+        # The two days from the first sample end half an hour before the last one.
+        ("aasld", [(0, "110"), (1, "118"), (48.5, "126.1")], "critical", "two-days"),
+        ("aasld", [(0, "110"), (1, "118"), (49.5, "126.1")], None, "near"),
         ("aasld", [(0, "126"), (1, "134"), (48, "143")], None, "near"),
         ("european", [(0, "110"), (1, "119"), (48, "128")], None, "near"),
         ("european", [(0, "110"), (1, "119"), (48, "128.1")], "critical", "two-days"),
@@ -554,7 +576,7 @@ def test_a_very_large_rise_keeps_its_level_and_asks_for_a_repeat() -> None:
         (("300", "200.1"), "critical", ""),
         (("199.9", "90"), "critical", ""),
         (("200", "100"), "info", "glucose-shift"),
-        (("100", "600"), "critical", ""),
+        (("100", "600"), "critical", "glucose-raised"),
         (("200", None), "warning", "glucose-one-end"),
         ((None, "200"), "warning", "glucose-one-end"),
         (("199.9", None), "critical", ""),
@@ -582,7 +604,7 @@ def test_an_estimated_base_is_corrected_for_glucose_at_every_sample_or_not_at_al
     del glucose[samples[1]]
     assert [p.glucose for p in estimates()] == ["one-end"]
     glucose |= {samples[0]: Decimal(100), samples[2]: Decimal(600)}
-    assert [p.glucose for p in estimates()] == [""]
+    assert [p.glucose for p in estimates()] == ["raised"]
 
 
 # ---- what is left out ------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from tests.fhir_resources import (
     SALINE_3,
     VIEW,
     Call,
+    lab,
     pipeline,
     problem,
     sodium,
@@ -37,21 +38,23 @@ from tests.fhir_resources import (
 from tests.sodium.test_one_voice import calls
 
 # The value and the time of a card, in each way in which a card writes them.
+_SCALE = r"(?: \(glucose-corrected, measured [\d.]+\))?"
+_VALUE, _UNTIL = rf"(?P<value>[\d.]+){_SCALE}", r"(?P<until>[\w ]+ \d\d:\d\d)"
 _WAYS = (
-    re.compile(r"Ceiling: not above (?P<value>[\d.]+) mmol/L before (?P<until>[\w ]+ \d\d:\d\d)"),
+    re.compile(rf"Ceiling: not above {_VALUE} mmol/L before {_UNTIL}"),
+    re.compile(rf"Ceiling passed by [\d.]+: {_VALUE} mmol/L was the most until {_UNTIL}"),
     re.compile(
-        r"Ceiling passed by [\d.]+: (?P<value>[\d.]+) mmol/L was the most until (?P<until>[\w ]+ \d\d:\d\d)"
-    ),
-    re.compile(
-        r"no further rise before (?P<until>[\w ]+ \d\d:\d\d)\W+ceiling (?P<value>[\d.]+) mmol/L",
+        rf"no further rise before {_UNTIL}\W+ceiling {_VALUE} mmol/L",
         re.IGNORECASE,
     ),
-    re.compile(r"ceiling (?P<value>[\d.]+) mmol/L before (?P<until>[\w ]+ \d\d:\d\d)"),
+    re.compile(rf"ceiling {_VALUE} mmol/L before {_UNTIL}"),
 )
-_LEFT = re.compile(r"Room left until ([\w ]+ \d\d:\d\d): ([\d.]+) mmol/L \(not above ([\d.]+)\)")
+_LEFT = re.compile(
+    rf"Room left until ([\w ]+ \d\d:\d\d): ([\d.]+) mmol/L \(not above ([\d.]+){_SCALE}\)"
+)
 _NONE = re.compile(
     r"No room left until ([\w ]+ \d\d:\d\d)(?:: already ([\d.]+) mmol/L over)?"
-    r" \(not above ([\d.]+)\)"
+    rf" \(not above ([\d.]+){_SCALE}\)"
 )
 _NEXT = "No room left before the next sodium"
 _NO_LIMIT = re.compile(r"No limit of 24 h (is under way|applies|can be named)")
@@ -167,6 +170,33 @@ def test_plot_and_cards_of_a_story_name_one_room(name: str) -> None:
     found = chart_of(load_stories(default_fixtures_dir())[name])
     if found.case is not None:
         compare(found)
+
+
+sweet_points = st.lists(
+    st.tuples(st.integers(0, 30), st.integers(104, 138), st.sampled_from([None, 90, 250, 700])),
+    min_size=2,
+    max_size=4,
+    unique_by=lambda point: point[0],
+)
+
+
+@settings(
+    max_examples=examples(80, 1000), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+@given(points=sweet_points, profile=st.sampled_from(["aasld", "european"]))
+def test_beside_glucose_the_room_is_never_more_than_the_limit(
+    points: list[tuple[int, int, int | None]], profile: str
+) -> None:
+    """An old value that glucose does not make low is no start: the newest would be far below it."""
+    record = [sodium(str(value), hours + 0.25) for hours, value, _ in points]
+    record += [lab("glucose", str(g), hours + 0.25) for hours, _, g in points if g is not None]
+    found = Call(record=tuple(record), profile=profile).evaluation()
+    if found.case is None:
+        return
+    compare(found)
+    left = _LEFT.fullmatch(room(found))
+    limit = found.case.rate.day_limit
+    assert left is None or float(left[2]) <= limit, f"{room(found)}; limit {limit}"
 
 
 rising = st.lists(

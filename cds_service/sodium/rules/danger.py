@@ -65,6 +65,7 @@ from cds_service.sodium.rules.gates import (
     require_low_sodium,
     require_no_doubt_leads,
     require_not_outranked,
+    rise_by_glucose,
     rises_fast,
     rising_too_fast,
     setting_lines,
@@ -816,6 +817,7 @@ def mild(case: Case) -> Finding:
         ],
         why=[
             *_unsaid(case, [*symptom_lines(case), *background(case)]),
+            *rise_by_glucose(case),
             *fall_lines(case),
             *plan_advice(case),
         ],
@@ -898,6 +900,7 @@ def _band_reasons(case: Case, *, critical: bool = False) -> list[Line]:
         *cramp_background(case),
         # A ceiling is for a sodium that is believed (M6 a).
         *([] if osmolality_normal(case) or _steady_outside(case) else [limit_line(case)]),
+        *rise_by_glucose(case),
         *([] if critical else fall_lines(case)),
     ]
 

@@ -18,6 +18,7 @@ from cds_service.engine.wording import (
     in_hours,
     joined,
     local_time,
+    number,
     when,
 )
 from cds_service.knowledge.names import Analyte, DrugClass, Problem, Sign, TierSet, Unused
@@ -713,6 +714,15 @@ def fall_lines(case: Case) -> list[Line]:
         return []
     risk, cramp = case.symptoms.falls_risk, case.symptoms.cramp
     return lines_of({"falls-cramp": risk and cramp, "falls": risk and not cramp})
+
+
+def rise_by_glucose(case: Case) -> list[Line]:
+    """Returns that a falling glucose explains a measured rise, so that it is not too fast."""
+    pair = case.rate.by_glucose
+    if pair is None or case.rate.rule:
+        return []
+    hours, rise = in_hours(pair.span), number(pair.measured_rise)
+    return [Line("rise-by-glucose", {"rise": rise, "hours": hours, "corrected": number(pair.rise)})]
 
 
 def bolus_risen(case: Case) -> list[Line]:

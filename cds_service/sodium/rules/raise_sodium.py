@@ -13,7 +13,7 @@ from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, joined, number
 from cds_service.knowledge.names import Analyte, DrugClass, Problem
 from cds_service.sodium.case import Case
-from cds_service.sodium.correction_rate import RatePair
+from cds_service.sodium.correction_rate import RatePair, first_day_limit
 from cds_service.sodium.glucose import GlucoseShift, Pseudo
 from cds_service.sodium.results import Band, Sample
 from cds_service.sodium.rules.book import order_rule
@@ -779,7 +779,11 @@ def _stop_line(case: Case) -> Line:
     if said.key == "ceiling-european":
         facts = {**said.facts, "later": number(limits.rate_limit_day)}
         return Line("stop-when-ceiling", facts, keep=True)
-    day, first = limits.rate_limit_day, limits.rate_limit_first_day
+    if said.key == "ceiling-european-risk":
+        return Line("stop-when-ceiling-risk", said.facts, keep=True)
+    day, first = limits.rate_limit_day, first_day_limit(case)
+    if day == first:
+        return line("stop-when-european-risk", keep=True, limit=day)
     return line("stop-when-european", keep=True, first=first, limit=day)
 
 

@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from cds_service.engine.finding import Fact, Line
 from cds_service.engine.rule import line
-from cds_service.engine.wording import number
+from cds_service.engine.wording import glucose_corrected, number
 from cds_service.sodium.case import Case
-from cds_service.sodium.correction_rate import Ceiling, RatePair
+from cds_service.sodium.correction_rate import Ceiling, RatePair, first_day_limit
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.gates import (
     at,
@@ -22,7 +22,7 @@ from cds_service.sodium.rules.gates import (
     rising_too_fast,
 )
 
-NoLimit = Literal["", "acute", "steady", "doubted", "not_measured"]
+NoLimit = Literal["", "acute", "steady", "doubted", "unconfirmed", "not_measured"]
 
 
 class Room(Struct, frozen=True, kw_only=True):
@@ -49,10 +49,10 @@ def room_of(case: Case) -> Room | None:
         return _after_the_rise(case)
     if _lowered_on_purpose(case):
         return _kept_where_it_is(case)
-    ceiling, latest = rate.ceiling, rate.latest
-    if ceiling is None or latest is None:
-        return Room(no_limit="not_measured")
-    left = ceiling.value - latest.value
+    ceiling = rate.ceiling
+    if ceiling is None:
+        return Room(no_limit="unconfirmed" if rate.unconfirmed else "not_measured")
+    left = ceiling.value - rate.present
     if left >= 0:
         return Room(left=left, ceiling=ceiling)
     return Room(ceiling=ceiling, over=-left)
@@ -92,7 +92,13 @@ def _kept_where_it_is(case: Case) -> Room:
     if latest is None or latest.at + window <= case.snapshot.now:
         return Room()
     until = latest.at + window
-    kept = Ceiling(value=latest.value, since=latest.at, until=until, limit=Decimal(0))
+    kept = Ceiling(
+        value=case.rate.present,
+        since=latest.at,
+        until=until,
+        limit=Decimal(0),
+        measured=_measured(case, case.rate.present),
+    )
     return Room(ceiling=kept, of_a_day=False, kept=True)
 
 
@@ -108,7 +114,7 @@ def _after_the_rise(case: Case) -> Room:
     two_days = pair.window == "two-days"
     window = limits.rate_long_window_hours if two_days else limits.rate_window_hours
     latest = rate.latest or pair.end
-    value = pair.end_value if latest == pair.end else latest.value
+    value = pair.end_value if latest == pair.end else rate.present
     passed = _passed(case, pair, value, window)
     was = rate.variant == "was"
     over = Decimal(0) if was else max(value - passed.value, Decimal(0))
@@ -132,9 +138,27 @@ def _passed(case: Case, pair: RatePair, value: Decimal, window: timedelta) -> Ce
     # When the limit of each window, added up, reaches the value that sodium has.
     paid = since + window * float((value - pair.base) / limit)
     until = max(ends, min(paid, ends + window))
+    ceiling = pair.base + full * limit
     return Ceiling(
-        value=pair.base + full * limit, since=begun, until=_whole_minute(until), limit=limit
+        value=ceiling,
+        since=begun,
+        until=_whole_minute(until),
+        limit=limit,
+        measured=_measured(case, ceiling),
     )
+
+
+def _measured(case: Case, ceiling: Decimal) -> Decimal | None:
+    """Returns what is measured at a corrected ceiling while glucose is as high as it is now."""
+    shift = case.rate.shift
+    return ceiling - shift if shift else None
+
+
+def ceiling_fact(ceiling: Ceiling) -> str:
+    """Returns a ceiling as cards write it, with what was done to it under a high glucose (F41)."""
+    if ceiling.measured is None:
+        return number(ceiling.value)
+    return glucose_corrected(ceiling.value, number(ceiling.measured))
 
 
 def _whole_minute(at: datetime) -> datetime:
@@ -161,10 +185,10 @@ def rise_limit(case: Case) -> Decimal:
 
 def limit_line(case: Case) -> Line:
     """Returns the ceiling of these 24 h in figures with its time, else the limit (N1, F32)."""
-    room, profile = room_of(case), case.limits.profile
+    room, profile = room_of(case), _whose_limit(case)
     if room is None or room.ceiling is None:
         return plain_limit(case)
-    value, limit = room.ceiling.value, room.ceiling.limit
+    value, limit = ceiling_fact(room.ceiling), room.ceiling.limit
     until = at(case, room.ceiling.until)
     if room.kept:
         return line("ceiling-kept", ceiling=value, until=until, keep=True)
@@ -184,9 +208,15 @@ def limit_line(case: Case) -> Line:
 
 def plain_limit(case: Case) -> Line:
     """Returns the limit of the profile without a value or a time of this patient."""
-    day, first = case.limits.rate_limit_day, case.limits.rate_limit_first_day
-    key = f"limit-{case.limits.profile}"
+    day, first = case.limits.rate_limit_day, first_day_limit(case)
+    key = f"limit-{_whose_limit(case)}"
     return line(key, limit=day) if day == first else line(key, limit=day, first=first)
+
+
+def _whose_limit(case: Case) -> str:
+    """Returns the profile; at high risk the European first day has the limit of others (M10 d)."""
+    lower = first_day_limit(case) < case.limits.rate_limit_first_day
+    return f"{case.limits.profile}-risk" if lower else case.limits.profile
 
 
 def hold_line(case: Case, key: str, *, what: str = "", keep: bool = True) -> Line:
@@ -200,7 +230,7 @@ def hold_line(case: Case, key: str, *, what: str = "", keep: bool = True) -> Lin
         return Line(key, facts, keep=keep)
     if room.ceiling is None:
         return Line(f"{key}-next", facts, keep=keep)
-    facts["ceiling"] = number(room.ceiling.value)
+    facts["ceiling"] = ceiling_fact(room.ceiling)
     facts["until"] = at(case, room.ceiling.until)
     if not room.over:
         return Line(f"{key}-until", facts, keep=keep)

@@ -201,7 +201,19 @@ def osmolar(agent: str, sodium: str = "128", osmolality: str = "310", *problems:
     return Story(sodium=sodium, results=measured, orders=(given,), problems=problems)
 
 
+def sweet(
+    before: tuple[float, float | None], now: tuple[float, float | None], **more: Any
+) -> Story:
+    """Two pairs of sodium and glucose, 20 h apart; None: glucose was not measured."""
+    (old, old_glucose), (new, new_glucose) = before, now
+    pairs = ((old_glucose, 21), (new_glucose, 1))
+    glucose = tuple(result("glucose", value, hours) for value, hours in pairs if value is not None)
+    return rising(new, old, results=glucose, **more)
+
+
 CHARTS: tuple[Story, ...] = (
+    sweet((112, 110), (118, 600)),
+    sweet((118, 900), (127, 180)),
     osmolar("icodextrin"),
     osmolar("icodextrin", "122"),
     osmolar("icodextrin", "128", ""),
