@@ -106,11 +106,12 @@ def _slot_place(group: tuple[str, Slot]) -> int:
 
 
 def _merged(findings: list[Finding], rules: Mapping[str, RuleWords]) -> Finding:
-    """Returns the first critical finding, or else the first, with the others as its bullets.
+    """Returns the first of the most urgent findings, with the others as its bullets.
 
-    What a bullet holds back is no bullet beside it either.
+    A card is as urgent as what it tells: an information that comes first in hooks/ leads no
+    warning. What a bullet holds back is no bullet beside it either.
     """
-    lead = next((f for f in findings if f.indicator == "critical"), findings[0])
+    lead = max(findings, key=lambda finding: URGENCY[finding.indicator])
     held_back = set(rules[lead.rule].holds_back)
     others: list[Finding] = []
     for finding in findings:

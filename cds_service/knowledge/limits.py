@@ -239,6 +239,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     # Discharge (DISCHARGE).
     discharge_low_below: Decimal
     discharge_fall_from: Decimal
+    discharge_falling_from: Decimal
+    discharge_falling_hours: timedelta
     discharge_repeat_days: timedelta
     discharge_steady_hours: timedelta
     discharge_steady_within: Decimal

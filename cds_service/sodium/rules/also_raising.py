@@ -23,6 +23,7 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.rules.plan import risk_lines
 from cds_service.sodium.rules.room import day_limit, limit_line, rise_limit
+from cds_service.sodium.rules.strong_salts import as_bolus, salt_amount
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 
@@ -92,7 +93,8 @@ def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
         rise=number(pair.rise, (rise_limit(case), case.limits.rate_goal)),
         hours=in_hours(pair.span),
         do=[
-            line(_step(order, needed=needed), keep=True),
+            *_strong_salt(case, order),
+            line(_step(case, order, needed=needed), keep=True),
             *_carried_salt(order),
             *(_above_limit(case, pair) or _room(case)),
         ],
@@ -104,12 +106,23 @@ def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
     )
 
 
-def _step(order: Order, *, needed: bool) -> str:
+def _strong_salt(case: Case, order: Order) -> list[Line]:
+    """Returns how much of a strong sodium salt is ordered, and what counts as one bolus of it."""
+    salt = order.strong_salt
+    if salt is None or not is_systemic(order):
+        return []
+    severe = bool(case.symptoms.severe)
+    return [*salt_amount(case, salt, severe=severe), as_bolus(case, salt)]
+
+
+def _step(case: Case, order: Order, *, needed: bool) -> str:
     """Returns the line that says what to do with the order."""
     if order.fluid_restriction:
         return "hold-restriction"
     if needed:
         return "count-it"
+    if len(_strong_salt(case, order)) > 1:
+        return "less-of-it"
     return "loop-and-water" if drug_of(order, DrugClass.LOOP) else "hold-or-count"
 
 
@@ -151,8 +164,12 @@ def _is_potassium(order: Order) -> bool:
 
 
 def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
-    """Speaks before any rise if one will be fast: no objection, but it is counted (F22)."""
+    """Speaks before any rise if one will be fast: no objection, but it is counted (F22).
+
+    A salt as strong as hypertonic saline is no such order: OS-SALTS works out its amount.
+    """
     _require_enough(case, order)
+    require(order.strong_salt is None or not case.sodium.low, "strong-salt-leads")
     diuresis = _opens_diuresis(case, order)
     dilute = None if diuresis else _urine_that_salt_lets_flow(case, order)
     if dilute is not None:

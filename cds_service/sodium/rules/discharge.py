@@ -33,12 +33,14 @@ from cds_service.sodium.rules.gates import (
     still_shedding,
     undiluted_lines,
 )
+from cds_service.sodium.rules.not_home_yet import NotHomeYet, not_home_yet
 from cds_service.sodium.rules.plan import risk_lines
 from cds_service.sodium.stay import Stay
 
 REPEAT_BY = "repeat-by"
 ORDER_SOURCES = ("NutritionOrder", "ServiceRequest")  # where a fluid restriction is ordered
-NOT_STEADY_YET = ("severe", "old")  # variants of DC-LOW that repeat sodium before the patient goes
+# variants of DC-LOW that repeat sodium before the patient goes
+NOT_STEADY_YET = ("severe", "old", "symptom", "acute", "falling")
 
 
 # ---- sodium rose too fast
@@ -119,18 +121,19 @@ def low(case: Case) -> Finding:
     require_unexplained_by_glucose(case)
     require(not osmolality_normal(case), "osmolality-normal")
     require(not _not_home_yet(case), "rate-leads")
-    variant = _variant(case, stay)
+    here = _keeps_here(case, stay)
+    variant = here.variant if here is not None else _variant(case, stay)
     due, lowest, since = _due(case, stay, variant), stay.lowest, case.sodium.stable_since
     return card(
-        _indicator(case, variant),
+        here.indicator if here is not None else _indicator(case, variant),
         variant,
         na=shown_sodium(case),
         age=age,
-        fall=stay.fall,
+        more_facts={"fall": number(stay.fall), **(here.facts if here is not None else {})},
         lowest=lowest.shown if lowest is not None else latest.shown,
         since=month_name(since, case.snapshot.now, case.snapshot.zone) if since else "",
         do=[
-            *_first_steps(variant),
+            *(here.first if here is not None else _first_steps(variant)),
             *_culprit(case, stay),
             *_not_again(case, stay),
             watch(case, REPEAT_BY, due),
@@ -141,6 +144,14 @@ def low(case: Case) -> Finding:
         why=[*_evidence(case, stay, variant), *_what_is_uncertain(case)],
         offer=[repeat_sodium(case, due, "urgent" if due <= NOW else "routine")],
     )
+
+
+def _keeps_here(case: Case, stay: Stay) -> NotHomeYet | None:
+    """Returns what keeps the patient here, if the last sodium is not old."""
+    found = not_home_yet(case, stay)
+    old = case.sodium.age > case.limits.stale_inpatient_hours
+    severe = case.sodium.band is Band.SEVERE and found is not None and found.variant == "falling"
+    return None if old or severe else found
 
 
 def _variant(case: Case, stay: Stay) -> str:

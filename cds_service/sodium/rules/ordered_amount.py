@@ -55,8 +55,7 @@ def rate_lines(case: Case, order: Order) -> list[Line]:
     rise = None if percent is None else _rise(case, volume, percent)
     if rise is None:
         return [line("ordered-rate-unknown", rate=rate, keep=True)]
-    left = day_limit(case) - max(case.rate.rise_now, Decimal(0))
-    key = "ordered-rate-above" if rise > left else "ordered-rate"
+    key = "ordered-rate-above" if rise > _left(case) else "ordered-rate"
     kg = weight_kg(case) or limits.body_weight_assumed_kg
     hours = _whole(max(ONE, volume / rate))
     return [line(key, keep=True, rate=rate, rise=rise, hours=hours, kg=kg)]
@@ -82,14 +81,19 @@ def same_as_bolus(case: Case, salt: StrongSalt) -> Decimal:
 
 
 def amount_lines(
-    case: Case, ordered_ml: Decimal, percent: Decimal, *, one_bolus: bool
+    case: Case,
+    ordered_ml: Decimal,
+    percent: Decimal,
+    *,
+    one_bolus: bool,
+    above: Decimal | None = None,
 ) -> list[Line]:
-    """Returns a line if this volume of this strength is above three boluses, or above the rise."""
+    """Returns a line if this volume is above `above` boluses (three), or the rise that is left."""
     limits = case.limits
     boluses = ordered_ml * percent / (limits.bolus_ml * limits.bolus_percent)
     rise, kg = _rise(case, ordered_ml, percent), weight_kg(case)
-    left = day_limit(case) - max(case.rate.rise_now, Decimal(0))
-    if boluses <= limits.ordered_boluses_above and (rise is None or rise <= left):
+    fits = rise is None or rise <= _left(case)
+    if boluses <= (limits.ordered_boluses_above if above is None else above) and fits:
         return []
     if rise is None:
         said = line("ordered-boluses", keep=True, volume=ordered_ml, boluses=boluses)
@@ -97,6 +101,13 @@ def amount_lines(
     key = "ordered-amount" if one_bolus else "ordered-amount-plain"
     kg = kg or limits.body_weight_assumed_kg
     return [line(key, keep=True, volume=ordered_ml, boluses=boluses, rise=rise, kg=kg)]
+
+
+def _left(case: Case) -> Decimal:
+    """Returns the rise that is left today: at a high risk of demyelination that of the goal."""
+    limit = day_limit(case)
+    whole = min(limit, case.limits.rate_goal) if case.risk.high else limit
+    return whole - max(case.rate.rise_now, Decimal(0))
 
 
 def _rise(case: Case, volume_ml: Decimal, percent: Decimal) -> Decimal | None:

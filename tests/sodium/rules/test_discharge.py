@@ -109,6 +109,73 @@ DISCHARGES = [
         profile="european",
         fires={"DC-LOW": "critical severe"},
     ),
+    # a symptom or an acute fall keeps the patient here, as urgent as on the chart
+    Discharge(
+        says="121 a day after 129, with a seizure of today",
+        story=inpatient("121", na("129", 26), problems=(problem("seizure", days=0.25),)),
+        fires={"DC-LOW": "critical symptom"},
+        shows=("symptom-first",),
+    ),
+    Discharge(
+        says="126 and a seizure of today by the European profile",
+        story=inpatient("126", na("134", 26), problems=(problem("seizure", days=0.25),)),
+        profile="european",
+        fires={"DC-LOW": "critical symptom"},
+    ),
+    Discharge(
+        says="123 and confusion of today",
+        story=inpatient("123", na("124", 26), problems=(problem("confusion", days=0.25),)),
+        fires={"DC-LOW": "warning symptom"},
+        shows=("symptom-first",),
+    ),
+    Discharge(
+        says="128 and a headache of today",
+        story=inpatient("128", na("129", 26), problems=(problem("headache", days=0.25),)),
+        fires={"DC-LOW": "warning symptom"},
+    ),
+    Discharge(
+        says="128 and a headache of ten days ago",
+        story=inpatient("128", na("129", 26), problems=(problem("headache", days=10),)),
+        fires={"DC-LOW": "warning low"},
+    ),
+    Discharge(
+        says="132 and a headache of today",
+        story=inpatient("132", na("132", 26), problems=(problem("headache", days=0.25),)),
+    ),
+    Discharge(
+        says="128 after 119 with the nausea of then: sodium has left it behind",
+        story=inpatient(
+            "128", na("119", 60), na("124", 30), problems=(problem("nausea", days=2.8),)
+        ),
+        fires={"DC-LOW": "warning low"},
+    ),
+    Discharge(
+        says="123 after an acute fall, without a symptom",
+        story=inpatient("123", na("132", 26)),
+        fires={"DC-LOW": "critical acute"},
+        shows=("acute-first",),
+    ),
+    Discharge(
+        says="128 after an acute fall, without a symptom",
+        story=inpatient("128", na("136", 26)),
+        fires={"DC-LOW": "warning acute"},
+    ),
+    Discharge(
+        says="125 after 129 of yesterday: it falls",
+        story=inpatient("125", na("129", 26), na("130", 60)),
+        fires={"DC-LOW": "warning falling"},
+        shows=("falling-first",),
+    ),
+    Discharge(
+        says="126 after 129 of yesterday",
+        story=inpatient("126", na("129", 26), na("130", 60)),
+        fires={"DC-LOW": "warning low"},
+    ),
+    Discharge(
+        says="125 after 129 of the day before yesterday",
+        story=inpatient("125", na("126", 26), na("129", 50)),
+        fires={"DC-LOW": "warning low"},
+    ),
     Discharge(
         says="128 for months",
         story=inpatient("128", *(na("128", 24 * days) for days in (20, 50, 90)), stay_days=2),

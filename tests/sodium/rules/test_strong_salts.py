@@ -42,8 +42,8 @@ SCENES = (
         order=replace(salt(), strong_salt=UNSAID),
         story=ward("120"),
         fires={"OS-SALTS": "warning main-unsaid"},
-        shows=("which-strength", "count-as-saline"),
-        hides=("same-as-bolus", "ordered-amount-plain"),
+        shows=("which-strength", "bolus-then-sodium"),
+        hides=("same-as-bolus", "ordered-amount-plain", "count-as-saline"),
     ),
     Scene(
         says="bicarbonate by vein with a seizure at 114 that states no strength",
@@ -101,6 +101,53 @@ SCENES = (
         order=salt("sodium lactate"),
         story=ward("122", results=(result("sodium", 110, 20),)),
         fires={"OS-RAISE": "warning main"},
+        shows=("ordered-amount-plain", "same-as-bolus", "less-of-it"),
+        hides=("hold-or-count",),
+    ),
+    *(
+        Scene(
+            says=f"bicarbonate 8.4 % 250 mL at 114 with {risk}: the amount, and no 'give it'",
+            order=salt(ml="250"),
+            story=story,
+            fires={"OS-SALTS": "warning main"},
+            shows=("ordered-amount-plain", "bolus-then-sodium", "risk-aasld"),
+            hides=("count-as-saline", "count-it"),
+        )
+        for risk, story in (
+            ("a low potassium", ward("114", results=(result("potassium", "3.1"),))),
+            ("alcohol", ward("114", problem("alcohol-use-disorder", days=900))),
+            ("cirrhosis", ward("114", problem("cirrhosis", days=900))),
+        )
+    ),
+    Scene(
+        says="bicarbonate 8.4 % 50 mL at 114 with alcohol is one bolus: it may be given",
+        order=salt(),
+        story=ward("114", problem("alcohol-use-disorder", days=900)),
+        fires={"OS-SALTS": "warning main"},
+        shows=("count-as-saline",),
+        hides=("bolus-then-sodium", "ordered-amount-plain"),
+    ),
+    Scene(
+        says="bicarbonate 8.4 % 100 mL at 118 is two boluses: one, then sodium",
+        order=salt(ml="100"),
+        story=ward("118"),
+        fires={"OS-SALTS": "warning main"},
+        shows=("ordered-amount-plain", "bolus-then-sodium"),
+        hides=("count-as-saline",),
+    ),
+    Scene(
+        says="bicarbonate 8.4 % 50 mL at 118 with a potassium of 3.1, which it takes down",
+        order=salt(),
+        story=ward("118", results=(result("potassium", "3.1"),)),
+        fires={"OS-SALTS": "warning main"},
+        shows=("lowers-potassium",),
+    ),
+    Scene(
+        says="bicarbonate 8.4 % 50 mL at 118 with a potassium of 4.1",
+        order=salt(),
+        story=ward("118", results=(result("potassium", "4.1"),)),
+        fires={"OS-SALTS": "warning main"},
+        hides=("lowers-potassium",),
     ),
 )
 

@@ -1,0 +1,122 @@
+"""What keeps a patient with a low sodium in hospital: a symptom, or a fall that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from msgspec import Struct
+
+from cds_service.engine.finding import Fact, Indicator, Line
+from cds_service.engine.rule import line
+from cds_service.engine.wording import in_hours, joined, number
+from cds_service.sodium.case import Case
+from cds_service.sodium.rules.acute_order import AcuteState, acute_state
+from cds_service.sodium.rules.gates import emergency, in_use
+from cds_service.sodium.sodium import Fall
+from cds_service.sodium.stay import Stay
+
+
+class NotHomeYet(Struct, frozen=True, kw_only=True):
+    """Why the patient does not leave yet, as urgent as the card of the chart is."""
+
+    variant: str  # of the summary of DC-LOW
+    indicator: Indicator = "warning"
+    symptom: str = ""
+    fall: Fall | None = None
+    first: tuple[Line, ...] = ()
+
+    @property
+    def facts(self) -> dict[str, Fact]:
+        """What the summary tells."""
+        if self.fall is None:
+            return {"symptom": self.symptom}
+        return {"fall": number(self.fall.amount), "hours": in_hours(self.fall.over)}
+
+
+def not_home_yet(case: Case, stay: Stay) -> NotHomeYet | None:
+    """Returns what on the chart would be an emergency or an acute fall, or a fall that goes on."""
+    if not case.sodium.low:
+        return None
+    state = acute_state(case)
+    symptom = _symptom(case, stay, state)
+    if symptom:
+        return _with_symptom(case, state, symptom)
+    if state is not None and state.fall is not None:
+        critical = in_use(case) < case.limits.acute_critical_below
+        return NotHomeYet(
+            variant="acute",
+            indicator="critical" if critical else "warning",
+            fall=state.fall,
+            first=(line("acute-first", keep=True),),
+        )
+    falling = _falls(case, stay)
+    if falling is None:
+        return None
+    return NotHomeYet(variant="falling", fall=falling, first=(line("falling-first", keep=True),))
+
+
+def _with_symptom(case: Case, state: AcuteState | None, symptom: str) -> NotHomeYet:
+    """Returns the symptom with its treatment, if the chart calls it an emergency."""
+    urgent = state is not None and bool(state.symptom)
+    critical = emergency(case) or bool(state and state.critical)
+    told = state.lines() if state is not None and urgent else []
+    return NotHomeYet(
+        variant="symptom",
+        indicator="critical" if critical else "warning",
+        symptom=symptom,
+        first=(line("symptom-first", keep=True), *told),
+    )
+
+
+def _symptom(case: Case, stay: Stay, state: AcuteState | None) -> str:
+    """Returns the symptoms that are of now, as a fact.
+
+    Below the limit for discharge moderate ones count too. A symptom with which the patient came,
+    and which sodium has left behind, is no reason to stay.
+    """
+    low_enough = in_use(case) < case.limits.discharge_low_below
+    moderate = case.symptoms.recent if low_enough or case.sodium.acute else ()
+    if not (moderate or (state is not None and state.symptom)):
+        return ""
+    if _is_history(case, stay, {*moderate, *case.symptoms.severe}):
+        return ""
+    return state.symptom if state is not None and state.symptom else joined("symptom", moderate[:2])
+
+
+def _is_history(case: Case, stay: Stay, symptoms: Iterable[str]) -> bool:
+    """Whether sodium has risen since the symptoms were recorded, and no coma scale is low now."""
+    lowest, latest = stay.lowest, case.sodium.latest
+    scale = case.encephalopathy.scale if case.encephalopathy is not None else None
+    if lowest is None or latest is None or scale is not None or case.symptoms.gcs_impaired:
+        return False
+    risen = stay.value(latest) - stay.value(lowest) >= case.limits.discharge_falling_from
+    newest = _newest(case, frozenset(symptoms))
+    return risen and newest is not None and newest <= lowest.at
+
+
+def _newest(case: Case, symptoms: frozenset[str]) -> datetime | None:
+    """Returns when the newest of these problems was recorded; None if one has no date."""
+    dates = [
+        problem.since
+        for problem in case.snapshot.problems
+        if problem.active and not problem.concepts.isdisjoint(symptoms)
+    ]
+    known = [since for since in dates if since is not None]
+    return max(known) if known and len(known) == len(dates) else None
+
+
+def _falls(case: Case, stay: Stay) -> Fall | None:
+    """Returns a fall of the last day that may go on at home; one that is wanted is none."""
+    latest, limits = case.sodium.latest, case.limits
+    if latest is None or latest.comparator or case.relowered:
+        return None
+    window = limits.discharge_falling_hours
+    before = [s for s in stay.samples if s.at < latest.at and latest.at - s.at <= window]
+    start = max(before, key=stay.value, default=None)
+    if start is None or stay.value(start) > limits.acute_fall_start_to:
+        return None
+    amount = stay.value(start) - stay.value(latest)
+    if amount < limits.discharge_falling_from:
+        return None
+    return Fall(amount=amount, over=latest.at - start.at, start=start)
