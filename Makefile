@@ -42,8 +42,8 @@ check-long: $(DEV) ## Run the long checks too (fuzzing, large tables); their fig
 monkey: $(DEV) ## Let a monkey loose on the chart page and the workbench (MINUTES=10 SEED=1; needs Chromium)
 	@PYTHONPATH=. $(BIN)/python -m tests.browser.monkey $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
-rolling: $(DEV) ## Restart two nodes in turn behind nginx under load, count lost calls (SECONDS=45 RATE=15)
-	@PYTHONPATH=. $(BIN)/python -m tests.cluster.rolling $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE))
+rolling: $(DEV) ## Restart two nodes in turn behind nginx under load, count lost calls (SECONDS=45 RATE=15 FROM=older-checkout)
+	@PYTHONPATH=. $(BIN)/python -m tests.cluster.rolling $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(if $(FROM),--from "$(FROM)")
 
 golden: $(DEV) ## Compare 28,000 answers with the golden record (QUICK=1, AGAINST=checkout, WRITE=1)
 	@$(BIN)/python -m tests.golden $(if $(QUICK),--quick) $(if $(WRITE),--write) $(if $(AGAINST),--against "$(AGAINST)")

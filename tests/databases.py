@@ -13,8 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from cds_service.cli.run import free_port
+from cds_service.store.engine import make_engine
 
 _USER = "postgres"
 _CERTIFICATE = Path(__file__).parents[1] / "deploy" / "nginx" / "certificate.py"
@@ -79,6 +81,16 @@ class Server:
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGCONT)
 
+    def lets_in(self, line: str, authority: Path) -> None:
+        """Puts this line before the others of pg_hba.conf, and takes clients of this authority."""
+        data = self._folder / "data"
+        hba = data / "pg_hba.conf"
+        hba.write_text(f"{line}\n{hba.read_text()}")
+        (data / "clients.pem").write_bytes(authority.read_bytes())
+        with (data / "postgresql.conf").open("a") as file:
+            file.write("ssl_ca_file = 'clients.pem'\n")
+        self._run("pg_ctl", "-D", str(data), "reload")
+
     def fresh(self, name: str) -> str:
         """The URL of a new, empty database."""
         address = ["-h", "127.0.0.1", "-p", str(self.port), "-U", _USER]
@@ -125,10 +137,10 @@ def postgresql() -> Iterator[Server]:
         yield server
 
 
-def certified(folder: Path) -> Path:
-    """Returns a certificate for this machine, with its key beside it."""
+def certified(folder: Path, *names: str) -> Path:
+    """Returns a certificate for this machine, or for these names, with its key beside it."""
     folder.mkdir(exist_ok=True)
-    subprocess.run([sys.executable, _CERTIFICATE, folder], check=True, capture_output=True)
+    subprocess.run([sys.executable, _CERTIFICATE, folder, *names], check=True, capture_output=True)
     return folder / "certificate.pem"
 
 
@@ -144,3 +156,20 @@ def postgresql_with_tls() -> Iterator[tuple[Server, Path]]:
             file.write(f"ssl = on\nssl_cert_file = '{certificate}'\nssl_key_file = '{key}'\n")
         server.start()
         yield server, certificate
+
+
+@contextmanager
+def postgresql_by_certificate() -> Iterator[str]:
+    """The address of a database that lets its owner in by a certificate, as docs/operations.md has it."""
+    with postgresql_with_tls() as (server, certificate), tempfile.TemporaryDirectory() as folder:
+        own = certified(Path(folder) / "own", "cds")
+        by_certificate = "hostssl all cds all cert"
+        server.lets_in(by_certificate, own)
+        asked = f"sslmode=verify-full&sslrootcert={certificate}"
+        engine = make_engine(server.fresh("cds"))
+        with engine.begin() as connection:
+            connection.execute(sa.text("CREATE ROLE cds LOGIN"))
+            connection.execute(sa.text("ALTER DATABASE cds OWNER TO cds"))
+        engine.dispose()
+        key = own.with_name("key.pem")
+        yield f"postgresql://cds@localhost:{server.port}/cds?{asked}&sslcert={own}&sslkey={key}"

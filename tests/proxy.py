@@ -24,6 +24,7 @@ from tests.patience import PATIENCE_S, until
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "deploy" / "nginx" / "nginx.conf"
+MUTUAL_TLS = ("ssl_client_certificate /tls/ehr-ca.pem;", "ssl_verify_client on;")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,14 @@ class Proxy:
             socket.create_connection(("localhost", self.port), timeout=PATIENCE_S),
             server_hostname="localhost",
         )
+
+
+def asking_for_certificates(folder: Path, authority: Path) -> tuple[str, str]:
+    """Returns the lines to replace for mutual TLS: those of docs/container.md behind the service's own."""
+    (folder / "ehr-ca.pem").write_bytes(authority.read_bytes())
+    own = f"ssl_certificate_key {folder}/key.pem;"
+    lines = "\n".join(MUTUAL_TLS).replace("/tls/", f"{folder}/")
+    return own, f"{own}\n{lines}"
 
 
 @contextmanager

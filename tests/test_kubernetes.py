@@ -85,7 +85,8 @@ def test_t75_secrets_are_named_and_never_given(manifests: list[Manifest]) -> Non
     assert of_kind(manifests, "Secret") == []
     assert "postgresql://" not in json.dumps(manifests)
     names = {v["secret"]["secretName"] for v in service_pod(manifests)["volumes"] if "secret" in v}
-    assert names == {"hyponatremia-cds"}
+    assert "hyponatremia-cds" in names
+    assert names <= {"hyponatremia-cds", "hyponatremia-cds-database"}
 
 
 def test_probes_call_health_and_ready_and_a_stop_gets_enough_time(
@@ -201,6 +202,21 @@ def test_many_nodes_share_a_database_and_are_never_all_down() -> None:
         assert [e["valueFrom"]["secretKeyRef"]["name"] for e in given] == [
             "hyponatremia-cds-database"
         ]
+
+
+def test_every_pod_that_reads_the_url_of_the_database_has_the_files_that_it_names() -> None:
+    """Production takes no database without `sslrootcert`, and a root that cannot be written holds no file."""
+    guide = (FOLDER.parents[1] / "docs" / "operations.md").read_text(encoding="utf-8")
+    named = "sslmode=verify-full&sslrootcert=/etc/cds/database/ca.pem'"
+    assert named in guide
+    for template in pods(rendered(FOLDER / "overlays" / "postgresql")):
+        spec = template["spec"]
+        [volume] = [v for v in spec["volumes"] if v["name"] == "database"]
+        assert volume["secret"] == {"secretName": "hyponatremia-cds-database", "defaultMode": 0o440}
+        assert spec["securityContext"]["fsGroup"] == spec["securityContext"]["runAsGroup"]
+        for container in spec["containers"]:
+            at = {m["name"]: m["mountPath"] for m in container["volumeMounts"]}
+            assert at["database"] == "/etc/cds/database"
 
 
 def test_the_ingress_sends_what_the_service_takes_to_its_port(manifests: list[Manifest]) -> None:

@@ -20,8 +20,9 @@ import requests
 from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
 from tests.cli.test_servers import started
+from tests.databases import certified
 from tests.patience import PATIENCE_S
-from tests.proxy import CONF, Proxy, nginx
+from tests.proxy import CONF, MUTUAL_TLS, Proxy, asking_for_certificates, nginx
 from tests.web.heads import (
     CHUNKED,
     HIDDEN,
@@ -186,23 +187,15 @@ def test_no_call_meets_a_connection_that_the_service_has_just_closed(proxy: Prox
 
 
 def test_with_mutual_tls_a_caller_without_a_certificate_is_refused_in_words(tmp_path: Path) -> None:
-    key_line = "ssl_certificate_key /tls/key.pem;".replace("/tls/", f"{tmp_path}/")
-    lines = (f"ssl_client_certificate {tmp_path}/ehr-ca.pem;", "ssl_verify_client on;")
-    ehr = tmp_path / "ehr"
-    ehr.mkdir()
-    make = [sys.executable, f"{ROOT}/deploy/nginx/certificate.py", f"{ehr}", "ehr.example"]
-    subprocess.run(make, check=True, capture_output=True)
-    own = (f"{ehr}/certificate.pem", f"{ehr}/key.pem")
-    (tmp_path / "ehr-ca.pem").write_bytes(Path(own[0]).read_bytes())
-    unused_address = f"127.0.0.1:{free_port('127.0.0.1')}"
-    with nginx(
-        tmp_path, unused_address, below=((key_line, "\n".join((key_line, *lines))),)
-    ) as proxy:
+    authority = certified(tmp_path / "ehr", "ehr.example")
+    own = (str(authority), str(authority.with_name("key.pem")))
+    lines = asking_for_certificates(tmp_path, authority)
+    with nginx(tmp_path, f"127.0.0.1:{free_port('127.0.0.1')}", below=(lines,)) as proxy:
         stranger, known = proxy.get("/health"), proxy.get("/health", cert=own)
     assert (stranger.status_code, stranger.json()["issue"][0]["code"]) == (400, "invalid")
     assert known.status_code == 502, "it passes the proxy; behind this one is no service"
     guide = (ROOT / "docs" / "container.md").read_text(encoding="utf-8")
-    assert "\n".join(lines).replace(f"{tmp_path}/", "/tls/") in guide
+    assert "\n".join(MUTUAL_TLS) in guide
 
 
 def test_only_what_the_service_reads_goes_through(tmp_path: Path) -> None:

@@ -74,7 +74,12 @@ class Node:
             **environment,
             "CDS_PORT": str(self.port),
         }
+        self._checkout: Path | None = None
         self.process: subprocess.Popen[str] | None = None
+
+    def change_release(self, checkout: Path | None) -> None:
+        """Its next start is of the release in this checkout, or of the one under test."""
+        self._checkout = checkout
 
     @property
     def base(self) -> str:
@@ -86,7 +91,8 @@ class Node:
         with (self._folder / f"node-{self.port}.log").open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "cds_service", "serve", *self._arguments],
-                env=self._environment,
+                env=of_release(self._environment, self._checkout),
+                cwd=self._checkout,
                 stdout=log,
                 stderr=log,
                 text=True,
@@ -116,6 +122,11 @@ class Node:
         """The exit code, when it has stopped."""
         assert self.process is not None
         return self.process.wait(PATIENCE_S)
+
+
+def of_release(environment: Mapping[str, str], checkout: Path | None) -> dict[str, str]:
+    """Returns the environment in which the package of a checkout runs; it has to be its folder too."""
+    return {**environment, **({"PYTHONPATH": str(checkout)} if checkout else {})}
 
 
 class Balancer:

@@ -1,5 +1,9 @@
 """Two nodes restarted in turn behind the shipped nginx, under a constant load: `make rolling`.
 
+TLS is on both ways and in both directions: nginx asks the callers for a certificate, and PostgreSQL
+the nodes. With FROM=checkout the nodes begin as an older release, on its schema; then the database is
+upgraded, they are replaced by ours, taken back, and replaced again, whatever SECONDS says.
+
 It says how many calls were lost (SECONDS=45 RATE=15), and its exit code is 1 if one was. A call is
 lost if it has no answer, another status than 200, or other cards than the same call had before. An
 answer that the node is busy counts too; the line says how many there were, and how busy the machine.
@@ -13,16 +17,16 @@ import argparse
 import http.client
 import os
 import ssl
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
-from cds_service.store.engine import make_engine, upgrade
 from tests.cluster.load import (
     Ask,
     Caller,
@@ -31,13 +35,14 @@ from tests.cluster.load import (
     asks_of,
     fhir_server,
     lost,
+    of_release,
     running,
     settings,
     stored,
 )
-from tests.databases import postgresql
+from tests.databases import certified, postgresql_by_certificate
 from tests.patience import PATIENCE_S
-from tests.proxy import Proxy, nginx
+from tests.proxy import Proxy, asking_for_certificates, nginx
 
 SECONDS, RATE = 45, 15
 DRAIN_S = 6  # as a deployment has it
@@ -47,10 +52,16 @@ class Paced(Caller):
     """Calls once a second through the proxy, however long the answers take."""
 
     def __init__(
-        self, proxy: Proxy, asks: Sequence[Ask], tally: Tally, done: threading.Event, first: float
+        self,
+        proxy: Proxy,
+        tls: ssl.SSLContext,
+        asks: Sequence[Ask],
+        tally: Tally,
+        done: threading.Event,
+        first: float,
     ) -> None:
         super().__init__(cycle([proxy]).__next__, asks, tally, done)
-        self._tls = ssl.create_default_context(cafile=str(proxy.certificate))
+        self._tls = tls
         self._first = first
 
     def run(self) -> None:
@@ -67,37 +78,81 @@ class Paced(Caller):
 
 
 def rolled(
-    folder: Path, url: str, stories: Mapping[str, Story], seconds: int = SECONDS, rate: int = RATE
+    folder: Path,
+    url: str,
+    stories: Mapping[str, Story],
+    seconds: int = SECONDS,
+    rate: int = RATE,
+    older: Path | None = None,
 ) -> tuple[Tally, int]:
-    """Restarts the nodes in turn for so many seconds; returns what became of the calls, and how often."""
-    engine = make_engine(url)
-    upgrade(engine)
-    engine.dispose()
+    """Restarts the nodes in turn for so many seconds; returns what became of the calls, and how often.
+
+    If there is an older release, they change between it and ours instead.
+    """
+    db_upgrade(url, older)
+    ehr = certified(folder / "ehr", "ehr.example")
     with fhir_server() as fhir:
         nodes = [Node(folder, settings(folder, fhir, url, DRAIN_S)) for _ in range(2)]
+        for node in nodes:
+            node.change_release(older)
         upstreams = [node.base.removeprefix("http://") for node in nodes]
-        with running(*nodes), nginx(folder, *upstreams) as proxy:
-            return _restarted(nodes, proxy, asks_of(stories, fhir, nodes[0]), seconds, rate)
+        lines = asking_for_certificates(folder, ehr)
+        with running(*nodes), nginx(folder, *upstreams, below=(lines,)) as proxy:
+            tls = ssl.create_default_context(cafile=str(proxy.certificate))
+            tls.load_cert_chain(ehr, ehr.with_name("key.pem"))
+            steps = changing(nodes, url, older) if older else restarting(nodes, seconds)
+            return _stepped(steps, proxy, tls, asks_of(stories, fhir, nodes[0]), rate)
 
 
-def _restarted(
-    nodes: Sequence[Node], proxy: Proxy, asks: Sequence[Ask], seconds: int, rate: int
+def db_upgrade(url: str, checkout: Path | None) -> None:
+    """Upgrades the database as the Job does: by the command of the release in this checkout, or of ours."""
+    subprocess.run(
+        [sys.executable, "-m", "cds_service", "db", "upgrade"],
+        env=of_release({**os.environ, "CDS_DATABASE_URL": url}, checkout),
+        cwd=checkout,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def restarting(nodes: Sequence[Node], seconds: int) -> Iterator[Node]:
+    """Restarts the nodes in turn, and gives each that is back."""
+    end = time.monotonic() + seconds
+    for node in cycle(nodes):
+        if time.monotonic() > end:
+            return
+        yield _again(node)
+
+
+def changing(nodes: Sequence[Node], url: str, older: Path) -> Iterator[Node]:
+    """Upgrades the database beside the older nodes, then changes to ours, back, and to ours."""
+    db_upgrade(url, None)
+    for checkout in (None, older, None):
+        for node in nodes:
+            node.change_release(checkout)
+            yield _again(node)
+
+
+def _again(node: Node) -> Node:
+    assert node.stop() == 0
+    node.start()
+    return node
+
+
+def _stepped(
+    steps: Iterator[Node], proxy: Proxy, tls: ssl.SSLContext, asks: Sequence[Ask], rate: int
 ) -> tuple[Tally, int]:
-    tally, done, restarts = Tally(), threading.Event(), 0
+    """Takes these steps under the load."""
+    tally, done = Tally(), threading.Event()
     began = time.monotonic()
     callers = [
-        Paced(proxy, [*asks[n % len(asks) :], *asks], tally, done, began + n / rate)
+        Paced(proxy, tls, [*asks[n % len(asks) :], *asks], tally, done, began + n / rate)
         for n in range(rate)
     ]
     for caller in callers:
         caller.start()
     try:
-        for node in cycle(nodes):
-            if time.monotonic() - began > seconds:
-                break
-            assert node.stop() == 0
-            node.start()
-            restarts += 1
+        restarts = len(list(steps))
     finally:
         done.set()
         for caller in callers:
@@ -127,11 +182,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=SECONDS)
     parser.add_argument("--rate", type=int, default=RATE, help="calls a second")
+    parser.add_argument("--from", type=Path, dest="older", help="a checkout of an older release")
     chosen = parser.parse_args()
     stories = load_stories(default_fixtures_dir())
-    with postgresql() as server, tempfile.TemporaryDirectory(prefix="cds-rolling-") as folder:
-        url = server.fresh("rolled")
-        tally, restarts = rolled(Path(folder), url, stories, chosen.seconds, chosen.rate)
+    with (
+        postgresql_by_certificate() as url,
+        tempfile.TemporaryDirectory(prefix="cds-rolling-") as folder,
+    ):
+        tally, restarts = rolled(
+            Path(folder), url, stories, chosen.seconds, chosen.rate, chosen.older
+        )
         wrong = [*tally.lost, *(f"feedback {card} was not kept" for card in unkept(tally, url))]
     sys.stdout.write("\n".join([figures(tally, restarts), *wrong]) + "\n")
     return 1 if wrong else 0

@@ -32,7 +32,7 @@ from tests.cluster.load import (
     stored,
     topics,
 )
-from tests.databases import Server
+from tests.databases import Server, postgresql_by_certificate
 from tests.feedback.deployments import PATIENT_VIEW, a_call
 from tests.patience import PATIENCE_S, until
 
@@ -168,14 +168,15 @@ def test_many_rolling_restarts_lose_no_call(
 
 @pytest.mark.long
 def test_a_rolling_restart_behind_the_shipped_nginx_loses_no_call(
-    tmp_path: Path, postgres: Server, stories: dict[str, Story]
+    tmp_path: Path, stories: dict[str, Story]
 ) -> None:
-    url = postgres.fresh("behind_nginx")
-    tally, restarts = rolling.rolled(tmp_path, url, stories)
+    with postgresql_by_certificate() as url:
+        tally, restarts = rolling.rolled(tmp_path, url, stories)
+        unkept = rolling.unkept(tally, url)
     print(rolling.figures(tally, restarts))  # noqa: T201 the figures of a run by hand
     assert restarts >= 2
     assert lost(tally) == []
-    assert rolling.unkept(tally, url) == set()
+    assert unkept == set()
 
 
 @pytest.mark.long
