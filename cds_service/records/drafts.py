@@ -17,7 +17,7 @@ from cds_service.records.bounds import MAX_DRAFTS, MAX_ITEMS, MAX_SELECTED
 from cds_service.records.cut import is_cut, is_too_large
 from cds_service.records.fhir_types import Entry, Resource, kind_of
 from cds_service.records.medications import KINDS, Kind
-from cds_service.records.prefetch import OLDER_NAMES
+from cds_service.records.prefetch import OLDER_NAMES, is_failure
 from cds_service.records.read_context import Owner, Person, identity
 from cds_service.sodium.snapshot import Order
 
@@ -137,8 +137,8 @@ def _drafts(sent: Sequence[SentDraft], me: Person) -> Iterator[_Draft]:
     seen: dict[str, Resource] = {}
     for place, one in enumerate(sent, 1):
         resource = one.resource
-        if resource is None or not kind_of(resource):
-            yield _Draft(place)
+        if resource is None or not kind_of(resource) or is_failure(resource):
+            yield _Draft(place)  # an error stands for what could not be sent: it may be an order
         elif kind_of(resource) in _NO_ORDERS:
             continue
         elif me.drafted_for(resource) is Owner.FOREIGN:

@@ -82,9 +82,14 @@ def _sorted_out(bundle: Resource) -> tuple[tuple[Resource, ...], bool]:
             whole = False  # what it is cannot be read, so it may be what was asked for
         elif resource.resource_type != "OperationOutcome":
             resources.append(resource)
-        elif any(issue.severity in _ERRORS for issue in resource.issue):
+        elif is_failure(resource):
             whole = False
     return tuple(resources), whole
+
+
+def is_failure(outcome: Resource) -> bool:
+    """Whether an OperationOutcome says that something failed, and not only a warning."""
+    return any(issue.severity in _ERRORS for issue in outcome.issue)
 
 
 def is_expected(resource: Resource, expected: str) -> bool:

@@ -19,6 +19,7 @@ MEDICINES_UNREAD = (
 )
 PROBLEMS_UNREAD = "problems-unread"
 STAY_UNREAD = "stay-unread"  # a sodium of the stay could not be read: it may have been high or low
+RISE_UNREAD = "rise-unread"  # so for one of the last two days: what sodium rose from is not known
 # "order": a selected order or its medicine was not read; "unidentified": it was, and its code or
 # name is not known; "orders": the call brought none at all.
 Unlooked = Literal["sodium", "medications", "conditions", "order", "unidentified", "orders"]
@@ -47,7 +48,7 @@ def unlooked(
     if any(o.unidentified for o in selected):
         return "unidentified"
     reasons = {s.reason for s in silences if s.rule not in disabled}
-    if STAY_UNREAD in reasons:
+    if reasons & {STAY_UNREAD, RISE_UNREAD}:
         return "sodium"
     if MEDICINES_UNREAD in reasons:
         return "medications"
@@ -60,8 +61,14 @@ def unlooked(
 
 def unused_sodium(case: Case, *, going_home: bool) -> Rejected | None:
     """Returns the result that could not be used, and that silence would hide."""
-    stay = Stay(case).unread if going_home else None
-    return case.sodium.unusable or stay
+    earlier = Stay(case).unread if going_home else unread_lately(case)
+    return case.sodium.unusable or earlier
+
+
+def unread_lately(case: Case) -> Rejected | None:
+    """Returns the newest result of the time in which a rise is looked for that was not read."""
+    begins = case.snapshot.now - case.limits.rate_long_window_hours
+    return case.sodium.unread_since(begins)
 
 
 def sodium_missing(snapshot: Snapshot) -> bool:

@@ -38,7 +38,13 @@ TRUST = (
 HIDES_NOTHING = frozenset({Unused.STATUS, Unused.OLD})
 # Of these the record itself has no other value, or a later one in its place.
 NEVER_A_VALUE = frozenset(
-    {Unused.HEMOLYZED, Unused.NO_VALUE, Unused.PRELIMINARY, Unused.IDENTIFIER}
+    {
+        Unused.HEMOLYZED,
+        Unused.NO_VALUE,
+        Unused.IMPLAUSIBLE,
+        Unused.PRELIMINARY,
+        Unused.IDENTIFIER,
+    }
 )
 _BOUNDS = frozenset({"", "<", "<=", ">", ">="})
 

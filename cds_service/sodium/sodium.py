@@ -15,6 +15,7 @@ from cds_service.knowledge.names import Unused
 from cds_service.sodium.correction_rate import believed, doubtful, unbelieved_change
 from cds_service.sodium.results import (
     HIDES_NOTHING,
+    NEVER_A_VALUE,
     Band,
     Freshness,
     Rejected,
@@ -59,6 +60,19 @@ class SodiumView(Struct, frozen=True, kw_only=True):
     def down(self) -> Fall | None:
         """The fall that may be called one: the newest value is lower than the one before (F33)."""
         return self.falling if self.falling and self.falling.goes_on else None
+
+    def unused_since(self, moment: datetime) -> tuple[Rejected, ...]:
+        """Returns the results that may be of this time and that no rule uses, oldest first."""
+        return tuple(
+            result
+            for result in self.rejected
+            if result.why not in HIDES_NOTHING and (result.until is None or result.until >= moment)
+        )
+
+    def unread_since(self, moment: datetime) -> Rejected | None:
+        """Returns the newest of them that may have a value, which a person can read."""
+        unused = reversed(self.unused_since(moment))
+        return next((result for result in unused if result.why not in NEVER_A_VALUE), None)
 
     @property
     def low(self) -> bool:

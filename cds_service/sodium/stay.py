@@ -12,7 +12,7 @@ from cds_service.knowledge.names import SalineName
 from cds_service.lazy import cached_property
 from cds_service.sodium.correction_rate import believed
 from cds_service.sodium.exposure import Exposure, is_hypertonic
-from cds_service.sodium.results import HIDES_NOTHING, NEVER_A_VALUE, Rejected, Sample
+from cds_service.sodium.results import Rejected, Sample
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
@@ -40,26 +40,15 @@ class Stay(Struct, frozen=True, dict=True):
         exact = [s for s in self.case.sodium.samples if not s.comparator and s.at >= self.since]
         return believed(exact, self.case.limits)
 
-    @cached_property
-    def _unused(self) -> tuple[Rejected, ...]:
-        """The results that may be of the stay and that no rule uses, oldest first."""
-        return tuple(
-            result
-            for result in self.case.sodium.rejected
-            if result.why not in HIDES_NOTHING
-            and (result.until is None or result.until >= self.since)
-        )
-
     @property
     def unread(self) -> Rejected | None:
-        """The newest of them that may have a value: what it says of the stay is not known."""
-        readable = [result for result in self._unused if result.why not in NEVER_A_VALUE]
-        return readable[-1] if readable else None
+        """The newest sodium of the stay that may have a value and was not read: it hides a fall."""
+        return self.case.sodium.unread_since(self.since)
 
     @property
     def gave_no_value(self) -> bool:
         """Whether a sample of the stay gave no value."""
-        return bool(self._unused)
+        return bool(self.case.sodium.unused_since(self.since))
 
     def value(self, sample: Sample) -> Decimal:
         """The sodium of a sample, corrected if glucose is high."""

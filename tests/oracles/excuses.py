@@ -53,6 +53,11 @@ EXCUSES = (
         "text in its place|garbled|a number|another code|resolved, refuted",
     ),
     Excuse("a resource of another type is another thing", rf"{RECORD}|{DRAFT}", "another type"),
+    Excuse(
+        "a warning beside the orders is no order",
+        rf"{DRAFT}",
+        r"OperationOutcome (warning|information|\['error'\]|\{'x': 1\})",
+    ),
     Excuse("a type that FHIR does not have is another thing", rf"{DRAFT}\.resourceType", "garbled"),
     Excuse(
         "a prescription without a medicine: nothing is chosen yet",
@@ -119,6 +124,17 @@ EXCUSES = (
         "a sample of the stay gave no value, and explain says so; the newest one is not low",
         r"prefetch\.sodium\.entry\[\]\.resource\..*",
         reason="by those results of the stay that could be used",
+    ),
+    Excuse(
+        "a sample of the last days gave no value, and explain says which results were looked at",
+        r"prefetch\.sodium\.entry\[\]\.resource\.valueQuantity(\.value)?",
+        reason="no jump of sodium between the results that could be used",
+    ),
+    Excuse(
+        "a number without a unit is read as mmol/L if a sodium can be so (B.0.1)",
+        r"prefetch\.sodium\.entry\[\]\.resource\.valueQuantity",
+        "unit ''",
+        reason="sodium … is near normal",
     ),
     Excuse(
         "explain says that the start of a drug is not known",

@@ -126,6 +126,8 @@ ONCE_SILENT = [
         "prefetch.sodium.entry[].resource.valueQuantity",
         "unit 'furlong'",
     ),
+    ("sodium-jumped", "prefetch.sodium.entry[].resource.valueQuantity", "unit 'furlong'"),
+    ("signed-together", "context.draftOrders.entry[].resource", "OperationOutcome error"),
 ]
 
 

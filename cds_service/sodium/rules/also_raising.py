@@ -6,9 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 from cds_service.engine.finding import Finding, Indicator, Line
-from cds_service.engine.rule import card, line, require
+from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import in_hours, number
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName
+from cds_service.sodium.blind_spots import RISE_UNREAD, unread_lately
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.results import Band, Freshness
@@ -174,7 +175,9 @@ def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
     dilute = None if diuresis else _urine_that_salt_lets_flow(case, order)
     if dilute is not None:
         return _solute(case, drug, dilute)
-    require(diuresis or _counts(case, order), "not-rising-fast")
+    if not (diuresis or _counts(case, order)):
+        require(unread_lately(case) is None, RISE_UNREAD)
+        skip("not-rising-fast")
     potassium = bool(drug_of(order, DrugClass.POTASSIUM))
     fluid = drug == BALANCED
     counts = "counts-european" if case.limits.profile == EUROPEAN else "counts"

@@ -9,6 +9,7 @@ from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestio
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, joined, lasted, month_name, number
 from cds_service.knowledge.names import DrugClass, Problem, Sign
+from cds_service.sodium.blind_spots import RISE_UNREAD, unread_lately
 from cds_service.sodium.case import Case
 from cds_service.sodium.consciousness import Encephalopathy
 from cds_service.sodium.correction_rate import RatePair
@@ -974,6 +975,7 @@ def _worst_rise(rule: str, case: Case) -> RatePair:
         require(not (was and case.sodium.acute), "acute-leads")
         return rate.worst
     require(not rate.rule, "other-rate-card")
+    require(unread_lately(case) is None, RISE_UNREAD)
     if rate.assessable:
         skip("within-limit", rise=rate.rise_now, limit=rate.limit)
     if rate.average_per_day is None:

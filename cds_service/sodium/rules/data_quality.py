@@ -9,6 +9,7 @@ from cds_service.engine.finding import Fact, Finding, Line
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, number
 from cds_service.knowledge.names import Unused
+from cds_service.sodium.blind_spots import RISE_UNREAD, unread_lately
 from cds_service.sodium.case import Case
 from cds_service.sodium.glucose import GlucoseShift, Pseudo
 from cds_service.sodium.results import Band, band_edges
@@ -395,7 +396,10 @@ def jump(case: Case) -> Finding:
     A fall that makes a card of danger is told there, with the repeat (F3).
     """
     latest_sodium(case)
-    pair = case.rate.jump or skip("no-jump")
+    pair = case.rate.jump
+    if pair is None:
+        require(unread_lately(case) is None, RISE_UNREAD)
+        skip("no-jump")
     require(not (pair.rise < 0 and sodium_card_leads(case)), "danger-leads")
     critical = case.rate.rule == "RATE-OVER" and case.rate.level == "critical"
     require(not critical, "rate-leads")  # "act now" and "before acting" are no one voice (F31)

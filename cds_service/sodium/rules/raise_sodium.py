@@ -12,6 +12,7 @@ from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestio
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, joined, number
 from cds_service.knowledge.names import Analyte, DrugClass, Problem
+from cds_service.sodium.blind_spots import RISE_UNREAD, unread_lately
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair, first_day_limit
 from cds_service.sodium.glucose import GlucoseShift, Pseudo
@@ -369,6 +370,7 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
     """Speaks if sodium rose so far that the order may take it past the limit (M4, B.0.8)."""
     pair = _rise_that_counts(case)
     if pair is None:
+        require(unread_lately(case) is None, RISE_UNREAD)
         skip("not-rising", rise=_shown_rise(case, case.rate.rise_now))
     variant = _rise_variant(case, order, pair)
     facts: dict[str, Fact | Decimal] = {"rise": _shown_rise(case, pair.rise)}

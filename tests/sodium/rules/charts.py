@@ -214,6 +214,8 @@ def sweet(
 CHARTS: tuple[Story, ...] = (
     sweet((112, 110), (118, 600)),
     sweet((118, 900), (127, 180)),
+    # A sodium of the day before is in a unit that nobody knows: what sodium rose from is not known.
+    Story(sodium="138", results=(result("sodium", 120, 20, unit="furlong"),)),
     osmolar("icodextrin"),
     osmolar("icodextrin", "122"),
     osmolar("icodextrin", "128", ""),
