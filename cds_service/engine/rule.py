@@ -67,7 +67,7 @@ class OrderRule(Struct, Generic[C, O], frozen=True):
 
     judge: Callable[[C, O], Outcome]
     concerns: Callable[[O], bool]  # whether the order holds what the rule is about
-    without_sodium: bool  # the rule can speak although no sodium could be read
+    without_sodium: Callable[[O], bool]  # the rule can speak although no sodium could be read
     names_missing_sodium: bool  # its card says that the sodium could not be read
 
 
@@ -110,15 +110,16 @@ class RuleBook(Generic[C, O]):
         subject: Callable[[O], S | None],
         otherwise: str,
         *,
-        without_sodium: bool = False,
+        without_sodium: bool | Callable[[O], bool] = False,
         names_missing_sodium: bool = False,
     ) -> Callable[[Callable[[C, O, S], Finding]], Callable[[C, O], Outcome]]:
         """Declares a rule about a selected order.
 
         `subject` takes from the order what the rule is about, for example its vaptan. If the order
         holds none, the rule is silent with the reason `otherwise`; a subject may also skip with a
-        reason of its own.
+        reason of its own. `without_sodium` may depend on the order.
         """
+        speaks = without_sodium if callable(without_sodium) else lambda _: bool(without_sodium)
 
         def declare(judge: Callable[[C, O, S], Finding]) -> Callable[[C, O], Outcome]:
             @wraps(judge)
@@ -137,7 +138,7 @@ class RuleBook(Generic[C, O]):
                 except Skip:
                     return False
 
-            self.order[rule] = OrderRule(outcome, concerns, without_sodium, names_missing_sodium)
+            self.order[rule] = OrderRule(outcome, concerns, speaks, names_missing_sodium)
             return outcome
 
         return declare

@@ -68,6 +68,7 @@ class DrugClass(StrEnum):
     GLUCOCORTICOID = "glucocorticoid"
     GLUCOCORTICOID_INHALED = "glucocorticoid-inhaled"
     IMINOSTILBENE = "iminostilbene"
+    SSRI = "ssri"
     LITHIUM = "lithium"
     LOOP = "loop"
     MANNITOL = "mannitol"

@@ -63,7 +63,7 @@ def can_judge_without_sodium(orders: Iterable[Order]) -> bool:
         rules = BOOK.concerning(order)
         if any(rule.names_missing_sodium for rule in rules):
             return True
-        if any(rule.without_sodium for rule in rules):
+        if any(rule.without_sodium(order) for rule in rules):
             speaking.append(order)
         elif rules:
             needing_sodium.append(order)

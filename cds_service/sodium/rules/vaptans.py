@@ -111,20 +111,32 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
 
 
 def interacting_drug_of(order: Order) -> tuple[DrugMatch, ...]:
-    """Returns what may change the effect of a vaptan, unless it lowers sodium: other rules ask."""
+    """Returns what may change the effect of a vaptan; some of it lowers sodium as well."""
     classes = (
         DrugClass.CYP3A_INHIBITOR,
         DrugClass.CYP3A_MODERATE,
         DrugClass.CYP3A_INDUCER,
         DrugClass.CALCIUM_BLOCKER,
         DrugClass.BARBITURATE,
+        DrugClass.IMINOSTILBENE,
+        DrugClass.SSRI,
     )
-    if not is_systemic(order) or watched_drugs_of(order) or vaptan_of(order):
+    if not is_systemic(order) or vaptan_of(order):
         return ()
     return tuple(drug for drug in order.drugs if drug.cls in classes)
 
 
-@order_rule("OS-VAP-CYP", interacting_drug_of, otherwise="no-interaction", without_sodium=True)
+def _lowers_no_sodium(order: Order) -> bool:
+    """Tells whether no other rule asks for the sodium of this order."""
+    return not watched_drugs_of(order)
+
+
+@order_rule(
+    "OS-VAP-CYP",
+    interacting_drug_of,
+    otherwise="no-interaction",
+    without_sodium=_lowers_no_sodium,
+)
 def beside_a_vaptan(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     """Speaks if a CYP3A inhibitor or inducer is ordered while a vaptan is taken (F19)."""
     vaptans = case.exposures.of(DrugClass.VAPTAN)

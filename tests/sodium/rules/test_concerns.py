@@ -90,7 +90,7 @@ def derived(order: Order) -> Concern:
     rules = BOOK.concerning(order)
     if any(rule.names_missing_sodium for rule in rules):
         return "names missing sodium"
-    if any(rule.without_sodium for rule in rules):
+    if any(rule.without_sodium(order) for rule in rules):
         return "without sodium"
     return "with sodium" if rules else "none"
 

@@ -30,7 +30,58 @@ def tablets(dose: str) -> Order:
 
 ON_TOLVAPTAN = Story(sodium="126", setting="inpatient", orders=(order("tolvaptan", days=3),))
 
+STRONG = (
+    *("adagrasib", "ceritinib", "ribociclib", "idelalisib", "levoketoconazole", "mifepristone"),
+    *("lonafarnib", "ensitrelvir", "tucatinib", "josamycin", "cobicistat", "telithromycin"),
+)
+MODERATE = (
+    *("imatinib", "letermovir", "isavuconazole", "crizotinib", "nilotinib", "ciclosporin"),
+    *("netupitant", "erythromycin", "verapamil"),
+)
+INDUCERS = (
+    *("enzalutamide", "apalutamide", "mitotane", "hypericum", "phenytoin", "efavirenz"),
+    *("bosentan", "rifapentine", "dabrafenib"),
+)
+
 SCENES = (
+    *(
+        Scene(
+            says=f"F19: tolvaptan is started on {name}: contraindicated",
+            order=TOLVAPTAN,
+            story=replace(LOW, orders=(order(name, days=200),)),
+            fires={"OS-VAP-CONTRA": "critical main", **START},
+            removes=True,
+            shows=("contra-inhibitor",),
+        )
+        for name in STRONG
+    ),
+    *(
+        Scene(
+            says=f"F19: tolvaptan is started on {name}",
+            order=TOLVAPTAN,
+            story=replace(LOW, orders=(order(name, days=200),)),
+            fires={"OS-VAP-CONTRA": f"warning {kind}", **START},
+            shows=(line,),
+        )
+        for names, kind, line in (
+            (MODERATE, "moderate", "avoid-moderate"),
+            (INDUCERS, "inducer", "avoid-inducer"),
+        )
+        for name in names
+    ),
+    Scene(
+        says="F19: carbamazepine while tolvaptan is taken: it lowers sodium, and takes the effect away",
+        order=selected("carbamazepine"),
+        story=ON_TOLVAPTAN,
+        fires={"OS-VAP-CYP": "warning inducer", "OS-LOW": "warning main"},
+        removes=True,
+        shows=("do-inducer",),
+    ),
+    Scene(
+        says="F19: imatinib without a vaptan: silent",
+        order=selected("imatinib"),
+        story=replace(ON_TOLVAPTAN, orders=()),
+    ),
     # -- F19 from the other side: a drug is ordered beside a vaptan that is taken
     *(
         Scene(
@@ -48,6 +99,9 @@ SCENES = (
             ("grapefruit juice", "moderate"),
             ("rifampicin", "inducer"),
             ("phenobarbital", "inducer"),
+            *((name, "strong") for name in STRONG),
+            *((name, "moderate") for name in MODERATE),
+            *((name, "inducer") for name in INDUCERS),
         ]
     ),
     Scene(
