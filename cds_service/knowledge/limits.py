@@ -396,6 +396,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     bolus_small_kg_below: Decimal
     bolus_ml_per_kg: Decimal
     ordered_boluses_above: Decimal
+    sodium_load_mmol_from: Decimal
     drip_hours_above: timedelta
     osmole_expected_from: Decimal
     sodium_per_percent: Decimal

@@ -260,6 +260,7 @@ class Drug(Struct, frozen=True, forbid_unknown_fields=True):
     brands: list[str] = []
     combination_brands: list[str] = []  # brands in which it is one of several ingredients
     combination: bool = False  # the entry itself stands for a product of several ingredients
+    sodium_mmol_per_g: Decimal | None = None  # by vein: what each gram of the dose brings (F22)
     also_systemic: list[str] = []  # kinds of local form by which it still acts in the whole body
     evidence: str = "verified"
     note: str = ""
@@ -687,12 +688,15 @@ class StrongSaltWords(Struct, frozen=True, forbid_unknown_fields=True):
     percent: Decimal | None = None  # as it is sold; None: the order says it
     volume_ml: Decimal | None = None  # of the bag as it is sold
     percent_unless_said: Decimal | None = None  # by vein without a strength it may be this one
+    additive: bool = False  # mostly diluted: told only of more than one bolus that is ordered
 
 
 class StrongSalts(Struct, frozen=True, forbid_unknown_fields=True):
     """Sodium salts beside 3 % saline, and from which strength on they count (F22)."""
 
     from_mmol_per_ml: Decimal
+    molar: list[str]  # what says mol/L behind a number
+    half: list[str]  # what halves it
     salts: dict[str, StrongSaltWords]
     source: str
     where: str

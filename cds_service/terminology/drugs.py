@@ -240,6 +240,7 @@ class DrugResolver:
                     group=drug.group,
                     evidence=evidence,
                     matched=text,
+                    sodium_mmol_per_g=drug.sodium_mmol_per_g,
                 )
             )
         return tuple(kept)

@@ -9,7 +9,7 @@ from cds_service.knowledge.words import Fluids, StrongSaltWords
 from cds_service.terminology.names import Place
 from cds_service.terminology.text import Phrases, Words, flat, words
 from cds_service.terminology.types import Product, StrongSalt, texts_of
-from cds_service.terminology.units import percent_at, volume_of
+from cds_service.terminology.units import decimal_of, percent_at, volume_of
 
 
 class StrongSaltReader:
@@ -21,6 +21,7 @@ class StrongSaltReader:
         self._names = Phrases[str](
             {phrase: (key,) for key, salt in salts.salts.items() for phrase in salt.names}
         )
+        self._molar, self._half = frozenset(salts.molar), frozenset(salts.half)
         self._tablet = flat([*fluids.saline.tablet, *fluids.saline.oral])
         self._diluted = flat([*fluids.mixing.joints, *fluids.mixing.water, *fluids.saline.glucose])
 
@@ -38,10 +39,15 @@ class StrongSaltReader:
         named = [(name, key) for name in names if (key := self._undiluted(name)) is not None]
         written = [(name, key, self._strength(name, self._salts[key])) for name, key in named]
         for name, key, strength in written:
+            additive = self._salts[key].additive
+            if additive and place.route != "iv":
+                continue  # an enema, or drunk before a colonoscopy
             if strength is not None and strength >= self._from:
                 ordered = product.ordered_ml or product.volume_ml or volume_of(name)
                 volume = ordered or self._salts[key].volume_ml
-                return StrongSalt(name=key, mmol_per_ml=strength, ordered_ml=volume)
+                return StrongSalt(
+                    name=key, mmol_per_ml=strength, ordered_ml=volume, additive=additive
+                )
         said = [*names, words(product.instructions)]
         weak = any(strength is not None for _, _, strength in written)
         if weak or place.route != "iv" or len(product.ingredients) > 1 or self._is_thinned(said):
@@ -76,7 +82,18 @@ class StrongSaltReader:
             percent = percent_at(name, at, per_mmol)
             if percent is not None and salt.percent is None:
                 return percent / per_mmol
-        return None if salt.percent is None else salt.percent / per_mmol
+        if salt.percent is not None:
+            return salt.percent / per_mmol
+        return self._in_moles(name)
+
+    def _in_moles(self, name: Words) -> Decimal | None:
+        """Returns the mol of each liter that "1 molar" or "half molar" says."""
+        tokens = name.tokens
+        at = next((n for n, token in enumerate(tokens) if token in self._molar), None)
+        if at is None or at == 0:
+            return None if at is None else Decimal(1)
+        before = tokens[at - 1]
+        return Decimal("0.5") if before in self._half else decimal_of(before) or Decimal(1)
 
 
 def _names(product: Product) -> Iterator[str]:

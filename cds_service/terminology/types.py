@@ -67,6 +67,7 @@ class DrugMatch(Struct, frozen=True, kw_only=True):
     group: str
     evidence: Evidence
     matched: RecordText | None = None  # the words that matched, for evidence display/text/brand
+    sodium_mmol_per_g: Decimal | None = None  # of a drug that is given as its sodium salt (F22)
 
 
 class Saline(Struct, frozen=True, kw_only=True):
@@ -89,6 +90,7 @@ class StrongSalt(Struct, frozen=True, kw_only=True):
     mmol_per_ml: Decimal  # sodium
     ordered_ml: Decimal | None = None
     assumed_percent: Decimal | None = None  # the order does not say how strong it is
+    additive: bool = False  # mostly diluted: only an amount above one bolus is told
 
 
 Route = Literal["iv", "systemic", "local", "unknown"]

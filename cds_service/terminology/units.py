@@ -61,9 +61,8 @@ _GRAMS = {
     "mg": 1 / MG_PER_G,
 }
 MASS_UNITS = frozenset({*_GRAMS, "mcg", "ng", "units", "unit", "iu"})
-_MOLES = frozenset(
-    {"meq", "mmol", "milliequivalent", "milliequivalents", "millimole", "millimoles"}
-)
+_MMOL = ("meq", "mmol", "milliequivalent", "milliequivalents", "millimole", "millimoles")
+_MOLES = {**dict.fromkeys(_MMOL, Decimal(1)), "mol": Decimal(1000)}
 _IN_TEXT = {
     **MILLILITERS,
     **dict.fromkeys(("cc", "millilitre", "millilitres"), Decimal(1)),
@@ -180,7 +179,9 @@ def _percent(
         return None
     if unit in _GRAMS:
         return amount * _GRAMS[unit] * MG_PER_G / volume_ml / MG_PER_ML_OF_ONE_PERCENT
-    return _LABELLED.plus(amount / volume_ml * percent_per_mmol_ml) if unit in _MOLES else None
+    if unit not in _MOLES:
+        return None
+    return _LABELLED.plus(amount * _MOLES[unit] / volume_ml * percent_per_mmol_ml)
 
 
 def _unit(unit: str) -> str:

@@ -24,7 +24,7 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.rules.plan import risk_lines
 from cds_service.sodium.rules.room import day_limit, limit_line, rise_limit
-from cds_service.sodium.rules.strong_salts import as_bolus, salt_amount
+from cds_service.sodium.rules.strong_salts import as_bolus, salt_amount, sodium_rich_of
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 
@@ -55,8 +55,9 @@ def also_raising(order: Order) -> str:
     )
     if drug is not None:
         return drug.name
-    if order.strong_salt is not None:
-        return order.strong_salt.name
+    salt = order.strong_salt or sodium_rich_of(order)
+    if salt is not None:
+        return salt.name
     cortisol = drug_of(order, DrugClass.GLUCOCORTICOID)
     if cortisol is not None and order.route == "iv":
         return cortisol.name
@@ -170,7 +171,8 @@ def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
     A salt as strong as hypertonic saline is no such order: OS-SALTS works out its amount.
     """
     _require_enough(case, order)
-    require(order.strong_salt is None or not case.sodium.low, "strong-salt-leads")
+    strong = order.strong_salt is not None or sodium_rich_of(order) is not None
+    require(not strong or not case.sodium.low, "strong-salt-leads")
     diuresis = _opens_diuresis(case, order)
     dilute = None if diuresis else _urine_that_salt_lets_flow(case, order)
     if dilute is not None:

@@ -32,13 +32,29 @@ def too_much(case: Case, order: Order, *, one_bolus: bool) -> list[Line]:
     `one_bolus` adds that one bolus is to be ordered: a card that says "not advised" must not (F9).
     """
     saline = hypertonic_saline(order)
-    if saline is None or concentrated_saline(order):
+    if saline is None:
         return []
+    if concentrated_saline(order):
+        return _concentrate_amount(case, order, saline)
     if _runs_slowly(case, saline):
         return [told for told in rate_lines(case, order) if told.key in ABOVE]
     if saline.ordered_ml is None or saline.percent is None:
         return []
     return amount_lines(case, saline.ordered_ml, saline.percent, one_bolus=one_bolus)
+
+
+def _concentrate_amount(case: Case, order: Order, saline: Saline) -> list[Line]:
+    """Returns what a concentrate that is ordered by itself brings, in boluses of 3 % saline (F10).
+
+    One bolus is the most at once; for the brain three may be given. At a normal sodium nothing is
+    told.
+    """
+    alone = order.ingredient_count <= 1 and not saline.mixture
+    if not alone or not case.sodium.low or saline.ordered_ml is None or saline.percent is None:
+        return []
+    rescue = case.symptoms.severe or case.symptoms.icp_indication
+    above = None if rescue else ONE
+    return amount_lines(case, saline.ordered_ml, saline.percent, one_bolus=False, above=above)
 
 
 def rate_lines(case: Case, order: Order) -> list[Line]:

@@ -708,8 +708,17 @@ def not_low(case: Case, order: Order, _saline: Saline) -> Finding:
 def concentrate(case: Case, order: Order, _saline: Saline) -> Finding:
     """Speaks if a concentrate is the only ingredient: dose, dilution and route are the danger."""
     require(order.ingredient_count <= 1, "additive")
-    do = [line("dilute", keep=True), line("no-bolus-volume", keep=True)]
-    return _saline_card(case, order, "warning", do=do, why=risk_lines(case))
+    amount = too_much(case, order, one_bolus=False)
+    told = {key: amount[0].facts[key] for key in ("volume", "boluses")} if amount else {}
+    return _saline_card(
+        case,
+        order,
+        "warning",
+        "amount" if amount else "main",
+        do=[line("dilute", keep=True), line("no-bolus-volume", keep=True)],
+        why=risk_lines(case),
+        more_facts=told,
+    )
 
 
 def _low_sodium(case: Case, order: Order) -> Sample:

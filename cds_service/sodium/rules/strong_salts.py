@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from cds_service.engine.finding import Fact, Finding, Line
-from cds_service.engine.rule import card, line, require
+from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import number
 from cds_service.knowledge.names import Analyte, DrugClass
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import order_rule
+from cds_service.sodium.rules.follow_up import repeat_sodium
 from cds_service.sodium.rules.gates import (
     latest_sodium,
     require_actionable,
@@ -21,7 +23,9 @@ from cds_service.sodium.rules.gates import (
 )
 from cds_service.sodium.rules.order_helpers import drug_of, is_systemic, sodium_after
 from cds_service.sodium.rules.ordered_amount import (
+    ML_PER_L,
     ONE,
+    TENTH,
     after_each_bolus,
     amount_lines,
     as_percent,
@@ -30,16 +34,27 @@ from cds_service.sodium.rules.ordered_amount import (
 from cds_service.sodium.rules.plan import risk_lines
 from cds_service.sodium.rules.room import day_limit
 from cds_service.sodium.snapshot import Order
-from cds_service.terminology.types import StrongSalt
+from cds_service.terminology.types import DrugMatch, StrongSalt
+
+MG_PER_G = Decimal(1000)
 
 
-def strong_salt_of(order: Order) -> StrongSalt | None:
-    """Returns the sodium salt of the order if it is as strong as hypertonic saline."""
-    return order.strong_salt if is_systemic(order) else None
+def strong_salt_of(order: Order) -> StrongSalt | DrugMatch | None:
+    """Returns the sodium salt as strong as hypertonic saline, or a drug that brings much sodium."""
+    if not is_systemic(order):
+        return None
+    return order.strong_salt or sodium_rich_of(order)
+
+
+def sodium_rich_of(order: Order) -> DrugMatch | None:
+    """Returns a drug by vein of which each gram brings sodium, such as fosfomycin."""
+    if order.route != "iv":
+        return None
+    return next((drug for drug in order.drugs if drug.sodium_mmol_per_g is not None), None)
 
 
 @order_rule("OS-SALTS", strong_salt_of, otherwise="no-strong-salt")
-def strong_salt(case: Case, order: Order, salt: StrongSalt) -> Finding:
+def strong_salt(case: Case, order: Order, _source: object) -> Finding:
     """Speaks below the mild band, and in an acute fall: it raises sodium as 3 % saline does."""
     latest_sodium(case)
     require_unexplained_by_glucose(case)
@@ -48,7 +63,11 @@ def strong_salt(case: Case, order: Order, salt: StrongSalt) -> Finding:
     require(case.rate.level not in ("warning", "critical"), "raise-leads")
     low = case.sodium.band is not Band.MILD or case.sodium.acute is not None
     require(low or case.symptoms.severe, "mild-band", na=shown_sodium(case))
+    salt = order.strong_salt
+    if salt is None:
+        return _by_the_gram(case, order, sodium_rich_of(order) or skip("no-strong-salt"))
     severe = bool(case.symptoms.severe)
+    require(not salt.additive or _above_a_bolus(case, salt), "small-additive")
     limit, unsaid = day_limit(case), salt.assumed_percent is not None
     amount = salt_amount(case, salt, severe=severe)
     return card(
@@ -69,6 +88,30 @@ def strong_salt(case: Case, order: Order, salt: StrongSalt) -> Finding:
     )
 
 
+def _by_the_gram(case: Case, order: Order, drug: DrugMatch) -> Finding:
+    """Returns what a drug brings beside its purpose, as far as its dose is known (F22)."""
+    limits, each = case.limits, drug.sodium_mmol_per_g or ONE
+    grams = None if order.daily_dose_mg is None else order.daily_dose_mg / MG_PER_G
+    mmol = None if grams is None else grams * each
+    require(mmol is None or mmol >= limits.sodium_load_mmol_from, "small-load")
+    facts: dict[str, Fact] = {"each": number(each)}
+    if mmol is not None:
+        of_a_bolus = limits.bolus_ml / ML_PER_L * limits.bolus_percent * limits.sodium_per_percent
+        boluses = (mmol / of_a_bolus).quantize(TENTH)
+        facts = {"mmol": number(mmol.quantize(ONE)), "boluses": number(boluses)}
+    wait = max(limits.repeat_near_hours - case.sodium.age, timedelta(0))
+    return card(
+        "warning",
+        "load" if mmol is not None else "load-unsaid",
+        drug=drug.name,
+        na=shown_sodium(case),
+        more_facts=facts,
+        do=[line("load-counts", limit=day_limit(case), keep=True), *risk_lines(case)],
+        why=[*symptom_lines(case), "load-lowers-potassium"],
+        offer=[repeat_sodium(case, wait, "urgent")],
+    )
+
+
 def salt_amount(case: Case, salt: StrongSalt, *, severe: bool) -> list[Line]:
     """Returns the ordered amount if it is above one bolus, or above the rise that is left (F22).
 
@@ -79,6 +122,10 @@ def salt_amount(case: Case, salt: StrongSalt, *, severe: bool) -> list[Line]:
         return []
     above, percent = None if severe else ONE, as_percent(case, salt)
     return amount_lines(case, salt.ordered_ml, percent, one_bolus=severe, above=above)
+
+
+def _above_a_bolus(case: Case, salt: StrongSalt) -> bool:
+    return salt.ordered_ml is not None and salt.ordered_ml > same_as_bolus(case, salt)
 
 
 def _if_needed(case: Case, salt: StrongSalt, *, fits: bool) -> Line:

@@ -79,6 +79,8 @@ def defined(order: Order) -> Concern:
     rinses = systemic and order.irrigation and bool({"mannitol", "osmotic-agent"} & classes)
     moves_water = by_vein or rinses or order.asks_to_drink
     moves_water = moves_water or (systemic and order.strong_salt is not None)
+    rich = order.route == "iv" and any(d.sodium_mmol_per_g is not None for d in order.drugs)
+    moves_water = moves_water or rich
     moves_water = moves_water or (systemic and order.effervescent and "potassium" not in classes)
     carries_salt = order.route != "local" and order.isotonic_carrier_ml is not None
     moves_water = moves_water or (carries_salt and not saline_kind)

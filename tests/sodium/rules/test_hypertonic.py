@@ -35,7 +35,43 @@ def ordered(ml: str, percent: str = "3") -> Order:
     return replace(draft, saline=replace(draft.saline, ordered_ml=Decimal(ml)))
 
 
+def concentrated(percent: str, ml: str) -> Order:
+    """A concentrate that is ordered by itself."""
+    draft = saline(percent, "concentrate", ml=ml)
+    assert draft.saline is not None
+    return replace(draft, saline=replace(draft.saline, ordered_ml=Decimal(ml)))
+
+
 SCENES = (
+    *(
+        Scene(
+            says=f"F10: {percent} % {ml} mL at 118: the boluses of 3 % saline that it holds",
+            order=concentrated(percent, ml),
+            story=ward("118"),
+            fires={"OS-HTS-CONC": "warning amount"},
+            shows=("ordered-amount-plain", "dilute"),
+        )
+        for percent, ml in (("23.4", "30"), ("10", "100"))
+    ),
+    Scene(
+        says="F10: 23.4 % 10 mL at 118 is less than a bolus",
+        order=concentrated("23.4", "10"),
+        story=ward("118"),
+        fires={"OS-HTS-CONC": "warning main"},
+        hides=("ordered-amount-plain",),
+    ),
+    Scene(
+        says="F10: 23.4 % 30 mL at 118 with brain edema: the dose for herniation",
+        order=concentrated("23.4", "30"),
+        story=ward("118", problems=(EDEMA,)),
+        fires={"OS-HTS-CONC": "warning main"},
+    ),
+    Scene(
+        says="F10: 23.4 % 30 mL at 138",
+        order=concentrated("23.4", "30"),
+        story=ward("138"),
+        fires={"OS-HTS-CONC": "warning main"},
+    ),
     Scene(
         says="vector 21: mild, no severe symptom: not advised, removal second",
         order=saline(),

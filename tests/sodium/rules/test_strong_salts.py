@@ -24,6 +24,13 @@ def salt(name: str = "sodium bicarbonate", strength: str = "1", ml: str | None =
     return replace(selected(*known, route="iv"), strong_salt=strong)
 
 
+def additive(ml: str) -> Order:
+    """A draft of a phosphate of sodium."""
+    draft = salt("sodium glycerophosphate", "2", ml)
+    assert draft.strong_salt is not None
+    return replace(draft, strong_salt=replace(draft.strong_salt, additive=True))
+
+
 def ward(sodium: str, *problems: Any, **more: Any) -> Story:
     """An inpatient whose sodium is two hours old."""
     return Story(sodium=sodium, setting="inpatient", problems=problems, **more)
@@ -36,7 +43,50 @@ UNSAID = StrongSalt(
     assumed_percent=Decimal("8.4"),
 )
 
+
+def grams(dose: str | None, route: str = "iv") -> Order:
+    """Fosfomycin with so many grams a day."""
+    milligrams = None if dose is None else f"{dose}000"
+    draft = selected("fosfomycin", route=route, dose=milligrams)
+    rich = tuple(replace(drug, sodium_mmol_per_g=Decimal(14)) for drug in draft.drugs)
+    return replace(draft, drugs=rich)
+
+
 SCENES = (
+    Scene(
+        says="F22: fosfomycin 24 g a day at 119: its sodium is worked out",
+        order=grams("24"),
+        story=ward("119"),
+        fires={"OS-SALTS": "warning load"},
+        shows=("load-counts", "load-lowers-potassium"),
+    ),
+    Scene(
+        says="fosfomycin by vein at 119 without a dose: what each gram brings",
+        order=grams(None),
+        story=ward("119"),
+        fires={"OS-SALTS": "warning load-unsaid"},
+    ),
+    Scene(says="fosfomycin 8 g a day at 119: little sodium", order=grams("8"), story=ward("119")),
+    Scene(says="fosfomycin by mouth at 119", order=grams("24", "systemic"), story=ward("119")),
+    Scene(says="fosfomycin 24 g a day at 128", order=grams("24"), story=ward("128")),
+    Scene(
+        says="fosfomycin 24 g a day while sodium rises too fast",
+        order=grams("24"),
+        story=ward("122", results=(result("sodium", 110, 20),)),
+        fires={"OS-RAISE": "warning main"},
+    ),
+    Scene(
+        says="sodium glycerophosphate 20 mL at 119 is less than a bolus",
+        order=additive("20"),
+        story=ward("119"),
+    ),
+    Scene(
+        says="sodium glycerophosphate 60 mL at 119",
+        order=additive("60"),
+        story=ward("119"),
+        fires={"OS-SALTS": "warning main"},
+        shows=("ordered-amount-plain", "bolus-then-sodium"),
+    ),
     Scene(
         says="bicarbonate by vein at 120 that states no strength: which one, and no word on amounts",
         order=replace(salt(), strong_salt=UNSAID),
