@@ -23,7 +23,7 @@ from cds_service.sodium.rules.order_helpers import (
     saline_name,
 )
 from cds_service.sodium.rules.plan import risk_lines
-from cds_service.sodium.rules.room import day_limit, limit_line, rise_limit
+from cds_service.sodium.rules.room import day_limit, limit_line, passed_limit, rise_limit
 from cds_service.sodium.rules.strong_salts import as_bolus, salt_amount, sodium_rich_of
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
@@ -79,7 +79,7 @@ def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
     """Speaks while sodium rises too fast, or has reached the goal of the day (F22)."""
     acute = drug == RESTRICTION and "acute" in case.rate.notes  # a rise is wanted (M10 c)
     require(not acute, "water-stays-restricted")
-    pair = _rise(case)
+    pair = _rise(case, order)
     if pair is None or drug_of(order, DrugClass.GLUCOCORTICOID):
         return _before_a_rise(case, order, drug)
     _require_enough(case, order)
@@ -125,6 +125,8 @@ def _step(case: Case, order: Order, *, needed: bool) -> str:
         return "count-it"
     if len(_strong_salt(case, order)) > 1:
         return "less-of-it"
+    if _is_potassium(order):
+        return "count-potassium"
     return "loop-and-water" if drug_of(order, DrugClass.LOOP) else "hold-or-count"
 
 
@@ -143,7 +145,8 @@ def _above_limit(case: Case, pair: RatePair) -> list[Line]:
     if case.rate.level not in ("warning", "critical") or case.rate.may_be_acute:
         return []
     if case.rate.rule == "RATE-OVER":
-        return [line("above-limit", limit=rise_limit(case), keep=True)]
+        key, limit = passed_limit(case)
+        return [line(f"above-limit{key}", limit=limit, keep=True)]
     return [line("at-limit", limit=rise_limit(case), keep=True)] if _no_room(case, pair) else []
 
 
@@ -268,14 +271,29 @@ def _very_low(case: Case) -> bool:
     return fresh and value is not None and value < case.limits.raise_counts_below
 
 
-def _rise(case: Case) -> RatePair | None:
+def _rise(case: Case, order: Order) -> RatePair | None:
     """Returns the rise that is at the level of a warning, or has reached the goal of the day."""
     rate, limits = case.rate, case.limits
     if rate.level in ("warning", "critical"):
         return rate.worst
     least = limits.raise_warning_risk_from if case.risk.high else limits.raise_warning_from
     reached = rate.level is not None and rate.rise_now >= least
-    return rate.now if reached else None
+    return rate.now if reached or (_is_salt(order) and _at_the_goal(case)) else None
+
+
+def _at_the_goal(case: Case) -> bool:
+    """Tells whether the goal of a high risk is reached from a base that is in danger."""
+    now, limits = case.rate.now, case.limits
+    if now is None or not case.risk.high:
+        return False
+    reached = now.rise >= limits.raise_warning_risk_from
+    return reached and now.base < limits.rate_danger_base_below
+
+
+def _is_salt(order: Order) -> bool:
+    """Tells whether the order is a salt that is given for something else, and no fluid."""
+    salts = (DrugClass.POTASSIUM, DrugClass.BICARBONATE, DrugClass.SODIUM_PHOSPHATE)
+    return drug_of(order, *salts) is not None
 
 
 def _require_enough(case: Case, order: Order) -> None:

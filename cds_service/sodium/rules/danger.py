@@ -902,8 +902,19 @@ def _band_reasons(case: Case, *, critical: bool = False) -> list[Line]:
         # A ceiling is for a sodium that is believed (M6 a).
         *([] if osmolality_normal(case) or _steady_outside(case) else [limit_line(case)]),
         *rise_by_glucose(case),
+        *_counted_lines(case),
         *([] if critical else fall_lines(case)),
     ]
+
+
+def _counted_lines(case: Case) -> list[Line]:
+    """Returns that potassium or bicarbonate runs once the goal of the day is reached (F22)."""
+    rate, sets = case.rate, case.sets
+    if rate.rule or case.sodium.band is Band.MILD or not bolus_risen(case):
+        return []
+    counted = (*sets.counted_in_a_rise.members, DrugClass.BICARBONATE)
+    taken = ", ".join(e.drug.name for e in case.exposures.of(*counted))
+    return [line("potassium-runs", drugs=taken, keep=True)] if taken else []
 
 
 def _steady_outside(case: Case) -> bool:
@@ -1106,12 +1117,13 @@ def _isotonic_and_drugs(case: Case, drugs: str) -> list[Line]:
     running = case.raising_fluids
     names = dict.fromkeys(order.fluid_name.value for order in running if order.fluid_name)
     fluids = RecordText("; ".join(names))
+    potassium = "-potassium" if case.exposures.of(*case.sets.counted_in_a_rise.members) else ""
     if names and drugs:
         return [line("raising-fluids-drugs", fluids=fluids, drugs=drugs, keep=True)]
     if names:
         return [line("raising-fluids", fluids=fluids, keep=True)]
     told = [line("raising-fluids-unnamed", keep=True)] if running else []
-    return [*told, *([line("raising-drugs", drugs=drugs, keep=True)] if drugs else [])]
+    return [*told, *([line(f"raising-drugs{potassium}", drugs=drugs, keep=True)] if drugs else [])]
 
 
 def _keep_antidiuretics(case: Case) -> list[Line]:

@@ -35,6 +35,7 @@ from cds_service.sodium.rules.gates import (
 )
 from cds_service.sodium.rules.not_home_yet import NotHomeYet, not_home_yet
 from cds_service.sodium.rules.plan import risk_lines
+from cds_service.sodium.rules.room import passed_limit
 from cds_service.sodium.stay import Stay
 
 REPEAT_BY = "repeat-by"
@@ -58,6 +59,7 @@ def over_corrected(case: Case) -> Finding:
         "critical" if variant != "was" and rate.level == "critical" else "warning",
         variant,
         rise=number(pair.rise, (rate.limit, limits.rate_goal)),
+        average=number(pair.per_day, (rate.limit,)),
         hours=in_hours(pair.span),
         limit=rate.limit,
         date=on_day(case, pair.end.at),
@@ -84,7 +86,7 @@ def _risk(case: Case, variant: str) -> list[Line]:
 
 def _brake(case: Case, variant: str) -> list[Line]:
     """Returns that sodium goes on rising by itself, as the chart says it (F27)."""
-    urine = still_shedding(case) if variant == "now" else None
+    urine = still_shedding(case) if variant.startswith("now") else None
     return [] if urine is None else [line("brake", value=urine, keep=True)]
 
 
@@ -101,7 +103,8 @@ def _rise(case: Case) -> tuple[str, RatePair]:
     if rate.worst is not None and serious and rate.variant != "was":
         if rate.variant == "jump" or rate.jump is not None:
             return "jump", rate.worst
-        return ("now" if rate.rule == RATE_OVER else "near"), rate.worst
+        span, _ = passed_limit(case)
+        return (f"now{span}" if rate.rule == RATE_OVER else "near"), rate.worst
     past = rate.episode or (rate.worst if serious else None)
     if past is None:
         require(Stay(case).unread is None, STAY_UNREAD)

@@ -16,7 +16,8 @@ from cds_service.sodium.restriction import likely_insufficient
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
-from cds_service.sodium.rules.follow_up import makes_no_urine
+from cds_service.sodium.rules.braking import Brake, brake_lines, braked_rise, braking
+from cds_service.sodium.rules.follow_up import makes_no_urine, rate_due, repeat_sodium
 from cds_service.sodium.rules.gates import (
     actionable,
     acute_congestion,
@@ -208,13 +209,35 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
         _require_large_in_low_sodium(case, _hypotonic_ml(order))
     else:
         _require_large_in_sodium_not_high(case, _hypotonic_ml(order))
-    rising = case.rate.level is not None or case.rate.rise_now >= case.limits.clamp_rise_from
-    require(not rising and case.rate.episode is None, "re-lowering")
+    state = braking(case)
+    require(state != "over" and (is_low or not state), "re-lowering")
     require(not (is_low and _is_clamp(case, order)), "clamp")
     require(not _glucose_needs_it(case), "glucose")
     if keeper is not None and not is_low:
         return _beside_water_keeper(case, order, keeper)
+    require(not (state == "near" and is_diluent(case, order)), "re-lowering")
+    if state == "near" or (state and acute_state(case) is None and not is_diluent(case, order)):
+        return _while_rising(case, order, state)
     return _in_low_sodium(case, order, keeper)
+
+
+def _while_rising(case: Case, order: Order, state: Brake) -> Finding:
+    """Returns whether the fluid may be a brake that is due, or lowers sodium for nothing (S13)."""
+    drug, near = saline_name(order), state == "near"
+    variant = {"near": "brake", "acute": "brake-acute"}.get(state, "brake-early")
+    return card(
+        "info" if near else "warning",
+        variant if drug else f"{variant}-water",
+        drug=drug,
+        na=shown_sodium(case),
+        more_facts=braked_rise(case),
+        do=brake_lines(case, state),
+        why=["free-water"],
+        offer=[
+            *([] if near else _removal(case, order)),
+            repeat_sodium(case, rate_due(case), "urgent"),
+        ],
+    )
 
 
 def _in_low_sodium(case: Case, order: Order, keeper: DrugMatch | None) -> Finding:

@@ -20,7 +20,8 @@ from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Freshness, Reading
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
-from cds_service.sodium.rules.follow_up import has_symptom
+from cds_service.sodium.rules.braking import Brake, brake_lines, braked_rise, braking, is_rising
+from cds_service.sodium.rules.follow_up import has_symptom, rate_due, repeat_sodium
 from cds_service.sodium.rules.gates import (
     actionable,
     at,
@@ -475,12 +476,14 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     require_not_stale(case)
     require_unexplained_by_glucose(case)
     require_low(case)
-    rises = case.rate.level is not None or case.rate.rise_now >= limits.clamp_rise_from
-    if rises and purpose == "main" and drinks_compulsively(case):
+    state = braking(case)
+    if purpose == "main" and is_rising(case) and drinks_compulsively(case):
         return _brake_of_a_drinker(case, drug)
-    require(not rises, "clamp")
-    require(case.rate.episode is None, "re-lowering")  # F4
+    require(state != "over", "re-lowering")  # F4
     require(not saline_beside(case, order, limits.clamp_saline_hours), "clamp")
+    if state and purpose == "main":
+        return _while_rising(case, drug, state)
+    require(not state, "clamp")
     profound = sodium_below(case, limits.desmopressin_critical_below)
     loud = lower_if_aging(case, "critical" if profound else "warning")
     partners = beside(case, order, *case.sets.forbidden_with_desmopressin.members)
@@ -507,6 +510,21 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
             *result_doubts(case),
         ],
         offer=_desmopressin_buttons(case, order, drug, purpose),
+    )
+
+
+def _while_rising(case: Case, drug: DrugMatch, state: Brake) -> Finding:
+    """Returns whether desmopressin may be a brake that is due, or is none (M13)."""
+    near = state == "near"
+    return card(
+        "info" if near else "warning",
+        {"near": "brake", "acute": "brake-acute"}.get(state, "brake-early"),
+        drug=drug.name,
+        na=shown_sodium(case),
+        more_facts=braked_rise(case),
+        do=[*brake_lines(case, state), line("replacement-keep")],
+        why=["label-low-sodium"],
+        offer=[repeat_sodium(case, rate_due(case), "urgent")],
     )
 
 

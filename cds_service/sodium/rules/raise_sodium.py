@@ -78,6 +78,7 @@ RISEN_STEP = {
     "near": "wait-for-sodium",
     "over": "no-further-rise",
     "earlier": "no-further-rise",
+    "earlier-long": "no-further-rise",
     "remembered": "no-further-rise",
     "remembered-severe": "demyelination",
 }  # what to do, by the variant of OS-HTS-OVER
@@ -376,8 +377,8 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
     facts: dict[str, Fact | Decimal] = {"rise": _shown_rise(case, pair.rise)}
     if variant in ("over", "goal", "near", "earlier"):
         facts["limit"] = rise_limit(case)
-    if variant in ("earlier", "remembered"):
-        facts["hours"] = in_hours(pair.over)
+    if variant != "remembered-severe":
+        facts["hours"] = in_hours(pair.span)
     if variant.startswith("remembered"):
         facts["date"] = on_day(case, pair.end.at)
     indicator = _rise_indicator(case, pair)
@@ -444,7 +445,7 @@ def _rise_variant(case: Case, order: Order, pair: RatePair) -> str:
     if severe:
         return "severe"
     if pair is not case.rate.now:
-        return "earlier"
+        return "earlier" if pair.window == "day" else "earlier-long"
     if pair.rise > rise_limit(case):
         return "over"
     return "goal" if case.risk.high and pair.rise > case.limits.rate_goal else "near"

@@ -183,6 +183,14 @@ def rise_limit(case: Case) -> Decimal:
     return case.rate.limit or case.limits.rate_limit_day
 
 
+def passed_limit(case: Case) -> tuple[str, Decimal]:
+    """Returns the limit that the worst rise is judged by, with what words about it end in."""
+    worst = case.rate.worst
+    window = worst.window if worst is not None else "day"
+    limit = case.rate.limit or case.limits.rate_limit_day
+    return "" if window == "day" else f"-{window}", limit
+
+
 def limit_line(case: Case) -> Line:
     """Returns the ceiling of these 24 h in figures with its time, else the limit (N1, F32)."""
     room, profile = room_of(case), _whose_limit(case)

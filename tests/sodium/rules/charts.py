@@ -216,6 +216,18 @@ CHARTS: tuple[Story, ...] = (
     sweet((118, 900), (127, 180)),
     # A sodium of the day before is in a unit that nobody knows: what sodium rose from is not known.
     Story(sodium="138", results=(result("sodium", 120, 20, unit="furlong"),)),
+    too_fast(order("potassium chloride", days=0.3, route="iv")),
+    replace(
+        rising(118, 130, orders=(order("potassium chloride", days=0.3, route="iv"),)),
+        results=(result("sodium", 107, 72), result("sodium", 128, 60), result("sodium", 130, 20)),
+    ),
+    rising(119, 112, orders=(order("potassium chloride", days=0.3, route="iv"),)),
+    rising(
+        117,
+        112,
+        problem("alcohol-use-disorder", days=400),
+        orders=(order("potassium chloride", days=0.3, route="iv"),),
+    ),
     osmolar("icodextrin"),
     osmolar("icodextrin", "122"),
     osmolar("icodextrin", "128", ""),

@@ -80,7 +80,7 @@ def near(variant: Any, level: Any = "info", **more: Any) -> RateView:
         ),
         (
             over("two-days", worst=rise("18", 44), limit=Decimal(16)),
-            "Sodium rose 18 mmol/L in 48 h (limit 16/48 h): too fast, act now",
+            "Sodium rose 18 mmol/L in 44 h (limit 16/48 h): too fast, act now",
         ),
     ],
 )

@@ -389,6 +389,16 @@ DISCHARGES = [
         fires={"DC-OVER": "warning near"},
     ),
     Discharge(
+        says="F31: the limit of 48 h is not said of 24 h",
+        story=inpatient("128.4", na("120.6", 27), na("112", 41)),
+        fires={"DC-OVER": "critical now-two-days"},
+    ),
+    Discharge(
+        says="F31: over a gap of 55 h the average of a day is told",
+        story=inpatient("132", na("112", 57)),
+        fires={"DC-OVER": "warning now-average"},
+    ),
+    Discharge(
         says="rose too fast three days ago",
         story=inpatient("125", *PAST),
         fires={"DC-OVER": "warning was", "DC-LOW": "warning low"},

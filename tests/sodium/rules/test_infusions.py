@@ -307,9 +307,10 @@ SCENES = (
         story=replace(LOW, sodium="138"),
     ),
     Scene(
-        says="sodium rose by 4: water may be meant to brake it",
+        says="sodium rose by 4: water is no brake yet",
         order=water(),
         story=replace(LOW, results=(result("sodium", 124, 20),)),
+        fires={"OS-HYPOTONIC": "warning brake-early-water"},
     ),
     Scene(
         says="sodium rose by 3.9: it may not",

@@ -910,9 +910,10 @@ SCENES = (
         shows=("drinks-locked",),
     ),
     Scene(
-        says="sodium rose by 4: a clamp",
+        says="sodium rose by 4: no brake is due yet",
         order=selected("desmopressin"),
         story=ward("124", results=(result("sodium", 120, 20),)),
+        fires={"OS-DDAVP": "warning brake-early"},
     ),
     Scene(
         says="hypertonic saline runs: a clamp",

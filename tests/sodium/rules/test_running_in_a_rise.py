@@ -56,7 +56,7 @@ def test_what_does_not_run_is_not_named(running: Order) -> None:
 @pytest.mark.parametrize("route", ["systemic", "iv"])
 def test_potassium_counts_by_mouth_and_by_vein(route: Any) -> None:
     lines = told(too_fast(order("potassium chloride", days=1, route=route)))
-    assert lines["raising-drugs"] == {"drugs": "potassium chloride"}
+    assert lines["raising-drugs-potassium"] == {"drugs": "potassium chloride"}
 
 
 def test_three_percent_that_runs_is_stopped_on_each_card() -> None:
