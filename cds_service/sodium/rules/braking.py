@@ -13,8 +13,11 @@ from cds_service.sodium.rules.gates import rising_too_fast, still_shedding, will
 from cds_service.sodium.rules.room import limit_line, rise_limit, room_of
 
 # "over": above the limit, now or in the last days; "near": a brake may be due; "early": it is not;
-# "acute": no rise is to be braked; "": sodium does not rise.
-Brake = Literal["", "over", "near", "early", "acute"]
+# "acute": no rise is to be braked; "doubted": the rise is not proven; "": sodium does not rise.
+Brake = Literal["", "over", "near", "early", "acute", "doubted"]
+VARIANTS = {"near": "brake", "acute": "brake-acute", "doubted": "brake-doubted"}
+# Notes under which a high glucose makes a rise, or hides one: it is what is treated.
+BY_GLUCOSE = ("glucose-raised", "glucose-one-end")
 
 
 def braking(case: Case) -> Brake:
@@ -24,9 +27,20 @@ def braking(case: Case) -> Brake:
         return ""
     if rate.may_be_acute and rate.level is not None:
         return "acute"
+    if rate.level is not None and (_unconfirmed(case) or _by_glucose(case)):
+        return "doubted"
     if rising_too_fast(case) or (rate.episode is not None and _was_over(case, rate.episode)):
         return "over"
     return "near" if _near(case) else "early"
+
+
+def _unconfirmed(case: Case) -> bool:
+    """Tells whether the rise rests on a value that is to be repeated first (M10 c)."""
+    return case.rate.variant == "jump" or case.rate.jump is not None
+
+
+def _by_glucose(case: Case) -> bool:
+    return not set(BY_GLUCOSE).isdisjoint(case.rate.notes) and case.rate.level != "critical"
 
 
 def is_rising(case: Case) -> bool:
@@ -62,6 +76,8 @@ def brake_lines(case: Case, state: Brake) -> list[Line]:
     """Returns which of the two the order is, with the room that is left (F32)."""
     if state == "acute":
         return [line("brake-acute", keep=True)]
+    if state == "doubted":
+        return [line("brake-repeat" if _unconfirmed(case) else "brake-glucose", keep=True)]
     told = limit_line(case)
     if state == "early":
         return [_with_room(case, "brake-early"), told, line("brake-if")]

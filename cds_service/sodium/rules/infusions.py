@@ -16,7 +16,7 @@ from cds_service.sodium.restriction import likely_insufficient
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
-from cds_service.sodium.rules.braking import Brake, brake_lines, braked_rise, braking
+from cds_service.sodium.rules.braking import VARIANTS, Brake, brake_lines, braked_rise, braking
 from cds_service.sodium.rules.follow_up import makes_no_urine, rate_due, repeat_sodium
 from cds_service.sodium.rules.gates import (
     actionable,
@@ -224,7 +224,7 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
 def _while_rising(case: Case, order: Order, state: Brake) -> Finding:
     """Returns whether the fluid may be a brake that is due, or lowers sodium for nothing (S13)."""
     drug, near = saline_name(order), state == "near"
-    variant = {"near": "brake", "acute": "brake-acute"}.get(state, "brake-early")
+    variant = VARIANTS.get(state, "brake-early")
     return card(
         "info" if near else "warning",
         variant if drug else f"{variant}-water",
@@ -234,7 +234,7 @@ def _while_rising(case: Case, order: Order, state: Brake) -> Finding:
         do=brake_lines(case, state),
         why=["free-water"],
         offer=[
-            *([] if near else _removal(case, order)),
+            *([] if state in ("near", "doubted") else _removal(case, order)),
             repeat_sodium(case, rate_due(case), "urgent"),
         ],
     )

@@ -20,7 +20,14 @@ from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Freshness, Reading
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
-from cds_service.sodium.rules.braking import Brake, brake_lines, braked_rise, braking, is_rising
+from cds_service.sodium.rules.braking import (
+    VARIANTS,
+    Brake,
+    brake_lines,
+    braked_rise,
+    braking,
+    is_rising,
+)
 from cds_service.sodium.rules.follow_up import has_symptom, rate_due, repeat_sodium
 from cds_service.sodium.rules.gates import (
     actionable,
@@ -518,7 +525,7 @@ def _while_rising(case: Case, drug: DrugMatch, state: Brake) -> Finding:
     near = state == "near"
     return card(
         "info" if near else "warning",
-        {"near": "brake", "acute": "brake-acute"}.get(state, "brake-early"),
+        VARIANTS.get(state, "brake-early"),
         drug=drug.name,
         na=shown_sodium(case),
         more_facts=braked_rise(case),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from cds_service.sodium.rules.book import BOOK
+from cds_service.sodium.rules.room import room_of
+from cds_service.sodium.snapshot import Order
 from tests.sodium.patients import Story, order, problem, result
 from tests.sodium.rules.cases import fired, keys
-from tests.sodium.rules.charts import SEIZURE, rising
+from tests.sodium.rules.charts import SEIZURE, rising, sweet
 from tests.sodium.rules.orders import Scene, saline, selected, table, water
 
 ALCOHOL = problem("alcohol-use-disorder", days=400)
@@ -17,6 +22,7 @@ AMIODARONE = replace(water("500"), drugs=selected("amiodarone").drugs, carries=T
 LATE = result("sodium", "140", 60)  # a normal value before: the fall was acute
 UP_6 = rising(118, 112)
 UP_5 = rising(117, 112)
+JUMPED = rising(126, 112, hours=3)  # more than 12 within 4 h, and no value confirms it
 CLINIC = Story(sodium="131", sodium_hours=1, results=(result("sodium", "126.5", 9),))
 SCENES = (
     Scene(
@@ -126,6 +132,39 @@ SCENES = (
         removes=True,
     ),
     Scene(
+        says="M10 c: a rise that rests on one value is repeated before sodium is lowered",
+        order=water(),
+        story=JUMPED,
+        fires={"OS-HYPOTONIC": "warning brake-doubted-water"},
+        shows=("brake-repeat",),
+    ),
+    Scene(
+        says="M10 c: 0.45 % saline and desmopressin wait for the repeat too",
+        order=HALF,
+        story=JUMPED,
+        fires={"OS-HYPOTONIC": "warning brake-doubted"},
+        shows=("brake-repeat",),
+    ),
+    Scene(
+        says="M10 c: desmopressin for a rise that rests on one value",
+        order=DESMOPRESSIN,
+        story=JUMPED,
+        fires={"OS-DDAVP": "warning brake-doubted"},
+        shows=("brake-repeat",),
+    ),
+    Scene(
+        says="M10 c: a repeat that agrees makes it an over-correction, and the order the rescue",
+        order=water(),
+        story=replace(JUMPED, results=(*JUMPED.results, result("sodium", "125", 0.3))),
+    ),
+    Scene(
+        says="M10 c: a rise that glucose makes is treated by its glucose, not by dextrose",
+        order=water(),
+        story=sweet((112, 110), (118, 600)),
+        fires={"OS-HYPOTONIC": "warning brake-doubted-water"},
+        shows=("brake-glucose",),
+    ),
+    Scene(
         says="F23: the diluent of a drug after a rise of 5 is its diluent, not a mistake",
         order=AMIODARONE,
         story=UP_5,
@@ -220,3 +259,59 @@ def test_f22_potassium_that_runs_is_told_beside_the_rise() -> None:
 
 def _keys(rule: str, story: Story) -> list[str]:
     return keys(fired(story.case())[rule])
+
+
+RISES = st.builds(
+    lambda start, rise, hours, more, dilute: rising(
+        start + rise, start, *more, hours=hours, results=(DILUTE,) if dilute else ()
+    ),
+    st.integers(104, 126),
+    st.integers(0, 14),
+    st.sampled_from([3, 9, 20, 26]),
+    st.lists(st.sampled_from([ALCOHOL, SEIZURE]), max_size=2, unique=True),
+    st.booleans(),
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    RISES,
+    st.sampled_from(
+        [(water(), "OS-HYPOTONIC"), (HALF, "OS-HYPOTONIC"), (DESMOPRESSIN, "OS-DDAVP")]
+    ),
+    st.sampled_from(["aasld", "european"]),
+)
+def test_s13_only_a_rise_above_its_limit_is_silent(
+    story: Story, ordered: tuple[Order, str], profile: str
+) -> None:
+    order_, rule = ordered
+    scene = Scene(says="", order=order_, story=story, profile=profile)
+    rate = scene.case().rate
+    if scene.case().sodium.low and rate.rule != "RATE-OVER" and rate.episode is None:
+        assert rule in scene.findings(), scene.outcomes()[rule]
+
+
+@settings(max_examples=60, deadline=None)
+@given(RISES, st.sampled_from(["aasld", "european"]))
+def test_f32_a_high_risk_never_has_more_room(story: Story, profile: str) -> None:
+    usual = room_of(replace(story, problems=()).case(profile))
+    high = room_of(replace(story, problems=(ALCOHOL,)).case(profile))
+    if usual is not None and usual.left is not None and high is not None and high.left is not None:
+        assert high.left <= usual.left
+
+
+@settings(max_examples=80, deadline=None)
+@given(RISES, st.sampled_from(["aasld", "european"]))
+def test_f31_no_card_says_a_limit_of_a_shorter_time(story: Story, profile: str) -> None:
+    case = replace(story, stay_days=5).case(profile)
+    cards = [*fired(case).values(), *(r for r in (rule(case) for rule in BOOK.discharge.values()))]
+    for card in cards:
+        hours, limit = getattr(card, "facts", {}).get("hours"), getattr(card, "variant", "")
+        if card.rule in ("RATE-OVER", "DC-OVER") and limit in (
+            "fast",
+            "slow",
+            "still",
+            "now",
+            "near",
+        ):
+            assert hours is None or float(hours) <= 24, card
