@@ -322,6 +322,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     red_flag_inpatient_hours: timedelta
     red_flag_outpatient_days: timedelta
     systolic_below: Decimal
+    systolic_shock_below: Decimal
     systolic_severe_from: Decimal  # S9
     systolic_cirrhosis_below: Decimal
     heart_rate_above: Decimal

@@ -115,6 +115,7 @@ class Problem(StrEnum):
     HYPERGLYCEMIC_CRISIS = "hyperglycemic-crisis"
     HYPONATREMIA = "hyponatremia"
     HYPOTENSION = "hypotension"
+    SEPSIS = "sepsis"
     MYELOMA = "myeloma"
     NAUSEA = "nausea"
     NEPHROTIC = "nephrotic"
@@ -371,6 +372,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     low_potassium: ProblemSet
     # fluid restriction (M9, M15)
     red_flags: ProblemSet
+    failing_circulation: ProblemSet  # with these no diuretic and no vaptan (F56)
     shock: ProblemSet  # pressure is lacking: no urine pattern overrules it
     hyperglycemic_crisis: ProblemSet
     volume_illness: ProblemSet  # F6

@@ -31,6 +31,15 @@ def low_systolic(case: Case, window: timedelta) -> Decimal | None:
     limits, lowest = case.limits, case.limits.systolic_below
     if case.problems.active(case.sets.cirrhosis):
         lowest = limits.systolic_cirrhosis_below
+    return _systolic_below(case, window, lowest)
+
+
+def shock_systolic(case: Case, window: timedelta) -> Decimal | None:
+    """Returns a systolic pressure of shock by its trend (F56)."""
+    return _systolic_below(case, window, case.limits.systolic_shock_below)
+
+
+def _systolic_below(case: Case, window: timedelta, lowest: Decimal) -> Decimal | None:
     pressures = case.readings.within(Analyte.SYSTOLIC, window)
     low = _by_trend(case, pressures, lambda reading: reading.below(lowest))
     return min(low, default=None)

@@ -308,14 +308,40 @@ def _by_volume(case: Case) -> Iterator[Line]:
         yield Line("withheld-volume-conflict", both)
     elif volume.low_solute:
         yield Line("withheld-low-solute")
-    elif volume.status not in HELPED:
-        yield Line("withheld-volume-unknown", {"ml": number(case.limits.fluid_ml_day)})
+    else:
+        yield from _by_urine_sodium(case)
     undated = problems.undated(sets.subarachnoid) + problems.undated(sets.brain_injury)
     if undated:
         yield Line("withheld-brain-undated", {"evidence": _named(undated)})
     mild = case.sodium.band is Band.MILD
     if volume.status is Volume.HYPER and mild and not _symptom(case) and not case.dialysis:
         yield Line("text-hyper-mild")
+
+
+def _by_urine_sodium(case: Case) -> Iterator[Line]:
+    """Returns that the urine points to lost volume; else that the volume status is not known."""
+    salt = little_urine_sodium(case)
+    if salt is not None:
+        yield Line("withheld-urine-sodium", {"value": number(salt)})
+    elif case.volume.status not in HELPED:
+        yield Line("withheld-volume-unknown", {"ml": number(case.limits.fluid_ml_day)})
+
+
+def little_urine_sodium(case: Case) -> Decimal | None:
+    """Returns a urine sodium so low that volume may be lacking, else None (F55).
+
+    A diuretic does not explain it: under one the kidney sheds salt. Water does, and so does a
+    diagnosis under which the body holds salt.
+    """
+    limits, sets, problems = case.limits, case.sets, case.problems
+    urine = case.readings.latest(Analyte.URINE_SODIUM, limits.urine_labs_hours)
+    if urine is None or not urine.below(limits.urine_sodium_from):
+        return None
+    osmolality = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.urine_labs_hours)
+    dilute = osmolality is not None and osmolality.below(limits.dilute_urine_below)
+    swollen = problems.active(sets.holds_salt) or problems.active(sets.cirrhosis)
+    explained = dilute or swollen or case.volume.status is Volume.HYPER
+    return None if explained else urine.value
 
 
 def _by_sources(case: Case) -> Iterator[Line]:

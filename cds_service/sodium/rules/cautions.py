@@ -9,6 +9,7 @@ from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem
 from cds_service.sodium.case import Case
+from cds_service.sodium.restriction import little_urine_sodium
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import actionable, recorded, require_recorded, shown_sodium
 from cds_service.sodium.rules.order_helpers import (
@@ -65,6 +66,10 @@ def urea_in_encephalopathy(case: Case, order: Order, drug: DrugMatch) -> Finding
         )
     if case.pregnant:
         return card("warning", "pregnancy", drug=drug.name, do=["ask-obstetrics"], why=["untried"])
+    salt = little_urine_sodium(case) if case.sodium.low and kidney is None else None
+    if salt is not None:
+        step = line("examine-before-urea", keep=True)
+        return card("warning", "urine", drug=drug.name, value=salt, do=[step], why=["pulls-water"])
     require_recorded(case, kidney, "no-encephalopathy")
     variant, facts = kidney or skip("no-encephalopathy")
     return card(

@@ -26,7 +26,12 @@ from cds_service.sodium.adrenal import high_potassium, kidney_explains
 from cds_service.sodium.blind_spots import PROBLEMS_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.consciousness import Encephalopathy
-from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
+from cds_service.sodium.depletion import (
+    creatinine_rise,
+    low_systolic,
+    red_flag_window,
+    shock_systolic,
+)
 from cds_service.sodium.exposure import Exposure, given_before, stopped_lately
 from cds_service.sodium.glucose import (
     SODIUM_AND_ANION,
@@ -171,6 +176,39 @@ def pressure_lost(case: Case) -> tuple[str, ...]:
     if low_systolic(case, window) is not None and Sign.HYPOTENSION not in signs:
         signs += (Sign.HYPOTENSION,)
     return signs
+
+
+def circulation_fails(case: Case) -> str:
+    """Returns shock, sepsis with a low pressure, or its pressure, as a fact; else "" (F56)."""
+    window, problems = red_flag_window(case), case.problems
+    shock = problems.current(case.sets.failing_circulation, window)
+    if shock:
+        return joined("evidence", shock[:1])
+    low = problems.has_current(Problem.HYPOTENSION, window)
+    low = low or low_systolic(case, window) is not None
+    if low and problems.has_current(Problem.SEPSIS, window):
+        return joined("evidence", [Problem.SEPSIS, Sign.HYPOTENSION])
+    return joined("evidence", [Sign.HYPOTENSION]) if shock_systolic(case, window) else ""
+
+
+def failing_filtration(case: Case) -> Decimal | None:
+    """Returns an estimated GFR of kidney failure, mL/min/1.73 m2; None without (F57)."""
+    egfr = case.readings.latest(Analyte.EGFR, case.limits.measured_days)
+    failing = egfr is not None and egfr.below(case.limits.egfr_told_below)
+    return egfr.value if egfr is not None and failing else None
+
+
+def kidneys_shed_nothing(case: Case) -> bool:
+    """Returns whether what is given stays: on dialysis, in anuria, with a failing filtration."""
+    without = case.dialysis or recorded(case, Problem.ANURIA)
+    return without or failing_filtration(case) is not None
+
+
+def kidney_order_lines(case: Case) -> list[Line]:
+    """Returns how sodium is corrected if the kidneys shed nothing, for an order (F57)."""
+    if case.dialysis:
+        return [line("order-dialysis", keep=True)]
+    return lines_of({"order-no-urine": kidneys_shed_nothing(case)}, keep=True)
 
 
 def volume_lost(case: Case) -> tuple[str, ...]:

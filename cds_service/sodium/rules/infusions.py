@@ -12,7 +12,7 @@ from cds_service.knowledge.names import Analyte, DrugClass, Problem, SalineName
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import is_diluent
-from cds_service.sodium.restriction import likely_insufficient
+from cds_service.sodium.restriction import likely_insufficient, little_urine_sodium
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
@@ -23,6 +23,7 @@ from cds_service.sodium.rules.gates import (
     acute_congestion,
     at,
     holds_salt,
+    kidney_order_lines,
     latest_sodium,
     overload,
     require_actionable,
@@ -192,7 +193,12 @@ def isotonic_in_overload(case: Case, order: Order, saline: Saline) -> Finding:
         "diagnosis" if held else "main",
         drug=_isotonic_name(order),
         condition=condition or held,
-        do=["examine-volume", *(["least-volume"] if held else []), "daily-weight"],
+        do=[
+            *kidney_order_lines(case),
+            "examine-volume",
+            *(["least-volume"] if held else []),
+            "daily-weight",
+        ],
         why=[line("recorded-active", evidence=held) if held else line("salt-load")],
     )
 
@@ -427,7 +433,7 @@ def _require_large(case: Case, volume_ml: Decimal | None) -> None:
 def _require_no_need_of_volume(case: Case, but: Collection[str] = (OWN_FLAG,)) -> None:
     """Skips if a red flag, but for these, says volume may be needed (M9)."""
     flags = [flag for flag in case.restriction.red_flags if flag.key not in but]
-    require(not flags, "red-flag")
+    require(not flags and little_urine_sodium(case) is None, "red-flag")
 
 
 def _concentrated_urine(case: Case) -> bool:

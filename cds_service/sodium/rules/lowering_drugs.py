@@ -32,6 +32,7 @@ from cds_service.sodium.rules.follow_up import has_symptom, rate_due, repeat_sod
 from cds_service.sodium.rules.gates import (
     actionable,
     at,
+    circulation_fails,
     cirrhosis,
     decongesting,
     drinking_lines,
@@ -118,6 +119,9 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     require_unexplained_by_glucose(case)
     if not case.sodium.falling:
         require_low(case)
+    failing = _circulation_first(case, drugs)
+    if failing is not None:
+        return failing
     if drug.cls == DrugClass.LOOP:
         require(not rises_fast(case), "loop-raises")
         require(not _loop_diuretic_treats(case), "loop-treats")
@@ -150,6 +154,24 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
             advice,
             removable=group == "A" and indicator != "info" and not _decongests(case, drug),
         ),
+    )
+
+
+def _circulation_first(case: Case, drugs: Iterable[DrugMatch]) -> Finding | None:
+    """Returns the card of a diuretic in shock: no button keeps it, and none removes it (F56)."""
+    diuretics = [drug for drug in drugs if drug.cls in case.sets.diuretics]
+    why = circulation_fails(case) if diuretics and not rises_fast(case) else ""
+    if not why:
+        return None
+    return card(
+        lower_if_aging(case, "warning"),
+        "shock",
+        drug=diuretics[0].name,
+        na=shown_sodium(case),
+        why_=why,
+        do=[*_repeat_first(case), line("shock-first", keep=True), "shock-congestion"],
+        why=result_doubts(case),
+        offer=[sodium_today()],
     )
 
 

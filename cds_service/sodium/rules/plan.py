@@ -22,7 +22,7 @@ from cds_service.sodium.adrenal import (
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import creatinine_rise, red_flag_window
 from cds_service.sodium.exposure import Exposure, is_diluent, is_hypertonic
-from cds_service.sodium.restriction import CONCENTRATED, salt_losers
+from cds_service.sodium.restriction import CONCENTRATED, little_urine_sodium, salt_losers
 from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.follow_up import cramp_labs, diabetic_crisis, has_mild_symptom
 from cds_service.sodium.rules.gates import (
@@ -30,6 +30,7 @@ from cds_service.sodium.rules.gates import (
     LOSSES,
     acute_congestion,
     adrenal_crisis,
+    circulation_fails,
     cirrhosis,
     decongesting,
     doubt_lines,
@@ -717,6 +718,8 @@ def _review_key(case: Case, drug: DrugMatch) -> str:
 
 def _review_diuretic(case: Case, drug: DrugMatch) -> str:
     """Returns the line on a diuretic: where it drains an overload it is the treatment (F48)."""
+    if circulation_fails(case):
+        return "review-shock"
     failing = heart_failure(case)
     if drug.cls == DrugClass.THIAZIDE and decongesting(case):
         by_heart = failing or acute_congestion(case) or not overloaded(case)
@@ -897,6 +900,8 @@ def _water_may_harm(case: Case, against: frozenset[str]) -> bool:
     if restriction.verdict == "never" or restriction.red_flags:
         return False
     if restriction.adrenal or restriction.fluid:
+        return False
+    if little_urine_sodium(case) is not None:
         return False
     return case.volume.status in WATER_COUNTS and against.isdisjoint(MAY_BE_DRY)
 

@@ -21,11 +21,14 @@ from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import workup_suggestions
 from cds_service.sodium.rules.gates import (
     EUROPEAN,
+    circulation_fails,
     drinking_lines,
     first_symptom,
     glucose_line,
     hypertonic_by_glucose,
     isotonic_by_glucose,
+    kidney_order_lines,
+    kidneys_shed_nothing,
     low_glucose_lines,
     may_be_unusable_within,
     names_bolus,
@@ -341,7 +344,7 @@ def raised_twice(case: Case, order: Order, drug: str) -> Finding:
     if saline:
         rescue = _is_rescue(case, order)
         step = "rescue-first" if rescue else "stop-the-vaptan"
-        offer = [keep_and_check(case) if rescue else sodium_after(case)]
+        offer = [_own_button(case, supported=rescue)]
     else:
         step = "one-of-two"
         offer = [] if case.age_years is None else [remove(order, drug)]
@@ -476,7 +479,7 @@ def _sodium_with_the_order(case: Case, order: Order, *, supported: bool) -> Sugg
     """Returns the first button: sodium after saline, kept only if supported; a vaptan waits."""
     if not hypertonic_saline(order):
         return sodium_at_once(order)
-    return keep_and_check(case) if supported else sodium_after(case)
+    return _own_button(case, supported=supported)
 
 
 # Hypertonic saline alone: does the record support it, and what keeps the patient safe (M4)?
@@ -825,21 +828,36 @@ def _saline_card(
     """
     amount, congestion = too_much(case, order, one_bolus=supported), overload(case)
     within = [] if amount else rate_lines(case, order)
-    wet = [line("overload-caution", condition=congestion, keep=True)] if congestion else []
+    caution = "overload-caution-shock" if circulation_fails(case) else "overload-caution"
+    wet = [line(caution, condition=congestion, keep=True)] if congestion else []
     return card(
         "warning" if amount and indicator == "info" else indicator,
         variant,
         drug=saline_name(order),
         more_facts={**facts, **more_facts},
-        do=[*amount, *treat_first(case, order), *obstetric_lines(case), *within, *wet, *do],
+        do=[
+            *amount,
+            *treat_first(case, order),
+            *obstetric_lines(case),
+            *kidney_order_lines(case),
+            *within,
+            *wet,
+            *do,
+        ],
         why=why,
-        offer=[keep_and_check(case) if supported else sodium_after(case), *offer],
+        offer=[_own_button(case, supported=supported), *offer],
     )
+
+
+def _own_button(case: Case, *, supported: bool) -> Suggestion:
+    """Returns the first button: what stays in the body is kept by no button (F57)."""
+    keeps = supported and not kidneys_shed_nothing(case)
+    return keep_and_check(case) if keeps else sodium_after(case)
 
 
 def _watch(case: Case) -> list[str | Line]:
     """Returns what goes with giving it: symptoms, risk, doubts, and what else raises sodium."""
-    known = (*symptom_lines(case), *_dialysis_lines(case), *risk_lines(case), *result_doubts(case))
+    known = (*symptom_lines(case), *risk_lines(case), *result_doubts(case))
     return [*known, "count-potassium", "formula-underestimates"]
 
 

@@ -17,6 +17,7 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure, is_hypertonic
 from cds_service.sodium.rules.book import chart_rule, discharge_rule
 from cds_service.sodium.rules.follow_up import NOW, repeat_sodium, watch
+from cds_service.sodium.rules.gates import circulation_fails
 from cds_service.sodium.rules.order_helpers import (
     first_evidence,
     for_polycystic_kidney,
@@ -52,6 +53,9 @@ def _dangers(case: Case, taken: Exposure) -> list[Danger]:
 def _listed(case: Case, taken: Exposure) -> Iterator[Danger]:
     yield from _saline(case)
     yield from _contraindicated(case, taken)
+    failing = circulation_fails(case)
+    if failing:
+        yield Danger(key="shock", variant="contra", facts={"why": failing}, raises=False)
     yield from _changed(case, taken)
     yield from _adrenal(case)
     if case.pregnant:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from cds_service.engine.finding import Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
@@ -12,7 +13,12 @@ from cds_service.sodium.adrenal import Ground, adrenal_grounds
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.glucose import Pseudo
-from cds_service.sodium.restriction import HARMED, fluid_grounds, likely_insufficient
+from cds_service.sodium.restriction import (
+    HARMED,
+    fluid_grounds,
+    likely_insufficient,
+    little_urine_sodium,
+)
 from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
@@ -194,6 +200,8 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
         )
     if case.pseudo is not None and case.pseudo.speaks_against_water and not why:
         return _not_dilute(case, case.pseudo, offer)
+    if not why and _may_be_dry(case):
+        return _volume_first(case)
     if not why and case.restriction.verdict == "ordered" and case.restriction.running:
         return card(
             "info",
@@ -251,6 +259,24 @@ def _may_fail(case: Case) -> bool:
     rises = case.rate.level is not None or case.rate.episode is not None
     current = actionable(case) and case.sodium.low
     return euvolemic and current and not rises and likely_insufficient(case) is not None
+
+
+def _may_be_dry(case: Case) -> bool:
+    """Tells whether a urine sodium says that volume may be lacking, at a low sodium (F55)."""
+    return actionable(case) and case.sodium.low and little_urine_sodium(case) is not None
+
+
+def _volume_first(case: Case) -> Finding:
+    """Returns the card of a restriction before volume is judged; the order stays (F55)."""
+    salt = little_urine_sodium(case) or Decimal(0)
+    return card(
+        "warning",
+        "urine",
+        value=salt,
+        do=[line("do-volume-first", keep=True), "examine-volume"],
+        why=["because-urine", *symptom_lines(case)],
+        offer=[sodium_today()],
+    )
 
 
 def _likely_to_fail(case: Case) -> Finding:

@@ -8,14 +8,23 @@ from decimal import Decimal
 
 from cds_service.engine.finding import DraftLabs, Fact, Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import DAY, ago, in_days, in_hours, joined, ratio
+from cds_service.engine.wording import DAY, ago, in_days, in_hours, joined, number, ratio
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem, Sign
 from cds_service.sodium.adrenal import adrenal_grounds
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
+from cds_service.sodium.restriction import little_urine_sodium
 from cds_service.sodium.results import Band, Freshness
 from cds_service.sodium.rules.book import order_rule
-from cds_service.sodium.rules.gates import EUROPEAN, inpatient, overload, recorded, require_recorded
+from cds_service.sodium.rules.gates import (
+    EUROPEAN,
+    circulation_fails,
+    failing_filtration,
+    inpatient,
+    overload,
+    recorded,
+    require_recorded,
+)
 from cds_service.sodium.rules.order_helpers import (
     beside,
     first_evidence,
@@ -86,6 +95,9 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
             why=[ground.line for ground in adrenal],
             offer=[sodium_today()],
         )
+    early = _not_yet(case, order, vaptan)
+    if early is not None:
+        return early
     require(case.pregnant or case.snapshot.complete_alone("medications"), MEDICINES_UNREAD)
     changed = interaction(case, order)
     if changed and not case.pregnant:
@@ -106,6 +118,32 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
         drug=vaptan.name,
         do=["ask-specialist"],
         why=["pregnancy-lowers"],
+        offer=[sodium_today()],
+    )
+
+
+def _not_yet(case: Case, order: Order, vaptan: DrugMatch) -> Finding | None:
+    """Returns that circulation, volume or kidney come first: no start, and no removal either."""
+    if for_polycystic_kidney(case, order) or case.volume.status in (Volume.HYPO, Volume.CSW):
+        return None
+    filtration = failing_filtration(case)
+    salt = little_urine_sodium(case) if case.sodium.low else None
+    failing = circulation_fails(case)
+    if failing:
+        variant, facts = "shock", {"why": failing}
+    elif salt is not None:
+        variant, facts = "urine", {"value": number(salt)}
+    elif filtration is not None:
+        variant, facts = "kidney", {"value": number(filtration)}
+    else:
+        return None
+    return card(
+        "warning",
+        variant,
+        drug=vaptan.name,
+        more_facts=facts,
+        do=[line(f"not-yet-{variant}", keep=True)],
+        why=[f"because-{variant}"],
         offer=[sodium_today()],
     )
 

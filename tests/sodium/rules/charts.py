@@ -319,6 +319,13 @@ CHARTS: tuple[Story, ...] = (
     ),
     rising(121.5, 114, orders=(isotonic("1000"),), hours=9),
     Story(
+        sodium="124",
+        setting="inpatient",
+        results=(result("systolic", 82), result("urine-sodium", 9)),
+        problems=(problem("heart-failure", days=5),),
+        orders=(order("furosemide", days=20), order("tolvaptan", days=3, reference="M/2")),
+    ),
+    Story(
         sodium="128",
         setting="inpatient",
         results=(result("glucose", 900, 1),),

@@ -423,7 +423,7 @@ SCENES = (
         order=saline(),
         story=ward("112", problems=(SEIZURE, problem("dialysis", days=400))),
         fires={"OS-HTS-SEV": "info main"},
-        shows=("note-dialysis",),
+        shows=("order-dialysis",),
     ),
     # -- F10: 7.5 % and more is a concentrate
     Scene(

@@ -141,7 +141,7 @@ SCENES = (
         says="an over-correction with brain edema is shown, and the order never removed",
         order=saline(),
         story=rising("112", "121", problems=(problem("intracranial-bleed", days=3),)),
-        fires={"OS-HTS-OVER": "critical over"},
+        fires={"OS-HTS-ICP": "info injury", "OS-HTS-OVER": "critical over"},
     ),
     Scene(
         says="a concentrate on a rise, with a seizure: no word of a bolus",
