@@ -415,9 +415,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     tolvaptan_days_max: timedelta
     conivaptan_days_max: timedelta
     isotonic_osmolality_above: Decimal
+    isotonic_saline_osmolality: Decimal
     clamp_rise_from: Decimal
     free_water_sodium_above: Decimal
     clamp_saline_hours: timedelta
+    clamp_sodium_below: Decimal
     low_glucose_below: Decimal
     low_glucose_hours: timedelta
     lowering_critical_below: Decimal

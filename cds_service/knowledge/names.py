@@ -415,6 +415,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     aquaretics: ClassSet  # F6
     lithium: ClassSet
     checkpoint_inhibitors: ClassSet  # F5
+    adrenal_replacement: ClassSet  # never ends with the stay in adrenal failure (F59)
     glucocorticoids: ClassSet
     potassium_raising: ClassSet  # F5
     potassium_raising_drugs: DrugSet  # F5

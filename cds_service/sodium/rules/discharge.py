@@ -8,7 +8,7 @@ from datetime import timedelta
 from cds_service.engine.finding import Finding, Indicator, Line
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_days, in_hours, joined, month_name, number
-from cds_service.knowledge.names import DrugClass, Missing
+from cds_service.knowledge.names import Analyte, DrugClass, Missing
 from cds_service.sodium.blamed import earlier_harm, taken_at
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD, STAY_UNREAD
 from cds_service.sodium.case import Case
@@ -37,6 +37,7 @@ from cds_service.sodium.rules.not_home_yet import NotHomeYet, not_home_yet
 from cds_service.sodium.rules.plan import risk_lines
 from cds_service.sodium.rules.room import passed_limit
 from cds_service.sodium.stay import Stay
+from cds_service.sodium.volume import Volume
 
 REPEAT_BY = "repeat-by"
 ORDER_SOURCES = ("NutritionOrder", "ServiceRequest")  # where a fluid restriction is ordered
@@ -69,6 +70,8 @@ def over_corrected(case: Case) -> Finding:
             *_brake(case, variant),
             watch(case, REPEAT_BY, due),
             line("come-back", until=until, keep=True),
+            *_goes_on(case),
+            *_potassium_open(case),
             *_meant_to_stop(case),
             line("examine"),
         ],
@@ -140,6 +143,8 @@ def low(case: Case) -> Finding:
             *_culprit(case, stay),
             *_not_again(case, stay),
             watch(case, REPEAT_BY, due),
+            *_goes_on(case),
+            *_potassium_open(case),
             *_meant_to_stop(case),
             line("letter"),
             line("warn-patient"),
@@ -195,7 +200,8 @@ def _culprit(case: Case, stay: Stay) -> list[Line]:
     """Returns the drugs that may be the cause and would go on; one of the stay has its own card."""
     told = {*(e.drug.name for e in stay.new_drugs), *stay.treatments}
     suspects = case.exposures.suspects if case.sodium.low else ()
-    asked = [e.drug for e in suspects if not drains(case, e.drug)]
+    needed = needed_at_home(case)
+    asked = [e.drug for e in suspects if not drains(case, e.drug) and e.drug.name not in needed]
     drugs = [drug.name for drug in asked if drug.name not in told]
     gently = {drug.name for drug in asked if drug.cls in case.sets.never_abruptly}
     groups = {
@@ -373,9 +379,45 @@ def _started(case: Case, begun: Sequence[Exposure]) -> Line:
 # ---- what several of these cards say
 
 
+def needed_at_home(case: Case) -> list[str]:
+    """Returns what must not end with the stay: hormones that replace what is missing (F59)."""
+    sets, problems, taken = case.sets, case.problems, case.exposures
+    drugs: list[str] = []
+    if case.volume.status is Volume.ADRENAL or problems.active(sets.adrenal):
+        steroids = taken.of(*sets.adrenal_replacement.members)
+        drugs += [exposure.drug.name for exposure in steroids]
+    if problems.active(sets.insipidus):
+        drugs += [exposure.drug.name for exposure in taken.of(DrugClass.DESMOPRESSIN)]
+    return drugs
+
+
+def _goes_on(case: Case) -> list[Line]:
+    """Returns these hormones by name, with what the letter says of them (F59)."""
+    drugs = needed_at_home(case)
+    if not drugs:
+        return []
+    steroid = any(e.drug.name in drugs for e in case.exposures.of(DrugClass.GLUCOCORTICOID))
+    key = "goes-on-steroid" if steroid else "goes-on"
+    return [line(key, drugs=", ".join(drugs), keep=True)]
+
+
+def _potassium_open(case: Case) -> list[Line]:
+    """Returns a potassium that is not settled; on dialysis that team plans it (F59)."""
+    limits = case.limits
+    potassium = case.readings.latest(Analyte.POTASSIUM, limits.measured_days)
+    if potassium is None or case.dialysis:
+        return []
+    low, high = limits.potassium_told_below, limits.adrenal_potassium_above
+    if not (potassium.below(low) or potassium.above(high)):
+        return []
+    time = at(case, potassium.at, potassium.day_only)
+    return [line("potassium-open", value=potassium.value, time=time, keep=True)]
+
+
 def _meant_to_stop(case: Case) -> list[Line]:
     """Returns what was begun for the stay and would go home: drugs, infusions, a restriction."""
-    treatments = Stay(case).treatments
+    needed = needed_at_home(case)
+    treatments = [drug for drug in Stay(case).treatments if drug not in needed]
     lines = [line("stop-drugs", drugs=", ".join(treatments), keep=True)] if treatments else []
     for name in case.restriction.running_names[:1]:
         lines.append(Line("stop-restriction", {"order": name}, keep=True))

@@ -32,7 +32,12 @@ from cds_service.sodium.depletion import (
     red_flag_window,
     shock_systolic,
 )
-from cds_service.sodium.exposure import Exposure, given_before, stopped_lately
+from cds_service.sodium.exposure import (
+    Exposure,
+    given_before,
+    is_hypertonic,
+    stopped_lately,
+)
 from cds_service.sodium.glucose import (
     SODIUM_AND_ANION,
     GlucoseShift,
@@ -855,6 +860,15 @@ def contested_lines(case: Case) -> list[Line]:
     return lines_of({"limit-contested": contested}, keep=True)
 
 
+def clamp_runs(case: Case) -> bool:
+    """Returns whether desmopressin was begun beside hypertonic saline that runs: a brake (F58)."""
+    now, window = case.snapshot.now, case.limits.clamp_saline_hours
+    salines = [order for order in case.running_fluids if is_hypertonic(order)]
+    doses = case.exposures.of(DrugClass.DESMOPRESSIN)
+    begun = [e.since for e in doses if e.since is not None and now - e.since <= window]
+    return bool(salines and begun)
+
+
 def never_stop_lines(case: Case) -> list[Line]:
     """Returns that desmopressin, if the patient takes it, is never stopped abruptly (F1)."""
     taken = case.exposures.of(DrugClass.DESMOPRESSIN)
@@ -995,6 +1009,8 @@ def _suspect_line(case: Case, suspect: Exposure) -> Line:
     hormone = suspect.drug.cls == DrugClass.DESMOPRESSIN
     if hormone and case.problems.active(case.sets.insipidus):
         return line("drug-replaces", drug=drug, keep=True)
+    if hormone and clamp_runs(case):
+        return line("drug-clamps", drug=drug, keep=True)
     if suspect.since is None:
         return line("drug-undated", drug=drug)
     date = at(case, suspect.since, day_only=True)

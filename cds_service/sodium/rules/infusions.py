@@ -13,7 +13,7 @@ from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import is_diluent
 from cds_service.sodium.restriction import likely_insufficient, little_urine_sodium
-from cds_service.sodium.results import Band
+from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.braking import VARIANTS, Brake, brake_lines, braked_rise, braking
@@ -137,16 +137,27 @@ def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
     if makes_no_urine(case):
         offer = []
     if urine is not None:
-        known, offer = line("urine-known", value=urine.value, time=at(case, urine.at)), []
+        known, offer = _known_urine(case, urine), []
+    weak = urine is not None and urine.below(case.limits.isotonic_saline_osmolality)
     return card(
-        "warning" if certain else "info",
-        "main" if urine is None else "known",
+        "warning" if certain and not weak else "info",
+        "main" if urine is None else "known-weak" if weak else "known",
         drug=_isotonic_name(order),
         more_facts={} if urine is None else {"value": urine.value},
         do=[known, line("if-not-depleted", keep=True), *_instead(case)],
         why=[line("judged-euvolemic", evidence=evidence), "salt-leaves-water-stays"],
         offer=offer,
     )
+
+
+def _known_urine(case: Case, urine: Reading) -> Line:
+    """Returns what the urine says of isotonic fluid: no more than its osmolality tells (S12)."""
+    limits, time = case.limits, at(case, urine.at)
+    if urine.above(limits.isotonic_osmolality_above):
+        return line("urine-known", value=urine.value, time=time)
+    fluid = limits.isotonic_saline_osmolality
+    key = "urine-weak" if urine.below(fluid) else "urine-between"
+    return line(key, value=urine.value, time=time, fluid=fluid, keep=True)
 
 
 def _instead(case: Case) -> list[Line]:

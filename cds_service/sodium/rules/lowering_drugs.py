@@ -69,6 +69,8 @@ from cds_service.sodium.rules.order_helpers import (
     remove,
     result_doubts,
     saline_beside,
+    saline_name,
+    sodium_after,
     sodium_below,
     sodium_next_day,
     sodium_today,
@@ -77,6 +79,7 @@ from cds_service.sodium.rules.order_helpers import (
     watched_drugs_of,
 )
 from cds_service.sodium.rules.plan import egfr, fluid_beside
+from cds_service.sodium.rules.room import day_limit
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
@@ -509,6 +512,9 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     if purpose == "main" and is_rising(case) and drinks_compulsively(case):
         return _brake_of_a_drinker(case, drug)
     require(state != "over", "re-lowering")  # F4
+    clamp = _planned_clamp(case, order, drug) if purpose == "main" and not state else None
+    if clamp is not None:
+        return clamp
     require(not saline_beside(case, order, limits.clamp_saline_hours), "clamp")
     if state and purpose == "main":
         return _while_rising(case, drug, state)
@@ -554,6 +560,29 @@ def _while_rising(case: Case, drug: DrugMatch, state: Brake) -> Finding:
         do=[*brake_lines(case, state), line("replacement-keep")],
         why=["label-low-sodium"],
         offer=[repeat_sodium(case, rate_due(case), "urgent")],
+    )
+
+
+def _planned_clamp(case: Case, order: Order, drug: DrugMatch) -> Finding | None:
+    """Speaks of a dose that is begun with hypertonic saline: what the plan takes (F58)."""
+    saline = saline_beside(case, order, case.limits.clamp_saline_hours)
+    low = actionable(case) and sodium_below(case, case.limits.clamp_sodium_below)
+    if not saline or not low or taken(case, drug):
+        return None
+    return card(
+        "info",
+        "clamp",
+        drug=drug.name,
+        partner=saline_name(saline[0]),
+        na=shown_sodium(case),
+        do=[
+            line("clamp-no-water", keep=True),
+            *drinking_lines(case),
+            line("clamp-checks", limit=day_limit(case), keep=True),
+            line("clamp-together", keep=True),
+        ],
+        why=["clamp-evidence", *result_doubts(case)],
+        offer=[sodium_after(case)],
     )
 
 

@@ -32,6 +32,7 @@ from cds_service.sodium.rules.gates import (
     adrenal_crisis,
     circulation_fails,
     cirrhosis,
+    clamp_runs,
     decongesting,
     doubt_lines,
     drug_lines,
@@ -114,6 +115,7 @@ def plan_lines(case: Case) -> list[Line]:
         *unclear_volume(case),
         *irrigation_lines(case),
         *fluid_lines(case),
+        *_isotonic_in_siadh(case),
         *(stops if liver else []),  # every diuretic is stopped first
         *restriction_lines(case),
         *lines_of({"cirrhosis-kidney-albumin": _kidney_fails_in_cirrhosis(case)}, keep=True),
@@ -201,6 +203,19 @@ def fluid_lines(case: Case) -> list[Line]:
     After a rise that was too fast it may be meant to lower sodium again.
     """
     return [*weak_fluid_lines(case), *strong_fluid_lines(case)]
+
+
+def _isotonic_in_siadh(case: Case) -> list[Line]:
+    """Returns the isotonic fluid that runs in SIADH, where the kidney keeps its water (S12)."""
+    others = [flag for flag in case.restriction.red_flags if flag.key != ISOTONIC_ORDERED]
+    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.urine_labs_hours)
+    running = [order for order in case.raising_fluids if order.fluid_name is not None]
+    if case.volume.status is not Volume.EUV or others or rises_fast(case) or not running:
+        return []
+    if urine is None or not urine.above(case.limits.isotonic_osmolality_above):
+        return []
+    name = running[0].fluid_name or RecordText("")
+    return [line("isotonic-in-siadh", fluid=name, value=urine.value, keep=True)]
 
 
 def weak_fluid_lines(case: Case) -> list[Line]:
@@ -703,6 +718,8 @@ def _review_key(case: Case, drug: DrugMatch) -> str:
 
     While sodium rises too fast, stopping what lowers it would speed the rise (F4).
     """
+    if drug.cls == DrugClass.DESMOPRESSIN and clamp_runs(case):
+        return "review-clamp"
     if rises_fast(case):
         return "keep-antidiuretic" if drug.cls in case.sets.kept_in_a_rise else "stop-rising"
     if drug.cls in case.sets.never_abruptly:

@@ -319,6 +319,18 @@ CHARTS: tuple[Story, ...] = (
     ),
     rising(121.5, 114, orders=(isotonic("1000"),), hours=9),
     Story(
+        sodium="112",
+        setting="inpatient",
+        orders=(SALINE_3, order("desmopressin", days=0.2, route="iv")),
+    ),
+    Story(
+        sodium="124",
+        setting="inpatient",
+        results=(result("urine-osmolality", 600),),
+        problems=(problem("siadh", days=5),),
+        orders=(replace(isotonic("1000"), fluid_name=RecordText("0.9% saline")),),
+    ),
+    Story(
         sodium="124",
         setting="inpatient",
         results=(result("systolic", 82), result("urine-sodium", 9)),

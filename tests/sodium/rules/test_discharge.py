@@ -95,6 +95,64 @@ DISCHARGES = [
         shows=("repeat-by", "letter", "readmission", "restriction-not-read"),
         hides=("stay-start-unknown",),
     ),
+    # what must not stop at home, and potassium that is open (F59)
+    Discharge(
+        says="F59: hydrocortisone and fludrocortisone in Addison's disease",
+        story=inpatient(
+            "126",
+            problems=(problem("adrenal", days=5),),
+            orders=(begun("hydrocortisone", 3), begun("fludrocortisone", 3)),
+            results=(result("potassium", "5.9"),),
+        ),
+        fires={"DC-LOW": "warning low"},
+        shows=("goes-on-steroid", "potassium-open"),
+    ),
+    Discharge(
+        says="F59: prednisone without adrenal failure is not named",
+        story=inpatient("126", orders=(begun("prednisone", 3),)),
+        fires={"DC-LOW": "warning low"},
+        hides=("goes-on-steroid", "goes-on", "potassium-open"),
+    ),
+    Discharge(
+        says="F59: desmopressin in diabetes insipidus is no culprit and not for the stay only",
+        story=inpatient(
+            "126",
+            problems=(problem("diabetes-insipidus", days=900),),
+            orders=(begun("desmopressin", 3),),
+        ),
+        fires={"DC-LOW": "warning low"},
+        shows=("goes-on",),
+        hides=("stop-drugs", "culprit-gently"),
+    ),
+    Discharge(
+        says="F59: desmopressin begun in the stay without it is for the stay only",
+        story=inpatient("126", orders=(begun("desmopressin", 3),)),
+        fires={"DC-LOW": "warning low"},
+        shows=("stop-drugs",),
+        hides=("goes-on",),
+    ),
+    Discharge(
+        says="F59: potassium 2.9",
+        story=inpatient("126", results=(result("potassium", "2.9"),)),
+        fires={"DC-LOW": "warning low"},
+        shows=("potassium-open",),
+    ),
+    Discharge(
+        says="F59: potassium 3.0",
+        story=inpatient("126", results=(result("potassium", "3.0"),)),
+        fires={"DC-LOW": "warning low"},
+        hides=("potassium-open",),
+    ),
+    Discharge(
+        says="F59: a potassium before dialysis is the plan of that team",
+        story=inpatient(
+            "126",
+            problems=(problem("dialysis", days=900),),
+            results=(result("potassium", "5.9"),),
+        ),
+        fires={"DC-LOW": "warning low"},
+        hides=("potassium-open",),
+    ),
     Discharge(says="130 and steady", story=inpatient("130", na("130", 26), na("131", 50))),
     Discharge(
         says="severe band",
