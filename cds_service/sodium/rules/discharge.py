@@ -381,24 +381,26 @@ def _started(case: Case, begun: Sequence[Exposure]) -> Line:
 
 def needed_at_home(case: Case) -> list[str]:
     """Returns what must not end with the stay: hormones that replace what is missing (F59)."""
+    return [drug for named in _hormones(case).values() for drug in named]
+
+
+def _hormones(case: Case) -> dict[str, list[str]]:
+    """Returns the hormones that replace what is missing, by the line that names them."""
     sets, problems, taken = case.sets, case.problems, case.exposures
-    drugs: list[str] = []
-    if case.volume.status is Volume.ADRENAL or problems.active(sets.adrenal):
-        steroids = taken.of(*sets.adrenal_replacement.members)
-        drugs += [exposure.drug.name for exposure in steroids]
-    if problems.active(sets.insipidus):
-        drugs += [exposure.drug.name for exposure in taken.of(DrugClass.DESMOPRESSIN)]
-    return drugs
+    failure = case.volume.status is Volume.ADRENAL or problems.active(sets.adrenal)
+    steroids = taken.of(*sets.adrenal_replacement.members) if failure else ()
+    insipidus = problems.active(sets.insipidus)
+    doses = taken.of(DrugClass.DESMOPRESSIN) if insipidus else ()
+    return {
+        "goes-on-steroid": [exposure.drug.name for exposure in steroids],
+        "goes-on-insipidus": [exposure.drug.name for exposure in doses],
+    }
 
 
 def _goes_on(case: Case) -> list[Line]:
     """Returns these hormones by name, with what the letter says of them (F59)."""
-    drugs = needed_at_home(case)
-    if not drugs:
-        return []
-    steroid = any(e.drug.name in drugs for e in case.exposures.of(DrugClass.GLUCOCORTICOID))
-    key = "goes-on-steroid" if steroid else "goes-on"
-    return [line(key, drugs=", ".join(drugs), keep=True)]
+    named = _hormones(case)
+    return [line(key, drugs=", ".join(named[key]), keep=True) for key in named if named[key]]
 
 
 def _potassium_open(case: Case) -> list[Line]:

@@ -111,7 +111,7 @@ DISCHARGES = [
         says="F59: prednisone without adrenal failure is not named",
         story=inpatient("126", orders=(begun("prednisone", 3),)),
         fires={"DC-LOW": "warning low"},
-        hides=("goes-on-steroid", "goes-on", "potassium-open"),
+        hides=("goes-on-steroid", "goes-on-insipidus", "potassium-open"),
     ),
     Discharge(
         says="F59: desmopressin in diabetes insipidus is no culprit and not for the stay only",
@@ -121,7 +121,7 @@ DISCHARGES = [
             orders=(begun("desmopressin", 3),),
         ),
         fires={"DC-LOW": "warning low"},
-        shows=("goes-on",),
+        shows=("goes-on-insipidus",),
         hides=("stop-drugs", "culprit-gently"),
     ),
     Discharge(
@@ -129,7 +129,7 @@ DISCHARGES = [
         story=inpatient("126", orders=(begun("desmopressin", 3),)),
         fires={"DC-LOW": "warning low"},
         shows=("stop-drugs",),
-        hides=("goes-on",),
+        hides=("goes-on-insipidus",),
     ),
     Discharge(
         says="F59: potassium 2.9",
