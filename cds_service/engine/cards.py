@@ -31,6 +31,8 @@ DETAIL_LIMIT = 1500
 SUMMARY_BELOW = 140  # characters (CDS Hooks, card.summary)
 # "118 (glucose-corrected, measured 110)"; a comma before decimals has no blank behind it.
 _ASIDE = re.compile(r", [^()]*\)")
+_UNIT = r"[^\W\d_]+/[^\W\d_]+\b"  # "mg/dL"
+_WITH_UNIT = re.compile(rf"[<>]?=?\d+(?:\.\d+)? {_UNIT}$")
 TOPIC_PATH = "/CodeSystem/hyponatremia-topic"
 OVERRIDE_PATH = "/CodeSystem/hyponatremia-override"
 UUID_BYTES = 16
@@ -108,7 +110,13 @@ class Phrases:
         return self.fill(template or self.words.silence[silence.reason], facts)
 
     def fill(self, template: str, facts: Mapping[str, Fact]) -> str:
-        """Returns a template of hooks/ with its $names filled."""
+        """Returns a template of hooks/ with its $names filled.
+
+        A number that brings its own unit takes the place of the unit that the template has.
+        """
+        own = [n for n, fact in facts.items() if isinstance(fact, str) and _WITH_UNIT.match(fact)]
+        for name in own:
+            template = re.sub(rf"(\$\{{?{name}\b\}}?) {_UNIT}", r"\1", template)
         return Template(template).substitute({n: self._shown(fact) for n, fact in facts.items()})
 
     def _shown(self, fact: Fact) -> str:

@@ -299,6 +299,13 @@ class Concept(Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
 
+class SentUnit(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a card writes a value in a unit that a site sends, beside that of the rules."""
+
+    unit: str
+    decimals: int
+
+
 class Lab(Struct, frozen=True, forbid_unknown_fields=True):
     """One analyte: one table of labs.toml."""
 
@@ -306,6 +313,7 @@ class Lab(Struct, frozen=True, forbid_unknown_fields=True):
     loinc: dict[str, str]  # code -> display
     units: dict[str, str] = {}  # unit, lower case -> factor to the first unit, as a decimal
     unit: str = ""  # the unit that rules use
+    shown: dict[str, SentUnit] = {}  # units, lower case, in which a card shows what came in them
     order: str = ""  # the LOINC code of a suggested order
     poc: list[str] = []  # codes that mean whole blood or point of care
     prefetch: Literal["sodium", "glucose", "labs", "vitals", ""] = "labs"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -39,10 +39,11 @@ from cds_service.sodium.results import (
     band_of,
     series_of,
 )
-from cds_service.sodium.snapshot import Missing, Order, Snapshot
+from cds_service.sodium.snapshot import LabResult, Missing, Order, Snapshot
 from cds_service.sodium.sodium import Fall, SodiumView, sodium_view
 from cds_service.sodium.spurious import without_spurious
 from cds_service.sodium.volume import OdsRisk, VolumeStatus, ods_risk, volume_status
+from cds_service.terminology.units import factor, unit_key
 
 ADMINISTRATION = "MedicationAdministration/"
 
@@ -177,6 +178,34 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     def is_low(self, sample: Sample) -> bool:
         """Whether a measured value is low by the profile."""
         return band_of(sample.value, self.limits, sample.comparator) is not Band.NORMAL
+
+    # ---- units
+
+    @cached_property
+    def sent_units(self) -> Mapping[str, str]:
+        """The unit of the newest result of each analyte that a card can show in it."""
+        newest: dict[str, LabResult] = {}
+        for result in self.snapshot.labs:
+            lab = self.labs.get(result.analyte)
+            if lab is None or not lab.shown or result.time is None:
+                continue
+            before = newest.get(result.analyte)
+            if before is None or before.time is None or before.time.at <= result.time.at:
+                newest[result.analyte] = result
+        units = {analyte: unit_key(result.unit) for analyte, result in newest.items()}
+        return {a: unit for a, unit in units.items() if unit in self.labs[a].shown}
+
+    def as_sent(self, analyte: str, value: Decimal) -> str | Decimal:
+        """Returns a value with the unit in which the site sends it; else as rules have it (F60)."""
+        unit = self.sent_units.get(analyte)
+        by = None if unit is None else factor(self.labs[analyte], unit)
+        if unit is None or by is None or not value.is_finite():
+            return value
+        shown = self.labs[analyte].shown[unit]
+        places = Decimal(1).scaleb(-shown.decimals)
+        written = f"{(value / by).quantize(places, ROUND_HALF_UP):f}"
+        plain = written.rstrip("0").rstrip(".") if "." in written else written
+        return f"{plain} {shown.unit}"
 
     # ---- the patient
 

@@ -188,7 +188,9 @@ def _illness_that_needs_fluid(case: Case) -> Iterator[Ground]:
     calcium, corrected = highest_calcium(case)
     if calcium is not None and calcium >= limits.calcium_high_from:
         key = "withheld-calcium-corrected" if corrected else "withheld-calcium"
-        value = {"value": number(calcium, (limits.calcium_high_from,))}
+        sent = case.as_sent(Analyte.CALCIUM, calcium)
+        edge = (limits.calcium_high_from,)
+        value = {"value": number(sent, edge) if isinstance(sent, Decimal) else sent}
         yield Ground(line=Line(key, value), names=f"evidence:{Sign.CALCIUM_HIGH}")
     recorded = {
         "withheld-volume-illness": _treated_with_fluid(case),
@@ -473,8 +475,9 @@ def _circulation(case: Case, window: timedelta) -> Iterator[Line]:
 def _kidney(case: Case, window: timedelta) -> Iterator[Line]:
     rise = creatinine_rise(case, window)
     if rise is not None:
-        start, end = rise
-        facts = {"from": number(start.value), "value": number(end.value)}
+        ends = [case.as_sent(Analyte.CREATININE, end.value) for end in rise]
+        first, last = (number(v) if isinstance(v, Decimal) else v for v in ends)
+        facts = {"from": first, "value": last}
         yield Line("withheld-creatinine-rise", facts)
     high = [r for r in bun_creatinine(case, window) if r > case.limits.bun_creatinine_above]
     if high:

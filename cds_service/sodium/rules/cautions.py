@@ -96,9 +96,9 @@ def _kidneys_keep_urea(case: Case, drug: DrugMatch) -> tuple[str, dict[str, Fact
         return "filtration", {"value": filtration.value}
     creatinine = readings.latest(Analyte.CREATININE, limits.measured_days)
     if creatinine is not None and creatinine.above(limits.creatinine_told_above):
-        return "creatinine", {"value": creatinine.value}
+        return "creatinine", {"value": case.as_sent(Analyte.CREATININE, creatinine.value)}
     nitrogen = readings.latest(Analyte.BUN, limits.measured_days)
     high = nitrogen is not None and nitrogen.above(limits.urea_bun_above)
     if nitrogen is None or not high or taken(case, drug):
         return None
-    return "nitrogen", {"value": nitrogen.value}
+    return "nitrogen", {"value": case.as_sent(Analyte.BUN, nitrogen.value)}

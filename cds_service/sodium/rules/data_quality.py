@@ -8,7 +8,7 @@ from typing import NoReturn
 from cds_service.engine.finding import Fact, Finding, Line
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_hours, number
-from cds_service.knowledge.names import Unused
+from cds_service.knowledge.names import Analyte, Unused
 from cds_service.sodium.blind_spots import RISE_UNREAD, unread_lately
 from cds_service.sodium.case import Case
 from cds_service.sodium.glucose import GlucoseShift, Pseudo
@@ -161,17 +161,21 @@ def glucose_shift(case: Case) -> Finding:
     require_not_stale(case)
     swells = case.symptoms.brain_edema
     first = [line("pressure-first", keep=True)] if swells else []
-    lower = line("pressure-glucose", glucose=shift.glucose) if swells else line("treat-glucose")
+    lower = (
+        line("pressure-glucose", glucose=case.as_sent(Analyte.GLUCOSE, shift.glucose))
+        if swells
+        else line("treat-glucose")
+    )
     return card(
         "warning" if swells else "info",
         "edema" if swells else "main",
         na=latest.shown,
-        glucose=shift.glucose,
+        glucose=case.as_sent(Analyte.GLUCOSE, shift.glucose),
         katz=shift.katz,
         hillier=shift.hillier,
         do=[*first, lower, watch(case, "monitor-glucose", case.limits.repeat_near_hours)],
         why=[
-            glucose_line("formulas", shift),
+            glucose_line(case, "formulas", shift),
             *lines_of({"hillier-fits": shift.hillier_fits}),
             *lines_of({"loose-pair": shift.loose_pair}, keep=True),
             *result_lines(case),
@@ -192,7 +196,7 @@ def _nearly_explained(case: Case, shift: GlucoseShift) -> Finding:
         "warning",
         "nearly",
         na=latest_sodium(case).shown,
-        glucose=shift.glucose,
+        glucose=case.as_sent(Analyte.GLUCOSE, shift.glucose),
         katz=number(shift.katz, band_edges(limits)),
         hillier=shift.hillier,
         do=[
@@ -424,4 +428,6 @@ def _glucose_of_the_jump(case: Case) -> list[Line]:
     """Returns the high glucose beside it: both may come from the arm of an infusion (F41, F44)."""
     if case.glucose is None:
         return []
-    return [line("jump-glucose", glucose=case.glucose.glucose, keep=True)]
+    return [
+        line("jump-glucose", glucose=case.as_sent(Analyte.GLUCOSE, case.glucose.glucose), keep=True)
+    ]

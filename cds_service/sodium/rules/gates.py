@@ -325,7 +325,7 @@ def low_glucose_lines(case: Case) -> list[Line]:
     return [
         line(
             "glucose-low",
-            value=glucose.value,
+            value=case.as_sent(Analyte.GLUCOSE, glucose.value),
             time=at(case, glucose.at, glucose.day_only),
             keep=True,
         )
@@ -911,7 +911,7 @@ def doubt_lines(case: Case) -> list[Line]:
     if shift and not shift.explained:
         # The plan already uses the lower of the two corrected values (M5).
         key = "doubt-glucose-loose" if shift.loose_pair else "doubt-glucose"
-        lines.append(glucose_line(key, shift, keep=True))
+        lines.append(glucose_line(case, key, shift, keep=True))
     pseudo = case.pseudo
     if pseudo is None:
         return lines
@@ -964,9 +964,15 @@ def result_lines(case: Case) -> list[Line]:
     return lines
 
 
-def glucose_line(key: str, shift: GlucoseShift, *, keep: bool = False) -> Line:
+def glucose_line(case: Case, key: str, shift: GlucoseShift, *, keep: bool = False) -> Line:
     """Returns a line with the glucose and the sodium corrected by both formulas."""
-    return line(key, keep=keep, glucose=shift.glucose, katz=shift.katz, hillier=shift.hillier)
+    return line(
+        key,
+        keep=keep,
+        glucose=case.as_sent(Analyte.GLUCOSE, shift.glucose),
+        katz=shift.katz,
+        hillier=shift.hillier,
+    )
 
 
 def drug_lines(case: Case) -> list[Line]:

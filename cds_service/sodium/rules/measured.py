@@ -135,6 +135,8 @@ def _pressure(case: Case) -> list[Line]:
 
 def told(case: Case, key: str, reading: Reading, *, keep: bool = True, drug: str = "") -> Line:
     """Returns the line with a result and its time, and the drug that explains it, if given."""
-    value = reading.comparator + number(reading.value)
+    analyte = key.removeprefix("measured-")
+    sent = case.as_sent(analyte, reading.value)
+    value = reading.comparator + (number(sent) if isinstance(sent, Decimal) else sent)
     facts = {"value": value, "time": at(case, reading.at, reading.day_only)}
     return Line(key, {**facts, "drug": drug} if drug else facts, keep=keep)

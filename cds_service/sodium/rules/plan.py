@@ -461,9 +461,15 @@ def _siadh_pattern(case: Case) -> Line:
         tsh = None
     if cortisol is not None and tsh is not None:
         both = "siadh-pattern-both"
-        return line(both, keep=True, cortisol=cortisol.value, tsh=tsh.value)
+        return line(
+            both, keep=True, cortisol=case.as_sent(Analyte.CORTISOL, cortisol.value), tsh=tsh.value
+        )
     if cortisol is not None:
-        return line("siadh-pattern-cortisol", cortisol=cortisol.value, keep=True)
+        return line(
+            "siadh-pattern-cortisol",
+            cortisol=case.as_sent(Analyte.CORTISOL, cortisol.value),
+            keep=True,
+        )
     if tsh is not None:
         return line("siadh-pattern-tsh", tsh=tsh.value, keep=True)
     return line("siadh-pattern", keep=True)

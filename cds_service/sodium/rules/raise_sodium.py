@@ -150,7 +150,7 @@ def _fits_shift(case: Case) -> Line | None:
     """
     shift, artefact = case.glucose, case.pseudo
     if shift is not None and (not case.sodium.low or hypertonic_by_glucose(case)):
-        osmolality, glucose = _high_osmolality(case), {"glucose": number(shift.glucose)}
+        osmolality, glucose = _high_osmolality(case), {"glucose": _glucose(case, shift)}
         if osmolality is None:
             return _fits(case, "coma-fits-glucose", glucose)
         return _fits(case, "coma-fits-osmolality", {**glucose, "value": number(osmolality)})
@@ -158,6 +158,12 @@ def _fits_shift(case: Case) -> Line | None:
         facts = {"value": artefact.shown, "agent": ", ".join(artefact.drugs)}
         return _fits(case, "coma-fits-shift", facts)
     return None
+
+
+def _glucose(case: Case, shift: GlucoseShift) -> str:
+    """Returns the glucose as a card writes it."""
+    sent = case.as_sent(Analyte.GLUCOSE, shift.glucose)
+    return number(sent) if isinstance(sent, Decimal) else sent
 
 
 FITS_NONE = {
@@ -272,9 +278,9 @@ def explained_by_glucose(case: Case, order: Order, drug: str) -> Finding:
         "warning",
         drug=drug,
         na=latest.shown,
-        glucose=shift.glucose,
+        glucose=case.as_sent(Analyte.GLUCOSE, shift.glucose),
         do=[*treat_first(case, order), "lower-glucose-first"],
-        why=[glucose_line("glucose-corrected", shift), *symptom_lines(case)],
+        why=[glucose_line(case, "glucose-corrected", shift), *symptom_lines(case)],
         offer=[
             _sodium_with_the_order(case, order, supported=_is_rescue(case, order)),
             *_removal_unless_neurological(case, order),
@@ -554,7 +560,13 @@ def _pressure_leads(case: Case) -> bool:
 def _no_reason_by_water(case: Case) -> list[Line]:
     """Returns what makes the number no sign of too much water: glucose, or another solute."""
     if case.glucose is not None:
-        return [line("pressure-glucose", keep=True, glucose=case.glucose.glucose)]
+        return [
+            line(
+                "pressure-glucose",
+                keep=True,
+                glucose=case.as_sent(Analyte.GLUCOSE, case.glucose.glucose),
+            )
+        ]
     pseudo = case.pseudo
     if pseudo is None or not (pseudo.explains or pseudo.not_dilute or pseudo.is_undiluted):
         return []
@@ -585,7 +597,7 @@ def _glucose_before_saline(case: Case, order: Order, shift: GlucoseShift) -> Fin
         "warning",
         "glucose",
         drug=saline_name(order),
-        glucose=shift.glucose,
+        glucose=case.as_sent(Analyte.GLUCOSE, shift.glucose),
         katz=shift.katz,
         hillier=shift.hillier,
         do=[line("glucose-before", keep=True), *too_much(case, order, one_bolus=True)],
