@@ -122,11 +122,21 @@ class _Timed(_Block):
         self._span.end()
 
 
+class _Sender(Protocol):
+    """What talks to the collector."""
+
+    def shutdown(self) -> None:
+        """Tries no more."""
+
+
 class _Exporter:
     """The traces and metrics of this process, sent by threads of their own."""
 
-    def __init__(self, traces: TracerProvider, meters: MeterProvider) -> None:
+    def __init__(
+        self, traces: TracerProvider, meters: MeterProvider, wire: Sequence[_Sender]
+    ) -> None:
         self._providers = (traces, meters)
+        self._wire = wire
         self._tracer = traces.get_tracer(NAME)
         self._meter = meters.get_meter(NAME)
         self._instruments: dict[str, Any] = {}
@@ -153,13 +163,16 @@ class _Exporter:
 
     def close(self, seconds: float) -> None:
         """Sends what waits, and waits for that at most so long: a collector may hang."""
-        sending = threading.Thread(target=self._send, args=(seconds,), name="otlp-end", daemon=True)
+        sending = threading.Thread(target=self._send, name="otlp-end", daemon=True)
         sending.start()
         sending.join(seconds)
+        if sending.is_alive():
+            for sender in self._wire:  # whoever still tries gives up
+                sender.shutdown()
 
-    def _send(self, seconds: float) -> None:
+    def _send(self) -> None:
         for provider in self._providers:
-            provider.force_flush(int(seconds * 1000))
+            provider.shutdown()  # sends what waits, and ends its thread
 
     def _instrument(self, name: str, make: Any) -> Any:
         found = self._instruments.get(name)
@@ -214,7 +227,7 @@ def _made(url: str, release: str, ca_bundle: str | None) -> _Exporter:
     sums = OTLPMetricExporter(f"{url}/v1/metrics", certificate_file=ca_bundle)
     reader = PeriodicExportingMetricReader(sums)
     meters = MeterProvider([reader], resource=here, shutdown_on_exit=False)
-    return _Exporter(traces, meters)
+    return _Exporter(traces, meters, (spans, sums))
 
 
 def close(seconds: float) -> None:

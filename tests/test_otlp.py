@@ -19,6 +19,7 @@ from cds_service.settings import Settings
 from tests.collector import Collector, collecting
 from tests.conftest import NOW
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close
+from tests.patience import until
 from tests.picky_server import picky
 
 if not os.environ.get("CI"):  # there the extra is installed, and must be
@@ -131,6 +132,7 @@ def test_a_collector_that_is_gone_or_hangs_costs_no_call_and_no_stop() -> None:
     ended.join(20)
     assert not ended.is_alive()
     assert not otlp.is_on()
+    until(lambda: not [one for one in threading.enumerate() if one.name.startswith("Otel")])
 
 
 def test_off_nothing_of_it_is_imported_and_every_span_is_the_same_object() -> None:
