@@ -24,6 +24,7 @@
   - SettingsError               a CDS_... variable is missing or wrong
   - TerminologyError            an RxNorm release, its index, or a file of local codes is wrong
 * BacktestError                 an export or the folder of a backtest is not usable (exit code 65)
+  - FolderBusy                  ... now, because another run writes there (exit code 75)
 * InputError                    a file that was given to a command is not usable (exit code 65)
 * StoryError                    a folder of fixtures/ is not a story
 * UploadError                   a FHIR server did not take the stories (`cds-service demo load`)
@@ -200,6 +201,10 @@ class TerminologyError(ConfigurationError):
 
 class BacktestError(Exception):
     """An export or the folder of a backtest cannot be used; the text names the file."""
+
+
+class FolderBusy(BacktestError):
+    """Another process uses the folder of a backtest; the text says which, and since when."""
 
 
 class InputError(Exception):

@@ -20,20 +20,18 @@ from cds_service.backtest.timeline import Timeline
 from cds_service.backtest.times import DAY, LATER, LONG_AGO, when
 from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.load import Knowledge
-from cds_service.knowledge.words import History
+from cds_service.knowledge.words import EventKind, History
 from cds_service.lazy import cached_property
 from cds_service.records.fhir_types import Resource
 from cds_service.records.prefetch import Source
 from cds_service.records.read_context import identity
 from cds_service.records.reader import CallRecords, read_snapshot
-from cds_service.sodium.case import assess
-from cds_service.sodium.correction_rate import SodiumRises, first_or_lowest
+from cds_service.sodium.case import Case, assess
+from cds_service.sodium.correction_rate import over_corrections
 from cds_service.sodium.results import Band, Sample, Series, band_of
 from cds_service.sodium.snapshot import Order, Snapshot
 from cds_service.terminology.vocabulary import Vocabulary
 
-EventKind = Literal["over-correction", "fall", "low-at-discharge"]
-EVENTS: tuple[EventKind, ...] = ("over-correction", "fall", "low-at-discharge")
 _ALL_TIME = timedelta(days=200 * 365)
 _FLUIDS = ("hypertonic", "isotonic", "concentrate")
 _EXTRA = ("NutritionOrder", "ServiceRequest")
@@ -110,10 +108,12 @@ class Course(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def _series(self) -> Series:
         """The sodium results; which are usable is the same under all profiles."""
-        profile = next(iter(self.knowledge.limits))
+        return self._case(next(iter(self.knowledge.limits))).series
+
+    def _case(self, profile: str) -> Case:
+        """Returns everything of the patient as the rules read it, with nothing too old."""
         knowledge = self.knowledge
-        case = assess(self.snapshot, self.limits(profile), knowledge.sets, knowledge.terms.labs)
-        return case.series
+        return assess(self.snapshot, self.limits(profile), knowledge.sets, knowledge.terms.labs)
 
     @property
     def rejected(self) -> list[str]:
@@ -152,35 +152,17 @@ class Course(Struct, frozen=True, kw_only=True, dict=True):
         yield from self.low_at_discharge(profile)
 
     def over_corrections(self, profile: str) -> list[Event]:
-        """Returns the rises above the limit of a day, from a low base, each episode once."""
-        limits = self.limits(profile)
-        rises = SodiumRises(self.exact, {}, limits)
-        lowest_so_far = first_or_lowest(self.exact, limits)
+        """Returns the rises of which RATE-OVER would warn, each episode once."""
         found: list[Event] = []
         apart = _days(self._history.numbers.episode_days.value)
-        for end in self.exact:
+        for verdict in over_corrections(self._case(profile)):
+            base, end = verdict.pair.start, verdict.pair.end
             if found and end.at - found[-1].at <= apart:
                 continue
-            base = self._too_fast(rises, end, lowest_so_far, limits)
-            if base is not None:
-                since = end.at - self._before
-                found.append(
-                    Event(kind="over-correction", at=end.at, since=since, base=base, end=end)
-                )
+            found.append(
+                Event(kind="over-correction", at=end.at, since=base.at, base=base, end=end)
+            )
         return found
-
-    def _too_fast(
-        self, rises: SodiumRises, end: Sample, lowest_so_far: frozenset[Sample], limits: Limits
-    ) -> Sample | None:
-        """Returns the low value from which sodium rose to `end` by more than a day's limit."""
-        begins = end.at - limits.rate_window_hours
-        starts = [s for s in rises.since(begins) if s.at < end.at]
-        for pair in rises.measured(starts, end):
-            is_first = pair.start in lowest_so_far
-            limit = limits.rate_limit_first_day if is_first else limits.rate_limit_day
-            if pair.rise > limit and band_of(pair.base, limits) is not Band.NORMAL:
-                return pair.start
-        return None
 
     def falls(self) -> list[Event]:
         """Returns the values below the limit that follow one which was not, within some days."""

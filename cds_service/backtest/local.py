@@ -25,6 +25,7 @@ import msgspec
 from msgspec import Struct, field
 
 from cds_service.backtest.export import Export, Job, line_number, lines_of
+from cds_service.backtest.held import held
 from cds_service.backtest.judge import Judge
 from cds_service.backtest.opens import OPEN, listed_openings
 from cds_service.backtest.recipe import Knowing
@@ -120,10 +121,7 @@ def pieces_for(export: Export) -> int:
 
 
 def run(work: Work, progress: Progress) -> RunFile:
-    """Makes the rows of a run, or goes on with it, and returns what run.json says."""
-    prepare(work)
-    file = RunFile(settings=work.settings)
-    write_run_file(work.folder, file)
+    """Makes the rows of a run that is `prepared`, and returns what run.json says."""
     global _WORK, _SIFTER  # forked processes find them here
     _WORK, _SIFTER = work, None
     gc.collect()
@@ -132,8 +130,8 @@ def run(work: Work, progress: Progress) -> RunFile:
         parts = _sift(work, workers, progress)
         _check_promises(work, parts)
         _judge(work, workers, progress)
+    file = RunFile(settings=work.settings, finished=True)
     file.totals, file.broken = totals_of(work, parts), list(_broken(work, parts))
-    file.finished = True
     write_run_file(work.folder, file)
     return file
 
@@ -141,20 +139,32 @@ def run(work: Work, progress: Progress) -> RunFile:
 # ---- the folder
 
 
-def prepare(work: Work) -> None:
-    """Makes the folder, or cleans it of what belongs to other settings."""
+@contextmanager
+def prepared(work: Work) -> Iterator[None]:
+    """Makes the folder, or cleans it of what belongs to other settings, and holds it."""
     folder = work.folder
-    if folder.root.exists() and not folder.run_file.exists() and any(folder.root.iterdir()):
-        raise BacktestError(
-            f"{folder.root}: the folder holds something else: name an empty one as --output."
-        )
+    _check_is_free(folder)
     folder.private.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.private.chmod(0o700)
-    if not folder.key_file.exists():
-        write_whole(folder.key_file, secrets.token_bytes(32))
-        folder.key_file.chmod(0o600)
-    _prepare_spool(work)
-    _prepare_rows(work)
+    with held(folder.private, "backtest run", alone=True):
+        if not folder.key_file.exists():
+            write_whole(folder.key_file, secrets.token_bytes(32))
+            folder.key_file.chmod(0o600)
+        _prepare_spool(work)
+        _prepare_rows(work)
+        write_run_file(folder, RunFile(settings=work.settings))
+        yield
+
+
+def _check_is_free(folder: Folder) -> None:
+    """Raises BacktestError if the folder holds something that no run has left there."""
+    root = folder.root
+    if folder.run_file.exists() or not root.exists():
+        return
+    if any(path != folder.private for path in root.iterdir()):
+        raise BacktestError(
+            f"{root}: the folder holds something else: name an empty one as --output."
+        )
 
 
 def _prepare_spool(work: Work) -> None:
@@ -173,7 +183,7 @@ def _prepare_spool(work: Work) -> None:
 def _prepare_rows(work: Work) -> None:
     rows = work.folder.rows
     try:
-        same = read_run_file(work.folder).settings == work.settings
+        same = read_run_file(work.folder).settings.asked == work.settings.asked
     except BacktestError:
         same = False
     if not same:
@@ -365,7 +375,8 @@ def _check_promises(work: Work, parts: Sequence[Part]) -> None:
 def _judge(work: Work, workers: Workers, progress: Progress) -> None:
     """Judges the pieces that were not judged yet."""
     total = work.settings.pieces
-    waiting = [n for n in range(total) if not work.folder.counts_of(n).exists()]
+    asked = work.settings.asked
+    waiting = [n for n in range(total) if not is_done(work.folder.counts_of(n), asked)]
     done, moments = total - len(waiting), 0
     progress("judge", done, total, moments)
     for counts in workers.each(judge_piece, waiting):
@@ -378,7 +389,7 @@ def judge_piece(piece: int) -> PieceCounts:
     work, begun = _work(), time.process_time()
     spool = Spool(work.folder.spool, work.settings.pieces)
     judge = Judge(work.known.task(work.folder.key_file.read_bytes()), spool.medication)
-    counts, rows = PieceCounts(), []
+    counts, rows = PieceCounts(asked=work.settings.asked), []
     for person in spool.people(piece):
         found, came_to = judge.person(person)
         rows += found
@@ -390,6 +401,14 @@ def judge_piece(piece: int) -> PieceCounts:
 
 
 # ---- totals
+
+
+def is_done(path: Path, asked: str) -> bool:
+    """Whether a piece was judged, and by what is asked now: never take a piece of another run."""
+    try:
+        return read_counts(path).asked == asked
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return False
 
 
 def totals_of(work: Work, parts: Sequence[Part]) -> Totals:

@@ -7,14 +7,14 @@ Keys are texts with bars, so that one dictionary of numbers travels from every p
 * `card|profile|knowledge|rule|24|over`: first cards after which it happened within 24 h;
   `...|24|followed` says of how many; `...|24|lowest=118` how low sodium was then;
 * `reject|unit`: results of sodium that no rule can use, by the reason;
-* `event|profile|knowledge|fall|any|n`: events; `...|fall|PV-MOD|n` those that a card of this rule
-  preceded; `...|fall|PV-MOD|lead=7` how many whole hours before.
+* `event|profile|knowledge|fall|any|all`: events; `...|fall|PV-MOD|preceded` those that a card of
+  this rule preceded, if it speaks of such an event (`[warns]` of history.toml); `...|fall|PV-MOD|lead=7` how many whole hours before.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from math import floor
 
@@ -61,7 +61,8 @@ def count_outcomes(
             head = f"{profile}|{version}"
             _count_cards(counts, f"{CARD}|{head}", course, group, events, until)
             for event in events:
-                _count_event(counts, f"{EVENT}|{head}|{event.kind}", event, group)
+                warns = course.knowledge.history.warns[event.kind].rules
+                _count_event(counts, f"{EVENT}|{head}|{event.kind}", event, group, warns)
     counts.update(f"{REJECTED}|{why}" for why in course.rejected)
     return counts
 
@@ -133,13 +134,18 @@ def _within(course: Course, one: _Seen, end: datetime, events: Sequence[Event]) 
     return found
 
 
-def _count_event(counts: Counter[str], place: str, event: Event, group: _Group) -> None:
+def _count_event(
+    counts: Counter[str], place: str, event: Event, group: _Group, warns: Collection[str]
+) -> None:
+    """Counts an event, and the cards before it that speak of it."""
     counts[f"{place}|{ANY}|all"] += 1
     before = [one for one in group.seen if event.since <= one.at < event.at]
     first: dict[str, datetime] = {}
     for one in before:
-        first.setdefault(one.card.rule, one.at)
-        first.setdefault(ANY, one.at)
+        for rule in (one.card.rule, *one.card.merged):
+            if rule in warns:
+                first.setdefault(rule, one.at)
+                first.setdefault(ANY, one.at)
     for rule, at in first.items():
         counts[f"{place}|{rule}|preceded"] += 1
         counts[f"{place}|{rule}|lead={floor((event.at - at) / _HOUR)}"] += 1

@@ -12,6 +12,7 @@ patients is below `private/`, which only its owner may read:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,6 +21,7 @@ from typing import Literal, get_args
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cds_service.backtest.spool import Person, Spool
 from cds_service.errors import BacktestError
@@ -43,7 +45,7 @@ AGE_BANDS: tuple[tuple[str, int], ...] = (  # each with the age below which it e
     ("80+", 200),
 )
 NO_AGE = "unknown"
-_FORMAT = 1
+_FORMAT = 2
 
 
 class CardRow(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -107,6 +109,7 @@ class Stratum(Struct, frozen=True, kw_only=True, rename="camel"):
 class PieceCounts(Struct, kw_only=True, rename="camel"):
     """What one piece of the patients came to."""
 
+    asked: str = ""  # hash of what was asked of the run that judged it
     patients: int = 0
     with_sodium: int = 0
     with_moment: int = 0
@@ -137,9 +140,9 @@ class PieceCounts(Struct, kw_only=True, rename="camel"):
             own, added = getattr(self, name), getattr(other, name)
             if isinstance(own, int):
                 setattr(self, name, own + added)
-                continue
-            for key, number in added.items():
-                own[key] = own.get(key, 0) + number
+            elif isinstance(own, dict):
+                for key, number in added.items():
+                    own[key] = own.get(key, 0) + number
 
     def by_stratum(self) -> dict[Stratum, int]:
         """Returns the moments of each stratum."""
@@ -206,6 +209,12 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
     made: datetime | None = None  # when the export was made, if its manifest says it
     pieces: int = 1
     version: str = ""
+
+    @property
+    def asked(self) -> str:
+        """Returns a hash of all that rows depend on; how small a figure may be is not of it."""
+        alike = replace(self, min_cell=0)
+        return hashlib.sha256(b"%d %s" % (_FORMAT, _ENCODER.encode(alike))).hexdigest()[:16]
 
 
 class RunFile(Struct, kw_only=True, rename="camel"):
@@ -325,7 +334,7 @@ def read_run(root: Path) -> Run:
         )
     counts = PieceCounts()
     for piece in range(file.settings.pieces):
-        counts.add(read_counts(folder.counts_of(piece)))
+        counts.add(_own_counts(folder, piece, file.settings.asked))
     return Run(
         folder=folder,
         file=file,
@@ -333,6 +342,20 @@ def read_run(root: Path) -> Run:
         spool=Spool(folder.spool, file.settings.pieces),
         names=Pseudonyms(folder.key_file.read_bytes()),
     )
+
+
+def _own_counts(folder: Folder, piece: int, asked: str) -> PieceCounts:
+    """Returns the counts of a piece; BacktestError if another run has judged it, or none."""
+    try:
+        counts = read_counts(folder.counts_of(piece))
+    except FileNotFoundError:
+        counts = PieceCounts()
+    if counts.asked != asked:
+        raise BacktestError(
+            f"{folder.root}: piece {piece} is not of this run. Start the command of the run again: "
+            "it judges anew what is not its own."
+        )
+    return counts
 
 
 def read_run_file(folder: Folder) -> RunFile:

@@ -26,7 +26,7 @@ import msgspec
 
 from cds_service.backtest.export import is_lines
 from cds_service.backtest.judge import Judge
-from cds_service.backtest.local import Part, Progress, Work, counted, prepare, totals_of
+from cds_service.backtest.local import Part, Progress, Work, counted, is_done, totals_of
 from cds_service.backtest.recipe import Knowing, Recipe
 from cds_service.backtest.rows import (
     Folder,
@@ -241,7 +241,7 @@ def _judged(found: list[tuple[int, int, str, str]]) -> Any:
 
 
 def write_run(work: Work, master: str, progress: Progress) -> RunFile:
-    """Makes the rows of a run on Spark, and returns what run.json says.
+    """Makes the rows of a `prepared` run on Spark, and returns what run.json says.
 
     The folder is that of a run on one machine, but its lines are not spooled: they stay in the
     cluster.
@@ -252,12 +252,9 @@ def write_run(work: Work, master: str, progress: Progress) -> RunFile:
             f"{packed[0] if packed else work.export.opens}: --spark reads NDJSON only; other forms "
             "and lists of openings need a run on one machine."
         )
-    prepare(work)
-    file = RunFile(settings=work.settings)
-    write_run_file(work.folder, file)
     spark, pieces = session(master), work.settings.pieces
     functions = importlib.import_module("pyspark.sql.functions")
-    secret = work.folder.key_file.read_bytes()
+    secret, asked = work.folder.key_file.read_bytes(), work.settings.asked
     paths = [str(path) for path in work.export.files]
     progress("judge", 0, pieces, 0)
     found = run(spark, paths, work.known.recipe, secret=secret, pieces=pieces)
@@ -265,30 +262,32 @@ def write_run(work: Work, master: str, progress: Progress) -> RunFile:
     parts: list[Part] = []
     by_piece = groupby(in_order.toLocalIterator(), key=itemgetter("piece"))
     for done, (piece, lines) in enumerate(by_piece, 1):
-        parts += _write_piece(work.folder, piece, lines)
+        parts += _write_piece(work.folder, asked, piece, lines)
         progress("judge", done, pieces, 0)
     for piece in range(pieces):
-        if not work.folder.counts_of(piece).exists():
+        if not is_done(work.folder.counts_of(piece), asked):
             write_rows(work.folder.rows_of(piece), [])
-            write_counts(work.folder.counts_of(piece), PieceCounts())
-    file.totals, file.finished = totals_of(work, parts), True
+            write_counts(work.folder.counts_of(piece), PieceCounts(asked=asked))
+    file = RunFile(settings=work.settings, finished=True)
+    file.totals = totals_of(work, parts)
     write_run_file(work.folder, file)
     return file
 
 
-def _write_piece(folder: Folder, piece: int, lines: Iterable[Any]) -> list[Part]:
+def _write_piece(folder: Folder, asked: str, piece: int, lines: Iterable[Any]) -> list[Part]:
     """Writes the rows and the counts of a piece, and returns what its lines came to."""
-    parts, bodies, counts = [], [], b"{}"
+    parts, bodies, counts = [], [], PieceCounts()
     for line in lines:
         body = line["body"].encode()
         if line["what"] == PART:
             parts.append(msgspec.json.decode(body, type=Part))
         elif line["what"] == COUNTS:
-            counts = body
+            counts = msgspec.json.decode(body, type=PieceCounts)
         else:
             bodies.append(body + b"\n")
     write_whole(folder.rows_of(piece), b"".join(bodies))
-    write_whole(folder.counts_of(piece), counts)
+    counts.asked = asked
+    write_counts(folder.counts_of(piece), counts)
     return parts
 
 

@@ -14,6 +14,7 @@ from cds_service.cli.manners import Group, show_no_traceback
 from cds_service.errors import (
     BacktestError,
     ConfigurationError,
+    FolderBusy,
     InputError,
     ServiceError,
     StoryError,
@@ -21,11 +22,13 @@ from cds_service.errors import (
 )
 
 EX_DATA = 65  # sysexits.h: what was given to read cannot be used
+EX_TEMPFAIL = 75  # sysexits.h: try again later
 EX_CONFIG = 78  # sysexits.h: the configuration is wrong
 
 
 _EXIT_CODES: dict[type[Exception], int] = {
     ConfigurationError: EX_CONFIG,
+    FolderBusy: EX_TEMPFAIL,
     BacktestError: EX_DATA,
     InputError: EX_DATA,
     StoryError: 2,

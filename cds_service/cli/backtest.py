@@ -26,7 +26,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from cds_service.backtest.export import Export, find_export
-from cds_service.backtest.local import Progress, Work, pieces_for, run
+from cds_service.backtest.local import Progress, Work, pieces_for, prepared, run
 from cds_service.backtest.moments import Wanted
 from cds_service.backtest.recipe import Recipe
 from cds_service.backtest.results import write_results
@@ -193,7 +193,8 @@ def run_backtest(
     same command goes on where it was; another choice of moments or rules needs no second sift.
 
     \b
-    Exit codes: 0 done, 64 usage, 65 the export cannot be used, 78 configuration, 130 interrupted.
+    Exit codes: 0 done, 64 usage, 65 the export cannot be used, 75 another process uses the folder,
+    78 configuration, 130 interrupted.
 
     \b
     Examples:
@@ -205,13 +206,13 @@ def run_backtest(
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         work = _work(find_export(export), Folder(output), asked, jobs or os.cpu_count() or 1)
-        with _progress() as progress:
-            file = run(work, progress) if master is None else _on_spark(work, master, progress)
+        with prepared(work):
+            file = _made(work, master)
+            new = work.known.pipelines["new"]
+            results = write_results(read_run(output), new.knowledge, new.vocabulary, rows=rows)
     except KeyboardInterrupt:
         click.echo("Interrupted. The same command goes on where it was.", err=True)
         sys.exit(EX_INTERRUPTED)
-    new = work.known.pipelines["new"]
-    results = write_results(read_run(output), new.knowledge, new.vocabulary, rows=rows)
     if as_json:
         print_json(
             {"run": str(output), **msgspec.to_builtins(file), "files": [*map(str, results.files)]}
@@ -274,6 +275,11 @@ class _Asked(Struct, frozen=True, kw_only=True):
                 "give an instant with its zone, as in 2026-11-20T09:00:00Z", param_hint="--at"
             )
         return at.astimezone(UTC)
+
+
+def _made(work: Work, master: str | None) -> RunFile:
+    with _progress() as progress:
+        return run(work, progress) if master is None else _on_spark(work, master, progress)
 
 
 def _on_spark(work: Work, master: str, progress: Progress) -> RunFile:

@@ -10,11 +10,12 @@ import click
 import msgspec
 
 from cds_service.backtest.figures import Report
+from cds_service.backtest.held import opened
 from cds_service.backtest.judge import asked_by
 from cds_service.backtest.recipe import Recipe
 from cds_service.backtest.results import write_results
 from cds_service.backtest.reviewed import Reviewed, read_answers, reviewed
-from cds_service.backtest.rows import Run, read_run, write_whole
+from cds_service.backtest.rows import Run, write_whole
 from cds_service.backtest.sample import charts, draw, read_drawing, write_drawing
 from cds_service.cli.backtest_form import form_page
 from cds_service.cli.replay import HOOKS_FOLDER, print_json
@@ -84,13 +85,15 @@ def report(
       cds-service backtest report run1 --sample 50
       cds-service backtest report run1 --answers ada.json --answers ben.json
     """
-    run = read_run(folder)
-    pipeline = pipeline_of(run, hooks, local_codes)
     files = []
-    if sample is not None:
-        files.append(_write_form(run, sample, profile or run.settings.profiles[0], pipeline))
-    found = _reviewed(run, answers)
-    results = write_results(run, pipeline.knowledge, pipeline.vocabulary, reviewed=found, rows=rows)
+    with opened(folder, "backtest report") as run:
+        pipeline = pipeline_of(run, hooks, local_codes)
+        if sample is not None:
+            files.append(_write_form(run, sample, profile or run.settings.profiles[0], pipeline))
+        found = _reviewed(run, answers)
+        results = write_results(
+            run, pipeline.knowledge, pipeline.vocabulary, reviewed=found, rows=rows
+        )
     show_files([*results.files, *files], results.report, as_json=as_json)
 
 

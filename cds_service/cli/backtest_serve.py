@@ -10,10 +10,11 @@ from pathlib import Path
 
 import click
 
+from cds_service.backtest.held import opened
 from cds_service.backtest.judge import Task
 from cds_service.backtest.moments import Wanted
 from cds_service.backtest.recipe import Recipe
-from cds_service.backtest.rows import Run, read_run
+from cds_service.backtest.rows import Run
 from cds_service.backtest.whatif import Again, Moved, PieceChange
 from cds_service.cli.backtest_report import FOLDER, LOCAL_CODES
 from cds_service.cli.replay import HOOKS_FOLDER
@@ -49,13 +50,15 @@ def serve(
     Example:
       cds-service backtest serve run1
     """
+    with opened(folder, "backtest serve") as run:
+        _serve(run, task_of(run, hooks, local_codes), port, jobs or os.cpu_count() or 1)
+
+
+def _serve(run: Run, task: Task, port: int, number: int) -> None:
     from werkzeug.serving import make_server
 
     from cds_service.backtest.explorer import Explorer, Jobs, create_app
 
-    run = read_run(folder)
-    task = task_of(run, hooks, local_codes)
-    number = jobs or os.cpu_count() or 1
     global _AGAIN  # forked processes find it here
     _AGAIN = Again(run, task)
     # The processes are made before any thread is.

@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from cds_service.backtest.rows import read_run, write_whole
+from cds_service.backtest.held import opened
+from cds_service.backtest.rows import Run, write_whole
 from cds_service.backtest.worklist import LISTS, Entry, Lister, worklist_csv, worklist_of
 from cds_service.cli.backtest_report import FOLDER, LOCAL_CODES, pipeline_of
 from cds_service.cli.replay import HOOKS_FOLDER, print_json
 from cds_service.knowledge.load import Knowledge
+from cds_service.pipeline import Pipeline
 
 WORKLIST = "worklist.csv"
 _OWNER_ONLY = 0o600
@@ -56,9 +58,12 @@ def worklist(
       cds-service backtest worklist run1
       cds-service backtest worklist run1 --at 2026-11-20T09:00:00Z
     """
-    run = read_run(folder)
+    with opened(folder, "backtest worklist") as run:
+        _list(run, moment, profile, pipeline_of(run, hooks, local_codes), as_json=as_json)
+
+
+def _list(run: Run, moment: str, profile: str, pipeline: Pipeline, *, as_json: bool) -> None:
     at = _instant(moment, run.settings.made)
-    pipeline = pipeline_of(run, hooks, local_codes)
     chosen = profile or run.settings.profiles[0]
     if chosen not in pipeline.knowledge.limits:
         known = ", ".join(pipeline.knowledge.limits)

@@ -25,7 +25,7 @@ from cds_service.knowledge.names import (
     StatusSet,
     TierSet,
 )
-from cds_service.knowledge.words import Evidence, FluidNumber, RuleWords, Tier
+from cds_service.knowledge.words import EventKind, Evidence, FluidNumber, RuleWords, Tier
 
 if TYPE_CHECKING:
     from cds_service.knowledge.load import Knowledge
@@ -198,6 +198,13 @@ def _history_problems(knowledge: Knowledge) -> Iterator[str]:
     cited["[windows]"] = history.windows.source
     cited["[disposition]"] = history.disposition.source
     cited |= {f"[worklist.{name}]": words.source for name, words in history.worklist.items()}
+    cited |= {f"[warns.{kind}]": warns.source for kind, warns in history.warns.items()}
+    for kind in get_args(EventKind):
+        warns = history.warns.get(kind)
+        rules = warns.rules if warns is not None else [f"(no [warns.{kind}])"]
+        yield from _unknown(
+            f"knowledge/history.toml: [warns.{kind}]", "rule", rules, knowledge.rules
+        )
     for place, source in cited.items():
         yield from _unknown(
             f"knowledge/history.toml: {place}", "source", [source], knowledge.citations

@@ -470,6 +470,19 @@ class Disposition(Struct, frozen=True, forbid_unknown_fields=True):
     why: str
 
 
+EventKind = Literal["over-correction", "fall", "low-at-discharge"]
+
+
+class Warns(Struct, frozen=True, forbid_unknown_fields=True):
+    """The rules whose cards speak of an outcome before it comes."""
+
+    rules: list[str]
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
 class WorklistWords(Struct, frozen=True, forbid_unknown_fields=True):
     """One list of patients for a quality team."""
 
@@ -492,6 +505,7 @@ class History(Struct, frozen=True, forbid_unknown_fields=True):
     numbers: HistoryNumbers
     windows: Windows
     disposition: Disposition
+    warns: dict[EventKind, Warns]
     worklist: dict[str, WorklistWords]
 
 

@@ -912,6 +912,35 @@ def two_days_limit(case: Case) -> Decimal:
     return limits.rate_limit_two_days_risk if case.risk.high else limits.rate_limit_two_days
 
 
+def over_corrections(case: Case) -> list[Verdict]:
+    """Returns for each sample what RATE-OVER says of the rise to it, if it warns: the same verdict.
+
+    Each sample is the present once, with all that is known of the record, so that a value which the
+    next ones refute ends no rise.
+    """
+    limits = case.limits
+    history = ordered(case.series.samples)
+    exact = believed(tuple([s for s in history if s.exact]), limits)
+    glucose = {sample: pair.glucose for sample, pair in case.glucose_pairs.items()}
+    rises = SodiumRises(exact, glucose, limits, _methods_apart(case))
+    if not glucose and spread(exact) < min(limits.rate_limit_day, limits.rate_limit_first_day):
+        return []
+    found = (_over_at(case, rises, history, end) for end in exact)
+    return [verdict for verdict in found if verdict is not None]
+
+
+def _over_at(
+    case: Case, rises: SodiumRises, history: Sequence[Sample], end: Sample
+) -> Verdict | None:
+    """Returns the worst verdict on the rises to a sample, as its card takes it."""
+    rules = RateRules(case=case, rises=rises, latest=end, history=history)
+    shown = [verdict for verdict in rules.verdicts(rises.to(end)) if verdict.level]
+    worst = max(shown, key=lambda verdict: verdict.rank, default=None)
+    if worst is None or not worst.over or worst.level == "info":
+        return None
+    return worst
+
+
 def _methods_apart(case: Case) -> bool:
     """Whether a laboratory value of these days was falsely low, as others may be (F12)."""
     window = case.limits.methods_apart_days

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from cds_service.backtest.course import Course, Event
-from cds_service.backtest.outcome import Preceded, RuleOutcome, median_of
-from tests.backtest.judged import course, outcomes, people, task
+from cds_service.backtest.outcome import Preceded, RuleOutcome, median_of, read_outcomes
+from tests.backtest.judged import course, judged, outcomes, people, task
 from tests.backtest.small_exports import START, order, patient, result, stay
-from tests.exports import LOW_BELOW, Person, Resource
+from tests.exports import Person, Resource
+from tests.fhir_resources import pipeline
 
 HOUR = timedelta(hours=1)
 
@@ -46,7 +47,8 @@ def event(resources: list[Resource], kind: str, profile: str = "aasld") -> Prece
         ("aasld", 9, 20, True),
         ("european", 10, 20, False),
         ("european", 11, 20, True),
-        ("aasld", 9, 25, False),  # the two results lie more than a day apart
+        ("aasld", 9, 25, True),  # 8.6 in a day, estimated between the two as on the card
+        ("aasld", 9, 28, False),
         ("aasld", 9, 24, True),
     ],
 )
@@ -59,6 +61,53 @@ def test_a_rise_above_the_limit_of_the_profile_within_a_day_is_an_over_correctio
 
 def test_a_rise_from_a_normal_sodium_is_no_over_correction() -> None:
     assert event([result(136, 0), result(147, 10)], "over-correction") is None
+
+
+def rates(values: list[tuple[float, float]], profile: str) -> tuple[bool, bool]:
+    """Whether a rise counts as over-correction, and whether a card of RATE-OVER warns of it."""
+    resources = [patient(), *(result(value, hours) for value, hours in values)]
+    rows, counts = judged(resources, task(profile))
+    warned = [
+        card
+        for row in rows
+        for card in row.cards
+        if card.rule == "RATE-OVER" and card.indicator != "info"
+    ]
+    found = read_outcomes(counts.outcomes).events
+    return any(one.kind == "over-correction" for one in found), bool(warned)
+
+
+@pytest.mark.parametrize("profile", ["aasld", "european"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [(125, 0), (131, 14), (133, 18), (143, 42.5)],  # over the limit of 48 h only
+        [(114, 0), (118, 14), (119, 18), (131, 42.5)],
+        [(114, 0), (118, 10), (124, 20), (126, 30)],
+        [(132, 0), (141, 20)],  # above the limit of a day, and no danger
+        [(129, 0), (134, 10), (138, 20)],
+        [(116, 0), (121, 20)],
+        [(112, 0), (127, 70)],
+    ],
+)
+def test_an_over_correction_is_what_the_card_on_the_rate_warns_of(
+    values: list[tuple[float, float]], profile: str
+) -> None:
+    counts, warned = rates(values, profile)
+    assert counts is warned
+
+
+def test_a_rise_over_the_limit_of_two_days_counts() -> None:
+    assert rates([(125, 0), (131, 14), (133, 18), (143, 42.5)], "aasld") == (True, True)
+    assert rates([(132, 0), (141, 20)], "aasld") == (False, False)
+
+
+def test_a_card_about_low_sodium_alone_is_no_warning_of_a_rise() -> None:
+    """A mild value brings PV-MILD or PV-MOD, which say nothing of how fast sodium may rise."""
+    rising = [result(127, 0), result(139, 20)]
+    found = event(rising, "over-correction")
+    assert found is not None
+    assert (found.events, found.preceded) == (1, 0)
 
 
 def test_two_rises_of_one_episode_are_one_event() -> None:
@@ -232,16 +281,17 @@ def truth() -> Truth:
     return Truth(9000)
 
 
-def test_every_over_correction_of_the_truth_is_found_or_began_at_a_normal_value(
+def test_every_over_correction_of_the_truth_is_found_or_began_at_a_nearly_normal_value(
     truth: Truth,
 ) -> None:
     why: Counter[str] = Counter()
+    harmless = pipeline().knowledge.limits["aasld"].rate_recovered_base_from
     for who, at, detail in truth.of("rise-24h"):
         rise, base = (int(part) for part in detail.split(" from "))
         if rise <= 8:
             why["within the limit"] += 1
-        elif base > LOW_BELOW:
-            why["from a normal value"] += 1
+        elif base >= harmless:
+            why["from a nearly normal value: no card either"] += 1
         else:
             assert truth.near(who, "over-correction", at, timedelta(days=2)), (who, at, detail)
             why["found"] += 1
