@@ -1,18 +1,18 @@
 """Cards by rule, setting, age and month, each with how many patients it is about.
 
-Nothing about fewer patients than `min_cell` leaves the folder of a run. If a single cell of a
-table is hidden, the next smallest is hidden too, or the total would tell it.
+What of it may be told outside of private/ is decided by `tell.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct, field
 
 from cds_service.backtest.outcome import is_seen
 from cds_service.backtest.rows import CardRow, Row, Run
+from cds_service.backtest.tell import Sum, Tell
 
 Dimension = Literal["all", "rule", "indicator", "setting", "age", "month", "kind", "unread"]
 DIMENSIONS: tuple[Dimension, ...] = (
@@ -40,7 +40,8 @@ class Cell(Struct, frozen=True, kw_only=True):
     cards: int | None
     patients: int | None
     moments: int | None  # at which such cards could come, those that were left out among them
-    held: int = 0  # cards that would be kept back (rule switched off, seen before, quiet days)
+    held: int | None = 0  # cards that are kept back (rule switched off, seen before, quiet days)
+    small: bool = False  # hidden because it is small, and not because it would tell a small one
 
     @property
     def hidden(self) -> bool:
@@ -58,6 +59,7 @@ class _Count(Struct):
     cards: int = 0
     patients: int = 0
     held: int = 0
+    held_patients: int = 0
 
 
 _Key = tuple[str, str, Dimension, str, str]
@@ -69,12 +71,14 @@ class _Table(Struct):
     counts: dict[_Key, _Count] = field(default_factory=dict)
     patient: str = ""
     seen: set[_Key] = field(default_factory=set)
+    kept_back: set[_Key] = field(default_factory=set)
 
     def add(self, row: Row) -> None:
         """Counts the cards of a row."""
         if row.patient != self.patient:
             self.patient = row.patient
             self.seen.clear()
+            self.kept_back.clear()
         if row.unread:
             self._count((row.profile, row.knowledge, "unread", row.unread, ""), shown=True)
         for card in row.cards:
@@ -85,6 +89,8 @@ class _Table(Struct):
         count = self.counts.setdefault(key, _Count())
         if not shown:
             count.held += 1
+            count.held_patients += key not in self.kept_back
+            self.kept_back.add(key)
             return
         count.cards += 1
         if key not in self.seen:
@@ -118,7 +124,8 @@ def cells_of(run: Run, wanted: Callable[[Row], bool] = lambda row: True) -> list
 
 
 def _cells(table: _Table, run: Run) -> Iterator[Cell]:
-    bases = _bases(run)
+    tell, bases = Tell(run.settings.min_cell), _bases(run)
+    moments = told_moments(bases, tell)
     for key in _every_key(table, run, bases):
         profile, knowledge, dimension, name, indicator = key
         count = table.counts.get(key, _Count())
@@ -130,14 +137,26 @@ def _cells(table: _Table, run: Run) -> Iterator[Cell]:
             indicator=indicator,
             cards=count.cards,
             patients=count.patients,
-            held=count.held,
-            moments=_told(bases.get((dimension, name), bases["all", ""]), run),
+            held=tell.number(count.held, count.held_patients),
+            moments=moments.get((dimension, name), moments["all", ""]),
         )
 
 
-def _told(moments: int, run: Run) -> int | None:
-    """Returns a number of moments, if it is not so small that it may be about few patients."""
-    return moments if moments >= run.settings.min_cell else None
+def told_moments(
+    bases: Mapping[tuple[Dimension, str], int], tell: Tell
+) -> dict[tuple[Dimension, str], int | None]:
+    """Returns the numbers of moments; None: so small that they may be about few patients."""
+    places = list(bases)
+    parts: dict[str, list[int]] = {}
+    for number, (dimension, _) in enumerate(places):
+        if dimension != "all":
+            parts.setdefault(dimension, []).append(number)
+    total = places.index(("all", ""))
+    sums = [Sum(total, tuple(added)) for added in parts.values()]
+    hidden = tell.hidden([bases[place] for place in places], sums)
+    return {
+        place: None if number in hidden else bases[place] for number, place in enumerate(places)
+    }
 
 
 def _every_key(table: _Table, run: Run, bases: Mapping[tuple[Dimension, str], int]) -> list[_Key]:
@@ -166,39 +185,43 @@ def _bases(run: Run) -> dict[tuple[Dimension, str], int]:
 
 def hide_small(cells: Iterable[Cell], min_cell: int) -> list[Cell]:
     """Hides the cells about fewer patients than `min_cell`, and what would tell a hidden one."""
-    cells = list(cells)
-    tables: dict[tuple[str, ...], list[int]] = {}
+    cells, tell = list(cells), Tell(min_cell)
+    hidden = tell.hidden([cell.patients or 0 for cell in cells], sums_of(cells))
+    return [
+        _without_count(cell, tell) if place in hidden else cell for place, cell in enumerate(cells)
+    ]
+
+
+def sums_of(cells: Sequence[Cell]) -> list[Sum]:
+    """Returns which cells add up to which: names to all cards, indicators to a name."""
+    places = {_key(cell): place for place, cell in enumerate(cells)}
+    parts: dict[_Key, dict[str, list[int]]] = {}
     for place, cell in enumerate(cells):
-        table = (cell.profile, cell.knowledge, cell.dimension, cell.indicator)
-        tables.setdefault(table, []).append(place)
-    # A total and all its parts but one tell that one: so tables, then lines of indicators.
-    lines: dict[tuple[str, ...], list[int]] = {}
-    for place, cell in enumerate(cells):
-        if cell.indicator:
-            line = (cell.profile, cell.knowledge, cell.dimension, cell.name)
-            lines.setdefault(line, []).append(place)
-    hidden: set[int] = set()
-    known = -1
-    while known < len(hidden):  # what one table hides, another may tell
-        known = len(hidden)
-        for places in (*tables.values(), *lines.values()):
-            hidden |= _hidden(cells, places, hidden, min_cell)
-    return [_without_count(cell) if n in hidden else cell for n, cell in enumerate(cells)]
+        for total, kind in _totals_of(cell):
+            parts.setdefault(total, {}).setdefault(kind, []).append(place)
+    return [
+        Sum(places.get(total), tuple(added))
+        for total, kinds in parts.items()
+        for added in kinds.values()
+        if total in places or len(added) > 1
+    ]
 
 
-def _hidden(
-    cells: Sequence[Cell], places: Iterable[int], hidden: Set[int], min_cell: int
-) -> set[int]:
-    filled = sorted((cells[place].patients or 0, place) for place in places)
-    filled = [(patients, place) for patients, place in filled if patients]
-    small = {place for patients, place in filled if patients < min_cell or place in hidden}
-    rest = [place for _, place in filled if place not in small]
-    if len(small) == 1 and rest:
-        small.add(rest[0])
-    return small
+def _key(cell: Cell) -> _Key:
+    return cell.profile, cell.knowledge, cell.dimension, cell.name, cell.indicator
 
 
-def _without_count(cell: Cell) -> Cell:
+def _totals_of(cell: Cell) -> Iterator[tuple[_Key, str]]:
+    """Yields the cells that a cell is a part of, and by what they are cut into such parts."""
+    head = cell.profile, cell.knowledge
+    if cell.dimension != "all":
+        whole: Dimension = "unread" if cell.dimension == "unread" else "all"
+        yield (*head, whole, "", cell.indicator), cell.dimension
+    if cell.indicator:
+        yield (*head, cell.dimension, cell.name, ""), "indicator by name"
+
+
+def _without_count(cell: Cell, tell: Tell) -> Cell:
     return Cell(
         profile=cell.profile,
         knowledge=cell.knowledge,
@@ -208,4 +231,5 @@ def _without_count(cell: Cell) -> Cell:
         cards=None,
         patients=None,
         moments=cell.moments,
+        small=tell.is_small(cell.patients or 0),
     )

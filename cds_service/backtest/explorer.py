@@ -19,8 +19,10 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, request
 from msgspec import Struct, field
 
+from cds_service.backtest.cells import Cell, hide_small
 from cds_service.backtest.outcome import is_seen
-from cds_service.backtest.rows import Row, Run
+from cds_service.backtest.rows import INDICATORS, Row, Run
+from cds_service.backtest.tell import HIDDEN, Sum, Tell
 from cds_service.backtest.whatif import (
     PLACES,
     Change,
@@ -36,7 +38,6 @@ from cds_service.errors import BacktestError
 from cds_service.feedback.plots import Bar, Part, bars
 from cds_service.knowledge.load import Knowledge
 
-INDICATORS = ("critical", "warning", "info")
 FILTERS = ("indicator", "setting", "age", "month", "kind")
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _EXTENSION = "what-if"
@@ -205,28 +206,85 @@ class Explorer:
 
     def figures(self, profile: str, wanted: Mapping[str, str]) -> dict[str, Any]:
         """Returns the cards of a choice of places, by rule."""
-        cards: dict[str, Counter[str]] = {}
-        people: dict[str, set[int]] = {}
-        everybody: set[int] = set()
-        for place, held in self.cube.cards(profile, wanted):
-            rule = place["rule"]
-            cards.setdefault(rule, Counter())[place["indicator"]] += len(held)
-            people.setdefault(rule, set()).update(held)
-            everybody.update(held)
-        least = self.run.settings.min_cell
-        told = {rule: found for rule, found in cards.items() if len(people[rule]) >= least}
-        moments, total = self.cube.moments(wanted), sum(c.total() for c in cards.values())
-        few = 0 < len(everybody) < least
-        rules = sorted(told, key=lambda rule: -told[rule].total())
+        cells = hide_small(self._cells(profile, wanted), self._tell.least)
+        whole = next(cell for cell in cells if cell.dimension == "all" and not cell.indicator)
+        moments, few = self._tell.number(self.cube.moments(wanted)), whole.hidden
+        rules = [cell for cell in cells if cell.dimension == "rule" and not cell.indicator]
         return {
             "moments": moments,
-            "cards": None if few else total,
-            "patients": None if few else len(everybody),
+            "cards": whole.cards,
+            "patients": whole.patients,
             "ofPatients": self.run.totals.patients,
-            "per100Moments": None if few or not moments else _HUNDRED * total / moments,
-            "hidden": len(cards) - len(told),
-            "plot": _plot(rules, told, self.run.totals.patients),
+            "per100Moments": None if few else whole.per_100(moments),
+            "hidden": sum(cell.hidden for cell in rules),
+            "plot": _plot(cells, self.run.totals.patients),
         }
+
+    @property
+    def _tell(self) -> Tell:
+        return Tell(self.run.settings.min_cell)
+
+    def _cells(self, profile: str, wanted: Mapping[str, str]) -> list[Cell]:
+        """Returns the cards by rule and indicator, as a report would count them."""
+        cards: Counter[tuple[str, str]] = Counter()
+        people: dict[tuple[str, str], set[int]] = {("", ""): set()}
+        for place, held in self.cube.cards(profile, wanted):
+            rule, indicator = place["rule"], place["indicator"]
+            for key in ((rule, indicator), (rule, ""), ("", indicator), ("", "")):
+                cards[key] += len(held)
+                people.setdefault(key, set()).update(held)
+        return [
+            Cell(
+                profile=profile,
+                knowledge="new",
+                dimension="rule" if rule else "all",
+                name=rule,
+                indicator=indicator,
+                cards=cards[rule, indicator],
+                patients=len(found),
+                moments=None,
+            )
+            for (rule, indicator), found in people.items()
+        ]
+
+    def _per_100(self, cards: Counter[str], patients: int) -> float | None:
+        told = self._tell.number(cards.total())
+        return None if told is None else _HUNDRED * told / patients
+
+    def _tells_difference(self, before: Counter[str], after: Counter[str]) -> bool:
+        """Whether the cards that came and went are none, or as many as may be told."""
+        return not self._tell.is_small(abs(after.total() - before.total()))
+
+    def _changes(
+        self,
+        rules: list[str],
+        before: tuple[Counter[str], Counter[str]],
+        after: tuple[Counter[str], Counter[str]],
+    ) -> list[dict[str, str]]:
+        """Returns the cards of each rule before and after, what is about few patients hidden."""
+        hidden = []
+        for cards, people in (before, after):
+            about = [min(cards[rule], people[rule]) for rule in rules]
+            hidden.append(self._tell.hidden(about, [Sum(None, tuple(range(len(rules))))]))
+        rows = []
+        for place, rule in enumerate(rules):
+            old, new = before[0][rule], after[0][rule]
+            alike = self._tell.is_small(abs(new - old)) and not self._tell.is_small(old)
+            rows.append(
+                {
+                    "rule": rule,
+                    "before": self._shown(before, rule, hidden=place in hidden[0]),
+                    "after": HIDDEN
+                    if alike
+                    else self._shown(after, rule, hidden=place in hidden[1]),
+                }
+            )
+        return rows
+
+    def _shown(self, counted: tuple[Counter[str], Counter[str]], rule: str, *, hidden: bool) -> str:
+        cards, people = counted
+        small = self._tell.number(cards[rule], people[rule]) is None
+        return self._tell.shown(None if hidden else cards[rule], small=small)
 
     def change(self, wanted: Mapping[str, str]) -> dict[str, Any]:
         """Returns how far the newest move has been answered, and what it changes."""
@@ -236,16 +294,9 @@ class Explorer:
         change = asked.change
         before, after = change.counts(wanted)
         estimate = change.difference(wanted)
-        least = self.run.settings.min_cell
         held = self.cube.people(asked.moved.profile, wanted)
-        rows = [
-            {
-                "rule": rule,
-                "before": _told(before[rule], held[rule], least),
-                "after": _told(after[rule], change.people[rule], least),
-            }
-            for rule in sorted(before | after, key=lambda r: (-abs(after[r] - before[r]), r))
-        ]
+        rules = sorted(before | after, key=lambda r: (-abs(after[r] - before[r]), r))
+        rows = self._changes(rules, (before, held), (after, change.people))
         patients = change.patients or 1
         return {
             "asked": True,
@@ -258,25 +309,25 @@ class Explorer:
             "seconds": round(asked.seconds, 1),
             "finished": change.finished,
             "failed": asked.failed,
-            "beforePer100": _HUNDRED * before.total() / patients,
-            "afterPer100": _HUNDRED * after.total() / patients,
-            "difference": estimate.per_100,
+            "beforePer100": self._per_100(before, patients),
+            "afterPer100": self._per_100(after, patients),
+            "difference": estimate.per_100 if self._tells_difference(before, after) else None,
             "giveOrTake": estimate.give_or_take,
             "rows": rows,
         }
 
 
-def _told(cards: int, people: int, least: int) -> str:
-    """Returns a number of cards; few cards, or cards about few patients, are not told."""
-    return f"<{least}" if cards and min(cards, people) < least else f"{cards:,}"
-
-
-def _plot(rules: list[str], told: Mapping[str, Counter[str]], patients: int) -> str:
+def _plot(cells: list[Cell], patients: int) -> str:
+    told = [cell for cell in cells if cell.dimension == "rule" and cell.cards]
+    rules = sorted((cell for cell in told if not cell.indicator), key=lambda c: -(c.cards or 0))
     rows = []
     for rule in rules[:_MOST_RULES]:
-        parts = tuple(Part(i, told[rule][i], i) for i in INDICATORS if told[rule][i])
-        rate = _HUNDRED * told[rule].total() / patients if patients else 0.0
-        rows.append(Bar(rule, parts, f"{rate:.1f}" if rate >= 1 else f"{rate:.2f}"))
+        levels = {cell.indicator: cell.cards or 0 for cell in told if cell.name == rule.name}
+        parts = [Part(i, levels[i], i) for i in INDICATORS if i in levels]
+        rest = levels[""] - sum(part.value for part in parts)
+        parts += [Part("not told apart", rest, "none")] if rest > 0 else []
+        rate = rule.per_100(patients) or 0.0
+        rows.append(Bar(rule.name, tuple(parts), f"{rate:.1f}" if rate >= 1 else f"{rate:.2f}"))
     return str(bars("Cards for each 100 patients, by rule", rows)) if rows else ""
 
 

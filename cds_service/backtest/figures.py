@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from cds_service.backtest.cells import Cell, Dimension, cells_of
 from cds_service.backtest.outcome import (
     ANY,
+    PEOPLE,
     REJECTED,
     Followed,
     Outcomes,
@@ -19,19 +20,22 @@ from cds_service.backtest.outcome import (
     read_outcomes,
 )
 from cds_service.backtest.reviewed import Reviewed
-from cds_service.backtest.rows import Run
+from cds_service.backtest.rows import INDICATORS, Run
+from cds_service.backtest.tell import HIDDEN, Tell
 from cds_service.backtest.unknown import Unknown
 
 HAPPENED = ("repeated", "over", "fell", "stopped", "restricted", "saline", "died", "transferred")
 _HUNDRED = 100
 _NEW, _OLD = "new", "old"
+ALIKE = "alike"  # an old figure which differs from the new one by a few
+SIGNED_TOGETHER = "signings, beyond what was shown when the order was picked"
 
 
 class Base(Struct, frozen=True, kw_only=True):
     """Something that cards are counted against."""
 
     name: str
-    number: int
+    number: int | None  # None: too small to be told
     dimension: Dimension = "all"  # which cards are counted against it
     cell: str = ""
     missing: str = ""  # why the run cannot say it
@@ -43,6 +47,7 @@ class Changed(Struct, frozen=True, kw_only=True):
     rule: str
     old: int | None
     new: int | None
+    alike: bool = False  # they differ, by fewer cards than may be told
 
     @property
     def difference(self) -> int | None:
@@ -60,12 +65,17 @@ class Report(Struct, frozen=True, kw_only=True):
     outcomes: Outcomes
     unknown: tuple[Unknown, ...] = ()
     reviewed: Reviewed | None = None
-    rejected: Mapping[str, int] = field(default_factory=dict)  # results that rules cannot use
+    rejected: Mapping[str, int | None] = field(default_factory=dict)  # that rules cannot use
 
     @property
     def profiles(self) -> tuple[str, ...]:
         """The profiles that were judged."""
         return self.run.settings.profiles
+
+    @property
+    def tell(self) -> Tell:
+        """What decides about every figure."""
+        return Tell(self.run.settings.min_cell)
 
     @property
     def compares(self) -> bool:
@@ -98,6 +108,11 @@ class Report(Struct, frozen=True, kw_only=True):
         found = self.cell(profile, base.dimension, base.cell)
         return found.cards if found is not None else 0
 
+    def levels(self, profile: str, dimension: Dimension, name: str) -> list[tuple[str, Cell]]:
+        """Returns the cards of a name by indicator, without those that there are not."""
+        found = [(i, self.cell(profile, dimension, name, i)) for i in INDICATORS]
+        return [(indicator, cell) for indicator, cell in found if cell is not None]
+
     def noisiest(self, profile: str, most: int = 3) -> list[Cell]:
         """Returns the rules with the most cards."""
         told = [cell for cell in self.table(profile, "rule") if cell.cards]
@@ -108,10 +123,15 @@ class Report(Struct, frozen=True, kw_only=True):
         new = {cell.name: cell.cards for cell in self.table(profile, "rule")}
         old = {cell.name: cell.cards for cell in self.table(profile, "rule", knowledge=_OLD)}
         both = [
-            Changed(rule=rule, old=old.get(rule, 0), new=new.get(rule, 0))
+            self._told_change(rule, old.get(rule, 0), new.get(rule, 0))
             for rule in sorted(new.keys() | old.keys())
         ]
         return sorted(both, key=lambda one: (-abs(one.difference or 0), one.rule))
+
+    def _told_change(self, rule: str, old: int | None, new: int | None) -> Changed:
+        """Returns both numbers; of two that differ by a few the old one is not told."""
+        few = old is not None and new is not None and self.tell.is_small(abs(new - old))
+        return Changed(rule=rule, old=None if few else old, new=new, alike=few)
 
     def rule_outcomes(self, profile: str) -> list[RuleOutcome]:
         """Returns the outcomes of the rules, without those about too few patients."""
@@ -136,10 +156,6 @@ class Report(Struct, frozen=True, kw_only=True):
             if one.profile == profile and one.knowledge == _NEW:
                 yield one
 
-    def small(self, number: int) -> bool:
-        """Whether a number may be about too few patients to be told."""
-        return 0 < number < self.run.settings.min_cell
-
 
 def report_of(
     run: Run, unknown: Sequence[Unknown] = (), reviewed: Reviewed | None = None
@@ -147,10 +163,13 @@ def report_of(
     """Returns the figures of a run."""
     counts = run.counts.outcomes
     head = f"{REJECTED}|"
-    rejected = {
-        key.removeprefix(head): number for key, number in counts.items() if key.startswith(head)
-    }
     least = run.settings.min_cell
+    tell = Tell(least)
+    rejected = {
+        key.removeprefix(head): tell.number(number, counts.get(f"{key}{PEOPLE}"))
+        for key, number in counts.items()
+        if key.startswith(head) and not key.endswith(PEOPLE)
+    }
     return Report(
         run=run,
         cells=tuple(cells_of(run)),
@@ -164,17 +183,18 @@ def report_of(
 def bases_of(run: Run) -> list[Base]:
     """Returns what cards can be counted against, and why the run cannot say some of it."""
     totals, counts = run.totals, run.counts
-    moments = totals.moments
+    moments, tell = totals.moments, Tell(run.settings.min_cell)
     opens = "give --moments openings.csv"
     days = len(counts.users)
     return [
-        Base(name="patients", number=totals.patients),
-        Base(name="patients with a sodium", number=totals.with_sodium),
-        _of_kind("sodium results", "result", moments, "give --moments results"),
-        _of_kind("admissions", "admission", moments, "give --moments admissions"),
-        _of_kind("discharges", "discharge", moments, "give --moments discharges"),
-        _of_kind("orders that a rule is about", "order", moments, "give --moments orders"),
-        _of_kind("chart opens", "open", moments, opens),
+        Base(name="patients", number=tell.number(totals.patients)),
+        Base(name="patients with a sodium", number=tell.number(totals.with_sodium)),
+        _of_kind("sodium results", "result", moments, "give --moments results", tell),
+        _of_kind("admissions", "admission", moments, "give --moments admissions", tell),
+        _of_kind("discharges", "discharge", moments, "give --moments discharges", tell),
+        _of_kind("orders that a rule is about", "order", moments, "give --moments orders", tell),
+        _of_kind(SIGNED_TOGETHER, "signing", moments, "give --moments orders", tell),
+        _of_kind("chart opens", "open", moments, opens, tell),
         Base(
             name="clinician days",
             number=days,
@@ -185,10 +205,14 @@ def bases_of(run: Run) -> list[Base]:
     ]
 
 
-def _of_kind(name: str, kind: str, moments: Mapping[str, int], missing: str) -> Base:
+def _of_kind(name: str, kind: str, moments: Mapping[str, int], missing: str, tell: Tell) -> Base:
     number = moments.get(kind, 0)
     return Base(
-        name=name, number=number, dimension="kind", cell=kind, missing="" if number else missing
+        name=name,
+        number=tell.number(number),
+        dimension="kind",
+        cell=kind,
+        missing="" if number else missing,
     )
 
 
@@ -197,20 +221,22 @@ def _of_kind(name: str, kind: str, moments: Mapping[str, int], missing: str) -> 
 COLUMNS = (
     "profile", "knowledge", "table", "name", "indicator", "what", "number", "of", "per 100",
 )  # fmt: skip
-Line = tuple[str, str, str, str, str, str, int | None, int | None]
+
+Number = int | str | None  # "<10" or "hidden" for one that is not told; None: there is none
+Line = tuple[str, str, str, str, str, str, Number, Number]
 
 
 def figures_csv(report: Report) -> str:
-    """Returns every figure of the page, one on each line; a hidden one says how small it is."""
-    hidden = f"<{report.run.settings.min_cell}"
+    """Returns every figure of the page, one on each line; one that is not told says why."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for line in _lines(report):
         *names, number, whole = line
-        share = "" if number is None or not whole else f"{_HUNDRED * number / whole:.2f}"
-        told = hidden if number is None else number
-        writer.writerow((*names, told, "" if whole is None else whole, share))
+        share = ""
+        if isinstance(number, int) and isinstance(whole, int) and whole:
+            share = f"{_HUNDRED * number / whole:.2f}"
+        writer.writerow((*names, number, "" if whole is None else whole, share))
     return text.getvalue()
 
 
@@ -230,17 +256,39 @@ def _lines(report: Report) -> Iterator[Line]:
 
 def _cell_lines(report: Report, cell: Cell) -> Iterator[Line]:
     head = (cell.profile, cell.knowledge, cell.dimension, cell.name, cell.indicator)
-    yield (*head, "cards", cell.cards, cell.moments)
-    yield (*head, "patients", cell.patients, report.run.totals.patients)
-    if cell.held:
-        yield (*head, "cards kept back", None if report.small(cell.held) else cell.held, None)
+    kind = HIDDEN if cell.hidden and not cell.small else report.tell.small
+    cards, patients = (kind if n is None else n for n in (cell.cards, cell.patients))
+    if _is_like_the_new(report, cell):
+        cards = patients = ALIKE
+    yield (*head, "cards", cards, _or_small(report, cell.moments))
+    yield (*head, "patients", patients, _or_small(report, report.run.totals.patients))
+    if cell.held != 0:
+        yield (*head, "cards kept back", _or_small(report, cell.held), None)
+
+
+def _is_like_the_new(report: Report, cell: Cell) -> bool:
+    """Whether the same cell of the new knowledge would tell a few cards by the difference."""
+    if cell.knowledge == _NEW or cell.cards is None:
+        return False
+    new = report.cell(cell.profile, cell.dimension, cell.name, cell.indicator)
+    numbers = new.cards if new is not None else 0, new.patients if new is not None else 0
+    both = zip(numbers, (cell.cards, cell.patients), strict=True)
+    return any(report.tell.is_small(abs((one or 0) - (other or 0))) for one, other in both)
+
+
+def _or_small(report: Report, number: int | None, people: int | None = None) -> int | str:
+    """Returns a number, or how one is written that is too small."""
+    told = report.tell.number(number, people) if number is not None else None
+    return report.tell.small if told is None else told
 
 
 def _burden_lines(report: Report, profile: str) -> Iterator[Line]:
     for base in bases_of(report.run):
         if not base.missing:
             cards = report.cards(profile, base)
-            yield (profile, _NEW, "burden", base.name, "", "cards", cards, base.number)
+            told = HIDDEN if cards is None else cards
+            number = report.tell.small if base.number is None else base.number
+            yield (profile, _NEW, "burden", base.name, "", "cards", told, number)
 
 
 def _by_rule(report: Report, profile: str) -> Iterable[Preceded]:
@@ -250,24 +298,49 @@ def _by_rule(report: Report, profile: str) -> Iterable[Preceded]:
 
 def _outcome_lines(report: Report, rule: RuleOutcome) -> Iterator[Line]:
     head = (rule.profile, rule.knowledge, "outcome", rule.rule, "")
-    yield (*head, "first cards", rule.first, None)
-    yield (*head, "repeats", None if report.small(rule.repeats) else rule.repeats, None)
+    whole = rule.first + rule.repeats
+    apart = report.tell.is_part_told(rule.repeats, whole, rule.repeats_people)
+    yield (*head, "first cards", rule.first if apart else HIDDEN, None)
+    yield (*head, "repeats", rule.repeats if apart else HIDDEN, None)
     for window in rule.windows:
         for what in HAPPENED:
-            number, whole = happened(window, what)
-            few = report.small(number) or report.small(whole)
-            told = (None, None) if few else (number, whole)
-            yield (*head, f"{what} within {window.hours} h", *told)
+            one = happened(window, what)
+            name = f"{what} within {window.hours} h"
+            if one.is_told(report.tell):
+                yield (*head, name, one.number, one.whole)
+            else:
+                yield (*head, name, HIDDEN, _or_small(report, one.whole, window.people))
 
 
-def happened(window: Followed, what: str) -> tuple[int, int]:
+class Happened(Struct, frozen=True, kw_only=True):
+    """After how many first cards something happened, and of how many it could."""
+
+    number: int
+    whole: int
+    people: int  # the patients of the cards after which it happened
+
+    def is_told(self, tell: Tell) -> bool:
+        """Whether neither the cards after which it happened nor the others are too few."""
+        return tell.is_part_told(self.number, self.whole, self.people)
+
+
+def happened(window: Followed | None, what: str) -> Happened:
     """Returns after how many first cards something happened, and of how many it could."""
+    if window is None:
+        return Happened(number=0, whole=0, people=0)
     whole = window.happened.get("named", 0) if what == "stopped" else window.cards
-    return window.happened.get(what, 0), whole
+    people = window.happened.get(f"{what}{PEOPLE}", 0)
+    return Happened(number=window.happened.get(what, 0), whole=whole, people=people)
 
 
 def _event_lines(report: Report, event: Preceded) -> Iterator[Line]:
     head = (event.profile, event.knowledge, event.kind, event.rule, "")
-    hide = report.small(event.preceded) or report.small(event.events)
-    told = None if report.small(event.events) else event.events
-    yield (*head, "preceded by a card", None if hide else event.preceded, told)
+    told: Number = event.preceded if is_preceded_told(event, report.tell) else HIDDEN
+    events = _or_small(report, event.events, event.events_people)
+    yield (*head, "preceded by a card", told, events)
+
+
+def is_preceded_told(event: Preceded, tell: Tell) -> bool:
+    """Whether it may be told how many of these events a card preceded, and how many none."""
+    few = tell.is_small(event.events_people)
+    return not few and tell.is_part_told(event.preceded, event.events, event.preceded_people)

@@ -8,7 +8,9 @@ Keys are texts with bars, so that one dictionary of numbers travels from every p
   `...|24|followed` says of how many; `...|24|lowest=118` how low sodium was then;
 * `reject|unit`: results of sodium that no rule can use, by the reason;
 * `event|profile|knowledge|fall|any|all`: events; `...|fall|PV-MOD|preceded` those that a card of
-  this rule preceded, if it speaks of such an event (`[warns]` of history.toml); `...|fall|PV-MOD|lead=7` how many whole hours before.
+  this rule preceded, if it speaks of such an event (`[warns]` of history.toml);
+  `...|fall|PV-MOD|lead=7` how many whole hours before;
+* each of them with `@` at its end: the patients.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from cds_service.backtest.rows import CardRow, Row
 
 CARD, EVENT, REJECTED = "card", "event", "reject"
 ANY = "any"
+PEOPLE = "@"
 _HOUR = timedelta(hours=1)
 
 
@@ -64,6 +67,7 @@ def count_outcomes(
                 warns = course.knowledge.history.warns[event.kind].rules
                 _count_event(counts, f"{EVENT}|{head}|{event.kind}", event, group, warns)
     counts.update(f"{REJECTED}|{why}" for why in course.rejected)
+    counts.update([f"{key}{PEOPLE}" for key in counts if "=" not in key])
     return counts
 
 
@@ -159,7 +163,8 @@ class Followed(Struct, frozen=True, kw_only=True):
 
     hours: int
     cards: int  # whose record goes on for so long
-    happened: dict[str, int]
+    happened: dict[str, int]  # cards after which it happened; with "@" their patients
+    people: int = 0
     lowest: float | None = None  # median, mmol/L
     highest: float | None = None
 
@@ -173,6 +178,7 @@ class RuleOutcome(Struct, frozen=True, kw_only=True):
     patients: int
     first: int
     repeats: int
+    repeats_people: int
     windows: tuple[Followed, ...]
 
 
@@ -185,6 +191,8 @@ class Preceded(Struct, frozen=True, kw_only=True):
     rule: str  # "any" for all together
     events: int
     preceded: int
+    events_people: int = 0
+    preceded_people: int = 0
     lead_hours: float | None = None  # median
 
     @property
@@ -218,7 +226,7 @@ def read_outcomes(counts: dict[str, int]) -> Outcomes:
     return Outcomes(
         tuple(_rule(*key, hours) for key, hours in sorted(cards.items())),
         tuple(
-            _preceded(*key, rule, found, rules[ANY]["all"])
+            _preceded(*key, rule, found, rules[ANY])
             for key, rules in sorted(events.items())
             for rule, found in sorted(rules.items())
         ),
@@ -234,6 +242,7 @@ def _rule(profile: str, knowledge: str, rule: str, hours: dict[int, dict[str, in
         patients=whole.get("patients", 0),
         first=whole.get("first", 0),
         repeats=whole.get("repeat", 0),
+        repeats_people=whole.get(f"repeat{PEOPLE}", 0),
         windows=tuple(_followed(one, hours[one]) for one in sorted(hours) if one),
     )
 
@@ -242,6 +251,7 @@ def _followed(hours: int, items: dict[str, int]) -> Followed:
     return Followed(
         hours=hours,
         cards=items.get("followed", 0),
+        people=items.get(f"followed{PEOPLE}", 0),
         happened={name: n for name, n in items.items() if "=" not in name and name != "followed"},
         lowest=median_of(items, "lowest="),
         highest=median_of(items, "highest="),
@@ -249,15 +259,17 @@ def _followed(hours: int, items: dict[str, int]) -> Followed:
 
 
 def _preceded(
-    profile: str, knowledge: str, kind: str, rule: str, items: dict[str, int], events: int
+    profile: str, knowledge: str, kind: str, rule: str, items: dict[str, int], whole: dict[str, int]
 ) -> Preceded:
     return Preceded(
         profile=profile,
         knowledge=knowledge,
         kind=kind,
         rule=rule,
-        events=events,
+        events=whole["all"],
         preceded=items.get("preceded", 0),
+        events_people=whole.get(f"all{PEOPLE}", 0),
+        preceded_people=items.get(f"preceded{PEOPLE}", 0),
         lead_hours=median_of(items, "lead="),
     )
 
@@ -269,9 +281,12 @@ def median_of(items: dict[str, int], name: str) -> float | None:
         for key, number in items.items()
         if key.startswith(name)
     )
-    half, passed = sum(number for _, number in found) / 2, 0
-    for value, number in found:
+    whole = sum(number for _, number in found)
+    if not whole:
+        return None
+    passed = 0
+    middle: list[int] = []
+    for value, number in found:  # of an even number the two in the middle count
         passed += number
-        if passed >= half:
-            return float(value)
-    return None
+        middle += [value] * ((passed > (whole - 1) // 2) + (passed > whole // 2) - len(middle))
+    return sum(middle) / len(middle)

@@ -11,14 +11,14 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from cds_service.backtest.cells import Cell, Dimension
-from cds_service.backtest.figures import Base, Changed, Report, bases_of, happened
-from cds_service.backtest.outcome import Preceded, RuleOutcome
+from cds_service.backtest.figures import Base, Changed, Report, bases_of, happened, is_preceded_told
+from cds_service.backtest.outcome import Followed, Preceded, RuleOutcome
 from cds_service.backtest.reviewed import AGREEMENTS, USES, Reviewed, Share
-from cds_service.backtest.rows import AGE_BANDS, GUESSES, NO_AGE, Guess
+from cds_service.backtest.rows import AGE_BANDS, GUESSES, INDICATORS, NO_AGE, Guess
+from cds_service.backtest.tell import HIDDEN
 from cds_service.feedback.plots import Bar, Line, Part, bars, trend
 from cds_service.knowledge.load import Knowledge
 
-INDICATORS = ("critical", "warning", "info")
 _HUNDRED = 100
 _MOST_RULES = 16  # in a plot; the table has all
 _MOST_UNKNOWN = 40  # in the table; the file has all
@@ -151,7 +151,8 @@ class _Words(Struct, frozen=True):
             yield _rate(about, totals.patients), f"of 100 patients get a {indicator} one"
         rules = report.rule_outcomes(profile)
         first, again = sum(r.first for r in rules), sum(r.repeats for r in rules)
-        yield _percent(again, first + again), "of the cards repeat a card of the days before"
+        repeats = self._share(again, first + again, sum(r.repeats_people for r in rules))
+        yield repeats, "of the cards repeat a card of the days before"
 
     def _noisy(self, cell: Cell) -> tuple[str, str, str]:
         rate = _rate(cell.cards, self.report.run.totals.patients)
@@ -167,11 +168,8 @@ class _Words(Struct, frozen=True):
 
     def _parts(self, profile: str, dimension: Dimension, cell: Cell) -> tuple[Part, ...]:
         """Returns the cards of a bar by indicator; what is hidden is drawn as one part."""
-        found = {
-            indicator: self.report.cell(profile, dimension, cell.name, indicator)
-            for indicator in INDICATORS
-        }
-        parts = [Part(name, one.cards, name) for name, one in found.items() if one and one.cards]
+        levels = self.report.levels(profile, dimension, cell.name)
+        parts = [Part(name, one.cards, name) for name, one in levels if one.cards]
         told = sum(part.value for part in parts)
         rest = (cell.cards or 0) - told
         return (*parts, Part("not told apart", rest, "none")) if rest > 0 else tuple(parts)
@@ -186,17 +184,19 @@ class _Words(Struct, frozen=True):
         rows = []
         for cell in cells:
             rule = told.get(cell.name)
-            levels = [report.cell(profile, "rule", cell.name, i) for i in INDICATORS]
+            levels = dict(report.levels(profile, "rule", cell.name))
             rows.append(
                 (
                     cell.name,
-                    self._number(cell.cards),
-                    *(self._number(one.cards) if one else "0" for one in levels),
-                    self._number(cell.patients),
+                    self._cards(cell),
+                    *(self._cards(levels[i]) if i in levels else "0" for i in INDICATORS),
+                    self._cards(cell, cell.patients),
                     _rate(cell.cards, totals.patients),
                     _rate(cell.cards, moments),
-                    self._share(rule.repeats, rule.first + rule.repeats) if rule else "–",
-                    _few(cell.held, report) if cell.held else "–",
+                    self._share(rule.repeats, rule.first + rule.repeats, rule.repeats_people)
+                    if rule
+                    else "–",
+                    report.tell.shown(cell.held) if cell.held != 0 else "–",
                 )
             )
         return Table(
@@ -208,8 +208,10 @@ class _Words(Struct, frozen=True):
             about={cell.name: self.about(cell.name) for cell in cells},
         )  # fmt: skip
 
-    def _number(self, number: int | None) -> str:
-        return f"{number:,}" if number is not None else f"<{self.report.run.settings.min_cell}"
+    def _cards(self, cell: Cell, number: int | None = None) -> str:
+        """Returns the cards of a cell (or another number of it), or why they are not told."""
+        told = cell.cards if number is None else number
+        return self.report.tell.shown(None if cell.hidden else told, small=cell.small)
 
     def _burden(self, profile: str) -> Table:
         report = self.report
@@ -229,8 +231,8 @@ class _Words(Struct, frozen=True):
         number = None if hidden else sum(cell.cards or 0 for cell in loud if cell is not None)
         return (
             base.name,
-            f"{base.number:,}",
-            self._number(cards),
+            report.tell.shown(base.number),
+            report.tell.shown(cards, small=False),
             _rate(cards, base.number),
             _rate(number, base.number),
         )
@@ -264,21 +266,24 @@ class _Words(Struct, frozen=True):
 
     def _outcome_row(self, rule: RuleOutcome, hours: int) -> tuple[str, ...]:
         window = next((one for one in rule.windows if one.hours == hours), None)
-        if window is None or window.cards < self.report.run.settings.min_cell:
+        if window is None or self.report.tell.is_small(window.people or window.cards):
             return ()
-        shares = []
-        for what in HAPPENED_WORDS:
-            number, whole = happened(window, what)
-            shares.append(self._share(number, whole))
-        few = self.report.small(window.happened.get("repeated", 0))
+        shares = [self._happened(window, what) for what in HAPPENED_WORDS]
+        repeated = happened(window, "repeated")
+        few = self.report.tell.number(repeated.number, repeated.people) is None
         values = ("–", "–") if few else (_value(window.lowest), _value(window.highest))
         return (rule.rule, f"{window.cards:,}", *shares, *values)
 
-    def _share(self, number: int, whole: int) -> str:
+    def _happened(self, window: Followed | None, what: str) -> str:
+        one = happened(window, what)
+        return self._share(one.number, one.whole, one.people)
+
+    def _share(self, number: int, whole: int, people: int) -> str:
+        """Returns a share; neither it nor what is left may be about a few patients."""
         if not whole:
             return "–"
-        if self.report.small(number) or self.report.small(whole):
-            return self._number(None)
+        if not self.report.tell.is_part_told(number, whole, people):
+            return HIDDEN
         return f"{_HUNDRED * number / whole:.1f}%"
 
     def _events(self, profile: str) -> Table:
@@ -292,23 +297,24 @@ class _Words(Struct, frozen=True):
         )  # fmt: skip
 
     def _event_row(self, event: Preceded) -> tuple[str, ...]:
-        name = EVENT_WORDS[event.kind].format(fall=self.fall)
-        if self.report.small(event.events):
-            return name, self._number(None), "–", "–", "–"
-        lead = _hours(event.lead_hours) if not self.report.small(event.preceded) else "–"
+        name, tell = EVENT_WORDS[event.kind].format(fall=self.fall), self.report.tell
+        events = tell.number(event.events, event.events_people)
+        if events is None:
+            return name, tell.small, "–", "–", "–"
+        told = is_preceded_told(event, tell)
         return (
             name,
-            f"{event.events:,}",
-            self._share(event.preceded, event.events),
-            self._number(None if self.report.small(event.missed) else event.missed),
-            lead,
+            f"{events:,}",
+            self._share(event.preceded, events, event.preceded_people),
+            f"{event.missed:,}" if told else HIDDEN,
+            _hours(event.lead_hours) if told else "–",
         )
 
     def _foretold(self, profile: str) -> Iterable[tuple[str, Table]]:
         """Yields for each kind of event the rules that came before it, and what they foretell."""
         followed = {"over-correction": "over", "fall": "fell"}
         for event in self.report.events(profile):
-            if event.kind not in followed or self.report.small(event.events):
+            if event.kind not in followed or self.report.tell.is_small(event.events_people):
                 continue
             rules = {rule.rule: rule for rule in self.report.rule_outcomes(profile)}
             rows = [
@@ -327,14 +333,10 @@ class _Words(Struct, frozen=True):
 
     def _foretold_row(self, one: Preceded, rule: RuleOutcome, what: str) -> tuple[str, ...]:
         windows = {window.hours: window for window in rule.windows}
-        shares = []
-        for hours in self._windows[1:]:
-            window = windows.get(hours)
-            number, whole = happened(window, what) if window is not None else (0, 0)
-            shares.append(self._share(number, whole))
-        few = self.report.small(one.preceded)
-        lead = "–" if few else _hours(one.lead_hours)
-        return (one.rule, self._share(one.preceded, one.events), lead, *shares)
+        shares = [self._happened(windows.get(hours), what) for hours in self._windows[1:]]
+        lead = _hours(one.lead_hours) if is_preceded_told(one, self.report.tell) else "–"
+        before = self._share(one.preceded, one.events, one.preceded_people)
+        return (one.rule, before, lead, *shares)
 
     # ---- another version of the knowledge
 
@@ -347,9 +349,11 @@ class _Words(Struct, frozen=True):
         )
 
     def _changed_row(self, one: Changed) -> tuple[str, ...]:
-        difference = one.difference
+        difference, tell = one.difference, self.report.tell
+        if one.alike:
+            return one.rule, HIDDEN, tell.shown(one.new), tell.small
         shown = "–" if difference is None else f"{difference:+,}" if difference else "0"
-        return one.rule, self._number(one.old), self._number(one.new), shown
+        return one.rule, *(tell.shown(n, small=False) for n in (one.old, one.new)), shown
 
 
 # ---- the parts that are the same for all profiles
@@ -439,39 +443,34 @@ def _trust(report: Report, knowledge: Knowledge) -> list[tuple[str, str]]:
         ("Observations that no rule looks at", totals.unknown),
     ]
     found += [
-        (f"sodium results not used: {knowledge.words.unused.get(why, why)}", number)
-        for why, number in sorted(report.rejected.items(), key=lambda one: -one[1])
-    ]
-    found += [
         (f"moments of patients who get no cards: {why}", number)
         for why, number in sorted(counts.gated.items())
     ]
-    told = [(words, _few(number, report)) for words, number in found if number]
-    for profile in report.profiles:
-        for cell in report.table(profile, "unread"):
-            number = _few(cell.cards or 0, report) if not cell.hidden else _few(1, report)
-            told.append(
-                (f"moments with an error in place of a card ({profile}): {cell.name}", number)
-            )
+    tell = report.tell
+    told = [(words, tell.shown(tell.number(number))) for words, number in found if number]
+    told += [
+        (f"sodium results not used: {knowledge.words.unused.get(why, why)}", tell.shown(few))
+        for why, few in sorted(report.rejected.items(), key=lambda one: -(one[1] or 0))
+    ]
+    told += [
+        (
+            f"moments with an error in place of a card ({profile}): {cell.name}",
+            tell.shown(cell.cards, small=cell.small),
+        )
+        for profile in report.profiles
+        for cell in report.table(profile, "unread")
+    ]
     return told
-
-
-def _few(number: int, report: Report) -> str:
-    return f"<{report.run.settings.min_cell}" if report.small(number) else f"{number:,}"
 
 
 # ---- numbers as words
 
 
-def _rate(number: int | None, whole: int) -> str:
+def _rate(number: int | None, whole: int | None) -> str:
     if number is None or not whole:
         return "–"
     rate = _HUNDRED * number / whole
     return f"{rate:.1f}" if rate >= 1 or not rate else f"{rate:.2f}"
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{_HUNDRED * part / whole:.0f}%" if whole else "–"
 
 
 def _percent_of(share: float) -> str:
@@ -479,7 +478,7 @@ def _percent_of(share: float) -> str:
 
 
 def _value(number: float | None) -> str:
-    return f"{number:.0f}" if number is not None else "–"
+    return f"{number:.1f}".removesuffix(".0") if number is not None else "–"
 
 
 def _hours(number: float | None) -> str:

@@ -31,6 +31,7 @@ from cds_service.feedback.pseudonyms import Pseudonyms
 MomentKind = Literal["result", "admission", "discharge", "order", "signing", "open", "date"]
 KINDS: tuple[MomentKind, ...] = get_args(MomentKind)
 Indicator = Literal["info", "warning", "critical"]
+INDICATORS: tuple[Indicator, ...] = ("critical", "warning", "info")
 Knowledge = Literal["new", "old"]
 # Why a card is not shown: the client's entry, a reader who has seen it already, --quiet-days.
 Held = Literal["", "disabled", "suppressed", "quiet", "shadow"]

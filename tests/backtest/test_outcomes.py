@@ -239,8 +239,8 @@ def test_death_and_transfer_are_told_by_the_disposition_of_the_stay(code: str, w
     assert {"died", "transferred"} & found.keys() == ({what} if what else set())
 
 
-def test_a_median_is_one_of_the_values_that_were_counted() -> None:
-    assert median_of({"lead=1": 3, "lead=5": 2, "lead=40": 1}, "lead=") == 1
+def test_the_median_of_an_even_number_of_values_is_the_mean_of_the_two_in_the_middle() -> None:
+    assert median_of({"lead=1": 3, "lead=5": 2, "lead=40": 1}, "lead=") == 3
     assert median_of({"lead=1": 1, "lead=5": 2, "lead=40": 1}, "lead=") == 5
     assert median_of({"n": 4}, "lead=") is None
 
