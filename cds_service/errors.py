@@ -24,6 +24,7 @@
   - SettingsError               a CDS_... variable is missing or wrong
   - TerminologyError            an RxNorm release, its index, or a file of local codes is wrong
 * BacktestError                 an export or the folder of a backtest is not usable (exit code 65)
+  - CannotWrite                 ... because the disk is full or may not be written (exit code 73)
   - FolderBusy                  ... now, because another run writes there (exit code 75)
 * InputError                    a file that was given to a command is not usable (exit code 65)
 * StoryError                    a folder of fixtures/ is not a story
@@ -201,6 +202,10 @@ class TerminologyError(ConfigurationError):
 
 class BacktestError(Exception):
     """An export or the folder of a backtest cannot be used; the text names the file."""
+
+
+class CannotWrite(BacktestError):
+    """The folder of a backtest cannot be written; the text says why, and what to do."""
 
 
 class FolderBusy(BacktestError):

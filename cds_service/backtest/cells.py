@@ -79,9 +79,11 @@ class _Table(Struct):
             self.patient = row.patient
             self.seen.clear()
             self.kept_back.clear()
-        if row.unread:
+        if row.unread and not row.again:
             self._count((row.profile, row.knowledge, "unread", row.unread, ""), shown=True)
         for card in row.cards:
+            if card.held == "picked":
+                continue
             for key in _keys(row, card):
                 self._count(key, shown=is_seen(card))
 

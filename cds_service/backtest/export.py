@@ -107,6 +107,7 @@ def find_export(root: Path) -> Export:
     """Returns the files of an export; BacktestError if a manifest names one that is not there."""
     if root.is_file():
         return Export(root=root, files=(root,), promised={})
+    _check_is_no_run(root)
     found = sorted(p for p in root.rglob("*") if p.is_file() and _kind(p) in _KINDS)
     found = [path for path in found if not path.name.startswith(".")]
     manifests = {path: read for path in found if (read := _read_manifest(path)) is not None}
@@ -122,6 +123,17 @@ def find_export(root: Path) -> Export:
     times = [when(manifest.transactionTime) for manifest in manifests.values()]
     made = max((time.at for time in times if time is not None), default=None)
     return Export(root=root, files=tuple(files), promised=promised, made=made)
+
+
+def _check_is_no_run(root: Path) -> None:
+    """Raises BacktestError if a folder of a run is read as if it were an export."""
+    key = next(root.rglob("private/key"), None)
+    run = key.parent.parent if key is not None else root
+    if key is not None and (run / "run.json").is_file():
+        raise BacktestError(
+            f"{run}: this is the folder of a run (--output) and no export: name the folder that "
+            "the run has read, or move this one out of the export."
+        )
 
 
 def _promised(place: Path, manifest: _Manifest, files: Iterable[Path]) -> dict[Path, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
@@ -64,6 +65,7 @@ class Report(Struct, frozen=True, kw_only=True):
     cells: tuple[Cell, ...]
     outcomes: Outcomes
     unknown: tuple[Unknown, ...] = ()
+    unknown_rare: Mapping[str, int] = field(default_factory=dict)  # codes by kind, too rare to list
     reviewed: Reviewed | None = None
     rejected: Mapping[str, int | None] = field(default_factory=dict)  # that rules cannot use
 
@@ -175,6 +177,7 @@ def report_of(
         cells=tuple(cells_of(run)),
         outcomes=read_outcomes(counts),
         unknown=tuple(one for one in unknown if one.times >= least),
+        unknown_rare=Counter(one.kind for one in unknown if one.times < least),
         reviewed=reviewed,
         rejected=rejected,
     )

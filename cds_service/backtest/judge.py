@@ -14,7 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cds_service.backtest.course import Course
-from cds_service.backtest.moments import CHART, PICKED, Moment, Wanted, moments_of
+from cds_service.backtest.moments import CHART, PICKED, SIGNED, Moment, Wanted, moments_of
+from cds_service.backtest.opens import OPEN
 from cds_service.backtest.orders import CourseReader
 from cds_service.backtest.outcome import count_outcomes
 from cds_service.backtest.quick import Look, Quick
@@ -90,7 +91,10 @@ class Judge:
 
     def person(self, person: Person) -> tuple[list[Row], PieceCounts]:
         """Returns the rows of a patient by time, and what they came to."""
-        counts = PieceCounts(patients=1)
+        opened = len(person.of(OPEN))
+        if person.lines.keys() <= {OPEN}:
+            return [], PieceCounts(openings_elsewhere=opened)
+        counts = PieceCounts(patients=1, openings=opened, duplicate=person.again)
         look = self._look(person)
         rows: list[Row] = []
         timeline: Timeline | None = None
@@ -151,6 +155,7 @@ class _Moments:
         self._look = look
         self._counts = counts
         self._rested = Rested(quiet=task.quiet, suppression=task.suppression, names=task.names)
+        self._picked: set[tuple[datetime, str, str, str, str, str]] = set()
 
     def rows(self, person: Person) -> Iterator[Row]:
         """Yields the rows of all moments, by time."""
@@ -166,10 +171,9 @@ class _Moments:
             drugs = self._concerned(moment)
             if drugs is None:
                 continue
-            strata.count(moment.kind, moment.at, moment)
             if self._is_left_out(moment):
+                strata.count(moment.kind, moment.at, moment)
                 continue
-            more(counts.judged, moment.kind)
             row = Row(
                 patient=key,
                 at=moment.at,
@@ -180,7 +184,39 @@ class _Moments:
                 ordered=drugs,
                 age_band=age_band(birth, moment.at),
             )
-            yield from self._judged(self._call(moment, row))
+            call = self._call(moment, row)
+            found = [self._once(one) for one in self._judged(call)]
+            if self._is_the_pick(moment, found):
+                yield from (replace(one, again=True) for one in found)
+                continue
+            strata.count(moment.kind, moment.at, moment)
+            more(counts.judged, moment.kind)
+            for guess in call.row.guessed:
+                more(counts.guessed, guess)
+            yield from found
+
+    def _once(self, row: Row) -> Row:
+        """Returns a row of orders; its cards that were shown at their pick are marked."""
+        if row.hook not in (PICKED, SIGNED):
+            return row
+        cards = []
+        for card in row.cards:
+            said = (
+                *(row.at, row.profile, row.knowledge),
+                *(card.rule, card.variant, card.indicator),
+            )
+            if row.hook == PICKED:
+                self._picked.add(said)
+            elif said in self._picked:
+                card = replace(card, held="picked")
+            cards.append(card)
+        return replace(row, cards=tuple(cards))
+
+    def _is_the_pick(self, moment: Moment, rows: Sequence[Row]) -> bool:
+        """Whether the signing of one order says nothing that its pick did not say."""
+        if moment.hook != SIGNED or len(moment.orders) > 1:
+            return False
+        return all(card.held == "picked" for row in rows for card in row.cards)
 
     def _is_left_out(self, moment: Moment) -> bool:
         look = self._look
@@ -202,8 +238,6 @@ class _Moments:
     def _call(self, moment: Moment, row: Row) -> _Call:
         own = frozenset(order.reference for order in moment.orders)
         record: Record = self._timeline.at(moment.at, self._asked, without=own or NONE)
-        for guess in record.guessed:
-            more(self._counts.guessed, guess)
         return _Call(
             records=self._records(moment, record.encounter_id, record.sources),
             row=replace(row, guessed=tuple(sorted(record.guessed))),

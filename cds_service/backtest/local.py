@@ -14,8 +14,9 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
 from pathlib import Path
@@ -23,10 +24,11 @@ from typing import TypeVar
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cds_service.backtest.export import Export, Job, line_number, lines_of
-from cds_service.backtest.held import held
-from cds_service.backtest.judge import Judge
+from cds_service.backtest.held import held, writing
+from cds_service.backtest.judge import Judge, Task
 from cds_service.backtest.opens import OPEN, listed_openings
 from cds_service.backtest.recipe import Knowing
 from cds_service.backtest.rows import (
@@ -45,6 +47,7 @@ from cds_service.backtest.rows import (
 )
 from cds_service.backtest.sift import BROKEN, OTHER, SHARED, Kept, Left, Sifter
 from cds_service.backtest.spool import LINES, Spool, piece_of, write_part
+from cds_service.backtest.unknown import times_of
 from cds_service.errors import BacktestError
 
 PIECE_BYTES = 16 << 20
@@ -54,6 +57,11 @@ _FLUSH = 32 << 20
 _NAMED = 20  # broken lines that are named
 _MOST_UNKNOWN = 20_000  # distinct concepts that nothing is known of
 _PART = ".json"
+_FORMAT = 2  # of the spool
+_SUMMED = (
+    *("patients", "with_sodium", "with_moment", "results", "admissions", "orders"),
+    *("openings", "openings_elsewhere"),
+)
 _LOOK_S = 1.0  # how often a worker looks whether its parent lives
 
 Progress = Callable[[str, int, int, int], None]  # step, done, of how many, things counted
@@ -70,6 +78,8 @@ class Part(Struct, kw_only=True):
     kinds: dict[str, int] = field(default_factory=dict)
     broken: list[int] = field(default_factory=list)  # the places of the first
     unknown: dict[str, int] = field(default_factory=dict)
+    unknown_ids: dict[str, list[int]] = field(default_factory=dict)
+    first_sodium: str = ""  # the earliest day of a result
     spooled: int = 0
     seconds: float = 0.0
 
@@ -99,8 +109,11 @@ class Work(Struct, frozen=True, kw_only=True):
     def sieve(self) -> Sieve:
         """Returns what its spool depends on."""
         settings = self.settings
-        both = f"{settings.hooks} {settings.against} {settings.local_codes} {settings.version}"
-        return Sieve(files=fingerprint(self.export), pieces=settings.pieces, vocabulary=both)
+        known = f"{settings.hooks} {settings.against} {settings.local_codes} {settings.version}"
+        both = f"{_FORMAT} {known}"
+        return Sieve(
+            files=fingerprint(self.export), pieces=settings.pieces, vocabulary=f"{_FORMAT} {both}"
+        )
 
 
 def fingerprint(export: Export) -> str:
@@ -132,6 +145,8 @@ def run(work: Work, progress: Progress) -> RunFile:
         _judge(work, workers, progress)
     file = RunFile(settings=work.settings, finished=True)
     file.totals, file.broken = totals_of(work, parts), list(_broken(work, parts))
+    if work.export.opens is not None and not file.totals.openings:
+        raise _no_opening(work.export.opens, parts[-1].lines)  # the list is the last job
     write_run_file(work.folder, file)
     return file
 
@@ -144,9 +159,11 @@ def prepared(work: Work) -> Iterator[None]:
     """Makes the folder, or cleans it of what belongs to other settings, and holds it."""
     folder = work.folder
     _check_is_free(folder)
-    folder.private.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder.private.chmod(0o700)
-    with held(folder.private, "backtest run", alone=True):
+    _check_is_apart(folder, work.export)
+    with writing(folder.root):
+        folder.private.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.private.chmod(0o700)
+    with held(folder.private, "backtest run", alone=True), writing(folder.root):
         if not folder.key_file.exists():
             write_whole(folder.key_file, secrets.token_bytes(32))
             folder.key_file.chmod(0o600)
@@ -164,6 +181,16 @@ def _check_is_free(folder: Folder) -> None:
     if any(path != folder.private for path in root.iterdir()):
         raise BacktestError(
             f"{root}: the folder holds something else: name an empty one as --output."
+        )
+
+
+def _check_is_apart(folder: Folder, export: Export) -> None:
+    """Raises BacktestError if the folder lies in the export: it would be read as a part of it."""
+    root = export.root.resolve()
+    if root.is_dir() and folder.root.resolve().is_relative_to(root):
+        raise BacktestError(
+            f"{folder.root}: it lies inside of the export {export.root}, which the next run would "
+            "read with it: name a folder beside the export as --output."
         )
 
 
@@ -271,7 +298,19 @@ def _sift(work: Work, workers: Workers, progress: Progress) -> list[Part]:
     spool = Spool(work.folder.spool, work.settings.pieces)
     if waiting or not spool.has_index:
         spool.index_medications()
-    return [_part(_part_file(work, job).read_bytes()) for job in jobs]
+    parts = [_part(_part_file(work, job).read_bytes()) for job in jobs]
+    if waiting or not _measured_file(work).exists():
+        write_whole(_measured_file(work), _measured_from(parts).encode())
+    return parts
+
+
+def _measured_file(work: Work) -> Path:
+    return work.folder.spool / "measured-from"
+
+
+def _measured_from(parts: Iterable[Part]) -> str:
+    """Returns the first day with a sodium in the whole export; "" without any."""
+    return min((part.first_sodium for part in parts if part.first_sodium), default="")
 
 
 def _part_file(work: Work, job: Job) -> Path:
@@ -290,7 +329,8 @@ def sift_job(job: Job) -> Part:
             part.broken.append(place)
     writer.flush()
     part.spooled = writer.size
-    part.unknown = sifter.unknown.taken()
+    part.unknown, part.unknown_ids = sifter.unknown.taken(), sifter.unknown.taken_ids()
+    part.first_sodium, sifter.first_sodium = sifter.first_sodium, ""
     part.seconds = time.process_time() - begun
     write_whole(_part_file(work, job), msgspec.json.encode(part))
     return part
@@ -384,11 +424,19 @@ def _judge(work: Work, workers: Workers, progress: Progress) -> None:
         progress("judge", done, total, moments)
 
 
+def _task(work: Work) -> Task:
+    """Returns what is judged, from when the laboratory is in the export."""
+    task = work.known.task(work.folder.key_file.read_bytes())
+    day = _measured_file(work).read_text()
+    since = date.fromisoformat(day) if day else None
+    return replace(task, wanted=replace(task.wanted, measured_from=since))
+
+
 def judge_piece(piece: int) -> PieceCounts:
     """Writes the rows of one piece, and what it came to."""
     work, begun = _work(), time.process_time()
     spool = Spool(work.folder.spool, work.settings.pieces)
-    judge = Judge(work.known.task(work.folder.key_file.read_bytes()), spool.medication)
+    judge = Judge(_task(work), spool.medication)
     counts, rows = PieceCounts(asked=work.settings.asked), []
     for person in spool.people(piece):
         found, came_to = judge.person(person)
@@ -414,7 +462,6 @@ def is_done(path: Path, asked: str) -> bool:
 def totals_of(work: Work, parts: Sequence[Part]) -> Totals:
     """Returns the totals of the run, and keeps what was not understood."""
     totals = Totals(files=len(work.export.files), bytes_read=sum(part.size for part in parts))
-    unknown: dict[str, int] = {}
     sifting = 0.0
     for part in parts:
         totals.lines += part.lines
@@ -425,21 +472,32 @@ def totals_of(work: Work, parts: Sequence[Part]) -> Totals:
                 setattr(totals, why, getattr(totals, why) + number)
         _add(totals.other, part.other)
         _add(totals.kinds, part.kinds)
-        _add(unknown, part.unknown)
+    unknown = times_of((part.unknown, part.unknown_ids) for part in parts)
     most = sorted(unknown.items(), key=lambda one: (-one[1], one[0]))[:_MOST_UNKNOWN]
     write_whole(work.folder.unknown_file, msgspec.json.encode(dict(most)))
     counts = PieceCounts()
     for piece in range(work.settings.pieces):
         counts.add(read_counts(work.folder.counts_of(piece)))
-    for name in ("patients", "with_sodium", "with_moment", "results", "admissions", "orders"):
+    for name in _SUMMED:
         setattr(totals, name, getattr(counts, name))
     totals.broken += counts.broken
     totals.duplicate, totals.undated = counts.duplicate, counts.undated
     totals.moments, totals.judged, totals.guessed = counts.moments, counts.judged, counts.guessed
     for kind, number in counts.moments.items():
         totals.left_out[kind] = number - counts.judged.get(kind, 0)
+    day, wanted = _measured_from(parts), work.known.recipe.wanted
+    if day and wanted.since is None and not wanted.only_results:
+        totals.measured_from = date.fromisoformat(day)
     totals.seconds = {"sift": sifting} | counts.seconds
     return totals
+
+
+def _no_opening(path: Path, listed: int) -> BacktestError:
+    return BacktestError(
+        f"{path}: none of its {listed:,} openings is about a patient of the export. The column "
+        "patient holds the FHIR id of the Patient, as the export writes it, and not the MRN or "
+        "another number of the hospital."
+    )
 
 
 def _add(counts: dict[str, int], others: dict[str, int]) -> None:

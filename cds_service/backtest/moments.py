@@ -37,6 +37,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     at: datetime | None = None
     since: date | None = None
     until: date | None = None  # this day is the last one
+    measured_from: date | None = None  # first day with a sodium in the whole export
 
     @property
     def only_results(self) -> bool:
@@ -50,13 +51,26 @@ class Wanted(Struct, frozen=True, kw_only=True):
         after = self.since is None or day >= self.since
         return after and (self.until is None or day <= self.until)
 
+    @property
+    def begins(self) -> date | None:
+        """The first day of moments that are no results; without --since the laboratory's first.
+
+        Before it no order could have a sodium: the cards would say that for years.
+        """
+        return self.since or self.measured_from
+
+    def holds_moment(self, moment: Moment) -> bool:
+        """Whether a moment is in the time that was asked for, and in that of the laboratory."""
+        early = self.begins is not None and moment.at.date() < self.begins
+        return self.holds(moment.at) and (moment.kind in ("result", "date") or not early)
+
 
 def moments_of(timeline: Timeline, wanted: Wanted) -> list[Moment]:
     """Returns the moments of a patient, by time; several results of one instant are one moment."""
     found = [*_of_the_chart(timeline, wanted)]
     if wanted.orders:
         found += _of_orders(timeline)
-    found = [moment for moment in found if wanted.holds(moment.at)]
+    found = [moment for moment in found if wanted.holds_moment(moment)]
     return sorted(found, key=_place)
 
 

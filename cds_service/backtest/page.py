@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from cds_service.backtest.cells import Cell, Dimension
 from cds_service.backtest.figures import Base, Changed, Report, bases_of, happened, is_preceded_told
+from cds_service.backtest.notes import loud_lines
 from cds_service.backtest.outcome import Followed, Preceded, RuleOutcome
 from cds_service.backtest.reviewed import AGREEMENTS, USES, Reviewed, Share
 from cds_service.backtest.rows import AGE_BANDS, GUESSES, INDICATORS, NO_AGE, Guess
@@ -90,10 +91,12 @@ def report_page(report: Report, knowledge: Knowledge) -> str:
         reviewed=_reviewed(report.reviewed, run.settings.min_cell),
         unknown=_unknown(report),
         unknown_more=max(0, len(report.unknown) - _MOST_UNKNOWN),
+        unknown_rare=list(report.unknown_rare.items()),
         trust=_trust(report, knowledge),
         guessed=[(GUESSED_WORDS[g], _percent_of(run.totals.guessed_share(g))) for g in GUESSES],
         signed=knowledge.reviews.complete,
         days=knowledge.history.numbers,
+        loud=loud_lines(run.totals, run.settings),
         compares=report.compares,
     )
 

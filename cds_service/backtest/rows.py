@@ -33,8 +33,9 @@ KINDS: tuple[MomentKind, ...] = get_args(MomentKind)
 Indicator = Literal["info", "warning", "critical"]
 INDICATORS: tuple[Indicator, ...] = ("critical", "warning", "info")
 Knowledge = Literal["new", "old"]
-# Why a card is not shown: the client's entry, a reader who has seen it already, --quiet-days.
-Held = Literal["", "disabled", "suppressed", "quiet", "shadow"]
+# Why a card is not shown: the client's entry, a reader who has seen it already, --quiet-days; or
+# it is that of a signing, and was shown when the order was picked: an order is one moment.
+Held = Literal["", "disabled", "suppressed", "quiet", "shadow", "picked"]
 # What of a moment had to be guessed, because the export does not say it.
 Guess = Literal["known-since", "order-status", "condition-date", "encounter"]
 GUESSES: tuple[Guess, ...] = ("known-since", "order-status", "condition-date", "encounter")
@@ -86,6 +87,7 @@ class Row(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True)
     sodium_at: datetime | None = None
     level: str = ""  # its band under the profile: normal, mild, moderate, severe
     guessed: tuple[Guess, ...] = ()
+    again: bool = False  # the signing of an order that says what its pick said: the same moment
 
     @property
     def month(self) -> str:
@@ -118,6 +120,8 @@ class PieceCounts(Struct, kw_only=True, rename="camel"):
     results: int = 0
     admissions: int = 0
     orders: int = 0  # of a watched drug or fluid
+    openings: int = 0  # rows of the list of openings about a patient of the export
+    openings_elsewhere: int = 0  # and about one of whom the export knows nothing
     moments: dict[str, int] = field(default_factory=dict)  # by kind
     judged: dict[str, int] = field(default_factory=dict)  # by kind; the others were left out
     gated: dict[str, int] = field(default_factory=dict)  # moments without cards for such patients
@@ -175,6 +179,9 @@ class Totals(Struct, kw_only=True, rename="camel"):
     results: int = 0
     admissions: int = 0
     orders: int = 0
+    openings: int = 0  # listed, about a patient of the export
+    openings_elsewhere: int = 0  # listed, about nobody in it
+    measured_from: date | None = None  # moments that are no results begin here, without --since
     moments: dict[str, int] = field(default_factory=dict)
     judged: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)  # no rule can have a card there

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw, Struct
 
+from cds_service.backtest.times import when
 from cds_service.backtest.unknown import Unknowns
 from cds_service.errors import BadRequest
 from cds_service.knowledge.words import Lab
@@ -39,6 +40,7 @@ BROKEN, UNKNOWN, OWNERLESS, OTHER = "broken", "unknown", "ownerless", "other"
 _ABSENT = Raw(b"")
 _MOST_CODES = 100_000  # distinct codes that are remembered
 _URN = "urn:uuid:"
+_DAY = len("2026-11-21")
 
 
 class _Reference(Struct):
@@ -53,6 +55,8 @@ class _Line(Struct, rename="camel"):
     code: Raw = _ABSENT
     medication_codeable_concept: Raw = _ABSENT
     value_quantity: Raw = _ABSENT
+    issued: str | None = None
+    effective_date_time: str | None = None
     subject: _Reference | None = None
     patient: _Reference | None = None
 
@@ -93,6 +97,7 @@ class Sifter:
         self._decode = msgspec.json.Decoder(_Line).decode
         self._maybe_sodium: set[bytes] = set()  # codes that are not known, and may mean it
         self.unknown = Unknowns(vocabulary, labs)
+        self.first_sodium = ""  # the earliest day of a result
 
     def sort(self, line: bytes) -> Kept | Left:
         """Returns what becomes of one line."""
@@ -104,7 +109,7 @@ class Sifter:
         if not kind:
             return Left(BROKEN)
         if kind == "Observation":
-            key = self._key(bytes(read.code))
+            key = self._key(bytes(read.code), read.id)
         elif kind in READ:
             key = kind
         elif kind == SHARED:
@@ -124,11 +129,18 @@ class Sifter:
     def _note(self, key: str, read: _Line) -> None:
         """Notes a unit, a drug or a problem that nothing is known of."""
         if key == SODIUM:
-            self.unknown.note("unit", bytes(read.value_quantity))
+            self.unknown.note("unit", bytes(read.value_quantity), read.id)
+            self._note_day(read.issued or read.effective_date_time or "")
         elif key == "Condition":
-            self.unknown.note("problem", bytes(read.code))
+            self.unknown.note("problem", bytes(read.code), read.id)
         elif bytes(read.medication_codeable_concept):
-            self.unknown.note("drug", bytes(read.medication_codeable_concept))
+            self.unknown.note("drug", bytes(read.medication_codeable_concept), read.id)
+
+    def _note_day(self, time: str) -> None:
+        day = time[:_DAY]
+        earlier = not self.first_sodium or day < self.first_sodium
+        if earlier and len(day) == _DAY and when(day) is not None:
+            self.first_sodium = day
 
     def _sort_odd(self, line: bytes) -> Kept | Left:
         """Sorts a line of an unusual shape, as the service reads it."""
@@ -153,7 +165,7 @@ class Sifter:
         owner = own if kind == "Patient" else patient_id(named.reference)
         return Kept(key, owner) if owner else Left(OWNERLESS, kind)
 
-    def _key(self, code: bytes) -> str:
+    def _key(self, code: bytes, own: str) -> str:
         """Returns under which key of the prefetch a result of this code comes; "": under none."""
         key = self._keys.get(code)
         if key is None:
@@ -161,7 +173,7 @@ class Sifter:
                 self._keys.clear()
             key = self._keys[code] = self._asked(code)
         if not key and code in self._maybe_sodium:
-            self.unknown.note("sodium", code)
+            self.unknown.note("sodium", code, own)
         return key
 
     def _asked(self, code: bytes) -> str:

@@ -168,7 +168,7 @@ def sift_batches(recipe: Recipe, pieces: int, batches: Iterable[Any]) -> Iterato
                 piece = piece_of(kept.owner.encode(), pieces)
                 found.append((piece, kept.owner, kept.key, line))
         yield _sifted(found)
-    part.unknown = sifter.unknown.taken()
+    part.unknown, part.unknown_ids = sifter.unknown.taken(), sifter.unknown.taken_ids()
     told = msgspec.json.encode(part).decode()
     yield _sifted([(piece_of(told.encode(), pieces), "", _PARTS, told)])
 
@@ -212,6 +212,7 @@ def judge_batches(recipe: Recipe, secret: bytes, batches: Iterable[Any]) -> Iter
             person = Person(who)
             for _, _, key, line in of_person:
                 person.lines.setdefault(key, []).append(line.encode())
+            person = person.once()
             products = _products(person)
             found, came_to = judge.person(person)
             counts.add(came_to)

@@ -31,6 +31,13 @@ class Person(Struct, frozen=True):
 
     id: str
     lines: dict[str, list[bytes]] = field(default_factory=dict)
+    again: int = 0  # lines that came another time
+
+    def once(self) -> Person:
+        """Returns the patient with each line once: an export may lie twice below one folder."""
+        lines = {key: list(dict.fromkeys(found)) for key, found in self.lines.items()}
+        again = sum(map(len, self.lines.values())) - sum(map(len, lines.values()))
+        return Person(self.id, lines, again)
 
     def of(self, *keys: str) -> list[bytes]:
         """Returns the lines of these keys."""
@@ -85,7 +92,7 @@ class Spool(Struct, frozen=True, dict=True, weakref=True):
             key, who, resource = line.split(b"\t", 2)
             people.setdefault(who, {}).setdefault(key.decode(), []).append(resource)
         for who in sorted(people):
-            yield Person(who.decode(), people.pop(who))
+            yield Person(who.decode(), people.pop(who)).once()
 
     def medication(self, own: str) -> bytes | None:
         """Returns the Medication of an id, to which orders point."""

@@ -7,8 +7,10 @@ The list is a draft of CDS_LOCAL_CODES: the first afternoon of an analyst.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 import msgspec
@@ -30,6 +32,7 @@ _DRUG_SYSTEMS = frozenset({RXNORM, ATC, NDC, SNOMED})
 _PROBLEM_SYSTEMS = frozenset({*ICD10_FAMILY, ICD9, SNOMED})
 _MOST = 20_000  # distinct concepts of one process that are counted
 _REMEMBERED = 200_000
+_MOST_IDS = 1_000_000  # of resources whose ids are compared
 _LONGEST_NAME = 80
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _HEAD = (
@@ -75,9 +78,13 @@ class Unknowns:
         self._sodium = labs[Analyte.SODIUM]
         self._asked: dict[tuple[UnknownKind, bytes], bool] = {}
         self._counts: dict[tuple[UnknownKind, bytes], int] = {}
+        self._ids: dict[tuple[UnknownKind, bytes], list[int]] = {}
 
-    def note(self, kind: UnknownKind, raw: bytes) -> None:
-        """Counts one concept (of a unit: the quantity) if nothing is known of it."""
+    def note(self, kind: UnknownKind, raw: bytes, own: str = "") -> None:
+        """Counts one concept (of a unit: the quantity) if nothing is known of it.
+
+        `own` is the id of its resource, which may come again in another file.
+        """
         if not raw:
             return
         key = (kind, _unit_of(raw) if kind == "unit" else raw)
@@ -88,11 +95,18 @@ class Unknowns:
             unknown = self._asked[key] = self._is_unknown(*key)
         if unknown and (key in self._counts or len(self._counts) < _MOST):
             self._counts[key] = self._counts.get(key, 0) + 1
+            if own:
+                self._ids.setdefault(key, []).append(_hash(own))
 
     def taken(self) -> dict[str, int]:
         """Returns the counts so far, by kind and concept, and begins anew."""
         counts, self._counts = self._counts, {}
-        return {f"{kind}\t{raw.decode('utf-8', 'replace')}": n for (kind, raw), n in counts.items()}
+        return {_name(key): number for key, number in counts.items()}
+
+    def taken_ids(self) -> dict[str, list[int]]:
+        """Returns which resources had each concept, as hashes of their ids, and begins anew."""
+        ids, self._ids = self._ids, {}
+        return {_name(key): found for key, found in ids.items()}
 
     def _is_unknown(self, kind: UnknownKind, raw: bytes) -> bool:
         if kind == "unit":
@@ -121,6 +135,36 @@ class Unknowns:
             return False
         systems = {coding.system for coding in concept.codings if coding.code}
         return systems.isdisjoint(_PROBLEM_SYSTEMS)
+
+
+def _name(key: tuple[UnknownKind, bytes]) -> str:
+    return f"{key[0]}\t{key[1].decode('utf-8', 'replace')}"
+
+
+def _hash(own: str) -> int:
+    return int.from_bytes(hashlib.blake2b(own.encode(), digest_size=6).digest())
+
+
+def times_of(
+    parts: Iterable[tuple[Mapping[str, int], Mapping[str, Sequence[int]]]],
+) -> Counter[str]:
+    """Returns how often each concept came; a resource that came in two files counts once.
+
+    Of very many resources the ids are not compared, so that memory stays small.
+    """
+    times: Counter[str] = Counter()
+    seen: dict[str, set[int]] = {}
+    room = _MOST_IDS
+    for counts, ids in parts:
+        for name, number in counts.items():
+            found = ids.get(name, ())
+            known = seen.setdefault(name, set())
+            again = sum(one in known for one in found) + len(found) - len(set(found))
+            times[name] += number - again
+            if room > 0:
+                known.update(found)
+                room -= len(found)
+    return times
 
 
 def _unit_of(quantity: bytes) -> bytes:

@@ -13,6 +13,7 @@ import click
 from cds_service.cli.manners import Group, show_no_traceback
 from cds_service.errors import (
     BacktestError,
+    CannotWrite,
     ConfigurationError,
     FolderBusy,
     InputError,
@@ -22,6 +23,7 @@ from cds_service.errors import (
 )
 
 EX_DATA = 65  # sysexits.h: what was given to read cannot be used
+EX_CANTCREAT = 73  # sysexits.h: an output cannot be written
 EX_TEMPFAIL = 75  # sysexits.h: try again later
 EX_CONFIG = 78  # sysexits.h: the configuration is wrong
 
@@ -29,6 +31,7 @@ EX_CONFIG = 78  # sysexits.h: the configuration is wrong
 _EXIT_CODES: dict[type[Exception], int] = {
     ConfigurationError: EX_CONFIG,
     FolderBusy: EX_TEMPFAIL,
+    CannotWrite: EX_CANTCREAT,
     BacktestError: EX_DATA,
     InputError: EX_DATA,
     StoryError: 2,

@@ -28,6 +28,7 @@ from rich.table import Table
 from cds_service.backtest.export import Export, find_export
 from cds_service.backtest.local import Progress, Work, pieces_for, prepared, run
 from cds_service.backtest.moments import Wanted
+from cds_service.backtest.notes import loud_lines
 from cds_service.backtest.recipe import Recipe
 from cds_service.backtest.results import write_results
 from cds_service.backtest.rows import (
@@ -41,12 +42,15 @@ from cds_service.backtest.rows import (
 from cds_service.cli.backtest_report import ROWS, report, show_files
 from cds_service.cli.backtest_serve import serve
 from cds_service.cli.backtest_worklist import worklist
-from cds_service.cli.manners import Group
+from cds_service.cli.manners import Group, did_you_mean
 from cds_service.cli.replay import HOOKS_FOLDER, print_json
 from cds_service.errors import RegistryError
+from cds_service.knowledge.languages import ENGLISH
 from cds_service.knowledge.limits import PROFILES
+from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.settings import Settings as Environment
 from cds_service.settings import settings_from_environment
+from cds_service.trust.modes import refuse_unknown_names
 from cds_service.trust.registry import Client, Registry
 
 EX_USAGE = 64  # sysexits.h
@@ -193,8 +197,8 @@ def run_backtest(
     same command goes on where it was; another choice of moments or rules needs no second sift.
 
     \b
-    Exit codes: 0 done, 64 usage, 65 the export cannot be used, 75 another process uses the folder,
-    78 configuration, 130 interrupted.
+    Exit codes: 0 done, 64 usage, 65 the export cannot be used, 73 the folder cannot be written, 75
+    another process uses it, 78 configuration, 130 interrupted.
 
     \b
     Examples:
@@ -205,6 +209,7 @@ def run_backtest(
     asked = _Asked(**given)
     signal.signal(signal.SIGTERM, _interrupted)
     try:
+        asked.check()
         work = _work(find_export(export), Folder(output), asked, jobs or os.cpu_count() or 1)
         with prepared(work):
             file = _made(work, master)
@@ -238,6 +243,14 @@ class _Asked(Struct, frozen=True, kw_only=True):
     quiet_days: float
     every: bool
     min_cell: int
+
+    def check(self) -> None:
+        """Raises BadParameter if no day is left between --since and --until."""
+        if self.since is not None and self.until is not None and self.until < self.since:
+            raise click.BadParameter(
+                f"it is before --since {self.since:%Y-%m-%d}, so that no moment is left",
+                param_hint="--until",
+            )
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -359,12 +372,13 @@ def _client(asked: _Asked, environment: Environment) -> Client:
     path = asked.clients_file or environment.clients_file
     if path is None:
         raise RegistryError("--client: name the registry with --clients or CDS_CLIENTS_FILE.")
-    clients = {one.name: one for one in Registry.load(path, allow_http=True).clients}
+    registry = Registry.load(path, allow_http=True)
+    known = load_knowledge(asked.hooks or default_hooks_dir())
+    refuse_unknown_names(registry, known.rules, (ENGLISH, *known.languages))
+    clients = {one.name: one for one in registry.clients}
     if asked.client_name not in clients:
-        raise RegistryError(
-            f"{path.name}: there is no client '{asked.client_name}'; there are: "
-            f"{', '.join(clients)}"
-        )
+        meant = did_you_mean(asked.client_name, clients)
+        raise RegistryError(f"{path.name}: there is no client '{asked.client_name}'{meant}")
     return clients[asked.client_name]
 
 
@@ -475,6 +489,8 @@ def _print(file: RunFile, output: Path) -> None:
         judged = totals.judged.get(kind, 0)
         table.add_row(kind, f"{number:,}", f"{judged:,}", f"{number - judged:,}")
     console.print(table)
+    for sentence in loud_lines(totals, file.settings):
+        console.print(f"[bold]Note[/bold]  {sentence}", soft_wrap=True)
     _print_guesses(console, totals)
     console.print(f"\nRows and spool: {output}/private (about patients). Totals: {output}/run.json")
 

@@ -155,7 +155,9 @@ def show_files(files: Sequence[Path], report: Report, *, as_json: bool = False) 
         click.echo(f"Noisiest under {profile}, cards for each 100 patients: {rules}")
     counts = Counter(one.kind for one in report.unknown)
     unread = ", ".join(f"{number} of {kind}" for kind, number in counts.items())
-    click.echo(f"Codes, units and names that were not understood: {unread or 'none'}")
+    rare = sum(report.unknown_rare.values())
+    more = f"; {rare} that came seldom are in private/local-codes.csv alone" if rare else ""
+    click.echo(f"Codes, units and names that were not understood: {unread or 'none'}{more}")
     for path in files:
         click.echo(f"Written: {path}")
     click.echo(f"Open {files[0]} with a browser; it needs no network.")

@@ -115,6 +115,7 @@ def task_of(run: Run, hooks: Path | None, local_codes: Path | None) -> Task:
             at=settings.at,
             since=settings.since,
             until=settings.until,
+            measured_from=run.totals.measured_from,
         ),
         profiles=settings.profiles,
         hooks=hooks,

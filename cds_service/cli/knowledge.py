@@ -18,13 +18,15 @@ from cds_service.errors import SettingsError
 from cds_service.knowledge.basis import basis_text
 from cds_service.knowledge.examples import NAME as EXAMPLES
 from cds_service.knowledge.examples import examples_text
-from cds_service.knowledge.languages import Language, missing_words
+from cds_service.knowledge.languages import ENGLISH, Language, missing_words
 from cds_service.knowledge.load import Knowledge, default_hooks_dir, load_knowledge
 from cds_service.knowledge.regulatory import load_regulatory
 from cds_service.knowledge.review import Reviews, sign_line
 from cds_service.records.searches import long_searches
 from cds_service.records.site_codes import asking_for, site_codes
 from cds_service.settings import settings_from_environment
+from cds_service.trust.modes import refuse_unknown_names
+from cds_service.trust.registry import Registry
 
 
 @click.command("check")
@@ -39,10 +41,10 @@ from cds_service.settings import settings_from_environment
 def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
     """Check the knowledge files in hooks/.
 
-    It checks their form, sources and words, and that each name they use is defined. If something is
-    wrong, it ends with exit code 78 and one line that names the file and the key. It lists the
-    texts that a language lacks. It warns if a search is too long for some servers, with the codes
-    of CDS_LOCAL_CODES.
+    It checks their form, sources and words, that each name they use is defined, and that the
+    clients of CDS_CLIENTS_FILE switch off rules that exist. If something is wrong, it ends with
+    exit code 78 and one line that names the file and the key. It lists the texts that a language
+    lacks. It warns if a search is too long for some servers, with the codes of CDS_LOCAL_CODES.
 
     \b
     Example, after reading knowledge/thresholds.toml:
@@ -61,6 +63,7 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
         click.echo(sign_line(to_sign, text, date.today()), nl=False)
         return
     load_regulatory(folder, knowledge)
+    _check_clients(knowledge)
     counts = {
         "services": len(knowledge.services),
         "rules": len(knowledge.rules),
@@ -95,6 +98,14 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
         _print_language(language, missing_words(knowledge, language))
     for sentence in warnings:
         click.echo(f"Warning: {sentence}.", err=True)
+
+
+def _check_clients(knowledge: Knowledge) -> None:
+    """Raises RegistryError if a client of CDS_CLIENTS_FILE names a rule that there is not."""
+    path = settings_from_environment().clients_file
+    if path is not None:
+        registry = Registry.load(path, allow_http=True)
+        refuse_unknown_names(registry, knowledge.rules, (ENGLISH, *knowledge.languages))
 
 
 def _warnings(knowledge: Knowledge) -> tuple[str, ...]:

@@ -127,11 +127,25 @@ def trend(
         drawn.append(svg.text("mark", x, _TREND_HEIGHT - 10, marks[n]))
     for line in lines:
         known = [(n, value) for n, value in enumerate(line.values) if value is not None]
-        drawn.append(svg.polyline(f"line {line.style}", [place(n, value) for n, value in known]))
+        for run in _runs(known):
+            ends = [place(n, value) for n, value in run]
+            drawn.append(svg.polyline(f"line {line.style}", ends))
         for n, value in known:
             words = f"{line.name}, {each} {marks[n]}: {value:g}"
             drawn.append(svg.dot(f"dot {line.style}", *place(n, value), 3, words))
     return _drawing(title, _TREND_HEIGHT, drawn)
+
+
+def _runs(known: Sequence[tuple[int, float]]) -> Iterator[list[tuple[int, float]]]:
+    """Yields the parts of a line without a gap: nothing is drawn where nothing is known."""
+    run: list[tuple[int, float]] = []
+    for n, value in known:
+        if run and n != run[-1][0] + 1:
+            yield run
+            run = []
+        run.append((n, value))
+    if run:
+        yield run
 
 
 class Measured(Struct, frozen=True):

@@ -923,7 +923,10 @@ def over_corrections(case: Case) -> list[Verdict]:
     exact = believed(tuple([s for s in history if s.exact]), limits)
     glucose = {sample: pair.glucose for sample, pair in case.glucose_pairs.items()}
     rises = SodiumRises(exact, glucose, limits, _methods_apart(case))
-    if not glucose and spread(exact) < min(limits.rate_limit_day, limits.rate_limit_first_day):
+    if not exact:
+        return []
+    rules = RateRules(case=case, rises=rises, latest=exact[-1], history=history)
+    if not glucose and spread(exact) < rules.least_rise:
         return []
     found = (_over_at(case, rises, history, end) for end in exact)
     return [verdict for verdict in found if verdict is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from functools import partial
 
 from cds_service.errors import RegistryError, SettingsError
@@ -132,7 +133,10 @@ def refuse_unknown_names(
                 f"clients.{client.name}.language: cards speak {', '.join(sorted(spoken))}; with "
                 "CDS_REQUIRE_SIGNED only the languages that are signed"
             )
-        if client.disabled_rules - known:
+        for rule in sorted(client.disabled_rules - known):
+            near = get_close_matches(rule, sorted(known), n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
             raise RegistryError(
-                f"clients.{client.name}.disabled_rules: names a rule that hooks/ does not have"
+                f"clients.{client.name}.disabled_rules: names a rule that hooks/ does not have: "
+                f"{rule}{meant}"
             )

@@ -97,7 +97,8 @@ def _said(rows: Mapping[Any, Row], key: Any) -> tuple[list[Said], str]:
     row = rows.get(key)
     if row is None:
         return [], ""
-    said = [(c.rule, c.variant, c.indicator, c.merged) for c in row.shown]
+    shown = [c for c in row.cards if c.held in ("", "picked")]
+    said = [(c.rule, c.variant, c.indicator, c.merged) for c in shown]
     return said, "412" if row.unread and not said else ""
 
 

@@ -50,12 +50,23 @@ def test_the_start_of_a_stay_is_a_moment_and_its_end_another() -> None:
     ]
 
 
-def test_an_order_is_judged_as_it_is_picked_and_as_it_is_signed() -> None:
+def test_an_order_is_one_moment_if_its_signing_says_what_its_pick_said() -> None:
     chart = [*LOW, sertraline(26)]
     rows, counts = judged(chart, Wanted(orders=True))
-    assert [row.hook for row in rows if row.profile == "aasld"] == ["order-select", "order-sign"]
-    assert counts.moments == {"order": 1, "signing": 1}
+    mine = [(row.hook, row.again, len(row.shown)) for row in rows if row.profile == "aasld"]
+    assert mine == [("order-select", False, 1), ("order-sign", True, 0)]
+    assert counts.moments == counts.judged == {"order": 1}
     assert counts.orders == 1
+
+
+def test_what_only_the_signing_of_two_orders_says_counts_and_the_rest_was_said_before() -> None:
+    thiazide = order("310798", "hydrochlorothiazide 25 MG Oral Tablet", 50)
+    rows, counts = judged([*LOW, sertraline(50), thiazide], Wanted(orders=True))
+    assert counts.moments == {"order": 2, "signing": 1}
+    mine = [row for row in rows if row.profile == "aasld"]
+    picked = {(c.rule, c.variant) for row in mine if row.kind == "order" for c in row.cards}
+    for card in (c for row in mine if row.kind == "signing" for c in row.cards):
+        assert (card.held == "picked") == ((card.rule, card.variant) in picked), card
 
 
 def test_orders_of_one_instant_are_signed_together_and_none_is_in_the_list_of_medicines() -> None:

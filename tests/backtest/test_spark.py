@@ -41,7 +41,8 @@ def _export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(export: Path, output: Path, *more: str) -> None:
     given = ["backtest", str(export), "--output", str(output), "--jobs", "1", *more]
-    done = CliRunner().invoke(cli, [*given, "--moments", "results,orders"], catch_exceptions=False)
+    asked = ["--moments", "results,orders", "--since", "2000-01-01"]
+    done = CliRunner().invoke(cli, [*given, *asked], catch_exceptions=False)
     assert done.exit_code == 0, done.output
 
 
