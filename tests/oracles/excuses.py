@@ -112,6 +112,11 @@ EXCUSES = (
         reason="laboratory results were not read in full",
     ),
     Excuse(
+        "explain says that no glucose was known; saline for the pressure in the skull is no question",
+        r"prefetch\.glucose.*",
+        reason="no glucose of its time could be used",
+    ),
+    Excuse(
         "a past order whose status cannot be read counts as taken now, and explain says so",
         r"prefetch\.pastMedications\.entry\[\]\.resource\.status",
         reason="the drug is taken already",

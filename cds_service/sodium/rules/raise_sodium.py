@@ -531,7 +531,8 @@ def for_pressure(case: Case, order: Order, _saline: Saline) -> Finding:
     latest = latest_within(case, case.limits.raising_case_hours) or skip("no-recent-sodium")
     require(case.sodium.measured is not Band.NORMAL, "not-low", na=latest.shown)
     doubt, low = _no_reason_by_water(case), case.sodium.band in (Band.MODERATE, Band.SEVERE)
-    require(doubt or low, "mild-band", na=latest.shown)
+    if not (doubt or low):
+        skip("mild-band" if latest in case.glucose_pairs else "no-glucose", na=latest.shown)
     require(_pressure_leads(case) or not case.symptoms.severe, "severe-symptom")
     swells = case.symptoms.brain_edema
     low_lines = [line("pressure-low", keep=True, na=latest.shown, limit=day_limit(case))]

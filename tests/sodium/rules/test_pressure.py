@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cds_service.engine.finding import Silence
 from tests.sodium.patients import Story, problem, result
 from tests.sodium.rules.cases import fired, keys, summary
 from tests.sodium.rules.orders import Scene, saline, table
@@ -100,6 +101,20 @@ SCENES = (
 @table(SCENES)
 def test_saline_for_the_pressure(scene: Scene) -> None:
     scene.check()
+
+
+@pytest.mark.parametrize(
+    ("measured", "reason"),
+    [({}, "no-glucose"), ({"glucose": 110}, "mild-band")],
+    ids=["not known", "normal"],
+)
+def test_silence_in_the_mild_band_says_whether_the_glucose_was_known(
+    measured: dict[str, float], reason: str
+) -> None:
+    scene = Scene(says="", order=saline(), story=ward("128", HERNIATION, **measured))
+    outcome = scene.outcomes()["OS-HTS-ICP"]
+    assert isinstance(outcome, Silence)
+    assert outcome.reason == reason
 
 
 @pytest.mark.parametrize("brain", [HERNIATION, EDEMA])
