@@ -318,3 +318,23 @@ def test_a_band_card_below_mild_names_the_room_of_the_plot() -> None:
     assert found.case is not None
     assert found.case.sodium.band is Band.SEVERE
     assert named([found.cards[0]["detail"]]) == {("125", "tomorrow 07:00")}
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("near-the-limit", "1"), ("severe-without-symptoms", "8"), ("moderate", "8")],
+)
+def test_the_number_that_is_left_is_among_the_first_lines_of_the_card_and_on_the_plot(
+    name: str, left: str
+) -> None:
+    stories = load_stories(default_fixtures_dir())
+    found = (
+        chart_of(stories[name])
+        if name in stories
+        else Call(record=(sodium("123", 2),)).evaluation()
+    )
+    plot = _LEFT.fullmatch(room(found))
+    assert plot is not None
+    assert plot[2] == left
+    face = "\n".join(bullets(found.cards[0]["detail"])[:FACE_BULLETS])
+    assert f"not above {plot[3]} mmol/L before {plot[1]}, {left} mmol/L left" in face

@@ -128,4 +128,4 @@ def test_a_doubtful_severe_value_has_no_ceiling() -> None:
 
 def test_a_severe_value_that_is_believed_has_its_ceiling() -> None:
     found = fired(story(result("sodium", 118, 3), problems=(problem("siadh"),)).case())["PV-SEV"]
-    assert "ceiling-aasld" in keys(found)
+    assert "severe-advice-room" in keys(found)

@@ -511,6 +511,8 @@ def severe(case: Case) -> Finding:
     if not case.worded:
         return card(indicator, variant, do=(), drugs=suspects(case))
     reasons = _unsaid(case, _band_reasons(case, critical=not rise))
+    if advice and not rise:
+        advice, reasons = _advice_with_room(case, advice, reasons)
     # While a correction is under way, how far it may go is read in ten seconds.
     pace = [told for told in reasons if rise and told == limit_line(case)]
     # Advice waits if the treatment of adrenal failure or the pace is on the face.
@@ -553,6 +555,18 @@ def severe(case: Case) -> Finding:
         ],
         drugs=suspects(case),
     )
+
+
+def _advice_with_room(
+    case: Case, advice: list[Line], reasons: list[Line]
+) -> tuple[list[Line], list[Line]]:
+    """Returns both with how far sodium may rise beside the advice: it is read in ten seconds."""
+    told, room = limit_line(case), room_of(case)
+    if told not in reasons or room is None or room.left is None:
+        return advice, reasons
+    named = {name: told.facts[name] for name in ("ceiling", "until", "left")}
+    plain = [plain_limit(case) if one == told else one for one in reasons]
+    return [Line("severe-advice-room", named, keep=True)], plain
 
 
 def _severe_variant(case: Case, rise: RatePair | None, indicator: Indicator) -> str:
@@ -605,6 +619,9 @@ def moderate(case: Case) -> Finding:
     variant = "adrenal" if crisis else f"known-{variant}" if known else variant
     if not case.worded:
         return card(indicator, variant, do=(), drugs=drugs)
+    reasons = _unsaid(case, _band_reasons(case))
+    # How far sodium may rise is read in ten seconds, if the first lines have room for it.
+    pace = [told for told in reasons if told == limit_line(case)]
     return card(
         indicator,
         variant,
@@ -623,8 +640,9 @@ def moderate(case: Case) -> Finding:
             *plan_lines(case),
             *cramp_lines(case),
             monitoring(case, long_known=known is not None),
+            *pace,
         ],
-        why=[*_unsaid(case, _band_reasons(case)), *plan_advice(case)],
+        why=[*(told for told in reasons if told not in pace), *plan_advice(case)],
         offer=[
             *repeat_suggestions(case, long_known=known is not None),
             *cortisol_suggestions(case),

@@ -804,15 +804,20 @@ def _stop_line(case: Case) -> Line:
     if limits.profile != EUROPEAN:
         return line("stop-when", keep=True, limit=day_limit(case), goal=limits.rate_goal)
     said = limit_line(case)
-    if said.key == "ceiling-european":
-        facts = {**said.facts, "later": number(limits.rate_limit_day)}
+    if said.key in ("ceiling-european", "ceiling-none-european"):
+        facts = {**_named(said), "later": number(limits.rate_limit_day)}
         return Line("stop-when-ceiling", facts, keep=True)
-    if said.key == "ceiling-european-risk":
-        return Line("stop-when-ceiling-risk", said.facts, keep=True)
+    if said.key in ("ceiling-european-risk", "ceiling-none-european-risk"):
+        return Line("stop-when-ceiling-risk", _named(said), keep=True)
     day, first = limits.rate_limit_day, first_day_limit(case)
     if day == first:
         return line("stop-when-european-risk", keep=True, limit=day)
     return line("stop-when-european", keep=True, first=first, limit=day)
+
+
+def _named(ceiling: Line) -> dict[str, Fact]:
+    """Returns value, time and limit of a ceiling."""
+    return {name: ceiling.facts[name] for name in ("ceiling", "until", "limit")}
 
 
 def _if_severe(bolus: Line) -> Line:

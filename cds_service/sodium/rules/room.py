@@ -202,8 +202,11 @@ def limit_line(case: Case) -> Line:
         return line("ceiling-kept", ceiling=value, until=until, keep=True)
     if not room.of_a_day:
         return plain_limit(case)
+    if room.left is not None:
+        key, left = f"ceiling-{profile}", room.left
+        return line(key, ceiling=value, until=until, limit=limit, left=left, keep=True)
     if not room.over:
-        return line(f"ceiling-{profile}", ceiling=value, until=until, limit=limit, keep=True)
+        return line(f"ceiling-none-{profile}", ceiling=value, until=until, limit=limit, keep=True)
     return line(
         f"ceiling-passed-{profile}",
         ceiling=value,
