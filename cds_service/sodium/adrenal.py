@@ -13,7 +13,7 @@ from cds_service.engine.wording import number
 from cds_service.knowledge.names import Analyte, Problem, Sign
 from cds_service.sodium.depletion import creatinine_rise, red_flag_window
 from cds_service.sodium.exposure import COMPLETED, ON_HOLD, ended_at, taken_within
-from cds_service.sodium.results import Reading
+from cds_service.sodium.results import Band, Reading
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
@@ -174,6 +174,7 @@ def _dependent(case: Case) -> tuple[str, ...]:
     """Returns why the patient lives on a glucocorticoid that may fail now, as facts of a card (F5).
 
     It may fail by vomiting; with a pituitary disease or after surgery there it may be too little.
+    With the disease, a sodium below mild is reason enough: no glucocorticoid may have been begun.
     """
     limits, sets, problems = case.limits, case.sets, case.problems
     taken = case.exposures.of(*sets.glucocorticoids.members)
@@ -190,7 +191,9 @@ def _dependent(case: Case) -> tuple[str, ...]:
     vomits = problems.has_current(Problem.VOMITING, limits.severe_symptom_hours)
     if vomits and (pituitary or long_taken):
         return (*named, f"evidence:{Sign.VOMITING}")
-    return named if taken and pituitary else ()
+    below_mild = case.sodium.low and case.sodium.band is not Band.MILD
+    diseased = bool(problems.active(sets.pituitary_disease)) and below_mild
+    return named if pituitary and (taken or diseased) else ()
 
 
 def high_potassium(case: Case) -> Reading | None:

@@ -22,7 +22,7 @@ from cds_service.sodium.rules.order_helpers import (
     remove_restriction,
     saline_name,
 )
-from cds_service.sodium.rules.plan import risk_lines
+from cds_service.sodium.rules.plan import adrenal_beside, risk_lines
 from cds_service.sodium.rules.room import day_limit, limit_line, passed_limit, rise_limit
 from cds_service.sodium.rules.strong_salts import as_bolus, salt_amount, sodium_rich_of
 from cds_service.sodium.snapshot import Order
@@ -196,6 +196,7 @@ def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
         na=shown_sodium(case),
         limit=day_limit(case),
         do=[
+            *(adrenal_beside(case) if _is_isotonic(order) else []),
             line("diuresis-ready" if diuresis else step, keep=True),
             *_carried_salt(order),
             *([line("potassium-counts")] if potassium and not diuresis else []),
@@ -249,8 +250,9 @@ def _opens_diuresis(case: Case, order: Order) -> bool:
         return False
     if drug_of(order, DrugClass.GLUCOCORTICOID):
         return case.volume.status is Volume.ADRENAL
-    needed = case.volume.status in (Volume.ADRENAL, Volume.HYPO)
-    return _is_isotonic(order) and needed and _very_low(case)
+    volume = case.volume
+    needed = volume.status in (Volume.ADRENAL, Volume.HYPO) or volume.shock or volume.low_solute
+    return _is_isotonic(order) and bool(needed) and _very_low(case)
 
 
 def _counts(case: Case, order: Order) -> bool:

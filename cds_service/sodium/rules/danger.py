@@ -108,7 +108,14 @@ from cds_service.sodium.rules.plan import (
     volume_plan,
     weak_fluid_lines,
 )
-from cds_service.sodium.rules.room import hold_line, likely_acute, limit_line, plain_limit, room_of
+from cds_service.sodium.rules.room import (
+    hold_line,
+    likely_acute,
+    limit_line,
+    limit_reached,
+    plain_limit,
+    room_of,
+)
 from cds_service.sodium.sodium import fall_within
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import RecordText
@@ -955,6 +962,10 @@ def near_limit(case: Case) -> Finding:
     """The card comes if sodium rose above the goal at high risk, or near the limit."""
     worst = _worst_rise("RATE-NEAR", case)
     raising = [*_raising_drugs(case), *running_restriction(case), *_keep_antidiuretics(case)]
+    if limit_reached(case):
+        brake = [*_brake_lines(case), *_stopped_antidiuretic(case)]
+        hold = hold_line(case, "stop-raising", what=what_raises(case))
+        return _card(case, worst, [hold, *raising, *brake, rate_watch(case)])
     by_itself = [*_by_itself(case), *_stopped_antidiuretic(case)]
     known = by_itself and not raising and case.medicines_known
     slow = [] if known else [line("slow-down", what=what_raises(case))]
@@ -1048,6 +1059,8 @@ def _card(case: Case, worst: RatePair, do: list[Line]) -> Finding:
 def _rate_variant(case: Case, left: Decimal) -> str:
     """Returns the summary; it says what is left only if that is the room until a moment (F32)."""
     room, variant = room_of(case), case.rate.variant
+    if limit_reached(case) and variant in ("near", "goal"):
+        return "reached"
     if variant != "near" or (room is not None and room.left == left):
         return variant
     return "near-earlier"

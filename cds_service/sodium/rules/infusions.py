@@ -46,7 +46,7 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_next_day,
     sodium_today,
 )
-from cds_service.sodium.rules.plan import BESIDE, after_failure, fluid_beside
+from cds_service.sodium.rules.plan import BESIDE, after_failure, concentrated_urine, fluid_beside
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, Saline
@@ -129,7 +129,7 @@ def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
     require_recorded(case, water_kept, "not-siadh" if all_read else "siadh-unread")
     _require_no_need_of_volume(case)
     evidence = volume.kept_water or joined("evidence", volume.evidence)
-    certain = f"evidence:{Problem.SIADH}" in evidence.split("|") or _concentrated_urine(case)
+    certain = f"evidence:{Problem.SIADH}" in evidence.split("|") or concentrated_urine(case)
     urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.urine_labs_hours)
     known = line("check-urine-first")
     draw = DraftLabs((Analyte.URINE_OSMOLALITY, Analyte.URINE_SODIUM), "urgent")
@@ -445,11 +445,6 @@ def _require_no_need_of_volume(case: Case, but: Collection[str] = (OWN_FLAG,)) -
     """Skips if a red flag, but for these, says volume may be needed (M9)."""
     flags = [flag for flag in case.restriction.red_flags if flag.key not in but]
     require(not flags and little_urine_sodium(case) is None, "red-flag")
-
-
-def _concentrated_urine(case: Case) -> bool:
-    reading = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.urine_labs_hours)
-    return reading is not None and reading.above(case.limits.isotonic_osmolality_above)
 
 
 def _glucose_needs_it(case: Case) -> bool:

@@ -21,7 +21,7 @@ from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import Saline, StrongSalt
 
 ML_PER_L = Decimal(1000)
-ABOVE = ("ordered-rate-above", "ordered-rate-unknown")
+ABOVE = ("ordered-rate-above", "ordered-rate-none", "ordered-rate-unknown")
 HOURS_OF_DAY = Decimal(24)
 ONE, TENTH = Decimal(1), Decimal("0.1")
 
@@ -71,10 +71,21 @@ def rate_lines(case: Case, order: Order) -> list[Line]:
     rise = None if percent is None else _rise(case, volume, percent)
     if rise is None:
         return [line("ordered-rate-unknown", rate=rate, keep=True)]
-    key = "ordered-rate-above" if rise > _left(case) else "ordered-rate"
+    key = _judged(case, rise)
     kg = weight_kg(case) or limits.body_weight_assumed_kg
     hours = _whole(max(ONE, volume / rate))
     return [line(key, keep=True, rate=rate, rise=rise, hours=hours, kg=kg)]
+
+
+def _judged(case: Case, rise: Decimal) -> str:
+    """Returns what is said of a drip: if no rise is left, no rate is slow enough (F32).
+
+    A severe symptom may need saline all the same.
+    """
+    if rise <= _left(case):
+        return "ordered-rate"
+    spent = max(case.rate.rise_now, Decimal(0)) >= day_limit(case)
+    return "ordered-rate-none" if spent and not case.symptoms.severe else "ordered-rate-above"
 
 
 def _runs_slowly(case: Case, saline: Saline) -> bool:

@@ -14,6 +14,7 @@ from cds_service.engine.rule import line
 from cds_service.engine.wording import joined, number
 from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Problem, Sign
 from cds_service.sodium.adrenal import (
+    adrenal_grounds,
     high_cortisol,
     high_potassium,
     kidney_explains,
@@ -64,7 +65,7 @@ from cds_service.sodium.rules.measured import (
     told,
     urgent_potassium,
 )
-from cds_service.sodium.rules.room import day_limit
+from cds_service.sodium.rules.room import day_limit, limit_reached
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, RecordText
@@ -202,7 +203,31 @@ def fluid_lines(case: Case) -> list[Line]:
 
     After a rise that was too fast it may be meant to lower sodium again.
     """
-    return [*weak_fluid_lines(case), *strong_fluid_lines(case)]
+    return [*weak_fluid_lines(case), *_isotonic_lines(case), *strong_fluid_lines(case)]
+
+
+def _isotonic_lines(case: Case) -> list[Line]:
+    """Returns the isotonic fluid that runs in SIADH, where it can lower sodium further (F28)."""
+    running = case.raising_fluids
+    if not running or rises_fast(case) or case.relowered or not _keeps_water(case):
+        return []
+    names = dict.fromkeys(order.fluid_name.value for order in running if order.fluid_name)
+    if not names:
+        return [line("running-isotonic-unnamed", keep=True)]
+    return [line("running-isotonic", fluid=RecordText("; ".join(names)), keep=True)]
+
+
+def _keeps_water(case: Case) -> bool:
+    """Returns whether the body keeps water and sheds salt: recorded, or by a concentrated urine."""
+    if case.volume.status is not Volume.EUV or unclear_volume(case):
+        return False
+    return Problem.SIADH in case.volume.evidence or concentrated_urine(case)
+
+
+def concentrated_urine(case: Case) -> bool:
+    """Returns whether the urine is so concentrated that isotonic fluid leaves its water behind."""
+    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.urine_labs_hours)
+    return urine is not None and urine.above(case.limits.isotonic_osmolality_above)
 
 
 def _isotonic_in_siadh(case: Case) -> list[Line]:
@@ -227,13 +252,15 @@ def weak_fluid_lines(case: Case) -> list[Line]:
 
 
 def strong_fluid_lines(case: Case) -> list[Line]:
-    """Returns the hypertonic saline that runs: to be stopped while sodium rises too fast (F28).
+    """Returns the hypertonic saline that runs: to be stopped if no rise is left (F28).
 
     Against pressure in the skull it may go on: its rate is checked.
     """
     strong = [order for order in case.running_fluids if is_hypertonic(order)]
     too_fast = rising_too_fast(case) and case.rate.level in ("warning", "critical")
-    stops = too_fast and not (case.symptoms.icp_indication or case.symptoms.brain_edema)
+    stops = (too_fast or limit_reached(case)) and not (
+        case.symptoms.icp_indication or case.symptoms.brain_edema
+    )
     key = "running-hypertonic-stop" if stops else "running-hypertonic"
     return [_fluid_line(key, order) for order in strong]
 
@@ -506,6 +533,15 @@ def crisis_lines(case: Case) -> list[Line]:
     if case.volume.status is not Volume.ADRENAL:
         return []
     return [_adrenal_treatment(case)]
+
+
+def adrenal_beside(case: Case) -> list[Line]:
+    """Returns the hormone that belongs beside saline, if adrenal failure is known or likely (F5)."""
+    known = crisis_lines(case)
+    if known:
+        return known
+    grounds = adrenal_grounds(case)
+    return [line("adrenal-beside", evidence=grounds[0].names, keep=True)] if grounds else []
 
 
 def _adrenal_treatment(case: Case) -> Line:

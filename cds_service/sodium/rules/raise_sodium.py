@@ -70,12 +70,13 @@ from cds_service.sodium.rules.ordered_amount import (
     single_bolus,
     too_much,
 )
-from cds_service.sodium.rules.plan import restriction_suggestions, risk_lines
+from cds_service.sodium.rules.plan import adrenal_beside, restriction_suggestions, risk_lines
 from cds_service.sodium.rules.room import day_limit, limit_line, rise_limit
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import Saline
 
 RISEN_STEP = {
+    "reached": "no-further-rise",
     "severe": "specialist-now",
     "goal": "wait-for-sodium",
     "near": "wait-for-sodium",
@@ -384,7 +385,7 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
         skip("not-rising", rise=_shown_rise(case, case.rate.rise_now))
     variant = _rise_variant(case, order, pair)
     facts: dict[str, Fact | Decimal] = {"rise": _shown_rise(case, pair.rise)}
-    if variant in ("over", "goal", "near", "earlier"):
+    if variant in ("over", "reached", "goal", "near", "earlier"):
         facts["limit"] = rise_limit(case)
     if variant != "remembered-severe":
         facts["hours"] = in_hours(pair.span)
@@ -457,6 +458,8 @@ def _rise_variant(case: Case, order: Order, pair: RatePair) -> str:
         return "earlier" if pair.window == "day" else "earlier-long"
     if pair.rise > rise_limit(case):
         return "over"
+    if pair.rise == rise_limit(case):
+        return "reached"
     return "goal" if case.risk.high and pair.rise > case.limits.rate_goal else "near"
 
 
@@ -501,7 +504,7 @@ def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     shift = case.glucose
     if shift is not None and _explains_the_symptoms(case):
         return _glucose_before_saline(case, order, shift)
-    do = [*low_glucose_lines(case), *_guardrails(case, saline)]
+    do = _guardrails(case, saline)
     if not case.symptoms.attributable:
         do.append(line("look-further", na=latest.shown))
     slowly = case.limits.profile == EUROPEAN and case.risk.high
@@ -856,6 +859,8 @@ def _saline_card(
         do=[
             *amount,
             *treat_first(case, order),
+            *low_glucose_lines(case),
+            *adrenal_beside(case),
             *obstetric_lines(case),
             *kidney_order_lines(case),
             *within,

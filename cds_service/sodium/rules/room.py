@@ -58,6 +58,14 @@ def room_of(case: Case) -> Room | None:
     return Room(ceiling=ceiling, over=-left)
 
 
+def limit_reached(case: Case) -> bool:
+    """Returns whether a rise has come to its limit without passing it, so that no room is left."""
+    room, worst = room_of(case), case.rate.worst
+    if room is None or worst is None or room.left is None or case.rate.rule != "RATE-NEAR":
+        return False
+    return room.left <= 0 and worst.rise >= case.rate.limit
+
+
 def _no_limit(case: Case) -> NoLimit:
     """Returns why no limit of hours is under way (F2, F37, M6 a); "" if one may be."""
     if case.rate.may_be_acute or (likely_acute(case) and not rising_too_fast(case)):

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from cds_service.engine.finding import Finding, Indicator, Line
 from cds_service.engine.rule import card, require, skip
-from cds_service.engine.wording import DAY, in_days
+from cds_service.engine.wording import DAY, in_days, number, ratio
 from cds_service.knowledge.names import DrugClass, DrugName
 from cds_service.sodium.adrenal import adrenal_grounds
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
@@ -113,6 +113,13 @@ def _too_long(case: Case, taken: Exposure) -> Iterator[Danger]:
         days = str((case.snapshot.now - taken.since) // DAY)
         facts = {"days": days, "limit": in_days(longest)}
         yield Danger(key="long", variant="long", facts=facts, level="info", raises=False)
+        return
+    ordered = max((o.duration_days for o in taken.orders if o.duration_days), default=None)
+    if ordered is not None and ordered > ratio(longest, DAY):
+        facts = {"days": number(ordered), "limit": in_days(longest)}
+        yield Danger(
+            key="long-ordered", variant="long-ordered", facts=facts, level="info", raises=False
+        )
 
 
 def _found(case: Case, unread: str) -> tuple[Exposure, list[Danger]]:

@@ -147,9 +147,15 @@ def treated(drug: str, days: float, status: str = "completed", **more: Any) -> S
     )
 
 
-def on_vaptan(*partners: Any, sodium: str = "131", days: float = 3, **more: Any) -> Story:
-    """Tolvaptan since some days on the ward, beside other orders."""
-    vaptan = replace(order("tolvaptan", days=days), hyponatremia_product=True)
+def on_vaptan(
+    *partners: Any,
+    sodium: str = "131",
+    days: float = 3,
+    supply: str | None = None,
+    **more: Any,
+) -> Story:
+    """Tolvaptan since some days on the ward, beside other orders; ordered for so many days."""
+    vaptan = replace(order("tolvaptan", days=days, duration=supply), hyponatremia_product=True)
     return Story(sodium=sodium, setting="inpatient", orders=(vaptan, *partners), **more)
 
 
@@ -171,6 +177,7 @@ ON_VAPTAN: tuple[tuple[str, str, Story], ...] = (
     ("info contra", "on-vaptan-anuria", on_vaptan(problems=(problem("anuria"),))),
     ("info contra", "on-vaptan-polycystic", on_vaptan(problems=(problem("adpkd", days=900),))),
     ("info long", "on-vaptan-long", on_vaptan(days=31)),
+    ("info long-ordered", "on-vaptan-long-ordered", on_vaptan(supply="90")),
 )
 PITUITARY = problem("pituitary-disease", days=900)
 ADRENAL = problem("adrenal", days=900)
@@ -211,7 +218,30 @@ def sweet(
     return rising(new, old, results=glucose, **more)
 
 
+def in_siadh(*running: Order, sodium: str = "122", **more: Any) -> Story:
+    """A recorded SIADH with a concentrated urine, and what runs into the vein."""
+    urine = (result("urine-osmolality", more.pop("osmolality", "640")),)
+    siadh = problem("siadh", days=5)
+    return Story(
+        sodium=sodium, setting="inpatient", results=urine, problems=(siadh,), orders=running, **more
+    )
+
+
+DILUTE = (result("urine-osmolality", 95),)
+HIGH_RISK = problem("malnutrition", days=40)
+# A rise of just the limit: 8 mmol/L.
+REACHED = (
+    rising(118, 110, HIGH_RISK, orders=(SALINE_3,), results=DILUTE),
+    rising(118, 110, HIGH_RISK, results=DILUTE),
+    rising(118, 110, orders=(order("tolvaptan", days=1),), results=DILUTE),
+    rising(118, 110, orders=(order("tolvaptan", days=1),)),
+    rising(122, 114),
+)
+
 CHARTS: tuple[Story, ...] = (
+    *REACHED,
+    in_siadh(isotonic("1000")),
+    in_siadh(replace(isotonic("1000"), fluid_name=RecordText("sodium chloride 0.9% 1000 mL"))),
     sweet((112, 110), (118, 600)),
     sweet((118, 900), (127, 180)),
     # A sodium of the day before is in a unit that nobody knows: what sodium rose from is not known.

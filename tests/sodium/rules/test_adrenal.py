@@ -308,6 +308,21 @@ def restricted(says: str, key: str, *, drug: Order | None = None, **story: Any) 
     )
 
 
+@pytest.mark.parametrize(
+    ("sodium", "problems", "keys"),
+    [
+        ("124", (ADENOMA,), ["withheld-adrenal-dependent"]),
+        ("128", (ADENOMA,), []),
+        ("124", (problem("pituitary-surgery", days=900),), []),
+    ],
+)
+def test_f5_a_pituitary_disease_is_reason_enough_below_a_mild_sodium(
+    sodium: str, problems: tuple[Problem, ...], keys: list[str]
+) -> None:
+    reasons = ward(sodium=sodium, problems=problems).case().restriction.reasons
+    assert [told.key for told in reasons if "adrenal" in told.key] == keys
+
+
 VAPTAN = selected("tolvaptan")
 TAKEN = order("tolvaptan", days=200)  # not new, so that no other card speaks
 SCENES = (
@@ -377,7 +392,7 @@ def test_f5_a_restriction_that_is_ordered_already_is_told_of_the_ground() -> Non
         ((HYDROCORTISONE,), (problem("vomiting", days=4),), []),
         ((HYDROCORTISONE,), (), []),
         ((), (ADENOMA, VOMITING), ["withheld-adrenal-dependent"]),
-        ((), (ADENOMA,), []),
+        ((), (ADENOMA,), ["withheld-adrenal-dependent"]),
         ((), (problem("postpartum-hemorrhage", "pregnancy-ended", days=42.1),), []),
         ((), (problem("myxedema-coma", days=7.1),), []),
     ],

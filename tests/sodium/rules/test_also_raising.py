@@ -112,9 +112,10 @@ SCENES = (
         "warning solute",
         "recorded polydipsia and a urine below 200",
     ),
-    silent(
+    speaks(
         saline("0.9", "isotonic"),
         replace(DILUTE, results=(*DILUTE.results, result("systolic", 84, 1))),
+        "info diuresis",
         "dilute urine beside a low pressure: the circulation may need it",
     ),
     speaks(

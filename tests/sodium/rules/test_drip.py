@@ -62,6 +62,38 @@ SCENES = (
         shows=("ordered-rate",),
     ),
     Scene(
+        says="F32: the limit of the day is reached: no rate is slow enough",
+        order=drip("30"),
+        story=replace(
+            WARD, sodium="120", sodium_hours=1, results=(*HEAVY, result("sodium", 112, 9))
+        ),
+        fires={"OS-HTS-OVER": "warning reached", "OS-HTS-ASX": "warning main"},
+        shows=("ordered-rate-none", "no-further-rise"),
+        hides=("ordered-rate-above", "wait-for-sodium"),
+    ),
+    Scene(
+        says="F32: a tenth below it, what is left is told",
+        order=drip("30"),
+        story=replace(
+            WARD, sodium="119.9", sodium_hours=1, results=(*HEAVY, result("sodium", 112, 9))
+        ),
+        fires={"OS-HTS-OVER": "warning near", "OS-HTS-ASX": "warning main"},
+        shows=("ordered-rate-above", "wait-for-sodium"),
+    ),
+    Scene(
+        says="F32: with a seizure saline may be needed all the same",
+        order=drip("30"),
+        story=replace(
+            WARD,
+            sodium="120",
+            sodium_hours=1,
+            results=(*HEAVY, result("sodium", 112, 9)),
+            problems=(problem("seizure", days=0.03, encounter=True),),
+        ),
+        fires={"OS-HTS-OVER": "warning severe", "OS-HTS-SEV": "warning main"},
+        shows=("ordered-rate-above", "specialist-now"),
+    ),
+    Scene(
         says="F9: a drip without a recent sodium",
         order=drip("30"),
         story=replace(WARD, sodium=None),

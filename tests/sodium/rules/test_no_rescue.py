@@ -111,7 +111,7 @@ SCENES = (
         says="M4: up 8 is within the limit: the escape line stays",
         order=saline(),
         story=risen(now=120, start=112),
-        fires={"OS-HTS-OVER": "warning near", "OS-HTS-ASX": "warning main"},
+        fires={"OS-HTS-OVER": "warning reached", "OS-HTS-ASX": "warning main"},
         shows=("treat-first",),
         hides=("coma-after-rise",),
     ),

@@ -55,7 +55,7 @@ SCENES = (
         says="a rise of exactly 8 is not over",
         order=saline(),
         story=rising("112", "120"),
-        fires={"OS-HTS-OVER": "warning near", "OS-HTS-ASX": "warning main"},
+        fires={"OS-HTS-OVER": "warning reached", "OS-HTS-ASX": "warning main"},
     ),
     Scene(
         says="a rise of 6 warns",
@@ -86,7 +86,7 @@ SCENES = (
         says="a rise between two days is estimated",
         order=saline(),
         story=rising("112", "122", over=30),
-        fires={"OS-HTS-OVER": "warning near", "OS-HTS-ASX": "warning main"},
+        fires={"OS-HTS-OVER": "warning reached", "OS-HTS-ASX": "warning main"},
         shows=("rise-estimated",),
         hides=("rise-measured",),
     ),

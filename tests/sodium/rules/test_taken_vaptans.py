@@ -41,6 +41,7 @@ def test_f19_each_danger_of_a_vaptan_that_is_taken_has_its_card(
         on_vaptan(order("amlodipine")),
         on_vaptan(order("clarithromycin", status="completed", ended=3)),
         on_vaptan(days=29.9),
+        on_vaptan(supply="30"),
         on_vaptan(problems=(problem("heart-failure", days=900),)),
         for_kidneys(order("verapamil")),
         Story(sodium="131", orders=(order("clarithromycin"),)),
