@@ -536,7 +536,7 @@ def crisis_lines(case: Case) -> list[Line]:
 
 
 def adrenal_beside(case: Case) -> list[Line]:
-    """Returns the hormone that belongs beside saline, if adrenal failure is known or likely (F5)."""
+    """Returns the hormone that belongs beside saline, if adrenal failure is likely (F5)."""
     known = crisis_lines(case)
     if known:
         return known

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -15,7 +17,7 @@ RULES = (BOOK.chart["PV-VAPTAN"], BOOK.discharge["DC-VAPTAN"])
 POLYCYSTIC = problem("adpkd", days=900)
 
 
-def for_kidneys(*partners: object, **more: object) -> Story:
+def for_kidneys(*partners: object, **more: Any) -> Story:
     """Tolvaptan for polycystic kidney disease, taken for two years."""
     story = on_vaptan(*partners, sodium="139", days=700, problems=(POLYCYSTIC,), **more)
     plain = replace(story.orders[0], hyponatremia_product=False, adpkd=True)
