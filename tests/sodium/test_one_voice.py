@@ -197,7 +197,10 @@ def test_f32_the_ceiling_has_figures_and_a_clock_time() -> None:
     assert "Ceiling: not above 126 mmol/L before tomorrow 08:00" in card.detail
     assert "118 today 08:00" in card.detail
     risen = Call(record=sodiums((0, "118"), (10, "127"), first_hours=1)).cards()[0]
-    assert "no further rise before today 22:00** (ceiling 126 mmol/L)" in risen.detail
+    assert (
+        "no further rise before tomorrow 01:00** (ceiling 126 mmol/L, already 1 over)"
+        in risen.detail
+    )
     alone = Call(record=sodiums((0, "118"), (30, "121"), first_hours=1), profile="european").cards()
     assert "not above 131 mmol/L before tomorrow 08:00" in alone[0].detail or (
         "not above 129 mmol/L before tomorrow 08:00" in alone[0].detail

@@ -319,6 +319,14 @@ SCENES = (
         profile="european",
     ),
     Scene(
+        says="F22: at high risk the room is that of the lower limit",
+        order=replace(CARRIED_DRAFT, isotonic_carrier_ml=None),
+        story=replace(rise(119, 13, base="112"), problems=(CIRRHOSIS,)),
+        fires={"OS-RAISE": "warning main"},
+        shows=("ceiling-european-risk",),
+        profile="european",
+    ),
+    Scene(
         says="F22: potassium in little volume: the room alone",
         order=replace(CARRIED_DRAFT, isotonic_carrier_ml=None),
         story=rise(121, 13, base="112"),
