@@ -73,6 +73,7 @@ _DEFINED = {
     "overrides": "define it in knowledge/override-reasons.toml",
     "problem": "define it in knowledge/conditions.toml or knowledge/procedures.toml",
     "profile": f"allowed: {', '.join(PROFILES)}",
+    "rule": "it is no [rules.<id>] of chart.toml, orders.toml or discharge.toml",
     "source": "define it in knowledge/citations.toml",
     "sources": "define it in knowledge/citations.toml",
     "status": "knowledge/orders.toml [reading] order_statuses has those of FHIR",

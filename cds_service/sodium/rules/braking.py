@@ -80,12 +80,13 @@ def brake_lines(case: Case, state: Brake) -> list[Line]:
         return [line("brake-repeat" if _unconfirmed(case) else "brake-glucose", keep=True)]
     told = limit_line(case)
     if state == "early":
-        return [_with_room(case, "brake-early"), told, line("brake-if")]
-    return [_with_room(case, "brake-near"), told, line("brake-watch", keep=True)]
+        return [_with_room(case, "brake-early", "brake-early-unknown"), told, line("brake-if")]
+    return [_with_room(case, "brake-near", "brake-near-unknown"), told, line("brake-watch", keep=True)]
 
 
-def _with_room(case: Case, key: str) -> Line:
+def _with_room(case: Case, known: str, unknown: str) -> Line:
+    """Returns the first of two lines with the room that is left, the second without it."""
     room = room_of(case)
     if room is None or room.left is None:
-        return line(f"{key}-unknown", keep=True)
-    return line(key, left=room.left, keep=True)
+        return line(unknown, keep=True)
+    return line(known, left=room.left, keep=True)

@@ -76,7 +76,7 @@ def strong_salt(case: Case, order: Order, _source: object) -> Finding:
         drug=salt.name,
         na=shown_sodium(case),
         volume=same_as_bolus(case, salt),
-        more_facts=_more_facts(salt, limit if severe else None),
+        more_facts=_more_facts(salt, limit if severe and not unsaid else None),
         do=[
             *amount,
             as_bolus(case, salt),
