@@ -81,7 +81,11 @@ def brake_lines(case: Case, state: Brake) -> list[Line]:
     told = limit_line(case)
     if state == "early":
         return [_with_room(case, "brake-early", "brake-early-unknown"), told, line("brake-if")]
-    return [_with_room(case, "brake-near", "brake-near-unknown"), told, line("brake-watch", keep=True)]
+    return [
+        _with_room(case, "brake-near", "brake-near-unknown"),
+        told,
+        line("brake-watch", keep=True),
+    ]
 
 
 def _with_room(case: Case, known: str, unknown: str) -> Line:
