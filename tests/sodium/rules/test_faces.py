@@ -355,6 +355,14 @@ SCENES = (
         profile="european",
     ),
     Scene(
+        says="F34: a first day above 7.5 mg hears of the smaller start",
+        order=replace(TOLVAPTAN, first_day_mg=Decimal("7.6")),
+        story=replace(WARD, sodium="127"),
+        fires={"OS-VAP-GEN": "info moderate"},
+        shows=("start-low",),
+        profile="european",
+    ),
+    Scene(
         says="the label of the US counts in the default profile",
         order=TOLVAPTAN,
         story=replace(WARD, sodium="122"),
