@@ -40,7 +40,6 @@ def status(
         ("tbi", Volume.NEURO),
         ("intracranial-bleed", Volume.NEURO),
         ("meningitis-encephalitis", Volume.NEURO),
-        ("pituitary-surgery", Volume.NEURO),
         ("decompensated-cirrhosis", Volume.HYPER),
         ("ascites", Volume.HYPER),
         ("acute-heart-failure", Volume.HYPER),

@@ -235,11 +235,15 @@ def _not_again(case: Case, stay: Stay) -> list[Line]:
 
 
 def _due(case: Case, stay: Stay, variant: str) -> timedelta:
-    """Returns when sodium is due: before leaving, in days (sooner after a fall), in a week."""
+    """Returns when sodium is due: before leaving, in a day, in days, or in a week.
+
+    It is a day after a fall that went on to the end, or that a new drug of the stay may have made.
+    """
     limits = case.limits
     if variant in NOT_STEADY_YET or case.doubtful:
         return NOW
-    if variant == "low" and stay.fell:
+    moves = variant == "fall" and case.sodium.low and (not stay.steady or bool(stay.new_drugs))
+    if stay.fell and (variant == "low" or moves):
         return max(limits.repeat_daily_hours - case.sodium.age, NOW)
     soon = variant in ("low", "open")
     interval = limits.repeat_low_days if soon else limits.discharge_repeat_days

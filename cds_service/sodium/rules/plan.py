@@ -19,6 +19,7 @@ from cds_service.sodium.adrenal import (
     high_potassium,
     kidney_explains,
     on_glucocorticoid,
+    potassium_drugs,
 )
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import creatinine_rise, red_flag_window
@@ -113,10 +114,10 @@ def plan_lines(case: Case) -> list[Line]:
         *osmole_unmeasured(case),
         *dialysis_lines(case),
         *lines_of({"adrenal-crisis": crisis}, keep=True),
+        *_potassium_first(case),
         *unclear_volume(case),
         *irrigation_lines(case),
         *fluid_lines(case),
-        *_isotonic_in_siadh(case),
         *(stops if liver else []),  # every diuretic is stopped first
         *restriction_lines(case),
         *lines_of({"cirrhosis-kidney-albumin": _kidney_fails_in_cirrhosis(case)}, keep=True),
@@ -158,6 +159,16 @@ def dialysis_lines(case: Case) -> list[Line]:
     if potassium is None:
         return [line("dialysis-team", limit=limit, keep=True)]
     return [line("dialysis-team-potassium", limit=limit, value=potassium.value, keep=True)]
+
+
+def _potassium_first(case: Case) -> list[Line]:
+    """Returns a potassium that is treated before sodium; on dialysis that team is told."""
+    potassium = urgent_potassium(case)
+    if potassium is None or case.dialysis:
+        return []
+    drugs = ", ".join(potassium_drugs(case))
+    key = "potassium-first-drugs" if drugs else "potassium-first"
+    return [told(case, key, potassium, drug=drugs)]
 
 
 def unclear_volume(case: Case) -> list[Line]:
@@ -208,13 +219,18 @@ def fluid_lines(case: Case) -> list[Line]:
 
 def _isotonic_lines(case: Case) -> list[Line]:
     """Returns the isotonic fluid that runs in SIADH, where it can lower sodium further (F28)."""
+    others = [flag for flag in case.restriction.red_flags if flag.key != ISOTONIC_ORDERED]
     running = case.raising_fluids
-    if not running or rises_fast(case) or case.relowered or not _keeps_water(case):
+    if not running or others or rises_fast(case) or case.relowered or not _keeps_water(case):
         return []
     names = dict.fromkeys(order.fluid_name.value for order in running if order.fluid_name)
     if not names:
         return [line("running-isotonic-unnamed", keep=True)]
-    return [line("running-isotonic", fluid=RecordText("; ".join(names)), keep=True)]
+    fluid = RecordText("; ".join(names))
+    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.urine_labs_hours)
+    if urine is None or not concentrated_urine(case):
+        return [line("running-isotonic", fluid=fluid, keep=True)]
+    return [line("isotonic-in-siadh", fluid=fluid, value=urine.value, keep=True)]
 
 
 def _keeps_water(case: Case) -> bool:
@@ -228,19 +244,6 @@ def concentrated_urine(case: Case) -> bool:
     """Returns whether the urine is so concentrated that isotonic fluid leaves its water behind."""
     urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.urine_labs_hours)
     return urine is not None and urine.above(case.limits.isotonic_osmolality_above)
-
-
-def _isotonic_in_siadh(case: Case) -> list[Line]:
-    """Returns the isotonic fluid that runs in SIADH, where the kidney keeps its water (S12)."""
-    others = [flag for flag in case.restriction.red_flags if flag.key != ISOTONIC_ORDERED]
-    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.urine_labs_hours)
-    running = [order for order in case.raising_fluids if order.fluid_name is not None]
-    if case.volume.status is not Volume.EUV or others or rises_fast(case) or not running:
-        return []
-    if urine is None or not urine.above(case.limits.isotonic_osmolality_above):
-        return []
-    name = running[0].fluid_name or RecordText("")
-    return [line("isotonic-in-siadh", fluid=name, value=urine.value, keep=True)]
 
 
 def weak_fluid_lines(case: Case) -> list[Line]:
@@ -477,7 +480,15 @@ def volume_lines(case: Case) -> list[Line]:
     return [
         line(key, evidence=evidence, keep=True),
         *([_siadh_pattern(case)] if volume.by_labs and not case.replaces_hormone else []),
+        *_after_pituitary_surgery(case),
     ]
+
+
+def _after_pituitary_surgery(case: Case) -> list[Line]:
+    """Returns that sources differ: mostly SIADH, in some salt wasting, so that volume decides."""
+    happened = case.problems.happened(case.sets.pituitary_surgery, case.limits.brain_injury_days)
+    helped = happened and case.volume.status is Volume.EUV
+    return [line("volume-after-pituitary", keep=True)] if helped else []
 
 
 def _siadh_pattern(case: Case) -> Line:

@@ -330,12 +330,17 @@ SCENES = (
     restricted("F5: restriction months after a checkpoint inhibitor", "withheld-adrenal-checkpoint", orders=(CHECKPOINT,)),
     restricted("F5: restriction after a long course of a steroid", "withheld-adrenal-steroid", orders=(STEROID,)),
     Scene(
-        says="F5: restriction after pituitary surgery: the injury leads, the adrenal glands are named",
+        says="F5: restriction after pituitary surgery: the adrenal glands first",
         order=restriction(),
         story=ward(problems=(PITUITARY,)),
-        fires={"OS-FR": "warning main"},
+        fires={"OS-FR": "warning adrenal"},
         removes=True,
-        shows=("withheld-adrenal-pituitary", "do-neuro"),
+        shows=("withheld-adrenal-pituitary", "do-adrenal-first"),
+    ),
+    Scene(
+        says="F5: after pituitary surgery with a cortisol that excludes it, restriction is right",
+        order=restriction(),
+        story=ward(problems=(PITUITARY,), results=(result("cortisol", "16", 24),)),
     ),
     Scene(
         says="F5: restriction with a low cortisol",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from string import Template
 
@@ -680,3 +681,28 @@ def test_the_button_measures_by_the_day_that_the_card_says(
     assert text.startswith(label)
     [told] = [line for line in finding.do if line.key == "repeat-by"]
     assert told.within == button.within
+
+
+@pytest.mark.parametrize(
+    ("story", "hours"),
+    [
+        # it still falls
+        (inpatient("130", na("138", 52), na("133.5", 27)), 22),
+        # a drug of the stay may have made it
+        (
+            inpatient(
+                "131", na("141", 62), na("132", 27), orders=(begun("hydrochlorothiazide", 3),)
+            ),
+            22,
+        ),
+        # it fell, and no longer moves
+        (inpatient("131", na("141", 62), na("132", 27)), 166),
+    ],
+)
+def test_after_a_fall_that_goes_on_sodium_is_repeated_within_a_day(
+    story: Story, hours: float
+) -> None:
+    [finding] = [f for f in Discharge(says="", story=story).findings() if f.rule == "DC-LOW"]
+    assert finding.variant == "fall"
+    [told] = [line for line in finding.do if line.key == "repeat-by"]
+    assert told.within == timedelta(hours=hours)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from cds_service.engine.cards import FACE_BULLETS
 from cds_service.engine.finding import DraftLabs, DraftOrder, Finding
 from tests.sodium.patients import Story, order, problem, result
 from tests.sodium.rules.cases import detail, fired, keys
@@ -107,6 +108,24 @@ def test_adrenal_failure_without_a_glucocorticoid_is_treated_as_before() -> None
 def test_a_pituitary_disease_on_hydrocortisone_asks_for_no_cortisol() -> None:
     lines = keys(moderate(potassium_high("hydrocortisone", problems=(PITUITARY,))))
     assert "withheld-adrenal-replaced" in lines
+
+
+# ---- a potassium that is treated before sodium
+
+
+@pytest.mark.parametrize(
+    ("drugs", "key"), [((), "potassium-first"), (("lisinopril",), "potassium-first-drugs")]
+)
+def test_a_potassium_of_six_or_more_is_on_the_face_of_the_card(
+    drugs: tuple[str, ...], key: str
+) -> None:
+    assert key in keys(moderate(potassium_high(*drugs)))[:FACE_BULLETS]
+
+
+@pytest.mark.parametrize("potassium", ["5.9", "4.2"])
+def test_a_lower_potassium_is_not(potassium: str) -> None:
+    story = replace(potassium_high(), results=(result("potassium", potassium),))
+    assert "potassium-first" not in keys(moderate(story))
 
 
 # ---- potassium that a drug raises
