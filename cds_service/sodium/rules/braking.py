@@ -27,7 +27,7 @@ def braking(case: Case) -> Brake:
         return ""
     if rate.may_be_acute and rate.level is not None:
         return "acute"
-    if rate.level is not None and (_unconfirmed(case) or _by_glucose(case)):
+    if rate.level is not None and (_unconfirmed(case) or made_by_glucose(case)):
         return "doubted"
     if rising_too_fast(case) or (rate.episode is not None and _was_over(case, rate.episode)):
         return "over"
@@ -39,7 +39,8 @@ def _unconfirmed(case: Case) -> bool:
     return case.rate.variant == "jump" or case.rate.jump is not None
 
 
-def _by_glucose(case: Case) -> bool:
+def made_by_glucose(case: Case) -> bool:
+    """Returns whether a high glucose makes a rise, or hides one: it is what is treated (M10 c)."""
     return not set(BY_GLUCOSE).isdisjoint(case.rate.notes) and case.rate.level != "critical"
 
 

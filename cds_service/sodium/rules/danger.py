@@ -17,6 +17,7 @@ from cds_service.sodium.exposure import is_hypertonic, stopped_lately
 from cds_service.sodium.problems import pressing_rise_began, rise_began
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import chart_rule
+from cds_service.sodium.rules.braking import made_by_glucose
 from cds_service.sodium.rules.culprits import culprit_lines, culprit_step, culprits
 from cds_service.sodium.rules.follow_up import (
     NOW,
@@ -1091,18 +1092,23 @@ def _over_lines(case: Case) -> list[Line]:
         ]
     if rate.variant == "contested":
         hold = hold_line(case, "no-further-rise", what=what_raises(case))
-        return [hold, *_by_itself(case), *raising, line("neuro-checks")]
+        return [hold, *_glucose_first(case), *_by_itself(case), *raising, line("neuro-checks")]
     if rate.level == "info":
         review = hold_line(case, "review-raising", what=what_raises(case))
-        return [review, *_by_itself(case), *raising]
+        return [review, *_glucose_first(case), *_by_itself(case), *raising]
     stop = _stop_line(case)
-    # After an acute onset no reflex lowers sodium again (F2).
-    relower = [] if rate.may_be_acute else [line("relower")]
+    # After an acute onset no reflex lowers sodium again (F2), and dextrose feeds a high glucose.
+    relower = [] if rate.may_be_acute or made_by_glucose(case) else [line("relower")]
     brake = [] if rate.variant == "was" else _brake_lines(case)
     raising = [*raising, *([] if rate.variant == "was" else _stopped_antidiuretic(case))]
     steps = brake if still_shedding(case) is not None else [*brake, line("consult"), *relower]
     drinking = drinking_lines(case) if brake else []
-    return [stop, *raising, *drinking, *steps, line("neuro-checks")]
+    glucose = _glucose_first(case)
+    return [stop, *glucose, *raising, *drinking, *steps, line("neuro-checks")]
+
+
+def _glucose_first(case: Case) -> list[Line]:
+    return [line("brake-glucose", keep=True)] if made_by_glucose(case) else []
 
 
 def _stop_line(case: Case) -> Line:
