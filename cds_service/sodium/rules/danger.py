@@ -62,6 +62,7 @@ from cds_service.sodium.rules.gates import (
     obstetric_lines,
     on_day,
     osmolality_normal,
+    osmole_unmeasured,
     past_symptoms,
     recorded_cause,
     require_low_sodium,
@@ -269,6 +270,7 @@ def acute_fall(case: Case) -> Finding:
         do=[
             *low_glucose_lines(case),
             _acute_danger(case),
+            *osmole_unmeasured(case),
             *crisis_lines(case),
             *unbelieved_lines(case),
             *((bolus_risen(case) or [bolus]) if _bolus_fits(case) else []),
@@ -468,6 +470,7 @@ def _emergency_lines(case: Case) -> list[Line]:
         *adrenal,
         *irrigation_lines(case),
         *undiluted_lines(case),
+        *osmole_unmeasured(case),
         *weak_fluid_lines(case),
     ]
     if not case.symptoms.attributable or not names_bolus(case):
@@ -539,6 +542,7 @@ def severe(case: Case) -> Finding:
             *(low_glucose_lines(case) if has_symptom(case) else []),
             *unexplained_symptom(case),
             line("check-symptoms", keep=True),
+            *osmole_unmeasured(case),
             *insipidus_lines(case),
             *pace,
             *held_lines(case),
@@ -546,7 +550,7 @@ def severe(case: Case) -> Finding:
             *leading_risk(case),
             *([] if waits else advice),
             monitoring(case, due if rise else None),
-            *plan_lines(case),
+            *_but_artefact(case, plan_lines(case)),
             *cramp_lines(case),
             *(advice if waits else []),
         ],
@@ -639,13 +643,14 @@ def moderate(case: Case) -> Finding:
         more_facts={**({"since": _month(case, known)} if known else {}), **_osmolality(case)},
         do=[
             *unexplained_symptom(case),
+            *osmole_unmeasured(case),
             *insipidus_lines(case),
             *held_lines(case),
             *(low_glucose_lines(case) if has_symptom(case) else []),
             *([] if known else steep_fall_lines(case)),
             *shedding_lines(case),
             *leading_risk(case),
-            *plan_lines(case),
+            *_but_artefact(case, plan_lines(case)),
             *cramp_lines(case),
             monitoring(case, long_known=known is not None),
             *pace,
@@ -707,7 +712,14 @@ def unexplained_symptom(case: Case) -> list[Line]:
 def _unsaid(case: Case, why: list[Line]) -> list[Line]:
     """Returns these lines without those that the card says among what to do."""
     said = [*unexplained_symptom(case), *held_lines(case), *undiluted_lines(case)]
-    return [told for told in why if told not in said]
+    hint = "doubt-hint-protein" if osmole_unmeasured(case) else ""
+    return [told for told in why if told not in said and told.key != hint]
+
+
+def _but_artefact(case: Case, plan: list[Line]) -> list[Line]:
+    """Returns the plan without what the card says before it: that the number may be too low."""
+    said = osmole_unmeasured(case)
+    return [told for told in plan if told not in said]
 
 
 def near_normal(case: Case) -> bool:

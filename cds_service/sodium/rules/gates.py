@@ -523,19 +523,52 @@ def _lasting_osmole_lines(case: Case, drugs: list[str]) -> list[Line]:
 
 
 def osmole_unmeasured(case: Case) -> list[Line]:
-    """Returns that icodextrin or its like may lower the number, if no osmolality tells (F13)."""
+    """Returns what may lower the number, if no osmolality tells: protein, icodextrin (F13, M6).
+
+    With symptoms that may need a bolus nothing waits for it.
+    """
+    drugs, protein = _unmeasured_osmoles(case), high_protein(case)
+    known = case.pseudo is not None and case.pseudo.kind != "hint"
+    if known or not case.sodium.low or not (drugs or protein):
+        return []
+    if emergency(case) or case.encephalopathy is not None:
+        return [_artefact_now(drugs, protein)]
+    if protein is not None:
+        key = "protein-unmeasured-drug" if drugs else "protein-unmeasured"
+        facts = {"drugs": ", ".join(drugs)} if drugs else {}
+        return [Line(key, {**facts, "value": number(protein)}, keep=True)]
+    dwell = any(drug in case.sets.osmole_by_peritoneum for drug in drugs)
+    key = "osmole-unmeasured-dwell" if dwell else "osmole-unmeasured"
+    return [line(key, drugs=", ".join(drugs), keep=True)]
+
+
+def _artefact_now(drugs: list[str], protein: Decimal | None) -> Line:
+    if protein is not None:
+        return line("artefact-now-protein", value=protein, keep=True)
+    return line("artefact-now", drugs=", ".join(drugs), keep=True)
+
+
+def _unmeasured_osmoles(case: Case) -> list[str]:
+    """Returns the drugs that are needed for long and whose osmoles no osmolality has told of.
+
+    Protein of a course of immunoglobulin makes any sodium read low, however low.
+    """
     latest, limits = case.sodium.latest, case.limits
-    if latest is None or case.pseudo is not None:
+    if latest is None:
         return []
     window = case.sodium.age + limits.water_shift_osmolality_hours
     if case.readings.latest(Analyte.SERUM_OSMOLALITY, window) is not None:
         return []
-    drugs = expected_osmoles(case, osmotic_agents(case))
-    if not drugs:
-        return []
-    dwell = any(drug in case.sets.osmole_by_peritoneum for drug in drugs)
-    key = "osmole-unmeasured-dwell" if dwell else "osmole-unmeasured"
-    return [line(key, drugs=", ".join(drugs), keep=True)]
+    agents, courses = osmotic_agents(case), case.sets.osmole_in_courses
+    return [*dict.fromkeys([*expected_osmoles(case, agents), *(d for d in agents if d in courses)])]
+
+
+def high_protein(case: Case) -> Decimal | None:
+    """Returns a total protein so high that sodium may read low, else None (M6)."""
+    if case.pseudo is None or PROTEIN not in case.pseudo.hints:
+        return None
+    protein = case.readings.latest(Analyte.TOTAL_PROTEIN, case.limits.pseudo_hint_hours)
+    return None if protein is None else protein.value
 
 
 def _kidneys_fail(case: Case) -> bool:

@@ -31,6 +31,9 @@ from cds_service.sodium.rules.gates import (
     holds_salt,
     in_use,
     latest_sodium,
+    lines_of,
+    lipids,
+    osmole_unmeasured,
     overload,
     recorded,
     require_actionable,
@@ -198,10 +201,9 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
             why=[*(ground.line for ground in grounds), *case.restriction.running[:1]],
             offer=offer,
         )
-    if case.pseudo is not None and case.pseudo.speaks_against_water and not why:
-        return _not_dilute(case, case.pseudo, offer)
-    if not why and _may_be_dry(case):
-        return _volume_first(case)
+    sooner = None if why else _before_it_helps(case, offer)
+    if sooner is not None:
+        return sooner
     if not why and case.restriction.verdict == "ordered" and case.restriction.running:
         return card(
             "info",
@@ -224,6 +226,22 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
         ],
         offer=offer,
     )
+
+
+def _before_it_helps(case: Case, offer: list[Suggestion]) -> Finding | None:
+    """Returns what is settled before a restriction can help: is the blood dilute, is volume lost?"""
+    if case.pseudo is not None and case.pseudo.speaks_against_water:
+        return _not_dilute(case, case.pseudo, offer)
+    doubted = [*lines_of({"lipids-lead": lipids(case)}, keep=True), *osmole_unmeasured(case)]
+    if doubted and case.sodium.low:
+        return card(
+            "warning",
+            "artefact",
+            do=[line("do-prove-dilution", keep=True), *doubted],
+            why=symptom_lines(case),
+            offer=offer,
+        )
+    return _volume_first(case) if _may_be_dry(case) else None
 
 
 def _fluid_step(ground: Ground, adrenal: Sequence[Ground]) -> str:

@@ -201,3 +201,53 @@ def test_an_osmolality_that_is_low_leaves_it_out() -> None:
     low = (result("serum-osmolality", 262), result("bun", 14), result("glucose", 100))
     cards = fired(replace(story, results=low).case())
     assert "osmole-unmeasured-dwell" not in {k for card in cards.values() for k in keys(card)}
+
+
+def on_immunoglobulin(sodium: str, protein: str | None = None, *problems: Any) -> Story:
+    """An inpatient on a course of immunoglobulin, without an osmolality."""
+    measured = () if protein is None else (result("total-protein", protein),)
+    course = order("intravenous immunoglobulin", days=2, route="iv")
+    return Story(
+        sodium=sodium, setting="inpatient", results=measured, problems=problems, orders=(course,)
+    )
+
+
+LEADING = {
+    "osmole-unmeasured",
+    "protein-unmeasured",
+    "protein-unmeasured-drug",
+    "artefact-now",
+    "artefact-now-protein",
+}
+
+
+@pytest.mark.parametrize("profile", ["aasld", "european"])
+@pytest.mark.parametrize("sodium", ["128", "126", "122", "118"])
+@pytest.mark.parametrize("protein", [None, "9.5", "10.9"])
+def test_m6_in_every_band_immunoglobulin_is_read_before_the_plan(
+    profile: str, sodium: str, protein: str | None
+) -> None:
+    cards = fired(on_immunoglobulin(sodium, protein).case(profile))
+    card = next(cards[rule] for rule in ("PV-SEV", "PV-MOD", "PV-MILD") if rule in cards)
+    first = [n for n, key in enumerate(keys(card)) if key in LEADING]
+    assert len(first) == 1
+    assert first[0] <= 1
+
+
+def test_m6_a_protein_that_was_measured_high_is_named_without_a_drug() -> None:
+    story = replace(on_immunoglobulin("126", "10.9"), orders=())
+    card = fired(story.case())["PV-MILD"]
+    assert keys(card)[0] == "protein-unmeasured"
+    assert "doubt-hint-protein" not in keys(card)
+
+
+def test_m6_a_protein_of_9_5_without_immunoglobulin_is_no_doubt() -> None:
+    story = replace(on_immunoglobulin("126", "9.5"), orders=())
+    assert LEADING.isdisjoint(keys(fired(story.case())["PV-MILD"]))
+
+
+def test_m6_beside_a_seizure_no_bolus_waits_for_it() -> None:
+    story = on_immunoglobulin("118", "10.9", problem("seizure", days=0.1, encounter=True))
+    told = keys(fired(story.case())["PV-SYMP"])
+    assert "artefact-now-protein" in told
+    assert "bolus-aasld" in told
