@@ -109,9 +109,12 @@ def _merged(findings: list[Finding], rules: Mapping[str, RuleWords]) -> Finding:
     """Returns the first of the most urgent findings, with the others as its bullets.
 
     A card is as urgent as what it tells: an information that comes first in hooks/ leads no
-    warning. What a bullet holds back is no bullet beside it either.
+    warning, unless it is the rescue, which nothing but a critical finding delays. What a bullet
+    holds back is no bullet beside it either.
     """
-    lead = max(findings, key=lambda finding: URGENCY[finding.indicator])
+    first, lead = findings[0], max(findings, key=lambda finding: URGENCY[finding.indicator])
+    if rules[first.rule].keeps_lead and lead.indicator != "critical":
+        lead = first
     held_back = set(rules[lead.rule].holds_back)
     others: list[Finding] = []
     for finding in findings:

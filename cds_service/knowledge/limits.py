@@ -177,6 +177,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     glucose_neighbor_hours: timedelta
     glucose_spike_ratio: Decimal
     glucose_spike_hours: timedelta
+    drip_glucose_rise_from: Decimal
+    drip_diluted_to: Decimal
+    drip_before_hours: timedelta
     glucose_spike_above: Decimal
     glucose_spike_neighbors_below: Decimal
     glucose_crisis_from: Decimal

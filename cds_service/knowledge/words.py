@@ -40,6 +40,7 @@ class RuleWords(Struct, frozen=True, forbid_unknown_fields=True):
     hooks: list[str] = []  # on which hooks it speaks; empty: on those of its file
     slot: Slot | dict[str, Slot] | None = None  # which card it shares, or which by its variant
     holds_back: list[str] = []  # rules that are no bullet of its card
+    keeps_lead: bool = False  # no more urgent finding that comes after it leads its card
     gives_way_to: list[str] = []  # rules of whose equally urgent card it becomes a bullet
 
     def slot_of(self, variant: str) -> Slot:

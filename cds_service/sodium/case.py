@@ -18,6 +18,7 @@ from cds_service.sodium.acute_setting import AcuteSetting, acute_setting, acute_
 from cds_service.sodium.blamed import blamed_lately
 from cds_service.sodium.consciousness import Encephalopathy, encephalopathy
 from cds_service.sodium.correction_rate import RateView, rate_view
+from cds_service.sodium.drip_arm import DripSample, drip_sample
 from cds_service.sodium.exposure import Exposures, exposures, raising_fluids, running_fluids
 from cds_service.sodium.glucose import (
     GlucosePair,
@@ -118,6 +119,11 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
         return pseudo(self)
 
     @cached_property
+    def drip(self) -> DripSample | None:
+        """The newest sample, if it seems to be drawn beside an infusion of glucose (F41)."""
+        return drip_sample(self)
+
+    @cached_property
     def rate(self) -> RateView:
         """How fast sodium rises."""
         return rate_view(self)
@@ -150,7 +156,8 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
         if latest is not None and (latest.below_plausible or latest.status == "preliminary"):
             return True
         contradicted = sodium.other_method is not None or sodium.newest_rejected is not None
-        return contradicted or sodium.unusable is not None or self.rate.jump is not None
+        unlikely = self.rate.jump is not None or self.drip is not None
+        return contradicted or sodium.unusable is not None or unlikely
 
     @cached_property
     def normal_times(self) -> tuple[datetime, ...]:

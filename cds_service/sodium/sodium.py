@@ -189,9 +189,9 @@ def acute_fall(
 ) -> Fall | None:
     """Returns a fall to a low `latest` that makes it acute (M3), by one method.
 
-    It is as far as measured and as corrected for glucose (F41), and shown as measured. A fall too
-    large to believe is acute all the same, and marked (F3); it does not count from a value that
-    itself needs a repeat, nor from high sodium (F42).
+    It is as far as measured and as corrected for glucose (F41), and the smaller of both is told. A
+    fall too large to believe is acute all the same, and marked (F3); it does not count from a value
+    that itself needs a repeat, nor from high sodium (F42).
     The caller knows whether glucose, an artefact or a planned re-lowering explains the fall.
     """
     value = corrected.get(latest, latest.value)
@@ -212,7 +212,9 @@ def acute_fall(
     ends_low = value < limits.acute_after_hypernatremia_below and not unbelieved
     if _was_high(believed, fall.start, limits) and not ends_low:
         return None
-    amount = min(fall.start.value, limits.acute_fall_start_to) - latest.value
+    begun, highest = corrected.get(fall.start, fall.start.value), limits.acute_fall_start_to
+    measured = min(fall.start.value, highest) - latest.value
+    amount = min(measured, min(begun, highest) - value)
     return replace(fall, amount=amount, unbelieved=unbelieved)
 
 

@@ -105,6 +105,21 @@ def test_the_second_place_goes_to_the_rise_or_the_doubt_by_weight(
     assert len(cards[0].absorbed) == len(fired) - 1
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "lead"),
+    [
+        (("OS-RAISE", "info"), ("OS-SALTS", "warning"), "OS-SALTS"),
+        (("OS-RAISE", "warning"), ("OS-SALTS", "warning"), "OS-RAISE"),
+        (("OS-HTS-SEV", "info"), ("OS-HTS-PSEUDO", "warning"), "OS-HTS-SEV"),
+    ],
+)
+def test_an_information_leads_no_warning_unless_it_is_the_rescue(
+    first: tuple[str, Indicator], second: tuple[str, Indicator], lead: str
+) -> None:
+    findings = [found(rule, indicator, slot="order") for rule, indicator in (first, second)]
+    assert cards_of(findings)[0].rule == lead
+
+
 PAIRS = [
     ("OS-HTS-OVER", "OS-HTS-OLD"),
     ("OS-VAP-HTS", "OS-VAP-HYPO"),

@@ -500,7 +500,7 @@ def test_a_fall_that_glucose_explains_is_not_acute() -> None:
     ("measured_before", "corrected_before", "is_acute"),
     [("139", None, True), ("138.9", "140", False), ("139", "138.9", False), ("139", "150", True)],
 )
-def test_f41_a_fall_is_acute_as_measured_and_as_corrected_and_shown_as_measured(
+def test_f41_a_fall_is_acute_as_measured_and_as_corrected_and_the_smaller_is_told(
     measured_before: str, corrected_before: str | None, is_acute: bool
 ) -> None:
     patient = snapshot(hours_ago(measured_before, 20), lab("131"))

@@ -36,6 +36,7 @@ from cds_service.sodium.rules.follow_up import (
     workup_suggestions,
 )
 from cds_service.sodium.rules.gates import (
+    acute_fall_leads,
     acute_lines,
     adrenal_crisis,
     at,
@@ -45,6 +46,7 @@ from cds_service.sodium.rules.gates import (
     contested_lines,
     day_of,
     drinking_lines,
+    drip_lines,
     eclampsia_lines,
     emergency,
     fall_lines,
@@ -260,6 +262,7 @@ def acute_fall(case: Case) -> Finding:
     require_low_sodium(case)
     require(not below_plausible(case), "implausible-leads", na=shown_sodium(case))
     fall = case.sodium.acute or skip("no-acute-fall")
+    require(acute_fall_leads(case), "unconfirmed-leads")
     critical = in_use(case) < case.limits.acute_critical_below or _has_recent_symptom(case)
     bolus = line(f"bolus-{case.limits.profile}", keep=True)
     return card(
@@ -269,6 +272,7 @@ def acute_fall(case: Case) -> Finding:
         na=shown_sodium(case),
         do=[
             *low_glucose_lines(case),
+            *drip_lines(case),
             _acute_danger(case),
             *osmole_unmeasured(case),
             *crisis_lines(case),
@@ -541,6 +545,7 @@ def severe(case: Case) -> Finding:
         do=[
             *(low_glucose_lines(case) if has_symptom(case) else []),
             *unexplained_symptom(case),
+            *drip_lines(case),
             line("check-symptoms", keep=True),
             *osmole_unmeasured(case),
             *insipidus_lines(case),

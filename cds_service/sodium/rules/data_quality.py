@@ -11,6 +11,7 @@ from cds_service.engine.wording import ago, in_hours, number
 from cds_service.knowledge.names import Analyte, Unused
 from cds_service.sodium.blind_spots import RISE_UNREAD, unread_lately
 from cds_service.sodium.case import Case
+from cds_service.sodium.drip_arm import DripSample
 from cds_service.sodium.glucose import GlucoseShift, Pseudo
 from cds_service.sodium.results import Band, band_edges
 from cds_service.sodium.rules.book import chart_rule
@@ -30,6 +31,7 @@ from cds_service.sodium.rules.gates import (
     below_plausible,
     direct_value_lower,
     direct_value_used,
+    drip_lines,
     drug_lines,
     emergency,
     explained_by_glucose,
@@ -152,7 +154,7 @@ def glucose_shift(case: Case) -> Finding:
     near_normal = latest.value >= case.limits.near_normal_from  # F51: silent
     require(not near_normal, "near-normal", na=latest.shown)
     shift = case.glucose or skip("no-glucose-shift")
-    require(case.rate.jump is None, "unconfirmed-leads")
+    require(case.rate.jump is None and case.drip is None, "unconfirmed-leads")
     if glucose_leads(case):
         # The card of the emergency tells the glucose: no other treatment stands before it (F11).
         require(not case.symptoms.brain_edema, "emergency-leads")
@@ -400,6 +402,8 @@ def jump(case: Case) -> Finding:
     A fall that makes a card of danger is told there, with the repeat (F3).
     """
     latest_sodium(case)
+    if case.drip is not None:
+        return _beside_a_drip(case, case.drip)
     pair = case.rate.jump
     if pair is None:
         require(unread_lately(case) is None, RISE_UNREAD)
@@ -418,6 +422,28 @@ def jump(case: Case) -> Finding:
         why=[
             samples,
             *_glucose_of_the_jump(case),
+            *(symptom_lines(case) if case.sodium.low else []),
+        ],
+        offer=[repeat_sodium(case, priority="stat")],
+    )
+
+
+def _beside_a_drip(case: Case, drip: DripSample) -> Finding:
+    """Returns that the sample is drawn again from the other arm before any of it is believed."""
+    shown = latest_sodium(case).shown
+    glucose = line("drip-glucose", from_=drip.glucose.before, to=drip.glucose.now, keep=True)
+    return card(
+        "warning",
+        "drip",
+        na=shown,
+        glucose=drip.glucose.now,
+        do=[*drip_lines(case), "rule-out-contamination"],
+        why=[
+            glucose,
+            *(
+                line(f"drip-{key}", from_=one.before, to=one.now, keep=True)
+                for key, one in drip.diluted.items()
+            ),
             *(symptom_lines(case) if case.sodium.low else []),
         ],
         offer=[repeat_sodium(case, priority="stat")],

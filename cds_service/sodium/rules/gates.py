@@ -597,10 +597,27 @@ def too_mild(case: Case) -> bool:
     return case.glucose is None or case.sodium.measured is Band.MILD
 
 
+def acute_fall_leads(case: Case) -> bool:
+    """Returns whether an acute fall is told before the doubt about its sample (F41).
+
+    Without a symptom a sample that was drawn beside an infusion is drawn again first.
+    """
+    if case.sodium.acute is None:
+        return False
+    symptoms = case.symptoms
+    felt = bool(symptoms.severe or symptoms.recent or symptoms.gcs_impaired)
+    return case.drip is None or felt or case.sodium.band is Band.SEVERE
+
+
+def drip_lines(case: Case) -> list[Line]:
+    """Returns that the sample is drawn again, if it seems to be of the arm of an infusion (F41)."""
+    return [line("other-arm", keep=True)] if case.drip is not None else []
+
+
 def sodium_card_leads(case: Case) -> bool:
     """Returns whether PV-SYMP, PV-ENC or PV-ACUTE speaks, which no doubt may outrank (F3)."""
     real = not (below_plausible(case) or explained_by_glucose(case))
-    danger = emergency(case) or case.encephalopathy or case.sodium.acute
+    danger = emergency(case) or case.encephalopathy or acute_fall_leads(case)
     return bool(real and danger and case.sodium.low and measured_low(case) and actionable(case))
 
 
@@ -632,7 +649,7 @@ def unconfirmed(case: Case) -> bool:
     """Returns whether the newest value is implausible and not confirmed: no plan yet (F44)."""
     rejected = case.sodium.newest_rejected
     implausible = rejected is not None and rejected.why == Unused.IMPLAUSIBLE
-    if case.rate.jump is not None:
+    if case.rate.jump is not None or case.drip is not None:
         return True
     return implausible and rejected is not None and shown_as_unusable(case, rejected)
 

@@ -23,6 +23,7 @@ from cds_service.sodium.rules.gates import (
     EUROPEAN,
     circulation_fails,
     drinking_lines,
+    drip_lines,
     first_symptom,
     glucose_line,
     hypertonic_by_glucose,
@@ -40,6 +41,7 @@ from cds_service.sodium.rules.gates import (
     recorded,
     require_low,
     shedding_lines,
+    shown_sodium,
     symptom_lines,
 )
 from cds_service.sodium.rules.order_helpers import (
@@ -272,6 +274,7 @@ def _mild_when_last_known(case: Case, order: Order) -> bool:
 def explained_by_glucose(case: Case, order: Order, drug: str) -> Finding:
     """Speaks if glucose explains the low value: the number is then no reason for the order (M5)."""
     latest = _sodium_behind_the_order(case, order)
+    require(case.drip is None, "unconfirmed-leads")
     shift = case.glucose or skip("no-glucose-shift")
     by_glucose = shift.explained or hypertonic_by_glucose(case)
     require(by_glucose and case.sodium.measured is not Band.NORMAL, "no-glucose-shift")
@@ -293,6 +296,8 @@ def explained_by_glucose(case: Case, order: Order, drug: str) -> Finding:
 def may_be_artefact(case: Case, order: Order, drug: str) -> Finding:
     """Speaks if the low value may be an artefact of the laboratory method (M6)."""
     latest = _sodium_behind_the_order(case, order)
+    if case.drip is not None:
+        return _beside_a_drip(case, order, drug, latest)
     artefact = case.pseudo or skip("no-artefact")
     variant, advice = _doubt(case, artefact) or skip("no-artefact")
     if _is_rescue(case, order):
@@ -318,6 +323,19 @@ def may_be_artefact(case: Case, order: Order, drug: str) -> Finding:
             _sodium_with_the_order(case, order, supported=_is_rescue(case, order)),
             *removal,
         ],
+    )
+
+
+def _beside_a_drip(case: Case, order: Order, drug: str, latest: Sample) -> Finding:
+    """Returns that the sample is drawn again from the other arm; a rescue does not wait (F41)."""
+    rescue = _is_rescue(case, order)
+    return card(
+        "warning",
+        "drip-rescue" if rescue else "drip",
+        drug=drug,
+        na=latest.shown,
+        do=[*treat_first(case, order), *drip_lines(case)],
+        offer=[_sodium_with_the_order(case, order, supported=rescue)],
     )
 
 
@@ -625,7 +643,12 @@ def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
         do = [single_bolus(case, saline), *do[1:], _if_severe(do[0])]
     if acute:
         do.append(line("acute-fall"))
-    very_low = sodium_below(case, case.limits.hypertonic_supported_below)
+    value = case.effective_sodium
+    low = value is not None and value < case.limits.hypertonic_supported_below
+    # As measured it counts no more if glucose alone makes it so low (F14).
+    very_low = low or (
+        case.glucose is None and sodium_below(case, case.limits.hypertonic_supported_below)
+    )
     supported = any([acute, very_low, symptom, acute_liver_failure(case)])
     variant, facts = _unrecorded_summary(case)
     return _saline_card(
@@ -634,9 +657,10 @@ def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
         "info" if supported or not _problems_read(case) else "warning",
         variant,
         supported=supported,
+        keeps=not case.doubtful,
         do=do,
         why=_watch(case),
-        na=latest.shown,
+        na=shown_sodium(case),
         more_facts=facts,
     )
 
@@ -839,13 +863,14 @@ def _saline_card(
     why: Iterable[str | Line],
     offer: Iterable[Suggestion] = (),
     supported: bool = False,
+    keeps: bool = True,
     more_facts: Mapping[str, Fact] = MappingProxyType({}),
     **facts: Fact | Decimal,
 ) -> Finding:
     """Returns a card with what all on hypertonic saline share: name, first lines, button (M4).
 
-    A card that does not support the order keeps it by no button (F11). An order of too much is at
-    least a warning (F9).
+    A card that does not support the order, or rests on a sodium in doubt, keeps it by no button
+    (F11). An order of too much is at least a warning (F9).
     """
     amount, congestion = too_much(case, order, one_bolus=supported), overload(case)
     within = [] if amount else rate_lines(case, order)
@@ -868,7 +893,7 @@ def _saline_card(
             *do,
         ],
         why=why,
-        offer=[_own_button(case, supported=supported), *offer],
+        offer=[_own_button(case, supported=supported and keeps), *offer],
     )
 
 

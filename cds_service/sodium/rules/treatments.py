@@ -229,7 +229,7 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
 
 
 def _before_it_helps(case: Case, offer: list[Suggestion]) -> Finding | None:
-    """Returns what is settled before a restriction can help: is the blood dilute, is volume lost?"""
+    """Returns what is settled before restriction helps: is the blood dilute, is volume lost?"""
     if case.pseudo is not None and case.pseudo.speaks_against_water:
         return _not_dilute(case, case.pseudo, offer)
     doubted = [*lines_of({"lipids-lead": lipids(case)}, keep=True), *osmole_unmeasured(case)]

@@ -55,6 +55,32 @@ def dialyzed(sodium: str = "121", *problems: Any, **more: Any) -> Story:
     )
 
 
+def drawn(
+    *problems: Any,
+    sodium: str = "116",
+    glucose: str = "912",
+    potassium: str = "2.0",
+    creatinine: str = "0.4",
+    hours: float = 13,
+) -> Story:
+    """A sodium of two hours ago, with what was measured in its tube and so many hours before."""
+    before, at = hours + 2, 2
+    return Story(
+        sodium=sodium,
+        setting="inpatient",
+        problems=problems,
+        results=(
+            result("sodium", 137, before),
+            result("glucose", 118, before),
+            result("potassium", "4.0", before),
+            result("creatinine", "0.8", before),
+            result("glucose", glucose, at),
+            result("potassium", potassium, at),
+            result("creatinine", creatinine, at),
+        ),
+    )
+
+
 def acute(*orders: Order, **more: Any) -> Story:
     """Sodium fell from 128 to 118 within a day, beside these orders."""
     earlier = (result("sodium", "138", 170), result("sodium", "128", 25))
@@ -242,6 +268,7 @@ CHARTS: tuple[Story, ...] = (
     *REACHED,
     in_siadh(isotonic("1000")),
     in_siadh(replace(isotonic("1000"), fluid_name=RecordText("sodium chloride 0.9% 1000 mL"))),
+    drawn(),
     sweet((112, 110), (118, 600)),
     sweet((118, 900), (127, 180)),
     # A sodium of the day before is in a unit that nobody knows: what sodium rose from is not known.
