@@ -307,6 +307,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     earlier_low_days: timedelta
     stopped_days: timedelta
     running_fluid_days: timedelta
+    weak_start_days: timedelta
     probable_start_days: timedelta
     normal_before_days: timedelta
     recent_start_days: timedelta

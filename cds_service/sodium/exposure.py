@@ -395,8 +395,8 @@ def _suspects(case: Case, active: Iterable[Exposure]) -> tuple[Exposure, ...]:
 
 
 def _is_new_and_weak(case: Case, exposure: Exposure) -> bool:
-    """Whether a weakly linked drug was started shortly before sodium fell (F29)."""
+    """Whether a weakly linked drug was started in the months before sodium fell (F29)."""
     since, first_low = exposure.since, case.first_low
     if exposure.drug.name not in case.sets.new_weak_drugs or since is None or first_low is None:
         return False
-    return timedelta(0) <= first_low - since <= case.limits.probable_start_days
+    return timedelta(0) <= first_low - since <= case.limits.weak_start_days

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cds_service.sodium.snapshot import Order
-from tests.fhir_resources import Call, Resource, coded, instant, named, sodium, taking
+from tests.fhir_resources import Call, Resource, coded, draft, instant, named, sodium, taking
 from tests.sodium.patients import Story, ago
 
 DEXTROSE = "dextrose 5% in water 1000 mL"
@@ -95,3 +95,28 @@ def test_f28_after_a_rise_that_was_too_fast_water_may_be_meant() -> None:
     saline = " ".join(card.text for card in Call(record=(*risen, taking(SALINE, 0.1))).cards())
     assert "Stop now: " in saline
     assert "check its rate" not in saline
+
+
+def test_f28_beside_confusion_the_running_glucose_is_among_the_first_four() -> None:
+    confusion = named(
+        "Condition",
+        code=coded("http://hl7.org/fhir/sid/icd-10-cm", "R41.0"),
+        clinicalStatus=coded("http://terminology.hl7.org/CodeSystem/condition-clinical", "active"),
+        subject={"reference": "Patient/p1"},
+        recordedDate=instant(hours=1),
+    )
+    text = lines(sodium("119", 1), sodium("127", 30), confusion, taking(DEXTROSE, 0.5))
+    first = text.partition("**More**")[0]
+    assert "Running: dextrose 5% in water 1000 mL" in first
+
+
+@pytest.mark.parametrize("series", [(sodium("117"),), (sodium("117"), SEIZURE)])
+def test_f28_the_card_of_a_3_percent_order_names_the_running_glucose(
+    series: tuple[Resource, ...],
+) -> None:
+    call = Call(
+        record=(*series, taking(DEXTROSE, 0.5)),
+        drafts=(draft("sodium chloride 3% 150 mL", ml=150),),
+    )
+    first = call.cards()[0].text.partition("**More**")[0]
+    assert "Running: dextrose 5% in water 1000 mL" in first

@@ -190,6 +190,7 @@ def possible_brain_edema(case: Case) -> Finding:
         do=[
             *low_glucose_lines(case),
             _examine(case, bolus=bool(bolus), risen=risen),
+            *weak_fluid_lines(case),
             *dialysis_lines(case),
             *irrigation_lines(case),
             *crisis_lines(case),
@@ -203,7 +204,7 @@ def possible_brain_edema(case: Case) -> Finding:
             *shedding_lines(case),
             *_face_risk(case),
             what,
-            *fluid_lines(case),
+            *strong_fluid_lines(case),
         ],
         why=[
             *scale,

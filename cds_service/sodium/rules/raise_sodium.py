@@ -72,7 +72,12 @@ from cds_service.sodium.rules.ordered_amount import (
     single_bolus,
     too_much,
 )
-from cds_service.sodium.rules.plan import adrenal_beside, restriction_suggestions, risk_lines
+from cds_service.sodium.rules.plan import (
+    adrenal_beside,
+    restriction_suggestions,
+    risk_lines,
+    weak_fluid_lines,
+)
 from cds_service.sodium.rules.room import day_limit, limit_line, rise_limit
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import Saline
@@ -890,6 +895,7 @@ def _saline_card(
             *kidney_order_lines(case),
             *within,
             *wet,
+            *_running_water(case, order),
             *do,
         ],
         why=why,
@@ -901,6 +907,12 @@ def _own_button(case: Case, *, supported: bool) -> Suggestion:
     """Returns the first button: what stays in the body is kept by no button (F57)."""
     keeps = supported and not kidneys_shed_nothing(case)
     return keep_and_check(case) if keeps else sodium_after(case)
+
+
+def _running_water(case: Case, order: Order) -> list[Line]:
+    """Returns the hypotonic fluid that runs beside the saline, and works against it (F28)."""
+    counts = case.sodium.low and not concentrated_saline(order)
+    return weak_fluid_lines(case) if counts else []
 
 
 def _watch(case: Case) -> list[str | Line]:

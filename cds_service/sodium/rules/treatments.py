@@ -359,8 +359,12 @@ def demeclocycline(case: Case, order: Order, drug: DrugMatch) -> Finding:
     return card(
         "warning" if weak_organ else "info",
         drug=drug.name,
-        do=["kidney-function", "other-treatment"],
-        why=["liver-or-kidney" if weak_organ else "onset-slow"],
+        do=[
+            *([line("liver-or-kidney", keep=True)] if weak_organ else []),
+            "kidney-function",
+            *([] if weak_organ else ["other-treatment"]),
+        ],
+        why=["onset-slow"],
         offer=[sodium_today()],
     )
 

@@ -11,7 +11,7 @@ from cds_service.engine.finding import Finding
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from tests.sodium.patients import Story, drug, order, problem, result
-from tests.sodium.rules.cases import fired, keys, reason, summary
+from tests.sodium.rules.cases import detail, fired, keys, reason, summary
 from tests.sodium.rules.orders import Scene, restriction, selected, table
 
 POLYDIPSIA = (problem("schizophrenia", days=900), problem("polydipsia", days=900))
@@ -304,3 +304,12 @@ def test_the_words_of_salt_wasting_name_no_place() -> None:
         str(value) for told in case.restriction.reasons for value in told.facts.values()
     )
     assert replace(SCENES[0], says="").findings()
+
+
+@pytest.mark.parametrize(("days", "named"), [(25, True), (41, True), (89, True), (95, False)])
+def test_f29_a_pump_inhibitor_of_the_last_three_months_is_named_if_nothing_else_is(
+    days: int, named: bool
+) -> None:
+    story = ward("126", orders=(order("omeprazole", days=days),))
+    told = detail(next(f for rule, f in fired(story.case()).items() if rule.startswith("PV-M")))
+    assert any("omeprazole" in text for text in told) is named

@@ -132,6 +132,7 @@ SCENES = (
         story=ward(problem("cirrhosis", days=900)),
         fires={"OS-DEMECLO": "warning main"},
         shows=("liver-or-kidney",),
+        hides=("other-treatment",),
     ),
     Scene(
         says="demeclocycline with a low sodium and failing kidneys",
