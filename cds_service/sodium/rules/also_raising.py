@@ -24,7 +24,7 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.rules.plan import adrenal_beside, risk_lines
 from cds_service.sodium.rules.room import day_limit, limit_line, passed_limit, rise_limit
-from cds_service.sodium.rules.strong_salts import as_bolus, salt_amount, sodium_rich_of
+from cds_service.sodium.rules.strong_salts import as_bolus, load_facts, salt_amount, sodium_rich_of
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 
@@ -110,7 +110,10 @@ def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
 
 def _strong_salt(case: Case, order: Order) -> list[Line]:
     """Returns how much of a strong sodium salt is ordered, and what counts as one bolus of it."""
-    salt = order.strong_salt
+    salt, rich = order.strong_salt, sodium_rich_of(order)
+    if rich is not None:
+        facts = load_facts(case, order, rich)
+        return [Line("brought-along", facts, keep=True)] if facts else []
     if salt is None or not is_systemic(order):
         return []
     severe = bool(case.symptoms.severe)

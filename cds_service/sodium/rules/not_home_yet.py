@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cds_service.engine.finding import Fact, Indicator, Line
 from cds_service.engine.rule import line
@@ -58,9 +59,10 @@ def not_home_yet(case: Case, stay: Stay) -> NotHomeYet | None:
 
 def _with_symptom(case: Case, state: AcuteState | None, symptom: str) -> NotHomeYet:
     """Returns the symptom with its treatment, if the chart calls it an emergency."""
-    urgent = state is not None and bool(state.symptom)
     critical = emergency(case) or bool(state and state.critical)
-    told = state.lines() if state is not None and urgent else []
+    # The bolus is named only if the symptom is a severe one: else it is decided on examination.
+    known = state if emergency(case) or state is None else replace(state, symptom="")
+    told = known.lines() if known is not None else []
     return NotHomeYet(
         variant="symptom",
         indicator="critical" if critical else "warning",

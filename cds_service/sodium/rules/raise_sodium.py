@@ -662,7 +662,7 @@ def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
         "info" if supported or not _problems_read(case) else "warning",
         variant,
         supported=supported,
-        keeps=not case.doubtful,
+        keeps=not (case.doubtful or isotonic_by_glucose(case)),
         do=do,
         why=_watch(case),
         na=shown_sodium(case),

@@ -90,15 +90,9 @@ def strong_salt(case: Case, order: Order, _source: object) -> Finding:
 
 def _by_the_gram(case: Case, order: Order, drug: DrugMatch) -> Finding:
     """Returns what a drug brings beside its purpose, as far as its dose is known (F22)."""
-    limits, each = case.limits, drug.sodium_mmol_per_g or ONE
-    grams = None if order.daily_dose_mg is None else order.daily_dose_mg / MG_PER_G
-    mmol = None if grams is None else grams * each
+    limits, mmol = case.limits, _load(order, drug)
     require(mmol is None or mmol >= limits.sodium_load_mmol_from, "small-load")
-    facts: dict[str, Fact] = {"each": number(each)}
-    if mmol is not None:
-        of_a_bolus = limits.bolus_ml / ML_PER_L * limits.bolus_percent * limits.sodium_per_percent
-        boluses = (mmol / of_a_bolus).quantize(TENTH)
-        facts = {"mmol": number(mmol.quantize(ONE)), "boluses": number(boluses)}
+    facts = load_facts(case, order, drug) or {"each": number(drug.sodium_mmol_per_g or ONE)}
     wait = max(limits.repeat_near_hours - case.sodium.age, timedelta(0))
     return card(
         "warning",
@@ -110,6 +104,22 @@ def _by_the_gram(case: Case, order: Order, drug: DrugMatch) -> Finding:
         why=[*symptom_lines(case), "load-lowers-potassium"],
         offer=[repeat_sodium(case, wait, "urgent")],
     )
+
+
+def _load(order: Order, drug: DrugMatch) -> Decimal | None:
+    """Returns the mmol of sodium that its dose brings in a day; None if that was not read."""
+    dose, each = order.daily_dose_mg, drug.sodium_mmol_per_g
+    return None if dose is None or each is None else dose / MG_PER_G * each
+
+
+def load_facts(case: Case, order: Order, drug: DrugMatch) -> dict[str, Fact]:
+    """Returns this load with the boluses of 3 % saline that hold as much, as facts of a card."""
+    limits, mmol = case.limits, _load(order, drug)
+    if mmol is None:
+        return {}
+    of_a_bolus = limits.bolus_ml / ML_PER_L * limits.bolus_percent * limits.sodium_per_percent
+    boluses = (mmol / of_a_bolus).quantize(TENTH)
+    return {"mmol": number(mmol.quantize(ONE)), "boluses": number(boluses)}
 
 
 def salt_amount(case: Case, salt: StrongSalt, *, severe: bool) -> list[Line]:

@@ -74,6 +74,7 @@ SCENES = (
         order=grams("24"),
         story=ward("122", results=(result("sodium", 110, 20),)),
         fires={"OS-RAISE": "warning main"},
+        shows=("brought-along",),
     ),
     Scene(
         says="sodium glycerophosphate 20 mL at 119 is less than a bolus",
