@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from cds_service.engine.finding import Finding, Indicator, Line
@@ -34,7 +34,7 @@ from cds_service.sodium.rules.gates import (
     undiluted_lines,
 )
 from cds_service.sodium.rules.not_home_yet import NotHomeYet, not_home_yet
-from cds_service.sodium.rules.plan import risk_lines
+from cds_service.sodium.rules.plan import combination_lines, risk_lines
 from cds_service.sodium.rules.room import passed_limit
 from cds_service.sodium.stay import Stay
 from cds_service.sodium.volume import Volume
@@ -200,19 +200,26 @@ def _culprit(case: Case, stay: Stay) -> list[Line]:
     """Returns the drugs that may be the cause and would go on; one of the stay has its own card."""
     told = {*(e.drug.name for e in stay.new_drugs), *stay.treatments}
     suspects = case.exposures.suspects if case.sodium.low else ()
-    needed = needed_at_home(case)
-    asked = [e.drug for e in suspects if not drains(case, e.drug) and e.drug.name not in needed]
-    drugs = [drug.name for drug in asked if drug.name not in told]
+    left_out = {*told, *needed_at_home(case)}
+    taken = [e for e in suspects if not drains(case, e.drug) and e.drug.name not in left_out]
+    asked = [e.drug for e in taken]
+    drugs = [drug.name for drug in asked]
     gently = {drug.name for drug in asked if drug.cls in case.sets.never_abruptly}
     groups = {
         "culprit": [drug for drug in drugs if drug not in gently],
         "culprit-gently": [drug for drug in drugs if drug in gently],
     }
-    return [
+    named_lines = [
         line(key, drugs=", ".join(dict.fromkeys(named)), keep=True)
         for key, named in groups.items()
         if named
     ]
+    return [*named_lines, *_partners(case, taken)]
+
+
+def _partners(case: Case, stopped: Iterable[Exposure]) -> list[Line]:
+    """Returns that the product of a diuretic holds another drug, which would stop with it (M14)."""
+    return combination_lines(case, [e for e in stopped if e.drug.cls in case.sets.diuretics])
 
 
 def _not_again(case: Case, stay: Stay) -> list[Line]:
@@ -352,6 +359,7 @@ def _goes_home(case: Case, stay: Stay, culprits: Mapping[str, Exposure]) -> Find
         do=[
             *([line("home", drugs=", ".join(plainly), keep=True)] if plainly else []),
             *([line("home-gently", drugs=", ".join(gently), keep=True)] if gently else []),
+            *_partners(case, [culprits[name] for name in names]),
             watch(case, REPEAT_BY, due),
             line("warn-patient"),
         ],

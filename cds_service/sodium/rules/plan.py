@@ -176,6 +176,8 @@ def unclear_volume(case: Case) -> list[Line]:
     volume = case.volume
     if volume.shock:
         evidence, losers = joined("evidence", volume.shock), salt_losers(case)
+        if rises_fast(case):  # the card on the rise says to stop saline: one voice (F31)
+            return [line("volume-shock-rising", evidence=evidence, keep=True)]
         if losers:
             return [line("volume-shock-salt", evidence=evidence, drug=losers[0], keep=True)]
         return [line("volume-shock", evidence=evidence, keep=True)]
@@ -573,7 +575,8 @@ def _volume_treatment(case: Case) -> list[Line]:
     if status in treat:
         return [line(treat[status])]
     if case.volume.evidence == VOMITING_ALONE:
-        return [] if status is Volume.CONFLICT else [line("vomiting-alone")]
+        key = "hypovolemia-rising" if rises else "vomiting-alone"
+        return [] if status is Volume.CONFLICT else [line(key)]
     if status is Volume.HYPO:
         lost = case.sets.fluid_losses.among(frozenset(case.volume.evidence))
         return [line("hypovolemia-losses" if lost else "hypovolemia-replace")]

@@ -20,7 +20,7 @@ from cds_service.sodium.snapshot import LabResult, Order
 from cds_service.terminology.types import RecordText, Saline
 from tests.fhir_resources import pipeline
 from tests.sodium.patients import Story, fluid_restriction, isotonic, order, problem, result
-from tests.sodium.rules.charts import ON_VAPTAN, on_vaptan
+from tests.sodium.rules.charts import ON_VAPTAN, on_vaptan, two_in_one
 
 LONGEST = ("hydrochlorothiazide", "bendroflumethiazide", "oxcarbazepine")
 NOT_READ = {"NutritionOrder": Missing.NOT_READ, "ServiceRequest": Missing.NOT_READ}
@@ -167,6 +167,20 @@ DISCHARGES = [
         story=inpatient("124"),
         profile="european",
         fires={"DC-LOW": "critical severe"},
+    ),
+    # a diuretic of a combination
+    Discharge(
+        says="128 with a thiazide that shares its product with an ACE inhibitor",
+        story=inpatient("128", na("128", 26), orders=two_in_one("lisinopril").orders),
+        fires={"DC-LOW": "warning low"},
+        shows=("culprit", "stop-combination"),
+    ),
+    Discharge(
+        says="128 with a thiazide alone",
+        story=inpatient("128", na("128", 26), orders=(begun("hydrochlorothiazide", 200),)),
+        fires={"DC-LOW": "warning low"},
+        shows=("culprit",),
+        hides=("stop-combination",),
     ),
     # a symptom or an acute fall keeps the patient here, as urgent as on the chart
     Discharge(

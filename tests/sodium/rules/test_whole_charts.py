@@ -198,3 +198,14 @@ def test_high_risk_keeps_the_ceiling_in_an_acute_setting() -> None:
         results=(result("potassium", "2.6"),),
     )
     assert limits_of(story) == ["ceiling-aasld"]
+
+
+# ---- a rise that is too fast, and a circulation that fails: one voice
+
+
+@pytest.mark.parametrize(("start", "key"), [(111, "volume-shock-rising"), (122, "volume-shock")])
+def test_f31_in_shock_saline_is_not_both_stopped_and_given(start: int, key: str) -> None:
+    story = rising(123, start, problem("shock", days=0.1, encounter=True))
+    told = set(keys(card(story)))
+    assert key in told
+    assert "vomiting-alone" not in told
