@@ -136,12 +136,12 @@ class Report(Struct, frozen=True, kw_only=True):
         return Changed(rule=rule, old=None if few else old, new=new, alike=few)
 
     def rule_outcomes(self, profile: str) -> list[RuleOutcome]:
-        """Returns the outcomes of the rules, without those about too few patients."""
-        least = self.run.settings.min_cell
+        """Returns the outcomes of the rules whose cards are told: they would tell the others."""
+        told = {cell.name for cell in self.table(profile, "rule") if not cell.hidden}
         return [
             rule
             for rule in self.outcomes.rules
-            if rule.profile == profile and rule.knowledge == _NEW and rule.patients >= least
+            if rule.profile == profile and rule.knowledge == _NEW and rule.rule in told
         ]
 
     def events(self, profile: str) -> list[Preceded]:
@@ -198,6 +198,7 @@ def bases_of(run: Run) -> list[Base]:
         _of_kind("orders that a rule is about", "order", moments, "give --moments orders", tell),
         _of_kind(SIGNED_TOGETHER, "signing", moments, "give --moments orders", tell),
         _of_kind("chart opens", "open", moments, opens, tell),
+        Base(name="all moments", number=tell.number(sum(moments.values()))),
         Base(
             name="clinician days",
             number=days,

@@ -3,7 +3,8 @@
 Keys are texts with bars, so that one dictionary of numbers travels from every process:
 
 * `card|profile|knowledge|rule|0|first`: first cards of a rule (a card soon after one of the same
-  rule is a repeat); `...|0|repeat`, and `...|0|patients`;
+  rule is a repeat); `...|0|repeat`, `...|0|soon` (repeats
+  within hours), and `...|0|patients`;
 * `card|profile|knowledge|rule|24|over`: first cards after which it happened within 24 h;
   `...|24|followed` says of how many; `...|24|lowest=118` how low sodium was then;
 * `reject|unit`: results of sodium that no rule can use, by the reason;
@@ -36,7 +37,8 @@ class _Seen(Struct, frozen=True):
 
     at: datetime
     card: CardRow
-    first: bool  # no card of the same rule shortly before
+    first: bool  # no card of the same rule in the days before
+    soon: bool  # one of the same rule within hours
 
 
 class _Group(Struct):
@@ -67,12 +69,14 @@ def count_outcomes(
                 warns = course.knowledge.history.warns[event.kind].rules
                 _count_event(counts, f"{EVENT}|{head}|{event.kind}", event, group, warns)
     counts.update(f"{REJECTED}|{why}" for why in course.rejected)
-    counts.update([f"{key}{PEOPLE}" for key in counts if "=" not in key])
+    counts.update([f"{key}{PEOPLE}" for key in +counts if "=" not in key])
     return counts
 
 
 def _groups(rows: Sequence[Row], course: Course) -> dict[tuple[str, str], _Group]:
-    again = timedelta(days=float(course.knowledge.history.numbers.again_days.value))
+    numbers = course.knowledge.history.numbers
+    again = timedelta(days=float(numbers.again_days.value))
+    soon = float(numbers.soon_hours.value) * _HOUR
     groups: dict[tuple[str, str], _Group] = {}
     for row in sorted(rows, key=lambda row: row.at):
         group = groups.setdefault((row.profile, row.knowledge), _Group())
@@ -82,7 +86,8 @@ def _groups(rows: Sequence[Row], course: Course) -> dict[tuple[str, str], _Group
             last = group.last.get(card.rule)
             group.last[card.rule] = row.at
             first = last is None or row.at - last > again
-            group.seen.append(_Seen(row.at, card, first))
+            near = last is not None and row.at - last <= soon
+            group.seen.append(_Seen(row.at, card, first, near))
     return groups
 
 
@@ -104,6 +109,7 @@ def _count_cards(
     for one in group.seen:
         place = f"{head}|{one.card.rule}"
         counts[f"{place}|0|{'first' if one.first else 'repeat'}"] += 1
+        counts[f"{place}|0|soon"] += one.soon
         if not one.first:
             continue
         for hours in course.knowledge.history.windows.hours:
@@ -179,6 +185,8 @@ class RuleOutcome(Struct, frozen=True, kw_only=True):
     first: int
     repeats: int
     repeats_people: int
+    soon: int  # repeats within hours
+    soon_people: int
     windows: tuple[Followed, ...]
 
 
@@ -243,6 +251,8 @@ def _rule(profile: str, knowledge: str, rule: str, hours: dict[int, dict[str, in
         first=whole.get("first", 0),
         repeats=whole.get("repeat", 0),
         repeats_people=whole.get(f"repeat{PEOPLE}", 0),
+        soon=whole.get("soon", 0),
+        soon_people=whole.get(f"soon{PEOPLE}", 0),
         windows=tuple(_followed(one, hours[one]) for one in sorted(hours) if one),
     )
 

@@ -21,6 +21,7 @@ from cds_service.feedback.plots import Bar, Line, Part, bars, trend
 from cds_service.knowledge.load import Knowledge
 
 _HUNDRED = 100
+_DAYS_OF_A_MONTH = 30.4
 _MOST_RULES = 16  # in a plot; the table has all
 _MOST_UNKNOWN = 40  # in the table; the file has all
 _STYLES = ("blue", "other", "yes", "no")
@@ -37,7 +38,15 @@ HAPPENED_WORDS: Mapping[str, str] = {
 EVENT_WORDS: Mapping[str, str] = {
     "over-correction": "Sodium rose faster than the limit",
     "fall": "Sodium fell below {fall} mmol/L",
-    "low-at-discharge": "Left hospital with low sodium",
+    "low-at-discharge": "Left hospital with a sodium {low} mmol/L",
+}
+UNREAD_WORDS: Mapping[str, str] = {
+    "sodium": "a sodium was there and could not be used",
+    "medications": "the current medicines could not be read",
+    "conditions": "the problem list could not be read",
+    "order": "the order could not be read",
+    "unidentified": "the drug of the order has no code and no name that means anything here",
+    "orders": "there was no order",
 }
 GUESSED_WORDS: Mapping[Guess, str] = {
     "known-since": "when a result was known: no time of issue, or one of a later load",
@@ -148,6 +157,12 @@ class _Words(Struct, frozen=True):
         if base is not None:
             cards = report.cards(profile, base)
             yield _rate(cards, base.number), f"cards for each 100 {base.name}"
+        if whole is not None and whole.cards is not None:
+            yield _a_day(whole.cards, report), "cards a day, all moments of this run together"
+        inpatient = report.cell(profile, "setting", "inpatient")
+        if inpatient is not None and totals.admissions:
+            stays = report.tell.number(totals.admissions)
+            yield _rate(inpatient.cards, stays), "cards in hospital for each 100 stays"
         for indicator in INDICATORS[:2]:
             cell = report.cell(profile, indicator=indicator)
             about = cell.patients if cell else 0
@@ -155,7 +170,23 @@ class _Words(Struct, frozen=True):
         rules = report.rule_outcomes(profile)
         first, again = sum(r.first for r in rules), sum(r.repeats for r in rules)
         repeats = self._share(again, first + again, sum(r.repeats_people for r in rules))
-        yield repeats, "of the cards repeat a card of the days before"
+        week = self.knowledge.history.numbers.again_days.value
+        yield repeats, f"of the cards repeat one of the same rule within {week} days"
+        soon = self._share(
+            sum(r.soon for r in rules), first + again, sum(r.soon_people for r in rules)
+        )
+        hours = self.knowledge.history.numbers.soon_hours.value
+        yield soon, f"repeat one within {hours} h"
+
+    def _named(self, rule: str) -> str:
+        """Returns a rule with what it is about."""
+        return f"{rule} · {self.about(rule)}" if self.about(rule) else rule
+
+    def _event_words(self, event: Preceded) -> str:
+        limits = self.knowledge.limits[event.profile]
+        edge = "of at most" if limits.mild_includes else "below"
+        low = f"{edge} {limits.mild_below.normalize():f}"
+        return EVENT_WORDS[event.kind].format(fall=self.fall, low=low)
 
     def _noisy(self, cell: Cell) -> tuple[str, str, str]:
         rate = _rate(cell.cards, self.report.run.totals.patients)
@@ -166,7 +197,8 @@ class _Words(Struct, frozen=True):
         rows = []
         for cell in report.noisiest(profile, _MOST_RULES):
             parts = self._parts(profile, "rule", cell)
-            rows.append(Bar(cell.name, parts, _rate(cell.cards, report.run.totals.patients)))
+            rate = _rate(cell.cards, report.run.totals.patients)
+            rows.append(Bar(self._named(cell.name), parts, rate))
         return bars("Cards for each 100 patients, by rule", rows) if rows else Markup()
 
     def _parts(self, profile: str, dimension: Dimension, cell: Cell) -> tuple[Part, ...]:
@@ -196,20 +228,31 @@ class _Words(Struct, frozen=True):
                     self._cards(cell, cell.patients),
                     _rate(cell.cards, totals.patients),
                     _rate(cell.cards, moments),
-                    self._share(rule.repeats, rule.first + rule.repeats, rule.repeats_people)
-                    if rule
-                    else "–",
+                    *self._repeats(rule),
                     report.tell.shown(cell.held) if cell.held != 0 else "–",
                 )
             )
         return Table(
             columns=(
                 "Rule", "Cards", "Critical", "Warning", "Info", "Patients", "per 100 patients",
-                "per 100 moments", "Repeats", "Kept back",
+                "per 100 moments", *self._repeat_columns, "Kept back",
             ),
             rows=tuple(rows),
             about={cell.name: self.about(cell.name) for cell in cells},
         )  # fmt: skip
+
+    @property
+    def _repeat_columns(self) -> tuple[str, str]:
+        numbers = self.knowledge.history.numbers
+        soon, again = numbers.soon_hours.value, numbers.again_days.value
+        return f"Repeats in {soon} h", f"in {again} days"
+
+    def _repeats(self, rule: RuleOutcome | None) -> tuple[str, str]:
+        if rule is None:
+            return "–", "–"
+        whole = rule.first + rule.repeats
+        soon = self._share(rule.soon, whole, rule.soon_people)
+        return soon, self._share(rule.repeats, whole, rule.repeats_people)
 
     def _cards(self, cell: Cell, number: int | None = None) -> str:
         """Returns the cards of a cell (or another number of it), or why they are not told."""
@@ -300,7 +343,7 @@ class _Words(Struct, frozen=True):
         )  # fmt: skip
 
     def _event_row(self, event: Preceded) -> tuple[str, ...]:
-        name, tell = EVENT_WORDS[event.kind].format(fall=self.fall), self.report.tell
+        name, tell = self._event_words(event), self.report.tell
         events = tell.number(event.events, event.events_people)
         if events is None:
             return name, tell.small, "–", "–", "–"
@@ -326,12 +369,13 @@ class _Words(Struct, frozen=True):
                 if one.rule in rules
             ]
             if rows:
-                yield EVENT_WORDS[event.kind].format(fall=self.fall), Table(
+                yield self._event_words(event), Table(
                     columns=(
                         "Rule", "Came before it", "Median lead time",
                         *(f"First cards followed by it within {h} h" for h in self._windows[1:]),
                     ),
                     rows=tuple(rows),
+                    about={row[0]: self.about(row[0]) for row in rows},
                 )  # fmt: skip
 
     def _foretold_row(self, one: Preceded, rule: RuleOutcome, what: str) -> tuple[str, ...]:
@@ -446,7 +490,7 @@ def _trust(report: Report, knowledge: Knowledge) -> list[tuple[str, str]]:
         ("Observations that no rule looks at", totals.unknown),
     ]
     found += [
-        (f"moments of patients who get no cards: {why}", number)
+        (f"moments without cards: {knowledge.words.silence.get(why, why)}", number)
         for why, number in sorted(counts.gated.items())
     ]
     tell = report.tell
@@ -457,7 +501,8 @@ def _trust(report: Report, knowledge: Knowledge) -> list[tuple[str, str]]:
     ]
     told += [
         (
-            f"moments with an error in place of a card ({profile}): {cell.name}",
+            "moments with an error (412) in place of a card, as silence would hide something "
+            f"({profile}): {UNREAD_WORDS.get(cell.name, cell.name)}",
             tell.shown(cell.cards, small=cell.small),
         )
         for profile in report.profiles
@@ -467,6 +512,16 @@ def _trust(report: Report, knowledge: Knowledge) -> list[tuple[str, str]]:
 
 
 # ---- numbers as words
+
+
+def _a_day(cards: int, report: Report) -> str:
+    """Returns the cards for each day from the first month with a moment to the last one."""
+    months = sorted({stratum.month for stratum in report.run.strata})
+    if not months:
+        return "–"
+    first, last = (int(m[:4]) * 12 + int(m[5:]) for m in (months[0], months[-1]))
+    days = (last - first + 1) * _DAYS_OF_A_MONTH
+    return _rate(cards, round(days * _HUNDRED))
 
 
 def _rate(number: int | None, whole: int | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def _as_csv(run: Run) -> Path:
     with draft.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(ROW_COLUMNS)
-        writer.writerows(_lines(run.rows()))
+        writer.writerows(map(_as_text, _lines(run.rows())))
     draft.chmod(_OWNER_ONLY)
     draft.replace(path)
     return path
@@ -103,18 +104,20 @@ def _as_csv(run: Run) -> Path:
 def _as_parquet(run: Run, arrow: Any, parquet: Any) -> Path:
     path = run.folder.root / "rows.parquet"
     draft = path.with_name(f".{path.name}.part")
-    schema = arrow.schema([(name, arrow.string()) for name in ROW_COLUMNS])
+    types = {"at": arrow.timestamp("us", tz="UTC"), "sodium": arrow.float64()}
+    schema = arrow.schema([(name, types.get(name, arrow.string())) for name in ROW_COLUMNS])
     with parquet.ParquetWriter(draft, schema) as writer:
         for lines in _batches(_lines(run.rows())):
             columns = [[line[n] for line in lines] for n in range(len(ROW_COLUMNS))]
-            writer.write_table(arrow.table(columns, schema=schema))
+            typed = [arrow.array(c, field.type) for c, field in zip(columns, schema, strict=True)]
+            writer.write_table(arrow.table(typed, schema=schema))
     draft.chmod(_OWNER_ONLY)
     draft.replace(path)
     return path
 
 
-def _batches(lines: Iterable[tuple[str, ...]]) -> Iterator[Sequence[tuple[str, ...]]]:
-    held: list[tuple[str, ...]] = []
+def _batches(lines: Iterable[Line]) -> Iterator[Sequence[Line]]:
+    held: list[Line] = []
     for line in lines:
         held.append(line)
         if len(held) == _AT_ONCE:
@@ -124,19 +127,34 @@ def _batches(lines: Iterable[tuple[str, ...]]) -> Iterator[Sequence[tuple[str, .
         yield held
 
 
-def _lines(rows: Iterable[Row]) -> Iterator[tuple[str, ...]]:
+Line = tuple[str | datetime | float | None, ...]
+
+
+def _as_text(line: Line) -> tuple[str, ...]:
+    """Returns a line as CSV has it: times in UTC with a Z, numbers without needless digits."""
+    return tuple(
+        f"{value:%Y-%m-%dT%H:%M:%SZ}"
+        if isinstance(value, datetime)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else value or ""
+        for value in line
+    )
+
+
+def _lines(rows: Iterable[Row]) -> Iterator[Line]:
     """Yields a line for each card, and one for each moment with an error in place of a card."""
     for row in rows:
         head = (
             row.patient,
-            row.at.isoformat(),
+            row.at.astimezone(UTC),
             row.kind,
             row.hook,
             row.profile,
             row.knowledge,
             row.setting,
             row.age_band,
-            "" if row.sodium is None else str(row.sodium),
+            None if row.sodium is None else float(row.sodium),
             row.level,
         )
         tail = (row.unread, " ".join(row.guessed))

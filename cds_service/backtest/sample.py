@@ -200,8 +200,10 @@ def _moments(row: Row, timeline: Timeline) -> list[Moment]:
     """Returns the moments that a row may be: of several orders of one instant each is one."""
     written = [order for order in timeline.orders if order.since == row.at]
     choices: Sequence[tuple[PastOrder, ...]] = ((),)
+    together = tuple(written)
+    if row.kind == "signing":
+        choices = (together,)
     if row.kind == "order":
-        together = tuple(written)
         choices = (*((order,) for order in written), *((together,) if len(written) > 1 else ()))
     return [Moment(at=row.at, kind=row.kind, hook=row.hook, orders=orders) for orders in choices]
 

@@ -224,7 +224,7 @@ def run_backtest(
         )
     else:
         _print(file, output)
-        show_files(results.files, results.report)
+        show_files(results.files, results.report, new.knowledge)
 
 
 class _Asked(Struct, frozen=True, kw_only=True):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from cds_service.backtest.figures import Report
 from cds_service.backtest.held import opened
@@ -19,6 +21,7 @@ from cds_service.backtest.rows import Run, write_whole
 from cds_service.backtest.sample import charts, draw, read_drawing, write_drawing
 from cds_service.cli.backtest_form import form_page
 from cds_service.cli.replay import HOOKS_FOLDER, print_json
+from cds_service.knowledge.load import Knowledge
 from cds_service.pipeline import Pipeline
 from cds_service.settings import settings_from_environment
 from cds_service.trust.client import Client
@@ -43,6 +46,11 @@ ROWS = click.option(
 @FOLDER
 @ROWS
 @click.option(
+    "--min-cell",
+    type=click.IntRange(1, 1000),
+    help="No figure about fewer patients leaves private/. Default: that of the run.",
+)
+@click.option(
     "--sample",
     type=click.IntRange(1, 1000),
     help="Draw so many cards for chart review, and write the form for it.",
@@ -62,6 +70,7 @@ ROWS = click.option(
 def report(
     folder: Path,
     rows: bool,
+    min_cell: int | None,
     sample: int | None,
     profile: str,
     answers: tuple[Path, ...],
@@ -86,7 +95,8 @@ def report(
       cds-service backtest report run1 --answers ada.json --answers ben.json
     """
     files = []
-    with opened(folder, "backtest report") as run:
+    with opened(folder, "backtest report") as found_run:
+        run = _with_cell(found_run, min_cell)
         pipeline = pipeline_of(run, hooks, local_codes)
         if sample is not None:
             files.append(_write_form(run, sample, profile or run.settings.profiles[0], pipeline))
@@ -94,7 +104,16 @@ def report(
         results = write_results(
             run, pipeline.knowledge, pipeline.vocabulary, reviewed=found, rows=rows
         )
-    show_files([*results.files, *files], results.report, as_json=as_json)
+    show_files([*results.files, *files], results.report, pipeline.knowledge, as_json=as_json)
+
+
+def _with_cell(run: Run, min_cell: int | None) -> Run:
+    """Returns the run with another smallest cell for its figures."""
+    if min_cell is None:
+        return run
+    file = copy(run.file)
+    file.settings = replace(file.settings, min_cell=min_cell)
+    return replace(run, file=file)
 
 
 def _write_form(run: Run, number: int, profile: str, pipeline: Pipeline) -> Path:
@@ -143,14 +162,22 @@ def pipeline_of(run: Run, hooks: Path | None, local_codes: Path | None = None) -
     return known.pipelines["new"]
 
 
-def show_files(files: Sequence[Path], report: Report, *, as_json: bool = False) -> None:
+def show_files(
+    files: Sequence[Path], report: Report, knowledge: Knowledge, *, as_json: bool = False
+) -> None:
     """Prints what was written, and what an analyst looks at first."""
     if as_json:
         print_json({"files": [str(path) for path in files]})
         return
     patients = report.run.totals.patients
     for profile in report.profiles:
-        told = [f"{c.name} {c.per_100(patients) or 0:.1f}" for c in report.noisiest(profile)]
+        told = [
+            f"{c.name} ({knowledge.topics[knowledge.rules[c.name].topic]}) "
+            f"{c.per_100(patients) or 0:.1f}"
+            if c.name in knowledge.rules
+            else f"{c.name} {c.per_100(patients) or 0:.1f}"
+            for c in report.noisiest(profile)
+        ]
         rules = ", ".join(told) or "no rule about enough patients"
         click.echo(f"Noisiest under {profile}, cards for each 100 patients: {rules}")
     counts = Counter(one.kind for one in report.unknown)

@@ -447,6 +447,7 @@ class HistoryNumbers(Struct, frozen=True, forbid_unknown_fields=True):
     fall_within_days: FluidNumber
     before_days: FluidNumber
     again_days: FluidNumber
+    soon_hours: FluidNumber
     episode_days: FluidNumber
 
 

@@ -115,10 +115,10 @@ def test_openings_are_counted_by_user_and_day_and_no_name_is_kept(tmp_path: Path
     run = read_run(tmp_path / "run")
     rows = [*run.rows()]
     assert len(rows) == 3
-    assert run.totals.moments == {"open": 4}
+    assert run.totals.moments == {"open": 3}, "nobody knows the chart of the last one"
     assert run.totals.broken == 1
     assert len({row.user for row in rows}) == 2
-    assert sorted(run.counts.users.values()) == [2, 2]
+    assert sorted(run.counts.users.values()) == [1, 2]
     private = tmp_path / "run/private/rows"
     assert all("house" not in path.read_text() for path in private.iterdir())
 
@@ -204,7 +204,7 @@ def test_a_registered_client_is_found_by_its_name(tmp_path: Path) -> None:
 def test_a_client_that_is_not_registered_is_a_configuration_error(tmp_path: Path) -> None:
     registry = tmp_path / "clients.toml"
     registry.write_text('[clients.ward]\nfhir_bases = ["https://ehr.example/fhir"]\n')
-    with pytest.raises(Exception, match="there is no client 'wards'; there are: ward"):
+    with pytest.raises(Exception, match="there is no client 'wards'; did you mean ward"):
         _run(
             write_export(tmp_path / "export", LOW), tmp_path / "run",
             "--client", "wards", "--clients", str(registry),

@@ -10,6 +10,8 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,11 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cds_service.backtest import results
 from cds_service.backtest.cells import Cell, hide_small
+from cds_service.backtest.figures import report_of
 from cds_service.backtest.results import FIGURES, LOCAL_CODES, PAGE, UNKNOWN
 from cds_service.backtest.reviewed import FORMAT, Answer, Answers, read_answers, reviewed
 from cds_service.backtest.rows import Run, read_run
@@ -294,6 +298,51 @@ def test_rows_of_a_table_of_text_name_patients_by_their_key(small_run: tuple[Pat
         rows.unlink()  # of two tables of one run a reader takes the wrong one
     assert small_run[1].key_of("own-id-3") in text
     assert "own-id" not in text
+
+
+def test_rows_have_times_in_utc_and_numbers(small_run: tuple[Path, Run]) -> None:
+    csv_file = results._as_csv(small_run[1])
+    first = next(csv.DictReader(io.StringIO(csv_file.read_text(encoding="utf-8"))))
+    assert re.fullmatch(r"2026-03-0\dT\d\d:00:00Z", first["at"])
+    assert first["sodium"] == "128"
+    table = csv_file.with_suffix(".parquet")
+    if find_spec("pyarrow") is not None and table.exists():
+        csv_file.unlink()
+        schema = import_module("pyarrow.parquet").read_schema(table)
+        assert str(schema.field("at").type) == "timestamp[us, tz=UTC]"
+        assert str(schema.field("sodium").type) == "double"
+
+
+def test_the_report_takes_another_smallest_cell_and_the_run_keeps_its_own(
+    small_run: tuple[Path, Run],
+) -> None:
+    folder = small_run[0]
+    done = CliRunner().invoke(cli, ["backtest", "report", str(folder), "--min-cell", "31"])
+    assert done.exit_code == 0, done.output
+    assert {line["number"] for line in figures(folder) if line["table"] == "rule"} <= {"<31", "0"}
+    assert read_run(folder).settings.min_cell == 10
+    assert CliRunner().invoke(cli, ["backtest", "report", str(folder)]).exit_code == 0
+
+
+def test_no_rule_whose_cards_are_not_told_is_among_the_outcomes(tmp_path: Path) -> None:
+    """Its first cards and its repeats would be all of them."""
+    folder, run = _run(tmp_path, 30)
+    run.file.settings = replace(run.settings, min_cell=31)
+    report = report_of(run)
+    assert not [rule for profile in report.profiles for rule in report.rule_outcomes(profile)]
+    assert "first cards" in (folder / FIGURES).read_text(encoding="utf-8")
+
+
+def test_the_kinds_of_moments_add_up_and_rules_have_their_names(
+    small_run: tuple[Path, Run],
+) -> None:
+    folder = small_run[0]
+    burden = {one["name"]: one for one in figures(folder) if one["table"] == "burden"}
+    assert burden["all moments"]["number"] == burden["sodium results"]["number"] == "30"
+    page = (folder / PAGE).read_text(encoding="utf-8")
+    assert "cards a day" in page
+    assert "Mild low sodium" in page
+    assert "per 100 patients" in page
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_has_no_script(
