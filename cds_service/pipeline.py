@@ -732,6 +732,11 @@ def check_rules(knowledge: Knowledge) -> None:
             f"{', '.join(knowledge.rule_files)}: the rule {rule} has no words: "
             f"add a table [rules.{rule}]"
         )
+    for kind, warns in knowledge.history.warns.items():
+        for rule in sorted(set(warns.rules) - coded):
+            raise KnowledgeError(
+                f"knowledge/history.toml: [warns.{kind}] names a rule that does not exist: {rule}"
+            )
 
 
 def _check_rule(place: str, rule: str, hooks: Iterable[str]) -> None:

@@ -203,7 +203,13 @@ MISTAKES = {
         ["summary.main", "at most"],
     ),
     "a rule without its topic": (VIEW, 'topic = "sodiumEmergency"\n', "", ["PV-SYMP", "topic"]),
-    "a rule that no code has": (VIEW, "[rules.DQ-UNIT", "[rules.PV-NEW", ["PV-NEW"]),
+    "an outcome of which no rule warns": (
+        "knowledge/history.toml",
+        '"RATE-OVER", "RATE-NEAR"',
+        '"RATE-OVR"',
+        ["[warns.over-correction]", "RATE-OVR"],
+    ),
+    "a rule that no code has": (VIEW, "[rules.PV-SYMP", "[rules.PV-NEW", ["PV-NEW"]),
     "a prefetch key less": (
         SERVICES,
         'encounter = "Encounter/{{context.encounterId}}"\n',
@@ -448,7 +454,7 @@ def test_a_mistake_stops_the_start_and_the_message_names_file_and_key(
     path = hooks / file
     text = path.read_text(encoding="utf-8")
     assert old in text, "the test is out of date"
-    count = -1 if old == "[rules.DQ-UNIT" else 1
+    count = -1 if old == "[rules.PV-SYMP" else 1
     path.write_text(text.replace(old, new, count), encoding="utf-8")
     result = CliRunner().invoke(check, ["--hooks", str(hooks)])
     assert isinstance(result.exception, KnowledgeError), result.output

@@ -201,11 +201,8 @@ def _history_problems(knowledge: Knowledge) -> Iterator[str]:
     cited |= {f"[worklist.{name}]": words.source for name, words in history.worklist.items()}
     cited |= {f"[warns.{kind}]": warns.source for kind, warns in history.warns.items()}
     for kind in get_args(EventKind):
-        warns = history.warns.get(kind)
-        rules = warns.rules if warns is not None else [f"(no [warns.{kind}])"]
-        yield from _unknown(
-            f"knowledge/history.toml: [warns.{kind}]", "rule", rules, knowledge.rules
-        )
+        if kind not in history.warns:
+            yield f"knowledge/history.toml: [warns.{kind}] is missing"
     for place, source in cited.items():
         yield from _unknown(
             f"knowledge/history.toml: {place}", "source", [source], knowledge.citations
