@@ -64,9 +64,14 @@ def extensions(body: Body, dice: random.Random) -> None:
 
 
 def entries_in_another_order(body: Body, dice: random.Random) -> None:
-    """The entries of every Bundle come in any order."""
+    """The entries of every Bundle come in any order.
+
+    Drafts that no selection names keep theirs: a card on two of them begins with the first ordered.
+    """
+    drafts = body["context"].get("draftOrders")
     for bundle in bundles(body):
-        dice.shuffle(bundle["entry"])
+        if bundle is not drafts or body["context"].get("selections"):
+            dice.shuffle(bundle["entry"])
 
 
 def members_in_another_order(body: Body, dice: random.Random) -> None:
@@ -86,7 +91,10 @@ def narrative(body: Body, dice: random.Random) -> None:
 
 
 def meta(body: Body, dice: random.Random) -> None:
-    """A resource or a Bundle says from which system it comes, and in which version."""
+    """A resource or a Bundle says from which system it comes, and in which version.
+
+    An ended order is left out: its last change tells when it ended (F24).
+    """
     said: dict[str, Any] = {
         "versionId": str(dice.randrange(99)),
         "lastUpdated": f"2026-11-{dice.randint(1, 19):02}T0{dice.randrange(10)}:00:00Z",
@@ -96,7 +104,12 @@ def meta(body: Body, dice: random.Random) -> None:
         "tag": [{"system": "urn:example:tag", "code": dice.choice(WORDS)}],
     }
     chosen = dice.sample(sorted(said), dice.randint(1, 3))
-    dice.choice([*resources(body), *bundles(body)])["meta"] = {name: said[name] for name in chosen}
+    of_resources = [one for one in resources(body) if not _is_ended_order(one)]
+    dice.choice([*of_resources, *bundles(body)])["meta"] = {name: said[name] for name in chosen}
+
+
+def _is_ended_order(resource: Body) -> bool:
+    return resource["resourceType"] == "MedicationRequest" and resource.get("status") != "active"
 
 
 def unknown_members(body: Body, dice: random.Random) -> None:
