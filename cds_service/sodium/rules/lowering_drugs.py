@@ -79,7 +79,7 @@ from cds_service.sodium.rules.order_helpers import (
     watched_drugs_of,
 )
 from cds_service.sodium.rules.plan import egfr, fluid_beside
-from cds_service.sodium.rules.room import day_limit
+from cds_service.sodium.rules.room import day_limit, limit_line
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
@@ -518,7 +518,6 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     require(not saline_beside(case, order, limits.clamp_saline_hours), "clamp")
     if state and purpose == "main":
         return _while_rising(case, drug, state)
-    require(not state, "clamp")
     profound = sodium_below(case, limits.desmopressin_critical_below)
     loud = lower_if_aging(case, "critical" if profound else "warning")
     partners = beside(case, order, *case.sets.forbidden_with_desmopressin.members)
@@ -536,6 +535,7 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
             *_repeat_first(case),
             *fluid_beside(case, drug),
             *DESMOPRESSIN_ADVICE[purpose],
+            *([limit_line(case)] if state else []),  # it has its own purpose: how far is left
             *([line(on_the_ward(case, "schedule"))] if purpose == "main" else []),
         ],
         why=[

@@ -196,6 +196,20 @@ SCENES = (
         story=rising(120.5, 112),
     ),
     Scene(
+        says="M13: desmopressin against a bleeding limits water while sodium rises, and says the room",
+        order=DESMOPRESSIN,
+        story=rising(117, 112, problem("bleeding-disorder", days=4000)),
+        fires={"OS-DDAVP": "warning bleeding"},
+        shows=("bleeding-limit-fluid", "ceiling-aasld"),
+    ),
+    Scene(
+        says="M13: replacement in diabetes insipidus is never a brake, near the limit neither",
+        order=selected("desmopressin"),
+        story=rising(119, 112, problem("diabetes-insipidus", days=900)),
+        fires={"OS-DDAVP": "info replacement"},
+        shows=("replacement-never-stop", "ceiling-aasld"),
+    ),
+    Scene(
         says="F2: desmopressin after a documented acute fall",
         order=DESMOPRESSIN,
         story=rising(121, 112, results=(LATE,)),
