@@ -288,6 +288,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     raise_potassium_needed_below: Decimal  # F22
     raise_counts_below: Decimal  # F22
     raise_potassium_mg_from: Decimal  # F22
+    raise_potassium_enough_from: Decimal  # F22
+    raise_potassium_high_above: Decimal  # F22
+    raise_potassium_critical_from: Decimal  # F22
+    raise_potassium_hours: timedelta  # F22
     dialysis_potassium_from: Decimal  # F26
     dialysis_sodium_below: Decimal  # F26
     demyelination_potassium_hours: timedelta

@@ -21,8 +21,16 @@ from cds_service.sodium.rules.order_helpers import (
     is_systemic,
     remove_restriction,
     saline_name,
+    volume_lost,
 )
 from cds_service.sodium.rules.plan import adrenal_beside, risk_lines
+from cds_service.sodium.rules.potassium import (
+    carries_fluid,
+    is_potassium,
+    measured_potassium,
+    potassium_step,
+    without_potassium,
+)
 from cds_service.sodium.rules.room import day_limit, limit_line, passed_limit, rise_limit
 from cds_service.sodium.rules.strong_salts import as_bolus, load_facts, salt_amount, sodium_rich_of
 from cds_service.sodium.snapshot import Order
@@ -79,6 +87,9 @@ def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
     """Speaks while sodium rises too fast, or has reached the goal of the day (F22)."""
     acute = drug == RESTRICTION and "acute" in case.rate.notes  # a rise is wanted (M10 c)
     require(not acute, "water-stays-restricted")
+    against = without_potassium(case, order, drug)
+    if against is not None:
+        return against
     pair = _rise(case, order)
     if pair is None or drug_of(order, DrugClass.GLUCOCORTICOID):
         return _before_a_rise(case, order, drug)
@@ -96,8 +107,8 @@ def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
         hours=in_hours(pair.span),
         do=[
             *_strong_salt(case, order),
-            line(_step(case, order, needed=needed), keep=True),
-            *_carried_salt(order),
+            _step(case, order),
+            *_carried_salt(case, order),
             *(_above_limit(case, pair) or _room(case)),
         ],
         why=[*([] if restricts else _how(order)), *risk_lines(case)],
@@ -120,17 +131,16 @@ def _strong_salt(case: Case, order: Order) -> list[Line]:
     return [*salt_amount(case, salt, severe=severe), as_bolus(case, salt)]
 
 
-def _step(case: Case, order: Order, *, needed: bool) -> str:
+def _step(case: Case, order: Order) -> Line:
     """Returns the line that says what to do with the order."""
     if order.fluid_restriction:
-        return "hold-restriction"
-    if needed:
-        return "count-it"
+        return line("hold-restriction", keep=True)
     if len(_strong_salt(case, order)) > 1:
-        return "less-of-it"
-    if _is_potassium(order):
-        return "count-potassium"
-    return "loop-and-water" if drug_of(order, DrugClass.LOOP) else "hold-or-count"
+        return line("less-of-it", keep=True)
+    if is_potassium(order):
+        return potassium_step(case, order)
+    loop = drug_of(order, DrugClass.LOOP)
+    return line("loop-and-water" if loop else "hold-or-count", keep=True)
 
 
 def _how(order: Order) -> list[str]:
@@ -159,16 +169,20 @@ def _room(case: Case) -> list[Line]:
     return [told] if "ceiling" in told.facts else []
 
 
-def _carried_salt(order: Order) -> list[Line]:
-    """Returns that the saline in which a drug is given raises sodium too, and often more."""
-    volume, saline = order.isotonic_carrier_ml, order.saline
-    if volume is None and saline is not None and _is_potassium(order):
-        volume = saline.volume_ml if saline.kind == "isotonic" else None
-    return [] if volume is None else [line("carrier-counts", volume=volume, keep=True)]
+def _carried_salt(case: Case, order: Order) -> list[Line]:
+    """Returns that the saline in which a drug is given raises sodium too, and often more.
 
-
-def _is_potassium(order: Order) -> bool:
-    return drug_of(order, DrugClass.POTASSIUM) is not None
+    Where volume is lost the fluid stays; and potassium in less fluid would harm the vein and heart.
+    """
+    volume, potassium = order.isotonic_carrier_ml, is_potassium(order)
+    if volume is None and potassium and carries_fluid(order):
+        volume = order.saline.volume_ml if order.saline else order.balanced_volume_ml
+    if volume is None:
+        return []
+    if volume_lost(case):
+        return [line("carrier-kept", volume=volume, keep=True)]
+    key = "carrier-of-potassium" if potassium else "carrier-counts"
+    return [line(key, volume=volume, keep=True)]
 
 
 def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
@@ -186,12 +200,11 @@ def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
     if not (diuresis or _counts(case, order)):
         require(unread_lately(case) is None, RISE_UNREAD)
         skip("not-rising-fast")
-    potassium = bool(drug_of(order, DrugClass.POTASSIUM))
+    if diuresis and is_potassium(order):  # it is the fluid that is needed
+        drug = BALANCED if order.balanced else saline_name(order)
     fluid = drug == BALANCED
     counts = "counts-european" if case.limits.profile == EUROPEAN else "counts"
     variant = "diuresis" if diuresis else counts
-    # Litres of isotonic fluid are right only if volume is lost, which nothing here says.
-    step = "hold-or-count" if _is_isotonic(order) else "count-it"
     return card(
         "info",
         f"{variant}-balanced" if fluid else variant,
@@ -200,13 +213,22 @@ def _before_a_rise(case: Case, order: Order, drug: str) -> Finding:
         limit=day_limit(case),
         do=[
             *(adrenal_beside(case) if _is_isotonic(order) else []),
-            line("diuresis-ready" if diuresis else step, keep=True),
-            *_carried_salt(order),
-            *([line("potassium-counts")] if potassium and not diuresis else []),
+            *_steps_before_a_rise(case, order, diuresis=diuresis),
+            *_carried_salt(case, order),
         ],
         why=[line("water-then-shed" if diuresis else "sodium-and-potassium"), *risk_lines(case)],
         offer=[repeat_sodium(case, _soon(case), "urgent")],
     )
+
+
+def _steps_before_a_rise(case: Case, order: Order, *, diuresis: bool) -> list[Line]:
+    """Returns what to do with the order; litres are right only if volume is known to be lost."""
+    if is_potassium(order):
+        fluid = [line("diuresis-fluid", keep=True)] if diuresis else []
+        counts = [] if diuresis else [line("potassium-counts")]
+        return [*fluid, potassium_step(case, order), *counts]
+    step = "hold-or-count" if _is_isotonic(order) else "count-it"
+    return [line("diuresis-ready" if diuresis else step, keep=True)]
 
 
 def _solute(case: Case, drug: str, urine: Decimal) -> Finding:
@@ -253,9 +275,7 @@ def _opens_diuresis(case: Case, order: Order) -> bool:
         return False
     if drug_of(order, DrugClass.GLUCOCORTICOID):
         return case.volume.status is Volume.ADRENAL
-    volume = case.volume
-    needed = volume.status in (Volume.ADRENAL, Volume.HYPO) or volume.shock or volume.low_solute
-    return _is_isotonic(order) and bool(needed) and _very_low(case)
+    return _is_isotonic(order) and volume_lost(case) and _very_low(case)
 
 
 def _counts(case: Case, order: Order) -> bool:
@@ -321,6 +341,5 @@ def _potassium_needed(case: Case, order: Order) -> bool:
     """Tells whether potassium is so low that it has to be given all the same."""
     if drug_of(order, DrugClass.POTASSIUM) is None:
         return False
-    window = case.limits.demyelination_potassium_hours
-    potassium = case.readings.latest(Analyte.POTASSIUM, window)
+    potassium = measured_potassium(case)
     return potassium is not None and potassium.below(case.limits.raise_potassium_needed_below)

@@ -29,6 +29,7 @@ from cds_service.sodium.rules.gates import (
     recorded,
 )
 from cds_service.sodium.snapshot import Missing, Order
+from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, Saline
 
 RAISING_SALINE = ("hypertonic", "concentrate")
@@ -191,6 +192,13 @@ def beers_lines(case: Case, drug: DrugMatch) -> list[Line]:
     """Returns the Beers criteria if patient and drug are among them."""
     named = drug.cls in case.sets.beers or drug.name in case.sets.beers_drugs
     return [Line("beers")] if named and is_older(case) else []
+
+
+def volume_lost(case: Case) -> bool:
+    """Tells whether fluid is needed: volume is lost, or is likely to be."""
+    volume = case.volume
+    lost = volume.status in (Volume.ADRENAL, Volume.HYPO)
+    return lost or bool(volume.shock or volume.low_solute)
 
 
 def result_doubts(case: Case) -> tuple[Line, ...]:

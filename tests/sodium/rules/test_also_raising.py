@@ -23,6 +23,18 @@ KCL = selected("potassium chloride", route="iv")
 RINGER = replace(saline("0.9", "isotonic"), saline=None, balanced=True)
 
 
+PREMIX = replace(
+    selected("potassium chloride", route="iv"), saline=saline("0.9", "isotonic", "1000").saline
+)
+RINGER_KCL = replace(KCL, balanced=True, balanced_volume_ml=PREMIX.saline.volume_ml)  # type: ignore[union-attr]
+NO_PRESSURE = ("diuresis-ready", "count-it", "carrier-counts")  # "give it", "without saline"
+
+
+def potassium(story: Story, value: str, hours: float = 3) -> Story:
+    """The patient with this potassium."""
+    return replace(story, results=(*story.results, result("potassium", value, hours)))
+
+
 VERY_LOW = Story(sodium="119", setting="inpatient", problems=(problem("alcohol-use-disorder"),))
 ADDISON = Story(sodium="114", setting="inpatient", problems=(problem("adrenal", days=900),))
 DRY = Story(sodium="119", setting="inpatient", problems=(problem("hypovolemia"),))
@@ -46,7 +58,161 @@ def silent(order: object, story: Story, says: str) -> Scene:
     return Scene(says=f"F22: {says}", order=order, story=story)  # type: ignore[arg-type]
 
 
+def ordered(
+    order: object, story: Story, how: str, says: str, *shows: str, hides: tuple[str, ...] = ()
+) -> Scene:
+    """A scene on an order of potassium, of which no card ever says "give it"."""
+    return Scene(
+        says=f"F22: {says}",
+        order=order,  # type: ignore[arg-type]
+        story=story,
+        fires={"OS-RAISE": how},
+        shows=shows,
+        hides=(*NO_PRESSURE, *hides),
+    )
+
+
+POTASSIUM = (
+    ordered(
+        PREMIX,
+        potassium(DRY, "2.4"),
+        "info diuresis",
+        "lost volume and a low potassium: the premixed fluid stays, potassium by protocol",
+        *("diuresis-fluid", "potassium-by-protocol", "carrier-kept"),
+        hides=("carrier-of-potassium",),
+    ),
+    ordered(
+        RINGER_KCL,
+        potassium(DRY, "2.4"),
+        "info diuresis-balanced",
+        "so does Ringer with potassium",
+        *("diuresis-fluid", "potassium-by-protocol", "carrier-kept"),
+    ),
+    ordered(
+        PREMIX,
+        potassium(DRY, "4.9"),
+        "info diuresis",
+        "potassium 4.9 in the fluid",
+        "potassium-by-protocol",
+    ),
+    ordered(
+        PREMIX,
+        potassium(DRY, "5.0"),
+        "info diuresis",
+        "potassium 5.0: is it needed in the fluid?",
+        *("diuresis-fluid", "potassium-enough-fluid"),
+    ),
+    ordered(
+        PREMIX,
+        DRY,
+        "info diuresis",
+        "potassium not measured: begin without it",
+        *("diuresis-fluid", "potassium-unmeasured-fluid"),
+    ),
+    ordered(
+        PREMIX,
+        potassium(DRY, "2.4", hours=49),
+        "info diuresis",
+        "potassium of two days ago is none",
+        "potassium-unmeasured-fluid",
+    ),
+    ordered(PREMIX, potassium(DRY, "5.5"), "info diuresis", "potassium 5.5 is not above 5.5"),
+    ordered(
+        PREMIX,
+        potassium(DRY, "5.6"),
+        "warning potassium-high",
+        "potassium 5.6: plain saline instead",
+        *("plain-fluid-needed", "potassium-treat-first"),
+    ),
+    ordered(PREMIX, potassium(DRY, "5.9"), "warning potassium-high", "potassium 5.9"),
+    ordered(PREMIX, potassium(DRY, "6.0"), "critical potassium-high", "potassium 6.0"),
+    ordered(
+        PREMIX,
+        potassium(ADDISON, "6.3"),
+        "critical potassium-high",
+        "potassium 6.3 in adrenal failure: hydrocortisone, plain saline",
+        *("adrenal-crisis", "plain-fluid-needed"),
+    ),
+    ordered(
+        PREMIX,
+        potassium(ADDISON, "5.0"),
+        "warning potassium-high",
+        "potassium 5.0 in adrenal failure",
+    ),
+    ordered(
+        PREMIX,
+        ADDISON,
+        "warning potassium-first",
+        "potassium not measured in adrenal failure",
+        *("adrenal-treat", "potassium-measure-first"),
+    ),
+    ordered(
+        PREMIX,
+        potassium(ADDISON, "3.1"),
+        "info diuresis",
+        "a low potassium in adrenal failure",
+        "potassium-by-protocol",
+    ),
+    ordered(
+        selected("potassium chloride", dose="600"),
+        potassium(Story(sodium="128", problems=(problem("ckd-4-5", days=900),)), "5.2"),
+        "warning potassium-high",
+        "a small dose by mouth at 5.2 in kidney failure",
+        *("no-potassium", "kidney-holds-potassium"),
+    ),
+    ordered(
+        KCL,
+        potassium(Story(sodium="128"), "6.4"),
+        "critical potassium-high",
+        "potassium by vein at 6.4",
+        "no-potassium",
+    ),
+    silent(KCL, potassium(Story(sodium="128"), "5.5"), "potassium by vein at 5.5"),
+    silent(KCL, potassium(Story(sodium="138"), "6.4"), "potassium at a normal sodium"),
+    silent(saline("0.9", "isotonic"), potassium(Story(sodium="128"), "6.4"), "plain saline at 6.4"),
+    ordered(
+        KCL,
+        potassium(VERY_LOW, "2.9"),
+        "info counts",
+        "at high risk potassium by vein is left to the protocol of rate and dilution",
+        "potassium-by-protocol",
+    ),
+    ordered(KCL, VERY_LOW, "info counts", "at high risk, not measured", "potassium-unmeasured"),
+    ordered(
+        PREMIX,
+        potassium(FAST, "2.9"),
+        "warning needed",
+        "in a fast rise the fluid of a premix counts, and potassium is never concentrated",
+        *("potassium-by-protocol", "carrier-of-potassium"),
+    ),
+    ordered(
+        PREMIX,
+        potassium(FAST, "5.2"),
+        "warning main",
+        "in a fast rise at 5.2",
+        "potassium-enough-fluid",
+    ),
+    ordered(KCL, potassium(FAST, "5.2"), "warning main", "alone at 5.2", "potassium-enough"),
+    ordered(
+        PREMIX,
+        potassium(Story(sodium="128"), "6.4"),
+        "critical potassium-high",
+        "without lost volume plain saline is given only if fluid is needed",
+        "plain-fluid",
+    ),
+    Scene(
+        says="F22: bicarbonate in a liter of isotonic saline: in less of it, or without",
+        order=replace(
+            selected("sodium bicarbonate", route="iv"),
+            isotonic_carrier_ml=PREMIX.saline.volume_ml,  # type: ignore[union-attr]
+        ),
+        story=FAST,
+        fires={"OS-RAISE": "warning main"},
+        shows=("carrier-counts",),
+    ),
+)
 SCENES = (
+    *POTASSIUM,
     speaks(selected("sodium bicarbonate", route="iv"), FAST, "warning main", "bicarbonate"),
     speaks(selected("urea"), FAST, "warning main", "urea"),
     speaks(selected("sodium phosphates", route="iv"), FAST, "warning main", "sodium phosphate"),

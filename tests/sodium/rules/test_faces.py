@@ -307,7 +307,7 @@ SCENES = (
         order=CARRIED_DRAFT,
         story=rise(121, 13, base="112"),
         fires={"OS-RAISE": "info main"},
-        shows=("carrier-counts", "ceiling-european"),
+        shows=("carrier-of-potassium", "ceiling-european"),
         profile="european",
     ),
     Scene(
@@ -315,7 +315,7 @@ SCENES = (
         order=replace(saline("0.9", "isotonic", "1000"), drugs=CARRIED_DRAFT.drugs),
         story=rise(121, 13, base="112"),
         fires={"OS-RAISE": "info main"},
-        shows=("carrier-counts", "ceiling-european"),
+        shows=("carrier-of-potassium", "ceiling-european"),
         profile="european",
     ),
     Scene(
@@ -332,7 +332,7 @@ SCENES = (
         story=rise(121, 13, base="112"),
         fires={"OS-RAISE": "info main"},
         shows=("ceiling-european",),
-        hides=("carrier-counts",),
+        hides=("carrier-of-potassium",),
         profile="european",
     ),
     Scene(

@@ -130,7 +130,7 @@ SCENES = (
         order=selected("potassium chloride", route="iv"),
         story=rising(results=(result("potassium", "2.4"),)),
         fires={"OS-RAISE": "warning needed"},
-        shows=("count-it", "above-limit"),
+        shows=("potassium-by-protocol", "above-limit"),
     ),
     Scene(
         says="F4: desmopressin that brakes a rise is no combination with a thiazide",
