@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import ago, in_hours, joined, lasted, month_name, number
+from cds_service.engine.wording import ago, in_hours, joined, lasted, month_name, number, saline_of
 from cds_service.knowledge.names import DrugClass, Problem, Sign
 from cds_service.sodium.blind_spots import RISE_UNREAD, unread_lately
 from cds_service.sodium.case import Case
@@ -88,6 +88,7 @@ from cds_service.sodium.rules.gates import (
     what_raises,
     will_shed_water,
 )
+from cds_service.sodium.rules.ordered_amount import small_bolus
 from cds_service.sodium.rules.plan import (
     background,
     cramp_background,
@@ -265,7 +266,7 @@ def acute_fall(case: Case) -> Finding:
     fall = case.sodium.acute or skip("no-acute-fall")
     require(acute_fall_leads(case), "unconfirmed-leads")
     critical = in_use(case) < case.limits.acute_critical_below or _has_recent_symptom(case)
-    bolus = line(f"bolus-{case.limits.profile}", keep=True)
+    bolus = _bolus(case)
     return card(
         "critical" if critical else "warning",
         fall=fall.amount,
@@ -358,6 +359,12 @@ def _culprits_untold(case: Case) -> list[Line]:
     return [culprit for culprit in culprit_lines(case) if culprit not in told]
 
 
+def _bolus(case: Case) -> Line:
+    """Returns the bolus of the profile, by weight if the patient is light (F9)."""
+    small = small_bolus(case, saline_of(case.limits.bolus_percent))
+    return small or line(f"bolus-{case.limits.profile}", keep=True)
+
+
 def _single_bolus(case: Case) -> list[Line]:
     """Returns the one bolus that a senior may decide on (F1).
 
@@ -370,6 +377,10 @@ def _single_bolus(case: Case) -> list[Line]:
     if case.sodium.acute and Problem.VOMITING in case.symptoms.recent:
         # The European profile calls vomiting severe at this sodium, so that PV-SYMP leads (S20).
         return [line("bolus-now", keep=True)]
+    drug = saline_of(case.limits.bolus_percent)
+    small = small_bolus(case, drug, key="single-bolus-by-weight")
+    if small is not None:
+        return [small]
     return [line(f"single-bolus-{case.limits.profile}", keep=True)]
 
 
@@ -492,7 +503,7 @@ def _emergency_lines(case: Case) -> list[Line]:
     risen = bolus_risen(case)
     if risen:
         return [*first, *risen, *never_stop_lines(case), *dialysis_lines(case), closely]
-    bolus = line(f"bolus-{case.limits.profile}", keep=True)
+    bolus = _bolus(case)
     closely = watch(case, "monitor-emergency")
     return [*first, bolus, *never_stop_lines(case), *dialysis_lines(case), closely]
 

@@ -158,16 +158,26 @@ def weight_kg(case: Case) -> Decimal | None:
 
 def bolus_line(case: Case, saline: Saline) -> Line:
     """Returns the bolus of the profile in the strength of this saline, by weight if it is low."""
-    limits, kg, share = case.limits, weight_kg(case), _share(case, saline)
+    limits, share = case.limits, _share(case, saline)
     drug = bolus_fluid(case, saline)
-    if kg is not None and kg < limits.bolus_small_kg_below:
-        each = limits.bolus_ml_per_kg * share
-        volume = _whole(each * kg)
-        return line("give-by-weight", keep=True, drug=drug, each=each, volume=volume, kg=kg)
+    small = small_bolus(case, drug, share)
+    if small is not None:
+        return small
     volume, large = _whole(limits.bolus_ml * share), _whole(limits.bolus_large_ml * share)
     if limits.profile == EUROPEAN:
         return line("give-european", keep=True, drug=drug, volume=volume)
     return line("give-aasld", keep=True, drug=drug, volume=volume, large=large)
+
+
+def small_bolus(
+    case: Case, drug: str, share: Decimal = ONE, *, key: str = "give-by-weight"
+) -> Line | None:
+    """Returns the bolus of a patient of low weight, in mL and mL/kg; None at a usual weight."""
+    limits, kg = case.limits, weight_kg(case)
+    if kg is None or kg >= limits.bolus_small_kg_below:
+        return None
+    each = limits.bolus_ml_per_kg * share
+    return line(key, keep=True, drug=drug, each=each, volume=_whole(each * kg), kg=kg)
 
 
 def single_bolus(case: Case, saline: Saline) -> Line:

@@ -83,7 +83,7 @@ def drawn(
 
 def acute(*orders: Order, **more: Any) -> Story:
     """Sodium fell from 128 to 118 within a day, beside these orders."""
-    earlier = (result("sodium", "138", 170), result("sodium", "128", 25))
+    earlier = (result("sodium", "138", 170), result("sodium", "128", 25), *more.pop("results", ()))
     return Story(sodium="118", setting="inpatient", results=earlier, orders=orders, **more)
 
 
@@ -253,6 +253,17 @@ def in_siadh(*running: Order, sodium: str = "122", **more: Any) -> Story:
     )
 
 
+# A patient of 34 kg: drowsy, with a seizure, and after an acute fall.
+LIGHT = (
+    Story(
+        sodium="117",
+        setting="inpatient",
+        results=(result("weight", 34, 24),),
+        problems=(problem("confusion", days=0.04),),
+    ),
+    seized(results=(result("weight", 34, 24),)),
+    acute(results=(result("weight", 34, 24),)),
+)
 DILUTE = (result("urine-osmolality", 95),)
 HIGH_RISK = problem("malnutrition", days=40)
 # A rise of just the limit: 8 mmol/L.
@@ -266,6 +277,7 @@ REACHED = (
 
 CHARTS: tuple[Story, ...] = (
     *REACHED,
+    *LIGHT,
     in_siadh(isotonic("1000")),
     in_siadh(replace(isotonic("1000"), fluid_name=RecordText("sodium chloride 0.9% 1000 mL"))),
     drawn(),
