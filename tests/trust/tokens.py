@@ -20,6 +20,7 @@ ISSUER = "https://ehr.example/r4"
 BASE = "https://cds.example"
 VIEW = "hyponatremia-patient-view"
 AUDIENCE = f"{BASE}/cds-services/{VIEW}"
+LIFE_S = 3000  # some are made when tests are collected, and must be valid whenever theirs is run
 
 
 @functools.cache
@@ -62,7 +63,7 @@ def claims(now: float | None = None, **changed: Any) -> dict[str, Any]:
         "iss": ISSUER,
         "aud": AUDIENCE,
         "iat": at,
-        "exp": at + 300,
+        "exp": at + LIFE_S,
         "jti": uuid.uuid4().hex,
     } | changed
     return {name: value for name, value in said.items() if value is not None}
