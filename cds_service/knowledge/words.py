@@ -169,7 +169,6 @@ class PlotWords(Struct, frozen=True, forbid_unknown_fields=True):
     app_method: str
     app_none: str
     app_left_out: str
-    app_profile: str
     app_not_reviewed: str
     app_critical: str
     app_warning: str

@@ -239,6 +239,7 @@ def test_a_screen_reader_finds_the_parts_by_name_and_the_values_in_a_table(
     ).to_be_visible()
     values = page.get_by_role("region", name="Sodium values")
     expect(values.get_by_role("row").nth(1)).to_contain_text("123")
+    expect(page.locator("footer")).to_contain_text("AASLD 2021 profile.")
 
 
 def test_the_app_opens_in_the_frame_of_the_ehr(page: Page, site: Site) -> None:
