@@ -216,7 +216,7 @@ def _of_kind(name: str, kind: str, moments: Mapping[str, int], missing: str, tel
         number=tell.number(number),
         dimension="kind",
         cell=kind,
-        missing="" if number else missing,
+        missing="" if number or (kind == "signing" and moments.get("order")) else missing,
     )
 
 

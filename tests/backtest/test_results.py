@@ -35,7 +35,7 @@ from cds_service.errors import BacktestError
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.records.site_codes import site_codes
 from tests.backtest.judged import people, sifter
-from tests.backtest.small_exports import order, patient, result, stay, write_export
+from tests.backtest.small_exports import order, patient, result, sertraline, stay, write_export
 from tests.fhir_resources import pipeline
 
 LOCAL = "urn:oid:1.2.3"
@@ -343,6 +343,24 @@ def test_the_kinds_of_moments_add_up_and_rules_have_their_names(
     assert "cards a day" in page
     assert "Mild low sodium" in page
     assert "per 100 patients" in page
+
+
+def test_orders_without_a_signing_of_their_own_are_no_reason_to_ask_for_orders(
+    tmp_path: Path,
+) -> None:
+    resources = [
+        one
+        for n in range(12)
+        for own in [f"p{n}"]
+        for one in (patient(own), result(139, 0, of=own), sertraline(30, of=own))
+    ]
+    output = tmp_path / "run"
+    asked = ["--output", str(output), "--jobs", "1", "--moments", "orders"]
+    export = write_export(tmp_path / "export", resources)
+    assert CliRunner().invoke(cli, ["backtest", str(export), *asked]).exit_code == 0
+    page = (output / PAGE).read_text(encoding="utf-8")
+    assert "give --moments admissions" in page
+    assert "give --moments orders" not in page
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_has_no_script(
