@@ -221,7 +221,7 @@ SCENES = (
         order=selected("potassium chloride", route="iv"),
         story=replace(rising(119, 112), results=(*UP_6.results, result("potassium", "3.8"))),
         fires={"OS-RAISE": "info main"},
-        shows=("count-potassium", "ceiling-aasld"),
+        shows=("potassium-by-protocol", "ceiling-aasld"),
         hides=("hold-or-count",),
     ),
     Scene(
@@ -229,7 +229,7 @@ SCENES = (
         order=selected("potassium chloride", route="iv"),
         story=rising(116, 112, ALCOHOL),
         fires={"OS-RAISE": "info main"},
-        shows=("count-potassium", "ceiling-aasld"),
+        shows=("potassium-unmeasured", "ceiling-aasld"),
     ),
     Scene(
         says="F22: below the goal it is counted before any rise",
