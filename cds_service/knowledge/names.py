@@ -52,6 +52,7 @@ class Analyte(StrEnum):
 class DrugClass(StrEnum):
     """The drug classes that Python names; each is a key of words.toml [drug_classes]."""
 
+    ANTIDIARRHEAL = "antidiarrheal"
     ANTIPSYCHOTIC = "antipsychotic"
     OXYTOCIN = "oxytocin"
     VASOPRESSIN = "vasopressin"
@@ -73,6 +74,7 @@ class DrugClass(StrEnum):
     LOOP = "loop"
     MANNITOL = "mannitol"
     MRA = "mra"
+    NSAID = "nsaid"
     OSMOTIC_AGENT = "osmotic-agent"
     POTASSIUM = "potassium"
     SODIUM_PHOSPHATE = "sodium-phosphate"
@@ -441,6 +443,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     needed_treatments: ClassSet  # reviewed with their prescriber only
     needed_now: ClassSet  # often given at once, so that no card asks to wait
     forbidden_with_desmopressin: ClassSet
+    potentiates_desmopressin: ClassSet  # F25
     beers: ClassSet
     stopp: ClassSet
     # ingredients
