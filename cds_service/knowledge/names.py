@@ -381,6 +381,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     acute_volume_illness: ProblemSet  # of the first days, if volume is not too much
     hydration_illness: ProblemSet  # active, at any date
     dilute_urine_illness: ProblemSet  # active, at any date: stones, cysts
+    desmopressin_held: ProblemSet  # desmopressin for them replaces no hormone (F1)
     insipidus: ProblemSet  # the kidney sheds water as soon as desmopressin wears off
     losing_illness: ProblemSet  # recent losses of blood or fluid
     lasting_losses: ProblemSet  # active, at any date

@@ -920,9 +920,30 @@ def clamp_runs(case: Case) -> bool:
 
 
 def never_stop_lines(case: Case) -> list[Line]:
-    """Returns that desmopressin, if the patient takes it, is never stopped abruptly (F1)."""
+    """Returns that desmopressin, if the patient takes it, is never stopped abruptly (F1).
+
+    What is given against a bleeding, or for nocturia, replaces no hormone: its next dose is held.
+    """
     taken = case.exposures.of(DrugClass.DESMOPRESSIN)
-    return lines_of({"never-stop-desmopressin": taken}, keep=True)
+    held = bool(taken) and _given_for_a_while(case, taken)
+    return lines_of(
+        {"hold-desmopressin": held, "never-stop-desmopressin": taken and not held}, keep=True
+    )
+
+
+def _given_for_a_while(case: Case, taken: tuple[Exposure, ...]) -> bool:
+    """Returns whether desmopressin is known to be given for what is no lack of the hormone.
+
+    Nobody knows what it is for? Then it may replace the hormone.
+    """
+    sets, orders = case.sets, [order for exposure in taken for order in exposure.orders]
+    wanted = (*sets.insipidus.members, *sets.pituitary_disease.members)
+    lacking = ever_recorded(case, *wanted, *sets.pituitary_surgery.members)
+    if lacking or any(not order.reasons.isdisjoint(sets.insipidus.members) for order in orders):
+        return False
+    known = bool(case.problems.active(sets.desmopressin_held))
+    reasons = sets.desmopressin_held.members
+    return known or all(o.hemostatic or not o.reasons.isdisjoint(reasons) for o in orders)
 
 
 def acute_congestion(case: Case) -> str:
