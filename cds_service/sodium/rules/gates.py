@@ -925,10 +925,12 @@ def never_stop_lines(case: Case) -> list[Line]:
     What is given against a bleeding, or for nocturia, replaces no hormone: its next dose is held.
     """
     taken = case.exposures.of(DrugClass.DESMOPRESSIN)
-    held = bool(taken) and _given_for_a_while(case, taken)
-    return lines_of(
-        {"hold-desmopressin": held, "never-stop-desmopressin": taken and not held}, keep=True
-    )
+    if not taken:
+        return []
+    brakes = rises_fast(case) or clamp_runs(case)
+    if not brakes and _given_for_a_while(case, taken):
+        return [line("hold-desmopressin", keep=True)]
+    return [line("never-stop-desmopressin", keep=True)]
 
 
 def _given_for_a_while(case: Case, taken: tuple[Exposure, ...]) -> bool:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tests.sodium.patients import Story, order, problem, result
 from tests.sodium.rules.cases import fired
+from tests.sodium.rules.charts import rising
 
 HOLD, NEVER = "hold-desmopressin", "never-stop-desmopressin"
 BLEEDS, NOCTURIA = problem("bleeding-disorder", days=900), problem("nocturia", days=900)
@@ -50,3 +51,8 @@ def test_desmopressin_that_replaces_no_hormone_is_held(problems: Any, more: Any)
 def test_desmopressin_that_may_replace_the_hormone_never_stops(problems: Any) -> None:
     assert NEVER in lines(*problems)
     assert HOLD not in lines(*problems)
+
+
+def test_desmopressin_that_brakes_a_rise_is_not_held() -> None:
+    risen = rising(124, 112, BLEEDS, orders=(order("desmopressin", days=60),))
+    assert not any(HOLD == line.key for card in fired(risen.case()).values() for line in card.do)
