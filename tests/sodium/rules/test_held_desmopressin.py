@@ -55,4 +55,4 @@ def test_desmopressin_that_may_replace_the_hormone_never_stops(problems: Any) ->
 
 def test_desmopressin_that_brakes_a_rise_is_not_held() -> None:
     risen = rising(124, 112, BLEEDS, orders=(order("desmopressin", days=60),))
-    assert not any(HOLD == line.key for card in fired(risen.case()).values() for line in card.do)
+    assert not any(line.key == HOLD for card in fired(risen.case()).values() for line in card.do)
