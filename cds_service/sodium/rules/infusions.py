@@ -46,7 +46,13 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_next_day,
     sodium_today,
 )
-from cds_service.sodium.rules.plan import BESIDE, after_failure, concentrated_urine, fluid_beside
+from cds_service.sodium.rules.plan import (
+    BESIDE,
+    after_failure,
+    concentrated_urine,
+    fluid_beside,
+    weak_fluid_lines,
+)
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, Saline
@@ -273,7 +279,7 @@ def _in_low_sodium(case: Case, order: Order, keeper: DrugMatch | None) -> Findin
         "main" if drug else "water",
         drug=drug,
         na=shown_sodium(case),
-        do=["choose-isotonic", "deliberate"],
+        do=[*weak_fluid_lines(case)[:1], "choose-isotonic", "deliberate"],
         why=["free-water"],
         offer=[*_removal(case, order), sodium_today()],
     )
@@ -401,7 +407,7 @@ def _hypotonic_while_acute(case: Case, order: Order, acute: AcuteState) -> Findi
         drug=drug,
         na=shown_sodium(case),
         more_facts=acute.facts or {"symptom": acute.symptom},
-        do=[line("no-hypotonic", keep=True), *acute.lines()],
+        do=[line("no-hypotonic", keep=True), *weak_fluid_lines(case)[:1], *acute.lines()],
         why=["free-water", *symptom_lines(case)],
         offer=[*_removal(case, order, acute=True), sodium_now(case)],
     )

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import RecordText
 from tests.sodium.patients import Story, order, problem, result
-from tests.sodium.rules.orders import Scene, selected, table
+from tests.sodium.rules.orders import Scene, selected, table, water
 
 HALF_SALINE = Order(
     reference="MedicationRequest/7",
@@ -31,6 +31,26 @@ def ward(na: str = "130", *running: Order, **more: Any) -> Story:
 LOW = {"OS-LOW": "warning check"}
 NAMED = ("running-hypotonic-beside",)
 SCENES = (
+    Scene(
+        says="F28: hypotonic fluid is ordered in an acute fall while half-normal saline runs",
+        order=water(),
+        story=ward("126", results=(result("sodium", "136", 17),)),
+        fires={"OS-HYPOTONIC": "warning acute-water"},
+        removes=True,
+        shows=("no-hypotonic", "running-hypotonic"),
+    ),
+    Scene(
+        says="F28: in an acute fall nothing is named that does not run",
+        order=water(),
+        story=ward(
+            "126",
+            replace(HALF_SALINE, status="stopped"),
+            results=(result("sodium", "136", 17),),
+        ),
+        fires={"OS-HYPOTONIC": "warning acute-water"},
+        removes=True,
+        hides=("running-hypotonic",),
+    ),
     *(
         Scene(
             says=f"F28: {drug} into a vein at 130 while half-normal saline runs",
