@@ -145,7 +145,7 @@ class DrugResolver:
             effervescent=self._fizzes(product),
             adpkd=is_vaptan and self._adpkd.fits(product),
             hyponatremia_product=is_vaptan and self._hyponatremia.fits(product),
-            hemostatic=is_desmopressin and self._hemostatic.fits(product),
+            hemostatic=is_desmopressin and self._stops_a_bleeding(product),
             code_only=not is_known and not name and _has_code(product),
             unrecognised=RecordText(name) if name and not is_known else None,
             steps=(*findings.steps, *_fluid_steps(fluid, balanced), f"route: {place.route}"),
@@ -161,6 +161,11 @@ class DrugResolver:
             return True
         names = (words(name) for one in product.concepts for name in texts_of(one))
         return any(self._endings.is_end(name) for name in names)
+
+    def _stops_a_bleeding(self, product: Product) -> bool:
+        """Whether a name of the order, or its sig, says that desmopressin is for a bleeding."""
+        said = self._hemostatic.phrases.find(words(product.instructions))
+        return bool(said) or self._hemostatic.fits(product)
 
     def _fizzes(self, product: Product) -> bool:
         """Whether a name of the order, or its form, says that the tablet is effervescent."""

@@ -349,3 +349,18 @@ def test_desmopressin_against_bleeding_is_known_by_its_product(
     name: str, hemostatic: bool, resolver: DrugResolver
 ) -> None:
     assert resolver.resolve(Product(concepts=(Coded(text=name),))).hemostatic is hemostatic
+
+
+@pytest.mark.parametrize(
+    ("sig", "hemostatic"),
+    [
+        ("0.3 mcg/kg IV once before renal biopsy", True),
+        ("for uremic bleeding", True),
+        ("one spray at night", False),
+    ],
+)
+def test_the_sig_of_desmopressin_says_that_it_stops_a_bleeding(
+    sig: str, hemostatic: bool, resolver: DrugResolver
+) -> None:
+    product = Product(concepts=(Coded(text="desmopressin"),), instructions=sig)
+    assert resolver.resolve(product).hemostatic is hemostatic
