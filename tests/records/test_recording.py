@@ -59,7 +59,11 @@ def _cards(pipeline: Pipeline, story: Story, body: dict[str, Any], at: datetime)
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_a_recorded_call_gets_the_same_answer(name: str, pipeline: Pipeline) -> None:
+def test_a_recorded_call_gets_the_same_answer(
+    name: str, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The days have other names after it, and a longer name may push the last line off a card.
+    monkeypatch.setattr("cds_service.engine.cards.DETAIL_LIMIT", 10_000)
     story = STORIES[name]
     body = _call(story)
     made = decode(encode(_replaced(pipeline, story, body).call))

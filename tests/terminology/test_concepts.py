@@ -244,7 +244,7 @@ malignant-ascites encephalopathy heart-failure acute-heart-failure nephrotic ckd
 edema-generalized edema-unspecified fluid-overload decompensated-cirrhosis hypovolemia hypovolemic-shock
 hemorrhage vomiting diarrhea orthostatic-hypotension sah traumatic-sah salt-wasting adrenal
 adrenal-crisis cerebral-edema herniation tbi intracranial-bleed meningitis-encephalitis pituitary-surgery
-seizure eclampsia epilepsy status-epilepticus coma stupor somnolence respiratory-failure arrest confusion headache
+seizure eclampsia nocturia epilepsy status-epilepticus coma stupor somnolence respiratory-failure arrest confusion headache
 nausea cramp weakness fatigue lethargy dizziness poor-concentration gait fall fracture osteoporosis
 alcohol-use-disorder malnutrition myelinolysis hypokalemia hypothyroid polydipsia myeloma adpkd hospice comfort-care
 pregnancy diabetes-insipidus bleeding-disorder acute-kidney-injury sepsis shock hypotension pancreatitis

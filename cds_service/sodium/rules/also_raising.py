@@ -13,6 +13,7 @@ from cds_service.sodium.blind_spots import RISE_UNREAD, unread_lately
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.results import Band, Freshness
+from cds_service.sodium.rules.acute_order import acute_state
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import rate_due, repeat_sodium
 from cds_service.sodium.rules.gates import EUROPEAN, shown_sodium
@@ -251,8 +252,11 @@ def _urine_that_salt_lets_flow(case: Case, order: Order) -> Decimal | None:
     """Returns the osmolality of a dilute urine, if isotonic fluid is given and no volume is lost.
 
     So it is in who eats little or drinks a lot: the solute of the fluid lets the water flow out.
+    In an acute fall, or beside symptoms of it, the danger is brain edema: OS-ISO speaks then (F1).
     """
     if not _is_isotonic(order) or not _very_low(case) or case.volume.shock:
+        return None
+    if acute_state(case) is not None:
         return None
     limits = case.limits
     urine = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.urine_labs_hours)
@@ -281,13 +285,16 @@ def _opens_diuresis(case: Case, order: Order) -> bool:
 def _counts(case: Case, order: Order) -> bool:
     """Tells whether sodium is very low and the risk of demyelination high (F22).
 
-    In SIADH isotonic fluid lowers sodium: OS-ISO says so.
+    In SIADH isotonic fluid lowers sodium, and beside symptoms it is no treatment: OS-ISO says so.
     """
     if order.fluid_restriction or not _very_low(case) or not case.risk.high:
         return False
     if drug_of(order, DrugClass.GLUCOCORTICOID, DrugClass.LOOP):
         return False
-    return not (_is_isotonic(order) and case.volume.status in (Volume.EUV, Volume.CONFLICT))
+    if not _is_isotonic(order):
+        return True
+    lowers = case.volume.status in (Volume.EUV, Volume.CONFLICT)
+    return not lowers and acute_state(case) is None
 
 
 def _very_low(case: Case) -> bool:

@@ -278,6 +278,19 @@ SCENES = (
         "warning solute",
         "recorded polydipsia and a urine below 200",
     ),
+    *(
+        Scene(
+            says=f"F1: {says} beside a dilute urine: isotonic fluid is no treatment of brain edema",
+            order=saline("0.9", "isotonic"),
+            story=replace(DILUTE, problems=(problem(symptom, days=0.03, encounter=True),)),
+            fires={"OS-ISO": "warning symptom"},
+        )
+        for says, symptom in (
+            ("a seizure", "seizure"),
+            ("coma", "coma"),
+            ("confusion", "confusion"),
+        )
+    ),
     speaks(
         saline("0.9", "isotonic"),
         replace(DILUTE, results=(*DILUTE.results, result("systolic", 84, 1))),

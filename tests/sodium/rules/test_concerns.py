@@ -40,6 +40,7 @@ ALSO_RAISING = {"bicarbonate", "potassium", "sodium-phosphate", "urea"}  # F22
 INTERACTING = {  # F19: beside a vaptan
     *("cyp3a-inhibitor", "cyp3a-moderate", "cyp3a-inducer", "calcium-blocker", "barbiturate")
 }
+STRENGTHENING = {"nsaid", "antidiarrheal"}  # F25: beside desmopressin
 LOW_SODIUM = {"hyponatremia", "siadh"}
 
 
@@ -84,7 +85,9 @@ def defined(order: Order) -> Concern:
     moves_water = moves_water or (systemic and order.effervescent and "potassium" not in classes)
     carries_salt = order.route != "local" and order.isotonic_carrier_ml is not None
     moves_water = moves_water or (carries_salt and not saline_kind)
-    return "with sodium" if any((watched, treats, dialysis, moves_water)) else "none"
+    strengthens = bool(STRENGTHENING & classes)
+    concerns = (watched, treats, dialysis, moves_water, strengthens)
+    return "with sodium" if any(concerns) else "none"
 
 
 def derived(order: Order) -> Concern:
