@@ -342,6 +342,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     acute_settings: ProblemSet
     acute_irrigation: ProblemSet  # with a shorter time
     compulsive_drinking: ProblemSet
+    desmopressin_forbids: ProblemSet  # F25: at a normal sodium too
     polydipsia: ProblemSet  # counts only beside one of `polydipsia_cause`
     polydipsia_cause: ProblemSet
     acute_drugs: DrugSet

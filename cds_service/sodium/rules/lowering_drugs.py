@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import ago, lasted
+from cds_service.engine.wording import ago, joined, lasted
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
 from cds_service.sodium.adrenal import high_potassium
 from cds_service.sodium.blamed import Harm, earlier_harm
@@ -37,6 +37,7 @@ from cds_service.sodium.rules.gates import (
     decongesting,
     drinking_lines,
     drinks_compulsively,
+    emergency,
     ever_recorded,
     heart_failure,
     in_use,
@@ -122,9 +123,9 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     require_unexplained_by_glucose(case)
     if not case.sodium.falling:
         require_low(case)
-    failing = _circulation_first(case, drugs)
-    if failing is not None:
-        return failing
+    first = _circulation_first(case, drugs) or _seizure_first(case, order, drugs)
+    if first is not None:
+        return first
     if drug.cls == DrugClass.LOOP:
         require(not rises_fast(case), "loop-raises")
         require(not _loop_diuretic_treats(case), "loop-treats")
@@ -148,7 +149,7 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         drug=drug.name,
         na=latest.shown,
         more_facts={"age": ago(case.sodium.age)} if aging_sodium(case) else {},
-        do=[*_repeat_first(case), *running, *advice],
+        do=[*_repeat_first(case), *_seizing(case, drug, acute), *running, *advice],
         why=_why(case, order, drug),
         offer=_buttons(
             case,
@@ -178,6 +179,34 @@ def _circulation_first(case: Case, drugs: Iterable[DrugMatch]) -> Finding | None
     )
 
 
+def _seizure_first(case: Case, order: Order, drugs: Iterable[DrugMatch]) -> Finding | None:
+    """Returns the card of carbamazepine or its like in a seizure that low sodium may have made.
+
+    It is an info, as of every drug against seizures (M12), and never holds one up that is given by
+    vein; what it says first is what treats the sodium.
+    """
+    lowering_it = [drug for drug in drugs if drug.cls == DrugClass.IMINOSTILBENE]
+    acute = acute_state(case)
+    seizes = emergency(case) and case.symptoms.seizure and order.route != "iv"
+    if not lowering_it or acute is None or not seizes:
+        return None
+    drug = lowering_it[0].name
+    return card(
+        "info",
+        "seizure",
+        drug=drug,
+        na=shown_sodium(case),
+        do=[
+            *_repeat_first(case),
+            *acute.lines(),
+            line("seizure-other-drug", drug=drug, keep=True),
+            line("not-abruptly", drug=drug),
+        ],
+        why=result_doubts(case),
+        offer=[sodium_now(case)],
+    )
+
+
 def _again_while_low(case: Case, earlier: Finding, usual: Indicator) -> Finding:
     """Returns the card of a drug that is begun again before sodium has recovered from it (F24)."""
     indicator: Indicator = "critical" if usual == "critical" else "warning"
@@ -189,6 +218,12 @@ def _again_while_low(case: Case, earlier: Finding, usual: Indicator) -> Finding:
         why=(*earlier.why, *result_doubts(case)),
         suggestions=(*earlier.suggestions, *now),
     )
+
+
+def _seizing(case: Case, drug: DrugMatch, acute: AcuteState | None) -> list[Line]:
+    """Returns that a seizure may come of low sodium, beside a drug that is given against it."""
+    against_it = drug.cls in case.sets.antiepileptics and emergency(case) and case.symptoms.seizure
+    return acute.lines() if acute is not None and against_it else []
 
 
 def _while_acute(
@@ -626,6 +661,7 @@ def _against_the_label(case: Case, order: Order, drug: DrugMatch) -> Finding:
         lines.append(line("label-partners", drugs=", ".join(p.name for p in partners)))
     if weak or recorded(case, Problem.CKD_4_5) or case.dialysis:
         lines.append(line("label-kidney", limit=case.limits.desmopressin_egfr_below))
+    lines = [*_forbidding_problems(case), *lines]
     harm = None if taken(case, drug) else earlier_harm(case, drug)
     if harm is not None and harm.cause_known and harm.low_sodium:
         lines.insert(0, line("label-history", keep=True))
@@ -640,6 +676,14 @@ def _against_the_label(case: Case, order: Order, drug: DrugMatch) -> Finding:
         why=[],
         offer=[sodium_today(), *rechecks(case, order, drug, [line("schedule")])],
     )
+
+
+def _forbidding_problems(case: Case) -> list[Line]:
+    """Returns the recorded problems beside which the label forbids desmopressin for nocturia."""
+    found = [p for p in case.sets.desmopressin_forbids.members if ever_recorded(case, p)]
+    if not found:
+        return []
+    return [line("label-problems", evidence=joined("evidence", found), keep=True)]
 
 
 # What label and boxed warning forbid beside desmopressin for nocturia is selected (F25)

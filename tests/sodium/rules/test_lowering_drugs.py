@@ -164,20 +164,20 @@ SCENES = (
         for name in ("carbamazepine", "oxcarbazepine", "eslicarbazepine")
     ),
     Scene(
-        says="a seizure of today: carbamazepine by mouth is a choice too",
+        says="a seizure of today at 118: the sodium first, and another drug than carbamazepine",
         order=selected("carbamazepine"),
         story=ward("118", problems=(SEIZURE,)),
-        fires={"OS-LOW": "info choice"},
-        shows=("antiseizure-choice", "antiseizure-options"),
-        hides=("check-not-delay",),
+        fires={"OS-LOW": "info seizure"},
+        shows=("order-symptom", "seizure-other-drug", "not-abruptly"),
+        hides=("check-not-delay", "antiseizure-choice"),
     ),
     Scene(
-        says="a seizure of today: carbamazepine that is taken is no reason to delay",
+        says="a seizure of today at 118: no higher dose of carbamazepine that is taken",
         order=selected("carbamazepine"),
         story=ward("118", problems=(SEIZURE,), orders=(order("carbamazepine", days=30),)),
-        fires={"OS-LOW": "info check"},
-        shows=("check-not-delay",),
-        hides=("antiseizure-choice", "antiseizure-options"),
+        fires={"OS-LOW": "info seizure"},
+        shows=("order-symptom", "seizure-other-drug"),
+        hides=("check-not-delay",),
     ),
     Scene(
         says="a seizure of today: carbamazepine by vein is no reason to delay",
@@ -613,6 +613,25 @@ SCENES = (
             hides=("beers-desmopressin",),
         )
         for name in ("furosemide", "prednisone", "fluticasone")
+    ),
+    Scene(
+        says="F25: heart failure and an earlier low sodium at 138",
+        order=selected("desmopressin"),
+        story=at(
+            "138", problems=(problem("heart-failure", days=400), problem("hyponatremia", days=300))
+        ),
+        fires={"OS-DDAVP": "warning label"},
+        shows=("label-problems",),
+    ),
+    *(
+        Scene(
+            says=f"F25: {name} at 138",
+            order=selected("desmopressin"),
+            story=at("138", problems=(problem(name, days=400),)),
+            fires={"OS-DDAVP": "warning label"},
+            shows=("label-problems",),
+        )
+        for name in ("polydipsia", "psychogenic-polydipsia", "siadh")
     ),
     Scene(
         says="F25: an estimated GFR of 49",
