@@ -498,7 +498,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
         risk = (self.demyelination_risk, self.low_potassium, self.red_flags, self.liver_disease)
         lungs = (self.breathing_causes, self.breathing_causes_chronic)
         fits = (self.seizure_causes, self.seizure_causes_chronic)
-        drinking = (self.compulsive_drinking, self.polydipsia)
+        drinking = (self.compulsive_drinking, self.polydipsia, self.desmopressin_forbids)
         settings = (self.acute_settings, self.acute_irrigation, *drinking)
         thirst = (self.cannot_drink, self.cannot_swallow)
         told = (*volume, *overload, *risk, *lungs, *fits, *settings, *thirst)

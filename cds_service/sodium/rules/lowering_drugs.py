@@ -202,7 +202,7 @@ def _seizure_first(case: Case, order: Order, drugs: Iterable[DrugMatch]) -> Find
             line("seizure-other-drug", drug=drug, keep=True),
             line("not-abruptly", drug=drug),
         ],
-        why=result_doubts(case),
+        why=_why(case, order, lowering_it[0]),
         offer=[sodium_now(case)],
     )
 

@@ -198,8 +198,8 @@ SCENES = (
             sodium_hours=2,
             problems=(problem("seizure", days=3),),
         ),
-        fires={"OS-LOW": "info choice"},
-        shows=("antiseizure-choice", "fell-with-such"),
+        fires={"OS-LOW": "info seizure"},
+        shows=("seizure-other-drug", "fell-with-such"),
     ),
     Scene(
         says="F24: a strong drug again at 119 is critical still",
