@@ -252,7 +252,7 @@ class Explorer:
         return None if told is None else _HUNDRED * told / patients
 
     def _tells_difference(self, before: Counter[str], after: Counter[str]) -> bool:
-        """Whether the cards that came and went are none, or as many as may be told."""
+        """Whether no card came or went, or so many that their number may be told."""
         return not self._tell.is_small(abs(after.total() - before.total()))
 
     def _changes(

@@ -226,7 +226,7 @@ COLUMNS = (
     "profile", "knowledge", "table", "name", "indicator", "what", "number", "of", "per 100",
 )  # fmt: skip
 
-Number = int | str | None  # "<10" or "hidden" for one that is not told; None: there is none
+Number = int | str | None  # "<10" or "hidden" if it is not told; None if nothing was counted
 Line = tuple[str, str, str, str, str, str, Number, Number]
 
 

@@ -180,7 +180,7 @@ class Totals(Struct, kw_only=True, rename="camel"):
     admissions: int = 0
     orders: int = 0
     openings: int = 0  # listed, about a patient of the export
-    openings_elsewhere: int = 0  # listed, about nobody in it
+    openings_elsewhere: int = 0  # in the list, of patients whom the export does not have
     measured_from: date | None = None  # moments that are no results begin here, without --since
     moments: dict[str, int] = field(default_factory=dict)
     judged: dict[str, int] = field(default_factory=dict)

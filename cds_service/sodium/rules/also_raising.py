@@ -19,10 +19,10 @@ from cds_service.sodium.rules.follow_up import rate_due, repeat_sodium
 from cds_service.sodium.rules.gates import EUROPEAN, shown_sodium
 from cds_service.sodium.rules.order_helpers import (
     drug_of,
+    fluid_needed,
     is_systemic,
     remove_restriction,
     saline_name,
-    volume_lost,
 )
 from cds_service.sodium.rules.plan import adrenal_beside, risk_lines
 from cds_service.sodium.rules.potassium import (
@@ -180,7 +180,7 @@ def _carried_salt(case: Case, order: Order) -> list[Line]:
         volume = order.saline.volume_ml if order.saline else order.balanced_volume_ml
     if volume is None:
         return []
-    if volume_lost(case):
+    if fluid_needed(case):
         return [line("carrier-kept", volume=volume, keep=True)]
     key = "carrier-of-potassium" if potassium else "carrier-counts"
     return [line(key, volume=volume, keep=True)]
@@ -279,7 +279,7 @@ def _opens_diuresis(case: Case, order: Order) -> bool:
         return False
     if drug_of(order, DrugClass.GLUCOCORTICOID):
         return case.volume.status is Volume.ADRENAL
-    return _is_isotonic(order) and volume_lost(case) and _very_low(case)
+    return _is_isotonic(order) and fluid_needed(case) and _very_low(case)
 
 
 def _counts(case: Case, order: Order) -> bool:

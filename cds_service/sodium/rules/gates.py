@@ -224,6 +224,12 @@ def volume_lost(case: Case) -> tuple[str, ...]:
     return signs
 
 
+def concentrated_urine(case: Case) -> bool:
+    """Returns whether the urine is so concentrated that isotonic fluid leaves its water behind."""
+    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.urine_labs_hours)
+    return urine is not None and urine.above(case.limits.isotonic_osmolality_above)
+
+
 def liver_forbids_diuretics(case: Case) -> bool:
     """Returns whether cirrhosis comes with a sodium at which guidance stops every diuretic."""
     return cirrhosis(case) and in_use(case) < case.limits.stop_diuretics_below

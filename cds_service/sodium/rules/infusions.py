@@ -22,6 +22,7 @@ from cds_service.sodium.rules.gates import (
     actionable,
     acute_congestion,
     at,
+    concentrated_urine,
     holds_salt,
     kidney_order_lines,
     latest_sodium,
@@ -49,7 +50,6 @@ from cds_service.sodium.rules.order_helpers import (
 from cds_service.sodium.rules.plan import (
     BESIDE,
     after_failure,
-    concentrated_urine,
     fluid_beside,
     weak_fluid_lines,
 )

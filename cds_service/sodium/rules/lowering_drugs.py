@@ -584,7 +584,7 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
 
 
 def _while_rising(case: Case, drug: DrugMatch, state: Brake) -> Finding:
-    """Returns whether desmopressin may be a brake that is due, or is none (M13)."""
+    """Returns the card on desmopressin in a rise: a brake that may be due, or a mistake (M13)."""
     near = state == "near"
     return card(
         "info" if near else "warning",

@@ -109,7 +109,7 @@ def _newest(case: Case, symptoms: frozenset[str]) -> datetime | None:
 
 
 def _falls(case: Case, stay: Stay) -> Fall | None:
-    """Returns a fall of the last day that may go on at home; one that is wanted is none."""
+    """Returns a fall of the last day that may go on at home, unless the fall was wanted."""
     latest, limits = case.sodium.latest, case.limits
     if latest is None or latest.comparator or case.relowered:
         return None

@@ -22,6 +22,7 @@ from cds_service.sodium.rules.gates import (
     at,
     below_plausible,
     cirrhosis,
+    concentrated_urine,
     direct_value_lower,
     doubt_lines,
     inpatient,
@@ -194,11 +195,15 @@ def beers_lines(case: Case, drug: DrugMatch) -> list[Line]:
     return [Line("beers")] if named and is_older(case) else []
 
 
-def volume_lost(case: Case) -> bool:
-    """Tells whether fluid is needed: volume is lost, or is likely to be."""
+def fluid_needed(case: Case) -> bool:
+    """Tells whether isotonic fluid is needed: volume is lost, or is likely to be.
+
+    A low urine sodium alone may come of a poor diet: only a kidney that saves water shows a need.
+    """
     volume = case.volume
     lost = volume.status in (Volume.ADRENAL, Volume.HYPO)
-    return lost or bool(volume.shock or volume.low_solute)
+    dry = volume.low_solute and concentrated_urine(case)
+    return lost or bool(volume.shock) or dry
 
 
 def result_doubts(case: Case) -> tuple[Line, ...]:

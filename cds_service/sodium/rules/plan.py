@@ -35,6 +35,7 @@ from cds_service.sodium.rules.gates import (
     circulation_fails,
     cirrhosis,
     clamp_runs,
+    concentrated_urine,
     decongesting,
     doubt_lines,
     drug_lines,
@@ -240,12 +241,6 @@ def _keeps_water(case: Case) -> bool:
     if case.volume.status is not Volume.EUV or unclear_volume(case):
         return False
     return Problem.SIADH in case.volume.evidence or concentrated_urine(case)
-
-
-def concentrated_urine(case: Case) -> bool:
-    """Returns whether the urine is so concentrated that isotonic fluid leaves its water behind."""
-    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.urine_labs_hours)
-    return urine is not None and urine.above(case.limits.isotonic_osmolality_above)
 
 
 def weak_fluid_lines(case: Case) -> list[Line]:

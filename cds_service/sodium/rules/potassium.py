@@ -9,7 +9,7 @@ from cds_service.knowledge.names import Analyte, DrugClass, Problem, Sign
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Reading
 from cds_service.sodium.rules.gates import recorded, shown_sodium
-from cds_service.sodium.rules.order_helpers import baseline, drug_of, volume_lost
+from cds_service.sodium.rules.order_helpers import baseline, drug_of, fluid_needed
 from cds_service.sodium.rules.plan import adrenal_beside, risk_lines
 from cds_service.sodium.snapshot import Order
 
@@ -56,7 +56,7 @@ def _instead(case: Case, order: Order) -> str:
     """Returns the line on the fluid that carries the potassium: lost volume is replaced."""
     if not carries_fluid(order):
         return "no-potassium"
-    return "plain-fluid-needed" if volume_lost(case) else "plain-fluid"
+    return "plain-fluid-needed" if fluid_needed(case) else "plain-fluid"
 
 
 def potassium_step(case: Case, order: Order) -> Line:

@@ -35,7 +35,7 @@ def one_of_the_pair(order: Order) -> DrugMatch | None:
 
 @order_rule("OS-NSAID-DDAVP", one_of_the_pair, otherwise="no-pair")
 def strengthened_desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
-    """Speaks if both meet while sodium is low or falls, whatever desmopressin is given for."""
+    """Speaks if both are given while sodium is low or falls, for every use of desmopressin."""
     partner = _partner(case, order, drug)
     require(partner, "no-partner" if case.medicines_known else MEDICINES_UNREAD)
     strengthens = partner if drug.cls == DrugClass.DESMOPRESSIN else drug.name

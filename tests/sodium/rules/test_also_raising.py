@@ -297,6 +297,21 @@ SCENES = (
         "info diuresis",
         "dilute urine beside a low pressure: the circulation may need it",
     ),
+    *(
+        Scene(
+            says=f"F22: a urine sodium of 9 with an osmolality of {osmolality}",
+            order=saline("0.9", "isotonic"),
+            story=replace(
+                DILUTE,
+                results=(
+                    result("urine-osmolality", osmolality, 3),
+                    result("urine-sodium", 9, 3),
+                ),
+            ),
+            fires=fires,
+        )
+        for osmolality, fires in (("520", {"OS-RAISE": "info diuresis"}), ("150", {}))
+    ),
     speaks(
         saline("0.9", "isotonic"),
         replace(DILUTE, problems=(problem("hypovolemia"),)),
