@@ -14,6 +14,9 @@ from msgspec import Struct
 from cds_service.store.engine import Database
 from cds_service.store.tables import FEEDBACK, ISSUED
 
+# Of one patient. The oldest ones beyond it are not read, so that their cards may be shown again.
+MOST_SHOWINGS = 200
+
 
 class ShownCard(Struct, frozen=True, kw_only=True):
     """One time that a card was shown, with one feedback on it or none.
@@ -83,7 +86,8 @@ SHOWN_CARDS = (
             FEEDBACK.c.card.is_not(None), ISSUED.c.issued_at >= sa.bindparam("unanswered_since")
         ),
     )
-    .order_by(ISSUED.c.issued_at)
+    .order_by(ISSUED.c.issued_at.desc())
+    .limit(MOST_SHOWINGS)
 )
 
 
@@ -108,7 +112,8 @@ class ShownTable:
         """Returns each showing since then of a card with feedback, oldest first.
 
         A showing is returned once for each feedback on its card. A showing without feedback is
-        returned if it is of the time since `unanswered_since`.
+        returned if it is of the time since `unanswered_since`. Only the newest MOST_SHOWINGS are
+        returned, so that a chart that is opened again and again does not make its calls slow.
         """
         wanted = {
             "tenant": tenant,
@@ -118,4 +123,4 @@ class ShownTable:
         }
         with self._database.transaction() as connection:
             rows = connection.execute(SHOWN_CARDS, wanted).all()
-        return [ShownCard(**row._mapping) for row in rows]
+        return [ShownCard(**row._mapping) for row in reversed(rows)]
