@@ -437,6 +437,24 @@ MISTAKES = {
         "[sodium.codes]",
         ["[sodium]"],
     ),
+    "a code with units of its own that is not read": (
+        "knowledge/labs.toml",
+        "[bun.by_code]\n3091-6 = ",
+        "[bun.by_code]\n3091-9 = ",
+        ["[bun.by_code]", "'3091-9' is not in [bun.loinc]"],
+    ),
+    "a factor by code that is no number": (
+        "knowledge/labs.toml",
+        '"g/l" = "46.7"',
+        '"g/l" = "46,7"',
+        ["[bun.by_code] 3091-6", "'46,7' of 'g/l'"],
+    ),
+    "a unit by code that no result can have": (
+        "knowledge/labs.toml",
+        '"g/l" = "46.7"',
+        '"g/L" = "46.7"',
+        ["[bun.by_code] 3091-6", "lower case"],
+    ),
     "an order without its source": ("knowledge/orders.toml", 'source = "', 'sauce = "', ["sauce"]),
     "an override reason without words": (
         "knowledge/override-reasons.toml",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from decimal import Decimal
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +26,7 @@ from cds_service.knowledge.names import (
     StatusSet,
     TierSet,
 )
-from cds_service.knowledge.words import EventKind, Evidence, FluidNumber, RuleWords, Tier
+from cds_service.knowledge.words import EventKind, Evidence, FluidNumber, Lab, RuleWords, Tier
 
 if TYPE_CHECKING:
     from cds_service.knowledge.load import Knowledge
@@ -80,6 +81,7 @@ _DEFINED = {
     "tier": f"allowed: {', '.join(get_args(Tier))}",
     "topic": "define it in knowledge/topics.toml",
 }
+_FACTOR = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 _TOPIC = re.compile(r"[A-Za-z0-9]{1,100}")  # Epic: letters and digits only, at most 100
 
 
@@ -94,6 +96,7 @@ def _problems(knowledge: Knowledge) -> Iterator[str]:
     yield from _number_problems(knowledge)
     for limits in knowledge.limits.values():
         yield from _limit_problems(limits)
+    yield from _lab_problems(knowledge.terms.labs)
     yield from _word_problems(knowledge)
     yield from _set_problems(knowledge)
     yield from _history_problems(knowledge)
@@ -212,6 +215,26 @@ def _history_problems(knowledge: Knowledge) -> Iterator[str]:
         yield from _unknown(place, "drug class", [*words.first, *words.second], classes)
         rules = [words.rule] if words.rule else []
         yield from _unknown(place, "holds_back", rules, knowledge.rules)
+
+
+def _lab_problems(labs: Mapping[str, Lab]) -> Iterator[str]:
+    """Says what is wrong with the units that one code gives a meaning of their own."""
+    for key, lab in labs.items():
+        place = f"knowledge/labs.toml: [{key}.by_code]"
+        for code, units in lab.by_code.items():
+            if code not in lab.loinc:
+                yield f"{place}: code '{code}' is not in [{key}.loinc]"
+            yield from _factor_problems(f"{place} {code}", units)
+        if lab.by_code and lab.unit.lower() not in lab.units:
+            yield f"{place}: [{key}] has no unit of the rules, to which a factor leads"
+
+
+def _factor_problems(place: str, units: Mapping[str, str]) -> Iterator[str]:
+    for unit, text in units.items():
+        if not _FACTOR.fullmatch(text) or not Decimal(text):
+            yield f"{place}: the factor '{text}' of '{unit}' is no number above zero"
+        if unit != unit.lower():
+            yield f"{place}: the unit '{unit}' is not written in lower case"
 
 
 def _set_problems(knowledge: Knowledge) -> Iterator[str]:

@@ -312,6 +312,7 @@ class Lab(Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     loinc: dict[str, str]  # code -> display
     units: dict[str, str] = {}  # unit, lower case -> factor to the first unit, as a decimal
+    by_code: dict[str, dict[str, str]] = {}  # code of another substance -> its units
     unit: str = ""  # the unit that rules use
     shown: dict[str, SentUnit] = {}  # units, lower case, in which a card shows what came in them
     order: str = ""  # the LOINC code of a suggested order

@@ -23,6 +23,7 @@ from cds_service.records.fhir_types import (
 from cds_service.records.read_context import ReadContext
 from cds_service.records.times import drawn_before, moment, result_time
 from cds_service.sodium.snapshot import DroppedResult, LabResult, Problem
+from cds_service.terminology.codes import LabMatch
 from cds_service.terminology.remembering import remembering
 from cds_service.terminology.units import decimal_of
 from cds_service.terminology.vocabulary import Test
@@ -217,10 +218,10 @@ def _result(
     specimen = observation.specimen or NO_REFERENCE
     own = observation.id.strip()
     untestable = lab.analyte == Analyte.GCS and _is_untestable(observation, value, context)
-    unit = context.vocabulary.unit(lab.analyte, value.code, value.unit)
+    number, unit = _in_unit(lab, value, context)
     return LabResult(
         analyte=lab.analyte,
-        value=value.number,
+        value=number,
         unit="" if untestable else unit,
         untestable=untestable,
         comparator=value.comparator,
@@ -234,6 +235,18 @@ def _result(
         updated=changed.at if changed is not None else None,
         reference=f"Observation/{own}" if own else "",
     )
+
+
+def _in_unit(lab: LabMatch, value: _Value, context: ReadContext) -> tuple[Decimal, str]:
+    """The number with its unit; if the code says of what it is, in the unit of the rules.
+
+    Two codes of one result that say two things leave it without a unit that can be read.
+    """
+    vocabulary, unit = context.vocabulary, (value.code, value.unit)
+    own = vocabulary.by_code(lab.analyte, lab.codes, *unit) if lab.codes else None
+    if own is None:
+        return value.number, vocabulary.unit(lab.analyte, *unit)
+    return (value.number * own, vocabulary.lab_unit[lab.analyte]) if own else (value.number, "")
 
 
 def _is_untestable(observation: Resource, value: _Value, context: ReadContext) -> bool:

@@ -54,6 +54,7 @@ class Pseudo(Struct, frozen=True, kw_only=True):
     shown: str  # the value it rests on: an osmolality or the direct sodium, which is in use (F12)
     hints: tuple[str, ...] = ()  # "triglyceride", "protein", "myeloma": one bullet each
     drugs: tuple[str, ...] = ()  # what shifts water
+    no_urea: bool = False  # urea was not measured with the osmolality
     at: datetime | None = None  # when the osmolality beside a drug or an irrigation was measured
     day_only: bool = False
 
@@ -290,7 +291,11 @@ def _unproven(measured: Reading, own: Sample, case: Case) -> Pseudo | None:
     far = left - SODIUM_AND_ANION * own.value > limits.osmolal_gap_above
     if left < limits.pseudo_osmolality_from or not far or not case.is_low(own):
         return None
-    return Pseudo(kind="unproven", shown=number(measured.value, (limits.pseudo_osmolality_from,)))
+    return Pseudo(
+        kind="unproven",
+        shown=number(measured.value, (limits.pseudo_osmolality_from,)),
+        no_urea=_measured_with(own, Analyte.BUN, case) is None,
+    )
 
 
 def _own_sodium(osmolality: Reading, case: Case) -> Sample | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
@@ -11,7 +12,7 @@ from msgspec import Struct
 
 from cds_service.knowledge.words import Drug, Lab
 from cds_service.terminology.types import Coded, Coding
-from cds_service.terminology.units import factor
+from cds_service.terminology.units import factor, unit_key
 
 # ---- code systems
 
@@ -194,12 +195,14 @@ LabClass = Literal["lab", "poc"]
 class LabMatch(Struct, frozen=True):
     """An analyte, and whether the code means whole blood or point of care.
 
-    A site's own word on it stands above the words of a result (F47).
+    A site's own word on it stands above the words of a result (F47). `codes` are given only where
+    they decide what a unit means.
     """
 
     analyte: str
     poc: bool = False
     by_site: bool = False
+    codes: tuple[str, ...] = ()
 
 
 class LabResolver:
@@ -212,8 +215,9 @@ class LabResolver:
         local_classes: Mapping[tuple[str, str], LabClass] | None = None,
     ) -> None:
         self._labs = labs
+        self.lab_unit = {key: lab.unit for key, lab in labs.items()}
         self._codes: dict[tuple[str, str], LabMatch] = {
-            (LOINC, code): LabMatch(key, code in lab.poc)
+            (LOINC, code): LabMatch(key, code in lab.poc, codes=(code,) if lab.by_code else ())
             for key, lab in labs.items()
             for code in lab.loinc
         }
@@ -235,6 +239,20 @@ class LabResolver:
             (unit for unit in given if factor(lab, unit) is not None), given[0] if given else ""
         )
 
+    def by_code(self, analyte: str, codes: tuple[str, ...], *recorded: str) -> Decimal | None:
+        """Returns the factor to the unit of the rules if the code says of what the number is.
+
+        Zero if two codes of one result say two things, so that no unit fits both.
+        """
+        lab = self._labs[analyte]
+        own = [lab.by_code.get(code, {}) for code in codes]
+        keys = [unit_key(unit) for unit in recorded if unit]
+        unit = next((key for key in keys if any(key in units for units in own)), "")
+        factors = {units.get(unit) or lab.units.get(unit, "0") for units in own} if unit else set()
+        if not factors:
+            return None
+        return Decimal(factors.pop()) if len(factors) == 1 else Decimal(0)
+
     def resolve(self, coded: Coded) -> LabMatch | None:
         """The analyte of an Observation's code; None where no coding is known or two disagree.
 
@@ -245,8 +263,10 @@ class LabResolver:
         if len({match.analyte for _, match in found}) != 1:
             return None
         analyte = found[0][1].analyte
+        codes = tuple(dict.fromkeys(code for _, match in found for code in match.codes))
         by_site = [match for _, match in found if match.by_site]
         if by_site:
-            return LabMatch(analyte, all(match.poc for match in by_site), by_site=True)
+            return LabMatch(analyte, all(match.poc for match in by_site), by_site=True, codes=codes)
         classed = [match for key, match in found if key not in self._unclassed]
-        return LabMatch(analyte, bool(classed) and all(match.poc for match in classed))
+        poc = bool(classed) and all(match.poc for match in classed)
+        return LabMatch(analyte, poc, codes=codes)

@@ -114,6 +114,8 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     procedure: Callable[[Coded], ConceptMatch]
     test: Callable[[Coded], Test]
     unit: Callable[[str, str, str], str]  # analyte, code, unit as recorded -> the one to read
+    lab_unit: Mapping[str, str]  # analyte -> the unit of the rules
+    by_code: Callable[..., Decimal | None]  # analyte, codes, unit as recorded -> their own factor
 
     def problems(self, coded: Iterable[Coded]) -> ConceptMatch:
         """Returns all concepts that any of these CodeableConcepts means.
@@ -186,6 +188,8 @@ def vocabulary(
         procedure=remembering(procedures.match_with_evidence),
         test=remembering(lambda code: _test(code, labs, reading)),
         unit=remembering(labs.unit),
+        by_code=remembering(labs.by_code),
+        lab_unit=labs.lab_unit,
     )
 
 

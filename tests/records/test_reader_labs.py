@@ -15,6 +15,7 @@ from cds_service.records.prefetch import Source
 from cds_service.records.reader import CallRecords, read_snapshot
 from cds_service.sodium.snapshot import LabResult, Missing, Snapshot
 from cds_service.terminology.codes import LabClass
+from cds_service.terminology.units import factor
 from cds_service.terminology.vocabulary import LocalCodes, vocabulary
 
 Read = Callable[..., Snapshot]
@@ -626,3 +627,39 @@ def test_f43_a_coma_scale_under_a_tube_is_read_and_says_so(
     (lab,) = found
     assert (int(lab.value), lab.untestable) == (points, untestable)
     assert not (untestable and lab.unit)
+
+
+# ---- urea and urea nitrogen: the code says of what the number is
+
+
+@pytest.mark.parametrize(
+    ("loinc", "value", "unit", "nitrogen"),
+    [
+        ("3094-0", 28, "mg/dL", "28"),
+        ("6299-2", 28, "mg/dL", "28"),
+        ("14937-7", 10, "mmol/L", "28"),
+        ("3094-0", 10, "mmol/L", "28"),
+        ("22664-7", 10, "mmol/L", "28"),
+        ("22664-7", 60, "mg/dL", "28.02"),
+        ("3091-6", 60, "mg/dL", "28.02"),
+        ("3091-6", "0.6", "g/L", "28.02"),
+        ("3091-6", 600, "mg/L", "28.02"),
+        ("3091-6", 10, "mmol/L", "28"),
+    ],
+)
+def test_each_code_of_urea_is_read_as_urea_nitrogen(
+    read: Read, terms: Terms, loinc: str, value: Any, unit: str, nitrogen: str
+) -> None:
+    quantity = {"value": value, "unit": unit}
+    lab = only(read(observation(loinc, valueQuantity=quantity)))
+    per_unit = factor(terms.labs["bun"], lab.unit)
+    assert per_unit is not None
+    assert lab.value * per_unit == Decimal(nitrogen)
+
+
+def test_a_mass_that_two_codes_read_differently_has_no_unit(read: Read) -> None:
+    both = {"coding": [{"system": LOINC, "code": code} for code in ("3094-0", "3091-6")]}
+    labs = read(observation(code=both, valueQuantity={"value": 60, "unit": "mg/dL"})).labs
+    assert [lab.unit for lab in labs] == [""]
+    moles = read(observation(code=both, valueQuantity={"value": 10, "unit": "mmol/L"})).labs
+    assert [(lab.value, lab.unit) for lab in moles] == [(Decimal(10), "mmol/L")]

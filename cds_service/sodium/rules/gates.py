@@ -431,6 +431,15 @@ def undiluted(case: Case) -> bool:
     return case.pseudo is not None and case.pseudo.is_undiluted
 
 
+def likely_urea(case: Case) -> bool:
+    """Returns whether failing kidneys explain an osmolality of which urea is not known (M6).
+
+    Urea holds no water back: the blood is dilute all the same, until urea is measured.
+    """
+    pseudo = case.pseudo
+    return bool(pseudo and pseudo.is_undiluted and pseudo.no_urea) and _kidneys_fail(case)
+
+
 def undiluted_lines(case: Case) -> list[Line]:
     """Returns that the measured osmolality is not low, and what is to be done first (M6)."""
     pseudo = case.pseudo
@@ -438,6 +447,8 @@ def undiluted_lines(case: Case) -> list[Line]:
         return []
     if emergency(case) and names_bolus(case) and not bolus_risen(case):  # never delayed (F36)
         return [line("osmolality-emergency", value=pseudo.shown, keep=True)]
+    if likely_urea(case) and not pseudo.drugs:
+        return [line("osmolality-urea", value=pseudo.shown, keep=True)]
     if pseudo.drugs:
         drugs = ", ".join(pseudo.drugs)
         return [line("osmolality-unproven-drug", value=pseudo.shown, drug=drugs, keep=True)]

@@ -31,6 +31,7 @@ from cds_service.sodium.rules.gates import (
     holds_salt,
     in_use,
     latest_sodium,
+    likely_urea,
     lines_of,
     lipids,
     osmole_unmeasured,
@@ -230,8 +231,9 @@ def restriction(case: Case, order: Order, _restriction: bool) -> Finding:
 
 def _before_it_helps(case: Case, offer: list[Suggestion]) -> Finding | None:
     """Returns what is settled before restriction helps: is the blood dilute, is volume lost?"""
+    kept = likely_urea(case) or bool(overload(case)) or bool(holds_salt(case))
     if case.pseudo is not None and case.pseudo.speaks_against_water:
-        return _not_dilute(case, case.pseudo, offer)
+        return _not_dilute(case, case.pseudo, [] if kept else offer)
     doubted = [*lines_of({"lipids-lead": lipids(case)}, keep=True), *osmole_unmeasured(case)]
     if doubted and case.sodium.low:
         return card(
@@ -239,7 +241,7 @@ def _before_it_helps(case: Case, offer: list[Suggestion]) -> Finding | None:
             "artefact",
             do=[line("do-prove-dilution", keep=True), *doubted],
             why=symptom_lines(case),
-            offer=offer,
+            offer=[] if kept else offer,
         )
     return _volume_first(case) if _may_be_dry(case) else None
 
@@ -310,12 +312,26 @@ def _likely_to_fail(case: Case) -> Finding:
 
 
 def _not_dilute(case: Case, pseudo: Pseudo, offer: list[Suggestion]) -> Finding:
-    """Returns the card on a restriction in a blood that is not dilute, or not surely (M6)."""
+    """Returns the card on a restriction in a blood that is not dilute, or not surely (M6).
+
+    Failing kidneys and an overload are reasons to keep it until urea is known.
+    """
+    if likely_urea(case):
+        return card(
+            "info",
+            "urea",
+            value=pseudo.shown,
+            do=[line("do-measure-urea", keep=True)],
+            why=["because-urea", *symptom_lines(case)],
+            offer=[sodium_today()],
+        )
+    held = "" if offer else overload(case) or holds_salt(case)
+    overloaded = [line("do-keep-in-overload", evidence=held, keep=True)] if held else []
     return card(
         "warning",
         "osmolality",
         value=pseudo.shown,
-        do=[line("do-prove-dilution", keep=True)],
+        do=overloaded or [line("do-prove-dilution", keep=True)],
         why=[*undiluted_lines(case), *symptom_lines(case)],
         offer=offer,
     )
