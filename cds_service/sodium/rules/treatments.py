@@ -26,6 +26,7 @@ from cds_service.sodium.rules.gates import (
     cirrhosis,
     decongesting,
     direct_value_lower,
+    emergency,
     ever_recorded,
     heart_failure,
     holds_salt,
@@ -277,7 +278,7 @@ def _may_fail(case: Case) -> bool:
     """
     euvolemic = case.volume.status in (Volume.EUV, Volume.UNKNOWN)
     rises = case.rate.level is not None or case.rate.episode is not None
-    current = actionable(case) and case.sodium.low
+    current = actionable(case) and case.sodium.low and not emergency(case)
     return euvolemic and current and not rises and likely_insufficient(case) is not None
 
 
