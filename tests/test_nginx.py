@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -18,6 +19,7 @@ from threading import Thread
 import pytest
 import requests
 
+from cds_service.cli.listener import Listener
 from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
 from tests.cli.test_servers import started
@@ -254,6 +256,35 @@ def test_only_what_the_service_reads_goes_through(tmp_path: Path) -> None:
 def test_a_node_that_restarts_costs_no_call_and_a_call_that_was_sent_is_sent_once(
     tmp_path: Path,
 ) -> None:
+    with nodes(2) as (alive, taken):
+        stopped = f"127.0.0.1:{free_port('127.0.0.1')}"
+        with nginx(tmp_path, stopped, *alive) as running:
+            answers = [status(running, f"call-{number:04}") for number in range(20)]
+            cut = status(running, "cut-00000001")
+    assert answers == [204] * 20
+    assert cut == 502
+    assert len(taken) == len(set(taken)) == 21
+
+
+def test_a_node_that_takes_no_connection_and_refuses_none_costs_no_call(tmp_path: Path) -> None:
+    """So is one that is just about to stop, and one whose machine is gone."""
+    with socket.create_server(("127.0.0.1", 0)) as leaving, nodes(1) as (alive, taken):
+        Listener(leaving.fileno()).refuse_new()
+        silent = f"127.0.0.1:{leaving.getsockname()[1]}"
+        with nginx(tmp_path, silent, *alive) as running:
+            answers = [status(running, f"call-{number:04}") for number in range(3)]
+    assert answers == [204] * 3
+    assert len(taken) == len(set(taken)) == 3
+
+
+def status(through: Proxy, name: str) -> int:
+    headers = {"X-Request-ID": name, "Content-Type": "application/json"}
+    return through.post(f"/cds-services/{VIEW}", data=b"{}", headers=headers).status_code
+
+
+@contextmanager
+def nodes(count: int) -> Iterator[tuple[list[str], list[str]]]:
+    """Nodes that answer every call but those that they cut; their addresses, and what they took."""
     taken: list[str] = []
 
     class Node(BaseHTTPRequestHandler):
@@ -269,25 +300,13 @@ def test_a_node_that_restarts_costs_no_call_and_a_call_that_was_sent_is_sent_onc
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    nodes = [HTTPServer(("127.0.0.1", 0), Node) for _ in range(2)]
-    for node in nodes:
-        Thread(target=node.serve_forever, daemon=True).start()
-    stopped = f"127.0.0.1:{free_port('127.0.0.1')}"
-    alive = [f"127.0.0.1:{node.server_address[1]}" for node in nodes]
-
-    def status(through: Proxy, name: str) -> int:
-        headers = {"X-Request-ID": name, "Content-Type": "application/json"}
-        return through.post(f"/cds-services/{VIEW}", data=b"{}", headers=headers).status_code
-
-    with nginx(tmp_path, stopped, *alive) as running:
-        answers = [status(running, f"call-{number:04}") for number in range(20)]
-        cut = status(running, "cut-00000001")
-    for node in nodes:
-        node.shutdown()
-        node.server_close()
-    assert answers == [204] * 20
-    assert cut == 502
-    assert len(taken) == len(set(taken)) == 21
+    servers = [HTTPServer(("127.0.0.1", 0), Node) for _ in range(count)]
+    for server in servers:
+        Thread(target=server.serve_forever, daemon=True).start()
+    yield [f"127.0.0.1:{server.server_address[1]}" for server in servers], taken
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 def test_the_certificate_is_for_this_machine_and_kept_while_it_is_good(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ Linux:
 1. On SIGTERM, every worker gets SIGUSR1. For CDS_DRAIN_SECONDS, /ready says 503 and each answer
    closes its connection, while new calls are still taken: a balancer sees this and sends its calls
    elsewhere.
-2. Then each worker gets SIGTERM. It takes no more connections, answers on those that it has until
-   no client can still want to use them, and stops. On SIGHUP this second step runs for one worker
-   after the other, each after its successor has started.
+2. Then each worker gets SIGTERM. It takes no more connections, but for those that the kernel has
+   made already (`listener`), answers on those that it has until no client can still want to use
+   them, and stops. On SIGHUP this second step runs for one worker after the other, each after its
+   successor has started.
 
 All workers accept from one socket that belongs to the main process, so a queued connection goes to
 another worker. SIGINT (Ctrl-C), a second SIGTERM, and SIGTERM if CDS_DRAIN_SECONDS is 0 stop at
@@ -51,6 +52,7 @@ from granian.server.mp import MPServer
 
 from cds_service import metrics, otlp
 from cds_service.app import Foundation, Pages, create_app, foundation, front_for, refuse_wrong
+from cds_service.cli.listener import Listener
 from cds_service.cli.process import (
     Lifeline,
     allow_connections,
@@ -76,6 +78,9 @@ _LINES_S = 0.1
 _SPANS_S = 0.1
 _IDLE_S = HEADER_MS / 1000 + 0.5  # an idle connection is closed after this time
 _FIRST_REQUEST_S = 0.5  # a connection that was just accepted gets this time to bring its request
+_HANDSHAKE_S = 0.02  # a connection that was just begun gets this time to come into the queue
+_QUEUE_S = 0.4  # the longest wait for the queue to be empty; with the one above, less than _CALLS_S
+_LOOK_S = 0.005
 _POLL_S = 0.1
 
 
@@ -255,12 +260,13 @@ class Worker:
         """
         self.__rsgi__ = front.__rsgi__
         self._front = front
-        self._listener = listener
+        self._listener = Listener(listener)
         self._drain_s = drain_s
         self._idle_s = idle_s
         self._lifeline = lifeline
         self._closing_since = 0.0
         self._leaving = False
+        self._stopping = False
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Takes SIGTERM over from granian, which keeps SIGINT."""
@@ -301,13 +307,28 @@ class Worker:
             self._stop()
             return
         self._leaving = True
-        rest_s = _FIRST_REQUEST_S
-        if self._front.ready:  # only this worker is replaced
-            self._close_after_answers()
-            rest_s = max(rest_s, self._closing_since + self._idle_s - time.monotonic())
-        else:
+        if not self._front.ready:
             end_within(_CALLS_S, self._last)
-        _accept_no_more(self._listener)
+            self._listener.refuse_new()
+            until = time.monotonic() + _QUEUE_S
+            loop.call_later(_HANDSHAKE_S, self._close_if_empty, loop, until)
+            return
+        # Only this worker is replaced: others take what waits in the queue.
+        self._close_after_answers()
+        unused_s = self._closing_since + self._idle_s - time.monotonic()
+        self._close(loop, max(_FIRST_REQUEST_S, unused_s))
+
+    def _close_if_empty(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
+        """Closes the listener when no connection waits in its queue, but at this time at last."""
+        if self._stopping:
+            return  # from here on the listener is granian's to close
+        if self._listener.queued and time.monotonic() < until:
+            loop.call_later(_LOOK_S, self._close_if_empty, loop, until)
+        else:
+            self._close(loop, _FIRST_REQUEST_S)
+
+    def _close(self, loop: asyncio.AbstractEventLoop, rest_s: float) -> None:
+        self._listener.close()
         loop.call_later(rest_s, self._stop)
 
     def _stop_at_once(self) -> None:
@@ -322,17 +343,5 @@ class Worker:
         flush_log(_LINES_S)
 
     def _stop(self) -> None:
-        self._leaving = True  # from here on the listener is granian's to close
+        self._leaving = self._stopping = True
         os.kill(os.getpid(), signal.SIGINT)  # granian's own way
-
-
-def _accept_no_more(listener: int) -> None:
-    """Replaces the shared socket by one that no client knows.
-
-    If the shared socket were closed, its number could be used again.
-    """
-    with socket.socket(socket.AF_UNIX) as silent:
-        silent.setblocking(False)
-        silent.bind("")  # a name that the kernel makes up
-        silent.listen(1)
-        os.dup2(silent.fileno(), listener)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -23,4 +24,14 @@ class BoundedConnection(psycopg.Connection[Any]):
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()  # so that the pool does not use it again
+            _end(gen)
             raise
+
+
+def _end(gen: PQGen[_T]) -> None:
+    """Ends what was waited for; a pipeline then wants to send once more, to a server that is gone.
+
+    Left to the collector, that error would be printed to stderr, in the midst of another call.
+    """
+    with suppress(psycopg.Error, RuntimeError):
+        gen.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 import threading
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from cds_service.errors import StoreUnavailable
@@ -18,6 +20,7 @@ from cds_service.store import desk as desks
 from cds_service.store.desk import Desk
 from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
 from cds_service.store.feedback import FeedbackTable
+from cds_service.store.postgresql import BoundedConnection
 from cds_service.store.recorder import Recorder
 from cds_service.store.shown import ShownTable
 from cds_service.store.tables import AUDIT
@@ -136,6 +139,27 @@ def test_a_server_that_never_answers_again_does_not_keep_a_thread(
             pytest.fail("a connection that hangs is not used again")
     assert database.ping()
     database.close()
+
+
+def test_rows_that_a_server_does_not_take_in_time_are_given_up_without_a_word(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several rows go in one pipeline of psycopg, which at its end wants to send once more."""
+    printed: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", printed.append)
+    connection = BoundedConnection.connect(postgres.fresh("rows"))
+
+    def three_rows() -> None:
+        with connection.pipeline():
+            for n in range(3):
+                connection.execute("SELECT %s", [n])
+            monkeypatch.setattr("cds_service.store.postgresql.ANSWER_S", 0.0)
+
+    with pytest.raises(psycopg.OperationalError):
+        three_rows()
+    assert connection.closed, "the pool would use it again"
+    gc.collect()
+    assert printed == []
 
 
 def test_a_postgresql_that_is_frozen_at_the_start_does_not_stop_it(postgres: Server) -> None:
