@@ -6,10 +6,10 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import hypothesis
 import pytest
@@ -23,13 +23,16 @@ from cds_service.app import create_app
 from cds_service.demo.pages import demo_pages
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.errors import OutOfTime
+from cds_service.knowledge import load, names
 from cds_service.settings import Settings
 from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
-from cds_service.terminology.vocabulary import Vocabulary, vocabulary
+from cds_service.terminology.vocabulary import vocabulary
 from cds_service.trust.client import Defaults
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Registry
 from tests.databases import Server, postgresql
+
+Made = TypeVar("Made")
 
 # A failing assert of a helper shows both sides only if pytest rewrites it.
 pytest.register_assert_rewrite("tests.sodium.rules.cases")
@@ -87,25 +90,38 @@ def patience() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True, scope="session")
-def same_words() -> Iterator[None]:
-    """Equal knowledge makes equal vocabularies, which take most of a start: each is made once."""
-    made: list[tuple[tuple[Any, ...], Vocabulary]] = []
+def pytest_configure() -> None:
+    """Knowledge of equal files and vocabularies of equal knowledge, most of a start, are made once.
 
-    def once(*given: Any) -> Vocabulary:
-        for before, words in made:
-            if before == given:
-                return words
-        words = vocabulary(*given)
-        made[KEPT_VOCABULARIES:] = [(given, words)]
-        return words
+    Nothing changes them. Some test modules load them when they are imported, so a fixture would
+    come too late. A test that reads hooks/ in another way gets its own.
+    """
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "vocabulary", once)
-        yield
+    def reading() -> tuple[object, ...]:
+        return load._parse, names.Problem
+
+    patch = pytest.MonkeyPatch()  # for as long as this process lives
+    patch.setattr(pipeline, "vocabulary", _once(vocabulary))
+    patch.setattr(load, "knowledge_of", _once(load.knowledge_of, reading))
 
 
-KEPT_VOCABULARIES = 7  # and the last one; the shipped hooks/ come first
+def _once(make: Callable[..., Made], beside: Callable[[], object] = lambda: None) -> Any:
+    """Gives what was made before of the same, as long as what stands beside it is the same too."""
+    made: list[tuple[object, Made]] = []
+
+    def once(*given: Any, **more: Any) -> Made:
+        asked = given, more, beside()
+        for before, thing in made:
+            if before == asked:
+                return thing
+        thing = make(*given, **more)
+        made[KEPT:] = [(asked, thing)]
+        return thing
+
+    return once
+
+
+KEPT = 7  # and the last one; the shipped hooks/ come first
 NOW = datetime.fromisoformat(
     "2027-03-28T02:30:15+02:00"
 )  # months after the stories, and not in UTC

@@ -197,22 +197,36 @@ DRAFTS = [
 ]
 
 
+# Made once: a strategy that is made anew for each record costs more than the record.
+AGES = st.floats(0, 100, allow_nan=False)
+AMOUNTS = st.decimals(1, 600, places=1).map(str)
+SOURCES = st.lists(
+    st.sampled_from(("patient", "encounter", "glucose", "labs", "conditions", "medications")),
+    max_size=2,
+)
+SODIUMS = st.lists(
+    st.builds(sodium, st.decimals(85, 160, places=1).map(str), AGES),
+    max_size=6,
+)
+PROBLEMS = st.lists(
+    st.builds(
+        problem,
+        st.sampled_from(_codes()),
+        st.sampled_from([0, 5, 60, 900, None]),
+        visit=st.booleans(),
+    ),
+    max_size=6,
+)
+MEDICINES = st.lists(st.builds(taking, st.sampled_from(DRUGS), st.floats(0, 400)), max_size=4)
+RESULTS = st.lists(st.builds(lab, st.sampled_from(ANALYTES), AMOUNTS, AGES), max_size=5)
+DRAFTED = st.lists(st.sampled_from(DRAFTS), max_size=3, unique_by=lambda d: d["id"])
+
+
 @st.composite
 def wild(draw: st.DrawFn) -> Call:
     """Draws any record that the catalogue can describe, with any source missing."""
-    ages = st.floats(0, 100, allow_nan=False)
-    values = st.decimals(85, 160, places=1).map(str)
-    sodiums = draw(st.lists(st.builds(sodium, values, ages), max_size=6))
-    since = st.sampled_from([0, 5, 60, 900, None])
-    conditions = st.builds(problem, st.sampled_from(_codes()), since, visit=st.booleans())
-    problems = draw(st.lists(conditions, max_size=6))
-    medicines = draw(
-        st.lists(st.builds(taking, st.sampled_from(DRUGS), st.floats(0, 400)), max_size=4)
-    )
-    amounts = st.decimals(1, 600, places=1).map(str)
-    results = draw(st.lists(st.builds(lab, st.sampled_from(ANALYTES), amounts, ages), max_size=5))
-    keys = ("patient", "encounter", "glucose", "labs", "conditions", "medications")
-    drafts = draw(st.lists(st.sampled_from(DRAFTS), max_size=3, unique_by=lambda d: d["id"]))
+    sodiums, problems, medicines = draw(SODIUMS), draw(PROBLEMS), draw(MEDICINES)
+    results, drafts = draw(RESULTS), draw(DRAFTED)
     return Call(
         record=_once(*sodiums, *problems, *medicines, *results),
         drafts=tuple(drafts),
@@ -220,8 +234,8 @@ def wild(draw: st.DrawFn) -> Call:
         age=draw(st.sampled_from([17, 18, 50, 66, 90, None])),
         inpatient=draw(st.booleans()),
         profile=draw(st.sampled_from(["aasld", "european"])),
-        failing=tuple(draw(st.lists(st.sampled_from(keys), max_size=2))),
-        left_out=tuple(draw(st.lists(st.sampled_from(keys), max_size=2))),
+        failing=tuple(draw(SOURCES)),
+        left_out=tuple(draw(SOURCES)),
         explain_missing=True,
     )
 

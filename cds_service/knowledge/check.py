@@ -324,7 +324,7 @@ def _unknown(place: str, what: str, used: Collection[str], known: Collection[str
 def _text_problems(place: str, text: str) -> Iterator[str]:
     if not text.strip():
         yield f"{place}: the text is empty"
-    if not Template(text).is_valid():
+    if "$" in text and not Template(text).is_valid():
         yield f"{place}: a '$' that is no $name"
     if "<" in text.replace("< ", "").replace("<=", "") and re.search(r"<[A-Za-z/!]", text):
         yield f"{place}: HTML is not allowed in card text"
@@ -360,7 +360,7 @@ def facts_problems(knowledge: Knowledge) -> Iterator[str]:
         if allowed is None:
             idle.setdefault(place, []).append(key)
             continue
-        for name in Template(text).get_identifiers():
+        for name in Template(text).get_identifiers() if "$" in text else ():
             if name not in allowed:
                 names = ", ".join(f"${known}" for known in allowed) or "no $name"
                 yield f"{place} {key}: nothing fills '${name}' here; allowed: {names}"
@@ -430,17 +430,18 @@ def _lacking(knowledge: Knowledge, facts: Facts) -> Iterator[str]:
         "silence": words.silence,
         "suggestions": words.suggestions,
     }
+    rules = knowledge.rules
     for kind, recorded in facts.items():
         for name in recorded:
             rule, _, key = name.rpartition(".")
-            own = knowledge.rules.get(rule)
+            own = rules.get(rule)
             if not rule and name not in shared[kind]:
                 yield (
                     f"knowledge/words.toml: [{kind}] has no '{name}': a card needs this text "
                     f"({_NO_LONGER})"
                 )
             elif own is not None and key not in _own_texts(own)[kind]:
-                file = next(f for f, rules in knowledge.rule_files.items() if rule in rules.rules)
+                file = next(f for f, its in knowledge.rule_files.items() if rule in its.rules)
                 yield (
                     f"{file}: [rules.{rule}] has no {kind}.{key}: its card needs this text "
                     f"({_NO_LONGER})"

@@ -130,7 +130,11 @@ def load_knowledge(hooks: Path, *, check_facts: bool = True) -> Knowledge:
         raise KnowledgeError(
             f"{hooks} is not a hooks folder: it has no knowledge/ (see CDS_HOOKS_DIR)"
         )
-    texts = read_files(hooks)
+    return knowledge_of(read_files(hooks), check_facts=check_facts)
+
+
+def knowledge_of(texts: Mapping[str, str], *, check_facts: bool) -> Knowledge:
+    """Makes it of the texts of the files."""
     terms = Terms(
         drugs=_with_names(texts, _tables(texts, "knowledge/sodium-drugs.toml", Drug)),
         concepts=_tables(texts, "knowledge/conditions.toml", Concept),
