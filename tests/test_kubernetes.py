@@ -225,7 +225,9 @@ def test_the_ingress_sends_what_the_service_takes_to_its_port(manifests: list[Ma
     said = {k.rpartition("/")[2]: v for k, v in ingress["metadata"]["annotations"].items()}
     assert int(said["proxy-body-size"]) == Settings().max_body_bytes
     assert int(said["proxy-read-timeout"]) * 1000 > Defaults().deadline_ms
-    assert said["proxy-next-upstream"] == "error timeout", "a POST that was sent is never sent twice"
+    assert said["proxy-next-upstream"] == "error timeout", (
+        "a POST that was sent is never sent twice"
+    )
     [rule] = ingress["spec"]["rules"]
     assert environment(manifests)["CDS_PUBLIC_URL"] == f"https://{rule['host']}"
     assert [one["hosts"] for one in ingress["spec"]["tls"]] == [[rule["host"]]]
