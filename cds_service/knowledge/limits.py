@@ -373,7 +373,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     adrenal_cortisol_excludes_days: timedelta
     adrenal_potassium_above: Decimal
     adrenal_potassium_hours: timedelta
+    adrenal_pattern_potassium_from: Decimal
     adrenal_checkpoint_days: timedelta
+    adrenal_blocker_days: timedelta
+    adrenal_slow_blocker_days: timedelta
     adrenal_steroid_course_days: timedelta
     adrenal_steroid_renewed_days: timedelta
     adrenal_steroid_order_days: timedelta

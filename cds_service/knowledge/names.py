@@ -318,6 +318,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     severe: ProblemSet
     severe_at_higher_sodium: ProblemSet  # SEV-A between the two limits of M2
     only_as_diagnosis: ProblemSet  # severe only as a recent diagnosis of this encounter: epilepsy
+    sick_stomach: ProblemSet  # symptoms that adrenal failure makes too (F5)
     severe_when_profound: ProblemSet  # severe below vomiting_severe_below (S20)
     brain_symptoms: ProblemSet  # each alone may be brain edema (F1)
     coma_scale_codes: ProblemSet  # codes of a coma scale, which says nothing under sedation (F43)
@@ -423,6 +424,13 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     glucocorticoids: ClassSet
     potassium_raising: ClassSet  # F5
     potassium_raising_drugs: DrugSet  # F5
+    cortisol_blockers: DrugSet  # F5
+    cortisol_blockers_slow: DrugSet  # of them, those that act for months
+    cortisol_blockers_by_vein: DrugSet  # of them, those that count only as an infusion
+    cortisol_suppressors: DrugSet  # of them, those that act as a steroid and are not just stopped
+    cortisol_misread: DrugSet  # of them, those under which a high cortisol excludes nothing
+    receptor_blockers: DrugSet  # of them, those that block hydrocortisone too
+    lowers_glucose: ClassSet  # explain a low glucose
     kidney_held: ClassSet  # held in kidney injury, also as the partner of a thiazide
     any_duration: ClassSet  # suspects however long they were taken
     never_abruptly: ClassSet

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -11,9 +12,10 @@ from msgspec import Struct
 from cds_service.engine.finding import Line
 from cds_service.engine.wording import number
 from cds_service.knowledge.names import Analyte, Problem, Sign
-from cds_service.sodium.depletion import creatinine_rise, red_flag_window
-from cds_service.sodium.exposure import COMPLETED, ON_HOLD, ended_at, taken_within
+from cds_service.sodium.depletion import creatinine_rise, failing_circulation, red_flag_window
+from cds_service.sodium.exposure import COMPLETED, ON_HOLD, ended_at, maybe_taken, taken_within
 from cds_service.sodium.results import Band, Reading
+from cds_service.terminology.types import DrugMatch
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
@@ -24,7 +26,8 @@ class Ground(Struct, frozen=True, kw_only=True):
     """One ground against fluid restriction: the line of a card, and what its summary names."""
 
     line: Line  # of words.toml [lines]
-    names: str  # a drug, or a key of words.toml [evidence]
+    names: str  # a drug, or keys of words.toml [evidence]
+    blocks: str = ""  # the drug that lowers cortisol and is to be held
 
 
 def low_cortisol(case: Case) -> Reading | None:
@@ -56,12 +59,66 @@ def _glucocorticoids(case: Case) -> list[Order]:
 def adrenal_grounds(case: Case) -> tuple[Ground, ...]:
     """Returns what makes adrenal failure likely enough to exclude it first, in one line (F5).
 
-    A recent cortisol that is high enough lifts all of it.
+    A recent cortisol that is high enough lifts all of it, but for a drug under which it misleads.
+    While the circulation fails no test is waited for.
     """
-    if high_cortisol(case) is not None:
-        return ()
     found = tuple(_grounds(case))
+    if high_cortisol(case) is not None:
+        found = tuple(ground for ground in found if ground.blocks in case.sets.cortisol_misread)
+    failing = _failing_circulation(case) if found else ()
+    if failing:
+        return (_crisis(case, found, failing),)
     return found if len(found) <= 1 else (_together(case, found),)
+
+
+def _failing_circulation(case: Case) -> tuple[str, ...]:
+    """Returns the signs of a circulation that fails and needs fluid: none in overload."""
+    overloaded = case.problems.active(case.sets.overload)
+    if overloaded or case.problems.active(case.sets.heart_failure):
+        return ()
+    if case.problems.current(case.sets.myxedema, case.limits.measured_days):
+        return ()  # its own line says which hormone comes first
+    return failing_circulation(case)
+
+
+def _crisis(case: Case, grounds: tuple[Ground, ...], failing: tuple[str, ...]) -> Ground:
+    """Returns the grounds as a crisis: hormone and fluid now, beside a circulation that fails."""
+    signs = [f"evidence:{sign}" for sign in failing]
+    most = max(int(case.limits.suspects_to) - 1 - len(signs), 1)
+    named = [name for name in _named(grounds) if name not in signs]
+    return _held(case, grounds, "withheld-adrenal-shock", (*named[:most], *signs))
+
+
+def _held(case: Case, grounds: tuple[Ground, ...], key: str, shown: tuple[str, ...]) -> Ground:
+    """Returns one ground of several; the drug that is to be held is named first."""
+    drug = next((ground.blocks for ground in grounds if ground.blocks), "")
+    key = f"{key}-{_kind(case, drug)}" if drug else key
+    facts = {"evidence": _listed(shown)}
+    return Ground(line=Line(key, facts), names=drug or grounds[0].names, blocks=drug)
+
+
+def _listed(shown: Sequence[str]) -> str:
+    """Returns these facts as one: names of drugs alone are a text, keys of evidence are not."""
+    text = "|".join(shown)
+    return text if ":" in text else ", ".join(shown)
+
+
+def _kind(case: Case, drug: str) -> str:
+    """Returns the last part of the key: at the receptor hydrocortisone is blocked as well."""
+    return "receptor" if drug in case.sets.receptor_blockers else "blocker"
+
+
+def _named(grounds: tuple[Ground, ...]) -> list[str]:
+    """Returns what makes adrenal failure likely, each once, as facts of a card."""
+    named = dict.fromkeys(
+        part
+        for ground in grounds
+        for part in str(ground.line.facts.get("evidence", ground.names))
+        .replace(", ", "|")
+        .split("|")
+    )
+    held = {ground.blocks for ground in grounds}
+    return sorted(named, key=lambda name: name not in held)
 
 
 def high_cortisol(case: Case) -> Reading | None:
@@ -74,26 +131,25 @@ def high_cortisol(case: Case) -> Reading | None:
 
 def _together(case: Case, grounds: tuple[Ground, ...]) -> Ground:
     """Returns several grounds as one: a card says "think adrenal" once, and names them (F37)."""
-    named = dict.fromkeys(
-        part
-        for ground in grounds
-        for part in str(ground.line.facts.get("evidence", ground.names)).split("|")
-    )
     myxedema = any(ground.names == f"evidence:{Sign.MYXEDEMA_COMA}" for ground in grounds)
-    shown = "|".join(list(named)[: int(case.limits.suspects_to)])
-    key = "withheld-adrenal-several-myxedema" if myxedema else "withheld-adrenal-several"
-    if on_glucocorticoid(case) and not myxedema:
-        key = "withheld-adrenal-replaced"
-    return Ground(line=Line(key, {"evidence": shown}), names=grounds[0].names)
+    shown = tuple(_named(grounds)[: int(case.limits.suspects_to)])
+    facts, names = {"evidence": _listed(shown)}, grounds[0].names
+    if myxedema:
+        return Ground(line=Line("withheld-adrenal-several-myxedema", facts), names=names)
+    if on_glucocorticoid(case):
+        return Ground(line=Line("withheld-adrenal-replaced", facts), names=names)
+    return _held(case, grounds, "withheld-adrenal-several", shown)
 
 
 def _grounds(case: Case) -> Iterator[Ground]:
     limits, sets, problems = case.limits, case.sets, case.problems
     yield from _by_potassium(case)
+    yield from _by_pattern(case)
     inhibitors = taken_within(case, sets.checkpoint_inhibitors, limits.adrenal_checkpoint_days)
     if inhibitors:
         drug = {"drug": inhibitors[0]}
         yield Ground(line=Line("withheld-adrenal-checkpoint", drug), names=inhibitors[0])
+    yield from _by_blockers(case)
     if problems.happened(sets.pituitary_surgery, limits.brain_injury_days):
         words = f"evidence:{Sign.PITUITARY_SURGERY}"
         yield Ground(line=Line("withheld-adrenal-pituitary"), names=words)
@@ -124,6 +180,78 @@ def _by_potassium(case: Case) -> Iterator[Ground]:
     if drugs:
         key, facts["drug"] = "withheld-adrenal-potassium-drug", drugs[0]
     yield Ground(line=Line(key, facts), names=f"evidence:{Sign.POTASSIUM_HIGH}")
+
+
+def _by_pattern(case: Case) -> Iterator[Ground]:
+    """Yields a low sodium with a potassium at the upper end and a low glucose, or a failing pulse.
+
+    A higher potassium is a ground by itself. A drug that raises potassium, or a kidney that fails,
+    explains it beside a low pressure; a sulfonylurea explains the glucose.
+    """
+    limits = case.limits
+    potassium = case.readings.latest(Analyte.POTASSIUM, limits.adrenal_potassium_hours)
+    if potassium is None or not potassium.at_least(limits.adrenal_pattern_potassium_from):
+        return
+    if not case.sodium.low or high_potassium(case) is not None:
+        return
+    if kidney_explains(case) or drug_explains(case):
+        return
+    signs = _beside_potassium(case)
+    if signs:
+        shown = "|".join(f"evidence:{sign}" for sign in signs)
+        value = number(potassium.value, (limits.adrenal_pattern_potassium_from,))
+        yield Ground(
+            line=Line("withheld-adrenal-pattern", {"value": value, "why": shown}),
+            names=f"evidence:{Sign.POTASSIUM_HIGH}|{shown}",
+        )
+
+
+def _beside_potassium(case: Case) -> tuple[str, ...]:
+    """Returns the low glucose and the failing circulation that nothing else explains."""
+    limits, sets, window = case.limits, case.sets, red_flag_window(case)
+    glucose = case.readings.within(Analyte.GLUCOSE, window)
+    low = any(reading.below(limits.low_glucose_below) for reading in glucose)
+    explained = case.exposures.of(*sets.lowers_glucose.members)
+    signs: tuple[str, ...] = (Sign.GLUCOSE_LOW,) if low and not explained else ()
+    rises = creatinine_rise(case, window) is not None
+    if rises or potassium_drugs(case) or case.problems.active(sets.cirrhosis):
+        return signs
+    return (*signs, *_failing_circulation(case))
+
+
+def _by_blockers(case: Case) -> Iterator[Ground]:
+    """Yields a drug that blocks cortisol, or lets the gland rest, and may still act.
+
+    Beside a glucocorticoid that replaces the cortisol a dose may have been missed.
+    """
+    drugs = _cortisol_blockers(case)
+    if not drugs:
+        return
+    drug, replaced = drugs[0], on_glucocorticoid(case)
+    if replaced:
+        evidence = {"evidence": _listed((drug, replaced))}
+        yield Ground(line=Line("withheld-adrenal-replaced", evidence), names=drug, blocks=drug)
+    elif drug in case.sets.cortisol_suppressors:
+        yield Ground(line=Line("withheld-adrenal-checkpoint", {"drug": drug}), names=drug)
+    else:
+        key = f"withheld-adrenal-{_kind(case, drug)}"
+        yield Ground(line=Line(key, {"drug": drug}), names=drug, blocks=drug)
+
+
+def _cortisol_blockers(case: Case) -> tuple[str, ...]:
+    """Returns the drugs that lower cortisol, taken as long ago as they may still act."""
+    limits, slow = case.limits, case.sets.cortisol_blockers_slow
+    recent = maybe_taken(case, partial(_lowers_cortisol, case), limits.adrenal_blocker_days)
+    lasting = maybe_taken(case, lambda drug, _: drug.name in slow, limits.adrenal_slow_blocker_days)
+    return tuple(dict.fromkeys((*recent, *lasting)))
+
+
+def _lowers_cortisol(case: Case, drug: DrugMatch, order: Order) -> bool:
+    """Whether this order lowers cortisol for days, which one dose does not."""
+    sets = case.sets
+    if drug.name not in sets.cortisol_blockers or order.single_dose:
+        return False
+    return drug.name not in sets.cortisol_blockers_by_vein or order.route in ("iv", "unknown")
 
 
 def on_glucocorticoid(case: Case) -> str:

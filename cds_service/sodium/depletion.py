@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from cds_service.knowledge.names import Analyte
+from cds_service.knowledge.names import Analyte, Problem, Sign
 from cds_service.sodium.results import Reading, paired
 
 if TYPE_CHECKING:
@@ -37,6 +37,19 @@ def low_systolic(case: Case, window: timedelta) -> Decimal | None:
 def shock_systolic(case: Case, window: timedelta) -> Decimal | None:
     """Returns a systolic pressure of shock by its trend (F56)."""
     return _systolic_below(case, window, case.limits.systolic_shock_below)
+
+
+def failing_circulation(case: Case) -> tuple[str, ...]:
+    """Returns recorded shock, sepsis with a low pressure, or a pressure of shock (F56)."""
+    window, problems = red_flag_window(case), case.problems
+    shock = problems.current(case.sets.failing_circulation, window)
+    if shock:
+        return shock[:1]
+    low = problems.has_current(Problem.HYPOTENSION, window)
+    low = low or low_systolic(case, window) is not None
+    if low and problems.has_current(Problem.SEPSIS, window):
+        return (Problem.SEPSIS, Sign.HYPOTENSION)
+    return (Sign.HYPOTENSION,) if shock_systolic(case, window) is not None else ()
 
 
 def _systolic_below(case: Case, window: timedelta, lowest: Decimal) -> Decimal | None:

@@ -79,14 +79,21 @@ def exposures(case: Case) -> Exposures:
 
 
 def taken_within(case: Case, classes: ConceptSet, window: timedelta) -> tuple[str, ...]:
-    """Returns the drugs of these classes that may have been taken within the window.
+    """Returns the drugs of these classes that may have been taken within the window."""
+    return maybe_taken(case, lambda drug, _: drug.cls in classes, window)
+
+
+def maybe_taken(
+    case: Case, counts: Callable[[DrugMatch, Order], bool], window: timedelta
+) -> tuple[str, ...]:
+    """Returns the drugs that count and may have been taken within the window.
 
     A stopped order without an end counts while it is young. An order on hold always counts, because
     the time of the last dose is unknown.
     """
     taken: dict[str, None] = {}
     for order in case.listed:
-        names = [drug.name for drug in order.drugs if drug.cls in classes]
+        names = [drug.name for drug in order.drugs if counts(drug, order)]
         if names and (order.status == ON_HOLD or _may_reach(case, order, window)):
             taken.update(dict.fromkeys(names))
     return tuple(taken)

@@ -8,6 +8,7 @@ from cds_service.engine.finding import Fact, Finding
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem
+from cds_service.sodium.adrenal import adrenal_grounds
 from cds_service.sodium.case import Case
 from cds_service.sodium.restriction import little_urine_sodium
 from cds_service.sodium.rules.book import order_rule
@@ -66,6 +67,12 @@ def urea_in_encephalopathy(case: Case, order: Order, drug: DrugMatch) -> Finding
         )
     if case.pregnant:
         return card("warning", "pregnancy", drug=drug.name, do=["ask-obstetrics"], why=["untried"])
+    adrenal = adrenal_grounds(case) if case.sodium.low else ()
+    if adrenal:
+        step = line("exclude-adrenal-before-urea", keep=True)
+        why = [ground.line for ground in adrenal]
+        names = adrenal[0].names
+        return card("warning", "adrenal", drug=drug.name, why_=names, do=[step], why=why)
     salt = little_urine_sodium(case) if case.sodium.low and kidney is None else None
     if salt is not None:
         step = line("examine-before-urea", keep=True)

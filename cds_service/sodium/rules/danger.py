@@ -90,6 +90,7 @@ from cds_service.sodium.rules.gates import (
 )
 from cds_service.sodium.rules.ordered_amount import small_bolus
 from cds_service.sodium.rules.plan import (
+    adrenal_first,
     background,
     cramp_background,
     cramp_lines,
@@ -108,6 +109,7 @@ from cds_service.sodium.rules.plan import (
     review_lines,
     risk_lines,
     running_restriction,
+    shock_lines,
     stop_suggestions,
     strong_fluid_lines,
     volume_plan,
@@ -145,11 +147,12 @@ def sodium_emergency(case: Case) -> Finding:
         symptom=first_symptom(case),
         do=[
             *_emergency_lines(case),
+            *_untold(list(case.restriction.adrenal), adrenal_first(case)),
             *shedding_lines(case),
             *culprit_lines(case),
             *leading_risk(case),
             *strong_fluid_lines(case),
-            *_harmful_restriction(case),
+            *_untold(_harmful_restriction(case), list(case.restriction.adrenal)),
             *([] if eclampsia_lines(case) else obstetric_lines(case)),
             "cause-later",
         ],
@@ -189,13 +192,13 @@ def possible_brain_edema(case: Case) -> Finding:
         symptom=joined("symptom", found.symptoms[:2]),
         points=str(found.scale.points) if found.scale else "",
         do=[
-            *low_glucose_lines(case),
-            _examine(case, bolus=bool(bolus), risen=risen),
+            *_after_glucose(case, _examine(case, bolus=bool(bolus), risen=risen)),
             *weak_fluid_lines(case),
             *dialysis_lines(case),
             *irrigation_lines(case),
             *crisis_lines(case),
-            *case.restriction.adrenal,
+            *_untold(list(case.restriction.adrenal), adrenal_first(case)),
+            *shock_lines(case),
             *(bolus or _nearly_used(case)),
             *never_stop_lines(case),
             *([] if crisis else volume_plan(case)),
@@ -273,12 +276,12 @@ def acute_fall(case: Case) -> Finding:
         hours=in_hours(fall.over),
         na=shown_sodium(case),
         do=[
-            *low_glucose_lines(case),
             *drip_lines(case),
-            _acute_danger(case),
+            *_after_glucose(case, _acute_danger(case)),
             *osmole_unmeasured(case),
             *crisis_lines(case),
             *unbelieved_lines(case),
+            *shock_lines(case),
             *((bolus_risen(case) or [bolus]) if _bolus_fits(case) else []),
             *irrigation_lines(case),
             *dialysis_lines(case),
@@ -289,7 +292,7 @@ def acute_fall(case: Case) -> Finding:
             *obstetric_lines(case),
             *shedding_lines(case),
             *_face_risk(case),
-            *_harmful_restriction(case),
+            *_untold(_harmful_restriction(case), adrenal_first(case)),
             *review_lines(case, leave_out=[] if never_stop_lines(case) else culprits(case)),
         ],
         why=[
@@ -478,12 +481,12 @@ def _emergency_lines(case: Case) -> list[Line]:
     read before the next sodium.
     """
     lead = line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
-    closely, adrenal = watch(case, "monitor-severe"), crisis_lines(case)
+    closely = watch(case, "monitor-severe")
     first = [
-        *low_glucose_lines(case),
-        lead,
+        *_after_glucose(case, lead),
         *eclampsia_lines(case),
-        *adrenal,
+        *crisis_lines(case),
+        *shock_lines(case),
         *irrigation_lines(case),
         *undiluted_lines(case),
         *osmole_unmeasured(case),
@@ -506,6 +509,12 @@ def _emergency_lines(case: Case) -> list[Line]:
     bolus = _bolus(case)
     closely = watch(case, "monitor-emergency")
     return [*first, bolus, *never_stop_lines(case), *dialysis_lines(case), closely]
+
+
+def _after_glucose(case: Case, lead: Line) -> list[Line]:
+    """Returns the first lines of an emergency: a likely adrenal crisis is among the first two."""
+    glucose, adrenal = low_glucose_lines(case), adrenal_first(case)
+    return [*glucose, *adrenal, lead] if glucose else [lead, *adrenal]
 
 
 def _harmful_restriction(case: Case) -> list[Line]:
@@ -555,7 +564,8 @@ def severe(case: Case) -> Finding:
             **_osmolality(case),
         },
         do=[
-            *(low_glucose_lines(case) if has_symptom(case) else []),
+            *low_glucose_lines(case),
+            *adrenal_first(case),
             *unexplained_symptom(case),
             *drip_lines(case),
             line("check-symptoms", keep=True),
@@ -659,11 +669,12 @@ def moderate(case: Case) -> Finding:
         drug_="".join(headline_drugs(case)[:1]),
         more_facts={**({"since": _month(case, known)} if known else {}), **_osmolality(case)},
         do=[
+            *low_glucose_lines(case),
+            *adrenal_first(case),
             *unexplained_symptom(case),
             *osmole_unmeasured(case),
             *insipidus_lines(case),
             *held_lines(case),
-            *(low_glucose_lines(case) if has_symptom(case) else []),
             *([] if known else steep_fall_lines(case)),
             *shedding_lines(case),
             *leading_risk(case),
@@ -734,9 +745,13 @@ def _unsaid(case: Case, why: list[Line]) -> list[Line]:
 
 
 def _but_artefact(case: Case, plan: list[Line]) -> list[Line]:
-    """Returns the plan without what the card says before it: that the number may be too low."""
-    said = osmole_unmeasured(case)
-    return [told for told in plan if told not in said]
+    """Returns the plan without what the card says before it: a number too low, adrenal failure."""
+    return _untold(plan, [*osmole_unmeasured(case), *adrenal_first(case)])
+
+
+def _untold(lines: list[Line], said: list[Line]) -> list[Line]:
+    """Returns these lines without those that are said before."""
+    return [told for told in lines if told not in said]
 
 
 def near_normal(case: Case) -> bool:
@@ -771,13 +786,14 @@ def mild_with_symptoms(case: Case) -> Finding:
         na=shown_sodium(case),
         symptom=symptom,
         do=[
-            *unexplained_symptom(case),
             *low_glucose_lines(case),
+            *adrenal_first(case),
+            *unexplained_symptom(case),
             *lines_of({"same-day": same_day(case)}, keep=True),
             *insipidus_lines(case),
             *held_lines(case),
             *steep_fall_lines(case),
-            *plan_lines(case),
+            *_untold(plan_lines(case), adrenal_first(case)),
             *cramp_lines(case),
             monitoring(case),
         ],
@@ -865,10 +881,12 @@ def mild(case: Case) -> Finding:
         },
         drug_="".join(headline_drugs(case)[:1]),
         do=[
+            *low_glucose_lines(case),
+            *adrenal_first(case),
             *unexplained_symptom(case),
             *insipidus_lines(case),
             *held_lines(case),
-            *plan_lines(case),
+            *_untold(plan_lines(case), adrenal_first(case)),
             monitoring(case),
         ],
         why=[

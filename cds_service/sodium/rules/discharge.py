@@ -33,7 +33,7 @@ from cds_service.sodium.rules.gates import (
     still_shedding,
     undiluted_lines,
 )
-from cds_service.sodium.rules.not_home_yet import NotHomeYet, not_home_yet
+from cds_service.sodium.rules.not_home_yet import NotHomeYet, adrenal_evidence, not_home_yet
 from cds_service.sodium.rules.plan import combination_lines, risk_lines
 from cds_service.sodium.rules.room import passed_limit
 from cds_service.sodium.stay import Stay
@@ -42,7 +42,7 @@ from cds_service.sodium.volume import Volume
 REPEAT_BY = "repeat-by"
 ORDER_SOURCES = ("NutritionOrder", "ServiceRequest")  # where a fluid restriction is ordered
 # variants of DC-LOW that repeat sodium before the patient goes
-NOT_STEADY_YET = ("severe", "old", "symptom", "acute", "falling")
+NOT_STEADY_YET = ("severe", "old", "symptom", "acute", "falling", "adrenal")
 
 
 # ---- sodium rose too fast
@@ -140,6 +140,7 @@ def low(case: Case) -> Finding:
         since=month_name(since, case.snapshot.now, case.snapshot.zone) if since else "",
         do=[
             *(here.first if here is not None else _first_steps(variant)),
+            *_think_adrenal(case, variant),
             *_culprit(case, stay),
             *_not_again(case, stay),
             watch(case, REPEAT_BY, due),
@@ -255,6 +256,12 @@ def _due(case: Case, stay: Stay, variant: str) -> timedelta:
     soon = variant in ("low", "open")
     interval = limits.repeat_low_days if soon else limits.discharge_repeat_days
     return max(interval - case.sodium.age, NOW)
+
+
+def _think_adrenal(case: Case, variant: str) -> list[Line]:
+    """Returns that adrenal failure is likely, where the summary does not say so (F5)."""
+    evidence = adrenal_evidence(case) if case.sodium.low and variant != "adrenal" else ""
+    return [line("think-adrenal", evidence=evidence, keep=True)] if evidence else []
 
 
 def _first_steps(variant: str) -> list[Line]:

@@ -28,9 +28,9 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.consciousness import Encephalopathy
 from cds_service.sodium.depletion import (
     creatinine_rise,
+    failing_circulation,
     low_systolic,
     red_flag_window,
-    shock_systolic,
 )
 from cds_service.sodium.exposure import (
     Exposure,
@@ -185,15 +185,7 @@ def pressure_lost(case: Case) -> tuple[str, ...]:
 
 def circulation_fails(case: Case) -> str:
     """Returns shock, sepsis with a low pressure, or its pressure, as a fact; else "" (F56)."""
-    window, problems = red_flag_window(case), case.problems
-    shock = problems.current(case.sets.failing_circulation, window)
-    if shock:
-        return joined("evidence", shock[:1])
-    low = problems.has_current(Problem.HYPOTENSION, window)
-    low = low or low_systolic(case, window) is not None
-    if low and problems.has_current(Problem.SEPSIS, window):
-        return joined("evidence", [Problem.SEPSIS, Sign.HYPOTENSION])
-    return joined("evidence", [Sign.HYPOTENSION]) if shock_systolic(case, window) else ""
+    return joined("evidence", failing_circulation(case))
 
 
 def failing_filtration(case: Case) -> Decimal | None:
@@ -325,12 +317,14 @@ def what_raises(case: Case) -> str:
 
 def low_glucose_lines(case: Case) -> list[Line]:
     """Returns a low glucose, which causes the same symptoms and is treated within minutes (F1)."""
+    symptoms = case.symptoms
     glucose = case.readings.latest(Analyte.GLUCOSE, case.limits.low_glucose_hours)
     if glucose is None or not glucose.below(case.limits.low_glucose_below):
         return []
+    found = (*symptoms.severe, *symptoms.moderate, *symptoms.mild) or case.encephalopathy
     return [
         line(
-            "glucose-low",
+            "glucose-low" if found or symptoms.fall_or_fracture else "glucose-low-silent",
             value=case.as_sent(Analyte.GLUCOSE, glucose.value),
             time=at(case, glucose.at, glucose.day_only),
             keep=True,

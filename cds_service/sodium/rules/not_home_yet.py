@@ -11,11 +11,13 @@ from msgspec.structs import replace
 from cds_service.engine.finding import Fact, Indicator, Line
 from cds_service.engine.rule import line
 from cds_service.engine.wording import in_hours, joined, number
+from cds_service.sodium.adrenal import adrenal_grounds
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state
 from cds_service.sodium.rules.gates import emergency, in_use
 from cds_service.sodium.sodium import Fall
 from cds_service.sodium.stay import Stay
+from cds_service.sodium.volume import Volume
 
 
 class NotHomeYet(Struct, frozen=True, kw_only=True):
@@ -24,6 +26,7 @@ class NotHomeYet(Struct, frozen=True, kw_only=True):
     variant: str  # of the summary of DC-LOW
     indicator: Indicator = "warning"
     symptom: str = ""
+    why: str = ""
     fall: Fall | None = None
     first: tuple[Line, ...] = ()
 
@@ -31,7 +34,7 @@ class NotHomeYet(Struct, frozen=True, kw_only=True):
     def facts(self) -> dict[str, Fact]:
         """What the summary tells."""
         if self.fall is None:
-            return {"symptom": self.symptom}
+            return {"symptom": self.symptom, "why": self.why}
         return {"fall": number(self.fall.amount), "hours": in_hours(self.fall.over)}
 
 
@@ -53,8 +56,24 @@ def not_home_yet(case: Case, stay: Stay) -> NotHomeYet | None:
         )
     falling = _falls(case, stay)
     if falling is None:
-        return None
+        return _adrenal(case, stay)
     return NotHomeYet(variant="falling", fall=falling, first=(line("falling-first", keep=True),))
+
+
+def _adrenal(case: Case, stay: Stay) -> NotHomeYet | None:
+    """Returns a likely adrenal failure, if the sodium is news: the crisis comes at home (F5)."""
+    known = case.sodium.stable_since is not None and not stay.fell
+    news = stay.fell or in_use(case) < case.limits.discharge_low_below
+    evidence = "" if known or not news else adrenal_evidence(case)
+    if not evidence:
+        return None
+    return NotHomeYet(variant="adrenal", why=evidence, first=(line("adrenal-first", keep=True),))
+
+
+def adrenal_evidence(case: Case) -> str:
+    """Returns why adrenal failure is likely though none is recorded, as a fact of a card (F5)."""
+    grounds = () if case.volume.status is Volume.ADRENAL else adrenal_grounds(case)
+    return grounds[0].names if grounds else ""
 
 
 def _with_symptom(case: Case, state: AcuteState | None, symptom: str) -> NotHomeYet:

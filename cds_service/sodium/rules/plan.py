@@ -22,7 +22,12 @@ from cds_service.sodium.adrenal import (
     potassium_drugs,
 )
 from cds_service.sodium.case import Case
-from cds_service.sodium.depletion import creatinine_rise, red_flag_window
+from cds_service.sodium.depletion import (
+    creatinine_rise,
+    failing_circulation,
+    fast_heart,
+    red_flag_window,
+)
 from cds_service.sodium.exposure import Exposure, is_diluent, is_hypertonic
 from cds_service.sodium.restriction import CONCENTRATED, little_urine_sodium, salt_losers
 from cds_service.sodium.results import Band, Reading
@@ -92,6 +97,7 @@ TREAT = {
     Volume.NEURO: "neuro-advice",
 }
 TREAT_WHILE_RISING = {**TREAT, Volume.CSW: "neuro-advice", Volume.HYPO: "hypovolemia-rising"}
+ADRENAL_CRISIS = "withheld-adrenal-shock"
 VOMITING_ALONE = (Sign.VOMITING,)  # a symptom first (F7)
 PRESCRIPTION = "MedicationRequest/"
 BACLOFEN_SOURCES = ("medications", "conditions", "labs")
@@ -174,9 +180,9 @@ def _potassium_first(case: Case) -> list[Line]:
 
 def unclear_volume(case: Case) -> list[Line]:
     """Returns what the urine alone would have judged wrongly: shock, or water that was drunk."""
-    volume = case.volume
-    if volume.shock:
-        evidence, losers = joined("evidence", volume.shock), salt_losers(case)
+    volume, failing = case.volume, _failing_volume(case)
+    if failing:
+        evidence, losers = joined("evidence", failing), salt_losers(case)
         if rises_fast(case):  # the card on the rise says to stop saline: one voice (F31)
             return [line("volume-shock-rising", evidence=evidence, keep=True)]
         if losers:
@@ -191,6 +197,37 @@ def unclear_volume(case: Case) -> list[Line]:
     if case.sodium.band is Band.MILD:
         return [line("polydipsia-mild", evidence=volume.drinks, value=urine.value, keep=True)]
     return [line("polydipsia", evidence=volume.drinks, value=urine.value, keep=True)]
+
+
+def _failing_volume(case: Case) -> tuple[str, ...]:
+    """Returns a low pressure of unknown cause; vomiting may be the cause or one more sign."""
+    volume = case.volume
+    if volume.shock or volume.evidence != VOMITING_ALONE:
+        return volume.shock
+    fast = fast_heart(case, red_flag_window(case)) is not None
+    failing = failing_circulation(case)
+    return (*failing, *((Sign.HEART_RATE_HIGH,) if failing and fast else ()))
+
+
+def shock_lines(case: Case) -> list[Line]:
+    """Returns that volume is examined before hypertonic saline, while the circulation fails (M9).
+
+    Where an adrenal crisis is likely its line says what is given.
+    """
+    known = adrenal_first(case) or crisis_lines(case)
+    return [] if known or not _failing_volume(case) else unclear_volume(case)
+
+
+def adrenal_first(case: Case) -> list[Line]:
+    """Returns a likely adrenal failure, if it is read before the rest of the card (F5).
+
+    It is while the circulation fails, or if vomiting is the only symptom: it may be its sign.
+    """
+    symptoms = (*case.symptoms.severe, *case.symptoms.moderate)
+    by_stomach = bool(symptoms) and set(symptoms) <= case.sets.sick_stomach.names
+    adrenal = case.restriction.adrenal
+    crisis = any(told.key.startswith(ADRENAL_CRISIS) for told in adrenal)
+    return list(adrenal) if crisis or by_stomach else []
 
 
 def plan_suggestions(case: Case) -> list[Suggestion]:

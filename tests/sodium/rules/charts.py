@@ -276,6 +276,7 @@ REACHED = (
 )
 
 CHARTS: tuple[Story, ...] = (
+    Story(sodium="128", setting="inpatient", results=(result("glucose", "61"),)),
     *REACHED,
     *LIGHT,
     in_siadh(isotonic("1000")),

@@ -85,7 +85,7 @@ DISCHARGES = [
     Discharge(
         says="vaptan, sodium low, potassium high",
         story=on_vaptan(results=(result("potassium", "5.9"), na("137", 600))),
-        fires={"DC-VAPTAN": "warning adrenal", "DC-LOW": "warning fall"},
+        fires={"DC-VAPTAN": "warning adrenal", "DC-LOW": "warning adrenal"},
         shows=("on-vaptan-cortisol",),
     ),
     # sodium below 130
@@ -238,6 +238,37 @@ DISCHARGES = [
         story=inpatient("125", na("129", 26), na("130", 60)),
         fires={"DC-LOW": "warning falling"},
         shows=("falling-first",),
+    ),
+    Discharge(
+        says="F5: 129 after 139 under osilodrostat: not home without cortisol",
+        story=inpatient("129", na("139", 100), na("131", 50), orders=(order("osilodrostat", days=40),)),
+        fires={"DC-LOW": "warning adrenal"},
+        shows=("adrenal-first",),
+        hides=("think-adrenal",),
+    ),
+    Discharge(
+        says="F5: 129 with a potassium of 5.8",
+        story=inpatient("129", na("129", 50), result("potassium", "5.8")),
+        fires={"DC-LOW": "warning adrenal"},
+        shows=("adrenal-first",),
+    ),
+    Discharge(
+        says="F5: 129 under ketoconazole with a cortisol of 19",
+        story=inpatient(
+            "129", na("129", 50), result("cortisol", "19"), orders=(order("ketoconazole", days=40),)
+        ),
+        fires={"DC-LOW": "warning low"},
+        hides=("adrenal-first",),
+    ),
+    Discharge(
+        says="F5: 125 after 129 of yesterday under osilodrostat: it falls, and the drug is named",
+        story=inpatient("125", na("129", 26), na("130", 60), orders=(order("osilodrostat", days=40),)),
+        fires={"DC-LOW": "warning falling"},
+        shows=("falling-first", "think-adrenal"),
+    ),
+    Discharge(
+        says="F5: 134 and steady under osilodrostat",
+        story=inpatient("134", na("134", 50), orders=(order("osilodrostat", days=40),)),
     ),
     Discharge(
         says="126 after 129 of yesterday",

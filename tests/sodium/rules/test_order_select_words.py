@@ -56,9 +56,10 @@ def text_of(rule: str, line: Line) -> str:
 
 def spoken(fact: str) -> str:
     """A fact as a card shows it."""
-    if not fact.startswith(PREFIXES):
+    parts = fact.split("|")
+    if not any(part.startswith(PREFIXES) for part in parts):
         return fact
-    return ", ".join(_word(part) for part in fact.split("|"))
+    return ", ".join(_word(part) if part.startswith(PREFIXES) else part for part in parts)
 
 
 def _word(part: str) -> str:

@@ -68,6 +68,7 @@ SCENES = (
             (INDUCERS, "inducer", "avoid-inducer"),
         )
         for name in names
+        if name not in ("mitotane",)  # it blocks cortisol, which comes first (F5)
     ),
     Scene(
         says="F19: carbamazepine while tolvaptan is taken: it lowers sodium, and takes the effect away",
