@@ -374,7 +374,7 @@ def raised_twice(case: Case, order: Order, drug: str) -> Finding:
     if saline:
         rescue = _is_rescue(case, order)
         step = "rescue-first" if rescue else "stop-the-vaptan"
-        offer = [_own_button(case, supported=rescue)]
+        offer = [_own_button(case, order, supported=rescue)]
     else:
         step = "one-of-two"
         offer = [] if case.age_years is None else [remove(order, drug)]
@@ -511,7 +511,7 @@ def _sodium_with_the_order(case: Case, order: Order, *, supported: bool) -> Sugg
     """Returns the first button: sodium after saline, kept only if supported; a vaptan waits."""
     if not hypertonic_saline(order):
         return sodium_at_once(order)
-    return _own_button(case, supported=supported)
+    return _own_button(case, order, supported=supported)
 
 
 # Hypertonic saline alone: does the record support it, and what keeps the patient safe (M4)?
@@ -899,13 +899,18 @@ def _saline_card(
             *do,
         ],
         why=why,
-        offer=[_own_button(case, supported=supported and keeps), *offer],
+        offer=[_own_button(case, order, supported=supported and keeps), *offer],
     )
 
 
-def _own_button(case: Case, *, supported: bool) -> Suggestion:
-    """Returns the first button: what stays in the body is kept by no button (F57)."""
-    keeps = supported and not kidneys_shed_nothing(case)
+def _own_button(case: Case, order: Order, *, supported: bool) -> Suggestion:
+    """Returns the first button: no button keeps what stays in the body, or is too much (F9, F57).
+
+    A seizure does not change that: the card says one bolus, and the order stays as it is.
+    """
+    keeps = (
+        supported and not kidneys_shed_nothing(case) and not too_much(case, order, one_bolus=True)
+    )
     return keep_and_check(case) if keeps else sodium_after(case)
 
 
