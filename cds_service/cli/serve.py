@@ -78,9 +78,9 @@ _LINES_S = 0.1
 _SPANS_S = 0.1
 _IDLE_S = HEADER_MS / 1000 + 0.5  # an idle connection is closed after this time
 _FIRST_REQUEST_S = 0.5  # a connection that was just accepted gets this time to bring its request
-_HANDSHAKE_S = 0.02  # a connection that was just begun gets this time to come into the queue
+_HANDSHAKE_S = 0.005  # a connection that was just begun gets this time to come into the queue
 _QUEUE_S = 0.4  # the longest wait for the queue to be empty; with the one above, less than _CALLS_S
-_LOOK_S = 0.005
+_LOOK_S = 0.002
 _POLL_S = 0.1
 
 
