@@ -67,8 +67,8 @@ bench: $(DEV) $(LEAN)/.ready bench/node/node_modules/.ready ## Measure, and writ
 	@PYTHONPATH=. $(BIN)/python bench/report.py
 
 # On 50,000 thin and 5,000 thick patients it takes some ten minutes; PATIENTS=1000000 is the size of the goals.
-bench-backtest: $(DEV) ## Measure `cds-service backtest` beside its goals (PATIENTS=50000 THICK=5000 CUMULUS=1)
-	@PYTHONPATH=. $(BIN)/python bench/backtest.py $(if $(PATIENTS),--patients $(PATIENTS)) $(if $(THICK),--thick $(THICK)) $(if $(CUMULUS),--cumulus)
+bench-backtest: $(DEV) ## Measure `cds-service backtest` beside its goals (PATIENTS=50000 THICK=5000 CUMULUS=1 WRITE=1)
+	@PYTHONPATH=. $(BIN)/python bench/backtest.py $(if $(PATIENTS),--patients $(PATIENTS)) $(if $(THICK),--thick $(THICK)) $(if $(CUMULUS),--cumulus) $(if $(WRITE),--write)
 
 # PySpark is large and needs Java 17, so that it has an environment of its own.
 check-spark: $(SPARK)/.ready ## Compare the rows of a backtest on Spark with those of one machine (needs Java 17)

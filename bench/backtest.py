@@ -1,12 +1,16 @@
 """Measures a backtest on invented exports, beside the goals that it is to reach.
 
     python bench/backtest.py [--patients 50000] [--thick 5000] [--keep FOLDER] [--cumulus] [--json]
+                             [--write]
 
 It makes a thin export (few results beside sodium) and a thick one (twenty others beside each), runs
 `cds-service backtest` on both with two profiles, and says: CPU seconds of all processes, the
 largest memory of all of them together, moments that were judged in full in a core second, megabytes
 that the sift reads in a core second, and whether `--all` gives the same rows. `--cumulus` flattens
 the thick export with Cumulus Library beside it, in an environment of its own, if it can be had.
+`--write` puts the figures into RESULTS.md. It needs nobody: each step says on standard error that
+it begins, and how far it is.
+
 Wall time means little on a machine that does other things; CPU seconds are comparable, though a
 busy neighbor on the same core makes them longer too.
 """
@@ -17,20 +21,27 @@ import argparse
 import hashlib
 import json
 import os
+import platform
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import venv
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+
+import sections
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED, PER = 7, 1_000_000
 MIB, MB = 1 << 20, 1_000_000
+HEADING = "## Backtest"
 GOALS = {  # issue 19; "at most" or "at least"
     "CPU seconds of 1,000,000 thin patients, two profiles": ("<=", 400.0),
     "MiB, all processes together": ("<=", 512.0),
@@ -64,6 +75,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="Folder for exports and runs; they stay there.")
     parser.add_argument("--cumulus", action="store_true")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", action="store_true", help="Write the figures to RESULTS.md.")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.keep or Path(temporary)
@@ -72,31 +84,65 @@ def main() -> None:
         same = same_rows(folder, given.jobs)
         rival = cumulus(folder) if given.cumulus else None
     figures = reached(thin, thick)
+    lines = [*told(thin, thick, figures, same=same, rival=rival)]
+    if given.write:
+        sections.put(HEADING, lines)
     if given.json:
         every = {"thin": asdict(thin), "thick": asdict(thick), "sameRows": same}
         print(json.dumps(every | {"goals": figures, "cumulus": rival}))
-        return
+    else:
+        print("\n".join(lines))
+
+
+def told(
+    thin: Measured, thick: Measured, figures: dict[str, Any], *, same: bool, rival: str | None
+) -> Iterator[str]:
+    """Yields what was measured, as Markdown."""
+    yield f"`make bench-backtest` on {date.today()}: {_machine()}, two profiles."
+    yield ""
+    yield "| export | patients | sodium results | MB | CPU s | s of the clock | MiB, all | judged |"
+    yield "|---|---|---|---|---|---|---|---|"
     for name, one in (("thin", thin), ("thick", thick)):
-        print(
-            f"{name}: {one.patients:,} patients, {one.results:,} sodium results, "
-            f"{one.megabytes:,.0f} MB: {one.cpu:.1f} CPU s ({one.wall:.1f} s of the clock), "
-            f"{one.mib:.0f} MiB, {one.judged:,} moments judged in full"
+        yield (
+            f"| {name} | {one.patients:,} | {one.results:,} | {one.megabytes:,.0f} "
+            f"| {one.cpu:,.1f} | {one.wall:,.1f} | {one.mib:,.0f} | {one.judged:,} |"
         )
-        print("   CPU s: " + ", ".join(f"{k} {v:.1f}" for k, v in sorted(one.seconds.items())))
-    print(f"the rows of --all are the same, byte by byte: {'yes' if same else 'NO'}")
-    if rival is not None:
-        print(f"Cumulus, flattening the thick export: {rival}")
+    yield ""
+    yield "| goal | | measured | reached |"
+    yield "|---|---|---|---|"
     for name, (reading, sign, goal) in figures.items():
         holds = reading <= goal if sign == "<=" else reading >= goal
-        print(
-            f"{'reached' if holds else 'NOT YET'}  {name}: {reading:,.0f} (goal {sign} {goal:,.0f})"
-        )
+        words = {"<=": "at most", ">=": "at least"}[sign]
+        yield f"| {name} | {words} {goal:,.0f} | {reading:,.0f} | {'yes' if holds else 'NOT YET'} |"
+    yield ""
+    for name, one in (("thin", thin), ("thick", thick)):
+        parts = ", ".join(f"{k} {v:.1f}" for k, v in sorted(one.seconds.items()))
+        yield f"CPU seconds of the {name} one: {parts}."
+    yield f"The rows of `--all` are the same, byte by byte: {'yes' if same else 'NO'}."
+    if rival is not None:
+        yield f"Cumulus Library, flattening the thick export: {rival}."
+
+
+def _machine() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    name = next(names, platform.machine())
+    return f"{name}, {os.cpu_count()} CPUs, {platform.system()}, Python {platform.python_version()}"
+
+
+def _say(what: str) -> None:
+    """Says on standard error what begins now."""
+    print(f"{datetime.now():%H:%M:%S} {what}", file=sys.stderr, flush=True)
 
 
 def export(folder: Path, name: str, patients: int, thick: float, jobs: int) -> Path:
     """Makes an invented export, if it is not there yet."""
     target = folder / name
     if not target.exists():
+        _say(f"making the {name} export of {patients:,} patients")
         command = [sys.executable, "-m", "tests.exports", str(target), "--seed", str(SEED)]
         more = ["--patients", str(patients), "--thick", str(thick), "--jobs", str(jobs)]
         subprocess.run([*command, *more], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -108,15 +154,14 @@ def measured(source: Path, folder: Path, jobs: int, *more: str) -> Measured:
     output = folder / f"{source.name}-run"
     command = [sys.executable, "-m", "cds_service", "backtest", str(source)]
     command += ["--output", str(output), "--jobs", str(jobs), "--json", *more]
+    _say(f"backtest of the {source.name} export {' '.join(more)}")
     before, begun = _cpu(), time.monotonic()
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as run:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as run:
         memory = _Memory(run.pid)
-        said, _ = run.communicate()
+        run.wait()
     if run.returncode:
         sys.exit(f"{' '.join(command)}: exit code {run.returncode}")
-    totals = json.loads(said)["totals"]
+    totals = json.loads((output / "private/run.json").read_bytes())["totals"]
     seconds = totals["seconds"]
     judged = sum(totals["judged"].values())
     return Measured(
@@ -188,11 +233,13 @@ def _digest(output: Path) -> str:
 def cumulus(folder: Path) -> str:
     """Builds the core tables of Cumulus Library from the thick export, in DuckDB."""
     home = folder / "cumulus"
+    _say("Cumulus Library on the thick export")
     if not home.exists():
         venv.create(home, with_pip=True)
         install = [str(home / "bin/pip"), "install", "--quiet", "cumulus-library"]
-        if subprocess.run(install, check=False).returncode:
-            return "not installed: its packages cannot be had here"
+        if subprocess.run(install, check=False, stdout=sys.stderr).returncode:
+            shutil.rmtree(home)
+            return f"not installed: pip could not get its packages on {platform.node()}"
     files = folder / "cumulus-in"
     for path in (folder / "thick").glob("*.ndjson"):
         kind = path.name.partition(".")[0].lower()

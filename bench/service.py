@@ -27,6 +27,7 @@ from pathlib import Path
 
 import growth
 import instructions
+import sections
 import stages
 import traffic
 from deployment import PATH, Keys, Running, floor, node, service
@@ -252,7 +253,7 @@ def main() -> None:
     grown = growth.measured()
     page = report(rows, grown, options.rounds, options.seconds)
     if options.write:
-        (HERE / "RESULTS.md").write_text(page, encoding="utf-8")
+        sections.put_page(page)
         (HERE / "growth.svg").write_text(growth.plot(grown), encoding="utf-8")
     print("\n" + page)
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import re
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+
+import sections
 
 from cds_service.app import create_app
 from cds_service.cli.run import tune_collector
@@ -33,7 +34,6 @@ from tests.attack.bodies import Body, usual, worst
 
 ROUNDS, MS = 3, 1000
 CLIENT_S, WITHOUT_S = 1.44, 3600.0
-RESULTS = Path(__file__).parent / "RESULTS.md"
 HEADING = "## The five worst bodies"
 
 
@@ -93,9 +93,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write it into RESULTS.md")
     lines = table()
     if parser.parse_args().write:
-        page = RESULTS.read_text(encoding="utf-8")
-        before = re.split(rf"\n{HEADING}\n", page)[0].rstrip("\n")
-        RESULTS.write_text("\n".join([before, "", HEADING, "", *lines, ""]), encoding="utf-8")
+        sections.put(HEADING, lines)
     print("\n".join(lines))
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from multiprocessing.pool import AsyncResult, Pool
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, request
 from msgspec import Struct, field
 
-from cds_service.backtest.cells import Cell, hide_small
+from cds_service.backtest.cells import Cell
 from cds_service.backtest.outcome import is_seen
 from cds_service.backtest.rows import INDICATORS, Row, Run
-from cds_service.backtest.tell import HIDDEN, Sum, Tell
+from cds_service.backtest.tell import HIDDEN, Rounding, Tell
 from cds_service.backtest.whatif import (
     PLACES,
     Change,
@@ -43,6 +43,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _EXTENSION = "what-if"
 _PAUSE_S = 0.02
 _MOST_RULES = 24
+_PARTS = 50  # the number of moments is not told more exactly than to such a part of it
 _HUNDRED = 100
 
 ChangeJob = Callable[[tuple[Moved, int]], PieceChange]
@@ -90,12 +91,16 @@ class Cube:
             if of == profile and all(not v or place[n] == v for n, v in wanted.items()):
                 yield place, held
 
-    def people(self, profile: str, wanted: Mapping[str, str]) -> Counter[str]:
-        """Returns the number of patients with such cards, by rule."""
-        found: dict[str, set[int]] = {}
+    def of_each(
+        self, profile: str, wanted: Mapping[str, str]
+    ) -> dict[tuple[str, str], Counter[int]]:
+        """Returns the cards of each patient, by rule and indicator; "" stands for all of them."""
+        found: dict[tuple[str, str], Counter[int]] = {("", ""): Counter()}
         for place, held in self.cards(profile, wanted):
-            found.setdefault(place["rule"], set()).update(held)
-        return Counter({rule: len(people) for rule, people in found.items()})
+            rule = place["rule"]
+            for key in ((rule, place["indicator"]), (rule, ""), ("", "")):
+                found.setdefault(key, Counter()).update(held)
+        return found
 
     def moments(self, wanted: Mapping[str, str]) -> int:
         """Returns at how many moments such cards could come."""
@@ -206,98 +211,59 @@ class Explorer:
 
     def figures(self, profile: str, wanted: Mapping[str, str]) -> dict[str, Any]:
         """Returns the cards of a choice of places, by rule."""
-        cells = hide_small(self._cells(profile, wanted), self._tell.least)
-        whole = next(cell for cell in cells if cell.dimension == "all" and not cell.indicator)
-        moments, few = self._tell.number(self.cube.moments(wanted)), whole.hidden
-        rules = [cell for cell in cells if cell.dimension == "rule" and not cell.indicator]
+        held = self.cube.of_each(profile, wanted)
+        cells = {key: self._cell(profile, key, cards) for key, cards in held.items()}
+        whole = cells["", ""]
+        # Of moments it is not known whose they are: the step is that of the cards, or a larger one.
+        moments = self.cube.moments(wanted)
+        step = max(self._rounding.step_of(held["", ""].values()), moments // _PARTS)
+        told = self._rounding.number(moments, self._rounding.step(step)) or None
+        rules = [cell for (rule, indicator), cell in cells.items() if rule and not indicator]
         return {
-            "moments": moments,
+            "moments": told if moments else 0,
             "cards": whole.cards,
             "patients": whole.patients,
             "ofPatients": self.run.totals.patients,
-            "per100Moments": None if few else whole.per_100(moments),
+            "per100Moments": whole.per_100(told),
             "hidden": sum(cell.hidden for cell in rules),
-            "plot": _plot(cells, self.run.totals.patients),
+            "plot": _plot([*cells.values()], self.run.totals.patients),
         }
 
     @property
     def _tell(self) -> Tell:
         return Tell(self.run.settings.min_cell)
 
-    def _cells(self, profile: str, wanted: Mapping[str, str]) -> list[Cell]:
-        """Returns the cards by rule and indicator, as a report would count them."""
-        cards: Counter[tuple[str, str]] = Counter()
-        people: dict[tuple[str, str], set[int]] = {("", ""): set()}
-        for place, held in self.cube.cards(profile, wanted):
-            rule, indicator = place["rule"], place["indicator"]
-            for key in ((rule, indicator), (rule, ""), ("", indicator), ("", "")):
-                cards[key] += len(held)
-                people.setdefault(key, set()).update(held)
-        return [
-            Cell(
-                profile=profile,
-                knowledge="new",
-                dimension="rule" if rule else "all",
-                name=rule,
-                indicator=indicator,
-                cards=cards[rule, indicator],
-                patients=len(found),
-                moments=None,
-            )
-            for (rule, indicator), found in people.items()
-        ]
+    @property
+    def _rounding(self) -> Rounding:
+        return Rounding(least=self.run.settings.min_cell, names=self.run.names)
 
-    def _per_100(self, cards: Counter[str], patients: int) -> float | None:
-        told = self._tell.number(cards.total())
-        return None if told is None else _HUNDRED * told / patients
-
-    def _tells_difference(self, before: Counter[str], after: Counter[str]) -> bool:
-        """Whether no card came or went, or so many that their number may be told."""
-        return not self._tell.is_small(abs(after.total() - before.total()))
-
-    def _changes(
-        self,
-        rules: list[str],
-        before: tuple[Counter[str], Counter[str]],
-        after: tuple[Counter[str], Counter[str]],
-    ) -> list[dict[str, str]]:
-        """Returns the cards of each rule before and after, what is about few patients hidden."""
-        hidden = []
-        for cards, people in (before, after):
-            about = [min(cards[rule], people[rule]) for rule in rules]
-            hidden.append(self._tell.hidden(about, [Sum(None, tuple(range(len(rules))))]))
-        rows = []
-        for place, rule in enumerate(rules):
-            old, new = before[0][rule], after[0][rule]
-            alike = self._tell.is_small(abs(new - old)) and not self._tell.is_small(old)
-            rows.append(
-                {
-                    "rule": rule,
-                    "before": self._shown(before, rule, hidden=place in hidden[0]),
-                    "after": HIDDEN
-                    if alike
-                    else self._shown(after, rule, hidden=place in hidden[1]),
-                }
-            )
-        return rows
-
-    def _shown(self, counted: tuple[Counter[str], Counter[str]], rule: str, *, hidden: bool) -> str:
-        cards, people = counted
-        small = self._tell.number(cards[rule], people[rule]) is None
-        return self._tell.shown(None if hidden else cards[rule], small=small)
+    def _cell(self, profile: str, key: tuple[str, str], cards: Counter[int]) -> Cell:
+        """Returns the cards of a rule and an indicator, rounded; hidden if they are few."""
+        rule, indicator = key
+        told = self._rounding.sum(cards.values())
+        if not told and cards:
+            told = None
+        return Cell(
+            profile=profile,
+            knowledge="new",
+            dimension="rule" if rule else "all",
+            name=rule,
+            indicator=indicator,
+            cards=told,
+            patients=None if told is None else self._rounding.sum(dict.fromkeys(cards, 1).values()),
+            moments=None,
+        )
 
     def change(self, wanted: Mapping[str, str]) -> dict[str, Any]:
         """Returns how far the newest move has been answered, and what it changes."""
         asked = self.asked
         if asked is None:
             return {"asked": False}
-        change = asked.change
-        before, after = change.counts(wanted)
-        estimate = change.difference(wanted)
-        held = self.cube.people(asked.moved.profile, wanted)
-        rules = sorted(before | after, key=lambda r: (-abs(after[r] - before[r]), r))
-        rows = self._changes(rules, (before, held), (after, change.people))
-        patients = change.patients or 1
+        change, patients = asked.change, asked.change.patients or 1
+        lines = self._lines(asked, wanted)
+        whole = lines.pop("")
+        rows = sorted(lines.items(), key=lambda one: (-abs(one[1].more or 0), one[0]))
+        spread = change.difference(wanted).give_or_take
         return {
             "asked": True,
             "number": asked.moved.number,
@@ -305,16 +271,61 @@ class Explorer:
             "profile": asked.moved.profile,
             "share": len(change.done) / change.pieces if change.pieces else 1.0,
             "patients": change.patients,
-            "again": change.again,
+            "again": self._tell.number(change.again),
             "seconds": round(asked.seconds, 1),
             "finished": change.finished,
             "failed": asked.failed,
-            "beforePer100": self._per_100(before, patients),
-            "afterPer100": self._per_100(after, patients),
-            "difference": estimate.per_100 if self._tells_difference(before, after) else None,
-            "giveOrTake": estimate.give_or_take,
-            "rows": rows,
+            "beforePer100": _per_100(whole.before, patients),
+            "afterPer100": _per_100(whole.after, patients),
+            "difference": _per_100(whole.more, patients),
+            "giveOrTake": 0.0 if whole.more is None else round(spread, 2),
+            "rows": [
+                {
+                    "rule": rule,
+                    "before": self._tell.shown(one.before),
+                    "after": HIDDEN if one.more is None else self._tell.shown(one.after),
+                }
+                for rule, one in rows
+            ],
         }
+
+    def _lines(self, asked: Asked, wanted: Mapping[str, str]) -> dict[str, _Told]:
+        """Returns what may be told of each rule before and after a move; under "" of all."""
+        cards = self.cube.of_each(asked.moved.profile, wanted)
+        held = {rule: of for (rule, indicator), of in cards.items() if not indicator}
+        before, after = asked.change.counts(wanted)
+        moved = asked.change.moved(wanted)
+        before[""], after[""] = before.total(), after.total()
+        return {
+            rule: self._told(before[rule], after[rule], held.get(rule, {}), moved.get(rule, ()))
+            for rule in {**before, **after}
+        }
+
+    def _told(
+        self, before: int, after: int, held: Mapping[int, int], moved: Collection[int]
+    ) -> _Told:
+        """Returns what may be told of the cards of a rule, of which each patient had `held`."""
+        rounding = self._rounding
+        told = rounding.number(before, rounding.step_of(held.values()))
+        more = rounding.sum(moved)
+        left = max(0, told + more) if more is not None else None
+        return _Told(
+            before=None if before and (not told or self._tell.is_small(len(held))) else told,
+            more=more,
+            after=0 if more is not None and not after else left or None,
+        )
+
+
+class _Told(Struct, frozen=True, kw_only=True):
+    """The cards of a rule before and after a move, rounded; None: they are few."""
+
+    before: int | None
+    more: int | None  # None: the cards of few patients came or went
+    after: int | None
+
+
+def _per_100(number: int | None, patients: int) -> float | None:
+    return None if number is None else _HUNDRED * number / patients
 
 
 def _plot(cells: list[Cell], patients: int) -> str:

@@ -427,7 +427,11 @@ def _judge(work: Work, workers: Workers, progress: Progress) -> None:
 def _task(work: Work) -> Task:
     """Returns what is judged, from when the laboratory is in the export."""
     task = work.known.task(work.folder.key_file.read_bytes())
-    day = _measured_file(work).read_text()
+    return measured_since(task, _measured_file(work).read_text())
+
+
+def measured_since(task: Task, day: str) -> Task:
+    """Returns the task with the first day that has a sodium in the whole export; "" if none has."""
     since = date.fromisoformat(day) if day else None
     return replace(task, wanted=replace(task.wanted, measured_from=since))
 

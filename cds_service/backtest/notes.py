@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cds_service.backtest.rows import Settings, Totals
+from cds_service.backtest.tell import Tell
 
 
 def loud_lines(totals: Totals, settings: Settings) -> list[str]:
     """Returns what makes a run say less than it seems to, in whole sentences."""
-    return [*_empty(totals, settings), *_openings(totals), *_begins(totals)]
+    tell = Tell(settings.min_cell)
+    return [*_empty(totals, settings), *_openings(totals, tell), *_begins(totals)]
 
 
 def _empty(totals: Totals, settings: Settings) -> Iterator[str]:
@@ -33,12 +35,14 @@ def _period(settings: Settings) -> str:
     return f"{since}{until}"
 
 
-def _openings(totals: Totals) -> Iterator[str]:
+def _openings(totals: Totals, tell: Tell) -> Iterator[str]:
     listed = totals.openings + totals.openings_elsewhere
+    few = tell.is_small(totals.openings) or tell.is_small(totals.openings_elsewhere)
+    told = "some" if few else f"{totals.openings:,}"
     if totals.openings_elsewhere:
         yield (
-            f"Of {listed:,} listed openings {totals.openings:,} are about patients of the export; "
-            "the others are not counted. The column patient holds FHIR ids, and no MRN."
+            f"Of {tell.shown(tell.number(listed))} listed openings {told} are about patients of "
+            "the export; the others are not counted. The column patient holds FHIR ids, and no MRN."
         )
 
 

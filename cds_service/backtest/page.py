@@ -90,6 +90,7 @@ def report_page(report: Report, knowledge: Knowledge) -> str:
     return templates.get_template("report.html").render(
         settings=run.settings,
         totals=run.totals,
+        shown=lambda number: report.tell.shown(report.tell.number(number)),
         min_cell=run.settings.min_cell,
         period=_period(report),
         profiles=[words.profile(name) for name in report.profiles],

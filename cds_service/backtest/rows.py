@@ -1,8 +1,9 @@
 """What a backtest leaves behind: one row for each judged moment, with its cards, and the counts.
 
-A run is a folder. `run.json` holds its settings and totals, without any patient. Everything about
-patients is below `private/`, which only its owner may read:
+A run is a folder. `run.json` holds its settings, and its totals rounded (`tell.py`). Everything
+about patients is below `private/`, which only its owner may read:
 
+* `private/run.json`: the same with the totals as they were counted;
 * `private/key`: the secret behind the keyed hashes of patients and users;
 * `private/spool/`: the lines of the export that a rule can look at, by patient (`spool.py`);
 * `private/rows/0007.ndjson`: the rows of the patients of piece 7, and `0007.json` their counts.
@@ -24,6 +25,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cds_service.backtest.spool import Person, Spool
+from cds_service.backtest.tell import Rounding
 from cds_service.errors import BacktestError
 from cds_service.feedback.pseudonyms import Pseudonyms
 
@@ -226,7 +228,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class RunFile(Struct, kw_only=True, rename="camel"):
-    """run.json."""
+    """run.json, in private/ with the totals as they were counted."""
 
     settings: Settings
     totals: Totals = field(default_factory=Totals)
@@ -242,8 +244,13 @@ class Folder(Struct, frozen=True):
 
     @property
     def run_file(self) -> Path:
-        """Settings and totals."""
+        """Settings, and totals that are rounded."""
         return self.root / "run.json"
+
+    @property
+    def exact_file(self) -> Path:
+        """The same with the totals as they were counted."""
+        return self.private / "run.json"
 
     @property
     def private(self) -> Path:
@@ -368,8 +375,9 @@ def _own_counts(folder: Folder, piece: int, asked: str) -> PieceCounts:
 
 def read_run_file(folder: Folder) -> RunFile:
     """Returns settings and totals; BacktestError if they cannot be read."""
+    exact = folder.exact_file
     try:
-        return _RUN.decode(folder.run_file.read_bytes())
+        return _RUN.decode((exact if exact.exists() else folder.run_file).read_bytes())
     except FileNotFoundError:
         raise BacktestError(
             f"{folder.root}: there is no run.json: name the --output of `cds-service backtest`."
@@ -382,8 +390,25 @@ def read_run_file(folder: Folder) -> RunFile:
 
 
 def write_run_file(folder: Folder, file: RunFile) -> None:
-    """Writes run.json, whole or not at all."""
-    write_whole(folder.run_file, msgspec.json.format(_ENCODER.encode(file), indent=2) + b"\n")
+    """Writes run.json, whole or not at all, with its totals as they may be told."""
+    secret = folder.key_file.read_bytes()
+    for path, content in ((folder.exact_file, file), (folder.run_file, told_file(file, secret))):
+        write_whole(path, msgspec.json.format(_ENCODER.encode(content), indent=2) + b"\n")
+
+
+def told_file(file: RunFile, secret: bytes) -> RunFile:
+    """Returns what a run may tell of itself: rounded totals, and no places of broken lines."""
+    rounding = Rounding(least=file.settings.min_cell, names=Pseudonyms(secret))
+    told: dict[str, int | dict[str, int]] = {}
+    for name in file.totals.__struct_fields__:
+        number = getattr(file.totals, name)
+        if name in _PLAIN or number is None:
+            continue
+        if isinstance(number, int):
+            told[name] = rounding.rough(number)
+        else:
+            told[name] = {key: rounding.rough(one) for key, one in number.items()}
+    return replace(file, totals=replace(file.totals, **told), broken=[])
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -420,6 +445,7 @@ def write_whole(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
+_PLAIN = ("files", "bytes_read", "measured_from", "seconds")  # totals that count no records
 _ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 _ROW = msgspec.json.Decoder(Row)
 _COUNTS = msgspec.json.Decoder(PieceCounts)

@@ -26,7 +26,15 @@ import msgspec
 
 from cds_service.backtest.export import is_lines
 from cds_service.backtest.judge import Judge
-from cds_service.backtest.local import Part, Progress, Work, counted, is_done, totals_of
+from cds_service.backtest.local import (
+    Part,
+    Progress,
+    Work,
+    counted,
+    is_done,
+    measured_since,
+    totals_of,
+)
 from cds_service.backtest.recipe import Knowing, Recipe
 from cds_service.backtest.rows import (
     Folder,
@@ -49,6 +57,7 @@ ROW, COUNTS, PART = "row", "counts", "part"  # what a line of the result is
 _SIFTED = "piece int, who string, key string, line string"
 _JUDGED = "piece int, place long, what string, body string"
 _PARTS = "#part"  # the key of what the sift of one partition came to
+_SINCE = "#since"  # the key of the first day with a sodium, which each piece is told
 _BATCH = 10_000
 _MEDICATION = re.compile(rb'"(?:[^"]*/)?Medication/([A-Za-z0-9\-._]{1,256})"')
 _ROUNDS = 2  # an order points to a Medication, and that to another one
@@ -73,6 +82,7 @@ def run(
     sifted = frame.mapInArrow(partial(sift_batches, recipe, pieces), _SIFTED)
     functions = importlib.import_module("pyspark.sql.functions")
     everything = _with_medications(sifted, functions)
+    everything = everything.unionByName(_first_days(spark, sifted, functions, pieces))
     by_patient = everything.repartition(pieces, "piece").sortWithinPartitions("piece", "who")
     return by_patient.mapInArrow(partial(judge_batches, recipe, secret), _JUDGED)
 
@@ -130,6 +140,21 @@ def _with_medications(sifted: DataFrame, functions: Any) -> DataFrame:
     return lines
 
 
+def _first_days(spark: Session, sifted: DataFrame, functions: Any, pieces: int) -> DataFrame:
+    """Returns a line for each piece: the first day with a sodium in the whole export.
+
+    No partition knows it alone, and before it no order is judged: the laboratory's first day.
+    """
+    column = functions.col
+    day = functions.get_json_object(column("line"), "$.first_sodium").alias("day")
+    days = sifted.where(column("key") == _PARTS).select(day).where(column("day") != "")
+    first = days.agg(functions.coalesce(functions.min("day"), functions.lit("")))
+    numbers = spark.range(pieces).select(column("id").cast("int").alias("piece"))
+    return numbers.crossJoin(functions.broadcast(first.toDF("line"))).select(
+        "piece", functions.lit("").alias("who"), functions.lit(_SINCE).alias("key"), "line"
+    )
+
+
 # ---- what runs on the executors
 
 _KNOWN: list[Knowing] = []
@@ -169,6 +194,7 @@ def sift_batches(recipe: Recipe, pieces: int, batches: Iterable[Any]) -> Iterato
                 found.append((piece, kept.owner, kept.key, line))
         yield _sifted(found)
     part.unknown, part.unknown_ids = sifter.unknown.taken(), sifter.unknown.taken_ids()
+    part.first_sodium = sifter.first_sodium
     told = msgspec.json.encode(part).decode()
     yield _sifted([(piece_of(told.encode(), pieces), "", _PARTS, told)])
 
@@ -200,20 +226,27 @@ def _values(column: Any) -> list[Any]:
 def judge_batches(recipe: Recipe, secret: bytes, batches: Iterable[Any]) -> Iterator[Any]:
     """Yields the rows of the patients of some pieces, and what each piece came to."""
     products: dict[str, bytes] = {}  # the Medications of the patient at hand
-    judge = Judge(_known(recipe).task(secret), lambda own: products.get(own))
+    known = _known(recipe)
+    judge: Judge | None = None
     lines = (line for batch in batches for line in zip(*map(_values, batch.columns), strict=True))
     waiting: list[tuple[int, int, str, str]] = []
     for piece, of_piece in groupby(lines, key=itemgetter(0)):
         counts, place = PieceCounts(), 0
         for who, of_person in groupby(of_piece, key=itemgetter(1)):
-            if not who:
-                waiting += [(piece, 0, PART, line) for _, _, _, line in of_person]
+            if not who:  # what is of no patient comes first, in each piece
+                told = [(key, line) for _, _, key, line in of_person]
+                waiting += [(piece, 0, PART, line) for key, line in told if key == _PARTS]
+                day = next(line for key, line in told if key == _SINCE)
+                task = measured_since(known.task(secret), day)
+                judge = Judge(task, products.get)
                 continue
+            assert judge is not None  # noqa: S101  # each piece was told the first day
             person = Person(who)
             for _, _, key, line in of_person:
                 person.lines.setdefault(key, []).append(line.encode())
             person = person.once()
-            products = _products(person)
+            products.clear()
+            products.update(_products(person))
             found, came_to = judge.person(person)
             counts.add(came_to)
             for row in found:

@@ -3,17 +3,25 @@
 Every figure of the report, its plots, its table of numbers and the what-if page is asked about
 here. A small figure is shown as "<10". Where it would follow from a total and the other parts,
 another figure is hidden too, which may be large, and shows as "hidden".
+
+That is decided for a table that is known as a whole. Where figures can be asked for by ever other
+filters, or stand beside one another without a plan (run.json), they are rounded: `Rounding`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from heapq import nlargest
 
 from msgspec import Struct
+
+from cds_service.feedback.pseudonyms import Pseudonyms
 
 HIDDEN = "hidden"
 _PRIME = (1 << 61) - 1
 _LEAST_PARTS = 2  # of which neither follows from their sum
+_DRAWN = 12  # hex digits of a draw
+_EXACT = 100  # a figure without any word of its patients is exact to this part of it
 
 
 class Sum(Struct, frozen=True):
@@ -131,3 +139,47 @@ def _take(row: dict[int, int], known: Mapping[int, int], first: int) -> None:
             row[place] = left
         else:
             row.pop(place, None)
+
+
+class Rounding(Struct, frozen=True, kw_only=True):
+    """Rounds figures so that no difference of two tells what a few patients make of it.
+
+    A step is at least what the patients who add most make together, as many of them as the
+    smallest cell: whoever leaves so few of them out moves a figure by less than a step. Whether it
+    is rounded up or down is drawn with the secret of the run, by the number and its step: asking
+    again gives the same, and sums of rounded figures do not tell how they were rounded.
+    """
+
+    least: int
+    names: Pseudonyms
+
+    def sum(self, parts: Collection[int]) -> int | None:
+        """Returns the sum of what each patient adds; None if those who add any are too few."""
+        added = [part for part in parts if part]
+        if Tell(self.least).is_small(len(added)):
+            return None
+        return self.number(sum(added), self.step_of(added))
+
+    def step_of(self, parts: Iterable[int]) -> int:
+        """Returns the step for a sum of what each patient adds."""
+        return self.step(sum(nlargest(self.least, map(abs, parts))))
+
+    def step(self, least: int) -> int:
+        """Returns the first step that is not less: the smallest cell, twice, five times, ten."""
+        whole = self.least
+        while True:
+            for step in (whole, 2 * whole, 5 * whole):
+                if step >= least:
+                    return step
+            whole *= 10
+
+    def number(self, number: int, step: int) -> int:
+        """Returns one of the two multiples of the step around a number, by chance the nearer."""
+        whole, rest = divmod(abs(number), step)
+        drawn = int(self.names.of("rounding", str(step), str(abs(number)))[:_DRAWN], 16)
+        up = int(drawn * step < rest << 4 * _DRAWN)
+        return (whole + up) * step * (-1 if number < 0 else 1)
+
+    def rough(self, number: int) -> int:
+        """Returns a figure of which it is not known what each patient adds to it."""
+        return self.number(number, self.step(number // _EXACT))

@@ -51,7 +51,7 @@ class PieceChange(Struct, frozen=True, kw_only=True):
     again: int  # patients who were judged again
     before: dict[str, int]  # by place, its parts joined by bars
     after: dict[str, int]
-    people: dict[str, int]  # patients with a card after, by rule
+    changed: list[dict[str, int]]  # by place, the cards that came or went of each such patient
 
 
 class Reads(Struct, frozen=True, kw_only=True):
@@ -133,7 +133,7 @@ class Again:
         reads = self.read(moved.profile, piece)
         before: Counter[str] = Counter()
         after: Counter[str] = Counter()
-        people: Counter[str] = Counter()
+        changed: list[dict[str, int]] = []
         patients = again = 0
         for place, person in enumerate(self._run.people(piece)):
             old = places_of(rows.get(self._run.key_of(person.id), ()), moved.profile)
@@ -144,14 +144,15 @@ class Again:
                 again += 1
                 new = places_of(judge.person(person)[0], moved.profile)
             after += new
-            people.update(by_rule(new, {}).keys())
+            if new != old:
+                changed.append({key: new[key] - old[key] for key in new | old})
         return PieceChange(
             piece=piece,
             patients=patients,
             again=again,
             before=dict(before),
             after=dict(after),
-            people=dict(people),
+            changed=changed,
         )
 
     def _judge(self, limits: Limits, profile: str) -> Judge:
@@ -244,12 +245,14 @@ class Change(Struct, kw_only=True):
             after += by_rule(one.after, wanted)
         return before, after
 
-    @property
-    def people(self) -> Counter[str]:
-        """The patients with a card after, by rule."""
-        found: Counter[str] = Counter()
+    def moved(self, wanted: Mapping[str, str]) -> dict[str, list[int]]:
+        """Returns by rule how many cards came or went of each patient; under "" of all rules."""
+        found: dict[str, list[int]] = {}
         for one in self.done:
-            found.update(one.people)
+            for patient in one.changed:
+                rules = by_rule(patient, wanted)
+                for rule, number in (*rules.items(), ("", rules.total())):
+                    found.setdefault(rule, []).append(number)
         return found
 
     def difference(self, wanted: Mapping[str, str]) -> Estimate:

@@ -38,6 +38,7 @@ from cds_service.backtest.rows import (
     Settings,
     Totals,
     read_run,
+    told_file,
 )
 from cds_service.cli.backtest_report import ROWS, report, show_files
 from cds_service.cli.backtest_serve import serve
@@ -170,7 +171,7 @@ def _moments(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> t
     type=click.IntRange(1, 1000),
     default=10,
     show_default=True,
-    help="No figure about fewer patients leaves the folder private/.",
+    help="No figure about fewer patients is written outside of private/.",
 )
 @click.option(
     "--spark",
@@ -219,8 +220,9 @@ def run_backtest(
         click.echo("Interrupted. The same command goes on where it was.", err=True)
         sys.exit(EX_INTERRUPTED)
     if as_json:
+        told = told_file(file, work.folder.key_file.read_bytes())
         print_json(
-            {"run": str(output), **msgspec.to_builtins(file), "files": [*map(str, results.files)]}
+            {"run": str(output), **msgspec.to_builtins(told), "files": [*map(str, results.files)]}
         )
     else:
         _print(file, output)

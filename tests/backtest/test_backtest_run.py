@@ -66,7 +66,7 @@ def test_nothing_that_is_shared_names_a_patient(tmp_path: Path) -> None:
         tmp_path / "export", [patient("very-own-id"), result(124, 24, of="very-own-id")]
     )
     done = run(export, tmp_path / "run", "--json")
-    assert json.loads(done.stdout)["totals"]["patients"] == 1
+    assert json.loads(done.stdout)["totals"]["patients"] in (0, 10), "rounded"
     assert "very-own-id" not in done.output
     assert "very-own-id" not in (tmp_path / "run" / "run.json").read_text()
     rows = [p.read_text() for p in (tmp_path / "run" / "private" / "rows").iterdir()]

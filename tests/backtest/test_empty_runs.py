@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import shutil
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -61,9 +62,9 @@ def test_openings_of_which_some_are_about_others_are_told_with_their_number(tmp_
     export, output = write_export(tmp_path / "export", LOW), tmp_path / "run"
     done = run(export, output, "--moments", str(_listed(tmp_path, "p1", "2002", "3003")))
     assert done.exit_code == 0, done.output
-    told = "Of 3 listed openings 1 are about patients of the export"
+    told = "Of <10 listed openings some are about patients of the export"
     assert told in flat(done.output)
-    assert told in flat((output / PAGE).read_text(encoding="utf-8"))
+    assert told in unescape(flat((output / PAGE).read_text(encoding="utf-8")))
     assert read_run(output).totals.patients == 1, "who is only in the list is no patient"
 
 

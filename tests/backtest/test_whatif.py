@@ -178,9 +178,10 @@ def answered(page: FlaskClient) -> dict[str, Any]:
 def test_the_page_tells_figures_and_moves_a_number(page: FlaskClient, run: Run, task: Task) -> None:
     shown = page.get("/figures?profile=aasld").get_json()
     cards = places_of(run.rows(), "aasld")
-    assert (shown["cards"], shown["moments"]) == (cards.total(), sum(run.strata.values()))
+    assert shown["cards"] == pytest.approx(cards.total(), abs=100), "rounded"
+    assert shown["moments"] == pytest.approx(sum(run.strata.values()), abs=100), "rounded"
     clinic = page.get("/figures?profile=aasld&setting=outpatient").get_json()
-    assert 0 < clinic["cards"] < shown["cards"]
+    assert 0 < clinic["cards"] <= shown["cards"]
     moved = page.post("/what-if", json={"profile": "aasld", "number": "mild_below", "value": 130})
     assert moved.status_code == 202
     found = answered(page)

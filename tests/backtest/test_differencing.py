@@ -1,0 +1,289 @@
+"""No two or more figures of the what-if page or of run.json tell what a few patients make."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from click.testing import CliRunner
+
+from cds_service.backtest.explorer import FILTERS, Asked, Explorer, Jobs
+from cds_service.backtest.rows import (
+    CardRow,
+    Indicator,
+    MomentKind,
+    Row,
+    Run,
+    RunFile,
+    Settings,
+    Stratum,
+    Totals,
+    read_run,
+    told_file,
+)
+from cds_service.backtest.tell import Rounding
+from cds_service.backtest.whatif import Change, Moved, PieceChange, key_of, places_of
+from cds_service.cli import cli
+from cds_service.feedback.pseudonyms import Pseudonyms
+from tests.backtest.judging import pipeline
+from tests.backtest.small_exports import patient, result, write_export
+
+LEAST = 10
+Filter = tuple[str, ...]  # a value for each of FILTERS; "": all
+Bounds = tuple[int, int]
+VALUES: Mapping[str, tuple[str, ...]] = {
+    "indicator": ("info", "warning", "critical"),
+    "setting": ("inpatient", "outpatient"),
+    "age": ("40-64", "65-79", "80+"),
+    "month": ("2026-01", "2026-02", "2026-03", "2026-04"),
+    "kind": ("result", "order"),
+}
+
+
+def _row(who: int, place: Filter, cards: int = 1) -> Row:
+    indicator, setting, age, month, kind = place
+    card = CardRow(rule="PV-MILD", variant="main", indicator=cast(Indicator, indicator), topic="t")
+    return Row(
+        patient=f"{who}",
+        at=datetime(2026, int(month[-2:]), 5, tzinfo=UTC),
+        kind=cast(MomentKind, kind),
+        hook="patient-view",
+        profile="aasld",
+        setting=cast(Any, setting),
+        age_band=age,
+        cards=(card,) * cards,
+    )
+
+
+class _InventedRun:
+    """As much of a run as the page asks for, without a folder."""
+
+    def __init__(self, rows: list[Row], secret: bytes = b"secret") -> None:
+        self._rows = rows
+        self.names = Pseudonyms(secret)
+        self.settings = Settings(export="", profiles=("aasld",), min_cell=LEAST)
+        self.totals = Totals(patients=1_000)
+        self.pieces = range(1)
+        self.strata: dict[Stratum, int] = {}
+        for row in rows:
+            one = Stratum(
+                kind=row.kind, setting=row.setting, age_band=row.age_band, month=row.month
+            )
+            self.strata[one] = self.strata.get(one, 0) + 1
+
+    def rows(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+
+def _page(rows: list[Row], secret: bytes = b"secret") -> Explorer:
+    run = cast(Run, _InventedRun(rows, secret))
+    jobs = cast(Jobs, None)  # no number is moved by a process
+    return Explorer(run, pipeline().knowledge, jobs)
+
+
+def _wanted(chosen: Filter) -> dict[str, str]:
+    return dict(zip(FILTERS, chosen, strict=True))
+
+
+def _filters() -> list[Filter]:
+    return [*product(*(("", *VALUES[name]) for name in FILTERS))]
+
+
+def _invented(seed: int) -> list[Row]:
+    """Some hundred patients with one card each, so that everything adds up; some cells are small."""
+    drawn = random.Random(seed)  # invented patients
+    weights = {name: [drawn.random() ** 2 for _ in VALUES[name]] for name in FILTERS}
+    return [
+        _row(who, tuple(drawn.choices(VALUES[name], weights[name])[0] for name in FILTERS))
+        for who in range(drawn.choice((60, 200, 700)))
+    ]
+
+
+def _parts(chosen: Filter) -> Iterator[list[Filter]]:
+    """Yields, for each member that a filter leaves open, the filters that close it."""
+    for place, name in enumerate(FILTERS):
+        if not chosen[place]:
+            yield [(*chosen[:place], value, *chosen[place + 1 :]) for value in VALUES[name]]
+
+
+def _truth(rows: list[Row], chosen: Filter) -> int:
+    counted = places_of(rows, "aasld")
+    return sum(
+        number
+        for key, number in counted.items()
+        if all(
+            not one or one == other for one, other in zip(chosen, key.split("|")[1:], strict=True)
+        )
+    )
+
+
+@pytest.fixture(scope="module", params=range(3))
+def told(request: pytest.FixtureRequest) -> tuple[list[Row], dict[Filter, int | None]]:
+    """The patients that the page tells for every filter, None for few."""
+    rows = _invented(request.param)
+    page = _page(rows)
+    return rows, {one: page.figures("aasld", _wanted(one))["patients"] for one in _filters()}
+
+
+def test_no_two_filters_differ_by_fewer_patients_than_the_smallest_cell(
+    told: tuple[list[Row], dict[Filter, int | None]],
+) -> None:
+    _, figures = told
+    for chosen, whole in figures.items():
+        for parts in _parts(chosen):
+            for part in parts:
+                apart = abs((whole or 0) - (figures[part] or 0))
+                assert apart == 0 or apart >= LEAST, (chosen, part)
+
+
+def test_all_filters_together_do_not_tell_a_small_number(
+    told: tuple[list[Row], dict[Filter, int | None]],
+) -> None:
+    rows, figures = told
+    known = _solved({one: _possible(number) for one, number in figures.items()})
+    small = [one for one in figures if 0 < _truth(rows, one) < LEAST]
+    assert len(small) > 50
+    for one in small:
+        least, most = known[one]
+        assert least <= _truth(rows, one) <= most, "the attack itself is sound"
+        assert most > least, (one, known[one])
+    left = [known[one][1] - known[one][0] for one in small]
+    assert sum(left) / len(left) >= 3, "of at most 8"
+
+
+def test_the_same_attack_finds_small_numbers_among_exact_ones() -> None:
+    rows = _invented(1)
+    exact = {one: _truth(rows, one) for one in _filters()}
+    hidden = {
+        one: (1, LEAST - 1) if 0 < number < LEAST else (number, number)
+        for one, number in exact.items()
+    }
+    known = _solved(hidden)
+    found = [one for one, number in exact.items() if 0 < number < LEAST and len({*known[one]}) == 1]
+    assert len(found) > 20
+
+
+def _possible(number: int | None) -> Bounds:
+    """What a figure of the page says of the truth."""
+    if number is None:
+        return 1, LEAST - 1
+    return (number - LEAST + 1, number + LEAST - 1) if number else (0, 0)
+
+
+def _solved(known: dict[Filter, Bounds]) -> dict[Filter, Bounds]:
+    """Narrows what is possible by every sum, until nothing is learned any more."""
+    known, changed = dict(known), True
+    while changed:
+        changed = False
+        for chosen in known:
+            for parts in _parts(chosen):
+                changed = _narrowed(known, chosen, parts) or changed
+    return known
+
+
+def _narrowed(known: dict[Filter, Bounds], whole: Filter, parts: list[Filter]) -> bool:
+    before = [known[one] for one in (whole, *parts)]
+    least, most = (sum(known[part][end] for part in parts) for end in (0, 1))
+    known[whole] = max(known[whole][0], least), min(known[whole][1], most)
+    for part in parts:
+        low, high = known[part]
+        rest = least - low, most - high
+        known[part] = max(low, known[whole][0] - rest[1]), min(high, known[whole][1] - rest[0])
+        least, most = rest[0] + known[part][0], rest[1] + known[part][1]
+    return before != [known[one] for one in (whole, *parts)]
+
+
+def test_asking_again_gives_the_same_and_another_run_another_draw() -> None:
+    rows = _invented(2)
+    first, again, other = _page(rows), _page(rows), _page(rows, b"another secret")
+    every = [_wanted(one) for one in _filters()[:200]]
+    figures = [[page.figures("aasld", one) for one in every] for page in (first, again, other)]
+    assert figures[0] == figures[1] != figures[2]
+
+
+def test_one_patient_with_many_cards_does_not_show_by_a_difference() -> None:
+    place = ("info", "inpatient", "65-79", "2026-01", "result")
+    many = ("info", "inpatient", "80+", "2026-01", "result")
+    rows = [_row(who, place, 2) for who in range(60)] + [_row(99, many, 40)]
+    page = _page(rows)
+    with_it = page.figures("aasld", _wanted(("",) * 5))
+    without = page.figures("aasld", _wanted(("", "", "65-79", "", "")))
+    assert with_it["cards"] % 100 == 0, "ten of them have up to 58 cards together"
+    assert without["cards"] in (100, 120, 140)
+    assert page.figures("aasld", _wanted(("", "", "80+", "", "")))["cards"] is None
+
+
+def test_what_a_moved_number_changes_of_few_patients_is_told_by_no_figure() -> None:
+    place = ("info", "inpatient", "65-79", "2026-01", "result")
+    rows = [_row(who, place) for who in range(300)]
+    key = key_of(("PV-MILD", *place))
+    few, many = [{key: 1}] * 3, [{key: -1}] * 40
+    answers = []
+    for moved, left in ((few, 303), (many, 260)):
+        page = _page(rows)
+        piece = PieceChange(
+            piece=0, patients=1_000, again=3, before={key: 300}, after={key: left}, changed=moved
+        )
+        page._asked = Asked(
+            moved=Moved(profile="aasld", number="mild_below", value=134),
+            change=Change(pieces=1, done=[piece]),
+        )
+        answers.append(page.change(_wanted(("",) * 5)))
+    hidden, shown = answers
+    for name in ("difference", "afterPer100", "again"):
+        assert hidden[name] is None, name
+    assert hidden["rows"] == [{"rule": "PV-MILD", "before": "300", "after": "hidden"}]
+    assert shown["rows"] == [{"rule": "PV-MILD", "before": "300", "after": "260"}]
+    assert (shown["difference"], shown["afterPer100"]) == (-4.0, 26.0)
+
+
+# ---- run.json
+
+
+def test_run_json_tells_no_small_total_and_private_keeps_them(tmp_path: Path) -> None:
+    resources = [patient("a"), patient("b"), result(128, 0, of="a"), result(139, 30, of="a")]
+    export = write_export(tmp_path / "export", resources)
+    with (export / "Observation.000.ndjson").open("a") as file:
+        file.write('{"resourceType": "Observation"\n')
+    output = tmp_path / "run"
+    done = CliRunner().invoke(cli, ["backtest", str(export), "--output", str(output), "--json"])
+    assert done.exit_code == 0, done.output
+    for text in ((output / "run.json").read_text(), done.stdout):
+        told = json.loads(text)
+        assert told["broken"] == []
+        for name in ("patients", "withSodium", "results", "lines", "kept", "broken"):
+            assert told["totals"][name] in (0, LEAST), name
+        for name in ("moments", "judged", "kinds"):
+            assert {*told["totals"][name].values()} <= {0, LEAST}, name
+    totals = read_run(output).totals
+    assert (totals.patients, totals.with_sodium, totals.results, totals.broken) == (2, 1, 2, 1)
+    assert read_run(output).file.broken == ["Observation.000.ndjson:3"]
+
+
+def test_large_totals_stay_right_to_a_hundredth() -> None:
+    totals = Totals(patients=123_456, with_sodium=123_450, moments={"result": 48_017})
+    file = RunFile(settings=Settings(export=""), totals=totals)
+    for drawn in range(20):
+        told = told_file(file, b"%d" % drawn).totals
+        assert told.patients == pytest.approx(123_456, rel=0.02)
+        assert told.moments["result"] == pytest.approx(48_017, rel=0.02)
+        apart = told.patients - told.with_sodium
+        assert apart == 0 or abs(apart) >= LEAST
+
+
+def test_rounding_is_fair_on_the_whole() -> None:
+    """Many figures together are as large as they are: the page is not wrong in one direction."""
+    rounding = Rounding(least=LEAST, names=Pseudonyms(b"fair"))
+    numbers = range(10, 4_000)
+    assert sum(rounding.number(one, LEAST) for one in numbers) == pytest.approx(
+        sum(numbers), rel=0.001
+    )
+    assert [rounding.step(one) for one in (1, 10, 11, 21, 51, 101, 4_000)] == [
+        *(10, 10, 20, 50, 100, 200, 5_000),
+    ]
