@@ -40,10 +40,10 @@ def slow_treatment_of(order: Order) -> str:
 def slow_treatment(case: Case, order: Order, drug: str) -> Finding:
     """Speaks if a seizure, coma or a low coma scale at this sodium is answered too slowly.
 
-    While sodium rises fast the card on that speaks of the order.
+    While sodium rises fast the card on that takes a fluid restriction away.
     """
     require_low_sodium(case)
-    require(not rises_fast(case), "raise-leads")
+    require(drug != RESTRICTION or not rises_fast(case), "raise-leads")
     symptom = first_symptom(case) if emergency(case) else ""
     points = _scale(case)
     require_recorded(case, symptom or points, "no-emergency")

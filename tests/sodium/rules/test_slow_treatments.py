@@ -100,6 +100,12 @@ SCENES = (
         fires={"OS-RAISE": "warning restriction"},
         removes=True,
     ),
+    Scene(
+        says="F1: a rise that is too fast makes salt tablets in a seizure no less urgent",
+        order=TABLETS,
+        story=replace(rising(), problems=(problem("seizure", days=0.03, encounter=True),)),
+        fires={"OS-SLOW": "critical main", "OS-RAISE": "warning main"},
+    ),
 )
 
 
