@@ -343,6 +343,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     weight_loss_days: timedelta
     isotonic_ml_from: Decimal
     carrier_warning_ml_from: Decimal  # F23
+    nutrition_sodium_from: Decimal  # F28
+    nutrition_enough_from: Decimal  # F28
     restriction_glucose_from: Decimal
     restriction_glucose_hours: timedelta
     dilute_urine_below: Decimal

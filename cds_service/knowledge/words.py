@@ -537,6 +537,7 @@ class FluidNumbers(Struct, frozen=True, forbid_unknown_fields=True):
     molar_from_percent: FluidNumber
     molar_to_percent: FluidNumber
     inhaled_to_percent: FluidNumber
+    sugar_above_percent: FluidNumber
     flush_volume_ml: FluidNumber
     carrier_from_ml: FluidNumber
     mixture_above_percent: FluidNumber
@@ -728,6 +729,21 @@ class StrongSalts(Struct, frozen=True, forbid_unknown_fields=True):
     why: str
 
 
+class NutritionWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """How an order names parenteral nutrition, and the sodium in it (F28)."""
+
+    names: list[str]  # of which the sodium is not known
+    products: dict[str, Decimal]  # a name -> mmol of sodium in a liter, by its label
+    free: list[str]  # what says that no electrolytes are in it
+    sodium: list[str]  # before an amount of sodium
+    salts: list[str]  # before the amount of one sodium salt
+    not_after: list[str]  # before a name: something else that is given with or into it
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
 class EffervescentWords(Struct, frozen=True, forbid_unknown_fields=True):
     """How an order says that a tablet fizzes: it then holds much sodium."""
 
@@ -786,4 +802,5 @@ class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
     tube_water: TubeWaterWords
     doses: DoseWords
     strong_salts: StrongSalts
+    nutrition: NutritionWords
     effervescent: EffervescentWords

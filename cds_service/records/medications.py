@@ -146,13 +146,13 @@ class Medicine(Struct):
 
 
 def _is_known(found: Resolution) -> bool:
-    fluid = any((found.saline, found.hypotonic, found.balanced, found.strong_salt))
+    fluid = any((found.saline, found.hypotonic, found.balanced, found.strong_salt, found.nutrition))
     return fluid or bool(found.drugs)
 
 
 def _fluid_name(medicine: Medicine, known: Resolution) -> RecordText | None:
     """What an order of saline, isotonic or hypotonic fluid is called in the record."""
-    carries_salt = known.isotonic_carrier_ml is not None
+    carries_salt = known.isotonic_carrier_ml is not None or known.nutrition is not None
     if not (known.saline or known.hypotonic or known.balanced or carries_salt):
         return None
     names = (name for coded in (*medicine.concepts, *medicine.displays) for name in texts_of(coded))
@@ -338,6 +338,7 @@ def _whole(
         fluid_restriction=restricts,
         restricts_plainly=not restricts or context.vocabulary.restricts_plainly(*about),
         strong_salt=known.strong_salt if wanted else None,
+        nutrition=known.nutrition if wanted else None,
         isotonic_carrier_ml=known.isotonic_carrier_ml if wanted else None,
         effervescent=known.effervescent and wanted,
         asks_to_drink=drinks,

@@ -162,10 +162,28 @@ def running_fluids(case: Case) -> tuple[Order, ...]:
     return tuple(
         order
         for order in case.snapshot.exposures
-        if (order.hypotonic or (order.saline is not None and order.saline.kind in NOT_ISOTONIC))
-        and _runs_now(case, order)
-        and _is_infusion(order, case.limits)
+        if _lowers_or_raises(case, order) and _runs_now(case, order)
     )
+
+
+def _lowers_or_raises(case: Case, order: Order) -> bool:
+    """Whether an order is no isotonic infusion, or is nutrition with little sodium."""
+    strange = order.saline is not None and order.saline.kind in NOT_ISOTONIC
+    infused = (order.hypotonic or strange) and _is_infusion(order, case.limits)
+    return infused or lacks_sodium(case, order)
+
+
+def lacks_sodium(case: Case, order: Order) -> bool:
+    """Whether parenteral nutrition of no small volume holds less sodium than isotonic fluid (F28).
+
+    So it counts if neither its label nor the order tells its sodium.
+    """
+    bag, limits = order.nutrition, case.limits
+    if bag is None:
+        return False
+    small = bag.daily_ml is not None and bag.daily_ml < limits.isotonic_ml_from
+    told = bag.sodium_mmol_l
+    return not small and (told is None or told < limits.nutrition_enough_from)
 
 
 def raising_fluids(case: Case) -> tuple[Order, ...]:

@@ -17,7 +17,14 @@ from msgspec import Struct, field
 from cds_service.knowledge.names import Missing as Missing
 from cds_service.knowledge.names import Unused
 from cds_service.lazy import cached_property
-from cds_service.terminology.types import DrugMatch, RecordText, Route, Saline, StrongSalt
+from cds_service.terminology.types import (
+    DrugMatch,
+    Nutrition,
+    RecordText,
+    Route,
+    Saline,
+    StrongSalt,
+)
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -94,6 +101,7 @@ class Order(Struct, frozen=True, kw_only=True):
     fluid_restriction: bool = False
     restricts_plainly: bool = True  # no word beside the restriction is unknown (F23)
     strong_salt: StrongSalt | None = None  # bicarbonate 8.4 % and its like (F22)
+    nutrition: Nutrition | None = None  # into a vein (F28)
     isotonic_carrier_ml: Decimal | None = None  # of a day: saline that carries a drug (F23)
     effervescent: bool = False  # a tablet that fizzes, which holds much sodium
     asks_to_drink: bool = False  # the patient is to drink much: "push fluids"

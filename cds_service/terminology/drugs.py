@@ -14,6 +14,7 @@ from cds_service.terminology.endings import Endings
 from cds_service.terminology.names import FormReader, NameMatch, NameReader, Place
 from cds_service.terminology.remembering import remembering
 from cds_service.terminology.saline import SALT, FluidReader, FluidReading
+from cds_service.terminology.nutrition import NutritionReader
 from cds_service.terminology.strong_salts import StrongSaltReader
 from cds_service.terminology.text import Phrases, Words, flat, words
 from cds_service.terminology.types import (
@@ -95,6 +96,7 @@ class DrugResolver:
         self._names = NameReader(drugs, fluids.text, self._forms, self._endings)
         self._fluids = FluidReader(fluids, self._codes, self._forms)
         self._strong_salts = StrongSaltReader(fluids)
+        self._nutrition = NutritionReader(fluids)
         self._effervescent = flat(fluids.effervescent.phrases)
         vaptans = fluids.vaptans
         self._adpkd = _Label(frozenset(vaptans.adpkd), flat(vaptans.adpkd_words))
@@ -113,16 +115,24 @@ class DrugResolver:
         product = self._with_official_names(product)
         findings = self._gather(product)
         place = self._forms.read(product)
-        fluid = self._fluids.read(product, place, findings.found)
+        nutrition = self._nutrition.read(product, place)
+        fluid = (
+            self._fluids.read(product, place, findings.found)
+            if nutrition is None
+            else FluidReading(is_salt=True, step="parenteral nutrition")
+        )
         if fluid.saline is not None:
             findings.add(SALT, "text", _first_name(product))
         drugs = self._kept(findings, place, fluid)
         if place.route == "local" and drugs:
             place = Place("systemic", place.kinds)
         count = max(1, findings.count, len(findings.found), len(product.ingredients))
-        balanced = None if fluid.hypotonic else self._fluids.balanced(product, place)
+        whole = fluid.hypotonic or nutrition is not None
+        balanced = None if whole else self._fluids.balanced(product, place)
         found = findings.found
-        strong = None if fluid.saline else self._strong_salts.read(product, place, found)
+        strong = (
+            None if fluid.saline or nutrition else self._strong_salts.read(product, place, found)
+        )
         is_fluid = any((fluid.is_salt, fluid.hypotonic, balanced, strong))
         is_known = bool(findings.found) or findings.known or is_fluid
         name = _first_name(product)
@@ -141,6 +151,7 @@ class DrugResolver:
             route=fluid.route if place.route == "unknown" else place.route,
             irrigation=_IRRIGATED in place.kinds,
             strong_salt=strong,
+            nutrition=nutrition,
             isotonic_carrier_ml=fluid.isotonic_carrier_ml,
             effervescent=self._fizzes(product),
             adpkd=is_vaptan and self._adpkd.fits(product),

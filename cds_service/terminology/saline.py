@@ -32,6 +32,7 @@ _VOLUMES = frozenset({"ml", "l"})
 _LINKING = frozenset("/+")
 _GRAMS = frozenset({"g", "gram", "grams", "gramm", "gr", "г", "克"})
 PER_100_ML = 100
+HOURS_A_DAY = 24
 
 SaltHit = Hit[Decimal | None]
 
@@ -61,6 +62,7 @@ class SalineText:
             flat(phrases) for phrases in (saline.hypertonic, saline.filler, saline.mixtures)
         )
         self._additives = flat([*saline.additives, *saline.electrolytes, *saline.glucose])
+        self._sugar = flat(saline.glucose)
         self._glucose, self._links = frozenset(saline.glucose), frozenset(saline.links)
         self._spoken, self._abbreviated = frozenset(saline.spoken), flat(saline.abbreviated)
         self._plain = frozenset(token for word in fluids.text.plain for token in words(word).tokens)
@@ -127,6 +129,21 @@ class SalineText:
             if amount is not None and name.tokens[hit.end + 1] in _GRAMS:
                 return amount
         return None
+
+    def strong_sugar(self, name: Words, above: Decimal) -> tuple[Hit[bool], ...]:
+        """Returns where glucose of more than so many percent is named."""
+        hits = self._sugar.find(name)
+        return tuple(hit for hit in hits if (self._sugar_percent(name, hit) or above) > above)
+
+    def _sugar_percent(self, name: Words, hit: Hit[bool]) -> Decimal | None:
+        """Returns the percent of glucose: behind its name and words that say no more, or before."""
+        at = hit.end
+        while at < len(name.tokens) and self._filler.starts_at(name, at):
+            at += 1
+        behind = percent_at(name, at, self._per_mmol)
+        if behind is not None or hit.start < 2 or name.tokens[hit.start - 1] != "%":
+            return behind
+        return percent_at(name, hit.start - 2, self._per_mmol)
 
     def is_sugar(self, text: Words, hit: Hit[bool]) -> bool:
         """Whether a phrase names glucose, and no product of its own."""
@@ -253,6 +270,7 @@ class FluidReader:
         self._molar = (numbers.molar_from_percent.value, numbers.molar_to_percent.value)
         self._inhaled_to = numbers.inhaled_to_percent.value
         self._isotonic_from = numbers.isotonic_from_percent.value
+        self._sugar_above = numbers.sugar_above_percent.value
         self._flush_ml = numbers.flush_volume_ml.value
         self._mixture_above = numbers.mixture_above_percent.value
         self._carrier_from = numbers.carrier_from_ml.value
@@ -452,9 +470,22 @@ class FluidReader:
         return "isotonic" if stated.percent >= self._isotonic_from else "hypotonic"
 
     def _hypotonic_in(self, order: _Order, name: Words) -> tuple[Hit[bool], ...]:
-        """Returns the phrases of hypotonic fluid; water for injection only in a large volume."""
+        """Returns the phrases of hypotonic fluid.
+
+        Water for injection and glucose of more than 10 % count only in a large volume.
+        """
+        usual = self._water.find(name)
+        if usual:
+            return usual
         large = order.volume is not None and order.volume >= self._carrier_from
-        return self._water.find(name) or (self._large_water.find(name) if large else ())
+        water = self._large_water.find(name) if large else ()
+        return water or self._strong_sugar_in(order, name)
+
+    def _strong_sugar_in(self, order: _Order, name: Words) -> tuple[Hit[bool], ...]:
+        most = _amount_a_day(order)
+        if most is None or most < self._carrier_from:
+            return ()
+        return self._text.strong_sugar(name, self._sugar_above)
 
     def _without_salt(self, order: _Order) -> FluidReading:
         small = order.volume is not None and order.volume <= self._flush_ml
@@ -474,7 +505,8 @@ class FluidReader:
                 if self._is_large_carrier(order, name):
                     return _carrier(order)
                 continue
-            return FluidReading(hypotonic=True, volume_ml=order.volume, step="water without sodium")
+            volume = order.volume if self._water.find(name) else _amount_a_day(order)
+            return FluidReading(hypotonic=True, volume_ml=volume, step="water without sodium")
         return FluidReading()
 
 
@@ -492,6 +524,12 @@ def _most_a_day(order: _Order) -> Decimal | None:
     """How much one dose brings, or all doses of a day, if that is more (F23)."""
     volumes = [order.volume, order.product.ordered_ml]
     return max([ml for ml in volumes if ml is not None], default=None)
+
+
+def _amount_a_day(order: _Order) -> Decimal | None:
+    """Returns what one dose, all doses or the rate of an order bring a day."""
+    rate, most = _rate(order.product, order.names), _most_a_day(order)
+    return most if rate is None else max(rate * HOURS_A_DAY, most or rate)
 
 
 def _found(saline: Saline, route: Route, step: str) -> FluidReading:

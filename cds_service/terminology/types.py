@@ -93,6 +93,13 @@ class StrongSalt(Struct, frozen=True, kw_only=True):
     additive: bool = False  # mostly diluted: only an amount above one bolus is told
 
 
+class Nutrition(Struct, frozen=True, kw_only=True):
+    """Parenteral nutrition: its glucose and amino acids are used, and its water is left (F28)."""
+
+    sodium_mmol_l: Decimal | None = None  # None: neither the product nor the order says
+    daily_ml: Decimal | None = None
+
+
 Route = Literal["iv", "systemic", "local", "unknown"]
 
 
@@ -111,6 +118,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
     route: Route = "unknown"
     irrigation: bool = False  # it rinses a hollow organ, which takes some of it up (F13)
     strong_salt: StrongSalt | None = None
+    nutrition: Nutrition | None = None
     isotonic_carrier_ml: Decimal | None = None  # of a day: saline that carries a drug (F23)
     effervescent: bool = False  # a tablet that fizzes, which holds much sodium
     adpkd: bool = False

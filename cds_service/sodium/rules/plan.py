@@ -322,6 +322,8 @@ def _line_beside(told: Line, drug: DrugMatch) -> Line:
 
 def _running_weak(case: Case, order: Order) -> str:
     """Returns the line on hypotonic fluid that runs: by a tube, as a diluent, or by itself."""
+    if order.nutrition is not None:
+        return "running-nutrition"
     if order.tube_water:
         return "running-tube"
     return "running-diluent" if is_diluent(case, order) else "running-hypotonic"

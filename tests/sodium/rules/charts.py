@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from cds_service.sodium.snapshot import Order
-from cds_service.terminology.types import RecordText, Saline
+from cds_service.terminology.types import Nutrition, RecordText, Saline
 from tests.sodium.patients import Story, isotonic, order, problem, result
 
 SEIZURE = problem("seizure", days=0.03, encounter=True)
@@ -275,8 +275,15 @@ REACHED = (
     rising(122, 114),
 )
 
+NOURISHED = replace(
+    order(days=0.5, route="iv"),
+    nutrition=Nutrition(sodium_mmol_l=Decimal(0), daily_ml=Decimal(2000)),
+    fluid_name=RecordText("Clinimix 5/15"),
+)
 CHARTS: tuple[Story, ...] = (
     Story(sodium="128", setting="inpatient", results=(result("glucose", "61"),)),
+    Story(sodium="128", setting="inpatient", orders=(NOURISHED,)),
+    Story(sodium="128", setting="inpatient", orders=(replace(NOURISHED, fluid_name=None),)),
     *REACHED,
     *LIGHT,
     in_siadh(isotonic("1000")),
