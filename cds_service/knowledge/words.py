@@ -610,6 +610,7 @@ class MixingWords(Struct, frozen=True, forbid_unknown_fields=True):
 
     to_total: list[str]  # before the volume of the whole bag
     joints: list[str]  # between the parts
+    glucose_only: list[str]  # drugs whose labels forbid or advise against saline
     water: list[str]
     source: str
     where: str

@@ -110,6 +110,7 @@ class Order(Struct, frozen=True, kw_only=True):
     hypotonic_volume_ml: Decimal | None = None
     tube_water: bool = False  # it is water by a feeding tube, by the amount of a day (F23)
     carries: bool = False  # that fluid carries a drug, which a removal would take away (F23)
+    needs_glucose: bool = False  # ... and that drug has no other diluent by its label
     balanced: bool = False  # Lactated Ringer's and its like: volume given (M9), no saline order
     balanced_volume_ml: Decimal | None = None
     unrecognised: RecordText | None = None  # a medication that nothing could be made of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,9 +12,9 @@ from cds_service.knowledge.words import Drug, Fluids
 from cds_service.terminology.codes import RXNORM, CodeIndex, IndexedProduct, canonical
 from cds_service.terminology.endings import Endings
 from cds_service.terminology.names import FormReader, NameMatch, NameReader, Place
+from cds_service.terminology.nutrition import NutritionReader
 from cds_service.terminology.remembering import remembering
 from cds_service.terminology.saline import SALT, FluidReader, FluidReading
-from cds_service.terminology.nutrition import NutritionReader
 from cds_service.terminology.strong_salts import StrongSaltReader
 from cds_service.terminology.text import Phrases, Words, flat, words
 from cds_service.terminology.types import (
@@ -97,6 +97,7 @@ class DrugResolver:
         self._fluids = FluidReader(fluids, self._codes, self._forms)
         self._strong_salts = StrongSaltReader(fluids)
         self._nutrition = NutritionReader(fluids)
+        self._glucose_only = flat(fluids.mixing.glucose_only)
         self._effervescent = flat(fluids.effervescent.phrases)
         vaptans = fluids.vaptans
         self._adpkd = _Label(frozenset(vaptans.adpkd), flat(vaptans.adpkd_words))
@@ -145,6 +146,7 @@ class DrugResolver:
             saline=fluid.saline,
             hypotonic=fluid.hypotonic,
             carries=fluid.carries,
+            needs_glucose=fluid.carries and self._is_for_glucose(product, findings.found),
             balanced=balanced is not None,
             balanced_volume_ml=balanced.volume_ml if balanced is not None else None,
             hypotonic_volume_ml=fluid.volume_ml if fluid.hypotonic else None,
@@ -177,6 +179,11 @@ class DrugResolver:
         """Whether a name of the order, or its sig, says that desmopressin is for a bleeding."""
         said = self._hemostatic.phrases.find(words(product.instructions))
         return bool(said) or self._hemostatic.fits(product)
+
+    def _is_for_glucose(self, product: Product, found: Collection[str]) -> bool:
+        """Whether a label allows the drug in glucose alone, or asks for it (F23)."""
+        said = (*(name for one in _items(product) for name in texts_of(one)), *found)
+        return any(self._glucose_only.find(words(name)) for name in said)
 
     def _fizzes(self, product: Product) -> bool:
         """Whether a name of the order, or its form, says that the tablet is effervescent."""

@@ -141,9 +141,10 @@ class SalineText:
         while at < len(name.tokens) and self._filler.starts_at(name, at):
             at += 1
         behind = percent_at(name, at, self._per_mmol)
-        if behind is not None or hit.start < 2 or name.tokens[hit.start - 1] != "%":
+        before = hit.start - len(("20", "%"))
+        if behind is not None or before < 0 or name.tokens[before + 1] != "%":
             return behind
-        return percent_at(name, hit.start - 2, self._per_mmol)
+        return percent_at(name, before, self._per_mmol)
 
     def is_sugar(self, text: Words, hit: Hit[bool]) -> bool:
         """Whether a phrase names glucose, and no product of its own."""
@@ -182,7 +183,12 @@ class SalineText:
             return True
         behind = name.folded[name.spans[first.end - 1][1] :]
         others = behind.split(" / ")[1:]
-        return any(self._unknown_words(words(part)) for part in others)
+        return any(self._names_a_drug(words(part)) for part in others)
+
+    def _names_a_drug(self, part: Words) -> bool:
+        """Whether a word of a part may be a drug, and is none of the salt's own names."""
+        taken = {at for hit in self._salt.find(part) for at in range(hit.start, hit.end)}
+        return any(at not in taken for at in self._unknown_words(part))
 
     def names_a_dose(self, name: Words) -> bool:
         """Whether a word that may be a drug has an amount of mass behind it (F23)."""

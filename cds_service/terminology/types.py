@@ -113,6 +113,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
     hypotonic: bool = False  # dextrose 5 % in water, free water, 0.45 % and weaker saline
     hypotonic_volume_ml: Decimal | None = None
     carries: bool = False  # the hypotonic fluid carries a drug (F23)
+    needs_glucose: bool = False  # that drug has no other diluent by its label
     balanced: bool = False  # Lactated Ringer's and its like: isotonic, and no saline
     balanced_volume_ml: Decimal | None = None
     route: Route = "unknown"

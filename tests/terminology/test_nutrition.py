@@ -48,7 +48,9 @@ def test_nutrition_is_read(
     assert found.nutrition is not None
     assert found.nutrition.sodium_mmol_l == (None if sodium is None else Decimal(sodium))
     assert found.nutrition.daily_ml == (None if daily is None else Decimal(daily))
-    assert not (found.hypotonic or found.saline or found.balanced)
+    assert not (found.hypotonic)
+    assert not (found.saline)
+    assert not (found.balanced)
 
 
 def test_a_rate_tells_the_day(resolver: DrugResolver) -> None:

@@ -346,7 +346,7 @@ def _beside_water_keeper(case: Case, order: Order, keeper: DrugMatch) -> Finding
         drug=drug,
         partner=keeper.name,
         do=[
-            line("keep-diluent" if keeps else "isotonic-and-little", keep=True),
+            line(_diluent_step(order) if keeps else "isotonic-and-little", keep=True),
             line("keeper-needed" if _low_now(case) else "keeper-goes-on", drug=keeper.name),
             *([] if keeper.cls == DrugClass.OXYTOCIN else [line("insipidus-differs")]),
         ],
@@ -379,7 +379,7 @@ def _water_by_tube(case: Case, order: Order) -> Finding:
 
 
 def _diluent(case: Case, order: Order, acute: AcuteState | None) -> Finding:
-    """Returns that the diluent of a drug is free water; it is never exchanged by a card (F23)."""
+    """Returns that the diluent of a drug is free water; no button takes it away (F23)."""
     drug = next((d.name for d in order.drugs if d.name not in case.sets.carried_in_saline), "")
     volume = _hypotonic_ml(order)
     much = volume is None or volume >= case.limits.carrier_warning_ml_from
@@ -389,13 +389,18 @@ def _diluent(case: Case, order: Order, acute: AcuteState | None) -> Finding:
         drug=drug,
         na=shown_sodium(case),
         do=[
-            line("keep-diluent", keep=True),
             *(acute.lines() if acute is not None else []),
+            line(_diluent_step(order), keep=True),
             line("count-diluent"),
         ],
         why=["free-water"],
         offer=[sodium_now(case) if acute is not None else sodium_today()],
     )
+
+
+def _diluent_step(order: Order) -> str:
+    """Returns the line on a diluent: saline by default, glucose for what fails in saline."""
+    return "keep-diluent" if order.needs_glucose else "change-diluent"
 
 
 def _hypotonic_while_acute(case: Case, order: Order, acute: AcuteState) -> Finding:

@@ -434,12 +434,19 @@ SCENES = (
         story=replace(LOW, sodium="138", orders=(order("desmopressin", days=60),)),
     ),
     Scene(
-        says="F25: the diluent of a drug is kept beside desmopressin",
-        order=replace(water(), carries=True),
+        says="F25: what fails in saline keeps its diluent beside desmopressin",
+        order=replace(water(), carries=True, needs_glucose=True),
         story=replace(LOW, sodium="138", orders=(BY_VEIN,)),
         fires={"OS-HYPOTONIC": "warning kept-water"},
         shows=("keep-diluent", "keeper-goes-on"),
         hides=("isotonic-and-little",),
+    ),
+    Scene(
+        says="F25: any other drug goes into saline there, if its label allows it",
+        order=replace(water(), carries=True),
+        story=replace(LOW, sodium="138", orders=(BY_VEIN,)),
+        fires={"OS-HYPOTONIC": "warning kept-water"},
+        shows=("change-diluent", "keeper-goes-on"),
     ),
     Scene(
         says="low glucose needs dextrose",

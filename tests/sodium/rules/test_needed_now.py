@@ -25,7 +25,8 @@ def ward(sodium: str, **more: Any) -> Story:
 def carrier(*names: str, ml: str = "500") -> Order:
     """Dextrose 5 % in which these drugs are given; none: a drug that is not known."""
     carried = tuple(drug(name) for name in names)
-    return replace(water(ml), drugs=carried, carries=True)
+    only = not {"amiodarone", "trimethoprim"}.isdisjoint(names)
+    return replace(water(ml), drugs=carried, carries=True, needs_glucose=only)
 
 
 SCENES = (
@@ -100,11 +101,12 @@ SCENES = (
         hides=("choose-isotonic", "no-hypotonic"),
     ),
     Scene(
-        says="PH08: a drug that is not known keeps its diluent too",
+        says="PH08: a drug that is not known goes into saline, if its label allows it",
         order=carrier(),
         story=ward("124"),
         fires={"OS-HYPOTONIC": "info diluent-water"},
-        shows=("keep-diluent",),
+        shows=("change-diluent", "count-diluent"),
+        hides=("keep-diluent",),
     ),
     Scene(
         says="PH08: a liter a day of diluent is a warning",
