@@ -34,7 +34,7 @@ from cds_service.terminology.doses import DoseReader
 from cds_service.terminology.remembering import remembering
 from cds_service.terminology.text import words as read_words
 from cds_service.terminology.types import Coded
-from cds_service.terminology.units import MILLIGRAMS, MILLILITERS
+from cds_service.terminology.units import MILLIGRAMS, MILLILITERS, MILLIMOLES
 from cds_service.terminology.vocabulary import CodeLists, Vocabulary
 
 _DAY = timedelta(days=1)
@@ -59,8 +59,12 @@ _TIME_WORDS = {
     "month": "mo",
     "year": "a",
 }
-Measure = Literal["mg", "ml"]
-_FACTORS: Mapping[Measure, Mapping[str, Decimal]] = {"mg": MILLIGRAMS, "ml": MILLILITERS}
+Measure = Literal["mg", "ml", "mmol"]
+_FACTORS: Mapping[Measure, Mapping[str, Decimal]] = {
+    "mg": MILLIGRAMS,
+    "ml": MILLILITERS,
+    "mmol": MILLIMOLES,
+}
 
 
 class Dosage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -78,6 +82,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     volume_ml: Decimal | None = None
     ordered_ml: Decimal | None = None  # in all, for one day at most (F9)
+    dose_mmol: Decimal | None = None  # the largest dose that is told in mmol or mEq (F10)
     rate_ml_h: Decimal | None = None  # the fastest of its rates
     routes: tuple[Coded, ...] = ()
     words: str = ""
@@ -112,6 +117,7 @@ def given_as(order: Resource, lists: CodeLists) -> Given:
     return Given(
         volume_ml=volume,
         ordered_ml=ordered,
+        dose_mmol=_largest([amount(q, "mmol") for one in given for q in dose_quantities(one)]),
         rate_ml_h=_hourly(flows),
         routes=concepts(*(one.route for one in given)),
         words=instruction_text(given),
@@ -333,7 +339,7 @@ def _rates(instruction: Instruction) -> list[Rate]:
 
 
 def amount(quantity: Quantity, measure: Measure) -> Decimal | None:
-    """A quantity in milligrams or milliliters; None with a comparator or in any other unit."""
+    """A quantity in the unit of a measure; None with a comparator or in any other unit."""
     factor = _factor(quantity.code, quantity.unit, measure)
     if factor is None or quantity.comparator.strip():
         return None

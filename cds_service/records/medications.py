@@ -140,6 +140,7 @@ class Medicine(Struct):
             instructions=given.words,
             volume_ml=given.volume_ml,
             ordered_ml=given.ordered_ml,
+            dose_mmol=given.dose_mmol,
             rate_ml_h=given.rate_ml_h,
         )
         return context.vocabulary.resolve(product)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,11 +21,13 @@ from cds_service.terminology.units import (
     decimal_of,
     hourly_of,
     infused_of,
+    mmol_of,
     percent_at,
     percent_of_ratio,
     volume_of,
 )
 
+_LABELLED = Context(prec=3)  # digits that a label or a syringe can tell
 SHORTEST_DRUG = 4  # letters of a word that may be the drug which a fluid carries
 REACH = 8  # words between the salt and its percent
 _VOLUMES = frozenset({"ml", "l"})
@@ -419,6 +421,7 @@ class FluidReader:
 
     def _judge(self, order: _Order, stated: Stated) -> FluidReading:
         """Returns what a sodium chloride of this strength is in this order."""
+        stated = self._by_moles(order, stated)
         kind = self._kind(stated)
         step = self._excluded(order, kind, stated.percent)
         if step:
@@ -435,10 +438,27 @@ class FluidReader:
             kind=kind,
             percent=stated.percent,
             volume_ml=order.volume,
-            ordered_ml=_ordered(order.product, order.names),
+            ordered_ml=self._ordered_in_moles(order, stated.percent)
+            or _ordered(order.product, order.names),
             rate_ml_h=_rate(order.product, order.names),
         )
         return _found(saline, "iv" if by_vein else "unknown", f"{kind} saline")
+
+    def _by_moles(self, order: _Order, stated: Stated) -> Stated:
+        """The strength that mmol in a volume make ("120 mEq (30 mL)"), unless it is weak."""
+        mmol = _mmol(order) if stated.percent is None else None
+        if not mmol or not order.volume:
+            return stated
+        percent = _LABELLED.plus(mmol / order.volume * self._per_mmol)
+        return replace(stated, percent=percent) if percent >= self._hypertonic_from else stated
+
+    def _ordered_in_moles(self, order: _Order, percent: Decimal | None) -> Decimal | None:
+        """The mL of a concentrate that a dose in mmol needs: 60 mEq of 4 mEq/mL are 15 mL."""
+        mmol = _mmol(order)
+        if not mmol or percent is None or order.product.ordered_ml or order.others:
+            return None
+        strong = percent >= self._concentrate_from or self._is_molar(percent)
+        return _LABELLED.plus(mmol * self._per_mmol / percent) if strong else None
 
     def _excluded(self, order: _Order, kind: SalineKind | None, percent: Decimal | None) -> str:
         """Returns why it is no saline order, or ""."""
@@ -530,6 +550,12 @@ def _most_a_day(order: _Order) -> Decimal | None:
     """How much one dose brings, or all doses of a day, if that is more (F23)."""
     volumes = [order.volume, order.product.ordered_ml]
     return max([ml for ml in volumes if ml is not None], default=None)
+
+
+def _mmol(order: _Order) -> Decimal | None:
+    """Returns the dose in mmol or mEq: as recorded, by the instructions, or by a name."""
+    said = map(mmol_of, (words(order.product.instructions), *order.names))
+    return order.product.dose_mmol or next((mmol for mmol in said if mmol is not None), None)
 
 
 def _amount_a_day(order: _Order) -> Decimal | None:

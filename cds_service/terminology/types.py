@@ -55,6 +55,7 @@ class Product(Struct, frozen=True, kw_only=True):
     instructions: str = ""  # dosage text
     volume_ml: Decimal | None = None  # from dose or quantity, where it is a volume
     ordered_ml: Decimal | None = None  # from dose and times, quantity, or rate and time (F9)
+    dose_mmol: Decimal | None = None  # from a dose in mmol or mEq (F10)
     rate_ml_h: Decimal | None = None  # as the order records it
 
 

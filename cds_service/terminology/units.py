@@ -62,6 +62,7 @@ _GRAMS = {
 }
 MASS_UNITS = frozenset({*_GRAMS, "mcg", "ng", "units", "unit", "iu"})
 _MMOL = ("meq", "mmol", "milliequivalent", "milliequivalents", "millimole", "millimoles")
+MILLIMOLES = dict.fromkeys(_MMOL, Decimal(1))
 _MOLES = {**dict.fromkeys(_MMOL, Decimal(1)), "mol": Decimal(1000)}
 _IN_TEXT = {
     **MILLILITERS,
@@ -137,6 +138,16 @@ def infused_of(text: Words) -> Decimal | None:
     """Returns the largest rate times duration of a text, in mL: "30 mL/h for 8 h" is 240."""
     found = [Decimal(rate) * Decimal(hours) for rate, hours in _RATE.findall(text.folded)]
     return max(found, default=None)
+
+
+_DOSE_IN_MOLES = re.compile(
+    r"(\d+(?:\.\d+)?) ?(?:meq|mmol|milliequivalents?|millimoles?)\b(?! ?(?:/|per|pro|par))"
+)  # 60 mEq, and not 4 mEq/mL
+
+
+def mmol_of(text: Words) -> Decimal | None:
+    """Returns the largest amount in mmol or mEq that a text names; a strength does not count."""
+    return max((Decimal(n) for n in _DOSE_IN_MOLES.findall(text.folded)), default=None)
 
 
 _HOURLY = re.compile(

@@ -312,3 +312,41 @@ def test_a_molar_additive_is_a_concentrate_and_slow_sodium_is_salt(
 ) -> None:
     saline = resolver.resolve(Product(concepts=(Coded(text=name),))).saline
     assert (saline.kind if saline else None) == kind
+
+
+# ---- F10: a concentrate that is ordered in mEq or mmol
+
+
+@pytest.mark.parametrize(
+    ("text", "instructions", "percent", "ordered"),
+    [
+        ("sodium chloride 4 mEq/mL 30 mL", "", "23.4", "30"),
+        ("sodium chloride 4 mEq/mL", "60 mEq IV once", "23.4", "15.0"),
+        ("sodium chloride 120 mEq (30 mL) IV", "", "23.4", "30"),
+        ("NaCl 1 mmol/ml", "200 mmol i.v.", "5.84", "200"),
+        ("sodium chloride 23.4 %", "120 mEq over 10 min", "23.4", "30.0"),
+    ],
+)
+def test_f10_a_concentrate_in_mmol_is_worked_out(
+    text: str, instructions: str, percent: str, ordered: str, resolver: DrugResolver
+) -> None:
+    product = Product(concepts=(Coded(text=text),), instructions=instructions)
+    saline = resolver.resolve(product).saline
+    assert saline is not None
+    assert (saline.kind, saline.percent) == ("concentrate", Decimal(percent))
+    assert saline.ordered_ml == Decimal(ordered)
+
+
+def test_f10_a_recorded_dose_in_mmol_is_worked_out(resolver: DrugResolver) -> None:
+    product = Product(
+        concepts=(Coded(text="sodium chloride 4 mEq/mL injection"),), dose_mmol=Decimal(120)
+    )
+    saline = resolver.resolve(product).saline
+    assert saline is not None
+    assert saline.ordered_ml == Decimal("30.0")
+
+
+@pytest.mark.parametrize("text", ["NaCl 20 mmol i.v.", "sodium chloride 20 mmol in 1000 mL"])
+def test_f10_mmol_without_a_strength_are_no_concentrate(text: str, resolver: DrugResolver) -> None:
+    saline = resolver.resolve(Product(concepts=(Coded(text=text),))).saline
+    assert saline is None or saline.kind != "concentrate"

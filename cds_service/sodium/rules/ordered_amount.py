@@ -62,8 +62,13 @@ def rate_lines(case: Case, order: Order) -> list[Line]:
 
     A drip is no number of boluses. Without a recent sodium, or its strength, nothing is computed.
     """
-    saline, limits = hypertonic_saline(order), case.limits
-    if saline is None or concentrated_saline(order) or not _runs_slowly(case, saline):
+    return [] if concentrated_saline(order) else infused_lines(case, hypertonic_saline(order))
+
+
+def infused_lines(case: Case, saline: Saline | None) -> list[Line]:
+    """Returns the same of a concentrate too: a drip of it is as much saline as any (F10)."""
+    limits = case.limits
+    if saline is None or not _runs_slowly(case, saline):
         return []
     rate, percent = saline.rate_ml_h or ONE, saline.percent
     in_day = rate * HOURS_OF_DAY

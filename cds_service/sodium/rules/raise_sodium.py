@@ -68,6 +68,7 @@ from cds_service.sodium.rules.order_helpers import (
 from cds_service.sodium.rules.ordered_amount import (
     after_each_bolus,
     bolus_line,
+    infused_lines,
     rate_lines,
     single_bolus,
     too_much,
@@ -636,11 +637,13 @@ def _glucose_before_saline(case: Case, order: Order, shift: GlucoseShift) -> Fin
 @order_rule("OS-HTS-ASX", hypertonic_saline, otherwise="not-hypertonic")
 def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     """Speaks if sodium is moderately or severely low, or fell quickly, without severe symptoms."""
-    latest = _low_sodium(case, order)
+    latest = _recent_low_sodium(case)
     _require_dilute(case)
     _require_no_other_reason(case)
     acute = case.sodium.acute is not None
     require(acute or case.sodium.band is not Band.MILD, "mild-band", na=latest.shown)
+    if concentrated_saline(order):
+        return _concentrate_without_reason(case, order, saline)
     severe_band, symptom = case.sodium.band is Band.SEVERE, _moderate_symptom(case)
     do = _guardrails(case, saline)
     if all([case.limits.profile == EUROPEAN, severe_band, symptom]):
@@ -648,13 +651,7 @@ def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
         do = [single_bolus(case, saline), *do[1:], _if_severe(do[0])]
     if acute:
         do.append(line("acute-fall"))
-    value = case.effective_sodium
-    low = value is not None and value < case.limits.hypertonic_supported_below
-    # As measured it counts no more if glucose alone makes it so low (F14).
-    very_low = low or (
-        case.glucose is None and sodium_below(case, case.limits.hypertonic_supported_below)
-    )
-    supported = any([acute, very_low, symptom, acute_liver_failure(case)])
+    supported = _number_counts(case)
     variant, facts = _unrecorded_summary(case)
     return _saline_card(
         case,
@@ -667,6 +664,37 @@ def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
         why=_watch(case),
         na=shown_sodium(case),
         more_facts=facts,
+    )
+
+
+def _number_counts(case: Case) -> bool:
+    """Returns whether the number, its fall or what is recorded beside it may ask for saline."""
+    value = case.effective_sodium
+    low = value is not None and value < case.limits.hypertonic_supported_below
+    # As measured it counts no more if glucose alone makes it so low (F14).
+    very_low = low or (
+        case.glucose is None and sodium_below(case, case.limits.hypertonic_supported_below)
+    )
+    acute, symptom = case.sodium.acute is not None, _moderate_symptom(case)
+    return any([acute, very_low, symptom, acute_liver_failure(case)])
+
+
+def _concentrate_without_reason(case: Case, order: Order, saline: Saline) -> Finding:
+    """Returns that the number is no reason for a concentrate either, beside its strength (F10)."""
+    require(order.ingredient_count <= 1 and not saline.mixture, "concentrate")
+    unsettled = _number_counts(case) or case.acute_setting is not None or not _problems_read(case)
+    require(not unsettled, "concentrate")
+    return _saline_card(
+        case,
+        order,
+        "warning",
+        "concentrate",
+        do=[
+            *infused_lines(case, saline),
+            line("concentrate-limit", limit=day_limit(case), keep=True),
+        ],
+        why=_watch(case),
+        na=shown_sodium(case),
     )
 
 

@@ -42,6 +42,13 @@ def concentrated(percent: str, ml: str) -> Order:
     return replace(draft, saline=replace(draft.saline, ordered_ml=Decimal(ml)))
 
 
+def dripped(percent: str, ml: str, rate: str) -> Order:
+    """A concentrate that runs at a rate."""
+    draft = concentrated(percent, ml)
+    assert draft.saline is not None
+    return replace(draft, saline=replace(draft.saline, rate_ml_h=Decimal(rate)))
+
+
 SCENES = (
     *(
         Scene(
@@ -65,6 +72,41 @@ SCENES = (
         order=concentrated("23.4", "30"),
         story=ward("118", problems=(EDEMA,)),
         fires={"OS-HTS-CONC": "warning main"},
+    ),
+    *(
+        Scene(
+            says=f"F10: {percent} % {ml} mL at 124 without symptoms: the number is no reason for it",
+            order=concentrated(percent, ml),
+            story=ward("124", problems=(problem("siadh", days=3),)),
+            fires={"OS-HTS-ASX": "warning concentrate", "OS-HTS-CONC": "warning amount"},
+            shows=("concentrate-limit", "ordered-amount-plain", "dilute"),
+            hides=("give-aasld", "stop-when"),
+        )
+        for percent, ml in (("5.85", "500"), ("10", "250"), ("23.4", "30"))
+    ),
+    Scene(
+        says="F10: 5.85 % 500 mL at 50 mL/h at 124: the rate is worked out",
+        order=dripped("5.85", "500", "50"),
+        story=ward("124"),
+        fires={"OS-HTS-ASX": "warning concentrate", "OS-HTS-CONC": "warning amount"},
+        shows=("ordered-rate-above", "concentrate-limit"),
+    ),
+    *(
+        Scene(
+            says=f"F10: a concentrate at 124 with {told}: its own card alone",
+            order=concentrated("5.85", "500"),
+            story=ward("124", **story),
+            fires={"OS-HTS-CONC": "warning amount"},
+        )
+        for told, story in (
+            ("confusion", {"problems": (CONFUSION,)}),
+            ("a fall of this day", {"results": (result("sodium", 138, 20),)}),
+        )
+    ),
+    Scene(
+        says="F10: a concentrate within a mixture at 124 is an additive",
+        order=replace(concentrated("5.85", "500"), ingredient_count=2),
+        story=ward("124"),
     ),
     Scene(
         says="F10: 23.4 % 30 mL at 138",
