@@ -202,6 +202,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     pseudo_hint_hours: timedelta
     triglyceride_from: Decimal
     protein_from: Decimal
+    protein_low_below: Decimal  # F12
+    albumin_low_below: Decimal  # F12
     # Cards of patient-view: which band card, and how strongly (B.1, M2, M3, S4, S5, M15).
     adult_years: Decimal
     acute_critical_below: Decimal

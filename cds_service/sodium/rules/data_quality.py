@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from operator import itemgetter
 from typing import NoReturn
 
@@ -40,6 +41,7 @@ from cds_service.sodium.rules.gates import (
     glucose_line,
     latest_sodium,
     lines_of,
+    low_protein,
     measured_low,
     never_stop_lines,
     only_expected_osmoles,
@@ -243,6 +245,9 @@ def direct_value_is_lower(case: Case) -> Finding:
         skip("methods-agree")
     require(measured_low(case), "not-low", na=latest.shown)
     require_actionable(case)
+    protein = low_protein(case)
+    if protein is not None:
+        return _falsely_high(case, latest.shown, other.shown, protein)
     return card(
         "warning",
         direct=latest.shown,
@@ -250,6 +255,25 @@ def direct_value_is_lower(case: Case) -> Finding:
         do=[line("repeat-now", keep=True), line("if-lower", na=latest.shown, keep=True)],
         why=[*symptom_lines(case), *result_lines(case)],
         offer=[repeat_sodium(case, priority="stat")],
+    )
+
+
+def _falsely_high(
+    case: Case, direct: str, indirect: str, protein: tuple[Analyte, Decimal]
+) -> Finding:
+    """Returns that low protein explains the difference: a repeat gives the same pair (F12)."""
+    analyte, value = protein
+    return card(
+        "warning",
+        "protein",
+        direct=direct,
+        indirect=indirect,
+        do=[
+            line("believe-direct", lab=f"lab:{analyte}", value=value, keep=True),
+            line("plan-by-direct", na=direct, keep=True),
+        ],
+        why=[*symptom_lines(case), *result_lines(case)],
+        offer=[repeat_sodium(case, priority="urgent")],
     )
 
 

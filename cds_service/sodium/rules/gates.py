@@ -117,9 +117,12 @@ def require_not_outranked(case: Case) -> None:
     require(case.sodium.acute is None, "acute-leads")
     require(not case.relowered, "re-lowered")
     require(not water_shift(case), "water-shift-leads")
-    require(not direct_value_lower(case), "methods-contradict", na=shown_sodium(case))
-    # A severe value keeps its card until it is disproved, without a plan (F44).
+    # A severe value keeps its card until it is disproved, without a plan (F44). A direct one that
+    # low protein explains is believed (F12).
     is_severe = case.sodium.band is Band.SEVERE
+    believed = is_severe and low_protein(case) is not None
+    contradicts = direct_value_lower(case) and not believed
+    require(not contradicts, "methods-contradict", na=shown_sodium(case))
     require(is_severe or not unconfirmed(case), "unconfirmed-leads")
 
 
@@ -408,6 +411,20 @@ def direct_value_used(case: Case) -> bool:
 def direct_value_lower(case: Case) -> bool:
     """Returns whether a direct value is far lower: nothing is certain before a repeat (F12)."""
     return case.sodium.other_method is not None and not direct_value_used(case)
+
+
+def low_protein(case: Case) -> tuple[Analyte, Decimal] | None:
+    """Returns a protein so low that the laboratory's sodium reads falsely high, else None (F12)."""
+    limits = case.limits
+    edges = {
+        Analyte.TOTAL_PROTEIN: limits.protein_low_below,
+        Analyte.SERUM_ALBUMIN: limits.albumin_low_below,
+    }
+    for analyte, edge in edges.items():
+        reading = case.readings.latest(analyte, limits.measured_days)
+        if reading is not None and reading.below(edge):
+            return analyte, reading.value
+    return None
 
 
 def lipids(case: Case) -> bool:
@@ -990,6 +1007,8 @@ def doubt_lines(case: Case) -> list[Line]:
     if other:
         time = at(case, other.at, other.day_only)
         key = "doubt-methods-low" if direct_value_used(case) else "doubt-methods-lab"
+        if key == "doubt-methods-lab" and low_protein(case):
+            key = "doubt-methods-protein"
         lines.append(line(key, na=other.shown, time=time, keep=True))
     shift = case.glucose
     if shift and not shift.explained:

@@ -280,8 +280,22 @@ NOURISHED = replace(
     nutrition=Nutrition(sodium_mmol_l=Decimal(0), daily_ml=Decimal(2000)),
     fluid_name=RecordText("Clinimix 5/15"),
 )
+
+
+def two_methods(direct: str, indirect: str, *results: Any) -> Story:
+    """A blood gas and the laboratory of the same hour, with what else was measured."""
+    gas = replace(result("sodium", direct, 1), method="poc")
+    return Story(
+        sodium=None,
+        setting="inpatient",
+        results=(gas, result("sodium", indirect, 1.2), *results),
+    )
+
+
 CHARTS: tuple[Story, ...] = (
     Story(sodium="128", setting="inpatient", results=(result("glucose", "61"),)),
+    two_methods("131", "138", result("serum-albumin", "1.5", 20)),
+    two_methods("115", "124", result("total-protein", "3.5", 20)),
     Story(sodium="128", setting="inpatient", orders=(NOURISHED,)),
     Story(sodium="128", setting="inpatient", orders=(replace(NOURISHED, fluid_name=None),)),
     *REACHED,

@@ -27,7 +27,7 @@ from cds_service.records.fhir_types import as_resources
 from cds_service.records.reader import CallRecords, read_snapshot
 from cds_service.sodium.rules.book import BOOK, can_judge_without_sodium
 from cds_service.sodium.snapshot import Order
-from cds_service.terminology.types import StrongSalt
+from cds_service.terminology.types import Nutrition, StrongSalt
 from cds_service.terminology.vocabulary import Vocabulary, vocabulary
 from tests.sodium.patients import drugs
 from tests.sodium.rules.orders import all_scenes, restriction, saline, selected, water
@@ -82,6 +82,7 @@ def defined(order: Order) -> Concern:
     moves_water = moves_water or (systemic and order.strong_salt is not None)
     rich = order.route == "iv" and any(d.sodium_mmol_per_g is not None for d in order.drugs)
     moves_water = moves_water or rich
+    moves_water = moves_water or order.nutrition is not None
     moves_water = moves_water or (systemic and order.effervescent and "potassium" not in classes)
     carries_salt = order.route != "local" and order.isotonic_carrier_ml is not None
     moves_water = moves_water or (carries_salt and not saline_kind)
@@ -137,6 +138,7 @@ def differing(orders: Iterable[Order]) -> list[str]:
         (selected("mannitol", route="iv"), "with sodium"),
         (replace(selected(), strong_salt=LACTATE), "with sodium"),
         (replace(selected(), isotonic_carrier_ml=Decimal(500)), "with sodium"),
+        (replace(selected(), nutrition=Nutrition()), "with sodium"),
         (selected("mannitol"), "none"),
         (selected("glycine"), "none"),
         (Order(reference="ServiceRequest/1", kind="service", asks_to_drink=True), "with sodium"),

@@ -214,6 +214,7 @@ def test_a_summary_begins_with_what_was_ordered(rule: str) -> None:
         "Salt tablets",
         "Effervescent tablets",
         "Balanced fluid",
+        "Parenteral nutrition",
         "Hypotonic fluid",
         "Dialysis",
         "Water by tube",
