@@ -214,6 +214,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     pregnancy_mild_below: Decimal
     new_drug_days: timedelta
     rising_from: Decimal
+    restriction_pace_to: Decimal
+    repeat_least_hours: timedelta
     rising_to: Decimal
     rising_fresh_hours: timedelta
     # Plan (B.2, M14, B.4).

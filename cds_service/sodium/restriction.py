@@ -37,6 +37,7 @@ from cds_service.sodium.exposure import (
     taken_or_drafted,
     taken_within,
 )
+from cds_service.sodium.pace import pace_per_hour
 from cds_service.sodium.results import Band, Freshness, measurable, paired
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
@@ -383,7 +384,10 @@ def _by_dilute_urine(case: Case) -> Iterator[Line]:
     # "Address the intake" is not for a sodium that rises too fast (F27).
     rising = case.rate.rule == "RATE-OVER" or case.rate.episode is not None
     if urine is not None and urine.below(most) and not rising:
-        yield Line("withheld-dilute-urine", {"value": number(urine.value)})
+        if case.problems.current(case.sets.obstruction, limits.measured_days):
+            yield Line("withheld-dilute-relieved", {"value": number(urine.value)})
+        else:
+            yield Line("withheld-dilute-urine", {"value": number(urine.value)})
 
 
 def salt_losers(case: Case) -> tuple[str, ...]:
@@ -429,8 +433,10 @@ def _by_sodium(case: Case) -> Iterator[Line]:
 
 
 def _rising(case: Case) -> bool:
-    """Whether sodium rises too fast, or did lately: restriction would raise it again (F4)."""
+    """Whether sodium rises too fast or by the hour, or rose lately: restriction would add to it."""
     rising = case.rate.rule == "RATE-OVER" or case.rate.level in ("warning", "critical")
+    pace = pace_per_hour(case)
+    rising = rising or (pace is not None and pace > case.limits.restriction_pace_to)
     return rising or case.rate.episode is not None
 
 

@@ -30,6 +30,7 @@ from cds_service.sodium.rules.follow_up import (
     repeat_sodium,
     repeat_suggestions,
     same_day,
+    soonest,
     steep_fall_lines,
     watch,
     workup_due,
@@ -539,7 +540,7 @@ def severe(case: Case) -> Finding:
     require(case.sodium.band is Band.SEVERE, "not-severe", na=shown_sodium(case))
     require(long_known_since(case) is None, "long-known", na=shown_sodium(case))
     rise, crisis = planned_rise(case), adrenal_crisis(case)
-    due = case.limits.rising_fresh_hours - case.sodium.age
+    due = soonest(case, case.limits.rising_fresh_hours - case.sodium.age)
     advice = lines_of({"severe-advice": inpatient(case)})
     watched = rise is not None or (case.rate.presses and case.rate.level == "warning")
     indicator: Indicator = "warning" if watched and not crisis else "critical"

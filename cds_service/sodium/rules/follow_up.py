@@ -12,6 +12,7 @@ from cds_service.engine.wording import AGO_IN_HOURS, NOW_WORD, joined, lasted
 from cds_service.knowledge.names import Analyte, Problem, Sign
 from cds_service.sodium.adrenal import on_glucocorticoid
 from cds_service.sodium.case import Case
+from cds_service.sodium.pace import pace_per_hour
 from cds_service.sodium.results import URINE, Band, band_of
 from cds_service.sodium.rules.gates import (
     adrenal_crisis,
@@ -52,6 +53,27 @@ def repeat_sodium(case: Case, after: timedelta = NOW, priority: Priority = "rout
     return Suggestion("repeat-sodium", (draw,), {"when": _when(case, after)}, within=after)
 
 
+def soonest(case: Case, due: timedelta) -> timedelta:
+    """Returns when sodium is due, sooner where a rise would meet its ceiling before (F31)."""
+    sooner = pace_due(case)
+    return due if sooner is None else min(due, sooner)
+
+
+def pace_due(case: Case) -> timedelta | None:
+    """Returns when sodium is due by the pace of its rise; None if the day has room for that (F31).
+
+    It is half of the time that is left to the ceiling: not more than 2 h, and not less than 1 h.
+    """
+    room, pace, limits = room_of(case), pace_per_hour(case), case.limits
+    if pace is None or room is None or room.left is None or case.sodium.band is Band.MILD:
+        return None
+    left = timedelta(hours=float(room.left / pace))
+    if left >= limits.rate_window_hours and shedding_water(case) is None:
+        return None
+    interval = max(min(limits.repeat_over_hours, left / 2), limits.repeat_least_hours)
+    return max(interval - case.sodium.age, NOW)
+
+
 def watch(case: Case, key: str, after: timedelta = NOW) -> Line:
     """Returns the line with the time of the next sodium, and how often from then on (F31)."""
     after = max(after, NOW)
@@ -66,7 +88,9 @@ def repeat_suggestions(case: Case, *, long_known: bool = False) -> list[Suggesti
     if case.rate.rule:
         return []
     after, priority = _due(case, long_known=long_known)
-    return [repeat_sodium(case, after, priority)]
+    if pace_due(case) is not None:
+        priority = "urgent"
+    return [repeat_sodium(case, soonest(case, after), priority)]
 
 
 def monitoring(case: Case, after: timedelta | None = None, *, long_known: bool = False) -> Line:
@@ -78,13 +102,15 @@ def monitoring(case: Case, after: timedelta | None = None, *, long_known: bool =
     first = NOW if severe and after is None else after
     if case.rate.rule:
         return rate_watch(case, first)
-    due = _due(case, long_known=long_known)[0] if first is None else first
+    due = soonest(case, _due(case, long_known=long_known)[0] if first is None else first)
     if case.replaces_hormone and after is None and not long_known:
         return watch(case, "monitor-insipidus", due)
     if shedding_water(case) is not None and after is None:
         return watch(case, "monitor-shedding", due)
     if diabetic_crisis(case) and after is None:
         return watch(case, "monitor-severe", due)
+    if pace_due(case) is not None:
+        return watch(case, "monitor-over", due)
     if inpatient(case):
         often = "monitor-severe" if severe else "monitor-near"
         closely = severe or (after is None and not long_known and moves(case))
@@ -106,6 +132,7 @@ def _mild_outside(case: Case) -> str:
 def rate_watch(case: Case, first: timedelta | None = None) -> Line:
     """Returns the line on the next sodium while a card on the rate is shown."""
     closely = case.rate.rule == RATE_OVER or case.rate.presses or rises_by_itself(case)
+    closely = closely or pace_due(case) is not None
     due = rate_due(case) if first is None else min(first, rate_due(case))
     return watch(case, "monitor-over" if closely else "monitor-near", due)
 
@@ -118,7 +145,7 @@ def rate_due(case: Case) -> timedelta:
     interval = limits.repeat_near_hours
     if case.rate.rule == RATE_OVER or case.rate.presses or rises_by_itself(case):
         interval = limits.repeat_over_hours
-    return max(interval - case.sodium.age, NOW)
+    return soonest(case, max(interval - case.sodium.age, NOW))
 
 
 def _due(case: Case, *, long_known: bool = False) -> tuple[timedelta, Priority]:

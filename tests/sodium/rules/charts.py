@@ -293,6 +293,13 @@ def two_methods(direct: str, indirect: str, *results: Any) -> Story:
 
 
 CHARTS: tuple[Story, ...] = (
+    rising(
+        121,
+        116,
+        problem("urinary-obstruction", days=1),
+        hours=5,
+        results=(result("urine-osmolality", "90"),),
+    ),
     Story(sodium="128", setting="inpatient", results=(result("glucose", "61"),)),
     two_methods("131", "138", result("serum-albumin", "1.5", 20)),
     two_methods("115", "124", result("total-protein", "3.5", 20)),
