@@ -14,6 +14,7 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.pace import pace_per_hour
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.room import room_of
+from cds_service.sodium.snapshot import Problem
 from tests.sodium.patients import Story, problem, result
 from tests.sodium.rules.cases import fired
 
@@ -24,7 +25,7 @@ HELD_BACK = ("restriction-", "withheld-volume-unknown", "text-hyper-mild")
 
 
 def risen(
-    start: str, now: str, hours: float, *problems: object, age: float = 0.5, urine: str = ""
+    start: str, now: str, hours: float, *problems: Problem, age: float = 0.5, urine: str = ""
 ) -> Story:
     """An inpatient whose sodium rose so much within so many hours, and the urine of today."""
     measured = (result("sodium", start, age + hours),)
@@ -35,7 +36,7 @@ def risen(
         sodium_hours=age,
         setting="inpatient",
         results=measured,
-        problems=problems,  # type: ignore[arg-type]
+        problems=problems,
     )
 
 
@@ -123,7 +124,7 @@ def test_no_restriction_is_offered_or_spoken_of_while_sodium_rises_by_the_hour(
     [((OBSTRUCTED,), "withheld-dilute-relieved"), ((), "withheld-dilute-urine")],
 )
 def test_after_an_obstruction_a_dilute_urine_is_not_called_a_matter_of_intake(
-    problems: tuple[object, ...], key: str
+    problems: tuple[Problem, ...], key: str
 ) -> None:
     case = risen("116", "121", 5, *problems, urine="90").case("european")
     assert key in [reason.key for reason in case.restriction.reasons]
