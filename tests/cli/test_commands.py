@@ -112,7 +112,7 @@ def test_replay_says_when_there_is_no_card() -> None:
 
 
 def test_an_unknown_story_is_one_line_that_lists_the_known_ones() -> None:
-    result = run_alone("replay", "no-such-story")
+    result = run("replay", "no-such-story")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "cramps-in-siadh" in result.stderr
@@ -120,7 +120,7 @@ def test_an_unknown_story_is_one_line_that_lists_the_known_ones() -> None:
 
 def test_explain_says_why_a_rule_did_not_fire() -> None:
     request = default_fixtures_dir() / "normal-sodium" / "request.json"
-    result = run_alone("explain", str(request), "--at", "2026-11-20T09:00:00Z", "--json")
+    result = run("explain", str(request), "--at", "2026-11-20T09:00:00Z", "--json")
     assert result.returncode == 0
     because = {
         row["rule"]: row["because"] for row in json.loads(result.stdout)["explanation"]["silent"]
@@ -135,8 +135,8 @@ def test_explain_knows_the_codes_of_the_site(tmp_path: Path) -> None:
     saved.write_text(json.dumps(body))
     codes.write_text("system,code,ingredient,analyte\nurn:site,NA-1,,sodium\n")
     asked = ("explain", str(saved), "--at", "2026-11-20T09:00:00Z", "--json")
-    known = run_alone(*asked, CDS_LOCAL_CODES=str(codes))
-    assert run_alone(*asked).returncode == 1, "without the list the sodium is not known"
+    known = run(*asked, CDS_LOCAL_CODES=str(codes))
+    assert run(*asked).returncode == 1, "without the list the sodium is not known"
     assert json.loads(known.stdout)["cards"], known.stderr
 
 
@@ -157,7 +157,7 @@ def test_explain_refuses_a_body_that_is_not_a_hook_call(body: str, code: int) ->
 
 
 def test_the_demo_keeps_to_this_machine() -> None:
-    result = run_alone("demo", "--host", "0.0.0.0")  # noqa: S104  # that is what is refused
+    result = run("demo", "--host", "0.0.0.0")  # noqa: S104  # that is what is refused
     assert result.returncode == 78
     assert "--demo-public" in result.stderr
 
@@ -169,7 +169,7 @@ def test_a_busy_port_is_one_clear_line() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        result = run_alone("demo", "--port", str(port))
+        result = run("demo", "--port", str(port))
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert f"Port {port}" in result.stderr

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import requests
 import sqlalchemy as sa
 
 from cds_service.demo.stories import Story
@@ -32,6 +33,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, postgres: Server) -> Iterato
     upgrade(engine)
     (folder / "secret").write_text("a secret that both of the nodes have")
     shared = {"CDS_DATABASE_URL": url, "CDS_SECRET_FILE": str(folder / "secret")}
+    # On a busy machine the store of used tokens is late; a node then refuses, and lets nobody pass unchecked.
+    shared["CDS_REPLAY_STRICT"] = "true"
     registry = written(folder)
     with ExitStack() as running:
         a, b = (
@@ -49,10 +52,35 @@ def rows(engine: sa.Engine, table: sa.Table, **wanted: str) -> int:
         ).scalar_one()
 
 
+def post(node: Node, body: object, path: str = PATH) -> requests.Response:
+    """The answer to a call, which is sent with new tokens until the store of tokens is in time."""
+    answers: list[requests.Response] = []
+
+    def checked() -> bool:
+        answers.append(node.post(body, path=path))
+        return answers[-1].status_code != 503
+
+    until(checked)
+    return answers[-1]
+
+
 def topics(node: Node, call: dict[str, Any]) -> list[str]:
-    answer = node.post(call)
+    answer = post(node, call)
     assert answer.status_code == 200, answer.text
     return [card["source"]["topic"]["code"] for card in answer.json()["cards"]]
+
+
+def in_time(ask: Callable[[str], list[int]]) -> list[int]:
+    """The answers to calls with one token, when each was checked; never does more than one pass."""
+    seen: list[list[int]] = []
+
+    def all_checked() -> bool:
+        seen.append(ask(token()))
+        assert seen[-1].count(200) <= 1
+        return 503 not in seen[-1]
+
+    until(all_checked)
+    return seen[-1]
 
 
 def test_t23_a_token_used_at_one_node_is_refused_at_the_other(
@@ -60,14 +88,15 @@ def test_t23_a_token_used_at_one_node_is_refused_at_the_other(
 ) -> None:
     a, b, engine = nodes
     call = a_call(stories[STORY], "replayed")
-    for first, second in ((a, b), (b, a)):
-        once, before = token(), rows(engine, USED_TOKENS)
-        assert [first.post(call, once).status_code, second.post(call, once).status_code] == [
-            200,
-            401,
-        ]
-        assert first.post(call, once).status_code == 401
-        assert rows(engine, USED_TOKENS) == before + 1
+    for order in ((a, b, a), (b, a, b)):
+        before: list[int] = []
+
+        def one_after_the_other(once: str, order: tuple[Node, ...] = order) -> list[int]:
+            before.append(rows(engine, USED_TOKENS))  # noqa: B023  # called at once
+            return [node.post(call, once).status_code for node in order]
+
+        assert in_time(one_after_the_other) == [200, 401, 401]
+        assert rows(engine, USED_TOKENS) == before[-1] + 1
 
 
 def test_t23_of_eight_calls_at_once_with_one_token_one_passes_on_two_nodes(
@@ -76,10 +105,12 @@ def test_t23_of_eight_calls_at_once_with_one_token_one_passes_on_two_nodes(
     a, b, _ = nodes
     call = a_call(stories[STORY], "replayed")
     with ThreadPoolExecutor(8) as pool:
+
+        def at_once(once: str) -> list[int]:
+            return list(pool.map(lambda node: node.post(call, once).status_code, [a, b] * 4))
+
         for _ in range(5):
-            once = token()
-            answers = list(pool.map(lambda node: node.post(call, once).status_code, [a, b] * 4))  # noqa: B023
-            assert sorted(answers) == [200] + [401] * 7
+            assert sorted(in_time(at_once)) == [200] + [401] * 7
 
 
 def test_t64_feedback_sent_to_both_nodes_is_one_row(nodes: Nodes) -> None:
@@ -88,12 +119,12 @@ def test_t64_feedback_sent_to_both_nodes_is_one_row(nodes: Nodes) -> None:
     sent = feedback("card-of-both", "overridden", now)
     with ThreadPoolExecutor(8) as pool:
         answers = list(
-            pool.map(lambda node: node.post(sent, path=f"{PATH}/feedback").status_code, [a, b] * 4)
+            pool.map(lambda node: post(node, sent, f"{PATH}/feedback").status_code, [a, b] * 4)
         )
     assert answers == [200] * 8
     assert rows(engine, FEEDBACK, card="card-of-both") == 1
     other = feedback("card-of-b", "overridden", now)
-    assert b.post(other, path=f"{PATH}/feedback").status_code == 200
+    assert post(b, other, f"{PATH}/feedback").status_code == 200
     assert rows(engine, FEEDBACK, card="card-of-b") == 1
 
 
@@ -105,12 +136,13 @@ def test_a_card_that_was_answered_at_one_node_stays_away_at_both(
     here = (a, b)[answered_at]
     call = a_call(stories[STORY], f"answered-{answered_at}")
     call["context"]["userId"] = "Practitioner/7"
-    (shown,) = here.post(call).json()["cards"]
+    (shown,) = post(here, call).json()["cards"]
     sent = feedback(shown["uuid"], "overridden", datetime.now(UTC))
-    assert here.post(sent, path=f"{PATH}/feedback").status_code == 200
+    assert post(here, sent, f"{PATH}/feedback").status_code == 200
     # The row of a card is written soon after its answer; only then is the feedback matched to it.
-    until(lambda: not topics(here, call))
-    assert [topics(node, call) for node in (a, b)] == [[], []]
+    # A node that is told too late what was answered shows the card: on a busy machine it is asked again.
+    for node in (here, a, b):
+        until(lambda node=node: not topics(node, call))
     call["context"]["userId"] = "Practitioner/8"
     assert [topics(node, call) for node in (a, b)] == [["sodiumMildSymptomatic"]] * 2
 
@@ -118,5 +150,5 @@ def test_a_card_that_was_answered_at_one_node_stays_away_at_both(
 def test_both_nodes_give_a_card_the_same_uuid(nodes: Nodes, stories: dict[str, Story]) -> None:
     a, b, _ = nodes
     call = a_call(stories[STORY], "both")
-    first, second = (node.post(call).json()["cards"] for node in (a, b))
+    first, second = (post(node, call).json()["cards"] for node in (a, b))
     assert [card["uuid"] for card in first] == [card["uuid"] for card in second] != []
