@@ -92,7 +92,12 @@ class Course(Struct, frozen=True, kw_only=True, dict=True):
             for key, series in timeline.series.items()
         }
         sources["medications"] = _source([*orders, *timeline.medications])
-        records = CallRecords(patient_id=timeline.id, now=self._now, sources=sources)
+        records = CallRecords(
+            patient_id=timeline.id,
+            now=self._now,
+            sources=sources,
+            remembered=timeline.remembered,
+        )
         return read_snapshot(records, self.vocabulary)
 
     @property
@@ -108,12 +113,16 @@ class Course(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def _series(self) -> Series:
         """The sodium results; which are usable is the same under all profiles."""
-        return self._case(next(iter(self.knowledge.limits))).series
+        return next(iter(self._cases.values())).series
 
-    def _case(self, profile: str) -> Case:
-        """Returns everything of the patient as the rules read it, with nothing too old."""
-        knowledge = self.knowledge
-        return assess(self.snapshot, self.limits(profile), knowledge.sets, knowledge.terms.labs)
+    @cached_property
+    def _cases(self) -> Mapping[str, Case]:
+        """Everything of the patient as the rules read it under each profile, nothing too old."""
+        known = self.knowledge
+        return {
+            profile: assess(self.snapshot, self.limits(profile), known.sets, known.terms.labs)
+            for profile in known.limits
+        }
 
     @property
     def rejected(self) -> list[str]:
@@ -155,7 +164,7 @@ class Course(Struct, frozen=True, kw_only=True, dict=True):
         """Returns the rises of which RATE-OVER would warn, each episode once."""
         found: list[Event] = []
         apart = _days(self._history.numbers.episode_days.value)
-        for verdict in over_corrections(self._case(profile)):
+        for verdict in over_corrections(self._cases[profile]):
             base, end = verdict.pair.start, verdict.pair.end
             if found and end.at - found[-1].at <= apart:
                 continue

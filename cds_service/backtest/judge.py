@@ -55,6 +55,8 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.rules.book import BOOK
 from cds_service.trust.client import Client
 
+_MONTH = len("2026-03")
+
 
 class Task(Struct, frozen=True, kw_only=True):
     """What is judged, and how."""
@@ -256,6 +258,7 @@ class _Moments:
             sources=sources,
             drafts=tuple([SentDraft(order.as_draft()) for order in moment.orders]),
             selections=tuple([order.reference for order in moment.orders]) if picked else (),
+            remembered=self._timeline.remembered,
         )
 
     def _judged(self, call: _Call) -> Iterator[Row]:
@@ -331,7 +334,7 @@ class _Strata(Struct, frozen=True):
                 kind=kind,  # type: ignore[arg-type]
                 setting="inpatient" if inpatient else "outpatient",
                 age_band=band,
-                month=f"{at:%Y-%m}",
+                month=at.isoformat()[:_MONTH],
             )
         )
         if moment is not None and moment.user:

@@ -31,7 +31,7 @@ from cds_service.records.cut import is_cut, is_too_large, within_limits
 from cds_service.records.fhir_types import NO_PERIOD, NO_RESOURCE, Resource, decode_resource
 from cds_service.records.medications import KINDS
 from cds_service.records.prefetch import OLDER_NAMES, Source
-from cds_service.records.read_context import identity
+from cds_service.records.read_context import Remembered, identity
 from cds_service.records.reader import ENCOUNTER, PATIENT, CallRecords, wanted_references
 from cds_service.records.times import result_time
 from cds_service.sodium.snapshot import Missing
@@ -106,6 +106,7 @@ class Timeline:
     ) -> None:
         self.id = person.id
         self._counts = counts
+        self.remembered: Remembered = {}  # what was read of its resources, which live as long
         self.patient = next(iter(self._decoded(person, "Patient")), None)
         self.series = {key: self._series(person, key) for key in LABS}
         self.openings = openings(person.of(OPEN))

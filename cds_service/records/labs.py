@@ -21,7 +21,7 @@ from cds_service.records.fhir_types import (
     words_of,
 )
 from cds_service.records.read_context import ReadContext
-from cds_service.records.times import drawn_before, moment, result_time
+from cds_service.records.times import BARE_DAY, drawn_before, moment, result_time
 from cds_service.sodium.snapshot import DroppedResult, LabResult, Problem
 from cds_service.terminology.codes import LabMatch
 from cds_service.terminology.remembering import remembering
@@ -87,6 +87,33 @@ def observed(observation: Resource, context: ReadContext, *, asked_sodium: bool)
         return Observed(labs=labs, problem=problem)
     why = _why_dropped(observation, test, asked_sodium, context)
     return Observed(labs=labs, problem=problem, dropped=_dropped(observation, why, context))
+
+
+def observed_once(observation: Resource, context: ReadContext, *, asked_sodium: bool) -> Observed:
+    """The same as `observed`, from the memory of the call if it has one.
+
+    Only what does not depend on the moment of the call is kept: no bare day, which may be today.
+    """
+    memory = context.remembered
+    if memory is None:
+        return observed(observation, context, asked_sodium=asked_sodium)
+    key = (id(observation), id(context.vocabulary), asked_sodium, context.zone)
+    found: Observed | None = memory.get(key)
+    if found is None:
+        found = observed(observation, context, asked_sodium=asked_sodium)
+        if _is_lasting(found, observation):
+            memory[key] = found
+    return found
+
+
+def _is_lasting(found: Observed, observation: Resource) -> bool:
+    """Whether an Observation reads alike at every moment."""
+    if found.problem is not None or found.dropped is not None:
+        return False
+    stored = observation.meta.last_updated.strip() if observation.meta is not None else ""
+    return len(stored) != BARE_DAY and all(
+        lab.time is not None and not lab.time.day_only for lab in found.labs
+    )
 
 
 def says_no_test(observation: Resource, context: ReadContext) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -161,6 +162,11 @@ class Index(Struct, frozen=True):
         return next((one for one in holder.contained if identity(one) == name != ""), None)
 
 
+# What was read of Observations of one patient at other moments: a backtest reads each only once.
+# The key says which Observation it is, by its place in memory, and how it was read.
+Remembered = dict[tuple[int, int, bool, timedelta | None], Any]
+
+
 class ReadContext(Struct, frozen=True, kw_only=True):
     """One call: its words, its clock, and the resources that others refer to."""
 
@@ -169,3 +175,4 @@ class ReadContext(Struct, frozen=True, kw_only=True):
     now: datetime
     zone: timedelta | None = None
     encounter: str = ""  # "Encounter/7" of the context; "" without one
+    remembered: Remembered | None = None

@@ -22,7 +22,7 @@ from cds_service.records.fhir_types import (
     whole_resources,
 )
 from cds_service.records.history import HISTORY, allergy, flagged, procedure
-from cds_service.records.labs import foreign_sodium, observed, says_no_test, stray_sodium
+from cds_service.records.labs import foreign_sodium, observed_once, says_no_test, stray_sodium
 from cds_service.records.medications import (
     KINDS,
     draft,
@@ -39,6 +39,7 @@ from cds_service.records.read_context import (
     Owner,
     Person,
     ReadContext,
+    Remembered,
     identity,
     person,
 )
@@ -80,6 +81,7 @@ class CallRecords(Struct, frozen=True, kw_only=True, dict=True):
     selections: tuple[str, ...] = ()
     bodies: tuple[bytes, ...] = ()
     keep_time: Callable[[], object] = bool  # raises OutOfTime once the call is late
+    remembered: Remembered | None = None  # a backtest's memory for one patient
 
     @cached_property
     def by_kind(self) -> Mapping[str, Sequence[Resource]]:
@@ -148,6 +150,7 @@ def read_snapshot(records: CallRecords, vocabulary: Vocabulary) -> Snapshot:
         now=records.now,
         zone=records.zone,
         encounter=f"Encounter/{records.encounter_id}" if records.encounter_id is not None else "",
+        remembered=records.remembered,
     )
     tally = _Tally(missing=_missing(records, found, vocabulary.code_lists))
     for source, resources in _bounded(records, tally).items():
@@ -344,7 +347,7 @@ def _read(resource: Resource, source: str, me: Person, context: ReadContext, tal
     elif is_unreadable(resource, kind):
         tally.lacks(source, Missing.VERSION)
     elif kind == "Observation":
-        result = observed(resource, context, asked_sodium=source == SODIUM)
+        result = observed_once(resource, context, asked_sodium=source == SODIUM)
         if source != SODIUM and says_no_test(resource, context):
             tally.lacks(source, Missing.TRUNCATED)
         tally.labs += result.labs

@@ -20,7 +20,7 @@ _INSTANT = re.compile(
     re.ASCII,
 )
 _PARTIAL = re.compile(r"(?:1[89]|2\d)\d\d(?:-\d\d)?", re.ASCII)
-_DAY_LENGTH = len("2026-11-21")
+BARE_DAY = len("2026-11-21")  # characters
 _END_OF_DAY, _LEAP_SECOND = "24", "60"
 _MICROSECONDS = 6  # digits of a second that a datetime holds
 # The world's clocks span 26 hours: a day that has begun somewhere is at most 14 hours ahead of UTC.
@@ -47,7 +47,7 @@ def moment(value: str, zone: timedelta | None, now: datetime) -> Moment | None:
 @remembering
 def _moment(value: str, zone: timedelta | None) -> Moment | None:
     """What a dateTime says, whenever it is read. The same time is in many places of one chart."""
-    if len(value) <= _DAY_LENGTH:
+    if len(value) <= BARE_DAY:
         at = _parsed(f"{value}T00:00:00", zone) if _DAY.fullmatch(value) else None
         return Moment(at=at, day_only=True) if at is not None else None
     match = _INSTANT.fullmatch(value)

@@ -182,17 +182,16 @@ class SodiumRises(Struct, frozen=True, dict=True):
 
     def to(self, end: Sample) -> Iterator[RatePair]:
         """Returns every rise or fall to `end` in both windows, and its average if one exists."""
-        limits = self.limits
-        windows: dict[Window, timedelta] = {
-            "day": limits.rate_window_hours,
-            "two-days": limits.rate_long_window_hours,
-        }
-        for window, length in windows.items():
-            first, past_last = bisect_left(self.times, end.at - length), self.place_of(end)
-            yield from self.measured(self.samples[first:past_last], end, window)
-            yield from self.estimated(end, window, length)
-            yield from self.passing(end, window, length)
+        yield from self.within(end, "day", self.limits.rate_window_hours)
+        yield from self.within(end, "two-days", self.limits.rate_long_window_hours)
         yield from self.average(end)
+
+    def within(self, end: Sample, window: Window, length: timedelta) -> Iterator[RatePair]:
+        """Returns every rise or fall to `end` in one window."""
+        first, past_last = bisect_left(self.times, end.at - length), self.place_of(end)
+        yield from self.measured(self.samples[first:past_last], end, window)
+        yield from self.estimated(end, window, length)
+        yield from self.passing(end, window, length)
 
     def comparable(self, start: Sample, end: Sample) -> bool:
         """Returns whether a difference may be a change: not between a false and a true method."""
@@ -509,6 +508,31 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         """Returns the verdicts on those rises that are large enough for a level."""
         return [self.judge(pair) for pair in pairs if pair.rise >= self.least_rise]
 
+    def far_apart(self, ends: Iterable[Sample]) -> list[Sample]:
+        """Returns the samples to which a rise may have a level, seen from the values alone.
+
+        With glucose they are all of them: corrected values may be farther apart.
+        """
+        if self.rises.glucose:
+            return [*ends]
+        return [end for end in ends if self._may_rise_to(end)]
+
+    def _may_rise_to(self, end: Sample) -> bool:
+        """Whether a value from shortly before `end` on is far enough above any earlier one.
+
+        A rise to a value between two samples ends between the later one and one shortly before it.
+        """
+        times = self.rises.times
+        first = bisect_left(times, end.at - self.limits.rate_bridge_hours)
+        past_last = bisect_right(times, end.at)
+        highest = max(sample.value for sample in self.rises.samples[first:past_last])
+        return highest - self._lowest_to[past_last - 1] >= self.least_rise - THOUSANDTH  # rounded
+
+    @cached_property
+    def _lowest_to(self) -> tuple[Decimal, ...]:
+        """The lowest value up to each sample."""
+        return tuple(accumulate((sample.value for sample in self.rises.samples), min))
+
     def past(self, ends: Iterable[Sample]) -> list[Verdict]:
         """Returns verdicts on rises to earlier samples; the worst rise is always among them.
 
@@ -529,7 +553,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         verdicts = []
         # Without glucose no rise to a value is larger than that from the lowest value before it.
         least = self.least_rise - THOUSANDTH  # a rise is rounded
-        lows = [*accumulate((sample.value for sample in samples), min)]
+        lows = self._lowest_to
         for end in ends:
             if not self.rises.glucose and end.value - lows[self.rises.place_of(end)] < least:
                 continue
@@ -871,7 +895,11 @@ def rate_view(case: Case) -> RateView:
     ends = [s for s in both if now - s.at <= limits.rate_now_hours]
     recent = rises.since(now - limits.rate_earlier_hours)
     remembered = rises.since(now - limits.rate_remembered_days)
-    pairs = [pair for end in ends for pair in rises.to(end)]
+    if rules.far_apart(ends):
+        pairs = [pair for end in ends for pair in rises.to(end)]
+    else:  # as in most charts: no rise has a level, and the largest one of a day is told
+        day = limits.rate_window_hours
+        pairs = [pair for end in ends for pair in rises.within(end, "day", day)]
     present = rules.verdicts(pairs)
     past = rules.past([s for s in remembered if s not in ends])
     lately = [v for v in past if now - v.pair.end.at <= limits.rate_earlier_hours]
@@ -928,7 +956,7 @@ def over_corrections(case: Case) -> list[Verdict]:
     rules = RateRules(case=case, rises=rises, latest=exact[-1], history=history)
     if not glucose and spread(exact) < rules.least_rise:
         return []
-    found = (_over_at(case, rises, history, end) for end in exact)
+    found = (_over_at(case, rises, history, end) for end in rules.far_apart(exact))
     return [verdict for verdict in found if verdict is not None]
 
 
@@ -966,9 +994,10 @@ def _by_glucose(pairs: Iterable[RatePair], limits: Limits) -> RatePair | None:
     return max(explained, key=lambda pair: pair.measured_rise, default=None)
 
 
-def _last_average(rises: SodiumRises, ends: Iterable[Sample]) -> Decimal | None:
-    averages = [average for end in ends for average in rises.average(end)]
-    return averages[-1].per_day if averages else None
+def _last_average(rises: SodiumRises, ends: Sequence[Sample]) -> Decimal | None:
+    averages = (average for end in reversed(ends) for average in rises.average(end))
+    last = next(averages, None)
+    return last.per_day if last is not None else None
 
 
 def _with_card(view: RateView, verdicts: Iterable[Verdict]) -> RateView:
