@@ -431,11 +431,15 @@ def _planned(call: Call, label: str) -> timedelta:
 
 REPEATS = {
     "repeat_over_hours": (view(*sodiums((0, "118"), (20, "128"))), "Repeat sodium today 11:00", 2),
-    "repeat_near_hours": (view(*sodiums((0, "118"), (20, "124"))), "Repeat sodium today 13:00", 4),
-    "repeat_over_hours, a rise that presses": (
-        view(*sodiums((0, "118"), (20, "125"))),
+    "repeat_over_hours, the ceiling in 7 h": (
+        view(*sodiums((0, "118"), (20, "124"))),
         "Repeat sodium today 11:00",
         2,
+    ),
+    "repeat_least_hours, the ceiling in 1 h": (
+        view(*sodiums((0, "118"), (6, "125"))),
+        "Repeat sodium today 10:00",
+        1,
     ),
     "repeat_near_hours, glucose": (
         view(sodium("128"), lab("glucose", "600")),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -68,6 +69,10 @@ def topics(node: Node, call: dict[str, Any]) -> list[str]:
     answer = post(node, call)
     assert answer.status_code == 200, answer.text
     return [card["source"]["topic"]["code"] for card in answer.json()["cards"]]
+
+
+def _silent(node: Node, call: dict[str, Any]) -> bool:
+    return not topics(node, call)
 
 
 def in_time(ask: Callable[[str], list[int]]) -> list[int]:
@@ -142,7 +147,7 @@ def test_a_card_that_was_answered_at_one_node_stays_away_at_both(
     # The row of a card is written soon after its answer; only then is the feedback matched to it.
     # A node that is told too late what was answered shows the card: on a busy machine it is asked again.
     for node in (here, a, b):
-        until(lambda node=node: not topics(node, call))
+        until(partial(_silent, node, call))
     call["context"]["userId"] = "Practitioner/8"
     assert [topics(node, call) for node in (a, b)] == [["sodiumMildSymptomatic"]] * 2
 

@@ -691,7 +691,7 @@ def _concentrate_without_reason(case: Case, order: Order, saline: Saline) -> Fin
         "concentrate",
         do=[
             *infused_lines(case, saline),
-            line("concentrate-limit", limit=day_limit(case), keep=True),
+            line("day-limit-of-concentrate", limit=day_limit(case), keep=True),
         ],
         why=_watch(case),
         na=shown_sodium(case),

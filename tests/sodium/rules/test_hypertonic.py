@@ -79,7 +79,7 @@ SCENES = (
             order=concentrated(percent, ml),
             story=ward("124", problems=(problem("siadh", days=3),)),
             fires={"OS-HTS-ASX": "warning concentrate", "OS-HTS-CONC": "warning amount"},
-            shows=("concentrate-limit", "ordered-amount-plain", "dilute"),
+            shows=("day-limit-of-concentrate", "ordered-amount-plain", "dilute"),
             hides=("give-aasld", "stop-when"),
         )
         for percent, ml in (("5.85", "500"), ("10", "250"), ("23.4", "30"))
@@ -89,7 +89,7 @@ SCENES = (
         order=dripped("5.85", "500", "50"),
         story=ward("124"),
         fires={"OS-HTS-ASX": "warning concentrate", "OS-HTS-CONC": "warning amount"},
-        shows=("ordered-rate-above", "concentrate-limit"),
+        shows=("ordered-rate-above", "day-limit-of-concentrate"),
     ),
     *(
         Scene(

@@ -14,7 +14,7 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.pace import pace_per_hour
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.room import room_of
-from cds_service.sodium.snapshot import Problem
+from cds_service.sodium.snapshot import LabResult, Problem
 from tests.sodium.patients import Story, problem, result
 from tests.sodium.rules.cases import fired
 
@@ -28,7 +28,7 @@ def risen(
     start: str, now: str, hours: float, *problems: Problem, age: float = 0.5, urine: str = ""
 ) -> Story:
     """An inpatient whose sodium rose so much within so many hours, and the urine of today."""
-    measured = (result("sodium", start, age + hours),)
+    measured: tuple[LabResult, ...] = (result("sodium", start, age + hours),)
     if urine:
         measured += (result("urine-osmolality", urine, age),)
     return Story(
@@ -42,10 +42,9 @@ def risen(
 
 def next_sodium(found: dict[str, Finding]) -> timedelta | None:
     """When the cards measure sodium again, the earliest of them."""
-    lines = [line for one in found.values() for line in one.do]
-    buttons = [button for one in found.values() for button in one.suggestions]
-    due = [told.within for told in (*lines, *buttons) if told.within is not None]
-    return min(due, default=None)
+    told = [line.within for one in found.values() for line in one.do]
+    told += [button.within for one in found.values() for button in one.suggestions]
+    return min((due for due in told if due is not None), default=None)
 
 
 def latest_button(found: dict[str, Finding]) -> timedelta | None:
