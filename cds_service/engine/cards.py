@@ -195,7 +195,7 @@ class Writer:
             excluded = {other for kind in kinds for other in self._words.suggestions[kind].excludes}
             card["selectionBehavior"] = "at-most-one" if excluded.intersection(kinds) else "any"
         card["overrideReasons"] = [self._override(key) for key in rule.overrides]
-        cited = [self._knowledge.citations[key] for key in rule.sources]
+        cited = [self._knowledge.citations[key] for key in self._cited(rule.sources, finding)]
         card["links"] = [
             *self._app_link(finding.rule),
             *(
@@ -236,7 +236,7 @@ class Writer:
         if context.trend:
             why = [f"{words.card.trend}: {phrases.said(context.trend)}", *why]
             kept = [None, *kept]
-        sources = phrases.rules[rule].sources
+        sources = self._cited(phrases.rules[rule].sources, finding)
         named = ", ".join(phrases.citations[key].short for key in sources)
         basis = f"[{words.card.basis}]({self._basis(rule)})"
         return _Told(
@@ -247,6 +247,15 @@ class Writer:
             more=words.card.more,
             close=f"\n\n{basis}: {named}. {words.footer}",
         )
+
+    def _cited(self, sources: list[str], finding: Finding) -> list[str]:
+        """Returns the sources without the labels of drugs of which the card does not speak.
+
+        A card that names none of these drugs keeps all.
+        """
+        labels = {key: self._knowledge.citations[key].drugs for key in sources}
+        spoken = {key for key, drugs in labels.items() if not set(drugs).isdisjoint(finding.drugs)}
+        return [key for key in sources if not (spoken and labels[key]) or key in spoken]
 
     def _basis(self, rule_id: str) -> str:
         return f"{self._settings.base_url}/basis#{rule_id}"

@@ -265,6 +265,9 @@ def _word_problems(knowledge: Knowledge) -> Iterator[str]:
         yield from _unknown(
             f"knowledge/sodium-drugs.toml: [{name}]", "cls", [drug.cls], words.drug_classes
         )
+    for name, cited in knowledge.citations.items():
+        place = f"knowledge/citations.toml: [{name}]"
+        yield from _unknown(place, "drug", cited.drugs, knowledge.terms.drugs)
     yield from _missing_words(knowledge)
     for key, line in words.lines.items():
         yield from _text_problems(f"knowledge/words.toml: [lines] {key}", line)

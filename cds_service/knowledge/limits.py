@@ -111,6 +111,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     stable_range: Decimal
     # Stable chronic low sodium (F21, F46).
     stable_gap_days: timedelta
+    sparse_gap_days: timedelta  # F21
+    sparse_values: Decimal  # F21
     stable_lowest_days: timedelta
     stable_higher_from: Decimal
     stable_higher_days: timedelta

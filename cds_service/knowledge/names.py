@@ -118,6 +118,7 @@ class Problem(StrEnum):
     HYPONATREMIA = "hyponatremia"
     HYPOTENSION = "hypotension"
     SEPSIS = "sepsis"
+    BREAST_FEEDING = "breast-feeding"
     MYELOMA = "myeloma"
     NAUSEA = "nausea"
     NEPHROTIC = "nephrotic"
@@ -186,6 +187,7 @@ class Sign(StrEnum):
     ADRENAL = "adrenal"
     ANURIA = "anuria"
     BMI_LOW = "bmi-low"
+    BREAST_FEEDING = "breast-feeding"
     BUN_CREATININE_HIGH = "bun-creatinine-high"
     CALCIUM_HIGH = "calcium-high"
     CORTISOL_GIVEN = "cortisol-given"
@@ -200,6 +202,7 @@ class Sign(StrEnum):
     PITUITARY_SURGERY = "pituitary-surgery"
     POSTPARTUM_HEMORRHAGE = "postpartum-hemorrhage"
     POTASSIUM_HIGH = "potassium-high"
+    PREGNANCY = "pregnancy"
     POTASSIUM_LOW = "potassium-low"
     SIADH_PATTERN = "siadh-pattern"
     SODIUM_VERY_LOW = "sodium-very-low"
@@ -394,6 +397,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     obstetric: ProblemSet  # childbirth, in which a seizure may be eclampsia
     comfort_care: ProblemSet
     comfort_words: ProblemSet  # F30
+    palliative: ProblemSet
     comfort_confirmed: ProblemSet
     # plan (B.2)
     says_itself: ProblemSet  # the record names the volume status itself (F37)

@@ -55,6 +55,7 @@ class SodiumView(Struct, frozen=True, kw_only=True):
     falling: Fall | None = None  # B.0.8 "Falling"
     acute: Fall | None = None  # M3
     stable_since: datetime | None = None  # F46: since when low and unchanged; None if it is not
+    sparse_since: datetime | None = None  # F21: the same of values that lie further apart
 
     @property
     def down(self) -> Fall | None:
@@ -107,6 +108,7 @@ def sodium_view(
         falling=falling(series.samples, latest, limits),
         acute=acute_fall(series.samples, latest, corrected, limits),
         stable_since=stable_since(series.samples, limits),
+        sparse_since=sparse_since(series.samples, limits),
     )
 
 
@@ -259,11 +261,22 @@ def stable_since(samples: Sequence[Sample], limits: Limits) -> datetime | None:
     The values are close together and without a long gap. The newest is not the lowest of the year,
     and it did not fall from a higher value of the last months.
     """
+    return _unchanged_since(samples, limits, limits.stable_gap_days, limits.stable_values)
+
+
+def sparse_since(samples: Sequence[Sample], limits: Limits) -> datetime | None:
+    """Returns the same of more values, between which months may lie (F21)."""
+    return _unchanged_since(samples, limits, limits.sparse_gap_days, limits.sparse_values)
+
+
+def _unchanged_since(
+    samples: Sequence[Sample], limits: Limits, gap: timedelta, values: Decimal
+) -> datetime | None:
     if not samples or samples[-1].comparator:
         return None
-    newest, run = samples[-1], _like_values(samples, limits)
+    newest, run = samples[-1], _like_values(samples, limits, gap)
     begun = run[-1].at
-    if len(run) < limits.stable_values or newest.at - begun < limits.stable_days:
+    if len(run) < values or newest.at - begun < limits.stable_days:
         return None
     for sample in samples[:-1]:
         age, higher = newest.at - sample.at, sample.value - newest.value
@@ -273,14 +286,14 @@ def stable_since(samples: Sequence[Sample], limits: Limits) -> datetime | None:
     return begun if newest.value >= min(year) else None
 
 
-def _like_values(samples: Sequence[Sample], limits: Limits) -> list[Sample]:
+def _like_values(samples: Sequence[Sample], limits: Limits, gap: timedelta) -> list[Sample]:
     """Returns the low values like the newest, newest first, until a long gap or another value."""
     run = [samples[-1]]
     for sample in reversed(samples[:-1]):
         if sample.comparator or band_of(sample.value, limits) is Band.NORMAL:
             break
         values = [sample.value, *(s.value for s in run)]
-        too_long = run[-1].at - sample.at > limits.stable_gap_days
+        too_long = run[-1].at - sample.at > gap
         if too_long or max(values) - min(values) > limits.stable_range:
             break
         run.append(sample)

@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from cds_service.cli.replay import answer_story, offline_pipeline
@@ -147,3 +148,27 @@ def test_a_headline_that_a_client_would_refuse_is_shortened_at_its_least_importa
     longest = replace(found, facts=facts | {"symptom": "a symptom with a long name, " * 9})
     assert 100 < len(phrases.summary(longest)) < 140
     assert phrases.summary(longest).endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("drug", "cited", "others"),
+    [
+        ("conivaptan", "Vaprisol label", "Samsca"),
+        ("tolvaptan", "Samsca label", "Vaprisol"),
+    ],
+)
+def test_a_card_cites_the_label_of_its_own_drug(drug: str, cited: str, others: str) -> None:
+    known = pipeline().knowledge
+    service = known.services["hyponatremia-order-select"]
+    address = "http://cds.test"
+    settings = CardSettings(base_url=address, terminology_base=address, secret=b"s")
+    about = CardContext(patient_id="p", trend="", missing={}, unrecognised=0, newest=())
+    facts = {"drug": drug, "why": "evidence:dialysis"}
+    found = Finding(
+        rule="OS-VAP-CONTRA", indicator="critical", variant="main", facts=facts, drugs=(drug,)
+    )
+    card = Writer(known, service, settings, "aasld").card(found, about, lambda *_: [])
+    named = [card["detail"], *(link["label"] for link in card["links"])]
+    assert all(cited in text for text in named[:1])
+    assert cited in named[1:]
+    assert not any(others in text for text in named)

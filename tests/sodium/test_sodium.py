@@ -557,6 +557,25 @@ def test_f46_a_low_sodium_is_stable_after_many_like_values(
     assert stable == (None if since is None else NOW - timedelta(days=since))
 
 
+@pytest.mark.parametrize(
+    ("results", "since"),
+    [
+        ([("129", 540), ("130", 390), ("129", 150), ("130", 0)], 540),
+        ([("129", 540), ("130", 390), ("129", 139.9), ("130", 0)], None),
+        ([("130", 390), ("129", 150), ("130", 0)], None),
+        ([("134", 540), ("130", 390), ("129", 150), ("130", 0)], None),
+        ([("129", 540), ("130", 390), ("129", 150), ("128", 0)], None),
+        ([("129", 540), ("130", 390), ("134", 100), ("130", 0)], None),
+    ],
+)
+def test_f21_four_like_values_with_months_between_them_are_long_known(
+    results: list[tuple[str, float]], since: float | None
+) -> None:
+    found = view(*(lab(v, timedelta(days=d)) for v, d in results))
+    assert found.sparse_since == (None if since is None else NOW - timedelta(days=since))
+    assert found.stable_since is None
+
+
 # ---- wild input ------------------------------------------------------------------------------------------
 
 wild = st.builds(

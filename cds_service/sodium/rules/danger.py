@@ -66,6 +66,7 @@ from cds_service.sodium.rules.gates import (
     on_day,
     osmolality_normal,
     osmole_unmeasured,
+    palliative_lines,
     past_symptoms,
     recorded_cause,
     require_low_sodium,
@@ -147,6 +148,7 @@ def sodium_emergency(case: Case) -> Finding:
         na=shown_sodium(case),
         symptom=first_symptom(case),
         do=[
+            *palliative_lines(case),
             *_emergency_lines(case),
             *_untold(list(case.restriction.adrenal), adrenal_first(case)),
             *shedding_lines(case),
@@ -193,6 +195,7 @@ def possible_brain_edema(case: Case) -> Finding:
         symptom=joined("symptom", found.symptoms[:2]),
         points=str(found.scale.points) if found.scale else "",
         do=[
+            *palliative_lines(case),
             *_after_glucose(case, _examine(case, bolus=bool(bolus), risen=risen)),
             *weak_fluid_lines(case),
             *dialysis_lines(case),
@@ -569,6 +572,7 @@ def severe(case: Case) -> Finding:
             *adrenal_first(case),
             *unexplained_symptom(case),
             *drip_lines(case),
+            *palliative_lines(case),
             line("check-symptoms", keep=True),
             *osmole_unmeasured(case),
             *insipidus_lines(case),
@@ -662,6 +666,9 @@ def moderate(case: Case) -> Finding:
     reasons = _unsaid(case, _band_reasons(case))
     # How far sodium may rise is read in ten seconds, if the first lines have room for it.
     pace = [told for told in reasons if told == limit_line(case)]
+    if known and in_use(case) >= case.limits.shedding_sodium_below:
+        # From here on no rise to normal harms the brain, and nobody is in haste (F21).
+        reasons, pace = [told for told in reasons if told not in pace], []
     return card(
         indicator,
         variant,
@@ -672,6 +679,7 @@ def moderate(case: Case) -> Finding:
         do=[
             *low_glucose_lines(case),
             *adrenal_first(case),
+            *palliative_lines(case),
             *unexplained_symptom(case),
             *osmole_unmeasured(case),
             *insipidus_lines(case),
@@ -714,7 +722,8 @@ def long_known_since(case: Case) -> datetime | None:
 
     A symptom, a new suspect drug, a doubtful result or a list that was not read is news.
     """
-    since, limits, latest = case.sodium.stable_since, case.limits, case.sodium.latest
+    limits, latest = case.limits, case.sodium.latest
+    since = case.sodium.stable_since or case.sodium.sparse_since
     if since is None or latest is None or not case.snapshot.complete(*LISTS):
         return None
     below_mild = case.sodium.band in (Band.MODERATE, Band.SEVERE)

@@ -20,6 +20,7 @@ from cds_service.sodium.rules.gates import (
     in_use,
     inpatient,
     on_day,
+    palliative,
     recorded,
     rises_by_itself,
     shedding_water,
@@ -46,7 +47,8 @@ def repeat_sodium(case: Case, after: timedelta = NOW, priority: Priority = "rout
     """Returns the draft of the next sodium: at once ("stat"), today, or at a time (F31, F32)."""
     if priority == "stat":
         draw = DraftLabs(SODIUM, "stat")
-        return Suggestion("repeat-sodium-stat", (draw,), recommended=True, within=NOW)
+        chosen = not palliative(case)
+        return Suggestion("repeat-sodium-stat", (draw,), recommended=chosen, within=NOW)
     if after <= NOW:
         return Suggestion("repeat-sodium-now", (DraftLabs(SODIUM, priority),), within=NOW)
     draw = DraftLabs(SODIUM, priority, after)

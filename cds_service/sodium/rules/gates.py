@@ -160,6 +160,16 @@ def cirrhosis(case: Case) -> bool:
     return recorded(case, *sets.cirrhosis_signs.members)
 
 
+def palliative(case: Case) -> bool:
+    """Returns whether palliative care is recorded, which alone silences no card (M15)."""
+    return bool(case.problems.active(case.sets.palliative))
+
+
+def palliative_lines(case: Case) -> list[Line]:
+    """Returns that what is done depends on the goals of care (M15)."""
+    return lines_of({"palliative": palliative(case)}, keep=True)
+
+
 def heart_failure(case: Case) -> bool:
     """Returns whether heart failure is an active problem, at any date, or treated (F18)."""
     sets, taken = case.sets, case.exposures

@@ -84,6 +84,16 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
             why=[f"contra-{key}"],
             offer=_removal(case, order, vaptan),
         )
+    forbidden = _forbidden_in_europe(case, vaptan)
+    if forbidden:
+        return card(
+            "critical",
+            drug=vaptan.name,
+            why_=f"evidence:{forbidden}",
+            do=["ask-specialist"],
+            why=["contra-european", *(["pregnancy-lowers"] if case.pregnant else [])],
+            offer=_removal(case, order, vaptan),
+        )
     adrenal = adrenal_grounds(case)
     if adrenal:
         return card(
@@ -120,6 +130,15 @@ def contraindicated(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
         why=["pregnancy-lowers"],
         offer=[sodium_today()],
     )
+
+
+def _forbidden_in_europe(case: Case, vaptan: DrugMatch) -> str:
+    """Returns pregnancy or breast-feeding, in which the European label forbids tolvaptan; or ""."""
+    if case.limits.profile != EUROPEAN or vaptan.name != DrugName.TOLVAPTAN:
+        return ""
+    if case.pregnant:
+        return Sign.PREGNANCY
+    return Sign.BREAST_FEEDING if recorded(case, Problem.BREAST_FEEDING) else ""
 
 
 def _not_yet(case: Case, order: Order, vaptan: DrugMatch) -> Finding | None:

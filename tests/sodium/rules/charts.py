@@ -301,6 +301,7 @@ CHARTS: tuple[Story, ...] = (
         results=(result("urine-osmolality", "90"),),
     ),
     Story(sodium="128", setting="inpatient", results=(result("glucose", "61"),)),
+    Story(sodium="118", setting="inpatient", problems=(problem("hospice", days=20),)),
     two_methods("131", "138", result("serum-albumin", "1.5", 20)),
     two_methods("115", "124", result("total-protein", "3.5", 20)),
     Story(sodium="128", setting="inpatient", orders=(NOURISHED,)),

@@ -14,6 +14,7 @@ from cds_service.sodium.restriction import Restriction
 from cds_service.sodium.snapshot import Missing
 from cds_service.sodium.volume import Volume
 from tests.sodium.cases import NOW, sample
+from tests.sodium.patients import Story, result
 from tests.sodium.rules.cases import (
     a_case,
     detail,
@@ -242,6 +243,24 @@ def test_f21_a_moderate_value_that_is_long_known_is_no_reason_for_haste() -> Non
     drug = on(exposure("citalopram", "ssri", days=900))
     named = fired(long_known("124", exposures=drug))["PV-MOD"]
     assert "long known (unchanged since Aug); possible cause: citalopram" in summary(named)
+
+
+def test_f21_values_with_months_between_them_are_long_known_too() -> None:
+    sparse = sodium("129", profile="european", sparse_since=NOW - timedelta(days=540))
+    card = fired(a_case("129", profile="european", sodium=sparse))["PV-MOD"]
+    assert card.indicator == "info"
+    assert "long known" in summary(card)
+    once = sodium("129", profile="european")
+    assert fired(a_case("129", profile="european", sodium=once))["PV-MOD"].indicator == "warning"
+
+
+@pytest.mark.parametrize(("na", "told"), [("129", False), ("125", False), ("124", True)])
+def test_f21_a_long_known_sodium_near_normal_has_no_ceiling(na: str, told: bool) -> None:
+    earlier = tuple(result("sodium", na, hours=24 * days) for days in (100, 60, 30))
+    story = Story(sodium=na, setting="inpatient", results=earlier)
+    card = fired(story.case("european"))["PV-MOD"]
+    assert card.indicator == "info"
+    assert any(key.startswith("ceiling") for key in keys(card)) is told
 
 
 @pytest.mark.parametrize(

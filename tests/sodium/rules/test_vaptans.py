@@ -346,6 +346,27 @@ SCENES = (
         fires={"OS-VAP-CONTRA": "warning pregnancy", **START},
         shows=("pregnancy-lowers",),
     ),
+    *(
+        Scene(
+            says=f"S11: the European label forbids tolvaptan in {name}",
+            order=TOLVAPTAN,
+            story=replace(LOW, problems=(problem(name, days=60),)),
+            fires={"OS-VAP-CONTRA": "critical main", "OS-VAP-GEN": "warning profound"},
+            removes=True,
+            shows=("contra-european", "ask-specialist"),
+            profile="european",
+        )
+        for name in ("pregnancy", "breast-feeding")
+    ),
+    Scene(
+        says="S11: the label of conivaptan is another one",
+        order=selected("conivaptan", route="iv"),
+        story=replace(LOW, problems=(problem("pregnancy", days=60),)),
+        fires={"OS-VAP-CONTRA": "warning pregnancy", "OS-VAP-GEN": "warning profound"},
+        removes=True,
+        hides=("contra-european",),
+        profile="european",
+    ),
     Scene(
         says="vector 32: cirrhosis",
         order=TOLVAPTAN,
